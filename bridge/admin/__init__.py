@@ -1,0 +1,1 @@
+"""What the operator and the machines around us may ask: health, readiness, status."""

@@ -1,0 +1,47 @@
+"""The configuration: YAML files in, one immutable `Config` out, or every fault with its file, line and column.
+
+    config = load("/etc/syslog-bridge/bridge.yaml")
+
+The road, in order: `include` reads the files through `tree` (text to a tree that remembers places), `messages`
+validates the tree by the models of `document` and reports what they refuse, `checks` looks at what stands between keys,
+`unsupported` refuses what is not built yet, `resolve` fills in what follows. To add a key: a field in its section
+(`destinations`, `senders`, `routes`, `upkeep`), its type in `fields` if none fits, and a line in `conf/bridge.yaml`.
+"""
+
+from bridge.config.addresses import Address, Network
+from bridge.config.destinations import Collector
+from bridge.config.faults import ConfigurationError, Fault
+from bridge.config.load import load, parse_text
+from bridge.config.model import Config, Destination, Intake, never
+from bridge.config.routes import Conditions, MessageMatch, Route, Unrouted
+from bridge.config.secret import Secret
+from bridge.config.senders import Listener, SourceFacts
+from bridge.config.units import Share
+from bridge.config.upkeep import Admin, Batch, Ledger, Spool, Timestamps
+
+__all__ = [
+    "Address",
+    "Admin",
+    "Batch",
+    "Collector",
+    "Conditions",
+    "Config",
+    "ConfigurationError",
+    "Destination",
+    "Fault",
+    "Intake",
+    "Ledger",
+    "Listener",
+    "MessageMatch",
+    "Network",
+    "Route",
+    "Secret",
+    "Share",
+    "SourceFacts",
+    "Spool",
+    "Timestamps",
+    "Unrouted",
+    "load",
+    "never",
+    "parse_text",
+]

@@ -1,0 +1,339 @@
+"""The composition root: a configuration becomes a running graph. The one place that knows the reactor and wires.
+
+Start: spool (lock, recovery), couriers, admin, listeners last, so that nothing is received that could not be kept.
+Stop: listeners first, what the sockets hold is drained, answers are waited for, everything is sealed.
+"""
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from twisted.internet import defer, task
+from twisted.internet.epollreactor import EPollReactor
+from twisted.internet.threads import deferToThreadPool
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.python.threadpool import ThreadPool
+
+from bridge import logs
+from bridge.batching import Limits, Window
+from bridge.config import Config, ConfigurationError, Intake, load
+from bridge.deliver.client import Client
+from bridge.deliver.courier import Courier, Target, Turn
+from bridge.deliver.dispatcher import Dispatcher
+from bridge.gate import Gate
+from bridge.ledger import Ledger
+from bridge.listen.doors import Doors
+from bridge.listen.peers import Peers
+from bridge.listen.road import Road
+from bridge.listen.sockets import ListenError
+from bridge.routing import Router
+from bridge.spool import Batch, BatchLimits, Spool, SpoolError
+from bridge.status import Status
+
+log = Logger(namespace="app")
+
+ANSWERS_WITHIN = 5.0
+"Seconds that the end waits for requests in flight."
+
+
+class SteadyReactor(EPollReactor):
+    """Timers by a clock that nobody sets. Twisted's would freeze for an hour when the wall clock goes back by one."""
+
+    def seconds(self) -> float:
+        """Monotonic seconds."""
+        return time.monotonic()
+
+
+def install_reactor() -> SteadyReactor:
+    """The process's reactor, installed by the first call. Nothing may have imported Twisted's before."""
+    installed = sys.modules.get("twisted.internet.reactor")
+    if installed is None:
+        from twisted.internet.main import installReactor  # noqa: PLC0415
+
+        installReactor(SteadyReactor())  # type: ignore[no-untyped-call]
+    from twisted.internet import reactor  # noqa: PLC0415
+
+    if not isinstance(reactor, SteadyReactor):
+        raise RuntimeError("another reactor was installed first")
+    return reactor
+
+
+class Bridge:
+    """One configuration, running. ``wall`` is the one source of wall time, in seconds since the epoch."""
+
+    def __init__(self, config: Config, reactor: Any, *, wall: Callable[[], float] = time.time) -> None:
+        self.config = config
+        self.ledger = Ledger()
+        self._reactor = reactor
+        self._wall = wall
+        self._threads = ThreadPool(1, 1, name="spool")
+        self._clients: dict[tuple[object, ...], Client] = {}
+        self.couriers: dict[str, Courier] = {}
+        self._sealer = task.LoopingCall(self._seal_due)
+        self._sealer.clock = reactor
+        self._troubles: dict[str, float] = {}
+        router = Router(
+            routes=config.routes,
+            intakes=config.intakes,
+            listeners={listener.name: listener.intake for listener in config.listeners},
+            sources=config.sources,
+            unrouted=config.unrouted,
+            timezone=config.timezone,
+        )
+        self.peers = Peers(router)
+        self.spool = self._make_spool()
+        self.dispatcher = Dispatcher(
+            reactor, connections=config.collector.connections, rate=config.collector.max_request_rate
+        )
+        self.road = Road(
+            spool=self.spool,
+            ledger=self.ledger,
+            wall=wall,
+            limits=_limits(config),
+            spool_encoding=lambda intake: "lines",
+            truncate=config.oversize == "truncate",
+            on_trouble=self._trouble,
+        )
+        self.doors = Doors(config, reactor=reactor, road=self.road, peers=self.peers)
+        self.status = Status(
+            ledger=self.ledger, couriers=self.couriers, spool=self.spool, road=self.road, peers=self.peers,
+            doors=self.doors, config_sha256=config.sha256, wall=wall,
+        )  # fmt: skip
+        self.gate = Gate(config, reactor, status=self.status)
+
+    def _make_spool(self) -> Spool:
+        batch, spool = self.config.batch, self.config.spool
+        quarter = spool.quarantine.max_size // 4
+        unrouted = self.config.unrouted.max_size if self.config.unrouted.kind == "hold" else quarter
+        made = Spool(
+            spool.directory,
+            limits=BatchLimits(
+                max_age=batch.max_age.total_seconds(),
+                max_events=batch.max_events,
+                max_bytes=batch.max_bytes,
+                resolution_ms=_ms(batch.timestamp_resolution),
+            ),
+            wall=self._wall,
+            clock=self._reactor.seconds,
+            work=self._work,
+            bounds={"refused": quarter, "oversize": quarter, "damaged": quarter, "unrouted": unrouted},
+        )
+        made.on_sealed = self._sealed
+        made.on_error = lambda text: self._reactor.callFromThread(self._trouble, text)
+        return made
+
+    # --- start -------------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Run. Raises SpoolError or ListenError: then nothing runs."""
+        self._threads.start()
+        try:
+            for name, intake in self.config.intakes.items():
+                self._add_courier(name, intake)
+            self._recover()
+            await self.gate.open()
+            self.doors.open()
+        except BaseException:
+            await self.stop()
+            raise
+        self._sealer.start(min(0.25, self.config.batch.max_age.total_seconds() / 4), now=False)
+        log.info("ready: {listeners}", listeners=", ".join(self.doors.names()))
+
+    def _add_courier(self, name: str, intake: Intake) -> None:
+        config, destination = self.config, intake.destination
+        trust = (destination.ca_file, destination.extra_ca_file, destination.timeout)
+        if trust not in self._clients:
+            self._clients[trust] = Client(
+                self._reactor,
+                connections=config.collector.connections,
+                timeout=destination.timeout.total_seconds(),
+                ca_file=destination.ca_file,
+                extra_ca_file=destination.extra_ca_file,
+            )
+        target = Target(
+            url=destination.url + destination.endpoint,
+            headers=lambda: {"X-SEKOIAIO-INTAKE-KEY": intake.intake_key.reveal()},
+            gzip=destination.compression == "gzip",
+        )
+        turn = Turn(
+            in_flight=config.collector.connections_per_intake,
+            max_events=config.batch.max_events,
+            max_bytes=config.batch.max_bytes,
+            resolution_ms=_ms(config.batch.timestamp_resolution),
+            catch_up_ms=_ms(config.batch.catch_up_resolution),
+            live_for=max(10.0, 3 * config.batch.max_age.total_seconds()),
+            live_first=config.spool.order == "live-first",
+        )
+        courier = Courier(
+            name, target, turn, clock=self._reactor, poster=self._clients[trust], store=self, ledger=self.ledger,
+            dispatcher=self.dispatcher, in_thread=self._in_thread,
+        )  # fmt: skip
+        self.couriers[name] = courier
+        self.dispatcher.add(courier)
+
+    def _recover(self) -> None:
+        found = self.spool.recover()
+        for note in found.notes:
+            log.warn("spool: {note}", note=note)
+        self.ledger.recover_quarantined(self.spool.quarantine.counts.total())
+        self.ledger.possible_duplicates.update(found.sending)
+        for batch in found.batches:
+            self.ledger.recover_spooled(batch.count)
+            self._sealed(batch)
+        if found.batches:
+            log.info(
+                "spool: {batches} batches with {events} events from before; {doubled} of these may have been sent",
+                batches=len(found.batches),
+                events=sum(batch.count for batch in found.batches),
+                doubled=sum(found.sending.values()),
+            )
+        for intake, batches in self.status.strangers.items():
+            log.warn(
+                "spool: {n} batches of intake {intake}, which is not in the configuration, are kept and not sent",
+                n=len(batches), intake=intake,
+            )  # fmt: skip
+
+    # --- what the parts ask of each other ----------------------------------------------------------------------------
+
+    def _sealed(self, batch: Batch) -> None:
+        courier = self.couriers.get(batch.intake)
+        if courier is not None:
+            courier.add(batch)
+        else:
+            self.status.strangers.setdefault(batch.intake, []).append(batch)
+
+    def acknowledge(self, batches: list[Batch]) -> None:
+        """The couriers' store: delivered."""
+        self.spool.acknowledge(batches)
+
+    def set_aside(self, batch: Batch, why: str) -> None:
+        """The couriers' store: cannot be read."""
+        self._work(lambda: self.spool.quarantine.move_aside(batch.path), lambda moved: None)
+
+    def _in_thread(self, job: Callable[[], Any]) -> "defer.Deferred[Any]":
+        return deferToThreadPool(self._reactor, self._threads, job)
+
+    def _work(self, job: Callable[[], object], done: Callable[[object], None]) -> None:
+        def defect(failure: Failure) -> None:
+            log.failure("spool: defect in the spool's thread", failure)
+
+        self._in_thread(job).addCallback(done).addErrback(defect)
+
+    def _seal_due(self) -> None:
+        self.spool.seal_due()
+        self.doors.check_idle()
+
+    def _trouble(self, text: str) -> None:
+        """Log a trouble of the hot path, at most once in ten seconds each."""
+        now = self._reactor.seconds()
+        if now - self._troubles.get(text, float("-inf")) >= 10:
+            if len(self._troubles) > 1000:
+                self._troubles.clear()
+            self._troubles[text] = now
+            log.error("{text}", text=text)
+
+    # --- stop --------------------------------------------------------------------------------------------------------
+
+    async def stop(self) -> None:
+        """Stop as the contract says: within ten seconds, with everything that was received on disk."""
+        await self.doors.close()
+        if self._sealer.running:
+            self._sealer.stop()
+        self.dispatcher.stop()
+        self.spool.seal_all()
+        ends_at = self._reactor.seconds() + ANSWERS_WITHIN
+        while (self.dispatcher.in_flight or not self.spool.idle) and self._reactor.seconds() < ends_at:
+            await task.deferLater(self._reactor, 0.02)
+        for courier in self.couriers.values():
+            courier.stop()
+        await self.gate.close()
+        for client in self._clients.values():
+            await client.close()
+        if self._threads.started:
+            self._threads.stop()
+        self.spool.close()
+
+
+def _ms(delta: Any) -> int:
+    return round(delta.total_seconds() * 1000)
+
+
+def _limits(config: Config) -> Limits:
+    past, future = config.timestamps.max_past, config.timestamps.max_future
+    return Limits(
+        resolution_ms=_ms(config.batch.timestamp_resolution),
+        window=Window(None if past is None else _ms(past), None if future is None else _ms(future)),
+    )
+
+
+def run(path: Path) -> int:
+    """``syslog-bridge run``: the exit code."""
+    try:
+        config = load(path)
+    except ConfigurationError as error:
+        for fault in error.faults:
+            print(fault, file=sys.stderr)  # noqa: T201
+        return 2
+    reactor = install_reactor()
+    logs.begin()
+    code = 0
+
+    async def live() -> None:
+        try:
+            bridge = Bridge(config, reactor)
+            _count_appends(bridge.spool)
+            await bridge.start()
+        except (SpoolError, ListenError) as error:
+            print(f"syslog-bridge: {error}", file=sys.stderr)  # noqa: T201
+            nonlocal code
+            code = 2
+            reactor.stop()
+            return
+        reactor.addSystemEventTrigger("before", "shutdown", lambda: stop(bridge))
+
+    def stop(bridge: Bridge) -> "defer.Deferred[None]":
+        log.info("stopping")
+        ended = defer.ensureDeferred(bridge.stop())
+        ended.addErrback(lambda failure: log.failure("defect while stopping", failure))
+        ended.addCallback(lambda nothing: log.info("stopped; {n} events wait in the spool", n=bridge.ledger.spooled))
+        return ended
+
+    def begin() -> None:
+        def defect(failure: Failure) -> None:
+            nonlocal code
+            log.failure("defect while starting", failure)
+            code = 1
+            reactor.stop()
+
+        signal.signal(signal.SIGHUP, lambda number, frame: log.warn("reload is not supported yet: restart instead"))
+        defer.ensureDeferred(live()).addErrback(defect)
+
+    reactor.callWhenRunning(begin)
+    reactor.run()
+    return code
+
+
+def _count_appends(spool: Spool) -> None:
+    """For the tests that kill: the number of events whose append has returned, in a file that outlives us."""
+    path = os.environ.get("SYSLOG_BRIDGE_TEST_APPEND_COUNTER")
+    if not path:
+        return
+    import mmap  # noqa: PLC0415
+    import struct  # noqa: PLC0415
+
+    with open(path, "r+b") as file:
+        shared = mmap.mmap(file.fileno(), 8)
+    append, total = spool.append, struct.unpack_from("<Q", shared)[0]
+
+    def counted(group: Any) -> None:
+        nonlocal total
+        append(group)
+        total += group.count
+        struct.pack_into("<Q", shared, 0, total)
+
+    spool.append = counted  # type: ignore[method-assign]

@@ -1,0 +1,185 @@
+"""Groups one read's rows by time slot, in payload form and spool encoding: what one append takes.
+
+Slots are aligned to the resolution, so that all events of one slot are within it. Most reads are one group: then no
+row is looked at.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC
+
+from bridge.batching import encoding, payload
+from bridge.batching.times import Times, Window, of_read
+from bridge.routing.disposition import Disposition
+from bridge.syslog.columns import Columns
+from bridge.syslog.timestamps import TimeReader
+
+NO_TIME = 0
+"The event time of a batch that is sent without X-SEKOIAIO-EVENT-TIMESTAMP."
+
+_LINE = re.compile(rb"[^\n]*\n")
+
+SHOWS_TIME = ("line", "rfc5424")
+
+__all__ = ["NO_TIME", "Group", "Grouped", "Limits", "Window", "group"]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What bounds a group."""
+
+    resolution_ms: int = 1000
+    "Events of one slot differ by less than this."
+    event_bytes: int = 250 * 1024
+    "The API's limit of one event, encoded."
+    window: Window = field(default_factory=lambda: Window(None, None))
+
+
+@dataclass(slots=True)
+class Group:
+    """Events of one intake and slot: the bytes to append."""
+
+    intake: str
+    encoding: str
+    slot: int
+    earliest: int
+    "Milliseconds since the epoch of the first event; NO_TIME: no header is sent."
+    latest: int
+    count: int
+    data: bytes
+    "One event a line."
+
+
+@dataclass(slots=True)
+class Grouped:
+    """What became of one read's rows for one disposition."""
+
+    groups: list[Group]
+    converted: int = 0
+    "Events that were no UTF-8."
+    emptied: int = 0
+    "Events that would have been empty, and were sent in another form."
+    outside: int = 0
+    "Events whose time was not believed."
+    oversize: list[bytes] = field(default_factory=list)
+    "Events above the limit: not in the groups."
+
+
+def group(
+    columns: Columns,
+    disposition: Disposition,
+    *,
+    reader: TimeReader,
+    received_ms: int,
+    peer: bytes = b"-",
+    listener: str = "",
+    spool_encoding: str = encoding.LINES,
+    limits: Limits,
+) -> Grouped:
+    """The groups of rows that all have one disposition of kind ``deliver``. ``columns`` must not be empty."""
+    result = Grouped([])
+    zone = disposition.zone or UTC
+    if disposition.timestamp == "event" or disposition.payload in SHOWS_TIME:
+        times = of_read(
+            columns, reader=reader, zone=zone, received_ms=received_ms, window=limits.window,
+            fine=limits.resolution_ms % 1000 != 0 or disposition.payload in SHOWS_TIME,
+        )  # fmt: skip
+        result.outside = times.outside
+    else:
+        times = Times(columns.count, received_ms, received_ms)
+    events = payload.events(
+        disposition.payload, columns, times=times.each() if disposition.payload in SHOWS_TIME else (), peer=peer,
+        zone=zone, received_ms=received_ms,
+        about={"listener": listener, "route": disposition.route, "intake": disposition.intake},
+    )  # fmt: skip
+    if columns.blank and disposition.payload in ("message", "content", "structured"):
+        events = _filled(events, columns.blank, result)
+    if disposition.timestamp != "event":
+        ms = NO_TIME if disposition.timestamp == "none" else received_ms
+        times = Times(columns.count, ms, ms)
+    for part, part_times in _slots(events, times, limits.resolution_ms):
+        encoded, count = _encoded(
+            part, columns.holds_lf, disposition.encoding, spool_encoding, limits.event_bytes, result
+        )
+        if count:
+            result.groups.append(
+                Group(
+                    intake=disposition.intake or "",
+                    encoding=spool_encoding,
+                    slot=part_times.earliest // limits.resolution_ms,
+                    earliest=part_times.earliest,
+                    latest=part_times.latest,
+                    count=count,
+                    data=encoded,
+                )
+            )
+    return result
+
+
+def _filled(events: Sequence[bytes], blank: dict[int, bytes], result: Grouped) -> Sequence[bytes]:
+    filled = list(events)
+    for row, frame in blank.items():
+        if not filled[row].strip(b" \t"):
+            filled[row] = payload.instead_of_empty(frame)
+            result.emptied += 1
+    return filled
+
+
+def _slots(events: Sequence[bytes], times: Times, resolution_ms: int) -> Iterable[tuple[Sequence[bytes], Times]]:
+    """The events of each slot."""
+    if times.earliest // resolution_ms == times.latest // resolution_ms:
+        return [(events, times)]
+    slots: dict[int, tuple[list[bytes], list[int]]] = {}
+    for event, ms in zip(events, times.each(), strict=True):
+        try:
+            part = slots[ms // resolution_ms]
+        except KeyError:
+            part = slots[ms // resolution_ms] = ([], [])
+        part[0].append(event)
+        part[1].append(ms)
+    return [(part, Times(len(part), min(moments), max(moments))) for part, moments in slots.values()]
+
+
+def _encoded(
+    events: Sequence[bytes], holds_lf: bool, text_encoding: str, spool_encoding: str, limit: int, result: Grouped
+) -> tuple[bytes, int]:
+    """The lines of a group and their number; events above the limit are left out of both."""
+    if spool_encoding == encoding.LINES and not holds_lf:
+        data = encoding.joined_lines(events)
+        # UTF-8 and the size are looked at once for all.
+        if (len(data) <= limit or max(map(len, events)) * 4 <= limit) and (
+            text_encoding == "bytes" or data.isascii() or (text_encoding == "auto" and encoding.is_utf8(data))
+        ):
+            return data, len(events)
+    lines = []
+    to_line = encoding.escaped if spool_encoding == encoding.LINES else encoding.json_line
+    for event in events:
+        text, converted = encoding.as_utf8(event, text_encoding)
+        line = to_line(text)
+        if len(line) > limit:
+            result.oversize.append(event)
+            continue
+        result.converted += converted
+        lines.append(line)
+    lines.append(b"")
+    return b"\n".join(lines), len(lines) - 1
+
+
+def split(whole: Group, max_events: int, max_bytes: int) -> Iterable[Group]:
+    """A group as several, none above the limits (but a single event may be larger than ``max_bytes``)."""
+    part: list[bytes] = []
+    size = 0
+    for line in _LINE.findall(whole.data):
+        if part and (len(part) >= max_events or size + len(line) > max_bytes):
+            yield _part(whole, part)
+            part, size = [], 0
+        part.append(line)
+        size += len(line)
+    yield _part(whole, part)
+
+
+def _part(whole: Group, lines: list[bytes]) -> Group:
+    return Group(
+        whole.intake, whole.encoding, whole.slot, whole.earliest, whole.latest, len(lines), b"".join(lines)
+    )  # fmt: skip

@@ -1,0 +1,78 @@
+"""Event times of a read: one where all rows share a second, else one per row.
+
+A time outside ``Window`` becomes the reception time: a search would never show such an event. Nothing else is changed.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import tzinfo
+
+from bridge.syslog.columns import Columns
+from bridge.syslog.timestamps import TimeReader, fraction_ms
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """How far from reception an event time may lie, in milliseconds; None is without limit."""
+
+    past_ms: int | None
+    future_ms: int | None
+
+    def holds(self, ms: int, received_ms: int) -> bool:
+        """Whether an event time is believable at this reception time."""
+        return (self.past_ms is None or ms >= received_ms - self.past_ms) and (
+            self.future_ms is None or ms <= received_ms + self.future_ms
+        )
+
+
+@dataclass(slots=True)
+class Times:
+    """Milliseconds since the epoch of a read's rows."""
+
+    count: int
+    earliest: int
+    latest: int
+    rows: Sequence[int] | None = None
+    "One per row, where they are not all of one second."
+    outside: int = 0
+    "Rows whose time lay outside the window, and became the reception time."
+
+    def each(self) -> Sequence[int]:
+        """One time per row; ``earliest`` for all of a read within one second."""
+        return self.rows if self.rows is not None else [self.earliest] * self.count
+
+
+def of_read(
+    columns: Columns, *, reader: TimeReader, zone: tzinfo, received_ms: int, window: Window, fine: bool
+) -> Times:
+    """The event times of a read. ``fine``: a time per row even within one second."""
+    seconds, offsets, fractions = columns["second"], columns["offset"], columns["fraction"]
+    count = columns.count
+    if not fine and seconds.count(seconds[0]) == count and offsets.count(offsets[0]) == count:
+        base, believed = _base(seconds[0], offsets[0], reader, zone, received_ms, window)
+        if not believed:
+            return Times(count, base, base, outside=count if seconds[0] else 0)
+        if fractions.count(b"") == count:
+            return Times(count, base, base)
+        return Times(count, base + fraction_ms(min(fractions)), base + fraction_ms(max(fractions)))
+    bases = {key: _base(*key, reader, zone, received_ms, window) for key in set(zip(seconds, offsets, strict=True))}
+    rows = []
+    outside = 0
+    for second, offset, fraction in zip(seconds, offsets, fractions, strict=True):
+        base, believed = bases[second, offset]
+        if believed and fraction:
+            base += fraction_ms(fraction)
+        elif not believed and second:
+            outside += 1
+        rows.append(base)
+    return Times(count, min(rows), max(rows), rows, outside)
+
+
+def _base(
+    second: bytes, offset: bytes, reader: TimeReader, zone: tzinfo, received_ms: int, window: Window
+) -> tuple[int, bool]:
+    """A second's milliseconds and True, or reception and False where there is no time or none to believe."""
+    ms = reader.second_ms(second, offset, zone, received_ms) if second else None
+    if ms is None or not window.holds(ms, received_ms):
+        return received_ms, False
+    return ms, True

@@ -1,0 +1,196 @@
+# mypy: disallow-untyped-calls=False
+# (twisted.web has few annotations)
+"""The endpoints of the intake API (`https-log-collector.md`, `intake.md`).
+
+| path | body | answer |
+|---|---|---|
+| ``/plain`` | one raw event | ``{"received": true, "event_id": ...}`` |
+| ``/plain/batch`` | events separated by LF | ``{"received": true, "event_ids": [...], "errors"?: [...]}`` |
+| ``/jsons`` | array of strings or objects, ``?path=$.a.b`` | ``event_ids`` |
+| ``/`` | ``{"intake_key", "json", "@timestamp"?}`` | ``event_id`` |
+| ``/batch`` | ``{"intake_key", "jsons"}`` | ``event_ids`` |
+| ``/array`` | ``[{"timestamp"?, "intake_key", "json"}, ...]`` | ``event_ids`` |
+
+Refusals are JSON, ``{"error": ...}``, in this order: 404, 405, 400 for ``?status_code=`` or the time header, 401, 415,
+413, 400. ``event_ids`` has the accepted events only; a sender that compares its count sees that some were refused.
+"""
+
+import json
+from collections.abc import Callable, Set
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.web.http import NO_BODY_CODES
+from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET, Request
+
+from bridge.collector import formats
+from bridge.collector.body import BODY_LIMIT, read_body
+from bridge.collector.credentials import Keys
+from bridge.collector.delivery import Delivery, EventIds, Sink
+from bridge.collector.refusal import Refusal
+from bridge.collector.timestamps import checked_timestamp
+
+__all__ = ["TIMESTAMP_HEADER", "Answer", "IntakeResource", "Sink"]
+
+TIMESTAMP_HEADER = "X-SEKOIAIO-EVENT-TIMESTAMP"
+
+REGION_PATH = (b"api", b"v1", b"intake-http")
+"""Where some regions keep the whole API; served beside the root."""
+
+_ENDPOINTS: dict[tuple[bytes, ...], formats.Parser] = {
+    (): formats.structured,
+    (b"plain",): formats.plain,
+    (b"plain", b"batch"): formats.plain_batch,
+    (b"jsons",): formats.jsons,
+    (b"batch",): formats.structured_batch,
+    (b"array",): formats.array,
+}
+_SINGLE = {formats.plain, formats.structured}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An HTTP answer as a value."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+
+
+class IntakeResource(Resource):
+    """The API below wherever it is mounted, also below `REGION_PATH` there.
+
+    ``keys``: the intake keys let in, None for any. ``now``: wall clock for the reception, aware. ``body_limit``:
+    bytes; a `bridge.collector.site.IntakeSite` stops reading at its own.
+    """
+
+    isLeaf = True
+    _log = Logger()
+
+    def __init__(
+        self,
+        sink: Sink,
+        *,
+        keys: Set[str] | None = None,
+        body_limit: int = BODY_LIMIT,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        super().__init__()
+        self._sink = sink
+        self._keys = Keys(keys)
+        self._body_limit = body_limit
+        self._now = now
+
+    def render(self, request: Request) -> int:
+        """Answer the request, of any method (twisted.web's entry)."""
+        send_when_ready(request, self.answer(request))
+        return NOT_DONE_YET
+
+    def answer(self, request: Request) -> Deferred[Answer]:
+        """Hand the request's events to the sink and give the answer to send; never fails, never writes."""
+        return Deferred.fromCoroutine(self._answer(request))
+
+    async def _answer(self, request: Request) -> Answer:
+        try:
+            return await self._take(request)
+        except Refusal as refusal:
+            return _error(refusal.status, refusal.text, refusal.headers, refusal.errors)
+        except Exception:
+            self._log.failure("A request could not be processed")
+            return _error(500, "internal error, see the collector's log")
+
+    async def _take(self, request: Request) -> Answer:
+        received = self._now()
+        parser = _endpoint(request)
+        status = _success_status(request)
+        envelope = self._envelope(request)
+        parsed = parser(read_body(request, self._body_limit), envelope)
+        ids = EventIds(parsed.content.count)
+        try:
+            await maybeDeferred(self._sink.accept, Delivery(received, parsed.content, ids))
+        except Exception:
+            self._log.failure("The sink did not take a request's events")
+            raise Refusal(503, "the events could not be stored, send them again") from None
+        if parser in _SINGLE:
+            return _json(status, f'{{"received":true,"event_id":"{ids.as_list()[0]}"}}')
+        errors = f',"errors":{json.dumps(parsed.errors)}' if parsed.errors else ""
+        return _json(status, f'{{"received":true,"event_ids":{ids.as_json()}{errors}}}')
+
+    def _envelope(self, request: Request) -> formats.Envelope:
+        timestamp = request.getHeader(TIMESTAMP_HEADER)
+        path = _query(request, b"path")
+        return formats.Envelope(
+            keys=self._keys,
+            event_timestamp=None if timestamp is None else checked_timestamp(timestamp, TIMESTAMP_HEADER),
+            intake_key=self._keys.of_request(request),
+            path=None if path is None else path.decode("utf-8", "replace"),
+        )
+
+
+def send_when_ready(request: Request, answer: Deferred[Answer]) -> Deferred[None]:
+    """Write the answer when it is there, unless the client has gone by then; fires when that is done."""
+    gone: list[Failure] = []
+    request.notifyFinish().addErrback(gone.append)
+
+    def write(ready: Answer) -> None:
+        if not gone:
+            write_head(request, ready)
+            request.write(ready.body)
+            request.finish()
+
+    return answer.addCallback(write)
+
+
+def write_head(request: Request, answer: Answer) -> None:
+    """Set status and headers; the body's length only where there may be a body."""
+    request.setResponseCode(answer.status)
+    for name, value in answer.headers:
+        request.setHeader(name, value)
+    if answer.status not in NO_BODY_CODES and not request.responseHeaders.hasHeader("Content-Length"):
+        request.setHeader("Content-Length", str(len(answer.body)))
+
+
+def _endpoint(request: Request) -> formats.Parser:
+    path = tuple(request.postpath or ())
+    if path[-1:] == (b"",):
+        path = path[:-1]
+    if path[: len(REGION_PATH)] == REGION_PATH:
+        path = path[len(REGION_PATH) :]
+    parser = _ENDPOINTS.get(path)
+    if parser is None:
+        known = ", ".join("/" + b"/".join(name).decode() for name in _ENDPOINTS)
+        raise Refusal(404, f"no such path; there are {known}")
+    if request.method != b"POST":
+        raise Refusal(405, "events are sent with POST", headers={"Allow": "POST"})
+    return parser
+
+
+def _success_status(request: Request) -> int:
+    text = _query(request, b"status_code")
+    if text is None:
+        return 200
+    if len(text) == 3 and text.isdigit() and text.startswith(b"2"):
+        return int(text)
+    raise Refusal(400, "status_code must be from 200 to 299")
+
+
+def _query(request: Request, name: bytes) -> bytes | None:
+    values: list[bytes] = (request.args or {}).get(name, [])
+    return values[0] if values else None
+
+
+def _json(status: int, text: str, headers: dict[str, str] | None = None) -> Answer:
+    return Answer(status, (("Content-Type", "application/json"), *(headers or {}).items()), text.encode())
+
+
+def _error(
+    status: int, text: str, headers: dict[str, str] | None = None, errors: list[dict[str, object]] | None = None
+) -> Answer:
+    content: dict[str, object] = {"error": text}
+    if errors:
+        content["errors"] = errors
+    return _json(status, json.dumps(content), headers)

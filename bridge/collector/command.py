@@ -1,0 +1,47 @@
+"""``syslog-bridge collector``."""
+
+from pathlib import Path
+
+import click
+
+from bridge.collector.listening import CollectorError
+from bridge.collector.server import Options, OutputError, run
+
+_FILE = click.Path(path_type=Path)
+
+
+@click.command(
+    epilog="Example: syslog-bridge collector --listen 127.0.0.1:8080 --key testkey0testkey0 --output events.jsonl"
+)
+@click.option("--listen", required=True, metavar="HOST:PORT", help="Where to listen; port 0 takes a free one.")
+@click.option("--key", "keys", multiple=True, metavar="KEY", help="An intake key to let in; none given: any key.")
+@click.option("--certificate", type=_FILE, metavar="PEM", help="Serve HTTPS with this certificate (and chain).")
+@click.option("--private-key", type=_FILE, metavar="PEM", help="Its key, unless it is in the certificate's file.")
+@click.option("--output", type=_FILE, metavar="FILE", help="Append events to FILE instead of stdout.")
+@click.option("--count", is_flag=True, help="Write totals, a JSON line a second, instead of events.")
+def collector(  # noqa: PLR0917  # click passes them by name
+    listen: str,
+    keys: tuple[str, ...],
+    certificate: Path | None,
+    private_key: Path | None,
+    output: Path | None,
+    count: bool,
+) -> None:
+    """Stand in for SEKOIA.IO's HTTPS log collector and write the events it gets.
+
+    Serves /plain, /plain/batch, /jsons, /, /batch and /array. Each event becomes a JSON line with event_id, intake_key,
+    event_timestamp, received and event, in order of arrival. Bytes that are not UTF-8 appear as \\udc80 to \\udcff
+    (Python's surrogateescape). Ends at SIGTERM or Ctrl-C.
+    """
+    if private_key is not None and certificate is None:
+        raise click.UsageError("--private-key needs --certificate")
+    if "" in keys:
+        raise click.UsageError("--key must not be empty")
+    try:
+        run(Options(listen, keys, certificate, private_key, output, count))
+    except CollectorError as error:
+        click.echo(f"collector: {error}", err=True)
+        raise SystemExit(2) from None
+    except OutputError as error:
+        click.echo(f"collector: {error}", err=True)
+        raise SystemExit(1) from None

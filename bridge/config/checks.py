@@ -1,0 +1,254 @@
+"""What no single key can get wrong: references, names, pairs of keys, and whether events arrive anywhere at all.
+
+The checks run over what is right of a document, and ask the tree what was written: a key whose value is faulty has had
+its fault, and counts as given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from bridge.config.destinations import Road
+from bridge.config.document import Document
+from bridge.config.faults import Place, Report, nearest, shown_word
+from bridge.config.listener_checks import check_listeners
+from bridge.config.routes import Conditions, Route
+from bridge.config.section import Section
+from bridge.config.senders import SourceFacts
+from bridge.config.tree import Entries, Items, Node
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A document with its tree, in which an absent section is an empty one at the place of the file."""
+
+    document: Document
+    root: Entries
+    report: Report
+
+    def section(self, name: str) -> Entries:
+        """The node of a top-level section."""
+        node = self.root.get(name)
+        return node if isinstance(node, Entries) else Entries(self.root.key_places.get(name, self.root.place))
+
+    def items(self, name: str) -> list[Entries]:
+        """The nodes of a top-level list, one for each of the document's."""
+        node = self.root.get(name)
+        return [item for item in node if isinstance(item, Entries)] if isinstance(node, Items) else []
+
+
+def check(document: Document, root: Entries, report: Report) -> None:
+    """Report everything that is wrong between the keys of a document."""
+    checked = Checked(document, root, report)
+    _required(checked)
+    _collector(checked)
+    _intakes(checked)
+    check_listeners(document.listeners, checked.items("listeners"), document.admin.listen, report)
+    _routes(checked)
+    _unique_names(checked)
+    _references(checked)
+    _arrives(checked)
+    _batch(checked)
+    _admin(checked)
+
+
+def _required(checked: Checked) -> None:
+    root, report = checked.root, checked.report
+    for key, example in (
+        ("listeners", '[{udp: "*:514"}, {tcp: "*:514"}]'),
+        ("intakes", "{NAME: {intake_key: {file: PATH}}}"),
+    ):
+        node = root.get(key)
+        if key not in root.pruned and not node and not (isinstance(node, Entries | Items) and node.pruned):
+            report.at(root.place_of(key), f"{key}: at least one is needed: {key}: {example}")
+    if not checked.section("spool").wrote("directory") and "spool" not in root.pruned:
+        place = checked.section("spool").place_of("directory") if "spool" in root else root.place
+        report.at(place, "spool: a directory is needed: spool: {directory: /var/lib/syslog-bridge/spool}")
+    for item in checked.items("sources"):
+        if not item.wrote("source"):
+            report.at(item.place, "source is missing: say whom this entry is about, source: 192.0.2.7")
+
+
+def _collector(checked: Checked) -> None:
+    node, collector, report = checked.section("collector"), checked.document.collector, checked.report
+    _road(collector, node, report)
+    if node.wrote("connections_per_intake") and collector.connections_per_intake > collector.connections:
+        report.at(
+            node.place_of("connections_per_intake"),
+            f"connections_per_intake: more than connections, which is {collector.connections}",
+        )
+
+
+def _road(road: Road, node: Entries, report: Report) -> None:
+    """Keys that the collector and an intake have in common."""
+    if node.wrote("region") and node.wrote("url"):
+        report.at(node.place_of("url"), "url: either region or url, not both")
+    if node.wrote("ca_file") and node.wrote("extra_ca_file"):
+        text = "ca_file: it is instead of the system's authorities, extra_ca_file beside them: give one"
+        report.at(node.place_of("ca_file"), text)
+    _pair(node, "client_certificate", "client_key", report)
+    proxy = node.get("proxy")
+    if isinstance(proxy, Entries):
+        if not proxy.wrote("url"):
+            report.at(proxy.place, "proxy: url is missing: write url: http://HOST:PORT")
+        _pair(proxy, "username", "password", report)
+
+
+def _pair(node: Entries, first: str, second: str, report: Report) -> None:
+    for one, other in ((first, second), (second, first)):
+        if node.wrote(one) and not node.wrote(other):
+            report.at(node.place_of(one), f"{one}: {other} is missing beside it")
+
+
+def _intakes(checked: Checked) -> None:
+    intakes = checked.section("intakes")
+    collector = checked.section("collector")
+    addressed = _addressed(collector) or "collector" in checked.root.pruned
+    nodes = [node for node in intakes.values() if isinstance(node, Entries)]
+    addressed_itself = any(_addressed(node) for node in nodes)
+    if nodes and not addressed and not addressed_itself:
+        place = checked.root.place_of("collector")
+        checked.report.at(place, "where is the collector? Write collector: {region: FRA1}, or url:")
+    for name, written in checked.document.intakes.items():
+        node = intakes[name]
+        assert isinstance(node, Entries)
+        if not node.wrote("intake_key"):
+            place = node.key_places.get("intake_key", intakes.key_places[name])
+            checked.report.at(place, "the intake has no intake_key: write intake_key: {file: PATH}")
+        _road(written, node, checked.report)
+        if addressed_itself and not addressed and not _addressed(node):
+            text = "where is this intake? Give it region or url, or write collector: {region: FRA1}"
+            checked.report.at(intakes.key_places[name], text)
+
+
+def _addressed(node: Entries) -> bool:
+    return node.wrote("region") or node.wrote("url")
+
+
+def _routes(checked: Checked) -> None:
+    report = checked.report
+    for route, node in zip(checked.document.routes, checked.items("routes"), strict=True):
+        if node.wrote("intake") and route.drop:
+            report.at(node.place_of("drop"), "drop: either intake or drop, not both")
+        elif not node.wrote("intake") and not route.drop and "drop" not in node.pruned:
+            report.at(node.place, "the route leads nowhere: write intake: NAME, or drop: true")
+        if route.drop:
+            for key in ("payload", "timestamp", "timezone"):
+                if node.wrote(key):
+                    report.at(node.place_of(key), f"{key}: has no use where messages are dropped: remove it")
+        _asks_something(route, node, report)
+        if route.except_ is not None:
+            except_node = node["except"]
+            assert isinstance(except_node, Entries)
+            if not except_node and not except_node.pruned:
+                report.at(
+                    node.place_of("except"), "except: a condition is needed, or nothing would ever match the route"
+                )
+            _asks_something(route.except_, except_node, report)
+
+
+def _asks_something(conditions: Conditions, node: Entries, report: Report) -> None:
+    message = node.get("message")
+    if conditions.message is not None and isinstance(message, Entries) and not message and not message.pruned:
+        report.at(node.place_of("message"), "message: write {contains: [TEXT]} or {starts_with: [TEXT]}")
+
+
+def _unique_names(checked: Checked) -> None:
+    """A name given twice in one list; a default name counts, and stands where its entry does."""
+    document = checked.document
+    lists: tuple[tuple[str, tuple[Route | SourceFacts, ...]], ...] = (
+        ("route", document.routes),
+        ("source", document.sources),
+    )
+    for what, sections in lists:
+        seen: dict[str, Place] = {}
+        for position, (section, node) in enumerate(zip(sections, checked.items(f"{what}s"), strict=True), start=1):
+            default = f"route-{position}" if what == "route" and not node.wrote("name") else None
+            name = section.name or default
+            if not name:
+                continue
+            place = node.place_of("name")
+            if name in seen:
+                checked.report.at(place, f"name: this {what} is called as the one at {seen[name]}: choose another name")
+            seen.setdefault(name, place)
+
+
+def _references(checked: Checked) -> None:
+    for node, section in _all_intake_references(checked):
+        _intake_exists(checked, node, "intake", getattr(section, "intake", None))
+    _intake_exists(checked, checked.section("admin"), "self_events", checked.document.admin.self_events)
+    listeners = {listener.name for listener in checked.document.listeners if listener.name}
+    written = checked.root.get("listeners")
+    if "listeners" in checked.root.pruned or (isinstance(written, Items) and written.pruned):
+        return
+    nodes = checked.items("listeners")
+    for listener, node in zip(checked.document.listeners, nodes, strict=True):
+        if not listener.name and (listener.udp or listener.tcp or listener.tls):
+            listeners.add(f"{listener.kind}:{listener.address}")
+        elif not listener.name and any(node.wrote(key) for key in ("name", "udp", "tcp", "tls")):
+            return  # a listener whose name cannot be known may be the one that is meant
+    for conditions, node in _all_conditions(checked):
+        for index, name in enumerate(conditions.listener):
+            if name not in listeners:
+                meant = nearest(name, listeners)
+                known = f"did you mean {meant}?" if meant else f"there are {', '.join(sorted(listeners)) or 'none'}"
+                checked.report.at(_item_place(node, "listener", index), f"listener: no listener has this name: {known}")
+
+
+def _intake_exists(checked: Checked, node: Entries, key: str, name: str | None) -> None:
+    intakes = checked.section("intakes")
+    known = [*intakes, *intakes.pruned]
+    if name is None or name in known or "intakes" in checked.root.pruned:
+        return
+    meant = nearest(name, known)
+    hint = f"did you mean {meant}?" if meant else f"there are {', '.join(sorted(known)) or 'none'}"
+    checked.report.at(node.place_of(key), f"{key}: no intake is called{shown_word(name) or ' so'}: {hint}")
+
+
+def _all_intake_references(checked: Checked) -> Iterator[tuple[Entries, Section]]:
+    yield from zip(checked.items("listeners"), checked.document.listeners, strict=True)
+    yield from zip(checked.items("routes"), checked.document.routes, strict=True)
+    yield checked.section("unrouted"), checked.document.unrouted
+
+
+def _all_conditions(checked: Checked) -> Iterator[tuple[Conditions, Entries]]:
+    for route, node in zip(checked.document.routes, checked.items("routes"), strict=True):
+        yield route, node
+        excepted = node.get("except")
+        if route.except_ is not None and isinstance(excepted, Entries):
+            yield route.except_, excepted
+
+
+def _item_place(node: Entries, key: str, index: int) -> Place:
+    value: Node = node.get(key)
+    return value.places[index] if isinstance(value, Items) else node.place_of(key)
+
+
+def _arrives(checked: Checked) -> None:
+    """Some road must lead to an intake; a faulty one counts."""
+    nodes = [*checked.items("listeners"), *checked.items("routes"), checked.section("unrouted")]
+    lists = [checked.root.get(key) for key in ("listeners", "intakes")]
+    if any(node.wrote("intake") for node in nodes) or not all(lists):
+        return
+    if any(key in checked.root.pruned for key in ("listeners", "routes", "unrouted")):
+        return
+    text = "no event would reach an intake: add routes, intake: NAME to a listener, or unrouted: {intake: NAME}"
+    checked.report.at(checked.root.key_places["intakes"], text)
+
+
+def _batch(checked: Checked) -> None:
+    node, batch = checked.section("batch"), checked.document.batch
+    if node.wrote("catch_up_resolution") and batch.catch_up_resolution < batch.timestamp_resolution:
+        text = "catch_up_resolution: less than timestamp_resolution: catching up would join nothing"
+        checked.report.at(node.place_of("catch_up_resolution"), text)
+
+
+def _admin(checked: Checked) -> None:
+    node, admin = checked.section("admin"), checked.document.admin
+    _pair(node, "certificate", "private_key", checked.report)
+    if not admin.listen.is_loopback:
+        missing = [key for key in ("certificate", "private_key", "token") if not node.wrote(key)]
+        if missing:
+            text = f"listen: reachable from elsewhere, it needs {', '.join(missing)}"
+            checked.report.at(node.place_of("listen"), text)

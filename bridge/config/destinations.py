@@ -1,0 +1,69 @@
+"""Where events go: the collector's keys, and those of an intake, which win over them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated, Literal
+
+from bridge.config import fields, units
+from bridge.config.addresses import ENDPOINTS, REGIONS
+from bridge.config.secret import Secret
+from bridge.config.section import Section
+
+Endpoint = Annotated[str, fields.of_choice(*ENDPOINTS)]
+Region = Annotated[str, fields.of_choice(*REGIONS)]
+Authentication = Annotated[Literal["header", "basic"], fields.of_choice("header", "basic")]
+Compression = Annotated[Literal["gzip", "none"], fields.of_choice("gzip", "none")]
+
+
+class Proxy(Section):
+    """A proxy that is asked to CONNECT; it resolves the collector's name. `url` is required."""
+
+    url: fields.ProxyUrl | None = None
+    username: fields.Text | None = None
+    password: fields.AnySecret | None = None
+
+
+class Road(Section):
+    """The keys that the collector and a single intake have in common; None where they are not given."""
+
+    region: Region | None = None
+    url: fields.BaseUrl | None = None
+    proxy: Proxy | None = None
+    ca_file: fields.Authorities | None = None
+    extra_ca_file: fields.Authorities | None = None
+    client_certificate: fields.FilePath | None = None
+    client_key: fields.FilePath | None = None
+
+
+class Collector(Road):
+    """`collector:`, what holds for all intakes; `max_bandwidth` in bits a second."""
+
+    endpoint: Endpoint = "/plain/batch"
+    authentication: Authentication = "header"
+    compression: Compression = "gzip"
+    timeout: Annotated[fields.Duration, fields.within("100ms", "1h", units.duration)] = timedelta(seconds=30)
+    connections: Annotated[fields.Integer, fields.within("1", "1000", int)] = 8
+    connections_per_intake: Annotated[fields.Integer, fields.within("1", "1000", int)] = 4
+    max_request_rate: Annotated[fields.Number, fields.within("0.01", "100000", fields.number)] = 20.0
+    max_bandwidth: fields.Bandwidth | None = None
+
+
+class IntakeSection(Road):
+    """One of `intakes:` as written; `intake_key` is required, `quota` in bytes a day."""
+
+    intake_key: fields.HeaderSecret | None = None
+    endpoint: Endpoint | None = None
+    authentication: Authentication | None = None
+    compression: Compression | None = None
+    format: fields.Name | None = None
+    payload: fields.Payload | None = None
+    encoding: Annotated[Literal["auto", "latin-1", "bytes"], fields.of_choice("auto", "latin-1", "bytes")] = "auto"
+    timestamp: fields.Timestamp | None = None
+    quota: fields.Volume | None = None
+
+    @property
+    def key(self) -> Secret:
+        """The intake key; its absence is a fault found before anyone asks."""
+        assert self.intake_key is not None
+        return self.intake_key

@@ -1,0 +1,83 @@
+"""The whole file: its top-level keys, and which section stands at a path of it."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from zoneinfo import ZoneInfo
+
+from bridge.config import fields, units
+from bridge.config.destinations import Collector, IntakeSection
+from bridge.config.routes import Hold, Route, Unrouted, UnroutedChoice
+from bridge.config.section import Section
+from bridge.config.senders import Listener, SourceFacts
+from bridge.config.upkeep import Admin, Batch, Ledger, Spool, Timestamps
+
+# What a second file may add to: everything else is given in one place.
+APPENDED = ("listeners", "sources", "routes")
+
+
+class Document(Section):
+    """A configuration as written, all files together; `include` has been followed."""
+
+    include: fields.Texts | None = None
+    timezone: fields.Zone = ZoneInfo("UTC")
+    collector: Collector = Collector()
+    listeners: Annotated[tuple[Listener, ...], fields.SECTIONS] = ()
+    max_frame_size: Annotated[fields.Size, fields.within("480B", "1MiB", units.size)] = 250 << 10
+    oversize: Annotated[Literal["quarantine", "truncate"], fields.of_choice("quarantine", "truncate")] = "quarantine"
+    sources: Annotated[tuple[SourceFacts, ...], fields.SECTIONS] = ()
+    intakes: dict[fields.IntakeKey, IntakeSection] = {}  # noqa: RUF012  the model is frozen
+    routes: Annotated[tuple[Route, ...], fields.SECTIONS] = ()
+    unrouted: UnroutedChoice = Unrouted(hold=Hold())
+    timestamps: Timestamps = Timestamps()
+    batch: Batch = Batch()
+    spool: Spool = Spool()
+    ledger: Ledger = Ledger()
+    admin: Admin = Admin()
+
+
+def section_at(path: Sequence[str | int]) -> type[Section] | None:
+    """The section that stands at a path of keys and indices, or None where that is no section."""
+    found: Any = Document
+    for step in path:
+        if isinstance(found, type) and issubclass(found, Section):
+            found = next((_bare(annotation) for key, annotation in _fields(found) if key == step), None)
+        else:
+            arguments = get_args(found)
+            found = _bare(arguments[1 if get_origin(found) is dict else 0]) if arguments else None
+    return found if isinstance(found, type) and issubclass(found, Section) else None
+
+
+def keys_of(section: type[Section]) -> list[str]:
+    """The keys that a section knows, as they are written."""
+    return [key for key, _ in _fields(section)]
+
+
+def homes_of(key: str) -> list[str]:
+    """The sections that know a key, by the name of the section, `` for the top level."""
+    homes: dict[str, type[Section]] = {
+        "": Document,
+        "intakes": IntakeSection,
+        "listeners": Listener,
+        "sources": SourceFacts,
+        "routes": Route,
+    }
+    homes |= {"collector": Collector, "batch": Batch, "timestamps": Timestamps, "spool": Spool, "admin": Admin}
+    return [name for name, section in homes.items() if key in keys_of(section)]
+
+
+def _fields(section: type[Section]) -> Iterator[tuple[str, Any]]:
+    for name, field in section.model_fields.items():
+        yield field.alias or name, _bare(field.annotation)
+
+
+def _bare(annotation: Any) -> Any:
+    """An annotation without Annotated and Optional."""
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        return _bare(get_args(annotation)[0])
+    if origin in (Union, types.UnionType):
+        return _bare(next(one for one in get_args(annotation) if one is not type(None)))
+    return annotation

@@ -1,0 +1,64 @@
+"""Listeners against each other: one transport each, keys that fit it, names and addresses that do not clash."""
+
+from __future__ import annotations
+
+from bridge.config.addresses import Address
+from bridge.config.faults import Place, Report
+from bridge.config.senders import KINDS, ONLY_FOR, Listener
+from bridge.config.tree import Entries
+
+
+def check_listeners(listeners: tuple[Listener, ...], nodes: list[Entries], admin: Address, report: Report) -> None:
+    """Report what is wrong with the listeners, and with the admin endpoint's address among them."""
+    names: dict[str, Place] = {}
+    bound: list[tuple[str, Address, Place]] = []
+    for listener, node in zip(listeners, nodes, strict=True):
+        kinds = [kind for kind in KINDS if node.wrote(kind)]
+        if len(kinds) != 1:
+            place = node.place_of(kinds[1]) if kinds else node.place
+            report.at(place, "one of udp, tcp and tls is needed, and only one: a listener has one socket")
+            continue
+        _fitting(kinds[0], node, report)
+        if listener.max_connections_per_peer > listener.max_connections and node.wrote("max_connections_per_peer"):
+            place = node.place_of("max_connections_per_peer")
+            report.at(
+                place, f"max_connections_per_peer: more than max_connections, which is {listener.max_connections}"
+            )
+        if getattr(listener, kinds[0]) is None:
+            continue
+        _name(listener, node, names, report)
+        transport = "udp" if listener.kind == "udp" else "tcp"
+        place = node.place_of(listener.kind)
+        _address(transport, listener.address, place, bound, report)
+        if transport == "tcp" and listener.address.clashes(admin):
+            report.at(place, f"{listener.kind}: {admin} is admin.listen: choose another port for one of them")
+
+
+def _fitting(kind: str, node: Entries, report: Report) -> None:
+    for key, kinds in ONLY_FOR.items():
+        if node.wrote(key) and kind not in kinds:
+            report.at(node.key_places[key], f"{key}: is for {' and '.join(kinds)} listeners only: remove it")
+    if kind == "tls":
+        for key in ("certificate", "private_key"):
+            if not node.wrote(key):
+                report.at(node.place_of("tls"), f"tls: {key} is missing: write {key}: PATH of a PEM file")
+
+
+def _name(listener: Listener, node: Entries, names: dict[str, Place], report: Report) -> None:
+    if "name" in node.pruned:
+        return
+    name = listener.name or f"{listener.kind}:{listener.address}"
+    place = node.place_of("name") if node.wrote("name") else node.place_of(listener.kind)
+    if name in names:
+        report.at(place, f"name: this listener is called as the one at {names[name]}: give it a name of its own")
+    names.setdefault(name, place)
+
+
+def _address(
+    transport: str, address: Address, place: Place, bound: list[tuple[str, Address, Place]], report: Report
+) -> None:
+    for other_transport, other, other_place in bound:
+        if transport == other_transport and address.clashes(other):
+            report.at(place, f"{transport}: the port is taken by the listener at {other_place} ({other})")
+            break
+    bound.append((transport, address, place))

@@ -1,0 +1,75 @@
+"""What the rest of the bridge reads: the configuration with every default filled in and every reference good.
+
+Durations are `timedelta` (`never` is None), sizes bytes, zones `ZoneInfo`, lists tuples; names are those of the file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Final, Literal
+from zoneinfo import ZoneInfo
+
+from bridge.config.destinations import Collector, Proxy
+from bridge.config.fields import PayloadName, TimestampName
+from bridge.config.routes import Route, Unrouted
+from bridge.config.secret import Secret
+from bridge.config.senders import Listener, SourceFacts
+from bridge.config.upkeep import Admin, Batch, Ledger, Spool, Timestamps
+
+never: Final = None
+"""What the duration `never` is in the model: no limit of time."""
+
+
+@dataclass(frozen=True)
+class Destination:
+    """How an intake is reached: its own keys where it has them, else the collector's; `url` ends without a slash."""
+
+    url: str
+    endpoint: str
+    authentication: Literal["header", "basic"]
+    compression: Literal["gzip", "none"]
+    proxy: Proxy | None
+    ca_file: Path | None
+    extra_ca_file: Path | None
+    client_certificate: Path | None
+    client_key: Path | None
+    timeout: timedelta
+
+
+@dataclass(frozen=True)
+class Intake:
+    """A destination of events, known by its name; None where format or default decide. `quota` in bytes a day."""
+
+    name: str
+    intake_key: Secret
+    format: str | None
+    payload: PayloadName | None
+    encoding: Literal["auto", "latin-1", "bytes"]
+    timestamp: TimestampName | None
+    quota: int | None
+    destination: Destination
+
+
+@dataclass(frozen=True)
+class Config:
+    """A whole configuration; `sha256` is that of the files' bytes in reading order, in hexadecimal."""
+
+    timezone: ZoneInfo
+    collector: Collector
+    listeners: tuple[Listener, ...]
+    max_frame_size: int
+    oversize: Literal["quarantine", "truncate"]
+    sources: tuple[SourceFacts, ...]
+    intakes: Mapping[str, Intake]
+    routes: tuple[Route, ...]
+    unrouted: Unrouted
+    timestamps: Timestamps
+    batch: Batch
+    spool: Spool
+    ledger: Ledger
+    admin: Admin
+    sha256: str
+    files: tuple[Path, ...]

@@ -1,0 +1,72 @@
+"""Lists of senders: addresses and networks in the configuration, or in a file of their own, one a line."""
+
+from __future__ import annotations
+
+from bridge.config.addresses import Network, network
+from bridge.config.faults import Place
+from bridge.config.reading import Reading, Reported
+from bridge.config.tree import Entries, Items, Node, Scalar
+
+_LARGEST = 4 << 20  # bytes of one list
+
+
+def networks(value: object, reading: Reading) -> tuple[Network, ...]:
+    """An address, a network, `{file: PATH}`, or a list of these; each that is wrong is reported at its own place."""
+    if isinstance(value, Items):
+        if not value:
+            raise ValueError("an empty list matches nobody: remove the key, or list addresses")
+        entries: list[tuple[Node, Place]] = list(zip(value, value.places, strict=True))
+    elif isinstance(value, Scalar | Entries):
+        entries = [(value, value.place)]
+    else:
+        raise ValueError("an address, a network or a list of them is expected here")
+    faulty = False
+    found: list[Network] = []
+    for entry, place in entries:
+        try:
+            found += _entry(entry, reading)
+        except Reported:
+            faulty = True
+        except ValueError as error:
+            reading.report.at(place, str(error))
+            faulty = True
+    if faulty:
+        raise Reported
+    return tuple(found)
+
+
+def _entry(entry: Node, reading: Reading) -> list[Network]:
+    if isinstance(entry, Scalar):
+        return [network(entry)]
+    if not isinstance(entry, Entries) or set(entry) != {"file"} or not isinstance(path := entry["file"], Scalar):
+        raise ValueError("an address, a network or {file: PATH} is expected here")
+    return _listed(path, reading)
+
+
+def _listed(value: Scalar, reading: Reading) -> list[Network]:
+    path = reading.path(value)
+    try:
+        with path.open("rb") as file:
+            data = file.read(_LARGEST + 1)
+    except OSError as error:
+        raise ValueError(f"the list {path} cannot be read: {error.strerror}") from None
+    if len(data) > _LARGEST:
+        raise ValueError(f"the list {path} is larger than {_LARGEST >> 20} MiB")
+    found: list[Network] = []
+    faulty = False
+    for number, line in enumerate(data.decode("utf-8", "replace").splitlines(), start=1):
+        text = line.partition("#")[0]
+        if not text.strip():
+            continue
+        try:
+            found.append(network(text.strip()))
+        except ValueError as error:
+            # The line is quoted only where it begins as an address does: the path may be that of a key.
+            message = str(error) if text.strip()[0].isdigit() and "." in text else "no address or network"
+            reading.report.at(Place(str(path), number, len(text) - len(text.lstrip()) + 1), message)
+            faulty = True
+    if faulty:
+        raise Reported
+    if not found:
+        raise ValueError(f"the list {path} is empty: it would match nobody")
+    return found

@@ -1,0 +1,67 @@
+"""Where messages come from: listeners, and what is known of the senders."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from bridge.config import fields, units
+from bridge.config.addresses import Address
+from bridge.config.section import Section
+
+KINDS = ("udp", "tcp", "tls")
+
+
+class Listener(Section):
+    """One of `listeners:`; exactly one of `udp`, `tcp` and `tls` is given. Sizes in bytes."""
+
+    name: fields.Name = ""  # by default what it listens on, such as udp:*:514
+    udp: fields.ListenAddress | None = None
+    tcp: fields.ListenAddress | None = None
+    tls: fields.ListenAddress | None = None
+    framing: Annotated[Literal["auto", "lf", "octet-counted"], fields.of_choice("auto", "lf", "octet-counted")] = "auto"
+    receive_buffer: Annotated[fields.Size, fields.within("4KiB", "1GiB", units.size)] = 16 << 20
+    max_connections: Annotated[fields.Integer, fields.within("1", "1000000", int)] = 1000
+    max_connections_per_peer: Annotated[fields.Integer, fields.within("1", "1000000", int)] = 50
+    idle_timeout: fields.DurationOrNever = None
+    allow: fields.Networks | None = None
+    intake: fields.IntakeName | None = None
+    certificate: fields.FilePath | None = None
+    private_key: fields.FilePath | None = None
+    client_ca: fields.FilePath | None = None
+
+    @property
+    def kind(self) -> Literal["udp", "tcp", "tls"]:
+        """Its transport."""
+        return "udp" if self.udp else "tcp" if self.tcp else "tls"
+
+    @property
+    def address(self) -> Address:
+        """Where it listens."""
+        address = self.udp or self.tcp or self.tls
+        assert address is not None
+        return address
+
+
+class SourceFacts(Section):
+    """One of `sources:`, what is known of some senders; `source` is required. `limit` in events a second."""
+
+    source: fields.Networks = ()
+    timezone: fields.Zone | None = None
+    name: fields.Name | None = None
+    relay: fields.Flag = False
+    expect: fields.Duration | None = None
+    limit: fields.Rate | None = None
+    sequence: fields.Flag = False
+
+
+# Keys of a listener that mean nothing for some transport, with the transports they are for.
+ONLY_FOR: dict[str, tuple[str, ...]] = {
+    "framing": ("tcp", "tls"),
+    "max_connections": ("tcp", "tls"),
+    "max_connections_per_peer": ("tcp", "tls"),
+    "idle_timeout": ("tcp", "tls"),
+    "receive_buffer": ("udp",),
+    "certificate": ("tls",),
+    "private_key": ("tls",),
+    "client_ca": ("tls",),
+}

@@ -1,0 +1,96 @@
+"""Keys whose function comes later: taken at their default, refused at any other value.
+
+Each row is a path, `[]` for every item of a list or mapping, with what to do instead. The issue that brings a function
+deletes its rows; nothing else knows of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from bridge.config.addresses import Address
+from bridge.config.document import Document
+from bridge.config.faults import Place, Report
+from bridge.config.section import Section
+from bridge.config.tree import Entries, Items, Node
+
+NOT_YET: dict[str, str] = {
+    "collector.endpoint": "leave it at /plain/batch",
+    "collector.authentication": "leave it at header",
+    "collector.proxy": "remove it",
+    "collector.client_certificate": "remove it",
+    "collector.client_key": "remove it",
+    "collector.max_bandwidth": "remove it",
+    "listeners[].tls": "use udp: or tcp:",
+    "listeners[].certificate": "remove it",
+    "listeners[].private_key": "remove it",
+    "listeners[].client_ca": "remove it",
+    "sources[].relay": "leave it at false",
+    "sources[].expect": "remove it",
+    "sources[].limit": "remove it",
+    "sources[].sequence": "leave it at false",
+    "intakes[].endpoint": "leave it at /plain/batch",
+    "intakes[].authentication": "leave it at header",
+    "intakes[].proxy": "remove it",
+    "intakes[].client_certificate": "remove it",
+    "intakes[].client_key": "remove it",
+    "intakes[].format": "remove it, and give payload: and timestamp:",
+    "intakes[].quota": "remove it",
+    "unrouted.hold.max_size": "leave it at 500MB",
+    "unrouted.hold.max_age": "leave it at 7d",
+    "spool.max_size": "leave it at 80%",
+    "spool.min_free": "leave it at 10%",
+    "spool.when_full": "leave it at drop-oldest",
+    "spool.fsync": "leave it at backlog",
+    "spool.archive": "remove it",
+    "spool.quarantine.max_size": "leave it at 1GB",
+    "spool.quarantine.max_age": "leave it at 30d",
+    "ledger.keep": "leave it at 400d",
+    "admin.listen": "use a loopback address, such as 127.0.0.1:8514",
+    "admin.certificate": "remove it",
+    "admin.private_key": "remove it",
+    "admin.token": "remove it",
+    "admin.self_events": "remove it",
+}
+
+# Values that are supported beside the field's own default.
+_ALSO: dict[str, Callable[[object], bool]] = {
+    "admin.listen": lambda value: isinstance(value, Address) and value.is_loopback,
+    "intakes[].endpoint": lambda value: value == "/plain/batch",
+    "intakes[].authentication": lambda value: value == "header",
+}
+
+
+def refuse_unsupported(document: Document, root: Entries, report: Report) -> None:
+    """Report every key that is given another value than the one that works today."""
+    for path, remedy in NOT_YET.items():
+        *parents, key = path.split(".")
+        for section, node in _sections(document, root, parents):
+            if key not in node:
+                continue
+            value = getattr(section, key)
+            if value == type(section).model_fields[key].default or (path in _ALSO and _ALSO[path](value)):
+                continue
+            place: Place = node.place_of(key)
+            report.at(place, f"{key}: not supported yet: {remedy}")
+
+
+def _sections(document: Document, root: Entries, parents: list[str]) -> Iterator[tuple[Section, Entries]]:
+    """The sections at a path, each with its node of the tree."""
+    found: list[tuple[object, Node]] = [(document, root)]
+    for step in parents:
+        name = step.removesuffix("[]")
+        below: list[tuple[object, Node]] = []
+        for section, node in found:
+            value = getattr(section, name)
+            child = node.get(name) if isinstance(node, Entries) else None
+            if name == step:
+                below.append((value, child))
+            elif isinstance(child, Items):
+                below += zip(value, child, strict=True)
+            elif isinstance(child, Entries):
+                below += [(value[key], child[key]) for key in child]
+        found = below
+    for section, node in found:
+        if isinstance(section, Section) and isinstance(node, Entries):
+            yield section, node

@@ -1,0 +1,79 @@
+"""What the bridge does by itself: event times, batches, the spool, the ledger's file, the admin endpoint."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Literal
+
+from bridge.config import fields, units
+from bridge.config.addresses import Address
+from bridge.config.section import Section
+from bridge.config.units import Share
+
+GB = 1000**3
+LARGEST_BODY = 10 << 20  # bytes; the payload limit that the vendor's own library keeps to
+
+Resolution = Annotated[fields.Duration, fields.within("1ms", "1h", units.duration)]
+
+
+class Timestamps(Section):
+    """How far an event time may lie from reception; None is any distance."""
+
+    max_past: fields.DurationOrNever = timedelta(days=31)
+    max_future: fields.DurationOrNever = timedelta(days=1)
+
+
+class Batch(Section):
+    """When a batch is closed, and how far apart the times in one request may be; `max_bytes` in bytes."""
+
+    max_age: Annotated[fields.Duration, fields.within("10ms", "1h", units.duration)] = timedelta(seconds=2)
+    max_events: Annotated[fields.Integer, fields.within("1", "1000000", int)] = 20_000
+    max_bytes: Annotated[fields.Size, fields.within("1KiB", "10MiB", units.size)] = 5_000_000
+    timestamp_resolution: Resolution = timedelta(seconds=1)
+    catch_up_resolution: Resolution = timedelta(seconds=60)
+
+
+class Archive(Section):
+    """How much of what was delivered is kept: bytes and age (None: never too old)."""
+
+    max_size: fields.Size = 5 * GB
+    max_age: fields.DurationOrNever = timedelta(days=7)
+
+
+class Quarantine(Section):
+    """How much of what could not be delivered is kept: bytes and age (None: never too old)."""
+
+    max_size: fields.Size = 1 * GB
+    max_age: fields.DurationOrNever = timedelta(days=30)
+
+
+class Spool(Section):
+    """`spool:`; `directory` is required. Sizes are bytes on disk, or a share of the filesystem."""
+
+    directory: fields.FilePath = Path()
+    max_size: fields.SizeOrShare = Share(80)
+    min_free: fields.SizeOrShare = Share(10)
+    when_full: Annotated[Literal["drop-oldest", "pause"], fields.of_choice("drop-oldest", "pause")] = "drop-oldest"
+    order: Annotated[Literal["live-first", "oldest-first"], fields.of_choice("live-first", "oldest-first")] = (
+        "live-first"
+    )
+    fsync: Annotated[Literal["never", "backlog", "always"], fields.of_choice("never", "backlog", "always")] = "backlog"
+    archive: Archive | None = None
+    quarantine: Quarantine = Quarantine()
+
+
+class Ledger(Section):
+    """`ledger:`; how long its lines are kept, None for ever."""
+
+    keep: fields.DurationOrNever = timedelta(days=400)
+
+
+class Admin(Section):
+    """`admin:`; beyond loopback it needs `certificate`, `private_key` and `token`."""
+
+    listen: fields.ListenAddress = Address("127.0.0.1", 8514)
+    certificate: fields.FilePath | None = None
+    private_key: fields.FilePath | None = None
+    token: fields.HeaderSecret | None = None
+    self_events: fields.IntakeName | None = None

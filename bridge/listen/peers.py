@@ -1,0 +1,85 @@
+"""What is known of each sender: decided once, counted once a read."""
+
+from ipaddress import IPv6Address, ip_address
+
+from bridge.routing import Profile, Router
+from bridge.routing.conditions import Address
+
+
+class Peer:
+    """One sender at one listener."""
+
+    __slots__ = (
+        "address", "clock_offset", "encoded", "events", "intake", "last_seen_ms", "listener", "mergeable", "name",
+        "outside", "profile", "route", "sampled", "unrouted",
+    )  # fmt: skip
+
+    def __init__(self, listener: str, address: str, profile: Profile, name: str | None) -> None:
+        self.listener = listener
+        self.address = address
+        self.encoded = address.encode("ascii", "replace") or b"-"
+        self.profile = profile
+        self.name = name
+        constant = profile.constant
+        self.mergeable = (
+            constant is not None
+            and constant.kind in ("deliver", "drop")
+            and constant.payload not in ("line", "rfc5424", "json")
+        )
+        "Whether its frames may be read together with those of others: nothing shows the peer."
+        self.events = 0
+        self.last_seen_ms = 0
+        self.clock_offset: float | None = None
+        "Seconds that its clock is ahead of ours, when last looked at."
+        self.sampled = 0
+        self.outside = 0
+        "Events whose time was not believed."
+        self.unrouted = 0
+        "Frames that no route matched."
+        self.route = constant.route if constant else None
+        self.intake = constant.intake if constant else None
+        "Where its frames go; where that depends on the frame, where the last ones went."
+
+
+class Peers:
+    """The senders of all listeners. Bounded: forged addresses must not grow the memory."""
+
+    MOST = 50_000
+
+    def __init__(self, router: Router) -> None:
+        self._router = router
+        self._known: dict[tuple[str, str], Peer] = {}
+        self.forgotten = 0
+
+    def get(self, listener: str, host: str) -> Peer:
+        """The peer of an address as the socket gives it."""
+        peer = self._known.get((listener, host))
+        if peer is None:
+            peer = self._add(listener, host)
+        return peer
+
+    def all(self) -> list[Peer]:
+        """Every peer that has been seen."""
+        return list(dict.fromkeys(self._known.values()))
+
+    def _add(self, listener: str, host: str) -> Peer:
+        if len(self._known) >= self.MOST:
+            for key in list(self._known)[: self.MOST // 10]:
+                del self._known[key]
+                self.forgotten += 1
+        address = address_of(host)
+        profile = self._router.profile(listener, address)
+        peer = Peer(listener, str(address) if address else host, profile, self._router.name(address))
+        self._known[listener, host] = peer
+        return peer
+
+
+def address_of(host: str) -> Address | None:
+    """A socket's text as an address: an IPv4 peer of a socket for both families is IPv4; None: not an address."""
+    try:
+        address = ip_address(host.partition("%")[0])
+    except ValueError:
+        return None
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        return address.ipv4_mapped
+    return address

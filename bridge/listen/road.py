@@ -1,0 +1,178 @@
+"""The road of one message, for all messages of one socket read: four verbs, nothing per message.
+
+``frames`` (cut by the listener) -> ``parse_all`` -> ``assign`` -> ``group`` -> ``append``. The ledger moves in the same
+call as the append, so the account is exact in every reactor turn.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from bridge import batching
+from bridge.batching import Limits
+from bridge.ledger import Ledger
+from bridge.listen.peers import Peer
+from bridge.routing import Disposition
+from bridge.spool import Spool
+from bridge.spool.quarantine import Entry
+from bridge.syslog import header
+from bridge.syslog.columns import Columns, Frames, block_of, list_of, parse_all
+from bridge.syslog.framing import Oversize
+from bridge.syslog.timestamps import TimeReader
+
+
+@dataclass(slots=True)
+class Tallies:
+    """What the road counts beside the ledger, once a read."""
+
+    by_listener: Counter[str] = field(default_factory=Counter)
+    by_route: Counter[str] = field(default_factory=Counter)
+    filtered_by_route: Counter[str] = field(default_factory=Counter)
+    converted: int = 0
+    emptied: int = 0
+    outside: int = 0
+    truncated: int = 0
+    resyncs: int = 0
+
+
+class Road:
+    """From frames to the spool. ``wall`` is in seconds since the epoch; ``spool_encoding`` names an intake's."""
+
+    SAMPLE_MS = 1000
+    "A sender's clock is looked at this often, at most."
+
+    def __init__(
+        self,
+        *,
+        spool: Spool,
+        ledger: Ledger,
+        wall: Callable[[], float],
+        limits: Limits,
+        spool_encoding: Callable[[str], str],
+        truncate: bool,
+        on_trouble: Callable[[str], None],
+    ) -> None:
+        self.tallies = Tallies()
+        self._spool = spool
+        self._ledger = ledger
+        self._wall = wall
+        self._limits = limits
+        self._spool_encoding = spool_encoding
+        self._truncate = truncate
+        self._on_trouble = on_trouble
+        self._reader = TimeReader()
+
+    def take(self, peer: Peer, frames: Frames) -> None:
+        """All frames that one read brought from one peer."""
+        now = int(self._wall() * 1000)
+        columns = parse_all(frames, peer.profile.needs)
+        if not columns.count:
+            return
+        peer.events += columns.count
+        peer.last_seen_ms = now
+        if now - peer.sampled >= self.SAMPLE_MS or now < peer.sampled:
+            self._sample(peer, frames, now)
+        peer.outside += self._route(peer, columns, now)
+
+    def take_many(self, by_peer: Iterable[tuple[Peer, list[bytes]]], clean: Callable[[list[bytes]], Frames]) -> None:
+        """All datagrams of one drain. Those of peers that routing treats alike are read together."""
+        now = int(self._wall() * 1000)
+        merged: dict[object, tuple[Peer, list[bytes]]] = {}
+        for peer, frames in by_peer:
+            if not peer.mergeable:
+                self.take(peer, clean(frames))
+                continue
+            peer.events += len(frames)
+            peer.last_seen_ms = now
+            if now - peer.sampled >= self.SAMPLE_MS or now < peer.sampled:
+                self._sample(peer, frames, now)
+            if peer.profile in merged:
+                merged[peer.profile][1].extend(frames)
+            else:
+                merged[peer.profile] = (peer, frames)
+        for peer, frames in merged.values():
+            columns = parse_all(clean(frames), peer.profile.needs)
+            if columns.count:
+                self._route(peer, columns, now)
+
+    def take_oversize(self, peer: Peer, frames: list[Oversize]) -> None:
+        """Frames that were longer than ``max_frame_size``: cut and sent on, or to quarantine."""
+        if self._truncate:
+            self.tallies.truncated += len(frames)
+            self.take(peer, block_of([frame.kept for frame in frames]))
+            return
+        details = [(frame.kept, f"frame of {frame.length} bytes is longer than max_frame_size") for frame in frames]
+        self._quarantine("oversize", peer, details, int(self._wall() * 1000))
+
+    def take_unfinished(self, peer: Peer, rest: bytes) -> None:
+        """A counted frame whose connection ended before it did."""
+        detail = f"the connection ended {len(rest)} bytes into an octet-counted frame"
+        self._quarantine("damaged", peer, [(rest, detail)], int(self._wall() * 1000))
+
+    # --- the parts of the road ---------------------------------------------------------------------------------------
+
+    def _route(self, peer: Peer, columns: Columns, now: int) -> int:
+        self.tallies.by_listener[peer.listener] += columns.count
+        outside = 0
+        for disposition, part in peer.profile.assign(columns):
+            self.tallies.by_route[disposition.route] += part.count
+            peer.route, peer.intake = disposition.route, disposition.intake
+            if disposition.kind == "deliver":
+                outside += self._append(peer, disposition, part, now)
+            elif disposition.kind == "drop":
+                self.tallies.filtered_by_route[disposition.route] += part.count
+                self._ledger.receive_filtered(part.count)
+            else:
+                peer.unrouted += part.count
+                self._quarantine("unrouted", peer, [(frame, "no route matches") for frame in part["raw"]], now)
+        return outside
+
+    def _append(self, peer: Peer, disposition: Disposition, columns: Columns, now: int) -> int:
+        grouped = batching.group(
+            columns, disposition, reader=self._reader, received_ms=now, peer=peer.encoded, listener=peer.listener,
+            spool_encoding=self._spool_encoding(disposition.intake or ""), limits=self._limits,
+        )  # fmt: skip
+        for group in grouped.groups:
+            for part in self._spool.parts(group):
+                try:
+                    self._spool.append(part)
+                except OSError as error:
+                    self._ledger.receive_dropped(part.count, "spool_write_failed")
+                    self._on_trouble(
+                        f"spool: cannot write for intake {group.intake}: {error.strerror}; events are lost"
+                    )
+                else:
+                    self._ledger.receive_spooled(part.count)
+        tallies = self.tallies
+        tallies.converted += grouped.converted
+        tallies.emptied += grouped.emptied
+        tallies.outside += grouped.outside
+        if grouped.oversize:
+            details = [(event, "event is longer than the collector takes (250 KiB)") for event in grouped.oversize]
+            self._quarantine("oversize", peer, details, now, disposition.intake)
+        return grouped.outside
+
+    def _quarantine(
+        self, reason: str, peer: Peer, frames: list[tuple[bytes, str]], now: int, intake: str | None = None
+    ) -> None:
+        entries = [Entry(now, peer.listener, peer.address, frame, detail, intake) for frame, detail in frames]
+        try:
+            gone = self._spool.quarantine.add(reason, entries)
+        except OSError as error:
+            self._ledger.receive_dropped(len(entries), "quarantine_write_failed")
+            self._on_trouble(f"quarantine: cannot write: {error.strerror}; frames are lost")
+            return
+        self._ledger.receive_quarantined(len(entries))
+        if gone:
+            self._ledger.drop_quarantined(gone, f"{reason}_full")
+            self._on_trouble(f"quarantine: {reason} is full: {gone} of its oldest frames are dropped")
+
+    def _sample(self, peer: Peer, frames: Frames, now: int) -> None:
+        """How far a sender's clock is from ours, from the last frame of the read."""
+        peer.sampled = now
+        frame = frames.rpartition(b"\n")[2] if isinstance(frames, bytes) else (list_of(frames) or [b""])[-1]
+        parts = header.read(frame[:512])
+        if parts.second and (disposition := peer.profile.rules[0].disposition).zone is not None:
+            ms = self._reader.second_ms(parts.second, parts.offset, disposition.zone, now)
+            if ms is not None:
+                peer.clock_offset = (ms - now) / 1000

@@ -1,0 +1,139 @@
+# mypy: disallow-untyped-calls=False
+"""Syslog over TCP (RFC 6587): one framer a connection, one call a read."""
+
+from collections import Counter
+from collections.abc import Callable
+from datetime import timedelta
+
+from twisted.internet.interfaces import IAddress, IReactorTime, ITCPTransport
+from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.logger import Logger
+from twisted.protocols.policies import TimeoutMixin
+from twisted.python.failure import Failure
+
+from bridge.listen.peers import Peer
+from bridge.listen.road import Road
+from bridge.syslog.framing import StreamFramer
+
+log = Logger(namespace="listen")
+
+
+class SyslogConnection(Protocol, TimeoutMixin):
+    """One sender's connection."""
+
+    def __init__(self, factory: "SyslogFactory", peer: Peer) -> None:
+        self._factory = factory
+        self._peer = peer
+        self._framer = StreamFramer(factory.framing, factory.max_frame_size)
+        self._fresh = True
+
+    def connectionMade(self) -> None:
+        self._factory.connections[self] = None
+        transport = self.transport
+        if ITCPTransport.providedBy(transport):
+            transport.setTcpKeepAlive(True)
+        if self._factory.idle_timeout is not None:
+            self.setTimeout(self._factory.idle_timeout.total_seconds())
+
+    def dataReceived(self, data: bytes) -> None:
+        self._fresh = True
+        self._factory.reads += 1
+        if self._factory.idle_timeout is not None:
+            self.resetTimeout()
+        frames = self._framer.feed(data)
+        if frames:
+            self._factory.road.take(self._peer, frames)
+        if self._framer.oversize:
+            self._take_oversize()
+
+    def check_idle(self) -> None:
+        """Called about once a second: what ended with a NUL need not wait for the next frame."""
+        if not self._fresh and (frames := self._framer.idle()):
+            self._factory.road.take(self._peer, frames)
+        self._fresh = False
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self.setTimeout(None)
+        self._factory.left(self, self._peer)
+        frames, unfinished = self._framer.close()
+        if frames:
+            self._factory.road.take(self._peer, frames)
+        if unfinished:
+            self._factory.road.take_unfinished(self._peer, unfinished)
+        if self._framer.oversize:
+            self._take_oversize()
+        self._factory.road.tallies.resyncs += self._framer.resyncs
+
+    def _take_oversize(self) -> None:
+        frames = self._framer.oversize.copy()
+        self._framer.oversize.clear()
+        self._factory.road.take_oversize(self._peer, frames)
+
+
+class SyslogFactory(Factory):
+    """The connections of one TCP listener."""
+
+    noisy = False
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        road: Road,
+        peer: Callable[[str, str], Peer],
+        allowed: Callable[[str], bool],
+        clock: IReactorTime,
+        framing: str,
+        max_frame_size: int,
+        max_connections: int,
+        max_connections_per_peer: int,
+        idle_timeout: timedelta | None,
+    ) -> None:
+        self.name = name
+        self.road = road
+        self.framing = framing
+        self.max_frame_size = max_frame_size
+        self.idle_timeout = idle_timeout
+        self.connections: dict[SyslogConnection, None] = {}
+        self.refused: Counter[str] = Counter()
+        "Connections that were closed at once, by reason."
+        self.reads = 0
+        self._peer = peer
+        self._allowed = allowed
+        self._clock = clock
+        self._most = max_connections
+        self._most_per_peer = max_connections_per_peer
+        self._per_peer: Counter[str] = Counter()
+        self._warned = float("-inf")
+
+    def buildProtocol(self, addr: IAddress | None) -> SyslogConnection | None:
+        """A connection, or None: then it is closed."""
+        host = str(getattr(addr, "host", ""))
+        reason = None
+        if not self._allowed(host):
+            reason = "not in allow"
+        elif len(self.connections) >= self._most:
+            reason = f"max_connections ({self._most}) reached"
+        elif self._per_peer[host] >= self._most_per_peer:
+            reason = f"max_connections_per_peer ({self._most_per_peer}) reached"
+        if reason is not None:
+            self.refused[reason] += 1
+            if self._clock.seconds() - self._warned > 10:
+                self._warned = self._clock.seconds()
+                log.warn("listener {name}: connection from {host} closed: {why}", name=self.name, host=host, why=reason)
+            return None
+        peer = self._peer(self.name, host)
+        self._per_peer[peer.address] += 1
+        return SyslogConnection(self, peer)
+
+    def left(self, connection: SyslogConnection, peer: Peer) -> None:
+        """A connection has ended."""
+        self.connections.pop(connection, None)
+        self._per_peer[peer.address] -= 1
+        if self._per_peer[peer.address] <= 0:
+            del self._per_peer[peer.address]
+
+    def check_idle(self) -> None:
+        """Called about once a second."""
+        for connection in list(self.connections):
+            connection.check_idle()

@@ -1,0 +1,140 @@
+"""Syslog over UDP (RFC 5426): a reader of our own that drains the socket per wake-up.
+
+Twisted's datagram port makes one Python call per datagram and cuts at 8 KiB without saying so. Here one wake-up is one
+read: up to 1,024 datagrams or 1 MiB, so that a flood cannot hold the reactor.
+"""
+
+import socket
+from collections import defaultdict
+from collections.abc import Callable
+
+from twisted.internet.interfaces import IReactorFDSet, IReadDescriptor
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from bridge.listen.peers import Peer
+from bridge.listen.road import Road
+from bridge.listen.sockets import kernel_drops
+from bridge.syslog.framing import Oversize, datagrams
+
+MOST_DATAGRAMS = 1024
+MOST_BYTES = 1024 * 1024
+LONGEST = 65_535
+"Bytes of the longest datagram; one that fills more than this was cut by us."
+
+
+@implementer(IReadDescriptor)
+class UdpReader:
+    """One socket of a UDP listener."""
+
+    def __init__(
+        self,
+        bound: socket.socket,
+        *,
+        reactor: IReactorFDSet,
+        name: str,
+        road: Road,
+        peer: Callable[[str, str], Peer],
+        allowed: Callable[[str], bool],
+        max_frame_size: int,
+        longest: int = LONGEST,
+    ) -> None:
+        self.name = name
+        self.truncated = 0
+        self.refused = 0
+        self._socket = bound
+        self._reactor = reactor
+        self._road = road
+        self._peer = peer
+        self._allowed = allowed
+        self._max_frame_size = min(max_frame_size, longest)
+        self._longest = longest
+        self._restrained = max_frame_size < longest
+        self._refusals: dict[str, bool] = {}
+
+    @property
+    def kernel_drops(self) -> int:
+        """Datagrams lost before they reached us."""
+        return kernel_drops(self._socket) if self._socket.fileno() >= 0 else 0
+
+    @property
+    def port(self) -> int:
+        """The port that is bound."""
+        return int(self._socket.getsockname()[1])
+
+    def start(self) -> None:
+        """Begin to read."""
+        self._reactor.addReader(self)
+
+    def stop(self) -> None:
+        """Take what the kernel still holds, then close."""
+        if self._socket.fileno() < 0:
+            return
+        self._reactor.removeReader(self)
+        for _ in range(64):
+            if not self.doRead_once():
+                break
+        self._socket.close()
+
+    # --- IReadDescriptor ---------------------------------------------------------------------------------------------
+
+    def fileno(self) -> int:
+        """The socket's descriptor."""
+        return self._socket.fileno()
+
+    def logPrefix(self) -> str:
+        """For Twisted's log."""
+        return self.name
+
+    def connectionLost(self, reason: Failure) -> None:
+        """The reactor has dropped us."""
+
+    def doRead(self) -> None:
+        """The socket is readable."""
+        self.doRead_once()
+
+    def doRead_once(self) -> int:
+        """One drain; the number of datagrams."""
+        by_host: defaultdict[str, list[bytes]] = defaultdict(list)
+        receive, size, limit = self._socket.recvfrom, 0, self._longest + 1
+        count = 0
+        try:
+            while count < MOST_DATAGRAMS and size < MOST_BYTES:
+                data, address = receive(limit)
+                by_host[address[0]].append(data)
+                size += len(data)
+                count += 1
+        except BlockingIOError:
+            pass
+        except OSError:
+            # An ICMP error of an earlier datagram; the socket goes on.
+            pass
+        if not count:
+            return 0
+        taken = []
+        for host, frames in by_host.items():
+            if not self._may(host):
+                self.refused += len(frames)
+                continue
+            peer = self._peer(self.name, host)
+            kept = self._whole(peer, frames) if self._restrained or size > limit else frames
+            taken.append((peer, kept))
+        self._road.take_many(taken, datagrams)
+        return count
+
+    def _may(self, host: str) -> bool:
+        may = self._refusals.get(host)
+        if may is None:
+            if len(self._refusals) > 50_000:
+                self._refusals.clear()
+            may = self._refusals[host] = self._allowed(host)
+        return may
+
+    def _whole(self, peer: Peer, frames: list[bytes]) -> list[bytes]:
+        """Frames within the limits; the others go their own way."""
+        if max(map(len, frames)) <= self._max_frame_size:
+            return frames
+        long = [frame for frame in frames if len(frame) > self._max_frame_size]
+        self.truncated += sum(len(frame) > self._longest for frame in long)
+        self._road.take_oversize(peer, [Oversize(frame[: self._max_frame_size], len(frame)) for frame in long])
+        return [frame for frame in frames if len(frame) <= self._max_frame_size]

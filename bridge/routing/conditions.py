@@ -1,0 +1,123 @@
+"""The conditions of a route: ANDed, members of a list ORed.
+
+``source`` and ``listener`` depend on the peer alone and are decided when a peer is first seen; the others look at the
+header or the message and stay in the peer's *residual* rules.
+"""
+
+import re
+from collections.abc import Sequence
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from typing import NamedTuple, Protocol
+
+Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
+
+LONGEST_NAME = 1024
+"Longer host and app names match no glob."
+
+
+class MessageLike(Protocol):
+    """``message: {contains, starts_with}``"""
+
+    @property
+    def contains(self) -> Sequence[str]: ...
+    @property
+    def starts_with(self) -> Sequence[str]: ...
+
+
+class ConditionsLike(Protocol):
+    """The conditions of a route or of its ``except``, as the configuration has them."""
+
+    @property
+    def source(self) -> Sequence[Network]: ...
+    @property
+    def listener(self) -> Sequence[str]: ...
+    @property
+    def hostname(self) -> Sequence[str]: ...
+    @property
+    def app_name(self) -> Sequence[str]: ...
+    @property
+    def min_severity(self) -> int | None: ...
+    @property
+    def message(self) -> MessageLike | None: ...
+
+
+class Facts(NamedTuple):
+    """What a frame shows to the conditions that do not depend on the peer; ``b""`` is absent."""
+
+    hostname: bytes
+    app_name: bytes
+    priority: bytes
+    text: bytes
+
+
+class Conditions:
+    """The compiled conditions on a frame. Matches every frame where there are none."""
+
+    __slots__ = ("_app_name", "_contains", "_hostname", "_severity", "_starts_with", "needs")
+
+    def __init__(self, given: ConditionsLike) -> None:
+        self._hostname = _globs(given.hostname)
+        self._app_name = _globs(given.app_name)
+        self._severity = given.min_severity
+        self._contains = (
+            tuple(t.encode("utf-8", "surrogateescape") for t in given.message.contains) if given.message else ()
+        )
+        self._starts_with = (
+            tuple(t.encode("utf-8", "surrogateescape") for t in given.message.starts_with) if given.message else ()
+        )
+        needs = set()
+        if self._hostname:
+            needs.add("hostname")
+        if self._app_name:
+            needs.add("app_name")
+        if self._severity is not None:
+            needs.add("priority")
+        if self._contains or self._starts_with:
+            needs.add("text")
+        self.needs = frozenset(needs)
+        "The columns that the conditions look at; none: they always hold."
+
+    def hold(self, facts: Facts) -> bool:
+        """Whether all conditions hold for a frame."""
+        if self._severity is not None and not (facts.priority and (int(facts.priority) & 7) <= self._severity):
+            return False
+        if self._hostname and not (
+            _fits(self._hostname, facts.hostname) or _fits(self._hostname, _short(facts.hostname))
+        ):
+            return False
+        if self._app_name and not _fits(self._app_name, facts.app_name):
+            return False
+        if self._contains and not any(part in facts.text for part in self._contains):
+            return False
+        return not self._starts_with or facts.text.startswith(self._starts_with)
+
+
+def of_peer(given: ConditionsLike, listener: str, address: Address | None) -> bool:
+    """Whether the conditions that depend on the peer alone hold. ``None`` is a peer without an address."""
+    if given.listener and listener not in given.listener:
+        return False
+    if not given.source:
+        return True
+    return address is not None and any(address.version == n.version and address in n for n in given.source)
+
+
+def _short(hostname: bytes) -> bytes:
+    """The host's own name of a full one; an address has none."""
+    return hostname if hostname.replace(b".", b"").isdigit() else hostname.partition(b".")[0]
+
+
+def _fits(globs: re.Pattern[bytes], name: bytes) -> bool:
+    # Several stars are not linear, and a hostile name may be as long as a frame; no real one is.
+    return 0 < len(name) <= LONGEST_NAME and globs.fullmatch(name) is not None
+
+
+def _globs(patterns: Sequence[str]) -> re.Pattern[bytes] | None:
+    """Globs (``*``, ``?``) as one expression that ignores case."""
+    if not patterns:
+        return None
+    parts = []
+    for pattern in patterns:
+        escaped = re.escape(pattern.encode("utf-8", "surrogateescape"))
+        parts.append(escaped.replace(rb"\*", rb"[\x00-\xff]*").replace(rb"\?", rb"[\x00-\xff]"))
+    return re.compile(b"|".join(parts), re.IGNORECASE)

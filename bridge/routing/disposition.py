@@ -1,0 +1,21 @@
+"""What is to be done with the frames of one route."""
+
+from dataclasses import dataclass
+from datetime import tzinfo
+
+
+@dataclass(frozen=True, slots=True)
+class Disposition:
+    """The end of a route for a source: which intake, in which form, with which time."""
+
+    kind: str
+    "deliver | drop | hold (unrouted: kept for a route to come)"
+    route: str
+    "The route's name; ``listener NAME`` or ``unrouted`` where no route was needed or found."
+    intake: str | None = None
+    payload: str = "message"
+    encoding: str = "auto"
+    timestamp: str = "event"
+    "event | received | none"
+    zone: tzinfo | None = None
+    "Of RFC 3164 times without a zone."

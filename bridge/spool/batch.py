@@ -1,0 +1,87 @@
+"""A batch: events of one intake whose times lie within the resolution, in one file."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from bridge.spool.names import Name
+
+
+@dataclass(slots=True, eq=False)
+class OpenBatch:
+    """A file that is being appended to."""
+
+    intake: str
+    sequence: int
+    slot: int
+    timed: bool
+    encoding: str
+    path: Path
+    descriptor: int
+    opened: float
+    "Monotonic seconds."
+    earliest: int
+    latest: int
+    count: int = 0
+    size: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class Batch:
+    """A sealed file. ``earliest`` and ``latest`` bound its events' times, in milliseconds since the epoch."""
+
+    intake: str
+    sequence: int
+    encoding: str
+    timed: bool
+    earliest: int
+    latest: int
+    count: int
+    size: int
+    directory: Path
+    sealed: float
+    "Monotonic seconds; orders the lanes."
+    sending: bool = False
+    "A request with its events has been begun: they may have been accepted."
+    unacknowledged: int = 0
+    "Events that no answer has settled yet."
+
+    def __post_init__(self) -> None:
+        self.unacknowledged = self.count
+
+    @property
+    def path(self) -> Path:
+        """Where the file is now."""
+        return self.directory / str(self.name)
+
+    @property
+    def name(self) -> Name:
+        """The file's name now."""
+        return Name(
+            self.sequence, self.earliest, self.count, self.size, "sending" if self.sending else "sealed", self.timed,
+            self.encoding,
+        )  # fmt: skip
+
+
+@dataclass(slots=True, eq=False)
+class Piece:
+    """What a request carries of a batch: all of it, or a range that is held in memory."""
+
+    batch: Batch
+    earliest: int
+    latest: int
+    count: int
+    size: int
+    lines: bytes | None = None
+    "One event a line in the batch's encoding, without times; None: the whole file."
+    part: int = 0
+    "Which of its batch's pieces."
+
+    @property
+    def order(self) -> tuple[int, int]:
+        """Pieces leave in this order."""
+        return self.batch.sequence, self.part
+
+    @classmethod
+    def whole(cls, batch: Batch) -> "Piece":
+        """All of a batch that is not timed."""
+        return cls(batch, batch.earliest, batch.latest, batch.count, batch.size)

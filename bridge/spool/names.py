@@ -1,0 +1,49 @@
+"""The names of batch files: all that a restart needs to know of a batch."""
+
+import re
+from typing import NamedTuple
+
+ENCODINGS = ("lines", "json")
+
+_NAME = re.compile(
+    r"(?P<sequence>[0-9]{1,19})-(?P<ms>-?[0-9]{1,16})(?:-(?P<events>[0-9]{1,10})-(?P<bytes>[0-9]{1,12}))?"
+    r"(?:\.(?P<state>open|sending))?(?P<timed>\.timed)?\.(?P<encoding>lines|json)"
+)
+
+
+class Name(NamedTuple):
+    """A batch file's name, taken apart."""
+
+    sequence: int
+    earliest: int
+    "Milliseconds since the epoch; of an open file, of the event that opened it."
+    events: int
+    size: int
+    "Bytes."
+    state: str
+    "open, sealed or sending"
+    timed: bool
+    encoding: str
+
+    def __str__(self) -> str:
+        timed = ".timed" if self.timed else ""
+        if self.state == "open":
+            return f"{self.sequence}-{self.earliest}.open{timed}.{self.encoding}"
+        state = ".sending" if self.state == "sending" else ""
+        return f"{self.sequence}-{self.earliest}-{self.events}-{self.size}{state}{timed}.{self.encoding}"
+
+
+def read(text: str) -> Name | None:
+    """The parts of a batch file's name, or None where it is not one."""
+    match = _NAME.fullmatch(text)
+    if match is None or (match["events"] is None) != (match["state"] == "open"):
+        return None
+    return Name(
+        sequence=int(match["sequence"]),
+        earliest=int(match["ms"]),
+        events=int(match["events"] or 0),
+        size=int(match["bytes"] or 0),
+        state=match["state"] or "sealed",
+        timed=match["timed"] is not None,
+        encoding=match["encoding"],
+    )

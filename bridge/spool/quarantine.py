@@ -1,0 +1,149 @@
+"""Whole frames that could not be delivered, as JSON lines, so that a route or a repair can bring them back.
+
+One folder a reason (refused, oversize, damaged, unrouted), in files that are named by sequence and, once full, by their
+number of frames. A folder that passes its bound loses its oldest file, and says how many frames went with it.
+"""
+
+import base64
+import json
+import os
+import re
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+REASONS = ("refused", "oversize", "damaged", "unrouted")
+ROLL_BYTES = 8 * 1024 * 1024
+
+_NAME = re.compile(r"([0-9]+)(?:-([0-9]+)|\.open)\.jsonl")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One frame in quarantine."""
+
+    received_ms: int
+    listener: str
+    peer: str
+    frame: bytes
+    detail: str
+    intake: str | None = None
+
+    def line(self) -> bytes:
+        """The entry as one JSON line."""
+        fields = {
+            "received_ms": self.received_ms, "listener": self.listener, "peer": self.peer, "intake": self.intake,
+            "reason": self.detail, "frame": base64.b64encode(self.frame).decode(),
+        }  # fmt: skip
+        return json.dumps(fields, separators=(",", ":")).encode() + b"\n"
+
+
+class Quarantine:
+    """The quarantine of one spool. ``sequence`` gives rising numbers; ``bounds`` are bytes by reason."""
+
+    def __init__(self, directory: Path, *, sequence: Callable[[], int], bounds: dict[str, int]) -> None:
+        self.directory = directory
+        self.counts: Counter[str] = Counter()
+        "Frames held, by reason."
+        self._sequence = sequence
+        self._bounds = bounds
+        self._open: dict[str, _File] = {}
+        self._full: dict[str, list[_File]] = {reason: [] for reason in REASONS}
+
+    def recover(self) -> int:
+        """Count what is held from before; the number of frames. Raises OSError."""
+        for reason in REASONS:
+            folder = self.directory / reason
+            folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+            for path in sorted(folder.iterdir()):
+                match = _NAME.fullmatch(path.name)
+                if match is None:
+                    continue
+                size = path.stat().st_size
+                count = int(match[2]) if match[2] else path.read_bytes().count(b"\n")
+                file = _File(path, int(match[1]), count=count, size=size)
+                if not match[2]:
+                    file.close()
+                self._full[reason].append(file)
+                self.counts[reason] += count
+            self._full[reason].sort(key=lambda file: file.sequence)
+        return self.counts.total()
+
+    def add(self, reason: str, entries: Iterable[Entry]) -> int:
+        """Hold frames; the number of older ones that had to go for them. Raises OSError, then nothing was held."""
+        lines = [entry.line() for entry in entries]
+        file = self._open.get(reason)
+        if file is None:
+            number = self._sequence()
+            file = self._open[reason] = _File(self.directory / reason / f"{number}.open.jsonl", number)
+        file.append(b"".join(lines), len(lines))
+        self.counts[reason] += len(lines)
+        if file.size >= min(ROLL_BYTES, self._bounds[reason] // 4):
+            file.close()
+            self._full[reason].append(self._open.pop(reason))
+        return self._bound(reason)
+
+    def move_aside(self, path: Path) -> Path:
+        """Take a file out of the spool's way, whole. Raises OSError."""
+        folder = self.directory / "damaged" / "files"
+        folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+        target = folder / f"{self._sequence()}-{path.parent.name}-{path.name}"
+        shutil.move(path, target)
+        return target
+
+    def close(self) -> None:
+        """Name the files that are being written by what they hold."""
+        for file in self._open.values():
+            file.close()
+        self._open.clear()
+
+    def _bound(self, reason: str) -> int:
+        dropped = 0
+        files = self._full[reason]
+        while files and sum(file.size for file in files) > self._bounds[reason]:
+            oldest = files.pop(0)
+            oldest.path.unlink(missing_ok=True)
+            dropped += oldest.count
+        self.counts[reason] -= dropped
+        return dropped
+
+
+class _File:
+    def __init__(self, path: Path, sequence: int, *, count: int = 0, size: int = 0) -> None:
+        self.path = path
+        self.sequence = sequence
+        self.count = count
+        self.size = size
+        self._descriptor: int | None = None
+
+    def append(self, data: bytes, count: int) -> None:
+        if self._descriptor is None:
+            self._descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
+        write_whole(self._descriptor, data, self.size)
+        self.size += len(data)
+        self.count += count
+
+    def close(self) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+        target = self.path.with_name(f"{self.sequence}-{self.count}.jsonl")
+        if not target.exists():
+            self.path.rename(target)
+            self.path = target
+
+
+def write_whole(descriptor: int, data: bytes, size: int) -> None:
+    """Append all of ``data`` to a file of ``size`` bytes, or nothing: a short write is cut off again.
+
+    Raises OSError.
+    """
+    try:
+        written = os.write(descriptor, data)
+        while written < len(data):
+            written += os.write(descriptor, data[written:])
+    except OSError:
+        os.ftruncate(descriptor, size)
+        raise

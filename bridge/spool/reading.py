@@ -1,0 +1,88 @@
+"""Batch files read back: as the body of a request, or a timed one cut into pieces. Blocking; runs in a spool thread."""
+
+from collections.abc import Callable, Iterable
+
+from bridge.batching.encoding import JSON, escaped, from_json_line
+from bridge.spool.batch import Batch, Piece
+
+
+class Damaged(Exception):
+    """A batch file does not hold what its name says."""
+
+
+def begin_sending(batch: Batch) -> None:
+    """Mark a batch, on disk, as one that may have been accepted. Raises OSError."""
+    if not batch.sending:
+        source = batch.path
+        batch.sending = True
+        try:
+            source.rename(batch.path)
+        except OSError:
+            batch.sending = False
+            raise
+
+
+def content(batch: Batch) -> bytes:
+    """The bytes of a batch file, one event a line. Raises Damaged, OSError."""
+    data = batch.path.read_bytes()
+    if len(data) != batch.size:
+        raise Damaged(f"{batch.path}: {len(data)} bytes, its name says {batch.size}")
+    return data
+
+
+def as_plain(piece: Piece) -> bytes:
+    """A piece as lines for ``/plain/batch``: one event a line, each ended by an LF. Raises Damaged, OSError."""
+    data = content(piece.batch) if piece.lines is None else piece.lines
+    if piece.batch.encoding == JSON:
+        try:
+            return b"".join(escaped(from_json_line(line)) + b"\n" for line in data.split(b"\n")[:-1])
+        except ValueError as error:
+            raise Damaged(f"{piece.batch.path}: {error}") from None
+    return data
+
+
+def cut_by_time(batch: Batch, width_ms: int, max_events: int, max_bytes: int) -> list[Piece]:
+    """The events of a timed batch, sorted by time and cut so that those of one piece lie within ``width_ms``.
+
+    Events that were received in one order keep it within a time. Raises Damaged, OSError.
+    """
+    rows: list[tuple[int, bytes]] = []
+    for line in content(batch).split(b"\n")[:-1]:
+        time, _, event = line.partition(b"\t")
+        try:
+            rows.append((int(time), event))
+        except ValueError:
+            raise Damaged(f"{batch.path}: a line without a time") from None
+    rows.sort(key=lambda row: row[0])
+    pieces: list[Piece] = []
+    part: list[bytes] = []
+    size = earliest = latest = 0
+
+    def finish() -> None:
+        if part:
+            pieces.append(Piece(batch, earliest, latest, len(part), size, b"\n".join((*part, b"")), len(pieces)))
+
+    for ms, event in rows:
+        if not part or ms - earliest >= width_ms or len(part) >= max_events or size + len(event) >= max_bytes:
+            finish()
+            part, size, earliest = [], 0, ms
+        part.append(event)
+        size += len(event) + 1
+        latest = ms
+    finish()
+    return pieces
+
+
+def timed_lines(data: bytes, ms: int) -> bytes:
+    """Lines with the time of their group before each."""
+    before = b"%d\t" % ms
+    return before + data[:-1].replace(b"\n", b"\n" + before) + b"\n"
+
+
+def remove(batches: Iterable[Batch], on_error: Callable[[Batch, OSError], None]) -> None:
+    """Unlink the files of batches that have been delivered."""
+    for batch in batches:
+        try:
+            batch.path.unlink(missing_ok=True)
+        except OSError as error:
+            on_error(batch, error)

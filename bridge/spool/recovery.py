@@ -1,0 +1,96 @@
+"""What a restart finds: names and sizes; contents only of files that were still open.
+
+A file whose process died while it wrote is cut at its last line end and sealed. A file that is shorter than its name
+says keeps its whole lines. What is damaged or foreign moves to quarantine, is counted, and life goes on.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bridge.spool import names
+from bridge.spool.batch import Batch
+
+
+@dataclass(slots=True)
+class Found:
+    """What recovery found in a spool."""
+
+    batches: list[Batch] = field(default_factory=list)
+    "In sequence order."
+    sending: dict[str, int] = field(default_factory=dict)
+    "By intake: events of requests that had been begun, so possible duplicates."
+    damaged: dict[str, int] = field(default_factory=dict)
+    "By intake: events that a damaged file's name promised."
+    notes: list[str] = field(default_factory=list)
+    "One line for each file that was not as it should be."
+    sequence: int = 0
+    "The highest in use."
+
+
+def recover(spool: Path, *, resolution_ms: int, sealed: float, move_aside: Callable[[Path], Path]) -> Found:
+    """Read the spool's names and mend what a killed process left. ``move_aside`` takes damaged files to quarantine.
+
+    Raises OSError where a directory cannot be read.
+    """
+    found = Found()
+    for folder in sorted(entry for entry in spool.iterdir() if entry.is_dir() and not entry.name.startswith(".")):
+        for path in sorted(folder.iterdir()):
+            name = names.read(path.name)
+            if name is None or not path.is_file():
+                found.notes.append(f"{path}: not a batch file, moved to {move_aside(path)}")
+                continue
+            found.sequence = max(found.sequence, name.sequence)
+            found.batches.extend(_recovered(folder, path, name, resolution_ms, sealed, move_aside, found))
+    found.batches.sort(key=lambda batch: batch.sequence)
+    return found
+
+
+def _recovered(
+    folder: Path,
+    path: Path,
+    name: names.Name,
+    resolution_ms: int,
+    sealed: float,
+    move_aside: Callable[[Path], Path],
+    found: Found,
+) -> Iterator[Batch]:
+    size = path.stat().st_size
+    if name.state == "open" or size != name.size:
+        lines, whole = _cut_torn_tail(path)
+        if name.state != "open":
+            lost = max(0, name.events - lines)
+            found.notes.append(f"{path}: {size} bytes, its name says {name.size}; {lost} events are lost with the rest")
+            found.damaged[folder.name] = found.damaged.get(folder.name, 0) + lost
+            if lines > name.events:
+                move_aside(path)
+                return
+        if not lines:
+            path.unlink()
+            return
+        mended = name._replace(state="sealed" if name.state == "open" else name.state, events=lines, size=whole)
+        target = folder / str(mended)
+        if target.exists():
+            found.notes.append(f"{path}: {target.name} is there already, moved to {move_aside(path)}")
+            return
+        path.rename(target)
+        name = mended
+    latest = name.earliest if name.timed else (name.earliest // resolution_ms + 1) * resolution_ms - 1
+    batch = Batch(
+        intake=folder.name, sequence=name.sequence, encoding=name.encoding, timed=name.timed, earliest=name.earliest,
+        latest=latest, count=name.events, size=name.size, directory=folder, sealed=sealed,
+        sending=name.state == "sending",
+    )  # fmt: skip
+    if batch.sending:
+        found.sending[batch.intake] = found.sending.get(batch.intake, 0) + batch.count
+    yield batch
+
+
+def _cut_torn_tail(path: Path) -> tuple[int, int]:
+    """Cut a file behind its last line end; its lines and bytes then."""
+    data = path.read_bytes()
+    whole = data.rfind(b"\n") + 1
+    if whole != len(data):
+        os.truncate(path, whole)
+    return data.count(b"\n", 0, whole), whole

@@ -1,0 +1,110 @@
+"""listen() in this process: TLS with treq as the client, addresses, faults of certificates."""
+
+import ssl
+import tempfile
+from contextlib import closing
+from http.client import HTTPConnection
+from pathlib import Path
+
+import trustme
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
+from treq.client import HTTPClient
+from twisted.internet import reactor
+from twisted.internet.ssl import Certificate, trustRootFromCertificates
+from twisted.internet.threads import deferToThread
+from twisted.trial.unittest import TestCase
+from twisted.web.client import Agent, BrowserLikePolicyForHTTPS, HTTPConnectionPool
+
+from bridge.collector.api import IntakeResource
+from bridge.collector.listening import Address, CollectorError, listen, load_certificate, parse_address
+from bridge.collector.output import Memory
+from bridge.collector.site import IntakeSite
+
+ANY_PORT = Address("127.0.0.1", 0)
+
+
+class ListenTests(TestCase):
+    timeout = 30
+
+    def setUp(self):
+        self.folder = Path(tempfile.mkdtemp(dir=self.mktemp_parent()))
+        self.authority = trustme.CA()
+        self.issued = self.authority.issue_cert("127.0.0.1", "localhost")
+        self.pem = self.folder / "both.pem"
+        self.issued.private_key_and_cert_chain_pem.write_to_path(self.pem)
+        self.sink = Memory()
+
+    def mktemp_parent(self):
+        parent = tempfile.TemporaryDirectory()
+        self.addCleanup(parent.cleanup)
+        return parent.name
+
+    def client(self):
+        """treq, trusting the test's authority only; keeps connections alive."""
+        root = trustRootFromCertificates([Certificate.loadPEM(self.authority.cert_pem.bytes())])
+        pool = HTTPConnectionPool(reactor)
+        self.addCleanup(pool.closeCachedConnections)
+        return HTTPClient(Agent(reactor, BrowserLikePolicyForHTTPS(root), pool=pool))
+
+    async def serve(self, address=ANY_PORT, **options):
+        site = IntakeSite(IntakeResource(self.sink), reactor)
+        port = await listen(reactor, address, site, **options)
+        self.addCleanup(port.stopListening)
+        return port.getHost().port
+
+    async def test_treq_over_tls_with_basic_auth(self):
+        port = await self.serve(certificate=self.pem)
+        client = self.client()
+        for body in (b"a\nb", b"c"):
+            response = await client.post(f"https://127.0.0.1:{port}/plain/batch", data=body, auth=("", "key"))
+            self.assertEqual((response.code, (await response.json())["received"]), (200, True))
+        self.assertEqual([event[1::2] for event in self.sink.events], [("key", each) for each in (b"a", b"b", b"c")])
+
+    async def test_all_addresses_at_once(self):
+        port = await self.serve(parse_address("*:0"))
+
+        def post(host):
+            with closing(HTTPConnection(host, port, timeout=20)) as connection:
+                connection.request("POST", "/plain?intake_key=key", b"a")
+                return connection.getresponse().status
+
+        for host in ("127.0.0.1", "::1"):
+            self.assertEqual(await deferToThread(post, host), 200)
+
+    async def test_a_taken_port(self):
+        port = await self.serve()
+        with self.assertRaisesRegex(CollectorError, f"cannot listen on 127.0.0.1:{port}: Address already in use"):
+            await self.serve(Address("127.0.0.1", port))
+
+    def test_tls_1_2_is_the_least(self):
+        context = load_certificate(self.pem).getContext()
+        self.assertTrue(context.set_options(0) & ssl.OP_NO_TLSv1_1)
+        self.assertFalse(context.set_options(0) & ssl.OP_NO_TLSv1_2)
+
+    def test_the_chain_is_served(self):
+        intermediate = self.authority.create_child_ca()
+        intermediate.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(self.pem)
+        served = load_certificate(self.pem).extraCertChain
+        subject = x509.load_pem_x509_certificate(intermediate.cert_pem.bytes()).subject
+        self.assertEqual([each.to_cryptography().subject for each in served], [subject])
+
+    def test_an_encrypted_key_is_named(self):
+        key = self.folder / "key.pem"
+        plain = load_pem_private_key(self.issued.private_key_pem.bytes(), None)
+        form = (Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"passphrase"))
+        key.write_bytes(plain.private_bytes(*form))
+        with self.assertRaisesRegex(CollectorError, "encrypted"):
+            load_certificate(self.pem, key)
+
+
+def test_addresses():
+    assert str(parse_address("127.0.0.1:80")) == "127.0.0.1:80"
+    assert parse_address("[::1]:65535") == Address("::1", 65535)
+    assert str(parse_address("[::1]:0")) == "[::1]:0"
+    assert parse_address("localhost:1") == Address("127.0.0.1", 1)

@@ -1,0 +1,142 @@
+"""Whatever is in a file: a configuration, or the faults of it; nothing else is raised, and no secret shown."""
+
+import random
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from bridge.config import Config, ConfigurationError, load, parse_text
+
+GOOD = """
+timezone: Europe/Paris
+collector: {region: FRA1, compression: none, timeout: 5s, max_request_rate: 0.5}
+listeners:
+  - {name: udp, udp: "*:514", receive_buffer: 1MiB, allow: &a [10.0.0.0/8, "2001:db8::/32"]}
+  - {name: tcp, tcp: "[::1]:514", framing: lf, idle_timeout: never, allow: *a}
+max_frame_size: 64KiB
+sources:
+  - {source: 10.0.0.1, timezone: UTC, name: fw}
+intakes:
+  all: {intake_key: SECRETSECRETSECRET, payload: raw, timestamp: event}
+  other: {intake_key: SECRETSECRETSECRET, url: "https://intake.example/x"}
+routes:
+  - {name: a, intake: all, source: [10.0.0.1, 10.1.0.0/16], min_severity: 3, message: {contains: [x]}}
+  - {drop: true, hostname: "a*", except: {app_name: [b], listener: tcp}}
+unrouted: {intake: other}
+timestamps: {max_past: 31d, max_future: never}
+batch: {max_age: 1s, max_events: 10}
+spool: {directory: spool}
+"""
+PARTS = [
+    "{",
+    "}",
+    "[",
+    "]",
+    ": ",
+    "\n",
+    "\n  ",
+    "- ",
+    "&a ",
+    "*a",
+    "!x ",
+    '"',
+    "'",
+    "#",
+    "<<",
+    "null",
+    "~",
+    "\t",
+    "|",
+    "0",
+    "é",
+    "\0",
+]
+
+
+def read(text: str) -> None:
+    try:
+        config = parse_text(text)
+    except ConfigurationError as error:
+        assert error.faults
+        for fault in error.faults:
+            assert fault.line >= 1 and fault.column >= 1
+            assert fault.message.isprintable()
+    else:
+        assert isinstance(config, Config)
+
+
+def test_the_good_one_is_good() -> None:
+    assert len(parse_text(GOOD).routes) == 2
+
+
+@given(st.text())
+@settings(deadline=None)
+def test_any_text(text: str) -> None:
+    read(text)
+
+
+@given(data=st.binary(max_size=200))
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_bytes(data: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "bridge.yaml"
+    path.write_bytes(data)
+    with pytest.raises(ConfigurationError):
+        load(path)
+
+
+@given(st.integers(0, 2**32), st.integers(1, 4))
+@settings(max_examples=400, deadline=None)
+def test_mutated(seed: int, count: int) -> None:
+    chance = random.Random(seed)
+    text = GOOD
+    for _ in range(count):
+        start = chance.randrange(len(text))
+        end = start + chance.choice([0, 0, 1, 1, 3, 10, 40])
+        moved = chance.randrange(len(text))
+        put = chance.choice([chance.choice(PARTS), "", text[moved : moved + chance.randrange(30)]])
+        text = text[:start] + put + text[end:]
+    read(text)
+
+
+@given(st.integers(0, 2**32))
+@settings(max_examples=300, deadline=None)
+def test_values_in_the_wrong_place_show_no_secret(seed: int) -> None:
+    """A key's text stays whole and in its place while everything else is changed: no report may hold it."""
+    chance = random.Random(seed)
+    lines = GOOD.splitlines()
+    for _ in range(chance.randrange(1, 4)):
+        number = chance.randrange(len(lines))
+        words = lines[number].split(" ")
+        word = chance.randrange(len(words))
+        if "SECRET" not in words[word] and "intake_key" not in words[word]:
+            words[word] = chance.choice([*PARTS[:-1], "1", "x:", ""])
+            lines[number] = " ".join(words)
+    try:
+        parse_text("\n".join(lines))
+    except ConfigurationError as error:
+        assert "SECRETSECRETSECRET" not in str(error)
+
+
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.text(max_size=5)
+    | st.sampled_from(["*:514", "10.0.0.0/8", "all", "5s"]),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["file", "intake", "hold", "source"]), inner)
+    ),
+    max_leaves=6,
+)
+
+
+@given(st.sampled_from(["routes", "sources", "listeners", "intakes", "unrouted", "include", "spool", "batch"]), VALUES)
+@settings(max_examples=300, deadline=None)
+def test_any_shape_in_any_section(key: str, value: object) -> None:
+    import json
+
+    text = json.dumps({key: value}, ensure_ascii=True)
+    read(text)
+    read("\n".join(line for line in GOOD.splitlines() if not line.startswith((key, " "))) + f"\n{text[1:-1]}\n")

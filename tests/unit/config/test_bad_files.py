@@ -1,0 +1,39 @@
+"""Each file of `bad/` holds one mistake; its first lines say every fault it must give, with place and whole text."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from bridge.config import ConfigurationError, load
+
+BAD = Path(__file__).parent / "bad"
+FILES = sorted(BAD.glob("*.yaml"))
+EXPECTED = re.compile(rb"^# fault: (?:(?P<file>[^\s:]+):)?(?P<place>\d+:\d+): (?P<text>.*)$", re.MULTILINE)
+
+
+def test_there_are_enough_of_them() -> None:
+    assert len(FILES) > 100
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_bad_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(BAD)  # faults name files as they were given: relative ones make the texts the same everywhere
+    for name in ("CREDENTIALS_DIRECTORY", "SYSLOG_BRIDGE_TEST_NOT_SET"):
+        monkeypatch.delenv(name, raising=False)
+    expected = [
+        f"{(found['file'] or path.name.encode()).decode()}:{found['place'].decode()}: {found['text'].decode()}"
+        for found in EXPECTED.finditer(path.read_bytes())
+    ]
+    assert expected
+    with pytest.raises(ConfigurationError) as raised:
+        load(path.name)
+    assert [str(fault) for fault in raised.value.faults] == expected
+    assert "SECRET" not in str(raised.value)
+    assert "pydantic" not in str(raised.value).lower()
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError) as raised:
+        load(tmp_path / "bridge.yaml")
+    assert str(raised.value) == f"{tmp_path}/bridge.yaml:1:1: the file cannot be read: No such file or directory"

@@ -1,0 +1,136 @@
+"""The files of `conf/` load, tell the truth about defaults, and name every key; the reference file is understood."""
+
+import re
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from bridge.config import Collector, ConfigurationError, Listener, load, parse_text
+from bridge.config.document import Document, keys_of
+from bridge.config.upkeep import Admin, Batch, Ledger, Spool, Timestamps
+
+CONF = Path(__file__).parents[3] / "conf"
+
+
+@pytest.mark.parametrize("path", sorted(CONF.glob("*.yaml")), ids=lambda path: path.stem)
+def test_conf_files_load(path: Path) -> None:
+    assert load(path, secrets=False).intakes
+
+
+def test_the_commented_file_shows_the_defaults() -> None:
+    config = load(CONF / "bridge.yaml", secrets=False)
+    assert config.collector == Collector().model_copy(update={"region": "FRA1"})
+    assert config.timestamps == Timestamps()
+    assert config.batch == Batch()
+    assert config.spool == Spool().model_copy(update={"directory": Path("/var/lib/syslog-bridge/spool")})
+    assert config.ledger == Ledger()
+    assert config.admin == Admin()
+    for listener in config.listeners:
+        own = {"name": listener.name, listener.kind: listener.address}
+        assert listener == Listener().model_copy(update=own)
+    assert (config.max_frame_size, config.oversize, str(config.timezone)) == (256_000, "quarantine", "UTC")
+
+
+def test_the_commented_file_names_every_key() -> None:
+    text = (CONF / "bridge.yaml").read_text()
+    named = set(re.findall(r"([a-z_]+)(?=:| and|,)", text))
+    for section in (Document, Collector, Listener, Timestamps, Batch, Spool, Ledger, Admin):
+        assert set(keys_of(section)) <= named
+    for part in ("sources", "intakes", "routes"):
+        annotation = Document.model_fields[part].annotation
+        section = annotation.__args__[-1 if part == "intakes" else 0]  # type: ignore[union-attr]
+        assert set(keys_of(section)) - {"proxy"} <= named
+
+
+def test_the_datacenter_includes_its_branches() -> None:
+    config = load(CONF / "site-datacenter.yaml", secrets=False)
+    assert [path.name for path in config.files] == ["site-datacenter.yaml", "branches.yaml"]
+    assert config.routes[-1].name == "branches"
+    assert config.intakes["branch-firewalls"].destination.url == "https://intake.usa1.sekoia.io/api/v1/intake-http"
+    assert config.intakes["asa"].destination.url == "https://intake.fra2.sekoia.io/api/v1/intake-http"
+
+
+# Every key of the reference with its value there, in an order of our own; what comes later is refused, and only that.
+WHOLE = """
+timezone: UTC
+max_frame_size: 250KiB
+oversize: quarantine
+unrouted: {hold: {max_size: 500MB, max_age: 7d}}
+timestamps: {max_past: 31d, max_future: 1d}
+batch: {max_age: 2s, max_events: 20000, max_bytes: 5MB, timestamp_resolution: 1s, catch_up_resolution: 60s}
+ledger: {keep: 400d}
+admin: {listen: 127.0.0.1:8514, self_events: null}
+collector:
+  {region: FRA1, endpoint: /plain/batch, authentication: header, compression: gzip, proxy: null, extra_ca_file: null,
+   client_certificate: null, timeout: 30s, connections: 8, connections_per_intake: 4, max_request_rate: 20,
+   max_bandwidth: null}
+spool:
+  {directory: /var/lib/syslog-bridge/spool, max_size: 80%, min_free: 10%, when_full: drop-oldest, order: live-first,
+   fsync: backlog, archive: null, quarantine: {max_size: 1GB, max_age: 30d}}
+listeners:
+  - {name: shared-udp, udp: "*:514", receive_buffer: 16MiB}
+  - name: shared-tcp
+    tcp: "*:514"
+    framing: auto
+    max_connections: 1000
+    max_connections_per_peer: 50
+    idle_timeout: never
+    allow: [10.0.0.0/8, 192.0.2.0/24]
+  - {name: secure, tls: "*:6514", certificate: /etc/a.pem, private_key: /etc/a.key, client_ca: null}
+  - {name: veeam, tcp: "*:20517", intake: veeam}
+sources:
+  - {source: 10.9.0.5, relay: true}
+  - {source: 10.20.0.0/16, timezone: America/New_York}
+  - {source: 192.0.2.7, name: fw-lyon, expect: 10m, limit: 5000/s, sequence: true}
+intakes:
+  firewalls: {intake_key: key, format: fortigate}
+  linux: {intake_key: key, payload: line, encoding: auto}
+  veeam: {intake_key: key, timestamp: received, quota: 20GB/day}
+routes:
+  - {name: noise, drop: true, source: 10.1.0.1, message: {contains: ['subtype="local"']}}
+  - {name: fw, intake: firewalls, source: [10.1.0.0/16, 192.0.2.7, "2001:db8::/64"]}
+  - name: web-logins
+    intake: linux
+    listener: shared-tcp
+    hostname: ["web-*", "db-??"]
+    app_name: [sshd, sudo]
+    min_severity: notice
+    except: {hostname: "web-test-*"}
+    payload: content
+"""
+LATER = ["tls", "certificate", "private_key", "relay", "expect", "limit", "sequence", "format", "quota"]
+
+
+def test_every_value_of_the_reference_is_understood() -> None:
+    with pytest.raises(ConfigurationError) as raised:
+        parse_text(WHOLE)
+    refused = [fault.message.split(":")[0] for fault in raised.value.faults]
+    assert all("not supported yet" in fault.message for fault in raised.value.faults)
+    assert sorted(refused) == sorted(LATER)
+
+
+def test_the_values_of_the_reference() -> None:
+    text = WHOLE
+    for later in ("relay: true", "expect: 10m, limit: 5000/s, sequence: true", "format: fortigate", "quota: 20GB/day"):
+        text = text.replace(f", {later}", "")
+    text = "\n".join(line for line in text.splitlines() if "tls:" not in line)
+    config = parse_text(text)
+    udp, tcp, veeam = config.listeners
+    assert (udp.kind, str(udp.address), udp.receive_buffer, udp.allow) == ("udp", "*:514", 16 << 20, None)
+    assert tcp.allow is not None
+    assert [str(network) for network in tcp.allow] == ["10.0.0.0/8", "192.0.2.0/24"]
+    assert (tcp.idle_timeout, veeam.intake) == (None, "veeam")
+    assert str(config.sources[1].timezone) == "America/New_York"
+    assert list(config.intakes) == ["firewalls", "linux", "veeam"]
+    assert config.intakes["linux"].payload == "line"
+    assert config.intakes["veeam"].timestamp == "received"
+    noise, firewalls, logins = config.routes
+    assert (noise.drop, noise.message and noise.message.contains) == (True, ('subtype="local"',))
+    assert [str(network) for network in firewalls.source] == ["10.1.0.0/16", "192.0.2.7/32", "2001:db8::/64"]
+    assert (logins.listener, logins.hostname, logins.min_severity) == (("shared-tcp",), ("web-*", "db-??"), 5)
+    assert logins.except_ is not None
+    assert logins.except_.hostname == ("web-test-*",)
+    assert (config.unrouted.kind, config.unrouted.max_size) == ("hold", 500_000_000)
+    assert config.timestamps.max_past == timedelta(days=31)
+    assert (str(config.spool.max_size), config.spool.quarantine.max_size) == ("80%", 10**9)

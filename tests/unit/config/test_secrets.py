@@ -1,0 +1,84 @@
+"""Secrets in each form, and that they show themselves nowhere."""
+
+from pathlib import Path
+
+import pytest
+
+from bridge.config import ConfigurationError, Secret, load
+
+MAIN = """
+collector: {region: FRA1}
+listeners: [{udp: "*:514"}]
+intakes: {all: {intake_key: KEY}}
+unrouted: {intake: all}
+spool: {directory: spool}
+"""
+
+
+def written(tmp_path: Path, key: str) -> Path:
+    path = tmp_path / "bridge.yaml"
+    path.write_text(MAIN.replace("KEY", key))
+    return path
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\r\n"])
+def test_each_form(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: str) -> None:
+    (tmp_path / "credentials").mkdir()
+    (tmp_path / "keys").write_bytes(b"from-file" + end.encode())
+    (tmp_path / "credentials" / "all").write_bytes(b"from-systemd" + end.encode())
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path / "credentials"))
+    monkeypatch.setenv("KEY_OF_ALL", "from-environment" + end)
+    for form, text in (
+        ("{file: keys}", "from-file"),
+        (f"{{file: {tmp_path}/keys}}", "from-file"),
+        ("{credential: all}", "from-systemd"),
+        ("{env: KEY_OF_ALL}", "from-environment"),
+        ('"as it stands"'.replace(" ", "-"), "as-it-stands"),
+    ):
+        assert load(written(tmp_path, form)).intakes["all"].intake_key.reveal() == text
+
+
+@pytest.mark.parametrize("form", ["{file: none}", "{credential: none}", "{env: SYSLOG_BRIDGE_NONE}"])
+def test_without_secrets_nothing_is_read(tmp_path: Path, form: str) -> None:
+    assert load(written(tmp_path, form), secrets=False).intakes["all"].intake_key.reveal() == ""
+    with pytest.raises(ConfigurationError):
+        load(written(tmp_path, form))
+
+
+def test_without_secrets_no_authorities_are_read(tmp_path: Path) -> None:
+    path = written(tmp_path, "k")
+    path.write_text(path.read_text().replace("FRA1", "FRA1, ca_file: /none.pem"))
+    assert load(path, secrets=False).collector.ca_file == Path("/none.pem")
+
+
+def test_a_secret_is_masked() -> None:
+    secret = Secret("AbCdEf")
+    assert secret.reveal() == "AbCdEf"
+    for shown in (str(secret), repr(secret), f"{secret}", f"{[secret]}"):
+        assert "AbCdEf" not in shown
+    assert secret == Secret("AbCdEf") != Secret("other")
+    assert hash(secret) == hash(Secret("AbCdEf"))
+
+
+def test_a_configuration_shows_no_secret(tmp_path: Path) -> None:
+    assert "AbCdEf" not in repr(load(written(tmp_path, "AbCdEf")))
+
+
+def test_an_unreadable_file_names_itself_at_the_key(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError) as raised:
+        load(written(tmp_path, "{file: keys/none}"))
+    (fault,) = raised.value.faults
+    assert (fault.line, fault.column) == (4, 17)
+    assert (
+        fault.message == f"intake_key: the secret's file {tmp_path}/keys/none cannot be read: No such file or directory"
+    )
+
+
+@pytest.mark.parametrize("form", ["file", "credential", "env", "path"])
+def test_a_key_written_where_its_file_belongs_is_not_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    with pytest.raises(ConfigurationError) as raised:
+        load(written(tmp_path, f"{{{form}: AbCdEfGh12345678}}"))
+    assert "AbCdEf" not in str(raised.value)

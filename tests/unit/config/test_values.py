@@ -1,0 +1,198 @@
+"""Defaults, and what written values become."""
+
+import ipaddress
+from datetime import timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from bridge.config import Address, Config, ConfigurationError, Share, never, parse_text
+
+SHORTEST = """
+collector: {region: FRA1}
+listeners: [{udp: "*:514"}, {tcp: "*:514"}]
+intakes: {all: {intake_key: AbCdEf}}
+unrouted: {intake: all}
+spool: {directory: spool}
+"""
+
+
+def shortest(**replaced: str) -> Config:
+    """The shortest configuration with some of its keys replaced, and others added."""
+    lines = dict(line.split(": ", 1) for line in SHORTEST.strip().splitlines())
+    return parse_text("\n".join(f"{key}: {value}" for key, value in (lines | replaced).items()))
+
+
+def test_defaults() -> None:
+    config = parse_text(SHORTEST)
+    assert config.timezone == ZoneInfo("UTC")
+    assert config.max_frame_size == 250 * 1024
+    assert config.oversize == "quarantine"
+    collector = config.collector
+    assert (collector.connections, collector.connections_per_intake, collector.max_request_rate) == (8, 4, 20)
+    udp, tcp = config.listeners
+    assert (udp.name, udp.kind, udp.receive_buffer, udp.allow, udp.intake) == ("udp:*:514", "udp", 16 << 20, None, None)
+    assert (tcp.name, tcp.framing, tcp.max_connections, tcp.max_connections_per_peer) == ("tcp:*:514", "auto", 1000, 50)
+    assert tcp.idle_timeout is never
+    intake = config.intakes["all"]
+    assert (intake.name, intake.payload, intake.encoding, intake.timestamp) == ("all", None, "auto", None)
+    assert intake.intake_key.reveal() == "AbCdEf"
+    destination = intake.destination
+    assert (destination.url, destination.endpoint) == ("https://intake.sekoia.io", "/plain/batch")
+    assert (destination.compression, destination.timeout) == ("gzip", timedelta(seconds=30))
+    assert (config.unrouted.kind, config.unrouted.intake) == ("intake", "all")
+    assert (config.batch.max_age, config.batch.max_events, config.batch.max_bytes) == (
+        timedelta(seconds=2),
+        20_000,
+        5_000_000,
+    )
+    assert (config.spool.directory, config.spool.max_size, config.spool.order) == (
+        Path("spool"),
+        Share(80),
+        "live-first",
+    )
+    assert config.admin.listen == Address("127.0.0.1", 8514)
+    assert config.files == (Path("<text>"),)
+    assert len(config.sha256) == 64
+
+
+def test_unrouted_is_held_by_default() -> None:
+    for written in ({}, {"unrouted": "hold"}, {"unrouted": "{hold: {}}"}):
+        config = parse_text(
+            SHORTEST.replace("unrouted: {intake: all}", "routes: [{intake: all}]")
+            + "\n".join(f"{key}: {value}" for key, value in written.items())
+        )
+        assert (config.unrouted.kind, config.unrouted.intake) == ("hold", None)
+        assert (config.unrouted.max_size, config.unrouted.max_age) == (500_000_000, timedelta(days=7))
+    assert shortest(unrouted="drop", routes="[{intake: all}]").unrouted.kind == "drop"
+
+
+def test_a_text_is_taken_where_yaml_would_see_something_else() -> None:
+    config = parse_text("""
+collector: {region: FRA1}
+listeners: [{name: 0514, udp: "*:514"}]
+intakes: {no: {intake_key: 0123456789012345}, on: {intake_key: 1e3}, "2024": {intake_key: 12:30}}
+routes: [{name: 12:30, intake: no, hostname: [yes, 1_000, 0x10]}, {name: true, intake: 2024, app_name: off}]
+unrouted: {intake: on}
+spool: {directory: 2024-08-27}
+""")
+    assert list(config.intakes) == ["no", "on", "2024"]
+    assert [intake.intake_key.reveal() for intake in config.intakes.values()] == ["0123456789012345", "1e3", "12:30"]
+    assert [(route.name, route.intake) for route in config.routes] == [("12:30", "no"), ("true", "2024")]
+    assert config.routes[0].hostname == ("yes", "1_000", "0x10")
+    assert config.routes[1].app_name == ("off",)
+    assert config.listeners[0].name == "0514"
+    assert config.spool.directory == Path("2024-08-27")
+
+
+def test_anchors_and_aliases() -> None:
+    config = parse_text("""
+collector: {region: FRA1}
+listeners: [{udp: "*:514", allow: &inside [10.0.0.0/8]}, {tcp: "*:514", allow: *inside}]
+intakes: {all: {intake_key: k}}
+unrouted: {intake: all}
+spool: {directory: spool}
+""")
+    assert config.listeners[0].allow == config.listeners[1].allow == (ipaddress.ip_network("10.0.0.0/8"),)
+
+
+@pytest.mark.parametrize(
+    ("text", "host", "port", "shown"),
+    [
+        ("*:514", "*", 514, "*:514"),
+        ("0.0.0.0:0", "0.0.0.0", 0, "0.0.0.0:0"),
+        ("[::]:514", "::", 514, "[::]:514"),
+        ("[0:0::1]:6514", "::1", 6514, "[::1]:6514"),
+    ],
+)
+def test_addresses(text: str, host: str, port: int, shown: str) -> None:
+    (listener,) = shortest(listeners=f'[{{udp: "{text}"}}]').listeners
+    assert (listener.address.host, listener.address.port, str(listener.address)) == (host, port, shown)
+    assert listener.name == f"udp:{shown}"
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "clash"),
+    [
+        ("*:514", "0.0.0.0:514", True),
+        ("*:514", "[::1]:514", True),
+        ("0.0.0.0:514", "192.0.2.1:514", True),
+        ("0.0.0.0:514", "[::]:514", False),
+        ("192.0.2.1:514", "192.0.2.2:514", False),
+        ("*:514", "*:515", False),
+        ("*:0", "*:0", False),
+    ],
+)
+def test_listeners_that_cannot_be_bound_at_once(one: str, other: str, clash: bool) -> None:
+    listeners = f'[{{name: a, tcp: "{one}"}}, {{name: b, tcp: "{other}"}}]'
+    if clash:
+        with pytest.raises(ConfigurationError, match="port is taken"):
+            shortest(listeners=listeners)
+    else:
+        assert len(shortest(listeners=listeners).listeners) == 2
+
+
+def test_an_intake_goes_its_own_way() -> None:
+    config = parse_text("""
+collector: {url: "https://intake.example:8443/api/", compression: gzip, timeout: 5s}
+listeners: [{udp: "*:514"}]
+intakes:
+  own: {intake_key: k, region: SGP1, compression: none}
+  local: {intake_key: k, url: "http://[::1]:8080"}
+  all: {intake_key: k}
+unrouted: {intake: all}
+spool: {directory: spool}
+""")
+    own, local, shared = (intake.destination for intake in config.intakes.values())
+    assert (own.url, own.compression) == ("https://intake.sgp1.sekoia.io/api/v1/intake-http", "none")
+    assert local.url == "http://[::1]:8080"
+    assert (shared.url, shared.compression) == ("https://intake.example:8443/api", "gzip")
+    assert shared.timeout == own.timeout == timedelta(seconds=5)
+
+
+def test_authorities_are_those_of_the_intake_or_of_the_collector(tmp_path: Path) -> None:
+    (tmp_path / "a.pem").write_text("-----BEGIN CERTIFICATE-----\n")
+    config = parse_text(
+        SHORTEST.replace("{region: FRA1}", "{region: FRA1, extra_ca_file: a.pem}").replace(
+            "intakes: {", "intakes: {own: {intake_key: k, ca_file: a.pem}, "
+        ),
+        str(tmp_path / "bridge.yaml"),
+    )
+    own, shared = config.intakes["own"].destination, config.intakes["all"].destination
+    assert (own.ca_file, own.extra_ca_file) == (tmp_path / "a.pem", None)
+    assert (shared.ca_file, shared.extra_ca_file) == (None, tmp_path / "a.pem")
+
+
+def test_a_default_gives_way_to_what_is_written() -> None:
+    assert shortest(collector="{region: FRA1, connections: 2}").collector.connections_per_intake == 2
+    assert shortest(batch="{timestamp_resolution: 5m}").batch.catch_up_resolution == timedelta(minutes=5)
+    assert shortest(listeners='[{tcp: "*:514", max_connections: 3}]').listeners[0].max_connections_per_peer == 3
+
+
+def test_conditions() -> None:
+    (route, other) = shortest(
+        routes="[{intake: all, source: 192.0.2.7, message: {starts_with: a, contains: [b, c]}, timezone: Asia/Tokyo,"
+        " timestamp: none, min_severity: 0}, {drop: true, min_severity: emergency}]"
+    ).routes
+    assert (route.name, other.name) == ("route-1", "route-2")
+    assert route.message is not None
+    assert (route.message.starts_with, route.message.contains) == (("a",), ("b", "c"))
+    assert (route.timezone, route.timestamp, route.min_severity) == (ZoneInfo("Asia/Tokyo"), "none", 0)
+    assert (other.drop, other.min_severity, other.message, other.except_) == (True, 0, None, None)
+
+
+def test_networks_from_a_file(tmp_path: Path) -> None:
+    (tmp_path / "firewalls").write_text("# ours\n192.0.2.7\n\n 2001:db8::/64 # lab\n")
+    config = parse_text(
+        SHORTEST + "routes: [{intake: all, source: [10.0.0.1, {file: firewalls}]}]\n", str(tmp_path / "bridge.yaml")
+    )
+    assert [str(network) for network in config.routes[0].source] == ["10.0.0.1/32", "192.0.2.7/32", "2001:db8::/64"]
+
+
+def test_nothing_can_be_changed() -> None:
+    config = parse_text(SHORTEST)
+    with pytest.raises(Exception, match="frozen"):
+        config.batch.max_events = 1  # type: ignore[misc]
+    with pytest.raises(AttributeError):
+        config.max_frame_size = 1  # type: ignore[misc]
