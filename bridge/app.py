@@ -9,6 +9,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -259,7 +260,7 @@ class Bridge:
         self.spool.close()
 
 
-def _ms(delta: Any) -> int:
+def _ms(delta: timedelta) -> int:
     return round(delta.total_seconds() * 1000)
 
 

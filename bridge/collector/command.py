@@ -19,7 +19,7 @@ _FILE = click.Path(path_type=Path)
 @click.option("--private-key", type=_FILE, metavar="PEM", help="Its key, unless it is in the certificate's file.")
 @click.option("--output", type=_FILE, metavar="FILE", help="Append events to FILE instead of stdout.")
 @click.option("--count", is_flag=True, help="Write totals, a JSON line a second, instead of events.")
-def collector(  # noqa: PLR0917  # click passes them by name
+def collector(  # click passes them by name
     listen: str,
     keys: tuple[str, ...],
     certificate: Path | None,
