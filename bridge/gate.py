@@ -13,7 +13,7 @@ from zope.interface import implementer
 
 from bridge.admin.resource import JSON, site
 from bridge.config import Config
-from bridge.listen.sockets import bind, port_of
+from bridge.listen.sockets import ListenError, bind, port_of
 
 
 class Answers(Protocol):
@@ -41,11 +41,14 @@ class Gate:
         self._control = config.spool.directory / "control.sock"
 
     async def open(self) -> None:
-        """Bind both. Raises ListenError, OSError."""
+        """Bind both. Raises ListenError."""
         listen = self._config.admin.listen
         with bind("tcp", listen.host, listen.port, name="admin.listen", v6only=False) as bound:
             self._port = self._reactor.adoptStreamPort(bound.fileno(), bound.family, self._site)
-        self._socket = ControlPort(control_socket(self._control), self._reactor, self._site)
+        try:
+            self._socket = ControlPort(control_socket(self._control), self._reactor, self._site)
+        except OSError as error:
+            raise ListenError(f"{self._control}: {error.strerror}") from None
 
     @property
     def port(self) -> int:

@@ -14,7 +14,7 @@ from twisted.internet.error import ConnectError, DNSLookupError, TimeoutError
 from twisted.internet.interfaces import IConsumer, IDelayedCall, IReactorTime
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
-from twisted.web.client import Agent, HTTPConnectionPool, ResponseDone
+from twisted.web.client import Agent, HTTPConnectionPool, ResponseDone, ResponseNeverReceived
 from twisted.web.http import PotentialDataLoss
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IBodyProducer, IResponse
@@ -156,6 +156,8 @@ class Client:
         ca_file: Path | None = None,
         extra_ca_file: Path | None = None,
     ) -> None:
+        self.repeated = 0
+        "Requests that were sent twice because the first connection was closed under them."
         self._reactor = reactor
         self._timeout = timeout
         self._pool = HTTPConnectionPool(reactor)
@@ -181,16 +183,15 @@ class Client:
         return request.addBoth(ended)
 
     async def _post(self, url: str, body: bytes, headers: dict[str, str], progress: Progress) -> Answer:
-        response: IResponse = await self._treq.request(
-            "POST",
-            url,
-            data=Body(body, progress),
-            headers=Headers(
-                {"User-Agent": [f"syslog-bridge/{__version__}"]} | {name: [value] for name, value in headers.items()}
-            ),
-            allow_redirects=False,
-            unbuffered=True,
-        )
+        try:
+            response = await self._request(url, body, headers, progress)
+        except ResponseNeverReceived:
+            # Most likely the server has closed an idle connection just as we took it. What else is idle is as old.
+            if progress.expired:
+                raise
+            await self._pool.closeCachedConnections()
+            self.repeated += 1
+            response = await self._request(url, body, headers, progress)
         progress.made()
         reader = _Reader(progress)
         response.original.deliverBody(reader) if hasattr(response, "original") else response.deliverBody(reader)
@@ -202,6 +203,13 @@ class Client:
                 for name, values in response.headers.getAllRawHeaders()
             },
         )
+
+    async def _request(self, url: str, body: bytes, headers: dict[str, str], progress: Progress) -> IResponse:
+        named = {"User-Agent": [f"syslog-bridge/{__version__}"]} | {name: [value] for name, value in headers.items()}
+        response: IResponse = await self._treq.request(
+            "POST", url, data=Body(body, progress), headers=Headers(named), allow_redirects=False, unbuffered=True
+        )
+        return response
 
     async def close(self) -> None:
         """Close idle connections."""

@@ -252,8 +252,11 @@ class Courier:
 
     def _put_back(self, pieces: list[Piece], why: str) -> None:
         self._lanes.put_back(pieces, self._clock.seconds())
-        self._failures += 1
         self.last_error = why
+        if self._retry is not None:
+            # Requests that were in flight together fail together: one failure.
+            return
+        self._failures += 1
         wait = min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(self._failures - 1, 10)) * random.uniform(0.5, 1.0)
         if self._failures == 1 or self._failures & (self._failures - 1) == 0:
             # The first failure and then ever fewer: an outage of a weekend is a few lines.
@@ -261,8 +264,7 @@ class Courier:
                 "intake {intake}: {why}; attempt {n}, next in {wait:.1f} s; events are kept",
                 intake=self.name, why=why, n=self._failures, wait=wait,
             )  # fmt: skip
-        if self._retry is None:
-            self._retry = self._clock.callLater(wait, self._try_again)
+        self._retry = self._clock.callLater(wait, self._try_again)
 
     def _try_again(self) -> None:
         self._retry = None

@@ -25,9 +25,16 @@ from bridge.syslog.columns import Frames, block_of, list_of
 _COUNT = re.compile(rb"([1-9][0-9]{0,5}) (?=<)")
 _ANY_COUNT = re.compile(rb"([1-9][0-9]{0,5}) ")
 _MAY_BECOME_COUNT = re.compile(rb"[1-9][0-9]{0,5} ?")
-_TRAILER = re.compile(rb"[\r\0]+(?=\n|\Z)")
+# Looked at from the beginning of a run only, or a frame of nothing but CRs would take quadratic time.
+_TRAILER = re.compile(rb"(?<![\r\0])[\r\0]++(?=\n|\Z)")
 _NUL_BEFORE_PRI = re.compile(rb"\0(?=<[0-9]{1,3}>)")
+_MAY_BECOME_NUL_BEFORE_PRI = re.compile(rb"\0(?:<[0-9]{0,3})?\Z")
 _RESYNC = re.compile(rb"\n|(?=<[0-9]{1,3}>)")
+# Where a frame that is passed over ends, and what at the end of a read may become such a place.
+_LF = (re.compile(rb"\n"), re.compile(rb"\Z"))
+_LF_OR_NUL = (re.compile(rb"[\n\0]"), re.compile(rb"\Z"))
+_LF_OR_NUL_BEFORE_PRI = (re.compile(rb"\n|\0(?=<[0-9]{1,3}>)"), re.compile(rb"(?:\0(?:<[0-9]{0,3})?)?\Z"))
+_LF_OR_PRI = (_RESYNC, re.compile(rb"(?:<[0-9]{0,3})?\Z"))
 _BETWEEN = b"\n\r\0 "
 _NONE: Frames = []
 
@@ -50,12 +57,11 @@ def datagrams(frames: list[bytes]) -> Frames:
 class StreamFramer:
     """Cuts one connection's bytes into frames. ``mode`` is ``auto``, ``lf`` or ``octet-counted``."""
 
-    __slots__ = ("_cutter", "_first", "oversize")
+    __slots__ = ("_cutter", "oversize")
 
     def __init__(self, mode: str, max_frame_size: int) -> None:
         self.oversize: list[Oversize] = []
         "Frames that were too long, until the owner has taken them away."
-        self._first = b""
         self._cutter: _Lines | _Counted
         if mode == "octet-counted":
             self._cutter = _Counted(_ANY_COUNT, max_frame_size, self.oversize)
@@ -103,7 +109,11 @@ class _Cutter:
         self.resyncs = 0
         self.size = 0
         self.passed = -1
-        "Length so far of the frame that is being passed over up to its LF; -1: none is."
+        "Length so far of the frame that is being passed over up to its end; -1: none is."
+        self._trailing = 0
+        "Of these, the CRs and NULs at the end, which are the transport's where the frame ends there."
+        self._carry = b""
+        "The end of what has come, where it may be the beginning of that frame's end."
         self._parts: list[bytes] = []
 
     def hold(self, piece: bytes) -> None:
@@ -118,25 +128,46 @@ class _Cutter:
         return tail
 
     def hold_line(self, piece: bytes) -> None:
-        """Hold the beginning of a frame that ends at an LF; one beyond the limit keeps only its first bytes."""
+        """Hold the beginning of a frame without a count; one beyond the limit keeps only its first bytes."""
         self.hold(piece)
         if self.size > self.max_frame_size:
             tail = self.tail()
-            self.passed = len(tail)
             self.hold(tail[: self.max_frame_size])
+            self.passed = self._trailing = 0
+            self.after_oversize(tail)
+
+    def ends(self) -> tuple[re.Pattern[bytes], re.Pattern[bytes]]:
+        """Where the frame that is being passed over ends, and what may become such a place."""
+        return _LF
 
     def after_oversize(self, chunk: bytes) -> bytes | None:
-        """What follows the frame that is being passed over, or None while it goes on."""
-        end = chunk.find(b"\n")
-        if end < 0:
-            self.passed += len(chunk)
-            return None
-        self.end_oversize(end)
-        return chunk[end + 1 :]
+        """What follows the frame that is being passed over, or None while it goes on. A frame that was too long only
+        with its trailer comes back as a line."""
+        data, self._carry = self._carry + chunk, b""
+        end, may_become = self.ends()
+        if found := end.search(data):
+            self._pass_over(data[: found.start()])
+            return self.end_oversize() + data[found.end() :]
+        waits = may_become.search(data)
+        kept = waits.start() if waits else len(data)
+        self._pass_over(data[:kept])
+        self._carry = data[kept:]
+        return None
 
-    def end_oversize(self, more: int = 0) -> None:
-        self.oversize.append(Oversize(self.tail(), self.passed + more))
-        self.passed = -1
+    def _pass_over(self, piece: bytes) -> None:
+        trailing = len(piece) - len(piece.rstrip(b"\r\0"))
+        self._trailing = trailing + (self._trailing if trailing == len(piece) else 0)
+        self.passed += len(piece)
+
+    def end_oversize(self) -> bytes:
+        """The frame that was being passed over is at its end; as a line, if it fits after all."""
+        self._pass_over(self._carry)
+        length, frame = self.passed - self._trailing, self.tail()
+        self.passed, self._carry = -1, b""
+        if length <= self.max_frame_size:
+            return frame[:length] + b"\n"
+        self.oversize.append(Oversize(frame, length))
+        return b""
 
     def fits(self, frame: bytes) -> bool:
         if len(frame) <= self.max_frame_size:
@@ -159,7 +190,9 @@ class _Lines(_Cutter):
             if rest is None:
                 return _NONE
             chunk = rest
-        if self._nul or self._nul_waits or b"\0" in chunk:
+        if self._nul:
+            chunk = chunk.replace(b"\0", b"\n")
+        elif self._nul_waits or b"\0" in chunk:
             chunk = self._end_at_nul(self.tail() + chunk)
         end = chunk.rfind(b"\n")
         if end < 0:
@@ -173,15 +206,22 @@ class _Lines(_Cutter):
         return self._frames(block)
 
     def idle(self) -> Frames:
-        if self.passed >= 0 or not self._nul_waits or not self._parts[-1].endswith(b"\0"):
+        if self.passed >= 0:
+            if self._carry != b"\0":
+                return _NONE
+            self.hold(self.end_oversize())
+        elif not self._nul_waits or not self._parts[-1].endswith(b"\0"):
             return _NONE
         self._nul, self._nul_waits = True, False
-        return self._frames(b"\n" + self.tail())
+        return self._frames(b"\n" + self.tail().rstrip(b"\n"))
 
     def close(self) -> tuple[Frames, bytes]:
         if self.passed >= 0:
-            self.end_oversize()
+            self.hold(self.end_oversize().rstrip(b"\n"))
         return (self._frames(b"\n" + self.tail()) if self.size else _NONE), b""
+
+    def ends(self) -> tuple[re.Pattern[bytes], re.Pattern[bytes]]:
+        return _LF_OR_NUL if self._nul else _LF_OR_NUL_BEFORE_PRI
 
     def _frames(self, block: bytes) -> Frames:
         if b"\r" in block or b"\0" in block:
@@ -192,12 +232,11 @@ class _Lines(_Cutter):
         return block
 
     def _end_at_nul(self, data: bytes) -> bytes:
-        if not self._nul and (match := _NUL_BEFORE_PRI.search(data)):
+        if match := _NUL_BEFORE_PRI.search(data):
             self._nul = True
-            data = data[: match.start()] + b"\n" + data[match.end() :]
-        if self._nul:
-            data = data.replace(b"\0", b"\n")
-        self._nul_waits = not self._nul and data.rfind(b"\0") > data.rfind(b"\n")
+            # Not the NULs before it: whether they came in the same read must not matter.
+            data = data[: match.start()] + b"\n" + data[match.end() :].replace(b"\0", b"\n")
+        self._nul_waits = not self._nul and _MAY_BECOME_NUL_BEFORE_PRI.search(data, max(0, len(data) - 5)) is not None
         return data
 
 
@@ -289,18 +328,26 @@ class _Counted(_Cutter):
         return frames, at
 
     def _line(self, frames: list[bytes], frame: bytes) -> None:
+        frame = frame.rstrip(b"\r\0")
         if self.fits(frame):
-            frames.append(frame.rstrip(b"\r\0"))
+            frames.append(frame)
+
+    def ends(self) -> tuple[re.Pattern[bytes], re.Pattern[bytes]]:
+        return _LF_OR_PRI if b">" in self._needs else _LF
+
+    def end_oversize(self) -> bytes:
+        line = super().end_oversize()
+        if not line and b">" in self._needs:
+            self.resyncs += 1
+        self._needs = b""
+        return line
 
     def idle(self) -> Frames:
         return _NONE
 
     def close(self) -> tuple[Frames, bytes]:
-        if self.passed >= 0:
-            self.end_oversize()
-            return _NONE, b""
-        tail = self.tail()
+        tail = self.end_oversize() if self.passed >= 0 else self.tail()
         if self._count.match(tail) or _MAY_BECOME_COUNT.fullmatch(tail):
             return _NONE, tail
-        frame = tail.strip(_BETWEEN)
+        frame = tail.lstrip(_BETWEEN).rstrip(b"\r\n\0")
         return (block_of([frame]) if frame else _NONE), b""

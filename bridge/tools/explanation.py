@@ -1,0 +1,154 @@
+"""The road of one frame, with everything that is decided on it. The road's own four verbs; nothing is decided here."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from bridge import batching
+from bridge.batching import Limits, Window
+from bridge.batching.grouping import NO_TIME
+from bridge.batching.payload import fields as fields_of
+from bridge.config import Config, Listener
+from bridge.routing import Disposition, Facts, Router
+from bridge.routing.conditions import Address
+from bridge.syslog import header
+from bridge.syslog.columns import FIELDS, block_of, parse_all
+from bridge.syslog.timestamps import TimeReader, milliseconds, rfc3339
+from bridge.tools import reasons
+from bridge.tools.frames import Cut
+
+_ALL_FIELDS = frozenset(FIELDS)
+
+
+@dataclass(slots=True)
+class Explanation:
+    """What becomes of one frame."""
+
+    cut: Cut
+    listener: str
+    source: Address | None
+    fields: dict[str, Any]
+    "The header and the message, as the payload form ``json`` has them."
+    disposition: Disposition | None
+    "None: no route was asked."
+    passed_over: list[tuple[str, str]]
+    "Routes before the one that matched, and why they did not."
+    zone: str
+    "Of the time, and where it comes from; empty where there is no time."
+    event: bytes | None = None
+    "As ``/plain/batch`` carries it."
+    event_timestamp: str | None = None
+    notes: list[str] = field(default_factory=list)
+    "What is unusual about it."
+
+
+class Explainer:
+    """Explains the frames of one sender. ``strict``: what the listener's ``allow`` refuses is refused here too."""
+
+    def __init__(
+        self, config: Config, *, listener: Listener, source: Address | None, received: datetime, strict: bool
+    ) -> None:
+        self._config = config
+        self._listener = listener
+        self._source = source
+        self._received = received
+        self._router = Router(
+            routes=config.routes,
+            intakes=config.intakes,
+            listeners={known.name: known.intake for known in config.listeners},
+            sources=config.sources,
+            unrouted=config.unrouted,
+            timezone=config.timezone,
+        )
+        self._profile = self._router.profile(listener.name, source)
+        self._refused = strict and not _allows(listener, source)
+        self._reader = TimeReader()
+        past, future = config.timestamps.max_past, config.timestamps.max_future
+        self._limits = Limits(
+            resolution_ms=int(config.batch.timestamp_resolution.total_seconds() * 1000),
+            window=Window(
+                None if past is None else int(past.total_seconds() * 1000),
+                None if future is None else int(future.total_seconds() * 1000),
+            ),
+        )
+
+    def explain(self, cut: Cut) -> Explanation | None:
+        """What becomes of one frame; None: it holds nothing, so it is none."""
+        columns = parse_all(block_of([cut.frame]), _ALL_FIELDS)
+        if not columns.count:
+            return None
+        if cut.trouble or self._refused:
+            refused = f"listener {self._listener.name} refuses {self._source}: it is not in its allow"
+            return self._explanation(cut, None, [], [cut.trouble or refused])
+        facts = Facts(*(columns[name][0] for name in Facts._fields))
+        ((disposition, part),) = self._profile.assign(columns)
+        over = reasons.passed_over(
+            self._config, listener=self._listener.name, address=self._source, facts=facts, route=disposition.route
+        )
+        explanation = self._explanation(cut, disposition, list(over), [])
+        if disposition.kind == "deliver":
+            grouped = batching.group(
+                part, disposition, reader=self._reader, received_ms=milliseconds(self._received),
+                peer=str(self._source or "-").encode(), listener=self._listener.name, limits=self._limits,
+            )  # fmt: skip
+            _add_event(explanation, grouped)
+        return explanation
+
+    def _explanation(
+        self, cut: Cut, disposition: Disposition | None, over: list[tuple[str, str]], notes: list[str]
+    ) -> Explanation:
+        zone = (disposition and disposition.zone) or self._router.zone(self._source)
+        return Explanation(
+            cut=cut,
+            listener=self._listener.name,
+            source=self._source,
+            fields=fields_of(cut.frame, self._received, zone),
+            disposition=disposition,
+            passed_over=over,
+            zone=self._zone(cut.frame, str(zone), disposition),
+            notes=notes,
+        )
+
+    def _zone(self, frame: bytes, zone: str, disposition: Disposition | None) -> str:
+        parts = header.read(frame)
+        if not parts.second:
+            return ""
+        if parts.offset:
+            return f"{parts.offset.decode()}, in the message"
+        return f"{zone}, {reasons.origin_of_zone(self._config, self._source, disposition)}"
+
+
+def _add_event(explanation: Explanation, grouped: batching.Grouped) -> None:
+    for group in grouped.groups:
+        explanation.event = group.data.removesuffix(b"\n")
+        explanation.event_timestamp = None if group.earliest == NO_TIME else rfc3339(group.earliest)
+    notes = explanation.notes
+    if grouped.oversize:
+        notes.append("the event is longer than the collector takes (250 KiB): quarantined as oversize")
+    if grouped.outside:
+        notes.append("the time is outside timestamps: max_past, max_future: the time of reception instead")
+    if grouped.converted:
+        notes.append("the text is no UTF-8: converted")
+    if grouped.emptied:
+        notes.append("the message shows nothing: sent with its structured data, or whole")
+
+
+def _allows(listener: Listener, source: Address | None) -> bool:
+    return listener.allow is None or (
+        source is not None
+        and any(source.version == network.version and source in network for network in listener.allow)
+    )
+
+
+def as_json(explanation: Explanation, *, routed: bool = True) -> dict[str, object]:
+    """The contract's fields. ``routed`` false: there is no configuration, so no route and no intake to name."""
+    disposition = explanation.disposition
+    delivered = disposition is not None and disposition.kind == "deliver"
+    return explanation.fields | {
+        "listener": explanation.listener,
+        "route": disposition.route if disposition and routed else None,
+        "intake": disposition.intake if disposition and routed else None,
+        "payload": disposition.payload if disposition and delivered else None,
+        "event": None if explanation.event is None else explanation.event.decode("utf-8", "surrogateescape"),
+        "event_timestamp": explanation.event_timestamp,
+    }

@@ -1,0 +1,149 @@
+"""A status for people: one sentence first, then tables. Every key but the contract's may be missing."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from bridge.config.faults import printable
+
+_MOST_ROWS = 30
+
+
+def of_running(status: dict[str, Any]) -> str:
+    """The summary of ``/api/status``."""
+    ledger, intakes = status.get("ledger", {}), status.get("intakes", [])
+    lines = [_sentence(ledger, intakes, status)]
+    lines += _listeners(status)
+    lines += _intakes(intakes)
+    sources = status.get("sources", [])
+    lines += _table(
+        "sources", ("address", "listener", "route", "intake", "events", "last seen", "clock"), map(_source, sources)
+    )
+    unrouted = status.get("unrouted", [])
+    lines += _table(
+        "unrouted",
+        ("address", "listener", "events", "last seen"),
+        ([row.get(key) for key in ("address", "listener", "events", "last_seen")] for row in unrouted),
+    )
+    lines += ["", *_ledger(ledger)]
+    return "\n".join(lines)
+
+
+def of_files(status: dict[str, Any]) -> str:
+    """The summary of a spool whose bridge is not running."""
+    waiting = sum(row["backlog_events"] for row in status["intakes"])
+    what = f"{waiting:,} events wait in {status['spool']}" if waiting else f"nothing waits in {status['spool']}"
+    lines = [f"The bridge is not running; {what}."]
+    lines += _intakes(status["intakes"])
+    if any(status["quarantine"].values()):
+        lines += ["", f"quarantined: {_counts(status['quarantine'])}"]
+    if status["possible_duplicates"]:
+        lines.append(f"{status['possible_duplicates']:,} of the events may have been accepted already")
+    if status["foreign_files"]:
+        lines.append(f"{status['foreign_files']:,} files are no batches: the next start moves them to quarantine")
+    return "\n".join(lines)
+
+
+def _sentence(ledger: dict[str, Any], intakes: Sequence[dict[str, Any]], status: dict[str, Any]) -> str:
+    troubled = [row for row in intakes if row.get("last_error")]
+    dropped = sum(ledger.get("dropped", {}).values())
+    lost = sum(_numbers(status.get("kernel_drops")))
+    waiting = sum(row.get("backlog_events", 0) for row in intakes)
+    wrong = []
+    if troubled:
+        names = ", ".join(row["name"] for row in troubled)
+        wrong.append(f"{'intake' if len(troubled) == 1 else 'intakes'} {names} cannot deliver")
+    if dropped:
+        wrong.append(f"{dropped:,} events were dropped")
+    if lost:
+        wrong.append(f"the kernel dropped {lost:,} datagrams")
+    state = f"{ledger.get('delivered', 0):,} events delivered, {waiting:,} waiting"
+    return f"The bridge is running{', but ' + '; '.join(wrong) if wrong else ' well'}: {state}."
+
+
+def _numbers(value: Any) -> Iterable[int]:
+    return value.values() if isinstance(value, dict) else [value] if isinstance(value, int) else []
+
+
+def _listeners(status: dict[str, Any]) -> list[str]:
+    listeners = status.get("listeners")
+    if not isinstance(listeners, dict):
+        return []
+    lost, refused = status.get("kernel_drops"), status.get("refused_connections")
+    rows = [
+        (name, port, _of(lost, name), _of(refused, name)) for name, port in listeners.items()
+    ]  # fmt: skip
+    return _table("listeners", ("name", "port", "lost by the kernel", "refused"), rows)
+
+
+def _of(table: Any, name: str) -> Any:
+    return table.get(name, 0) if isinstance(table, dict) else 0
+
+
+def _intakes(intakes: Sequence[dict[str, Any]]) -> list[str]:
+    rows = (
+        (
+            row.get("name"), row.get("state"), row.get("backlog_events"), size(row.get("backlog_bytes") or 0),
+            age(row.get("oldest_seconds")), row.get("last_error") or "",
+        )
+        for row in intakes
+    )  # fmt: skip
+    return _table("intakes", ("name", "state", "events", "bytes", "oldest", "last error"), rows)
+
+
+def _source(row: dict[str, Any]) -> tuple[Any, ...]:
+    offset = row.get("clock_offset_seconds")
+    name = f" ({row['name']})" if row.get("name") else ""
+    return (
+        f"{row.get('address')}{name}", row.get("listener"), row.get("route"), row.get("intake"), row.get("events"),
+        row.get("last_seen"), "" if offset is None else f"{offset:+.0f} s",
+    )  # fmt: skip
+
+
+def _ledger(ledger: dict[str, Any]) -> Iterator[str]:
+    left = [name for name in ("received", "recovered", "replayed") if name in ledger]
+    right = [name for name in ("delivered", "spooled", "buffered", "quarantined", "filtered") if name in ledger]
+    yield "ledger   in:  " + ", ".join(f"{name} {ledger[name]:,}" for name in left)
+    dropped = ledger.get("dropped", {})
+    told = f", dropped {sum(dropped.values()):,}" + (f" ({_counts(dropped)})" if dropped else "")
+    yield "         out: " + ", ".join(f"{name} {ledger[name]:,}" for name in right) + told
+
+
+def _counts(table: dict[str, int]) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in table.items() if count)
+
+
+def _table(title: str, heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[str]:
+    cells = [[_cell(value) for value in row] for row in rows]
+    if not cells:
+        return []
+    left_out = len(cells) - _MOST_ROWS
+    cells = cells[:_MOST_ROWS]
+    widths = [max(map(len, column)) for column in zip(heads, *cells, strict=True)]
+    lines = ["  ".join(map(str.ljust, row, widths)) for row in (heads, *cells)]
+    more = [f"  ... and {left_out:,} more: --json has all"] if left_out > 0 else []
+    return ["", title, *(f"  {line.rstrip()}" for line in lines), *more]
+
+
+def _cell(value: Any) -> str:
+    # Error texts and names come from far away: nothing in them may act on the terminal.
+    return "-" if value is None else f"{value:,}" if isinstance(value, int) else printable(str(value))
+
+
+def size(count: int) -> str:
+    """``1.5 MB``"""
+    value, units = float(count), ["B", "kB", "MB", "GB", "TB"]
+    while value >= 1000 and len(units) > 1:
+        value /= 1000
+        units.pop(0)
+    return f"{count} B" if units[0] == "B" else f"{value:.1f} {units[0]}"
+
+
+def age(seconds: float | None) -> str:
+    """``3 m 20 s``"""
+    if seconds is None:
+        return "-"
+    whole = int(seconds)
+    for unit, length, below, smaller in (("d", 86400, "h", 3600), ("h", 3600, "m", 60), ("m", 60, "s", 1)):
+        if whole >= length:
+            return f"{whole // length} {unit} {whole % length // smaller} {below}"
+    return f"{whole} s"

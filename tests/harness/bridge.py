@@ -1,0 +1,125 @@
+"""The installed `syslog-bridge run` as a process: its configuration, its ports, its status."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.harness.polling import until
+from tests.harness.ports import free_port
+from tests.harness.process import SYSLOG_BRIDGE, Process
+
+# The identity of DESIGN's ledger; `dropped` is a table of reasons.
+_IN = ("received", "recovered", "replayed")
+_OUT = ("delivered", "spooled", "buffered", "quarantined", "filtered")
+
+
+def key_of(intake: str) -> str:
+    """An intake's key: 16 letters or digits, as real ones have, and its name legible in it."""
+    letters = "".join(filter(str.isalnum, intake))
+    return f"{letters}{'0' * 16}"[:16]
+
+
+class Bridge:
+    """One bridge: a folder with its configuration, keys and spool; it may be started again and again."""
+
+    def __init__(self, directory: Path, *, collector_url: str, intakes: Mapping[str, Mapping[str, Any]]) -> None:
+        """`intakes` are names and their options; each gets a key file. Change `configuration` before `start`."""
+        self.directory = directory
+        directory.mkdir(parents=True, exist_ok=True)
+        self.udp, self.tcp, self.admin = free_port(), free_port(), free_port()
+        self.spool = directory / "spool"
+        self.file = directory / "bridge.yaml"
+        self.process: Process | None = None
+        self.configuration: dict[str, Any] = {
+            "collector": {"url": collector_url, "max_request_rate": 1000},
+            "listeners": [
+                {"name": "udp", "udp": f"127.0.0.1:{self.udp}"},
+                {"name": "tcp", "tcp": f"127.0.0.1:{self.tcp}"},
+            ],
+            "intakes": {name: {"intake_key": {"file": str(self._key_file(name))}, **intakes[name]} for name in intakes},
+            "unrouted": {"intake": next(iter(intakes))},
+            "spool": {"directory": str(self.spool)},
+            "admin": {"listen": f"127.0.0.1:{self.admin}"},
+        }
+
+    def _key_file(self, intake: str) -> Path:
+        file = self.directory / "keys" / intake
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(key_of(intake) + "\n")
+        file.chmod(0o600)
+        return file
+
+    def write_configuration(self) -> Path:
+        self.file.write_text(yaml.safe_dump(self.configuration, sort_keys=False))
+        return self.file
+
+    # --- its life -----------------------------------------------------------------------------------------------------
+    def launch(self, env: Mapping[str, str] | None = None) -> Process:
+        """Start it and return at once."""
+        argv = [SYSLOG_BRIDGE, "run", "-c", str(self.write_configuration())]
+        self.process = Process(argv, directory=self.directory, name="bridge", env=env)
+        return self.process
+
+    def start(self, env: Mapping[str, str] | None = None) -> None:
+        """Start it and wait until it says that it is ready."""
+        self.launch(env).wait_until(lambda: self.get("/readyz")[0] == 200, "/readyz answers 200")
+
+    def stop(self) -> None:
+        """SIGTERM; it must end with 0."""
+        if self.process is not None:
+            process, self.process = self.process, None
+            code = process.terminate()
+            assert code == 0, f"exit code {code} after SIGTERM; its stderr:\n{process.stderr}"
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        if self.process is not None:
+            self.process.kill()
+            self.process = None
+
+    # --- what it says -------------------------------------------------------------------------------------------------
+    def get(self, path: str) -> tuple[int, bytes]:
+        """Status and body of a page of its admin endpoint; (0, reason) where nobody answers."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.admin, timeout=30)
+        try:
+            connection.request("GET", path)
+            response = connection.getresponse()
+            return response.status, response.read()
+        except (OSError, http.client.HTTPException) as error:
+            return 0, str(error).encode()
+        finally:
+            connection.close()
+
+    def status(self) -> dict[str, Any]:
+        """`/api/status`; the ledger's identity must hold in every one that is ever taken."""
+        code, body = self.get("/api/status")
+        assert code == 200, f"/api/status: {code} {body!r}; {self._stderr()}"
+        status: dict[str, Any] = json.loads(body)
+        ledger = status["ledger"]
+        taken = sum(ledger[name] for name in _IN)
+        accounted = sum(ledger[name] for name in _OUT) + sum(ledger["dropped"].values())
+        assert taken == accounted, f"the ledger does not balance: {ledger}"
+        return status
+
+    def ledger(self) -> dict[str, Any]:
+        ledger: dict[str, Any] = self.status()["ledger"]
+        return ledger
+
+    def wait_received(self, count: int) -> None:
+        """Wait until it took `count` events since it started."""
+        until(
+            lambda: self.ledger()["received"] >= count, lambda: f"{count} received: {self.ledger()}\n{self._stderr()}"
+        )
+
+    def wait_drained(self) -> None:
+        """Wait until nothing is left to deliver."""
+        until(lambda: self.ledger()["spooled"] == 0, lambda: f"an empty spool: {self.status()}\n{self._stderr()}")
+
+    def _stderr(self) -> str:
+        return f"its stderr:\n{self.process.stderr}" if self.process else "it is not running"

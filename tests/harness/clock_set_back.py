@@ -1,0 +1,25 @@
+"""`syslog-bridge run` with a wall clock that an administrator sets back by an hour: when the file FOLDER/set-back is
+there. Usage: python -P clock_set_back.py FILE FOLDER
+
+The whole process is deceived, Twisted with it: `time.time` is replaced before anything imports it.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+_real = time.time
+
+
+def _wall() -> float:
+    return _real() - 3600 if _marker.exists() else _real()
+
+
+if __name__ == "__main__":
+    _marker = Path(sys.argv[2]) / "set-back"
+    time.time = _wall
+    from bridge.app import run
+
+    sys.exit(run(Path(sys.argv[1])))

@@ -1,0 +1,108 @@
+"""The installed `syslog-bridge collector` as a process, and what arrived there."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from tests.harness.polling import until
+from tests.harness.ports import accepts, free_port
+from tests.harness.process import SYSLOG_BRIDGE, Died, Process
+
+
+class Arrived(NamedTuple):
+    """One event as the collector took it."""
+
+    key: str
+    time: datetime | None  # of the request's X-SEKOIAIO-EVENT-TIMESTAMP
+    text: str
+
+
+class Collector:
+    """Takes events on a loopback port of its own; `arrived` grows in their order of arrival.
+
+    It can be stopped and started again on the same port: what arrived stays.
+    """
+
+    def __init__(self, directory: Path, *, keys: tuple[str, ...] = ()) -> None:
+        self.port = free_port()
+        self.arrived: list[Arrived] = []
+        self._directory = directory
+        self._keys = keys
+        self._starts = 0
+        self._process: Process | None = None
+        self._output = directory / "none"
+        self._read_up_to = 0
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        """Start, on another port if somebody took ours; each start has an output file of its own."""
+        self._starts += 1
+        self._output = self._directory / f"arrived-{self._starts}.jsonl"
+        self._read_up_to = 0
+        for attempt in (1, 2, 3):
+            argv = [SYSLOG_BRIDGE, "collector", "--listen", f"127.0.0.1:{self.port}", "--output", str(self._output)]
+            for key in self._keys:
+                argv += ["--key", key]
+            self._process = Process(argv, directory=self._directory, name="collector")
+            try:
+                self._process.wait_until(lambda: accepts(self.port), "it listens")
+                return
+            except Died:
+                if self._starts > 1 or attempt == 3:
+                    raise
+                self.port = free_port()
+
+    def stop(self) -> None:
+        """SIGTERM, which must end it well."""
+        if self._process is not None:
+            process, self._process = self._process, None
+            assert process.terminate() == 0, process.stderr
+            self.refresh()
+
+    def kill(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process = None
+            self.refresh()
+
+    @property
+    def stderr(self) -> str:
+        return self._process.stderr if self._process else ""
+
+    def refresh(self) -> list[Arrived]:
+        """Everything that arrived until now."""
+        if not self._output.exists():
+            return self.arrived
+        with self._output.open("rb") as file:
+            file.seek(self._read_up_to)
+            fresh = file.read()
+        whole = fresh[: fresh.rfind(b"\n") + 1]
+        self._read_up_to += len(whole)
+        for line in whole.splitlines():
+            fields = json.loads(line)
+            time = fields["event_timestamp"]
+            self.arrived.append(
+                Arrived(fields["intake_key"], datetime.fromisoformat(time) if time else None, fields["event"])
+            )
+        return self.arrived
+
+    def wait_for(self, count: int) -> list[Arrived]:
+        """Wait until at least `count` events arrived (the caller looks whether there are more)."""
+        until(
+            lambda: len(self.refresh()) >= count,
+            lambda: f"{count} events; {len(self.arrived)} arrived, {self.per_key()}",
+        )
+        return self.arrived
+
+    def per_key(self) -> Counter[str]:
+        return Counter(event.key for event in self.arrived)
+
+    def texts(self, key: str | None = None) -> list[str]:
+        return [event.text for event in self.arrived if key in (None, event.key)]

@@ -1,0 +1,98 @@
+"""One child process: started, watched, ended by its pid, with what it printed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from tests.harness.polling import DEADLINE_SECONDS, until
+
+# The console script of the interpreter that runs the tests: the installed program, as a user starts it.
+SYSLOG_BRIDGE = str(Path(sys.executable).with_name("syslog-bridge"))
+
+
+class Died(AssertionError):
+    """The process ended where it should have gone on."""
+
+
+class Process:
+    """A child with its stdout and stderr in files of `directory` (a pipe that nobody reads would stop it)."""
+
+    def __init__(
+        self, argv: Sequence[str], *, directory: Path, name: str, env: Mapping[str, str] | None = None
+    ) -> None:
+        self.name = name
+        directory.mkdir(parents=True, exist_ok=True)
+        self._stdout = directory / f"{name}.stdout"
+        self._stderr = directory / f"{name}.stderr"
+        with self._stdout.open("ab") as out, self._stderr.open("ab") as err:
+            # One name's restarts share the files; only what this process prints is told as its own.
+            self._stdout_start, self._stderr_start = out.tell(), err.tell()
+            self._popen = subprocess.Popen(
+                list(argv),
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                env={**os.environ, **(env or {})},
+                cwd=directory,
+            )
+
+    @property
+    def pid(self) -> int:
+        return self._popen.pid
+
+    @property
+    def exit_code(self) -> int | None:
+        """None while it runs; negative: the signal that ended it."""
+        return self._popen.poll()
+
+    @property
+    def stdout(self) -> str:
+        return _text(self._stdout, self._stdout_start)
+
+    @property
+    def stderr(self) -> str:
+        return _text(self._stderr, self._stderr_start)
+
+    def wait_until(self, condition: Callable[[], bool], what: str) -> None:
+        """Wait for `condition`; raises Died with stderr if the process ends first."""
+
+        def holds() -> bool:
+            if self.exit_code is not None:
+                raise Died(f"{self.name} exited with {self.exit_code} before {what}:\n{self.stderr}")
+            return condition()
+
+        until(holds, lambda: f"{self.name}: {what}; its stderr:\n{self.stderr}")
+
+    def wait(self, deadline_seconds: float = DEADLINE_SECONDS) -> int:
+        """The exit code, once it has ended by itself."""
+        until(lambda: self.exit_code is not None, f"{self.name} has ended", deadline_seconds=deadline_seconds)
+        assert self.exit_code is not None
+        return self.exit_code
+
+    def terminate(self) -> int:
+        """SIGTERM, then the exit code."""
+        self._signal(signal.SIGTERM)
+        return self.wait()
+
+    def kill(self) -> None:
+        """SIGKILL: no goodbye, as with an out-of-memory kill or a power cut of the process."""
+        self._signal(signal.SIGKILL)
+        self._popen.wait()
+
+    def signal(self, number: int) -> None:
+        self._signal(number)
+
+    def _signal(self, number: int) -> None:
+        if self._popen.poll() is None:
+            self._popen.send_signal(number)
+
+
+def _text(path: Path, start: int) -> str:
+    with path.open("rb") as file:
+        file.seek(start)
+        return file.read().decode(errors="backslashreplace")

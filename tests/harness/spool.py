@@ -1,0 +1,29 @@
+"""Looking into a spool as an operator does: names and lines are the whole truth (DESIGN, Spool)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.harness.messages import NUMBER
+
+
+def batches(spool: Path) -> list[Path]:
+    """Sealed batches that wait, in flight or not."""
+    return [file for file in _batch_files(spool) if ".open." not in file.name]
+
+
+def numbers_in_flight(spool: Path) -> set[int]:
+    """Numbers of the messages in batches whose first POST has begun: what a crash now may deliver twice."""
+    found: set[int] = set()
+    for file in _batch_files(spool):
+        if ".sending" in file.name:
+            found.update(int(number) for number in re.findall(NUMBER, file.read_bytes().decode()))
+    return found
+
+
+def _batch_files(spool: Path) -> Iterator[Path]:
+    for intake in spool.iterdir():
+        if intake.is_dir():
+            yield from (file for file in intake.iterdir() if re.match(r"\d+-\d+", file.name))

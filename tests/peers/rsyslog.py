@@ -1,0 +1,45 @@
+"""Debian's rsyslogd as a client of the bridge."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.harness.ports import free_port
+from tests.harness.process import Process
+from tests.peers.client import Client, Forwarding
+from tests.peers.unpacked import Unpacked
+
+# rsyslog's own names of what it writes by default, and of RFC 5424.
+_TEMPLATES = {
+    "rfc3164": "RSYSLOG_TraditionalForwardFormat",
+    "rfc5424": "RSYSLOG_SyslogProtocol23Format",
+}
+
+
+def start(forwarding: Forwarding, *, directory: Path) -> Client:
+    """Start `rsyslogd`, which reads RFC 3164 or 5424 lines and forwards them. Raises PeerMissing."""
+    unpacked = Unpacked.find("rsyslog")
+    directory.mkdir(parents=True, exist_ok=True)
+    input_port = free_port()
+    configuration = directory / "rsyslog.conf"
+    configuration.write_text(_configuration(forwarding, input_port, directory))
+    process = Process(
+        [unpacked.program("rsyslogd"), "-n", "-f", str(configuration), "-i", str(directory / "rsyslog.pid")],
+        directory=directory,
+        name="rsyslogd",
+        env={**unpacked.environment, "RSYSLOG_MODDIR": unpacked.library("*/rsyslog")},
+    )
+    client = Client(process, input_port)
+    client.wait_ready()
+    return client
+
+
+def _configuration(forwarding: Forwarding, input_port: int, directory: Path) -> str:
+    framing = "octet-counted" if forwarding.octet_counted else "traditional"
+    return f"""
+global(workDirectory="{directory}")
+module(load="imptcp")
+input(type="imptcp" address="127.0.0.1" port="{input_port}")
+action(type="omfwd" target="{forwarding.host}" port="{forwarding.port}" protocol="{forwarding.transport}"
+       TCP_Framing="{framing}" template="{_TEMPLATES[forwarding.format]}" action.resumeRetryCount="-1")
+"""

@@ -1,0 +1,86 @@
+"""`kill -9` under load, and start again: whatever an append had returned for is delivered.
+
+How much that is, the bridge itself says, in memory that outlives it: with SYSLOG_BRIDGE_TEST_APPEND_COUNTER=FILE it
+maps FILE and stores, after each append to the spool, the number of events appended so far (little-endian uint64 at 0).
+"""
+
+from __future__ import annotations
+
+import random
+import struct
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.harness import spool
+from tests.harness.bridge import Bridge
+from tests.harness.messages import number_of
+from tests.harness.polling import until
+from tests.harness.running import bridging, collecting
+from tests.harness.traffic import Traffic
+
+MOST_PER_LIFE = 20_000
+
+
+class AppendCounter:
+    """The shared memory of one life of the bridge."""
+
+    def __init__(self, file: Path) -> None:
+        file.write_bytes(bytes(8))
+        self.environment = {"SYSLOG_BRIDGE_TEST_APPEND_COUNTER": str(file)}
+        self._file = file
+
+    def value(self) -> int:
+        (count,) = struct.unpack("<Q", self._file.read_bytes()[:8])
+        return int(count)
+
+
+def live_and_die(bridge: Bridge, directory: Path, *, first: int, appended: int) -> tuple[Traffic, int]:
+    """Start it, load it, kill it once `appended` events are in the spool. Returns what was sent and the count."""
+    counter = AppendCounter(directory / f"appended-{first}")
+    bridge.start(counter.environment)
+    device = Traffic(bridge.tcp, first=first, per_write=50, pause_seconds=0)
+    device.start()
+    try:
+        until(
+            lambda: counter.value() >= appended or device.broken,
+            lambda: f"{appended} appended: {counter.value()} of {len(device.sent)}; {bridge.status()}",
+            every_seconds=0.001,
+        )
+        assert device.broken is None, device.broken
+    finally:
+        bridge.kill()
+        device.stop()
+    return device, counter.value()
+
+
+@pytest.mark.parametrize("kills", [5, pytest.param(50, marks=pytest.mark.long)])
+def test_what_was_appended_is_delivered(tmp_path: Path, kills: int) -> None:
+    chance = random.Random(kills)
+    sent: dict[int, str] = {}
+    owed: list[range] = []  # numbers whose append returned, per life
+    twice: set[int] = set()  # numbers that may come again
+    with collecting(tmp_path) as collector, bridging(tmp_path, collector.url) as bridge:
+        # Small batches and short waits: each kill hits open, sealed and departing files.
+        bridge.configuration["batch"] |= {"max_events": 1000}
+        for _ in range(kills):
+            device, appended = live_and_die(
+                bridge, tmp_path, first=len(sent), appended=chance.randint(1, MOST_PER_LIFE)
+            )
+            # One connection: the first so many of this life's messages are those that were appended.
+            owed.append(range(len(sent), len(sent) + appended))
+            twice |= spool.numbers_in_flight(bridge.spool)
+            sent |= {number_of(message.text): message.text for message in device.sent}
+        bridge.start()
+        bridge.wait_drained()
+        ledger = bridge.ledger()
+        events = collector.refresh()
+
+    assert ledger["delivered"] == ledger["recovered"], ledger
+    arrived = Counter(number_of(event.text) for event in events)
+    assert all(sent.get(number_of(event.text)) == event.text for event in events), "a text that nobody sent"
+    missing = [number for life in owed for number in life if number not in arrived]
+    assert not missing, f"{len(missing)} appended events are lost: {missing[:5]} ..."
+    again = {number for number, times in arrived.items() if times > 1}
+    assert again <= twice, f"delivered twice though not in flight at a kill: {sorted(again - twice)[:5]} ..."
