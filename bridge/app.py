@@ -181,10 +181,11 @@ class Bridge:
         found = self.spool.recover()
         for note in found.notes:
             log.warn("spool: {note}", note=note)
-        self.ledger.recover_quarantined(self.spool.quarantine.counts.total())
-        self.ledger.possible_duplicates.update(found.sending)
+        self.ledger.recover_quarantined(None, self.spool.quarantine.counts.total())
+        for intake, count in found.sending.items():
+            self.ledger.may_be_double(intake, count)
         for batch in found.batches:
-            self.ledger.recover_spooled(batch.count)
+            self.ledger.recover_spooled(batch.intake, batch.count)
             self._sealed(batch)
         if found.batches:
             log.info(
@@ -301,7 +302,9 @@ def run(path: Path) -> int:
         log.info("stopping")
         ended = defer.ensureDeferred(bridge.stop())
         ended.addErrback(lambda failure: log.failure("defect while stopping", failure))
-        ended.addCallback(lambda nothing: log.info("stopped; {n} events wait in the spool", n=bridge.ledger.spooled))
+        ended.addCallback(
+            lambda nothing: log.info("stopped; {n} events wait in the spool", n=bridge.ledger.total().spooled)
+        )
         return ended
 
     def begin() -> None:

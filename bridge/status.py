@@ -44,7 +44,11 @@ class Status:
             "routes": dict(self.road.tallies.by_route),
             "filtered": dict(self.road.tallies.filtered_by_route),
             "quarantine": dict(self.spool.quarantine.counts),
-            "possible_duplicates": dict(self.ledger.possible_duplicates),
+            "possible_duplicates": {
+                name: account.possible_duplicates
+                for name, account in self.ledger.accounts.items()
+                if account.possible_duplicates
+            },
             "refused_connections": self.doors.refused(),
             "times_not_believed": self.road.tallies.outside,
             "converted_to_utf8": self.road.tallies.converted,

@@ -225,10 +225,10 @@ class Courier:
             self._put_back(pieces, result.reason)
             return
         count = sum(piece.count for piece in pieces)
-        self._ledger.deliver(result.accepted)
+        self._ledger.deliver(self.name, result.accepted)
         self.delivered += result.accepted
         if short := count - result.accepted:
-            self._ledger.drop_spooled(short, "collector_shortfall")
+            self._ledger.drop_spooled(self.name, short, "collector_shortfall")
             self.last_error = f"the collector named {result.accepted} of {count} events as accepted"
             log.warn("intake {intake}: {why}", intake=self.name, why=self.last_error)
         elif self._failures:
@@ -278,7 +278,7 @@ class Courier:
             batch = piece.batch
             self.waiting_events -= batch.unacknowledged
             self.waiting_bytes -= batch.size
-            self._ledger.quarantine(batch.unacknowledged)
+            self._ledger.quarantine(self.name, batch.unacknowledged)
             del self._batches[batch]
             self._store.set_aside(batch, why)
         self._lanes.put_back([piece for piece in pieces if piece not in bad], self._clock.seconds())

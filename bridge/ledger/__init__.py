@@ -5,6 +5,6 @@ reactor turn: whoever moves events changes both sides in one call. *Spooled*, *b
 held now, the rest counters since start.
 """
 
-from bridge.ledger.ledger import Ledger
+from bridge.ledger.ledger import UNROUTED, Account, Ledger
 
-__all__ = ["Ledger"]
+__all__ = ["UNROUTED", "Account", "Ledger"]

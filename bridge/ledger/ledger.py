@@ -1,79 +1,27 @@
 """The columns of the account, and the moves between them."""
 
 from collections import Counter
+from dataclasses import dataclass, field
+
+UNROUTED = "-"
+"Whose events belong to no intake: unrouted, filtered, or not read far enough to know."
 
 
-class Ledger:
-    """Plain integers; changed from the reactor's thread only. Each method is one whole move."""
+@dataclass(slots=True)
+class Account:
+    """One intake's columns. *Spooled*, *buffered* and *quarantined* are held now, the rest count since start."""
 
-    def __init__(self) -> None:
-        self.received = 0
-        self.recovered = 0
-        self.replayed = 0
-        self.delivered = 0
-        self.spooled = 0
-        self.buffered = 0
-        self.quarantined = 0
-        self.filtered = 0
-        self.dropped: Counter[str] = Counter()
-        self.possible_duplicates: Counter[str] = Counter()
-        "By intake: events of requests that may have been accepted without our knowing."
-
-    # --- in ----------------------------------------------------------------------------------------------------------
-
-    def receive_spooled(self, count: int) -> None:
-        """Frames were appended to the spool."""
-        self.received += count
-        self.spooled += count
-
-    def receive_quarantined(self, count: int) -> None:
-        """Frames went to quarantine, or are held until a route comes."""
-        self.received += count
-        self.quarantined += count
-
-    def receive_filtered(self, count: int) -> None:
-        """Frames matched a route that drops."""
-        self.received += count
-        self.filtered += count
-
-    def receive_dropped(self, count: int, reason: str) -> None:
-        """Frames were lost on arrival, for a reason that is shown."""
-        self.received += count
-        self.dropped[reason] += count
-
-    def recover_spooled(self, count: int) -> None:
-        """Events were found in the spool at start."""
-        self.recovered += count
-        self.spooled += count
-
-    def recover_quarantined(self, count: int) -> None:
-        """Events were found in quarantine at start."""
-        self.recovered += count
-        self.quarantined += count
-
-    # --- out ---------------------------------------------------------------------------------------------------------
-
-    def deliver(self, count: int) -> None:
-        """The collector has accepted events."""
-        self.spooled -= count
-        self.delivered += count
-
-    def quarantine(self, count: int) -> None:
-        """Spooled events were put aside."""
-        self.spooled -= count
-        self.quarantined += count
-
-    def drop_spooled(self, count: int, reason: str) -> None:
-        """Spooled events are gone."""
-        self.spooled -= count
-        self.dropped[reason] += count
-
-    def drop_quarantined(self, count: int, reason: str) -> None:
-        """Frames had to leave quarantine."""
-        self.quarantined -= count
-        self.dropped[reason] += count
-
-    # --- what it says ------------------------------------------------------------------------------------------------
+    received: int = 0
+    recovered: int = 0
+    replayed: int = 0
+    delivered: int = 0
+    spooled: int = 0
+    buffered: int = 0
+    quarantined: int = 0
+    filtered: int = 0
+    dropped: Counter[str] = field(default_factory=Counter)
+    possible_duplicates: int = 0
+    "Events of requests that may have been accepted without our knowing."
 
     @property
     def imbalance(self) -> int:
@@ -82,16 +30,113 @@ class Ledger:
         right = self.delivered + self.spooled + self.buffered + self.quarantined + self.filtered
         return left - right - self.dropped.total()
 
+
+class Ledger:
+    """An account an intake; changed from the reactor's thread only. Each method is one whole move."""
+
+    def __init__(self) -> None:
+        self.accounts: dict[str, Account] = {}
+
+    def of(self, intake: str | None) -> Account:
+        """An intake's account; None: of what belongs to none."""
+        name = intake or UNROUTED
+        account = self.accounts.get(name)
+        if account is None:
+            account = self.accounts[name] = Account()
+        return account
+
+    # --- in ----------------------------------------------------------------------------------------------------------
+
+    def receive_spooled(self, intake: str, count: int) -> None:
+        """Frames were appended to the spool."""
+        account = self.of(intake)
+        account.received += count
+        account.spooled += count
+
+    def receive_quarantined(self, intake: str | None, count: int) -> None:
+        """Frames went to quarantine, or are held until a route comes."""
+        account = self.of(intake)
+        account.received += count
+        account.quarantined += count
+
+    def receive_filtered(self, count: int) -> None:
+        """Frames matched a route that drops."""
+        account = self.of(None)
+        account.received += count
+        account.filtered += count
+
+    def receive_dropped(self, intake: str | None, count: int, reason: str) -> None:
+        """Frames were lost on arrival, for a reason that is shown."""
+        account = self.of(intake)
+        account.received += count
+        account.dropped[reason] += count
+
+    def recover_spooled(self, intake: str, count: int) -> None:
+        """Events were found in the spool at start."""
+        account = self.of(intake)
+        account.recovered += count
+        account.spooled += count
+
+    def recover_quarantined(self, intake: str | None, count: int) -> None:
+        """Events were found in quarantine at start."""
+        account = self.of(intake)
+        account.recovered += count
+        account.quarantined += count
+
+    # --- out ---------------------------------------------------------------------------------------------------------
+
+    def deliver(self, intake: str, count: int) -> None:
+        """The collector has accepted events."""
+        account = self.of(intake)
+        account.spooled -= count
+        account.delivered += count
+
+    def quarantine(self, intake: str, count: int) -> None:
+        """Spooled events were put aside."""
+        account = self.of(intake)
+        account.spooled -= count
+        account.quarantined += count
+
+    def drop_spooled(self, intake: str, count: int, reason: str) -> None:
+        """Spooled events are gone."""
+        account = self.of(intake)
+        account.spooled -= count
+        account.dropped[reason] += count
+
+    def drop_quarantined(self, intake: str | None, count: int, reason: str) -> None:
+        """Frames had to leave quarantine."""
+        account = self.of(intake)
+        account.quarantined -= count
+        account.dropped[reason] += count
+
+    def may_be_double(self, intake: str, count: int) -> None:
+        """Events may reach the collector twice."""
+        self.of(intake).possible_duplicates += count
+
+    # --- what it says ------------------------------------------------------------------------------------------------
+
+    def total(self) -> Account:
+        """All accounts together."""
+        whole = Account()
+        for account in self.accounts.values():
+            for name in COLUMNS:
+                setattr(whole, name, getattr(whole, name) + getattr(account, name))
+            whole.dropped.update(account.dropped)
+            whole.possible_duplicates += account.possible_duplicates
+        return whole
+
+    @property
+    def imbalance(self) -> int:
+        """Of all accounts; 0, or the bridge has a defect."""
+        return sum(abs(account.imbalance) for account in self.accounts.values())
+
     def columns(self) -> dict[str, int | dict[str, int]]:
-        """The identity's names and figures."""
-        return {
-            "received": self.received,
-            "recovered": self.recovered,
-            "replayed": self.replayed,
-            "delivered": self.delivered,
-            "spooled": self.spooled,
-            "buffered": self.buffered,
-            "quarantined": self.quarantined,
-            "filtered": self.filtered,
-            "dropped": dict(self.dropped),
-        }
+        """The identity's names and figures, of all accounts together."""
+        whole = self.total()
+        figures: dict[str, int | dict[str, int]] = {name: getattr(whole, name) for name in COLUMNS}
+        figures["dropped"] = dict(whole.dropped)
+        return figures
+
+
+COLUMNS = ("received", "recovered", "replayed", "delivered", "spooled", "buffered", "quarantined", "filtered")
+"The identity's names, but for *dropped*, which has reasons."

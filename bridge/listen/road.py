@@ -137,12 +137,12 @@ class Road:
                 try:
                     self._spool.append(part)
                 except OSError as error:
-                    self._ledger.receive_dropped(part.count, "spool_write_failed")
+                    self._ledger.receive_dropped(group.intake, part.count, "spool_write_failed")
                     self._on_trouble(
                         f"spool: cannot write for intake {group.intake}: {error.strerror}; events are lost"
                     )
                 else:
-                    self._ledger.receive_spooled(part.count)
+                    self._ledger.receive_spooled(group.intake, part.count)
         tallies = self.tallies
         tallies.converted += grouped.converted
         tallies.emptied += grouped.emptied
@@ -159,12 +159,12 @@ class Road:
         try:
             gone = self._spool.quarantine.add(reason, entries)
         except OSError as error:
-            self._ledger.receive_dropped(len(entries), "quarantine_write_failed")
+            self._ledger.receive_dropped(None, len(entries), "quarantine_write_failed")
             self._on_trouble(f"quarantine: cannot write: {error.strerror}; frames are lost")
             return
-        self._ledger.receive_quarantined(len(entries))
+        self._ledger.receive_quarantined(None, len(entries))
         if gone:
-            self._ledger.drop_quarantined(gone, f"{reason}_full")
+            self._ledger.drop_quarantined(None, gone, f"{reason}_full")
             self._on_trouble(f"quarantine: {reason} is full: {gone} of its oldest frames are dropped")
 
     def _sample(self, peer: Peer, frames: Frames, now: int) -> None:

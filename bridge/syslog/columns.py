@@ -35,6 +35,9 @@ _HOST = rb"(?![A-Z]{2,5} |[0-9]{4} )[A-Za-z0-9][A-Za-z0-9._-]*+"
 _TAG = rb"(?!CEF:|LEEF:)[A-Za-z_][A-Za-z0-9_./()-]*+"
 _PID = rb"[A-Za-z0-9_.:-]*+"
 _MONTH = b"(?:" + b"|".join(MONTHS) + b")"
+# Only what names a moment in any zone: texts that cannot (``+25:00``, the year 0000) are no times, so no header.
+_ISO = b"(?=[12])" + header.ISO_SECOND
+_OFFSET = rb"Z|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9]"
 _BSD = _MONTH + rb" (?: [1-9]|0[1-9]|[12][0-9]|3[01]) (?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
 
 
@@ -136,16 +139,16 @@ def _plan(rfc5424: bool, needs: frozenset[str]) -> _Plan:
     pattern = opening("raw") + b"<" + group("priority", header.PRIVAL) + b">" + opening("device")
     if rfc5424:
         pattern += b"1 "
-        pattern += group("second", header.ISO_SECOND) + group("fraction", rb"(?:\.[0-9]{1,9})?")
-        pattern += group("offset", header.OFFSET) + b" "
+        pattern += group("second", _ISO) + group("fraction", rb"(?:\.[0-9]{1,9})?")
+        pattern += group("offset", _OFFSET) + b" "
         for name in ("hostname", "app_name", "procid", "msgid"):
             pattern += group(name, rb"\S++") + b" "
-        pattern += group("structured_data", b"-|(?:" + _SD_NO_LF + b")++") + rb" (?:\xef\xbb\xbf)?"
+        pattern += group("structured_data", b"-|(?:" + _SD_NO_LF + b")++") + rb" (?:\xef\xbb\xbf)?+"
         pattern += opening("msg") + rb"[ \t]*+" + group("text", rb".++") + b")))"
         absent: list[str] = []
     else:
-        pattern += group("second", _BSD + b"|" + header.ISO_SECOND) + group("fraction", rb"(?:\.[0-9]{1,9})?")
-        pattern += group("offset", b"(?:" + header.OFFSET + b")?") + b" "
+        pattern += group("second", _BSD + b"|" + _ISO) + group("fraction", rb"(?:\.[0-9]{1,9})?")
+        pattern += group("offset", b"(?:" + _OFFSET + b")?") + b" "
         pattern += group("hostname", _HOST) + b" "
         pattern += opening("content") + group("app_name", _TAG) + rb"(?:\[" + group("procid", _PID) + rb"\])?: "
         pattern += opening("msg") + rb"[ \t]*+" + group("text", rb".++") + b"))))"

@@ -65,7 +65,7 @@ _RFC5424 = re.compile(
 _RFC5424_LOOSE = re.compile(
     rb"1 (?:-|(%b)(%b)?(%b)) (\S++) (\S++) (\S++) (\S++) ([\x00-\xff]++)" % (ISO_SECOND, FRACTION, OFFSET)
 )
-_TIME = re.compile(rb"(?:(%b)(%b)?|(%b)(%b)?(%b)?)(?: |:? |$)" % (BSD_SECOND, FRACTION, ISO_SECOND, FRACTION, OFFSET))
+_TIME = re.compile(rb"(?:(%b)|(%b))(%b)?(%b)?(?::? |\Z)" % (BSD_SECOND, ISO_SECOND, FRACTION, OFFSET))
 _HOST = re.compile(rb"(\S++) ++")
 # TAG ends at `:` or at `[pid]` followed by `:` or a blank; a tag never holds a blank.
 _TAG = re.compile(rb"([^\s:\[\]<>]++)(?:\[([^\]\s]*+)\](?::|(?= |$))|:)")
@@ -100,7 +100,7 @@ def _rfc5424(priority: bytes, device: bytes) -> Header | None:
         if match is None or not match[8].startswith(b"["):
             return None
         structured, msg, shape = b"", match[8], "rfc5424-malformed-data"
-    second, fraction, offset = match[1] or b"", match[2] or b"", match[3] or b""
+    second, fraction, offset = match[1] or b"", (match[2] or b"").replace(b",", b"."), match[3] or b""
     if second and not is_time(second, offset):
         return None
     hostname, app_name, procid, msgid = (b"" if f == b"-" else f for f in (match[4], match[5], match[6], match[7]))
@@ -124,8 +124,7 @@ def _rfc3164(priority: bytes, device: bytes) -> Header | None:
     match = _TIME.match(device)
     if match is None:
         return None
-    second, fraction = match[1] or match[3], match[2] or match[4] or b""
-    offset = match[5] or b""
+    second, fraction, offset = match[1] or match[2], (match[3] or b"").replace(b",", b"."), match[4] or b""
     if not is_time(second, offset):
         return None
     rest = device[match.end() :].lstrip(b" ")

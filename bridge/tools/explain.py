@@ -1,12 +1,13 @@
 """``syslog-bridge explain``."""
 
 import json
-import os
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from io import BufferedReader
 from ipaddress import IPv4Address
 from pathlib import Path
+from typing import cast
 
 import click
 from click.core import ParameterSource
@@ -32,7 +33,7 @@ spool: {directory: unused}
 
 
 @click.command(
-    epilog="\b\nExample:\n  echo '<30>Nov 23 07:24:00 gw unbound[7]: info: A IN' | syslog-bridge explain --from 192.0.2.7"
+    epilog="\b\nExample:\n  echo '<30>Nov 23 07:24:00 gw unbound[7]: info: A IN' | syslog-bridge explain --json"
 )
 @configuration_option
 @click.option("--from", "source", metavar="ADDRESS", type=options.address, help="Who sent it.  [default: 127.0.0.1]")
@@ -96,8 +97,8 @@ def _listener(config: Config, name: str | None, *, stream: bool) -> Listener:
 
 
 def _chunks() -> Iterator[bytes]:
-    # As they come: a frame of a pipe that stays open is explained at once.
-    while chunk := os.read(sys.stdin.fileno(), _READ_SIZE):
+    # read1, for as they come: a frame of a pipe that stays open is explained at once.
+    while chunk := cast(BufferedReader, sys.stdin.buffer).read1(_READ_SIZE):
         yield chunk
 
 

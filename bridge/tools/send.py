@@ -66,9 +66,7 @@ def _word(text: str) -> str:
 @click.option("--severity", metavar="NAME", type=_severity, help="Name or number.  [default: notice]")
 @click.option("--priority", metavar="N", type=click.IntRange(0, 191), help="PRI, instead of facility and severity.")
 @click.option("--timestamp", "when", metavar="TIME", type=options.clock_time, help="RFC 3339.  [default: now, local]")
-@click.option(
-    "--from", "source", metavar="ADDRESS", type=options.address, help="Send from this address of this machine."
-)
+@click.option("--from", "source", metavar="ADDRESS", type=options.address, help="Send from this one of our addresses.")
 @click.option("--stdin", "from_stdin", is_flag=True, help="A message for each line of stdin.")
 @click.option("--raw", is_flag=True, help="MESSAGE, or each line, is a whole frame: no header is put before it.")
 @click.argument("message", required=False)

@@ -1,0 +1,258 @@
+"""The way to the collector, tried step by step: name, TCP, TLS, HTTP, and one event for each intake.
+
+Each step that fails is told in its own words and ends the trial of its target; the steps before it have shown that they
+are not the trouble. Connections are made as the couriers make them: same authorities, same client. No key is shown.
+"""
+
+import json
+import socket
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+from OpenSSL import SSL
+from service_identity.exceptions import VerificationError
+from twisted.internet import defer, endpoints
+from twisted.internet.interfaces import IHandshakeListener
+from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.internet.threads import deferToThread
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from bridge.app import install_reactor
+from bridge.config import Config, Destination, Intake
+from bridge.config.faults import printable
+from bridge.deliver import outcome
+from bridge.deliver.client import Client, in_words
+from bridge.deliver.outcome import Verdict
+from bridge.deliver.tls import Authorities, CachedPolicy
+from bridge.syslog.timestamps import milliseconds, rfc3339
+from bridge.tools.check import Result
+
+_REFUSED_AS_EXPECTED = frozenset((400, 401, 403, 411, 422))
+"""What an endpoint may answer to an empty body without a key."""
+
+
+class _StepFailed(Exception):
+    """The text is for the operator."""
+
+
+class _Target(NamedTuple):
+    """Destinations that are reached alike."""
+
+    url: str
+    destination: Destination
+    intakes: tuple[str, ...]
+
+    def result(self, step: str, text: str, *, ok: bool) -> Result:
+        return Result(self.url, self.intakes, step, ok, text)
+
+
+def probe(config: Config, connect: bool, send_test: bool) -> list[Result]:
+    """Run the reactor until every trial has ended; the results in the order of the configuration's intakes."""
+    reactor = install_reactor()
+    results: list[Result] = []
+    defects: list[Failure] = []
+
+    async def try_all() -> None:
+        if connect:
+            for target in _targets(config):
+                results.extend(await _try_target(reactor, target))
+        if send_test:
+            for intake in config.intakes.values():
+                results.append(await _send_test(reactor, intake))
+
+    def begin() -> None:
+        trials = defer.ensureDeferred(try_all())
+        trials.addErrback(defects.append).addBoth(lambda ended: reactor.stop())
+
+    reactor.callWhenRunning(begin)
+    reactor.run()
+    for defect in defects:
+        defect.raiseException()
+    return results
+
+
+def _targets(config: Config) -> list[_Target]:
+    names: dict[tuple[object, ...], list[Intake]] = {}
+    for intake in config.intakes.values():
+        found = intake.destination
+        key = (found.url, found.endpoint, found.ca_file, found.extra_ca_file, found.timeout)
+        names.setdefault(key, []).append(intake)
+    return [
+        _Target(_url(intakes[0]), intakes[0].destination, tuple(intake.name for intake in intakes))
+        for intakes in names.values()
+    ]
+
+
+def _url(intake: Intake) -> str:
+    return intake.destination.url + intake.destination.endpoint
+
+
+async def _try_target(reactor: Any, target: _Target) -> Sequence[Result]:
+    parts = urlsplit(target.url)
+    host, secure = parts.hostname or "", parts.scheme == "https"
+    port = parts.port or (443 if secure else 80)
+    timeout = target.destination.timeout.total_seconds()
+    results = []
+    step = "name"
+    try:
+        addresses = await _in_time(reactor, timeout, deferToThread(_resolve, host, port))
+        results.append(target.result(step, f"{host} is {', '.join(addresses)}", ok=True))
+        step = "tcp"
+        peer = await _connect(reactor, endpoints.HostnameEndpoint(reactor, host, port, timeout=timeout), timeout)
+        results.append(target.result(step, f"port {port} of {peer} accepts connections", ok=True))
+        if secure:
+            step = "tls"
+            said = await _handshake(reactor, target.destination, host, port, timeout)
+            results.append(target.result(step, said, ok=True))
+        step = "http"
+        results.append(target.result(step, await _ask(reactor, target, timeout), ok=True))
+    except _StepFailed as error:
+        results.append(target.result(step, str(error), ok=False))
+    return results
+
+
+# --- the steps --------------------------------------------------------------------------------------------------------
+
+
+def _resolve(host: str, port: int) -> list[str]:
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise _StepFailed(f"{host} cannot be resolved ({error.strerror}): is its DNS right?") from None
+    return list(dict.fromkeys(str(where[0]) for *_, where in found))
+
+
+async def _connect(reactor: Any, endpoint: Any, timeout: float) -> str:
+    try:
+        protocol = await _in_time(reactor, timeout, endpoint.connect(Factory.forProtocol(Protocol)))
+    except _StepFailed:
+        raise
+    except Exception:
+        raise _StepFailed(f"{in_words(Failure())}: see firewalls and routes on the way") from None
+    peer = str(protocol.transport.getPeer().host)
+    protocol.transport.abortConnection()
+    return peer
+
+
+@implementer(IHandshakeListener)
+class _Handshake(Protocol):
+    """Waits for the end of the TLS handshake, good or bad."""
+
+    def __init__(self) -> None:
+        self.done: defer.Deferred[str] = defer.Deferred()
+
+    def handshakeCompleted(self) -> None:
+        transport: Any = self.transport
+        certificate = transport.getPeerCertificate()
+        until = datetime.strptime(certificate.get_notAfter().decode(), "%Y%m%d%H%M%SZ").replace(tzinfo=UTC)
+        issuer = certificate.get_issuer()
+        self.done.callback(f"certificate of {issuer.O or issuer.CN} is good until {until:%Y-%m-%d}")
+        transport.abortConnection()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        if not self.done.called:
+            self.done.errback(_StepFailed(_tls_in_words(reason.value)))
+
+
+async def _handshake(reactor: Any, destination: Destination, host: str, port: int, timeout: float) -> str:
+    trust = Authorities(ca_file=destination.ca_file, extra_ca_file=destination.extra_ca_file)
+    creator = CachedPolicy(trust).creatorForNetloc(host.encode("idna"), port)
+    endpoint = endpoints.wrapClientTLS(creator, endpoints.HostnameEndpoint(reactor, host, port, timeout=timeout))
+    try:
+        protocol: Any = await endpoint.connect(Factory.forProtocol(_Handshake))
+    except Exception:
+        raise _StepFailed(in_words(Failure())) from None
+    try:
+        return str(await _in_time(reactor, timeout, protocol.done))
+    finally:
+        protocol.transport.abortConnection()
+
+
+def _tls_in_words(error: BaseException | None) -> str:
+    if isinstance(error, VerificationError):
+        return "the certificate is for another name: is the URL right, does a proxy open TLS?"
+    if not isinstance(error, SSL.Error) or not error.args:
+        return f"the connection ended in the handshake: is it TLS that is spoken there? ({error})"
+    said = ", ".join(str(entry[-1]) for entry in error.args[0]) or "no reason given"
+    if "certificate verify failed" in said:
+        return (
+            "the certificate is of no authority that we trust, or out of date: does a proxy open TLS? Then give its"
+            " authority as extra_ca_file. Is this machine's clock right?"
+        )
+    if "wrong version number" in said or "packet length too long" in said:
+        return "no TLS is spoken on this port: is the URL right?"
+    return f"the handshake failed: {said}"
+
+
+async def _ask(reactor: Any, target: _Target, timeout: float) -> str:
+    """An empty POST without a key: there is nothing in it that could become an event."""
+    client = _client(reactor, target.destination)
+    try:
+        answer = await client.post(target.url, b"", {"Content-Type": "text/plain; charset=utf-8"})
+    except Exception:
+        raise _StepFailed(in_words(Failure())) from None
+    finally:
+        await client.close()
+    if 200 <= answer.status < 300 or answer.status in _REFUSED_AS_EXPECTED:
+        return f"the endpoint answers {answer.status} to an empty request without a key"
+    meaning = "see the collector's state"
+    if 300 <= answer.status < 400:
+        meaning = (
+            f"a redirection to {answer.headers.get('location', 'elsewhere')[:200]}: is a portal or proxy in between?"
+        )
+    elif answer.status == 404:
+        meaning = "there is no such path: is the URL right?"
+    elif answer.status == 407:
+        meaning = "a proxy in between asks for a password"
+    raise _StepFailed(f"the answer is {answer.status}: {meaning}")
+
+
+async def _send_test(reactor: Any, intake: Intake) -> Result:
+    now = datetime.now(UTC)
+    stamp = rfc3339(milliseconds(now))
+    event = f"syslog-bridge: test event for intake {intake.name}, {stamp}"
+    headers = {
+        "Content-Type": "text/plain; charset=utf-8",
+        "X-SEKOIAIO-EVENT-TIMESTAMP": stamp,
+        "X-SEKOIAIO-INTAKE-KEY": intake.intake_key.reveal(),
+    }
+    client = _client(reactor, intake.destination)
+    ids: tuple[str, ...] = ()
+    try:
+        answer = await client.post(_url(intake), event.encode(), headers)
+    except Exception:
+        ok, text = False, in_words(Failure())
+    else:
+        found = outcome.read(answer, 1)
+        ok, text = found.verdict is Verdict.ACCEPTED and found.accepted == 1, found.reason
+        if ok:
+            ids = _event_ids(answer.body)
+            text = f"accepted as {', '.join(ids)}" if ids else "accepted"
+    finally:
+        await client.close()
+    # An answer may repeat what was sent.
+    text = text.replace(intake.intake_key.reveal(), "****")
+    return Result(_url(intake), (intake.name,), "event", ok, text or "not accepted", ids)
+
+
+def _event_ids(body: bytes) -> tuple[str, ...]:
+    said = json.loads(body)
+    found = said.get("event_ids", [said.get("event_id")])
+    return tuple(printable(one[:100]) for one in found[:10] if isinstance(one, str))
+
+
+def _client(reactor: Any, destination: Destination) -> Client:
+    return Client(
+        reactor, connections=1, timeout=destination.timeout.total_seconds(), ca_file=destination.ca_file,
+        extra_ca_file=destination.extra_ca_file,
+    )  # fmt: skip
+
+
+async def _in_time(reactor: Any, timeout: float, waiting: "defer.Deferred[Any]") -> Any:
+    try:
+        return await waiting.addTimeout(timeout, reactor)
+    except defer.TimeoutError:
+        raise _StepFailed(f"no progress for {timeout:g} s") from None

@@ -1,0 +1,105 @@
+"""``syslog-bridge check``: the configuration, and what ``bridge.probe`` finds out about the way to the collector."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import click
+
+from bridge.config import Config, ConfigurationError, Fault, load
+from bridge.tools.options import WRONG_USAGE, configuration_option
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What one step of a trial has shown."""
+
+    target: str
+    "The URL that was tried."
+    intakes: tuple[str, ...]
+    "Who is delivered there."
+    step: str
+    "name, tcp, tls, http or event"
+    ok: bool
+    text: str
+    "For the operator: what was found, or what is wrong and what to do. Never a key."
+    event_ids: tuple[str, ...] = field(default=())
+
+
+Connect = Callable[[Config, bool, bool], Sequence[Result]]
+"""Tries the way to every collector (the first flag) and sends one event for each intake (the second)."""
+
+
+def faults_of(file: Path, *, secrets: bool) -> tuple[Config | None, list[Fault]]:
+    """The configuration, or everything that is wrong with it."""
+    try:
+        return load(file, secrets=secrets), []
+    except ConfigurationError as error:
+        return None, error.faults
+
+
+def verdict(config: Config) -> str:
+    """One line on a configuration without faults."""
+    parts = [
+        _counted(len(config.listeners), "listener"),
+        _counted(len(config.intakes), "intake"),
+        _counted(len(config.routes), "route"),
+        _counted(len(config.sources), "source entry", "source entries"),
+    ]
+    rest = f"to intake {config.unrouted.intake}" if config.unrouted.kind == "intake" else config.unrouted.kind
+    return f"configuration is good: {', '.join(parts)}; unrouted: {rest}"
+
+
+def _counted(count: int, one: str, many: str | None = None) -> str:
+    return f"{count} {one if count == 1 else many or f'{one}s'}"
+
+
+def make_check(connect: Connect) -> click.Command:
+    """The command, with what tries the network; a tool may not reach the network by itself."""
+
+    @click.command(epilog="\b\nExample:\n  syslog-bridge check -c bridge.yaml --connect")
+    @configuration_option
+    @click.option("--connect", "connecting", is_flag=True, help="Try name, TCP, TLS, HTTP of each collector.")
+    @click.option("--send-test", "sending", is_flag=True, help="Deliver one test event for each intake.")
+    @click.option("--no-secrets", is_flag=True, help="Read no secrets: for a review elsewhere.")
+    @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+    def check(file: Path, connecting: bool, sending: bool, no_secrets: bool, form: str) -> None:
+        """Name every fault of a configuration: file, line, column, what is wrong and what would be right.
+
+        Exit code 2 if there is one, 1 if --connect or --send-test did not succeed.
+        """
+        if sending and no_secrets:
+            raise click.UsageError("--send-test needs the intake keys that --no-secrets leaves out")
+        config, faults = faults_of(file, secrets=not no_secrets)
+        if config is None:
+            _write(form, [asdict(fault) for fault in faults], [str(fault) for fault in faults])
+            raise SystemExit(WRONG_USAGE)
+        if form == "text":
+            click.echo(verdict(config))
+        results = connect(config, connecting, sending) if connecting or sending else []
+        _write(form, [asdict(result) for result in results], lines_of(results))
+        if not all(result.ok for result in results):
+            raise SystemExit(1)
+
+    return check
+
+
+def _write(form: str, rows: Sequence[Mapping[str, object]], lines: Sequence[str]) -> None:
+    if form == "json":
+        click.echo(json.dumps(rows, indent=2))
+    elif lines:
+        click.echo("\n".join(lines))
+
+
+def lines_of(results: Sequence[Result]) -> list[str]:
+    """Results for people, below a line for each target."""
+    lines: list[str] = []
+    headed = None
+    for result in results:
+        if (head := (result.target, result.intakes)) != headed:
+            headed = head
+            names = ", ".join(result.intakes[:5]) + (", ..." if len(result.intakes) > 5 else "")
+            lines.append(f"{result.target} (intake {names})")
+        lines.append(f"  {'ok' if result.ok else 'NO':<3} {result.step:<5} {result.text}")
+    return lines
