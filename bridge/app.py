@@ -6,6 +6,7 @@ Stop: listeners first, what the sockets hold is drained, answers are waited for,
 
 import os
 import signal
+import socket
 import sys
 import time
 from collections.abc import Callable
@@ -21,10 +22,14 @@ from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 
 from bridge import logs
-from bridge.batching import Limits, Window
+from bridge.alarms import Alarms
+from bridge.batching import Group, Limits, Window
+from bridge.batching.encoding import LINES, escaped
+from bridge.cellar import Cellar
 from bridge.config import Config, ConfigurationError, Intake, load
+from bridge.deliver.breaker import Breaker
 from bridge.deliver.client import Client
-from bridge.deliver.courier import Courier, Target, Turn
+from bridge.deliver.courier import Courier, Office, Target, Turn
 from bridge.deliver.dispatcher import Dispatcher
 from bridge.gate import Gate
 from bridge.ledger import Ledger
@@ -74,6 +79,8 @@ class Bridge:
         self._wall = wall
         self._threads = ThreadPool(1, 1, name="spool")
         self._clients: dict[tuple[object, ...], Client] = {}
+        self._breakers: dict[str, Breaker] = {}
+        self.alarms = Alarms(self._emit)
         self.couriers: dict[str, Courier] = {}
         self._sealer = task.LoopingCall(self._seal_due)
         self._sealer.clock = reactor
@@ -100,10 +107,21 @@ class Bridge:
             truncate=config.oversize == "truncate",
             on_trouble=self._trouble,
         )
+        self._office = Office(
+            clock=reactor,
+            wall=wall,
+            store=Cellar(
+                self.spool, self.ledger, work=self._work, receipt=lambda receipt: None, refused=lambda *what: None
+            ),
+            ledger=self.ledger,
+            dispatcher=self.dispatcher,
+            alarms=self.alarms,
+            in_thread=self._in_thread,
+        )
         self.doors = Doors(config, reactor=reactor, road=self.road, peers=self.peers)
         self.status = Status(
             ledger=self.ledger, couriers=self.couriers, spool=self.spool, road=self.road, peers=self.peers,
-            doors=self.doors, config_sha256=config.sha256, wall=wall,
+            doors=self.doors, alarms=self.alarms, config_sha256=config.sha256, wall=wall,
         )  # fmt: skip
         self.gate = Gate(config, reactor, status=self.status)
 
@@ -170,9 +188,11 @@ class Bridge:
             live_for=max(10.0, 3 * config.batch.max_age.total_seconds()),
             live_first=config.spool.order == "live-first",
         )
+        if destination.url not in self._breakers:
+            self._breakers[destination.url] = Breaker(self._reactor, wake=self.dispatcher.wake)
         courier = Courier(
-            name, target, turn, clock=self._reactor, poster=self._clients[trust], store=self, ledger=self.ledger,
-            dispatcher=self.dispatcher, in_thread=self._in_thread,
+            name, target, turn, office=self._office, poster=self._clients[trust],
+            breaker=self._breakers[destination.url],
         )  # fmt: skip
         self.couriers[name] = courier
         self.dispatcher.add(courier)
@@ -209,13 +229,20 @@ class Bridge:
         else:
             self.status.strangers.setdefault(batch.intake, []).append(batch)
 
-    def acknowledge(self, batches: list[Batch]) -> None:
-        """The couriers' store: delivered."""
-        self.spool.acknowledge(batches)
-
-    def set_aside(self, batch: Batch, why: str) -> None:
-        """The couriers' store: cannot be read."""
-        self._work(lambda: self.spool.quarantine.move_aside(batch.path), lambda moved: None)
+    def _emit(self, text: str) -> None:
+        """A self event: one of the bridge's own alarms among the events of ``admin.self_events``."""
+        intake = self.config.admin.self_events
+        if intake is None:
+            return
+        now = int(self._wall() * 1000)
+        line = escaped(f"syslog-bridge gateway={socket.gethostname()} {text}".encode()) + b"\n"
+        group = Group(intake, LINES, now // _ms(self.config.batch.timestamp_resolution), now, now, 1, line)
+        try:
+            self.spool.append(group)
+        except OSError:
+            # The alarm is in the log; that the spool cannot be written has its own.
+            return
+        self.ledger.receive_spooled(intake, 1)
 
     def _in_thread(self, job: Callable[[], Any]) -> "defer.Deferred[Any]":
         return deferToThreadPool(self._reactor, self._threads, job)
@@ -253,6 +280,8 @@ class Bridge:
             await task.deferLater(self._reactor, 0.02)
         for courier in self.couriers.values():
             courier.stop()
+        for breaker in self._breakers.values():
+            breaker.stop()
         await self.gate.close()
         for client in self._clients.values():
             await client.close()

@@ -4,7 +4,7 @@ Each step that fails is told in its own words and ends the trial of its target; 
 are not the trouble. Connections are made as the couriers make them: same authorities, same client. No key is shown.
 """
 
-import json
+import os
 import socket
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -99,7 +99,7 @@ async def _try_target(reactor: Any, target: _Target) -> Sequence[Result]:
     step = "name"
     try:
         addresses = await _in_time(reactor, timeout, deferToThread(_resolve, host, port))
-        results.append(target.result(step, f"{host} is {', '.join(addresses)}", ok=True))
+        results.append(target.result(step, f"{host}: {', '.join(addresses)}", ok=True))
         step = "tcp"
         peer = await _connect(reactor, endpoints.HostnameEndpoint(reactor, host, port, timeout=timeout), timeout)
         results.append(target.result(step, f"port {port} of {peer} accepts connections", ok=True))
@@ -131,7 +131,7 @@ async def _connect(reactor: Any, endpoint: Any, timeout: float) -> str:
     except _StepFailed:
         raise
     except Exception:
-        raise _StepFailed(f"{in_words(Failure())}: see firewalls and routes on the way") from None
+        raise _StepFailed(f"{_network_in_words()}: does a firewall on the way allow it, is the port right?") from None
     peer = str(protocol.transport.getPeer().host)
     protocol.transport.abortConnection()
     return peer
@@ -164,9 +164,9 @@ async def _handshake(reactor: Any, destination: Destination, host: str, port: in
     try:
         protocol: Any = await endpoint.connect(Factory.forProtocol(_Handshake))
     except Exception:
-        raise _StepFailed(in_words(Failure())) from None
+        raise _StepFailed(_network_in_words()) from None
     try:
-        return str(await _in_time(reactor, timeout, protocol.done))
+        return str(await _in_time(reactor, timeout, protocol.done, ": is it TLS that is spoken there?"))
     finally:
         protocol.transport.abortConnection()
 
@@ -193,7 +193,7 @@ async def _ask(reactor: Any, target: _Target, timeout: float) -> str:
     try:
         answer = await client.post(target.url, b"", {"Content-Type": "text/plain; charset=utf-8"})
     except Exception:
-        raise _StepFailed(in_words(Failure())) from None
+        raise _StepFailed(_network_in_words()) from None
     finally:
         await client.close()
     if 200 <= answer.status < 300 or answer.status in _REFUSED_AS_EXPECTED:
@@ -224,24 +224,18 @@ async def _send_test(reactor: Any, intake: Intake) -> Result:
     try:
         answer = await client.post(_url(intake), event.encode(), headers)
     except Exception:
-        ok, text = False, in_words(Failure())
+        ok, text = False, _network_in_words()
     else:
-        found = outcome.read(answer, 1)
+        found = outcome.read(answer, 1, now=now.timestamp())
         ok, text = found.verdict is Verdict.ACCEPTED and found.accepted == 1, found.reason
         if ok:
-            ids = _event_ids(answer.body)
-            text = f"accepted as {', '.join(ids)}" if ids else "accepted"
+            ids = (printable(found.first_id),) if found.first_id else ()
+            text = f"accepted as {ids[0]}" if ids else "accepted"
     finally:
         await client.close()
     # An answer may repeat what was sent.
     text = text.replace(intake.intake_key.reveal(), "****")
     return Result(_url(intake), (intake.name,), "event", ok, text or "not accepted", ids)
-
-
-def _event_ids(body: bytes) -> tuple[str, ...]:
-    said = json.loads(body)
-    found = said.get("event_ids", [said.get("event_id")])
-    return tuple(printable(one[:100]) for one in found[:10] if isinstance(one, str))
 
 
 def _client(reactor: Any, destination: Destination) -> Client:
@@ -251,8 +245,15 @@ def _client(reactor: Any, destination: Destination) -> Client:
     )  # fmt: skip
 
 
-async def _in_time(reactor: Any, timeout: float, waiting: "defer.Deferred[Any]") -> Any:
+def _network_in_words() -> str:
+    """The failure at hand; a number of the operating system's by its text."""
+    failure = Failure()
+    number = getattr(failure.value, "osError", None)
+    return f"no connection ({os.strerror(number)})" if isinstance(number, int) else in_words(failure)
+
+
+async def _in_time(reactor: Any, timeout: float, waiting: "defer.Deferred[Any]", remedy: str = "") -> Any:
     try:
         return await waiting.addTimeout(timeout, reactor)
     except defer.TimeoutError:
-        raise _StepFailed(f"no progress for {timeout:g} s") from None
+        raise _StepFailed(f"no answer within {timeout:g} s{remedy}") from None

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from bridge.alarms import Alarms
 from bridge.deliver.courier import Courier
 from bridge.ledger import Ledger
 from bridge.listen.doors import Doors
@@ -27,6 +28,7 @@ class Status:
     road: Road
     peers: Peers
     doors: Doors
+    alarms: Alarms
     config_sha256: str
     wall: Callable[[], float]
     strangers: dict[str, list[Batch]] = field(default_factory=dict)
@@ -52,6 +54,9 @@ class Status:
             "refused_connections": self.doors.refused(),
             "times_not_believed": self.road.tallies.outside,
             "converted_to_utf8": self.road.tallies.converted,
+            "alarms": [
+                {"kind": kind, "about": about, "text": text} for (kind, about), text in self.alarms.active.items()
+            ],
             "config_sha256": self.config_sha256,
         }
 
@@ -73,7 +78,9 @@ class Status:
                     "oldest_seconds": None if oldest is None else max(0.0, round(now - oldest / 1_000_000, 3)),
                     "last_error": courier.last_error,
                     "delivered": courier.delivered,
+                    "unconfirmed": courier.unconfirmed,
                     "requests": dict(courier.requests),
+                    "next_attempt_seconds": courier.next_attempt_in,
                 }
             )
         for name, batches in self.strangers.items():
@@ -86,7 +93,9 @@ class Status:
                     "oldest_seconds": max(0.0, round(now - batches[0].sequence / 1_000_000, 3)),
                     "last_error": "not in the configuration",
                     "delivered": 0,
+                    "unconfirmed": 0,
                     "requests": {},
+                    "next_attempt_seconds": None,
                 }
             )
         return found
@@ -132,4 +141,4 @@ class Status:
             f"intake {courier.name} is {courier.state}: {courier.last_error}"
             for courier in self.couriers.values()
             if courier.last_error
-        ]
+        ] + [text for (kind, _), text in self.alarms.active.items() if kind != "parked"]

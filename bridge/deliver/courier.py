@@ -1,13 +1,26 @@
 """Delivers one intake's batches: takes them in turn, posts, settles what the answer says.
 
-States: **idle** (nothing waits), **delivering**, **backing-off** (the last request failed; one at a time until one is
-accepted). A request that failed leaves its batches where they were.
+=============  ======================================================================================
+idle           nothing waits
+delivering     requests go, up to ``in_flight``
+backing-off    the last request failed; one at a time, after a wait, until one is accepted
+parked         the collector does not take this intake's events at all: one attempt every few minutes
+=============  ======================================================================================
+
+Whatever the answer, an event stays in the spool until it is accepted or in quarantine. The ledger moves on the
+reactor, in the turn in which the answer is read; the file goes later, in the spool's thread.
+
+Refusals. A request that is refused as a whole (400) is halved until the refused event is alone. That event is then
+*condemned*, but goes to quarantine only once another event of the intake has been accepted: a collector that refuses
+everything is in trouble itself. While there are refusals, requests go one at a time and in turn with fresh batches;
+after ``MOST_REFUSALS`` in a row without an acceptance the intake is parked and its batches are whole again.
 """
 
+import hashlib
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 from isal import igzip
 from twisted.internet import defer
@@ -16,29 +29,57 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from bridge.batching.grouping import NO_TIME
-from bridge.deliver import outcome
-from bridge.deliver.client import Answer, in_words
-from bridge.deliver.dispatcher import Dispatcher
+from bridge.deliver import outcome, splitting
+from bridge.deliver.breaker import Breaker
+from bridge.deliver.client import Answer
+from bridge.deliver.dispatcher import Dispatcher, Slot
 from bridge.deliver.lanes import Lanes
 from bridge.deliver.outcome import Outcome, Verdict
+from bridge.deliver.splits import Splits
 from bridge.ledger import Ledger
 from bridge.spool import Batch, Piece, reading
 from bridge.syslog.timestamps import rfc3339
 
-T = TypeVar("T")
-
-FIRST_WAIT = 1.0
-LONGEST_WAIT = 60.0
+FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0
 "Seconds between two attempts."
+PARKED_WAIT = 180.0
+"Seconds between two attempts of a parked intake."
+MOST_REFUSALS = 16
+MOST_STRANGERS = 3
+SMALLEST_BODY = 64 * 1024
+"Bytes; timeouts halve no further. Only a 413 does."
+_NO_LIMIT = 1 << 62
 
 log = Logger(namespace="deliver")
 
 
-class Store(Protocol):
-    """What holds sealed batches until they are acknowledged."""
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What the collector has taken with one request."""
 
-    def acknowledge(self, batches: list[Batch]) -> None:
-        """These have been delivered."""
+    intake: str
+    batches: list[tuple[int, int, int]]
+    "Sequence, its events in this request, its events in all."
+    count: int
+    "Accepted."
+    sha256: str
+    status: int
+    first_id: str | None
+    last_id: str | None
+    confirmed: bool
+
+
+class Store(Protocol):
+    """What holds sealed batches until they are acknowledged. All of it returns at once."""
+
+    def acknowledge(self, batches: list[Batch], receipt: Receipt | None) -> None:
+        """A request was accepted; these batches are settled whole and go after the receipt is written."""
+
+    def refuse(self, intake: str, refused: list[tuple[Piece, str]], settled: list[Batch]) -> None:
+        """Single events go to quarantine with the collector's words, on disk before ``settled`` batches go."""
+
+    def keep_evidence(self, intake: str, sequence: int, body: bytes) -> None:
+        """Keep a copy of a request of which the collector took only a part, without saying which."""
 
     def set_aside(self, batch: Batch, why: str) -> None:
         """This one cannot be read: it goes to quarantine."""
@@ -49,6 +90,16 @@ class Poster(Protocol):
 
     def post(self, url: str, body: bytes, headers: dict[str, str]) -> "defer.Deferred[Answer]":
         """POST a body; any status is an Answer."""
+
+
+class Alarms(Protocol):
+    """Where what an operator must know is said, once."""
+
+    def on(self, kind: str, about: str, text: str) -> None:
+        """It is so."""
+
+    def off(self, kind: str, about: str, text: str) -> None:
+        """It is so no longer; nothing where it was not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,51 +129,87 @@ class Turn:
     live_first: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class Office:
+    """What all couriers of a bridge share. ``in_thread`` runs a job in the spool's thread; ``wall`` is in seconds
+    since the epoch."""
+
+    clock: IReactorTime
+    wall: Callable[[], float]
+    store: Store
+    ledger: Ledger
+    dispatcher: Dispatcher
+    alarms: Alarms
+    in_thread: Callable[[Callable[[], Any]], "defer.Deferred[Any]"]
+
+
+@dataclass(slots=True)
+class _Body:
+    """A request made up in the spool's thread."""
+
+    data: bytes
+    plain_size: int
+    sha256: str
+
+
 class Courier:
-    """One intake. ``in_thread`` runs a job in the spool's thread."""
+    """One intake."""
 
     def __init__(
-        self,
-        name: str,
-        target: Target,
-        turn: Turn,
-        *,
-        clock: IReactorTime,
-        poster: Poster,
-        store: Store,
-        ledger: Ledger,
-        dispatcher: Dispatcher,
-        in_thread: Callable[[Callable[[], Any]], "defer.Deferred[Any]"],
+        self, name: str, target: Target, turn: Turn, *, office: Office, poster: Poster, breaker: Breaker
     ) -> None:
         self.name = name
         self.last_error: str | None = None
         self.waiting_events = 0
-        "Sealed events that are not accepted yet."
+        "Sealed events that are not settled."
         self.waiting_bytes = 0
         self.delivered = 0
-        self.requests: dict[str, int] = {}
+        self.unconfirmed = 0
+        "Delivered events that the collector took without naming them."
+        self.requests: dict[str, int] = {verdict.value: 0 for verdict in Verdict}
+        self.parked: str | None = None
+        "Why, while it is."
+        self._next_attempt: float | None = None
         self._target = target
         self._turn = turn
-        self._clock = clock
+        self._office = office
+        self._clock = office.clock
         self._poster = poster
-        self._store = store
-        self._ledger = ledger
-        self._dispatcher = dispatcher
-        self._in_thread = in_thread
+        self._breaker = breaker
         self._lanes = Lanes(live_for=turn.live_for, live_first=turn.live_first)
+        self._splits = Splits()
         self._batches: dict[Batch, None] = {}
+        self._condemned: list[tuple[Piece, str]] = []
+        self._slots: set[Slot] = set()
+        "Requests in flight."
+        self._window = 1
         self._failures = 0
+        self._refusals = 0
+        self._strangers = 0
+        self._timeouts = 0
+        self._fits: int | None = None
+        "The largest body that the collector has not called too large, learnt from its 413s."
+        self._fits_now: int | None = None
+        "The same, learnt from timeouts; grows again."
+        self._fresh_turn = False
         self._retry: IDelayedCall | None = None
-        self._in_flight = 0
+        breaker.add(name)
 
     # --- what it says ------------------------------------------------------------------------------------------------
 
     @property
     def state(self) -> str:
-        """idle, delivering or backing-off"""
-        if self._failures:
+        """idle, delivering, backing-off or parked"""
+        if self.parked is not None:
+            return "parked"
+        if self._failures or (self._batches and self._breaker.state != "closed"):
             return "backing-off"
         return "delivering" if self._batches else "idle"
+
+    @property
+    def next_attempt_in(self) -> float | None:
+        """Seconds until the next attempt; None: none is waited for."""
+        return None if self._next_attempt is None else max(0.0, round(self._next_attempt - self._clock.seconds(), 1))
 
     @property
     def oldest(self) -> Batch | None:
@@ -131,30 +218,72 @@ class Courier:
 
     # --- the dispatcher's view ---------------------------------------------------------------------------------------
 
+    @property
+    def patience(self) -> float:
+        """Seconds after which a request without an answer is stalled."""
+        return self._breaker.patience
+
     def ready(self) -> bool:
         """Whether a request could start now."""
-        if not len(self._lanes):
+        if self._retry is not None or not (len(self._lanes) or len(self._splits)):
             return False
-        if self._failures:
-            return self._in_flight == 0 and self._retry is None
-        return self._in_flight < self._turn.in_flight
+        stalled = any(slot.stalled for slot in self._slots)
+        troubled = self._failures or self._refusals or self.parked is not None or stalled
+        if len(self._slots) >= (1 if troubled else min(self._window, self._turn.in_flight)):
+            return False
+        if not len(self._lanes) and (wait := self._splits.ready_in(self._clock.seconds())):
+            self._wait(wait)
+            return False
+        return self._breaker.allows(self.name, self._office.dispatcher.connections)
 
     def start(self) -> bool:
         """Start the next request."""
-        catching_up = self._dispatcher.limited or self._lanes.has_backlog
-        pieces = self._lanes.take(
-            self._clock.seconds(),
-            width_ms=self._turn.catch_up_ms if catching_up else self._turn.resolution_ms,
-            max_events=self._turn.max_events,
-            max_bytes=self._turn.max_bytes,
-        )
+        now = self._clock.seconds()
+        # With refusals about, fresh batches take turns with the search: one that is accepted tells a bad event from a
+        # collector that takes nothing.
+        self._fresh_turn = not self._fresh_turn
+        pieces = [] if self._fresh_turn and self._refusals and len(self._lanes) else self._splits.take(now)
+        split = bool(pieces)
+        if not pieces:
+            pieces = self._from_lanes(now)
         if not pieces:
             return False
-        self._in_flight += 1
-        first = pieces[0]
-        act = self._cut(first.batch) if first.batch.timed and first.lines is None else self._deliver(pieces)
-        defer.ensureDeferred(act).addErrback(self._failed_inside, pieces).addBoth(self._ended)
+        if not split and self._needs_cut(pieces):
+            act = self._cut(pieces[0].batch)
+        elif self._too_large(pieces):
+            act = self._halve(pieces)
+        else:
+            self._breaker.started()
+            act = self._deliver(pieces, split)
+        slot = self._office.dispatcher.begin(self.patience)
+        self._slots.add(slot)
+
+        def ended(result: object) -> None:
+            self._slots.discard(slot)
+            self._office.dispatcher.end(slot)
+
+        defer.ensureDeferred(act).addErrback(self._failed_inside, pieces).addBoth(ended)
         return True
+
+    def _from_lanes(self, now: float) -> list[Piece]:
+        catching_up = self._office.dispatcher.limited or self._lanes.has_backlog
+        return self._lanes.take(
+            now,
+            width_ms=self._turn.catch_up_ms if catching_up else self._turn.resolution_ms,
+            max_events=self._turn.max_events,
+            max_bytes=min(self._turn.max_bytes, self._limit()),
+        )
+
+    def _limit(self) -> int:
+        """The largest body, in bytes, that has a chance."""
+        return min(self._fits or _NO_LIMIT, self._fits_now or _NO_LIMIT)
+
+    @staticmethod
+    def _needs_cut(pieces: list[Piece]) -> bool:
+        return pieces[0].batch.timed and pieces[0].lines is None
+
+    def _too_large(self, pieces: list[Piece]) -> bool:
+        return sum(p.size for p in pieces) > self._limit() and sum(p.count for p in pieces) > 1
 
     def add(self, batch: Batch) -> None:
         """A batch was sealed."""
@@ -162,83 +291,165 @@ class Courier:
         self.waiting_events += batch.count
         self.waiting_bytes += batch.size
         self._lanes.add(batch, self._clock.seconds())
-        self._dispatcher.wake()
+        self._office.dispatcher.wake()
+
+    def resume(self, target: Target | None = None) -> None:
+        """Its key or URL has changed, or its collector is back: try at once."""
+        if target is not None:
+            self._target = target
+            self._unpark()
+        self._failures = 0
+        self.stop()
+        self._office.dispatcher.wake()
 
     def stop(self) -> None:
         """No further attempts."""
         if self._retry is not None:
             self._retry.cancel()
-            self._retry = None
+            self._retry = self._next_attempt = None
 
     # --- one request -------------------------------------------------------------------------------------------------
 
-    async def _deliver(self, pieces: list[Piece]) -> None:
+    async def _deliver(self, pieces: list[Piece], split: bool) -> None:
         try:
-            body = await self._in_thread(lambda: self._body(pieces))
-        except reading.Damaged as damage:
-            self._set_aside(pieces, str(damage))
+            body = await self._office.in_thread(lambda: self._body(pieces))
+        except (reading.Damaged, OSError) as error:
+            self._breaker.withdrawn()
+            self._cannot_read(pieces, split, error)
             return
-        except OSError as error:
-            self._put_back(pieces, f"cannot read the spool: {error}")
-            return
-        count = sum(piece.count for piece in pieces)
         headers = {"Content-Type": "text/plain; charset=utf-8", "X-Request-ID": str(pieces[0].batch.sequence)}
         earliest = min(piece.earliest for piece in pieces)
         if earliest != NO_TIME:
             headers["X-SEKOIAIO-EVENT-TIMESTAMP"] = rfc3339(earliest)
         if self._target.gzip:
             headers["Content-Encoding"] = "gzip"
+        began = self._clock.seconds()
         try:
-            answer = await self._poster.post(self._target.url, body, headers | self._target.headers())
+            answer = await self._poster.post(self._target.url, body.data, headers | self._target.headers())
         except Exception:
-            self._settle(pieces, Outcome(Verdict.RETRY, in_words(Failure())))
+            result = outcome.of_failure(Failure())
         else:
-            self._settle(pieces, outcome.read(answer, count))
+            result = outcome.read(answer, sum(piece.count for piece in pieces), now=self._office.wall())
+        if result.network:
+            self._breaker.fault()
+        else:
+            self._breaker.answered(self.name, self._clock.seconds() - began)
+        await self._settle(pieces, split, result, body)
 
-    def _body(self, pieces: list[Piece]) -> bytes:
+    def _body(self, pieces: list[Piece]) -> _Body:
         """The request's body; in the spool's thread."""
         parts = [reading.as_plain(piece) for piece in pieces]
         for piece in pieces:
             reading.begin_sending(piece.batch)
-        body = parts[0] if len(parts) == 1 else b"".join(parts)
-        body = body[:-1]
-        return igzip.compress(body, compresslevel=1) if self._target.gzip else body
+        plain = (parts[0] if len(parts) == 1 else b"".join(parts))[:-1]
+        data = igzip.compress(plain, compresslevel=1) if self._target.gzip else plain
+        return _Body(data, len(plain), hashlib.sha256(plain).hexdigest())
 
     async def _cut(self, batch: Batch) -> None:
         """A timed batch becomes pieces that each fit one request."""
-        turn = self._turn
+        turn, whole = self._turn, Piece.whole(batch)
         try:
-            cut = await self._in_thread(
+            cut = await self._office.in_thread(
                 lambda: reading.cut_by_time(batch, turn.resolution_ms, turn.max_events, turn.max_bytes)
             )
-        except reading.Damaged as damage:
-            self._set_aside([Piece.whole(batch)], str(damage))
-        except OSError as error:
-            self._put_back([Piece.whole(batch)], f"cannot read the spool: {error}")
+        except (reading.Damaged, OSError) as error:
+            self._cannot_read([whole], split=False, error=error)
         else:
             self._lanes.put_back(cut, self._clock.seconds())
 
-    def _settle(self, pieces: list[Piece], result: Outcome) -> None:
-        """Do what the outcome says. The ledger moves here, and nowhere else on the way out."""
-        self.requests[result.verdict.value] = self.requests.get(result.verdict.value, 0) + 1
-        if result.verdict is Verdict.RETRY:
-            self._put_back(pieces, result.reason)
-            return
-        count = sum(piece.count for piece in pieces)
-        self._ledger.deliver(self.name, result.accepted)
-        self.delivered += result.accepted
-        if short := count - result.accepted:
-            self._ledger.drop_spooled(self.name, short, "collector_shortfall")
-            self.last_error = f"the collector named {result.accepted} of {count} events as accepted"
-            log.warn("intake {intake}: {why}", intake=self.name, why=self.last_error)
-        elif self._failures:
-            log.info("intake {intake}: delivering again", intake=self.name)
-            self.last_error = None
-        self._failures = 0
-        self._acknowledge(pieces)
+    async def _halve(self, pieces: list[Piece]) -> None:
+        """What one request carried becomes two."""
+        try:
+            halves = await self._office.in_thread(lambda: splitting.halves(pieces))
+        except (reading.Damaged, OSError) as error:
+            self._cannot_read(pieces, split=True, error=error)
+        else:
+            self._splits.add(*halves)
 
-    def _acknowledge(self, pieces: list[Piece]) -> None:
-        gone = []
+    # --- what the answer says ----------------------------------------------------------------------------------------
+
+    async def _settle(self, pieces: list[Piece], split: bool, result: Outcome, body: _Body) -> None:
+        self.requests[result.verdict.value] += 1
+        self._timeouts = self._timeouts + 1 if result.timeout else 0
+        self._strangers = self._strangers + 1 if result.stranger else 0
+        alone = sum(piece.count for piece in pieces) == 1
+        if result.verdict is Verdict.ACCEPTED:
+            await self._accepted(pieces, result, body)
+        elif result.verdict is Verdict.RETRY:
+            self._put_back(pieces, split)
+            if self._timeouts >= 2:
+                self._timeouts = 0
+                self._fits_now = max(SMALLEST_BODY, body.plain_size // 2)
+            if self._strangers >= MOST_STRANGERS:
+                self._park(f"answers are not the intake's: {result.reason}")
+            else:
+                self._fail(result.reason, at_least=result.retry_after, network=result.network)
+        elif result.verdict is Verdict.SPLIT and not alone:
+            self._fits = max(1, body.plain_size // 2)
+            self.last_error = result.reason
+            log.warn(
+                "intake {intake}: {why}; from now on at most {size} bytes a request",
+                intake=self.name, why=result.reason, size=self._fits,
+            )  # fmt: skip
+            await self._halve(pieces)
+        elif result.verdict is Verdict.PARKED:
+            self._put_back(pieces, split)
+            self._park(result.reason)
+        else:
+            await self._refused(pieces, split, alone, result)
+
+    async def _accepted(self, pieces: list[Piece], result: Outcome, body: _Body) -> None:
+        count = sum(piece.count for piece in pieces)
+        self._works_again()
+        self._office.ledger.deliver(self.name, result.accepted)
+        self.delivered += result.accepted
+        self.unconfirmed += 0 if result.confirmed else result.accepted
+        if result.rejected:
+            chosen, others = await self._office.in_thread(lambda: splitting.single_out(pieces, set(result.rejected)))
+            self._condemned.extend((piece, result.rejected[position]) for position, piece in chosen)
+            pieces = others
+        elif short := count - result.accepted:
+            self._office.ledger.drop_spooled(self.name, short, "collector_shortfall")
+            text = f"the collector named {result.accepted} of {count} events as accepted; {short} may be lost there"
+            self.last_error = text
+            self._office.alarms.on("loss", self.name, f"intake {self.name}: {text}")
+            plain = igzip.decompress(body.data) if self._target.gzip else body.data
+            self._office.store.keep_evidence(self.name, pieces[0].batch.sequence, plain)
+        receipt = Receipt(
+            self.name, [(p.batch.sequence, p.count, p.batch.count) for p in pieces], result.accepted, body.sha256,
+            result.status or 0, result.first_id, result.last_id, result.confirmed,
+        )  # fmt: skip
+        self._office.store.acknowledge(self._settled(pieces), receipt)
+        if result.accepted:
+            self._carry_out()
+
+    async def _refused(self, pieces: list[Piece], split: bool, alone: bool, result: Outcome) -> None:
+        self._refusals += 1
+        self.last_error = result.reason
+        if self._refusals >= MOST_REFUSALS:
+            self._refusals = 0
+            self._put_back(pieces, split)
+            self._make_whole()
+            self._park(f"the collector refuses everything: {result.reason}")
+        elif alone:
+            self._condemned.append((pieces[0], result.reason))
+            log.warn("intake {intake}: one event is refused: {why}", intake=self.name, why=result.reason)
+        else:
+            await self._halve(pieces)
+
+    def _carry_out(self) -> None:
+        """Another event was accepted: the condemned ones go to quarantine."""
+        if not self._condemned:
+            return
+        condemned, self._condemned = self._condemned, []
+        for piece, _ in condemned:
+            self._office.ledger.quarantine(self.name, piece.count)
+        log.warn("intake {intake}: {n} refused events moved to quarantine", intake=self.name, n=len(condemned))
+        self._office.store.refuse(self.name, condemned, self._settled([piece for piece, _ in condemned]))
+
+    def _settled(self, pieces: list[Piece]) -> list[Batch]:
+        """The batches that these events were the last of."""
+        whole = []
         for piece in pieces:
             batch = piece.batch
             batch.unacknowledged -= piece.count
@@ -246,48 +457,111 @@ class Courier:
             if batch.unacknowledged <= 0:
                 self.waiting_bytes -= batch.size
                 del self._batches[batch]
-                gone.append(batch)
-        if gone:
-            self._store.acknowledge(gone)
+                self._splits.forget(batch)
+                whole.append(batch)
+        return whole
 
-    def _put_back(self, pieces: list[Piece], why: str) -> None:
-        self._lanes.put_back(pieces, self._clock.seconds())
+    def _works_again(self) -> None:
+        if self._failures or self._refusals or self.parked is not None:
+            log.info("intake {intake}: delivering again", intake=self.name)
+        self._unpark()
+        self._failures = self._refusals = 0
+        self.last_error = None
+        self._window = min(self._turn.in_flight, self._window * 2)
+        if self._fits_now is not None:
+            self._fits_now = self._fits_now * 2 if self._fits_now < self._turn.max_bytes else None
+
+    # --- trouble -----------------------------------------------------------------------------------------------------
+
+    def _put_back(self, pieces: list[Piece], split: bool) -> None:
+        if split:
+            self._splits.add(pieces)
+        else:
+            self._lanes.put_back(pieces, self._clock.seconds())
+
+    def _fail(self, why: str, *, at_least: float | None = None, network: bool = False) -> None:
+        """A request is to be tried again, after a wait: ours, or the breaker's where the URL is in trouble."""
         self.last_error = why
+        self._window = 1
         if self._retry is not None:
             # Requests that were in flight together fail together: one failure.
             return
+        if self.parked is not None:
+            self._park(self.parked)
+            return
         self._failures += 1
         wait = min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(self._failures - 1, 10)) * random.uniform(0.5, 1.0)
-        if self._failures == 1 or self._failures & (self._failures - 1) == 0:
+        if network and self._breaker.state != "closed":
+            wait = max(0.0, self._breaker.retry_at - self._clock.seconds())
+        wait = max(wait, at_least or 0.0)
+        if self._failures & (self._failures - 1) == 0:
             # The first failure and then ever fewer: an outage of a weekend is a few lines.
             log.warn(
                 "intake {intake}: {why}; attempt {n}, next in {wait:.1f} s; events are kept",
                 intake=self.name, why=why, n=self._failures, wait=wait,
             )  # fmt: skip
-        self._retry = self._clock.callLater(wait, self._try_again)
+        if at_least or not network or self._breaker.state == "closed":
+            self._wait(wait)
+
+    def _park(self, why: str) -> None:
+        if self.parked != why:
+            text = f"intake {self.name} is parked: {why}; its events are kept, the others are not concerned"
+            self._office.alarms.on("parked", self.name, text)
+        self.parked = self.last_error = why
+        self._window = 1
+        self._wait(PARKED_WAIT * random.uniform(0.9, 1.1))
+
+    def _unpark(self) -> None:
+        if self.parked is not None:
+            self.parked = None
+            self._office.alarms.off("parked", self.name, f"intake {self.name} is parked no longer")
+
+    def _wait(self, seconds: float) -> None:
+        if self._retry is None:
+            self._retry = self._clock.callLater(seconds, self._try_again)
+            self._next_attempt = self._clock.seconds() + seconds
 
     def _try_again(self) -> None:
-        self._retry = None
-        self._dispatcher.wake()
+        self._retry = self._next_attempt = None
+        self._office.dispatcher.wake()
 
-    def _set_aside(self, pieces: list[Piece], why: str) -> None:
-        """One file of a request is not what its name says: it goes, the others wait again."""
-        bad = [piece for piece in pieces if str(piece.batch.path) in why] or pieces[:1]
-        for piece in bad:
-            log.error("intake {intake}: {why}; moved to quarantine", intake=self.name, why=why)
+    def _make_whole(self) -> None:
+        """Undo all splitting of batches of which nothing is settled yet; ranges of others stay ranges."""
+        ranges = [piece for unit in self._splits.clear() for piece in unit]
+        ranges += [piece for piece, _ in self._condemned]
+        self._condemned.clear()
+        held: dict[Batch, int] = {}
+        for piece in ranges:
+            held[piece.batch] = held.get(piece.batch, 0) + piece.count
+        whole: dict[Batch, Piece] = {}
+        for piece in ranges:
             batch = piece.batch
-            self.waiting_events -= batch.unacknowledged
-            self.waiting_bytes -= batch.size
-            self._ledger.quarantine(self.name, batch.unacknowledged)
-            del self._batches[batch]
-            self._store.set_aside(batch, why)
-        self._lanes.put_back([piece for piece in pieces if piece not in bad], self._clock.seconds())
+            if held[batch] == batch.count and not batch.timed:
+                whole.setdefault(batch, Piece.whole(batch))
+            else:
+                self._splits.add([piece])
+        self._lanes.put_back(list(whole.values()), self._clock.seconds())
+
+    def _cannot_read(self, pieces: list[Piece], split: bool, error: Exception) -> None:
+        """A file cannot be read: all wait again; or it is not what its name says: then it goes, the others wait."""
+        damaged = error.batch if isinstance(error, reading.Damaged) else None
+        self._put_back([piece for piece in pieces if piece.batch is not damaged], split)
+        if damaged is None:
+            self._fail(f"cannot read the spool: {error}")
+        elif damaged in self._batches:
+            self._set_aside(damaged, error)
+
+    def _set_aside(self, batch: Batch, damage: Exception) -> None:
+        text = f"intake {self.name}: {damage}; moved to quarantine"
+        self._office.alarms.on("damaged", self.name, text)
+        self.waiting_events -= batch.unacknowledged
+        self.waiting_bytes -= batch.size
+        self._office.ledger.quarantine(self.name, batch.unacknowledged)
+        del self._batches[batch]
+        self._office.store.set_aside(batch, str(damage))
 
     def _failed_inside(self, failure: Failure, pieces: list[Piece]) -> None:
         """A defect of ours must not lose a batch or stop the intake."""
         log.failure("intake {intake}: defect while delivering", failure, intake=self.name)
-        self._put_back([piece for piece in pieces if piece.batch in self._batches], f"defect: {failure.value!r}")
-
-    def _ended(self, result: object) -> None:
-        self._in_flight -= 1
-        self._dispatcher.ended()
+        self._put_back([piece for piece in pieces if piece.batch in self._batches], split=True)
+        self._fail(f"defect: {failure.value!r}")

@@ -1,6 +1,8 @@
 """Shares out what all intakes have together: connections and requests a second.
 
-Round robin: an intake that has had its turn goes to the end, so that a busy one cannot starve a quiet one.
+Round robin: an intake that has had its turn goes to the end, so that a busy one cannot starve a quiet one. A request
+that has been without an answer for longer than its URL's patience is *stalled*: it keeps its own connection, but no
+longer counts against ``connections``, so that black holes do not slow the others. As many may stall as may run.
 """
 
 from collections import deque
@@ -12,11 +14,25 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 class Sender(Protocol):
     """What the dispatcher asks of a courier."""
 
+    @property
+    def patience(self) -> float:
+        """Seconds after which its request is stalled."""
+
     def ready(self) -> bool:
         """Whether it would start a request now."""
 
     def start(self) -> bool:
         """Start one; False: it turned out that there was none to start."""
+
+
+class Slot:
+    """A request in flight."""
+
+    __slots__ = ("call", "stalled")
+
+    def __init__(self) -> None:
+        self.stalled = False
+        self.call: IDelayedCall | None = None
 
 
 class Dispatcher:
@@ -26,8 +42,8 @@ class Dispatcher:
     "Seconds' worth of requests that may start at once after a pause."
 
     def __init__(self, clock: IReactorTime, *, connections: int, rate: float | None) -> None:
+        self.connections = connections
         self._clock = clock
-        self._connections = connections
         self._rate = rate
         self._tokens = 1.0
         self._most = max(1.0, rate * self.BURST) if rate else 1.0
@@ -36,11 +52,17 @@ class Dispatcher:
         self._call: IDelayedCall | None = None
         self._limited_at = float("-inf")
         self._stopped = False
-        self.in_flight = 0
+        self._slots: dict[Slot, None] = {}
+        self._stalled = 0
 
     def add(self, sender: Sender) -> None:
         """A courier joins the round."""
         self._senders.append(sender)
+
+    @property
+    def in_flight(self) -> int:
+        """Requests that have no answer yet."""
+        return len(self._slots)
 
     @property
     def limited(self) -> bool:
@@ -50,18 +72,29 @@ class Dispatcher:
     def stop(self) -> None:
         """Start no more."""
         self._stopped = True
-        if self._call is not None and self._call.active():
-            self._call.cancel()
+        for call in (self._call, *(slot.call for slot in self._slots)):
+            if call is not None and call.active():
+                call.cancel()
 
-    def ended(self) -> None:
+    def begin(self, patience: float) -> Slot:
+        """A request goes out; to be given back to ``end``."""
+        slot = Slot()
+        self._slots[slot] = None
+        slot.call = self._clock.callLater(patience, self._stall, slot)
+        return slot
+
+    def end(self, slot: Slot) -> None:
         """A request has its answer."""
-        self.in_flight -= 1
+        if slot.call is not None and slot.call.active():
+            slot.call.cancel()
+        self._stalled -= slot.stalled
+        del self._slots[slot]
         self.wake()
 
     def wake(self) -> None:
         """Something may be startable."""
         idle = 0
-        while not self._stopped and self.in_flight < self._connections and idle < len(self._senders):
+        while not self._stopped and self._free() and idle < len(self._senders):
             sender = self._senders[0]
             self._senders.rotate(-1)
             if not sender.ready():
@@ -71,11 +104,18 @@ class Dispatcher:
                 self._senders.rotate(1)
                 return
             if sender.start():
-                self.in_flight += 1
                 idle = 0
             else:
                 self._tokens += 1
                 idle += 1
+
+    def _free(self) -> bool:
+        return len(self._slots) - min(self._stalled, self.connections) < self.connections
+
+    def _stall(self, slot: Slot) -> None:
+        slot.stalled = True
+        self._stalled += 1
+        self.wake()
 
     def _token(self) -> bool:
         if self._rate is None:

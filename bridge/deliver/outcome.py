@@ -1,14 +1,35 @@
-"""What an answer means for the events of its request. A closed set.
+"""What an answer means for the events of its request: a closed set, one table.
 
-A stranger's answer (a proxy's page, a captive portal) is never taken for acceptance: only the collector's own JSON is.
+=====================================  ===========================================================================
+answer                                 outcome
+=====================================  ===========================================================================
+2xx, the collector's JSON              **accepted**: as many events as it names; all, *unconfirmed*, where it names
+                                       none; events that it refuses one by one go to quarantine
+2xx, anything else                     **retry** as a stranger's (a proxy's page, a captive portal); three in a row park
+network faults, no progress            **retry**; two timeouts in a row halve the next request
+408, 425, 429, 5xx, garbage            **retry**, not before ``Retry-After``
+407; 403 that a proxy has signed       **retry**, and it says so
+413                                    **split**: halve until it fits
+400, 422                               **refused**: bisect until the event is alone
+401, 403, 404, 405, redirects, other   **parked**: the intake waits for its operator
+=====================================  ===========================================================================
+
+Only the collector's own JSON is acceptance.
 """
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from enum import Enum
 
-from bridge.deliver.client import Answer
+from twisted.python.failure import Failure
+
+from bridge.deliver.client import Answer, NoProgress, in_words
+
+LONGEST_RETRY_AFTER = 3600.0
+"Seconds; what asks for more is asked again after this."
 
 
 class Verdict(Enum):
@@ -16,60 +37,145 @@ class Verdict(Enum):
 
     ACCEPTED = "accepted"
     RETRY = "retry"
+    SPLIT = "split"
+    REFUSED = "refused"
+    PARKED = "parked"
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A verdict, in words."""
+    """A verdict and what belongs to it. ``reason`` is for the operator."""
 
     verdict: Verdict
     reason: str = ""
-    "For the operator; empty where all is well."
+    status: int | None = None
+    "HTTP status; None: there was no answer."
     accepted: int = 0
     "Events that the collector has taken."
     confirmed: bool = True
     "Whether the answer named the events."
+    first_id: str | None = None
+    last_id: str | None = None
+    rejected: dict[int, str] = field(default_factory=dict)
+    "Position of an event in the request -> why the collector refused it, alone."
+    retry_after: float | None = None
+    "Seconds that the collector asks us to wait."
+    network: bool = False
+    "The collector was not reached, or only a gateway before it: its URL is in trouble, not this intake."
+    timeout: bool = False
+    stranger: bool = False
+    "A success that is not the collector's."
 
 
-# The usual answer, whose ids need no parsing: of 20,000 ids that would cost more than sending them.
+# The usual answer, whose ids need no parsing: that of 20,000 ids would cost more than sending them.
 _IDS = re.compile(rb'\s*\{\s*(?:"received"\s*:\s*true\s*,\s*)?"event_ids"\s*:\s*\[([^\]\\\[{}]*+)\]\s*\}\s*')
+_RETRIES = frozenset((408, 425, 429, 407))
+_GATEWAY = frozenset((502, 503, 504))
+_PROXY_SIGNS = ("proxy-authenticate", "x-squid-error", "proxy-connection", "x-zscaler-error")
 
 
-def read(answer: Answer, count: int) -> Outcome:
-    """The outcome of a request that carried ``count`` events."""
-    if not 200 <= answer.status < 300:
-        return Outcome(Verdict.RETRY, f"the collector answered {answer.status}{_words(answer)}")
-    ids = _count_ids(answer.body)
-    if ids is None:
-        return Outcome(Verdict.RETRY, f"the answer {answer.status} is not the intake's: {_shown(answer.body)}")
-    if ids < 0:
-        return Outcome(Verdict.ACCEPTED, accepted=count, confirmed=False)
-    return Outcome(Verdict.ACCEPTED, accepted=min(ids, count))
+def read(answer: Answer, count: int, *, now: float) -> Outcome:
+    """The outcome of a request that carried ``count`` events; ``now`` in seconds since the epoch."""
+    status = answer.status
+    if 200 <= status < 300:
+        return _success(answer, count)
+    said = f"the collector answered {status}{_words(answer)}"
+    if status == 407 or (status == 403 and any(sign in answer.headers for sign in _PROXY_SIGNS)):
+        why = f"a proxy on the way answered {status}{_words(answer)}; it must let us through to the collector"
+        return Outcome(Verdict.RETRY, why, status, retry_after=_retry_after(answer, now))
+    if status in _RETRIES or status >= 500 or status < 200:
+        return Outcome(
+            Verdict.RETRY, said, status, retry_after=_retry_after(answer, now), network=status in _GATEWAY
+        )  # fmt: skip
+    if status == 413:
+        return Outcome(Verdict.SPLIT, said, status)
+    if status in (400, 422):
+        return Outcome(Verdict.REFUSED, said, status)
+    remedy = {401: "; is the intake key right?", 403: "; is the intake key right?", 404: "; is the URL right?"}
+    return Outcome(Verdict.PARKED, said + remedy.get(status, ""), status)
 
 
-def _count_ids(body: bytes) -> int | None:
-    """How many events the collector names; -1: it has them but does not say; None: this is not the collector."""
-    if match := _IDS.fullmatch(body):
-        return match[1].count(b'"') // 2
+def of_failure(failure: Failure) -> Outcome:
+    """The outcome of a request without an answer."""
+    timeout = failure.check(NoProgress) is not None
+    return Outcome(Verdict.RETRY, in_words(failure), network=True, timeout=timeout)
+
+
+def _success(answer: Answer, count: int) -> Outcome:
+    if match := _IDS.fullmatch(answer.body):
+        ids = match[1]
+        named = ids.count(b'"') // 2
+        if named == count or b"null" not in ids:
+            first, last = ids.find(b'"'), ids.rfind(b'"')
+            return Outcome(
+                Verdict.ACCEPTED, status=answer.status, accepted=min(named, count),
+                first_id=_id(ids[first + 1 : ids.find(b'"', first + 1)]) if named else None,
+                last_id=_id(ids[ids.rfind(b'"', 0, last) + 1 : last]) if named else None,
+            )  # fmt: skip
     try:
-        said = json.loads(body)
+        said = json.loads(answer.body)
+    except ValueError:
+        said = None
+    if isinstance(said, dict) and isinstance(said.get("event_ids"), list):
+        return _named(said, answer.status, count)
+    if isinstance(said, dict) and isinstance(said.get("event_id"), str):
+        return Outcome(
+            Verdict.ACCEPTED, status=answer.status, accepted=1, first_id=said["event_id"], last_id=said["event_id"]
+        )
+    if isinstance(said, dict) and said.get("received") is True:
+        return Outcome(Verdict.ACCEPTED, status=answer.status, accepted=count, confirmed=False)
+    why = f"the answer {answer.status} is not the intake's: {shown(answer.body) or 'it is empty'}"
+    return Outcome(Verdict.RETRY, why, answer.status, stranger=True)
+
+
+def _named(said: dict[str, object], status: int, count: int) -> Outcome:
+    """An answer that names events, and perhaps those that it refuses."""
+    listed = said["event_ids"]
+    assert isinstance(listed, list)
+    ids = [name for name in listed if isinstance(name, str)]
+    rejected = {}
+    if len(ids) < count:
+        if len(listed) == count:
+            rejected = {i: "the collector gave it no id" for i, name in enumerate(listed) if name is None}
+        errors = said.get("errors")
+        for error in errors if isinstance(errors, list) else []:
+            if isinstance(error, dict) and isinstance(index := error.get("index"), int) and 0 <= index < count:
+                words = str(error.get("message") or "refused")[:300]
+                rejected[index] = f"the collector answered {error.get('status', '4xx')} for this event: {words}"
+        if len(ids) + len(rejected) != count:
+            rejected = {}
+    return Outcome(
+        Verdict.ACCEPTED, status=status, accepted=min(len(ids), count), rejected=rejected,
+        first_id=ids[0][:100] if ids else None, last_id=ids[-1][:100] if ids else None,
+    )  # fmt: skip
+
+
+def _id(raw: bytes) -> str:
+    return raw[:100].decode("utf-8", "replace")
+
+
+def _retry_after(answer: Answer, now: float) -> float | None:
+    """``Retry-After`` in seconds from now: a number, or an HTTP date (RFC 9110 section 10.2.3)."""
+    text = answer.headers.get("retry-after", "").strip()
+    if not text:
+        return None
+    if text.isascii() and text.isdigit() and len(text) < 12:
+        return min(float(text), LONGEST_RETRY_AFTER)
+    try:
+        at = parsedate_to_datetime(text)
     except ValueError:
         return None
-    if not isinstance(said, dict):
-        return None
-    if isinstance(said.get("event_ids"), list):
-        return len(said["event_ids"])
-    if isinstance(said.get("event_id"), str):
-        return 1
-    return -1 if said.get("received") is True else None
+    if at.tzinfo is None:
+        at = at.replace(tzinfo=UTC)
+    return min(max(0.0, (at - datetime.fromtimestamp(now, UTC)).total_seconds()), LONGEST_RETRY_AFTER)
 
 
 def _words(answer: Answer) -> str:
-    shown = _shown(answer.body)
-    return f": {shown}" if shown else ""
+    text = shown(answer.body)
+    return f": {text}" if text else ""
 
 
-def _shown(body: bytes) -> str:
+def shown(body: bytes) -> str:
     """The beginning of a body on one line, for the log."""
     text = " ".join(body[:400].decode("utf-8", "replace").split())
     return "".join(c if c.isprintable() else "?" for c in text)[:200]

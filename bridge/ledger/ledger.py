@@ -109,6 +109,15 @@ class Ledger:
         account.quarantined -= count
         account.dropped[reason] += count
 
+    def was_quarantined_before(self, intake: str, count: int) -> None:
+        """Events went to quarantine that were there already: a killed process had written them, and left their batch.
+
+        Recovery counted both copies; one event is one event.
+        """
+        account = self.of(intake)
+        account.recovered -= count
+        account.quarantined -= count
+
     def may_be_double(self, intake: str, count: int) -> None:
         """Events may reach the collector twice."""
         self.of(intake).possible_duplicates += count

@@ -108,7 +108,7 @@ def _short(hostname: bytes) -> bytes:
 
 
 def _fits(globs: re.Pattern[bytes], name: bytes) -> bool:
-    # Several stars are not linear, and a hostile name may be as long as a frame; no real one is.
+    # A hostile name may be as long as a frame; no real one is.
     return 0 < len(name) <= LONGEST_NAME and globs.fullmatch(name) is not None
 
 
@@ -116,8 +116,14 @@ def _globs(patterns: Sequence[str]) -> re.Pattern[bytes] | None:
     """Globs (``*``, ``?``) as one expression that ignores case."""
     if not patterns:
         return None
-    parts = []
-    for pattern in patterns:
-        escaped = re.escape(pattern.encode("utf-8", "surrogateescape"))
-        parts.append(escaped.replace(rb"\*", rb"[\x00-\xff]*").replace(rb"\?", rb"[\x00-\xff]"))
-    return re.compile(b"|".join(parts), re.IGNORECASE)
+    return re.compile(b"|".join(_glob(p.encode("utf-8", "surrogateescape")) for p in patterns), re.IGNORECASE)
+
+
+def _glob(pattern: bytes) -> bytes:
+    """Each piece between two stars is taken where it first fits, for good (as fnmatch does): a hostile name may make
+    the matching quadratic, not worse."""
+    first, *others = (re.escape(piece).replace(rb"\?", rb"[\x00-\xff]") for piece in re.split(rb"\*+", pattern))
+    if not others:
+        return first
+    middle = b"".join(rb"(?>[\x00-\xff]*?" + piece + rb")" for piece in others[:-1])
+    return first + middle + rb"[\x00-\xff]*" + others[-1]

@@ -73,13 +73,13 @@ class Piece:
     size: int
     lines: bytes | None = None
     "One event a line in the batch's encoding, without times; None: the whole file."
-    part: int = 0
-    "Which of its batch's pieces."
+    start: int = 0
+    "Position of its first event in the batch (in a timed one, by time)."
 
     @property
     def order(self) -> tuple[int, int]:
         """Pieces leave in this order."""
-        return self.batch.sequence, self.part
+        return self.batch.sequence, self.start
 
     @classmethod
     def whole(cls, batch: Batch) -> "Piece":

@@ -16,6 +16,8 @@ from pathlib import Path
 
 REASONS = ("refused", "oversize", "damaged", "unrouted")
 ROLL_BYTES = 8 * 1024 * 1024
+EVIDENCE = 16
+"Copies of requests that are kept."
 
 _NAME = re.compile(r"([0-9]+)(?:-([0-9]+)|\.open)\.jsonl")
 
@@ -30,27 +32,33 @@ class Entry:
     frame: bytes
     detail: str
     intake: str | None = None
+    key: tuple[int, int] | None = None
+    "Of an event that was spooled: its batch's sequence and its position there."
 
     def line(self) -> bytes:
         """The entry as one JSON line."""
-        fields = {
+        fields: dict[str, object] = {
             "received_ms": self.received_ms, "listener": self.listener, "peer": self.peer, "intake": self.intake,
             "reason": self.detail, "frame": base64.b64encode(self.frame).decode(),
         }  # fmt: skip
+        if self.key is not None:
+            fields["sequence"], fields["position"] = self.key
         return json.dumps(fields, separators=(",", ":")).encode() + b"\n"
 
 
 class Quarantine:
-    """The quarantine of one spool. ``sequence`` gives rising numbers; ``bounds`` are bytes by reason."""
+    """The quarantine of one spool. ``wall`` is in seconds since the epoch, ``bounds`` are bytes by reason."""
 
-    def __init__(self, directory: Path, *, sequence: Callable[[], int], bounds: dict[str, int]) -> None:
+    def __init__(self, directory: Path, *, wall: Callable[[], float], bounds: dict[str, int]) -> None:
         self.directory = directory
         self.counts: Counter[str] = Counter()
         "Frames held, by reason."
-        self._sequence = sequence
+        self._wall = wall
+        self._last = 0
         self._bounds = bounds
         self._open: dict[str, _File] = {}
         self._full: dict[str, list[_File]] = {reason: [] for reason in REASONS}
+        self._keys: set[tuple[int, int]] = set()
 
     def recover(self) -> int:
         """Count what is held from before; the number of frames. Raises OSError."""
@@ -68,16 +76,15 @@ class Quarantine:
                     file.close()
                 self._full[reason].append(file)
                 self.counts[reason] += count
+                if reason == "refused":
+                    self._keys.update(_keys_of(path if match[2] else file.path))
             self._full[reason].sort(key=lambda file: file.sequence)
         return self.counts.total()
 
     def add(self, reason: str, entries: Iterable[Entry]) -> int:
         """Hold frames; the number of older ones that had to go for them. Raises OSError, then nothing was held."""
         lines = [entry.line() for entry in entries]
-        file = self._open.get(reason)
-        if file is None:
-            number = self._sequence()
-            file = self._open[reason] = _File(self.directory / reason / f"{number}.open.jsonl", number)
+        file = self._open_file(reason)
         file.append(b"".join(lines), len(lines))
         self.counts[reason] += len(lines)
         if file.size >= min(ROLL_BYTES, self._bounds[reason] // 4):
@@ -85,11 +92,31 @@ class Quarantine:
             self._full[reason].append(self._open.pop(reason))
         return self._bound(reason)
 
+    def add_once(self, reason: str, entry: Entry) -> bool:
+        """Hold an event that was spooled, on disk when this returns; False: it is held already. Raises OSError."""
+        assert entry.key is not None
+        if entry.key in self._keys:
+            return False
+        self.add(reason, [entry])
+        self._open_file(reason).sync()
+        self._keys.add(entry.key)
+        return True
+
+    def keep_evidence(self, intake: str, sequence: int, body: bytes) -> Path:
+        """Keep a copy of a request's body; the oldest of ``EVIDENCE`` copies goes for it. Raises OSError."""
+        folder = self.directory / "evidence"
+        folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+        path = folder / f"{sequence}-{intake}.lines"
+        path.write_bytes(body)
+        for old in sorted(folder.iterdir())[:-EVIDENCE]:
+            old.unlink(missing_ok=True)
+        return path
+
     def move_aside(self, path: Path) -> Path:
         """Take a file out of the spool's way, whole. Raises OSError."""
         folder = self.directory / "damaged" / "files"
         folder.mkdir(mode=0o750, parents=True, exist_ok=True)
-        target = folder / f"{self._sequence()}-{path.parent.name}-{path.name}"
+        target = folder / f"{self._number()}-{path.parent.name}-{path.name}"
         shutil.move(path, target)
         return target
 
@@ -98,6 +125,17 @@ class Quarantine:
         for file in self._open.values():
             file.close()
         self._open.clear()
+
+    def _number(self) -> int:
+        self._last = max(int(self._wall() * 1_000_000), self._last + 1)
+        return self._last
+
+    def _open_file(self, reason: str) -> "_File":
+        file = self._open.get(reason)
+        if file is None:
+            number = self._number()
+            file = self._open[reason] = _File(self.directory / reason / f"{number}.open.jsonl", number)
+        return file
 
     def _bound(self, reason: str) -> int:
         dropped = 0
@@ -125,6 +163,11 @@ class _File:
         self.size += len(data)
         self.count += count
 
+    def sync(self) -> None:
+        """What was appended survives a power cut."""
+        if self._descriptor is not None:
+            os.fsync(self._descriptor)
+
     def close(self) -> None:
         if self._descriptor is not None:
             os.close(self._descriptor)
@@ -133,6 +176,17 @@ class _File:
         if not target.exists():
             self.path.rename(target)
             self.path = target
+
+
+def _keys_of(path: Path) -> set[tuple[int, int]]:
+    keys = set()
+    for line in path.read_bytes().splitlines():
+        try:
+            fields = json.loads(line)
+            keys.add((int(fields["sequence"]), int(fields["position"])))
+        except (ValueError, KeyError, TypeError):
+            continue
+    return keys
 
 
 def write_whole(descriptor: int, data: bytes, size: int) -> None:

@@ -9,6 +9,10 @@ from bridge.spool.batch import Batch, Piece
 class Damaged(Exception):
     """A batch file does not hold what its name says."""
 
+    def __init__(self, batch: Batch, what: str) -> None:
+        super().__init__(f"{batch.path}: {what}")
+        self.batch = batch
+
 
 def begin_sending(batch: Batch) -> None:
     """Mark a batch, on disk, as one that may have been accepted. Raises OSError."""
@@ -26,7 +30,7 @@ def content(batch: Batch) -> bytes:
     """The bytes of a batch file, one event a line. Raises Damaged, OSError."""
     data = batch.path.read_bytes()
     if len(data) != batch.size:
-        raise Damaged(f"{batch.path}: {len(data)} bytes, its name says {batch.size}")
+        raise Damaged(batch, f"{len(data)} bytes, its name says {batch.size}")
     return data
 
 
@@ -37,8 +41,14 @@ def as_plain(piece: Piece) -> bytes:
         try:
             return b"".join(escaped(from_json_line(line)) + b"\n" for line in data.split(b"\n")[:-1])
         except ValueError as error:
-            raise Damaged(f"{piece.batch.path}: {error}") from None
+            raise Damaged(piece.batch, str(error)) from None
     return data
+
+
+def lines_of(piece: Piece) -> list[bytes]:
+    """A piece's events as lines of its batch's encoding, without LF. Raises Damaged, OSError."""
+    data = content(piece.batch) if piece.lines is None else piece.lines
+    return data.split(b"\n")[:-1]
 
 
 def cut_by_time(batch: Batch, width_ms: int, max_events: int, max_bytes: int) -> list[Piece]:
@@ -52,15 +62,17 @@ def cut_by_time(batch: Batch, width_ms: int, max_events: int, max_bytes: int) ->
         try:
             rows.append((int(time), event))
         except ValueError:
-            raise Damaged(f"{batch.path}: a line without a time") from None
+            raise Damaged(batch, "a line without a time") from None
     rows.sort(key=lambda row: row[0])
     pieces: list[Piece] = []
     part: list[bytes] = []
-    size = earliest = latest = 0
+    start = size = earliest = latest = 0
 
     def finish() -> None:
+        nonlocal start
         if part:
-            pieces.append(Piece(batch, earliest, latest, len(part), size, b"\n".join((*part, b"")), len(pieces)))
+            pieces.append(Piece(batch, earliest, latest, len(part), size, b"\n".join((*part, b"")), start))
+            start += len(part)
 
     for ms, event in rows:
         if not part or ms - earliest >= width_ms or len(part) >= max_events or size + len(event) >= max_bytes:

@@ -56,7 +56,7 @@ class Spool:
         self.limits = limits
         self.on_sealed: Callable[[Batch], None] = lambda batch: None
         self.on_error: Callable[[str], None] = lambda text: None
-        self.quarantine = Quarantine(directory / ".quarantine", sequence=self._next, bounds=bounds)
+        self.quarantine = Quarantine(directory / ".quarantine", wall=wall, bounds=bounds)
         self._wall = wall
         self._clock = clock
         self._work = work
@@ -207,10 +207,9 @@ class Spool:
 
     # --- the end -----------------------------------------------------------------------------------------------------
 
-    def acknowledge(self, batches: Iterable[Batch]) -> None:
-        """The collector has these: their files go."""
-        gone = list(batches)
-        self._work(lambda: reading.remove(gone, self._cannot_remove), lambda result: None)
+    def remove(self, batches: Iterable[Batch]) -> None:
+        """Unlink the files of settled batches; in the spool's thread."""
+        reading.remove(batches, self._cannot_remove)
 
     def _cannot_remove(self, batch: Batch, error: OSError) -> None:
         self.on_error(f"spool: cannot remove {batch.path}: {error.strerror}; it will be sent again after a restart")

@@ -5,10 +5,10 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 
 import click
-from rich.progress import Progress
 
 from bridge.routing.conditions import Address
 from bridge.tools import options, priorities
@@ -107,9 +107,21 @@ def send(
     texts: Iterable[bytes] = _lines() if from_stdin else _repeated(message, count or 1)
     frames = (composer.compose(text, number) for number, text in enumerate(texts, start=1))
     end = b"" if target.kind == "udp" or octet_counted else b"\n"
-    with Progress(disable=not sys.stdout.isatty()) as progress:
-        bar = progress.add_task(f"to {target}", total=None if from_stdin else count or 1)
-        _send(target, source, (frame + end for frame in frames), rate, lambda: progress.advance(bar))
+    with _progress(target, None if from_stdin else count or 1) as sent:
+        _send(target, source, (frame + end for frame in frames), rate, sent)
+
+
+@contextmanager
+def _progress(target: Target, total: int | None) -> Iterator[Callable[[], None]]:
+    """A bar on a terminal, nothing elsewhere; what is given is called once a message."""
+    if not sys.stdout.isatty():
+        yield lambda: None
+        return
+    from rich.progress import Progress  # noqa: PLC0415  slow to import, and rarely wanted
+
+    with Progress() as progress:
+        bar = progress.add_task(f"to {target}", total=total)
+        yield lambda: progress.advance(bar)
 
 
 def _repeated(message: str | None, count: int) -> Iterator[bytes]:

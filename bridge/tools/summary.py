@@ -56,7 +56,7 @@ def _sentence(ledger: dict[str, Any], intakes: Sequence[dict[str, Any]], status:
         wrong.append(f"{dropped:,} events were dropped")
     if lost:
         wrong.append(f"the kernel dropped {lost:,} datagrams")
-    state = f"{ledger.get('delivered', 0):,} events delivered, {waiting:,} waiting"
+    state = f"{ledger.get('delivered', 0):,} delivered, {waiting:,} waiting"
     return f"The bridge is running{', but ' + '; '.join(wrong) if wrong else ' well'}: {state}."
 
 
@@ -70,7 +70,7 @@ def _listeners(status: dict[str, Any]) -> list[str]:
         return []
     lost, refused = status.get("kernel_drops"), status.get("refused_connections")
     rows = [
-        (name, port, _of(lost, name), _of(refused, name)) for name, port in listeners.items()
+        (name, str(port), _of(lost, name), _of(refused, name)) for name, port in listeners.items()
     ]  # fmt: skip
     return _table("listeners", ("name", "port", "lost by the kernel", "refused"), rows)
 
@@ -95,7 +95,7 @@ def _source(row: dict[str, Any]) -> tuple[Any, ...]:
     name = f" ({row['name']})" if row.get("name") else ""
     return (
         f"{row.get('address')}{name}", row.get("listener"), row.get("route"), row.get("intake"), row.get("events"),
-        row.get("last_seen"), "" if offset is None else f"{offset:+.0f} s",
+        row.get("last_seen"), "" if offset is None else f"{round(offset):+,} s",
     )  # fmt: skip
 
 

@@ -106,7 +106,7 @@ class Line:
             why = f"no connection within {_CONNECT_SECONDS:g} s"
         elif error.errno == errno.ECONNREFUSED:
             why = "nobody listens there (connection refused)"
-        elif error.errno in (errno.ECONNRESET, errno.EPIPE):
+        elif error.errno in (errno.ECONNRESET, errno.EPIPE, errno.ENOTCONN):
             why = "the receiver closed the connection: is this address in its allow:, are its max_connections reached?"
         elif error.errno == errno.EMSGSIZE:
             why = "a message is longer than a datagram can be (65,507 bytes): use tcp://"

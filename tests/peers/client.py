@@ -29,7 +29,12 @@ class Client:
     input_port: int
 
     def wait_ready(self) -> None:
-        self.process.wait_until(lambda: accepts(self.input_port), "it listens for what the test feeds it")
+        """Return when it can be fed; a daemon that never can is ended."""
+        try:
+            self.process.wait_until(lambda: accepts(self.input_port), "it listens for what the test feeds it")
+        except BaseException:
+            self.process.kill()
+            raise
 
     def feed(self, lines: Iterable[str]) -> None:
         """Write the lines, each a whole syslog message, and close."""

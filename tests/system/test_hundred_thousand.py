@@ -46,8 +46,11 @@ def test_every_message_arrives_once_whole_in_its_intake_with_its_time(tmp_path: 
         for source, sent in over_tcp:
             streams[source].append(sent.frame)
         with ThreadPoolExecutor(4) as pool:
-            list(pool.map(lambda source: send_lines(bridge.tcp, streams[source], source=source), streams))
-        bridge.wait_received(TOTAL)
+            sending = [pool.submit(send_lines, bridge.tcp, streams[source], source=source) for source in streams]
+            # Looks at the ledger, and so at its balance, all the while.
+            bridge.wait_received(TOTAL)
+            for sender in sending:
+                sender.result()
         collector.wait_for(TOTAL)
         bridge.wait_drained()
         status = bridge.status()

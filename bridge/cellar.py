@@ -1,0 +1,98 @@
+"""Where couriers leave what they have settled: receipts, quarantine, evidence, then the files themselves.
+
+All of it happens in the spool's one thread, in the order in which it was asked for, so that a receipt is on disk before
+its batch is gone and a refused event is in quarantine before its batch is. A process that dies in between leaves the
+batch: it is sent again, and its refused events are known by (sequence, position).
+"""
+
+from collections.abc import Callable
+
+from twisted.logger import Logger
+
+from bridge.batching.encoding import JSON, from_json_line
+from bridge.deliver.courier import Receipt
+from bridge.ledger import Ledger
+from bridge.spool import Batch, Piece, Spool
+from bridge.spool.quarantine import Entry
+
+log = Logger(namespace="spool")
+
+
+class Cellar:
+    """The couriers' store over a spool. ``work`` runs a job in the spool's thread, then its result on the reactor;
+    ``receipt`` and ``refused`` write to the ledger's history, in that thread."""
+
+    def __init__(
+        self,
+        spool: Spool,
+        ledger: Ledger,
+        *,
+        work: Callable[[Callable[[], object], Callable[[object], None]], None],
+        receipt: Callable[[Receipt], None],
+        refused: Callable[[str, int, int, str, int], None],
+    ) -> None:
+        self._spool = spool
+        self._ledger = ledger
+        self._work = work
+        self._receipt = receipt
+        self._refused = refused
+
+    def acknowledge(self, batches: list[Batch], receipt: Receipt | None) -> None:
+        """A request was accepted; these batches are settled whole."""
+
+        def settle() -> None:
+            if receipt is not None:
+                self._receipt(receipt)
+            self._spool.remove(batches)
+
+        self._work(settle, lambda nothing: None)
+
+    def refuse(self, intake: str, refused: list[tuple[Piece, str]], settled: list[Batch]) -> None:
+        """Single events go to quarantine, on disk before their batches go."""
+
+        def settle() -> tuple[int, int]:
+            again = lost = 0
+            for piece, words in refused:
+                batch = piece.batch
+                entry = Entry(
+                    batch.sequence // 1000, "", "", _event(piece), words, intake, key=(batch.sequence, piece.start)
+                )
+                try:
+                    held = self._spool.quarantine.add_once("refused", entry)
+                except OSError as error:
+                    log.error("quarantine: cannot write: {why}; a refused event is lost", why=error.strerror)
+                    lost += 1
+                    continue
+                again += not held
+                self._refused(intake, batch.sequence, 1, words, batch.count)
+            self._spool.remove(settled)
+            return again, lost
+
+        def counted(result: object) -> None:
+            assert isinstance(result, tuple)
+            again, lost = result
+            if again:
+                self._ledger.was_quarantined_before(intake, again)
+            if lost:
+                self._ledger.drop_quarantined(intake, lost, "quarantine_write_failed")
+
+        self._work(settle, counted)
+
+    def keep_evidence(self, intake: str, sequence: int, body: bytes) -> None:
+        """Keep a copy of a request that was taken in part only."""
+        self._work(lambda: self._spool.quarantine.keep_evidence(intake, sequence, body), lambda path: None)
+
+    def set_aside(self, batch: Batch, why: str) -> None:
+        """A batch cannot be read: its file goes to quarantine as it is."""
+        self._work(lambda: self._spool.quarantine.move_aside(batch.path), lambda moved: None)
+
+
+def _event(piece: Piece) -> bytes:
+    """The one event of a piece, as it would have been sent."""
+    line = (piece.lines or b"").rstrip(b"\n")
+    if piece.batch.encoding != JSON:
+        return line
+    try:
+        return from_json_line(line)
+    except ValueError:
+        return line

@@ -1,0 +1,219 @@
+"""``syslog-bridge demo``: a collector, a bridge and a dozen devices in one process, on free loopback ports.
+
+Everything is as in real life, but for the far side: the devices send over UDP and TCP sockets, each from an address of
+its own; the bridge spools and posts; the collector prints what it gets. The spool is a temporary directory, which is
+removed at the end.
+"""
+
+import shutil
+import sys
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+from twisted.internet import defer, task
+from twisted.internet.threads import deferToThreadPool
+from twisted.logger import FilteringLogObserver, LogLevel, LogLevelFilterPredicate, globalLogBeginner
+from twisted.python.failure import Failure
+
+from bridge import app, logs
+from bridge.collector.api import IntakeResource
+from bridge.collector.delivery import Delivery, Event
+from bridge.collector.listening import Address, listen
+from bridge.collector.site import IntakeSite
+from bridge.config import Config, parse_text
+from bridge.config.faults import printable
+from bridge.listen.sockets import ListenError
+from bridge.spool import SpoolError
+from bridge.tools.samples import SAMPLES, Sample
+from bridge.tools.target import Line, SendError, Target
+
+WITHIN_SECONDS = 30.0
+"""The samples' events arrive within this, or something is wrong."""
+
+_CONFIGURATION = """
+collector: {{url: "http://127.0.0.1:{port}", max_request_rate: 100}}
+listeners:
+  - {{name: udp, udp: "127.0.0.1:0", receive_buffer: 64KiB}}
+  - {{name: tcp, tcp: "127.0.0.1:0"}}
+sources:
+  - {{source: 127.0.1.5, name: sw-newyork, timezone: America/New_York}}
+intakes:
+  firewalls: {{intake_key: {keys[firewalls]}}}
+  switches: {{intake_key: {keys[switches]}, payload: device}}
+  linux: {{intake_key: {keys[linux]}, payload: line}}
+  dns: {{intake_key: {keys[dns]}}}
+  servers: {{intake_key: {keys[servers]}, payload: structured}}
+  other: {{intake_key: {keys[other]}, payload: content}}
+routes:
+  - {{intake: firewalls, source: [127.0.1.1, 127.0.1.2, 127.0.1.3]}}
+  - {{intake: switches, source: [127.0.1.4, 127.0.1.5]}}
+  - {{intake: linux, source: [127.0.1.6, 127.0.1.7]}}
+  - {{intake: dns, source: 127.0.1.8}}
+  - {{intake: servers, source: [127.0.1.9, 127.0.1.10]}}
+unrouted: {{intake: other}}
+batch: {{max_age: 200ms}}
+spool: {{directory: {spool}}}
+admin: {{listen: "127.0.0.1:0"}}
+"""
+
+_COLORS = ("cyan", "green", "yellow", "magenta", "blue", "white")
+_INTAKES = ("firewalls", "switches", "linux", "dns", "servers", "other")
+_KEYS = {intake: f"demo{intake:0<12}" for intake in _INTAKES}
+
+
+class Arrivals:
+    """The collector's sink: prints each event, and knows which samples are still to come."""
+
+    def __init__(self, samples: tuple[Sample, ...]) -> None:
+        self.missing = list(samples)
+        self.complete: defer.Deferred[None] = defer.Deferred()
+        self.broken: defer.Deferred[OSError] = defer.Deferred()
+        "Fires when stdout is gone."
+        self._intake_of = {key: intake for intake, key in _KEYS.items()}
+
+    def accept(self, delivery: Delivery) -> None:
+        """Take the events of one request."""
+        try:
+            for event in delivery.events:
+                self._arrived(self._intake_of.get(event.intake_key, "?"), event)
+        except OSError as error:
+            # Nobody reads on: a refusal would only make the bridge try again.
+            if not self.broken.called:
+                self.broken.callback(error)
+
+    def _arrived(self, intake: str, event: Event) -> None:
+        text = event.event.decode("utf-8", "backslashreplace")
+        show(intake, event.event_timestamp or "no event time", text)
+        for sample in self.missing:
+            if sample.intake == intake and sample.text in text:
+                self.missing.remove(sample)
+                break
+        if not self.missing and not self.complete.called:
+            self.complete.callback(None)
+
+
+def show(intake: str, time: str, text: str) -> None:
+    """Print one event; on a terminal it gets one line and its intake's colour."""
+    line = f"{intake:<10} {time:<24}  {printable(text)}"
+    if sys.stdout.isatty():
+        width = shutil.get_terminal_size().columns
+        line = line if len(line) <= width else f"{line[: width - 1]}…"
+    color = _COLORS[_INTAKES.index(intake)] if intake in _INTAKES else None
+    # click takes the colour out again where stdout is no terminal.
+    click.secho(line, fg=color)
+
+
+class Demo:
+    """The whole system. ``spool`` is an empty directory."""
+
+    def __init__(self, reactor: Any, spool: Path, samples: tuple[Sample, ...] = SAMPLES) -> None:
+        self.arrivals = Arrivals(samples)
+        self._reactor = reactor
+        self._spool = spool
+        self._samples = samples
+        self._bridge: app.Bridge | None = None
+        self._collector: Any = None
+
+    async def start(self) -> None:
+        """Open the collector, then the bridge, and let the devices talk."""
+        site = IntakeSite(IntakeResource(self.arrivals, keys=frozenset(_KEYS.values())), self._reactor)
+        self._collector = await listen(self._reactor, Address("127.0.0.1", 0), site)
+        bridge = app.Bridge(self._configuration(self._collector.getHost().port), self._reactor)
+        await bridge.start()
+        self._bridge = bridge
+        ports = bridge.doors.ports()
+        devices = len({sample.device for sample in self._samples})
+        click.echo(f"A bridge listens on 127.0.0.1, UDP port {ports['udp']} and TCP port {ports['tcp']}.")
+        click.echo(
+            f"{devices} devices send {len(self._samples)} messages. The collector gets: intake, event time, event.\n"
+        )
+        await deferToThreadPool(self._reactor, self._reactor.getThreadPool(), lambda: _talk(self._samples, ports))
+
+    def _configuration(self, port: int) -> Config:
+        return parse_text(_CONFIGURATION.format(port=port, keys=_KEYS, spool=self._spool), "demo.yaml")
+
+    def invite(self) -> None:
+        """Tell how to go on."""
+        assert self._bridge is not None
+        port = self._bridge.doors.ports()["udp"]
+        click.echo("\nAll have arrived. Now send one of your own, from another terminal:")
+        click.secho(f"  logger -n 127.0.0.1 -P {port} -d 'hello from me'", bold=True)
+        click.echo("What the bridge knows of itself:")
+        click.secho(f"  curl http://127.0.0.1:{self._bridge.gate.port}/api/status", bold=True)
+        click.echo("Ctrl-C ends the demo and removes its spool.\n")
+
+    async def stop(self) -> None:
+        """Close the bridge, then the collector."""
+        if self._bridge is not None:
+            await self._bridge.stop()
+        if self._collector is not None:
+            await defer.maybeDeferred(self._collector.stopListening)
+
+
+def _talk(samples: tuple[Sample, ...], ports: dict[str, int]) -> None:
+    """Send every sample from its device's address; in a thread, as the sockets block. Raises SendError."""
+    for sample in samples:
+        kind = "udp" if sample.transport == "udp" else "tcp"
+        frame = sample.write(datetime.now(UTC)).encode()
+        line = Line(Target(kind, "127.0.0.1", ports[kind]), sample.address)
+        line.send(b"%d %b" % (len(frame), frame) if sample.transport == "counted" else frame + b"\n")
+        line.close()
+
+
+@click.command(epilog="\b\nExample:\n  syslog-bridge demo")
+@click.option("--once", is_flag=True, help="End when the events of all devices have arrived.")
+def demo(once: bool) -> None:
+    """Show the bridge at work: a collector, a bridge and some devices' messages, nothing to configure."""
+    reactor = app.install_reactor()
+    observer = FilteringLogObserver(logs.Lines(sys.stderr), [LogLevelFilterPredicate(LogLevel.warn)])
+    globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False, discardBuffer=True)
+    spool = Path(tempfile.mkdtemp(prefix="syslog-bridge-demo-"))
+    try:
+        code = _run(reactor, Demo(reactor, spool), once=once)
+    finally:
+        shutil.rmtree(spool, ignore_errors=True)
+    raise SystemExit(code)
+
+
+def _run(reactor: Any, system: Demo, *, once: bool) -> int:
+    code = 0
+
+    def fail(text: str) -> None:
+        nonlocal code
+        code = 1
+        click.echo(f"demo: {text}", err=True)
+        _stop(reactor)
+
+    async def live() -> None:
+        await system.start()
+        await system.arrivals.complete.addTimeout(WITHIN_SECONDS, reactor)
+        if once:
+            _stop(reactor)
+        else:
+            system.invite()
+
+    def failed(failure: Failure) -> None:
+        if failure.check(defer.TimeoutError):
+            missing = ", ".join(f"{sample.device} (intake {sample.intake})" for sample in system.arrivals.missing)
+            fail(f"after {WITHIN_SECONDS:g} s there is no event of {missing}")
+        elif failure.check(SendError, SpoolError, ListenError):
+            fail(str(failure.value))
+        elif not failure.check(defer.CancelledError):
+            fail(f"a defect of ours: {failure.getTraceback()}")
+
+    def begin() -> None:
+        defer.ensureDeferred(live()).addErrback(failed)
+
+    system.arrivals.broken.addCallback(lambda error: fail(f"cannot write to stdout: {error.strerror}"))
+    reactor.addSystemEventTrigger("before", "shutdown", lambda: defer.ensureDeferred(system.stop()))
+    reactor.callWhenRunning(begin)
+    reactor.run()
+    return code
+
+
+def _stop(reactor: Any) -> None:
+    # Not from within a request: its answer is still to be written.
+    task.deferLater(reactor, 0, reactor.stop)

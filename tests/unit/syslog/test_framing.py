@@ -1,0 +1,431 @@
+"""Framing: what a stream yields, whole, byte by byte, in random reads and with something behind it."""
+
+import base64
+import json
+import random
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from bridge.syslog.columns import list_of
+from bridge.syslog.framing import Oversize, StreamFramer, datagrams
+
+CORPUS = Path(__file__).parents[4] / "shared" / "corpora" / "framing.jsonl"
+LIMIT = 1000
+BLANK = b" \t\r\n\0"
+
+
+class Taken:
+    """All that came out of one framer."""
+
+    def __init__(self, mode, limit=LIMIT):
+        self.framer = StreamFramer(mode, limit)
+        self.limit = limit
+        self.frames = []
+        self.oversize = []
+        self.unfinished = b""
+
+    def feed(self, chunk):
+        self._take(self.framer.feed(chunk))
+        assert self.framer.pending <= self.limit + 16
+
+    def close(self):
+        frames, self.unfinished = self.framer.close()
+        self._take(frames)
+
+    def _take(self, frames):
+        # A frame of nothing but blanks is none: parse_all makes no row of it.
+        self.frames += [frame for frame in list_of(frames) if frame.strip(BLANK)] if frames else []
+        self.oversize += self.framer.oversize
+        self.framer.oversize.clear()
+
+    @property
+    def result(self):
+        return self.frames, self.oversize, self.unfinished, self.framer.resyncs
+
+
+def read(mode, chunks, limit=LIMIT):
+    taken = Taken(mode, limit)
+    for chunk in chunks:
+        taken.feed(chunk)
+    taken.close()
+    return taken.result
+
+
+def cut(stream, seed):
+    at = 0
+    chance = random.Random(seed)
+    while at < len(stream):
+        size = chance.choice((1, 2, 3, 7, 30, 400))
+        yield stream[at : at + size]
+        at += size
+
+
+def singles(stream):
+    return [stream[i : i + 1] for i in range(len(stream))]
+
+
+def check(mode, stream, frames, *, tail=b"", oversize=(), unfinished=b"", resyncs=0, limit=LIMIT):
+    """The stream yields these frames, however it is cut, and with ``tail``, a frame that is not whole, behind it."""
+    expected = (list(frames), list(oversize), unfinished, resyncs)
+    for chunks in ([stream], singles(stream), *(list(cut(stream, seed)) for seed in range(5))):
+        assert read(mode, chunks, limit) == expected
+    if tail:
+        for chunks in ([stream + tail], singles(stream + tail), *(list(cut(stream + tail, seed)) for seed in range(5))):
+            taken = Taken(mode, limit)
+            for chunk in chunks:
+                taken.feed(chunk)
+            assert (taken.frames, taken.oversize, taken.framer.resyncs) == (list(frames), list(oversize), resyncs)
+            assert taken.framer.pending > 0
+
+
+LF_CASES = {
+    "one": (b"<13>a b\n", [b"<13>a b"]),
+    "many": (b"<13>a\n<14>b\n<15>c\n", [b"<13>a", b"<14>b", b"<15>c"]),
+    "crlf": (b"<13>a\r\n<14>b\r\n", [b"<13>a", b"<14>b"]),
+    "nul before lf": (b"<13>a\0\n<14>b\0\n", [b"<13>a", b"<14>b"]),
+    "crlf and nul": (b"<13>a\r\0\n<14>b\0\r\n", [b"<13>a", b"<14>b"]),
+    "empty lines": (b"\n\n<13>a\n\r\n\n<14>b\n", [b"<13>a", b"<14>b"]),
+    "cr inside": (b"<13>a\rb\n", [b"<13>a\rb"]),
+    "nul inside": (b"<13>a\0b\n<14>c\n", [b"<13>a\0b", b"<14>c"]),
+    "nul alone ends frames": (b"<13>a\0<14>b\0<15>c\n", [b"<13>a", b"<14>b", b"<15>c"]),
+    "once a nul has ended one, every nul does": (b"<13>a\0<14>b\0text\0\n", [b"<13>a", b"<14>b", b"text"]),
+    "nul before lf, before the first that ends": (b"x\0y\n<13>a\0<14>b\n", [b"x\0y", b"<13>a", b"<14>b"]),
+    "no pri": (b"plain text\n", [b"plain text"]),
+    "year is no count": (b"2024 Aug 27 21:40:50 host app: x\n<13>b\n", [b"2024 Aug 27 21:40:50 host app: x", b"<13>b"]),
+    "blanks stay": (b"  <13>a  \n", [b"  <13>a  "]),
+    "bytes": (b"<13>\xff\xfe\x01\n", [b"<13>\xff\xfe\x01"]),
+}
+
+
+@pytest.mark.parametrize("mode", ["lf", "auto"])
+@pytest.mark.parametrize("name", LF_CASES)
+def test_lines(mode, name):
+    stream, frames = LF_CASES[name]
+    check(mode, stream, frames, tail=b"<13>to come")
+
+
+@pytest.mark.parametrize("mode", ["lf", "auto"])
+def test_a_line_without_lf_is_an_event_when_the_connection_ends(mode):
+    check(mode, b"<13>a\n<14>last", [b"<13>a", b"<14>last"])
+    check(mode, b"<14>last\r", [b"<14>last"])
+
+
+def test_only_lf_knows_no_counts():
+    check("lf", b"5 <13>a\n", [b"5 <13>a"])
+
+
+def test_a_nul_at_the_end_of_a_read_waits_until_nothing_follows():
+    taken = Taken("lf")
+    taken.feed(b"<13>a\0")
+    assert taken.frames == []
+    taken._take(taken.framer.idle())
+    assert taken.frames == [b"<13>a"]
+    taken.feed(b"text without pri\0")
+    assert taken.frames == [b"<13>a", b"text without pri"]
+
+
+def test_idle_leaves_a_line_that_is_not_whole():
+    taken = Taken("lf")
+    taken.feed(b"<13>a\0b")
+    taken._take(taken.framer.idle())
+    assert taken.frames == []
+    taken.feed(b"c\n")
+    assert taken.frames == [b"<13>a\0bc"]
+
+
+COUNTED_CASES = {
+    "one": (b"5 <13>a", [b"<13>a"]),
+    "many": (b"5 <13>a6 <14>bc", [b"<13>a", b"<14>bc"]),
+    "lf inside": (b"9 <13>a\nb\nc5 <14>d", [b"<13>a\nb\nc", b"<14>d"]),
+    "lf counted": (b"6 <13>a\n6 <14>b\n", [b"<13>a", b"<14>b"]),
+    "crlf counted": (b"7 <13>a\r\n7 <14>b\r\n", [b"<13>a", b"<14>b"]),
+    "nul counted": (b"6 <13>a\x006 <14>b\0", [b"<13>a", b"<14>b"]),
+    "lf between": (b"5 <13>a\n5 <14>b\r\n", [b"<13>a", b"<14>b"]),
+    "nul between": (b"5 <13>a\x005 <14>b\0", [b"<13>a", b"<14>b"]),
+    "digits behind lf are no frame": (b"5 <13>a\n", [b"<13>a"]),
+    "mixed with lines": (b"5 <13>a<14>line\n6 <15>bc<16>line\n", [b"<13>a", b"<14>line", b"<15>bc", b"<16>line"]),
+    "a line in front of a counted frame": (b"5 <13>a<14>line\r\n5 <15>b", [b"<13>a", b"<14>line", b"<15>b"]),
+    "blank before a line": (b"5 <13>a\n <14>line \n5 <15>b", [b"<13>a", b"<14>line ", b"<15>b"]),
+}
+
+
+@pytest.mark.parametrize("mode", ["octet-counted", "auto"])
+@pytest.mark.parametrize("name", COUNTED_CASES)
+def test_counted(mode, name):
+    stream, frames = COUNTED_CASES[name]
+    check(mode, stream, frames, tail=b"77 <13>to come")
+    check(mode, stream, frames, tail=b"7")
+
+
+def test_a_count_covers_whatever_looks_like_a_count():
+    check("auto", b"12 <13>a 5 <14>5 <15>y", [b"<13>a 5 <14>", b"<15>y"])
+
+
+def test_counted_needs_no_pri_where_the_mode_says_counted():
+    check("octet-counted", b"10 I am test.13 I am test 22.", [b"I am test.", b"I am test 22."], tail=b"4 abc")
+
+
+@pytest.mark.parametrize("mode", ["octet-counted", "auto"])
+def test_a_counted_frame_that_the_connection_cuts_is_unfinished(mode):
+    check(mode, b"5 <13>a9 <14>abc", [b"<13>a"], unfinished=b"9 <14>abc")
+    check(mode, b"5 <13>a12", [b"<13>a"], unfinished=b"12")
+
+
+def test_a_line_at_the_end_of_a_counted_connection_is_an_event():
+    check("auto", b"5 <13>a<14>tail ", [b"<13>a", b"<14>tail "])
+
+
+def test_auto_decides_by_the_first_bytes():
+    check("auto", b"2024 Aug 27 5 <13>a\n5 <13>b\n", [b"2024 Aug 27 5 <13>a", b"5 <13>b"])
+    check("auto", b"1234567 <13>a\n", [b"1234567 <13>a"])
+    check("auto", b"0 <13>a\n", [b"0 <13>a"])
+    check("auto", b"05 <13>a\n", [b"05 <13>a"])
+    check("auto", b"12", [b"12"])
+    check("auto", b"12 ", [b"12 "])
+
+
+def test_a_count_that_is_too_short_resyncs_at_the_next_pri():
+    check("auto", b"5 <13>abcd<14>line\n5 <15>e", [b"<13>a", b"bcd", b"<14>line", b"<15>e"], resyncs=1)
+
+
+def test_a_count_that_is_too_short_resyncs_at_the_next_lf():
+    check("auto", b"5 <13>abcd\r\n5 <15>e", [b"<13>a", b"bcd", b"<15>e"], resyncs=1)
+
+
+def test_other_digits_are_text_and_counted():
+    check("auto", b"5 <13>a2024 Aug 27 x\n5 <15>e", [b"<13>a", b"2024 Aug 27 x", b"<15>e"], resyncs=1)
+    check("auto", b"5 <13>a1234567 <14>x\n5 <15>e", [b"<13>a", b"1234567 ", b"<14>x", b"<15>e"], resyncs=1)
+
+
+def test_resyncs_add_up():
+    check("auto", b"5 <13>ax\n5 <13>by\n5 <13>c", [b"<13>a", b"x", b"<13>b", b"y", b"<13>c"], resyncs=2)
+
+
+# --- frames that are too long ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", ["lf", "auto"])
+@pytest.mark.parametrize("trailer", [b"", b"\r", b"\0", b"\r\0\r"])
+@pytest.mark.parametrize("more", [1, 2, 5, 3000])
+def test_a_line_that_is_too_long(mode, trailer, more):
+    long = b"<13>" + b"x" * (LIMIT - 4 + more)
+    stream = b"<13>a\n" + long + trailer + b"\n<14>b\n"
+    check(mode, stream, [b"<13>a", b"<14>b"], oversize=[Oversize(long[:LIMIT], len(long))], tail=b"<15>c")
+
+
+@pytest.mark.parametrize("mode", ["lf", "auto"])
+@pytest.mark.parametrize("trailer", [b"\n", b"\r\n", b"\r\0\n"])
+def test_a_line_of_the_greatest_length_is_a_frame(mode, trailer):
+    long = b"<13>" + b"x" * (LIMIT - 4)
+    check(mode, long + trailer + b"<14>b\n", [long, b"<14>b"])
+
+
+@pytest.mark.parametrize("mode", ["lf", "auto"])
+@pytest.mark.parametrize("trailer", [b"", b"\r\0"])
+def test_a_line_that_is_too_long_at_the_end(mode, trailer):
+    long = b"<13>" + b"x" * LIMIT
+    check(mode, b"<13>a\n" + long + trailer, [b"<13>a"], oversize=[Oversize(long[:LIMIT], len(long))])
+    check(mode, long[:LIMIT] + trailer, [long[:LIMIT]])
+
+
+@pytest.mark.parametrize("more", [-4, 1, 3000])
+def test_a_frame_that_is_too_long_and_ends_at_a_nul(more):
+    long = b"<13>" + b"x" * (LIMIT + more)
+    for before in (b"", b"<12>z\0<12>y\0"):
+        frames = [b"<12>z", b"<12>y"] if before else []
+        oversize = [Oversize(long[:LIMIT], len(long))] if len(long) > LIMIT else []
+        kept = [] if oversize else [long]
+        stream = before + long + b"\0<14>b\0<15>c\n"
+        check("lf", stream, [*frames, *kept, b"<14>b", b"<15>c"], oversize=oversize)
+
+
+def test_a_frame_that_is_too_long_and_ends_at_a_nul_before_silence():
+    long = b"<13>" + b"x" * LIMIT
+    for chunks in ([long + b"\0"], singles(long + b"\0")):
+        taken = Taken("lf")
+        for chunk in chunks:
+            taken.feed(chunk)
+        taken._take(taken.framer.idle())
+        taken.feed(b"text\0")
+        assert (taken.frames, taken.oversize) == ([b"text"], [Oversize(long[:LIMIT], len(long))])
+
+
+@pytest.mark.parametrize("mode", ["octet-counted", "auto"])
+@pytest.mark.parametrize("more", [1, 3000])
+def test_a_counted_frame_that_is_too_long(mode, more):
+    long = b"<13>" + b"x\n" * ((LIMIT + more - 4) // 2) + b"<" * ((LIMIT + more) % 2)
+    stream = b"5 <13>a%d %b5 <14>b" % (len(long), long)
+    check(mode, stream, [b"<13>a", b"<14>b"], oversize=[Oversize(long[:LIMIT], len(long))], tail=b"88 <15>c")
+
+
+def test_a_counted_frame_of_the_greatest_length():
+    long = b"<13>" + b"x" * (LIMIT - 4)
+    check("auto", b"%d %b5 <14>b" % (LIMIT, long), [long, b"<14>b"])
+
+
+def test_a_line_that_is_too_long_between_counted_frames():
+    long = b"<13>" + b"x" * LIMIT
+    for trailer in (b"\n", b"\r\n"):
+        stream = b"5 <13>a" + long + trailer + b"5 <14>b"
+        check("auto", stream, [b"<13>a", b"<14>b"], oversize=[Oversize(long[:LIMIT], len(long))])
+    check("auto", b"5 <13>a" + long[:LIMIT] + b"\r\n5 <14>b", [b"<13>a", long[:LIMIT], b"<14>b"])
+
+
+@pytest.mark.parametrize("end", [b"\n5 <14>b", b"<14>line\n5 <14>b"])
+def test_text_behind_a_bad_count_that_is_too_long(end):
+    long = b"x" * (LIMIT + 700)
+    frames = [b"<13>a", b"<14>b"] if end.startswith(b"\n") else [b"<13>a", b"<14>line", b"<14>b"]
+    check("auto", b"5 <13>a" + long + end, frames, oversize=[Oversize(long[:LIMIT], len(long))], resyncs=1)
+
+
+def test_a_whole_counted_frame_behind_a_long_line_needs_no_lf():
+    """What was waited for before the long line ended does not hold back the frame behind it."""
+    taken = Taken("auto")
+    for chunk in (b"5 <13>a<14>" + b"x" * LIMIT, b"yyy", b"\n9 <15>", b"bcdef"):
+        taken.feed(chunk)
+    assert taken.frames == [b"<13>a", b"<15>bcdef"]
+
+
+@pytest.mark.parametrize("mode", ["lf", "auto", "octet-counted"])
+def test_a_frame_without_end_is_not_held(mode):
+    framer = StreamFramer(mode, LIMIT)
+    for start in (b"<13>", b"999999 <13>"):
+        framer.feed(start)
+        for _ in range(500):
+            framer.feed(b"x" * 1000)
+            assert framer.pending <= LIMIT + 16
+
+
+# --- any bytes ------------------------------------------------------------------------------------------------------
+
+# Where the grammar has its edges: counts, PRIs, ends, limits.
+PIECES = st.sampled_from(
+    [b"<13>", b"<191>", b"<", b">", b"5 ", b"12 ", b"5 <13>a", b"9 <13>ab", b"2024 Aug ", b"\n", b"\r\n", b"\0", b"\r",
+     b" ", b"a", b"bc: d", b"\xff\xfe", b"[x y=\"z\"]", b"999999 <1>", b"1", b"0", b"x" * 17, b"<7"]
+)  # fmt: skip
+STREAMS = st.lists(PIECES | st.binary(max_size=6), max_size=25).map(b"".join)
+MODES = st.sampled_from(["auto", "lf", "octet-counted"])
+TEXTS = st.lists(st.binary(max_size=8) | PIECES, min_size=1, max_size=4).map(b"".join)
+
+
+def reads(stream, cuts):
+    places = sorted({min(c, len(stream)) for c in cuts} | {0, len(stream)})
+    return [stream[a:b] for a, b in pairwise(places)]
+
+
+CUTS = st.lists(st.integers(0, 200), max_size=12)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(TEXTS, max_size=12), CUTS, st.sampled_from(["lf", "auto"]))
+def test_any_frames_without_lf_as_lines(texts, cuts, mode):
+    frames = [b"<13>" + text.replace(b"\n", b"").replace(b"\0", b"").rstrip(b"\r") for text in texts]
+    stream = b"".join(frame + b"\n" for frame in frames)
+    assert read(mode, reads(stream, cuts)) == (frames, [], b"", 0)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(TEXTS, max_size=12), CUTS, st.sampled_from(["octet-counted", "auto"]))
+def test_any_frames_as_counted(texts, cuts, mode):
+    frames = [b"<13>" + text.rstrip(b"\r\n\0") for text in texts]
+    stream = b"".join(b"%d %b" % (len(frame), frame) for frame in frames)
+    assert read(mode, reads(stream, cuts)) == (frames, [], b"", 0)
+
+
+@settings(max_examples=1500, deadline=None)
+@given(STREAMS, CUTS, MODES, st.sampled_from([12, 20, 1000]))
+@example(b"<13>aaaaaaaaaaaaaa\0<14>b\n", [15], "lf", 12)
+def test_reads_do_not_matter(stream, cuts, mode, limit):
+    whole = read(mode, [stream], limit)
+    assert read(mode, reads(stream, cuts), limit) == whole
+    assert read(mode, singles(stream), limit) == whole
+
+
+def without(stream, removable):
+    return bytes(byte for byte in stream if byte not in removable)
+
+
+@settings(max_examples=800, deadline=None)
+@given(STREAMS, CUTS, MODES, st.sampled_from([12, 1000]))
+def test_nothing_is_lost(stream, cuts, mode, limit):
+    """Each byte is in a frame, in an oversize one (by its length), unfinished, or a delimiter or a count."""
+    frames, oversize, unfinished, _ = read(mode, reads(stream, cuts), limit)
+    # Delimiters, and the digits of counts, are the only bytes that may be missing.
+    removable = b"\n\r\0 \t" if mode == "lf" else b"\n\r\0 \t0123456789"
+    shown = b"".join(frames) + b"".join(frame.kept for frame in oversize) + unfinished
+    missing = sum(frame.length - len(frame.kept) for frame in oversize)
+    given_, got = sorted(without(stream, removable)), sorted(without(shown, removable))
+    if not missing:
+        assert got == given_
+    else:
+        # A counted frame that is too long has its announced length, however much of it came.
+        assert 0 <= len(given_) - len(got) <= missing
+        rest = list(given_)
+        for byte in got:
+            rest.remove(byte)
+    assert all(len(frame) <= limit for frame in frames)
+    assert all(len(frame.kept) <= limit < frame.length for frame in oversize)
+
+
+# --- datagrams ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("datagram", "frame"),
+    [
+        (b"<13>a", b"<13>a"), (b"<13>a\n", b"<13>a"), (b"<13>a\r\n", b"<13>a"), (b"<13>a\0", b"<13>a"),
+        (b"<13>a\n\0", b"<13>a"), (b"<13>a\nb\n", b"<13>a\nb"), (b"<13>a\0b", b"<13>a\0b"), (b" <13>a ", b" <13>a "),
+    ],
+)  # fmt: skip
+def test_a_datagram_is_a_frame(datagram, frame):
+    assert list_of(datagrams([datagram])) == [frame]
+    assert list_of(datagrams([b"<1>x", datagram, b"<2>y"])) == [b"<1>x", frame, b"<2>y"]
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(TEXTS, min_size=1, max_size=8))
+def test_datagrams_keep_their_number_and_order(frames):
+    assert list_of(datagrams(frames)) == [frame.rstrip(b"\r\n\0") for frame in frames]
+
+
+# --- outside check --------------------------------------------------------------------------------------------------
+
+# What other suites expect and the issue's rules decide otherwise.
+OTHERWISE = {
+    "framing-001": ("in auto a count is one only before `<`", [b"10 I am test."]),
+    "framing-002": ("in auto a count is one only before `<`", [b"10 I am test.12 I am test 2.9 hahahahah"]),
+    "framing-003": ("a PRI ends no line", [b"<1> I am a test.<2> I am a test 2.<3> hahahah"]),
+    "framing-009": ("what stands behind a bad count is kept", [b"<1>1 - - - - - -", b"xaaa"]),
+    "framing-014": ("the connection's end ends a line", [b"<3>1 - - - - - -"]),
+    "framing-017": ("a line end always ends a line: no multi-line mode", None),
+    "framing-018": ("a line end always ends a line: no multi-line mode", [b"<133>Msg 1", b"Line 2", b"<133>Msg 2"]),
+    "framing-023": ("in auto a count is one only before `<`", [b"46 my custom syslog message without any timestamp"]),
+    "framing-026": ("in auto a count is one only before `<`", [b"5 aaaaa"]),
+    "framing-029": ("the PROXY protocol is a later issue: its line is a frame", None),
+}
+
+
+def outside():
+    if not CORPUS.is_file():
+        return [pytest.param(None, marks=pytest.mark.skip(reason="../shared/corpora/framing.jsonl is not here"))]
+    cases = [json.loads(line) for line in CORPUS.read_text().splitlines()]
+    return [pytest.param(case, id=case["id"]) for case in cases if isinstance(case["expect_frames"], list)]
+
+
+@pytest.mark.parametrize("case", outside())
+def test_the_cases_of_other_suites(case):
+    stream = base64.b64decode(case["stream_b64"]) if "stream_b64" in case else case["stream"].encode()
+    expected = [frame.encode() for frame in case["expect_frames"]]
+    frames = read("auto", [stream], 250 * 1024)[0]
+    assert read("auto", singles(stream), 250 * 1024)[0] == frames
+    if case["id"] in OTHERWISE:
+        _, ours = OTHERWISE[case["id"]]
+        assert frames != expected
+        if ours is not None:
+            assert frames == ours
+    else:
+        assert frames == expected
