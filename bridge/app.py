@@ -40,6 +40,7 @@ from bridge.listen.sockets import ListenError
 from bridge.routing import Router
 from bridge.spool import Batch, BatchLimits, Spool, SpoolError
 from bridge.status import Status
+from bridge.watch import EVERY, Watch
 
 log = Logger(namespace="app")
 
@@ -119,6 +120,12 @@ class Bridge:
             in_thread=self._in_thread,
         )
         self.doors = Doors(config, reactor=reactor, road=self.road, peers=self.peers)
+        self._watch = Watch(
+            self.alarms, ledger=self.ledger, peers=self.peers, kernel_drops=self.doors.kernel_drops,
+            clock=reactor.seconds,
+        )  # fmt: skip
+        self._watcher = task.LoopingCall(self._watch.look)
+        self._watcher.clock = reactor
         self.status = Status(
             ledger=self.ledger, couriers=self.couriers, spool=self.spool, road=self.road, peers=self.peers,
             doors=self.doors, alarms=self.alarms, config_sha256=config.sha256, wall=wall,
@@ -161,6 +168,7 @@ class Bridge:
             await self.stop()
             raise
         self._sealer.start(min(0.25, self.config.batch.max_age.total_seconds() / 4), now=False)
+        self._watcher.start(EVERY, now=False)
         log.info("ready: {listeners}", listeners=", ".join(self.doors.names()))
 
     def _add_courier(self, name: str, intake: Intake) -> None:
@@ -271,8 +279,9 @@ class Bridge:
     async def stop(self) -> None:
         """Stop as the contract says: within ten seconds, with everything that was received on disk."""
         await self.doors.close()
-        if self._sealer.running:
-            self._sealer.stop()
+        for call in (self._sealer, self._watcher):
+            if call.running:
+                call.stop()
         self.dispatcher.stop()
         self.spool.seal_all()
         ends_at = self._reactor.seconds() + ANSWERS_WITHIN

@@ -93,7 +93,7 @@ def group(
         zone=zone, received_ms=received_ms,
         about={"listener": listener, "route": disposition.route, "intake": disposition.intake},
     )  # fmt: skip
-    if columns.blank and disposition.payload in ("message", "content", "structured"):
+    if columns.blank and disposition.payload in ("message", "content", "device", "structured"):
         events = _filled(events, columns.blank, result)
     if disposition.timestamp != "event":
         ms = NO_TIME if disposition.timestamp == "none" else received_ms

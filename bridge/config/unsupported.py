@@ -45,12 +45,10 @@ NOT_YET: dict[str, str] = {
     "spool.archive": "remove it",
     "spool.quarantine.max_size": "leave it at 1GB",
     "spool.quarantine.max_age": "leave it at 30d",
-    "ledger.keep": "leave it at 400d",
     "admin.listen": "use a loopback address, such as 127.0.0.1:8514",
     "admin.certificate": "remove it",
     "admin.private_key": "remove it",
     "admin.token": "remove it",
-    "admin.self_events": "remove it",
 }
 
 # Values that are supported beside the field's own default.

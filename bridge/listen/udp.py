@@ -117,7 +117,7 @@ class UdpReader:
                 self.refused += len(frames)
                 continue
             peer = self._peer(self.name, host)
-            kept = self._whole(peer, frames) if self._restrained or size > limit else frames
+            kept = self._whole(peer, frames) if self._restrained or size > self._longest else frames
             taken.append((peer, kept))
         self._road.take_many(taken, datagrams)
         return count

@@ -93,12 +93,14 @@ class Spool:
     def append(self, group: Group) -> None:
         """Write the events of one part; then they survive the process. Raises OSError: none was written."""
         batch = self._batch_for(group)
-        data = reading.timed_lines(group.data, group.earliest) if batch.timed else group.data
+        data = self._lines(group, batch)
         if batch.count and (
             batch.count + group.count > self.limits.max_events or batch.size + len(data) > self.limits.max_bytes
         ):
             self._seal([batch])
+            # The next may be timed where this one was not, and the other way round.
             batch = self._batch_for(group)
+            data = self._lines(group, batch)
         write_whole(batch.descriptor, data, batch.size)
         batch.size += len(data)
         batch.count += group.count
@@ -129,6 +131,10 @@ class Spool:
         slots[self._key(batch)] = batch
         self._by_age[batch] = None
         return batch
+
+    @staticmethod
+    def _lines(group: Group, batch: OpenBatch) -> bytes:
+        return reading.timed_lines(group.data, group.earliest) if batch.timed else group.data
 
     @staticmethod
     def _key(batch: OpenBatch) -> tuple[str, int]:

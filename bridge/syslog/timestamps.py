@@ -40,11 +40,13 @@ def moment(
             return None
         zone = given
     if match := _ISO.fullmatch(second):
-        years: tuple[int, ...] = (int(match[1]),)
+        years = range(int(match[1]), int(match[1]) + 1)
         month, (day, hour, minute, seconds) = int(match[2]), map(int, match.group(3, 4, 5, 6))
     elif match := _BSD.fullmatch(second):
-        years = (received.year - 1, received.year, received.year + 1)
         month, (day, hour, minute, seconds) = MONTHS.get(match[1].capitalize(), 0), map(int, match.group(2, 3, 4, 5))
+        # 29 February is up to eight years away (1896-1904, 2096-2104).
+        reach = 8 if (month, day) == (2, 29) else 1
+        years = range(received.year - reach, received.year + reach + 1)
     else:
         return None
     seconds = 59 if seconds == 60 else seconds
@@ -86,7 +88,7 @@ def fraction_ms(fraction: bytes) -> int:
 
 def rfc3339(ms: int) -> str:
     """Milliseconds since the epoch as ``2026-11-23T07:24:00.250Z``, the form of X-SEKOIAIO-EVENT-TIMESTAMP."""
-    return (_EPOCH + timedelta(milliseconds=ms)).strftime("%Y-%m-%dT%H:%M:%S.") + f"{ms % 1000:03d}Z"
+    return (_EPOCH + timedelta(milliseconds=ms)).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
 class TimeReader:

@@ -304,7 +304,8 @@ def test_a_frame_without_end_is_not_held(mode):
 
 # Where the grammar has its edges: counts, PRIs, ends, limits.
 PIECES = st.sampled_from(
-    [b"<13>", b"<191>", b"<", b">", b"5 ", b"12 ", b"5 <13>a", b"9 <13>ab", b"2024 Aug ", b"\n", b"\r\n", b"\0", b"\r",
+    [b"<13>", b"<191>", b"<", b">", b"5 ", b"12 ", b"5 <13>a", b"9 <13>ab", b"2024 Aug ", b"\n", b"\r\n", b"\0",
+    b"\r",
      b" ", b"a", b"bc: d", b"\xff\xfe", b"[x y=\"z\"]", b"999999 <1>", b"1", b"0", b"x" * 17, b"<7"]
 )  # fmt: skip
 STREAMS = st.lists(PIECES | st.binary(max_size=6), max_size=25).map(b"".join)

@@ -1,0 +1,78 @@
+"""Looks every few seconds for what nobody reports: loss before us, wrong clocks, an account that does not add up.
+
+An alarm ends a minute after its cause was last seen.
+"""
+
+from collections.abc import Callable, Mapping
+
+from bridge.alarms import Alarms
+from bridge.ledger import Ledger
+from bridge.listen.peers import Peers
+
+EVERY = 5.0
+"Seconds between two looks."
+ENDS_AFTER = 60.0
+
+
+class Watch:
+    """The figures that should stand still, and alarms for those that do not. ``clock`` rises steadily, in seconds."""
+
+    def __init__(
+        self,
+        alarms: Alarms,
+        *,
+        ledger: Ledger,
+        peers: Peers,
+        kernel_drops: Callable[[], Mapping[str, int]],
+        clock: Callable[[], float],
+    ) -> None:
+        self._alarms = alarms
+        self._ledger = ledger
+        self._peers = peers
+        self._kernel_drops = kernel_drops
+        self._clock = clock
+        self._figures: dict[tuple[str, str], int] = {}
+        self._seen: dict[tuple[str, str], float] = {}
+
+    def look(self) -> None:
+        """Compare the figures with those of the last look."""
+        for listener, drops in self._kernel_drops().items():
+            self._watch(
+                "loss", f"listener {listener}", drops,
+                f"listener {listener}: the kernel drops datagrams, its receive buffer is full; raise net.core.rmem_max"
+                f" and receive_buffer",
+            )  # fmt: skip
+        for reason, count in self._ledger.total().dropped.items():
+            self._watch("loss", reason, count, f"events are dropped: {reason.replace('_', ' ')}")
+        for peer in self._peers.all():
+            if peer.outside:
+                self._watch("clock", peer.address, peer.outside, _clock_text(peer.address, peer.clock_offset))
+        if self._ledger.imbalance:
+            self._alarms.on("defect", "ledger", "the ledger does not balance: please report this as a defect")
+        self._end()
+
+    def _watch(self, kind: str, about: str, figure: int, text: str) -> None:
+        key = (kind, about)
+        if figure > self._figures.get(key, 0):
+            self._seen[key] = self._clock()
+            # The words stay while it lasts, or a figure in them would say it anew at each look.
+            if key not in self._alarms.active:
+                self._alarms.on(kind, about, text)
+        self._figures[key] = figure
+
+    def _end(self) -> None:
+        for key, seen in list(self._seen.items()):
+            if self._clock() - seen >= ENDS_AFTER:
+                del self._seen[key]
+                kind, about = key
+                self._alarms.off(
+                    kind, about, f"{about}: no more {'loss' if kind == 'loss' else 'wrong times'} for a minute"
+                )
+
+
+def _clock_text(address: str, offset: float | None) -> str:
+    where = "" if offset is None else f", {abs(offset) / 3600:.1f} h {'ahead' if offset > 0 else 'behind'}"
+    return (
+        f"source {address}: its times are not believed{where}, reception is used; set its clock, or sources: timezone,"
+        f" or timestamps: max_past, max_future"
+    )

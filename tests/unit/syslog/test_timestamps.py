@@ -1,0 +1,220 @@
+"""Time texts to moments: years that are missing, zones, clocks that are changed, nonsense."""
+
+from datetime import UTC, datetime, timedelta, timezone
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bridge.syslog import timestamps
+from bridge.syslog.timestamps import TimeReader, fraction_ms, milliseconds, moment, rfc3339, zone_of
+
+PARIS = ZoneInfo("Europe/Paris")
+NEW_YORK = ZoneInfo("America/New_York")
+NOW = datetime(2026, 11, 23, 7, 24, tzinfo=UTC)
+
+
+def at(text):
+    return datetime.fromisoformat(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "received", "expected"),
+    [
+        (b"Nov 23 07:24:00", "2026-11-23T07:24:01+00:00", "2026-11-23T07:24:00+00:00"),
+        (b"Dec 31 23:59:59", "2027-01-01T00:00:03+00:00", "2026-12-31T23:59:59+00:00"),
+        (b"Jan  1 00:00:02", "2026-12-31T23:59:58+00:00", "2027-01-01T00:00:02+00:00"),
+        (b"Jun  1 00:00:00", "2026-01-01T00:00:00+00:00", "2026-06-01T00:00:00+00:00"),
+        (b"Aug  1 00:00:00", "2026-01-01T00:00:00+00:00", "2025-08-01T00:00:00+00:00"),
+        (b"Feb 29 12:00:00", "2024-02-29T12:00:01+00:00", "2024-02-29T12:00:00+00:00"),
+        (b"Feb 29 12:00:00", "2025-01-15T00:00:00+00:00", "2024-02-29T12:00:00+00:00"),
+        (b"Feb 29 12:00:00", "2026-03-02T00:00:00+00:00", "2028-02-29T12:00:00+00:00"),
+        (b"Feb 29 12:00:00", "2100-06-01T00:00:00+00:00", "2104-02-29T12:00:00+00:00"),
+    ],
+)
+def test_a_missing_year_is_the_nearest(text, received, expected):
+    assert moment(text, zone=UTC, received=at(received)) == at(expected)
+
+
+def test_new_year_in_the_zone_of_the_source():
+    # It is 2027 in Tokyo already, and 2026 where we stand.
+    received = at("2026-12-31T15:00:05+00:00")
+    assert moment(b"Jan  1 00:00:00", zone=ZoneInfo("Asia/Tokyo"), received=received) == at("2026-12-31T15:00:00+00:00")
+    assert moment(b"Dec 31 10:00:00", zone=NEW_YORK, received=received) == at("2026-12-31T15:00:00+00:00")
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.datetimes(at("1971-01-01"), at("2099-01-01")),
+    st.integers(-180 * 86400, 180 * 86400),
+    st.sampled_from([UTC, timezone(timedelta(hours=5, minutes=45)), timezone(timedelta(hours=-11))]),
+)
+def test_any_time_within_half_a_year_is_found_without_its_year(when, away, zone):
+    when = when.replace(tzinfo=zone, microsecond=0)
+    text = f"{when:%b} {when.day:2} {when:%H:%M:%S}".encode()
+    assert moment(text, zone=zone, received=when + timedelta(seconds=away)) == when
+
+
+@pytest.mark.parametrize(
+    "form", [b"Nov  3 07:24:00", b"Nov 3 07:24:00", b"Nov 03 07:24:00", b"nov 03 07:24:00", b"NOV  3 07:24:00"]
+)
+def test_days_and_cases(form):
+    assert moment(form, zone=UTC, received=NOW) == datetime(2026, 11, 3, 7, 24, tzinfo=UTC)
+
+
+def test_the_repeated_hour_is_read_nearest_to_reception():
+    # 25 October 2026: 03:00 CEST becomes 02:00 CET.
+    for received in ("2026-10-25T00:30:05+00:00", "2026-10-25T01:30:05+00:00"):
+        expected = at(received) - timedelta(seconds=5)
+        # In UTC: Python holds no time of a repeated hour equal to one of another zone.
+        for text in (b"Oct 25 02:30:00", b"2026-10-25T02:30:00"):
+            assert moment(text, zone=PARIS, received=at(received)).astimezone(UTC) == expected
+
+
+def test_an_hour_that_is_left_out_still_names_a_moment():
+    # 29 March 2026: 02:00 CET becomes 03:00 CEST; a clock that has not been told is an hour behind.
+    received = at("2026-03-29T01:30:05+00:00")
+    found = moment(b"Mar 29 02:30:00", zone=PARIS, received=received)
+    assert found.astimezone(UTC) == at("2026-03-29T01:30:00+00:00")
+
+
+@pytest.mark.parametrize(
+    ("offset", "expected"),
+    [
+        (b"Z", "2026-11-23T07:24:00+00:00"), (b"+01:00", "2026-11-23T06:24:00+00:00"),
+        (b"-05:30", "2026-11-23T12:54:00+00:00"), (b"+23:59", "2026-11-22T07:25:00+00:00"),
+        (b"-00:00", "2026-11-23T07:24:00+00:00"), (b"", "2026-11-23T12:24:00+00:00"),
+    ],
+)  # fmt: skip
+def test_an_offset_wins_over_the_zone(offset, expected):
+    assert moment(b"2026-11-23T07:24:00", offset=offset, zone=NEW_YORK, received=NOW) == at(expected)
+
+
+@pytest.mark.parametrize("offset", [b"+24:00", b"-99:99", b"+01:60", b"CET", b"+1"])
+def test_an_offset_out_of_range_is_none(offset):
+    assert zone_of(offset) is None
+    assert moment(b"2026-11-23T07:24:00", offset=offset, zone=UTC, received=NOW) is None
+
+
+def test_fractions_are_kept_to_the_microsecond():
+    def read(fraction):
+        return moment(b"Nov 23 07:24:00", fraction, zone=UTC, received=NOW).microsecond
+
+    assert [read(f) for f in (b"", b".5", b".003", b".123456", b".123456789", b",25")] == [
+        0, 500_000, 3_000, 123_456, 123_456, 250_000
+    ]  # fmt: skip
+    assert [fraction_ms(f) for f in (b"", b".5", b".003", b".9999", b",25")] == [0, 500, 3, 999, 250]
+
+
+def test_a_leap_second_is_the_second_before():
+    assert moment(b"2016-12-31T23:59:60", offset=b"Z", zone=UTC, received=NOW) == at("2016-12-31T23:59:59+00:00")
+    assert moment(b"Dec 31 23:59:60", zone=UTC, received=at("2017-01-01T00:00:01+00:00")) == at(
+        "2016-12-31T23:59:59+00:00"
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"", b"Feb 30 07:24:00", b"Nov 31 07:24:00", b"Nov  0 07:24:00", b"Xyz 23 07:24:00", b"Nov 23 24:00:00",
+        b"Nov 23 07:60:00", b"Nov 23 07:24:61", b"2026-02-29T00:00:00", b"2026-13-01T00:00:00",
+        b"0000-01-01T00:00:00",
+        b"2y10w", b"1647479055", b"Nov 23 07:24", b"Nov 23 07:24:00 ", b"\xff\xff\xff 23 07:24:00",
+    ],
+)  # fmt: skip
+def test_nonsense_is_no_time(text):
+    assert moment(text, zone=UTC, received=NOW) is None
+
+
+def test_the_edges_of_all_time():
+    assert moment(b"0001-01-01T00:00:00", offset=b"+01:00", zone=UTC, received=NOW) is None
+    assert moment(b"9999-12-31T23:59:59", offset=b"-01:00", zone=UTC, received=NOW) is None
+    assert moment(b"Dec 31 00:00:00", zone=UTC, received=datetime(9999, 12, 31, tzinfo=UTC)).year == 9999
+    assert moment(b"Jan  1 00:00:00", zone=UTC, received=datetime(1, 1, 1, tzinfo=UTC)).year == 1
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.binary(max_size=24), st.binary(max_size=10).map(lambda b: b"." + b), st.binary(max_size=7))
+def test_any_bytes_are_a_moment_or_none(second, fraction, offset):
+    if not fraction[1:7].isdigit():
+        fraction = b""
+    assert moment(second, fraction, offset, zone=PARIS, received=NOW) is None or second
+
+
+@pytest.mark.parametrize(
+    ("ms", "text"),
+    [
+        (1795418640250, "2026-11-23T07:24:00.250Z"), (1795418640000, "2026-11-23T07:24:00.000Z"),
+        (1795418640007, "2026-11-23T07:24:00.007Z"), (0, "1970-01-01T00:00:00.000Z"), (-1, "1969-12-31T23:59:59.999Z"),
+        (-62135596800000, "0001-01-01T00:00:00.000Z"),
+    ],
+)  # fmt: skip
+def test_rfc3339(ms, text):
+    assert rfc3339(ms) == text
+    assert milliseconds(at(text)) == ms
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.datetimes())
+def test_rfc3339_is_read_back(when):
+    when = when.replace(tzinfo=UTC, microsecond=when.microsecond // 1000 * 1000)
+    assert datetime.fromisoformat(rfc3339(milliseconds(when))) == when
+
+
+# --- the reader that converts each text once ------------------------------------------------------------------------
+
+
+@pytest.fixture
+def conversions(monkeypatch):
+    calls = []
+
+    def counting(*args, **options):
+        calls.append(args)
+        return moment(*args, **options)
+
+    monkeypatch.setattr(timestamps, "moment", counting)
+    return calls
+
+
+def test_each_text_is_converted_once_an_hour(conversions):
+    reader = TimeReader()
+    start = milliseconds(datetime(2026, 11, 23, 7, 0, tzinfo=UTC))
+    for received in (start, start + 1, start + 3_599_999):
+        assert rfc3339(reader.second_ms(b"Nov 23 07:24:00", b"", UTC, received)) == "2026-11-23T07:24:00.000Z"
+    assert len(conversions) == 1
+    reader.second_ms(b"Nov 23 07:24:00", b"", UTC, start + 3_600_000)
+    reader.second_ms(b"Nov 23 07:24:00", b"", UTC, start)
+    assert len(conversions) == 3
+
+
+def test_a_text_is_kept_by_offset_and_zone():
+    reader = TimeReader()
+    received = milliseconds(NOW)
+    found = {
+        reader.second_ms(b"2026-11-23T07:24:00", offset, zone, received)
+        for offset, zone in ((b"", UTC), (b"", NEW_YORK), (b"+01:00", UTC), (b"Z", UTC))
+    }
+    assert len(found) == 3
+
+
+def test_the_year_follows_reception_across_hours():
+    reader = TimeReader()
+    for received, year in (("2026-12-31T23:59:59+00:00", "2027"), ("2027-12-31T23:59:59+00:00", "2028")):
+        ms = reader.second_ms(b"Jan  1 00:00:00", b"", UTC, milliseconds(at(received)))
+        assert rfc3339(ms).startswith(year)
+
+
+def test_a_text_that_is_no_time_is_remembered_too(conversions):
+    reader = TimeReader()
+    for _ in range(3):
+        assert reader.second_ms(b"Feb 30 00:00:00", b"", UTC, milliseconds(NOW)) is None
+    assert len(conversions) == 1
+
+
+def test_the_reader_is_bounded():
+    reader = TimeReader()
+    reader.MOST = 50
+    for i in range(500):
+        reader.second_ms(b"2026-11-23T07:%02d:%02d" % divmod(i, 60), b"Z", UTC, milliseconds(NOW))
+        assert len(reader._known) <= 50
