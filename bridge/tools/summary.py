@@ -25,6 +25,10 @@ def of_running(status: dict[str, Any]) -> str:
         ([row.get(key) for key in ("address", "listener", "events", "last_seen")] for row in unrouted),
     )
     lines += ["", *_ledger(ledger)]
+    for name, title in (("quarantine", "quarantined: "), ("possible_duplicates", "perhaps twice: ")):
+        table = status.get(name)
+        if isinstance(table, dict) and any(table.values()):
+            lines.append(f"{title}{_counts(table)}")
     return "\n".join(lines)
 
 
