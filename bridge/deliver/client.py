@@ -5,6 +5,7 @@ Bodies of answers are always read, and bounded: an unread one would hold its con
 without progress, in either direction: a slow line may take its time.
 """
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -226,9 +227,7 @@ def in_words(failure: Failure) -> str:
         return f"the name cannot be resolved ({error})"
     if isinstance(error, TimeoutError):
         return "no connection within the time allowed"
-    if isinstance(error, ConnectError):
-        return (
-            f"no connection: {error.osError or error}" if getattr(error, "osError", None) else f"no connection: {error}"
-        )
+    if isinstance(error, ConnectError) and isinstance(error.osError, int):
+        return f"no connection: {os.strerror(error.osError)}"
     text = str(error) or type(error).__name__
     return text if len(text) <= 300 else text[:300] + "..."

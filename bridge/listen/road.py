@@ -102,12 +102,19 @@ class Road:
             self.take(peer, block_of([frame.kept for frame in frames]))
             return
         details = [(frame.kept, f"frame of {frame.length} bytes is longer than max_frame_size") for frame in frames]
-        self._quarantine("oversize", peer, details, int(self._wall() * 1000))
+        self._take_aside("oversize", peer, details)
 
-    def take_unfinished(self, peer: Peer, rest: bytes) -> None:
-        """A counted frame whose connection ended before it did."""
-        detail = f"the connection ended {len(rest)} bytes into an octet-counted frame"
-        self._quarantine("damaged", peer, [(rest, detail)], int(self._wall() * 1000))
+    def take_unfinished(self, peer: Peer, rest: bytes, what: str) -> None:
+        """The beginning of a frame whose end did not come; ``what`` says why, for quarantine."""
+        self._take_aside("damaged", peer, [(rest, what)])
+
+    def _take_aside(self, reason: str, peer: Peer, frames: list[tuple[bytes, str]]) -> None:
+        """Frames that are received, but not as messages."""
+        now = int(self._wall() * 1000)
+        peer.events += len(frames)
+        peer.last_seen_ms = now
+        self.tallies.by_listener[peer.listener] += len(frames)
+        self._quarantine(reason, peer, frames, now)
 
     # --- the parts of the road ---------------------------------------------------------------------------------------
 
