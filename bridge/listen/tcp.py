@@ -15,6 +15,7 @@ from bridge.listen.peers import Peer, address_of
 from bridge.listen.road import Road
 from bridge.syslog.columns import list_of
 from bridge.syslog.framing import StreamFramer
+from bridge.syslog.stripping import Stripper
 
 log = Logger(namespace="listen")
 
@@ -26,6 +27,7 @@ class SyslogConnection(Protocol, TimeoutMixin):
         self._factory = factory
         self._peer = peer
         self._framer = StreamFramer(factory.framing, factory.max_frame_size)
+        self._stripper = Stripper()
         self._fresh = True
 
     def connectionMade(self) -> None:
@@ -43,7 +45,7 @@ class SyslogConnection(Protocol, TimeoutMixin):
             self.resetTimeout()
         frames = self._framer.feed(data)
         if frames:
-            self._factory.road.take(self._peer, frames)
+            self._factory.road.take(self._peer, frames, self._stripper)
         if self._framer.oversize:
             self._take_oversize()
 

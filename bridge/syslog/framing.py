@@ -48,9 +48,9 @@ class Oversize(NamedTuple):
 
 def datagrams(frames: list[bytes]) -> Frames:
     """The frames of datagrams, one each (RFC 5426 section 3.1), less the line ends and NULs that senders add."""
-    block = b"\n" + b"\n".join(frames)
-    if b"\0" not in block and b"\r" not in block and block.count(b"\n") == len(frames):
-        return block
+    together = b"".join(frames)
+    if b"\0" not in together and b"\r" not in together and b"\n" not in together:
+        return b"\n" + b"\n".join(frames)
     return block_of([frame.rstrip(b"\r\n\0") for frame in frames])
 
 

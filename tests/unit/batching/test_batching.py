@@ -100,7 +100,8 @@ def test_the_zone_of_the_source_is_in_the_line():
 
 
 @pytest.mark.parametrize("form", ["message", "content", "device", "structured", "raw", "line", "rfc5424", "json"])
-@pytest.mark.parametrize("frame", [b"<13>", b"<13>  ", b"<13>Nov 23 07:24:00 gw ", b"<13>1 - - - - - -", b"<13>1 - - - - - - ",
+@pytest.mark.parametrize("frame", [b"<13>", b"<13>  ", b"<13>Nov 23 07:24:00 gw ", b"<13>1 - - - - - -",
+    b"<13>1 - - - - - - ",
     b"<13>1 2026-11-23T07:24:00Z h a p m -", b"<13>1 2026-11-23T07:24:00Z h - - - -  \t",
     b'<13>1 - h - - - [a b="c"]'])  # fmt: skip
 def test_no_event_is_empty(form, frame):
@@ -252,7 +253,7 @@ TIMES = st.integers(0, 4000).map(lambda ms: NOV23 + ms) | st.integers(NOV23 - 12
     st.sampled_from([100, 1000, 60_000]), st.sampled_from(FORMS), st.sampled_from(["lines", "json"]), st.booleans(),
 )  # fmt: skip
 def test_events_are_neither_lost_nor_made(events, resolution, form, spool_encoding, holds_lf):
-    """Each row is one line of the right slot; a group's header is its earliest event, and all lie within the resolution."""
+    """Each row is one line of the right slot; a group's header is its earliest event, all within the resolution."""
     frames, expected = [], []
     for i, (ms, text) in enumerate(events):
         if ms is None:
