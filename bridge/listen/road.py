@@ -96,6 +96,9 @@ class Road:
             stripper = self._strippers.setdefault(profile, Stripper())
             together = members[0][1] if len(members) == 1 else [frame for _, frames in members for frame in frames]
             columns = self._parse(peer, clean(together), stripper)
+            if columns.count != len(together):
+                for member, frames in members:
+                    member.events -= sum(not frame.strip(b" \t\r\n\0") for frame in frames)
             if columns.count and self._route(peer, columns, now):
                 self._find_wrong_clocks([(peer, clean(frames)) for peer, frames in members], now)
 
