@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from bridge.spool.budget import on_disk
 from bridge.spool.names import Name
 
 
@@ -46,9 +47,14 @@ class Batch:
     "Events that no answer has settled yet."
     doubtful: bool = False
     "Found as one that was being sent: its events are counted as possible duplicates."
+    disk: int = 0
+    "Bytes in allocated blocks; where nobody asked, what they must be at least."
+    synced: bool = False
+    "File and name have been forced to the disk."
 
     def __post_init__(self) -> None:
         self.unacknowledged = self.count
+        self.disk = self.disk or on_disk(self.size)
         self.doubtful = self.doubtful or self.sending
 
     @property

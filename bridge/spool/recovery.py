@@ -57,7 +57,8 @@ def _recovered(
     move_aside: Callable[[Path], Path],
     found: Found,
 ) -> Iterator[Batch]:
-    size = path.stat().st_size
+    stat = path.stat()
+    size = stat.st_size
     if name.state == "open" or size != name.size:
         lines, whole = _cut_torn_tail(path)
         if name.state != "open":
@@ -81,7 +82,7 @@ def _recovered(
     batch = Batch(
         intake=folder.name, sequence=name.sequence, encoding=name.encoding, timed=name.timed, earliest=name.earliest,
         latest=latest, count=name.events, size=name.size, directory=folder, sealed=sealed,
-        sending=name.state == "sending",
+        sending=name.state == "sending", disk=stat.st_blocks * 512,
     )  # fmt: skip
     if batch.sending:
         found.sending[batch.intake] = found.sending.get(batch.intake, 0) + batch.count

@@ -4,6 +4,7 @@ Appending is the only call on the road of a message: one ``write`` per group. Se
 ``work``, which runs a job in the thread and its result on the reactor.
 """
 
+import errno
 import os
 import resource
 from collections import OrderedDict
@@ -16,12 +17,16 @@ from bridge.batching import Group
 from bridge.batching.grouping import split
 from bridge.spool import lock, names, reading, recovery
 from bridge.spool.batch import Batch, OpenBatch
+from bridge.spool.budget import on_disk
 from bridge.spool.lock import SpoolError
 from bridge.spool.quarantine import Quarantine, write_whole
 
 __all__ = ["BatchLimits", "Spool", "SpoolError"]
 
 T = TypeVar("T")
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
+TRY_AGAIN = 1.0
+"Seconds between two attempts to rename or remove a file that could not be."
 Work = Callable[[Callable[[], object], Callable[[object], None]], None]
 """Runs the first in the spool's thread, then the second, with its result, on the reactor."""
 
@@ -66,6 +71,13 @@ class Spool:
         self._by_age: OrderedDict[OpenBatch, None] = OrderedDict()
         self._folders: set[str] = set()
         self._most_open = max(64, min(8192, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2))
+        self._leaving: dict[OpenBatch, None] = {}
+        "Closed to appends, not handed over yet: being sealed, or waiting to be tried again."
+        self._unsealed: list[OpenBatch] = []
+        "Could not be renamed; tried again."
+        self._unremoved: list[Batch] = []
+        "Settled, but could not be removed; tried again. The thread's."
+        self._tried_again = float("-inf")
         self._sealing = 0
         self._lock = lock.take(directory)
 
@@ -92,6 +104,16 @@ class Spool:
 
     def append(self, group: Group) -> None:
         """Write the events of one part; then they survive the process. Raises OSError: none was written."""
+        try:
+            self._append(group)
+        except OSError as error:
+            if error.errno != errno.EFBIG:
+                raise
+            # This file may not grow; another may.
+            self._seal([batch for batch in self._slots.get(group.intake, {}).values() if batch.count])
+            self._append(group)
+
+    def _append(self, group: Group) -> None:
         batch = self._batch_for(group)
         data = self._lines(group, batch)
         while batch.count and (
@@ -101,7 +123,13 @@ class Spool:
             # The next may be timed where this one was not, and the other way round.
             batch = self._batch_for(group)
             data = self._lines(group, batch)
-        write_whole(batch.descriptor, data, batch.size)
+        try:
+            write_whole(batch.descriptor, data, batch.size)
+        except OSError:
+            if os.fstat(batch.descriptor).st_size != batch.size:
+                # Not even the cutting worked: nothing may be appended behind the torn piece. Sealing cuts again.
+                self._seal([batch])
+            raise
         batch.size += len(data)
         batch.count += group.count
         batch.earliest = min(batch.earliest, group.earliest)
@@ -123,7 +151,12 @@ class Spool:
             folder.mkdir(mode=0o750, exist_ok=True)
             self._folders.add(group.intake)
         path = folder / str(names.Name(sequence, group.earliest, 0, 0, "open", timed, group.encoding))
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o640)
+        try:
+            descriptor = os.open(path, _NEW, 0o640)
+        except FileNotFoundError:
+            # Somebody has removed the folder.
+            folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+            descriptor = os.open(path, _NEW, 0o640)
         batch = OpenBatch(
             intake=group.intake, sequence=sequence, slot=group.slot, timed=timed, encoding=group.encoding, path=path,
             descriptor=descriptor, opened=self._clock(), earliest=group.earliest, latest=group.latest,
@@ -156,6 +189,13 @@ class Spool:
             due.append(batch)
         if due:
             self._seal(due)
+        if self._clock() - self._tried_again >= TRY_AGAIN:
+            self._tried_again = self._clock()
+            if self._unsealed:
+                again, self._unsealed = self._unsealed, []
+                self._hand_over(again)
+            if self._unremoved:
+                self._work(self._remove_again, lambda nothing: None)
 
     def seal_all(self) -> None:
         """Seal everything, at the end."""
@@ -169,46 +209,77 @@ class Spool:
 
     def open_amount(self, intake: str) -> tuple[int, int]:
         """Events and bytes of an intake that are not sealed yet."""
-        slots = self._slots.get(intake, {}).values()
-        return sum(batch.count for batch in slots), sum(batch.size for batch in slots)
+        found = self._open_ones(intake)
+        return sum(batch.count for batch in found), sum(batch.size for batch in found)
+
+    def open_disk(self) -> dict[str, int]:
+        """Bytes on disk of what is not sealed yet, by intake."""
+        found = {
+            intake: sum(on_disk(batch.size) for batch in slots.values())
+            for intake, slots in self._slots.items() if slots
+        }  # fmt: skip
+        for batch in self._leaving:
+            found[batch.intake] = found.get(batch.intake, 0) + on_disk(batch.size)
+        return found
+
+    def _open_ones(self, intake: str) -> list[OpenBatch]:
+        leaving = [batch for batch in self._leaving if batch.intake == intake]
+        return [*self._slots.get(intake, {}).values(), *leaving]
 
     def oldest_open(self, intake: str) -> int | None:
         """The lowest sequence that is being written."""
-        return min((batch.sequence for batch in self._slots.get(intake, {}).values()), default=None)
+        return min((batch.sequence for batch in self._open_ones(intake)), default=None)
 
     def _seal(self, batches: list[OpenBatch]) -> None:
         for batch in batches:
             del self._slots[batch.intake][self._key(batch)]
             del self._by_age[batch]
+            self._leaving[batch] = None
+        self._hand_over(batches)
+
+    def _hand_over(self, batches: list[OpenBatch]) -> None:
         self._sealing += len(batches)
 
         def done(sealed: object) -> None:
             self._sealing -= len(batches)
             assert isinstance(sealed, list)
             now = self._clock()
-            for batch in sealed:
-                batch.sealed = now
-                self.on_sealed(batch)
+            for batch, made in zip(batches, sealed, strict=True):
+                if isinstance(made, OSError):
+                    self._unsealed.append(batch)
+                    continue
+                del self._leaving[batch]
+                if made is not None:
+                    made.sealed = now
+                    self.on_sealed(made)
 
-        self._work(lambda: [batch for batch in map(self._sealed, batches) if batch is not None], done)
+        self._work(lambda: [self._sealed(batch) for batch in batches], done)
 
-    def _sealed(self, batch: OpenBatch) -> Batch | None:
-        """Close and rename one file; in the spool's thread."""
+    def _sealed(self, batch: OpenBatch) -> Batch | OSError | None:
+        """Close and rename one file; in the spool's thread. An OSError: the events are there under the open name, to be
+        tried again, if need be by the next start."""
         sealed = Batch(
             intake=batch.intake, sequence=batch.sequence, encoding=batch.encoding, timed=batch.timed,
             earliest=batch.earliest, latest=batch.latest, count=batch.count, size=batch.size,
             directory=batch.path.parent, sealed=0.0,
         )  # fmt: skip
-        os.close(batch.descriptor)
-        if not batch.count:
-            batch.path.unlink(missing_ok=True)
-            return None
         try:
+            if batch.descriptor >= 0:
+                if os.fstat(batch.descriptor).st_size != batch.size:
+                    os.ftruncate(batch.descriptor, batch.size)
+                os.close(batch.descriptor)
+                batch.descriptor = -1
+            if not batch.count:
+                batch.path.unlink(missing_ok=True)
+                return None
             batch.path.rename(sealed.path)
+            sealed.disk = sealed.path.stat().st_blocks * 512 or sealed.disk
+        except FileNotFoundError:
+            # There is nothing to rename. The courier finds the file missing, and its events are counted so.
+            return sealed
         except OSError as error:
-            # The events are still there under the open name: the next start finds them.
-            self.on_error(f"spool: cannot seal {batch.path}: {error.strerror}")
-            return None
+            self.on_error(f"spool: cannot seal {batch.path}: {error.strerror}; tried again")
+            return error
         return sealed
 
     # --- the end -----------------------------------------------------------------------------------------------------
@@ -217,8 +288,16 @@ class Spool:
         """Unlink the files of settled batches; in the spool's thread."""
         reading.remove(batches, self._cannot_remove)
 
+    def _remove_again(self) -> None:
+        again, self._unremoved = self._unremoved, []
+        reading.remove(again, lambda batch, error: self._unremoved.append(batch))
+
     def _cannot_remove(self, batch: Batch, error: OSError) -> None:
-        self.on_error(f"spool: cannot remove {batch.path}: {error.strerror}; it will be sent again after a restart")
+        self._unremoved.append(batch)
+        self.on_error(
+            f"spool: cannot remove {batch.path}: {error.strerror}; tried again, but after a restart it would be sent"
+            f" again"
+        )
 
     def close(self) -> None:
         """Give the spool up. Everything has been sealed."""

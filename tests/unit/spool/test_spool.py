@@ -371,8 +371,9 @@ def test_a_seal_that_fails_says_so_and_keeps_the_events(yard, monkeypatch):
     monkeypatch.setattr(path_type, "rename", lambda self, to: (_ for _ in ()).throw(OSError(errno.EIO, "I/O error")))
     assert yard.seal() == []
     monkeypatch.undo()
-    assert re.fullmatch(r"spool: cannot seal .*\.open\.lines: I/O error", yard.errors[0])
+    assert re.fullmatch(r"spool: cannot seal .*\.open\.lines: I/O error; tried again", yard.errors[0])
     assert yard.spool.idle
+    assert yard.spool.open_amount("a") == (1, 2)
     assert yard.events(yard.restart().batches) == [b"x"]
 
 
