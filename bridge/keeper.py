@@ -118,6 +118,8 @@ class Keeper:
         self._forecast = Forecast()
         self._disk: Disk | None = None
         self._used = self._limit = 0
+        self._whole: int | None = None
+        "The limit of intakes and archive together."
         self._used_then = 0
         "When the disk was asked."
         self._granule = MOST_GRANULE
@@ -201,13 +203,15 @@ class Keeper:
         self._used = used = sum(uses.values())
         most = self._most if self._clock() < self._most_until else None
         kept_free = 0 if self.reserve.held else self.reserve.size
-        # What we wrote since the disk was asked is not available any more.
-        disk = Disk(self._disk.total, max(0, self._disk.available - max(0, used - self._used_then)))
+        # What we wrote since the disk was asked is not available any more; what we removed is.
+        disk = Disk(self._disk.total, max(0, self._disk.available - (used - self._used_then)))
         aside = self.archive.disk
-        self._limit = limit(self._terms, disk, used=used + aside, kept_free=kept_free, most=most)
-        if aside and self._limit < used + aside + MOST_GRANULE:
+        self._whole = limit(
+            self._terms, disk, used=used + aside, before=self._whole, kept_free=kept_free, most=most
+        )  # fmt: skip
+        if aside and self._whole < used + aside + MOST_GRANULE:
             self._work(lambda: self.archive.shrink(MOST_GRANULE), lambda freed: None)
-        self._limit = max(0, self._limit - aside)
+        self._limit = max(0, self._whole - aside)
         parked = {name for name, stock in self._stocks.items() if stock.parked is not None} | set(self._strangers)
         shares = Shares(self._limit, uses, frozenset(parked), pause=self._terms.pause)
         self._granule = shares.granule
@@ -251,7 +255,7 @@ class Keeper:
         stock = self._stocks.get(name)
         if stock is not None:
             return stock.drop_oldest()
-        batches = self._strangers[name]
+        batches = self._strangers.get(name)
         return batches.pop(0) if batches else None
 
     def _uses(self) -> dict[str, int]:
@@ -347,7 +351,7 @@ class Keeper:
         if self._disk_full:
             return ["the disk of the spool is full"]
         everybody = bool(self._stocks) and self.full >= set(self._stocks)
-        if everybody or (self._disk is not None and self._limit - self._used < self._granule and self.full):
+        if everybody or (self._disk is not None and self.full and self._limit - self._used < 3 * self._granule):
             return ["the spool is full"]
         return [f"the spool cannot be written for intake {name}: {why}" for name, why in self._broken.items()]
 

@@ -141,6 +141,8 @@ class Office:
     dispatcher: Dispatcher
     alarms: Alarms
     in_thread: Callable[[Callable[[], Any]], "defer.Deferred[Any]"]
+    before_sending: Callable[[list[Batch]], None] = lambda batches: None
+    "Called in the spool's thread before a request with these batches goes; what it raises (OSError) delays the request."
 
 
 @dataclass(slots=True)
@@ -163,6 +165,10 @@ class Courier:
         self.waiting_events = 0
         "Sealed events that are not settled."
         self.waiting_bytes = 0
+        self.waiting_disk = 0
+        "The same in allocated blocks."
+        self.delivered_bytes = 0
+        "Of accepted requests, as text."
         self.delivered = 0
         self.unconfirmed = 0
         "Delivered events that the collector took without naming them."
@@ -290,8 +296,20 @@ class Courier:
         self._batches[batch] = None
         self.waiting_events += batch.count
         self.waiting_bytes += batch.size
+        self.waiting_disk += batch.disk
         self._lanes.add(batch, self._clock.seconds())
         self._office.dispatcher.wake()
+
+    def drop_oldest(self) -> Batch | None:
+        """Forget the oldest batch of which nothing is in flight or settled, None: there is none. The caller sees to file
+        and account."""
+        batch = self._lanes.drop_oldest()
+        if batch is not None:
+            self.waiting_events -= batch.unacknowledged
+            self.waiting_bytes -= batch.size
+            self.waiting_disk -= batch.disk
+            del self._batches[batch]
+        return batch
 
     def resume(self, target: Target | None = None) -> None:
         """Its key or URL has changed, or its collector is back: try at once."""
@@ -350,6 +368,7 @@ class Courier:
     def _body(self, pieces: list[Piece]) -> _Body:
         """The request's body; in the spool's thread."""
         parts = [reading.as_plain(piece) for piece in pieces]
+        self._office.before_sending([piece.batch for piece in pieces])
         for piece in pieces:
             reading.begin_sending(piece.batch)
         plain = (parts[0] if len(parts) == 1 else b"".join(parts))[:-1]
@@ -414,6 +433,7 @@ class Courier:
         self._works_again()
         self._office.ledger.deliver(self.name, result.accepted)
         self.delivered += result.accepted
+        self.delivered_bytes += body.plain_size
         self.unconfirmed += 0 if result.confirmed else result.accepted
         if result.rejected:
             chosen, others = await self._office.in_thread(lambda: splitting.single_out(pieces, set(result.rejected)))
@@ -467,6 +487,7 @@ class Courier:
             self.waiting_events -= piece.count
             if batch.unacknowledged <= 0:
                 self.waiting_bytes -= batch.size
+                self.waiting_disk -= batch.disk
                 del self._batches[batch]
                 self._splits.forget(batch)
                 whole.append(batch)
@@ -569,6 +590,7 @@ class Courier:
     def _set_aside(self, batch: Batch, damage: Exception) -> None:
         self.waiting_events -= batch.unacknowledged
         self.waiting_bytes -= batch.size
+        self.waiting_disk -= batch.disk
         del self._batches[batch]
         if isinstance(damage, reading.Missing):
             text = f"intake {self.name}: {damage}; {batch.unacknowledged} events are lost"

@@ -62,6 +62,19 @@ class Lanes:
             taken.append(lane.popleft())
         return taken
 
+    def drop_oldest(self) -> Batch | None:
+        """Forget the oldest batch that waits whole, and of which nothing was settled; None: there is none."""
+        found: list[tuple[Piece, deque[Piece]]] = []
+        for lane in (self._live, self._backlog):
+            piece = next((p for p in lane if p.lines is None and p.batch.unacknowledged == p.batch.count), None)
+            if piece is not None:
+                found.append((piece, lane))
+        if not found:
+            return None
+        piece, lane = min(found, key=lambda one: one[0].order)
+        lane.remove(piece)
+        return piece.batch
+
     def _next_lane(self) -> "deque[Piece] | None":
         if self._live and self._backlog:
             self._turn = (self._turn + 1) % BACKLOG_SHARE

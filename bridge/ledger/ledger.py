@@ -83,6 +83,18 @@ class Ledger:
         account.recovered += count
         account.quarantined += count
 
+    def receive_buffered(self, intake: str, count: int) -> None:
+        """Frames were read, and their sender waits until they can be appended."""
+        account = self.of(intake)
+        account.received += count
+        account.buffered += count
+
+    def spool_buffered(self, intake: str, count: int) -> None:
+        """Held frames were appended to the spool."""
+        account = self.of(intake)
+        account.buffered -= count
+        account.spooled += count
+
     # --- out ---------------------------------------------------------------------------------------------------------
 
     def deliver(self, intake: str, count: int) -> None:
@@ -101,6 +113,12 @@ class Ledger:
         """Spooled events are gone."""
         account = self.of(intake)
         account.spooled -= count
+        account.dropped[reason] += count
+
+    def drop_buffered(self, intake: str, count: int, reason: str) -> None:
+        """Held frames are lost."""
+        account = self.of(intake)
+        account.buffered -= count
         account.dropped[reason] += count
 
     def drop_quarantined(self, intake: str | None, count: int, reason: str) -> None:

@@ -7,11 +7,13 @@ call as the append, so the account is exact in every reactor turn.
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from bridge import batching
-from bridge.batching import Limits
+from bridge.batching import Group, Limits
 from bridge.batching.times import of_read
 from bridge.ledger import Ledger
+from bridge.listen.holding import Holding, Sender
 from bridge.listen.peers import Peer
 from bridge.routing import Disposition, Profile
 from bridge.spool import Spool
@@ -37,6 +39,34 @@ class Tallies:
     resyncs: int = 0
 
 
+class Room(Protocol):
+    """What says whether the spool has room."""
+
+    @property
+    def pauses(self) -> bool:
+        """Whether who can wait shall."""
+
+    def refuses(self, intake: str, size: int) -> str | None:
+        """Why ``size`` bytes for an intake may not be written now; None: they may."""
+
+    def failed(self, intake: str, error: OSError) -> str:
+        """A write failed; the reason to count what it held under."""
+
+
+class Endless:
+    """A spool without a budget."""
+
+    pauses = False
+
+    def refuses(self, intake: str, size: int) -> str | None:
+        """Nothing is refused."""
+        return None
+
+    def failed(self, intake: str, error: OSError) -> str:
+        """There is one reason."""
+        return "spool_write_failed"
+
+
 class Road:
     """From frames to the spool. ``wall`` is in seconds since the epoch; ``spool_encoding`` names an intake's."""
 
@@ -53,7 +83,10 @@ class Road:
         spool_encoding: Callable[[str], str],
         truncate: bool,
         on_trouble: Callable[[str], None],
+        room: Room | None = None,
     ) -> None:
+        self.holding = Holding()
+        self._room = room or Endless()
         self.tallies = Tallies()
         self._spool = spool
         self._ledger = ledger
@@ -66,8 +99,10 @@ class Road:
         self._strippers: dict[Profile, Stripper] = {}
         "For datagrams: by profile, as those of many peers are read together."
 
-    def take(self, peer: Peer, frames: Frames, stripper: Stripper | None = None) -> None:
-        """All frames that one read brought from one peer; ``stripper`` is its connection's."""
+    def take(
+        self, peer: Peer, frames: Frames, stripper: Stripper | None = None, sender: Sender | None = None
+    ) -> None:
+        """All frames that one read brought from one peer; ``stripper`` is its connection's, ``sender`` who can wait."""
         now = int(self._wall() * 1000)
         columns = self._parse(peer, frames, stripper)
         if not columns.count:
@@ -76,7 +111,28 @@ class Road:
         peer.last_seen_ms = now
         if now - peer.sampled >= self.SAMPLE_MS or now < peer.sampled:
             self._sample(peer, frames, now)
-        peer.outside += self._route(peer, columns, now)
+        peer.outside += self._route(peer, columns, now, sender)
+
+    def resume(self) -> None:
+        """There is room: append what waited, and let its senders go on."""
+        for intake in self.holding.intakes():
+            while (part := self.holding.first(intake)) and self._room.refuses(intake, len(part.data)) is None:
+                self._append_held(part)
+
+    def finish(self) -> None:
+        """The end: what waits is appended, room or not; it fits, or is counted."""
+        for intake in self.holding.intakes():
+            while part := self.holding.first(intake):
+                self._append_held(part)
+
+    def _append_held(self, part: Group) -> None:
+        try:
+            self._spool.append(part)
+        except OSError as error:
+            self._ledger.drop_buffered(part.intake, part.count, self._failed(part.intake, error))
+        else:
+            self._ledger.spool_buffered(part.intake, part.count)
+        self.holding.pop(part.intake)
 
     def take_many(self, by_peer: Iterable[tuple[Peer, list[bytes]]], clean: Callable[[list[bytes]], Frames]) -> None:
         """All datagrams of one drain. Those of peers that routing treats alike are read together."""
@@ -117,11 +173,11 @@ class Road:
                 peer.outside += times.outside
                 peer.mergeable = False
 
-    def take_oversize(self, peer: Peer, frames: list[Oversize]) -> None:
+    def take_oversize(self, peer: Peer, frames: list[Oversize], sender: Sender | None = None) -> None:
         """Frames that were longer than ``max_frame_size``: cut and sent on, or to quarantine."""
         if self._truncate:
             self.tallies.truncated += len(frames)
-            self.take(peer, block_of([frame.kept for frame in frames]))
+            self.take(peer, block_of([frame.kept for frame in frames]), sender=sender)
             return
         details = [(frame.kept, f"frame of {frame.length} bytes is longer than max_frame_size") for frame in frames]
         self._take_aside("oversize", peer, details)
@@ -148,14 +204,14 @@ class Road:
                 return columns
         return parse_all(frames, peer.profile.needs)
 
-    def _route(self, peer: Peer, columns: Columns, now: int) -> int:
+    def _route(self, peer: Peer, columns: Columns, now: int, sender: Sender | None = None) -> int:
         self.tallies.by_listener[peer.listener] += columns.count
         outside = 0
         for disposition, part in peer.profile.assign(columns):
             self.tallies.by_route[disposition.route] += part.count
             peer.route, peer.intake = disposition.route, disposition.intake
             if disposition.kind == "deliver":
-                outside += self._append(peer, disposition, part, now)
+                outside += self._append(peer, disposition, part, now, sender)
             elif disposition.kind == "drop":
                 self.tallies.filtered_by_route[disposition.route] += part.count
                 self._ledger.receive_filtered(part.count)
@@ -164,22 +220,16 @@ class Road:
                 self._quarantine("unrouted", peer, [(frame, "no route matches") for frame in part["raw"]], now)
         return outside
 
-    def _append(self, peer: Peer, disposition: Disposition, columns: Columns, now: int) -> int:
+    def _append(
+        self, peer: Peer, disposition: Disposition, columns: Columns, now: int, sender: Sender | None
+    ) -> int:
         grouped = batching.group(
             columns, disposition, reader=self._reader, received_ms=now, peer=peer.encoded, listener=peer.listener,
             spool_encoding=self._spool_encoding(disposition.intake or ""), limits=self._limits,
         )  # fmt: skip
         for group in grouped.groups:
             for part in self._spool.parts(group):
-                try:
-                    self._spool.append(part)
-                except OSError as error:
-                    self._ledger.receive_dropped(group.intake, part.count, "spool_write_failed")
-                    self._on_trouble(
-                        f"spool: cannot write for intake {group.intake}: {error.strerror}; events are lost"
-                    )
-                else:
-                    self._ledger.receive_spooled(group.intake, part.count)
+                self._append_part(part, sender)
         tallies = self.tallies
         tallies.converted += grouped.converted
         tallies.emptied += grouped.emptied
@@ -188,6 +238,27 @@ class Road:
             details = [(event, "event is longer than the collector takes (250 KiB)") for event in grouped.oversize]
             self._quarantine("oversize", peer, details, now, disposition.intake)
         return grouped.outside
+
+    def _append_part(self, part: Group, sender: Sender | None) -> None:
+        intake = part.intake
+        reason = self._room.refuses(intake, len(part.data))
+        if reason is None:
+            try:
+                self._spool.append(part)
+            except OSError as error:
+                reason = self._failed(intake, error)
+            else:
+                self._ledger.receive_spooled(intake, part.count)
+                return
+        if sender is not None and self._room.pauses and reason in ("spool_full", "disk_full"):
+            self._ledger.receive_buffered(intake, part.count)
+            self.holding.hold(part, sender)
+        else:
+            self._ledger.receive_dropped(intake, part.count, reason)
+
+    def _failed(self, intake: str, error: OSError) -> str:
+        self._on_trouble(f"spool: cannot write for intake {intake}: {error.strerror}")
+        return self._room.failed(intake, error)
 
     def _quarantine(
         self, reason: str, peer: Peer, frames: list[tuple[bytes, str]], now: int, intake: str | None = None

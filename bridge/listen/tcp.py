@@ -29,6 +29,7 @@ class SyslogConnection(Protocol, TimeoutMixin):
         self._framer = StreamFramer(factory.framing, factory.max_frame_size)
         self._stripper = Stripper()
         self._fresh = True
+        self._held = False
 
     def connectionMade(self) -> None:
         self._factory.connections[self] = None
@@ -45,22 +46,38 @@ class SyslogConnection(Protocol, TimeoutMixin):
             self.resetTimeout()
         frames = self._framer.feed(data)
         if frames:
-            self._factory.road.take(self._peer, frames, self._stripper)
+            self._factory.road.take(self._peer, frames, self._stripper, self)
         if self._framer.oversize:
             self._take_oversize()
 
+    def hold(self) -> None:
+        """Events for a full intake: their sender waits."""
+        self._held = True
+        self.setTimeout(None)
+        if self.transport is not None:
+            self.transport.pauseProducing()  # type: ignore[attr-defined]
+
+    def go_on(self) -> None:
+        """There is room again."""
+        self._held = False
+        if self._factory.idle_timeout is not None:
+            self.setTimeout(self._factory.idle_timeout.total_seconds())
+        if self.transport is not None and not self._factory.closing:
+            self.transport.resumeProducing()  # type: ignore[attr-defined]
+
     def check_idle(self) -> None:
         """Called about once a second: what ended with a NUL need not wait for the next frame."""
+        if self._held:
+            return
         if not self._fresh and (frames := self._framer.idle()):
-            self._factory.road.take(self._peer, frames)
+            self._factory.road.take(self._peer, frames, sender=self)
         self._fresh = False
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self.setTimeout(None)
         self._factory.left(self, self._peer)
         frames, unfinished = self._framer.close()
         if frames and not self._factory.closing:
-            self._factory.road.take(self._peer, frames)
+            self._factory.road.take(self._peer, frames, sender=self)
         elif frames:
             # It is we who end the connection: the sender was not done, and half a line could pass for a whole one.
             for frame in list_of(frames):
@@ -71,11 +88,13 @@ class SyslogConnection(Protocol, TimeoutMixin):
         if self._framer.oversize:
             self._take_oversize()
         self._factory.road.tallies.resyncs += self._framer.resyncs
+        self._factory.road.holding.forget(self)
+        self.setTimeout(None)
 
     def _take_oversize(self) -> None:
         frames = self._framer.oversize.copy()
         self._framer.oversize.clear()
-        self._factory.road.take_oversize(self._peer, frames)
+        self._factory.road.take_oversize(self._peer, frames, self)
 
 
 class SyslogFactory(Factory):

@@ -2,9 +2,9 @@
 
 All sizes are bytes in allocated blocks: a batch of three events takes a block like any other.
 
-The **limit** is ``max_size``, less where ``min_free`` would not be left. That others fill the disk makes nobody's events
-go: the limit then stands where the spool is, and what drains is theirs. A small *floor* stays for the live road: a
-gateway whose disk holds too much of somebody else's must still pass on what comes.
+The **limit** is ``max_size``, less where ``min_free`` would not be left. That others fill the disk makes no events go as
+long as there is any room: the limit then stands where the spool is, and what drains is theirs. A small *floor* stays for
+the live road: a gateway whose disk holds too much of somebody else's must still pass on what comes.
 
 Each intake is guaranteed an equal **share** of the limit. Beyond it an intake **borrows** what the others leave. What is
 lent comes back by dropping the borrower's oldest; where nothing may be dropped (``pause``) only half is lent, so that
@@ -46,8 +46,10 @@ class Disk:
     available: int
 
 
-def limit(terms: Terms, disk: Disk, *, used: int, kept_free: int = 0, most: int | None = None) -> int:
-    """Bytes that the intakes may hold together, now that they hold ``used``.
+def limit(
+    terms: Terms, disk: Disk, *, used: int, before: int | None = None, kept_free: int = 0, most: int | None = None
+) -> int:
+    """Bytes that the spool may hold, now that it holds ``used`` and ``before`` was the answer a moment ago.
 
     ``kept_free``: of what is available, what nobody may take (a reserve that is to be made again). ``most``: a bound that
     the filesystem does not tell, such as a quota, learnt the hard way.
@@ -56,7 +58,8 @@ def limit(terms: Terms, disk: Disk, *, used: int, kept_free: int = 0, most: int 
     if most is not None:
         max_size = min(max_size, most)
     there = used + max(0, disk.available - kept_free)
-    left = max(used + disk.available - min_free, used, min(MOST_FLOOR, max_size // 20))
+    stands = used + MOST_GRANULE if before is None else min(before, used + MOST_GRANULE)
+    left = max(used + disk.available - min_free, stands, min(MOST_FLOOR, max_size // 20))
     return max(0, min(max_size, there, left))
 
 
