@@ -32,18 +32,26 @@ from bridge.deliver.client import Client
 from bridge.deliver.courier import Courier, Office, Target, Turn
 from bridge.deliver.dispatcher import Dispatcher
 from bridge.gate import Gate
+from bridge.keeper import EVERY as LOOK_EVERY
+from bridge.keeper import Keeper
 from bridge.ledger import Ledger
 from bridge.listen.doors import Doors
 from bridge.listen.peers import Peers
 from bridge.listen.road import Road
 from bridge.listen.sockets import ListenError
+from bridge.quota import Quotas
 from bridge.routing import Router
 from bridge.spool import Batch, BatchLimits, Spool, SpoolError
+from bridge.spool.budget import Terms
+from bridge.spool.quarantine import REASONS
+from bridge.spool.syncing import Syncing
 from bridge.status import Status
 from bridge.watch import EVERY, Watch
 
 log = Logger(namespace="app")
 
+EXPIRE_EVERY = 3600.0
+"Seconds between two looks for what is too old in quarantine."
 ANSWERS_WITHIN = 5.0
 "Seconds that the end waits for requests in flight."
 
@@ -98,8 +106,24 @@ class Bridge:
         self.peers = Peers(router)
         self.spool = self._make_spool()
         self.dispatcher = Dispatcher(
-            reactor, connections=config.collector.connections, rate=config.collector.max_request_rate
-        )
+            reactor, connections=config.collector.connections, rate=config.collector.max_request_rate,
+            bandwidth=None if config.collector.max_bandwidth is None else config.collector.max_bandwidth / 8,
+        )  # fmt: skip
+        self._strangers: dict[str, list[Batch]] = {}
+        self._syncing = Syncing(
+            config.spool.fsync, directory=config.spool.directory, clock=reactor.seconds, wall=wall,
+            on_error=lambda text: reactor.callFromThread(self._trouble, text),
+        )  # fmt: skip
+        self.keeper = Keeper(
+            self.spool,
+            terms=Terms(config.spool.max_size, config.spool.min_free, pause=config.spool.when_full == "pause"),
+            syncing=self._syncing, stocks=self.couriers, strangers=self._strangers, ledger=self.ledger,
+            alarms=self.alarms, work=self._work, clock=reactor.seconds,
+        )  # fmt: skip
+        self.quotas = Quotas(
+            config.spool.directory / ".quota.json", {name: intake.quota for name, intake in config.intakes.items()},
+            deliverers=self.couriers, alarms=self.alarms, wall=wall, work=self._work,
+        )  # fmt: skip
         self.road = Road(
             spool=self.spool,
             ledger=self.ledger,
@@ -108,7 +132,9 @@ class Bridge:
             spool_encoding=lambda intake: "lines",
             truncate=config.oversize == "truncate",
             on_trouble=self._trouble,
+            room=self.keeper,
         )
+        self.keeper.on_room = self.road.resume
         self._office = Office(
             clock=reactor,
             wall=wall,
@@ -119,17 +145,21 @@ class Bridge:
             dispatcher=self.dispatcher,
             alarms=self.alarms,
             in_thread=self._in_thread,
+            before_sending=self._syncing.before_sending,
         )
         self.doors = Doors(config, reactor=reactor, road=self.road, peers=self.peers)
         self._watch = Watch(
             self.alarms, ledger=self.ledger, peers=self.peers, kernel_drops=self.doors.kernel_drops,
             clock=reactor.seconds,
         )  # fmt: skip
-        self._watcher = task.LoopingCall(self._watch.look)
-        self._watcher.clock = reactor
+        self._rounds = [
+            (self._round(self.keeper.look), LOOK_EVERY), (self._round(self._watch.look), EVERY),
+            (self._round(self.quotas.look), EVERY), (self._round(self._expire), EXPIRE_EVERY),
+        ]  # fmt: skip
         self.status = Status(
             ledger=self.ledger, couriers=self.couriers, spool=self.spool, road=self.road, peers=self.peers,
             doors=self.doors, alarms=self.alarms, config_sha256=config.sha256, wall=wall,
+            strangers=self._strangers, keeper=self.keeper, quota=self.quotas.report,
         )  # fmt: skip
         self.gate = Gate(config, reactor, status=self.status)
 
@@ -163,13 +193,17 @@ class Bridge:
             for name, intake in self.config.intakes.items():
                 self._add_courier(name, intake)
             self._recover()
+            self.quotas.recover()
+            self.keeper.begin()
+            self._expire()
             await self.gate.open()
             self.doors.open()
         except BaseException:
             await self.stop()
             raise
         self._sealer.start(min(0.25, self.config.batch.max_age.total_seconds() / 4), now=False)
-        self._watcher.start(EVERY, now=False)
+        for call, every in self._rounds:
+            call.start(every, now=False)
         log.info("ready: {listeners}", listeners=", ".join(self.doors.names()))
 
     def _add_courier(self, name: str, intake: Intake) -> None:
@@ -232,6 +266,7 @@ class Bridge:
     # --- what the parts ask of each other ----------------------------------------------------------------------------
 
     def _sealed(self, batch: Batch) -> None:
+        self._syncing.add(batch)
         courier = self.couriers.get(batch.intake)
         if courier is not None:
             courier.add(batch)
@@ -262,6 +297,29 @@ class Bridge:
 
         self._in_thread(job).addCallback(done).addErrback(defect)
 
+    def _round(self, look: Callable[[], None]) -> task.LoopingCall:
+        call = task.LoopingCall(look)
+        call.clock = self._reactor
+        return call
+
+    def _expire(self) -> None:
+        """What is too old in quarantine goes, and is counted."""
+        for reason in REASONS:
+            hold = self.config.unrouted if reason == "unrouted" else self.config.spool.quarantine
+            max_age = None if hold.max_age is None else hold.max_age.total_seconds()
+
+            def counted(gone: object, reason: str = reason) -> None:
+                assert isinstance(gone, int)
+                if gone:
+                    self.ledger.drop_quarantined(None, gone, f"{reason}_expired")
+                    log.info("quarantine: {n} frames ({why}) were too old and are gone", n=gone, why=reason)
+
+            if reason == "refused":
+                # Written in the spool's thread only; the others on the reactor only.
+                self._work(lambda age=max_age: self.spool.quarantine.expire("refused", age), counted)  # type: ignore[misc]
+            else:
+                counted(self.spool.quarantine.expire(reason, max_age))
+
     def _seal_due(self) -> None:
         self.spool.seal_due()
         self.doors.check_idle()
@@ -283,7 +341,8 @@ class Bridge:
             return
         self._stopped = True
         await self.doors.close()
-        for call in (self._sealer, self._watcher):
+        self.road.finish()
+        for call in (self._sealer, *(call for call, _ in self._rounds)):
             if call.running:
                 call.stop()
         self.dispatcher.stop()
@@ -295,6 +354,7 @@ class Bridge:
             courier.stop()
         for breaker in self._breakers.values():
             breaker.stop()
+        self.quotas.look()
         await self.gate.close()
         for client in self._clients.values():
             await client.close()

@@ -2,8 +2,8 @@
 
 About once a second the filesystem is asked, in the spool's thread; between two looks the budget is kept by arithmetic
 (``bridge.spool.budget``). *Full* is a state of one intake. With ``drop-oldest`` its oldest batches go, never those in
-flight, and only where none can go is something refused; with ``pause`` it is refused until there is room again: a stream
-waits (``bridge.listen.holding``), a datagram is dropped and counted.
+flight, and only where none can go is something refused; with ``pause`` it is refused until there is room again: a
+stream waits (``bridge.listen.holding``), a datagram is dropped and counted.
 
 A write that finds the disk full (ENOSPC, EDQUOT, though the budget saw room: a quota, inodes, a neighbour) gives up the
 reserve and the archive, and nothing is written to the spool until there is room for the reserve and a little more. How
@@ -82,8 +82,8 @@ class _Seen:
 
 
 class Keeper:
-    """One bridge's. ``work`` runs a job in the spool's thread, then its result on the reactor; ``clock`` rises steadily,
-    in seconds; ``strangers`` are batches of intakes that are not configured."""
+    """One bridge's. ``work`` runs a job in the spool's thread, then its result on the reactor; ``clock`` rises
+    steadily, in seconds; ``strangers`` are batches of intakes that are not configured."""
 
     def __init__(
         self,

@@ -1,7 +1,8 @@
 """What the bridge says of itself: ``/api/status``, and what is wrong in words."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Protocol
 
 from bridge.alarms import Alarms
 from bridge.deliver.courier import Courier
@@ -18,6 +19,18 @@ MOST_SOURCES = 10_000
 JSON = dict[str, object]
 
 
+class Keeping(Protocol):
+    """What the status shows of the budget."""
+
+    full: set[str]
+
+    def report(self) -> JSON:
+        """The figures."""
+
+    def unready(self) -> list[str]:
+        """Why the spool has no room."""
+
+
 @dataclass(slots=True)
 class Status:
     """The figures of a running bridge's parts, read when they are asked for."""
@@ -31,8 +44,10 @@ class Status:
     alarms: Alarms
     config_sha256: str
     wall: Callable[[], float]
-    strangers: dict[str, list[Batch]] = field(default_factory=dict)
+    strangers: dict[str, list[Batch]]
     "Batches of intakes that are not in the configuration."
+    keeper: Keeping
+    quota: Callable[[str], JSON]
 
     def report(self) -> JSON:
         """The contract's ``/api/status``."""
@@ -46,6 +61,8 @@ class Status:
             "routes": dict(self.road.tallies.by_route),
             "filtered": dict(self.road.tallies.filtered_by_route),
             "quarantine": dict(self.spool.quarantine.counts),
+            "spool": self.keeper.report(),
+            "held_connections": len(self.road.holding),
             "possible_duplicates": {
                 name: account.possible_duplicates
                 for name, account in self.ledger.accounts.items()
@@ -72,7 +89,7 @@ class Status:
             found.append(
                 {
                     "name": name,
-                    "state": courier.state,
+                    "state": "full" if name in self.keeper.full else courier.state,
                     "backlog_events": courier.waiting_events + events,
                     "backlog_bytes": courier.waiting_bytes + size,
                     "oldest_seconds": None if oldest is None else max(0.0, round(now - oldest / 1_000_000, 3)),
@@ -81,13 +98,16 @@ class Status:
                     "unconfirmed": courier.unconfirmed,
                     "requests": dict(courier.requests),
                     "next_attempt_seconds": courier.next_attempt_in,
+                    **self.quota(name),
                 }
             )
         for name, batches in self.strangers.items():
+            if not batches:
+                continue
             found.append(
                 {
                     "name": name,
-                    "state": "parked",
+                    "state": "full" if name in self.keeper.full else "parked",
                     "backlog_events": sum(batch.count for batch in batches),
                     "backlog_bytes": sum(batch.size for batch in batches),
                     "oldest_seconds": max(0.0, round(now - batches[0].sequence / 1_000_000, 3)),
@@ -133,7 +153,7 @@ class Status:
 
     def unready(self) -> list[str]:
         """What keeps us from taking messages."""
-        return [] if self.doors.open_ else ["the listeners are not open"]
+        return ([] if self.doors.open_ else ["the listeners are not open"]) + self.keeper.unready()
 
     def trouble(self) -> list[str]:
         """What is wrong, while messages can still be taken."""

@@ -36,6 +36,7 @@ from bridge.deliver.dispatcher import Dispatcher, Slot
 from bridge.deliver.lanes import Lanes
 from bridge.deliver.outcome import Outcome, Verdict
 from bridge.deliver.splits import Splits
+from bridge.deliver.width import JoinWidth
 from bridge.ledger import Ledger
 from bridge.spool import Batch, Piece, reading
 from bridge.syslog.timestamps import rfc3339
@@ -142,7 +143,7 @@ class Office:
     alarms: Alarms
     in_thread: Callable[[Callable[[], Any]], "defer.Deferred[Any]"]
     before_sending: Callable[[list[Batch]], None] = lambda batches: None
-    "Called in the spool's thread before a request with these batches goes; what it raises (OSError) delays the request."
+    "Called in the spool's thread before a request with these batches goes. An OSError of it delays the request."
 
 
 @dataclass(slots=True)
@@ -188,6 +189,7 @@ class Courier:
         self._condemned: list[tuple[Piece, str]] = []
         self._slots: set[Slot] = set()
         "Requests in flight."
+        self._width = JoinWidth(turn.catch_up_ms)
         self._window = 1
         self._failures = 0
         self._refusals = 0
@@ -254,14 +256,14 @@ class Courier:
             pieces = self._from_lanes(now)
         if not pieces:
             return False
+        slot = self._office.dispatcher.begin(self.patience)
         if not split and self._needs_cut(pieces):
             act = self._cut(pieces[0].batch)
         elif self._too_large(pieces):
             act = self._halve(pieces)
         else:
             self._breaker.started()
-            act = self._deliver(pieces, split)
-        slot = self._office.dispatcher.begin(self.patience)
+            act = self._deliver(pieces, split, slot)
         self._slots.add(slot)
 
         def ended(result: object) -> None:
@@ -272,13 +274,33 @@ class Courier:
         return True
 
     def _from_lanes(self, now: float) -> list[Piece]:
-        catching_up = self._office.dispatcher.limited or self._lanes.has_backlog
-        return self._lanes.take(
+        limited = self._office.dispatcher.limited
+        catching_up = limited or self._lanes.has_backlog
+        max_bytes = min(self._turn.max_bytes, self._limit())
+        pieces = self._lanes.take(
             now,
-            width_ms=self._turn.catch_up_ms if catching_up else self._turn.resolution_ms,
+            width_ms=self._width.ms if catching_up else self._turn.resolution_ms,
             max_events=self._turn.max_events,
-            max_bytes=min(self._turn.max_bytes, self._limit()),
+            max_bytes=max_bytes,
         )
+        size, count = sum(p.size for p in pieces), sum(p.count for p in pieces)
+        small = size * 2 < max_bytes and count * 2 < self._turn.max_events
+        self._widen(now, limited=limited and small)
+        return pieces
+
+    def _widen(self, now: float, *, limited: bool) -> None:
+        about = f"intake {self.name}"
+        if not self._lanes.has_backlog:
+            if self._width.caught_up():
+                self._office.alarms.off("width", self.name, f"{about} has caught up: times are as exact as configured")
+        elif not limited or self._failures:
+            self._width.held_up()
+        elif self._width.falls_behind(now, len(self._lanes)):
+            text = (
+                f"{about} falls behind at max_request_rate: the times in one request may now differ by"
+                f" {self._width.ms / 1000:g} s"
+            )
+            self._office.alarms.on("width", self.name, text)
 
     def _limit(self) -> int:
         """The largest body, in bytes, that has a chance."""
@@ -328,7 +350,7 @@ class Courier:
 
     # --- one request -------------------------------------------------------------------------------------------------
 
-    async def _deliver(self, pieces: list[Piece], split: bool) -> None:
+    async def _deliver(self, pieces: list[Piece], split: bool, slot: Slot) -> None:
         try:
             body = await self._office.in_thread(lambda: self._body(pieces))
         except (reading.Damaged, OSError) as error:
@@ -341,6 +363,7 @@ class Courier:
             headers["X-SEKOIAIO-EVENT-TIMESTAMP"] = rfc3339(earliest)
         if self._target.gzip:
             headers["Content-Encoding"] = "gzip"
+        await self._office.dispatcher.send(slot, len(body.data), self.patience)
         began = self._clock.seconds()
         try:
             answer = await self._poster.post(self._target.url, body.data, headers | self._target.headers())

@@ -10,6 +10,8 @@ from typing import Protocol
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
+from bridge.deliver.bandwidth import Bandwidth
+
 
 class Sender(Protocol):
     """What the dispatcher asks of a courier."""
@@ -36,12 +38,14 @@ class Slot:
 
 
 class Dispatcher:
-    """``connections`` requests in flight, ``rate`` started a second (None: no limit)."""
+    """``connections`` requests in flight, ``rate`` started a second, ``bandwidth`` bytes a second (None: no limit)."""
 
     BURST = 0.25
     "Seconds' worth of requests that may start at once after a pause."
 
-    def __init__(self, clock: IReactorTime, *, connections: int, rate: float | None) -> None:
+    def __init__(
+        self, clock: IReactorTime, *, connections: int, rate: float | None, bandwidth: float | None = None
+    ) -> None:
         self.connections = connections
         self._clock = clock
         self._rate = rate
@@ -54,6 +58,7 @@ class Dispatcher:
         # Longer than what held a request back can take to let it go.
         self._limited_for = max(1.0, 2 / rate) if rate else 1.0
         self._stopped = False
+        self._bandwidth = Bandwidth(clock, bandwidth) if bandwidth else None
         self._slots: dict[Slot, None] = {}
         self._stalled = 0
 
@@ -74,6 +79,8 @@ class Dispatcher:
     def stop(self) -> None:
         """Start no more."""
         self._stopped = True
+        if self._bandwidth is not None:
+            self._bandwidth.stop()
         for call in (self._call, *(slot.call for slot in self._slots)):
             if call is not None and call.active():
                 call.cancel()
@@ -84,6 +91,17 @@ class Dispatcher:
         self._slots[slot] = None
         slot.call = self._clock.callLater(patience, self._stall, slot)
         return slot
+
+    async def send(self, slot: Slot, size: int, patience: float) -> None:
+        """Wait until a body of ``size`` bytes may go. A request that waits for us is not stalled."""
+        if self._bandwidth is None or slot.call is None:
+            return
+        waiting = slot.call.active()
+        if waiting:
+            slot.call.cancel()
+        await self._bandwidth.pass_(size)
+        if waiting and not self._stopped:
+            slot.call = self._clock.callLater(patience, self._stall, slot)
 
     def end(self, slot: Slot) -> None:
         """A request has its answer."""

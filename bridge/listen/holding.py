@@ -1,9 +1,9 @@
 """Reads that wait for room, and the connections that wait with them.
 
-With ``when_full: pause`` a stream that carries events for a full intake is not read on: its sender waits, as TCP makes it.
-What had been read is held here, at most one read a connection, and appended first when there is room again, so that
-its order is kept. Events of the same read for other intakes go their way at once. Datagrams are never held: whoever
-sends them does not wait, and the socket is everybody's.
+With ``when_full: pause`` a stream that carries events for a full intake is not read on: its sender waits, as TCP makes
+it. What had been read is held here, at most one read a connection, and appended first when there is room again, so
+that its order is kept. Events of the same read for other intakes go their way at once. Datagrams are never held:
+whoever sends them does not wait, and the socket is everybody's.
 """
 
 from collections import deque

@@ -99,9 +99,7 @@ class Road:
         self._strippers: dict[Profile, Stripper] = {}
         "For datagrams: by profile, as those of many peers are read together."
 
-    def take(
-        self, peer: Peer, frames: Frames, stripper: Stripper | None = None, sender: Sender | None = None
-    ) -> None:
+    def take(self, peer: Peer, frames: Frames, stripper: Stripper | None = None, sender: Sender | None = None) -> None:
         """All frames that one read brought from one peer; ``stripper`` is its connection's, ``sender`` who can wait."""
         now = int(self._wall() * 1000)
         columns = self._parse(peer, frames, stripper)
@@ -220,9 +218,7 @@ class Road:
                 self._quarantine("unrouted", peer, [(frame, "no route matches") for frame in part["raw"]], now)
         return outside
 
-    def _append(
-        self, peer: Peer, disposition: Disposition, columns: Columns, now: int, sender: Sender | None
-    ) -> int:
+    def _append(self, peer: Peer, disposition: Disposition, columns: Columns, now: int, sender: Sender | None) -> int:
         grouped = batching.group(
             columns, disposition, reader=self._reader, received_ms=now, peer=peer.encoded, listener=peer.listener,
             spool_encoding=self._spool_encoding(disposition.intake or ""), limits=self._limits,

@@ -2,14 +2,14 @@
 
 All sizes are bytes in allocated blocks: a batch of three events takes a block like any other.
 
-The **limit** is ``max_size``, less where ``min_free`` would not be left. That others fill the disk makes no events go as
-long as there is any room: the limit then stands where the spool is, and what drains is theirs. A small *floor* stays for
-the live road: a gateway whose disk holds too much of somebody else's must still pass on what comes.
+The **limit** is ``max_size``, less where ``min_free`` would not be left. That others fill the disk makes no events go
+as long as there is any room: the limit then stands where the spool is, and what drains is theirs. A small *floor*
+stays for the live road: a gateway whose disk holds too much of somebody else's must still pass on what comes.
 
-Each intake is guaranteed an equal **share** of the limit. Beyond it an intake **borrows** what the others leave. What is
-lent comes back by dropping the borrower's oldest; where nothing may be dropped (``pause``) only half is lent, so that
-an intake that needs its share finds it. Parked intakes together have at most half of what may be lent: their events wait
-for a key, those of the others for a network.
+Each intake is guaranteed an equal **share** of the limit. Beyond it an intake **borrows** what the others leave. What
+is lent comes back by dropping the borrower's oldest; where nothing may be dropped (``pause``) only half is lent, so
+that an intake that needs its share finds it. Parked intakes together have at most half of what may be lent: their
+events wait for a key, those of the others for a network.
 """
 
 from collections.abc import Mapping
@@ -32,8 +32,8 @@ def on_disk(size: int) -> int:
 class Terms:
     """What the configuration says."""
 
-    max_size: int | Share = Share(80)
-    min_free: int | Share = Share(10)
+    max_size: int | Share
+    min_free: int | Share
     pause: bool = False
     "``when_full``: senders wait, nothing is dropped that is spooled."
 
@@ -51,8 +51,8 @@ def limit(
 ) -> int:
     """Bytes that the spool may hold, now that it holds ``used`` and ``before`` was the answer a moment ago.
 
-    ``kept_free``: of what is available, what nobody may take (a reserve that is to be made again). ``most``: a bound that
-    the filesystem does not tell, such as a quota, learnt the hard way.
+    ``kept_free``: of what is available, what nobody may take (a reserve that is to be made again). ``most``: a bound
+    that the filesystem does not tell, such as a quota, learnt the hard way.
     """
     max_size, min_free = _bytes(terms.max_size, disk.total), _bytes(terms.min_free, disk.total)
     if most is not None:
@@ -68,7 +68,7 @@ def _bytes(amount: int | Share, total: int) -> int:
 
 
 class Shares:
-    """Who may have how much, at one moment. ``uses``: what each intake holds; ``parked``: whose collector takes nothing."""
+    """Who may have how much, at one moment. ``uses``: what each holds; ``parked``: whose collector takes nothing."""
 
     def __init__(self, limit: int, uses: Mapping[str, int], parked: frozenset[str], *, pause: bool) -> None:
         self.limit = limit

@@ -104,6 +104,34 @@ class Quarantine:
         self._keys.add(entry.key)
         return gone
 
+    def expire(self, reason: str, max_age: float | None) -> int:
+        """Remove the files of a reason whose last frame is older than ``max_age`` seconds; how many frames went.
+
+        A file that is being written is closed in time for this to be true within a tenth of the age.
+        """
+        if max_age is None:
+            return 0
+        now = self._wall()
+        file = self._open.get(reason)
+        if file is not None and now - file.sequence / 1_000_000 > max_age / 10:
+            file.close()
+            self._full[reason].append(self._open.pop(reason))
+        dropped = 0
+        for old in list(self._full[reason]):
+            try:
+                if now - old.path.stat().st_mtime <= max_age:
+                    continue
+                old.path.unlink()
+            except FileNotFoundError:
+                pass
+            except OSError:
+                # It is still there, so its frames are still held.
+                continue
+            self._full[reason].remove(old)
+            dropped += old.count
+        self.counts[reason] -= dropped
+        return dropped
+
     def keep_evidence(self, intake: str, sequence: int, body: bytes) -> Path:
         """Keep a copy of a request's body; the oldest of ``EVIDENCE`` copies goes for it. Raises OSError."""
         folder = self.directory / "evidence"

@@ -1,7 +1,7 @@
 """``SPOOL/.reserve``: a few MiB that are ours on a full disk, so that what is spooled can leave it.
 
-A rename may need a block of its directory, a refused event one of quarantine. Given up when a write finds the disk full;
-made again, before anybody else gets the room, once there is some. Blocking calls.
+A rename may need a block of its directory, a refused event one of quarantine. Given up when a write finds the disk
+full; made again, before anybody else gets the room, once there is some. Blocking calls.
 """
 
 import os

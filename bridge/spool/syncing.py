@@ -6,8 +6,8 @@ backlog    every batch that is still there 5 s after it was sealed, in groups
 always     before its first POST; what else waits goes with it (group commit)
 =========  =========================================================================================
 
-A sync is of the file and of its directory; without the latter the name may be gone. What survives a killed process needs
-none of this. The queue belongs to the reactor, the syncing to the spool's thread.
+A sync is of the file and of its directory; without the latter the name may be gone. What survives a killed process
+needs none of this. The queue belongs to the reactor, the syncing to the spool's thread.
 """
 
 import os

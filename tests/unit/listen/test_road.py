@@ -385,7 +385,7 @@ def test_a_spool_that_cannot_be_written_drops_with_a_reason(make_bridge, monkeyp
     )
     bridge.road.take(bridge.peers.get("udp", "192.0.2.7"), b"\n<13>a\n<13>b")
     bridge.check(received=2, dropped={"spool_write_failed": 2})
-    assert bridge.trouble == ["spool: cannot write for intake a: No space left; events are lost"]
+    assert bridge.trouble == ["spool: cannot write for intake a: No space left"]
 
 
 def test_an_event_above_the_api_s_limit(make_bridge):
