@@ -15,7 +15,7 @@ import errno
 import os
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from bridge.alarms import Alarms
@@ -29,6 +29,8 @@ EVERY = 1.0
 "Seconds between two looks."
 REMEMBERED = 300.0
 "Seconds that a bound which the filesystem does not tell is kept to."
+_BESIDE = 512
+"Bytes that an append is taken for beside its own: names, blocks begun."
 SOME = 64 * 1024
 "Bytes beside the reserve with which a full disk is full no longer."
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -124,7 +126,10 @@ class Keeper:
         "When the disk was asked."
         self._granule = MOST_GRANULE
         self._grown = 0
+        self._left: dict[str, int] = {}
+        "Of those, how much they may still write."
         self._refused: set[str] = set()
+        "Those whose senders wait."
         self._broken: dict[str, str] = {}
         "Intakes for which a write failed, with the reason."
         self._disk_full = False
@@ -142,12 +147,16 @@ class Keeper:
 
     def refuses(self, intake: str, size: int) -> str | None:
         """Why ``size`` bytes for an intake may not be written now; None: they may."""
-        self._grown += size + 512
-        if self._grown >= self._granule:
-            self.settle()
+        self._grown += size + _BESIDE
+        left = self._left.get(intake)
+        if left is not None:
+            left -= size + _BESIDE
+            self._left[intake] = left
+        if self._grown >= self._granule or (left is not None and left < 0):
+            self.settle(intake, size + _BESIDE)
         if self._disk_full:
             return "disk_full"
-        return "spool_full" if intake in self._refused else None
+        return "spool_full" if intake in self._refused or self._left.get(intake, 0) < 0 else None
 
     def failed(self, intake: str, error: OSError) -> str:
         """A write failed; the reason to count what it held under."""
@@ -175,6 +184,11 @@ class Keeper:
     def begin(self) -> None:
         """At start, when nothing else runs: ask, and make the reserve."""
         self._seen(self._see())
+        if self._disk is not None:
+            # What is open cannot be dropped: a batch must be a small part of what its intake may have.
+            most = max(SOME, self._shares().share // 8)
+            limits = self._spool.limits
+            self._spool.limits = replace(limits, max_bytes=min(limits.max_bytes, most))
 
     def look(self) -> None:
         """Ask the filesystem, keep the budget, sync what is due."""
@@ -185,68 +199,82 @@ class Keeper:
         if due := self._syncing.due():
             self._work(lambda: self._syncing.try_sync(due), lambda nothing: None)
 
-    def settle(self) -> None:
-        """Bring every intake within what it may have."""
+    def settle(self, wanted: str | None = None, size: int = 0) -> None:
+        """Bring every intake within what it may have, and make room for ``size`` bytes more of one."""
         if self._settling:
             return
         self._settling = True
         try:
-            self._settle()
+            room = self._settle(wanted, size)
         finally:
             self._settling = False
+        if room:
+            self.on_room()
 
-    def _settle(self) -> None:
+    def _settle(self, wanted: str | None, size: int) -> bool:
         self._grown = 0
         if self._disk is None:
-            return
+            return False
+        shares = self._shares()
+        pause, granule = self._terms.pause, shares.granule
+        self._granule = granule
+        names = sorted(shares.uses, key=shares.borrowed, reverse=True)
+        full = {name for name in names if shares.room(name) < granule}
+        # Some room more than none, or it would be full again with the next read.
+        full |= {name for name in self.full & set(names) if shares.room(name) < 3 * granule}
+        if not pause:
+            # Nothing goes before it must: the disk may get room without.
+            for name in names:
+                self._make_room(name, 0, shares)
+            if wanted in full and shares.room(wanted) < size:
+                self._level(wanted, size + granule, shares, names)
+        self._used = shares.used
+        self._left = {name: shares.room(name) - (size if name == wanted else 0) for name in full}
+        for name in full - self.full:
+            does = "its senders wait" if pause else "its oldest events are dropped"
+            self._alarms.on("full", name, f"intake {name} has filled its part of the spool: {does}")
+        for name in self.full - full:
+            self._alarms.off("full", name, f"intake {name} has room in the spool again")
+        self.full = full
+        waited, self._refused = self._refused, set(full) if pause else set()
+        return bool(waited - self._refused)
+
+    def _shares(self) -> Shares:
         uses = self._uses()
-        self._used = used = sum(uses.values())
+        used = sum(uses.values())
         most = self._most if self._clock() < self._most_until else None
         kept_free = 0 if self.reserve.held else self.reserve.size
+        assert self._disk is not None
         # What we wrote since the disk was asked is not available any more; what we removed is.
         disk = Disk(self._disk.total, max(0, self._disk.available - (used - self._used_then)))
         aside = self.archive.disk
-        self._whole = limit(
-            self._terms, disk, used=used + aside, before=self._whole, kept_free=kept_free, most=most
-        )  # fmt: skip
+        self._whole = limit(self._terms, disk, used=used + aside, before=self._whole, kept_free=kept_free, most=most)
         if aside and self._whole < used + aside + MOST_GRANULE:
             self._work(lambda: self.archive.shrink(MOST_GRANULE), lambda freed: None)
         self._limit = max(0, self._whole - aside)
         parked = {name for name, stock in self._stocks.items() if stock.parked is not None} | set(self._strangers)
-        shares = Shares(self._limit, uses, frozenset(parked), pause=self._terms.pause)
-        self._granule = shares.granule
-        tight = sorted((name for name in uses if shares.room(name) < shares.granule), key=shares.borrowed, reverse=True)
-        refused = set()
-        for name in tight:
-            if self._terms.pause or not self._make_room(name, shares):
-                refused.add(name)
-        for name in set(tight) - self.full:
-            does = "its senders wait" if self._terms.pause else "its oldest events are dropped"
-            self._alarms.on("full", name, f"intake {name} has filled its part of the spool: {does}")
-        for name in self.full - set(tight):
-            # Some room more than none, or it would be full again with the next read.
-            if name in uses and shares.room(name) < 3 * shares.granule:
-                tight.append(name)
-                if self._terms.pause and name in self._refused:
-                    refused.add(name)
-            else:
-                self._alarms.off("full", name, f"intake {name} has room in the spool again")
-        self.full = set(tight)
-        waited, self._refused = self._refused, refused
-        if waited - refused:
-            self.on_room()
+        return Shares(self._limit, uses, frozenset(parked), pause=self._terms.pause)
 
-    def _make_room(self, name: str, shares: Shares) -> bool:
-        while shares.room(name) < shares.granule:
-            batch = self._oldest(name)
+    def _level(self, wanted: str, size: int, shares: Shares, names: list[str]) -> None:
+        """Make room for ``size`` bytes of one: those who borrow more than it give back first, the largest at once."""
+        own = shares.borrowed(wanted)
+        for name in names:
+            # What a parked intake borrows is no reason for others to give.
+            if shares.borrowed(name) > own and (not own or not shares.parked(wanted) or shares.parked(name)):
+                self._make_room(wanted, size, shares, giver=name, down_to=own)
+        self._make_room(wanted, size, shares)
+
+    def _make_room(self, name: str, size: int, shares: Shares, *, giver: str | None = None, down_to: int = -1) -> None:
+        """Drop oldest batches, of the intake itself or of a giver who borrows, until it has room for ``size`` bytes."""
+        giver = giver or name
+        while shares.room(name) < size and shares.borrowed(giver) > down_to:
+            batch = self._oldest(giver) if shares.uses[giver] else None
             if batch is None:
-                return shares.room(name) > 0
-            shares.release(name, batch.disk)
-            self._used -= batch.disk
-            self._ledger.drop_spooled(name, batch.unacknowledged, "spool_full")
-            self.evicted[name] += batch.unacknowledged
+                return
+            shares.release(giver, batch.disk)
+            self._ledger.drop_spooled(giver, batch.unacknowledged, "spool_full")
+            self.evicted[giver] += batch.unacknowledged
             self._spool_discard(batch)
-        return True
 
     def _spool_discard(self, batch: Batch) -> None:
         self._work(lambda: self._spool.remove([batch]), lambda nothing: None)
@@ -312,13 +340,16 @@ class Keeper:
         if result.disk is not None:
             self._disk = result.disk
             self._used_then = sum(self._uses().values())
-        for intake in result.mended:
+        # On a full disk a small file may be made long before there is room.
+        mended = result.mended if result.room or not self._disk_full else []
+        for intake in mended:
             self._broken.pop(intake, None)
             self._alarms.off("spool", f"intake {intake}", f"spool: intake {intake} can be written again")
-        if self._disk_full and result.room and result.mended:
+        if self._disk_full and result.room and not self._broken:
             self._disk_full = False
             self._alarms.off("spool", "disk", f"spool {self._spool.directory}: there is room again")
             self.settle()
+            # A full disk holds senders whose intake is not.
             self.on_room()
         else:
             self.settle()

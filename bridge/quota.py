@@ -1,5 +1,5 @@
-"""``quota``: how much text of an intake was delivered this UTC day; shown, and said when it is too much. Nothing is
-dropped.
+"""``quota``: how much text of an intake was delivered this UTC day; shown, and said when it is more.
+Nothing is dropped.
 
 The figures of the day are in ``SPOOL/.quota.json`` so that a restart goes on with them; a killed process forgets at
 most what it delivered since the last look.
@@ -76,9 +76,7 @@ class Quotas:
                 self.today[name] = self.today.get(name, 0) + size
             limit = self._limits.get(name)
             if limit is not None and self.today.get(name, 0) > limit:
-                text = (
-                    f"intake {name}: more than its quota of {limit} bytes was delivered today (UTC); nothing is dropped"
-                )
+                text = f"intake {name}: its quota of {limit} bytes a day (UTC) is passed; nothing is dropped"
                 self._alarms.on("quota", name, text)
         if self.today != self._saved:
             self._saved = dict(self.today)

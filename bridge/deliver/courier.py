@@ -323,8 +323,10 @@ class Courier:
         self._office.dispatcher.wake()
 
     def drop_oldest(self) -> Batch | None:
-        """Forget the oldest batch of which nothing is in flight or settled, None: there is none. The caller sees to file
-        and account."""
+        """Forget the oldest batch of which nothing is in flight or settled, None: there is none.
+
+        The caller sees to file and account.
+        """
         batch = self._lanes.drop_oldest()
         if batch is not None:
             self.waiting_events -= batch.unacknowledged

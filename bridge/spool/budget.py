@@ -75,11 +75,11 @@ class Shares:
         self.share = limit // max(1, len(uses))
         self.granule = max(2 * BLOCK, min(MOST_GRANULE, self.share // 16))
         "Who has less room than this has none."
-        self._uses = dict(uses)
+        self.uses = dict(uses)
         self._parked = parked
         self._lending = 2 if pause else 1
         self._kept = self._borrowed = self._borrowed_parked = 0
-        for name, size in self._uses.items():
+        for name, size in self.uses.items():
             self._count(name, size, 1)
 
     @property
@@ -89,7 +89,11 @@ class Shares:
 
     def borrowed(self, name: str) -> int:
         """What an intake holds beyond its share."""
-        return max(0, self._uses[name] - self.share)
+        return max(0, self.uses[name] - self.share)
+
+    def parked(self, name: str) -> bool:
+        """Whether its collector takes nothing."""
+        return name in self._parked
 
     def room(self, name: str) -> int:
         """Bytes by which an intake may grow; below 0: by which it must shrink."""
@@ -97,14 +101,14 @@ class Shares:
         spare = lendable - self._borrowed
         if name in self._parked:
             spare = min(spare, lendable // 2 - self._borrowed_parked)
-        own = self.share - self._uses[name]
+        own = self.share - self.uses[name]
         return own + max(0, spare) if own > 0 else spare
 
     def release(self, name: str, size: int) -> None:
         """An intake has given back."""
-        self._count(name, self._uses[name], -1)
-        self._uses[name] = max(0, self._uses[name] - size)
-        self._count(name, self._uses[name], 1)
+        self._count(name, self.uses[name], -1)
+        self.uses[name] = max(0, self.uses[name] - size)
+        self._count(name, self.uses[name], 1)
 
     def _count(self, name: str, size: int, sign: int) -> None:
         beyond = max(0, size - self.share)
