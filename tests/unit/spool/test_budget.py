@@ -1,0 +1,95 @@
+"""The budget's arithmetic: what the spool may hold, and who of the intakes may have it."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.config.units import Share
+from bridge.spool.budget import MOST_GRANULE, Disk, Forecast, Shares, Terms, limit
+
+GB = 10**9
+TERMS = Terms(Share(80), Share(10))
+
+
+def shares(limit, parked=(), pause=False, **uses):
+    return Shares(limit, uses, frozenset(parked), pause=pause)
+
+
+def test_a_share_and_a_size():
+    assert limit(TERMS, Disk(100 * GB, 100 * GB), used=0) == 80 * GB
+    assert limit(Terms(5 * GB, Share(10)), Disk(100 * GB, 100 * GB), used=0) == 5 * GB
+
+
+def test_what_must_stay_free_stops_growth_and_takes_nothing_away():
+    disk = Disk(100 * GB, 12 * GB)
+    assert limit(TERMS, disk, used=20 * GB) == 22 * GB
+    crowded = Disk(100 * GB, 5 * GB)
+    assert limit(TERMS, crowded, used=20 * GB) == 20 * GB + MOST_GRANULE
+    stands = limit(TERMS, crowded, used=20 * GB, before=20 * GB)
+    assert stands == 20 * GB
+    assert limit(TERMS, crowded, used=4 * GB, before=stands) == 4 * GB + MOST_GRANULE, "what drains is the others'"
+
+
+def test_the_live_road_goes_on_on_a_disk_of_others():
+    assert limit(TERMS, Disk(100 * GB, 5 * GB), used=0, before=0) == 64 << 20
+
+
+def test_never_more_than_there_is():
+    assert limit(TERMS, Disk(100 * GB, 1000), used=0) == 1000
+    assert limit(TERMS, Disk(100 * GB, 10_000), used=0, kept_free=4000) == 6000
+    assert limit(TERMS, Disk(100 * GB, 100 * GB), used=5, most=4) == 4
+
+
+def test_an_intake_borrows_what_others_leave():
+    found = shares(1000 << 20, a=600 << 20, b=0, c=0, d=0)
+    assert found.share == 250 << 20
+    assert found.room("a") == 400 << 20
+    assert found.room("b") == (250 + 400) << 20, "its share, and what is free beyond"
+
+
+def test_a_share_is_guaranteed_and_the_borrower_shrinks():
+    found = shares(1000 << 20, a=900 << 20, b=150 << 20, c=0, d=0)
+    assert found.room("a") == -(50 << 20)
+    assert found.room("b") == 100 << 20
+    found.release("a", 60 << 20)
+    assert found.room("a") == 10 << 20
+
+
+def test_parked_intakes_together_have_half_of_what_is_lent():
+    found = shares(1000 << 20, parked="ab", a=400 << 20, b=300 << 20, c=0, d=0)
+    lendable = (1000 - 500) << 20
+    assert found.borrowed("a") + found.borrowed("b") == 200 << 20
+    assert found.room("a") == found.room("b") == lendable // 2 - (200 << 20)
+    assert found.room("c") == (250 + 300) << 20
+
+
+def test_where_nothing_may_be_dropped_half_is_lent():
+    found = shares(1000 << 20, pause=True, a=600 << 20, b=0)
+    assert found.room("a") == ((1000 - 500) // 2 - 100) << 20
+
+
+@given(
+    st.integers(0, 10**12),
+    st.dictionaries(st.sampled_from("abcdefgh"), st.integers(0, 10**12), min_size=1),
+    st.frozensets(st.sampled_from("abcdefgh")),
+    st.booleans(),
+)
+def test_who_keeps_to_its_room_keeps_everybody_within_the_limit(most, uses, parked, pause):
+    found = Shares(most, uses, parked, pause=pause)
+    assert found.used == sum(uses.values())
+    for name, size in uses.items():
+        if size < found.share:
+            assert found.room(name) >= found.share - size, "guaranteed whatever the others hold"
+    for name in uses:
+        if (room := found.room(name)) < 0:
+            found.release(name, -room)
+        assert found.room(name) >= 0
+    assert found.used <= most
+
+
+def test_the_forecast():
+    forecast = Forecast()
+    assert forecast.seconds(0, 0, 1000) is None
+    for second in range(31):
+        forecast.note(second, second * 10)
+    assert forecast.seconds(30, 300, 1000) == 70
+    assert forecast.seconds(30, 0, 1000) is None, "it drains"
