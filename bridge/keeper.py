@@ -168,15 +168,13 @@ class Keeper:
             return "spool_write_failed"
         if not self._disk_full:
             self._disk_full = True
-            used = sum(self._uses().values())
-            self._most, self._most_until = used - used // 20, self._clock() + REMEMBERED
             wait = "who can wait does" if self._terms.pause else "events are lost"
             self._alarms.on(
                 "spool", "disk",
                 f"spool {self._spool.directory}: {why}, when writing for intake {intake}; {wait} until there is room:"
                 f" free some, or lower spool.max_size below what the disk gives",
             )  # fmt: skip
-            self._work(self._give_way, lambda nothing: self.look())
+            self._work(self._give_way, self._gave_way)
         return "disk_full"
 
     # --- looked at ---------------------------------------------------------------------------------------------------
@@ -296,10 +294,15 @@ class Keeper:
 
     # --- in the spool's thread ---------------------------------------------------------------------------------------
 
-    def _give_way(self) -> None:
-        """The disk is full."""
+    def _give_way(self) -> bool:
+        """The disk is full; whether its filesystem says so too."""
+        try:
+            explained = _free(os.statvfs(self._spool.directory)) < MOST_GRANULE
+        except OSError:
+            explained = True
         self.reserve.release()
         self.archive.shrink(self.reserve.size + SOME)
+        return explained
 
     def _see(self, broken: list[str] | None = None) -> _Seen:
         directory = self._spool.directory
@@ -307,7 +310,7 @@ class Keeper:
             found = os.statvfs(directory)
         except OSError:
             return _Seen(None)
-        disk = Disk(found.f_blocks * found.f_frsize, found.f_bavail * found.f_frsize)
+        disk = Disk(found.f_blocks * found.f_frsize, _free(found))
         if not self.reserve.held and disk.available >= self.reserve.size + SOME and found.f_favail != 0:
             try:
                 self.reserve.make(self._limit or limit(self._terms, disk, used=0))
@@ -332,6 +335,13 @@ class Keeper:
             # Where a file cannot be nameless the next write will tell.
             return error.errno in (errno.EOPNOTSUPP, errno.EISDIR)
         return True
+
+    def _gave_way(self, explained: object) -> None:
+        if not explained:
+            # A quota, perhaps, or too many files: some less than now is what we may have.
+            used = sum(self._uses().values())
+            self._most, self._most_until = max(MOST_GRANULE, used - used // 20), self._clock() + REMEMBERED
+        self.look()
 
     def _seen(self, result: object) -> None:
         self._looking = False
@@ -398,6 +408,10 @@ class Keeper:
             "evicted": dict(self.evicted),
             "synced_files": self._syncing.synced,
         }
+
+
+def _free(found: os.statvfs_result) -> int:
+    return found.f_bavail * found.f_frsize
 
 
 def _in_words(seconds: float) -> str:

@@ -97,12 +97,13 @@ class Shares:
 
     def room(self, name: str) -> int:
         """Bytes by which an intake may grow; below 0: by which it must shrink."""
-        lendable = max(0, self.limit - self._kept) // self._lending
+        own = max(0, self.share - self.uses[name])
+        # It borrows only after it has all of its own.
+        lendable = max(0, self.limit - self._kept - own) // self._lending
         spare = lendable - self._borrowed
         if name in self._parked:
             spare = min(spare, lendable // 2 - self._borrowed_parked)
-        own = self.share - self.uses[name]
-        return own + max(0, spare) if own > 0 else spare
+        return own + max(0, spare) if own else spare
 
     def release(self, name: str, size: int) -> None:
         """An intake has given back."""
