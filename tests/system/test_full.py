@@ -153,7 +153,8 @@ def test_a_disk_that_others_fill_and_free_again(tmp_path: Path) -> None:
         gate = Gate(collector.port)
         with bridging(tmp_path, gate.url) as bridge:
             bridge.configuration["spool"] = {
-                "directory": str(disk / "spool"), "max_size": "100%", "min_free": "4KiB", "quarantine": {"max_size": "1MB"}
+                "directory": str(disk / "spool"), "max_size": "100%", "min_free": "4KiB",
+                "quarantine": {"max_size": "1MB"},
             }  # fmt: skip
             bridge.start()
             sent = 0

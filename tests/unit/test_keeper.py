@@ -54,7 +54,7 @@ class House:
             self.spool, terms=Terms(max_size, min_free, pause=pause),
             syncing=Syncing("never", directory=directory, clock=lambda: 0, wall=lambda: 0, on_error=print),
             stocks=self.stocks, strangers=self.strangers, ledger=self.ledger, alarms=self.alarms,
-            work=lambda job, done: self.work(job, done), clock=lambda: self.steady,
+            work=self.work, clock=lambda: self.steady,
         )  # fmt: skip
         self.rooms = 0
         self.keeper.on_room = self.room

@@ -126,3 +126,19 @@ def test_pieces_of_one_batch_leave_in_their_order():
     pieces = [Piece(whole, i, i, 1, 2, b"x\n", start=i) for i in range(4)]
     lanes.put_back(pieces[::-1], 0)
     assert [lanes.take(0, **ALONE)[0].start for _ in range(4)] == [0, 1, 2, 3]
+
+
+def test_the_oldest_that_waits_whole_can_be_dropped():
+    lanes = Lanes(live_for=10, live_first=True)
+    batches = [batch(number) for number in range(4)]
+    for one in batches:
+        lanes.add(one, now=0)
+    taken = lanes.take(0, width_ms=1, max_events=1, max_bytes=1)
+    assert [piece.batch for piece in taken] == batches[:1]
+    assert lanes.drop_oldest() is batches[1], "what is in flight is not here"
+    lanes.put_back(taken, 0)
+    batches[0].unacknowledged -= 1
+    assert lanes.drop_oldest() is batches[2], "a part of the first is settled"
+    assert lanes.drop_oldest() is batches[3]
+    assert lanes.drop_oldest() is None
+    assert len(lanes) == 1

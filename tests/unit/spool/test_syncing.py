@@ -2,6 +2,7 @@
 
 import errno
 import os
+from pathlib import Path
 
 import pytest
 
@@ -15,7 +16,7 @@ def synced(monkeypatch):
     fsync = os.fsync
 
     def recorded(descriptor):
-        found.append(os.path.basename(os.readlink(f"/proc/self/fd/{descriptor}")))
+        found.append(Path(f"/proc/self/fd/{descriptor}").readlink().name)
         fsync(descriptor)
 
     monkeypatch.setattr(os, "fsync", recorded)

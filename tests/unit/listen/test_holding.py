@@ -1,0 +1,152 @@
+"""``when_full: pause``: streams wait, datagrams do not, and what had been read is first when there is room."""
+
+from datetime import UTC
+
+import pytest
+from twisted.internet.address import IPv4Address
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+
+from bridge.batching import Limits
+from bridge.ledger import Ledger
+from bridge.listen.peers import Peers
+from bridge.listen.road import Road
+from bridge.listen.tcp import SyslogFactory
+from bridge.routing import Router
+from bridge.spool import BatchLimits, Spool
+from tests.unit.listen.test_road import Intake, Route, Unrouted
+
+NOON = 1_795_435_200
+
+
+class Room:
+    def __init__(self):
+        self.pauses = True
+        self.full = {}
+
+    def refuses(self, intake, size):
+        return self.full.get(intake)
+
+    def failed(self, intake, error):
+        return "disk_full"
+
+
+class Scene:
+    def __init__(self, directory):
+        self.clock, self.ledger, self.room = Clock(), Ledger(), Room()
+        self.spool = Spool(
+            directory, limits=BatchLimits(), wall=lambda: NOON, clock=self.clock.seconds,
+            work=lambda job, done: done(job()), bounds=dict.fromkeys(("refused", "oversize", "damaged", "unrouted"),
+            10**6),
+        )  # fmt: skip
+        self.spool.recover()
+        routes = [Route("b", "b", hostname=("b",)), Route("all", "a")]
+        self.peers = Peers(
+            Router(
+                routes=routes, intakes={"a": Intake(), "b": Intake()}, listeners={"tcp": None, "udp": None},
+                unrouted=Unrouted(), timezone=UTC,
+            )
+        )  # fmt: skip
+        self.road = Road(
+            spool=self.spool, ledger=self.ledger, wall=lambda: NOON, limits=Limits(),
+            spool_encoding=lambda intake: "lines", truncate=False, on_trouble=lambda text: None, room=self.room,
+        )  # fmt: skip
+        self.factory = SyslogFactory(
+            name="tcp", road=self.road, peer=self.peers.get, allowed=lambda host: True, clock=self.clock,
+            framing="auto", max_frame_size=250 * 1024, max_connections=10, max_connections_per_peer=10,
+            idle_timeout=None,
+        )  # fmt: skip
+
+    def connect(self):
+        protocol = self.factory.buildProtocol(IPv4Address("TCP", "192.0.2.7", 4000))
+        protocol.makeConnection(StringTransport())
+        return protocol
+
+    def events(self, intake):
+        self.spool.seal_all()
+        return [
+            line for path in sorted((self.spool.directory / intake).glob("*"))
+            for line in path.read_bytes().split(b"\n")[:-1]
+        ]  # fmt: skip
+
+    def account(self):
+        assert self.ledger.imbalance == 0
+        return {name: value for name, value in self.ledger.columns().items() if value}
+
+
+@pytest.fixture
+def scene(tmp_path):
+    return Scene(tmp_path / "spool")
+
+
+def frames(host, *texts):
+    return b"".join(b"<13>Nov 24 00:00:00 %s t: %s\n" % (host, text) for text in texts)
+
+
+def test_a_connection_waits_with_what_it_had_read(scene):
+    scene.room.full["a"] = "spool_full"
+    held, other = scene.connect(), scene.connect()
+    held.dataReceived(frames(b"a", b"1", b"2") + frames(b"b", b"3"))
+    assert held.transport.producerState == "paused"
+    assert scene.account() == {"received": 3, "buffered": 2, "spooled": 1}
+    other.dataReceived(frames(b"b", b"4"))
+    assert other.transport.producerState == "producing"
+    scene.factory.check_idle()
+    scene.road.resume()
+    assert held.transport.producerState == "paused", "it is full still"
+    scene.room.full.clear()
+    scene.road.resume()
+    assert held.transport.producerState == "producing"
+    assert len(scene.road.holding) == 0
+    held.dataReceived(frames(b"a", b"5"))
+    assert scene.account() == {"received": 5, "spooled": 5}
+    assert scene.events("a") == [b"1", b"2", b"5"]
+    assert scene.events("b") == [b"3", b"4"]
+
+
+def test_a_connection_for_two_full_intakes_waits_for_both(scene):
+    scene.room.full = {"a": "spool_full", "b": "disk_full"}
+    held = scene.connect()
+    held.dataReceived(frames(b"a", b"1") + frames(b"b", b"2"))
+    del scene.room.full["a"]
+    scene.road.resume()
+    assert held.transport.producerState == "paused"
+    del scene.room.full["b"]
+    scene.road.resume()
+    assert held.transport.producerState == "producing"
+
+
+def test_datagrams_never_wait(scene):
+    scene.room.full["a"] = "spool_full"
+    scene.road.take_many([(scene.peers.get("udp", "192.0.2.7"), [b"<13>x", b"<13>y"])], lambda frames: frames)
+    assert scene.account() == {"received": 2, "dropped": {"spool_full": 2}}
+
+
+def test_who_may_not_wait_loses(scene):
+    scene.room.full["a"] = "spool_full"
+    scene.room.pauses = False
+    connection = scene.connect()
+    connection.dataReceived(frames(b"a", b"1"))
+    assert connection.transport.producerState == "producing"
+    assert scene.account() == {"received": 1, "dropped": {"spool_full": 1}}
+
+
+def test_a_connection_that_ends_while_it_waits(scene):
+    scene.room.full["a"] = "spool_full"
+    held = scene.connect()
+    held.dataReceived(frames(b"a", b"1") + b"<13>Nov 24 00:00:00 a t: 2")
+    held.connectionLost()
+    assert scene.account() == {"received": 2, "buffered": 2}
+    scene.road.finish()
+    assert scene.account() == {"received": 2, "spooled": 2}
+    assert scene.events("a") == [b"1", b"2"]
+
+
+def test_a_write_that_finds_the_disk_full_waits_too(scene, monkeypatch):
+    monkeypatch.setattr("bridge.spool.spool.write_whole", lambda *args: (_ for _ in ()).throw(OSError(28, "No space")))
+    held = scene.connect()
+    held.dataReceived(frames(b"a", b"1"))
+    assert scene.account() == {"received": 1, "buffered": 1}
+    assert held.transport.producerState == "paused"
+    scene.road.finish()
+    assert scene.account() == {"received": 1, "dropped": {"disk_full": 1}}
