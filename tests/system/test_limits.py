@@ -1,0 +1,41 @@
+"""``max_bandwidth``, ``quota``, ``fsync: always`` in a running bridge: all arrives, and what is to be said is said."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from tests.harness.asserting import assert_same
+from tests.harness.messages import rfc5424
+from tests.harness.polling import until
+from tests.harness.running import bridging, collecting
+from tests.harness.send import send_lines
+
+
+def test_a_thin_line_a_quota_and_every_batch_on_disk(tmp_path: Path) -> None:
+    sent = [rfc5424(number, datetime.now(UTC)) for number in range(2000)]
+    size = sum(len(message.text) + 1 for message in sent)
+    with collecting(tmp_path) as collector, bridging(tmp_path, collector.url) as bridge:
+        bridge.configuration["collector"] |= {"max_bandwidth": "2Mbit/s", "compression": "none"}
+        bridge.configuration["batch"] |= {"max_bytes": "20KB"}
+        bridge.configuration["spool"] |= {"fsync": "always"}
+        bridge.configuration["intakes"]["all"] |= {"quota": "50KB/day"}
+        bridge.start()
+        send_lines(bridge.tcp, (message.frame for message in sent))
+        collector.wait_for(len(sent))
+        bridge.wait_drained()
+        until(
+            lambda: [alarm["kind"] for alarm in bridge.status()["alarms"]] == ["quota"],
+            lambda: f"the quota is passed: {bridge.status()}",
+        )
+        status = bridge.status()
+        (intake,) = status["intakes"]
+        assert intake["quota_bytes"] == 50_000
+        assert size - 200 <= intake["delivered_bytes_today"] <= size
+        assert not status["ledger"]["dropped"]
+        assert status["spool"]["synced_files"] >= 1
+        bridge.stop()
+        bridge.start()
+        (again,) = bridge.status()["intakes"]
+        assert again["delivered_bytes_today"] == intake["delivered_bytes_today"]
+        assert_same(collector.texts(), (message.text for message in sent))
