@@ -319,6 +319,17 @@ class Bridge:
                 self._work(lambda age=max_age: self.spool.quarantine.expire("refused", age), counted)  # type: ignore[misc]
             else:
                 counted(self.spool.quarantine.expire(reason, max_age))
+        self._work(self._trim_aside, lambda nothing: None)
+
+    def _trim_aside(self) -> None:
+        max_age = self.config.spool.quarantine.max_age
+        try:
+            gone = self.spool.quarantine.trim_aside(None if max_age is None else max_age.total_seconds())
+        except OSError as error:
+            log.warn("quarantine: cannot remove {file}: {why}", file=error.filename, why=error.strerror)
+            return
+        for path in gone:
+            log.warn("quarantine: {file} was too old, or one too many, and is gone", file=path)
 
     def _seal_due(self) -> None:
         self.spool.seal_due()

@@ -132,6 +132,25 @@ class Quarantine:
         self.counts[reason] -= dropped
         return dropped
 
+    def trim_aside(self, max_age: float | None) -> list[Path]:
+        """Remove files that were moved aside: those older than ``max_age`` seconds, and the oldest beyond the bound of
+        *damaged*. What went; raises OSError."""
+        folder = self.directory / "damaged" / "files"
+        if not folder.is_dir():
+            return []
+        # Named by the time at which they came, which a file's own time is not.
+        found = sorted((path for path in folder.iterdir() if path.is_file()), key=_number_of)
+        size = sum(path.lstat().st_size for path in found)
+        gone = []
+        for path in found:
+            old = max_age is not None and self._wall() - _number_of(path) / 1_000_000 > max_age
+            if not old and size <= self._bounds["damaged"]:
+                break
+            size -= path.lstat().st_size
+            path.unlink()
+            gone.append(path)
+        return gone
+
     def keep_evidence(self, intake: str, sequence: int, body: bytes) -> Path:
         """Keep a copy of a request's body; the oldest of ``EVIDENCE`` copies goes for it. Raises OSError."""
         folder = self.directory / "evidence"
@@ -215,6 +234,11 @@ class _File:
         if self.path.exists() and not target.exists():
             self.path.rename(target)
             self.path = target
+
+
+def _number_of(path: Path) -> int:
+    number = path.name.partition("-")[0]
+    return int(number) if number.isdecimal() else 0
 
 
 def _keys_of(path: Path) -> set[tuple[int, int]]:

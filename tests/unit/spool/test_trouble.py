@@ -149,3 +149,18 @@ def test_what_is_too_old_leaves_quarantine(yard):
     assert quarantine.expire("oversize", 30 * day) == 2
     assert quarantine.expire("unrouted", None) == 0
     assert dict(quarantine.counts) == {"oversize": 1, "unrouted": 1}
+
+
+def test_files_that_were_moved_aside_are_bounded_too(make_yard, tmp_path):
+    yard = make_yard()
+    yard.bounds["damaged"] = 2500
+    yard.restart()
+    quarantine = yard.spool.quarantine
+    for i in range(4):
+        path = tmp_path / f"foreign-{i}"
+        path.write_bytes(bytes(1000))
+        quarantine.move_aside(path)
+        yard.clocks.pass_(100)
+    assert [path.name[-1] for path in quarantine.trim_aside(None)] == ["0", "1"]
+    assert [path.name[-1] for path in quarantine.trim_aside(150)] == ["2"]
+    assert quarantine.trim_aside(150) == []
