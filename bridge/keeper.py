@@ -121,13 +121,16 @@ class Keeper:
         self._disk: Disk | None = None
         self._used = self._limit = 0
         self._whole: int | None = None
-        "The limit of intakes and archive together."
+        "The limit, once it is known."
         self._used_then = 0
         "When the disk was asked."
         self._granule = MOST_GRANULE
         self._grown = 0
         self._left: dict[str, int] = {}
-        "Of those, how much they may still write."
+        "Of those that are full, how much they may still write."
+        self._gone: list[Batch] = []
+        "Dropped by the settling under way; their files are still there."
+        self._max_bytes = spool.limits.max_bytes
         self._refused: set[str] = set()
         "Those whose senders wait."
         self._broken: dict[str, str] = {}
@@ -147,6 +150,8 @@ class Keeper:
 
     def refuses(self, intake: str, size: int) -> str | None:
         """Why ``size`` bytes for an intake may not be written now; None: they may."""
+        if self._disk_full:
+            return "disk_full"
         self._grown += size + _BESIDE
         left = self._left.get(intake)
         if left is not None:
@@ -154,8 +159,6 @@ class Keeper:
             self._left[intake] = left
         if self._grown >= self._granule or (left is not None and left < 0):
             self.settle(intake, size + _BESIDE)
-        if self._disk_full:
-            return "disk_full"
         return "spool_full" if intake in self._refused or self._left.get(intake, 0) < 0 else None
 
     def failed(self, intake: str, error: OSError) -> str:
@@ -182,11 +185,6 @@ class Keeper:
     def begin(self) -> None:
         """At start, when nothing else runs: ask, and make the reserve."""
         self._seen(self._see())
-        if self._disk is not None:
-            # What is open cannot be dropped: a batch must be a small part of what its intake may have.
-            most = max(SOME, self._shares().share // 8)
-            limits = self._spool.limits
-            self._spool.limits = replace(limits, max_bytes=min(limits.max_bytes, most))
 
     def look(self) -> None:
         """Ask the filesystem, keep the budget, sync what is due."""
@@ -216,6 +214,10 @@ class Keeper:
         shares = self._shares()
         pause, granule = self._terms.pause, shares.granule
         self._granule = granule
+        # What is open cannot be dropped: a batch must be a small part of what its intake may have.
+        most = min(self._max_bytes, max(SOME, shares.share // 8))
+        if self._spool.limits.max_bytes != most:
+            self._spool.limits = replace(self._spool.limits, max_bytes=most)
         names = sorted(shares.uses, key=shares.borrowed, reverse=True)
         full = {name for name in names if shares.room(name) < granule}
         # Some room more than none, or it would be full again with the next read.
@@ -226,6 +228,9 @@ class Keeper:
                 self._make_room(name, 0, shares)
             if wanted in full and shares.room(wanted) < size:
                 self._level(wanted, size + granule, shares, names)
+        if self._gone:
+            gone, self._gone = self._gone, []
+            self._work(lambda: self._spool.remove(gone), lambda nothing: self.look() if self._disk_full else None)
         self._used = shares.used
         self._left = {name: shares.room(name) - (size if name == wanted else 0) for name in full}
         for name in full - self.full:
@@ -241,15 +246,16 @@ class Keeper:
         uses = self._uses()
         used = sum(uses.values())
         most = self._most if self._clock() < self._most_until else None
-        kept_free = 0 if self.reserve.held else self.reserve.size
+        kept_free = 0 if self.reserve.held else self.reserve.size + 2 * SOME
         assert self._disk is not None
         # What we wrote since the disk was asked is not available any more; what we removed is.
         disk = Disk(self._disk.total, max(0, self._disk.available - (used - self._used_then)))
         aside = self.archive.disk
         self._whole = limit(self._terms, disk, used=used + aside, before=self._whole, kept_free=kept_free, most=most)
-        if aside and self._whole < used + aside + MOST_GRANULE:
-            self._work(lambda: self.archive.shrink(MOST_GRANULE), lambda freed: None)
-        self._limit = max(0, self._whole - aside)
+        self._limit = self._whole
+        if aside and (too_much := used + aside + MOST_GRANULE - self._limit) > 0:
+            # The archive is room that is taken until somebody needs it.
+            self._work(lambda: self.archive.shrink(min(aside, too_much)), lambda freed: None)
         parked = {name for name, stock in self._stocks.items() if stock.parked is not None} | set(self._strangers)
         return Shares(self._limit, uses, frozenset(parked), pause=self._terms.pause)
 
@@ -272,10 +278,7 @@ class Keeper:
             shares.release(giver, batch.disk)
             self._ledger.drop_spooled(giver, batch.unacknowledged, "spool_full")
             self.evicted[giver] += batch.unacknowledged
-            self._spool_discard(batch)
-
-    def _spool_discard(self, batch: Batch) -> None:
-        self._work(lambda: self._spool.remove([batch]), lambda nothing: None)
+            self._gone.append(batch)
 
     def _oldest(self, name: str) -> Batch | None:
         stock = self._stocks.get(name)

@@ -13,6 +13,7 @@ from bridge.keeper import Keeper
 from bridge.ledger import Ledger
 from bridge.spool import BatchLimits, Spool
 from bridge.spool.budget import Terms
+from bridge.spool.quarantine import write_whole
 from bridge.spool.syncing import Syncing
 
 NOON = 1_795_435_200
@@ -226,6 +227,37 @@ def test_a_full_disk_gives_up_the_reserve_and_makes_it_again(house, monkeypatch,
     assert home.keeper.reserve.held
     assert home.write("a") is None
     assert (home.keeper.unready(), home.alarmed("spool"), home.rooms) == ([], [], 1)
+
+
+def test_a_neighbour_takes_the_disk_and_the_oldest_make_room(house, monkeypatch):
+    home = house(names="a", max_size=100 * MB)
+    capacity = 2 * MB
+
+    def free():
+        reserve = home.keeper.reserve.size if home.keeper.reserve.held else 0
+        return max(0, capacity - home.on_disk() - reserve)
+
+    def write(descriptor, data, size):
+        if free() < len(data):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        write_whole(descriptor, data, size)
+
+    monkeypatch.setattr("bridge.spool.spool.write_whole", write)
+    monkeypatch.setattr(House, "available", property(lambda home: free(), lambda home, value: None), raising=False)
+    home.look()
+    for _ in range(100):
+        assert home.write("a") is None
+    assert not home.keeper.evicted
+    capacity = home.on_disk() + home.keeper.reserve.size
+    reasons = Counter(home.write("a") for _ in range(10))
+    home.look()
+    home.look()
+    reasons.update(home.write("a") for _ in range(50))
+    assert reasons[None] >= 50, "it goes on, the newest stay"
+    lost = home.ledger.of("a").dropped
+    assert lost["disk_full"] <= 10
+    assert lost["spool_full"] * 8000 <= 60 * 8000 + home.keeper.reserve.size + 300_000
+    assert home.keeper.reserve.held
 
 
 def test_an_archive_goes_first(house, monkeypatch):
