@@ -32,7 +32,7 @@ REMEMBERED = 300.0
 _BESIDE = 512
 "Bytes that an append is taken for beside its own: names, blocks begun."
 SOME = 64 * 1024
-"Bytes beside the reserve with which a full disk is full no longer."
+"Bytes beside the reserve without which a disk is full."
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 JSON = dict[str, object]
@@ -136,6 +136,8 @@ class Keeper:
         self._broken: dict[str, str] = {}
         "Intakes for which a write failed, with the reason."
         self._disk_full = False
+        self._needed = SOME
+        "Bytes with which a full disk is full no longer."
         self._most: int | None = None
         self._most_until = 0.0
         self._looking = False
@@ -246,7 +248,9 @@ class Keeper:
         uses = self._uses()
         used = sum(uses.values())
         most = self._most if self._clock() < self._most_until else None
-        kept_free = 0 if self.reserve.held else self.reserve.size + 2 * SOME
+        # Little is dropped for the reserve: better a small one, until there is room for more.
+        self._needed = min(self.reserve.size, used // 8) + SOME
+        kept_free = 0 if self.reserve.held or not self.reserve.size else self._needed + SOME
         assert self._disk is not None
         # What we wrote since the disk was asked is not available any more; what we removed is.
         disk = Disk(self._disk.total, max(0, self._disk.available - (used - self._used_then)))
@@ -314,9 +318,9 @@ class Keeper:
         except OSError:
             return _Seen(None)
         disk = Disk(found.f_blocks * found.f_frsize, _free(found))
-        if not self.reserve.held and disk.available >= self.reserve.size + SOME and found.f_favail != 0:
+        if not self.reserve.held and disk.available >= self._needed and found.f_favail != 0:
             try:
-                self.reserve.make(self._limit or limit(self._terms, disk, used=0))
+                self.reserve.make(self._limit or limit(self._terms, disk, used=0), disk.available - SOME // 2)
             except OSError:
                 # Perhaps a quota: then the probes below say whether anything can be written.
                 pass

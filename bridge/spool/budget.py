@@ -57,7 +57,7 @@ def limit(
     max_size, min_free = _bytes(terms.max_size, disk.total), _bytes(terms.min_free, disk.total)
     if most is not None:
         max_size = min(max_size, most)
-    there = used + max(0, disk.available - kept_free)
+    there = used + disk.available - kept_free
     stands = used + MOST_GRANULE if before is None else min(before, used + MOST_GRANULE)
     left = max(used + disk.available - min_free, stands, min(MOST_FLOOR, max_size // 20))
     return max(0, min(max_size, there, left))

@@ -19,9 +19,9 @@ class Reserve:
         self.size = 0
         self.held = False
 
-    def make(self, budget: int) -> None:
-        """Allocate it, at most 1 % of ``budget`` bytes. Raises OSError; then there is none."""
-        size = max(LEAST, min(MOST, budget // 100))
+    def make(self, budget: int, at_most: int = MOST) -> None:
+        """Allocate it: 1 % of ``budget`` bytes, ``at_most`` so many. Raises OSError; then there is none."""
+        size = max(LEAST, min(MOST, budget // 100, at_most))
         if self.held and size == self.size:
             return
         descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640)
