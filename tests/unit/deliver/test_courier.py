@@ -380,3 +380,40 @@ def test_any_answers_in_any_order(make_world, seed):
         world.clock.advance(1)
     assert taken == Counter(sent)
     assert (world.files, world.courier.state, world.courier.waiting_events) == ([], "idle", 0)
+
+
+def test_the_oldest_batch_can_be_dropped_but_not_in_flight(make_world):
+    world = make_world(in_flight=1)
+    for i in range(3):
+        world.seal(b"event%d" % i, ms=i * 60_000)
+    disk = world.courier.waiting_disk
+    dropped = world.courier.drop_oldest()
+    world.ledger.drop_spooled("a", dropped.unacknowledged, "spool_full")
+    world.spool.remove([dropped])
+    world.check()
+    assert world.bodies == [b"event0"]
+    assert world.courier.waiting_disk == disk - dropped.disk
+    world.accept()
+    assert world.bodies == [b"event2"]
+    assert world.courier.drop_oldest() is None
+    world.accept()
+    assert (world.courier.waiting_disk, world.courier.waiting_bytes, world.files) == (0, 0, [])
+
+
+def test_the_join_width_grows_where_catching_up_cannot_keep_up_and_comes_back(make_world):
+    world = make_world(rate=0.5)
+    for second in range(240):
+        world.seal(b"event", ms=second * 61_000)
+        world.clock.advance(1)
+        while world.posted:
+            world.accept()
+    assert world.alarms["width"] >= 1
+    assert world.courier._width.grown
+    for _ in range(3000):
+        world.clock.advance(1)
+        while world.posted:
+            world.accept()
+    world.seal(b"news", ms=10**9)
+    world.next_request()
+    assert not world.courier._width.grown
+    assert world.ledger.of("a").delivered == 240
