@@ -4,7 +4,6 @@ Start: spool (lock, recovery), couriers, admin, listeners last, so that nothing 
 Stop: listeners first, what the sockets hold is drained, answers are waited for, everything is sealed.
 """
 
-import os
 import signal
 import socket
 import sys
@@ -348,7 +347,6 @@ def run(path: Path) -> int:
     async def live() -> None:
         try:
             bridge = Bridge(config, reactor)
-            _count_appends(bridge.spool)
             await bridge.start()
         except (SpoolError, ListenError) as error:
             print(f"syslog-bridge: {error}", file=sys.stderr)  # noqa: T201
@@ -380,24 +378,3 @@ def run(path: Path) -> int:
     reactor.callWhenRunning(begin)
     reactor.run()
     return code
-
-
-def _count_appends(spool: Spool) -> None:
-    """For the tests that kill: the number of events whose append has returned, in a file that outlives us."""
-    path = os.environ.get("SYSLOG_BRIDGE_TEST_APPEND_COUNTER")
-    if not path:
-        return
-    import mmap  # noqa: PLC0415
-    import struct  # noqa: PLC0415
-
-    with open(path, "r+b") as file:
-        shared = mmap.mmap(file.fileno(), 8)
-    append, total = spool.append, struct.unpack_from("<Q", shared)[0]
-
-    def counted(group: Any) -> None:
-        nonlocal total
-        append(group)
-        total += group.count
-        struct.pack_into("<Q", shared, 0, total)
-
-    spool.append = counted  # type: ignore[method-assign]

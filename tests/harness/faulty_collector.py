@@ -4,7 +4,7 @@ Usage: python -P faulty_collector.py PORT OUTPUT JSON, where JSON has, each opti
   `hosts`        loopback addresses to listen on (default 127.0.0.1);
   `seed`         of the chances below;
   `faults`       {name of `FAULTS`: weight}; the rest up to 1 is a faithful answer. Each comes once at the beginning;
-  `poison_every` an event with the words `number N` is refused (400, and all of its request with it) where N % this == 7;
+  `poison_every` an event with the words `number N` is refused (400, and its whole request with it) where N % this == 7;
   `poison`       words that make an event refused in the same way;
   `largest`      bytes of a body, unpacked, above which the answer is 413;
   `refuse_all`   a file: while it is there, everything is answered with 400.
@@ -248,7 +248,10 @@ def main(port: int, output: Path, plan: dict[str, Any]) -> None:
 
     resource = Collector(Judge(plan, output), reactor)
     listening = gatherResults(
-        [listen(reactor, Address(host, port), IntakeSite(resource, reactor)) for host in plan.get("hosts", ["127.0.0.1"])]
+        [
+            listen(reactor, Address(host, port), IntakeSite(resource, reactor))
+            for host in plan.get("hosts", ["127.0.0.1"])
+        ]
     )
 
     def failed(failure: Any) -> None:

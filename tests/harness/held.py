@@ -21,10 +21,15 @@ def refused(spool: Path) -> Iterator[dict[str, str]]:
                 yield {**entry, "text": base64.b64decode(entry["frame"]).decode()}
 
 
+def batch_files(spool: Path) -> list[Path]:
+    """Every intake's batches, open ones too."""
+    return list(spool.glob("[a-z0-9]*/[0-9]*-*"))
+
+
 def numbers(spool: Path) -> Counter[int]:
     """Numbers of the messages in all batch files, whole lines only, and how often each is there."""
     found: Counter[int] = Counter()
-    for file in spool.glob("[a-z0-9]*/[0-9]*-*"):
+    for file in batch_files(spool):
         whole, _, _ = file.read_bytes().rpartition(b"\n")
         found.update(int(number) for number in re.findall(NUMBER, whole.decode()))
     return found

@@ -51,19 +51,24 @@ class Story:
         self._collector = collector
         self._directory = directory
 
-    def live(self, *, appended: int, kill: tuple[str, int] | None) -> None:
-        """Start it, load it, until it has killed itself; without a point to die at: until so much is appended."""
+    def live(self, *, kill: tuple[str, int] | None = None, appended: int = 0, requests: int = 0) -> None:
+        """Start it, load it, until it has killed itself; or kill it after so many appended events and requests."""
         bridge, first = self.bridge, len(self.sent)
         counter = AppendCounter(self._directory / f"appended-{len(self.owed)}")
         ready = self.start(counter, kill)
         process = bridge.process
         assert process is not None
-        device = Traffic(bridge.tcp, first=first, per_write=50, pause_seconds=0.002)
+        device = Traffic(bridge.tcp, first=first, per_write=20, pause_seconds=0.002)
+        requests += len(self._collector.refresh())
+
+        def enough() -> bool:
+            return counter.value() >= appended and len(self._collector.refresh()) >= requests
+
         try:
             if ready:
                 device.start()
                 until(
-                    lambda: process.exit_code is not None or (kill is None and counter.value() >= appended),
+                    lambda: process.exit_code is not None or (kill is None and enough()),
                     lambda: f"{kill} or {appended} appended: {counter.value()} of {len(device.sent)}",
                     every_seconds=0.002,
                 )
@@ -118,7 +123,7 @@ class Story:
             return bool(ledger["spooled"] == 0)
 
         until(
-            settled, lambda: f"{bridge.status()}; {self._collector.faults()}", deadline_seconds=180, every_seconds=0.5
+            settled, lambda: f"{bridge.status()}; {self._collector.faults()}", deadline_seconds=180, every_seconds=0.25
         )  # fmt: skip
         self._account(bridge.status())
 
@@ -166,7 +171,7 @@ def test_killed_at(tmp_path: Path, point: str) -> None:
     """Twice: at an early passage, and, with what that left in the spool, at a later one."""
     with telling(tmp_path, poison_every=250) as story:
         for passage in (1, random.Random(point).randint(2, 12)):
-            story.live(appended=0, kill=(point, passage))
+            story.live(kill=(point, passage))
 
 
 @pytest.mark.parametrize("kills", [20, pytest.param(200, marks=pytest.mark.long)])
@@ -174,4 +179,4 @@ def test_killed_at_random_moments_with_a_faulty_collector(tmp_path: Path, kills:
     chance = random.Random(kills)
     with telling(tmp_path, seed=kills, faults=TROUBLE, poison_every=1000) as story:
         for _ in range(kills):
-            story.live(appended=chance.randint(1, 5000), kill=None)
+            story.live(appended=chance.randint(1, 1500), requests=chance.randint(0, 12))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -135,12 +134,12 @@ def test_faults_of_all_kinds(tmp_path: Path, waves: int) -> None:
         altered.start(bridge, constants=altered.IMPATIENT)
         senders = Senders(bridge)
         with sampling(bridge) as samples:
-            for wave in range(waves):
+            for _ in range(waves):
                 for intake in INTAKES:
                     senders.send(intake, SLOTS * PER_SLOT, SLOTS)
                 until(
                     lambda: bridge.ledger()["spooled"] <= 500,
-                    lambda: f"wave {wave}: {bridge.status()['ledger']}, {collector.faults()}",
+                    lambda: f"{bridge.status()['ledger']}, {collector.faults()}",
                     deadline_seconds=120,
                     every_seconds=0.1,
                 )

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.harness import altered, held, spool
+from tests.harness import altered, held
 from tests.harness.bridge import Bridge
 from tests.harness.faulty import FaultyCollector, faulty
 from tests.harness.messages import Sent, rfc5424
@@ -43,7 +43,10 @@ def one(status: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("place", [0, *(pytest.param(place, marks=pytest.mark.long) for place in (1, 2499, 2500, 4998)), 4999])
+LONG = [pytest.param(place, marks=pytest.mark.long) for place in (1, 2499, 2500, 4998)]
+
+
+@pytest.mark.parametrize("place", [0, *LONG, 4999])
 def test_one_poison_event_in_five_thousand(tmp_path: Path, place: int) -> None:
     sent = messages(5000)
     poison = sent[place].text
@@ -82,6 +85,26 @@ def test_several_poison_events(tmp_path: Path) -> None:
     assert status["ledger"]["quarantined"] == len(wrong)
 
 
+def test_poison_in_every_batch_of_a_backlog(tmp_path: Path) -> None:
+    """Refusals from all sides, but each search ends at events that are accepted: that is no collector that refuses
+    everything, and the intake must not park (for minutes, and then again)."""
+    sent = messages(6000)
+    bad = {message.text for message in sent[7::100]}
+    with faulty(tmp_path, poison_every=100) as collector, bridging(tmp_path, collector.url) as bridge:
+        bridge.configuration["batch"] |= {"max_events": 500}
+        altered.start(bridge, constants={"bridge.deliver.splits.PER_MINUTE": 100_000})
+        send(bridge, sent)
+        until(
+            lambda: bridge.ledger()["spooled"] == 0 or one(bridge.status())["state"] == "parked",
+            lambda: f"it drains: {bridge.status()}",
+        )
+        status = bridge.status()
+        refused = {entry["text"] for entry in held.refused(bridge.spool)}
+    assert status["ledger"]["spooled"] == 0, status["intakes"]
+    assert refused == bad
+    assert collector.taken() == dict.fromkeys((message.text for message in sent if message.text not in bad), 1)
+
+
 def test_alone_in_a_quiet_intake(tmp_path: Path) -> None:
     """Is it the event, or the collector? It stays in the spool until another event is accepted."""
     bad, good = messages(8)[7], messages(1, first=100)
@@ -102,7 +125,7 @@ def test_alone_in_a_quiet_intake(tmp_path: Path) -> None:
 
         send(bridge, good)
         bridge.wait_drained()
-        until(lambda: not spool.batches(bridge.spool), "the files are gone")
+        until(lambda: not held.batch_files(bridge.spool), "the files are gone")
         assert [entry["text"] for entry in held.refused(bridge.spool)] == [bad.text]
         ledger = bridge.ledger()
     assert (ledger["delivered"], ledger["quarantined"], ledger["recovered"]) == (1, 1, 1), ledger
@@ -120,7 +143,7 @@ def test_too_large_is_halved_and_the_size_remembered(tmp_path: Path) -> None:
         bridge.wait_drained()
         first = len(collector.refresh())
         assert collector.seen[0].count == 4000, "it was one batch"
-        # Halves, quarters, eighths: 4000, 2000, 1000, then eight that fit. None but the first of a size is tried in vain.
+        # 4000, 2000, 1000 in vain, then eight that fit: none but the first of a size is tried.
         assert [seen.count for seen in collector.seen if seen.fault == "413"] == [4000, 2000, 1000]
         assert first == 3 + 8
         again = messages(4000, first=4000)
