@@ -8,9 +8,12 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC
+from functools import partial
 
+from bridge import formats
 from bridge.batching import encoding, payload
 from bridge.batching.times import Times, Window, of_read
+from bridge.formats import LOOKED_AT, Format
 from bridge.routing.disposition import Disposition
 from bridge.syslog.columns import Columns
 from bridge.syslog.timestamps import TimeReader
@@ -21,6 +24,9 @@ NO_TIME = 0
 _LINE = re.compile(rb"[^\n]*\n")
 
 SHOWS_TIME = ("line", "rfc5424")
+
+MOST_SAMPLED = 12
+"Events of one read that are held against a format, and two more at most: the only sign that nobody will parse them."
 
 __all__ = ["NO_TIME", "Group", "Grouped", "Limits", "Window", "group"]
 
@@ -64,6 +70,10 @@ class Grouped:
     "Events whose time was not believed."
     oversize: list[bytes] = field(default_factory=list)
     "Events above the limit: not in the groups."
+    sampled: int = 0
+    "Events that were held against the intake's format."
+    mismatched: int = 0
+    "Those of them that do not look like it."
 
 
 def group(
@@ -88,7 +98,10 @@ def group(
         result.outside = times.outside
     else:
         times = Times(columns.count, received_ms, received_ms)
-    events = payload.events(
+    of_format = formats.find(disposition.format) if disposition.format else None
+    rule = of_format.rule if of_format and disposition.refined else None
+    making = payload.events if rule is None else partial(payload.refined, rule)
+    events = making(
         disposition.payload, columns, times=times.each() if disposition.payload in SHOWS_TIME else (), peer=peer,
         zone=zone, received_ms=received_ms,
         about={"listener": listener, "route": disposition.route, "intake": disposition.intake},
@@ -99,6 +112,8 @@ def group(
         ms = NO_TIME if disposition.timestamp == "none" else received_ms
         times = Times(columns.count, ms, ms)
     for part, part_times in _slots(events, times, limits.resolution_ms):
+        if of_format is not None and result.sampled < MOST_SAMPLED:
+            _sample(part, of_format, result, as_lines=spool_encoding == encoding.LINES)
         encoded, count = _encoded(
             part, columns.holds_lf, disposition.encoding, spool_encoding, limits.event_bytes, result
         )
@@ -124,6 +139,14 @@ def _filled(events: Sequence[bytes], blank: dict[int, bytes], result: Grouped) -
             filled[row] = payload.instead_of_empty(frame)
             result.emptied += 1
     return filled
+
+
+def _sample(events: Sequence[bytes], of_format: Format, result: Grouped, *, as_lines: bool) -> None:
+    """Hold the first, the middle and the last event of a group against the intake's format, as they are delivered."""
+    for row in {0, len(events) // 2, len(events) - 1}:
+        result.sampled += 1
+        event = events[row][:LOOKED_AT]
+        result.mismatched += not of_format.fits(encoding.escaped(event.lstrip(b" \n")) if as_lines else event)
 
 
 def _slots(events: Sequence[bytes], times: Times, resolution_ms: int) -> Iterable[tuple[Sequence[bytes], Times]]:

@@ -8,8 +8,8 @@ format: a row, with an example as the device sends it. The package is words and 
 bridge, so the configuration may read its names.
 """
 
-from bridge.formats.format import Format
+from bridge.formats.format import LOOKED_AT, Format
 from bridge.formats.registry import FORMATS, UnknownFormat, find
 from bridge.formats.rule import Rule
 
-__all__ = ["FORMATS", "Format", "Rule", "UnknownFormat", "find"]
+__all__ = ["FORMATS", "LOOKED_AT", "Format", "Rule", "UnknownFormat", "find"]
