@@ -21,9 +21,7 @@ FORMATS: Mapping[str, Format] = {
     one.name: one for one in sorted((row for table in _TABLES for row in table.FORMATS), key=lambda row: row.name)
 }
 
-_BY_ANY_NAME: Mapping[str, Format] = {
-    name: one for one in FORMATS.values() for name in (one.name, *one.aliases)
-}
+_BY_ANY_NAME: Mapping[str, Format] = {name: one for one in FORMATS.values() for name in (one.name, *one.aliases)}
 
 
 class UnknownFormat(ValueError):

@@ -12,7 +12,12 @@ from bridge.formats.rule import Beginning, Choice, Ends, Rule
 _TO_CEF = Beginning(rb'(?!"?CEF:)[^\n]{1,200}?(?=CEF: ?[01]\|)')
 _TO_LEEF = Beginning(rb"(?!LEEF:)[^\n]{1,200}?(?=LEEF:[12]\.0\|)")
 
-FROM_CEF = Rule("from-cef", "what stands in front of CEF: is cut off", edits=(_TO_CEF,))
+# Neither XML nor JSON nor CEF holds a line end inside a value; between values a blank means the same.
+_BLANKS = Ends(((b"\r\n", b" "), (b"\n", b" "), (b"\r", b" ")))
+
+FROM_CEF = Rule(
+    "from-cef", "what stands in front of CEF: is cut off; line ends inside become blanks", edits=(_BLANKS, _TO_CEF)
+)
 FROM_LEEF = Rule("from-leef", "what stands in front of LEEF: is cut off", edits=(_TO_LEEF,))
 FROM_CEF_OR_LEEF = Rule(
     "from-cef-or-leef", "what stands in front of CEF: or LEEF: is cut off", edits=(_TO_CEF, _TO_LEEF)
@@ -23,11 +28,10 @@ NO_LINE_ENDS = Rule(
     "no-line-ends", "line ends inside are deleted, as the parser would", edits=(Ends(((b"\r\n", b""), (b"\n", b""))),)
 )
 
-# Between the tokens of XML and JSON a blank means what a line end means.
 BLANK_LINE_ENDS = Rule(
     "blank-line-ends",
     "line ends inside become blanks, which mean the same to XML and JSON",
-    edits=(Ends(((b"\r\n", b" "), (b"\n", b" "), (b"\r", b" "))),),
+    edits=(_BLANKS,),
 )
 
 # --- Cisco -----------------------------------------------------------------------------------------------------------
@@ -83,8 +87,9 @@ EDGE_SWG = Rule(
 # Native syslog is `[action:"..."; ...]`; the parser wants the word `syslog` in front of the bracket.
 CHECKPOINT = Rule(
     "checkpoint-native",
-    "what stands in front of CEF: is cut off; the native form [action:...] gets the word syslog in front",
-    edits=(_TO_CEF, Beginning(rb"(?=\[action:)", b"syslog")),
+    "what stands in front of CEF: is cut off, line ends inside become blanks; the native form [action:...] gets the "
+    "word syslog in front",
+    edits=(_BLANKS, _TO_CEF, Beginning(rb"(?=\[action:)", b"syslog")),
 )
 
 CITRIX = Rule(
@@ -106,6 +111,7 @@ F5 = Rule(
         Choice("message", "text", rb"CEF:0\|"),
     ),
     edits=(
+        _BLANKS,
         Beginning(
             rb"(?:emerg|alert|crit|err|error|warning|warn|notice|info|"
             rb"debug) (?=[A-Za-z_][A-Za-z0-9_.-]*(?:\[[0-9]+\])?: )"
@@ -164,7 +170,7 @@ UNBOUND = Rule(
 VECTRA = Rule(
     "vectra-mark",
     "begins at the mark -: before the JSON text, whatever word stands in front of it",
-    edits=(Beginning(rb'[A-Za-z0-9_.-]{1,64} +(?=[-: ]{1,4}\{")'),),
+    edits=(Beginning(rb'[A-Za-z][A-Za-z0-9_.-]{0,63} +(?=[-: ]{1,4}\{")'),),
 )
 
 # ESXi 8 may write its [Originator@6876 ...] where RFC 5424 has structured data; the parser wants it in the text.
@@ -181,9 +187,16 @@ LOG_INSIGHT = Rule(
     edits=(Ends(((b"\r", b"#015"), (b"\n", b"#012"), (b"\t", b"#011"))),),
 )
 
-# Claroty begins its CEF with a line end.
-CEF_WITHOUT_LINE_ENDS = Rule(
-    "cef-without-line-ends",
-    "line ends and what stands in front of CEF: are cut off",
-    edits=(*NO_LINE_ENDS.edits, _TO_CEF),
+# An event of a kind that the parser has only been seen to read behind RFC 5424's header, less PRI and version.
+WALLIX = Rule(
+    "wallix-kind",
+    "as sent, less the version 1, where RFC 5424 carries a kind with a blank that is neither SSH nor RDP Session",
+    choices=(
+        Choice(
+            "device",
+            "device",
+            rb"1 [0-9]{4}-[^ ]+T[^ ]+ [^ ]+ [^ ]+ [0-9]+ - - \[(?!(?:\w+|SSH Session|RDP Session)\])[^\]]*\]",
+        ),
+    ),
+    edits=(Beginning(rb"1 (?=[0-9]{4}-[0-9]{2}-[0-9]{2}T)"),),
 )

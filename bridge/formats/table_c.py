@@ -53,7 +53,7 @@ FORMATS = (
     Format(
         name="claroty-xdome",
         product="Claroty xDome",
-        rule=rules.CEF_WITHOUT_LINE_ENDS,
+        rule=rules.FROM_CEF,
         own_time="event_timestamp",
         begins=rb"CEF:0\|Claroty\|",
         setting="syslog integration: TCP, CEF, RFC 5424",

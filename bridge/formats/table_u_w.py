@@ -104,6 +104,7 @@ FORMATS = (
     Format(
         name="wallix-bastion",
         product="WALLIX Bastion",
+        rule=rules.WALLIX,
         also="RFC 5424 text less PRI and version, read as key=value",
         begins=rb'\[(wabaudit|sshproxy|SSH Session|RDP Session|sessionintegrity|\w+)\] |pam_unix\(|action="|'
         rb"\w+ : TTY=|\w+: \[|\d{4}-\S+T\S+ \S+ \S+ \d+ - - \[",
