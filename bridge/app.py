@@ -86,6 +86,7 @@ class Bridge:
         self._sealer = task.LoopingCall(self._seal_due)
         self._sealer.clock = reactor
         self._troubles: dict[str, float] = {}
+        self._stopped = False
         router = Router(
             routes=config.routes,
             intakes=config.intakes,
@@ -277,7 +278,10 @@ class Bridge:
     # --- stop --------------------------------------------------------------------------------------------------------
 
     async def stop(self) -> None:
-        """Stop as the contract says: within ten seconds, with everything that was received on disk."""
+        """Stop as the contract says: within ten seconds, with everything that was received on disk. Once is enough."""
+        if self._stopped:
+            return
+        self._stopped = True
         await self.doors.close()
         for call in (self._sealer, self._watcher):
             if call.running:

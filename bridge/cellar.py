@@ -50,31 +50,33 @@ class Cellar:
     def refuse(self, intake: str, refused: list[tuple[Piece, str]], settled: list[Batch]) -> None:
         """Single events go to quarantine, on disk before their batches go."""
 
-        def settle() -> tuple[int, int]:
-            again = lost = 0
+        def settle() -> tuple[int, int, int]:
+            again = lost = pushed_out = 0
             for piece, words in refused:
                 batch = piece.batch
                 entry = Entry(
                     batch.sequence // 1000, "", "", _event(piece), words, intake, key=(batch.sequence, piece.start)
                 )
                 try:
-                    held = self._spool.quarantine.add_once("refused", entry)
+                    gone = self._spool.quarantine.add_once("refused", entry)
                 except OSError as error:
                     log.error("quarantine: cannot write: {why}; a refused event is lost", why=error.strerror)
                     lost += 1
                     continue
-                again += not held
+                again += gone is None
+                pushed_out += gone or 0
                 self._refused(intake, batch.sequence, 1, words, batch.count)
             self._spool.remove(settled)
-            return again, lost
+            return again, lost, pushed_out
 
         def counted(result: object) -> None:
             assert isinstance(result, tuple)
-            again, lost = result
-            if again:
-                self._ledger.was_quarantined_before(intake, again)
+            again, lost, pushed_out = result
+            self._ledger.was_quarantined_before(intake, again)
             if lost:
                 self._ledger.drop_quarantined(intake, lost, "quarantine_write_failed")
+            if pushed_out:
+                self._ledger.drop_quarantined(intake, pushed_out, "refused_full")
 
         self._work(settle, counted)
 

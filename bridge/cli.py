@@ -1,16 +1,45 @@
-"""The command line. Each command lives with what it does; here they only meet."""
+"""The command line. Each command lives with what it does; here they only meet.
 
+Those that need a reactor import it when they run: it must be ours, and the others start faster without it.
+"""
+
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
 from bridge import __version__
-from bridge.collector.command import collector
+from bridge.config import Config
+from bridge.tools.check import Result, make_check
+from bridge.tools.explain import explain
+from bridge.tools.options import configuration_option
+from bridge.tools.send import send
+from bridge.tools.status import status
 
-DEFAULT = Path("/etc/syslog-bridge/bridge.yaml")
+
+class _Lazy(click.Group):
+    """Commands whose modules are imported when they are named, with the first line of their help for the overview."""
+
+    later = ("collector", "demo")
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All names."""
+        return sorted([*super().list_commands(ctx), *self.later])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """One command."""
+        if cmd_name == "collector":
+            from bridge.collector.command import collector  # noqa: PLC0415
+
+            return collector
+        if cmd_name == "demo":
+            from bridge.demo import demo  # noqa: PLC0415
+
+            return demo
+        return super().get_command(ctx, cmd_name)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="syslog-bridge")
 def main() -> None:
     """Syslog in, SEKOIA.IO's HTTPS log collector out, every event on disk in between.
@@ -20,19 +49,21 @@ def main() -> None:
     """
 
 
-@main.command()
-@click.option("-c", "--config", "path", type=click.Path(path_type=Path), default=DEFAULT, show_default=True,
-              help="Configuration file.")  # fmt: skip
+@main.command(epilog="\b\nExample:\n  syslog-bridge run -c /etc/syslog-bridge/bridge.yaml")
+@configuration_option
 @click.pass_context
-def run(context: click.Context, path: Path) -> None:
-    """Run in the foreground until SIGTERM or Ctrl-C.
+def run(context: click.Context, file: Path) -> None:
+    """Run in the foreground until SIGTERM or Ctrl-C."""
+    from bridge import app  # noqa: PLC0415
 
-    \b
-    Example: syslog-bridge run -c /etc/syslog-bridge/bridge.yaml
-    """
-    from bridge import app  # noqa: PLC0415  the other commands need no reactor
-
-    context.exit(app.run(path))
+    context.exit(app.run(file))
 
 
-main.add_command(collector)
+def _probe(config: Config, connect: bool, send_test: bool) -> Sequence[Result]:
+    from bridge.probe import probe  # noqa: PLC0415
+
+    return probe(config, connect, send_test)
+
+
+for command in (make_check(_probe), explain, send, status):
+    main.add_command(command)

@@ -16,11 +16,15 @@ _WINDOWS_1252 = {
 
 
 def joined_lines(events: Sequence[bytes]) -> bytes:
-    """Events that hold no LF, as lines. CR and NUL are escaped in the whole at once."""
-    data = b"\n".join((*events, b""))
-    if b"\r" in data or b"\0" in data:
-        data = data.replace(b"\r", b"#015").replace(b"\0", b"#000")
-    return data
+    """Events that hold no LF, as lines."""
+    return escaped_lines(b"\n".join((*events, b"")))
+
+
+def escaped_lines(lines: bytes) -> bytes:
+    """Lines whose events hold no LF; CR and NUL are escaped in the whole at once."""
+    if b"\r" in lines or b"\0" in lines:
+        lines = lines.replace(b"\r", b"#015").replace(b"\0", b"#000")
+    return lines
 
 
 def escaped(event: bytes) -> bytes:

@@ -13,7 +13,7 @@ from functools import partial
 from bridge import formats
 from bridge.batching import encoding, payload
 from bridge.batching.times import Times, Window, of_read
-from bridge.formats import LOOKED_AT, Format
+from bridge.formats import LOOKED_AT, Format, Rule
 from bridge.routing.disposition import Disposition
 from bridge.syslog.columns import Columns
 from bridge.syslog.timestamps import TimeReader
@@ -90,46 +90,67 @@ def group(
     """The groups of rows that all have one disposition of kind ``deliver``. ``columns`` must not be empty."""
     result = Grouped([])
     zone = disposition.zone or UTC
-    if disposition.timestamp == "event" or disposition.payload in SHOWS_TIME:
-        times = of_read(
+    shows_time = disposition.payload in SHOWS_TIME
+    shown = sent = Times(columns.count, received_ms, received_ms)
+    if disposition.timestamp == "event" or shows_time:
+        shown = of_read(
             columns, reader=reader, zone=zone, received_ms=received_ms, window=limits.window,
-            fine=limits.resolution_ms % 1000 != 0 or disposition.payload in SHOWS_TIME,
+            fine=limits.resolution_ms % 1000 != 0 or shows_time,
         )  # fmt: skip
-        result.outside = times.outside
-    else:
-        times = Times(columns.count, received_ms, received_ms)
+        result.outside = shown.outside
+    if disposition.timestamp == "event":
+        sent = shown
+    elif disposition.timestamp == "none":
+        sent = Times(columns.count, NO_TIME, NO_TIME)
     of_format = formats.find(disposition.format) if disposition.format else None
     rule = of_format.rule if of_format and disposition.refined else None
+    if (data := _in_one(columns, disposition, rule, sent, spool_encoding, limits)) is not None:
+        result.groups.append(_group(disposition, spool_encoding, sent, limits, columns.count, data))
+        if of_format is not None:
+            _sample(_three_lines(data), of_format, result, as_lines=False)
+        return result
     making = payload.events if rule is None else partial(payload.refined, rule)
     events = making(
-        disposition.payload, columns, times=times.each() if disposition.payload in SHOWS_TIME else (), peer=peer,
+        disposition.payload, columns, times=shown.each() if shows_time else (), peer=peer,
         zone=zone, received_ms=received_ms,
         about={"listener": listener, "route": disposition.route, "intake": disposition.intake},
     )  # fmt: skip
     if columns.blank and disposition.payload in ("message", "content", "device", "structured"):
         events = _filled(events, columns.blank, result)
-    if disposition.timestamp != "event":
-        ms = NO_TIME if disposition.timestamp == "none" else received_ms
-        times = Times(columns.count, ms, ms)
-    for part, part_times in _slots(events, times, limits.resolution_ms):
+    for part, times in _slots(events, sent, limits.resolution_ms):
         if of_format is not None and result.sampled < MOST_SAMPLED:
             _sample(part, of_format, result, as_lines=spool_encoding == encoding.LINES)
-        encoded, count = _encoded(
-            part, columns.holds_lf, disposition.encoding, spool_encoding, limits.event_bytes, result
-        )
+        data, count = _encoded(part, columns.holds_lf, disposition.encoding, spool_encoding, limits.event_bytes, result)
         if count:
-            result.groups.append(
-                Group(
-                    intake=disposition.intake or "",
-                    encoding=spool_encoding,
-                    slot=part_times.earliest // limits.resolution_ms,
-                    earliest=part_times.earliest,
-                    latest=part_times.latest,
-                    count=count,
-                    data=encoded,
-                )
-            )
+            result.groups.append(_group(disposition, spool_encoding, times, limits, count, data))
     return result
+
+
+def _group(
+    disposition: Disposition, spool_encoding: str, times: Times, limits: Limits, count: int, data: bytes
+) -> Group:
+    slot = times.earliest // limits.resolution_ms
+    return Group(disposition.intake or "", spool_encoding, slot, times.earliest, times.latest, count, data)
+
+
+def _in_one(
+    columns: Columns, disposition: Disposition, rule: Rule | None, times: Times, spool_encoding: str, limits: Limits
+) -> bytes | None:
+    """The lines of a read whose texts came as lines already, where they can go as they are, or edited as one."""
+    if columns.lines is None or disposition.payload != "message" or spool_encoding != encoding.LINES:
+        return None
+    if rule is not None and rule.choices:
+        return None
+    if times.earliest // limits.resolution_ms != times.latest // limits.resolution_ms:
+        return None
+    lines = columns.lines if rule is None else rule.edited_block(b"\n" + columns.lines[:-1])[1:] + b"\n"
+    data = encoding.escaped_lines(lines)
+    return data if len(data) <= limits.event_bytes and _is_text(data, disposition.encoding) else None
+
+
+def _is_text(data: bytes, text_encoding: str) -> bool:
+    """Whether all events are as they should be sent."""
+    return text_encoding == "bytes" or data.isascii() or (text_encoding == "auto" and encoding.is_utf8(data))
 
 
 def _filled(events: Sequence[bytes], blank: dict[int, bytes], result: Grouped) -> Sequence[bytes]:
@@ -147,6 +168,13 @@ def _sample(events: Sequence[bytes], of_format: Format, result: Grouped, *, as_l
         result.sampled += 1
         event = events[row][:LOOKED_AT]
         result.mismatched += not of_format.fits(encoding.escaped(event.lstrip(b" \n")) if as_lines else event)
+
+
+def _three_lines(data: bytes) -> list[bytes]:
+    """The first line, one in the middle and the last; fewer where there are fewer."""
+    middle = data.rfind(b"\n", 0, len(data) // 2) + 1
+    last = data.rfind(b"\n", 0, -1) + 1
+    return [data[start : min(data.find(b"\n", start), start + LOOKED_AT)] for start in sorted({0, middle, last})]
 
 
 def _slots(events: Sequence[bytes], times: Times, resolution_ms: int) -> Iterable[tuple[Sequence[bytes], Times]]:
@@ -171,9 +199,7 @@ def _encoded(
     if spool_encoding == encoding.LINES and not holds_lf:
         data = encoding.joined_lines(events)
         # UTF-8 and the size are looked at once for all.
-        if (len(data) <= limit or max(map(len, events)) * 4 <= limit) and (
-            text_encoding == "bytes" or data.isascii() or (text_encoding == "auto" and encoding.is_utf8(data))
-        ):
+        if (len(data) <= limit or max(map(len, events)) * 4 <= limit) and _is_text(data, text_encoding):
             return data, len(events)
     lines = []
     to_line = encoding.escaped if spool_encoding == encoding.LINES else encoding.json_line

@@ -5,6 +5,7 @@ Bodies of answers are always read, and bounded: an unread one would hold its con
 without progress, in either direction: a slow line may take its time.
 """
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -32,7 +33,11 @@ _IDLE_CONNECTION = 20
 
 
 class NoProgress(Exception):
-    """Nothing was sent or received for the time allowed."""
+    """Nothing was sent or received for the time allowed. ``begun``: the body was on its way, or all of it sent."""
+
+    def __init__(self, text: str, *, begun: bool = True) -> None:
+        super().__init__(text)
+        self.begun = begun
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +48,8 @@ class Answer:
     body: bytes
     headers: dict[str, str] = field(default_factory=dict)
     "Names in lower case; of repeated ones the last."
+    repeated: bool = False
+    "The request was sent twice: its first connection ended without an answer."
 
 
 @implementer(IBodyProducer)
@@ -60,6 +67,7 @@ class Body:
 
     def startProducing(self, consumer: IConsumer) -> "defer.Deferred[None]":
         self._consumer = consumer
+        self._progress.begun = True
         self.resumeProducing()
         return self._done
 
@@ -91,6 +99,8 @@ class Progress:
         self._call: IDelayedCall | None = None
         self._request: defer.Deferred[Answer] | None = None
         self.expired = False
+        self.begun = False
+        "There was a connection, and the body began to go."
 
     def watch(self, request: "defer.Deferred[Answer]") -> None:
         """Begin; ends when ``done`` is called."""
@@ -177,21 +187,27 @@ class Client:
         def ended(result: "Answer | Failure") -> "Answer | Failure":
             progress.done()
             if isinstance(result, Failure) and progress.expired:
-                return Failure(NoProgress(f"no progress for {self._timeout:g} s"))
+                return Failure(NoProgress(f"no progress for {self._timeout:g} s", begun=progress.begun))
             return result
 
         return request.addBoth(ended)
 
     async def _post(self, url: str, body: bytes, headers: dict[str, str], progress: Progress) -> Answer:
+        repeated = False
         try:
             response = await self._request(url, body, headers, progress)
-        except ResponseNeverReceived:
+        except ResponseNeverReceived as lost:
             # Most likely the server has closed an idle connection just as we took it. What else is idle is as old.
             if progress.expired:
                 raise
             await self._pool.closeCachedConnections()
             self.repeated += 1
-            response = await self._request(url, body, headers, progress)
+            repeated = True
+            try:
+                response = await self._request(url, body, headers, progress)
+            except (ConnectError, DNSLookupError):
+                # That nothing was sent is true of the second attempt only.
+                raise lost from None
         progress.made()
         reader = _Reader(progress)
         response.original.deliverBody(reader) if hasattr(response, "original") else response.deliverBody(reader)
@@ -202,6 +218,7 @@ class Client:
                 name.decode("latin-1").lower(): values[-1].decode("latin-1")
                 for name, values in response.headers.getAllRawHeaders()
             },
+            repeated=repeated,
         )
 
     async def _request(self, url: str, body: bytes, headers: dict[str, str], progress: Progress) -> IResponse:
@@ -226,9 +243,7 @@ def in_words(failure: Failure) -> str:
         return f"the name cannot be resolved ({error})"
     if isinstance(error, TimeoutError):
         return "no connection within the time allowed"
-    if isinstance(error, ConnectError):
-        return (
-            f"no connection: {error.osError or error}" if getattr(error, "osError", None) else f"no connection: {error}"
-        )
+    if isinstance(error, ConnectError) and isinstance(error.osError, int):
+        return f"no connection: {os.strerror(error.osError)}"
     text = str(error) or type(error).__name__
     return text if len(text) <= 300 else text[:300] + "..."

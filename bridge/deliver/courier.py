@@ -328,13 +328,24 @@ class Courier:
             answer = await self._poster.post(self._target.url, body.data, headers | self._target.headers())
         except Exception:
             result = outcome.of_failure(Failure())
+            doubtful = result.uncertain
         else:
             result = outcome.read(answer, sum(piece.count for piece in pieces), now=self._office.wall())
+            doubtful = result.uncertain or answer.repeated
+        if doubtful:
+            self._may_be_double(pieces)
         if result.network:
             self._breaker.fault()
         else:
             self._breaker.answered(self.name, self._clock.seconds() - began)
         await self._settle(pieces, split, result, body)
+
+    def _may_be_double(self, pieces: list[Piece]) -> None:
+        """The collector may have taken these without our knowing, and will get them again. Each counts once."""
+        for piece in pieces:
+            if not piece.doubtful:
+                piece.doubtful = True
+                self._office.ledger.may_be_double(self.name, piece.count)
 
     def _body(self, pieces: list[Piece]) -> _Body:
         """The request's body; in the spool's thread."""
@@ -531,13 +542,17 @@ class Courier:
         ranges += [piece for piece, _ in self._condemned]
         self._condemned.clear()
         held: dict[Batch, int] = {}
+        certain: set[Batch] = set()
         for piece in ranges:
             held[piece.batch] = held.get(piece.batch, 0) + piece.count
+            if not piece.doubtful:
+                certain.add(piece.batch)
         whole: dict[Batch, Piece] = {}
         for piece in ranges:
             batch = piece.batch
             if held[batch] == batch.count and not batch.timed:
-                whole.setdefault(batch, Piece.whole(batch))
+                piece = whole.setdefault(batch, Piece.whole(batch))
+                piece.doubtful = batch not in certain
             else:
                 self._splits.add([piece])
         self._lanes.put_back(list(whole.values()), self._clock.seconds())
@@ -552,13 +567,17 @@ class Courier:
             self._set_aside(damaged, error)
 
     def _set_aside(self, batch: Batch, damage: Exception) -> None:
-        text = f"intake {self.name}: {damage}; moved to quarantine"
-        self._office.alarms.on("damaged", self.name, text)
         self.waiting_events -= batch.unacknowledged
         self.waiting_bytes -= batch.size
-        self._office.ledger.quarantine(self.name, batch.unacknowledged)
         del self._batches[batch]
-        self._office.store.set_aside(batch, str(damage))
+        if isinstance(damage, reading.Missing):
+            text = f"intake {self.name}: {damage}; {batch.unacknowledged} events are lost"
+            self._office.ledger.drop_spooled(self.name, batch.unacknowledged, "spool_file_missing")
+        else:
+            text = f"intake {self.name}: {damage}; moved to quarantine"
+            self._office.ledger.quarantine(self.name, batch.unacknowledged)
+            self._office.store.set_aside(batch, str(damage))
+        self._office.alarms.on("damaged", self.name, text)
 
     def _failed_inside(self, failure: Failure, pieces: list[Piece]) -> None:
         """A defect of ours must not lose a batch or stop the intake."""

@@ -51,6 +51,8 @@ class Dispatcher:
         self._senders: deque[Sender] = deque()
         self._call: IDelayedCall | None = None
         self._limited_at = float("-inf")
+        # Longer than what held a request back can take to let it go.
+        self._limited_for = max(1.0, 2 / rate) if rate else 1.0
         self._stopped = False
         self._slots: dict[Slot, None] = {}
         self._stalled = 0
@@ -66,8 +68,8 @@ class Dispatcher:
 
     @property
     def limited(self) -> bool:
-        """Whether the request rate has been what held requests back, within the last second."""
-        return self._clock.seconds() - self._limited_at < 1.0
+        """Whether the request rate has been what held requests back, a moment ago."""
+        return self._clock.seconds() - self._limited_at < self._limited_for
 
     def stop(self) -> None:
         """Start no more."""
@@ -123,7 +125,8 @@ class Dispatcher:
         now = self._clock.seconds()
         self._tokens = min(self._most, self._tokens + (now - self._filled) * self._rate)
         self._filled = now
-        if self._tokens >= 1:
+        # The wait below may end a rounding error early; to wait for that too would be a call at the same moment.
+        if self._tokens >= 1 - 1e-9:
             self._tokens -= 1
             return True
         self._limited_at = now

@@ -14,7 +14,8 @@ network faults, no progress            **retry**; two timeouts in a row halve th
 401, 403, 404, 405, redirects, other   **parked**: the intake waits for its operator
 =====================================  ===========================================================================
 
-Only the collector's own JSON is acceptance.
+Only the collector's own JSON is acceptance. But where the body was sent, and no answer came, or a stranger's, or a
+gateway's or server's error (5xx but 503), the collector may have taken the events all the same: *uncertain*.
 """
 
 import json
@@ -24,6 +25,9 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import Enum
 
+from OpenSSL import SSL
+from service_identity.exceptions import VerificationError
+from twisted.internet.error import ConnectError, DNSLookupError
 from twisted.python.failure import Failure
 
 from bridge.deliver.client import Answer, NoProgress, in_words
@@ -65,6 +69,8 @@ class Outcome:
     timeout: bool = False
     stranger: bool = False
     "A success that is not the collector's."
+    uncertain: bool = False
+    "The collector may have taken the events: sent again, they are possible duplicates."
 
 
 # The usual answer, whose ids need no parsing: that of 20,000 ids would cost more than sending them.
@@ -85,7 +91,8 @@ def read(answer: Answer, count: int, *, now: float) -> Outcome:
         return Outcome(Verdict.RETRY, why, status, retry_after=_retry_after(answer, now))
     if status in _RETRIES or status >= 500 or status < 200:
         return Outcome(
-            Verdict.RETRY, said, status, retry_after=_retry_after(answer, now), network=status in _GATEWAY
+            Verdict.RETRY, said, status, retry_after=_retry_after(answer, now), network=status in _GATEWAY,
+            uncertain=status >= 500 and status != 503,
         )  # fmt: skip
     if status == 413:
         return Outcome(Verdict.SPLIT, said, status)
@@ -98,7 +105,19 @@ def read(answer: Answer, count: int, *, now: float) -> Outcome:
 def of_failure(failure: Failure) -> Outcome:
     """The outcome of a request without an answer."""
     timeout = failure.check(NoProgress) is not None
-    return Outcome(Verdict.RETRY, in_words(failure), network=True, timeout=timeout)
+    return Outcome(
+        Verdict.RETRY, in_words(failure), network=True, timeout=timeout, uncertain=not _unsent(failure.value)
+    )
+
+
+def _unsent(error: BaseException | None) -> bool:
+    """Whether the collector cannot have had the body: there was no connection, or TLS ended it."""
+    reasons = getattr(error, "reasons", None)
+    if reasons:
+        return any(_unsent(reason.value) for reason in reasons)
+    if isinstance(error, NoProgress):
+        return not error.begun
+    return isinstance(error, ConnectError | DNSLookupError | VerificationError | SSL.Error)
 
 
 def _success(answer: Answer, count: int) -> Outcome:
@@ -114,7 +133,7 @@ def _success(answer: Answer, count: int) -> Outcome:
             )  # fmt: skip
     try:
         said = json.loads(answer.body)
-    except ValueError:
+    except (ValueError, RecursionError):
         said = None
     if isinstance(said, dict) and isinstance(said.get("event_ids"), list):
         return _named(said, answer.status, count)
@@ -125,14 +144,14 @@ def _success(answer: Answer, count: int) -> Outcome:
     if isinstance(said, dict) and said.get("received") is True:
         return Outcome(Verdict.ACCEPTED, status=answer.status, accepted=count, confirmed=False)
     why = f"the answer {answer.status} is not the intake's: {shown(answer.body) or 'it is empty'}"
-    return Outcome(Verdict.RETRY, why, answer.status, stranger=True)
+    return Outcome(Verdict.RETRY, why, answer.status, stranger=True, uncertain=True)
 
 
 def _named(said: dict[str, object], status: int, count: int) -> Outcome:
     """An answer that names events, and perhaps those that it refuses."""
     listed = said["event_ids"]
     assert isinstance(listed, list)
-    ids = [name for name in listed if isinstance(name, str)]
+    ids = [str(name) for name in listed if isinstance(name, str | int)]
     rejected = {}
     if len(ids) < count:
         if len(listed) == count:

@@ -24,7 +24,8 @@ def halves(pieces: list[Piece]) -> tuple[list[Piece], list[Piece]]:
 def _range(piece: Piece, lines: list[bytes], start: int) -> Piece:
     data = b"\n".join((*lines, b""))
     return Piece(
-        piece.batch, piece.earliest, piece.latest, len(lines), len(data), data, start=piece.start + start
+        piece.batch, piece.earliest, piece.latest, len(lines), len(data), data, start=piece.start + start,
+        doubtful=piece.doubtful,
     )  # fmt: skip
 
 

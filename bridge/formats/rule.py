@@ -43,7 +43,11 @@ class Choice:
 class Edit(Protocol):
     """A change of the text of all rows."""
 
-    def __call__(self, events: Column, holds_lf: bool) -> Column: ...
+    def on_block(self, block: bytes) -> bytes:
+        """A block of rows, an LF before each and none inside, changed."""
+
+    def on_event(self, event: bytes) -> bytes:
+        """One event, which may hold LFs, changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,16 +61,15 @@ class Beginning:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_one", re.compile(self.begins))
-        # An LF before each row: the expression finds the rows by one literal byte.
+        # The expression finds the rows by one literal byte.
         object.__setattr__(self, "_all", re.compile(rb"\n(?:" + self.begins + rb")"))
 
-    def __call__(self, events: Column, holds_lf: bool) -> Column:
-        """The events, changed."""
-        if holds_lf:
-            return [self._changed(event) for event in events]
-        return self._all.sub(rb"\n" + self.becomes, b"\n" + b"\n".join(events)).split(b"\n")[1:]
+    def on_block(self, block: bytes) -> bytes:
+        """All rows, in one substitution."""
+        return self._all.sub(rb"\n" + self.becomes, block)
 
-    def _changed(self, event: bytes) -> bytes:
+    def on_event(self, event: bytes) -> bytes:
+        """One event."""
         match = self._one.match(event)
         return event if match is None else match.expand(self.becomes) + event[match.end() :]
 
@@ -77,19 +80,17 @@ class Ends:
 
     pairs: tuple[tuple[bytes, bytes], ...]
 
-    def __call__(self, events: Column, holds_lf: bool) -> Column:
-        """The events, changed."""
-        if not holds_lf:
-            block = b"\n".join(events)
-            for what, by in self.pairs:
-                block = block if b"\n" in what else block.replace(what, by)
-            return block.split(b"\n")
-        changed = []
-        for event in events:
-            for what, by in self.pairs:
-                event = event.replace(what, by)  # noqa: PLW2901
-            changed.append(event)
-        return changed
+    def on_block(self, block: bytes) -> bytes:
+        """All rows; their own LFs stand between them."""
+        for what, by in self.pairs:
+            block = block if b"\n" in what else block.replace(what, by)
+        return block
+
+    def on_event(self, event: bytes) -> bytes:
+        """One event."""
+        for what, by in self.pairs:
+            event = event.replace(what, by)
+        return event
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +115,21 @@ class Rule:
             forms = [choice.form if hit else form for hit, form in zip(choice.hits(columns), forms, strict=True)]
         return forms
 
+    def edited_block(self, block: bytes) -> bytes:
+        """A block of rows, an LF before each and none inside, changed."""
+        for edit in self.edits:
+            block = edit.on_block(block)
+        return block
+
     def edited(self, events: Column, holds_lf: bool) -> Column:
         """The text of all rows, changed. There must be rows."""
-        for edit in self.edits:
-            events = edit(events, holds_lf)
-        return events
+        if not self.edits:
+            return events
+        if not holds_lf:
+            return self.edited_block(b"\n" + b"\n".join(events)).split(b"\n")[1:]
+        changed = []
+        for event in events:
+            for edit in self.edits:
+                event = edit.on_event(event)  # noqa: PLW2901
+            changed.append(event)
+        return changed

@@ -91,6 +91,7 @@ class Doors:
             reader.stop()
             self._drops[reader.name] = 0
         for factory, _ in self._ports:
+            factory.closing = True
             for connection in list(factory.connections):
                 if connection.transport is not None:
                     connection.transport.loseConnection()

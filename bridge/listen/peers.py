@@ -4,6 +4,9 @@ from ipaddress import IPv6Address, ip_address
 
 from bridge.routing import Profile, Router
 from bridge.routing.conditions import Address
+from bridge.syslog.columns import ALWAYS
+
+_TEXT = ALWAYS | {"text"}
 
 
 class Peer:
@@ -11,7 +14,7 @@ class Peer:
 
     __slots__ = (
         "address", "clock_offset", "encoded", "events", "intake", "last_seen_ms", "listener", "mergeable", "name",
-        "outside", "profile", "route", "sampled", "unrouted",
+        "outside", "profile", "route", "sampled", "strippable", "unrouted",
     )  # fmt: skip
 
     def __init__(self, listener: str, address: str, profile: Profile, name: str | None) -> None:
@@ -27,6 +30,8 @@ class Peer:
             and constant.payload not in ("line", "rfc5424", "json")
         )
         "Whether its frames may be read together with those of others: nothing shows the peer."
+        self.strippable = constant is not None and profile.needs <= _TEXT
+        "Whether nothing is wanted of its frames but the time and the text."
         self.events = 0
         self.last_seen_ms = 0
         self.clock_offset: float | None = None

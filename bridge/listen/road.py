@@ -10,14 +10,16 @@ from dataclasses import dataclass, field
 
 from bridge import batching
 from bridge.batching import Limits
+from bridge.batching.times import of_read
 from bridge.ledger import Ledger
 from bridge.listen.peers import Peer
-from bridge.routing import Disposition
+from bridge.routing import Disposition, Profile
 from bridge.spool import Spool
 from bridge.spool.quarantine import Entry
 from bridge.syslog import header
 from bridge.syslog.columns import Columns, Frames, block_of, list_of, parse_all
 from bridge.syslog.framing import Oversize
+from bridge.syslog.stripping import Stripper
 from bridge.syslog.timestamps import TimeReader
 
 
@@ -65,11 +67,13 @@ class Road:
         self._truncate = truncate
         self._on_trouble = on_trouble
         self._reader = TimeReader()
+        self._strippers: dict[Profile, Stripper] = {}
+        "For datagrams: by profile, as those of many peers are read together."
 
-    def take(self, peer: Peer, frames: Frames) -> None:
-        """All frames that one read brought from one peer."""
+    def take(self, peer: Peer, frames: Frames, stripper: Stripper | None = None) -> None:
+        """All frames that one read brought from one peer; ``stripper`` is its connection's."""
         now = int(self._wall() * 1000)
-        columns = parse_all(frames, peer.profile.needs)
+        columns = self._parse(peer, frames, stripper)
         if not columns.count:
             return
         peer.events += columns.count
@@ -81,7 +85,7 @@ class Road:
     def take_many(self, by_peer: Iterable[tuple[Peer, list[bytes]]], clean: Callable[[list[bytes]], Frames]) -> None:
         """All datagrams of one drain. Those of peers that routing treats alike are read together."""
         now = int(self._wall() * 1000)
-        merged: dict[object, tuple[Peer, list[bytes]]] = {}
+        merged: dict[Profile, list[tuple[Peer, list[bytes]]]] = {}
         for peer, frames in by_peer:
             if not peer.mergeable:
                 self.take(peer, clean(frames))
@@ -90,14 +94,32 @@ class Road:
             peer.last_seen_ms = now
             if now - peer.sampled >= self.SAMPLE_MS or now < peer.sampled:
                 self._sample(peer, frames, now)
-            if peer.profile in merged:
-                merged[peer.profile][1].extend(frames)
-            else:
-                merged[peer.profile] = (peer, frames)
-        for peer, frames in merged.values():
-            columns = parse_all(clean(frames), peer.profile.needs)
-            if columns.count:
-                self._route(peer, columns, now)
+            merged.setdefault(peer.profile, []).append((peer, frames))
+        for profile, members in merged.items():
+            peer = members[0][0]
+            stripper = self._strippers.setdefault(profile, Stripper())
+            together = members[0][1] if len(members) == 1 else [frame for _, frames in members for frame in frames]
+            columns = self._parse(peer, clean(together), stripper)
+            if columns.count != len(together):
+                for member, frames in members:
+                    member.events -= sum(not frame.strip(b" \t\r\n\0") for frame in frames)
+            if columns.count and self._route(peer, columns, now):
+                self._find_wrong_clocks([(peer, clean(frames)) for peer, frames in members], now)
+
+    def _find_wrong_clocks(self, members: list[tuple[Peer, Frames]], now: int) -> None:
+        """Among peers that were read together, whose times were not believed. They are read alone from now on."""
+        for peer, frames in members:
+            columns = parse_all(frames, peer.profile.needs)
+            constant = peer.profile.constant
+            if not columns.count or constant is None or constant.zone is None:
+                continue
+            times = of_read(
+                columns, reader=self._reader, zone=constant.zone, received_ms=now, window=self._limits.window,
+                fine=False,
+            )  # fmt: skip
+            if times.outside:
+                peer.outside += times.outside
+                peer.mergeable = False
 
     def take_oversize(self, peer: Peer, frames: list[Oversize]) -> None:
         """Frames that were longer than ``max_frame_size``: cut and sent on, or to quarantine."""
@@ -106,14 +128,29 @@ class Road:
             self.take(peer, block_of([frame.kept for frame in frames]))
             return
         details = [(frame.kept, f"frame of {frame.length} bytes is longer than max_frame_size") for frame in frames]
-        self._quarantine("oversize", peer, details, int(self._wall() * 1000))
+        self._take_aside("oversize", peer, details)
 
-    def take_unfinished(self, peer: Peer, rest: bytes) -> None:
-        """A counted frame whose connection ended before it did."""
-        detail = f"the connection ended {len(rest)} bytes into an octet-counted frame"
-        self._quarantine("damaged", peer, [(rest, detail)], int(self._wall() * 1000))
+    def take_unfinished(self, peer: Peer, rest: bytes, what: str) -> None:
+        """The beginning of a frame whose end did not come; ``what`` says why, for quarantine."""
+        self._take_aside("damaged", peer, [(rest, what)])
+
+    def _take_aside(self, reason: str, peer: Peer, frames: list[tuple[bytes, str]]) -> None:
+        """Frames that are received, but not as messages."""
+        now = int(self._wall() * 1000)
+        peer.events += len(frames)
+        peer.last_seen_ms = now
+        self.tallies.by_listener[peer.listener] += len(frames)
+        self._quarantine(reason, peer, frames, now)
 
     # --- the parts of the road ---------------------------------------------------------------------------------------
+
+    @staticmethod
+    def _parse(peer: Peer, frames: Frames, stripper: Stripper | None) -> Columns:
+        if stripper is not None and peer.strippable and isinstance(frames, bytes):
+            columns = stripper.strip(frames)
+            if columns is not None:
+                return columns
+        return parse_all(frames, peer.profile.needs)
 
     def _route(self, peer: Peer, columns: Columns, now: int) -> int:
         self.tallies.by_listener[peer.listener] += columns.count

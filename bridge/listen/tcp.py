@@ -11,9 +11,11 @@ from twisted.logger import Logger
 from twisted.protocols.policies import TimeoutMixin
 from twisted.python.failure import Failure
 
-from bridge.listen.peers import Peer
+from bridge.listen.peers import Peer, address_of
 from bridge.listen.road import Road
+from bridge.syslog.columns import list_of
 from bridge.syslog.framing import StreamFramer
+from bridge.syslog.stripping import Stripper
 
 log = Logger(namespace="listen")
 
@@ -25,6 +27,7 @@ class SyslogConnection(Protocol, TimeoutMixin):
         self._factory = factory
         self._peer = peer
         self._framer = StreamFramer(factory.framing, factory.max_frame_size)
+        self._stripper = Stripper()
         self._fresh = True
 
     def connectionMade(self) -> None:
@@ -42,7 +45,7 @@ class SyslogConnection(Protocol, TimeoutMixin):
             self.resetTimeout()
         frames = self._framer.feed(data)
         if frames:
-            self._factory.road.take(self._peer, frames)
+            self._factory.road.take(self._peer, frames, self._stripper)
         if self._framer.oversize:
             self._take_oversize()
 
@@ -56,10 +59,15 @@ class SyslogConnection(Protocol, TimeoutMixin):
         self.setTimeout(None)
         self._factory.left(self, self._peer)
         frames, unfinished = self._framer.close()
-        if frames:
+        if frames and not self._factory.closing:
             self._factory.road.take(self._peer, frames)
+        elif frames:
+            # It is we who end the connection: the sender was not done, and half a line could pass for a whole one.
+            for frame in list_of(frames):
+                self._factory.road.take_unfinished(self._peer, frame, "the bridge was stopped within this line")
         if unfinished:
-            self._factory.road.take_unfinished(self._peer, unfinished)
+            what = f"the connection ended {len(unfinished)} bytes into an octet-counted frame"
+            self._factory.road.take_unfinished(self._peer, unfinished, what)
         if self._framer.oversize:
             self._take_oversize()
         self._factory.road.tallies.resyncs += self._framer.resyncs
@@ -98,6 +106,8 @@ class SyslogFactory(Factory):
         self.refused: Counter[str] = Counter()
         "Connections that were closed at once, by reason."
         self.reads = 0
+        self.closing = False
+        "We are ending the connections, not their senders."
         self._peer = peer
         self._allowed = allowed
         self._clock = clock
@@ -114,7 +124,7 @@ class SyslogFactory(Factory):
             reason = "not in allow"
         elif len(self.connections) >= self._most:
             reason = f"max_connections ({self._most}) reached"
-        elif self._per_peer[host] >= self._most_per_peer:
+        elif self._per_peer[str(address_of(host) or host)] >= self._most_per_peer:
             reason = f"max_connections_per_peer ({self._most_per_peer}) reached"
         if reason is not None:
             self.refused[reason] += 1

@@ -44,9 +44,12 @@ class Batch:
     "A request with its events has been begun: they may have been accepted."
     unacknowledged: int = 0
     "Events that no answer has settled yet."
+    doubtful: bool = False
+    "Found as one that was being sent: its events are counted as possible duplicates."
 
     def __post_init__(self) -> None:
         self.unacknowledged = self.count
+        self.doubtful = self.doubtful or self.sending
 
     @property
     def path(self) -> Path:
@@ -75,6 +78,11 @@ class Piece:
     "One event a line in the batch's encoding, without times; None: the whole file."
     start: int = 0
     "Position of its first event in the batch (in a timed one, by time)."
+    doubtful: bool = False
+    "Its events may have been accepted already, and are counted as possible duplicates."
+
+    def __post_init__(self) -> None:
+        self.doubtful = self.doubtful or self.batch.doubtful
 
     @property
     def order(self) -> tuple[int, int]:

@@ -11,6 +11,14 @@ _NAME = re.compile(
 )
 
 
+_INTAKE = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
+
+
+def is_intake(folder: str) -> bool:
+    """Whether a folder of the spool is an intake's, by its name."""
+    return _INTAKE.fullmatch(folder) is not None
+
+
 class Name(NamedTuple):
     """A batch file's name, taken apart."""
 

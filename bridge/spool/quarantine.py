@@ -81,26 +81,28 @@ class Quarantine:
             self._full[reason].sort(key=lambda file: file.sequence)
         return self.counts.total()
 
-    def add(self, reason: str, entries: Iterable[Entry]) -> int:
+    def add(self, reason: str, entries: Iterable[Entry], *, sync: bool = False) -> int:
         """Hold frames; the number of older ones that had to go for them. Raises OSError, then nothing was held."""
         lines = [entry.line() for entry in entries]
         file = self._open_file(reason)
         file.append(b"".join(lines), len(lines))
+        if sync:
+            file.sync()
         self.counts[reason] += len(lines)
         if file.size >= min(ROLL_BYTES, self._bounds[reason] // 4):
             file.close()
             self._full[reason].append(self._open.pop(reason))
         return self._bound(reason)
 
-    def add_once(self, reason: str, entry: Entry) -> bool:
-        """Hold an event that was spooled, on disk when this returns; False: it is held already. Raises OSError."""
+    def add_once(self, reason: str, entry: Entry) -> int | None:
+        """Hold an event that was spooled, on disk when this returns; the number of older ones that had to go for it,
+        None: it is held already. Raises OSError."""
         assert entry.key is not None
         if entry.key in self._keys:
-            return False
-        self.add(reason, [entry])
-        self._open_file(reason).sync()
+            return None
+        gone = self.add(reason, [entry], sync=True)
         self._keys.add(entry.key)
-        return True
+        return gone
 
     def keep_evidence(self, intake: str, sequence: int, body: bytes) -> Path:
         """Keep a copy of a request's body; the oldest of ``EVIDENCE`` copies goes for it. Raises OSError."""
@@ -141,9 +143,12 @@ class Quarantine:
         dropped = 0
         files = self._full[reason]
         while files and sum(file.size for file in files) > self._bounds[reason]:
-            oldest = files.pop(0)
-            oldest.path.unlink(missing_ok=True)
-            dropped += oldest.count
+            try:
+                files[0].path.unlink(missing_ok=True)
+            except OSError:
+                # It is still there, so its frames are still held.
+                break
+            dropped += files.pop(0).count
         self.counts[reason] -= dropped
         return dropped
 
@@ -167,13 +172,19 @@ class _File:
         """What was appended survives a power cut."""
         if self._descriptor is not None:
             os.fsync(self._descriptor)
+            folder = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
 
     def close(self) -> None:
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
         target = self.path.with_name(f"{self.sequence}-{self.count}.jsonl")
-        if not target.exists():
+        # A file whose first append failed was perhaps never made.
+        if self.path.exists() and not target.exists():
             self.path.rename(target)
             self.path = target
 

@@ -14,6 +14,10 @@ class Damaged(Exception):
         self.batch = batch
 
 
+class Missing(Damaged):
+    """A batch file is not there at all."""
+
+
 def begin_sending(batch: Batch) -> None:
     """Mark a batch, on disk, as one that may have been accepted. Raises OSError."""
     if not batch.sending:
@@ -28,7 +32,10 @@ def begin_sending(batch: Batch) -> None:
 
 def content(batch: Batch) -> bytes:
     """The bytes of a batch file, one event a line. Raises Damaged, OSError."""
-    data = batch.path.read_bytes()
+    try:
+        data = batch.path.read_bytes()
+    except FileNotFoundError:
+        raise Missing(batch, "the file is gone, though nobody of ours has removed it") from None
     if len(data) != batch.size:
         raise Damaged(batch, f"{len(data)} bytes, its name says {batch.size}")
     return data
@@ -48,7 +55,11 @@ def as_plain(piece: Piece) -> bytes:
 def lines_of(piece: Piece) -> list[bytes]:
     """A piece's events as lines of its batch's encoding, without LF. Raises Damaged, OSError."""
     data = content(piece.batch) if piece.lines is None else piece.lines
-    return data.split(b"\n")[:-1]
+    lines = data.split(b"\n")[:-1]
+    if piece.batch.encoding == JSON and piece.lines is None:
+        # Now, while the batch is in one piece: later its parts are on different ways.
+        as_plain(piece)
+    return lines
 
 
 def cut_by_time(batch: Batch, width_ms: int, max_events: int, max_bytes: int) -> list[Piece]:
@@ -63,6 +74,12 @@ def cut_by_time(batch: Batch, width_ms: int, max_events: int, max_bytes: int) ->
             rows.append((int(time), event))
         except ValueError:
             raise Damaged(batch, "a line without a time") from None
+        if batch.encoding == JSON:
+            # Now, while the batch is one: its pieces will be in several requests.
+            try:
+                from_json_line(event)
+            except ValueError as error:
+                raise Damaged(batch, str(error)) from None
     rows.sort(key=lambda row: row[0])
     pieces: list[Piece] = []
     part: list[bytes] = []

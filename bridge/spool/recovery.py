@@ -35,7 +35,8 @@ def recover(spool: Path, *, resolution_ms: int, sealed: float, move_aside: Calla
     Raises OSError where a directory cannot be read.
     """
     found = Found()
-    for folder in sorted(entry for entry in spool.iterdir() if entry.is_dir() and not entry.name.startswith(".")):
+    # Other folders are not ours: a spool that is a filesystem of its own has a lost+found that only root may read.
+    for folder in sorted(entry for entry in spool.iterdir() if entry.is_dir() and names.is_intake(entry.name)):
         for path in sorted(folder.iterdir()):
             name = names.read(path.name)
             if name is None or not path.is_file():

@@ -94,7 +94,7 @@ class Spool:
         """Write the events of one part; then they survive the process. Raises OSError: none was written."""
         batch = self._batch_for(group)
         data = self._lines(group, batch)
-        if batch.count and (
+        while batch.count and (
             batch.count + group.count > self.limits.max_events or batch.size + len(data) > self.limits.max_bytes
         ):
             self._seal([batch])

@@ -31,20 +31,20 @@ FIELDS = (
 ALWAYS = frozenset(("second", "fraction", "offset"))
 
 # What the fast path takes for a HOSTNAME: no zone name, no year (they may follow a time), nothing with a colon.
-_HOST = rb"(?![A-Z]{2,5} |[0-9]{4} )[A-Za-z0-9][A-Za-z0-9._-]*+"
-_TAG = rb"(?!CEF:|LEEF:)[A-Za-z_][A-Za-z0-9_./()-]*+"
-_PID = rb"[A-Za-z0-9_.:-]*+"
+HOST = rb"(?![A-Z]{2,5} |[0-9]{4} )[A-Za-z0-9][A-Za-z0-9._-]*+"
+TAG = rb"(?!CEF:|LEEF:)[A-Za-z_][A-Za-z0-9_./()-]*+"
+PID = rb"[A-Za-z0-9_.:-]*+"
 _MONTH = b"(?:" + b"|".join(MONTHS) + b")"
 # Only what names a moment in any zone: texts that cannot (``+25:00``, the year 0000) are no times, so no header.
 _ISO = b"(?=[12])" + header.ISO_SECOND
 _OFFSET = rb"Z|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9]"
-_BSD = _MONTH + rb" (?: [1-9]|0[1-9]|[12][0-9]|3[01]) (?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
+BSD = _MONTH + rb" (?: [1-9]|0[1-9]|[12][0-9]|3[01]) (?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
 
 
 class Columns:
     """The frames of one read, column by column. ``count`` rows; a column that was not asked for is missing."""
 
-    __slots__ = ("blank", "count", "fields", "holds_lf")
+    __slots__ = ("blank", "count", "fields", "holds_lf", "lines")
 
     def __init__(
         self, count: int, fields: dict[str, Column], blank: dict[int, bytes] | None = None, *, holds_lf: bool = False
@@ -55,8 +55,19 @@ class Columns:
         "Whether a frame may hold a line end inside."
         self.blank = blank or {}
         "Row -> frame, where MSG shows nothing: a payload made of it alone would be empty."
+        self.lines: bytes | None = None
+        "The column ``text`` as one, each row ended by an LF, where it was read so."
+
+    @classmethod
+    def of_texts(cls, lines: bytes, count: int, second: bytes) -> "Columns":
+        """A read of which only the texts are known, all of one second; they are cut apart when they are asked for."""
+        columns = cls(count, {"second": [second] * count, "fraction": [b""] * count, "offset": [b""] * count})
+        columns.lines = lines
+        return columns
 
     def __getitem__(self, name: str) -> Column:
+        if name == "text" and self.lines is not None and name not in self.fields:
+            self.fields[name] = self.lines[:-1].split(b"\n")
         return self.fields[name]
 
     def take(self, rows: Sequence[int]) -> "Columns":
@@ -68,8 +79,8 @@ class Columns:
 
 def block_of(frames: list[bytes]) -> Frames:
     """Frames as a block where none holds an LF, else the list as it is."""
-    block = b"\n" + b"\n".join(frames)
-    return block if block.count(b"\n") == len(frames) else frames
+    # To look for one LF is much cheaper than to count them.
+    return frames if b"\n" in b"".join(frames) else b"\n" + b"\n".join(frames)
 
 
 def list_of(frames: Frames) -> list[bytes]:
@@ -147,10 +158,10 @@ def _plan(rfc5424: bool, needs: frozenset[str]) -> _Plan:
         pattern += opening("msg") + rb"[ \t]*+" + group("text", rb".++") + b")))"
         absent: list[str] = []
     else:
-        pattern += group("second", _BSD + b"|" + _ISO) + group("fraction", rb"(?:\.[0-9]{1,9})?")
+        pattern += group("second", BSD + b"|" + _ISO) + group("fraction", rb"(?:\.[0-9]{1,9})?")
         pattern += group("offset", b"(?:" + _OFFSET + b")?") + b" "
-        pattern += group("hostname", _HOST) + b" "
-        pattern += opening("content") + group("app_name", _TAG) + rb"(?:\[" + group("procid", _PID) + rb"\])?: "
+        pattern += group("hostname", HOST) + b" "
+        pattern += opening("content") + group("app_name", TAG) + rb"(?:\[" + group("procid", PID) + rb"\])?: "
         pattern += opening("msg") + rb"[ \t]*+" + group("text", rb".++") + b"))))"
         absent = [name for name in ("msgid", "structured_data") if name in needs]
     return _Plan(b"rfc5424" if rfc5424 else b"rfc3164", pattern, tuple(names), absent)

@@ -48,9 +48,9 @@ class Oversize(NamedTuple):
 
 def datagrams(frames: list[bytes]) -> Frames:
     """The frames of datagrams, one each (RFC 5426 section 3.1), less the line ends and NULs that senders add."""
-    block = b"\n" + b"\n".join(frames)
-    if b"\0" not in block and b"\r" not in block and block.count(b"\n") == len(frames):
-        return block
+    together = b"".join(frames)
+    if b"\0" not in together and b"\r" not in together and b"\n" not in together:
+        return b"\n" + b"\n".join(frames)
     return block_of([frame.rstrip(b"\r\n\0") for frame in frames])
 
 
@@ -140,6 +140,10 @@ class _Cutter:
         """Where the frame that is being passed over ends, and what may become such a place."""
         return _LF
 
+    def following(self, end: bytes, data: bytes) -> bytes:
+        """What follows the frame that was being passed over, which the byte ``end`` has ended."""
+        return data
+
     def after_oversize(self, chunk: bytes) -> bytes | None:
         """What follows the frame that is being passed over, or None while it goes on. A frame that was too long only
         with its trailer comes back as a line."""
@@ -147,7 +151,7 @@ class _Cutter:
         end, may_become = self.ends()
         if found := end.search(data):
             self._pass_over(data[: found.start()])
-            return self.end_oversize() + data[found.end() :]
+            return self.end_oversize() + self.following(found[0], data[found.end() :])
         waits = may_become.search(data)
         kept = waits.start() if waits else len(data)
         self._pass_over(data[:kept])
@@ -185,14 +189,15 @@ class _Lines(_Cutter):
         self._nul_waits = False
 
     def feed(self, chunk: bytes) -> Frames:
+        nul = self._nul
         if self.passed >= 0:
             rest = self.after_oversize(chunk)
             if rest is None:
                 return _NONE
             chunk = rest
-        if self._nul:
+        if nul:
             chunk = chunk.replace(b"\0", b"\n")
-        elif self._nul_waits or b"\0" in chunk:
+        elif not self._nul and (self._nul_waits or b"\0" in chunk):
             chunk = self._end_at_nul(self.tail() + chunk)
         end = chunk.rfind(b"\n")
         if end < 0:
@@ -219,6 +224,12 @@ class _Lines(_Cutter):
         if self.passed >= 0:
             self.hold(self.end_oversize().rstrip(b"\n"))
         return (self._frames(b"\n" + self.tail()) if self.size else _NONE), b""
+
+    def following(self, end: bytes, data: bytes) -> bytes:
+        if end == b"\0" and not self._nul:
+            self._nul, self._nul_waits = True, False
+            return data.replace(b"\0", b"\n")
+        return data
 
     def ends(self) -> tuple[re.Pattern[bytes], re.Pattern[bytes]]:
         return _LF_OR_NUL if self._nul else _LF_OR_NUL_BEFORE_PRI

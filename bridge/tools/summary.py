@@ -12,6 +12,7 @@ def of_running(status: dict[str, Any]) -> str:
     """The summary of ``/api/status``."""
     ledger, intakes = status.get("ledger", {}), status.get("intakes", [])
     lines = [_sentence(ledger, intakes, status)]
+    lines += [f"! {printable(str(alarm.get('text')))}" for alarm in status.get("alarms", [])[:_MOST_ROWS]]
     lines += _listeners(status)
     lines += _intakes(intakes)
     sources = status.get("sources", [])

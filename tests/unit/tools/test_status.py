@@ -32,6 +32,8 @@ REPORT = {
     "unrouted": [],
     "kernel_drops": {"udp": 7},
     "listeners": {"udp": 5514},
+    "quarantine": {"unrouted": 0, "oversize": 1},
+    "alarms": [{"kind": "clock", "about": "10.0.0.1", "text": "10.0.0.1: its clock is wrong\x07"}],
 }  # fmt: skip
 
 
@@ -111,10 +113,20 @@ def test_the_first_sentence_says_what_is_wrong(spool, run):
         "The bridge is running, but intake bad cannot deliver; 2 events were dropped; the kernel dropped 7 datagrams:"
         " 1,000 delivered, 200 waiting."
     )
-    text = "\n".join(rest)
-    for shown in ("backing-off", "41.0 kB", "3 m 20 s", "10.0.0.1 (fw)", "-3,600 s", "5514", "spool_write_failed 2"):
+    text = "\n".join([*rest, ""])
+    for shown in (
+        "backing-off",
+        "41.0 kB",
+        "3 m 20 s",
+        "10.0.0.1 (fw)",
+        "-3,600 s",
+        "5514",
+        "spool_write_failed 2",
+        "quarantined: oversize 1\n",
+        "! 10.0.0.1: its",
+    ):
         assert shown in text
-    assert "\x1b" not in text
+    assert not {"\x1b", "\x07"} & set(text)
 
 
 def test_the_contract_alone_is_enough(spool, run):

@@ -1,0 +1,322 @@
+"""From a read to what is appended: payload forms, encodings, slots, and that no event is lost or made."""
+
+import json
+from collections import Counter
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from bridge.batching import Limits, Window, encoding, group
+from bridge.batching.grouping import NO_TIME, split
+from bridge.batching.payload import FORMS
+from bridge.routing.disposition import Disposition
+from bridge.routing.router import PAYLOAD_NEEDS
+from bridge.syslog.columns import block_of, parse_all
+from bridge.syslog.timestamps import TimeReader, milliseconds
+
+RECEIVED = milliseconds(datetime(2026, 11, 23, 7, 24, 5, 500_000, tzinfo=UTC))
+NOV23 = milliseconds(datetime(2026, 11, 23, 7, 24, tzinfo=UTC))
+
+
+def grouped(
+    frames, *, payload="message", limits=None, received_ms=RECEIVED, spool_encoding="lines", zone=UTC, **options
+):
+    columns = parse_all(block_of(frames), PAYLOAD_NEEDS[payload])
+    end = Disposition(
+        "deliver", "r", "i", payload, options.pop("encoding", "auto"), options.pop("timestamp", "event"), zone
+    )
+    return group(
+        columns, end, reader=TimeReader(), received_ms=received_ms, peer=b"192.0.2.7", listener="udp",
+        spool_encoding=spool_encoding, limits=limits or Limits(), **options,
+    )  # fmt: skip
+
+
+def lines(result):
+    return [line for part in result.groups for line in part.data.split(b"\n")[:-1]]
+
+
+def one(frame, **options):
+    result = grouped([frame], **options)
+    (line,) = lines(result)
+    return line
+
+
+# --- payload forms --------------------------------------------------------------------------------------------------
+
+UNBOUND = b"<30>Nov 23 07:24:00 gw unbound[7640]: [764008:0] info: 198.51.100.10 example.org. A IN"
+SSHD = b'<38>1 2026-11-23T08:24:00.25+01:00 db.example sshd 123 ID47 [x@1 y="z"]  text'
+BARE = b"<13>just text"
+
+EXPECTED = {
+    "message": (b"[764008:0] info: 198.51.100.10 example.org. A IN", b"text", b"just text"),
+    "content": (b"unbound[7640]: [764008:0] info: 198.51.100.10 example.org. A IN", b"sshd[123]:  text", b"just text"),
+    "device": (UNBOUND[4:], SSHD[4:], b"just text"),
+    "line": (
+        b"2026-11-23T07:24:00.000Z gw unbound[7640]: [764008:0] info: 198.51.100.10 example.org. A IN",
+        b"2026-11-23T07:24:00.250Z db.example sshd[123]:  text",
+        b"2026-11-23T07:24:05.500Z 192.0.2.7 just text",
+    ),
+    "structured": (b"[764008:0] info: 198.51.100.10 example.org. A IN", b'ID47 [x@1 y="z"] text', b"just text"),
+    "raw": (UNBOUND, SSHD, BARE),
+    "rfc5424": (
+        b"<30>1 2026-11-23T07:24:00.000Z gw unbound 7640 - - [764008:0] info: 198.51.100.10 example.org. A IN",
+        b'<38>1 2026-11-23T07:24:00.250Z db.example sshd 123 ID47 [x@1 y="z"]  text',
+        b"<13>1 2026-11-23T07:24:05.500Z 192.0.2.7 - - - - just text",
+    ),
+}
+
+
+@pytest.mark.parametrize("form", EXPECTED)
+def test_payload_forms(form):
+    assert tuple(one(frame, payload=form) for frame in (UNBOUND, SSHD, BARE)) == EXPECTED[form]
+    assert sorted(lines(grouped([UNBOUND, SSHD, BARE], payload=form))) == sorted(EXPECTED[form])
+    assert set(EXPECTED) | {"json"} == set(FORMS)
+
+
+def test_json_form():
+    assert json.loads(one(SSHD, payload="json")) == {
+        "priority": 38, "facility": 4, "severity": 6, "timestamp": "2026-11-23T08:24:00.250000+01:00",
+        "hostname": "db.example",
+        "app_name": "sshd", "procid": "123", "msgid": "ID47", "structured_data": {"x@1": [["y", "z"]]}, "msg": " text",
+        "format": "rfc5424", "shape": "rfc5424", "listener": "udp", "route": "r", "intake": "i",
+    }  # fmt: skip
+    assert json.loads(one(BARE, payload="json"))["hostname"] is None
+
+
+def test_no_pri_becomes_the_default_in_a_clean_line():
+    assert one(b"Nov 23 07:24:00 gw app: x", payload="rfc5424") == b"<13>1 2026-11-23T07:24:00.000Z gw app - - - x"
+
+
+def test_content_and_message_begin_at_the_first_non_blank():
+    frame = b"<13>1 2026-11-23T07:24:00Z h - - - -  \t two "
+    assert one(frame, payload="message") == one(frame, payload="content") == b"two "
+
+
+def test_the_zone_of_the_source_is_in_the_line():
+    zone = timezone(timedelta(hours=-5))
+    assert one(b"<13>Nov 23 02:24:00 gw app: x", payload="line", zone=zone).startswith(b"2026-11-23T07:24:00.000Z gw")
+
+
+@pytest.mark.parametrize("form", ["message", "content", "device", "structured", "raw", "line", "rfc5424", "json"])
+@pytest.mark.parametrize("frame", [b"<13>", b"<13>  ", b"<13>Nov 23 07:24:00 gw ", b"<13>1 - - - - - -",
+    b"<13>1 - - - - - - ",
+    b"<13>1 2026-11-23T07:24:00Z h a p m -", b"<13>1 2026-11-23T07:24:00Z h - - - -  \t",
+    b'<13>1 - h - - - [a b="c"]'])  # fmt: skip
+def test_no_event_is_empty(form, frame):
+    result = grouped([frame, UNBOUND], payload=form)
+    assert len(lines(result)) == 2
+    assert all(line.strip(b" \t") for line in lines(result))
+
+
+def test_what_an_empty_event_becomes():
+    with_data = b'<13>1 2026-11-23T07:24:00Z h - - ID47 [a b="c"]'
+    assert one(with_data, payload="message") == b'ID47 [a b="c"]'
+    without = b"<13>1 2026-11-23T07:24:00Z h a p - -"
+    assert one(without, payload="message") == without
+    assert one(without, payload="content") == b"a[p]: "
+    assert grouped([with_data, without, UNBOUND], payload="message").emptied == 2
+    assert one(b"<13>", payload="device") == b"<13>"
+
+
+# --- encodings ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "auto", "latin_1"),
+    [
+        (b"plain", b"plain", b"plain"), ("caf\u00e9".encode(), "caf\u00e9".encode(), "caf\u00c3\u00a9".encode()),
+        (b"caf\xe9", "caf\u00e9".encode(), "caf\u00e9".encode()), (b"\x80 5", "\u20ac 5".encode(),
+        "\u0080 5".encode()),
+        (b"\x93q\x94", "\u201cq\u201d".encode(), "\u0093q\u0094".encode()), (b"\x81", "\u0081".encode(),
+        "\u0081".encode()),
+        (b"\xc3\xa9\xff", "\u00c3\u00a9\u00ff".encode(), "\u00c3\u00a9\u00ff".encode()),
+    ],
+)  # fmt: skip
+def test_encodings(text, auto, latin_1):
+    frame = b"<13>" + text
+    assert [one(frame, encoding=name) for name in ("auto", "latin-1", "bytes")] == [auto, latin_1, text]
+    assert grouped([frame]).converted == (auto != text)
+
+
+def test_one_event_that_is_no_utf8_changes_no_other():
+    frames = [b"<13>caf\xe9", "<13>na\u00efve".encode(), b"<13>plain"]
+    result = grouped(frames)
+    assert lines(result) == ["caf\u00e9".encode(), "na\u00efve".encode(), b"plain"]
+    assert result.converted == 1
+
+
+@pytest.mark.parametrize("spool_encoding", ["lines", "json"])
+def test_no_frame_makes_two_events(spool_encoding):
+    frames = [b"<13>a\nb", b"<13>c\rd\0e", b"<13>\n", b"<13>f"]
+    result = grouped(frames, spool_encoding=spool_encoding, payload="raw")
+    found = lines(result)
+    if spool_encoding == "lines":
+        assert found == [b"<13>a#012b", b"<13>c#015d#000e", b"<13>#012", b"<13>f"]
+    else:
+        assert [encoding.from_json_line(line) for line in found] == frames
+    assert sum(part.count for part in result.groups) == 4
+
+
+def test_cr_and_nul_are_escaped_where_no_frame_holds_lf():
+    assert lines(grouped([b"<13>a\0b", b"<13>c\rd"])) == [b"a#000b", b"c#015d"]
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.binary(max_size=30))
+@example(b"\xed\xa0\x80\xed\xb0\x80")
+def test_a_json_line_keeps_every_byte(event):
+    line = encoding.json_line(event)
+    assert b"\n" not in line
+    assert line.isascii()
+    assert encoding.from_json_line(line) == event
+
+
+@pytest.mark.parametrize("line", [b"", b"x", b"1", b"[]", b'"a', b'"\\ud800"', b"null"])
+def test_what_is_no_json_line(line):
+    with pytest.raises(ValueError):
+        encoding.from_json_line(line)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.binary(max_size=20))
+def test_auto_gives_utf8_and_keeps_what_is(event):
+    text, converted = encoding.as_utf8(event, "auto")
+    text.decode()
+    assert converted == (not encoding.is_utf8(event))
+    assert converted or text == event
+
+
+# --- times and slots ------------------------------------------------------------------------------------------------
+
+
+def test_a_read_of_one_second_is_one_group():
+    result = grouped(
+        [b"<13>Nov 23 07:24:00 gw a: 1", b"<13>Nov 23 07:24:00.75 gw a: 2", b"<13>Nov 23 07:24:00.5 gw a: 3"]
+    )
+    (part,) = result.groups
+    assert (part.earliest, part.latest, part.count, part.slot) == (NOV23, NOV23 + 750, 3, NOV23 // 1000)
+
+
+def test_the_header_is_the_earliest_whatever_separates_the_fraction():
+    frames = [b"<13>Nov 23 07:24:00,900 gw a: 1", b"<13>Nov 23 07:24:00.200 gw a: 2",
+    b"<13>Nov 23 07:24:00.95 gw a: 2"]
+    (part,) = grouped(frames).groups
+    assert (part.earliest, part.latest) == (NOV23 + 200, NOV23 + 950)
+
+
+def test_slots_are_aligned():
+    frames = [b"<13>Nov 23 07:24:0%d gw a: %d" % (second, second) for second in (1, 0, 2, 1, 0)]
+    result = grouped(frames)
+    assert [(part.slot - NOV23 // 1000, part.data) for part in result.groups] == [
+        (1, b"1\n1\n"), (0, b"0\n0\n"), (2, b"2\n")
+    ]  # fmt: skip
+
+
+def test_no_readable_time_is_reception():
+    (part,) = grouped([b"<13>text", b"<13>Feb 30 07:24:00 gw a: x"]).groups
+    assert (part.earliest, part.latest) == (RECEIVED, RECEIVED)
+
+
+@pytest.mark.parametrize(("timestamp", "expected"), [("received", RECEIVED), ("none", NO_TIME)])
+def test_other_times(timestamp, expected):
+    frames = [b"<13>Nov 23 07:24:00 gw a: 1", b"<13>Nov 23 07:20:00 gw a: 2"]
+    (part,) = grouped(frames, timestamp=timestamp).groups
+    assert (part.earliest, part.latest, part.count) == (expected, expected, 2)
+    # The line still shows what the sender said.
+    (part,) = grouped(frames, timestamp=timestamp, payload="line").groups
+    assert part.earliest == expected
+    assert part.data.startswith(b"2026-11-23T07:24:00.000Z gw a: 1\n2026-11-23T07:20:00.000Z")
+
+
+def test_times_outside_the_window_become_reception():
+    limits = Limits(window=Window(3_600_000, 60_000))
+    frames = [b"<13>Nov 23 06:24:06 gw a: in", b"<13>Nov 23 06:24:05 gw a: past", b"<13>Nov 23 07:25:05 gw a: in",
+              b"<13>Nov 23 07:25:06 gw a: future", b"<13>1970-01-01T00:00:00Z gw a: x", b"<13>no time"]  # fmt: skip
+    result = grouped(frames, limits=limits)
+    assert result.outside == 3
+    times = {line: part.earliest for part in result.groups for line in part.data.split()}
+    assert times[b"past"] == times[b"future"] == times[b"x"] == times[b"no"] == RECEIVED
+    # All of one second, and that is not believed.
+    result = grouped([b"<13>1970-01-01T00:00:00.5Z gw a: x"] * 3, limits=limits)
+    assert (result.outside, [part.earliest for part in result.groups]) == (3, [RECEIVED])
+
+
+TIMES = st.integers(0, 4000).map(lambda ms: NOV23 + ms) | st.integers(NOV23 - 120_000, NOV23 + 120_000)
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    st.lists(st.tuples(st.none() | TIMES, st.sampled_from([b"a", b"b\xe9", b"c\0", b"", b"\xc3\xa9"])), min_size=1,
+    max_size=12),
+    st.sampled_from([100, 1000, 60_000]), st.sampled_from(FORMS), st.sampled_from(["lines", "json"]), st.booleans(),
+)  # fmt: skip
+def test_events_are_neither_lost_nor_made(events, resolution, form, spool_encoding, holds_lf):
+    """Each row is one line of the right slot; a group's header is its earliest event, all within the resolution."""
+    frames, expected = [], []
+    for i, (ms, text) in enumerate(events):
+        if ms is None:
+            frames.append(b"<13>%d %b" % (i, text))
+        else:
+            when = datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").removesuffix("+00:00")
+            frames.append(b"<13>1 %bZ gw app %d - - %b" % (when.encode(), i, text))
+        expected.append(RECEIVED if ms is None else ms)
+        if holds_lf and i % 3 == 0:
+            frames[-1] += b"\nrest"
+    limits = Limits(resolution_ms=resolution)
+    result = grouped(frames, payload=form, limits=limits, spool_encoding=spool_encoding)
+    assert sum(part.count for part in result.groups) == len(events)
+    assert len({part.slot for part in result.groups}) == len(result.groups)
+    want = {}
+    for frame, ms in zip(frames, expected, strict=True):
+        want.setdefault(ms // resolution, []).append((ms, one(frame, payload=form, spool_encoding=spool_encoding)))
+    assert {part.slot: Counter(part.data.split(b"\n")[:-1]) for part in result.groups} == {
+        slot: Counter(line for _, line in rows) for slot, rows in want.items()
+    }
+    for part in result.groups:
+        times = [ms for ms, _ in want[part.slot]]
+        assert (part.earliest, part.latest) == (min(times), max(times))
+        assert part.latest - part.earliest < resolution
+        assert part.count == len(times) == part.data.count(b"\n")
+
+
+# --- limits ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_limit_holds_for_the_encoded_event():
+    limits = Limits(event_bytes=20)
+    frames = [
+        b"<13>" + b"x" * 20,
+        b"<13>" + b"y" * 21,
+        b"<13>" + b"\xe9" * 10,
+        b"<13>" + b"\xe9" * 11,
+        b"<13>" + b"\0" * 6,
+        b"<13>z",
+    ]
+    result = grouped(frames, limits=limits)
+    assert lines(result) == [b"x" * 20, "\u00e9".encode() * 10, b"z"]
+    assert result.oversize == [b"y" * 21, b"\xe9" * 11, b"\0" * 6]
+
+
+def test_a_group_of_oversize_events_alone_is_none():
+    result = grouped([b"<13>" + b"y" * 21], limits=Limits(event_bytes=20))
+    assert (result.groups, len(result.oversize)) == ([], 1)
+
+
+def test_many_events_above_the_limit_together_are_none_above_it():
+    result = grouped([b"<13>" + b"y" * 19] * 50, limits=Limits(event_bytes=20))
+    assert (lines(result), result.oversize) == ([b"y" * 19] * 50, [])
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.integers(0, 30), min_size=1, max_size=20), st.integers(1, 6), st.integers(5, 60))
+def test_split(sizes, max_events, max_bytes):
+    (whole,) = grouped([b"<13>" + b"x" * (size + 1) for size in sizes]).groups
+    parts = list(split(whole, max_events, max_bytes))
+    assert b"".join(part.data for part in parts) == whole.data
+    assert sum(part.count for part in parts) == whole.count
+    for part in parts:
+        assert part.count == part.data.count(b"\n") <= max_events
+        assert len(part.data) <= max_bytes or part.count == 1
+        assert (part.slot, part.earliest, part.latest, part.intake) == (whole.slot, whole.earliest, whole.latest, "i")

@@ -1,0 +1,215 @@
+"""The client against a real server on loopback."""
+
+from tempfile import TemporaryDirectory
+
+import trustme
+from twisted.internet import reactor, ssl
+from twisted.internet.defer import Deferred, inlineCallbacks
+from twisted.internet.protocol import Factory, Protocol
+from twisted.trial.unittest import TestCase
+from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET, Site
+
+from bridge.deliver import client as module
+from bridge.deliver.client import Client, NoProgress, in_words
+
+SHORT = 0.3
+"Seconds without progress, where a test waits for them."
+
+
+class Echo(Resource):
+    """Answers as the path says."""
+
+    isLeaf = True
+
+    def __init__(self):
+        super().__init__()
+        self.requests = []
+        self.peers = set()
+
+    def render_POST(self, request):
+        body = request.content.read()
+        self.requests.append((request.path, body, dict(request.requestHeaders.getAllRawHeaders())))
+        self.peers.add((request.client.host, request.client.port))
+        kind = request.path.strip(b"/")
+        if kind == b"silent":
+            return NOT_DONE_YET
+        if kind == b"half":
+            request.setHeader("Content-Length", "100")
+            request.write(b"half")
+            return NOT_DONE_YET
+        if kind == b"slow":
+            for i in range(6):
+                reactor.callLater(SHORT / 2 * (i + 1), request.write, b"%d" % i)
+            reactor.callLater(SHORT * 3.5, request.finish)
+            return NOT_DONE_YET
+        if kind == b"large":
+            return b"x" * (module.MAX_ANSWER + 100_000)
+        if kind == b"redirect":
+            request.redirect(b"/elsewhere")
+            return b""
+        if kind.isdigit():
+            request.setResponseCode(int(kind))
+        request.setHeader("X-Some", "first")
+        request.responseHeaders.addRawHeader("X-Some", "last")
+        return body.upper()
+
+
+class Deaf(Protocol):
+    """Accepts a connection and reads nothing."""
+
+    def connectionMade(self):
+        self.transport.pauseProducing()
+        self.factory.made.append(self)
+
+
+class Closing(Protocol):
+    """Closes as soon as something comes."""
+
+    def dataReceived(self, data):
+        self.transport.loseConnection()
+
+
+class ClientCase(TestCase):
+    timeout = 30
+
+    def setUp(self):
+        self.resource = Echo()
+        self.clients = []
+        self.port = self.listen(Site(self.resource))
+        self.url = f"http://127.0.0.1:{self.port}/"
+
+    def listen(self, factory, context=None):
+        port = reactor.listenSSL(0, factory, context, interface="127.0.0.1") if context else reactor.listenTCP(
+            0, factory, interface="127.0.0.1"
+        )  # fmt: skip
+        self.addCleanup(port.stopListening)
+        return port.getHost().port
+
+    def client(self, **options):
+        made = Client(reactor, **{"connections": 2, "timeout": 5.0} | options)
+        self.clients.append(made)
+        self.addCleanup(lambda: self.settled(made))
+        return made
+
+    def settled(self, made):
+        """The pool is empty, and the reactor has seen the connections go."""
+        closed = Deferred()
+        found = made.close()
+        found = Deferred.fromCoroutine(found) if hasattr(found, "send") else found
+        found.addBoth(lambda result: reactor.callLater(0, closed.callback, None))
+        return closed
+
+    @inlineCallbacks
+    def test_an_answer(self):
+        answer = yield self.client().post(self.url, b"body", {"X-Key": "k"})
+        self.assertEqual((answer.status, answer.body, answer.headers["x-some"]), (200, b"BODY", "last"))
+        ((_, body, headers),) = self.resource.requests
+        self.assertEqual((body, headers[b"X-Key"], headers[b"Content-Length"]), (b"body", [b"k"], [b"4"]))
+        self.assertTrue(headers[b"User-Agent"][0].startswith(b"syslog-bridge/"))
+        self.assertNotIn(b"Transfer-Encoding", headers)
+
+    @inlineCallbacks
+    def test_any_status_is_an_answer_and_redirects_are_not_followed(self):
+        client = self.client()
+        for status in (201, 400, 404, 500, 503):
+            answer = yield client.post(f"{self.url}{status}", b"x", {})
+            self.assertEqual(answer.status, status)
+        answer = yield client.post(self.url + "redirect", b"x", {})
+        self.assertEqual((answer.status, len(self.resource.requests)), (302, 6))
+
+    @inlineCallbacks
+    def test_a_connection_is_used_again_because_every_answer_is_read(self):
+        client = self.client()
+        for path in ("a", "500", "large", "b"):
+            yield client.post(self.url + path, b"x", {})
+        self.assertEqual(len(self.resource.peers), 1)
+
+    @inlineCallbacks
+    def test_bodies_large_and_empty(self):
+        client = self.client()
+        for body in (b"", b"x" * 3_000_000):
+            answer = yield client.post(self.url, body, {})
+            self.assertEqual((answer.body == body.upper(), self.resource.requests[-1][1] == body), (True, True))
+
+    @inlineCallbacks
+    def test_an_answer_is_bounded(self):
+        answer = yield self.client().post(self.url + "large", b"x", {})
+        self.assertEqual(len(answer.body), module.MAX_ANSWER)
+
+    @inlineCallbacks
+    def test_no_answer_is_no_progress(self):
+        client = self.client(timeout=SHORT)
+        failure = yield self.assertFailure(client.post(self.url + "silent", b"x", {}), NoProgress)
+        self.assertEqual(str(failure), f"no progress for {SHORT:g} s")
+        answer = yield client.post(self.url, b"next", {})
+        self.assertEqual(answer.body, b"NEXT")
+
+    @inlineCallbacks
+    def test_half_an_answer_is_no_progress(self):
+        yield self.assertFailure(self.client(timeout=SHORT).post(self.url + "half", b"x", {}), NoProgress)
+
+    @inlineCallbacks
+    def test_a_body_that_nobody_takes_is_no_progress(self):
+        factory = Factory.forProtocol(Deaf)
+        factory.made = []
+        url = f"http://127.0.0.1:{self.listen(factory)}/"
+        yield self.assertFailure(self.client(timeout=SHORT).post(url, b"x" * 30_000_000, {}), NoProgress)
+        for protocol in factory.made:
+            protocol.transport.abortConnection()
+
+    @inlineCallbacks
+    def test_a_slow_answer_makes_progress(self):
+        answer = yield self.client(timeout=SHORT).post(self.url + "slow", b"x", {})
+        self.assertEqual(answer.body, b"012345")
+
+    @inlineCallbacks
+    def test_a_refused_connection_in_words(self):
+        port = self.listen(Factory.forProtocol(Closing))
+        yield self.assertFailure(self.client().post(f"http://127.0.0.1:{port}/", b"x", {}), Exception)
+        free = reactor.listenTCP(0, Factory(), interface="127.0.0.1")
+        url = f"http://127.0.0.1:{free.getHost().port}/"
+        yield free.stopListening()
+        failures = []
+        yield self.client().post(url, b"x", {"X-SEKOIAIO-INTAKE-KEY": "secret"}).addErrback(failures.append)
+        self.assertIn("refused", in_words(failures[0]).lower())
+        self.assertNotIn("secret", in_words(failures[0]))
+
+    @inlineCallbacks
+    def tls(self, authority, **options):
+        certificate = authority.issue_cert(options.pop("name", "localhost"))
+        pem = b"".join([certificate.private_key_pem.bytes(), *(c.bytes() for c in certificate.cert_chain_pems)])
+        port = self.listen(Site(self.resource), ssl.PrivateCertificate.loadPEM(pem).options())
+        outcome = []
+        yield self.client(**options).post(f"https://localhost:{port}/", b"x", {}).addBoth(outcome.append)
+        # In a list: a Deferred that yields a failure fails.
+        return outcome
+
+    def pem(self, authority):
+        folder = TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        path = f"{folder.name}/ca.pem"
+        authority.cert_pem.write_to_path(path)
+        return path
+
+    @inlineCallbacks
+    def test_an_authority_that_we_trust(self):
+        authority = trustme.CA()
+        for option in ("ca_file", "extra_ca_file"):
+            (answer,) = yield self.tls(authority, **{option: self.pem(authority)})
+            self.assertEqual((answer.status, answer.body), (200, b"X"))
+
+    @inlineCallbacks
+    def test_an_authority_that_we_do_not_trust(self):
+        (failure,) = yield self.tls(trustme.CA(), ca_file=self.pem(trustme.CA()))
+        self.assertIn("certificate verify failed", in_words(failure))
+        (failure,) = yield self.tls(trustme.CA())
+        self.assertIn("certificate verify failed", in_words(failure))
+        self.assertEqual(self.resource.requests, [])
+
+    @inlineCallbacks
+    def test_a_certificate_of_another_name(self):
+        authority = trustme.CA()
+        (failure,) = yield self.tls(authority, ca_file=self.pem(authority), name="other.example")
+        self.assertTrue(failure.value)
+        self.assertEqual(self.resource.requests, [])

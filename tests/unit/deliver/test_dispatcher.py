@@ -1,0 +1,127 @@
+"""Connections and requests a second, shared out fairly."""
+
+from collections import Counter
+
+import pytest
+from twisted.internet.task import Clock
+
+from bridge.deliver.dispatcher import Dispatcher
+
+
+class Sender:
+    patience = 1000.0
+
+    def __init__(self, name, dispatcher, log, waiting=0, refuses=False):
+        self.name, self.dispatcher, self.log, self.waiting, self.refuses = name, dispatcher, log, waiting, refuses
+        self.slots = []
+
+    def ready(self):
+        return self.waiting > 0
+
+    def start(self):
+        if self.refuses:
+            self.waiting = 0
+            return False
+        self.waiting -= 1
+        self.log.append(self.name)
+        self.slots.append(self.dispatcher.begin(self.patience))
+        return True
+
+    def end(self):
+        self.dispatcher.end(self.slots.pop(0))
+
+
+def made(*waiting, connections=100, rate=None):
+    clock, log = Clock(), []
+    dispatcher = Dispatcher(clock, connections=connections, rate=rate)
+    senders = [Sender(name, dispatcher, log, count) for name, count in zip("abcdefgh", waiting, strict=False)]
+    for sender in senders:
+        dispatcher.add(sender)
+    return clock, dispatcher, senders, log
+
+
+def test_connections_bound_what_is_in_flight():
+    _, dispatcher, (a, _), log = made(5, 5, connections=3)
+    dispatcher.wake()
+    assert (log, dispatcher.in_flight) == (["a", "b", "a"], 3)
+    a.end()
+    assert (log, dispatcher.in_flight) == (["a", "b", "a", "b"], 3)
+
+
+def test_a_busy_sender_does_not_starve_a_quiet_one():
+    _, dispatcher, (a, b, c), log = made(1000, 0, 0, connections=2)
+    dispatcher.wake()
+    b.waiting = c.waiting = 1
+    a.end()
+    a.end()
+    assert log == ["a", "a", "b", "c"]
+
+
+def test_turns_are_equal():
+    _, dispatcher, senders, log = made(50, 50, 50, connections=1)
+    dispatcher.wake()
+    for _ in range(89):
+        next(sender for sender in senders if sender.slots).end()
+    assert Counter(log) == {"a": 30, "b": 30, "c": 30}
+
+
+@pytest.mark.parametrize("rate", [0.5, 3, 20])
+def test_the_rate_is_kept(rate):
+    clock, dispatcher, _, log = made(10_000, 10_000, connections=10_000, rate=rate)
+    dispatcher.wake()
+    assert len(log) == 1
+    for _ in range(1000):
+        clock.advance(0.02)
+    assert rate * 20 - 1 <= len(log) <= rate * 20 + 1 + rate * dispatcher.BURST
+    assert abs(log.count("a") - log.count("b")) <= 1
+
+
+def test_a_pause_allows_a_small_burst():
+    clock, dispatcher, (a,), log = made(0, rate=20)
+    clock.advance(60)
+    a.waiting = 100
+    dispatcher.wake()
+    assert len(log) == 5
+
+
+def test_limited_says_whether_the_rate_holds_back():
+    clock, dispatcher, (a,), _ = made(1, rate=1)
+    dispatcher.wake()
+    assert not dispatcher.limited
+    a.waiting = 1
+    dispatcher.wake()
+    assert dispatcher.limited
+    clock.advance(1)
+    assert a.waiting == 0
+    clock.advance(1.5)
+    assert not dispatcher.limited
+
+
+def test_a_sender_that_starts_nothing_costs_nothing():
+    clock, dispatcher, (a, _), log = made(5, 5, rate=1)
+    a.refuses = True
+    dispatcher.wake()
+    assert (log, dispatcher.in_flight) == (["b"], 1)
+    clock.advance(1)
+    assert log == ["b", "b"]
+
+
+def test_a_stalled_request_holds_up_no_other():
+    clock, dispatcher, (a, _), log = made(1, 3, connections=1)
+    a.patience = 2.0
+    dispatcher.wake()
+    assert log == ["a"]
+    clock.advance(2)
+    assert log == ["a", "b"]
+    a.end()
+    assert (log, dispatcher.in_flight) == (["a", "b"], 1)
+
+
+def test_stop():
+    clock, dispatcher, (a,), log = made(5, rate=1)
+    dispatcher.wake()
+    dispatcher.wake()
+    dispatcher.stop()
+    clock.advance(10)
+    a.end()
+    assert (log, clock.getDelayedCalls()) == (["a"], [])

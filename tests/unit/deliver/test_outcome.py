@@ -1,0 +1,104 @@
+"""What an answer means; above all, what is never taken for acceptance."""
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bridge.deliver.client import Answer
+from bridge.deliver.outcome import Verdict, read
+
+IDS = [f"6f0ad1b2-0000-4000-8000-{i:012}" for i in range(3)]
+
+
+def verdict(body, status=200, count=3, **headers):
+    return read(Answer(status, body, headers), count, now=0.0)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        json.dumps({"event_ids": IDS}), json.dumps({"received": True, "event_ids": IDS}),
+        json.dumps({"event_ids": IDS, "received": True}), json.dumps({"event_ids": IDS}, indent=2) + "\n",
+        json.dumps({"event_ids": IDS, "more": {"a": [1]}}),
+    ],
+)  # fmt: skip
+def test_the_collectors_answer_is_acceptance(body):
+    result = verdict(body.encode())
+    assert (result.verdict, result.accepted, result.confirmed) == (Verdict.ACCEPTED, 3, True)
+    assert (result.first_id, result.last_id) == (IDS[0], IDS[2])
+
+
+def test_fewer_and_more_ids_than_events():
+    assert verdict(json.dumps({"event_ids": IDS[:2]}).encode()).accepted == 2
+    assert verdict(json.dumps({"event_ids": IDS}).encode(), count=2).accepted == 2
+
+
+def test_one_event():
+    result = verdict(json.dumps({"event_id": IDS[0]}).encode(), count=1)
+    assert (result.verdict, result.accepted, result.first_id) == (Verdict.ACCEPTED, 1, IDS[0])
+
+
+def test_received_without_ids_is_unconfirmed():
+    result = verdict(b'{"received": true}')
+    assert (result.verdict, result.accepted, result.confirmed) == (Verdict.ACCEPTED, 3, False)
+
+
+STRANGERS = [
+    b"", b" ", b"OK", b"<html><body>200 OK</body></html>",
+    b'<!DOCTYPE html><script>var x={"event_ids":["a"]}</script>',
+    b"{}", b"[]", b"null", b"true", b'"event_ids"', b'["event_ids"]', b'{"event_ids": "a"}', b'{"event_ids": null}',
+    b'{"event_ids": {"a": 1}}', b'{"event_id": 5}', b'{"received": false}', b'{"received": "true"}',
+    b'{"status": "ok"}',
+    b'{"event_ids": ["a"', b'{"event_ids": ["a"]} trailing', b'x{"event_ids": ["a", "b", "c"]}', b"\xff\xfe\x00",
+    b"\x1f\x8b\x08",
+    b"[" * 100_000, b'{"a":' * 100_000, b'{"event_ids": [' + b"[" * 100_000,
+    b'{"error": "not found", "event_ids": null}',
+    b"HTTP/1.1 200 OK\r\n\r\n{\"event_ids\": []}",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("body", STRANGERS, ids=range(len(STRANGERS)))
+@pytest.mark.parametrize("status", [200, 201, 204, 299])
+def test_a_stranger_is_never_acceptance(body, status):
+    result = verdict(body, status)
+    assert (result.verdict, result.accepted) == (Verdict.RETRY, 0)
+    assert result.reason
+    assert len(result.reason) < 300
+    assert result.reason.isprintable()
+
+
+@pytest.mark.parametrize(
+    "status", [0, 100, 199, *range(300, 600, 7), 301, 302, 400, 401, 403, 404, 413, 429, 500, 503, 599]
+)
+def test_no_other_status_is_acceptance_whatever_it_says(status):
+    result = verdict(json.dumps({"event_ids": IDS}).encode(), status)
+    assert result.verdict is not Verdict.ACCEPTED
+    assert result.accepted == 0
+    assert str(status) in result.reason
+
+
+@settings(max_examples=500, deadline=None)
+@given(
+    st.binary(max_size=60)
+    | st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(max_size=4),
+        lambda inner: st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["event_ids", "event_id", "received", "errors", "index", "x"]), inner,
+        max_size=3),
+        max_leaves=12,
+    ).map(lambda value: json.dumps(value).encode()),
+    st.integers(0, 999), st.integers(1, 5), st.sampled_from(["", "5", "x", "Mon, 23 Nov 2026 07:24:00 GMT", "9" * 30]),
+)  # fmt: skip
+def test_any_answer_has_an_outcome(body, status, count, retry_after):
+    result = verdict(body, status, count, **{"retry-after": retry_after})
+    assert 0 <= result.accepted <= count
+    assert all(0 <= position < count for position in result.rejected)
+    assert not result.rejected or result.accepted + len(result.rejected) == count
+    if result.verdict is Verdict.ACCEPTED:
+        assert 200 <= status < 300
+        said = json.loads(body)
+        assert "event_ids" in said or "event_id" in said or said["received"] is True
+    else:
+        assert result.reason

@@ -1,0 +1,405 @@
+"""Routes: conditions alone and together, order, exceptions, what is decided per peer and what per frame."""
+
+from dataclasses import dataclass, replace
+from datetime import UTC, timedelta, timezone
+from fnmatch import fnmatchcase
+from ipaddress import ip_address, ip_network
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bridge.routing import Disposition, Facts, Profile, Router
+from bridge.routing.conditions import Conditions
+from bridge.syslog.columns import FIELDS, block_of, parse_all
+
+EAST, WEST = timezone(timedelta(hours=5)), timezone(timedelta(hours=-7))
+
+
+@dataclass(frozen=True)
+class Message:
+    contains: tuple = ()
+    starts_with: tuple = ()
+
+
+@dataclass(frozen=True)
+class When:
+    source: tuple = ()
+    listener: tuple = ()
+    hostname: tuple = ()
+    app_name: tuple = ()
+    min_severity: int | None = None
+    message: Message | None = None
+
+
+@dataclass(frozen=True)
+class Route(When):
+    name: str = "r"
+    intake: str | None = "a"
+    except_: When | None = None
+    payload: str | None = None
+    timestamp: str | None = None
+    timezone: object = None
+
+
+@dataclass(frozen=True)
+class Intake:
+    payload: str | None = None
+    encoding: str = "auto"
+    timestamp: str | None = None
+    format: str | None = None
+
+
+@dataclass(frozen=True)
+class Source:
+    source: tuple
+    timezone: object = None
+    name: str | None = None
+
+
+@dataclass(frozen=True)
+class Unrouted:
+    kind: str = "hold"
+    intake: str | None = None
+
+
+LISTENERS = {"udp": None, "tcp": None, "own": "own"}
+INTAKES = {"a": Intake(), "b": Intake("line", "latin-1", "received"), "own": Intake("raw")}
+
+
+def nets(*texts):
+    return tuple(ip_network(text) for text in texts)
+
+
+def router(*routes, sources=(), unrouted=None, **options):
+    given = {"intakes": INTAKES, "listeners": LISTENERS, "timezone": UTC, "unrouted": unrouted or Unrouted(),
+    **options}
+    return Router(routes=routes, sources=sources, **given)
+
+
+def facts(hostname=b"", app_name=b"", priority=b"", text=b""):
+    return Facts(hostname, app_name, priority, text)
+
+
+def found(made, frame=None, *, peer="192.0.2.7", listener="udp"):
+    return made.profile(listener, ip_address(peer) if peer else None).find(frame or facts()).route
+
+
+# --- one condition --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("source", "peer", "holds"),
+    [
+        (("192.0.2.7",), "192.0.2.7", True), (("192.0.2.7",), "192.0.2.8", False), (("192.0.2.0/24",),
+        "192.0.2.255", True),
+        (("10.0.0.0/8", "192.0.2.0/24"), "192.0.2.1", True), (("10.0.0.0/8", "192.0.2.0/24"), "192.0.3.1", False),
+        (("0.0.0.0/0",), "192.0.2.1", True), (("0.0.0.0/0",), "2001:db8::1", False), (("::/0",), "192.0.2.1", False),
+        (("2001:db8::/64",), "2001:db8::7", True), (("2001:db8::/64",), "2001:db8:0:1::7", False), (("0.0.0.0/0",),
+        None, False),
+    ],
+)  # fmt: skip
+def test_source(source, peer, holds):
+    assert (found(router(Route(source=nets(*source))), peer=peer) == "r") is holds
+
+
+def test_listener():
+    made = router(Route(listener=("tcp", "own")))
+    assert [found(made, listener=name) for name in ("udp", "tcp", "own")] == ["unrouted", "r", "r"]
+
+
+@pytest.mark.parametrize(
+    ("glob", "hostname", "holds"),
+    [
+        ("web-*", b"web-1", True), ("web-*", b"WEB-1.example.org", True), ("WEB-?", b"web-1", True), ("web-?",
+        b"web-10", False),
+        ("web-1", b"web-1.example.org", True), ("web-1.example.*", b"web-1.example.org", True), ("*.example.org",
+        b"a.example.org", True),
+        ("*.example.org", b"a.example.com", False), ("web-1", b"db.web-1", False), ("*", b"", False), ("",
+        b"", False),
+        ("10", b"10.1.2.3", False), ("10.1.*", b"10.1.2.3", True), ("a.c", b"abc", False), ("a[bc]", b"ab", False),
+        ("a[bc]", b"a[bc]", True), ("a\\*", b"a\\x", True), ("*", b"\xff\n\0", True), ("*a*b*c", b"xaybzc", True),
+        ("*a*b*c", b"xbyazc", False), ("h\u00f6st*", "h\u00f6st1".encode(), True), ("*", b"x" * 5000, False),
+    ],
+)  # fmt: skip
+def test_hostname(glob, hostname, holds):
+    assert (found(router(Route(hostname=(glob,))), facts(hostname=hostname)) == "r") is holds
+
+
+def test_app_name_knows_no_short_form():
+    made = router(Route(app_name=("sshd", "sudo*")))
+    names = {name: found(made, facts(app_name=name)) == "r" for name in (b"sshd", b"SSHD", b"sudoedit", b"sshd.x",
+    b"")}
+    assert names == {b"sshd": True, b"SSHD": True, b"sudoedit": True, b"sshd.x": False, b"": False}
+
+
+@pytest.mark.parametrize("level", range(8))
+def test_min_severity_is_this_one_or_worse(level):
+    made = router(Route(min_severity=level))
+    matched = {n for n in range(192) if found(made, facts(priority=b"%d" % n)) == "r"}
+    assert matched == {n for n in range(192) if n % 8 <= level}
+    assert found(made, facts(priority=b"")) == "unrouted"
+
+
+def test_message():
+    made = router(Route(message=Message(contains=("a=1", "b=2"), starts_with=("x", "y"))))
+    texts = (b"x a=1", b"y b=2", b"x c=3", b"z a=1", b" x a=1", b"")
+    assert [found(made, facts(text=text)) == "r" for text in texts] == [True, True, False, False, False, False]
+    assert found(router(Route(message=Message(contains=("\u00e9",)))), facts(text="caf\u00e9".encode())) == "r"
+
+
+# --- conditions together --------------------------------------------------------------------------------------------
+
+
+def test_conditions_are_anded():
+    route = Route(
+        source=nets("192.0.2.0/24"), listener=("udp",), hostname=("gw*",), app_name=("app",), min_severity=4,
+        message=Message(contains=("text",)),
+    )  # fmt: skip
+    good = facts(b"gw1", b"app", b"4", b"a text")
+    made = router(route)
+    assert found(made, good) == "r"
+    wrong = {"hostname": b"db", "app_name": b"x", "priority": b"5", "text": b"nothing"}
+    assert {found(made, good._replace(**{name: value})) for name, value in wrong.items()} == {"unrouted"}
+    assert found(made, good, peer="198.51.100.1") == found(made, good, listener="tcp") == "unrouted"
+
+
+def test_the_first_that_matches_wins():
+    made = router(
+        Route(name="1", hostname=("gw",)), Route(name="2", hostname=("gw*",)), Route(name="3"), Route(name="4")
+    )
+    assert [found(made, facts(hostname=host)) for host in (b"gw", b"gw1", b"x")] == ["1", "2", "3"]
+
+
+def test_except_by_peer_alone():
+    made = router(Route(name="1", except_=When(source=nets("192.0.2.7"))), Route(name="2"))
+    assert (found(made), found(made, peer="192.0.2.8")) == ("2", "1")
+    assert made.profile("udp", ip_address("192.0.2.7")).constant.route == "2"
+
+
+def test_except_by_frame_alone():
+    made = router(Route(name="1", except_=When(hostname=("test-*",))), Route(name="2"))
+    assert (found(made, facts(hostname=b"test-1")), found(made, facts(hostname=b"web"))) == ("2", "1")
+
+
+def test_except_by_peer_and_frame():
+    made = router(Route(name="1", except_=When(source=nets("192.0.2.7"), app_name=("cron",))), Route(name="2"))
+    cron, other = facts(app_name=b"cron"), facts(app_name=b"sshd")
+    assert [found(made, frame, peer=p) for frame in (cron, other) for p in ("192.0.2.7", "192.0.2.8")] == [
+        "2",
+        "1",
+        "1",
+        "1",
+    ]
+    assert made.profile("udp", ip_address("192.0.2.8")).constant.route == "1"
+
+
+def test_except_listener():
+    made = router(Route(name="1", except_=When(listener=("tcp",))))
+    assert [found(made, listener=name) for name in ("udp", "tcp")] == ["1", "unrouted"]
+
+
+# --- where nothing matches, and a listener's intake -----------------------------------------------------------------
+
+
+def test_an_intake_of_the_listener_comes_behind_routes_that_name_it():
+    made = router(Route(name="all"), Route(name="named", listener=("own",), app_name=("x",), intake="b"))
+    assert found(made, facts(app_name=b"x"), listener="own") == "named"
+    own = made.profile("own", ip_address("192.0.2.7")).find(facts(app_name=b"y"))
+    assert (own.kind, own.route, own.intake, own.payload) == ("deliver", "listener own", "own", "raw")
+    assert found(made, listener="udp") == "all"
+
+
+@pytest.mark.parametrize(
+    ("unrouted", "kind", "intake"),
+    [(Unrouted("hold"), "hold", None), (Unrouted("drop"), "drop", None), (Unrouted("intake", "b"), "deliver", "b")],
+)
+def test_unrouted(unrouted, kind, intake):
+    profile = router(unrouted=unrouted).profile("udp", ip_address("192.0.2.7"))
+    assert (profile.constant.kind, profile.constant.route, profile.constant.intake) == (kind, "unrouted", intake)
+
+
+def test_drop():
+    constant = router(Route(name="noise", intake=None)).profile("udp", ip_address("192.0.2.7")).constant
+    assert (constant.kind, constant.route, constant.intake) == ("drop", "noise", None)
+
+
+# --- payload, times, zones ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("route", "expected"),
+    [
+        (Route(), ("message", "auto", "event")), (Route(intake="b"), ("line", "latin-1", "received")),
+        (Route(intake="b", payload="json", timestamp="none"), ("json", "latin-1", "none")),
+        (Route(intake="b", payload="json"), ("json", "latin-1", "received")),
+    ],
+)  # fmt: skip
+def test_the_route_wins_over_the_intake_over_the_default(route, expected):
+    end = router(route).profile("udp", ip_address("192.0.2.7")).constant
+    assert (end.payload, end.encoding, end.timestamp) == expected
+
+
+def test_zones_and_names_come_from_the_first_entry_that_has_one():
+    sources = [
+        Source(nets("192.0.2.7"), name="fw"), Source(nets("192.0.2.0/24"), EAST, "all"), Source(nets("0.0.0.0/0"),
+        WEST),
+    ]  # fmt: skip
+    made = router(Route(name="1", source=nets("192.0.2.9"), timezone=WEST), Route(name="2"), sources=sources)
+    zones = {
+        peer: made.profile("udp", ip_address(peer)).constant.zone
+        for peer in ("192.0.2.7", "192.0.2.9", "10.0.0.1", "2001:db8::1")
+    }
+    assert zones == {"192.0.2.7": EAST, "192.0.2.9": WEST, "10.0.0.1": WEST, "2001:db8::1": UTC}
+    assert [made.name(ip_address(p)) for p in ("192.0.2.7", "192.0.2.8", "10.0.0.1")] == ["fw", "all", None]
+    assert made.name(None) is None
+
+
+# --- a profile reads only what its rules need -----------------------------------------------------------------------
+
+
+def test_needs():
+    made = router(
+        Route(source=nets("10.0.0.1"), payload="raw"), Route(source=nets("10.0.0.2"), hostname=("x",),
+        payload="content"),
+        Route(source=nets("10.0.0.3"), intake=None), Route(source=nets("10.0.0.4"), except_=When(min_severity=3)),
+    )  # fmt: skip
+
+    def needs(peer):
+        return made.profile("udp", ip_address(peer)).needs
+
+    assert needs("10.0.0.1") == {"raw"}
+    assert needs("10.0.0.2") == {"hostname", "content", "raw"}
+    assert needs("10.0.0.3") == set()
+    assert needs("10.0.0.4") == {"text", "priority", "raw"}
+
+
+def test_peers_that_are_treated_alike_share_a_profile():
+    routes = [
+        Route(name=f"r{i}", source=nets(f"10.{i // 250}.{i % 250}.0/24"), intake="ab"[i % 2]) for i in range(2000)
+    ]
+    made = router(*routes, Route(name="rest", hostname=("x",)))
+    profiles = {}
+    for i in range(2000):
+        for last in (1, 200):
+            profiles.setdefault(made.profile("udp", ip_address(f"10.{i // 250}.{i % 250}.{last}")), set()).add(i)
+    assert len(profiles) == 2000
+    assert all(len(numbers) == 1 for numbers in profiles.values())
+    assert {profile.constant.route for profile in profiles} == {route.name for route in routes}
+    others = {made.profile(listener, ip_address(f"198.51.{i}.1")) for i in range(100) for listener in ("udp", "tcp")}
+    assert len(others) == 1
+
+
+def test_a_profile_differs_by_zone():
+    made = router(Route(), sources=[Source(nets("10.0.0.1"), EAST)])
+    profiles = [made.profile("udp", ip_address(f"10.0.0.{i}")) for i in (1, 2, 3)]
+    assert profiles[0] is not profiles[1]
+    assert profiles[1] is profiles[2]
+
+
+# --- any rules, any frames: as the words say ------------------------------------------------------------------------
+
+HOSTS = [b"web-1", b"WEB-1.example.org", b"db", b"", b"10.1.2.3"]
+APPS = [b"sshd", b"cron", b""]
+TEXTS = [b"alpha", b"beta alpha", b"x"]
+PEERS = ["192.0.2.7", "192.0.2.8", "10.0.0.1", "2001:db8::1"]
+CONDITIONS = {
+    "source": st.sampled_from([(), nets("192.0.2.7"), nets("192.0.2.0/24", "10.0.0.0/8"), nets("2001:db8::/32")]),
+    "listener": st.sampled_from([(), ("udp",), ("tcp", "own")]),
+    "hostname": st.sampled_from([(), ("web-*",), ("WEB-?", "db"), ("10",), ("*.example.org",)]),
+    "app_name": st.sampled_from([(), ("sshd",), ("c*",)]),
+    "min_severity": st.none() | st.integers(0, 7),
+    "message": st.none()
+    | st.sampled_from([Message(contains=("alpha",)), Message(("alpha",), ("beta",)), Message((), ("alpha", "x"))]),
+}
+
+
+def when(of):
+    # Mostly few conditions: routes with all of them match nothing.
+    given = st.fixed_dictionaries({}, optional=CONDITIONS).map(lambda all_: dict(list(all_.items())[:3]))
+    return given.map(lambda conditions: of(**conditions))
+
+
+ROUTES = st.builds(
+    lambda route, exception, intake: replace(route, except_=exception, intake=intake),
+    when(Route), st.none() | when(When).filter(lambda w: w != When()), st.sampled_from(["a", "b", None]),
+)  # fmt: skip
+
+
+def holds(given, listener, peer, frame):
+    """The conditions, read word by word."""
+    names = [frame.hostname, frame.hostname if frame.hostname[:1].isdigit() else frame.hostname.split(b".")[0]]
+    checks = [
+        not given.listener or listener in given.listener,
+        not given.source or any(peer.version == net.version and peer in net for net in given.source),
+        not given.hostname
+        or any(name and fnmatchcase(name.decode().lower(), g.lower()) for name in names for g in given.hostname),
+        not given.app_name or any(frame.app_name and fnmatchcase(frame.app_name.decode(), g) for g in given.app_name),
+        given.min_severity is None or (frame.priority != b"" and int(frame.priority) % 8 <= given.min_severity),
+    ]
+    if given.message:
+        text = frame.text.decode()
+        checks.append(not given.message.contains or any(part in text for part in given.message.contains))
+        checks.append(not given.message.starts_with or any(text.startswith(p) for p in given.message.starts_with))
+    return all(checks)
+
+
+def naive(routes, listener, peer, frame):
+    for route in routes:
+        if LISTENERS[listener] and not route.listener:
+            continue
+        excepted = route.except_ is not None and holds(route.except_, listener, peer, frame)
+        if holds(route, listener, peer, frame) and not excepted:
+            return route.name
+    return f"listener {listener}" if LISTENERS[listener] else "unrouted"
+
+
+FACTS = st.builds(Facts, *map(st.sampled_from, (HOSTS, APPS, [b"", b"0", b"13", b"191"], TEXTS)))
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    st.lists(ROUTES, max_size=5),
+    st.lists(FACTS, min_size=1, max_size=6),
+    st.sampled_from(PEERS),
+    st.sampled_from(list(LISTENERS)),
+)
+def test_any_rules(routes, frames, peer, listener):
+    routes = [replace(route, name=f"r{i}") for i, route in enumerate(routes)]
+    made = router(*routes)
+    address = ip_address(peer)
+    profile = made.profile(listener, address)
+    expected = [naive(routes, listener, address, frame) for frame in frames]
+    assert [profile.find(frame).route for frame in frames] == expected
+    if profile.constant is not None:
+        assert set(expected) == {profile.constant.route}
+
+    lines = [
+        b"%b1 - %b %b - - - %b"
+        % (b"<%b>" % f.priority if f.priority else b"", f.hostname or b"-", f.app_name or b"-", f.text)
+        for f in frames
+    ]
+    read = parse_all(block_of(lines), profile.needs | {"raw"})
+    # Twice: what the first look remembered must give the same.
+    for _ in range(2):
+        parts = profile.assign(read)
+        assert sum(part.count for _, part in parts) == len(lines)
+        got = {raw: disposition.route for disposition, part in parts for raw in part["raw"]}
+        assert got == dict(zip(lines, expected, strict=True))
+        for _, part in parts:
+            assert list(part["raw"]) == [line for line in lines if line in set(part["raw"])]
+
+
+def test_what_a_profile_remembers_is_bounded(monkeypatch):
+    profile = router(Route(hostname=("x*",))).profile("udp", ip_address("10.0.0.1"))
+    monkeypatch.setattr(Profile, "CACHED", 100)
+    for start in range(0, 5000, 50):
+        read = parse_all(block_of([b"Nov 23 07:24:00 h%d a: t" % (start + i) for i in range(50)]), frozenset(FIELDS))
+        profile.assign(read)
+        assert len(profile._cache) <= 150
+
+
+def test_conditions_that_ask_nothing_need_nothing():
+    assert Conditions(When()).needs == frozenset()
+    assert Conditions(When()).hold(facts())
+    assert Disposition("drop", "r") == Disposition("drop", "r")

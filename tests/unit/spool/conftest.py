@@ -1,0 +1,106 @@
+"""A spool without a thread, with clocks moved by hand."""
+
+import os
+
+import pytest
+
+from bridge.batching import Group
+from bridge.spool import BatchLimits, Spool, reading
+
+BOUNDS = dict.fromkeys(("refused", "oversize", "damaged", "unrouted"), 1_000_000)
+NOON = 1_795_435_200
+
+
+class Clocks:
+    def __init__(self):
+        self.wall = float(NOON)
+        self.steady = 100.0
+
+    def pass_(self, seconds):
+        self.wall += seconds
+        self.steady += seconds
+
+
+class Yard:
+    """A spool's directory, its clocks, and the spool that owns it now."""
+
+    NOON_MS = NOON * 1000
+
+    def __init__(self, directory, **limits):
+        self.directory = directory
+        self.clocks = Clocks()
+        self.limits = BatchLimits(**limits)
+        self.bounds = dict(BOUNDS)
+        self.spool = None
+        self.sealed = []
+        self.errors = []
+
+    def open(self):
+        self.spool = Spool(
+            self.directory, limits=self.limits, wall=lambda: self.clocks.wall, clock=lambda: self.clocks.steady,
+            work=lambda job, done: done(job()), bounds=self.bounds,
+        )  # fmt: skip
+        self.sealed = []
+        self.spool.on_sealed = self.sealed.append
+        self.spool.on_error = self.errors.append
+        return self.spool.recover()
+
+    def crash(self):
+        """The process is gone: its descriptors are closed, and with them its lock."""
+        for batch in self.spool._by_age:
+            os.close(batch.descriptor)
+        os.close(self.spool._lock)
+        self.spool = None
+
+    def restart(self):
+        self.crash()
+        return self.open()
+
+    def append(self, *events, intake="a", slot=0, encoding="lines", ms=None):
+        ms = self.NOON_MS + slot * self.limits.resolution_ms if ms is None else ms
+        slot = ms // self.limits.resolution_ms
+        data = b"".join(event + b"\n" for event in events)
+        group = Group(intake, encoding, slot, ms, ms, len(events), data)
+        for part in self.spool.parts(group):
+            self.spool.append(part)
+
+    def seal(self):
+        self.clocks.pass_(self.limits.max_age)
+        self.spool.seal_due()
+        return self.sealed
+
+    def names(self, intake="a"):
+        folder = self.directory / intake
+        return sorted(path.name for path in folder.iterdir()) if folder.exists() else []
+
+    @staticmethod
+    def events(batches):
+        """What the batches hold, as the courier would send it."""
+        found = []
+        for batch in batches:
+            pieces = reading.cut_by_time(batch, 1000, 1000, 10**6) if batch.timed else [reading.Piece.whole(batch)]
+            for piece in pieces:
+                found += reading.as_plain(piece).split(b"\n")[:-1]
+        return found
+
+
+@pytest.fixture
+def make_yard(tmp_path):
+    """Makes yards; the last of each directory is closed in the end."""
+    made = []
+
+    def make(directory=None, **limits):
+        yard = Yard(directory or tmp_path / "spool", **limits)
+        yard.open()
+        made.append(yard)
+        return yard
+
+    yield make
+    for yard in made:
+        if yard.spool is not None:
+            yard.crash()
+
+
+@pytest.fixture
+def yard(make_yard):
+    return make_yard()

@@ -1,0 +1,112 @@
+"""The fastest reading says what the fast one says, or nothing."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bridge.syslog.columns import ALWAYS, parse_all
+from bridge.syslog.stripping import Stripper
+
+NEEDS = ALWAYS | {"text"}
+SECOND = b"Nov 23 07:24:00"
+
+
+def strip(block: bytes, times: int = 3) -> list[tuple[bytes, ...]] | None:
+    """What a stripper says once it has seen the second often enough."""
+    stripper = Stripper()
+    columns = None
+    for _ in range(times):
+        columns = stripper.strip(block)
+    if columns is None:
+        return None
+    assert columns.lines is not None
+    assert columns.lines == b"".join(text + b"\n" for text in columns["text"])
+    assert columns.count == len(columns["text"])
+    return rows(columns)
+
+
+def rows(columns) -> list[tuple[bytes, ...]]:
+    return list(zip(columns["second"], columns["fraction"], columns["offset"], columns["text"], strict=True))
+
+
+def block(*frames: bytes) -> bytes:
+    return b"".join(b"\n" + frame for frame in frames)
+
+
+def test_a_plain_read_is_stripped() -> None:
+    read = block(b"<30>Nov 23 07:24:00 gw unbound[7640]: [1:0] info: a", b"<0>Nov 23 07:24:00 h-2.example app:   b: c")
+    assert strip(read) == [(SECOND, b"", b"", b"[1:0] info: a"), (SECOND, b"", b"", b"b: c")]
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        b"<30>Nov 23 07:24:01 gw app: another second",
+        b"<192>Nov 23 07:24:00 gw app: no PRI",
+        b"<30>Nov 23 07:24:00 gw no tag",
+        b"<30>Nov 23 07:24:00 gw app: ",
+        b"<30>Nov 23 07:24:00 gw app:text without a blank",
+        b"<30>Nov 23 07:24:00 UTC app: a zone name",
+        b"<30>Nov 23 07:24:00 2026 app: a year",
+        b"<30>Nov 23 07:24:00 gw CEF: 0|a|b",
+        b"",
+        b"  ",
+        b"text <30>Nov 23 07:24:00 gw app: with a header inside",
+        b"<30>1 2026-11-23T07:24:00Z gw app - - - of the other kind",
+    ],
+)
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_one_other_frame_and_nothing_is_said(frame: bytes, place: int) -> None:
+    frames = [b"<30>Nov 23 07:24:00 gw app: one", b"<31>Nov 23 07:24:00 gw app: two"]
+    frames.insert(place, frame)
+    assert strip(block(*frames)) is None
+
+
+def test_no_second_of_any_year_is_stripped() -> None:
+    assert strip(block(b"<30>Feb 30 07:24:00 gw app: text"), times=9) is None
+
+
+def test_tries_in_vain_are_not_made_at_every_read() -> None:
+    stripper = Stripper()
+    mixed = block(b"<30>Nov 23 07:24:00 gw app: text", b"something else")
+    plain = block(b"<30>Nov 23 07:24:00 gw app: text")
+    for _ in range(50):
+        assert stripper.strip(mixed) is None
+    # It comes back by itself.
+    assert any(stripper.strip(plain) is not None for _ in range(2 * Stripper.LONGEST_PAUSE))
+
+
+def test_a_new_second_is_taken_up() -> None:
+    stripper = Stripper()
+    for second in range(5):
+        read = block(b"<30>Nov 23 07:24:%02d gw app: text" % second)
+        said = [stripper.strip(read) for _ in range(4)]
+        assert said[-1] is not None and said[-1]["second"] == [b"Nov 23 07:24:%02d" % second]
+
+
+TIMES = st.sampled_from(
+    [b"Nov 23 07:24:00", b"Nov 23 07:24:00", b"Nov 23 07:24:01", b"Nov  3 07:24:00", b"nov 23 07:24:00"]
+)
+FRAMES = st.one_of(
+    st.builds(
+        lambda pri, time, host, tag, text: b"<%d>%s %s %s %s" % (pri, time, host, tag, text),
+        st.integers(0, 200),
+        TIMES,
+        st.sampled_from([b"gw", b"192.0.2.1", b"UTC", b"2026", b"host:", b"a_b.c"]),
+        st.sampled_from([b"app:", b"app[1]:", b"app", b"CEF:", b"a/b[x.y]:", b"[1]:"]),
+        st.binary(max_size=12).map(lambda data: data.replace(b"\n", b" ")),
+    ),
+    st.just(b"<30>Nov 23 07:24:00 gw app: text"),
+    st.binary(max_size=30).map(lambda data: data.replace(b"\n", b" ")),
+)
+
+
+@settings(max_examples=600, deadline=None)
+@given(st.lists(FRAMES, min_size=1, max_size=4), st.booleans())
+def test_what_is_said_is_what_the_fast_path_says(frames: list[bytes], same: bool) -> None:
+    read = block(*(frames[:1] * len(frames) if same else frames))
+    said = strip(read)
+    if said is not None:
+        assert said == rows(parse_all(read, NEEDS))
