@@ -97,6 +97,7 @@ CITRIX = Rule(
     "as sent from the device's own date on; the message alone for CEF and shell commands",
     choices=(
         Choice("message", "text", rb"CEF:|\w+ on [^ ]+ shell_command=|\(null\)\|"),
+        Choice("content", "content", rb'"?[0-9]{2}(?:[0-9]{2})?/[0-9]{2}/[0-9]{2}(?:[0-9]{2})?:'),
         Choice("device", "device", rb' *"?[0-9]{2}(?:[0-9]{2})?/[0-9]{2}/[0-9]{2}(?:[0-9]{2})?:'),
     ),
     edits=(Beginning(rb" +"), _TO_CEF),
