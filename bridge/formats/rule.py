@@ -56,6 +56,8 @@ class Beginning:
 
     begins: bytes
     becomes: bytes = b""
+    only_with: bytes = b""
+    "What is in every text that ``begins`` matches: where no row has it, none is looked at."
     _one: re.Pattern[bytes] = field(init=False, repr=False, compare=False)
     _all: re.Pattern[bytes] = field(init=False, repr=False, compare=False)
 
@@ -66,10 +68,14 @@ class Beginning:
 
     def on_block(self, block: bytes) -> bytes:
         """All rows, in one substitution."""
+        if self.only_with not in block:
+            return block
         return self._all.sub(rb"\n" + self.becomes, block)
 
     def on_event(self, event: bytes) -> bytes:
         """One event."""
+        if self.only_with not in event:
+            return event
         match = self._one.match(event)
         return event if match is None else match.expand(self.becomes) + event[match.end() :]
 

@@ -9,8 +9,8 @@ from bridge.formats.rule import Beginning, Choice, Ends, Rule
 
 # CEF and LEEF parsers take nothing in front of the word, and some devices put a tag or half a header there
 # (`fenotify-3.alert: CEF:0|`, CyberArk's `1 TIME HOST LEEF:1.0|`).
-_TO_CEF = Beginning(rb'(?!"?CEF:)[^\n]{1,200}?(?=CEF: ?[01]\|)')
-_TO_LEEF = Beginning(rb"(?!LEEF:)[^\n]{1,200}?(?=LEEF:[12]\.0\|)")
+_TO_CEF = Beginning(rb'(?!"?CEF:)[^\n]{1,200}?(?=CEF: ?[01]\|)', only_with=b"CEF:")
+_TO_LEEF = Beginning(rb"(?!LEEF:)[^\n]{1,200}?(?=LEEF:[12]\.0\|)", only_with=b"LEEF:")
 
 # Neither XML nor JSON nor CEF holds a line end inside a value; between values a blank means the same.
 _BLANKS = Ends(((b"\r\n", b" "), (b"\n", b" "), (b"\r", b" ")))
@@ -155,10 +155,10 @@ RUBYCAT = Rule(
 
 SONICWALL = Rule(
     "sonicos-enhanced",
-    "the whole frame for Enhanced Syslog (id=firewall), whose parser asks for the PRI; what stands in front of CEF: is "
-    "cut off",
+    "the whole frame for Enhanced Syslog (id=firewall), whose parser asks for the PRI, less what a relay put in; "
+    "what stands in front of CEF: is cut off",
     choices=(Choice("raw", "text", rb"id=firewall "),),
-    edits=(_TO_CEF, Beginning(rb" +(?=<[0-9]+>)")),
+    edits=(_TO_CEF, Beginning(rb" *+(<[0-9]+> *+)(?!id=)[^\n]{1,200}?(?=id=firewall )", rb"\1")),
 )
 
 UNBOUND = Rule(

@@ -141,6 +141,11 @@ CASES = [
         b'<134> id=firewall sn=1 time="2026-11-23 07:24:00" fw=192.0.2.1',
     ),
     (
+        "sonicwall",
+        b"<134>" + BSD + b' relay id=firewall sn=1 time="2026-11-23 07:24:00"',
+        b'<134>id=firewall sn=1 time="2026-11-23 07:24:00"',
+    ),
+    (
         "unbound",
         b"<30>" + BSD + b" ns1 unbound: [17265:0] info: 192.0.2.10 example.org. A IN",
         b"[17265:0] info: 192.0.2.10 example.org. A IN",

@@ -12,6 +12,7 @@ from bridge.batching.payload import FORMS
 from bridge.formats import FORMATS
 from bridge.tools.explain import explain
 from bridge.tools.formats import formats
+from bridge.tools.summary import of_running
 
 UNBOUND = "<30>Nov 23 07:24:00 ns1 unbound[17265]: [17265:0] info: 192.0.2.10 www.example.org. A IN"
 EVENT = "2026-11-23T07:24:00.000Z ns1 unbound[17265]: [17265:0] info: 192.0.2.10 www.example.org. A IN"
@@ -140,3 +141,14 @@ def test_payloads_without_a_format_gives_hints(file: str) -> None:
 
 def test_without_the_option_the_fields_are_those_of_the_contract(file: str) -> None:
     assert "payloads" not in json.loads(explained(file, UNBOUND, "--json"))
+
+
+# --- status ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_status_tells_what_does_not_look_like_its_format() -> None:
+    row = {"name": "fw", "state": "idle", "format_sampled": 1200, "format_mismatches": 1100}
+    text = of_running({"intakes": [row, row | {"name": "good", "format_mismatches": 0}]})
+    told = [line for line in text.splitlines() if line.startswith("!")]
+    assert len(told) == 1
+    assert told[0].startswith("! intake fw: of 1,200 events that were looked at, 1,100 do not look like its format")
