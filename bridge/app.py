@@ -21,7 +21,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 
-from bridge import logs
+from bridge import logs, metrics
 from bridge.alarms import Alarms
 from bridge.batching import Group, Limits, Window
 from bridge.batching.encoding import LINES, escaped
@@ -37,8 +37,11 @@ from bridge.listen.doors import Doors
 from bridge.listen.peers import Peers
 from bridge.listen.road import Road
 from bridge.listen.sockets import ListenError
+from bridge.measures import Measures
+from bridge.recorder import Recorder
 from bridge.routing import Router
 from bridge.spool import Batch, BatchLimits, Spool, SpoolError
+from bridge.spool.history import History
 from bridge.status import Status
 from bridge.watch import EVERY, Watch
 
@@ -82,6 +85,7 @@ class Bridge:
         self._clients: dict[tuple[object, ...], Client] = {}
         self._breakers: dict[str, Breaker] = {}
         self.alarms = Alarms(self._emit)
+        self.measures = Measures(reactor.seconds)
         self.couriers: dict[str, Courier] = {}
         self._sealer = task.LoopingCall(self._seal_due)
         self._sealer.clock = reactor
@@ -109,15 +113,21 @@ class Bridge:
             truncate=config.oversize == "truncate",
             on_trouble=self._trouble,
         )
+        history = History(config.spool.directory / ".ledger", keep=config.ledger.keep, wall=wall)
+        history.on_error = lambda text: self._reactor.callFromThread(self._trouble, text)
+        self.recorder = Recorder(
+            history, self.ledger, self._in_thread, reactor, self._kernel_drops, wall
+        )  # fmt: skip
         self._office = Office(
             clock=reactor,
             wall=wall,
             store=Cellar(
-                self.spool, self.ledger, work=self._work, receipt=lambda receipt: None, refused=lambda *what: None
+                self.spool, self.ledger, work=self._work, receipt=self.recorder.receipt, refused=self.recorder.refused
             ),
             ledger=self.ledger,
             dispatcher=self.dispatcher,
             alarms=self.alarms,
+            measures=self.measures,
             in_thread=self._in_thread,
         )
         self.doors = Doors(config, reactor=reactor, road=self.road, peers=self.peers)
@@ -129,9 +139,11 @@ class Bridge:
         self._watcher.clock = reactor
         self.status = Status(
             ledger=self.ledger, couriers=self.couriers, spool=self.spool, road=self.road, peers=self.peers,
-            doors=self.doors, alarms=self.alarms, config_sha256=config.sha256, wall=wall,
+            doors=self.doors, alarms=self.alarms, measures=self.measures, config_sha256=config.sha256, wall=wall,
         )  # fmt: skip
-        self.gate = Gate(config, reactor, status=self.status)
+        self.gate = Gate(config, reactor, status=self.status, metrics=lambda: metrics.text(self.status))
+        self._ticker = task.LoopingCall(self.measures.tick)
+        self._ticker.clock = reactor
 
     def _make_spool(self) -> Spool:
         batch, spool = self.config.batch, self.config.spool
@@ -170,6 +182,7 @@ class Bridge:
             raise
         self._sealer.start(min(0.25, self.config.batch.max_age.total_seconds() / 4), now=False)
         self._watcher.start(EVERY, now=False)
+        self._ticker.start(self.measures.TICK, now=False)
         log.info("ready: {listeners}", listeners=", ".join(self.doors.names()))
 
     def _add_courier(self, name: str, intake: Intake) -> None:
@@ -213,6 +226,7 @@ class Bridge:
         self.ledger.recover_quarantined(None, self.spool.quarantine.counts.total())
         for intake, count in found.sending.items():
             self.ledger.may_be_double(intake, count)
+        self.recorder.start(found, quarantined=self.spool.quarantine.counts.total(), config_sha256=self.config.sha256)
         for batch in found.batches:
             self.ledger.recover_spooled(batch.intake, batch.count)
             self._sealed(batch)
@@ -253,6 +267,9 @@ class Bridge:
             return
         self.ledger.receive_spooled(intake, 1)
 
+    def _kernel_drops(self) -> dict[str, int]:
+        return self.doors.kernel_drops()
+
     def _in_thread(self, job: Callable[[], Any]) -> "defer.Deferred[Any]":
         return deferToThreadPool(self._reactor, self._threads, job)
 
@@ -283,7 +300,7 @@ class Bridge:
             return
         self._stopped = True
         await self.doors.close()
-        for call in (self._sealer, self._watcher):
+        for call in (self._sealer, self._watcher, self._ticker):
             if call.running:
                 call.stop()
         self.dispatcher.stop()
@@ -298,6 +315,7 @@ class Bridge:
         await self.gate.close()
         for client in self._clients.values():
             await client.close()
+        await self.recorder.stop()
         if self._threads.started:
             self._threads.stop()
         self.spool.close()

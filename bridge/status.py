@@ -9,8 +9,12 @@ from bridge.ledger import Ledger
 from bridge.listen.doors import Doors
 from bridge.listen.peers import Peers
 from bridge.listen.road import Road
+from bridge.measures import Measures
 from bridge.spool import Batch, Spool
 from bridge.syslog.timestamps import rfc3339
+
+STATES = ("idle", "delivering", "backing-off", "parked", "full")
+"What an intake may be."
 
 MOST_SOURCES = 10_000
 "Sources in one answer."
@@ -29,6 +33,7 @@ class Status:
     peers: Peers
     doors: Doors
     alarms: Alarms
+    measures: Measures
     config_sha256: str
     wall: Callable[[], float]
     strangers: dict[str, list[Batch]] = field(default_factory=dict)

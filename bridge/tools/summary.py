@@ -102,8 +102,8 @@ def _mismatches(intakes: Sequence[dict[str, Any]]) -> Iterator[str]:
         if wrong := row.get("format_mismatches"):
             looked_at = row.get("format_sampled", 0)
             yield (
-                f"! intake {row.get('name')}: of {looked_at:,} events that were looked at, {wrong:,} do not look like its "
-                f"format; `syslog-bridge explain --payloads` shows what would"
+                f"! intake {row.get('name')}: of {looked_at:,} events that were looked at, {wrong:,} do not look like "
+                f"its format; `syslog-bridge explain --payloads` shows what would"
             )
 
 

@@ -48,3 +48,6 @@ def test_formats_end_to_end(tmp_path: Path) -> None:
         wrong = {name: row["format_mismatches"] for name, row in status.items() if row["format_mismatches"]}
         assert wrong == {"vmware-esxi": 1}
         assert all(row["format_sampled"] for row in status.values())
+        _, scraped = bridge.get("/metrics")
+        assert b'syslog_bridge_format_mismatch_total{intake="vmware-esxi"} 1.0' in scraped
+        assert b'syslog_bridge_format_mismatch_total{intake="unbound"} 0.0' in scraped
