@@ -25,7 +25,7 @@ _LINE = re.compile(rb"[^\n]*\n")
 
 SHOWS_TIME = ("line", "rfc5424")
 
-MOST_SAMPLED = 12
+MOST_SAMPLED = 6
 "Events of one read that are held against a format, and two more at most: the only sign that nobody will parse them."
 
 __all__ = ["NO_TIME", "Group", "Grouped", "Limits", "Window", "group"]

@@ -12,8 +12,9 @@ from functools import cache
 
 from bridge.formats.rule import Rule
 
-LOOKED_AT = 4096
-"Bytes of an event that an expression sees: no format needs more, and no sender gets more of our time."
+LOOKED_AT = 1024
+"""Bytes of an event that an expression sees: no known event needs more. Some expressions are quadratic (two words
+around a T): a millisecond is what a hostile text gets of them, and a few texts of a read are looked at."""
 
 WEAK = 100
 "An expression that takes more foreign inputs than this says little."

@@ -25,7 +25,8 @@ class ColumnsLike(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Rows in which ``column`` begins with ``begins`` take the payload form ``form``."""
+    """Rows in which ``column`` begins with ``begins`` take the payload form ``form``. ``begins`` must be linear: it
+    sees whole frames."""
 
     form: str
     column: str

@@ -196,7 +196,8 @@ WALLIX = Rule(
         Choice(
             "device",
             "device",
-            rb"1 [0-9]{4}-[^ ]+T[^ ]+ [^ ]+ [^ ]+ [0-9]+ - - \[(?!(?:\w+|SSH Session|RDP Session)\])[^\]]*\]",
+            rb"1 [0-9]{4}-[0-9]{2}-[0-9]{2}T[^ ]++ [^ ]++ [^ ]++ [0-9]++ - - "
+            rb"\[(?!(?:\w+|SSH Session|RDP Session)\])[^\]]*\]",
         ),
     ),
     edits=(Beginning(rb"1 (?=[0-9]{4}-[0-9]{2}-[0-9]{2}T)"),),

@@ -65,37 +65,48 @@ def test_its_example_comes_out_as_its_parser_wants_it(one: Format) -> None:
     assert b"\n" not in event
 
 
+HEADS = (b"", b"a b ", b"1 2026-11-23T", b"2026-", b"2026-11-23T07:24:00Z host app[1]: ", b"Nov 23 07:24:00 ", b"FW: ")
+PARTS = (
+    b" ", b"<", b"[", b"0", b"a", b"T", b"a ", b"1,", b"=", b'"', b"[1", b": ", b"@", b"CEF:", b"\xff", b"%", b"a: ", 
+    b"1.1 - ",     b"Nov 23 07:24:00 ", b"a/",
+)  # fmt: skip
+
+
 @every_format
 def test_its_expression_takes_little_time_whatever_is_sent(one: Format) -> None:
-    texts = [
-        head + part * (250_000 // len(part))
-        for part in (
-            b" ",
-            b"<",
-            b"[",
-            b"0",
-            b"a",
-            b"a ",
-            b"1,",
-            b"=",
-            b'"',
-            b"[1",
-            b": ",
-            b"CEF:",
-            b"\xff",
-            b"%",
-            b"1.1.1.1 - ",
-        )
-        for head in (b"", b"a b ", b"2026-11-23T07:24:00Z host app[1]: ")
-    ]
-    start = time.perf_counter()
-    for text in texts:
-        one.fits(text)
-        if one.rule:
+    for head in HEADS:
+        for part in PARTS:
+            text = head + part * (250_000 // len(part))
+            start = time.perf_counter()
+            one.fits(text)
+            # Its worst is 2 ms on this machine's like; the bound is for machines that are busy.
+            assert time.perf_counter() - start < 0.1, (head, part)
+
+
+class Row:
+    """A read of one frame, every column the same."""
+
+    count = 1
+    holds_lf = False
+
+    def __init__(self, text: bytes) -> None:
+        self._text = text
+
+    def __getitem__(self, name: str) -> list[bytes]:
+        return [self._text]
+
+
+@pytest.mark.parametrize("one", [one for one in FORMATS.values() if one.rule], ids=lambda one: one.name)
+def test_its_rule_takes_little_time_whatever_is_sent(one: Format) -> None:
+    assert one.rule
+    for head in HEADS:
+        for part in PARTS:
+            text = head + part * (250_000 // len(part))
+            start = time.perf_counter()
+            one.rule.forms(one.payload, Row(text))
             one.rule.edited([text], holds_lf=False)
             one.rule.edited([text], holds_lf=True)
-    # 45 texts of 250 kB; what is looked at is the beginning, what is copied is all of it.
-    assert time.perf_counter() - start < 1.5
+            assert time.perf_counter() - start < 0.5, (head, part)
 
 
 @pytest.mark.parametrize(
