@@ -67,8 +67,8 @@ def test_its_example_comes_out_as_its_parser_wants_it(one: Format) -> None:
 
 HEADS = (b"", b"a b ", b"1 2026-11-23T", b"2026-", b"2026-11-23T07:24:00Z host app[1]: ", b"Nov 23 07:24:00 ", b"FW: ")
 PARTS = (
-    b" ", b"<", b"[", b"0", b"a", b"T", b"a ", b"1,", b"=", b'"', b"[1", b": ", b"@", b"CEF:", b"\xff", b"%", b"a: ", 
-    b"1.1 - ",     b"Nov 23 07:24:00 ", b"a/",
+    b" ", b"<", b"[", b"0", b"a", b"T", b"a ", b"1,", b"=", b'"', b"[1", b": ", b"@", b"CEF:", b"\xff", b"%", b"a: ",
+    b"1.1 - ", b"Nov 23 07:24:00 ", b"a/",
 )  # fmt: skip
 
 
