@@ -101,8 +101,7 @@ FORMATS = (
         rule=rules.EDGE_SWG,
         names_device="the host that is glued to the time",
         begins=rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[A-Za-z][\w.-]* bluecoat - ",
-        setting="a custom access log format: <111>1 DATETTIMEHOST bluecoat - access_log - "
-        "k=v ...",
+        setting="a custom access log format: <111>1 DATETTIMEHOST bluecoat - access_log - k=v ...",
         notes=("Time and host stand together without a blank, so it is no RFC 5424 although it begins like it.",),
         example=b"<111>1 2026-11-23T07:24:00PROXY01.EXAMPLE.ORG bluecoat - access_log - c-ip=192.0.2.10 cs-bytes=63 "
         b'cs-categories="none" cs-host=www.example.org sc-status=200',
