@@ -13,9 +13,10 @@ reactor, in the turn in which the answer is read; the file goes later, in the sp
 Refusals. A request that is refused as a whole (400) is halved until the refused event is alone. That event is then
 *condemned*, but goes to quarantine only once another event of the intake has been accepted since a request with it was
 first refused: a collector that refuses everything is in trouble itself. It waits for an acceptance after its own
-refusal as long as there is anything left to ask about. While there are refusals, requests go one at a time and in turn
-with fresh batches; after ``MOST_REFUSALS`` in a row without an acceptance the intake is parked and its batches are
-whole again.
+refusal as long as there is anything left to ask about. While there are refusals, requests go one at a time, the
+smallest first: the search is at a single event before ``MOST_REFUSALS``, however many bad events there are, and however
+many batches have some. Fresh batches take turns with it only while it is answered. After ``MOST_REFUSALS`` in a row
+without an acceptance the intake is parked and its batches are whole again.
 """
 
 import hashlib
@@ -236,10 +237,11 @@ class Courier:
     def start(self) -> bool:
         """Start the next request."""
         now = self._clock.seconds()
-        # With refusals about, fresh batches take turns with the search: one that is accepted tells a bad event from a
-        # collector that takes nothing.
+        # Fresh batches take turns with a search, but not while it is being refused: one with a bad event of its own
+        # would begin a second search before the first has shown that the collector takes anything.
         self._fresh_turn = not self._fresh_turn
-        pieces = [] if self._fresh_turn and self._refusals and len(self._lanes) else self._splits.take(now)
+        fresh = self._fresh_turn and self._splits.few_suspected and not self._refusals and len(self._lanes)
+        pieces = [] if fresh else self._splits.take(now)
         split = bool(pieces)
         if not pieces:
             pieces = self._from_lanes(now)

@@ -17,7 +17,7 @@ from bridge.spool.history_lines import Walk
 from bridge.tools.report_rows import Report, Row
 
 NO_INTAKE = "(no intake)"
-ALL = "all"
+ALL = "(all together)"
 _MOST_SHOWN = 10
 "Reasons or times in a list; the rest are counted."
 

@@ -88,7 +88,7 @@ def test_it_accounts_for_everything(site):
         "received": 12, "queued again": 9, "delivered": 8, "quarantined": 1, "filtered": 0, "dropped": 2, "held": 10,
     }  # fmt: skip
     assert figures["(no intake)"]["filtered"] == figures["(no intake)"]["received"] == 3
-    assert figures["all"]["received"] == 15
+    assert figures["(all together)"]["received"] == 15
     assert "fw: 2 spool_write_failed" in done.stdout
     assert "fw: 1 too\\x1b[31m red" in done.stdout
     assert "kernel drops: 5 udp" in done.stdout
