@@ -12,6 +12,7 @@ from bridge import __version__
 from bridge.config import Config
 from bridge.tools.check import Result, make_check
 from bridge.tools.explain import explain
+from bridge.tools.formats import formats
 from bridge.tools.options import configuration_option
 from bridge.tools.report import report
 from bridge.tools.send import send
@@ -66,5 +67,5 @@ def _probe(config: Config, connect: bool, send_test: bool) -> Sequence[Result]:
     return probe(config, connect, send_test)
 
 
-for command in (make_check(_probe), explain, report, send, status):
+for command in (make_check(_probe), explain, formats, report, send, status):
     main.add_command(command)

@@ -40,6 +40,13 @@ class Figures:
         yield _counter("events_dropped", "Events that are lost, by reason.", "reason", status.ledger.total().dropped)
         yield _counter("events_filtered", "Frames that matched a route that drops.", "route", tallies.filtered_by_route)
         yield _counter("route_events", "Frames that matched a route.", "route", tallies.by_route)
+        yield _counter(
+            "format_sampled", "Events that were held against their intake's format.", "intake", tallies.format_sampled
+        )
+        yield _counter(
+            "format_mismatch", "Those of them that do not look like it: probably nobody parses them.", "intake",
+            {name: tallies.format_mismatches[name] for name in tallies.format_sampled},
+        )  # fmt: skip
         held = _gauge("events_quarantined", "Frames held in quarantine.", ("intake", "reason"))
         for (intake, reason), count in status.spool.quarantine.by_intake.items():
             held.add_metric((intake, reason), count)

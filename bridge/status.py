@@ -86,6 +86,8 @@ class Status:
                     "unconfirmed": courier.unconfirmed,
                     "requests": dict(courier.requests),
                     "next_attempt_seconds": courier.next_attempt_in,
+                    "format_sampled": self.road.tallies.format_sampled[name],
+                    "format_mismatches": self.road.tallies.format_mismatches[name],
                 }
             )
         for name, batches in self.strangers.items():
@@ -101,6 +103,8 @@ class Status:
                     "unconfirmed": 0,
                     "requests": {},
                     "next_attempt_seconds": None,
+                    "format_sampled": 0,
+                    "format_mismatches": 0,
                 }
             )
         return found
