@@ -74,7 +74,7 @@ def _delays(seen: Seen) -> list[float]:
 
 
 @pytest.mark.parametrize("kind", ["never answer", "never accept", "refuse"])
-@pytest.mark.parametrize("rounds", [12, pytest.param(200, marks=pytest.mark.long)])
+@pytest.mark.parametrize("rounds", [6, pytest.param(200, marks=pytest.mark.long)])
 def test_the_others_are_not_slower(tmp_path: Path, kind: str, rounds: int) -> None:
     holes: list[BlackHole] | list[Deaf] = []
     if kind == "never answer":
@@ -86,22 +86,17 @@ def test_the_others_are_not_slower(tmp_path: Path, kind: str, rounds: int) -> No
     with closing_all(holes), faulty(tmp_path, hosts=hosts) as collector:
         # In turns, and again if the machine was busy in the wrong ones.
         for attempt in range(3):
-            alone, beside = [], []
-            for turn in range(2):
-                name = f"{attempt}-{turn}"
-                alone.append(run(tmp_path / f"alone-{name}", collector, [], rounds))
-                beside.append(run(tmp_path / f"beside-{name}", collector, urls, rounds))
-            fair = min(each.median for each in alone)
-            slowed = min(each.median for each in beside)
-            print(f"{kind}: alone {fair:.3f} s, beside {slowed:.3f} s; worst {max(beside[0].delays):.3f} s")
-            if slowed <= 3 * fair + 1:
+            alone = run(tmp_path / f"alone-{attempt}", collector, [], rounds)
+            beside = run(tmp_path / f"beside-{attempt}", collector, urls, rounds)
+            # They hung all the while, with everything that was theirs.
+            assert len(beside.dead) == len(DEAD)
+            assert all(dead["delivered"] == 0 and dead["backlog_events"] == rounds for dead in beside.dead), beside.dead
+            told = f"alone {alone.median:.3f} s, beside {beside.median:.3f} s; worst {max(beside.delays):.3f} s"
+            print(f"{kind}: {told}")
+            if beside.median <= 3 * alone.median + 1:
                 break
         else:
-            pytest.fail(f"slower beside black holes: {slowed:.3f} s instead of {fair:.3f} s")
-        for each in beside:
-            # They hung all the while, with everything that was theirs.
-            assert len(each.dead) == len(DEAD)
-            assert all(dead["delivered"] == 0 and dead["backlog_events"] == rounds for dead in each.dead), each.dead
+            pytest.fail(f"slower beside black holes: {told}")
         for hole in holes:
             if isinstance(hole, BlackHole):
                 assert hole.bytes > 0 and 1 <= hole.most <= CONNECTIONS // 4, hole.most

@@ -31,8 +31,8 @@ from tests.harness.traffic import Traffic
 # an event by chance: what is refused once must be refused for ever, or a kill may make it both.
 TROUBLE = {
     "reset": 0.03, "half": 0.02, "taken-reset": 0.04, "taken-half": 0.03, "taken-garbage": 0.02, "taken-500": 0.02,
-    "taken-200-html": 0.02, "204": 0.02, "502": 0.02, "503": 0.02, "429": 0.01, "401": 0.02, "closed-keep-alive": 0.05,
-    "slow": 0.03, "taken-never": 0.003,
+    "taken-200-html": 0.02, "204": 0.02, "502": 0.02, "503": 0.02, "429": 0.002, "401": 0.02, "closed-keep-alive": 0.05,
+    "slow": 0.02, "taken-never": 0.002,
 }  # fmt: skip
 
 
@@ -58,7 +58,7 @@ class Story:
         ready = self.start(counter, kill)
         process = bridge.process
         assert process is not None
-        device = Traffic(bridge.tcp, first=first, per_write=20, pause_seconds=0.002)
+        device = Traffic(bridge.tcp, first=first, per_write=10, pause_seconds=0.004)
         requests += len(self._collector.refresh())
 
         def enough() -> bool:
