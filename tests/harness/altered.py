@@ -6,10 +6,12 @@ import json
 import signal
 import struct
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from tests.harness import altered_bridge
 from tests.harness.bridge import Bridge
+from tests.harness.polling import until
 from tests.harness.process import Process
 
 # A bridge that waits tenths of a second where the real one waits seconds and minutes; and that may bisect at will.
@@ -74,10 +76,7 @@ def start(
     return not process_ended
 
 
-def _until_ready_or_killed(process: Process, ready: object) -> None:
-    from tests.harness.polling import until
-
-    assert callable(ready)
+def _until_ready_or_killed(process: Process, ready: Callable[[], bool]) -> None:
     until(
         lambda: ready() or process.exit_code is not None,
         lambda: f"the bridge is ready, or killed; its stderr:\n{process.stderr}",

@@ -66,7 +66,7 @@ class Deaf:
         address = self._server.getsockname()
         while True:
             filler = socket.socket()
-            filler.settimeout(0.3)
+            filler.settimeout(0.1)
             self._queued.append(filler)
             try:
                 filler.connect(address)

@@ -21,6 +21,7 @@ class Seen(NamedTuple):
 
     at: float
     key: str
+    id: str
     time: str | None
     fault: str
     count: int

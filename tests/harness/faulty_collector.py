@@ -9,9 +9,9 @@ Usage: python -P faulty_collector.py PORT OUTPUT JSON, where JSON has, each opti
   `largest`      bytes of a body, unpacked, above which the answer is 413;
   `refuse_all`   a file: while it is there, everything is answered with 400.
 
-Each request becomes a line of OUTPUT before it is answered: `at` (wall time), `key`, `time` (its event time), `fault`,
-`count`, `size`, `host`, `taken` (events' texts), `clean` (the sender can know that they were taken), and
-`withheld` (events that were neither taken nor refused, though the answer was a success).
+Each request becomes a line of OUTPUT before it is answered: `at` (wall time), `key`, `id` (X-Request-ID), `time` (its
+event time), `fault`, `count`, `size`, `host`, `taken` (events' texts), `clean` (the sender can know that they were
+taken), and `withheld` (events that were neither taken nor refused, though the answer was a success).
 
 A faithful judge in one thing: it never refuses an event that it has taken before.
 """
@@ -181,10 +181,18 @@ class Judge:
         name, chosen = self._choose(texts, len(body))
         self._taken.update(chosen.taken)
         line = {
-            "at": time.time(), "key": request.getHeader("X-SEKOIAIO-INTAKE-KEY"),
-            "time": request.getHeader(TIMESTAMP_HEADER), "fault": name, "count": len(texts), "size": len(body),
-            "host": request.getHost().host, "taken": chosen.taken, "clean": chosen.clean, "withheld": chosen.withheld,
-        }  # fmt: skip
+            "at": time.time(),
+            "key": request.getHeader("X-SEKOIAIO-INTAKE-KEY"),
+            "id": request.getHeader("X-Request-ID"),
+            "time": request.getHeader(TIMESTAMP_HEADER),
+            "fault": name,
+            "count": len(texts),
+            "size": len(body),
+            "host": request.getHost().host,
+            "taken": chosen.taken,
+            "clean": chosen.clean,
+            "withheld": chosen.withheld,
+        }
         self._output.write(json.dumps(line) + "\n")
         self._output.flush()
         return chosen
