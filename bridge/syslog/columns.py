@@ -153,7 +153,8 @@ def _plan(rfc5424: bool, needs: frozenset[str]) -> _Plan:
         pattern += group("second", _ISO) + group("fraction", rb"(?:\.[0-9]{1,9})?")
         pattern += group("offset", _OFFSET) + b" "
         for name in ("hostname", "app_name", "procid", "msgid"):
-            pattern += group(name, rb"\S++") + b" "
+            # An app-name that ends with a colon may be RFC 3164's tag.
+            pattern += group(name, rb"\S++") + (b"(?<!:) " if name == "app_name" else b" ")
         pattern += group("structured_data", b"-|(?:" + _SD_NO_LF + b")++") + rb" (?:\xef\xbb\xbf)?+"
         pattern += opening("msg") + rb"[ \t]*+" + group("text", rb".++") + b")))"
         absent: list[str] = []

@@ -45,13 +45,13 @@ SD_ELEMENT = rb'\[[^\s=\]"]++(?: [^\s=\]"]++="(?:[^"\\\]]++|\\[\x00-\xff])*+")*+
 HOST = rb"(?!%)(?:[^\s:=,;\"{}\[\]<>|]++|:(?=\S))++"
 LEVEL = rb"(?:emerg|emergency|panic|alert|crit|critical|err|error|warn|warning|notice|info|informational|debug)"
 # %FACILITY-n-MNEMONIC, the facility and the mnemonic in one or more parts, the severity a digit or a letter.
-MNEMONIC = rb"%[A-Za-z0-9_][A-Za-z0-9_/.]*+(?:-[A-Za-z0-9_/.]++){2,9}(?=[ ]?:)"
+MNEMONIC = rb"%[A-Za-z0-9_][A-Za-z0-9_/.]*+(?:-[A-Za-z0-9_/.]++){2,9}(?=[ ]?:| \[)"
 # CEF and LEEF are the beginning of a text that begins so, never a tag.
 CEF = rb"(?:CEF|LEEF):[ ]?[0-9]"
 # RFC 3164 section 4.1.3: TAG ends at `:` or at `[pid]` followed by `:` or a blank; it never holds a blank. Not the
 # scheme of a URL, and not the hour of a time.
 TAG = re.compile(
-    rb"(?!CEF:|LEEF:|[0-9]++:[0-9])([^\s:\[\]<>][^\s:\[\]]*+)(?:\[([^\]\s]*+)\](?::|(?= |\Z))|:(?!//))"
+    rb"(?!CEF:|LEEF:|[0-9]++:[0-9])([^\s:\[\]<>][^\s:\[]*+)(?:\[([^\]\s]*+)\](?::|(?= |\Z))|:(?!//))"
 )  # fmt: skip
 
 BOM = b"\xef\xbb\xbf"

@@ -96,18 +96,14 @@ def _rfc5424(priority: bytes, device: bytes) -> Header | None:
     if second and not is_time(second, offset):
         return None
     hostname, app_name, procid, msgid = (b"" if f == b"-" else f for f in (match[4], match[5], match[6], match[7]))
-    if b":" in app_name and _is_a_tag(app_name, procid, msgid):
+    # `TIME HOST TAG: some words - text` holds as RFC 5424 by chance (HPE iLO).
+    if app_name.endswith(b":") and (procid or msgid):
         return None
     msg = msg.removeprefix(BOM)
     return Header(
         "rfc5424", shape, priority, second, fraction, offset, hostname, app_name, procid, msgid,
         b"" if structured == b"-" else structured, msg, content_5424(app_name, procid, msg), device,
     )  # fmt: skip
-
-
-def _is_a_tag(app_name: bytes, procid: bytes, msgid: bytes) -> bool:
-    """``TIME HOST TAG: some words - text`` holds as RFC 5424 by chance (HPE iLO), CEF with blanks too."""
-    return app_name.startswith((b"CEF:", b"LEEF:")) or (app_name.endswith(b":") and bool(procid or msgid))
 
 
 def _versioned(priority: bytes, device: bytes) -> Header | None:

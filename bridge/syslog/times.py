@@ -165,7 +165,7 @@ def _scanner(formats: list[tuple[int, Format]]) -> re.Pattern[bytes]:
     """One expression for many rows; the empty group at the end of each tells which one it was."""
     rows = []
     for i, row in formats:
-        tail = b" (?P<t%d>%b)(?![0-9A-Za-z._-])" % (i, _NAMED.sub(b"(?:", row.tail)) if row.tail else b""
+        tail = rb" (?P<t%d>%b)(?![0-9A-Za-z._-]|:\S)" % (i, _NAMED.sub(b"(?:", row.tail)) if row.tail else b""
         between = _BEFORE_YEAR if row.tail == _YEAR else _BETWEEN
         rows.append(b"(?P<c%d>%b)%b%b(?P<_%d>)" % (i, _NAMED.sub(b"(?:", row.core), between % (i, i), tail, i))
     return re.compile(b"|".join(rows))

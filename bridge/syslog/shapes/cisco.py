@@ -43,6 +43,9 @@ _MAY_BE_SECOND = re.compile(
     rb"\S++ (?:: ?)?(?:\S++ )?(?:[0-9]++: )?(?:\*[A-Za-z0-9_.-]++: )?[*.]?"
     rb"(?:[A-Z][a-z]{2} [ 0-3][0-9] |(?:19|20)[0-9]{2}[- ])"
 )  # fmt: skip
+# CUCM names its node in the text, where the header has no host.
+_NODE_ID = re.compile(rb"\[ ?Node ?ID ?=([A-Za-z0-9_.-]++)\]|\bNode ID:([A-Za-z0-9_.-]++)")
+_NODE_ID_WITHIN = 4096
 _COUNTED = re.compile(rb"[0-9]*+: (?=\S)")
 
 _DROPS = (
@@ -62,6 +65,13 @@ SHAPES = (
         b"",
         b"<189>Nov 23 07:24:01 192.0.2.100 4711: *Nov 23 2026 07:24:00.250 UTC: %LINK-3-UPDOWN: Interface Vlan7 is up",
         drops=_DROPS + rb"|[A-Z][a-z]{2} [ 0-9][0-9] [0-9:]{8}|\S++",
+    ),
+    Shape(
+        "cisco-cucm",
+        b"",
+        b"<189>8103: Nov 23 2026 07:24:00 AM.535 UTC : %UC_AUDITLOG-5-AdministrativeEvent: %[ UserID =anna]"
+        b"[ EventStatus =Success][Cluster ID=][Node ID=cucm-pub]: Audit Event",
+        drops=_DROPS,
     ),
     Shape(
         "counted",
@@ -135,6 +145,9 @@ def _made(
     shape: str, priority: bytes, text: bytes, start: int, host: bytes, stamp: Stamp, tail: re.Match[bytes]
 ) -> Header:
     groups = tail.groupdict()
+    if not host and (groups.get("app") or b"").startswith((b"%UC_", b"%CCM_")):
+        node = _NODE_ID.search(text, tail.end(), _NODE_ID_WITHIN)
+        shape, host = "cisco-cucm", (node[1] or node[2]) if node else b""
     return Header(
         "rfc3164", shape, priority, stamp.second, stamp.fraction, stamp.offset, host, groups.get("app") or b"",
         groups.get("pid") or b"", b"", b"", text[tail.start("msg") :], text[tail.start("content") :], text[start:],

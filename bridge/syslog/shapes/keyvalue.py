@@ -1,4 +1,4 @@
-"""Devices that send ``key=value`` and no header: host and time are among the values; all of the text is MSG (decision
+"""Devices that send ``key=value``, or a JSON object, and no header: host and time are among the values; all of the text is MSG (decision
 10). The values are looked for in the first two kilobytes; of a repeated key the first counts.
 
 ===================== ==========================================================
@@ -10,7 +10,7 @@ whole time            ``time`` or ``timestamp`` or ``date``, quoted where it hol
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from bridge.syslog.grammar import Header
 from bridge.syslog.shapes.table import NO_TIME, Shape
@@ -26,11 +26,14 @@ _VALUE = re.compile(
 _EPOCH = re.compile(rb"([1-9][0-9]{9})\.?([0-9]{0,9})")
 _HOST = re.compile(rb"[^\s=]++")
 
+_GMT = re.compile(rb"\((GMT[+-][0-9]{1,2}:[0-9]{2})\)")
+# At the beginning of the object: its own members stand before what it holds.
+_MEMBER = re.compile(
+    rb'[{,]\s*+"((?i:hostname|logtimestamp|eventtime|creationtime|timestamp|@timestamp))"\s*+:\s*+"([^"\\]*+)"'
+)
+_TIME_MEMBERS = (b"logtimestamp", b"eventtime", b"@timestamp", b"timestamp", b"creationtime")
+
 _HOST_KEYS = (b"devname", b"device_name", b"hostname", b"host_name", b"fw")
-
-
-class _Device(Shape):
-    """A row: only names and examples; they are told apart by keys that no other has."""
 
 
 def _of_keys(*keys: bytes) -> Callable[[bytes], bool]:
@@ -48,12 +51,14 @@ SHAPES = (
     Shape("sophos", b"", b'<30>device="SFW" date=2026-11-23 time=08:24:00 timezone="CET" device_name="xgs-1" device_id=C00000000000001 '
           b'log_type="Firewall"'),
     Shape("checkpoint-splunk", b"", b"time=1795418640|hostname=cp-mgmt|severity=Medium|product=IPS|action=Prevent|ifdir=inbound"),
+    Shape("json", b"", b'{"LogTimestamp": "Mon Nov 23 07:24:00 2026","Customer": "Example","Connector": "lyon-1"}'),
     Shape("key-value", b"", b'<134>action="session opened" user="anna" client="192.0.2.6" time="2026-11-23T07:24:00Z"'),
 )  # fmt: skip
 
-_TELLS: tuple[tuple[str, Callable[[bytes], bool]], ...] = (
+_CHECK_POINT = re.compile(rb"time=[0-9]{10}\|")
+_TELLS = (
     ("fortinet", _of_keys(b"devname", b"devid")),
-    ("checkpoint-splunk", re.compile(rb"time=[0-9]{10}\|").match),  # type: ignore[list-item]
+    ("checkpoint-splunk", lambda text: _CHECK_POINT.match(text) is not None),
     ("sophos", _of_keys(b"device_name", b"device_model", b"device_id")),
     ("stormshield", _of_keys(b"startime")),
     ("sonicwall", _of_keys(b"sn")),
@@ -61,6 +66,11 @@ _TELLS: tuple[tuple[str, Callable[[bytes], bool]], ...] = (
 
 
 def read(priority: bytes, text: bytes) -> Header | None:
+    """The header of a text that begins with ``key=`` or ``{``."""
+    return read_json(priority, text) if text.startswith(b"{") else read_pairs(priority, text)
+
+
+def read_pairs(priority: bytes, text: bytes) -> Header | None:
     """The header of a text that begins with ``key=``."""
     if _OPENING.match(text) is None:
         return None
@@ -78,9 +88,24 @@ def read(priority: bytes, text: bytes) -> Header | None:
     )  # fmt: skip
 
 
-def _time(values: dict[bytes, bytes]) -> Stamp:
+def read_json(priority: bytes, text: bytes) -> Header | None:
+    """The header of a JSON object: Zscaler's, NXLog's."""
+    values: dict[bytes, bytes] = {}
+    for key, value in _MEMBER.findall(text[:_LOOKED_AT]):
+        values.setdefault(key.lower(), value)
+    host = values.get(b"hostname", b"")
+    stamp = _time({b"time": next((values[key] for key in _TIME_MEMBERS if key in values), b"")})
+    if not host and not stamp.second:
+        return None
+    return Header(
+        "none", "json", priority, stamp.second, stamp.fraction, stamp.offset,
+        host if _HOST.fullmatch(host) else b"", b"", b"", b"", b"", text, text, text,
+    )  # fmt: skip
+
+
+def _time(values: Mapping[bytes, bytes]) -> Stamp:
     date, time = values.get(b"date", b""), values.get(b"time", b"")
-    zone = values.get(b"tz") or values.get(b"timezone") or b""
+    zone = _zone(values.get(b"tz") or values.get(b"timezone") or b"")
     of_day = scan(date + b" " + time)
     if of_day is not None and zone:
         stamp = of_day._replace(offset=of_day.offset or zone)
@@ -95,3 +120,9 @@ def _time(values: dict[bytes, bytes]) -> Stamp:
             stamp = stamp_or_none._replace(offset=stamp_or_none.offset or zone)
             return stamp if is_time(stamp.second, stamp.offset) else stamp_or_none
     return NO_TIME
+
+
+def _zone(text: bytes) -> bytes:
+    """``(GMT-8:00)Pacific Time`` is what FortiWeb and FortiMail write."""
+    match = _GMT.match(text)
+    return match[1] if match else text

@@ -127,6 +127,12 @@ AFTER_TIME = (
         b"<14>Nov 23 07:24:00 192.0.2.30 00076 ports:  port 12 is now on-line",
         drops=rb"[0-9]{5}",
     ),
+    # sysklogd speaks of itself with its version
+    Shape(
+        "sysklogd",
+        _HOST + rb"(?P<app>syslogd [0-9][0-9.]*+(?:#[0-9]++)?): ?(?P<msg>)",
+        b"<46>Nov 23 07:24:00 print-2 syslogd 1.5.0: restart.",
+    ),
     # macOS: the names of applications hold blanks
     Shape(
         "macos",
@@ -154,7 +160,7 @@ _FIELDS = rb"(?P<host>[^\s:]++|-) (?P<app>[^\s:]++) (?P<pid>-|[0-9]++) (?P<msgid
 # Behind `1 `, where RFC 5424 does not hold: fields are missing, or the time has a blank for its T.
 AFTER_VERSION = (
     Shape(
-        "rfc5424-blank-time",
+        "rfc5424-other-time",
         _FIELDS + rb" (?P<sd>-|(?:" + SD_ELEMENT + rb")++)(?: |\Z)(?P<msg>)",
         b"<166>1 2026-11-23 07:24:00 leaf-3 bgp#zebra 292 - -  message repeated 3 times: [ route withdrawn ]",
         format="rfc5424",
@@ -180,6 +186,13 @@ AFTER_VERSION = (
         rb"(?P<msg>)(?!- |-\Z|\[)",
         b"<34>1 2026-11-23T07:24:00.003Z gw-2 su - ID47 last message repeated 5 times",
         format="rfc5424",
+    ),
+    # Meraki's dashboard: what stands behind the host is the event's type, no tag
+    Shape(
+        "meraki",
+        rb"(?P<host>(?![0-9]++ )[A-Za-z0-9_.-]++) (?P<msg>)(?=[a-z][a-z_-]++ )",
+        b"<134>1 1795418640.795119971 MX_lyon flows src=192.0.2.8 dst=198.51.100.5 protocol=udp sport=5353 pattern: all",
+        needs="epoch",
     ),
 )
 
