@@ -69,7 +69,13 @@ RFC5424_LOOSE = re.compile(
 
 def content_5424(app_name: bytes, procid: bytes, msg: bytes) -> bytes:
     """The tag that RFC 3164 would have shown, and MSG: ``sshd[123]: text``."""
-    # Cisco's mnemonic is app-name and the beginning of MSG at once.
-    if not app_name or (app_name[:1] == b"%" and msg.startswith(app_name)):
+    if not app_name:
         return msg
     return app_name + (b"[" + procid + b"]" if procid else b"") + b": " + msg
+
+
+def content_shown(app_name: bytes, procid: bytes, msg: bytes) -> bytes:
+    """The same of any header: Cisco's mnemonic is app-name and the beginning of MSG at once."""
+    if app_name[:1] == b"%" and msg.startswith(app_name):
+        return msg
+    return content_5424(app_name, procid, msg)

@@ -27,12 +27,13 @@ from bridge.syslog.grammar import (
     SD_ELEMENT,
     Header,
     content_5424,
+    content_shown,
 )
-from bridge.syslog.shapes import LAST, NO_TIME, OPENINGS, TIMED, VERSIONED, cisco, keyvalue, tagged
+from bridge.syslog.shapes import KIWI, LAST, NO_TIME, OPENINGS, TIMED, VERSIONED, cisco, keyvalue, tagged
 from bridge.syslog.times import Stamp, scan
 from bridge.syslog.timestamps import is_time
 
-__all__ = ["ISO_SECOND", "PRIVAL", "SD_ELEMENT", "Header", "content_5424", "is_time", "read"]
+__all__ = ["ISO_SECOND", "PRIVAL", "SD_ELEMENT", "Header", "content_5424", "content_shown", "is_time", "read"]
 
 _COUNT = re.compile(rb"[1-9][0-9]{0,5} (?=<)")
 _PRI = re.compile(rb"\s*+" + PRI % PRIVAL + rb" ?")
@@ -40,7 +41,7 @@ _PRI = re.compile(rb"\s*+" + PRI % PRIVAL + rb" ?")
 _AFTER_TIME = re.compile(rb" ?: ++| ++|:?\t|:?\Z|(?=[A-Za-z])")
 _HOST = re.compile(rb"(" + HOST + rb") ++(?:: ++)?")
 _VERSION = re.compile(rb"1 ++(?=[0-9])")
-_KIWI = re.compile(rb"Original Address=([0-9A-Fa-f.:]++) ++(?=\S)")
+_KIWI = re.compile(KIWI.pattern)
 
 
 def read(frame: bytes) -> Header:

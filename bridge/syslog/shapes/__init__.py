@@ -5,14 +5,14 @@
 """
 
 from bridge.syslog.shapes import cisco, keyvalue
-from bridge.syslog.shapes.opening import LAST, OPENINGS
+from bridge.syslog.shapes.opening import KIWI, LAST, OPENINGS
 from bridge.syslog.shapes.table import NO_TIME, Shape, tagged
 from bridge.syslog.shapes.timed import TIMED, VERSIONED
 
 SHAPES: dict[str, Shape] = {
     shape.name: shape
-    for shape in (*OPENINGS.rows, *LAST.rows, *cisco.SHAPES, *keyvalue.SHAPES, *TIMED.rows, *VERSIONED.rows)
+    for shape in (*OPENINGS.rows, *LAST.rows, KIWI, *cisco.SHAPES, *keyvalue.SHAPES, *TIMED.rows, *VERSIONED.rows)
 }  # fmt: skip
 "All rows by name."
 
-__all__ = ["LAST", "NO_TIME", "OPENINGS", "SHAPES", "TIMED", "VERSIONED", "Shape", "cisco", "keyvalue", "tagged"]
+__all__ = ["KIWI", "LAST", "NO_TIME", "OPENINGS", "SHAPES", "TIMED", "VERSIONED", "Shape", "cisco", "keyvalue", "tagged"]

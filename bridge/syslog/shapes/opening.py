@@ -46,6 +46,14 @@ LAST_RESORT = (
     ),
 )
 
+# What Kiwi puts before a message that it passes on; the rest is read as if it were not there.
+KIWI = Shape(
+    "kiwi",
+    rb"Original Address=(?P<host>[0-9A-Fa-f.:]++)[ ]++(?=\S)",
+    b"<190>Original Address=192.0.2.77 Nov 23 07:24:00 sw-77 snmpd: cold start",
+    drops=rb"Original Address=[0-9A-Fa-f.:]++|\S++",
+)
+
 OPENINGS = Table(WITHOUT_TIME)
 LAST = Table(LAST_RESORT)
 "What is tried when nothing else has matched."

@@ -87,7 +87,7 @@ AFTER_TIME = (
         "unifi",
         rb"(?:(?P<host>" + _NAME + rb")[, ])?[0-9a-f]{12},[A-Za-z0-9_.+-]++:?" + _BLANKS,
         b"<30>Nov 23 07:24:00 U6LR,78452c0a1b2c,v6.2.44.14098: hostapd[2212]: ath0: STA 02:00:5e:10:00:07 associated",
-        drops=rb"[0-9a-f]{12},[A-Za-z0-9_.+-]++",
+        drops=rb",?[0-9a-f]{12},[A-Za-z0-9_.+-]++",
     ),
     Shape(
         "netscaler",
