@@ -53,6 +53,9 @@ def read(frame: bytes) -> Header:
     elif start:
         start = 0
     device = frame[start:]
+    if priority and (kiwi := _KIWI.match(device)) and (header := _read(priority, device[kiwi.end() :])):
+        form = "rfc3164" if header.format == "none" else header.format
+        return header._replace(format=form, shape="kiwi", hostname=header.hostname or kiwi[1], device=device)
     return _read(priority, device) or Header(
         "none", "none", priority, b"", b"", b"", b"", b"", b"", b"", b"", device, device, device
     )
@@ -78,8 +81,6 @@ def _untimed(priority: bytes, device: bytes) -> Header | None:
     if priority:
         if (at := cisco.after_counter(device)) and (header := _timed(priority, device, at, at)):
             return header._replace(shape="counted") if header.shape == "rfc3164" else header
-        if (match := _KIWI.match(device)) and (header := _read(priority, device[match.end() :])):
-            return header._replace(shape="kiwi", hostname=header.hostname or match[1], device=device)
     return LAST.read(priority, device, 0, 0, NO_TIME)
 
 
