@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 from functools import cache, lru_cache
 
 from bridge.syslog import header
+from bridge.syslog.shapes import cisco
 from bridge.syslog.timestamps import MONTHS
 
 Frames = bytes | list[bytes]
@@ -34,6 +35,8 @@ ALWAYS = frozenset(("second", "fraction", "offset"))
 HOST = rb"(?![A-Z]{2,5} |[0-9]{4} )[A-Za-z0-9][A-Za-z0-9._-]*+"
 TAG = rb"(?!CEF:|LEEF:)[A-Za-z_][A-Za-z0-9_./()-]*+"
 PID = rb"[A-Za-z0-9_.:-]*+"
+# What stands behind a tag without pid may be another time, of a device behind a relay: then the tag is its name.
+COLON = b": (?!" + cisco.MAY_BE_SECOND + b")"
 _MONTH = b"(?:" + b"|".join(MONTHS) + b")"
 # Only what names a moment in any zone: texts that cannot (``+25:00``, the year 0000) are no times, so no header.
 _ISO = b"(?=[12])" + header.ISO_SECOND
@@ -162,7 +165,9 @@ def _plan(rfc5424: bool, needs: frozenset[str]) -> _Plan:
         pattern += group("second", BSD + b"|" + _ISO) + group("fraction", rb"(?:\.[0-9]{1,9})?")
         pattern += group("offset", b"(?:" + _OFFSET + b")?") + b" "
         pattern += group("hostname", HOST) + b" "
-        pattern += opening("content") + group("app_name", TAG) + rb"(?:\[" + group("procid", PID) + rb"\])?: "
+        pattern += (
+            opening("content") + group("app_name", TAG) + rb"(?:\[" + group("procid", PID) + rb"\]: |" + COLON + b")"
+        )
         pattern += opening("msg") + rb"[ \t]*+" + group("text", rb".++") + b"))))"
         absent = [name for name in ("msgid", "structured_data") if name in needs]
     return _Plan(b"rfc5424" if rfc5424 else b"rfc3164", pattern, tuple(names), absent)

@@ -42,8 +42,8 @@ ISO_OFFSET = rb"Z|[+-][0-9]{2}:[0-9]{2}"
 SD_ELEMENT = rb'\[[^\s=\]"]++(?: [^\s=\]"]++="(?:[^"\\\]]++|\\[\x00-\xff])*+")*+\]'
 
 # What may stand where a host is expected: no `key=value`, CSV, JSON or bracket, and no colon but inside an address.
-HOST = rb"(?!%)(?:[^\s:=,;\"{}\[\]<>|]++|:(?=\S))++"
-LEVEL = rb"(?:emerg|emergency|panic|alert|crit|critical|err|error|warn|warning|notice|info|informational|debug)"
+HOST = rb"(?!%|:[^:])(?:[^\s:=,;\"{}\[\]<>|]++|:(?=\S))++"
+LEVEL = rb"(?:emergency|emerg|panic|alert|critical|crit|error|err|warning|warn|notice|informational|info|debug)"
 # %FACILITY-n-MNEMONIC, the facility and the mnemonic in one or more parts, the severity a digit or a letter.
 MNEMONIC = rb"%[A-Za-z0-9_][A-Za-z0-9_/.]*+(?:-[A-Za-z0-9_/.]++){2,9}(?=[ ]?:| \[)"
 # CEF and LEEF are the beginning of a text that begins so, never a tag.

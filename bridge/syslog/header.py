@@ -35,10 +35,9 @@ from bridge.syslog.timestamps import is_time
 
 __all__ = ["ISO_SECOND", "PRIVAL", "SD_ELEMENT", "Header", "content_5424", "content_shown", "is_time", "read"]
 
-_COUNT = re.compile(rb"[1-9][0-9]{0,5} (?=<)")
-_PRI = re.compile(rb"\s*+" + PRI % PRIVAL + rb" ?")
+_PRI = re.compile(rb"(?:[1-9][0-9]{0,5} (?=<))?\s*+" + PRI % PRIVAL + rb" ?")
 # Behind a time: a blank, a colon or both, a TAB; and a few that leave nothing between time and host.
-_AFTER_TIME = re.compile(rb" ?: ++| ++|:?\t|:?\Z|(?=[A-Za-z])")
+_AFTER_TIME = re.compile(rb" ++(?!:)|( ?: ++)|:?\t|:?\Z|(?=[A-Za-z])")
 _HOST = re.compile(rb"(" + HOST + rb") ++(?:: ++)?")
 _VERSION = re.compile(rb"1 ++(?=[0-9])")
 _KIWI = re.compile(KIWI.pattern)
@@ -46,14 +45,10 @@ _KIWI = re.compile(KIWI.pattern)
 
 def read(frame: bytes) -> Header:
     """Take one frame apart. A NUL, CR or LF at its end is the transport's and must be gone already."""
-    start = match.end() if (match := _COUNT.match(frame)) else 0
-    priority = b""
-    if match := _PRI.match(frame, start):
-        priority, start = match[1], match.end()
-    elif start:
-        start = 0
-    device = frame[start:]
-    if priority and (kiwi := _KIWI.match(device)) and (header := _read(priority, device[kiwi.end() :])):
+    priority, device = b"", frame
+    if match := _PRI.match(frame):
+        priority, device = match[1], frame[match.end() :]
+    if device.startswith(b"O") and priority and (kiwi := _KIWI.match(device)) and (header := _read(priority, device[kiwi.end() :])):
         form = "rfc3164" if header.format == "none" else header.format
         return header._replace(format=form, shape="kiwi", hostname=header.hostname or kiwi[1], device=device)
     return _read(priority, device) or Header(
@@ -68,20 +63,25 @@ def _read(priority: bytes, device: bytes) -> Header | None:
         return header
     blanks = len(device) - len(device.lstrip(b" "))
     if blanks:
-        # More than the one blank that is tolerated: only a time is looked for behind them.
-        return _timed(priority, device, 0, blanks) if blanks < 4 else None
+        # More than the one blank that is tolerated (SonicWall): a time or a key is looked for behind them.
+        if blanks >= 4:
+            return None
+        if header := _timed(priority, device, 0, blanks):
+            return header
+        header = keyvalue.read(priority, device[blanks:])
+        return header and header._replace(msg=device, content=device, device=device)
     return _untimed(priority, device)
 
 
 def _untimed(priority: bytes, device: bytes) -> Header | None:
     if header := OPENINGS.read(priority, device, 0, 0, NO_TIME) or cisco.read(priority, device):
-        return header
+        return keyvalue.of_cef(header) if header.shape == "cef-alone" else header
     if header := keyvalue.read(priority, device):
         return header
-    if priority:
-        if (at := cisco.after_counter(device)) and (header := _timed(priority, device, at, at)):
-            return header._replace(shape="counted") if header.shape == "rfc3164" else header
-    return LAST.read(priority, device, 0, 0, NO_TIME)
+    if priority and (at := cisco.after_counter(device)) and (header := _timed(priority, device, at, at)):
+        return header._replace(shape="counted") if header.shape == "rfc3164" else header
+    header = LAST.read(priority, device, 0, 0, NO_TIME)
+    return header and keyvalue.of_cef(header)
 
 
 def _rfc5424(priority: bytes, device: bytes) -> Header | None:
@@ -129,7 +129,7 @@ def _timed(priority: bytes, text: bytes, start: int, at: int, *, versioned: bool
         header = VERSIONED.read(priority, text, start, gap.end(), stamp)
         return header if header and header.shape == "meraki" else None
     # Cisco has nothing but a colon between time and mnemonic.
-    if text[gap.start() : gap.end()].strip(b" ") == b":" and (header := cisco.read(priority, text[start:])):
+    if gap[1] and (header := cisco.read(priority, text[start:])):
         return header
     return _behind(priority, text, start, gap.end(), stamp)
 

@@ -1,7 +1,7 @@
 """The table of timestamp formats (parsing decision 8). A new one is a row.
 
-A row's ``core`` and ``tail`` together are the text that tells the second; the fraction stands between or behind them, the
-zone too: ``Nov 23 07:24:00`` ``.250`` ``CET`` ``2026``. ``scan`` takes the three apart, and whoever wants the moment
+A row's ``core`` and ``tail`` together are the text that tells the second; the fraction stands between or behind,
+the zone too: ``Nov 23 07:24:00`` ``.250`` ``CET`` ``2026``. ``scan`` takes the three apart, and whoever wants the moment
 gives ``second`` (core and tail) back to ``civil``, so that equal texts are converted once.
 
 Fields of a pattern are named groups; ``convert`` says what they mean: a row of ``Civil``, more than one where the text
@@ -157,7 +157,7 @@ _NAMED = re.compile(rb"\(\?P<\w+>")
 # The commonest time, with nothing behind it that could belong to it: only quicker than the table.
 _PLAIN = re.compile(
     rb"[A-Z][a-z]{2} [ 0-3][0-9] [0-9]{2}:[0-9]{2}:[0-9]{2}"
-    rb"(?= (?![A-Z]{1,5}[ :+-]|[0-9]{4}|[ +-]|[A-Za-z]{3,5} ?:)|: )"
+    rb"(?= (?![A-Z]{1,5}(?![A-Za-z0-9_/.])|[0-9]{4}|[ +-]|[A-Za-z]{3,5} ?:)|: )"
 )  # fmt: skip
 
 

@@ -21,7 +21,7 @@ ABBREVIATIONS: dict[bytes, int] = {
 }  # fmt: skip
 
 OFFSET = rb"[+-][0-9]{2}:?[0-9]{2}"
-_NAMES = b"|".join(sorted(ABBREVIATIONS, key=len, reverse=True))
+_NAMES = b"|".join(sorted(ABBREVIATIONS, reverse=True))
 # `GMT+01:00` is what Java writes. Small letters are a zone only before a colon, as IOS writes them.
 ZONE = (
     rb"(?:(?:[Zz]|" + OFFSET + rb")(?![A-Za-z0-9_/.-])| {0,2}(?:" + OFFSET

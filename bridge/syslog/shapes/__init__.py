@@ -15,4 +15,16 @@ SHAPES: dict[str, Shape] = {
 }  # fmt: skip
 "All rows by name."
 
-__all__ = ["KIWI", "LAST", "NO_TIME", "OPENINGS", "SHAPES", "TIMED", "VERSIONED", "Shape", "cisco", "keyvalue", "tagged"]
+__all__ = [
+    "KIWI",
+    "LAST",
+    "NO_TIME",
+    "OPENINGS",
+    "SHAPES",
+    "TIMED",
+    "VERSIONED",
+    "Shape",
+    "cisco",
+    "keyvalue",
+    "tagged",
+]

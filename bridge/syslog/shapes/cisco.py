@@ -38,11 +38,11 @@ _TAIL_REPEATED = re.compile(rb" ?: (?P<content>)(?P<msg>)(?=last message repeate
 _SECOND = re.compile(
     rb"(?P<relay>" + HOST + rb")(?: ?:)? ++" + _ORIGIN + _COUNTER + _TASK + _MARK + rb"(?=[0-9A-Z])"
 )  # fmt: skip
-# The same without its names: most messages end here.
-_MAY_BE_SECOND = re.compile(
-    rb"\S++ (?:: ?)?(?:\S++ )?(?:[0-9]++: )?(?:\*[A-Za-z0-9_.-]++: )?[*.]?"
-    rb"(?:[A-Z][a-z]{2} [ 0-3][0-9] |(?:19|20)[0-9]{2}[- ])"
+# The same without its names: most messages end here. The fast path asks for the second part behind a tag.
+MAY_BE_SECOND = (
+    rb"(?:[0-9]++: )?(?:\*[A-Za-z0-9_.-]++: )?[*.]?(?:[A-Z][a-z]{2} [ 0-3][0-9] |(?:19|20)[0-9]{2}[- ])"
 )  # fmt: skip
+_MAY_BE_SECOND = re.compile(rb"\S++ (?:: ?)?(?:\S++ )?" + MAY_BE_SECOND)
 # CUCM names its node in the text, where the header has no host.
 _NODE_ID = re.compile(rb"\[ ?Node ?ID ?=([A-Za-z0-9_.-]++)\]|\bNode ID:([A-Za-z0-9_.-]++)")
 _NODE_ID_WITHIN = 4096

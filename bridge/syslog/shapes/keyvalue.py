@@ -1,10 +1,11 @@
-"""Devices that send ``key=value``, or a JSON object, and no header: host and time are among the values; all of the text is MSG (decision
-10). The values are looked for in the first two kilobytes; of a repeated key the first counts.
+"""Devices that send ``key=value``, or a JSON object, and no header: host and time are among the values; all of the text
+is MSG (decision 10). The values are looked for in the first two kilobytes; of a repeated key the first counts.
 
 ===================== ==========================================================
 host                  ``devname`` ``device_name`` ``hostname`` ``host_name`` ``fw``
 date and time of day  ``date`` and ``time``, with the zone of ``tz`` or ``timezone``
 epoch                 ``eventtime`` or ``time``: seconds, or the digits below them too
+CEF                   ``dvchost`` and ``rt``
 whole time            ``time`` or ``timestamp`` or ``date``, quoted where it holds a blank
 ===================== ==========================================================
 """
@@ -25,6 +26,8 @@ _VALUE = re.compile(
 )  # fmt: skip
 _EPOCH = re.compile(rb"([1-9][0-9]{9})\.?([0-9]{0,9})")
 _HOST = re.compile(rb"[^\s=]++")
+_DVCHOST = re.compile(rb"(?<=[ |])dvchost=([^\s=|]++)")
+_RT = re.compile(rb"(?<=[ |])rt=([^=|]++)")
 
 _GMT = re.compile(rb"\((GMT[+-][0-9]{1,2}:[0-9]{2})\)")
 # At the beginning of the object: its own members stand before what it holds.
@@ -42,18 +45,42 @@ def _of_keys(*keys: bytes) -> Callable[[bytes], bool]:
 
 
 SHAPES = (
-    Shape("fortinet", b"", b'<189>date=2026-11-23 time=08:24:00 devname="fgt-lyon" devid="FGT60F0000000001" tz="+0100" '
-          b'logid="0000000013" type="traffic" srcip=192.0.2.7 action="deny"'),
-    Shape("sonicwall", b"", b'<134>id=firewall sn=18B1690000AA time="2026-11-23 07:24:00 UTC" fw=198.51.100.2 pri=6 c=262144 m=98 '
-          b'msg="Connection Opened" src=192.0.2.5:50110'),
-    Shape("stormshield", b"", b'<14>id=firewall time="2026-11-23 08:24:00" fw="sns-west" tz=+0100 startime="2026-11-23 08:23:59" pri=5 '
-          b'srcif="Ethernet1" logtype="filter"'),
-    Shape("sophos", b"", b'<30>device="SFW" date=2026-11-23 time=08:24:00 timezone="CET" device_name="xgs-1" device_id=C00000000000001 '
-          b'log_type="Firewall"'),
-    Shape("checkpoint-splunk", b"", b"time=1795418640|hostname=cp-mgmt|severity=Medium|product=IPS|action=Prevent|ifdir=inbound"),
+    Shape(
+        "fortinet",
+        b"",
+        b'<189>date=2026-11-23 time=08:24:00 devname="fgt-lyon" devid="FGT60F0000000001" tz="+0100" '
+        b'logid="0000000013" type="traffic" srcip=192.0.2.7 action="deny"',
+    ),
+    Shape(
+        "sonicwall",
+        b"",
+        b'<134>id=firewall sn=18B1690000AA time="2026-11-23 07:24:00 UTC" fw=198.51.100.2 pri=6 c=262144 m=98 '
+        b'msg="Connection Opened" src=192.0.2.5:50110',
+    ),
+    Shape(
+        "stormshield",
+        b"",
+        b'<14>id=firewall time="2026-11-23 08:24:00" fw="sns-west" tz=+0100 startime="2026-11-23 08:23:59" pri=5 '
+        b'srcif="Ethernet1" logtype="filter"',
+    ),
+    Shape(
+        "sophos",
+        b"",
+        b'<30>device="SFW" date=2026-11-23 time=08:24:00 timezone="CET" device_name="xgs-1" device_id=C00000000000001 '
+        b'log_type="Firewall"',
+    ),
+    Shape(
+        "checkpoint-splunk",
+        b"",
+        b"time=1795418640|hostname=cp-mgmt|severity=Medium|product=IPS|action=Prevent|ifdir=inbound",
+    ),
     Shape("json", b"", b'{"LogTimestamp": "Mon Nov 23 07:24:00 2026","Customer": "Example","Connector": "lyon-1"}'),
-    Shape("key-value", b"", b'<134>action="session opened" user="anna" client="192.0.2.6" time="2026-11-23T07:24:00Z"'),
-)  # fmt: skip
+    Shape(
+        "key-value",
+        b"",
+        b'<134>action="session opened" user="anna" client="192.0.2.6" time="2026-11-23T07:24:00Z"',
+    ),
+)
 
 _CHECK_POINT = re.compile(rb"time=[0-9]{10}\|")
 _TELLS = (
@@ -101,6 +128,22 @@ def read_json(priority: bytes, text: bytes) -> Header | None:
         "none", "json", priority, stamp.second, stamp.fraction, stamp.offset,
         host if _HOST.fullmatch(host) else b"", b"", b"", b"", b"", text, text, text,
     )  # fmt: skip
+
+
+def of_cef(header: Header) -> Header:
+    """The header of CEF without one: host and time are among its extensions."""
+    text = header.msg[:_LOOKED_AT]
+    if not text.startswith(b"CEF:"):
+        return header
+    host, time = _DVCHOST.search(text), _RT.search(text)
+    stamp = scan(time[1]) if time else None
+    if time and (epoch := _EPOCH.match(time[1])):
+        stamp = Stamp(epoch[1], b"." + epoch[2] if epoch[2] else b"", b"", 0, "epoch")
+    if stamp is None or not is_time(stamp.second, stamp.offset):
+        stamp = NO_TIME
+    return header._replace(
+        hostname=host[1] if host else b"", second=stamp.second, fraction=stamp.fraction, offset=stamp.offset
+    )
 
 
 def _time(values: Mapping[bytes, bytes]) -> Stamp:

@@ -8,7 +8,7 @@ WITHOUT_TIME = (
     Shape(
         "cisco-untimed",
         rb"(?P<msg>)(?=(?P<app>" + MNEMONIC + rb"))",
-        b"<166>%ASA-6-302015: Built outbound UDP connection 5150 for outside:198.51.100.53/53 to inside:192.0.2.9/40112",
+        b"<166>%ASA-6-302015: Built outbound UDP connection 5150 for outside:198.51.100.53/53 to inside:192.0.2.9/401",
     ),
     Shape(
         "cef-alone",

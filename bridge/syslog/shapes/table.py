@@ -46,9 +46,7 @@ class Table:
 
     def __init__(self, rows: Iterable[Shape]) -> None:
         self.rows: Sequence[Shape] = tuple(rows)
-        numbered = [
-            _GROUP.sub(rb"(?P<\1_%d>" % i, row.pattern) + b"(?P<_%d>)" % i for i, row in enumerate(self.rows)
-        ]
+        numbered = [_GROUP.sub(rb"(?P<\1_%d>" % i, row.pattern) + b"(?P<_%d>)" % i for i, row in enumerate(self.rows)]
         self._expression = re.compile(b"|".join(numbered))
         index = self._expression.groupindex
         self._groups = {

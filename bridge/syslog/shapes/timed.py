@@ -25,9 +25,18 @@ AFTER_TIME = (
     # ASA puts ` : ` or `: ` behind the host.
     Shape(
         "cisco",
-        rb"(?:(?P<host>" + HOST + rb")(?::(?=[ ]++" + _ASA + rb")|[ ]:)?" + _BLANKS
-        + rb")?(?:[A-Z]{2,5} ?:" + _BLANKS + rb")?(?P<msg>)(?=(?P<app>" + MNEMONIC + rb"))",
-        b"<166>Nov 23 2026 07:24:00 fw-edge : %ASA-6-302013: Built inbound TCP connection 4711 for outside:198.51.100.7",
+        rb"(?:(?P<host>"
+        + HOST
+        + rb")(?::(?=[ ]++"
+        + _ASA
+        + rb")|[ ]:)?"
+        + _BLANKS
+        + rb")?(?:[A-Z]{2,5} ?:"
+        + _BLANKS
+        + rb")?(?P<msg>)(?=(?P<app>"
+        + MNEMONIC
+        + rb"))",
+        b"<166>Nov 23 2026 07:24:00 fw-edge : %ASA-6-302013: Built inbound TCP connection 471 for outside:198.51.100.7",
         drops=rb"[A-Z]{2,5} ?:",
     ),
     # Behind an ISO time `WORD: %` is an agent of Arista EOS: a tag.
@@ -60,7 +69,11 @@ AFTER_TIME = (
     # F5 says the blade before the host and the level before the tag.
     Shape(
         "f5",
-        rb"(?:slot[0-9]++/)?" + _HOST + LEVEL + _BLANKS + rb"(?P<app>[^\s:\[\]<>]++)(?:\[(?P<pid>[^\]\s]*+)\])?: ?(?P<msg>)",
+        rb"(?:slot[0-9]++/)?"
+        + _HOST
+        + LEVEL
+        + _BLANKS
+        + rb"(?P<app>[^\s:\[\]<>]++)(?:\[(?P<pid>[^\]\s]*+)\])?: ?(?P<msg>)",
         b"<133>Nov 23 07:24:00 slot1/ltm-a notice mcpd[6760]: 01070638:5: Pool /Common/web member 192.0.2.4:443 up",
         drops=rb"slot[0-9]++/|" + LEVEL,
     ),
@@ -78,7 +91,10 @@ AFTER_TIME = (
     # Words of syslog.conf before the host: Cisco Meeting Server, Synology, DD-WRT
     Shape(
         "facility-and-level",
-        rb"(?:kern|user|mail|daemon|auth|syslog|lpr|news|uucp|cron|authpriv|ftp|local[0-7])\." + LEVEL + _BLANKS + _HOST,
+        rb"(?:kern|user|mail|daemon|auth|syslog|lpr|news|uucp|cron|authpriv|ftp|local[0-7])\."
+        + LEVEL
+        + _BLANKS
+        + _HOST,
         b"<14>Nov 23 07:24:00 user.info meeting-1 authp: connection to directory 192.0.2.20 is up",
         drops=rb"[a-z]++[0-7]?\." + LEVEL,
     ),
@@ -144,7 +160,7 @@ AFTER_TIME = (
         "rfc5424-without-version",
         rb"(?P<host>[^\s:]++|-) (?P<app>[^\s:]++) (?P<pid>-|[0-9]++) (?P<msgid>-|[A-Z][A-Z0-9_]*+) "
         rb"(?P<sd>-|(?:" + SD_ELEMENT + rb")++)(?: |\Z)(?P<msg>)",
-        b'<165>2026-11-23T07:24:00.003Z srx-1 RT_FLOW - RT_FLOW_SESSION_DENY [junos@2636.1.1.1.2.129 reason="policy"] x',
+        b'<165>2026-11-23T07:24:00.003Z srx-1 RT_FLOW - RT_FLOW_SESSION_DENY [junos@2636.1.1.1.2.129 reason="policy"]',
         format="rfc5424",
         needs="iso",
     ),
@@ -191,7 +207,7 @@ AFTER_VERSION = (
     Shape(
         "meraki",
         rb"(?P<host>(?![0-9]++ )[A-Za-z0-9_.-]++) (?P<msg>)(?=[a-z][a-z_-]++ )",
-        b"<134>1 1795418640.795119971 MX_lyon flows src=192.0.2.8 dst=198.51.100.5 protocol=udp sport=5353 pattern: all",
+        b"<134>1 1795418640.795119971 MX_lyon flows src=192.0.2.8 dst=198.51.100.5 protocol=udp sport=53 pattern: all",
         needs="epoch",
     ),
 )

@@ -1,8 +1,8 @@
 """Where every byte of a frame went: the meaning of "nothing is lost" (parsing decision 1).
 
 A frame is COUNT, PRI, header and MSG. MSG is the end of the frame, byte for byte. Every byte before it belongs to a
-field (also to one that MSG repeats, as Cisco's mnemonic), is a separator, a message counter, a relay's own time and name
-before another time, or one of the words that the shape says it drops (``Shape.drops``: F5's level ...).
+field (also to one that MSG repeats, as Cisco's mnemonic), is a separator, a message counter, a relay's own time and
+name before another time, or one of the words that the shape says it drops (``Shape.drops``: F5's level ...).
 """
 
 import re

@@ -33,7 +33,15 @@ def test_no_earlier_row_steals_an_example(name):
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda s: f"{s.product}-{s.shape}")
 def test_products(sample):
     message = parse(sample.frame, received=NOW)
-    got = (message.hostname, message.app_name, message.procid, message.msgid, message.msg, message.shape, message.format)
+    got = (
+        message.hostname,
+        message.app_name,
+        message.procid,
+        message.msgid,
+        message.msg,
+        message.shape,
+        message.format,
+    )
     assert got == (sample.host, sample.app, sample.procid, sample.msgid, sample.msg, sample.shape, sample.format)
     expected = None if sample.time is None else datetime.fromisoformat(sample.time)
     assert message.timestamp == expected
@@ -44,7 +52,9 @@ def test_there_are_sixty_products():
     assert len({sample.product for sample in SAMPLES}) >= 60
 
 
-@pytest.mark.parametrize("sample", [s for s in SAMPLES if s.frame.startswith(b"<") and s.shape != "none"], ids=lambda s: s.product)
+@pytest.mark.parametrize(
+    "sample", [s for s in SAMPLES if s.frame.startswith(b"<") and s.shape != "none"], ids=lambda s: s.product
+)
 def test_what_stands_around_a_frame_changes_nothing(sample):
     bare = read(sample.frame)
     for frame in (b"79 " + sample.frame, b" " + sample.frame):
@@ -61,7 +71,9 @@ def test_devices_payload():
 
     assert device(b"<189>4711: Nov 23 07:24:00: %SYS-5-CONFIG_I: x") == b"Nov 23 07:24:00: %SYS-5-CONFIG_I: x"
     assert device(b"<189>1: 2: *Nov 23 07:24:00: %SYS-5-CONFIG_I: x") == b"Nov 23 07:24:00: %SYS-5-CONFIG_I: x"
-    assert device(b"<189>1: sw: 2: Nov 23 07:24:00: %SYS-5-CONFIG_I: x") == b"sw: 2: Nov 23 07:24:00: %SYS-5-CONFIG_I: x"
+    assert (
+        device(b"<189>1: sw: 2: Nov 23 07:24:00: %SYS-5-CONFIG_I: x") == b"sw: 2: Nov 23 07:24:00: %SYS-5-CONFIG_I: x"
+    )
     assert device(b"<134>1 1795418640.25 mx flows src=1") == b"1 1795418640.25 mx flows src=1"
     assert device(b"79 <189>date=2026-11-23 time=07:24:00 devname=a") == b"date=2026-11-23 time=07:24:00 devname=a"
 

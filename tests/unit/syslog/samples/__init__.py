@@ -20,7 +20,7 @@ class Sample(NamedTuple):
     format: str
 
 
-def sample(  # noqa: PLR0913
+def sample(
     product: str, frame: str, host: str | None = None, app: str | None = None, procid: str | None = None, *,
     msgid: str | None = None, time: str | None = "2026-11-23T07:24:00Z", shape: str = "rfc3164", format: str = "rfc3164",
 ) -> Sample:  # fmt: skip

@@ -71,6 +71,8 @@ SAMPLES = [
            shape="sophos", format="none"),
     sample("SonicWall", '<134> ¦id=firewall sn=18B1 time="2026-11-23 07:24:00 UTC" fw=198.51.100.2 pri=6 m=98 src=192.0.2.5',
            "198.51.100.2", shape="sonicwall", format="none"),
+    sample("SonicWall", '<134>  ¦id=firewall sn=18B1 time="2026-11-23 07:24:00" fw=198.51.100.2 pri=6 m=98 src=192.0.2.5'.replace(
+           "  ¦", " ¦ "), "198.51.100.2", shape="sonicwall", format="none"),
     sample("Stormshield SNS", '<14>1 2026-11-23T08:24:00+01:00 sns-1 asqd - - - ¦id=firewall time="2026-11-23 08:24:00" fw="sns-1"',
            "sns-1", "asqd", shape="rfc5424", format="rfc5424"),
     sample("Sophos Firewall", '<30>¦device="SFW" date=2026-11-23 time=08:24:00 timezone="CET" device_name="xgs-1" log_id=010',
