@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable, Sequence
 from functools import cache, lru_cache
 
-from bridge.syslog import header
+from bridge.syslog import header, vendors
 from bridge.syslog.shapes import cisco
 from bridge.syslog.timestamps import MONTHS
 
@@ -98,14 +98,20 @@ def parse_all(frames: Frames, needs: frozenset[str]) -> Columns:
         columns = _of_headers(frames, needs)
         columns.holds_lf = True
         return columns
-    plan = _plan(_looks_like_5424(frames), needs)
+    plan = _plan("rfc5424" if _looks_like_5424(frames) else "rfc3164", needs)
     rows = plan.expression.findall(frames)
     if not rows:
         return _of_headers((), needs)
+    # The last group is what the expression does not know.
+    if rows[0][-1] and (kind := vendors.kind_of(rows[0][-1])):
+        plan = _plan(kind, needs)
+        rows = plan.expression.findall(frames)
     groups = list(zip(*rows, strict=True))
     strange = groups.pop()
     fields: dict[str, Column] = dict(zip(plan.names, groups, strict=True))
-    if not _all_times(fields["second"]):
+    if "date" in fields:
+        fields["second"] = [date and date + b" " + clock for date, clock in zip(*map(fields.pop, _DATE), strict=True)]
+    if "second" in fields and not _all_times(fields["second"]):
         return _of_headers(list_of(frames), needs)
     if "format" in needs:
         fields["format"] = [plan.format] * len(rows)
@@ -131,10 +137,17 @@ class _Plan:
         self.absent = tuple(absent)
 
 
+# FortiGate tells the second in two.
+_DATE = ("date", "clock")
+
+
 @cache
-def _plan(rfc5424: bool, needs: frozenset[str]) -> _Plan:
+def _plan(kind: str, needs: frozenset[str]) -> _Plan:
     names: list[str] = []
-    if rfc5424 and "content" in needs:
+    asked = needs
+    if kind == "fortinet":
+        needs |= {*_DATE}
+    if kind == "rfc5424" and "content" in needs:
         needs |= {"app_name", "procid", "msg"}
 
     def group(name: str, pattern: bytes) -> bytes:
@@ -150,9 +163,9 @@ def _plan(rfc5424: bool, needs: frozenset[str]) -> _Plan:
         names.append(name)
         return b"("
 
-    pattern = opening("raw") + b"<" + group("priority", header.PRIVAL) + b">" + opening("device")
-    if rfc5424:
-        pattern += b"1 "
+    pattern = opening("raw") + b"<" + group("priority", header.PRIVAL) + b">"
+    if kind == "rfc5424":
+        pattern += opening("device") + b"1 "
         pattern += group("second", _ISO) + group("fraction", rb"(?:\.[0-9]{1,9})?")
         pattern += group("offset", _OFFSET) + b" "
         for name in ("hostname", "app_name", "procid", "msgid"):
@@ -160,17 +173,20 @@ def _plan(rfc5424: bool, needs: frozenset[str]) -> _Plan:
             pattern += group(name, rb"\S++") + (b"(?<!:) " if name == "app_name" else b" ")
         pattern += group("structured_data", b"-|(?:" + _SD_NO_LF + b")++") + rb" (?:\xef\xbb\xbf)?+"
         pattern += opening("msg") + rb"[ \t]*+" + group("text", rb".++") + b")))"
-        absent: list[str] = []
-    else:
-        pattern += group("second", BSD + b"|" + _ISO) + group("fraction", rb"(?:\.[0-9]{1,9})?")
+    elif kind == "rfc3164":
+        pattern += opening("device") + group("second", BSD + b"|" + _ISO) + group("fraction", rb"(?:\.[0-9]{1,9})?")
         pattern += group("offset", b"(?:" + _OFFSET + b")?") + b" "
         pattern += group("hostname", HOST) + b" "
         pattern += (
             opening("content") + group("app_name", TAG) + rb"(?:\[" + group("procid", PID) + rb"\]: |" + COLON + b")"
         )
         pattern += opening("msg") + rb"[ \t]*+" + group("text", rb".++") + b"))))"
-        absent = [name for name in ("msgid", "structured_data") if name in needs]
-    return _Plan(b"rfc5424" if rfc5424 else b"rfc3164", pattern, tuple(names), absent)
+    else:
+        pattern += vendors.pattern(kind, group, opening) + b")"
+    absent = (
+        asked - {*names, "format"} - ({"second"} if kind == "fortinet" else {"content"} if kind == "rfc5424" else set())
+    )
+    return _Plan({"rfc5424": b"rfc5424", "fortinet": b"none"}.get(kind, b"rfc3164"), pattern, tuple(names), absent)
 
 
 _SD_NO_LF = header.SD_ELEMENT.replace(rb"\\[\x00-\xff]", rb"\\.").replace(rb'[^"\\\]]', rb'[^"\\\]\n]')

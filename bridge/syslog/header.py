@@ -48,7 +48,8 @@ def read(frame: bytes) -> Header:
     priority, device = b"", frame
     if match := _PRI.match(frame):
         priority, device = match[1], frame[match.end() :]
-    if device.startswith(b"O") and priority and (kiwi := _KIWI.match(device)) and (header := _read(priority, device[kiwi.end() :])):
+    kiwi = _KIWI.match(device) if priority and device.startswith(b"O") else None
+    if kiwi and (header := _read(priority, device[kiwi.end() :])):
         form = "rfc3164" if header.format == "none" else header.format
         return header._replace(format=form, shape="kiwi", hostname=header.hostname or kiwi[1], device=device)
     return _read(priority, device) or Header(

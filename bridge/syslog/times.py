@@ -1,8 +1,8 @@
 """The table of timestamp formats (parsing decision 8). A new one is a row.
 
-A row's ``core`` and ``tail`` together are the text that tells the second; the fraction stands between or behind,
-the zone too: ``Nov 23 07:24:00`` ``.250`` ``CET`` ``2026``. ``scan`` takes the three apart, and whoever wants the moment
-gives ``second`` (core and tail) back to ``civil``, so that equal texts are converted once.
+A row's ``core`` and ``tail`` together are the text that tells the second; the fraction stands between or behind, the
+zone too: ``Nov 23 07:24:00`` ``.250`` ``CET`` ``2026``. ``scan`` takes the three apart, and who wants the moment gives
+``second`` (core and tail) back to ``civil``, so that equal texts are converted once.
 
 Fields of a pattern are named groups; ``convert`` says what they mean: a row of ``Civil``, more than one where the text
 can be read in two ways (then the one nearest to reception counts).

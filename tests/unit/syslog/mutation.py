@@ -1,7 +1,7 @@
 """A seeded mutator over the samples: what devices send, damaged in the ways that lines and buffers damage it."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
@@ -64,12 +64,12 @@ NOW = datetime(2026, 11, 23, 7, 24, 5, tzinfo=UTC)
 ZONE = ZoneInfo("Europe/Paris")
 
 
-def mutated(seed: int, count: int) -> Iterator[bytes]:
+def mutated(seed: int, count: int, seeds: Sequence[bytes] = SEEDS) -> Iterator[bytes]:
     """``count`` damaged frames, always the same for one seed."""
     chance = random.Random(seed)
     below, pick, byte = chance.randrange, chance.choice, chance.getrandbits
     for _ in range(count):
-        frame = bytearray(pick(SEEDS))
+        frame = bytearray(pick(seeds))
         for _ in range(1 + below(3)):
             # Mostly where the header is.
             at = below(min(len(frame), 70) + 1) if below(5) else below(len(frame) + 1)
