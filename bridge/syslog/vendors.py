@@ -44,7 +44,7 @@ def pattern(kind: str, group: Group, opening: Opening) -> bytes:
     if kind == "fortinet":
         return _fortinet(group, opening)
     if kind == "cisco-untimed":
-        return opening("device") + _text(group, opening) + b")"
+        return opening("device") + group("second", b"") + _text(group, opening) + b")"
     if kind == "cisco-counted":
         return (
             b"(?:" + _COUNTER + b"){1,2}[*.]?" + opening("device") + _time(group) + b": " + _text(group, opening) + b")"

@@ -46,7 +46,7 @@ def test_fast_is_careful(kind):
     whole = KINDS[kind]
     for seed in range(30):
         frames = [
-            frame.replace(b"\n", b" ") for frame in mutated(seed, 100, whole + [SHAPES["rfc5424-other-time"].example])
+            frame.replace(b"\n", b" ") for frame in mutated(seed, 100, [*whole, SHAPES["rfc5424-other-time"].example])
         ]
         frames = whole[seed % len(whole) :] + [frame for frame in frames if frame.strip(b" \t\r\0")]
         read = [header.read(frame) for frame in frames]
