@@ -84,7 +84,7 @@ def events(
         return column
     if form == "line":
         return [
-            b"%s %s %s" % (rfc3339(ms).encode(), host or peer, header.content_5424(app, procid, msg))
+            b"%s %s %s" % (rfc3339(ms).encode(), host or peer, header.content_shown(app, procid, msg))
             for ms, host, app, procid, msg in zip(
                 times, columns["hostname"], columns["app_name"], columns["procid"], columns["msg"], strict=True
             )
