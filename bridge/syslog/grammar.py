@@ -49,9 +49,9 @@ MNEMONIC = rb"%[A-Za-z0-9_][A-Za-z0-9_/.]*+(?:-[A-Za-z0-9_/.]++){2,9}(?=[ ]?:| \
 # CEF and LEEF are the beginning of a text that begins so, never a tag.
 CEF = rb"(?:CEF|LEEF):[ ]?[0-9]"
 # RFC 3164 section 4.1.3: TAG ends at `:` or at `[pid]` followed by `:` or a blank; it never holds a blank. Not the
-# scheme of a URL, and not the hour of a time.
+# scheme of a URL, not the hour of a time, and not the first key of `key=value`, whose value may be a time.
 TAG = re.compile(
-    rb"(?!CEF:|LEEF:|[0-9]++:[0-9])([^\s:\[\]<>][^\s:\[]*+)(?:\[([^\]\s]*+)\](?::|(?= |\Z))|:(?!//))"
+    rb"(?!CEF:|LEEF:|[0-9]++:[0-9]|[A-Za-z_]++=)([^\s:\[\]<>][^\s:\[]*+)(?:\[([^\]\s]*+)\](?::|(?= |\Z))|:(?!//))"
 )  # fmt: skip
 
 BOM = b"\xef\xbb\xbf"

@@ -8,8 +8,11 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+from tests.harness.bridge import Bridge
 from tests.harness.messages import NUMBER
+from tests.harness.polling import until
 
 
 def refused(spool: Path) -> Iterator[dict[str, str]]:
@@ -33,3 +36,20 @@ def numbers(spool: Path) -> Counter[int]:
         whole, _, _ = file.read_bytes().rpartition(b"\n")
         found.update(int(number) for number in re.findall(NUMBER, whole.decode()))
     return found
+
+
+def settled(bridge: Bridge) -> dict[str, Any]:
+    """The status, once nothing waits and quarantine holds what the ledger says: the ledger moves first, then the files.
+
+    Only for a bridge that quarantines nothing but what was refused.
+    """
+
+    def done() -> dict[str, Any] | None:
+        held, status = len(list(refused(bridge.spool))), bridge.status()
+        ledger = status["ledger"]
+        same = held == ledger["quarantined"] == status["quarantine"].get("refused", 0)
+        return status if ledger["spooled"] == 0 and same else None
+
+    status = until(done, lambda: f"{len(list(refused(bridge.spool)))} in quarantine; {bridge.status()}")
+    assert status is not None
+    return status

@@ -125,7 +125,7 @@ class Story:
         until(
             settled, lambda: f"{bridge.status()}; {self._collector.faults()}", deadline_seconds=300, every_seconds=0.1
         )  # fmt: skip
-        self._account(bridge.status())
+        self._account(held.settled(bridge))
 
     def _account(self, status: dict[str, Any]) -> None:
         ledger = status["ledger"]

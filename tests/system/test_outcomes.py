@@ -147,7 +147,7 @@ def test_faults_of_all_kinds(tmp_path: Path, waves: int) -> None:
                 senders.nudge, lambda: f"{bridge.status()}, {collector.faults()}", deadline_seconds=120,
                 every_seconds=0.3,
             )  # fmt: skip
-        status = bridge.status()
+        status = held.settled(bridge)
         assert_exact(collector, bridge, senders, status["ledger"])
         print(len(samples), "samples;", len(collector.seen), "requests:", collector.faults())
         print("possible duplicates", status["possible_duplicates"])
@@ -180,7 +180,7 @@ def test_no_possible_duplicates_where_the_answer_is_clear(tmp_path: Path) -> Non
         )
         collector.start()
         until(senders.nudge, lambda: f"{bridge.status()}, {collector.faults()}", every_seconds=0.3)
-        status = bridge.status()
+        status = held.settled(bridge)
         assert_exact(collector, bridge, senders, status["ledger"])
     assert max(collector.taken().values()) == 1
     assert set(CERTAIN) <= collector.faults().keys()
@@ -198,7 +198,7 @@ def test_accepted_then_reset_is_counted_event_by_event(tmp_path: Path) -> None:
         for intake in INTAKES[:5]:
             senders.send(intake, 100, 10)
         until(senders.nudge, lambda: f"{bridge.status()}, {collector.faults()}", every_seconds=0.1)
-        status = bridge.status()
+        status = held.settled(bridge)
         assert_exact(collector, bridge, senders, status["ledger"])
     for intake in INTAKES[:5]:
         broken = {

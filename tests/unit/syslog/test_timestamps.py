@@ -40,8 +40,7 @@ def test_a_missing_year_is_the_nearest(text, received, expected):
 def test_new_year_in_the_zone_of_the_source():
     # It is 2027 in Tokyo already, and 2026 where we stand.
     received = at("2026-12-31T15:00:05+00:00")
-    assert moment(b"Jan  1 00:00:00", zone=ZoneInfo("Asia/Tokyo"),
-    received=received) == at("2026-12-31T15:00:00+00:00")
+    assert moment(b"Jan  1 00:00:00", zone=ZoneInfo("Asia/Tokyo"), received=received) == at("2026-12-31T15:00:00+00:00")
     assert moment(b"Dec 31 10:00:00", zone=NEW_YORK, received=received) == at("2026-12-31T15:00:00+00:00")
 
 

@@ -2,11 +2,12 @@
 
 import statistics
 import time
+from datetime import UTC, datetime
 
 import pytest
 
 from bridge.routing.router import PAYLOAD_NEEDS
-from bridge.syslog import header, vendors
+from bridge.syslog import header, parse, vendors
 from bridge.syslog.columns import ALWAYS, FIELDS, block_of, parse_all
 from bridge.syslog.shapes import SHAPES
 from tests.unit.syslog.mutation import mutated
@@ -89,3 +90,10 @@ def test_no_shape_costs_ten_times_a_plain_frame_and_more():
         assert cost(frames[0]) / plain < 6, kind
     assert statistics.median(ratios.values()) < 30
     assert max(ratios.values()) < 150, ratios
+
+
+def test_the_key_of_a_first_value_is_no_tag() -> None:
+    """A FortiGate behind a header of its own: the hour of `time=` must not end a tag."""
+    text = b'time=15:51:59 devname="fw-edge" devid="FG0000000001" type="traffic"'
+    message = parse(b"<189>Nov 23 07:24:00 fw " + text, received=datetime(2026, 11, 23, 8, tzinfo=UTC))
+    assert (message.hostname, message.app_name, message.msg) == ("fw", None, text)
