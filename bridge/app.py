@@ -38,7 +38,7 @@ from bridge.listen.peers import Peers
 from bridge.listen.road import Road
 from bridge.listen.sockets import ListenError
 from bridge.routing import Router
-from bridge.spool import Batch, BatchLimits, Spool, SpoolError
+from bridge.spool import Batch, BatchLimits, Pack, Spool, SpoolError
 from bridge.status import Status
 from bridge.watch import EVERY, Watch
 
@@ -213,19 +213,28 @@ class Bridge:
         self.ledger.recover_quarantined(None, self.spool.quarantine.counts.total())
         for intake, count in found.sending.items():
             self.ledger.may_be_double(intake, count)
+        for pack in found.packs:
+            self.ledger.recover_spooled(pack.intake, pack.count)
+            if pack.intake in self.couriers:
+                self.couriers[pack.intake].add_pack(pack)
+            else:
+                self.status.strangers.setdefault(pack.intake, []).append(pack)
         for batch in found.batches:
             self.ledger.recover_spooled(batch.intake, batch.count)
             self._sealed(batch)
-        if found.batches:
+        held: list[Batch | Pack] = [*found.batches, *found.packs]
+        if held:
             log.info(
-                "spool: {batches} batches with {events} events from before; {doubled} of these may have been sent",
+                "spool: {batches} batches and {packs} packs of batches with {events} events from before;"
+                " {doubled} of these may have been sent",
                 batches=len(found.batches),
-                events=sum(batch.count for batch in found.batches),
+                packs=len(found.packs),
+                events=sum(each.count for each in held),
                 doubled=sum(found.sending.values()),
             )
         for intake, batches in self.status.strangers.items():
             log.warn(
-                "spool: {n} batches of intake {intake}, which is not in the configuration, are kept and not sent",
+                "spool: {n} files of intake {intake}, which is not in the configuration, are kept and not sent",
                 n=len(batches), intake=intake,
             )  # fmt: skip
 
@@ -264,6 +273,8 @@ class Bridge:
 
     def _seal_due(self) -> None:
         self.spool.seal_due()
+        for courier in self.couriers.values():
+            courier.tidy()
         self.doors.check_idle()
 
     def _trouble(self, text: str) -> None:

@@ -215,9 +215,10 @@ class Spool:
 
     def remove(self, batches: Iterable[Batch]) -> None:
         """Unlink the files of settled batches; in the spool's thread."""
-        reading.remove(batches, self._cannot_remove)
+        reading.remove(batches, self.cannot_remove)
 
-    def _cannot_remove(self, batch: Batch, error: OSError) -> None:
+    def cannot_remove(self, batch: Batch, error: OSError) -> None:
+        """Say so."""
         self.on_error(f"spool: cannot remove {batch.path}: {error.strerror}; it will be sent again after a restart")
 
     def close(self) -> None:

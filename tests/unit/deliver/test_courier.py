@@ -15,7 +15,7 @@ from bridge.deliver.client import Answer
 from bridge.deliver.courier import Courier, Office, Target, Turn
 from bridge.deliver.dispatcher import Dispatcher
 from bridge.ledger import Ledger
-from bridge.spool import BatchLimits, Spool
+from bridge.spool import BatchLimits, Spool, packing
 
 NOON = 1_795_435_200
 
@@ -75,6 +75,15 @@ class World:
 
     def set_aside(self, batch, why):
         self.aside.append(self.spool.quarantine.move_aside(batch.path))
+
+    def pack(self, batches):
+        return packing.pack(batches, self.spool.cannot_remove)
+
+    def merge(self, packs):
+        return packing.merge(packs, self.spool.on_error)
+
+    def keep_damaged(self, pack, loss):
+        self.aside.append(loss)
 
     def on(self, kind, about, text):
         self.alarms[kind] += 1
