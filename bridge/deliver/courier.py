@@ -252,13 +252,13 @@ class Courier:
         return True
 
     def _may_start(self) -> bool:
-        if self._retry is not None or not (len(self._lanes) or len(self._splits) or self._lanes.hungry):
+        if self._retry is not None or not self._breaker.allows(self.name, self._office.dispatcher.connections):
+            return False
+        if not (len(self._lanes) or len(self._splits) or self._lanes.hungry):
             return False
         stalled = any(slot.stalled for slot in self._slots)
         troubled = self._failures or self._refusals or self.parked is not None or stalled
-        if len(self._slots) >= (1 if troubled else min(self._window, self._turn.in_flight)):
-            return False
-        return self._breaker.allows(self.name, self._office.dispatcher.connections)
+        return len(self._slots) < (1 if troubled else min(self._window, self._turn.in_flight))
 
     def start(self) -> bool:
         """Start the next request."""

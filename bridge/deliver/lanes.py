@@ -43,6 +43,8 @@ class Lanes:
 
     def __len__(self) -> int:
         """Pieces in the lanes that may leave."""
+        if self.boundary is None:
+            return len(self._live) + len(self._backlog)
         return sum(len(lane) for lane in (self._live, self._backlog) if not self._held_back(lane))
 
     @property

@@ -16,7 +16,7 @@ BLOCK = 64 * 1024
 "Bytes of lines in a block, about: what damage of a byte costs."
 LARGEST_BATCH = 512 * 1024
 "Bytes; a larger one stays a file of its own, whose last disk block is no waste."
-FEW, FACTOR, MOST = 16, 8, 4096
+FEW, FACTOR, MOST = 16, 4, 4096
 "Batches worth a pack; how many packs of a size make one of the next; batches of the largest."
 MOST_BYTES = 64 << 20
 "Bytes of lines in packs that are put together."
