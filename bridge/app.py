@@ -39,6 +39,7 @@ from bridge.listen.road import Road
 from bridge.listen.sockets import ListenError
 from bridge.routing import Router
 from bridge.spool import Batch, BatchLimits, Pack, Spool, SpoolError
+from bridge.spool.archive import Archive
 from bridge.status import Status
 from bridge.watch import EVERY, Watch
 
@@ -46,6 +47,9 @@ log = Logger(namespace="app")
 
 ANSWERS_WITHIN = 5.0
 "Seconds that the end waits for requests in flight."
+
+ARCHIVE_EVERY = 30.0
+"Seconds."
 
 
 class SteadyReactor(EPollReactor):
@@ -85,6 +89,8 @@ class Bridge:
         self.couriers: dict[str, Courier] = {}
         self._sealer = task.LoopingCall(self._seal_due)
         self._sealer.clock = reactor
+        self._archivist = task.LoopingCall(self._tidy_archive)
+        self._archivist.clock = reactor
         self._troubles: dict[str, float] = {}
         self._stopped = False
         router = Router(
@@ -152,6 +158,12 @@ class Bridge:
         )
         made.on_sealed = self._sealed
         made.on_error = lambda text: self._reactor.callFromThread(self._trouble, text)
+        if (archive := spool.archive) is not None:
+            age = None if archive.max_age is None else archive.max_age.total_seconds()
+            made.archive = Archive(
+                spool.directory / ".archive", max_size=archive.max_size, max_age=age, wall=self._wall,
+                on_error=made.on_error,
+            )  # fmt: skip
         return made
 
     # --- start -------------------------------------------------------------------------------------------------------
@@ -170,6 +182,8 @@ class Bridge:
             raise
         self._sealer.start(min(0.25, self.config.batch.max_age.total_seconds() / 4), now=False)
         self._watcher.start(EVERY, now=False)
+        if self.spool.archive is not None:
+            self._archivist.start(ARCHIVE_EVERY, now=False)
         log.info("ready: {listeners}", listeners=", ".join(self.doors.names()))
 
     def _add_courier(self, name: str, intake: Intake) -> None:
@@ -277,6 +291,10 @@ class Bridge:
             courier.tidy()
         self.doors.check_idle()
 
+    def _tidy_archive(self) -> None:
+        assert self.spool.archive is not None
+        self._work(self.spool.archive.tidy, lambda nothing: None)
+
     def _trouble(self, text: str) -> None:
         """Log a trouble of the hot path, at most once in ten seconds each."""
         now = self._reactor.seconds()
@@ -294,7 +312,7 @@ class Bridge:
             return
         self._stopped = True
         await self.doors.close()
-        for call in (self._sealer, self._watcher):
+        for call in (self._sealer, self._watcher, self._archivist):
             if call.running:
                 call.stop()
         self.dispatcher.stop()

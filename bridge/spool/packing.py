@@ -80,9 +80,9 @@ def entry_of(batch: Batch) -> blocks.Entry:
     )  # fmt: skip
 
 
-def pack(batches: list[Batch], on_error: Callable[[Batch, OSError], None]) -> tuple[Pack | None, list[Batch]]:
-    """One pack of the loose batches of an intake, in order of sequence, and those that had to stay as they are: their
-    files do not hold what their names say. Raises OSError: then all of them are as they were."""
+def build(batches: list[Batch]) -> tuple[Pack | None, list[bytes], list[Batch], list[Batch]]:
+    """A pack of batches of an intake, in order of sequence: its name, its blocks, the batches in it, and those that
+    have to stay as they are: their files do not hold what their names say. Raises OSError."""
     apart: list[Batch] = []
     taken: list[Batch] = []
     entries: list[blocks.Entry] = []
@@ -93,17 +93,25 @@ def pack(batches: list[Batch], on_error: Callable[[Batch, OSError], None]) -> tu
         except reading.Damaged:
             apart.append(batch)
     if not taken:
-        return None, apart
-    packed = list(in_blocks(entries))
-    del entries
+        return None, [], [], apart
     made = Pack(
         taken[0].intake, taken[0].directory, first=taken[0].sequence, last=taken[-1].sequence,
         earliest=min(batch.earliest for batch in taken), latest=max(batch.latest for batch in taken),
         batches=len(taken), count=sum(batch.count for batch in taken), size=sum(batch.size for batch in taken),
         doubtful=sum(batch.count for batch in taken if batch.sending),
     )  # fmt: skip
-    write(made.path, packed, aside=made.directory / f"{made.first}{PARTIAL}")
-    reading.remove(taken, on_error)
+    return made, list(in_blocks(entries)), taken, apart
+
+
+def pack(batches: list[Batch], on_error: Callable[[Batch, OSError], None]) -> tuple[Pack | None, list[Batch]]:
+    """One pack of the loose batches of an intake, and those that had to stay as they are.
+
+    Raises OSError: then all of them are as they were.
+    """
+    made, packed, taken, apart = build(batches)
+    if made is not None:
+        write(made.path, packed, aside=made.directory / f"{made.first}{PARTIAL}")
+        reading.remove(taken, on_error)
     return made, apart
 
 
@@ -112,13 +120,7 @@ def merge(packs: list[Pack], on_error: Callable[[str], None]) -> Pack:
 
     Raises OSError, also where a block is damaged: then all of them are as they were.
     """
-    made = Pack(
-        packs[0].intake, packs[0].directory, first=min(pack.first for pack in packs),
-        last=max(pack.last for pack in packs), earliest=min(pack.earliest for pack in packs),
-        latest=max(pack.latest for pack in packs), batches=sum(pack.batches for pack in packs),
-        count=sum(pack.count for pack in packs), size=sum(pack.size for pack in packs),
-        doubtful=sum(pack.doubtful for pack in packs),
-    )  # fmt: skip
+    made = joined(packs)
     write(made.path, moved_blocks([pack.path for pack in packs]), aside=made.directory / f"{made.first}{PARTIAL}")
     for old in packs:
         try:
@@ -126,6 +128,17 @@ def merge(packs: list[Pack], on_error: Callable[[str], None]) -> Pack:
         except OSError as error:
             on_error(f"spool: cannot remove {old.path}: {error.strerror}; it goes at the next start")
     return made
+
+
+def joined(packs: list[Pack]) -> Pack:
+    """The name of several packs that become one."""
+    return Pack(
+        packs[0].intake, packs[0].directory, first=min(pack.first for pack in packs),
+        last=max(pack.last for pack in packs), earliest=min(pack.earliest for pack in packs),
+        latest=max(pack.latest for pack in packs), batches=sum(pack.batches for pack in packs),
+        count=sum(pack.count for pack in packs), size=sum(pack.size for pack in packs),
+        doubtful=sum(pack.doubtful for pack in packs),
+    )  # fmt: skip
 
 
 def moved_blocks(paths: Iterable[Path]) -> Iterator[bytes]:

@@ -48,9 +48,7 @@ class Outage:
         )  # fmt: skip
         self.spool.recover()
         dispatcher = Dispatcher(self.clock, connections=8, rate=None)
-        store = Cellar(
-            self.spool, self.ledger, work=_work, receipt=lambda receipt: None, refused=lambda *what: None
-        )
+        store = Cellar(self.spool, self.ledger, work=_work, receipt=lambda receipt: None, refused=lambda *what: None)
         office = Office(self.clock, self._wall, store, self.ledger, dispatcher, _Alarms(), self._in_thread)
         breaker = Breaker(self.clock, wake=dispatcher.wake)
         turn = Turn(in_flight=4, max_events=20_000, max_bytes=5_000_000, resolution_ms=1000, catch_up_ms=60_000)

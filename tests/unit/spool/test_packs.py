@@ -1,4 +1,4 @@
-"""Packs: what goes in comes out, progress is in the name, damage costs a block, and a kill at any point costs nothing."""
+"""Packs: what goes in comes out, progress is in the name, damage costs a block, a kill at any point costs nothing."""
 
 import os
 import subprocess
@@ -156,7 +156,9 @@ def test_a_name_that_would_be_too_long_says_less_but_nothing_wrong(yard):
     left = {batch.position for batch in read_all(after)[0]}
     assert left >= set(range(300)) - set(range(0, 300, 4))
     assert after.count == 3 * len(left)
-    doubtful = {batch.position for batch in read_all(Pack.of_name("a", after.directory, after.name))[0] if batch.sending}
+    doubtful = {
+        batch.position for batch in read_all(Pack.of_name("a", after.directory, after.name))[0] if batch.sending
+    }
     assert doubtful >= left & set(range(0, 300, 2))
     for batch in batches:
         if batch.position % 4:
@@ -304,7 +306,7 @@ def test_a_header_that_is_damaged_costs_one_block(yard, many_blocks):
         second = data.find(blocks._START, 10)
         data[second : second + 30] = bytes(30)
 
-    read, losses = damaged(yard, wipe)
+    read, _ = damaged(yard, wipe)
     assert 300 - 33 <= read < 300
 
 
