@@ -4,7 +4,6 @@ Start: spool (lock, recovery), couriers, admin, listeners last, so that nothing 
 Stop: listeners first, what the sockets hold is drained, answers are waited for, everything is sealed.
 """
 
-import os
 import signal
 import socket
 import sys
@@ -21,7 +20,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 
-from bridge import logs
+from bridge import logs, metrics
 from bridge.alarms import Alarms
 from bridge.batching import Group, Limits, Window
 from bridge.batching.encoding import LINES, escaped
@@ -37,9 +36,12 @@ from bridge.listen.doors import Doors
 from bridge.listen.peers import Peers
 from bridge.listen.road import Road
 from bridge.listen.sockets import ListenError
+from bridge.measures import Measures
+from bridge.recorder import Recorder
 from bridge.routing import Router
 from bridge.spool import Batch, BatchLimits, Pack, Spool, SpoolError
 from bridge.spool.archive import Archive
+from bridge.spool.history import History
 from bridge.status import Status
 from bridge.watch import EVERY, Watch
 
@@ -86,6 +88,7 @@ class Bridge:
         self._clients: dict[tuple[object, ...], Client] = {}
         self._breakers: dict[str, Breaker] = {}
         self.alarms = Alarms(self._emit)
+        self.measures = Measures(reactor.seconds)
         self.couriers: dict[str, Courier] = {}
         self._sealer = task.LoopingCall(self._seal_due)
         self._sealer.clock = reactor
@@ -115,15 +118,21 @@ class Bridge:
             truncate=config.oversize == "truncate",
             on_trouble=self._trouble,
         )
+        history = History(config.spool.directory / ".ledger", keep=config.ledger.keep, wall=wall)
+        history.on_error = lambda text: self._reactor.callFromThread(self._trouble, text)
+        self.recorder = Recorder(
+            history, self.ledger, self._in_thread, reactor, self._kernel_drops, wall
+        )  # fmt: skip
         self._office = Office(
             clock=reactor,
             wall=wall,
             store=Cellar(
-                self.spool, self.ledger, work=self._work, receipt=lambda receipt: None, refused=lambda *what: None
+                self.spool, self.ledger, work=self._work, receipt=self.recorder.receipt, refused=self.recorder.refused
             ),
             ledger=self.ledger,
             dispatcher=self.dispatcher,
             alarms=self.alarms,
+            measures=self.measures,
             in_thread=self._in_thread,
         )
         self.doors = Doors(config, reactor=reactor, road=self.road, peers=self.peers)
@@ -135,9 +144,11 @@ class Bridge:
         self._watcher.clock = reactor
         self.status = Status(
             ledger=self.ledger, couriers=self.couriers, spool=self.spool, road=self.road, peers=self.peers,
-            doors=self.doors, alarms=self.alarms, config_sha256=config.sha256, wall=wall,
+            doors=self.doors, alarms=self.alarms, measures=self.measures, config_sha256=config.sha256, wall=wall,
         )  # fmt: skip
-        self.gate = Gate(config, reactor, status=self.status)
+        self.gate = Gate(config, reactor, status=self.status, metrics=lambda: metrics.text(self.status))
+        self._ticker = task.LoopingCall(self.measures.tick)
+        self._ticker.clock = reactor
 
     def _make_spool(self) -> Spool:
         batch, spool = self.config.batch, self.config.spool
@@ -184,6 +195,7 @@ class Bridge:
         self._watcher.start(EVERY, now=False)
         if self.spool.archive is not None:
             self._archivist.start(ARCHIVE_EVERY, now=False)
+        self._ticker.start(self.measures.TICK, now=False)
         log.info("ready: {listeners}", listeners=", ".join(self.doors.names()))
 
     def _add_courier(self, name: str, intake: Intake) -> None:
@@ -227,6 +239,7 @@ class Bridge:
         self.ledger.recover_quarantined(None, self.spool.quarantine.counts.total())
         for intake, count in found.sending.items():
             self.ledger.may_be_double(intake, count)
+        self.recorder.start(found, quarantined=self.spool.quarantine.counts.total(), config_sha256=self.config.sha256)
         for pack in found.packs:
             self.ledger.recover_spooled(pack.intake, pack.count)
             if pack.intake in self.couriers:
@@ -276,6 +289,9 @@ class Bridge:
             return
         self.ledger.receive_spooled(intake, 1)
 
+    def _kernel_drops(self) -> dict[str, int]:
+        return self.doors.kernel_drops()
+
     def _in_thread(self, job: Callable[[], Any]) -> "defer.Deferred[Any]":
         return deferToThreadPool(self._reactor, self._threads, job)
 
@@ -312,7 +328,7 @@ class Bridge:
             return
         self._stopped = True
         await self.doors.close()
-        for call in (self._sealer, self._watcher, self._archivist):
+        for call in (self._sealer, self._watcher, self._archivist, self._ticker):
             if call.running:
                 call.stop()
         self.dispatcher.stop()
@@ -327,6 +343,7 @@ class Bridge:
         await self.gate.close()
         for client in self._clients.values():
             await client.close()
+        await self.recorder.stop()
         if self._threads.started:
             self._threads.stop()
         self.spool.close()
@@ -359,7 +376,6 @@ def run(path: Path) -> int:
     async def live() -> None:
         try:
             bridge = Bridge(config, reactor)
-            _count_appends(bridge.spool)
             await bridge.start()
         except (SpoolError, ListenError) as error:
             print(f"syslog-bridge: {error}", file=sys.stderr)  # noqa: T201
@@ -391,24 +407,3 @@ def run(path: Path) -> int:
     reactor.callWhenRunning(begin)
     reactor.run()
     return code
-
-
-def _count_appends(spool: Spool) -> None:
-    """For the tests that kill: the number of events whose append has returned, in a file that outlives us."""
-    path = os.environ.get("SYSLOG_BRIDGE_TEST_APPEND_COUNTER")
-    if not path:
-        return
-    import mmap  # noqa: PLC0415
-    import struct  # noqa: PLC0415
-
-    with open(path, "r+b") as file:
-        shared = mmap.mmap(file.fileno(), 8)
-    append, total = spool.append, struct.unpack_from("<Q", shared)[0]
-
-    def counted(group: Any) -> None:
-        nonlocal total
-        append(group)
-        total += group.count
-        struct.pack_into("<Q", shared, 0, total)
-
-    spool.append = counted  # type: ignore[method-assign]

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from twisted.logger import Logger
 
 from bridge.batching.encoding import JSON, from_json_line
-from bridge.deliver.courier import Receipt
 from bridge.ledger import Ledger
-from bridge.spool import Batch, Loss, Pack, Piece, Spool, packing
+from bridge.spool import Batch, Loss, Pack, Piece, Spool, packing, reading
+from bridge.spool.history import Receipt
 from bridge.spool.quarantine import Entry
 
 log = Logger(namespace="spool")
@@ -54,13 +54,13 @@ class Cellar:
             again = lost = pushed_out = 0
             for piece, words in refused:
                 batch = piece.batch
-                entry = Entry(
-                    batch.sequence // 1000, "", "", _event(piece), words, intake, key=(batch.sequence, piece.start)
-                )
                 try:
+                    entry = Entry(
+                        batch.sequence // 1000, "", "", _event(piece), words, intake, key=(batch.sequence, piece.start)
+                    )
                     gone = self._spool.quarantine.add_once("refused", entry)
-                except OSError as error:
-                    log.error("quarantine: cannot write: {why}; a refused event is lost", why=error.strerror)
+                except (OSError, reading.Damaged) as error:
+                    log.error("quarantine: cannot write: {why}; a refused event is lost", why=str(error))
                     lost += 1
                     continue
                 again += gone is None
@@ -113,8 +113,11 @@ class Cellar:
 
 
 def _event(piece: Piece) -> bytes:
-    """The one event of a piece, as it would have been sent."""
-    line = (piece.lines or b"").rstrip(b"\n")
+    """The one event of a piece, as it would have been sent; read from its batch's file where it is all of it.
+
+    Raises Damaged, OSError.
+    """
+    line = b"\n".join(reading.lines_of(piece))
     if piece.batch.encoding != JSON:
         return line
     try:

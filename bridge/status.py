@@ -9,8 +9,12 @@ from bridge.ledger import Ledger
 from bridge.listen.doors import Doors
 from bridge.listen.peers import Peers
 from bridge.listen.road import Road
+from bridge.measures import Measures
 from bridge.spool import Batch, Pack, Spool
 from bridge.syslog.timestamps import rfc3339
+
+STATES = ("idle", "delivering", "backing-off", "parked", "full")
+"What an intake may be."
 
 MOST_SOURCES = 10_000
 "Sources in one answer."
@@ -29,6 +33,7 @@ class Status:
     peers: Peers
     doors: Doors
     alarms: Alarms
+    measures: Measures
     config_sha256: str
     wall: Callable[[], float]
     strangers: dict[str, list[Batch | Pack]] = field(default_factory=dict)
@@ -81,6 +86,8 @@ class Status:
                     "unconfirmed": courier.unconfirmed,
                     "requests": dict(courier.requests),
                     "next_attempt_seconds": courier.next_attempt_in,
+                    "format_sampled": self.road.tallies.format_sampled[name],
+                    "format_mismatches": self.road.tallies.format_mismatches[name],
                 }
             )
         for name, batches in self.strangers.items():
@@ -96,6 +103,8 @@ class Status:
                     "unconfirmed": 0,
                     "requests": {},
                     "next_attempt_seconds": None,
+                    "format_sampled": 0,
+                    "format_mismatches": 0,
                 }
             )
         return found

@@ -34,7 +34,6 @@ NOT_YET: dict[str, str] = {
     "intakes[].proxy": "remove it",
     "intakes[].client_certificate": "remove it",
     "intakes[].client_key": "remove it",
-    "intakes[].format": "remove it, and give payload: and timestamp:",
     "intakes[].quota": "remove it",
     "unrouted.hold.max_size": "leave it at 500MB",
     "unrouted.hold.max_age": "leave it at 7d",

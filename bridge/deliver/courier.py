@@ -11,12 +11,16 @@ Whatever the answer, an event stays in the spool until it is accepted or in quar
 reactor, in the turn in which the answer is read; the file goes later, in the spool's thread.
 
 Refusals. A request that is refused as a whole (400) is halved until the refused event is alone. That event is then
-*condemned*, but goes to quarantine only once another event of the intake has been accepted: a collector that refuses
-everything is in trouble itself. While there are refusals, requests go one at a time and in turn with fresh batches;
-after ``MOST_REFUSALS`` in a row without an acceptance the intake is parked and its batches are whole again.
+*condemned*, but goes to quarantine only once another event of the intake has been accepted since a request with it was
+first refused: a collector that refuses everything is in trouble itself. It waits for an acceptance after its own
+refusal as long as there is anything left to ask about. While there are refusals, requests go one at a time, the
+smallest first: the search is at a single event before ``MOST_REFUSALS``, however many bad events there are, and however
+many batches have some. Fresh batches take turns with it only while it is answered. After ``MOST_REFUSALS`` in a row
+without an acceptance the intake is parked and its batches are whole again.
 """
 
 import hashlib
+import math
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -39,6 +43,7 @@ from bridge.deliver.shelf import Packer, Shelf
 from bridge.deliver.splits import Splits
 from bridge.ledger import Ledger
 from bridge.spool import Batch, Loss, Pack, Piece, reading
+from bridge.spool.history import Receipt
 from bridge.syslog.timestamps import rfc3339
 
 FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0
@@ -52,22 +57,6 @@ SMALLEST_BODY = 64 * 1024
 _NO_LIMIT = 1 << 62
 
 log = Logger(namespace="deliver")
-
-
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """What the collector has taken with one request."""
-
-    intake: str
-    batches: list[tuple[int, int, int]]
-    "Sequence, its events in this request, its events in all."
-    count: int
-    "Accepted."
-    sha256: str
-    status: int
-    first_id: str | None
-    last_id: str | None
-    confirmed: bool
 
 
 class Store(Packer, Protocol):
@@ -101,6 +90,13 @@ class Alarms(Protocol):
 
     def off(self, kind: str, about: str, text: str) -> None:
         """It is so no longer; nothing where it was not."""
+
+
+class Measures(Protocol):
+    """Where what a request took, and how exact its time was, is observed."""
+
+    def accepted(self, *, delay: float | None, error: float) -> None:
+        """Seconds since a batch was sealed (None: before this process), and from the request's time to its events'."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +137,7 @@ class Office:
     ledger: Ledger
     dispatcher: Dispatcher
     alarms: Alarms
+    measures: Measures
     in_thread: Callable[[Callable[[], Any]], "defer.Deferred[Any]"]
 
 
@@ -185,6 +182,7 @@ class Courier:
         self._splits = Splits()
         self._batches: dict[Batch, None] = {}
         self._condemned: list[tuple[Piece, str]] = []
+        self._acceptances = 0
         self._slots: set[Slot] = set()
         "Requests in flight."
         self._window = 1
@@ -263,10 +261,11 @@ class Courier:
     def start(self) -> bool:
         """Start the next request."""
         now = self._clock.seconds()
-        # With refusals about, fresh batches take turns with the search: one that is accepted tells a bad event from a
-        # collector that takes nothing.
+        # Fresh batches take turns with a search, but not while it is being refused: one with a bad event of its own
+        # would begin a second search before the first has shown that the collector takes anything.
         self._fresh_turn = not self._fresh_turn
-        pieces = [] if self._fresh_turn and self._refusals and len(self._lanes) else self._splits.take(now)
+        fresh = self._fresh_turn and self._splits.few_suspected and not self._refusals and len(self._lanes)
+        pieces = [] if fresh else self._splits.take(now)
         split = bool(pieces)
         if not pieces:
             pieces = self._from_lanes(now)
@@ -449,7 +448,8 @@ class Courier:
             else:
                 self._fail(result.reason, at_least=result.retry_after, network=result.network)
         elif result.verdict is Verdict.SPLIT and not alone:
-            self._fits = max(1, body.plain_size // 2)
+            # A bit more than half: halves by events differ in bytes, and are not to be halved again unasked.
+            self._fits = max(1, body.plain_size * 5 // 8)
             self.last_error = result.reason
             log.warn(
                 "intake {intake}: {why}; from now on at most {size} bytes a request",
@@ -483,29 +483,52 @@ class Courier:
             self.name, [(p.batch.sequence, p.count, p.batch.count) for p in pieces], result.accepted, body.sha256,
             result.status or 0, result.first_id, result.last_id, result.confirmed,
         )  # fmt: skip
+        self._observe(pieces)
         self._office.store.acknowledge(self._settled(pieces), receipt)
         if result.accepted:
+            self._acceptances += 1
             self._carry_out()
+
+    def _observe(self, pieces: list[Piece]) -> None:
+        now = self._clock.seconds()
+        earliest = min((piece.earliest for piece in pieces), default=0)
+        for piece in pieces:
+            sealed = piece.batch.sealed
+            delay = now - sealed if math.isfinite(sealed) else None
+            self._office.measures.accepted(delay=delay, error=(piece.latest - earliest) / 1000)
 
     async def _refused(self, pieces: list[Piece], split: bool, alone: bool, result: Outcome) -> None:
         self._refusals += 1
         self.last_error = result.reason
+        for piece in pieces:
+            if piece.suspected is None:
+                piece.suspected = self._acceptances
         if self._refusals >= MOST_REFUSALS:
             self._refusals = 0
+            for piece in pieces:
+                piece.suspected = None
             self._put_back(pieces, split)
             self._make_whole()
             self._park(f"the collector refuses everything: {result.reason}")
         elif alone:
             self._condemned.append((pieces[0], result.reason))
             log.warn("intake {intake}: one event is refused: {why}", intake=self.name, why=result.reason)
+            if not len(self._splits) and not len(self._lanes) and len(self._slots) == 1:
+                # Nothing is left to ask: what was accepted while the event was searched for must do.
+                self._carry_out(since_suspected=True)
         else:
             await self._halve(pieces)
 
-    def _carry_out(self) -> None:
-        """Another event was accepted: the condemned ones go to quarantine."""
-        if not self._condemned:
+    def _carry_out(self, *, since_suspected: bool = False) -> None:
+        """Another event was accepted: the condemned ones go to quarantine; or those that one was accepted since they
+        were suspected."""
+        condemned, kept = self._condemned, []
+        if since_suspected:
+            kept = [each for each in condemned if (each[0].suspected or 0) >= self._acceptances]
+            condemned = [each for each in condemned if (each[0].suspected or 0) < self._acceptances]
+        if not condemned:
             return
-        condemned, self._condemned = self._condemned, []
+        self._condemned = kept
         for piece, _ in condemned:
             self._office.ledger.quarantine(self.name, piece.count)
         log.warn("intake {intake}: {n} refused events moved to quarantine", intake=self.name, n=len(condemned))
@@ -604,9 +627,9 @@ class Courier:
         for piece in ranges:
             batch = piece.batch
             if held[batch] == batch.count and not batch.timed:
-                piece = whole.setdefault(batch, Piece.whole(batch))
-                piece.doubtful = batch not in certain
+                whole.setdefault(batch, Piece.whole(batch)).doubtful = batch not in certain
             else:
+                piece.suspected = None
                 self._splits.add([piece])
         self._lanes.put_back(list(whole.values()), self._clock.seconds())
 

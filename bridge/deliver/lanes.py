@@ -61,7 +61,7 @@ class Lanes:
         """These were read from packs; the rest of these begins at ``boundary``."""
         self.boundary = boundary
         for batch in reversed(batches):
-            self._insert(Piece.whole(batch), 0.0)
+            self._insert(Piece.whole(batch), float("inf"))
 
     def spare(self, now: float, *, away: bool) -> list[Batch]:
         """Take out what is worth a pack; empty: nothing. ``away``: the collector takes nothing now."""

@@ -92,7 +92,7 @@ class Shelf:
     def _read(self, pack: Pack, most_bytes: int) -> Fed:
         """In the spool's thread."""
         try:
-            fed = pack.read(most_batches=ENOUGH, most_bytes=most_bytes, sealed=0.0)
+            fed = pack.read(most_batches=ENOUGH, most_bytes=most_bytes, sealed=float("-inf"))
         except FileNotFoundError:
             fed = pack.gone()
         for loss in fed.losses:

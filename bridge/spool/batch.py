@@ -90,6 +90,8 @@ class Piece:
     "Position of its first event in the batch (in a timed one, by time)."
     doubtful: bool = False
     "Its events may have been accepted already, and are counted as possible duplicates."
+    suspected: int | None = None
+    "How many requests of its intake had been accepted when one with these events was first refused."
 
     def __post_init__(self) -> None:
         self.doubtful = self.doubtful or self.batch.doubtful

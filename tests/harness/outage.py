@@ -20,6 +20,7 @@ from bridge.deliver.breaker import Breaker
 from bridge.deliver.courier import Courier, Office, Target, Turn
 from bridge.deliver.dispatcher import Dispatcher
 from bridge.ledger import Ledger
+from bridge.measures import Measures
 from bridge.spool import BatchLimits, Spool
 
 EVERY = 2  # seconds between two batches of an intake: batch.max_age's default
@@ -49,7 +50,16 @@ class Outage:
         self.spool.recover()
         dispatcher = Dispatcher(self.clock, connections=8, rate=None)
         store = Cellar(self.spool, self.ledger, work=_work, receipt=lambda receipt: None, refused=lambda *what: None)
-        office = Office(self.clock, self._wall, store, self.ledger, dispatcher, _Alarms(), self._in_thread)
+        office = Office(
+            self.clock,
+            self._wall,
+            store,
+            self.ledger,
+            dispatcher,
+            _Alarms(),
+            Measures(self.clock.seconds),
+            self._in_thread,
+        )
         breaker = Breaker(self.clock, wake=dispatcher.wake)
         turn = Turn(in_flight=4, max_events=20_000, max_bytes=5_000_000, resolution_ms=1000, catch_up_ms=60_000)
         self.couriers = {}

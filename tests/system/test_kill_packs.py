@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from bridge.batching import Group
-from bridge.spool import BatchLimits, Spool
+from bridge.spool import Batch, BatchLimits, Spool, packing
 from tests.harness import killed_at, spool
 from tests.harness.bridge import Bridge
 from tests.harness.gate import Gate
@@ -21,13 +21,14 @@ from tests.harness.polling import until
 from tests.harness.process import Process
 from tests.harness.running import bridging, collecting
 
-BATCHES = 300  # a flood: more than a courier leaves in files of their own
+BATCHES = 300
 EVENTS = 3  # of a batch
 MOST_REQUESTS = 30
 
 
-def fill(directory: Path, numbers: range) -> list[str]:
-    """Batches that wait as an outage leaves them, of messages with these numbers; the events' texts."""
+def fill(directory: Path, numbers: range, *, packs: int) -> list[str]:
+    """Batches that wait as an outage leaves them, of messages with these numbers, some in so many packs of 60; the
+    events' texts."""
     now = datetime.now(UTC)
     sent = [rfc5424(number, now).text for number in numbers]
     ms = int(now.timestamp() * 1000)
@@ -36,10 +37,14 @@ def fill(directory: Path, numbers: range) -> list[str]:
         bounds=dict.fromkeys(("refused", "oversize", "damaged", "unrouted"), 10**6),
     )  # fmt: skip
     waiting.recover()
+    sealed: list[Batch] = []
+    waiting.on_sealed = sealed.append
     for at in range(0, len(sent), EVENTS):
         lines = "".join(text + "\n" for text in sent[at : at + EVENTS]).encode()
         waiting.append(Group("all", "lines", ms // 1000, ms, ms, EVENTS, lines))
         waiting.seal_all()
+    for at in range(packs):
+        packing.pack(sealed[60 * at : 60 * (at + 1)], waiting.cannot_remove)
     waiting.close()
     return sent
 
@@ -76,7 +81,9 @@ def test_killed_at_every_passage(tmp_path: Path, seed: int) -> None:
             # A request carries four batches: many requests, so that there is much to kill.
             bridge.configuration["batch"] |= {"max_events": 4 * EVENTS}
             for passage in killed_at.PACKING:
-                sent += fill(bridge.spool, range(len(sent), len(sent) + BATCHES * EVENTS))
+                sent += fill(
+                    bridge.spool, range(len(sent), len(sent) + BATCHES * EVENTS), packs=4 * ("together" in passage)
+                )
                 twice |= killed(bridge, passage, 1)
             assert spool.packs(bridge.spool)
             assert not gate.requests

@@ -47,6 +47,7 @@ class Intake:
     payload: str | None = None
     encoding: str = "auto"
     timestamp: str | None = None
+    format: str | None = None
 
 
 @dataclass(frozen=True)
