@@ -176,8 +176,10 @@ class Courier:
         self._breaker = breaker
         self._lanes = Lanes(live_for=turn.live_for, live_first=turn.live_first)
         self._shelf = Shelf(
-            name, self._lanes, packer=office.store, in_thread=office.in_thread, lost=self._lost_packed,
-            changed=office.dispatcher.wake, failed=self._fail,
+            name, self._lanes, packer=office.store, in_thread=office.in_thread,
+            fed=lambda batches: self._batches.update(dict.fromkeys(batches)), lost=self._lost_packed,
+            changed=office.dispatcher.wake,
+            failed=self._fail,
         )  # fmt: skip
         self._splits = Splits()
         self._batches: dict[Batch, None] = {}

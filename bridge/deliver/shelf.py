@@ -38,8 +38,8 @@ class Packer(Protocol):
 
 
 class Shelf:
-    """The packs of one intake. ``lost`` is told of parts that cannot be read; ``changed`` when there is more to send;
-    ``failed`` that it cannot go on now."""
+    """The packs of one intake. ``fed`` is told which batches go to the lanes, ``lost`` which parts cannot be read;
+    ``changed`` when there is more to send; ``failed`` that it cannot go on now."""
 
     def __init__(
         self,
@@ -48,6 +48,7 @@ class Shelf:
         *,
         packer: Packer,
         in_thread: Callable[[Callable[[], Any]], "defer.Deferred[Any]"],
+        fed: Callable[[list[Batch]], None],
         lost: Callable[[Pack, Loss], None],
         changed: Callable[[], None],
         failed: Callable[[str], None],
@@ -56,6 +57,7 @@ class Shelf:
         self._lanes = lanes
         self._packer = packer
         self._in_thread = in_thread
+        self._told = fed
         self._lost = lost
         self._changed = changed
         self._failed = failed
@@ -107,6 +109,7 @@ class Shelf:
             del self._next[pack]
         else:
             self._next[pack] = max(self._next[pack], fed.next)
+        self._told(fed.batches)
         self._lanes.feed(fed.batches, self.oldest)
         for loss in fed.losses:
             self._lost(pack, loss)

@@ -1,6 +1,6 @@
 """A batch: events of one intake whose times lie within the resolution, in one file."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,11 +50,11 @@ class Batch:
     "Events that no answer has settled yet."
     doubtful: bool = False
     "Found as one that was being sent: its events are counted as possible duplicates."
-    pack: "Pack | None" = None
+    pack: "Pack | None" = field(default=None, repr=False)
     "The pack that it is in; then it has no file of its own."
     position: int = 0
     "In its pack."
-    held: bytes | None = None
+    held: bytes | None = field(default=None, repr=False)
     "Its lines, read from its pack."
 
     def __post_init__(self) -> None:

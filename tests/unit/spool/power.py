@@ -63,7 +63,8 @@ class Power:
         """The power goes; ``chance`` is a random.Random."""
         now = {path.stat().st_ino: path for path in self.root.rglob("*") if path.is_file()}
         after = {}
-        for inode in {*now, *self.places}:
+        # In the order of names: inode numbers differ from run to run.
+        for inode in sorted({*now, *self.places}, key=lambda inode: str(now.get(inode) or self.places[inode])):
             places = [place for place in (now.get(inode), self.places.get(inode)) if place is not None]
             if inode in now and inode not in self.places:
                 # Its first name was never synced: perhaps it has none.

@@ -205,7 +205,9 @@ class Life(RuleBasedStateMachine):
     @invariant()
     def names_tell_all(self):
         """The sums of the names are what is owed, whatever has happened."""
-        waiting = sum(batch.count for batch in self.loose) + sum(batch.count for taken in self.flight for batch in taken)
+        waiting = sum(batch.count for batch in self.loose) + sum(
+            batch.count for taken in self.flight for batch in taken
+        )
         packed = sum(pack._unread for pack in self.packs)
         assert waiting + packed + self.yard.spool.open_amount("a")[0] == len(self.owed)
 
