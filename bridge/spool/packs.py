@@ -153,6 +153,10 @@ class Pack:
         """The batches that come next and are not settled: whole blocks, until one of the bounds is passed. ``sealed``
         becomes theirs. Raises OSError; then it goes on where it stood."""
         fed, size = Fed(next=self.first), 0
+        if self._unread <= 0:
+            # All that is left of it has been handed out; perhaps it is settled, and the file gone.
+            fed.exhausted = True
+            return fed
         descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
         try:
             while not fed.exhausted and len(fed.batches) < most_batches and size < most_bytes:

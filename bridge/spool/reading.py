@@ -62,6 +62,9 @@ def content(batch: Batch) -> bytes:
         raise Missing(batch, "the file is gone, though nobody of ours has removed it") from None
     if len(data) != batch.size:
         raise Damaged(batch, f"{len(data)} bytes, its name says {batch.size}")
+    # A power cut may leave a file its length without its contents. No event holds a NUL: both encodings escape it.
+    if b"\0" in data or len(data) - len(data.translate(None, b"\n")) != batch.count:
+        raise Damaged(batch, f"its bytes are not the {batch.count} lines that its name says")
     return data
 
 
