@@ -2,6 +2,7 @@
 
 import random
 from collections import Counter
+from itertools import pairwise
 
 import pytest
 
@@ -65,7 +66,7 @@ def test_an_outage_becomes_few_files_and_leaves_in_order(make_world):
     assert world.ledger.of("a").delivered == 300
     # Live first, then the backlog in its order: a merge of two rising sequences.
     order = [events.index(event) for event in taken]
-    falls = [i for i, (a, b) in enumerate(zip(order, order[1:], strict=False)) if b < a]
+    falls = [i for i, (a, b) in enumerate(pairwise(order)) if b < a]
     live = {event for event in order[: falls[0] + 1]} if falls else set()
     backlog = [event for event in order if event not in live]
     assert backlog[: len(backlog) // 2] == sorted(backlog[: len(backlog) // 2])

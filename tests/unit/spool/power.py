@@ -1,9 +1,9 @@
 """A fault layer over a real folder: what a disk keeps when the power goes.
 
-It watches fsync. A file's contents are durable as they were at its last fsync; where a file stands (its name) as it was at
-the last fsync of a folder that it was in, or is in. At a power cut each file is, by chance, where it stands now or where
-it durably stood (a rename is one or the other, never both, never neither), and holds what is durable and any part of
-what was appended since; or zeros where that had got its length but not its contents.
+It watches fsync. A file's contents are durable as they were at its last fsync; where a file stands (its name) as it
+was at the last fsync of a folder that it was in, or is in. At a power cut each file is, by chance, where it stands
+now or where it durably stood (a rename is one or the other, never both, never neither), and holds what is durable
+and any part of what was appended since; or zeros where that had got its length but not its contents.
 """
 
 import os
@@ -11,7 +11,7 @@ from pathlib import Path
 
 
 class Power:
-    """Watches a folder and all below; ``patch`` is pytest's or hypothesis' way to replace ``os.fsync``."""
+    """Watches a folder and all below; between ``on`` and ``off`` it stands in for ``os.fsync`` and ``os.write``."""
 
     def __init__(self, root: Path):
         self.root = root
@@ -43,7 +43,7 @@ class Power:
         return written
 
     def fsync(self, descriptor):
-        path = Path(os.readlink(f"/proc/self/fd/{descriptor}"))
+        path = Path(f"/proc/self/fd/{descriptor}").readlink()
         inode = os.fstat(descriptor).st_ino
         if not path.is_dir():
             self.contents[inode] = path.read_bytes()

@@ -1,4 +1,4 @@
-"""The spool against its model: append, seal, send, acknowledge, pack, put together, kill, power cut, full disk, recover.
+"""The spool against its model: append, seal, send, acknowledge, pack, merge, kill, power cut, full disk, recover.
 
 Every event has a number. What must hold: what an append returned for survives a kill; what is packed survives a power
 cut; nothing is delivered twice but what was in flight at a kill or may have gone back at a power cut; nothing vanishes
