@@ -39,7 +39,8 @@ from bridge.listen.sockets import ListenError
 from bridge.measures import Measures
 from bridge.recorder import Recorder
 from bridge.routing import Router
-from bridge.spool import Batch, BatchLimits, Spool, SpoolError
+from bridge.spool import Batch, BatchLimits, Pack, Spool, SpoolError
+from bridge.spool.archive import Archive
 from bridge.spool.history import History
 from bridge.status import Status
 from bridge.watch import EVERY, Watch
@@ -48,6 +49,9 @@ log = Logger(namespace="app")
 
 ANSWERS_WITHIN = 5.0
 "Seconds that the end waits for requests in flight."
+
+ARCHIVE_EVERY = 30.0
+"Seconds."
 
 
 class SteadyReactor(EPollReactor):
@@ -88,6 +92,8 @@ class Bridge:
         self.couriers: dict[str, Courier] = {}
         self._sealer = task.LoopingCall(self._seal_due)
         self._sealer.clock = reactor
+        self._archivist = task.LoopingCall(self._tidy_archive)
+        self._archivist.clock = reactor
         self._troubles: dict[str, float] = {}
         self._stopped = False
         router = Router(
@@ -163,6 +169,12 @@ class Bridge:
         )
         made.on_sealed = self._sealed
         made.on_error = lambda text: self._reactor.callFromThread(self._trouble, text)
+        if (archive := spool.archive) is not None:
+            age = None if archive.max_age is None else archive.max_age.total_seconds()
+            made.archive = Archive(
+                spool.directory / ".archive", max_size=archive.max_size, max_age=age, wall=self._wall,
+                on_error=made.on_error,
+            )  # fmt: skip
         return made
 
     # --- start -------------------------------------------------------------------------------------------------------
@@ -181,6 +193,8 @@ class Bridge:
             raise
         self._sealer.start(min(0.25, self.config.batch.max_age.total_seconds() / 4), now=False)
         self._watcher.start(EVERY, now=False)
+        if self.spool.archive is not None:
+            self._archivist.start(ARCHIVE_EVERY, now=False)
         self._ticker.start(self.measures.TICK, now=False)
         log.info("ready: {listeners}", listeners=", ".join(self.doors.names()))
 
@@ -226,19 +240,28 @@ class Bridge:
         for intake, count in found.sending.items():
             self.ledger.may_be_double(intake, count)
         self.recorder.start(found, quarantined=self.spool.quarantine.counts.total(), config_sha256=self.config.sha256)
+        for pack in found.packs:
+            self.ledger.recover_spooled(pack.intake, pack.count)
+            if pack.intake in self.couriers:
+                self.couriers[pack.intake].add_pack(pack)
+            else:
+                self.status.strangers.setdefault(pack.intake, []).append(pack)
         for batch in found.batches:
             self.ledger.recover_spooled(batch.intake, batch.count)
             self._sealed(batch)
-        if found.batches:
+        held: list[Batch | Pack] = [*found.batches, *found.packs]
+        if held:
             log.info(
-                "spool: {batches} batches with {events} events from before; {doubled} of these may have been sent",
+                "spool: {batches} batches and {packs} packs of batches with {events} events from before;"
+                " {doubled} of these may have been sent",
                 batches=len(found.batches),
-                events=sum(batch.count for batch in found.batches),
+                packs=len(found.packs),
+                events=sum(each.count for each in held),
                 doubled=sum(found.sending.values()),
             )
         for intake, batches in self.status.strangers.items():
             log.warn(
-                "spool: {n} batches of intake {intake}, which is not in the configuration, are kept and not sent",
+                "spool: {n} files of intake {intake}, which is not in the configuration, are kept and not sent",
                 n=len(batches), intake=intake,
             )  # fmt: skip
 
@@ -280,7 +303,13 @@ class Bridge:
 
     def _seal_due(self) -> None:
         self.spool.seal_due()
+        for courier in self.couriers.values():
+            courier.tidy()
         self.doors.check_idle()
+
+    def _tidy_archive(self) -> None:
+        assert self.spool.archive is not None
+        self._work(self.spool.archive.tidy, lambda nothing: None)
 
     def _trouble(self, text: str) -> None:
         """Log a trouble of the hot path, at most once in ten seconds each."""
@@ -299,7 +328,7 @@ class Bridge:
             return
         self._stopped = True
         await self.doors.close()
-        for call in (self._sealer, self._watcher, self._ticker):
+        for call in (self._sealer, self._watcher, self._archivist, self._ticker):
             if call.running:
                 call.stop()
         self.dispatcher.stop()

@@ -11,7 +11,7 @@ from twisted.logger import Logger
 
 from bridge.batching.encoding import JSON, from_json_line
 from bridge.ledger import Ledger
-from bridge.spool import Batch, Piece, Spool, reading
+from bridge.spool import Batch, Loss, Pack, Piece, Spool, packing, reading
 from bridge.spool.history import Receipt
 from bridge.spool.quarantine import Entry
 
@@ -86,7 +86,30 @@ class Cellar:
 
     def set_aside(self, batch: Batch, why: str) -> None:
         """A batch cannot be read: its file goes to quarantine as it is."""
-        self._work(lambda: self._spool.quarantine.move_aside(batch.path), lambda moved: None)
+
+        def put() -> None:
+            if batch.pack is None:
+                self._spool.quarantine.move_aside(batch.path)
+            else:
+                self._spool.quarantine.put_aside(f"{batch.intake}-{batch.name}", batch.held or b"")
+                self._spool.remove([batch])
+
+        self._work(put, lambda moved: None)
+
+    # --- packs: in the spool's thread ---------------------------------------------------------------------------------
+
+    def pack(self, batches: list[Batch]) -> tuple[Pack | None, list[Batch]]:
+        """One pack of these, and those that could not be read."""
+        return packing.pack(batches, self._spool.cannot_remove)
+
+    def merge(self, packs: list[Pack]) -> Pack:
+        """One pack of several."""
+        return packing.merge(packs, self._spool.on_error)
+
+    def keep_damaged(self, pack: Pack, loss: Loss) -> None:
+        """The bytes of a damaged part of a pack."""
+        if loss.data:
+            self._spool.quarantine.put_aside(f"{pack.intake}-{pack.first}.pack-part", loss.data)
 
 
 def _event(piece: Piece) -> bytes:

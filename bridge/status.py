@@ -10,7 +10,7 @@ from bridge.listen.doors import Doors
 from bridge.listen.peers import Peers
 from bridge.listen.road import Road
 from bridge.measures import Measures
-from bridge.spool import Batch, Spool
+from bridge.spool import Batch, Pack, Spool
 from bridge.syslog.timestamps import rfc3339
 
 STATES = ("idle", "delivering", "backing-off", "parked", "full")
@@ -36,7 +36,7 @@ class Status:
     measures: Measures
     config_sha256: str
     wall: Callable[[], float]
-    strangers: dict[str, list[Batch]] = field(default_factory=dict)
+    strangers: dict[str, list[Batch | Pack]] = field(default_factory=dict)
     "Batches of intakes that are not in the configuration."
 
     def report(self) -> JSON:
@@ -71,8 +71,8 @@ class Status:
         found: list[JSON] = []
         for name, courier in self.couriers.items():
             oldest = self.spool.oldest_open(name)
-            if (sealed := courier.oldest) is not None and (oldest is None or sealed.sequence < oldest):
-                oldest = sealed.sequence
+            if (sealed := courier.oldest_sequence) is not None and (oldest is None or sealed < oldest):
+                oldest = sealed
             events, size = self.spool.open_amount(name)
             found.append(
                 {
@@ -97,7 +97,7 @@ class Status:
                     "state": "parked",
                     "backlog_events": sum(batch.count for batch in batches),
                     "backlog_bytes": sum(batch.size for batch in batches),
-                    "oldest_seconds": max(0.0, round(now - batches[0].sequence / 1_000_000, 3)),
+                    "oldest_seconds": max(0.0, round(now - min(batch.sequence for batch in batches) / 1_000_000, 3)),
                     "last_error": "not in the configuration",
                     "delivered": 0,
                     "unconfirmed": 0,

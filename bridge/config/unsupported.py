@@ -41,7 +41,6 @@ NOT_YET: dict[str, str] = {
     "spool.min_free": "leave it at 10%",
     "spool.when_full": "leave it at drop-oldest",
     "spool.fsync": "leave it at backlog",
-    "spool.archive": "remove it",
     "spool.quarantine.max_size": "leave it at 1GB",
     "spool.quarantine.max_age": "leave it at 30d",
     "admin.listen": "use a loopback address, such as 127.0.0.1:8514",

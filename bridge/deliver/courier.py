@@ -39,9 +39,10 @@ from bridge.deliver.client import Answer
 from bridge.deliver.dispatcher import Dispatcher, Slot
 from bridge.deliver.lanes import Lanes
 from bridge.deliver.outcome import Outcome, Verdict
+from bridge.deliver.shelf import Packer, Shelf
 from bridge.deliver.splits import Splits
 from bridge.ledger import Ledger
-from bridge.spool import Batch, Piece, reading
+from bridge.spool import Batch, Loss, Pack, Piece, reading
 from bridge.spool.history import Receipt
 from bridge.syslog.timestamps import rfc3339
 
@@ -58,8 +59,8 @@ _NO_LIMIT = 1 << 62
 log = Logger(namespace="deliver")
 
 
-class Store(Protocol):
-    """What holds sealed batches until they are acknowledged. All of it returns at once."""
+class Store(Packer, Protocol):
+    """What holds sealed batches until they are acknowledged. All of it returns at once, but what a Packer does."""
 
     def acknowledge(self, batches: list[Batch], receipt: Receipt | None) -> None:
         """A request was accepted; these batches are settled whole and go after the receipt is written."""
@@ -174,6 +175,12 @@ class Courier:
         self._poster = poster
         self._breaker = breaker
         self._lanes = Lanes(live_for=turn.live_for, live_first=turn.live_first)
+        self._shelf = Shelf(
+            name, self._lanes, packer=office.store, in_thread=office.in_thread,
+            fed=lambda batches: self._batches.update(dict.fromkeys(batches)), lost=self._lost_packed,
+            changed=office.dispatcher.wake,
+            failed=self._fail,
+        )  # fmt: skip
         self._splits = Splits()
         self._batches: dict[Batch, None] = {}
         self._condemned: list[tuple[Piece, str]] = []
@@ -200,9 +207,10 @@ class Courier:
         """idle, delivering, backing-off or parked"""
         if self.parked is not None:
             return "parked"
-        if self._failures or (self._batches and self._breaker.state != "closed"):
+        waits = self._batches or len(self._shelf)
+        if self._failures or (waits and self._breaker.state != "closed"):
             return "backing-off"
-        return "delivering" if self._batches else "idle"
+        return "delivering" if waits else "idle"
 
     @property
     def next_attempt_in(self) -> float | None:
@@ -214,6 +222,12 @@ class Courier:
         """The sealed batch that has waited longest."""
         return min(self._batches, key=lambda batch: batch.sequence, default=None)
 
+    @property
+    def oldest_sequence(self) -> int | None:
+        """The sequence of the sealed batch that has waited longest, in a pack or not."""
+        batch, packed = self.oldest, self._shelf.oldest
+        return packed if batch is None or (packed is not None and packed < batch.sequence) else batch.sequence
+
     # --- the dispatcher's view ---------------------------------------------------------------------------------------
 
     @property
@@ -222,17 +236,29 @@ class Courier:
         return self._breaker.patience
 
     def ready(self) -> bool:
-        """Whether a request could start now."""
-        if self._retry is not None or not (len(self._lanes) or len(self._splits)):
+        """Whether a request could start now; reads on in packs where requests will need it."""
+        if not self._may_start():
+            return False
+        if self._lanes.hungry:
+            self._shelf.feed(share=self._office.dispatcher.senders or 1)
+            if not self._may_start():
+                return False
+        if not len(self._lanes):
+            if not len(self._splits):
+                return False
+            if wait := self._splits.ready_in(self._clock.seconds()):
+                self._wait(wait)
+                return False
+        return True
+
+    def _may_start(self) -> bool:
+        if self._retry is not None or not self._breaker.allows(self.name, self._office.dispatcher.connections):
+            return False
+        if not (len(self._lanes) or len(self._splits) or self._lanes.hungry):
             return False
         stalled = any(slot.stalled for slot in self._slots)
         troubled = self._failures or self._refusals or self.parked is not None or stalled
-        if len(self._slots) >= (1 if troubled else min(self._window, self._turn.in_flight)):
-            return False
-        if not len(self._lanes) and (wait := self._splits.ready_in(self._clock.seconds())):
-            self._wait(wait)
-            return False
-        return self._breaker.allows(self.name, self._office.dispatcher.connections)
+        return len(self._slots) < (1 if troubled else min(self._window, self._turn.in_flight))
 
     def start(self) -> bool:
         """Start the next request."""
@@ -292,6 +318,36 @@ class Courier:
         self._lanes.add(batch, self._clock.seconds())
         self._office.dispatcher.wake()
 
+    def add_pack(self, pack: Pack) -> None:
+        """A pack was found at start."""
+        self.waiting_events += pack.count
+        self.waiting_bytes += pack.size
+        self._shelf.add(pack)
+        self._office.dispatcher.wake()
+
+    def tidy(self) -> None:
+        """Pack what waits in too many files. Called several times a second."""
+        away = bool(self._failures) or self.parked is not None or self._breaker.state != "closed"
+        self._shelf.tidy(self._clock.seconds(), away=away, packed=self._were_packed)
+
+    def _were_packed(self, batches: list[Batch]) -> None:
+        for batch in batches:
+            del self._batches[batch]
+            self._splits.forget(batch)
+
+    def _lost_packed(self, pack: Pack, loss: Loss) -> None:
+        """A part of a pack cannot be read."""
+        self.waiting_events -= loss.events
+        self.waiting_bytes -= loss.size
+        if loss.data:
+            self._office.ledger.quarantine(self.name, loss.events)
+            became = "moved to quarantine"
+        else:
+            self._office.ledger.drop_spooled(self.name, loss.events, "spool_file_damaged")
+            became = "lost"
+        text = f"intake {self.name}: {pack.path}: {loss.what}; {loss.events or 'some'} events {became}"
+        self._office.alarms.on("damaged", self.name, text)
+
     def resume(self, target: Target | None = None) -> None:
         """Its key or URL has changed, or its collector is back: try at once."""
         if target is not None:
@@ -349,8 +405,7 @@ class Courier:
     def _body(self, pieces: list[Piece]) -> _Body:
         """The request's body; in the spool's thread."""
         parts = [reading.as_plain(piece) for piece in pieces]
-        for piece in pieces:
-            reading.begin_sending(piece.batch)
+        reading.begin_all(piece.batch for piece in pieces)
         plain = (parts[0] if len(parts) == 1 else b"".join(parts))[:-1]
         data = igzip.compress(plain, compresslevel=1) if self._target.gzip else plain
         return _Body(data, len(plain), hashlib.sha256(plain).hexdigest())

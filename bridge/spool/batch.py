@@ -1,9 +1,13 @@
 """A batch: events of one intake whose times lie within the resolution, in one file."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bridge.spool.names import Name
+
+if TYPE_CHECKING:
+    from bridge.spool.packs import Pack
 
 
 @dataclass(slots=True, eq=False)
@@ -46,6 +50,12 @@ class Batch:
     "Events that no answer has settled yet."
     doubtful: bool = False
     "Found as one that was being sent: its events are counted as possible duplicates."
+    pack: "Pack | None" = field(default=None, repr=False)
+    "The pack that it is in; then it has no file of its own."
+    position: int = 0
+    "In its pack."
+    held: bytes | None = field(default=None, repr=False)
+    "Its lines, read from its pack."
 
     def __post_init__(self) -> None:
         self.unacknowledged = self.count
@@ -53,8 +63,8 @@ class Batch:
 
     @property
     def path(self) -> Path:
-        """Where the file is now."""
-        return self.directory / str(self.name)
+        """Where the file is now; of a packed batch, its pack's."""
+        return self.directory / str(self.name) if self.pack is None else self.pack.path
 
     @property
     def name(self) -> Name:

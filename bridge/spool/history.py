@@ -57,6 +57,8 @@ from isal import igzip
 from bridge.ledger import UNROUTED, Account
 from bridge.ledger.ledger import COLUMNS
 from bridge.spool import history_lines
+from bridge.spool.batch import Batch
+from bridge.spool.packs import Pack
 from bridge.spool.quarantine import write_whole
 from bridge.spool.recovery import Found
 from bridge.syslog.timestamps import rfc3339
@@ -141,8 +143,9 @@ class History:
         """A process begins with what recovery has found; ``quarantined`` frames are held from before."""
         recovered: dict[str, int] = {}
         sending: dict[str, list[list[int]]] = {}
-        for batch in found.batches:
-            recovered[batch.intake] = recovered.get(batch.intake, 0) + batch.count
+        everything: list[Batch | Pack] = [*found.batches, *found.packs]
+        for held in everything:
+            recovered[held.intake] = recovered.get(held.intake, 0) + held.count
         marked = [batch for batch in found.batches if batch.sending]
         for batch in marked[-MOST_SENDING:]:
             sending.setdefault(batch.intake, []).append([batch.sequence, batch.count])

@@ -128,6 +128,14 @@ class Quarantine:
         shutil.move(path, target)
         return target
 
+    def put_aside(self, name: str, data: bytes) -> Path:
+        """Keep bytes that were part of a file which is still in use. Raises OSError."""
+        folder = self.directory / "damaged" / "files"
+        folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+        target = folder / f"{self._number()}-{name}"
+        target.write_bytes(data)
+        return target
+
     def close(self) -> None:
         """Name the files that are being written by what they hold."""
         for file in self._open.values():

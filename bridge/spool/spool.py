@@ -15,6 +15,7 @@ from typing import TypeVar
 from bridge.batching import Group
 from bridge.batching.grouping import split
 from bridge.spool import lock, names, reading, recovery
+from bridge.spool.archive import Archive
 from bridge.spool.batch import Batch, OpenBatch
 from bridge.spool.lock import SpoolError
 from bridge.spool.quarantine import Quarantine, write_whole
@@ -57,6 +58,7 @@ class Spool:
         self.on_sealed: Callable[[Batch], None] = lambda batch: None
         self.on_error: Callable[[str], None] = lambda text: None
         self.quarantine = Quarantine(directory / ".quarantine", wall=wall, bounds=bounds)
+        self.archive: Archive | None = None
         self._wall = wall
         self._clock = clock
         self._work = work
@@ -73,6 +75,8 @@ class Spool:
         """Find what is there from before. Called once, before the first append. Raises SpoolError."""
         try:
             self.quarantine.recover()
+            if self.archive is not None:
+                self.archive.recover()
             found = recovery.recover(
                 self.directory, resolution_ms=self.limits.resolution_ms, sealed=self._clock(),
                 move_aside=self.quarantine.move_aside,
@@ -214,10 +218,14 @@ class Spool:
     # --- the end -----------------------------------------------------------------------------------------------------
 
     def remove(self, batches: Iterable[Batch]) -> None:
-        """Unlink the files of settled batches; in the spool's thread."""
-        reading.remove(batches, self._cannot_remove)
+        """Settled batches leave the spool, for the archive where there is one; in the spool's thread."""
+        if self.archive is None:
+            reading.remove(batches, self.cannot_remove)
+        else:
+            self.archive.keep(batches, self.cannot_remove)
 
-    def _cannot_remove(self, batch: Batch, error: OSError) -> None:
+    def cannot_remove(self, batch: Batch, error: OSError) -> None:
+        """Say so."""
         self.on_error(f"spool: cannot remove {batch.path}: {error.strerror}; it will be sent again after a restart")
 
     def close(self) -> None:
