@@ -53,7 +53,7 @@ class Site:
         self.now = MARCH + 200
         batch = Batch("fw", 1, "lines", False, 0, 0, 10, 1, self.spool, 0.0, True)
         self.history.open()
-        self.history.start(Found([batch], {"fw": 10}), quarantined=1, version="1.0", config_sha256="c")
+        self.history.start(Found(batches=[batch], sending={"fw": 10}), quarantined=1, version="1.0", config_sha256="c")
         self.ledger = Ledger()
         self.ledger.recover_spooled("fw", 10)
         self.ledger.recover_quarantined(None, 1)
