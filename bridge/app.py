@@ -4,7 +4,6 @@ Start: spool (lock, recovery), couriers, admin, listeners last, so that nothing 
 Stop: listeners first, what the sockets hold is drained, answers are waited for, everything is sealed.
 """
 
-import os
 import signal
 import socket
 import sys
@@ -21,7 +20,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 
-from bridge import logs
+from bridge import logs, metrics
 from bridge.alarms import Alarms
 from bridge.batching import Group, Limits, Window
 from bridge.batching.encoding import LINES, escaped
@@ -33,16 +32,20 @@ from bridge.deliver.courier import Courier, Office, Target, Turn
 from bridge.deliver.dispatcher import Dispatcher
 from bridge.gate import Gate
 from bridge.keeper import EVERY as LOOK_EVERY
-from bridge.keeper import Keeper
+from bridge.keeper import Keeper, Kept
 from bridge.ledger import Ledger
 from bridge.listen.doors import Doors
 from bridge.listen.peers import Peers
 from bridge.listen.road import Road
 from bridge.listen.sockets import ListenError
+from bridge.measures import Measures
 from bridge.quota import Quotas
+from bridge.recorder import Recorder
 from bridge.routing import Router
-from bridge.spool import Batch, BatchLimits, Spool, SpoolError
+from bridge.spool import Batch, BatchLimits, Pack, Spool, SpoolError
+from bridge.spool.archive import Archive
 from bridge.spool.budget import Terms
+from bridge.spool.history import History
 from bridge.spool.quarantine import REASONS
 from bridge.spool.syncing import Syncing
 from bridge.status import Status
@@ -54,6 +57,9 @@ EXPIRE_EVERY = 3600.0
 "Seconds between two looks for what is too old in quarantine."
 ANSWERS_WITHIN = 5.0
 "Seconds that the end waits for requests in flight."
+
+ARCHIVE_EVERY = 30.0
+"Seconds."
 
 
 class SteadyReactor(EPollReactor):
@@ -90,9 +96,12 @@ class Bridge:
         self._clients: dict[tuple[object, ...], Client] = {}
         self._breakers: dict[str, Breaker] = {}
         self.alarms = Alarms(self._emit)
+        self.measures = Measures(reactor.seconds)
         self.couriers: dict[str, Courier] = {}
         self._sealer = task.LoopingCall(self._seal_due)
         self._sealer.clock = reactor
+        self._archivist = task.LoopingCall(self._tidy_archive)
+        self._archivist.clock = reactor
         self._troubles: dict[str, float] = {}
         self._stopped = False
         router = Router(
@@ -109,7 +118,7 @@ class Bridge:
             reactor, connections=config.collector.connections, rate=config.collector.max_request_rate,
             bandwidth=None if config.collector.max_bandwidth is None else config.collector.max_bandwidth / 8,
         )  # fmt: skip
-        self._strangers: dict[str, list[Batch]] = {}
+        self._strangers: dict[str, list[Batch | Pack]] = {}
         self._syncing = Syncing(
             config.spool.fsync, directory=config.spool.directory, clock=reactor.seconds, wall=wall,
             on_error=lambda text: reactor.callFromThread(self._trouble, text),
@@ -120,6 +129,8 @@ class Bridge:
             syncing=self._syncing, stocks=self.couriers, strangers=self._strangers, ledger=self.ledger,
             alarms=self.alarms, work=self._work, clock=reactor.seconds,
         )  # fmt: skip
+        if self.spool.archive is not None:
+            self.keeper.archive = Kept(self.spool.archive)
         self.quotas = Quotas(
             config.spool.directory / ".quota.json", {name: intake.quota for name, intake in config.intakes.items()},
             deliverers=self.couriers, alarms=self.alarms, wall=wall, work=self._work,
@@ -135,15 +146,21 @@ class Bridge:
             room=self.keeper,
         )
         self.keeper.on_room = self.road.resume
+        history = History(config.spool.directory / ".ledger", keep=config.ledger.keep, wall=wall)
+        history.on_error = lambda text: self._reactor.callFromThread(self._trouble, text)
+        self.recorder = Recorder(
+            history, self.ledger, self._in_thread, reactor, self._kernel_drops, wall
+        )  # fmt: skip
         self._office = Office(
             clock=reactor,
             wall=wall,
             store=Cellar(
-                self.spool, self.ledger, work=self._work, receipt=lambda receipt: None, refused=lambda *what: None
+                self.spool, self.ledger, work=self._work, receipt=self.recorder.receipt, refused=self.recorder.refused
             ),
             ledger=self.ledger,
             dispatcher=self.dispatcher,
             alarms=self.alarms,
+            measures=self.measures,
             in_thread=self._in_thread,
             before_sending=self._syncing.before_sending,
         )
@@ -158,10 +175,12 @@ class Bridge:
         ]  # fmt: skip
         self.status = Status(
             ledger=self.ledger, couriers=self.couriers, spool=self.spool, road=self.road, peers=self.peers,
-            doors=self.doors, alarms=self.alarms, config_sha256=config.sha256, wall=wall,
+            doors=self.doors, alarms=self.alarms, measures=self.measures, config_sha256=config.sha256, wall=wall,
             strangers=self._strangers, keeper=self.keeper, quota=self.quotas.report,
         )  # fmt: skip
-        self.gate = Gate(config, reactor, status=self.status)
+        self.gate = Gate(config, reactor, status=self.status, metrics=lambda: metrics.text(self.status))
+        self._ticker = task.LoopingCall(self.measures.tick)
+        self._ticker.clock = reactor
 
     def _make_spool(self) -> Spool:
         batch, spool = self.config.batch, self.config.spool
@@ -182,6 +201,12 @@ class Bridge:
         )
         made.on_sealed = self._sealed
         made.on_error = lambda text: self._reactor.callFromThread(self._trouble, text)
+        if (archive := spool.archive) is not None:
+            age = None if archive.max_age is None else archive.max_age.total_seconds()
+            made.archive = Archive(
+                spool.directory / ".archive", max_size=archive.max_size, max_age=age, wall=self._wall,
+                on_error=made.on_error,
+            )  # fmt: skip
         return made
 
     # --- start -------------------------------------------------------------------------------------------------------
@@ -204,6 +229,9 @@ class Bridge:
         self._sealer.start(min(0.25, self.config.batch.max_age.total_seconds() / 4), now=False)
         for call, every in self._rounds:
             call.start(every, now=False)
+        if self.spool.archive is not None:
+            self._archivist.start(ARCHIVE_EVERY, now=False)
+        self._ticker.start(self.measures.TICK, now=False)
         log.info("ready: {listeners}", listeners=", ".join(self.doors.names()))
 
     def _add_courier(self, name: str, intake: Intake) -> None:
@@ -247,19 +275,30 @@ class Bridge:
         self.ledger.recover_quarantined(None, self.spool.quarantine.counts.total())
         for intake, count in found.sending.items():
             self.ledger.may_be_double(intake, count)
+        self.recorder.start(found, quarantined=self.spool.quarantine.counts.total(), config_sha256=self.config.sha256)
+        for pack in found.packs:
+            self.ledger.recover_spooled(pack.intake, pack.count)
+            if pack.intake in self.couriers:
+                self.couriers[pack.intake].add_pack(pack)
+            else:
+                self._strangers.setdefault(pack.intake, []).append(pack)
         for batch in found.batches:
             self.ledger.recover_spooled(batch.intake, batch.count)
             self._sealed(batch)
-        if found.batches:
+        held: list[Batch | Pack] = [*found.batches, *found.packs]
+        if held:
             log.info(
-                "spool: {batches} batches with {events} events from before; {doubled} of these may have been sent",
+                "spool: {batches} batches and {packs} packs of batches with {events} events from before;"
+                " {doubled} of these may have been sent",
                 batches=len(found.batches),
-                events=sum(batch.count for batch in found.batches),
+                packs=len(found.packs),
+                events=sum(each.count for each in held),
                 doubled=sum(found.sending.values()),
             )
-        for intake, batches in self.status.strangers.items():
+        for intake, batches in self._strangers.items():
+            batches.sort(key=lambda held: held.sequence)
             log.warn(
-                "spool: {n} batches of intake {intake}, which is not in the configuration, are kept and not sent",
+                "spool: {n} files of intake {intake}, which is not in the configuration, are kept and not sent",
                 n=len(batches), intake=intake,
             )  # fmt: skip
 
@@ -271,7 +310,7 @@ class Bridge:
         if courier is not None:
             courier.add(batch)
         else:
-            self.status.strangers.setdefault(batch.intake, []).append(batch)
+            self._strangers.setdefault(batch.intake, []).append(batch)
 
     def _emit(self, text: str) -> None:
         """A self event: one of the bridge's own alarms among the events of ``admin.self_events``."""
@@ -287,6 +326,9 @@ class Bridge:
             # The alarm is in the log; that the spool cannot be written has its own.
             return
         self.ledger.receive_spooled(intake, 1)
+
+    def _kernel_drops(self) -> dict[str, int]:
+        return self.doors.kernel_drops()
 
     def _in_thread(self, job: Callable[[], Any]) -> "defer.Deferred[Any]":
         return deferToThreadPool(self._reactor, self._threads, job)
@@ -333,7 +375,13 @@ class Bridge:
 
     def _seal_due(self) -> None:
         self.spool.seal_due()
+        for courier in self.couriers.values():
+            courier.tidy()
         self.doors.check_idle()
+
+    def _tidy_archive(self) -> None:
+        assert self.spool.archive is not None
+        self._work(self.spool.archive.tidy, lambda nothing: None)
 
     def _trouble(self, text: str) -> None:
         """Log a trouble of the hot path, at most once in ten seconds each."""
@@ -353,7 +401,7 @@ class Bridge:
         self._stopped = True
         await self.doors.close()
         self.road.finish()
-        for call in (self._sealer, *(call for call, _ in self._rounds)):
+        for call in (self._sealer, self._archivist, self._ticker, *(call for call, _ in self._rounds)):
             if call.running:
                 call.stop()
         self.dispatcher.stop()
@@ -369,6 +417,7 @@ class Bridge:
         await self.gate.close()
         for client in self._clients.values():
             await client.close()
+        await self.recorder.stop()
         if self._threads.started:
             self._threads.stop()
         self.spool.close()
@@ -401,7 +450,6 @@ def run(path: Path) -> int:
     async def live() -> None:
         try:
             bridge = Bridge(config, reactor)
-            _count_appends(bridge.spool)
             await bridge.start()
         except (SpoolError, ListenError) as error:
             print(f"syslog-bridge: {error}", file=sys.stderr)  # noqa: T201
@@ -433,24 +481,3 @@ def run(path: Path) -> int:
     reactor.callWhenRunning(begin)
     reactor.run()
     return code
-
-
-def _count_appends(spool: Spool) -> None:
-    """For the tests that kill: the number of events whose append has returned, in a file that outlives us."""
-    path = os.environ.get("SYSLOG_BRIDGE_TEST_APPEND_COUNTER")
-    if not path:
-        return
-    import mmap  # noqa: PLC0415
-    import struct  # noqa: PLC0415
-
-    with open(path, "r+b") as file:
-        shared = mmap.mmap(file.fileno(), 8)
-    append, total = spool.append, struct.unpack_from("<Q", shared)[0]
-
-    def counted(group: Any) -> None:
-        nonlocal total
-        append(group)
-        total += group.count
-        struct.pack_into("<Q", shared, 0, total)
-
-    spool.append = counted  # type: ignore[method-assign]

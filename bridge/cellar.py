@@ -10,9 +10,9 @@ from collections.abc import Callable
 from twisted.logger import Logger
 
 from bridge.batching.encoding import JSON, from_json_line
-from bridge.deliver.courier import Receipt
 from bridge.ledger import Ledger
-from bridge.spool import Batch, Piece, Spool
+from bridge.spool import Batch, Loss, Pack, Piece, Spool, packing, reading
+from bridge.spool.history import Receipt
 from bridge.spool.quarantine import Entry
 
 log = Logger(namespace="spool")
@@ -54,13 +54,13 @@ class Cellar:
             again = lost = pushed_out = 0
             for piece, words in refused:
                 batch = piece.batch
-                entry = Entry(
-                    batch.sequence // 1000, "", "", _event(piece), words, intake, key=(batch.sequence, piece.start)
-                )
                 try:
+                    entry = Entry(
+                        batch.sequence // 1000, "", "", _event(piece), words, intake, key=(batch.sequence, piece.start)
+                    )
                     gone = self._spool.quarantine.add_once("refused", entry)
-                except OSError as error:
-                    log.error("quarantine: cannot write: {why}; a refused event is lost", why=error.strerror)
+                except (OSError, reading.Damaged) as error:
+                    log.error("quarantine: cannot write: {why}; a refused event is lost", why=str(error))
                     lost += 1
                     continue
                 again += gone is None
@@ -86,12 +86,38 @@ class Cellar:
 
     def set_aside(self, batch: Batch, why: str) -> None:
         """A batch cannot be read: its file goes to quarantine as it is."""
-        self._work(lambda: self._spool.quarantine.move_aside(batch.path), lambda moved: None)
+
+        def put() -> None:
+            if batch.pack is None:
+                self._spool.quarantine.move_aside(batch.path)
+            else:
+                self._spool.quarantine.put_aside(f"{batch.intake}-{batch.name}", batch.held or b"")
+                self._spool.remove([batch])
+
+        self._work(put, lambda moved: None)
+
+    # --- packs: in the spool's thread ---------------------------------------------------------------------------------
+
+    def pack(self, batches: list[Batch]) -> tuple[Pack | None, list[Batch]]:
+        """One pack of these, and those that could not be read."""
+        return packing.pack(batches, self._spool.cannot_remove)
+
+    def merge(self, packs: list[Pack]) -> Pack:
+        """One pack of several."""
+        return packing.merge(packs, self._spool.on_error)
+
+    def keep_damaged(self, pack: Pack, loss: Loss) -> None:
+        """The bytes of a damaged part of a pack."""
+        if loss.data:
+            self._spool.quarantine.put_aside(f"{pack.intake}-{pack.first}.pack-part", loss.data)
 
 
 def _event(piece: Piece) -> bytes:
-    """The one event of a piece, as it would have been sent."""
-    line = (piece.lines or b"").rstrip(b"\n")
+    """The one event of a piece, as it would have been sent; read from its batch's file where it is all of it.
+
+    Raises Damaged, OSError.
+    """
+    line = b"\n".join(reading.lines_of(piece))
     if piece.batch.encoding != JSON:
         return line
     try:

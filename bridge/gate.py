@@ -3,6 +3,7 @@
 
 import os
 import socket
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from twisted.internet import defer
@@ -32,10 +33,10 @@ class Answers(Protocol):
 class Gate:
     """The admin listeners of one configuration."""
 
-    def __init__(self, config: Config, reactor: Any, *, status: Answers) -> None:
+    def __init__(self, config: Config, reactor: Any, *, status: Answers, metrics: Callable[[], bytes]) -> None:
         self._config = config
         self._reactor = reactor
-        self._site = site(status=status.report, unready=status.unready, trouble=status.trouble)
+        self._site = site(status=status.report, unready=status.unready, trouble=status.trouble, metrics=metrics)
         self._port: IListeningPort | None = None
         self._socket: ControlPort | None = None
         self._control = config.spool.directory / "control.sock"

@@ -20,7 +20,8 @@ from typing import Protocol
 
 from bridge.alarms import Alarms
 from bridge.ledger import Ledger
-from bridge.spool import Batch, Spool
+from bridge.spool import Batch, Pack, Spool
+from bridge.spool.archive import Archive as Delivered
 from bridge.spool.budget import MOST_GRANULE, Disk, Forecast, Shares, Terms, limit
 from bridge.spool.reserve import Reserve
 from bridge.spool.syncing import Syncing
@@ -41,14 +42,16 @@ JSON = dict[str, object]
 class Stock(Protocol):
     """What waits for one intake: a courier."""
 
-    waiting_disk: int
+    @property
+    def waiting_disk(self) -> int:
+        """Allocated bytes of what waits."""
 
     @property
     def parked(self) -> str | None:
         """Why the collector takes nothing of it; None: it does."""
 
-    def drop_oldest(self) -> Batch | None:
-        """Forget the oldest batch of which nothing is in flight or settled; the caller sees to file and account."""
+    def drop_oldest(self) -> Batch | Pack | None:
+        """Forget the oldest batch, or pack, of which nothing is in flight; the caller sees to file and account."""
 
 
 class Archive(Protocol):
@@ -73,6 +76,22 @@ class NoArchive:
         return 0
 
 
+class Kept:
+    """The spool's own archive of what was delivered."""
+
+    def __init__(self, archive: Delivered) -> None:
+        self._archive = archive
+
+    @property
+    def disk(self) -> int:
+        """Bytes on disk, a moment ago."""
+        return self._archive.size
+
+    def shrink(self, size: int) -> int:
+        """Delete whole hours, the oldest first, until ``size`` bytes are free."""
+        return self._archive.shrink(max(0, self._archive.size - size))
+
+
 @dataclass(frozen=True, slots=True)
 class _Seen:
     """What a look found."""
@@ -85,7 +104,7 @@ class _Seen:
 
 class Keeper:
     """One bridge's. ``work`` runs a job in the spool's thread, then its result on the reactor; ``clock`` rises
-    steadily, in seconds; ``strangers`` are batches of intakes that are not configured."""
+    steadily, in seconds; ``strangers`` are batches and packs of intakes that are not configured, in order."""
 
     def __init__(
         self,
@@ -94,7 +113,7 @@ class Keeper:
         terms: Terms,
         syncing: Syncing,
         stocks: Mapping[str, Stock],
-        strangers: dict[str, list[Batch]],
+        strangers: dict[str, list[Batch | Pack]],
         ledger: Ledger,
         alarms: Alarms,
         work: Callable[[Callable[[], object], Callable[[object], None]], None],
@@ -128,7 +147,7 @@ class Keeper:
         self._grown = 0
         self._left: dict[str, int] = {}
         "Of those that are full, how much they may still write."
-        self._gone: list[Batch] = []
+        self._gone: list[Batch | Pack] = []
         "Dropped by the settling under way; their files are still there."
         self._max_bytes = spool.limits.max_bytes
         self._refused: set[str] = set()
@@ -142,6 +161,7 @@ class Keeper:
         self._most_until = 0.0
         self._looking = False
         self._settling = False
+        self._shrinking = False
 
     # --- asked with each append --------------------------------------------------------------------------------------
 
@@ -232,7 +252,7 @@ class Keeper:
                 self._level(wanted, size + granule, shares, names)
         if self._gone:
             gone, self._gone = self._gone, []
-            self._work(lambda: self._spool.remove(gone), lambda nothing: self.look() if self._disk_full else None)
+            self._work(lambda: self._spool.give_up(gone), lambda nothing: self.look() if self._disk_full else None)
         self._used = shares.used
         self._left = {name: shares.room(name) - (size if name == wanted else 0) for name in full}
         for name in full - self.full:
@@ -252,16 +272,20 @@ class Keeper:
         self._needed = min(self.reserve.size, used // 8) + SOME
         kept_free = 0 if self.reserve.held or not self.reserve.size else self._needed + SOME
         assert self._disk is not None
-        # What we wrote since the disk was asked is not available any more; what we removed is.
-        disk = Disk(self._disk.total, max(0, self._disk.available - (used - self._used_then)))
         aside = self.archive.disk
+        # What we wrote since the disk was asked is not available any more; what we removed is.
+        disk = Disk(self._disk.total, max(0, self._disk.available - (used + aside - self._used_then)))
         self._whole = limit(self._terms, disk, used=used + aside, before=self._whole, kept_free=kept_free, most=most)
         self._limit = self._whole
-        if aside and (too_much := used + aside + MOST_GRANULE - self._limit) > 0:
+        if aside and not self._shrinking and (too_much := used + aside + MOST_GRANULE - self._limit) > 0:
             # The archive is room that is taken until somebody needs it.
-            self._work(lambda: self.archive.shrink(min(aside, too_much)), lambda freed: None)
+            self._shrinking = True
+            self._work(lambda: self.archive.shrink(min(aside, too_much)), self._shrunk)
         parked = {name for name, stock in self._stocks.items() if stock.parked is not None} | set(self._strangers)
         return Shares(self._limit, uses, frozenset(parked), pause=self._terms.pause)
+
+    def _shrunk(self, freed: object) -> None:
+        self._shrinking = False
 
     def _level(self, wanted: str, size: int, shares: Shares, names: list[str]) -> None:
         """Make room for ``size`` bytes of one: those who borrow more than it give back first, the largest at once."""
@@ -284,7 +308,7 @@ class Keeper:
             self.evicted[giver] += batch.unacknowledged
             self._gone.append(batch)
 
-    def _oldest(self, name: str) -> Batch | None:
+    def _oldest(self, name: str) -> Batch | Pack | None:
         stock = self._stocks.get(name)
         if stock is not None:
             return stock.drop_oldest()
@@ -356,7 +380,7 @@ class Keeper:
         now = self._clock()
         if result.disk is not None:
             self._disk = result.disk
-            self._used_then = sum(self._uses().values())
+            self._used_then = sum(self._uses().values()) + self.archive.disk
         # On a full disk a small file may be made long before there is room.
         mended = result.mended if result.room or not self._disk_full else []
         for intake in mended:

@@ -10,8 +10,12 @@ from bridge.ledger import Ledger
 from bridge.listen.doors import Doors
 from bridge.listen.peers import Peers
 from bridge.listen.road import Road
-from bridge.spool import Batch, Spool
+from bridge.measures import Measures
+from bridge.spool import Batch, Pack, Spool
 from bridge.syslog.timestamps import rfc3339
+
+STATES = ("idle", "delivering", "backing-off", "parked", "full")
+"What an intake may be."
 
 MOST_SOURCES = 10_000
 "Sources in one answer."
@@ -42,10 +46,11 @@ class Status:
     peers: Peers
     doors: Doors
     alarms: Alarms
+    measures: Measures
     config_sha256: str
     wall: Callable[[], float]
-    strangers: dict[str, list[Batch]]
-    "Batches of intakes that are not in the configuration."
+    strangers: dict[str, list[Batch | Pack]]
+    "Batches and packs of intakes that are not in the configuration."
     keeper: Keeping
     quota: Callable[[str], JSON]
 
@@ -83,8 +88,8 @@ class Status:
         found: list[JSON] = []
         for name, courier in self.couriers.items():
             oldest = self.spool.oldest_open(name)
-            if (sealed := courier.oldest) is not None and (oldest is None or sealed.sequence < oldest):
-                oldest = sealed.sequence
+            if (sealed := courier.oldest_sequence) is not None and (oldest is None or sealed < oldest):
+                oldest = sealed
             events, size = self.spool.open_amount(name)
             found.append(
                 {
@@ -99,6 +104,8 @@ class Status:
                     "requests": dict(courier.requests),
                     "next_attempt_seconds": courier.next_attempt_in,
                     **self.quota(name),
+                    "format_sampled": self.road.tallies.format_sampled[name],
+                    "format_mismatches": self.road.tallies.format_mismatches[name],
                 }
             )
         for name, batches in self.strangers.items():
@@ -110,12 +117,14 @@ class Status:
                     "state": "full" if name in self.keeper.full else "parked",
                     "backlog_events": sum(batch.count for batch in batches),
                     "backlog_bytes": sum(batch.size for batch in batches),
-                    "oldest_seconds": max(0.0, round(now - batches[0].sequence / 1_000_000, 3)),
+                    "oldest_seconds": max(0.0, round(now - min(batch.sequence for batch in batches) / 1_000_000, 3)),
                     "last_error": "not in the configuration",
                     "delivered": 0,
                     "unconfirmed": 0,
                     "requests": {},
                     "next_attempt_seconds": None,
+                    "format_sampled": 0,
+                    "format_mismatches": 0,
                 }
             )
         return found

@@ -1,5 +1,5 @@
 # mypy: disallow-untyped-calls=False
-"""The admin endpoint: ``/healthz``, ``/readyz``, ``/api/status``.
+"""The admin endpoint: ``/healthz``, ``/readyz``, ``/metrics``, ``/api/status``.
 
 ``/readyz`` fails only while listeners are not bound or the spool has no room: a balancer must not drop gateways that
 can still spool because the collector is away. Trouble in delivery is in the body.
@@ -8,6 +8,7 @@ can still spool because the collector is away. Trouble in delivery is in the bod
 import json
 from collections.abc import Callable
 
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from twisted.web.resource import Resource
 from twisted.web.server import Request, Site
 
@@ -19,7 +20,7 @@ class _Page(Resource):
 
     isLeaf = True
 
-    def __init__(self, make: Callable[[], tuple[int, str | JSON]]) -> None:
+    def __init__(self, make: Callable[[], tuple[int, str | bytes | JSON]]) -> None:
         super().__init__()
         self._make = make
 
@@ -29,6 +30,9 @@ class _Page(Resource):
         request.setResponseCode(status)
         request.setHeader("Cache-Control", "no-store")
         request.setHeader("X-Content-Type-Options", "nosniff")
+        if isinstance(said, bytes):
+            request.setHeader("Content-Type", CONTENT_TYPE_PLAIN_0_0_4)
+            return said
         if isinstance(said, str):
             request.setHeader("Content-Type", "text/plain; charset=utf-8")
             return said.encode()
@@ -36,7 +40,13 @@ class _Page(Resource):
         return json.dumps(said).encode() + b"\n"
 
 
-def site(*, status: Callable[[], JSON], unready: Callable[[], list[str]], trouble: Callable[[], list[str]]) -> Site:
+def site(
+    *,
+    status: Callable[[], JSON],
+    unready: Callable[[], list[str]],
+    trouble: Callable[[], list[str]],
+    metrics: Callable[[], bytes],
+) -> Site:
     """The admin site. ``unready`` gives what keeps us from taking messages, ``trouble`` what is wrong beside that."""
 
     def ready() -> tuple[int, str]:
@@ -46,6 +56,7 @@ def site(*, status: Callable[[], JSON], unready: Callable[[], list[str]], troubl
     root = Resource()
     root.putChild(b"healthz", _Page(lambda: (200, "alive\n")))
     root.putChild(b"readyz", _Page(ready))
+    root.putChild(b"metrics", _Page(lambda: (200, metrics())))
     api = Resource()
     root.putChild(b"api", api)
     api.putChild(b"status", _Page(lambda: (200, status())))

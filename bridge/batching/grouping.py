@@ -8,9 +8,12 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC
+from functools import partial
 
+from bridge import formats
 from bridge.batching import encoding, payload
 from bridge.batching.times import Times, Window, of_read
+from bridge.formats import LOOKED_AT, Format, Rule
 from bridge.routing.disposition import Disposition
 from bridge.syslog.columns import Columns
 from bridge.syslog.timestamps import TimeReader
@@ -21,6 +24,9 @@ NO_TIME = 0
 _LINE = re.compile(rb"[^\n]*\n")
 
 SHOWS_TIME = ("line", "rfc5424")
+
+MOST_SAMPLED = 6
+"Events of one read that are held against a format, and two more at most: the only sign that nobody will parse them."
 
 __all__ = ["NO_TIME", "Group", "Grouped", "Limits", "Window", "group"]
 
@@ -64,6 +70,10 @@ class Grouped:
     "Events whose time was not believed."
     oversize: list[bytes] = field(default_factory=list)
     "Events above the limit: not in the groups."
+    sampled: int = 0
+    "Events that were held against the intake's format."
+    mismatched: int = 0
+    "Those of them that do not look like it."
 
 
 def group(
@@ -92,10 +102,15 @@ def group(
         sent = shown
     elif disposition.timestamp == "none":
         sent = Times(columns.count, NO_TIME, NO_TIME)
-    if (data := _in_one(columns, disposition, sent, spool_encoding, limits)) is not None:
+    of_format = formats.find(disposition.format) if disposition.format else None
+    rule = of_format.rule if of_format and disposition.refined else None
+    if (data := _in_one(columns, disposition, rule, sent, spool_encoding, limits)) is not None:
         result.groups.append(_group(disposition, spool_encoding, sent, limits, columns.count, data))
+        if of_format is not None:
+            _sample(_three_lines(data), of_format, result, as_lines=False)
         return result
-    events = payload.events(
+    making = payload.events if rule is None else partial(payload.refined, rule)
+    events = making(
         disposition.payload, columns, times=shown.each() if shows_time else (), peer=peer,
         zone=zone, received_ms=received_ms,
         about={"listener": listener, "route": disposition.route, "intake": disposition.intake},
@@ -103,6 +118,8 @@ def group(
     if columns.blank and disposition.payload in ("message", "content", "device", "structured"):
         events = _filled(events, columns.blank, result)
     for part, times in _slots(events, sent, limits.resolution_ms):
+        if of_format is not None and result.sampled < MOST_SAMPLED:
+            _sample(part, of_format, result, as_lines=spool_encoding == encoding.LINES)
         data, count = _encoded(part, columns.holds_lf, disposition.encoding, spool_encoding, limits.event_bytes, result)
         if count:
             result.groups.append(_group(disposition, spool_encoding, times, limits, count, data))
@@ -117,14 +134,17 @@ def _group(
 
 
 def _in_one(
-    columns: Columns, disposition: Disposition, times: Times, spool_encoding: str, limits: Limits
+    columns: Columns, disposition: Disposition, rule: Rule | None, times: Times, spool_encoding: str, limits: Limits
 ) -> bytes | None:
-    """The lines of a read whose texts came as lines already, where they can go as they are."""
+    """The lines of a read whose texts came as lines already, where they can go as they are, or edited as one."""
     if columns.lines is None or disposition.payload != "message" or spool_encoding != encoding.LINES:
+        return None
+    if rule is not None and rule.choices:
         return None
     if times.earliest // limits.resolution_ms != times.latest // limits.resolution_ms:
         return None
-    data = encoding.escaped_lines(columns.lines)
+    lines = columns.lines if rule is None else rule.edited_block(b"\n" + columns.lines[:-1])[1:] + b"\n"
+    data = encoding.escaped_lines(lines)
     return data if len(data) <= limits.event_bytes and _is_text(data, disposition.encoding) else None
 
 
@@ -140,6 +160,21 @@ def _filled(events: Sequence[bytes], blank: dict[int, bytes], result: Grouped) -
             filled[row] = payload.instead_of_empty(frame)
             result.emptied += 1
     return filled
+
+
+def _sample(events: Sequence[bytes], of_format: Format, result: Grouped, *, as_lines: bool) -> None:
+    """Hold the first, the middle and the last event of a group against the intake's format, as they are delivered."""
+    for row in {0, len(events) // 2, len(events) - 1}:
+        result.sampled += 1
+        event = events[row][:LOOKED_AT]
+        result.mismatched += not of_format.fits(encoding.escaped(event.lstrip(b" \n")) if as_lines else event)
+
+
+def _three_lines(data: bytes) -> list[bytes]:
+    """The first line, one in the middle and the last; fewer where there are fewer."""
+    middle = data.rfind(b"\n", 0, len(data) // 2) + 1
+    last = data.rfind(b"\n", 0, -1) + 1
+    return [data[start : min(data.find(b"\n", start), start + LOOKED_AT)] for start in sorted({0, middle, last})]
 
 
 def _slots(events: Sequence[bytes], times: Times, resolution_ms: int) -> Iterable[tuple[Sequence[bytes], Times]]:

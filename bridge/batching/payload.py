@@ -12,12 +12,15 @@ json       one object of the fields that ``explain`` shows
 ========== ==========================================================
 
 An event that would be empty is sent as ``structured`` and, without structured data, as ``raw``.
+
+A text format may refine its form by a rule: rows that take another form, and edits of the text (``bridge.formats``).
 """
 
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime, tzinfo
 
+from bridge.formats import Rule
 from bridge.syslog import header
 from bridge.syslog.columns import Columns
 from bridge.syslog.message import of_header
@@ -30,6 +33,36 @@ FORMS = (*AS_READ, "line", "structured", "rfc5424", "json")
 
 _BLANK = b" \t"
 _DEFAULT_PRIORITY = b"13"  # RFC 3164 section 4.3.3: user.notice for a message without PRI
+
+
+def refined(
+    rule: Rule,
+    form: str,
+    columns: Columns,
+    *,
+    times: Sequence[int],
+    peer: bytes,
+    zone: tzinfo,
+    received_ms: int,
+    about: dict[str, str | None],
+) -> Sequence[bytes]:
+    """One event per row, in the form that the rule chooses for it, else in ``form``, and edited."""
+    forms = rule.forms(form, columns)
+    made: Sequence[bytes]
+    if forms.count(forms[0]) == len(forms):
+        made = events(forms[0], columns, times=times, peer=peer, zone=zone, received_ms=received_ms, about=about)
+    else:
+        by_row = [b""] * len(forms)
+        for chosen in set(forms):
+            rows = [row for row, name in enumerate(forms) if name == chosen]
+            part = events(
+                chosen, columns.take(rows), times=[times[row] for row in rows] if times else (), peer=peer, zone=zone,
+                received_ms=received_ms, about=about,
+            )  # fmt: skip
+            for row, event in zip(rows, part, strict=True):
+                by_row[row] = event
+        made = by_row
+    return rule.edited(made, columns.holds_lf)
 
 
 def events(
@@ -51,7 +84,7 @@ def events(
         return column
     if form == "line":
         return [
-            b"%s %s %s" % (rfc3339(ms).encode(), host or peer, header.content_5424(app, procid, msg))
+            b"%s %s %s" % (rfc3339(ms).encode(), host or peer, header.content_shown(app, procid, msg))
             for ms, host, app, procid, msg in zip(
                 times, columns["hostname"], columns["app_name"], columns["procid"], columns["msg"], strict=True
             )

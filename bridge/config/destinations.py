@@ -56,7 +56,7 @@ class IntakeSection(Road):
     endpoint: Endpoint | None = None
     authentication: Authentication | None = None
     compression: Compression | None = None
-    format: fields.Name | None = None
+    format: fields.Format | None = None
     payload: fields.Payload | None = None
     encoding: Annotated[Literal["auto", "latin-1", "bytes"], fields.of_choice("auto", "latin-1", "bytes")] = "auto"
     timestamp: fields.Timestamp | None = None

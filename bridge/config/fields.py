@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BeforeValidator, PlainValidator, ValidationInfo
 
+from bridge import formats
 from bridge.config import addresses, networks, secret, units
 from bridge.config.faults import nearest, shown
 from bridge.config.reading import Reading
@@ -150,6 +151,13 @@ def _timezone(text: Scalar) -> ZoneInfo:
     )
 
 
+def _format(text: Scalar) -> str:
+    try:
+        return formats.find(text).name
+    except formats.UnknownFormat as error:
+        raise ValueError(f"{shown(text)} is no format: {error.hint}") from None
+
+
 def _severity(text: Scalar) -> int:
     if re.fullmatch("[0-7]", text):
         return int(text)
@@ -231,6 +239,7 @@ Rate = Annotated[int, of_text(units.rate)]
 Volume = Annotated[int, of_text(units.volume)]
 Bandwidth = Annotated[int, of_text(units.bandwidth)]
 Zone = Annotated[ZoneInfo, of_text(_timezone)]
+Format = Annotated[str, of_text(_format)]
 Severity = Annotated[int, of_text(_severity)]
 FilePath = Annotated[Path, of_text(_path)]
 Authorities = Annotated[Path, of_text(_path), AfterValidator(_authorities)]

@@ -41,7 +41,10 @@ class Destination:
 
 @dataclass(frozen=True)
 class Intake:
-    """A destination of events, known by its name; None where format or default decide. `quota` in bytes a day."""
+    """A destination of events, known by its name; None where format or default decide. `quota` in bytes a day.
+
+    `format` is the format's full name, whatever alias was written.
+    """
 
     name: str
     intake_key: Secret

@@ -33,8 +33,6 @@ NOT_YET: dict[str, str] = {
     "intakes[].proxy": "remove it",
     "intakes[].client_certificate": "remove it",
     "intakes[].client_key": "remove it",
-    "intakes[].format": "remove it, and give payload: and timestamp:",
-    "spool.archive": "remove it",
     "admin.listen": "use a loopback address, such as 127.0.0.1:8514",
     "admin.certificate": "remove it",
     "admin.private_key": "remove it",

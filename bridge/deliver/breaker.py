@@ -49,8 +49,8 @@ class Breaker:
 
     @property
     def patience(self) -> float:
-        """Seconds after which a request without an answer no longer holds others up."""
-        return max(PATIENCE, 3 * self._usual)
+        """Seconds after which a request without an answer no longer holds others up; a probe never does."""
+        return max(PATIENCE, 3 * self._usual) if self.state == "closed" else 0.0
 
     def allows(self, name: str, connections: int) -> bool:
         """Whether an intake may start a request to this URL, of ``connections`` in all."""

@@ -15,6 +15,7 @@ from twisted.internet.error import ConnectError, DNSLookupError, TimeoutError
 from twisted.internet.interfaces import IConsumer, IDelayedCall, IReactorTime
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
+from twisted.web._newclient import ParseError
 from twisted.web.client import Agent, HTTPConnectionPool, ResponseDone, ResponseNeverReceived
 from twisted.web.http import PotentialDataLoss
 from twisted.web.http_headers import Headers
@@ -245,5 +246,7 @@ def in_words(failure: Failure) -> str:
         return "no connection within the time allowed"
     if isinstance(error, ConnectError) and isinstance(error.osError, int):
         return f"no connection: {os.strerror(error.osError)}"
+    if isinstance(error, ParseError):
+        return "what answers there speaks no HTTP; is the URL right, is a proxy in between?"
     text = str(error) or type(error).__name__
     return text if len(text) <= 300 else text[:300] + "..."

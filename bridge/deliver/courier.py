@@ -11,12 +11,16 @@ Whatever the answer, an event stays in the spool until it is accepted or in quar
 reactor, in the turn in which the answer is read; the file goes later, in the spool's thread.
 
 Refusals. A request that is refused as a whole (400) is halved until the refused event is alone. That event is then
-*condemned*, but goes to quarantine only once another event of the intake has been accepted: a collector that refuses
-everything is in trouble itself. While there are refusals, requests go one at a time and in turn with fresh batches;
-after ``MOST_REFUSALS`` in a row without an acceptance the intake is parked and its batches are whole again.
+*condemned*, but goes to quarantine only once another event of the intake has been accepted since a request with it was
+first refused: a collector that refuses everything is in trouble itself. It waits for an acceptance after its own
+refusal as long as there is anything left to ask about. While there are refusals, requests go one at a time, the
+smallest first: the search is at a single event before ``MOST_REFUSALS``, however many bad events there are, and however
+many batches have some. Fresh batches take turns with it only while it is answered. After ``MOST_REFUSALS`` in a row
+without an acceptance the intake is parked and its batches are whole again.
 """
 
 import hashlib
+import math
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -35,10 +39,12 @@ from bridge.deliver.client import Answer
 from bridge.deliver.dispatcher import Dispatcher, Slot
 from bridge.deliver.lanes import Lanes
 from bridge.deliver.outcome import Outcome, Verdict
+from bridge.deliver.shelf import Packer, Shelf
 from bridge.deliver.splits import Splits
 from bridge.deliver.width import JoinWidth
 from bridge.ledger import Ledger
-from bridge.spool import Batch, Piece, reading
+from bridge.spool import Batch, Loss, Pack, Piece, reading
+from bridge.spool.history import Receipt
 from bridge.syslog.timestamps import rfc3339
 
 FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0
@@ -54,24 +60,8 @@ _NO_LIMIT = 1 << 62
 log = Logger(namespace="deliver")
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """What the collector has taken with one request."""
-
-    intake: str
-    batches: list[tuple[int, int, int]]
-    "Sequence, its events in this request, its events in all."
-    count: int
-    "Accepted."
-    sha256: str
-    status: int
-    first_id: str | None
-    last_id: str | None
-    confirmed: bool
-
-
-class Store(Protocol):
-    """What holds sealed batches until they are acknowledged. All of it returns at once."""
+class Store(Packer, Protocol):
+    """What holds sealed batches until they are acknowledged. All of it returns at once, but what a Packer does."""
 
     def acknowledge(self, batches: list[Batch], receipt: Receipt | None) -> None:
         """A request was accepted; these batches are settled whole and go after the receipt is written."""
@@ -101,6 +91,13 @@ class Alarms(Protocol):
 
     def off(self, kind: str, about: str, text: str) -> None:
         """It is so no longer; nothing where it was not."""
+
+
+class Measures(Protocol):
+    """Where what a request took, and how exact its time was, is observed."""
+
+    def accepted(self, *, delay: float | None, error: float) -> None:
+        """Seconds since a batch was sealed (None: before this process), and from the request's time to its events'."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +138,7 @@ class Office:
     ledger: Ledger
     dispatcher: Dispatcher
     alarms: Alarms
+    measures: Measures
     in_thread: Callable[[Callable[[], Any]], "defer.Deferred[Any]"]
     before_sending: Callable[[list[Batch]], None] = lambda batches: None
     "Called in the spool's thread before a request with these batches goes. An OSError of it delays the request."
@@ -166,8 +164,8 @@ class Courier:
         self.waiting_events = 0
         "Sealed events that are not settled."
         self.waiting_bytes = 0
-        self.waiting_disk = 0
-        "The same in allocated blocks."
+        self._loose_disk = 0
+        "The same in allocated blocks, without packs."
         self.delivered_bytes = 0
         "Of accepted requests, as text."
         self.delivered = 0
@@ -184,9 +182,16 @@ class Courier:
         self._poster = poster
         self._breaker = breaker
         self._lanes = Lanes(live_for=turn.live_for, live_first=turn.live_first)
+        self._shelf = Shelf(
+            name, self._lanes, packer=office.store, in_thread=office.in_thread,
+            fed=lambda batches: self._batches.update(dict.fromkeys(batches)), lost=self._lost_packed,
+            changed=office.dispatcher.wake,
+            failed=self._fail,
+        )  # fmt: skip
         self._splits = Splits()
         self._batches: dict[Batch, None] = {}
         self._condemned: list[tuple[Piece, str]] = []
+        self._acceptances = 0
         self._slots: set[Slot] = set()
         "Requests in flight."
         self._width = JoinWidth(turn.catch_up_ms)
@@ -210,9 +215,10 @@ class Courier:
         """idle, delivering, backing-off or parked"""
         if self.parked is not None:
             return "parked"
-        if self._failures or (self._batches and self._breaker.state != "closed"):
+        waits = self._batches or len(self._shelf)
+        if self._failures or (waits and self._breaker.state != "closed"):
             return "backing-off"
-        return "delivering" if self._batches else "idle"
+        return "delivering" if waits else "idle"
 
     @property
     def next_attempt_in(self) -> float | None:
@@ -220,9 +226,20 @@ class Courier:
         return None if self._next_attempt is None else max(0.0, round(self._next_attempt - self._clock.seconds(), 1))
 
     @property
+    def waiting_disk(self) -> int:
+        """Allocated bytes of what waits."""
+        return self._loose_disk + self._shelf.disk
+
+    @property
     def oldest(self) -> Batch | None:
         """The sealed batch that has waited longest."""
         return min(self._batches, key=lambda batch: batch.sequence, default=None)
+
+    @property
+    def oldest_sequence(self) -> int | None:
+        """The sequence of the sealed batch that has waited longest, in a pack or not."""
+        batch, packed = self.oldest, self._shelf.oldest
+        return packed if batch is None or (packed is not None and packed < batch.sequence) else batch.sequence
 
     # --- the dispatcher's view ---------------------------------------------------------------------------------------
 
@@ -232,25 +249,38 @@ class Courier:
         return self._breaker.patience
 
     def ready(self) -> bool:
-        """Whether a request could start now."""
-        if self._retry is not None or not (len(self._lanes) or len(self._splits)):
+        """Whether a request could start now; reads on in packs where requests will need it."""
+        if not self._may_start():
+            return False
+        if self._lanes.hungry:
+            self._shelf.feed(share=self._office.dispatcher.senders or 1)
+            if not self._may_start():
+                return False
+        if not len(self._lanes):
+            if not len(self._splits):
+                return False
+            if wait := self._splits.ready_in(self._clock.seconds()):
+                self._wait(wait)
+                return False
+        return True
+
+    def _may_start(self) -> bool:
+        if self._retry is not None or not self._breaker.allows(self.name, self._office.dispatcher.connections):
+            return False
+        if not (len(self._lanes) or len(self._splits) or self._lanes.hungry):
             return False
         stalled = any(slot.stalled for slot in self._slots)
         troubled = self._failures or self._refusals or self.parked is not None or stalled
-        if len(self._slots) >= (1 if troubled else min(self._window, self._turn.in_flight)):
-            return False
-        if not len(self._lanes) and (wait := self._splits.ready_in(self._clock.seconds())):
-            self._wait(wait)
-            return False
-        return self._breaker.allows(self.name, self._office.dispatcher.connections)
+        return len(self._slots) < (1 if troubled else min(self._window, self._turn.in_flight))
 
     def start(self) -> bool:
         """Start the next request."""
         now = self._clock.seconds()
-        # With refusals about, fresh batches take turns with the search: one that is accepted tells a bad event from a
-        # collector that takes nothing.
+        # Fresh batches take turns with a search, but not while it is being refused: one with a bad event of its own
+        # would begin a second search before the first has shown that the collector takes anything.
         self._fresh_turn = not self._fresh_turn
-        pieces = [] if self._fresh_turn and self._refusals and len(self._lanes) else self._splits.take(now)
+        fresh = self._fresh_turn and self._splits.few_suspected and not self._refusals and len(self._lanes)
+        pieces = [] if fresh else self._splits.take(now)
         split = bool(pieces)
         if not pieces:
             pieces = self._from_lanes(now)
@@ -318,22 +348,59 @@ class Courier:
         self._batches[batch] = None
         self.waiting_events += batch.count
         self.waiting_bytes += batch.size
-        self.waiting_disk += batch.disk
+        self._loose_disk += batch.disk
         self._lanes.add(batch, self._clock.seconds())
         self._office.dispatcher.wake()
 
-    def drop_oldest(self) -> Batch | None:
-        """Forget the oldest batch of which nothing is in flight or settled, None: there is none.
+    def drop_oldest(self) -> Batch | Pack | None:
+        """Forget the oldest batch, or pack, of which nothing is in flight or settled, None: there is none.
 
         The caller sees to file and account.
         """
-        batch = self._lanes.drop_oldest()
+        pack = self._shelf.oldest_unread
+        batch = self._lanes.drop_oldest(before=None if pack is None else pack.sequence)
         if batch is not None:
             self.waiting_events -= batch.unacknowledged
             self.waiting_bytes -= batch.size
-            self.waiting_disk -= batch.disk
+            self._loose_disk -= batch.disk
             del self._batches[batch]
-        return batch
+            return batch
+        if pack is not None:
+            self._shelf.give_up(pack)
+            self.waiting_events -= pack.count
+            self.waiting_bytes -= pack.size
+        return pack
+
+    def add_pack(self, pack: Pack) -> None:
+        """A pack was found at start."""
+        self.waiting_events += pack.count
+        self.waiting_bytes += pack.size
+        self._shelf.add(pack)
+        self._office.dispatcher.wake()
+
+    def tidy(self) -> None:
+        """Pack what waits in too many files. Called several times a second."""
+        away = bool(self._failures) or self.parked is not None or self._breaker.state != "closed"
+        self._shelf.tidy(self._clock.seconds(), away=away, packed=self._were_packed)
+
+    def _were_packed(self, batches: list[Batch]) -> None:
+        for batch in batches:
+            self._loose_disk -= batch.disk
+            del self._batches[batch]
+            self._splits.forget(batch)
+
+    def _lost_packed(self, pack: Pack, loss: Loss) -> None:
+        """A part of a pack cannot be read."""
+        self.waiting_events -= loss.events
+        self.waiting_bytes -= loss.size
+        if loss.data:
+            self._office.ledger.quarantine(self.name, loss.events)
+            became = "moved to quarantine"
+        else:
+            self._office.ledger.drop_spooled(self.name, loss.events, "spool_file_damaged")
+            became = "lost"
+        text = f"intake {self.name}: {pack.path}: {loss.what}; {loss.events or 'some'} events {became}"
+        self._office.alarms.on("damaged", self.name, text)
 
     def resume(self, target: Target | None = None) -> None:
         """Its key or URL has changed, or its collector is back: try at once."""
@@ -394,8 +461,7 @@ class Courier:
         """The request's body; in the spool's thread."""
         parts = [reading.as_plain(piece) for piece in pieces]
         self._office.before_sending([piece.batch for piece in pieces])
-        for piece in pieces:
-            reading.begin_sending(piece.batch)
+        reading.begin_all(piece.batch for piece in pieces)
         plain = (parts[0] if len(parts) == 1 else b"".join(parts))[:-1]
         data = igzip.compress(plain, compresslevel=1) if self._target.gzip else plain
         return _Body(data, len(plain), hashlib.sha256(plain).hexdigest())
@@ -440,7 +506,8 @@ class Courier:
             else:
                 self._fail(result.reason, at_least=result.retry_after, network=result.network)
         elif result.verdict is Verdict.SPLIT and not alone:
-            self._fits = max(1, body.plain_size // 2)
+            # A bit more than half: halves by events differ in bytes, and are not to be halved again unasked.
+            self._fits = max(1, body.plain_size * 5 // 8)
             self.last_error = result.reason
             log.warn(
                 "intake {intake}: {why}; from now on at most {size} bytes a request",
@@ -475,29 +542,52 @@ class Courier:
             self.name, [(p.batch.sequence, p.count, p.batch.count) for p in pieces], result.accepted, body.sha256,
             result.status or 0, result.first_id, result.last_id, result.confirmed,
         )  # fmt: skip
+        self._observe(pieces)
         self._office.store.acknowledge(self._settled(pieces), receipt)
         if result.accepted:
+            self._acceptances += 1
             self._carry_out()
+
+    def _observe(self, pieces: list[Piece]) -> None:
+        now = self._clock.seconds()
+        earliest = min((piece.earliest for piece in pieces), default=0)
+        for piece in pieces:
+            sealed = piece.batch.sealed
+            delay = now - sealed if math.isfinite(sealed) else None
+            self._office.measures.accepted(delay=delay, error=(piece.latest - earliest) / 1000)
 
     async def _refused(self, pieces: list[Piece], split: bool, alone: bool, result: Outcome) -> None:
         self._refusals += 1
         self.last_error = result.reason
+        for piece in pieces:
+            if piece.suspected is None:
+                piece.suspected = self._acceptances
         if self._refusals >= MOST_REFUSALS:
             self._refusals = 0
+            for piece in pieces:
+                piece.suspected = None
             self._put_back(pieces, split)
             self._make_whole()
             self._park(f"the collector refuses everything: {result.reason}")
         elif alone:
             self._condemned.append((pieces[0], result.reason))
             log.warn("intake {intake}: one event is refused: {why}", intake=self.name, why=result.reason)
+            if not len(self._splits) and not len(self._lanes) and len(self._slots) == 1:
+                # Nothing is left to ask: what was accepted while the event was searched for must do.
+                self._carry_out(since_suspected=True)
         else:
             await self._halve(pieces)
 
-    def _carry_out(self) -> None:
-        """Another event was accepted: the condemned ones go to quarantine."""
-        if not self._condemned:
+    def _carry_out(self, *, since_suspected: bool = False) -> None:
+        """Another event was accepted: the condemned ones go to quarantine; or those that one was accepted since they
+        were suspected."""
+        condemned, kept = self._condemned, []
+        if since_suspected:
+            kept = [each for each in condemned if (each[0].suspected or 0) >= self._acceptances]
+            condemned = [each for each in condemned if (each[0].suspected or 0) < self._acceptances]
+        if not condemned:
             return
-        condemned, self._condemned = self._condemned, []
+        self._condemned = kept
         for piece, _ in condemned:
             self._office.ledger.quarantine(self.name, piece.count)
         log.warn("intake {intake}: {n} refused events moved to quarantine", intake=self.name, n=len(condemned))
@@ -512,7 +602,8 @@ class Courier:
             self.waiting_events -= piece.count
             if batch.unacknowledged <= 0:
                 self.waiting_bytes -= batch.size
-                self.waiting_disk -= batch.disk
+                self._loose_disk -= batch.disk
+                self._shelf.settled(batch)
                 del self._batches[batch]
                 self._splits.forget(batch)
                 whole.append(batch)
@@ -597,9 +688,9 @@ class Courier:
         for piece in ranges:
             batch = piece.batch
             if held[batch] == batch.count and not batch.timed:
-                piece = whole.setdefault(batch, Piece.whole(batch))
-                piece.doubtful = batch not in certain
+                whole.setdefault(batch, Piece.whole(batch)).doubtful = batch not in certain
             else:
+                piece.suspected = None
                 self._splits.add([piece])
         self._lanes.put_back(list(whole.values()), self._clock.seconds())
 
@@ -615,7 +706,8 @@ class Courier:
     def _set_aside(self, batch: Batch, damage: Exception) -> None:
         self.waiting_events -= batch.unacknowledged
         self.waiting_bytes -= batch.size
-        self.waiting_disk -= batch.disk
+        self._loose_disk -= batch.disk
+        self._shelf.settled(batch)
         del self._batches[batch]
         if isinstance(damage, reading.Missing):
             text = f"intake {self.name}: {damage}; {batch.unacknowledged} events are lost"

@@ -67,6 +67,11 @@ class Dispatcher:
         self._senders.append(sender)
 
     @property
+    def senders(self) -> int:
+        """Couriers in the round."""
+        return len(self._senders)
+
+    @property
     def in_flight(self) -> int:
         """Requests that have no answer yet."""
         return len(self._slots)

@@ -3,14 +3,26 @@
 Two lanes: **live first**, the backlog gets what is left and at least a fifth, so that a SOC is not blind after an
 outage. A batch that has waited longer than ``live_for`` belongs to the backlog. Within a lane requests start in
 sequence order. A request takes a run of neighbours whose times lie within ``width``.
+
+Packed batches belong to the backlog. They come in as the shelf reads them; until it has read enough for full requests
+the backlog waits, and never does a batch leave that stands behind one that is still to be read.
 """
 
 from collections import deque
 
 from bridge.spool import Batch, Piece
+from bridge.spool.packing import FEW, LARGEST_BATCH, MOST
 
 BACKLOG_SHARE = 5
 "Every fifth request is the backlog's."
+ENOUGH = 64
+"Packed batches in memory that make full requests."
+FRONT, MANY = 64, 256
+"Of a backlog that moves, this many soon leave; so many more behind them are worth a pack."
+NEWEST = 16
+"Of a flood that cannot leave, these stay as they are."
+PACK_BYTES = 16 << 20
+"Bytes of lines that are packed at a time."
 
 
 class Lanes:
@@ -22,14 +34,68 @@ class Lanes:
         self._live: deque[Piece] = deque()
         self._backlog: deque[Piece] = deque()
         self._turn = 0
+        self.boundary: int | None = None
+        "The lowest sequence that is still to be read from a pack; None: all is here."
+        self.enough_bytes = 1 << 20
+        self._packed = self._packed_bytes = 0
+        "What is here of packs."
+        self._packable = 0
 
     def __len__(self) -> int:
-        return len(self._live) + len(self._backlog)
+        """Pieces in the lanes that may leave."""
+        if self.boundary is None:
+            return len(self._live) + len(self._backlog)
+        return sum(len(lane) for lane in (self._live, self._backlog) if not self._held_back(lane))
 
     @property
     def has_backlog(self) -> bool:
         """Whether batches wait that should have left long ago."""
-        return bool(self._backlog)
+        return bool(self._backlog) or self.boundary is not None
+
+    @property
+    def hungry(self) -> bool:
+        """Whether packs should be read."""
+        return self.boundary is not None and self._packed < ENOUGH and self._packed_bytes < self.enough_bytes
+
+    def feed(self, batches: list[Batch], boundary: int | None) -> None:
+        """These were read from packs; the rest of these begins at ``boundary``."""
+        self.boundary = boundary
+        for batch in reversed(batches):
+            self._insert(Piece.whole(batch), float("inf"))
+
+    def spare(self, now: float, *, away: bool) -> list[Batch]:
+        """Take out what is worth a pack; empty: nothing. ``away``: the collector takes nothing now."""
+        if self._packable < FEW:
+            return []
+        self._age(now)
+        lane = self._pack_lane
+        # Sorted each; with the live lane first in age where there is a flood.
+        candidates = list(lane) if away else list(lane)[FRONT:]
+        if away and lane is not self._live and len(self._live) + len(lane) >= MANY:
+            candidates += list(self._live)[:-NEWEST]
+        chosen: set[Piece] = set()
+        size = 0
+        for piece in candidates:
+            if _is_packable(piece):
+                chosen.add(piece)
+                size += piece.size
+            if len(chosen) >= MOST or size >= PACK_BYTES:
+                break
+        if len(chosen) < (FEW if away else MANY):
+            return []
+        self._live = deque(piece for piece in self._live if piece not in chosen)
+        self._backlog = deque(piece for piece in self._backlog if piece not in chosen)
+        self._packable -= len(chosen)
+        return [piece.batch for piece in chosen]
+
+    @property
+    def _pack_lane(self) -> "deque[Piece]":
+        return self._backlog if self._live_first else self._live
+
+    def _held_back(self, lane: "deque[Piece]") -> bool:
+        if self.boundary is None or lane is not self._pack_lane:
+            return False
+        return self.hungry or not lane or lane[0].order[0] >= self.boundary
 
     def add(self, batch: Batch, now: float) -> None:
         """A batch was sealed, or found at start."""
@@ -46,40 +112,58 @@ class Lanes:
         lane = self._next_lane()
         if lane is None:
             return []
-        first = lane.popleft()
+        first = self._pop(lane)
         taken = [first]
+        end = self.boundary if lane is self._pack_lane else None
         if first.batch.timed and first.lines is None:
             return taken
         earliest, latest, count, size = first.earliest, first.latest, first.count, first.size
         while lane:
             piece = lane[0]
-            if piece.batch.timed and piece.lines is None:
+            if (piece.batch.timed and piece.lines is None) or (end is not None and piece.order[0] >= end):
                 break
             low, high = min(earliest, piece.earliest), max(latest, piece.latest)
             if high - low >= width_ms or count + piece.count > max_events or size + piece.size > max_bytes:
                 break
             earliest, latest, count, size = low, high, count + piece.count, size + piece.size
-            taken.append(lane.popleft())
+            taken.append(self._pop(lane))
         return taken
 
-    def drop_oldest(self) -> Batch | None:
-        """Forget the oldest batch that waits whole, and of which nothing was settled; None: there is none."""
+    def drop_oldest(self, *, before: int | None = None) -> Batch | None:
+        """Forget the oldest batch that waits whole in a file of its own, and of which nothing was settled; one with a
+        sequence below ``before``, where that is given. None: there is none."""
         found: list[tuple[Piece, deque[Piece]]] = []
         for lane in (self._live, self._backlog):
-            piece = next((p for p in lane if p.lines is None and p.batch.unacknowledged == p.batch.count), None)
+            piece = next((p for p in lane if _is_droppable(p)), None)
             if piece is not None:
                 found.append((piece, lane))
         if not found:
             return None
         piece, lane = min(found, key=lambda one: one[0].order)
+        if before is not None and piece.batch.sequence >= before:
+            return None
         lane.remove(piece)
+        self._count(piece, -1)
         return piece.batch
 
+    def _pop(self, lane: "deque[Piece]") -> Piece:
+        piece = lane.popleft()
+        self._count(piece, -1)
+        return piece
+
+    def _count(self, piece: Piece, sign: int) -> None:
+        if piece.batch.pack is not None:
+            self._packed += sign
+            self._packed_bytes += sign * piece.size
+        self._packable += sign * _is_packable(piece)
+
     def _next_lane(self) -> "deque[Piece] | None":
-        if self._live and self._backlog:
+        live = self._live if self._live and not self._held_back(self._live) else None
+        backlog = self._backlog if self._backlog and not self._held_back(self._backlog) else None
+        if live is not None and backlog is not None:
             self._turn = (self._turn + 1) % BACKLOG_SHARE
-            return self._live if self._turn else self._backlog
-        return self._live or self._backlog or None
+            return live if self._turn else backlog
+        return live if live is not None else backlog
 
     def _age(self, now: float) -> None:
         if self._live_first:
@@ -87,8 +171,23 @@ class Lanes:
                 _insert_sorted(self._backlog, self._live.popleft())
 
     def _insert(self, piece: Piece, now: float) -> None:
+        self._count(piece, 1)
+        if piece.batch.pack is not None:
+            _insert_sorted(self._pack_lane, piece)
+            return
         aged = self._live_first and now - piece.batch.sealed > self._live_for
         _insert_sorted(self._backlog if aged else self._live, piece)
+
+
+def _is_droppable(piece: Piece) -> bool:
+    """A file of its own of which nothing is settled."""
+    batch = piece.batch
+    return batch.pack is None and piece.lines is None and batch.unacknowledged == batch.count
+
+
+def _is_packable(piece: Piece) -> bool:
+    """A small file of its own of which nothing is settled."""
+    return _is_droppable(piece) and piece.batch.size <= LARGEST_BATCH
 
 
 def _insert_sorted(lane: "deque[Piece]", piece: Piece) -> None:

@@ -9,6 +9,8 @@ from collections import deque
 from bridge.spool import Batch, Piece
 
 PER_MINUTE = 64
+MOST_RANGES = 32
+"Of a search, beyond which no fresh batch is asked about: ranges are held in memory."
 
 
 class Splits:
@@ -20,6 +22,11 @@ class Splits:
 
     def __len__(self) -> int:
         return len(self._units)
+
+    @property
+    def few_suspected(self) -> bool:
+        """Whether a bad event is being searched for, and in so few ranges that another search may begin beside it."""
+        return 0 < len(self._units) <= MOST_RANGES and any(piece.suspected is not None for piece in self._units[0])
 
     def add(self, *units: list[Piece]) -> None:
         """These come next, in this order."""

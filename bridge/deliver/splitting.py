@@ -25,7 +25,7 @@ def _range(piece: Piece, lines: list[bytes], start: int) -> Piece:
     data = b"\n".join((*lines, b""))
     return Piece(
         piece.batch, piece.earliest, piece.latest, len(lines), len(data), data, start=piece.start + start,
-        doubtful=piece.doubtful,
+        doubtful=piece.doubtful, suspected=piece.suspected,
     )  # fmt: skip
 
 

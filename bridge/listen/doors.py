@@ -88,8 +88,8 @@ class Doors:
             seen = now
             await task.deferLater(self._reactor, _QUIET)
         for reader in self._readers:
+            self._drops[reader.name] = reader.kernel_drops
             reader.stop()
-            self._drops[reader.name] = 0
         for factory, _ in self._ports:
             factory.closing = True
             for connection in list(factory.connections):

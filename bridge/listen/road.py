@@ -37,6 +37,10 @@ class Tallies:
     outside: int = 0
     truncated: int = 0
     resyncs: int = 0
+    format_sampled: Counter[str] = field(default_factory=Counter)
+    "Events that were held against their intake's format, by intake."
+    format_mismatches: Counter[str] = field(default_factory=Counter)
+    "Those of them that do not look like it: nobody will parse them, and no error says so."
 
 
 class Room(Protocol):
@@ -230,6 +234,9 @@ class Road:
         tallies.converted += grouped.converted
         tallies.emptied += grouped.emptied
         tallies.outside += grouped.outside
+        if grouped.sampled and disposition.intake:
+            tallies.format_sampled[disposition.intake] += grouped.sampled
+            tallies.format_mismatches[disposition.intake] += grouped.mismatched
         if grouped.oversize:
             details = [(event, "event is longer than the collector takes (250 KiB)") for event in grouped.oversize]
             self._quarantine("oversize", peer, details, now, disposition.intake)

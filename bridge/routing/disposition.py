@@ -19,3 +19,7 @@ class Disposition:
     "event | received | none"
     zone: tzinfo | None = None
     "Of RFC 3164 times without a zone."
+    format: str | None = None
+    "The text format of the intake: a sample of its events is held against it."
+    refined: bool = False
+    "Whether the format decides the payload, and so its rule is applied."

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import tzinfo
 from typing import NamedTuple, Protocol
 
+from bridge import formats
 from bridge.routing.conditions import Address, Conditions, ConditionsLike, Facts, Network, of_peer
 from bridge.routing.disposition import Disposition
 from bridge.routing.networks import NetworkIndex
@@ -44,6 +45,8 @@ class IntakeLike(Protocol):
     def encoding(self) -> str: ...
     @property
     def timestamp(self) -> str | None: ...
+    @property
+    def format(self) -> str | None: ...
 
 
 class SourceLike(Protocol):
@@ -79,6 +82,15 @@ PAYLOAD_NEEDS: Mapping[str, frozenset[str]] = {
 }
 
 
+def needs_of(disposition: Disposition) -> frozenset[str]:
+    """The columns that a disposition's events are made of."""
+    if disposition.format is None or not disposition.refined:
+        return PAYLOAD_NEEDS[disposition.payload]
+    of_format = formats.find(disposition.format)
+    looked_at = of_format.rule.needs if of_format.rule else frozenset()
+    return looked_at.union(*(PAYLOAD_NEEDS[form] for form in of_format.forms))
+
+
 class Rule(NamedTuple):
     """One residual rule of a profile."""
 
@@ -107,7 +119,7 @@ class Profile:
         for rule in rules:
             needs |= rule.conditions.needs | (rule.exception.needs if rule.exception else frozenset())
             if rule.disposition.kind == "deliver":
-                needs |= PAYLOAD_NEEDS[rule.disposition.payload]
+                needs |= needs_of(rule.disposition)
             elif rule.disposition.kind == "hold":
                 needs.add("raw")
         self.needs = frozenset(needs)
@@ -242,15 +254,20 @@ class Router:
     def _deliver(
         self, route: str, name: str, zone: tzinfo, *, payload: str | None = None, timestamp: str | None = None
     ) -> Disposition:
+        """Precedence for payload and time: route, intake, format, default."""
         intake = self._intakes[name]
+        of_format = formats.find(intake.format) if intake.format else None
+        given = payload or intake.payload
         return Disposition(
             kind="deliver",
             route=route,
             intake=name,
-            payload=payload or intake.payload or "message",
+            payload=given or (of_format.payload if of_format else "message"),
             encoding=intake.encoding,
-            timestamp=timestamp or intake.timestamp or "event",
+            timestamp=timestamp or intake.timestamp or (of_format.timestamp if of_format else "event"),
             zone=zone,
+            format=of_format.name if of_format else None,
+            refined=of_format is not None and given is None,
         )
 
 

@@ -10,6 +10,8 @@ work on it, and a restart is the reading of names.
     SPOOL/<intake>/<sequence>-<first ms>.open.<encoding>                being written
     SPOOL/<intake>/<sequence>-<earliest ms>-<events>-<bytes>.<encoding>           sealed
     SPOOL/<intake>/<sequence>-<earliest ms>-<events>-<bytes>.sending.<encoding>   may have been accepted already
+    SPOOL/<intake>/<...>.pack                                           many sealed batches: ``bridge.spool.packs``
+    SPOOL/.archive/<intake>/...                                         delivered batches: ``bridge.spool.archive``
     SPOOL/.quarantine/<reason>/...                                      frames that could not be delivered
 
 One file is one event a line, in one of two encodings (``bridge.batching.encoding``): ``lines`` or ``json``; with
@@ -20,6 +22,7 @@ What an append returned from survives a killed process. A torn last line, of an 
 """
 
 from bridge.spool.batch import Batch, Piece
+from bridge.spool.packs import Loss, Pack
 from bridge.spool.spool import BatchLimits, Spool, SpoolError
 
-__all__ = ["Batch", "BatchLimits", "Piece", "Spool", "SpoolError"]
+__all__ = ["Batch", "BatchLimits", "Loss", "Pack", "Piece", "Spool", "SpoolError"]

@@ -1,10 +1,14 @@
 """A batch: events of one intake whose times lie within the resolution, in one file."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bridge.spool.budget import on_disk
 from bridge.spool.names import Name
+
+if TYPE_CHECKING:
+    from bridge.spool.packs import Pack
 
 
 @dataclass(slots=True, eq=False)
@@ -48,19 +52,29 @@ class Batch:
     doubtful: bool = False
     "Found as one that was being sent: its events are counted as possible duplicates."
     disk: int = 0
-    "Bytes in allocated blocks; where nobody asked, what they must be at least."
+    "Bytes in allocated blocks; where nobody asked, what they must be at least. 0 in a pack, which has its own."
     synced: bool = False
     "File and name have been forced to the disk."
+    pack: "Pack | None" = field(default=None, repr=False)
+    "The pack that it is in; then it has no file of its own."
+    position: int = 0
+    "In its pack."
+    held: bytes | None = field(default=None, repr=False)
+    "Its lines, read from its pack."
 
     def __post_init__(self) -> None:
         self.unacknowledged = self.count
-        self.disk = self.disk or on_disk(self.size)
+        if self.pack is None:
+            self.disk = self.disk or on_disk(self.size)
+        else:
+            # A pack is on the disk before any of it is read.
+            self.disk, self.synced = 0, True
         self.doubtful = self.doubtful or self.sending
 
     @property
     def path(self) -> Path:
-        """Where the file is now."""
-        return self.directory / str(self.name)
+        """Where the file is now; of a packed batch, its pack's."""
+        return self.directory / str(self.name) if self.pack is None else self.pack.path
 
     @property
     def name(self) -> Name:
@@ -86,6 +100,8 @@ class Piece:
     "Position of its first event in the batch (in a timed one, by time)."
     doubtful: bool = False
     "Its events may have been accepted already, and are counted as possible duplicates."
+    suspected: int | None = None
+    "How many requests of its intake had been accepted when one with these events was first refused."
 
     def __post_init__(self) -> None:
         self.doubtful = self.doubtful or self.batch.doubtful

@@ -10,7 +10,7 @@ import os
 import re
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,6 +53,8 @@ class Quarantine:
         self.directory = directory
         self.counts: Counter[str] = Counter()
         "Frames held, by reason."
+        self.by_intake: Counter[tuple[str, str]] = Counter()
+        "The same, by intake and reason; ``-``: of none, or from before the start."
         self._wall = wall
         self._last = 0
         self._bounds = bounds
@@ -75,19 +77,23 @@ class Quarantine:
                 if not match[2]:
                     file.close()
                 self._full[reason].append(file)
-                self.counts[reason] += count
+                file.intakes["-"] = count
+                self._count(reason, file, 1)
                 if reason == "refused":
                     self._keys.update(_keys_of(path if match[2] else file.path))
             self._full[reason].sort(key=lambda file: file.sequence)
         return self.counts.total()
 
-    def add(self, reason: str, entries: Iterable[Entry], *, sync: bool = False) -> int:
+    def add(self, reason: str, entries: Sequence[Entry], *, sync: bool = False) -> int:
         """Hold frames; the number of older ones that had to go for them. Raises OSError, then nothing was held."""
         lines = [entry.line() for entry in entries]
         file = self._open_file(reason)
         file.append(b"".join(lines), len(lines))
         if sync:
             file.sync()
+        for entry in entries:
+            file.intakes[entry.intake or "-"] += 1
+            self.by_intake[entry.intake or "-", reason] += 1
         self.counts[reason] += len(lines)
         if file.size >= min(ROLL_BYTES, self._bounds[reason] // 4):
             file.close()
@@ -169,6 +175,14 @@ class Quarantine:
         shutil.move(path, target)
         return target
 
+    def put_aside(self, name: str, data: bytes) -> Path:
+        """Keep bytes that were part of a file which is still in use. Raises OSError."""
+        folder = self.directory / "damaged" / "files"
+        folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+        target = folder / f"{self._number()}-{name}"
+        target.write_bytes(data)
+        return target
+
     def close(self) -> None:
         """Name the files that are being written by what they hold."""
         for file in self._open.values():
@@ -195,9 +209,16 @@ class Quarantine:
             except OSError:
                 # It is still there, so its frames are still held.
                 break
-            dropped += files.pop(0).count
-        self.counts[reason] -= dropped
+            gone = files.pop(0)
+            dropped += gone.count
+            self._count(reason, gone, -1)
         return dropped
+
+    def _count(self, reason: str, file: "_File", sign: int) -> None:
+        """A whole file came or went."""
+        self.counts[reason] += sign * file.count
+        for intake, count in file.intakes.items():
+            self.by_intake[intake, reason] += sign * count
 
 
 class _File:
@@ -206,6 +227,8 @@ class _File:
         self.sequence = sequence
         self.count = count
         self.size = size
+        self.intakes: Counter[str] = Counter()
+        "Frames by intake; ``-``: of none."
         self._descriptor: int | None = None
 
     def append(self, data: bytes, count: int) -> None:

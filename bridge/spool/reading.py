@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 
 from bridge.batching.encoding import JSON, escaped, from_json_line
 from bridge.spool.batch import Batch, Piece
+from bridge.spool.packs import Pack
 
 
 class Damaged(Exception):
@@ -18,8 +19,29 @@ class Missing(Damaged):
     """A batch file is not there at all."""
 
 
+def begin_all(batches: Iterable[Batch]) -> None:
+    """Mark batches, on disk, as ones that may have been accepted; those of one pack together. Raises OSError."""
+    loose, packed = by_pack(batches)
+    for batch in loose:
+        begin_sending(batch)
+    for pack, members in packed.items():
+        pack.begin(members)
+
+
+def by_pack(batches: Iterable[Batch]) -> tuple[list[Batch], dict[Pack, list[Batch]]]:
+    """The batches that have files of their own, and the others by their pack."""
+    loose: list[Batch] = []
+    packed: dict[Pack, list[Batch]] = {}
+    for batch in batches:
+        if batch.pack is None:
+            loose.append(batch)
+        else:
+            packed.setdefault(batch.pack, []).append(batch)
+    return loose, packed
+
+
 def begin_sending(batch: Batch) -> None:
-    """Mark a batch, on disk, as one that may have been accepted. Raises OSError."""
+    """Mark a batch's own file as one that may have been accepted. Raises OSError."""
     if not batch.sending:
         source = batch.path
         batch.sending = True
@@ -32,12 +54,17 @@ def begin_sending(batch: Batch) -> None:
 
 def content(batch: Batch) -> bytes:
     """The bytes of a batch file, one event a line. Raises Damaged, OSError."""
+    if batch.held is not None:
+        return batch.held
     try:
         data = batch.path.read_bytes()
     except FileNotFoundError:
         raise Missing(batch, "the file is gone, though nobody of ours has removed it") from None
     if len(data) != batch.size:
         raise Damaged(batch, f"{len(data)} bytes, its name says {batch.size}")
+    # A power cut may leave a file its length without its contents. No event holds a NUL: both encodings escape it.
+    if b"\0" in data or len(data) - len(data.translate(None, b"\n")) != batch.count:
+        raise Damaged(batch, f"its bytes are not the {batch.count} lines that its name says")
     return data
 
 
@@ -109,9 +136,15 @@ def timed_lines(data: bytes, ms: int) -> bytes:
 
 
 def remove(batches: Iterable[Batch], on_error: Callable[[Batch, OSError], None]) -> None:
-    """Unlink the files of batches that have been delivered."""
-    for batch in batches:
+    """Unlink the files of settled batches, and record those that are settled in packs."""
+    loose, packed = by_pack(batches)
+    for batch in loose:
         try:
             batch.path.unlink(missing_ok=True)
         except OSError as error:
             on_error(batch, error)
+    for pack, members in packed.items():
+        try:
+            pack.settle(members)
+        except OSError as error:
+            on_error(members[0], error)

@@ -1,4 +1,4 @@
-"""What a restart finds: names and sizes; contents only of files that were still open.
+"""What a restart finds: names and sizes; contents only of files that were still open, or may be in a pack already.
 
 A file whose process died while it wrote is cut at its last line end and sealed. A file that is shorter than its name
 says keeps its whole lines. What is damaged or foreign moves to quarantine, is counted, and life goes on.
@@ -11,6 +11,7 @@ from pathlib import Path
 
 from bridge.spool import names
 from bridge.spool.batch import Batch
+from bridge.spool.packs import PARTIAL, Pack
 
 
 @dataclass(slots=True)
@@ -19,6 +20,8 @@ class Found:
 
     batches: list[Batch] = field(default_factory=list)
     "In sequence order."
+    packs: list[Pack] = field(default_factory=list)
+    "In sequence order; the batches in them are not among the others."
     sending: dict[str, int] = field(default_factory=dict)
     "By intake: events of requests that had been begun, so possible duplicates."
     damaged: dict[str, int] = field(default_factory=dict)
@@ -37,15 +40,67 @@ def recover(spool: Path, *, resolution_ms: int, sealed: float, move_aside: Calla
     found = Found()
     # Other folders are not ours: a spool that is a filesystem of its own has a lost+found that only root may read.
     for folder in sorted(entry for entry in spool.iterdir() if entry.is_dir() and names.is_intake(entry.name)):
+        packs = _packs(folder, found)
+        pack_names = {pack.name for pack in packs}
+        known: dict[Pack, set[int]] = {}
         for path in sorted(folder.iterdir()):
             name = names.read(path.name)
+            if name is None and path.name.endswith(PARTIAL):
+                # A pack that was being written: all of it is still elsewhere.
+                path.unlink()
+                continue
+            if path.name in pack_names:
+                continue
             if name is None or not path.is_file():
                 found.notes.append(f"{path}: not a batch file, moved to {move_aside(path)}")
                 continue
             found.sequence = max(found.sequence, name.sequence)
+            if any(_holds(pack, name.sequence, known) for pack in packs):
+                path.unlink()
+                continue
             found.batches.extend(_recovered(folder, path, name, resolution_ms, sealed, move_aside, found))
     found.batches.sort(key=lambda batch: batch.sequence)
+    found.packs.sort(key=lambda pack: pack.sequence)
     return found
+
+
+def _packs(folder: Path, found: Found) -> list[Pack]:
+    """The packs of an intake, less those that were put together into one that is here too."""
+    packs: list[Pack] = []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_file() and (pack := Pack.of_name(folder.name, folder, entry.name)) is not None:
+                pack.disk = entry.stat().st_blocks * 512
+                packs.append(pack)
+    packs.sort(key=lambda pack: (pack.first, -pack.batches))
+    known: dict[Pack, set[int]] = {}
+    for pack in list(packs):
+        for larger in packs:
+            inside = larger.first <= pack.first and pack.last <= larger.last and larger.batches > pack.batches
+            if inside and len(mine := _sequences(pack, known)) == pack.batches and mine <= _sequences(larger, known):
+                pack.path.unlink()
+                packs.remove(pack)
+                break
+    for pack in packs:
+        found.sequence = max(found.sequence, pack.last)
+        if pack.doubtful:
+            found.sending[pack.intake] = found.sending.get(pack.intake, 0) + pack.doubtful
+    found.packs += packs
+    return packs
+
+
+def _holds(pack: Pack, sequence: int, known: dict[Pack, set[int]]) -> bool:
+    return pack.first <= sequence <= pack.last and sequence in _sequences(pack, known)
+
+
+def _sequences(pack: Pack, known: dict[Pack, set[int]]) -> set[int]:
+    if pack not in known:
+        try:
+            known[pack] = pack.sequences()
+        except OSError:
+            # Rather twice than not at all.
+            known[pack] = set()
+    return known[pack]
 
 
 def _recovered(

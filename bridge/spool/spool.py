@@ -16,9 +16,11 @@ from typing import TypeVar
 from bridge.batching import Group
 from bridge.batching.grouping import split
 from bridge.spool import lock, names, reading, recovery
+from bridge.spool.archive import Archive
 from bridge.spool.batch import Batch, OpenBatch
 from bridge.spool.budget import on_disk
 from bridge.spool.lock import SpoolError
+from bridge.spool.packs import Pack
 from bridge.spool.quarantine import Quarantine, write_whole
 
 __all__ = ["BatchLimits", "Spool", "SpoolError"]
@@ -62,6 +64,7 @@ class Spool:
         self.on_sealed: Callable[[Batch], None] = lambda batch: None
         self.on_error: Callable[[str], None] = lambda text: None
         self.quarantine = Quarantine(directory / ".quarantine", wall=wall, bounds=bounds)
+        self.archive: Archive | None = None
         self._wall = wall
         self._clock = clock
         self._work = work
@@ -75,8 +78,8 @@ class Spool:
         "Closed to appends, not handed over yet: being sealed, or waiting to be tried again."
         self._unsealed: list[OpenBatch] = []
         "Could not be renamed; tried again."
-        self._unremoved: list[Batch] = []
-        "Settled, but could not be removed; tried again. The thread's."
+        self._unremoved: list[Callable[[], None]] = []
+        "Settled, but could not be removed: what tries again. The thread's."
         self._tried_again = float("-inf")
         self._sealing = 0
         self._lock = lock.take(directory)
@@ -85,6 +88,8 @@ class Spool:
         """Find what is there from before. Called once, before the first append. Raises SpoolError."""
         try:
             self.quarantine.recover()
+            if self.archive is not None:
+                self.archive.recover()
             found = recovery.recover(
                 self.directory, resolution_ms=self.limits.resolution_ms, sealed=self._clock(),
                 move_aside=self.quarantine.move_aside,
@@ -285,18 +290,49 @@ class Spool:
     # --- the end -----------------------------------------------------------------------------------------------------
 
     def remove(self, batches: Iterable[Batch]) -> None:
-        """Unlink the files of settled batches; in the spool's thread."""
-        reading.remove(batches, self._cannot_remove)
+        """Settled batches leave the spool, for the archive where there is one; in the spool's thread."""
+        if self.archive is None:
+            reading.remove(batches, self.cannot_remove)
+        else:
+            self.archive.keep(batches, self.cannot_remove)
+
+    def give_up(self, dropped: Iterable[Batch | Pack]) -> None:
+        """These were not delivered, and leave the spool all the same, for no archive; in the spool's thread."""
+        loose = []
+        for each in dropped:
+            if isinstance(each, Batch):
+                loose.append(each)
+            else:
+                self._remove_pack(each)
+        reading.remove(loose, self.cannot_remove)
+
+    def _remove_pack(self, pack: Pack) -> None:
+        try:
+            pack.path.unlink(missing_ok=True)
+        except OSError as error:
+            self._try_later(lambda: pack.path.unlink(missing_ok=True), pack.path, error)
 
     def _remove_again(self) -> None:
         again, self._unremoved = self._unremoved, []
-        reading.remove(again, lambda batch, error: self._unremoved.append(batch))
+        for remove in again:
+            try:
+                remove()
+            except OSError:
+                self._unremoved.append(remove)
 
-    def _cannot_remove(self, batch: Batch, error: OSError) -> None:
-        self._unremoved.append(batch)
+    def cannot_remove(self, batch: Batch, error: OSError) -> None:
+        """Say so, and try again now and then; in the spool's thread."""
+        pack = batch.pack
+        if pack is None:
+            self._try_later(lambda: batch.path.unlink(missing_ok=True), batch.path, error)
+        else:
+            # The pack knows what is settled of it, and has still to write it down.
+            self._try_later(lambda: pack.settle(()), pack.path, error)
+
+    def _try_later(self, remove: Callable[[], None], path: Path, error: OSError) -> None:
+        self._unremoved.append(remove)
         self.on_error(
-            f"spool: cannot remove {batch.path}: {error.strerror}; tried again, but after a restart it would be sent"
-            f" again"
+            f"spool: cannot remove {path}: {error.strerror}; tried again, but after a restart it would be sent again"
         )
 
     def close(self) -> None:

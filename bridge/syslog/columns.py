@@ -13,7 +13,8 @@ import re
 from collections.abc import Iterable, Sequence
 from functools import cache, lru_cache
 
-from bridge.syslog import header
+from bridge.syslog import header, vendors
+from bridge.syslog.shapes import cisco
 from bridge.syslog.timestamps import MONTHS
 
 Frames = bytes | list[bytes]
@@ -34,6 +35,8 @@ ALWAYS = frozenset(("second", "fraction", "offset"))
 HOST = rb"(?![A-Z]{2,5} |[0-9]{4} )[A-Za-z0-9][A-Za-z0-9._-]*+"
 TAG = rb"(?!CEF:|LEEF:)[A-Za-z_][A-Za-z0-9_./()-]*+"
 PID = rb"[A-Za-z0-9_.:-]*+"
+# What stands behind a tag without pid may be another time, of a device behind a relay: then the tag is its name.
+COLON = b": (?!" + cisco.MAY_BE_SECOND + b")"
 _MONTH = b"(?:" + b"|".join(MONTHS) + b")"
 # Only what names a moment in any zone: texts that cannot (``+25:00``, the year 0000) are no times, so no header.
 _ISO = b"(?=[12])" + header.ISO_SECOND
@@ -95,14 +98,20 @@ def parse_all(frames: Frames, needs: frozenset[str]) -> Columns:
         columns = _of_headers(frames, needs)
         columns.holds_lf = True
         return columns
-    plan = _plan(_looks_like_5424(frames), needs)
+    plan = _plan("rfc5424" if _looks_like_5424(frames) else "rfc3164", needs)
     rows = plan.expression.findall(frames)
     if not rows:
         return _of_headers((), needs)
+    # The last group is what the expression does not know.
+    if rows[0][-1] and (kind := vendors.kind_of(rows[0][-1])):
+        plan = _plan(kind, needs)
+        rows = plan.expression.findall(frames)
     groups = list(zip(*rows, strict=True))
     strange = groups.pop()
     fields: dict[str, Column] = dict(zip(plan.names, groups, strict=True))
-    if not _all_times(fields["second"]):
+    if "date" in fields:
+        fields["second"] = [date and date + b" " + clock for date, clock in zip(*map(fields.pop, _DATE), strict=True)]
+    if "second" in fields and not _all_times(fields["second"]):
         return _of_headers(list_of(frames), needs)
     if "format" in needs:
         fields["format"] = [plan.format] * len(rows)
@@ -128,10 +137,17 @@ class _Plan:
         self.absent = tuple(absent)
 
 
+# FortiGate tells the second in two.
+_DATE = ("date", "clock")
+
+
 @cache
-def _plan(rfc5424: bool, needs: frozenset[str]) -> _Plan:
+def _plan(kind: str, needs: frozenset[str]) -> _Plan:
     names: list[str] = []
-    if rfc5424 and "content" in needs:
+    asked = needs
+    if kind == "fortinet":
+        needs |= {*_DATE}
+    if kind == "rfc5424" and "content" in needs:
         needs |= {"app_name", "procid", "msg"}
 
     def group(name: str, pattern: bytes) -> bytes:
@@ -147,24 +163,30 @@ def _plan(rfc5424: bool, needs: frozenset[str]) -> _Plan:
         names.append(name)
         return b"("
 
-    pattern = opening("raw") + b"<" + group("priority", header.PRIVAL) + b">" + opening("device")
-    if rfc5424:
-        pattern += b"1 "
+    pattern = opening("raw") + b"<" + group("priority", header.PRIVAL) + b">"
+    if kind == "rfc5424":
+        pattern += opening("device") + b"1 "
         pattern += group("second", _ISO) + group("fraction", rb"(?:\.[0-9]{1,9})?")
         pattern += group("offset", _OFFSET) + b" "
         for name in ("hostname", "app_name", "procid", "msgid"):
-            pattern += group(name, rb"\S++") + b" "
+            # An app-name that ends with a colon may be RFC 3164's tag.
+            pattern += group(name, rb"\S++") + (b"(?<!:) " if name == "app_name" else b" ")
         pattern += group("structured_data", b"-|(?:" + _SD_NO_LF + b")++") + rb" (?:\xef\xbb\xbf)?+"
         pattern += opening("msg") + rb"[ \t]*+" + group("text", rb".++") + b")))"
-        absent: list[str] = []
-    else:
-        pattern += group("second", BSD + b"|" + _ISO) + group("fraction", rb"(?:\.[0-9]{1,9})?")
+    elif kind == "rfc3164":
+        pattern += opening("device") + group("second", BSD + b"|" + _ISO) + group("fraction", rb"(?:\.[0-9]{1,9})?")
         pattern += group("offset", b"(?:" + _OFFSET + b")?") + b" "
         pattern += group("hostname", HOST) + b" "
-        pattern += opening("content") + group("app_name", TAG) + rb"(?:\[" + group("procid", PID) + rb"\])?: "
+        pattern += (
+            opening("content") + group("app_name", TAG) + rb"(?:\[" + group("procid", PID) + rb"\]: |" + COLON + b")"
+        )
         pattern += opening("msg") + rb"[ \t]*+" + group("text", rb".++") + b"))))"
-        absent = [name for name in ("msgid", "structured_data") if name in needs]
-    return _Plan(b"rfc5424" if rfc5424 else b"rfc3164", pattern, tuple(names), absent)
+    else:
+        pattern += vendors.pattern(kind, group, opening) + b")"
+    absent = (
+        asked - {*names, "format"} - ({"second"} if kind == "fortinet" else {"content"} if kind == "rfc5424" else set())
+    )
+    return _Plan({"rfc5424": b"rfc5424", "fortinet": b"none"}.get(kind, b"rfc3164"), pattern, tuple(names), absent)
 
 
 _SD_NO_LF = header.SD_ELEMENT.replace(rb"\\[\x00-\xff]", rb"\\.").replace(rb'[^"\\\]]', rb'[^"\\\]\n]')

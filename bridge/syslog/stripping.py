@@ -7,7 +7,7 @@ to that. A property test holds both equal.
 
 import re
 
-from bridge.syslog.columns import BSD, HOST, PID, TAG, Columns
+from bridge.syslog.columns import BSD, COLON, HOST, PID, TAG, Columns
 from bridge.syslog.header import PRIVAL, is_time
 
 _FIRST = re.compile(rb"\n<(?:" + PRIVAL + rb")>(" + BSD + rb") ")
@@ -56,7 +56,9 @@ class Stripper:
                 + TAG
                 + rb"(?:\["
                 + PID
-                + rb"\])?: [ \t]*+(?=.)"
+                + rb"\]: |"
+                + COLON
+                + rb")[ \t]*+(?=.)"
             )
         texts, count = self._expression.subn(b"\n", block)
         # As many LFs as headers. CPython counts a byte in a plain loop; to delete it is ten times as fast.

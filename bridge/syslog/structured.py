@@ -2,7 +2,7 @@
 
 import re
 
-from bridge.syslog.header import SD_ELEMENT
+from bridge.syslog.grammar import SD_ELEMENT
 
 _ELEMENT = re.compile(SD_ELEMENT)
 _ID = re.compile(rb'\[([^\s=\]"]++)')

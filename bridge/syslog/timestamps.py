@@ -1,29 +1,30 @@
-"""Syslog time texts to moments (RFC 5424 section 6.2.3, RFC 3164 section 4.1.2).
+"""Syslog time texts to moments (RFC 5424 section 6.2.3, RFC 3164 section 4.1.2, and ``times.FORMATS``).
 
 A time text comes in three parts, because most senders repeat the first within a second and only the second differs:
 
 ``second``
-    ``Nov 23 07:24:00`` (no year, no zone) or ``2026-11-23T07:24:00``
+    ``Nov 23 07:24:00`` (no year, no zone), ``2026-11-23T07:24:00``, or any other text of ``times.FORMATS``
 ``fraction``
     ``.250`` or nothing
 ``offset``
-    ``Z``, ``+01:00`` or nothing: then the zone of the source counts
+    ``Z``, ``+01:00``, ``CEST`` or nothing: then the zone of the source counts, and so it does where the name is unknown
 
 A year that is missing is the one that brings the moment nearest to reception, so that New Year works both ways; an
-hour that the clocks repeat in autumn is read the same way.
+hour that the clocks repeat in autumn is read the same way, and so is a day and month of unknown order.
 """
 
-import re
-from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta, tzinfo
+from functools import lru_cache
 
-MONTHS = {m: n for n, m in enumerate(b"Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(), 1)}
+from bridge.syslog.times import MONTHS, Civil, civil
+from bridge.syslog.zones import zone_of
 
-_BSD = re.compile(rb"([A-Za-z]{3}) {1,2}([0-9]{1,2}) ([0-9]{2}):([0-9]{2}):([0-9]{2})")
-_ISO = re.compile(rb"([0-9]{4})-([0-9]{2})-([0-9]{2})[T ]([0-9]{2}):([0-9]{2}):([0-9]{2})")
-_OFFSET = re.compile(rb"([+-])([0-9]{2}):?([0-9]{2})")
+__all__ = ["MONTHS", "TimeReader", "fraction_ms", "is_time", "milliseconds", "moment", "rfc3339", "zone_of"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
+_LEAP_YEAR = datetime(2024, 7, 1, tzinfo=UTC)
 
 
 def moment(
@@ -31,49 +32,48 @@ def moment(
 ) -> datetime | None:
     """The aware moment that a time text names, or None where it names none (``Feb 30``, ``25:00:00``).
 
-    ``received`` is aware; it decides a missing year and the repeated hour. Fractions keep microseconds. A leap second
-    (``:60``) is the second before it, as POSIX time has no place for it.
+    ``received`` is aware; it decides what the text leaves open. Fractions keep microseconds. A leap second (``:60``) is
+    the second before it, as POSIX time has no place for it.
     """
     if offset:
         given = zone_of(offset)
-        if given is None:
+        if given is None and not offset.isalpha():
             return None
-        zone = given
-    if match := _ISO.fullmatch(second):
-        years = range(int(match[1]), int(match[1]) + 1)
-        month, (day, hour, minute, seconds) = int(match[2]), map(int, match.group(3, 4, 5, 6))
-    elif match := _BSD.fullmatch(second):
-        month, (day, hour, minute, seconds) = MONTHS.get(match[1].capitalize(), 0), map(int, match.group(2, 3, 4, 5))
-        # 29 February is up to eight years away (1896-1904, 2096-2104).
-        reach = 8 if (month, day) == (2, 29) else 1
-        years = range(received.year - reach, received.year + reach + 1)
-    else:
-        return None
-    seconds = 59 if seconds == 60 else seconds
+        zone = given or zone
     microsecond = int(fraction[1:7].ljust(6, b"0")) if fraction else 0
     best: datetime | None = None
-    for year in years:
-        for fold in (0, 1):
-            try:
-                candidate = datetime(year, month, day, hour, minute, seconds, microsecond, tzinfo=zone, fold=fold)
-                # Both must be UTC here: the difference of two times in one zone ignores its clock changes.
-                distance = abs(candidate.astimezone(UTC) - received.astimezone(UTC))
-            except (ValueError, OverflowError):
-                continue
-            if best is None or distance < abs(best.astimezone(UTC) - received.astimezone(UTC)):
-                best = candidate
+    nearest = timedelta.max
+    for candidate in _candidates(second, zone, received.year):
+        try:
+            # Both must be UTC here: the difference of two times in one zone ignores its clock changes.
+            distance = abs(candidate.astimezone(UTC) - received.astimezone(UTC))
+        except (ValueError, OverflowError):
+            continue
+        if best is None or distance < nearest:
+            best, nearest = candidate.replace(microsecond=microsecond), distance
     return best
 
 
-def zone_of(offset: bytes) -> tzinfo | None:
-    """The zone of ``Z`` or ``+01:00``; None where the offset is out of range."""
-    if offset in (b"Z", b"z"):
-        return UTC
-    match = _OFFSET.fullmatch(offset)
-    if match is None or int(match[2]) > 23 or int(match[3]) > 59:
-        return None
-    delta = timedelta(hours=int(match[2]), minutes=int(match[3]))
-    return timezone(-delta if match[1] == b"-" else delta)
+def _candidates(second: bytes, zone: tzinfo, year: int) -> Iterator[datetime]:
+    for reading in civil(second):
+        if not isinstance(reading, Civil):
+            yield _EPOCH + timedelta(seconds=reading.seconds)
+            continue
+        # 29 February is up to eight years away (1896-1904, 2096-2104).
+        reach = 8 if (reading.month, reading.day) == (2, 29) else 1
+        years = range(year - reach, year + reach + 1) if reading.year is None else (reading.year,)
+        for some in years:
+            for fold in (0, 1):
+                try:
+                    yield datetime(some, *reading[1:], tzinfo=zone, fold=fold)
+                except ValueError:
+                    break
+
+
+@lru_cache(maxsize=20_000)
+def is_time(second: bytes, offset: bytes = b"") -> bool:
+    """Whether the text names a moment in some year (``Feb 29`` does, ``Feb 30`` does not)."""
+    return moment(second, offset=offset, zone=UTC, received=_LEAP_YEAR) is not None
 
 
 def milliseconds(when: datetime) -> int:

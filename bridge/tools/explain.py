@@ -40,6 +40,7 @@ spool: {directory: unused}
 @click.option("--listener", metavar="NAME", help="Where it came in.  [default: the first, for --stream the first TCP]")
 @click.option("--received", metavar="TIME", type=options.time, help="When: RFC 3339.  [default: now]")
 @click.option("--stream", is_flag=True, help="Take stdin as one TCP connection instead of a message a line.")
+@click.option("--payloads", is_flag=True, help="Show every payload form, and which of them look like the format.")
 @click.option("--json", "as_lines", is_flag=True, help="A JSON object a line, for programs.")
 @click.pass_context
 def explain(
@@ -49,6 +50,7 @@ def explain(
     listener: str | None,
     received: datetime | None,
     stream: bool,
+    payloads: bool,
     as_lines: bool,
 ) -> None:
     """Show how messages from stdin are framed, parsed, routed and sent. Nothing is sent, no key is read."""
@@ -59,7 +61,7 @@ def explain(
     chosen = _listener(config, listener, stream=stream)
     explainer = Explainer(
         config, listener=chosen, source=source or IPv4Address("127.0.0.1"),
-        received=received or datetime.now(UTC), strict=source is not None,
+        received=received or datetime.now(UTC), strict=source is not None, payloads=payloads,
     )  # fmt: skip
     cutter = Cutter(chosen, max_frame_size=config.max_frame_size, truncate=config.oversize == "truncate")
     cuts = cutter.stream(_chunks()) if stream else cutter.lines(sys.stdin.buffer)

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from bridge import batching
+from bridge import batching, formats
 from bridge.batching import Limits, Window
 from bridge.batching.grouping import NO_TIME
 from bridge.batching.payload import fields as fields_of
@@ -14,7 +14,7 @@ from bridge.routing.conditions import Address
 from bridge.syslog import header
 from bridge.syslog.columns import FIELDS, block_of, parse_all
 from bridge.syslog.timestamps import TimeReader, milliseconds, rfc3339
-from bridge.tools import reasons
+from bridge.tools import payloads, reasons
 from bridge.tools.frames import Cut
 
 _ALL_FIELDS = frozenset(FIELDS)
@@ -40,13 +40,27 @@ class Explanation:
     event_timestamp: str | None = None
     notes: list[str] = field(default_factory=list)
     "What is unusual about it."
+    forms: dict[str, bytes] | None = None
+    "The event in every payload form, where it was asked for."
+    fitting: list[str] = field(default_factory=list)
+    "Those of the forms that look like the intake's format."
+    look_alikes: list[str] = field(default_factory=list)
+    "Where the intake has no format: formats whose event of the frame would look like them."
 
 
 class Explainer:
-    """Explains the frames of one sender. ``strict``: what the listener's ``allow`` refuses is refused here too."""
+    """Explains the frames of one sender. ``strict``: what the listener's ``allow`` refuses is refused here too;
+    ``payloads``: every payload form is shown."""
 
     def __init__(
-        self, config: Config, *, listener: Listener, source: Address | None, received: datetime, strict: bool
+        self,
+        config: Config,
+        *,
+        listener: Listener,
+        source: Address | None,
+        received: datetime,
+        strict: bool,
+        payloads: bool = False,
     ) -> None:
         self._config = config
         self._listener = listener
@@ -62,6 +76,7 @@ class Explainer:
         )
         self._profile = self._router.profile(listener.name, source)
         self._refused = strict and not _allows(listener, source)
+        self._payloads = payloads
         self._reader = TimeReader()
         past, future = config.timestamps.max_past, config.timestamps.max_future
         self._limits = Limits(
@@ -92,7 +107,23 @@ class Explainer:
                 peer=str(self._source or "-").encode(), listener=self._listener.name, limits=self._limits,
             )  # fmt: skip
             _add_event(explanation, grouped)
+        if self._payloads:
+            self._add_forms(explanation, disposition)
         return explanation
+
+    def _add_forms(self, explanation: Explanation, disposition: Disposition) -> None:
+        zone = disposition.zone or self._router.zone(self._source)
+        around = payloads.Surroundings(
+            self._received, str(self._source or "-").encode(), zone, listener=self._listener.name,
+            route=disposition.route, intake=disposition.intake,
+        )  # fmt: skip
+        frame = explanation.cut.frame
+        explanation.forms = payloads.every_form(frame, around)
+        if disposition.format is None:
+            explanation.look_alikes = [one.name for one in payloads.look_alikes(frame, around)]
+            return
+        chosen = formats.find(disposition.format)
+        explanation.fitting = [form for form, event in explanation.forms.items() if chosen.fits(event)]
 
     def _explanation(
         self, cut: Cut, disposition: Disposition | None, over: list[tuple[str, str]], notes: list[str]
@@ -123,6 +154,11 @@ def _add_event(explanation: Explanation, grouped: batching.Grouped) -> None:
         explanation.event = group.data.removesuffix(b"\n")
         explanation.event_timestamp = None if group.earliest == NO_TIME else rfc3339(group.earliest)
     notes = explanation.notes
+    if grouped.mismatched and explanation.disposition:
+        notes.append(
+            f"the event does not look like the intake's format {explanation.disposition.format}: probably nobody "
+            "parses it; --payloads shows every form"
+        )
     if grouped.oversize:
         notes.append("the event is longer than the collector takes (250 KiB): quarantined as oversize")
     if grouped.outside:
@@ -144,11 +180,27 @@ def as_json(explanation: Explanation, *, routed: bool = True) -> dict[str, objec
     """The contract's fields. ``routed`` false: there is no configuration, so no route and no intake to name."""
     disposition = explanation.disposition
     delivered = disposition is not None and disposition.kind == "deliver"
-    return explanation.fields | {
-        "listener": explanation.listener,
-        "route": disposition.route if disposition and routed else None,
-        "intake": disposition.intake if disposition and routed else None,
-        "payload": disposition.payload if disposition and delivered else None,
-        "event": None if explanation.event is None else explanation.event.decode("utf-8", "surrogateescape"),
-        "event_timestamp": explanation.event_timestamp,
+    return (
+        explanation.fields
+        | {
+            "listener": explanation.listener,
+            "route": disposition.route if disposition and routed else None,
+            "intake": disposition.intake if disposition and routed else None,
+            "payload": disposition.payload if disposition and delivered else None,
+            "event": None if explanation.event is None else explanation.event.decode("utf-8", "surrogateescape"),
+            "event_timestamp": explanation.event_timestamp,
+        }
+        | _forms_as_json(explanation)
+    )
+
+
+def _forms_as_json(explanation: Explanation) -> dict[str, object]:
+    if explanation.forms is None:
+        return {}
+    disposition = explanation.disposition
+    return {
+        "intake_format": disposition.format if disposition else None,
+        "payloads": {form: event.decode("utf-8", "surrogateescape") for form, event in explanation.forms.items()},
+        "fitting": explanation.fitting,
+        "look_alikes": explanation.look_alikes,
     }

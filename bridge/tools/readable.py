@@ -33,6 +33,7 @@ def _rows(explanation: Explanation, routed: bool) -> Iterator[tuple[str, str]]:
         yield "data", " ".join([identity, *(f"{name}={value!r}" for name, value in pairs)])
     yield "msg", fields["msg"]
     yield from _decision(explanation, routed)
+    yield from _forms(explanation)
     for note in explanation.notes:
         yield "note", note
 
@@ -55,12 +56,29 @@ def _decision(explanation: Explanation, routed: bool) -> Iterator[tuple[str, str
     if routed:
         yield "route", "none matches: unrouted" if disposition.route == "unrouted" else disposition.route
         yield "intake", str(disposition.intake)
-    yield "payload", disposition.payload
+    refined = f", as format {disposition.format} refines it" if disposition.refined else ""
+    yield "payload", disposition.payload + refined
     if explanation.event is not None:
         yield "event", explanation.event.decode("utf-8", "backslashreplace")
         stamp = explanation.event_timestamp
         origin = "" if disposition.timestamp == "event" else f" (timestamp: {disposition.timestamp})"
         yield "event time", f"{stamp or 'none is sent'}{origin}"
+
+
+def _forms(explanation: Explanation) -> Iterator[tuple[str, str]]:
+    """Every payload form, where it was asked for; a star marks what looks like the intake's format."""
+    if explanation.forms is None:
+        return
+    for form, event in explanation.forms.items():
+        mark = "*" if form in explanation.fitting else " "
+        yield f"{mark} {form}", event.decode("utf-8", "backslashreplace")
+    of_format = explanation.disposition.format if explanation.disposition else None
+    if of_format:
+        yield "* fits", f"{', '.join(explanation.fitting) or 'no form'} like {of_format}, as its expression sees it"
+    elif explanation.look_alikes:
+        yield "like format", f"{', '.join(explanation.look_alikes)}: hints only, the sender's product decides"
+    else:
+        yield "like format", "none that is known"
 
 
 def _shown(value: str) -> str:

@@ -8,7 +8,8 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bridge.spool import names
+from bridge.spool import Pack, names
+from bridge.spool.packs import PARTIAL
 
 _QUARANTINED = re.compile(r"[0-9]+-([0-9]+)\.jsonl")
 
@@ -69,7 +70,7 @@ def _held(folder: Path, found: Files) -> Held:
     for path in folder.iterdir():
         name = names.read(path.name)
         if name is None:
-            found.foreign += 1
+            _held_in_pack(folder, path.name, held, found)
             continue
         if name.state == "open":
             data = path.read_bytes()
@@ -82,6 +83,17 @@ def _held(folder: Path, found: Files) -> Held:
             found.sending += name.events
         held.oldest = name.sequence if held.oldest is None else min(held.oldest, name.sequence)
     return held
+
+
+def _held_in_pack(folder: Path, name: str, held: Held, found: Files) -> None:
+    pack = Pack.of_name(folder.name, folder, name)
+    if pack is None:
+        found.foreign += not name.endswith(PARTIAL)
+        return
+    held.events += pack.count
+    held.size += pack.size
+    held.oldest = pack.sequence if held.oldest is None else min(held.oldest, pack.sequence)
+    found.sending += pack.doubtful
 
 
 def _entries(folder: Path) -> list[Path]:

@@ -13,6 +13,7 @@ def of_running(status: dict[str, Any]) -> str:
     ledger, intakes = status.get("ledger", {}), status.get("intakes", [])
     lines = [_sentence(ledger, intakes, status)]
     lines += [f"! {printable(str(alarm.get('text')))}" for alarm in status.get("alarms", [])[:_MOST_ROWS]]
+    lines += _mismatches(intakes)
     lines += _listeners(status)
     lines += _intakes(intakes)
     sources = status.get("sources", [])
@@ -93,6 +94,17 @@ def _intakes(intakes: Sequence[dict[str, Any]]) -> list[str]:
         for row in intakes
     )  # fmt: skip
     return _table("intakes", ("name", "state", "events", "bytes", "oldest", "last error"), rows)
+
+
+def _mismatches(intakes: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """The only sign of events that the collector takes and nobody parses."""
+    for row in intakes:
+        if wrong := row.get("format_mismatches"):
+            looked_at = row.get("format_sampled", 0)
+            yield (
+                f"! intake {row.get('name')}: of {looked_at:,} events that were looked at, {wrong:,} do not look like "
+                f"its format; `syslog-bridge explain --payloads` shows what would"
+            )
 
 
 def _source(row: dict[str, Any]) -> tuple[Any, ...]:

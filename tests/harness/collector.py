@@ -31,7 +31,7 @@ class Collector:
         self.port = free_port()
         self.arrived: list[Arrived] = []
         self._directory = directory
-        self._keys = keys
+        self.keys = keys
         self._starts = 0
         self._process: Process | None = None
         self._output = directory / "none"
@@ -48,7 +48,7 @@ class Collector:
         self._read_up_to = 0
         for attempt in (1, 2, 3):
             argv = [SYSLOG_BRIDGE, "collector", "--listen", f"127.0.0.1:{self.port}", "--output", str(self._output)]
-            for key in self._keys:
+            for key in self.keys:
                 argv += ["--key", key]
             self._process = Process(argv, directory=self._directory, name="collector")
             try:

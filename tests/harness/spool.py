@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from bridge.spool import Pack
 from tests.harness.messages import NUMBER
 
 
@@ -20,10 +21,21 @@ def numbers_in_flight(spool: Path) -> set[int]:
     for file in _batch_files(spool):
         if ".sending" in file.name:
             found.update(int(number) for number in re.findall(NUMBER, file.read_bytes().decode()))
+    for pack in packs(spool):
+        fed = pack.read(most_batches=1 << 30, most_bytes=1 << 40, sealed=0.0)
+        for batch in fed.batches:
+            if batch.sending:
+                found.update(int(number) for number in re.findall(NUMBER, (batch.held or b"").decode()))
     return found
+
+
+def packs(spool: Path) -> list[Pack]:
+    """Packs that wait."""
+    found = [Pack.of_name(file.parent.name, file.parent, file.name) for file in spool.glob("[!.]*/*.pack")]
+    return [pack for pack in found if pack is not None]
 
 
 def _batch_files(spool: Path) -> Iterator[Path]:
     for intake in spool.iterdir():
         if intake.is_dir():
-            yield from (file for file in intake.iterdir() if re.match(r"\d+-\d+", file.name))
+            yield from (file for file in intake.iterdir() if re.match(r"\d+-\d+", file.name) and file.suffix != ".pack")

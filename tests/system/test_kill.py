@@ -1,19 +1,18 @@
 """`kill -9` under load, and start again: whatever an append had returned for is delivered.
 
-How much that is, the bridge itself says, in memory that outlives it: with SYSLOG_BRIDGE_TEST_APPEND_COUNTER=FILE it
-maps FILE and stores, after each append to the spool, the number of events appended so far (little-endian uint64 at 0).
+How much that is, the bridge itself says, in memory that outlives it (`altered_bridge.py`).
 """
 
 from __future__ import annotations
 
 import random
-import struct
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from tests.harness import spool
+from tests.harness import altered, spool
+from tests.harness.altered import AppendCounter
 from tests.harness.bridge import Bridge
 from tests.harness.messages import number_of
 from tests.harness.polling import until
@@ -23,23 +22,10 @@ from tests.harness.traffic import Traffic
 MOST_PER_LIFE = 20_000
 
 
-class AppendCounter:
-    """The shared memory of one life of the bridge."""
-
-    def __init__(self, file: Path) -> None:
-        file.write_bytes(bytes(8))
-        self.environment = {"SYSLOG_BRIDGE_TEST_APPEND_COUNTER": str(file)}
-        self._file = file
-
-    def value(self) -> int:
-        (count,) = struct.unpack("<Q", self._file.read_bytes()[:8])
-        return int(count)
-
-
 def live_and_die(bridge: Bridge, directory: Path, *, first: int, appended: int) -> tuple[Traffic, int]:
     """Start it, load it, kill it once `appended` events are in the spool. Returns what was sent and the count."""
     counter = AppendCounter(directory / f"appended-{first}")
-    bridge.start(counter.environment)
+    altered.start(bridge, counter=counter)
     device = Traffic(bridge.tcp, first=first, per_write=50, pause_seconds=0)
     device.start()
     try:

@@ -99,7 +99,7 @@ routes:
     except: {hostname: "web-test-*"}
     payload: content
 """
-LATER = ["tls", "certificate", "private_key", "relay", "expect", "limit", "sequence", "format"]
+LATER = ["tls", "certificate", "private_key", "relay", "expect", "limit", "sequence"]
 
 
 def test_every_value_of_the_reference_is_understood() -> None:
@@ -112,7 +112,7 @@ def test_every_value_of_the_reference_is_understood() -> None:
 
 def test_the_values_of_the_reference() -> None:
     text = WHOLE
-    for later in ("relay: true", "expect: 10m, limit: 5000/s, sequence: true", "format: fortigate"):
+    for later in ("relay: true", "expect: 10m, limit: 5000/s, sequence: true"):
         text = text.replace(f", {later}", "")
     text = "\n".join(line for line in text.splitlines() if "tls:" not in line)
     config = parse_text(text)
@@ -124,6 +124,7 @@ def test_the_values_of_the_reference() -> None:
     assert str(config.sources[1].timezone) == "America/New_York"
     assert list(config.intakes) == ["firewalls", "linux", "veeam"]
     assert config.intakes["linux"].payload == "line"
+    assert config.intakes["firewalls"].format == "fortinet-fortigate"
     assert (config.intakes["veeam"].timestamp, config.intakes["veeam"].quota) == ("received", 20 * 10**9)
     noise, firewalls, logins = config.routes
     assert (noise.drop, noise.message and noise.message.contains) == (True, ('subtype="local"',))

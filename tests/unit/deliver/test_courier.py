@@ -15,7 +15,8 @@ from bridge.deliver.client import Answer
 from bridge.deliver.courier import Courier, Office, Target, Turn
 from bridge.deliver.dispatcher import Dispatcher
 from bridge.ledger import Ledger
-from bridge.spool import BatchLimits, Spool
+from bridge.measures import Measures
+from bridge.spool import BatchLimits, Spool, packing
 
 NOON = 1_795_435_200
 
@@ -37,7 +38,8 @@ class World:
         self.spool.recover()
         self.dispatcher = Dispatcher(self.clock, connections=8, rate=rate)
         office = Office(
-            self.clock, lambda: NOON + self.clock.seconds(), self, self.ledger, self.dispatcher, self, self.in_thread
+            self.clock, lambda: NOON + self.clock.seconds(), self, self.ledger, self.dispatcher, self,
+            Measures(self.clock.seconds), self.in_thread,
         )  # fmt: skip
         given = {
             "in_flight": in_flight,
@@ -75,6 +77,15 @@ class World:
 
     def set_aside(self, batch, why):
         self.aside.append(self.spool.quarantine.move_aside(batch.path))
+
+    def pack(self, batches):
+        return packing.pack(batches, self.spool.cannot_remove)
+
+    def merge(self, packs):
+        return packing.merge(packs, self.spool.on_error)
+
+    def keep_damaged(self, pack, loss):
+        self.aside.append(loss)
 
     def on(self, kind, about, text):
         self.alarms[kind] += 1

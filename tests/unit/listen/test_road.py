@@ -45,6 +45,7 @@ class Intake:
     payload: str | None = None
     encoding: str = "auto"
     timestamp: str | None = None
+    format: str | None = None
 
 
 @dataclass

@@ -74,8 +74,7 @@ def check(mode, stream, frames, *, tail=b"", oversize=(), unfinished=b"", resync
     for chunks in ([stream], singles(stream), *(list(cut(stream, seed)) for seed in range(5))):
         assert read(mode, chunks, limit) == expected
     if tail:
-        for chunks in ([stream + tail], singles(stream + tail), *(list(cut(stream + tail,
-        seed)) for seed in range(5))):
+        for chunks in ([stream + tail], singles(stream + tail), *(list(cut(stream + tail, seed)) for seed in range(5))):
             taken = Taken(mode, limit)
             for chunk in chunks:
                 taken.feed(chunk)
@@ -96,8 +95,7 @@ LF_CASES = {
     "once a nul has ended one, every nul does": (b"<13>a\0<14>b\0text\0\n", [b"<13>a", b"<14>b", b"text"]),
     "nul before lf, before the first that ends": (b"x\0y\n<13>a\0<14>b\n", [b"x\0y", b"<13>a", b"<14>b"]),
     "no pri": (b"plain text\n", [b"plain text"]),
-    "year is no count": (b"2024 Aug 27 21:40:50 host app: x\n<13>b\n", [b"2024 Aug 27 21:40:50 host app: x",
-    b"<13>b"]),
+    "year is no count": (b"2024 Aug 27 21:40:50 host app: x\n<13>b\n", [b"2024 Aug 27 21:40:50 host app: x", b"<13>b"]),
     "blanks stay": (b"  <13>a  \n", [b"  <13>a  "]),
     "bytes": (b"<13>\xff\xfe\x01\n", [b"<13>\xff\xfe\x01"]),
 }

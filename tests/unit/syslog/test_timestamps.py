@@ -40,8 +40,7 @@ def test_a_missing_year_is_the_nearest(text, received, expected):
 def test_new_year_in_the_zone_of_the_source():
     # It is 2027 in Tokyo already, and 2026 where we stand.
     received = at("2026-12-31T15:00:05+00:00")
-    assert moment(b"Jan  1 00:00:00", zone=ZoneInfo("Asia/Tokyo"),
-    received=received) == at("2026-12-31T15:00:00+00:00")
+    assert moment(b"Jan  1 00:00:00", zone=ZoneInfo("Asia/Tokyo"), received=received) == at("2026-12-31T15:00:00+00:00")
     assert moment(b"Dec 31 10:00:00", zone=NEW_YORK, received=received) == at("2026-12-31T15:00:00+00:00")
 
 
@@ -92,7 +91,7 @@ def test_an_offset_wins_over_the_zone(offset, expected):
     assert moment(b"2026-11-23T07:24:00", offset=offset, zone=NEW_YORK, received=NOW) == at(expected)
 
 
-@pytest.mark.parametrize("offset", [b"+24:00", b"-99:99", b"+01:60", b"CET", b"+1"])
+@pytest.mark.parametrize("offset", [b"+24:00", b"-99:99", b"+01:60", b"+1:2"])
 def test_an_offset_out_of_range_is_none(offset):
     assert zone_of(offset) is None
     assert moment(b"2026-11-23T07:24:00", offset=offset, zone=UTC, received=NOW) is None
@@ -121,7 +120,7 @@ def test_a_leap_second_is_the_second_before():
         b"", b"Feb 30 07:24:00", b"Nov 31 07:24:00", b"Nov  0 07:24:00", b"Xyz 23 07:24:00", b"Nov 23 24:00:00",
         b"Nov 23 07:60:00", b"Nov 23 07:24:61", b"2026-02-29T00:00:00", b"2026-13-01T00:00:00",
         b"0000-01-01T00:00:00",
-        b"2y10w", b"1647479055", b"Nov 23 07:24", b"Nov 23 07:24:00 ", b"\xff\xff\xff 23 07:24:00",
+        b"2y10w", b"16474790", b"Nov 23 07:24", b"Nov 23 07:24:00 ", b"\xff\xff\xff 23 07:24:00",
     ],
 )  # fmt: skip
 def test_nonsense_is_no_time(text):

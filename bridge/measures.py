@@ -1,0 +1,68 @@
+"""What is measured once a batch or a turn, as plain numbers: delays, time errors, stalls of the reactor."""
+
+from bisect import bisect_left
+from collections.abc import Callable
+
+DELAYS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0, 7200.0, 43200.0)
+ERRORS = (0.001, 0.01, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 120.0, 300.0, 600.0)
+
+
+class Histogram:
+    """Observations in buckets; the last bucket has no bound."""
+
+    def __init__(self, bounds: tuple[float, ...]) -> None:
+        self.total = 0.0
+        self._bounds = bounds
+        self._counts = [0] * (len(bounds) + 1)
+
+    def observe(self, value: float) -> None:
+        """One observation."""
+        self._counts[bisect_left(self._bounds, value)] += 1
+        self.total += value
+
+    def buckets(self) -> list[tuple[str, float]]:
+        """Upper bound -> observations up to it, as Prometheus wants them."""
+        found, so_far = [], 0
+        for bound, count in zip((*map(str, self._bounds), "+Inf"), self._counts, strict=True):
+            so_far += count
+            found.append((bound, float(so_far)))
+        return found
+
+
+class Measures:
+    """The measurements of one bridge. ``clock`` rises steadily, in seconds."""
+
+    TICK = 0.25
+    "Seconds between two calls of ``tick``."
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self.delivery = Histogram(DELAYS)
+        "From sealing a batch to its acceptance, in seconds."
+        self.error = Histogram(ERRORS)
+        "From a request's event time to the farthest of its events', in seconds."
+        self._clock = clock
+        self._last: float | None = None
+        self._minute = clock()
+        self._worst = (0.0, 0.0)
+        "The latest tick of the minute before, and of this one."
+
+    def accepted(self, *, delay: float | None, error: float) -> None:
+        """A batch was accepted: seconds since it was sealed (None: before this process), and the error of its time."""
+        if delay is not None:
+            self.delivery.observe(delay)
+        self.error.observe(error)
+
+    @property
+    def stall(self) -> float:
+        """The longest that a tick was late within the last minute or two, in seconds."""
+        return max(self._worst)
+
+    def tick(self) -> None:
+        """Called every ``TICK`` seconds by the reactor, if nothing holds it."""
+        now = self._clock()
+        before, worst = self._worst
+        if now - self._minute >= 60:
+            self._minute, before, worst = now, worst, 0.0
+        if self._last is not None:
+            worst = max(worst, now - self._last - self.TICK)
+        self._worst, self._last = (before, worst), now

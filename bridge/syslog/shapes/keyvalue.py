@@ -1,0 +1,171 @@
+"""Devices that send ``key=value``, or a JSON object, and no header: host and time are among the values; all of the text
+is MSG (decision 10). The values are looked for in the first two kilobytes; of a repeated key the first counts.
+
+===================== ==========================================================
+host                  ``devname`` ``device_name`` ``hostname`` ``host_name`` ``fw``
+date and time of day  ``date`` and ``time``, with the zone of ``tz`` or ``timezone``
+epoch                 ``eventtime`` or ``time``: seconds, or the digits below them too
+CEF                   ``dvchost`` and ``rt``
+whole time            ``time`` or ``timestamp`` or ``date``, quoted where it holds a blank
+===================== ==========================================================
+"""
+
+import re
+from collections.abc import Callable, Mapping
+
+from bridge.syslog.grammar import Header
+from bridge.syslog.shapes.table import NO_TIME, Shape
+from bridge.syslog.times import Stamp, scan
+from bridge.syslog.timestamps import is_time
+
+_LOOKED_AT = 2048
+_OPENING = re.compile(rb"(?:\xef\xbb\xbf)?(?P<key>[A-Za-z_][A-Za-z0-9_.-]*+)=(?!=)")
+_VALUE = re.compile(
+    rb'(?:(?<=[\s,;|])|\A)(devname|device_name|hostname|host_name|fw|date|time|tz|timezone|eventtime|timestamp)='
+    rb'(?:"([^"]*+)"|([^\s,;|"]*+))'
+)  # fmt: skip
+_EPOCH = re.compile(rb"([1-9][0-9]{9})\.?([0-9]{0,9})")
+_HOST = re.compile(rb"[^\s=]++")
+_DVCHOST = re.compile(rb"(?<=[ |])dvchost=([^\s=|]++)")
+_RT = re.compile(rb"(?<=[ |])rt=([^=|]++)")
+
+_GMT = re.compile(rb"\((GMT[+-][0-9]{1,2}:[0-9]{2})\)")
+# At the beginning of the object: its own members stand before what it holds.
+_MEMBER = re.compile(
+    rb'[{,]\s*+"((?i:hostname|logtimestamp|eventtime|creationtime|timestamp|@timestamp))"\s*+:\s*+"([^"\\]*+)"'
+)
+_TIME_MEMBERS = (b"logtimestamp", b"eventtime", b"@timestamp", b"timestamp", b"creationtime")
+
+_HOST_KEYS = (b"devname", b"device_name", b"hostname", b"host_name", b"fw")
+
+
+def _of_keys(*keys: bytes) -> Callable[[bytes], bool]:
+    expression = re.compile(rb"(?:(?<=[\s,;|])|\A)(?:" + b"|".join(keys) + rb")=")
+    return lambda text: expression.search(text, 0, 512) is not None
+
+
+SHAPES = (
+    Shape(
+        "fortinet",
+        b"",
+        b'<189>date=2026-11-23 time=08:24:00 devname="fgt-lyon" devid="FGT60F0000000001" tz="+0100" '
+        b'logid="0000000013" type="traffic" srcip=192.0.2.7 action="deny"',
+    ),
+    Shape(
+        "sonicwall",
+        b"",
+        b'<134>id=firewall sn=18B1690000AA time="2026-11-23 07:24:00 UTC" fw=198.51.100.2 pri=6 c=262144 m=98 '
+        b'msg="Connection Opened" src=192.0.2.5:50110',
+    ),
+    Shape(
+        "stormshield",
+        b"",
+        b'<14>id=firewall time="2026-11-23 08:24:00" fw="sns-west" tz=+0100 startime="2026-11-23 08:23:59" pri=5 '
+        b'srcif="Ethernet1" logtype="filter"',
+    ),
+    Shape(
+        "sophos",
+        b"",
+        b'<30>device="SFW" date=2026-11-23 time=08:24:00 timezone="CET" device_name="xgs-1" device_id=C00000000000001 '
+        b'log_type="Firewall"',
+    ),
+    Shape(
+        "checkpoint-splunk",
+        b"",
+        b"time=1795418640|hostname=cp-mgmt|severity=Medium|product=IPS|action=Prevent|ifdir=inbound",
+    ),
+    Shape("json", b"", b'{"LogTimestamp": "Mon Nov 23 07:24:00 2026","Customer": "Example","Connector": "lyon-1"}'),
+    Shape(
+        "key-value",
+        b"",
+        b'<134>action="session opened" user="anna" client="192.0.2.6" time="2026-11-23T07:24:00Z"',
+    ),
+)
+
+_CHECK_POINT = re.compile(rb"time=[0-9]{10}\|")
+_TELLS = (
+    ("fortinet", _of_keys(b"devname", b"devid")),
+    ("checkpoint-splunk", lambda text: _CHECK_POINT.match(text) is not None),
+    ("sophos", _of_keys(b"device_name", b"device_model", b"device_id")),
+    ("stormshield", _of_keys(b"startime")),
+    ("sonicwall", _of_keys(b"sn")),
+)
+
+
+def read(priority: bytes, text: bytes) -> Header | None:
+    """The header of a text that begins with ``key=`` or ``{``."""
+    return read_json(priority, text) if text.startswith(b"{") else read_pairs(priority, text)
+
+
+def read_pairs(priority: bytes, text: bytes) -> Header | None:
+    """The header of a text that begins with ``key=``."""
+    if _OPENING.match(text) is None:
+        return None
+    values: dict[bytes, bytes] = {}
+    for key, quoted, bare in _VALUE.findall(text[:_LOOKED_AT]):
+        values.setdefault(key, quoted or bare)
+    host = next((values[key] for key in _HOST_KEYS if values.get(key)), b"")
+    stamp = _time(values)
+    if not host and not stamp.second:
+        return None
+    shape = next((name for name, tells in _TELLS if tells(text)), "key-value")
+    return Header(
+        "none", shape, priority, stamp.second, stamp.fraction, stamp.offset,
+        host if _HOST.fullmatch(host) else b"", b"", b"", b"", b"", text, text, text,
+    )  # fmt: skip
+
+
+def read_json(priority: bytes, text: bytes) -> Header | None:
+    """The header of a JSON object: Zscaler's, NXLog's."""
+    values: dict[bytes, bytes] = {}
+    for key, value in _MEMBER.findall(text[:_LOOKED_AT]):
+        values.setdefault(key.lower(), value)
+    host = values.get(b"hostname", b"")
+    stamp = _time({b"time": next((values[key] for key in _TIME_MEMBERS if key in values), b"")})
+    if not host and not stamp.second:
+        return None
+    return Header(
+        "none", "json", priority, stamp.second, stamp.fraction, stamp.offset,
+        host if _HOST.fullmatch(host) else b"", b"", b"", b"", b"", text, text, text,
+    )  # fmt: skip
+
+
+def of_cef(header: Header) -> Header:
+    """The header of CEF without one: host and time are among its extensions."""
+    text = header.msg[:_LOOKED_AT]
+    if not text.startswith(b"CEF:"):
+        return header
+    host, time = _DVCHOST.search(text), _RT.search(text)
+    stamp = scan(time[1]) if time else None
+    if time and (epoch := _EPOCH.match(time[1])):
+        stamp = Stamp(epoch[1], b"." + epoch[2] if epoch[2] else b"", b"", 0, "epoch")
+    if stamp is None or not is_time(stamp.second, stamp.offset):
+        stamp = NO_TIME
+    return header._replace(
+        hostname=host[1] if host else b"", second=stamp.second, fraction=stamp.fraction, offset=stamp.offset
+    )
+
+
+def _time(values: Mapping[bytes, bytes]) -> Stamp:
+    date, time = values.get(b"date", b""), values.get(b"time", b"")
+    zone = _zone(values.get(b"tz") or values.get(b"timezone") or b"")
+    of_day = scan(date + b" " + time)
+    if of_day is not None and zone:
+        stamp = of_day._replace(offset=of_day.offset or zone)
+        if is_time(stamp.second, stamp.offset):
+            return stamp
+    # A time of day without zone says less than the epoch that the same device sends.
+    for text in (values.get(b"eventtime", b""), time):
+        if epoch := _EPOCH.fullmatch(text):
+            return Stamp(epoch[1], b"." + epoch[2] if epoch[2] else b"", b"", 0, "epoch")
+    for stamp_or_none in (of_day, scan(time), scan(values.get(b"timestamp", b"")), scan(date)):
+        if stamp_or_none is not None and is_time(stamp_or_none.second, stamp_or_none.offset):
+            stamp = stamp_or_none._replace(offset=stamp_or_none.offset or zone)
+            return stamp if is_time(stamp.second, stamp.offset) else stamp_or_none
+    return NO_TIME
+
+
+def _zone(text: bytes) -> bytes:
+    """``(GMT-8:00)Pacific Time`` is what FortiWeb and FortiMail write."""
+    match = _GMT.match(text)
+    return match[1] if match else text

@@ -1,0 +1,210 @@
+"""The table of timestamp formats (parsing decision 8). A new one is a row.
+
+A row's ``core`` and ``tail`` together are the text that tells the second; the fraction stands between or behind, the
+zone too: ``Nov 23 07:24:00`` ``.250`` ``CET`` ``2026``. ``scan`` takes the three apart, and who wants the moment gives
+``second`` (core and tail) back to ``civil``, so that equal texts are converted once.
+
+Fields of a pattern are named groups; ``convert`` says what they mean: a row of ``Civil``, more than one where the text
+can be read in two ways (then the one nearest to reception counts).
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from bridge.syslog.zones import OFFSET, ZONE
+
+MONTHS = {m: n for n, m in enumerate(b"Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(), 1)}
+
+
+class Civil(NamedTuple):
+    """A date and a time of day; no year: the nearest to reception."""
+
+    year: int | None
+    month: int
+    day: int
+    hour: int
+    minute: int
+    second: int
+
+
+class Epoch(NamedTuple):
+    """Seconds since 1970-01-01 UTC."""
+
+    seconds: int
+
+
+Groups = Mapping[str, bytes | None]
+Reading = Civil | Epoch
+
+
+def named_month(groups: Groups) -> list[Reading]:
+    """The month is a name; the year may be missing."""
+    year = groups.get("year")
+    month = MONTHS.get((groups["month"] or b"").capitalize(), 0)
+    return [Civil(int(year) if year else None, month, *_day_and_clock(groups))]
+
+
+def numbers(groups: Groups) -> list[Reading]:
+    """Year, month and day are numbers whose order is known."""
+    return [Civil(int(groups["year"] or 0), int(groups["month"] or 0), *_day_and_clock(groups))]
+
+
+def either_order(groups: Groups) -> list[Reading]:
+    """Day and month are numbers, either may stand first."""
+    found = numbers(groups)
+    swapped = dict(groups) | {"month": groups["day"], "day": groups["month"]}
+    return found + numbers(swapped)
+
+
+def epoch(groups: Groups) -> list[Reading]:
+    """Seconds since 1970."""
+    return [Epoch(int(groups["epoch"] or 0))]
+
+
+def _day_and_clock(groups: Groups) -> tuple[int, int, int, int]:
+    hour = int(groups["hour"] or 0)
+    if half := groups.get("half"):
+        # 12 AM is midnight, 12 PM is noon; 13 PM is nothing.
+        hour = hour % 12 + (12 if half.upper() == b"PM" else 0) if 1 <= hour <= 12 else 99
+    second = int(groups.get("second") or 0)
+    # POSIX time has no place for a leap second: it is the second before.
+    return int(groups["day"] or 0), hour, int(groups["minute"] or 0), 59 if second == 60 else second
+
+
+class Format(NamedTuple):
+    """One row of the table."""
+
+    name: str
+    core: bytes
+    tail: bytes
+    "What follows fraction and zone, after a blank; b'' for nothing."
+    convert: Callable[[Groups], list[Reading]]
+    example: bytes
+    means: str
+    "The example in UTC; received on 23 November 2026 at 07:24:05, by a source in UTC."
+
+
+_MONTH = rb"(?P<month>[A-Za-z]{3})"
+_DAY = rb"(?P<day>[0-3]?[0-9])"
+_YEAR = rb"(?P<year>(?:19|20)[0-9]{2})"
+_CLOCK = rb"(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{2}):(?P<second>[0-9]{2})"
+_WEEKDAY = rb"(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun),? )?"
+_HALF = rb"(?P<half>[AP]M)"
+_N2 = rb"[0-9]{2}"
+
+FORMATS = (
+    # RFC 3164 section 4.1.2 and its kin. ctime(3) has the year behind, date(1) the zone before it.
+    Format("bsd-year-after", _WEEKDAY + _MONTH + b" {1,2}" + _DAY + b" " + _CLOCK, _YEAR,
+           named_month, b"Nov 23 07:24:00 2026", "2026-11-23T07:24:00Z"),
+    Format("bsd-12-hours", _MONTH + b" {1,2}" + _DAY + b"(?:,? " + _YEAR + b")? " + _CLOCK + b" ?" + _HALF, b"",
+           named_month, b"Nov 23 2026 07:24:00 PM.535 UTC", "2026-11-23T19:24:00.535Z"),
+    Format("bsd-12-hours-fraction-first", _MONTH + b" {1,2}" + _DAY + b"(?:,? " + _YEAR + b")? " + _CLOCK, _HALF,
+           named_month, b"Nov 23 2026 12:24:00.535 AM", "2026-11-23T00:24:00.535Z"),
+    Format("bsd-year-before", _WEEKDAY + _MONTH + b" {1,2}" + _DAY + b",? " + _YEAR + b" " + _CLOCK, b"",
+           named_month, b"Nov 23 2026 08:24:00.25 CET", "2026-11-23T07:24:00.25Z"),
+    Format("bsd", _WEEKDAY + _MONTH + b" {1,2}" + _DAY + b" " + _CLOCK, b"",
+           named_month, b"Nov  3 07:24:00", "2026-11-03T07:24:00Z"),
+    # NX-OS
+    Format("year-first", _YEAR + b" " + _MONTH + b" {1,2}" + _DAY + b" " + _CLOCK, b"",
+           named_month, b"2026 Nov 23 00:24:00 PDT", "2026-11-23T07:24:00Z"),
+    # RFC 2822, and named(8) with dashes
+    Format("day-first", _WEEKDAY + _DAY + b"[ -]" + _MONTH + b"[ -]" + _YEAR + b" " + _CLOCK, b"",
+           named_month, b"23-Nov-2026 07:24:00.205", "2026-11-23T07:24:00.205Z"),
+    # RFC 3339, and with the blank that many put for the T
+    Format("iso", rb"(?P<year>[0-9]{4})-(?P<month>%b)-(?P<day>%b)[Tt ](?P<hour>%b):(?P<minute>%b):(?P<second>%b)"
+           % ((_N2,) * 5), b"",
+           numbers, b"2026-11-23T08:24:00.123456789+01:00", "2026-11-23T07:24:00.123456Z"),
+    Format("iso-minutes", rb"(?P<year>[0-9]{4})-(?P<month>%b)-(?P<day>%b)T(?P<hour>%b):(?P<minute>%b)" % ((_N2,) * 4),
+           b"", numbers, b"2026-11-23T07:24Z", "2026-11-23T07:24:00Z"),
+    Format("iso-basic", _YEAR + rb"(?P<month>%b)(?P<day>%b)T(?P<hour>%b)(?P<minute>%b)(?P<second>%b)" % ((_N2,) * 5),
+           b"", numbers, b"20261123T072400Z", "2026-11-23T07:24:00Z"),
+    # NetScaler has all three orders
+    Format("slashes", rb"(?P<day>%b)/(?P<month>%b)/" % (_N2, _N2) + _YEAR + rb"[: ]" + _CLOCK, b"",
+           either_order, b"11/23/2026:07:24:00 GMT", "2026-11-23T07:24:00Z"),
+    Format("slashes-year-first", _YEAR + rb"/(?P<month>%b)/(?P<day>%b)[: ]" % (_N2, _N2) + _CLOCK, b"",
+           numbers, b"2026/11/23:07:24:00 GMT", "2026-11-23T07:24:00Z"),
+    # Web servers
+    Format("slashes-named", rb"(?P<day>%b)/" % _N2 + _MONTH + b"/" + _YEAR + b":" + _CLOCK, b"",
+           named_month, b"23/Nov/2026:08:24:00 +0100", "2026-11-23T07:24:00Z"),
+    # Sophos UTM
+    Format("colons", _YEAR + rb":(?P<month>%b):(?P<day>%b)-" % (_N2, _N2) + _CLOCK, b"",
+           numbers, b"2026:11:23-07:24:00", "2026-11-23T07:24:00Z"),
+    # Meraki
+    Format("epoch", rb"(?P<epoch>[0-9]{9,10})(?=\.|\Z)", b"",
+           epoch, b"1795418640.795119971", "2026-11-23T07:24:00.795119Z"),
+)  # fmt: skip
+
+FRACTION = rb"[.,][0-9]{1,9}"
+
+
+class Stamp(NamedTuple):
+    """A time in a text: its parts, where it ends, and the format's name."""
+
+    second: bytes
+    fraction: bytes
+    "With a point, whatever was sent."
+    offset: bytes
+    "Offset or name of the zone."
+    end: int
+    format: str
+
+
+# A name that is no zone we know is one where a year follows.
+_BETWEEN = rb"(?P<f%d>" + FRACTION + rb")?(?P<z%d>" + ZONE + rb")?"
+_BEFORE_YEAR = rb"(?P<f%d>" + FRACTION + rb")?(?P<z%d> (?:[A-Z]{1,5}|" + OFFSET + rb"))?"
+_NAMED = re.compile(rb"\(\?P<\w+>")
+# The commonest time, with nothing behind it that could belong to it: only quicker than the table.
+_PLAIN = re.compile(
+    rb"[A-Z][a-z]{2} [ 0-3][0-9] [0-9]{2}:[0-9]{2}:[0-9]{2}"
+    rb"(?= (?![A-Z]{1,5}(?![A-Za-z0-9_/.])|[0-9]{4}|[ +-]|[A-Za-z]{3,5} ?:)|: )"
+)  # fmt: skip
+
+
+def _scanner(formats: list[tuple[int, Format]]) -> re.Pattern[bytes]:
+    """One expression for many rows; the empty group at the end of each tells which one it was."""
+    rows = []
+    for i, row in formats:
+        tail = rb" (?P<t%d>%b)(?![0-9A-Za-z._-]|:\S)" % (i, _NAMED.sub(b"(?:", row.tail)) if row.tail else b""
+        between = _BEFORE_YEAR if row.tail == _YEAR else _BETWEEN
+        rows.append(b"(?P<c%d>%b)%b%b(?P<_%d>)" % (i, _NAMED.sub(b"(?:", row.core), between % (i, i), tail, i))
+    return re.compile(b"|".join(rows))
+
+
+_NUMBERED = list(enumerate(FORMATS))
+_LETTER_FIRST = _scanner([(i, row) for i, row in _NUMBERED if not row.example[:1].isdigit() or row.name == "day-first"])
+_DIGIT_FIRST = _scanner([(i, row) for i, row in _NUMBERED if row.example[:1].isdigit()])
+_NUMBER = {f"_{i}": i for i, _ in _NUMBERED}
+_CONVERSIONS = [
+    (re.compile(row.core + (b" " + row.tail if row.tail else b"")), row.convert) for row in FORMATS
+]  # fmt: skip
+
+
+def scan(text: bytes, at: int = 0) -> Stamp | None:
+    """The time that begins at ``at``. Whether it names a moment (``Feb 30`` does not) is not looked at."""
+    if match := _PLAIN.match(text, at):
+        return Stamp(match[0], b"", b"", match.end(), "bsd")
+    return scan_table(text, at)
+
+
+def scan_table(text: bytes, at: int) -> Stamp | None:
+    """The same, by the table alone."""
+    digit = text[at : at + 1].isdigit()
+    match = (_DIGIT_FIRST if digit else _LETTER_FIRST).match(text, at)
+    if match is None or match.lastgroup is None:
+        return None
+    i = _NUMBER[match.lastgroup]
+    row = FORMATS[i]
+    second: bytes = match[f"c{i}"]
+    if row.tail:
+        second += b" " + match[f"t{i}"]
+    fraction, offset = match[f"f{i}"] or b"", match[f"z{i}"] or b""
+    return Stamp(second, fraction.replace(b",", b"."), offset.lstrip(b" "), match.end(), row.name)
+
+
+def civil(second: bytes) -> list[Reading]:
+    """What the text of a second can mean; nothing where it is of no format."""
+    for pattern, convert in _CONVERSIONS:
+        if match := pattern.fullmatch(second):
+            return convert(match.groupdict())
+    return []

@@ -1,0 +1,46 @@
+"""Zones of time texts: offsets, and the abbreviations that devices write.
+
+An abbreviation may mean several zones (IST, CST, BST); the table takes what network devices are mostly set to. A name
+that is not here says nothing: then the zone of the source counts.
+"""
+
+import re
+from datetime import UTC, timedelta, timezone, tzinfo
+from functools import lru_cache
+
+# Minutes east of Greenwich.
+ABBREVIATIONS: dict[bytes, int] = {
+    b"UTC": 0, b"GMT": 0, b"UCT": 0, b"WET": 0, b"WEST": 60, b"BST": 60, b"IST": 330,
+    b"CET": 60, b"CEST": 120, b"MET": 60, b"MEST": 120, b"MEZ": 60, b"MESZ": 120, b"SAST": 120,
+    b"EET": 120, b"EEST": 180, b"MSK": 180, b"TRT": 180, b"GST": 240, b"PKT": 300, b"ICT": 420, b"WIB": 420,
+    b"HKT": 480, b"SGT": 480, b"AWST": 480, b"JST": 540, b"KST": 540, b"ACST": 570, b"AEST": 600, b"ACDT": 630,
+    b"AEDT": 660, b"NZST": 720, b"NZDT": 780,
+    b"NST": -210, b"NDT": -150, b"AST": -240, b"ADT": -180, b"EST": -300, b"EDT": -240, b"CST": -360, b"CDT": -300,
+    b"MST": -420, b"MDT": -360, b"PST": -480, b"PDT": -420, b"AKST": -540, b"AKDT": -480, b"HST": -600,
+    b"BRT": -180, b"ART": -180, b"CLT": -240, b"CLST": -180,
+}  # fmt: skip
+
+OFFSET = rb"[+-][0-9]{2}:?[0-9]{2}"
+_NAMES = b"|".join(sorted(ABBREVIATIONS, reverse=True))
+# `GMT+01:00` is what Java writes. Small letters are a zone only before a colon, as IOS writes them.
+ZONE = (
+    rb"(?:(?:[Zz]|" + OFFSET + rb")(?![A-Za-z0-9_/.-])| {0,2}(?:" + OFFSET
+    + rb"|(?:GMT|UTC)(?:\+[0-9]{1,2}(?::?[0-9]{2})?|-[0-9]{1,2}:[0-9]{2})|(?:" + _NAMES + rb")|(?:"
+    + _NAMES.lower() + rb")(?= ?:))(?![A-Za-z0-9_/.-]))"
+)  # fmt: skip
+"A zone as it follows a time, with the blanks before it."
+
+_OFFSET = re.compile(rb"(?:GMT|UTC)?([+-])([0-9]{1,2}):?([0-9]{2})?")
+
+
+@lru_cache(maxsize=1000)
+def zone_of(text: bytes) -> tzinfo | None:
+    """The zone of ``Z``, ``+01:00``, ``-0500``, ``GMT+1`` or ``CEST``; None where there is none of that name."""
+    minutes = 0 if text in (b"Z", b"z") else ABBREVIATIONS.get(text.upper())
+    if minutes is not None:
+        return timezone(timedelta(minutes=minutes)) if minutes else UTC
+    match = _OFFSET.fullmatch(text)
+    if match is None or int(match[2]) > 23 or int(match[3] or 0) > 59:
+        return None
+    delta = timedelta(hours=int(match[2]), minutes=int(match[3] or 0))
+    return timezone(-delta if match[1] == b"-" else delta)

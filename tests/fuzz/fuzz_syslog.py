@@ -1,0 +1,87 @@
+"""Coverage-guided fuzzing of the parser and the framer, for a person with time:
+
+    python -m venv /tmp/fuzz && /tmp/fuzz/bin/pip install atheris hypothesis pytest tzdata
+    mkdir -p /tmp/corpus && PYTHONPATH=. /tmp/fuzz/bin/python tests/fuzz/fuzz_syslog.py /tmp/corpus -max_total_time=300
+
+The folder is filled with our samples first. What it finds becomes a line of ``FINDS`` in
+``tests/unit/syslog/test_finds.py``.
+"""
+
+import sys
+from pathlib import Path
+
+import atheris
+
+with atheris.instrument_imports(include=["bridge.syslog"]):
+    from bridge.syslog.columns import FIELDS, block_of, list_of, parse_all
+    from bridge.syslog.framing import StreamFramer
+    from bridge.syslog.header import read
+
+from tests.unit.syslog.mutation import SEEDS, check
+
+MODES = ("auto", "lf", "octet-counted")
+NEEDS = frozenset(FIELDS)
+
+
+def parser(frame: bytes) -> None:
+    """Nothing lost, and fast = careful."""
+    check(frame)
+    if frame.strip(b" \t\r\n\0"):
+        columns = parse_all(block_of([frame, frame]), NEEDS)
+        header = read(frame)
+        for name in (
+            "second",
+            "fraction",
+            "offset",
+            "hostname",
+            "app_name",
+            "procid",
+            "msgid",
+            "msg",
+            "content",
+            "device",
+        ):
+            assert list(columns[name]) == [getattr(header, name)] * 2, name
+
+
+def framed(mode: str, pieces: list[bytes]) -> list[object]:
+    """All that came out of a stream that came in these pieces."""
+    framer = StreamFramer(mode, 1000)
+    frames: list[object] = []
+    for piece in pieces:
+        frames += list_of(framer.feed(piece))
+        assert framer.pending <= 1016
+    rest, unfinished = framer.close()
+    return [f for f in frames + list_of(rest) if f.strip(b" \t\r\n\0")] + framer.oversize + [unfinished]
+
+
+def stream(mode: str, step: int, data: bytes) -> None:
+    """The frames do not depend on the reads."""
+    pieces = [data[i : i + step] for i in range(0, len(data), step)]
+    assert framed(mode, [data]) == framed(mode, pieces)
+
+
+def one(data: bytes) -> None:
+    """The first byte says what is tried."""
+    if data[:1] > b"\xf0":
+        stream(MODES[data[0] % 3], 1 + data[0] % 7, data[1:])
+    else:
+        parser(data)
+
+
+def main() -> None:
+    """Fill the corpus, then fuzz."""
+    folder = next((Path(arg) for arg in sys.argv[1:] if not arg.startswith("-")), None)
+    if folder:
+        for i, seed in enumerate(SEEDS):
+            (folder / f"sample-{i}").write_bytes(seed)
+        for i in range(0, len(SEEDS), 3):
+            some = SEEDS[i : i + 3]
+            (folder / f"lines-{i}").write_bytes(b"\xf3" + b"\n".join(some) + b"\n")
+            (folder / f"counted-{i}").write_bytes(b"\xf5" + b"".join(b"%d %b" % (len(s), s) for s in some))
+    atheris.Setup(sys.argv, one)
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,92 @@
+"""Addresses where a request finds no end: connections that are accepted and never answered, or not even accepted."""
+
+from __future__ import annotations
+
+import contextlib
+import selectors
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class BlackHole:
+    """Accepts, reads, and never answers. `most` connections were open at a time; `bytes` were swallowed."""
+
+    def __init__(self) -> None:
+        self.most = 0
+        self.bytes = 0
+        self._server = socket.create_server(("127.0.0.1", 0), backlog=64)
+        self._ending, self._wake = socket.socketpair()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._server.getsockname()[1]}"
+
+    def close(self) -> None:
+        self._wake.close()
+        self._thread.join()
+
+    def _run(self) -> None:
+        open_now: set[socket.socket] = set()
+        with selectors.DefaultSelector() as selector, self._server, self._ending:
+            selector.register(self._server, selectors.EVENT_READ)
+            selector.register(self._ending, selectors.EVENT_READ)
+            while True:
+                for key, _ in selector.select():
+                    if key.fileobj is self._ending:
+                        for connection in open_now:
+                            connection.close()
+                        return
+                    if key.fileobj is self._server:
+                        connection, _ = self._server.accept()
+                        open_now.add(connection)
+                        selector.register(connection, selectors.EVENT_READ)
+                        self.most = max(self.most, len(open_now))
+                        continue
+                    connection = key.fileobj  # type: ignore[assignment]
+                    data = b""
+                    with contextlib.suppress(OSError):
+                        data = connection.recv(1 << 16)
+                    self.bytes += len(data)
+                    if not data:
+                        selector.unregister(connection)
+                        open_now.discard(connection)
+                        connection.close()
+
+
+class Deaf:
+    """Listens, and its queue is full: a SYN gets no answer, as behind a firewall that drops."""
+
+    def __init__(self) -> None:
+        self._server = socket.create_server(("127.0.0.1", 0), backlog=0)
+        self._queued: list[socket.socket] = []
+        address = self._server.getsockname()
+        while True:
+            filler = socket.socket()
+            filler.settimeout(0.1)
+            self._queued.append(filler)
+            try:
+                filler.connect(address)
+            except TimeoutError:
+                break
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._server.getsockname()[1]}"
+
+    def close(self) -> None:
+        for filler in self._queued:
+            filler.close()
+        self._server.close()
+
+
+@contextmanager
+def closing_all(holes: list[BlackHole] | list[Deaf]) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        for hole in holes:
+            hole.close()

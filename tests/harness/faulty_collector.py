@@ -1,0 +1,274 @@
+"""A collector that misbehaves by chance or by rule, as a process, and writes down what it took.
+
+Usage: python -P faulty_collector.py PORT OUTPUT JSON, where JSON has, each optional:
+  `hosts`        loopback addresses to listen on (default 127.0.0.1);
+  `seed`         of the chances below;
+  `faults`       {name of `FAULTS`: weight}; the rest up to 1 is a faithful answer. Each comes once at the beginning;
+  `poison_every` an event with the words `number N` is refused (400, and its whole request with it) where N % this == 7;
+  `poison`       words that make an event refused in the same way;
+  `largest`      bytes of a body, unpacked, above which the answer is 413;
+  `refuse_all`   a file: while it is there, everything is answered with 400.
+
+Each request becomes a line of OUTPUT before it is answered: `at` (wall time), `key`, `id` (X-Request-ID), `time` (its
+event time), `fault`, `count`, `size`, `host`, `taken` (events' texts), `clean` (the sender can know that they were
+taken), and `withheld` (events that were neither taken nor refused, though the answer was a success).
+
+A faithful judge in one thing: it never refuses an event that it has taken before.
+"""
+
+from __future__ import annotations
+
+import email.utils
+import json
+import random
+import re
+import sys
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from twisted.web.server import NOT_DONE_YET
+
+from bridge.collector.api import TIMESTAMP_HEADER, IntakeResource
+from bridge.collector.body import read_body
+from bridge.collector.faults import HTML, NEVER, Fault, FaultyResource
+from bridge.collector.listening import Address, listen
+from bridge.collector.output import Counting
+from bridge.collector.site import IntakeSite
+
+_JSON = (("Content-Type", "application/json"),)
+_PAGE = (("Content-Type", "text/html"),)
+_NUMBER = re.compile(r"\bnumber (\d+) ")
+
+
+class Chosen(NamedTuple):
+    """What becomes of a request, and of its events."""
+
+    fault: Fault | None
+    taken: list[str]
+    clean: bool = True
+    withheld: list[str] = []  # noqa: RUF012  # never changed
+    garbage: bool = False
+
+
+Maker = Callable[[random.Random, list[str]], Chosen]
+
+
+def _status(status: int, *headers: tuple[str, str], body: bytes = b"") -> Maker:
+    return lambda chance, texts: Chosen(Fault(status=status, headers=headers or _JSON, body=body), [])
+
+
+def _lost(fault: Fault) -> Maker:
+    """The events are not taken."""
+    return lambda chance, texts: Chosen(fault, [])
+
+
+def _kept(fault: Fault) -> Maker:
+    """The events are taken, and the sender is told."""
+    return lambda chance, texts: Chosen(fault, texts)
+
+
+def _doubtful(fault: Fault) -> Maker:
+    """The events are taken, and the sender cannot know it."""
+    return lambda chance, texts: Chosen(fault, texts, clean=False)
+
+
+def _shortfall(chance: random.Random, texts: list[str]) -> Chosen:
+    """Fewer ids than events, and not a word on which."""
+    taken = texts[: chance.randrange(len(texts))]
+    body = json.dumps({"received": True, "event_ids": _ids(len(taken))}).encode()
+    return Chosen(Fault(headers=_JSON, body=body), taken, withheld=texts[len(taken) :])
+
+
+def _with_errors(chance: random.Random, texts: list[str]) -> Chosen:
+    refused = sorted(chance.sample(range(len(texts)), chance.randint(1, max(1, len(texts) // 4))))
+    taken = [text for place, text in enumerate(texts) if place not in refused]
+    errors = [{"index": place, "status": 422, "message": "not to my taste"} for place in refused]
+    body = json.dumps({"received": True, "event_ids": _ids(len(taken)), "errors": errors}).encode()
+    return Chosen(Fault(headers=_JSON, body=body), taken)
+
+
+def _with_nulls(chance: random.Random, texts: list[str]) -> Chosen:
+    ids: list[str | None] = [*_ids(len(texts))]
+    ids[place := chance.randrange(len(texts))] = None
+    taken = texts[:place] + texts[place + 1 :]
+    return Chosen(Fault(headers=_JSON, body=json.dumps({"event_ids": ids}).encode()), taken)
+
+
+def _later(chance: random.Random, texts: list[str]) -> Chosen:
+    at = email.utils.formatdate(time.time() + 1, usegmt=True)
+    return Chosen(Fault(status=429, headers=(("Retry-After", at),)), [])
+
+
+def _garbage(taken: bool) -> Maker:
+    return lambda chance, texts: Chosen(Fault(), texts if taken else [], clean=False, garbage=True)
+
+
+def _ids(count: int) -> list[str]:
+    return [str(uuid.uuid4()) for _ in range(count)]
+
+
+# Those of which the sender must conclude that the events themselves are not wanted.
+REFUSING: dict[str, Maker] = {
+    "400": _status(400, body=b'{"error": "I cannot read this"}'),
+    "422": _status(422, body=b'{"error": "I can read this, but no"}'),
+    "shortfall": _shortfall,
+    "shortfall-with-errors": _with_errors,
+    "shortfall-with-nulls": _with_nulls,
+}
+FAULTS: dict[str, Maker] = {
+    **REFUSING,
+    "200-html": _status(200, *_PAGE, body=b"<html>Welcome to the hotel's network</html>"),
+    "200-wrong-json": _status(200, body=b'{"ok": true}'),
+    "200-no-object": _status(200, body=b"[]"),
+    "200-empty": _status(200),
+    "204": _status(204),
+    "taken-200-html": _doubtful(Fault(accept=True, headers=_PAGE, body=b"<html>Your request was scanned</html>")),
+    "taken-without-ids": _kept(Fault(accept=True, headers=_JSON, body=b'{"received": true}')),
+    "301": _status(301, ("Location", "https://portal.example/")),
+    "401": _status(401, body=b'{"error": "who are you?"}'),
+    "403": _status(403),
+    "403-proxy": _status(403, ("Proxy-Authenticate", "Basic"), *_PAGE, body=b"<html>Access denied</html>"),
+    "404": _status(404),
+    "405": _status(405),
+    "407": _status(407, ("Proxy-Authenticate", "Basic")),
+    "408": _status(408),
+    "425": _status(425),
+    "429": _status(429, ("Retry-After", "1")),
+    "429-date": _later,
+    "500": _status(500),
+    "502": _lost(HTML),
+    "503": _status(503, ("Retry-After", "0")),
+    "504": _status(504),
+    "599": _status(599),
+    "taken-500": _doubtful(Fault(accept=True, status=500)),
+    "taken-502": _doubtful(Fault(accept=True, status=502)),
+    "taken-504": _doubtful(Fault(accept=True, status=504, body=b"")),
+    "reset": _lost(Fault(reset=True)),
+    "half": _lost(Fault(body=b'{"received": true, "event_ids": []}', cut=9)),
+    "taken-half": _doubtful(Fault(accept=True, cut=20)),
+    "taken-half-reset": _doubtful(Fault(accept=True, cut=20, reset=True)),
+    "taken-reset": _doubtful(Fault(accept=True, reset=True)),
+    "slow": _kept(Fault(accept=True, delay=0.3)),
+    "never": _lost(Fault(delay=NEVER)),
+    "taken-never": _doubtful(Fault(accept=True, delay=NEVER)),
+    "taken-short-length": _doubtful(Fault(accept=True, headers=(("Content-Length", "7"),))),
+    "taken-long-length": _doubtful(Fault(accept=True, headers=(("Content-Length", "99999"),), close=True)),
+    "garbage": _garbage(taken=False),
+    "taken-garbage": _garbage(taken=True),
+    "closed-keep-alive": _kept(Fault(accept=True, close=True)),
+}
+
+
+class Judge:
+    """Chooses each request's fault and writes it down."""
+
+    def __init__(self, plan: dict[str, Any], output: Path) -> None:
+        self._plan = plan
+        self._chance = random.Random(plan.get("seed", 0))
+        self._faults: dict[str, float] = plan.get("faults", {})
+        assert self._faults.keys() <= FAULTS.keys(), self._faults.keys() - FAULTS.keys()
+        self._each_once = sorted(self._faults)
+        self._chance.shuffle(self._each_once)
+        self._taken: set[str] = set()
+        self._output = output.open("a")
+
+    def judge(self, request: Any) -> Chosen:
+        body = read_body(request)
+        texts = body.decode().split("\n")
+        name, chosen = self._choose(texts, len(body))
+        self._taken.update(chosen.taken)
+        line = {
+            "at": time.time(),
+            "key": request.getHeader("X-SEKOIAIO-INTAKE-KEY"),
+            "id": request.getHeader("X-Request-ID"),
+            "time": request.getHeader(TIMESTAMP_HEADER),
+            "fault": name,
+            "count": len(texts),
+            "size": len(body),
+            "host": request.getHost().host,
+            "taken": chosen.taken,
+            "clean": chosen.clean,
+            "withheld": chosen.withheld,
+        }
+        self._output.write(json.dumps(line) + "\n")
+        self._output.flush()
+        return chosen
+
+    def _choose(self, texts: list[str], size: int) -> tuple[str, Chosen]:
+        plan = self._plan
+        if (marker := plan.get("refuse_all")) and Path(marker).exists():
+            return "refuse-all", FAULTS["400"](self._chance, texts)
+        if size > plan.get("largest", 1 << 60) and len(texts) > 1:
+            return "413", Chosen(Fault(status=413, body=b'{"error": "too large"}'), [])
+        if any(map(self._is_poison, texts)):
+            return "poison", Chosen(Fault(status=400, body=b'{"error": "there is poison in it"}'), [])
+        name = self._drawn()
+        if name is None:
+            return "none", Chosen(None, texts)
+        if name in REFUSING and not self._taken.isdisjoint(texts):
+            self._each_once.insert(0, name)
+            return "none", Chosen(None, texts)
+        return name, FAULTS[name](self._chance, texts)
+
+    def _drawn(self) -> str | None:
+        if self._each_once:
+            return self._each_once.pop()
+        drawn = self._chance.random()
+        for name, weight in self._faults.items():
+            drawn -= weight
+            if drawn < 0:
+                return name
+        return None
+
+    def _is_poison(self, text: str) -> bool:
+        words = self._plan.get("poison")
+        if words is not None and words in text:
+            return True
+        every = self._plan.get("poison_every")
+        number = _NUMBER.search(text) if every else None
+        return number is not None and int(number[1]) % every == 7
+
+
+class Collector(FaultyResource):
+    """`FaultyResource`, and answers that are no HTTP."""
+
+    def __init__(self, judge: Judge, clock: Any) -> None:
+        super().__init__(IntakeResource(Counting()), lambda request: self._chosen.fault, clock)
+        self._judge = judge
+        self._chosen = Chosen(None, [])
+
+    def render(self, request: Any) -> int:
+        self._chosen = self._judge.judge(request)
+        if not self._chosen.garbage:
+            return super().render(request)
+        request.notifyFinish().addErrback(lambda gone: None)
+        request.transport.write(b"\x16\x03\x01 220 mail.example ESMTP\r\n\r\n")
+        request.transport.loseConnection()
+        return NOT_DONE_YET
+
+
+def main(port: int, output: Path, plan: dict[str, Any]) -> None:
+    from twisted.internet import reactor
+    from twisted.internet.defer import gatherResults
+
+    resource = Collector(Judge(plan, output), reactor)
+    listening = gatherResults(
+        [
+            listen(reactor, Address(host, port), IntakeSite(resource, reactor))
+            for host in plan.get("hosts", ["127.0.0.1"])
+        ]
+    )
+
+    def failed(failure: Any) -> None:
+        print(failure.getErrorMessage(), file=sys.stderr)
+        reactor.callWhenRunning(reactor.stop)
+
+    listening.addErrback(failed)
+    reactor.run()
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), Path(sys.argv[2]), json.loads(sys.argv[3]))

@@ -1,0 +1,132 @@
+"""A long outage of many quiet intakes, made quickly: the bridge's own spool and couriers, a collector that is away, and
+a clock moved by hand. What it leaves on disk is what days of waiting would.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionRefusedError
+from twisted.internet.task import Clock, deferLater
+
+from bridge.batching import Group
+from bridge.cellar import Cellar
+from bridge.deliver.breaker import Breaker
+from bridge.deliver.courier import Courier, Office, Target, Turn
+from bridge.deliver.dispatcher import Dispatcher
+from bridge.ledger import Ledger
+from bridge.measures import Measures
+from bridge.spool import BatchLimits, Spool
+
+EVERY = 2  # seconds between two batches of an intake: batch.max_age's default
+EVENTS = 3
+
+
+class Size(NamedTuple):
+    """What a spool takes on disk."""
+
+    files: int
+    bytes: int
+
+
+class Outage:
+    """`begin_ms` is when it began; `text` counts the bytes of all events with their line ends."""
+
+    def __init__(self, directory: Path, *, intakes: list[str], begin_ms: int) -> None:
+        self.clock = Clock()
+        self.ledger = Ledger()
+        self.text = 0
+        self.begin_ms = begin_ms
+        self.intakes = intakes
+        self.spool = Spool(
+            directory, limits=BatchLimits(), wall=self._wall, clock=self.clock.seconds, work=_work,
+            bounds=dict.fromkeys(("refused", "oversize", "damaged", "unrouted"), 10**6),
+        )  # fmt: skip
+        self.spool.recover()
+        dispatcher = Dispatcher(self.clock, connections=8, rate=None)
+        store = Cellar(self.spool, self.ledger, work=_work, receipt=lambda receipt: None, refused=lambda *what: None)
+        office = Office(
+            self.clock,
+            self._wall,
+            store,
+            self.ledger,
+            dispatcher,
+            _Alarms(),
+            Measures(self.clock.seconds),
+            self._in_thread,
+        )
+        breaker = Breaker(self.clock, wake=dispatcher.wake)
+        turn = Turn(in_flight=4, max_events=20_000, max_bytes=5_000_000, resolution_ms=1000, catch_up_ms=60_000)
+        self.couriers = {}
+        for name in intakes:
+            target = Target("http://away.test/plain/batch", dict, gzip=False)
+            courier = Courier(name, target, turn, office=office, poster=_Away(self.clock), breaker=breaker)
+            self.couriers[name] = courier
+            dispatcher.add(courier)
+        self.spool.on_sealed = lambda batch: self.couriers[batch.intake].add(batch)
+
+    def _in_thread(self, job: Callable[[], Any]) -> Deferred[Any]:
+        # Not at once: in a bridge the result never comes in the turn in which it is asked for.
+        return deferLater(self.clock, 0, job)
+
+    def _wall(self) -> float:
+        return self.begin_ms / 1000 + self.clock.seconds()
+
+    def last(self, rounds: int, text: Callable[[str, int], str]) -> None:
+        """Let so many batches of `EVENTS` events come to each intake; `text` is of an intake and an event's number."""
+        for at in range(rounds):
+            ms = int(self._wall() * 1000)
+            for intake in self.intakes:
+                lines = "".join(text(intake, at * EVENTS + k) + "\n" for k in range(EVENTS)).encode()
+                self.spool.append(Group(intake, "lines", ms // 1000, ms, ms, EVENTS, lines))
+                self.ledger.receive_spooled(intake, EVENTS)
+                self.text += len(lines)
+            self.clock.advance(EVERY)
+            self.spool.seal_due()
+            for courier in self.couriers.values():
+                courier.tidy()
+        assert self.ledger.imbalance == 0
+
+    def end(self) -> None:
+        """As when the process is stopped."""
+        self.spool.seal_all()
+        self.spool.close()
+
+
+def size_of(spool: Path) -> Size:
+    """Files in the folders of intakes, and the disk blocks that all of it takes, folders included."""
+    files = taken = 0
+    for folder in spool.iterdir():
+        if folder.is_dir() and not folder.name.startswith("."):
+            taken += folder.stat().st_blocks * 512
+            for file in os.scandir(folder):
+                files += 1
+                taken += file.stat().st_blocks * 512
+    return Size(files, taken)
+
+
+def _work(job: Callable[[], object], done: Callable[[object], None]) -> None:
+    done(job())
+
+
+class _Away:
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    def post(self, url: str, body: bytes, headers: dict[str, str]) -> Deferred[Any]:
+        answer: Deferred[Any] = Deferred()
+        self._clock.callLater(0, answer.errback, ConnectionRefusedError("away"))
+        return answer
+
+
+class _Alarms(Counter[str]):
+    def on(self, kind: str, about: str, text: str) -> None:
+        self[kind] += 1
+
+    def off(self, kind: str, about: str, text: str) -> None:
+        pass

@@ -1,0 +1,104 @@
+"""SIGKILL while packing, streaming and acknowledging packs: nothing is lost, twice comes only what was in flight."""
+
+from __future__ import annotations
+
+import random
+import sys
+import time
+from collections import Counter
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from bridge.batching import Group
+from bridge.spool import Batch, BatchLimits, Spool, packing
+from tests.harness import killed_at, spool
+from tests.harness.bridge import Bridge
+from tests.harness.gate import Gate
+from tests.harness.messages import number_of, rfc5424
+from tests.harness.polling import until
+from tests.harness.process import Process
+from tests.harness.running import bridging, collecting
+
+BATCHES = 300
+EVENTS = 3  # of a batch
+MOST_REQUESTS = 30
+
+
+def fill(directory: Path, numbers: range, *, packs: int) -> list[str]:
+    """Batches that wait as an outage leaves them, of messages with these numbers, some in so many packs of 60; the
+    events' texts."""
+    now = datetime.now(UTC)
+    sent = [rfc5424(number, now).text for number in numbers]
+    ms = int(now.timestamp() * 1000)
+    waiting = Spool(
+        directory, limits=BatchLimits(), wall=time.time, clock=time.monotonic, work=lambda job, done: done(job()),
+        bounds=dict.fromkeys(("refused", "oversize", "damaged", "unrouted"), 10**6),
+    )  # fmt: skip
+    waiting.recover()
+    sealed: list[Batch] = []
+    waiting.on_sealed = sealed.append
+    for at in range(0, len(sent), EVENTS):
+        lines = "".join(text + "\n" for text in sent[at : at + EVENTS]).encode()
+        waiting.append(Group("all", "lines", ms // 1000, ms, ms, EVENTS, lines))
+        waiting.seal_all()
+    for at in range(packs):
+        packing.pack(sealed[60 * at : 60 * (at + 1)], waiting.cannot_remove)
+    waiting.close()
+    return sent
+
+
+def killed(bridge: Bridge, passage: str, count: int) -> set[int]:
+    """One life that ends at a passage, or with nothing left to do; the numbers that were in flight then."""
+    script = Path(killed_at.__file__)
+    argv = [sys.executable, "-P", str(script), str(bridge.write_configuration()), passage, str(count)]
+    bridge.process = process = Process(argv, directory=bridge.directory, name="bridge")
+
+    def over() -> bool:
+        code, _ = bridge.get("/readyz")
+        return process.exit_code is not None or (
+            code == 200 and not spool.batches(bridge.spool) + spool.packs(bridge.spool)
+        )
+
+    until(over, lambda: f"{passage}, time {count}: {bridge.get('/api/status')}\n{process.stderr}")
+    if process.exit_code is None:
+        bridge.kill()
+    else:
+        assert process.exit_code == -9, process.stderr
+    bridge.process = None
+    return spool.numbers_in_flight(bridge.spool)
+
+
+@pytest.mark.parametrize("seed", [1, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(2, 12))])
+def test_killed_at_every_passage(tmp_path: Path, seed: int) -> None:
+    chance = random.Random(seed)
+    sent: list[str] = []
+    twice: set[int] = set()
+    with collecting(tmp_path) as collector:
+        gate = Gate(collector.port)
+        with bridging(tmp_path, gate.url) as bridge:
+            # A request carries four batches: many requests, so that there is much to kill.
+            bridge.configuration["batch"] |= {"max_events": 4 * EVENTS}
+            for passage in killed_at.PACKING:
+                sent += fill(
+                    bridge.spool, range(len(sent), len(sent) + BATCHES * EVENTS), packs=4 * ("together" in passage)
+                )
+                twice |= killed(bridge, passage, 1)
+            assert spool.packs(bridge.spool)
+            assert not gate.requests
+            gate.open()
+            for passage in killed_at.SENDING:
+                twice |= killed(bridge, passage, chance.randint(1, MOST_REQUESTS))
+            bridge.start()
+            bridge.wait_drained()
+            ledger = bridge.ledger()
+        gate.shut()
+        events = collector.refresh()
+    assert not ledger["dropped"], ledger
+    arrived = Counter(number_of(event.text) for event in events)
+    missing = [number for number in range(len(sent)) if number not in arrived]
+    assert not missing, f"{len(missing)} events are lost: {missing[:5]} ..."
+    again = {number for number, times in arrived.items() if times > 1}
+    assert all(sent[number_of(event.text)] == event.text for event in events), "a text that nobody sent"
+    assert again <= twice, f"delivered twice though not in flight at a kill: {sorted(again - twice)[:5]} ..."

@@ -1,0 +1,132 @@
+"""The table: every format, what is said of it, and that its example comes out as its parser wants it."""
+
+import json
+import re
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from bridge.batching.grouping import SHOWS_TIME
+from bridge.batching.payload import FORMS
+from bridge.formats import FORMATS, Format, UnknownFormat, find
+from bridge.syslog.columns import FIELDS
+from bridge.tools.payloads import Surroundings, event_for
+
+REFERENCE = Path(__file__).parents[4] / "shared" / "reference" / "formats.json"
+AROUND = Surroundings(received=datetime(2026, 11, 23, 7, 24, 5, tzinfo=UTC))
+
+every_format = pytest.mark.parametrize("one", FORMATS.values(), ids=FORMATS)
+
+
+def test_there_is_one_of_each() -> None:
+    assert len(FORMATS) == 88
+    names = [name for one in FORMATS.values() for name in (one.name, *one.aliases)]
+    assert len(set(names)) == len(names)
+    assert all(re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name) for name in names)
+    assert list(FORMATS) == sorted(FORMATS)
+
+
+def test_they_are_those_of_the_reference() -> None:
+    if not REFERENCE.exists():
+        pytest.skip("no ../shared/reference/formats.json")
+    rows = {row["slug"]: row for row in json.loads(REFERENCE.read_text())}
+    assert set(rows) == set(FORMATS)
+    for name, one in FORMATS.items():
+        row = rows[name]
+        assert (one.begins.decode(), one.foreign) == (row["regex"], row["foreign"])
+        # "yes 9/9; ..." or "no 0/9; ...", where some of the latter read a time of one kind of their texts.
+        if row["own_time"].startswith("yes"):
+            assert one.own_time, name
+
+
+@every_format
+def test_a_format_is_whole(one: Format) -> None:
+    assert one.forms <= set(FORMS)
+    assert one.timestamp in ("event", "received", "none")
+    assert one.product
+    assert one.setting
+    assert one.lost
+    assert one.example.startswith(b"<")
+    texts = (one.product, one.setting, one.lost, one.also, one.own_time, *one.notes, one.rule.says if one.rule else "")
+    assert all(text.isprintable() and text == text.strip() for text in texts)
+    if one.rule:
+        assert one.rule.needs <= set(FIELDS)
+        # The times of a read are made for the format's payload form: one that shows them must be it.
+        assert not (one.forms & set(SHOWS_TIME)) or one.payload in SHOWS_TIME
+
+
+@every_format
+def test_its_example_comes_out_as_its_parser_wants_it(one: Format) -> None:
+    event = event_for(one, one.example, AROUND)
+    assert one.fits(event)
+    assert event == event.strip()
+    assert b"\n" not in event
+
+
+HEADS = (b"", b"a b ", b"1 2026-11-23T", b"2026-", b"2026-11-23T07:24:00Z host app[1]: ", b"Nov 23 07:24:00 ", b"FW: ")
+PARTS = (
+    b" ", b"<", b"[", b"0", b"a", b"T", b"a ", b"1,", b"=", b'"', b"[1", b": ", b"@", b"CEF:", b"\xff", b"%", b"a: ",
+    b"1.1 - ", b"Nov 23 07:24:00 ", b"a/",
+)  # fmt: skip
+
+
+@every_format
+def test_its_expression_takes_little_time_whatever_is_sent(one: Format) -> None:
+    for head in HEADS:
+        for part in PARTS:
+            text = head + part * (250_000 // len(part))
+            start = time.perf_counter()
+            one.fits(text)
+            # Its worst is 2 ms on this machine's like; the bound is for machines that are busy.
+            assert time.perf_counter() - start < 0.1, (head, part)
+
+
+class Row:
+    """A read of one frame, every column the same."""
+
+    count = 1
+    holds_lf = False
+
+    def __init__(self, text: bytes) -> None:
+        self._text = text
+
+    def __getitem__(self, name: str) -> list[bytes]:
+        return [self._text]
+
+
+@pytest.mark.parametrize("one", [one for one in FORMATS.values() if one.rule], ids=lambda one: one.name)
+def test_its_rule_takes_little_time_whatever_is_sent(one: Format) -> None:
+    assert one.rule
+    for head in HEADS:
+        for part in PARTS:
+            text = head + part * (250_000 // len(part))
+            start = time.perf_counter()
+            one.rule.forms(one.payload, Row(text))
+            one.rule.edited([text], holds_lf=False)
+            one.rule.edited([text], holds_lf=True)
+            assert time.perf_counter() - start < 0.5, (head, part)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "meant"),
+    [
+        ("fortigat", "fortigate"),
+        ("FortiGate", "fortigate"),
+        ("cisco_ios", "cisco-ios"),
+        ("palo alto", "paloalto"),
+        ("unbond", "unbound"),
+        ("esx", "esxi"),
+    ],
+)
+def test_what_was_meant(wrong: str, meant: str) -> None:
+    with pytest.raises(UnknownFormat) as raised:
+        find(wrong)
+    assert raised.value.hint == f"did you mean {meant}?"
+
+
+def test_nothing_near() -> None:
+    with pytest.raises(UnknownFormat, match=r"there is no format 'zzz': syslog-bridge formats lists them"):
+        find("zzz")
+    assert find("asa") is find("cisco-secure-firewall")

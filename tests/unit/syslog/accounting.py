@@ -1,0 +1,66 @@
+"""Where every byte of a frame went: the meaning of "nothing is lost" (parsing decision 1).
+
+A frame is COUNT, PRI, header and MSG. MSG is the end of the frame, byte for byte. Every byte before it belongs to a
+field (also to one that MSG repeats, as Cisco's mnemonic), is a separator, a message counter, a relay's own time and
+name before another time, or one of the words that the shape says it drops (``Shape.drops``: F5's level ...).
+"""
+
+import re
+
+from bridge.syslog.header import Header, read
+from bridge.syslog.shapes import SHAPES
+from bridge.syslog.times import scan
+
+_BEFORE_DEVICE = re.compile(rb"(?:[1-9][0-9]{0,5} (?=<))?\s*(?:<[0-9]{1,3}> ?)?")
+# Also the version, NILVALUE and the BOM.
+_SEPARATORS = rb"[ \t:\[\]]|\xef\xbb\xbf|1 |-(?= |\Z)"
+_PLAIN = re.compile(_SEPARATORS)
+_COUNTER = re.compile(rb"[0-9]*: ")
+_RELAY = re.compile(rb"[ :]*[^\s]+[ :]*")
+_BESIDES = {
+    name: re.compile(shape.drops + rb"|" + _SEPARATORS) for name, shape in SHAPES.items() if shape.drops
+}  # fmt: skip
+
+
+def account(frame: bytes) -> Header:
+    """The header of a frame, after every byte has been found again."""
+    parts = read(frame)
+    assert frame.endswith(parts.device), parts
+    assert parts.device.endswith(parts.msg), parts
+    if parts.format != "rfc5424":
+        assert parts.device.endswith(parts.content), parts
+        assert parts.content.endswith(parts.msg), parts
+    if parts.format == "none":
+        assert parts.msg == parts.device, parts
+    header = frame[: len(frame) - len(parts.msg)]
+    start = _BEFORE_DEVICE.match(header).end()
+    if parts.priority:
+        assert b"<" + parts.priority + b">" in header[:start], parts
+    elif parts.shape in ("none", "rfc3164", "rfc5424"):
+        start = 0
+    fields = [parts.second, parts.fraction, parts.fraction.replace(b".", b","), parts.offset, parts.hostname,
+              parts.app_name, parts.procid, parts.msgid, parts.structured_data]  # fmt: skip
+    words = sorted({word for field in fields for word in (field, *field.split(b" ")) if word}, key=len, reverse=True)
+    for word in fields[4:]:
+        assert word in frame, parts
+    besides = _BESIDES.get(parts.shape, _PLAIN)
+    at = _own_header(header, start, parts)
+    while at < len(header):
+        word = next((len(word) for word in words if header.startswith(word, at)), 0)
+        found = besides.match(header, at)
+        size = max(word, found.end() - at if found else 0)
+        assert size, (header[at:], parts)
+        at += size
+    return parts
+
+
+def _own_header(header: bytes, at: int, parts: Header) -> int:
+    """Where the device's own header begins: behind a counter, and a relay's time and name, whatever the shape is."""
+    if parts.shape not in ("none", "rfc5424", "rfc5424-malformed-data"):
+        if counter := _COUNTER.match(header, at):
+            at = counter.end()
+        stamp = scan(header, at)
+        behind = _RELAY.match(header, stamp.end) if stamp else None
+        if behind and ((stamp.second, stamp.fraction) != (parts.second, parts.fraction) or scan(header, behind.end())):
+            at = behind.end()
+    return at

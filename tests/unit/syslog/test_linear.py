@@ -1,0 +1,149 @@
+"""Time is linear in the frame, whatever it holds (parsing decision 14): time per byte at 31 KiB and at 250 KiB is
+compared in one run, as the median of several. Quadratic work would make the ratio 8, and take minutes."""
+
+import statistics
+import time
+
+import pytest
+
+from bridge.syslog.columns import FIELDS, block_of, parse_all
+from bridge.syslog.header import read
+from bridge.syslog.shapes import SHAPES
+from bridge.syslog.structured import values
+
+BIG = 250 * 1024
+SMALL = BIG // 8
+WIDEST = 3.0
+"Of time per byte."
+FLOOR = 5e-3
+"Seconds: what is faster is copying and noise, and no quadratic work over 250 KiB."
+
+_HEADS = {
+    "": b"",
+    "pri": b"<13>",
+    "3164": b"<13>Nov 23 07:24:00 gw ",
+    "5424": b"<13>1 2026-11-23T07:24:00Z gw app 7 ID ",
+    "counted": b"<13>7: ",
+    "time": b"<13>Nov 23 07:24:00 ",
+    "version": b"<13>1 2026-11-23 07:24:00 ",
+    "tag": b"<13>Nov 23 07:24:00 gw app[",
+    "key": b"<13>date=",
+    "mnemonic": b"<13>%",
+    "json": b"<13>{",
+    "kiwi": b"<190>Original Address=192.0.2.1 ",
+    "origin": b"<190>7: sw",
+}
+_UNITS = {
+    "example": b"[example]",
+    "[": b"[",
+    "blanks": b" ",
+    "<": b"<",
+    "digits": b"7",
+    "a:": b"a:",
+    "a: ": b"a: ",
+    "7: ": b"7: ",
+    ":": b":",
+    ": ": b": ",
+    "%": b"%",
+    "%A-": b"%A-",
+    "A-": b"A-",
+    "-1-": b"-1-",
+    "letters": b"a",
+    "words": b"Ab ",
+    "host": b"a.",
+    "\\": b"\\",
+    '"': b'"',
+    'a="b" ': b'a="b" ',
+    "a=b ": b"a=b ",
+    '[a b="c"]': b'[a b="c"]',
+    ' b="c"': b' b="c"',
+    "time": b"Nov 23 07:24:00 ",
+    "iso": b"2026-11-23T07:24:00Z ",
+    ",": b",",
+    "{": b"{",
+    '{"a":': b'{"hostname" : ',
+    "tab": b"\t",
+    "/": b"A/",
+    "*": b"*a: ",
+    "1d": b"1d",
+    "kiwi": b"Original Address=192.0.2.1 ",
+    "count": b"1 ",
+    "slot": b"slot1/",
+    "CEF:": b"CEF:",
+    "NUL": b"\0",
+    "\xff": b"\xff",
+    "-PPE-": b"0-PPE-",
+    "date=": b"date=2026-11-23 ",
+    "notice ": b"notice ",
+    "forwarded": b"Message forwarded from a: ",
+}
+HOSTILE = {f"{head} {unit}": (start, piece) for head, start in _HEADS.items() for unit, piece in _UNITS.items()}
+
+
+def of_size(start: bytes, piece: bytes, size: int) -> bytes:
+    return start + piece * (size // len(piece))
+
+
+def cost(frame: bytes) -> float:
+    times = []
+    for _ in range(3):
+        begin = time.perf_counter()
+        read(frame)
+        times.append(time.perf_counter() - begin)
+    return statistics.median(times)
+
+
+def test_hostile_texts():
+    slow = {}
+    for name, (start, piece) in HOSTILE.items():
+        whole = cost(of_size(start, piece, BIG))
+        if whole > FLOOR:
+            # Looked at again only if it seems so: another process may have had the processor.
+            for _ in range(5):
+                ratio = cost(of_size(start, piece, BIG)) / max(8 * cost(of_size(start, piece, SMALL)), 1e-7)
+                if ratio < WIDEST:
+                    break
+            else:
+                slow[name] = ratio
+        assert whole < 1, f"{name}: {whole:.1f} s for 250 KiB"
+    assert not slow
+
+
+@pytest.mark.parametrize("unit", _UNITS)
+def test_hostile_reads_of_many_lines(unit):
+    """The fast path, on frames that break off everywhere."""
+    piece = _UNITS[unit]
+
+    def whole(size):
+        lines = [of_size(_HEADS[head], piece, size // 13) for head in _HEADS]
+        begin = time.perf_counter()
+        parse_all(block_of(lines), frozenset(FIELDS))
+        return time.perf_counter() - begin
+
+    for _ in range(5):
+        big, small = whole(BIG), whole(SMALL)
+        if big < 2e-2 or big / (8 * small) < WIDEST:
+            break
+    else:
+        pytest.fail(f"{big:.3f} s for 250 KiB, {small:.3f} s for an eighth")
+
+
+def test_thirty_elements():
+    start = time.perf_counter()
+    for head in _HEADS.values():
+        read(head + b"[example]" * 30 + b"[")
+        values(b"[example]" * 30)
+    assert time.perf_counter() - start < 0.5
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_a_long_text_behind_a_shape(name):
+    frame = SHAPES[name].example
+
+    def per_byte(size):
+        return cost(frame + b'x[ :="' * (size // 6)) / size
+
+    for _ in range(5):
+        if cost(frame + b'x[ :="' * (BIG // 6)) < FLOOR or per_byte(BIG) / per_byte(SMALL) < WIDEST:
+            return
+    pytest.fail("time per byte grows")

@@ -1,0 +1,50 @@
+"""Damaged messages: no exception, every byte accounted for, one event each, fast = careful."""
+
+import os
+from multiprocessing import get_context
+
+import pytest
+
+from bridge.batching import Limits, group
+from bridge.routing.disposition import Disposition
+from bridge.syslog.columns import FIELDS, block_of, list_of, parse_all
+from bridge.syslog.header import read
+from bridge.syslog.timestamps import TimeReader
+from tests.unit.syslog.mutation import NOW, ZONE, mutated, run
+
+LONG = 10_000_000
+JOB = 50_000
+
+
+def test_fifty_thousand():
+    assert sum(run((seed, 5_000)) for seed in range(10)) == 50_000
+
+
+@pytest.mark.long
+def test_ten_million():
+    """About six minutes of one core."""
+    jobs = ((seed, JOB) for seed in range(1_000_000, 1_000_000 + LONG // JOB))
+    with get_context("spawn").Pool(os.cpu_count()) as pool:
+        assert sum(pool.imap_unordered(run, jobs)) == LONG
+
+
+def test_fast_is_careful_and_makes_one_event_of_each():
+    """Reads of 200 damaged frames of all kinds, as a block and with line ends inside."""
+    needs = frozenset(FIELDS)
+    for seed in range(20):
+        frames = [frame for frame in mutated(seed, 200) if frame.strip(b" \t\r\n\0")]
+        for some in (frames, [frame.replace(b"\n", b" ") for frame in frames]):
+            columns = parse_all(block_of(some), needs)
+            assert columns.count == len(some)
+            for i, frame in enumerate(list_of(block_of(some))):
+                header = read(frame)
+                for name in ("priority", "second", "fraction", "offset", "hostname", "app_name", "procid", "msgid",
+                             "structured_data", "msg", "content", "device"):  # fmt: skip
+                    assert columns[name][i] == getattr(header, name), (name, frame)
+            for form in ("message", "content", "device", "raw", "line", "structured", "rfc5424", "json"):
+                disposition = Disposition("deliver", "r", "i", payload=form, timestamp="event", zone=ZONE)
+                grouped = group(
+                    columns, disposition, reader=TimeReader(), received_ms=int(NOW.timestamp() * 1000), limits=Limits()
+                )
+                assert sum(part.count for part in grouped.groups) == len(some)
+                assert sum(part.data.count(b"\n") for part in grouped.groups) == len(some)
