@@ -200,8 +200,7 @@ def test_a_read_of_one_second_is_one_group():
 
 
 def test_the_header_is_the_earliest_whatever_separates_the_fraction():
-    frames = [b"<13>Nov 23 07:24:00,900 gw a: 1", b"<13>Nov 23 07:24:00.200 gw a: 2",
-    b"<13>Nov 23 07:24:00.95 gw a: 2"]
+    frames = [b"<13>Nov 23 07:24:00,900 gw a: 1", b"<13>Nov 23 07:24:00.200 gw a: 2", b"<13>Nov 23 07:24:00.95 gw a: 2"]
     (part,) = grouped(frames).groups
     assert (part.earliest, part.latest) == (NOV23 + 200, NOV23 + 950)
 

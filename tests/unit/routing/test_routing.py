@@ -72,8 +72,7 @@ def nets(*texts):
 
 
 def router(*routes, sources=(), unrouted=None, **options):
-    given = {"intakes": INTAKES, "listeners": LISTENERS, "timezone": UTC, "unrouted": unrouted or Unrouted(),
-    **options}
+    given = {"intakes": INTAKES, "listeners": LISTENERS, "timezone": UTC, "unrouted": unrouted or Unrouted(), **options}
     return Router(routes=routes, sources=sources, **given)
 
 
@@ -128,8 +127,7 @@ def test_hostname(glob, hostname, holds):
 
 def test_app_name_knows_no_short_form():
     made = router(Route(app_name=("sshd", "sudo*")))
-    names = {name: found(made, facts(app_name=name)) == "r" for name in (b"sshd", b"SSHD", b"sudoedit", b"sshd.x",
-    b"")}
+    names = {name: found(made, facts(app_name=name)) == "r" for name in (b"sshd", b"SSHD", b"sudoedit", b"sshd.x", b"")}
     assert names == {b"sshd": True, b"SSHD": True, b"sudoedit": True, b"sshd.x": False, b"": False}
 
 
