@@ -20,8 +20,6 @@ class Found:
 
     batches: list[Batch] = field(default_factory=list)
     "In sequence order."
-    packs: list[Pack] = field(default_factory=list)
-    "In sequence order; the batches in them are not among the others."
     sending: dict[str, int] = field(default_factory=dict)
     "By intake: events of requests that had been begun, so possible duplicates."
     damaged: dict[str, int] = field(default_factory=dict)
@@ -30,6 +28,8 @@ class Found:
     "One line for each file that was not as it should be."
     sequence: int = 0
     "The highest in use."
+    packs: list[Pack] = field(default_factory=list)
+    "In sequence order; the batches in them are not among the others."
 
 
 def recover(spool: Path, *, resolution_ms: int, sealed: float, move_aside: Callable[[Path], Path]) -> Found:

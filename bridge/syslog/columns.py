@@ -6,7 +6,8 @@ them by one literal byte and a frame that it does not know lands whole in the la
 hold frames with a line end inside, go through the careful reading in ``header``. A property test holds both equal.
 
 The expressions accept less than the careful rules do (plain host names, plain tags, a blank after the colon): what
-they accept means the same to both, now and with vendor shapes to come.
+they accept means the same to both. Where the first frame of a read is neither, but of a vendor whose frames fill whole
+reads, an expression of ``vendors`` takes their place.
 """
 
 import re

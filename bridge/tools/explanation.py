@@ -115,7 +115,7 @@ class Explainer:
         zone = disposition.zone or self._router.zone(self._source)
         around = payloads.Surroundings(
             self._received, str(self._source or "-").encode(), zone, listener=self._listener.name,
-            route=disposition.route, intake=disposition.intake,
+            route=disposition.route, intake=disposition.intake, limits=self._limits,
         )  # fmt: skip
         frame = explanation.cut.frame
         explanation.forms = payloads.every_form(frame, around)

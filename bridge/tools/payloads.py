@@ -1,7 +1,7 @@
 """A frame in every payload form, and in the way of a text format: the road's own grouping, for one frame."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 
 from bridge import batching
@@ -24,6 +24,8 @@ class Surroundings:
     listener: str = ""
     route: str = ""
     intake: str | None = None
+    limits: Limits = field(default_factory=Limits)
+    "Times that are not believed show as reception here too."
 
 
 def event_in(form: str, frame: bytes, around: Surroundings) -> bytes:
@@ -60,6 +62,6 @@ def _event(disposition: Disposition, frame: bytes, around: Surroundings) -> byte
         return b""
     grouped = batching.group(
         columns, disposition, reader=TimeReader(), received_ms=milliseconds(around.received), peer=around.peer,
-        listener=around.listener, limits=Limits(),
+        listener=around.listener, limits=around.limits,
     )  # fmt: skip
     return b"".join(group.data for group in grouped.groups).removesuffix(b"\n")

@@ -11,7 +11,7 @@ whole time            ``time`` or ``timestamp`` or ``date``, quoted where it hol
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from bridge.syslog.grammar import Header
 from bridge.syslog.shapes.table import NO_TIME, Shape
@@ -20,10 +20,8 @@ from bridge.syslog.timestamps import is_time
 
 _LOOKED_AT = 2048
 _OPENING = re.compile(rb"(?:\xef\xbb\xbf)?(?P<key>[A-Za-z_][A-Za-z0-9_.-]*+)=(?!=)")
-_VALUE = re.compile(
-    rb'(?:(?<=[\s,;|])|\A)(devname|device_name|hostname|host_name|fw|date|time|tz|timezone|eventtime|timestamp)='
-    rb'(?:"([^"]*+)"|([^\s,;|"]*+))'
-)  # fmt: skip
+# The look behind keeps it linear: a name is tried at its beginning only.
+_PAIR = re.compile(rb'(?<![A-Za-z0-9_.-])([A-Za-z_][A-Za-z0-9_.-]*+)=(?:"([^"]*+)"|([^\s,;|"]*+))')
 _EPOCH = re.compile(rb"([1-9][0-9]{9})\.?([0-9]{0,9})")
 _HOST = re.compile(rb"[^\s=]++")
 _DVCHOST = re.compile(rb"(?<=[ |])dvchost=([^\s=|]++)")
@@ -37,11 +35,6 @@ _MEMBER = re.compile(
 _TIME_MEMBERS = (b"logtimestamp", b"eventtime", b"@timestamp", b"timestamp", b"creationtime")
 
 _HOST_KEYS = (b"devname", b"device_name", b"hostname", b"host_name", b"fw")
-
-
-def _of_keys(*keys: bytes) -> Callable[[bytes], bool]:
-    expression = re.compile(rb"(?:(?<=[\s,;|])|\A)(?:" + b"|".join(keys) + rb")=")
-    return lambda text: expression.search(text, 0, 512) is not None
 
 
 SHAPES = (
@@ -82,13 +75,13 @@ SHAPES = (
     ),
 )
 
-_CHECK_POINT = re.compile(rb"time=[0-9]{10}\|")
+# A device is known by keys that no other sends.
 _TELLS = (
-    ("fortinet", _of_keys(b"devname", b"devid")),
-    ("checkpoint-splunk", lambda text: _CHECK_POINT.match(text) is not None),
-    ("sophos", _of_keys(b"device_name", b"device_model", b"device_id")),
-    ("stormshield", _of_keys(b"startime")),
-    ("sonicwall", _of_keys(b"sn")),
+    ("fortinet", {b"devname", b"devid"}),
+    ("checkpoint-splunk", {b"ifdir", b"originsicname", b"loguid"}),
+    ("sophos", {b"device_name", b"device_model", b"device_id"}),
+    ("stormshield", {b"startime"}),
+    ("sonicwall", {b"sn"}),
 )
 
 
@@ -102,13 +95,14 @@ def read_pairs(priority: bytes, text: bytes) -> Header | None:
     if _OPENING.match(text) is None:
         return None
     values: dict[bytes, bytes] = {}
-    for key, quoted, bare in _VALUE.findall(text[:_LOOKED_AT]):
-        values.setdefault(key, quoted or bare)
+    for key, quoted, bare in _PAIR.findall(text, 0, _LOOKED_AT):
+        if key not in values:
+            values[key] = quoted or bare
     host = next((values[key] for key in _HOST_KEYS if values.get(key)), b"")
     stamp = _time(values)
     if not host and not stamp.second:
         return None
-    shape = next((name for name, tells in _TELLS if tells(text)), "key-value")
+    shape = next((name for name, keys in _TELLS if not keys.isdisjoint(values)), "key-value")
     return Header(
         "none", shape, priority, stamp.second, stamp.fraction, stamp.offset,
         host if _HOST.fullmatch(host) else b"", b"", b"", b"", b"", text, text, text,
@@ -118,7 +112,7 @@ def read_pairs(priority: bytes, text: bytes) -> Header | None:
 def read_json(priority: bytes, text: bytes) -> Header | None:
     """The header of a JSON object: Zscaler's, NXLog's."""
     values: dict[bytes, bytes] = {}
-    for key, value in _MEMBER.findall(text[:_LOOKED_AT]):
+    for key, value in _MEMBER.findall(text, 0, _LOOKED_AT):
         values.setdefault(key.lower(), value)
     host = values.get(b"hostname", b"")
     stamp = _time({b"time": next((values[key] for key in _TIME_MEMBERS if key in values), b"")})
@@ -149,7 +143,7 @@ def of_cef(header: Header) -> Header:
 def _time(values: Mapping[bytes, bytes]) -> Stamp:
     date, time = values.get(b"date", b""), values.get(b"time", b"")
     zone = _zone(values.get(b"tz") or values.get(b"timezone") or b"")
-    of_day = scan(date + b" " + time)
+    of_day = scan(date + b" " + time) if date and time else None
     if of_day is not None and zone:
         stamp = of_day._replace(offset=of_day.offset or zone)
         if is_time(stamp.second, stamp.offset):
@@ -158,7 +152,8 @@ def _time(values: Mapping[bytes, bytes]) -> Stamp:
     for text in (values.get(b"eventtime", b""), time):
         if epoch := _EPOCH.fullmatch(text):
             return Stamp(epoch[1], b"." + epoch[2] if epoch[2] else b"", b"", 0, "epoch")
-    for stamp_or_none in (of_day, scan(time), scan(values.get(b"timestamp", b"")), scan(date)):
+    for whole in (None, time, values.get(b"timestamp", b""), date):
+        stamp_or_none = of_day if whole is None else scan(whole) if whole else None
         if stamp_or_none is not None and is_time(stamp_or_none.second, stamp_or_none.offset):
             stamp = stamp_or_none._replace(offset=stamp_or_none.offset or zone)
             return stamp if is_time(stamp.second, stamp.offset) else stamp_or_none

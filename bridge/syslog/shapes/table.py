@@ -62,10 +62,11 @@ class Table:
         row, (host, app, pid, msgid, sd, content, msg) = self._groups[match.lastgroup]
         if row.needs and not (priority if row.needs == "pri" else row.needs == stamp.format):
             return None
-        hostname = _nil(match[host]) if host else b""
+        field = _nil if row.format == "rfc5424" else _given
+        hostname = field(match[host]) if host else b""
         if not msg:
             return tagged(priority, text, start, stamp, row.name, hostname, match.end())
-        app_name, procid = _nil(match[app]) if app else b"", _nil(match[pid]) if pid else b""
+        app_name, procid = field(match[app]) if app else b"", field(match[pid]) if pid else b""
         begin = match.start(msg)
         text_of_msg = text[begin:]
         if row.format == "rfc5424":
@@ -82,6 +83,10 @@ class Table:
 
 def _nil(field: bytes | None) -> bytes:
     return b"" if field is None or field == b"-" else field
+
+
+def _given(field: bytes | None) -> bytes:
+    return field or b""
 
 
 def tagged(

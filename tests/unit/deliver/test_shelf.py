@@ -175,7 +175,7 @@ def test_damage_in_a_pack_is_counted_and_the_rest_arrives(make_world, monkeypatc
     assert 0 < lost < 100
     assert len(taken) + lost == 150
     assert set(taken) < set(events)
-    assert world.alarms["damaged"] == 1
+    assert world.alarms["damaged"] >= 1
     assert world.aside[0].data
 
 

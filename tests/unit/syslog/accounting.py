@@ -15,7 +15,8 @@ _BEFORE_DEVICE = re.compile(rb"(?:[1-9][0-9]{0,5} (?=<))?\s*(?:<[0-9]{1,3}> ?)?"
 # Also the version, NILVALUE and the BOM.
 _SEPARATORS = rb"[ \t:\[\]]|\xef\xbb\xbf|1 |-(?= |\Z)"
 _PLAIN = re.compile(_SEPARATORS)
-_COUNTER = re.compile(rb"[0-9]*: ")
+# A message counter, or RFC 5424's version.
+_VERSION = re.compile(rb"[0-9]*: |1 +")
 _RELAY = re.compile(rb"[ :]*[^\s]+[ :]*")
 _BESIDES = {
     name: re.compile(shape.drops + rb"|" + _SEPARATORS) for name, shape in SHAPES.items() if shape.drops
@@ -45,20 +46,22 @@ def account(frame: bytes) -> Header:
         assert word in frame, parts
     besides = _BESIDES.get(parts.shape, _PLAIN)
     at = _own_header(header, start, parts)
-    while at < len(header):
-        word = next((len(word) for word in words if header.startswith(word, at)), 0)
-        found = besides.match(header, at)
-        size = max(word, found.end() - at if found else 0)
-        assert size, (header[at:], parts)
-        at += size
+    # All places that a row of words and separators leads to.
+    reached = {at}
+    while reached and (at := min(reached)) < len(header):
+        reached.remove(at)
+        reached.update(at + len(word) for word in words if header.startswith(word, at))
+        if found := besides.match(header, at):
+            reached.add(found.end())
+    assert reached, (header[at:], parts)
     return parts
 
 
 def _own_header(header: bytes, at: int, parts: Header) -> int:
     """Where the device's own header begins: behind a counter, and a relay's time and name, whatever the shape is."""
     if parts.shape not in ("none", "rfc5424", "rfc5424-malformed-data"):
-        if counter := _COUNTER.match(header, at):
-            at = counter.end()
+        if version := _VERSION.match(header, at):
+            at = version.end()
         stamp = scan(header, at)
         behind = _RELAY.match(header, stamp.end) if stamp else None
         if behind and ((stamp.second, stamp.fraction) != (parts.second, parts.fraction) or scan(header, behind.end())):

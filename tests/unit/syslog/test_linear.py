@@ -1,5 +1,6 @@
 """Time is linear in the frame, whatever it holds (parsing decision 14): time per byte at 31 KiB and at 250 KiB is
-compared in one run, as the median of several. Quadratic work would make the ratio 8, and take minutes."""
+compared in one run, as the median of several, in time of this process: others may have the processor. Quadratic work
+would make the ratio 8, and take minutes."""
 
 import statistics
 import time
@@ -13,7 +14,7 @@ from bridge.syslog.structured import values
 
 BIG = 250 * 1024
 SMALL = BIG // 8
-WIDEST = 3.0
+WIDEST = 4.0
 "Of time per byte."
 FLOOR = 5e-3
 "Seconds: what is faster is copying and noise, and no quadratic work over 250 KiB."
@@ -87,9 +88,9 @@ def of_size(start: bytes, piece: bytes, size: int) -> bytes:
 def cost(frame: bytes) -> float:
     times = []
     for _ in range(3):
-        begin = time.perf_counter()
+        begin = time.process_time()
         read(frame)
-        times.append(time.perf_counter() - begin)
+        times.append(time.process_time() - begin)
     return statistics.median(times)
 
 
@@ -116,9 +117,9 @@ def test_hostile_reads_of_many_lines(unit):
 
     def whole(size):
         lines = [of_size(_HEADS[head], piece, size // 13) for head in _HEADS]
-        begin = time.perf_counter()
+        begin = time.process_time()
         parse_all(block_of(lines), frozenset(FIELDS))
-        return time.perf_counter() - begin
+        return time.process_time() - begin
 
     for _ in range(5):
         big, small = whole(BIG), whole(SMALL)
@@ -129,11 +130,11 @@ def test_hostile_reads_of_many_lines(unit):
 
 
 def test_thirty_elements():
-    start = time.perf_counter()
+    start = time.process_time()
     for head in _HEADS.values():
         read(head + b"[example]" * 30 + b"[")
         values(b"[example]" * 30)
-    assert time.perf_counter() - start < 0.5
+    assert time.process_time() - start < 0.5
 
 
 @pytest.mark.parametrize("name", SHAPES)

@@ -12,7 +12,7 @@ from bridge.syslog import parse
 from bridge.syslog.header import read
 from bridge.syslog.shapes import SHAPES
 from bridge.syslog.times import FORMATS, scan, scan_table
-from bridge.syslog.timestamps import moment
+from bridge.syslog.timestamps import TimeReader, fraction_ms, milliseconds, moment
 from bridge.syslog.zones import ABBREVIATIONS, zone_of
 from tests.unit.syslog.accounting import account
 from tests.unit.syslog.samples import SAMPLES
@@ -140,3 +140,12 @@ def test_zones():
     assert zone_of(b"NOWHERE") is None
     assert all(re.fullmatch(rb"[A-Z]{3,4}", name) for name in ABBREVIATIONS)
     assert zone_of(b"UTC").utcoffset(None) == timedelta(0)
+
+
+@pytest.mark.parametrize("sample", [s for s in SAMPLES if s.time], ids=lambda s: f"{s.product}-{s.shape}")
+def test_a_reads_times_are_the_messages(sample):
+    """What the hot path makes of the three columns is what ``parse`` says."""
+    header = read(sample.frame)
+    ms = TimeReader().second_ms(header.second, header.offset, UTC, milliseconds(NOW))
+    when = parse(sample.frame, received=NOW).timestamp
+    assert ms + fraction_ms(header.fraction) == milliseconds(when)

@@ -139,6 +139,13 @@ def test_payloads_without_a_format_gives_hints(file: str) -> None:
     assert "like format none that is known" in text
 
 
+def test_payloads_show_the_time_that_would_be_sent(file: str) -> None:
+    """A time that is not believed is reception on the road, so it is here."""
+    frame = "<13>Mar 06 2016 12:53:10 gw app: text"
+    found = json.loads(explained(file, frame, "--json", "--payloads", "--received", "2026-11-23T10:00:00Z"))
+    assert found["payloads"]["line"] == "2026-11-23T10:00:00.000Z gw app: text"
+
+
 def test_without_the_option_the_fields_are_those_of_the_contract(file: str) -> None:
     assert "payloads" not in json.loads(explained(file, UNBOUND, "--json"))
 
