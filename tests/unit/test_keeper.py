@@ -11,7 +11,7 @@ from bridge.alarms import Alarms
 from bridge.batching import Group
 from bridge.keeper import Keeper
 from bridge.ledger import Ledger
-from bridge.spool import BatchLimits, Spool
+from bridge.spool import BatchLimits, Spool, packing
 from bridge.spool.budget import Terms
 from bridge.spool.quarantine import write_whole
 from bridge.spool.syncing import Syncing
@@ -183,6 +183,22 @@ def test_strangers_are_parked_and_may_be_dropped(house):
     for _ in range(200):
         assert home.write("a") is None
     assert home.keeper.evicted["gone"] > 0
+
+
+def test_a_pack_of_a_stranger_goes_whole(house):
+    home = house(names="a")
+    for _ in range(40):
+        home.write("gone")
+    home.look()
+    pack, apart = packing.pack(home.strangers["gone"], home.spool.cannot_remove)
+    assert (pack.count, apart) == (40, [])
+    assert pack.disk == home.on_disk("gone")
+    home.strangers["gone"][:] = [pack]
+    pack.disk = MB * 6 // 10
+    for _ in range(110):
+        assert home.write("a") is None
+    assert (home.strangers["gone"], home.keeper.evicted["gone"], pack.path.exists()) == ([], 40, False)
+    assert home.ledger.of("gone").dropped["spool_full"] == 40
 
 
 def test_pause_refuses_and_drops_nothing_and_resumes_with_some_room(house):

@@ -1,13 +1,22 @@
 """A courier whose backlog is in packs: order, joining, splits, damage and the account, as of loose batches."""
 
+import errno
+import os
 import random
 from collections import Counter
 from itertools import pairwise
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from bridge.alarms import Alarms
 from bridge.deliver import lanes
-from bridge.spool import packing
+from bridge.keeper import Keeper, Kept
+from bridge.spool import Pack, packing
+from bridge.spool.archive import Archive
+from bridge.spool.budget import Terms
+from bridge.spool.syncing import Syncing
 from tests.unit.deliver.test_courier import World
 
 
@@ -48,6 +57,7 @@ def drain(world, answer=None):
         world.accept()
     assert (world.courier.waiting_events, world.courier.waiting_bytes, world.courier.state) == (0, 0, "idle")
     assert world.files == []
+    assert (world.courier.waiting_disk, world.courier._shelf.disk) == (0, 0)
     return taken
 
 
@@ -210,3 +220,190 @@ def test_a_flood_that_cannot_leave_is_packed_before_it_is_old(make_world):
     assert packs(world)
     assert len(world.files) <= lanes.NEWEST + 3
     assert len(drain(world)) == lanes.MANY + 50
+
+
+# --- the budget ------------------------------------------------------------------------------------------------------
+
+
+def blocks(world):
+    return sum(path.stat().st_blocks * 512 for path in (world.spool.directory / "a").iterdir())
+
+
+def give_up(world):
+    """The oldest goes, as the keeper does it; what it was."""
+    gone = world.courier.drop_oldest()
+    if gone is not None:
+        world.ledger.drop_spooled("a", gone.unacknowledged, "spool_full")
+        world.spool.give_up([gone])
+        world.check()
+    return gone
+
+
+def test_packs_count_with_their_blocks(make_world):
+    world = make_world(in_flight=1)
+    outage(world, 300)
+    assert packs(world)
+    assert world.courier.waiting_disk == blocks(world) < 300 * 4096 / 4
+    world.spool.close()
+    again = make_world(in_flight=1)
+    (*_, last), batches = (found := again.spool.recover()).packs, found.batches
+    assert last.disk == last.path.stat().st_blocks * 512
+    for pack in found.packs:
+        again.ledger.recover_spooled("a", pack.count)
+        again.courier.add_pack(pack)
+    for batch in batches:
+        again.ledger.recover_spooled("a", batch.count)
+        again.courier.add(batch)
+    assert again.courier.waiting_disk == blocks(again)
+    drain(again)
+
+
+def test_a_pack_counts_until_all_of_it_is_settled(make_world):
+    world = make_world(in_flight=1)
+    outage(world, 400)
+    while world.courier.waiting_events:
+        if world.posted:
+            world.accept()
+        else:
+            world.clock.advance(1)
+        assert world.courier.waiting_disk == blocks(world)
+    assert world.courier.waiting_disk == 0
+
+
+def test_the_oldest_may_be_a_pack_and_goes_whole_but_not_while_it_is_read(make_world):
+    world = make_world(in_flight=1)
+    events = outage(world, 500)
+    gone = []
+    while (each := give_up(world)) is not None:
+        gone.append(each)
+        assert world.courier.waiting_disk == blocks(world)
+    assert any(isinstance(each, Pack) for each in gone)
+    assert not any(isinstance(each, Pack) and not each.count for each in gone)
+    order = [each.sequence for each in gone]
+    assert order == sorted(order)
+    dropped = world.ledger.of("a").dropped["spool_full"]
+    taken = drain(world)
+    assert len(taken) == len(set(taken)) == len(events) - dropped
+    assert world.ledger.of("a").delivered == len(taken)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_giving_up_in_between_loses_only_what_is_counted(make_world, seed):
+    chance = random.Random(seed)
+    world = make_world()
+    events = []
+    for i in range(4):
+        events += outage(world, 60, first=60 * i, size=2)
+        for _ in range(chance.randrange(1, 10)):
+            give_up(world)
+
+    def answer(body):
+        world.courier.tidy()
+        if chance.random() < 0.2:
+            give_up(world)
+        if chance.random() < 0.3:
+            world.fail(0, chance.choice([500, 429, None]))
+            return True
+        return False
+
+    taken = drain(world, answer)
+    dropped = world.ledger.of("a").dropped["spool_full"]
+    assert len(taken) == len(set(taken)) == len(events) - dropped
+    assert dropped
+
+
+def keeper_of(world, monkeypatch, *, max_size, available=10**9):
+    monkeypatch.setattr(
+        os, "statvfs", lambda path: SimpleNamespace(f_blocks=10**9, f_frsize=1, f_bavail=available, f_favail=1000)
+    )
+    made = Keeper(
+        world.spool, terms=Terms(max_size, 0),
+        syncing=Syncing("never", directory=world.spool.directory, clock=lambda: 0, wall=lambda: 0, on_error=print),
+        stocks={"a": world.courier}, strangers={}, ledger=world.ledger, alarms=Alarms(),
+        work=lambda job, done: done(job()), clock=world.clock.seconds,
+    )  # fmt: skip
+    made.begin()
+    return made
+
+
+def archive_of(world):
+    world.spool.archive = archive = Archive(
+        world.spool.directory / ".archive", max_size=10**9, max_age=None, wall=lambda: 1_795_435_200, on_error=print
+    )
+    archive.recover()
+    return archive
+
+
+def test_a_full_spool_whose_oldest_is_a_pack(make_world, monkeypatch):
+    world = make_world(in_flight=1)
+    archive = archive_of(world)
+    events = outage(world, 400)
+    held, before = packs(world), world.courier.waiting_disk
+    keeper = keeper_of(world, monkeypatch, max_size=before * 2 // 3)
+    assert keeper.evicted["a"] == world.ledger.of("a").dropped["spool_full"] > 0
+    assert len(packs(world)) < len(held)
+    assert world.courier.waiting_disk == blocks(world) <= before * 2 // 3
+    assert archive.size == 0, "what was dropped was not delivered"
+    world.check()
+    taken = drain(world)
+    assert Counter(taken) <= Counter(events)
+    assert len(taken) == len(events) - keeper.evicted["a"]
+
+
+def test_the_archive_gives_way_to_what_waits(make_world, monkeypatch):
+    world = make_world(in_flight=1)
+    archive = archive_of(world)
+    outage(world, 40)
+    drain(world)
+    assert archive.size >= 40 * 4096
+    outage(world, 40, first=100)
+    keeper = keeper_of(world, monkeypatch, max_size=10 * 2**20)
+    keeper.archive = Kept(archive)
+    keeper.look()
+    assert keeper.archive.disk == archive.size >= 40 * 4096
+    keeper = keeper_of(world, monkeypatch, max_size=2**20 + world.courier.waiting_disk)
+    keeper.archive = Kept(archive)
+    keeper.look()
+    assert archive.size == 0
+    assert not keeper.evicted
+    drain(world)
+
+
+def test_progress_of_a_pack_that_could_not_be_written_is_tried_again_once(make_world, monkeypatch):
+    world = make_world(in_flight=1)
+    outage(world, 300)
+    pack = world.courier._shelf._packs[-1]
+    read = pack.read(most_batches=64, most_bytes=10**9, sealed=0.0).batches
+    left = pack._left
+    rename = Path.rename
+
+    def fail(path, target):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(Path, "rename", fail)
+    world.spool.remove(read[:2])
+    assert pack._left == left
+    monkeypatch.setattr(Path, "rename", rename)
+    world.clock.advance(2)
+    world.spool.seal_due()
+    world.clock.advance(2)
+    world.spool.seal_due()
+    assert pack._left == left - sum(batch.count for batch in read[:2])
+
+
+def test_a_pack_given_up_that_cannot_be_removed_is_tried_again(make_world, monkeypatch):
+    world = make_world(in_flight=1)
+    outage(world, 500)
+    unlink = Path.unlink
+
+    def fail(path, missing_ok=False):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(Path, "unlink", fail)
+    while not isinstance(gone := give_up(world), Pack):
+        assert gone is not None
+    assert gone.path.exists()
+    monkeypatch.setattr(Path, "unlink", unlink)
+    world.clock.advance(2)
+    world.spool.seal_due()
+    assert not gone.path.exists()
