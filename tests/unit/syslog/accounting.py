@@ -17,7 +17,7 @@ _SEPARATORS = rb"[ \t:\[\]]|\xef\xbb\xbf|1 |-(?= |\Z)"
 _PLAIN = re.compile(_SEPARATORS)
 # A message counter, or RFC 5424's version.
 _VERSION = re.compile(rb"[0-9]*: |1 +")
-_RELAY = re.compile(rb"[ :]*[^\s]+[ :]*")
+_RELAY = re.compile(rb"[ :\t]*[^\s]+[ :\t]*")
 _BESIDES = {
     name: re.compile(shape.drops + rb"|" + _SEPARATORS) for name, shape in SHAPES.items() if shape.drops
 }  # fmt: skip
