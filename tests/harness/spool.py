@@ -37,5 +37,5 @@ def packs(spool: Path) -> list[Pack]:
 
 def _batch_files(spool: Path) -> Iterator[Path]:
     for intake in spool.iterdir():
-        if intake.is_dir():
+        if intake.is_dir() and not intake.name.startswith("."):
             yield from (file for file in intake.iterdir() if re.match(r"\d+-\d+", file.name) and file.suffix != ".pack")

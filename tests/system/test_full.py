@@ -63,7 +63,8 @@ def test_one_parked_intake_fills_its_part_and_nineteen_never_notice(tmp_path: Pa
         for device in devices:
             device.join()
         bridge.wait_received(100 + 2 * 6000 + 19 * 1000)
-        until(lambda: state(bridge, "parked")["state"] == "full", lambda: f"full: {state(bridge, 'parked')}")
+        # The state is `full` only while more comes in than may stay; that something had to go says it was.
+        until(lambda: bridge.ledger()["dropped"], lambda: f"full: {state(bridge, 'parked')}")
         assert bridge.get("/readyz")[0] == 200
         assert blocks(bridge.spool) <= 8 * MB
         collector.wait_for(19 * 1000)
