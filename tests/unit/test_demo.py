@@ -24,6 +24,8 @@ def start(tmp_path):
             [sys.executable, "-c", "from bridge.demo import demo; demo()", *options],
             stdout=more.get("stdout", subprocess.PIPE), stderr=subprocess.PIPE, text=True,
             env=os.environ | {"TMPDIR": str(tmp_path)},
+            # A shell's background jobs ignore Ctrl-C, and what they start inherits that.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509  # one thread here
         )  # fmt: skip
         started.append(process)
         return process
