@@ -13,35 +13,20 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(include=["bridge.syslog"]):
-    from bridge.syslog.columns import FIELDS, block_of, list_of, parse_all
+    from bridge.syslog.columns import list_of
     from bridge.syslog.framing import StreamFramer
-    from bridge.syslog.header import read
 
+from tests.unit.syslog.accounting import same_by_both_readings
 from tests.unit.syslog.mutation import SEEDS, check
 
 MODES = ("auto", "lf", "octet-counted")
-NEEDS = frozenset(FIELDS)
 
 
 def parser(frame: bytes) -> None:
     """Nothing lost, and fast = careful."""
     check(frame)
     if frame.strip(b" \t\r\n\0"):
-        columns = parse_all(block_of([frame, frame]), NEEDS)
-        header = read(frame)
-        for name in (
-            "second",
-            "fraction",
-            "offset",
-            "hostname",
-            "app_name",
-            "procid",
-            "msgid",
-            "msg",
-            "content",
-            "device",
-        ):
-            assert list(columns[name]) == [getattr(header, name)] * 2, name
+        same_by_both_readings(frame)
 
 
 def framed(mode: str, pieces: list[bytes]) -> list[object]:

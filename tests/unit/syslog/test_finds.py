@@ -2,8 +2,7 @@
 
 import pytest
 
-from bridge.syslog.columns import FIELDS, block_of, parse_all
-from bridge.syslog.header import read
+from tests.unit.syslog.accounting import same_by_both_readings
 from tests.unit.syslog.mutation import check
 
 FINDS = {
@@ -21,18 +20,4 @@ FINDS = {
 def test_finds(name):
     frame = FINDS[name]
     check(frame)
-    columns = parse_all(block_of([frame, frame]), frozenset(FIELDS))
-    header = read(frame)
-    for field in (
-        "second",
-        "fraction",
-        "offset",
-        "hostname",
-        "app_name",
-        "procid",
-        "msgid",
-        "msg",
-        "content",
-        "device",
-    ):
-        assert list(columns[field]) == [getattr(header, field)] * 2
+    same_by_both_readings(frame)
