@@ -28,8 +28,9 @@ from bridge.cellar import Cellar
 from bridge.config import Config, ConfigurationError, Intake, load
 from bridge.deliver.breaker import Breaker
 from bridge.deliver.client import Client
-from bridge.deliver.courier import Courier, Office, Target, Turn
+from bridge.deliver.courier import Courier
 from bridge.deliver.dispatcher import Dispatcher
+from bridge.deliver.office import Office, Target, Turn
 from bridge.gate import Gate
 from bridge.keeper import EVERY as LOOK_EVERY
 from bridge.keeper import Keeper, Kept
