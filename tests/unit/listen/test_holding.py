@@ -49,7 +49,7 @@ class Scene:
         )  # fmt: skip
         self.road = Road(
             spool=self.spool, ledger=self.ledger, wall=lambda: NOON, limits=Limits(),
-            spool_encoding=lambda intake: "lines", truncate=False, on_trouble=lambda text: None, room=self.room,
+            truncate=False, on_trouble=lambda text: None, room=self.room,
         )  # fmt: skip
         self.factory = SyslogFactory(
             name="tcp", road=self.road, peer=self.peers.get, allowed=lambda host: True, clock=self.clock,

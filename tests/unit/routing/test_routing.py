@@ -48,6 +48,7 @@ class Intake:
     encoding: str = "auto"
     timestamp: str | None = None
     format: str | None = None
+    endpoint: str = "/plain/batch"
 
 
 @dataclass(frozen=True)
