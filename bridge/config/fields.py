@@ -138,7 +138,8 @@ def _flag(text: Scalar) -> bool:
     return text == "true"
 
 
-def _timezone(text: Scalar) -> ZoneInfo:
+def time_zone(text: str) -> ZoneInfo:
+    """A place of the time zone database."""
     # OSError: a folder of the database ("America"), or one that cannot be read; ValueError: no name at all ("../UTC").
     try:
         return ZoneInfo(text)
@@ -248,7 +249,7 @@ SizeOrShare = Annotated[int | units.Share, of_text(units.size_or_share)]
 Rate = Annotated[int, of_text(units.rate)]
 Volume = Annotated[int, of_text(units.volume)]
 Bandwidth = Annotated[int, of_text(units.bandwidth)]
-Zone = Annotated[ZoneInfo, of_text(_timezone)]
+Zone = Annotated[ZoneInfo, of_text(time_zone)]
 Format = Annotated[str, of_text(_format)]
 Severity = Annotated[int, of_text(_severity)]
 FilePath = Annotated[Path, of_text(_path)]
