@@ -111,7 +111,7 @@ def test_every_fault_with_its_place_and_nothing_written(tmp_path):
         ["3:34", "port"],
         ["4:23", "protocol"],
         ["4:45", "port"],
-        ["5:46", "intake_key"],
+        ["5:51", "intake_key"],
         ["6:3", "name"],
         ["7:3", "an intake is a mapping"],
     ]
