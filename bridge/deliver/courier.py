@@ -53,6 +53,7 @@ PARKED_WAIT = 180.0
 "Seconds between two attempts of a parked intake."
 MOST_REFUSALS = 16
 MOST_STRANGERS = 3
+RETIRED = "not in the configuration"
 SMALLEST_BODY = 64 * 1024
 "Bytes; timeouts halve no further. Only a 413 does."
 _NO_LIMIT = 1 << 62
@@ -115,6 +116,15 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
+class Way:
+    """The way to the collector under one configuration; a request keeps the one that it began with."""
+
+    target: Target
+    poster: Poster
+    breaker: Breaker
+
+
+@dataclass(frozen=True, slots=True)
 class Turn:
     """How requests are made up."""
 
@@ -151,6 +161,7 @@ class _Body:
     data: bytes
     plain_size: int
     sha256: str
+    compressed: bool
 
 
 class Courier:
@@ -175,12 +186,13 @@ class Courier:
         self.parked: str | None = None
         "Why, while it is."
         self._next_attempt: float | None = None
-        self._target = target
+        self.retired = False
+        "It is not in the configuration any more: what waits is kept, and nothing is sent."
+        self._held = False
+        self._way = Way(target, poster, breaker)
         self._turn = turn
         self._office = office
         self._clock = office.clock
-        self._poster = poster
-        self._breaker = breaker
         self._lanes = Lanes(live_for=turn.live_for, live_first=turn.live_first)
         self._shelf = Shelf(
             name, self._lanes, packer=office.store, in_thread=office.in_thread,
@@ -216,7 +228,7 @@ class Courier:
         if self.parked is not None:
             return "parked"
         waits = self._batches or len(self._shelf)
-        if self._failures or (waits and self._breaker.state != "closed"):
+        if self._failures or (waits and self._way.breaker.state != "closed"):
             return "backing-off"
         return "delivering" if waits else "idle"
 
@@ -246,7 +258,7 @@ class Courier:
     @property
     def patience(self) -> float:
         """Seconds after which a request without an answer is stalled."""
-        return self._breaker.patience
+        return self._way.breaker.patience
 
     def ready(self) -> bool:
         """Whether a request could start now; reads on in packs where requests will need it."""
@@ -265,7 +277,9 @@ class Courier:
         return True
 
     def _may_start(self) -> bool:
-        if self._retry is not None or not self._breaker.allows(self.name, self._office.dispatcher.connections):
+        if self._held or self.retired or self._retry is not None:
+            return False
+        if not self._way.breaker.allows(self.name, self._office.dispatcher.connections):
             return False
         if not (len(self._lanes) or len(self._splits) or self._lanes.hungry):
             return False
@@ -292,8 +306,8 @@ class Courier:
         elif self._too_large(pieces):
             act = self._halve(pieces)
         else:
-            self._breaker.started()
-            act = self._deliver(pieces, split, slot)
+            self._way.breaker.started()
+            act = self._deliver(pieces, split, slot, self._way)
         self._slots.add(slot)
 
         def ended(result: object) -> None:
@@ -360,16 +374,19 @@ class Courier:
         pack = self._shelf.oldest_unread
         batch = self._lanes.drop_oldest(before=None if pack is None else pack.sequence)
         if batch is not None:
-            self.waiting_events -= batch.unacknowledged
-            self.waiting_bytes -= batch.size
-            self._loose_disk -= batch.disk
-            del self._batches[batch]
+            self._forget_loose(batch)
             return batch
         if pack is not None:
             self._shelf.give_up(pack)
             self.waiting_events -= pack.count
             self.waiting_bytes -= pack.size
         return pack
+
+    def _forget_loose(self, batch: Batch) -> None:
+        self.waiting_events -= batch.unacknowledged
+        self.waiting_bytes -= batch.size
+        self._loose_disk -= batch.disk
+        del self._batches[batch]
 
     def add_pack(self, pack: Pack) -> None:
         """A pack was found at start."""
@@ -380,7 +397,7 @@ class Courier:
 
     def tidy(self) -> None:
         """Pack what waits in too many files. Called several times a second."""
-        away = bool(self._failures) or self.parked is not None or self._breaker.state != "closed"
+        away = bool(self._failures) or self.parked is not None or self._way.breaker.state != "closed"
         self._shelf.tidy(self._clock.seconds(), away=away, packed=self._were_packed)
 
     def _were_packed(self, batches: list[Batch]) -> None:
@@ -402,14 +419,70 @@ class Courier:
         text = f"intake {self.name}: {pack.path}: {loss.what}; {loss.events or 'some'} events {became}"
         self._office.alarms.on("damaged", self.name, text)
 
-    def resume(self, target: Target | None = None) -> None:
-        """Its key or URL has changed, or its collector is back: try at once."""
-        if target is not None:
-            self._target = target
-            self._unpark()
-        self._failures = 0
+    # --- a new configuration -----------------------------------------------------------------------------------------
+
+    def change(self, way: Way, turn: Turn) -> None:
+        """Go on under another configuration, and try at once. Requests in flight end as they began; what is split
+        stays so."""
+        old, self._way = self._way, way
+        if way.breaker is not old.breaker:
+            old.breaker.remove(self.name)
+            way.breaker.add(self.name)
+        if way.target.url != old.target.url:
+            self._fits = self._fits_now = None
+        if turn.catch_up_ms != self._turn.catch_up_ms:
+            self._width = JoinWidth(turn.catch_up_ms)
+        self._turn = turn
+        self._lanes.change(live_for=turn.live_for, live_first=turn.live_first, now=self._clock.seconds())
+        if self.retired:
+            self.retired, self.parked, self.last_error = False, None, None
+        self._unpark()
+        self._failures = self._refusals = self._strangers = 0
         self.stop()
         self._office.dispatcher.wake()
+
+    def retire(self) -> None:
+        """Its intake is not in the configuration: keep what waits and what comes, send nothing."""
+        self._unpark()
+        self.stop()
+        self.retired = True
+        self.parked = self.last_error = RETIRED
+
+    def leave(self) -> None:
+        """Nothing waits, and nobody asks for it any more."""
+        self.stop()
+        self._way.breaker.remove(self.name)
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether nothing of it is in flight or being packed."""
+        return not self._slots and not self._shelf.busy
+
+    def hold(self) -> None:
+        """Start nothing, until ``go_on``."""
+        self._held = True
+
+    def go_on(self) -> None:
+        """Start requests again."""
+        self._held = False
+        self._office.dispatcher.wake()
+
+    def release(self) -> list[tuple[Batch | Pack, int]]:
+        """Forget all that waits whole, with the number of its events that are not settled; the caller has file and
+        account. To be asked of a courier at rest. What stays is being searched for refused events."""
+        self._make_whole()
+        released: list[tuple[Batch | Pack, int]] = []
+        for pack, batches, size in self._shelf.release():
+            events = self._shelf.forget(pack)
+            for batch in batches:
+                del self._batches[batch]
+            self.waiting_events -= events
+            self.waiting_bytes -= size
+            released.append((pack, events))
+        while (loose := self._lanes.drop_oldest()) is not None:
+            self._forget_loose(loose)
+            released.append((loose, loose.count))
+        return released
 
     def stop(self) -> None:
         """No further attempts."""
@@ -419,23 +492,23 @@ class Courier:
 
     # --- one request -------------------------------------------------------------------------------------------------
 
-    async def _deliver(self, pieces: list[Piece], split: bool, slot: Slot) -> None:
+    async def _deliver(self, pieces: list[Piece], split: bool, slot: Slot, way: Way) -> None:
         try:
-            body = await self._office.in_thread(lambda: self._body(pieces))
+            body = await self._office.in_thread(lambda: self._body(pieces, way.target))
         except (reading.Damaged, OSError) as error:
-            self._breaker.withdrawn()
+            way.breaker.withdrawn()
             self._cannot_read(pieces, split, error)
             return
         headers = {"Content-Type": "text/plain; charset=utf-8", "X-Request-ID": str(pieces[0].batch.sequence)}
         earliest = min(piece.earliest for piece in pieces)
         if earliest != NO_TIME:
             headers["X-SEKOIAIO-EVENT-TIMESTAMP"] = rfc3339(earliest)
-        if self._target.gzip:
+        if way.target.gzip:
             headers["Content-Encoding"] = "gzip"
         await self._office.dispatcher.send(slot, len(body.data), self.patience)
         began = self._clock.seconds()
         try:
-            answer = await self._poster.post(self._target.url, body.data, headers | self._target.headers())
+            answer = await way.poster.post(way.target.url, body.data, headers | way.target.headers())
         except Exception:
             result = outcome.of_failure(Failure())
             doubtful = result.uncertain
@@ -445,10 +518,15 @@ class Courier:
         if doubtful:
             self._may_be_double(pieces)
         if result.network:
-            self._breaker.fault()
+            way.breaker.fault()
         else:
-            self._breaker.answered(self.name, self._clock.seconds() - began)
-        await self._settle(pieces, split, result, body)
+            way.breaker.answered(self.name, self._clock.seconds() - began)
+        if result.verdict is not Verdict.ACCEPTED and (way is not self._way or self.retired):
+            # What was said to another key, or by another collector, is nothing against this one.
+            self.requests[result.verdict.value] += 1
+            self._put_back(pieces, split)
+        else:
+            await self._settle(pieces, split, result, body)
 
     def _may_be_double(self, pieces: list[Piece]) -> None:
         """The collector may have taken these without our knowing, and will get them again. Each counts once."""
@@ -457,14 +535,14 @@ class Courier:
                 piece.doubtful = True
                 self._office.ledger.may_be_double(self.name, piece.count)
 
-    def _body(self, pieces: list[Piece]) -> _Body:
+    def _body(self, pieces: list[Piece], target: Target) -> _Body:
         """The request's body; in the spool's thread."""
         parts = [reading.as_plain(piece) for piece in pieces]
         self._office.before_sending([piece.batch for piece in pieces])
         reading.begin_all(piece.batch for piece in pieces)
         plain = (parts[0] if len(parts) == 1 else b"".join(parts))[:-1]
-        data = igzip.compress(plain, compresslevel=1) if self._target.gzip else plain
-        return _Body(data, len(plain), hashlib.sha256(plain).hexdigest())
+        data = igzip.compress(plain, compresslevel=1) if target.gzip else plain
+        return _Body(data, len(plain), hashlib.sha256(plain).hexdigest(), target.gzip)
 
     async def _cut(self, batch: Batch) -> None:
         """A timed batch becomes pieces that each fit one request."""
@@ -536,7 +614,7 @@ class Courier:
             text = f"the collector named {result.accepted} of {count} events as accepted; {short} may be lost there"
             self.last_error = text
             self._office.alarms.on("loss", self.name, f"intake {self.name}: {text}")
-            plain = igzip.decompress(body.data) if self._target.gzip else body.data
+            plain = igzip.decompress(body.data) if body.compressed else body.data
             self._office.store.keep_evidence(self.name, pieces[0].batch.sequence, plain)
         receipt = Receipt(
             self.name, [(p.batch.sequence, p.count, p.batch.count) for p in pieces], result.accepted, body.sha256,
@@ -614,7 +692,7 @@ class Courier:
             log.info("intake {intake}: delivering again", intake=self.name)
         self._unpark()
         self._failures = self._refusals = 0
-        self.last_error = None
+        self.last_error = self.parked
         self._window = min(self._turn.in_flight, self._window * 2)
         if self._fits_now is not None:
             self._fits_now = self._fits_now * 2 if self._fits_now < self._turn.max_bytes else None
@@ -629,6 +707,8 @@ class Courier:
 
     def _fail(self, why: str, *, at_least: float | None = None, network: bool = False) -> None:
         """A request is to be tried again, after a wait: ours, or the breaker's where the URL is in trouble."""
+        if self.retired:
+            return
         self.last_error = why
         self._window = 1
         if self._retry is not None:
@@ -639,8 +719,8 @@ class Courier:
             return
         self._failures += 1
         wait = min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(self._failures - 1, 10)) * random.uniform(0.5, 1.0)
-        if network and self._breaker.state != "closed":
-            wait = max(0.0, self._breaker.retry_at - self._clock.seconds())
+        if network and self._way.breaker.state != "closed":
+            wait = max(0.0, self._way.breaker.retry_at - self._clock.seconds())
         wait = max(wait, at_least or 0.0)
         if self._failures & (self._failures - 1) == 0:
             # The first failure and then ever fewer: an outage of a weekend is a few lines.
@@ -648,7 +728,7 @@ class Courier:
                 "intake {intake}: {why}; attempt {n}, next in {wait:.1f} s; events are kept",
                 intake=self.name, why=why, n=self._failures, wait=wait,
             )  # fmt: skip
-        if at_least or not network or self._breaker.state == "closed":
+        if at_least or not network or self._way.breaker.state == "closed":
             self._wait(wait)
 
     def _park(self, why: str) -> None:
@@ -660,7 +740,7 @@ class Courier:
         self._wait(PARKED_WAIT * random.uniform(0.9, 1.1))
 
     def _unpark(self) -> None:
-        if self.parked is not None:
+        if self.parked is not None and not self.retired:
             self.parked = None
             self._office.alarms.off("parked", self.name, f"intake {self.name} is parked no longer")
 

@@ -2,13 +2,14 @@
 
 import socket
 from collections import Counter
+from collections.abc import Callable
 
 from twisted.internet import defer
 from twisted.internet.interfaces import IListeningPort
 
 from bridge.config import Listener
 from bridge.listen.door import Hall, allowing
-from bridge.listen.tcp import SyslogFactory
+from bridge.listen.tcp import SyslogFactory, Terms
 
 
 class StreamDoor:
@@ -21,18 +22,32 @@ class StreamDoor:
         self._hall = hall
         self._bound = bound
         self._listening: IListeningPort | None = None
-        self.factory = SyslogFactory(
-            name=listener.name,
-            road=hall.road,
-            peer=hall.peer,
-            allowed=allowing(listener),
-            clock=hall.reactor,
-            framing=listener.framing,
-            max_frame_size=hall.max_frame_size,
-            max_connections=listener.max_connections,
-            max_connections_per_peer=listener.max_connections_per_peer,
-            idle_timeout=listener.idle_timeout,
-        )
+        self.factory = SyslogFactory(road=hall.road, peer=hall.peer, clock=hall.reactor, **self._terms(listener, hall))
+
+    @staticmethod
+    def _terms(listener: Listener, hall: Hall) -> Terms:
+        return {
+            "name": listener.name,
+            "allowed": allowing(listener),
+            "framing": listener.framing,
+            "max_frame_size": hall.max_frame_size,
+            "max_connections": listener.max_connections,
+            "max_connections_per_peer": listener.max_connections_per_peer,
+            "idle_timeout": listener.idle_timeout,
+        }
+
+    def changed(self, listener: Listener, hall: Hall) -> Callable[[], None]:
+        """The listening socket stays, and every connection."""
+
+        def apply() -> None:
+            self.listener, self._hall = listener, hall
+            self.factory.change(**self._terms(listener, hall))
+
+        return apply
+
+    def duplicate(self) -> socket.socket:
+        """The same socket."""
+        return self._bound.dup()
 
     @property
     def refused(self) -> Counter[str]:

@@ -4,6 +4,7 @@
 from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
+from typing import TypedDict, Unpack
 
 from twisted.internet.interfaces import IAddress, IReactorTime, ITCPTransport
 from twisted.internet.protocol import Factory, Protocol, connectionDone
@@ -23,9 +24,10 @@ log = Logger(namespace="listen")
 class SyslogConnection(Protocol, TimeoutMixin):
     """One sender's connection."""
 
-    def __init__(self, factory: "SyslogFactory", peer: Peer) -> None:
+    def __init__(self, factory: "SyslogFactory", peer: Peer, host: str) -> None:
         self._factory = factory
         self._peer = peer
+        self._host = host
         self._framer = StreamFramer(factory.framing, factory.max_frame_size)
         self._stripper = Stripper()
         self._fresh = True
@@ -49,6 +51,10 @@ class SyslogConnection(Protocol, TimeoutMixin):
             self._factory.road.take(self._peer, frames, self._stripper, self)
         if self._framer.oversize:
             self._take_oversize()
+
+    def change(self) -> None:
+        """Its listener has another name. Framing and limits stay those that it began with."""
+        self._peer = self._factory.peer(self._factory.name, self._host)
 
     def hold(self) -> None:
         """Events for a full intake: their sender waits."""
@@ -97,6 +103,18 @@ class SyslogConnection(Protocol, TimeoutMixin):
         self._factory.road.take_oversize(self._peer, frames, self)
 
 
+class Terms(TypedDict):
+    """What a configuration says of a listener."""
+
+    name: str
+    allowed: Callable[[str], bool]
+    framing: str
+    max_frame_size: int
+    max_connections: int
+    max_connections_per_peer: int
+    idle_timeout: timedelta | None
+
+
 class SyslogFactory(Factory):
     """The connections of one TCP listener."""
 
@@ -105,35 +123,35 @@ class SyslogFactory(Factory):
     def __init__(
         self,
         *,
-        name: str,
         road: Road,
         peer: Callable[[str, str], Peer],
-        allowed: Callable[[str], bool],
         clock: IReactorTime,
-        framing: str,
-        max_frame_size: int,
-        max_connections: int,
-        max_connections_per_peer: int,
-        idle_timeout: timedelta | None,
+        **terms: Unpack[Terms],
     ) -> None:
-        self.name = name
         self.road = road
-        self.framing = framing
-        self.max_frame_size = max_frame_size
-        self.idle_timeout = idle_timeout
         self.connections: dict[SyslogConnection, None] = {}
         self.refused: Counter[str] = Counter()
         "Connections that were closed at once, by reason."
         self.reads = 0
         self.closing = False
         "We are ending the connections, not their senders."
-        self._peer = peer
-        self._allowed = allowed
+        self.peer = peer
         self._clock = clock
-        self._most = max_connections
-        self._most_per_peer = max_connections_per_peer
         self._per_peer: Counter[str] = Counter()
         self._warned = float("-inf")
+        self.change(**terms)
+
+    def change(self, **terms: Unpack[Terms]) -> None:
+        """Go on under another configuration: with new connections; those that are open stay as they are."""
+        self.name = terms["name"]
+        self.framing = terms["framing"]
+        self.max_frame_size = terms["max_frame_size"]
+        self.idle_timeout = terms["idle_timeout"]
+        self._allowed = terms["allowed"]
+        self._most = terms["max_connections"]
+        self._most_per_peer = terms["max_connections_per_peer"]
+        for connection in self.connections:
+            connection.change()
 
     def buildProtocol(self, addr: IAddress | None) -> SyslogConnection | None:
         """A connection, or None: then it is closed."""
@@ -151,9 +169,9 @@ class SyslogFactory(Factory):
                 self._warned = self._clock.seconds()
                 log.warn("listener {name}: connection from {host} closed: {why}", name=self.name, host=host, why=reason)
             return None
-        peer = self._peer(self.name, host)
+        peer = self.peer(self.name, host)
         self._per_peer[peer.address] += 1
-        return SyslogConnection(self, peer)
+        return SyslogConnection(self, peer, host)
 
     def left(self, connection: SyslogConnection, peer: Peer) -> None:
         """A connection has ended."""
