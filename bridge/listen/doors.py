@@ -13,13 +13,14 @@ from bridge.listen.peers import Peers
 from bridge.listen.road import Road
 from bridge.listen.sockets import ListenError, bind
 from bridge.listen.stream_door import StreamDoor
+from bridge.listen.tls_door import TlsDoor
 from bridge.listen.udp_door import UdpDoor
 
 DRAIN_WITHIN = 2.0
 "Seconds that the end waits for senders to fall silent."
 _QUIET = 0.1
 
-KINDS: Mapping[str, Callable[[Listener, socket, Hall], Door]] = {"udp": UdpDoor, "tcp": StreamDoor}
+KINDS: Mapping[str, Callable[[Listener, socket, Hall], Door]] = {"udp": UdpDoor, "tcp": StreamDoor, "tls": TlsDoor}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ class Doors:
         try:
             for listener in listeners:
                 bound = self._bound(listener, self._config.listeners)
-                made.append(KINDS[listener.kind](listener, bound, self.hall))
+                made.append(self._made(listener, bound, self.hall))
         except BaseException:
             for door in made:
                 door.hang_up(kept=True)  # nothing is read where nothing runs
@@ -71,8 +72,8 @@ class Doors:
         return made
 
     def prepare(self, config: Config) -> "Change":
-        """What makes these the doors of another configuration. All that may fail fails here; then nothing has changed,
-        once the change was given up. Raises ListenError."""
+        """What makes these the doors of another configuration. All that may fail fails here; then nothing has changed.
+        Raises ListenError."""
         hall = replace(self.hall, max_frame_size=config.max_frame_size)
         before = list(self.doors.values())
         kept: dict[str, Door] = {}
@@ -90,7 +91,7 @@ class Doors:
                 if door is None:
                     self._free(listener)
                 bound = self._bound(listener, config.listeners) if door is None else door.duplicate()
-                opened.append(KINDS[listener.kind](listener, bound, hall))
+                opened.append(self._made(listener, bound, hall))
         except BaseException:
             for made in opened:
                 made.hang_up(kept=True)
@@ -134,6 +135,14 @@ class Doors:
         """Listener -> connections and datagrams that were not let in."""
         return {name: door.refused.total() for name, door in self.doors.items()}
 
+    def refusals(self) -> dict[str, dict[str, int]]:
+        """Listener -> the same by reason."""
+        return {name: dict(door.refused) for name, door in self.doors.items() if door.refused}
+
+    def certificates(self) -> dict[str, float]:
+        """TLS listener -> when its certificate expires, in seconds since the epoch."""
+        return {name: door.certificate_expires for name, door in self.doors.items() if isinstance(door, TlsDoor)}
+
     def check_idle(self) -> None:
         """Called several times a second."""
         for door in self.doors.values():
@@ -165,6 +174,14 @@ class Doors:
             if self.doors.get(door.listener.name) is door:
                 del self.doors[door.listener.name]
 
+    @staticmethod
+    def _made(listener: Listener, bound: socket, hall: Hall) -> Door:
+        try:
+            return KINDS[listener.kind](listener, bound, hall)
+        except BaseException:
+            bound.close()
+            raise
+
     def _free(self, listener: Listener) -> None:
         for name, door in self.doors.items():
             other = door.listener
@@ -179,7 +196,7 @@ class Doors:
             and "." in other.address.host
             for other in listeners
         )  # fmt: skip
-        return bind(listener.transport, host, port, name=listener.name, v6only=v6only)
+        return bind(listener.transport, host, port, name=listener.name, v6only=v6only, backlog=listener.backlog)
 
 
 def _at(listener: Listener, doors: Collection[Door]) -> Door | None:

@@ -16,11 +16,13 @@ class Peer:
 
     __slots__ = (
         "__weakref__", "_peers", "address", "clock_offset", "decided", "encoded", "events", "intake", "last_seen_ms",
-        "listener", "mergeable", "name", "outside", "profile", "route", "sampled", "strippable", "unrouted",
+        "listener", "mergeable", "name", "names", "outside", "profile", "route", "sampled", "strippable", "unrouted",
     )  # fmt: skip
 
-    def __init__(self, listener: str, address: str, peers: "Peers") -> None:
+    def __init__(self, listener: str, address: str, peers: "Peers", names: tuple[str, ...] = ()) -> None:
         self.listener = listener
+        self.names = names
+        "What its certificate calls it."
         self.address = address
         self.encoded = address.encode("ascii", "replace") or b"-"
         self._peers = peers
@@ -35,11 +37,16 @@ class Peer:
         self.unrouted = 0
         "Frames that no route matched."
 
+    @property
+    def client(self) -> str | None:
+        """What its certificate calls it first."""
+        return self.names[0] if self.names else None
+
     def decide(self) -> None:
         """Decide what can be decided before it sends; anew under each configuration."""
         self.decided = True
         router, address = self._peers.router, address_of(self.address)
-        profile = router.profile(self.listener, address)
+        profile = router.profile(self.listener, address, self.names)
         self.profile = profile
         self.name = router.name(address)
         constant = profile.constant
@@ -70,14 +77,14 @@ class Peers:
         self.router = router
         self._evicted: WeakSet[Peer] = WeakSet()
         "Known no more, but perhaps still connected."
-        self._known: dict[tuple[str, str], Peer] = {}
+        self._known: dict[tuple[str, str, tuple[str, ...]], Peer] = {}
         self.forgotten = 0
 
-    def get(self, listener: str, host: str) -> Peer:
-        """The peer of an address as the socket gives it."""
-        peer = self._known.get((listener, host))
+    def get(self, listener: str, host: str, client: tuple[str, ...] = ()) -> Peer:
+        """The peer of an address as the socket gives it, and of the names that its certificate gives."""
+        peer = self._known.get((listener, host, client))
         if peer is None:
-            peer = self._add(listener, host)
+            peer = self._add(listener, host, client)
         elif not peer.decided:
             peer.decide()
         return peer
@@ -92,14 +99,14 @@ class Peers:
         """Every peer that has been seen."""
         return list(dict.fromkeys(self._known.values()))
 
-    def _add(self, listener: str, host: str) -> Peer:
+    def _add(self, listener: str, host: str, client: tuple[str, ...]) -> Peer:
         if len(self._known) >= self.MOST:
             for key in list(self._known)[: self.MOST // 10]:
                 self._evicted.add(self._known.pop(key))
                 self.forgotten += 1
         address = address_of(host)
-        peer = Peer(listener, str(address) if address else host, self)
-        self._known[listener, host] = peer
+        peer = Peer(listener, str(address) if address else host, self, client)
+        self._known[listener, host, client] = peer
         return peer
 
 
