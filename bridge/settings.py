@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from bridge.batching import Limits, Window
 from bridge.batching.wrapping import ENDPOINTS
-from bridge.config import Config, Destination, Intake
+from bridge.config import Config, Intake
 from bridge.deliver.composing import Target, authentication
 from bridge.deliver.office import Turn
 from bridge.routing import Router
@@ -101,8 +101,3 @@ def target(intake: Intake) -> Target:
         headers=dict if endpoint.key_in_body else lambda: authentication(destination.authentication, key()),
         gzip=destination.compression == "gzip", endpoint=endpoint, key=key,
     )  # fmt: skip
-
-
-def trust(destination: Destination) -> tuple[object, ...]:
-    """What destinations have in common that may share a client."""
-    return (destination.ca_file, destination.extra_ca_file, destination.timeout)

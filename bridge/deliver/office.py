@@ -7,7 +7,9 @@ from typing import Any, Protocol
 from twisted.internet import defer
 from twisted.internet.interfaces import IReactorTime
 
+from bridge.deliver.breaker import Breaker
 from bridge.deliver.client import Answer
+from bridge.deliver.composing import Target
 from bridge.deliver.dispatcher import Dispatcher
 from bridge.deliver.shelf import Packer
 from bridge.ledger import Ledger
@@ -53,6 +55,15 @@ class Measures(Protocol):
 
     def accepted(self, *, delay: float | None, error: float) -> None:
         """Seconds since a batch was sealed (None: before this process), and from the request's time to its events'."""
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """The way to the collector under one configuration; a request keeps the one that it began with."""
+
+    target: Target
+    poster: Poster
+    breaker: Breaker
 
 
 @dataclass(frozen=True, slots=True)

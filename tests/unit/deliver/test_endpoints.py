@@ -12,6 +12,7 @@ from bridge.collector import formats
 from bridge.collector.credentials import Keys
 from bridge.deliver.client import Answer
 from bridge.deliver.composing import Target, authentication
+from bridge.deliver.office import Way
 from bridge.spool import BatchLimits
 from tests.unit.deliver.test_courier import NOON, World
 
@@ -36,7 +37,11 @@ class Posts(World):
         self.path = path
         self.taken = []
         self.urls = []
-        self.courier.resume(target(path))
+        self.change(target(path))
+
+    def change(self, new):
+        way = self.courier._way
+        self.courier.change(Way(new, self, way.breaker), self.courier._turn)
 
     def post(self, url, body, headers):
         self.urls.append(url)
@@ -156,7 +161,7 @@ def test_from_any_endpoint_to_any_other_with_files_waiting(tmp_path, old, new):
     while world.posted:
         world.urls.pop(0)
         world.fail(status=500)
-    world.courier.resume(target(new))
+    world.change(target(new))
     world.drain()
     assert {event for event, _ in world.taken} == expected
     assert len(world.taken) == len(expected)
@@ -170,7 +175,7 @@ def test_from_any_endpoint_to_any_other_with_files_waiting(tmp_path, old, new):
 @pytest.mark.parametrize("gzip", [False, True])
 def test_no_key_is_kept_with_the_evidence(tmp_path, path, gzip):
     world = Posts(tmp_path / "spool", path)
-    world.courier.resume(target(path, gzip=gzip))
+    world.change(target(path, gzip=gzip))
     world.seal(b"one", b"two")
     _, _, answer = world.posted.pop(0)
     answer.callback(Answer(200, b'{"event_ids":["1"]}'))
