@@ -102,7 +102,7 @@ class _Tunnel(Protocol):
         if not 200 <= status < 300:
             said = " ".join(filter(None, (_words(found[2] or b""), _words(rest))))
             remedy = {
-                407: "; does it know proxy.username and password?",
+                407: "; are proxy.username and proxy.password right?",
                 403: "; it must let us through to the collector",
             }.get(status, "")  # fmt: skip
             self._refuse(
