@@ -4,6 +4,7 @@ Start: spool (lock, recovery), couriers, admin, listeners last, so that nothing 
 Stop: listeners first, what the sockets hold is drained, answers are waited for, everything is sealed.
 """
 
+import gc
 import signal
 import socket
 import sys
@@ -42,7 +43,7 @@ from bridge.measures import Measures
 from bridge.quota import Quotas
 from bridge.recorder import Recorder
 from bridge.routing import Router
-from bridge.spool import Batch, BatchLimits, Pack, Spool, SpoolError
+from bridge.spool import Batch, BatchLimits, Pack, Spool, SpoolError, fresh
 from bridge.spool.archive import Archive
 from bridge.spool.budget import Terms
 from bridge.spool.history import History
@@ -198,6 +199,7 @@ class Bridge:
             clock=self._reactor.seconds,
             work=self._work,
             bounds={"refused": quarter, "oversize": quarter, "damaged": quarter, "unrouted": unrouted},
+            keep=fresh.MOST,
         )
         made.on_sealed = self._sealed
         made.on_error = lambda text: self._reactor.callFromThread(self._trouble, text)
@@ -435,6 +437,14 @@ def _limits(config: Config) -> Limits:
     )
 
 
+def _spare_the_collector() -> None:
+    """What has been built lives as long as the process: Python's garbage collector need not look at it again and again,
+    and not at every few hundred rows of a read."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
+
+
 def run(path: Path) -> int:
     """``syslog-bridge run``: the exit code."""
     try:
@@ -457,6 +467,7 @@ def run(path: Path) -> int:
             code = 2
             reactor.stop()
             return
+        _spare_the_collector()
         reactor.addSystemEventTrigger("before", "shutdown", lambda: stop(bridge))
 
     def stop(bridge: Bridge) -> "defer.Deferred[None]":
