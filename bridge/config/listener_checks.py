@@ -27,7 +27,7 @@ def check_listeners(listeners: tuple[Listener, ...], nodes: list[Entries], admin
         if getattr(listener, kinds[0]) is None:
             continue
         _name(listener, node, names, report)
-        transport = "udp" if listener.kind == "udp" else "tcp"
+        transport = listener.transport
         place = node.place_of(listener.kind)
         _address(transport, listener.address, place, bound, report)
         if transport == "tcp" and listener.address.clashes(admin):

@@ -35,6 +35,11 @@ class Listener(Section):
         return "udp" if self.udp else "tcp" if self.tcp else "tls"
 
     @property
+    def transport(self) -> Literal["udp", "tcp"]:
+        """What its port is one of."""
+        return "udp" if self.udp else "tcp"
+
+    @property
     def address(self) -> Address:
         """Where it listens."""
         address = self.udp or self.tcp or self.tls

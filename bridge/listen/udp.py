@@ -66,12 +66,12 @@ class UdpReader:
         """Begin to read."""
         self._reactor.addReader(self)
 
-    def stop(self) -> None:
-        """Take what the kernel still holds, then close."""
+    def stop(self, *, drain: bool = True) -> None:
+        """Take what the kernel still holds (``drain``), then close."""
         if self._socket.fileno() < 0:
             return
         self._reactor.removeReader(self)
-        for _ in range(64):
+        for _ in range(64 if drain else 0):
             if not self.doRead_once():
                 break
         self._socket.close()
