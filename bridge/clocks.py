@@ -8,6 +8,7 @@ hours (or the half and quarter hours that zones have) within ``SLACK`` is a zone
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
+from functools import cache, lru_cache
 from zoneinfo import ZoneInfo
 
 RIGHT_WITHIN = 10.0
@@ -68,6 +69,12 @@ class Clock:
         self.offset, self.seen_ms, self.zoned, self.dated, self.zone = offset, now_ms, zoned, dated, zone
 
     @property
+    def sick(self) -> bool:
+        """Whether somebody should do something, as the diagnosis has it."""
+        best = self.best
+        return best is not None and abs(round(best)) > RIGHT_WITHIN
+
+    @property
     def best(self) -> float | None:
         """The offset that delays have least part in."""
         return None if self.offset is None else max(self._before, self._so_far)
@@ -76,10 +83,12 @@ class Clock:
         """What it means."""
         if self.offset is None or self.best is None:
             return NO_TIME
-        now = datetime.fromtimestamp(self.seen_ms / 1000, UTC)
+        # To the hour and the second, so that the same is found once for many senders.
+        now = datetime.fromtimestamp(self.seen_ms // 3_600_000 * 3600, UTC)
         return diagnose(
-            self.best, latest=self.offset, now=now, zone=None if self.zoned else self.zone, dated=self.dated
-        )
+            round(self.best), latest=round(self.offset), now=now, zone=None if self.zoned else self.zone,
+            dated=self.dated,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +108,7 @@ class Diagnosis:
 NO_TIME = Diagnosis("none", "no time in its messages")
 
 
+@lru_cache(maxsize=10_000)
 def diagnose(offset: float, *, latest: float, now: datetime, zone: tzinfo | None, dated: bool) -> Diagnosis:
     """The reading of an offset. ``zone``: where the text names none, the one it was read in."""
     if abs(offset) <= RIGHT_WITHIN:
@@ -126,10 +136,14 @@ def _calendar(offset: float, shown: datetime, now: datetime, dated: bool) -> Dia
     years = [year for year in (shown.year - now.year, shown.year - now.year - 1, shown.year - now.year + 1) if year]
     for year in years if dated else ():
         if abs((_shifted(now, year) - shown).total_seconds()) <= 15 * 3600:
-            return Diagnosis("year", f"the year is wrong: it says {shown:%Y-%m-%d}", "set the year of the device's clock")
+            return Diagnosis(
+                "year", f"the year is wrong: it says {shown:%Y-%m-%d}", "set the year of the device's clock"
+            )
     if not dated and (shown.month, shown.day) in ((1, 1), (1, 2), (3, 1), (3, 2)):
         return Diagnosis(
-            "unset", f"it says {shown:%B} {shown.day}: probably not set since it started", "set the device's clock (NTP)"
+            "unset",
+            f"it says {shown:%B} {shown.day}: probably not set since it started",
+            "set the device's clock (NTP)",
         )
     return None
 
@@ -168,10 +182,16 @@ def _of_zone(said: str, minutes: int, now: datetime, zone: tzinfo | None) -> Dia
 def _places(offset: timedelta, now: datetime) -> Iterator[str]:
     """At most two places whose clocks show this now."""
     found = 0
-    for place in _PLACES:
-        if found < 2 and now.astimezone(ZoneInfo(place)).utcoffset() == offset:
+    for zone in _zones():
+        if found < 2 and now.astimezone(zone).utcoffset() == offset:
             found += 1
-            yield place
+            yield zone.key
+
+
+@cache
+def _zones() -> tuple[ZoneInfo, ...]:
+    # The module's own cache forgets all but a few, and reads their files again.
+    return tuple(map(ZoneInfo, _PLACES))
 
 
 def _fixed(offset: timedelta) -> str:

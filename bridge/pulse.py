@@ -6,6 +6,7 @@ Readings are kept in rings of plain floats: 1,440 a figure and span, whatever th
 from array import array
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import isnan, nan
 
 from bridge.ledger import UNROUTED, Ledger
 from bridge.measures import Histogram
@@ -16,7 +17,7 @@ EVERY = 5.0
 FIGURES = ("received", "delivered", "dropped", "waiting", "oldest", "delay")
 "Events a second in, out and lost; events that wait; the age of the oldest; the mean delay of what was delivered."
 
-NOTHING = float("nan")
+NOTHING = nan
 "No delay where nothing was delivered."
 
 
@@ -44,7 +45,7 @@ class Ring:
     def report(self) -> dict[str, object]:
         """Times in seconds since the epoch, and a column a figure; None where there is nothing to say."""
         columns = {
-            name: [None if value != value else round(value, 3) for value in column]
+            name: [None if isnan(value) else round(value, 3) for value in column]
             for name, column in self._columns.items()
         }
         return {"step": self.step, "time": [round(when, 1) for when in self._times], **columns}
@@ -62,15 +63,13 @@ class _Totals:
 
 
 class Pulse:
-    """The rates of one bridge. ``clock`` rises steadily, ``wall`` is in seconds since the epoch; ``waiting`` gives the
-    events that wait and the age of the oldest in seconds."""
+    """The rates of one bridge. ``clock`` rises steadily, ``wall`` is in seconds since the epoch."""
 
     def __init__(
         self,
         ledger: Ledger,
         delays: Histogram,
         *,
-        waiting: Callable[[], tuple[int, float]],
         clock: Callable[[], float],
         wall: Callable[[], float],
     ) -> None:
@@ -80,9 +79,10 @@ class Pulse:
         "Intake -> events a second in and out, over the last interval."
         self.received = self.delivered = 0.0
         "Events a second over all, over the last interval."
+        self.waiting: Callable[[], tuple[int, float]] = lambda: (0, 0.0)
+        "Gives the events that wait, and the age of the oldest in seconds."
         self._ledger = ledger
         self._delays = delays
-        self._waiting = waiting
         self._clock = clock
         self._wall = wall
         self._last = self._minute = self._totals()
@@ -90,15 +90,15 @@ class Pulse:
     def beat(self) -> None:
         """Called every ``EVERY`` seconds."""
         totals = self._totals()
-        waiting, oldest = self._waiting()
+        waiting, oldest = self.waiting()
         reading = _between(self._last, totals, waiting, oldest)
         passed = max(totals.at - self._last.at, 0.001)
         self.received, self.delivered = reading["received"], reading["delivered"]
         before = self._last.by_intake
-        self.rates = {
-            name: tuple((now - then) / passed for now, then in zip(counts, before.get(name, (0, 0)), strict=True))
-            for name, counts in totals.by_intake.items()
-        }  # type: ignore[assignment]
+        self.rates = {}
+        for name, (received, delivered) in totals.by_intake.items():
+            received_then, delivered_then = before.get(name, (0, 0))
+            self.rates[name] = ((received - received_then) / passed, (delivered - delivered_then) / passed)
         self._last = totals
         self.hour.add(self._wall(), reading)
         if totals.at - self._minute.at >= self.day.step:

@@ -60,8 +60,8 @@ class Timekeeping:
                 where = "ahead of" if offset > 0 else "behind"
                 self._alarms.on(
                     "clock", "gateway",
-                    f"this gateway's clock is {abs(offset):.0f} s {where} the collector's: times of reception are wrong,"
-                    f" and so are event times without a year or zone; set it (timedatectl, NTP)",
+                    f"this gateway's clock is {abs(offset):.0f} s {where} the collector's: times of reception are"
+                    f" wrong, and so are event times without a year or zone; set it (timedatectl, NTP)",
                 )  # fmt: skip
         elif abs(offset) < MOST - 1:
             self._alarms.off("clock", "gateway", "this gateway's clock agrees with the collector's again")

@@ -142,6 +142,16 @@ class Office:
     in_thread: Callable[[Callable[[], Any]], "defer.Deferred[Any]"]
     before_sending: Callable[[list[Batch]], None] = lambda batches: None
     "Called in the spool's thread before a request with these batches goes. An OSError of it delays the request."
+    date_seen: Callable[[str | None, float], None] = lambda date, took: None
+    "Called with the ``Date`` of an acceptance, and the seconds that the request took."
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What an operator asks of the last answers; ``at`` is in seconds since the epoch."""
+
+    at: float
+    outcome: Outcome
 
 
 @dataclass(slots=True)
@@ -161,6 +171,8 @@ class Courier:
     ) -> None:
         self.name = name
         self.last_error: str | None = None
+        self.last_answer: Answered | None = None
+        self.last_acceptance: Answered | None = None
         self.waiting_events = 0
         "Sealed events that are not settled."
         self.waiting_bytes = 0
@@ -442,6 +454,8 @@ class Courier:
         else:
             result = outcome.read(answer, sum(piece.count for piece in pieces), now=self._office.wall())
             doubtful = result.uncertain or answer.repeated
+            if result.verdict is Verdict.ACCEPTED:
+                self._office.date_seen(answer.headers.get("date"), self._clock.seconds() - began)
         if doubtful:
             self._may_be_double(pieces)
         if result.network:
@@ -491,6 +505,9 @@ class Courier:
 
     async def _settle(self, pieces: list[Piece], split: bool, result: Outcome, body: _Body) -> None:
         self.requests[result.verdict.value] += 1
+        self.last_answer = Answered(self._office.wall(), result)
+        if result.verdict is Verdict.ACCEPTED:
+            self.last_acceptance = self.last_answer
         self._timeouts = self._timeouts + 1 if result.timeout else 0
         self._strangers = self._strangers + 1 if result.stranger else 0
         alone = sum(piece.count for piece in pieces) == 1

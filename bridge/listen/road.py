@@ -302,8 +302,8 @@ class Road:
             if ms is not None:
                 clock = peer.clock = peer.clock or Clock()
                 clock.note(
-                    (ms + fraction_ms(parts.fraction) - now) / 1000, now_ms=now, zoned=_is_zoned(parts.second, parts.offset),
-                    dated=_YEAR.search(parts.second) is not None, zone=zone,
+                    (ms + fraction_ms(parts.fraction) - now) / 1000, now_ms=now, zone=zone,
+                    zoned=_is_zoned(parts.second, parts.offset), dated=_YEAR.search(parts.second) is not None,
                 )  # fmt: skip
 
 
