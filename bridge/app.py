@@ -20,7 +20,7 @@ from bridge.alarms import Alarms
 from bridge.answers import Answers
 from bridge.cellar import Cellar
 from bridge.config import Config, ConfigurationError, load
-from bridge.deliver.courier import Office
+from bridge.deliver.office import Office
 from bridge.expiry import EVERY as EXPIRE_EVERY
 from bridge.expiry import Expiry
 from bridge.gate import Gate

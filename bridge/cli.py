@@ -13,9 +13,11 @@ from bridge.config import Config
 from bridge.tools.check import Result, make_check
 from bridge.tools.explain import explain
 from bridge.tools.formats import formats
+from bridge.tools.import_forwarder import import_forwarder
 from bridge.tools.options import configuration_option
 from bridge.tools.report import report
 from bridge.tools.send import send
+from bridge.tools.setup import make_setup
 from bridge.tools.status import status
 
 LOG_FORMATS = ("auto", "text", "journal", "json")
@@ -78,5 +80,5 @@ def _probe(config: Config, connect: bool, send_test: bool) -> Sequence[Result]:
     return probe(config, connect, send_test)
 
 
-for command in (make_check(_probe), explain, formats, report, send, status):
+for command in (make_check(_probe), explain, formats, import_forwarder, make_setup(_probe), report, send, status):
     main.add_command(command)

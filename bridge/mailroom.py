@@ -10,8 +10,9 @@ from bridge import settings
 from bridge.config import Config, Destination
 from bridge.deliver.breaker import Breaker
 from bridge.deliver.client import Client
-from bridge.deliver.courier import Courier, Office
+from bridge.deliver.courier import Courier
 from bridge.deliver.dispatcher import Dispatcher
+from bridge.deliver.office import Office
 from bridge.spool import Batch, Pack
 
 

@@ -21,7 +21,9 @@ log = Logger(namespace="app")
 class Deliverer(Protocol):
     """What counts: a courier."""
 
-    delivered_bytes: int
+    @property
+    def delivered_bytes(self) -> int:
+        """Since start, as text."""
 
 
 class Quotas:

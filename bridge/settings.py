@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from bridge.batching import Limits, Window
 from bridge.config import Config, Destination, Intake
-from bridge.deliver.courier import Target, Turn
+from bridge.deliver.office import Target, Turn
 from bridge.routing import Router
 from bridge.spool import BatchLimits
 from bridge.spool.budget import Terms

@@ -8,58 +8,35 @@ parked         the collector does not take this intake's events at all: one atte
 =============  ======================================================================================
 
 Whatever the answer, an event stays in the spool until it is accepted or in quarantine. The ledger moves on the
-reactor, in the turn in which the answer is read; the file goes later, in the spool's thread.
-
-Refusals. A request that is refused as a whole (400) is halved until the refused event is alone. That event is then
-*condemned*, but goes to quarantine only once another event of the intake has been accepted since a request with it was
-first refused: a collector that refuses everything is in trouble itself. It waits for an acceptance after its own
-refusal as long as there is anything left to ask about. While there are refusals, requests go one at a time, the
-smallest first: the search is at a single event before ``MOST_REFUSALS``, however many bad events there are, and however
-many batches have some. Fresh batches take turns with it only while it is answered. After ``MOST_REFUSALS`` in a row
-without an acceptance the intake is parked and its batches are whole again.
+reactor, in the turn in which the answer is read; the file goes later, in the spool's thread. What waits is in
+``stock``, when the next request may go in ``attempts``; what an answer does is in ``settling``,
+and of refused events in ``refusals``.
 """
 
 import hashlib
-import math
-import random
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Protocol
 
 from isal import igzip
 from twisted.internet import defer
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from bridge.batching.grouping import NO_TIME
 from bridge.deliver import outcome, splitting
+from bridge.deliver.attempts import Attempts
 from bridge.deliver.breaker import Breaker
-from bridge.deliver.client import Answer
-from bridge.deliver.dispatcher import Dispatcher, Slot
-from bridge.deliver.lanes import Lanes
-from bridge.deliver.outcome import Outcome, Verdict
-from bridge.deliver.shelf import Packer, Shelf
-from bridge.deliver.splits import Splits
+from bridge.deliver.dispatcher import Slot
+from bridge.deliver.fitting import Fitting
+from bridge.deliver.office import Office, Poster, Target, Turn
+from bridge.deliver.settling import Request, Settling
+from bridge.deliver.stock import Stock
 from bridge.deliver.width import JoinWidth
-from bridge.ledger import Ledger
-from bridge.spool import Batch, Loss, Pack, Piece, reading
-from bridge.spool.history import Receipt
+from bridge.spool import Batch, Pack, Piece, reading
 from bridge.syslog.timestamps import rfc3339
-
-FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0
-"Seconds between two attempts."
-PARKED_WAIT = 180.0
-"Seconds between two attempts of a parked intake."
-MOST_REFUSALS = 16
-MOST_STRANGERS = 3
-SMALLEST_BODY = 64 * 1024
-"Bytes; timeouts halve no further. Only a 413 does."
-_NO_LIMIT = 1 << 62
 
 log = Logger(namespace="deliver")
 
 
+<<<<<<< HEAD
 class Store(Packer, Protocol):
     """What holds sealed batches until they are acknowledged. All of it returns at once, but what a Packer does."""
 
@@ -163,6 +140,8 @@ class _Body:
     sha256: str
 
 
+=======
+>>>>>>> main
 class Courier:
     """One intake."""
 
@@ -170,6 +149,7 @@ class Courier:
         self, name: str, target: Target, turn: Turn, *, office: Office, poster: Poster, breaker: Breaker
     ) -> None:
         self.name = name
+<<<<<<< HEAD
         self.last_error: str | None = None
         self.last_answer: Answered | None = None
         self.last_acceptance: Answered | None = None
@@ -187,37 +167,27 @@ class Courier:
         self.parked: str | None = None
         "Why, while it is."
         self._next_attempt: float | None = None
+=======
+>>>>>>> main
         self._target = target
         self._turn = turn
         self._office = office
         self._clock = office.clock
         self._poster = poster
         self._breaker = breaker
-        self._lanes = Lanes(live_for=turn.live_for, live_first=turn.live_first)
-        self._shelf = Shelf(
-            name, self._lanes, packer=office.store, in_thread=office.in_thread,
-            fed=lambda batches: self._batches.update(dict.fromkeys(batches)), lost=self._lost_packed,
-            changed=office.dispatcher.wake,
-            failed=self._fail,
+        self._attempts = Attempts(name, most=turn.in_flight, office=office, breaker=breaker)
+        self._stock = Stock(name, turn, office=office, failed=self._attempts.fail)
+        self._fitting = Fitting(turn.max_bytes)
+        self._settling = Settling(
+            name, office=office, stock=self._stock, attempts=self._attempts, fitting=self._fitting,
+            halve=self._halve, last=self._asks_last,
         )  # fmt: skip
-        self._splits = Splits()
-        self._batches: dict[Batch, None] = {}
-        self._condemned: list[tuple[Piece, str]] = []
-        self._acceptances = 0
+        self._refusals = self._settling.refusals
+        self._lanes, self._splits = self._stock.lanes, self._stock.splits
         self._slots: set[Slot] = set()
         "Requests in flight."
         self._width = JoinWidth(turn.catch_up_ms)
-        self._window = 1
-        self._failures = 0
-        self._refusals = 0
-        self._strangers = 0
-        self._timeouts = 0
-        self._fits: int | None = None
-        "The largest body that the collector has not called too large, learnt from its 413s."
-        self._fits_now: int | None = None
-        "The same, learnt from timeouts; grows again."
         self._fresh_turn = False
-        self._retry: IDelayedCall | None = None
         breaker.add(name)
 
     # --- what it says ------------------------------------------------------------------------------------------------
@@ -227,31 +197,106 @@ class Courier:
         """idle, delivering, backing-off or parked"""
         if self.parked is not None:
             return "parked"
-        waits = self._batches or len(self._shelf)
-        if self._failures or (waits and self._breaker.state != "closed"):
+        if self._attempts.failures or (self._stock and self._breaker.state != "closed"):
             return "backing-off"
-        return "delivering" if waits else "idle"
+        return "delivering" if self._stock else "idle"
+
+    @property
+    def parked(self) -> str | None:
+        """Why, while it is."""
+        return self._attempts.parked
+
+    @property
+    def last_error(self) -> str | None:
+        """What went wrong last; None since a request was accepted."""
+        return self._attempts.last_error
 
     @property
     def next_attempt_in(self) -> float | None:
         """Seconds until the next attempt; None: none is waited for."""
-        return None if self._next_attempt is None else max(0.0, round(self._next_attempt - self._clock.seconds(), 1))
+        return self._attempts.next_in
+
+    @property
+    def waiting_events(self) -> int:
+        """Sealed events that are not settled."""
+        return self._stock.events
+
+    @property
+    def waiting_bytes(self) -> int:
+        """Their bytes, as lines."""
+        return self._stock.size
 
     @property
     def waiting_disk(self) -> int:
         """Allocated bytes of what waits."""
-        return self._loose_disk + self._shelf.disk
+        return self._stock.disk
 
     @property
     def oldest(self) -> Batch | None:
         """The sealed batch that has waited longest."""
-        return min(self._batches, key=lambda batch: batch.sequence, default=None)
+        return self._stock.oldest
 
     @property
     def oldest_sequence(self) -> int | None:
         """The sequence of the sealed batch that has waited longest, in a pack or not."""
-        batch, packed = self.oldest, self._shelf.oldest
-        return packed if batch is None or (packed is not None and packed < batch.sequence) else batch.sequence
+        return self._stock.oldest_sequence
+
+    @property
+    def delivered(self) -> int:
+        """Events that the collector has taken."""
+        return self._settling.delivered
+
+    @property
+    def delivered_bytes(self) -> int:
+        """Of accepted requests, as text."""
+        return self._settling.delivered_bytes
+
+    @property
+    def unconfirmed(self) -> int:
+        """Delivered events that the collector took without naming them."""
+        return self._settling.unconfirmed
+
+    @property
+    def requests(self) -> dict[str, int]:
+        """Requests by their outcome."""
+        return self._settling.requests
+
+    # --- what it is told ---------------------------------------------------------------------------------------------
+
+    def add(self, batch: Batch) -> None:
+        """A batch was sealed."""
+        self._stock.add(batch)
+        self._office.dispatcher.wake()
+
+    def add_pack(self, pack: Pack) -> None:
+        """A pack was found at start."""
+        self._stock.add_pack(pack)
+        self._office.dispatcher.wake()
+
+    def drop_oldest(self) -> Batch | Pack | None:
+        """Forget the oldest batch, or pack, of which nothing is in flight or settled, None: there is none.
+
+        The caller sees to file and account.
+        """
+        return self._stock.drop_oldest()
+
+    def tidy(self) -> None:
+        """Pack what waits in too many files. Called several times a second."""
+        self._stock.tidy(
+            away=bool(self._attempts.failures) or self.parked is not None or self._breaker.state != "closed"
+        )
+
+    def resume(self, target: Target | None = None) -> None:
+        """Its key or URL has changed, or its collector is back: try at once."""
+        if target is not None:
+            self._target = target
+            self._attempts.unpark()
+        self._attempts.at_once()
+        self._office.dispatcher.wake()
+
+    def stop(self) -> None:
+        """No further attempts."""
+        self._attempts.stop()
 
     # --- the dispatcher's view ---------------------------------------------------------------------------------------
 
@@ -265,25 +310,25 @@ class Courier:
         if not self._may_start():
             return False
         if self._lanes.hungry:
-            self._shelf.feed(share=self._office.dispatcher.senders or 1)
+            self._stock.shelf.feed(share=self._office.dispatcher.senders or 1)
             if not self._may_start():
                 return False
         if not len(self._lanes):
             if not len(self._splits):
                 return False
             if wait := self._splits.ready_in(self._clock.seconds()):
-                self._wait(wait)
+                self._attempts.wait(wait)
                 return False
         return True
 
     def _may_start(self) -> bool:
-        if self._retry is not None or not self._breaker.allows(self.name, self._office.dispatcher.connections):
+        if self._attempts.waiting or not self._breaker.allows(self.name, self._office.dispatcher.connections):
             return False
         if not (len(self._lanes) or len(self._splits) or self._lanes.hungry):
             return False
         stalled = any(slot.stalled for slot in self._slots)
-        troubled = self._failures or self._refusals or self.parked is not None or stalled
-        return len(self._slots) < (1 if troubled else min(self._window, self._turn.in_flight))
+        troubled = self._attempts.failures or self._refusals.in_a_row or self.parked is not None or stalled
+        return len(self._slots) < (1 if troubled else min(self._attempts.window, self._turn.in_flight))
 
     def start(self) -> bool:
         """Start the next request."""
@@ -291,7 +336,7 @@ class Courier:
         # Fresh batches take turns with a search, but not while it is being refused: one with a bad event of its own
         # would begin a second search before the first has shown that the collector takes anything.
         self._fresh_turn = not self._fresh_turn
-        fresh = self._fresh_turn and self._splits.few_suspected and not self._refusals and len(self._lanes)
+        fresh = self._fresh_turn and self._splits.few_suspected and not self._refusals.in_a_row and len(self._lanes)
         pieces = [] if fresh else self._splits.take(now)
         split = bool(pieces)
         if not pieces:
@@ -318,7 +363,7 @@ class Courier:
     def _from_lanes(self, now: float) -> list[Piece]:
         limited = self._office.dispatcher.limited
         catching_up = limited or self._lanes.has_backlog
-        max_bytes = min(self._turn.max_bytes, self._limit())
+        max_bytes = min(self._turn.max_bytes, self._fitting.limit)
         pieces = self._lanes.take(
             now,
             width_ms=self._width.ms if catching_up else self._turn.resolution_ms,
@@ -335,7 +380,7 @@ class Courier:
         if not self._lanes.has_backlog:
             if self._width.caught_up():
                 self._office.alarms.off("width", self.name, f"{about} has caught up: times are as exact as configured")
-        elif not limited or self._failures:
+        elif not limited or self._attempts.failures:
             self._width.held_up()
         elif self._width.falls_behind(now, len(self._lanes)):
             text = (
@@ -344,90 +389,16 @@ class Courier:
             )
             self._office.alarms.on("width", self.name, text)
 
-    def _limit(self) -> int:
-        """The largest body, in bytes, that has a chance."""
-        return min(self._fits or _NO_LIMIT, self._fits_now or _NO_LIMIT)
-
     @staticmethod
     def _needs_cut(pieces: list[Piece]) -> bool:
         return pieces[0].batch.timed and pieces[0].lines is None
 
+    def _asks_last(self) -> bool:
+        """Whether the request at hand is the only one, and nothing waits behind it."""
+        return not len(self._splits) and not len(self._lanes) and len(self._slots) == 1
+
     def _too_large(self, pieces: list[Piece]) -> bool:
-        return sum(p.size for p in pieces) > self._limit() and sum(p.count for p in pieces) > 1
-
-    def add(self, batch: Batch) -> None:
-        """A batch was sealed."""
-        self._batches[batch] = None
-        self.waiting_events += batch.count
-        self.waiting_bytes += batch.size
-        self._loose_disk += batch.disk
-        self._lanes.add(batch, self._clock.seconds())
-        self._office.dispatcher.wake()
-
-    def drop_oldest(self) -> Batch | Pack | None:
-        """Forget the oldest batch, or pack, of which nothing is in flight or settled, None: there is none.
-
-        The caller sees to file and account.
-        """
-        pack = self._shelf.oldest_unread
-        batch = self._lanes.drop_oldest(before=None if pack is None else pack.sequence)
-        if batch is not None:
-            self.waiting_events -= batch.unacknowledged
-            self.waiting_bytes -= batch.size
-            self._loose_disk -= batch.disk
-            del self._batches[batch]
-            return batch
-        if pack is not None:
-            self._shelf.give_up(pack)
-            self.waiting_events -= pack.count
-            self.waiting_bytes -= pack.size
-        return pack
-
-    def add_pack(self, pack: Pack) -> None:
-        """A pack was found at start."""
-        self.waiting_events += pack.count
-        self.waiting_bytes += pack.size
-        self._shelf.add(pack)
-        self._office.dispatcher.wake()
-
-    def tidy(self) -> None:
-        """Pack what waits in too many files. Called several times a second."""
-        away = bool(self._failures) or self.parked is not None or self._breaker.state != "closed"
-        self._shelf.tidy(self._clock.seconds(), away=away, packed=self._were_packed)
-
-    def _were_packed(self, batches: list[Batch]) -> None:
-        for batch in batches:
-            self._loose_disk -= batch.disk
-            del self._batches[batch]
-            self._splits.forget(batch)
-
-    def _lost_packed(self, pack: Pack, loss: Loss) -> None:
-        """A part of a pack cannot be read."""
-        self.waiting_events -= loss.events
-        self.waiting_bytes -= loss.size
-        if loss.data:
-            self._office.ledger.quarantine(self.name, loss.events)
-            became = "moved to quarantine"
-        else:
-            self._office.ledger.drop_spooled(self.name, loss.events, "spool_file_damaged")
-            became = "lost"
-        text = f"intake {self.name}: {pack.path}: {loss.what}; {loss.events or 'some'} events {became}"
-        self._office.alarms.on("damaged", self.name, text)
-
-    def resume(self, target: Target | None = None) -> None:
-        """Its key or URL has changed, or its collector is back: try at once."""
-        if target is not None:
-            self._target = target
-            self._unpark()
-        self._failures = 0
-        self.stop()
-        self._office.dispatcher.wake()
-
-    def stop(self) -> None:
-        """No further attempts."""
-        if self._retry is not None:
-            self._retry.cancel()
-            self._retry = self._next_attempt = None
+        return sum(p.size for p in pieces) > self._fitting.limit and sum(p.count for p in pieces) > 1
 
     # --- one request -------------------------------------------------------------------------------------------------
 
@@ -462,7 +433,7 @@ class Courier:
             self._breaker.fault()
         else:
             self._breaker.answered(self.name, self._clock.seconds() - began)
-        await self._settle(pieces, split, result, body)
+        await self._settling.settle(pieces, split, result, body)
 
     def _may_be_double(self, pieces: list[Piece]) -> None:
         """The collector may have taken these without our knowing, and will get them again. Each counts once."""
@@ -471,14 +442,14 @@ class Courier:
                 piece.doubtful = True
                 self._office.ledger.may_be_double(self.name, piece.count)
 
-    def _body(self, pieces: list[Piece]) -> _Body:
+    def _body(self, pieces: list[Piece]) -> Request:
         """The request's body; in the spool's thread."""
         parts = [reading.as_plain(piece) for piece in pieces]
         self._office.before_sending([piece.batch for piece in pieces])
         reading.begin_all(piece.batch for piece in pieces)
         plain = (parts[0] if len(parts) == 1 else b"".join(parts))[:-1]
         data = igzip.compress(plain, compresslevel=1) if self._target.gzip else plain
-        return _Body(data, len(plain), hashlib.sha256(plain).hexdigest())
+        return Request(data, len(plain), hashlib.sha256(plain).hexdigest(), self._target.gzip)
 
     async def _cut(self, batch: Batch) -> None:
         """A timed batch becomes pieces that each fit one request."""
@@ -501,6 +472,7 @@ class Courier:
         else:
             self._splits.add(*halves)
 
+<<<<<<< HEAD
     # --- what the answer says ----------------------------------------------------------------------------------------
 
     async def _settle(self, pieces: list[Piece], split: bool, result: Outcome, body: _Body) -> None:
@@ -710,33 +682,21 @@ class Courier:
                 piece.suspected = None
                 self._splits.add([piece])
         self._lanes.put_back(list(whole.values()), self._clock.seconds())
+=======
+    # --- trouble of our own ------------------------------------------------------------------------------------------
+>>>>>>> main
 
     def _cannot_read(self, pieces: list[Piece], split: bool, error: Exception) -> None:
         """A file cannot be read: all wait again; or it is not what its name says: then it goes, the others wait."""
         damaged = error.batch if isinstance(error, reading.Damaged) else None
-        self._put_back([piece for piece in pieces if piece.batch is not damaged], split)
+        self._stock.put_back([piece for piece in pieces if piece.batch is not damaged], split=split)
         if damaged is None:
-            self._fail(f"cannot read the spool: {error}")
-        elif damaged in self._batches:
-            self._set_aside(damaged, error)
-
-    def _set_aside(self, batch: Batch, damage: Exception) -> None:
-        self.waiting_events -= batch.unacknowledged
-        self.waiting_bytes -= batch.size
-        self._loose_disk -= batch.disk
-        self._shelf.settled(batch)
-        del self._batches[batch]
-        if isinstance(damage, reading.Missing):
-            text = f"intake {self.name}: {damage}; {batch.unacknowledged} events are lost"
-            self._office.ledger.drop_spooled(self.name, batch.unacknowledged, "spool_file_missing")
-        else:
-            text = f"intake {self.name}: {damage}; moved to quarantine"
-            self._office.ledger.quarantine(self.name, batch.unacknowledged)
-            self._office.store.set_aside(batch, str(damage))
-        self._office.alarms.on("damaged", self.name, text)
+            self._attempts.fail(f"cannot read the spool: {error}")
+        elif damaged in self._stock.batches:
+            self._stock.set_aside(damaged, error)
 
     def _failed_inside(self, failure: Failure, pieces: list[Piece]) -> None:
         """A defect of ours must not lose a batch or stop the intake."""
         log.failure("intake {intake}: defect while delivering", failure, intake=self.name)
-        self._put_back([piece for piece in pieces if piece.batch in self._batches], split=True)
-        self._fail(f"defect: {failure.value!r}")
+        self._stock.put_back([piece for piece in pieces if piece.batch in self._stock.batches], split=True)
+        self._attempts.fail(f"defect: {failure.value!r}")

@@ -17,14 +17,20 @@ from bridge.listen.peers import Peer, address_of
 from bridge.listen.road import Road
 
 
+class Lookup(Protocol):
+    """Finds a sender."""
+
+    def __call__(self, listener: str, host: str, client: tuple[str, ...] = ()) -> Peer:
+        """Of a listener, an address as the socket gives it, and the names of its certificate."""
+
+
 @dataclass(frozen=True, slots=True)
 class Hall:
     """What lies behind all doors."""
 
     reactor: Any
     road: Road
-    peer: Callable[[str, str], Peer]
-    "The sender of a listener's name and an address as the socket gives it."
+    peer: Lookup
     max_frame_size: int
 
 

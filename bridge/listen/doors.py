@@ -5,6 +5,7 @@ from socket import socket
 from typing import Any
 
 from twisted.internet import task
+from twisted.logger import Logger
 
 from bridge.config import Config, Listener
 from bridge.listen.door import Door, Hall
@@ -12,13 +13,17 @@ from bridge.listen.peers import Peers
 from bridge.listen.road import Road
 from bridge.listen.sockets import bind
 from bridge.listen.stream_door import StreamDoor
+from bridge.listen.tls_door import TlsDoor
 from bridge.listen.udp_door import UdpDoor
+from bridge.pem import PemError
+
+log = Logger(namespace="listen")
 
 DRAIN_WITHIN = 2.0
 "Seconds that the end waits for senders to fall silent."
 _QUIET = 0.1
 
-KINDS: Mapping[str, Callable[[Listener, socket, Hall], Door]] = {"udp": UdpDoor, "tcp": StreamDoor}
+KINDS: Mapping[str, Callable[[Listener, socket, Hall], Door]] = {"udp": UdpDoor, "tcp": StreamDoor, "tls": TlsDoor}
 
 
 class Doors:
@@ -44,7 +49,12 @@ class Doors:
         made: list[Door] = []
         try:
             for listener in listeners:
-                made.append(KINDS[listener.kind](listener, self._bound(listener), self.hall))
+                bound = self._bound(listener)
+                try:
+                    made.append(KINDS[listener.kind](listener, bound, self.hall))
+                except BaseException:
+                    bound.close()
+                    raise
         except BaseException:
             for door in made:
                 door.hang_up(kept=True)  # nothing is read where nothing runs
@@ -73,6 +83,26 @@ class Doors:
     def refused(self) -> dict[str, int]:
         """Listener -> connections and datagrams that were not let in."""
         return {name: door.refused.total() for name, door in self.doors.items()}
+
+    def refusals(self) -> dict[str, dict[str, int]]:
+        """Listener -> the same by reason."""
+        return {name: dict(door.refused) for name, door in self.doors.items() if door.refused}
+
+    def certificates(self) -> dict[str, float]:
+        """TLS listener -> when its certificate expires, in seconds since the epoch."""
+        return {name: door.certificate_expires for name, door in self.doors.items() if isinstance(door, TlsDoor)}
+
+    def reload_certificates(self) -> None:
+        """Read them again, for connections to come; one that cannot be used stays as it was, and the log says why."""
+        for name, door in self.doors.items():
+            if not isinstance(door, TlsDoor):
+                continue
+            try:
+                door.reload_certificate()
+            except PemError as error:
+                log.error("listener {name}: the certificate stays as it was: {why}", name=name, why=str(error))
+            else:
+                log.info("listener {name}: certificate read again", name=name)
 
     def check_idle(self) -> None:
         """Called several times a second."""
@@ -109,4 +139,4 @@ class Doors:
             and "." in other.address.host
             for other in self._config.listeners
         )  # fmt: skip
-        return bind(listener.transport, host, port, name=listener.name, v6only=v6only)
+        return bind(listener.transport, host, port, name=listener.name, v6only=v6only, backlog=listener.backlog)

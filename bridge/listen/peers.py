@@ -17,12 +17,21 @@ class Peer:
     """One sender at one listener."""
 
     __slots__ = (
+<<<<<<< HEAD
         "address", "clock", "encoded", "events", "intake", "last_seen_ms", "listener", "mergeable", "name", "outside",
         "profile", "rate", "rate_events", "rate_ms", "route", "sampled", "shape", "strippable", "unrouted",
+=======
+        "address", "client", "clock_offset", "encoded", "events", "intake", "last_seen_ms", "listener", "mergeable",
+        "name", "outside", "profile", "route", "sampled", "strippable", "unrouted",
+>>>>>>> main
     )  # fmt: skip
 
-    def __init__(self, listener: str, address: str, profile: Profile, name: str | None) -> None:
+    def __init__(
+        self, listener: str, address: str, profile: Profile, name: str | None, client: str | None = None
+    ) -> None:
         self.listener = listener
+        self.client = client
+        "What its certificate calls it."
         self.address = address
         self.encoded = address.encode("ascii", "replace") or b"-"
         self.profile = profile
@@ -80,29 +89,30 @@ class Peers:
 
     def __init__(self, router: Router) -> None:
         self._router = router
-        self._known: dict[tuple[str, str], Peer] = {}
+        self._known: dict[tuple[str, str, tuple[str, ...]], Peer] = {}
         self.forgotten = 0
 
-    def get(self, listener: str, host: str) -> Peer:
-        """The peer of an address as the socket gives it."""
-        peer = self._known.get((listener, host))
+    def get(self, listener: str, host: str, client: tuple[str, ...] = ()) -> Peer:
+        """The peer of an address as the socket gives it, and of the names that its certificate gives."""
+        peer = self._known.get((listener, host, client))
         if peer is None:
-            peer = self._add(listener, host)
+            peer = self._add(listener, host, client)
         return peer
 
     def all(self) -> list[Peer]:
         """Every peer that has been seen."""
         return list(dict.fromkeys(self._known.values()))
 
-    def _add(self, listener: str, host: str) -> Peer:
+    def _add(self, listener: str, host: str, client: tuple[str, ...]) -> Peer:
         if len(self._known) >= self.MOST:
             for key in list(self._known)[: self.MOST // 10]:
                 del self._known[key]
                 self.forgotten += 1
         address = address_of(host)
-        profile = self._router.profile(listener, address)
-        peer = Peer(listener, str(address) if address else host, profile, self._router.name(address))
-        self._known[listener, host] = peer
+        profile = self._router.profile(listener, address, client)
+        name = self._router.name(address)
+        peer = Peer(listener, str(address) if address else host, profile, name, client[0] if client else None)
+        self._known[listener, host, client] = peer
         return peer
 
 

@@ -50,7 +50,11 @@ class Explanation:
 
 class Explainer:
     """Explains the frames of one sender. ``strict``: what the listener's ``allow`` refuses is refused here too;
+<<<<<<< HEAD
     ``payloads``: every payload form is shown; ``router``: the configuration's, where it is compiled already."""
+=======
+    ``payloads``: every payload form is shown; ``client``: what the sender's certificate calls it."""
+>>>>>>> main
 
     def __init__(
         self,
@@ -61,7 +65,11 @@ class Explainer:
         received: datetime,
         strict: bool,
         payloads: bool = False,
+<<<<<<< HEAD
         router: Router | None = None,
+=======
+        client: tuple[str, ...] = (),
+>>>>>>> main
     ) -> None:
         self._config = config
         self._listener = listener
@@ -75,7 +83,8 @@ class Explainer:
             unrouted=config.unrouted,
             timezone=config.timezone,
         )
-        self._profile = self._router.profile(listener.name, source)
+        self._client = client
+        self._profile = self._router.profile(listener.name, source, client)
         self._refused = strict and not _allows(listener, source)
         self._payloads = payloads
         self._reader = TimeReader()
@@ -99,8 +108,9 @@ class Explainer:
         facts = Facts(*(columns[name][0] for name in Facts._fields))
         ((disposition, part),) = self._profile.assign(columns)
         over = reasons.passed_over(
-            self._config, listener=self._listener.name, address=self._source, facts=facts, route=disposition.route
-        )
+            self._config, listener=self._listener.name, address=self._source, client=self._client, facts=facts,
+            route=disposition.route,
+        )  # fmt: skip
         explanation = self._explanation(cut, disposition, list(over), [])
         if disposition.kind == "deliver":
             grouped = batching.group(

@@ -74,7 +74,7 @@ def _of_intakes(status: JSON) -> Iterator[JSON]:
         elif error:
             yield _problem(ATTENTION, f"Intake {name}: {error}", "")
         sampled, wrong = row.get("format_sampled") or 0, row.get("format_mismatches") or 0
-        if sampled >= 10 and wrong > sampled * MISMATCHES:
+        if wrong > sampled * MISMATCHES:
             yield _problem(
                 ATTENTION,
                 f"Intake {name}: {wrong:,} of {sampled:,} events that were looked at do not look like its format, so"

@@ -26,6 +26,7 @@ class Message:
 class When:
     source: tuple = ()
     listener: tuple = ()
+    client_name: tuple = ()
     hostname: tuple = ()
     app_name: tuple = ()
     min_severity: int | None = None
