@@ -79,7 +79,7 @@ class Showing:
         explainer = Explainer(
             config, listener=listener, source=address_of(peer.address),
             received=datetime.fromtimestamp(glimpse.received_ms / 1000, UTC), strict=False,
-            router=self._routes(config),
+            client=(peer.client,) if peer.client else (), router=self._routes(config),
         )  # fmt: skip
         explanation = explainer.explain(Cut(list_of(datagrams([glimpse.frame]))[0], ""))
         if explanation is None:

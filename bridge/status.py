@@ -7,7 +7,8 @@ from typing import Protocol
 
 from bridge import __version__
 from bridge.alarms import Alarms
-from bridge.deliver.courier import Answered, Courier
+from bridge.deliver.courier import Courier
+from bridge.deliver.settling import Answered
 from bridge.ledger import Ledger
 from bridge.listen.doors import Doors
 from bridge.listen.peers import Peers

@@ -24,6 +24,14 @@ log = Logger(namespace="deliver")
 
 
 @dataclass(frozen=True, slots=True)
+class Answered:
+    """What an operator asks of an answer; ``at`` is in seconds since the epoch."""
+
+    at: float
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """What one request carried, as it was made up in the spool's thread."""
 
@@ -51,6 +59,8 @@ class Settling:
         self.unconfirmed = 0
         "Delivered events that the collector took without naming them."
         self.requests: dict[str, int] = {verdict.value: 0 for verdict in Verdict}
+        self.last_answer: Answered | None = None
+        self.last_acceptance: Answered | None = None
         self.refusals = Refusals(name, stock=stock, office=office)
         self._name = name
         self._office = office
@@ -64,6 +74,9 @@ class Settling:
     async def settle(self, pieces: list[Piece], split: bool, result: Outcome, request: Request) -> None:
         """Do what the answer to a request says; ``split``: its pieces were made smaller before."""
         self.requests[result.verdict.value] += 1
+        self.last_answer = Answered(self._office.wall(), result)
+        if result.verdict is Verdict.ACCEPTED:
+            self.last_acceptance = self.last_answer
         self._fitting.answered(request.plain_size, timeout=result.timeout)
         self._strangers = self._strangers + 1 if result.stranger else 0
         alone = sum(piece.count for piece in pieces) == 1

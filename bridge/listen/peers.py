@@ -17,13 +17,8 @@ class Peer:
     """One sender at one listener."""
 
     __slots__ = (
-<<<<<<< HEAD
-        "address", "clock", "encoded", "events", "intake", "last_seen_ms", "listener", "mergeable", "name", "outside",
-        "profile", "rate", "rate_events", "rate_ms", "route", "sampled", "shape", "strippable", "unrouted",
-=======
-        "address", "client", "clock_offset", "encoded", "events", "intake", "last_seen_ms", "listener", "mergeable",
-        "name", "outside", "profile", "route", "sampled", "strippable", "unrouted",
->>>>>>> main
+        "address", "client", "clock", "encoded", "events", "intake", "last_seen_ms", "listener", "mergeable", "name",
+        "outside", "profile", "rate", "rate_events", "rate_ms", "route", "sampled", "shape", "strippable", "unrouted",
     )  # fmt: skip
 
     def __init__(

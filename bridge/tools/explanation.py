@@ -50,11 +50,8 @@ class Explanation:
 
 class Explainer:
     """Explains the frames of one sender. ``strict``: what the listener's ``allow`` refuses is refused here too;
-<<<<<<< HEAD
-    ``payloads``: every payload form is shown; ``router``: the configuration's, where it is compiled already."""
-=======
-    ``payloads``: every payload form is shown; ``client``: what the sender's certificate calls it."""
->>>>>>> main
+    ``payloads``: every payload form is shown; ``client``: what the sender's certificate calls it; ``router``: the
+    configuration's, where it is compiled already."""
 
     def __init__(
         self,
@@ -65,11 +62,8 @@ class Explainer:
         received: datetime,
         strict: bool,
         payloads: bool = False,
-<<<<<<< HEAD
-        router: Router | None = None,
-=======
         client: tuple[str, ...] = (),
->>>>>>> main
+        router: Router | None = None,
     ) -> None:
         self._config = config
         self._listener = listener

@@ -56,6 +56,6 @@ def test_it_ends_when_the_clock_is_set():
 
 @pytest.mark.parametrize("date", [None, "", "yesterday", "Mon, 99 Nov 2026 07:24:00 GMT", "\x00" * 100])
 def test_no_date_says_nothing(date):
-    timekeeping, alarms = keeping()
+    timekeeping, _ = keeping()
     timekeeping.answered(date, 0.1)
     assert timekeeping.offset is None
