@@ -39,6 +39,7 @@ from bridge.pulse import Pulse
 from bridge.quota import Quotas
 from bridge.reactor import install_reactor
 from bridge.recorder import Recorder
+from bridge.reload import Parts, Reload
 from bridge.selfevents import SelfEvents
 from bridge.showing import Showing
 from bridge.sources import Sources
@@ -93,8 +94,7 @@ class Bridge:
         self.spool.on_sealed = self.mailroom.add
         self.keeper = Keeper(
             self.spool, terms=settings.budget_terms(config), syncing=self._syncing, stocks=self.couriers,
-            strangers=self.mailroom.strangers, ledger=self.ledger, alarms=self.alarms, work=work,
-            clock=reactor.seconds,
+            ledger=self.ledger, alarms=self.alarms, work=work, clock=reactor.seconds,
         )  # fmt: skip
         if self.spool.archive is not None:
             self.keeper.archive = Kept(self.spool.archive)
@@ -122,7 +122,7 @@ class Bridge:
             history, self.ledger, self._worker.in_thread, reactor, self.doors.kernel_drops, wall
         )  # fmt: skip
         self.timekeeping = Timekeeping(self.alarms, wall=wall)
-        self._office = Office(
+        self.mailroom.office = Office(
             clock=reactor,
             wall=wall,
             store=Cellar(
@@ -145,13 +145,23 @@ class Bridge:
         self.status = Status(
             ledger=self.ledger, couriers=self.couriers, spool=self.spool, road=self.road, peers=self.peers,
             doors=self.doors, alarms=self.alarms, measures=self.measures, config_sha256=config.sha256, wall=wall,
-            strangers=self.mailroom.strangers, keeper=self.keeper, quota=self.quotas.report, senders=senders,
-            pulse=self.pulse, timekeeping=self.timekeeping, started=wall(),
+            keeper=self.keeper, quota=self.quotas.report, senders=senders, pulse=self.pulse,
+            timekeeping=self.timekeeping, started=wall(),
+        )  # fmt: skip
+        self.reload = Reload(
+            config,
+            Parts(
+                alarms=self.alarms, doors=self.doors, expiry=self.expiry, history=history, keeper=self.keeper,
+                mailroom=self.mailroom, make_archive=self._make_archive, peers=self.peers, quotas=self.quotas,
+                road=self.road, self_events=self.self_events, spool=self.spool, status=self.status,
+                syncing=self._syncing,
+            ),
+            reactor=reactor, load=lambda: load(self.config.files[0]), applied=self._applied,
         )  # fmt: skip
         self.pulse.waiting = self.status.waiting
         answers = Answers(
             self.status, pulse=self.pulse, recent=recent or logs.Recent(), metrics=lambda: metrics.text(self.status),
-            showing=Showing(lambda: self.config, self.road.glimpses, senders, reactor.seconds),
+            showing=Showing(lambda: self.config, self.peers, self.road.glimpses, senders, reactor.seconds),
             in_thread=self._worker.in_thread,
         )  # fmt: skip
         self.gate = Gate(config, reactor, pages=answers.pages(), own_pages=answers.own_pages())
@@ -170,13 +180,18 @@ class Bridge:
             work=self._worker.work, bounds=settings.quarantine_bounds(self.config),
         )  # fmt: skip
         made.on_error = self._trouble_in_thread
-        if (archive := spool.archive) is not None:
-            age = None if archive.max_age is None else archive.max_age.total_seconds()
-            made.archive = Archive(
-                spool.directory / ".archive", max_size=archive.max_size, max_age=age, wall=self._wall,
-                on_error=made.on_error,
-            )  # fmt: skip
+        made.archive = self._make_archive(self.config)
         return made
+
+    def _make_archive(self, config: Config) -> Archive | None:
+        archive = config.spool.archive
+        if archive is None:
+            return None
+        age = None if archive.max_age is None else archive.max_age.total_seconds()
+        return Archive(
+            config.spool.directory / ".archive", max_size=archive.max_size, max_age=age, wall=self._wall,
+            on_error=self._trouble_in_thread,
+        )  # fmt: skip
 
     # --- start -------------------------------------------------------------------------------------------------------
 
@@ -184,7 +199,7 @@ class Bridge:
         """Run. Raises SpoolError or ListenError: then nothing runs."""
         self._worker.start()
         try:
-            self.mailroom.open(self._office)
+            self.mailroom.open()
             self._recover()
             self.quotas.recover()
             self.keeper.begin()
@@ -223,12 +238,12 @@ class Bridge:
                 events=sum(each.count for each in held),
                 doubled=sum(found.sending.values()),
             )
-        for intake, batches in self.mailroom.strangers.items():
-            batches.sort(key=lambda held: held.sequence)
-            log.warn(
-                "spool: {n} files of intake {intake}, which is not in the configuration, are kept and not sent",
-                n=len(batches), intake=intake,
-            )  # fmt: skip
+        for courier in self.couriers.values():
+            if courier.retired:
+                log.warn(
+                    "spool: {n} events of intake {intake}, which is not in the configuration, are kept and not sent",
+                    n=courier.waiting_events, intake=courier.name,
+                )  # fmt: skip
 
     # --- what goes on ------------------------------------------------------------------------------------------------
 
@@ -236,6 +251,15 @@ class Bridge:
         call = task.LoopingCall(look)
         call.clock = self._reactor
         return call
+
+    def _applied(self, config: Config) -> None:
+        """Another configuration holds."""
+        self.config = config
+        self.road.glimpses.allow(config.admin.show_messages)
+        every = settings.seal_every(config)
+        if self._sealer.running and self._sealer.interval != every:
+            self._sealer.stop()
+            self._sealer.start(every, now=False)
 
     def _seal_due(self) -> None:
         self.spool.seal_due()
@@ -268,6 +292,7 @@ class Bridge:
         if self._stopped:
             return
         self._stopped = True
+        self.reload.stop()
         await self.doors.close()
         self.road.finish()
         for call in (self._sealer, *(call for call, _ in self._rounds)):
@@ -310,6 +335,7 @@ def run(path: Path, *, log_format: str = "auto", log_level: str = "info") -> int
             reactor.stop()
             return
         reactor.addSystemEventTrigger("before", "shutdown", lambda: stop(bridge))
+        signal.signal(signal.SIGHUP, lambda number, frame: reactor.callFromThread(bridge.reload.asked))
 
     def stop(bridge: Bridge) -> "defer.Deferred[None]":
         log.info("stopping")
@@ -321,13 +347,15 @@ def run(path: Path, *, log_format: str = "auto", log_level: str = "info") -> int
         return ended
 
     def begin() -> None:
+        # Until there is something to reload.
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
         def defect(failure: Failure) -> None:
             nonlocal code
             log.failure("defect while starting", failure)
             code = 1
             reactor.stop()
 
-        signal.signal(signal.SIGHUP, lambda number, frame: log.warn("reload is not supported yet: restart instead"))
         defer.ensureDeferred(live()).addErrback(defect)
 
     reactor.callWhenRunning(begin)

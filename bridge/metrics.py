@@ -108,7 +108,7 @@ class Figures:
             "listener_refused", "Connections and datagrams that were not let in.", "listener", status.doors.refused()
         )
         yield from self._beside()
-        yield _one("config_last_reload_success", "1 if the last reload was applied.", 1)
+        yield _one("config_last_reload_success", "1 if the last reload was applied.", status.reloaded)
         info = _gauge("config_info", "The configuration that is in use.", ("sha256",))
         info.add_metric((status.config_sha256,), 1)
         yield info

@@ -7,12 +7,11 @@ JSON text; the one who shows it escapes it.
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
-from bridge import formats, settings
+from bridge import formats
 from bridge.config import Config
 from bridge.formats import Format
 from bridge.listen.glimpses import Glimpse, Glimpses, Watch
-from bridge.listen.peers import Peer, address_of
-from bridge.routing import Router
+from bridge.listen.peers import Peer, Peers, address_of
 from bridge.sources import Sources
 from bridge.syslog.columns import list_of
 from bridge.syslog.framing import datagrams
@@ -32,16 +31,17 @@ JSON = dict[str, object]
 
 
 class Showing:
-    """``config`` gives the configuration in use; ``clock`` rises steadily, in seconds."""
+    """``config`` gives the configuration in use, ``peers`` have its routes; ``clock`` rises steadily, in seconds."""
 
     def __init__(
-        self, config: Callable[[], Config], glimpses: Glimpses, sources: Sources, clock: Callable[[], float]
-    ) -> None:
+        self, config: Callable[[], Config], peers: Peers, glimpses: Glimpses, sources: Sources,
+        clock: Callable[[], float],
+    ) -> None:  # fmt: skip
         self._config = config
+        self._peers = peers
         self._glimpses = glimpses
         self._sources = sources
         self._clock = clock
-        self._router: tuple[Config, Router] | None = None
         self._guesses: dict[Peer, list[Format]] = {}
 
     # --- one source --------------------------------------------------------------------------------------------------
@@ -79,7 +79,7 @@ class Showing:
         explainer = Explainer(
             config, listener=listener, source=address_of(peer.address),
             received=datetime.fromtimestamp(glimpse.received_ms / 1000, UTC), strict=False,
-            client=(peer.client,) if peer.client else (), router=self._routes(config),
+            client=peer.names, router=self._peers.router,
         )  # fmt: skip
         explanation = explainer.explain(Cut(list_of(datagrams([glimpse.frame]))[0], ""))
         if explanation is None:
@@ -91,11 +91,6 @@ class Showing:
             "passed_over": [{"route": route, "why": why} for route, why in explanation.passed_over],
             "notes": explanation.notes,
         }
-
-    def _routes(self, config: Config) -> Router:
-        if self._router is None or self._router[0] is not config:
-            self._router = (config, settings.router(config))
-        return self._router[1]
 
     # --- somebody looks on -------------------------------------------------------------------------------------------
 

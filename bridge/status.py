@@ -16,7 +16,7 @@ from bridge.listen.road import Road
 from bridge.measures import Measures
 from bridge.pulse import Pulse
 from bridge.sources import MOST, Sources, Wanted
-from bridge.spool import Batch, Pack, Spool
+from bridge.spool import Spool
 from bridge.syslog.timestamps import rfc3339
 from bridge.timekeeping import Timekeeping
 from bridge.tools import headline
@@ -57,14 +57,14 @@ class Status:
     measures: Measures
     config_sha256: str
     wall: Callable[[], float]
-    strangers: dict[str, list[Batch | Pack]]
-    "Batches and packs of intakes that are not in the configuration."
     keeper: Keeping
     quota: Callable[[str], JSON]
     senders: Sources
     pulse: Pulse
     timekeeping: Timekeeping
     started: float
+    reloaded: bool = True
+    "Whether the last reload was applied; true where there was none."
 
     def report(self, *, sources: int = MOST) -> JSON:
         """The contract's ``/api/status``, with so many sources at most."""
@@ -137,25 +137,6 @@ class Status:
                     **self.quota(name),
                     "format_sampled": self.road.tallies.format_sampled[name],
                     "format_mismatches": self.road.tallies.format_mismatches[name],
-                }
-            )
-        for name, batches in self.strangers.items():
-            if not batches:
-                continue
-            found.append(
-                {
-                    "name": name,
-                    "state": "full" if name in self.keeper.full else "parked",
-                    "backlog_events": sum(batch.count for batch in batches),
-                    "backlog_bytes": sum(batch.size for batch in batches),
-                    "oldest_seconds": max(0.0, round(now - min(batch.sequence for batch in batches) / 1_000_000, 3)),
-                    "last_error": "not in the configuration",
-                    "delivered": 0,
-                    "unconfirmed": 0,
-                    "requests": {},
-                    "next_attempt_seconds": None,
-                    "format_sampled": 0,
-                    "format_mismatches": 0,
                 }
             )
         return found

@@ -60,6 +60,14 @@ class Glimpses:
         self._kept: dict[Peer, deque[Glimpse]] = {}
         self._bytes = 0
 
+    def allow(self, on: bool) -> None:
+        """Whether messages may be shown from now on; if not, what is kept goes."""
+        self.on = on
+        if not on:
+            self._kept.clear()
+            self.watches.clear()
+            self._bytes = 0
+
     def note(self, peer: Peer, frame: bytes, now_ms: int) -> None:
         """One message of a sender."""
         if not self.on:

@@ -1,15 +1,21 @@
 """The last messages of senders: bounded, and nothing where nobody may look."""
 
-from bridge.listen.glimpses import Glimpses, Watch
-from bridge.listen.peers import Peer
-from bridge.routing import Disposition, Profile
-from bridge.routing.router import _ALWAYS, Rule
+from datetime import UTC
 
-PROFILE = Profile((Rule(_ALWAYS, None, Disposition("deliver", "r", "a")),))
+from bridge.listen.glimpses import Glimpses, Watch
+from bridge.listen.peers import Peer, Peers
+from bridge.routing import Router
+
+
+class Unrouted:
+    kind, intake = "hold", None
+
+
+PEERS = Peers(Router(routes=(), intakes={}, listeners={"udp": None}, unrouted=Unrouted(), timezone=UTC))
 
 
 def peer(address="192.0.2.1"):
-    return Peer("udp", address, PROFILE, None)
+    return Peer("udp", address, PEERS)
 
 
 def test_the_latest_are_kept():
@@ -43,7 +49,11 @@ def test_memory_is_bounded_and_the_silent_go_first(monkeypatch):
 
 
 def test_nothing_is_kept_where_messages_are_not_shown():
-    glimpses, one = Glimpses(on=False), peer()
+    glimpses, one = Glimpses(), peer()
+    glimpses.note(one, b"before", 0)
+    glimpses.watch("a", None, 0.0)
+    glimpses.allow(False)
+    assert not glimpses.watches
     glimpses.note(one, b"secret", 0)
     assert glimpses.of(one) == ()
     assert glimpses.watch("a", None, 0.0) is None
