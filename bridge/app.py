@@ -35,6 +35,8 @@ from bridge.measures import Measures
 from bridge.quota import Quotas
 from bridge.reactor import install_reactor
 from bridge.recorder import Recorder
+from bridge.renewals import EVERY as RENEWALS_EVERY
+from bridge.renewals import Renewals
 from bridge.selfevents import SelfEvents
 from bridge.spool import Batch, Pack, Spool, SpoolError
 from bridge.spool.archive import Archive
@@ -125,17 +127,20 @@ class Bridge:
             self.alarms, ledger=self.ledger, peers=self.peers, kernel_drops=self.doors.kernel_drops,
             clock=reactor.seconds,
         )  # fmt: skip
+        self.renewals = Renewals(self.alarms, self.doors.certificates, wall)
         self.status = Status(
             ledger=self.ledger, couriers=self.couriers, spool=self.spool, road=self.road, peers=self.peers,
             doors=self.doors, alarms=self.alarms, measures=self.measures, config_sha256=config.sha256, wall=wall,
             strangers=self.mailroom.strangers, keeper=self.keeper, quota=self.quotas.report,
+            certificates=self.renewals.left,
         )  # fmt: skip
         self.gate = Gate(config, reactor, status=self.status, metrics=lambda: metrics.text(self.status))
         self._sealer = self._round(self._seal_due)
         self._rounds = [
             (self._round(self.keeper.look), LOOK_EVERY), (self._round(self._watch.look), EVERY),
             (self._round(self.quotas.look), EVERY), (self._round(self.expiry.look), EXPIRE_EVERY),
-            (self._round(self._tidy_archive), ARCHIVE_EVERY), (self._round(self.measures.tick), self.measures.TICK),
+            (self._round(self._tidy_archive), ARCHIVE_EVERY),
+            (self._round(self.renewals.look), RENEWALS_EVERY), (self._round(self.measures.tick), self.measures.TICK),
         ]  # fmt: skip
 
     def _make_spool(self) -> Spool:
@@ -172,6 +177,7 @@ class Bridge:
         self._sealer.start(settings.seal_every(self.config), now=False)
         for call, every in self._rounds:
             call.start(every, now=False)
+        self.renewals.look()
         log.info("ready: {listeners}", listeners=", ".join(self.doors.names()))
 
     def _recover(self) -> None:
@@ -233,6 +239,11 @@ class Bridge:
     def _trouble_in_thread(self, text: str) -> None:
         self._reactor.callFromThread(self._trouble, text)
 
+    def reload_certificates(self) -> None:
+        """Those of the listeners, for connections to come."""
+        self.doors.reload_certificates()
+        self.renewals.look()
+
     # --- stop --------------------------------------------------------------------------------------------------------
 
     async def stop(self) -> None:
@@ -282,6 +293,7 @@ def run(path: Path) -> int:
             reactor.stop()
             return
         reactor.addSystemEventTrigger("before", "shutdown", lambda: stop(bridge))
+        signal.signal(signal.SIGHUP, lambda number, frame: reactor.callFromThread(bridge.reload_certificates))
 
     def stop(bridge: Bridge) -> "defer.Deferred[None]":
         log.info("stopping")
@@ -299,7 +311,6 @@ def run(path: Path) -> int:
             code = 1
             reactor.stop()
 
-        signal.signal(signal.SIGHUP, lambda number, frame: log.warn("reload is not supported yet: restart instead"))
         defer.ensureDeferred(live()).addErrback(defect)
 
     reactor.callWhenRunning(begin)

@@ -53,6 +53,8 @@ class Status:
     "Batches and packs of intakes that are not in the configuration."
     keeper: Keeping
     quota: Callable[[str], JSON]
+    certificates: Callable[[], dict[str, float]]
+    "TLS listener -> seconds until its certificate expires."
 
     def report(self) -> JSON:
         """The contract's ``/api/status``."""
@@ -74,6 +76,8 @@ class Status:
                 if account.possible_duplicates
             },
             "refused_connections": self.doors.refused(),
+            "refusals": self.doors.refusals(),
+            "certificates": {name: round(left) for name, left in self.certificates().items()},
             "times_not_believed": self.road.tallies.outside,
             "converted_to_utf8": self.road.tallies.converted,
             "alarms": [
@@ -136,6 +140,7 @@ class Status:
             {
                 "address": peer.address,
                 "listener": peer.listener,
+                "client": peer.client,
                 "name": peer.name,
                 "route": peer.route,
                 "intake": peer.intake,
