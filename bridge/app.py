@@ -35,6 +35,7 @@ from bridge.measures import Measures
 from bridge.quota import Quotas
 from bridge.reactor import install_reactor
 from bridge.recorder import Recorder
+from bridge.reload import Parts, Reload
 from bridge.renewals import EVERY as RENEWALS_EVERY
 from bridge.renewals import Renewals
 from bridge.selfevents import SelfEvents
@@ -83,8 +84,7 @@ class Bridge:
         self.spool.on_sealed = self.mailroom.add
         self.keeper = Keeper(
             self.spool, terms=settings.budget_terms(config), syncing=self._syncing, stocks=self.couriers,
-            strangers=self.mailroom.strangers, ledger=self.ledger, alarms=self.alarms, work=work,
-            clock=reactor.seconds,
+            ledger=self.ledger, alarms=self.alarms, work=work, clock=reactor.seconds,
         )  # fmt: skip
         if self.spool.archive is not None:
             self.keeper.archive = Kept(self.spool.archive)
@@ -110,7 +110,7 @@ class Bridge:
         self.recorder = Recorder(
             history, self.ledger, self._worker.in_thread, reactor, self.doors.kernel_drops, wall
         )  # fmt: skip
-        self._office = Office(
+        self.mailroom.office = Office(
             clock=reactor,
             wall=wall,
             store=Cellar(
@@ -131,8 +131,17 @@ class Bridge:
         self.status = Status(
             ledger=self.ledger, couriers=self.couriers, spool=self.spool, road=self.road, peers=self.peers,
             doors=self.doors, alarms=self.alarms, measures=self.measures, config_sha256=config.sha256, wall=wall,
-            strangers=self.mailroom.strangers, keeper=self.keeper, quota=self.quotas.report,
-            certificates=self.renewals.left,
+            keeper=self.keeper, quota=self.quotas.report, certificates=self.renewals.left,
+        )  # fmt: skip
+        self.reload = Reload(
+            config,
+            Parts(
+                alarms=self.alarms, doors=self.doors, expiry=self.expiry, history=history, keeper=self.keeper,
+                mailroom=self.mailroom, make_archive=self._make_archive, peers=self.peers, quotas=self.quotas,
+                road=self.road, self_events=self.self_events, spool=self.spool, status=self.status,
+                syncing=self._syncing,
+            ),
+            reactor=reactor, load=lambda: load(self.config.files[0]), applied=self._applied,
         )  # fmt: skip
         self.gate = Gate(config, reactor, status=self.status, metrics=lambda: metrics.text(self.status))
         self._sealer = self._round(self._seal_due)
@@ -150,13 +159,18 @@ class Bridge:
             work=self._worker.work, bounds=settings.quarantine_bounds(self.config),
         )  # fmt: skip
         made.on_error = self._trouble_in_thread
-        if (archive := spool.archive) is not None:
-            age = None if archive.max_age is None else archive.max_age.total_seconds()
-            made.archive = Archive(
-                spool.directory / ".archive", max_size=archive.max_size, max_age=age, wall=self._wall,
-                on_error=made.on_error,
-            )  # fmt: skip
+        made.archive = self._make_archive(self.config)
         return made
+
+    def _make_archive(self, config: Config) -> Archive | None:
+        archive = config.spool.archive
+        if archive is None:
+            return None
+        age = None if archive.max_age is None else archive.max_age.total_seconds()
+        return Archive(
+            config.spool.directory / ".archive", max_size=archive.max_size, max_age=age, wall=self._wall,
+            on_error=self._trouble_in_thread,
+        )  # fmt: skip
 
     # --- start -------------------------------------------------------------------------------------------------------
 
@@ -164,7 +178,7 @@ class Bridge:
         """Run. Raises SpoolError or ListenError: then nothing runs."""
         self._worker.start()
         try:
-            self.mailroom.open(self._office)
+            self.mailroom.open()
             self._recover()
             self.quotas.recover()
             self.keeper.begin()
@@ -204,12 +218,12 @@ class Bridge:
                 events=sum(each.count for each in held),
                 doubled=sum(found.sending.values()),
             )
-        for intake, batches in self.mailroom.strangers.items():
-            batches.sort(key=lambda held: held.sequence)
-            log.warn(
-                "spool: {n} files of intake {intake}, which is not in the configuration, are kept and not sent",
-                n=len(batches), intake=intake,
-            )  # fmt: skip
+        for courier in self.couriers.values():
+            if courier.retired:
+                log.warn(
+                    "spool: {n} events of intake {intake}, which is not in the configuration, are kept and not sent",
+                    n=courier.waiting_events, intake=courier.name,
+                )  # fmt: skip
 
     # --- what goes on ------------------------------------------------------------------------------------------------
 
@@ -217,6 +231,15 @@ class Bridge:
         call = task.LoopingCall(look)
         call.clock = self._reactor
         return call
+
+    def _applied(self, config: Config) -> None:
+        """Another configuration holds."""
+        self.config = config
+        self.renewals.look()
+        every = settings.seal_every(config)
+        if self._sealer.running and self._sealer.interval != every:
+            self._sealer.stop()
+            self._sealer.start(every, now=False)
 
     def _seal_due(self) -> None:
         self.spool.seal_due()
@@ -239,11 +262,6 @@ class Bridge:
     def _trouble_in_thread(self, text: str) -> None:
         self._reactor.callFromThread(self._trouble, text)
 
-    def reload_certificates(self) -> None:
-        """Those of the listeners, for connections to come."""
-        self.doors.reload_certificates()
-        self.renewals.look()
-
     # --- stop --------------------------------------------------------------------------------------------------------
 
     async def stop(self) -> None:
@@ -251,6 +269,7 @@ class Bridge:
         if self._stopped:
             return
         self._stopped = True
+        self.reload.stop()
         await self.doors.close()
         self.road.finish()
         for call in (self._sealer, *(call for call, _ in self._rounds)):
@@ -293,7 +312,7 @@ def run(path: Path) -> int:
             reactor.stop()
             return
         reactor.addSystemEventTrigger("before", "shutdown", lambda: stop(bridge))
-        signal.signal(signal.SIGHUP, lambda number, frame: reactor.callFromThread(bridge.reload_certificates))
+        signal.signal(signal.SIGHUP, lambda number, frame: reactor.callFromThread(bridge.reload.asked))
 
     def stop(bridge: Bridge) -> "defer.Deferred[None]":
         log.info("stopping")
@@ -305,6 +324,9 @@ def run(path: Path) -> int:
         return ended
 
     def begin() -> None:
+        # Until there is something to reload.
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
         def defect(failure: Failure) -> None:
             nonlocal code
             log.failure("defect while starting", failure)

@@ -110,7 +110,7 @@ class Figures:
             yield family
         yield _one("ledger_imbalance_events", "Not 0: a defect.", status.ledger.imbalance)
         yield _one("reactor_stall_seconds", "Longest time that the reactor was held, lately.", status.measures.stall)
-        yield _one("config_last_reload_success", "1 if the last reload was applied.", 1)
+        yield _one("config_last_reload_success", "1 if the last reload was applied.", status.reloaded)
         info = _gauge("config_info", "The configuration that is in use.", ("sha256",))
         info.add_metric((status.config_sha256,), 1)
         yield info

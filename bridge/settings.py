@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from bridge.batching import Limits, Window
-from bridge.config import Config, Destination, Intake
+from bridge.config import Config, Intake
 from bridge.deliver.office import Target, Turn
 from bridge.routing import Router
 from bridge.spool import BatchLimits
@@ -100,8 +100,3 @@ def target(intake: Intake) -> Target:
 
 def _headers(intake: Intake) -> Callable[[], dict[str, str]]:
     return lambda: {"X-SEKOIAIO-INTAKE-KEY": intake.intake_key.reveal()}
-
-
-def trust(destination: Destination) -> tuple[object, ...]:
-    """What destinations have in common that may share a client."""
-    return (destination.ca_file, destination.extra_ca_file, destination.timeout)

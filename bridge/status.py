@@ -11,7 +11,7 @@ from bridge.listen.doors import Doors
 from bridge.listen.peers import Peers
 from bridge.listen.road import Road
 from bridge.measures import Measures
-from bridge.spool import Batch, Pack, Spool
+from bridge.spool import Spool
 from bridge.syslog.timestamps import rfc3339
 
 STATES = ("idle", "delivering", "backing-off", "parked", "full")
@@ -49,12 +49,12 @@ class Status:
     measures: Measures
     config_sha256: str
     wall: Callable[[], float]
-    strangers: dict[str, list[Batch | Pack]]
-    "Batches and packs of intakes that are not in the configuration."
     keeper: Keeping
     quota: Callable[[str], JSON]
     certificates: Callable[[], dict[str, float]]
     "TLS listener -> seconds until its certificate expires."
+    reloaded: bool = True
+    "Whether the last reload was applied; true where there was none."
 
     def report(self) -> JSON:
         """The contract's ``/api/status``."""
@@ -110,25 +110,6 @@ class Status:
                     **self.quota(name),
                     "format_sampled": self.road.tallies.format_sampled[name],
                     "format_mismatches": self.road.tallies.format_mismatches[name],
-                }
-            )
-        for name, batches in self.strangers.items():
-            if not batches:
-                continue
-            found.append(
-                {
-                    "name": name,
-                    "state": "full" if name in self.keeper.full else "parked",
-                    "backlog_events": sum(batch.count for batch in batches),
-                    "backlog_bytes": sum(batch.size for batch in batches),
-                    "oldest_seconds": max(0.0, round(now - min(batch.sequence for batch in batches) / 1_000_000, 3)),
-                    "last_error": "not in the configuration",
-                    "delivered": 0,
-                    "unconfirmed": 0,
-                    "requests": {},
-                    "next_attempt_seconds": None,
-                    "format_sampled": 0,
-                    "format_mismatches": 0,
                 }
             )
         return found

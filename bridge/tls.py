@@ -74,6 +74,10 @@ class ServerContext:
         self.expires = identity.expires
         "When the served certificate, or one of its chain, expires: seconds since the epoch."
 
+    def become(self, other: "ServerContext") -> None:
+        """Serve connections from now on as another would."""
+        vars(self).update(vars(other))
+
     @property
     def asks(self) -> bool:
         """Whether clients must show a certificate."""

@@ -35,6 +35,7 @@ class Attempts:
         self._most = most
         self._office = office
         self._breaker = breaker
+        self._retired = False
         self._retry: IDelayedCall | None = None
         self._next: float | None = None
 
@@ -50,6 +51,8 @@ class Attempts:
 
     def fail(self, why: str, *, at_least: float | None = None, network: bool = False) -> None:
         """A request is to be tried again, after a wait: ours, or the breaker's where the URL is in trouble."""
+        if self._retired:
+            return
         self.last_error = why
         self.window = 1
         if self._retry is not None:
@@ -83,7 +86,7 @@ class Attempts:
 
     def unpark(self) -> None:
         """It is parked no longer, if it was."""
-        if self.parked is not None:
+        if self.parked is not None and not self._retired:
             self.parked = None
             self._office.alarms.off("parked", self._name, f"intake {self._name} is parked no longer")
 
@@ -91,13 +94,25 @@ class Attempts:
         """A request was accepted."""
         self.unpark()
         self.failures = 0
-        self.last_error = None
+        self.last_error = self.parked
         self.window = min(self._most, self.window * 2)
 
-    def at_once(self) -> None:
-        """What was waited for has changed."""
+    def change(self, breaker: Breaker, *, most: int) -> None:
+        """Under another configuration: whatever was waited for may be different now."""
+        self._breaker = breaker
+        self._most = most
+        if self._retired:
+            self._retired, self.parked, self.last_error = False, None, None
+        self.unpark()
         self.failures = 0
         self.stop()
+
+    def retire(self, why: str) -> None:
+        """There is no attempt any more, until the next ``change``."""
+        self.unpark()
+        self.stop()
+        self._retired = True
+        self.parked = self.last_error = why
 
     def stop(self) -> None:
         """Wait no longer."""

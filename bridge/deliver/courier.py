@@ -26,12 +26,15 @@ from bridge.deliver.attempts import Attempts
 from bridge.deliver.breaker import Breaker
 from bridge.deliver.dispatcher import Slot
 from bridge.deliver.fitting import Fitting
-from bridge.deliver.office import Office, Poster, Target, Turn
+from bridge.deliver.office import Office, Poster, Target, Turn, Way
+from bridge.deliver.outcome import Verdict
 from bridge.deliver.settling import Request, Settling
 from bridge.deliver.stock import Stock
 from bridge.deliver.width import JoinWidth
 from bridge.spool import Batch, Pack, Piece, reading
 from bridge.syslog.timestamps import rfc3339
+
+RETIRED = "not in the configuration"
 
 log = Logger(namespace="deliver")
 
@@ -43,12 +46,13 @@ class Courier:
         self, name: str, target: Target, turn: Turn, *, office: Office, poster: Poster, breaker: Breaker
     ) -> None:
         self.name = name
-        self._target = target
+        self.retired = False
+        "It is not in the configuration any more: what waits is kept, and nothing is sent."
+        self._held = False
+        self._way = Way(target, poster, breaker)
         self._turn = turn
         self._office = office
         self._clock = office.clock
-        self._poster = poster
-        self._breaker = breaker
         self._attempts = Attempts(name, most=turn.in_flight, office=office, breaker=breaker)
         self._stock = Stock(name, turn, office=office, failed=self._attempts.fail)
         self._fitting = Fitting(turn.max_bytes)
@@ -71,7 +75,7 @@ class Courier:
         """idle, delivering, backing-off or parked"""
         if self.parked is not None:
             return "parked"
-        if self._attempts.failures or (self._stock and self._breaker.state != "closed"):
+        if self._attempts.failures or (self._stock and self._way.breaker.state != "closed"):
             return "backing-off"
         return "delivering" if self._stock else "idle"
 
@@ -157,27 +161,71 @@ class Courier:
     def tidy(self) -> None:
         """Pack what waits in too many files. Called several times a second."""
         self._stock.tidy(
-            away=bool(self._attempts.failures) or self.parked is not None or self._breaker.state != "closed"
+            away=bool(self._attempts.failures) or self.parked is not None or self._way.breaker.state != "closed"
         )
-
-    def resume(self, target: Target | None = None) -> None:
-        """Its key or URL has changed, or its collector is back: try at once."""
-        if target is not None:
-            self._target = target
-            self._attempts.unpark()
-        self._attempts.at_once()
-        self._office.dispatcher.wake()
 
     def stop(self) -> None:
         """No further attempts."""
         self._attempts.stop()
+
+    # --- a new configuration -----------------------------------------------------------------------------------------
+
+    def change(self, way: Way, turn: Turn) -> None:
+        """Go on under another configuration, and try at once. Requests in flight end as they began; what is split
+        stays so."""
+        old, self._way = self._way, way
+        if way.breaker is not old.breaker:
+            old.breaker.remove(self.name)
+            way.breaker.add(self.name)
+        if way.target.url != old.target.url:
+            self._fitting.forget()
+        if turn.catch_up_ms != self._turn.catch_up_ms:
+            self._width = JoinWidth(turn.catch_up_ms)
+        self._turn = turn
+        self._lanes.change(live_for=turn.live_for, live_first=turn.live_first, now=self._clock.seconds())
+        self.retired = False
+        self._refusals.in_a_row = 0
+        self._attempts.change(way.breaker, most=turn.in_flight)
+        self._office.dispatcher.wake()
+
+    def retire(self) -> None:
+        """Its intake is not in the configuration: keep what waits and what comes, send nothing."""
+        self.retired = True
+        self._attempts.retire(RETIRED)
+
+    def leave(self) -> None:
+        """Nothing waits, and nobody asks for it any more."""
+        self.stop()
+        self._way.breaker.remove(self.name)
+
+    # --- at rest, for whoever would change what waits ----------------------------------------------------------------
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether nothing of it is in flight or being packed."""
+        return not self._slots and not self._stock.shelf.busy
+
+    def hold(self) -> None:
+        """Start nothing, until ``go_on``."""
+        self._held = True
+
+    def go_on(self) -> None:
+        """Start requests again."""
+        self._held = False
+        self._office.dispatcher.wake()
+
+    def release(self) -> list[tuple[Batch | Pack, int]]:
+        """Forget all that waits whole, with the number of its events that are not settled; the caller has file and
+        account. To be asked of a courier at rest. What stays is being searched for refused events."""
+        self._refusals.pardon()
+        return self._stock.release()
 
     # --- the dispatcher's view ---------------------------------------------------------------------------------------
 
     @property
     def patience(self) -> float:
         """Seconds after which a request without an answer is stalled."""
-        return self._breaker.patience
+        return self._way.breaker.patience
 
     def ready(self) -> bool:
         """Whether a request could start now; reads on in packs where requests will need it."""
@@ -196,7 +244,9 @@ class Courier:
         return True
 
     def _may_start(self) -> bool:
-        if self._attempts.waiting or not self._breaker.allows(self.name, self._office.dispatcher.connections):
+        if self._held or self.retired or self._attempts.waiting:
+            return False
+        if not self._way.breaker.allows(self.name, self._office.dispatcher.connections):
             return False
         if not (len(self._lanes) or len(self._splits) or self._lanes.hungry):
             return False
@@ -223,8 +273,8 @@ class Courier:
         elif self._too_large(pieces):
             act = self._halve(pieces)
         else:
-            self._breaker.started()
-            act = self._deliver(pieces, split, slot)
+            self._way.breaker.started()
+            act = self._deliver(pieces, split, slot, self._way)
         self._slots.add(slot)
 
         def ended(result: object) -> None:
@@ -276,23 +326,23 @@ class Courier:
 
     # --- one request -------------------------------------------------------------------------------------------------
 
-    async def _deliver(self, pieces: list[Piece], split: bool, slot: Slot) -> None:
+    async def _deliver(self, pieces: list[Piece], split: bool, slot: Slot, way: Way) -> None:
         try:
-            body = await self._office.in_thread(lambda: self._body(pieces))
+            body = await self._office.in_thread(lambda: self._body(pieces, way.target))
         except (reading.Damaged, OSError) as error:
-            self._breaker.withdrawn()
+            way.breaker.withdrawn()
             self._cannot_read(pieces, split, error)
             return
         headers = {"Content-Type": "text/plain; charset=utf-8", "X-Request-ID": str(pieces[0].batch.sequence)}
         earliest = min(piece.earliest for piece in pieces)
         if earliest != NO_TIME:
             headers["X-SEKOIAIO-EVENT-TIMESTAMP"] = rfc3339(earliest)
-        if self._target.gzip:
+        if way.target.gzip:
             headers["Content-Encoding"] = "gzip"
         await self._office.dispatcher.send(slot, len(body.data), self.patience)
         began = self._clock.seconds()
         try:
-            answer = await self._poster.post(self._target.url, body.data, headers | self._target.headers())
+            answer = await way.poster.post(way.target.url, body.data, headers | way.target.headers())
         except Exception:
             result = outcome.of_failure(Failure())
             doubtful = result.uncertain
@@ -302,10 +352,15 @@ class Courier:
         if doubtful:
             self._may_be_double(pieces)
         if result.network:
-            self._breaker.fault()
+            way.breaker.fault()
         else:
-            self._breaker.answered(self.name, self._clock.seconds() - began)
-        await self._settling.settle(pieces, split, result, body)
+            way.breaker.answered(self.name, self._clock.seconds() - began)
+        if result.verdict is not Verdict.ACCEPTED and (way is not self._way or self.retired):
+            # What was said to another key, or by another collector, is nothing against this one.
+            self.requests[result.verdict.value] += 1
+            self._stock.put_back(pieces, split=split)
+        else:
+            await self._settling.settle(pieces, split, result, body)
 
     def _may_be_double(self, pieces: list[Piece]) -> None:
         """The collector may have taken these without our knowing, and will get them again. Each counts once."""
@@ -314,14 +369,14 @@ class Courier:
                 piece.doubtful = True
                 self._office.ledger.may_be_double(self.name, piece.count)
 
-    def _body(self, pieces: list[Piece]) -> Request:
+    def _body(self, pieces: list[Piece], target: Target) -> Request:
         """The request's body; in the spool's thread."""
         parts = [reading.as_plain(piece) for piece in pieces]
         self._office.before_sending([piece.batch for piece in pieces])
         reading.begin_all(piece.batch for piece in pieces)
         plain = (parts[0] if len(parts) == 1 else b"".join(parts))[:-1]
-        data = igzip.compress(plain, compresslevel=1) if self._target.gzip else plain
-        return Request(data, len(plain), hashlib.sha256(plain).hexdigest(), self._target.gzip)
+        data = igzip.compress(plain, compresslevel=1) if target.gzip else plain
+        return Request(data, len(plain), hashlib.sha256(plain).hexdigest(), target.gzip)
 
     async def _cut(self, batch: Batch) -> None:
         """A timed batch becomes pieces that each fit one request."""

@@ -16,6 +16,11 @@ class Fitting:
         "The same, learnt from timeouts; grows again."
         self._timeouts = 0
 
+    def forget(self) -> None:
+        """It is another collector now."""
+        self._fits = self._fits_now = None
+        self._timeouts = 0
+
     @property
     def limit(self) -> int:
         """The largest body that has a chance."""

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from twisted.internet import defer
 from twisted.internet.interfaces import IReactorTime
 
+from bridge.deliver.breaker import Breaker
 from bridge.deliver.client import Answer
 from bridge.deliver.dispatcher import Dispatcher
 from bridge.deliver.shelf import Packer
@@ -67,6 +68,15 @@ class Target:
 
     def __repr__(self) -> str:
         return f"Target({self.url})"
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """The way to the collector under one configuration; a request keeps the one that it began with."""
+
+    target: Target
+    poster: Poster
+    breaker: Breaker
 
 
 @dataclass(frozen=True, slots=True)

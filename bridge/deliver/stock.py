@@ -109,16 +109,35 @@ class Stock:
         pack = self.shelf.oldest_unread
         batch = self.lanes.drop_oldest(before=None if pack is None else pack.sequence)
         if batch is not None:
-            self.events -= batch.unacknowledged
-            self.size -= batch.size
-            self._loose_disk -= batch.disk
-            del self.batches[batch]
+            self._forget_loose(batch)
             return batch
         if pack is not None:
             self.shelf.give_up(pack)
             self.events -= pack.count
             self.size -= pack.size
         return pack
+
+    def release(self) -> list[tuple[Batch | Pack, int]]:
+        """Forget all that waits whole, with the number of its events that are not settled. Only while nothing is in
+        flight or being packed; the caller sees to file and account."""
+        released: list[tuple[Batch | Pack, int]] = []
+        for pack, batches, size in self.shelf.release():
+            events = self.shelf.forget(pack)
+            for batch in batches:
+                del self.batches[batch]
+            self.events -= events
+            self.size -= size
+            released.append((pack, events))
+        while (loose := self.lanes.drop_oldest()) is not None:
+            self._forget_loose(loose)
+            released.append((loose, loose.count))
+        return released
+
+    def _forget_loose(self, batch: Batch) -> None:
+        self.events -= batch.unacknowledged
+        self.size -= batch.size
+        self._loose_disk -= batch.disk
+        del self.batches[batch]
 
     def set_aside(self, batch: Batch, damage: Exception) -> None:
         """A batch's file is not what its name says."""

@@ -1,41 +1,32 @@
 """What is known of each sender: decided once, counted once a read."""
 
 from ipaddress import IPv6Address, ip_address
+from weakref import WeakSet
 
 from bridge.routing import Profile, Router
 from bridge.routing.conditions import Address
 from bridge.syslog.columns import ALWAYS
 
 _TEXT = ALWAYS | {"text"}
+_UNDECIDED = Profile(())
 
 
 class Peer:
     """One sender at one listener."""
 
     __slots__ = (
-        "address", "client", "clock_offset", "encoded", "events", "intake", "last_seen_ms", "listener", "mergeable",
-        "name", "outside", "profile", "route", "sampled", "strippable", "unrouted",
+        "__weakref__", "_peers", "address", "clock_offset", "decided", "encoded", "events", "intake", "last_seen_ms",
+        "listener", "mergeable", "name", "names", "outside", "profile", "route", "sampled", "strippable", "unrouted",
     )  # fmt: skip
 
-    def __init__(
-        self, listener: str, address: str, profile: Profile, name: str | None, client: str | None = None
-    ) -> None:
+    def __init__(self, listener: str, address: str, peers: "Peers", names: tuple[str, ...] = ()) -> None:
         self.listener = listener
-        self.client = client
+        self.names = names
         "What its certificate calls it."
         self.address = address
         self.encoded = address.encode("ascii", "replace") or b"-"
-        self.profile = profile
-        self.name = name
-        constant = profile.constant
-        self.mergeable = (
-            constant is not None
-            and constant.kind in ("deliver", "drop")
-            and constant.payload not in ("line", "rfc5424", "json")
-        )
-        "Whether its frames may be read together with those of others: nothing shows the peer."
-        self.strippable = constant is not None and profile.needs <= _TEXT
-        "Whether nothing is wanted of its frames but the time and the text."
+        self._peers = peers
+        self.decide()
         self.events = 0
         self.last_seen_ms = 0
         self.clock_offset: float | None = None
@@ -45,9 +36,36 @@ class Peer:
         "Events whose time was not believed."
         self.unrouted = 0
         "Frames that no route matched."
+
+    @property
+    def client(self) -> str | None:
+        """What its certificate calls it first."""
+        return self.names[0] if self.names else None
+
+    def decide(self) -> None:
+        """Decide what can be decided before it sends; anew under each configuration."""
+        self.decided = True
+        router, address = self._peers.router, address_of(self.address)
+        profile = router.profile(self.listener, address, self.names)
+        self.profile = profile
+        self.name = router.name(address)
+        constant = profile.constant
+        self.mergeable = (
+            constant is not None
+            and constant.kind in ("deliver", "drop")
+            and constant.payload not in ("line", "rfc5424", "json")
+        )
+        "Whether its frames may be read together with those of others: nothing shows the peer."
+        self.strippable = constant is not None and profile.needs <= _TEXT
+        "Whether nothing is wanted of its frames but the time and the text."
         self.route = constant.route if constant else None
         self.intake = constant.intake if constant else None
         "Where its frames go; where that depends on the frame, where the last ones went."
+
+    def forget(self) -> None:
+        """Nothing is decided any more; the old routes are let go."""
+        self.decided = False
+        self.profile = _UNDECIDED
 
 
 class Peers:
@@ -56,7 +74,9 @@ class Peers:
     MOST = 50_000
 
     def __init__(self, router: Router) -> None:
-        self._router = router
+        self.router = router
+        self._evicted: WeakSet[Peer] = WeakSet()
+        "Known no more, but perhaps still connected."
         self._known: dict[tuple[str, str, tuple[str, ...]], Peer] = {}
         self.forgotten = 0
 
@@ -65,7 +85,15 @@ class Peers:
         peer = self._known.get((listener, host, client))
         if peer is None:
             peer = self._add(listener, host, client)
+        elif not peer.decided:
+            peer.decide()
         return peer
+
+    def change(self, router: Router) -> None:
+        """Other routes from now on. Each peer is decided anew when it sends again: at once, all would take long."""
+        self.router = router
+        for peer in (*self._known.values(), *self._evicted):
+            peer.forget()
 
     def all(self) -> list[Peer]:
         """Every peer that has been seen."""
@@ -74,12 +102,10 @@ class Peers:
     def _add(self, listener: str, host: str, client: tuple[str, ...]) -> Peer:
         if len(self._known) >= self.MOST:
             for key in list(self._known)[: self.MOST // 10]:
-                del self._known[key]
+                self._evicted.add(self._known.pop(key))
                 self.forgotten += 1
         address = address_of(host)
-        profile = self._router.profile(listener, address, client)
-        name = self._router.name(address)
-        peer = Peer(listener, str(address) if address else host, profile, name, client[0] if client else None)
+        peer = Peer(listener, str(address) if address else host, self, client)
         self._known[listener, host, client] = peer
         return peer
 

@@ -19,7 +19,7 @@ class Refusals:
     def __init__(self, listener: str, clock: Callable[[], float]) -> None:
         self.counts: Counter[str] = Counter()
         "By reason, a word for metrics."
-        self._listener = listener
+        self.listener = listener
         self._clock = clock
         self._since = float("-inf")
         self._told: set[tuple[str, str]] = set()
@@ -35,5 +35,5 @@ class Refusals:
         self._told.add((reason, host))
         log.warn(
             "listener {name}: {what} from {host} closed: {why}",
-            name=self._listener, what=what, host=host or "this machine", why=text,
+            name=self.listener, what=what, host=host or "this machine", why=text,
         )  # fmt: skip

@@ -106,6 +106,8 @@ class Road:
     def take(self, peer: Peer, frames: Frames, stripper: Stripper | None = None, sender: Sender | None = None) -> None:
         """All frames that one read brought from one peer; ``stripper`` is its connection's, ``sender`` who can wait."""
         now = int(self._wall() * 1000)
+        if not peer.decided:
+            peer.decide()
         columns = self._parse(peer, frames, stripper)
         if not columns.count:
             return
@@ -114,6 +116,13 @@ class Road:
         if now - peer.sampled >= self.SAMPLE_MS or now < peer.sampled:
             self._sample(peer, frames, now)
         peer.outside += self._route(peer, columns, now, sender)
+
+    def change(self, *, limits: Limits, truncate: bool) -> None:
+        """Go on under another configuration."""
+        self._limits = limits
+        self._truncate = truncate
+        # By profile, and those are gone.
+        self._strippers.clear()
 
     def resume(self) -> None:
         """There is room: append what waited, and let its senders go on."""

@@ -2,6 +2,7 @@
 
 import socket
 from collections import Counter
+from collections.abc import Callable
 
 from twisted.internet import defer
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory
@@ -25,6 +26,19 @@ class StreamDoor:
         self._listening: IListeningPort | None = None
         self.factory = factory or SyslogFactory(listener, hall)
         self._wrapping: IProtocolFactory = self.factory
+
+    def changed(self, listener: Listener, hall: Hall) -> Callable[[], None]:
+        """The listening socket stays, and every connection."""
+
+        def apply() -> None:
+            self.listener, self._hall = listener, hall
+            self.factory.change(listener, hall)
+
+        return apply
+
+    def duplicate(self) -> socket.socket:
+        """The same socket."""
+        return self._bound.dup()
 
     @property
     def refused(self) -> Counter[str]:

@@ -72,6 +72,10 @@ class SyslogConnection(Protocol, TimeoutMixin):
         if self._framer.oversize:
             self._take_oversize()
 
+    def rename(self) -> None:
+        """Its listener has another name."""
+        self._peer = self._factory.hall.peer(self._factory.listener.name, self._peer.address, self._peer.names)
+
     def _refuse(self, reason: str, text: str) -> None:
         self._closed = True
         self._factory.refusals.note(reason, self._peer.address, text)
@@ -151,6 +155,14 @@ class SyslogFactory(Factory):
         self.closing = False
         "We are ending the connections, not their senders."
         self._per_peer: Counter[str] = Counter()
+
+    def change(self, listener: Listener, hall: Hall) -> None:
+        """Go on under another configuration. Framing, limits and timeouts hold for new connections."""
+        renamed = listener.name != self.listener.name
+        self.listener, self.hall, self.refusals.listener = listener, hall, listener.name
+        if renamed:
+            for connection in self.connections:
+                connection.rename()
 
     def buildProtocol(self, addr: IAddress | None) -> SyslogConnection | None:
         """A connection, or None: then it is closed."""

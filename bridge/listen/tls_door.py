@@ -6,6 +6,7 @@ A connection counts from its first byte, so a client that never finishes its han
 """
 
 import socket
+from collections.abc import Callable
 
 from OpenSSL import SSL
 from twisted.internet.interfaces import IHandshakeListener
@@ -25,6 +26,16 @@ from bridge.tls import ClientRefused, ClientTerms, ServerContext, handshake_faul
 
 _HANDSHAKE = 0x16
 "The first byte of a TLS handshake."
+
+
+def context_of(listener: Listener) -> ServerContext:
+    """Its certificate, key and client terms, read. Raises ListenError."""
+    assert listener.certificate is not None
+    terms = ClientTerms(listener.client_ca, listener.client_names, frozenset(listener.client_fingerprints))
+    try:
+        return ServerContext(listener.certificate, listener.private_key, terms)
+    except PemError as error:
+        raise ListenError(f"listener {listener.name}: {error}") from None
 
 
 @implementer(IHandshakeListener)
@@ -135,12 +146,7 @@ class TlsFactory(SyslogFactory):
         super().__init__(listener, hall)
         self.handshaking: dict[TlsConnection, None] = {}
         "Connections that are not in yet, the oldest first."
-        assert listener.certificate is not None
-        terms = ClientTerms(listener.client_ca, listener.client_names, frozenset(listener.client_fingerprints))
-        try:
-            self.context = ServerContext(listener.certificate, listener.private_key, terms)
-        except PemError as error:
-            raise ListenError(f"listener {listener.name}: {error}") from None
+        self.context = context_of(listener)
 
     def connection(self, peer: Peer, host: str) -> SyslogConnection:
         """A new sender's, whose handshake comes first."""
@@ -164,11 +170,17 @@ class TlsDoor(StreamDoor):
         self._wrapping = TLSMemoryBIOFactory(self.factory.context, False, self.factory, hall.reactor)
         self._wrapping.protocol = TlsTransport
 
+    def changed(self, listener: Listener, hall: Hall) -> Callable[[], None]:
+        """The same, and its files are read again: for handshakes to come."""
+        apply, context = super().changed(listener, hall), context_of(listener)
+
+        def apply_both() -> None:
+            apply()
+            self.factory.context.become(context)
+
+        return apply_both
+
     @property
     def certificate_expires(self) -> float:
         """Seconds since the epoch."""
         return self.factory.context.expires
-
-    def reload_certificate(self) -> None:
-        """Read certificate, key and authorities again. Raises PemError: then the old ones stay."""
-        self.factory.context.reload()

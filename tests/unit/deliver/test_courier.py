@@ -358,7 +358,7 @@ def test_headers_that_cannot_be_made_are_a_failure(world):
     def missing():
         raise OSError(2, "No such file", "/etc/key")
 
-    object.__setattr__(world.courier._target, "headers", missing)
+    object.__setattr__(world.courier._way.target, "headers", missing)
     world.seal(b"one")
     world.check()
     assert (world.posted, world.courier.state, world.ledger.of("a").spooled) == ([], "backing-off", 1)

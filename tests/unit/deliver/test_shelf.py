@@ -319,7 +319,7 @@ def keeper_of(world, monkeypatch, *, max_size, available=10**9):
     made = Keeper(
         world.spool, terms=Terms(max_size, 0),
         syncing=Syncing("never", directory=world.spool.directory, clock=lambda: 0, wall=lambda: 0, on_error=print),
-        stocks={"a": world.courier}, strangers={}, ledger=world.ledger, alarms=Alarms(),
+        stocks={"a": world.courier}, ledger=world.ledger, alarms=Alarms(),
         work=lambda job, done: done(job()), clock=world.clock.seconds,
     )  # fmt: skip
     made.begin()
