@@ -98,7 +98,6 @@ class Bridge:
             ledger=self.ledger,
             wall=wall,
             limits=settings.road_limits(config),
-            spool_encoding=lambda intake: "lines",
             truncate=config.oversize == "truncate",
             on_trouble=self._trouble,
             room=self.keeper,
