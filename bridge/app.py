@@ -40,6 +40,8 @@ from bridge.quota import Quotas
 from bridge.reactor import install_reactor
 from bridge.recorder import Recorder
 from bridge.reload import Parts, Reload
+from bridge.renewals import EVERY as RENEWALS_EVERY
+from bridge.renewals import Renewals
 from bridge.selfevents import SelfEvents
 from bridge.showing import Showing
 from bridge.sources import Sources
@@ -108,7 +110,6 @@ class Bridge:
             ledger=self.ledger,
             wall=wall,
             limits=settings.road_limits(config),
-            spool_encoding=lambda intake: "lines",
             truncate=config.oversize == "truncate",
             on_trouble=self._trouble,
             room=self.keeper,
@@ -140,13 +141,14 @@ class Bridge:
             self.alarms, ledger=self.ledger, peers=self.peers, kernel_drops=self.doors.kernel_drops,
             clock=reactor.seconds,
         )  # fmt: skip
+        self.renewals = Renewals(self.alarms, self.doors.certificates, wall)
         senders = Sources(self.peers, wall)
         self.pulse = Pulse(self.ledger, self.measures.delivery, clock=reactor.seconds, wall=wall)
         self.status = Status(
             ledger=self.ledger, couriers=self.couriers, spool=self.spool, road=self.road, peers=self.peers,
             doors=self.doors, alarms=self.alarms, measures=self.measures, config_sha256=config.sha256, wall=wall,
-            keeper=self.keeper, quota=self.quotas.report, senders=senders, pulse=self.pulse,
-            timekeeping=self.timekeeping, started=wall(),
+            keeper=self.keeper, quota=self.quotas.report, certificates=self.renewals.left, senders=senders,
+            pulse=self.pulse, timekeeping=self.timekeeping, started=wall(),
         )  # fmt: skip
         self.reload = Reload(
             config,
@@ -170,7 +172,8 @@ class Bridge:
             (self._round(self.keeper.look), LOOK_EVERY), (self._round(self._watch.look), EVERY),
             (self._round(self.quotas.look), EVERY), (self._round(self.expiry.look), EXPIRE_EVERY),
             (self._round(self._tidy_archive), ARCHIVE_EVERY), (self._round(self.measures.tick), self.measures.TICK),
-            (self._round(self.pulse.beat), PULSE_EVERY), (self._round(self._end_watches), EVERY),
+            (self._round(self.renewals.look), RENEWALS_EVERY), (self._round(self.pulse.beat), PULSE_EVERY),
+            (self._round(self._end_watches), EVERY),
         ]  # fmt: skip
 
     def _make_spool(self) -> Spool:
@@ -212,6 +215,7 @@ class Bridge:
         self._sealer.start(settings.seal_every(self.config), now=False)
         for call, every in self._rounds:
             call.start(every, now=False)
+        self.renewals.look()
         log.info("ready: {listeners}", listeners=", ".join(self.doors.names()))
 
     def _recover(self) -> None:
@@ -256,6 +260,7 @@ class Bridge:
         """Another configuration holds."""
         self.config = config
         self.road.glimpses.allow(config.admin.show_messages)
+        self.renewals.look()
         every = settings.seal_every(config)
         if self._sealer.running and self._sealer.interval != every:
             self._sealer.stop()

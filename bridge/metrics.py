@@ -95,6 +95,18 @@ class Figures:
             "udp_receive_buffer_drops", "Datagrams that the kernel dropped, its buffer being full.", "listener",
             status.doors.kernel_drops(),
         )  # fmt: skip
+        refused = CounterMetricFamily(
+            PREFIX + "connections_refused", "Connections and datagrams that were not let in, by reason.",
+            labels=("listener", "reason"),
+        )  # fmt: skip
+        for listener, reasons in status.doors.refusals().items():
+            for reason, count in reasons.items():
+                refused.add_metric((listener, reason), count)
+        yield refused
+        expiry = _gauge("certificate_expiry_seconds", "Until a certificate of ours expires.", ("name",))
+        for name, left in status.certificates().items():
+            expiry.add_metric((name,), left)
+        yield expiry
         for name, words, histogram in (
             ("delivery_seconds", "From sealing a batch to its acceptance.", status.measures.delivery),
             ("timestamp_error_seconds", "From a request's time to its events', at most.", status.measures.error),

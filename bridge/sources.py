@@ -74,6 +74,7 @@ class Sources:
         return {
             "address": peer.address,
             "listener": peer.listener,
+            "client": peer.client,
             "name": peer.name,
             "route": peer.route,
             "intake": peer.intake,

@@ -59,6 +59,8 @@ class Status:
     wall: Callable[[], float]
     keeper: Keeping
     quota: Callable[[str], JSON]
+    certificates: Callable[[], dict[str, float]]
+    "TLS listener -> seconds until its certificate expires."
     senders: Sources
     pulse: Pulse
     timekeeping: Timekeeping
@@ -100,6 +102,8 @@ class Status:
                 if account.possible_duplicates
             },
             "refused_connections": self.doors.refused(),
+            "refusals": self.doors.refusals(),
+            "certificates": {name: round(left) for name, left in self.certificates().items()},
             "times_not_believed": self.road.tallies.outside,
             "converted_to_utf8": self.road.tallies.converted,
             "alarms": [

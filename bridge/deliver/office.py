@@ -1,4 +1,4 @@
-"""What all couriers of a bridge share, as they ask for it; and what each is told of its road and its turn."""
+"""What all couriers of a bridge share, as they ask for it; and what each is told of its turn."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,6 +9,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from bridge.deliver.breaker import Breaker
 from bridge.deliver.client import Answer
+from bridge.deliver.composing import Target
 from bridge.deliver.dispatcher import Dispatcher
 from bridge.deliver.shelf import Packer
 from bridge.ledger import Ledger
@@ -54,20 +55,6 @@ class Measures(Protocol):
 
     def accepted(self, *, delay: float | None, error: float) -> None:
         """Seconds since a batch was sealed (None: before this process), and from the request's time to its events'."""
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """Where an intake's events go. ``repr`` shows no key."""
-
-    url: str
-    "The endpoint's whole URL."
-    headers: Callable[[], dict[str, str]]
-    "The authentication, made anew for each request."
-    gzip: bool
-
-    def __repr__(self) -> str:
-        return f"Target({self.url})"
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,7 +75,7 @@ class Endless:
 
 
 class Road:
-    """From frames to the spool. ``wall`` is in seconds since the epoch; ``spool_encoding`` names an intake's."""
+    """From frames to the spool. ``wall`` is in seconds since the epoch."""
 
     SAMPLE_MS = 1000
     "A sender's clock is looked at this often, at most."
@@ -87,7 +87,6 @@ class Road:
         ledger: Ledger,
         wall: Callable[[], float],
         limits: Limits,
-        spool_encoding: Callable[[str], str],
         truncate: bool,
         on_trouble: Callable[[str], None],
         room: Room | None = None,
@@ -101,7 +100,6 @@ class Road:
         self._ledger = ledger
         self._wall = wall
         self._limits = limits
-        self._spool_encoding = spool_encoding
         self._truncate = truncate
         self._on_trouble = on_trouble
         self._reader = TimeReader()
@@ -243,7 +241,7 @@ class Road:
     def _append(self, peer: Peer, disposition: Disposition, columns: Columns, now: int, sender: Sender | None) -> int:
         grouped = batching.group(
             columns, disposition, reader=self._reader, received_ms=now, peer=peer.encoded, listener=peer.listener,
-            spool_encoding=self._spool_encoding(disposition.intake or ""), limits=self._limits,
+            limits=self._limits,
         )  # fmt: skip
         for group in grouped.groups:
             for part in self._spool.parts(group):

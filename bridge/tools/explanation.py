@@ -156,7 +156,7 @@ class Explainer:
 
 def _add_event(explanation: Explanation, grouped: batching.Grouped) -> None:
     for group in grouped.groups:
-        explanation.event = group.data.removesuffix(b"\n")
+        explanation.event = group.events()[0]
         explanation.event_timestamp = None if group.earliest == NO_TIME else rfc3339(group.earliest)
     notes = explanation.notes
     if grouped.mismatched and explanation.disposition:
