@@ -13,10 +13,15 @@ from bridge.config import Config
 from bridge.tools.check import Result, make_check
 from bridge.tools.explain import explain
 from bridge.tools.formats import formats
+from bridge.tools.import_forwarder import import_forwarder
 from bridge.tools.options import configuration_option
 from bridge.tools.report import report
 from bridge.tools.send import send
+from bridge.tools.setup import make_setup
 from bridge.tools.status import status
+
+LOG_FORMATS = ("auto", "text", "journal", "json")
+LOG_LEVELS = ("debug", "info", "warn", "error")
 
 
 class _Lazy(click.Group):
@@ -53,12 +58,20 @@ def main() -> None:
 
 @main.command(epilog="\b\nExample:\n  syslog-bridge run -c /etc/syslog-bridge/bridge.yaml")
 @configuration_option
+@click.option(
+    "--log-format",
+    type=click.Choice(LOG_FORMATS),
+    default="auto",
+    show_default=True,
+    help="text; journal: journald's levels; json: a line each; auto: journal under systemd, else text.",
+)
+@click.option("--log-level", type=click.Choice(LOG_LEVELS), default="info", show_default=True, help="The least to log.")
 @click.pass_context
-def run(context: click.Context, file: Path) -> None:
+def run(context: click.Context, file: Path, log_format: str, log_level: str) -> None:
     """Run in the foreground until SIGTERM or Ctrl-C."""
     from bridge import app  # noqa: PLC0415
 
-    context.exit(app.run(file))
+    context.exit(app.run(file, log_format=log_format, log_level=log_level))
 
 
 def _probe(config: Config, connect: bool, send_test: bool) -> Sequence[Result]:
@@ -67,5 +80,5 @@ def _probe(config: Config, connect: bool, send_test: bool) -> Sequence[Result]:
     return probe(config, connect, send_test)
 
 
-for command in (make_check(_probe), explain, formats, report, send, status):
+for command in (make_check(_probe), explain, formats, import_forwarder, make_setup(_probe), report, send, status):
     main.add_command(command)

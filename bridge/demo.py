@@ -26,6 +26,7 @@ from bridge.collector.site import IntakeSite
 from bridge.config import Config, parse_text
 from bridge.config.faults import printable
 from bridge.listen.sockets import ListenError
+from bridge.reactor import install_reactor
 from bridge.spool import SpoolError
 from bridge.tools.samples import SAMPLES, Sample
 from bridge.tools.target import Line, SendError, Target
@@ -167,7 +168,7 @@ def _talk(samples: tuple[Sample, ...], ports: dict[str, int]) -> None:
 @click.option("--once", is_flag=True, help="End when the events of all devices have arrived.")
 def demo(once: bool) -> None:
     """Show the bridge at work: a collector, a bridge and some devices' messages, nothing to configure."""
-    reactor = app.install_reactor()
+    reactor = install_reactor()
     observer = FilteringLogObserver(logs.Lines(sys.stderr), [LogLevelFilterPredicate(LogLevel.warn)])
     globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False, discardBuffer=True)
     spool = Path(tempfile.mkdtemp(prefix="syslog-bridge-demo-"))

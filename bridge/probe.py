@@ -20,13 +20,13 @@ from twisted.internet.threads import deferToThread
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from bridge.app import install_reactor
 from bridge.config import Config, Destination, Intake
 from bridge.config.faults import printable
 from bridge.deliver import outcome
 from bridge.deliver.client import Client, in_words
 from bridge.deliver.outcome import Verdict
 from bridge.deliver.tls import Authorities, CachedPolicy
+from bridge.reactor import install_reactor
 from bridge.syslog.timestamps import milliseconds, rfc3339
 from bridge.tools.check import Result
 

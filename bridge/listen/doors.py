@@ -1,24 +1,43 @@
-"""All listeners of a configuration: opened together, drained and closed together."""
+"""All doors of a configuration: opened together or one by one, drained and closed the same way."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
+from socket import socket
 from typing import Any
 
 from twisted.internet import defer, task
-from twisted.internet.interfaces import IListeningPort
-from twisted.logger import Logger
 
-from bridge.config import Config, Listener
-from bridge.listen.peers import Peers, address_of
+from bridge.config import Address, Config, Listener
+from bridge.listen.door import Door, Hall
+from bridge.listen.peers import Peers
 from bridge.listen.road import Road
-from bridge.listen.sockets import bind, grow_receive_buffer, port_of
-from bridge.listen.tcp import SyslogFactory
-from bridge.listen.udp import UdpReader
-
-log = Logger(namespace="listen")
+from bridge.listen.sockets import ListenError, bind
+from bridge.listen.stream_door import StreamDoor
+from bridge.listen.tls_door import TlsDoor
+from bridge.listen.udp_door import UdpDoor
 
 DRAIN_WITHIN = 2.0
 "Seconds that the end waits for senders to fall silent."
 _QUIET = 0.1
+
+KINDS: Mapping[str, Callable[[Listener, socket, Hall], Door]] = {"udp": UdpDoor, "tcp": StreamDoor, "tls": TlsDoor}
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """The doors of another configuration, made and not yet begun."""
+
+    config: Config
+    hall: Hall
+    kept: dict[str, Door]
+    "By the names that they will have."
+    opened: list[Door]
+    applies: list[Callable[[], None]]
+
+    def give_up(self) -> None:
+        """It is not made after all."""
+        for door in self.opened:
+            door.hang_up(kept=True)
 
 
 class Doors:
@@ -27,127 +46,163 @@ class Doors:
     def __init__(self, config: Config, *, reactor: Any, road: Road, peers: Peers) -> None:
         self._config = config
         self._reactor = reactor
-        self._road = road
-        self._peers = peers
-        self._readers: list[UdpReader] = []
-        self._ports: list[tuple[SyslogFactory, IListeningPort]] = []
+        self.hall = Hall(reactor, road, peers.get, config.max_frame_size)
+        self.doors: dict[str, Door] = {}
+        "Listener -> its door."
         self._drops: dict[str, int] = {}
         self.open_ = False
 
     def open(self) -> None:
         """Bind and read, all or none. Raises ListenError."""
-        try:
-            for listener in self._config.listeners:
-                self._open(listener)
-        except BaseException:
-            for reader in self._readers:
-                reader.stop()
-            for _, port in self._ports:
-                port.stopListening()
-            self._readers, self._ports = [], []
-            raise
-        for reader in self._readers:
-            reader.start()
+        made = self.make(self._config.listeners)
+        self.begin(made)
         self.open_ = True
+
+    def make(self, listeners: Collection[Listener]) -> list[Door]:
+        """Doors with their sockets, which read nothing yet; all or none. Raises ListenError."""
+        made: list[Door] = []
+        try:
+            for listener in listeners:
+                bound = self._bound(listener, self._config.listeners)
+                made.append(self._made(listener, bound, self.hall))
+        except BaseException:
+            for door in made:
+                door.hang_up(kept=True)  # nothing is read where nothing runs
+            raise
+        return made
+
+    def prepare(self, config: Config) -> "Change":
+        """What makes these the doors of another configuration. All that may fail fails here; then nothing has changed.
+        Raises ListenError."""
+        hall = replace(self.hall, max_frame_size=config.max_frame_size)
+        before = list(self.doors.values())
+        kept: dict[str, Door] = {}
+        opened: list[Door] = []
+        applies: list[Callable[[], None]] = []
+        try:
+            for listener in config.listeners:
+                door = _at(listener, before)
+                if door is not None:
+                    before.remove(door)
+                if door is not None and door.listener.kind == listener.kind:
+                    applies.append(door.changed(listener, hall))
+                    kept[listener.name] = door
+                    continue
+                if door is None:
+                    self._free(listener)
+                bound = self._bound(listener, config.listeners) if door is None else door.duplicate()
+                opened.append(self._made(listener, bound, hall))
+        except BaseException:
+            for made in opened:
+                made.hang_up(kept=True)
+            raise
+        return Change(config, hall, kept, opened, applies)
+
+    def apply(self, change: "Change") -> "defer.Deferred[None]":
+        """Make the change, at once; fires when those that are not in it any more are closed."""
+        closing = [door for door in self.doors.values() if door not in change.kept.values()]
+        self._config, self.hall = change.config, change.hall
+        for apply in change.applies:
+            apply()
+        self.doors = dict(change.kept)
+        self.begin(change.opened)
+        order = {listener.name: place for place, listener in enumerate(change.config.listeners)}
+        self.doors = dict(sorted(self.doors.items(), key=lambda item: order[item[0]]))
+        taken = {(door.listener.transport, door.listener.address) for door in change.opened}
+        self.open_ = True
+        return defer.ensureDeferred(self._close(closing, taken))
+
+    def begin(self, made: Collection[Door]) -> None:
+        """Read."""
+        for door in made:
+            self.doors[door.listener.name] = door
+            door.start()
 
     def names(self) -> list[str]:
         """Each listener with the port that it has."""
-        return [f"{reader.name} (udp port {reader.port})" for reader in self._readers] + [
-            f"{factory.name} (tcp port {port_of(port)})" for factory, port in self._ports
-        ]
+        return [f"{name} ({door.listener.kind} port {door.port})" for name, door in self.doors.items()]
 
     def ports(self) -> dict[str, int]:
         """Listener -> bound port."""
-        return {reader.name: reader.port for reader in self._readers} | {
-            factory.name: port_of(port) for factory, port in self._ports
-        }
+        return {name: door.port for name, door in self.doors.items()}
 
     def kernel_drops(self) -> dict[str, int]:
-        """Listener -> datagrams that its socket lost since start."""
-        return self._drops | {reader.name: reader.kernel_drops for reader in self._readers}
+        """UDP listener -> datagrams that its socket lost since start."""
+        now = {name: door.kernel_drops for name, door in self.doors.items() if door.listener.kind == "udp"}
+        return {name: self._drops.get(name, 0) + now.get(name, 0) for name in {**self._drops, **now}}
 
     def refused(self) -> dict[str, int]:
         """Listener -> connections and datagrams that were not let in."""
-        return {reader.name: reader.refused for reader in self._readers} | {
-            factory.name: factory.refused.total() for factory, _ in self._ports
-        }
+        return {name: door.refused.total() for name, door in self.doors.items()}
+
+    def refusals(self) -> dict[str, dict[str, int]]:
+        """Listener -> the same by reason."""
+        return {name: dict(door.refused) for name, door in self.doors.items() if door.refused}
+
+    def certificates(self) -> dict[str, float]:
+        """TLS listener -> when its certificate expires, in seconds since the epoch."""
+        return {name: door.certificate_expires for name, door in self.doors.items() if isinstance(door, TlsDoor)}
 
     def check_idle(self) -> None:
         """Called several times a second."""
-        for factory, _ in self._ports:
-            factory.check_idle()
+        for door in self.doors.values():
+            door.check_idle()
 
-    async def close(self) -> None:
-        """Accept no more, take what the sockets hold, close."""
-        self.open_ = False
-        for _, port in self._ports:
-            await defer.maybeDeferred(port.stopListening)
+    async def close(self, names: Collection[str] | None = None) -> None:
+        """Accept no more, take what the sockets hold, close: some doors, or all."""
+        if names is None:
+            self.open_ = False
+        await self._close([door for name, door in self.doors.items() if names is None or name in names])
+
+    async def _close(self, closing: list[Door], taken: Collection[tuple[str, Address]] = ()) -> None:
+        """``taken``: addresses whose sockets others have now."""
+        for door in closing:
+            await door.shut()
         ends_at = self._reactor.seconds() + DRAIN_WITHIN
         seen = -1
-        while (now := self._activity()) != seen and self._reactor.seconds() < ends_at:
+        while (now := sum(door.activity for door in closing)) != seen and self._reactor.seconds() < ends_at:
             seen = now
             await task.deferLater(self._reactor, _QUIET)
-        for reader in self._readers:
-            self._drops[reader.name] = reader.kernel_drops
-            reader.stop()
-        for factory, _ in self._ports:
-            factory.closing = True
-            for connection in list(factory.connections):
-                if connection.transport is not None:
-                    connection.transport.loseConnection()
-        while any(factory.connections for factory, _ in self._ports) and self._reactor.seconds() < ends_at + 0.5:
+        for door in closing:
+            door.hang_up(kept=(door.listener.transport, door.listener.address) in taken)
+            name = door.listener.name
+            if door.listener.kind == "udp":
+                self._drops[name] = self._drops.get(name, 0) + door.kernel_drops
+        while any(door.connected for door in closing) and self._reactor.seconds() < ends_at + 0.5:
             await task.deferLater(self._reactor, 0.01)
-        self._readers, self._ports = [], []
+        for door in closing:
+            if self.doors.get(door.listener.name) is door:
+                del self.doors[door.listener.name]
 
-    def _activity(self) -> int:
-        return self._road.tallies.by_listener.total() + sum(factory.reads for factory, _ in self._ports)
+    @staticmethod
+    def _made(listener: Listener, bound: socket, hall: Hall) -> Door:
+        try:
+            return KINDS[listener.kind](listener, bound, hall)
+        except BaseException:
+            bound.close()
+            raise
 
-    def _open(self, listener: Listener) -> None:
+    def _free(self, listener: Listener) -> None:
+        for name, door in self.doors.items():
+            other = door.listener
+            if other.transport == listener.transport and other.address.clashes(listener.address):
+                overlap = f"listener {name} has {other.address} now"
+                raise ListenError(f"listener {listener.name}: {listener.address} needs restart: {overlap}")
+
+    def _bound(self, listener: Listener, listeners: Collection[Listener]) -> socket:
         host, port = listener.address.host, listener.address.port
         v6only = host != "*" and any(
-            other is not listener and other.kind == listener.kind and other.address.port == port
+            other is not listener and other.transport == listener.transport and other.address.port == port
             and "." in other.address.host
-            for other in self._config.listeners
+            for other in listeners
         )  # fmt: skip
-        bound = bind(listener.kind, host, port, name=listener.name, v6only=v6only)
-        if listener.kind == "udp":
-            granted = grow_receive_buffer(bound, listener.receive_buffer)
-            if granted < listener.receive_buffer:
-                log.warn(
-                    "listener {name}: the kernel grants a receive buffer of {granted} bytes, not {asked}; bursts may be"
-                    " lost: sysctl -w net.core.rmem_max={asked}",
-                    name=listener.name, granted=granted, asked=listener.receive_buffer,
-                )  # fmt: skip
-            reader = UdpReader(
-                bound, reactor=self._reactor, name=listener.name, road=self._road, peer=self._peers.get,
-                allowed=_allowed(listener), max_frame_size=self._config.max_frame_size,
-            )  # fmt: skip
-            self._readers.append(reader)
-            return
-        factory = SyslogFactory(
-            name=listener.name,
-            road=self._road,
-            peer=self._peers.get,
-            allowed=_allowed(listener),
-            clock=self._reactor,
-            framing=listener.framing,
-            max_frame_size=self._config.max_frame_size,
-            max_connections=listener.max_connections,
-            max_connections_per_peer=listener.max_connections_per_peer,
-            idle_timeout=listener.idle_timeout,
-        )
-        with bound:
-            # The reactor takes a duplicate of the descriptor.
-            self._ports.append((factory, self._reactor.adoptStreamPort(bound.fileno(), bound.family, factory)))
+        return bind(listener.transport, host, port, name=listener.name, v6only=v6only, backlog=listener.backlog)
 
 
-def _allowed(listener: Listener) -> Callable[[str], bool]:
-    networks = listener.allow
-    if networks is None:
-        return lambda host: True
-
-    def allowed(host: str) -> bool:
-        address = address_of(host)
-        return address is not None and any(address.version == n.version and address in n for n in networks)
-
-    return allowed
+def _at(listener: Listener, doors: Collection[Door]) -> Door | None:
+    """The door at a listener's address; of several with a port of the kernel's choice, the one of its name."""
+    found = [
+        door for door in doors
+        if (door.listener.transport, door.listener.address) == (listener.transport, listener.address)
+    ]  # fmt: skip
+    return next((door for door in found if door.listener.name == listener.name), found[0] if found else None)

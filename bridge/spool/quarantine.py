@@ -57,7 +57,7 @@ class Quarantine:
         "The same, by intake and reason; ``-``: of none, or from before the start."
         self._wall = wall
         self._last = 0
-        self._bounds = bounds
+        self.bounds = bounds
         self._open: dict[str, _File] = {}
         self._full: dict[str, list[_File]] = {reason: [] for reason in REASONS}
         self._keys: set[tuple[int, int]] = set()
@@ -95,7 +95,7 @@ class Quarantine:
             file.intakes[entry.intake or "-"] += 1
             self.by_intake[entry.intake or "-", reason] += 1
         self.counts[reason] += len(lines)
-        if file.size >= min(ROLL_BYTES, self._bounds[reason] // 4):
+        if file.size >= min(ROLL_BYTES, self.bounds[reason] // 4):
             file.close()
             self._full[reason].append(self._open.pop(reason))
         return self._bound(reason)
@@ -150,7 +150,7 @@ class Quarantine:
         gone = []
         for path in found:
             old = max_age is not None and self._wall() - _number_of(path) / 1_000_000 > max_age
-            if not old and size <= self._bounds["damaged"]:
+            if not old and size <= self.bounds["damaged"]:
                 break
             size -= path.lstat().st_size
             path.unlink()
@@ -203,7 +203,7 @@ class Quarantine:
     def _bound(self, reason: str) -> int:
         dropped = 0
         files = self._full[reason]
-        while files and sum(file.size for file in files) > self._bounds[reason]:
+        while files and sum(file.size for file in files) > self.bounds[reason]:
             try:
                 files[0].path.unlink(missing_ok=True)
             except OSError:

@@ -1,7 +1,9 @@
 """Side by side: the bridge and syslog-ng on this machine, with the same load and the same collector.
 
-    python -m tests.bench [--load W1] [--rounds 3] [--events 1000000] [--only bridge] [--json FILE]
+    python -m tests.bench --json FILE --plot FILE           all loads, three rounds: about twelve minutes
+    python -m tests.bench --load W1 --load W4 --rounds 5
 
-Absolute figures are the machine's; what counts is the ratio of the two within one round (STYLE, 18). `load.py` sends,
-`contenders.py` are measured (`measure.py`), `sink.py` is the collector, `__main__.py` runs the rounds and prints.
+Absolute figures are the machine's; what counts is the ratio of two within one round (STYLE, 18). `load.py` sends
+(`messages.py` by `streams.py` or `datagrams.py`), `contenders.py` are measured (`measure.py`) in `rounds.py`, `sink.py`
+is the collector; `plan.py` says what is run and what it must show, `report.py` prints it.
 """

@@ -3,84 +3,78 @@
 from __future__ import annotations
 
 import argparse
-import json
-import statistics
 import sys
 import tempfile
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Iterable
 from pathlib import Path
 
+from tests.bench import plan, report
 from tests.bench.contenders import CONTENDERS
-from tests.bench.load import LOADS
 from tests.bench.rounds import Result, run_once
 from tests.peers.unpacked import PeerMissing
 
-_ROW = "{:<11} {:>5} {:>10} {:>14} {:>10} {:>9} {:>9} {:>8}"
-
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.bench")
-    parser.add_argument("--load", choices=LOADS, default="W1", help="which load (default: W1)")
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("--load", choices=[*plan.SERIES, "ladder"], action="append", help="only these (default: all)")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--events", type=int, default=1_000_000, help="of one contender in one round")
+    parser.add_argument("--scale", type=float, default=1.0, help="of the numbers of events: 0.5 is twice as quick")
     parser.add_argument("--only", choices=CONTENDERS, action="append", help="leave out the others")
     parser.add_argument("--json", type=Path, help="also write the results there")
+    parser.add_argument("--plot", type=Path, help="also draw the ratios there, as SVG")
     options = parser.parse_args()
-    contenders = [name for name in CONTENDERS if not options.only or name in options.only]
-    print(f"{options.load}: {LOADS[options.load].description}; {options.events:,} events; TLS out")
-    print(_ROW.format("", "round", "lost", "events/CPU s", "events/s", "CPU s", "RSS MB", "posts"))
     results: list[Result] = []
-    for number in range(1, options.rounds + 1):
-        # Each goes first as often as it goes last.
-        for contender in contenders if number % 2 else reversed(contenders):
-            with tempfile.TemporaryDirectory(prefix="bench-") as directory:
-                try:
-                    results.append(run_once(contender, options.load, number, options.events, Path(directory)))
-                except PeerMissing as missing:
-                    print(missing, file=sys.stderr)
-                    return 1
-            _print_row(results[-1])
-    ratios = _print_medians(results, contenders)
+    steps: dict[str, int] = {}
+    try:
+        for name in options.load or [*plan.SERIES, "ladder"]:
+            if name == "ladder":
+                steps = _ladder(options.only or ["bridge", "syslog-ng"], options.rounds, results)
+                continue
+            report.print_head(name)
+            for result in _series(name, options.rounds, options.scale, options.only):
+                results.append(result)
+                report.print_row(result)
+    except PeerMissing as missing:
+        print(missing, file=sys.stderr)
+        return 1
+    summary = report.summary(results, steps)
+    report.print_summary(summary)
     if options.json:
-        runs = [asdict(result) | {"events_per_cpu_second": result.events_per_cpu_second} for result in results]
-        options.json.write_text(json.dumps({"load": options.load, "ratios": ratios, "runs": runs}, indent=1) + "\n")
-    return 1 if any(result.lost for result in results) else 0
+        report.write_json(options.json, results, summary)
+    if options.plot:
+        report.write_plot(options.plot, summary)
+    return 1 if any(result.lost for result in results if result.load not in ("W3", "ladder")) else 0
 
 
-def _print_row(result: Result) -> None:
-    print(
-        _ROW.format(
-            result.contender,
-            result.round,
-            result.lost,
-            f"{result.events_per_cpu_second:,.0f}",
-            f"{result.events_per_second:,.0f}",
-            f"{result.cpu_seconds:.2f}",
-            f"{result.peak_rss_mb:.0f}",
-            result.requests,
-        ),
-        flush=True,
-    )
+def _series(name: str, rounds: int, scale: float, only: list[str] | None) -> Iterable[Result]:
+    runs = [run for run in plan.SERIES[name] if not only or run[0] in only]
+    for number in range(1, rounds + 1):
+        # Each goes first as often as it goes last.
+        for contender, load in runs if number % 2 else reversed(runs):
+            events = int(plan.EVENTS.get((contender, load), plan.USUAL_EVENTS) * scale)
+            yield _run(contender, load, number, events)
 
 
-def _print_medians(results: Sequence[Result], contenders: Sequence[str]) -> dict[str, list[float]]:
-    """Print each contender's median, and the first one's ratios to the others, round by round. Returns the ratios."""
-    per_cpu = {
-        name: [run.events_per_cpu_second for run in sorted(results, key=lambda run: run.round) if run.contender == name]
-        for name in contenders
-    }
-    for name, values in per_cpu.items():
-        print(f"{name}: median {statistics.median(values):,.0f} events per CPU second")
-    first, *others = contenders
-    ratios = {}
-    for other in others:
-        ratios[f"{first}/{other}"] = values = [
-            mine / theirs for mine, theirs in zip(per_cpu[first], per_cpu[other], strict=True)
-        ]
-        rounds = " ".join(f"{value:.2f}" for value in values)
-        print(f"{first} / {other}: median {statistics.median(values):.2f} x per CPU second ({rounds})")
-    return ratios
+def _ladder(contenders: list[str], tries: int, results: list[Result]) -> dict[str, int]:
+    """Contender -> the highest rate without loss in all tries; from the lowest up, until one loses."""
+    report.print_head("ladder")
+    found = dict.fromkeys(contenders, 0)
+    climbing = list(contenders)
+    for rate in plan.LADDER:
+        for number in range(1, tries + 1):
+            for contender in climbing.copy():
+                result = _run(contender, "W3", number, rate * plan.LADDER_SECONDS, rate=rate)
+                report.print_row(result)
+                results.append(result)
+                if result.lost:
+                    climbing.remove(contender)
+        found |= dict.fromkeys(climbing, rate)
+    return found
+
+
+def _run(contender: str, load: str, number: int, events: int, *, rate: int = 0) -> Result:
+    with tempfile.TemporaryDirectory(prefix="bench-") as directory:
+        return run_once(contender, load, number, events, Path(directory), rate=rate)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
-"""Who is measured: each takes syslog on a TCP port and delivers to the sink over TLS.
+"""Who is measured: each takes syslog on a port of 127.0.0.1 and delivers to the sink over TLS.
 
 Settings are those of the field: the bridge as it comes but for what the sink needs, so with every event on disk;
-syslog-ng in memory mode as `http()` is tuned for such a load (its flow-control window is shared out over
-`max-connections`; too small a window makes it wait for the batch timeout).
+syslog-ng as `http()` is tuned for such a load (its flow-control window is shared out over `max-connections`; too small
+a window makes it wait for the batch timeout), in memory and with its reliable disk buffer; rsyslog with `omhttp`,
+which Debian does not package: it runs where `.cache/peers/rsyslog` has that module.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.bench.load import Load
 from tests.harness.bridge import Bridge
 from tests.harness.ports import accepts, free_port
 from tests.harness.process import Process
@@ -18,11 +20,14 @@ from tests.peers import syslog_ng
 
 
 @dataclass(frozen=True)
-class Target:
-    """Where events go."""
+class Sink:
+    """Where events go, and the certificates of both sides."""
 
     port: int
-    authority: Path  # PEM of the certificate's authority
+    authority: Path
+    "PEM of the authority of `certificate`."
+    certificate: Path
+    "PEM: private key and chain of localhost, for the sink and for TLS listeners."
 
     @property
     def url(self) -> str:
@@ -37,36 +42,75 @@ class Running:
     port: int
 
 
-def start_bridge(target: Target, directory: Path) -> Running:
-    bridge = Bridge(directory, collector_url=target.url, intakes={"bench": {}})
-    bridge.configuration["collector"] |= {"compression": "none", "extra_ca_file": str(target.authority)}
+def start_bridge(load: Load, sink: Sink, directory: Path) -> Running:
+    names = [f"intake-{number}" for number in range(load.intakes)]
+    bridge = Bridge(directory, collector_url=sink.url, intakes={name: {} for name in names})
+    configuration = bridge.configuration
+    configuration["collector"] |= {
+        "compression": "gzip" if load.gzip else "none",
+        "extra_ca_file": str(sink.authority),
+    }
+    port = bridge.udp if load.transport == "udp" else bridge.tcp
+    if load.transport == "tls":
+        port = free_port()
+        listener = {"name": "tls", "tls": f"127.0.0.1:{port}"}
+        configuration["listeners"].append(
+            listener | {"certificate": str(sink.certificate), "private_key": str(sink.certificate)}
+        )
+    routes = [
+        {"name": f"other-{n}", "source": f"10.{n >> 8}.{n & 255}.0/24", "intake": names[0]} for n in range(load.routes)
+    ]
+    if load.intakes > 1:
+        routes += [{"name": name, "source": f"127.0.2.{n + 1}", "intake": name} for n, name in enumerate(names)]
+    if routes:
+        configuration["routes"] = routes
     bridge.start()
     assert bridge.process is not None
-    return Running(bridge.process, bridge.tcp)
+    return Running(bridge.process, port)
 
 
-def start_syslog_ng(target: Target, directory: Path) -> Running:
+def start_syslog_ng(load: Load, sink: Sink, directory: Path, *, disk: bool = False) -> Running:
     port = free_port()
-    process = syslog_ng.launch(_SYSLOG_NG.format(port=port, target=target), directory=directory)
-    process.wait_until(lambda: accepts(port), "it listens")
+    most = max(10, load.connections + 10)
+    window = max(400_000, 1000 * most)
+    transport = {
+        "tcp": f'transport("tcp") max-connections({most})',
+        "tls": f'transport("tls") max-connections({most}) tls(key-file("{sink.certificate}")'
+        f' cert-file("{sink.certificate}") peer-verify(no))',
+        "udp": 'transport("udp") so-rcvbuf(4194304)',
+    }[load.transport] + f" log-iw-size({window}) log-fetch-limit(5000)"
+    buffer = (
+        f'disk-buffer(mem-buf-size(104857600) disk-buf-size(2147483648) reliable(yes) dir("{directory}"))'
+        if disk
+        else "log-fifo-size(1000000)"
+    )
+    flags = "" if load.transport == "udp" else "flags(flow-control);"
+    process = syslog_ng.launch(
+        _SYSLOG_NG.format(port=port, sink=sink, transport=transport, buffer=buffer, flags=flags), directory=directory
+    )
+    process.wait_until(lambda: accepts(port) if load.transport != "udp" else _udp_bound(port), "it listens")
     return Running(process, port)
+
+
+def _udp_bound(port: int) -> bool:
+    return any(f":{port:04X} " in line for line in Path("/proc/net/udp").read_text().splitlines())
 
 
 _SYSLOG_NG = """@version: 3.38
 options {{ threaded(yes); use-dns(no); keep-hostname(yes); stats-freq(0); }};
-source load {{
-  network(transport("tcp") ip(127.0.0.1) port({port}) max-connections(10) log-iw-size(400000) log-fetch-limit(5000));
-}};
+source load {{ network(ip(127.0.0.1) port({port}) {transport}); }};
 destination sink {{
-  http(url("{target.url}/plain/batch") method("POST") batch-lines(5000) batch-bytes(1048576) batch-timeout(1000)
-       workers(2) delimiter("\\n") body("$MSG") log-fifo-size(1000000)
+  http(url("{sink.url}/plain/batch") method("POST") batch-lines(5000) batch-bytes(1048576) batch-timeout(1000)
+       workers(2) delimiter("\\n") body("$MSG")
        headers("X-SEKOIAIO-INTAKE-KEY: bench00000000000")
-       tls(ca-file("{target.authority}")));
+       tls(ca-file("{sink.authority}"))
+       {buffer});
 }};
-log {{ source(load); destination(sink); flags(flow-control); }};
+log {{ source(load); destination(sink); {flags} }};
 """
 
-CONTENDERS: dict[str, Callable[[Target, Path], Running]] = {
+CONTENDERS: dict[str, Callable[[Load, Sink, Path], Running]] = {
     "bridge": start_bridge,
     "syslog-ng": start_syslog_ng,
+    "syslog-ng on disk": lambda load, sink, directory: start_syslog_ng(load, sink, directory, disk=True),
 }

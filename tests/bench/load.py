@@ -1,89 +1,91 @@
 """The loads of the benchmark, each sent by a process of its own.
 
-    python -m tests.bench.load --load W1 --port PORT --events N
+    python -m tests.bench.load --load W1 --port PORT --events N [--rate EVENTS_PER_SECOND] [--authority PEM]
 
-Blocks are built before the first byte is sent; sending is one `sendall` a block, so that the sender is never what is
-measured. Once a second the blocks get the new time, as messages of a busy second all bear the same.
+Prints when the first byte goes out, and when the last has gone, on the clock that all processes share: building the
+blocks is nobody's time.
 """
 
 from __future__ import annotations
 
 import argparse
-import random
-import socket
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
-_LINES_PER_BLOCK = 5000
+from tests.bench import datagrams, messages, streams
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where a load goes, on 127.0.0.1, and how fast."""
+
+    port: int
+    events: int
+    rate: int
+    "Events a second; 0: as fast as they are read."
+    authority: str | None
+    "PEM of the authority of a TLS listener."
 
 
 @dataclass(frozen=True)
 class Load:
-    """A load: what it is in words, and what sends it to a port of 127.0.0.1."""
+    """A load: what it is in words, what sends it, and what a contender must be set to for it."""
 
     description: str
-    send: Callable[[int, int], None]  # port, events
+    send: Callable[[Target], None]
+    transport: str = "tcp"
+    "Of the listener: tcp, udp or tls."
+    gzip: bool = False
+    "Whether the bridge compresses; syslog-ng never does."
+    intakes: int = 1
+    "The bridge has so many, with a route by the source's address each."
+    routes: int = 0
+    "Routes beside those, by other addresses."
+    rate: int = 0
+    "Events a second; 0: as fast as they are read."
+    connections: int = 4
 
 
-def unbound_lines(count: int, stamp: str) -> list[bytes]:
-    """RFC 3164 messages as a resolver logs them, about 215 bytes each, no two alike."""
-    chance = random.Random(3164)
-    return [
-        (
-            f"<30>{stamp} resolver-{chance.randrange(40):02} unbound[{chance.randrange(1000, 9999)}]: "
-            f"[{chance.randrange(10**6):06}:0] info: 198.51.100.{chance.randrange(256)} "
-            f"{chance.randbytes(40).hex()}.{chance.randbytes(10).hex()}.example.org. A IN NOERROR "
-            f"0.{chance.randrange(10**6):06} 0 {chance.randrange(40, 200)}"
-        ).encode()
-        for _ in range(count)
-    ]
-
-
-def tcp_full_speed(port: int, events: int, *, connections: int = 4) -> None:
-    """`connections` TCP connections, a line each, as fast as they are read."""
-    each, rest = divmod(events, connections)
-    stamp = _bsd_now()
-    block = b"\n".join(unbound_lines(_LINES_PER_BLOCK, stamp)) + b"\n"
-    threads = [
-        threading.Thread(target=_one_connection, args=(port, each + (index < rest), block, stamp))
-        for index in range(connections)
-    ]
-    _tell_start()
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-
-def _one_connection(port: int, events: int, block: bytes, stamp: str) -> None:
-    with socket.create_connection(("127.0.0.1", port)) as connection:
-        while events:
-            now = _bsd_now()
-            if now != stamp:
-                block, stamp = block.replace(stamp.encode(), now.encode()), now
-            if events < _LINES_PER_BLOCK:
-                block = b"".join(block.splitlines(keepends=True)[:events])
-            connection.sendall(block)
-            events -= min(events, _LINES_PER_BLOCK)
-        connection.shutdown(socket.SHUT_WR)
-
-
-def _tell_start() -> None:
-    """When the first byte goes out, on the clock that all processes share: building the blocks is nobody's time."""
-    print(time.monotonic(), flush=True)
-
-
-def _bsd_now() -> str:
-    now = datetime.now(UTC)
-    return f"{now:%b} {now.day:2} {now:%H:%M:%S}"
+def _full_speed(lines: messages.Lines) -> Callable[[Target], None]:
+    return lambda to: streams.full_speed(to.port, to.events, lines, rate=to.rate)
 
 
 LOADS = {
-    "W1": Load("4 TCP connections at full speed, 215-byte RFC 3164, a line each", tcp_full_speed),
-}
+    "W1": Load("4 TCP connections at full speed, RFC 3164 of 215 bytes, a line each", _full_speed(messages.unbound)),
+    "W2": Load("the same with RFC 5424 of 230 bytes, structured data", _full_speed(messages.structured)),
+    "W3": Load(
+        "UDP from 20 addresses, RFC 3164 of 215 bytes, at a steady rate",
+        lambda to: datagrams.steady(to.port, to.events, messages.unbound, rate=to.rate),
+        transport="udp",
+        rate=100_000,
+    ),
+    "W4": Load("as W1 with every vendor's shape in any order, a line each", _full_speed(messages.vendors)),
+    "W5": Load(
+        "500 TCP connections from 50 addresses, for 50 intakes, clocks up to 5 s apart",
+        lambda to: streams.many_clocks(to.port, to.events, messages.unbound),
+        intakes=50,
+        connections=500,
+    ),
+    "W6": Load(
+        "as W1, TLS in",
+        lambda to: streams.full_speed(to.port, to.events, messages.unbound, authority=to.authority),
+        transport="tls",
+    ),
+    "W7": Load(
+        "1,000 TCP connections, one message a read, 20,000 a second",
+        lambda to: streams.one_by_one(to.port, to.events, messages.unbound, rate=to.rate),
+        rate=20_000,
+        connections=1000,
+    ),
+    "W8": Load("as W1 with 10,000 routes, by the source's address", _full_speed(messages.unbound), routes=10_000),
+    "W9": Load("as W1, gzip out (the bridge alone)", _full_speed(messages.unbound), gzip=True),
+    "delay": Load(
+        "as W1 at 50,000 a second, each event timed",
+        lambda to: streams.timed(to.port, to.events, messages.timed, rate=to.rate),
+        rate=50_000,
+    ),
+}  # fmt: skip
 
 
 def main() -> None:
@@ -91,8 +93,13 @@ def main() -> None:
     parser.add_argument("--load", choices=LOADS, required=True)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--events", type=int, required=True)
+    parser.add_argument("--rate", type=int, help="events a second (default: the load's own)")
+    parser.add_argument("--authority", help="PEM of the authority of a TLS listener")
     options = parser.parse_args()
-    LOADS[options.load].send(options.port, options.events)
+    load = LOADS[options.load]
+    rate = load.rate if options.rate is None else options.rate
+    load.send(Target(options.port, options.events, rate, options.authority))
+    print(time.monotonic(), flush=True)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import trustme
 
-from tests.bench.contenders import CONTENDERS, Running, Target
+from tests.bench.contenders import CONTENDERS, Running, Sink
+from tests.bench.load import LOADS
 from tests.bench.measure import cpu_seconds, peak_rss_mb
 from tests.bench.sink import Counts
 from tests.harness.ports import accepts, free_port
@@ -18,8 +19,8 @@ from tests.harness.process import Process
 
 _REPOSITORY = Path(__file__).resolve().parents[2]
 
-# This long without a single event more, and the rest counts as lost.
-_STALLED_SECONDS = 30.0
+# This long without a single event more, and the rest counts as lost. Datagrams are lost, streams wait.
+_STALLED_SECONDS = {"udp": 6.0, "tcp": 30.0, "tls": 30.0}
 
 # The wall rate is taken to here: the last events wait for a batch to come of age, which is a setting and no speed.
 _WALL_SHARE = 0.9
@@ -32,12 +33,18 @@ class Result:
     contender: str
     load: str
     round: int
+    rate: int
+    "Events a second that were sent; 0: as fast as they were read."
     events: int
     delivered: int
     requests: int
-    events_per_second: float  # of the first nine tenths, from the first byte sent
-    cpu_seconds: float  # user and system, the contender's process tree, until the last event
+    events_per_second: float
+    "Of the first nine tenths, from the first byte sent."
+    cpu_seconds: float
+    "User and system, the contender's process tree, until the last event."
     peak_rss_mb: float
+    delay_p99: float | None
+    "Seconds from sending to the collector's answer, where events were timed."
 
     @property
     def events_per_cpu_second(self) -> float:
@@ -49,33 +56,42 @@ class Result:
         return self.events - self.delivered
 
 
-def run_once(contender: str, load: str, round_number: int, events: int, directory: Path) -> Result:
-    """Start sink and contender, send the load, wait for the last event, stop both."""
+def run_once(contender: str, load: str, round_number: int, events: int, directory: Path, *, rate: int = 0) -> Result:
+    """Start sink and contender, send the load, wait for the last event, stop both. ``rate`` 0: the load's own."""
     authority = trustme.CA()
     authority.cert_pem.write_to_path(str(directory / "authority.pem"))
     authority.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(str(directory / "sink.pem"))
-    counts = directory / "counts"
+    counts, delays = directory / "counts", directory / "delays"
     Counts.create(counts)
-    target = Target(free_port(), directory / "authority.pem")
-    sink_options = ["--port", str(target.port), "--certificate", str(directory / "sink.pem"), "--counts", str(counts)]
-    sink = _module("tests.bench.sink", sink_options, directory)
+    target = Sink(free_port(), directory / "authority.pem", directory / "sink.pem")
+    options = ["--port", str(target.port), "--certificate", str(target.certificate), "--counts", str(counts)]
+    if load == "delay":
+        options += ["--delays", str(delays)]
+    sink = _module("tests.bench.sink", options, directory)
+    rate = rate or LOADS[load].rate
     try:
         sink.wait_until(lambda: accepts(target.port), "it listens")
-        running = CONTENDERS[contender](target, directory / contender)
+        running = CONTENDERS[contender](LOADS[load], target, directory / contender.replace(" ", "-"))
         try:
             # What starting costs is not compared.
             cpu_before = cpu_seconds(running.process.pid)
-            delivered, rate = _send(running, load, events, counts, directory)
+            sender = ["--load", load, "--port", str(running.port), "--events", str(events), "--rate", str(rate)]
+            sender += ["--authority", str(target.authority)]
+            delivered, speed = _send(
+                running, sender, events, counts, directory, _STALLED_SECONDS[LOADS[load].transport]
+            )
             return Result(
                 contender=contender,
                 load=load,
                 round=round_number,
+                rate=rate,
                 events=events,
                 delivered=delivered,
                 requests=Counts.read(counts).requests,
-                events_per_second=rate,
+                events_per_second=speed,
                 cpu_seconds=cpu_seconds(running.process.pid) - cpu_before,
                 peak_rss_mb=peak_rss_mb(running.process.pid),
+                delay_p99=_p99(delays) if delays.exists() else None,
             )
         finally:
             running.process.terminate()
@@ -83,28 +99,42 @@ def run_once(contender: str, load: str, round_number: int, events: int, director
         sink.kill()
 
 
-def _send(running: Running, load: str, events: int, counts: Path, directory: Path) -> tuple[int, float]:
+def _send(
+    running: Running, options: Sequence[str], events: int, counts: Path, directory: Path, patience: float
+) -> tuple[int, float]:
     """Send the load. Returns how many events the sink counted, and the wall rate."""
-    sender = _module(
-        "tests.bench.load", ["--load", load, "--port", str(running.port), "--events", str(events)], directory
-    )
-    delivered, progressed, most_at = 0, time.monotonic(), 0.0
-    while delivered < events and time.monotonic() < progressed + _STALLED_SECONDS:
+    sender = _module("tests.bench.load", options, directory)
+    delivered, progressed, most_at, most = 0, time.monotonic(), 0.0, 0
+    while delivered < events and (sender.exit_code is None or time.monotonic() < progressed + patience):
         if running.process.exit_code is not None:
             print(f"{running.process.name} exited: {running.process.stderr}", file=sys.stderr)
             break
+        if sender.exit_code:
+            raise AssertionError(f"the sender failed: {sender.stderr}")
         time.sleep(0.005)
         now = Counts.read(counts).events
         if now > delivered:
             delivered, progressed = now, time.monotonic()
             if not most_at and delivered >= events * _WALL_SHARE:
                 most_at, most = progressed, delivered
-    if delivered < events:
-        sender.kill()
-        return delivered, 0.0
-    sender.wait()
+    if sender.exit_code is None:
+        if delivered < events:
+            sender.kill()
+        else:
+            sender.wait()
     # The sender tells its first byte on the same clock: its own start is not the contender's time.
-    return delivered, most / (most_at - float(sender.stdout))
+    return delivered, most / (most_at - float(sender.stdout.split()[0])) if most_at else 0.0
+
+
+def _p99(delays: Path) -> float:
+    """Of lines `SECONDS EVENTS`, as the sink writes them."""
+    found = sorted((float(seconds), int(events)) for seconds, events in map(str.split, delays.open()))
+    left = sum(events for _, events in found) * 0.99
+    for seconds, events in found:
+        left -= events
+        if left <= 0:
+            return seconds
+    return 0.0
 
 
 def _module(name: str, options: Sequence[str], directory: Path) -> Process:

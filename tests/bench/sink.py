@@ -12,17 +12,21 @@ from __future__ import annotations
 import argparse
 import contextlib
 import mmap
+import re
 import socket
 import ssl
 import struct
 import threading
+import time
 import uuid
 import zlib
+from collections import Counter
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TextIO
 
 _LAYOUT = "<QQQ"
 _BUFFER = 256 * 1024
+_AT = re.compile(rb" at=([0-9.]+)")
 
 # Ids as JSON, each of the same width: an answer for n events is one slice.
 _WIDTH = len(f'"{uuid.UUID(int=0)}", ')
@@ -54,8 +58,9 @@ def answer(events: int) -> bytes:
 
 
 class Sink:
-    def __init__(self, counts: mmap.mmap) -> None:
+    def __init__(self, counts: mmap.mmap, delays: TextIO | None) -> None:
         self._counts = counts
+        self._delays = delays
         self._lock = threading.Lock()
 
     def serve(self, connection: ssl.SSLSocket) -> None:
@@ -73,7 +78,7 @@ class Sink:
                 length = int(_header(head, b"content-length") or 0)
                 if _header(head, b"expect"):
                     connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
-                body = _LineCount(gzip=_header(head, b"content-encoding") == b"gzip")
+                body = _Body(gzip=_header(head, b"content-encoding") == b"gzip", kept=self._delays is not None)
                 body.feed(pending[:length])
                 left, pending = length - len(pending[:length]), pending[length:]
                 view = memoryview(buffer)
@@ -90,6 +95,16 @@ class Sink:
                     b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(content)
                     + content
                 )
+                if self._delays is not None:
+                    self._tell_delays(body.text, self._delays)
+
+    def _tell_delays(self, text: bytes, to: TextIO) -> None:
+        """A line `SECONDS EVENTS` for each time that messages bear (`messages.AT`), until just now."""
+        now = time.monotonic()
+        with self._lock:
+            for sent, events in Counter(_AT.findall(text)).items():
+                to.write(f"{now - float(sent):.4f} {events}\n")
+            to.flush()
 
     def _count(self, events: int, length: int) -> None:
         with self._lock:
@@ -97,13 +112,14 @@ class Sink:
             struct.pack_into(_LAYOUT, self._counts, 0, total[0] + events, total[1] + 1, total[2] + length)
 
 
-class _LineCount:
+class _Body:
     """Events of a body: lines, the last with or without its LF."""
 
-    def __init__(self, *, gzip: bool) -> None:
+    def __init__(self, *, gzip: bool, kept: bool) -> None:
         self._inflate = zlib.decompressobj(wbits=31) if gzip else None
         self._line_feeds = 0
         self._last = b""
+        self._parts: list[bytes] | None = [] if kept else None
 
     def feed(self, data: bytes | memoryview) -> None:
         if self._inflate:
@@ -112,6 +128,13 @@ class _LineCount:
         if text:
             self._line_feeds += text.count(b"\n")
             self._last = text[-1:]
+        if self._parts is not None:
+            self._parts.append(text)
+
+    @property
+    def text(self) -> bytes:
+        """All of it, where it was to be kept."""
+        return b"".join(self._parts or ())
 
     @property
     def events(self) -> int:
@@ -131,11 +154,12 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--certificate", required=True, help="PEM: private key and chain")
     parser.add_argument("--counts", type=Path, required=True, help="an existing file, made by Counts.create")
+    parser.add_argument("--delays", type=Path, help="where to write how long events took that bear a time")
     options = parser.parse_args()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(options.certificate)
     with options.counts.open("r+b") as file:
-        sink = Sink(mmap.mmap(file.fileno(), 0))
+        sink = Sink(mmap.mmap(file.fileno(), 0), options.delays.open("w") if options.delays else None)
     listeners = [socket.create_server(("127.0.0.1", options.port))]
     # `localhost` may resolve to ::1 first.
     with contextlib.suppress(OSError):

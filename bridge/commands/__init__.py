@@ -1,0 +1,1 @@
+"""What an operator may change while the bridge runs, behind the control socket."""

@@ -1,0 +1,85 @@
+"""The door of a TCP listener: a listening socket and its connections."""
+
+import socket
+from collections import Counter
+from collections.abc import Callable
+
+from twisted.internet import defer
+from twisted.internet.interfaces import IListeningPort, IProtocolFactory
+
+from bridge.config import Listener
+from bridge.listen.door import Hall
+from bridge.listen.tcp import SyslogFactory
+
+
+class StreamDoor:
+    """One listening socket."""
+
+    kernel_drops = 0
+
+    def __init__(
+        self, listener: Listener, bound: socket.socket, hall: Hall, factory: SyslogFactory | None = None
+    ) -> None:
+        self.listener = listener
+        self._hall = hall
+        self._bound = bound
+        self._listening: IListeningPort | None = None
+        self.factory = factory or SyslogFactory(listener, hall)
+        self._wrapping: IProtocolFactory = self.factory
+
+    def changed(self, listener: Listener, hall: Hall) -> Callable[[], None]:
+        """The listening socket stays, and every connection."""
+
+        def apply() -> None:
+            self.listener, self._hall = listener, hall
+            self.factory.change(listener, hall)
+
+        return apply
+
+    def duplicate(self) -> socket.socket:
+        """The same socket."""
+        return self._bound.dup()
+
+    @property
+    def refused(self) -> Counter[str]:
+        """Connections that were closed at once."""
+        return self.factory.refusals.counts
+
+    @property
+    def port(self) -> int:
+        """The port that is bound."""
+        return int(self._bound.getsockname()[1]) if self._bound.fileno() >= 0 else 0
+
+    @property
+    def activity(self) -> int:
+        """Reads of all connections."""
+        return self.factory.reads
+
+    @property
+    def connected(self) -> bool:
+        """Whether a connection is open."""
+        return bool(self.factory.connections)
+
+    def start(self) -> None:
+        """Accept."""
+        # The reactor takes a duplicate of the descriptor.
+        self._listening = self._hall.reactor.adoptStreamPort(self._bound.fileno(), self._bound.family, self._wrapping)
+
+    def check_idle(self) -> None:
+        """Frames that ended without a line end are taken."""
+        self.factory.check_idle()
+
+    async def shut(self) -> None:
+        """Accept no more."""
+        listening, self._listening = self._listening, None
+        if listening is not None:
+            await defer.maybeDeferred(listening.stopListening)
+        self._bound.close()
+
+    def hang_up(self, *, kept: bool) -> None:
+        """End the connections; those that nobody has accepted yet stay with a kept socket."""
+        self._bound.close()
+        self.factory.closing = True
+        for connection in list(self.factory.connections):
+            if connection.transport is not None:
+                connection.transport.loseConnection()

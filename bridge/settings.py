@@ -1,0 +1,103 @@
+"""What a configuration means for each part of the running graph: values, made anew for each generation."""
+
+from datetime import timedelta
+
+from bridge.batching import Limits, Window
+from bridge.batching.wrapping import ENDPOINTS
+from bridge.config import Config, Intake
+from bridge.deliver.composing import Target, authentication
+from bridge.deliver.office import Turn
+from bridge.routing import Router
+from bridge.spool import BatchLimits
+from bridge.spool.budget import Terms
+
+
+def milliseconds(delta: timedelta) -> int:
+    """A duration as the spool counts."""
+    return round(delta.total_seconds() * 1000)
+
+
+def router(config: Config) -> Router:
+    """The routes, compiled."""
+    return Router(
+        routes=config.routes,
+        intakes=config.intakes,
+        listeners={listener.name: listener.intake for listener in config.listeners},
+        sources=config.sources,
+        unrouted=config.unrouted,
+        timezone=config.timezone,
+    )
+
+
+def road_limits(config: Config) -> Limits:
+    """How events are grouped, and which times are believed."""
+    past, future = config.timestamps.max_past, config.timestamps.max_future
+    return Limits(
+        resolution_ms=milliseconds(config.batch.timestamp_resolution),
+        window=Window(None if past is None else milliseconds(past), None if future is None else milliseconds(future)),
+    )
+
+
+def batch_limits(config: Config) -> BatchLimits:
+    """When a batch is sealed."""
+    batch = config.batch
+    return BatchLimits(
+        max_age=batch.max_age.total_seconds(),
+        max_events=batch.max_events,
+        max_bytes=batch.max_bytes,
+        resolution_ms=milliseconds(batch.timestamp_resolution),
+    )
+
+
+def seal_every(config: Config) -> float:
+    """Seconds between two looks for batches that are to be sealed."""
+    return min(0.25, config.batch.max_age.total_seconds() / 4)
+
+
+def quarantine_bounds(config: Config) -> dict[str, int]:
+    """Bytes by reason: a quarter each, and what ``unrouted`` says."""
+    quarter = config.spool.quarantine.max_size // 4
+    unrouted = config.unrouted.max_size if config.unrouted.kind == "hold" else quarter
+    return {"refused": quarter, "oversize": quarter, "damaged": quarter, "unrouted": unrouted}
+
+
+def quarantine_age(config: Config, reason: str) -> float | None:
+    """Seconds that frames are held; None: for ever."""
+    hold = config.unrouted if reason == "unrouted" else config.spool.quarantine
+    return None if hold.max_age is None else hold.max_age.total_seconds()
+
+
+def budget_terms(config: Config) -> Terms:
+    """How much the spool may hold."""
+    return Terms(config.spool.max_size, config.spool.min_free, pause=config.spool.when_full == "pause")
+
+
+def bandwidth(config: Config) -> float | None:
+    """Bytes a second on the way out; None: no limit."""
+    bits = config.collector.max_bandwidth
+    return None if bits is None else bits / 8
+
+
+def turn(config: Config) -> Turn:
+    """How requests are made up."""
+    return Turn(
+        in_flight=config.collector.connections_per_intake,
+        max_events=config.batch.max_events,
+        max_bytes=config.batch.max_bytes,
+        resolution_ms=milliseconds(config.batch.timestamp_resolution),
+        catch_up_ms=milliseconds(config.batch.catch_up_resolution),
+        live_for=max(10.0, 3 * config.batch.max_age.total_seconds()),
+        live_first=config.spool.order == "live-first",
+    )
+
+
+def target(intake: Intake) -> Target:
+    """Where an intake's events go."""
+    destination = intake.destination
+    endpoint = ENDPOINTS[destination.endpoint]
+    key = intake.intake_key.reveal
+    return Target(
+        url=destination.url + destination.endpoint,
+        headers=dict if endpoint.key_in_body else lambda: authentication(destination.authentication, key()),
+        gzip=destination.compression == "gzip", endpoint=endpoint, key=key,
+    )  # fmt: skip

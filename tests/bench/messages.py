@@ -1,0 +1,105 @@
+"""What the loads are made of: messages as real senders write them, no two alike, all of one second.
+
+A `Block` is many messages, an LF behind each, built before the first byte is sent. While it is sent again and again it
+is kept at the present second: messages of a busy second all bear the same time.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+from bridge.syslog.shapes import SHAPES
+
+Lines = Callable[[int], list[bytes]]
+"""So many messages of the moment `WRITTEN`, without LF."""
+
+# The moment of every message when it is written, and of the examples of bridge.syslog.shapes.
+WRITTEN = datetime(2026, 11, 23, 7, 24, tzinfo=UTC)
+# Zones in which the examples tell it, in hours east.
+_ZONES = (0, 1, -5, -7)
+
+
+def unbound(count: int) -> list[bytes]:
+    """RFC 3164, as a resolver logs, about 215 bytes each."""
+    chance = random.Random(3164)
+    return [
+        (
+            f"<30>Nov 23 07:24:00 resolver-{chance.randrange(40):02} unbound[{chance.randrange(1000, 9999)}]: "
+            f"{_query(chance)}"
+        ).encode()
+        for _ in range(count)
+    ]
+
+
+def structured(count: int) -> list[bytes]:
+    """RFC 5424 with structured data, about 230 bytes each."""
+    chance = random.Random(5424)
+    return [
+        (
+            f"<30>1 2026-11-23T07:24:00.{chance.randrange(1000):03}Z resolver-{chance.randrange(40):02} unbound "
+            f"{chance.randrange(1000, 9999)} ID{chance.randrange(100)} "
+            f'[origin@32473 ip="192.0.2.{chance.randrange(256)}" seq="{chance.randrange(10**6)}"] '
+            f"{_query(chance, octets=22)}"
+        ).encode()
+        for _ in range(count)
+    ]
+
+
+def vendors(count: int) -> list[bytes]:
+    """Every shape that the bridge knows, and the two RFCs', in any order; a number of its own ends each message."""
+    chance = random.Random(32473)
+    examples = [
+        *(shape.example for shape in SHAPES.values()),
+        b"<30>Nov 23 07:24:00 resolver-1 unbound[7640]: [7640:0] info: 198.51.100.7 example.org. A IN NOERROR",
+        b'<30>1 2026-11-23T07:24:00.250Z gw-1 app 7 ID1 [origin@32473 ip="192.0.2.1"] session opened for anna',
+    ]
+    return [chance.choice(examples) + b" #%06d" % chance.randrange(10**6) for _ in range(count)]
+
+
+def timed(count: int) -> list[bytes]:
+    """As `unbound`; ` at=SECONDS` says when each was sent, on the clock that all processes share."""
+    return [line + AT % 0.0 for line in unbound(count)]
+
+
+AT = b" at=%017.6f"
+
+
+def _query(chance: random.Random, *, octets: int = 40) -> str:
+    return (
+        f"[{chance.randrange(10**6):06}:0] info: 198.51.100.{chance.randrange(256)} "
+        f"{chance.randbytes(octets).hex()}.{chance.randbytes(10).hex()}.example.org. A IN NOERROR "
+        f"0.{chance.randrange(10**6):06} 0 {chance.randrange(40, 200)}"
+    )
+
+
+class Block:
+    """`count` messages that are always of now, or `offset_seconds` from it."""
+
+    def __init__(self, lines: Lines, count: int, *, offset_seconds: int = 0) -> None:
+        self._offset = timedelta(seconds=offset_seconds)
+        self._moment = WRITTEN
+        self._data = b"\n".join((*lines(count), b""))
+
+    def now(self) -> bytes:
+        """The block as it is to be sent now."""
+        moment = datetime.now(UTC).replace(microsecond=0) + self._offset
+        if moment != self._moment:
+            for old, new in zip(_writings(self._moment), _writings(moment), strict=True):
+                if old != new:
+                    self._data = self._data.replace(old, new)
+            self._moment = moment
+        return self._data
+
+
+def first_lines(block: bytes, count: int) -> bytes:
+    """The first messages of a block."""
+    return b"".join(block.splitlines(keepends=True)[:count])
+
+
+def _writings(moment: datetime) -> list[bytes]:
+    """A moment's date, clock and epoch, in each way that some message writes it."""
+    dates = [f"{moment:{form}}" for form in ("%b %d", "%Y-%m-%d", "%Y/%m/%d", "%d/%m/%Y")]
+    clocks = [f"{moment + timedelta(hours=zone):%H:%M:%S}" for zone in _ZONES]
+    return [text.encode() for text in (*dates, *clocks, str(int(moment.timestamp())))]

@@ -1,0 +1,97 @@
+"""What is run, in which order, and what it must show."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tests.bench.rounds import Result
+
+Run = tuple[str, str]
+"""A contender and a load."""
+
+# Long enough for a CPU time of more than a second, which the kernel counts in hundredths.
+EVENTS: dict[Run, int] = {
+    ("syslog-ng on disk", "W1"): 250_000,
+    ("bridge", "W4"): 600_000,
+    ("syslog-ng", "W4"): 600_000,
+    ("bridge", "W7"): 120_000,
+    ("syslog-ng", "W7"): 120_000,
+    ("bridge", "W3"): 400_000,
+    ("syslog-ng", "W3"): 400_000,
+    ("bridge", "delay"): 500_000,
+}
+USUAL_EVENTS = 1_000_000
+
+SERIES: dict[str, Sequence[Run]] = {
+    "W1": [("bridge", "W1"), ("syslog-ng", "W1"), ("syslog-ng on disk", "W1")],
+    "W2": [("bridge", "W2"), ("syslog-ng", "W2")],
+    "W3": [("bridge", "W3"), ("syslog-ng", "W3")],
+    "W4": [("bridge", "W4"), ("syslog-ng", "W4")],
+    "W5 W8": [("bridge", "W5"), ("bridge", "W1"), ("bridge", "W8")],
+    "W6": [("bridge", "W6"), ("syslog-ng", "W6")],
+    "W7": [("bridge", "W7"), ("syslog-ng", "W7")],
+    "W9": [("bridge", "W9"), ("syslog-ng", "W1")],
+    "delay": [("bridge", "delay")],
+}
+"""Runs of one round, in turn: a machine that drifts drifts for all of them."""
+
+LADDER = (50_000, 75_000, 100_000, 125_000, 150_000, 175_000, 200_000, 225_000, 250_000, 300_000)
+"""Datagrams a second; the highest step that loses nothing in three of three counts."""
+LADDER_SECONDS = 3
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A ratio of events per CPU second within one round, and what it must be."""
+
+    series: str
+    over: Run
+    under: Run
+    must: float
+    aim: float
+    says: str
+
+    def ratios(self, results: Sequence[Result]) -> list[float]:
+        """One a round."""
+
+        def per_round(run: Run) -> dict[int, float]:
+            return {
+                result.round: result.events_per_cpu_second
+                for result in results
+                if (result.contender, result.load) == run
+            }
+
+        over, under = per_round(self.over), per_round(self.under)
+        return [over[number] / under[number] for number in sorted(over.keys() & under.keys())]
+
+
+BARS = (
+    Bar("W1", ("bridge", "W1"), ("syslog-ng", "W1"), 2.0, 2.5, "W1 over syslog-ng in memory"),
+    Bar("W1", ("bridge", "W1"), ("syslog-ng on disk", "W1"), 6.0, 8.0, "W1 over its reliable disk buffer"),
+    Bar("W2", ("bridge", "W2"), ("syslog-ng", "W2"), 1.5, 2.0, "W2 over syslog-ng in memory"),
+    Bar("W3", ("bridge", "W3"), ("syslog-ng", "W3"), 1.15, 1.3, "W3 over syslog-ng in memory"),
+    Bar("W4", ("bridge", "W4"), ("syslog-ng", "W4"), 1.3, 1.7, "W4 over syslog-ng in memory"),
+    Bar("W5 W8", ("bridge", "W5"), ("bridge", "W1"), 0.70, 0.85, "W5 over the bridge's own W1"),
+    Bar("W5 W8", ("bridge", "W8"), ("bridge", "W1"), 0.70, 0.85, "W8 over the bridge's own W1"),
+    Bar("W6", ("bridge", "W6"), ("syslog-ng", "W6"), 1.0, 1.0, "W6 over syslog-ng in memory (no bar)"),
+    Bar("W7", ("bridge", "W7"), ("syslog-ng", "W7"), 1.0, 2.0, "W7 over syslog-ng in memory"),
+    Bar("W9", ("bridge", "W9"), ("syslog-ng", "W1"), 1.2, 1.2, "W9 over syslog-ng's W1 without gzip"),
+)
+MOST_RSS_MB = (120, 80)
+"""Peak of the bridge in W1: must, aim."""
+MOST_DELAY = (2.5, 2.25)
+"""Seconds, p99 at 50,000/s: max_age (2 s) and 500 ms, 250 ms."""
+
+
+def median_rss(results: Sequence[Result]) -> float | None:
+    """Of the bridge in W1, in MB."""
+    found = [r.peak_rss_mb for r in results if (r.contender, r.load) == ("bridge", "W1")]
+    return statistics.median(found) if found else None
+
+
+def median_delay(results: Sequence[Result]) -> float | None:
+    """The p99 of the bridge, in seconds."""
+    found = [r.delay_p99 for r in results if r.contender == "bridge" and r.delay_p99 is not None]
+    return statistics.median(found) if found else None
