@@ -92,7 +92,7 @@ class Cellar:
             if batch.pack is None:
                 self._spool.quarantine.move_aside(batch.path, events)
             else:
-                self._spool.quarantine.put_aside(batch.intake, batch.name, batch.held or b"", events)
+                self._spool.quarantine.put_aside(batch.intake, str(batch.name), batch.held or b"", events)
                 self._spool.remove([batch])
 
         self._work(put, lambda moved: None)
