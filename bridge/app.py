@@ -17,9 +17,10 @@ from twisted.python.failure import Failure
 
 from bridge import logs, metrics, settings
 from bridge.alarms import Alarms
+from bridge.answers import Answers
 from bridge.cellar import Cellar
 from bridge.config import Config, ConfigurationError, load
-from bridge.deliver.courier import Office
+from bridge.deliver.office import Office
 from bridge.expiry import EVERY as EXPIRE_EVERY
 from bridge.expiry import Expiry
 from bridge.gate import Gate
@@ -27,20 +28,29 @@ from bridge.keeper import EVERY as LOOK_EVERY
 from bridge.keeper import Keeper, Kept
 from bridge.ledger import Ledger
 from bridge.listen.doors import Doors
+from bridge.listen.glimpses import Glimpses
 from bridge.listen.peers import Peers
 from bridge.listen.road import Road
 from bridge.listen.sockets import ListenError
 from bridge.mailroom import Mailroom
 from bridge.measures import Measures
+from bridge.pulse import EVERY as PULSE_EVERY
+from bridge.pulse import Pulse
 from bridge.quota import Quotas
 from bridge.reactor import install_reactor
 from bridge.recorder import Recorder
+from bridge.reload import Parts, Reload
+from bridge.renewals import EVERY as RENEWALS_EVERY
+from bridge.renewals import Renewals
 from bridge.selfevents import SelfEvents
+from bridge.showing import Showing
+from bridge.sources import Sources
 from bridge.spool import Batch, Pack, Spool, SpoolError
 from bridge.spool.archive import Archive
 from bridge.spool.history import History
 from bridge.spool.syncing import Syncing
 from bridge.status import Status
+from bridge.timekeeping import Timekeeping
 from bridge.watch import EVERY, Watch
 from bridge.worker import Worker
 
@@ -54,9 +64,14 @@ ARCHIVE_EVERY = 30.0
 
 
 class Bridge:
-    """One configuration, running. ``wall`` is the one source of wall time, in seconds since the epoch."""
+    """One configuration, running.
 
-    def __init__(self, config: Config, reactor: Any, *, wall: Callable[[], float] = time.time) -> None:
+    ``wall`` is the one source of wall time, in seconds since the epoch; ``recent`` has the last lines of the log.
+    """
+
+    def __init__(
+        self, config: Config, reactor: Any, *, wall: Callable[[], float] = time.time, recent: logs.Recent | None = None
+    ) -> None:
         self.config = config
         self.ledger = Ledger()
         self._reactor = reactor
@@ -81,8 +96,7 @@ class Bridge:
         self.spool.on_sealed = self.mailroom.add
         self.keeper = Keeper(
             self.spool, terms=settings.budget_terms(config), syncing=self._syncing, stocks=self.couriers,
-            strangers=self.mailroom.strangers, ledger=self.ledger, alarms=self.alarms, work=work,
-            clock=reactor.seconds,
+            ledger=self.ledger, alarms=self.alarms, work=work, clock=reactor.seconds,
         )  # fmt: skip
         if self.spool.archive is not None:
             self.keeper.archive = Kept(self.spool.archive)
@@ -96,10 +110,10 @@ class Bridge:
             ledger=self.ledger,
             wall=wall,
             limits=settings.road_limits(config),
-            spool_encoding=lambda intake: "lines",
             truncate=config.oversize == "truncate",
             on_trouble=self._trouble,
             room=self.keeper,
+            glimpses=Glimpses(on=config.admin.show_messages),
         )
         self.keeper.on_room = self.road.resume
         self.doors = Doors(config, reactor=reactor, road=self.road, peers=self.peers)
@@ -108,7 +122,8 @@ class Bridge:
         self.recorder = Recorder(
             history, self.ledger, self._worker.in_thread, reactor, self.doors.kernel_drops, wall
         )  # fmt: skip
-        self._office = Office(
+        self.timekeeping = Timekeeping(self.alarms, wall=wall)
+        self.mailroom.office = Office(
             clock=reactor,
             wall=wall,
             store=Cellar(
@@ -120,22 +135,45 @@ class Bridge:
             measures=self.measures,
             in_thread=self._worker.in_thread,
             before_sending=self._syncing.before_sending,
+            date_seen=self.timekeeping.answered,
         )
         self._watch = Watch(
             self.alarms, ledger=self.ledger, peers=self.peers, kernel_drops=self.doors.kernel_drops,
             clock=reactor.seconds,
         )  # fmt: skip
+        self.renewals = Renewals(self.alarms, self.doors.certificates, wall)
+        senders = Sources(self.peers, wall)
+        self.pulse = Pulse(self.ledger, self.measures.delivery, clock=reactor.seconds, wall=wall)
         self.status = Status(
             ledger=self.ledger, couriers=self.couriers, spool=self.spool, road=self.road, peers=self.peers,
             doors=self.doors, alarms=self.alarms, measures=self.measures, config_sha256=config.sha256, wall=wall,
-            strangers=self.mailroom.strangers, keeper=self.keeper, quota=self.quotas.report,
+            keeper=self.keeper, quota=self.quotas.report, certificates=self.renewals.left, senders=senders,
+            pulse=self.pulse, timekeeping=self.timekeeping, started=wall(),
         )  # fmt: skip
-        self.gate = Gate(config, reactor, status=self.status, metrics=lambda: metrics.text(self.status))
+        self.reload = Reload(
+            config,
+            Parts(
+                alarms=self.alarms, doors=self.doors, expiry=self.expiry, history=history, keeper=self.keeper,
+                mailroom=self.mailroom, make_archive=self._make_archive, peers=self.peers, quotas=self.quotas,
+                road=self.road, self_events=self.self_events, spool=self.spool, status=self.status,
+                syncing=self._syncing,
+            ),
+            reactor=reactor, load=lambda: load(self.config.files[0]), applied=self._applied,
+        )  # fmt: skip
+        self.pulse.waiting = self.status.waiting
+        answers = Answers(
+            self.status, pulse=self.pulse, recent=recent or logs.Recent(), metrics=lambda: metrics.text(self.status),
+            showing=Showing(lambda: self.config, self.peers, self.road.glimpses, senders, reactor.seconds),
+            in_thread=self._worker.in_thread,
+        )  # fmt: skip
+        self.gate = Gate(config, reactor, pages=answers.pages(), own_pages=answers.own_pages())
         self._sealer = self._round(self._seal_due)
         self._rounds = [
             (self._round(self.keeper.look), LOOK_EVERY), (self._round(self._watch.look), EVERY),
             (self._round(self.quotas.look), EVERY), (self._round(self.expiry.look), EXPIRE_EVERY),
             (self._round(self._tidy_archive), ARCHIVE_EVERY), (self._round(self.measures.tick), self.measures.TICK),
+            (self._round(self.renewals.look), RENEWALS_EVERY), (self._round(self.pulse.beat), PULSE_EVERY),
+            (self._round(self._end_watches), EVERY),
         ]  # fmt: skip
 
     def _make_spool(self) -> Spool:
@@ -145,13 +183,18 @@ class Bridge:
             work=self._worker.work, bounds=settings.quarantine_bounds(self.config),
         )  # fmt: skip
         made.on_error = self._trouble_in_thread
-        if (archive := spool.archive) is not None:
-            age = None if archive.max_age is None else archive.max_age.total_seconds()
-            made.archive = Archive(
-                spool.directory / ".archive", max_size=archive.max_size, max_age=age, wall=self._wall,
-                on_error=made.on_error,
-            )  # fmt: skip
+        made.archive = self._make_archive(self.config)
         return made
+
+    def _make_archive(self, config: Config) -> Archive | None:
+        archive = config.spool.archive
+        if archive is None:
+            return None
+        age = None if archive.max_age is None else archive.max_age.total_seconds()
+        return Archive(
+            config.spool.directory / ".archive", max_size=archive.max_size, max_age=age, wall=self._wall,
+            on_error=self._trouble_in_thread,
+        )  # fmt: skip
 
     # --- start -------------------------------------------------------------------------------------------------------
 
@@ -159,7 +202,7 @@ class Bridge:
         """Run. Raises SpoolError or ListenError: then nothing runs."""
         self._worker.start()
         try:
-            self.mailroom.open(self._office)
+            self.mailroom.open()
             self._recover()
             self.quotas.recover()
             self.keeper.begin()
@@ -172,6 +215,7 @@ class Bridge:
         self._sealer.start(settings.seal_every(self.config), now=False)
         for call, every in self._rounds:
             call.start(every, now=False)
+        self.renewals.look()
         log.info("ready: {listeners}", listeners=", ".join(self.doors.names()))
 
     def _recover(self) -> None:
@@ -198,12 +242,12 @@ class Bridge:
                 events=sum(each.count for each in held),
                 doubled=sum(found.sending.values()),
             )
-        for intake, batches in self.mailroom.strangers.items():
-            batches.sort(key=lambda held: held.sequence)
-            log.warn(
-                "spool: {n} files of intake {intake}, which is not in the configuration, are kept and not sent",
-                n=len(batches), intake=intake,
-            )  # fmt: skip
+        for courier in self.couriers.values():
+            if courier.retired:
+                log.warn(
+                    "spool: {n} events of intake {intake}, which is not in the configuration, are kept and not sent",
+                    n=courier.waiting_events, intake=courier.name,
+                )  # fmt: skip
 
     # --- what goes on ------------------------------------------------------------------------------------------------
 
@@ -212,10 +256,23 @@ class Bridge:
         call.clock = self._reactor
         return call
 
+    def _applied(self, config: Config) -> None:
+        """Another configuration holds."""
+        self.config = config
+        self.road.glimpses.allow(config.admin.show_messages)
+        self.renewals.look()
+        every = settings.seal_every(config)
+        if self._sealer.running and self._sealer.interval != every:
+            self._sealer.stop()
+            self._sealer.start(every, now=False)
+
     def _seal_due(self) -> None:
         self.spool.seal_due()
         self.mailroom.tidy()
         self.doors.check_idle()
+
+    def _end_watches(self) -> None:
+        self.road.glimpses.forget_watches(self._reactor.seconds())
 
     def _tidy_archive(self) -> None:
         if self.spool.archive is not None:
@@ -240,6 +297,7 @@ class Bridge:
         if self._stopped:
             return
         self._stopped = True
+        self.reload.stop()
         await self.doors.close()
         self.road.finish()
         for call in (self._sealer, *(call for call, _ in self._rounds)):
@@ -259,8 +317,8 @@ class Bridge:
         self.spool.close()
 
 
-def run(path: Path) -> int:
-    """``syslog-bridge run``: the exit code."""
+def run(path: Path, *, log_format: str = "auto", log_level: str = "info") -> int:
+    """``syslog-bridge run``: the exit code. The log's format and level are those of ``logs``."""
     try:
         config = load(path)
     except ConfigurationError as error:
@@ -268,12 +326,12 @@ def run(path: Path) -> int:
             print(fault, file=sys.stderr)  # noqa: T201
         return 2
     reactor = install_reactor()
-    logs.begin()
+    recent = logs.begin(log_format, log_level)
     code = 0
 
     async def live() -> None:
         try:
-            bridge = Bridge(config, reactor)
+            bridge = Bridge(config, reactor, recent=recent)
             await bridge.start()
         except (SpoolError, ListenError) as error:
             print(f"syslog-bridge: {error}", file=sys.stderr)  # noqa: T201
@@ -282,6 +340,7 @@ def run(path: Path) -> int:
             reactor.stop()
             return
         reactor.addSystemEventTrigger("before", "shutdown", lambda: stop(bridge))
+        signal.signal(signal.SIGHUP, lambda number, frame: reactor.callFromThread(bridge.reload.asked))
 
     def stop(bridge: Bridge) -> "defer.Deferred[None]":
         log.info("stopping")
@@ -293,13 +352,15 @@ def run(path: Path) -> int:
         return ended
 
     def begin() -> None:
+        # Until there is something to reload.
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
         def defect(failure: Failure) -> None:
             nonlocal code
             log.failure("defect while starting", failure)
             code = 1
             reactor.stop()
 
-        signal.signal(signal.SIGHUP, lambda number, frame: log.warn("reload is not supported yet: restart instead"))
         defer.ensureDeferred(live()).addErrback(defect)
 
     reactor.callWhenRunning(begin)

@@ -104,7 +104,7 @@ class _Seen:
 
 class Keeper:
     """One bridge's. ``work`` runs a job in the spool's thread, then its result on the reactor; ``clock`` rises
-    steadily, in seconds; ``strangers`` are batches and packs of intakes that are not configured, in order."""
+    steadily, in seconds."""
 
     def __init__(
         self,
@@ -113,7 +113,6 @@ class Keeper:
         terms: Terms,
         syncing: Syncing,
         stocks: Mapping[str, Stock],
-        strangers: dict[str, list[Batch | Pack]],
         ledger: Ledger,
         alarms: Alarms,
         work: Callable[[Callable[[], object], Callable[[object], None]], None],
@@ -131,7 +130,6 @@ class Keeper:
         self._terms = terms
         self._syncing = syncing
         self._stocks = stocks
-        self._strangers = strangers
         self._ledger = ledger
         self._alarms = alarms
         self._work = work
@@ -201,6 +199,13 @@ class Keeper:
             )  # fmt: skip
             self._work(self._give_way, self._gave_way)
         return "disk_full"
+
+    def change(self, terms: Terms) -> None:
+        """Go on under another configuration; to be told after the spool's limits have changed."""
+        self._terms = terms
+        self._max_bytes = self._spool.limits.max_bytes
+        self._whole = None
+        self.settle()
 
     # --- looked at ---------------------------------------------------------------------------------------------------
 
@@ -281,7 +286,7 @@ class Keeper:
             # The archive is room that is taken until somebody needs it.
             self._shrinking = True
             self._work(lambda: self.archive.shrink(min(aside, too_much)), self._shrunk)
-        parked = {name for name, stock in self._stocks.items() if stock.parked is not None} | set(self._strangers)
+        parked = {name for name, stock in self._stocks.items() if stock.parked is not None}
         return Shares(self._limit, uses, frozenset(parked), pause=self._terms.pause)
 
     def _shrunk(self, freed: object) -> None:
@@ -310,15 +315,10 @@ class Keeper:
 
     def _oldest(self, name: str) -> Batch | Pack | None:
         stock = self._stocks.get(name)
-        if stock is not None:
-            return stock.drop_oldest()
-        batches = self._strangers.get(name)
-        return batches.pop(0) if batches else None
+        return None if stock is None else stock.drop_oldest()
 
     def _uses(self) -> dict[str, int]:
         uses = {name: stock.waiting_disk for name, stock in self._stocks.items()}
-        for name, batches in self._strangers.items():
-            uses[name] = uses.get(name, 0) + sum(batch.disk for batch in batches)
         for name, size in self._spool.open_disk().items():
             uses[name] = uses.get(name, 0) + size
         return uses

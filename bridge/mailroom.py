@@ -1,27 +1,53 @@
 """The couriers of a bridge, and what they share: clients by trust, breakers by URL, the dispatcher.
 
-What belongs to an intake that is not in the configuration is a *stranger*: kept, and not sent.
+An intake that is not in the configuration, or not any more, has a courier too while something of it is in the spool:
+a *retired* one, which keeps it and sends nothing.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+from twisted.internet import defer
 
 from bridge import settings
 from bridge.config import Config, Destination
 from bridge.deliver.breaker import Breaker
-from bridge.deliver.client import Client
-from bridge.deliver.courier import Courier, Office
+from bridge.deliver.client import Answer, Client
+from bridge.deliver.composing import Target
+from bridge.deliver.courier import Courier
 from bridge.deliver.dispatcher import Dispatcher
+from bridge.deliver.office import Office, Way
 from bridge.spool import Batch, Pack
+
+Trust = tuple[object, ...]
+
+
+class Nobody:
+    """Posts nothing: the poster of retired couriers."""
+
+    def post(self, url: str, body: bytes, headers: dict[str, str]) -> "defer.Deferred[Answer]":
+        """Never called: retired couriers start no request."""
+        raise RuntimeError("a retired courier has sent a request")
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What a configuration's couriers post with."""
+
+    trusts: dict[str, Trust]
+    "By intake."
+    clients: dict[Trust, Client]
 
 
 class Mailroom:
-    """One bridge's. ``couriers`` is filled by ``open``; who holds it sees what comes and goes."""
+    """One bridge's. ``office`` is to be set before anything comes in."""
+
+    office: Office
 
     def __init__(self, config: Config, reactor: Any) -> None:
         self.couriers: dict[str, Courier] = {}
-        self.strangers: dict[str, list[Batch | Pack]] = {}
-        "Batches and packs of intakes that are not in the configuration."
         self.dispatcher = Dispatcher(
             reactor,
             connections=config.collector.connections,
@@ -32,57 +58,107 @@ class Mailroom:
         "Told of every batch that comes in."
         self._config = config
         self._reactor = reactor
-        self._clients: dict[tuple[object, ...], Client] = {}
+        self._clients: dict[Trust, Client] = {}
         self._breakers: dict[str, Breaker] = {}
+        self._nowhere = Breaker(reactor, wake=self.dispatcher.wake)
 
-    def open(self, office: Office) -> None:
+    # --- configurations ----------------------------------------------------------------------------------------------
+
+    def open(self) -> None:
         """A courier for each intake of the configuration."""
-        turn = settings.turn(self._config)
-        for name, intake in self._config.intakes.items():
-            courier = Courier(
-                name, settings.target(intake), turn, office=office, poster=self._client(intake.destination),
-                breaker=self._breaker(intake.destination.url),
-            )  # fmt: skip
-            self.couriers[name] = courier
-            self.dispatcher.add(courier)
+        self.apply(self._config, self.prepare(self._config))
 
-    def _client(self, destination: Destination) -> Client:
-        trust = settings.trust(destination)
-        if trust not in self._clients:
-            self._clients[trust] = Client(
-                self._reactor,
-                connections=self._config.collector.connections,
-                timeout=destination.timeout.total_seconds(),
-                ca_file=destination.ca_file,
-                extra_ca_file=destination.extra_ca_file,
-            )
-        return self._clients[trust]
+    def prepare(self, config: Config) -> Prepared:
+        """Clients for a configuration: those that are there already, and new ones. Looks at files, and so may block;
+        raises OSError."""
+        trusts: dict[str, Trust] = {}
+        made: dict[Trust, Client] = {}
+        for name, intake in config.intakes.items():
+            trust = trusts[name] = self._trust(config, intake.destination)
+            if trust not in made:
+                made[trust] = self._clients.get(trust) or Client(
+                    self._reactor,
+                    connections=config.collector.connections,
+                    timeout=intake.destination.timeout.total_seconds(),
+                    ca_file=intake.destination.ca_file,
+                    extra_ca_file=intake.destination.extra_ca_file,
+                )
+        return Prepared(trusts, made)
+
+    def apply(self, config: Config, prepared: Prepared) -> None:
+        """Go on under a configuration: couriers come, change and retire. Requests in flight end as they began."""
+        clients = prepared.clients
+        unused = [client for trust, client in self._clients.items() if trust not in clients]
+        self._config, self._clients = config, clients
+        self.dispatcher.change(
+            connections=config.collector.connections,
+            rate=config.collector.max_request_rate,
+            bandwidth=settings.bandwidth(config),
+        )
+        turn = settings.turn(config)
+        for name, intake in config.intakes.items():
+            client = clients[prepared.trusts[name]]
+            way = Way(settings.target(intake), client, self._breaker(intake.destination.url))
+            if name in self.couriers:
+                self.couriers[name].change(way, turn)
+            else:
+                self._add(name, way)
+        for name, courier in self.couriers.items():
+            if name not in config.intakes and not courier.retired:
+                courier.retire()
+        self._breakers = {url: breaker for url, breaker in self._breakers.items() if breaker.used}
+        for client in unused:
+            # Connections that carry a request still go when they have been idle for a while.
+            defer.ensureDeferred(client.close())
+
+    def _add(self, name: str, way: Way) -> Courier:
+        courier = Courier(
+            name, way.target, settings.turn(self._config), office=self.office, poster=way.poster, breaker=way.breaker
+        )
+        self.couriers[name] = courier
+        self.dispatcher.add(courier)
+        return courier
+
+    @staticmethod
+    def _trust(config: Config, destination: Destination) -> Trust:
+        """What destinations have in common that may share a client. Authorities are those that the files hold now."""
+        files = (destination.ca_file, destination.extra_ca_file)
+        return (*files, *map(_state, files), destination.timeout, config.collector.connections)
 
     def _breaker(self, url: str) -> Breaker:
         if url not in self._breakers:
             self._breakers[url] = Breaker(self._reactor, wake=self.dispatcher.wake)
         return self._breakers[url]
 
+    # --- what comes in -----------------------------------------------------------------------------------------------
+
+    def of(self, intake: str) -> Courier:
+        """The courier of an intake; a retired one where it is not in the configuration."""
+        courier = self.couriers.get(intake)
+        if courier is None:
+            courier = self._add(intake, Way(Target("", dict, False), Nobody(), self._nowhere))
+            courier.retire()
+        return courier
+
     def add(self, batch: Batch) -> None:
         """A batch was sealed, or found."""
         self.sealed(batch)
-        courier = self.couriers.get(batch.intake)
-        if courier is not None:
-            courier.add(batch)
-        else:
-            self.strangers.setdefault(batch.intake, []).append(batch)
+        self.of(batch.intake).add(batch)
 
     def add_pack(self, pack: Pack) -> None:
         """A pack was found."""
-        if pack.intake in self.couriers:
-            self.couriers[pack.intake].add_pack(pack)
-        else:
-            self.strangers.setdefault(pack.intake, []).append(pack)
+        self.of(pack.intake).add_pack(pack)
 
     def tidy(self) -> None:
         """Called several times a second."""
-        for courier in self.couriers.values():
+        for name, courier in list(self.couriers.items()):
             courier.tidy()
+            if courier.retired and not courier.waiting_events and courier.at_rest:
+                courier.leave()
+                self.dispatcher.remove(courier)
+                del self.couriers[name]
+
+    # --- the end -----------------------------------------------------------------------------------------------------
 
     def stop(self) -> None:
         """No further attempts."""
@@ -95,3 +171,11 @@ class Mailroom:
         """Give the connections up."""
         for client in self._clients.values():
             await client.close()
+
+
+def _state(path: Path | None) -> tuple[int, int] | None:
+    """What changes when a file does."""
+    if path is None:
+        return None
+    found = path.stat()
+    return found.st_mtime_ns, found.st_size

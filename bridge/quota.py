@@ -21,7 +21,9 @@ log = Logger(namespace="app")
 class Deliverer(Protocol):
     """What counts: a courier."""
 
-    delivered_bytes: int
+    @property
+    def delivered_bytes(self) -> int:
+        """Since start, as text."""
 
 
 class Quotas:
@@ -41,7 +43,7 @@ class Quotas:
         self.today: dict[str, int] = {}
         "Bytes by intake."
         self._file = file
-        self._limits = limits
+        self.limits = limits
         self._deliverers = deliverers
         self._alarms = alarms
         self._wall = wall
@@ -71,10 +73,13 @@ class Quotas:
             self.today = {}
         for name, deliverer in self._deliverers.items():
             size = deliverer.delivered_bytes - self._counted.get(name, 0)
+            if size < 0:
+                # The intake was taken out of the configuration and has come back.
+                size = deliverer.delivered_bytes
             self._counted[name] = deliverer.delivered_bytes
             if size:
                 self.today[name] = self.today.get(name, 0) + size
-            limit = self._limits.get(name)
+            limit = self.limits.get(name)
             if limit is not None and self.today.get(name, 0) > limit:
                 text = f"intake {name}: its quota of {limit} bytes a day (UTC) is passed; nothing is dropped"
                 self._alarms.on("quota", name, text)
@@ -85,7 +90,7 @@ class Quotas:
 
     def report(self, intake: str) -> dict[str, object]:
         """For an intake's entry of ``/api/status``."""
-        return {"delivered_bytes_today": self.today.get(intake, 0), "quota_bytes": self._limits.get(intake)}
+        return {"delivered_bytes_today": self.today.get(intake, 0), "quota_bytes": self.limits.get(intake)}
 
     def _date(self) -> str:
         return datetime.fromtimestamp(self._wall(), UTC).date().isoformat()

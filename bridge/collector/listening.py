@@ -5,16 +5,14 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import NamedTuple
 
-from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
-from OpenSSL import crypto
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ServerEndpoint, TCP6ServerEndpoint, wrapServerTLS
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IReactorCore, IStreamServerEndpoint
-from twisted.internet.ssl import CertificateOptions, TLSVersion
 from twisted.web.server import Site
+
+from bridge.pem import PemError
+from bridge.tls import ServerContext
 
 _BACKLOG = 1024
 
@@ -73,46 +71,12 @@ async def _listen(
     kind = TCP6ServerEndpoint if ":" in address.host else TCP4ServerEndpoint
     endpoint: IStreamServerEndpoint = kind(reactor, address.port, backlog=_BACKLOG, interface=address.host)
     if certificate is not None:
-        endpoint = wrapServerTLS(load_certificate(certificate, private_key), endpoint)
+        try:
+            endpoint = wrapServerTLS(ServerContext(certificate, private_key), endpoint)
+        except PemError as error:
+            raise CollectorError(str(error)) from None
     try:
         return await endpoint.listen(site)
     except CannotListenError as error:
         reason = os.strerror(error.socketError.errno) if error.socketError.errno else str(error.socketError)
         raise CollectorError(f"cannot listen on {address}: {reason}") from None
-
-
-def load_certificate(certificate: Path, private_key: Path | None = None) -> CertificateOptions:
-    """Read a server's certificate, chain and key (see `listen`). Raises CollectorError, which never quotes a file."""
-    key_file = private_key or certificate
-    try:
-        chain = x509.load_pem_x509_certificates(_read(certificate))
-    except ValueError:
-        raise CollectorError(f"{certificate}: holds no readable PEM certificate") from None
-    key = _load_key(key_file)
-    if key.public_key() != chain[0].public_key():
-        raise CollectorError(f"{key_file}: this private key does not belong to the certificate in {certificate}")
-    own, *others = (crypto.X509.from_cryptography(each) for each in chain)
-    return CertificateOptions(
-        privateKey=crypto.PKey.from_cryptography_key(key),  # type: ignore[arg-type]  # what OpenSSL cannot use, it refuses
-        certificate=own,
-        extraCertChain=others,
-        insecurelyLowerMinimumTo=TLSVersion.TLSv1_2,  # Twisted's default today, said here so that it stays
-        enableSessions=True,
-        enableSessionTickets=True,
-    )
-
-
-def _load_key(path: Path) -> PrivateKeyTypes:
-    try:
-        return load_pem_private_key(_read(path), password=None)
-    except TypeError:
-        raise CollectorError(f"{path}: the private key is encrypted, give one without a passphrase") from None
-    except ValueError:
-        raise CollectorError(f"{path}: holds no readable PEM private key") from None
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise CollectorError(f"cannot read {path}: {error.strerror}") from None

@@ -38,16 +38,17 @@ class Checked:
         return [item for item in node if isinstance(item, Entries)] if isinstance(node, Items) else []
 
 
-def check(document: Document, root: Entries, report: Report) -> None:
-    """Report everything that is wrong between the keys of a document."""
+def check(document: Document, root: Entries, report: Report, *, files: bool) -> None:
+    """Report everything that is wrong between the keys of a document; ``files``: and in the certificates it names."""
     checked = Checked(document, root, report)
     _required(checked)
     _collector(checked)
     _intakes(checked)
-    check_listeners(document.listeners, checked.items("listeners"), document.admin.listen, report)
+    check_listeners(document.listeners, checked.items("listeners"), document.admin.listen, report, files=files)
     _routes(checked)
     _unique_names(checked)
     _references(checked)
+    _client_names(checked)
     _arrives(checked)
     _batch(checked)
     _admin(checked)
@@ -194,6 +195,14 @@ def _references(checked: Checked) -> None:
                 meant = nearest(name, listeners)
                 known = f"did you mean {meant}?" if meant else f"there are {', '.join(sorted(listeners)) or 'none'}"
                 checked.report.at(_item_place(node, "listener", index), f"listener: no listener has this name: {known}")
+
+
+def _client_names(checked: Checked) -> None:
+    asked = any(node.wrote("client_ca") or node.wrote("client_fingerprints") for node in checked.items("listeners"))
+    for conditions, node in _all_conditions(checked):
+        if conditions.client_name and not asked:
+            text = "client_name: no listener asks its clients for a certificate: give a tls listener a client_ca"
+            checked.report.at(node.place_of("client_name"), text)
 
 
 def _intake_exists(checked: Checked, node: Entries, key: str, name: str | None) -> None:

@@ -75,8 +75,9 @@ def within(low: str, high: str, parse: Callable[[str], T]) -> AfterValidator:
     """Bounds, written as the operator would."""
     lowest, highest = parse(low), parse(high)
 
-    def validate(value: T) -> T:
-        if not lowest <= value <= highest:
+    def validate(value: T | None) -> T | None:
+        # None is `never`, where that may be written.
+        if value is not None and not lowest <= value <= highest:
             raise ValueError(f"out of bounds: write {low} to {high}")
         return value
 
@@ -171,6 +172,15 @@ def _severity(text: Scalar) -> int:
     raise ValueError(f"{shown(text)} is no severity: {hint}")
 
 
+def _fingerprint(text: Scalar) -> str:
+    # As openssl prints it (`sha256 Fingerprint=AB:CD:...`), as RFC 5425 writes it (`sha-256:AB:CD:...`), or bare.
+    digits = re.sub(r"^sha-?256( fingerprint=|:)", "", text.lower()).replace(":", "")
+    if not re.fullmatch("[0-9a-f]{64}", digits):
+        how = "openssl x509 -in CERTIFICATE -noout -fingerprint -sha256"
+        raise ValueError(f"no SHA-256 fingerprint of a certificate, 64 hexadecimal digits: {how}")
+    return digits
+
+
 def _path(text: Scalar) -> Path:
     if not text:
         raise ValueError("a path is expected")
@@ -244,6 +254,8 @@ Format = Annotated[str, of_text(_format)]
 Severity = Annotated[int, of_text(_severity)]
 FilePath = Annotated[Path, of_text(_path)]
 Authorities = Annotated[Path, of_text(_path), AfterValidator(_authorities)]
+Fingerprint = Annotated[str, of_text(_fingerprint)]
+Fingerprints = Annotated[tuple[Fingerprint, ...], BeforeValidator(_several)]
 ListenAddress = Annotated[addresses.Address, of_text(addresses.address)]
 BaseUrl = Annotated[str, of_text(addresses.base_url)]
 ProxyUrl = Annotated[str, of_text(addresses.proxy_url)]

@@ -6,10 +6,14 @@ from bridge.config.addresses import Address
 from bridge.config.faults import Place, Report
 from bridge.config.senders import KINDS, ONLY_FOR, Listener
 from bridge.config.tree import Entries
+from bridge.pem import PemError, read_identity
 
 
-def check_listeners(listeners: tuple[Listener, ...], nodes: list[Entries], admin: Address, report: Report) -> None:
-    """Report what is wrong with the listeners, and with the admin endpoint's address among them."""
+def check_listeners(
+    listeners: tuple[Listener, ...], nodes: list[Entries], admin: Address, report: Report, *, files: bool
+) -> None:
+    """Report what is wrong with the listeners, and with the admin endpoint's address among them; ``files``: also with
+    the certificates that they name."""
     names: dict[str, Place] = {}
     bound: list[tuple[str, Address, Place]] = []
     for listener, node in zip(listeners, nodes, strict=True):
@@ -19,6 +23,7 @@ def check_listeners(listeners: tuple[Listener, ...], nodes: list[Entries], admin
             report.at(place, "one of udp, tcp and tls is needed, and only one: a listener has one socket")
             continue
         _fitting(kinds[0], node, report)
+        _certificate(listener, node, report, files=files)
         if listener.max_connections_per_peer > listener.max_connections and node.wrote("max_connections_per_peer"):
             place = node.place_of("max_connections_per_peer")
             report.at(
@@ -42,6 +47,19 @@ def _fitting(kind: str, node: Entries, report: Report) -> None:
         for key in ("certificate", "private_key"):
             if not node.wrote(key):
                 report.at(node.place_of("tls"), f"tls: {key} is missing: write {key}: PATH of a PEM file")
+
+
+def _certificate(listener: Listener, node: Entries, report: Report, *, files: bool) -> None:
+    if listener.client_names and not node.wrote("client_ca"):
+        text = "client_names: anybody can write a name into a certificate: add the client_ca that vouches for it"
+        report.at(node.place_of("client_names"), text)
+    if not files or listener.certificate is None or listener.private_key is None:
+        return
+    try:
+        read_identity(listener.certificate, listener.private_key)
+    except PemError as error:
+        key = "certificate" if error.path == listener.certificate else "private_key"
+        report.at(node.place_of(key), f"{key}: {error}")
 
 
 def _name(listener: Listener, node: Entries, names: dict[str, Place], report: Report) -> None:

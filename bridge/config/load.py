@@ -42,7 +42,7 @@ def _configuration(data: bytes, name: str, report: Report, *, secrets: bool) -> 
         # A file that could not be read may hold what the others refer to: the checks between keys would mislead.
         if document is not None and texts.whole:
             refuse_unsupported(document, texts.root, report)
-            check(document, texts.root, report)
+            check(document, texts.root, report, files=secrets)
     if report.faults or document is None:
         raise report.error(texts.files)
     return resolved(document, sha256=texts.sha256, files=tuple(Path(file) for file in texts.files))

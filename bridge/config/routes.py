@@ -25,11 +25,13 @@ class MessageMatch(Section):
 class Conditions(Section):
     """Conditions, ANDed; the members of each are ORed; an empty one is not asked.
 
-    `hostname` and `app_name` may be globs; `min_severity` 0 (emergency) to 7 (debug), this severe or worse.
+    `hostname`, `app_name` and `client_name` (of a TLS client's certificate) may be globs;
+    `min_severity` 0 (emergency) to 7 (debug), this severe or worse.
     """
 
     source: fields.Networks = ()
     listener: fields.Texts = ()
+    client_name: fields.Texts = ()
     hostname: fields.Texts = ()
     app_name: fields.Texts = ()
     min_severity: fields.Severity | None = None

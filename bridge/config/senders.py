@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Annotated, Literal
 
 from bridge.config import fields, units
@@ -25,9 +26,14 @@ class Listener(Section):
     idle_timeout: fields.DurationOrNever = None
     allow: fields.Networks | None = None
     intake: fields.IntakeName | None = None
+    backlog: Annotated[fields.Integer, fields.within("1", "65535", int)] = 1024
+    keepalive: Annotated[fields.DurationOrNever, fields.within("1s", "9h", units.duration)] = timedelta(minutes=5)
     certificate: fields.FilePath | None = None
     private_key: fields.FilePath | None = None
-    client_ca: fields.FilePath | None = None
+    client_ca: fields.Authorities | None = None
+    client_names: fields.Texts = ()
+    client_fingerprints: fields.Fingerprints = ()
+    handshake_timeout: Annotated[fields.Duration, fields.within("100ms", "5m", units.duration)] = timedelta(seconds=10)
 
     @property
     def kind(self) -> Literal["udp", "tcp", "tls"]:
@@ -65,8 +71,13 @@ ONLY_FOR: dict[str, tuple[str, ...]] = {
     "max_connections": ("tcp", "tls"),
     "max_connections_per_peer": ("tcp", "tls"),
     "idle_timeout": ("tcp", "tls"),
+    "backlog": ("tcp", "tls"),
+    "keepalive": ("tcp", "tls"),
     "receive_buffer": ("udp",),
     "certificate": ("tls",),
     "private_key": ("tls",),
     "client_ca": ("tls",),
+    "client_names": ("tls",),
+    "client_fingerprints": ("tls",),
+    "handshake_timeout": ("tls",),
 }

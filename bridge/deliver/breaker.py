@@ -47,6 +47,17 @@ class Breaker:
         """An intake posts to this URL."""
         self._names.append(name)
 
+    def remove(self, name: str) -> None:
+        """It does so no longer."""
+        if name in self._names:
+            self._names.remove(name)
+        self._back_at.pop(name, None)
+
+    @property
+    def used(self) -> bool:
+        """Whether an intake posts to this URL, or a request to it has no answer yet."""
+        return bool(self._names) or self.in_flight > 0
+
     @property
     def patience(self) -> float:
         """Seconds after which a request without an answer no longer holds others up; a probe never does."""

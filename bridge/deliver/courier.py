@@ -8,149 +8,36 @@ parked         the collector does not take this intake's events at all: one atte
 =============  ======================================================================================
 
 Whatever the answer, an event stays in the spool until it is accepted or in quarantine. The ledger moves on the
-reactor, in the turn in which the answer is read; the file goes later, in the spool's thread.
-
-Refusals. A request that is refused as a whole (400) is halved until the refused event is alone. That event is then
-*condemned*, but goes to quarantine only once another event of the intake has been accepted since a request with it was
-first refused: a collector that refuses everything is in trouble itself. It waits for an acceptance after its own
-refusal as long as there is anything left to ask about. While there are refusals, requests go one at a time, the
-smallest first: the search is at a single event before ``MOST_REFUSALS``, however many bad events there are, and however
-many batches have some. Fresh batches take turns with it only while it is answered. After ``MOST_REFUSALS`` in a row
-without an acceptance the intake is parked and its batches are whole again.
+reactor, in the turn in which the answer is read; the file goes later, in the spool's thread. What waits is in
+``stock``, when the next request may go in ``attempts``; what an answer does is in ``settling``,
+and of refused events in ``refusals``.
 """
 
-import hashlib
-import math
-import random
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Protocol
+from dataclasses import replace
 
-from isal import igzip
 from twisted.internet import defer
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from bridge.batching.grouping import NO_TIME
 from bridge.deliver import outcome, splitting
+from bridge.deliver.attempts import Attempts
 from bridge.deliver.breaker import Breaker
-from bridge.deliver.client import Answer
-from bridge.deliver.dispatcher import Dispatcher, Slot
-from bridge.deliver.lanes import Lanes
-from bridge.deliver.outcome import Outcome, Verdict
-from bridge.deliver.shelf import Packer, Shelf
-from bridge.deliver.splits import Splits
+from bridge.deliver.composing import Request, Target, compose
+from bridge.deliver.dispatcher import Slot
+from bridge.deliver.fitting import Fitting
+from bridge.deliver.office import Office, Poster, Turn, Way
+from bridge.deliver.outcome import Verdict
+from bridge.deliver.settling import Answered, Settling
+from bridge.deliver.stock import Stock
 from bridge.deliver.width import JoinWidth
-from bridge.ledger import Ledger
-from bridge.spool import Batch, Loss, Pack, Piece, reading
-from bridge.spool.history import Receipt
-from bridge.syslog.timestamps import rfc3339
+from bridge.spool import Batch, Pack, Piece, reading
 
-FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0
-"Seconds between two attempts."
-PARKED_WAIT = 180.0
-"Seconds between two attempts of a parked intake."
-MOST_REFUSALS = 16
-MOST_STRANGERS = 3
-SMALLEST_BODY = 64 * 1024
-"Bytes; timeouts halve no further. Only a 413 does."
-_NO_LIMIT = 1 << 62
+NO_WIDTH = 1 << 62
+"Milliseconds within which any two times lie."
+
+RETIRED = "not in the configuration"
 
 log = Logger(namespace="deliver")
-
-
-class Store(Packer, Protocol):
-    """What holds sealed batches until they are acknowledged. All of it returns at once, but what a Packer does."""
-
-    def acknowledge(self, batches: list[Batch], receipt: Receipt | None) -> None:
-        """A request was accepted; these batches are settled whole and go after the receipt is written."""
-
-    def refuse(self, intake: str, refused: list[tuple[Piece, str]], settled: list[Batch]) -> None:
-        """Single events go to quarantine with the collector's words, on disk before ``settled`` batches go."""
-
-    def keep_evidence(self, intake: str, sequence: int, body: bytes) -> None:
-        """Keep a copy of a request of which the collector took only a part, without saying which."""
-
-    def set_aside(self, batch: Batch, why: str) -> None:
-        """This one cannot be read: it goes to quarantine."""
-
-
-class Poster(Protocol):
-    """What posts."""
-
-    def post(self, url: str, body: bytes, headers: dict[str, str]) -> "defer.Deferred[Answer]":
-        """POST a body; any status is an Answer."""
-
-
-class Alarms(Protocol):
-    """Where what an operator must know is said, once."""
-
-    def on(self, kind: str, about: str, text: str) -> None:
-        """It is so."""
-
-    def off(self, kind: str, about: str, text: str) -> None:
-        """It is so no longer; nothing where it was not."""
-
-
-class Measures(Protocol):
-    """Where what a request took, and how exact its time was, is observed."""
-
-    def accepted(self, *, delay: float | None, error: float) -> None:
-        """Seconds since a batch was sealed (None: before this process), and from the request's time to its events'."""
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """Where an intake's events go. ``repr`` shows no key."""
-
-    url: str
-    "The endpoint's whole URL."
-    headers: Callable[[], dict[str, str]]
-    "The authentication, made anew for each request."
-    gzip: bool
-
-    def __repr__(self) -> str:
-        return f"Target({self.url})"
-
-
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """How requests are made up."""
-
-    in_flight: int
-    max_events: int
-    max_bytes: int
-    resolution_ms: int
-    catch_up_ms: int
-    live_for: float = 10.0
-    live_first: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Office:
-    """What all couriers of a bridge share. ``in_thread`` runs a job in the spool's thread; ``wall`` is in seconds
-    since the epoch."""
-
-    clock: IReactorTime
-    wall: Callable[[], float]
-    store: Store
-    ledger: Ledger
-    dispatcher: Dispatcher
-    alarms: Alarms
-    measures: Measures
-    in_thread: Callable[[Callable[[], Any]], "defer.Deferred[Any]"]
-    before_sending: Callable[[list[Batch]], None] = lambda batches: None
-    "Called in the spool's thread before a request with these batches goes. An OSError of it delays the request."
-
-
-@dataclass(slots=True)
-class _Body:
-    """A request made up in the spool's thread."""
-
-    data: bytes
-    plain_size: int
-    sha256: str
 
 
 class Courier:
@@ -160,52 +47,26 @@ class Courier:
         self, name: str, target: Target, turn: Turn, *, office: Office, poster: Poster, breaker: Breaker
     ) -> None:
         self.name = name
-        self.last_error: str | None = None
-        self.waiting_events = 0
-        "Sealed events that are not settled."
-        self.waiting_bytes = 0
-        self._loose_disk = 0
-        "The same in allocated blocks, without packs."
-        self.delivered_bytes = 0
-        "Of accepted requests, as text."
-        self.delivered = 0
-        self.unconfirmed = 0
-        "Delivered events that the collector took without naming them."
-        self.requests: dict[str, int] = {verdict.value: 0 for verdict in Verdict}
-        self.parked: str | None = None
-        "Why, while it is."
-        self._next_attempt: float | None = None
-        self._target = target
+        self.retired = False
+        "It is not in the configuration any more: what waits is kept, and nothing is sent."
+        self._held = False
+        self._way = Way(target, poster, breaker)
         self._turn = turn
         self._office = office
         self._clock = office.clock
-        self._poster = poster
-        self._breaker = breaker
-        self._lanes = Lanes(live_for=turn.live_for, live_first=turn.live_first)
-        self._shelf = Shelf(
-            name, self._lanes, packer=office.store, in_thread=office.in_thread,
-            fed=lambda batches: self._batches.update(dict.fromkeys(batches)), lost=self._lost_packed,
-            changed=office.dispatcher.wake,
-            failed=self._fail,
+        self._attempts = Attempts(name, most=turn.in_flight, office=office, breaker=breaker)
+        self._stock = Stock(name, turn, office=office, failed=self._attempts.fail)
+        self._fitting = Fitting(turn.max_bytes)
+        self._settling = Settling(
+            name, office=office, stock=self._stock, attempts=self._attempts, fitting=self._fitting,
+            halve=self._halve, last=self._asks_last,
         )  # fmt: skip
-        self._splits = Splits()
-        self._batches: dict[Batch, None] = {}
-        self._condemned: list[tuple[Piece, str]] = []
-        self._acceptances = 0
+        self._refusals = self._settling.refusals
+        self._lanes, self._splits = self._stock.lanes, self._stock.splits
         self._slots: set[Slot] = set()
         "Requests in flight."
         self._width = JoinWidth(turn.catch_up_ms)
-        self._window = 1
-        self._failures = 0
-        self._refusals = 0
-        self._strangers = 0
-        self._timeouts = 0
-        self._fits: int | None = None
-        "The largest body that the collector has not called too large, learnt from its 413s."
-        self._fits_now: int | None = None
-        "The same, learnt from timeouts; grows again."
         self._fresh_turn = False
-        self._retry: IDelayedCall | None = None
         breaker.add(name)
 
     # --- what it says ------------------------------------------------------------------------------------------------
@@ -215,63 +76,194 @@ class Courier:
         """idle, delivering, backing-off or parked"""
         if self.parked is not None:
             return "parked"
-        waits = self._batches or len(self._shelf)
-        if self._failures or (waits and self._breaker.state != "closed"):
+        if self._attempts.failures or (self._stock and self._way.breaker.state != "closed"):
             return "backing-off"
-        return "delivering" if waits else "idle"
+        return "delivering" if self._stock else "idle"
+
+    @property
+    def parked(self) -> str | None:
+        """Why, while it is."""
+        return self._attempts.parked
+
+    @property
+    def last_error(self) -> str | None:
+        """What went wrong last; None since a request was accepted."""
+        return self._attempts.last_error
 
     @property
     def next_attempt_in(self) -> float | None:
         """Seconds until the next attempt; None: none is waited for."""
-        return None if self._next_attempt is None else max(0.0, round(self._next_attempt - self._clock.seconds(), 1))
+        return self._attempts.next_in
+
+    @property
+    def waiting_events(self) -> int:
+        """Sealed events that are not settled."""
+        return self._stock.events
+
+    @property
+    def waiting_bytes(self) -> int:
+        """Their bytes, as lines."""
+        return self._stock.size
 
     @property
     def waiting_disk(self) -> int:
         """Allocated bytes of what waits."""
-        return self._loose_disk + self._shelf.disk
+        return self._stock.disk
 
     @property
     def oldest(self) -> Batch | None:
         """The sealed batch that has waited longest."""
-        return min(self._batches, key=lambda batch: batch.sequence, default=None)
+        return self._stock.oldest
 
     @property
     def oldest_sequence(self) -> int | None:
         """The sequence of the sealed batch that has waited longest, in a pack or not."""
-        batch, packed = self.oldest, self._shelf.oldest
-        return packed if batch is None or (packed is not None and packed < batch.sequence) else batch.sequence
+        return self._stock.oldest_sequence
+
+    @property
+    def delivered(self) -> int:
+        """Events that the collector has taken."""
+        return self._settling.delivered
+
+    @property
+    def delivered_bytes(self) -> int:
+        """Of accepted requests, as text."""
+        return self._settling.delivered_bytes
+
+    @property
+    def unconfirmed(self) -> int:
+        """Delivered events that the collector took without naming them."""
+        return self._settling.unconfirmed
+
+    @property
+    def last_answer(self) -> Answered | None:
+        """What the collector said last."""
+        return self._settling.last_answer
+
+    @property
+    def last_acceptance(self) -> Answered | None:
+        """When it last took events, and which."""
+        return self._settling.last_acceptance
+
+    @property
+    def requests(self) -> dict[str, int]:
+        """Requests by their outcome."""
+        return self._settling.requests
+
+    # --- what it is told ---------------------------------------------------------------------------------------------
+
+    def add(self, batch: Batch) -> None:
+        """A batch was sealed."""
+        self._stock.add(batch)
+        self._office.dispatcher.wake()
+
+    def add_pack(self, pack: Pack) -> None:
+        """A pack was found at start."""
+        self._stock.add_pack(pack)
+        self._office.dispatcher.wake()
+
+    def drop_oldest(self) -> Batch | Pack | None:
+        """Forget the oldest batch, or pack, of which nothing is in flight or settled, None: there is none.
+
+        The caller sees to file and account.
+        """
+        return self._stock.drop_oldest()
+
+    def tidy(self) -> None:
+        """Pack what waits in too many files. Called several times a second."""
+        self._stock.tidy(
+            away=bool(self._attempts.failures) or self.parked is not None or self._way.breaker.state != "closed"
+        )
+
+    def stop(self) -> None:
+        """No further attempts."""
+        self._attempts.stop()
+
+    # --- a new configuration -----------------------------------------------------------------------------------------
+
+    def change(self, way: Way, turn: Turn) -> None:
+        """Go on under another configuration, and try at once. Requests in flight end as they began; what is split
+        stays so."""
+        old, self._way = self._way, way
+        if way.breaker is not old.breaker:
+            old.breaker.remove(self.name)
+            way.breaker.add(self.name)
+        if way.target.url != old.target.url:
+            self._fitting.forget()
+        if turn.catch_up_ms != self._turn.catch_up_ms:
+            self._width = JoinWidth(turn.catch_up_ms)
+        self._turn = turn
+        self._lanes.change(live_for=turn.live_for, live_first=turn.live_first, now=self._clock.seconds())
+        self.retired = False
+        self._refusals.in_a_row = 0
+        self._attempts.change(way.breaker, most=turn.in_flight)
+        self._office.dispatcher.wake()
+
+    def retire(self) -> None:
+        """Its intake is not in the configuration: keep what waits and what comes, send nothing."""
+        self.retired = True
+        self._attempts.retire(RETIRED)
+
+    def leave(self) -> None:
+        """Nothing waits, and nobody asks for it any more."""
+        self.stop()
+        self._way.breaker.remove(self.name)
+
+    # --- at rest, for whoever would change what waits ----------------------------------------------------------------
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether nothing of it is in flight or being packed."""
+        return not self._slots and not self._stock.shelf.busy
+
+    def hold(self) -> None:
+        """Start nothing, until ``go_on``."""
+        self._held = True
+
+    def go_on(self) -> None:
+        """Start requests again."""
+        self._held = False
+        self._office.dispatcher.wake()
+
+    def release(self) -> list[tuple[Batch | Pack, int]]:
+        """Forget all that waits whole, with the number of its events that are not settled; the caller has file and
+        account. To be asked of a courier at rest. What stays is being searched for refused events."""
+        self._refusals.pardon()
+        return self._stock.release()
 
     # --- the dispatcher's view ---------------------------------------------------------------------------------------
 
     @property
     def patience(self) -> float:
         """Seconds after which a request without an answer is stalled."""
-        return self._breaker.patience
+        return self._way.breaker.patience
 
     def ready(self) -> bool:
         """Whether a request could start now; reads on in packs where requests will need it."""
         if not self._may_start():
             return False
         if self._lanes.hungry:
-            self._shelf.feed(share=self._office.dispatcher.senders or 1)
+            self._stock.shelf.feed(share=self._office.dispatcher.senders or 1)
             if not self._may_start():
                 return False
         if not len(self._lanes):
             if not len(self._splits):
                 return False
             if wait := self._splits.ready_in(self._clock.seconds()):
-                self._wait(wait)
+                self._attempts.wait(wait)
                 return False
         return True
 
     def _may_start(self) -> bool:
-        if self._retry is not None or not self._breaker.allows(self.name, self._office.dispatcher.connections):
+        if self._held or self.retired or self._attempts.waiting:
+            return False
+        if not self._way.breaker.allows(self.name, self._office.dispatcher.connections):
             return False
         if not (len(self._lanes) or len(self._splits) or self._lanes.hungry):
             return False
         stalled = any(slot.stalled for slot in self._slots)
-        troubled = self._failures or self._refusals or self.parked is not None or stalled
-        return len(self._slots) < (1 if troubled else min(self._window, self._turn.in_flight))
+        troubled = self._attempts.failures or self._refusals.in_a_row or self.parked is not None or stalled
+        return len(self._slots) < (1 if troubled else min(self._attempts.window, self._turn.in_flight))
 
     def start(self) -> bool:
         """Start the next request."""
@@ -279,7 +271,7 @@ class Courier:
         # Fresh batches take turns with a search, but not while it is being refused: one with a bad event of its own
         # would begin a second search before the first has shown that the collector takes anything.
         self._fresh_turn = not self._fresh_turn
-        fresh = self._fresh_turn and self._splits.few_suspected and not self._refusals and len(self._lanes)
+        fresh = self._fresh_turn and self._splits.few_suspected and not self._refusals.in_a_row and len(self._lanes)
         pieces = [] if fresh else self._splits.take(now)
         split = bool(pieces)
         if not pieces:
@@ -287,13 +279,13 @@ class Courier:
         if not pieces:
             return False
         slot = self._office.dispatcher.begin(self.patience)
-        if not split and self._needs_cut(pieces):
-            act = self._cut(pieces[0].batch)
+        if any(self._needs_cut(piece) for piece in pieces):
+            act = self._cut(pieces)
         elif self._too_large(pieces):
             act = self._halve(pieces)
         else:
-            self._breaker.started()
-            act = self._deliver(pieces, split, slot)
+            self._way.breaker.started()
+            act = self._deliver(pieces, split, slot, self._way)
         self._slots.add(slot)
 
         def ended(result: object) -> None:
@@ -304,15 +296,21 @@ class Courier:
         return True
 
     def _from_lanes(self, now: float) -> list[Piece]:
+        endpoint = self._way.target.endpoint
         limited = self._office.dispatcher.limited
         catching_up = limited or self._lanes.has_backlog
-        max_bytes = min(self._turn.max_bytes, self._limit())
+        max_bytes = min(self._turn.max_bytes, self._fitting.limit)
+        width_ms = self._width.ms if catching_up else self._turn.resolution_ms
         pieces = self._lanes.take(
             now,
-            width_ms=self._width.ms if catching_up else self._turn.resolution_ms,
-            max_events=self._turn.max_events,
+            width_ms=NO_WIDTH if endpoint.exact else width_ms,
+            max_events=1 if endpoint.single else self._turn.max_events,
             max_bytes=max_bytes,
+            timed=endpoint.exact,
         )
+        if endpoint.exact or endpoint.single:
+            # Times that lie further apart would not make fewer requests.
+            return pieces
         size, count = sum(p.size for p in pieces), sum(p.count for p in pieces)
         small = size * 2 < max_bytes and count * 2 < self._turn.max_events
         self._widen(now, limited=limited and small)
@@ -323,7 +321,7 @@ class Courier:
         if not self._lanes.has_backlog:
             if self._width.caught_up():
                 self._office.alarms.off("width", self.name, f"{about} has caught up: times are as exact as configured")
-        elif not limited or self._failures:
+        elif not limited or self._attempts.failures:
             self._width.held_up()
         elif self._width.falls_behind(now, len(self._lanes)):
             text = (
@@ -332,123 +330,61 @@ class Courier:
             )
             self._office.alarms.on("width", self.name, text)
 
-    def _limit(self) -> int:
-        """The largest body, in bytes, that has a chance."""
-        return min(self._fits or _NO_LIMIT, self._fits_now or _NO_LIMIT)
+    def _needs_cut(self, piece: Piece) -> bool:
+        endpoint = self._way.target.endpoint
+        if endpoint.single and piece.count > 1:
+            return True
+        if endpoint.exact:
+            return False
+        # A timed batch, or a range of one that was made for an endpoint that takes any times together.
+        return (piece.batch.timed and piece.lines is None) or (
+            piece.times is not None and piece.latest - piece.earliest >= self._turn.resolution_ms
+        )
 
-    @staticmethod
-    def _needs_cut(pieces: list[Piece]) -> bool:
-        return pieces[0].batch.timed and pieces[0].lines is None
+    def _asks_last(self) -> bool:
+        """Whether the request at hand is the only one, and nothing waits behind it."""
+        return not len(self._splits) and not len(self._lanes) and len(self._slots) == 1
 
     def _too_large(self, pieces: list[Piece]) -> bool:
-        return sum(p.size for p in pieces) > self._limit() and sum(p.count for p in pieces) > 1
-
-    def add(self, batch: Batch) -> None:
-        """A batch was sealed."""
-        self._batches[batch] = None
-        self.waiting_events += batch.count
-        self.waiting_bytes += batch.size
-        self._loose_disk += batch.disk
-        self._lanes.add(batch, self._clock.seconds())
-        self._office.dispatcher.wake()
-
-    def drop_oldest(self) -> Batch | Pack | None:
-        """Forget the oldest batch, or pack, of which nothing is in flight or settled, None: there is none.
-
-        The caller sees to file and account.
-        """
-        pack = self._shelf.oldest_unread
-        batch = self._lanes.drop_oldest(before=None if pack is None else pack.sequence)
-        if batch is not None:
-            self.waiting_events -= batch.unacknowledged
-            self.waiting_bytes -= batch.size
-            self._loose_disk -= batch.disk
-            del self._batches[batch]
-            return batch
-        if pack is not None:
-            self._shelf.give_up(pack)
-            self.waiting_events -= pack.count
-            self.waiting_bytes -= pack.size
-        return pack
-
-    def add_pack(self, pack: Pack) -> None:
-        """A pack was found at start."""
-        self.waiting_events += pack.count
-        self.waiting_bytes += pack.size
-        self._shelf.add(pack)
-        self._office.dispatcher.wake()
-
-    def tidy(self) -> None:
-        """Pack what waits in too many files. Called several times a second."""
-        away = bool(self._failures) or self.parked is not None or self._breaker.state != "closed"
-        self._shelf.tidy(self._clock.seconds(), away=away, packed=self._were_packed)
-
-    def _were_packed(self, batches: list[Batch]) -> None:
-        for batch in batches:
-            self._loose_disk -= batch.disk
-            del self._batches[batch]
-            self._splits.forget(batch)
-
-    def _lost_packed(self, pack: Pack, loss: Loss) -> None:
-        """A part of a pack cannot be read."""
-        self.waiting_events -= loss.events
-        self.waiting_bytes -= loss.size
-        if loss.data:
-            self._office.ledger.quarantine(self.name, loss.events)
-            became = "moved to quarantine"
-        else:
-            self._office.ledger.drop_spooled(self.name, loss.events, "spool_file_damaged")
-            became = "lost"
-        text = f"intake {self.name}: {pack.path}: {loss.what}; {loss.events or 'some'} events {became}"
-        self._office.alarms.on("damaged", self.name, text)
-
-    def resume(self, target: Target | None = None) -> None:
-        """Its key or URL has changed, or its collector is back: try at once."""
-        if target is not None:
-            self._target = target
-            self._unpark()
-        self._failures = 0
-        self.stop()
-        self._office.dispatcher.wake()
-
-    def stop(self) -> None:
-        """No further attempts."""
-        if self._retry is not None:
-            self._retry.cancel()
-            self._retry = self._next_attempt = None
+        return sum(p.size for p in pieces) > self._fitting.limit and sum(p.count for p in pieces) > 1
 
     # --- one request -------------------------------------------------------------------------------------------------
 
-    async def _deliver(self, pieces: list[Piece], split: bool, slot: Slot) -> None:
+    async def _deliver(self, pieces: list[Piece], split: bool, slot: Slot, way: Way) -> None:
         try:
-            body = await self._office.in_thread(lambda: self._body(pieces))
+            request = await self._office.in_thread(lambda: self._composed(pieces, way.target))
         except (reading.Damaged, OSError) as error:
-            self._breaker.withdrawn()
+            way.breaker.withdrawn()
             self._cannot_read(pieces, split, error)
             return
-        headers = {"Content-Type": "text/plain; charset=utf-8", "X-Request-ID": str(pieces[0].batch.sequence)}
-        earliest = min(piece.earliest for piece in pieces)
-        if earliest != NO_TIME:
-            headers["X-SEKOIAIO-EVENT-TIMESTAMP"] = rfc3339(earliest)
-        if self._target.gzip:
-            headers["Content-Encoding"] = "gzip"
-        await self._office.dispatcher.send(slot, len(body.data), self.patience)
+        await self._office.dispatcher.send(slot, len(request.data), self.patience)
         began = self._clock.seconds()
         try:
-            answer = await self._poster.post(self._target.url, body.data, headers | self._target.headers())
+            answer = await way.poster.post(way.target.url, request.data, request.headers | way.target.headers())
         except Exception:
             result = outcome.of_failure(Failure())
             doubtful = result.uncertain
         else:
             result = outcome.read(answer, sum(piece.count for piece in pieces), now=self._office.wall())
             doubtful = result.uncertain or answer.repeated
+            if result.verdict is Verdict.ACCEPTED:
+                self._office.date_seen(answer.headers.get("date"), self._clock.seconds() - began)
+        if key := way.target.key():
+            # An answer may repeat what was sent.
+            rejected = {i: words.replace(key, "****") for i, words in result.rejected.items()}
+            result = replace(result, reason=result.reason.replace(key, "****"), rejected=rejected)
         if doubtful:
             self._may_be_double(pieces)
         if result.network:
-            self._breaker.fault()
+            way.breaker.fault()
         else:
-            self._breaker.answered(self.name, self._clock.seconds() - began)
-        await self._settle(pieces, split, result, body)
+            way.breaker.answered(self.name, self._clock.seconds() - began)
+        if result.verdict is not Verdict.ACCEPTED and (way is not self._way or self.retired):
+            # What was said to another key, or by another collector, is nothing against this one.
+            self.requests[result.verdict.value] += 1
+            self._stock.put_back(pieces, split=split)
+        else:
+            await self._settling.settle(pieces, split, result, request)
 
     def _may_be_double(self, pieces: list[Piece]) -> None:
         """The collector may have taken these without our knowing, and will get them again. Each counts once."""
@@ -457,24 +393,26 @@ class Courier:
                 piece.doubtful = True
                 self._office.ledger.may_be_double(self.name, piece.count)
 
-    def _body(self, pieces: list[Piece]) -> _Body:
-        """The request's body; in the spool's thread."""
-        parts = [reading.as_plain(piece) for piece in pieces]
+    def _composed(self, pieces: list[Piece], target: Target) -> Request:
+        """The request; in the spool's thread."""
+        request = compose(pieces, target)
         self._office.before_sending([piece.batch for piece in pieces])
         reading.begin_all(piece.batch for piece in pieces)
-        plain = (parts[0] if len(parts) == 1 else b"".join(parts))[:-1]
-        data = igzip.compress(plain, compresslevel=1) if self._target.gzip else plain
-        return _Body(data, len(plain), hashlib.sha256(plain).hexdigest())
+        return request
 
-    async def _cut(self, batch: Batch) -> None:
-        """A timed batch becomes pieces that each fit one request."""
-        turn, whole = self._turn, Piece.whole(batch)
+    async def _cut(self, pieces: list[Piece]) -> None:
+        """What cannot go in one request becomes pieces of which each can."""
+        turn, endpoint = self._turn, self._way.target.endpoint
+        width = NO_WIDTH if endpoint.exact else turn.resolution_ms
+        most = 1 if endpoint.single else turn.max_events
+
+        def in_parts() -> list[Piece]:
+            return [part for piece in pieces for part in reading.cut(piece, width, most, turn.max_bytes)]
+
         try:
-            cut = await self._office.in_thread(
-                lambda: reading.cut_by_time(batch, turn.resolution_ms, turn.max_events, turn.max_bytes)
-            )
+            cut = await self._office.in_thread(in_parts)
         except (reading.Damaged, OSError) as error:
-            self._cannot_read([whole], split=False, error=error)
+            self._cannot_read(pieces, split=False, error=error)
         else:
             self._lanes.put_back(cut, self._clock.seconds())
 
@@ -487,239 +425,19 @@ class Courier:
         else:
             self._splits.add(*halves)
 
-    # --- what the answer says ----------------------------------------------------------------------------------------
-
-    async def _settle(self, pieces: list[Piece], split: bool, result: Outcome, body: _Body) -> None:
-        self.requests[result.verdict.value] += 1
-        self._timeouts = self._timeouts + 1 if result.timeout else 0
-        self._strangers = self._strangers + 1 if result.stranger else 0
-        alone = sum(piece.count for piece in pieces) == 1
-        if result.verdict is Verdict.ACCEPTED:
-            await self._accepted(pieces, result, body)
-        elif result.verdict is Verdict.RETRY:
-            self._put_back(pieces, split)
-            if self._timeouts >= 2:
-                self._timeouts = 0
-                self._fits_now = max(SMALLEST_BODY, body.plain_size // 2)
-            if self._strangers >= MOST_STRANGERS:
-                self._park(f"answers are not the intake's: {result.reason}")
-            else:
-                self._fail(result.reason, at_least=result.retry_after, network=result.network)
-        elif result.verdict is Verdict.SPLIT and not alone:
-            # A bit more than half: halves by events differ in bytes, and are not to be halved again unasked.
-            self._fits = max(1, body.plain_size * 5 // 8)
-            self.last_error = result.reason
-            log.warn(
-                "intake {intake}: {why}; from now on at most {size} bytes a request",
-                intake=self.name, why=result.reason, size=self._fits,
-            )  # fmt: skip
-            await self._halve(pieces)
-        elif result.verdict is Verdict.PARKED:
-            self._put_back(pieces, split)
-            self._park(result.reason)
-        else:
-            await self._refused(pieces, split, alone, result)
-
-    async def _accepted(self, pieces: list[Piece], result: Outcome, body: _Body) -> None:
-        count = sum(piece.count for piece in pieces)
-        self._works_again()
-        self._office.ledger.deliver(self.name, result.accepted)
-        self.delivered += result.accepted
-        self.delivered_bytes += body.plain_size
-        self.unconfirmed += 0 if result.confirmed else result.accepted
-        if result.rejected:
-            chosen, others = await self._office.in_thread(lambda: splitting.single_out(pieces, set(result.rejected)))
-            self._condemned.extend((piece, result.rejected[position]) for position, piece in chosen)
-            pieces = others
-        elif short := count - result.accepted:
-            self._office.ledger.drop_spooled(self.name, short, "collector_shortfall")
-            text = f"the collector named {result.accepted} of {count} events as accepted; {short} may be lost there"
-            self.last_error = text
-            self._office.alarms.on("loss", self.name, f"intake {self.name}: {text}")
-            plain = igzip.decompress(body.data) if self._target.gzip else body.data
-            self._office.store.keep_evidence(self.name, pieces[0].batch.sequence, plain)
-        receipt = Receipt(
-            self.name, [(p.batch.sequence, p.count, p.batch.count) for p in pieces], result.accepted, body.sha256,
-            result.status or 0, result.first_id, result.last_id, result.confirmed,
-        )  # fmt: skip
-        self._observe(pieces)
-        self._office.store.acknowledge(self._settled(pieces), receipt)
-        if result.accepted:
-            self._acceptances += 1
-            self._carry_out()
-
-    def _observe(self, pieces: list[Piece]) -> None:
-        now = self._clock.seconds()
-        earliest = min((piece.earliest for piece in pieces), default=0)
-        for piece in pieces:
-            sealed = piece.batch.sealed
-            delay = now - sealed if math.isfinite(sealed) else None
-            self._office.measures.accepted(delay=delay, error=(piece.latest - earliest) / 1000)
-
-    async def _refused(self, pieces: list[Piece], split: bool, alone: bool, result: Outcome) -> None:
-        self._refusals += 1
-        self.last_error = result.reason
-        for piece in pieces:
-            if piece.suspected is None:
-                piece.suspected = self._acceptances
-        if self._refusals >= MOST_REFUSALS:
-            self._refusals = 0
-            for piece in pieces:
-                piece.suspected = None
-            self._put_back(pieces, split)
-            self._make_whole()
-            self._park(f"the collector refuses everything: {result.reason}")
-        elif alone:
-            self._condemned.append((pieces[0], result.reason))
-            log.warn("intake {intake}: one event is refused: {why}", intake=self.name, why=result.reason)
-            if not len(self._splits) and not len(self._lanes) and len(self._slots) == 1:
-                # Nothing is left to ask: what was accepted while the event was searched for must do.
-                self._carry_out(since_suspected=True)
-        else:
-            await self._halve(pieces)
-
-    def _carry_out(self, *, since_suspected: bool = False) -> None:
-        """Another event was accepted: the condemned ones go to quarantine; or those that one was accepted since they
-        were suspected."""
-        condemned, kept = self._condemned, []
-        if since_suspected:
-            kept = [each for each in condemned if (each[0].suspected or 0) >= self._acceptances]
-            condemned = [each for each in condemned if (each[0].suspected or 0) < self._acceptances]
-        if not condemned:
-            return
-        self._condemned = kept
-        for piece, _ in condemned:
-            self._office.ledger.quarantine(self.name, piece.count)
-        log.warn("intake {intake}: {n} refused events moved to quarantine", intake=self.name, n=len(condemned))
-        self._office.store.refuse(self.name, condemned, self._settled([piece for piece, _ in condemned]))
-
-    def _settled(self, pieces: list[Piece]) -> list[Batch]:
-        """The batches that these events were the last of."""
-        whole = []
-        for piece in pieces:
-            batch = piece.batch
-            batch.unacknowledged -= piece.count
-            self.waiting_events -= piece.count
-            if batch.unacknowledged <= 0:
-                self.waiting_bytes -= batch.size
-                self._loose_disk -= batch.disk
-                self._shelf.settled(batch)
-                del self._batches[batch]
-                self._splits.forget(batch)
-                whole.append(batch)
-        return whole
-
-    def _works_again(self) -> None:
-        if self._failures or self._refusals or self.parked is not None:
-            log.info("intake {intake}: delivering again", intake=self.name)
-        self._unpark()
-        self._failures = self._refusals = 0
-        self.last_error = None
-        self._window = min(self._turn.in_flight, self._window * 2)
-        if self._fits_now is not None:
-            self._fits_now = self._fits_now * 2 if self._fits_now < self._turn.max_bytes else None
-
-    # --- trouble -----------------------------------------------------------------------------------------------------
-
-    def _put_back(self, pieces: list[Piece], split: bool) -> None:
-        if split:
-            self._splits.add(pieces)
-        else:
-            self._lanes.put_back(pieces, self._clock.seconds())
-
-    def _fail(self, why: str, *, at_least: float | None = None, network: bool = False) -> None:
-        """A request is to be tried again, after a wait: ours, or the breaker's where the URL is in trouble."""
-        self.last_error = why
-        self._window = 1
-        if self._retry is not None:
-            # Requests that were in flight together fail together: one failure.
-            return
-        if self.parked is not None:
-            self._park(self.parked)
-            return
-        self._failures += 1
-        wait = min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(self._failures - 1, 10)) * random.uniform(0.5, 1.0)
-        if network and self._breaker.state != "closed":
-            wait = max(0.0, self._breaker.retry_at - self._clock.seconds())
-        wait = max(wait, at_least or 0.0)
-        if self._failures & (self._failures - 1) == 0:
-            # The first failure and then ever fewer: an outage of a weekend is a few lines.
-            log.warn(
-                "intake {intake}: {why}; attempt {n}, next in {wait:.1f} s; events are kept",
-                intake=self.name, why=why, n=self._failures, wait=wait,
-            )  # fmt: skip
-        if at_least or not network or self._breaker.state == "closed":
-            self._wait(wait)
-
-    def _park(self, why: str) -> None:
-        if self.parked != why:
-            text = f"intake {self.name} is parked: {why}; its events are kept, the others are not concerned"
-            self._office.alarms.on("parked", self.name, text)
-        self.parked = self.last_error = why
-        self._window = 1
-        self._wait(PARKED_WAIT * random.uniform(0.9, 1.1))
-
-    def _unpark(self) -> None:
-        if self.parked is not None:
-            self.parked = None
-            self._office.alarms.off("parked", self.name, f"intake {self.name} is parked no longer")
-
-    def _wait(self, seconds: float) -> None:
-        if self._retry is None:
-            self._retry = self._clock.callLater(seconds, self._try_again)
-            self._next_attempt = self._clock.seconds() + seconds
-
-    def _try_again(self) -> None:
-        self._retry = self._next_attempt = None
-        self._office.dispatcher.wake()
-
-    def _make_whole(self) -> None:
-        """Undo all splitting of batches of which nothing is settled yet; ranges of others stay ranges."""
-        ranges = [piece for unit in self._splits.clear() for piece in unit]
-        ranges += [piece for piece, _ in self._condemned]
-        self._condemned.clear()
-        held: dict[Batch, int] = {}
-        certain: set[Batch] = set()
-        for piece in ranges:
-            held[piece.batch] = held.get(piece.batch, 0) + piece.count
-            if not piece.doubtful:
-                certain.add(piece.batch)
-        whole: dict[Batch, Piece] = {}
-        for piece in ranges:
-            batch = piece.batch
-            if held[batch] == batch.count and not batch.timed:
-                whole.setdefault(batch, Piece.whole(batch)).doubtful = batch not in certain
-            else:
-                piece.suspected = None
-                self._splits.add([piece])
-        self._lanes.put_back(list(whole.values()), self._clock.seconds())
+    # --- trouble of our own ------------------------------------------------------------------------------------------
 
     def _cannot_read(self, pieces: list[Piece], split: bool, error: Exception) -> None:
         """A file cannot be read: all wait again; or it is not what its name says: then it goes, the others wait."""
         damaged = error.batch if isinstance(error, reading.Damaged) else None
-        self._put_back([piece for piece in pieces if piece.batch is not damaged], split)
+        self._stock.put_back([piece for piece in pieces if piece.batch is not damaged], split=split)
         if damaged is None:
-            self._fail(f"cannot read the spool: {error}")
-        elif damaged in self._batches:
-            self._set_aside(damaged, error)
-
-    def _set_aside(self, batch: Batch, damage: Exception) -> None:
-        self.waiting_events -= batch.unacknowledged
-        self.waiting_bytes -= batch.size
-        self._loose_disk -= batch.disk
-        self._shelf.settled(batch)
-        del self._batches[batch]
-        if isinstance(damage, reading.Missing):
-            text = f"intake {self.name}: {damage}; {batch.unacknowledged} events are lost"
-            self._office.ledger.drop_spooled(self.name, batch.unacknowledged, "spool_file_missing")
-        else:
-            text = f"intake {self.name}: {damage}; moved to quarantine"
-            self._office.ledger.quarantine(self.name, batch.unacknowledged)
-            self._office.store.set_aside(batch, str(damage))
-        self._office.alarms.on("damaged", self.name, text)
+            self._attempts.fail(f"cannot read the spool: {error}")
+        elif damaged in self._stock.batches:
+            self._stock.set_aside(damaged, error)
 
     def _failed_inside(self, failure: Failure, pieces: list[Piece]) -> None:
         """A defect of ours must not lose a batch or stop the intake."""
         log.failure("intake {intake}: defect while delivering", failure, intake=self.name)
-        self._put_back([piece for piece in pieces if piece.batch in self._batches], split=True)
-        self._fail(f"defect: {failure.value!r}")
+        self._stock.put_back([piece for piece in pieces if piece.batch in self._stock.batches], split=True)
+        self._attempts.fail(f"defect: {failure.value!r}")

@@ -46,25 +46,38 @@ class Dispatcher:
     def __init__(
         self, clock: IReactorTime, *, connections: int, rate: float | None, bandwidth: float | None = None
     ) -> None:
-        self.connections = connections
         self._clock = clock
-        self._rate = rate
         self._tokens = 1.0
-        self._most = max(1.0, rate * self.BURST) if rate else 1.0
         self._filled = clock.seconds()
         self._senders: deque[Sender] = deque()
         self._call: IDelayedCall | None = None
         self._limited_at = float("-inf")
-        # Longer than what held a request back can take to let it go.
-        self._limited_for = max(1.0, 2 / rate) if rate else 1.0
         self._stopped = False
-        self._bandwidth = Bandwidth(clock, bandwidth) if bandwidth else None
+        self._bandwidth: Bandwidth | None = None
+        self._bytes_a_second: float | None = None
         self._slots: dict[Slot, None] = {}
         self._stalled = 0
+        self.change(connections=connections, rate=rate, bandwidth=bandwidth)
+
+    def change(self, *, connections: int, rate: float | None, bandwidth: float | None) -> None:
+        """Other limits from now on; bodies that wait for the bandwidth wait as long as they would have."""
+        self.connections = connections
+        self._rate = rate
+        self._most = max(1.0, rate * self.BURST) if rate else 1.0
+        # Longer than what held a request back can take to let it go.
+        self._limited_for = max(1.0, 2 / rate) if rate else 1.0
+        if bandwidth != self._bytes_a_second:
+            self._bytes_a_second = bandwidth
+            self._bandwidth = Bandwidth(self._clock, bandwidth) if bandwidth else None
 
     def add(self, sender: Sender) -> None:
         """A courier joins the round."""
         self._senders.append(sender)
+
+    def remove(self, sender: Sender) -> None:
+        """A courier leaves the round; its requests in flight end as they will."""
+        if sender in self._senders:
+            self._senders.remove(sender)
 
     @property
     def senders(self) -> int:

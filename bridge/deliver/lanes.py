@@ -9,8 +9,9 @@ the backlog waits, and never does a batch leave that stands behind one that is s
 """
 
 from collections import deque
+from collections.abc import Collection
 
-from bridge.spool import Batch, Piece
+from bridge.spool import Batch, Pack, Piece
 from bridge.spool.packing import FEW, LARGEST_BATCH, MOST
 
 BACKLOG_SHARE = 5
@@ -46,6 +47,33 @@ class Lanes:
         if self.boundary is None:
             return len(self._live) + len(self._backlog)
         return sum(len(lane) for lane in (self._live, self._backlog) if not self._held_back(lane))
+
+    def change(self, *, live_for: float, live_first: bool, now: float) -> None:
+        """Another order from now on."""
+        if (live_for, live_first) == (self._live_for, self._live_first):
+            return
+        pieces = [*self._live, *self._backlog]
+        self._live.clear()
+        self._backlog.clear()
+        self._packed = self._packed_bytes = self._packable = 0
+        self._live_for, self._live_first = live_for, live_first
+        self.put_back(pieces, now)
+
+    def of_pack(self, pack: Pack) -> list[Batch]:
+        """The batches of a pack that are here, whole."""
+        return [piece.batch for piece in self._pack_lane if piece.batch.pack is pack and _is_whole(piece)]
+
+    def forget(self, batches: Collection[Batch]) -> None:
+        """Take these out."""
+        gone = set(batches)
+        for lane in (self._live, self._backlog):
+            kept = [piece for piece in lane if piece.batch not in gone]
+            if len(kept) != len(lane):
+                for piece in lane:
+                    if piece.batch in gone:
+                        self._count(piece, -1)
+                lane.clear()
+                lane.extend(kept)
 
     @property
     def has_backlog(self) -> bool:
@@ -106,8 +134,9 @@ class Lanes:
         for piece in reversed(pieces):
             self._insert(piece, now)
 
-    def take(self, now: float, *, width_ms: int, max_events: int, max_bytes: int) -> list[Piece]:
-        """The pieces of the next request; empty: nothing waits. A timed batch that is not cut yet comes alone."""
+    def take(self, now: float, *, width_ms: int, max_events: int, max_bytes: int, timed: bool = False) -> list[Piece]:
+        """The pieces of the next request; empty: nothing waits. A timed batch that is not cut yet comes alone, but for
+        an endpoint that takes a time with each event (``timed``)."""
         self._age(now)
         lane = self._next_lane()
         if lane is None:
@@ -115,12 +144,12 @@ class Lanes:
         first = self._pop(lane)
         taken = [first]
         end = self.boundary if lane is self._pack_lane else None
-        if first.batch.timed and first.lines is None:
+        if _is_uncut(first) and not timed:
             return taken
         earliest, latest, count, size = first.earliest, first.latest, first.count, first.size
         while lane:
             piece = lane[0]
-            if (piece.batch.timed and piece.lines is None) or (end is not None and piece.order[0] >= end):
+            if (_is_uncut(piece) and not timed) or (end is not None and piece.order[0] >= end):
                 break
             low, high = min(earliest, piece.earliest), max(latest, piece.latest)
             if high - low >= width_ms or count + piece.count > max_events or size + piece.size > max_bytes:
@@ -179,10 +208,18 @@ class Lanes:
         _insert_sorted(self._backlog if aged else self._live, piece)
 
 
+def _is_uncut(piece: Piece) -> bool:
+    return piece.batch.timed and piece.lines is None
+
+
 def _is_droppable(piece: Piece) -> bool:
     """A file of its own of which nothing is settled."""
-    batch = piece.batch
-    return batch.pack is None and piece.lines is None and batch.unacknowledged == batch.count
+    return piece.batch.pack is None and _is_whole(piece)
+
+
+def _is_whole(piece: Piece) -> bool:
+    """All of a batch of which nothing is settled."""
+    return piece.lines is None and piece.batch.unacknowledged == piece.batch.count
 
 
 def _is_packable(piece: Piece) -> bool:

@@ -77,6 +77,11 @@ class Shelf:
         return len(self._packs)
 
     @property
+    def busy(self) -> bool:
+        """Whether work on packs is under way."""
+        return self._busy
+
+    @property
     def oldest(self) -> int | None:
         """The lowest sequence that is still to be read."""
         return min(self._next.values(), default=None)
@@ -119,6 +124,29 @@ class Shelf:
         del self._next[pack]
         self._is_gone(pack)
         self._lanes.boundary = self.oldest
+
+    def release(self) -> list[tuple[Pack, list[Batch], int]]:
+        """The packs of which nothing is in flight or in parts: with their batches in the lanes, which forget them, and
+        the bytes of lines that wait. Only while no work on packs is under way; to be followed by ``forget``."""
+        found = []
+        for pack, unsettled in list(self._unsettled.items()):
+            here = self._lanes.of_pack(pack)
+            events, size = pack.unread
+            if sum(batch.count for batch in here) + events == unsettled:
+                self._lanes.forget(here)
+                found.append((pack, here, sum(batch.size for batch in here) + size))
+        return found
+
+    def forget(self, pack: Pack) -> int:
+        """A pack is somebody else's; its events that were not settled."""
+        events = self._unsettled.get(pack, 0)
+        if pack in self._next:
+            self._packs.remove(pack)
+            self._unmergeable.discard(pack)
+            del self._next[pack]
+        self._is_gone(pack)
+        self._lanes.boundary = self.oldest
+        return events
 
     # --- reading -----------------------------------------------------------------------------------------------------
 

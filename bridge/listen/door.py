@@ -4,9 +4,10 @@ A door is opened, kept over a reload or closed for itself; ``doors`` holds them 
 ``udp_door``, ``stream_door`` (TCP). To add one, write the class and its row in ``doors.KINDS``.
 
 Life: made with its socket (nothing is read yet) -> ``start`` -> ``shut`` (nobody new; who is in goes on) -> ``hang_up``
--> ``connected`` turns false.
+-> ``connected`` turns false. In between, ``changed`` under each new configuration.
 """
 
+import socket
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,14 +18,20 @@ from bridge.listen.peers import Peer, address_of
 from bridge.listen.road import Road
 
 
+class Lookup(Protocol):
+    """Finds a sender."""
+
+    def __call__(self, listener: str, host: str, client: tuple[str, ...] = ()) -> Peer:
+        """Of a listener, an address as the socket gives it, and the names of its certificate."""
+
+
 @dataclass(frozen=True, slots=True)
 class Hall:
     """What lies behind all doors."""
 
     reactor: Any
     road: Road
-    peer: Callable[[str, str], Peer]
-    "The sender of a listener's name and an address as the socket gives it."
+    peer: Lookup
     max_frame_size: int
 
 
@@ -55,6 +62,13 @@ class Door(Protocol):
 
     def start(self) -> None:
         """Read, or accept."""
+
+    def changed(self, listener: Listener, hall: Hall) -> Callable[[], None]:
+        """What makes it this listener's, of the same kind at the same address, with its socket and all who are in; to
+        be called in one reactor turn with all that changes. What may fail fails before. Raises ListenError."""
+
+    def duplicate(self) -> socket.socket:
+        """Its socket once more, for a door of another kind at the same address."""
 
     def check_idle(self) -> None:
         """Called several times a second."""

@@ -1,24 +1,43 @@
 """All doors of a configuration: opened together or one by one, drained and closed the same way."""
 
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
 from socket import socket
 from typing import Any
 
-from twisted.internet import task
+from twisted.internet import defer, task
 
-from bridge.config import Config, Listener
+from bridge.config import Address, Config, Listener
 from bridge.listen.door import Door, Hall
 from bridge.listen.peers import Peers
 from bridge.listen.road import Road
-from bridge.listen.sockets import bind
+from bridge.listen.sockets import ListenError, bind
 from bridge.listen.stream_door import StreamDoor
+from bridge.listen.tls_door import TlsDoor
 from bridge.listen.udp_door import UdpDoor
 
 DRAIN_WITHIN = 2.0
 "Seconds that the end waits for senders to fall silent."
 _QUIET = 0.1
 
-KINDS: Mapping[str, Callable[[Listener, socket, Hall], Door]] = {"udp": UdpDoor, "tcp": StreamDoor}
+KINDS: Mapping[str, Callable[[Listener, socket, Hall], Door]] = {"udp": UdpDoor, "tcp": StreamDoor, "tls": TlsDoor}
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """The doors of another configuration, made and not yet begun."""
+
+    config: Config
+    hall: Hall
+    kept: dict[str, Door]
+    "By the names that they will have."
+    opened: list[Door]
+    applies: list[Callable[[], None]]
+
+    def give_up(self) -> None:
+        """It is not made after all."""
+        for door in self.opened:
+            door.hang_up(kept=True)
 
 
 class Doors:
@@ -44,12 +63,54 @@ class Doors:
         made: list[Door] = []
         try:
             for listener in listeners:
-                made.append(KINDS[listener.kind](listener, self._bound(listener), self.hall))
+                bound = self._bound(listener, self._config.listeners)
+                made.append(self._made(listener, bound, self.hall))
         except BaseException:
             for door in made:
                 door.hang_up(kept=True)  # nothing is read where nothing runs
             raise
         return made
+
+    def prepare(self, config: Config) -> "Change":
+        """What makes these the doors of another configuration. All that may fail fails here; then nothing has changed.
+        Raises ListenError."""
+        hall = replace(self.hall, max_frame_size=config.max_frame_size)
+        before = list(self.doors.values())
+        kept: dict[str, Door] = {}
+        opened: list[Door] = []
+        applies: list[Callable[[], None]] = []
+        try:
+            for listener in config.listeners:
+                door = _at(listener, before)
+                if door is not None:
+                    before.remove(door)
+                if door is not None and door.listener.kind == listener.kind:
+                    applies.append(door.changed(listener, hall))
+                    kept[listener.name] = door
+                    continue
+                if door is None:
+                    self._free(listener)
+                bound = self._bound(listener, config.listeners) if door is None else door.duplicate()
+                opened.append(self._made(listener, bound, hall))
+        except BaseException:
+            for made in opened:
+                made.hang_up(kept=True)
+            raise
+        return Change(config, hall, kept, opened, applies)
+
+    def apply(self, change: "Change") -> "defer.Deferred[None]":
+        """Make the change, at once; fires when those that are not in it any more are closed."""
+        closing = [door for door in self.doors.values() if door not in change.kept.values()]
+        self._config, self.hall = change.config, change.hall
+        for apply in change.applies:
+            apply()
+        self.doors = dict(change.kept)
+        self.begin(change.opened)
+        order = {listener.name: place for place, listener in enumerate(change.config.listeners)}
+        self.doors = dict(sorted(self.doors.items(), key=lambda item: order[item[0]]))
+        taken = {(door.listener.transport, door.listener.address) for door in change.opened}
+        self.open_ = True
+        return defer.ensureDeferred(self._close(closing, taken))
 
     def begin(self, made: Collection[Door]) -> None:
         """Read."""
@@ -74,6 +135,14 @@ class Doors:
         """Listener -> connections and datagrams that were not let in."""
         return {name: door.refused.total() for name, door in self.doors.items()}
 
+    def refusals(self) -> dict[str, dict[str, int]]:
+        """Listener -> the same by reason."""
+        return {name: dict(door.refused) for name, door in self.doors.items() if door.refused}
+
+    def certificates(self) -> dict[str, float]:
+        """TLS listener -> when its certificate expires, in seconds since the epoch."""
+        return {name: door.certificate_expires for name, door in self.doors.items() if isinstance(door, TlsDoor)}
+
     def check_idle(self) -> None:
         """Called several times a second."""
         for door in self.doors.values():
@@ -83,7 +152,10 @@ class Doors:
         """Accept no more, take what the sockets hold, close: some doors, or all."""
         if names is None:
             self.open_ = False
-        closing = [door for name, door in self.doors.items() if names is None or name in names]
+        await self._close([door for name, door in self.doors.items() if names is None or name in names])
+
+    async def _close(self, closing: list[Door], taken: Collection[tuple[str, Address]] = ()) -> None:
+        """``taken``: addresses whose sockets others have now."""
         for door in closing:
             await door.shut()
         ends_at = self._reactor.seconds() + DRAIN_WITHIN
@@ -92,7 +164,7 @@ class Doors:
             seen = now
             await task.deferLater(self._reactor, _QUIET)
         for door in closing:
-            door.hang_up(kept=False)
+            door.hang_up(kept=(door.listener.transport, door.listener.address) in taken)
             name = door.listener.name
             if door.listener.kind == "udp":
                 self._drops[name] = self._drops.get(name, 0) + door.kernel_drops
@@ -102,11 +174,35 @@ class Doors:
             if self.doors.get(door.listener.name) is door:
                 del self.doors[door.listener.name]
 
-    def _bound(self, listener: Listener) -> socket:
+    @staticmethod
+    def _made(listener: Listener, bound: socket, hall: Hall) -> Door:
+        try:
+            return KINDS[listener.kind](listener, bound, hall)
+        except BaseException:
+            bound.close()
+            raise
+
+    def _free(self, listener: Listener) -> None:
+        for name, door in self.doors.items():
+            other = door.listener
+            if other.transport == listener.transport and other.address.clashes(listener.address):
+                overlap = f"listener {name} has {other.address} now"
+                raise ListenError(f"listener {listener.name}: {listener.address} needs restart: {overlap}")
+
+    def _bound(self, listener: Listener, listeners: Collection[Listener]) -> socket:
         host, port = listener.address.host, listener.address.port
         v6only = host != "*" and any(
             other is not listener and other.transport == listener.transport and other.address.port == port
             and "." in other.address.host
-            for other in self._config.listeners
+            for other in listeners
         )  # fmt: skip
-        return bind(listener.transport, host, port, name=listener.name, v6only=v6only)
+        return bind(listener.transport, host, port, name=listener.name, v6only=v6only, backlog=listener.backlog)
+
+
+def _at(listener: Listener, doors: Collection[Door]) -> Door | None:
+    """The door at a listener's address; of several with a port of the kernel's choice, the one of its name."""
+    found = [
+        door for door in doors
+        if (door.listener.transport, door.listener.address) == (listener.transport, listener.address)
+    ]  # fmt: skip
+    return next((door for door in found if door.listener.name == listener.name), found[0] if found else None)

@@ -18,7 +18,7 @@ class ListenError(Exception):
     """A listener cannot be opened; the text says which, why and what to do."""
 
 
-def bind(kind: str, host: str, port: int, *, name: str, v6only: bool) -> socket.socket:
+def bind(kind: str, host: str, port: int, *, name: str, v6only: bool, backlog: int = BACKLOG) -> socket.socket:
     """A bound socket, ``udp`` or ``tcp``; ``*`` is every address of both families. Raises ListenError."""
     family = socket.AF_INET if "." in host else socket.AF_INET6
     if host == "*" and not socket.has_dualstack_ipv6():
@@ -34,7 +34,7 @@ def bind(kind: str, host: str, port: int, *, name: str, v6only: bool) -> socket.
             bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(v6only))
         bound.bind(("::" if host == "*" else host, port))
         if type_ == socket.SOCK_STREAM:
-            bound.listen(BACKLOG)
+            bound.listen(backlog)
     except OSError as error:
         if bound is not None:
             bound.close()

@@ -2,12 +2,13 @@
 
 import socket
 from collections import Counter
+from collections.abc import Callable
 
 from twisted.internet import defer
-from twisted.internet.interfaces import IListeningPort
+from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 
 from bridge.config import Listener
-from bridge.listen.door import Hall, allowing
+from bridge.listen.door import Hall
 from bridge.listen.tcp import SyslogFactory
 
 
@@ -16,28 +17,33 @@ class StreamDoor:
 
     kernel_drops = 0
 
-    def __init__(self, listener: Listener, bound: socket.socket, hall: Hall) -> None:
+    def __init__(
+        self, listener: Listener, bound: socket.socket, hall: Hall, factory: SyslogFactory | None = None
+    ) -> None:
         self.listener = listener
         self._hall = hall
         self._bound = bound
         self._listening: IListeningPort | None = None
-        self.factory = SyslogFactory(
-            name=listener.name,
-            road=hall.road,
-            peer=hall.peer,
-            allowed=allowing(listener),
-            clock=hall.reactor,
-            framing=listener.framing,
-            max_frame_size=hall.max_frame_size,
-            max_connections=listener.max_connections,
-            max_connections_per_peer=listener.max_connections_per_peer,
-            idle_timeout=listener.idle_timeout,
-        )
+        self.factory = factory or SyslogFactory(listener, hall)
+        self._wrapping: IProtocolFactory = self.factory
+
+    def changed(self, listener: Listener, hall: Hall) -> Callable[[], None]:
+        """The listening socket stays, and every connection."""
+
+        def apply() -> None:
+            self.listener, self._hall = listener, hall
+            self.factory.change(listener, hall)
+
+        return apply
+
+    def duplicate(self) -> socket.socket:
+        """The same socket."""
+        return self._bound.dup()
 
     @property
     def refused(self) -> Counter[str]:
         """Connections that were closed at once."""
-        return self.factory.refused
+        return self.factory.refusals.counts
 
     @property
     def port(self) -> int:
@@ -57,7 +63,7 @@ class StreamDoor:
     def start(self) -> None:
         """Accept."""
         # The reactor takes a duplicate of the descriptor.
-        self._listening = self._hall.reactor.adoptStreamPort(self._bound.fileno(), self._bound.family, self.factory)
+        self._listening = self._hall.reactor.adoptStreamPort(self._bound.fileno(), self._bound.family, self._wrapping)
 
     def check_idle(self) -> None:
         """Frames that ended without a line end are taken."""

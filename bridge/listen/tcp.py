@@ -1,23 +1,25 @@
 # mypy: disallow-untyped-calls=False
 """Syslog over TCP (RFC 6587): one framer a connection, one call a read."""
 
+import socket
 from collections import Counter
-from collections.abc import Callable
-from datetime import timedelta
+from typing import Any
 
-from twisted.internet.interfaces import IAddress, IReactorTime, ITCPTransport
+from twisted.internet.interfaces import IAddress, ITCPTransport
 from twisted.internet.protocol import Factory, Protocol, connectionDone
-from twisted.logger import Logger
 from twisted.protocols.policies import TimeoutMixin
 from twisted.python.failure import Failure
 
+from bridge.config import Listener
+from bridge.listen.door import Hall, allowing
 from bridge.listen.peers import Peer, address_of
-from bridge.listen.road import Road
+from bridge.listen.refusals import Refusals
 from bridge.syslog.columns import list_of
 from bridge.syslog.framing import StreamFramer
 from bridge.syslog.stripping import Stripper
 
-log = Logger(namespace="listen")
+KEEPALIVE_PROBES = 4
+"Unanswered probes after which a peer is taken for dead; they come at a quarter of the time until the first."
 
 
 class SyslogConnection(Protocol, TimeoutMixin):
@@ -26,29 +28,59 @@ class SyslogConnection(Protocol, TimeoutMixin):
     def __init__(self, factory: "SyslogFactory", peer: Peer) -> None:
         self._factory = factory
         self._peer = peer
-        self._framer = StreamFramer(factory.framing, factory.max_frame_size)
+        self._framer = StreamFramer(factory.listener.framing, factory.hall.max_frame_size)
         self._stripper = Stripper()
+        self._untouched = True
+        self._closed = False
+        "Refused: nothing that still comes is read."
         self._fresh = True
         self._held = False
+
+    def callLater(self, period: float, func: Any) -> Any:
+        """For TimeoutMixin: the bridge's clock."""
+        return self._factory.hall.reactor.callLater(period, func)
 
     def connectionMade(self) -> None:
         self._factory.connections[self] = None
         transport = self.transport
-        if ITCPTransport.providedBy(transport):
-            transport.setTcpKeepAlive(True)
-        if self._factory.idle_timeout is not None:
-            self.setTimeout(self._factory.idle_timeout.total_seconds())
+        keepalive = self._factory.listener.keepalive
+        if keepalive is not None and ITCPTransport.providedBy(transport):
+            _keep_alive(transport, keepalive.total_seconds())
+        self._expect()
+
+    def _expect(self) -> None:
+        idle = self._factory.listener.idle_timeout
+        self.setTimeout(None if idle is None else idle.total_seconds())
 
     def dataReceived(self, data: bytes) -> None:
+        if self._closed:
+            return
         self._fresh = True
-        self._factory.reads += 1
-        if self._factory.idle_timeout is not None:
+        factory = self._factory
+        factory.reads += 1
+        if self.timeOut is not None:
             self.resetTimeout()
+        if self._untouched:
+            self._untouched = False
+            if factory.speaks_plain and data.startswith(b"\x16\x03"):
+                text = "it begins a TLS handshake, and this listener is plain TCP: send it to a tls: listener"
+                self._refuse("tls_on_plain_port", text)
+                return
         frames = self._framer.feed(data)
         if frames:
-            self._factory.road.take(self._peer, frames, self._stripper, self)
+            factory.hall.road.take(self._peer, frames, self._stripper, self)
         if self._framer.oversize:
             self._take_oversize()
+
+    def rename(self) -> None:
+        """Its listener has another name."""
+        self._peer = self._factory.hall.peer(self._factory.listener.name, self._peer.address, self._peer.names)
+
+    def _refuse(self, reason: str, text: str) -> None:
+        self._closed = True
+        self._factory.refusals.note(reason, self._peer.address, text)
+        if self.transport is not None:
+            self.transport.abortConnection()  # type: ignore[attr-defined]
 
     def hold(self) -> None:
         """Events for a full intake: their sender waits."""
@@ -60,8 +92,7 @@ class SyslogConnection(Protocol, TimeoutMixin):
     def go_on(self) -> None:
         """There is room again."""
         self._held = False
-        if self._factory.idle_timeout is not None:
-            self.setTimeout(self._factory.idle_timeout.total_seconds())
+        self._expect()
         if self.transport is not None and not self._factory.closing:
             self.transport.resumeProducing()  # type: ignore[attr-defined]
 
@@ -70,90 +101,93 @@ class SyslogConnection(Protocol, TimeoutMixin):
         if self._held:
             return
         if not self._fresh and (frames := self._framer.idle()):
-            self._factory.road.take(self._peer, frames, sender=self)
+            self._factory.hall.road.take(self._peer, frames, sender=self)
         self._fresh = False
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._factory.left(self, self._peer)
+        road = self._factory.hall.road
         frames, unfinished = self._framer.close()
         if frames and not self._factory.closing:
-            self._factory.road.take(self._peer, frames, sender=self)
+            road.take(self._peer, frames, sender=self)
         elif frames:
             # It is we who end the connection: the sender was not done, and half a line could pass for a whole one.
             for frame in list_of(frames):
-                self._factory.road.take_unfinished(self._peer, frame, "the bridge was stopped within this line")
+                road.take_unfinished(self._peer, frame, "the bridge was stopped within this line")
         if unfinished:
             what = f"the connection ended {len(unfinished)} bytes into an octet-counted frame"
-            self._factory.road.take_unfinished(self._peer, unfinished, what)
+            road.take_unfinished(self._peer, unfinished, what)
         if self._framer.oversize:
             self._take_oversize()
-        self._factory.road.tallies.resyncs += self._framer.resyncs
-        self._factory.road.holding.forget(self)
+        road.tallies.resyncs += self._framer.resyncs
+        road.holding.forget(self)
         self.setTimeout(None)
 
     def _take_oversize(self) -> None:
         frames = self._framer.oversize.copy()
         self._framer.oversize.clear()
-        self._factory.road.take_oversize(self._peer, frames, self)
+        self._factory.hall.road.take_oversize(self._peer, frames, self)
+
+
+def _keep_alive(transport: Any, after: float) -> None:
+    """Ask after a silent peer; ``after`` in seconds. Linux's own two hours are longer than a NAT remembers."""
+    connection = getattr(transport, "transport", transport).getHandle()  # TLS wraps the transport with the socket
+    if not isinstance(connection, socket.socket) or connection.family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, max(1, round(after)))
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, max(1, round(after / KEEPALIVE_PROBES)))
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, KEEPALIVE_PROBES)
 
 
 class SyslogFactory(Factory):
-    """The connections of one TCP listener."""
+    """The connections of one listener. ``listener`` may be replaced by one with other options (a reload)."""
 
     noisy = False
+    speaks_plain = True
 
-    def __init__(
-        self,
-        *,
-        name: str,
-        road: Road,
-        peer: Callable[[str, str], Peer],
-        allowed: Callable[[str], bool],
-        clock: IReactorTime,
-        framing: str,
-        max_frame_size: int,
-        max_connections: int,
-        max_connections_per_peer: int,
-        idle_timeout: timedelta | None,
-    ) -> None:
-        self.name = name
-        self.road = road
-        self.framing = framing
-        self.max_frame_size = max_frame_size
-        self.idle_timeout = idle_timeout
+    def __init__(self, listener: Listener, hall: Hall) -> None:
+        self.listener = listener
+        self.hall = hall
         self.connections: dict[SyslogConnection, None] = {}
-        self.refused: Counter[str] = Counter()
-        "Connections that were closed at once, by reason."
+        self.refusals = Refusals(listener.name, hall.reactor.seconds)
         self.reads = 0
         self.closing = False
         "We are ending the connections, not their senders."
-        self._peer = peer
-        self._allowed = allowed
-        self._clock = clock
-        self._most = max_connections
-        self._most_per_peer = max_connections_per_peer
         self._per_peer: Counter[str] = Counter()
-        self._warned = float("-inf")
+
+    def change(self, listener: Listener, hall: Hall) -> None:
+        """Go on under another configuration. Framing, limits and timeouts hold for new connections."""
+        renamed = listener.name != self.listener.name
+        self.listener, self.hall, self.refusals.listener = listener, hall, listener.name
+        if renamed:
+            for connection in self.connections:
+                connection.rename()
 
     def buildProtocol(self, addr: IAddress | None) -> SyslogConnection | None:
         """A connection, or None: then it is closed."""
         host = str(getattr(addr, "host", ""))
-        reason = None
-        if not self._allowed(host):
-            reason = "not in allow"
-        elif len(self.connections) >= self._most:
-            reason = f"max_connections ({self._most}) reached"
-        elif self._per_peer[str(address_of(host) or host)] >= self._most_per_peer:
-            reason = f"max_connections_per_peer ({self._most_per_peer}) reached"
-        if reason is not None:
-            self.refused[reason] += 1
-            if self._clock.seconds() - self._warned > 10:
-                self._warned = self._clock.seconds()
-                log.warn("listener {name}: connection from {host} closed: {why}", name=self.name, host=host, why=reason)
-            return None
-        peer = self._peer(self.name, host)
-        self._per_peer[peer.address] += 1
+        most, most_per_peer = self.listener.max_connections, self.listener.max_connections_per_peer
+        if not allowing(self.listener)(host):
+            self.refusals.note("not_in_allow", host, "not in allow")
+        elif self._per_peer[str(address_of(host) or host)] >= most_per_peer:
+            text = f"max_connections_per_peer ({most_per_peer}) reached"
+            self.refusals.note("max_connections_per_peer", host, text)
+        elif len(self.connections) >= most and not self.make_room():
+            self.refusals.note("max_connections", host, f"max_connections ({most}) reached")
+        else:
+            peer = self.hall.peer(self.listener.name, host)
+            self._per_peer[peer.address] += 1
+            return self.connection(peer, host)
+        return None
+
+    def connection(self, peer: Peer, host: str) -> SyslogConnection:
+        """A new sender's."""
         return SyslogConnection(self, peer)
+
+    def make_room(self) -> bool:
+        """Whether one connection less is open than before."""
+        return False
 
     def left(self, connection: SyslogConnection, peer: Peer) -> None:
         """A connection has ended."""

@@ -39,17 +39,21 @@ class UdpReader:
         max_frame_size: int,
         longest: int = LONGEST,
     ) -> None:
-        self.name = name
         self.truncated = 0
         self.refused = 0
         self._socket = bound
         self._reactor = reactor
         self._road = road
         self._peer = peer
-        self._allowed = allowed
-        self._max_frame_size = min(max_frame_size, longest)
         self._longest = longest
-        self._restrained = max_frame_size < longest
+        self.change(name=name, allowed=allowed, max_frame_size=max_frame_size)
+
+    def change(self, *, name: str, allowed: Callable[[str], bool], max_frame_size: int) -> None:
+        """Go on under another configuration."""
+        self.name = name
+        self._allowed = allowed
+        self._max_frame_size = min(max_frame_size, self._longest)
+        self._restrained = max_frame_size < self._longest
         self._refusals: dict[str, bool] = {}
 
     @property

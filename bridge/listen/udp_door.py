@@ -2,6 +2,7 @@
 
 import socket
 from collections import Counter
+from collections.abc import Callable
 
 from twisted.logger import Logger
 
@@ -21,13 +22,8 @@ class UdpDoor:
     def __init__(self, listener: Listener, bound: socket.socket, hall: Hall) -> None:
         self.listener = listener
         self._hall = hall
-        granted = grow_receive_buffer(bound, listener.receive_buffer)
-        if granted < listener.receive_buffer:
-            log.warn(
-                "listener {name}: the kernel grants a receive buffer of {granted} bytes, not {asked}; bursts may be"
-                " lost: sysctl -w net.core.rmem_max={asked}",
-                name=listener.name, granted=granted, asked=listener.receive_buffer,
-            )  # fmt: skip
+        self._bound = bound
+        self._grow(listener)
         self._reader = UdpReader(
             bound, reactor=hall.reactor, name=listener.name, road=hall.road, peer=hall.peer,
             allowed=allowing(listener), max_frame_size=hall.max_frame_size,
@@ -57,6 +53,30 @@ class UdpDoor:
     def start(self) -> None:
         """Read."""
         self._reader.start()
+
+    def changed(self, listener: Listener, hall: Hall) -> Callable[[], None]:
+        """The socket stays, and what it holds."""
+
+        def apply() -> None:
+            if listener.receive_buffer != self.listener.receive_buffer:
+                self._grow(listener)
+            self.listener, self._hall = listener, hall
+            self._reader.change(name=listener.name, allowed=allowing(listener), max_frame_size=hall.max_frame_size)
+
+        return apply
+
+    def duplicate(self) -> socket.socket:
+        """The same socket."""
+        return self._bound.dup()
+
+    def _grow(self, listener: Listener) -> None:
+        granted = grow_receive_buffer(self._bound, listener.receive_buffer)
+        if granted < listener.receive_buffer:
+            log.warn(
+                "listener {name}: the kernel grants a receive buffer of {granted} bytes, not {asked}; bursts may be"
+                " lost: sysctl -w net.core.rmem_max={asked}",
+                name=listener.name, granted=granted, asked=listener.receive_buffer,
+            )  # fmt: skip
 
     def check_idle(self) -> None:
         """Nothing waits here."""

@@ -1,7 +1,7 @@
 """The conditions of a route: ANDed, members of a list ORed.
 
-``source`` and ``listener`` depend on the peer alone and are decided when a peer is first seen; the others look at the
-header or the message and stay in the peer's *residual* rules.
+``source``, ``listener`` and ``client_name`` depend on the peer alone and are decided when a peer is first seen; the
+others look at the header or the message and stay in the peer's *residual* rules.
 """
 
 import re
@@ -32,6 +32,8 @@ class ConditionsLike(Protocol):
     def source(self) -> Sequence[Network]: ...
     @property
     def listener(self) -> Sequence[str]: ...
+    @property
+    def client_name(self) -> Sequence[str]: ...
     @property
     def hostname(self) -> Sequence[str]: ...
     @property
@@ -93,10 +95,15 @@ class Conditions:
         return not self._starts_with or facts.text.startswith(self._starts_with)
 
 
-def of_peer(given: ConditionsLike, listener: str, address: Address | None) -> bool:
-    """Whether the conditions that depend on the peer alone hold. ``None`` is a peer without an address."""
+def of_peer(given: ConditionsLike, listener: str, address: Address | None, client: Sequence[str] = ()) -> bool:
+    """Whether the conditions that depend on the peer alone hold. ``None`` is a peer without an address; ``client`` are
+    the names that its certificate gives."""
     if given.listener and listener not in given.listener:
         return False
+    if given.client_name:
+        globs = _globs(given.client_name)
+        if not any(globs is not None and _fits(globs, name.encode("utf-8", "surrogateescape")) for name in client):
+            return False
     if not given.source:
         return True
     return address is not None and any(address.version == n.version and address in n for n in given.source)

@@ -47,6 +47,8 @@ class IntakeLike(Protocol):
     def timestamp(self) -> str | None: ...
     @property
     def format(self) -> str | None: ...
+    @property
+    def endpoint(self) -> str: ...
 
 
 class SourceLike(Protocol):
@@ -182,10 +184,10 @@ class Router:
         self._conditions: dict[int, tuple[Conditions, Conditions | None]] = {}
         self._profiles: dict[tuple[object, ...], Profile] = {}
 
-    def profile(self, listener: str, address: Address | None) -> Profile:
+    def profile(self, listener: str, address: Address | None, client: Sequence[str] = ()) -> Profile:
         """What is decided for a peer before it has sent anything. The same peer always gets the same profile."""
         zone = self.zone(address)
-        candidates = tuple(self._candidates(listener, address))
+        candidates = tuple(self._candidates(listener, address, client))
         key = (candidates, zone, listener if self._listeners.get(listener) else None)
         profile = self._profiles.get(key)
         if profile is None:
@@ -206,7 +208,7 @@ class Router:
                 return name
         return None
 
-    def _candidates(self, listener: str, address: Address | None) -> Iterable[tuple[int, bool]]:
+    def _candidates(self, listener: str, address: Address | None, client: Sequence[str]) -> Iterable[tuple[int, bool]]:
         """The routes that can match a frame of the peer, up to the first that must, and whether the route's ``except``
         can hold for this peer."""
         own = self._listeners.get(listener) is not None
@@ -214,10 +216,10 @@ class Router:
             route = self._routes[number]
             if own and not route.listener:
                 continue
-            if not of_peer(route, listener, address):
+            if not of_peer(route, listener, address, client):
                 continue
             conditions, exception = self._compiled(number, route)
-            excepted = route.except_ is not None and of_peer(route.except_, listener, address)
+            excepted = route.except_ is not None and of_peer(route.except_, listener, address, client)
             if excepted and exception is not None and not exception.needs:
                 continue
             yield number, excepted
@@ -267,6 +269,7 @@ class Router:
             timestamp=timestamp or intake.timestamp or (of_format.timestamp if of_format else "event"),
             zone=zone,
             format=of_format.name if of_format else None,
+            endpoint=intake.endpoint,
             refined=of_format is not None and given is None,
         )
 
@@ -276,6 +279,7 @@ class _Nothing:
 
     source: Sequence[Network] = ()
     listener: Sequence[str] = ()
+    client_name: Sequence[str] = ()
     hostname: Sequence[str] = ()
     app_name: Sequence[str] = ()
     min_severity: int | None = None

@@ -110,7 +110,7 @@ class History:
         self.lost = 0
         "Lines that could not be written, since the last that could."
         self._directory = directory
-        self._keep = keep
+        self.keep = keep
         self._wall = wall
         self._opened = Opened()
         self._chain = history_lines.BEGINNING
@@ -281,7 +281,7 @@ class History:
             return
         try:
             for path, day in days:
-                if self._keep is not None and days[-1][1] - day > self._keep:
+                if self.keep is not None and days[-1][1] - day > self.keep:
                     path.unlink(missing_ok=True)
                 elif path.suffix == history_lines.PLAIN and day < self._day:
                     history_lines.packed(path)

@@ -143,6 +143,11 @@ class Pack:
         return self.directory / self.name
 
     @property
+    def unread(self) -> tuple[int, int]:
+        """Events and bytes of lines that have not been handed out; while nobody reads."""
+        return self._unread, self._unread_size
+
+    @property
     def untouched(self) -> bool:
         """Whether nothing of it has been read, begun or settled."""
         return not (self._offset or self._settled or self._begun)

@@ -38,6 +38,7 @@ spool: {directory: unused}
 @configuration_option
 @click.option("--from", "source", metavar="ADDRESS", type=options.address, help="Who sent it.  [default: 127.0.0.1]")
 @click.option("--listener", metavar="NAME", help="Where it came in.  [default: the first, for --stream the first TCP]")
+@click.option("--client-name", metavar="NAME", default="", help="What the certificate of a TLS client calls it.")
 @click.option("--received", metavar="TIME", type=options.time, help="When: RFC 3339.  [default: now]")
 @click.option("--stream", is_flag=True, help="Take stdin as one TCP connection instead of a message a line.")
 @click.option("--payloads", is_flag=True, help="Show every payload form, and which of them look like the format.")
@@ -48,6 +49,7 @@ def explain(
     file: Path,
     source: Address | None,
     listener: str | None,
+    client_name: str,
     received: datetime | None,
     stream: bool,
     payloads: bool,
@@ -62,6 +64,7 @@ def explain(
     explainer = Explainer(
         config, listener=chosen, source=source or IPv4Address("127.0.0.1"),
         received=received or datetime.now(UTC), strict=source is not None, payloads=payloads,
+        client=(client_name,) if client_name else (),
     )  # fmt: skip
     cutter = Cutter(chosen, max_frame_size=config.max_frame_size, truncate=config.oversize == "truncate")
     cuts = cutter.stream(_chunks()) if stream else cutter.lines(sys.stdin.buffer)

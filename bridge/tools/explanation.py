@@ -50,7 +50,8 @@ class Explanation:
 
 class Explainer:
     """Explains the frames of one sender. ``strict``: what the listener's ``allow`` refuses is refused here too;
-    ``payloads``: every payload form is shown."""
+    ``payloads``: every payload form is shown; ``client``: what the sender's certificate calls it; ``router``: the
+    configuration's, where it is compiled already."""
 
     def __init__(
         self,
@@ -61,12 +62,14 @@ class Explainer:
         received: datetime,
         strict: bool,
         payloads: bool = False,
+        client: tuple[str, ...] = (),
+        router: Router | None = None,
     ) -> None:
         self._config = config
         self._listener = listener
         self._source = source
         self._received = received
-        self._router = Router(
+        self._router = router or Router(
             routes=config.routes,
             intakes=config.intakes,
             listeners={known.name: known.intake for known in config.listeners},
@@ -74,7 +77,8 @@ class Explainer:
             unrouted=config.unrouted,
             timezone=config.timezone,
         )
-        self._profile = self._router.profile(listener.name, source)
+        self._client = client
+        self._profile = self._router.profile(listener.name, source, client)
         self._refused = strict and not _allows(listener, source)
         self._payloads = payloads
         self._reader = TimeReader()
@@ -98,8 +102,9 @@ class Explainer:
         facts = Facts(*(columns[name][0] for name in Facts._fields))
         ((disposition, part),) = self._profile.assign(columns)
         over = reasons.passed_over(
-            self._config, listener=self._listener.name, address=self._source, facts=facts, route=disposition.route
-        )
+            self._config, listener=self._listener.name, address=self._source, client=self._client, facts=facts,
+            route=disposition.route,
+        )  # fmt: skip
         explanation = self._explanation(cut, disposition, list(over), [])
         if disposition.kind == "deliver":
             grouped = batching.group(
@@ -151,7 +156,7 @@ class Explainer:
 
 def _add_event(explanation: Explanation, grouped: batching.Grouped) -> None:
     for group in grouped.groups:
-        explanation.event = group.data.removesuffix(b"\n")
+        explanation.event = group.events()[0]
         explanation.event_timestamp = None if group.earliest == NO_TIME else rfc3339(group.earliest)
     notes = explanation.notes
     if grouped.mismatched and explanation.disposition:

@@ -15,7 +15,7 @@ _SHOWN = 40
 
 
 def passed_over(
-    config: Config, *, listener: str, address: Address | None, facts: Facts, route: str
+    config: Config, *, listener: str, address: Address | None, client: tuple[str, ...], facts: Facts, route: str
 ) -> Iterator[tuple[str, str]]:
     """The routes before the one that matched, each with why it did not."""
     own = any(known.name == listener and known.intake for known in config.listeners)
@@ -25,17 +25,20 @@ def passed_over(
         if own and not candidate.listener:
             yield candidate.name, f"listener {listener} has an intake of its own: only routes that name it are asked"
         else:
-            yield candidate.name, _why_not(candidate, listener, address, facts)
+            yield candidate.name, _why_not(candidate, listener, address, client, facts)
 
 
-def _why_not(route: Route, listener: str, address: Address | None, facts: Facts) -> str:
-    for name in ("source", "listener", "hostname", "app_name", "min_severity", "message"):
+def _why_not(route: Route, listener: str, address: Address | None, client: tuple[str, ...], facts: Facts) -> str:
+    for name in ("source", "listener", "client_name", "hostname", "app_name", "min_severity", "message"):
         given = getattr(route, name)
         if given is None or given == ():
             continue
         # The condition alone, asked in routing's own way.
         alone = Given.model_construct(**{name: given})
-        if not (of_peer(alone, listener, address) and Conditions(alone).hold(facts)):
+        if not (of_peer(alone, listener, address, client) and Conditions(alone).hold(facts)):
+            if name == "client_name":
+                shown = ", ".join(map(printable, client)) or "none"
+                return f"its certificate's names ({shown}) are not like {_listed(route.client_name)}"
             return _in_words(name, route, listener, address, facts)
     return "its except: holds"
 

@@ -16,9 +16,9 @@ from tests.harness.process import Process
 
 # A bridge that waits tenths of a second where the real one waits seconds and minutes; and that may bisect at will.
 IMPATIENT: dict[str, object] = {
-    "bridge.deliver.courier.FIRST_WAIT": 0.05,
-    "bridge.deliver.courier.LONGEST_WAIT": 0.4,
-    "bridge.deliver.courier.PARKED_WAIT": 0.4,
+    "bridge.deliver.attempts.FIRST_WAIT": 0.05,
+    "bridge.deliver.attempts.LONGEST_WAIT": 0.4,
+    "bridge.deliver.attempts.PARKED_WAIT": 0.4,
     "bridge.deliver.breaker.FIRST_WAIT": 0.05,
     "bridge.deliver.breaker.LONGEST_WAIT": 0.4,
     "bridge.deliver.breaker.COME_BACK": 0.3,

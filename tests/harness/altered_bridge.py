@@ -1,7 +1,7 @@
 """`syslog-bridge run` with other constants, with a counter of its appends, and with an end at a named point.
 
 Usage: python -P altered_bridge.py FILE JSON, where JSON has, each optional:
-  `set`      {"bridge.deliver.courier.PARKED_WAIT": 0.3, ...}: constants of modules;
+  `set`      {"bridge.deliver.attempts.PARKED_WAIT": 0.3, ...}: constants of modules;
   `counter`  a file of 8 bytes that is mapped: after each append to the spool it holds the number of events whose append
              has returned (little-endian uint64), and outlives us;
   `kill`     ["after-seal", 3]: the process kills itself (SIGKILL) at the third passage of a point of `POINTS`.

@@ -160,7 +160,7 @@ def test_everything_is_refused(tmp_path: Path, count: int) -> None:
     marker.touch()
     with faulty(tmp_path, refuse_all=str(marker)) as collector, bridging(tmp_path, collector.url) as bridge:
         # The first parked wait is long: the requests before it are counted at leisure.
-        altered.start(bridge, constants={"bridge.deliver.courier.PARKED_WAIT": 0.8})
+        altered.start(bridge, constants={"bridge.deliver.attempts.PARKED_WAIT": 0.8})
         sent: list[Sent] = []
 
         def parked() -> bool:

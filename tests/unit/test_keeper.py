@@ -42,7 +42,6 @@ class House:
         self.available = 100 * MB
         self.ledger, self.alarms = Ledger(), Alarms()
         self.stocks = {name: Stock() for name in names}
-        self.strangers = {}
         self.work = lambda job, done: done(job())
         self.spool = Spool(
             directory, limits=BatchLimits(max_bytes=16 * 1024), wall=lambda: NOON + self.steady,
@@ -54,7 +53,7 @@ class House:
         self.keeper = Keeper(
             self.spool, terms=Terms(max_size, min_free, pause=pause),
             syncing=Syncing("never", directory=directory, clock=lambda: 0, wall=lambda: 0, on_error=print),
-            stocks=self.stocks, strangers=self.strangers, ledger=self.ledger, alarms=self.alarms,
+            stocks=self.stocks, ledger=self.ledger, alarms=self.alarms,
             work=self.work, clock=lambda: self.steady,
         )  # fmt: skip
         self.rooms = 0
@@ -69,10 +68,10 @@ class House:
         return SimpleNamespace(f_blocks=100 * MB, f_frsize=1, f_bavail=self.available, f_favail=1000)
 
     def sealed(self, batch):
-        if batch.intake in self.stocks:
-            self.stocks[batch.intake].batches.append(batch)
-        else:
-            self.strangers.setdefault(batch.intake, []).append(batch)
+        if batch.intake not in self.stocks:
+            self.stocks[batch.intake] = Stock()
+            self.stocks[batch.intake].parked = "not in the configuration"
+        self.stocks[batch.intake].batches.append(batch)
 
     def write(self, intake, size=8000):
         """An append as the road makes it; the reason where it is refused."""
@@ -179,7 +178,7 @@ def test_strangers_are_parked_and_may_be_dropped(house):
     for _ in range(100):
         home.write("gone")
     home.look()
-    assert set(home.strangers) == {"gone"}
+    assert home.stocks["gone"].parked
     for _ in range(200):
         assert home.write("a") is None
     assert home.keeper.evicted["gone"] > 0
@@ -190,14 +189,14 @@ def test_a_pack_of_a_stranger_goes_whole(house):
     for _ in range(40):
         home.write("gone")
     home.look()
-    pack, apart = packing.pack(home.strangers["gone"], home.spool.cannot_remove)
+    pack, apart = packing.pack(home.stocks["gone"].batches, home.spool.cannot_remove)
     assert (pack.count, apart) == (40, [])
     assert pack.disk == home.on_disk("gone")
-    home.strangers["gone"][:] = [pack]
+    home.stocks["gone"].batches[:] = [pack]
     pack.disk = MB * 6 // 10
     for _ in range(110):
         assert home.write("a") is None
-    assert (home.strangers["gone"], home.keeper.evicted["gone"], pack.path.exists()) == ([], 40, False)
+    assert (home.stocks["gone"].batches, home.keeper.evicted["gone"], pack.path.exists()) == ([], 40, False)
     assert home.ledger.of("gone").dropped["spool_full"] == 40
 
 

@@ -1,19 +1,11 @@
 """listen() in this process: TLS with treq as the client, addresses, faults of certificates."""
 
-import ssl
 import tempfile
 from contextlib import closing
 from http.client import HTTPConnection
 from pathlib import Path
 
 import trustme
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import (
-    BestAvailableEncryption,
-    Encoding,
-    PrivateFormat,
-    load_pem_private_key,
-)
 from treq.client import HTTPClient
 from twisted.internet import reactor
 from twisted.internet.ssl import Certificate, trustRootFromCertificates
@@ -22,7 +14,7 @@ from twisted.trial.unittest import TestCase
 from twisted.web.client import Agent, BrowserLikePolicyForHTTPS, HTTPConnectionPool
 
 from bridge.collector.api import IntakeResource
-from bridge.collector.listening import Address, CollectorError, listen, load_certificate, parse_address
+from bridge.collector.listening import Address, CollectorError, listen, parse_address
 from bridge.collector.output import Memory
 from bridge.collector.site import IntakeSite
 
@@ -81,26 +73,6 @@ class ListenTests(TestCase):
         port = await self.serve()
         with self.assertRaisesRegex(CollectorError, f"cannot listen on 127.0.0.1:{port}: Address already in use"):
             await self.serve(Address("127.0.0.1", port))
-
-    def test_tls_1_2_is_the_least(self):
-        context = load_certificate(self.pem).getContext()
-        self.assertTrue(context.set_options(0) & ssl.OP_NO_TLSv1_1)
-        self.assertFalse(context.set_options(0) & ssl.OP_NO_TLSv1_2)
-
-    def test_the_chain_is_served(self):
-        intermediate = self.authority.create_child_ca()
-        intermediate.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(self.pem)
-        served = load_certificate(self.pem).extraCertChain
-        subject = x509.load_pem_x509_certificate(intermediate.cert_pem.bytes()).subject
-        self.assertEqual([each.to_cryptography().subject for each in served], [subject])
-
-    def test_an_encrypted_key_is_named(self):
-        key = self.folder / "key.pem"
-        plain = load_pem_private_key(self.issued.private_key_pem.bytes(), None)
-        form = (Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"passphrase"))
-        key.write_bytes(plain.private_bytes(*form))
-        with self.assertRaisesRegex(CollectorError, "encrypted"):
-            load_certificate(self.pem, key)
 
 
 def test_addresses():

@@ -9,6 +9,7 @@ import pytest
 from bridge.config import Collector, ConfigurationError, Listener, load, parse_text
 from bridge.config.document import Document, keys_of
 from bridge.config.upkeep import Admin, Batch, Ledger, Spool, Timestamps
+from tests.harness.pki import Authority
 
 CONF = Path(__file__).parents[3] / "conf"
 
@@ -99,25 +100,32 @@ routes:
     except: {hostname: "web-test-*"}
     payload: content
 """
-LATER = ["tls", "certificate", "private_key", "relay", "expect", "limit", "sequence"]
+LATER = ["relay", "expect", "limit", "sequence"]
 
 
-def test_every_value_of_the_reference_is_understood() -> None:
+@pytest.fixture
+def whole(tmp_path: Path) -> str:
+    issued = Authority(tmp_path).issue("gateway.example")
+    text = WHOLE.replace("/etc/a.pem", str(issued.certificate))
+    return text.replace("/etc/a.key", str(issued.private_key))
+
+
+def test_every_value_of_the_reference_is_understood(whole: str) -> None:
     with pytest.raises(ConfigurationError) as raised:
-        parse_text(WHOLE)
+        parse_text(whole)
     refused = [fault.message.split(":")[0] for fault in raised.value.faults]
     assert all("not supported yet" in fault.message for fault in raised.value.faults)
     assert sorted(refused) == sorted(LATER)
 
 
-def test_the_values_of_the_reference() -> None:
-    text = WHOLE
+def test_the_values_of_the_reference(whole: str) -> None:
+    text = whole
     for later in ("relay: true", "expect: 10m, limit: 5000/s, sequence: true"):
         text = text.replace(f", {later}", "")
-    text = "\n".join(line for line in text.splitlines() if "tls:" not in line)
     config = parse_text(text)
-    udp, tcp, veeam = config.listeners
+    udp, tcp, secure, veeam = config.listeners
     assert (udp.kind, str(udp.address), udp.receive_buffer, udp.allow) == ("udp", "*:514", 16 << 20, None)
+    assert (secure.kind, str(secure.address), secure.client_ca) == ("tls", "*:6514", None)
     assert tcp.allow is not None
     assert [str(network) for network in tcp.allow] == ["10.0.0.0/8", "192.0.2.0/24"]
     assert (tcp.idle_timeout, veeam.intake) == (None, "veeam")

@@ -12,8 +12,10 @@ from twisted.internet.task import Clock
 from bridge.batching import Group
 from bridge.deliver.breaker import Breaker
 from bridge.deliver.client import Answer
-from bridge.deliver.courier import Courier, Office, Target, Turn
+from bridge.deliver.composing import Target
+from bridge.deliver.courier import Courier
 from bridge.deliver.dispatcher import Dispatcher
+from bridge.deliver.office import Office, Turn
 from bridge.ledger import Ledger
 from bridge.measures import Measures
 from bridge.spool import BatchLimits, Spool, packing
@@ -357,7 +359,7 @@ def test_headers_that_cannot_be_made_are_a_failure(world):
     def missing():
         raise OSError(2, "No such file", "/etc/key")
 
-    object.__setattr__(world.courier._target, "headers", missing)
+    object.__setattr__(world.courier._way.target, "headers", missing)
     world.seal(b"one")
     world.check()
     assert (world.posted, world.courier.state, world.ledger.of("a").spooled) == ([], "backing-off", 1)

@@ -57,7 +57,7 @@ def drain(world, answer=None):
         world.accept()
     assert (world.courier.waiting_events, world.courier.waiting_bytes, world.courier.state) == (0, 0, "idle")
     assert world.files == []
-    assert (world.courier.waiting_disk, world.courier._shelf.disk) == (0, 0)
+    assert (world.courier.waiting_disk, world.courier._stock.shelf.disk) == (0, 0)
     return taken
 
 
@@ -319,7 +319,7 @@ def keeper_of(world, monkeypatch, *, max_size, available=10**9):
     made = Keeper(
         world.spool, terms=Terms(max_size, 0),
         syncing=Syncing("never", directory=world.spool.directory, clock=lambda: 0, wall=lambda: 0, on_error=print),
-        stocks={"a": world.courier}, strangers={}, ledger=world.ledger, alarms=Alarms(),
+        stocks={"a": world.courier}, ledger=world.ledger, alarms=Alarms(),
         work=lambda job, done: done(job()), clock=world.clock.seconds,
     )  # fmt: skip
     made.begin()
@@ -372,7 +372,7 @@ def test_the_archive_gives_way_to_what_waits(make_world, monkeypatch):
 def test_progress_of_a_pack_that_could_not_be_written_is_tried_again_once(make_world, monkeypatch):
     world = make_world(in_flight=1)
     outage(world, 300)
-    pack = world.courier._shelf._packs[-1]
+    pack = world.courier._stock.shelf._packs[-1]
     read = pack.read(most_batches=64, most_bytes=10**9, sealed=0.0).batches
     left = pack._left
     rename = Path.rename

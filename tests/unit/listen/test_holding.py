@@ -8,7 +8,9 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 
 from bridge.batching import Limits
+from bridge.config import Listener
 from bridge.ledger import Ledger
+from bridge.listen.door import Hall
 from bridge.listen.peers import Peers
 from bridge.listen.road import Road
 from bridge.listen.tcp import SyslogFactory
@@ -49,13 +51,10 @@ class Scene:
         )  # fmt: skip
         self.road = Road(
             spool=self.spool, ledger=self.ledger, wall=lambda: NOON, limits=Limits(),
-            spool_encoding=lambda intake: "lines", truncate=False, on_trouble=lambda text: None, room=self.room,
+            truncate=False, on_trouble=lambda text: None, room=self.room,
         )  # fmt: skip
-        self.factory = SyslogFactory(
-            name="tcp", road=self.road, peer=self.peers.get, allowed=lambda host: True, clock=self.clock,
-            framing="auto", max_frame_size=250 * 1024, max_connections=10, max_connections_per_peer=10,
-            idle_timeout=None,
-        )  # fmt: skip
+        listener = Listener.model_construct(name="tcp", max_connections=10, max_connections_per_peer=10)
+        self.factory = SyslogFactory(listener, Hall(self.clock, self.road, self.peers.get, max_frame_size=250 * 1024))
 
     def connect(self):
         protocol = self.factory.buildProtocol(IPv4Address("TCP", "192.0.2.7", 4000))

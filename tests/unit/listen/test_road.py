@@ -12,7 +12,9 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 
 from bridge.batching import Limits, Window
+from bridge.config import Listener
 from bridge.ledger import Ledger
+from bridge.listen.door import Hall
 from bridge.listen.peers import Peers, address_of
 from bridge.listen.road import Road
 from bridge.listen.tcp import SyslogFactory
@@ -30,6 +32,7 @@ class Route:
     intake: str | None
     source: tuple = ()
     listener: tuple = ()
+    client_name: tuple = ()
     hostname: tuple = ()
     app_name: tuple = ()
     min_severity: int | None = None
@@ -46,6 +49,7 @@ class Intake:
     encoding: str = "auto"
     timestamp: str | None = None
     format: str | None = None
+    endpoint: str = "/plain/batch"
 
 
 @dataclass
@@ -78,7 +82,7 @@ class Bridge:
         self.peers = Peers(router)
         self.road = Road(
             spool=self.spool, ledger=self.ledger, wall=self.wall, limits=Limits(window=self.window),
-            spool_encoding=lambda intake: "lines", truncate=self.truncate, on_trouble=self.trouble.append,
+            truncate=self.truncate, on_trouble=self.trouble.append,
         )  # fmt: skip
 
     def wall(self):
@@ -264,14 +268,9 @@ def test_stop_takes_what_the_kernel_holds(make_bridge, make_udp):
 
 class Tcp:
     def __init__(self, bridge, **options):
-        given = {
-            "framing": "auto", "max_frame_size": 1000, "max_connections": 3, "max_connections_per_peer": 2,
-            "idle_timeout": None,
-            "allowed": lambda host: True,
-        }  # fmt: skip
-        self.factory = SyslogFactory(
-            name="tcp", road=bridge.road, peer=bridge.peers.get, clock=bridge.clock, **given | options
-        )  # fmt: skip
+        given = {"max_connections": 3, "max_connections_per_peer": 2}
+        listener = Listener.model_construct(name="tcp", **given | options)
+        self.factory = SyslogFactory(listener, Hall(bridge.clock, bridge.road, bridge.peers.get, max_frame_size=1000))
 
     def connect(self, host="192.0.2.7"):
         address = (IPv6Address if ":" in host else IPv4Address)("TCP", host, 4000)
@@ -340,7 +339,7 @@ def test_connections_are_bounded(make_bridge):
     assert tcp.connect("192.0.2.1") is None
     assert tcp.connect("192.0.2.2") is not None
     assert tcp.connect("192.0.2.3") is None
-    assert tcp.factory.refused.total() == 2
+    assert tcp.factory.refusals.counts == {"max_connections_per_peer": 1, "max_connections": 1}
     lost(first[0])
     assert tcp.connect("192.0.2.1") is not None
 
@@ -352,9 +351,25 @@ def test_connections_of_a_mapped_peer_are_bounded_too(make_bridge):
 
 
 def test_not_allowed(make_bridge):
-    tcp = Tcp(make_bridge(), allowed=lambda host: False)
+    tcp = Tcp(make_bridge(), allow=(ip_network("198.51.100.0/24"),))
     assert tcp.connect() is None
-    assert tcp.factory.refused == {"not in allow": 1}
+    assert tcp.factory.refusals.counts == {"not_in_allow": 1}
+    assert tcp.connect("198.51.100.9") is not None
+
+
+def test_tls_on_a_plain_port_is_no_message(make_bridge):
+    bridge = make_bridge()
+    tcp = Tcp(bridge)
+    connection, other = tcp.connect(), tcp.connect("192.0.2.8")
+    hello = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(range(256)) * 2
+    connection.dataReceived(hello)
+    assert connection.transport.disconnecting
+    connection.dataReceived(hello)
+    lost(connection)
+    assert tcp.factory.refusals.counts == {"tls_on_plain_port": 1}
+    bridge.check()
+    other.dataReceived(b"<13>Nov 23 12:00:00 gw app: one\n")
+    bridge.check(received=1, spooled=1)
 
 
 # --- the road -------------------------------------------------------------------------------------------------------

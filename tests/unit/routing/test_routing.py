@@ -26,6 +26,7 @@ class Message:
 class When:
     source: tuple = ()
     listener: tuple = ()
+    client_name: tuple = ()
     hostname: tuple = ()
     app_name: tuple = ()
     min_severity: int | None = None
@@ -48,6 +49,7 @@ class Intake:
     encoding: str = "auto"
     timestamp: str | None = None
     format: str | None = None
+    endpoint: str = "/plain/batch"
 
 
 @dataclass(frozen=True)

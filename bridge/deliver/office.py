@@ -1,0 +1,98 @@
+"""What all couriers of a bridge share, as they ask for it; and what each is told of its turn."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from twisted.internet import defer
+from twisted.internet.interfaces import IReactorTime
+
+from bridge.deliver.breaker import Breaker
+from bridge.deliver.client import Answer
+from bridge.deliver.composing import Target
+from bridge.deliver.dispatcher import Dispatcher
+from bridge.deliver.shelf import Packer
+from bridge.ledger import Ledger
+from bridge.spool import Batch, Piece
+from bridge.spool.history import Receipt
+
+
+class Store(Packer, Protocol):
+    """What holds sealed batches until they are acknowledged. All of it returns at once, but what a Packer does."""
+
+    def acknowledge(self, batches: list[Batch], receipt: Receipt | None) -> None:
+        """A request was accepted; these batches are settled whole and go after the receipt is written."""
+
+    def refuse(self, intake: str, refused: list[tuple[Piece, str]], settled: list[Batch]) -> None:
+        """Single events go to quarantine with the collector's words, on disk before ``settled`` batches go."""
+
+    def keep_evidence(self, intake: str, sequence: int, body: bytes) -> None:
+        """Keep a copy of a request of which the collector took only a part, without saying which."""
+
+    def set_aside(self, batch: Batch, why: str) -> None:
+        """This one cannot be read: it goes to quarantine."""
+
+
+class Poster(Protocol):
+    """What posts."""
+
+    def post(self, url: str, body: bytes, headers: dict[str, str]) -> "defer.Deferred[Answer]":
+        """POST a body; any status is an Answer."""
+
+
+class Alarms(Protocol):
+    """Where what an operator must know is said, once."""
+
+    def on(self, kind: str, about: str, text: str) -> None:
+        """It is so."""
+
+    def off(self, kind: str, about: str, text: str) -> None:
+        """It is so no longer; nothing where it was not."""
+
+
+class Measures(Protocol):
+    """Where what a request took, and how exact its time was, is observed."""
+
+    def accepted(self, *, delay: float | None, error: float) -> None:
+        """Seconds since a batch was sealed (None: before this process), and from the request's time to its events'."""
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """The way to the collector under one configuration; a request keeps the one that it began with."""
+
+    target: Target
+    poster: Poster
+    breaker: Breaker
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """How requests are made up."""
+
+    in_flight: int
+    max_events: int
+    max_bytes: int
+    resolution_ms: int
+    catch_up_ms: int
+    live_for: float = 10.0
+    live_first: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Office:
+    """What all couriers of a bridge share. ``in_thread`` runs a job in the spool's thread; ``wall`` is in seconds
+    since the epoch."""
+
+    clock: IReactorTime
+    wall: Callable[[], float]
+    store: Store
+    ledger: Ledger
+    dispatcher: Dispatcher
+    alarms: Alarms
+    measures: Measures
+    in_thread: Callable[[Callable[[], Any]], "defer.Deferred[Any]"]
+    before_sending: Callable[[list[Batch]], None] = lambda batches: None
+    "Called in the spool's thread before a request with these batches goes. An OSError of it delays the request."
+    date_seen: Callable[[str | None, float], None] = lambda date, took: None
+    "Called with the ``Date`` of an acceptance, and the seconds that the request took."

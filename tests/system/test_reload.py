@@ -1,0 +1,185 @@
+"""SIGHUP: the configuration changes under load, and nothing is lost; a bad one changes nothing."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.harness.asserting import assert_same
+from tests.harness.bridge import Bridge, key_of
+from tests.harness.polling import until
+from tests.harness.ports import free_port
+from tests.harness.running import bridging, collecting, running
+from tests.harness.send import send_lines, tcp
+from tests.harness.traffic import Traffic
+
+
+def reload(bridge: Bridge, *, good: bool = True) -> str:
+    """Write the configuration, send SIGHUP, wait for the log's answer; what was logged since."""
+    assert bridge.process is not None
+    before = len(bridge.process.stderr)
+    bridge.write_configuration()
+    bridge.process.signal(signal.SIGHUP)
+    end = "the pause was" if good else "error app: reload:"
+    until(lambda: end in bridge.process.stderr[before:], lambda: f"{end!r} in {bridge.process.stderr[before:]}")
+    return bridge.process.stderr[before:]
+
+
+def metric(bridge: Bridge, name: str) -> str:
+    text = bridge.get("/metrics")[1].decode()
+    return next(line.split()[-1] for line in text.splitlines() if line.startswith(f"syslog_bridge_{name} "))
+
+
+def intake(bridge: Bridge, name: str) -> dict[str, Any]:
+    return next(each for each in bridge.status()["intakes"] if each["name"] == name)
+
+
+def test_routes_intakes_and_listeners_change_under_load(tmp_path: Path) -> None:
+    """A connection stays open over reloads in which its intake changes, a listener goes and another comes."""
+    with running(tmp_path, intakes={"all": {}, "other": {}}) as (collector, bridge):
+        devices = [Traffic(bridge.tcp, first=1_000_000 * i, per_write=20, pause_seconds=0.002) for i in range(3)]
+        for device in devices:
+            device.start()
+        second = free_port()
+        listeners = bridge.configuration["listeners"]
+        for turn in range(4):
+            taken = bridge.ledger()["received"]
+            bridge.configuration["unrouted"] = {"intake": ("other", "all")[turn % 2]}
+            bridge.configuration["listeners"] = listeners + [{"tcp": f"127.0.0.1:{second}"}] * (turn % 2 == 0)
+            said = reload(bridge)
+            assert "3 listeners" in said if turn % 2 == 0 else "is gone" in said
+            bridge.wait_received(taken + 500)
+            if turn % 2 == 0:
+                send_lines(second, [b"<13>a line to the new listener"])
+        for device in devices:
+            device.stop()
+        sent = [message.text for device in devices for message in device.sent]
+        bridge.wait_received(len(sent) + 2)
+        bridge.wait_drained()
+        arrived = collector.refresh()
+    texts = [event.text for event in arrived if "to the new listener" not in event.text]
+    assert_same(texts, sent)
+    assert len(arrived) == len(sent) + 2
+    assert set(collector.per_key()) == {key_of("all"), key_of("other")}
+
+
+def test_a_bad_file_leaves_everything_as_it_was(tmp_path: Path) -> None:
+    with running(tmp_path) as (collector, bridge):
+        sha = bridge.status()["config_sha256"]
+        good = dict(bridge.configuration)
+        bridge.configuration = good | {"routes": [{"intake": "nobody"}], "timezone": "Nowhere/Land"}
+        said = reload(bridge, good=False)
+        assert "nobody" in said and "Nowhere/Land" in said, "every fault is told"
+        bridge.configuration = good | {"admin": {"listen": f"127.0.0.1:{free_port()}"}}
+        assert "admin.listen cannot change while the bridge runs" in reload(bridge, good=False)
+        bridge.configuration = good | {"spool": {"directory": str(tmp_path / "elsewhere")}}
+        assert "needs restart" in reload(bridge, good=False)
+        with tcp(bridge.tcp):
+            bridge.configuration = good | {"listeners": [*good["listeners"], {"tcp": f"127.0.0.1:{collector.port}"}]}
+            assert f"port {collector.port} is taken by" in reload(bridge, good=False)
+        status = bridge.status()
+        assert status["config_sha256"] == sha
+        assert [alarm["kind"] for alarm in status["alarms"]] == ["reload"]
+        assert metric(bridge, "config_last_reload_success") == "0.0"
+        send_lines(bridge.tcp, [b"<13>still here"])
+        collector.wait_for(1)
+        bridge.configuration = good | {"timezone": "Europe/Paris"}
+        reload(bridge)
+        status = bridge.status()
+        assert status["config_sha256"] != sha and not status["alarms"]
+        assert metric(bridge, "config_last_reload_success") == "1.0"
+
+
+def test_a_key_from_its_file_is_read_again(tmp_path: Path) -> None:
+    """A parked intake goes on at once when its key is right."""
+    with collecting(tmp_path) as collector:
+        collector.stop()
+        collector.keys = (key_of("all"),)
+        collector.start()
+        with bridging(tmp_path, collector.url) as bridge:
+            file = bridge.directory / "keys" / "all"
+            file.write_text("wrong" + "0" * 11 + "\n")
+            bridge.start()
+            send_lines(bridge.tcp, [b"<13>waits for its key"])
+            until(lambda: intake(bridge, "all")["state"] == "parked", "parked")
+            file.write_text(key_of("all") + "\n")
+            reload(bridge)
+            collector.wait_for(1)
+            until(lambda: intake(bridge, "all")["state"] == "idle", lambda: f"idle: {intake(bridge, 'all')}")
+
+
+def test_a_removed_intakes_events_stay_and_go_on_when_it_comes_back(tmp_path: Path) -> None:
+    with running(tmp_path, intakes={"all": {}, "gone": {"url": f"http://127.0.0.1:{free_port()}"}}) as (
+        collector,
+        bridge,
+    ):
+        good = dict(bridge.configuration)
+        bridge.configuration["unrouted"] = {"intake": "gone"}
+        reload(bridge)
+        send_lines(bridge.tcp, [b"<13>event %d" % i for i in range(100)])
+        bridge.wait_received(100)
+        bridge.configuration = good | {"intakes": {"all": good["intakes"]["all"]}}
+        reload(bridge)
+        held = intake(bridge, "gone")
+        assert (held["state"], held["last_error"]) == ("parked", "not in the configuration")
+        send_lines(bridge.tcp, [b"<13>for the other"])
+        collector.wait_for(1)
+        until(lambda: intake(bridge, "gone")["backlog_events"] == 100, lambda: f"{intake(bridge, 'gone')}")
+        # It comes back, to a collector that is there.
+        bridge.configuration = good | {"intakes": {name: good["intakes"]["all"] for name in ("all", "gone")}}
+        reload(bridge)
+        assert len(collector.wait_for(101)) == 101
+        bridge.wait_drained()
+
+
+def test_a_listener_becomes_another_kind_and_name_on_its_port(tmp_path: Path) -> None:
+    """Renamed, an open connection goes on, and routes that name the listener know it by the new one."""
+    with running(tmp_path, intakes={"all": {}, "other": {}}) as (collector, bridge), tcp(bridge.tcp) as connection:
+        connection.sendall(b"<13>before\n")
+        bridge.wait_received(1)
+        bridge.configuration["listeners"][1]["name"] = "renamed"
+        bridge.configuration["routes"] = [{"intake": "other", "listener": "renamed"}]
+        reload(bridge)
+        connection.sendall(b"<13>after\n")
+        collector.wait_for(2)
+        assert collector.texts(key_of("other")) == ["after"]
+        assert bridge.status()["listeners"]["renamed"] == bridge.tcp
+
+
+def _descriptors(pid: int) -> int:
+    return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+def _resident_kib(pid: int) -> int:
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmRSS:")))
+
+
+@pytest.mark.parametrize("times", [pytest.param(10, id="10"), pytest.param(100, id="100", marks=pytest.mark.long)])
+def test_reloads_in_a_row_leak_nothing(tmp_path: Path, times: int) -> None:
+    """Descriptors are as many as before; memory is what ten more reloads do not raise."""
+    with running(tmp_path, intakes={f"i{n}": {} for n in range(20)}) as (collector, bridge):
+        assert bridge.process is not None
+        pid = bridge.process.pid
+        bridge.configuration["routes"] = [
+            {"name": f"r{n}", "intake": f"i{n % 20}", "source": f"10.{n // 256}.{n % 256}.0/24"} for n in range(500)
+        ]
+        sizes = []
+        for turn in range(times):
+            bridge.configuration["timezone"] = ("UTC", "Europe/Paris")[turn % 2]
+            reload(bridge)
+            send_lines(bridge.tcp, [b"<13>after reload %d" % turn])
+            bridge.wait_received(turn + 1)
+            if turn in (0, times // 2, times - 1):
+                bridge.wait_drained()
+                sizes.append((_descriptors(pid), _resident_kib(pid)))
+        collector.wait_for(times)
+    (first, _), (_, middle), (last, end) = sizes
+    print(f"descriptors {first} -> {last}, resident {middle} -> {end} KiB over {times // 2} reloads")
+    # A connection to the collector more or less.
+    assert last <= first + 3, sizes
+    assert end <= middle + 20_000, sizes
