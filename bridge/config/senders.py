@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from bridge.config import fields, units
 from bridge.config.addresses import Address
 from bridge.config.section import Section
 
-KINDS = ("udp", "tcp", "tls")
+Kind = Literal["udp", "tcp", "tls", "relp", "https"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+STREAMS: tuple[Kind, ...] = ("tcp", "tls", "relp", "https")
 
 
 class Listener(Section):
-    """One of `listeners:`; exactly one of `udp`, `tcp` and `tls` is given. Sizes in bytes."""
+    """One of `listeners:`; exactly one of `KINDS` is given. Sizes in bytes."""
 
     name: fields.Name = ""  # by default what it listens on, such as udp:*:514
     udp: fields.ListenAddress | None = None
     tcp: fields.ListenAddress | None = None
     tls: fields.ListenAddress | None = None
+    relp: fields.ListenAddress | None = None
+    https: fields.ListenAddress | None = None
     framing: Annotated[Literal["auto", "lf", "octet-counted"], fields.of_choice("auto", "lf", "octet-counted")] = "auto"
     receive_buffer: Annotated[fields.Size, fields.within("4KiB", "1GiB", units.size)] = 16 << 20
     max_connections: Annotated[fields.Integer, fields.within("1", "1000000", int)] = 1000
@@ -33,12 +37,13 @@ class Listener(Section):
     client_ca: fields.Authorities | None = None
     client_names: fields.Texts = ()
     client_fingerprints: fields.Fingerprints = ()
+    proxy_protocol: fields.Networks | None = None  # balancers, which tell whom they speak for
     handshake_timeout: Annotated[fields.Duration, fields.within("100ms", "5m", units.duration)] = timedelta(seconds=10)
 
     @property
-    def kind(self) -> Literal["udp", "tcp", "tls"]:
-        """Its transport."""
-        return "udp" if self.udp else "tcp" if self.tcp else "tls"
+    def kind(self) -> Kind:
+        """What is spoken there."""
+        return next((kind for kind in KINDS if getattr(self, kind) is not None), "tls")
 
     @property
     def transport(self) -> Literal["udp", "tcp"]:
@@ -48,8 +53,8 @@ class Listener(Section):
     @property
     def address(self) -> Address:
         """Where it listens."""
-        address = self.udp or self.tcp or self.tls
-        assert address is not None
+        address = getattr(self, self.kind)
+        assert isinstance(address, Address)
         return address
 
 
@@ -66,18 +71,19 @@ class SourceFacts(Section):
 
 
 # Keys of a listener that mean nothing for some transport, with the transports they are for.
-ONLY_FOR: dict[str, tuple[str, ...]] = {
+ONLY_FOR: dict[str, tuple[Kind, ...]] = {
     "framing": ("tcp", "tls"),
-    "max_connections": ("tcp", "tls"),
-    "max_connections_per_peer": ("tcp", "tls"),
-    "idle_timeout": ("tcp", "tls"),
-    "backlog": ("tcp", "tls"),
-    "keepalive": ("tcp", "tls"),
+    "max_connections": STREAMS,
+    "max_connections_per_peer": STREAMS,
+    "idle_timeout": STREAMS,
+    "backlog": STREAMS,
+    "keepalive": ("tcp", "tls", "relp"),
     "receive_buffer": ("udp",),
-    "certificate": ("tls",),
-    "private_key": ("tls",),
-    "client_ca": ("tls",),
-    "client_names": ("tls",),
-    "client_fingerprints": ("tls",),
-    "handshake_timeout": ("tls",),
+    "certificate": ("tls", "relp", "https"),
+    "private_key": ("tls", "relp", "https"),
+    "client_ca": ("tls", "relp"),
+    "client_names": ("tls", "relp"),
+    "client_fingerprints": ("tls", "relp"),
+    "handshake_timeout": STREAMS,
+    "proxy_protocol": STREAMS,
 }

@@ -10,6 +10,7 @@ from twisted.internet import defer, task
 from bridge.config import Address, Config, Listener
 from bridge.listen.door import Door, Hall
 from bridge.listen.peers import Peers
+from bridge.listen.relp_door import relp_door
 from bridge.listen.road import Road
 from bridge.listen.sockets import ListenError, bind
 from bridge.listen.stream_door import StreamDoor
@@ -20,7 +21,9 @@ DRAIN_WITHIN = 2.0
 "Seconds that the end waits for senders to fall silent."
 _QUIET = 0.1
 
-KINDS: Mapping[str, Callable[[Listener, socket, Hall], Door]] = {"udp": UdpDoor, "tcp": StreamDoor, "tls": TlsDoor}
+Maker = Callable[[Listener, socket, Hall], Door]
+
+KINDS: Mapping[str, Maker] = {"udp": UdpDoor, "tcp": StreamDoor, "tls": TlsDoor, "relp": relp_door}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +46,21 @@ class Change:
 class Doors:
     """The sockets of one configuration."""
 
-    def __init__(self, config: Config, *, reactor: Any, road: Road, peers: Peers) -> None:
+    def __init__(
+        self,
+        config: Config,
+        *,
+        reactor: Any,
+        road: Road,
+        peers: Peers,
+        commit: Callable[[Callable[[OSError | None], None]], None],
+        kinds: Mapping[str, Maker] | None = None,
+    ) -> None:
+        """``commit``: see ``Hall``; ``kinds``: makers of doors that are not among ``KINDS``."""
         self._config = config
         self._reactor = reactor
-        self.hall = Hall(reactor, road, peers.get, config.max_frame_size)
+        self._kinds = {**KINDS, **(kinds or {})}
+        self.hall = Hall(reactor, road, peers.get, config.max_frame_size, commit)
         self.doors: dict[str, Door] = {}
         "Listener -> its door."
         self._drops: dict[str, int] = {}
@@ -174,10 +188,9 @@ class Doors:
             if self.doors.get(door.listener.name) is door:
                 del self.doors[door.listener.name]
 
-    @staticmethod
-    def _made(listener: Listener, bound: socket, hall: Hall) -> Door:
+    def _made(self, listener: Listener, bound: socket, hall: Hall) -> Door:
         try:
-            return KINDS[listener.kind](listener, bound, hall)
+            return self._kinds[listener.kind](listener, bound, hall)
         except BaseException:
             bound.close()
             raise
