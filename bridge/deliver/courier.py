@@ -27,7 +27,7 @@ from bridge.deliver.dispatcher import Slot
 from bridge.deliver.fitting import Fitting
 from bridge.deliver.office import Office, Poster, Turn, Way
 from bridge.deliver.outcome import Verdict
-from bridge.deliver.settling import Settling
+from bridge.deliver.settling import Answered, Settling
 from bridge.deliver.stock import Stock
 from bridge.deliver.width import JoinWidth
 from bridge.spool import Batch, Pack, Piece, reading
@@ -134,6 +134,16 @@ class Courier:
     def unconfirmed(self) -> int:
         """Delivered events that the collector took without naming them."""
         return self._settling.unconfirmed
+
+    @property
+    def last_answer(self) -> Answered | None:
+        """What the collector said last."""
+        return self._settling.last_answer
+
+    @property
+    def last_acceptance(self) -> Answered | None:
+        """When it last took events, and which."""
+        return self._settling.last_acceptance
 
     @property
     def requests(self) -> dict[str, int]:
@@ -357,6 +367,8 @@ class Courier:
         else:
             result = outcome.read(answer, sum(piece.count for piece in pieces), now=self._office.wall())
             doubtful = result.uncertain or answer.repeated
+            if result.verdict is Verdict.ACCEPTED:
+                self._office.date_seen(answer.headers.get("date"), self._clock.seconds() - began)
         if key := way.target.key():
             # An answer may repeat what was sent.
             rejected = {i: words.replace(key, "****") for i, words in result.rejected.items()}

@@ -94,3 +94,5 @@ class Office:
     in_thread: Callable[[Callable[[], Any]], "defer.Deferred[Any]"]
     before_sending: Callable[[list[Batch]], None] = lambda batches: None
     "Called in the spool's thread before a request with these batches goes. An OSError of it delays the request."
+    date_seen: Callable[[str | None, float], None] = lambda date, took: None
+    "Called with the ``Date`` of an acceptance, and the seconds that the request took."

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 from twisted.logger import Logger
 
@@ -22,6 +23,14 @@ MOST_STRANGERS = 3
 log = Logger(namespace="deliver")
 
 
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What an operator asks of an answer; ``at`` is in seconds since the epoch."""
+
+    at: float
+    outcome: Outcome
+
+
 class Settling:
     """One intake's. ``halve`` makes two requests of one; ``last`` says whether nothing else is left to ask."""
 
@@ -40,6 +49,8 @@ class Settling:
         self.unconfirmed = 0
         "Delivered events that the collector took without naming them."
         self.requests: dict[str, int] = {verdict.value: 0 for verdict in Verdict}
+        self.last_answer: Answered | None = None
+        self.last_acceptance: Answered | None = None
         self.refusals = Refusals(name, stock=stock, office=office)
         self._name = name
         self._office = office
@@ -53,6 +64,9 @@ class Settling:
     async def settle(self, pieces: list[Piece], split: bool, result: Outcome, request: Request) -> None:
         """Do what the answer to a request says; ``split``: its pieces were made smaller before."""
         self.requests[result.verdict.value] += 1
+        self.last_answer = Answered(self._office.wall(), result)
+        if result.verdict is Verdict.ACCEPTED:
+            self.last_acceptance = self.last_answer
         self._fitting.answered(request.size, timeout=result.timeout)
         self._strangers = self._strangers + 1 if result.stranger else 0
         alone = sum(piece.count for piece in pieces) == 1
