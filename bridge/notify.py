@@ -10,6 +10,7 @@ import os
 import socket
 import time
 from collections.abc import Mapping
+from pathlib import Path
 
 from twisted.logger import Logger
 
@@ -79,7 +80,18 @@ class ServiceManager:
                 told.connect(self._address)
                 socket.send_fds(told, [text.encode()], [] if held is None else [held.fileno()])
         except OSError as error:
-            log.warn("the service manager cannot be told {what}: {why}", what=text.split("\n")[0], why=error.strerror)
+            what = text.partition("\n")[0]
+            log.warn("the service manager cannot be told {what}: {why}", what=what, why=error.strerror)
+
+
+def first_environment() -> dict[str, str]:
+    """The environment that this process was started with. ``os.environ`` has lost ``LISTEN_PID`` and ``LISTEN_FDS`` by
+    now: Twisted takes them as soon as its endpoints are imported."""
+    try:
+        pairs = Path("/proc/self/environ").read_bytes().split(b"\0")
+    except OSError:
+        return dict(os.environ)
+    return {os.fsdecode(name): os.fsdecode(value) for name, _, value in (pair.partition(b"=") for pair in pairs)}
 
 
 def _inherited(given: Mapping[str, str]) -> list[tuple[str, socket.socket]]:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from bridge.config import fields, units
 from bridge.config.addresses import Address, UnixAddress
 from bridge.config.section import Section
 
-KINDS = ("udp", "tcp", "tls", "unix_datagram", "unix_stream")
 Kind = Literal["udp", "tcp", "tls", "unix_datagram", "unix_stream"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
 class Listener(Section):

@@ -8,6 +8,7 @@ import os
 import socket
 import stat
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Protocol
 from urllib.parse import quote
 
@@ -21,6 +22,10 @@ log = Logger(namespace="listen")
 
 class Store(Protocol):
     """Who holds sockets while no process of ours runs."""
+
+    @property
+    def listens(self) -> bool:
+        """Whether there is anybody."""
 
     def inherited(self) -> list[tuple[str, socket.socket]]:
         """What it hands over, with names."""
@@ -45,6 +50,11 @@ class Inheritance:
         self._handed = store.inherited() if store is not None else []
         self._kept: dict[str, int] = {}
         "Descriptor's name -> the socket's inode."
+
+    @property
+    def holds(self) -> bool:
+        """Whether what was given to hold outlives us, as far as we can know."""
+        return bool(self._kept)
 
     def take(self, listener: Listener, *, v6only: bool) -> socket.socket | None:
         """A socket that was handed over and is the one this listener would bind; its own by preference."""
@@ -76,7 +86,7 @@ class Inheritance:
 
     def hold(self, sockets: Mapping[str, socket.socket]) -> None:
         """These, by listener, are to outlive us from now on, and no others."""
-        if self._store is None:
+        if self._store is None or not self._store.listens:
             return
         wanted = {fd_name(name): bound for name, bound in sockets.items()}
         # First what goes: the manager takes no socket twice, so one with a new name must have lost its old one.
@@ -116,7 +126,7 @@ def _fits(held: socket.socket, name: str, listener: Listener, *, v6only: bool) -
 
 def _there(held: socket.socket) -> bool:
     try:
-        return stat.S_ISSOCK(os.stat(held.getsockname()).st_mode)
+        return stat.S_ISSOCK(Path(held.getsockname()).stat().st_mode)
     except OSError:
         return False
 
@@ -124,4 +134,4 @@ def _there(held: socket.socket) -> bool:
 def _where(held: socket.socket) -> str:
     name = held.getsockname()
     kind = "datagrams" if held.type == socket.SOCK_DGRAM else "stream"
-    return f"{kind}, {name if isinstance(name, str | bytes) else f'{name[0]} port {name[1]}'}"
+    return f"{kind}, {name!r}" if isinstance(name, str | bytes) else f"{kind}, {name[0]} port {name[1]}"

@@ -46,7 +46,7 @@ def bind(kind: str, host: str, port: int, *, name: str, v6only: bool, backlog: i
 def family_of(host: str) -> tuple[socket.AddressFamily, str]:
     """The family and address that a configured host is bound as."""
     if host == "*":
-        return (socket.AF_INET6, "::") if socket.has_dualstack_ipv6() else (socket.AF_INET, "0.0.0.0")  # noqa: S104
+        return (socket.AF_INET6, "::") if socket.has_dualstack_ipv6() else (socket.AF_INET, "0.0.0.0")
     return (socket.AF_INET if "." in host else socket.AF_INET6), host
 
 

@@ -1,4 +1,4 @@
-"""The doors of Unix sockets: programs of this machine, which have no address; the machine's own name is their source."""
+"""The doors of Unix sockets: programs of this machine, which have no address; its own name is their source."""
 
 import socket
 

@@ -5,8 +5,7 @@ it at the end; ours may be reached through a descriptor, and may outlive us."""
 import socket
 from typing import Any
 
-from twisted.internet.interfaces import IReadDescriptor
-from twisted.internet.protocol import ServerFactory
+from twisted.internet.interfaces import IProtocolFactory, IReadDescriptor
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -18,7 +17,7 @@ _AT_ONCE = 100
 class UnixPort:
     """One listening socket; ``close`` closes it."""
 
-    def __init__(self, bound: socket.socket, reactor: Any, factory: ServerFactory) -> None:
+    def __init__(self, bound: socket.socket, reactor: Any, factory: IProtocolFactory) -> None:
         self._bound = bound
         self._reactor = reactor
         self._factory = factory
