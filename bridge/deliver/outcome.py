@@ -74,7 +74,8 @@ class Outcome:
 
 
 # The usual answer, whose ids need no parsing: that of 20,000 ids would cost more than sending them.
-_IDS = re.compile(rb'\s*\{\s*(?:"received"\s*:\s*true\s*,\s*)?"event_ids"\s*:\s*\[([^\]\\\[{}]*+)\]\s*\}\s*')
+_BEFORE_IDS = re.compile(rb'\s*\{\s*(?:"received"\s*:\s*true\s*,\s*)?"event_ids"\s*:\s*\[')
+_BEHIND_IDS = re.compile(rb"\]\s*\}\s*")
 _RETRIES = frozenset((408, 425, 429, 407))
 _GATEWAY = frozenset((502, 503, 504))
 _PROXY_SIGNS = ("proxy-authenticate", "x-squid-error", "proxy-connection", "x-zscaler-error")
@@ -121,8 +122,7 @@ def _unsent(error: BaseException | None) -> bool:
 
 
 def _success(answer: Answer, count: int) -> Outcome:
-    if match := _IDS.fullmatch(answer.body):
-        ids = match[1]
+    if ids := _ids(answer.body):
         named = ids.count(b'"') // 2
         if named == count or b"null" not in ids:
             first, last = ids.find(b'"'), ids.rfind(b'"')
@@ -145,6 +145,16 @@ def _success(answer: Answer, count: int) -> Outcome:
         return Outcome(Verdict.ACCEPTED, status=answer.status, accepted=count, confirmed=False)
     why = f"the answer {answer.status} is not the intake's: {shown(answer.body) or 'it is empty'}"
     return Outcome(Verdict.RETRY, why, answer.status, stranger=True, uncertain=True)
+
+
+def _ids(body: bytes) -> bytes:
+    """What stands in the brackets of an answer that is only a list of ids; empty where it is another, or names none."""
+    opening = _BEFORE_IDS.match(body)
+    end = body.find(b"]", opening.end()) if opening else -1
+    if opening is None or _BEHIND_IDS.fullmatch(body, end) is None:
+        return b""
+    ids = body[opening.end() : end]
+    return b"" if any(byte in ids for byte in (b"\\", b"[", b"{", b"}")) else ids
 
 
 def _named(said: dict[str, object], status: int, count: int) -> Outcome:
