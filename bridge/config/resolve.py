@@ -91,7 +91,7 @@ def _destination(own: IntakeSection, collector: Collector) -> Destination:
     authorities = own if own.ca_file or own.extra_ca_file else collector
     client = own if own.client_certificate else collector
     return Destination(
-        url=address.url or REGIONS[address.region or ""],
+        urls=address.url or (REGIONS[address.region or ""],),
         endpoint=own.endpoint or collector.endpoint,
         authentication=own.authentication or collector.authentication,
         compression=own.compression or collector.compression,
