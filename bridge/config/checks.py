@@ -15,7 +15,7 @@ from bridge.config.faults import Place, Report, nearest, shown_word
 from bridge.config.listener_checks import check_listeners
 from bridge.config.routes import Conditions, Route
 from bridge.config.section import Section
-from bridge.config.senders import SourceFacts
+from bridge.config.senders import KINDS, SourceFacts
 from bridge.config.tree import Entries, Items, Node
 from bridge.pem import PemError, read_identity
 
@@ -194,9 +194,9 @@ def _references(checked: Checked) -> None:
         return
     nodes = checked.items("listeners")
     for listener, node in zip(checked.document.listeners, nodes, strict=True):
-        if not listener.name and (listener.udp or listener.tcp or listener.tls):
+        if not listener.name and any(getattr(listener, kind) is not None for kind in KINDS):
             listeners.add(f"{listener.kind}:{listener.address}")
-        elif not listener.name and any(node.wrote(key) for key in ("name", "udp", "tcp", "tls")):
+        elif not listener.name and any(node.wrote(key) for key in ("name", *KINDS)):
             return  # a listener whose name cannot be known may be the one that is meant
     for conditions, node in _all_conditions(checked):
         for index, name in enumerate(conditions.listener):
