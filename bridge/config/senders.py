@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from datetime import timedelta
+<<<<<<< HEAD
+=======
+from pathlib import Path
+>>>>>>> main
 from typing import Annotated, Literal, get_args
 
 from bridge.config import fields, units
-from bridge.config.addresses import Address
+from bridge.config.addresses import Address, UnixAddress
 from bridge.config.section import Section
 
+<<<<<<< HEAD
 Kind = Literal["udp", "tcp", "tls", "relp", "https"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 STREAMS: tuple[Kind, ...] = ("tcp", "tls", "relp", "https")
@@ -16,13 +21,27 @@ STREAMS: tuple[Kind, ...] = ("tcp", "tls", "relp", "https")
 
 class Listener(Section):
     """One of `listeners:`; exactly one of `KINDS` is given. Sizes in bytes."""
+=======
+Kind = Literal["udp", "tcp", "tls", "unix_datagram", "unix_stream"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+
+class Listener(Section):
+    """One of `listeners:`; exactly one of KINDS is given. Sizes in bytes."""
+>>>>>>> main
 
     name: fields.Name = ""  # by default what it listens on, such as udp:*:514
     udp: fields.ListenAddress | None = None
     tcp: fields.ListenAddress | None = None
     tls: fields.ListenAddress | None = None
+<<<<<<< HEAD
     relp: fields.ListenAddress | None = None
     https: fields.ListenAddress | None = None
+=======
+    unix_datagram: fields.SocketPath | None = None
+    unix_stream: fields.SocketPath | None = None
+    mode: fields.Mode = 0o666
+>>>>>>> main
     framing: Annotated[Literal["auto", "lf", "octet-counted"], fields.of_choice("auto", "lf", "octet-counted")] = "auto"
     receive_buffer: Annotated[fields.Size, fields.within("4KiB", "1GiB", units.size)] = 16 << 20
     max_connections: Annotated[fields.Integer, fields.within("1", "1000000", int)] = 1000
@@ -42,19 +61,41 @@ class Listener(Section):
 
     @property
     def kind(self) -> Kind:
+<<<<<<< HEAD
         """What is spoken there."""
         return next((kind for kind in KINDS if getattr(self, kind) is not None), "tls")
+=======
+        """Its transport."""
+        return next(kind for kind in KINDS if getattr(self, kind) is not None)
+>>>>>>> main
 
     @property
-    def transport(self) -> Literal["udp", "tcp"]:
-        """What its port is one of."""
-        return "udp" if self.udp else "tcp"
+    def transport(self) -> Literal["udp", "tcp", "unix"]:
+        """What its address is one of."""
+        return "unix" if self.unix_path else "udp" if self.udp else "tcp"
 
     @property
-    def address(self) -> Address:
+    def takes_datagrams(self) -> bool:
+        """Whether messages come as datagrams, not as a stream."""
+        return self.kind in ("udp", "unix_datagram")
+
+    @property
+    def unix_path(self) -> Path | None:
+        """Where a Unix socket is."""
+        return self.unix_datagram or self.unix_stream
+
+    @property
+    def address(self) -> Address | UnixAddress:
         """Where it listens."""
+<<<<<<< HEAD
         address = getattr(self, self.kind)
         assert isinstance(address, Address)
+=======
+        if self.unix_path:
+            return UnixAddress(self.unix_path)
+        address = self.udp or self.tcp or self.tls
+        assert address is not None
+>>>>>>> main
         return address
 
 
@@ -71,6 +112,7 @@ class SourceFacts(Section):
 
 
 # Keys of a listener that mean nothing for some transport, with the transports they are for.
+<<<<<<< HEAD
 ONLY_FOR: dict[str, tuple[Kind, ...]] = {
     "framing": ("tcp", "tls"),
     "max_connections": STREAMS,
@@ -86,4 +128,22 @@ ONLY_FOR: dict[str, tuple[Kind, ...]] = {
     "client_fingerprints": ("tls", "relp"),
     "handshake_timeout": STREAMS,
     "proxy_protocol": STREAMS,
+=======
+ONLY_FOR: dict[str, tuple[str, ...]] = {
+    "framing": ("tcp", "tls", "unix_stream"),
+    "max_connections": ("tcp", "tls", "unix_stream"),
+    "max_connections_per_peer": ("tcp", "tls"),
+    "idle_timeout": ("tcp", "tls", "unix_stream"),
+    "backlog": ("tcp", "tls", "unix_stream"),
+    "allow": ("udp", "tcp", "tls"),
+    "mode": ("unix_datagram", "unix_stream"),
+    "keepalive": ("tcp", "tls"),
+    "receive_buffer": ("udp", "unix_datagram"),
+    "certificate": ("tls",),
+    "private_key": ("tls",),
+    "client_ca": ("tls",),
+    "client_names": ("tls",),
+    "client_fingerprints": ("tls",),
+    "handshake_timeout": ("tls",),
+>>>>>>> main
 }
