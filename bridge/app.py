@@ -131,13 +131,9 @@ class Bridge:
             glimpses=Glimpses(on=config.admin.show_messages),
         )
         self.keeper.on_room = self.road.resume
-<<<<<<< HEAD
         self.doors = Doors(
-            config, reactor=reactor, road=self.road, peers=self.peers, commit=self._commits.after,
-        )  # fmt: skip
-=======
-        self.doors = Doors(config, reactor=reactor, road=self.road, peers=self.peers, store=self.manager)
->>>>>>> main
+            config, reactor=reactor, road=self.road, peers=self.peers, commit=self._commits.after, store=self.manager
+        )
         history = History(config.spool.directory / ".ledger", keep=config.ledger.keep, wall=wall)
         history.on_error = self._trouble_in_thread
         self.recorder = Recorder(

@@ -194,11 +194,7 @@ def _references(checked: Checked) -> None:
         return
     nodes = checked.items("listeners")
     for listener, node in zip(checked.document.listeners, nodes, strict=True):
-<<<<<<< HEAD
-        if not listener.name and any(getattr(listener, kind) for kind in KINDS):
-=======
         if not listener.name and any(getattr(listener, kind) is not None for kind in KINDS):
->>>>>>> main
             listeners.add(f"{listener.kind}:{listener.address}")
         elif not listener.name and any(node.wrote(key) for key in ("name", *KINDS)):
             return  # a listener whose name cannot be known may be the one that is meant

@@ -24,11 +24,7 @@ def check_listeners(
         kinds = [kind for kind in KINDS if node.wrote(kind)]
         if len(kinds) != 1:
             place = node.place_of(kinds[1]) if kinds else node.place
-<<<<<<< HEAD
-            report.at(place, "one of udp, tcp, tls, relp and https is needed, and only one: a listener has one socket")
-=======
             report.at(place, f"one of {_listed(KINDS)} is needed, and only one: a listener has one socket")
->>>>>>> main
             continue
         _fitting(kinds[0], node, report)
         _certificate(listener, node, report, files=files)
@@ -50,8 +46,7 @@ def check_listeners(
 def _fitting(kind: str, node: Entries, report: Report) -> None:
     for key, kinds in ONLY_FOR.items():
         if node.wrote(key) and kind not in kinds:
-<<<<<<< HEAD
-            report.at(node.key_places[key], f"{key}: is for {' and '.join(kinds)} listeners only: remove it")
+            report.at(node.key_places[key], f"{key}: is for {_listed(kinds)} listeners only: remove it")
     for key, other in (("certificate", "private_key"), ("private_key", "certificate")):
         # RELP goes with TLS or without.
         if not node.wrote(key) and (kind in ("tls", "https") or (kind == "relp" and node.wrote(other))):
@@ -60,13 +55,6 @@ def _fitting(kind: str, node: Entries, report: Report) -> None:
         for key in ("client_ca", "client_names", "client_fingerprints"):
             if node.wrote(key):
                 report.at(node.place_of(key), f"{key}: without TLS no client shows a certificate: add certificate:")
-=======
-            report.at(node.key_places[key], f"{key}: is for {_listed(kinds)} listeners only: remove it")
-    if kind == "tls":
-        for key in ("certificate", "private_key"):
-            if not node.wrote(key):
-                report.at(node.place_of("tls"), f"tls: {key} is missing: write {key}: PATH of a PEM file")
->>>>>>> main
 
 
 def _certificate(listener: Listener, node: Entries, report: Report, *, files: bool) -> None:

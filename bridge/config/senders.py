@@ -3,45 +3,32 @@
 from __future__ import annotations
 
 from datetime import timedelta
-<<<<<<< HEAD
-=======
 from pathlib import Path
->>>>>>> main
 from typing import Annotated, Literal, get_args
 
 from bridge.config import fields, units
 from bridge.config.addresses import Address, UnixAddress
 from bridge.config.section import Section
 
-<<<<<<< HEAD
-Kind = Literal["udp", "tcp", "tls", "relp", "https"]
+Kind = Literal["udp", "tcp", "tls", "relp", "https", "unix_datagram", "unix_stream"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
-STREAMS: tuple[Kind, ...] = ("tcp", "tls", "relp", "https")
-
-
-class Listener(Section):
-    """One of `listeners:`; exactly one of `KINDS` is given. Sizes in bytes."""
-=======
-Kind = Literal["udp", "tcp", "tls", "unix_datagram", "unix_stream"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
+NETWORK: tuple[Kind, ...] = ("tcp", "tls", "relp", "https")
+"Those with connections from elsewhere."
+STREAMS: tuple[Kind, ...] = (*NETWORK, "unix_stream")
 
 
 class Listener(Section):
     """One of `listeners:`; exactly one of KINDS is given. Sizes in bytes."""
->>>>>>> main
 
     name: fields.Name = ""  # by default what it listens on, such as udp:*:514
     udp: fields.ListenAddress | None = None
     tcp: fields.ListenAddress | None = None
     tls: fields.ListenAddress | None = None
-<<<<<<< HEAD
     relp: fields.ListenAddress | None = None
     https: fields.ListenAddress | None = None
-=======
     unix_datagram: fields.SocketPath | None = None
     unix_stream: fields.SocketPath | None = None
     mode: fields.Mode = 0o666
->>>>>>> main
     framing: Annotated[Literal["auto", "lf", "octet-counted"], fields.of_choice("auto", "lf", "octet-counted")] = "auto"
     receive_buffer: Annotated[fields.Size, fields.within("4KiB", "1GiB", units.size)] = 16 << 20
     max_connections: Annotated[fields.Integer, fields.within("1", "1000000", int)] = 1000
@@ -61,13 +48,8 @@ class Listener(Section):
 
     @property
     def kind(self) -> Kind:
-<<<<<<< HEAD
         """What is spoken there."""
-        return next((kind for kind in KINDS if getattr(self, kind) is not None), "tls")
-=======
-        """Its transport."""
         return next(kind for kind in KINDS if getattr(self, kind) is not None)
->>>>>>> main
 
     @property
     def transport(self) -> Literal["udp", "tcp", "unix"]:
@@ -87,15 +69,10 @@ class Listener(Section):
     @property
     def address(self) -> Address | UnixAddress:
         """Where it listens."""
-<<<<<<< HEAD
         address = getattr(self, self.kind)
+        if isinstance(address, Path):
+            return UnixAddress(address)
         assert isinstance(address, Address)
-=======
-        if self.unix_path:
-            return UnixAddress(self.unix_path)
-        address = self.udp or self.tcp or self.tls
-        assert address is not None
->>>>>>> main
         return address
 
 
@@ -112,38 +89,21 @@ class SourceFacts(Section):
 
 
 # Keys of a listener that mean nothing for some transport, with the transports they are for.
-<<<<<<< HEAD
 ONLY_FOR: dict[str, tuple[Kind, ...]] = {
-    "framing": ("tcp", "tls"),
+    "framing": ("tcp", "tls", "unix_stream"),
     "max_connections": STREAMS,
-    "max_connections_per_peer": STREAMS,
+    "max_connections_per_peer": NETWORK,
     "idle_timeout": STREAMS,
     "backlog": STREAMS,
+    "allow": ("udp", *NETWORK),
+    "mode": ("unix_datagram", "unix_stream"),
     "keepalive": ("tcp", "tls", "relp"),
-    "receive_buffer": ("udp",),
+    "receive_buffer": ("udp", "unix_datagram"),
     "certificate": ("tls", "relp", "https"),
     "private_key": ("tls", "relp", "https"),
     "client_ca": ("tls", "relp"),
     "client_names": ("tls", "relp"),
     "client_fingerprints": ("tls", "relp"),
-    "handshake_timeout": STREAMS,
-    "proxy_protocol": STREAMS,
-=======
-ONLY_FOR: dict[str, tuple[str, ...]] = {
-    "framing": ("tcp", "tls", "unix_stream"),
-    "max_connections": ("tcp", "tls", "unix_stream"),
-    "max_connections_per_peer": ("tcp", "tls"),
-    "idle_timeout": ("tcp", "tls", "unix_stream"),
-    "backlog": ("tcp", "tls", "unix_stream"),
-    "allow": ("udp", "tcp", "tls"),
-    "mode": ("unix_datagram", "unix_stream"),
-    "keepalive": ("tcp", "tls"),
-    "receive_buffer": ("udp", "unix_datagram"),
-    "certificate": ("tls",),
-    "private_key": ("tls",),
-    "client_ca": ("tls",),
-    "client_names": ("tls",),
-    "client_fingerprints": ("tls",),
-    "handshake_timeout": ("tls",),
->>>>>>> main
+    "handshake_timeout": ("tls", "relp", "https"),
+    "proxy_protocol": NETWORK,
 }

@@ -23,17 +23,14 @@ DRAIN_WITHIN = 2.0
 "Seconds that the end waits for senders to fall silent."
 _QUIET = 0.1
 
-<<<<<<< HEAD
 Maker = Callable[[Listener, socket, Hall], Door]
 
-KINDS: Mapping[str, Maker] = {"udp": UdpDoor, "tcp": StreamDoor, "tls": TlsDoor, "relp": relp_door}
-=======
-KINDS: Mapping[str, Callable[[Listener, socket, Hall], Door]] = {
-    "udp": UdpDoor, "tcp": StreamDoor, "tls": TlsDoor, "unix_datagram": UnixDatagramDoor, "unix_stream": UnixStreamDoor,
+KINDS: Mapping[str, Maker] = {
+    "udp": UdpDoor, "tcp": StreamDoor, "tls": TlsDoor, "relp": relp_door, "unix_datagram": UnixDatagramDoor,
+    "unix_stream": UnixStreamDoor,
 }  # fmt: skip
 Place = tuple[str, Address | UnixAddress]
 "A transport and an address of it."
->>>>>>> main
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +53,6 @@ class Change:
 class Doors:
     """The sockets of one configuration."""
 
-<<<<<<< HEAD
     def __init__(
         self,
         config: Config,
@@ -65,12 +61,10 @@ class Doors:
         road: Road,
         peers: Peers,
         commit: Callable[[Callable[[OSError | None], None]], None],
+        store: Store | None = None,
         kinds: Mapping[str, Maker] | None = None,
     ) -> None:
         """``commit``: see ``Hall``; ``kinds``: makers of doors that are not among ``KINDS``."""
-=======
-    def __init__(self, config: Config, *, reactor: Any, road: Road, peers: Peers, store: Store | None = None) -> None:
->>>>>>> main
         self._config = config
         self._reactor = reactor
         self._kinds = {**KINDS, **(kinds or {})}
