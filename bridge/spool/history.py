@@ -321,6 +321,7 @@ class History:
 def _figures(account: Account) -> Figures:
     figures: Figures = {name: getattr(account, name) for name in COLUMNS}
     figures["dropped"] = {reason: count for reason, count in account.dropped.items() if count}
+    figures["transferred"] = account.transferred
     figures["possible_duplicates"] = account.possible_duplicates
     return figures
 

@@ -127,6 +127,23 @@ class Pack:
         pack.name = text
         return pack
 
+    def rewound(self, intake: str | None = None, directory: Path | None = None) -> "Pack":
+        """The same, to be read from its beginning; of another intake, where one is named, whose folder has the file."""
+        unwritten = sum(batch.count for batch in self._unwritten)
+        unwritten_size = sum(batch.size for batch in self._unwritten)
+        made = Pack(
+            intake or self.intake, directory or self.directory, first=self.first, last=self.last,
+            earliest=self.earliest, latest=self.latest, batches=self.batches, count=self._left - unwritten,
+            size=self._left_size - unwritten_size, doubtful=self.doubtful, settled=self._settled.copy(),
+            begun=self._begun.copy(),
+        )  # fmt: skip
+        for batch in self._unwritten:
+            made._settled.add(batch.position, batch.position)
+        made._unwritten = list(self._unwritten)
+        made._left, made._left_size = self._left, self._left_size
+        made.name, made.disk = self.name, self.disk
+        return made
+
     @property
     def sequence(self) -> int:
         """Where it stands among batches."""

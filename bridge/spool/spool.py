@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from bridge.batching import Group
 from bridge.batching.grouping import split
-from bridge.spool import lock, names, reading, recovery
+from bridge.spool import lock, names, reading, recovery, transfer
 from bridge.spool.archive import Archive
 from bridge.spool.batch import Batch, OpenBatch
 from bridge.spool.budget import on_disk
@@ -87,6 +87,7 @@ class Spool:
     def recover(self) -> recovery.Found:
         """Find what is there from before. Called once, before the first append. Raises SpoolError."""
         try:
+            transfer.recover(self.directory)
             self.quarantine.recover()
             if self.archive is not None:
                 self.archive.recover()
@@ -182,6 +183,12 @@ class Spool:
         self._sequence = max(int(self._wall() * 1_000_000), self._sequence + 1)
         return self._sequence
 
+    def sequences(self, count: int) -> range:
+        """So many sequences that nobody else gets."""
+        first = self._next()
+        self._sequence += count - 1
+        return range(first, first + count)
+
     # --- sealing -----------------------------------------------------------------------------------------------------
 
     def seal_due(self) -> None:
@@ -201,6 +208,15 @@ class Spool:
                 self._hand_over(again)
             if self._unremoved:
                 self._work(self._remove_again, lambda nothing: None)
+
+    def seal_of(self, intake: str) -> None:
+        """Seal what is open of one intake."""
+        if batches := list(self._slots.get(intake, {}).values()):
+            self._seal(batches)
+
+    def is_sealing(self, intake: str) -> bool:
+        """Whether something of an intake is being sealed, and has not been handed over yet."""
+        return any(batch.intake == intake for batch in self._leaving)
 
     def seal_all(self) -> None:
         """Seal everything, at the end."""
