@@ -17,6 +17,7 @@ from twisted.python.failure import Failure
 
 from bridge import logs, metrics, settings
 from bridge.alarms import Alarms
+from bridge.answers import Answers
 from bridge.cellar import Cellar
 from bridge.config import Config, ConfigurationError, load
 from bridge.deliver.office import Office
@@ -27,21 +28,29 @@ from bridge.keeper import EVERY as LOOK_EVERY
 from bridge.keeper import Keeper, Kept
 from bridge.ledger import Ledger
 from bridge.listen.doors import Doors
+from bridge.listen.glimpses import Glimpses
 from bridge.listen.peers import Peers
 from bridge.listen.road import Road
 from bridge.listen.sockets import ListenError
 from bridge.mailroom import Mailroom
 from bridge.measures import Measures
+from bridge.pulse import EVERY as PULSE_EVERY
+from bridge.pulse import Pulse
 from bridge.quota import Quotas
 from bridge.reactor import install_reactor
 from bridge.recorder import Recorder
 from bridge.reload import Parts, Reload
+from bridge.renewals import EVERY as RENEWALS_EVERY
+from bridge.renewals import Renewals
 from bridge.selfevents import SelfEvents
+from bridge.showing import Showing
+from bridge.sources import Sources
 from bridge.spool import Batch, Pack, Spool, SpoolError
 from bridge.spool.archive import Archive
 from bridge.spool.history import History
 from bridge.spool.syncing import Syncing
 from bridge.status import Status
+from bridge.timekeeping import Timekeeping
 from bridge.watch import EVERY, Watch
 from bridge.worker import Worker
 
@@ -55,9 +64,14 @@ ARCHIVE_EVERY = 30.0
 
 
 class Bridge:
-    """One configuration, running. ``wall`` is the one source of wall time, in seconds since the epoch."""
+    """One configuration, running.
 
-    def __init__(self, config: Config, reactor: Any, *, wall: Callable[[], float] = time.time) -> None:
+    ``wall`` is the one source of wall time, in seconds since the epoch; ``recent`` has the last lines of the log.
+    """
+
+    def __init__(
+        self, config: Config, reactor: Any, *, wall: Callable[[], float] = time.time, recent: logs.Recent | None = None
+    ) -> None:
         self.config = config
         self.ledger = Ledger()
         self._reactor = reactor
@@ -96,10 +110,10 @@ class Bridge:
             ledger=self.ledger,
             wall=wall,
             limits=settings.road_limits(config),
-            spool_encoding=lambda intake: "lines",
             truncate=config.oversize == "truncate",
             on_trouble=self._trouble,
             room=self.keeper,
+            glimpses=Glimpses(on=config.admin.show_messages),
         )
         self.keeper.on_room = self.road.resume
         self.doors = Doors(config, reactor=reactor, road=self.road, peers=self.peers)
@@ -108,6 +122,7 @@ class Bridge:
         self.recorder = Recorder(
             history, self.ledger, self._worker.in_thread, reactor, self.doors.kernel_drops, wall
         )  # fmt: skip
+        self.timekeeping = Timekeeping(self.alarms, wall=wall)
         self.mailroom.office = Office(
             clock=reactor,
             wall=wall,
@@ -120,15 +135,20 @@ class Bridge:
             measures=self.measures,
             in_thread=self._worker.in_thread,
             before_sending=self._syncing.before_sending,
+            date_seen=self.timekeeping.answered,
         )
         self._watch = Watch(
             self.alarms, ledger=self.ledger, peers=self.peers, kernel_drops=self.doors.kernel_drops,
             clock=reactor.seconds,
         )  # fmt: skip
+        self.renewals = Renewals(self.alarms, self.doors.certificates, wall)
+        senders = Sources(self.peers, wall)
+        self.pulse = Pulse(self.ledger, self.measures.delivery, clock=reactor.seconds, wall=wall)
         self.status = Status(
             ledger=self.ledger, couriers=self.couriers, spool=self.spool, road=self.road, peers=self.peers,
             doors=self.doors, alarms=self.alarms, measures=self.measures, config_sha256=config.sha256, wall=wall,
-            keeper=self.keeper, quota=self.quotas.report,
+            keeper=self.keeper, quota=self.quotas.report, certificates=self.renewals.left, senders=senders,
+            pulse=self.pulse, timekeeping=self.timekeeping, started=wall(),
         )  # fmt: skip
         self.reload = Reload(
             config,
@@ -140,12 +160,20 @@ class Bridge:
             ),
             reactor=reactor, load=lambda: load(self.config.files[0]), applied=self._applied,
         )  # fmt: skip
-        self.gate = Gate(config, reactor, status=self.status, metrics=lambda: metrics.text(self.status))
+        self.pulse.waiting = self.status.waiting
+        answers = Answers(
+            self.status, pulse=self.pulse, recent=recent or logs.Recent(), metrics=lambda: metrics.text(self.status),
+            showing=Showing(lambda: self.config, self.peers, self.road.glimpses, senders, reactor.seconds),
+            in_thread=self._worker.in_thread,
+        )  # fmt: skip
+        self.gate = Gate(config, reactor, pages=answers.pages(), own_pages=answers.own_pages())
         self._sealer = self._round(self._seal_due)
         self._rounds = [
             (self._round(self.keeper.look), LOOK_EVERY), (self._round(self._watch.look), EVERY),
             (self._round(self.quotas.look), EVERY), (self._round(self.expiry.look), EXPIRE_EVERY),
             (self._round(self._tidy_archive), ARCHIVE_EVERY), (self._round(self.measures.tick), self.measures.TICK),
+            (self._round(self.renewals.look), RENEWALS_EVERY), (self._round(self.pulse.beat), PULSE_EVERY),
+            (self._round(self._end_watches), EVERY),
         ]  # fmt: skip
 
     def _make_spool(self) -> Spool:
@@ -187,6 +215,7 @@ class Bridge:
         self._sealer.start(settings.seal_every(self.config), now=False)
         for call, every in self._rounds:
             call.start(every, now=False)
+        self.renewals.look()
         log.info("ready: {listeners}", listeners=", ".join(self.doors.names()))
 
     def _recover(self) -> None:
@@ -230,6 +259,8 @@ class Bridge:
     def _applied(self, config: Config) -> None:
         """Another configuration holds."""
         self.config = config
+        self.road.glimpses.allow(config.admin.show_messages)
+        self.renewals.look()
         every = settings.seal_every(config)
         if self._sealer.running and self._sealer.interval != every:
             self._sealer.stop()
@@ -239,6 +270,9 @@ class Bridge:
         self.spool.seal_due()
         self.mailroom.tidy()
         self.doors.check_idle()
+
+    def _end_watches(self) -> None:
+        self.road.glimpses.forget_watches(self._reactor.seconds())
 
     def _tidy_archive(self) -> None:
         if self.spool.archive is not None:
@@ -283,8 +317,8 @@ class Bridge:
         self.spool.close()
 
 
-def run(path: Path) -> int:
-    """``syslog-bridge run``: the exit code."""
+def run(path: Path, *, log_format: str = "auto", log_level: str = "info") -> int:
+    """``syslog-bridge run``: the exit code. The log's format and level are those of ``logs``."""
     try:
         config = load(path)
     except ConfigurationError as error:
@@ -292,12 +326,12 @@ def run(path: Path) -> int:
             print(fault, file=sys.stderr)  # noqa: T201
         return 2
     reactor = install_reactor()
-    logs.begin()
+    recent = logs.begin(log_format, log_level)
     code = 0
 
     async def live() -> None:
         try:
-            bridge = Bridge(config, reactor)
+            bridge = Bridge(config, reactor, recent=recent)
             await bridge.start()
         except (SpoolError, ListenError) as error:
             print(f"syslog-bridge: {error}", file=sys.stderr)  # noqa: T201

@@ -118,7 +118,7 @@ def _event(piece: Piece) -> bytes:
 
     Raises Damaged, OSError.
     """
-    line = b"\n".join(reading.lines_of(piece))
+    line = b"\n".join(reading.rows_of(piece)[0])
     if piece.batch.encoding != JSON:
         return line
     try:

@@ -20,6 +20,9 @@ from bridge.tools.send import send
 from bridge.tools.setup import make_setup
 from bridge.tools.status import status
 
+LOG_FORMATS = ("auto", "text", "journal", "json")
+LOG_LEVELS = ("debug", "info", "warn", "error")
+
 
 class _Lazy(click.Group):
     """Commands whose modules are imported when they are named, with the first line of their help for the overview."""
@@ -55,12 +58,20 @@ def main() -> None:
 
 @main.command(epilog="\b\nExample:\n  syslog-bridge run -c /etc/syslog-bridge/bridge.yaml")
 @configuration_option
+@click.option(
+    "--log-format",
+    type=click.Choice(LOG_FORMATS),
+    default="auto",
+    show_default=True,
+    help="text; journal: journald's levels; json: a line each; auto: journal under systemd, else text.",
+)
+@click.option("--log-level", type=click.Choice(LOG_LEVELS), default="info", show_default=True, help="The least to log.")
 @click.pass_context
-def run(context: click.Context, file: Path) -> None:
+def run(context: click.Context, file: Path, log_format: str, log_level: str) -> None:
     """Run in the foreground until SIGTERM or Ctrl-C."""
     from bridge import app  # noqa: PLC0415
 
-    context.exit(app.run(file))
+    context.exit(app.run(file, log_format=log_format, log_level=log_level))
 
 
 def _probe(config: Config, connect: bool, send_test: bool) -> Sequence[Result]:

@@ -3,8 +3,8 @@
 
 import os
 import socket
-from collections.abc import Callable
-from typing import Any, Protocol
+from collections.abc import Mapping
+from typing import Any
 
 from twisted.internet import defer
 from twisted.internet.interfaces import IListeningPort, IReadDescriptor
@@ -12,31 +12,22 @@ from twisted.python.failure import Failure
 from twisted.web.server import Site
 from zope.interface import implementer
 
-from bridge.admin.resource import JSON, site
+from bridge.admin.resource import Page, site
 from bridge.config import Config
 from bridge.listen.sockets import ListenError, bind, port_of
-
-
-class Answers(Protocol):
-    """What the admin site shows."""
-
-    def report(self) -> JSON:
-        """/api/status"""
-
-    def unready(self) -> list[str]:
-        """What keeps us from taking messages."""
-
-    def trouble(self) -> list[str]:
-        """What is wrong beside that."""
 
 
 class Gate:
     """The admin listeners of one configuration."""
 
-    def __init__(self, config: Config, reactor: Any, *, status: Answers, metrics: Callable[[], bytes]) -> None:
+    def __init__(
+        self, config: Config, reactor: Any, *, pages: Mapping[str, Page], own_pages: Mapping[str, Page]
+    ) -> None:
+        """``own_pages``: what the control socket answers beside ``pages``."""
         self._config = config
         self._reactor = reactor
-        self._site = site(status=status.report, unready=status.unready, trouble=status.trouble, metrics=metrics)
+        self._site = site(pages)
+        self._control_site = site({**pages, **own_pages})
         self._port: IListeningPort | None = None
         self._socket: ControlPort | None = None
         self._control = config.spool.directory / "control.sock"
@@ -47,7 +38,7 @@ class Gate:
         with bind("tcp", listen.host, listen.port, name="admin.listen", v6only=False) as bound:
             self._port = self._reactor.adoptStreamPort(bound.fileno(), bound.family, self._site)
         try:
-            self._socket = ControlPort(control_socket(self._control), self._reactor, self._site)
+            self._socket = ControlPort(control_socket(self._control), self._reactor, self._control_site)
         except OSError as error:
             raise ListenError(f"{self._control}: {error.strerror}") from None
 

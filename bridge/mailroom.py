@@ -15,9 +15,10 @@ from bridge import settings
 from bridge.config import Config, Destination
 from bridge.deliver.breaker import Breaker
 from bridge.deliver.client import Answer, Client
+from bridge.deliver.composing import Target
 from bridge.deliver.courier import Courier
 from bridge.deliver.dispatcher import Dispatcher
-from bridge.deliver.office import Office, Target, Way
+from bridge.deliver.office import Office, Way
 from bridge.spool import Batch, Pack
 
 Trust = tuple[object, ...]

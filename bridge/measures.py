@@ -12,6 +12,7 @@ class Histogram:
 
     def __init__(self, bounds: tuple[float, ...]) -> None:
         self.total = 0.0
+        self.count = 0
         self._bounds = bounds
         self._counts = [0] * (len(bounds) + 1)
 
@@ -19,6 +20,7 @@ class Histogram:
         """One observation."""
         self._counts[bisect_left(self._bounds, value)] += 1
         self.total += value
+        self.count += 1
 
     def buckets(self) -> list[tuple[str, float]]:
         """Upper bound -> observations up to it, as Prometheus wants them."""

@@ -4,6 +4,7 @@ Nothing is counted here: each scrape reads the plain integers that the parts kee
 address must not become a time series.
 """
 
+from collections import Counter
 from collections.abc import Iterable
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -14,6 +15,9 @@ from bridge.ledger import UNROUTED
 from bridge.status import STATES, Status
 
 PREFIX = "syslog_bridge_"
+
+REASONS_AT_ZERO = ("spool_full", "disk_full", "spool_write_failed", "quarantine_write_failed", "collector_shortfall")
+"Reasons for a drop that are there before the first: an increase from nothing is none to Prometheus."
 
 
 class Figures:
@@ -31,13 +35,15 @@ class Figures:
     def _events(self) -> Iterable[Metric]:
         status = self._status
         tallies = status.road.tallies
-        yield _counter("events_received", "Frames received.", "listener", tallies.by_listener)
+        received = dict.fromkeys(status.doors.ports(), 0) | tallies.by_listener
+        yield _counter("events_received", "Frames received.", "listener", received)
         accounts = status.ledger.accounts
         yield _counter(
             "events_delivered", "Events that the collector has accepted.", "intake",
             {name: account.delivered for name, account in accounts.items() if name != UNROUTED},
         )  # fmt: skip
-        yield _counter("events_dropped", "Events that are lost, by reason.", "reason", status.ledger.total().dropped)
+        dropped = dict.fromkeys(REASONS_AT_ZERO, 0) | status.ledger.total().dropped
+        yield _counter("events_dropped", "Events that are lost, by reason.", "reason", dropped)
         yield _counter("events_filtered", "Frames that matched a route that drops.", "route", tallies.filtered_by_route)
         yield _counter("route_events", "Frames that matched a route.", "route", tallies.by_route)
         yield _counter(
@@ -89,6 +95,18 @@ class Figures:
             "udp_receive_buffer_drops", "Datagrams that the kernel dropped, its buffer being full.", "listener",
             status.doors.kernel_drops(),
         )  # fmt: skip
+        refused = CounterMetricFamily(
+            PREFIX + "connections_refused", "Connections and datagrams that were not let in, by reason.",
+            labels=("listener", "reason"),
+        )  # fmt: skip
+        for listener, reasons in status.doors.refusals().items():
+            for reason, count in reasons.items():
+                refused.add_metric((listener, reason), count)
+        yield refused
+        expiry = _gauge("certificate_expiry_seconds", "Until a certificate of ours expires.", ("name",))
+        for name, left in status.certificates().items():
+            expiry.add_metric((name,), left)
+        yield expiry
         for name, words, histogram in (
             ("delivery_seconds", "From sealing a batch to its acceptance.", status.measures.delivery),
             ("timestamp_error_seconds", "From a request's time to its events', at most.", status.measures.error),
@@ -98,6 +116,10 @@ class Figures:
             yield family
         yield _one("ledger_imbalance_events", "Not 0: a defect.", status.ledger.imbalance)
         yield _one("reactor_stall_seconds", "Longest time that the reactor was held, lately.", status.measures.stall)
+        yield _counter(
+            "listener_refused", "Connections and datagrams that were not let in.", "listener", status.doors.refused()
+        )
+        yield from self._beside()
         yield _one("config_last_reload_success", "1 if the last reload was applied.", status.reloaded)
         info = _gauge("config_info", "The configuration that is in use.", ("sha256",))
         info.add_metric((status.config_sha256,), 1)
@@ -105,6 +127,26 @@ class Figures:
         build = _gauge("build_info", "The version that is running.", ("version",))
         build.add_metric((__version__,), 1)
         yield build
+
+    def _beside(self) -> Iterable[Metric]:
+        """What the contract does not ask for."""
+        status = self._status
+        senders = _gauge("sources", "Senders: all, and those of a kind.", ("kind",))
+        for kind, count in status.senders.counts().items():
+            senders.add_metric((kind,), _number(count))
+        yield senders
+        alarms = _gauge("alarms", "What is wrong now, by kind.", ("kind",))
+        for kind, count in Counter(kind for kind, _ in status.alarms.active).items():
+            alarms.add_metric((kind,), count)
+        yield alarms
+        outside = status.road.tallies.outside
+        yield CounterMetricFamily(PREFIX + "times_not_believed", "Events sent with their reception.", value=outside)
+        budget = status.keeper.report()
+        yield _one("spool_used_bytes", "Allocated bytes of the spool.", _number(budget.get("bytes")))
+        yield _one("spool_limit_bytes", "What the spool may hold.", _number(budget.get("limit_bytes")))
+        yield _one("uptime_seconds", "Since the start.", status.wall() - status.started)
+        if (offset := status.timekeeping.offset) is not None:
+            yield _one("gateway_clock_offset_seconds", "Our clock less the collector's.", offset)
 
 
 def text(status: Status) -> bytes:

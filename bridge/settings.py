@@ -1,11 +1,12 @@
 """What a configuration means for each part of the running graph: values, made anew for each generation."""
 
-from collections.abc import Callable
 from datetime import timedelta
 
 from bridge.batching import Limits, Window
+from bridge.batching.wrapping import ENDPOINTS
 from bridge.config import Config, Intake
-from bridge.deliver.office import Target, Turn
+from bridge.deliver.composing import Target, authentication
+from bridge.deliver.office import Turn
 from bridge.routing import Router
 from bridge.spool import BatchLimits
 from bridge.spool.budget import Terms
@@ -93,10 +94,10 @@ def turn(config: Config) -> Turn:
 def target(intake: Intake) -> Target:
     """Where an intake's events go."""
     destination = intake.destination
+    endpoint = ENDPOINTS[destination.endpoint]
+    key = intake.intake_key.reveal
     return Target(
-        url=destination.url + destination.endpoint, headers=_headers(intake), gzip=destination.compression == "gzip"
-    )
-
-
-def _headers(intake: Intake) -> Callable[[], dict[str, str]]:
-    return lambda: {"X-SEKOIAIO-INTAKE-KEY": intake.intake_key.reveal()}
+        url=destination.url + destination.endpoint,
+        headers=dict if endpoint.key_in_body else lambda: authentication(destination.authentication, key()),
+        gzip=destination.compression == "gzip", endpoint=endpoint, key=key,
+    )  # fmt: skip

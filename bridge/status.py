@@ -1,24 +1,32 @@
 """What the bridge says of itself: ``/api/status``, and what is wrong in words."""
 
+import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from bridge import __version__
 from bridge.alarms import Alarms
 from bridge.deliver.courier import Courier
+from bridge.deliver.settling import Answered
 from bridge.ledger import Ledger
 from bridge.listen.doors import Doors
 from bridge.listen.peers import Peers
 from bridge.listen.road import Road
 from bridge.measures import Measures
+from bridge.pulse import Pulse
+from bridge.sources import MOST, Sources, Wanted
 from bridge.spool import Spool
 from bridge.syslog.timestamps import rfc3339
+from bridge.timekeeping import Timekeeping
+from bridge.tools import headline
+
+MOST_UNROUTED = 1000
+"Senders in one answer, the busiest first."
+MOST_CLOCKS = 100
 
 STATES = ("idle", "delivering", "backing-off", "parked", "full")
 "What an intake may be."
-
-MOST_SOURCES = 10_000
-"Sources in one answer."
 
 JSON = dict[str, object]
 
@@ -51,15 +59,35 @@ class Status:
     wall: Callable[[], float]
     keeper: Keeping
     quota: Callable[[str], JSON]
+    certificates: Callable[[], dict[str, float]]
+    "TLS listener -> seconds until its certificate expires."
+    senders: Sources
+    pulse: Pulse
+    timekeeping: Timekeeping
+    started: float
     reloaded: bool = True
     "Whether the last reload was applied; true where there was none."
 
-    def report(self) -> JSON:
-        """The contract's ``/api/status``."""
-        return {
+    def report(self, *, sources: int = MOST) -> JSON:
+        """The contract's ``/api/status``, with so many sources at most."""
+        now = self.wall()
+        status: JSON = {
+            "taken": rfc3339(int(now * 1000)),
+            "version": __version__,
+            "gateway": socket.gethostname(),
+            "started": rfc3339(int(self.started * 1000)),
+            "uptime_seconds": round(now - self.started),
+            "rates": {"received": round(self.pulse.received, 1), "delivered": round(self.pulse.delivered, 1)},
             "ledger": self.ledger.columns(),
             "intakes": self.intakes(),
-            "sources": self.sources(),
+            "sources": self.senders.page(Wanted(limit=sources))["sources"] if sources else [],
+            "sources_count": self.senders.counts(),
+            "clocks": [
+                {"address": peer.address, "listener": peer.listener, "name": peer.name, "kind": found.kind,
+                 "text": found.words, "remedy": found.remedy}
+                for peer, found in self.senders.sick_clocks()[:MOST_CLOCKS]
+            ],
+            "gateway_clock_offset_seconds": self.timekeeping.offset,
             "unrouted": self.unrouted(),
             "kernel_drops": self.doors.kernel_drops(),
             "listeners": self.doors.ports(),
@@ -74,13 +102,16 @@ class Status:
                 if account.possible_duplicates
             },
             "refused_connections": self.doors.refused(),
+            "refusals": self.doors.refusals(),
+            "certificates": {name: round(left) for name, left in self.certificates().items()},
             "times_not_believed": self.road.tallies.outside,
             "converted_to_utf8": self.road.tallies.converted,
             "alarms": [
                 {"kind": kind, "about": about, "text": text} for (kind, about), text in self.alarms.active.items()
             ],
             "config_sha256": self.config_sha256,
-        }
+        }  # fmt: skip
+        return {"headline": headline.of(status), **status}
 
     def intakes(self) -> list[JSON]:
         """One entry an intake: its state, and what waits for it."""
@@ -99,6 +130,10 @@ class Status:
                     "backlog_bytes": courier.waiting_bytes + size,
                     "oldest_seconds": None if oldest is None else max(0.0, round(now - oldest / 1_000_000, 3)),
                     "last_error": courier.last_error,
+                    "received_per_second": round(self.pulse.rates.get(name, (0.0, 0.0))[0], 2),
+                    "delivered_per_second": round(self.pulse.rates.get(name, (0.0, 0.0))[1], 2),
+                    "last_answer": _answer(courier.last_answer),
+                    "last_acceptance": _answer(courier.last_acceptance),
                     "delivered": courier.delivered,
                     "unconfirmed": courier.unconfirmed,
                     "requests": dict(courier.requests),
@@ -110,24 +145,6 @@ class Status:
             )
         return found
 
-    def sources(self) -> list[JSON]:
-        """One entry a sender, the busiest first."""
-        peers = sorted(self.peers.all(), key=lambda peer: -peer.events)
-        return [
-            {
-                "address": peer.address,
-                "listener": peer.listener,
-                "name": peer.name,
-                "route": peer.route,
-                "intake": peer.intake,
-                "events": peer.events,
-                "last_seen": rfc3339(peer.last_seen_ms) if peer.last_seen_ms else None,
-                "clock_offset_seconds": peer.clock_offset,
-                "times_not_believed": peer.outside,
-            }
-            for peer in peers[:MOST_SOURCES]
-        ]
-
     def unrouted(self) -> list[JSON]:
         """The senders of frames that no route matched."""
         return [
@@ -137,13 +154,19 @@ class Status:
                 "events": peer.unrouted,
                 "last_seen": rfc3339(peer.last_seen_ms),
             }
-            for peer in self.peers.all()
-            if peer.unrouted
-        ][:MOST_SOURCES]
+            for peer in self.senders.unrouted(MOST_UNROUTED)
+        ]
 
     def unready(self) -> list[str]:
         """What keeps us from taking messages."""
         return ([] if self.doors.open_ else ["the listeners are not open"]) + self.keeper.unready()
+
+    def waiting(self) -> tuple[int, float]:
+        """Events that wait, and the age of the oldest in seconds."""
+        rows = self.intakes()
+        return sum(int(str(row["backlog_events"])) for row in rows), max(
+            (float(str(row["oldest_seconds"] or 0)) for row in rows), default=0.0
+        )
 
     def trouble(self) -> list[str]:
         """What is wrong, while messages can still be taken."""
@@ -152,3 +175,18 @@ class Status:
             for courier in self.couriers.values()
             if courier.last_error
         ] + [text for (kind, _), text in self.alarms.active.items() if kind != "parked"]
+
+
+def _answer(answered: Answered | None) -> JSON | None:
+    if answered is None:
+        return None
+    outcome = answered.outcome
+    return {
+        "at": rfc3339(int(answered.at * 1000)),
+        "outcome": outcome.verdict.value,
+        "status": outcome.status,
+        "text": outcome.reason or None,
+        "accepted": outcome.accepted,
+        "first_id": outcome.first_id,
+        "last_id": outcome.last_id,
+    }

@@ -47,6 +47,13 @@ class ClientRefused(Exception):
         self.reason = reason
 
 
+class _Connection(SSL.Connection):
+    """OpenSSL's, with room for what it found wrong with the client's certificate."""
+
+    fault: tuple[int, tuple[str, ...]] | None = None
+    "Its number and the certificate's names."
+
+
 @implementer(IOpenSSLServerConnectionCreator)
 class ServerContext:
     """The certificate, key and client terms of one listener. Raises PemError where a file cannot be used."""
@@ -78,7 +85,7 @@ class ServerContext:
 
     def serverConnectionForTLS(self, protocol: TLSMemoryBIOProtocol) -> SSL.Connection:
         """For Twisted: a new connection's TLS."""
-        return SSL.Connection(self._context)
+        return _Connection(self._context)
 
     def admit(self, connection: SSL.Connection) -> tuple[str, ...]:
         """The names of a client whose handshake is done, () where none are asked for. Raises ClientRefused.
@@ -129,9 +136,9 @@ def _context(identity: Identity, authorities: Sequence[x509.Certificate], *, ask
 
 
 def _verify(connection: SSL.Connection, certificate: crypto.X509, number: int, depth: int, ok: int) -> bool:
-    if not ok and connection.get_app_data() is None:
+    if not ok and isinstance(connection, _Connection) and connection.fault is None:
         # The first fault is the one to tell; OpenSSL itself would only say that verification failed.
-        connection.set_app_data((number, names_of(certificate.to_cryptography())))
+        connection.fault = number, names_of(certificate.to_cryptography())
     return bool(ok)
 
 
@@ -164,9 +171,8 @@ _VERIFICATION = {
 
 def handshake_fault(connection: SSL.Connection | None, error: BaseException | None) -> tuple[str, str]:
     """Why a handshake failed: a word for metrics, and the operator's text."""
-    fault = connection.get_app_data() if connection is not None else None
-    if isinstance(fault, tuple):
-        number, names = fault
+    if isinstance(connection, _Connection) and connection.fault is not None:
+        number, names = connection.fault
         word, what = _VERIFICATION.get(number, ("client_certificate", f"is not accepted (OpenSSL's error {number})"))
         return word, f"the client's certificate ({_listed(names)}) {what}"
     if not isinstance(error, SSL.Error):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 from bridge.alarms import Alarms
 from bridge.ledger import Ledger
-from bridge.listen.peers import Peers
+from bridge.listen.peers import Peer, Peers
 
 EVERY = 5.0
 "Seconds between two looks."
@@ -46,7 +46,7 @@ class Watch:
             self._watch("loss", reason, count, f"events are dropped: {reason.replace('_', ' ')}")
         for peer in self._peers.all():
             if peer.outside:
-                self._watch("clock", peer.address, peer.outside, _clock_text(peer.address, peer.clock_offset))
+                self._watch("clock", peer.address, peer.outside, _clock_text(peer))
         if self._ledger.imbalance:
             self._alarms.on("defect", "ledger", "the ledger does not balance: please report this as a defect")
         self._end()
@@ -70,9 +70,10 @@ class Watch:
                 )
 
 
-def _clock_text(address: str, offset: float | None) -> str:
-    where = "" if offset is None else f", {abs(offset) / 3600:.1f} h {'ahead' if offset > 0 else 'behind'}"
+def _clock_text(peer: Peer) -> str:
+    found = None if peer.clock is None else peer.clock.diagnosis()
+    where = f" ({found.words}: {found.remedy})" if found and found.sick else ""
     return (
-        f"source {address}: its times are not believed{where}, reception is used; set its clock, or sources: timezone,"
-        f" or timestamps: max_past, max_future"
+        f"source {peer.address}: its times are not believed{where}, reception is used; or mend timestamps: max_past,"
+        f" max_future"
     )

@@ -33,8 +33,10 @@ def escaped(event: bytes) -> bytes:
 
 
 def json_line(event: bytes) -> bytes:
-    """An event as one JSON string, without LF. Bytes that are no UTF-8 become lone surrogates."""
-    return json.dumps(event.decode("utf-8", "surrogateescape")).encode()
+    """An event as one JSON string, without LF, in UTF-8. Bytes that are no UTF-8 become lone surrogates."""
+    text = json.dumps(event.decode("utf-8", "surrogateescape"), ensure_ascii=False)
+    # UTF-8 has no lone surrogates; the backslash form of one happens to be JSON's own escape.
+    return text.encode("utf-8", "backslashreplace")
 
 
 def from_json_line(line: bytes) -> bytes:

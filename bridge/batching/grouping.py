@@ -1,7 +1,8 @@
 """Groups one read's rows by time slot, in payload form and spool encoding: what one append takes.
 
 Slots are aligned to the resolution, so that all events of one slot are within it. Most reads are one group: then no
-row is looked at.
+row is looked at. Where the intake's endpoint has a time for each event there are no slots: each line has its time
+before it.
 """
 
 import re
@@ -13,6 +14,7 @@ from functools import partial
 from bridge import formats
 from bridge.batching import encoding, payload
 from bridge.batching.times import Times, Window, of_read
+from bridge.batching.wrapping import ENDPOINTS
 from bridge.formats import LOOKED_AT, Format, Rule
 from bridge.routing.disposition import Disposition
 from bridge.syslog.columns import Columns
@@ -55,6 +57,15 @@ class Group:
     count: int
     data: bytes
     "One event a line."
+    timed: bool = False
+    "Each line has its event's milliseconds and a TAB before it."
+
+    def events(self) -> list[bytes]:
+        """The events as they were before they became lines; what ``lines`` escapes stays escaped."""
+        lines = self.data.split(b"\n")[:-1]
+        if self.timed:
+            lines = [line.partition(b"\t")[2] for line in lines]
+        return lines if self.encoding == encoding.LINES else [encoding.from_json_line(line) for line in lines]
 
 
 @dataclass(slots=True)
@@ -84,18 +95,19 @@ def group(
     received_ms: int,
     peer: bytes = b"-",
     listener: str = "",
-    spool_encoding: str = encoding.LINES,
     limits: Limits,
 ) -> Grouped:
     """The groups of rows that all have one disposition of kind ``deliver``. ``columns`` must not be empty."""
     result = Grouped([])
+    endpoint = ENDPOINTS[disposition.endpoint]
+    spool_encoding = endpoint.encoding
     zone = disposition.zone or UTC
     shows_time = disposition.payload in SHOWS_TIME
     shown = sent = Times(columns.count, received_ms, received_ms)
     if disposition.timestamp == "event" or shows_time:
         shown = of_read(
             columns, reader=reader, zone=zone, received_ms=received_ms, window=limits.window,
-            fine=limits.resolution_ms % 1000 != 0 or shows_time,
+            fine=limits.resolution_ms % 1000 != 0 or shows_time or endpoint.exact,
         )  # fmt: skip
         result.outside = shown.outside
     if disposition.timestamp == "event":
@@ -117,12 +129,17 @@ def group(
     )  # fmt: skip
     if columns.blank and disposition.payload in ("message", "content", "device", "structured"):
         events = _filled(events, columns.blank, result)
-    for part, times in _slots(events, sent, limits.resolution_ms):
+    for part, times in [(events, sent)] if endpoint.exact else _slots(events, sent, limits.resolution_ms):
         if of_format is not None and result.sampled < MOST_SAMPLED:
             _sample(part, of_format, result, as_lines=spool_encoding == encoding.LINES)
-        data, count = _encoded(part, columns.holds_lf, disposition.encoding, spool_encoding, limits.event_bytes, result)
+        each = times.each() if endpoint.exact else None
+        data, count = _encoded(
+            part, columns.holds_lf, disposition.encoding, spool_encoding, limits.event_bytes, result, each
+        )
         if count:
-            result.groups.append(_group(disposition, spool_encoding, times, limits, count, data))
+            made = _group(disposition, spool_encoding, times, limits, count, data)
+            made.timed = endpoint.exact
+            result.groups.append(made)
     return result
 
 
@@ -193,24 +210,30 @@ def _slots(events: Sequence[bytes], times: Times, resolution_ms: int) -> Iterabl
 
 
 def _encoded(
-    events: Sequence[bytes], holds_lf: bool, text_encoding: str, spool_encoding: str, limit: int, result: Grouped
+    events: Sequence[bytes],
+    holds_lf: bool,
+    text_encoding: str,
+    spool_encoding: str,
+    limit: int,
+    result: Grouped,
+    times: Sequence[int] | None = None,
 ) -> tuple[bytes, int]:
-    """The lines of a group and their number; events above the limit are left out of both."""
-    if spool_encoding == encoding.LINES and not holds_lf:
+    """The lines of a group and their number; events above the limit are left out of both. ``times``: before each."""
+    if spool_encoding == encoding.LINES and not holds_lf and times is None:
         data = encoding.joined_lines(events)
         # UTF-8 and the size are looked at once for all.
         if (len(data) <= limit or max(map(len, events)) * 4 <= limit) and _is_text(data, text_encoding):
             return data, len(events)
     lines = []
     to_line = encoding.escaped if spool_encoding == encoding.LINES else encoding.json_line
-    for event in events:
+    for row, event in enumerate(events):
         text, converted = encoding.as_utf8(event, text_encoding)
         line = to_line(text)
         if len(line) > limit:
             result.oversize.append(event)
             continue
         result.converted += converted
-        lines.append(line)
+        lines.append(line if times is None else b"%d\t%b" % (times[row], line))
     lines.append(b"")
     return b"\n".join(lines), len(lines) - 1
 
@@ -230,5 +253,5 @@ def split(whole: Group, max_events: int, max_bytes: int) -> Iterable[Group]:
 
 def _part(whole: Group, lines: list[bytes]) -> Group:
     return Group(
-        whole.intake, whole.encoding, whole.slot, whole.earliest, whole.latest, len(lines), b"".join(lines)
-    )  # fmt: skip
+        whole.intake, whole.encoding, whole.slot, whole.earliest, whole.latest, len(lines), b"".join(lines), whole.timed
+    )

@@ -55,6 +55,11 @@ class Intake:
     quota: int | None
     destination: Destination
 
+    @property
+    def endpoint(self) -> str:
+        """Where its requests go, which decides what the spool keeps of an event."""
+        return self.destination.endpoint
+
 
 @dataclass(frozen=True)
 class Config:

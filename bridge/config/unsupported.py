@@ -15,8 +15,6 @@ from bridge.config.section import Section
 from bridge.config.tree import Entries, Items, Node
 
 NOT_YET: dict[str, str] = {
-    "collector.endpoint": "leave it at /plain/batch",
-    "collector.authentication": "leave it at header",
     "collector.proxy": "remove it",
     "collector.client_certificate": "remove it",
     "collector.client_key": "remove it",
@@ -24,8 +22,6 @@ NOT_YET: dict[str, str] = {
     "sources[].expect": "remove it",
     "sources[].limit": "remove it",
     "sources[].sequence": "leave it at false",
-    "intakes[].endpoint": "leave it at /plain/batch",
-    "intakes[].authentication": "leave it at header",
     "intakes[].proxy": "remove it",
     "intakes[].client_certificate": "remove it",
     "intakes[].client_key": "remove it",
@@ -38,8 +34,6 @@ NOT_YET: dict[str, str] = {
 # Values that are supported beside the field's own default.
 _ALSO: dict[str, Callable[[object], bool]] = {
     "admin.listen": lambda value: isinstance(value, Address) and value.is_loopback,
-    "intakes[].endpoint": lambda value: value == "/plain/batch",
-    "intakes[].authentication": lambda value: value == "header",
 }
 
 

@@ -77,3 +77,4 @@ class Admin(Section):
     private_key: fields.FilePath | None = None
     token: fields.HeaderSecret | None = None
     self_events: fields.IntakeName | None = None
+    show_messages: fields.Flag = True

@@ -13,26 +13,27 @@ reactor, in the turn in which the answer is read; the file goes later, in the sp
 and of refused events in ``refusals``.
 """
 
-import hashlib
+from dataclasses import replace
 
-from isal import igzip
 from twisted.internet import defer
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from bridge.batching.grouping import NO_TIME
 from bridge.deliver import outcome, splitting
 from bridge.deliver.attempts import Attempts
 from bridge.deliver.breaker import Breaker
+from bridge.deliver.composing import Request, Target, compose
 from bridge.deliver.dispatcher import Slot
 from bridge.deliver.fitting import Fitting
-from bridge.deliver.office import Office, Poster, Target, Turn, Way
+from bridge.deliver.office import Office, Poster, Turn, Way
 from bridge.deliver.outcome import Verdict
-from bridge.deliver.settling import Request, Settling
+from bridge.deliver.settling import Answered, Settling
 from bridge.deliver.stock import Stock
 from bridge.deliver.width import JoinWidth
 from bridge.spool import Batch, Pack, Piece, reading
-from bridge.syslog.timestamps import rfc3339
+
+NO_WIDTH = 1 << 62
+"Milliseconds within which any two times lie."
 
 RETIRED = "not in the configuration"
 
@@ -133,6 +134,16 @@ class Courier:
     def unconfirmed(self) -> int:
         """Delivered events that the collector took without naming them."""
         return self._settling.unconfirmed
+
+    @property
+    def last_answer(self) -> Answered | None:
+        """What the collector said last."""
+        return self._settling.last_answer
+
+    @property
+    def last_acceptance(self) -> Answered | None:
+        """When it last took events, and which."""
+        return self._settling.last_acceptance
 
     @property
     def requests(self) -> dict[str, int]:
@@ -268,8 +279,8 @@ class Courier:
         if not pieces:
             return False
         slot = self._office.dispatcher.begin(self.patience)
-        if not split and self._needs_cut(pieces):
-            act = self._cut(pieces[0].batch)
+        if any(self._needs_cut(piece) for piece in pieces):
+            act = self._cut(pieces)
         elif self._too_large(pieces):
             act = self._halve(pieces)
         else:
@@ -285,15 +296,21 @@ class Courier:
         return True
 
     def _from_lanes(self, now: float) -> list[Piece]:
+        endpoint = self._way.target.endpoint
         limited = self._office.dispatcher.limited
         catching_up = limited or self._lanes.has_backlog
         max_bytes = min(self._turn.max_bytes, self._fitting.limit)
+        width_ms = self._width.ms if catching_up else self._turn.resolution_ms
         pieces = self._lanes.take(
             now,
-            width_ms=self._width.ms if catching_up else self._turn.resolution_ms,
-            max_events=self._turn.max_events,
+            width_ms=NO_WIDTH if endpoint.exact else width_ms,
+            max_events=1 if endpoint.single else self._turn.max_events,
             max_bytes=max_bytes,
+            timed=endpoint.exact,
         )
+        if endpoint.exact or endpoint.single:
+            # Times that lie further apart would not make fewer requests.
+            return pieces
         size, count = sum(p.size for p in pieces), sum(p.count for p in pieces)
         small = size * 2 < max_bytes and count * 2 < self._turn.max_events
         self._widen(now, limited=limited and small)
@@ -313,9 +330,16 @@ class Courier:
             )
             self._office.alarms.on("width", self.name, text)
 
-    @staticmethod
-    def _needs_cut(pieces: list[Piece]) -> bool:
-        return pieces[0].batch.timed and pieces[0].lines is None
+    def _needs_cut(self, piece: Piece) -> bool:
+        endpoint = self._way.target.endpoint
+        if endpoint.single and piece.count > 1:
+            return True
+        if endpoint.exact:
+            return False
+        # A timed batch, or a range of one that was made for an endpoint that takes any times together.
+        return (piece.batch.timed and piece.lines is None) or (
+            piece.times is not None and piece.latest - piece.earliest >= self._turn.resolution_ms
+        )
 
     def _asks_last(self) -> bool:
         """Whether the request at hand is the only one, and nothing waits behind it."""
@@ -328,27 +352,27 @@ class Courier:
 
     async def _deliver(self, pieces: list[Piece], split: bool, slot: Slot, way: Way) -> None:
         try:
-            body = await self._office.in_thread(lambda: self._body(pieces, way.target))
+            request = await self._office.in_thread(lambda: self._composed(pieces, way.target))
         except (reading.Damaged, OSError) as error:
             way.breaker.withdrawn()
             self._cannot_read(pieces, split, error)
             return
-        headers = {"Content-Type": "text/plain; charset=utf-8", "X-Request-ID": str(pieces[0].batch.sequence)}
-        earliest = min(piece.earliest for piece in pieces)
-        if earliest != NO_TIME:
-            headers["X-SEKOIAIO-EVENT-TIMESTAMP"] = rfc3339(earliest)
-        if way.target.gzip:
-            headers["Content-Encoding"] = "gzip"
-        await self._office.dispatcher.send(slot, len(body.data), self.patience)
+        await self._office.dispatcher.send(slot, len(request.data), self.patience)
         began = self._clock.seconds()
         try:
-            answer = await way.poster.post(way.target.url, body.data, headers | way.target.headers())
+            answer = await way.poster.post(way.target.url, request.data, request.headers | way.target.headers())
         except Exception:
             result = outcome.of_failure(Failure())
             doubtful = result.uncertain
         else:
             result = outcome.read(answer, sum(piece.count for piece in pieces), now=self._office.wall())
             doubtful = result.uncertain or answer.repeated
+            if result.verdict is Verdict.ACCEPTED:
+                self._office.date_seen(answer.headers.get("date"), self._clock.seconds() - began)
+        if key := way.target.key():
+            # An answer may repeat what was sent.
+            rejected = {i: words.replace(key, "****") for i, words in result.rejected.items()}
+            result = replace(result, reason=result.reason.replace(key, "****"), rejected=rejected)
         if doubtful:
             self._may_be_double(pieces)
         if result.network:
@@ -360,7 +384,7 @@ class Courier:
             self.requests[result.verdict.value] += 1
             self._stock.put_back(pieces, split=split)
         else:
-            await self._settling.settle(pieces, split, result, body)
+            await self._settling.settle(pieces, split, result, request)
 
     def _may_be_double(self, pieces: list[Piece]) -> None:
         """The collector may have taken these without our knowing, and will get them again. Each counts once."""
@@ -369,24 +393,26 @@ class Courier:
                 piece.doubtful = True
                 self._office.ledger.may_be_double(self.name, piece.count)
 
-    def _body(self, pieces: list[Piece], target: Target) -> Request:
-        """The request's body; in the spool's thread."""
-        parts = [reading.as_plain(piece) for piece in pieces]
+    def _composed(self, pieces: list[Piece], target: Target) -> Request:
+        """The request; in the spool's thread."""
+        request = compose(pieces, target)
         self._office.before_sending([piece.batch for piece in pieces])
         reading.begin_all(piece.batch for piece in pieces)
-        plain = (parts[0] if len(parts) == 1 else b"".join(parts))[:-1]
-        data = igzip.compress(plain, compresslevel=1) if target.gzip else plain
-        return Request(data, len(plain), hashlib.sha256(plain).hexdigest(), target.gzip)
+        return request
 
-    async def _cut(self, batch: Batch) -> None:
-        """A timed batch becomes pieces that each fit one request."""
-        turn, whole = self._turn, Piece.whole(batch)
+    async def _cut(self, pieces: list[Piece]) -> None:
+        """What cannot go in one request becomes pieces of which each can."""
+        turn, endpoint = self._turn, self._way.target.endpoint
+        width = NO_WIDTH if endpoint.exact else turn.resolution_ms
+        most = 1 if endpoint.single else turn.max_events
+
+        def in_parts() -> list[Piece]:
+            return [part for piece in pieces for part in reading.cut(piece, width, most, turn.max_bytes)]
+
         try:
-            cut = await self._office.in_thread(
-                lambda: reading.cut_by_time(batch, turn.resolution_ms, turn.max_events, turn.max_bytes)
-            )
+            cut = await self._office.in_thread(in_parts)
         except (reading.Damaged, OSError) as error:
-            self._cannot_read([whole], split=False, error=error)
+            self._cannot_read(pieces, split=False, error=error)
         else:
             self._lanes.put_back(cut, self._clock.seconds())
 

@@ -134,8 +134,9 @@ class Lanes:
         for piece in reversed(pieces):
             self._insert(piece, now)
 
-    def take(self, now: float, *, width_ms: int, max_events: int, max_bytes: int) -> list[Piece]:
-        """The pieces of the next request; empty: nothing waits. A timed batch that is not cut yet comes alone."""
+    def take(self, now: float, *, width_ms: int, max_events: int, max_bytes: int, timed: bool = False) -> list[Piece]:
+        """The pieces of the next request; empty: nothing waits. A timed batch that is not cut yet comes alone, but for
+        an endpoint that takes a time with each event (``timed``)."""
         self._age(now)
         lane = self._next_lane()
         if lane is None:
@@ -143,12 +144,12 @@ class Lanes:
         first = self._pop(lane)
         taken = [first]
         end = self.boundary if lane is self._pack_lane else None
-        if first.batch.timed and first.lines is None:
+        if _is_uncut(first) and not timed:
             return taken
         earliest, latest, count, size = first.earliest, first.latest, first.count, first.size
         while lane:
             piece = lane[0]
-            if (piece.batch.timed and piece.lines is None) or (end is not None and piece.order[0] >= end):
+            if (_is_uncut(piece) and not timed) or (end is not None and piece.order[0] >= end):
                 break
             low, high = min(earliest, piece.earliest), max(latest, piece.latest)
             if high - low >= width_ms or count + piece.count > max_events or size + piece.size > max_bytes:
@@ -205,6 +206,10 @@ class Lanes:
             return
         aged = self._live_first and now - piece.batch.sealed > self._live_for
         _insert_sorted(self._backlog if aged else self._live, piece)
+
+
+def _is_uncut(piece: Piece) -> bool:
+    return piece.batch.timed and piece.lines is None
 
 
 def _is_droppable(piece: Piece) -> bool:

@@ -1,4 +1,4 @@
-"""What all couriers of a bridge share, as they ask for it; and what each is told of its road and its turn."""
+"""What all couriers of a bridge share, as they ask for it; and what each is told of its turn."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,6 +9,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from bridge.deliver.breaker import Breaker
 from bridge.deliver.client import Answer
+from bridge.deliver.composing import Target
 from bridge.deliver.dispatcher import Dispatcher
 from bridge.deliver.shelf import Packer
 from bridge.ledger import Ledger
@@ -57,20 +58,6 @@ class Measures(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
-    """Where an intake's events go. ``repr`` shows no key."""
-
-    url: str
-    "The endpoint's whole URL."
-    headers: Callable[[], dict[str, str]]
-    "The authentication, made anew for each request."
-    gzip: bool
-
-    def __repr__(self) -> str:
-        return f"Target({self.url})"
-
-
-@dataclass(frozen=True, slots=True)
 class Way:
     """The way to the collector under one configuration; a request keeps the one that it began with."""
 
@@ -107,3 +94,5 @@ class Office:
     in_thread: Callable[[Callable[[], Any]], "defer.Deferred[Any]"]
     before_sending: Callable[[list[Batch]], None] = lambda batches: None
     "Called in the spool's thread before a request with these batches goes. An OSError of it delays the request."
+    date_seen: Callable[[str | None, float], None] = lambda date, took: None
+    "Called with the ``Date`` of an acceptance, and the seconds that the request took."

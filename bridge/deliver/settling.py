@@ -4,11 +4,11 @@ import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from isal import igzip
 from twisted.logger import Logger
 
 from bridge.deliver import splitting
 from bridge.deliver.attempts import Attempts
+from bridge.deliver.composing import Request
 from bridge.deliver.fitting import Fitting
 from bridge.deliver.office import Office
 from bridge.deliver.outcome import Outcome, Verdict
@@ -24,13 +24,11 @@ log = Logger(namespace="deliver")
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
-    """What one request carried, as it was made up in the spool's thread."""
+class Answered:
+    """What an operator asks of an answer; ``at`` is in seconds since the epoch."""
 
-    data: bytes
-    plain_size: int
-    sha256: str
-    gzip: bool
+    at: float
+    outcome: Outcome
 
 
 class Settling:
@@ -51,6 +49,8 @@ class Settling:
         self.unconfirmed = 0
         "Delivered events that the collector took without naming them."
         self.requests: dict[str, int] = {verdict.value: 0 for verdict in Verdict}
+        self.last_answer: Answered | None = None
+        self.last_acceptance: Answered | None = None
         self.refusals = Refusals(name, stock=stock, office=office)
         self._name = name
         self._office = office
@@ -64,7 +64,10 @@ class Settling:
     async def settle(self, pieces: list[Piece], split: bool, result: Outcome, request: Request) -> None:
         """Do what the answer to a request says; ``split``: its pieces were made smaller before."""
         self.requests[result.verdict.value] += 1
-        self._fitting.answered(request.plain_size, timeout=result.timeout)
+        self.last_answer = Answered(self._office.wall(), result)
+        if result.verdict is Verdict.ACCEPTED:
+            self.last_acceptance = self.last_answer
+        self._fitting.answered(request.size, timeout=result.timeout)
         self._strangers = self._strangers + 1 if result.stranger else 0
         alone = sum(piece.count for piece in pieces) == 1
         if result.verdict is Verdict.ACCEPTED:
@@ -79,7 +82,7 @@ class Settling:
             self._attempts.last_error = result.reason
             log.warn(
                 "intake {intake}: {why}; from now on at most {size} bytes a request",
-                intake=self._name, why=result.reason, size=self._fitting.too_large(request.plain_size),
+                intake=self._name, why=result.reason, size=self._fitting.too_large(request.size),
             )  # fmt: skip
             await self._halve(pieces)
         elif result.verdict is Verdict.PARKED:
@@ -104,24 +107,24 @@ class Settling:
             text = f"the collector named {result.accepted} of {count} events as accepted; {short} may be lost there"
             self._attempts.last_error = text
             self._office.alarms.on("loss", self._name, f"intake {self._name}: {text}")
-            plain = igzip.decompress(request.data) if request.gzip else request.data
-            self._office.store.keep_evidence(self._name, pieces[0].batch.sequence, plain)
+            self._office.store.keep_evidence(self._name, pieces[0].batch.sequence, request.kept())
         receipt = Receipt(
             self._name, [(p.batch.sequence, p.count, p.batch.count) for p in pieces], result.accepted, request.sha256,
             result.status or 0, result.first_id, result.last_id, result.confirmed,
         )  # fmt: skip
-        self._observe(pieces)
+        self._observe(pieces, exact=request.exact)
         self._office.store.acknowledge(self._stock.settle(pieces), receipt)
         if result.accepted:
             self.refusals.accepted()
 
-    def _observe(self, pieces: list[Piece]) -> None:
+    def _observe(self, pieces: list[Piece], *, exact: bool) -> None:
         now = self._office.clock.seconds()
         earliest = min((piece.earliest for piece in pieces), default=0)
         for piece in pieces:
             sealed = piece.batch.sealed
             delay = now - sealed if math.isfinite(sealed) else None
-            self._office.measures.accepted(delay=delay, error=(piece.latest - earliest) / 1000)
+            error = 0.0 if exact else (piece.latest - earliest) / 1000
+            self._office.measures.accepted(delay=delay, error=error)
 
     async def _refused(self, pieces: list[Piece], split: bool, alone: bool, result: Outcome) -> None:
         self._attempts.last_error = result.reason

@@ -16,17 +16,11 @@ def halves(pieces: list[Piece]) -> tuple[list[Piece], list[Piece]]:
             at += 1
         return pieces[:at], pieces[at:]
     (piece,) = pieces
-    lines = reading.lines_of(piece)
+    lines, times = reading.rows_of(piece)
     middle = len(lines) // 2
-    return [_range(piece, lines[:middle], 0)], [_range(piece, lines[middle:], middle)]
-
-
-def _range(piece: Piece, lines: list[bytes], start: int) -> Piece:
-    data = b"\n".join((*lines, b""))
-    return Piece(
-        piece.batch, piece.earliest, piece.latest, len(lines), len(data), data, start=piece.start + start,
-        doubtful=piece.doubtful, suspected=piece.suspected,
-    )  # fmt: skip
+    parts = (slice(0, middle), slice(middle, len(lines)))
+    first, second = ([reading.part_of(piece, lines, times, part)] for part in parts)
+    return first, second
 
 
 def single_out(pieces: list[Piece], positions: set[int]) -> tuple[list[tuple[int, Piece]], list[Piece]]:
@@ -42,10 +36,11 @@ def single_out(pieces: list[Piece], positions: set[int]) -> tuple[list[tuple[int
         if not wanted:
             others.append(piece)
         else:
-            lines = reading.lines_of(piece)
-            chosen.extend((i, _range(piece, [lines[i - at]], i - at)) for i in wanted)
-            rest = [line for i, line in enumerate(lines) if i + at not in positions]
-            if rest:
-                others.append(_range(piece, rest, 0))
+            lines, times = reading.rows_of(piece)
+            chosen.extend((i, reading.part_of(piece, lines, times, slice(i - at, i - at + 1))) for i in wanted)
+            kept = [row for row in range(len(lines)) if row + at not in positions]
+            if kept:
+                rest = None if times is None else [times[row] for row in kept]
+                others.append(reading.part_of(piece, [lines[row] for row in kept], rest, slice(0, len(kept))))
         at += piece.count
     return chosen, others

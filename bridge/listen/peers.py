@@ -3,6 +3,7 @@
 from ipaddress import IPv6Address, ip_address
 from weakref import WeakSet
 
+from bridge.clocks import Clock
 from bridge.routing import Profile, Router
 from bridge.routing.conditions import Address
 from bridge.syslog.columns import ALWAYS
@@ -10,13 +11,17 @@ from bridge.syslog.columns import ALWAYS
 _TEXT = ALWAYS | {"text"}
 _UNDECIDED = Profile(())
 
+RATE_MS = 5000
+"Milliseconds over which a rate is taken."
+
 
 class Peer:
     """One sender at one listener."""
 
     __slots__ = (
-        "__weakref__", "_peers", "address", "clock_offset", "decided", "encoded", "events", "intake", "last_seen_ms",
-        "listener", "mergeable", "name", "names", "outside", "profile", "route", "sampled", "strippable", "unrouted",
+        "__weakref__", "_peers", "address", "clock", "decided", "encoded", "events", "intake", "last_seen_ms",
+        "listener", "mergeable", "name", "names", "outside", "profile", "rate", "rate_events", "rate_ms", "route",
+        "sampled", "shape", "strippable", "unrouted",
     )  # fmt: skip
 
     def __init__(self, listener: str, address: str, peers: "Peers", names: tuple[str, ...] = ()) -> None:
@@ -29,9 +34,13 @@ class Peer:
         self.decide()
         self.events = 0
         self.last_seen_ms = 0
-        self.clock_offset: float | None = None
-        "Seconds that its clock is ahead of ours, when last looked at."
+        self.clock: Clock | None = None
+        "What is known of its clock, once a message had a time."
+        self.shape = ""
+        "Of the message that was looked at last."
         self.sampled = 0
+        self.rate = 0.0
+        self.rate_events = self.rate_ms = 0
         self.outside = 0
         "Events whose time was not believed."
         self.unrouted = 0
@@ -66,6 +75,25 @@ class Peer:
         """Nothing is decided any more; the old routes are let go."""
         self.decided = False
         self.profile = _UNDECIDED
+
+    @property
+    def clock_offset(self) -> float | None:
+        """Seconds that its clock is ahead of ours, when last looked at."""
+        return None if self.clock is None else self.clock.offset
+
+    def measure(self, now_ms: int) -> None:
+        """Called about once a second while it sends: its rate over some seconds."""
+        passed = now_ms - self.rate_ms
+        if passed >= RATE_MS or passed < 0:
+            self.rate = (self.events - self.rate_events) * 1000 / passed if self.rate_ms and passed > 0 else 0.0
+            self.rate_events, self.rate_ms = self.events, now_ms
+
+    def rate_at(self, now_ms: int) -> float:
+        """Events a second, lately; falls to 0 when it is silent."""
+        passed = now_ms - self.rate_ms
+        if passed <= 2 * RATE_MS and self.rate:
+            return self.rate
+        return (self.events - self.rate_events) * 1000 / max(passed, 1000) if self.rate_ms else 0.0
 
 
 class Peers:

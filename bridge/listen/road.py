@@ -4,6 +4,7 @@
 call as the append, so the account is exact in every reactor turn.
 """
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -12,7 +13,9 @@ from typing import Protocol
 from bridge import batching
 from bridge.batching import Group, Limits
 from bridge.batching.times import of_read
+from bridge.clocks import Clock
 from bridge.ledger import Ledger
+from bridge.listen.glimpses import Glimpses
 from bridge.listen.holding import Holding, Sender
 from bridge.listen.peers import Peer
 from bridge.routing import Disposition, Profile
@@ -22,7 +25,7 @@ from bridge.syslog import header
 from bridge.syslog.columns import Columns, Frames, block_of, list_of, parse_all
 from bridge.syslog.framing import Oversize
 from bridge.syslog.stripping import Stripper
-from bridge.syslog.timestamps import TimeReader
+from bridge.syslog.timestamps import TimeReader, fraction_ms, zone_of
 
 
 @dataclass(slots=True)
@@ -72,7 +75,7 @@ class Endless:
 
 
 class Road:
-    """From frames to the spool. ``wall`` is in seconds since the epoch; ``spool_encoding`` names an intake's."""
+    """From frames to the spool. ``wall`` is in seconds since the epoch."""
 
     SAMPLE_MS = 1000
     "A sender's clock is looked at this often, at most."
@@ -84,19 +87,19 @@ class Road:
         ledger: Ledger,
         wall: Callable[[], float],
         limits: Limits,
-        spool_encoding: Callable[[str], str],
         truncate: bool,
         on_trouble: Callable[[str], None],
         room: Room | None = None,
+        glimpses: Glimpses | None = None,
     ) -> None:
         self.holding = Holding()
+        self.glimpses = glimpses or Glimpses()
         self._room = room or Endless()
         self.tallies = Tallies()
         self._spool = spool
         self._ledger = ledger
         self._wall = wall
         self._limits = limits
-        self._spool_encoding = spool_encoding
         self._truncate = truncate
         self._on_trouble = on_trouble
         self._reader = TimeReader()
@@ -115,6 +118,8 @@ class Road:
         peer.last_seen_ms = now
         if now - peer.sampled >= self.SAMPLE_MS or now < peer.sampled:
             self._sample(peer, frames, now)
+        if self.glimpses.watches:
+            self.glimpses.pass_by(peer, frames, now)
         peer.outside += self._route(peer, columns, now, sender)
 
     def change(self, *, limits: Limits, truncate: bool) -> None:
@@ -157,6 +162,8 @@ class Road:
             peer.last_seen_ms = now
             if now - peer.sampled >= self.SAMPLE_MS or now < peer.sampled:
                 self._sample(peer, frames, now)
+            if self.glimpses.watches:
+                self.glimpses.pass_by(peer, frames, now)
             merged.setdefault(peer.profile, []).append((peer, frames))
         for profile, members in merged.items():
             peer = members[0][0]
@@ -234,7 +241,7 @@ class Road:
     def _append(self, peer: Peer, disposition: Disposition, columns: Columns, now: int, sender: Sender | None) -> int:
         grouped = batching.group(
             columns, disposition, reader=self._reader, received_ms=now, peer=peer.encoded, listener=peer.listener,
-            spool_encoding=self._spool_encoding(disposition.intake or ""), limits=self._limits,
+            limits=self._limits,
         )  # fmt: skip
         for group in grouped.groups:
             for part in self._spool.parts(group):
@@ -288,11 +295,29 @@ class Road:
             self._on_trouble(f"quarantine: {reason} is full: {gone} of its oldest frames are dropped")
 
     def _sample(self, peer: Peer, frames: Frames, now: int) -> None:
-        """How far a sender's clock is from ours, from the last frame of the read."""
+        """What the last frame of the read shows of its sender: shape, clock, the message itself."""
         peer.sampled = now
+        peer.measure(now)
         frame = frames.rpartition(b"\n")[2] if isinstance(frames, bytes) else (list_of(frames) or [b""])[-1]
+        if not frame:
+            return
+        self.glimpses.note(peer, frame, now)
         parts = header.read(frame[:512])
-        if parts.second and (disposition := peer.profile.rules[0].disposition).zone is not None:
-            ms = self._reader.second_ms(parts.second, parts.offset, disposition.zone, now)
+        peer.shape = parts.shape
+        if parts.second and (zone := peer.profile.rules[0].disposition.zone) is not None:
+            ms = self._reader.second_ms(parts.second, parts.offset, zone, now)
             if ms is not None:
-                peer.clock_offset = (ms - now) / 1000
+                clock = peer.clock = peer.clock or Clock()
+                clock.note(
+                    (ms + fraction_ms(parts.fraction) - now) / 1000, now_ms=now, zone=zone,
+                    zoned=_is_zoned(parts.second, parts.offset), dated=_YEAR.search(parts.second) is not None,
+                )  # fmt: skip
+
+
+_YEAR = re.compile(rb"[0-9]{4}")
+"In a time's text: a year, or seconds since 1970, which say the year too."
+
+
+def _is_zoned(second: bytes, offset: bytes) -> bool:
+    """Whether a time means the same in every zone; a zone's name that nobody knows does not count."""
+    return second.isdigit() or (bool(offset) and zone_of(offset) is not None)

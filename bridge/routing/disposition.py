@@ -21,5 +21,7 @@ class Disposition:
     "Of RFC 3164 times without a zone."
     format: str | None = None
     "The text format of the intake: a sample of its events is held against it."
+    endpoint: str = "/plain/batch"
+    "Of the intake's requests: what of an event's time and text the spool must keep."
     refined: bool = False
     "Whether the format decides the payload, and so its rule is applied."

@@ -47,6 +47,8 @@ class IntakeLike(Protocol):
     def timestamp(self) -> str | None: ...
     @property
     def format(self) -> str | None: ...
+    @property
+    def endpoint(self) -> str: ...
 
 
 class SourceLike(Protocol):
@@ -267,6 +269,7 @@ class Router:
             timestamp=timestamp or intake.timestamp or (of_format.timestamp if of_format else "event"),
             zone=zone,
             format=of_format.name if of_format else None,
+            endpoint=intake.endpoint,
             refined=of_format is not None and given is None,
         )
 

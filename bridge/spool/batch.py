@@ -1,5 +1,6 @@
 """A batch: events of one intake whose times lie within the resolution, in one file."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -100,6 +101,8 @@ class Piece:
     "Position of its first event in the batch (in a timed one, by time)."
     doubtful: bool = False
     "Its events may have been accepted already, and are counted as possible duplicates."
+    times: Sequence[int] | None = None
+    "Of a range of a timed batch: each event's. None: they are in the file, or all are within the resolution."
     suspected: int | None = None
     "How many requests of its intake had been accepted when one with these events was first refused."
 

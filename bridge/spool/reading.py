@@ -1,6 +1,6 @@
 """Batch files read back: as the body of a request, or a timed one cut into pieces. Blocking; runs in a spool thread."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from bridge.batching.encoding import JSON, escaped, from_json_line
 from bridge.spool.batch import Batch, Piece
@@ -79,54 +79,68 @@ def as_plain(piece: Piece) -> bytes:
     return data
 
 
-def lines_of(piece: Piece) -> list[bytes]:
-    """A piece's events as lines of its batch's encoding, without LF. Raises Damaged, OSError."""
-    data = content(piece.batch) if piece.lines is None else piece.lines
-    lines = data.split(b"\n")[:-1]
-    if piece.batch.encoding == JSON and piece.lines is None:
-        # Now, while the batch is in one piece: later its parts are on different ways.
-        as_plain(piece)
-    return lines
+def rows_of(piece: Piece) -> tuple[list[bytes], Sequence[int] | None]:
+    """A piece's events as lines of its batch's encoding, without LF, and the time of each where they differ.
 
-
-def cut_by_time(batch: Batch, width_ms: int, max_events: int, max_bytes: int) -> list[Piece]:
-    """The events of a timed batch, sorted by time and cut so that those of one piece lie within ``width_ms``.
-
-    Events that were received in one order keep it within a time. Raises Damaged, OSError.
+    Those of a timed batch are in the order of their times; events of one time keep the order of reception. Raises
+    Damaged, OSError.
     """
+    batch = piece.batch
+    data = content(batch) if piece.lines is None else piece.lines
+    lines, times = data.split(b"\n")[:-1], piece.times
+    if piece.lines is None and batch.timed:
+        lines, times = _by_time(batch, lines)
+    if piece.lines is None and batch.encoding == JSON:
+        # Now, while the batch is in one piece: later its parts are on different ways.
+        try:
+            for line in lines:
+                from_json_line(line)
+        except ValueError as error:
+            raise Damaged(batch, str(error)) from None
+    return lines, times
+
+
+def _by_time(batch: Batch, lines: list[bytes]) -> tuple[list[bytes], list[int]]:
     rows: list[tuple[int, bytes]] = []
-    for line in content(batch).split(b"\n")[:-1]:
+    for line in lines:
         time, _, event = line.partition(b"\t")
         try:
             rows.append((int(time), event))
         except ValueError:
             raise Damaged(batch, "a line without a time") from None
-        if batch.encoding == JSON:
-            # Now, while the batch is one: its pieces will be in several requests.
-            try:
-                from_json_line(event)
-            except ValueError as error:
-                raise Damaged(batch, str(error)) from None
     rows.sort(key=lambda row: row[0])
+    return [event for _, event in rows], [ms for ms, _ in rows]
+
+
+def cut(piece: Piece, width_ms: int, max_events: int, max_bytes: int) -> list[Piece]:
+    """A piece as several, in order of time, so that the events of one lie within ``width_ms`` and the other bounds.
+
+    Raises Damaged, OSError.
+    """
+    lines, times = rows_of(piece)
+    moments = times or [piece.earliest] * len(lines)
     pieces: list[Piece] = []
-    part: list[bytes] = []
-    start = size = earliest = latest = 0
-
-    def finish() -> None:
-        nonlocal start
-        if part:
-            pieces.append(Piece(batch, earliest, latest, len(part), size, b"\n".join((*part, b"")), start))
-            start += len(part)
-
-    for ms, event in rows:
-        if not part or ms - earliest >= width_ms or len(part) >= max_events or size + len(event) >= max_bytes:
-            finish()
-            part, size, earliest = [], 0, ms
-        part.append(event)
-        size += len(event) + 1
-        latest = ms
-    finish()
+    start = size = 0
+    for end, line in enumerate(lines):
+        full = end - start >= max_events or size + len(line) >= max_bytes
+        if end > start and (full or moments[end] - moments[start] >= width_ms):
+            pieces.append(part_of(piece, lines, times, slice(start, end)))
+            start, size = end, 0
+        size += len(line) + 1
+    pieces.append(part_of(piece, lines, times, slice(start, len(lines))))
     return pieces
+
+
+def part_of(piece: Piece, lines: Sequence[bytes], times: Sequence[int] | None, part: slice) -> Piece:
+    """Some neighbours of a piece's rows as a piece of their own, held in memory."""
+    own = lines[part]
+    data = b"\n".join((*own, b""))
+    moments = None if times is None else times[part]
+    return Piece(
+        piece.batch, min(moments) if moments else piece.earliest, max(moments) if moments else piece.latest, len(own),
+        len(data), data, start=piece.start + (part.start or 0), doubtful=piece.doubtful, suspected=piece.suspected,
+        times=moments,
+    )  # fmt: skip
 
 
 def timed_lines(data: bytes, ms: int) -> bytes:

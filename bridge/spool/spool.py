@@ -145,10 +145,11 @@ class Spool:
 
     def _batch_for(self, group: Group) -> OpenBatch:
         slots = self._slots.setdefault(group.intake, {})
-        batch = slots.get((group.encoding, group.slot))
+        batch = None if group.timed else slots.get((group.encoding, group.slot))
         if batch is not None:
             return batch
-        timed = (len(slots) >= self.limits.max_slots or len(self._by_age) >= self._most_open) and bool(group.earliest)
+        crowded = len(slots) >= self.limits.max_slots or len(self._by_age) >= self._most_open
+        timed = group.timed or (crowded and bool(group.earliest))
         if timed and (batch := slots.get((f"timed {group.encoding}", 0))) is not None:
             return batch
         sequence = self._next()
@@ -173,7 +174,7 @@ class Spool:
 
     @staticmethod
     def _lines(group: Group, batch: OpenBatch) -> bytes:
-        return reading.timed_lines(group.data, group.earliest) if batch.timed else group.data
+        return reading.timed_lines(group.data, group.earliest) if batch.timed and not group.timed else group.data
 
     @staticmethod
     def _key(batch: OpenBatch) -> tuple[str, int]:

@@ -50,7 +50,8 @@ class Explanation:
 
 class Explainer:
     """Explains the frames of one sender. ``strict``: what the listener's ``allow`` refuses is refused here too;
-    ``payloads``: every payload form is shown; ``client``: what the sender's certificate calls it."""
+    ``payloads``: every payload form is shown; ``client``: what the sender's certificate calls it; ``router``: the
+    configuration's, where it is compiled already."""
 
     def __init__(
         self,
@@ -62,12 +63,13 @@ class Explainer:
         strict: bool,
         payloads: bool = False,
         client: tuple[str, ...] = (),
+        router: Router | None = None,
     ) -> None:
         self._config = config
         self._listener = listener
         self._source = source
         self._received = received
-        self._router = Router(
+        self._router = router or Router(
             routes=config.routes,
             intakes=config.intakes,
             listeners={known.name: known.intake for known in config.listeners},
@@ -154,7 +156,7 @@ class Explainer:
 
 def _add_event(explanation: Explanation, grouped: batching.Grouped) -> None:
     for group in grouped.groups:
-        explanation.event = group.data.removesuffix(b"\n")
+        explanation.event = group.events()[0]
         explanation.event_timestamp = None if group.earliest == NO_TIME else rfc3339(group.earliest)
     notes = explanation.notes
     if grouped.mismatched and explanation.disposition:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from bridge.config.faults import printable
+from bridge.tools import headline
 
 _MOST_ROWS = 30
 
@@ -11,9 +12,7 @@ _MOST_ROWS = 30
 def of_running(status: dict[str, Any]) -> str:
     """The summary of ``/api/status``."""
     ledger, intakes = status.get("ledger", {}), status.get("intakes", [])
-    lines = [_sentence(ledger, intakes, status)]
-    lines += [f"! {printable(str(alarm.get('text')))}" for alarm in status.get("alarms", [])[:_MOST_ROWS]]
-    lines += _mismatches(intakes)
+    lines = list(_headline(headline.of(status)))
     lines += _listeners(status)
     lines += _intakes(intakes)
     sources = status.get("sources", [])
@@ -49,25 +48,14 @@ def of_files(status: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _sentence(ledger: dict[str, Any], intakes: Sequence[dict[str, Any]], status: dict[str, Any]) -> str:
-    troubled = [row for row in intakes if row.get("last_error")]
-    dropped = sum(ledger.get("dropped", {}).values())
-    lost = sum(_numbers(status.get("kernel_drops")))
-    waiting = sum(row.get("backlog_events", 0) for row in intakes)
-    wrong = []
-    if troubled:
-        names = ", ".join(row["name"] for row in troubled)
-        wrong.append(f"{'intake' if len(troubled) == 1 else 'intakes'} {names} cannot deliver")
-    if dropped:
-        wrong.append(f"{dropped:,} events were dropped")
-    if lost:
-        wrong.append(f"the kernel dropped {lost:,} datagrams")
-    state = f"{ledger.get('delivered', 0):,} delivered, {waiting:,} waiting"
-    return f"The bridge is running{', but ' + '; '.join(wrong) if wrong else ' well'}: {state}."
-
-
-def _numbers(value: Any) -> Iterable[int]:
-    return value.values() if isinstance(value, dict) else [value] if isinstance(value, int) else []
+def _headline(said: dict[str, Any]) -> Iterator[str]:
+    """The sentence, what to do, and a line for each further thing that is wrong."""
+    yield printable(said["text"])
+    for number, problem in enumerate(said["problems"][:_MOST_ROWS]):
+        if number:
+            yield f"! {printable(problem['text'])}"
+        if problem["remedy"]:
+            yield f"  to do: {printable(problem['remedy'])}"
 
 
 def _listeners(status: dict[str, Any]) -> list[str]:
@@ -96,23 +84,12 @@ def _intakes(intakes: Sequence[dict[str, Any]]) -> list[str]:
     return _table("intakes", ("name", "state", "events", "bytes", "oldest", "last error"), rows)
 
 
-def _mismatches(intakes: Sequence[dict[str, Any]]) -> Iterator[str]:
-    """The only sign of events that the collector takes and nobody parses."""
-    for row in intakes:
-        if wrong := row.get("format_mismatches"):
-            looked_at = row.get("format_sampled", 0)
-            yield (
-                f"! intake {row.get('name')}: of {looked_at:,} events that were looked at, {wrong:,} do not look like "
-                f"its format; `syslog-bridge explain --payloads` shows what would"
-            )
-
-
 def _source(row: dict[str, Any]) -> tuple[Any, ...]:
-    offset = row.get("clock_offset_seconds")
+    offset, clock = row.get("clock_offset_seconds"), row.get("clock")
     name = f" ({row['name']})" if row.get("name") else ""
     return (
         f"{row.get('address')}{name}", row.get("listener"), row.get("route"), row.get("intake"), row.get("events"),
-        row.get("last_seen"), "" if offset is None else f"{round(offset):+,} s",
+        row.get("last_seen"), clock or ("" if offset is None else f"{round(offset):+,} s"),
     )  # fmt: skip
 
 

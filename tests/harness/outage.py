@@ -17,9 +17,10 @@ from twisted.internet.task import Clock, deferLater
 from bridge.batching import Group
 from bridge.cellar import Cellar
 from bridge.deliver.breaker import Breaker
+from bridge.deliver.composing import Target
 from bridge.deliver.courier import Courier
 from bridge.deliver.dispatcher import Dispatcher
-from bridge.deliver.office import Office, Target, Turn
+from bridge.deliver.office import Office, Turn
 from bridge.ledger import Ledger
 from bridge.measures import Measures
 from bridge.spool import BatchLimits, Spool

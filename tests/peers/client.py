@@ -5,9 +5,20 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
+from tests.harness.pki import Issued
 from tests.harness.ports import accepts
 from tests.harness.process import Process
+
+
+@dataclass(frozen=True)
+class Security:
+    """How it speaks TLS: whom it trusts, what it shows, the name that it expects of the other side."""
+
+    ca: Path
+    own: Issued | None
+    name: str
 
 
 @dataclass(frozen=True)
@@ -15,10 +26,11 @@ class Forwarding:
     """How the daemon sends on."""
 
     port: int
-    transport: str  # udp | tcp
+    transport: str  # udp | tcp | tls
     format: str  # rfc3164 | rfc5424
     octet_counted: bool = False  # TCP only; otherwise a line each
     host: str = "127.0.0.1"
+    security: Security | None = None  # of tls
 
 
 @dataclass(frozen=True)

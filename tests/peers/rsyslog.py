@@ -36,10 +36,19 @@ def start(forwarding: Forwarding, *, directory: Path) -> Client:
 
 def _configuration(forwarding: Forwarding, input_port: int, directory: Path) -> str:
     framing = "octet-counted" if forwarding.octet_counted else "traditional"
+    files, driver, protocol = "", "", forwarding.transport
+    if security := forwarding.security:
+        files = f'defaultNetstreamDriverCAFile="{security.ca}"'
+        if security.own is not None:
+            files += f' defaultNetstreamDriverCertFile="{security.own.certificate}"'
+            files += f' defaultNetstreamDriverKeyFile="{security.own.private_key}"'
+        driver = 'StreamDriver="ossl" StreamDriverMode="1" StreamDriverAuthMode="x509/name"'
+        driver += f' StreamDriverPermittedPeers="{security.name}"'
+        protocol = "tcp"
     return f"""
-global(workDirectory="{directory}")
+global(workDirectory="{directory}" {files})
 module(load="imptcp")
 input(type="imptcp" address="127.0.0.1" port="{input_port}")
-action(type="omfwd" target="{forwarding.host}" port="{forwarding.port}" protocol="{forwarding.transport}"
+action(type="omfwd" target="{forwarding.host}" port="{forwarding.port}" protocol="{protocol}" {driver}
        TCP_Framing="{framing}" template="{_TEMPLATES[forwarding.format]}" action.resumeRetryCount="-1")
 """

@@ -44,8 +44,13 @@ log {{ source(fed); destination(bridge); }};
 def _destination(forwarding: Forwarding) -> str:
     """`syslog()` over TCP counts octets; `network()` sends a line each, in RFC 5424 with a flag."""
     where = f'"{forwarding.host}" port({forwarding.port}) transport("{forwarding.transport}")'
+    if security := forwarding.security:
+        files = f'ca-file("{security.ca}")'
+        if security.own is not None:
+            files += f' cert-file("{security.own.certificate}") key-file("{security.own.private_key}")'
+        where += f" tls({files} peer-verify(required-trusted))"
     if forwarding.octet_counted:
-        assert (forwarding.transport, forwarding.format) == ("tcp", "rfc5424"), "syslog-ng counts octets only so"
+        assert forwarding.format == "rfc5424", "syslog-ng counts octets only so"
         return f"syslog({where});"
     flags = " flags(syslog-protocol)" if forwarding.format == "rfc5424" else ""
     return f"network({where}{flags});"

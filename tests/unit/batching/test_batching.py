@@ -21,15 +21,16 @@ NOV23 = milliseconds(datetime(2026, 11, 23, 7, 24, tzinfo=UTC))
 
 
 def grouped(
-    frames, *, payload="message", limits=None, received_ms=RECEIVED, spool_encoding="lines", zone=UTC, **options
+    frames, *, payload="message", limits=None, received_ms=RECEIVED, endpoint="/plain/batch", zone=UTC, **options
 ):
     columns = parse_all(block_of(frames), PAYLOAD_NEEDS[payload])
     end = Disposition(
-        "deliver", "r", "i", payload, options.pop("encoding", "auto"), options.pop("timestamp", "event"), zone
-    )
+        "deliver", "r", "i", payload, options.pop("encoding", "auto"), options.pop("timestamp", "event"), zone,
+        endpoint=endpoint,
+    )  # fmt: skip
     return group(
         columns, end, reader=TimeReader(), received_ms=received_ms, peer=b"192.0.2.7", listener="udp",
-        spool_encoding=spool_encoding, limits=limits or Limits(), **options,
+        limits=limits or Limits(), **options,
     )  # fmt: skip
 
 
@@ -147,15 +148,16 @@ def test_one_event_that_is_no_utf8_changes_no_other():
     assert result.converted == 1
 
 
-@pytest.mark.parametrize("spool_encoding", ["lines", "json"])
-def test_no_frame_makes_two_events(spool_encoding):
+@pytest.mark.parametrize("endpoint", ["/plain/batch", "/jsons", "/array"])
+def test_no_frame_makes_two_events(endpoint):
     frames = [b"<13>a\nb", b"<13>c\rd\0e", b"<13>\n", b"<13>f"]
-    result = grouped(frames, spool_encoding=spool_encoding, payload="raw")
-    found = lines(result)
-    if spool_encoding == "lines":
+    result = grouped(frames, endpoint=endpoint, payload="raw")
+    found = [line for part in result.groups for line in part.data.split(b"\n")[:-1]]
+    if endpoint == "/plain/batch":
         assert found == [b"<13>a#012b", b"<13>c#015d#000e", b"<13>#012", b"<13>f"]
     else:
-        assert [encoding.from_json_line(line) for line in found] == frames
+        assert [event for part in result.groups for event in part.events()] == frames
+        assert len(found) == len(frames)
     assert sum(part.count for part in result.groups) == 4
 
 
@@ -169,7 +171,8 @@ def test_cr_and_nul_are_escaped_where_no_frame_holds_lf():
 def test_a_json_line_keeps_every_byte(event):
     line = encoding.json_line(event)
     assert b"\n" not in line
-    assert line.isascii()
+    assert b"\0" not in line
+    assert line.decode()
     assert encoding.from_json_line(line) == event
 
 
@@ -249,9 +252,10 @@ TIMES = st.integers(0, 4000).map(lambda ms: NOV23 + ms) | st.integers(NOV23 - 12
 @given(
     st.lists(st.tuples(st.none() | TIMES, st.sampled_from([b"a", b"b\xe9", b"c\0", b"", b"\xc3\xa9"])), min_size=1,
     max_size=12),
-    st.sampled_from([100, 1000, 60_000]), st.sampled_from(FORMS), st.sampled_from(["lines", "json"]), st.booleans(),
+    st.sampled_from([100, 1000, 60_000]), st.sampled_from(FORMS), st.sampled_from(["/plain/batch", "/jsons"]),
+    st.booleans(),
 )  # fmt: skip
-def test_events_are_neither_lost_nor_made(events, resolution, form, spool_encoding, holds_lf):
+def test_events_are_neither_lost_nor_made(events, resolution, form, endpoint, holds_lf):
     """Each row is one line of the right slot; a group's header is its earliest event, all within the resolution."""
     frames, expected = [], []
     for i, (ms, text) in enumerate(events):
@@ -264,12 +268,12 @@ def test_events_are_neither_lost_nor_made(events, resolution, form, spool_encodi
         if holds_lf and i % 3 == 0:
             frames[-1] += b"\nrest"
     limits = Limits(resolution_ms=resolution)
-    result = grouped(frames, payload=form, limits=limits, spool_encoding=spool_encoding)
+    result = grouped(frames, payload=form, limits=limits, endpoint=endpoint)
     assert sum(part.count for part in result.groups) == len(events)
     assert len({part.slot for part in result.groups}) == len(result.groups)
     want = {}
     for frame, ms in zip(frames, expected, strict=True):
-        want.setdefault(ms // resolution, []).append((ms, one(frame, payload=form, spool_encoding=spool_encoding)))
+        want.setdefault(ms // resolution, []).append((ms, one(frame, payload=form, endpoint=endpoint)))
     assert {part.slot: Counter(part.data.split(b"\n")[:-1]) for part in result.groups} == {
         slot: Counter(line for _, line in rows) for slot, rows in want.items()
     }

@@ -124,7 +124,6 @@ def test_the_road_counts_by_intake(tmp_path: Path) -> None:
     spool.recover()
     road = Road(
         spool=spool, ledger=ledger, wall=lambda: RECEIVED / 1000, limits=Limits(),
-        spool_encoding=lambda intake: "lines",
         truncate=False, on_trouble=pytest.fail,
     )  # fmt: skip
     peers = Peers(router_of(config))

@@ -51,7 +51,7 @@ class Scene:
         )  # fmt: skip
         self.road = Road(
             spool=self.spool, ledger=self.ledger, wall=lambda: NOON, limits=Limits(),
-            spool_encoding=lambda intake: "lines", truncate=False, on_trouble=lambda text: None, room=self.room,
+            truncate=False, on_trouble=lambda text: None, room=self.room,
         )  # fmt: skip
         listener = Listener.model_construct(name="tcp", max_connections=10, max_connections_per_peer=10)
         self.factory = SyslogFactory(listener, Hall(self.clock, self.road, self.peers.get, max_frame_size=250 * 1024))

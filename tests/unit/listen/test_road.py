@@ -49,6 +49,7 @@ class Intake:
     encoding: str = "auto"
     timestamp: str | None = None
     format: str | None = None
+    endpoint: str = "/plain/batch"
 
 
 @dataclass
@@ -81,7 +82,7 @@ class Bridge:
         self.peers = Peers(router)
         self.road = Road(
             spool=self.spool, ledger=self.ledger, wall=self.wall, limits=Limits(window=self.window),
-            spool_encoding=lambda intake: "lines", truncate=self.truncate, on_trouble=self.trouble.append,
+            truncate=self.truncate, on_trouble=self.trouble.append,
         )  # fmt: skip
 
     def wall(self):

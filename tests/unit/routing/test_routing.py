@@ -49,6 +49,7 @@ class Intake:
     encoding: str = "auto"
     timestamp: str | None = None
     format: str | None = None
+    endpoint: str = "/plain/batch"
 
 
 @dataclass(frozen=True)

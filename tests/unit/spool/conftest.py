@@ -78,7 +78,11 @@ class Yard:
         """What the batches hold, as the courier would send it."""
         found = []
         for batch in batches:
-            pieces = reading.cut_by_time(batch, 1000, 1000, 10**6) if batch.timed else [reading.Piece.whole(batch)]
+            pieces = (
+                reading.cut(reading.Piece.whole(batch), 1000, 1000, 10**6)
+                if batch.timed
+                else [reading.Piece.whole(batch)]
+            )
             for piece in pieces:
                 found += reading.as_plain(piece).split(b"\n")[:-1]
         return found

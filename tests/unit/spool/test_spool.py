@@ -199,7 +199,7 @@ def test_cut_by_time(make_yard):
     yard, batch = timed_batch(
         make_yard, [(5000, b"d"), (0, b"a"), (999, b"c"), (0, b"b"), (1000, b"x\ty"), (5999, b"e")]
     )
-    pieces = reading.cut_by_time(batch, 1000, 100, 10**6)
+    pieces = reading.cut(Piece.whole(batch), 1000, 100, 10**6)
     assert [(p.earliest - yard.NOON_MS, p.latest - yard.NOON_MS, p.count, p.size, p.start,
     p.lines) for p in pieces] == [
         (0, 999, 3, 6, 0, b"a\nb\nc\n"), (1000, 1000, 1, 4, 3, b"x\ty\n"), (5000, 5999, 2, 4, 4, b"d\ne\n"),
@@ -220,7 +220,7 @@ def test_any_timed_batch_is_cut_without_loss(rows, width, max_events, max_bytes)
     original = reading.content
     reading.content = lambda batch: data
     try:
-        pieces = reading.cut_by_time(held, width, max_events, max_bytes)
+        pieces = reading.cut(Piece.whole(held), width, max_events, max_bytes)
     finally:
         reading.content = original
     assert b"".join(p.lines for p in pieces).split(b"\n")[:-1] == [e for _, e in sorted(rows, key=lambda row: row[0])]
@@ -237,7 +237,7 @@ def test_a_timed_line_without_a_time_is_damage(make_yard):
     _, batch = timed_batch(make_yard, [(0, b"abc")])
     batch.path.write_bytes(b"x" * (batch.size - 1) + b"\n")
     with pytest.raises(reading.Damaged, match="without a time"):
-        reading.cut_by_time(batch, 1000, 100, 10**6)
+        reading.cut(Piece.whole(batch), 1000, 100, 10**6)
 
 
 def test_a_timed_json_line_that_is_none_is_found_before_the_batch_is_cut(make_yard):
@@ -245,7 +245,7 @@ def test_a_timed_json_line_that_is_none_is_found_before_the_batch_is_cut(make_ya
     _, batch = timed_batch(make_yard, [(0, b'"a"'), (5000, b'"b"')], "json")
     batch.path.write_bytes(batch.path.read_bytes().replace(b'"b"', b'"bb'))
     with pytest.raises(reading.Damaged):
-        reading.cut_by_time(batch, 1000, 100, 10**6)
+        reading.cut(Piece.whole(batch), 1000, 100, 10**6)
 
 
 # --- reading back ---------------------------------------------------------------------------------------------------

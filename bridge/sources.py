@@ -1,0 +1,139 @@
+"""The senders, as the status shows them: sorted, searched, a page at a time, so that ten thousand stay usable."""
+
+import heapq
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from bridge.clocks import Diagnosis
+from bridge.listen.peers import Peer, Peers
+from bridge.syslog.timestamps import rfc3339
+
+MOST = 10_000
+"Rows in one answer."
+SILENT_MS = 3_600_000
+"A sender that has said nothing for so long is shown as silent."
+
+JSON = dict[str, object]
+
+SORTS: dict[str, Callable[[Peer], tuple[object, ...]]] = {
+    "events": lambda peer: (-peer.events,),
+    "last_seen": lambda peer: (-peer.last_seen_ms,),
+    "silence": lambda peer: (peer.last_seen_ms,),
+    "address": lambda peer: (len(peer.address), peer.address, peer.listener),
+    "clock": lambda peer: (-abs(peer.clock_offset or 0.0),),
+    "intake": lambda peer: (peer.intake or "", -peer.events),
+    "listener": lambda peer: (peer.listener, -peer.events),
+}
+"By what rows can be ordered; ties by events and address."
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which rows: ``only`` is one of ``Sources.KINDS`` or empty, ``find`` a part of address, name, listener, route,
+    intake or shape, in small letters."""
+
+    offset: int = 0
+    limit: int = MOST
+    sort: str = "events"
+    only: str = ""
+    find: str = ""
+
+
+class Sources:
+    """The senders of one bridge. ``wall`` is in seconds since the epoch."""
+
+    KINDS = ("unrouted", "clock", "silent")
+
+    def __init__(self, peers: Peers, wall: Callable[[], float]) -> None:
+        self._peers = peers
+        self._wall = wall
+
+    def page(self, wanted: Wanted) -> JSON:
+        """``sources``, and how many there are: ``total``, and ``matching`` what was asked for."""
+        now = self._now()
+        peers = self._peers.all()
+        found = peers
+        if wanted.only:
+            found = [peer for peer in found if self._is(wanted.only, peer, now)]
+        if wanted.find:
+            found = [peer for peer in found if wanted.find in _searched(peer)]
+        key = (lambda peer: (-peer.rate_at(now),)) if wanted.sort == "rate" else SORTS[wanted.sort]
+        upto = wanted.offset + min(wanted.limit, MOST)
+        rows = heapq.nsmallest(upto, found, key=lambda peer: (*key(peer), -peer.events, peer.address, peer.listener))
+        return {
+            "total": len(peers),
+            "matching": len(found),
+            "offset": wanted.offset,
+            "sources": [self.row(peer, now) for peer in rows[wanted.offset :]],
+        }
+
+    def row(self, peer: Peer, now_ms: int | None = None) -> JSON:
+        """One sender."""
+        now = self._now() if now_ms is None else now_ms
+        clock = diagnosis(peer)
+        return {
+            "address": peer.address,
+            "listener": peer.listener,
+            "client": peer.client,
+            "name": peer.name,
+            "route": peer.route,
+            "intake": peer.intake,
+            "events": peer.events,
+            "events_per_second": round(peer.rate_at(now), 2),
+            "last_seen": rfc3339(peer.last_seen_ms) if peer.last_seen_ms else None,
+            "silent_seconds": max(0, (now - peer.last_seen_ms) // 1000) if peer.last_seen_ms else None,
+            "shape": peer.shape or None,
+            "clock_offset_seconds": peer.clock_offset,
+            "clock": clock.words if clock else None,
+            "clock_kind": clock.kind if clock else None,
+            "clock_remedy": clock.remedy if clock else None,
+            "times_not_believed": peer.outside,
+            "unrouted": peer.unrouted,
+        }
+
+    def find(self, address: str, listener: str | None = None) -> list[Peer]:
+        """An address at every listener, or at one; the busiest first."""
+        found = [p for p in self._peers.all() if p.address == address and listener in (None, p.listener)]
+        return sorted(found, key=lambda peer: -peer.events)
+
+    def unrouted(self, limit: int) -> list[Peer]:
+        """Senders of frames that no route matched, the busiest first."""
+        return heapq.nlargest(limit, (p for p in self._peers.all() if p.unrouted), key=lambda p: p.unrouted)
+
+    def sick_clocks(self) -> list[tuple[Peer, Diagnosis]]:
+        """Senders whose clock somebody should mend."""
+        return [
+            (peer, peer.clock.diagnosis()) for peer in self._peers.all() if peer.clock is not None and peer.clock.sick
+        ]  # fmt: skip
+
+    def counts(self) -> JSON:
+        """How many there are, and how many of a kind."""
+        now = self._now()
+        peers = self._peers.all()
+        return {
+            "total": len(peers),
+            "sending": sum(now - peer.last_seen_ms < 60_000 for peer in peers),
+            **{kind: sum(self._is(kind, peer, now) for peer in peers) for kind in self.KINDS},
+            "forgotten": self._peers.forgotten,
+        }
+
+    def _now(self) -> int:
+        return int(self._wall() * 1000)
+
+    @staticmethod
+    def _is(kind: str, peer: Peer, now: int) -> bool:
+        if kind == "unrouted":
+            return peer.unrouted > 0
+        if kind == "silent":
+            return now - peer.last_seen_ms >= SILENT_MS
+        return kind == "clock" and peer.clock is not None and peer.clock.sick
+
+
+def diagnosis(peer: Peer) -> Diagnosis | None:
+    """What ails its clock; None: no message had a time."""
+    return None if peer.clock is None else peer.clock.diagnosis()
+
+
+def _searched(peer: Peer) -> str:
+    parts: Iterable[str | None] = (peer.address, peer.name, peer.listener, peer.route, peer.intake, peer.shape)
+    return "\n".join(part for part in parts if part).lower()
