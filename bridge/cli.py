@@ -4,6 +4,7 @@ Those that need a reactor import it when they run: it must be ours, and the othe
 """
 
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 
 import click
@@ -24,10 +25,22 @@ LOG_FORMATS = ("auto", "text", "journal", "json")
 LOG_LEVELS = ("debug", "info", "warn", "error")
 
 
+# Name -> module of bridge.operate, and the command's name there.
+OPERATE = {
+    "drain": ("upkeep", "drain"),
+    "key": ("upkeep", "key"),
+    "quarantine": ("quarantine", "quarantine"),
+    "reload": ("upkeep", "reload"),
+    "replay": ("replay", "replay"),
+    "spool": ("spool", "spool"),
+    "unrouted": ("quarantine", "unrouted"),
+}
+
+
 class _Lazy(click.Group):
     """Commands whose modules are imported when they are named, with the first line of their help for the overview."""
 
-    later = ("collector", "demo")
+    later = ("collector", "demo", *OPERATE)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """All names."""
@@ -43,6 +56,10 @@ class _Lazy(click.Group):
             from bridge.demo import demo  # noqa: PLC0415
 
             return demo
+        if cmd_name in OPERATE:
+            module, name = OPERATE[cmd_name]
+            command: click.Command = getattr(import_module(f"bridge.operate.{module}"), name)
+            return command
         return super().get_command(ctx, cmd_name)
 
 

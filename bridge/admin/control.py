@@ -7,7 +7,8 @@ may. The admin endpoint on TCP has none of this.
 """
 
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any
 
 from twisted.internet import defer, task
 from twisted.internet.interfaces import IReactorTime
@@ -19,7 +20,7 @@ from twisted.web.server import NOT_DONE_YET, Request
 JSON = dict[str, object]
 Progress = Callable[[JSON], bool]
 "Told how far it is; False: nobody waits any more."
-Command = Callable[[JSON, Progress], Awaitable[JSON]]
+Command = Callable[[JSON, Progress], Coroutine[Any, Any, JSON]]
 
 BEAT = 2.0
 "Seconds without news after which the last is said again."

@@ -38,6 +38,9 @@ class Estate(Protocol):
     def in_thread(self, job: Callable[[], Any]) -> Awaitable[Any]:
         """Run what blocks."""
 
+    def breathe(self) -> Awaitable[None]:
+        """Let others have their turn."""
+
     def take_in(self, held: Batch | Pack) -> None:
         """A batch or pack waits from now on; its file is there, and the account has moved."""
 
@@ -69,7 +72,7 @@ class Alone:
         # The archive of an earlier configuration can still be replayed.
         kept = config.spool.archive.max_age if config.spool.archive else None
         age = None if kept is None else kept.total_seconds()
-        self.archive = Archive(
+        self.spool.archive = Archive(
             config.spool.directory / ".archive", max_size=1 << 62, max_age=age, wall=wall,
             on_error=self.said.append,
         )  # fmt: skip
@@ -85,6 +88,10 @@ class Alone:
     def in_thread(self, job: Callable[[], Any]) -> Awaitable[Any]:
         """At once."""
         return defer.maybeDeferred(job)
+
+    def breathe(self) -> Awaitable[None]:
+        """There is nobody else."""
+        return defer.succeed(None)
 
     def take_in(self, held: Batch | Pack) -> None:
         """It is in the spool."""

@@ -45,6 +45,10 @@ class Running:
         """In the spool's thread."""
         return self._worker.in_thread(job)
 
+    def breathe(self) -> Awaitable[None]:
+        """Until the next reactor turn."""
+        return task.deferLater(self._reactor, 0, lambda: None)
+
     def take_in(self, held: Batch | Pack) -> None:
         """To its courier."""
         if isinstance(held, Pack):

@@ -49,6 +49,12 @@ _NAME = re.compile(
 )
 
 
+def settled_of(name: str) -> Ranges:
+    """The positions that are done with, by a pack's file name."""
+    match = _NAME.fullmatch(name)
+    return Ranges.read(match["settled"] if match else None)
+
+
 @dataclass(frozen=True, slots=True)
 class Loss:
     """A part of a pack that cannot be read."""
