@@ -87,12 +87,13 @@ class Cellar:
 
     def set_aside(self, batch: Batch, why: str) -> None:
         """A batch cannot be read: its file goes to quarantine as it is."""
+        events = batch.unacknowledged
 
         def put() -> None:
             if batch.pack is None:
-                self._spool.quarantine.move_aside(batch.path)
+                self._spool.quarantine.move_aside(batch.path, events)
             else:
-                self._spool.quarantine.put_aside(f"{batch.intake}-{batch.name}", batch.held or b"")
+                self._spool.quarantine.put_aside(batch.intake, str(batch.name), batch.held or b"", events)
                 self._spool.remove([batch])
 
         self._work(put, lambda moved: None)
@@ -110,7 +111,7 @@ class Cellar:
     def keep_damaged(self, pack: Pack, loss: Loss) -> None:
         """The bytes of a damaged part of a pack."""
         if loss.data:
-            self._spool.quarantine.put_aside(f"{pack.intake}-{pack.first}.pack-part", loss.data)
+            self._spool.quarantine.put_aside(pack.intake, f"{pack.first}.pack-part", loss.data, loss.events)
 
 
 def _event(piece: Piece) -> bytes:

@@ -40,7 +40,7 @@ OPERATE = {
 class _Lazy(click.Group):
     """Commands whose modules are imported when they are named, with the first line of their help for the overview."""
 
-    later = ("collector", "demo", *OPERATE)
+    later = ("collector", "demo", "drill", *OPERATE)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """All names."""
@@ -56,6 +56,10 @@ class _Lazy(click.Group):
             from bridge.demo import demo  # noqa: PLC0415
 
             return demo
+        if cmd_name == "drill":
+            from bridge.drill.command import drill  # noqa: PLC0415
+
+            return drill
         if cmd_name in OPERATE:
             module, name = OPERATE[cmd_name]
             command: click.Command = getattr(import_module(f"bridge.operate.{module}"), name)

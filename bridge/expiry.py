@@ -1,6 +1,7 @@
 """What is too old in quarantine goes, and is counted."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 from twisted.logger import Logger
 
@@ -41,7 +42,7 @@ class Expiry:
             else:
                 self._counted(reason)(quarantine.expire(reason, age))
         age = settings.quarantine_age(self.config, "damaged")
-        self._work(lambda: self._trim_aside(age), lambda nothing: None)
+        self._work(lambda: self._trim_aside(age), self._trimmed)
 
     def _counted(self, reason: str) -> Callable[[object], None]:
         def counted(gone: object) -> None:
@@ -52,11 +53,18 @@ class Expiry:
 
         return counted
 
-    def _trim_aside(self, age: float | None) -> None:
+    def _trim_aside(self, age: float | None) -> list[tuple[Path, str, int]]:
+        gone = []
         try:
-            gone = self._spool.quarantine.trim_aside(age)
+            for file in self._spool.quarantine.trim_aside(age):
+                gone.append(file)  # what went before one that cannot go is gone
         except OSError as error:
             log.warn("quarantine: cannot remove {file}: {why}", file=error.filename, why=error.strerror)
-            return
-        for path in gone:
+        return gone
+
+    def _trimmed(self, gone: object) -> None:
+        assert isinstance(gone, list)
+        for path, intake, events in gone:
             log.warn("quarantine: {file} was too old, or one too many, and is gone", file=path)
+            if events:
+                self._ledger.drop_quarantined(intake, events, "damaged_expired")

@@ -7,10 +7,10 @@ from typing import Any, Protocol
 from twisted.internet import defer
 from twisted.internet.interfaces import IReactorTime
 
-from bridge.deliver.breaker import Breaker
 from bridge.deliver.client import Answer
 from bridge.deliver.composing import Target
 from bridge.deliver.dispatcher import Dispatcher
+from bridge.deliver.failover import Exits
 from bridge.deliver.shelf import Packer
 from bridge.ledger import Ledger
 from bridge.spool import Batch, Piece
@@ -63,7 +63,7 @@ class Way:
 
     target: Target
     poster: Poster
-    breaker: Breaker
+    exits: Exits
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,3 +96,5 @@ class Office:
     "Called in the spool's thread before a request with these batches goes. An OSError of it delays the request."
     date_seen: Callable[[str | None, float], None] = lambda date, took: None
     "Called with the ``Date`` of an acceptance, and the seconds that the request took."
+    exact: Callable[[int], bool] = lambda sequence: False
+    "Whether a batch, by its sequence, may only be joined with such as lie within the resolution."

@@ -10,7 +10,7 @@ import os
 import re
 import shutil
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,6 +79,8 @@ class Quarantine:
         self._open: dict[str, QuarantineFile] = {}
         self._full: dict[str, list[QuarantineFile]] = {reason: [] for reason in REASONS}
         self._keys: set[tuple[int, int]] = set()
+        self._aside: dict[Path, tuple[str, int]] = {}
+        "Files moved aside since start: intake, and the events that are counted as quarantined for them."
 
     def recover(self) -> int:
         """Count what is held from before; the number of frames. Raises OSError."""
@@ -179,24 +181,22 @@ class Quarantine:
         self.counts[reason] -= dropped
         return dropped
 
-    def trim_aside(self, max_age: float | None) -> list[Path]:
+    def trim_aside(self, max_age: float | None) -> Iterator[tuple[Path, str, int]]:
         """Remove files that were moved aside: those older than ``max_age`` seconds, and the oldest beyond the bound of
-        *damaged*. What went; raises OSError."""
+        *damaged*. What went, with its intake and the events that are counted for it; raises OSError."""
         folder = self.directory / "damaged" / "files"
         if not folder.is_dir():
-            return []
+            return
         # Named by the time at which they came, which a file's own time is not.
         found = sorted((path for path in folder.iterdir() if path.is_file()), key=_number_of)
         size = sum(path.lstat().st_size for path in found)
-        gone = []
         for path in found:
             old = max_age is not None and self._wall() - _number_of(path) / 1_000_000 > max_age
             if not old and size <= self.bounds["damaged"]:
                 break
             size -= path.lstat().st_size
             path.unlink()
-            gone.append(path)
-        return gone
+            yield (path, *self._aside.pop(path, ("", 0)))
 
     def keep_evidence(self, intake: str, sequence: int, body: bytes) -> Path:
         """Keep a copy of a request's body; the oldest of ``EVIDENCE`` copies goes for it. Raises OSError."""
@@ -208,20 +208,23 @@ class Quarantine:
             old.unlink(missing_ok=True)
         return path
 
-    def move_aside(self, path: Path) -> Path:
-        """Take a file out of the spool's way, whole. Raises OSError."""
+    def move_aside(self, path: Path, events: int = 0) -> Path:
+        """Take a file out of the spool's way, whole; ``events`` of it are counted as quarantined. Raises OSError."""
         folder = self.directory / "damaged" / "files"
         folder.mkdir(mode=0o750, parents=True, exist_ok=True)
         target = folder / f"{self._number()}-{path.parent.name}-{path.name}"
         shutil.move(path, target)
+        self._aside[target] = path.parent.name, events
         return target
 
-    def put_aside(self, name: str, data: bytes) -> Path:
-        """Keep bytes that were part of a file which is still in use. Raises OSError."""
+    def put_aside(self, intake: str, name: str, data: bytes, events: int) -> Path:
+        """Keep bytes that were part of a file which is still in use; ``events`` of it are counted as quarantined.
+        Raises OSError."""
         folder = self.directory / "damaged" / "files"
         folder.mkdir(mode=0o750, parents=True, exist_ok=True)
-        target = folder / f"{self._number()}-{name}"
+        target = folder / f"{self._number()}-{intake}-{name}"
         target.write_bytes(data)
+        self._aside[target] = intake, events
         return target
 
     def close(self) -> None:

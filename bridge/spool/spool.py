@@ -7,6 +7,7 @@ Appending is the only call on the road of a message: one ``write`` per group. Se
 import errno
 import os
 import resource
+from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from bridge.spool import lock, names, reading, recovery, transfer
 from bridge.spool.archive import Archive
 from bridge.spool.batch import Batch, OpenBatch
 from bridge.spool.budget import on_disk
+from bridge.spool.fresh import Fresh
 from bridge.spool.lock import SpoolError
 from bridge.spool.packs import Pack
 from bridge.spool.quarantine import Quarantine, write_whole
@@ -58,7 +60,9 @@ class Spool:
         clock: Callable[[], float],
         work: Work,
         bounds: dict[str, int],
+        keep: int = 0,
     ) -> None:
+        """``keep``: bytes of what was appended that stay in memory until they are first read."""
         self.directory = directory
         self.limits = limits
         self.on_sealed: Callable[[Batch], None] = lambda batch: None
@@ -69,6 +73,8 @@ class Spool:
         self._clock = clock
         self._work = work
         self._sequence = 0
+        self._exact_firsts: list[int] = []
+        self._exact_lasts: list[int] = []
         self._slots: dict[str, dict[tuple[str, int], OpenBatch]] = {}
         # In the order of opening: what is due is at its front. One timed file an intake is keyed by slot None.
         self._by_age: OrderedDict[OpenBatch, None] = OrderedDict()
@@ -82,6 +88,7 @@ class Spool:
         "Settled, but could not be removed: what tries again. The thread's."
         self._tried_again = float("-inf")
         self._sealing = 0
+        self._fresh = Fresh(keep)
         self._lock = lock.take(directory)
 
     def recover(self) -> recovery.Found:
@@ -138,6 +145,7 @@ class Spool:
             raise
         batch.size += len(data)
         batch.count += group.count
+        self._fresh.add(batch, data)
         batch.earliest = min(batch.earliest, group.earliest)
         batch.latest = max(batch.latest, group.latest)
         if batch.count >= self.limits.max_events or batch.size >= self.limits.max_bytes:
@@ -185,10 +193,17 @@ class Spool:
         return self._sequence
 
     def sequences(self, count: int) -> range:
-        """So many sequences that nobody else gets."""
+        """So many sequences that nobody else gets, for what an operator brings back: its times stay exact."""
         first = self._next()
         self._sequence += count - 1
+        self._exact_firsts.append(first)
+        self._exact_lasts.append(first + count - 1)
         return range(first, first + count)
+
+    def is_exact(self, sequence: int) -> bool:
+        """Whether it is one of these; as far as this process knows."""
+        place = bisect_right(self._exact_firsts, sequence) - 1
+        return place >= 0 and sequence <= self._exact_lasts[place]
 
     # --- sealing -----------------------------------------------------------------------------------------------------
 
@@ -273,6 +288,7 @@ class Spool:
                 del self._leaving[batch]
                 if made is not None:
                     made.sealed = now
+                    self._fresh.hand_over(batch, made)
                     self.on_sealed(made)
 
         self._work(lambda: [self._sealed(batch) for batch in batches], done)

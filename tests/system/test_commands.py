@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.harness.bridge import Bridge, key_of
-from tests.harness.cli import cli
+from tests.harness.cli import cli, process
 from tests.harness.collector import Collector
 from tests.harness.polling import until
 from tests.harness.ports import free_port
@@ -233,9 +233,9 @@ def test_drain_empties_a_running_bridge_and_a_stopped_one(tmp_path: Path) -> Non
             send_lines(bridge.tcp, [b"<13>left behind"])
             bridge.wait_received(402)
             bridge.stop()
-            assert "1 events are left" in cli(bridge, "drain", "--timeout", "1s", code=1).stderr
+            assert "1 events are left" in process(bridge, "drain", "--timeout", "1s", code=1).stderr
             collector.start()
-            assert "nothing is left" in cli(bridge, "drain").stdout
+            assert "nothing is left" in process(bridge, "drain").stdout
             assert collector.wait_for(402)[-1].text == "left behind"
             bridge.start()
 

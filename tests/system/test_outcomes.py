@@ -89,7 +89,8 @@ class Senders:
         """Whether all is settled. Where not, one more message: a refused event waits for another's acceptance."""
         status = self._bridge.status()
         for intake in status["intakes"]:
-            if intake["backlog_events"] and intake["state"] != "parked":
+            # A parked one tries again by itself, unless all that it has left is a refused event.
+            if intake["backlog_events"] and (intake["state"] != "parked" or intake["next_attempt_seconds"] is None):
                 self.send(intake["name"], 1, 1)
         return status["ledger"]["spooled"] == 0 and status["ledger"]["received"] == self._count
 
