@@ -10,11 +10,12 @@ from typing import Any, Protocol
 
 from twisted.internet import defer
 
-from bridge import settings
+from bridge import __version__, settings
 from bridge.config import Config
 from bridge.ledger import Ledger
 from bridge.spool import Batch, Pack, Spool
 from bridge.spool.archive import Archive
+from bridge.spool.history import History
 from bridge.spool.rerouting import Rerouter
 
 Held = list[tuple[Batch | Pack, int]]
@@ -57,7 +58,8 @@ def rerouter(config: Config) -> Rerouter:
 
 
 class Alone:
-    """A spool without its bridge. Takes the lock; raises SpoolError where somebody has it."""
+    """A spool without its bridge: in the ledger's history a life of its own. Takes the lock; raises SpoolError where
+    somebody has it."""
 
     def __init__(self, config: Config, wall: Callable[[], float] = time.time) -> None:
         self.config = config
@@ -79,6 +81,12 @@ class Alone:
         found = self.spool.recover()
         self.said += found.notes
         self.ledger.recover_quarantined(None, self.spool.quarantine.counts.total())
+        self._history = History(config.spool.directory / ".ledger", keep=config.ledger.keep, wall=wall)
+        self._history.on_error = self.said.append
+        self._history.open()
+        self._history.start(
+            found, quarantined=self.spool.quarantine.counts.total(), version=__version__, config_sha256=config.sha256
+        )
         self._held: dict[str, Held] = {}
         everything: list[Batch | Pack] = [*found.batches, *found.packs]
         for held in everything:
@@ -106,5 +114,7 @@ class Alone:
         return sorted(name for name, held in self._held.items() if held)
 
     def close(self) -> None:
-        """Give the lock back."""
+        """The account, as at the end of a bridge's life; then the lock is free."""
+        self._history.stop(self.ledger.accounts, {})
+        self._history.close()
         self.spool.close()
