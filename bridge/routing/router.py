@@ -253,6 +253,10 @@ class Router:
             route.name, route.intake, route.timezone or zone, payload=route.payload, timestamp=route.timestamp
         )
 
+    def posted(self, listener: str, intake: str) -> Disposition:
+        """Of events that come ready made for an intake: they are passed on as they are."""
+        return self._deliver(f"listener {listener}", intake, self._timezone, payload="raw")
+
     def _deliver(
         self, route: str, name: str, zone: tzinfo, *, payload: str | None = None, timestamp: str | None = None
     ) -> Disposition:
