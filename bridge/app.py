@@ -154,7 +154,9 @@ class Bridge:
             self.alarms, ledger=self.ledger, peers=self.peers, kernel_drops=self.doors.kernel_drops,
             clock=reactor.seconds,
         )  # fmt: skip
-        self.renewals = Renewals(self.alarms, self.doors.certificates, wall)
+        self.renewals = Renewals(
+            self.alarms, lambda: self.doors.certificates() | self.gate.certificates(), wall
+        )  # fmt: skip
         senders = Sources(self.peers, wall)
         self.pulse = Pulse(self.ledger, self.measures.delivery, clock=reactor.seconds, wall=wall)
         self.status = Status(
@@ -277,6 +279,7 @@ class Bridge:
     def _applied(self, config: Config) -> None:
         """Another configuration holds."""
         self.config = config
+        self.gate.change(config)
         self.road.glimpses.allow(config.admin.show_messages)
         self.renewals.look()
         every = settings.seal_every(config)
