@@ -15,10 +15,6 @@ from bridge.config.section import Section
 from bridge.config.tree import Entries, Items, Node
 
 NOT_YET: dict[str, str] = {
-    "sources[].relay": "leave it at false",
-    "sources[].expect": "remove it",
-    "sources[].limit": "remove it",
-    "sources[].sequence": "leave it at false",
     "admin.listen": "use a loopback address, such as 127.0.0.1:8514",
     "admin.certificate": "remove it",
     "admin.private_key": "remove it",
