@@ -183,8 +183,9 @@ class Bridge:
         self.pulse.waiting = self.status.waiting
         answers = Answers(
             self.status, pulse=self.pulse, recent=recent or logs.Recent(), metrics=lambda: metrics.text(self.status),
-            showing=Showing(lambda: self.config, self.peers, self.road.glimpses, senders, reactor.seconds),
-            in_thread=self._worker.in_thread,
+            showing=Showing(
+                lambda: self.config, self.peers, self.road.glimpses, senders, reactor.seconds, self.doors.turned_away
+            ), in_thread=self._worker.in_thread,
         )  # fmt: skip
         self.gate = Gate(config, reactor, pages=answers.pages(), own_pages=answers.own_pages())
         self._sealer = self._round(self._seal_due)

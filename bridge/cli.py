@@ -19,6 +19,8 @@ from bridge.tools.report import report
 from bridge.tools.send import send
 from bridge.tools.setup import make_setup
 from bridge.tools.status import status
+from bridge.tools.tail import tail
+from bridge.tools.why import why
 
 LOG_FORMATS = ("auto", "text", "journal", "json")
 LOG_LEVELS = ("debug", "info", "warn", "error")
@@ -84,5 +86,16 @@ def _probe(config: Config, connect: bool, send_test: bool) -> Sequence[Result]:
     return probe(config, connect, send_test)
 
 
-for command in (make_check(_probe), explain, formats, import_forwarder, make_setup(_probe), report, send, status):
+for command in (
+    make_check(_probe),
+    explain,
+    formats,
+    import_forwarder,
+    make_setup(_probe),
+    report,
+    send,
+    status,
+    tail,
+    why,
+):
     main.add_command(command)

@@ -100,6 +100,18 @@ class Sources:
         found = [p for p in self._peers.all() if p.address == address and listener in (None, p.listener)]
         return sorted(found, key=lambda peer: -peer.events)
 
+    def others(self, address: str) -> JSON:
+        """Who else sends: ``only``, where it is one address; ``near``, those of the same network."""
+        addresses = {peer.address for peer in self._peers.all()}
+        prefix = address[: address.rfind(":" if ":" in address else ".") + 1]
+        return {
+            "addresses": len(addresses),
+            "only": next(iter(addresses)) if len(addresses) == 1 else None,
+            "near": sorted(other for other in addresses if prefix and other.startswith(prefix) and other != address)[
+                :5
+            ],
+        }
+
     def unrouted(self, limit: int) -> list[Peer]:
         """Senders of frames that no route matched, the busiest first."""
         return heapq.nlargest(limit, (p for p in self._peers.all() if p.unrouted), key=lambda p: p.unrouted)

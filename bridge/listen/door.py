@@ -45,6 +45,9 @@ class Door(Protocol):
     def refused(self) -> Counter[str]:
         """Connections and datagrams that were not let in, by reason."""
 
+    def turned_away(self, hosts: Callable[[str], bool]) -> str | None:
+        """Why a sender was not let in lately, None: it was, or never came. ``hosts`` knows its address."""
+
     @property
     def port(self) -> int:
         """The port that is bound; 0 where there is none."""

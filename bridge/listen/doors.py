@@ -10,7 +10,7 @@ from twisted.internet import defer, task
 from bridge.config import Address, Config, Listener, UnixAddress
 from bridge.listen.door import Door, Hall
 from bridge.listen.inheritance import Inheritance, Store
-from bridge.listen.peers import Peers
+from bridge.listen.peers import Peers, address_of
 from bridge.listen.road import Road
 from bridge.listen.sockets import ListenError, bind, bind_unix
 from bridge.listen.stream_door import StreamDoor
@@ -151,6 +151,15 @@ class Doors:
     def refusals(self) -> dict[str, dict[str, int]]:
         """Listener -> the same by reason."""
         return {name: dict(door.refused) for name, door in self.doors.items() if door.refused}
+
+    def turned_away(self, address: str) -> dict[str, str]:
+        """Listener -> why an address was not let in there lately."""
+
+        def hosts(host: str) -> bool:
+            return host == address or str(address_of(host)) == address
+
+        found = {name: door.turned_away(hosts) for name, door in self.doors.items()}
+        return {name: why for name, why in found.items() if why is not None}
 
     def certificates(self) -> dict[str, float]:
         """TLS listener -> when its certificate expires, in seconds since the epoch."""
