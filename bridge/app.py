@@ -17,9 +17,13 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from bridge import logs, metrics, settings
+from bridge.admin.control import Control
 from bridge.alarms import Alarms
 from bridge.answers import Answers
 from bridge.cellar import Cellar
+from bridge.commands.drain import Draining
+from bridge.commands.running import Running
+from bridge.commands.table import TOLD, on_bridge
 from bridge.config import Config, ConfigurationError, load
 from bridge.deliver.office import Office
 from bridge.expiry import EVERY as EXPIRE_EVERY
@@ -83,6 +87,7 @@ class Bridge:
         config: Config,
         reactor: Any,
         *,
+        listening: bool = True,
         wall: Callable[[], float] = time.time,
         recent: logs.Recent | None = None,
         manager: ServiceManager | None = None,
@@ -96,6 +101,7 @@ class Bridge:
         work = self._worker.work
         self._troubles: dict[str, float] = {}
         self._stopped = False
+        self._listening = listening
         self.peers = Peers(settings.router(config))
         self.spool = self._make_spool()
         self.self_events = SelfEvents(config, self.spool, self.ledger, wall)
@@ -154,6 +160,7 @@ class Bridge:
             in_thread=self._worker.in_thread,
             before_sending=self._syncing.before_sending,
             date_seen=self.timekeeping.answered,
+            exact=self.spool.is_exact,
         )
         self._watch = Watch(
             self.alarms, ledger=self.ledger, peers=self.peers, kernel_drops=self.doors.kernel_drops,
@@ -187,7 +194,13 @@ class Bridge:
                 lambda: self.config, self.peers, self.road.glimpses, senders, reactor.seconds, self.doors.turned_away
             ), in_thread=self._worker.in_thread,
         )  # fmt: skip
-        self.gate = Gate(config, reactor, pages=answers.pages(), own_pages=answers.own_pages())
+        estate = Running(
+            reactor, config=lambda: self.config, spool=self.spool, ledger=self.ledger, mailroom=self.mailroom,
+            worker=self._worker,
+        )  # fmt: skip
+        draining = Draining(reactor, doors=self.doors, ledger=self.ledger, alarms=self.alarms, finish=self.road.finish)
+        control = Control(on_bridge(estate, self.reload, draining), reactor, told=TOLD)
+        self.gate = Gate(config, reactor, pages=answers.pages(), own_pages=answers.own_pages(), control=control)
         self._sealer = self._round(self._seal_due)
         self._rounds = [
             (self._round(self.keeper.look), LOOK_EVERY), (self._round(self._watch.look), EVERY),
@@ -230,9 +243,10 @@ class Bridge:
             self.quotas.recover()
             self.keeper.begin()
             self.expiry.look()
-            await self.gate.open()
-            self.copies.change(settings.copy_targets(self.config))
-            self.doors.open()
+            if self._listening:
+                await self.gate.open()
+                self.copies.change(settings.copy_targets(self.config))
+                self.doors.open()
         except BaseException:
             await self.stop()
             raise

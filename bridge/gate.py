@@ -8,6 +8,7 @@ from typing import Any
 
 from twisted.internet import defer
 from twisted.internet.interfaces import IListeningPort
+from twisted.web.resource import Resource
 
 from bridge.admin.resource import Page, site
 from bridge.config import Config
@@ -19,13 +20,20 @@ class Gate:
     """The admin listeners of one configuration."""
 
     def __init__(
-        self, config: Config, reactor: Any, *, pages: Mapping[str, Page], own_pages: Mapping[str, Page]
+        self,
+        config: Config,
+        reactor: Any,
+        *,
+        pages: Mapping[str, Page],
+        own_pages: Mapping[str, Page],
+        control: Resource,
     ) -> None:
-        """``own_pages``: what the control socket answers beside ``pages``."""
+        """``own_pages`` and ``control``: what the control socket answers beside ``pages``."""
         self._config = config
         self._reactor = reactor
         self._site = site(pages)
         self._control_site = site({**pages, **own_pages})
+        self._control_site.resource.putChild(b"control", control)
         self._port: IListeningPort | None = None
         self._socket: UnixPort | None = None
         self._control = config.spool.directory / "control.sock"

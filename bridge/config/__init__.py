@@ -11,7 +11,7 @@ validates the tree by the models of `document` and reports what they refuse, `ch
 from bridge.config.addresses import Address, CopyTarget, Network, UnixAddress
 from bridge.config.destinations import Collector
 from bridge.config.faults import ConfigurationError, Fault
-from bridge.config.load import load, parse_text
+from bridge.config.load import key_file, load, parse_text
 from bridge.config.model import Config, Destination, Intake, never
 from bridge.config.routes import Conditions, MessageMatch, Route, Unrouted
 from bridge.config.secret import Secret
@@ -43,6 +43,7 @@ __all__ = [
     "Timestamps",
     "UnixAddress",
     "Unrouted",
+    "key_file",
     "load",
     "never",
     "parse_text",

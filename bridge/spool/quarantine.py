@@ -34,6 +34,8 @@ class Entry:
     intake: str | None = None
     key: tuple[int, int] | None = None
     "Of an event that was spooled: its batch's sequence and its position there."
+    time_ms: int | None = None
+    "Of an event that was spooled: its time; 0: it is sent without one."
 
     def line(self) -> bytes:
         """The entry as one JSON line."""
@@ -43,7 +45,23 @@ class Entry:
         }  # fmt: skip
         if self.key is not None:
             fields["sequence"], fields["position"] = self.key
+        if self.time_ms is not None:
+            fields["time_ms"] = self.time_ms
         return json.dumps(fields, separators=(",", ":")).encode() + b"\n"
+
+    @classmethod
+    def read(cls, line: bytes) -> "Entry | None":
+        """The entry of a line, None where it is not one."""
+        try:
+            fields = json.loads(line)
+            key = (int(fields["sequence"]), int(fields["position"])) if "sequence" in fields else None
+            return cls(
+                int(fields["received_ms"]), str(fields["listener"]), str(fields["peer"]),
+                base64.b64decode(fields["frame"], validate=True), str(fields["reason"]), fields["intake"], key,
+                fields.get("time_ms"),
+            )  # fmt: skip
+        except (ValueError, KeyError, TypeError):
+            return None
 
 
 class Quarantine:
@@ -58,8 +76,8 @@ class Quarantine:
         self._wall = wall
         self._last = 0
         self.bounds = bounds
-        self._open: dict[str, _File] = {}
-        self._full: dict[str, list[_File]] = {reason: [] for reason in REASONS}
+        self._open: dict[str, QuarantineFile] = {}
+        self._full: dict[str, list[QuarantineFile]] = {reason: [] for reason in REASONS}
         self._keys: set[tuple[int, int]] = set()
         self._aside: dict[Path, tuple[str, int]] = {}
         "Files moved aside since start: intake, and the events that are counted as quarantined for them."
@@ -75,7 +93,7 @@ class Quarantine:
                     continue
                 size = path.stat().st_size
                 count = int(match[2]) if match[2] else path.read_bytes().count(b"\n")
-                file = _File(path, int(match[1]), count=count, size=size)
+                file = QuarantineFile(path, int(match[1]), count=count, size=size)
                 if not match[2]:
                     file.close()
                 self._full[reason].append(file)
@@ -111,6 +129,29 @@ class Quarantine:
         gone = self.add(reason, [entry], sync=True)
         self._keys.add(entry.key)
         return gone
+
+    # --- for an operator's command -----------------------------------------------------------------------------------
+
+    def claim(self, reason: str) -> "list[QuarantineFile]":
+        """Take all files of a reason out of reach of bounds and expiry, for whoever works on them; they are still
+        counted, and read by nobody else. Each is to be given to ``give_back`` or ``replace``."""
+        if reason in self._open:
+            file = self._open.pop(reason)
+            file.close()
+            self._full[reason].append(file)
+        claimed, self._full[reason] = self._full[reason], []
+        return claimed
+
+    def give_back(self, reason: str, files: "Sequence[QuarantineFile]") -> None:
+        """Nothing was done with these."""
+        self._full[reason] = sorted([*self._full[reason], *files], key=lambda file: file.sequence)
+
+    def replace(self, reason: str, file: "QuarantineFile", left: "QuarantineFile | None") -> None:
+        """A claimed file has gone; ``left`` holds what has not gone with it."""
+        self._count(reason, file, -1)
+        if left is not None:
+            self._count(reason, left, 1)
+            self.give_back(reason, [left])
 
     def expire(self, reason: str, max_age: float | None) -> int:
         """Remove the files of a reason whose last frame is older than ``max_age`` seconds; how many frames went.
@@ -196,11 +237,11 @@ class Quarantine:
         self._last = max(int(self._wall() * 1_000_000), self._last + 1)
         return self._last
 
-    def _open_file(self, reason: str) -> "_File":
+    def _open_file(self, reason: str) -> "QuarantineFile":
         file = self._open.get(reason)
         if file is None:
             number = self._number()
-            file = self._open[reason] = _File(self.directory / reason / f"{number}.open.jsonl", number)
+            file = self._open[reason] = QuarantineFile(self.directory / reason / f"{number}.open.jsonl", number)
         return file
 
     def _bound(self, reason: str) -> int:
@@ -217,14 +258,16 @@ class Quarantine:
             self._count(reason, gone, -1)
         return dropped
 
-    def _count(self, reason: str, file: "_File", sign: int) -> None:
+    def _count(self, reason: str, file: "QuarantineFile", sign: int) -> None:
         """A whole file came or went."""
         self.counts[reason] += sign * file.count
         for intake, count in file.intakes.items():
             self.by_intake[intake, reason] += sign * count
 
 
-class _File:
+class QuarantineFile:
+    """One file of a reason."""
+
     def __init__(self, path: Path, sequence: int, *, count: int = 0, size: int = 0) -> None:
         self.path = path
         self.sequence = sequence
