@@ -56,6 +56,7 @@ from bridge.silence import Silence
 from bridge.sources import Sources
 from bridge.spool import Batch, Pack, Spool, SpoolError, fresh
 from bridge.spool.archive import Archive
+from bridge.spool.commits import Commits
 from bridge.spool.history import History
 from bridge.spool.syncing import Syncing
 from bridge.status import Status
@@ -114,7 +115,8 @@ class Bridge:
             config.spool.fsync, directory=config.spool.directory, clock=reactor.seconds, wall=wall,
             on_error=self._trouble_in_thread,
         )  # fmt: skip
-        self.mailroom.sealed = self._syncing.add
+        self._commits = Commits(self.spool, self._syncing, work=work)
+        self.mailroom.sealed = self._was_sealed
         self.spool.on_sealed = self.mailroom.add
         self.keeper = Keeper(
             self.spool, terms=settings.budget_terms(config), syncing=self._syncing, stocks=self.couriers,
@@ -140,7 +142,9 @@ class Bridge:
         self.keeper.on_room = self.road.resume
         self.road.copies = self.copies = Copies(reactor)
         self.silence = Silence(self.alarms, self.peers, wall)
-        self.doors = Doors(config, reactor=reactor, road=self.road, peers=self.peers, store=self.manager)
+        self.doors = Doors(
+            config, reactor=reactor, road=self.road, peers=self.peers, commit=self._commits.after, store=self.manager
+        )
         history = History(config.spool.directory / ".ledger", keep=config.ledger.keep, wall=wall)
         history.on_error = self._trouble_in_thread
         self.recorder = Recorder(
@@ -308,7 +312,14 @@ class Bridge:
             self._sealer.stop()
             self._sealer.start(every, now=False)
 
+    def _was_sealed(self, batch: Batch) -> None:
+        self._syncing.add(batch)
+        self._commits.sealed(batch)
+
     def _seal_due(self) -> None:
+        if len(self.road.holding):
+            # Senders that must be told what is kept wait also where others' events are dropped.
+            self.road.resume()
         self.spool.seal_due()
         self.mailroom.tidy()
         self.doors.check_idle()

@@ -15,6 +15,8 @@ from bridge.config.section import Section
 from bridge.config.tree import Entries, Items, Node
 
 NOT_YET: dict[str, str] = {
+    "listeners[].https": "use tls: or relp:",
+    "listeners[].proxy_protocol": "remove it",
     "admin.listen": "use a loopback address, such as 127.0.0.1:8514",
     "admin.certificate": "remove it",
     "admin.private_key": "remove it",

@@ -34,6 +34,8 @@ class Hall:
     road: Road
     peer: Lookup
     max_frame_size: int
+    commit: Callable[[Callable[[OSError | None], None]], None] = lambda done: done(None)
+    "Calls back once all that was received until now is on the disk, or with why it is not."
 
 
 class Door(Protocol):

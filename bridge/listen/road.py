@@ -107,6 +107,8 @@ class Road:
         self._room = room or Endless()
         self.copies: Copying | None = None
         self.tallies = Tallies()
+        self.losses = 0
+        "Grows with each loss on arrival; a sender who is told what is kept must not be told so then."
         self._spool = spool
         self._ledger = ledger
         self._wall = wall
@@ -357,10 +359,12 @@ class Road:
             else:
                 self._ledger.receive_spooled(intake, part.count)
                 return
-        if sender is not None and self._room.pauses and reason in ("spool_full", "disk_full"):
+        waits = sender is not None and (sender.acknowledges or self._room.pauses)
+        if sender is not None and waits and reason in ("spool_full", "disk_full"):
             self._ledger.receive_buffered(intake, part.count)
             self.holding.hold(part, sender)
         else:
+            self.losses += 1
             self._ledger.receive_dropped(intake, part.count, reason)
 
     def _failed(self, intake: str, error: OSError) -> str:
@@ -374,6 +378,7 @@ class Road:
         try:
             gone = self._spool.quarantine.add(reason, entries)
         except OSError as error:
+            self.losses += 1
             self._ledger.receive_dropped(None, len(entries), "quarantine_write_failed")
             self._on_trouble(f"quarantine: cannot write: {error.strerror}; frames are lost")
             return

@@ -90,5 +90,4 @@ class StreamDoor:
         self._bound.close()
         self.factory.closing = True
         for connection in list(self.factory.connections):
-            if connection.transport is not None:
-                connection.transport.loseConnection()
+            connection.end()

@@ -78,6 +78,10 @@ class Quarantine:
         self.bounds = bounds
         self._open: dict[str, QuarantineFile] = {}
         self._full: dict[str, list[QuarantineFile]] = {reason: [] for reason in REASONS}
+        self.remembers = False
+        "Whether somebody asks for what is not on the disk yet."
+        self._closed: list[tuple[int, Path]] = []
+        "Descriptors of files that were closed before they were on the disk."
         self._keys: set[tuple[int, int]] = set()
         self._aside: dict[Path, tuple[str, int]] = {}
         "Files moved aside since start: intake, and the events that are counted as quarantined for them."
@@ -116,9 +120,24 @@ class Quarantine:
             self.by_intake[entry.intake or "-", reason] += 1
         self.counts[reason] += len(lines)
         if file.size >= min(ROLL_BYTES, self.bounds[reason] // 4):
-            file.close()
-            self._full[reason].append(self._open.pop(reason))
+            self._close(reason, file)
         return self._bound(reason)
+
+    def _close(self, reason: str, file: "QuarantineFile") -> None:
+        """Name a file that was written to by what it holds."""
+        if self.remembers and reason != "refused" and (descriptor := file.unsynced()) is not None:
+            self._closed.append((descriptor, file.path.parent))
+        file.close()
+        self._full[reason].append(self._open.pop(reason))
+
+    def unsynced(self) -> list[tuple[int, Path]]:
+        """Descriptors of files with frames that are not on the disk, and their folders; the caller syncs and closes
+        them. *Refused* is written by the spool's thread, and synced there."""
+        found, self._closed = self._closed, []
+        for reason, file in self._open.items():
+            if reason != "refused" and (descriptor := file.unsynced()) is not None:
+                found.append((descriptor, file.path.parent))
+        return found
 
     def add_once(self, reason: str, entry: Entry) -> int | None:
         """Hold an event that was spooled, on disk when this returns; the number of older ones that had to go for it,
@@ -163,8 +182,7 @@ class Quarantine:
         now = self._wall()
         file = self._open.get(reason)
         if file is not None and now - file.sequence / 1_000_000 > max_age / 10:
-            file.close()
-            self._full[reason].append(self._open.pop(reason))
+            self._close(reason, file)
         dropped = 0
         for old in list(self._full[reason]):
             try:
@@ -276,6 +294,15 @@ class QuarantineFile:
         self.intakes: Counter[str] = Counter()
         "Frames by intake; ``-``: of none."
         self._descriptor: int | None = None
+        self._asked = 0
+        "Bytes of it that somebody has asked for, to sync them."
+
+    def unsynced(self) -> int | None:
+        """A descriptor of its own, where there is something that nobody has asked for yet."""
+        if self._descriptor is None or self.size <= self._asked:
+            return None
+        self._asked = self.size
+        return os.dup(self._descriptor)
 
     def append(self, data: bytes, count: int) -> None:
         if self._descriptor is None:

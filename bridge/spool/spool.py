@@ -244,6 +244,10 @@ class Spool:
         """Whether nothing is open or being sealed."""
         return not self._by_age and not self._sealing
 
+    def being_written(self) -> Iterable[OpenBatch]:
+        """Every file that is open, or being sealed."""
+        return [*self._by_age, *self._leaving]
+
     def open_amount(self, intake: str) -> tuple[int, int]:
         """Events and bytes of an intake that are not sealed yet."""
         found = self._open_ones(intake)
@@ -301,6 +305,7 @@ class Spool:
             earliest=batch.earliest, latest=batch.latest, count=batch.count, size=batch.size,
             directory=batch.path.parent, sealed=0.0,
         )  # fmt: skip
+        batch.sealed = sealed
         try:
             if batch.descriptor >= 0:
                 if os.fstat(batch.descriptor).st_size != batch.size:
