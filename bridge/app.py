@@ -170,7 +170,9 @@ class Bridge:
             self.alarms, ledger=self.ledger, peers=self.peers, kernel_drops=self.doors.kernel_drops,
             clock=reactor.seconds,
         )  # fmt: skip
-        self.renewals = Renewals(self.alarms, self.doors.certificates, wall)
+        self.renewals = Renewals(
+            self.alarms, lambda: self.doors.certificates() | self.gate.certificates(), wall
+        )  # fmt: skip
         senders = Sources(self.peers, wall)
         self.pulse = Pulse(self.ledger, self.measures.delivery, clock=reactor.seconds, wall=wall)
         self.status = Status(
@@ -304,7 +306,7 @@ class Bridge:
         """Another configuration holds."""
         self.config = config
         self.copies.change(settings.copy_targets(config))
-        self.renewals.look()
+        self.gate.change(config)
         self.road.glimpses.allow(config.admin.show_messages)
         self.renewals.look()
         every = settings.seal_every(config)
