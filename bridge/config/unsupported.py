@@ -16,10 +16,6 @@ from bridge.config.tree import Entries, Items, Node
 NOT_YET: dict[str, str] = {
     "listeners[].https": "use tls: or relp:",
     "listeners[].proxy_protocol": "remove it",
-    "sources[].relay": "leave it at false",
-    "sources[].expect": "remove it",
-    "sources[].limit": "remove it",
-    "sources[].sequence": "leave it at false",
 }
 
 
