@@ -8,7 +8,7 @@ validates the tree by the models of `document` and reports what they refuse, `ch
 (`destinations`, `senders`, `routes`, `upkeep`), its type in `fields` if none fits, and a line in `conf/bridge.yaml`.
 """
 
-from bridge.config.addresses import Address, Network, UnixAddress
+from bridge.config.addresses import Address, CopyTarget, Network, UnixAddress
 from bridge.config.destinations import Collector
 from bridge.config.effective import effective
 from bridge.config.faults import ConfigurationError, Fault
@@ -28,6 +28,7 @@ __all__ = [
     "Conditions",
     "Config",
     "ConfigurationError",
+    "CopyTarget",
     "Destination",
     "Fault",
     "Intake",
