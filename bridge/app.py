@@ -32,6 +32,7 @@ from bridge.gate import Gate
 from bridge.keeper import EVERY as LOOK_EVERY
 from bridge.keeper import Keeper, Kept
 from bridge.ledger import Ledger
+from bridge.listen.copies import Copies
 from bridge.listen.doors import Doors
 from bridge.listen.glimpses import Glimpses
 from bridge.listen.peers import Peers
@@ -51,6 +52,8 @@ from bridge.renewals import EVERY as RENEWALS_EVERY
 from bridge.renewals import Renewals
 from bridge.selfevents import SelfEvents
 from bridge.showing import Showing
+from bridge.silence import EVERY as SILENCE_EVERY
+from bridge.silence import Silence
 from bridge.sources import Sources
 from bridge.spool import Batch, Pack, Spool, SpoolError, fresh
 from bridge.spool.archive import Archive
@@ -139,6 +142,8 @@ class Bridge:
         )
         self.keeper.on_room = self.road.resume
         self._keys = IntakeKeys(config)
+        self.road.copies = self.copies = Copies(reactor)
+        self.silence = Silence(self.alarms, self.peers, wall)
         self.doors = Doors(
             config, reactor=reactor, road=self.road, peers=self.peers, commit=self._commits.after, store=self.manager,
             kinds={"https": lambda listener, bound, hall: PostDoor(listener, bound, hall, self._keys, wall)},
@@ -168,13 +173,16 @@ class Bridge:
             self.alarms, ledger=self.ledger, peers=self.peers, kernel_drops=self.doors.kernel_drops,
             clock=reactor.seconds,
         )  # fmt: skip
-        self.renewals = Renewals(self.alarms, self.doors.certificates, wall)
+        self.renewals = Renewals(
+            self.alarms, lambda: self.doors.certificates() | self.gate.certificates(), wall
+        )  # fmt: skip
         senders = Sources(self.peers, wall)
         self.pulse = Pulse(self.ledger, self.measures.delivery, clock=reactor.seconds, wall=wall)
         self.status = Status(
             ledger=self.ledger, couriers=self.couriers, spool=self.spool, road=self.road, peers=self.peers,
             doors=self.doors, alarms=self.alarms, measures=self.measures, config_sha256=config.sha256, wall=wall,
             keeper=self.keeper, quota=self.quotas.report, certificates=self.renewals.left, senders=senders,
+            silent=self.silence.silent_now, copies=self.copies,
             pulse=self.pulse, timekeeping=self.timekeeping, started=wall(),
         )  # fmt: skip
         self.reload = Reload(
@@ -209,6 +217,7 @@ class Bridge:
             (self._round(self._tidy_archive), ARCHIVE_EVERY), (self._round(self.measures.tick), self.measures.TICK),
             (self._round(self.renewals.look), RENEWALS_EVERY), (self._round(self.pulse.beat), PULSE_EVERY),
             (self._round(self._end_watches), EVERY),
+            (self._round(self.silence.look), SILENCE_EVERY),
             (self._round(self._tell_manager), min(PULSE, (self.manager.watchdog or PULSE) / 3)),
         ]  # fmt: skip
 
@@ -245,6 +254,7 @@ class Bridge:
             self.expiry.look()
             if self._listening:
                 await self.gate.open()
+                self.copies.change(settings.copy_targets(self.config))
                 self.doors.open()
         except BaseException:
             await self.stop()
@@ -299,6 +309,8 @@ class Bridge:
         """Another configuration holds."""
         self.config = config
         self._keys.change(config)
+        self.copies.change(settings.copy_targets(config))
+        self.gate.change(config)
         self.road.glimpses.allow(config.admin.show_messages)
         self.renewals.look()
         every = settings.seal_every(config)
@@ -359,6 +371,7 @@ class Bridge:
         self.dispatcher.stop()
         await self._until(lambda: not self.dispatcher.in_flight, ANSWERS_WITHIN)
         await self.doors.close()
+        self.copies.stop()
         self.road.finish()
         for call in (self._sealer, *(call for call, _ in self._rounds)):
             if call.running:

@@ -205,6 +205,7 @@ class Reload:
             for key, before, after in (
                 ("spool.directory", old.spool.directory, new.spool.directory),
                 ("admin.listen", old.admin.listen, new.admin.listen),
+                ("admin.certificate", _whether(old.admin.certificate), _whether(new.admin.certificate)),
             )
             if before != after
         ]
@@ -250,3 +251,7 @@ def _in_words(old: Config, new: Config) -> str:
         parts += [f"{what} {name} is new" for name in sorted(after - before)[:5]]
         parts += [f"{what} {name} is gone" for name in sorted(before - after)[:5]]
     return ", ".join(parts)
+
+
+def _whether(given: object) -> str:
+    return "none" if given is None else "one"

@@ -75,6 +75,7 @@ class Sources:
             "address": peer.address,
             "listener": peer.listener,
             "client": peer.client,
+            "behind": peer.behind,
             "name": peer.name,
             "route": peer.route,
             "intake": peer.intake,
@@ -89,6 +90,9 @@ class Sources:
             "clock_remedy": clock.remedy if clock else None,
             "times_not_believed": peer.outside,
             "unrouted": peer.unrouted,
+            "limited": peer.limited,
+            "sequence_missing": peer.gaps.missing if peer.gaps else None,
+            "expect_seconds": peer.expect.total_seconds() if peer.decided and peer.expect else None,
         }
 
     def find(self, address: str, listener: str | None = None) -> list[Peer]:

@@ -77,9 +77,11 @@ class Listener(Section):
 
 
 class SourceFacts(Section):
-    """One of `sources:`, what is known of some senders; `source` is required. `limit` in events a second."""
+    """One of `sources:`, what is known of some senders; `source` is required. `limit` in events a second; with
+    `hostname` (globs) it is about hosts behind a relay of that source."""
 
     source: fields.Networks = ()
+    hostname: fields.Texts = ()
     timezone: fields.Zone | None = None
     name: fields.Name | None = None
     relay: fields.Flag = False

@@ -25,13 +25,13 @@ _STATES = {"idle": "green", "delivering": "green"}
 
 def watch(ask: Callable[[], dict[str, Any]], console: Console) -> None:
     """Show what ``ask`` tells, until Ctrl-C. What ``ask`` raises goes on."""
-    with Live(screen(ask(), console.height), console=console, auto_refresh=False, screen=True) as live:
-        try:
+    try:
+        with Live(screen(ask(), console.height), console=console, auto_refresh=False, screen=True) as live:
             while True:
                 time.sleep(EVERY)
                 live.update(screen(ask(), console.height), refresh=True)
-        except KeyboardInterrupt:
-            return
+    except KeyboardInterrupt:
+        return
 
 
 def screen(status: dict[str, Any], height: int) -> RenderableType:
