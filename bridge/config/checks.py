@@ -15,7 +15,7 @@ from bridge.config.faults import Place, Report, nearest, shown_word
 from bridge.config.listener_checks import check_listeners
 from bridge.config.routes import Conditions, Route
 from bridge.config.section import Section
-from bridge.config.senders import SourceFacts
+from bridge.config.senders import KINDS, SourceFacts
 from bridge.config.tree import Entries, Items, Node
 from bridge.pem import PemError, read_identity
 
@@ -52,7 +52,7 @@ def check(document: Document, root: Entries, report: Report, *, files: bool) -> 
     _client_names(checked)
     _arrives(checked)
     _batch(checked)
-    _admin(checked)
+    _admin(checked, files=files)
 
 
 def _required(checked: Checked) -> None:
@@ -194,9 +194,9 @@ def _references(checked: Checked) -> None:
         return
     nodes = checked.items("listeners")
     for listener, node in zip(checked.document.listeners, nodes, strict=True):
-        if not listener.name and (listener.udp or listener.tcp or listener.tls):
+        if not listener.name and any(getattr(listener, kind) is not None for kind in KINDS):
             listeners.add(f"{listener.kind}:{listener.address}")
-        elif not listener.name and any(node.wrote(key) for key in ("name", "udp", "tcp", "tls")):
+        elif not listener.name and any(node.wrote(key) for key in ("name", *KINDS)):
             return  # a listener whose name cannot be known may be the one that is meant
     for conditions, node in _all_conditions(checked):
         for index, name in enumerate(conditions.listener):
@@ -262,7 +262,7 @@ def _batch(checked: Checked) -> None:
         checked.report.at(node.place_of("catch_up_resolution"), text)
 
 
-def _admin(checked: Checked) -> None:
+def _admin(checked: Checked, *, files: bool) -> None:
     node, admin = checked.section("admin"), checked.document.admin
     _pair(node, "certificate", "private_key", checked.report)
     if not admin.listen.is_loopback:
@@ -270,3 +270,9 @@ def _admin(checked: Checked) -> None:
         if missing:
             text = f"listen: reachable from elsewhere, it needs {', '.join(missing)}"
             checked.report.at(node.place_of("listen"), text)
+    if files and admin.certificate is not None and admin.private_key is not None:
+        try:
+            read_identity(admin.certificate, admin.private_key)
+        except PemError as error:
+            key = "certificate" if error.path == admin.certificate else "private_key"
+            checked.report.at(node.place_of(key), f"{key}: {error}")

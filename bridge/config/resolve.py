@@ -62,6 +62,8 @@ def _collector(written: Collector) -> Collector:
 
 def _listener(written: Listener) -> Listener:
     per_peer = min(written.max_connections_per_peer, written.max_connections)
+    if written.unix_path:
+        per_peer = written.max_connections  # all of this machine are one peer
     return written.model_copy(update={"max_connections_per_peer": per_peer})
 
 

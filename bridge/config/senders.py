@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated, Literal
+from pathlib import Path
+from typing import Annotated, Literal, get_args
 
 from bridge.config import fields, units
-from bridge.config.addresses import Address
+from bridge.config.addresses import Address, UnixAddress
 from bridge.config.section import Section
 
-KINDS = ("udp", "tcp", "tls")
+Kind = Literal["udp", "tcp", "tls", "relp", "https", "unix_datagram", "unix_stream"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+NETWORK: tuple[Kind, ...] = ("tcp", "tls", "relp", "https")
+"Those with connections from elsewhere."
+STREAMS: tuple[Kind, ...] = (*NETWORK, "unix_stream")
 
 
 class Listener(Section):
-    """One of `listeners:`; exactly one of `udp`, `tcp` and `tls` is given. Sizes in bytes."""
+    """One of `listeners:`; exactly one of KINDS is given. Sizes in bytes."""
 
     name: fields.Name = ""  # by default what it listens on, such as udp:*:514
     udp: fields.ListenAddress | None = None
     tcp: fields.ListenAddress | None = None
     tls: fields.ListenAddress | None = None
+    relp: fields.ListenAddress | None = None
+    https: fields.ListenAddress | None = None
+    unix_datagram: fields.SocketPath | None = None
+    unix_stream: fields.SocketPath | None = None
+    mode: fields.Mode = 0o666
     framing: Annotated[Literal["auto", "lf", "octet-counted"], fields.of_choice("auto", "lf", "octet-counted")] = "auto"
     receive_buffer: Annotated[fields.Size, fields.within("4KiB", "1GiB", units.size)] = 16 << 20
     max_connections: Annotated[fields.Integer, fields.within("1", "1000000", int)] = 1000
@@ -33,30 +43,45 @@ class Listener(Section):
     client_ca: fields.Authorities | None = None
     client_names: fields.Texts = ()
     client_fingerprints: fields.Fingerprints = ()
+    proxy_protocol: fields.Networks | None = None  # balancers, which tell whom they speak for
     handshake_timeout: Annotated[fields.Duration, fields.within("100ms", "5m", units.duration)] = timedelta(seconds=10)
 
     @property
-    def kind(self) -> Literal["udp", "tcp", "tls"]:
-        """Its transport."""
-        return "udp" if self.udp else "tcp" if self.tcp else "tls"
+    def kind(self) -> Kind:
+        """What is spoken there."""
+        return next(kind for kind in KINDS if getattr(self, kind) is not None)
 
     @property
-    def transport(self) -> Literal["udp", "tcp"]:
-        """What its port is one of."""
-        return "udp" if self.udp else "tcp"
+    def transport(self) -> Literal["udp", "tcp", "unix"]:
+        """What its address is one of."""
+        return "unix" if self.unix_path else "udp" if self.udp else "tcp"
 
     @property
-    def address(self) -> Address:
+    def takes_datagrams(self) -> bool:
+        """Whether messages come as datagrams, not as a stream."""
+        return self.kind in ("udp", "unix_datagram")
+
+    @property
+    def unix_path(self) -> Path | None:
+        """Where a Unix socket is."""
+        return self.unix_datagram or self.unix_stream
+
+    @property
+    def address(self) -> Address | UnixAddress:
         """Where it listens."""
-        address = self.udp or self.tcp or self.tls
-        assert address is not None
+        address = getattr(self, self.kind)
+        if isinstance(address, Path):
+            return UnixAddress(address)
+        assert isinstance(address, Address)
         return address
 
 
 class SourceFacts(Section):
-    """One of `sources:`, what is known of some senders; `source` is required. `limit` in events a second."""
+    """One of `sources:`, what is known of some senders; `source` is required. `limit` in events a second; with
+    `hostname` (globs) it is about hosts behind a relay of that source."""
 
     source: fields.Networks = ()
+    hostname: fields.Texts = ()
     timezone: fields.Zone | None = None
     name: fields.Name | None = None
     relay: fields.Flag = False
@@ -66,18 +91,21 @@ class SourceFacts(Section):
 
 
 # Keys of a listener that mean nothing for some transport, with the transports they are for.
-ONLY_FOR: dict[str, tuple[str, ...]] = {
-    "framing": ("tcp", "tls"),
-    "max_connections": ("tcp", "tls"),
-    "max_connections_per_peer": ("tcp", "tls"),
-    "idle_timeout": ("tcp", "tls"),
-    "backlog": ("tcp", "tls"),
-    "keepalive": ("tcp", "tls"),
-    "receive_buffer": ("udp",),
-    "certificate": ("tls",),
-    "private_key": ("tls",),
-    "client_ca": ("tls",),
-    "client_names": ("tls",),
-    "client_fingerprints": ("tls",),
-    "handshake_timeout": ("tls",),
+ONLY_FOR: dict[str, tuple[Kind, ...]] = {
+    "framing": ("tcp", "tls", "unix_stream"),
+    "max_connections": STREAMS,
+    "max_connections_per_peer": NETWORK,
+    "idle_timeout": STREAMS,
+    "backlog": STREAMS,
+    "allow": ("udp", *NETWORK),
+    "mode": ("unix_datagram", "unix_stream"),
+    "keepalive": ("tcp", "tls", "relp"),
+    "receive_buffer": ("udp", "unix_datagram"),
+    "certificate": ("tls", "relp", "https"),
+    "private_key": ("tls", "relp", "https"),
+    "client_ca": ("tls", "relp"),
+    "client_names": ("tls", "relp"),
+    "client_fingerprints": ("tls", "relp"),
+    "handshake_timeout": ("tls", "relp", "https"),
+    "proxy_protocol": NETWORK,
 }

@@ -177,12 +177,12 @@ def _with_strange(before: bytes, known: dict[str, list[bytes]]) -> Columns:
         if b"\n" in text:
             texts[row], *frames = text.split(b"\n")
             for name, column in fields.items():
-                column += known[name][done : row + 1]
+                column.extend(known[name][done : row + 1])
             done = row + 1
             for frame in frames:
                 read(frame)
     for name, column in fields.items():
-        column += known[name][done:]
+        column.extend(known[name][done:])
     return Columns(len(fields["text"]), dict(fields), blank)
 
 

@@ -36,9 +36,11 @@ class Machine:
         else:
             self.root.rmdir()
             shutil.copytree(self._base, self.root, symlinks=True)
-        for name in ("proc", "dev"):
+        for name in ("proc", "dev", "proc/sys"):
             subprocess.run(["mount", "--bind", f"/{name}", str(self.root / name)], check=True)
             self._ending.callback(subprocess.run, ["umount", str(self.root / name)], check=True)
+        # The kernel is the host's: an installation here must not change its settings.
+        subprocess.run(["mount", "-o", "remount,bind,ro", str(self.root / "proc/sys")], check=True)
         return self
 
     def __exit__(
