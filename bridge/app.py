@@ -4,6 +4,7 @@ Start: spool (lock, recovery), couriers, admin, listeners last, so that nothing 
 Stop: listeners first, what the sockets hold is drained, answers are waited for, everything is sealed.
 """
 
+import gc
 import signal
 import sys
 import time
@@ -34,6 +35,7 @@ from bridge.listen.road import Road
 from bridge.listen.sockets import ListenError
 from bridge.mailroom import Mailroom
 from bridge.measures import Measures
+from bridge.notify import ServiceManager, first_environment
 from bridge.pulse import EVERY as PULSE_EVERY
 from bridge.pulse import Pulse
 from bridge.quota import Quotas
@@ -45,7 +47,7 @@ from bridge.renewals import Renewals
 from bridge.selfevents import SelfEvents
 from bridge.showing import Showing
 from bridge.sources import Sources
-from bridge.spool import Batch, Pack, Spool, SpoolError
+from bridge.spool import Batch, Pack, Spool, SpoolError, fresh
 from bridge.spool.archive import Archive
 from bridge.spool.history import History
 from bridge.spool.syncing import Syncing
@@ -57,7 +59,11 @@ from bridge.worker import Worker
 log = Logger(namespace="app")
 
 ANSWERS_WITHIN = 5.0
-"Seconds that the end waits for requests in flight."
+"Seconds that the end waits for requests in flight,"
+SEALED_WITHIN = 2.0
+"and for the spool's thread."
+PULSE = 10.0
+"Seconds between two words to the service manager, where it does not want them more often."
 
 ARCHIVE_EVERY = 30.0
 "Seconds."
@@ -70,8 +76,15 @@ class Bridge:
     """
 
     def __init__(
-        self, config: Config, reactor: Any, *, wall: Callable[[], float] = time.time, recent: logs.Recent | None = None
+        self,
+        config: Config,
+        reactor: Any,
+        *,
+        wall: Callable[[], float] = time.time,
+        recent: logs.Recent | None = None,
+        manager: ServiceManager | None = None,
     ) -> None:
+        self.manager = manager or ServiceManager()
         self.config = config
         self.ledger = Ledger()
         self._reactor = reactor
@@ -116,7 +129,7 @@ class Bridge:
             glimpses=Glimpses(on=config.admin.show_messages),
         )
         self.keeper.on_room = self.road.resume
-        self.doors = Doors(config, reactor=reactor, road=self.road, peers=self.peers)
+        self.doors = Doors(config, reactor=reactor, road=self.road, peers=self.peers, store=self.manager)
         history = History(config.spool.directory / ".ledger", keep=config.ledger.keep, wall=wall)
         history.on_error = self._trouble_in_thread
         self.recorder = Recorder(
@@ -160,6 +173,7 @@ class Bridge:
             ),
             reactor=reactor, load=lambda: load(self.config.files[0]), applied=self._applied,
         )  # fmt: skip
+        self.reload.begins, self.reload.ends = self.manager.reloading, self.manager.ready
         self.pulse.waiting = self.status.waiting
         answers = Answers(
             self.status, pulse=self.pulse, recent=recent or logs.Recent(), metrics=lambda: metrics.text(self.status),
@@ -174,13 +188,14 @@ class Bridge:
             (self._round(self._tidy_archive), ARCHIVE_EVERY), (self._round(self.measures.tick), self.measures.TICK),
             (self._round(self.renewals.look), RENEWALS_EVERY), (self._round(self.pulse.beat), PULSE_EVERY),
             (self._round(self._end_watches), EVERY),
+            (self._round(self._tell_manager), min(PULSE, (self.manager.watchdog or PULSE) / 3)),
         ]  # fmt: skip
 
     def _make_spool(self) -> Spool:
         spool = self.config.spool
         made = Spool(
             spool.directory, limits=settings.batch_limits(self.config), wall=self._wall, clock=self._reactor.seconds,
-            work=self._worker.work, bounds=settings.quarantine_bounds(self.config),
+            work=self._worker.work, bounds=settings.quarantine_bounds(self.config), keep=fresh.MOST,
         )  # fmt: skip
         made.on_error = self._trouble_in_thread
         made.archive = self._make_archive(self.config)
@@ -216,6 +231,8 @@ class Bridge:
         for call, every in self._rounds:
             call.start(every, now=False)
         self.renewals.look()
+        self.manager.ready()
+        self._tell_manager()
         log.info("ready: {listeners}", listeners=", ".join(self.doors.names()))
 
     def _recover(self) -> None:
@@ -274,6 +291,14 @@ class Bridge:
     def _end_watches(self) -> None:
         self.road.glimpses.forget_watches(self._reactor.seconds())
 
+    def _tell_manager(self) -> None:
+        account = self.ledger.total()
+        self.manager.alive()
+        self.manager.status(
+            f"{account.received:,} received, {account.delivered:,} delivered, {account.spooled:,} wait;"
+            f" {len(self.alarms.active) or 'no'} alarms"
+        )
+
     def _tidy_archive(self) -> None:
         if self.spool.archive is not None:
             self._worker.work(self.spool.archive.tidy, lambda nothing: None)
@@ -297,17 +322,19 @@ class Bridge:
         if self._stopped:
             return
         self._stopped = True
+        self.manager.stopping()
         self.reload.stop()
+        # Who is in is served while answers are waited for: the less the kernel has to hold until the next of us reads.
+        await self.doors.shut()
+        self.dispatcher.stop()
+        await self._until(lambda: not self.dispatcher.in_flight, ANSWERS_WITHIN)
         await self.doors.close()
         self.road.finish()
         for call in (self._sealer, *(call for call, _ in self._rounds)):
             if call.running:
                 call.stop()
-        self.dispatcher.stop()
         self.spool.seal_all()
-        ends_at = self._reactor.seconds() + ANSWERS_WITHIN
-        while (self.dispatcher.in_flight or not self.spool.idle) and self._reactor.seconds() < ends_at:
-            await task.deferLater(self._reactor, 0.02)
+        await self._until(lambda: self.spool.idle, SEALED_WITHIN)
         self.mailroom.stop()
         self.quotas.look()
         await self.gate.close()
@@ -315,6 +342,19 @@ class Bridge:
         await self.recorder.stop()
         self._worker.stop()
         self.spool.close()
+
+    async def _until(self, condition: Callable[[], bool], seconds: float) -> None:
+        ends_at = self._reactor.seconds() + seconds
+        while not condition() and self._reactor.seconds() < ends_at:
+            await task.deferLater(self._reactor, 0.02)
+
+
+def _spare_the_collector() -> None:
+    """What has been built lives as long as the process: Python's garbage collector need not look at it again and again,
+    and not at every few hundred rows of a read."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 def run(path: Path, *, log_format: str = "auto", log_level: str = "info") -> int:
@@ -331,7 +371,7 @@ def run(path: Path, *, log_format: str = "auto", log_level: str = "info") -> int
 
     async def live() -> None:
         try:
-            bridge = Bridge(config, reactor, recent=recent)
+            bridge = Bridge(config, reactor, recent=recent, manager=ServiceManager(first_environment()))
             await bridge.start()
         except (SpoolError, ListenError) as error:
             print(f"syslog-bridge: {error}", file=sys.stderr)  # noqa: T201
@@ -339,6 +379,7 @@ def run(path: Path, *, log_format: str = "auto", log_level: str = "info") -> int
             code = 2
             reactor.stop()
             return
+        _spare_the_collector()
         reactor.addSystemEventTrigger("before", "shutdown", lambda: stop(bridge))
         signal.signal(signal.SIGHUP, lambda number, frame: reactor.callFromThread(bridge.reload.asked))
 

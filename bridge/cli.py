@@ -27,7 +27,7 @@ LOG_LEVELS = ("debug", "info", "warn", "error")
 class _Lazy(click.Group):
     """Commands whose modules are imported when they are named, with the first line of their help for the overview."""
 
-    later = ("collector", "demo")
+    later = ("collector", "demo", "drill")
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """All names."""
@@ -43,6 +43,10 @@ class _Lazy(click.Group):
             from bridge.demo import demo  # noqa: PLC0415
 
             return demo
+        if cmd_name == "drill":
+            from bridge.drill.command import drill  # noqa: PLC0415
+
+            return drill
         return super().get_command(ctx, cmd_name)
 
 

@@ -7,14 +7,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from twisted.internet import defer
-from twisted.internet.interfaces import IListeningPort, IReadDescriptor
-from twisted.python.failure import Failure
-from twisted.web.server import Site
-from zope.interface import implementer
+from twisted.internet.interfaces import IListeningPort
 
 from bridge.admin.resource import Page, site
 from bridge.config import Config
 from bridge.listen.sockets import ListenError, bind, port_of
+from bridge.listen.unix_port import UnixPort
 
 
 class Gate:
@@ -29,7 +27,7 @@ class Gate:
         self._site = site(pages)
         self._control_site = site({**pages, **own_pages})
         self._port: IListeningPort | None = None
-        self._socket: ControlPort | None = None
+        self._socket: UnixPort | None = None
         self._control = config.spool.directory / "control.sock"
 
     async def open(self) -> None:
@@ -38,7 +36,7 @@ class Gate:
         with bind("tcp", listen.host, listen.port, name="admin.listen", v6only=False) as bound:
             self._port = self._reactor.adoptStreamPort(bound.fileno(), bound.family, self._site)
         try:
-            self._socket = ControlPort(control_socket(self._control), self._reactor, self._control_site)
+            self._socket = UnixPort(control_socket(self._control), self._reactor, self._control_site)
         except OSError as error:
             raise ListenError(f"{self._control}: {error.strerror}") from None
 
@@ -56,46 +54,6 @@ class Gate:
             self._socket.close()
             self._control.unlink(missing_ok=True)
             self._socket = None
-
-
-@implementer(IReadDescriptor)
-class ControlPort:
-    """Accepts on the control socket. Twisted's own Unix port wants a path that it can change the mode of, and ours is
-    reached through a descriptor."""
-
-    def __init__(self, bound: socket.socket, reactor: Any, factory: Site) -> None:
-        self._bound = bound
-        self._reactor = reactor
-        self._factory = factory
-        factory.doStart()
-        reactor.addReader(self)
-
-    def fileno(self) -> int:
-        """The socket's descriptor."""
-        return self._bound.fileno()
-
-    def logPrefix(self) -> str:
-        """For Twisted's log."""
-        return "control"
-
-    def connectionLost(self, reason: Failure) -> None:
-        """The reactor has dropped us."""
-
-    def doRead(self) -> None:
-        """Someone connects."""
-        try:
-            connection, _ = self._bound.accept()
-        except OSError:
-            return
-        with connection:
-            connection.setblocking(False)
-            self._reactor.adoptStreamConnection(connection.fileno(), socket.AF_UNIX, self._factory)
-
-    def close(self) -> None:
-        """Accept no more."""
-        self._reactor.removeReader(self)
-        self._bound.close()
-        self._factory.doStop()
 
 
 def control_socket(path: Any) -> socket.socket:

@@ -18,6 +18,7 @@ from bridge.deliver.client import Answer, Client
 from bridge.deliver.composing import Target
 from bridge.deliver.courier import Courier
 from bridge.deliver.dispatcher import Dispatcher
+from bridge.deliver.failover import Exits
 from bridge.deliver.office import Office, Way
 from bridge.spool import Batch, Pack
 
@@ -70,7 +71,7 @@ class Mailroom:
 
     def prepare(self, config: Config) -> Prepared:
         """Clients for a configuration: those that are there already, and new ones. Looks at files, and so may block;
-        raises OSError."""
+        raises OSError or PemError."""
         trusts: dict[str, Trust] = {}
         made: dict[Trust, Client] = {}
         for name, intake in config.intakes.items():
@@ -80,8 +81,8 @@ class Mailroom:
                     self._reactor,
                     connections=config.collector.connections,
                     timeout=intake.destination.timeout.total_seconds(),
-                    ca_file=intake.destination.ca_file,
-                    extra_ca_file=intake.destination.extra_ca_file,
+                    trust=settings.trust(intake.destination),
+                    proxy=settings.proxy(intake.destination),
                 )
         return Prepared(trusts, made)
 
@@ -98,7 +99,7 @@ class Mailroom:
         turn = settings.turn(config)
         for name, intake in config.intakes.items():
             client = clients[prepared.trusts[name]]
-            way = Way(settings.target(intake), client, self._breaker(intake.destination.url))
+            way = Way(settings.target(intake), client, self._exits(intake.destination))
             if name in self.couriers:
                 self.couriers[name].change(way, turn)
             else:
@@ -113,7 +114,7 @@ class Mailroom:
 
     def _add(self, name: str, way: Way) -> Courier:
         courier = Courier(
-            name, way.target, settings.turn(self._config), office=self.office, poster=way.poster, breaker=way.breaker
+            name, way.target, settings.turn(self._config), office=self.office, poster=way.poster, exits=way.exits
         )
         self.couriers[name] = courier
         self.dispatcher.add(courier)
@@ -122,13 +123,21 @@ class Mailroom:
     @staticmethod
     def _trust(config: Config, destination: Destination) -> Trust:
         """What destinations have in common that may share a client. Authorities are those that the files hold now."""
-        files = (destination.ca_file, destination.extra_ca_file)
-        return (*files, *map(_state, files), destination.timeout, config.collector.connections)
+        trust = settings.trust(destination)
+        files = tuple(map(_state, trust.files))
+        return (trust, files, settings.proxy(destination), destination.timeout, config.collector.connections)
 
-    def _breaker(self, url: str) -> Breaker:
-        if url not in self._breakers:
-            self._breakers[url] = Breaker(self._reactor, wake=self.dispatcher.wake)
-        return self._breakers[url]
+    def _exits(self, destination: Destination) -> Exits:
+        """The breakers of its URLs. Through another proxy a URL may be reached while it is not through this one."""
+        found = []
+        for url in destination.urls:
+            key = f"{url} {settings.proxy(destination) or ''}"
+            if key not in self._breakers:
+                self._breakers[key] = Breaker(self._reactor, wake=self.dispatcher.wake)
+            breaker = self._breakers[key]
+            breaker.opens_after = 1 if len(destination.urls) > 1 else breaker.opens_after
+            found.append(breaker)
+        return Exits(*found)
 
     # --- what comes in -----------------------------------------------------------------------------------------------
 
@@ -136,7 +145,7 @@ class Mailroom:
         """The courier of an intake; a retired one where it is not in the configuration."""
         courier = self.couriers.get(intake)
         if courier is None:
-            courier = self._add(intake, Way(Target("", dict, False), Nobody(), self._nowhere))
+            courier = self._add(intake, Way(Target("", dict, False), Nobody(), Exits(self._nowhere)))
             courier.retire()
         return courier
 
@@ -173,9 +182,7 @@ class Mailroom:
             await client.close()
 
 
-def _state(path: Path | None) -> tuple[int, int] | None:
+def _state(path: Path) -> tuple[int, int]:
     """What changes when a file does."""
-    if path is None:
-        return None
     found = path.stat()
     return found.st_mtime_ns, found.st_size

@@ -1,4 +1,4 @@
-"""The way to the collector, tried step by step: name, TCP, TLS, HTTP, and one event for each intake.
+"""The way to the collector, tried step by step: name, TCP, proxy, TLS, HTTP, and one event for each intake.
 
 Each step that fails is told in its own words and ends the trial of its target; the steps before it have shown that they
 are not the trouble. Connections are made as the couriers make them: same authorities, same client. No key is shown.
@@ -8,11 +8,10 @@ import os
 import socket
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from OpenSSL import SSL
-from service_identity.exceptions import VerificationError
 from twisted.internet import defer, endpoints
 from twisted.internet.interfaces import IHandshakeListener
 from twisted.internet.protocol import Factory, Protocol, connectionDone
@@ -20,13 +19,21 @@ from twisted.internet.threads import deferToThread
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from bridge import settings
+from bridge.batching.encoding import LINES
+from bridge.batching.wrapping import ENDPOINTS
 from bridge.config import Config, Destination, Intake
 from bridge.config.faults import printable
 from bridge.deliver import outcome
-from bridge.deliver.client import Client, in_words
+from bridge.deliver.client import Client, Roads
+from bridge.deliver.composing import compose
 from bridge.deliver.outcome import Verdict
-from bridge.deliver.tls import Authorities, CachedPolicy
+from bridge.deliver.proxy import ProxyError
+from bridge.deliver.tls import CachedPolicy
+from bridge.deliver.words import in_words, of_tls
+from bridge.pem import PemError
 from bridge.reactor import install_reactor
+from bridge.spool import Batch, Piece
 from bridge.syslog.timestamps import milliseconds, rfc3339
 from bridge.tools.check import Result
 
@@ -78,16 +85,13 @@ def _targets(config: Config) -> list[_Target]:
     names: dict[tuple[object, ...], list[Intake]] = {}
     for intake in config.intakes.values():
         found = intake.destination
-        key = (found.url, found.endpoint, found.ca_file, found.extra_ca_file, found.timeout)
-        names.setdefault(key, []).append(intake)
+        for base in found.urls:
+            key = (base, found.endpoint, settings.trust(found), settings.proxy(found), found.timeout)
+            names.setdefault(key, []).append(intake)
     return [
-        _Target(_url(intakes[0]), intakes[0].destination, tuple(intake.name for intake in intakes))
-        for intakes in names.values()
+        _Target(f"{key[0]}{key[1]}", intakes[0].destination, tuple(intake.name for intake in intakes))
+        for key, intakes in names.items()
     ]
-
-
-def _url(intake: Intake) -> str:
-    return intake.destination.url + intake.destination.endpoint
 
 
 async def _try_target(reactor: Any, target: _Target) -> Sequence[Result]:
@@ -95,21 +99,30 @@ async def _try_target(reactor: Any, target: _Target) -> Sequence[Result]:
     host, secure = parts.hostname or "", parts.scheme == "https"
     port = parts.port or (443 if secure else 80)
     timeout = target.destination.timeout.total_seconds()
+    proxy = settings.proxy(target.destination)
+    first = (proxy.host, proxy.port) if proxy else (host, port)
+    whose = "the proxy " if proxy else ""
     results = []
     step = "name"
     try:
-        addresses = await _in_time(reactor, timeout, deferToThread(_resolve, host, port))
-        results.append(target.result(step, f"{host}: {', '.join(addresses)}", ok=True))
+        addresses = await _in_time(reactor, timeout, deferToThread(_resolve, *first))
+        results.append(target.result(step, f"{whose}{first[0]}: {', '.join(addresses)}", ok=True))
         step = "tcp"
-        peer = await _connect(reactor, endpoints.HostnameEndpoint(reactor, host, port, timeout=timeout), timeout)
-        results.append(target.result(step, f"port {port} of {peer} accepts connections", ok=True))
+        peer = await _connect(reactor, endpoints.HostnameEndpoint(reactor, *first, timeout=timeout), timeout)
+        results.append(target.result(step, f"{whose}port {first[1]} of {peer} accepts connections", ok=True))
+        policy = CachedPolicy(settings.trust(target.destination))
+        way = Roads(reactor, policy, timeout=timeout, proxy=proxy).endpoint(host, port)
+        if proxy:
+            step = "proxy"
+            await _connect(reactor, way, timeout)
+            results.append(target.result(step, f"{proxy} lets us through to {host}:{port}", ok=True))
         if secure:
             step = "tls"
-            said = await _handshake(reactor, target.destination, host, port, timeout)
+            said = await _handshake(reactor, policy, way, host, port, timeout)
             results.append(target.result(step, said, ok=True))
         step = "http"
         results.append(target.result(step, await _ask(reactor, target, timeout), ok=True))
-    except _StepFailed as error:
+    except (_StepFailed, PemError) as error:
         results.append(target.result(step, str(error), ok=False))
     return results
 
@@ -130,6 +143,8 @@ async def _connect(reactor: Any, endpoint: Any, timeout: float) -> str:
         protocol = await _in_time(reactor, timeout, endpoint.connect(Factory.forProtocol(Protocol)))
     except _StepFailed:
         raise
+    except ProxyError as error:
+        raise _StepFailed(str(error)) from None
     except Exception:
         raise _StepFailed(f"{_network_in_words()}: does a firewall on the way allow it, is the port right?") from None
     peer = str(protocol.transport.getPeer().host)
@@ -154,50 +169,45 @@ class _Handshake(Protocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         if not self.done.called:
-            self.done.errback(_StepFailed(_tls_in_words(reason.value)))
+            self.done.errback(_StepFailed(of_tls(reason.value)))
 
 
-async def _handshake(reactor: Any, destination: Destination, host: str, port: int, timeout: float) -> str:
-    trust = Authorities(ca_file=destination.ca_file, extra_ca_file=destination.extra_ca_file)
-    creator = CachedPolicy(trust).creatorForNetloc(host.encode("idna"), port)
-    endpoint = endpoints.wrapClientTLS(creator, endpoints.HostnameEndpoint(reactor, host, port, timeout=timeout))
+async def _handshake(reactor: Any, policy: CachedPolicy, way: Any, host: str, port: int, timeout: float) -> str:
+    endpoint = endpoints.wrapClientTLS(policy.creatorForNetloc(host.encode("idna"), port), way)
     try:
         protocol: Any = await endpoint.connect(Factory.forProtocol(_Handshake))
     except Exception:
         raise _StepFailed(_network_in_words()) from None
     try:
         return str(await _in_time(reactor, timeout, protocol.done, ": is it TLS that is spoken there?"))
+    except _StepFailed as error:
+        # The policy has seen the certificate.
+        raise _StepFailed(policy.refused(host) or str(error)) from None
     finally:
         protocol.transport.abortConnection()
-
-
-def _tls_in_words(error: BaseException | None) -> str:
-    if isinstance(error, VerificationError):
-        return "the certificate is for another name: is the URL right, does a proxy open TLS?"
-    if not isinstance(error, SSL.Error) or not error.args:
-        return f"the connection ended in the handshake: is it TLS that is spoken there? ({error})"
-    said = ", ".join(str(entry[-1]) for entry in error.args[0]) or "no reason given"
-    if "certificate verify failed" in said:
-        return (
-            "the certificate is of no authority that we trust, or out of date: does a proxy open TLS? Then give its"
-            " authority as extra_ca_file. Is this machine's clock right?"
-        )
-    if "wrong version number" in said or "packet length too long" in said:
-        return "no TLS is spoken on this port: is the URL right?"
-    return f"the handshake failed: {said}"
 
 
 async def _ask(reactor: Any, target: _Target, timeout: float) -> str:
     """An empty POST without a key: there is nothing in it that could become an event."""
     client = _client(reactor, target.destination)
+    content_type = ENDPOINTS[target.destination.endpoint].content_type
     try:
-        answer = await client.post(target.url, b"", {"Content-Type": "text/plain; charset=utf-8"})
+        answer = await client.post(target.url, b"", {"Content-Type": content_type})
     except Exception:
         raise _StepFailed(_network_in_words()) from None
     finally:
         await client.close()
-    if 200 <= answer.status < 300 or answer.status in _REFUSED_AS_EXPECTED:
+    found = outcome.read(answer, 1, now=0.0)
+    if found.verdict is Verdict.ACCEPTED:
         return f"the endpoint answers {answer.status} to an empty request without a key"
+    if found.stranger or any(sign in answer.headers for sign in outcome.PROXY_SIGNS):
+        raise _StepFailed(f"{found.reason}: a portal or proxy answers in the collector's place; it must let us through")
+    if answer.status in _REFUSED_AS_EXPECTED:
+        page = "text/html" in answer.headers.get("content-type", "")
+        if page and answer.status == 403:
+            raise _StepFailed(f"{found.reason}: the page is of a proxy, if it is not the collector's own")
+        remark = ", with a web page: if --send-test fails, it is a proxy's" if page else ""
+        return f"the endpoint answers {answer.status} to an empty request without a key{remark}"
     meaning = "see the collector's state"
     if 300 <= answer.status < 400:
         meaning = (
@@ -212,17 +222,16 @@ async def _ask(reactor: Any, target: _Target, timeout: float) -> str:
 
 async def _send_test(reactor: Any, intake: Intake) -> Result:
     now = datetime.now(UTC)
-    stamp = rfc3339(milliseconds(now))
-    event = f"syslog-bridge: test event for intake {intake.name}, {stamp}"
-    headers = {
-        "Content-Type": "text/plain; charset=utf-8",
-        "X-SEKOIAIO-EVENT-TIMESTAMP": stamp,
-        "X-SEKOIAIO-INTAKE-KEY": intake.intake_key.reveal(),
-    }
-    client = _client(reactor, intake.destination)
+    target = settings.target(intake)
+    event = f"syslog-bridge: test event for intake {intake.name}, {rfc3339(milliseconds(now))}"
     ids: tuple[str, ...] = ()
     try:
-        answer = await client.post(_url(intake), event.encode(), headers)
+        client = _client(reactor, intake.destination)
+        request = compose([_piece(intake.name, event.encode(), milliseconds(now))], target)
+        try:
+            answer = await client.post(target.url, request.data, request.headers | target.headers())
+        finally:
+            await client.close()
     except Exception:
         ok, text = False, _network_in_words()
     else:
@@ -231,17 +240,22 @@ async def _send_test(reactor: Any, intake: Intake) -> Result:
         if ok:
             ids = (printable(found.first_id),) if found.first_id else ()
             text = f"accepted as {ids[0]}" if ids else "accepted"
-    finally:
-        await client.close()
     # An answer may repeat what was sent.
     text = text.replace(intake.intake_key.reveal(), "****")
-    return Result(_url(intake), (intake.name,), "event", ok, text or "not accepted", ids)
+    return Result(target.url, (intake.name,), "event", ok, text or "not accepted", ids)
+
+
+def _piece(intake: str, event: bytes, ms: int) -> Piece:
+    """One event as the spool would have it."""
+    line = event + b"\n"
+    batch = Batch(intake, ms * 1000, LINES, False, ms, ms, 1, len(line), Path(), 0.0)
+    return Piece(batch, ms, ms, 1, len(line), line)
 
 
 def _client(reactor: Any, destination: Destination) -> Client:
     return Client(
-        reactor, connections=1, timeout=destination.timeout.total_seconds(), ca_file=destination.ca_file,
-        extra_ca_file=destination.extra_ca_file,
+        reactor, connections=1, timeout=destination.timeout.total_seconds(), trust=settings.trust(destination),
+        proxy=settings.proxy(destination),
     )  # fmt: skip
 
 

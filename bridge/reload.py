@@ -28,6 +28,7 @@ from bridge.listen.peers import Peers
 from bridge.listen.road import Road
 from bridge.listen.sockets import ListenError
 from bridge.mailroom import Mailroom, Prepared
+from bridge.pem import PemError
 from bridge.quota import Quotas
 from bridge.routing import Router
 from bridge.selfevents import SelfEvents
@@ -156,6 +157,8 @@ class Reload:
             raise ReloadError([str(fault) for fault in error.faults]) from None
         except OSError as error:
             raise ReloadError([f"{error.filename or ''}: {error.strerror}"]) from None
+        except PemError as error:
+            raise ReloadError([str(error)]) from None
         assert isinstance(made, Generation)
         if needs := self._needs_restart(made.config):
             raise ReloadError(needs)

@@ -1,12 +1,15 @@
 """What a configuration means for each part of the running graph: values, made anew for each generation."""
 
 from datetime import timedelta
+from urllib.parse import urlsplit
 
 from bridge.batching import Limits, Window
 from bridge.batching.wrapping import ENDPOINTS
-from bridge.config import Config, Intake
+from bridge.config import Config, Destination, Intake
 from bridge.deliver.composing import Target, authentication
 from bridge.deliver.office import Turn
+from bridge.deliver.proxy import Proxy
+from bridge.deliver.tls import Trust
 from bridge.routing import Router
 from bridge.spool import BatchLimits
 from bridge.spool.budget import Terms
@@ -100,4 +103,23 @@ def target(intake: Intake) -> Target:
         url=destination.url + destination.endpoint,
         headers=dict if endpoint.key_in_body else lambda: authentication(destination.authentication, key()),
         gzip=destination.compression == "gzip", endpoint=endpoint, key=key,
+        others=tuple(url + destination.endpoint for url in destination.urls[1:]),
     )  # fmt: skip
+
+
+def trust(destination: Destination) -> Trust:
+    """Whom to trust at a destination, and who we are there."""
+    return Trust(destination.ca_file, destination.extra_ca_file, destination.client_certificate, destination.client_key)
+
+
+def proxy(destination: Destination) -> Proxy | None:
+    """The proxy on the way to a destination."""
+    written = destination.proxy
+    if written is None or written.url is None:
+        return None
+    parts = urlsplit(written.url)
+    assert parts.hostname and parts.port, "the configuration's check lets no other in"
+    credentials = None
+    if written.username is not None and written.password is not None:
+        credentials = (written.username, written.password.reveal())
+    return Proxy(parts.hostname, parts.port, credentials)

@@ -138,7 +138,10 @@ class Showing:
     def _guess(self, glimpse: Glimpse) -> list[Format]:
         received = datetime.fromtimestamp(glimpse.received_ms / 1000, UTC)
         around = payloads.Surroundings(received, listener=glimpse.peer.listener, peer=glimpse.peer.encoded)
-        return [one for one in payloads.look_alikes(glimpse.frame, around) if not one.weak][:3]
+        found = [one for one in payloads.look_alikes(glimpse.frame, around) if not one.weak]
+        # What there is an intake for is the likeliest.
+        known = {formats.find(intake.format).name for intake in self._config().intakes.values() if intake.format}
+        return sorted(found, key=lambda one: one.name not in known)[:3]
 
     def _route(self, peer: Peer, guessed: list[Format]) -> str:
         """A route for the sender, to paste into the configuration."""

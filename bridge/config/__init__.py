@@ -8,7 +8,7 @@ validates the tree by the models of `document` and reports what they refuse, `ch
 (`destinations`, `senders`, `routes`, `upkeep`), its type in `fields` if none fits, and a line in `conf/bridge.yaml`.
 """
 
-from bridge.config.addresses import Address, Network
+from bridge.config.addresses import Address, Network, UnixAddress
 from bridge.config.destinations import Collector
 from bridge.config.faults import ConfigurationError, Fault
 from bridge.config.load import load, parse_text
@@ -40,6 +40,7 @@ __all__ = [
     "SourceFacts",
     "Spool",
     "Timestamps",
+    "UnixAddress",
     "Unrouted",
     "load",
     "never",

@@ -6,6 +6,7 @@ import ipaddress
 import re
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
 from bridge.config.faults import shown
@@ -46,11 +47,29 @@ class Address:
         """Whether only this machine can reach it."""
         return self.host != "*" and ipaddress.ip_address(self.host).is_loopback
 
-    def clashes(self, other: Address) -> bool:
+    def clashes(self, other: Address | UnixAddress) -> bool:
         """Whether both cannot be bound at once, on the same transport."""
+        if isinstance(other, UnixAddress):
+            return False
         if self.port != other.port or self.port == 0 or not self.families & other.families:
             return False
         return self.is_wildcard or other.is_wildcard or self.host == other.host
+
+
+@dataclass(frozen=True)
+class UnixAddress:
+    """Where to listen on this machine alone."""
+
+    path: Path
+    host = ""
+    port = 0
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    def clashes(self, other: Address | UnixAddress) -> bool:
+        """Whether both cannot be bound at once."""
+        return self == other
 
 
 def address(text: str) -> Address:

@@ -15,8 +15,9 @@ from bridge.config.faults import Place, Report, nearest, shown_word
 from bridge.config.listener_checks import check_listeners
 from bridge.config.routes import Conditions, Route
 from bridge.config.section import Section
-from bridge.config.senders import SourceFacts
+from bridge.config.senders import KINDS, SourceFacts
 from bridge.config.tree import Entries, Items, Node
+from bridge.pem import PemError, read_identity
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,8 @@ def check(document: Document, root: Entries, report: Report, *, files: bool) -> 
     """Report everything that is wrong between the keys of a document; ``files``: and in the certificates it names."""
     checked = Checked(document, root, report)
     _required(checked)
-    _collector(checked)
-    _intakes(checked)
+    _collector(checked, files=files)
+    _intakes(checked, files=files)
     check_listeners(document.listeners, checked.items("listeners"), document.admin.listen, report, files=files)
     _routes(checked)
     _unique_names(checked)
@@ -71,9 +72,9 @@ def _required(checked: Checked) -> None:
             report.at(item.place, "source is missing: say whom this entry is about, source: 192.0.2.7")
 
 
-def _collector(checked: Checked) -> None:
+def _collector(checked: Checked, *, files: bool) -> None:
     node, collector, report = checked.section("collector"), checked.document.collector, checked.report
-    _road(collector, node, report)
+    _road(collector, node, report, files=files)
     if node.wrote("connections_per_intake") and collector.connections_per_intake > collector.connections:
         report.at(
             node.place_of("connections_per_intake"),
@@ -81,14 +82,22 @@ def _collector(checked: Checked) -> None:
         )
 
 
-def _road(road: Road, node: Entries, report: Report) -> None:
+def _road(road: Road, node: Entries, report: Report, *, files: bool) -> None:
     """Keys that the collector and an intake have in common."""
+    if road.url is not None and len(set(road.url)) < len(road.url):
+        report.at(node.place_of("url"), "url: an address is given twice: leave one off")
     if node.wrote("region") and node.wrote("url"):
         report.at(node.place_of("url"), "url: either region or url, not both")
     if node.wrote("ca_file") and node.wrote("extra_ca_file"):
         text = "ca_file: it is instead of the system's authorities, extra_ca_file beside them: give one"
         report.at(node.place_of("ca_file"), text)
     _pair(node, "client_certificate", "client_key", report)
+    if files and road.client_certificate is not None and road.client_key is not None:
+        try:
+            read_identity(road.client_certificate, road.client_key)
+        except PemError as error:
+            key = "client_certificate" if error.path == road.client_certificate else "client_key"
+            report.at(node.place_of(key), f"{key}: {error}")
     proxy = node.get("proxy")
     if isinstance(proxy, Entries):
         if not proxy.wrote("url"):
@@ -102,7 +111,7 @@ def _pair(node: Entries, first: str, second: str, report: Report) -> None:
             report.at(node.place_of(one), f"{one}: {other} is missing beside it")
 
 
-def _intakes(checked: Checked) -> None:
+def _intakes(checked: Checked, *, files: bool) -> None:
     intakes = checked.section("intakes")
     collector = checked.section("collector")
     addressed = _addressed(collector) or "collector" in checked.root.pruned
@@ -117,7 +126,7 @@ def _intakes(checked: Checked) -> None:
         if not node.wrote("intake_key"):
             place = node.key_places.get("intake_key", intakes.key_places[name])
             checked.report.at(place, "the intake has no intake_key: write intake_key: {file: PATH}")
-        _road(written, node, checked.report)
+        _road(written, node, checked.report, files=files)
         if addressed_itself and not addressed and not _addressed(node):
             text = "where is this intake? Give it region or url, or write collector: {region: FRA1}"
             checked.report.at(intakes.key_places[name], text)
@@ -185,9 +194,9 @@ def _references(checked: Checked) -> None:
         return
     nodes = checked.items("listeners")
     for listener, node in zip(checked.document.listeners, nodes, strict=True):
-        if not listener.name and (listener.udp or listener.tcp or listener.tls):
+        if not listener.name and any(getattr(listener, kind) is not None for kind in KINDS):
             listeners.add(f"{listener.kind}:{listener.address}")
-        elif not listener.name and any(node.wrote(key) for key in ("name", "udp", "tcp", "tls")):
+        elif not listener.name and any(node.wrote(key) for key in ("name", *KINDS)):
             return  # a listener whose name cannot be known may be the one that is meant
     for conditions, node in _all_conditions(checked):
         for index, name in enumerate(conditions.listener):

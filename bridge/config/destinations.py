@@ -25,10 +25,11 @@ class Proxy(Section):
 
 
 class Road(Section):
-    """The keys that the collector and a single intake have in common; None where they are not given."""
+    """The keys that the collector and a single intake have in common; None where they are not given. `url` may be
+    several, in the order of preference."""
 
     region: Region | None = None
-    url: fields.BaseUrl | None = None
+    url: fields.BaseUrls | None = None
     proxy: Proxy | None = None
     ca_file: fields.Authorities | None = None
     extra_ca_file: fields.Authorities | None = None

@@ -187,6 +187,19 @@ def _path(text: Scalar) -> Path:
     return Reading.path(text)
 
 
+def _socket_path(text: Scalar) -> Path:
+    path = _path(text)
+    if len(str(path).encode()) > 107:
+        raise ValueError("the path of a socket has 107 bytes at most")
+    return path
+
+
+def _mode(text: Scalar) -> int:
+    if not re.fullmatch("0?[0-7]{3}", text):
+        raise ValueError(f"{shown(text)} is no mode: write who may send as octal digits, such as 0666 or 0660")
+    return int(text, 8)
+
+
 def _authorities(path: Path, info: ValidationInfo) -> Path:
     # A configuration that is read without its secrets is read off the machine, where these files are not either.
     if Reading.of(info).secrets:
@@ -256,8 +269,11 @@ FilePath = Annotated[Path, of_text(_path)]
 Authorities = Annotated[Path, of_text(_path), AfterValidator(_authorities)]
 Fingerprint = Annotated[str, of_text(_fingerprint)]
 Fingerprints = Annotated[tuple[Fingerprint, ...], BeforeValidator(_several)]
+SocketPath = Annotated[Path, of_text(_socket_path)]
+Mode = Annotated[int, of_text(_mode)]
 ListenAddress = Annotated[addresses.Address, of_text(addresses.address)]
 BaseUrl = Annotated[str, of_text(addresses.base_url)]
+BaseUrls = Annotated[tuple[BaseUrl, ...], BeforeValidator(_several)]
 ProxyUrl = Annotated[str, of_text(addresses.proxy_url)]
 Networks = Annotated[tuple[addresses.Network, ...], PlainValidator(_networks)]
 AnySecret = Annotated[Secret, PlainValidator(_secret)]

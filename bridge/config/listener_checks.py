@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from bridge.config.addresses import Address
+from bridge.config.addresses import Address, UnixAddress
 from bridge.config.faults import Place, Report
 from bridge.config.senders import KINDS, ONLY_FOR, Listener
 from bridge.config.tree import Entries
 from bridge.pem import PemError, read_identity
+
+
+def _listed(kinds: tuple[str, ...]) -> str:
+    return " and ".join(filter(None, (", ".join(kinds[:-1]), kinds[-1])))
 
 
 def check_listeners(
@@ -15,12 +19,12 @@ def check_listeners(
     """Report what is wrong with the listeners, and with the admin endpoint's address among them; ``files``: also with
     the certificates that they name."""
     names: dict[str, Place] = {}
-    bound: list[tuple[str, Address, Place]] = []
+    bound: list[tuple[str, Address | UnixAddress, Place]] = []
     for listener, node in zip(listeners, nodes, strict=True):
         kinds = [kind for kind in KINDS if node.wrote(kind)]
         if len(kinds) != 1:
             place = node.place_of(kinds[1]) if kinds else node.place
-            report.at(place, "one of udp, tcp and tls is needed, and only one: a listener has one socket")
+            report.at(place, f"one of {_listed(KINDS)} is needed, and only one: a listener has one socket")
             continue
         _fitting(kinds[0], node, report)
         _certificate(listener, node, report, files=files)
@@ -42,7 +46,7 @@ def check_listeners(
 def _fitting(kind: str, node: Entries, report: Report) -> None:
     for key, kinds in ONLY_FOR.items():
         if node.wrote(key) and kind not in kinds:
-            report.at(node.key_places[key], f"{key}: is for {' and '.join(kinds)} listeners only: remove it")
+            report.at(node.key_places[key], f"{key}: is for {_listed(kinds)} listeners only: remove it")
     if kind == "tls":
         for key in ("certificate", "private_key"):
             if not node.wrote(key):
@@ -73,10 +77,15 @@ def _name(listener: Listener, node: Entries, names: dict[str, Place], report: Re
 
 
 def _address(
-    transport: str, address: Address, place: Place, bound: list[tuple[str, Address, Place]], report: Report
+    transport: str,
+    address: Address | UnixAddress,
+    place: Place,
+    bound: list[tuple[str, Address | UnixAddress, Place]],
+    report: Report,
 ) -> None:
     for other_transport, other, other_place in bound:
         if transport == other_transport and address.clashes(other):
-            report.at(place, f"{transport}: the port is taken by the listener at {other_place} ({other})")
+            what = "path" if transport == "unix" else "port"
+            report.at(place, f"{transport}: the {what} is taken by the listener at {other_place} ({other})")
             break
     bound.append((transport, address, place))

@@ -25,9 +25,10 @@ never: Final = None
 
 @dataclass(frozen=True)
 class Destination:
-    """How an intake is reached: its own keys where it has them, else the collector's; `url` ends without a slash."""
+    """How an intake is reached: its own keys where it has them, else the collector's. `urls` end without a slash; the
+    first is used while it answers."""
 
-    url: str
+    urls: tuple[str, ...]
     endpoint: str
     authentication: Literal["header", "basic"]
     compression: Literal["gzip", "none"]
@@ -37,6 +38,11 @@ class Destination:
     client_certificate: Path | None
     client_key: Path | None
     timeout: timedelta
+
+    @property
+    def url(self) -> str:
+        """The preferred one."""
+        return self.urls[0]
 
 
 @dataclass(frozen=True)

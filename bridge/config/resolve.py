@@ -62,6 +62,8 @@ def _collector(written: Collector) -> Collector:
 
 def _listener(written: Listener) -> Listener:
     per_peer = min(written.max_connections_per_peer, written.max_connections)
+    if written.unix_path:
+        per_peer = written.max_connections  # all of this machine are one peer
     return written.model_copy(update={"max_connections_per_peer": per_peer})
 
 
@@ -89,7 +91,7 @@ def _destination(own: IntakeSection, collector: Collector) -> Destination:
     authorities = own if own.ca_file or own.extra_ca_file else collector
     client = own if own.client_certificate else collector
     return Destination(
-        url=address.url or REGIONS[address.region or ""],
+        urls=address.url or (REGIONS[address.region or ""],),
         endpoint=own.endpoint or collector.endpoint,
         authentication=own.authentication or collector.authentication,
         compression=own.compression or collector.compression,

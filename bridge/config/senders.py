@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated, Literal
+from pathlib import Path
+from typing import Annotated, Literal, get_args
 
 from bridge.config import fields, units
-from bridge.config.addresses import Address
+from bridge.config.addresses import Address, UnixAddress
 from bridge.config.section import Section
 
-KINDS = ("udp", "tcp", "tls")
+Kind = Literal["udp", "tcp", "tls", "unix_datagram", "unix_stream"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
 class Listener(Section):
-    """One of `listeners:`; exactly one of `udp`, `tcp` and `tls` is given. Sizes in bytes."""
+    """One of `listeners:`; exactly one of KINDS is given. Sizes in bytes."""
 
     name: fields.Name = ""  # by default what it listens on, such as udp:*:514
     udp: fields.ListenAddress | None = None
     tcp: fields.ListenAddress | None = None
     tls: fields.ListenAddress | None = None
+    unix_datagram: fields.SocketPath | None = None
+    unix_stream: fields.SocketPath | None = None
+    mode: fields.Mode = 0o666
     framing: Annotated[Literal["auto", "lf", "octet-counted"], fields.of_choice("auto", "lf", "octet-counted")] = "auto"
     receive_buffer: Annotated[fields.Size, fields.within("4KiB", "1GiB", units.size)] = 16 << 20
     max_connections: Annotated[fields.Integer, fields.within("1", "1000000", int)] = 1000
@@ -36,18 +41,30 @@ class Listener(Section):
     handshake_timeout: Annotated[fields.Duration, fields.within("100ms", "5m", units.duration)] = timedelta(seconds=10)
 
     @property
-    def kind(self) -> Literal["udp", "tcp", "tls"]:
+    def kind(self) -> Kind:
         """Its transport."""
-        return "udp" if self.udp else "tcp" if self.tcp else "tls"
+        return next(kind for kind in KINDS if getattr(self, kind) is not None)
 
     @property
-    def transport(self) -> Literal["udp", "tcp"]:
-        """What its port is one of."""
-        return "udp" if self.udp else "tcp"
+    def transport(self) -> Literal["udp", "tcp", "unix"]:
+        """What its address is one of."""
+        return "unix" if self.unix_path else "udp" if self.udp else "tcp"
 
     @property
-    def address(self) -> Address:
+    def takes_datagrams(self) -> bool:
+        """Whether messages come as datagrams, not as a stream."""
+        return self.kind in ("udp", "unix_datagram")
+
+    @property
+    def unix_path(self) -> Path | None:
+        """Where a Unix socket is."""
+        return self.unix_datagram or self.unix_stream
+
+    @property
+    def address(self) -> Address | UnixAddress:
         """Where it listens."""
+        if self.unix_path:
+            return UnixAddress(self.unix_path)
         address = self.udp or self.tcp or self.tls
         assert address is not None
         return address
@@ -67,13 +84,15 @@ class SourceFacts(Section):
 
 # Keys of a listener that mean nothing for some transport, with the transports they are for.
 ONLY_FOR: dict[str, tuple[str, ...]] = {
-    "framing": ("tcp", "tls"),
-    "max_connections": ("tcp", "tls"),
+    "framing": ("tcp", "tls", "unix_stream"),
+    "max_connections": ("tcp", "tls", "unix_stream"),
     "max_connections_per_peer": ("tcp", "tls"),
-    "idle_timeout": ("tcp", "tls"),
-    "backlog": ("tcp", "tls"),
+    "idle_timeout": ("tcp", "tls", "unix_stream"),
+    "backlog": ("tcp", "tls", "unix_stream"),
+    "allow": ("udp", "tcp", "tls"),
+    "mode": ("unix_datagram", "unix_stream"),
     "keepalive": ("tcp", "tls"),
-    "receive_buffer": ("udp",),
+    "receive_buffer": ("udp", "unix_datagram"),
     "certificate": ("tls",),
     "private_key": ("tls",),
     "client_ca": ("tls",),

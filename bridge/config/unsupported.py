@@ -15,16 +15,10 @@ from bridge.config.section import Section
 from bridge.config.tree import Entries, Items, Node
 
 NOT_YET: dict[str, str] = {
-    "collector.proxy": "remove it",
-    "collector.client_certificate": "remove it",
-    "collector.client_key": "remove it",
     "sources[].relay": "leave it at false",
     "sources[].expect": "remove it",
     "sources[].limit": "remove it",
     "sources[].sequence": "leave it at false",
-    "intakes[].proxy": "remove it",
-    "intakes[].client_certificate": "remove it",
-    "intakes[].client_key": "remove it",
     "admin.listen": "use a loopback address, such as 127.0.0.1:8514",
     "admin.certificate": "remove it",
     "admin.private_key": "remove it",

@@ -9,7 +9,7 @@ import random
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
-from bridge.deliver.breaker import Breaker
+from bridge.deliver.failover import Exits
 from bridge.deliver.office import Office
 
 FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0
@@ -23,7 +23,7 @@ log = Logger(namespace="deliver")
 class Attempts:
     """Those of one intake. ``most`` requests in flight, at most."""
 
-    def __init__(self, name: str, *, most: int, office: Office, breaker: Breaker) -> None:
+    def __init__(self, name: str, *, most: int, office: Office, exits: Exits) -> None:
         self.last_error: str | None = None
         self.parked: str | None = None
         "Why, while it is."
@@ -34,7 +34,7 @@ class Attempts:
         self._name = name
         self._most = most
         self._office = office
-        self._breaker = breaker
+        self._exits = exits
         self._retired = False
         self._retry: IDelayedCall | None = None
         self._next: float | None = None
@@ -54,6 +54,9 @@ class Attempts:
         if self._retired:
             return
         self.last_error = why
+        if network and len(self._exits) > 1 and self._exits.state == "closed":
+            # Another URL stands by: there is nothing to wait for.
+            return
         self.window = 1
         if self._retry is not None:
             # Requests that were in flight together fail together: one failure.
@@ -63,8 +66,8 @@ class Attempts:
             return
         self.failures += 1
         wait = min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(self.failures - 1, 10)) * random.uniform(0.5, 1.0)
-        if network and self._breaker.state != "closed":
-            wait = max(0.0, self._breaker.retry_at - self._office.clock.seconds())
+        if network and self._exits.state != "closed":
+            wait = max(0.0, self._exits.retry_at - self._office.clock.seconds())
         wait = max(wait, at_least or 0.0)
         if self.failures & (self.failures - 1) == 0:
             # The first failure and then ever fewer: an outage of a weekend is a few lines.
@@ -72,7 +75,7 @@ class Attempts:
                 "intake {intake}: {why}; attempt {n}, next in {wait:.1f} s; events are kept",
                 intake=self._name, why=why, n=self.failures, wait=wait,
             )  # fmt: skip
-        if at_least or not network or self._breaker.state == "closed":
+        if at_least or not network or self._exits.state == "closed":
             self.wait(wait)
 
     def park(self, why: str) -> None:
@@ -97,9 +100,9 @@ class Attempts:
         self.last_error = self.parked
         self.window = min(self._most, self.window * 2)
 
-    def change(self, breaker: Breaker, *, most: int) -> None:
+    def change(self, exits: Exits, *, most: int) -> None:
         """Under another configuration: whatever was waited for may be different now."""
-        self._breaker = breaker
+        self._exits = exits
         self._most = most
         if self._retired:
             self._retired, self.parked, self.last_error = False, None, None

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 OPENS_AFTER = 3
-"Faults in a row, of whichever intakes."
+"Faults in a row, of whichever intakes; one is enough where another URL stands by."
 FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0
 COME_BACK = 30.0
 PATIENCE = 2.0
@@ -32,6 +32,7 @@ class Breaker:
         self.state = "closed"
         self.in_flight = 0
         self.retry_at = 0.0
+        self.opens_after = OPENS_AFTER
         self._clock = clock
         self._wake = wake
         self._shuffle = shuffle
@@ -102,7 +103,7 @@ class Breaker:
         self.in_flight -= 1
         self._faults += 1
         self._answered = False
-        if self.state == "probing" or (self.state == "closed" and self._faults >= OPENS_AFTER):
+        if self.state == "probing" or (self.state == "closed" and self._faults >= self.opens_after):
             self.state = "open"
             wait = min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(self._probes, 10)) * random.uniform(0.5, 1.0)
             self._probes += 1

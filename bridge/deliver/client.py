@@ -5,25 +5,28 @@ Bodies of answers are always read, and bounded: an unread one would hold its con
 without progress, in either direction: a slow line may take its time.
 """
 
-import os
 from dataclasses import dataclass, field
-from pathlib import Path
+from urllib.parse import urlsplit
 
+from hyperlink import EncodedURL
+from OpenSSL import SSL
 from treq.client import HTTPClient
 from twisted.internet import defer
-from twisted.internet.error import ConnectError, DNSLookupError, TimeoutError
-from twisted.internet.interfaces import IConsumer, IDelayedCall, IReactorTime
+from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
+from twisted.internet.error import ConnectError, DNSLookupError
+from twisted.internet.interfaces import IConsumer, IDelayedCall, IReactorTime, IStreamClientEndpoint
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
-from twisted.web._newclient import ParseError
-from twisted.web.client import Agent, HTTPConnectionPool, ResponseDone, ResponseNeverReceived
+from twisted.web.client import URI, Agent, HTTPConnectionPool, ResponseDone, ResponseNeverReceived
 from twisted.web.http import PotentialDataLoss
 from twisted.web.http_headers import Headers
-from twisted.web.iweb import IBodyProducer, IResponse
+from twisted.web.iweb import IAgentEndpointFactory, IBodyProducer, IResponse
 from zope.interface import implementer
 
 from bridge import __version__
-from bridge.deliver.tls import Authorities, CachedPolicy
+from bridge.deliver.proxy import Proxy, ProxyError, ThroughProxy
+from bridge.deliver.tls import CachedPolicy, Trust
+from bridge.deliver.words import in_words
 
 MAX_ANSWER = 8 * 1024 * 1024
 "Bytes of an answer that are kept: the ids of 20,000 events are 800 kB."
@@ -39,6 +42,10 @@ class NoProgress(Exception):
     def __init__(self, text: str, *, begun: bool = True) -> None:
         super().__init__(text)
         self.begun = begun
+
+
+class CertificateError(Exception):
+    """The far side's certificate was refused; the text says whose it is, and why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,8 +162,42 @@ class _Reader(Protocol):
             self.done.errback(reason)
 
 
+class _Verbatim(EncodedURL):
+    """A URL as it is: an IPv6 address is no name that could be encoded, though treq would try."""
+
+    def to_uri(self) -> "EncodedURL":
+        return self
+
+
+@implementer(IAgentEndpointFactory)
+class Roads:
+    """Connections to collectors: names are resolved for each, over both families; through a proxy where there is one,
+    which then resolves the name. ``timeout`` in seconds for each step."""
+
+    def __init__(self, reactor: IReactorTime, policy: CachedPolicy, *, timeout: float, proxy: Proxy | None) -> None:
+        self._reactor = reactor
+        self._policy = policy
+        self._timeout = timeout
+        self._proxy = proxy
+
+    def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
+        """Called by the Agent for each request, whether it opens a connection or not."""
+        host, secure = uri.host.decode("ascii"), uri.scheme == b"https"
+        endpoint = self.endpoint(host, uri.port)
+        return wrapClientTLS(self._policy.creatorForNetloc(uri.host, uri.port), endpoint) if secure else endpoint
+
+    def endpoint(self, host: str, port: int) -> IStreamClientEndpoint:
+        """The way to a host, without TLS."""
+        proxy = self._proxy
+        if proxy is None:
+            return HostnameEndpoint(self._reactor, host, port, timeout=self._timeout)
+        first = HostnameEndpoint(self._reactor, proxy.host, proxy.port, timeout=self._timeout)
+        return ThroughProxy(self._reactor, first, proxy, host=host, port=port, timeout=self._timeout)
+
+
 class Client:
-    """Posts to collectors that are trusted alike. ``connections``: idle ones that are kept."""
+    """Posts to collectors that are reached and trusted alike. ``connections``: idle ones that are kept. Raises
+    PemError."""
 
     def __init__(
         self,
@@ -164,34 +205,49 @@ class Client:
         *,
         connections: int,
         timeout: float,
-        ca_file: Path | None = None,
-        extra_ca_file: Path | None = None,
+        trust: Trust | None = None,
+        proxy: Proxy | None = None,
     ) -> None:
         self.repeated = 0
         "Requests that were sent twice because the first connection was closed under them."
         self._reactor = reactor
         self._timeout = timeout
+        self._proxy = proxy
         self._pool = HTTPConnectionPool(reactor)
         self._pool.maxPersistentPerHost = connections
         self._pool.cachedConnectionTimeout = _IDLE_CONNECTION
         # Twisted would repeat only bodiless requests; repeating ours is the courier's business.
         self._pool.retryAutomatically = False
-        policy = CachedPolicy(Authorities(ca_file=ca_file, extra_ca_file=extra_ca_file))
-        self._treq = HTTPClient(Agent(reactor, policy, connectTimeout=timeout, pool=self._pool))
+        self._policy = CachedPolicy(trust or Trust())
+        roads = Roads(reactor, self._policy, timeout=timeout, proxy=proxy)
+        self._treq = HTTPClient(Agent.usingEndpointFactory(reactor, roads, pool=self._pool))
 
     def post(self, url: str, body: bytes, headers: dict[str, str]) -> "defer.Deferred[Answer]":
-        """POST a body. Fails with the network's errors, or NoProgress; any status is an Answer."""
+        """POST a body. Fails with the network's errors, ProxyError, CertificateError or NoProgress; any status is an
+        Answer."""
         progress = Progress(self._reactor, self._timeout)
         request = defer.ensureDeferred(self._post(url, body, headers, progress))
         progress.watch(request)
 
         def ended(result: "Answer | Failure") -> "Answer | Failure":
             progress.done()
-            if isinstance(result, Failure) and progress.expired:
+            if not isinstance(result, Failure):
+                return result
+            if progress.expired:
                 return Failure(NoProgress(f"no progress for {self._timeout:g} s", begun=progress.begun))
-            return result
+            return self._explained(url, result)
 
         return request.addBoth(ended)
+
+    def _explained(self, url: str, failure: Failure) -> Failure:
+        """What a failure's own words do not say: whose certificate it was, that it is the proxy which is not there."""
+        reasons = getattr(failure.value, "reasons", None) or [failure]
+        if any(reason.check(SSL.Error) for reason in reasons):
+            why = self._policy.refused(urlsplit(url).hostname or "")
+            return failure if why is None else Failure(CertificateError(why))
+        if self._proxy is not None and failure.check(ConnectError, DNSLookupError):
+            return Failure(ProxyError(f"the proxy {self._proxy} cannot be reached: {in_words(failure)}"))
+        return failure
 
     async def _post(self, url: str, body: bytes, headers: dict[str, str], progress: Progress) -> Answer:
         repeated = False
@@ -224,29 +280,12 @@ class Client:
 
     async def _request(self, url: str, body: bytes, headers: dict[str, str], progress: Progress) -> IResponse:
         named = {"User-Agent": [f"syslog-bridge/{__version__}"]} | {name: [value] for name, value in headers.items()}
+        where = _Verbatim.from_text(url)
         response: IResponse = await self._treq.request(
-            "POST", url, data=Body(body, progress), headers=Headers(named), allow_redirects=False, unbuffered=True
+            "POST", where, data=Body(body, progress), headers=Headers(named), allow_redirects=False, unbuffered=True
         )
         return response
 
     async def close(self) -> None:
         """Close idle connections."""
         await self._pool.closeCachedConnections()
-
-
-def in_words(failure: Failure) -> str:
-    """A network failure as the operator should read it, without addresses of objects and without our header values."""
-    error = failure.value
-    reasons = getattr(error, "reasons", None)
-    if reasons:
-        return in_words(reasons[0])
-    if isinstance(error, DNSLookupError):
-        return f"the name cannot be resolved ({error})"
-    if isinstance(error, TimeoutError):
-        return "no connection within the time allowed"
-    if isinstance(error, ConnectError) and isinstance(error.osError, int):
-        return f"no connection: {os.strerror(error.osError)}"
-    if isinstance(error, ParseError):
-        return "what answers there speaks no HTTP; is the URL right, is a proxy in between?"
-    text = str(error) or type(error).__name__
-    return text if len(text) <= 300 else text[:300] + "..."

@@ -29,6 +29,13 @@ class Target:
     gzip: bool
     endpoint: Endpoint = PLAIN_BATCH
     key: Callable[[], str] = str
+    others: tuple[str, ...] = ()
+    "The same at other base URLs, where the first is in trouble."
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """All of them, in the order of preference."""
+        return (self.url, *self.others)
 
     def __repr__(self) -> str:
         return f"Target({self.url})"

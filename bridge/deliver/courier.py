@@ -24,6 +24,7 @@ from bridge.deliver.attempts import Attempts
 from bridge.deliver.breaker import Breaker
 from bridge.deliver.composing import Request, Target, compose
 from bridge.deliver.dispatcher import Slot
+from bridge.deliver.failover import Exits
 from bridge.deliver.fitting import Fitting
 from bridge.deliver.office import Office, Poster, Turn, Way
 from bridge.deliver.outcome import Verdict
@@ -43,18 +44,16 @@ log = Logger(namespace="deliver")
 class Courier:
     """One intake."""
 
-    def __init__(
-        self, name: str, target: Target, turn: Turn, *, office: Office, poster: Poster, breaker: Breaker
-    ) -> None:
+    def __init__(self, name: str, target: Target, turn: Turn, *, office: Office, poster: Poster, exits: Exits) -> None:
         self.name = name
         self.retired = False
         "It is not in the configuration any more: what waits is kept, and nothing is sent."
         self._held = False
-        self._way = Way(target, poster, breaker)
+        self._way = Way(target, poster, exits)
         self._turn = turn
         self._office = office
         self._clock = office.clock
-        self._attempts = Attempts(name, most=turn.in_flight, office=office, breaker=breaker)
+        self._attempts = Attempts(name, most=turn.in_flight, office=office, exits=exits)
         self._stock = Stock(name, turn, office=office, failed=self._attempts.fail)
         self._fitting = Fitting(turn.max_bytes)
         self._settling = Settling(
@@ -63,11 +62,11 @@ class Courier:
         )  # fmt: skip
         self._refusals = self._settling.refusals
         self._lanes, self._splits = self._stock.lanes, self._stock.splits
-        self._slots: set[Slot] = set()
-        "Requests in flight."
+        self._slots: dict[Slot, Breaker | None] = {}
+        "Requests in flight, and the breaker of where they go; None: none goes."
         self._width = JoinWidth(turn.catch_up_ms)
         self._fresh_turn = False
-        breaker.add(name)
+        exits.change(name, None)
 
     # --- what it says ------------------------------------------------------------------------------------------------
 
@@ -76,7 +75,7 @@ class Courier:
         """idle, delivering, backing-off or parked"""
         if self.parked is not None:
             return "parked"
-        if self._attempts.failures or (self._stock and self._way.breaker.state != "closed"):
+        if self._attempts.failures or (self._stock and self._way.exits.state != "closed"):
             return "backing-off"
         return "delivering" if self._stock else "idle"
 
@@ -172,7 +171,7 @@ class Courier:
     def tidy(self) -> None:
         """Pack what waits in too many files. Called several times a second."""
         self._stock.tidy(
-            away=bool(self._attempts.failures) or self.parked is not None or self._way.breaker.state != "closed"
+            away=bool(self._attempts.failures) or self.parked is not None or self._way.exits.state != "closed"
         )
 
     def stop(self) -> None:
@@ -185,9 +184,7 @@ class Courier:
         """Go on under another configuration, and try at once. Requests in flight end as they began; what is split
         stays so."""
         old, self._way = self._way, way
-        if way.breaker is not old.breaker:
-            old.breaker.remove(self.name)
-            way.breaker.add(self.name)
+        way.exits.change(self.name, old.exits)
         if way.target.url != old.target.url:
             self._fitting.forget()
         if turn.catch_up_ms != self._turn.catch_up_ms:
@@ -196,7 +193,7 @@ class Courier:
         self._lanes.change(live_for=turn.live_for, live_first=turn.live_first, now=self._clock.seconds())
         self.retired = False
         self._refusals.in_a_row = 0
-        self._attempts.change(way.breaker, most=turn.in_flight)
+        self._attempts.change(way.exits, most=turn.in_flight)
         self._office.dispatcher.wake()
 
     def retire(self) -> None:
@@ -207,7 +204,7 @@ class Courier:
     def leave(self) -> None:
         """Nothing waits, and nobody asks for it any more."""
         self.stop()
-        self._way.breaker.remove(self.name)
+        self._way.exits.leave(self.name)
 
     # --- at rest, for whoever would change what waits ----------------------------------------------------------------
 
@@ -233,11 +230,6 @@ class Courier:
 
     # --- the dispatcher's view ---------------------------------------------------------------------------------------
 
-    @property
-    def patience(self) -> float:
-        """Seconds after which a request without an answer is stalled."""
-        return self._way.breaker.patience
-
     def ready(self) -> bool:
         """Whether a request could start now; reads on in packs where requests will need it."""
         if not self._may_start():
@@ -257,13 +249,19 @@ class Courier:
     def _may_start(self) -> bool:
         if self._held or self.retired or self._attempts.waiting:
             return False
-        if not self._way.breaker.allows(self.name, self._office.dispatcher.connections):
-            return False
         if not (len(self._lanes) or len(self._splits) or self._lanes.hungry):
             return False
-        stalled = any(slot.stalled for slot in self._slots)
+        if (exit_ := self._exit()) is None:
+            return False
+        # What hangs at another URL is no trouble of this one.
+        slots = [slot for slot, breaker in self._slots.items() if breaker is None or breaker is exit_]
+        stalled = any(slot.stalled for slot in slots)
         troubled = self._attempts.failures or self._refusals.in_a_row or self.parked is not None or stalled
-        return len(self._slots) < (1 if troubled else min(self._attempts.window, self._turn.in_flight))
+        return len(slots) < (1 if troubled else min(self._attempts.window, self._turn.in_flight))
+
+    def _exit(self) -> Breaker | None:
+        """Where the next request goes; None: nowhere now."""
+        return self._way.exits.choose(self.name, self._office.dispatcher.connections)
 
     def start(self) -> bool:
         """Start the next request."""
@@ -278,18 +276,21 @@ class Courier:
             pieces = self._from_lanes(now)
         if not pieces:
             return False
-        slot = self._office.dispatcher.begin(self.patience)
+        exit_ = self._exit()
+        assert exit_ is not None, "asked to start though not ready"
+        slot = self._office.dispatcher.begin(exit_.patience)
+        self._slots[slot] = None
         if any(self._needs_cut(piece) for piece in pieces):
             act = self._cut(pieces)
         elif self._too_large(pieces):
             act = self._halve(pieces)
         else:
-            self._way.breaker.started()
-            act = self._deliver(pieces, split, slot, self._way)
-        self._slots.add(slot)
+            self._slots[slot] = exit_
+            exit_.started()
+            act = self._deliver(pieces, split, slot, self._way, exit_)
 
         def ended(result: object) -> None:
-            self._slots.discard(slot)
+            self._slots.pop(slot, None)
             self._office.dispatcher.end(slot)
 
         defer.ensureDeferred(act).addErrback(self._failed_inside, pieces).addBoth(ended)
@@ -350,17 +351,18 @@ class Courier:
 
     # --- one request -------------------------------------------------------------------------------------------------
 
-    async def _deliver(self, pieces: list[Piece], split: bool, slot: Slot, way: Way) -> None:
+    async def _deliver(self, pieces: list[Piece], split: bool, slot: Slot, way: Way, exit_: Breaker) -> None:
         try:
             request = await self._office.in_thread(lambda: self._composed(pieces, way.target))
         except (reading.Damaged, OSError) as error:
-            way.breaker.withdrawn()
+            exit_.withdrawn()
             self._cannot_read(pieces, split, error)
             return
-        await self._office.dispatcher.send(slot, len(request.data), self.patience)
+        await self._office.dispatcher.send(slot, len(request.data), exit_.patience)
         began = self._clock.seconds()
         try:
-            answer = await way.poster.post(way.target.url, request.data, request.headers | way.target.headers())
+            url = way.target.urls[way.exits.position(exit_)]
+            answer = await way.poster.post(url, request.data, request.headers | way.target.headers())
         except Exception:
             result = outcome.of_failure(Failure())
             doubtful = result.uncertain
@@ -376,15 +378,27 @@ class Courier:
         if doubtful:
             self._may_be_double(pieces)
         if result.network:
-            way.breaker.fault()
+            exit_.fault()
         else:
-            way.breaker.answered(self.name, self._clock.seconds() - began)
+            exit_.answered(self.name, self._clock.seconds() - began)
+            self._say_where(way, exit_)
         if result.verdict is not Verdict.ACCEPTED and (way is not self._way or self.retired):
             # What was said to another key, or by another collector, is nothing against this one.
             self.requests[result.verdict.value] += 1
             self._stock.put_back(pieces, split=split)
         else:
             await self._settling.settle(pieces, split, result, request)
+
+    def _say_where(self, way: Way, exit_: Breaker) -> None:
+        """Of several URLs, one has answered."""
+        if way is not self._way or len(way.exits) < 2:
+            return
+        urls, position = way.target.urls, way.exits.position(exit_)
+        if position:
+            text = f"intake {self.name}: {urls[0]} does not answer; its events go to {urls[position]}"
+            self._office.alarms.on("failover", self.name, text)
+        else:
+            self._office.alarms.off("failover", self.name, f"intake {self.name}: {urls[0]} answers again")
 
     def _may_be_double(self, pieces: list[Piece]) -> None:
         """The collector may have taken these without our knowing, and will get them again. Each counts once."""

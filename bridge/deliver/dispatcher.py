@@ -16,10 +16,6 @@ from bridge.deliver.bandwidth import Bandwidth
 class Sender(Protocol):
     """What the dispatcher asks of a courier."""
 
-    @property
-    def patience(self) -> float:
-        """Seconds after which its request is stalled."""
-
     def ready(self) -> bool:
         """Whether it would start a request now."""
 

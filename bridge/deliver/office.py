@@ -7,10 +7,10 @@ from typing import Any, Protocol
 from twisted.internet import defer
 from twisted.internet.interfaces import IReactorTime
 
-from bridge.deliver.breaker import Breaker
 from bridge.deliver.client import Answer
 from bridge.deliver.composing import Target
 from bridge.deliver.dispatcher import Dispatcher
+from bridge.deliver.failover import Exits
 from bridge.deliver.shelf import Packer
 from bridge.ledger import Ledger
 from bridge.spool import Batch, Piece
@@ -63,7 +63,7 @@ class Way:
 
     target: Target
     poster: Poster
-    breaker: Breaker
+    exits: Exits
 
 
 @dataclass(frozen=True, slots=True)

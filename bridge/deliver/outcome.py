@@ -30,7 +30,9 @@ from service_identity.exceptions import VerificationError
 from twisted.internet.error import ConnectError, DNSLookupError
 from twisted.python.failure import Failure
 
-from bridge.deliver.client import Answer, NoProgress, in_words
+from bridge.deliver.client import Answer, CertificateError, NoProgress
+from bridge.deliver.proxy import ProxyError
+from bridge.deliver.words import in_words
 
 LONGEST_RETRY_AFTER = 3600.0
 "Seconds; what asks for more is asked again after this."
@@ -74,10 +76,11 @@ class Outcome:
 
 
 # The usual answer, whose ids need no parsing: that of 20,000 ids would cost more than sending them.
-_IDS = re.compile(rb'\s*\{\s*(?:"received"\s*:\s*true\s*,\s*)?"event_ids"\s*:\s*\[([^\]\\\[{}]*+)\]\s*\}\s*')
+_BEFORE_IDS = re.compile(rb'\s*\{\s*(?:"received"\s*:\s*true\s*,\s*)?"event_ids"\s*:\s*\[')
+_BEHIND_IDS = re.compile(rb"\]\s*\}\s*")
 _RETRIES = frozenset((408, 425, 429, 407))
 _GATEWAY = frozenset((502, 503, 504))
-_PROXY_SIGNS = ("proxy-authenticate", "x-squid-error", "proxy-connection", "x-zscaler-error")
+PROXY_SIGNS = ("proxy-authenticate", "x-squid-error", "proxy-connection", "x-zscaler-error")
 
 
 def read(answer: Answer, count: int, *, now: float) -> Outcome:
@@ -86,7 +89,7 @@ def read(answer: Answer, count: int, *, now: float) -> Outcome:
     if 200 <= status < 300:
         return _success(answer, count)
     said = f"the collector answered {status}{_words(answer)}"
-    if status == 407 or (status == 403 and any(sign in answer.headers for sign in _PROXY_SIGNS)):
+    if status == 407 or (status == 403 and any(sign in answer.headers for sign in PROXY_SIGNS)):
         why = f"a proxy on the way answered {status}{_words(answer)}; it must let us through to the collector"
         return Outcome(Verdict.RETRY, why, status, retry_after=_retry_after(answer, now))
     if status in _RETRIES or status >= 500 or status < 200:
@@ -117,12 +120,12 @@ def _unsent(error: BaseException | None) -> bool:
         return any(_unsent(reason.value) for reason in reasons)
     if isinstance(error, NoProgress):
         return not error.begun
-    return isinstance(error, ConnectError | DNSLookupError | VerificationError | SSL.Error)
+    never = ConnectError | DNSLookupError | VerificationError | SSL.Error | CertificateError | ProxyError
+    return isinstance(error, never)
 
 
 def _success(answer: Answer, count: int) -> Outcome:
-    if match := _IDS.fullmatch(answer.body):
-        ids = match[1]
+    if ids := _ids(answer.body):
         named = ids.count(b'"') // 2
         if named == count or b"null" not in ids:
             first, last = ids.find(b'"'), ids.rfind(b'"')
@@ -145,6 +148,16 @@ def _success(answer: Answer, count: int) -> Outcome:
         return Outcome(Verdict.ACCEPTED, status=answer.status, accepted=count, confirmed=False)
     why = f"the answer {answer.status} is not the intake's: {shown(answer.body) or 'it is empty'}"
     return Outcome(Verdict.RETRY, why, answer.status, stranger=True, uncertain=True)
+
+
+def _ids(body: bytes) -> bytes:
+    """What stands in the brackets of an answer that is only a list of ids; empty where it is another, or names none."""
+    opening = _BEFORE_IDS.match(body)
+    end = body.find(b"]", opening.end()) if opening else -1
+    if opening is None or _BEHIND_IDS.fullmatch(body, end) is None:
+        return b""
+    ids = body[opening.end() : end]
+    return b"" if any(byte in ids for byte in (b"\\", b"[", b"{", b"}")) else ids
 
 
 def _named(said: dict[str, object], status: int, count: int) -> Outcome:

@@ -1,7 +1,8 @@
 """What every way in has in common: one *door* a listener, over a socket that somebody else bound or inherited.
 
 A door is opened, kept over a reload or closed for itself; ``doors`` holds them all. Each kind is a module:
-``udp_door``, ``stream_door`` (TCP). To add one, write the class and its row in ``doors.KINDS``.
+``udp_door``, ``stream_door`` (TCP), ``tls_door``, ``unix_door``. To add one, write the class and its row in
+``doors.KINDS``.
 
 Life: made with its socket (nothing is read yet) -> ``start`` -> ``shut`` (nobody new; who is in goes on) -> ``hang_up``
 -> ``connected`` turns false. In between, ``changed`` under each new configuration.
@@ -59,6 +60,10 @@ class Door(Protocol):
     @property
     def connected(self) -> bool:
         """Whether somebody is still in."""
+
+    @property
+    def bound(self) -> socket.socket:
+        """Its socket."""
 
     def start(self) -> None:
         """Read, or accept."""

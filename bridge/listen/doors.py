@@ -2,25 +2,31 @@
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
-from socket import socket
+from socket import SOCK_DGRAM, SOCK_STREAM, socket
 from typing import Any
 
 from twisted.internet import defer, task
 
-from bridge.config import Address, Config, Listener
+from bridge.config import Address, Config, Listener, UnixAddress
 from bridge.listen.door import Door, Hall
+from bridge.listen.inheritance import Inheritance, Store
 from bridge.listen.peers import Peers
 from bridge.listen.road import Road
-from bridge.listen.sockets import ListenError, bind
+from bridge.listen.sockets import ListenError, bind, bind_unix
 from bridge.listen.stream_door import StreamDoor
 from bridge.listen.tls_door import TlsDoor
 from bridge.listen.udp_door import UdpDoor
+from bridge.listen.unix_door import UnixDatagramDoor, UnixStreamDoor
 
 DRAIN_WITHIN = 2.0
 "Seconds that the end waits for senders to fall silent."
 _QUIET = 0.1
 
-KINDS: Mapping[str, Callable[[Listener, socket, Hall], Door]] = {"udp": UdpDoor, "tcp": StreamDoor, "tls": TlsDoor}
+KINDS: Mapping[str, Callable[[Listener, socket, Hall], Door]] = {
+    "udp": UdpDoor, "tcp": StreamDoor, "tls": TlsDoor, "unix_datagram": UnixDatagramDoor, "unix_stream": UnixStreamDoor,
+}  # fmt: skip
+Place = tuple[str, Address | UnixAddress]
+"A transport and an address of it."
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +49,7 @@ class Change:
 class Doors:
     """The sockets of one configuration."""
 
-    def __init__(self, config: Config, *, reactor: Any, road: Road, peers: Peers) -> None:
+    def __init__(self, config: Config, *, reactor: Any, road: Road, peers: Peers, store: Store | None = None) -> None:
         self._config = config
         self._reactor = reactor
         self.hall = Hall(reactor, road, peers.get, config.max_frame_size)
@@ -51,11 +57,14 @@ class Doors:
         "Listener -> its door."
         self._drops: dict[str, int] = {}
         self.open_ = False
+        self._inheritance = Inheritance(store)
 
     def open(self) -> None:
         """Bind and read, all or none. Raises ListenError."""
         made = self.make(self._config.listeners)
         self.begin(made)
+        self._inheritance.close_rest()
+        self._hold()
         self.open_ = True
 
     def make(self, listeners: Collection[Listener]) -> list[Door]:
@@ -110,6 +119,7 @@ class Doors:
         self.doors = dict(sorted(self.doors.items(), key=lambda item: order[item[0]]))
         taken = {(door.listener.transport, door.listener.address) for door in change.opened}
         self.open_ = True
+        self._hold()
         return defer.ensureDeferred(self._close(closing, taken))
 
     def begin(self, made: Collection[Door]) -> None:
@@ -120,7 +130,10 @@ class Doors:
 
     def names(self) -> list[str]:
         """Each listener with the port that it has."""
-        return [f"{name} ({door.listener.kind} port {door.port})" for name, door in self.doors.items()]
+        return [
+            f"{name} ({door.listener.unix_path or f'{door.listener.kind} port {door.port}'})"
+            for name, door in self.doors.items()
+        ]
 
     def ports(self) -> dict[str, int]:
         """Listener -> bound port."""
@@ -148,13 +161,22 @@ class Doors:
         for door in self.doors.values():
             door.check_idle()
 
-    async def close(self, names: Collection[str] | None = None) -> None:
-        """Accept no more, take what the sockets hold, close: some doors, or all."""
-        if names is None:
-            self.open_ = False
-        await self._close([door for name, door in self.doors.items() if names is None or name in names])
+    async def shut(self) -> None:
+        """Let nobody new in; who is in goes on, and datagrams are read."""
+        self.open_ = False
+        for door in self.doors.values():
+            await door.shut()
 
-    async def _close(self, closing: list[Door], taken: Collection[tuple[str, Address]] = ()) -> None:
+    async def close(self) -> None:
+        """Accept no more, take what the sockets hold, close; those that the service manager holds wait for the next
+        of us with what comes meanwhile."""
+        self.open_ = False
+        await self._close(list(self.doors.values()), held=self._inheritance.holds)
+
+    def _hold(self) -> None:
+        self._inheritance.hold({name: door.bound for name, door in self.doors.items()})
+
+    async def _close(self, closing: list[Door], taken: Collection[Place] = (), *, held: bool = False) -> None:
         """``taken``: addresses whose sockets others have now."""
         for door in closing:
             await door.shut()
@@ -164,8 +186,11 @@ class Doors:
             seen = now
             await task.deferLater(self._reactor, _QUIET)
         for door in closing:
-            door.hang_up(kept=(door.listener.transport, door.listener.address) in taken)
-            name = door.listener.name
+            passed_on = (door.listener.transport, door.listener.address) in taken
+            door.hang_up(kept=passed_on)
+            name, path = door.listener.name, door.listener.unix_path
+            if path is not None and not passed_on and not held:
+                path.unlink(missing_ok=True)
             if door.listener.kind == "udp":
                 self._drops[name] = self._drops.get(name, 0) + door.kernel_drops
         while any(door.connected for door in closing) and self._reactor.seconds() < ends_at + 0.5:
@@ -196,6 +221,13 @@ class Doors:
             and "." in other.address.host
             for other in listeners
         )  # fmt: skip
+        if (inherited := self._inheritance.take(listener, v6only=v6only)) is not None:
+            return inherited
+        if listener.unix_path is not None:
+            type_ = SOCK_DGRAM if listener.takes_datagrams else SOCK_STREAM
+            return bind_unix(
+                listener.unix_path, type_, name=listener.name, mode=listener.mode, backlog=listener.backlog
+            )
         return bind(listener.transport, host, port, name=listener.name, v6only=v6only, backlog=listener.backlog)
 
 

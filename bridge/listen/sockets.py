@@ -1,6 +1,9 @@
 """Sockets, bound as the configuration names them. Errors are the operator's: which listener, why, who has the port."""
 
+import errno
+import os
 import socket
+import stat
 import struct
 from pathlib import Path
 
@@ -20,9 +23,7 @@ class ListenError(Exception):
 
 def bind(kind: str, host: str, port: int, *, name: str, v6only: bool, backlog: int = BACKLOG) -> socket.socket:
     """A bound socket, ``udp`` or ``tcp``; ``*`` is every address of both families. Raises ListenError."""
-    family = socket.AF_INET if "." in host else socket.AF_INET6
-    if host == "*" and not socket.has_dualstack_ipv6():
-        family, host = socket.AF_INET, ""
+    family, host = family_of(host)
     type_ = socket.SOCK_DGRAM if kind == "udp" else socket.SOCK_STREAM
     bound = None
     try:
@@ -32,7 +33,7 @@ def bind(kind: str, host: str, port: int, *, name: str, v6only: bool, backlog: i
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
             bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(v6only))
-        bound.bind(("::" if host == "*" else host, port))
+        bound.bind((host, port))
         if type_ == socket.SOCK_STREAM:
             bound.listen(backlog)
     except OSError as error:
@@ -40,6 +41,55 @@ def bind(kind: str, host: str, port: int, *, name: str, v6only: bool, backlog: i
             bound.close()
         raise ListenError(f"listener {name}: {_reason(error, kind, host, port)}") from None
     return bound
+
+
+def family_of(host: str) -> tuple[socket.AddressFamily, str]:
+    """The family and address that a configured host is bound as."""
+    if host == "*":
+        return (socket.AF_INET6, "::") if socket.has_dualstack_ipv6() else (socket.AF_INET, "0.0.0.0")
+    return (socket.AF_INET if "." in host else socket.AF_INET6), host
+
+
+def bind_unix(path: Path, type_: socket.SocketKind, *, name: str, mode: int, backlog: int) -> socket.socket:
+    """A Unix socket of this path and mode. One that nobody listens on any more gives way. Raises ListenError."""
+    bound = socket.socket(socket.AF_UNIX, type_ | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+    mask = os.umask(0o777 & ~mode)
+    try:
+        _make_way(path, type_)
+        bound.bind(str(path))
+        if type_ == socket.SOCK_STREAM:
+            bound.listen(backlog)
+    except OSError as error:
+        bound.close()
+        what = "its name is too long, 107 bytes at most" if "too long" in str(error) else error.strerror
+        raise ListenError(f"listener {name}: {path}: {what}") from None
+    except ListenError as error:
+        bound.close()
+        raise ListenError(f"listener {name}: {error}") from None
+    finally:
+        os.umask(mask)
+    return bound
+
+
+def _make_way(path: Path, type_: socket.SocketKind) -> None:
+    """Remove what a bridge that was killed has left."""
+    try:
+        if not stat.S_ISSOCK(path.lstat().st_mode):
+            raise ListenError(f"{path} exists and is no socket: remove it, or choose another path")
+    except FileNotFoundError:
+        return
+    with socket.socket(socket.AF_UNIX, type_ | socket.SOCK_NONBLOCK) as knocking:
+        try:
+            knocking.connect(str(path))
+        except ConnectionRefusedError:
+            path.unlink()
+            return
+        except BlockingIOError:
+            pass  # its queue is full: it lives
+        except OSError as error:
+            if error.errno != errno.EPROTOTYPE:
+                raise
+    raise ListenError(f"{path} is in use; stop who listens there, or choose another path")
 
 
 def _reason(error: OSError, kind: str, host: str, port: int) -> str:

@@ -60,6 +60,11 @@ class StreamDoor:
         """Whether a connection is open."""
         return bool(self.factory.connections)
 
+    @property
+    def bound(self) -> socket.socket:
+        """The listening socket."""
+        return self._bound
+
     def start(self) -> None:
         """Accept."""
         # The reactor takes a duplicate of the descriptor.

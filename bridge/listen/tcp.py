@@ -146,7 +146,9 @@ class SyslogFactory(Factory):
     noisy = False
     speaks_plain = True
 
-    def __init__(self, listener: Listener, hall: Hall) -> None:
+    def __init__(self, listener: Listener, hall: Hall, *, local: str = "") -> None:
+        self._local = local
+        "Whose the connections are that have no address."
         self.listener = listener
         self.hall = hall
         self.connections: dict[SyslogConnection, None] = {}
@@ -166,7 +168,7 @@ class SyslogFactory(Factory):
 
     def buildProtocol(self, addr: IAddress | None) -> SyslogConnection | None:
         """A connection, or None: then it is closed."""
-        host = str(getattr(addr, "host", ""))
+        host = str(getattr(addr, "host", self._local))
         most, most_per_peer = self.listener.max_connections, self.listener.max_connections_per_peer
         if not allowing(self.listener)(host):
             self.refusals.note("not_in_allow", host, "not in allow")

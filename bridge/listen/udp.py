@@ -7,6 +7,7 @@ read: up to 1,024 datagrams or 1 MiB, so that a flood cannot hold the reactor.
 import socket
 from collections import defaultdict
 from collections.abc import Callable
+from typing import Any
 
 from twisted.internet.interfaces import IReactorFDSet, IReadDescriptor
 from twisted.python.failure import Failure
@@ -38,6 +39,7 @@ class UdpReader:
         allowed: Callable[[str], bool],
         max_frame_size: int,
         longest: int = LONGEST,
+        local: str | None = None,
     ) -> None:
         self.truncated = 0
         self.refused = 0
@@ -46,6 +48,8 @@ class UdpReader:
         self._road = road
         self._peer = peer
         self._longest = longest
+        self._local = local
+        "Whose its datagrams are, where they come without an address."
         self.change(name=name, allowed=allowed, max_frame_size=max_frame_size)
 
     def change(self, *, name: str, allowed: Callable[[str], bool], max_frame_size: int) -> None:
@@ -100,7 +104,10 @@ class UdpReader:
     def doRead_once(self) -> int:
         """One drain; the number of datagrams."""
         by_host: defaultdict[str, list[bytes]] = defaultdict(list)
-        receive, size, limit = self._socket.recvfrom, 0, self._longest + 1
+        size, limit = 0, self._longest + 1
+        receive: Callable[[int], tuple[bytes, Any]] = self._socket.recvfrom
+        if (local := self._local) is not None:
+            receive = lambda limit: (self._socket.recv(limit), (local,))  # noqa: E731
         count = 0
         try:
             while count < MOST_DATAGRAMS and size < MOST_BYTES:

@@ -9,7 +9,7 @@ from twisted.logger import Logger
 from bridge.config import Listener
 from bridge.listen.door import Hall, allowing
 from bridge.listen.sockets import grow_receive_buffer
-from bridge.listen.udp import UdpReader
+from bridge.listen.udp import LONGEST, UdpReader
 
 log = Logger(namespace="listen")
 
@@ -19,14 +19,22 @@ class UdpDoor:
 
     connected = False
 
-    def __init__(self, listener: Listener, bound: socket.socket, hall: Hall) -> None:
+    def __init__(
+        self,
+        listener: Listener,
+        bound: socket.socket,
+        hall: Hall,
+        *,
+        local: str | None = None,
+        longest: int = LONGEST,
+    ) -> None:
         self.listener = listener
         self._hall = hall
         self._bound = bound
         self._grow(listener)
         self._reader = UdpReader(
             bound, reactor=hall.reactor, name=listener.name, road=hall.road, peer=hall.peer,
-            allowed=allowing(listener), max_frame_size=hall.max_frame_size,
+            allowed=allowing(listener), max_frame_size=hall.max_frame_size, local=local, longest=longest,
         )  # fmt: skip
         self._drops = 0
 
@@ -49,6 +57,11 @@ class UdpDoor:
     def activity(self) -> int:
         """Datagrams read."""
         return self._hall.road.tallies.by_listener[self.listener.name]
+
+    @property
+    def bound(self) -> socket.socket:
+        """The socket."""
+        return self._bound
 
     def start(self) -> None:
         """Read."""

@@ -29,6 +29,8 @@ class OpenBatch:
     latest: int
     count: int = 0
     size: int = 0
+    fresh: list[bytes] | None = field(default_factory=list, repr=False)
+    "All that was appended; None: too much to keep."
 
 
 @dataclass(slots=True, eq=False)
@@ -62,6 +64,8 @@ class Batch:
     "In its pack."
     held: bytes | None = field(default=None, repr=False)
     "Its lines, read from its pack."
+    fresh: list[bytes] | None = field(default=None, repr=False)
+    "Its lines as they were appended, for the first one to read it; None: they are in the file."
 
     def __post_init__(self) -> None:
         self.unacknowledged = self.count

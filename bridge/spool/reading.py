@@ -21,8 +21,15 @@ class Missing(Damaged):
     """A batch file is not there at all."""
 
 
+def _missing(batch: Batch) -> Missing:
+    return Missing(batch, "the file is gone, though nobody of ours has removed it")
+
+
 def begin_all(batches: Iterable[Batch]) -> None:
-    """Mark batches, on disk, as ones that may have been accepted; those of one pack together. Raises OSError."""
+    """Mark batches, on disk, as ones that may have been accepted; those of one pack together.
+
+    Raises Missing, OSError.
+    """
     loose, packed = by_pack(batches)
     for batch in loose:
         begin_sending(batch)
@@ -43,12 +50,15 @@ def by_pack(batches: Iterable[Batch]) -> tuple[list[Batch], dict[Pack, list[Batc
 
 
 def begin_sending(batch: Batch) -> None:
-    """Mark a batch's own file as one that may have been accepted. Raises OSError."""
+    """Mark a batch's own file as one that may have been accepted. Raises Missing, OSError."""
     if not batch.sending:
         source = batch.path
         batch.sending = True
         try:
             source.rename(batch.path)
+        except FileNotFoundError:
+            batch.sending = False
+            raise _missing(batch) from None
         except OSError:
             batch.sending = False
             raise
@@ -58,14 +68,18 @@ def content(batch: Batch) -> bytes:
     """The bytes of a batch file, one event a line. Raises Damaged, OSError."""
     if batch.held is not None:
         return batch.held
+    if fresh := batch.fresh:
+        batch.fresh = None
+        return b"".join(fresh)
     try:
         data = batch.path.read_bytes()
     except FileNotFoundError:
-        raise Missing(batch, "the file is gone, though nobody of ours has removed it") from None
+        raise _missing(batch) from None
     if len(data) != batch.size:
         raise Damaged(batch, f"{len(data)} bytes, its name says {batch.size}")
     # A power cut may leave a file its length without its contents. No event holds a NUL: both encodings escape it.
-    if b"\0" in data or len(data) - len(data.translate(None, b"\n")) != batch.count:
+    # To delete the LFs is much quicker than to count them.
+    if b"\0" in data or len(data) - len(data.replace(b"\n", b"")) != batch.count:
         raise Damaged(batch, f"its bytes are not the {batch.count} lines that its name says")
     return data
 

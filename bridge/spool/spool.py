@@ -19,6 +19,7 @@ from bridge.spool import lock, names, reading, recovery
 from bridge.spool.archive import Archive
 from bridge.spool.batch import Batch, OpenBatch
 from bridge.spool.budget import on_disk
+from bridge.spool.fresh import Fresh
 from bridge.spool.lock import SpoolError
 from bridge.spool.packs import Pack
 from bridge.spool.quarantine import Quarantine, write_whole
@@ -58,7 +59,9 @@ class Spool:
         clock: Callable[[], float],
         work: Work,
         bounds: dict[str, int],
+        keep: int = 0,
     ) -> None:
+        """``keep``: bytes of what was appended that stay in memory until they are first read."""
         self.directory = directory
         self.limits = limits
         self.on_sealed: Callable[[Batch], None] = lambda batch: None
@@ -82,6 +85,7 @@ class Spool:
         "Settled, but could not be removed: what tries again. The thread's."
         self._tried_again = float("-inf")
         self._sealing = 0
+        self._fresh = Fresh(keep)
         self._lock = lock.take(directory)
 
     def recover(self) -> recovery.Found:
@@ -137,6 +141,7 @@ class Spool:
             raise
         batch.size += len(data)
         batch.count += group.count
+        self._fresh.add(batch, data)
         batch.earliest = min(batch.earliest, group.earliest)
         batch.latest = max(batch.latest, group.latest)
         if batch.count >= self.limits.max_events or batch.size >= self.limits.max_bytes:
@@ -257,6 +262,7 @@ class Spool:
                 del self._leaving[batch]
                 if made is not None:
                     made.sealed = now
+                    self._fresh.hand_over(batch, made)
                     self.on_sealed(made)
 
         self._work(lambda: [self._sealed(batch) for batch in batches], done)

@@ -32,16 +32,25 @@ FIELDS = (
 
 ALWAYS = frozenset(("second", "fraction", "offset"))
 
-# What the fast path takes for a HOSTNAME: no zone name, no year (they may follow a time), nothing with a colon.
-HOST = rb"(?![A-Z]{2,5} |[0-9]{4} )[A-Za-z0-9][A-Za-z0-9._-]*+"
-TAG = rb"(?!CEF:|LEEF:)[A-Za-z_][A-Za-z0-9_./()-]*+"
+# What the fast path takes for a HOSTNAME: no zone name, no year (they may follow a time), nothing with a colon. Where
+# the first letter decides it, nothing is looked ahead for: that costs as much as the rest of the name.
+HOST = rb"(?:[a-z][A-Za-z0-9._-]*+|(?![A-Z]{2,5} |[0-9]{4} )[A-Z0-9][A-Za-z0-9._-]*+)"
+TAG = rb"(?:[a-z_][A-Za-z0-9_./()-]*+|(?!CEF:|LEEF:)[A-Z][A-Za-z0-9_./()-]*+)"
 PID = rb"[A-Za-z0-9_.:-]*+"
 # What stands behind a tag without pid may be another time, of a device behind a relay: then the tag is its name.
 COLON = b": (?!" + cisco.MAY_BE_SECOND + b")"
+PRI = rb"<(?:[1-9]?[0-9]>|1[0-8][0-9]>|19[01]>)"
 _MONTH = b"(?:" + b"|".join(MONTHS) + b")"
 # Only what names a moment in any zone: texts that cannot (``+25:00``, the year 0000) are no times, so no header.
-_ISO = b"(?=[12])" + header.ISO_SECOND
-_OFFSET = rb"Z|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9]"
+ISO = b"(?=[12])" + header.ISO_SECOND
+OFFSET = rb"Z|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9]"
+FRACTION = rb"(?:\.[0-9]{1,9})?"
+# RFC 5424's fields and names in their usual letters.
+WORD = rb"[!-~]++"
+_SD_NAME = rb"[!#-<>-\\^-~]++"
+_SD_PARAM = b" " + _SD_NAME + rb'="[^"\\\]\n]*+(?:"|(?:\\.[^"\\\]\n]*+)++")'
+SD = rb"-|(?:\[" + _SD_NAME + b"(?:" + _SD_PARAM + rb")*+\])++"
+BOM = rb"(?:\xef\xbb\xbf)?+"
 BSD = _MONTH + rb" (?: [1-9]|0[1-9]|[12][0-9]|3[01]) (?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
 
 
@@ -63,9 +72,13 @@ class Columns:
         "The column ``text`` as one, each row ended by an LF, where it was read so."
 
     @classmethod
-    def of_texts(cls, lines: bytes, count: int, second: bytes) -> "Columns":
+    def of_texts(
+        cls, lines: bytes, count: int, second: bytes, offset: bytes = b"", fractions: Column | None = None
+    ) -> "Columns":
         """A read of which only the texts are known, all of one second; they are cut apart when they are asked for."""
-        columns = cls(count, {"second": [second] * count, "fraction": [b""] * count, "offset": [b""] * count})
+        fields: dict[str, Column] = {"second": [second] * count, "offset": [offset] * count}
+        fields["fraction"] = fractions or [b""] * count
+        columns = cls(count, fields)
         columns.lines = lines
         return columns
 
@@ -164,19 +177,18 @@ def _plan(kind: str, needs: frozenset[str]) -> _Plan:
         names.append(name)
         return b"("
 
-    pattern = opening("raw") + b"<" + group("priority", header.PRIVAL) + b">"
+    pattern = opening("raw") + (b"<" + group("priority", header.PRIVAL) + b">" if "priority" in needs else PRI)
     if kind == "rfc5424":
         pattern += opening("device") + b"1 "
-        pattern += group("second", _ISO) + group("fraction", rb"(?:\.[0-9]{1,9})?")
-        pattern += group("offset", _OFFSET) + b" "
+        pattern += group("second", ISO) + group("fraction", FRACTION) + group("offset", OFFSET) + b" "
         for name in ("hostname", "app_name", "procid", "msgid"):
             # An app-name that ends with a colon may be RFC 3164's tag.
-            pattern += group(name, rb"\S++") + (b"(?<!:) " if name == "app_name" else b" ")
-        pattern += group("structured_data", b"-|(?:" + _SD_NO_LF + b")++") + rb" (?:\xef\xbb\xbf)?+"
+            pattern += group(name, WORD) + (b"(?<!:) " if name == "app_name" else b" ")
+        pattern += group("structured_data", SD) + b" " + BOM
         pattern += opening("msg") + rb"[ \t]*+" + group("text", rb".++") + b")))"
     elif kind == "rfc3164":
-        pattern += opening("device") + group("second", BSD + b"|" + _ISO) + group("fraction", rb"(?:\.[0-9]{1,9})?")
-        pattern += group("offset", b"(?:" + _OFFSET + b")?") + b" "
+        pattern += opening("device") + group("second", BSD + b"|" + ISO) + group("fraction", FRACTION)
+        pattern += group("offset", b"(?:" + OFFSET + b")?") + b" "
         pattern += group("hostname", HOST) + b" "
         pattern += (
             opening("content") + group("app_name", TAG) + rb"(?:\[" + group("procid", PID) + rb"\]: |" + COLON + b")"
@@ -188,9 +200,6 @@ def _plan(kind: str, needs: frozenset[str]) -> _Plan:
         asked - {*names, "format"} - ({"second"} if kind == "fortinet" else {"content"} if kind == "rfc5424" else set())
     )
     return _Plan({"rfc5424": b"rfc5424", "fortinet": b"none"}.get(kind, b"rfc3164"), pattern, tuple(names), absent)
-
-
-_SD_NO_LF = header.SD_ELEMENT.replace(rb"\\[\x00-\xff]", rb"\\.").replace(rb'[^"\\\]]', rb'[^"\\\]\n]')
 
 
 def _looks_like_5424(block: bytes) -> bool:

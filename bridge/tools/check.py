@@ -20,7 +20,7 @@ class Result:
     intakes: tuple[str, ...]
     "Who is delivered there."
     step: str
-    "name, tcp, tls, http or event"
+    "name, tcp, proxy, tls, http or event"
     ok: bool
     text: str
     "For the operator: what was found, or what is wrong and what to do. Never a key."
@@ -60,7 +60,7 @@ def make_check(connect: Connect) -> click.Command:
 
     @click.command(epilog="\b\nExample:\n  syslog-bridge check -c bridge.yaml --connect")
     @configuration_option
-    @click.option("--connect", "connecting", is_flag=True, help="Try name, TCP, TLS, HTTP of each collector.")
+    @click.option("--connect", "connecting", is_flag=True, help="Try name, TCP, proxy, TLS, HTTP of each collector.")
     @click.option("--send-test", "sending", is_flag=True, help="Deliver one test event for each intake.")
     @click.option("--no-secrets", is_flag=True, help="Read no secrets: for a review elsewhere.")
     @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)

@@ -88,14 +88,14 @@ def _built_in(context: click.Context, file: Path) -> Config | None:
 def _listener(config: Config, name: str | None, *, stream: bool) -> Listener:
     """The listener to stand in for."""
     if name is None:
-        streams = [known for known in config.listeners if known.kind != "udp"] if stream else config.listeners
+        streams = [known for known in config.listeners if not known.takes_datagrams] if stream else config.listeners
         if not streams:
             raise click.UsageError("--stream needs a TCP listener, and the configuration has none")
         return streams[0]
     for known in config.listeners:
         if known.name == name:
-            if stream and known.kind == "udp":
-                raise click.UsageError(f"--stream: listener {name} is UDP, whose messages are no stream")
+            if stream and known.takes_datagrams:
+                raise click.UsageError(f"--stream: listener {name} takes datagrams, which are no stream")
             return known
     names = ", ".join(known.name for known in config.listeners)
     raise click.UsageError(f"there is no listener '{name}'; there are {names}")

@@ -24,7 +24,7 @@ class Cutter:
 
     def __init__(self, listener: Listener, *, max_frame_size: int, truncate: bool) -> None:
         self._listener = listener
-        self._limit = min(max_frame_size, LONGEST_DATAGRAM) if listener.kind == "udp" else max_frame_size
+        self._limit = min(max_frame_size, LONGEST_DATAGRAM) if listener.takes_datagrams else max_frame_size
         self._truncate = truncate
         self.resyncs = 0
         "Places of the stream where an octet count did not lead to the next frame."

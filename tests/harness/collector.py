@@ -27,11 +27,21 @@ class Collector:
     It can be stopped and started again on the same port: what arrived stays.
     """
 
-    def __init__(self, directory: Path, *, keys: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        keys: tuple[str, ...] = (),
+        certificate: tuple[Path, Path] | None = None,
+        host: str = "127.0.0.1",
+    ) -> None:
+        """`certificate` and its key: it speaks HTTPS, at the name `localhost`."""
         self.port = free_port()
         self.arrived: list[Arrived] = []
         self._directory = directory
         self.keys = keys
+        self._certificate = certificate
+        self._host = host
         self._starts = 0
         self._process: Process | None = None
         self._output = directory / "none"
@@ -39,7 +49,13 @@ class Collector:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        if self._certificate is not None:
+            return f"https://localhost:{self.port}"
+        return f"http://{self._bracketed}:{self.port}"
+
+    @property
+    def _bracketed(self) -> str:
+        return f"[{self._host}]" if ":" in self._host else self._host
 
     def start(self) -> None:
         """Start, on another port if somebody took ours; each start has an output file of its own."""
@@ -47,12 +63,15 @@ class Collector:
         self._output = self._directory / f"arrived-{self._starts}.jsonl"
         self._read_up_to = 0
         for attempt in (1, 2, 3):
-            argv = [SYSLOG_BRIDGE, "collector", "--listen", f"127.0.0.1:{self.port}", "--output", str(self._output)]
+            argv = [SYSLOG_BRIDGE, "collector", "--listen", f"{self._bracketed}:{self.port}"]
+            argv += ["--output", str(self._output)]
+            if self._certificate is not None:
+                argv += ["--certificate", str(self._certificate[0]), "--private-key", str(self._certificate[1])]
             for key in self.keys:
                 argv += ["--key", key]
             self._process = Process(argv, directory=self._directory, name="collector")
             try:
-                self._process.wait_until(lambda: accepts(self.port), "it listens")
+                self._process.wait_until(lambda: accepts(self.port, self._host), "it listens")
                 return
             except Died:
                 if self._starts > 1 or attempt == 3:

@@ -20,6 +20,7 @@ from bridge.deliver.breaker import Breaker
 from bridge.deliver.composing import Target
 from bridge.deliver.courier import Courier
 from bridge.deliver.dispatcher import Dispatcher
+from bridge.deliver.failover import Exits
 from bridge.deliver.office import Office, Turn
 from bridge.ledger import Ledger
 from bridge.measures import Measures
@@ -67,7 +68,7 @@ class Outage:
         self.couriers = {}
         for name in intakes:
             target = Target("http://away.test/plain/batch", dict, gzip=False)
-            courier = Courier(name, target, turn, office=office, poster=_Away(self.clock), breaker=breaker)
+            courier = Courier(name, target, turn, office=office, poster=_Away(self.clock), exits=Exits(breaker))
             self.couriers[name] = courier
             dispatcher.add(courier)
         self.spool.on_sealed = lambda batch: self.couriers[batch.intake].add(batch)

@@ -23,7 +23,13 @@ class Process:
     """A child with its stdout and stderr in files of `directory` (a pipe that nobody reads would stop it)."""
 
     def __init__(
-        self, argv: Sequence[str], *, directory: Path, name: str, env: Mapping[str, str] | None = None
+        self,
+        argv: Sequence[str],
+        *,
+        directory: Path,
+        name: str,
+        env: Mapping[str, str] | None = None,
+        pass_fds: Sequence[int] = (),
     ) -> None:
         self.name = name
         directory.mkdir(parents=True, exist_ok=True)
@@ -39,6 +45,7 @@ class Process:
                 stderr=err,
                 env={**os.environ, **(env or {})},
                 cwd=directory,
+                pass_fds=pass_fds,
             )
 
     @property

@@ -15,9 +15,9 @@ BATCH_AGE = "200ms"
 
 
 @contextmanager
-def collecting(directory: Path) -> Iterator[Collector]:
+def collecting(directory: Path, **options: Any) -> Iterator[Collector]:
     """A running collector."""
-    collector = Collector(directory / "collector")
+    collector = Collector(directory / "collector", **options)
     try:
         collector.start()
         yield collector

@@ -15,6 +15,7 @@ from bridge.deliver.client import Answer
 from bridge.deliver.composing import Target
 from bridge.deliver.courier import Courier
 from bridge.deliver.dispatcher import Dispatcher
+from bridge.deliver.failover import Exits
 from bridge.deliver.office import Office, Turn
 from bridge.ledger import Ledger
 from bridge.measures import Measures
@@ -53,7 +54,7 @@ class World:
         self.courier = Courier(
             "a", Target("http://collector.test/plain/batch", lambda: {"X-Key": "k"}, gzip),
             Turn(**given | (turn or {})),
-            office=office, poster=self, breaker=Breaker(self.clock, wake=self.dispatcher.wake),
+            office=office, poster=self, exits=Exits(Breaker(self.clock, wake=self.dispatcher.wake)),
         )  # fmt: skip
         self.dispatcher.add(self.courier)
         self.spool.on_sealed = self.courier.add

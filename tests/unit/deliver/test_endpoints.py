@@ -41,7 +41,7 @@ class Posts(World):
 
     def change(self, new):
         way = self.courier._way
-        self.courier.change(Way(new, self, way.breaker), self.courier._turn)
+        self.courier.change(Way(new, self, way.exits), self.courier._turn)
 
     def post(self, url, body, headers):
         self.urls.append(url)

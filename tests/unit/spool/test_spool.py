@@ -284,7 +284,7 @@ def test_sending_is_a_rename(yard):
     batch.path.unlink()
     other = batch
     other.sending = False
-    with pytest.raises(OSError, match="No such file"):
+    with pytest.raises(reading.Missing, match="the file is gone"):
         reading.begin_sending(other)
     assert not other.sending
 

@@ -40,6 +40,39 @@ def test_a_plain_read_is_stripped() -> None:
     assert strip(read) == [(SECOND, b"", b"", b"[1:0] info: a"), (SECOND, b"", b"", b"b: c")]
 
 
+def test_a_read_of_structured_data_is_stripped() -> None:
+    read = block(
+        b'<30>1 2026-11-23T07:24:00.250Z gw app 7 ID1 [a@1 b="c\\"" d="e"][f] \xef\xbb\xbf  text',
+        b"<191>1 2026-11-23T07:24:00Z - - - - - x",
+    )
+    second = b"2026-11-23T07:24:00"
+    assert strip(read) == [(second, b".250", b"Z", b"text"), (second, b"", b"Z", b"x")]
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        b"<30>1 2026-11-23T07:24:01Z gw app - - - another second",
+        b"<30>1 2026-11-23T07:24:00+01:00 gw app - - - another zone",
+        b"<30>1 2026-11-23T07:24:00Z gw app: - - - a tag",
+        b"<30>1 2026-11-23T07:24:00Z gw app - - [a b=c] no data",
+        b"<30>1 2026-11-23T07:24:00Z gw app - - -",
+        b"<30>Nov 23 07:24:00 gw app: of the other kind",
+        b"",
+        b"  ",
+        b"text",
+    ],
+)
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_one_other_frame_in_structured_data_and_nothing_is_said(frame: bytes, place: int) -> None:
+    frames = [b"<30>1 2026-11-23T07:24:00Z gw app - - - one", b'<31>1 2026-11-23T07:24:00.5Z gw app - - [a b="c"] two']
+    frames.insert(place, frame)
+    stripper = Stripper()
+    for _ in range(3):
+        stripper.strip(block(frames[0 if place else 1]))
+    assert stripper.strip(block(*frames)) is None
+
+
 @pytest.mark.parametrize(
     "frame",
     [
@@ -103,8 +136,22 @@ FRAMES = st.one_of(
 )
 
 
+FRAMES_5424 = st.builds(
+    lambda pri, time, fraction, offset, words, data, text: (
+        b"<%d>1 %s%s%s %s %s %s" % (pri, time, fraction, offset, b" ".join(words), data, text)
+    ),
+    st.integers(0, 200),
+    st.sampled_from([b"2026-11-23T07:24:00"] * 4 + [b"2026-11-23T07:24:01", b"2026-02-30T07:24:00"]),
+    st.sampled_from([b"", b".5", b".250", b".123456789", b",5"]),
+    st.sampled_from([b"Z", b"Z", b"Z", b"+01:00", b""]),
+    st.lists(st.sampled_from([b"gw", b"-", b"app", b"app:", b"\xc3\xbc", b"7"]), min_size=4, max_size=4),
+    st.sampled_from([b"-", b'[a b="c"]', b'[a b="\\]"][c]', b"[a b=c]", b'[a b="c']),
+    st.binary(max_size=12).map(lambda data: data.replace(b"\n", b" ")),
+)
+
+
 @settings(max_examples=600, deadline=None)
-@given(st.lists(FRAMES, min_size=1, max_size=4), st.booleans())
+@given(st.lists(FRAMES, min_size=1, max_size=4) | st.lists(FRAMES_5424, min_size=1, max_size=4), st.booleans())
 def test_what_is_said_is_what_the_fast_path_says(frames: list[bytes], same: bool) -> None:
     read = block(*(frames[:1] * len(frames) if same else frames))
     said = strip(read)

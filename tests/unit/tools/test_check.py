@@ -234,15 +234,16 @@ def test_each_step_that_can_fail_says_so_in_its_own_words(tmp_path, authority):
     for name, step, text in (
         ("name", "name", "nowhere.invalid cannot be resolved"),
         ("tcp", "tcp", "Connection refused"),
-        ("trust", "tls", "of no authority that we trust"),
+        ("trust", "tls", "whom we do not trust"),
         ("misnamed", "tls", "for another name"),
         ("plain", "tls", "no TLS is spoken on this port"),
         ("portal", "http", "302: a redirection to http://portal.example/"),
         ("path", "http", "404: there is no such path"),
+        ("stranger", "http", "200 is not the intake's: <html></html>: a portal or proxy answers"),
     ):
         assert last[name][:2] == (step, False), last[name]
         assert text in last[name][2]
-    # These show an answer without a key; only an event tells.
+    # This shows an answer without a key; only an event tells.
     assert last["key"][1]
     for name, text in (("key", "401"), ("stranger", "not the intake's")):
         ((step, ok, words),) = sent[name]

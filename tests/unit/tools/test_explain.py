@@ -325,7 +325,7 @@ def test_a_configuration_with_faults_ends_with_all_of_them(tmp_path):
     ("options", "said"),
     [
         (("--listener", "nope"), "there are udp, tcp, own"),
-        (("--listener", "udp", "--stream"), "listener udp is UDP"),
+        (("--listener", "udp", "--stream"), "listener udp takes datagrams"),
         (("--from", "host"), "is no IP address"),
         (("--received", "noon"), "is no time"),
     ],

@@ -1,0 +1,107 @@
+"""HTTP proxies as companies have them: one that lets through, and those that do not, each in its own way."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import threading
+from base64 import b64encode
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+PAGE = b"<html><head><title>x</title></head><body>Welcome to <b>the hotel</b></body></html>"
+
+
+class Proxy:
+    """`answer` says what becomes of a CONNECT: None lets it through, bytes are sent instead.
+
+    `inspect`: certificate and key with which the proxy opens TLS, as companies do that read along.
+    """
+
+    def __init__(
+        self,
+        *,
+        password: str | None = None,
+        answer: Callable[[str], bytes | None] = lambda authority: None,
+        inspect: tuple[Path, Path] | None = None,
+    ) -> None:
+        self.asked: list[str] = []
+        self.passed = 0
+        self._authorization = None if password is None else b64encode(f"us:{password}".encode())
+        self._answer = answer
+        self._inspect = inspect
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self.port = self._server.getsockname()[1]
+        self._open: set[socket.socket] = set()
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def close(self) -> None:
+        with suppress(OSError):
+            self._server.shutdown(socket.SHUT_RDWR)
+        self._server.close()
+        for each in list(self._open):
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                connection, _ = self._server.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._talk, args=(connection,), daemon=True).start()
+
+    def _talk(self, client: socket.socket) -> None:
+        self._open.add(client)
+        with client, suppress(OSError, ValueError):
+            head = b""
+            while b"\r\n\r\n" not in head:
+                head += (more := client.recv(65536))
+                if not more:
+                    return
+            authority = head.split(b" ", 2)[1].decode()
+            self.asked.append(authority)
+            if self._authorization is not None and b"Basic " + self._authorization not in head:
+                client.sendall(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
+                return
+            answer = self._answer(authority)
+            if answer is not None:
+                client.sendall(answer)
+                client.recv(65536)
+                return
+            host, _, port = authority.rpartition(":")
+            with socket.create_connection((host.strip("[]"), int(port))) as server:
+                self._open.add(server)
+                # The head in two pieces: nobody says that it comes in one.
+                client.sendall(b"HTTP/1.1 200 Connection ")
+                client.sendall(b"established\r\n\r\n")
+                if self._inspect is not None:
+                    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+                    context.load_cert_chain(*self._inspect)
+                    client = context.wrap_socket(client, server_side=True)
+                threading.Thread(target=self._pipe, args=(server, client), daemon=True).start()
+                self._pipe(client, server)
+        self._open.discard(client)
+
+    def _pipe(self, source: socket.socket, target: socket.socket) -> None:
+        with suppress(OSError):
+            while data := source.recv(65536):
+                self.passed += len(data)
+                target.sendall(data)
+        with suppress(OSError):
+            target.shutdown(socket.SHUT_WR)
+
+
+@contextmanager
+def proxying(**options: object) -> Iterator[Proxy]:
+    """A proxy for the length of a `with`."""
+    proxy = Proxy(**options)  # type: ignore[arg-type]
+    try:
+        yield proxy
+    finally:
+        proxy.close()

@@ -1,0 +1,49 @@
+"""The package built from this checkout, and a fresh Debian to install it in; each once for all tests."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.packaging.machine import Machine
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+
+
+def built(output: Path, *options: str, checkout: Path = CHECKOUT) -> Path:
+    """The package that packaging/build makes."""
+    argv = ["sh", str(checkout / "packaging/build"), "--output", str(output), *options]
+    done = subprocess.run(argv, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return Path(done.stdout.strip())
+
+
+@pytest.fixture(scope="session")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return built(tmp_path_factory.mktemp("package"))
+
+
+@pytest.fixture(scope="session")
+def newer_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return built(tmp_path_factory.mktemp("newer"), "--version", "0.1.0+newer")
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Iterator[Machine]:
+    """A Debian 12 of its own: a layer over one that debootstrap made once."""
+    if os.geteuid() != 0 or shutil.which("debootstrap") is None:
+        pytest.skip("a fresh Debian needs root and debootstrap")
+    base = CHECKOUT / ".cache/roots/bookworm"
+    base.parent.mkdir(parents=True, exist_ok=True)
+    made = subprocess.run(
+        ["sh", str(CHECKOUT / "packaging/root"), "bookworm", str(base)], capture_output=True, text=True
+    )
+    if made.returncode:
+        pytest.skip(f"no fresh Debian: {made.stderr.strip()}")
+    with Machine(base, tmp_path / "machine") as one:
+        yield one

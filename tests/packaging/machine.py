@@ -1,0 +1,73 @@
+"""A machine to install on: a fresh Debian in a folder, entered with chroot, thrown away afterwards.
+
+An overlay mount over the base where the kernel allows it (a plain copy elsewhere), in the network and process spaces of
+the host: what listens in it can be reached at 127.0.0.1.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+
+class Machine:
+    """`with Machine(base, work) as machine: machine.run("dpkg", "-i", ...)`."""
+
+    def __init__(self, base: Path, work: Path) -> None:
+        self._base = base
+        self._work = work
+        self._ending = ExitStack()
+        self.root = work / "root"
+
+    def __enter__(self) -> Self:
+        upper, scratch = self._work / "upper", self._work / "scratch"
+        for folder in (self.root, upper, scratch):
+            folder.mkdir(parents=True)
+        layers = f"lowerdir={self._base},upperdir={upper},workdir={scratch}"
+        mounted = subprocess.run(
+            ["mount", "-t", "overlay", "overlay", "-o", layers, str(self.root)], capture_output=True
+        )
+        if mounted.returncode == 0:
+            self._ending.callback(subprocess.run, ["umount", str(self.root)], check=True)
+        else:
+            self.root.rmdir()
+            shutil.copytree(self._base, self.root, symlinks=True)
+        for name in ("proc", "dev", "proc/sys"):
+            subprocess.run(["mount", "--bind", f"/{name}", str(self.root / name)], check=True)
+            self._ending.callback(subprocess.run, ["umount", str(self.root / name)], check=True)
+        # The kernel is the host's: an installation here must not change its settings.
+        subprocess.run(["mount", "-o", "remount,bind,ro", str(self.root / "proc/sys")], check=True)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._ending.close()
+
+    def run(self, *argv: str, stdin: str | None = None, code: int | None = 0) -> str:
+        """What a command says in it; its exit code must be `code`, unless that is None."""
+        environment = {
+            "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+            "DEBIAN_FRONTEND": "noninteractive",
+            "LC_ALL": "C.UTF-8",
+        }
+        done = subprocess.run(
+            ["chroot", str(self.root), *argv], input=stdin, capture_output=True, text=True, env=environment
+        )
+        assert code is None or done.returncode == code, f"{argv}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done.stdout + done.stderr
+
+    def install(self, package: Path, code: int = 0) -> str:
+        """`dpkg -i`: what it depends on is there."""
+        shutil.copy(package, self.root / "tmp" / package.name)
+        return self.run("dpkg", "-i", f"/tmp/{package.name}", code=code)
+
+    def files(self) -> set[str]:
+        """Everything on its disk but logs, caches, dpkg's own books and /tmp."""
+        skip = ("/proc", "/dev", "/tmp", "/var/lib/dpkg", "/var/log", "/var/cache", "/etc/.pwd.lock")
+        found = self.run("find", "/", "-xdev").splitlines()
+        return {path for path in found if not path.startswith(skip) and not path.endswith("-")}

@@ -1,0 +1,66 @@
+"""What the operator's pages say is so: metrics, alarms, the options and files that they name."""
+
+import re
+
+import click
+import pytest
+
+from bridge.cli import main
+from bridge.formats import find
+from tests.packaging.conftest import CHECKOUT
+
+DOCS = CHECKOUT / "packaging/docs"
+PAGES = sorted(DOCS.glob("*.md"))
+BRIDGE = "\n".join(path.read_text() for path in sorted((CHECKOUT / "bridge").rglob("*.py")))
+
+
+def table(page: str, heading: str) -> str:
+    return (DOCS / page).read_text().split(f"## {heading}\n")[1].split("\n## ")[0]
+
+
+def test_every_metric_is_told():
+    text = (CHECKOUT / "bridge/metrics.py").read_text()
+    # Names are the first argument of their makers, or the second of a triple whose third is words.
+    made = set(re.findall(r'(?:_counter|_gauge|_one)\(\s*"([a-z_]+)"', text)) | set(
+        re.findall(r'PREFIX \+ "([a-z_]+)"', text)
+    )
+    made |= set(re.findall(r'\("[a-z_]+", "([a-z_]+)", "[A-Z]', text)) | set(
+        re.findall(r'\("([a-z_]+)", "[A-Z][^"]+\.", status', text)
+    )
+    columns = re.findall(r"^\| ([^|]+) \|", table("operating.md", "Metrics"), re.MULTILINE)
+    told = {re.sub(r"_total$", "", name) for column in columns for name in re.findall(r"`([a-z_]+)", column)}
+    assert made - told == set()
+    assert told - made - {"syslog_bridge_"} == set()
+
+
+def test_every_alarm_is_told():
+    raised = set(re.findall(r'alarms\.on\(\s*"([a-z]+)"', BRIDGE)) | {"clock"}
+    told = set(re.findall(r"^\| `([a-z]+)`", table("operating.md", "Alarms"), re.MULTILINE))
+    assert raised - told == set()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_commands_and_options_exist(page):
+    context = click.Context(main)
+    for command, rest in re.findall(r"syslog-bridge ([a-z]+)((?: --?[a-z-]+| [^-`\s|]+)*)", page.read_text()):
+        found = main.get_command(context, command)
+        if found is None:
+            assert command in ("syslog",), command
+            continue
+        options = {name for parameter in found.params for name in parameter.opts}
+        for option in re.findall(r" (--[a-z-]+)", rest):
+            assert option in options, (command, option)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_files_of_the_checkout_exist(page):
+    for name in re.findall(r"`(packaging/[A-Za-z0-9_.-]+(?:/[A-Za-z0-9_.-]+)*)`", page.read_text()):
+        assert (CHECKOUT / name).exists(), name
+
+
+def test_formats_of_the_devices_page_exist():
+    rows = re.findall(r"^\| [^|]+ \| ([^|]+) \|", (DOCS / "devices.md").read_text(), re.MULTILINE)
+    named = [name for row in rows for name in re.findall(r"`([a-z-]+)`", row)]
+    assert len(named) >= 8
+    for name in named:
+        find(name)

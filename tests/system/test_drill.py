@@ -1,0 +1,84 @@
+"""`syslog-bridge drill` as a user runs it: its trials, and the machine's faults that it must find by name."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.harness.process import SYSLOG_BRIDGE
+
+
+def drill(*options: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [SYSLOG_BRIDGE, "drill", "--quick", *options], capture_output=True, text=True, cwd=cwd, timeout=300
+    )
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A filesystem of 24 MB."""
+    if os.geteuid() != 0:
+        pytest.skip("a small disk needs root to be mounted")
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(disk)], check=True)
+    yield disk
+    subprocess.run(["umount", str(disk)], check=True)
+
+
+def configuration(folder: Path, spool: Path, buffer: int) -> Path:
+    file = folder / "bridge.yaml"
+    text = {
+        "collector": {"url": "http://127.0.0.1:9"},
+        "listeners": [{"udp": "127.0.0.1:514", "receive_buffer": f"{buffer}B"}],
+        # Never read: a drill needs no key.
+        "intakes": {"all": {"intake_key": {"file": "/nowhere/key"}}},
+        "unrouted": {"intake": "all"},
+        "spool": {"directory": str(spool)},
+    }
+    file.write_text(yaml.safe_dump(text))
+    return file
+
+
+def test_it_finds_and_names_a_small_disk_and_a_capped_buffer(tmp_path: Path, small_disk: Path) -> None:
+    most = int(Path("/proc/sys/net/core/rmem_max").read_text())
+    file = configuration(tmp_path, small_disk / "spool", most * 2)
+    done = drill("-c", str(file), "--only", "surroundings", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "NO disk: the spool's disk is too small" in done.stdout
+    assert str(small_disk) in done.stdout
+    assert "NO receive buffer: the kernel caps" in done.stdout
+    assert "To be mended first: disk, receive buffer" in done.stdout
+    assert list(small_disk.iterdir()) == []
+
+
+def test_no_trouble_loses_an_event(tmp_path: Path) -> None:
+    done = drill("--directory", str(tmp_path), "--only", "500,poison,kill", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    outcomes = {one["name"]: one for one in json.loads(done.stdout)["outcomes"]}
+    assert list(outcomes) == ["500", "poison", "kill"]
+    assert [one["lost"] for one in outcomes.values()] == [0, 0, 0]
+    assert [one["sent"] for one in outcomes.values()] == [2000, 500, 2000]
+    assert all(one["caught_up"] is not None for one in outcomes.values())
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.long
+def test_all_of_it(tmp_path: Path) -> None:
+    done = drill("--directory", str(tmp_path), "--only", "outage,429,500,413,poison,kill,full,ramp", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "0 were lost without a trace" in done.stdout
+    assert "sustains" in done.stdout
+    assert done.stdout.rstrip().endswith("This machine is fit for the bridge.")
+
+
+def test_an_unknown_part_is_wrong_usage(tmp_path: Path) -> None:
+    done = drill("--only", "earthquake", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "there are surroundings, outage" in done.stderr

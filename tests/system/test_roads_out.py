@@ -1,0 +1,390 @@
+"""Every endpoint, and every road to the collector: proxies, certificates of ours, IPv6, another URL that stands by."""
+
+from __future__ import annotations
+
+import json
+import socket
+import ssl
+import subprocess
+import threading
+import zlib
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.harness.bridge import Bridge, key_of
+from tests.harness.collector import Collector
+from tests.harness.messages import Sent, rfc5424
+from tests.harness.pki import Authority
+from tests.harness.polling import until
+from tests.harness.ports import has_ipv6
+from tests.harness.process import SYSLOG_BRIDGE
+from tests.harness.proxy import PAGE, proxying
+from tests.harness.running import bridging, collecting
+from tests.harness.send import send_lines
+
+ENDPOINTS = ("/plain/batch", "/plain", "/jsons", "/batch", "/", "/array")
+EXACT = ("/array", "/")
+START = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=1)
+PAGE_200 = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: %d\r\n\r\n%b" % (len(PAGE), PAGE)
+
+
+def name_of(endpoint: str) -> str:
+    return endpoint.strip("/").replace("/", "-") or "root"
+
+
+SOURCE = {endpoint: f"127.0.5.{number}" for number, endpoint in enumerate(ENDPOINTS, 1)}
+
+
+def messages(first: int, count: int = 12) -> list[Sent]:
+    """Times that differ within a second and beyond."""
+    return [rfc5424(first + i, START + timedelta(milliseconds=137 * (first + i))) for i in range(count)]
+
+
+def intakes() -> dict[str, dict[str, Any]]:
+    return {
+        name_of(endpoint): {"endpoint": endpoint, "authentication": ("header", "basic")[number % 2]}
+        for number, endpoint in enumerate(ENDPOINTS)
+    }
+
+
+def routes() -> list[dict[str, Any]]:
+    return [{"intake": name_of(endpoint), "source": SOURCE[endpoint]} for endpoint in ENDPOINTS]
+
+
+def test_every_endpoint_to_our_collector(tmp_path: Path) -> None:
+    keys = tuple(key_of(name_of(endpoint)) for endpoint in ENDPOINTS)
+    with (
+        collecting(tmp_path, keys=keys) as collector,
+        bridging(tmp_path, collector.url, intakes=intakes(), routes=routes()) as bridge,
+    ):
+        bridge.start()
+        sent = {endpoint: messages(100 * number) for number, endpoint in enumerate(ENDPOINTS)}
+        for endpoint, frames in sent.items():
+            send_lines(bridge.tcp, (message.frame for message in frames), source=SOURCE[endpoint])
+        bridge.wait_received(72)
+        bridge.wait_drained()
+        arrived = collector.wait_for(72)
+        for endpoint in ENDPOINTS:
+            own = {event.text: event.time for event in arrived if event.key == key_of(name_of(endpoint))}
+            assert sorted(own) == sorted(message.text for message in sent[endpoint]), endpoint
+            for text, time in own.items():
+                assert time is not None
+                exact = datetime.fromisoformat(text.split(" ", 3)[2])
+                assert time == exact if endpoint in EXACT else 0 <= (exact - time).total_seconds() < 1, endpoint
+        assert len(arrived) == 72
+
+
+class Recorder:
+    """A plain server that keeps each request as it came, and answers as told."""
+
+    def __init__(self) -> None:
+        self.requests: list[tuple[str, dict[str, str], bytes]] = []
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._server.getsockname()[1]}"
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def close(self) -> None:
+        with suppress(OSError):
+            self._server.shutdown(socket.SHUT_RDWR)
+        self._server.close()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                connection, _ = self._server.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._talk, args=(connection,), daemon=True).start()
+
+    def _talk(self, connection: socket.socket) -> None:
+        with connection, suppress(OSError), connection.makefile("rb") as file:
+            while line := file.readline():
+                headers = {}
+                while (header := file.readline().strip()) != b"":
+                    key, _, value = header.decode().partition(": ")
+                    headers[key.lower()] = value
+                body = file.read(int(headers["content-length"]))
+                self.requests.append((line.decode().split(" ")[1], headers, body))
+                inflated = zlib.decompress(body, 31) if "content-encoding" in headers else body
+                path = line.decode().split(" ")[1]
+                said = {"event_id": "1"} if path in ("/plain", "/") else {"event_ids": ["1"] * _count(path, inflated)}
+                answer = json.dumps(said).encode()
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(answer), answer))
+
+
+def _count(path: str, body: bytes) -> int:
+    if path == "/plain/batch":
+        return body.count(b"\n") + 1
+    said = json.loads(body)
+    return len(said["jsons"] if path == "/batch" else said)
+
+
+def test_every_endpoint_byte_for_byte(tmp_path: Path) -> None:
+    """One event of each, as the API's page has it; nothing more than it names."""
+    recorder = Recorder()
+    with bridging(tmp_path, recorder.url, intakes=intakes(), routes=routes()) as bridge:
+        bridge.configuration["collector"]["compression"] = "none"
+        bridge.start()
+        stamp = START.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        for endpoint in ENDPOINTS:
+            send_lines(bridge.tcp, [f'<30>1 {stamp} gw app - - - say "caf\u00e9"'.encode()], source=SOURCE[endpoint])
+        until(lambda: len(recorder.requests) == 6, lambda: f"6 requests, not {recorder.requests}")
+        bridge.wait_drained()
+    recorder.close()
+    plain, quoted = 'say "caf\u00e9"'.encode(), '"say \\"caf\u00e9\\""'.encode()
+    keys = {endpoint: key_of(name_of(endpoint)) for endpoint in ENDPOINTS}
+    time = b'"' + stamp.encode() + b'"'
+    expected = {
+        "/plain/batch": plain,
+        "/plain": plain,
+        "/jsons": b"[" + quoted + b"]",
+        "/batch": b'{"intake_key":"%b","@timestamp":%b,"jsons":[%b]}' % (keys["/batch"].encode(), time, quoted),
+        "/": b'{"intake_key":"%b","@timestamp":%b,"json":%b}' % (keys["/"].encode(), time, quoted),
+        "/array": b'[{"timestamp":%b,"intake_key":"%b","json":%b}]' % (time, keys["/array"].encode(), quoted),
+    }
+    assert {path: body for path, _, body in recorder.requests} == expected
+    for path, headers, _ in recorder.requests:
+        json_body = path not in ("/plain/batch", "/plain")
+        assert headers["content-type"] == ("application/json" if json_body else "text/plain; charset=utf-8")
+        assert headers.get("x-sekoiaio-event-timestamp") == (None if path == "/array" else stamp)
+        in_header = headers.get("x-sekoiaio-intake-key")
+        basic = headers.get("authorization")
+        if path in ("/batch", "/", "/array"):
+            assert (in_header, basic) == (None, None)
+        elif path == "/plain":
+            assert in_header is None and basic is not None and basic.startswith("Basic ")
+        else:
+            assert (in_header, basic) == (keys[path], None)
+
+
+# --- proxies, certificates --------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def secure(directory: Path) -> Iterator[tuple[Collector, Authority]]:
+    """A collector with TLS of a private authority."""
+    authority = Authority(directory / "pki")
+    issued = authority.issue("localhost")
+    with collecting(directory, certificate=(issued.certificate, issued.private_key)) as collector:
+        yield collector, authority
+
+
+def checked(bridge: Bridge, *options: str) -> tuple[int, list[dict[str, Any]]]:
+    ran = subprocess.run(
+        [SYSLOG_BRIDGE, "check", "-c", str(bridge.write_configuration()), "--format", "json", *options],
+        capture_output=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert b"secret-of-the-proxy" not in ran.stdout + ran.stderr
+    return ran.returncode, json.loads(ran.stdout)
+
+
+def steps(rows: list[dict[str, Any]]) -> list[tuple[str, bool]]:
+    return [(row["step"], row["ok"]) for row in rows]
+
+
+def test_through_a_proxy_that_asks_for_a_password(tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("secret-of-the-proxy\n")
+    with (
+        secure(tmp_path) as (collector, authority),
+        proxying(password="secret-of-the-proxy") as proxy,
+        bridging(tmp_path, collector.url) as bridge,
+    ):
+        written = {"url": proxy.url, "username": "us", "password": {"file": str(tmp_path / "password")}}
+        bridge.configuration["collector"] |= {"proxy": written, "extra_ca_file": str(authority.ca)}
+        code, rows = checked(bridge, "--connect", "--send-test")
+        assert code == 0, rows
+        assert steps(rows) == [(step, True) for step in ("name", "tcp", "proxy", "tls", "http", "event")]
+        assert rows[-1]["event_ids"]
+        bridge.start()
+        send_lines(bridge.tcp, [b"<13>through the proxy"])
+        bridge.wait_received(1)
+        assert "through the proxy" in [event.text for event in collector.wait_for(2)]
+        bridge.wait_drained()
+        assert set(proxy.asked) == {f"localhost:{collector.port}"}
+        bridge.configuration["collector"]["proxy"]["password"] = "secret-of-the-proxy-2"
+        code, rows = checked(bridge, "--connect")
+        assert (code, rows[-1]["step"]) == (1, "proxy")
+        assert "407" in rows[-1]["text"] and "proxy.password" in rows[-1]["text"]
+
+
+REFUSALS = {
+    "refuses": (
+        b"HTTP/1.1 403 Forbidden\r\nContent-Length: 37\r\n\r\n<html>This site is not allowed</html>",
+        "refuses the way to localhost:{port}: 403 Forbidden This site is not allowed; it must let us through",
+    ),
+    "own-page": (PAGE_200, "answers 200 with a page of its own instead of the way to localhost:{port}"),
+    "no-proxy": (b"SSH-2.0-OpenSSH_9.2\r\n", "is no HTTP proxy"),
+    "closes": (b"", "closed the connection instead of opening the way"),
+}  # fmt: skip
+
+
+def test_a_proxy_that_lets_nothing_through_is_one_clear_line(tmp_path: Path) -> None:
+    """Four intakes, each behind a proxy of its own."""
+    with secure(tmp_path) as (collector, authority), ExitStack() as proxies:
+        intakes = {}
+        for number, (kind, (answer, _)) in enumerate(REFUSALS.items()):
+            proxy = proxies.enter_context(proxying(answer=lambda authority, answer=answer: answer or None))
+            # Without an answer it lets through, to a port where nobody is: then it just closes.
+            url = collector.url if answer else "https://localhost:1"
+            intakes[kind] = {"proxy": {"url": proxy.url}, "url": url, "source": f"127.0.6.{number + 1}"}
+        sources = {kind: intake.pop("source") for kind, intake in intakes.items()}
+        routes = [{"intake": kind, "source": source} for kind, source in sources.items()]
+        with bridging(tmp_path, collector.url, intakes=intakes, routes=routes) as bridge:
+            bridge.configuration["collector"]["extra_ca_file"] = str(authority.ca)
+            expected = {kind: words.format(port=collector.port) for kind, (_, words) in REFUSALS.items()}
+            code, rows = checked(bridge, "--connect")
+            assert code == 1
+            found = {row["intakes"][0]: row for row in rows if not row["ok"]}
+            for kind, words in expected.items():
+                assert found[kind]["step"] == "proxy"
+                assert words in found[kind]["text"]
+            bridge.start()
+            for source in sources.values():
+                send_lines(bridge.tcp, [b"<13>it waits"], source=source)
+
+            def said() -> bool:
+                errors = {intake["name"]: intake["last_error"] or "" for intake in bridge.status()["intakes"]}
+                return all(words in errors[kind] for kind, words in expected.items())
+
+            until(said, lambda: str(bridge.status()))
+            assert bridge.status()["possible_duplicates"] == {}
+            assert bridge.ledger()["spooled"] == len(expected)
+            assert bridge.process is not None
+            for words in expected.values():
+                assert words in bridge.process.stderr
+
+
+def test_a_proxy_that_opens_tls_needs_its_authority(tmp_path: Path) -> None:
+    company = Authority(tmp_path / "company")
+    forged = company.issue("localhost")
+    with (
+        collecting(tmp_path) as collector,
+        proxying(inspect=(forged.certificate, forged.private_key)) as proxy,
+        bridging(tmp_path, f"https://localhost:{collector.port}") as bridge,
+    ):
+        bridge.configuration["collector"]["proxy"] = {"url": proxy.url}
+        code, rows = checked(bridge, "--connect")
+        assert (code, steps(rows)[-2:]) == (1, [("proxy", True), ("tls", False)])
+        assert "whom we do not trust: does a proxy open TLS? Then give its authority as" in rows[-1]["text"]
+        bridge.start()
+        send_lines(bridge.tcp, [b"<13>inspected"])
+        until(
+            lambda: "whom we do not trust" in (bridge.status()["intakes"][0]["last_error"] or ""),
+            lambda: str(bridge.status()),
+        )
+        bridge.stop()
+        bridge.configuration["collector"]["extra_ca_file"] = str(company.ca)
+        bridge.start()
+        assert [event.text for event in collector.wait_for(1)] == ["inspected"]
+        bridge.wait_drained()
+
+
+@contextmanager
+def asking_for_certificates(authority: Authority) -> Iterator[tuple[str, list[str]]]:
+    """A TLS server that lets in who has a certificate of the authority, and answers like the collector."""
+    issued = authority.issue("localhost", file="server")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(issued.certificate, issued.private_key)
+    context.load_verify_locations(authority.ca)
+    context.verify_mode = ssl.CERT_REQUIRED
+    seen: list[str] = []
+    server = socket.create_server(("127.0.0.1", 0))
+
+    def talk(raw: socket.socket) -> None:
+        with raw, suppress(OSError), context.wrap_socket(raw, server_side=True) as connection:
+            subject = dict(part[0] for part in (connection.getpeercert() or {}).get("subject", ()))
+            data = b""
+            while b"\r\n\r\n" not in data:
+                data += connection.recv(65536)
+            seen.append(str(subject.get("commonName")))
+            answer = b'{"event_ids": ["1"]}'
+            connection.sendall(
+                b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%b" % (len(answer), answer)
+            )
+
+    def serve() -> None:
+        while True:
+            try:
+                raw, _ = server.accept()
+            except OSError:
+                return
+            threading.Thread(target=talk, args=(raw,), daemon=True).start()
+
+    threading.Thread(target=serve, daemon=True).start()
+    try:
+        yield f"https://localhost:{server.getsockname()[1]}", seen
+    finally:
+        with suppress(OSError):
+            server.shutdown(socket.SHUT_RDWR)
+        server.close()
+
+
+def test_a_certificate_of_ours(tmp_path: Path) -> None:
+    authority = Authority(tmp_path / "pki")
+    ours = authority.issue("gateway.example", common_name="gateway")
+    with asking_for_certificates(authority) as (url, seen), bridging(tmp_path, url) as bridge:
+        bridge.configuration["collector"] |= {"ca_file": str(authority.ca)}
+        code, rows = checked(bridge, "--connect")
+        assert code == 1
+        assert rows[-1]["step"] in ("tls", "http") and "client_certificate" in rows[-1]["text"], rows
+        bridge.configuration["collector"] |= {
+            "client_certificate": str(ours.certificate), "client_key": str(ours.private_key)
+        }  # fmt: skip
+        bridge.start()
+        send_lines(bridge.tcp, [b"<13>who I am is known"])
+        bridge.wait_received(1)
+        bridge.wait_drained()
+        assert seen == ["gateway"]
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="this machine has no ::1")
+def test_a_collector_with_an_ipv6_address_for_a_name(tmp_path: Path) -> None:
+    with collecting(tmp_path, host="::1") as collector, bridging(tmp_path, collector.url) as bridge:
+        assert collector.url.startswith("http://[::1]:")
+        code, rows = checked(bridge, "--connect", "--send-test")
+        assert code == 0, rows
+        bridge.start()
+        send_lines(bridge.tcp, [b"<13>over six"])
+        bridge.wait_received(1)
+        bridge.wait_drained()
+        assert [event.text for event in collector.refresh()][1:] == ["over six"]
+
+
+def test_another_url_stands_by(tmp_path: Path) -> None:
+    """The first is used while it answers, the second as soon as it does not, the first again when it is back."""
+    with (
+        collecting(tmp_path / "1") as first,
+        collecting(tmp_path / "2") as second,
+        bridging(tmp_path, first.url) as bridge,
+    ):
+        bridge.configuration["collector"]["url"] = [first.url, second.url]
+        bridge.start()
+        send_lines(bridge.tcp, [b"<13>to the first"])
+        first.wait_for(1)
+        first.stop()
+        send_lines(bridge.tcp, [b"<13>to the second"])
+        second.wait_for(1)
+        bridge.wait_drained()
+        (alarm,) = [alarm for alarm in bridge.status()["alarms"] if alarm["kind"] == "failover"]
+        assert f"{first.url}/plain/batch does not answer; its events go to {second.url}" in alarm["text"]
+        first.start()
+        sent = 0
+
+        def back() -> bool:
+            nonlocal sent
+            send_lines(bridge.tcp, [b"<13>more %d" % sent])
+            sent += 1
+            return len(first.refresh()) > 1
+
+        until(back, "the first has events again", every_seconds=0.3)
+        bridge.wait_drained()
+        assert not [alarm for alarm in bridge.status()["alarms"] if alarm["kind"] == "failover"]
+        assert bridge.status()["possible_duplicates"] == {}
+        first.refresh(), second.refresh()
+        texts = [*first.texts(), *second.texts()]
+        assert sorted(texts) == sorted(["to the first", "to the second", *(f"more {i}" for i in range(sent))])
