@@ -285,7 +285,7 @@ class Bridge:
 
     def _seal_due(self) -> None:
         self.spool.seal_due()
-        self.mailroom.tidy()
+        self.mailroom.tidy(writes=lambda intake: self.spool.oldest_open(intake) is not None)
         self.doors.check_idle()
 
     def _end_watches(self) -> None:
