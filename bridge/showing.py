@@ -35,13 +35,14 @@ class Showing:
 
     def __init__(
         self, config: Callable[[], Config], peers: Peers, glimpses: Glimpses, sources: Sources,
-        clock: Callable[[], float],
+        clock: Callable[[], float], turned_away: Callable[[str], dict[str, str]],
     ) -> None:  # fmt: skip
         self._config = config
         self._peers = peers
         self._glimpses = glimpses
         self._sources = sources
         self._clock = clock
+        self._turned_away = turned_away
         self._guesses: dict[Peer, list[Format]] = {}
 
     # --- one source --------------------------------------------------------------------------------------------------
@@ -53,6 +54,8 @@ class Showing:
         return {
             "address": address,
             "messages_shown": self._glimpses.on,
+            "turned_away": self._turned_away(address),
+            "others": self._sources.others(address),
             "seen": [
                 self._sources.row(peer) | {"messages": [self.told(one) for one in reversed(self._glimpses.of(peer))]}
                 for peer in self._sources.find(address, listener)
