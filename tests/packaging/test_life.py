@@ -1,0 +1,119 @@
+"""The life of the package on a fresh machine: installed, run as its unit says, upgraded, removed, purged."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import json
+import shutil
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.harness.collector import Collector
+from tests.harness.polling import until
+from tests.harness.ports import free_port
+from tests.packaging.conftest import CHECKOUT, built
+from tests.packaging.machine import Machine
+from tests.packaging.manager import Manager, free_low_port
+
+KEY = "abcdefgh12345678"
+
+
+def configure(machine: Machine, collector: Collector, *, udp: int, tcp: int, more: str = "") -> None:
+    """As a user would: setup, then what it does not ask for."""
+    machine.run(
+        "syslog-bridge", "setup", "--non-interactive", "--key-file", "-", "--region", collector.url, "--send-test",
+        "--listen", f"udp://127.0.0.1:{udp} tcp://127.0.0.1:{tcp}", stdin=KEY,
+    )  # fmt: skip
+    file = machine.root / "etc/syslog-bridge/bridge.yaml"
+    file.write_text(f"{file.read_text()}\nadmin: {{listen: 127.0.0.1:{free_port()}}}\n{more}")
+    machine.run("syslog-bridge", "check")
+
+
+@pytest.fixture
+def collector(tmp_path: Path):
+    one = Collector(tmp_path / "collector", keys=(KEY,))
+    one.start()
+    yield one
+    one.kill()
+
+
+@pytest.fixture
+def manager(machine: Machine, package: Path):
+    machine.install(package)
+    one = Manager(machine)
+    yield one
+    one.close()
+
+
+def texts(collector: Collector) -> list[str]:
+    collector.refresh()
+    return [event.text for event in collector.arrived]
+
+
+def test_its_life_on_a_fresh_machine(machine, package, collector):
+    before = machine.files()
+    said = machine.install(package)
+    assert "sudo syslog-bridge setup" in said
+    manager = Manager(machine)
+    port = free_low_port()
+    try:
+        configure(machine, collector, udp=port, tcp=port)
+        manager.start()
+        assert machine.run("ps", "-o", "user:32=", "-p", str(manager.pid)).strip() == "syslog-bridge"
+        with socket.create_connection(("127.0.0.1", port)) as line:
+            line.sendall(b"<13>Nov 25 10:00:00 host app: over tcp\n")
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as line:
+            line.sendto(b"<13>Nov 25 10:00:00 host app: over udp", ("127.0.0.1", port))
+        until(
+            lambda: {"over tcp", "over udp"} <= set(texts(collector)), lambda: f"{texts(collector)} {manager.journal}"
+        )
+        assert "delivering" in machine.run("syslog-bridge", "status") or "idle" in machine.run(
+            "syslog-bridge", "status"
+        )
+        # Every user may run the program, and none but its own and root may read the keys.
+        assert "Permission denied" in machine.run(
+            "setpriv", "--reuid=nobody", "--clear-groups", "cat", "/etc/syslog-bridge/keys/all", code=1
+        )
+        manager.reload()
+        assert manager.stop() == 0
+    finally:
+        manager.close()
+    machine.run("dpkg", "-r", "syslog-bridge")
+    assert (machine.root / "etc/syslog-bridge/keys/all").exists()
+    machine.run("dpkg", "-P", "syslog-bridge")
+    assert machine.files() - before == set()
+    assert before - machine.files() == set()
+    assert machine.run("getent", "passwd", "syslog-bridge", code=2) == ""
+
+
+def test_what_the_administrator_changed_is_kept_on_upgrade(machine, package, newer_package):
+    machine.install(package)
+    default = machine.root / "etc/default/syslog-bridge"
+    default.write_text("TOKEN=mine\n")
+    keys = machine.root / "etc/syslog-bridge/keys"
+    (keys / "all").write_text(KEY)
+    keys.chmod(0o700)
+    machine.install(newer_package)
+    assert default.read_text() == "TOKEN=mine\n"
+    assert (keys / "all").read_text() == KEY
+    assert keys.stat().st_mode & 0o777 == 0o700
+    assert "0.1.0+newer" in machine.run("dpkg-query", "-W", "syslog-bridge")
+
+
+def test_without_a_configuration_there_is_nothing_to_start(manager):
+    assert manager.unit.get("Unit", "ConditionPathExists") == "/etc/syslog-bridge/bridge.yaml"
+
+
+def test_a_health_page_answers_while_it_runs(machine, manager, collector):
+    port, admin = free_port(), free_port()
+    configure(machine, collector, udp=port, tcp=port)
+    file = machine.root / "etc/syslog-bridge/bridge.yaml"
+    file.write_text(file.read_text().rpartition("admin:")[0] + f"admin: {{listen: 127.0.0.1:{admin}}}\n")
+    manager.start()
+    connection = http.client.HTTPConnection("127.0.0.1", admin, timeout=30)
+    connection.request("GET", "/healthz")
+    assert connection.getresponse().status == 200
