@@ -17,9 +17,13 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from bridge import logs, metrics, settings
+from bridge.admin.control import Control
 from bridge.alarms import Alarms
 from bridge.answers import Answers
 from bridge.cellar import Cellar
+from bridge.commands.drain import Draining
+from bridge.commands.running import Running
+from bridge.commands.table import TOLD, on_bridge
 from bridge.config import Config, ConfigurationError, load
 from bridge.deliver.office import Office
 from bridge.expiry import EVERY as EXPIRE_EVERY
@@ -28,6 +32,7 @@ from bridge.gate import Gate
 from bridge.keeper import EVERY as LOOK_EVERY
 from bridge.keeper import Keeper, Kept
 from bridge.ledger import Ledger
+from bridge.listen.copies import Copies
 from bridge.listen.doors import Doors
 from bridge.listen.glimpses import Glimpses
 from bridge.listen.peers import Peers
@@ -46,9 +51,12 @@ from bridge.renewals import EVERY as RENEWALS_EVERY
 from bridge.renewals import Renewals
 from bridge.selfevents import SelfEvents
 from bridge.showing import Showing
+from bridge.silence import EVERY as SILENCE_EVERY
+from bridge.silence import Silence
 from bridge.sources import Sources
 from bridge.spool import Batch, Pack, Spool, SpoolError, fresh
 from bridge.spool.archive import Archive
+from bridge.spool.commits import Commits
 from bridge.spool.history import History
 from bridge.spool.syncing import Syncing
 from bridge.status import Status
@@ -80,6 +88,7 @@ class Bridge:
         config: Config,
         reactor: Any,
         *,
+        listening: bool = True,
         wall: Callable[[], float] = time.time,
         recent: logs.Recent | None = None,
         manager: ServiceManager | None = None,
@@ -93,6 +102,7 @@ class Bridge:
         work = self._worker.work
         self._troubles: dict[str, float] = {}
         self._stopped = False
+        self._listening = listening
         self.peers = Peers(settings.router(config))
         self.spool = self._make_spool()
         self.self_events = SelfEvents(config, self.spool, self.ledger, wall)
@@ -105,7 +115,8 @@ class Bridge:
             config.spool.fsync, directory=config.spool.directory, clock=reactor.seconds, wall=wall,
             on_error=self._trouble_in_thread,
         )  # fmt: skip
-        self.mailroom.sealed = self._syncing.add
+        self._commits = Commits(self.spool, self._syncing, work=work)
+        self.mailroom.sealed = self._was_sealed
         self.spool.on_sealed = self.mailroom.add
         self.keeper = Keeper(
             self.spool, terms=settings.budget_terms(config), syncing=self._syncing, stocks=self.couriers,
@@ -129,7 +140,11 @@ class Bridge:
             glimpses=Glimpses(on=config.admin.show_messages),
         )
         self.keeper.on_room = self.road.resume
-        self.doors = Doors(config, reactor=reactor, road=self.road, peers=self.peers, store=self.manager)
+        self.road.copies = self.copies = Copies(reactor)
+        self.silence = Silence(self.alarms, self.peers, wall)
+        self.doors = Doors(
+            config, reactor=reactor, road=self.road, peers=self.peers, commit=self._commits.after, store=self.manager
+        )
         history = History(config.spool.directory / ".ledger", keep=config.ledger.keep, wall=wall)
         history.on_error = self._trouble_in_thread
         self.recorder = Recorder(
@@ -149,18 +164,22 @@ class Bridge:
             in_thread=self._worker.in_thread,
             before_sending=self._syncing.before_sending,
             date_seen=self.timekeeping.answered,
+            exact=self.spool.is_exact,
         )
         self._watch = Watch(
             self.alarms, ledger=self.ledger, peers=self.peers, kernel_drops=self.doors.kernel_drops,
             clock=reactor.seconds,
         )  # fmt: skip
-        self.renewals = Renewals(self.alarms, self.doors.certificates, wall)
+        self.renewals = Renewals(
+            self.alarms, lambda: self.doors.certificates() | self.gate.certificates(), wall
+        )  # fmt: skip
         senders = Sources(self.peers, wall)
         self.pulse = Pulse(self.ledger, self.measures.delivery, clock=reactor.seconds, wall=wall)
         self.status = Status(
             ledger=self.ledger, couriers=self.couriers, spool=self.spool, road=self.road, peers=self.peers,
             doors=self.doors, alarms=self.alarms, measures=self.measures, config_sha256=config.sha256, wall=wall,
             keeper=self.keeper, quota=self.quotas.report, certificates=self.renewals.left, senders=senders,
+            silent=self.silence.silent_now, copies=self.copies,
             pulse=self.pulse, timekeeping=self.timekeeping, started=wall(),
         )  # fmt: skip
         self.reload = Reload(
@@ -177,10 +196,17 @@ class Bridge:
         self.pulse.waiting = self.status.waiting
         answers = Answers(
             self.status, pulse=self.pulse, recent=recent or logs.Recent(), metrics=lambda: metrics.text(self.status),
-            showing=Showing(lambda: self.config, self.peers, self.road.glimpses, senders, reactor.seconds),
-            in_thread=self._worker.in_thread,
+            showing=Showing(
+                lambda: self.config, self.peers, self.road.glimpses, senders, reactor.seconds, self.doors.turned_away
+            ), in_thread=self._worker.in_thread,
         )  # fmt: skip
-        self.gate = Gate(config, reactor, pages=answers.pages(), own_pages=answers.own_pages())
+        estate = Running(
+            reactor, config=lambda: self.config, spool=self.spool, ledger=self.ledger, mailroom=self.mailroom,
+            worker=self._worker,
+        )  # fmt: skip
+        draining = Draining(reactor, doors=self.doors, ledger=self.ledger, alarms=self.alarms, finish=self.road.finish)
+        control = Control(on_bridge(estate, self.reload, draining), reactor, told=TOLD)
+        self.gate = Gate(config, reactor, pages=answers.pages(), own_pages=answers.own_pages(), control=control)
         self._sealer = self._round(self._seal_due)
         self._rounds = [
             (self._round(self.keeper.look), LOOK_EVERY), (self._round(self._watch.look), EVERY),
@@ -188,6 +214,7 @@ class Bridge:
             (self._round(self._tidy_archive), ARCHIVE_EVERY), (self._round(self.measures.tick), self.measures.TICK),
             (self._round(self.renewals.look), RENEWALS_EVERY), (self._round(self.pulse.beat), PULSE_EVERY),
             (self._round(self._end_watches), EVERY),
+            (self._round(self.silence.look), SILENCE_EVERY),
             (self._round(self._tell_manager), min(PULSE, (self.manager.watchdog or PULSE) / 3)),
         ]  # fmt: skip
 
@@ -222,8 +249,10 @@ class Bridge:
             self.quotas.recover()
             self.keeper.begin()
             self.expiry.look()
-            await self.gate.open()
-            self.doors.open()
+            if self._listening:
+                await self.gate.open()
+                self.copies.change(settings.copy_targets(self.config))
+                self.doors.open()
         except BaseException:
             await self.stop()
             raise
@@ -276,6 +305,8 @@ class Bridge:
     def _applied(self, config: Config) -> None:
         """Another configuration holds."""
         self.config = config
+        self.copies.change(settings.copy_targets(config))
+        self.gate.change(config)
         self.road.glimpses.allow(config.admin.show_messages)
         self.renewals.look()
         every = settings.seal_every(config)
@@ -283,7 +314,14 @@ class Bridge:
             self._sealer.stop()
             self._sealer.start(every, now=False)
 
+    def _was_sealed(self, batch: Batch) -> None:
+        self._syncing.add(batch)
+        self._commits.sealed(batch)
+
     def _seal_due(self) -> None:
+        if len(self.road.holding):
+            # Senders that must be told what is kept wait also where others' events are dropped.
+            self.road.resume()
         self.spool.seal_due()
         self.mailroom.tidy()
         self.doors.check_idle()
@@ -329,6 +367,7 @@ class Bridge:
         self.dispatcher.stop()
         await self._until(lambda: not self.dispatcher.in_flight, ANSWERS_WITHIN)
         await self.doors.close()
+        self.copies.stop()
         self.road.finish()
         for call in (self._sealer, *(call for call, _ in self._rounds)):
             if call.running:

@@ -56,8 +56,9 @@ class Cellar:
                 batch = piece.batch
                 try:
                     entry = Entry(
-                        batch.sequence // 1000, "", "", _event(piece), words, intake, key=(batch.sequence, piece.start)
-                    )
+                        batch.sequence // 1000, "", "", _event(piece), words, intake,
+                        key=(batch.sequence, piece.start), time_ms=piece.earliest,
+                    )  # fmt: skip
                     gone = self._spool.quarantine.add_once("refused", entry)
                 except (OSError, reading.Damaged) as error:
                     log.error("quarantine: cannot write: {why}; a refused event is lost", why=str(error))

@@ -4,6 +4,7 @@ Those that need a reactor import it when they run: it must be ours, and the othe
 """
 
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 
 import click
@@ -19,15 +20,29 @@ from bridge.tools.report import report
 from bridge.tools.send import send
 from bridge.tools.setup import make_setup
 from bridge.tools.status import status
+from bridge.tools.tail import tail
+from bridge.tools.why import why
 
 LOG_FORMATS = ("auto", "text", "journal", "json")
 LOG_LEVELS = ("debug", "info", "warn", "error")
 
 
+# Name -> module of bridge.operate, and the command's name there.
+OPERATE = {
+    "drain": ("upkeep", "drain"),
+    "key": ("upkeep", "key"),
+    "quarantine": ("quarantine", "quarantine"),
+    "reload": ("upkeep", "reload"),
+    "replay": ("replay", "replay"),
+    "spool": ("spool", "spool"),
+    "unrouted": ("quarantine", "unrouted"),
+}
+
+
 class _Lazy(click.Group):
     """Commands whose modules are imported when they are named, with the first line of their help for the overview."""
 
-    later = ("collector", "demo", "drill")
+    later = ("collector", "demo", "drill", *OPERATE)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """All names."""
@@ -47,6 +62,10 @@ class _Lazy(click.Group):
             from bridge.drill.command import drill  # noqa: PLC0415
 
             return drill
+        if cmd_name in OPERATE:
+            module, name = OPERATE[cmd_name]
+            command: click.Command = getattr(import_module(f"bridge.operate.{module}"), name)
+            return command
         return super().get_command(ctx, cmd_name)
 
 
@@ -84,5 +103,16 @@ def _probe(config: Config, connect: bool, send_test: bool) -> Sequence[Result]:
     return probe(config, connect, send_test)
 
 
-for command in (make_check(_probe), explain, formats, import_forwarder, make_setup(_probe), report, send, status):
+for command in (
+    make_check(_probe),
+    explain,
+    formats,
+    import_forwarder,
+    make_setup(_probe),
+    report,
+    send,
+    status,
+    tail,
+    why,
+):
     main.add_command(command)

@@ -5,14 +5,14 @@ a *retired* one, which keeps it and sends nothing.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from twisted.internet import defer
 
 from bridge import settings
-from bridge.config import Config, Destination
+from bridge.config import Config, Destination, Intake
 from bridge.deliver.breaker import Breaker
 from bridge.deliver.client import Answer, Client
 from bridge.deliver.composing import Target
@@ -60,6 +60,7 @@ class Mailroom:
         self._config = config
         self._reactor = reactor
         self._clients: dict[Trust, Client] = {}
+        self._trusts: dict[str, Trust] = {}
         self._breakers: dict[str, Breaker] = {}
         self._nowhere = Breaker(reactor, wake=self.dispatcher.wake)
 
@@ -90,7 +91,7 @@ class Mailroom:
         """Go on under a configuration: couriers come, change and retire. Requests in flight end as they began."""
         clients = prepared.clients
         unused = [client for trust, client in self._clients.items() if trust not in clients]
-        self._config, self._clients = config, clients
+        self._config, self._clients, self._trusts = config, clients, prepared.trusts
         self.dispatcher.change(
             connections=config.collector.connections,
             rate=config.collector.max_request_rate,
@@ -111,6 +112,13 @@ class Mailroom:
         for client in unused:
             # Connections that carry a request still go when they have been idle for a while.
             defer.ensureDeferred(client.close())
+
+    def set_key(self, intake: Intake) -> None:
+        """An intake has another key; nothing else has changed."""
+        name = intake.name
+        self._config = replace(self._config, intakes={**self._config.intakes, name: intake})
+        way = Way(settings.target(intake), self._clients[self._trusts[name]], self._exits(intake.destination))
+        self.couriers[name].change(way, settings.turn(self._config))
 
     def _add(self, name: str, way: Way) -> Courier:
         courier = Courier(

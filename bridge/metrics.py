@@ -103,6 +103,12 @@ class Figures:
             for reason, count in reasons.items():
                 refused.add_metric((listener, reason), count)
         yield refused
+        copies = status.copies
+        yield _counter("copies_sent", "Frames that were sent to another forwarder too.", "target", copies.sent)
+        yield _counter("copies_dropped", "Copies that could not be sent at once.", "target", copies.dropped)
+        yield _one("sources_silent", "Sources that are silent for longer than their expect.", len(status.silent()))
+        gaps = sum(peer.gaps.missing for peer in status.peers.all() if peer.gaps is not None)
+        yield _one("sequence_missing_events", "Message numbers that were never received, of all sources.", gaps)
         expiry = _gauge("certificate_expiry_seconds", "Until a certificate of ours expires.", ("name",))
         for name, left in status.certificates().items():
             expiry.add_metric((name,), left)

@@ -10,7 +10,7 @@ Whatever is wrong, the bridge goes on as it was, and says so: in the log, as an 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from twisted.internet import defer
@@ -20,7 +20,7 @@ from twisted.python.failure import Failure
 
 from bridge import settings
 from bridge.alarms import Alarms
-from bridge.config import Config, ConfigurationError
+from bridge.config import Config, ConfigurationError, Secret
 from bridge.expiry import Expiry
 from bridge.keeper import Keeper, Kept, NoArchive
 from bridge.listen.doors import Doors
@@ -117,6 +117,17 @@ class Reload:
         """No more."""
         self._stopped = True
 
+    def set_key(self, intake: str, key: str) -> None:
+        """An intake has another key, which its file has too. Raises ReloadError."""
+        before = self.config.intakes.get(intake)
+        if before is None:
+            raise ReloadError([f"intake {intake} is not in the configuration that the bridge runs: reload first"])
+        after = replace(before, intake_key=Secret(key))
+        self.config = replace(self.config, intakes={**self.config.intakes, intake: after})
+        self._parts.mailroom.set_key(after)
+        self._applied(self.config)
+        log.info("intake {intake}: its key was set", intake=intake)
+
     def asked(self) -> None:
         """By a signal: nobody waits for the answer."""
 
@@ -146,6 +157,7 @@ class Reload:
         finally:
             self.ends()
         self._parts.status.reloaded = True
+        self._parts.alarms.off("drain", "listeners", "the listeners are open again")
         self._parts.alarms.off("reload", "configuration", "the configuration on disk is in use again")
         log.info("reload: {text}", text=done.text)
         return done
@@ -193,6 +205,7 @@ class Reload:
             for key, before, after in (
                 ("spool.directory", old.spool.directory, new.spool.directory),
                 ("admin.listen", old.admin.listen, new.admin.listen),
+                ("admin.certificate", _whether(old.admin.certificate), _whether(new.admin.certificate)),
             )
             if before != after
         ]
@@ -238,3 +251,7 @@ def _in_words(old: Config, new: Config) -> str:
         parts += [f"{what} {name} is new" for name in sorted(after - before)[:5]]
         parts += [f"{what} {name} is gone" for name in sorted(before - after)[:5]]
     return ", ".join(parts)
+
+
+def _whether(given: object) -> str:
+    return "none" if given is None else "one"

@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from bridge.batching import Limits, Window
 from bridge.batching.wrapping import ENDPOINTS
-from bridge.config import Config, Destination, Intake
+from bridge.config import Config, CopyTarget, Destination, Intake
 from bridge.deliver.composing import Target, authentication
 from bridge.deliver.office import Turn
 from bridge.deliver.proxy import Proxy
@@ -30,6 +30,11 @@ def router(config: Config) -> Router:
         unrouted=config.unrouted,
         timezone=config.timezone,
     )
+
+
+def copy_targets(config: Config) -> set[CopyTarget]:
+    """All to whom frames are copied."""
+    return {target for route in config.routes for target in route.copy_to}
 
 
 def road_limits(config: Config) -> Limits:

@@ -35,13 +35,14 @@ class Showing:
 
     def __init__(
         self, config: Callable[[], Config], peers: Peers, glimpses: Glimpses, sources: Sources,
-        clock: Callable[[], float],
+        clock: Callable[[], float], turned_away: Callable[[str], dict[str, str]],
     ) -> None:  # fmt: skip
         self._config = config
         self._peers = peers
         self._glimpses = glimpses
         self._sources = sources
         self._clock = clock
+        self._turned_away = turned_away
         self._guesses: dict[Peer, list[Format]] = {}
 
     # --- one source --------------------------------------------------------------------------------------------------
@@ -53,6 +54,8 @@ class Showing:
         return {
             "address": address,
             "messages_shown": self._glimpses.on,
+            "turned_away": self._turned_away(address),
+            "others": self._sources.others(address),
             "seen": [
                 self._sources.row(peer) | {"messages": [self.told(one) for one in reversed(self._glimpses.of(peer))]}
                 for peer in self._sources.find(address, listener)
@@ -138,7 +141,10 @@ class Showing:
     def _guess(self, glimpse: Glimpse) -> list[Format]:
         received = datetime.fromtimestamp(glimpse.received_ms / 1000, UTC)
         around = payloads.Surroundings(received, listener=glimpse.peer.listener, peer=glimpse.peer.encoded)
-        return [one for one in payloads.look_alikes(glimpse.frame, around) if not one.weak][:3]
+        found = [one for one in payloads.look_alikes(glimpse.frame, around) if not one.weak]
+        # What there is an intake for is the likeliest.
+        known = {formats.find(intake.format).name for intake in self._config().intakes.values() if intake.format}
+        return sorted(found, key=lambda one: one.name not in known)[:3]
 
     def _route(self, peer: Peer, guessed: list[Format]) -> str:
         """A route for the sender, to paste into the configuration."""

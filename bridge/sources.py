@@ -75,6 +75,7 @@ class Sources:
             "address": peer.address,
             "listener": peer.listener,
             "client": peer.client,
+            "behind": peer.behind,
             "name": peer.name,
             "route": peer.route,
             "intake": peer.intake,
@@ -89,12 +90,27 @@ class Sources:
             "clock_remedy": clock.remedy if clock else None,
             "times_not_believed": peer.outside,
             "unrouted": peer.unrouted,
+            "limited": peer.limited,
+            "sequence_missing": peer.gaps.missing if peer.gaps else None,
+            "expect_seconds": peer.expect.total_seconds() if peer.decided and peer.expect else None,
         }
 
     def find(self, address: str, listener: str | None = None) -> list[Peer]:
         """An address at every listener, or at one; the busiest first."""
         found = [p for p in self._peers.all() if p.address == address and listener in (None, p.listener)]
         return sorted(found, key=lambda peer: -peer.events)
+
+    def others(self, address: str) -> JSON:
+        """Who else sends: ``only``, where it is one address; ``near``, those of the same network."""
+        addresses = {peer.address for peer in self._peers.all()}
+        prefix = address[: address.rfind(":" if ":" in address else ".") + 1]
+        return {
+            "addresses": len(addresses),
+            "only": next(iter(addresses)) if len(addresses) == 1 else None,
+            "near": sorted(other for other in addresses if prefix and other.startswith(prefix) and other != address)[
+                :5
+            ],
+        }
 
     def unrouted(self, limit: int) -> list[Peer]:
         """Senders of frames that no route matched, the busiest first."""

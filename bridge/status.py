@@ -10,6 +10,7 @@ from bridge.alarms import Alarms
 from bridge.deliver.courier import Courier
 from bridge.deliver.settling import Answered
 from bridge.ledger import Ledger
+from bridge.listen.copies import Copies
 from bridge.listen.doors import Doors
 from bridge.listen.peers import Peers
 from bridge.listen.road import Road
@@ -61,6 +62,9 @@ class Status:
     quota: Callable[[str], JSON]
     certificates: Callable[[], dict[str, float]]
     "TLS listener -> seconds until its certificate expires."
+    silent: Callable[[], dict[str, int]]
+    "Sources that are silent for longer than their ``expect`` -> seconds."
+    copies: Copies
     senders: Sources
     pulse: Pulse
     timekeeping: Timekeeping
@@ -104,6 +108,11 @@ class Status:
             "refused_connections": self.doors.refused(),
             "refusals": self.doors.refusals(),
             "certificates": {name: round(left) for name, left in self.certificates().items()},
+            "silent_sources": self.silent(),
+            "copies": {
+                target: {"sent": sent, "dropped": self.copies.dropped[target]}
+                for target, sent in self.copies.sent.items()
+            },
             "times_not_believed": self.road.tallies.outside,
             "converted_to_utf8": self.road.tallies.converted,
             "alarms": [

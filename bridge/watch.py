@@ -12,6 +12,8 @@ from bridge.listen.peers import Peer, Peers
 EVERY = 5.0
 "Seconds between two looks."
 ENDS_AFTER = 60.0
+MOST_FIGURES = 100_000
+"Figures that are remembered; those of senders that are forgotten go then."
 
 
 class Watch:
@@ -47,8 +49,17 @@ class Watch:
         for peer in self._peers.all():
             if peer.outside:
                 self._watch("clock", peer.address, peer.outside, _clock_text(peer))
+            if peer.gaps is not None:
+                self._watch("loss", f"source {peer.address}", peer.gaps.missing, _gap_text(peer.address))
         if self._ledger.imbalance:
             self._alarms.on("defect", "ledger", "the ledger does not balance: please report this as a defect")
+        if len(self._figures) > MOST_FIGURES:
+            known = {peer.address for peer in self._peers.all()}
+            self._figures = {
+                (kind, about): figure
+                for (kind, about), figure in self._figures.items()
+                if kind != "clock" or about in known
+            }
         self._end()
 
     def _watch(self, kind: str, about: str, figure: int, text: str) -> None:
@@ -68,6 +79,10 @@ class Watch:
                 self._alarms.off(
                     kind, about, f"{about}: no more {'loss' if kind == 'loss' else 'wrong times'} for a minute"
                 )
+
+
+def _gap_text(address: str) -> str:
+    return f"source {address}: its message numbers have gaps: messages are lost before they reach the bridge"
 
 
 def _clock_text(peer: Peer) -> str:

@@ -18,6 +18,8 @@ from twisted.python.failure import Failure
 from twisted.web.resource import NoResource, Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
 
+from bridge.admin.guard import Guard
+
 log = Logger(namespace="admin")
 
 JSON = dict[str, object]
@@ -117,8 +119,8 @@ class _Asset(Resource):
         return self._data
 
 
-def site(pages: Mapping[str, Page]) -> Site:
-    """The pages by path, such as ``api/status``, and the status page with its files."""
+def site(pages: Mapping[str, Page], guard: Guard | None = None) -> Site:
+    """The pages by path, such as ``api/status``, and the status page with its files; for those that ``guard`` lets."""
     root = _Folder()
     for path, page in pages.items():
         *folders, name = path.split("/")
@@ -135,7 +137,7 @@ def site(pages: Mapping[str, Page]) -> Site:
         if kind is not None:
             name = "" if file.name == "index.html" else file.name
             root.putChild(name.encode(), _Asset(file.read_bytes(), kind))
-    return QuietSite(root, parsePOSTFormSubmission=False)
+    return GuardedSite(root, guard)
 
 
 class _Folder(Resource):
@@ -155,3 +157,36 @@ class QuietSite(Site):
 
     def log(self, request: object) -> None:
         """Nothing."""
+
+
+class GuardedSite(QuietSite):
+    """Asks the guard before it answers."""
+
+    def __init__(self, root: Resource, guard: Guard | None) -> None:
+        super().__init__(root, parsePOSTFormSubmission=False)
+        self._guard = guard
+
+    def getResourceFor(self, request: Request) -> Resource:
+        """What answers a request."""
+        if self._guard is not None:
+            if (refusal := self._guard.refusal(request)) is not None:
+                return _Answering(lambda query: (refusal[0], refusal[1] + "\n"))
+            if request.path == b"/readyz" and not self._guard.knows(request):
+                return _Worded(super().getResourceFor(request))
+        resource: Resource = super().getResourceFor(request)
+        return resource
+
+
+class _Worded(Resource):
+    """Another page's status in one word: what is wrong here is for those who show the token."""
+
+    isLeaf = True
+
+    def __init__(self, other: Resource) -> None:
+        super().__init__()
+        self._other = other
+
+    def render_GET(self, request: Request) -> bytes:
+        """GET and HEAD."""
+        self._other.render(request)
+        return b"ready\n" if request.code == 200 else b"not ready\n"

@@ -8,10 +8,10 @@ validates the tree by the models of `document` and reports what they refuse, `ch
 (`destinations`, `senders`, `routes`, `upkeep`), its type in `fields` if none fits, and a line in `conf/bridge.yaml`.
 """
 
-from bridge.config.addresses import Address, Network, UnixAddress
+from bridge.config.addresses import Address, CopyTarget, Network, UnixAddress
 from bridge.config.destinations import Collector
 from bridge.config.faults import ConfigurationError, Fault
-from bridge.config.load import load, parse_text
+from bridge.config.load import key_file, load, parse_text
 from bridge.config.model import Config, Destination, Intake, never
 from bridge.config.routes import Conditions, MessageMatch, Route, Unrouted
 from bridge.config.secret import Secret
@@ -27,6 +27,7 @@ __all__ = [
     "Conditions",
     "Config",
     "ConfigurationError",
+    "CopyTarget",
     "Destination",
     "Fault",
     "Intake",
@@ -42,6 +43,7 @@ __all__ = [
     "Timestamps",
     "UnixAddress",
     "Unrouted",
+    "key_file",
     "load",
     "never",
     "parse_text",

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from pathlib import Path
+from typing import Literal
 from urllib.parse import SplitResult, urlsplit
 
 from bridge.config.faults import shown
@@ -70,6 +71,39 @@ class UnixAddress:
     def clashes(self, other: Address | UnixAddress) -> bool:
         """Whether both cannot be bound at once."""
         return self == other
+
+
+@dataclass(frozen=True)
+class CopyTarget:
+    """Another forwarder that gets copies."""
+
+    transport: Literal["udp", "tcp"]
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.transport}://{host}:{self.port}"
+
+
+def copy_target(text: str) -> CopyTarget:
+    """`udp://HOST:PORT`, `tcp://HOST:PORT`."""
+    wrong = ValueError(f"{shown(text)} is no target: write udp://HOST:PORT or tcp://HOST:PORT")
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        raise wrong from None
+    host = parts.hostname or ""
+    if parts.path or parts.query or parts.fragment or "@" in parts.netloc or not port:
+        raise wrong
+    if not (_is_ip(host) or re.fullmatch(r"(?!-)[a-z0-9_-]+(\.(?!-)[a-z0-9_-]+)*\.?", host, re.ASCII)):
+        raise wrong
+    if parts.scheme == "udp":
+        return CopyTarget("udp", host, port)
+    if parts.scheme == "tcp":
+        return CopyTarget("tcp", host, port)
+    raise wrong
 
 
 def address(text: str) -> Address:

@@ -52,7 +52,7 @@ def check(document: Document, root: Entries, report: Report, *, files: bool) -> 
     _client_names(checked)
     _arrives(checked)
     _batch(checked)
-    _admin(checked)
+    _admin(checked, files=files)
 
 
 def _required(checked: Checked) -> None:
@@ -262,7 +262,7 @@ def _batch(checked: Checked) -> None:
         checked.report.at(node.place_of("catch_up_resolution"), text)
 
 
-def _admin(checked: Checked) -> None:
+def _admin(checked: Checked, *, files: bool) -> None:
     node, admin = checked.section("admin"), checked.document.admin
     _pair(node, "certificate", "private_key", checked.report)
     if not admin.listen.is_loopback:
@@ -270,3 +270,9 @@ def _admin(checked: Checked) -> None:
         if missing:
             text = f"listen: reachable from elsewhere, it needs {', '.join(missing)}"
             checked.report.at(node.place_of("listen"), text)
+    if files and admin.certificate is not None and admin.private_key is not None:
+        try:
+            read_identity(admin.certificate, admin.private_key)
+        except PemError as error:
+            key = "certificate" if error.path == admin.certificate else "private_key"
+            checked.report.at(node.place_of(key), f"{key}: {error}")

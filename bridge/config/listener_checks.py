@@ -47,10 +47,14 @@ def _fitting(kind: str, node: Entries, report: Report) -> None:
     for key, kinds in ONLY_FOR.items():
         if node.wrote(key) and kind not in kinds:
             report.at(node.key_places[key], f"{key}: is for {_listed(kinds)} listeners only: remove it")
-    if kind == "tls":
-        for key in ("certificate", "private_key"):
-            if not node.wrote(key):
-                report.at(node.place_of("tls"), f"tls: {key} is missing: write {key}: PATH of a PEM file")
+    for key, other in (("certificate", "private_key"), ("private_key", "certificate")):
+        # RELP goes with TLS or without.
+        if not node.wrote(key) and (kind in ("tls", "https") or (kind == "relp" and node.wrote(other))):
+            report.at(node.place_of(kind), f"{kind}: {key} is missing: write {key}: PATH of a PEM file")
+    if kind == "relp" and not node.wrote("certificate"):
+        for key in ("client_ca", "client_names", "client_fingerprints"):
+            if node.wrote(key):
+                report.at(node.place_of(key), f"{key}: without TLS no client shows a certificate: add certificate:")
 
 
 def _certificate(listener: Listener, node: Entries, report: Report, *, files: bool) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from bridge.config.checks import check
-from bridge.config.faults import Place, Report
+from bridge.config.faults import Fault, Place, Report
 from bridge.config.include import Texts
 from bridge.config.messages import validated
 from bridge.config.model import Config
 from bridge.config.reading import Reading
 from bridge.config.resolve import resolved
+from bridge.config.tree import Entries, Scalar
 from bridge.config.unsupported import refuse_unsupported
 
 
@@ -26,6 +27,29 @@ def load(path: Path | str, *, secrets: bool = True) -> Config:
         report.at(Place(str(path), 1, 1), f"the file cannot be read: {error.strerror}")
         raise report.error() from None
     return _configuration(data, str(path), report, secrets=secrets)
+
+
+def key_file(path: Path | str, intake: str) -> Path | Fault:
+    """The file that holds an intake's key, or why there is none. Raises ConfigurationError where the configuration
+    cannot be read."""
+    report = Report()
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        report.at(Place(str(path), 1, 1), f"the file cannot be read: {error.strerror}")
+        raise report.error() from None
+    texts = Texts(report)
+    texts.read_main(data, str(path))
+    if report.faults or texts.root is None:
+        raise report.error(texts.files)
+    intakes = texts.root.get("intakes")
+    section = intakes.get(intake) if isinstance(intakes, Entries) else None
+    given = section.get("intake_key") if isinstance(section, Entries) else None
+    name = given.get("file") if isinstance(given, Entries) else None
+    if isinstance(name, Scalar):
+        return Reading(report, secrets=False).path(name)
+    place = section.place_of("intake_key") if isinstance(section, Entries) else Place(str(path), 1, 1)
+    return Fault(place.file, place.line, place.column, "the key is not in a file: give it as intake_key: {file: PATH}")
 
 
 def parse_text(text: str, name: str = "<text>") -> Config:

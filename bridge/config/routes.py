@@ -48,6 +48,7 @@ class Route(Conditions):
     payload: fields.Payload | None = None
     timestamp: fields.Timestamp | None = None
     timezone: fields.Zone | None = None
+    copy_to: fields.CopyTargets = ()
 
 
 class Hold(Section):

@@ -10,8 +10,11 @@ from bridge.config import fields, units
 from bridge.config.addresses import Address, UnixAddress
 from bridge.config.section import Section
 
-Kind = Literal["udp", "tcp", "tls", "unix_datagram", "unix_stream"]
+Kind = Literal["udp", "tcp", "tls", "relp", "https", "unix_datagram", "unix_stream"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
+NETWORK: tuple[Kind, ...] = ("tcp", "tls", "relp", "https")
+"Those with connections from elsewhere."
+STREAMS: tuple[Kind, ...] = (*NETWORK, "unix_stream")
 
 
 class Listener(Section):
@@ -21,6 +24,8 @@ class Listener(Section):
     udp: fields.ListenAddress | None = None
     tcp: fields.ListenAddress | None = None
     tls: fields.ListenAddress | None = None
+    relp: fields.ListenAddress | None = None
+    https: fields.ListenAddress | None = None
     unix_datagram: fields.SocketPath | None = None
     unix_stream: fields.SocketPath | None = None
     mode: fields.Mode = 0o666
@@ -38,11 +43,12 @@ class Listener(Section):
     client_ca: fields.Authorities | None = None
     client_names: fields.Texts = ()
     client_fingerprints: fields.Fingerprints = ()
+    proxy_protocol: fields.Networks | None = None  # balancers, which tell whom they speak for
     handshake_timeout: Annotated[fields.Duration, fields.within("100ms", "5m", units.duration)] = timedelta(seconds=10)
 
     @property
     def kind(self) -> Kind:
-        """Its transport."""
+        """What is spoken there."""
         return next(kind for kind in KINDS if getattr(self, kind) is not None)
 
     @property
@@ -63,17 +69,19 @@ class Listener(Section):
     @property
     def address(self) -> Address | UnixAddress:
         """Where it listens."""
-        if self.unix_path:
-            return UnixAddress(self.unix_path)
-        address = self.udp or self.tcp or self.tls
-        assert address is not None
+        address = getattr(self, self.kind)
+        if isinstance(address, Path):
+            return UnixAddress(address)
+        assert isinstance(address, Address)
         return address
 
 
 class SourceFacts(Section):
-    """One of `sources:`, what is known of some senders; `source` is required. `limit` in events a second."""
+    """One of `sources:`, what is known of some senders; `source` is required. `limit` in events a second; with
+    `hostname` (globs) it is about hosts behind a relay of that source."""
 
     source: fields.Networks = ()
+    hostname: fields.Texts = ()
     timezone: fields.Zone | None = None
     name: fields.Name | None = None
     relay: fields.Flag = False
@@ -83,20 +91,21 @@ class SourceFacts(Section):
 
 
 # Keys of a listener that mean nothing for some transport, with the transports they are for.
-ONLY_FOR: dict[str, tuple[str, ...]] = {
+ONLY_FOR: dict[str, tuple[Kind, ...]] = {
     "framing": ("tcp", "tls", "unix_stream"),
-    "max_connections": ("tcp", "tls", "unix_stream"),
-    "max_connections_per_peer": ("tcp", "tls"),
-    "idle_timeout": ("tcp", "tls", "unix_stream"),
-    "backlog": ("tcp", "tls", "unix_stream"),
-    "allow": ("udp", "tcp", "tls"),
+    "max_connections": STREAMS,
+    "max_connections_per_peer": NETWORK,
+    "idle_timeout": STREAMS,
+    "backlog": STREAMS,
+    "allow": ("udp", *NETWORK),
     "mode": ("unix_datagram", "unix_stream"),
-    "keepalive": ("tcp", "tls"),
+    "keepalive": ("tcp", "tls", "relp"),
     "receive_buffer": ("udp", "unix_datagram"),
-    "certificate": ("tls",),
-    "private_key": ("tls",),
-    "client_ca": ("tls",),
-    "client_names": ("tls",),
-    "client_fingerprints": ("tls",),
-    "handshake_timeout": ("tls",),
+    "certificate": ("tls", "relp", "https"),
+    "private_key": ("tls", "relp", "https"),
+    "client_ca": ("tls", "relp"),
+    "client_names": ("tls", "relp"),
+    "client_fingerprints": ("tls", "relp"),
+    "handshake_timeout": ("tls", "relp", "https"),
+    "proxy_protocol": NETWORK,
 }

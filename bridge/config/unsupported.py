@@ -6,28 +6,16 @@ deletes its rows; nothing else knows of them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
-from bridge.config.addresses import Address
 from bridge.config.document import Document
 from bridge.config.faults import Place, Report
 from bridge.config.section import Section
 from bridge.config.tree import Entries, Items, Node
 
 NOT_YET: dict[str, str] = {
-    "sources[].relay": "leave it at false",
-    "sources[].expect": "remove it",
-    "sources[].limit": "remove it",
-    "sources[].sequence": "leave it at false",
-    "admin.listen": "use a loopback address, such as 127.0.0.1:8514",
-    "admin.certificate": "remove it",
-    "admin.private_key": "remove it",
-    "admin.token": "remove it",
-}
-
-# Values that are supported beside the field's own default.
-_ALSO: dict[str, Callable[[object], bool]] = {
-    "admin.listen": lambda value: isinstance(value, Address) and value.is_loopback,
+    "listeners[].https": "use tls: or relp:",
+    "listeners[].proxy_protocol": "remove it",
 }
 
 
@@ -39,7 +27,7 @@ def refuse_unsupported(document: Document, root: Entries, report: Report) -> Non
             if key not in node:
                 continue
             value = getattr(section, key)
-            if value == type(section).model_fields[key].default or (path in _ALSO and _ALSO[path](value)):
+            if value == type(section).model_fields[key].default:
                 continue
             place: Place = node.place_of(key)
             report.at(place, f"{key}: not supported yet: {remedy}")

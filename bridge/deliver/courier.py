@@ -305,6 +305,7 @@ class Courier:
         pieces = self._lanes.take(
             now,
             width_ms=NO_WIDTH if endpoint.exact else width_ms,
+            narrow_ms=NO_WIDTH if endpoint.exact else self._turn.resolution_ms,
             max_events=1 if endpoint.single else self._turn.max_events,
             max_bytes=max_bytes,
             timed=endpoint.exact,

@@ -2,14 +2,16 @@
 
 Two lanes: **live first**, the backlog gets what is left and at least a fifth, so that a SOC is not blind after an
 outage. A batch that has waited longer than ``live_for`` belongs to the backlog. Within a lane requests start in
-sequence order. A request takes a run of neighbours whose times lie within ``width``.
+sequence order. A request takes a run of neighbours whose times lie within ``width``; batches that an operator brought
+back (``exact``, by their sequence) only as far apart as the times of one batch: nothing of them is urgent, and their
+time is what they are looked for by.
 
 Packed batches belong to the backlog. They come in as the shelf reads them; until it has read enough for full requests
 the backlog waits, and never does a batch leave that stands behind one that is still to be read.
 """
 
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from bridge.spool import Batch, Pack, Piece
 from bridge.spool.packing import FEW, LARGEST_BATCH, MOST
@@ -29,7 +31,10 @@ PACK_BYTES = 16 << 20
 class Lanes:
     """What waits to be sent. Times are monotonic seconds."""
 
-    def __init__(self, *, live_for: float, live_first: bool) -> None:
+    def __init__(
+        self, *, live_for: float, live_first: bool, exact: Callable[[int], bool] = lambda sequence: False
+    ) -> None:
+        self._exact = exact
         self._live_for = live_for
         self._live_first = live_first
         self._live: deque[Piece] = deque()
@@ -134,9 +139,18 @@ class Lanes:
         for piece in reversed(pieces):
             self._insert(piece, now)
 
-    def take(self, now: float, *, width_ms: int, max_events: int, max_bytes: int, timed: bool = False) -> list[Piece]:
+    def take(
+        self,
+        now: float,
+        *,
+        width_ms: int,
+        narrow_ms: int | None = None,
+        max_events: int,
+        max_bytes: int,
+        timed: bool = False,
+    ) -> list[Piece]:
         """The pieces of the next request; empty: nothing waits. A timed batch that is not cut yet comes alone, but for
-        an endpoint that takes a time with each event (``timed``)."""
+        an endpoint that takes a time with each event (``timed``). ``narrow_ms``: the width of exact ones."""
         self._age(now)
         lane = self._next_lane()
         if lane is None:
@@ -144,6 +158,7 @@ class Lanes:
         first = self._pop(lane)
         taken = [first]
         end = self.boundary if lane is self._pack_lane else None
+        narrow = width_ms if narrow_ms is None else narrow_ms
         if _is_uncut(first) and not timed:
             return taken
         earliest, latest, count, size = first.earliest, first.latest, first.count, first.size
@@ -152,7 +167,8 @@ class Lanes:
             if (_is_uncut(piece) and not timed) or (end is not None and piece.order[0] >= end):
                 break
             low, high = min(earliest, piece.earliest), max(latest, piece.latest)
-            if high - low >= width_ms or count + piece.count > max_events or size + piece.size > max_bytes:
+            exact = high - low >= narrow and (self._exact(first.order[0]) or self._exact(piece.order[0]))
+            if exact or high - low >= width_ms or count + piece.count > max_events or size + piece.size > max_bytes:
                 break
             earliest, latest, count, size = low, high, count + piece.count, size + piece.size
             taken.append(self._pop(lane))

@@ -96,3 +96,5 @@ class Office:
     "Called in the spool's thread before a request with these batches goes. An OSError of it delays the request."
     date_seen: Callable[[str | None, float], None] = lambda date, took: None
     "Called with the ``Date`` of an acceptance, and the seconds that the request took."
+    exact: Callable[[int], bool] = lambda sequence: False
+    "Whether a batch, by its sequence, may only be joined with such as lie within the resolution."

@@ -20,7 +20,7 @@ class Stock:
         "Sealed events that are not settled."
         self.size = 0
         "Their bytes, as lines."
-        self.lanes = Lanes(live_for=turn.live_for, live_first=turn.live_first)
+        self.lanes = Lanes(live_for=turn.live_for, live_first=turn.live_first, exact=office.exact)
         self.shelf = Shelf(
             name, self.lanes, packer=office.store, in_thread=office.in_thread,
             fed=lambda batches: self.batches.update(dict.fromkeys(batches)), lost=self._lost_packed,

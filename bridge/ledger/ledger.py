@@ -20,13 +20,16 @@ class Account:
     quarantined: int = 0
     filtered: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
+    transferred: int = 0
+    """Events that came from other accounts by an operator's command, less those that went to others: rerouted, retried,
+    moved. All accounts together: 0, so it is no column of the identity."""
     possible_duplicates: int = 0
     "Events of requests that may have been accepted without our knowing."
 
     @property
     def imbalance(self) -> int:
         """Events on the left side less those on the right: 0, or the bridge has a defect."""
-        left = self.received + self.recovered + self.replayed
+        left = self.received + self.recovered + self.replayed + self.transferred
         right = self.delivered + self.spooled + self.buffered + self.quarantined + self.filtered
         return left - right - self.dropped.total()
 
@@ -127,6 +130,34 @@ class Ledger:
         account.quarantined -= count
         account.dropped[reason] += count
 
+    # --- by an operator's command ------------------------------------------------------------------------------------
+
+    def replay(self, intake: str, count: int) -> None:
+        """Events that were delivered before are in the spool again."""
+        account = self.of(intake)
+        account.replayed += count
+        account.spooled += count
+
+    def move(self, giver: str, taker: str, count: int) -> None:
+        """Spooled events are another intake's now."""
+        self.of(giver).spooled -= count
+        self.of(giver).transferred -= count
+        self.of(taker).transferred += count
+        self.of(taker).spooled += count
+
+    def release(self, giver: str | None, taker: str, count: int) -> None:
+        """Frames left quarantine for the spool of an intake."""
+        self.of(giver).quarantined -= count
+        self.of(giver).transferred -= count
+        self.of(taker).transferred += count
+        self.of(taker).spooled += count
+
+    def filter_quarantined(self, giver: str | None, count: int) -> None:
+        """Frames left quarantine by a route that drops."""
+        account = self.of(giver)
+        account.quarantined -= count
+        account.filtered += count
+
     def was_quarantined_before(self, intake: str, count: int) -> None:
         """Events went to quarantine that were there already: a killed process had written them, and left their batch.
 
@@ -149,6 +180,7 @@ class Ledger:
             for name in COLUMNS:
                 setattr(whole, name, getattr(whole, name) + getattr(account, name))
             whole.dropped.update(account.dropped)
+            whole.transferred += account.transferred
             whole.possible_duplicates += account.possible_duplicates
         return whole
 

@@ -34,6 +34,8 @@ class Hall:
     road: Road
     peer: Lookup
     max_frame_size: int
+    commit: Callable[[Callable[[OSError | None], None]], None] = lambda done: done(None)
+    "Calls back once all that was received until now is on the disk, or with why it is not."
 
 
 class Door(Protocol):
@@ -44,6 +46,9 @@ class Door(Protocol):
     @property
     def refused(self) -> Counter[str]:
         """Connections and datagrams that were not let in, by reason."""
+
+    def turned_away(self, hosts: Callable[[str], bool]) -> str | None:
+        """Why a sender was not let in lately, None: it was, or never came. ``hosts`` knows its address."""
 
     @property
     def port(self) -> int:

@@ -10,7 +10,8 @@ from twisted.internet import defer, task
 from bridge.config import Address, Config, Listener, UnixAddress
 from bridge.listen.door import Door, Hall
 from bridge.listen.inheritance import Inheritance, Store
-from bridge.listen.peers import Peers
+from bridge.listen.peers import Peers, address_of
+from bridge.listen.relp_door import relp_door
 from bridge.listen.road import Road
 from bridge.listen.sockets import ListenError, bind, bind_unix
 from bridge.listen.stream_door import StreamDoor
@@ -22,8 +23,11 @@ DRAIN_WITHIN = 2.0
 "Seconds that the end waits for senders to fall silent."
 _QUIET = 0.1
 
-KINDS: Mapping[str, Callable[[Listener, socket, Hall], Door]] = {
-    "udp": UdpDoor, "tcp": StreamDoor, "tls": TlsDoor, "unix_datagram": UnixDatagramDoor, "unix_stream": UnixStreamDoor,
+Maker = Callable[[Listener, socket, Hall], Door]
+
+KINDS: Mapping[str, Maker] = {
+    "udp": UdpDoor, "tcp": StreamDoor, "tls": TlsDoor, "relp": relp_door, "unix_datagram": UnixDatagramDoor,
+    "unix_stream": UnixStreamDoor,
 }  # fmt: skip
 Place = tuple[str, Address | UnixAddress]
 "A transport and an address of it."
@@ -49,10 +53,22 @@ class Change:
 class Doors:
     """The sockets of one configuration."""
 
-    def __init__(self, config: Config, *, reactor: Any, road: Road, peers: Peers, store: Store | None = None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        *,
+        reactor: Any,
+        road: Road,
+        peers: Peers,
+        commit: Callable[[Callable[[OSError | None], None]], None],
+        store: Store | None = None,
+        kinds: Mapping[str, Maker] | None = None,
+    ) -> None:
+        """``commit``: see ``Hall``; ``kinds``: makers of doors that are not among ``KINDS``."""
         self._config = config
         self._reactor = reactor
-        self.hall = Hall(reactor, road, peers.get, config.max_frame_size)
+        self._kinds = {**KINDS, **(kinds or {})}
+        self.hall = Hall(reactor, road, peers.get, config.max_frame_size, commit)
         self.doors: dict[str, Door] = {}
         "Listener -> its door."
         self._drops: dict[str, int] = {}
@@ -152,6 +168,15 @@ class Doors:
         """Listener -> the same by reason."""
         return {name: dict(door.refused) for name, door in self.doors.items() if door.refused}
 
+    def turned_away(self, address: str) -> dict[str, str]:
+        """Listener -> why an address was not let in there lately."""
+
+        def hosts(host: str) -> bool:
+            return host == address or str(address_of(host)) == address
+
+        found = {name: door.turned_away(hosts) for name, door in self.doors.items()}
+        return {name: why for name, why in found.items() if why is not None}
+
     def certificates(self) -> dict[str, float]:
         """TLS listener -> when its certificate expires, in seconds since the epoch."""
         return {name: door.certificate_expires for name, door in self.doors.items() if isinstance(door, TlsDoor)}
@@ -199,10 +224,9 @@ class Doors:
             if self.doors.get(door.listener.name) is door:
                 del self.doors[door.listener.name]
 
-    @staticmethod
-    def _made(listener: Listener, bound: socket, hall: Hall) -> Door:
+    def _made(self, listener: Listener, bound: socket, hall: Hall) -> Door:
         try:
-            return KINDS[listener.kind](listener, bound, hall)
+            return self._kinds[listener.kind](listener, bound, hall)
         except BaseException:
             bound.close()
             raise

@@ -15,6 +15,9 @@ from bridge.batching import Group
 class Sender(Protocol):
     """A connection that can be made to wait."""
 
+    acknowledges: bool
+    "Whether it tells its sender what is kept: then nothing of it is dropped for want of room, it waits."
+
     def hold(self) -> None:
         """Do not read on."""
 

@@ -4,12 +4,16 @@ from ipaddress import IPv6Address, ip_address
 from weakref import WeakSet
 
 from bridge.clocks import Clock
+from bridge.listen.limits import Bucket
 from bridge.routing import Profile, Router
 from bridge.routing.conditions import Address
 from bridge.syslog.columns import ALWAYS
+from bridge.syslog.sequence import Gaps
 
 _TEXT = ALWAYS | {"text"}
 _UNDECIDED = Profile(())
+_LONGEST_NAME = 255
+"Bytes of a host name behind a relay that are kept."
 
 RATE_MS = 5000
 "Milliseconds over which a rate is taken."
@@ -19,16 +23,26 @@ class Peer:
     """One sender at one listener."""
 
     __slots__ = (
-        "__weakref__", "_peers", "address", "clock", "decided", "encoded", "events", "intake", "last_seen_ms",
-        "listener", "mergeable", "name", "names", "outside", "profile", "rate", "rate_events", "rate_ms", "route",
-        "sampled", "shape", "strippable", "unrouted",
+        "__weakref__", "_peers", "address", "behind", "bucket", "clock", "decided", "encoded", "events", "expect",
+        "gaps", "intake", "last_seen_ms", "limited", "listener", "mergeable", "name", "names", "outside", "profile",
+        "rate", "rate_events", "rate_ms", "relay", "route", "sampled", "shape", "strippable", "unrouted",
     )  # fmt: skip
 
-    def __init__(self, listener: str, address: str, peers: "Peers", names: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, listener: str, address: str, peers: "Peers", names: tuple[str, ...] = (), behind: str | None = None
+    ) -> None:
         self.listener = listener
         self.names = names
         "What its certificate calls it."
         self.address = address
+        self.behind = behind
+        "The address of the relay whose messages name it; None: it sends itself."
+        self.bucket: Bucket | None = None
+        "What it may send, where that is limited."
+        self.limited = 0
+        "Events that were more."
+        self.gaps: Gaps | None = None
+        "What its message numbers show, where it is known to write them."
         self.encoded = address.encode("ascii", "replace") or b"-"
         self._peers = peers
         self.decide()
@@ -54,22 +68,34 @@ class Peer:
     def decide(self) -> None:
         """Decide what can be decided before it sends; anew under each configuration."""
         self.decided = True
-        router, address = self._peers.router, address_of(self.address)
-        profile = router.profile(self.listener, address, self.names)
+        router, address = self._peers.router, address_of(self.behind or self.address)
+        host = self.address if self.behind else None
+        profile = router.profile(self.listener, address, self.names, host)
         self.profile = profile
-        self.name = router.name(address)
+        known = router.known(address, host)
+        self.name, self.relay, self.expect = known.name, known.relay, known.expect
+        if (self.bucket.rate if self.bucket else None) != known.limit:
+            self.bucket = Bucket(known.limit) if known.limit else None
+        if (self.gaps is not None) != known.sequence:
+            self.gaps = Gaps() if known.sequence else None
+        alone = self.relay or self.behind or self.bucket or self.gaps
         constant = profile.constant
         self.mergeable = (
-            constant is not None
+            not alone
+            and constant is not None
             and constant.kind in ("deliver", "drop")
             and constant.payload not in ("line", "rfc5424", "json")
         )
         "Whether its frames may be read together with those of others: nothing shows the peer."
-        self.strippable = constant is not None and profile.needs <= _TEXT
+        self.strippable = not self.relay and constant is not None and profile.needs <= _TEXT
         "Whether nothing is wanted of its frames but the time and the text."
         self.route = constant.route if constant else None
         self.intake = constant.intake if constant else None
         "Where its frames go; where that depends on the frame, where the last ones went."
+
+    def relayed(self, hostname: bytes) -> "Peer":
+        """The source behind this relay that a message names; itself where it names none."""
+        return self._peers.behind(self, hostname)
 
     def forget(self) -> None:
         """Nothing is decided any more; the old routes are let go."""
@@ -105,14 +131,28 @@ class Peers:
         self.router = router
         self._evicted: WeakSet[Peer] = WeakSet()
         "Known no more, but perhaps still connected."
-        self._known: dict[tuple[str, str, tuple[str, ...]], Peer] = {}
+        self._known: dict[tuple[str, str, tuple[str, ...], str], Peer] = {}
         self.forgotten = 0
 
     def get(self, listener: str, host: str, client: tuple[str, ...] = ()) -> Peer:
         """The peer of an address as the socket gives it, and of the names that its certificate gives."""
-        peer = self._known.get((listener, host, client))
+        peer = self._known.get((listener, host, client, ""))
         if peer is None:
-            peer = self._add(listener, host, client)
+            address = address_of(host)
+            peer = self._add((listener, host, client, ""), str(address) if address else host)
+        elif not peer.decided:
+            peer.decide()
+        return peer
+
+    def behind(self, relay: Peer, hostname: bytes) -> Peer:
+        """The source that a relay's message names; the relay itself where it names none."""
+        if not hostname:
+            return relay
+        name = hostname[:_LONGEST_NAME].decode("utf-8", "replace")
+        key = (relay.listener, relay.address, relay.names, name)
+        peer = self._known.get(key)
+        if peer is None:
+            peer = self._add(key, name, relay.address)
         elif not peer.decided:
             peer.decide()
         return peer
@@ -127,15 +167,21 @@ class Peers:
         """Every peer that has been seen."""
         return list(dict.fromkeys(self._known.values()))
 
-    def _add(self, listener: str, host: str, client: tuple[str, ...]) -> Peer:
+    def _add(self, key: tuple[str, str, tuple[str, ...], str], address: str, behind: str | None = None) -> Peer:
         if len(self._known) >= self.MOST:
-            for key in list(self._known)[: self.MOST // 10]:
-                self._evicted.add(self._known.pop(key))
-                self.forgotten += 1
-        address = address_of(host)
-        peer = Peer(listener, str(address) if address else host, self, client)
-        self._known[listener, host, client] = peer
+            self._evict()
+        peer = self._known[key] = Peer(key[0], address, self, key[2], behind)
         return peer
+
+    def _evict(self) -> None:
+        """A tenth goes: those who have said least, the longest silent first. Forged addresses say little; who is known
+        by name stays."""
+        order = sorted(
+            self._known, key=lambda key: ((peer := self._known[key]).name is not None, peer.events, peer.last_seen_ms)
+        )
+        for key in order[: self.MOST // 10]:
+            self._evicted.add(self._known.pop(key))
+            self.forgotten += 1
 
 
 def address_of(host: str) -> Address | None:

@@ -6,9 +6,9 @@ call as the append, so the account is exact in every reactor turn.
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from bridge import batching
 from bridge.batching import Group, Limits
@@ -17,6 +17,7 @@ from bridge.clocks import Clock
 from bridge.ledger import Ledger
 from bridge.listen.glimpses import Glimpses
 from bridge.listen.holding import Holding, Sender
+from bridge.listen.limits import Bucket
 from bridge.listen.peers import Peer
 from bridge.routing import Disposition, Profile
 from bridge.spool import Spool
@@ -26,6 +27,8 @@ from bridge.syslog.columns import Columns, Frames, block_of, list_of, parse_all
 from bridge.syslog.framing import Oversize
 from bridge.syslog.stripping import Stripper
 from bridge.syslog.timestamps import TimeReader, fraction_ms, zone_of
+
+_HOSTNAME = frozenset(("hostname",))
 
 
 @dataclass(slots=True)
@@ -58,6 +61,13 @@ class Room(Protocol):
 
     def failed(self, intake: str, error: OSError) -> str:
         """A write failed; the reason to count what it held under."""
+
+
+class Copying(Protocol):
+    """What sends frames to others too."""
+
+    def send(self, targets: Any, frames: Sequence[bytes]) -> None:
+        """To each of a route's ``copy_to``."""
 
 
 class Endless:
@@ -95,7 +105,10 @@ class Road:
         self.holding = Holding()
         self.glimpses = glimpses or Glimpses()
         self._room = room or Endless()
+        self.copies: Copying | None = None
         self.tallies = Tallies()
+        self.losses = 0
+        "Grows with each loss on arrival; a sender who is told what is kept must not be told so then."
         self._spool = spool
         self._ledger = ledger
         self._wall = wall
@@ -111,9 +124,16 @@ class Road:
         now = int(self._wall() * 1000)
         if not peer.decided:
             peer.decide()
+        if peer.bucket is not None:
+            frames = self._within_limit(peer, peer.bucket, frames, now)
         columns = self._parse(peer, frames, stripper)
         if not columns.count:
             return
+        if peer.relay:
+            self._take_relayed(peer, frames, columns, now, sender)
+            return
+        if peer.gaps is not None:
+            peer.gaps.note(list_of(frames))
         peer.events += columns.count
         peer.last_seen_ms = now
         if now - peer.sampled >= self.SAMPLE_MS or now < peer.sampled:
@@ -121,6 +141,68 @@ class Road:
         if self.glimpses.watches:
             self.glimpses.pass_by(peer, frames, now)
         peer.outside += self._route(peer, columns, now, sender)
+
+    def _within_limit(self, peer: Peer, bucket: Bucket, frames: Frames, now: int) -> Frames:
+        """Those that may pass; the others are dropped, unread."""
+        sent = [frame for frame in list_of(frames) if frame.strip(b" \t\r\n\0")]
+        allowed = bucket.take(len(sent), now)
+        if allowed == len(sent):
+            return frames
+        self._drop_limited(peer, len(sent) - allowed, now)
+        return block_of(sent[:allowed])
+
+    def _drop_limited(self, peer: Peer, count: int, now: int) -> None:
+        peer.events += count
+        peer.limited += count
+        peer.last_seen_ms = now
+        self.tallies.by_listener[peer.listener] += count
+        self._ledger.receive_dropped(None, count, "source_limit")
+
+    def _take_relayed(self, relay: Peer, frames: Frames, columns: Columns, now: int, sender: Sender | None) -> None:
+        """A read from a relay: the header's hostname is the source. Hosts that are treated alike are read together."""
+        relay.last_seen_ms = now
+        rows: dict[bytes, list[int]] = {}
+        for row, name in enumerate(columns["hostname"]):
+            rows.setdefault(name, []).append(row)
+        each = list_of(frames)
+        whole = len(each) == columns.count  # else a frame of blanks is among them, and row is not frame
+        together: dict[Profile, list[tuple[Peer, list[int]]]] = {}
+        for name, its in rows.items():
+            source = relay.relayed(name)
+            if source.bucket is not None and source is not relay:
+                allowed = source.bucket.take(len(its), now)
+                if allowed < len(its):
+                    self._drop_limited(source, len(its) - allowed, now)
+                    del its[allowed:]
+                    if not its:
+                        continue
+            if source.gaps is not None and whole:
+                source.gaps.note(each[row] for row in its)
+            source.events += len(its)
+            source.last_seen_ms = now
+            if whole and (now - source.sampled >= self.SAMPLE_MS or now < source.sampled):
+                self._sample(source, [each[its[-1]]], now)
+            together.setdefault(source.profile, []).append((source, its))
+        if self.glimpses.watches:
+            self.glimpses.pass_by(relay, frames, now)
+        for profile, members in together.items():
+            taken = sorted(row for _, its in members for row in its)
+            part = columns if len(taken) == columns.count else columns.take(taken)
+            outside = self._route(relay, part, now, sender, profile)
+            for source, its in members:
+                source.route, source.intake = relay.route, relay.intake
+                if outside:
+                    constant = profile.rules[-1].disposition
+                    source.outside += self._outside(columns.take(its), constant, now)
+
+    def _outside(self, columns: Columns, disposition: Disposition, now: int) -> int:
+        """Events whose time is not believed."""
+        if disposition.zone is None:
+            return 0
+        return of_read(
+            columns, reader=self._reader, zone=disposition.zone, received_ms=now, window=self._limits.window,
+            fine=False,
+        ).outside  # fmt: skip
 
     def change(self, *, limits: Limits, truncate: bool) -> None:
         """Go on under another configuration."""
@@ -181,14 +263,10 @@ class Road:
         for peer, frames in members:
             columns = parse_all(frames, peer.profile.needs)
             constant = peer.profile.constant
-            if not columns.count or constant is None or constant.zone is None:
+            if not columns.count or constant is None:
                 continue
-            times = of_read(
-                columns, reader=self._reader, zone=constant.zone, received_ms=now, window=self._limits.window,
-                fine=False,
-            )  # fmt: skip
-            if times.outside:
-                peer.outside += times.outside
+            if outside := self._outside(columns, constant, now):
+                peer.outside += outside
                 peer.mergeable = False
 
     def take_oversize(self, peer: Peer, frames: list[Oversize], sender: Sender | None = None) -> None:
@@ -220,12 +298,16 @@ class Road:
             columns = stripper.strip(frames)
             if columns is not None:
                 return columns
-        return parse_all(frames, peer.profile.needs)
+        return parse_all(frames, peer.profile.needs | _HOSTNAME if peer.relay else peer.profile.needs)
 
-    def _route(self, peer: Peer, columns: Columns, now: int, sender: Sender | None = None) -> int:
+    def _route(
+        self, peer: Peer, columns: Columns, now: int, sender: Sender | None = None, profile: Profile | None = None
+    ) -> int:
         self.tallies.by_listener[peer.listener] += columns.count
         outside = 0
-        for disposition, part in peer.profile.assign(columns):
+        for disposition, part in (profile or peer.profile).assign(columns):
+            if disposition.copy_to and self.copies is not None:
+                self.copies.send(disposition.copy_to, part["raw"])
             self.tallies.by_route[disposition.route] += part.count
             peer.route, peer.intake = disposition.route, disposition.intake
             if disposition.kind == "deliver":
@@ -234,9 +316,17 @@ class Road:
                 self.tallies.filtered_by_route[disposition.route] += part.count
                 self._ledger.receive_filtered(part.count)
             else:
-                peer.unrouted += part.count
+                self._count_unrouted(peer, part)
                 self._quarantine("unrouted", peer, [(frame, "no route matches") for frame in part["raw"]], now)
         return outside
+
+    @staticmethod
+    def _count_unrouted(peer: Peer, part: Columns) -> None:
+        if not peer.relay:
+            peer.unrouted += part.count
+            return
+        for name, count in Counter(part["hostname"]).items():
+            peer.relayed(name).unrouted += count
 
     def _append(self, peer: Peer, disposition: Disposition, columns: Columns, now: int, sender: Sender | None) -> int:
         grouped = batching.group(
@@ -269,10 +359,12 @@ class Road:
             else:
                 self._ledger.receive_spooled(intake, part.count)
                 return
-        if sender is not None and self._room.pauses and reason in ("spool_full", "disk_full"):
+        waits = sender is not None and (sender.acknowledges or self._room.pauses)
+        if sender is not None and waits and reason in ("spool_full", "disk_full"):
             self._ledger.receive_buffered(intake, part.count)
             self.holding.hold(part, sender)
         else:
+            self.losses += 1
             self._ledger.receive_dropped(intake, part.count, reason)
 
     def _failed(self, intake: str, error: OSError) -> str:
@@ -286,6 +378,7 @@ class Road:
         try:
             gone = self._spool.quarantine.add(reason, entries)
         except OSError as error:
+            self.losses += 1
             self._ledger.receive_dropped(None, len(entries), "quarantine_write_failed")
             self._on_trouble(f"quarantine: cannot write: {error.strerror}; frames are lost")
             return

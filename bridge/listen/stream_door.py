@@ -45,6 +45,10 @@ class StreamDoor:
         """Connections that were closed at once."""
         return self.factory.refusals.counts
 
+    def turned_away(self, hosts: Callable[[str], bool]) -> str | None:
+        """Why its last connection was closed."""
+        return next((why for host, why in reversed(self.factory.refusals.hosts.items()) if hosts(host)), None)
+
     @property
     def port(self) -> int:
         """The port that is bound."""
@@ -86,5 +90,4 @@ class StreamDoor:
         self._bound.close()
         self.factory.closing = True
         for connection in list(self.factory.connections):
-            if connection.transport is not None:
-                connection.transport.loseConnection()
+            connection.end()

@@ -25,6 +25,8 @@ KEEPALIVE_PROBES = 4
 class SyslogConnection(Protocol, TimeoutMixin):
     """One sender's connection."""
 
+    acknowledges = False
+
     def __init__(self, factory: "SyslogFactory", peer: Peer) -> None:
         self._factory = factory
         self._peer = peer
@@ -66,11 +68,19 @@ class SyslogConnection(Protocol, TimeoutMixin):
                 text = "it begins a TLS handshake, and this listener is plain TCP: send it to a tls: listener"
                 self._refuse("tls_on_plain_port", text)
                 return
+        self._read(data)
+
+    def _read(self, data: bytes) -> None:
         frames = self._framer.feed(data)
         if frames:
-            factory.hall.road.take(self._peer, frames, self._stripper, self)
+            self._factory.hall.road.take(self._peer, frames, self._stripper, self)
         if self._framer.oversize:
             self._take_oversize()
+
+    def end(self) -> None:
+        """We end it."""
+        if self.transport is not None:
+            self.transport.loseConnection()
 
     def rename(self) -> None:
         """Its listener has another name."""
@@ -106,6 +116,12 @@ class SyslogConnection(Protocol, TimeoutMixin):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._factory.left(self, self._peer)
+        self._finish()
+        self._factory.hall.road.holding.forget(self)
+        self.setTimeout(None)
+
+    def _finish(self) -> None:
+        """The connection has ended: what it brought last."""
         road = self._factory.hall.road
         frames, unfinished = self._framer.close()
         if frames and not self._factory.closing:
@@ -120,8 +136,6 @@ class SyslogConnection(Protocol, TimeoutMixin):
         if self._framer.oversize:
             self._take_oversize()
         road.tallies.resyncs += self._framer.resyncs
-        road.holding.forget(self)
-        self.setTimeout(None)
 
     def _take_oversize(self) -> None:
         frames = self._framer.oversize.copy()

@@ -165,8 +165,8 @@ class TlsDoor(StreamDoor):
 
     factory: TlsFactory
 
-    def __init__(self, listener: Listener, bound: socket.socket, hall: Hall) -> None:
-        super().__init__(listener, bound, hall, TlsFactory(listener, hall))
+    def __init__(self, listener: Listener, bound: socket.socket, hall: Hall, factory: TlsFactory | None = None) -> None:
+        super().__init__(listener, bound, hall, factory or TlsFactory(listener, hall))
         self._wrapping = TLSMemoryBIOFactory(self.factory.context, False, self.factory, hall.reactor)
         self._wrapping.protocol = TlsTransport
 

@@ -133,6 +133,10 @@ class UdpReader:
         self._road.take_many(taken, datagrams)
         return count
 
+    def refused_hosts(self) -> list[str]:
+        """Whose datagrams were not let in, as far as is remembered."""
+        return [host for host, may in self._refusals.items() if not may]
+
     def _may(self, host: str) -> bool:
         may = self._refusals.get(host)
         if may is None:

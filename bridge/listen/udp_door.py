@@ -43,6 +43,10 @@ class UdpDoor:
         """Datagrams that ``allow`` does not let in."""
         return Counter(not_in_allow=self._reader.refused) if self._reader.refused else Counter()
 
+    def turned_away(self, hosts: Callable[[str], bool]) -> str | None:
+        """Whether ``allow`` kept its datagrams out."""
+        return "not in allow" if any(map(hosts, self._reader.refused_hosts())) else None
+
     @property
     def port(self) -> int:
         """The port that is bound."""

@@ -100,13 +100,17 @@ def of_peer(given: ConditionsLike, listener: str, address: Address | None, clien
     the names that its certificate gives."""
     if given.listener and listener not in given.listener:
         return False
-    if given.client_name:
-        globs = _globs(given.client_name)
-        if not any(globs is not None and _fits(globs, name.encode("utf-8", "surrogateescape")) for name in client):
-            return False
+    if given.client_name and not any(globs_match(given.client_name, name) for name in client):
+        return False
     if not given.source:
         return True
     return address is not None and any(address.version == n.version and address in n for n in given.source)
+
+
+def globs_match(patterns: Sequence[str], name: str, *, short: bool = False) -> bool:
+    """Whether one of the globs fits a name; with ``short``, or the host's own part of it."""
+    globs, encoded = _globs(patterns), name.encode("utf-8", "surrogateescape")
+    return globs is not None and (_fits(globs, encoded) or (short and _fits(globs, _short(encoded))))
 
 
 def _short(hostname: bytes) -> bytes:

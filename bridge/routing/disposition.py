@@ -23,5 +23,7 @@ class Disposition:
     "The text format of the intake: a sample of its events is held against it."
     endpoint: str = "/plain/batch"
     "Of the intake's requests: what of an event's time and text the spool must keep."
+    copy_to: tuple[object, ...] = ()
+    "Where else its frames go as they came; what these are, the listener knows."
     refined: bool = False
     "Whether the format decides the payload, and so its rule is applied."

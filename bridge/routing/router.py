@@ -9,11 +9,11 @@ then the listener's own ``intake:`` ("all that comes here"), then ``unrouted``.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import tzinfo
+from datetime import timedelta, tzinfo
 from typing import NamedTuple, Protocol
 
 from bridge import formats
-from bridge.routing.conditions import Address, Conditions, ConditionsLike, Facts, Network, of_peer
+from bridge.routing.conditions import Address, Conditions, ConditionsLike, Facts, Network, globs_match, of_peer
 from bridge.routing.disposition import Disposition
 from bridge.routing.networks import NetworkIndex
 from bridge.syslog.columns import Columns
@@ -34,6 +34,8 @@ class RouteLike(ConditionsLike, Protocol):
     def timestamp(self) -> str | None: ...
     @property
     def timezone(self) -> tzinfo | None: ...
+    @property
+    def copy_to(self) -> Sequence[object]: ...
 
 
 class IntakeLike(Protocol):
@@ -57,9 +59,32 @@ class SourceLike(Protocol):
     @property
     def source(self) -> Sequence[Network]: ...
     @property
+    def hostname(self) -> Sequence[str]: ...
+    @property
     def timezone(self) -> tzinfo | None: ...
     @property
     def name(self) -> str | None: ...
+    @property
+    def relay(self) -> bool: ...
+    @property
+    def expect(self) -> timedelta | None: ...
+    @property
+    def limit(self) -> int | None: ...
+    @property
+    def sequence(self) -> bool: ...
+
+
+class Known(NamedTuple):
+    """What the configuration says of a source."""
+
+    name: str | None = None
+    relay: bool = False
+    expect: timedelta | None = None
+    "A longer silence is reported."
+    limit: int | None = None
+    "Events a second."
+    sequence: bool = False
+    "Whether it numbers its messages."
 
 
 class UnroutedLike(Protocol):
@@ -122,7 +147,7 @@ class Profile:
             needs |= rule.conditions.needs | (rule.exception.needs if rule.exception else frozenset())
             if rule.disposition.kind == "deliver":
                 needs |= needs_of(rule.disposition)
-            elif rule.disposition.kind == "hold":
+            if rule.disposition.kind == "hold" or rule.disposition.copy_to:
                 needs.add("raw")
         self.needs = frozenset(needs)
         "The columns that must be read."
@@ -184,9 +209,12 @@ class Router:
         self._conditions: dict[int, tuple[Conditions, Conditions | None]] = {}
         self._profiles: dict[tuple[object, ...], Profile] = {}
 
-    def profile(self, listener: str, address: Address | None, client: Sequence[str] = ()) -> Profile:
-        """What is decided for a peer before it has sent anything. The same peer always gets the same profile."""
-        zone = self.zone(address)
+    def profile(
+        self, listener: str, address: Address | None, client: Sequence[str] = (), host: str | None = None
+    ) -> Profile:
+        """What is decided for a peer before it has sent anything. The same peer always gets the same profile.
+        ``host`` is one behind the relay that the peer is."""
+        zone = self.zone(address, host)
         candidates = tuple(self._candidates(listener, address, client))
         key = (candidates, zone, listener if self._listeners.get(listener) else None)
         profile = self._profiles.get(key)
@@ -194,19 +222,36 @@ class Router:
             self._profiles[key] = profile = Profile(tuple(self._rules(candidates, listener, zone)))
         return profile
 
-    def zone(self, address: Address | None) -> tzinfo:
-        """The zone of a source's times: of the first entry in ``sources`` that names one, else the gateway's."""
-        for number in self._source_index.rules_for(address):
-            if (zone := self._sources[number].timezone) is not None:
-                return zone
-        return self._timezone
+    def zone(self, address: Address | None, host: str | None = None) -> tzinfo:
+        """The zone of a source's times: of the first entry in ``sources`` that names one, else the gateway's. A
+        ``host`` behind a relay has that of the relay where it has none of its own."""
+        entries = self._entries(address)
+        zones = [entry.timezone for entry in entries if _about(entry, host)] if host else []
+        zones += [entry.timezone for entry in entries if not entry.hostname]
+        return next((zone for zone in zones if zone is not None), self._timezone)
 
-    def name(self, address: Address | None) -> str | None:
-        """What the operator calls a source."""
-        for number in self._source_index.rules_for(address):
-            if (name := self._sources[number].name) is not None:
-                return name
-        return None
+    def known(self, address: Address | None, host: str | None = None) -> Known:
+        """What is said of a source: each property by the first entry that has it."""
+        entries = [entry for entry in self._entries(address) if _about(entry, host)]
+        return Known(
+            name=next((entry.name for entry in entries if entry.name is not None), None),
+            relay=host is None and any(entry.relay for entry in entries),
+            expect=next((entry.expect for entry in entries if entry.expect is not None), None),
+            limit=next((entry.limit for entry in entries if entry.limit is not None), None),
+            sequence=any(entry.sequence for entry in entries),
+        )
+
+    def awaited(self) -> dict[Address, Known]:
+        """Sources of one address that are expected to be heard of, whether they ever were or not."""
+        single = {
+            network.network_address
+            for entry in self._sources if entry.expect is not None and not entry.hostname
+            for network in entry.source if network.prefixlen == network.max_prefixlen
+        }  # fmt: skip
+        return {address: self.known(address) for address in single}
+
+    def _entries(self, address: Address | None) -> list[SourceLike]:
+        return [self._sources[number] for number in self._source_index.rules_for(address)]
 
     def _candidates(self, listener: str, address: Address | None, client: Sequence[str]) -> Iterable[tuple[int, bool]]:
         """The routes that can match a frame of the peer, up to the first that must, and whether the route's ``except``
@@ -247,14 +292,23 @@ class Router:
             yield Rule(_ALWAYS, None, Disposition(kind, "unrouted", zone=zone))
 
     def _disposition(self, route: RouteLike, zone: tzinfo) -> Disposition:
+        copy_to = tuple(route.copy_to)
         if route.intake is None:
-            return Disposition("drop", route.name, zone=zone)
+            return Disposition("drop", route.name, zone=zone, copy_to=copy_to)
         return self._deliver(
-            route.name, route.intake, route.timezone or zone, payload=route.payload, timestamp=route.timestamp
-        )
+            route.name, route.intake, route.timezone or zone, payload=route.payload, timestamp=route.timestamp,
+            copy_to=copy_to,
+        )  # fmt: skip
 
     def _deliver(
-        self, route: str, name: str, zone: tzinfo, *, payload: str | None = None, timestamp: str | None = None
+        self,
+        route: str,
+        name: str,
+        zone: tzinfo,
+        *,
+        payload: str | None = None,
+        timestamp: str | None = None,
+        copy_to: tuple[object, ...] = (),
     ) -> Disposition:
         """Precedence for payload and time: route, intake, format, default."""
         intake = self._intakes[name]
@@ -268,10 +322,16 @@ class Router:
             encoding=intake.encoding,
             timestamp=timestamp or intake.timestamp or (of_format.timestamp if of_format else "event"),
             zone=zone,
+            copy_to=copy_to,
             format=of_format.name if of_format else None,
             endpoint=intake.endpoint,
             refined=of_format is not None and given is None,
         )
+
+
+def _about(entry: SourceLike, host: str | None) -> bool:
+    """Whether an entry is about a sender itself (None), or about a host behind it."""
+    return globs_match(entry.hostname, host, short=True) if host is not None else not entry.hostname
 
 
 class _Nothing:

@@ -3,6 +3,7 @@
 ::
 
     <hour>.<name of a pack>                 ``bridge.spool.packs``; the hour of reception, UTC: ``20261123T07``
+    ../replayed-<first>-<last>              sequences of batches that were made of what is here, by a replay
     <name of a sealed batch>                delivered, its hour not over; its hour is that of its sequence
 
 A batch moves here by a rename when it is settled (one that was in a pack is written anew), so delivery waits for no
@@ -14,10 +15,12 @@ Blocking; belongs to the spool's thread.
 """
 
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+from bridge.batching.grouping import NO_TIME
 from bridge.spool import names, packing, reading
 from bridge.spool.batch import Batch
 from bridge.spool.packs import PARTIAL, Pack
@@ -26,6 +29,7 @@ MANY = 256
 BLOCK = 4096
 "Bytes in which a disk gives its room."
 _HOUR_US = 3_600_000_000
+_REPLAYED = re.compile("replayed-([0-9]{1,19})-([0-9]{1,19})")
 
 
 class Archive:
@@ -46,6 +50,9 @@ class Archive:
         self.max_age = max_age
         self.size = 0
         "Allocated bytes."
+        self.busy = False
+        "Somebody reads: nothing is packed, and nothing is let go but on a full disk."
+        self._replayed: list[range] = []
         self._wall = wall
         self._on_error = on_error
         self._loose: dict[tuple[int, str], list[Batch]] = {}
@@ -55,6 +62,8 @@ class Archive:
         """Learn from names what is here. Raises OSError."""
         self.directory.mkdir(mode=0o750, exist_ok=True)
         for folder in self.directory.iterdir():
+            if match := _REPLAYED.fullmatch(folder.name):
+                self._replayed.append(range(int(match[1]), int(match[2]) + 1))
             if not (folder.is_dir() and names.is_intake(folder.name)):
                 continue
             with os.scandir(folder) as found:
@@ -88,6 +97,10 @@ class Archive:
 
     def keep(self, batches: Iterable[Batch], on_error: Callable[[Batch, OSError], None]) -> None:
         """Take settled batches out of the spool. ``on_error`` is told which could not be taken out."""
+        batches = list(batches)
+        if again := [batch for batch in batches if self._is_here(batch)]:
+            reading.remove(again, on_error)
+            batches = [batch for batch in batches if not self._is_here(batch)]
         loose, packed = reading.by_pack(batches)
         for batch in loose:
             try:
@@ -106,8 +119,18 @@ class Archive:
                 except OSError as error:
                     self._cannot_keep(batch, error)
             reading.remove(members, on_error)
-        if self.size > self.max_size:
+        if self.size > self.max_size and not self.busy:
             self.bound()
+
+    def _is_here(self, batch: Batch) -> bool:
+        """Whether it was replayed from here."""
+        return any(batch.sequence in replayed for replayed in self._replayed)
+
+    def mark_replayed(self, numbers: range) -> Path:
+        """Batches with these sequences are copies of what is here: they are not to be kept once more. The file that
+        says so to the next start, which the caller makes."""
+        self._replayed.append(numbers)
+        return self.directory / f"replayed-{numbers[0]}-{numbers[-1]}"
 
     def _place(self, batch: Batch) -> Batch:
         folder = self.directory / batch.intake
@@ -125,6 +148,8 @@ class Archive:
 
     def tidy(self) -> None:
         """Pack what is worth it, one pack for each hour that is over, and drop what is too old. Called now and then."""
+        if self.busy:
+            return
         now = int(self._wall() * 1_000_000) // _HOUR_US
         for (hour, intake), batches in list(self._loose.items()):
             if len(batches) >= MANY or hour < now:
@@ -212,7 +237,7 @@ class Archive:
         seen: set[int] = set()
         for hour, _ in sorted({key for key in (*self._loose, *self._packs) if key[1] == intake}):
             for pack, _ in sorted(self._packs.get((hour, intake), ()), key=lambda each: each[0].first):
-                if pack.earliest >= to_ms or pack.latest < from_ms:
+                if pack.earliest >= to_ms or (pack.latest < from_ms and pack.earliest != NO_TIME):
                     continue
                 yield from self._batches(pack, from_ms, to_ms, seen)
             for batch in sorted(self._loose.get((hour, intake), ()), key=lambda batch: batch.sequence):
@@ -239,7 +264,8 @@ class Archive:
             for loss in fed.losses:
                 self._on_error(f"archive: {pack.path}: {loss.what}")
             for batch in fed.batches:
-                if batch.sequence not in seen and batch.earliest < to_ms and batch.latest >= from_ms:
+                late = batch.latest >= from_ms or batch.earliest == NO_TIME
+                if batch.sequence not in seen and batch.earliest < to_ms and late:
                     seen.add(batch.sequence)
                     yield batch
 

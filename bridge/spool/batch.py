@@ -31,6 +31,10 @@ class OpenBatch:
     size: int = 0
     fresh: list[bytes] | None = field(default_factory=list, repr=False)
     "All that was appended; None: too much to keep."
+    synced: int = 0
+    "Bytes of it that are known to be on the disk, and with them its name."
+    sealed: "Batch | None" = field(default=None, repr=False)
+    "What it has become."
 
 
 @dataclass(slots=True, eq=False)

@@ -49,6 +49,12 @@ _NAME = re.compile(
 )
 
 
+def settled_of(name: str) -> Ranges:
+    """The positions that are done with, by a pack's file name."""
+    match = _NAME.fullmatch(name)
+    return Ranges.read(match["settled"] if match else None)
+
+
 @dataclass(frozen=True, slots=True)
 class Loss:
     """A part of a pack that cannot be read."""
@@ -126,6 +132,23 @@ class Pack:
         )  # fmt: skip
         pack.name = text
         return pack
+
+    def rewound(self, intake: str | None = None, directory: Path | None = None) -> "Pack":
+        """The same, to be read from its beginning; of another intake, where one is named, whose folder has the file."""
+        unwritten = sum(batch.count for batch in self._unwritten)
+        unwritten_size = sum(batch.size for batch in self._unwritten)
+        made = Pack(
+            intake or self.intake, directory or self.directory, first=self.first, last=self.last,
+            earliest=self.earliest, latest=self.latest, batches=self.batches, count=self._left - unwritten,
+            size=self._left_size - unwritten_size, doubtful=self.doubtful, settled=self._settled.copy(),
+            begun=self._begun.copy(),
+        )  # fmt: skip
+        for batch in self._unwritten:
+            made._settled.add(batch.position, batch.position)
+        made._unwritten = list(self._unwritten)
+        made._left, made._left_size = self._left, self._left_size
+        made.name, made.disk = self.name, self.disk
+        return made
 
     @property
     def sequence(self) -> int:

@@ -34,6 +34,8 @@ class Entry:
     intake: str | None = None
     key: tuple[int, int] | None = None
     "Of an event that was spooled: its batch's sequence and its position there."
+    time_ms: int | None = None
+    "Of an event that was spooled: its time; 0: it is sent without one."
 
     def line(self) -> bytes:
         """The entry as one JSON line."""
@@ -43,7 +45,23 @@ class Entry:
         }  # fmt: skip
         if self.key is not None:
             fields["sequence"], fields["position"] = self.key
+        if self.time_ms is not None:
+            fields["time_ms"] = self.time_ms
         return json.dumps(fields, separators=(",", ":")).encode() + b"\n"
+
+    @classmethod
+    def read(cls, line: bytes) -> "Entry | None":
+        """The entry of a line, None where it is not one."""
+        try:
+            fields = json.loads(line)
+            key = (int(fields["sequence"]), int(fields["position"])) if "sequence" in fields else None
+            return cls(
+                int(fields["received_ms"]), str(fields["listener"]), str(fields["peer"]),
+                base64.b64decode(fields["frame"], validate=True), str(fields["reason"]), fields["intake"], key,
+                fields.get("time_ms"),
+            )  # fmt: skip
+        except (ValueError, KeyError, TypeError):
+            return None
 
 
 class Quarantine:
@@ -58,8 +76,12 @@ class Quarantine:
         self._wall = wall
         self._last = 0
         self.bounds = bounds
-        self._open: dict[str, _File] = {}
-        self._full: dict[str, list[_File]] = {reason: [] for reason in REASONS}
+        self._open: dict[str, QuarantineFile] = {}
+        self._full: dict[str, list[QuarantineFile]] = {reason: [] for reason in REASONS}
+        self.remembers = False
+        "Whether somebody asks for what is not on the disk yet."
+        self._closed: list[tuple[int, Path]] = []
+        "Descriptors of files that were closed before they were on the disk."
         self._keys: set[tuple[int, int]] = set()
         self._aside: dict[Path, tuple[str, int]] = {}
         "Files moved aside since start: intake, and the events that are counted as quarantined for them."
@@ -75,7 +97,7 @@ class Quarantine:
                     continue
                 size = path.stat().st_size
                 count = int(match[2]) if match[2] else path.read_bytes().count(b"\n")
-                file = _File(path, int(match[1]), count=count, size=size)
+                file = QuarantineFile(path, int(match[1]), count=count, size=size)
                 if not match[2]:
                     file.close()
                 self._full[reason].append(file)
@@ -98,9 +120,24 @@ class Quarantine:
             self.by_intake[entry.intake or "-", reason] += 1
         self.counts[reason] += len(lines)
         if file.size >= min(ROLL_BYTES, self.bounds[reason] // 4):
-            file.close()
-            self._full[reason].append(self._open.pop(reason))
+            self._close(reason, file)
         return self._bound(reason)
+
+    def _close(self, reason: str, file: "QuarantineFile") -> None:
+        """Name a file that was written to by what it holds."""
+        if self.remembers and reason != "refused" and (descriptor := file.unsynced()) is not None:
+            self._closed.append((descriptor, file.path.parent))
+        file.close()
+        self._full[reason].append(self._open.pop(reason))
+
+    def unsynced(self) -> list[tuple[int, Path]]:
+        """Descriptors of files with frames that are not on the disk, and their folders; the caller syncs and closes
+        them. *Refused* is written by the spool's thread, and synced there."""
+        found, self._closed = self._closed, []
+        for reason, file in self._open.items():
+            if reason != "refused" and (descriptor := file.unsynced()) is not None:
+                found.append((descriptor, file.path.parent))
+        return found
 
     def add_once(self, reason: str, entry: Entry) -> int | None:
         """Hold an event that was spooled, on disk when this returns; the number of older ones that had to go for it,
@@ -112,6 +149,29 @@ class Quarantine:
         self._keys.add(entry.key)
         return gone
 
+    # --- for an operator's command -----------------------------------------------------------------------------------
+
+    def claim(self, reason: str) -> "list[QuarantineFile]":
+        """Take all files of a reason out of reach of bounds and expiry, for whoever works on them; they are still
+        counted, and read by nobody else. Each is to be given to ``give_back`` or ``replace``."""
+        if reason in self._open:
+            file = self._open.pop(reason)
+            file.close()
+            self._full[reason].append(file)
+        claimed, self._full[reason] = self._full[reason], []
+        return claimed
+
+    def give_back(self, reason: str, files: "Sequence[QuarantineFile]") -> None:
+        """Nothing was done with these."""
+        self._full[reason] = sorted([*self._full[reason], *files], key=lambda file: file.sequence)
+
+    def replace(self, reason: str, file: "QuarantineFile", left: "QuarantineFile | None") -> None:
+        """A claimed file has gone; ``left`` holds what has not gone with it."""
+        self._count(reason, file, -1)
+        if left is not None:
+            self._count(reason, left, 1)
+            self.give_back(reason, [left])
+
     def expire(self, reason: str, max_age: float | None) -> int:
         """Remove the files of a reason whose last frame is older than ``max_age`` seconds; how many frames went.
 
@@ -122,8 +182,7 @@ class Quarantine:
         now = self._wall()
         file = self._open.get(reason)
         if file is not None and now - file.sequence / 1_000_000 > max_age / 10:
-            file.close()
-            self._full[reason].append(self._open.pop(reason))
+            self._close(reason, file)
         dropped = 0
         for old in list(self._full[reason]):
             try:
@@ -196,11 +255,11 @@ class Quarantine:
         self._last = max(int(self._wall() * 1_000_000), self._last + 1)
         return self._last
 
-    def _open_file(self, reason: str) -> "_File":
+    def _open_file(self, reason: str) -> "QuarantineFile":
         file = self._open.get(reason)
         if file is None:
             number = self._number()
-            file = self._open[reason] = _File(self.directory / reason / f"{number}.open.jsonl", number)
+            file = self._open[reason] = QuarantineFile(self.directory / reason / f"{number}.open.jsonl", number)
         return file
 
     def _bound(self, reason: str) -> int:
@@ -217,14 +276,16 @@ class Quarantine:
             self._count(reason, gone, -1)
         return dropped
 
-    def _count(self, reason: str, file: "_File", sign: int) -> None:
+    def _count(self, reason: str, file: "QuarantineFile", sign: int) -> None:
         """A whole file came or went."""
         self.counts[reason] += sign * file.count
         for intake, count in file.intakes.items():
             self.by_intake[intake, reason] += sign * count
 
 
-class _File:
+class QuarantineFile:
+    """One file of a reason."""
+
     def __init__(self, path: Path, sequence: int, *, count: int = 0, size: int = 0) -> None:
         self.path = path
         self.sequence = sequence
@@ -233,6 +294,15 @@ class _File:
         self.intakes: Counter[str] = Counter()
         "Frames by intake; ``-``: of none."
         self._descriptor: int | None = None
+        self._asked = 0
+        "Bytes of it that somebody has asked for, to sync them."
+
+    def unsynced(self) -> int | None:
+        """A descriptor of its own, where there is something that nobody has asked for yet."""
+        if self._descriptor is None or self.size <= self._asked:
+            return None
+        self._asked = self.size
+        return os.dup(self._descriptor)
 
     def append(self, data: bytes, count: int) -> None:
         if self._descriptor is None:

@@ -7,6 +7,7 @@ Appending is the only call on the road of a message: one ``write`` per group. Se
 import errno
 import os
 import resource
+from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from typing import TypeVar
 
 from bridge.batching import Group
 from bridge.batching.grouping import split
-from bridge.spool import lock, names, reading, recovery
+from bridge.spool import lock, names, reading, recovery, transfer
 from bridge.spool.archive import Archive
 from bridge.spool.batch import Batch, OpenBatch
 from bridge.spool.budget import on_disk
@@ -72,6 +73,8 @@ class Spool:
         self._clock = clock
         self._work = work
         self._sequence = 0
+        self._exact_firsts: list[int] = []
+        self._exact_lasts: list[int] = []
         self._slots: dict[str, dict[tuple[str, int], OpenBatch]] = {}
         # In the order of opening: what is due is at its front. One timed file an intake is keyed by slot None.
         self._by_age: OrderedDict[OpenBatch, None] = OrderedDict()
@@ -91,6 +94,7 @@ class Spool:
     def recover(self) -> recovery.Found:
         """Find what is there from before. Called once, before the first append. Raises SpoolError."""
         try:
+            transfer.recover(self.directory)
             self.quarantine.recover()
             if self.archive is not None:
                 self.archive.recover()
@@ -188,6 +192,19 @@ class Spool:
         self._sequence = max(int(self._wall() * 1_000_000), self._sequence + 1)
         return self._sequence
 
+    def sequences(self, count: int) -> range:
+        """So many sequences that nobody else gets, for what an operator brings back: its times stay exact."""
+        first = self._next()
+        self._sequence += count - 1
+        self._exact_firsts.append(first)
+        self._exact_lasts.append(first + count - 1)
+        return range(first, first + count)
+
+    def is_exact(self, sequence: int) -> bool:
+        """Whether it is one of these; as far as this process knows."""
+        place = bisect_right(self._exact_firsts, sequence) - 1
+        return place >= 0 and sequence <= self._exact_lasts[place]
+
     # --- sealing -----------------------------------------------------------------------------------------------------
 
     def seal_due(self) -> None:
@@ -208,6 +225,15 @@ class Spool:
             if self._unremoved:
                 self._work(self._remove_again, lambda nothing: None)
 
+    def seal_of(self, intake: str) -> None:
+        """Seal what is open of one intake."""
+        if batches := list(self._slots.get(intake, {}).values()):
+            self._seal(batches)
+
+    def is_sealing(self, intake: str) -> bool:
+        """Whether something of an intake is being sealed, and has not been handed over yet."""
+        return any(batch.intake == intake for batch in self._leaving)
+
     def seal_all(self) -> None:
         """Seal everything, at the end."""
         if self._by_age:
@@ -217,6 +243,10 @@ class Spool:
     def idle(self) -> bool:
         """Whether nothing is open or being sealed."""
         return not self._by_age and not self._sealing
+
+    def being_written(self) -> Iterable[OpenBatch]:
+        """Every file that is open, or being sealed."""
+        return [*self._by_age, *self._leaving]
 
     def open_amount(self, intake: str) -> tuple[int, int]:
         """Events and bytes of an intake that are not sealed yet."""
@@ -275,6 +305,7 @@ class Spool:
             earliest=batch.earliest, latest=batch.latest, count=batch.count, size=batch.size,
             directory=batch.path.parent, sealed=0.0,
         )  # fmt: skip
+        batch.sealed = sealed
         try:
             if batch.descriptor >= 0:
                 if os.fstat(batch.descriptor).st_size != batch.size:

@@ -83,14 +83,19 @@ class Syncing:
                 os.close(descriptor)
             folders.add(batch.directory)
             done.append(batch)
-        for folder in folders:
-            sync_folder(folder)
-        if not folders <= self._folders:
-            sync_folder(self._directory)
-            self._folders |= folders
+        self.sync_names(folders)
         for batch in done:
             batch.synced = True
         self.synced += len(done)
+
+    def sync_names(self, folders: set[Path]) -> None:
+        """Force the names in folders to the disk, and those of new folders; in the spool's thread. Raises OSError."""
+        for folder in folders:
+            sync_folder(folder)
+        if not folders <= self._folders:
+            for parent in {folder.parent for folder in folders} | {self._directory}:
+                sync_folder(parent)
+            self._folders |= folders
 
     def try_sync(self, batches: Iterable[Batch]) -> None:
         """The same where nobody waits for it; an error is said, and the batches stay as safe as they were."""

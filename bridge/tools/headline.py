@@ -55,14 +55,17 @@ def _lost(status: JSON) -> str:
 def _of_intakes(status: JSON) -> Iterator[JSON]:
     for row in status.get("intakes", []):
         name, state, error = row.get("name"), row.get("state"), row.get("last_error")
-        waiting = _number(row.get("backlog_events") or 0, "event")
+        # What an answer asks, its remedy answers.
+        error = error and str(error).partition("; is the ")[0]
+        events = row.get("backlog_events") or 0
+        kept = f"{_number(events, 'event')} {'is' if events == 1 else 'are'} kept"
         if error == "not in the configuration":
             yield _problem(
-                ATTENTION, f"{waiting} of intake {name} wait, which is not in the configuration",
+                ATTENTION, f"Intake {name} is not in the configuration: {kept}",
                 "bring the intake back, or move its events to another",
             )  # fmt: skip
         elif state == "parked":
-            yield _problem(TROUBLE, f"Intake {name} is parked: {error}; {waiting} are kept", _remedy(str(error)))
+            yield _problem(TROUBLE, f"Intake {name} is parked: {error}; {kept}", _remedy(error))
         elif state == "full":
             why = f": {error}" if error else ""
             yield _problem(
@@ -70,7 +73,7 @@ def _of_intakes(status: JSON) -> Iterator[JSON]:
                 "mend its delivery first; then a larger spool.max_size",
             )  # fmt: skip
         elif error and state == "backing-off":
-            yield _problem(TROUBLE, f"Intake {name} cannot deliver: {error}; {waiting} are kept", _remedy(str(error)))
+            yield _problem(TROUBLE, f"Intake {name} cannot deliver: {error}; {kept}", _remedy(error))
         elif error:
             yield _problem(ATTENTION, f"Intake {name}: {error}", "")
         sampled, wrong = row.get("format_sampled") or 0, row.get("format_mismatches") or 0

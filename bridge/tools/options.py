@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 import click
 
 from bridge.config import Config, ConfigurationError, load
+from bridge.config.units import duration
 from bridge.routing.conditions import Address
 
 DEFAULT_FILE = Path("/etc/syslog-bridge/bridge.yaml")
@@ -23,6 +24,19 @@ def configuration_option(command: Callable[..., Any]) -> Callable[..., Any]:
         "-c", "--config", "file", metavar="FILE", type=click.Path(path_type=Path), default=DEFAULT_FILE,
         show_default=True, help="The configuration.",
     )(command)  # fmt: skip
+
+
+class Bundle:
+    """Several options that belong together."""
+
+    def __init__(self, *options: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
+        self._options = options
+
+    def __call__(self, command: Callable[..., Any]) -> Callable[..., Any]:
+        """Add them, in their order."""
+        for option in reversed(self._options):
+            command = option(command)
+        return command
 
 
 def loaded(file: Path, *, secrets: bool = True) -> Config:
@@ -51,6 +65,14 @@ def address(text: str) -> Address:
         raise click.BadParameter(f"'{text}' is no IP address, such as 192.0.2.7 or 2001:db8::7") from None
     mapped = getattr(given, "ipv4_mapped", None)
     return given if mapped is None else mapped
+
+
+def span(text: str) -> float:
+    """A duration such as 30m, in seconds."""
+    try:
+        return duration(text).total_seconds()
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
 
 
 def time(text: str) -> datetime:

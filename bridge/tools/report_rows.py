@@ -10,13 +10,15 @@ OTHER = "(other reasons)"
 
 @dataclass(slots=True)
 class Row:
-    """One intake's account of the period: ``carried + received + replayed + again + unexplained = delivered + twice +
-    quarantined + filtered + dropped + held``."""
+    """One intake's account of the period: ``carried + received + replayed + moved + again + unexplained = delivered +
+    twice + quarantined + filtered + dropped + held``."""
 
     carried: int = 0
     "Held in the spool when the period began."
     received: int = 0
     replayed: int = 0
+    moved: int = 0
+    "From other accounts by an operator's command, less what went to them; all together: 0."
     again: int = 0
     "Settled before a restart, but queued again by it."
     delivered: int = 0

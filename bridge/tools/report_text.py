@@ -22,7 +22,8 @@ _MOST_SHOWN = 10
 "Reasons or times in a list; the rest are counted."
 
 _COLUMNS = (
-    ("carried over", "carried"), ("received", "received"), ("replayed", "replayed"), ("queued again", "again"),
+    ("carried over", "carried"), ("received", "received"), ("replayed", "replayed"), ("moved here", "moved"),
+    ("queued again", "again"),
     ("delivered", "delivered"), ("sent twice", "twice"), ("quarantined", "quarantined"), ("filtered", "filtered"),
     ("dropped", "dropped"), ("held", "held"),
 )  # fmt: skip
@@ -32,7 +33,7 @@ _ALWAYS = {"received", "delivered", "dropped", "held"}
 CSV_COLUMNS = (
     "intake", "carried_over", "received", "replayed", "queued_again", "unexplained", "delivered", "sent_twice",
     "quarantined", "filtered", "dropped", "held", "refused", "possible_duplicates", "unconfirmed", "receipts",
-    "dropped_reasons", "refused_reasons",
+    "dropped_reasons", "refused_reasons", "moved_here",
 )  # fmt: skip
 
 
@@ -47,6 +48,7 @@ def as_csv(report: Report) -> str:
                 intake, row.carried, row.received, row.replayed, row.again, row.unexplained, row.delivered, row.twice,
                 row.quarantined, row.filtered, row.dropped.total(), row.held, row.refused, row.possible,
                 row.unconfirmed, row.receipts, _listed(row.dropped, most=None), _listed(row.reasons, most=None),
+                row.moved,
             )
         )  # fmt: skip
     return out.getvalue()

@@ -143,7 +143,7 @@ class Reckoning:
         for row in report.rows.values():
             row.delivered -= row.twice
             out = row.delivered + row.twice + row.quarantined + row.filtered + row.dropped.total() + row.held
-            row.carried = out - row.received - row.replayed - row.again - row.unexplained
+            row.carried = out - row.received - row.replayed - row.moved - row.again - row.unexplained
             report.quarantine_begin -= row.quarantined
         report.rows = dict(sorted(report.rows.items()))
         return report
@@ -233,6 +233,7 @@ class Reckoning:
         row = self._of(intake)
         row.received += now["received"] - before["received"]
         row.replayed += now["replayed"] - before["replayed"]
+        row.moved += now.get("transferred", 0) - before.get("transferred", 0)
         row.delivered += now["delivered"] - before["delivered"]
         row.filtered += now["filtered"] - before["filtered"]
         row.quarantined += now["quarantined"] - before["quarantined"]

@@ -9,13 +9,20 @@ import click
 from bridge.tools import control, spool_files, summary
 from bridge.tools.options import configuration_option, failed, loaded
 
+MOST_WATCHED = 100
+"Sources that are asked for, to show those that fit."
+
 
 @click.command(epilog="\b\nExample:\n  syslog-bridge status -c /etc/syslog-bridge/bridge.yaml")
 @configuration_option
 @click.option("--json", "as_json", is_flag=True, help="The JSON of /api/status; running: false where there is none.")
-def status(file: Path, as_json: bool) -> None:
+@click.option("--watch", "watched", is_flag=True, help="Go on, and show it anew every two seconds, until Ctrl-C.")
+def status(file: Path, as_json: bool, watched: bool) -> None:
     """Tell how the bridge is doing; where it is not running, what its spool holds."""
     directory = loaded(file, secrets=False).spool.directory
+    if watched and not as_json:
+        _watch(directory)
+        return
     try:
         found, running = _found(directory)
     except control.ControlError as error:
@@ -40,3 +47,17 @@ def _found(directory: Path) -> tuple[dict[str, Any], bool]:
         return control.get(directory, "/api/status"), True
     except control.ControlError as error:
         raise control.ControlError(f"process {process} holds the spool, but {error}") from None
+
+
+def _watch(directory: Path) -> None:
+    from rich.console import Console  # noqa: PLC0415
+
+    from bridge.tools.watching import watch  # noqa: PLC0415
+
+    console = Console()
+    if not console.is_terminal:
+        failed("status: --watch needs a terminal; without one, ask again and again: status --json")
+    try:
+        watch(lambda: control.get(directory, f"/api/status?sources={MOST_WATCHED}"), console)
+    except (control.ControlError, OSError) as error:
+        failed(f"status: {error}; is the bridge running?")

@@ -26,11 +26,11 @@ class Forwarding:
     """How the daemon sends on."""
 
     port: int
-    transport: str  # udp | tcp | tls
+    transport: str  # udp | tcp | tls | relp (rsyslog only; with `security`: over TLS)
     format: str  # rfc3164 | rfc5424
     octet_counted: bool = False  # TCP only; otherwise a line each
     host: str = "127.0.0.1"
-    security: Security | None = None  # of tls
+    security: Security | None = None  # of tls, relp
 
 
 @dataclass(frozen=True)

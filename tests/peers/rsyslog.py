@@ -35,6 +35,8 @@ def start(forwarding: Forwarding, *, directory: Path) -> Client:
 
 
 def _configuration(forwarding: Forwarding, input_port: int, directory: Path) -> str:
+    if forwarding.transport == "relp":
+        return _relp(forwarding, input_port, directory)
     framing = "octet-counted" if forwarding.octet_counted else "traditional"
     files, driver, protocol = "", "", forwarding.transport
     if security := forwarding.security:
@@ -51,4 +53,20 @@ module(load="imptcp")
 input(type="imptcp" address="127.0.0.1" port="{input_port}")
 action(type="omfwd" target="{forwarding.host}" port="{forwarding.port}" protocol="{protocol}" {driver}
        TCP_Framing="{framing}" template="{_TEMPLATES[forwarding.format]}" action.resumeRetryCount="-1")
+"""
+
+
+def _relp(forwarding: Forwarding, input_port: int, directory: Path) -> str:
+    tls = ""
+    if security := forwarding.security:
+        tls = f'tls="on" tls.caCert="{security.ca}" tls.authMode="name" tls.permittedPeer="{security.name}"'
+        if security.own is not None:
+            tls += f' tls.myCert="{security.own.certificate}" tls.myPrivKey="{security.own.private_key}"'
+    return f"""
+global(workDirectory="{directory}")
+module(load="imptcp")
+module(load="omrelp" tls.tlslib="openssl")
+input(type="imptcp" address="127.0.0.1" port="{input_port}")
+action(type="omrelp" target="{forwarding.host}" port="{forwarding.port}" {tls}
+       template="{_TEMPLATES[forwarding.format]}" action.resumeRetryCount="-1" action.resumeInterval="1")
 """

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.config import Collector, ConfigurationError, Listener, load, parse_text
+from bridge.config import Collector, Listener, load, parse_text
 from bridge.config.document import Document, keys_of
 from bridge.config.upkeep import Admin, Batch, Ledger, Spool, Timestamps
 from tests.harness.pki import Authority
@@ -52,7 +52,7 @@ def test_the_datacenter_includes_its_branches() -> None:
     assert config.intakes["asa"].destination.url == "https://intake.fra2.sekoia.io/api/v1/intake-http"
 
 
-# Every key of the reference with its value there, in an order of our own; what comes later is refused, and only that.
+# Every key of the reference with its value there, in an order of our own.
 WHOLE = """
 timezone: UTC
 max_frame_size: 250KiB
@@ -100,7 +100,6 @@ routes:
     except: {hostname: "web-test-*"}
     payload: content
 """
-LATER = ["relay", "expect", "limit", "sequence"]
 
 
 @pytest.fixture
@@ -110,26 +109,17 @@ def whole(tmp_path: Path) -> str:
     return text.replace("/etc/a.key", str(issued.private_key))
 
 
-def test_every_value_of_the_reference_is_understood(whole: str) -> None:
-    with pytest.raises(ConfigurationError) as raised:
-        parse_text(whole)
-    refused = [fault.message.split(":")[0] for fault in raised.value.faults]
-    assert all("not supported yet" in fault.message for fault in raised.value.faults)
-    assert sorted(refused) == sorted(LATER)
-
-
 def test_the_values_of_the_reference(whole: str) -> None:
-    text = whole
-    for later in ("relay: true", "expect: 10m, limit: 5000/s, sequence: true"):
-        text = text.replace(f", {later}", "")
-    config = parse_text(text)
+    config = parse_text(whole)
     udp, tcp, secure, veeam = config.listeners
     assert (udp.kind, str(udp.address), udp.receive_buffer, udp.allow) == ("udp", "*:514", 16 << 20, None)
     assert (secure.kind, str(secure.address), secure.client_ca) == ("tls", "*:6514", None)
     assert tcp.allow is not None
     assert [str(network) for network in tcp.allow] == ["10.0.0.0/8", "192.0.2.0/24"]
     assert (tcp.idle_timeout, veeam.intake) == (None, "veeam")
-    assert str(config.sources[1].timezone) == "America/New_York"
+    relay, branch, firewall = config.sources
+    assert (relay.relay, str(branch.timezone)) == (True, "America/New_York")
+    assert (firewall.expect, firewall.limit, firewall.sequence) == (timedelta(minutes=10), 5000, True)
     assert list(config.intakes) == ["firewalls", "linux", "veeam"]
     assert config.intakes["linux"].payload == "line"
     assert config.intakes["firewalls"].format == "fortinet-fortigate"

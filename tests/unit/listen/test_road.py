@@ -17,6 +17,7 @@ from bridge.ledger import Ledger
 from bridge.listen.door import Hall
 from bridge.listen.peers import Peers, address_of
 from bridge.listen.road import Road
+from bridge.listen.sockets import grow_receive_buffer
 from bridge.listen.tcp import SyslogFactory
 from bridge.listen.udp import UdpReader
 from bridge.routing import Router
@@ -41,6 +42,7 @@ class Route:
     payload: str | None = None
     timestamp: str | None = None
     timezone: object = None
+    copy_to: tuple = ()
 
 
 @dataclass
@@ -119,7 +121,7 @@ class Udp:
 
     def __init__(self, bridge, **options):
         bound = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_000_000)
+        self.granted = grow_receive_buffer(bound, 4_000_000)
         bound.bind(("127.0.0.1", 0))
         given = {"allowed": lambda host: True, "max_frame_size": 250 * 1024}
         self.reader = UdpReader(
@@ -173,6 +175,8 @@ def test_a_drain_is_one_read(make_bridge, make_udp):
 def test_a_drain_is_bounded(make_bridge, make_udp):
     bridge = make_bridge()
     udp = make_udp(bridge)
+    if udp.granted < 2_000_000:
+        pytest.skip("net.core.rmem_max is too small for 2,000 datagrams, and this user may not pass it")
     udp.send(*[b""] * 1100)
     assert udp.reader.doRead_once() <= 1024
     while udp.reader.doRead_once():
@@ -257,6 +261,8 @@ def test_peers_that_are_not_allowed(make_bridge, make_udp):
 def test_stop_takes_what_the_kernel_holds(make_bridge, make_udp):
     bridge = make_bridge()
     udp = make_udp(bridge)
+    if udp.granted < 2_000_000:
+        pytest.skip("net.core.rmem_max is too small for 2,000 datagrams, and this user may not pass it")
     udp.send(*[b"<13>x"] * 2000)
     udp.reader.stop()
     udp.reader.stop()

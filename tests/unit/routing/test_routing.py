@@ -41,6 +41,7 @@ class Route(When):
     payload: str | None = None
     timestamp: str | None = None
     timezone: object = None
+    copy_to: tuple = ()
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,11 @@ class Source:
     source: tuple
     timezone: object = None
     name: str | None = None
+    hostname: tuple = ()
+    relay: bool = False
+    expect: object = None
+    limit: int | None = None
+    sequence: bool = False
 
 
 @dataclass(frozen=True)
@@ -251,8 +257,8 @@ def test_zones_and_names_come_from_the_first_entry_that_has_one():
         for peer in ("192.0.2.7", "192.0.2.9", "10.0.0.1", "2001:db8::1")
     }
     assert zones == {"192.0.2.7": EAST, "192.0.2.9": WEST, "10.0.0.1": WEST, "2001:db8::1": UTC}
-    assert [made.name(ip_address(p)) for p in ("192.0.2.7", "192.0.2.8", "10.0.0.1")] == ["fw", "all", None]
-    assert made.name(None) is None
+    assert [made.known(ip_address(p)).name for p in ("192.0.2.7", "192.0.2.8", "10.0.0.1")] == ["fw", "all", None]
+    assert made.known(None).name is None
 
 
 # --- a profile reads only what its rules need -----------------------------------------------------------------------

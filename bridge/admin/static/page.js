@@ -1,0 +1,251 @@
+// The status page: asks the bridge every few seconds and shows what it says. It changes nothing.
+
+import { Plots } from "./plots.js";
+import { Source } from "./source.js";
+import { ago, clean, count, el, list, put, rate, size, span, state } from "./show.js";
+import { Table } from "./tables.js";
+
+const PAGE = matchMedia("(max-width: 760px)").matches ? 20 : 50;
+const at = (id) => document.getElementById(id);
+
+// --- asking ------------------------------------------------------------------------------------------------------------
+let paused = false;
+let answered = 0;
+
+async function ask(path) {
+  try {
+    const answer = await fetch(path, { cache: "no-store", signal: AbortSignal.timeout(15000) });
+    if (!answer.ok) throw new Error(`answers ${answer.status}`);
+    const said = await answer.json();
+    answered = Date.now();
+    return said;
+  } catch {
+    return null;
+  }
+}
+
+/** Call `job` now and then every `seconds`, while somebody looks; never twice at a time. */
+function every(seconds, job) {
+  let busy = false, again = false;
+  const run = async (asked) => {
+    if (busy) { again ||= asked === true; return; }
+    if (asked !== true && (paused || document.hidden)) return;
+    busy = true;
+    try { await job(); } finally { busy = false; }
+    if (again) { again = false; run(true); }
+  };
+  setInterval(run, seconds * 1000);
+  document.addEventListener("visibilitychange", () => run());
+  at("pause").addEventListener("click", () => { if (!paused) run(); });
+  run();
+  return () => run(true);
+}
+
+function live() {
+  const silent = (Date.now() - answered) / 1000;
+  const lost = answered && silent > 12 && !paused;
+  document.body.classList.toggle("stale", Boolean(lost));
+  put(at("live"), paused ? "paused" : !answered ? "no answer yet" : lost ? `no answer for ${span(silent)}: is the bridge running?` : "live");
+}
+
+at("pause").addEventListener("click", () => {
+  paused = !paused;
+  at("pause").setAttribute("aria-pressed", String(paused));
+  put(at("pause"), paused ? "Go on" : "Pause");
+  live();
+});
+setInterval(live, 1000);
+
+// --- how things are ----------------------------------------------------------------------------------------------------
+const WORDS = { well: "✓ All is well", attention: "! Attention", trouble: "✕ Trouble" };
+const COLUMNS = [
+  ["delivered", "delivered", "the collector has accepted them"], ["spooled", "waiting", "on disk, to be delivered"],
+  ["buffered", "held back", "read, and waiting for room"], ["quarantined", "quarantined", "kept aside"],
+  ["filtered", "filtered", "a route drops them on purpose"], ["dropped", "lost", "dropped, with a reason"],
+];
+
+function showNow(status) {
+  const { headline, ledger } = status;
+  at("now").dataset.state = headline.state;
+  put(at("state"), WORDS[headline.state]);
+  put(at("headline"), clean(headline.text, 600));
+  // The first is the headline itself.
+  list(at("problems"), headline.problems.map((one, place) => ({ ...one, first: place === 0 })), (one) => el("li", { class: one.state },
+    one.first ? null : el("span", { class: "what" }, clean(one.text, 400)), one.remedy ? el("span", { class: "remedy" }, `To do: ${clean(one.remedy, 300)}`) : null));
+  document.title = headline.state === "well" ? "syslog-bridge" : `(${headline.problems.length}) ${WORDS[headline.state].slice(2)} – syslog-bridge`;
+  const waiting = status.intakes.reduce((sum, row) => sum + row.backlog_events, 0);
+  const oldest = Math.max(0, ...status.intakes.map((row) => row.oldest_seconds ?? 0));
+  const lost = Object.values(ledger.dropped).reduce((sum, n) => sum + n, 0) + Object.values(status.kernel_drops).reduce((sum, n) => sum + n, 0);
+  const figures = [
+    ["received", "events/s in", rate(status.rates.received)], ["delivered", "events/s out", rate(status.rates.delivered)],
+    ["waiting", "waiting", count(waiting)], ["oldest", "oldest waits", waiting ? span(oldest) : "–"],
+    ["lost", "lost since start", count(lost)], ["sources", "sources", count(status.sources_count.total)],
+  ];
+  list(at("figures"), figures, ([key, name, value]) => el("div", { "data-figure": key }, el("dt", {}, name), el("dd", {}, value)));
+  showLedger(ledger);
+  put(at("gateway"), clean(`${status.gateway} · up ${span(status.uptime_seconds)}`, 120));
+  put(at("version"), clean(`syslog-bridge ${status.version} · configuration ${status.config_sha256.slice(0, 12)} · taken ${status.taken}`));
+}
+
+function showLedger(ledger) {
+  const amounts = { ...ledger, dropped: Object.values(ledger.dropped).reduce((sum, n) => sum + n, 0) };
+  const reasons = Object.entries(ledger.dropped).map(([why, n]) => `${why.replaceAll("_", " ")} ${count(n)}`).join(", ");
+  const shown = COLUMNS.filter(([key]) => amounts[key] > 0);
+  list(at("bar"), shown.map(([key]) => [key, amounts[key]]), ([key, amount]) => {
+    const part = el("span", { class: `part ${key}` });
+    part.style.flexGrow = String(amount);
+    return part;
+  });
+  at("bar").setAttribute("aria-label", COLUMNS.map(([key, name]) => `${name} ${count(amounts[key])}`).join(", "));
+  list(at("legend"), COLUMNS.map(([key, name, means]) => [key, name, means, count(amounts[key])]), ([key, name, means, amount]) =>
+    el("li", { "data-ledger": key, title: means }, el("span", { class: `dot ${key}`, "aria-hidden": "true" }), `${name} `, el("b", {}, amount),
+      key === "dropped" && reasons ? ` (${clean(reasons)})` : null));
+  put(at("identity"), `received ${count(ledger.received)} + found at start ${count(ledger.recovered)} + replayed ${count(ledger.replayed)} = all of the above`);
+}
+
+// --- tables ------------------------------------------------------------------------------------------------------------
+const intakes = new Table(at("intakes"), {
+  caption: "Intakes", key: (row) => row.name, empty: "There is no intake.",
+  columns: [
+    { head: "Intake", cell: (row) => ({ text: row.name, class: "name" }) },
+    { head: "State", cell: (row) => { const [kind, word, means] = state(row.state); return [{ text: word, class: `state ${kind}`, title: means }, row.next_attempt_seconds ? { text: `next try in ${span(row.next_attempt_seconds)}`, class: "quiet" } : null]; } },
+    { head: "In/s", number: true, cell: (row) => rate(row.received_per_second) },
+    { head: "Out/s", number: true, cell: (row) => rate(row.delivered_per_second) },
+    { head: "Delivered", number: true, cell: (row) => count(row.delivered) },
+    { head: "Waiting", number: true, cell: (row) => [count(row.backlog_events), row.backlog_events ? { text: `${size(row.backlog_bytes)}, ${span(row.oldest_seconds)} old`, class: "quiet" } : null] },
+    { head: "Last answer", wide: true, cell: answer },
+  ],
+});
+
+function answer(row) {
+  const parts = [];
+  const last = row.last_answer;
+  if (row.last_error) parts.push({ text: row.last_error, class: "bad" });
+  else if (last) parts.push(`accepted ${count(last.accepted)} at ${last.at.slice(11, 19)} UTC`);
+  else parts.push({ text: "nothing sent yet", class: "quiet" });
+  if (row.format_mismatches) parts.push({ text: `${count(row.format_mismatches)} of ${count(row.format_sampled)} events looked at do not look like its format`, class: "bad" });
+  return parts;
+}
+
+const source = new Source(ask);
+const sources = new Table(at("sources-table"), {
+  caption: "Sources", key: (row) => `${row.listener} ${row.address} ${row.client ?? ""}`, empty: "Nobody has sent yet.", open: (row) => source.open(row),
+  columns: [
+    { head: "Source", cell: (row) => [{ text: row.name ?? row.address, class: "name" }, row.name ? { text: row.address, class: "quiet" } : null] },
+    { head: "Listener", extra: true, cell: (row) => row.listener },
+    { head: "Route → intake", cell: (row) => (row.intake ? [row.intake, { text: `by ${row.route}`, class: "quiet" }] : row.route === "unrouted" ? { text: "no route", class: "bad" } : { text: `filtered by ${row.route ?? "–"}`, class: "quiet" }) },
+    { head: "Shape", extra: true, cell: (row) => row.shape ?? "–" },
+    { head: "Events", number: true, cell: (row) => count(row.events) },
+    { head: "Events/s", number: true, cell: (row) => rate(row.events_per_second) },
+    { head: "Last seen", cell: (row) => [ago(row.silent_seconds), row.silence ? { text: row.silence, class: "bad" } : null] },
+    { head: "Clock", wide: true, cell: (row) => (row.clock_remedy ? [{ text: row.clock, class: "bad" }, { text: row.clock_remedy, class: "quiet" }] : row.clock ?? "–") },
+  ],
+});
+
+const listeners = new Table(at("listeners"), {
+  caption: "Listeners", key: (row) => row.name, empty: "No listener is open.",
+  columns: [
+    { head: "Listener", cell: (row) => ({ text: row.name, class: "name" }) },
+    { head: "Port", number: true, cell: (row) => String(row.port) },
+    { head: "Lost by the kernel", number: true, cell: (row) => (row.drops ? { text: count(row.drops), class: "bad" } : "0") },
+    { head: "Refused", number: true, cell: (row) => count(row.refused) },
+  ],
+});
+
+const quarantine = new Table(at("quarantine"), {
+  caption: "Quarantine", key: (row) => row.kind, empty: "Nothing is in quarantine.",
+  columns: [
+    { head: "Reason", cell: (row) => [{ text: row.reason, class: "name" }, row.intake ? { text: row.intake, class: "quiet" } : null] },
+    { head: "Latest", cell: (row) => [new Date(row.received_ms).toISOString().slice(0, 19).replace("T", " "), row.alike > 1 ? { text: `and ${row.alike - 1} more like it`, class: "quiet" } : null] },
+    { head: "From", cell: (row) => row.address },
+    { head: "Why", wide: true, cell: (row) => row.why },
+    { head: "What", wide: true, cell: (row) => ({ text: row.sample, class: "code" }) },
+  ],
+});
+
+// --- what is asked, and how often --------------------------------------------------------------------------------------
+every(2, async () => {
+  const status = await ask("api/status?sources=0");
+  live();
+  if (!status) return;
+  showNow(status);
+  intakes.show(status.intakes);
+  listeners.show(Object.entries(status.listeners).map(([name, port]) => ({ name, port, drops: status.kernel_drops[name] ?? 0, refused: status.refused_connections[name] ?? 0 })));
+  const spool = status.spool;
+  list(at("spool"), [
+    ["On disk", `${size(spool.bytes)} of ${size(spool.limit_bytes)}`], ["Full", spool.full_in_seconds == null || spool.full_in_seconds > 60 * 86400 ? "not at the present rate" : `in ${span(spool.full_in_seconds)}`],
+    ["Connections held back", count(status.held_connections)],
+    ["Perhaps twice", count(Object.values(status.possible_duplicates).reduce((sum, n) => sum + n, 0))],
+    ["This gateway's clock", status.gateway_clock_offset_seconds == null ? "not compared yet" : status.gateway_clock_offset_seconds === 0 ? "agrees with the collector's" : `${span(Math.abs(status.gateway_clock_offset_seconds))} ${status.gateway_clock_offset_seconds > 0 ? "ahead of" : "behind"} the collector's`],
+  ], ([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value)));
+  at("inbox").hidden = status.unrouted.length === 0;
+  put(at("quarantine-count"), Object.entries(status.quarantine).filter(([, n]) => n).map(([why, n]) => `${why} ${count(n)}`).join(", "));
+});
+
+let offset = 0;
+const lookForSources = every(3, async () => {
+  const asked = new URLSearchParams({ offset, limit: PAGE, find: at("find").value, only: at("only").value, sort: at("sort").value });
+  const found = await ask(`api/sources?${asked}`);
+  if (!found) return;
+  if (found.matching <= offset && offset) { offset = 0; return; }
+  sources.show(found.sources);
+  put(at("sources-count"), found.matching === found.total ? `${count(found.total)} in all` : `${count(found.matching)} of ${count(found.total)}`);
+  put(at("page"), found.matching ? `${count(offset + 1)}–${count(offset + found.sources.length)} of ${count(found.matching)}` : "none");
+  at("previous").disabled = offset === 0;
+  at("next").disabled = offset + PAGE >= found.matching;
+});
+at("sources-tools").addEventListener("submit", (event) => event.preventDefault());
+for (const id of ["find", "only", "sort"]) at(id).addEventListener("input", () => { offset = 0; lookForSources(); });
+at("previous").addEventListener("click", () => { offset = Math.max(0, offset - PAGE); lookForSources(); });
+at("next").addEventListener("click", () => { offset += PAGE; lookForSources(); });
+
+every(3, () => source.refresh());
+
+every(5, async () => {
+  if (at("inbox").hidden) return;
+  const found = await ask("api/unrouted");
+  if (found) list(at("inbox-list"), found.unrouted.map(({ events, last_seen, ...rest }) => rest), inboxCard);
+  for (const row of found?.unrouted ?? []) {
+    const where = document.querySelector(`[data-unrouted="${CSS.escape(`${row.listener} ${row.address}`)}"]`);
+    if (where) put(where, `${count(row.events)} messages, the last at ${row.last_seen.slice(11, 19)} UTC`);
+  }
+});
+
+function inboxCard(row) {
+  const copy = el("button", { type: "button", onclick: async () => { await copied(row.route); put(copy, "Copied"); setTimeout(() => put(copy, "Copy the route"), 2000); } }, "Copy the route");
+  const guess = row.guesses.length ? `Looks like ${row.guesses.map((one) => `${one.product} (${one.format})`).join(" or ")}` : row.guessed ? "It looks like no product that is known here" : "Not looked at yet";
+  return el("article", { class: "card" }, el("h3", {}, clean(row.address, 120), el("span", { class: "quiet" }, ` at ${clean(row.listener, 60)}`)),
+    el("p", { "data-unrouted": `${row.listener} ${row.address}` }), el("p", {}, clean(guess, 300)),
+    row.sample == null ? null : el("pre", { tabindex: "0" }, clean(row.sample, 600)), el("pre", { class: "route", tabindex: "0" }, row.route), copy);
+}
+
+async function copied(text) {
+  try { await navigator.clipboard.writeText(text); } catch { /* an old browser: the text can be selected by hand */ }
+}
+
+every(10, async () => {
+  const found = await ask("api/quarantine");
+  if (!found) return;
+  // The last entries, those that say the same as one.
+  const kinds = new Map();
+  for (const row of found.last) {
+    const kind = JSON.stringify([row.reason, row.address, row.intake, row.why]);
+    const first = kinds.get(kind);
+    if (first) first.alike += 1;
+    else kinds.set(kind, { ...row, kind, alike: 1 });
+  }
+  quarantine.show([...kinds.values()].slice(0, 30));
+});
+
+every(5, async () => {
+  const found = await ask("api/log");
+  if (found) list(at("log"), found.log, (line) => el("li", { class: line.level },
+    el("time", { datetime: line.time }, line.time.slice(5, 19).replace("T", " ")), el("b", {}, line.level), el("span", {}, clean(`${line.logger}: ${line.text}`, 1000))));
+});
+
+const plots = new Plots(at("plots"));
+const lookBack = every(5, async () => {
+  const found = await ask(`api/history?span=${at("span").value}`);
+  if (found) plots.show(found);
+});
+at("span").addEventListener("change", lookBack);

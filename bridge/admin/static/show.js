@@ -1,0 +1,77 @@
+// Text, numbers and elements. Everything that comes from afar passes `clean` and becomes a text node, never markup.
+
+// Control characters, and those that turn the direction of what follows or take no room.
+const HIDDEN = /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]/g;
+
+/** A text whose invisible characters are shown, cut after `most` characters. */
+export function clean(text, most = 200) {
+  const whole = String(text ?? "");
+  const cut = whole.length > most ? `${whole.slice(0, most)}…` : whole;
+  return cut.replace(HIDDEN, (c) => (c === "\n" ? "↵" : c === "\t" ? "⇥" : `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`));
+}
+
+/** An element with attributes and children; strings become text. */
+export function el(tag, attributes = {}, ...children) {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name === "class") made.className = value;
+    else if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
+    else if (value === true) made.setAttribute(name, "");
+    else if (value !== false && value != null) made.setAttribute(name, value);
+  }
+  made.append(...children.filter((child) => child != null));
+  return made;
+}
+
+/** Replace what an element holds only where it differs, so that selections and screen readers are left in peace. */
+export function put(where, text) {
+  if (where.textContent !== text) where.textContent = text;
+}
+
+/** The same for children made of `rows`; nothing is touched while they say the same. */
+export function list(where, rows, make) {
+  const said = JSON.stringify(rows);
+  if (where.said === said) return;
+  where.said = said;
+  where.replaceChildren(...rows.map(make));
+}
+
+const whole = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
+const fine = new Intl.NumberFormat("en-US", { maximumFractionDigits: 1 });
+
+export const count = (n) => (n == null ? "–" : whole.format(n));
+
+export const rate = (n) => (n == null ? "–" : n > 0 && n < 10 ? fine.format(n) : whole.format(n));
+
+export function size(bytes) {
+  if (bytes == null) return "–";
+  const units = ["B", "kB", "MB", "GB", "TB"];
+  let unit = 0;
+  for (; bytes >= 1000 && unit < units.length - 1; unit += 1) bytes /= 1000;
+  return `${unit ? fine.format(bytes) : whole.format(bytes)} ${units[unit]}`;
+}
+
+/** Seconds in words: 0.4 s, 12 s, 3 min, 5 h 20 min, 2 d 3 h. */
+export function span(seconds) {
+  if (seconds == null) return "–";
+  if (seconds < 10) return `${fine.format(seconds)} s`;
+  if (seconds < 120) return `${whole.format(seconds)} s`;
+  const minutes = Math.floor(seconds / 60);
+  if (minutes < 60) return `${minutes} min`;
+  const hours = Math.floor(minutes / 60);
+  if (hours < 48) return minutes % 60 ? `${hours} h ${minutes % 60} min` : `${hours} h`;
+  return hours % 24 ? `${Math.floor(hours / 24)} d ${hours % 24} h` : `${Math.floor(hours / 24)} d`;
+}
+
+export const ago = (seconds) => (seconds == null ? "never" : seconds < 2 ? "just now" : `${span(seconds)} ago`);
+
+const STATES = {
+  idle: ["well", "idle", "everything is delivered"],
+  delivering: ["well", "delivering", "requests are under way"],
+  "backing-off": ["trouble", "backing off", "the last request failed; it is tried again after a wait"],
+  parked: ["trouble", "parked", "the collector takes none of this intake's events; tried again every few minutes"],
+  full: ["trouble", "full", "it has filled its part of the spool"],
+};
+
+/** An intake's state: its colour, its word, what it means. */
+export const state = (name) => STATES[name] ?? ["attention", clean(name, 30), ""];

@@ -1,0 +1,79 @@
+// One sender opened: what is known of it, and its last messages as received, as read, as sent.
+
+import { ago, clean, count, el, rate } from "./show.js";
+
+const FIELDS = ["facility", "severity", "timestamp", "hostname", "app_name", "procid", "msgid", "msg", "format", "shape"];
+const LONGEST = 4000;
+
+export class Source {
+  constructor(ask) {
+    this.ask = ask;
+    this.dialog = document.getElementById("source");
+    this.body = document.getElementById("source-body");
+    this.about = null;
+    document.getElementById("source-close").addEventListener("click", () => this.dialog.close());
+    // The event comes later; by then another may be open.
+    this.dialog.addEventListener("close", () => { if (!this.dialog.open) this.about = null; });
+  }
+
+  open(row) {
+    this.about = row;
+    this.said = null;
+    document.getElementById("source-title").textContent = clean(row.name ? `${row.name} · ${row.address}` : row.address, 120);
+    this.body.replaceChildren(el("p", { class: "quiet" }, "asking …"));
+    this.dialog.showModal();
+    return this.refresh();
+  }
+
+  async refresh() {
+    if (!this.about) return;
+    const { address, listener } = this.about;
+    const found = await this.ask(`api/source?${new URLSearchParams({ address, listener })}`);
+    if (!found || this.about?.address !== address) return;
+    const row = found.seen[0];
+    // Not while somebody reads, selects or has something open.
+    const said = JSON.stringify([row?.messages?.[0]?.received, row?.events]);
+    if (said === this.said || this.body.querySelector("details[open]") || String(getSelection()).length) return;
+    this.said = said;
+    if (!row) this.body.replaceChildren(el("p", {}, "Nothing is known of it any more."));
+    else this.body.replaceChildren(facts(row), ...messages(row, found.messages_shown));
+  }
+}
+
+function facts(row) {
+  const rows = [
+    ["Listener", row.listener], ["Route", row.route ?? "none"], ["Intake", row.intake ?? "none"],
+    ["Events", `${count(row.events)}, now ${rate(row.events_per_second)}/s`], ["Last seen", ago(row.silent_seconds)],
+    ["Shape of its messages", row.shape ?? "none found"],
+    ["Clock", row.clock_remedy ? `${row.clock}. To do: ${row.clock_remedy}` : row.clock ?? "no time in its messages"],
+  ];
+  if (row.times_not_believed) rows.push(["Times not believed", count(row.times_not_believed)]);
+  if (row.unrouted) rows.push(["Matched no route", count(row.unrouted)]);
+  return el("dl", { class: "facts" }, ...rows.flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, clean(value, 400))]));
+}
+
+function messages(row, shown) {
+  if (!shown) return [el("p", { class: "quiet" }, "Messages are not shown here: admin.show_messages is false.")];
+  if (!row.messages.length) return [el("p", { class: "quiet" }, "No message is kept of it.")];
+  return [el("h3", {}, "Last messages"), el("p", { class: "quiet" }, "At most one a second is kept."), ...row.messages.map(message)];
+}
+
+function message(one) {
+  const parts = [el("h4", {}, one.received.replace("T", " ").replace("Z", " UTC")),
+    el("p", { class: "step" }, "as received", one.cut ? ` (the first of ${count(one.bytes)} bytes)` : ""), text(one.raw)];
+  if (one.event != null) {
+    parts.push(el("p", { class: "step" }, clean(`as sent to ${one.intake} (${one.payload}), event time ${one.event_timestamp ?? "none"}`)), text(one.event));
+  } else if (one.kind) {
+    parts.push(el("p", { class: "step" }, one.kind === "drop" ? clean(`filtered by route ${one.route}`) : "no route takes it: held"));
+  }
+  for (const note of one.notes ?? []) parts.push(el("p", { class: "note" }, clean(note, 400)));
+  if (one.format) {
+    const read = FIELDS.filter((name) => one[name] != null && one[name] !== "").flatMap((name) => [el("dt", {}, name), el("dd", {}, clean(one[name], 1000))]);
+    const over = (one.passed_over ?? []).slice(0, 20).map((route) => el("li", {}, clean(`${route.route}: ${route.why}`, 300)));
+    parts.push(el("details", {}, el("summary", {}, "as read"), el("dl", { class: "facts" }, ...read),
+      over.length ? el("p", { class: "step" }, "routes passed over") : null, over.length ? el("ul", {}, ...over) : null));
+  }
+  return el("article", { class: "message" }, ...parts);
+}
+
+const text = (value) => el("pre", { tabindex: "0" }, clean(value, LONGEST));

@@ -1,0 +1,77 @@
+"""The admin endpoint with TLS and token: both are needed beyond loopback, and work there as here."""
+
+from __future__ import annotations
+
+import http.client
+import ssl
+from pathlib import Path
+
+import trustme
+
+from tests.harness.bridge import Bridge
+from tests.harness.polling import until
+from tests.harness.process import SYSLOG_BRIDGE, Process
+from tests.harness.running import bridging
+
+TOKEN = "a-token-of-32-characters-in-all.."
+
+
+def certificate(directory: Path, authority: trustme.CA) -> dict[str, str]:
+    made = authority.issue_cert("127.0.0.1")
+    made.private_key_pem.write_to_path(str(directory / "admin.key"))
+    made.cert_chain_pems[0].write_to_path(str(directory / "admin.pem"))
+    return {"certificate": str(directory / "admin.pem"), "private_key": str(directory / "admin.key")}
+
+
+def ask(bridge: Bridge, context: ssl.SSLContext, path: str, token: str | None = None) -> tuple[int, bytes, int]:
+    """Status, body and the serial number of the certificate that was shown; 0 where nobody answers."""
+    connection = http.client.HTTPSConnection("127.0.0.1", bridge.admin, context=context, timeout=30)
+    try:
+        connection.request("GET", path, headers={"Authorization": f"Bearer {token}"} if token else {})
+        assert isinstance(connection.sock, ssl.SSLSocket)
+        shown = connection.sock.getpeercert()
+        assert shown
+        response = connection.getresponse()
+        return response.status, response.read(), int(str(shown["serialNumber"]), 16)
+    except ConnectionError:
+        return 0, b"", 0
+    finally:
+        connection.close()
+
+
+def test_tls_and_token(tmp_path: Path) -> None:
+    authority = trustme.CA()
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    with bridging(tmp_path, "http://127.0.0.1:9") as bridge:
+        token = tmp_path / "token"
+        token.write_text(TOKEN + "\n")
+        bridge.configuration["admin"] |= certificate(tmp_path, authority) | {"token": {"file": str(token)}}
+        process = bridge.launch()
+        process.wait_until(lambda: ask(bridge, context, "/readyz")[0] == 200, "it is ready")
+        assert ask(bridge, context, "/api/status")[0] == 401
+        assert ask(bridge, context, "/api/status", "wrong")[0] == 401
+        status, body, serial = ask(bridge, context, "/api/status", TOKEN)
+        assert status == 200
+        assert b'"ledger"' in body
+        status, body, _ = ask(bridge, context, "/metrics", TOKEN)
+        assert b'syslog_bridge_certificate_expiry_seconds{name="admin.listen"}' in body
+        assert bridge.get("/api/status")[0] == 0, "plain HTTP is not answered"
+        # Both are read again on reload; connections made from then on see the new certificate.
+        certificate(tmp_path, authority)
+        token.write_text("another-token-of-more-than-16\n")
+        process.signal(1)
+        until(lambda: ask(bridge, context, "/api/status", "another-token-of-more-than-16")[0] == 200, "the new token")
+        assert ask(bridge, context, "/api/status", TOKEN)[0] == 401
+        assert ask(bridge, context, "/healthz")[2] != serial
+        assert TOKEN not in process.stderr
+
+
+def test_beyond_loopback_it_is_demanded(tmp_path: Path) -> None:
+    bridge = Bridge(tmp_path / "bridge", collector_url="http://127.0.0.1:9", intakes={"all": {}})
+    bridge.configuration["admin"] = {"listen": f"0.0.0.0:{bridge.admin}"}
+    check = Process(
+        [SYSLOG_BRIDGE, "run", "-c", str(bridge.write_configuration())], directory=tmp_path, name="run"
+    )  # fmt: skip
+    assert check.wait() == 2
+    assert "reachable from elsewhere, it needs certificate, private_key, token" in check.stderr

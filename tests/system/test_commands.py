@@ -1,0 +1,286 @@
+"""The commands that change a gateway, with a running bridge and with a stopped one: same words, same outcome."""
+
+from __future__ import annotations
+
+import base64
+import json
+import subprocess
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.harness.bridge import Bridge, key_of
+from tests.harness.cli import cli, process
+from tests.harness.collector import Collector
+from tests.harness.polling import until
+from tests.harness.ports import free_port
+from tests.harness.process import SYSLOG_BRIDGE
+from tests.harness.running import bridging, collecting, running
+from tests.harness.send import send_lines
+
+both = pytest.mark.parametrize("stopped", [False, True], ids=["running", "stopped"])
+
+
+def rfc3164(number: int, at: datetime, host: str = "gw") -> bytes:
+    return f"<13>{at:%b} {at.day:2} {at:%H:%M:%S} {host} app: event {number}".encode()
+
+
+def stop_if(bridge: Bridge, stopped: bool) -> None:
+    if stopped:
+        bridge.stop()
+
+
+def go_on(bridge: Bridge, stopped: bool) -> None:
+    if stopped:
+        bridge.start()
+
+
+@both
+def test_unrouted_frames_come_out_in_their_real_payload_with_their_real_time(tmp_path: Path, stopped: bool) -> None:
+    long_ago = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=5)
+    times = [long_ago + timedelta(seconds=7 * i) for i in range(50)]
+    with running(tmp_path, intakes={"all": {"payload": "line"}}) as (collector, bridge):
+        bridge.configuration["unrouted"] = "hold"
+        bridge.configuration["routes"] = [{"intake": "all", "source": "192.0.2.1"}]
+        cli(bridge, "reload")
+        send_lines(bridge.tcp, [rfc3164(i, at) for i, at in enumerate(times)])
+        send_lines(bridge.tcp, [b"<13>noise to be dropped"], source="127.0.0.7")
+        send_lines(bridge.tcp, [b"<13>nobody's"], source="127.0.0.9")
+        bridge.wait_received(52)
+        rows = json.loads(cli(bridge, "unrouted", "list", "--json").stdout)
+        assert [(row["address"], row["frames"]) for row in rows] == [
+            ("127.0.0.1", 50), ("127.0.0.7", 1), ("127.0.0.9", 1),
+        ]  # fmt: skip
+        assert rows[2]["sample"] == "<13>nobody's"
+        bridge.configuration["routes"] = [
+            {"name": "noise", "drop": True, "source": "127.0.0.7"},
+            {"name": "late", "intake": "all", "source": "127.0.0.1"},
+        ]
+        if stopped:
+            bridge.stop()
+        else:
+            cli(bridge, "reload")
+        said = cli(bridge, "unrouted", "reroute").stdout
+        assert "50 to intake all" in said and "1 taken by routes that drop" in said and "1 stay" in said
+        # Once more: nothing is there that a route takes.
+        assert "to intake" not in cli(bridge, "unrouted", "reroute").stdout
+        go_on(bridge, stopped)
+        arrived = collector.wait_for(50)
+        bridge.wait_drained()
+        assert {int(event.text.rpartition(" ")[2]) for event in arrived} == set(range(50))
+        for event in arrived:
+            time, _, text = event.text.partition(" ")
+            at = times[int(text.rpartition(" ")[2])]
+            assert (text.rpartition(" ")[0], datetime.fromisoformat(time), event.time) == ("gw app: event", at, at)
+        ledger = bridge.ledger()
+        assert (ledger["quarantined"], ledger["delivered"]) == (1, 50)
+
+
+@both
+def test_refused_events_are_tried_again_with_their_time(tmp_path: Path, stopped: bool) -> None:
+    at = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=2)
+    with running(tmp_path) as (collector, bridge):
+        send_lines(bridge.tcp, [b"<13>opens the folders"])
+        collector.wait_for(1)
+        bridge.wait_drained()
+        bridge.stop()
+        # As the courier leaves it when the collector has refused one event.
+        entry = {
+            "received_ms": int(at.timestamp() * 1000) + 60_000, "listener": "", "peer": "", "intake": "all",
+            "reason": "400", "frame": base64.b64encode(b"refused once").decode(), "sequence": 7, "position": 0,
+            "time_ms": int(at.timestamp() * 1000),
+        }  # fmt: skip
+        lines = json.dumps(entry) + "\n" + json.dumps(entry | {"intake": "other", "position": 1}) + "\n"
+        (bridge.spool / ".quarantine" / "refused" / "7-2.jsonl").write_text(lines)
+        bridge.start()
+        listed = cli(bridge, "quarantine", "list", "--reason", "refused", "--intake", "all", "--json").stdout
+        assert json.loads(listed)["frame"] == entry["frame"]
+        stop_if(bridge, stopped)
+        assert "1 to intake all" in cli(bridge, "quarantine", "retry", "--reason", "refused", "--intake", "all").stdout
+        go_on(bridge, stopped)
+        arrived = collector.wait_for(2)
+        assert (arrived[1].text, arrived[1].time) == ("refused once", at)
+        assert bridge.ledger()["quarantined"] == 1
+        stop_if(bridge, stopped)
+        assert cli(bridge, "quarantine", "purge", given="n\n", code=1).stdout == ""
+        assert "1 frames removed" in cli(bridge, "quarantine", "purge", "--yes").stdout
+        go_on(bridge, stopped)
+        ledger = bridge.ledger()
+        assert ledger["quarantined"] == 0
+        assert stopped or ledger["dropped"] == {"purged": 1}
+
+
+def backlog(bridge: Bridge, count: int = 400) -> None:
+    """Events of several seconds that wait, as nobody answers."""
+    now = datetime.now(UTC)
+    lines = [rfc3164(i, now - timedelta(seconds=i % 40), host=f"host{i % 4}") for i in range(count)]
+    send_lines(bridge.tcp, lines)
+    bridge.wait_received(count)
+    until(lambda: bridge.status()["intakes"][0]["backlog_events"] == count, lambda: str(bridge.status()["intakes"]))
+
+
+@both
+@pytest.mark.parametrize("filtered", [False, True], ids=["all", "some"])
+def test_what_waits_is_moved_to_another_intake(tmp_path: Path, stopped: bool, filtered: bool) -> None:
+    dead = {"url": f"http://127.0.0.1:{free_port()}", "payload": "line"}
+    with running(tmp_path, intakes={"all": dead, "other": {}}) as (collector, bridge):
+        backlog(bridge)
+        events = json.loads(cli(bridge, "spool", "list", "--json").stdout)["intakes"]
+        assert [(row["name"], row["backlog_events"]) for row in events] == [("all", 400)]
+        shown = cli(bridge, "spool", "show", "--source", "host1", "--limit", "3").stdout.splitlines()
+        assert len(shown) == 3 and all(" host1 app: event" in line for line in shown)
+        exported = [json.loads(line) for line in cli(bridge, "spool", "export").stdout.splitlines()]
+        assert len({row["event"] for row in exported}) == len(exported) == 400
+        stop_if(bridge, stopped)
+        which = ["--source", "host1", "--containing", "app: event"] if filtered else []
+        count = 100 if filtered else 400
+        said = cli(bridge, "spool", "move", "--intake", "all", "--to", "other", *which).stdout
+        assert f"{count} events moved to other" in said
+        go_on(bridge, stopped)
+        arrived = collector.wait_for(count)
+        until(lambda: bridge.status()["intakes"][0]["backlog_events"] == 400 - count, "the rest waits")
+        assert {event.key for event in arrived} == {key_of("other")}
+        assert len({event.text for event in arrived}) == len(arrived) == count
+        texts = {row["event"]: row["event_timestamp"] for row in exported}
+        for event in arrived:
+            assert event.text in texts and (not filtered or " host1 " in event.text)
+            about = datetime.fromisoformat(texts[event.text])
+            # Requests of a backlog carry events of up to a minute.
+            assert event.time is not None and abs(event.time - about) < timedelta(minutes=1)
+        assert bridge.ledger()["spooled"] == 400 - count
+
+
+@both
+def test_what_waits_is_purged(tmp_path: Path, stopped: bool) -> None:
+    dead = {"url": f"http://127.0.0.1:{free_port()}", "payload": "line"}
+    with collecting(tmp_path) as collector, bridging(tmp_path, collector.url, intakes={"all": dead}) as bridge:
+        bridge.start()
+        backlog(bridge)
+        stop_if(bridge, stopped)
+        assert "100 events removed" in cli(bridge, "spool", "purge", "--source", "host2", "--yes").stdout
+        assert len(cli(bridge, "spool", "export", "--source", "host2").stdout.splitlines()) == 0
+        assert len(cli(bridge, "spool", "export").stdout.splitlines()) == 300
+        assert cli(bridge, "spool", "purge", "--intake", "all", code=1).stdout == ""
+        assert "300 events removed" in cli(bridge, "spool", "purge", "--intake", "all", "--yes").stdout
+        go_on(bridge, stopped)
+        ledger = bridge.ledger()
+        assert ledger["spooled"] == 0
+        assert stopped or ledger["dropped"] == {"purged": 400}
+
+
+def archived(bridge: Bridge, collector: Collector, start: datetime, seconds: int) -> list[str]:
+    """Delivered events, three a second; their texts."""
+    lines = [rfc3164(i, start + timedelta(seconds=i // 3)) for i in range(3 * seconds)]
+    send_lines(bridge.tcp, lines)
+    collector.wait_for(len(lines))
+    bridge.wait_drained()
+    return [f"event {i}" for i in range(len(lines))]
+
+
+@both
+def test_a_period_is_replayed(tmp_path: Path, stopped: bool) -> None:
+    """The exact set, each with its original time, counted as replayed; a second replay is as long as the first."""
+    start = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=3)
+    archive = {"directory": str(tmp_path / "bridge" / "spool"), "archive": {"max_size": "1GB", "max_age": "7d"}}
+    with running(tmp_path, spool=archive) as (collector, bridge):
+        archived(bridge, collector, start, 300)
+        since, until_ = start + timedelta(seconds=60), start + timedelta(seconds=160)
+        period = ["replay", "--intake", "all", "--from", since.isoformat(), "--to", until_.isoformat()]
+        for turn in range(2):
+            before = len(collector.arrived)
+            stop_if(bridge, stopped)
+            assert cli(bridge, *period, given="n\n", code=1).stdout == ""
+            assert "300 events are in the spool again" in cli(bridge, *period, "--yes").stdout
+            go_on(bridge, stopped)
+            arrived = collector.wait_for(before + 300)[before:]
+            bridge.wait_drained()
+            assert sorted(int(event.text.rpartition(" ")[2]) for event in arrived) == list(range(180, 480))
+            for event in arrived:
+                at = start + timedelta(seconds=int(event.text.rpartition(" ")[2]) // 3)
+                # Requests of a backlog carry events of up to a minute.
+                assert event.time is not None and timedelta() <= at - event.time < timedelta(minutes=1)
+            assert stopped or bridge.ledger()["replayed"] == 300 * (turn + 1)
+            assert len(collector.refresh()) == before + 300
+        stop_if(bridge, stopped)
+        cli(bridge, "replay", "--intake", "all", "--from", "2001-01-01", "--to", "2001-01-02", code=1)
+        assert not list((bridge.spool / ".transfer").iterdir())
+        go_on(bridge, stopped)
+
+
+def test_drain_empties_a_running_bridge_and_a_stopped_one(tmp_path: Path) -> None:
+    port = free_port()
+    with collecting(tmp_path) as collector:
+        collector.stop()
+        with bridging(tmp_path, f"http://127.0.0.1:{port}") as bridge:
+            bridge.start()
+            backlog(bridge)
+            said = cli(bridge, "drain", "--timeout", "1s", code=1)
+            assert "all: 400 events" in said.stdout and "400 events are left" in said.stderr
+            assert bridge.get("/readyz")[0] == 503
+            with pytest.raises(OSError):
+                send_lines(bridge.tcp, [b"<13>too late"])
+            collector.port = port
+            collector.start()
+            assert "nothing is left" in cli(bridge, "drain").stdout
+            cli(bridge, "reload")
+            assert bridge.get("/readyz")[0] == 200
+            send_lines(bridge.tcp, [b"<13>welcome again"])
+            assert len(collector.wait_for(401)) == 401
+            bridge.wait_drained()
+            # A stopped one.
+            collector.stop()
+            send_lines(bridge.tcp, [b"<13>left behind"])
+            bridge.wait_received(402)
+            bridge.stop()
+            assert "1 events are left" in process(bridge, "drain", "--timeout", "1s", code=1).stderr
+            collector.start()
+            assert "nothing is left" in process(bridge, "drain").stdout
+            assert collector.wait_for(402)[-1].text == "left behind"
+            bridge.start()
+
+
+def test_a_key_is_set_from_standard_input(tmp_path: Path) -> None:
+    with collecting(tmp_path) as collector:
+        collector.stop()
+        collector.keys = (key_of("all"),)
+        collector.start()
+        with bridging(tmp_path, collector.url) as bridge:
+            file = bridge.directory / "keys" / "all"
+            file.write_text("wrong" + "0" * 11 + "\n")
+            bridge.start()
+            send_lines(bridge.tcp, [b"<13>waits for its key"])
+            until(lambda: bridge.status()["intakes"][0]["state"] == "parked", "parked")
+            assert "nothing was changed" in cli(bridge, "key", "set", "all", given="two words\n", code=2).stderr
+            assert "nothing was changed" in cli(bridge, "key", "set", "all", given="", code=2).stderr
+            assert "there is no intake" in cli(bridge, "key", "set", "nobody", given="k" * 16, code=2).stderr
+            done = cli(bridge, "key", "set", "all", given=key_of("all") + "\n")
+            assert "in use" in done.stdout and key_of("all") not in done.stdout + done.stderr
+            assert len(collector.wait_for(1)) == 1
+            assert (file.read_text(), file.stat().st_mode & 0o777) == (key_of("all") + "\n", 0o600)
+            assert bridge.process is not None and key_of("all") not in bridge.process.stderr
+            # The next reload reads the same.
+            cli(bridge, "reload")
+            send_lines(bridge.tcp, [b"<13>goes on"])
+            assert len(collector.wait_for(2)) == 2
+            bridge.configuration["intakes"]["all"]["intake_key"] = key_of("all")
+            assert "not in a file" in cli(bridge, "key", "set", "all", given="k" * 16, code=1).stderr
+
+
+def test_commands_say_what_is_missing(tmp_path: Path) -> None:
+    bridge = Bridge(tmp_path / "bridge", collector_url=f"http://127.0.0.1:{free_port()}", intakes={"all": {}})
+    for words in (["spool", "list"], ["quarantine", "list"], ["unrouted", "reroute"], ["drain"], ["reload"]):
+        assert "the bridge has never run" in cli(bridge, *words, code=1).stderr
+    bridge.start()
+    try:
+        said = cli(bridge, "replay", "--intake", "all", "--from", "2026-01-01", "--to", "2026-01-02", "--yes", code=1)
+        assert "spool.archive: is not configured" in said.stderr
+        assert "not in the configuration" in cli(bridge, "spool", "move", "--intake", "all", "--to", "x", code=1).stderr
+        assert "is no address" in cli(bridge, "unrouted", "reroute", "--source", "nonsense", code=1).stderr
+        for path in ("/control/reload", "/control/spool-purge"):
+            # Nothing can be changed over TCP.
+            assert bridge.get(path)[0] == 404
+        help_text = subprocess.run([SYSLOG_BRIDGE, "spool", "purge", "--help"], capture_output=True, text=True).stdout
+        assert "Example:" in help_text
+    finally:
+        bridge.stop()

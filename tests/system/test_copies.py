@@ -1,0 +1,94 @@
+"""`copy_to`, `limit` and `expect` in a running bridge: others get the frames too, or not; it hurts nobody."""
+
+from __future__ import annotations
+
+import socket
+from datetime import UTC, datetime
+from pathlib import Path
+
+from tests.harness.asserting import assert_same
+from tests.harness.messages import rfc5424
+from tests.harness.polling import until
+from tests.harness.ports import free_port
+from tests.harness.running import bridging, collecting
+from tests.harness.send import send_lines
+
+
+def test_copies_go_to_others_and_hurt_nobody(tmp_path: Path) -> None:
+    sent = [rfc5424(number, datetime.now(UTC)) for number in range(100)]
+    nobody = free_port()
+    with (
+        collecting(tmp_path) as collector,
+        socket.create_server(("127.0.0.1", 0)) as stream,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagrams,
+    ):
+        datagrams.bind(("127.0.0.1", 0))
+        targets = [
+            f"tcp://127.0.0.1:{stream.getsockname()[1]}",
+            f"udp://127.0.0.1:{datagrams.getsockname()[1]}",
+            f"tcp://127.0.0.1:{nobody}",
+        ]
+        routes = [{"name": "all", "intake": "all", "source": "127.0.0.1", "copy_to": targets}]
+        with bridging(tmp_path, collector.url, routes=routes) as bridge:
+            bridge.start()
+            stream.settimeout(60)
+            connection, _ = stream.accept()
+            datagrams.settimeout(60)
+            connection.settimeout(60)
+            copies = lambda: bridge.status()["copies"]  # noqa: E731
+            with connection:
+                tries = 0
+
+                def both_open() -> bool:
+                    nonlocal tries
+                    tries += 1
+                    send_lines(bridge.tcp, [b"<13>tries"])
+                    bridge.wait_received(tries)
+                    return all(copies()[target]["sent"] for target in targets[:2])
+
+                until(both_open, lambda: str(copies()))
+                send_lines(bridge.tcp, (message.frame for message in sent))
+                got_datagrams = []
+                while len(got_datagrams) < len(sent):
+                    frame = datagrams.recv(65536)
+                    got_datagrams += [frame] if b"number" in frame else []
+                data = b""
+                while data.count(b"number ") < len(sent) or not data.endswith(b"\n"):
+                    data += connection.recv(65536)
+            frames = [message.frame for message in sent]
+            assert got_datagrams == frames
+            assert [line for line in data.split(b"\n") if b"number" in line] == frames
+            collector.wait_for(len(sent) + tries)
+            assert_same((text for text in collector.texts() if "number" in text), (message.text for message in sent))
+            dead = copies()[targets[2]]
+            assert dead == {"sent": 0, "dropped": len(sent) + tries}
+            assert not bridge.ledger()["dropped"], "copies are no events"
+            metrics = bridge.get("/metrics")[1].decode()
+            assert f'syslog_bridge_copies_dropped_total{{target="{targets[2]}"}} {dead["dropped"]}.0' in metrics
+            assert bridge.process is not None
+            assert bridge.process.stderr.count(f"copy_to {targets[2]}: no connection, copies are dropped") == 1
+
+
+def test_a_limited_source_and_one_that_is_silent(tmp_path: Path) -> None:
+    sources = [
+        {"source": "127.0.0.2", "limit": "10/s"},
+        {"source": "127.0.0.3", "name": "fw-lyon", "expect": "1s"},
+    ]
+    with collecting(tmp_path) as collector, bridging(tmp_path, collector.url, sources=sources) as bridge:
+        bridge.start()
+        send_lines(bridge.tcp, [b"<13>many"] * 5000, source="127.0.0.2")
+        send_lines(bridge.tcp, [b"<13>another"] * 500)
+        bridge.wait_received(5500)
+        bridge.wait_drained()
+        ledger = bridge.ledger()
+        assert ledger["dropped"]["source_limit"] + ledger["delivered"] == 5500
+        assert 510 <= ledger["delivered"] < 1000
+        limited = {row["address"]: row["limited"] for row in bridge.status()["sources"]}
+        assert limited == {"127.0.0.1": 0, "127.0.0.2": ledger["dropped"]["source_limit"]}
+
+        def silent() -> bool:
+            return "127.0.0.3" in bridge.status()["silent_sources"]
+
+        until(silent, lambda: str(bridge.status()["alarms"]))
+        assert any("fw-lyon (127.0.0.3) is silent" in alarm["text"] for alarm in bridge.status()["alarms"])
+        assert "syslog_bridge_sources_silent 1.0" in bridge.get("/metrics")[1].decode()

@@ -1,0 +1,159 @@
+"""What an operator asks over SSH: `why`, `tail`, `status --watch`, against a running bridge."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import select
+import signal
+import subprocess
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from tests.harness.bridge import Bridge, key_of
+from tests.harness.collector import Collector
+from tests.harness.polling import until
+from tests.harness.process import SYSLOG_BRIDGE, Process
+from tests.harness.running import bridging
+from tests.harness.send import tcp, udp
+
+
+def ask(bridge: Bridge, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [SYSLOG_BRIDGE, *arguments, "-c", str(bridge.file)], capture_output=True, text=True, timeout=120
+    )
+
+
+def say(bridge: Bridge, source: str, text: str) -> None:
+    when = datetime.now(UTC)
+    with udp(source=source) as origin:
+        origin.sendto(f"<13>{when:%b} {when.day:2} {when:%H:%M:%S} gw {text}".encode(), ("127.0.0.1", bridge.udp))
+
+
+def test_an_operator_finds_out(tmp_path: Path) -> None:
+    collector = Collector(tmp_path / "collector", keys=(key_of("good"),))
+    collector.start()
+    routes = [
+        {"name": "web", "intake": "good", "source": "127.0.1.1", "app_name": "nginx"},
+        {"name": "all", "intake": "good", "source": "127.0.1.0/24"},
+        {"name": "other", "intake": "wrong", "source": "127.0.2.1"},
+    ]
+    try:
+        with bridging(tmp_path, collector.url, intakes={"good": {}, "wrong": {}}, routes=routes) as bridge:
+            bridge.configuration["unrouted"] = "hold"
+            bridge.configuration["listeners"][1]["allow"] = ["127.0.0.0/16"]
+            bridge.start()
+            tail = start_tail(bridge, tmp_path)
+            say(bridge, "127.0.1.1", "app: for good \x1b[2J")
+            say(bridge, "127.0.2.1", "app: for wrong")
+            say(bridge, "127.0.3.1", "app: for nobody")
+            tail_shows(tail)
+            raw_and_sent(bridge, tmp_path)
+            until(lambda: bridge.status()["intakes"][1]["state"] == "parked", "it is parked")
+            until(lambda: bridge.status()["intakes"][0]["delivered"] >= 1, "it is delivered")
+
+            found = ask(bridge, "why", "127.0.1.1").stdout
+            assert "127.0.1.1 at listener udp: all is well" in found
+            for words in (
+                "route web: app_name app is not like nginx",
+                "all, to intake good",
+                "events accepted at",
+                "event ids",
+            ):
+                assert words in found, found
+            found = ask(bridge, "why", "127.0.2.1").stdout
+            assert "stops at: intake" in found
+            assert "wrong is parked" in found
+            assert "answered 401" in found
+            found = ask(bridge, "why", "127.0.3.1").stdout
+            assert "stops at: route" in found
+            assert "none takes it" in found
+            never_seen(bridge)
+            watched(bridge)
+            # In the bridge's own words, for scripts.
+            known = json.loads(ask(bridge, "why", "127.0.3.1", "--json").stdout)
+            assert known["seen"][0]["unrouted"] >= 1
+            bridge.stop()
+            gone = ask(bridge, "why", "127.0.9.9")
+            assert gone.returncode == 1
+            assert "the bridge does not run" in gone.stdout
+            assert ask(bridge, "tail").returncode == 1
+    finally:
+        collector.kill()
+
+
+def start_tail(bridge: Bridge, directory: Path) -> Process:
+    argv = [SYSLOG_BRIDGE, "tail", "-c", str(bridge.file), "-n", "3"]
+    tail = Process(argv, directory=directory, name="tail", env={"PYTHONUNBUFFERED": "1"})
+    # It looks on once it has asked for the first time: until then nothing is kept for it.
+    until(lambda: looks_on(bridge, tail), lambda: f"it looks on: {tail.stderr}")
+    return tail
+
+
+def looks_on(bridge: Bridge, tail: Process) -> bool:
+    say(bridge, "127.0.7.7", "app: is anybody there")
+    return "is anybody there" in tail.stdout
+
+
+def tail_shows(tail: Process) -> None:
+    assert tail.wait() == 0
+    lines = tail.stdout.splitlines()
+    assert len(lines) == 3
+    assert " 127.0.7.7 > (unrouted)  " in lines[0]
+    assert not any("\x1b" in line for line in lines)
+
+
+def raw_and_sent(bridge: Bridge, directory: Path) -> None:
+    for form, shown in (("--raw", "<13>"), ("--sent", "one of many")):
+        argv = [SYSLOG_BRIDGE, "tail", "-c", str(bridge.file), "-n", "1", "--source", "127.0.1.9", form]
+        tail = Process(argv, directory=directory, name=f"tail{form}")
+
+        def ended(tail: Process = tail) -> bool:
+            say(bridge, "127.0.1.8", "app: not asked for")
+            say(bridge, "127.0.1.9", "app: one of many")
+            return tail.exit_code is not None
+
+        until(ended, "it has shown one", every_seconds=0.2)
+        (line,) = tail.stdout.splitlines()
+        assert line.startswith(shown), line
+        assert "not asked for" not in line
+
+
+def never_seen(bridge: Bridge) -> None:
+    found = ask(bridge, "why", "192.0.2.99").stdout
+    assert "stops at: seen" in found
+    assert f"tcpdump -ni any 'host 192.0.2.99 and (tcp port {bridge.tcp} or udp port {bridge.udp})'" in found
+    assert "listener tcp does not take it: add it to allow:" in found
+    # One that came, and was not let in.
+    with tcp(bridge.tcp, source="127.7.7.7"):
+        pass
+    until(lambda: "turned it away: not in allow" in ask(bridge, "why", "127.7.7.7").stdout, "it was turned away")
+
+
+def watched(bridge: Bridge) -> None:
+    """In a terminal of its own: the picture, then Ctrl-C."""
+    leader, follower = pty.openpty()
+    process = subprocess.Popen(
+        [SYSLOG_BRIDGE, "status", "--watch", "-c", str(bridge.file)], stdin=follower, stdout=follower,
+        stderr=subprocess.STDOUT, env={**os.environ, "TERM": "xterm", "COLUMNS": "140", "LINES": "40"},
+    )  # fmt: skip
+    os.close(follower)
+    seen = b""
+    give_up = time.monotonic() + 60
+    while b"Ctrl-C ends" not in seen and time.monotonic() < give_up:
+        if select.select([leader], [], [], 0.1)[0]:
+            seen += os.read(leader, 65536)
+    process.send_signal(signal.SIGINT)
+    while process.poll() is None and time.monotonic() < give_up:
+        if select.select([leader], [], [], 0.1)[0]:
+            try:
+                seen += os.read(leader, 65536)
+            except OSError:
+                break
+    assert process.wait(timeout=60) == 0, seen.decode(errors="replace")
+    os.close(leader)
+    text = seen.decode(errors="replace")
+    for words in ("wrong", "parked", "127.0.1.1", "Ctrl-C ends"):
+        assert words in text, text

@@ -1,0 +1,304 @@
+"""The status page in a real browser, against a running bridge with live traffic."""
+
+from __future__ import annotations
+
+import http.client
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.harness.bridge import Bridge, key_of
+from tests.harness.browser import DESKTOP, PHONE, Browser, browsing
+from tests.harness.collector import Collector
+from tests.harness.polling import until
+from tests.harness.running import bridging, running
+from tests.harness.send import send_datagrams, udp
+from tests.harness.traffic import traffic
+
+ROWS = "#sources-table tbody tr"
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    with browsing(tmp_path_factory.mktemp("browser")) as browser:
+        browser.width(DESKTOP)
+        yield browser
+
+
+@contextmanager
+def opened(browser: Browser, bridge: Bridge) -> Iterator[None]:
+    """The page, and nothing that the console complains of."""
+    browser.complaints()
+    browser.open(f"http://127.0.0.1:{bridge.admin}/")
+    browser.wait("return document.querySelector('#state').textContent", "the page has an answer")
+    yield
+    complaints = browser.complaints()
+    # Its bridge ends before the next page is opened.
+    browser.open("about:blank")
+    assert complaints == []
+
+
+def bsd(text: str, off: float = 0.0) -> bytes:
+    when = datetime.now(UTC) + timedelta(seconds=off)
+    return f"<13>{when:%b} {when.day:2} {when:%H:%M:%S} {text}".encode()
+
+
+def send(bridge: Bridge, source: str, *messages: bytes) -> None:
+    with udp(source=source) as origin:
+        for message in messages:
+            origin.sendto(message, ("127.0.0.1", bridge.udp))
+
+
+def delivered(browser: Browser) -> int:
+    return int(browser.text("[data-ledger=delivered] b").replace(",", "") or 0)
+
+
+def test_every_figure_is_the_status(browser: Browser, tmp_path: Path) -> None:
+    """Live: between two answers of the status; and equal to it once everything stands still."""
+    routes = [{"intake": "b", "source": "127.0.1.2"}]
+    with running(tmp_path, intakes={"a": {}, "b": {}}, routes=routes) as (_, bridge), opened(browser, bridge):
+        with traffic(bridge.tcp):
+            for _ in range(3):
+                before = bridge.ledger()["delivered"]
+                until(lambda before=before: delivered(browser) > before, f"more than {before} delivered")  # type: ignore[misc]
+                assert delivered(browser) <= bridge.ledger()["delivered"]
+        send(bridge, "127.0.1.2", *(bsd(f"app: {n}") for n in range(20)))
+        until(lambda: bridge.ledger()["received"] == bridge.ledger()["delivered"] > 0, "all is delivered")
+        status = bridge.status()
+        ledger = status["ledger"]
+        until(lambda: delivered(browser) == ledger["delivered"], "the page has the last figure")
+        for column in ("delivered", "spooled", "buffered", "quarantined", "filtered"):
+            assert browser.text(f"[data-ledger={column}] b") == f"{ledger[column]:,}", column
+        assert f"received {ledger['received']:,} + " in browser.text("#identity")
+        assert browser.text("[data-figure=sources] dd") == str(len(status["sources"]))
+        browser.wait_count(ROWS, len(status["sources"]))
+        rows = table(browser, "#sources-table")
+        assert [
+            (row["Source"], row["Listener"], row["Route → intake"].split("\n")[0], row["Events"]) for row in rows
+        ] == [(one["address"], one["listener"], one["intake"], f"{one['events']:,}") for one in status["sources"]]
+        assert [(row["Intake"], row["State"], row["Delivered"]) for row in table(browser, "#intakes")] == [
+            (one["name"], one["state"], f"{one['delivered']:,}") for one in status["intakes"]
+        ]
+        assert {row["Listener"]: int(row["Port"]) for row in table(browser, "#listeners")} == status["listeners"]
+        assert browser.text("#headline") == bridge.status()["headline"]["text"]
+        assert browser.text("#headline").startswith("All is well")
+        browser.wait("return document.querySelectorAll('#plots canvas').length === 3", "three plots")
+
+
+def table(browser: Browser, where: str) -> list[dict[str, str]]:
+    """The rows of a table by the words of their heads."""
+    script = """return [...document.querySelectorAll(arguments[0] + ' tbody tr')].map(row => Object.fromEntries(
+        [...row.cells].map(cell => [cell.dataset.label, cell.innerText])))"""
+    rows: list[dict[str, str]] = browser.run(script, where)
+    return rows
+
+
+def test_trouble_appears_in_words(browser: Browser, tmp_path: Path) -> None:
+    """A parked key, an unrouted sender with its route, skewed clocks; then an outage, and its end."""
+    collector = Collector(tmp_path / "collector", keys=(key_of("good"),))
+    collector.start()
+    routes = [{"intake": "good", "source": "127.0.1.0/24"}, {"intake": "wrong", "source": "127.0.2.1"}]
+    intakes = {"good": {"format": "fortigate"}, "wrong": {}}
+    try:
+        with bridging(tmp_path, collector.url, intakes=intakes, routes=routes) as bridge:
+            bridge.configuration["unrouted"] = "hold"
+            bridge.start()
+            with opened(browser, bridge):
+                send(bridge, "127.0.1.1", bsd("app: behind", -55 * 60))
+                send(bridge, "127.0.1.2", bsd("app: local time", 2 * 3600))
+                send(bridge, "127.0.2.1", bsd("app: for the wrong key"))
+                now = datetime.now(UTC)
+                fortigate = f'<189>date={now:%Y-%m-%d} time={now:%H:%M:%S} devname="fw" devid="FG1" type="traffic"'
+                send(bridge, "127.0.3.1", fortigate.encode())
+                browser.wait_text("#state", "Trouble")
+                for words in (
+                    "Intake wrong is parked: the collector answered 401",
+                    "put the right intake key",
+                    "match no route",
+                ):
+                    browser.wait_text("#now", words)
+                browser.wait_text("#intakes", "parked")
+                for words in (
+                    "55 minutes behind",
+                    "set the device's clock",
+                    "2 hours ahead: local time without zone",
+                    "sources: timezone",
+                ):
+                    browser.wait_text("#sources-table", words)
+                browser.wait("return document.querySelector('#inbox pre.route')", "the inbox")
+                inbox = browser.text("#inbox")
+                assert "127.0.3.1" in inbox
+                assert 'devname="fw"' in inbox
+                assert "Fortinet FortiGate" in inbox
+                assert 'source: "127.0.3.1"\n    intake: good' in browser.text("#inbox pre.route")
+                browser.wait_text("#quarantine", "no route matches")
+                browser.wait_text("#log", "is parked")
+                collector.stop()
+                send(bridge, "127.0.1.1", bsd("app: during the outage"))
+                browser.wait_text("#now", "Intake good cannot deliver: no connection")
+                browser.wait_text("#intakes", "backing off")
+                collector.keys = ()
+                collector.start()
+                browser.wait("return !document.querySelector('#now').innerText.includes('cannot deliver')", "its end")
+    finally:
+        collector.kill()
+
+
+HOSTILE = (
+    b"<script>document.title='owned'</script>",
+    b"<img/src=x/onerror=document.title='owned'>",
+    b"javascript:alert(1)//\"'><svg/onload=document.title='owned'>",
+    b"h" * 10_000,
+    "\u202eevil\u202c\u2066\u200b\u05e9\u05dc\u05d5\u05dd".encode(),
+    b"\x1b[31m\x07\x08\x0bname",
+)
+
+
+def test_hostile_names_neither_run_nor_break_the_layout(browser: Browser, tmp_path: Path) -> None:
+    with running(tmp_path, routes=[{"intake": "all", "source": "127.0.1.0/24"}]) as (_, bridge):
+        bridge.stop()
+        bridge.configuration["unrouted"] = "hold"
+        bridge.start()
+        for position, name in enumerate(HOSTILE):
+            when = datetime.now(UTC).isoformat().encode()
+            for source in (f"127.0.1.{position + 1}", f"127.0.2.{position + 1}"):
+                send(bridge, source, b"<13>1 " + when + b" " + name + b" " + name[:48] + b" - - - text of " + name)
+        bridge.wait_received(2 * len(HOSTILE))
+        with opened(browser, bridge):
+            browser.wait_count(ROWS, 2 * len(HOSTILE))
+            browser.wait_count("#inbox article", len(HOSTILE))
+            for position in range(len(HOSTILE)):
+                open_source(browser, f"127.0.1.{position + 1}")
+                browser.wait("return document.querySelector('#source article pre')", "its message")
+                assert not hidden_characters(browser.text("#source"))
+                wide = browser.run("const d = document.querySelector('#source'); return d.scrollWidth - d.clientWidth")
+                assert wide <= 0, f"the dialog is {wide} pixels too wide for {HOSTILE[position][:40]!r}"
+                browser.click("#source-close")
+            for size in (DESKTOP, PHONE):
+                browser.width(size)
+                browser.open(f"http://127.0.0.1:{bridge.admin}/")
+                browser.wait("return document.querySelectorAll('#inbox article').length", "the inbox")
+                browser.wait(f"return document.querySelectorAll('{ROWS}').length", "sources")
+                assert browser.run("return document.documentElement.scrollWidth") <= size[0]
+                assert (
+                    browser.run(
+                        "return document.querySelectorAll('main script, main img, main svg, dialog script').length"
+                    )
+                    == 0
+                )
+                assert not hidden_characters(browser.text("body"))
+                assert "owned" not in browser.run("return document.title")
+            browser.width(DESKTOP)
+
+
+def open_source(browser: Browser, address: str) -> None:
+    script = f"[...document.querySelectorAll('{ROWS} button')].find(one => one.innerText === arguments[0]).click()"
+    browser.run(script, address)
+
+
+def hidden_characters(text: str) -> set[str]:
+    """Those that turn what follows, take no room, or control a terminal."""
+    return {c for c in text if c not in "\n\t" and (ord(c) < 32 or c in "\u202e\u202c\u2066\u200b\x7f")}
+
+
+def test_keyboard_screen_reader_and_the_end_of_the_bridge(browser: Browser, tmp_path: Path) -> None:
+    with running(tmp_path) as (_, bridge), opened(browser, bridge):
+        send(bridge, "127.0.1.1", bsd("app: one"))
+        browser.wait(f"return document.querySelector('{ROWS} button')", "a source")
+        # Everything that can be used has a name for those who do not see it.
+        nameless = browser.run(
+            """return [...document.querySelectorAll('button, input, select, a, [role=img], section, table')].filter(e =>
+            e.checkVisibility() && !(e.innerText || e.getAttribute('aria-label') || e.labels?.length ||
+              e.getAttribute('aria-labelledby') || e.querySelector?.('caption'))).map(e => e.outerHTML.slice(0, 100))"""
+        )
+        assert nameless == []
+        # By keys alone: to the source, into it, and out again to where one was.
+        browser.run(f"document.querySelector('{ROWS} button').focus()")
+        browser.press("\ue007")
+        browser.wait(
+            "return document.querySelector('#source').open && document.querySelector('#source pre')", "it opens"
+        )
+        assert browser.run("return document.querySelector('#source').contains(document.activeElement)")
+        browser.press("\ue00c")
+        browser.wait("return !document.querySelector('#source').open", "it closes")
+        # The row keeps its focus while its figures change.
+        send(bridge, "127.0.1.1", bsd("app: two"))
+        browser.wait_text(ROWS, "2")
+        assert browser.run(f"return document.activeElement === document.querySelector('{ROWS} button')")
+        assert browser.run("return getComputedStyle(document.activeElement).outlineStyle") != "none"
+        browser.run("document.querySelector('#find').focus()")
+        browser.press(*"127.0.9")
+        browser.wait_text("#sources-table", "Nobody")
+        # Paused, it asks no more.
+        browser.click("#pause")
+        browser.wait("return document.querySelector('#live').textContent === 'paused'", "paused")
+        browser.click("#pause")
+        other_sites_may_not_read_it(bridge)
+        assert browser.complaints() == []
+        bridge.stop()
+        browser.wait_text("#live", "no answer for")
+        browser.complaints()
+
+
+@pytest.mark.long
+def test_ten_thousand_sources(browser: Browser, tmp_path: Path) -> None:
+    many = 10_000
+    with running(tmp_path) as (_, bridge):
+        sources = [f"127.{1 + n // 62500}.{n // 250 % 250}.{1 + n % 250}" for n in range(many)]
+        for start in range(0, many, 500):
+            send_datagrams(
+                bridge.udp, [(source, bsd("app: x")) for source in sources[start : start + 500]],
+                wait_received=lambda n, start=start: bridge.wait_received(start + n),
+            )  # fmt: skip
+        status = bridge.status()
+        assert len(status["sources"]) == many == status["sources_count"]["total"]
+        with opened(browser, bridge):
+            browser.wait(f"return document.querySelectorAll('{ROWS}').length === 50", "a page of sources")
+            browser.wait(f"return document.querySelector('#page').textContent === '1–50 of {many:,}'", "how many")
+            browser.click("#next")
+            browser.wait(
+                f"return document.querySelector('#page').textContent === '51–100 of {many:,}'", "the next page"
+            )
+            browser.run(
+                "const f = document.querySelector('#find'); f.value = '127.1.7.7'; f.dispatchEvent(new Event('input'))"
+            )
+            browser.wait(
+                f"return [...document.querySelectorAll('{ROWS} button')].some(b => b.innerText === '127.1.7.7')", "it"
+            )
+            size = browser.run("return performance.getEntriesByType('resource').at(-1).decodedBodySize")
+            assert size < 100_000, f"an answer of {size} bytes"
+        began = time.monotonic()
+        code, body = bridge.get("/api/sources?limit=50&sort=rate")
+        print(f"50 of {many} sources: {1000 * (time.monotonic() - began):.0f} ms, {len(body)} bytes")
+        assert code == 200
+        assert stall(bridge) < 0.5
+
+
+def stall(bridge: Bridge) -> float:
+    """The longest that the reactor was held lately, in seconds."""
+    _, text = bridge.get("/metrics")
+    (line,) = [row for row in text.decode().splitlines() if row.startswith("syslog_bridge_reactor_stall_seconds ")]
+    return float(line.split()[1])
+
+
+def other_sites_may_not_read_it(bridge: Bridge) -> None:
+    def ask(path: str, **headers: str) -> http.client.HTTPResponse:
+        connection = http.client.HTTPConnection("127.0.0.1", bridge.admin, timeout=30)
+        connection.request("GET", path, headers=headers)
+        response = connection.getresponse()
+        response.read()
+        connection.close()
+        return response
+
+    for path in ("/", "/page.js", "/api/status", "/api/nothing", "/metrics"):
+        response = ask(path)
+        policy = response.getheader("Content-Security-Policy") or ""
+        assert "default-src 'none'" in policy, path
+        assert "unsafe" not in policy
+        assert response.getheader("X-Content-Type-Options") == "nosniff", path
+        assert response.getheader("Access-Control-Allow-Origin") is None
+    assert ask("/api/tail").status == 404, "only the control socket shows messages as they come"

@@ -1,0 +1,175 @@
+"""RELP: acknowledged is kept, whatever happens to the bridge or to its machine."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import threading
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.harness import power
+from tests.harness.bridge import Bridge
+from tests.harness.messages import rfc5424
+from tests.harness.pki import Authority
+from tests.harness.polling import until
+from tests.harness.ports import free_port
+from tests.harness.process import Process
+from tests.harness.relp import RelpClient
+from tests.harness.running import bridging, collecting, running
+from tests.peers import rsyslog
+from tests.peers.client import Forwarding, Security
+from tests.peers.unpacked import PeerMissing
+
+POWER = Path(power.__file__)
+
+
+def listening(bridge: Bridge, **options: Any) -> int:
+    port = free_port()
+    bridge.configuration["listeners"].append({"name": "relp", "relp": f"127.0.0.1:{port}", **options})
+    return port
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_rsyslog(tmp_path: Path, tls: bool) -> None:
+    """Exact set and times; each once, for nothing was cut off."""
+    with collecting(tmp_path) as collector, bridging(tmp_path, collector.url) as bridge:
+        security = None
+        if tls:
+            authority = Authority(tmp_path / "pki")
+            issued = authority.issue("gateway.example")
+            own = authority.issue("client.example")
+            port = listening(bridge, certificate=str(issued.certificate), private_key=str(issued.private_key),
+                             client_ca=str(authority.ca))  # fmt: skip
+            security = Security(authority.ca, own, "gateway.example")
+        else:
+            port = listening(bridge)
+        bridge.start()
+        start = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=1)
+        sent = [rfc5424(i, start + timedelta(milliseconds=10 * i)) for i in range(500)]
+        try:
+            client = rsyslog.start(Forwarding(port, "relp", "rfc5424", security=security), directory=tmp_path / "peer")
+        except PeerMissing as missing:
+            pytest.skip(str(missing))
+        try:
+            client.feed(message.frame.decode() for message in sent)
+            bridge.wait_received(len(sent))
+            bridge.wait_drained()
+            assert Counter(event.text for event in collector.wait_for(500)) == Counter(one.text for one in sent)
+        finally:
+            client.stop()
+        assert bridge.status()["sources"][0]["listener"] == "relp"
+
+
+def test_filtered_unrouted_and_oversize_frames_are_acknowledged_too(tmp_path: Path) -> None:
+    with running(tmp_path, intakes={"all": {}}, max_frame_size="1KiB",
+                 routes=[{"name": "noise", "drop": True, "message": {"contains": ["noise"]}},
+                         {"intake": "all", "message": {"contains": ["good"]}}],
+                 unrouted="hold") as (collector, bridge):  # fmt: skip
+        bridge.stop()
+        port = listening(bridge)
+        bridge.start()
+        client = RelpClient(port)
+        frames = [b"<13>good", b"<13>noise", b"<13>strange", b"<13>" + b"x" * 5000, b"<13>two\nlines, good"]
+        client.send(frames)
+        client.wait_acknowledged(5)
+        ledger = bridge.ledger()
+        assert (ledger["received"], ledger["filtered"], ledger["quarantined"]) == (5, 1, 2)
+        assert client.command(b"no", b"such").startswith(b"500")
+        client.command(b"close")
+        with pytest.raises(ConnectionError):
+            client.read()
+        assert client.rest == b"0 serverclose 0\n"
+        assert sorted(event.text for event in collector.wait_for(2)) == ["good", "two#012lines, good"]
+        stranger = RelpClient(port, open_=False)
+        stranger._socket.sendall(b"<13>plain syslog\n")
+        with pytest.raises((ConnectionError, OSError)):
+            stranger.read()
+        process = bridge.process
+        assert process is not None
+        until(lambda: "it does not speak RELP: is it a RELP client" in process.stderr, "a clear line")
+
+
+class Load:
+    """Clients that send as fast as they are acknowledged, until the bridge is gone."""
+
+    def __init__(self, port: int, life: int, clients: int = 3) -> None:
+        self.acknowledged: list[bytes] = []
+        self._lock = threading.Lock()
+        self._threads = [threading.Thread(target=self._send, args=(port, f"{life}-{n}")) for n in range(clients)]
+        for thread in self._threads:
+            thread.start()
+
+    def _send(self, port: int, name: str) -> None:
+        number, client = 0, None
+        try:
+            client = RelpClient(port)
+            while number < 20_000:
+                client.send(b"<13>event %b-%d" % (name.encode(), n) for n in range(number, number + 20))
+                number += 20
+                client.wait_acknowledged(number)
+        except (OSError, ConnectionError, AssertionError):
+            pass
+        if client is not None:
+            with self._lock:
+                self.acknowledged += client.acknowledged
+            client.close()
+
+    def wait(self) -> None:
+        for thread in self._threads:
+            thread.join()
+
+
+def texts(acknowledged: list[bytes]) -> set[str]:
+    return {frame.removeprefix(b"<13>").decode() for frame in acknowledged}
+
+
+def test_a_killed_bridge_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
+    with collecting(tmp_path) as collector, bridging(tmp_path, collector.url) as bridge:
+        port = listening(bridge)
+        acknowledged: list[bytes] = []
+        for life in range(3):
+            bridge.start()
+            load = Load(port, life)
+            until(lambda: bridge.ledger()["received"] > 300, "some load")
+            bridge.kill()
+            load.wait()
+            assert load.acknowledged
+            acknowledged += load.acknowledged
+        bridge.start()
+        bridge.wait_drained()
+        assert texts(acknowledged) <= {event.text for event in collector.refresh()}
+
+
+def test_a_power_cut_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
+    """fsync: never; the collector is away, so all of it must come from the disk."""
+    with collecting(tmp_path) as collector, bridging(tmp_path, "http://127.0.0.1:9") as bridge:
+        port = listening(bridge)
+        bridge.configuration["spool"]["fsync"] = "never"
+        bridge.configuration["routes"] = [{"intake": "all", "message": {"contains": ["event"]}}]
+        bridge.configuration["unrouted"] = "hold"
+        shadow = tmp_path / "shadow"
+        argv = [sys.executable, "-P", str(POWER), str(shadow), "run", "-c", str(bridge.write_configuration())]
+        bridge.process = Process(argv, directory=bridge.directory, name="bridge")
+        bridge.process.wait_until(lambda: bridge.get("/readyz")[0] == 200, "/readyz answers 200")
+        stray = RelpClient(port)
+        stray.send([b"<13>nobody routes this %d" % i for i in range(3)])
+        stray.wait_acknowledged(3)
+        load = Load(port, 0, clients=2)
+        until(lambda: bridge.ledger()["received"] > 500, "some load")
+        bridge.kill()
+        load.wait()
+        found = tmp_path / "found"
+        power.after_power_cut(shadow, bridge.spool, found)
+        shutil.rmtree(bridge.spool)
+        found.rename(bridge.spool)
+        bridge.configuration["collector"]["url"] = collector.url
+        bridge.start()
+        bridge.wait_drained()
+        assert load.acknowledged
+        assert texts(load.acknowledged) <= {event.text for event in collector.refresh()}
+        assert bridge.ledger()["quarantined"] == 3

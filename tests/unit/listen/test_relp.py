@@ -1,0 +1,104 @@
+"""When a RELP sender is told that its messages are kept: not before they are, and not if they are not."""
+
+import pytest
+from twisted.internet.address import IPv4Address
+from twisted.internet.testing import StringTransport
+
+from bridge.config import Listener
+from bridge.listen.door import Hall
+from bridge.listen.relp_door import RelpFactory
+from tests.unit.listen.test_holding import Scene
+
+
+class Relp(Scene):
+    """A scene whose disk commits when a test says so."""
+
+    def __init__(self, directory):
+        super().__init__(directory)
+        self.commits = []
+        listener = Listener.model_construct(name="tcp", max_connections=10, max_connections_per_peer=10)
+        self.factory = RelpFactory(listener, Hall(self.clock, self.road, self.peers.get, 1000, self.commits.append))
+
+    def connect(self):
+        connection = self.factory.buildProtocol(IPv4Address("TCP", "192.0.2.7", 4000))
+        connection.makeConnection(StringTransport())
+        return connection
+
+
+@pytest.fixture
+def scene(tmp_path):
+    return Relp(tmp_path / "spool")
+
+
+def syslog(number, text=b"x", host=b"a"):
+    frame = b"<13>Nov 24 00:00:00 %b t: %b" % (host, text)
+    return b"%d syslog %d %b\n" % (number, len(frame), frame)
+
+
+def test_one_answer_a_read_after_the_commit_and_in_order(scene):
+    connection = scene.connect()
+    connection.dataReceived(syslog(1) + syslog(2))
+    connection.dataReceived(syslog(3))
+    assert (connection.transport.value(), len(scene.commits)) == (b"", 2)
+    scene.commits[0](None)
+    assert connection.transport.value() == b"1 rsp 6 200 OK\n2 rsp 6 200 OK\n"
+    scene.commits[1](None)
+    assert connection.transport.value().endswith(b"\n3 rsp 6 200 OK\n")
+    assert scene.account() == {"received": 3, "spooled": 3}
+
+
+def test_a_disk_that_cannot_be_synced_acknowledges_nothing(scene):
+    connection = scene.connect()
+    connection.dataReceived(syslog(1))
+    scene.commits[0](OSError(5, "Input/output error"))
+    assert connection.transport.value() == b""
+    assert connection.transport.disconnected
+    assert scene.factory.refusals.counts == {"not_kept": 1}
+
+
+@pytest.mark.parametrize("pauses", [True, False])
+def test_a_full_intake_delays_the_answer_whatever_when_full_says(scene, pauses):
+    scene.room.pauses, scene.room.full["a"] = pauses, "spool_full"
+    connection = scene.connect()
+    connection.dataReceived(syslog(1) + syslog(2, host=b"b"))
+    assert (connection.transport.producerState, scene.commits) == ("paused", [])
+    assert scene.account() == {"received": 2, "buffered": 1, "spooled": 1}
+    scene.room.full.clear()
+    scene.road.resume()
+    assert scene.account() == {"received": 2, "spooled": 2}
+    assert connection.transport.value() == b""
+    scene.commits.pop()(None)
+    assert connection.transport.value() == b"1 rsp 6 200 OK\n2 rsp 6 200 OK\n"
+    assert connection.transport.producerState == "producing"
+
+
+def test_what_could_not_be_written_is_not_acknowledged_and_comes_again(scene):
+    scene.room.failed = lambda intake, error: "spool_write_failed"
+    broken = scene.spool.append
+    scene.spool.append = lambda part: (_ for _ in ()).throw(OSError(13, "Permission denied"))
+    connection = scene.connect()
+    connection.dataReceived(syslog(1))
+    assert (connection.transport.value(), connection.transport.disconnected, scene.commits) == (b"", True, [])
+    assert scene.account() == {"received": 1, "dropped": {"spool_write_failed": 1}}
+    scene.spool.append = broken
+
+
+def test_the_end_comes_after_what_is_being_committed(scene):
+    connection = scene.connect()
+    connection.dataReceived(syslog(1))
+    connection.end()
+    assert not connection.transport.disconnecting
+    for commit in list(scene.commits):
+        commit(None)
+    assert connection.transport.value() == b"1 rsp 6 200 OK\n0 serverclose 0\n"
+    assert connection.transport.disconnecting
+
+
+def test_an_open_that_wants_no_syslog_and_a_goodbye(scene):
+    connection = scene.connect()
+    connection.dataReceived(b"1 open 13 commands=none\n2 close 0\n")
+    scene.commits[0](None)
+    assert connection.transport.value().startswith(b"1 rsp ")
+    assert b"500 this server takes the command syslog only" in connection.transport.value()
+    assert connection.transport.value().endswith(b"\n2 rsp 0\n0 serverclose 0\n")
+    assert connection.transport.disconnecting
