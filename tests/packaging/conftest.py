@@ -37,7 +37,7 @@ def newer_package(package: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     control = work / "content/DEBIAN/control"
     control.write_text(re.sub(r"(?m)^Version: .*$", "Version: 0.1.0+newer", control.read_text()))
     newer = work / "syslog-bridge_0.1.0+newer.deb"
-    subprocess.run(["dpkg-deb", "-b", str(work / "content"), str(newer)], check=True, capture_output=True)
+    subprocess.run(["dpkg-deb", "-Znone", "-b", str(work / "content"), str(newer)], check=True, capture_output=True)
     return newer
 
 

@@ -214,7 +214,10 @@ def test_an_upgrade_under_load_loses_nothing(machine, manager, newer_package, co
     until(lambda: {f"udp {datagrams.sent - 1}", f"tcp {last}"} <= set(texts(collector)), "the last events")
     arrived = Counter(texts(collector))
     missing = [number for number in range(datagrams.sent) if not arrived[f"udp {number}"]]
-    assert missing == [], f"{len(missing)} of {datagrams.sent} datagrams lost: {missing[:10]}"
+    assert missing == [], (
+        f"{len(missing)} of {datagrams.sent} datagrams lost: {missing[:10]};"
+        f" {machine.run('syslog-bridge', 'status', '--json')}\n{manager.journal}"
+    )
     for written in lines.connections:
         there = [bool(arrived[f"tcp {number}"]) for number in written]
         # What a device wrote into a connection that was closed under it was never read: the end of it, and no more.
