@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.packaging.machine import Machine
+from tests.package.machine import Machine
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 

@@ -14,8 +14,8 @@ import pytest
 from tests.harness.collector import Collector
 from tests.harness.polling import until
 from tests.harness.ports import free_port
-from tests.packaging.machine import Machine
-from tests.packaging.manager import Manager, free_low_port
+from tests.package.machine import Machine
+from tests.package.manager import Manager, free_low_port
 
 KEY = "abcdefgh12345678"
 SO_RCVBUFFORCE = 33
