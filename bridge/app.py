@@ -323,7 +323,7 @@ class Bridge:
             # Senders that must be told what is kept wait also where others' events are dropped.
             self.road.resume()
         self.spool.seal_due()
-        self.mailroom.tidy()
+        self.mailroom.tidy(writes=lambda intake: self.spool.oldest_open(intake) is not None)
         self.doors.check_idle()
 
     def _end_watches(self) -> None:

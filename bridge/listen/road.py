@@ -26,6 +26,7 @@ from bridge.syslog import header
 from bridge.syslog.columns import Columns, Frames, block_of, list_of, parse_all
 from bridge.syslog.framing import Oversize
 from bridge.syslog.stripping import Stripper
+from bridge.syslog.sweeping import sweep
 from bridge.syslog.timestamps import TimeReader, fraction_ms, zone_of
 
 _HOSTNAME = frozenset(("hostname",))
@@ -296,8 +297,7 @@ class Road:
     def _parse(peer: Peer, frames: Frames, stripper: Stripper | None) -> Columns:
         if stripper is not None and peer.strippable and isinstance(frames, bytes):
             columns = stripper.strip(frames)
-            if columns is not None:
-                return columns
+            return sweep(frames) if columns is None else columns
         return parse_all(frames, peer.profile.needs | _HOSTNAME if peer.relay else peer.profile.needs)
 
     def _route(

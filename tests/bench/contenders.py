@@ -52,6 +52,8 @@ def start_bridge(load: Load, sink: Sink, directory: Path, *, watched: bool = Fal
         "compression": "gzip" if load.gzip else "none",
         "extra_ca_file": str(sink.authority),
     }
+    if load.request_rate is not None:
+        configuration["collector"]["max_request_rate"] = load.request_rate
     port = bridge.udp if load.transport == "udp" else bridge.tcp
     if load.transport == "tls":
         port = free_port()
