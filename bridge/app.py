@@ -41,6 +41,7 @@ from bridge.listen.sockets import ListenError
 from bridge.mailroom import Mailroom
 from bridge.measures import Measures
 from bridge.notify import ServiceManager, first_environment
+from bridge.posting import IntakeKeys, PostDoor
 from bridge.pulse import EVERY as PULSE_EVERY
 from bridge.pulse import Pulse
 from bridge.quota import Quotas
@@ -140,11 +141,13 @@ class Bridge:
             glimpses=Glimpses(on=config.admin.show_messages),
         )
         self.keeper.on_room = self.road.resume
+        self._keys = IntakeKeys(config)
         self.road.copies = self.copies = Copies(reactor)
         self.silence = Silence(self.alarms, self.peers, wall)
         self.doors = Doors(
-            config, reactor=reactor, road=self.road, peers=self.peers, commit=self._commits.after, store=self.manager
-        )
+            config, reactor=reactor, road=self.road, peers=self.peers, commit=self._commits.after, store=self.manager,
+            kinds={"https": lambda listener, bound, hall: PostDoor(listener, bound, hall, self._keys, wall)},
+        )  # fmt: skip
         history = History(config.spool.directory / ".ledger", keep=config.ledger.keep, wall=wall)
         history.on_error = self._trouble_in_thread
         self.recorder = Recorder(
@@ -305,6 +308,7 @@ class Bridge:
     def _applied(self, config: Config) -> None:
         """Another configuration holds."""
         self.config = config
+        self._keys.change(config)
         self.copies.change(settings.copy_targets(config))
         self.gate.change(config)
         self.road.glimpses.allow(config.admin.show_messages)

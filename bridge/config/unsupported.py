@@ -14,7 +14,6 @@ from bridge.config.section import Section
 from bridge.config.tree import Entries, Items, Node
 
 NOT_YET: dict[str, str] = {
-    "listeners[].https": "use tls: or relp:",
     "listeners[].proxy_protocol": "remove it",
 }
 
