@@ -11,7 +11,7 @@ from bridge.syslog.timestamps import rfc3339
 MOST = 10_000
 "Rows in one answer."
 SILENT_MS = 3_600_000
-"A sender that has said nothing for so long is shown as silent."
+"A sender of whom nothing else is expected is shown as silent when it has said nothing for so long."
 
 JSON = dict[str, object]
 
@@ -141,7 +141,8 @@ class Sources:
         if kind == "unrouted":
             return peer.unrouted > 0
         if kind == "silent":
-            return now - peer.last_seen_ms >= SILENT_MS
+            expected = SILENT_MS if peer.expect is None else peer.expect.total_seconds() * 1000
+            return now - peer.last_seen_ms >= expected
         return kind == "clock" and peer.clock is not None and peer.clock.sick
 
 
@@ -151,5 +152,13 @@ def diagnosis(peer: Peer) -> Diagnosis | None:
 
 
 def _searched(peer: Peer) -> str:
-    parts: Iterable[str | None] = (peer.address, peer.name, peer.listener, peer.route, peer.intake, peer.shape)
+    parts: Iterable[str | None] = (
+        peer.address,
+        peer.behind,
+        peer.name,
+        peer.listener,
+        peer.route,
+        peer.intake,
+        peer.shape,
+    )
     return "\n".join(part for part in parts if part).lower()

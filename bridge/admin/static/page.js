@@ -129,15 +129,17 @@ function answer(row) {
 
 const source = new Source(ask);
 const sources = new Table(at("sources-table"), {
-  caption: "Sources", key: (row) => `${row.listener} ${row.address} ${row.client ?? ""}`, empty: "Nobody has sent yet.", open: (row) => source.open(row),
+  caption: "Sources", key: (row) => JSON.stringify([row.listener, row.address, row.client, row.behind]), empty: "Nobody has sent yet.", open: (row) => source.open(row),
   columns: [
-    { head: "Source", cell: (row) => [{ text: row.name ?? row.address, class: "name" }, row.name ? { text: row.address, class: "quiet" } : null] },
+    { head: "Source", cell: (row) => [{ text: row.name ?? row.address, class: "name" }, row.name ? { text: row.address, class: "quiet" } : null,
+      row.behind ? { text: `behind ${row.behind}`, class: "quiet" } : null, row.client ? { text: `certificate ${row.client}`, class: "quiet" } : null] },
     { head: "Listener", extra: true, cell: (row) => row.listener },
     { head: "Route → intake", cell: (row) => (row.intake ? [row.intake, { text: `by ${row.route}`, class: "quiet" }] : row.route === "unrouted" ? { text: "no route", class: "bad" } : { text: `filtered by ${row.route ?? "–"}`, class: "quiet" }) },
     { head: "Shape", extra: true, cell: (row) => row.shape ?? "–" },
-    { head: "Events", number: true, cell: (row) => count(row.events) },
+    { head: "Events", number: true, cell: (row) => [count(row.events), row.sequence_missing ? { text: `${count(row.sequence_missing)} missing by their numbers`, class: "bad" } : null,
+      row.limited ? { text: `${count(row.limited)} above its limit`, class: "bad" } : null] },
     { head: "Events/s", number: true, cell: (row) => rate(row.events_per_second) },
-    { head: "Last seen", cell: (row) => [ago(row.silent_seconds), row.silence ? { text: row.silence, class: "bad" } : null] },
+    { head: "Last seen", cell: (row) => [ago(row.silent_seconds), row.expect_seconds && row.silent_seconds > row.expect_seconds ? { text: `expected every ${span(row.expect_seconds)}`, class: "bad" } : null] },
     { head: "Clock", wide: true, cell: (row) => (row.clock_remedy ? [{ text: row.clock, class: "bad" }, { text: row.clock_remedy, class: "quiet" }] : row.clock ?? "–") },
   ],
 });
