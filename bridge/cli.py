@@ -12,11 +12,13 @@ import click
 from bridge import __version__
 from bridge.config import Config
 from bridge.tools.check import Result, make_check
+from bridge.tools.config_show import config_group, schema
 from bridge.tools.explain import explain
 from bridge.tools.formats import formats
 from bridge.tools.import_forwarder import import_forwarder
 from bridge.tools.options import configuration_option
 from bridge.tools.report import report
+from bridge.tools.samples_test import test
 from bridge.tools.send import send
 from bridge.tools.setup import make_setup
 from bridge.tools.status import status
@@ -105,14 +107,17 @@ def _probe(config: Config, connect: bool, send_test: bool) -> Sequence[Result]:
 
 for command in (
     make_check(_probe),
+    config_group,
     explain,
     formats,
     import_forwarder,
     make_setup(_probe),
     report,
+    schema,
     send,
     status,
     tail,
+    test,
     why,
 ):
     main.add_command(command)

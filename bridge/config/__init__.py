@@ -10,8 +10,9 @@ validates the tree by the models of `document` and reports what they refuse, `ch
 
 from bridge.config.addresses import Address, CopyTarget, Network, UnixAddress
 from bridge.config.destinations import Collector
+from bridge.config.effective import effective
 from bridge.config.faults import ConfigurationError, Fault
-from bridge.config.load import key_file, load, parse_text
+from bridge.config.load import key_file, linted, load, parse_text
 from bridge.config.model import Config, Destination, Intake, never
 from bridge.config.routes import Conditions, MessageMatch, Route, Unrouted
 from bridge.config.secret import Secret
@@ -43,7 +44,9 @@ __all__ = [
     "Timestamps",
     "UnixAddress",
     "Unrouted",
+    "effective",
     "key_file",
+    "linted",
     "load",
     "never",
     "parse_text",

@@ -7,6 +7,7 @@ from pathlib import Path
 from bridge.config.checks import check
 from bridge.config.faults import Fault, Place, Report
 from bridge.config.include import Texts
+from bridge.config.lints import lint
 from bridge.config.messages import validated
 from bridge.config.model import Config
 from bridge.config.reading import Reading
@@ -21,23 +22,23 @@ def load(path: Path | str, *, secrets: bool = True) -> Config:
     With `secrets=False` no file of secrets or authorities and no environment is read: such secrets are empty.
     """
     report = Report()
-    try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        report.at(Place(str(path), 1, 1), f"the file cannot be read: {error.strerror}")
-        raise report.error() from None
-    return _configuration(data, str(path), report, secrets=secrets)
+    data = _read(path, report)
+    return _configuration(data, str(path), report, secrets=secrets)[0]
+
+
+def linted(path: Path | str, *, secrets: bool = True) -> tuple[Config, list[Fault]]:
+    """The same, with what is right by the letter but probably not what was meant."""
+    report = Report()
+    data = _read(path, report)
+    config, root = _configuration(data, str(path), report, secrets=secrets)
+    return config, lint(config, root, secrets=secrets)
 
 
 def key_file(path: Path | str, intake: str) -> Path | Fault:
     """The file that holds an intake's key, or why there is none. Raises ConfigurationError where the configuration
     cannot be read."""
     report = Report()
-    try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        report.at(Place(str(path), 1, 1), f"the file cannot be read: {error.strerror}")
-        raise report.error() from None
+    data = _read(path, report)
     texts = Texts(report)
     texts.read_main(data, str(path))
     if report.faults or texts.root is None:
@@ -52,12 +53,20 @@ def key_file(path: Path | str, intake: str) -> Path | Fault:
     return Fault(place.file, place.line, place.column, "the key is not in a file: give it as intake_key: {file: PATH}")
 
 
+def _read(path: Path | str, report: Report) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        report.at(Place(str(path), 1, 1), f"the file cannot be read: {error.strerror}")
+        raise report.error() from None
+
+
 def parse_text(text: str, name: str = "<text>") -> Config:
     """The configuration of a text, for tests and the demo; relative paths begin at the folder of `name`."""
-    return _configuration(text.encode("utf-8", "surrogatepass"), name, Report(), secrets=True)
+    return _configuration(text.encode("utf-8", "surrogatepass"), name, Report(), secrets=True)[0]
 
 
-def _configuration(data: bytes, name: str, report: Report, *, secrets: bool) -> Config:
+def _configuration(data: bytes, name: str, report: Report, *, secrets: bool) -> tuple[Config, Entries]:
     texts = Texts(report)
     texts.read_main(data, name)
     document = None
@@ -67,6 +76,7 @@ def _configuration(data: bytes, name: str, report: Report, *, secrets: bool) -> 
         if document is not None and texts.whole:
             refuse_unsupported(document, texts.root, report)
             check(document, texts.root, report, files=secrets)
-    if report.faults or document is None:
+    if report.faults or document is None or texts.root is None:
         raise report.error(texts.files)
-    return resolved(document, sha256=texts.sha256, files=tuple(Path(file) for file in texts.files))
+    config = resolved(document, sha256=texts.sha256, files=tuple(Path(file) for file in texts.files))
+    return config, texts.root

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from bridge.config import Config, ConfigurationError, Fault, load
+from bridge.config import Config, ConfigurationError, Fault, linted
 from bridge.tools.options import WRONG_USAGE, configuration_option
 
 
@@ -32,9 +32,9 @@ Connect = Callable[[Config, bool, bool], Sequence[Result]]
 
 
 def faults_of(file: Path, *, secrets: bool) -> tuple[Config | None, list[Fault]]:
-    """The configuration, or everything that is wrong with it."""
+    """The configuration, and what is odd about it; or None, and everything that is wrong with it."""
     try:
-        return load(file, secrets=secrets), []
+        return linted(file, secrets=secrets)
     except ConfigurationError as error:
         return None, error.faults
 
@@ -67,18 +67,29 @@ def make_check(connect: Connect) -> click.Command:
     def check(file: Path, connecting: bool, sending: bool, no_secrets: bool, form: str) -> None:
         """Name every fault of a configuration: file, line, column, what is wrong and what would be right.
 
-        Exit code 2 if there is one, 1 if --connect or --send-test did not succeed.
+        Warnings name what is right by the letter and probably not what was meant: routes that never take anything, keys
+        that look wrong or that everybody can read, more intakes than max_request_rate can carry, and so on.
+
+        Exit code 2 if there is a fault, 1 if --connect or --send-test did not succeed. --format json is an array of
+        faults and warnings (severity error or warning); with --connect or --send-test, of what these found.
         """
         if sending and no_secrets:
             raise click.UsageError("--send-test needs the intake keys that --no-secrets leaves out")
         config, faults = faults_of(file, secrets=not no_secrets)
         if config is None:
-            _write(form, [asdict(fault) for fault in faults], [str(fault) for fault in faults])
+            rows = [{**asdict(fault), "severity": "error"} for fault in faults]
+            _write(form, rows, [str(fault) for fault in faults])
             raise SystemExit(WRONG_USAGE)
+        trying = connecting or sending
         if form == "text":
+            for fault in faults:
+                click.echo(f"{fault.file}:{fault.line}:{fault.column}: warning: {fault.message}")
             click.echo(verdict(config))
-        results = connect(config, connecting, sending) if connecting or sending else []
-        _write(form, [asdict(result) for result in results], lines_of(results))
+        results = connect(config, connecting, sending) if trying else []
+        rows = [asdict(result) for result in results]
+        _write(
+            form, rows if trying else [{**asdict(fault), "severity": "warning"} for fault in faults], lines_of(results)
+        )
         if not all(result.ok for result in results):
             raise SystemExit(1)
 

@@ -49,11 +49,13 @@ def test_a_good_configuration(tmp_path):
     file = configuration(tmp_path, {"a": "", "b": ""})
     result, calls = run("-c", str(file))
     assert result.exit_code == 0
-    assert result.stdout == (
-        "configuration is good: 2 listeners, 2 intakes, 1 route, 0 source entries; unrouted: hold\n"
-    )
+    *warnings, verdict = result.stdout.splitlines()
+    assert verdict == "configuration is good: 2 listeners, 2 intakes, 1 route, 0 source entries; unrouted: hold"
+    assert all(f"{file}:" in line and ": warning: " in line for line in warnings)
     assert calls == []
-    assert json.loads(run("-c", str(file), "--format", "json")[0].stdout) == []
+    found = json.loads(run("-c", str(file), "--format", "json")[0].stdout)
+    assert [row["severity"] for row in found] == ["warning"] * len(warnings)
+    assert any("b has the same key as intake a" in row["message"] for row in found)
 
 
 def test_every_fault_as_text_and_as_json(tmp_path):
@@ -69,7 +71,8 @@ def test_every_fault_as_text_and_as_json(tmp_path):
     assert found.exit_code == 2
     faults = json.loads(found.stdout)
     assert ["{file}:{line}:{column}: {message}".format(**fault) for fault in faults] == lines
-    assert {key for fault in faults for key in fault} == {"file", "line", "column", "message"}
+    assert {key for fault in faults for key in fault} == {"file", "line", "column", "message", "severity"}
+    assert {fault["severity"] for fault in faults} == {"error"}
 
 
 def test_secrets_are_read_unless_they_are_not_to_be(tmp_path):

@@ -1,0 +1,72 @@
+"""A configuration as it holds, defaults and all, as text that shows no secret."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from datetime import timedelta
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import yaml
+
+from bridge.config.addresses import Address
+from bridge.config.model import Config
+from bridge.config.secret import Secret
+from bridge.config.section import Section
+from bridge.config.units import Share
+
+MASK = "****"
+
+
+def effective(config: Config) -> str:
+    """YAML; durations and sizes as they are written, secrets as ``****``."""
+    plain = _plain(config)
+    for name in ("sha256", "files"):
+        del plain[name]
+    for intake in plain["intakes"].values():
+        intake.update(intake.pop("destination"))
+        del intake["name"]
+    for listener in plain["listeners"]:
+        if "mode" in listener:
+            listener["mode"] = f"{listener['mode']:04o}"
+    for route in plain["routes"]:
+        if "except_" in route:
+            route["except"] = route.pop("except_")
+    head = f"# the effective configuration of {', '.join(map(str, config.files))}; sha256 {config.sha256}\n"
+    return head + yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=120)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Secret):
+        return MASK
+    if isinstance(value, timedelta):
+        return _duration(value)
+    if isinstance(value, Share):
+        return f"{value.percent}%"
+    if isinstance(value, Path | ZoneInfo | Address | IPv4Network | IPv6Network):
+        # Twice: a zone's name may be a text of the tree, which is no plain one.
+        return str(str(value))
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, Section):
+        found = {name: getattr(value, name) for name in type(value).model_fields}
+        # What is not given, and has no default, says nothing.
+        return {name: _plain(each) for name, each in found.items() if each is not None and each not in ((), "")}
+    if is_dataclass(value):
+        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): _plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple | frozenset | set):
+        return [_plain(each) for each in value]
+    return value
+
+
+def _duration(value: timedelta) -> str:
+    ms = round(value.total_seconds() * 1000)
+    for unit, size in (("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000)):
+        if ms and ms % size == 0:
+            return f"{ms // size}{unit}"
+    return f"{ms}ms"

@@ -1,0 +1,131 @@
+"""The JSON Schema of a configuration file, for editors and pipelines: made of the same models that read it.
+
+It knows keys, types, words and shapes. What stands between keys, and whether files are there, only ``check`` knows.
+"""
+
+from __future__ import annotations
+
+import inspect
+import types
+from collections.abc import Callable
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from pydantic import PlainValidator
+from pydantic.fields import FieldInfo
+
+from bridge.config import addresses, fields, secret, units
+from bridge.config.document import Document
+from bridge.config.routes import Unrouted
+from bridge.config.section import Section
+
+JSON = dict[str, Any]
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+_DURATION = f"^[0-9]+({'|'.join(units.DURATIONS)})$"
+_SIZE = f"^[0-9]+({'|'.join(units.SIZES)})$"
+_TEXT: JSON = {"type": "string", "minLength": 1}
+_SCALAR: JSON = {"type": ["string", "number", "boolean"]}
+"What YAML may take for something else than the text that it is read as."
+_SECRET: JSON = {
+    "oneOf": [
+        {"type": "string"},
+        *(
+            {
+                "type": "object", "properties": {form: {"type": "string"}}, "required": [form],
+                "additionalProperties": False,
+            }
+            for form in ("file", "credential", "env")
+        ),
+    ]
+}  # fmt: skip
+_FILE_OF = {
+    "type": "object", "properties": {"file": {"type": "string"}}, "required": ["file"], "additionalProperties": False,
+}  # fmt: skip
+_NETWORK = {"oneOf": [{"type": "string"}, _FILE_OF]}
+
+
+def _of_parsers() -> dict[Callable[..., Any], JSON]:
+    """By the function that reads a value."""
+    return {
+        units.duration: {"type": "string", "pattern": _DURATION},
+        units.duration_or_never: {"anyOf": [{"type": "string", "pattern": _DURATION}, {"const": "never"}]},
+        units.size: {"type": "string", "pattern": _SIZE},
+        units.size_or_share: {
+            "anyOf": [{"type": "string", "pattern": _SIZE}, {"type": "string", "pattern": "^[0-9]{1,3}%$"}]
+        },
+        fields._integer: {"type": "integer"},
+        fields._number: {"type": "number"},
+        fields._flag: {"type": "boolean"},
+        fields._severity: {"anyOf": [{"enum": sorted(fields.SEVERITIES)}, {"type": "integer", "maximum": 7}]},
+        fields._format: _TEXT,
+        fields._mode: {"type": ["string", "integer"]},
+        fields.intake_name: {"type": "string", "pattern": f"^{fields._INTAKE_NAME.pattern}$"},
+        addresses.base_url: {"type": "string", "pattern": "^https?://"},
+        addresses.proxy_url: {"type": "string", "pattern": "^http://"},
+    }  # fmt: skip
+
+
+def schema() -> JSON:
+    """The whole of it."""
+    made = _section(Document, _of_parsers())
+    made["properties"]["include"] = _one_or_many(_TEXT)
+    made["properties"]["unrouted"] = {"anyOf": [{"enum": ["hold", "drop"]}, _section(Unrouted, _of_parsers())]}
+    return {"$schema": DIALECT, "title": "syslog-bridge configuration", **made}
+
+
+def _section(section: type[Section], parsers: dict[Callable[..., Any], JSON]) -> JSON:
+    made: JSON = {"type": "object", "additionalProperties": False, "properties": {}}
+    if section.__doc__:
+        made["description"] = " ".join(section.__doc__.split())
+    for name, field in section.model_fields.items():
+        made["properties"][field.alias or name] = _field(field, parsers)
+    return made
+
+
+def _field(field: FieldInfo, parsers: dict[Callable[..., Any], JSON]) -> JSON:
+    return _value(field.annotation, list(field.metadata), parsers)
+
+
+def _value(annotation: Any, metadata: list[Any], parsers: dict[Callable[..., Any], JSON]) -> JSON:
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _value(arguments[0], [*arguments[1:], *metadata], parsers)
+    for each in metadata:
+        if isinstance(each, PlainValidator) and (known := _known(each.func, parsers)) is not None:
+            return known
+    if origin in (Union, types.UnionType):
+        given = [_value(one, metadata, parsers) for one in arguments if one is not type(None)]
+        return {"anyOf": [*given, {"type": "null"}]} if type(None) in arguments else {"anyOf": given}
+    if origin is tuple:
+        item = _value(arguments[0], [], parsers)
+        return {"type": "array", "items": item} if fields.SECTIONS in metadata else _one_or_many(item)
+    if origin is dict:
+        key, value = arguments
+        names, values = _value(key, [], parsers), _value(value, [], parsers)
+        return {"type": "object", "propertyNames": names, "additionalProperties": values}
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        return _section(annotation, parsers)
+    return dict(_SCALAR)
+
+
+def _known(function: Any, parsers: dict[Callable[..., Any], JSON]) -> JSON | None:
+    """What a validator of ours takes: found by the function that it was made of."""
+    if function in parsers:
+        return dict(parsers[function])
+    if function is fields._networks:
+        return _one_or_many(_NETWORK)
+    if function in (fields._secret, fields._header_secret, secret.secret):
+        return _SECRET
+    if not inspect.isfunction(function):
+        return None
+    made_of = inspect.getclosurevars(function).nonlocals
+    if "choices" in made_of:
+        return {"enum": list(made_of["choices"])}
+    if "parse" in made_of:
+        return _known(made_of["parse"], parsers) or dict(_SCALAR)
+    return None
+
+
+def _one_or_many(item: JSON) -> JSON:
+    return {"anyOf": [item, {"type": "array", "items": item, "minItems": 1}]}

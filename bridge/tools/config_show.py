@@ -1,0 +1,37 @@
+"""``syslog-bridge config show`` and ``syslog-bridge schema``: what a configuration means, and what one may hold."""
+
+import json
+from pathlib import Path
+
+import click
+
+from bridge.config import effective
+from bridge.config.schema import schema as made_schema
+from bridge.tools.options import configuration_option, loaded
+
+
+@click.group("config", epilog="\b\nExample:\n  syslog-bridge config show --effective")
+def config_group() -> None:
+    """See what a configuration means."""
+
+
+@config_group.command(epilog="\b\nExample:\n  syslog-bridge config show --effective -c bridge.yaml")
+@configuration_option
+@click.option("--effective", "whole", is_flag=True, help="With every default, as it holds. This is all there is today.")
+def show(file: Path, whole: bool) -> None:
+    """Print the configuration as it holds: all files joined, every default filled in, each intake with its whole
+    destination; secrets as ****. No secret is read.
+
+    It is for reading: paths are whole, and what was written beside a file's name is not kept.
+    """
+    del whole
+    click.echo(effective(loaded(file, secrets=False)), nl=False)
+
+
+@click.command(epilog="\b\nExample:\n  syslog-bridge schema > bridge.schema.json")
+def schema() -> None:
+    """Print the JSON Schema of a configuration file, for editors and pipelines.
+
+    In an editor: # yaml-language-server: $schema=bridge.schema.json as the first line of the file.
+    """
+    click.echo(json.dumps(made_schema(), indent=2))

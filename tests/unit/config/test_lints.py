@@ -1,0 +1,116 @@
+"""What `check` warns of; and what it does not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bridge.config import linted
+
+_REST = """
+listeners: [{name: udp, udp: "127.0.0.1:5514"}, {name: tcp, tcp: "127.0.0.1:5514"}]
+spool: {directory: spool}
+"""
+_INTAKES = "intakes: {a: {intake_key: {file: a.key}}, b: {intake_key: {file: b.key}}}\n"
+
+
+@pytest.fixture
+def warn(tmp_path: Path):
+    def warn(
+        routes: str, rest: str = _REST, intakes: str = _INTAKES, unrouted: str = "hold", url: str = "{region: FRA1}"
+    ):
+        for name, key in (("a", "a" * 16), ("b", "b" * 16)):
+            (tmp_path / f"{name}.key").write_text(key)
+            (tmp_path / f"{name}.key").chmod(0o600)
+        file = tmp_path / "bridge.yaml"
+        file.write_text(f"collector: {url}\n{rest}{intakes}routes:\n{routes}\nunrouted: {unrouted}\n")
+        return [fault.message for fault in linted(file)[1]]
+
+    return warn
+
+
+BOTH = "- {name: r1, intake: a, source: 10.0.0.1}\n- {name: r2, intake: b, source: 10.0.0.2}"
+
+
+def test_a_good_configuration_has_no_warnings(warn):
+    assert warn(BOTH) == []
+
+
+@pytest.mark.parametrize(
+    ("routes", "text"),
+    [
+        ("- {name: r1, intake: a}\n- {name: r2, intake: b, source: 10.0.0.2}", "r2 never takes anything: route r1"),
+        (
+            "- {name: r1, intake: a, source: 10.0.0.0/8}\n- {name: r2, intake: b, source: 10.1.0.0/16, app_name: x}",
+            "r2 never takes anything: route r1",
+        ),
+        (
+            "- {name: r1, intake: a, source: 10.0.0.1, min_severity: info}\n"
+            "- {name: r2, intake: b, source: 10.0.0.1, min_severity: err}",
+            "r2 never takes anything",
+        ),
+        (
+            "- {name: r1, intake: a, source: 10.0.0.0/8}\n- {name: r2, intake: b, source: [10.1.0.0/16, 192.0.2.1]}",
+            "r2 overlaps route r1 before it, which takes 10.1.0.0/16",
+        ),
+        ('- {name: r1, intake: a, hostname: "web-*"}\n- {name: r2, intake: b}', "r1: whoever writes this hostname"),
+        ("- {name: r1, intake: a, source: 10.0.0.1}", "intake b gets no events"),
+    ],
+)
+def test_routes(warn, routes, text):
+    found = warn(routes)
+    assert len(found) == 1 and text in found[0]
+
+
+@pytest.mark.parametrize(
+    "routes",
+    [
+        # The usual order: the narrow one first.
+        "- {name: r1, intake: a, source: 10.1.0.0/16}\n- {name: r2, intake: b, source: 10.0.0.0/8}",
+        # What has an exception leaves something over; so does what asks for more.
+        "- {name: r1, intake: a, except: {source: 10.0.0.1}}\n- {name: r2, intake: b, source: 10.0.0.1}",
+        "- {name: r1, intake: a, source: 10.0.0.1, app_name: sshd}\n- {name: r2, intake: b, source: 10.0.0.1}",
+        "- {name: r1, intake: a, source: 10.0.0.1, min_severity: err}\n- {name: r2, intake: b, source: 10.0.0.1}",
+        '- {name: r1, intake: a, source: 10.0.0.1, hostname: "x*"}\n- {name: r2, intake: b}',
+        "- {name: r1, intake: a, source: 10.0.0.1}\n- {name: r2, intake: b, source: '2001:db8::1'}",
+    ],
+)
+def test_routes_that_are_fine(warn, routes):
+    assert warn(routes) == []
+
+
+def test_routes_without_effect(warn):
+    one = "- {name: r1, intake: a, source: 10.0.0.1}\n- {name: r2, intake: b, source: 10.0.0.2}"
+    assert any("r2 has no effect: unrouted: does the same" in text for text in warn(one, unrouted="{intake: b}"))
+    own = '\nlisteners: [{name: udp, udp: "127.0.0.1:5514", intake: a}]\nspool: {directory: spool}\n'
+    assert sum("every listener has an intake of its own" in text for text in warn(one, rest=own)) == 2
+
+
+def test_keys(warn, tmp_path):
+    same = "intakes: {a: {intake_key: {file: a.key}}, b: {intake_key: {file: a.key}}}\n"
+    assert ["b has the same key as intake a" in text for text in warn(BOTH, intakes=same)] == [True]
+    written = "intakes: {a: {intake_key: too-short}, b: {intake_key: {file: open.key}}}\n"
+    (tmp_path / "open.key").write_text("c" * 16)
+    (tmp_path / "open.key").chmod(0o644)
+    found = warn(BOTH, intakes=written)
+    for text in (
+        "the key of intake a does not look like one",
+        "stands in the configuration",
+        "everybody on this machine",
+    ):
+        assert sum(text in one for one in found) == 1, found
+    assert len(found) == 3 and not any("too-short" in one or "c" * 16 in one for one in found)
+
+
+def test_plain_http_and_the_request_rate(warn):
+    assert any("plain HTTP" in text for text in warn(BOTH, url='{url: "http://127.0.0.1:1"}'))
+    (text,) = warn(BOTH, url="{region: FRA1, max_request_rate: 3}")
+    assert "2 intakes with about 2 clocks each need up to 4 requests a second" in text and "is 3" in text
+
+
+def test_ten_thousand_routes_are_looked_at_in_a_moment(warn):
+    lines = [f"- {{name: r{n}, intake: {'ab'[n % 2]}, source: 10.{n // 256}.{n % 256}.0/24}}" for n in range(2000)]
+    assert warn("\n".join(lines)) == []
+    lines += ["- {name: late, intake: a, source: 10.1.1.1}"]
+    assert warn("\n".join(lines)) == ["route late never takes anything: route r257 before it takes all of it"]
