@@ -201,7 +201,7 @@ class Bridge:
             self.status, pulse=self.pulse, recent=recent or logs.Recent(), metrics=lambda: metrics.text(self.status),
             showing=Showing(
                 lambda: self.config, self.peers, self.road.glimpses, senders, reactor.seconds, self.doors.turned_away
-            ), in_thread=self._worker.in_thread,
+            ), in_thread=self._worker.in_thread, pause=lambda: task.deferLater(reactor, 0),
         )  # fmt: skip
         estate = Running(
             reactor, config=lambda: self.config, spool=self.spool, ledger=self.ledger, mailroom=self.mailroom,

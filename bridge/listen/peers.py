@@ -169,7 +169,7 @@ class Peers:
 
     def all(self) -> list[Peer]:
         """Every peer that has been seen."""
-        return list(dict.fromkeys(self._known.values()))
+        return list(self._known.values())
 
     def _add(self, key: tuple[str, str, tuple[str, ...], str], address: str, behind: str | None = None) -> Peer:
         if len(self._known) >= self.MOST:
