@@ -42,6 +42,7 @@ from bridge.listen.sockets import ListenError
 from bridge.mailroom import Mailroom
 from bridge.measures import Measures
 from bridge.notify import ServiceManager, first_environment
+from bridge.posting import IntakeKeys, PostDoor
 from bridge.pulse import EVERY as PULSE_EVERY
 from bridge.pulse import Pulse
 from bridge.quota import Quotas
@@ -141,11 +142,13 @@ class Bridge:
             glimpses=Glimpses(on=config.admin.show_messages),
         )
         self.keeper.on_room = self.road.resume
+        self._keys = IntakeKeys(config)
         self.road.copies = self.copies = Copies(reactor)
         self.silence = Silence(self.alarms, self.peers, wall)
         self.doors = Doors(
-            config, reactor=reactor, road=self.road, peers=self.peers, commit=self._commits.after, store=self.manager
-        )
+            config, reactor=reactor, road=self.road, peers=self.peers, commit=self._commits.after, store=self.manager,
+            kinds={"https": lambda listener, bound, hall: PostDoor(listener, bound, hall, self._keys, wall)},
+        )  # fmt: skip
         history = History(config.spool.directory / ".ledger", keep=config.ledger.keep, wall=wall)
         history.on_error = self._trouble_in_thread
         self.recorder = Recorder(
@@ -199,7 +202,7 @@ class Bridge:
             self.status, pulse=self.pulse, recent=recent or logs.Recent(), metrics=lambda: metrics.text(self.status),
             showing=Showing(
                 lambda: self.config, self.peers, self.road.glimpses, senders, reactor.seconds, self.doors.turned_away
-            ), in_thread=self._worker.in_thread,
+            ), in_thread=self._worker.in_thread, pause=lambda: task.deferLater(reactor, 0),
         )  # fmt: skip
         estate = Running(
             reactor, config=lambda: self.config, spool=self.spool, ledger=self.ledger, mailroom=self.mailroom,
@@ -306,6 +309,7 @@ class Bridge:
     def _applied(self, config: Config) -> None:
         """Another configuration holds."""
         self.config = config
+        self._keys.change(config)
         self.copies.change(settings.copy_targets(config))
         self.gate.change(config)
         self.road.glimpses.allow(config.admin.show_messages)
@@ -324,7 +328,7 @@ class Bridge:
             # Senders that must be told what is kept wait also where others' events are dropped.
             self.road.resume()
         self.spool.seal_due()
-        self.mailroom.tidy()
+        self.mailroom.tidy(writes=lambda intake: self.spool.oldest_open(intake) is not None)
         self.doors.check_idle()
 
     def _end_watches(self) -> None:

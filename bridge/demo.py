@@ -142,8 +142,8 @@ class Demo:
         port = self._bridge.doors.ports()["udp"]
         click.echo("\nAll have arrived. Now send one of your own, from another terminal:")
         click.secho(f"  logger -n 127.0.0.1 -P {port} -d 'hello from me'", bold=True)
-        click.echo("What the bridge knows of itself:")
-        click.secho(f"  curl http://127.0.0.1:{self._bridge.gate.port}/api/status", bold=True)
+        click.echo("What the bridge knows of itself, in a browser:")
+        click.secho(f"  http://127.0.0.1:{self._bridge.gate.port}/", bold=True)
         click.echo("Ctrl-C ends the demo and removes its spool.\n")
 
     async def stop(self) -> None:
