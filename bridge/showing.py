@@ -45,6 +45,11 @@ class Showing:
         self._turned_away = turned_away
         self._guesses: dict[Peer, list[Format]] = {}
 
+    @property
+    def shows_messages(self) -> bool:
+        """Whether what senders wrote may be shown."""
+        return self._glimpses.on
+
     # --- one source --------------------------------------------------------------------------------------------------
 
     def source(self, address: str, listener: str | None) -> JSON:
