@@ -101,6 +101,8 @@ class Answers:
         counts = dict(self._status.spool.quarantine.counts)
 
         def told(entries: list[JSON]) -> Said:
+            if not self._showing.shows_messages:
+                entries = [entry | {"sample": None} for entry in entries]
             return {"held": counts, "last": entries}
 
         return self._in_thread(lambda: last_entries(directory)).addCallback(told)

@@ -164,7 +164,7 @@ const quarantine = new Table(at("quarantine"), {
     { head: "Latest", cell: (row) => [new Date(row.received_ms).toISOString().slice(0, 19).replace("T", " "), row.alike > 1 ? { text: `and ${row.alike - 1} more like it`, class: "quiet" } : null] },
     { head: "From", cell: (row) => row.address },
     { head: "Why", wide: true, cell: (row) => row.why },
-    { head: "What", wide: true, cell: (row) => ({ text: row.sample, class: "code" }) },
+    { head: "What", wide: true, cell: (row) => (row.sample == null ? { text: "not shown", class: "quiet" } : { text: row.sample, class: "code" }) },
   ],
 });
 
