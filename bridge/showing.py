@@ -45,6 +45,11 @@ class Showing:
         self._turned_away = turned_away
         self._guesses: dict[Peer, list[Format]] = {}
 
+    @property
+    def shows_messages(self) -> bool:
+        """Whether what senders wrote may be shown."""
+        return self._glimpses.on
+
     # --- one source --------------------------------------------------------------------------------------------------
 
     def source(self, address: str, listener: str | None) -> JSON:
@@ -80,9 +85,10 @@ class Showing:
         if listener is None:
             return {}
         explainer = Explainer(
-            config, listener=listener, source=address_of(peer.address),
+            config, listener=listener, source=address_of(peer.behind or peer.address),
             received=datetime.fromtimestamp(glimpse.received_ms / 1000, UTC), strict=False,
             client=peer.names, router=self._peers.router,
+            host=peer.address if peer.behind else None,
         )  # fmt: skip
         explanation = explainer.explain(Cut(list_of(datagrams([glimpse.frame]))[0], ""))
         if explanation is None:

@@ -51,7 +51,7 @@ class Explanation:
 class Explainer:
     """Explains the frames of one sender. ``strict``: what the listener's ``allow`` refuses is refused here too;
     ``payloads``: every payload form is shown; ``client``: what the sender's certificate calls it; ``router``: the
-    configuration's, where it is compiled already."""
+    configuration's, where it is compiled already; ``host``: the source behind a relay, whose address ``source`` is."""
 
     def __init__(
         self,
@@ -64,6 +64,7 @@ class Explainer:
         payloads: bool = False,
         client: tuple[str, ...] = (),
         router: Router | None = None,
+        host: str | None = None,
     ) -> None:
         self._config = config
         self._listener = listener
@@ -78,7 +79,7 @@ class Explainer:
             timezone=config.timezone,
         )
         self._client = client
-        self._profile = self._router.profile(listener.name, source, client)
+        self._profile = self._router.profile(listener.name, source, client, host)
         self._refused = strict and not _allows(listener, source)
         self._payloads = payloads
         self._reader = TimeReader()

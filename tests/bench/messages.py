@@ -56,6 +56,15 @@ def vendors(count: int) -> list[bytes]:
     return [chance.choice(examples) + b" #%06d" % chance.randrange(10**6) for _ in range(count)]
 
 
+def scattered(count: int) -> list[bytes]:
+    """As `unbound`, from a thousand clocks: each message bears a second of its own, of the last thousand."""
+    chance, now = random.Random(1000), datetime.now(UTC)
+    return [
+        line.replace(b"Nov 23 07:24:00", f"{now - timedelta(seconds=chance.randrange(1000)):%b %d %H:%M:%S}".encode())
+        for line in unbound(count)
+    ]
+
+
 def timed(count: int) -> list[bytes]:
     """As `unbound`; ` at=SECONDS` says when each was sent, on the clock that all processes share."""
     return [line + AT % 0.0 for line in unbound(count)]

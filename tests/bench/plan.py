@@ -29,11 +29,12 @@ SERIES: dict[str, Sequence[Run]] = {
     "W2": [("bridge", "W2"), ("syslog-ng", "W2")],
     "W3": [("bridge", "W3"), ("syslog-ng", "W3")],
     "W4": [("bridge", "W4"), ("syslog-ng", "W4")],
-    "W5 W8": [("bridge", "W5"), ("bridge", "W1"), ("bridge", "W8")],
+    "W5 W8 W10": [("bridge", "W5"), ("bridge", "W1"), ("bridge", "W8"), ("bridge", "W10")],
     "W6": [("bridge", "W6"), ("syslog-ng", "W6")],
     "W7": [("bridge", "W7"), ("syslog-ng", "W7")],
     "W9": [("bridge", "W9"), ("syslog-ng", "W1")],
     "delay": [("bridge", "delay")],
+    "watched": [("bridge", "W1"), ("bridge watched", "W1")],
 }
 """Runs of one round, in turn: a machine that drifts drifts for all of them."""
 
@@ -73,10 +74,12 @@ BARS = (
     Bar("W2", ("bridge", "W2"), ("syslog-ng", "W2"), 1.5, 2.0, "W2 over syslog-ng in memory"),
     Bar("W3", ("bridge", "W3"), ("syslog-ng", "W3"), 1.15, 1.3, "W3 over syslog-ng in memory"),
     Bar("W4", ("bridge", "W4"), ("syslog-ng", "W4"), 1.3, 1.7, "W4 over syslog-ng in memory"),
-    Bar("W5 W8", ("bridge", "W5"), ("bridge", "W1"), 0.70, 0.85, "W5 over the bridge's own W1"),
-    Bar("W5 W8", ("bridge", "W8"), ("bridge", "W1"), 0.70, 0.85, "W8 over the bridge's own W1"),
+    Bar("W5 W8 W10", ("bridge", "W5"), ("bridge", "W1"), 0.70, 0.85, "W5 over the bridge's own W1"),
+    Bar("W5 W8 W10", ("bridge", "W8"), ("bridge", "W1"), 0.70, 0.85, "W8 over the bridge's own W1"),
+    Bar("W5 W8 W10", ("bridge", "W10"), ("bridge", "W1"), 0.50, 0.70, "W10 over the bridge's own W1"),
     Bar("W6", ("bridge", "W6"), ("syslog-ng", "W6"), 1.0, 1.0, "W6 over syslog-ng in memory (no bar)"),
     Bar("W7", ("bridge", "W7"), ("syslog-ng", "W7"), 1.0, 2.0, "W7 over syslog-ng in memory"),
+    Bar("watched", ("bridge watched", "W1"), ("bridge", "W1"), 0.95, 1.0, "W1 while the page is open, over W1"),
     Bar("W9", ("bridge", "W9"), ("syslog-ng", "W1"), 1.2, 1.2, "W9 over syslog-ng's W1 without gzip"),
 )
 MOST_RSS_MB = (120, 80)
