@@ -13,7 +13,7 @@ from functools import partial
 
 from bridge import formats
 from bridge.batching import encoding, payload
-from bridge.batching.times import Times, Window, of_read
+from bridge.batching.times import Times, Window, of_read, of_sender
 from bridge.batching.wrapping import ENDPOINTS
 from bridge.formats import LOOKED_AT, Format, Rule
 from bridge.routing.disposition import Disposition
@@ -99,15 +99,20 @@ def group(
     peer: bytes = b"-",
     listener: str = "",
     limits: Limits,
+    given: Sequence[int] | None = None,
 ) -> Grouped:
-    """The groups of rows that all have one disposition of kind ``deliver``. ``columns`` must not be empty."""
+    """The groups of rows that all have one disposition of kind ``deliver``. ``columns`` must not be empty. ``given``:
+    the rows' times as their sender told them beside the text, in milliseconds."""
     result = Grouped([])
     endpoint = ENDPOINTS[disposition.endpoint]
     spool_encoding = endpoint.encoding
     zone = disposition.zone or UTC
     shows_time = disposition.payload in SHOWS_TIME
     shown = sent = Times(columns.count, received_ms, received_ms)
-    if disposition.timestamp == "event" or shows_time:
+    if given is not None:
+        shown = of_sender(given, received_ms=received_ms, window=limits.window)
+        result.outside = shown.outside
+    elif disposition.timestamp == "event" or shows_time:
         shown = of_read(
             columns, reader=reader, zone=zone, received_ms=received_ms, window=limits.window,
             fine=limits.resolution_ms % 1000 != 0 or shows_time or endpoint.exact,

@@ -8,6 +8,8 @@ which Debian does not package: it runs where `.cache/peers/rsyslog` has that mod
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,7 +44,7 @@ class Running:
     port: int
 
 
-def start_bridge(load: Load, sink: Sink, directory: Path) -> Running:
+def start_bridge(load: Load, sink: Sink, directory: Path, *, watched: bool = False) -> Running:
     names = [f"intake-{number}" for number in range(load.intakes)]
     bridge = Bridge(directory, collector_url=sink.url, intakes={name: {} for name in names})
     configuration = bridge.configuration
@@ -68,6 +70,10 @@ def start_bridge(load: Load, sink: Sink, directory: Path) -> Running:
         configuration["routes"] = routes
     bridge.start()
     assert bridge.process is not None
+    if watched:
+        # It ends by itself when the bridge does.
+        argv = [sys.executable, "-m", "tests.bench.looking", str(bridge.admin)]
+        subprocess.Popen(argv, cwd=Path(__file__).resolve().parents[2], stdin=subprocess.DEVNULL)
     return Running(bridge.process, port)
 
 
@@ -113,6 +119,7 @@ log {{ source(load); destination(sink); {flags} }};
 
 CONTENDERS: dict[str, Callable[[Load, Sink, Path], Running]] = {
     "bridge": start_bridge,
+    "bridge watched": lambda load, sink, directory: start_bridge(load, sink, directory, watched=True),
     "syslog-ng": start_syslog_ng,
     "syslog-ng on disk": lambda load, sink, directory: start_syslog_ng(load, sink, directory, disk=True),
 }

@@ -34,6 +34,7 @@ SERIES: dict[str, Sequence[Run]] = {
     "W7": [("bridge", "W7"), ("syslog-ng", "W7")],
     "W9": [("bridge", "W9"), ("syslog-ng", "W1")],
     "delay": [("bridge", "delay")],
+    "watched": [("bridge", "W1"), ("bridge watched", "W1")],
 }
 """Runs of one round, in turn: a machine that drifts drifts for all of them."""
 
@@ -78,6 +79,7 @@ BARS = (
     Bar("W5 W8 W10", ("bridge", "W10"), ("bridge", "W1"), 0.50, 0.70, "W10 over the bridge's own W1"),
     Bar("W6", ("bridge", "W6"), ("syslog-ng", "W6"), 1.0, 1.0, "W6 over syslog-ng in memory (no bar)"),
     Bar("W7", ("bridge", "W7"), ("syslog-ng", "W7"), 1.0, 2.0, "W7 over syslog-ng in memory"),
+    Bar("watched", ("bridge watched", "W1"), ("bridge", "W1"), 0.95, 1.0, "W1 while the page is open, over W1"),
     Bar("W9", ("bridge", "W9"), ("syslog-ng", "W1"), 1.2, 1.2, "W9 over syslog-ng's W1 without gzip"),
 )
 MOST_RSS_MB = (120, 80)
