@@ -16,7 +16,7 @@ from twisted.internet import defer
 from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
-from twisted.protocols.tls import TLSMemoryBIOFactory
+from twisted.protocols.tls import BufferingTLSTransport, TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 
 from bridge.collector.api import IntakeResource
@@ -25,6 +25,7 @@ from bridge.collector.delivery import Delivery, Row
 from bridge.collector.refusal import Refusal
 from bridge.collector.site import IDLE_TIMEOUT_SECONDS, IntakeSite
 from bridge.config import Config, Listener
+from bridge.listen import proxy_header
 from bridge.listen.door import Hall, allowing
 from bridge.listen.peers import address_of
 from bridge.listen.refusals import Refusals
@@ -32,6 +33,8 @@ from bridge.listen.stream_door import StreamDoor
 from bridge.listen.tls_door import context_of
 from bridge.syslog.timestamps import milliseconds
 
+_HANDSHAKE = 0x16
+"The first byte of a TLS handshake."
 RETRY_AFTER = "10"
 "Seconds, as the header says them."
 
@@ -114,6 +117,27 @@ class _Counted(ProtocolWrapper):
             self.transport.loseConnection()
 
 
+class _Knock(BufferingTLSTransport):
+    """Twisted's TLS; who speaks something else is told so in the log."""
+
+    _knocked = False
+
+    def dataReceived(self, data: bytes) -> None:
+        """What the socket brought."""
+        connection = self.wrappedProtocol
+        if not self._knocked and isinstance(connection, _Counted):
+            self._knocked = True
+            if data[0] != _HANDSHAKE:
+                reason, text = "plain_text", "it does not speak TLS: is it an http:// URL?"
+                if proxy_header.begins(data):
+                    reason = "proxy_header_from_stranger"
+                    text = "it begins with a PROXY header, and its sender is not in the listener's proxy_protocol"
+                connection.factory.refusals.note(reason, connection.host, text)
+                self.transport.abortConnection()  # type: ignore[union-attr]
+                return
+        super().dataReceived(data)
+
+
 class PostFactory(WrappingFactory):
     """The connections of one HTTPS listener."""
 
@@ -178,6 +202,7 @@ class PostDoor(StreamDoor):
         super().__init__(listener, bound, hall, factory)  # type: ignore[arg-type]
         self._context = context_of(listener)
         self._wrapping = TLSMemoryBIOFactory(self._context, False, factory, hall.reactor)
+        self._wrapping.protocol = _Knock
 
     def changed(self, listener: Listener, hall: Hall) -> Callable[[], None]:
         """The same, and its files are read again: for handshakes to come."""
