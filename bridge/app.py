@@ -5,6 +5,7 @@ Stop: listeners first, what the sockets hold is drained, answers are waited for,
 """
 
 import gc
+import resource
 import signal
 import sys
 import time
@@ -201,7 +202,7 @@ class Bridge:
             self.status, pulse=self.pulse, recent=recent or logs.Recent(), metrics=lambda: metrics.text(self.status),
             showing=Showing(
                 lambda: self.config, self.peers, self.road.glimpses, senders, reactor.seconds, self.doors.turned_away
-            ), in_thread=self._worker.in_thread,
+            ), in_thread=self._worker.in_thread, pause=lambda: task.deferLater(reactor, 0),
         )  # fmt: skip
         estate = Running(
             reactor, config=lambda: self.config, spool=self.spool, ledger=self.ledger, mailroom=self.mailroom,
@@ -392,6 +393,18 @@ class Bridge:
             await task.deferLater(self._reactor, 0.02)
 
 
+def _raise_descriptors(config: Config) -> None:
+    """As many descriptors as we may have: most shells and units give a program 1,024 until it asks for more."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    wanted = sum(listener.max_connections for listener in config.listeners if not listener.takes_datagrams)
+    if hard != resource.RLIM_INFINITY and wanted > hard - 200:
+        log.warn(
+            "the listeners may have {wanted} connections, and this process {hard} descriptors: raise LimitNOFILE= or"
+            " ulimit -Hn, or lower max_connections", wanted=wanted, hard=hard,
+        )  # fmt: skip
+
+
 def _spare_the_collector() -> None:
     """What has been built lives as long as the process: Python's garbage collector need not look at it again and again,
     and not at every few hundred rows of a read."""
@@ -408,6 +421,7 @@ def run(path: Path, *, log_format: str = "auto", log_level: str = "info") -> int
         for fault in error.faults:
             print(fault, file=sys.stderr)  # noqa: T201
         return 2
+    _raise_descriptors(config)
     reactor = install_reactor()
     recent = logs.begin(log_format, log_level)
     code = 0

@@ -77,6 +77,23 @@ def start_bridge(load: Load, sink: Sink, directory: Path, *, watched: bool = Fal
     return Running(bridge.process, port)
 
 
+RECEIVE_BUFFER = 4 << 20
+"Bytes, of every UDP listener."
+
+
+def grant_receive_buffers() -> str | None:
+    """Let every process have `RECEIVE_BUFFER`, as an administrator would; why not, where it cannot be."""
+    most = Path("/proc/sys/net/core/rmem_max")
+    try:
+        if int(most.read_text()) < RECEIVE_BUFFER:
+            most.write_text(str(RECEIVE_BUFFER))
+    except OSError as error:
+        return (
+            f"net.core.rmem_max is {most.read_text().strip()} and stays ({error.strerror}): UDP loses more than it must"
+        )
+    return None
+
+
 def start_syslog_ng(load: Load, sink: Sink, directory: Path, *, disk: bool = False) -> Running:
     port = free_port()
     most = max(10, load.connections + 10)
@@ -85,7 +102,7 @@ def start_syslog_ng(load: Load, sink: Sink, directory: Path, *, disk: bool = Fal
         "tcp": f'transport("tcp") max-connections({most})',
         "tls": f'transport("tls") max-connections({most}) tls(key-file("{sink.certificate}")'
         f' cert-file("{sink.certificate}") peer-verify(no))',
-        "udp": 'transport("udp") so-rcvbuf(4194304)',
+        "udp": f'transport("udp") so-rcvbuf({RECEIVE_BUFFER})',
     }[load.transport] + f" log-iw-size({window}) log-fetch-limit(5000)"
     buffer = (
         f'disk-buffer(mem-buf-size(104857600) disk-buf-size(2147483648) reliable(yes) dir("{directory}"))'

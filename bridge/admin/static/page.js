@@ -11,6 +11,7 @@ const at = (id) => document.getElementById(id);
 // --- asking ------------------------------------------------------------------------------------------------------------
 let paused = false;
 let answered = 0;
+let failing = false;
 
 async function ask(path) {
   try {
@@ -18,8 +19,10 @@ async function ask(path) {
     if (!answer.ok) throw new Error(`answers ${answer.status}`);
     const said = await answer.json();
     answered = Date.now();
+    failing = false;
     return said;
   } catch {
+    failing = true;
     return null;
   }
 }
@@ -43,7 +46,7 @@ function every(seconds, job) {
 
 function live() {
   const silent = (Date.now() - answered) / 1000;
-  const lost = answered && silent > 12 && !paused;
+  const lost = answered && !paused && (silent > 12 || (failing && silent > 4));
   document.body.classList.toggle("stale", Boolean(lost));
   put(at("live"), paused ? "paused" : !answered ? "no answer yet" : lost ? `no answer for ${span(silent)}: is the bridge running?` : "live");
 }
@@ -161,7 +164,7 @@ const quarantine = new Table(at("quarantine"), {
     { head: "Latest", cell: (row) => [new Date(row.received_ms).toISOString().slice(0, 19).replace("T", " "), row.alike > 1 ? { text: `and ${row.alike - 1} more like it`, class: "quiet" } : null] },
     { head: "From", cell: (row) => row.address },
     { head: "Why", wide: true, cell: (row) => row.why },
-    { head: "What", wide: true, cell: (row) => ({ text: row.sample, class: "code" }) },
+    { head: "What", wide: true, cell: (row) => (row.sample == null ? { text: "not shown", class: "quiet" } : { text: row.sample, class: "code" }) },
   ],
 });
 
@@ -180,7 +183,9 @@ every(2, async () => {
     ["Perhaps twice", count(Object.values(status.possible_duplicates).reduce((sum, n) => sum + n, 0))],
     ["This gateway's clock", status.gateway_clock_offset_seconds == null ? "not compared yet" : status.gateway_clock_offset_seconds === 0 ? "agrees with the collector's" : `${span(Math.abs(status.gateway_clock_offset_seconds))} ${status.gateway_clock_offset_seconds > 0 ? "ahead of" : "behind"} the collector's`],
   ], ([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value)));
+  const fresh = at("inbox").hidden && status.unrouted.length > 0;
   at("inbox").hidden = status.unrouted.length === 0;
+  if (fresh) lookIntoInbox();
   put(at("quarantine-count"), Object.entries(status.quarantine).filter(([, n]) => n).map(([why, n]) => `${why} ${count(n)}`).join(", "));
 });
 
@@ -203,7 +208,7 @@ at("next").addEventListener("click", () => { offset += PAGE; lookForSources(); }
 
 every(3, () => source.refresh());
 
-every(5, async () => {
+const lookIntoInbox = every(5, async () => {
   if (at("inbox").hidden) return;
   const found = await ask("api/unrouted");
   if (found) list(at("inbox-list"), found.unrouted.map(({ events, last_seen, ...rest }) => rest), inboxCard);
