@@ -5,6 +5,7 @@ Stop: listeners first, what the sockets hold is drained, answers are waited for,
 """
 
 import gc
+import resource
 import signal
 import sys
 import time
@@ -42,6 +43,7 @@ from bridge.listen.sockets import ListenError
 from bridge.mailroom import Mailroom
 from bridge.measures import Measures
 from bridge.notify import ServiceManager, first_environment
+from bridge.posting import IntakeKeys, PostDoor
 from bridge.pulse import EVERY as PULSE_EVERY
 from bridge.pulse import Pulse
 from bridge.quota import Quotas
@@ -141,11 +143,13 @@ class Bridge:
             glimpses=Glimpses(on=config.admin.show_messages),
         )
         self.keeper.on_room = self.road.resume
+        self._keys = IntakeKeys(config)
         self.road.copies = self.copies = Copies(reactor)
         self.silence = Silence(self.alarms, self.peers, wall)
         self.doors = Doors(
-            config, reactor=reactor, road=self.road, peers=self.peers, commit=self._commits.after, store=self.manager
-        )
+            config, reactor=reactor, road=self.road, peers=self.peers, commit=self._commits.after, store=self.manager,
+            kinds={"https": lambda listener, bound, hall: PostDoor(listener, bound, hall, self._keys, wall)},
+        )  # fmt: skip
         history = History(config.spool.directory / ".ledger", keep=config.ledger.keep, wall=wall)
         history.on_error = self._trouble_in_thread
         self.recorder = Recorder(
@@ -199,7 +203,7 @@ class Bridge:
             self.status, pulse=self.pulse, recent=recent or logs.Recent(), metrics=lambda: metrics.text(self.status),
             showing=Showing(
                 lambda: self.config, self.peers, self.road.glimpses, senders, reactor.seconds, self.doors.turned_away
-            ), in_thread=self._worker.in_thread,
+            ), in_thread=self._worker.in_thread, pause=lambda: task.deferLater(reactor, 0),
         )  # fmt: skip
         estate = Running(
             reactor, config=lambda: self.config, spool=self.spool, ledger=self.ledger, mailroom=self.mailroom,
@@ -310,6 +314,7 @@ class Bridge:
     def _applied(self, config: Config) -> None:
         """Another configuration holds."""
         self.config = config
+        self._keys.change(config)
         self.copies.change(settings.copy_targets(config))
         self.gate.change(config)
         self.road.glimpses.allow(config.admin.show_messages)
@@ -328,7 +333,7 @@ class Bridge:
             # Senders that must be told what is kept wait also where others' events are dropped.
             self.road.resume()
         self.spool.seal_due()
-        self.mailroom.tidy()
+        self.mailroom.tidy(writes=lambda intake: self.spool.oldest_open(intake) is not None)
         self.doors.check_idle()
 
     def _end_watches(self) -> None:
@@ -393,6 +398,18 @@ class Bridge:
             await task.deferLater(self._reactor, 0.02)
 
 
+def _raise_descriptors(config: Config) -> None:
+    """As many descriptors as we may have: most shells and units give a program 1,024 until it asks for more."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    wanted = sum(listener.max_connections for listener in config.listeners if not listener.takes_datagrams)
+    if hard != resource.RLIM_INFINITY and wanted > hard - 200:
+        log.warn(
+            "the listeners may have {wanted} connections, and this process {hard} descriptors: raise LimitNOFILE= or"
+            " ulimit -Hn, or lower max_connections", wanted=wanted, hard=hard,
+        )  # fmt: skip
+
+
 def _spare_the_collector() -> None:
     """What has been built lives as long as the process: Python's garbage collector need not look at it again and again,
     and not at every few hundred rows of a read."""
@@ -409,6 +426,7 @@ def run(path: Path, *, log_format: str = "auto", log_level: str = "info") -> int
         for fault in error.faults:
             print(fault, file=sys.stderr)  # noqa: T201
         return 2
+    _raise_descriptors(config)
     reactor = install_reactor()
     recent = logs.begin(log_format, log_level)
     code = 0

@@ -15,7 +15,6 @@ from typing import Any
 import click
 from twisted.internet import defer, task
 from twisted.internet.threads import deferToThreadPool
-from twisted.logger import FilteringLogObserver, LogLevel, LogLevelFilterPredicate, globalLogBeginner
 from twisted.python.failure import Failure
 
 from bridge import app, logs
@@ -110,7 +109,14 @@ def show(intake: str, time: str, text: str) -> None:
 class Demo:
     """The whole system. ``spool`` is an empty directory."""
 
-    def __init__(self, reactor: Any, spool: Path, samples: tuple[Sample, ...] = SAMPLES) -> None:
+    def __init__(
+        self,
+        reactor: Any,
+        spool: Path,
+        samples: tuple[Sample, ...] = SAMPLES,
+        recent: logs.Recent | None = None,
+    ) -> None:
+        self._recent = recent
         self.arrivals = Arrivals(samples)
         self._reactor = reactor
         self._spool = spool
@@ -122,7 +128,7 @@ class Demo:
         """Open the collector, then the bridge, and let the devices talk."""
         site = IntakeSite(IntakeResource(self.arrivals, keys=frozenset(_KEYS.values())), self._reactor)
         self._collector = await listen(self._reactor, Address("127.0.0.1", 0), site)
-        bridge = app.Bridge(self._configuration(self._collector.getHost().port), self._reactor)
+        bridge = app.Bridge(self._configuration(self._collector.getHost().port), self._reactor, recent=self._recent)
         await bridge.start()
         self._bridge = bridge
         ports = bridge.doors.ports()
@@ -142,8 +148,8 @@ class Demo:
         port = self._bridge.doors.ports()["udp"]
         click.echo("\nAll have arrived. Now send one of your own, from another terminal:")
         click.secho(f"  logger -n 127.0.0.1 -P {port} -d 'hello from me'", bold=True)
-        click.echo("What the bridge knows of itself:")
-        click.secho(f"  curl http://127.0.0.1:{self._bridge.gate.port}/api/status", bold=True)
+        click.echo("What the bridge knows of itself, in a browser:")
+        click.secho(f"  http://127.0.0.1:{self._bridge.gate.port}/", bold=True)
         click.echo("Ctrl-C ends the demo and removes its spool.\n")
 
     async def stop(self) -> None:
@@ -169,11 +175,10 @@ def _talk(samples: tuple[Sample, ...], ports: dict[str, int]) -> None:
 def demo(once: bool) -> None:
     """Show the bridge at work: a collector, a bridge and some devices' messages, nothing to configure."""
     reactor = install_reactor()
-    observer = FilteringLogObserver(logs.Lines(sys.stderr), [LogLevelFilterPredicate(LogLevel.warn)])
-    globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False, discardBuffer=True)
+    recent = logs.begin("text", "warn", kept="info")
     spool = Path(tempfile.mkdtemp(prefix="syslog-bridge-demo-"))
     try:
-        code = _run(reactor, Demo(reactor, spool), once=once)
+        code = _run(reactor, Demo(reactor, spool, recent=recent), once=once)
     finally:
         shutil.rmtree(spool, ignore_errors=True)
     raise SystemExit(code)

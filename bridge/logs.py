@@ -126,12 +126,11 @@ class Throttle:
 
 @implementer(ILogObserver)
 class Lines:
-    """Twisted's events as lines. ``level``: the least of ours that is written."""
+    """Twisted's events as lines, for one outlet. ``level``: the least of ours that it gets."""
 
-    def __init__(self, to: TextIO, style: str = "text", *, level: str = "info", also: Recent | None = None) -> None:
+    def __init__(self, outlet: Callable[[Line], None], *, level: str = "info") -> None:
         self._level = LogLevel.lookupByName(level)
-        self._outlets: list[Callable[[Line], None]] = [Written(to, style), *([also] if also else [])]
-        self._throttle = Throttle(self._put)
+        self._throttle = Throttle(outlet)
 
     def __call__(self, event: LogEvent) -> None:
         """One event."""
@@ -144,10 +143,6 @@ class Lines:
         line = Line(event.get("log_time", 0.0), level.name, namespace if ours else "twisted", text)
         said = str(event.get("log_format") or "")
         self._throttle(f"{line.logger}: {text if said in ('', '{text}') else said}", line)
-
-    def _put(self, line: Line) -> None:
-        for outlet in self._outlets:
-            outlet(line)
 
 
 def _on_one_line(text: str) -> str:
@@ -167,9 +162,11 @@ def chosen(style: str, stream: TextIO) -> str:
     return "journal" if os.environ.get("JOURNAL_STREAM") == f"{found.st_dev}:{found.st_ino}" else "text"
 
 
-def begin(style: str = "auto", level: str = "info") -> Recent:
-    """Log to stderr from here on; the last lines are kept, too."""
+def begin(style: str = "auto", level: str = "info", *, kept: str | None = None) -> Recent:
+    """Log to stderr from here on; the last lines are kept, too, from the level ``kept``, or the same."""
     recent = Recent()
-    lines = Lines(sys.stderr, chosen(style, sys.stderr), level=level, also=recent)
-    globalLogBeginner.beginLoggingTo([lines], redirectStandardIO=False, discardBuffer=True)
+    observers = [
+        Lines(Written(sys.stderr, chosen(style, sys.stderr)), level=level), Lines(recent, level=kept or level)
+    ]  # fmt: skip
+    globalLogBeginner.beginLoggingTo(observers, redirectStandardIO=False, discardBuffer=True)
     return recent

@@ -166,11 +166,11 @@ class Mailroom:
         """A pack was found."""
         self.of(pack.intake).add_pack(pack)
 
-    def tidy(self) -> None:
-        """Called several times a second."""
+    def tidy(self, *, writes: Callable[[str], bool]) -> None:
+        """Called several times a second; ``writes``: whether the spool has files of an intake that are not sealed."""
         for name, courier in list(self.couriers.items()):
             courier.tidy()
-            if courier.retired and not courier.waiting_events and courier.at_rest:
+            if courier.retired and not courier.waiting_events and courier.at_rest and not writes(name):
                 courier.leave()
                 self.dispatcher.remove(courier)
                 del self.couriers[name]

@@ -24,8 +24,10 @@ INBOX = 50
 "Unrouted senders that are shown."
 GUESSES = 3
 "Products guessed in one answer: each takes some milliseconds of the reactor."
-MOST_TOLD = 200
-"Messages of a watch in one answer."
+MOST_TOLD = 50
+"Messages of a watch in one answer; each takes some tenths of a millisecond of the reactor."
+REASONS = 20
+"Routes passed over that are told of the last message of a sender: there may be ten thousand."
 
 JSON = dict[str, object]
 
@@ -45,6 +47,11 @@ class Showing:
         self._turned_away = turned_away
         self._guesses: dict[Peer, list[Format]] = {}
 
+    @property
+    def shows_messages(self) -> bool:
+        """Whether what senders wrote may be shown."""
+        return self._glimpses.on
+
     # --- one source --------------------------------------------------------------------------------------------------
 
     def source(self, address: str, listener: str | None) -> JSON:
@@ -55,14 +62,18 @@ class Showing:
             "address": address,
             "messages_shown": self._glimpses.on,
             "turned_away": self._turned_away(address),
-            "others": self._sources.others(address),
+            "others": self._sources.others(address) if listener is None else None,
             "seen": [
-                self._sources.row(peer) | {"messages": [self.told(one) for one in reversed(self._glimpses.of(peer))]}
+                self._sources.row(peer) | {"messages": self._messages(peer)}
                 for peer in self._sources.find(address, listener)
             ],
         }
 
-    def told(self, glimpse: Glimpse, *, explained: bool = True) -> JSON:
+    def _messages(self, peer: Peer) -> list[JSON]:
+        latest_first = list(reversed(self._glimpses.of(peer)))
+        return [self.told(one, reasons=0 if place else REASONS) for place, one in enumerate(latest_first)]
+
+    def told(self, glimpse: Glimpse, *, explained: bool = True, reasons: int = 0) -> JSON:
         """One message: ``received`` and ``raw``; explained also its fields, its route and the event."""
         told: JSON = {
             "received": rfc3339(glimpse.received_ms),
@@ -72,17 +83,18 @@ class Showing:
             "bytes": glimpse.length,
             "cut": glimpse.length > len(glimpse.frame),
         }
-        return told | self._explained(glimpse) if explained else told
+        return told | self._explained(glimpse, reasons) if explained else told
 
-    def _explained(self, glimpse: Glimpse) -> JSON:
+    def _explained(self, glimpse: Glimpse, reasons: int) -> JSON:
         config, peer = self._config(), glimpse.peer
         listener = next((one for one in config.listeners if one.name == peer.listener), None)
         if listener is None:
             return {}
         explainer = Explainer(
-            config, listener=listener, source=address_of(peer.address),
+            config, listener=listener, source=address_of(peer.behind or peer.address),
             received=datetime.fromtimestamp(glimpse.received_ms / 1000, UTC), strict=False,
             client=peer.names, router=self._peers.router,
+            host=peer.address if peer.behind else None, most_reasons=reasons,
         )  # fmt: skip
         explanation = explainer.explain(Cut(list_of(datagrams([glimpse.frame]))[0], ""))
         if explanation is None:

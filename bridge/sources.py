@@ -3,6 +3,7 @@
 import heapq
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from bridge.clocks import Diagnosis
 from bridge.listen.peers import Peer, Peers
@@ -11,25 +12,30 @@ from bridge.syslog.timestamps import rfc3339
 MOST = 10_000
 "Rows in one answer."
 SILENT_MS = 3_600_000
-"A sender that has said nothing for so long is shown as silent."
+"A sender of whom nothing else is expected is shown as silent when it has said nothing for so long."
+
+SURVEY_MS = 3000
+"Milliseconds for which figures over all senders stand: tens of thousands are not counted with each question."
+MOST_SICK = 100
 
 JSON = dict[str, object]
 
-SORTS: dict[str, Callable[[Peer], tuple[object, ...]]] = {
-    "events": lambda peer: (-peer.events,),
-    "last_seen": lambda peer: (-peer.last_seen_ms,),
-    "silence": lambda peer: (peer.last_seen_ms,),
-    "address": lambda peer: (len(peer.address), peer.address, peer.listener),
-    "clock": lambda peer: (-abs(peer.clock_offset or 0.0),),
-    "intake": lambda peer: (peer.intake or "", -peer.events),
-    "listener": lambda peer: (peer.listener, -peer.events),
+SORTS: dict[str, Callable[[Peer, int], Any]] = {
+    "events": lambda peer, now: -peer.events,
+    "rate": lambda peer, now: -peer.rate_at(now),
+    "last_seen": lambda peer, now: -peer.last_seen_ms,
+    "silence": lambda peer, now: peer.last_seen_ms,
+    "address": lambda peer, now: (len(peer.address), peer.address, peer.listener),
+    "clock": lambda peer, now: -abs(peer.clock_offset or 0.0),
+    "intake": lambda peer, now: (peer.intake or "", -peer.events),
+    "listener": lambda peer, now: (peer.listener, -peer.events),
 }
-"By what rows can be ordered; ties by events and address."
+"By what rows can be ordered, at a time in milliseconds; ties by who came first."
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which rows: ``only`` is one of ``Sources.KINDS`` or empty, ``find`` a part of address, name, listener, route,
+    """Which rows: ``only`` is unrouted, clock, silent or empty, ``find`` a part of address, name, listener, route,
     intake or shape, in small letters."""
 
     offset: int = 0
@@ -39,14 +45,22 @@ class Wanted:
     find: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class _Survey:
+    """All senders, as they were at a time in milliseconds."""
+
+    at: int
+    counts: JSON
+    sick: list[Peer]
+
+
 class Sources:
     """The senders of one bridge. ``wall`` is in seconds since the epoch."""
-
-    KINDS = ("unrouted", "clock", "silent")
 
     def __init__(self, peers: Peers, wall: Callable[[], float]) -> None:
         self._peers = peers
         self._wall = wall
+        self._surveyed: _Survey | None = None
 
     def page(self, wanted: Wanted) -> JSON:
         """``sources``, and how many there are: ``total``, and ``matching`` what was asked for."""
@@ -57,15 +71,22 @@ class Sources:
             found = [peer for peer in found if self._is(wanted.only, peer, now)]
         if wanted.find:
             found = [peer for peer in found if wanted.find in _searched(peer)]
-        key = (lambda peer: (-peer.rate_at(now),)) if wanted.sort == "rate" else SORTS[wanted.sort]
-        upto = wanted.offset + min(wanted.limit, MOST)
-        rows = heapq.nsmallest(upto, found, key=lambda peer: (*key(peer), -peer.events, peer.address, peer.listener))
         return {
             "total": len(peers),
             "matching": len(found),
             "offset": wanted.offset,
-            "sources": [self.row(peer, now) for peer in rows[wanted.offset :]],
+            "sources": [self.row(peer, now) for peer in self._sorted(found, wanted, now)],
         }
+
+    def busiest(self) -> list[Peer]:
+        """``MOST`` of them."""
+        return self._sorted(self._peers.all(), Wanted(), self._now())
+
+    @staticmethod
+    def _sorted(found: list[Peer], wanted: Wanted, now: int) -> list[Peer]:
+        by = SORTS[wanted.sort]
+        upto = wanted.offset + min(wanted.limit, MOST)
+        return heapq.nsmallest(upto, found, key=lambda peer: by(peer, now))[wanted.offset :]
 
     def row(self, peer: Peer, now_ms: int | None = None) -> JSON:
         """One sender."""
@@ -117,21 +138,34 @@ class Sources:
         return heapq.nlargest(limit, (p for p in self._peers.all() if p.unrouted), key=lambda p: p.unrouted)
 
     def sick_clocks(self) -> list[tuple[Peer, Diagnosis]]:
-        """Senders whose clock somebody should mend."""
-        return [
-            (peer, peer.clock.diagnosis()) for peer in self._peers.all() if peer.clock is not None and peer.clock.sick
-        ]  # fmt: skip
+        """Senders whose clock somebody should mend, ``MOST_SICK`` of them at most."""
+        return [(peer, peer.clock.diagnosis()) for peer in self._survey().sick if peer.clock is not None]
 
     def counts(self) -> JSON:
-        """How many there are, and how many of a kind."""
+        """How many there are, and how many of a kind; looked at anew after ``SURVEY_MS``."""
+        return self._survey().counts
+
+    def _survey(self) -> "_Survey":
         now = self._now()
+        if self._surveyed is None or not 0 <= now - self._surveyed.at < SURVEY_MS:
+            self._surveyed = self._made_survey(now)
+        return self._surveyed
+
+    def _made_survey(self, now: int) -> "_Survey":
         peers = self._peers.all()
-        return {
-            "total": len(peers),
-            "sending": sum(now - peer.last_seen_ms < 60_000 for peer in peers),
-            **{kind: sum(self._is(kind, peer, now) for peer in peers) for kind in self.KINDS},
-            "forgotten": self._peers.forgotten,
-        }
+        sick = [peer for peer in peers if peer.clock is not None and peer.clock.sick]
+        return _Survey(
+            now,
+            {
+                "total": len(peers),
+                "sending": sum(now - peer.last_seen_ms < 60_000 for peer in peers),
+                "unrouted": sum(peer.unrouted > 0 for peer in peers),
+                "clock": len(sick),
+                "silent": sum(self._is("silent", peer, now) for peer in peers),
+                "forgotten": self._peers.forgotten,
+            },
+            sick[:MOST_SICK],
+        )
 
     def _now(self) -> int:
         return int(self._wall() * 1000)
@@ -141,7 +175,8 @@ class Sources:
         if kind == "unrouted":
             return peer.unrouted > 0
         if kind == "silent":
-            return now - peer.last_seen_ms >= SILENT_MS
+            expected = SILENT_MS if peer.expect is None else peer.expect.total_seconds() * 1000
+            return now - peer.last_seen_ms >= expected
         return kind == "clock" and peer.clock is not None and peer.clock.sick
 
 
@@ -151,5 +186,13 @@ def diagnosis(peer: Peer) -> Diagnosis | None:
 
 
 def _searched(peer: Peer) -> str:
-    parts: Iterable[str | None] = (peer.address, peer.name, peer.listener, peer.route, peer.intake, peer.shape)
+    parts: Iterable[str | None] = (
+        peer.address,
+        peer.behind,
+        peer.name,
+        peer.listener,
+        peer.route,
+        peer.intake,
+        peer.shape,
+    )
     return "\n".join(part for part in parts if part).lower()

@@ -24,7 +24,6 @@ from bridge.tools import headline
 
 MOST_UNROUTED = 1000
 "Senders in one answer, the busiest first."
-MOST_CLOCKS = 100
 
 STATES = ("idle", "delivering", "backing-off", "parked", "full")
 "What an intake may be."
@@ -89,7 +88,7 @@ class Status:
             "clocks": [
                 {"address": peer.address, "listener": peer.listener, "name": peer.name, "kind": found.kind,
                  "text": found.words, "remedy": found.remedy}
-                for peer, found in self.senders.sick_clocks()[:MOST_CLOCKS]
+                for peer, found in self.senders.sick_clocks()
             ],
             "gateway_clock_offset_seconds": self.timekeeping.offset,
             "unrouted": self.unrouted(),

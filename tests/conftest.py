@@ -7,6 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# No example is judged by its time: a busy machine is no fault of the code.
+settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("house")
 
 # The tests import their helpers as `tests.harness`, `tests.peers`; importlib mode leaves sys.path alone.
 _ROOT = str(Path(__file__).resolve().parents[1])

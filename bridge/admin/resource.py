@@ -24,7 +24,13 @@ log = Logger(namespace="admin")
 
 JSON = dict[str, object]
 Query = Mapping[str, str]
-Said = JSON | bytes | tuple[int, str]
+
+
+class Encoded(bytes):
+    """JSON that is text already."""
+
+
+Said = JSON | Encoded | bytes | tuple[int, str]
 "JSON; a scrape; or a status code and text."
 Page = Callable[[Query], "Said | Deferred[Said]"]
 
@@ -82,6 +88,9 @@ class _Answering(Resource):
 def _told(request: Request, said: Said) -> bytes:
     _put_headers(request)
     request.setHeader("Cache-Control", "no-store")
+    if isinstance(said, Encoded):
+        request.setHeader("Content-Type", "application/json")
+        return said
     if isinstance(said, bytes):
         request.setHeader("Content-Type", CONTENT_TYPE_PLAIN_0_0_4)
         return said

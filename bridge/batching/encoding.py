@@ -27,6 +27,11 @@ def escaped_lines(lines: bytes) -> bytes:
     return lines
 
 
+def with_times(lines: bytes, times: Sequence[int]) -> bytes:
+    """Lines with the milliseconds of each event, and a TAB, before each."""
+    return b"".join([b"%d\t%b\n" % row for row in zip(times, lines.split(b"\n")[:-1], strict=True)])
+
+
 def escaped(event: bytes) -> bytes:
     """An event as the inside of one line."""
     return event.replace(b"\n", b"#012").replace(b"\r", b"#015").replace(b"\0", b"#000")

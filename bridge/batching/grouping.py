@@ -2,7 +2,7 @@
 
 Slots are aligned to the resolution, so that all events of one slot are within it. Most reads are one group: then no
 row is looked at. Where the intake's endpoint has a time for each event there are no slots: each line has its time
-before it.
+before it. So it has where the times of a read are scattered.
 """
 
 import re
@@ -13,7 +13,7 @@ from functools import partial
 
 from bridge import formats
 from bridge.batching import encoding, payload
-from bridge.batching.times import Times, Window, of_read
+from bridge.batching.times import Times, Window, of_read, of_sender
 from bridge.batching.wrapping import ENDPOINTS
 from bridge.formats import LOOKED_AT, Format, Rule
 from bridge.routing.disposition import Disposition
@@ -24,6 +24,9 @@ NO_TIME = 0
 "The event time of a batch that is sent without X-SEKOIAIO-EVENT-TIMESTAMP."
 
 _LINE = re.compile(rb"[^\n]*\n")
+
+MANY_SLOTS, FEW_A_SLOT = 16, 8
+"Of one read: more slots than this, with fewer events each, are one timed group."
 
 SHOWS_TIME = ("line", "rfc5424")
 
@@ -96,15 +99,20 @@ def group(
     peer: bytes = b"-",
     listener: str = "",
     limits: Limits,
+    given: Sequence[int] | None = None,
 ) -> Grouped:
-    """The groups of rows that all have one disposition of kind ``deliver``. ``columns`` must not be empty."""
+    """The groups of rows that all have one disposition of kind ``deliver``. ``columns`` must not be empty. ``given``:
+    the rows' times as their sender told them beside the text, in milliseconds."""
     result = Grouped([])
     endpoint = ENDPOINTS[disposition.endpoint]
     spool_encoding = endpoint.encoding
     zone = disposition.zone or UTC
     shows_time = disposition.payload in SHOWS_TIME
     shown = sent = Times(columns.count, received_ms, received_ms)
-    if disposition.timestamp == "event" or shows_time:
+    if given is not None:
+        shown = of_sender(given, received_ms=received_ms, window=limits.window)
+        result.outside = shown.outside
+    elif disposition.timestamp == "event" or shows_time:
         shown = of_read(
             columns, reader=reader, zone=zone, received_ms=received_ms, window=limits.window,
             fine=limits.resolution_ms % 1000 != 0 or shows_time or endpoint.exact,
@@ -129,16 +137,17 @@ def group(
     )  # fmt: skip
     if columns.blank and disposition.payload in ("message", "content", "device", "structured"):
         events = _filled(events, columns.blank, result)
-    for part, times in [(events, sent)] if endpoint.exact else _slots(events, sent, limits.resolution_ms):
+    timed = endpoint.exact or _scattered(sent, limits.resolution_ms)
+    for part, times in [(events, sent)] if timed else _slots(events, sent, limits.resolution_ms):
         if of_format is not None and result.sampled < MOST_SAMPLED:
             _sample(part, of_format, result, as_lines=spool_encoding == encoding.LINES)
-        each = times.each() if endpoint.exact else None
+        each = times.each() if timed else None
         data, count = _encoded(
             part, columns.holds_lf, disposition.encoding, spool_encoding, limits.event_bytes, result, each
         )
         if count:
             made = _group(disposition, spool_encoding, times, limits, count, data)
-            made.timed = endpoint.exact
+            made.timed = timed
             result.groups.append(made)
     return result
 
@@ -194,6 +203,15 @@ def _three_lines(data: bytes) -> list[bytes]:
     return [data[start : min(data.find(b"\n", start), start + LOOKED_AT)] for start in sorted({0, middle, last})]
 
 
+def _scattered(times: Times, resolution_ms: int) -> bool:
+    """Whether a read's times lie so far apart that a group for each slot would be one for nearly each event: clocks at
+    random, a relay that replays its day. Then each line has its time, and the courier sorts and cuts."""
+    if times.rows is None or (times.latest - times.earliest) < MANY_SLOTS * resolution_ms:
+        return False
+    slots = len({ms // resolution_ms for ms in times.rows})
+    return slots > MANY_SLOTS and times.count < slots * FEW_A_SLOT
+
+
 def _slots(events: Sequence[bytes], times: Times, resolution_ms: int) -> Iterable[tuple[Sequence[bytes], Times]]:
     """The events of each slot."""
     if times.earliest // resolution_ms == times.latest // resolution_ms:
@@ -219,11 +237,11 @@ def _encoded(
     times: Sequence[int] | None = None,
 ) -> tuple[bytes, int]:
     """The lines of a group and their number; events above the limit are left out of both. ``times``: before each."""
-    if spool_encoding == encoding.LINES and not holds_lf and times is None:
+    if spool_encoding == encoding.LINES and not holds_lf:
         data = encoding.joined_lines(events)
         # UTF-8 and the size are looked at once for all.
         if (len(data) <= limit or max(map(len, events)) * 4 <= limit) and _is_text(data, text_encoding):
-            return data, len(events)
+            return data if times is None else encoding.with_times(data, times), len(events)
     lines = []
     to_line = encoding.escaped if spool_encoding == encoding.LINES else encoding.json_line
     for row, event in enumerate(events):

@@ -68,6 +68,12 @@ def of_read(
     return Times(count, min(rows), max(rows), rows, outside)
 
 
+def of_sender(given: Sequence[int], *, received_ms: int, window: Window) -> Times:
+    """Event times that the sender told beside the text, one per row; those that are not believed are reception."""
+    rows = [ms if window.holds(ms, received_ms) else received_ms for ms in given]
+    return Times(len(rows), min(rows), max(rows), rows, sum(not window.holds(ms, received_ms) for ms in given))
+
+
 def _base(
     second: bytes, offset: bytes, reader: TimeReader, zone: tzinfo, received_ms: int, window: Window
 ) -> tuple[int, bool]:

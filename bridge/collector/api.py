@@ -75,13 +75,13 @@ class IntakeResource(Resource):
         self,
         sink: Sink,
         *,
-        keys: Set[str] | None = None,
+        keys: Set[str] | Keys | None = None,
         body_limit: int = BODY_LIMIT,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         super().__init__()
         self._sink = sink
-        self._keys = Keys(keys)
+        self._keys = keys if isinstance(keys, Keys) else Keys(keys)
         self._body_limit = body_limit
         self._now = now
 
@@ -111,10 +111,15 @@ class IntakeResource(Resource):
         parsed = parser(read_body(request, self._body_limit), envelope)
         ids = EventIds(parsed.content.count)
         try:
-            await maybeDeferred(self._sink.accept, Delivery(received, parsed.content, ids))
+            client = str(getattr(request.getClientAddress(), "host", ""))
+            await maybeDeferred(self._sink.accept, Delivery(received, parsed.content, ids, client))
+        except Refusal:
+            raise
         except Exception:
             self._log.failure("The sink did not take a request's events")
-            raise Refusal(503, "the events could not be stored, send them again") from None
+            raise Refusal(
+                503, "the events could not be stored, send them again", headers={"Retry-After": "5"}
+            ) from None
         if parser in _SINGLE:
             return _json(status, f'{{"received":true,"event_id":"{ids.as_list()[0]}"}}')
         errors = f',"errors":{json.dumps(parsed.errors)}' if parsed.errors else ""

@@ -18,9 +18,14 @@ _CHALLENGE = {"WWW-Authenticate": 'Basic realm="intake", charset="UTF-8"'}
 
 
 class Keys:
-    """The keys that are let in; None: any key that is not empty."""
+    """The keys that are let in; None: any key that is not empty. ``optional``: an event may also come without."""
 
-    def __init__(self, keys: Set[str] | None) -> None:
+    def __init__(self, keys: Set[str] | None, *, optional: bool = False) -> None:
+        self.optional = optional
+        self.become(keys)
+
+    def become(self, keys: Set[str] | None) -> None:
+        """Let others in from now on."""
         self._known = None if keys is None else [_as_bytes(key) for key in keys]
 
     def of_request(self, request: Request) -> str | None:

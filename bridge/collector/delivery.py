@@ -112,6 +112,8 @@ class Delivery:
     """Wall time of the reception, aware, UTC."""
     content: Lines | Rows
     ids: EventIds = field(repr=False)
+    client: str = ""
+    """The address of who sent it."""
 
     @property
     def count(self) -> int:

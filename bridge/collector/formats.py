@@ -36,15 +36,17 @@ class Envelope:
     """``?path=`` of ``/jsons``."""
 
     def key(self) -> str:
-        if not self.intake_key:
+        if not self.intake_key and not self.keys.optional:
             raise missing_key()
-        return self.intake_key
+        return self.intake_key or ""
 
     def key_in(self, record: dict[str, Any], where: str = "") -> str:
         """The key of a JSON object, else the request's own."""
         key = record.get("intake_key")
         if key is None or key == "":
-            return self.intake_key or _raise(missing_key(where))
+            if not self.intake_key and not self.keys.optional:
+                raise missing_key(where)
+            return self.intake_key or ""
         if not isinstance(key, str):
             raise Refusal(400, f"{where}intake_key must be a string")
         return self.keys.checked(key, where)

@@ -106,6 +106,6 @@ ONLY_FOR: dict[str, tuple[Kind, ...]] = {
     "client_ca": ("tls", "relp"),
     "client_names": ("tls", "relp"),
     "client_fingerprints": ("tls", "relp"),
-    "handshake_timeout": ("tls", "relp", "https"),
+    "handshake_timeout": ("tls", "relp"),
     "proxy_protocol": NETWORK,
 }

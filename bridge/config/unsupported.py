@@ -13,10 +13,7 @@ from bridge.config.faults import Place, Report
 from bridge.config.section import Section
 from bridge.config.tree import Entries, Items, Node
 
-NOT_YET: dict[str, str] = {
-    "listeners[].https": "use tls: or relp:",
-    "listeners[].proxy_protocol": "remove it",
-}
+NOT_YET: dict[str, str] = {}
 
 
 def refuse_unsupported(document: Document, root: Entries, report: Report) -> None:

@@ -93,8 +93,7 @@ class Lanes:
     def feed(self, batches: list[Batch], boundary: int | None) -> None:
         """These were read from packs; the rest of these begins at ``boundary``."""
         self.boundary = boundary
-        for batch in reversed(batches):
-            self._insert(Piece.whole(batch), float("inf"))
+        self.put_back([Piece.whole(batch) for batch in batches], float("inf"))
 
     def spare(self, now: float, *, away: bool) -> list[Batch]:
         """Take out what is worth a pack; empty: nothing. ``away``: the collector takes nothing now."""
@@ -135,9 +134,13 @@ class Lanes:
         self._insert(Piece.whole(batch), now)
 
     def put_back(self, pieces: list[Piece], now: float) -> None:
-        """A request failed: its pieces wait again where they stood."""
-        for piece in reversed(pieces):
-            self._insert(piece, now)
+        """A request failed, or a batch was cut: these wait where they stood, or where it did."""
+        by_lane: dict[int, list[Piece]] = {}
+        for piece in pieces:
+            self._count(piece, 1)
+            by_lane.setdefault(id(self._lane_of(piece, now)), []).append(piece)
+        for lane in (self._live, self._backlog):
+            _insert_run(lane, sorted(by_lane.get(id(lane), ()), key=_order))
 
     def take(
         self,
@@ -213,15 +216,17 @@ class Lanes:
     def _age(self, now: float) -> None:
         if self._live_first:
             while self._live and now - self._live[0].batch.sealed > self._live_for:
-                _insert_sorted(self._backlog, self._live.popleft())
+                _insert_run(self._backlog, [self._live.popleft()])
 
     def _insert(self, piece: Piece, now: float) -> None:
         self._count(piece, 1)
+        _insert_run(self._lane_of(piece, now), [piece])
+
+    def _lane_of(self, piece: Piece, now: float) -> "deque[Piece]":
         if piece.batch.pack is not None:
-            _insert_sorted(self._pack_lane, piece)
-            return
+            return self._pack_lane
         aged = self._live_first and now - piece.batch.sealed > self._live_for
-        _insert_sorted(self._backlog if aged else self._live, piece)
+        return self._backlog if aged else self._live
 
 
 def _is_uncut(piece: Piece) -> bool:
@@ -243,12 +248,23 @@ def _is_packable(piece: Piece) -> bool:
     return _is_droppable(piece) and piece.batch.size <= LARGEST_BATCH
 
 
-def _insert_sorted(lane: "deque[Piece]", piece: Piece) -> None:
-    """Nearly always at an end; only answers that overtake each other go in between."""
-    if not lane or lane[-1].order < piece.order:
-        lane.append(piece)
-    elif piece.order < lane[0].order:
-        lane.appendleft(piece)
-    else:
-        at = next(i for i, other in enumerate(lane) if piece.order < other.order)
-        lane.insert(at, piece)
+def _order(piece: Piece) -> tuple[int, int]:
+    return piece.order
+
+
+def _insert_run(lane: "deque[Piece]", run: list[Piece]) -> None:
+    """Put pieces, in their order, among those of a lane: nearly always at an end, else behind a few at its front. A
+    batch of random times is a thousand pieces, and is looked at once."""
+    if not run:
+        return
+    if not lane or lane[-1].order < run[0].order:
+        lane.extend(run)
+        return
+    ahead = []
+    while lane[0].order < run[0].order:
+        ahead.append(lane.popleft())
+    if lane[0].order < run[-1].order:
+        run = sorted([*run, *lane], key=_order)
+        lane.clear()
+    lane.extendleft(reversed(run))
+    lane.extendleft(reversed(ahead))

@@ -179,7 +179,8 @@ class Doors:
 
     def certificates(self) -> dict[str, float]:
         """TLS listener -> when its certificate expires, in seconds since the epoch."""
-        return {name: door.certificate_expires for name, door in self.doors.items() if isinstance(door, TlsDoor)}
+        found = {name: getattr(door, "certificate_expires", None) for name, door in self.doors.items()}
+        return {name: expires for name, expires in found.items() if expires is not None}
 
     def check_idle(self) -> None:
         """Called several times a second."""

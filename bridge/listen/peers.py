@@ -1,11 +1,12 @@
 """What is known of each sender: decided once, counted once a read."""
 
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 from weakref import WeakSet
 
 from bridge.clocks import Clock
 from bridge.listen.limits import Bucket
-from bridge.routing import Profile, Router
+from bridge.routing import Disposition, Profile, Router
 from bridge.routing.conditions import Address
 from bridge.syslog.columns import ALWAYS
 from bridge.syslog.sequence import Gaps
@@ -64,6 +65,10 @@ class Peer:
     def client(self) -> str | None:
         """What its certificate calls it first."""
         return self.names[0] if self.names else None
+
+    def posted(self, intake: str) -> Disposition:
+        """What becomes of events that it has made for an intake."""
+        return self._peers.router.posted(self.listener, intake)
 
     def decide(self) -> None:
         """Decide what can be decided before it sends; anew under each configuration."""
@@ -165,7 +170,7 @@ class Peers:
 
     def all(self) -> list[Peer]:
         """Every peer that has been seen."""
-        return list(dict.fromkeys(self._known.values()))
+        return list(self._known.values())
 
     def _add(self, key: tuple[str, str, tuple[str, ...], str], address: str, behind: str | None = None) -> Peer:
         if len(self._known) >= self.MOST:
@@ -184,6 +189,7 @@ class Peers:
             self.forgotten += 1
 
 
+@lru_cache(maxsize=10_000)
 def address_of(host: str) -> Address | None:
     """A socket's text as an address: an IPv4 peer of a socket for both families is IPv4; None: not an address."""
     try:

@@ -26,6 +26,7 @@ from bridge.syslog import header
 from bridge.syslog.columns import Columns, Frames, block_of, list_of, parse_all
 from bridge.syslog.framing import Oversize
 from bridge.syslog.stripping import Stripper
+from bridge.syslog.sweeping import sweep
 from bridge.syslog.timestamps import TimeReader, fraction_ms, zone_of
 
 _HOSTNAME = frozenset(("hostname",))
@@ -84,6 +85,10 @@ class Endless:
         return "spool_write_failed"
 
 
+_BLANK = b" \t\r\n\0"
+_RAW = frozenset(("raw",))
+
+
 class Road:
     """From frames to the spool. ``wall`` is in seconds since the epoch."""
 
@@ -107,6 +112,8 @@ class Road:
         self._room = room or Endless()
         self.copies: Copying | None = None
         self.tallies = Tallies()
+        self._granted = False
+        "The room for what is appended now has been asked for."
         self.losses = 0
         "Grows with each loss on arrival; a sender who is told what is kept must not be told so then."
         self._spool = spool
@@ -211,6 +218,48 @@ class Road:
         # By profile, and those are gone.
         self._strippers.clear()
 
+    def take_posted(self, peer: Peer, posted: Iterable[tuple[str | None, list[bytes], list[int | None]]]) -> bool:
+        """Events that came ready made for an intake, or (None) frames for the routes; with their times as their sender
+        told them. False: there is no room for some of them, and none was taken."""
+        now = int(self._wall() * 1000)
+        if not peer.decided:
+            peer.decide()
+        found: list[tuple[Disposition, Columns, Sequence[int] | None]] = []
+        sizes: Counter[str] = Counter()
+        for intake, events, times in posted:
+            rows = [(event, ms) for event, ms in zip(events, times, strict=True) if event.strip(_BLANK)]
+            if intake is not None:
+                columns = parse_all([event for event, _ in rows], _RAW)
+                disposition = peer.posted(intake)
+                if columns.count:
+                    found.append((disposition, columns, [now if ms is None else ms for _, ms in rows]))
+                    sizes[intake] += sum(map(len, events)) + len(events)
+                continue
+            by_time: dict[int | None, list[bytes]] = {}
+            for event, ms in rows:
+                by_time.setdefault(ms, []).append(event)
+            for ms, frames in by_time.items():
+                columns = self._parse(peer, frames, None)
+                size = sum(map(len, frames)) + len(frames)
+                for disposition, part in peer.profile.assign(columns) if columns.count else ():
+                    found.append((disposition, part, None if ms is None else [ms] * part.count))
+                    if disposition.kind == "deliver" and disposition.intake:
+                        sizes[disposition.intake] += size * part.count // columns.count
+        if any(self._room.refuses(intake, size) for intake, size in sizes.items()):
+            return False
+        count = sum(columns.count for _, columns, _ in found)
+        peer.events += count
+        peer.last_seen_ms = now
+        self.tallies.by_listener[peer.listener] += count
+        # All was asked for, so that it is taken whole or not at all.
+        self._granted = True
+        try:
+            for disposition, columns, given in found:
+                peer.outside += self._dispose(peer, disposition, columns, now, None, given)
+        finally:
+            self._granted = False
+        return True
+
     def resume(self) -> None:
         """There is room: append what waited, and let its senders go on."""
         for intake in self.holding.intakes():
@@ -296,29 +345,41 @@ class Road:
     def _parse(peer: Peer, frames: Frames, stripper: Stripper | None) -> Columns:
         if stripper is not None and peer.strippable and isinstance(frames, bytes):
             columns = stripper.strip(frames)
-            if columns is not None:
-                return columns
+            return sweep(frames) if columns is None else columns
         return parse_all(frames, peer.profile.needs | _HOSTNAME if peer.relay else peer.profile.needs)
 
     def _route(
         self, peer: Peer, columns: Columns, now: int, sender: Sender | None = None, profile: Profile | None = None
     ) -> int:
         self.tallies.by_listener[peer.listener] += columns.count
-        outside = 0
-        for disposition, part in (profile or peer.profile).assign(columns):
-            if disposition.copy_to and self.copies is not None:
-                self.copies.send(disposition.copy_to, part["raw"])
-            self.tallies.by_route[disposition.route] += part.count
-            peer.route, peer.intake = disposition.route, disposition.intake
-            if disposition.kind == "deliver":
-                outside += self._append(peer, disposition, part, now, sender)
-            elif disposition.kind == "drop":
-                self.tallies.filtered_by_route[disposition.route] += part.count
-                self._ledger.receive_filtered(part.count)
-            else:
-                self._count_unrouted(peer, part)
-                self._quarantine("unrouted", peer, [(frame, "no route matches") for frame in part["raw"]], now)
-        return outside
+        return sum(
+            self._dispose(peer, disposition, part, now, sender)
+            for disposition, part in (profile or peer.profile).assign(columns)
+        )
+
+    def _dispose(
+        self,
+        peer: Peer,
+        disposition: Disposition,
+        columns: Columns,
+        now: int,
+        sender: Sender | None,
+        given: Sequence[int] | None = None,
+    ) -> int:
+        """Do what is to be done with rows; how many of their times were not believed."""
+        if disposition.copy_to and self.copies is not None:
+            self.copies.send(disposition.copy_to, columns["raw"])
+        self.tallies.by_route[disposition.route] += columns.count
+        peer.route, peer.intake = disposition.route, disposition.intake
+        if disposition.kind == "deliver":
+            return self._append(peer, disposition, columns, now, sender, given)
+        if disposition.kind == "drop":
+            self.tallies.filtered_by_route[disposition.route] += columns.count
+            self._ledger.receive_filtered(columns.count)
+        else:
+            self._count_unrouted(peer, columns)
+            self._quarantine("unrouted", peer, [(frame, "no route matches") for frame in columns["raw"]], now)
+        return 0
 
     @staticmethod
     def _count_unrouted(peer: Peer, part: Columns) -> None:
@@ -328,10 +389,18 @@ class Road:
         for name, count in Counter(part["hostname"]).items():
             peer.relayed(name).unrouted += count
 
-    def _append(self, peer: Peer, disposition: Disposition, columns: Columns, now: int, sender: Sender | None) -> int:
+    def _append(
+        self,
+        peer: Peer,
+        disposition: Disposition,
+        columns: Columns,
+        now: int,
+        sender: Sender | None,
+        given: Sequence[int] | None,
+    ) -> int:
         grouped = batching.group(
             columns, disposition, reader=self._reader, received_ms=now, peer=peer.encoded, listener=peer.listener,
-            limits=self._limits,
+            limits=self._limits, given=given,
         )  # fmt: skip
         for group in grouped.groups:
             for part in self._spool.parts(group):
@@ -350,7 +419,7 @@ class Road:
 
     def _append_part(self, part: Group, sender: Sender | None) -> None:
         intake = part.intake
-        reason = self._room.refuses(intake, len(part.data))
+        reason = None if self._granted else self._room.refuses(intake, len(part.data))
         if reason is None:
             try:
                 self._spool.append(part)

@@ -105,7 +105,14 @@ def _reason(error: OSError, kind: str, host: str, port: int) -> str:
 
 
 def grow_receive_buffer(bound: socket.socket, size: int) -> int:
-    """Ask for a receive buffer; what the kernel grants, in bytes."""
+    """Ask for a receive buffer; what the kernel grants, in bytes.
+
+    One that is large enough is left alone: a socket that was held while nobody read it may have been given more than
+    this process may ask for, and a smaller limit would refuse what comes until what waits has been read.
+    """
+    granted = bound.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 2
+    if granted >= size:
+        return granted
     try:
         bound.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, size)
     except OSError:

@@ -8,6 +8,7 @@ from twisted.internet import defer
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 
 from bridge.config import Listener
+from bridge.listen.balanced import Balanced
 from bridge.listen.door import Hall
 from bridge.listen.tcp import SyslogFactory
 
@@ -26,6 +27,7 @@ class StreamDoor:
         self._listening: IListeningPort | None = None
         self.factory = factory or SyslogFactory(listener, hall)
         self._wrapping: IProtocolFactory = self.factory
+        self._balanced: Balanced | None = None
 
     def changed(self, listener: Listener, hall: Hall) -> Callable[[], None]:
         """The listening socket stays, and every connection."""
@@ -71,8 +73,11 @@ class StreamDoor:
 
     def start(self) -> None:
         """Accept."""
+        self._balanced = Balanced(
+            self._wrapping, listener=lambda: self.listener, refusals=self.factory.refusals, reactor=self._hall.reactor
+        )
         # The reactor takes a duplicate of the descriptor.
-        self._listening = self._hall.reactor.adoptStreamPort(self._bound.fileno(), self._bound.family, self._wrapping)
+        self._listening = self._hall.reactor.adoptStreamPort(self._bound.fileno(), self._bound.family, self._balanced)
 
     def check_idle(self) -> None:
         """Frames that ended without a line end are taken."""
@@ -89,5 +94,7 @@ class StreamDoor:
         """End the connections; those that nobody has accepted yet stay with a kept socket."""
         self._bound.close()
         self.factory.closing = True
+        if self._balanced is not None:
+            self._balanced.end()
         for connection in list(self.factory.connections):
             connection.end()

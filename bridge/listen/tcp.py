@@ -11,6 +11,7 @@ from twisted.protocols.policies import TimeoutMixin
 from twisted.python.failure import Failure
 
 from bridge.config import Listener
+from bridge.listen import proxy_header
 from bridge.listen.door import Hall, allowing
 from bridge.listen.peers import Peer, address_of
 from bridge.listen.refusals import Refusals
@@ -68,6 +69,9 @@ class SyslogConnection(Protocol, TimeoutMixin):
                 text = "it begins a TLS handshake, and this listener is plain TCP: send it to a tls: listener"
                 self._refuse("tls_on_plain_port", text)
                 return
+            if proxy_header.begins(data):
+                self.stray_header()
+                return
         self._read(data)
 
     def _read(self, data: bytes) -> None:
@@ -81,6 +85,11 @@ class SyslogConnection(Protocol, TimeoutMixin):
         """We end it."""
         if self.transport is not None:
             self.transport.loseConnection()
+
+    def stray_header(self) -> None:
+        """It begins with a header that only balancers may send."""
+        text = "it begins with a PROXY header, and its sender is not in the listener's proxy_protocol"
+        self._refuse("proxy_header_from_stranger", text)
 
     def rename(self) -> None:
         """Its listener has another name."""

@@ -16,6 +16,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from bridge.config import Listener
+from bridge.listen import proxy_header
 from bridge.listen.door import Hall
 from bridge.listen.peers import Peer
 from bridge.listen.sockets import ListenError
@@ -131,7 +132,10 @@ class TlsTransport(BufferingTLSTransport):
         if not connection.knocked:
             connection.knocked = True
             if data[0] != _HANDSHAKE:
-                connection.not_tls()
+                if proxy_header.begins(data):
+                    connection.stray_header()
+                else:
+                    connection.not_tls()
                 return
         super().dataReceived(data)
         connection.read_done()

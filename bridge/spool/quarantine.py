@@ -155,9 +155,7 @@ class Quarantine:
         """Take all files of a reason out of reach of bounds and expiry, for whoever works on them; they are still
         counted, and read by nobody else. Each is to be given to ``give_back`` or ``replace``."""
         if reason in self._open:
-            file = self._open.pop(reason)
-            file.close()
-            self._full[reason].append(file)
+            self._close(reason, self._open[reason])
         claimed, self._full[reason] = self._full[reason], []
         return claimed
 

@@ -1,6 +1,8 @@
 """Batch files read back: as the body of a request, or a timed one cut into pieces. Blocking; runs in a spool thread."""
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
+from operator import itemgetter
 
 from bridge.batching.encoding import JSON, escaped, from_json_line
 from bridge.spool.batch import Batch, Piece
@@ -115,15 +117,23 @@ def rows_of(piece: Piece) -> tuple[list[bytes], Sequence[int] | None]:
 
 
 def _by_time(batch: Batch, lines: list[bytes]) -> tuple[list[bytes], list[int]]:
-    rows: list[tuple[int, bytes]] = []
-    for line in lines:
-        time, _, event = line.partition(b"\t")
-        try:
-            rows.append((int(time), event))
-        except ValueError:
-            raise Damaged(batch, "a line without a time") from None
-    rows.sort(key=lambda row: row[0])
-    return [event for _, event in rows], [ms for ms, _ in rows]
+    """Lines of a timed batch in the order of their times, and these. Raises Damaged."""
+    # All times have as many digits as the first and the last: then their texts sort as they do.
+    digits = len(str(batch.earliest))
+    text, gap, event = (
+        itemgetter(slice(digits)),
+        itemgetter(slice(digits, digits + 1)),
+        itemgetter(slice(digits + 1, None)),
+    )
+    try:
+        if len(str(batch.latest)) == digits and set(map(gap, lines)) == {b"\t"}:
+            lines = sorted(lines, key=text)
+            return list(map(event, lines)), list(map(int, map(text, lines)))
+        rows = [(int(time), rest) for time, _, rest in (line.partition(b"\t") for line in lines)]
+    except ValueError:
+        raise Damaged(batch, "a line without a time") from None
+    rows.sort(key=itemgetter(0))
+    return [rest for _, rest in rows], [ms for ms, _ in rows]
 
 
 def cut(piece: Piece, width_ms: int, max_events: int, max_bytes: int) -> list[Piece]:
@@ -132,26 +142,29 @@ def cut(piece: Piece, width_ms: int, max_events: int, max_bytes: int) -> list[Pi
     Raises Damaged, OSError.
     """
     lines, times = rows_of(piece)
-    moments = times or [piece.earliest] * len(lines)
     pieces: list[Piece] = []
-    start = size = 0
-    for end, line in enumerate(lines):
-        full = end - start >= max_events or size + len(line) >= max_bytes
-        if end > start and (full or moments[end] - moments[start] >= width_ms):
-            pieces.append(part_of(piece, lines, times, slice(start, end)))
-            start, size = end, 0
-        size += len(line) + 1
-    pieces.append(part_of(piece, lines, times, slice(start, len(lines))))
+    start = 0
+    while start < len(lines):
+        end = min(len(lines), start + max_events)
+        if times is not None:
+            end = bisect_left(times, times[start] + width_ms, start + 1, end)
+        part = part_of(piece, lines, times, slice(start, end))
+        while part.size > max_bytes and end - start > 1:
+            # About as many as fit; the rest is cut next.
+            end = start + max(1, min(end - start - 1, (end - start) * max_bytes // part.size))
+            part = part_of(piece, lines, times, slice(start, end))
+        pieces.append(part)
+        start = end
     return pieces
 
 
 def part_of(piece: Piece, lines: Sequence[bytes], times: Sequence[int] | None, part: slice) -> Piece:
-    """Some neighbours of a piece's rows as a piece of their own, held in memory."""
+    """Some neighbours of a piece's rows, in their order, as a piece of their own, held in memory."""
     own = lines[part]
     data = b"\n".join((*own, b""))
     moments = None if times is None else times[part]
     return Piece(
-        piece.batch, min(moments) if moments else piece.earliest, max(moments) if moments else piece.latest, len(own),
+        piece.batch, moments[0] if moments else piece.earliest, moments[-1] if moments else piece.latest, len(own),
         len(data), data, start=piece.start + (part.start or 0), doubtful=piece.doubtful, suspected=piece.suspected,
         times=moments,
     )  # fmt: skip

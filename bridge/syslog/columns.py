@@ -125,7 +125,7 @@ def parse_all(frames: Frames, needs: frozenset[str]) -> Columns:
     fields: dict[str, Column] = dict(zip(plan.names, groups, strict=True))
     if "date" in fields:
         fields["second"] = [date and date + b" " + clock for date, clock in zip(*map(fields.pop, _DATE), strict=True)]
-    if "second" in fields and not _all_times(fields["second"]):
+    if "second" in fields and not are_times(fields["second"]):
         return _of_headers(list_of(frames), needs)
     if "format" in needs:
         fields["format"] = [plan.format] * len(rows)
@@ -207,7 +207,7 @@ def _looks_like_5424(block: bytes) -> bool:
     return block[end + 1 : end + 3] == b"1 "
 
 
-def _all_times(seconds: Column) -> bool:
+def are_times(seconds: Column) -> bool:
     """Whether every text is a time in some year; ``b""`` stands in rows that the expression does not know.
 
     The expressions cannot count the days of a month, so ``Feb 30`` gets here; its frame has no header.
@@ -248,19 +248,24 @@ def _mixed(known: dict[str, Column], strange: Column, needs: frozenset[str]) -> 
             for name in names:
                 fields[name].append(known[name][i])
         else:
-            _append(fields, blank, frame)
+            append_careful(fields, blank, frame)
     return Columns(len(fields["second"]), dict(fields), blank)
+
+
+def careful(block: bytes, needs: frozenset[str]) -> Columns:
+    """A block read frame by frame."""
+    return _of_headers(list_of(block), needs)
 
 
 def _of_headers(frames: Iterable[bytes], needs: frozenset[str]) -> Columns:
     fields: dict[str, list[bytes]] = {name: [] for name in FIELDS if name in needs}
     blank: dict[int, bytes] = {}
     for frame in frames:
-        _append(fields, blank, frame)
+        append_careful(fields, blank, frame)
     return Columns(len(fields["second"]), dict(fields), blank)
 
 
-def _append(fields: dict[str, list[bytes]], blank: dict[int, bytes], frame: bytes) -> None:
+def append_careful(fields: dict[str, list[bytes]], blank: dict[int, bytes], frame: bytes) -> None:
     """One more row, by the careful reading."""
     if not frame.strip(b" \t\r\n\0"):
         return

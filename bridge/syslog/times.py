@@ -154,11 +154,13 @@ class Stamp(NamedTuple):
 _BETWEEN = rb"(?P<f%d>" + FRACTION + rb")?(?P<z%d>" + ZONE + rb")?"
 _BEFORE_YEAR = rb"(?P<f%d>" + FRACTION + rb")?(?P<z%d> (?:[A-Z]{1,5}|" + OFFSET + rb"))?"
 _NAMED = re.compile(rb"\(\?P<\w+>")
-# The commonest time, with nothing behind it that could belong to it: only quicker than the table.
-_PLAIN = re.compile(
-    rb"[A-Z][a-z]{2} [ 0-3][0-9] [0-9]{2}:[0-9]{2}:[0-9]{2}"
-    rb"(?= (?![A-Z]{1,5}(?![A-Za-z0-9_/.])|[0-9]{4}|[ +-]|[A-Za-z]{3,5} ?:)|: )"
+# A blank, and nothing behind it that could belong to the time.
+_NOTHING_OF_TIME = (
+    rb" (?!(?:GMT|UTC)-|[AP]M|[A-Z]{1,5}(?![A-Za-z0-9_/.-])|[0-9]{4}|[ +-]|[A-Za-z]{3,5} ?:)"
 )  # fmt: skip
+BLANK_ENDS_TIME = b"(?=" + _NOTHING_OF_TIME + b")"
+# The commonest time: only quicker than the table.
+_PLAIN = re.compile(rb"[A-Z][a-z]{2} [ 0-3][0-9] [0-9]{2}:[0-9]{2}:[0-9]{2}(?=" + _NOTHING_OF_TIME + rb"|: )")
 
 
 def _scanner(formats: list[tuple[int, Format]]) -> re.Pattern[bytes]:

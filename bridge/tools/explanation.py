@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from bridge import batching, formats
@@ -51,7 +52,8 @@ class Explanation:
 class Explainer:
     """Explains the frames of one sender. ``strict``: what the listener's ``allow`` refuses is refused here too;
     ``payloads``: every payload form is shown; ``client``: what the sender's certificate calls it; ``router``: the
-    configuration's, where it is compiled already."""
+    configuration's, where it is compiled already; ``host``: the source behind a relay, whose address ``source`` is;
+    ``most_reasons``: routes passed over that are told of, None: all."""
 
     def __init__(
         self,
@@ -64,6 +66,8 @@ class Explainer:
         payloads: bool = False,
         client: tuple[str, ...] = (),
         router: Router | None = None,
+        host: str | None = None,
+        most_reasons: int | None = None,
     ) -> None:
         self._config = config
         self._listener = listener
@@ -78,9 +82,10 @@ class Explainer:
             timezone=config.timezone,
         )
         self._client = client
-        self._profile = self._router.profile(listener.name, source, client)
+        self._profile = self._router.profile(listener.name, source, client, host)
         self._refused = strict and not _allows(listener, source)
         self._payloads = payloads
+        self._most_reasons = most_reasons
         self._reader = TimeReader()
         past, future = config.timestamps.max_past, config.timestamps.max_future
         self._limits = Limits(
@@ -105,7 +110,7 @@ class Explainer:
             self._config, listener=self._listener.name, address=self._source, client=self._client, facts=facts,
             route=disposition.route,
         )  # fmt: skip
-        explanation = self._explanation(cut, disposition, list(over), [])
+        explanation = self._explanation(cut, disposition, list(islice(over, self._most_reasons)), [])
         if disposition.kind == "deliver":
             grouped = batching.group(
                 part, disposition, reader=self._reader, received_ms=milliseconds(self._received),

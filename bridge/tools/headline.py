@@ -8,6 +8,8 @@ TROUBLE, ATTENTION, WELL = "trouble", "attention", "well"
 
 WAITS = 15.0
 "Seconds after which an event that waits is worth a word; younger ones are on their way."
+ALIKE = 3
+"Alarms of a kind that are told one by one."
 MISMATCHES = 0.1
 "Share of an intake's events that may look unlike its format."
 
@@ -106,12 +108,18 @@ def _remedy(error: str) -> str:
 
 
 def _of_alarms(status: JSON) -> Iterator[JSON]:
+    by_kind: dict[str, list[str]] = {}
     for alarm in status.get("alarms", []):
-        kind = alarm.get("kind")
+        kind = str(alarm.get("kind"))
         # Parked and full intakes, and clocks of sources, have been said with their figures.
         if kind in ("parked", "full") or (kind == "clock" and alarm.get("about") != "gateway"):
             continue
-        yield _problem(_KINDS.get(str(kind), ATTENTION), _capital(str(alarm.get("text"))), "")
+        by_kind.setdefault(kind, []).append(_capital(str(alarm.get("text"))))
+    for kind, texts in by_kind.items():
+        for text in texts[:ALIKE]:
+            yield _problem(_KINDS.get(kind, ATTENTION), text, "")
+        if (more := len(texts) - ALIKE) > 0:
+            yield _problem(_KINDS.get(kind, ATTENTION), f"{_number(more, 'further alarm')} of this kind: {kind}", "")
 
 
 def _of_senders(status: JSON) -> Iterator[JSON]:

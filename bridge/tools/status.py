@@ -9,7 +9,7 @@ import click
 from bridge.tools import control, spool_files, summary
 from bridge.tools.options import configuration_option, failed, loaded
 
-MOST_WATCHED = 100
+MOST_SHOWN = 100
 "Sources that are asked for, to show those that fit."
 
 
@@ -24,7 +24,7 @@ def status(file: Path, as_json: bool, watched: bool) -> None:
         _watch(directory)
         return
     try:
-        found, running = _found(directory)
+        found, running = _found(directory, "" if as_json else f"?sources={MOST_SHOWN}")
     except control.ControlError as error:
         failed(f"status: {error}")
     except OSError as error:
@@ -36,7 +36,7 @@ def status(file: Path, as_json: bool, watched: bool) -> None:
         click.echo(summary.of_running(found) if running else summary.of_files(found))
 
 
-def _found(directory: Path) -> tuple[dict[str, Any], bool]:
+def _found(directory: Path, asked: str) -> tuple[dict[str, Any], bool]:
     """What is known, and whether a running bridge said it."""
     if not directory.is_dir():
         raise control.ControlError(f"the bridge has never run: there is no spool {directory}")
@@ -44,7 +44,7 @@ def _found(directory: Path) -> tuple[dict[str, Any], bool]:
     if process is None:
         return spool_files.as_json(directory, spool_files.read(directory)), False
     try:
-        return control.get(directory, "/api/status"), True
+        return control.get(directory, f"/api/status{asked}"), True
     except control.ControlError as error:
         raise control.ControlError(f"process {process} holds the spool, but {error}") from None
 
@@ -58,6 +58,6 @@ def _watch(directory: Path) -> None:
     if not console.is_terminal:
         failed("status: --watch needs a terminal; without one, ask again and again: status --json")
     try:
-        watch(lambda: control.get(directory, f"/api/status?sources={MOST_WATCHED}"), console)
+        watch(lambda: control.get(directory, f"/api/status?sources={MOST_SHOWN}"), console)
     except (control.ControlError, OSError) as error:
         failed(f"status: {error}; is the bridge running?")

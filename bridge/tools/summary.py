@@ -17,7 +17,10 @@ def of_running(status: dict[str, Any]) -> str:
     lines += _intakes(intakes)
     sources = status.get("sources", [])
     lines += _table(
-        "sources", ("address", "listener", "route", "intake", "events", "last seen", "clock"), map(_source, sources)
+        "sources",
+        ("address", "listener", "route", "intake", "events", "last seen", "clock"),
+        map(_source, sources),
+        status.get("sources_count", {}).get("total"),
     )
     unrouted = status.get("unrouted", [])
     lines += _table(
@@ -106,11 +109,12 @@ def _counts(table: dict[str, int]) -> str:
     return ", ".join(f"{name} {count:,}" for name, count in table.items() if count)
 
 
-def _table(title: str, heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[str]:
+def _table(title: str, heads: Sequence[str], rows: Iterable[Sequence[Any]], total: int | None = None) -> list[str]:
+    """``total``: how many rows there are, where not all were given."""
     cells = [[_cell(value) for value in row] for row in rows]
     if not cells:
         return []
-    left_out = len(cells) - _MOST_ROWS
+    left_out = (total or len(cells)) - _MOST_ROWS
     cells = cells[:_MOST_ROWS]
     widths = [max(map(len, column)) for column in zip(heads, *cells, strict=True)]
     lines = ["  ".join(map(str.ljust, row, widths)) for row in (heads, *cells)]

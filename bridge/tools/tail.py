@@ -53,8 +53,7 @@ def _messages(directory: Path, source: str | None, form: str) -> Iterator[dict[s
         yield from found["messages"]
         if found["missed"]:
             click.echo(f"... {found['missed']:,} more passed", err=True)
-        if len(found["messages"]) < 100:
-            time.sleep(EVERY)
+        time.sleep(EVERY)
 
 
 def _line(message: dict[str, Any], form: str | None) -> str | None:

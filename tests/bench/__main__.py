@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from tests.bench import plan, report
-from tests.bench.contenders import CONTENDERS
+from tests.bench.contenders import CONTENDERS, grant_receive_buffers
 from tests.bench.rounds import Result, run_once
 from tests.peers.unpacked import PeerMissing
 
@@ -23,6 +23,8 @@ def main() -> int:
     parser.add_argument("--json", type=Path, help="also write the results there")
     parser.add_argument("--plot", type=Path, help="also draw the ratios there, as SVG")
     options = parser.parse_args()
+    if why := grant_receive_buffers():
+        print(why, file=sys.stderr)
     results: list[Result] = []
     steps: dict[str, int] = {}
     try:

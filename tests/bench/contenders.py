@@ -8,6 +8,8 @@ which Debian does not package: it runs where `.cache/peers/rsyslog` has that mod
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,7 +44,7 @@ class Running:
     port: int
 
 
-def start_bridge(load: Load, sink: Sink, directory: Path) -> Running:
+def start_bridge(load: Load, sink: Sink, directory: Path, *, watched: bool = False) -> Running:
     names = [f"intake-{number}" for number in range(load.intakes)]
     bridge = Bridge(directory, collector_url=sink.url, intakes={name: {} for name in names})
     configuration = bridge.configuration
@@ -50,6 +52,8 @@ def start_bridge(load: Load, sink: Sink, directory: Path) -> Running:
         "compression": "gzip" if load.gzip else "none",
         "extra_ca_file": str(sink.authority),
     }
+    if load.request_rate is not None:
+        configuration["collector"]["max_request_rate"] = load.request_rate
     port = bridge.udp if load.transport == "udp" else bridge.tcp
     if load.transport == "tls":
         port = free_port()
@@ -66,7 +70,28 @@ def start_bridge(load: Load, sink: Sink, directory: Path) -> Running:
         configuration["routes"] = routes
     bridge.start()
     assert bridge.process is not None
+    if watched:
+        # It ends by itself when the bridge does.
+        argv = [sys.executable, "-m", "tests.bench.looking", str(bridge.admin)]
+        subprocess.Popen(argv, cwd=Path(__file__).resolve().parents[2], stdin=subprocess.DEVNULL)
     return Running(bridge.process, port)
+
+
+RECEIVE_BUFFER = 4 << 20
+"Bytes, of every UDP listener."
+
+
+def grant_receive_buffers() -> str | None:
+    """Let every process have `RECEIVE_BUFFER`, as an administrator would; why not, where it cannot be."""
+    most = Path("/proc/sys/net/core/rmem_max")
+    try:
+        if int(most.read_text()) < RECEIVE_BUFFER:
+            most.write_text(str(RECEIVE_BUFFER))
+    except OSError as error:
+        return (
+            f"net.core.rmem_max is {most.read_text().strip()} and stays ({error.strerror}): UDP loses more than it must"
+        )
+    return None
 
 
 def start_syslog_ng(load: Load, sink: Sink, directory: Path, *, disk: bool = False) -> Running:
@@ -77,7 +102,7 @@ def start_syslog_ng(load: Load, sink: Sink, directory: Path, *, disk: bool = Fal
         "tcp": f'transport("tcp") max-connections({most})',
         "tls": f'transport("tls") max-connections({most}) tls(key-file("{sink.certificate}")'
         f' cert-file("{sink.certificate}") peer-verify(no))',
-        "udp": 'transport("udp") so-rcvbuf(4194304)',
+        "udp": f'transport("udp") so-rcvbuf({RECEIVE_BUFFER})',
     }[load.transport] + f" log-iw-size({window}) log-fetch-limit(5000)"
     buffer = (
         f'disk-buffer(mem-buf-size(104857600) disk-buf-size(2147483648) reliable(yes) dir("{directory}"))'
@@ -111,6 +136,7 @@ log {{ source(load); destination(sink); {flags} }};
 
 CONTENDERS: dict[str, Callable[[Load, Sink, Path], Running]] = {
     "bridge": start_bridge,
+    "bridge watched": lambda load, sink, directory: start_bridge(load, sink, directory, watched=True),
     "syslog-ng": start_syslog_ng,
     "syslog-ng on disk": lambda load, sink, directory: start_syslog_ng(load, sink, directory, disk=True),
 }

@@ -45,6 +45,8 @@ class Load:
     rate: int = 0
     "Events a second; 0: as fast as they are read."
     connections: int = 4
+    request_rate: int | None = None
+    "Of the bridge, a second; None: more than it needs."
 
 
 def _full_speed(lines: messages.Lines) -> Callable[[Target], None]:
@@ -80,6 +82,11 @@ LOADS = {
     ),
     "W8": Load("as W1 with 10,000 routes, by the source's address", _full_speed(messages.unbound), routes=10_000),
     "W9": Load("as W1, gzip out (the bridge alone)", _full_speed(messages.unbound), gzip=True),
+    "W10": Load(
+        "as W1 from a thousand clocks: each event bears its own second; 20 requests a second, as configured by default",
+        _full_speed(messages.scattered),
+        request_rate=20,
+    ),
     "delay": Load(
         "as W1 at 50,000 a second, each event timed",
         lambda to: streams.timed(to.port, to.events, messages.timed, rate=to.rate),

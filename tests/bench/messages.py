@@ -11,6 +11,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from bridge.syslog.shapes import SHAPES
+from tests.unit.syslog.samples import SAMPLES
 
 Lines = Callable[[int], list[bytes]]
 """So many messages of the moment `WRITTEN`, without LF."""
@@ -48,14 +49,20 @@ def structured(count: int) -> list[bytes]:
 
 
 def vendors(count: int) -> list[bytes]:
-    """Every shape that the bridge knows, and the two RFCs', in any order; a number of its own ends each message."""
+    """A message of every product of our samples and of every shape that the bridge knows, in any order; each ends with
+    a number of its own."""
     chance = random.Random(32473)
-    examples = [
-        *(shape.example for shape in SHAPES.values()),
-        b"<30>Nov 23 07:24:00 resolver-1 unbound[7640]: [7640:0] info: 198.51.100.7 example.org. A IN NOERROR",
-        b'<30>1 2026-11-23T07:24:00.250Z gw-1 app 7 ID1 [origin@32473 ip="192.0.2.1"] session opened for anna',
-    ]
+    examples = [*(sample.frame for sample in SAMPLES), *(shape.example for shape in SHAPES.values())]
     return [chance.choice(examples) + b" #%06d" % chance.randrange(10**6) for _ in range(count)]
+
+
+def scattered(count: int) -> list[bytes]:
+    """As `unbound`, from a thousand clocks: each message bears a second of its own, of the last thousand."""
+    chance, now = random.Random(1000), datetime.now(UTC)
+    return [
+        line.replace(b"Nov 23 07:24:00", f"{now - timedelta(seconds=chance.randrange(1000)):%b %d %H:%M:%S}".encode())
+        for line in unbound(count)
+    ]
 
 
 def timed(count: int) -> list[bytes]:

@@ -20,7 +20,7 @@ from tests.harness.process import Process
 _REPOSITORY = Path(__file__).resolve().parents[2]
 
 # This long without a single event more, and the rest counts as lost. Datagrams are lost, streams wait.
-_STALLED_SECONDS = {"udp": 6.0, "tcp": 30.0, "tls": 30.0}
+_STALLED_SECONDS = {"udp": 4.5, "tcp": 30.0, "tls": 30.0}
 
 # The wall rate is taken to here: the last events wait for a batch to come of age, which is a setting and no speed.
 _WALL_SHARE = 0.9

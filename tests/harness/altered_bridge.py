@@ -39,7 +39,7 @@ POINTS = {
     "after-mark": Point("after", "bridge.spool.reading:begin_sending"),
     "before-post": Point("before", "bridge.deliver.client:Client.post"),
     # The answer is there, nothing of it is acted upon.
-    "after-post": Point("before", "bridge.deliver.courier:Courier._settle"),
+    "after-post": Point("before", "bridge.deliver.settling:Settling.settle"),
     # Accepted, in the ledger, and the receipt written; the files are still there.
     "after-receipt": Point("before", "bridge.spool.spool:Spool.remove"),
     "during-split": Point("after", "bridge.deliver.splitting:halves"),

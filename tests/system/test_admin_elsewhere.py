@@ -12,6 +12,7 @@ from tests.harness.bridge import Bridge
 from tests.harness.polling import until
 from tests.harness.process import SYSLOG_BRIDGE, Process
 from tests.harness.running import bridging
+from tests.harness.send import send_lines
 
 TOKEN = "a-token-of-32-characters-in-all.."
 
@@ -46,6 +47,8 @@ def test_tls_and_token(tmp_path: Path) -> None:
     with bridging(tmp_path, "http://127.0.0.1:9") as bridge:
         token = tmp_path / "token"
         token.write_text(TOKEN + "\n")
+        bridge.configuration["admin"]["show_messages"] = False
+        bridge.configuration |= {"unrouted": "hold", "routes": [{"intake": "all", "source": "192.0.2.1"}]}
         bridge.configuration["admin"] |= certificate(tmp_path, authority) | {"token": {"file": str(token)}}
         process = bridge.launch()
         process.wait_until(lambda: ask(bridge, context, "/readyz")[0] == 200, "it is ready")
@@ -57,6 +60,7 @@ def test_tls_and_token(tmp_path: Path) -> None:
         status, body, _ = ask(bridge, context, "/metrics", TOKEN)
         assert b'syslog_bridge_certificate_expiry_seconds{name="admin.listen"}' in body
         assert bridge.get("/api/status")[0] == 0, "plain HTTP is not answered"
+        no_message_is_shown(bridge, context)
         # Both are read again on reload; connections made from then on see the new certificate.
         certificate(tmp_path, authority)
         token.write_text("another-token-of-more-than-16\n")
@@ -65,6 +69,19 @@ def test_tls_and_token(tmp_path: Path) -> None:
         assert ask(bridge, context, "/api/status", TOKEN)[0] == 401
         assert ask(bridge, context, "/healthz")[2] != serial
         assert TOKEN not in process.stderr
+
+
+def no_message_is_shown(bridge: Bridge, context: ssl.SSLContext) -> None:
+    """With ``show_messages: false``: by no page, and not by ``tail``."""
+    send_lines(bridge.tcp, [b"<13>Nov 23 07:24:00 gw app: PRIVATE"], source="127.0.1.1")
+    until(lambda: b'"unrouted": 1' in ask(bridge, context, "/api/quarantine", TOKEN)[1], "it is held")
+    for path in ("/api/source?address=127.0.1.1", "/api/unrouted", "/api/quarantine", "/api/log", "/api/status"):
+        status, body, _ = ask(bridge, context, path, TOKEN)
+        assert status == 200
+        assert b"PRIVATE" not in body, path
+    tail = Process([SYSLOG_BRIDGE, "tail", "-c", str(bridge.file)], directory=bridge.directory, name="tail")
+    assert tail.wait() == 1
+    assert "show_messages" in tail.stderr
 
 
 def test_beyond_loopback_it_is_demanded(tmp_path: Path) -> None:

@@ -105,7 +105,7 @@ def test_promtool_takes_the_rules_and_every_metric(scrape: str) -> None:
         pytest.skip(str(missing))
     for arguments, given in (
         (["check", "rules", str(RULES)], ""),
-        (["test", "rules", str(CHECKOUT / "tests/packaging/rules_test.yml")], ""),
+        (["test", "rules", str(CHECKOUT / "tests/package/rules_test.yml")], ""),
         (["check", "metrics"], scrape),
     ):
         done = subprocess.run([promtool, *arguments], input=given, capture_output=True, text=True, timeout=120)

@@ -74,7 +74,8 @@ def test_every_figure_is_the_status(browser: Browser, tmp_path: Path) -> None:
         for column in ("delivered", "spooled", "buffered", "quarantined", "filtered"):
             assert browser.text(f"[data-ledger={column}] b") == f"{ledger[column]:,}", column
         assert f"received {ledger['received']:,} + " in browser.text("#identity")
-        assert browser.text("[data-figure=sources] dd") == str(len(status["sources"]))
+        many = str(len(status["sources"]))
+        until(lambda: browser.text("[data-figure=sources] dd") == many, f"{many} sources")
         browser.wait_count(ROWS, len(status["sources"]))
         rows = table(browser, "#sources-table")
         assert [
@@ -159,10 +160,8 @@ HOSTILE = (
 
 
 def test_hostile_names_neither_run_nor_break_the_layout(browser: Browser, tmp_path: Path) -> None:
-    with running(tmp_path, routes=[{"intake": "all", "source": "127.0.1.0/24"}]) as (_, bridge):
-        bridge.stop()
-        bridge.configuration["unrouted"] = "hold"
-        bridge.start()
+    routes = [{"intake": "all", "source": "127.0.1.0/24"}]
+    with running(tmp_path, routes=routes, unrouted="hold") as (_, bridge):
         for position, name in enumerate(HOSTILE):
             when = datetime.now(UTC).isoformat().encode()
             for source in (f"127.0.1.{position + 1}", f"127.0.2.{position + 1}"):

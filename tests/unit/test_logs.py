@@ -5,17 +5,18 @@ import json
 import os
 
 import pytest
-from twisted.logger import Logger, LogLevel
+from twisted.logger import Logger, LogLevel, LogPublisher
 
 from bridge import cli, logs
-from bridge.logs import Line, Lines, Recent, Throttle
+from bridge.logs import Line, Lines, Recent, Throttle, Written
 
 HOSTILE = "a\nb\x1b[2J\u202ec"
 
 
 def written(style="text", *, level="info", events=()):
     out, recent = io.StringIO(), Recent()
-    log = Logger(namespace="deliver", observer=Lines(out, style, level=level, also=recent))
+    observer = LogPublisher(Lines(Written(out, style), level=level), Lines(recent, level=level))
+    log = Logger(namespace="deliver", observer=observer)
     for said, text in events:
         log.emit(said, "intake {name}: {text}", name="x", text=text)
     return out.getvalue(), recent
@@ -87,4 +88,4 @@ def test_every_style_that_can_be_asked_for_is_there():
     for style in cli.LOG_FORMATS:
         assert written(logs.chosen(style, io.StringIO()), events=[(LogLevel.info, "x")])[0]
     for level in cli.LOG_LEVELS:
-        Lines(io.StringIO(), level=level)
+        Lines(Written(io.StringIO()), level=level)

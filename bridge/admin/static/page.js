@@ -11,6 +11,7 @@ const at = (id) => document.getElementById(id);
 // --- asking ------------------------------------------------------------------------------------------------------------
 let paused = false;
 let answered = 0;
+let failing = false;
 
 async function ask(path) {
   try {
@@ -18,8 +19,10 @@ async function ask(path) {
     if (!answer.ok) throw new Error(`answers ${answer.status}`);
     const said = await answer.json();
     answered = Date.now();
+    failing = false;
     return said;
   } catch {
+    failing = true;
     return null;
   }
 }
@@ -43,7 +46,7 @@ function every(seconds, job) {
 
 function live() {
   const silent = (Date.now() - answered) / 1000;
-  const lost = answered && silent > 12 && !paused;
+  const lost = answered && !paused && (silent > 12 || (failing && silent > 4));
   document.body.classList.toggle("stale", Boolean(lost));
   put(at("live"), paused ? "paused" : !answered ? "no answer yet" : lost ? `no answer for ${span(silent)}: is the bridge running?` : "live");
 }
@@ -129,15 +132,17 @@ function answer(row) {
 
 const source = new Source(ask);
 const sources = new Table(at("sources-table"), {
-  caption: "Sources", key: (row) => `${row.listener} ${row.address} ${row.client ?? ""}`, empty: "Nobody has sent yet.", open: (row) => source.open(row),
+  caption: "Sources", key: (row) => JSON.stringify([row.listener, row.address, row.client, row.behind]), empty: "Nobody has sent yet.", open: (row) => source.open(row),
   columns: [
-    { head: "Source", cell: (row) => [{ text: row.name ?? row.address, class: "name" }, row.name ? { text: row.address, class: "quiet" } : null] },
+    { head: "Source", cell: (row) => [{ text: row.name ?? row.address, class: "name" }, row.name ? { text: row.address, class: "quiet" } : null,
+      row.behind ? { text: `behind ${row.behind}`, class: "quiet" } : null, row.client ? { text: `certificate ${row.client}`, class: "quiet" } : null] },
     { head: "Listener", extra: true, cell: (row) => row.listener },
     { head: "Route → intake", cell: (row) => (row.intake ? [row.intake, { text: `by ${row.route}`, class: "quiet" }] : row.route === "unrouted" ? { text: "no route", class: "bad" } : { text: `filtered by ${row.route ?? "–"}`, class: "quiet" }) },
     { head: "Shape", extra: true, cell: (row) => row.shape ?? "–" },
-    { head: "Events", number: true, cell: (row) => count(row.events) },
+    { head: "Events", number: true, cell: (row) => [count(row.events), row.sequence_missing ? { text: `${count(row.sequence_missing)} missing by their numbers`, class: "bad" } : null,
+      row.limited ? { text: `${count(row.limited)} above its limit`, class: "bad" } : null] },
     { head: "Events/s", number: true, cell: (row) => rate(row.events_per_second) },
-    { head: "Last seen", cell: (row) => [ago(row.silent_seconds), row.silence ? { text: row.silence, class: "bad" } : null] },
+    { head: "Last seen", cell: (row) => [ago(row.silent_seconds), row.expect_seconds && row.silent_seconds > row.expect_seconds ? { text: `expected every ${span(row.expect_seconds)}`, class: "bad" } : null] },
     { head: "Clock", wide: true, cell: (row) => (row.clock_remedy ? [{ text: row.clock, class: "bad" }, { text: row.clock_remedy, class: "quiet" }] : row.clock ?? "–") },
   ],
 });
@@ -159,7 +164,7 @@ const quarantine = new Table(at("quarantine"), {
     { head: "Latest", cell: (row) => [new Date(row.received_ms).toISOString().slice(0, 19).replace("T", " "), row.alike > 1 ? { text: `and ${row.alike - 1} more like it`, class: "quiet" } : null] },
     { head: "From", cell: (row) => row.address },
     { head: "Why", wide: true, cell: (row) => row.why },
-    { head: "What", wide: true, cell: (row) => ({ text: row.sample, class: "code" }) },
+    { head: "What", wide: true, cell: (row) => (row.sample == null ? { text: "not shown", class: "quiet" } : { text: row.sample, class: "code" }) },
   ],
 });
 
@@ -178,7 +183,9 @@ every(2, async () => {
     ["Perhaps twice", count(Object.values(status.possible_duplicates).reduce((sum, n) => sum + n, 0))],
     ["This gateway's clock", status.gateway_clock_offset_seconds == null ? "not compared yet" : status.gateway_clock_offset_seconds === 0 ? "agrees with the collector's" : `${span(Math.abs(status.gateway_clock_offset_seconds))} ${status.gateway_clock_offset_seconds > 0 ? "ahead of" : "behind"} the collector's`],
   ], ([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value)));
+  const fresh = at("inbox").hidden && status.unrouted.length > 0;
   at("inbox").hidden = status.unrouted.length === 0;
+  if (fresh) lookIntoInbox();
   put(at("quarantine-count"), Object.entries(status.quarantine).filter(([, n]) => n).map(([why, n]) => `${why} ${count(n)}`).join(", "));
 });
 
@@ -201,7 +208,7 @@ at("next").addEventListener("click", () => { offset += PAGE; lookForSources(); }
 
 every(3, () => source.refresh());
 
-every(5, async () => {
+const lookIntoInbox = every(5, async () => {
   if (at("inbox").hidden) return;
   const found = await ask("api/unrouted");
   if (found) list(at("inbox-list"), found.unrouted.map(({ events, last_seen, ...rest }) => rest), inboxCard);

@@ -1,6 +1,6 @@
 // One sender opened: what is known of it, and its last messages as received, as read, as sent.
 
-import { ago, clean, count, el, rate } from "./show.js";
+import { ago, clean, count, el, rate, span } from "./show.js";
 
 const FIELDS = ["facility", "severity", "timestamp", "hostname", "app_name", "procid", "msgid", "msg", "format", "shape"];
 const LONGEST = 4000;
@@ -43,13 +43,17 @@ export class Source {
 function facts(row) {
   const rows = [
     ["Listener", row.listener], ["Route", row.route ?? "none"], ["Intake", row.intake ?? "none"],
+    ["Behind", row.behind], ["Certificate", row.client],
     ["Events", `${count(row.events)}, now ${rate(row.events_per_second)}/s`], ["Last seen", ago(row.silent_seconds)],
     ["Shape of its messages", row.shape ?? "none found"],
     ["Clock", row.clock_remedy ? `${row.clock}. To do: ${row.clock_remedy}` : row.clock ?? "no time in its messages"],
   ];
+  if (row.sequence_missing != null) rows.push(["Missing by their numbers", count(row.sequence_missing)]);
+  if (row.limited) rows.push(["Above its limit, dropped", count(row.limited)]);
+  if (row.expect_seconds) rows.push(["Expected every", span(row.expect_seconds)]);
   if (row.times_not_believed) rows.push(["Times not believed", count(row.times_not_believed)]);
   if (row.unrouted) rows.push(["Matched no route", count(row.unrouted)]);
-  return el("dl", { class: "facts" }, ...rows.flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, clean(value, 400))]));
+  return el("dl", { class: "facts" }, ...rows.filter(([, value]) => value != null).flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, clean(value, 400))]));
 }
 
 function messages(row, shown) {

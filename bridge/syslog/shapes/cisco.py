@@ -42,7 +42,8 @@ _SECOND = re.compile(
 MAY_BE_SECOND = (
     rb"(?:[0-9]++: )?(?:\*[A-Za-z0-9_.-]++: )?[*.]?(?:[A-Z][a-z]{2} [ 0-3][0-9] |(?:19|20)[0-9]{2}[- ])"
 )  # fmt: skip
-_MAY_BE_SECOND = re.compile(rb"\S++ (?:: ?)?(?:\S++ )?" + MAY_BE_SECOND)
+MAY_BE_RELAYED = rb"\S++ (?:: ?)?(?:\S++ )?" + MAY_BE_SECOND
+_MAY_BE_RELAYED = re.compile(MAY_BE_RELAYED)
 # CUCM names its node in the text, where the header has no host.
 _NODE_ID = re.compile(rb"\[ ?Node ?ID ?=([A-Za-z0-9_.-]++)\]|\bNode ID:([A-Za-z0-9_.-]++)")
 _NODE_ID_WITHIN = 4096
@@ -126,7 +127,7 @@ def after_counter(text: bytes) -> int:
 
 def second(priority: bytes, text: bytes, start: int, at: int) -> Second | None:
     """What a relay has put its own ``TIME HOST`` before: the second time is the device's own."""
-    if _MAY_BE_SECOND.match(text, at) is None:
+    if _MAY_BE_RELAYED.match(text, at) is None:
         return None
     head = _SECOND.match(text, at)
     stamp = head and scan(text, head.end())

@@ -12,6 +12,7 @@ whole time            ``time`` or ``timestamp`` or ``date``, quoted where it hol
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 
 from bridge.syslog.grammar import Header
 from bridge.syslog.shapes.table import NO_TIME, Shape
@@ -141,18 +142,27 @@ def of_cef(header: Header) -> Header:
 
 
 def _time(values: Mapping[bytes, bytes]) -> Stamp:
-    date, time = values.get(b"date", b""), values.get(b"time", b"")
-    zone = _zone(values.get(b"tz") or values.get(b"timezone") or b"")
+    get = values.get
+    return _time_of(
+        get(b"date", b""), get(b"time", b""), get(b"tz") or get(b"timezone") or b"", get(b"eventtime", b""),
+        get(b"timestamp", b""),
+    )  # fmt: skip
+
+
+@lru_cache(maxsize=5000)
+def _time_of(date: bytes, time: bytes, zone: bytes, eventtime: bytes, timestamp: bytes) -> Stamp:
+    """Kept, since a device's times of one second are alike."""
+    zone = _zone(zone)
     of_day = scan(date + b" " + time) if date and time else None
     if of_day is not None and zone:
         stamp = of_day._replace(offset=of_day.offset or zone)
         if is_time(stamp.second, stamp.offset):
             return stamp
     # A time of day without zone says less than the epoch that the same device sends.
-    for text in (values.get(b"eventtime", b""), time):
+    for text in (eventtime, time):
         if epoch := _EPOCH.fullmatch(text):
             return Stamp(epoch[1], b"." + epoch[2] if epoch[2] else b"", b"", 0, "epoch")
-    for whole in (None, time, values.get(b"timestamp", b""), date):
+    for whole in (None, time, timestamp, date):
         stamp_or_none = of_day if whole is None else scan(whole) if whole else None
         if stamp_or_none is not None and is_time(stamp_or_none.second, stamp_or_none.offset):
             stamp = stamp_or_none._replace(offset=stamp_or_none.offset or zone)

@@ -4,7 +4,7 @@ import json
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bridge.batching import encoding, group
@@ -51,6 +51,7 @@ def test_no_time_is_sent_where_there_is_none():
     )
 
 
+@settings(deadline=None)
 @given(st.lists(st.binary(min_size=1, max_size=20), min_size=1, max_size=5), st.sampled_from(["lines", "json"]))
 @example([b"\xf0\x9f\x98\x80", b"\xe9", b'"intake_key":"k"', b"\xed\xb2\x80", b"a\nb"], "json")
 def test_the_collector_reads_the_events_that_were_sent(events, kept_as):
@@ -74,6 +75,7 @@ def test_the_collector_reads_the_events_that_were_sent(events, kept_as):
     assert [milliseconds(datetime.fromisoformat(row.event_timestamp)) for row in rows] == times
 
 
+@settings(deadline=None)
 @given(st.text(max_size=30))
 def test_a_kept_body_holds_no_key_and_every_event(text):
     event = encoding.json_line(f'{text} "intake_key":"{KEY}"'.encode("utf-8", "surrogateescape"))

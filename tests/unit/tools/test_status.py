@@ -56,7 +56,7 @@ def running(spool, code=200, body=None):
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
-            self.send_response(code if self.path == "/api/status" else 404)
+            self.send_response(code if self.path.partition("?")[0] == "/api/status" else 404)
             self.send_header("Content-Length", str(len(data)))
             self.end_headers()
             self.wfile.write(data)

@@ -8,7 +8,7 @@ import click
 import pytest
 
 from bridge.cli import main
-from tests.packaging.conftest import CHECKOUT
+from tests.package.conftest import CHECKOUT
 
 PAGE = CHECKOUT / "packaging/syslog-bridge.1"
 

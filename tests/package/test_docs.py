@@ -7,7 +7,7 @@ import pytest
 
 from bridge.cli import main
 from bridge.formats import find
-from tests.packaging.conftest import CHECKOUT
+from tests.package.conftest import CHECKOUT
 
 DOCS = CHECKOUT / "packaging/docs"
 PAGES = sorted(DOCS.glob("*.md"))

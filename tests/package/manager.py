@@ -20,7 +20,7 @@ import threading
 import time
 
 from tests.harness.polling import until
-from tests.packaging.machine import Machine
+from tests.package.machine import Machine
 
 
 def seconds(text: str) -> float:

@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from tests.packaging.conftest import CHECKOUT, built
+from tests.package.conftest import CHECKOUT, built
 
 UNIT = CHECKOUT / "packaging/syslog-bridge.service"
 

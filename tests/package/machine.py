@@ -67,7 +67,7 @@ class Machine:
         return self.run("dpkg", "-i", f"/tmp/{package.name}", code=code)
 
     def files(self) -> set[str]:
-        """Everything on its disk but logs, caches, dpkg's own books and /tmp."""
-        skip = ("/proc", "/dev", "/tmp", "/var/lib/dpkg", "/var/log", "/var/cache", "/etc/.pwd.lock")
+        """Everything on its disk but logs, caches and dpkg's own books."""
+        skip = ("/proc", "/dev", "/tmp", "/run", "/var/lib/dpkg", "/var/log", "/var/cache", "/etc/.pwd.lock")
         found = self.run("find", "/", "-xdev").splitlines()
         return {path for path in found if not path.startswith(skip) and not path.endswith("-")}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.packaging.machine import Machine
+from tests.package.machine import Machine
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
@@ -29,8 +30,15 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def newer_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return built(tmp_path_factory.mktemp("newer"), "--version", "0.1.0+newer")
+def newer_package(package: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with a higher version: what an upgrade does is done by dpkg, its scripts and the unit."""
+    work = tmp_path_factory.mktemp("newer")
+    subprocess.run(["dpkg-deb", "-R", str(package), str(work / "content")], check=True)
+    control = work / "content/DEBIAN/control"
+    control.write_text(re.sub(r"(?m)^Version: .*$", "Version: 0.1.0+newer", control.read_text()))
+    newer = work / "syslog-bridge_0.1.0+newer.deb"
+    subprocess.run(["dpkg-deb", "-Znone", "-b", str(work / "content"), str(newer)], check=True, capture_output=True)
+    return newer
 
 
 @pytest.fixture

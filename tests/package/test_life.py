@@ -1,0 +1,228 @@
+"""The life of the package on a fresh machine: installed, run as its unit says, upgraded, removed, purged."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import socket
+import threading
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.harness.collector import Collector
+from tests.harness.polling import until
+from tests.harness.ports import free_port
+from tests.package.machine import Machine
+from tests.package.manager import Manager, free_low_port
+
+KEY = "abcdefgh12345678"
+SO_RCVBUFFORCE = 33
+
+
+def configure(machine: Machine, collector: Collector, *, udp: int, tcp: int, more: str = "") -> None:
+    """As a user would: setup, then what it does not ask for."""
+    machine.run(
+        "syslog-bridge", "setup", "--non-interactive", "--key-file", "-", "--region", collector.url, "--send-test",
+        "--listen", f"udp://127.0.0.1:{udp} tcp://127.0.0.1:{tcp}", stdin=KEY,
+    )  # fmt: skip
+    file = machine.root / "etc/syslog-bridge/bridge.yaml"
+    file.write_text(f"{file.read_text()}\nadmin: {{listen: 127.0.0.1:{free_port()}}}\n{more}")
+    machine.run("syslog-bridge", "check")
+
+
+@pytest.fixture
+def collector(tmp_path: Path):
+    one = Collector(tmp_path / "collector", keys=(KEY,))
+    one.start()
+    yield one
+    one.kill()
+
+
+@pytest.fixture
+def manager(machine: Machine, package: Path):
+    machine.install(package)
+    one = Manager(machine)
+    yield one
+    one.close()
+
+
+def texts(collector: Collector) -> list[str]:
+    collector.refresh()
+    return [event.text for event in collector.arrived]
+
+
+def test_its_life_on_a_fresh_machine(machine, package, collector):
+    before = machine.files()
+    said = machine.install(package)
+    assert "sudo syslog-bridge setup" in said
+    manager = Manager(machine)
+    port = free_low_port()
+    try:
+        configure(machine, collector, udp=port, tcp=port)
+        manager.start()
+        assert machine.run("ps", "-o", "user:32=", "-p", str(manager.pid)).strip() == "syslog-bridge"
+        with socket.create_connection(("127.0.0.1", port)) as line:
+            line.sendall(b"<13>Nov 25 10:00:00 host app: over tcp\n")
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as line:
+            line.sendto(b"<13>Nov 25 10:00:00 host app: over udp", ("127.0.0.1", port))
+        until(
+            lambda: {"over tcp", "over udp"} <= set(texts(collector)), lambda: f"{texts(collector)} {manager.journal}"
+        )
+        assert "delivering" in machine.run("syslog-bridge", "status") or "idle" in machine.run(
+            "syslog-bridge", "status"
+        )
+        # Every user may run the program, and none but its own and root may read the keys.
+        assert "Permission denied" in machine.run(
+            "setpriv", "--reuid=nobody", "--clear-groups", "cat", "/etc/syslog-bridge/keys/all", code=1
+        )
+        manager.reload()
+        assert manager.stop() == 0
+    finally:
+        manager.close()
+    machine.run("dpkg", "-r", "syslog-bridge")
+    assert (machine.root / "etc/syslog-bridge/keys/all").exists()
+    machine.run("dpkg", "-P", "syslog-bridge")
+    assert machine.files() - before == set()
+    assert before - machine.files() == set()
+    assert machine.run("getent", "passwd", "syslog-bridge", code=2) == ""
+
+
+def test_what_the_administrator_changed_is_kept_on_upgrade(machine, package, newer_package):
+    machine.install(package)
+    default = machine.root / "etc/default/syslog-bridge"
+    default.write_text("TOKEN=mine\n")
+    keys = machine.root / "etc/syslog-bridge/keys"
+    (keys / "all").write_text(KEY)
+    keys.chmod(0o700)
+    machine.install(newer_package)
+    assert default.read_text() == "TOKEN=mine\n"
+    assert (keys / "all").read_text() == KEY
+    assert keys.stat().st_mode & 0o777 == 0o700
+    assert "0.1.0+newer" in machine.run("dpkg-query", "-W", "syslog-bridge")
+
+
+def test_without_a_configuration_there_is_nothing_to_start(manager):
+    assert manager.unit.get("Unit", "ConditionPathExists") == "/etc/syslog-bridge/bridge.yaml"
+
+
+def test_a_health_page_answers_while_it_runs(machine, manager, collector):
+    port, admin = free_port(), free_port()
+    configure(machine, collector, udp=port, tcp=port)
+    file = machine.root / "etc/syslog-bridge/bridge.yaml"
+    file.write_text(file.read_text().rpartition("admin:")[0] + f"admin: {{listen: 127.0.0.1:{admin}}}\n")
+    manager.start()
+    connection = http.client.HTTPConnection("127.0.0.1", admin, timeout=30)
+    connection.request("GET", "/healthz")
+    assert connection.getresponse().status == 200
+
+
+# --- an upgrade under load --------------------------------------------------------------------------------------------
+
+
+class Datagrams(threading.Thread):
+    """Numbered datagrams at a steady rate until told to end."""
+
+    def __init__(self, port: int, rate: int) -> None:
+        super().__init__(daemon=True)
+        self._port, self._rate = port, rate
+        self.ending = threading.Event()
+        self.sent = 0
+
+    def run(self) -> None:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as line:
+            while not self.ending.wait(1 / self._rate):
+                line.sendto(b"<13>Nov 25 10:00:00 host app: udp %d" % self.sent, ("127.0.0.1", self._port))
+                self.sent += 1
+
+
+class Lines(threading.Thread):
+    """Numbered lines over TCP at a steady rate; a new connection where the old one is closed, as devices do."""
+
+    def __init__(self, port: int, rate: int) -> None:
+        super().__init__(daemon=True)
+        self._port, self._rate = port, rate
+        self.ending = threading.Event()
+        self.connections: list[list[int]] = []
+        "The numbers that were written to each."
+        self.refused = 0
+
+    def run(self) -> None:
+        number = 0
+        while not self.ending.is_set():
+            try:
+                line = socket.create_connection(("127.0.0.1", self._port), timeout=60)
+            except OSError:
+                self.refused += 1
+                self.ending.wait(0.05)
+                continue
+            written: list[int] = []
+            self.connections.append(written)
+            with line:
+                # With a timeout Python would wait for the peer's word before each look at it.
+                line.settimeout(None)
+                while not self.ending.wait(1 / self._rate):
+                    if self._closed(line):
+                        break
+                    try:
+                        line.sendall(b"<13>Nov 25 10:00:00 host app: tcp %d\n" % number)
+                    except OSError:
+                        break
+                    written.append(number)
+                    number += 1
+
+    @staticmethod
+    def _closed(line: socket.socket) -> bool:
+        try:
+            return line.recv(1, socket.MSG_DONTWAIT | socket.MSG_PEEK) == b""
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+
+
+def test_an_upgrade_under_load_loses_nothing(machine, manager, newer_package, collector):
+    port = free_low_port()
+    configure(machine, collector, udp=port, tcp=port)
+    manager.start()
+    until(lambda: manager.stored, lambda: f"the listeners' sockets are stored: {manager.said}\n{manager.journal}")
+    for _, fd in manager.stored:
+        # As the package's sysctl allows; the kernel here is the host's, whose setting a test must not change.
+        with socket.socket(fileno=os.dup(fd)) as held:
+            if held.type == socket.SOCK_DGRAM:
+                held.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 16 << 20)
+    datagrams, lines = Datagrams(port, 300), Lines(port, 300)
+    datagrams.start()
+    lines.start()
+    try:
+        until(lambda: "udp 100" in texts(collector), lambda: f"the first events: {texts(collector)[-3:]}")
+        first = manager.pid
+        machine.install(newer_package)
+        manager.restart()
+        assert manager.pid != first
+        mark = datagrams.sent
+        until(lambda: f"udp {mark + 100}" in texts(collector), lambda: f"events after it: {texts(collector)[-3:]}")
+    finally:
+        for load in (datagrams, lines):
+            load.ending.set()
+            load.join()
+    assert "0.1.0+newer" in machine.run("dpkg-query", "-W", "syslog-bridge")
+    assert lines.refused == 0
+    assert len(lines.connections) >= 2
+    last = lines.connections[-1][-1]
+    until(lambda: {f"udp {datagrams.sent - 1}", f"tcp {last}"} <= set(texts(collector)), "the last events")
+    arrived = Counter(texts(collector))
+    missing = [number for number in range(datagrams.sent) if not arrived[f"udp {number}"]]
+    assert missing == [], (
+        f"{len(missing)} of {datagrams.sent} datagrams lost: {missing[:10]};"
+        f" {machine.run('syslog-bridge', 'status', '--json')}\n{manager.journal}"
+    )
+    for written in lines.connections:
+        there = [bool(arrived[f"tcp {number}"]) for number in written]
+        # What a device wrote into a connection that was closed under it was never read: the end of it, and no more.
+        assert there == sorted(there, reverse=True), "an event in the middle of a connection is lost"
+    print(
+        f"{datagrams.sent} datagrams, {last + 1} lines over {len(lines.connections)} connections;"
+        f" {sum(count - 1 for count in arrived.values() if count > 1)} twice"
+    )

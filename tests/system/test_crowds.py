@@ -1,0 +1,201 @@
+"""Many, slow, silent and babbling peers: each costs only itself. Small numbers always, the full ones with `--long`."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import re
+import resource
+import socket
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.harness.bridge import Bridge
+from tests.harness.pki import Authority
+from tests.harness.polling import until
+from tests.harness.ports import free_port
+from tests.harness.running import running
+from tests.harness.send import tcp, udp
+from tests.harness.tls_clients import tls
+
+MIB = 1 << 20
+IP_PKTINFO = 8
+FORGED = b"<13>1 2031-01-01T00:00:00Z forged app - - - a time that is not believed, so the sender is looked at"
+
+
+@pytest.fixture(autouse=True)
+def descriptors() -> None:
+    """This process holds the other ends."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def sources() -> Iterator[str]:
+    """Addresses of 127.0.0.0/8, each once."""
+    return (f"127.{a}.{b}.{c}" for a in range(1, 255) for b in range(256) for c in range(1, 255))
+
+
+def resident(bridge: Bridge, what: str = "VmRSS") -> int:
+    """Bytes of memory that it has; `VmHWM`: that it ever had."""
+    assert bridge.process is not None
+    found = re.search(rf"{what}:\s+(\d+) kB", Path(f"/proc/{bridge.process.pid}/status").read_text())
+    assert found is not None
+    return int(found[1]) * 1024
+
+
+def received(bridge: Bridge) -> int:
+    """By the metrics, which do not list the senders."""
+    text = bridge.get("/metrics")[1].decode()
+    return _sum("events_received_total", text)
+
+
+def served(bridge: Bridge, mark: str) -> None:
+    """Somebody else gets a message through, over TCP and UDP."""
+    before = received(bridge)
+    with tcp(bridge.tcp) as connection:
+        connection.sendall(f"<13>Nov 24 00:00:00 gw app: {mark}\n".encode())
+    with udp() as origin:
+        origin.sendto(f"<13>Nov 24 00:00:00 gw app: {mark}".encode(), ("127.0.0.1", bridge.udp))
+    until(lambda: received(bridge) >= before + 2, f"others are served: {mark}")
+
+
+def _sum(name: str, text: str) -> int:
+    found = re.findall(rf"^syslog_bridge_{name}\{{.*\}} (\S+)$", text, re.MULTILINE)
+    return sum(int(float(number)) for number in found)
+
+
+def _drops(bridge: Bridge) -> int:
+    """Datagrams that the kernel had no room for."""
+    text = bridge.get("/metrics")[1].decode()
+    return _sum("udp_receive_buffer_drops_total", text)
+
+
+def _taken(bridge: Bridge) -> int:
+    text = bridge.get("/metrics")[1].decode()
+    return _sum("events_received_total", text) + _sum("udp_receive_buffer_drops_total", text)
+
+
+SIZES = [pytest.param((300, 20), id="small"), pytest.param((5_000, 200), id="full", marks=pytest.mark.long)]
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_idle_connections_beside_busy_ones(tmp_path: Path, size: tuple[int, int]) -> None:
+    idle, busy = size
+    with running(tmp_path) as (collector, bridge), contextlib.ExitStack() as connections:
+        bridge.stop()
+        bridge.configuration["listeners"][1]["max_connections"] = idle + busy + 1
+        bridge.start()
+        before = resident(bridge)
+        silent = list(itertools.islice(sources(), idle))
+        for source in silent:
+            connections.enter_context(_connected(bridge.tcp, source))
+        talking = [connections.enter_context(_connected(bridge.tcp, f"127.255.0.{n + 1}")) for n in range(busy)]
+        for turn in range(5):
+            for connection in talking:
+                connection.sendall(b"".join(b"<13>Nov 24 00:00:00 gw app: %d %d\n" % (turn, n) for n in range(20)))
+            until(lambda turn=turn: received(bridge) == busy * 20 * (turn + 1), "the busy ones are read")  # type: ignore[misc]
+        assert bridge.status()["refused_connections"]["tcp"] == 0
+        # A connection costs a socket, a protocol and its framer.
+        assert (resident(bridge) - before) / (idle + busy) < 40 * 1024 + 16 * MIB / (idle + busy)
+        collector.wait_for(busy * 100)
+
+
+@contextlib.contextmanager
+def _connected(port: int, source: str) -> Iterator[socket.socket]:
+    # An address of its own has all its ports: none is waited for.
+    with socket.create_connection(("127.0.0.1", port), timeout=120, source_address=(source, 0)) as connection:
+        yield connection
+
+
+HALVES = [pytest.param(60, id="small"), pytest.param(1_000, id="full", marks=pytest.mark.long)]
+
+
+@pytest.mark.parametrize("count", HALVES)
+def test_half_open_handshakes(tmp_path: Path, count: int) -> None:
+    """They hold all places, and still each who finishes his handshake gets in; in the end they are sent away."""
+    pki, port = Authority(tmp_path / "pki"), free_port()
+    server = pki.issue("127.0.0.1", file="server")
+    listener = {
+        "name": "tls", "tls": f"127.0.0.1:{port}", "certificate": str(server.certificate),
+        "private_key": str(server.private_key), "max_connections": count,
+        "handshake_timeout": "5s" if count < 1000 else "30s",
+    }  # fmt: skip
+    with running(tmp_path, listeners=[listener]) as (collector, bridge), contextlib.ExitStack() as connections:
+        for number, source in enumerate(itertools.islice(sources(), count)):
+            half = connections.enter_context(_connected(port, source))
+            # Silent ones, and ones that begin and do not go on.
+            half.sendall(b"" if number % 2 else b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")
+        with tls(port, pki.ca) as first, tls(port, pki.ca, source="127.0.0.9") as second:
+            for connection in (first, second):
+                connection.sendall(b"<13>Nov 24 00:00:00 gw app: served\n")
+            collector.wait_for(2)
+            counts = lambda: bridge.status()["refusals"]["tls"]  # noqa: E731
+            until(lambda: counts() == {"handshake_timeout": count}, lambda: str(bridge.status()["refusals"]))
+            second.sendall(b"<13>Nov 24 00:00:00 gw app: and still in\n")
+            collector.wait_for(3)
+
+
+def test_a_peer_that_sends_a_byte_at_a_time(tmp_path: Path) -> None:
+    message = b"<13>Nov 24 00:00:00 gw app: slowly, but all of it\n"
+    with running(tmp_path) as (collector, bridge), tcp(bridge.tcp) as slow:
+        slow.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for number, byte in enumerate(message):
+            slow.sendall(bytes([byte]))
+            if number % 10 == 0:
+                served(bridge, f"beside byte {number}")
+        collector.wait_for(11)
+        assert "slowly, but all of it" in collector.texts()
+
+
+BABBLE = [pytest.param(48 * MIB, id="small"), pytest.param(1000 * MIB, id="full", marks=pytest.mark.long)]
+
+
+@pytest.mark.parametrize("size", BABBLE)
+def test_a_line_that_does_not_end(tmp_path: Path, size: int) -> None:
+    with running(tmp_path) as (_, bridge):
+        served(bridge, "before")
+        before = resident(bridge)
+        with tcp(bridge.tcp) as babbling:
+            block = b"x" * MIB
+            babbling.sendall(b"<13>Nov 24 00:00:00 gw app: ")
+            for number in range(size // MIB):
+                babbling.sendall(block)
+                if number % 50 == 0:
+                    served(bridge, f"beside megabyte {number}")
+        until(lambda: bridge.status()["quarantine"].get("oversize") == 1, lambda: str(bridge.status()["quarantine"]))
+        assert resident(bridge, "VmHWM") - before < 32 * MIB
+        served(bridge, "after")
+
+
+FORGERS = [pytest.param(55_000, id="small"), pytest.param(1_000_000, id="full", marks=pytest.mark.long)]
+
+
+@pytest.mark.parametrize("count", FORGERS)
+def test_forged_sources(tmp_path: Path, count: int) -> None:
+    """More senders than are remembered: memory is bounded, and who is known by name stays known."""
+    known = [{"source": "127.0.0.1", "name": "known"}]
+    with running(tmp_path, sources=known) as (_, bridge), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as forging:
+        served(bridge, "before")
+        before = resident(bridge)
+        target = ("127.0.0.1", bridge.udp)
+        sent = 0
+        at_once = 10_000
+        forged = itertools.islice(sources(), count)
+        while block := list(itertools.islice(forged, at_once)):
+            for source in block:
+                address = socket.inet_aton(source)
+                # The kernel writes any local address as the sender's: no socket for each is needed (ip(7), IP_PKTINFO).
+                info = struct.pack("=I4s4s", 0, address, address)
+                forging.sendmsg([FORGED], [(socket.IPPROTO_IP, IP_PKTINFO, info)], 0, target)
+            sent += len(block)
+            until(lambda sent=sent: _taken(bridge) >= sent, "what was sent is read, or lost by the kernel")  # type: ignore[misc]
+        served(bridge, "after")
+        assert resident(bridge, "VmHWM") - before < 200 * MIB
+        status = bridge.status()
+        assert status["sources_count"]["total"] <= 50_000
+        assert status["sources_count"]["forgotten"] >= count - 50_000 - _drops(bridge)
+        assert {row["name"] for row in status["sources"] if row["address"] == "127.0.0.1"} == {"known"}
+        assert len(status["alarms"]) <= 1000

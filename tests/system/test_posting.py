@@ -1,0 +1,158 @@
+"""The HTTPS intake listener: agents and other bridges use this one as their collector."""
+
+from __future__ import annotations
+
+import gzip
+import http.client
+import json
+import ssl
+from base64 import b64encode
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from tests.harness.bridge import Bridge, key_of
+from tests.harness.messages import rfc5424
+from tests.harness.pki import Authority
+from tests.harness.polling import until
+from tests.harness.ports import free_port
+from tests.harness.running import bridging, collecting
+from tests.harness.send import send_lines
+
+NOW = datetime.now(UTC).replace(microsecond=250_000) - timedelta(minutes=5)
+STAMP = NOW.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+class Agent:
+    """Posts to the gateway."""
+
+    def __init__(self, port: int, ca: Path) -> None:
+        context = ssl.create_default_context(cafile=str(ca))
+        self._connection = http.client.HTTPSConnection("localhost", port, context=context, timeout=60)
+
+    def post(self, path: str, body: bytes | object, **headers: str) -> tuple[int, dict[str, str], Any]:
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        self._connection.request("POST", path, data, named)
+        answer = self._connection.getresponse()
+        text = answer.read()
+        return answer.status, {k.lower(): v for k, v in answer.getheaders()}, json.loads(text)
+
+
+def listening(bridge: Bridge, authority: Authority) -> int:
+    issued = authority.issue("localhost")
+    port = free_port()
+    bridge.configuration["listeners"].append(
+        {"name": "post", "https": f"127.0.0.1:{port}", "certificate": str(issued.certificate),
+         "private_key": str(issued.private_key)}
+    )  # fmt: skip
+    return port
+
+
+def test_keys_routes_times_and_bounds(tmp_path: Path) -> None:
+    authority = Authority(tmp_path / "pki")
+    with (
+        collecting(tmp_path) as collector,
+        bridging(tmp_path, collector.url, intakes={"other": {}, "mine": {"payload": "message"}, "exact": {
+            "endpoint": "/array"}},
+            routes=[{"intake": "other", "message": {"contains": ["routed"]}}], unrouted="hold") as bridge,
+    ):  # fmt: skip
+        port = listening(bridge, authority)
+        bridge.start()
+        agent = Agent(port, authority.ca)
+        mine, exact = key_of("mine"), key_of("exact")
+        line = "<13>1 2020-01-01T00:00:00Z h a - - - whole, as it is"
+        status, _, said = agent.post(
+            "/plain/batch", gzip.compress(f"{line}\ncaf\u00e9".encode()), X_SEKOIAIO_INTAKE_KEY=mine,
+            X_SEKOIAIO_EVENT_TIMESTAMP=STAMP, Content_Encoding="gzip",
+        )  # fmt: skip
+        assert (status, len(said["event_ids"])) == (200, 2)
+        basic = "Basic " + b64encode(f"any:{mine}".encode()).decode()
+        assert agent.post("/plain", b"by password", Authorization=basic)[0] == 200
+        rows = [{"timestamp": STAMP.replace(".250", f".{ms:03}"), "intake_key": exact, "json": f"at {ms}\nx"}
+                for ms in (1, 500, 999)]  # fmt: skip
+        assert agent.post("/array", rows)[0] == 200
+        # No key: a frame for the routes; its own time, or the one beside it.
+        own = (NOW - timedelta(minutes=1)).isoformat(timespec="seconds").replace("+00:00", "Z")
+        assert agent.post("/plain", f"<13>1 {own} h a - - - routed one".encode())[0] == 200
+        assert agent.post("/jsons", [f"<13>1 {own} h a - - - routed two"], X_SEKOIAIO_EVENT_TIMESTAMP=STAMP)[0] == 200
+        assert agent.post("/plain", b"<13>nobody knows")[0] == 200
+        ledger = bridge.ledger()
+        assert (ledger["received"], ledger["quarantined"]) == (9, 1)
+        status, _, said = agent.post("/plain", b"x", X_SEKOIAIO_INTAKE_KEY="0000000000000000")
+        assert (status, "unknown intake key" in said["error"]) == (401, True)
+        assert agent.post("/jsons", b"{")[0] == 400
+        status, _, said = agent.post("/plain/batch", gzip.compress(b"x" * 11_000_000), Content_Encoding="gzip")
+        assert status == 413
+        assert bridge.ledger()["received"] == 9
+        bridge.wait_drained()
+        found = {event.text: event for event in collector.wait_for(8)}
+        assert sorted(found) == sorted(
+            [line, "caf\u00e9", "by password", "at 1\nx", "at 500\nx", "at 999\nx", "routed one", "routed two"]
+        )
+        assert {found[text].key for text in (line, "caf\u00e9", "by password")} == {mine}
+        assert found[line].time == NOW
+        assert [found[f"at {ms}\nx"].time for ms in (1, 500, 999)] == [
+            NOW.replace(microsecond=ms * 1000) for ms in (1, 500, 999)
+        ]
+        assert found["routed one"].time == datetime.fromisoformat(own)
+        assert found["routed two"].time == NOW
+        (source,) = [one for one in bridge.status()["sources"] if one["listener"] == "post"]
+        assert (source["address"], source["events"]) == ("127.0.0.1", 9)
+
+
+def test_a_chain_of_two_bridges(tmp_path: Path) -> None:
+    """What a bridge delivers arrives at the collector as if it had been delivered there: text, time, once each."""
+    authority = Authority(tmp_path / "pki")
+    with (
+        collecting(tmp_path) as collector,
+        bridging(tmp_path / "far", collector.url, intakes={"all": {}, "array": {"endpoint": "/array"}}) as far,
+    ):
+        port = listening(far, authority)
+        far.configuration["batch"]["catch_up_resolution"] = "1s"
+        far.start()
+        intakes = {"all": {}, "array": {"endpoint": "/array"}}
+        with bridging(tmp_path / "near", f"https://localhost:{port}", intakes=intakes,
+                      routes=[{"intake": "array", "source": "127.0.7.1"}]) as near:  # fmt: skip
+            near.configuration["collector"]["ca_file"] = str(authority.ca)
+            near.configuration["batch"]["catch_up_resolution"] = "1s"
+            near.start()
+            sent = [rfc5424(i, NOW + timedelta(milliseconds=37 * i)) for i in range(200)]
+            send_lines(near.tcp, (message.frame for message in sent[:100]), source="127.0.7.1")
+            send_lines(near.tcp, (message.frame for message in sent[100:]))
+            near.wait_received(200)
+            near.wait_drained()
+            far.wait_drained()
+            arrived = collector.wait_for(200)
+            assert Counter(event.text for event in arrived) == Counter(message.text for message in sent)
+            for event in arrived:
+                exact = datetime.fromisoformat(event.text.split(" ", 3)[2])
+                assert event.time is not None
+                assert (
+                    event.time == exact
+                    if event.key == key_of("array")
+                    else 0 <= (exact - event.time).total_seconds() < 1
+                )
+            assert near.ledger()["dropped"] == far.ledger()["dropped"] == {}
+
+
+def test_a_full_spool_is_503_at_once_and_nothing_was_taken(tmp_path: Path) -> None:
+    authority = Authority(tmp_path / "pki")
+    with bridging(tmp_path, "http://127.0.0.1:9") as bridge:
+        bridge.configuration["spool"] |= {"max_size": "1MB", "min_free": "1MB", "when_full": "pause"}
+        port = listening(bridge, authority)
+        bridge.start()
+        agent = Agent(port, authority.ca)
+        key, taken, body = key_of("all"), 0, b"\n".join(b"x" * 1000 for _ in range(100))
+
+        def full() -> bool:
+            nonlocal taken
+            status, headers, _ = agent.post("/plain/batch", body, X_SEKOIAIO_INTAKE_KEY=key)
+            assert status in (200, 503)
+            taken += 100 * (status == 200)
+            return status == 503 and headers["retry-after"] == "10"
+
+        until(full, "503", every_seconds=0.01)
+        ledger = bridge.ledger()
+        assert (ledger["received"], ledger["buffered"], ledger["dropped"]) == (taken, 0, {})

@@ -1,0 +1,77 @@
+"""The reading of mixed reads says what the careful reading says of every frame."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bridge.syslog import header
+from bridge.syslog.columns import block_of
+from bridge.syslog.shapes import SHAPES
+from bridge.syslog.sweeping import NEEDS, sweep
+from tests.unit.syslog.mutation import mutated
+from tests.unit.syslog.samples import SAMPLES
+
+EXAMPLES = [shape.example for shape in SHAPES.values()]
+FRAMES = [*EXAMPLES, *(sample.frame for sample in SAMPLES)]
+
+
+def check(frames: Sequence[bytes]) -> None:
+    rows = [frame for frame in frames if frame.strip(b" \t\r\n\0")]
+    read = [header.read(frame) for frame in rows]
+    columns = sweep(b"".join(b"\n" + frame for frame in frames))
+    assert columns.count == len(rows)
+    assert set(columns.fields) == NEEDS
+    for name in ("second", "fraction", "offset"):
+        assert list(columns[name]) == [getattr(parts, name) for parts in read], name
+    assert list(columns["text"]) == [parts.msg.lstrip(b" \t") for parts in read]
+    empty = {row: frame for row, frame in enumerate(rows) if not read[row].msg.strip(b" \t")}
+    assert columns.blank == empty
+
+
+@pytest.mark.parametrize("frame", FRAMES)
+def test_each_message_of_a_device(frame: bytes) -> None:
+    assert b"\n" not in frame
+    check([frame])
+    check([frame, b"<30>Nov 23 07:24:00 gw app: x", frame, b"no syslog", b"", frame])
+
+
+def test_all_of_them_in_one_read() -> None:
+    check(FRAMES)
+    check(FRAMES[::-1])
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_damaged_messages(seed: int) -> None:
+    check([frame.replace(b"\n", b" ") for frame in mutated(seed, 300, FRAMES)])
+
+
+@settings(max_examples=1000, deadline=None)
+@given(st.data())
+def test_messages_put_together_from_parts(messages, data) -> None:
+    check([frame.replace(b"\n", b" ") for frame in data.draw(messages.reads)])
+
+
+@pytest.mark.parametrize("frames", [[], [b""], [b"", b" "], [b"x"], [b"", b"<30>Nov 23 07:24:00 gw app: x"]])
+def test_little_reads(frames: list[bytes]) -> None:
+    if frames:
+        assert isinstance(block_of(frames), bytes)
+    check(frames)
+
+
+def test_what_is_a_time_in_no_year() -> None:
+    check([b"<30>Nov 23 07:24:00 gw app: x", b"<30>Feb 30 07:24:00 gw app: x", b"<30>Nov 23 07:24:00 gw app: y"])
+
+
+# Of headers that few devices write; and one whose example has no text.
+SLOW = {"cef-alone", "snare-alone", "cisco-cucm", "netscaler", "rfc5424-without-version"}
+
+
+def test_most_shapes_need_no_careful_reading(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(header, "read", None)
+    for name, shape in SHAPES.items():
+        if name not in SLOW:
+            assert sweep(b"\n" + shape.example).count == 1, name
