@@ -26,6 +26,7 @@ from bridge.commands.drain import Draining
 from bridge.commands.running import Running
 from bridge.commands.table import TOLD, on_bridge
 from bridge.config import Config, ConfigurationError, load
+from bridge.config.elsewhere import is_large, load_elsewhere
 from bridge.deliver.office import Office
 from bridge.expiry import EVERY as EXPIRE_EVERY
 from bridge.expiry import Expiry
@@ -194,7 +195,7 @@ class Bridge:
                 road=self.road, self_events=self.self_events, spool=self.spool, status=self.status,
                 syncing=self._syncing,
             ),
-            reactor=reactor, load=lambda: load(self.config.files[0]), applied=self._applied,
+            reactor=reactor, load=self._load_again, applied=self._applied,
         )  # fmt: skip
         self.reload.begins, self.reload.ends = self.manager.reloading, self.manager.ready
         self.pulse.waiting = self.status.waiting
@@ -303,6 +304,10 @@ class Bridge:
         call = task.LoopingCall(look)
         call.clock = self._reactor
         return call
+
+    def _load_again(self) -> Config:
+        files = self.config.files
+        return load_elsewhere(files[0]) if is_large(files) else load(files[0])
 
     def _applied(self, config: Config) -> None:
         """Another configuration holds."""
