@@ -5,12 +5,15 @@ from __future__ import annotations
 import gzip
 import http.client
 import json
+import socket
 import ssl
 from base64 import b64encode
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from tests.harness.bridge import Bridge, key_of
 from tests.harness.messages import rfc5424
@@ -29,6 +32,7 @@ class Agent:
 
     def __init__(self, port: int, ca: Path) -> None:
         context = ssl.create_default_context(cafile=str(ca))
+        context.set_alpn_protocols(["h2", "http/1.1"])  # as curl, and every browser
         self._connection = http.client.HTTPSConnection("localhost", port, context=context, timeout=60)
 
     def post(self, path: str, body: bytes | object, **headers: str) -> tuple[int, dict[str, str], Any]:
@@ -86,6 +90,13 @@ def test_keys_routes_times_and_bounds(tmp_path: Path) -> None:
         status, _, said = agent.post("/plain/batch", gzip.compress(b"x" * 11_000_000), Content_Encoding="gzip")
         assert status == 413
         assert bridge.ledger()["received"] == 9
+        strange = ssl.create_default_context()
+        strange.set_alpn_protocols(["something-else"])
+        with pytest.raises(ssl.SSLCertVerificationError):
+            strange.wrap_socket(socket.create_connection(("127.0.0.1", port)), server_hostname="localhost")
+        process = bridge.process
+        assert process is not None
+        until(lambda: "listener post: connection from 127.0.0.1 closed: " in process.stderr, "a clear line")
         bridge.wait_drained()
         found = {event.text: event for event in collector.wait_for(8)}
         assert sorted(found) == sorted(
