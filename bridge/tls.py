@@ -11,6 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from cryptography import x509
 from OpenSSL import SSL, crypto
@@ -125,6 +126,7 @@ def _context(identity: Identity, authorities: Sequence[x509.Certificate], *, ask
         trustRoot=trustRootFromCertificates([Certificate(each) for each in trusted]) if trusted else None,
     )
     context = options.getContext()
+    context.set_alpn_select_callback(_protocol)
     if asks:
         context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, _verify if trusted else _accept)
     if trusted:
@@ -133,6 +135,11 @@ def _context(identity: Identity, authorities: Sequence[x509.Certificate], *, ask
         for each in authorities:
             context.add_client_ca(each)
     return context
+
+
+def _protocol(connection: SSL.Connection, offered: list[bytes]) -> Any:
+    """What is spoken, of what a client offers (ALPN). Twisted's own answer breaks the handshake where nothing fits."""
+    return b"http/1.1" if b"http/1.1" in offered else SSL.NO_OVERLAPPING_PROTOCOLS
 
 
 def _verify(connection: SSL.Connection, certificate: crypto.X509, number: int, depth: int, ok: int) -> bool:
