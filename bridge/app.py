@@ -265,8 +265,6 @@ class Bridge:
         for call, every in self._rounds:
             call.start(every, now=False)
         self.renewals.look()
-        self.manager.ready()
-        self._tell_manager()
         log.info("ready: {listeners}", listeners=", ".join(self.doors.names()))
 
     def _recover(self) -> None:
@@ -338,6 +336,11 @@ class Bridge:
 
     def _end_watches(self) -> None:
         self.road.glimpses.forget_watches(self._reactor.seconds())
+
+    def tell_ready(self) -> None:
+        """Say to who started us that we do our work; signals must be handled by now."""
+        self.manager.ready()
+        self._tell_manager()
 
     def _tell_manager(self) -> None:
         account = self.ledger.total()
@@ -444,6 +447,7 @@ def run(path: Path, *, log_format: str = "auto", log_level: str = "info") -> int
         _spare_the_collector()
         reactor.addSystemEventTrigger("before", "shutdown", lambda: stop(bridge))
         signal.signal(signal.SIGHUP, lambda number, frame: reactor.callFromThread(bridge.reload.asked))
+        bridge.tell_ready()
 
     def stop(bridge: Bridge) -> "defer.Deferred[None]":
         log.info("stopping")
