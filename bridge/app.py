@@ -26,6 +26,7 @@ from bridge.commands.drain import Draining
 from bridge.commands.running import Running
 from bridge.commands.table import TOLD, on_bridge
 from bridge.config import Config, ConfigurationError, load
+from bridge.config.elsewhere import is_large, load_elsewhere
 from bridge.deliver.office import Office
 from bridge.expiry import EVERY as EXPIRE_EVERY
 from bridge.expiry import Expiry
@@ -194,7 +195,7 @@ class Bridge:
                 road=self.road, self_events=self.self_events, spool=self.spool, status=self.status,
                 syncing=self._syncing,
             ),
-            reactor=reactor, load=lambda: load(self.config.files[0]), applied=self._applied,
+            reactor=reactor, load=self._load_again, applied=self._applied,
         )  # fmt: skip
         self.reload.begins, self.reload.ends = self.manager.reloading, self.manager.ready
         self.pulse.waiting = self.status.waiting
@@ -264,8 +265,6 @@ class Bridge:
         for call, every in self._rounds:
             call.start(every, now=False)
         self.renewals.look()
-        self.manager.ready()
-        self._tell_manager()
         log.info("ready: {listeners}", listeners=", ".join(self.doors.names()))
 
     def _recover(self) -> None:
@@ -306,6 +305,10 @@ class Bridge:
         call.clock = self._reactor
         return call
 
+    def _load_again(self) -> Config:
+        files = self.config.files
+        return load_elsewhere(files[0]) if is_large(files) else load(files[0])
+
     def _applied(self, config: Config) -> None:
         """Another configuration holds."""
         self.config = config
@@ -333,6 +336,11 @@ class Bridge:
 
     def _end_watches(self) -> None:
         self.road.glimpses.forget_watches(self._reactor.seconds())
+
+    def tell_ready(self) -> None:
+        """Say to who started us that we do our work; signals must be handled by now."""
+        self.manager.ready()
+        self._tell_manager()
 
     def _tell_manager(self) -> None:
         account = self.ledger.total()
@@ -439,6 +447,7 @@ def run(path: Path, *, log_format: str = "auto", log_level: str = "info") -> int
         _spare_the_collector()
         reactor.addSystemEventTrigger("before", "shutdown", lambda: stop(bridge))
         signal.signal(signal.SIGHUP, lambda number, frame: reactor.callFromThread(bridge.reload.asked))
+        bridge.tell_ready()
 
     def stop(bridge: Bridge) -> "defer.Deferred[None]":
         log.info("stopping")

@@ -9,6 +9,7 @@ Whatever is wrong, the bridge goes on as it was, and says so: in the log, as an 
 ``config_last_reload_success``.
 """
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -37,6 +38,9 @@ from bridge.spool.archive import Archive
 from bridge.spool.history import History
 from bridge.spool.syncing import Syncing
 from bridge.status import Status
+
+GIVE_WAY = 0.0002
+"Seconds that preparing may keep the reactor waiting at a time."
 
 log = Logger(namespace="app")
 
@@ -191,7 +195,16 @@ class Reload:
         return Reloaded(f"{text}; the pause was {pause * 1000:.1f} ms", pause)
 
     def _prepare(self) -> Generation:
-        """In a thread."""
+        """In a thread, which gives way more often than Python's usual 5 ms: while it computes, each call of the
+        reactor's to the kernel waits for it."""
+        usual = sys.getswitchinterval()
+        sys.setswitchinterval(GIVE_WAY)
+        try:
+            return self._made()
+        finally:
+            sys.setswitchinterval(usual)
+
+    def _made(self) -> Generation:
         config = self._load()
         archive = None
         if self._parts.spool.archive is None and (archive := self._parts.make_archive(config)) is not None:

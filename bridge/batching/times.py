@@ -6,6 +6,7 @@ A time outside ``Window`` becomes the reception time: a search would never show 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
+from typing import cast
 
 from bridge.syslog.columns import Columns
 from bridge.syslog.timestamps import TimeReader, fraction_ms
@@ -55,7 +56,15 @@ def of_read(
         if fractions.count(b"") == count:
             return Times(count, base, base)
         return Times(count, base + fraction_ms(min(fractions)), base + fraction_ms(max(fractions)))
-    bases = {key: _base(*key, reader, zone, received_ms, window) for key in set(zip(seconds, offsets, strict=True))}
+    keys = list(zip(seconds, offsets, strict=True))
+    known = reader.all_ms(set(keys), zone, received_ms)
+    if b"" not in seconds and fractions.count(b"") == count:
+        whole = cast("list[int]", list(map(known.__getitem__, keys)))
+        if None not in whole:
+            earliest, latest = min(whole), max(whole)
+            if window.holds(earliest, received_ms) and window.holds(latest, received_ms):
+                return Times(count, earliest, latest, whole)
+    bases = {key: _base(*key, reader, zone, received_ms, window) for key in set(keys)}
     rows = []
     outside = 0
     for second, offset, fraction in zip(seconds, offsets, fractions, strict=True):

@@ -4,8 +4,8 @@
 
 The road, in order: `include` reads the files through `tree` (text to a tree that remembers places), `messages`
 validates the tree by the models of `document` and reports what they refuse, `checks` looks at what stands between keys,
-`unsupported` refuses what is not built yet, `resolve` fills in what follows. To add a key: a field in its section
-(`destinations`, `senders`, `routes`, `upkeep`), its type in `fields` if none fits, and a line in `conf/bridge.yaml`.
+`resolve` fills in what follows. To add a key: a field in its section (`destinations`, `senders`, `routes`, `upkeep`),
+its type in `fields` if none fits, and a line in `conf/bridge.yaml`.
 """
 
 from bridge.config.addresses import Address, CopyTarget, Network, UnixAddress

@@ -12,6 +12,8 @@ from bridge.config.route_lints import lint_routes
 from bridge.config.secret import looks_like_a_key
 from bridge.config.tree import Entries, Items, Scalar
 
+SINGLE = ("/plain", "/")
+"Endpoints that take one event a request."
 CLOCKS = 2
 "Of the devices behind one intake: they are rarely all within the same second."
 
@@ -22,6 +24,7 @@ def lint(config: Config, root: Entries, *, secrets: bool) -> list[Fault]:
     found += _without_routes(config, root)
     found += _plain_http(root)
     found += _request_rate(config, root)
+    found += _one_at_a_time(config, root)
     if secrets:
         found += _keys(config, root)
         found += _key_files(root)
@@ -67,7 +70,12 @@ def _plain_http(root: Entries) -> Iterator[tuple[Place, str]]:
 def _request_rate(config: Config, root: Entries) -> Iterator[tuple[Place, str]]:
     """Each intake and clock needs a request for each second of event time, while it is live."""
     resolution = config.batch.timestamp_resolution.total_seconds()
-    timed = [intake for intake in config.intakes.values() if intake.timestamp != "none"]
+    # Where each event has its own time, or goes alone, requests are not made up by times.
+    timed = [
+        intake
+        for intake in config.intakes.values()
+        if intake.timestamp != "none" and intake.endpoint not in (*SINGLE, "/array")
+    ]
     needed = len(timed) * CLOCKS / resolution
     rate = config.collector.max_request_rate
     if needed > rate and len(timed) > 1:
@@ -78,6 +86,27 @@ def _request_rate(config: Config, root: Entries) -> Iterator[tuple[Place, str]]:
             f"{len(timed)} intakes with about {CLOCKS} clocks each need up to {needed:g} requests a second, to tell"
             f" times within {resolution:g} s apart; max_request_rate is {rate:g}: when all are busy, the times in one"
             " request differ by up to catch_up_resolution",
+        )
+
+
+def _one_at_a_time(config: Config, root: Entries) -> Iterator[tuple[Place, str]]:
+    """One event a request: what waits for its turn grows as soon as more comes than requests may go."""
+    rate, section = config.collector.max_request_rate, root.get("collector")
+    alone = [name for name, intake in config.intakes.items() if intake.endpoint in SINGLE]
+    for name in alone:
+        own = _intakes(root).get(name)
+        place = _place(root, name)
+        if own is not None and own.wrote("endpoint"):
+            place = own.place_of("endpoint")
+        elif isinstance(section, Entries) and section.wrote("endpoint"):
+            place = section.place_of("endpoint")
+        others = len(config.intakes) - 1
+        shared = f", shared with {others} other intake{'s' if others > 1 else ''}" if others else ""
+        yield (
+            place,
+            f"intake {name}: {config.intakes[name].endpoint} sends one event a request, so at most"
+            f" {rate:g} events a second at max_request_rate{shared}: with more, its backlog only grows;"
+            " /plain/batch, /jsons or /array send many at once",
         )
 
 

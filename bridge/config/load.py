@@ -13,7 +13,6 @@ from bridge.config.model import Config
 from bridge.config.reading import Reading
 from bridge.config.resolve import resolved
 from bridge.config.tree import Entries, Scalar
-from bridge.config.unsupported import refuse_unsupported
 
 
 def load(path: Path | str, *, secrets: bool = True) -> Config:
@@ -74,7 +73,6 @@ def _configuration(data: bytes, name: str, report: Report, *, secrets: bool) -> 
         document = validated(texts.root, Reading(report, secrets=secrets))
         # A file that could not be read may hold what the others refer to: the checks between keys would mislead.
         if document is not None and texts.whole:
-            refuse_unsupported(document, texts.root, report)
             check(document, texts.root, report, files=secrets)
     if report.faults or document is None or texts.root is None:
         raise report.error(texts.files)

@@ -73,7 +73,7 @@ class Doors:
         "Listener -> its door."
         self._drops: dict[str, int] = {}
         self.open_ = False
-        self._inheritance = Inheritance(store)
+        self._inheritance = Inheritance(store, config.spool.directory / ".sockets.json")
 
     def open(self) -> None:
         """Bind and read, all or none. Raises ListenError."""
@@ -211,6 +211,8 @@ class Doors:
         while (now := sum(door.activity for door in closing)) != seen and self._reactor.seconds() < ends_at:
             seen = now
             await task.deferLater(self._reactor, _QUIET)
+        if held:
+            self._inheritance.remember([door.bound for door in closing if isinstance(door, UdpDoor)])
         for door in closing:
             passed_on = (door.listener.transport, door.listener.address) in taken
             door.hang_up(kept=passed_on)
@@ -227,7 +229,10 @@ class Doors:
 
     def _made(self, listener: Listener, bound: socket, hall: Hall) -> Door:
         try:
-            return self._kinds[listener.kind](listener, bound, hall)
+            door = self._kinds[listener.kind](listener, bound, hall)
+            if isinstance(door, UdpDoor):
+                door.drops_before = self._inheritance.drops_before(bound)
+            return door
         except BaseException:
             bound.close()
             raise

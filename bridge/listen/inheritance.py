@@ -4,10 +4,11 @@ The configuration stays the only place where ports are written: a socket is take
 bound the same one, whatever the name it came with; the others are closed.
 """
 
+import json
 import os
 import socket
 import stat
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import quote
@@ -15,7 +16,7 @@ from urllib.parse import quote
 from twisted.logger import Logger
 
 from bridge.config import Listener
-from bridge.listen.sockets import family_of
+from bridge.listen.sockets import family_of, kernel_drops
 
 log = Logger(namespace="listen")
 
@@ -45,8 +46,11 @@ def fd_name(listener: str) -> str:
 class Inheritance:
     """The sockets of one process's life."""
 
-    def __init__(self, store: Store | None) -> None:
+    def __init__(self, store: Store | None, memory: Path) -> None:
         self._store = store
+        self._memory = memory
+        "Where one life tells the next what the kernel had dropped by its end: a socket counts from its first day."
+        self._drops = self._recall() if store is not None and store.listens else {}
         self._handed = store.inherited() if store is not None else []
         self._kept: dict[str, int] = {}
         "Descriptor's name -> the socket's inode."
@@ -68,6 +72,33 @@ class Inheritance:
         self._kept[name] = _inode(held)
         log.info("listener {name}: goes on with the socket that was held for it", name=listener.name)
         return held
+
+    def drops_before(self, held: socket.socket) -> int:
+        """Datagrams that a socket lost before this process had it, and that another has counted. Those lost while
+        nobody ran count now, but for those after a crash, which left no word."""
+        inode = _inode(held)
+        if inode not in self._kept.values():
+            return 0
+        return self._drops.get(inode, kernel_drops(held))
+
+    def remember(self, sockets: Collection[socket.socket]) -> None:
+        """The end: what each of them has lost."""
+        if not self.holds:
+            return
+        drops = {_inode(held): kernel_drops(held) for held in sockets}
+        try:
+            self._memory.write_text(json.dumps(drops))
+        except OSError as error:
+            log.warn("cannot write {path}: {why}", path=self._memory, why=error.strerror)
+
+    def _recall(self) -> dict[int, int]:
+        try:
+            told = json.loads(self._memory.read_text())
+            found = {int(inode): int(drops) for inode, drops in told.items()}
+            self._memory.unlink()  # after a crash it would be old
+        except (OSError, ValueError, AttributeError, TypeError):
+            return {}
+        return found
 
     def close_rest(self) -> None:
         """What no listener has taken: ports that are not in the configuration any more."""

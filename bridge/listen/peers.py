@@ -1,5 +1,6 @@
 """What is known of each sender: decided once, counted once a read."""
 
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 from weakref import WeakSet
 
@@ -188,6 +189,7 @@ class Peers:
             self.forgotten += 1
 
 
+@lru_cache(maxsize=10_000)
 def address_of(host: str) -> Address | None:
     """A socket's text as an address: an IPv4 peer of a socket for both families is IPv4; None: not an address."""
     try:

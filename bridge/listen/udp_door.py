@@ -37,6 +37,8 @@ class UdpDoor:
             allowed=allowing(listener), max_frame_size=hall.max_frame_size, local=local, longest=longest,
         )  # fmt: skip
         self._drops = 0
+        self.drops_before = 0
+        "Datagrams that the socket lost under another process of ours."
 
     @property
     def refused(self) -> Counter[str]:
@@ -55,7 +57,7 @@ class UdpDoor:
     @property
     def kernel_drops(self) -> int:
         """Datagrams that the kernel threw away."""
-        return max(self._drops, self._reader.kernel_drops)
+        return max(self._drops, self._reader.kernel_drops - self.drops_before)
 
     @property
     def activity(self) -> int:
@@ -103,5 +105,5 @@ class UdpDoor:
 
     def hang_up(self, *, kept: bool) -> None:
         """Take what the kernel holds, unless it is kept, and close."""
-        self._drops = self._reader.kernel_drops
+        self._drops = self.kernel_drops
         self._reader.stop(drain=not kept)

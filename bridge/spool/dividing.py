@@ -39,8 +39,11 @@ class Matcher:
     def __init__(self, words: Words) -> None:
         self._containing = (words.containing or "").encode("utf-8", "surrogateescape")
         named = re.escape((words.source or "").encode("utf-8", "surrogateescape"))
-        # 10.0.0.1 is neither in 110.0.0.1 nor in 10.0.0.12; a full stop may end a sentence.
-        self._source = re.compile(rb"(?<![\w.:-])" + named + rb"(?![\w:-]|\.\w)", re.IGNORECASE) if named else None
+        # 10.0.0.1 is neither in 110.0.0.1 nor in 10.0.0.12; a full stop may end a sentence. A colon is a part of the
+        # name in an IPv6 address only.
+        colon = rb":" if b":" in named else rb""
+        pattern = rb"(?<![\w.%b-])%b(?![\w-]|[.%b]\w)" % (colon, named, colon)
+        self._source = re.compile(pattern, re.IGNORECASE) if named else None
 
     def takes(self, event: bytes) -> bool:
         """Whether an event is one of them."""

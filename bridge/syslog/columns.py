@@ -215,7 +215,7 @@ def are_times(seconds: Column) -> bool:
     first = seconds[0]
     if seconds.count(first) == len(seconds):
         return not first or _is_time(first)
-    return all(not second or _is_time(second) for second in set(seconds))
+    return all(map(_is_time, filter(None, set(seconds))))
 
 
 @lru_cache(maxsize=20_000)

@@ -148,11 +148,15 @@ class _Cutter:
         """What follows the frame that is being passed over, or None while it goes on. A frame that was too long only
         with its trailer comes back as a line."""
         data, self._carry = self._carry + chunk, b""
+        if not (b"\n" in data or b"\0" in data or b"<" in data):
+            # With none of these no end begins; a peer that never ends a line should cost as little as it may.
+            self._pass_over(data)
+            return None
         end, may_become = self.ends()
         if found := end.search(data):
             self._pass_over(data[: found.start()])
             return self.end_oversize() + self.following(found[0], data[found.end() :])
-        waits = may_become.search(data)
+        waits = may_become.search(data, max(0, len(data) - 5))
         kept = waits.start() if waits else len(data)
         self._pass_over(data[:kept])
         self._carry = data[kept:]

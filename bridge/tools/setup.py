@@ -60,6 +60,11 @@ class Answers:
             "",
             "intakes:",
             f"  {self.intake}: {{intake_key: {{file: keys/{self.intake}}}{look}}}",
+            *(
+                []
+                if self.format
+                else ["    # payload: line inside the braces, where the text alone does not name its host"]
+            ),
             "",
         ]
         if self.sources:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 import socket
 import sys
 from collections import Counter
@@ -68,7 +69,6 @@ def flood_and_restart(directory: Path, *, rate: int, restarts: int) -> None:
             # Under way before each.
             bridge.wait_received(rate // 20)
             restart(manager, bridge)
-            # A socket's drops are counted from its first day, whoever reads it.
             assert bridge.status()["kernel_drops"] == {"udp": 0}, "the kernel could hold it all"
         bridge.wait_received(rate)
         assert flood.terminate() == 0, flood.stderr
@@ -138,7 +138,41 @@ def test_a_manager_without_a_store_and_a_socket_unit(tmp_path: Path) -> None:
         collector.wait_for(1)
         process.wait_until(lambda: manager.listen().count("WATCHDOG=1") >= 3, "it says that it lives")
         assert any(line.startswith("STATUS=1 received") for line in manager.said)
-        process.signal(1)
+        process.signal(signal.SIGHUP)
         process.wait_until(lambda: manager.listen().count("READY=1") == 2, "ready again after SIGHUP")
         said = [line for line in manager.said if line in ("READY=1", "RELOADING=1")]
         assert said == ["READY=1", "RELOADING=1", "READY=1"]
+
+
+def test_each_loss_is_counted_once_whoever_runs(tmp_path: Path) -> None:
+    """The kernel counts what a socket lost from its first day; each life counts what was lost since the one before."""
+    with collecting(tmp_path) as collector, managed(tmp_path, collector.url) as (manager, bridge):
+        bridge.configuration["listeners"][0]["receive_buffer"] = "8KiB"
+        process = start(manager, bridge)
+
+        def lost() -> int:
+            return int(bridge.status()["kernel_drops"]["udp"])
+
+        assert lost() == 0
+        assert process.terminate() == 0
+        with udp() as origin:
+            for _ in range(500):
+                origin.sendto(b"<13>more than the buffer holds", ("127.0.0.1", bridge.udp))
+        start(manager, bridge)
+        until(lambda: lost() + bridge.ledger()["received"] == 500, lambda: str(bridge.status()))
+        assert lost() > 100
+        restart(manager, bridge)
+        assert lost() == 0
+
+
+def test_a_reload_tells_the_manager_what_to_hold(tmp_path: Path) -> None:
+    with collecting(tmp_path) as collector, managed(tmp_path, collector.url) as (manager, bridge):
+        process = start(manager, bridge)
+        bridge.configuration["listeners"][0]["name"] = "renamed"
+        del bridge.configuration["listeners"][1]
+        bridge.write_configuration()
+        process.signal(signal.SIGHUP)
+        process.wait_until(lambda: manager.listen().count("READY=1") == 2, "ready again after SIGHUP")
+        assert set(manager.held) == {"renamed"}
+        restart(manager, bridge)
+        assert bridge.status()["listeners"] == {"renamed": bridge.udp}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import socket
 import ssl
 import subprocess
@@ -31,6 +32,16 @@ ENDPOINTS = ("/plain/batch", "/plain", "/jsons", "/batch", "/", "/array")
 EXACT = ("/array", "/")
 START = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=1)
 PAGE_200 = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: %d\r\n\r\n%b" % (len(PAGE), PAGE)
+
+
+def reload(bridge: Bridge) -> None:
+    """The configuration as it is now, by SIGHUP."""
+    process = bridge.process
+    assert process is not None
+    before = len(process.stderr)
+    bridge.write_configuration()
+    process.signal(signal.SIGHUP)
+    until(lambda: "the pause was" in process.stderr[before:], lambda: process.stderr[before:])
 
 
 def name_of(endpoint: str) -> str:
@@ -388,3 +399,32 @@ def test_another_url_stands_by(tmp_path: Path) -> None:
         first.refresh(), second.refresh()
         texts = [*first.texts(), *second.texts()]
         assert sorted(texts) == sorted(["to the first", "to the second", *(f"more {i}" for i in range(sent))])
+
+
+@pytest.mark.parametrize(
+    "last", [pytest.param(end, marks=[] if end == "/array" else [pytest.mark.long]) for end in ENDPOINTS], ids=name_of
+)
+def test_from_every_endpoint_to_another_with_files_waiting(tmp_path: Path, last: str) -> None:
+    """The collector is away while each endpoint has its turn, by SIGHUP; then one of them delivers all that waits."""
+    with collecting(tmp_path) as collector, bridging(tmp_path, collector.url) as bridge:
+        collector.stop()
+        bridge.configuration["collector"]["endpoint"] = ENDPOINTS[0]
+        bridge.start()
+        sent: list[Sent] = []
+        for number, endpoint in enumerate(ENDPOINTS):
+            bridge.configuration["collector"]["endpoint"] = endpoint
+            reload(bridge)
+            fresh = messages(50 * number, 5)
+            send_lines(bridge.tcp, (message.frame for message in fresh))
+            sent += fresh
+            bridge.wait_received(len(sent))
+        collector.start()
+        bridge.configuration["collector"]["endpoint"] = last
+        reload(bridge)
+        bridge.wait_drained()
+        assert sorted(event.text for event in collector.wait_for(len(sent))) == sorted(one.text for one in sent)
+        assert len(collector.refresh()) == len(sent)
+        exact = {one.text for number, end in enumerate(ENDPOINTS) if end in EXACT for one in sent[5 * number :][:5]}
+        for event in collector.arrived:
+            if last in EXACT and event.text in exact:
+                assert event.time == datetime.fromisoformat(event.text.split(" ", 3)[2])

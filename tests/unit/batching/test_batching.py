@@ -216,6 +216,21 @@ def test_slots_are_aligned():
     ]  # fmt: skip
 
 
+def test_scattered_times_are_one_timed_group_with_each_time_exact():
+    """Clocks at random, a relay that replays its day: not a file, nor a write, for each event."""
+    seconds = [7 * n % 120 for n in range(60)]
+    frames = [b"<13>1 2026-11-23T07:%02d:%02d.250Z h a - - - e%d" % (*divmod(s, 60), s) for s in seconds]
+    (part,) = grouped(frames).groups
+    noon = NOV23 - 24 * 60_000
+    assert (part.timed, part.count) == (True, 60)
+    assert part.data == b"".join(b"%d\te%d\n" % (noon + s * 1000 + 250, s) for s in seconds)
+    assert (part.earliest, part.latest) == (noon + min(seconds) * 1000 + 250, noon + max(seconds) * 1000 + 250)
+    few = grouped(frames[:16]).groups
+    assert [part.timed for part in few] == [False] * 16
+    many_a_slot = grouped([frame for frame in frames[:17] for _ in range(8)]).groups
+    assert [(part.timed, part.count) for part in many_a_slot] == [(False, 8)] * 17
+
+
 def test_no_readable_time_is_reception():
     (part,) = grouped([b"<13>text", b"<13>Feb 30 07:24:00 gw a: x"]).groups
     assert (part.earliest, part.latest) == (RECEIVED, RECEIVED)

@@ -109,6 +109,15 @@ def test_plain_http_and_the_request_rate(warn):
     assert "2 intakes with about 2 clocks each need up to 4 requests a second" in text and "is 3" in text
 
 
+def test_one_event_a_request_and_the_request_rate(warn):
+    assert warn(BOTH, url="{region: FRA1, endpoint: /array, max_request_rate: 1}") == []
+    first, second = warn(BOTH, url="{region: FRA1, endpoint: /}")
+    assert (
+        "/ sends one event a request, so at most 20 events a second at max_request_rate, shared with 1 other" in first
+    )
+    assert "its backlog only grows" in second
+
+
 def test_ten_thousand_routes_are_looked_at_in_a_moment(warn):
     lines = [f"- {{name: r{n}, intake: {'ab'[n % 2]}, source: 10.{n // 256}.{n % 256}.0/24}}" for n in range(2000)]
     assert warn("\n".join(lines)) == []
