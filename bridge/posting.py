@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
+from OpenSSL import SSL
 from twisted.internet import defer
 from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import Protocol, connectionDone
@@ -32,6 +33,7 @@ from bridge.listen.refusals import Refusals
 from bridge.listen.stream_door import StreamDoor
 from bridge.listen.tls_door import context_of
 from bridge.syslog.timestamps import milliseconds
+from bridge.tls import handshake_fault
 
 _HANDSHAKE = 0x16
 "The first byte of a TLS handshake."
@@ -108,6 +110,9 @@ class _Counted(ProtocolWrapper):
         super().dataReceived(data)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
+        if isinstance(reason.value, SSL.Error):
+            word, text = handshake_fault(self.transport.getHandle(), reason.value)  # type: ignore[union-attr]
+            self.factory.refusals.note(word, self.host, text)
         self.factory.left(self)
         super().connectionLost(reason)
 

@@ -225,11 +225,19 @@ async def _send_test(reactor: Any, intake: Intake) -> Result:
     target = settings.target(intake)
     event = f"syslog-bridge: test event for intake {intake.name}, {rfc3339(milliseconds(now))}"
     ids: tuple[str, ...] = ()
+    url = target.url
     try:
         client = _client(reactor, intake.destination)
         request = compose([_piece(intake.name, event.encode(), milliseconds(now))], target)
         try:
-            answer = await client.post(target.url, request.data, request.headers | target.headers())
+            for url in target.urls:
+                # As the courier would: the next where one cannot be reached.
+                try:
+                    answer = await client.post(url, request.data, request.headers | target.headers())
+                    break
+                except Exception:
+                    if url == target.urls[-1]:
+                        raise
         finally:
             await client.close()
     except Exception:
@@ -242,7 +250,7 @@ async def _send_test(reactor: Any, intake: Intake) -> Result:
             text = f"accepted as {ids[0]}" if ids else "accepted"
     # An answer may repeat what was sent.
     text = text.replace(intake.intake_key.reveal(), "****")
-    return Result(target.url, (intake.name,), "event", ok, text or "not accepted", ids)
+    return Result(url, (intake.name,), "event", ok, text or "not accepted", ids)
 
 
 def _piece(intake: str, event: bytes, ms: int) -> Piece:

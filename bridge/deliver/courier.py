@@ -92,7 +92,10 @@ class Courier:
     @property
     def next_attempt_in(self) -> float | None:
         """Seconds until the next attempt; None: none is waited for."""
-        return self._attempts.next_in
+        own = self._attempts.next_in
+        if own is None and self._stock and self._way.exits.state == "open":
+            return max(0.0, round(self._way.exits.retry_at - self._clock.seconds(), 1))
+        return own
 
     @property
     def waiting_events(self) -> int:

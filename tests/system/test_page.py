@@ -146,6 +146,7 @@ def test_trouble_appears_in_words(browser: Browser, tmp_path: Path) -> None:
                 send(bridge, "127.0.1.1", bsd("app: during the outage"))
                 browser.wait_text("#now", "Intake good cannot deliver: no connection")
                 browser.wait_text("#intakes", "backing off")
+                browser.wait_text("#intakes", "next try in")
                 collector.keys = ()
                 collector.start()
                 browser.wait("return !document.querySelector('#now').innerText.includes('cannot deliver')", "its end")

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import gzip
-import http.client
-import json
+import socket
 import ssl
 from base64 import b64encode
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
+import pytest
+
+from tests.harness.agent import Agent
 from tests.harness.bridge import Bridge, key_of
 from tests.harness.messages import rfc5424
 from tests.harness.pki import Authority
@@ -22,22 +23,6 @@ from tests.harness.send import send_lines
 
 NOW = datetime.now(UTC).replace(microsecond=250_000) - timedelta(minutes=5)
 STAMP = NOW.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-class Agent:
-    """Posts to the gateway."""
-
-    def __init__(self, port: int, ca: Path) -> None:
-        context = ssl.create_default_context(cafile=str(ca))
-        self._connection = http.client.HTTPSConnection("localhost", port, context=context, timeout=60)
-
-    def post(self, path: str, body: bytes | object, **headers: str) -> tuple[int, dict[str, str], Any]:
-        data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
-        self._connection.request("POST", path, data, named)
-        answer = self._connection.getresponse()
-        text = answer.read()
-        return answer.status, {k.lower(): v for k, v in answer.getheaders()}, json.loads(text)
 
 
 def listening(bridge: Bridge, authority: Authority) -> int:
@@ -86,6 +71,13 @@ def test_keys_routes_times_and_bounds(tmp_path: Path) -> None:
         status, _, said = agent.post("/plain/batch", gzip.compress(b"x" * 11_000_000), Content_Encoding="gzip")
         assert status == 413
         assert bridge.ledger()["received"] == 9
+        strange = ssl.create_default_context()
+        strange.set_alpn_protocols(["something-else"])
+        with pytest.raises(ssl.SSLCertVerificationError):
+            strange.wrap_socket(socket.create_connection(("127.0.0.1", port)), server_hostname="localhost")
+        process = bridge.process
+        assert process is not None
+        until(lambda: "listener post: connection from 127.0.0.1 closed: " in process.stderr, "a clear line")
         bridge.wait_drained()
         found = {event.text: event for event in collector.wait_for(8)}
         assert sorted(found) == sorted(

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from tests.harness import power
-from tests.harness.bridge import Bridge
+from tests.harness.agent import Agent
+from tests.harness.bridge import Bridge, key_of
 from tests.harness.messages import rfc5424
 from tests.harness.pki import Authority
 from tests.harness.polling import until
@@ -146,12 +147,19 @@ def test_a_killed_bridge_loses_nothing_that_was_acknowledged(tmp_path: Path) -> 
 
 
 def test_a_power_cut_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
-    """fsync: never; the collector is away, so all of it must come from the disk."""
+    """RELP and HTTPS; fsync: never; the collector is away, so all of it must come from the disk."""
     with collecting(tmp_path) as collector, bridging(tmp_path, "http://127.0.0.1:9") as bridge:
         port = listening(bridge)
         bridge.configuration["spool"]["fsync"] = "never"
         bridge.configuration["routes"] = [{"intake": "all", "message": {"contains": ["event"]}}]
         bridge.configuration["unrouted"] = "hold"
+        authority = Authority(tmp_path / "pki")
+        issued = authority.issue("localhost")
+        https = free_port()
+        bridge.configuration["listeners"].append(
+            {"name": "post", "https": f"127.0.0.1:{https}", "certificate": str(issued.certificate),
+             "private_key": str(issued.private_key)}
+        )  # fmt: skip
         shadow = tmp_path / "shadow"
         argv = [sys.executable, "-P", str(POWER), str(shadow), "run", "-c", str(bridge.write_configuration())]
         bridge.process = Process(argv, directory=bridge.directory, name="bridge")
@@ -160,7 +168,15 @@ def test_a_power_cut_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None
         stray.send([b"<13>nobody routes this %d" % i for i in range(3)])
         stray.wait_acknowledged(3)
         load = Load(port, 0, clients=2)
+        posted = set()
+        agent = Agent(https, authority.ca)
         until(lambda: bridge.ledger()["received"] > 500, "some load")
+        for number in range(5):
+            status, *_ = agent.post(
+                "/plain", b"posted event %d" % number, X_SEKOIAIO_INTAKE_KEY=key_of("all")
+            )  # fmt: skip
+            assert status == 200
+            posted.add(f"posted event {number}")
         bridge.kill()
         load.wait()
         found = tmp_path / "found"
@@ -171,5 +187,5 @@ def test_a_power_cut_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None
         bridge.start()
         bridge.wait_drained()
         assert load.acknowledged
-        assert texts(load.acknowledged) <= {event.text for event in collector.refresh()}
+        assert texts(load.acknowledged) | posted <= {event.text for event in collector.refresh()}
         assert bridge.ledger()["quarantined"] == 3

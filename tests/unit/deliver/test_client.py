@@ -4,11 +4,14 @@ from tempfile import TemporaryDirectory
 
 import trustme
 from twisted.internet import reactor, ssl
+from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred, inlineCallbacks
+from twisted.internet.interfaces import IHostnameResolver
 from twisted.internet.protocol import Factory, Protocol
 from twisted.trial.unittest import TestCase
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Site
+from zope.interface import implementer
 
 from bridge.deliver import client as module
 from bridge.deliver.client import Client, NoProgress
@@ -195,6 +198,32 @@ class ClientCase(TestCase):
         path = f"{folder.name}/ca.pem"
         authority.cert_pem.write_to_path(path)
         return path
+
+    @inlineCallbacks
+    def test_a_name_is_resolved_anew_for_each_new_connection(self):
+        """And both of its families are tried: nobody is at the first address."""
+        asked = []
+
+        class Resolver:
+            def resolveHostName(self, receiver, host, portNumber=0, *rest, **named):
+                asked.append(host)
+                receiver.resolutionBegan(self)
+                for address in (IPv6Address("TCP", "::1", portNumber), IPv4Address("TCP", "127.0.0.1", portNumber)):
+                    receiver.addressResolved(address)
+                receiver.resolutionComplete()
+                return receiver
+
+        self.addCleanup(
+            reactor.installNameResolver, reactor.installNameResolver(implementer(IHostnameResolver)(Resolver)())
+        )
+        url = f"http://collector.test:{self.listen(Site(self.resource))}/"
+        client = self.client()
+        for closing in (False, False, True):
+            answer = yield client.post(url, b"x", {})
+            self.assertEqual(answer.status, 200)
+            if closing or len(self.resource.requests) == 2:
+                yield client.close()
+        self.assertEqual(asked, ["collector.test", "collector.test"])
 
     @inlineCallbacks
     def test_an_authority_that_we_trust(self):
