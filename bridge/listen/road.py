@@ -345,7 +345,10 @@ class Road:
     def _parse(peer: Peer, frames: Frames, stripper: Stripper | None) -> Columns:
         if stripper is not None and peer.strippable and isinstance(frames, bytes):
             columns = stripper.strip(frames)
-            return sweep(frames) if columns is None else columns
+            if columns is not None:
+                return columns
+            if stripper.mixed:
+                return sweep(frames)
         return parse_all(frames, peer.profile.needs | _HOSTNAME if peer.relay else peer.profile.needs)
 
     def _route(

@@ -24,6 +24,11 @@ def built(output: Path, *options: str, checkout: Path = CHECKOUT) -> Path:
     return Path(done.stdout.strip())
 
 
+def version_of(package: Path) -> str:
+    """By its name."""
+    return package.name.split("_")[1]
+
+
 @pytest.fixture(scope="session")
 def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return built(tmp_path_factory.mktemp("package"))
@@ -35,8 +40,9 @@ def newer_package(package: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     work = tmp_path_factory.mktemp("newer")
     subprocess.run(["dpkg-deb", "-R", str(package), str(work / "content")], check=True)
     control = work / "content/DEBIAN/control"
-    control.write_text(re.sub(r"(?m)^Version: .*$", "Version: 0.1.0+newer", control.read_text()))
-    newer = work / "syslog-bridge_0.1.0+newer.deb"
+    version = version_of(package).partition("+")[0] + "+newer"
+    control.write_text(re.sub(r"(?m)^Version: .*$", f"Version: {version}", control.read_text()))
+    newer = work / f"syslog-bridge_{version}_all.deb"
     subprocess.run(["dpkg-deb", "-Znone", "-b", str(work / "content"), str(newer)], check=True, capture_output=True)
     return newer
 

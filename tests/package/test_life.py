@@ -14,6 +14,7 @@ import pytest
 from tests.harness.collector import Collector
 from tests.harness.polling import until
 from tests.harness.ports import free_port
+from tests.package.conftest import version_of
 from tests.package.machine import Machine
 from tests.package.manager import Manager, free_low_port
 
@@ -89,7 +90,7 @@ def test_its_life_on_a_fresh_machine(machine, package, collector):
     assert machine.run("getent", "passwd", "syslog-bridge", code=2) == ""
 
 
-def test_what_the_administrator_changed_is_kept_on_upgrade(machine, package, newer_package):
+def test_what_the_administrator_changed_is_kept_on_upgrade_and_rollback(machine, package, newer_package):
     machine.install(package)
     default = machine.root / "etc/default/syslog-bridge"
     default.write_text("TOKEN=mine\n")
@@ -100,7 +101,10 @@ def test_what_the_administrator_changed_is_kept_on_upgrade(machine, package, new
     assert default.read_text() == "TOKEN=mine\n"
     assert (keys / "all").read_text() == KEY
     assert keys.stat().st_mode & 0o777 == 0o700
-    assert "0.1.0+newer" in machine.run("dpkg-query", "-W", "syslog-bridge")
+    assert version_of(newer_package) in machine.run("dpkg-query", "-W", "syslog-bridge")
+    machine.install(package)  # and back
+    assert version_of(package) in machine.run("dpkg-query", "-W", "syslog-bridge")
+    assert (default.read_text(), (keys / "all").read_text()) == ("TOKEN=mine\n", KEY)
 
 
 def test_without_a_configuration_there_is_nothing_to_start(manager):
@@ -207,7 +211,7 @@ def test_an_upgrade_under_load_loses_nothing(machine, manager, newer_package, co
         for load in (datagrams, lines):
             load.ending.set()
             load.join()
-    assert "0.1.0+newer" in machine.run("dpkg-query", "-W", "syslog-bridge")
+    assert version_of(newer_package) in machine.run("dpkg-query", "-W", "syslog-bridge")
     assert lines.refused == 0
     assert len(lines.connections) >= 2
     last = lines.connections[-1][-1]
