@@ -111,7 +111,7 @@ _ALTERNATIVES = (
     vendors.CISCO_UNTIMED,
     _RELAY + b"(?:(?P<s_relayed>" + BSD + b")" + BLANK_ENDS_TIME + _NEXT + _NO_ZONE + b"(?=" + grammar.HOST + b" )"
     + _behind("bsd") + b"|" + vendors.CISCO_RELAYED + b")",
-    b"(?=[A-Za-z])" + _rows(_OPENINGS, "", _TAG_ALONE),
+    b"(?=[A-Za-z])(?!" + grammar.CEF + b")" + _rows(_OPENINGS, "", _TAG_ALONE),
 )  # fmt: skip
 _KIWI = b"(?:" + _in_block(KIWI.pattern) + b")?"
 _EXPRESSION = re.compile(rb"\n" + PRI + b" ?+" + _KIWI + b"(?:" + b"|".join(_ALTERNATIVES) + rb")[ \t]*+(?=.)")

@@ -15,7 +15,7 @@ Group = Callable[[str, bytes], bytes]
 Opening = Callable[[str], bytes]
 "The same, to be closed by a parenthesis."
 
-_HOST = rb"(?![A-Z]{1,5}[ :]|[0-9]++[ :])[A-Za-z0-9][A-Za-z0-9._-]*+"
+_HOST = rb"(?![A-Z]{1,5}[ :]|[0-9]++[ :]|[0-9]{4}-[0-9]{2}-)[A-Za-z0-9][A-Za-z0-9._-]*+"
 _CLOCK = rb" (?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
 _SECOND = (
     b"(?:" + b"|".join(MONTHS) + rb") (?: [1-9]|0[1-9]|[12][0-9]|3[01])(?: (?:19|20)[0-9]{2})?" + _CLOCK

@@ -62,6 +62,17 @@ def test_little_reads(frames: list[bytes]) -> None:
     check(frames)
 
 
+@pytest.mark.parametrize(
+    "frame",
+    [
+        b"<13>2026-11-23e-1: 004690: *Nov 23 07:24:00.250 UTC: %SYS-5-CONFIG_I: Configured from console by vty0",
+        b"<6>CEF:0-5: NetScreen device_id=ssg-5  [Root]system-notification-00257(traffic): src=192.0.2.11 dst_port=443",
+    ],
+)
+def test_what_was_once_read_otherwise(frame: bytes) -> None:
+    check([frame])
+
+
 def test_what_is_a_time_in_no_year() -> None:
     check([b"<30>Nov 23 07:24:00 gw app: x", b"<30>Feb 30 07:24:00 gw app: x", b"<30>Nov 23 07:24:00 gw app: y"])
 
