@@ -6,7 +6,7 @@ from functools import partial
 from bridge.commands.estate import Estate, Held
 from bridge.commands.quarantine import Progress
 from bridge.spool import Batch, Pack, reading
-from bridge.spool.dividing import Divided, Words, divide, take_over
+from bridge.spool.dividing import Divided, Words, divide, needs, take_over
 from bridge.spool.transfer import Unfinished
 
 
@@ -80,8 +80,8 @@ async def _divide(
     try:
         while waiting and not interrupted:
             each, _ = waiting[0]
-            (number,) = estate.spool.sequences(1)
-            job = partial(divide, each, matcher, estate.spool.directory, number, to=to)
+            numbers = estate.spool.sequences(needs(each), exact=False)
+            job = partial(divide, each, matcher, estate.spool.directory, numbers, to=to)
             try:
                 divided: Divided = await estate.in_thread(job)
             except reading.Damaged as error:

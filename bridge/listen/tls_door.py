@@ -23,7 +23,7 @@ from bridge.listen.sockets import ListenError
 from bridge.listen.stream_door import StreamDoor
 from bridge.listen.tcp import SyslogConnection, SyslogFactory
 from bridge.pem import PemError
-from bridge.tls import ClientRefused, ClientTerms, ServerContext, handshake_fault
+from bridge.tls import ClientRefused, ClientTerms, Records, ServerContext, handshake_fault
 
 _HANDSHAKE = 0x16
 "The first byte of a TLS handshake."
@@ -50,6 +50,7 @@ class TlsConnection(SyslogConnection):
         self._host = host
         self._admitted = False
         self._records: list[bytes] = []
+        self.records = factory.records
         self.knocked = False
         "Whether the client has sent anything."
 
@@ -140,6 +141,15 @@ class TlsTransport(BufferingTLSTransport):
         super().dataReceived(data)
         connection.read_done()
 
+    def _flushReceiveBIO(self) -> None:
+        # For Twisted, when decrypted bytes may be there: nearly all are taken here, and the rest, as the end or an
+        # error, in its own way.
+        connection = self.wrappedProtocol
+        if isinstance(connection, TlsConnection) and not (self._lostTLSConnection or self._aborted):
+            while data := connection.records.take(self._tlsConnection):
+                connection.dataReceived(data)
+        super()._flushReceiveBIO()
+
 
 class TlsFactory(SyslogFactory):
     """The connections of one TLS listener."""
@@ -148,6 +158,7 @@ class TlsFactory(SyslogFactory):
 
     def __init__(self, listener: Listener, hall: Hall) -> None:
         super().__init__(listener, hall)
+        self.records = Records()
         self.handshaking: dict[TlsConnection, None] = {}
         "Connections that are not in yet, the oldest first."
         self.context = context_of(listener)

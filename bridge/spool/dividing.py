@@ -73,23 +73,29 @@ def take_over(held: Batch | Pack, intake: str, folder: Path) -> Batch | Pack:
     return replace(held, intake=intake, directory=folder)
 
 
-def divide(held: Batch | Pack, matcher: Matcher, spool: Path, number: int, *, to: str | None) -> Divided:
-    """Take the events that match away, to another intake or for good.
+def needs(held: Batch | Pack) -> int:
+    """The sequences that dividing it may take."""
+    return 1 + (held.batches if isinstance(held, Pack) else 1)
+
+
+def divide(held: Batch | Pack, matcher: Matcher, spool: Path, numbers: range, *, to: str | None) -> Divided:
+    """Take the events that match away, to another intake or for good. What is taken gets sequences of its own, of
+    ``numbers``: it may come back to where the rest is, and no folder has a sequence twice.
 
     Raises OSError, Damaged: nothing has happened. Raises Unfinished.
     """
     result = Divided()
-    transfer = Transfer(spool, number)
-    parts = list(_batches(held))
+    transfer = Transfer(spool, numbers[0])
+    fresh = iter(numbers[1:])
     kept: list[blocks.Entry] = []
     taken: list[blocks.Entry] = []
-    for batch in parts:
+    for batch in _batches(held):
         mine, others = _lines(batch, matcher)
         if mine:
             result.events += len(mine)
-            taken.append(_entry(batch, mine))
+            taken.append(_entry(batch, mine, next(fresh)))
         if others:
-            kept.append(_entry(batch, others))
+            kept.append(_entry(batch, others, batch.sequence))
     if not taken:
         result.kept.append(held.rewound() if isinstance(held, Pack) else held)
         return result
@@ -145,10 +151,10 @@ def _lines(batch: Batch, matcher: Matcher) -> tuple[list[bytes], list[bytes]]:
     return mine, others
 
 
-def _entry(batch: Batch, lines: list[bytes]) -> blocks.Entry:
+def _entry(batch: Batch, lines: list[bytes], sequence: int) -> blocks.Entry:
     data = b"\n".join((*lines, b""))
     return blocks.Entry(
-        batch.sequence, batch.earliest, batch.latest, len(lines), len(data), batch.encoding, batch.timed,
+        sequence, batch.earliest, batch.latest, len(lines), len(data), batch.encoding, batch.timed,
         batch.sending, data,
     )  # fmt: skip
 
@@ -171,6 +177,9 @@ def _staged(
         transfer.write(made.path, b"".join(packing.in_blocks(entries)))
         return [made]
     (entry,) = entries
-    batch = replace(held, intake=intake, directory=folder, count=entry.events, size=entry.size, disk=0, synced=True)
+    batch = replace(
+        held, intake=intake, directory=folder, sequence=entry.sequence, count=entry.events, size=entry.size, disk=0,
+        synced=True,
+    )  # fmt: skip
     transfer.write(batch.path, entry.lines)
     return [batch]

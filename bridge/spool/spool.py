@@ -192,12 +192,13 @@ class Spool:
         self._sequence = max(int(self._wall() * 1_000_000), self._sequence + 1)
         return self._sequence
 
-    def sequences(self, count: int) -> range:
-        """So many sequences that nobody else gets, for what an operator brings back: its times stay exact."""
+    def sequences(self, count: int, *, exact: bool = True) -> range:
+        """So many sequences that nobody else gets; ``exact``: the times of what an operator brings back stay so."""
         first = self._next()
         self._sequence += count - 1
-        self._exact_firsts.append(first)
-        self._exact_lasts.append(first + count - 1)
+        if exact:
+            self._exact_firsts.append(first)
+            self._exact_lasts.append(first + count - 1)
         return range(first, first + count)
 
     def is_exact(self, sequence: int) -> bool:

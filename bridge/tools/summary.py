@@ -22,6 +22,12 @@ def of_running(status: dict[str, Any]) -> str:
         map(_source, sources),
         status.get("sources_count", {}).get("total"),
     )
+    clocks = status.get("clocks", [])
+    lines += _table(
+        "wrong clocks", ("source", "is", "to do"),
+        ((row.get("name") or row.get("address"), row.get("text"), row.get("remedy")) for row in clocks),
+        status.get("sources_count", {}).get("clock"),
+    )  # fmt: skip
     unrouted = status.get("unrouted", [])
     lines += _table(
         "unrouted",

@@ -149,6 +149,9 @@ def never_seen(
         )  # fmt: skip
     elif near := others.get("near"):
         yield Step(NOTE, "nearby", f"seen instead: {', '.join(near)}; does the device send from another interface?")
+    if not _is_address(address):
+        yield Step(NOTE, "look", "only hosts behind a relay (sources: relay: true) go by name; ask by address")
+        return
     yield Step(NOTE, "look", f"does it reach this machine at all?  {tcpdump(config, address)}")
     yield Step(
         NOTE, "then", "nothing shown: the device or the network; shown: this machine's firewall (nft list ruleset)"
@@ -162,17 +165,25 @@ def tcpdump(config: Config, address: str) -> str:
     return f"tcpdump -ni any 'host {printable(address)}{f' and ({such})' if such else ''}'"
 
 
-def _allows(listener: Listener, address: str) -> bool:
+def _is_address(text: str) -> bool:
     try:
-        given = ip_address(address)
+        ip_address(text)
     except ValueError:
+        return False
+    return True
+
+
+def _allows(listener: Listener, address: str) -> bool:
+    if not _is_address(address):
         return True
+    given = ip_address(address)
     return listener.allow is None or any(given.version == net.version and given in net for net in listener.allow)
 
 
 def _text(title: str, steps: list[Step]) -> str:
     wrong = next((step for step in steps if step.mark == WRONG), None)
-    verdict = f"stops at: {wrong.name}" if wrong else "all is well"
+    off = any(step.name == "clock" and step.mark == NOTE for step in steps)
+    verdict = f"stops at: {wrong.name}" if wrong else "arrives, but its clock is off" if off else "all is well"
     return "\n".join(
         [
             printable(f"{title}: {verdict}"),

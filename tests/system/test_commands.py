@@ -324,7 +324,7 @@ def test_commands_of_a_bridge_that_is_killed_at_random(tmp_path: Path) -> None:
     chance = random.Random(7)
     with collecting(tmp_path) as collector, bridging(tmp_path, collector.url, intakes={"a": dead, "b": dead}) as bridge:
         sent: list[str] = []
-        for turn in range(8):
+        for turn in range(5):
             bridge.start()
             lines = [f"event {len(sent) + i} of turn {turn}" for i in range(300)]
             send_lines(bridge.tcp, [f"<13>{line}".encode() for line in lines])

@@ -71,6 +71,7 @@ def test_an_operator_finds_out(tmp_path: Path) -> None:
             assert "stops at: route" in found
             assert "none takes it" in found
             never_seen(bridge)
+            assert "go by name" in ask(bridge, "why", "no-address").stdout
             watched(bridge)
             # In the bridge's own words, for scripts.
             known = json.loads(ask(bridge, "why", "127.0.3.1", "--json").stdout)
