@@ -16,6 +16,8 @@ from twisted.logger import Logger
 
 log = Logger(namespace="app")
 
+_PATIENCE = 1.0
+"Seconds that what must not be lost waits for a manager that is busy."
 _FIRST = 3
 "SD_LISTEN_FDS_START"
 
@@ -52,11 +54,11 @@ class ServiceManager:
 
     def alive(self) -> None:
         """The reactor turns."""
-        self._tell("WATCHDOG=1")
+        self._tell("WATCHDOG=1", within=0)
 
     def status(self, text: str) -> None:
         """One line for people."""
-        self._tell(f"STATUS={' '.join(text.split())}")
+        self._tell(f"STATUS={' '.join(text.split())}", within=0)
 
     def keep(self, name: str, held: socket.socket) -> None:
         """Hold a socket under a name (``fd_name``), also when this process ends."""
@@ -71,17 +73,17 @@ class ServiceManager:
         taken, self._inherited = self._inherited, []
         return taken
 
-    def _tell(self, text: str, held: socket.socket | None = None) -> None:
+    def _tell(self, text: str, held: socket.socket | None = None, *, within: float = _PATIENCE) -> None:
         if not self._address:
             return
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as told:
-                told.setblocking(False)
+                told.settimeout(within)
                 told.connect(self._address)
                 socket.send_fds(told, [text.encode()], [] if held is None else [held.fileno()])
         except OSError as error:
             what = text.partition("\n")[0]
-            log.warn("the service manager cannot be told {what}: {why}", what=what, why=error.strerror)
+            log.warn("the service manager cannot be told {what}: {why}", what=what, why=error.strerror or error)
 
 
 def first_environment() -> dict[str, str]:

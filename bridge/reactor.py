@@ -4,6 +4,9 @@ import sys
 import time
 
 from twisted.internet.epollreactor import EPollReactor
+from twisted.logger import Logger
+
+log = Logger(namespace="reactor")
 
 
 class SteadyReactor(EPollReactor):
@@ -12,6 +15,24 @@ class SteadyReactor(EPollReactor):
     def seconds(self) -> float:
         """Monotonic seconds."""
         return time.monotonic()
+
+    def doPoll(self, timeout: float | None) -> None:
+        """One turn of what is readable and writable.
+
+        As Twisted's, but without a context for its old logger around each: nothing here makes use of one, and it costs
+        2 µs, of some 30 µs for a read that brings one message.
+        """
+        ready = self._poller.poll(-1 if timeout is None else timeout, len(self._selectables))
+        for descriptor, event in ready:
+            selectable = self._selectables.get(descriptor)
+            if selectable is None:
+                continue
+            try:
+                self._doReadOrWrite(selectable, descriptor, event)  # type: ignore[no-untyped-call]
+            except Exception:
+                log.failure("defect while a socket was read or written")
+
+    doIteration = doPoll
 
 
 def install_reactor() -> SteadyReactor:

@@ -7,6 +7,7 @@ to that. A property test holds both equal.
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import NamedTuple
 
 from bridge.syslog.columns import BOM, BSD, COLON, FRACTION, HOST, ISO, OFFSET, PID, PRI, SD, TAG, WORD, Columns
@@ -40,62 +41,86 @@ _RFC5424 = _Kind(
 )  # fmt: skip
 
 
-class Stripper:
-    """Strips whole reads. Remembers the last second's expression, and how often it has tried in vain."""
+class _Moment:
+    """What is known of a second, by all who read frames of it: a thousand connections share one expression."""
 
     WORTH = 2
-    "Reads that begin with the same second before an expression is made for it: that costs as much as a small read."
+    "Reads that begin with it before an expression is made for it: that costs as much as a small read."
+
+    def __init__(self, kind: _Kind, second: bytes, offset: bytes) -> None:
+        self.second = second
+        self.offset = offset
+        self._kind = kind
+        self._seen = 0
+        self._expression: re.Pattern[bytes] | None = None
+
+    def expression(self) -> re.Pattern[bytes] | None:
+        """What takes the headers off, once it is worth it; none where the text is no time."""
+        if self._expression is None:
+            self._seen += 1
+            if self._seen >= self.WORTH and is_time(self.second, self.offset):
+                self._expression = re.compile(self._kind.expression(self.second, self.offset))
+        return self._expression
+
+
+_moment = lru_cache(maxsize=128)(_Moment)
+
+
+class Stripper:
+    """Strips whole reads. Remembers the last second, and how often it has tried in vain."""
+
     LONGEST_PAUSE = 64
     "Reads that are passed over, at most, after tries in vain."
 
     def __init__(self) -> None:
-        self._kind = _RFC3164
-        self._second = self._offset = b""
-        self._seen = 0
-        self._expression: re.Pattern[bytes] | None = None
+        self._moment: _Moment | None = None
         self._pause = 1
         self._passes = 0
+
+    @property
+    def mixed(self) -> bool:
+        """Whether the last try was in vain: frames of several kinds, or of one that this knows not."""
+        return self._pause > 1
 
     def strip(self, block: bytes) -> Columns | None:
         """The texts of a block's frames, or None: then nothing is known of them."""
         if self._passes:
             self._passes -= 1
             return None
+        moment = self._moment
         # Most reads begin with the second of the read before.
-        if (not self._second or block.find(self._second, 3, 8 + len(self._second)) < 0) and not self._begin(block):
-            self._in_vain()
-            return None
-        if self._expression is None:
-            self._seen += 1
-            if self._seen < self.WORTH or not is_time(self._second, self._offset):
+        if moment is None or block.find(moment.second, 3, 8 + len(moment.second)) < 0:
+            moment = self._moment = _moment_of(block)
+            if moment is None:
+                self._in_vain()
                 return None
-            self._expression = re.compile(self._kind.expression(self._second, self._offset))
+        expression = moment.expression()
+        if expression is None:
+            return None
         fractions = None
-        if self._expression.groups:
-            before, *parts = self._expression.split(block)
+        if expression.groups:
+            before, *parts = expression.split(block)
             lines, fractions = b"\n".join((before, *parts[1::2], b""))[1:], parts[::2]
             count = len(fractions)
         else:
-            texts, count = self._expression.subn(b"\n", block)
+            texts, count = expression.subn(b"\n", block)
             lines = b"".join((memoryview(texts)[1:], b"\n"))
         # As many LFs as headers. CPython counts a byte in a plain loop; to delete it is ten times as fast.
         if len(lines) - len(lines.replace(b"\n", b"")) != count:
             self._in_vain()
             return None
         self._pause = 1
-        return Columns.of_texts(lines, count, self._second, self._offset, fractions)
-
-    def _begin(self, block: bytes) -> bool:
-        """Take up the second of a read; whether it begins as it should."""
-        for kind in (_RFC3164, _RFC5424):
-            if first := kind.first.match(block):
-                if (first[1], first[2]) != (self._second, self._offset):
-                    self._second, self._offset = first[1], first[2]
-                    self._kind, self._seen, self._expression = kind, 0, None
-                return True
-        return False
+        return Columns.of_texts(lines, count, moment.second, moment.offset, fractions)
 
     def _in_vain(self) -> None:
         """This kind of read is not for us: the next ones are not tried, ever more of them."""
         self._passes = self._pause
         self._pause = min(self.LONGEST_PAUSE, 2 * self._pause)
+
+
+def _moment_of(block: bytes) -> _Moment | None:
+    """The second that a read begins with; None: it begins otherwise."""
+    for kind in (_RFC3164, _RFC5424):
+        if first := kind.first.match(block):
+            return _moment(kind, first[1], first[2])
+    return None

@@ -183,13 +183,15 @@ def test_forged_sources(tmp_path: Path, count: int) -> None:
         target = ("127.0.0.1", bridge.udp)
         sent = 0
         at_once = 10_000
+        # Times that are not believed make each sender looked at alone; the full number comes without.
+        frame = FORGED if count < 1_000_000 else b"<13>forged"
         forged = itertools.islice(sources(), count)
         while block := list(itertools.islice(forged, at_once)):
             for source in block:
                 address = socket.inet_aton(source)
                 # The kernel writes any local address as the sender's: no socket for each is needed (ip(7), IP_PKTINFO).
                 info = struct.pack("=I4s4s", 0, address, address)
-                forging.sendmsg([FORGED], [(socket.IPPROTO_IP, IP_PKTINFO, info)], 0, target)
+                forging.sendmsg([frame], [(socket.IPPROTO_IP, IP_PKTINFO, info)], 0, target)
             sent += len(block)
             until(lambda sent=sent: _taken(bridge) >= sent, "what was sent is read, or lost by the kernel")  # type: ignore[misc]
         served(bridge, "after")

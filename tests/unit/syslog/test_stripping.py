@@ -157,3 +157,14 @@ def test_what_is_said_is_what_the_fast_path_says(frames: list[bytes], same: bool
     said = strip(read)
     if said is not None:
         assert said == rows(parse_all(read, NEEDS))
+
+
+def test_connections_share_what_is_known_of_a_second() -> None:
+    read = block(b"<30>Oct 11 05:33:07 gw app: text")
+    first, second, third = Stripper(), Stripper(), Stripper()
+    assert first.strip(read) is None
+    assert second.strip(read) is not None
+    assert third.strip(read) is not None
+    assert not third.mixed
+    assert third.strip(block(b"no syslog")) is None
+    assert third.mixed
