@@ -218,7 +218,7 @@ class Road:
         # By profile, and those are gone.
         self._strippers.clear()
 
-    def take_posted(self, peer: Peer, posted: Iterable[tuple[str | None, list[bytes], list[int | None]]]) -> bool:
+    def take_posted(self, peer: Peer, posted: Sequence[tuple[str | None, list[bytes], list[int | None]]]) -> bool:
         """Events that came ready made for an intake, or (None) frames for the routes; with their times as their sender
         told them. False: there is no room for some of them, and none was taken."""
         now = int(self._wall() * 1000)
@@ -251,6 +251,8 @@ class Road:
         peer.events += count
         peer.last_seen_ms = now
         self.tallies.by_listener[peer.listener] += count
+        if self.glimpses.watches:
+            self.glimpses.pass_by(peer, [event for _, events, _ in posted for event in events], now)
         # All was asked for, so that it is taken whole or not at all.
         self._granted = True
         try:

@@ -64,7 +64,7 @@ class Bar:
             return {
                 result.round: result.events_per_cpu_second
                 for result in results
-                if (result.contender, result.load) == run
+                if result.series == self.series and (result.contender, result.load) == run
             }
 
         over, under = per_round(self.over), per_round(self.under)

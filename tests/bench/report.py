@@ -71,11 +71,8 @@ def print_row(result: Result) -> None:
 def summary(results: Sequence[Result], steps: dict[str, int]) -> list[Line]:
     """All bars for which there are figures."""
     lines = []
-    # The ladder's runs are no rounds of W3.
-    usual = [result for result in results if result.rate == LOADS[result.load].rate]
     for bar in plan.BARS:
-        members = [result for result in usual if result.load in (bar.over[1], bar.under[1])]
-        if ratios := bar.ratios(members):
+        if ratios := bar.ratios(results):
             lines.append(Line(bar.says, statistics.median(ratios), bar.must, bar.aim, "x", ratios))
     if steps.get("syslog-ng"):
         ratio = steps["bridge"] / steps["syslog-ng"]

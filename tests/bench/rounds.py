@@ -45,6 +45,8 @@ class Result:
     peak_rss_mb: float
     delay_p99: float | None
     "Seconds from sending to the collector's answer, where events were timed."
+    series: str = ""
+    "With which others it took turns: only those are compared."
 
     @property
     def events_per_cpu_second(self) -> float:
