@@ -87,6 +87,7 @@ class Archive:
                 earliest=name.earliest, latest=name.earliest, count=name.events, size=name.size, directory=folder,
                 sealed=0.0,
             )  # fmt: skip
+            batch.latest = _latest(batch)
             self._add(batch)
 
     def _add(self, batch: Batch) -> None:
@@ -133,11 +134,12 @@ class Archive:
         return self.directory / f"replayed-{numbers[0]}-{numbers[-1]}"
 
     def _place(self, batch: Batch) -> Batch:
+        latest = _latest(batch)
         folder = self.directory / batch.intake
         folder.mkdir(mode=0o750, parents=True, exist_ok=True)
         return Batch(
             intake=batch.intake, sequence=batch.sequence, encoding=batch.encoding, timed=batch.timed,
-            earliest=batch.earliest, latest=batch.latest, count=batch.count, size=batch.size, directory=folder,
+            earliest=batch.earliest, latest=latest, count=batch.count, size=batch.size, directory=folder,
             sealed=batch.sealed,
         )  # fmt: skip
 
@@ -268,6 +270,17 @@ class Archive:
                 if batch.sequence not in seen and batch.earliest < to_ms and late:
                     seen.add(batch.sequence)
                     yield batch
+
+
+def _latest(batch: Batch) -> int:
+    """The time of a batch's last event. That of a timed one is not in its name, so a start does not know it."""
+    if not batch.timed or batch.latest > batch.earliest:
+        return batch.latest
+    try:
+        times = [line.partition(b"\t")[0] for line in reading.content(batch).split(b"\n")]
+    except (OSError, reading.Damaged):
+        return batch.latest
+    return max((int(time) for time in times if time.lstrip(b"-").isdigit()), default=batch.latest)
 
 
 def _allocated(size: int) -> int:

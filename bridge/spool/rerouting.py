@@ -9,7 +9,7 @@ Blocking; in the spool's thread, with a router of its own.
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 
 from bridge import batching
@@ -194,22 +194,25 @@ class Rerouter:
         """Groups of one intake put together: a batch a slot, or one of all times."""
         limits = self._batch_limits
         slots: dict[int | None, list[Group]] = {}
+        timed = [group for group in groups if group.timed]
         for group in groups:
-            slots.setdefault(None if group.earliest == NO_TIME else group.slot, []).append(group)
+            if not group.timed:
+                slots.setdefault(None if group.earliest == NO_TIME else group.slot, []).append(group)
         untimed = slots.pop(None, [])
         parts = [_joined(untimed)] if untimed else []
         if len(slots) <= MOST_SLOTS:
             parts += [_joined(members) for _, members in sorted(slots.items(), key=lambda item: item[0] or 0)]
+        else:
+            timed += [
+                replace(group, data=timed_lines(group.data, group.earliest), timed=True)
+                for members in slots.values()
+                for group in members
+            ]
         for part in parts:
             for piece in split(part, limits.max_events, limits.max_bytes):
                 yield piece, False
-        if len(slots) > MOST_SLOTS:
-            with_times = [
-                Group(g.intake, g.encoding, 0, g.earliest, g.latest, g.count, timed_lines(g.data, g.earliest))
-                for members in slots.values()
-                for g in members
-            ]
-            yield _joined(with_times), True
+        if timed:
+            yield _joined(timed), True
 
 
 def batch_of(group: Group, sequence: int, spool: Spool, resolution_ms: int, *, timed: bool) -> Batch:

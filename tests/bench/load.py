@@ -74,6 +74,15 @@ LOADS = {
         lambda to: streams.full_speed(to.port, to.events, messages.unbound, authority=to.authority),
         transport="tls",
     ),
+    "W1 small": Load(
+        "as W1, each message written for itself",
+        lambda to: streams.full_speed(to.port, to.events, messages.unbound, rate=to.rate, each=True),
+    ),
+    "W6 small": Load(
+        "the same, TLS in: a record for each message",
+        lambda to: streams.full_speed(to.port, to.events, messages.unbound, authority=to.authority, each=True),
+        transport="tls",
+    ),
     "W7": Load(
         "1,000 TCP connections, one message a read, 20,000 a second",
         lambda to: streams.one_by_one(to.port, to.events, messages.unbound, rate=to.rate),

@@ -21,6 +21,8 @@ EVENTS: dict[Run, int] = {
     ("bridge", "W3"): 400_000,
     ("syslog-ng", "W3"): 400_000,
     ("bridge", "delay"): 300_000,
+    ("bridge", "W1 small"): 300_000,
+    ("bridge", "W6 small"): 300_000,
 }
 USUAL_EVENTS = 1_000_000
 
@@ -31,6 +33,7 @@ SERIES: dict[str, Sequence[Run]] = {
     "W4": [("bridge", "W4"), ("syslog-ng", "W4")],
     "W5 W8 W10": [("bridge", "W5"), ("bridge", "W1"), ("bridge", "W8"), ("bridge", "W10")],
     "W6": [("bridge", "W6"), ("syslog-ng", "W6")],
+    "TLS": [("bridge", "W1"), ("bridge", "W6"), ("bridge", "W1 small"), ("bridge", "W6 small")],
     "W7": [("bridge", "W7"), ("syslog-ng", "W7")],
     "W9": [("bridge", "W9"), ("syslog-ng", "W1")],
     "delay": [("bridge", "delay")],
@@ -78,6 +81,8 @@ BARS = (
     Bar("W5 W8 W10", ("bridge", "W8"), ("bridge", "W1"), 0.70, 0.85, "W8 over the bridge's own W1"),
     Bar("W5 W8 W10", ("bridge", "W10"), ("bridge", "W1"), 0.50, 0.70, "W10 over the bridge's own W1"),
     Bar("W6", ("bridge", "W6"), ("syslog-ng", "W6"), 1.0, 1.0, "W6 over syslog-ng in memory (no bar)"),
+    Bar("TLS", ("bridge", "W6"), ("bridge", "W1"), 1 / 1.6, 1 / 1.25, "W6 over W1: TLS in costs 1.6 times at most"),
+    Bar("TLS", ("bridge", "W6 small"), ("bridge", "W1 small"), 1 / 1.6, 1 / 1.5, "the same, a record for each message"),
     Bar("W7", ("bridge", "W7"), ("syslog-ng", "W7"), 1.0, 2.0, "W7 over syslog-ng in memory"),
     Bar("watched", ("bridge watched", "W1"), ("bridge", "W1"), 0.95, 1.0, "W1 while the page is open, over W1"),
     Bar("W9", ("bridge", "W9"), ("syslog-ng", "W1"), 1.2, 1.2, "W9 over syslog-ng's W1 without gzip"),

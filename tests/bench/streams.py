@@ -23,9 +23,17 @@ def tell() -> None:
 
 
 def full_speed(
-    port: int, events: int, lines: Lines, *, rate: int = 0, connections: int = 4, authority: str | None = None
+    port: int,
+    events: int,
+    lines: Lines,
+    *,
+    rate: int = 0,
+    connections: int = 4,
+    authority: str | None = None,
+    each: bool = False,
 ) -> None:
-    """`connections` connections, a thread each, as fast as they are read, or at `rate` in all."""
+    """`connections` connections, a thread each, as fast as they are read, or at `rate` in all; `each`: with one write
+    for each line."""
     blocks = [Block(lines, _LINES) for _ in range(connections)]
     for block in blocks:
         block.now()
@@ -35,7 +43,9 @@ def full_speed(
         with _connected(port, authority=authority) as connection:
             while share:
                 data = block.now()
-                connection.sendall(data if share >= _LINES else first_lines(data, share))
+                data = data if share >= _LINES else first_lines(data, share)
+                for part in data.splitlines(keepends=True) if each else (data,):
+                    connection.sendall(part)
                 share -= min(share, _LINES)
             connection.unwrap() if isinstance(connection, ssl.SSLSocket) else connection.shutdown(socket.SHUT_WR)
 

@@ -6,7 +6,9 @@ the host: what listens in it can be reached at 127.0.0.1.
 
 from __future__ import annotations
 
+import os
 import shutil
+import stat
 import subprocess
 from contextlib import ExitStack
 from pathlib import Path
@@ -36,7 +38,13 @@ class Machine:
         else:
             self.root.rmdir()
             shutil.copytree(self._base, self.root, symlinks=True)
-        for name in ("proc", "dev", "proc/sys"):
+        # Devices of its own, not the host's folder: what is left of a test that was killed may be removed by anybody.
+        for name, number in (("null", 3), ("zero", 5), ("full", 7), ("random", 8), ("urandom", 9)):
+            device = self.root / "dev" / name
+            if not device.exists():
+                os.mknod(device, 0o666 | stat.S_IFCHR, os.makedev(1, number))
+                device.chmod(0o666)
+        for name in ("proc", "proc/sys"):
             subprocess.run(["mount", "--bind", f"/{name}", str(self.root / name)], check=True)
             self._ending.callback(subprocess.run, ["umount", str(self.root / name)], check=True)
         # The kernel is the host's: an installation here must not change its settings.

@@ -193,6 +193,20 @@ def test_rerouted_frames_keep_their_own_times(tmp_path):
     spool.close()
 
 
+def test_frames_of_one_reception_and_many_times_keep_each_its_own(tmp_path):
+    """A batch of a read whose times lie apart comes with the times in its lines already."""
+    spool = spool_at(tmp_path)
+    lines = [b"<13>Nov 23 12:0%d:00 gw app: at minute %d" % (n, n) for n in range(6)]
+    spool.quarantine.add("unrouted", [Entry(NOON * 1000, "udp", "10.0.0.1", line, "no route") for line in lines])
+    routes = Rerouter(router(a="10.0.0.0/24"), Limits(), BatchLimits())
+    for file in spool.quarantine.claim("unrouted"):
+        routes.retry(spool, "unrouted", file, Selection(), spool.sequences(100))
+    times = {event: ms for _, events in looking.waiting(tmp_path / "a") for ms, event in events}
+    first = min(times.values())
+    assert times == {b"at minute %d" % n: first + 60_000 * n for n in range(6)}
+    spool.close()
+
+
 def test_what_is_committed_and_cannot_be_finished_is_kept(tmp_path, monkeypatch):
     spool = spool_at(tmp_path)
     transfer = Transfer(tmp_path, 7)
