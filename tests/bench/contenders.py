@@ -2,8 +2,8 @@
 
 Settings are those of the field: the bridge as it comes but for what the sink needs, so with every event on disk;
 syslog-ng as `http()` is tuned for such a load (its flow-control window is shared out over `max-connections`; too small
-a window makes it wait for the batch timeout), in memory and with its reliable disk buffer; rsyslog with `omhttp`,
-which Debian does not package: it runs where `.cache/peers/rsyslog` has that module.
+a window makes it wait for the batch timeout), in memory and with its reliable disk buffer. rsyslog is not among them:
+Debian does not package its `omhttp`.
 """
 
 from __future__ import annotations
