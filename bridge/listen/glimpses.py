@@ -50,6 +50,8 @@ class Glimpses:
     "Bytes of a message."
     MOST_BYTES = 16 * 1024 * 1024
     "Of all senders; those that have sent nothing for longest go first."
+    MOST_SENDERS = 10_000
+    "Whose messages are kept: what is kept of one takes a kilobyte beside its text, and addresses can be forged."
     MOST_WATCHES = 8
 
     def __init__(self, *, on: bool = True) -> None:
@@ -83,7 +85,7 @@ class Glimpses:
         self._bytes += len(glimpse.frame)
         if len(ring) > self.EACH:
             self._bytes -= len(ring.popleft().frame)
-        while self._bytes > self.MOST_BYTES and len(self._kept) > 1:
+        while (self._bytes > self.MOST_BYTES or len(self._kept) > self.MOST_SENDERS) and len(self._kept) > 1:
             oldest = next(iter(self._kept))
             self._bytes -= sum(len(one.frame) for one in self._kept.pop(oldest))
 
