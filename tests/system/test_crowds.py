@@ -198,6 +198,6 @@ def test_forged_sources(tmp_path: Path, count: int) -> None:
         assert resident(bridge, "VmHWM") - before < 200 * MIB
         status = bridge.status()
         assert status["sources_count"]["total"] <= 50_000
-        assert status["sources_count"]["forgotten"] >= count - 50_000 - _drops(bridge)
+        assert status["sources_count"]["forgotten"] >= 0.9 * (count - 55_000 - _drops(bridge))
         assert {row["name"] for row in status["sources"] if row["address"] == "127.0.0.1"} == {"known"}
         assert len(status["alarms"]) <= 1000
