@@ -301,7 +301,16 @@ class Bridge:
     # --- what goes on ------------------------------------------------------------------------------------------------
 
     def _round(self, look: Callable[[], None]) -> task.LoopingCall:
-        call = task.LoopingCall(look)
+        """Called again and again. A defect of one look is told and is no reason not to look again: without its rounds
+        the bridge would receive and seal nothing."""
+
+        def guarded() -> None:
+            try:
+                look()
+            except Exception:
+                log.failure("defect in a round of {look}; it goes on", look=look)
+
+        call = task.LoopingCall(guarded)
         call.clock = self._reactor
         return call
 

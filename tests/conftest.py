@@ -34,8 +34,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Append this run's totals to the file that `tests/run` named."""
     file = os.environ.get("TESTS_RUN_TOTALS")
-    if not file:
-        return
+    if not file or hasattr(terminalreporter.config, "workerinput"):
+        return  # the workers of a run are summed up by the run
     stats = terminalreporter.stats
     count = {name: len(stats.get(name, ())) for name in ("passed", "xfailed", "failed", "error", "skipped")}
     # An expected failure that failed is as it should be.

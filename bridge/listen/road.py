@@ -108,6 +108,7 @@ class Road:
         glimpses: Glimpses | None = None,
     ) -> None:
         self.holding = Holding()
+        self._resuming = False
         self.glimpses = glimpses or Glimpses()
         self._room = room or Endless()
         self.copies: Copying | None = None
@@ -264,9 +265,16 @@ class Road:
 
     def resume(self) -> None:
         """There is room: append what waited, and let its senders go on."""
-        for intake in self.holding.intakes():
-            while (part := self.holding.first(intake)) and self._room.refuses(intake, len(part.data)) is None:
-                self._append_held(part)
+        if self._resuming:
+            # Asking for room may find some for another, and say so: this very call sees to that one too.
+            return
+        self._resuming = True
+        try:
+            for intake in self.holding.intakes():
+                while (part := self.holding.first(intake)) and self._room.refuses(intake, len(part.data)) is None:
+                    self._append_held(part)
+        finally:
+            self._resuming = False
 
     def finish(self) -> None:
         """The end: what waits is appended, room or not; it fits, or is counted."""

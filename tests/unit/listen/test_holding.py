@@ -115,6 +115,26 @@ def test_a_connection_for_two_full_intakes_waits_for_both(scene):
     assert held.transport.producerState == "producing"
 
 
+def test_to_ask_for_room_may_make_some_and_nothing_is_appended_twice(scene):
+    scene.room.full = {"a": "spool_full", "b": "spool_full"}
+    first, second = scene.connect(), scene.connect()
+    first.dataReceived(frames(b"a", b"1"))
+    second.dataReceived(frames(b"b", b"2"))
+    scene.room.full.clear()
+    refuses = scene.room.refuses
+
+    def settling(intake, size):
+        # As the keeper does: its books show room, and whoever waits is told so at once.
+        scene.road.resume()
+        return refuses(intake, size)
+
+    scene.room.refuses = settling
+    scene.road.resume()
+    assert scene.account() == {"received": 2, "spooled": 2}
+    assert (scene.events("a"), scene.events("b")) == ([b"1"], [b"2"])
+    assert first.transport.producerState == second.transport.producerState == "producing"
+
+
 def test_datagrams_never_wait(scene):
     scene.room.full["a"] = "spool_full"
     scene.road.take_many([(scene.peers.get("udp", "192.0.2.7"), [b"<13>x", b"<13>y"])], lambda frames: frames)
