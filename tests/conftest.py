@@ -24,6 +24,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    # The longest begins first: at the end everybody else would wait for it.
+    items.sort(key=lambda item: "test_long_outage" not in item.nodeid)
     if config.getoption("--long"):
         return
     kept = [item for item in items if item.get_closest_marker("long") is None]
