@@ -121,11 +121,9 @@ def test_a_chain_of_two_bridges(tmp_path: Path) -> None:
             for event in arrived:
                 exact = datetime.fromisoformat(event.text.split(" ", 3)[2])
                 assert event.time is not None
-                assert (
-                    event.time == exact
-                    if event.key == key_of("array")
-                    else 0 <= (exact - event.time).total_seconds() < 1
-                )
+                late = (exact - event.time).total_seconds()
+                # Each of the two bridges may join what lies within its resolution.
+                assert late == 0 if event.key == key_of("array") else 0 <= late < 2, (late, event)
             assert near.ledger()["dropped"] == far.ledger()["dropped"] == {}
 
 
