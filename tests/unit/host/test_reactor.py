@@ -6,7 +6,7 @@ import pytest
 from twisted.internet.main import CONNECTION_DONE
 from twisted.logger import globalLogPublisher
 
-from bridge.reactor import SteadyReactor
+from bridge.host.reactor import SteadyReactor
 
 
 class Pipe:
