@@ -17,22 +17,28 @@ from twisted.internet import defer, task
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from bridge import logs, metrics, settings
+from bridge import settings
+from bridge.admin import metrics
+from bridge.admin.answers import Answers
 from bridge.admin.control import Control
-from bridge.alarms import Alarms
-from bridge.answers import Answers
-from bridge.cellar import Cellar
+from bridge.admin.gate import Gate
 from bridge.commands.drain import Draining
 from bridge.commands.running import Running
 from bridge.commands.table import TOLD, on_bridge
 from bridge.config import Config, ConfigurationError, load
 from bridge.config.elsewhere import is_large, load_elsewhere
 from bridge.deliver.office import Office
-from bridge.expiry import EVERY as EXPIRE_EVERY
-from bridge.expiry import Expiry
-from bridge.gate import Gate
-from bridge.keeper import EVERY as LOOK_EVERY
-from bridge.keeper import Keeper, Kept
+from bridge.host import logs
+from bridge.host.notify import ServiceManager, first_environment
+from bridge.host.reactor import install_reactor
+from bridge.keeping.cellar import Cellar
+from bridge.keeping.expiry import EVERY as EXPIRE_EVERY
+from bridge.keeping.expiry import Expiry
+from bridge.keeping.keeper import EVERY as LOOK_EVERY
+from bridge.keeping.keeper import Keeper, Kept
+from bridge.keeping.quota import Quotas
+from bridge.keeping.recorder import Recorder
+from bridge.keeping.worker import Worker
 from bridge.ledger import Ledger
 from bridge.listen.copies import Copies
 from bridge.listen.doors import Doors
@@ -41,31 +47,27 @@ from bridge.listen.peers import Peers
 from bridge.listen.road import Road
 from bridge.listen.sockets import ListenError
 from bridge.mailroom import Mailroom
-from bridge.measures import Measures
-from bridge.notify import ServiceManager, first_environment
 from bridge.posting import IntakeKeys, PostDoor
-from bridge.pulse import EVERY as PULSE_EVERY
-from bridge.pulse import Pulse
-from bridge.quota import Quotas
-from bridge.reactor import install_reactor
-from bridge.recorder import Recorder
 from bridge.reload import Parts, Reload
-from bridge.renewals import EVERY as RENEWALS_EVERY
-from bridge.renewals import Renewals
-from bridge.selfevents import SelfEvents
-from bridge.showing import Showing
-from bridge.silence import EVERY as SILENCE_EVERY
-from bridge.silence import Silence
-from bridge.sources import Sources
 from bridge.spool import Batch, Pack, Spool, SpoolError, fresh
 from bridge.spool.archive import Archive
 from bridge.spool.commits import Commits
 from bridge.spool.history import History
 from bridge.spool.syncing import Syncing
-from bridge.status import Status
-from bridge.timekeeping import Timekeeping
-from bridge.watch import EVERY, Watch
-from bridge.worker import Worker
+from bridge.watching.alarms import Alarms
+from bridge.watching.measures import Measures
+from bridge.watching.pulse import EVERY as PULSE_EVERY
+from bridge.watching.pulse import Pulse
+from bridge.watching.renewals import EVERY as RENEWALS_EVERY
+from bridge.watching.renewals import Renewals
+from bridge.watching.selfevents import SelfEvents
+from bridge.watching.showing import Showing
+from bridge.watching.silence import EVERY as SILENCE_EVERY
+from bridge.watching.silence import Silence
+from bridge.watching.sources import Sources
+from bridge.watching.status import Status
+from bridge.watching.timekeeping import Timekeeping
+from bridge.watching.watch import EVERY, Watch
 
 log = Logger(namespace="app")
 

@@ -20,24 +20,24 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from bridge import settings
-from bridge.alarms import Alarms
 from bridge.config import Config, ConfigurationError, Secret
-from bridge.expiry import Expiry
-from bridge.keeper import Keeper, Kept, NoArchive
+from bridge.keeping.expiry import Expiry
+from bridge.keeping.keeper import Keeper, Kept, NoArchive
+from bridge.keeping.quota import Quotas
 from bridge.listen.doors import Doors
 from bridge.listen.peers import Peers
 from bridge.listen.road import Road
 from bridge.listen.sockets import ListenError
 from bridge.mailroom import Mailroom, Prepared
-from bridge.pem import PemError
-from bridge.quota import Quotas
 from bridge.routing import Router
-from bridge.selfevents import SelfEvents
 from bridge.spool import Spool
 from bridge.spool.archive import Archive
 from bridge.spool.history import History
 from bridge.spool.syncing import Syncing
-from bridge.status import Status
+from bridge.tls.pem import PemError
+from bridge.watching.alarms import Alarms
+from bridge.watching.selfevents import SelfEvents
+from bridge.watching.status import Status
 
 GIVE_WAY = 0.0002
 "Seconds that preparing may keep the reactor waiting at a time."

@@ -17,7 +17,7 @@ from bridge.config.routes import Conditions, Route
 from bridge.config.section import Section
 from bridge.config.senders import KINDS, SourceFacts
 from bridge.config.tree import Entries, Items, Node
-from bridge.pem import PemError, read_identity
+from bridge.tls.pem import PemError, read_identity
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from typing import Any, Protocol
 from bridge import batching
 from bridge.batching import Group, Limits
 from bridge.batching.times import of_read
-from bridge.clocks import Clock
 from bridge.ledger import Ledger
+from bridge.listen.clocks import Clock
 from bridge.listen.glimpses import Glimpses
 from bridge.listen.holding import Holding, Sender
 from bridge.listen.limits import Bucket

@@ -4,8 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from bridge.alarms import Alarms
-from bridge.quota import Quotas
+from bridge.keeping.quota import Quotas
+from bridge.watching.alarms import Alarms
 
 DAY = 86400
 NOON = 1_795_435_200  # 23 November 2026, 12:00 UTC

@@ -12,13 +12,13 @@ from bridge.config import Config
 from bridge.formats import Format
 from bridge.listen.glimpses import Glimpse, Glimpses, Watch
 from bridge.listen.peers import Peer, Peers, address_of
-from bridge.sources import Sources
 from bridge.syslog.columns import list_of
 from bridge.syslog.framing import datagrams
 from bridge.syslog.timestamps import rfc3339
 from bridge.tools import payloads
 from bridge.tools.explanation import Explainer, as_json
 from bridge.tools.frames import Cut
+from bridge.watching.sources import Sources
 
 INBOX = 50
 "Unrouted senders that are shown."

@@ -5,9 +5,9 @@ An alarm ends a minute after its cause was last seen.
 
 from collections.abc import Callable, Mapping
 
-from bridge.alarms import Alarms
 from bridge.ledger import Ledger
 from bridge.listen.peers import Peer, Peers
+from bridge.watching.alarms import Alarms
 
 EVERY = 5.0
 "Seconds between two looks."

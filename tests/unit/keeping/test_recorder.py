@@ -2,8 +2,8 @@
 
 from twisted.internet import defer, task
 
+from bridge.keeping.recorder import Recorder
 from bridge.ledger import Ledger
-from bridge.recorder import Recorder
 from bridge.spool.history import History, Receipt
 from bridge.spool.history_lines import Walk
 from bridge.spool.recovery import Found

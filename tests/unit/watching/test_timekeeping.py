@@ -4,8 +4,8 @@ from email.utils import formatdate
 
 import pytest
 
-from bridge.alarms import Alarms
-from bridge.timekeeping import Timekeeping
+from bridge.watching.alarms import Alarms
+from bridge.watching.timekeeping import Timekeeping
 
 NOW = 1_795_418_640.4
 

@@ -3,7 +3,7 @@
 import os
 import socket
 
-from bridge.notify import ServiceManager, first_environment
+from bridge.host.notify import ServiceManager, first_environment
 
 
 def heard(directory, act, **environment):

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from bridge import __version__
-from bridge.alarms import Alarms
 from bridge.deliver.courier import Courier
 from bridge.deliver.settling import Answered
 from bridge.ledger import Ledger
@@ -14,13 +13,14 @@ from bridge.listen.copies import Copies
 from bridge.listen.doors import Doors
 from bridge.listen.peers import Peers
 from bridge.listen.road import Road
-from bridge.measures import Measures
-from bridge.pulse import Pulse
-from bridge.sources import MOST, Sources, Wanted
 from bridge.spool import Spool
 from bridge.syslog.timestamps import rfc3339
-from bridge.timekeeping import Timekeeping
 from bridge.tools import headline
+from bridge.watching.alarms import Alarms
+from bridge.watching.measures import Measures
+from bridge.watching.pulse import Pulse
+from bridge.watching.sources import MOST, Sources, Wanted
+from bridge.watching.timekeeping import Timekeeping
 
 MOST_UNROUTED = 1000
 "Senders in one answer, the busiest first."

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from twisted.logger import Logger
 
-from bridge.alarms import Alarms
+from bridge.watching.alarms import Alarms
 
 log = Logger(namespace="app")
 

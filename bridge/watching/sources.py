@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from bridge.clocks import Diagnosis
+from bridge.listen.clocks import Diagnosis
 from bridge.listen.peers import Peer, Peers
 from bridge.syslog.timestamps import rfc3339
 

@@ -2,7 +2,7 @@
 
 from types import SimpleNamespace
 
-from bridge.expiry import Expiry
+from bridge.keeping.expiry import Expiry
 from bridge.ledger import Ledger
 from bridge.spool.quarantine import REASONS, Entry, Quarantine
 

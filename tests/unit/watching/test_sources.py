@@ -4,10 +4,10 @@ from datetime import UTC
 
 import pytest
 
-from bridge.clocks import Clock
+from bridge.listen.clocks import Clock
 from bridge.listen.peers import Peers
 from bridge.routing import Router
-from bridge.sources import SORTS, SURVEY_MS, Sources, Wanted
+from bridge.watching.sources import SORTS, SURVEY_MS, Sources, Wanted
 
 NOW = 1_795_418_640_000
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.clocks import RIGHT_WITHIN, Clock, diagnose
+from bridge.listen.clocks import RIGHT_WITHIN, Clock, diagnose
 
 SUMMER = datetime(2026, 7, 15, 12, tzinfo=UTC)
 WINTER = datetime(2026, 11, 23, 7, tzinfo=UTC)

@@ -7,14 +7,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from bridge.alarms import Alarms
 from bridge.batching import Group
-from bridge.keeper import Keeper
+from bridge.keeping.keeper import Keeper
 from bridge.ledger import Ledger
 from bridge.spool import BatchLimits, Spool, packing
 from bridge.spool.budget import Terms
 from bridge.spool.quarantine import write_whole
 from bridge.spool.syncing import Syncing
+from bridge.watching.alarms import Alarms
 
 NOON = 1_795_435_200
 MB = 1_000_000

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable
 from email.utils import parsedate_to_datetime
 
-from bridge.alarms import Alarms
+from bridge.watching.alarms import Alarms
 
 MOST = 5.0
 "Seconds that the two clocks may differ."

@@ -3,10 +3,10 @@
 from datetime import UTC, timedelta
 from ipaddress import ip_network
 
-from bridge.alarms import Alarms
 from bridge.listen.peers import Peers
 from bridge.routing import Router
-from bridge.silence import Silence
+from bridge.watching.alarms import Alarms
+from bridge.watching.silence import Silence
 from tests.unit.listen.test_road import Intake, Route, Unrouted
 from tests.unit.routing.test_routing import Source
 

@@ -3,8 +3,8 @@
 import pytest
 
 from bridge.ledger import Ledger
-from bridge.measures import DELAYS, Histogram
-from bridge.pulse import EVERY, FIGURES, Pulse
+from bridge.watching.measures import DELAYS, Histogram
+from bridge.watching.pulse import EVERY, FIGURES, Pulse
 
 
 class Time:

@@ -12,7 +12,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 
 from bridge import __version__
 from bridge.ledger import UNROUTED
-from bridge.status import STATES, Status
+from bridge.watching.status import STATES, Status
 
 PREFIX = "syslog_bridge_"
 

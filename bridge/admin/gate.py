@@ -17,8 +17,8 @@ from bridge.admin.resource import Page, site
 from bridge.config import Config
 from bridge.listen.sockets import ListenError, bind, port_of
 from bridge.listen.unix_port import UnixPort
-from bridge.pem import PemError
-from bridge.tls import ServerContext
+from bridge.tls.pem import PemError
+from bridge.tls.server import ServerContext
 
 log = Logger(namespace="admin")
 

@@ -7,8 +7,9 @@ import os
 import pytest
 from twisted.logger import Logger, LogLevel, LogPublisher
 
-from bridge import cli, logs
-from bridge.logs import Line, Lines, Recent, Throttle, Written
+from bridge import cli
+from bridge.host import logs
+from bridge.host.logs import Line, Lines, Recent, Throttle, Written
 
 HOSTILE = "a\nb\x1b[2J\u202ec"
 

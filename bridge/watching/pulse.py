@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from math import isnan, nan
 
 from bridge.ledger import UNROUTED, Ledger
-from bridge.measures import Histogram
+from bridge.watching.measures import Histogram
 
 EVERY = 5.0
 "Seconds between two readings."

@@ -7,12 +7,12 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from bridge.admin.resource import JSON, Encoded, Page, Query, Said
-from bridge.logs import Recent
-from bridge.pulse import Pulse
-from bridge.showing import Showing, asked
-from bridge.sources import MOST, SORTS, Wanted
+from bridge.host.logs import Recent
 from bridge.spool.peeking import last_entries
-from bridge.status import Status
+from bridge.watching.pulse import Pulse
+from bridge.watching.showing import Showing, asked
+from bridge.watching.sources import MOST, SORTS, Wanted
+from bridge.watching.status import Status
 
 AT_ONCE = 500
 "Rows of senders that are made in one reactor turn."

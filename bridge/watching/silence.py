@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from datetime import timedelta
 
-from bridge.alarms import Alarms
 from bridge.listen.peers import Peers
+from bridge.watching.alarms import Alarms
 
 EVERY = 5.0
 "Seconds between two looks."

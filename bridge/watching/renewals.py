@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from bridge.alarms import Alarms
+from bridge.watching.alarms import Alarms
 
 WARN_BEFORE = 14 * 86400.0
 "Seconds before its end at which a certificate becomes an alarm."

@@ -18,13 +18,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from bridge.alarms import Alarms
 from bridge.ledger import Ledger
 from bridge.spool import Batch, Pack, Spool
 from bridge.spool.archive import Archive as Delivered
 from bridge.spool.budget import MOST_GRANULE, Disk, Forecast, Shares, Terms, limit
 from bridge.spool.reserve import Reserve
 from bridge.spool.syncing import Syncing
+from bridge.watching.alarms import Alarms
 
 EVERY = 1.0
 "Seconds between two looks."
