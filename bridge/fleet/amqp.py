@@ -88,7 +88,7 @@ class Rabbit:
         class Made(Factory):
             noisy = False
 
-            def buildProtocol(factory, address: object) -> Any:  # noqa: N805
+            def buildProtocol(factory, address: object) -> Any:
                 made.append(_Protocol(self._parameters(), custom_reactor=self._reactor))
                 return made[-1]
 
@@ -123,7 +123,7 @@ class Rabbit:
             client_properties={"connection_name": self._name, "product": "syslog-bridge", "version": __version__},
         )  # fmt: skip
 
-    def _in_words(self, error: BaseException) -> str:
+    def _in_words(self, error: BaseException | None) -> str:
         who = self._access.username or ("our certificate" if self._access.certificate else "guest")
         if isinstance(error, exceptions.ProbableAuthenticationError | exceptions.AuthenticationError):
             return f"the broker does not let {who} in: are spool.share.username and password right?"
@@ -265,10 +265,13 @@ class _Channel:
         if self._version() >= UNLIMITED_SINCE:
             arguments["x-delivery-limit"] = -1
         asked = self._channel.queue_declare(queue=queue, durable=True, arguments=arguments)
-        return self._answered(asked, _depth)
+        answer: defer.Deferred[Depth] = self._answered(asked, _depth)
+        return answer
 
     def look(self, queue: str) -> "defer.Deferred[Depth]":
-        return self._answered(self._channel.queue_declare(queue=queue, passive=True), _depth)
+        asked = self._channel.queue_declare(queue=queue, passive=True)
+        answer: defer.Deferred[Depth] = self._answered(asked, _depth)
+        return answer
 
     def _version(self) -> int:
         said = str((self._channel.connection.server_properties or {}).get("version", ""))
@@ -332,11 +335,13 @@ class _Channel:
             wait()
             return tag
 
-        return self._answered(asked, begun)
+        answer: defer.Deferred[str] = self._answered(asked, begun)
+        return answer
 
     def cancel(self, tag: str) -> "defer.Deferred[None]":
         self._cancelled.add(tag)
-        return self._answered(self._channel.basic_cancel(tag), lambda frame: None)
+        answer: defer.Deferred[None] = self._answered(self._channel.basic_cancel(tag), lambda frame: None)
+        return answer
 
     def acknowledge(self, lease: object) -> None:
         if self.open:
@@ -358,14 +363,14 @@ class _Channel:
             kind = {_NOT_FOUND: NoQueue, _PRECONDITION: OtherQueue}.get(code, Lost) if code is not None else Lost
             raise kind(_in_words(error)) from None
 
-        return asked.addErrback(failed).addCallback(lambda answer: read(answer))
+        return asked.addErrback(failed).addCallback(read)
 
 
 def _depth(frame: Any) -> Depth:
     return Depth(frame.method.message_count, frame.method.consumer_count)
 
 
-def _in_words(error: BaseException) -> str:
+def _in_words(error: BaseException | None) -> str:
     """A failure of the connection as the operator should read it."""
     if isinstance(error, exceptions.ConnectionClosedByBroker | exceptions.ChannelClosedByBroker):
         return f"the broker says: {error.reply_text} ({error.reply_code})"
@@ -377,4 +382,4 @@ def _in_words(error: BaseException) -> str:
         return "what answers there speaks no AMQP 0-9-1: is the port right?"
     if isinstance(error, exceptions.AMQPError):
         return str(error) or type(error).__name__
-    return in_words(Failure(error))
+    return "no reason was given" if error is None else in_words(Failure(error))

@@ -13,9 +13,8 @@ publisher, delivers what it receives by itself until one does: the collector may
 reason: then the couriers, this one among them, are behind.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 from twisted.internet import defer
 from twisted.logger import Logger
@@ -27,7 +26,7 @@ from bridge.fleet.census import Census
 from bridge.fleet.giving import Giver, Hall
 from bridge.fleet.link import Link
 from bridge.fleet.taking import Larder, Table, Taker
-from bridge.fleet.view import View, Views
+from bridge.fleet.view import View
 
 JSON = dict[str, object]
 
@@ -93,7 +92,6 @@ class Fleet:
         self.node = node
         self.alone: set[str] = set()
         "Intakes whose events this node delivers by itself, as no broker takes them."
-        self.views = Views(self._names, self._view)
         self._own = own
         self._clock = office.clock
         self._alarms = office.alarms
@@ -233,10 +231,8 @@ class Fleet:
 
     # --- what it says ------------------------------------------------------------------------------------------------
 
-    def _names(self) -> Iterator[str]:
-        return iter(list(self._own))
-
-    def _view(self, name: str) -> View:
+    def view(self, name: str) -> View:
+        """One intake, all its parts here together."""
         taken = self._takers.get(name)
         return View(
             self._own[name], taken[0] if taken else None, self._givers.get(name), alone=name in self.alone
@@ -280,10 +276,3 @@ class Fleet:
             "held_limit_bytes": self.larder.bound,
             "queues": queues,
         }
-
-
-def aside_with(
-    in_thread: Callable[[Callable[[], Any]], "defer.Deferred[Any]"], put: Callable[[str, str, bytes, int], object]
-) -> Callable[[str, str, bytes, int], "defer.Deferred[object]"]:
-    """Puts something in quarantine, in the spool's thread; fires when it is there."""
-    return lambda intake, name, body, events: in_thread(lambda: put(intake, name, body, events))

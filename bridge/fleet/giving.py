@@ -215,6 +215,7 @@ class Giver:
                 letters.append((piece, letter_of(piece, data, node=hall.node, exact=hall.exact(piece.batch.sequence))))
             return letters, wrong
 
+        letters: list[tuple[Piece, Letter]]
         letters, wrong = await hall.in_thread(read)
         for piece, error in wrong:
             self._forget(piece)

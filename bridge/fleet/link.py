@@ -33,7 +33,7 @@ class Link:
     def __init__(self, what: str, urls: Sequence[str], *, connect: Connect, clock: IReactorTime) -> None:
         self.state = "stopped"
         self.since = clock.seconds()
-        "When it came into this state, in monotonic seconds; a link that looks for a broker is not up since it was last."
+        "When it came into this state, in monotonic seconds."
         self.broker = ""
         "The address that it is, or was last, connected to."
         self.trouble: str | None = None

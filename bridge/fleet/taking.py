@@ -107,6 +107,8 @@ class Taker:
         self._usual = float(table.larder.bound)
         "Bytes of a batch, lately; nothing is known at first."
         self._here: dict[Taken, Lease] = {}
+        self._unwanted: list[Lease] = []
+        "Came when there was no room, and goes back."
         self._clean: dict[str, None] = {}
         "Batches that went back, the newest last."
         self._stopped = False
@@ -130,14 +132,18 @@ class Taker:
     def look(self) -> None:
         """Called several times a second: ask for more, or less."""
         now = self._table.clock.seconds()
-        self._let_go(now)
-        if self._busy or self._stopped or not self._table.link.is_up or now < self._not_before:
+        if self._busy or self._stopped:
             return
         wanted = self._wanted()
-        if self._tag is None and wanted:
-            self._begin(wanted)
-        elif self._tag is not None and (not wanted or self._is_other(wanted)):
-            self._end()
+        if self._tag is not None:
+            if not wanted or self._unwanted or self._is_other(wanted):
+                self._end()
+            else:
+                self._let_go(now)
+        else:
+            self._let_go(now)
+            if wanted and self._table.link.is_up and now >= self._not_before:
+                self._begin(wanted)
 
     def acknowledged(self, batch: Taken) -> None:
         """It is settled: the queue may forget it."""
@@ -149,7 +155,10 @@ class Taker:
     def stop(self) -> None:
         """Take no more, and give back what is not in flight."""
         self._stopped = True
-        self._give_back(list(self._here))
+        if self._tag is not None and not self._busy:
+            self._end()
+        elif self._tag is None:
+            self._give_back(list(self._here))
 
     def close(self) -> None:
         """The end: what is in flight still is the next one's."""
@@ -165,7 +174,11 @@ class Taker:
             return 0
         if courier.parked is not None or courier.state == "backing-off":
             return 1
-        return self._table.larder.prefetch(self._usual)
+        larder = self._table.larder
+        # Some room more than none, or it would have to stop again at once.
+        if self._here and not larder.has_room(int(self._usual) + (0 if self._tag else larder.bound // 8)):
+            return 0
+        return larder.prefetch(self._usual)
 
     def _is_other(self, wanted: int) -> bool:
         """Whether it is worth asking anew."""
@@ -210,19 +223,28 @@ class Taker:
             self._not_before = self._table.clock.seconds() + TRY_AGAIN
 
     def _end(self) -> None:
-        """Ask for no more; ``look`` asks anew, where something is wanted."""
+        """Ask for no more; ``look`` asks anew, where something is wanted. Only then does anything go back: it would be
+        delivered here again."""
         assert self._channel is not None and self._tag is not None
         tag, self._tag = self._tag, None
         self._busy = True
 
         def ended(result: object) -> None:
             self._busy = False
+            unwanted, self._unwanted = self._unwanted, []
+            for lease in unwanted:
+                lease.channel.give_back(lease.tag)
+            if self._stopped:
+                self._give_back(list(self._here))
+            else:
+                self._let_go(self._table.clock.seconds())
 
         self._channel.cancel(tag).addBoth(ended)
 
     def _lost(self, channel: Channel, reason: str) -> None:
         if channel is self._channel:
             self._channel = self._tag = None
+            self._unwanted.clear()
             self.trouble = reason
             self._not_before = self._table.clock.seconds() + 0.1
         self._forget_lost()
@@ -233,10 +255,12 @@ class Taker:
         table, name = self._table, self._courier.name
         now, size = table.clock.seconds(), len(received.body)
         if self._stopped or (self._here and not table.larder.has_room(size)):
-            # Delivered before it could be asked for less.
-            channel.give_back(received.lease)
+            # Delivered before it could be asked for less. Its lines are not kept.
+            self._unwanted.append(Lease(channel, received.lease, now))
             self.given_back += 1
             self._usual = max(self._usual, float(size))
+            if self._tag is not None and not self._busy:
+                self._end()
             return
         try:
             batch = batch_of(received, intake=name, queue=self._queue, sealed=now)
@@ -265,7 +289,8 @@ class Taker:
     def _not_ours(self, channel: Channel, received: Received, why: str) -> None:
         """It cannot be delivered; it would come again for ever."""
         table, name = self._table, self._courier.name
-        events = max(1, received.body.count(b"\n"))
+        said = received.headers.get("count")
+        events = said if isinstance(said, int) and said > 0 else max(1, received.body.count(b"\n"))
         table.alarms.on("damaged", name, f"queue {self._queue}: a message was moved to quarantine: {why}")
 
         def kept(nothing: object) -> None:
@@ -328,4 +353,3 @@ def release(batches: list[Batch]) -> None:
     for batch in batches:
         if isinstance(batch, Taken) and isinstance(batch.lease, Taker):
             batch.lease.acknowledged(batch)
-

@@ -111,9 +111,7 @@ class View:
     @property
     def requests(self) -> dict[str, int]:
         """Requests by their outcome."""
-        return {
-            outcome: sum(courier.requests[outcome] for courier in self._couriers) for outcome in self._own.requests
-        }
+        return {outcome: sum(courier.requests[outcome] for courier in self._couriers) for outcome in self._own.requests}
 
     def drop_oldest(self) -> Batch | Pack | None:
         """Forget the oldest batch of the spool, or pack, of which nothing is in flight."""

@@ -8,6 +8,7 @@ still reach it. That is how a switch that fails between brokers looks to a bridg
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -56,7 +57,7 @@ class Broker:
 
     @property
     def url(self) -> str:
-        return f"amqp://guest@127.0.0.1:{self.port}"
+        return f"amqp://127.0.0.1:{self.port}"
 
     def launch(self) -> None:
         """Start it and return at once."""
@@ -166,7 +167,12 @@ class Cluster:
         """What `rabbitmqctl` prints of a command for one node; AssertionError where it fails."""
         argv = [str(SCRIPTS / "rabbitmqctl"), "--node", broker.name, "--quiet", *command]
         done = subprocess.run(
-            argv, env=_own(self.environment), capture_output=True, text=True, timeout=_BOOT_SECONDS, check=False
+            argv,
+            env={**os.environ, **self.environment},
+            capture_output=True,
+            text=True,
+            timeout=_BOOT_SECONDS,
+            check=False,
         )
         assert done.returncode == 0, f"{' '.join(argv)}: {done.stdout}{done.stderr}"
         return done.stdout
@@ -192,9 +198,7 @@ class Cluster:
 
     def _cookies(self, broker: Broker, cookie: str) -> None:
         names = ", ".join(f"'{each.name}'" for each in self.brokers if each is not broker)
-        broker.evaluate(
-            f"[begin erlang:set_cookie(N, {cookie}), erlang:disconnect_node(N) end || N <- [{names}]]."
-        )
+        broker.evaluate(f"[begin erlang:set_cookie(N, {cookie}), erlang:disconnect_node(N) end || N <- [{names}]].")
 
     def alarm(self, broker: Broker) -> None:
         """Let a broker find its disk too full: no publisher is heard, on any of them."""
@@ -203,9 +207,3 @@ class Cluster:
     def all_clear(self, broker: Broker) -> None:
         """Undo `alarm`."""
         self.control(broker, "set_disk_free_limit", "1MB")
-
-
-def _own(environment: Mapping[str, str]) -> dict[str, str]:
-    import os
-
-    return {**os.environ, **environment}
