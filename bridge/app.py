@@ -247,7 +247,7 @@ class Bridge:
 
     def _make_fleet(self, share: SharedBacklog) -> Fleet:
         # Only where it is asked for: nobody else needs pika.
-        from bridge.fleet.amqp import Access, Rabbit
+        from bridge.fleet.amqp import Access, Rabbit  # noqa: PLC0415
 
         trust = Trust(share.ca_file, share.extra_ca_file, share.client_certificate, share.client_key)
 

@@ -173,7 +173,7 @@ class Cluster:
             text=True,
             timeout=_BOOT_SECONDS,
             check=False,
-        )
+        )  # fmt: skip
         assert done.returncode == 0, f"{' '.join(argv)}: {done.stdout}{done.stderr}"
         return done.stdout
 
