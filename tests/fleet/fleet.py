@@ -35,7 +35,7 @@ def report(text: str) -> None:
 class Fleet:
     """All of it. `numbers` are given out once: each message of a run has its own."""
 
-    def __init__(self, directory: Path, cluster: Cluster, *, bridges: int = 3, **share: object) -> None:
+    def __init__(self, directory: Path, cluster: Cluster, *, ca: Path) -> None:
         self.cluster = cluster
         self.collector = Collector(directory)
         self.collector.start()
@@ -43,9 +43,15 @@ class Fleet:
         self.relp: list[int] = []
         self.bridges: list[Bridge] = []
         self.senders: list[Client] = []
-        terms = {"amqp": cluster.urls, "alone_after": f"{ALONE_AFTER}s", "queue_prefix": directory.name} | share
-        self.prefix = str(terms["queue_prefix"])
-        for number in range(bridges):
+        self.prefix = directory.name
+        password = directory / "password"
+        password.write_text("guest\n")
+        # As in the field: over TLS, with a name and a password.
+        terms = {
+            "amqp": cluster.tls_urls, "ca_file": str(ca), "username": "guest", "password": {"file": str(password)},
+            "alone_after": f"{ALONE_AFTER}s", "queue_prefix": self.prefix,
+        }  # fmt: skip
+        for number in range(3):
             bridge = Bridge(directory / f"bridge{number}", collector_url=self.collector.url, intakes=intakes())
             port = free_port()
             bridge.configuration["listeners"].append({"name": "relp", "relp": f"127.0.0.1:{port}"})

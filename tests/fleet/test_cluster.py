@@ -16,17 +16,32 @@ from tests.fleet.fleet import ALONE_AFTER, INTAKES, Fleet, intakes, report
 from tests.harness.bridge import Bridge
 from tests.harness.collector import Collector
 from tests.harness.messages import number_of, rfc5424
+from tests.harness.pki import Authority
 from tests.harness.polling import until
 from tests.harness.rabbit import Cluster, installed
 from tests.harness.send import send_lines
 from tests.peers.unpacked import PeerMissing, Unpacked
 
+_RELP_WINDOW = 128  # messages that rsyslog sends ahead of their acknowledgements
+
 pytestmark = pytest.mark.skipif(not installed(), reason="no rabbitmq-server here (Debian: rabbitmq-server)")
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    made = Cluster(tmp_path_factory.mktemp("cluster"))
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory, authority: Authority) -> Iterator[Cluster]:
+    own = authority.issue("localhost")
+    tls = {
+        "ssl_options.cacertfile": authority.ca,
+        "ssl_options.certfile": own.certificate,
+        "ssl_options.keyfile": own.private_key,
+        "ssl_options.verify": "verify_none",
+    }
+    made = Cluster(tmp_path_factory.mktemp("cluster"), tls={key: str(value) for key, value in tls.items()})
     try:
         began = time.monotonic()
         made.start()
@@ -37,13 +52,13 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 
 @pytest.fixture(scope="module")
-def fleet(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+def fleet(cluster: Cluster, authority: Authority, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     try:
         Unpacked.find("rsyslog")
     except PeerMissing as missing:
         pytest.skip(str(missing))
     directory = tmp_path_factory.mktemp("fleet")
-    made = Fleet(directory, cluster)
+    made = Fleet(directory, cluster, ca=authority.ca)
     try:
         made.start(directory)
         yield made
@@ -175,17 +190,16 @@ def test_a_broker_finds_its_disk_full_for_a_minute(fleet: Fleet) -> None:
 
 
 def test_duplicates_are_at_most_what_is_counted(fleet: Fleet) -> None:
-    """After all of the above. A killed bridge's count ended with it, and what it had posted counts where it came again."""
+    """After all of the above; and what rsyslog had sent to the killed bridge without an acknowledgement, a window of it,
+    it sent again."""
     fleet.collector.refresh()
     counted = fleet.possible_duplicates()
     report(f"in all: {fleet.duplicates()} events came twice, {counted} are counted as possible duplicates")
-    assert all(bridge.ledger() for bridge in fleet.bridges)
+    assert fleet.duplicates() <= counted + _RELP_WINDOW
 
 
 @pytest.mark.parametrize("count", [pytest.param(100_000, id="100000")])
-def test_a_dead_gateways_published_backlog_is_delivered_by_others(
-    cluster: Cluster, tmp_path: Path, count: int
-) -> None:
+def test_a_dead_gateways_published_backlog_is_delivered_by_others(cluster: Cluster, tmp_path: Path, count: int) -> None:
     """Nobody does anything but to run couriers, as they would."""
     collector = Collector(tmp_path)
     share = {"amqp": cluster.urls, "queue_prefix": tmp_path.name}
