@@ -190,8 +190,7 @@ def test_a_broker_finds_its_disk_full_for_a_minute(fleet: Fleet) -> None:
 
 
 def test_duplicates_are_at_most_what_is_counted(fleet: Fleet) -> None:
-    """After all of the above; and what rsyslog had sent to the killed bridge without an acknowledgement, a window of it,
-    it sent again."""
+    """After all of the above. A window of what rsyslog had sent to the killed bridge, it sent again."""
     fleet.collector.refresh()
     counted = fleet.possible_duplicates()
     report(f"in all: {fleet.duplicates()} events came twice, {counted} are counted as possible duplicates")
