@@ -11,7 +11,7 @@ the backlog waits, and never does a batch leave that stands behind one that is s
 """
 
 from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 
 from bridge.spool import Batch, Pack, Piece
 from bridge.spool.packing import FEW, LARGEST_BATCH, MOST
@@ -67,6 +67,11 @@ class Lanes:
     def of_pack(self, pack: Pack) -> list[Batch]:
         """The batches of a pack that are here, whole."""
         return [piece.batch for piece in self._pack_lane if piece.batch.pack is pack and _is_whole(piece)]
+
+    def pieces(self) -> Iterator[Piece]:
+        """All that is here."""
+        yield from self._live
+        yield from self._backlog
 
     def forget(self, batches: Collection[Batch]) -> None:
         """Take these out."""
