@@ -11,7 +11,7 @@ the backlog waits, and never does a batch leave that stands behind one that is s
 """
 
 from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 
 from bridge.spool import Batch, Pack, Piece
 from bridge.spool.packing import FEW, LARGEST_BATCH, MOST
@@ -131,16 +131,16 @@ class Lanes:
 
     def add(self, batch: Batch, now: float) -> None:
         """A batch was sealed, or found at start."""
-        self._insert(Piece.whole(batch), now)
+        self.put_back((Piece.whole(batch),), now)
 
-    def put_back(self, pieces: list[Piece], now: float) -> None:
-        """A request failed, or a batch was cut: these wait where they stood, or where it did."""
-        by_lane: dict[int, list[Piece]] = {}
-        for piece in pieces:
+    def put_back(self, pieces: Iterable[Piece], now: float) -> None:
+        """A request failed, or batches were cut: these wait where they stood, or where those did."""
+        live, backlog = [], []
+        for piece in sorted(pieces, key=_order):
             self._count(piece, 1)
-            by_lane.setdefault(id(self._lane_of(piece, now)), []).append(piece)
-        for lane in (self._live, self._backlog):
-            _insert_run(lane, sorted(by_lane.get(id(lane), ()), key=_order))
+            (live if self._lane_of(piece, now) is self._live else backlog).append(piece)
+        _insert_run(self._live, live)
+        _insert_run(self._backlog, backlog)
 
     def take(
         self,
@@ -151,9 +151,11 @@ class Lanes:
         max_events: int,
         max_bytes: int,
         timed: bool = False,
+        uncut_bytes: int = 0,
     ) -> list[Piece]:
-        """The pieces of the next request; empty: nothing waits. A timed batch that is not cut yet comes alone, but for
-        an endpoint that takes a time with each event (``timed``). ``narrow_ms``: the width of exact ones."""
+        """The pieces of the next request; empty: nothing waits. Timed batches that are not cut yet come with nothing
+        but their like, to be cut together, of ``uncut_bytes`` where there are several; but for an endpoint that takes a
+        time with each event (``timed``) they are as others. ``narrow_ms``: the width of exact ones."""
         self._age(now)
         lane = self._next_lane()
         if lane is None:
@@ -163,6 +165,12 @@ class Lanes:
         end = self.boundary if lane is self._pack_lane else None
         narrow = width_ms if narrow_ms is None else narrow_ms
         if _is_uncut(first) and not timed:
+            size, exact = first.size, self._exact(first.order[0])
+            while lane and _is_uncut(lane[0]) and (end is None or lane[0].order[0] < end):
+                size += lane[0].size
+                if size > uncut_bytes or self._exact(lane[0].order[0]) is not exact:
+                    break
+                taken.append(self._pop(lane))
             return taken
         earliest, latest, count, size = first.earliest, first.latest, first.count, first.size
         while lane:
@@ -218,10 +226,6 @@ class Lanes:
             while self._live and now - self._live[0].batch.sealed > self._live_for:
                 _insert_run(self._backlog, [self._live.popleft()])
 
-    def _insert(self, piece: Piece, now: float) -> None:
-        self._count(piece, 1)
-        _insert_run(self._lane_of(piece, now), [piece])
-
     def _lane_of(self, piece: Piece, now: float) -> "deque[Piece]":
         if piece.batch.pack is not None:
             return self._pack_lane
@@ -248,7 +252,7 @@ def _is_packable(piece: Piece) -> bool:
     return _is_droppable(piece) and piece.batch.size <= LARGEST_BATCH
 
 
-def _order(piece: Piece) -> tuple[int, int]:
+def _order(piece: Piece) -> tuple[int, ...]:
     return piece.order
 
 

@@ -137,7 +137,8 @@ def _by_time(batch: Batch, lines: list[bytes]) -> tuple[list[bytes], list[int]]:
 
 
 def cut(piece: Piece, width_ms: int, max_events: int, max_bytes: int) -> list[Piece]:
-    """A piece as several, in order of time, so that the events of one lie within ``width_ms`` and the other bounds.
+    """A piece as several, in order of time, so that the events of one lie within the other bounds and, where their
+    times differ, in one window of ``width_ms``, aligned to it.
 
     Raises Damaged, OSError.
     """
@@ -147,7 +148,7 @@ def cut(piece: Piece, width_ms: int, max_events: int, max_bytes: int) -> list[Pi
     while start < len(lines):
         end = min(len(lines), start + max_events)
         if times is not None:
-            end = bisect_left(times, times[start] + width_ms, start + 1, end)
+            end = bisect_left(times, (times[start] // width_ms + 1) * width_ms, start + 1, end)
         part = part_of(piece, lines, times, slice(start, end))
         while part.size > max_bytes and end - start > 1:
             # About as many as fit; the rest is cut next.
@@ -156,6 +157,22 @@ def cut(piece: Piece, width_ms: int, max_events: int, max_bytes: int) -> list[Pi
         pieces.append(part)
         start = end
     return pieces
+
+
+def cut_together(pieces: Sequence[Piece], width_ms: int, max_events: int, max_bytes: int) -> list[Piece]:
+    """The same of several pieces. Ranges of timed ones stand by their windows, so that what any of them has of one
+    window may leave in one request: of clocks at random each batch has a little of every window.
+
+    Raises Damaged, OSError.
+    """
+    first = min(piece.order[0] for piece in pieces)
+    parts: list[Piece] = []
+    for piece in pieces:
+        for part in cut(piece, width_ms, max_events, max_bytes):
+            if part.times is not None:
+                part.place = (first, part.earliest // width_ms * width_ms, piece.batch.sequence, part.start)
+            parts.append(part)
+    return parts
 
 
 def part_of(piece: Piece, lines: Sequence[bytes], times: Sequence[int] | None, part: slice) -> Piece:
