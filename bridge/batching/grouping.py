@@ -210,8 +210,12 @@ def _scattered(times: Times, resolution_ms: int) -> bool:
     random, a relay that replays its day. Then each line has its time, and the courier sorts and cuts."""
     if times.rows is None or (times.latest - times.earliest) < MANY_SLOTS * resolution_ms:
         return False
-    slots = len(set(map(floordiv, times.rows, repeat(resolution_ms))))
-    return slots > MANY_SLOTS and times.count < slots * FEW_A_SLOT
+    # Mostly a part of the rows shows it.
+    for rows in (times.rows[: times.count // 4], times.rows):
+        slots = len(set(map(floordiv, rows, repeat(resolution_ms))))
+        if slots > MANY_SLOTS and times.count < slots * FEW_A_SLOT:
+            return True
+    return False
 
 
 def _slots(events: Sequence[bytes], times: Times, resolution_ms: int) -> Iterable[tuple[Sequence[bytes], Times]]:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
 from operator import add, itemgetter
-from typing import cast
 
 from bridge.syslog.columns import Columns
 from bridge.syslog.timestamps import TimeReader, fraction_ms
@@ -60,11 +59,15 @@ def of_read(
         if fractions.count(b"") == count:
             return Times(count, base, base)
         return Times(count, base + fraction_ms(min(fractions)), base + fraction_ms(max(fractions)))
-    if b"" not in seconds and offsets.count(offsets[0]) == count:
-        whole = cast("list[int]", reader.all_ms(seconds, offsets[0], zone, received_ms))
-        if None not in whole and window.holds(min(whole), received_ms) and window.holds(max(whole), received_ms):
-            exact = _with_fractions(whole, fractions)
-            return Times(count, min(exact), max(exact), exact)
+    if offsets.count(offsets[0]) == count:
+        whole = reader.all_ms(seconds, offsets[0], zone, received_ms)
+        if whole is not None:
+            earliest, latest = min(whole), max(whole)
+            if window.holds(earliest, received_ms) and window.holds(latest, received_ms):
+                if fractions.count(b"") == count:
+                    return Times(count, earliest, latest, whole)
+                rows = _with_fractions(whole, fractions)
+                return Times(count, min(rows), max(rows), rows)
     keys = set(zip(seconds, offsets, strict=True))
     bases = {key: _base(*key, reader, zone, received_ms, window) for key in keys}
     rows = []
@@ -81,8 +84,6 @@ def of_read(
 
 def _with_fractions(seconds: list[int], fractions: Sequence[bytes]) -> list[int]:
     """Whole seconds with what is behind their point."""
-    if fractions.count(b"") == len(fractions):
-        return seconds
     if min(map(len, fractions)) >= len(b".000"):
         return list(map(add, seconds, map(int, map(_MILLISECONDS, fractions))))
     return [ms + fraction_ms(fraction) for ms, fraction in zip(seconds, fractions, strict=True)]
