@@ -35,7 +35,7 @@ from bridge.spool import Batch, Pack, Piece, reading
 
 NO_WIDTH = 1 << 62
 "Milliseconds within which any two times lie."
-CUT_BYTES = 16 << 20
+CUT_BYTES = 32 << 20
 "Of timed batches that all intakes together hold in memory when each cuts several at once, about."
 
 RETIRED = "not in the configuration"

@@ -46,6 +46,8 @@ class Lanes:
         self._packed = self._packed_bytes = 0
         "What is here of packs."
         self._packable = 0
+        self._cut_bytes = 0
+        "What is here of batches that were cut."
 
     def __len__(self) -> int:
         """Pieces in the lanes that may leave."""
@@ -60,7 +62,7 @@ class Lanes:
         pieces = [*self._live, *self._backlog]
         self._live.clear()
         self._backlog.clear()
-        self._packed = self._packed_bytes = self._packable = 0
+        self._packed = self._packed_bytes = self._packable = self._cut_bytes = 0
         self._live_for, self._live_first = live_for, live_first
         self.put_back(pieces, now)
 
@@ -154,8 +156,9 @@ class Lanes:
         uncut_bytes: int = 0,
     ) -> list[Piece]:
         """The pieces of the next request; empty: nothing waits. Timed batches that are not cut yet come with nothing
-        but their like, to be cut together, of ``uncut_bytes`` where there are several; but for an endpoint that takes a
-        time with each event (``timed``) they are as others. ``narrow_ms``: the width of exact ones."""
+        but their like, to be cut together: more than one while ``uncut_bytes`` hold them and what was cut before; but
+        for an endpoint that takes a time with each event (``timed``) they are as others. ``narrow_ms``: the width of
+        exact ones."""
         self._age(now)
         lane = self._next_lane()
         if lane is None:
@@ -165,7 +168,7 @@ class Lanes:
         end = self.boundary if lane is self._pack_lane else None
         narrow = width_ms if narrow_ms is None else narrow_ms
         if _is_uncut(first) and not timed:
-            size, exact = first.size, self._exact(first.order[0])
+            size, exact = self._cut_bytes + first.size, self._exact(first.order[0])
             while lane and _is_uncut(lane[0]) and (end is None or lane[0].order[0] < end):
                 size += lane[0].size
                 if size > uncut_bytes or self._exact(lane[0].order[0]) is not exact:
@@ -212,6 +215,7 @@ class Lanes:
             self._packed += sign
             self._packed_bytes += sign * piece.size
         self._packable += sign * _is_packable(piece)
+        self._cut_bytes += sign * (0 if piece.lines is None else piece.size)
 
     def _next_lane(self) -> "deque[Piece] | None":
         live = self._live if self._live and not self._held_back(self._live) else None

@@ -1,6 +1,7 @@
 """Batch files read back: as the body of a request, or a timed one cut into pieces. Blocking; runs in a spool thread."""
 
 from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from operator import itemgetter
 
@@ -141,12 +142,9 @@ def _by_time(batch: Batch, data: bytes) -> tuple[list[bytes], list[int]]:
 
 def _by_few_times(texts: list[bytes], events: list[bytes]) -> tuple[list[bytes], list[int]]:
     """The same, of events that share their times; as of clocks that tell seconds. Raises ValueError."""
-    by_text: dict[bytes, list[bytes]] = {}
+    by_text: defaultdict[bytes, list[bytes]] = defaultdict(list)
     for text, event in zip(texts, events, strict=True):
-        try:
-            by_text[text].append(event)
-        except KeyError:
-            by_text[text] = [event]
+        by_text[text].append(event)
     ordered: list[bytes] = []
     times: list[int] = []
     for ms, together in sorted(((int(text), together) for text, together in by_text.items()), key=itemgetter(0)):
