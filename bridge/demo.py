@@ -17,15 +17,16 @@ from twisted.internet import defer, task
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.failure import Failure
 
-from bridge import app, logs
+from bridge import app
 from bridge.collector.api import IntakeResource
 from bridge.collector.delivery import Delivery, Event
 from bridge.collector.listening import Address, listen
 from bridge.collector.site import IntakeSite
 from bridge.config import Config, parse_text
 from bridge.config.faults import printable
+from bridge.host import logs
+from bridge.host.reactor import install_reactor
 from bridge.listen.sockets import ListenError
-from bridge.reactor import install_reactor
 from bridge.spool import SpoolError
 from bridge.tools.samples import SAMPLES, Sample
 from bridge.tools.target import Line, SendError, Target

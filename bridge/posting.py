@@ -33,7 +33,7 @@ from bridge.listen.refusals import Refusals
 from bridge.listen.stream_door import StreamDoor
 from bridge.listen.tls_door import context_of
 from bridge.syslog.timestamps import milliseconds
-from bridge.tls import handshake_fault
+from bridge.tls.server import handshake_fault
 
 _HANDSHAKE = 0x16
 "The first byte of a TLS handshake."

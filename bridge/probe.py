@@ -31,10 +31,10 @@ from bridge.deliver.outcome import Verdict
 from bridge.deliver.proxy import ProxyError
 from bridge.deliver.tls import CachedPolicy
 from bridge.deliver.words import in_words, of_tls
-from bridge.pem import PemError
-from bridge.reactor import install_reactor
+from bridge.host.reactor import install_reactor
 from bridge.spool import Batch, Piece
 from bridge.syslog.timestamps import milliseconds, rfc3339
+from bridge.tls.pem import PemError
 from bridge.tools.check import Result
 
 _REFUSED_AS_EXPECTED = frozenset((400, 401, 403, 411, 422))

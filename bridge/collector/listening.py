@@ -11,8 +11,8 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IReactorCore, IStreamServerEndpoint
 from twisted.web.server import Site
 
-from bridge.pem import PemError
-from bridge.tls import ServerContext
+from bridge.tls.pem import PemError
+from bridge.tls.server import ServerContext
 
 _BACKLOG = 1024
 

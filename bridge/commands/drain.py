@@ -5,10 +5,10 @@ from typing import Any
 
 from twisted.internet import task
 
-from bridge.alarms import Alarms
 from bridge.commands.quarantine import Progress
 from bridge.ledger import Ledger
 from bridge.listen.doors import Doors
+from bridge.watching.alarms import Alarms
 
 LOOK_EVERY = 0.25
 "Seconds."

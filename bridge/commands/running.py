@@ -7,10 +7,10 @@ from twisted.internet import task
 
 from bridge.commands.estate import Held
 from bridge.config import Config
+from bridge.keeping.worker import Worker
 from bridge.ledger import Ledger
 from bridge.mailroom import Mailroom
 from bridge.spool import Batch, Pack, Spool
-from bridge.worker import Worker
 
 REST_WITHIN = 45.0
 "Seconds that a courier may need to come to rest: what is in flight is not called back."

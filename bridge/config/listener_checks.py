@@ -6,7 +6,7 @@ from bridge.config.addresses import Address, UnixAddress
 from bridge.config.faults import Place, Report
 from bridge.config.senders import KINDS, ONLY_FOR, Listener
 from bridge.config.tree import Entries
-from bridge.pem import PemError, read_identity
+from bridge.tls.pem import PemError, read_identity
 
 
 def _listed(kinds: tuple[str, ...]) -> str:

@@ -11,8 +11,13 @@ Whatever the answer, an event stays in the spool until it is accepted or in quar
 reactor, in the turn in which the answer is read; the file goes later, in the spool's thread. What waits is in
 ``stock``, when the next request may go in ``attempts``; what an answer does is in ``settling``,
 and of refused events in ``refusals``.
+
+A courier *aside* posts nothing but the rest of what it has split: another takes its batches away (``bridge.fleet``).
+Both draw from the same lanes, so that no batch is in both hands.
 """
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import replace
 
 from twisted.internet import defer
@@ -26,7 +31,7 @@ from bridge.deliver.composing import Request, Target, compose
 from bridge.deliver.dispatcher import Slot
 from bridge.deliver.failover import Exits
 from bridge.deliver.fitting import Fitting
-from bridge.deliver.office import Office, Poster, Turn, Way
+from bridge.deliver.office import Office, Poster, Taker, Turn, Way
 from bridge.deliver.outcome import Verdict
 from bridge.deliver.settling import Answered, Settling
 from bridge.deliver.stock import Stock
@@ -56,7 +61,7 @@ class Courier:
         self._office = office
         self._clock = office.clock
         self._attempts = Attempts(name, most=turn.in_flight, office=office, exits=exits)
-        self._stock = Stock(name, turn, office=office, failed=self._attempts.fail)
+        self._stock = Stock(name, turn, office=office, failed=self._attempts.fail, changed=self._changed)
         self._fitting = Fitting(turn.max_bytes)
         self._settling = Settling(
             name, office=office, stock=self._stock, attempts=self._attempts, fitting=self._fitting,
@@ -66,6 +71,8 @@ class Courier:
         self._lanes, self._splits = self._stock.lanes, self._stock.splits
         self._slots: dict[Slot, Breaker | None] = {}
         "Requests in flight, and the breaker of where they go; None: none goes."
+        self._aside: Taker | None = None
+        self._lent = 0
         self._width = JoinWidth(turn.catch_up_ms)
         self._fresh_turn = False
         exits.change(name, None)
@@ -159,11 +166,17 @@ class Courier:
     def add(self, batch: Batch) -> None:
         """A batch was sealed."""
         self._stock.add(batch)
-        self._office.dispatcher.wake()
+        self._changed()
 
     def add_pack(self, pack: Pack) -> None:
         """A pack was found at start."""
         self._stock.add_pack(pack)
+        self._changed()
+
+    def _changed(self) -> None:
+        """There is more to send."""
+        if self._aside is not None:
+            self._aside.wake()
         self._office.dispatcher.wake()
 
     def drop_oldest(self) -> Batch | Pack | None:
@@ -175,9 +188,11 @@ class Courier:
 
     def tidy(self) -> None:
         """Pack what waits in too many files. Called several times a second."""
-        self._stock.tidy(
-            away=bool(self._attempts.failures) or self.parked is not None or self._way.exits.state != "closed"
-        )
+        if self._aside is not None:
+            away = self._aside.stuck
+        else:
+            away = bool(self._attempts.failures) or self.parked is not None or self._way.exits.state != "closed"
+        self._stock.tidy(away=away)
 
     def stop(self) -> None:
         """No further attempts."""
@@ -216,7 +231,7 @@ class Courier:
     @property
     def at_rest(self) -> bool:
         """Whether nothing of it is in flight or being packed."""
-        return not self._slots and not self._stock.shelf.busy
+        return not self._slots and not self._lent and not self._stock.shelf.busy
 
     def hold(self) -> None:
         """Start nothing, until ``go_on``."""
@@ -225,7 +240,7 @@ class Courier:
     def go_on(self) -> None:
         """Start requests again."""
         self._held = False
-        self._office.dispatcher.wake()
+        self._changed()
 
     def release(self) -> list[tuple[Batch | Pack, int]]:
         """Forget all that waits whole, with the number of its events that are not settled; the caller has file and
@@ -233,17 +248,73 @@ class Courier:
         self._refusals.pardon()
         return self._stock.release()
 
+    # --- another way for its batches ---------------------------------------------------------------------------------
+
+    def stand_aside(self, taker: Taker | None) -> None:
+        """From now on ``taker`` takes what waits; None: the courier posts again."""
+        if taker is self._aside:
+            return
+        self._aside = taker
+        if taker is not None:
+            self._refusals.pardon()
+        self._changed()
+
+    @property
+    def lends(self) -> bool:
+        """Whether there is something to lend, or will be in a moment."""
+        return not self._held and not self.retired and bool(len(self._lanes) or self._lanes.hungry)
+
+    def lend(self) -> Piece | None:
+        """The next batch, or part of one, for another way; None: none now. It comes back by one of the three below."""
+        if not self.lends:
+            return None
+        if self._lanes.hungry:
+            self._stock.shelf.feed(share=self._office.dispatcher.senders or 1)
+        # Of no width: one.
+        pieces = self._lanes.take(self._clock.seconds(), width_ms=0, max_events=0, max_bytes=0)
+        self._lent += len(pieces)
+        return pieces[0] if pieces else None
+
+    def settle_lent(self, piece: Piece) -> list[Batch]:
+        """It has arrived; the batches that are settled whole by it."""
+        self._lent -= 1
+        return self._stock.settle([piece])
+
+    def take_back(self, pieces: list[Piece]) -> None:
+        """They have not arrived: they wait again where they stood."""
+        self._lent -= len(pieces)
+        self._stock.put_back(pieces, split=False)
+
+    def cannot_lend(self, piece: Piece, error: Exception) -> None:
+        """It could not be read: it waits again, or goes where its file is not what its name says."""
+        self._lent -= 1
+        self._cannot_read([piece], split=False, error=error)
+
+    def pardon(self) -> None:
+        """Undo all splitting of batches of which nothing is settled yet."""
+        self._refusals.pardon()
+
+    def withdraw(self, chosen: Iterable[Batch]) -> list[Batch]:
+        """Forget those of which nothing is in flight, wherever their events wait; the caller sees to the account."""
+        waiting: Counter[Batch] = Counter()
+        for piece in (*self._lanes.pieces(), *self._splits.pieces(), *self._refusals.condemned()):
+            waiting[piece.batch] += piece.count
+        free = {batch for batch in chosen if batch in self._stock.batches and waiting[batch] >= batch.unacknowledged}
+        self._refusals.forget(free)
+        self._stock.forget(free)
+        return list(free)
+
     # --- the dispatcher's view ---------------------------------------------------------------------------------------
 
     def ready(self) -> bool:
         """Whether a request could start now; reads on in packs where requests will need it."""
         if not self._may_start():
             return False
-        if self._lanes.hungry:
+        if self._lanes.hungry and self._aside is None:
             self._stock.shelf.feed(share=self._office.dispatcher.senders or 1)
             if not self._may_start():
                 return False
-        if not len(self._lanes):
+        if not len(self._lanes) or self._aside is not None:
             if not len(self._splits):
                 return False
             if wait := self._splits.ready_in(self._clock.seconds()):
@@ -254,7 +325,7 @@ class Courier:
     def _may_start(self) -> bool:
         if self._held or self.retired or self._attempts.waiting:
             return False
-        if not (len(self._lanes) or len(self._splits) or self._lanes.hungry):
+        if not len(self._splits) and (self._aside is not None or not (len(self._lanes) or self._lanes.hungry)):
             return False
         if (exit_ := self._exit()) is None:
             return False
@@ -274,12 +345,12 @@ class Courier:
         # Fresh batches take turns with a search, but not while it is being refused: one with a bad event of its own
         # would begin a second search before the first has shown that the collector takes anything.
         self._fresh_turn = not self._fresh_turn
-        fresh = self._fresh_turn and self._splits.few_suspected and not self._refusals.in_a_row and len(self._lanes)
+        fresh = self._fresh_turn and self._splits.few_suspected and not self._refusals.in_a_row and self._has_fresh
         pieces = [] if fresh else self._splits.take(now)
         split = bool(pieces)
         # What was made smaller keeps the width that it was joined within.
         width_ms = max(self._width.ms, self._turn.resolution_ms) if split else self._width_now()
-        if not pieces:
+        if not pieces and self._aside is None:
             pieces = self._from_lanes(now, width_ms)
         if not pieces:
             return False
@@ -358,7 +429,11 @@ class Courier:
 
     def _asks_last(self) -> bool:
         """Whether the request at hand is the only one, and nothing waits behind it."""
-        return not len(self._splits) and not len(self._lanes) and len(self._slots) == 1
+        return not len(self._splits) and not self._has_fresh and len(self._slots) == 1
+
+    @property
+    def _has_fresh(self) -> bool:
+        return self._aside is None and bool(len(self._lanes))
 
     def _too_large(self, pieces: list[Piece]) -> bool:
         return sum(p.size for p in pieces) > self._fitting.limit and sum(p.count for p in pieces) > 1

@@ -11,7 +11,7 @@ the backlog waits, and never does a batch leave that stands behind one that is s
 """
 
 from collections import deque
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 
 from bridge.spool import Batch, Pack, Piece
 from bridge.spool.packing import FEW, LARGEST_BATCH, MOST
@@ -69,6 +69,11 @@ class Lanes:
     def of_pack(self, pack: Pack) -> list[Batch]:
         """The batches of a pack that are here, whole."""
         return [piece.batch for piece in self._pack_lane if piece.batch.pack is pack and _is_whole(piece)]
+
+    def pieces(self) -> Iterator[Piece]:
+        """All that is here."""
+        yield from self._live
+        yield from self._backlog
 
     def forget(self, batches: Collection[Batch]) -> None:
         """Take these out."""
@@ -137,7 +142,8 @@ class Lanes:
 
     def put_back(self, pieces: Iterable[Piece], now: float) -> None:
         """A request failed, or batches were cut: these wait where they stood, or where those did."""
-        live, backlog = [], []
+        live: list[Piece] = []
+        backlog: list[Piece] = []
         for piece in sorted(pieces, key=_order):
             self._count(piece, 1)
             (live if self._lane_of(piece, now) is self._live else backlog).append(piece)

@@ -3,7 +3,7 @@
 The ledger moves here in the turn in which something is lost or moved aside; files go later, in the spool's thread.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from bridge.deliver.lanes import Lanes
 from bridge.deliver.office import Office, Turn
@@ -13,9 +13,11 @@ from bridge.spool import Batch, Loss, Pack, Piece, reading
 
 
 class Stock:
-    """One intake's. ``failed`` is told why its spool cannot be read now."""
+    """One intake's. ``failed`` is told why its spool cannot be read now, ``changed`` when there is more to send."""
 
-    def __init__(self, name: str, turn: Turn, *, office: Office, failed: Callable[[str], None]) -> None:
+    def __init__(
+        self, name: str, turn: Turn, *, office: Office, failed: Callable[[str], None], changed: Callable[[], None]
+    ) -> None:
         self.events = 0
         "Sealed events that are not settled."
         self.size = 0
@@ -24,7 +26,7 @@ class Stock:
         self.shelf = Shelf(
             name, self.lanes, packer=office.store, in_thread=office.in_thread,
             fed=lambda batches: self.batches.update(dict.fromkeys(batches)), lost=self._lost_packed,
-            changed=office.dispatcher.wake, failed=failed,
+            changed=changed, failed=failed,
         )  # fmt: skip
         self.splits = Splits()
         self.batches: dict[Batch, None] = {}
@@ -132,6 +134,14 @@ class Stock:
             self._forget_loose(loose)
             released.append((loose, loose.count))
         return released
+
+    def forget(self, batches: Collection[Batch]) -> None:
+        """Forget batches of which nothing is in flight, wherever they wait; the caller sees to file and account."""
+        self.lanes.forget(batches)
+        self.splits.take_out(batches)
+        for batch in batches:
+            self._forget_loose(batch)
+            self.splits.forget(batch)
 
     def _forget_loose(self, batch: Batch) -> None:
         self.events -= batch.unacknowledged

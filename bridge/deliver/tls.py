@@ -17,7 +17,7 @@ from twisted.internet.ssl import CertificateOptions, TLSVersion
 from twisted.web.iweb import IPolicyForHTTPS
 from zope.interface import implementer
 
-from bridge.pem import read_identity
+from bridge.tls.pem import read_identity
 
 # X509_V_ERR_* of openssl/x509_vfy.h.
 _NOT_YET_VALID, _EXPIRED = 9, 10

@@ -26,7 +26,7 @@ from bridge.collector.delivery import Delivery
 from bridge.collector.faults import Fault, FaultyResource
 from bridge.collector.listening import Address, listen
 from bridge.collector.site import IntakeSite
-from bridge.reactor import install_reactor
+from bridge.host.reactor import install_reactor
 
 POISON = b"POISON"
 """A request with this word in it is refused in mode ``poison``."""

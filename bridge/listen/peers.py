@@ -4,7 +4,7 @@ from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 from weakref import WeakSet
 
-from bridge.clocks import Clock
+from bridge.listen.clocks import Clock
 from bridge.listen.limits import Bucket
 from bridge.routing import Disposition, Profile, Router
 from bridge.routing.conditions import Address

@@ -77,7 +77,9 @@ class SyslogConnection(Protocol, TimeoutMixin):
     def _read(self, data: bytes) -> None:
         frames = self._framer.feed(data)
         if frames:
-            self._factory.hall.road.take(self._peer, frames, self._stripper, self)
+            hall = self._factory.hall
+            if hall.gathering is None or not hall.gathering.takes(self._peer, frames):
+                hall.road.take(self._peer, frames, self._stripper, self)
         if self._framer.oversize:
             self._take_oversize()
 
@@ -132,6 +134,8 @@ class SyslogConnection(Protocol, TimeoutMixin):
     def _finish(self) -> None:
         """The connection has ended: what it brought last."""
         road = self._factory.hall.road
+        if self._factory.hall.gathering is not None:
+            self._factory.hall.gathering.flush()
         frames, unfinished = self._framer.close()
         if frames and not self._factory.closing:
             road.take(self._peer, frames, sender=self)

@@ -22,8 +22,8 @@ from bridge.listen.peers import Peer
 from bridge.listen.sockets import ListenError
 from bridge.listen.stream_door import StreamDoor
 from bridge.listen.tcp import SyslogConnection, SyslogFactory
-from bridge.pem import PemError
-from bridge.tls import ClientRefused, ClientTerms, Records, ServerContext, handshake_fault
+from bridge.tls.pem import PemError
+from bridge.tls.server import ClientRefused, ClientTerms, Records, ServerContext, handshake_fault
 
 _HANDSHAKE = 0x16
 "The first byte of a TLS handshake."

@@ -5,11 +5,11 @@ from typing import Any
 from twisted.internet import defer, task
 from twisted.python.failure import Failure
 
-from bridge import logs
 from bridge.app import Bridge
 from bridge.config import Config
+from bridge.host import logs
+from bridge.host.reactor import install_reactor
 from bridge.listen.sockets import ListenError
-from bridge.reactor import install_reactor
 from bridge.spool import SpoolError
 from bridge.tools.options import failed
 

@@ -86,6 +86,11 @@ class Batch:
         return self.directory / str(self.name) if self.pack is None else self.pack.path
 
     @property
+    def identity(self) -> int:
+        """By which quarantine knows it again."""
+        return self.sequence
+
+    @property
     def name(self) -> Name:
         """The file's name now."""
         return Name(

@@ -1,5 +1,5 @@
-"""As ``stripping``, for reads whose frames bear seconds of their own: a plain header of one RFC each, and nothing wanted
-but time and text. Clocks at random, a relay that replays its day, a read in which one second ends.
+"""As ``stripping``, for reads whose frames bear seconds of their own: a plain header of one RFC each, and nothing is
+wanted but time and text. Clocks at random, a relay that replays its day, a read in which one second ends.
 
 One expression cuts the read at its headers. It takes anything as long as a second for one: what stands there is looked
 at afterwards, each distinct text once for all reads, which is half the work of an expression that knows the months.
@@ -11,7 +11,22 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from bridge.syslog.columns import BOM, BSD, COLON, FRACTION, HOST, ISO, OFFSET, PID, PRI, SD, TAG, WORD, Columns, are_times
+from bridge.syslog.columns import (
+    BOM,
+    BSD,
+    COLON,
+    FRACTION,
+    HOST,
+    ISO,
+    OFFSET,
+    PID,
+    PRI,
+    SD,
+    TAG,
+    WORD,
+    Columns,
+    are_times,
+)
 
 # Behind the header: the first letter of the text shows.
 _TEXT = rb"(?:(?=[!-~])|[ \t]*+(?=.))"

@@ -15,16 +15,16 @@ from twisted.internet.error import ConnectionRefusedError
 from twisted.internet.task import Clock, deferLater
 
 from bridge.batching import Group
-from bridge.cellar import Cellar
 from bridge.deliver.breaker import Breaker
 from bridge.deliver.composing import Target
 from bridge.deliver.courier import Courier
 from bridge.deliver.dispatcher import Dispatcher
 from bridge.deliver.failover import Exits
 from bridge.deliver.office import Office, Turn
+from bridge.keeping.cellar import Cellar
 from bridge.ledger import Ledger
-from bridge.measures import Measures
 from bridge.spool import BatchLimits, Spool
+from bridge.watching.measures import Measures
 
 EVERY = 2  # seconds between two batches of an intake: batch.max_age's default
 EVENTS = 3

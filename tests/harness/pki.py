@@ -9,7 +9,7 @@ from pathlib import Path
 import trustme
 from cryptography import x509
 
-from bridge.pem import fingerprint_of
+from bridge.tls.pem import fingerprint_of
 
 
 @dataclass(frozen=True)

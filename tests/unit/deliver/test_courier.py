@@ -18,8 +18,8 @@ from bridge.deliver.dispatcher import Dispatcher
 from bridge.deliver.failover import Exits
 from bridge.deliver.office import Office, Turn
 from bridge.ledger import Ledger
-from bridge.measures import Measures
 from bridge.spool import BatchLimits, Spool, packing
+from bridge.watching.measures import Measures
 
 NOON = 1_795_435_200
 

@@ -10,13 +10,13 @@ from types import SimpleNamespace
 
 import pytest
 
-from bridge.alarms import Alarms
 from bridge.deliver import lanes
-from bridge.keeper import Keeper, Kept
+from bridge.keeping.keeper import Keeper, Kept
 from bridge.spool import Pack, packing
 from bridge.spool.archive import Archive
 from bridge.spool.budget import Terms
 from bridge.spool.syncing import Syncing
+from bridge.watching.alarms import Alarms
 from tests.unit.deliver.test_courier import World
 
 

@@ -1,0 +1,92 @@
+"""Lines of the log: styles, levels, and what comes too often."""
+
+import io
+import json
+import os
+
+import pytest
+from twisted.logger import Logger, LogLevel, LogPublisher
+
+from bridge import cli
+from bridge.host import logs
+from bridge.host.logs import Line, Lines, Recent, Throttle, Written
+
+HOSTILE = "a\nb\x1b[2J\u202ec"
+
+
+def written(style="text", *, level="info", events=()):
+    out, recent = io.StringIO(), Recent()
+    observer = LogPublisher(Lines(Written(out, style), level=level), Lines(recent, level=level))
+    log = Logger(namespace="deliver", observer=observer)
+    for said, text in events:
+        log.emit(said, "intake {name}: {text}", name="x", text=text)
+    return out.getvalue(), recent
+
+
+@pytest.mark.parametrize(("level", "number"), [("info", 6), ("warn", 4), ("error", 3), ("critical", 2)])
+def test_journald_reads_the_level(level, number):
+    text, _ = written("journal", events=[(LogLevel.lookupByName(level), "so")])
+    assert text == f"<{number}>deliver: intake x: so\n"
+
+
+def test_a_json_line_is_one():
+    text, _ = written("json", events=[(LogLevel.warn, HOSTILE)])
+    said = json.loads(text)
+    assert said.pop("time").endswith("Z")
+    assert said == {"level": "warn", "logger": "deliver", "message": "intake x: a\\nb\\x1b[2J\\x202ec"}
+
+
+def test_an_event_is_one_line_that_can_do_nothing_to_a_terminal():
+    text, recent = written(events=[(LogLevel.error, HOSTILE)])
+    assert text.count("\n") == 1
+    assert text[:-1].isprintable()
+    assert recent.lines()[0]["text"].isprintable()
+
+
+def test_levels():
+    events = [(LogLevel.debug, "1"), (LogLevel.info, "2"), (LogLevel.warn, "3")]
+    assert written(events=events)[0].count("\n") == 2
+    assert written(level="debug", events=events)[0].count("\n") == 3
+    assert written(level="warn", events=events)[0].count("\n") == 1
+
+
+def test_what_comes_too_often_is_counted():
+    got = []
+    throttle = Throttle(got.append)
+    for n in range(1000):
+        throttle("same", Line(100.0 + n / 1000, "warn", "deliver", f"line {n}"))
+    throttle("other", Line(101.0, "warn", "deliver", "not like it"))
+    assert len(got) == Throttle.BURST + 1
+    throttle("other", Line(120.0, "warn", "deliver", "later"))
+    assert got[-2].text == f"{1000 - Throttle.BURST} lines like this were left out: same"
+    assert got[-1].text == "later"
+    throttle("same", Line(121.0, "warn", "deliver", "again"))
+    assert got[-1].text == "again"
+
+
+def test_recent_is_bounded():
+    recent = Recent()
+    for n in range(1000):
+        recent(Line(float(n), "info", "app", "x" * 5000))
+    lines = recent.lines()
+    assert len(lines) == Recent.MOST
+    assert lines[0]["time"] == logs.stamp(999.0)
+    assert len(lines[0]["text"]) == Recent.LONGEST
+
+
+def test_journald_is_known_by_its_stream(tmp_path, monkeypatch):
+    with (tmp_path / "stream").open("w") as stream:
+        found = os.fstat(stream.fileno())
+        monkeypatch.setenv("JOURNAL_STREAM", f"{found.st_dev}:{found.st_ino}")
+        assert logs.chosen("auto", stream) == "journal"
+        assert logs.chosen("json", stream) == "json"
+        monkeypatch.setenv("JOURNAL_STREAM", "1:2")
+        assert logs.chosen("auto", stream) == "text"
+    assert logs.chosen("auto", io.StringIO()) == "text"
+
+
+def test_every_style_that_can_be_asked_for_is_there():
+    for style in cli.LOG_FORMATS:
+        assert written(logs.chosen(style, io.StringIO()), events=[(LogLevel.info, "x")])[0]
+    for level in cli.LOG_LEVELS:
+        Lines(Written(io.StringIO()), level=level)
