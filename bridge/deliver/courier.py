@@ -359,8 +359,10 @@ class Courier:
         slot = self._office.dispatcher.begin(exit_.patience)
         self._slots[slot] = None
         if any(self._needs_cut(piece, width_ms) for piece in pieces):
+            self._office.dispatcher.spare_rate()
             act = self._cut(pieces, width_ms)
         elif self._too_large(pieces):
+            self._office.dispatcher.spare_rate()
             act = self._halve(pieces)
         else:
             self._slots[slot] = exit_
