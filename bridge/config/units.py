@@ -83,7 +83,8 @@ def size_or_share(text: str) -> int | Share:
         raise ValueError(f"{shown(text)} is no size: a share of the disk is written {wordy[1]}%, in one word")
     if not text.endswith("%"):
         if _split(text)[0] is None:
-            raise ValueError(f"{shown(text)} is no size: write a size, such as 10GB, or a share of the disk, such as 80%")
+            example = "write a size, such as 10GB, or a share of the disk, such as 80%"
+            raise ValueError(f"{shown(text)} is no size: {example}")
         return size(text)
     number, rest = _split(text[:-1])
     if number is None or rest or not 1 <= number <= 100:

@@ -10,7 +10,7 @@ Packed batches belong to the backlog. They come in as the shelf reads them; unti
 the backlog waits, and never does a batch leave that stands behind one that is still to be read.
 """
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable, Iterator
 
 from bridge.spool import Batch, Pack, Piece
@@ -194,21 +194,30 @@ class Lanes:
             taken.append(self._pop(lane))
         return taken
 
-    def drop_oldest(self, *, before: int | None = None) -> Batch | None:
+    def drop_oldest(self, *, before: int | None = None, parts: bool = False) -> Batch | None:
         """Forget the oldest batch that waits whole in a file of its own, and of which nothing was settled; one with a
-        sequence below ``before``, where that is given. None: there is none."""
+        sequence below ``before``, where that is given. ``parts``: or of which all that is not settled waits here in
+        parts, having been cut. None: there is none."""
         found: list[tuple[Piece, deque[Piece]]] = []
-        for lane in (self._live, self._backlog):
-            piece = next((p for p in lane if _is_droppable(p)), None)
-            if piece is not None:
-                found.append((piece, lane))
+        waiting: Counter[Batch] = Counter()
+        for lane in (self._backlog, self._live):
+            for piece in lane:
+                batch = piece.batch
+                if parts and batch.pack is None and piece.lines is not None:
+                    waiting[batch] += piece.count
+                if _is_droppable(piece) or waiting.get(batch) == batch.unacknowledged:
+                    found.append((piece, lane))
+                    break
         if not found:
             return None
-        piece, lane = min(found, key=lambda one: one[0].order)
+        piece, lane = min(found, key=lambda one: one[0].batch.sequence)
         if before is not None and piece.batch.sequence >= before:
             return None
-        lane.remove(piece)
-        self._count(piece, -1)
+        if piece.lines is None:
+            lane.remove(piece)
+            self._count(piece, -1)
+        else:
+            self.forget((piece.batch,))
         return piece.batch
 
     def _pop(self, lane: "deque[Piece]") -> Piece:
