@@ -59,6 +59,10 @@ class Broker:
     def url(self) -> str:
         return f"amqp://127.0.0.1:{self.port}"
 
+    @property
+    def tls_url(self) -> str:
+        return f"amqps://localhost:{self.tls_port}"
+
     def launch(self) -> None:
         """Start it and return at once."""
         self.directory.mkdir(parents=True, exist_ok=True)
@@ -132,6 +136,10 @@ class Cluster:
     @property
     def urls(self) -> list[str]:
         return [broker.url for broker in self.brokers]
+
+    @property
+    def tls_urls(self) -> list[str]:
+        return [broker.tls_url for broker in self.brokers]
 
     def start(self) -> None:
         """Start all; returns once they are one cluster."""
