@@ -9,7 +9,7 @@ import resource
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +25,15 @@ from bridge.admin.gate import Gate
 from bridge.commands.drain import Draining
 from bridge.commands.running import Running
 from bridge.commands.table import TOLD, on_bridge
-from bridge.config import Config, ConfigurationError, load
+from bridge.config import Config, ConfigurationError, Secret, SharedBacklog, load
 from bridge.config.elsewhere import is_large, load_elsewhere
+from bridge.deliver.courier import Courier
 from bridge.deliver.office import Office
+from bridge.fleet.fleet import EVERY as FLEET_EVERY
+from bridge.fleet.fleet import Fleet
+from bridge.fleet.node import node_name
+from bridge.fleet.taking import release
+from bridge.fleet.view import View, Views
 from bridge.host import logs
 from bridge.host.notify import ServiceManager, first_environment
 from bridge.host.reactor import install_reactor
@@ -76,6 +82,8 @@ ANSWERS_WITHIN = 5.0
 "Seconds that the end waits for requests in flight,"
 SEALED_WITHIN = 2.0
 "and for the spool's thread."
+HANDED_OVER_WITHIN = 0.5
+"Seconds more for what can still go to other gateways."
 PULSE = 10.0
 "Seconds between two words to the service manager, where it does not want them more often."
 
@@ -125,15 +133,20 @@ class Bridge:
         self._commits = Commits(self.spool, self._syncing, work=work)
         self.mailroom.sealed = self._was_sealed
         self.spool.on_sealed = self.mailroom.add
+        # Whole only once the office is there; asked for nothing before.
+        self.fleet: Fleet | None = None
+        seen: Mapping[str, Courier | View] = self.couriers
+        if config.spool.share is not None:
+            seen = Views(lambda: iter(list(self.couriers)), lambda name: self._fleet_of().view(name))
         self.keeper = Keeper(
-            self.spool, terms=settings.budget_terms(config), syncing=self._syncing, stocks=self.couriers,
+            self.spool, terms=settings.budget_terms(config), syncing=self._syncing, stocks=seen,
             ledger=self.ledger, alarms=self.alarms, work=work, clock=reactor.seconds,
         )  # fmt: skip
         if self.spool.archive is not None:
             self.keeper.archive = Kept(self.spool.archive)
         self.quotas = Quotas(
             config.spool.directory / ".quota.json", {name: intake.quota for name, intake in config.intakes.items()},
-            deliverers=self.couriers, alarms=self.alarms, wall=wall, work=work,
+            deliverers=seen, alarms=self.alarms, wall=wall, work=work,
         )  # fmt: skip
         self.expiry = Expiry(config, self.spool, self.ledger, work)
         self._left_archive = LeftArchive(config.spool.directory / ARCHIVE, self.alarms, work)
@@ -176,6 +189,9 @@ class Bridge:
             date_seen=self.timekeeping.answered,
             exact=self.spool.is_exact,
         )
+        if config.spool.share is not None:
+            self.fleet = self._make_fleet(config.spool.share)
+            self.mailroom.follow = self.fleet.follow
         self._watch = Watch(
             self.alarms, ledger=self.ledger, peers=self.peers, kernel_drops=self.doors.kernel_drops,
             clock=reactor.seconds,
@@ -186,11 +202,12 @@ class Bridge:
         senders = Sources(self.peers, wall)
         self.pulse = Pulse(self.ledger, self.measures.delivery, clock=reactor.seconds, wall=wall)
         self.status = Status(
-            ledger=self.ledger, couriers=self.couriers, spool=self.spool, road=self.road, peers=self.peers,
+            ledger=self.ledger, couriers=seen, spool=self.spool, road=self.road, peers=self.peers,
             doors=self.doors, alarms=self.alarms, measures=self.measures, config_sha256=config.sha256, wall=wall,
             keeper=self.keeper, quota=self.quotas.report, certificates=self.renewals.left, senders=senders,
             silent=self.silence.silent_now, copies=self.copies,
             pulse=self.pulse, timekeeping=self.timekeeping, started=wall(),
+            fleet=None if self.fleet is None else self.fleet.report,
         )  # fmt: skip
         self.reload = Reload(
             config,
@@ -227,6 +244,34 @@ class Bridge:
             (self._round(self.silence.look), SILENCE_EVERY),
             (self._round(self._tell_manager), min(PULSE, (self.manager.watchdog or PULSE) / 3)),
         ]  # fmt: skip
+        if self.fleet is not None:
+            self._rounds.append((self._round(self.fleet.look), FLEET_EVERY))
+
+    def _make_fleet(self, share: SharedBacklog) -> Fleet:
+        # Only where it is asked for: nobody else needs pika.
+        from bridge.fleet.amqp import Rabbit, access_of  # noqa: PLC0415
+
+        def password() -> Secret | None:
+            now = self.config.spool.share
+            return None if now is None else now.password
+
+        access = access_of(share, password)
+        node = node_name(self.spool.directory)
+        office = self.mailroom.office
+        in_thread = self._worker.in_thread
+        return Fleet(
+            settings.fleet(share), node=node, connect=Rabbit(self._reactor, access, name=node).connect,
+            own=self.couriers, office=office, counted=self.mailroom.share_rate,
+            shared=Cellar(
+                self.spool, self.ledger, work=self._worker.work, receipt=self.recorder.receipt,
+                refused=self.recorder.refused, remove=lambda batches: self._reactor.callFromThread(release, batches),
+            ),
+            aside=lambda *message: in_thread(lambda: self.spool.quarantine.put_aside(*message)),
+        )  # fmt: skip
+
+    def _fleet_of(self) -> Fleet:
+        assert self.fleet is not None, "asked before there is a fleet"
+        return self.fleet
 
     def _make_spool(self) -> Spool:
         spool = self.config.spool
@@ -258,6 +303,8 @@ class Bridge:
             self._recover()
             self.quotas.recover()
             self.keeper.begin()
+            if self.fleet is not None:
+                self.fleet.start()
             self.expiry.look()
             if self._listening:
                 await self.gate.open()
@@ -395,6 +442,8 @@ class Bridge:
         # Who is in is served while answers are waited for: the less the kernel has to hold until the next of us reads.
         await self.doors.shut()
         self.dispatcher.stop()
+        if self.fleet is not None:
+            self.fleet.stop_taking()
         await self._until(lambda: not self.dispatcher.in_flight, ANSWERS_WITHIN)
         await self.doors.close()
         self.copies.stop()
@@ -404,6 +453,10 @@ class Bridge:
                 call.stop()
         self.spool.seal_all()
         await self._until(lambda: self.spool.idle, SEALED_WITHIN)
+        if (fleet := self.fleet) is not None:
+            # What was received is better in the queues than here while we are away.
+            await self._until(lambda: not fleet.gives, HANDED_OVER_WITHIN)
+            await fleet.stop()
         self.mailroom.stop()
         self.quotas.look()
         await self.gate.close()

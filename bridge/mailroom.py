@@ -19,7 +19,7 @@ from bridge.deliver.composing import Target
 from bridge.deliver.courier import Courier
 from bridge.deliver.dispatcher import Dispatcher
 from bridge.deliver.failover import Exits
-from bridge.deliver.office import Office, Way
+from bridge.deliver.office import Office, Turn, Way
 from bridge.spool import Batch, Pack
 
 Trust = tuple[object, ...]
@@ -57,6 +57,9 @@ class Mailroom:
         )
         self.sealed: Callable[[Batch], None] = lambda batch: None
         "Told of every batch that comes in."
+        self.follow: Callable[[str, Way | None, Turn], None] = lambda name, way, turn: None
+        "Told of each intake's way to the collector, and when it has none any more."
+        self._sharers = 1
         self._config = config
         self._reactor = reactor
         self._clients: dict[Trust, Client] = {}
@@ -92,11 +95,7 @@ class Mailroom:
         clients = prepared.clients
         unused = [client for trust, client in self._clients.items() if trust not in clients]
         self._config, self._clients, self._trusts = config, clients, prepared.trusts
-        self.dispatcher.change(
-            connections=config.collector.connections,
-            rate=config.collector.max_request_rate,
-            bandwidth=settings.bandwidth(config),
-        )
+        self._limit()
         turn = settings.turn(config)
         for name, intake in config.intakes.items():
             client = clients[prepared.trusts[name]]
@@ -105,9 +104,11 @@ class Mailroom:
                 self.couriers[name].change(way, turn)
             else:
                 self._add(name, way)
+            self.follow(name, way, turn)
         for name, courier in self.couriers.items():
             if name not in config.intakes and not courier.retired:
                 courier.retire()
+                self.follow(name, None, turn)
         self._breakers = {url: breaker for url, breaker in self._breakers.items() if breaker.used}
         for client in unused:
             # Connections that carry a request still go when they have been idle for a while.
@@ -118,7 +119,23 @@ class Mailroom:
         name = intake.name
         self._config = replace(self._config, intakes={**self._config.intakes, name: intake})
         way = Way(settings.target(intake), self._clients[self._trusts[name]], self._exits(intake.destination))
-        self.couriers[name].change(way, settings.turn(self._config))
+        turn = settings.turn(self._config)
+        self.couriers[name].change(way, turn)
+        self.follow(name, way, turn)
+
+    def share_rate(self, sharers: int) -> None:
+        """So many, this one included, leave by our address: each has its part of ``max_request_rate``."""
+        self._sharers = sharers
+        self._limit()
+        self.dispatcher.wake()
+
+    def _limit(self) -> None:
+        collector = self._config.collector
+        self.dispatcher.change(
+            connections=collector.connections,
+            rate=collector.max_request_rate / self._sharers,
+            bandwidth=settings.bandwidth(self._config),
+        )
 
     def _add(self, name: str, way: Way) -> Courier:
         courier = Courier(

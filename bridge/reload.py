@@ -20,7 +20,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from bridge import settings
-from bridge.config import Config, ConfigurationError, Secret
+from bridge.config import Config, ConfigurationError, Secret, SharedBacklog
 from bridge.keeping.expiry import Expiry
 from bridge.keeping.keeper import Keeper, Kept, NoArchive
 from bridge.keeping.quota import Quotas
@@ -218,10 +218,11 @@ class Reload:
             for key, before, after in (
                 ("spool.directory", old.spool.directory, new.spool.directory),
                 ("admin.listen", old.admin.listen, new.admin.listen),
+                ("spool.share", _whether(old.spool.share), _whether(new.spool.share)),
                 ("admin.certificate", _whether(old.admin.certificate), _whether(new.admin.certificate)),
             )
             if before != after
-        ]
+        ] + _share_needs_restart(old.spool.share, new.spool.share)
 
     def _swap(self, made: Generation) -> None:
         """Assignments only: one reactor turn."""
@@ -264,6 +265,17 @@ def _in_words(old: Config, new: Config) -> str:
         parts += [f"{what} {name} is new" for name in sorted(after - before)[:5]]
         parts += [f"{what} {name} is gone" for name in sorted(before - after)[:5]]
     return ", ".join(parts)
+
+
+def _share_needs_restart(old: SharedBacklog | None, new: SharedBacklog | None) -> list[str]:
+    """All but the password, which the next connection is made with."""
+    if old is None or new is None:
+        return []
+    return [
+        f"spool.share.{key} cannot change while the bridge runs: it needs restart"
+        for key in SharedBacklog.model_fields
+        if key != "password" and getattr(old, key) != getattr(new, key)
+    ]
 
 
 def _whether(given: object) -> str:

@@ -5,11 +5,12 @@ from urllib.parse import urlsplit
 
 from bridge.batching import Limits, Window
 from bridge.batching.wrapping import ENDPOINTS
-from bridge.config import Config, CopyTarget, Destination, Intake
+from bridge.config import Config, CopyTarget, Destination, Intake, SharedBacklog
 from bridge.deliver.composing import Target, authentication
 from bridge.deliver.office import Turn
 from bridge.deliver.proxy import Proxy
 from bridge.deliver.tls import Trust
+from bridge.fleet.fleet import Terms as FleetTerms
 from bridge.routing import Router
 from bridge.spool import BatchLimits
 from bridge.spool.budget import Terms
@@ -84,6 +85,15 @@ def bandwidth(config: Config) -> float | None:
     """Bytes a second on the way out; None: no limit."""
     bits = config.collector.max_bandwidth
     return None if bits is None else bits / 8
+
+
+def fleet(share: SharedBacklog) -> FleetTerms:
+    """What a shared backlog is like."""
+    after = share.alone_after
+    return FleetTerms(
+        urls=share.amqp, prefix=share.queue_prefix, role=share.role, exit=share.exit, max_bytes=share.max_bytes,
+        prefetch=share.prefetch, alone_after=None if after is None else after.total_seconds(),
+    )  # fmt: skip
 
 
 def turn(config: Config) -> Turn:

@@ -18,7 +18,7 @@ from bridge.config.routes import Conditions, MessageMatch, Route, Unrouted
 from bridge.config.secret import Secret
 from bridge.config.senders import Listener, SourceFacts
 from bridge.config.units import Share
-from bridge.config.upkeep import Admin, Batch, Ledger, Spool, Timestamps
+from bridge.config.upkeep import Admin, Batch, Ledger, SharedBacklog, Spool, Timestamps
 
 __all__ = [
     "Address",
@@ -39,6 +39,7 @@ __all__ = [
     "Route",
     "Secret",
     "Share",
+    "SharedBacklog",
     "SourceFacts",
     "Spool",
     "Timestamps",

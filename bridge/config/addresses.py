@@ -174,6 +174,25 @@ def base_url(text: str) -> str:
     return f"{parts.scheme}://{parts.netloc}{path}"
 
 
+def amqp_url(text: str) -> str:
+    """A broker: amqps, or amqp to loopback; no fault quotes it, it may hold a password."""
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        raise ValueError("no broker's address: write amqps://HOST, with a port from 1 to 65535 if any") from None
+    host = parts.hostname or ""
+    if "@" in parts.netloc:
+        raise ValueError("a user or password in a URL would be shown: remove it; username and password are keys")
+    if parts.scheme not in ("amqps", "amqp") or not _is_host(host) or port == 0 or parts.netloc.endswith(":"):
+        raise ValueError("no broker's address: write amqps://HOST or amqps://HOST:PORT")
+    if parts.path.rstrip("/") or parts.query or parts.fragment:
+        raise ValueError("a broker's address ends with its port: virtual_host is a key of its own")
+    if parts.scheme == "amqp" and not _is_loopback_host(host):
+        raise ValueError("amqp:// would carry password and events in the clear: write amqps:// (amqp:// to loopback)")
+    return f"{parts.scheme}://{parts.netloc}"
+
+
 def proxy_url(text: str) -> str:
     """`http://HOST:PORT`, the user in keys of their own. Never quoted in a fault."""
     parts, _ = _url(text)
@@ -194,13 +213,11 @@ def _url(text: str) -> tuple[SplitResult, str]:
         raise ValueError("this is no URL: write https://HOST")
     if "@" in parts.netloc:
         raise ValueError("a user or password in a URL would be shown: remove it; secrets have keys of their own")
-    host = parts.hostname
-    named = re.fullmatch(r"(?!-)[a-z0-9_-]+(\.(?!-)[a-z0-9_-]+)*\.?", host, re.ASCII)
-    if port == 0 or parts.netloc.endswith(":") or not (named or _is_ipv6(host)):
+    if port == 0 or parts.netloc.endswith(":") or not _is_host(parts.hostname):
         raise ValueError("the URL's host or port cannot be: write https://HOST or https://HOST:PORT")
     if not re.fullmatch(r"[!-~]*", text) or "\\" in text:
         raise ValueError("a URL holds no blanks, backslashes or letters outside ASCII")
-    return parts, host
+    return parts, parts.hostname
 
 
 def _port(text: str) -> int:
@@ -233,6 +250,11 @@ def _no_prefix(host: IPv4Address | IPv6Address, prefix: str) -> str:
         if bits is not None:
             return f"a netmask is not read: write {IPv4Network(f'{host}/{bits}', strict=False)}"
     return f"{shown(prefix)} is no prefix length: write 0 to {host.max_prefixlen}"
+
+
+def _is_host(text: str) -> bool:
+    """Whether it is a name or an address, as they stand in a URL."""
+    return re.fullmatch(r"(?!-)[a-z0-9_-]+(\.(?!-)[a-z0-9_-]+)*\.?", text, re.ASCII) is not None or _is_ipv6(text)
 
 
 def _is_ip(text: str) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 from bridge.config.destinations import Road
 from bridge.config.document import Document
@@ -17,6 +18,7 @@ from bridge.config.routes import Conditions, Route
 from bridge.config.section import Section
 from bridge.config.senders import KINDS, SourceFacts
 from bridge.config.tree import Entries, Items, Node
+from bridge.config.upkeep import SharedBacklog
 from bridge.tls.pem import PemError, read_identity
 
 
@@ -52,16 +54,21 @@ def check(document: Document, root: Entries, report: Report, *, files: bool) -> 
     _client_names(checked)
     _arrives(checked)
     _batch(checked)
+    _share(checked, files=files)
     _admin(checked, files=files)
 
 
 def _required(checked: Checked) -> None:
     root, report = checked.root, checked.report
+    share = checked.document.spool.share
     for key, example in (
         ("listeners", '[{udp: "*:514"}, {tcp: "*:514"}]'),
         ("intakes", "{NAME: {intake_key: {file: PATH}}}"),
     ):
         node = root.get(key)
+        if key == "listeners" and share is not None and share.role == "courier":
+            # It may deliver what others receive, and nothing else.
+            continue
         if key not in root.pruned and not node and not (isinstance(node, Entries | Items) and node.pruned):
             report.at(root.place_of(key), f"{key}: at least one is needed: {key}: {example}")
     if not checked.section("spool").wrote("directory") and "spool" not in root.pruned:
@@ -88,21 +95,26 @@ def _road(road: Road, node: Entries, report: Report, *, files: bool) -> None:
         report.at(node.place_of("url"), "url: an address is given twice: leave one off")
     if node.wrote("region") and node.wrote("url"):
         report.at(node.place_of("url"), "url: either region or url, not both")
-    if node.wrote("ca_file") and node.wrote("extra_ca_file"):
-        text = "ca_file: it is instead of the system's authorities, extra_ca_file beside them: give one"
-        report.at(node.place_of("ca_file"), text)
-    _pair(node, "client_certificate", "client_key", report)
-    if files and road.client_certificate is not None and road.client_key is not None:
-        try:
-            read_identity(road.client_certificate, road.client_key)
-        except PemError as error:
-            key = "client_certificate" if error.path == road.client_certificate else "client_key"
-            report.at(node.place_of(key), f"{key}: {error}")
+    _client(road, node, report, files=files)
     proxy = node.get("proxy")
     if isinstance(proxy, Entries):
         if not proxy.wrote("url"):
             report.at(proxy.place, "proxy: url is missing: write url: http://HOST:PORT")
         _pair(proxy, "username", "password", report)
+
+
+def _client(section: Road | SharedBacklog, node: Entries, report: Report, *, files: bool) -> None:
+    """Whom we trust and who we are, in TLS that we begin."""
+    if node.wrote("ca_file") and node.wrote("extra_ca_file"):
+        text = "ca_file: it is instead of the system's authorities, extra_ca_file beside them: give one"
+        report.at(node.place_of("ca_file"), text)
+    _pair(node, "client_certificate", "client_key", report)
+    if files and section.client_certificate is not None and section.client_key is not None:
+        try:
+            read_identity(section.client_certificate, section.client_key)
+        except PemError as error:
+            key = "client_certificate" if error.path == section.client_certificate else "client_key"
+            report.at(node.place_of(key), f"{key}: {error}")
 
 
 def _pair(node: Entries, first: str, second: str, report: Report) -> None:
@@ -260,6 +272,22 @@ def _batch(checked: Checked) -> None:
     if node.wrote("catch_up_resolution") and batch.catch_up_resolution < batch.timestamp_resolution:
         text = "catch_up_resolution: less than timestamp_resolution: catching up would join nothing"
         checked.report.at(node.place_of("catch_up_resolution"), text)
+
+
+def _share(checked: Checked, *, files: bool) -> None:
+    share, node = checked.document.spool.share, checked.section("spool").get("share")
+    if share is None or not isinstance(node, Entries):
+        return
+    report = checked.report
+    if not node.wrote("amqp"):
+        report.at(node.place, "share: where are the brokers? Write amqp: [amqps://HOST, amqps://HOST]")
+    elif len(set(share.amqp)) < len(share.amqp):
+        report.at(node.place_of("amqp"), "amqp: an address is given twice: leave one off")
+    _pair(node, "username", "password", report)
+    _client(share, node, report, files=files)
+    if files and find_spec("pika") is None:
+        text = "share: the package pika is missing, which speaks with brokers: pip install 'syslog-bridge[fleet]'"
+        report.at(checked.section("spool").place_of("share"), text)
 
 
 def _admin(checked: Checked, *, files: bool) -> None:

@@ -181,6 +181,13 @@ def _fingerprint(text: Scalar) -> str:
     return digits
 
 
+def _queue_prefix(text: Scalar) -> str:
+    # Of AMQP's letters those that need no thought in a permission's regular expression, and no ':', which is ours.
+    if not re.fullmatch("[A-Za-z0-9_-][A-Za-z0-9_.-]{0,63}", text):
+        raise ValueError("a part of a queue's name has 1 to 64 of A-Z a-z 0-9 _ . -")
+    return str(text)
+
+
 def _path(text: Scalar) -> Path:
     if not text:
         raise ValueError("a path is expected")
@@ -276,6 +283,9 @@ CopyTargets = Annotated[tuple[CopyTo, ...], BeforeValidator(_several)]
 ListenAddress = Annotated[addresses.Address, of_text(addresses.address)]
 BaseUrl = Annotated[str, of_text(addresses.base_url)]
 BaseUrls = Annotated[tuple[BaseUrl, ...], BeforeValidator(_several)]
+BrokerUrl = Annotated[str, of_text(addresses.amqp_url)]
+BrokerUrls = Annotated[tuple[BrokerUrl, ...], BeforeValidator(_several)]
+QueuePrefix = Annotated[str, of_text(_queue_prefix)]
 ProxyUrl = Annotated[str, of_text(addresses.proxy_url)]
 Networks = Annotated[tuple[addresses.Network, ...], PlainValidator(_networks)]
 AnySecret = Annotated[Secret, PlainValidator(_secret)]

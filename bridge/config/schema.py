@@ -62,6 +62,8 @@ def _of_parsers() -> dict[Callable[..., Any], JSON]:
         fields._mode: {"type": ["string", "integer"]},
         fields.intake_name: {"type": "string", "pattern": f"^{fields._INTAKE_NAME.pattern}$"},
         addresses.base_url: {"type": "string", "pattern": "^https?://"},
+        addresses.amqp_url: {"type": "string", "pattern": "^amqps?://"},
+        fields._queue_prefix: _TEXT,
         addresses.proxy_url: {"type": "string", "pattern": "^http://"},
     }  # fmt: skip
 

@@ -48,6 +48,26 @@ class Quarantine(Section):
     max_age: fields.DurationOrNever = timedelta(days=30)
 
 
+class SharedBacklog(Section):
+    """`spool.share`; `amqp`, the brokers, is required. `max_bytes` in bytes a queue, `prefetch` in bytes that a courier
+    holds; couriers of one `exit` share `max_request_rate`."""
+
+    amqp: fields.BrokerUrls = ()
+    username: fields.Text | None = None
+    password: fields.AnySecret | None = None
+    virtual_host: fields.Text = "/"
+    ca_file: fields.Authorities | None = None
+    extra_ca_file: fields.Authorities | None = None
+    client_certificate: fields.FilePath | None = None
+    client_key: fields.FilePath | None = None
+    queue_prefix: fields.QueuePrefix = "syslog-bridge"
+    role: Annotated[Literal["both", "gateway", "courier"], fields.of_choice("both", "gateway", "courier")] = "both"
+    exit: fields.QueuePrefix = "default"
+    max_bytes: Annotated[fields.Size, fields.within("1MB", "1TB", units.size)] = 256_000_000
+    prefetch: Annotated[fields.Size, fields.within("1MB", "10GB", units.size)] = 64_000_000
+    alone_after: Annotated[fields.DurationOrNever, fields.within("1s", "1d", units.duration)] = timedelta(seconds=10)
+
+
 class Spool(Section):
     """`spool:`; `directory` is required. Sizes are bytes on disk, or a share of the filesystem."""
 
@@ -60,6 +80,7 @@ class Spool(Section):
     )
     fsync: Annotated[Literal["never", "backlog", "always"], fields.of_choice("never", "backlog", "always")] = "backlog"
     archive: Archive | None = None
+    share: SharedBacklog | None = None
     quarantine: Quarantine = Quarantine()
 
 

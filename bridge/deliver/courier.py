@@ -11,8 +11,13 @@ Whatever the answer, an event stays in the spool until it is accepted or in quar
 reactor, in the turn in which the answer is read; the file goes later, in the spool's thread. What waits is in
 ``stock``, when the next request may go in ``attempts``; what an answer does is in ``settling``,
 and of refused events in ``refusals``.
+
+A courier *aside* posts nothing but the rest of what it has split: another takes its batches away (``bridge.fleet``).
+Both draw from the same lanes, so that no batch is in both hands.
 """
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import replace
 
 from twisted.internet import defer
@@ -26,7 +31,7 @@ from bridge.deliver.composing import Request, Target, compose
 from bridge.deliver.dispatcher import Slot
 from bridge.deliver.failover import Exits
 from bridge.deliver.fitting import Fitting
-from bridge.deliver.office import Office, Poster, Turn, Way
+from bridge.deliver.office import Office, Poster, Taker, Turn, Way
 from bridge.deliver.outcome import Verdict
 from bridge.deliver.settling import Answered, Settling
 from bridge.deliver.stock import Stock
@@ -35,6 +40,8 @@ from bridge.spool import Batch, Pack, Piece, reading
 
 NO_WIDTH = 1 << 62
 "Milliseconds within which any two times lie."
+CUT_BYTES = 32 << 20
+"Of timed batches that all intakes together hold in memory when each cuts several at once, about."
 
 RETIRED = "not in the configuration"
 
@@ -54,7 +61,7 @@ class Courier:
         self._office = office
         self._clock = office.clock
         self._attempts = Attempts(name, most=turn.in_flight, office=office, exits=exits)
-        self._stock = Stock(name, turn, office=office, failed=self._attempts.fail)
+        self._stock = Stock(name, turn, office=office, failed=self._attempts.fail, changed=self._changed)
         self._fitting = Fitting(turn.max_bytes)
         self._settling = Settling(
             name, office=office, stock=self._stock, attempts=self._attempts, fitting=self._fitting,
@@ -64,6 +71,8 @@ class Courier:
         self._lanes, self._splits = self._stock.lanes, self._stock.splits
         self._slots: dict[Slot, Breaker | None] = {}
         "Requests in flight, and the breaker of where they go; None: none goes."
+        self._aside: Taker | None = None
+        self._lent = 0
         self._width = JoinWidth(turn.catch_up_ms)
         self._fresh_turn = False
         exits.change(name, None)
@@ -157,11 +166,17 @@ class Courier:
     def add(self, batch: Batch) -> None:
         """A batch was sealed."""
         self._stock.add(batch)
-        self._office.dispatcher.wake()
+        self._changed()
 
     def add_pack(self, pack: Pack) -> None:
         """A pack was found at start."""
         self._stock.add_pack(pack)
+        self._changed()
+
+    def _changed(self) -> None:
+        """There is more to send."""
+        if self._aside is not None:
+            self._aside.wake()
         self._office.dispatcher.wake()
 
     def drop_oldest(self) -> Batch | Pack | None:
@@ -173,9 +188,11 @@ class Courier:
 
     def tidy(self) -> None:
         """Pack what waits in too many files. Called several times a second."""
-        self._stock.tidy(
-            away=bool(self._attempts.failures) or self.parked is not None or self._way.exits.state != "closed"
-        )
+        if self._aside is not None:
+            away = self._aside.stuck
+        else:
+            away = bool(self._attempts.failures) or self.parked is not None or self._way.exits.state != "closed"
+        self._stock.tidy(away=away)
 
     def stop(self) -> None:
         """No further attempts."""
@@ -214,7 +231,7 @@ class Courier:
     @property
     def at_rest(self) -> bool:
         """Whether nothing of it is in flight or being packed."""
-        return not self._slots and not self._stock.shelf.busy
+        return not self._slots and not self._lent and not self._stock.shelf.busy
 
     def hold(self) -> None:
         """Start nothing, until ``go_on``."""
@@ -223,7 +240,7 @@ class Courier:
     def go_on(self) -> None:
         """Start requests again."""
         self._held = False
-        self._office.dispatcher.wake()
+        self._changed()
 
     def release(self) -> list[tuple[Batch | Pack, int]]:
         """Forget all that waits whole, with the number of its events that are not settled; the caller has file and
@@ -231,17 +248,73 @@ class Courier:
         self._refusals.pardon()
         return self._stock.release()
 
+    # --- another way for its batches ---------------------------------------------------------------------------------
+
+    def stand_aside(self, taker: Taker | None) -> None:
+        """From now on ``taker`` takes what waits; None: the courier posts again."""
+        if taker is self._aside:
+            return
+        self._aside = taker
+        if taker is not None:
+            self._refusals.pardon()
+        self._changed()
+
+    @property
+    def lends(self) -> bool:
+        """Whether there is something to lend, or will be in a moment."""
+        return not self._held and not self.retired and bool(len(self._lanes) or self._lanes.hungry)
+
+    def lend(self) -> Piece | None:
+        """The next batch, or part of one, for another way; None: none now. It comes back by one of the three below."""
+        if not self.lends:
+            return None
+        if self._lanes.hungry:
+            self._stock.shelf.feed(share=self._office.dispatcher.senders or 1)
+        # Of no width: one.
+        pieces = self._lanes.take(self._clock.seconds(), width_ms=0, max_events=0, max_bytes=0)
+        self._lent += len(pieces)
+        return pieces[0] if pieces else None
+
+    def settle_lent(self, piece: Piece) -> list[Batch]:
+        """It has arrived; the batches that are settled whole by it."""
+        self._lent -= 1
+        return self._stock.settle([piece])
+
+    def take_back(self, pieces: list[Piece]) -> None:
+        """They have not arrived: they wait again where they stood."""
+        self._lent -= len(pieces)
+        self._stock.put_back(pieces, split=False)
+
+    def cannot_lend(self, piece: Piece, error: Exception) -> None:
+        """It could not be read: it waits again, or goes where its file is not what its name says."""
+        self._lent -= 1
+        self._cannot_read([piece], split=False, error=error)
+
+    def pardon(self) -> None:
+        """Undo all splitting of batches of which nothing is settled yet."""
+        self._refusals.pardon()
+
+    def withdraw(self, chosen: Iterable[Batch]) -> list[Batch]:
+        """Forget those of which nothing is in flight, wherever their events wait; the caller sees to the account."""
+        waiting: Counter[Batch] = Counter()
+        for piece in (*self._lanes.pieces(), *self._splits.pieces(), *self._refusals.condemned()):
+            waiting[piece.batch] += piece.count
+        free = {batch for batch in chosen if batch in self._stock.batches and waiting[batch] >= batch.unacknowledged}
+        self._refusals.forget(free)
+        self._stock.forget(free)
+        return list(free)
+
     # --- the dispatcher's view ---------------------------------------------------------------------------------------
 
     def ready(self) -> bool:
         """Whether a request could start now; reads on in packs where requests will need it."""
         if not self._may_start():
             return False
-        if self._lanes.hungry:
+        if self._lanes.hungry and self._aside is None:
             self._stock.shelf.feed(share=self._office.dispatcher.senders or 1)
             if not self._may_start():
                 return False
-        if not len(self._lanes):
+        if not len(self._lanes) or self._aside is not None:
             if not len(self._splits):
                 return False
             if wait := self._splits.ready_in(self._clock.seconds()):
@@ -252,7 +325,7 @@ class Courier:
     def _may_start(self) -> bool:
         if self._held or self.retired or self._attempts.waiting:
             return False
-        if not (len(self._lanes) or len(self._splits) or self._lanes.hungry):
+        if not len(self._splits) and (self._aside is not None or not (len(self._lanes) or self._lanes.hungry)):
             return False
         if (exit_ := self._exit()) is None:
             return False
@@ -272,20 +345,24 @@ class Courier:
         # Fresh batches take turns with a search, but not while it is being refused: one with a bad event of its own
         # would begin a second search before the first has shown that the collector takes anything.
         self._fresh_turn = not self._fresh_turn
-        fresh = self._fresh_turn and self._splits.few_suspected and not self._refusals.in_a_row and len(self._lanes)
+        fresh = self._fresh_turn and self._splits.few_suspected and not self._refusals.in_a_row and self._has_fresh
         pieces = [] if fresh else self._splits.take(now)
         split = bool(pieces)
-        if not pieces:
-            pieces = self._from_lanes(now)
+        # What was made smaller keeps the width that it was joined within.
+        width_ms = max(self._width.ms, self._turn.resolution_ms) if split else self._width_now()
+        if not pieces and self._aside is None:
+            pieces = self._from_lanes(now, width_ms)
         if not pieces:
             return False
         exit_ = self._exit()
         assert exit_ is not None, "asked to start though not ready"
         slot = self._office.dispatcher.begin(exit_.patience)
         self._slots[slot] = None
-        if any(self._needs_cut(piece) for piece in pieces):
-            act = self._cut(pieces)
+        if any(self._needs_cut(piece, width_ms) for piece in pieces):
+            self._office.dispatcher.spare_rate()
+            act = self._cut(pieces, width_ms)
         elif self._too_large(pieces):
+            self._office.dispatcher.spare_rate()
             act = self._halve(pieces)
         else:
             self._slots[slot] = exit_
@@ -299,22 +376,28 @@ class Courier:
         defer.ensureDeferred(act).addErrback(self._failed_inside, pieces).addBoth(ended)
         return True
 
-    def _from_lanes(self, now: float) -> list[Piece]:
+    def _width_now(self) -> int:
+        """How far apart the times of a request may lie, in milliseconds."""
+        if self._way.target.endpoint.exact:
+            return NO_WIDTH
+        catching_up = self._office.dispatcher.limited or self._lanes.has_backlog
+        return self._width.ms if catching_up else self._turn.resolution_ms
+
+    def _from_lanes(self, now: float, width_ms: int) -> list[Piece]:
         endpoint = self._way.target.endpoint
         limited = self._office.dispatcher.limited
-        catching_up = limited or self._lanes.has_backlog
         max_bytes = min(self._turn.max_bytes, self._fitting.limit)
-        width_ms = self._width.ms if catching_up else self._turn.resolution_ms
         pieces = self._lanes.take(
             now,
-            width_ms=NO_WIDTH if endpoint.exact else width_ms,
+            width_ms=width_ms,
             narrow_ms=NO_WIDTH if endpoint.exact else self._turn.resolution_ms,
             max_events=1 if endpoint.single else self._turn.max_events,
             max_bytes=max_bytes,
             timed=endpoint.exact,
+            uncut_bytes=0 if endpoint.single else CUT_BYTES // (self._office.dispatcher.senders or 1),
         )
-        if endpoint.exact or endpoint.single:
-            # Times that lie further apart would not make fewer requests.
+        if endpoint.exact or endpoint.single or any(self._needs_cut(piece, width_ms) for piece in pieces):
+            # Times that lie further apart would not make fewer requests; or this is none yet.
             return pieces
         size, count = sum(p.size for p in pieces), sum(p.count for p in pieces)
         small = size * 2 < max_bytes and count * 2 < self._turn.max_events
@@ -328,27 +411,31 @@ class Courier:
                 self._office.alarms.off("width", self.name, f"{about} has caught up: times are as exact as configured")
         elif not limited or self._attempts.failures:
             self._width.held_up()
-        elif self._width.falls_behind(now, len(self._lanes)):
+        elif self._width.falls_behind(now, self._stock.events):
             text = (
                 f"{about} falls behind at max_request_rate: the times in one request may now differ by"
                 f" {self._width.ms / 1000:g} s"
             )
             self._office.alarms.on("width", self.name, text)
 
-    def _needs_cut(self, piece: Piece) -> bool:
+    def _needs_cut(self, piece: Piece, width_ms: int) -> bool:
         endpoint = self._way.target.endpoint
         if endpoint.single and piece.count > 1:
             return True
         if endpoint.exact:
             return False
-        # A timed batch, or a range of one that was made for an endpoint that takes any times together.
+        # A timed batch, or a range of one that was made when times might lie further apart than now.
         return (piece.batch.timed and piece.lines is None) or (
-            piece.times is not None and piece.latest - piece.earliest >= self._turn.resolution_ms
+            piece.times is not None and piece.latest - piece.earliest >= width_ms
         )
 
     def _asks_last(self) -> bool:
         """Whether the request at hand is the only one, and nothing waits behind it."""
-        return not len(self._splits) and not len(self._lanes) and len(self._slots) == 1
+        return not len(self._splits) and not self._has_fresh and len(self._slots) == 1
+
+    @property
+    def _has_fresh(self) -> bool:
+        return self._aside is None and bool(len(self._lanes))
 
     def _too_large(self, pieces: list[Piece]) -> bool:
         return sum(p.size for p in pieces) > self._fitting.limit and sum(p.count for p in pieces) > 1
@@ -418,17 +505,14 @@ class Courier:
         reading.begin_all(piece.batch for piece in pieces)
         return request
 
-    async def _cut(self, pieces: list[Piece]) -> None:
+    async def _cut(self, pieces: list[Piece], width_ms: int) -> None:
         """What cannot go in one request becomes pieces of which each can."""
-        turn, endpoint = self._turn, self._way.target.endpoint
-        width = NO_WIDTH if endpoint.exact else turn.resolution_ms
-        most = 1 if endpoint.single else turn.max_events
-
-        def in_parts() -> list[Piece]:
-            return [part for piece in pieces for part in reading.cut(piece, width, most, turn.max_bytes)]
-
+        turn = self._turn
+        most = 1 if self._way.target.endpoint.single else turn.max_events
+        if any(self._office.exact(piece.batch.sequence) for piece in pieces):
+            width_ms = min(width_ms, turn.resolution_ms)
         try:
-            cut = await self._office.in_thread(in_parts)
+            cut = await self._office.in_thread(lambda: reading.cut_together(pieces, width_ms, most, turn.max_bytes))
         except (reading.Damaged, OSError) as error:
             self._cannot_read(pieces, split=False, error=error)
         else:

@@ -33,6 +33,17 @@ class Store(Packer, Protocol):
         """This one cannot be read: it goes to quarantine."""
 
 
+class Taker(Protocol):
+    """What takes a courier's batches another way."""
+
+    @property
+    def stuck(self) -> bool:
+        """Whether it can take none now."""
+
+    def wake(self) -> None:
+        """There may be more."""
+
+
 class Poster(Protocol):
     """What posts."""
 

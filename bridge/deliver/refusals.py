@@ -9,6 +9,8 @@ have some. Fresh batches take turns with it only while it is answered. After ``M
 acceptance the intake is parked and its batches are whole again.
 """
 
+from collections.abc import Collection, Iterator
+
 from twisted.logger import Logger
 
 from bridge.deliver.office import Office
@@ -47,6 +49,14 @@ class Refusals:
     def condemn(self, *refused: tuple[Piece, str]) -> None:
         """Single events that were refused, each with the collector's words."""
         self._condemned += refused
+
+    def condemned(self) -> Iterator[Piece]:
+        """Those that wait for an acceptance of others."""
+        return (piece for piece, _ in self._condemned)
+
+    def forget(self, batches: Collection[Batch]) -> None:
+        """Forget what is of these."""
+        self._condemned = [each for each in self._condemned if each[0].batch not in batches]
 
     def accepted(self) -> None:
         """Events were accepted: the condemned ones go to quarantine."""

@@ -5,6 +5,7 @@ some thirty requests. A batch may ask 64 of them a minute: a batch full of bad e
 """
 
 from collections import deque
+from collections.abc import Collection, Iterator
 
 from bridge.spool import Batch, Piece
 
@@ -45,6 +46,16 @@ class Splits:
                 self._asked.setdefault(unit[0].batch, deque()).append(now)
                 return unit
         return []
+
+    def pieces(self) -> Iterator[Piece]:
+        """All that is here."""
+        for unit in self._units:
+            yield from unit
+
+    def take_out(self, batches: Collection[Batch]) -> None:
+        """Take out what is of these."""
+        kept = ([piece for piece in unit if piece.batch not in batches] for unit in self._units)
+        self._units = deque(unit for unit in kept if unit)
 
     def clear(self) -> list[list[Piece]]:
         """Take all away."""

@@ -3,7 +3,7 @@
 The ledger moves here in the turn in which something is lost or moved aside; files go later, in the spool's thread.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from bridge.deliver.lanes import Lanes
 from bridge.deliver.office import Office, Turn
@@ -13,9 +13,11 @@ from bridge.spool import Batch, Loss, Pack, Piece, reading
 
 
 class Stock:
-    """One intake's. ``failed`` is told why its spool cannot be read now."""
+    """One intake's. ``failed`` is told why its spool cannot be read now, ``changed`` when there is more to send."""
 
-    def __init__(self, name: str, turn: Turn, *, office: Office, failed: Callable[[str], None]) -> None:
+    def __init__(
+        self, name: str, turn: Turn, *, office: Office, failed: Callable[[str], None], changed: Callable[[], None]
+    ) -> None:
         self.events = 0
         "Sealed events that are not settled."
         self.size = 0
@@ -24,7 +26,7 @@ class Stock:
         self.shelf = Shelf(
             name, self.lanes, packer=office.store, in_thread=office.in_thread,
             fed=lambda batches: self.batches.update(dict.fromkeys(batches)), lost=self._lost_packed,
-            changed=office.dispatcher.wake, failed=failed,
+            changed=changed, failed=failed,
         )  # fmt: skip
         self.splits = Splits()
         self.batches: dict[Batch, None] = {}
@@ -102,19 +104,22 @@ class Stock:
         return whole
 
     def drop_oldest(self) -> Batch | Pack | None:
-        """Forget the oldest batch, or pack, of which nothing is in flight or settled, None: there is none.
+        """Forget the oldest batch, or pack, of which nothing is in flight, None: there is none.
 
-        The caller sees to file and account.
+        The caller sees to file and account: what it is of is not settled yet.
         """
-        pack = self.shelf.oldest_unread
-        batch = self.lanes.drop_oldest(before=None if pack is None else pack.sequence)
+        pack = self.shelf.oldest_idle
+        batch = self.lanes.drop_oldest(before=None if pack is None else pack.sequence, parts=True)
         if batch is not None:
             self._forget_loose(batch)
+            self.splits.forget(batch)
             return batch
         if pack is not None:
-            self.shelf.give_up(pack)
+            batches, size = self.shelf.give_up(pack)
+            for batch in batches:
+                del self.batches[batch]
             self.events -= pack.count
-            self.size -= pack.size
+            self.size -= size
         return pack
 
     def release(self) -> list[tuple[Batch | Pack, int]]:
@@ -132,6 +137,14 @@ class Stock:
             self._forget_loose(loose)
             released.append((loose, loose.count))
         return released
+
+    def forget(self, batches: Collection[Batch]) -> None:
+        """Forget batches of which nothing is in flight, wherever they wait; the caller sees to file and account."""
+        self.lanes.forget(batches)
+        self.splits.take_out(batches)
+        for batch in batches:
+            self._forget_loose(batch)
+            self.splits.forget(batch)
 
     def _forget_loose(self, batch: Batch) -> None:
         self.events -= batch.unacknowledged

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Callable
 
 from twisted.internet.epollreactor import EPollReactor
 from twisted.logger import Logger
@@ -11,6 +12,14 @@ log = Logger(namespace="reactor")
 
 class SteadyReactor(EPollReactor):
     """Timers by a clock that nobody sets. Twisted's would freeze for an hour when the wall clock goes back by one."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._at_turns_end: list[Callable[[], None]] = []
+
+    def after_turn(self, call: Callable[[], None]) -> None:
+        """Call this once, when all that is readable in this turn has been read; before any timer."""
+        self._at_turns_end.append(call)
 
     def seconds(self) -> float:
         """Monotonic seconds."""
@@ -31,6 +40,11 @@ class SteadyReactor(EPollReactor):
                 self._doReadOrWrite(selectable, descriptor, event)  # type: ignore[no-untyped-call]
             except Exception:
                 log.failure("defect while a socket was read or written")
+        while self._at_turns_end:
+            try:
+                self._at_turns_end.pop()()
+            except Exception:
+                log.failure("defect at the end of a turn")
 
     doIteration = doPoll
 
@@ -41,7 +55,7 @@ def install_reactor() -> SteadyReactor:
     if installed is None:
         from twisted.internet.main import installReactor  # noqa: PLC0415
 
-        installReactor(SteadyReactor())  # type: ignore[no-untyped-call]
+        installReactor(SteadyReactor())
     from twisted.internet import reactor  # noqa: PLC0415
 
     if not isinstance(reactor, SteadyReactor):

@@ -20,7 +20,8 @@ log = Logger(namespace="spool")
 
 class Cellar:
     """The couriers' store over a spool. ``work`` runs a job in the spool's thread, then its result on the reactor;
-    ``receipt`` and ``refused`` write to the ledger's history, in that thread."""
+    ``receipt`` and ``refused`` write to the ledger's history, in that thread. ``remove`` lets settled batches go, there
+    too: from the spool, or from where else they wait."""
 
     def __init__(
         self,
@@ -30,12 +31,14 @@ class Cellar:
         work: Callable[[Callable[[], object], Callable[[object], None]], None],
         receipt: Callable[[Receipt], None],
         refused: Callable[[str, int, int, str, int], None],
+        remove: Callable[[list[Batch]], None] | None = None,
     ) -> None:
         self._spool = spool
         self._ledger = ledger
         self._work = work
         self._receipt = receipt
         self._refused = refused
+        self._remove = remove or spool.remove
 
     def acknowledge(self, batches: list[Batch], receipt: Receipt | None) -> None:
         """A request was accepted; these batches are settled whole."""
@@ -43,7 +46,7 @@ class Cellar:
         def settle() -> None:
             if receipt is not None:
                 self._receipt(receipt)
-            self._spool.remove(batches)
+            self._remove(batches)
 
         self._work(settle, lambda nothing: None)
 
@@ -57,7 +60,7 @@ class Cellar:
                 try:
                     entry = Entry(
                         batch.sequence // 1000, "", "", _event(piece), words, intake,
-                        key=(batch.sequence, piece.start), time_ms=piece.earliest,
+                        key=(batch.identity, piece.start), time_ms=piece.earliest,
                     )  # fmt: skip
                     gone = self._spool.quarantine.add_once("refused", entry)
                 except (OSError, reading.Damaged) as error:
@@ -67,7 +70,7 @@ class Cellar:
                 again += gone is None
                 pushed_out += gone or 0
                 self._refused(intake, batch.sequence, 1, words, batch.count)
-            self._spool.remove(settled)
+            self._remove(settled)
             return again, lost, pushed_out
 
         def counted(result: object) -> None:
@@ -90,11 +93,11 @@ class Cellar:
         events = batch.unacknowledged
 
         def put() -> None:
-            if batch.pack is None:
+            if batch.pack is None and batch.held is None:
                 self._spool.quarantine.move_aside(batch.path, events)
             else:
                 self._spool.quarantine.put_aside(batch.intake, str(batch.name), batch.held or b"", events)
-                self._spool.remove([batch])
+                self._remove([batch])
 
         self._work(put, lambda moved: None)
 

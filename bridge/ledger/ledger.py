@@ -14,11 +14,15 @@ class Account:
     received: int = 0
     recovered: int = 0
     replayed: int = 0
+    taken_over: int = 0
+    "From a queue that gateways share; 0 without one, as *handed_over*."
     delivered: int = 0
     spooled: int = 0
     buffered: int = 0
     quarantined: int = 0
     filtered: int = 0
+    handed_over: int = 0
+    "To such a queue, or back to it."
     dropped: Counter[str] = field(default_factory=Counter)
     transferred: int = 0
     """Events that came from other accounts by an operator's command, less those that went to others: rerouted, retried,
@@ -29,8 +33,8 @@ class Account:
     @property
     def imbalance(self) -> int:
         """Events on the left side less those on the right: 0, or the bridge has a defect."""
-        left = self.received + self.recovered + self.replayed + self.transferred
-        right = self.delivered + self.spooled + self.buffered + self.quarantined + self.filtered
+        left = self.received + self.recovered + self.replayed + self.taken_over + self.transferred
+        right = self.delivered + self.spooled + self.buffered + self.quarantined + self.filtered + self.handed_over
         return left - right - self.dropped.total()
 
 
@@ -130,6 +134,20 @@ class Ledger:
         account.quarantined -= count
         account.dropped[reason] += count
 
+    # --- past one machine --------------------------------------------------------------------------------------------
+
+    def hand_over(self, intake: str, count: int) -> None:
+        """Spooled events are in a queue that gateways share, or in it again."""
+        account = self.of(intake)
+        account.spooled -= count
+        account.handed_over += count
+
+    def take_over(self, intake: str, count: int) -> None:
+        """Events came from such a queue: they are ours to deliver."""
+        account = self.of(intake)
+        account.taken_over += count
+        account.spooled += count
+
     # --- by an operator's command ------------------------------------------------------------------------------------
 
     def replay(self, intake: str, count: int) -> None:
@@ -197,5 +215,8 @@ class Ledger:
         return figures
 
 
-COLUMNS = ("received", "recovered", "replayed", "delivered", "spooled", "buffered", "quarantined", "filtered")
-"The identity's names, but for *dropped*, which has reasons."
+IN = ("received", "recovered", "replayed", "taken_over")
+"The identity's left side."
+OUT = ("delivered", "spooled", "buffered", "quarantined", "filtered", "handed_over")
+"Its right side, but for *dropped*, which has reasons."
+COLUMNS = (*IN, *OUT)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from bridge.config import Listener
+from bridge.listen.gathering import Gathering
 from bridge.listen.peers import Peer, address_of
 from bridge.listen.road import Road
 
@@ -36,6 +37,8 @@ class Hall:
     max_frame_size: int
     commit: Callable[[Callable[[OSError | None], None]], None] = lambda done: done(None)
     "Calls back once all that was received until now is on the disk, or with why it is not."
+    gathering: Gathering | None = None
+    "Where small reads of connections are put together; None: each goes its own way."
 
 
 class Door(Protocol):

@@ -9,6 +9,7 @@ from twisted.internet import defer, task
 
 from bridge.config import Address, Config, Listener, UnixAddress
 from bridge.listen.door import Door, Hall
+from bridge.listen.gathering import Gathering
 from bridge.listen.inheritance import Inheritance, Store
 from bridge.listen.peers import Peers, address_of
 from bridge.listen.relp_door import relp_door
@@ -68,7 +69,9 @@ class Doors:
         self._config = config
         self._reactor = reactor
         self._kinds = {**KINDS, **(kinds or {})}
-        self.hall = Hall(reactor, road, peers.get, config.max_frame_size, commit)
+        self.hall = Hall(
+            reactor, road, peers.get, config.max_frame_size, commit, Gathering.on(reactor, road)
+        )  # fmt: skip
         self.doors: dict[str, Door] = {}
         "Listener -> its door."
         self._drops: dict[str, int] = {}

@@ -6,7 +6,7 @@ call as the append, so the account is exact in every reactor turn.
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -291,31 +291,50 @@ class Road:
             self._ledger.spool_buffered(part.intake, part.count)
         self.holding.pop(part.intake)
 
+    @property
+    def pauses(self) -> bool:
+        """Whether who can wait shall, where an intake is full."""
+        return self._room.pauses
+
     def take_many(self, by_peer: Iterable[tuple[Peer, list[bytes]]], clean: Callable[[list[bytes]], Frames]) -> None:
         """All datagrams of one drain. Those of peers that routing treats alike are read together."""
-        now = int(self._wall() * 1000)
-        merged: dict[Profile, list[tuple[Peer, list[bytes]]]] = {}
+        together = []
         for peer, frames in by_peer:
-            if not peer.mergeable:
+            if peer.mergeable:
+                together.append((peer, frames, len(frames)))
+            else:
                 self.take(peer, clean(frames))
-                continue
-            peer.events += len(frames)
+        self._take_together(together, clean)
+
+    def take_blocks(self, by_peer: Mapping[Peer, list[bytes]]) -> None:
+        """Small reads of many connections, as blocks, of peers that may be read together."""
+        together = [(peer, blocks, sum(block.count(b"\n") for block in blocks)) for peer, blocks in by_peer.items()]
+        self._take_together(together, b"".join)
+
+    def _take_together(
+        self, members: Iterable[tuple[Peer, list[bytes], int]], clean: Callable[[list[bytes]], Frames]
+    ) -> None:
+        """The frames of several peers, in pieces that ``clean`` makes frames of, and how many they are."""
+        now = int(self._wall() * 1000)
+        merged: dict[Profile, list[tuple[Peer, list[bytes], int]]] = {}
+        for peer, pieces, count in members:
+            peer.events += count
             peer.last_seen_ms = now
             if now - peer.sampled >= self.SAMPLE_MS or now < peer.sampled:
-                self._sample(peer, frames, now)
+                self._sample(peer, clean(pieces), now)
             if self.glimpses.watches:
-                self.glimpses.pass_by(peer, frames, now)
-            merged.setdefault(peer.profile, []).append((peer, frames))
-        for profile, members in merged.items():
-            peer = members[0][0]
+                self.glimpses.pass_by(peer, clean(pieces), now)
+            merged.setdefault(peer.profile, []).append((peer, pieces, count))
+        for profile, alike in merged.items():
+            peer = alike[0][0]
             stripper = self._strippers.setdefault(profile, Stripper())
-            together = members[0][1] if len(members) == 1 else [frame for _, frames in members for frame in frames]
+            together = alike[0][1] if len(alike) == 1 else [piece for _, pieces, _ in alike for piece in pieces]
             columns = self._parse(peer, clean(together), stripper)
-            if columns.count != len(together):
-                for member, frames in members:
-                    member.events -= sum(not frame.strip(b" \t\r\n\0") for frame in frames)
+            if columns.count != sum(count for _, _, count in alike):
+                for member, pieces, _ in alike:
+                    member.events -= sum(not frame.strip(b" \t\r\n\0") for frame in list_of(clean(pieces)))
             if columns.count and self._route(peer, columns, now):
-                self._find_wrong_clocks([(peer, clean(frames)) for peer, frames in members], now)
+                self._find_wrong_clocks([(peer, clean(pieces)) for peer, pieces, _ in alike], now)
 
     def _find_wrong_clocks(self, members: list[tuple[Peer, Frames]], now: int) -> None:
         """Among peers that were read together, whose times were not believed. They are read alone from now on."""
@@ -358,7 +377,7 @@ class Road:
             if columns is not None:
                 return columns
             if stripper.mixed:
-                return sweep(frames)
+                return stripper.scattering.strip(frames) or sweep(frames)
         return parse_all(frames, peer.profile.needs | _HOSTNAME if peer.relay else peer.profile.needs)
 
     def _route(

@@ -19,6 +19,10 @@ from bridge.syslog.columns import list_of
 from bridge.syslog.framing import StreamFramer
 from bridge.syslog.stripping import Stripper
 
+READ = 128 * 1024
+"""Bytes of one read, at most: twice Twisted's own, as a sender at full speed has that much in the socket, and half the
+reads are half of what a read costs beside its messages."""
+
 KEEPALIVE_PROBES = 4
 "Unanswered probes after which a peer is taken for dead; they come at a quarter of the time until the first."
 
@@ -46,6 +50,8 @@ class SyslogConnection(Protocol, TimeoutMixin):
     def connectionMade(self) -> None:
         self._factory.connections[self] = None
         transport = self.transport
+        if self._factory.speaks_plain:
+            transport.bufferSize = READ  # type: ignore[union-attr]  # of Twisted's FileDescriptor
         keepalive = self._factory.listener.keepalive
         if keepalive is not None and ITCPTransport.providedBy(transport):
             _keep_alive(transport, keepalive.total_seconds())
@@ -77,7 +83,9 @@ class SyslogConnection(Protocol, TimeoutMixin):
     def _read(self, data: bytes) -> None:
         frames = self._framer.feed(data)
         if frames:
-            self._factory.hall.road.take(self._peer, frames, self._stripper, self)
+            hall = self._factory.hall
+            if hall.gathering is None or not hall.gathering.takes(self._peer, frames):
+                hall.road.take(self._peer, frames, self._stripper, self)
         if self._framer.oversize:
             self._take_oversize()
 
@@ -132,6 +140,8 @@ class SyslogConnection(Protocol, TimeoutMixin):
     def _finish(self) -> None:
         """The connection has ended: what it brought last."""
         road = self._factory.hall.road
+        if self._factory.hall.gathering is not None:
+            self._factory.hall.gathering.flush()
         frames, unfinished = self._framer.close()
         if frames and not self._factory.closing:
             road.take(self._peer, frames, sender=self)

@@ -18,7 +18,8 @@ start      a process has begun. ``recovered``, ``damaged`` {intake: events found
            {intake: [[sequence, events], ...]}: the batches that these are in, the newest 20,000;
            ``sending_more``: how many batches more; ``torn``: lines that were cut off (below); ``version``,
            ``config_sha256``
-minute     ``intake`` and the columns of ``bridge.ledger.Account`` (*transferred* only where it is not 0);
+minute     ``intake`` and the columns of ``bridge.ledger.Account`` (*transferred*,
+           *taken_over* and *handed_over* only where they are not 0);
            *spooled*, *buffered*, *quarantined* are held now, all others count since ``start``. Intake ``-``: of
            what belongs to none. Intakes whose columns are as before and that hold nothing are left out
 minute     with ``intake: null`` ends each minute's group: ``kernel_drops`` {listener: datagrams since
@@ -320,6 +321,9 @@ class History:
 
 def _figures(account: Account) -> Figures:
     figures: Figures = {name: getattr(account, name) for name in COLUMNS}
+    for name in ("taken_over", "handed_over"):
+        if not figures[name]:
+            del figures[name]
     figures["dropped"] = {reason: count for reason, count in account.dropped.items() if count}
     if account.transferred:
         figures["transferred"] = account.transferred

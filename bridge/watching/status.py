@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from bridge import __version__
-from bridge.deliver.courier import Courier
 from bridge.deliver.settling import Answered
 from bridge.ledger import Ledger
 from bridge.listen.copies import Copies
@@ -43,12 +42,62 @@ class Keeping(Protocol):
         """Why the spool has no room."""
 
 
+class Deliverer(Protocol):
+    """What the status shows of an intake: a courier, or those of a node that shares its backlog."""
+
+    name: str
+
+    @property
+    def state(self) -> str:
+        """idle, delivering, backing-off or parked"""
+
+    @property
+    def waiting_events(self) -> int:
+        """Sealed events that are not settled."""
+
+    @property
+    def waiting_bytes(self) -> int:
+        """Their bytes, as lines."""
+
+    @property
+    def oldest_sequence(self) -> int | None:
+        """Of the batch that has waited longest."""
+
+    @property
+    def last_error(self) -> str | None:
+        """What went wrong last."""
+
+    @property
+    def next_attempt_in(self) -> float | None:
+        """Seconds."""
+
+    @property
+    def last_answer(self) -> Answered | None:
+        """What the collector said last."""
+
+    @property
+    def last_acceptance(self) -> Answered | None:
+        """When it last took events, and which."""
+
+    @property
+    def delivered(self) -> int:
+        """Events that it has taken."""
+
+    @property
+    def unconfirmed(self) -> int:
+        """Those that it did not name."""
+
+    @property
+    def requests(self) -> dict[str, int]:
+        """By their outcome."""
+
+
 @dataclass(slots=True)
 class Status:
     """The figures of a running bridge's parts, read when they are asked for."""
 
     ledger: Ledger
-    couriers: Mapping[str, Courier]
+    couriers: Mapping[str, Deliverer]
     spool: Spool
     road: Road
     peers: Peers
@@ -68,6 +117,8 @@ class Status:
     pulse: Pulse
     timekeeping: Timekeeping
     started: float
+    fleet: Callable[[], JSON] | None = None
+    "What is shared with other gateways; None: nothing is."
     reloaded: bool = True
     "Whether the last reload was applied; true where there was none."
 
@@ -117,6 +168,7 @@ class Status:
             "alarms": [
                 {"kind": kind, "about": about, "text": text} for (kind, about), text in self.alarms.active.items()
             ],
+            "fleet": None if self.fleet is None else self.fleet(),
             "config_sha256": self.config_sha256,
         }  # fmt: skip
         return {"headline": headline.of(status), **status}

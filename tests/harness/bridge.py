@@ -15,8 +15,8 @@ from tests.harness.ports import free_port
 from tests.harness.process import SYSLOG_BRIDGE, Process
 
 # The identity of DESIGN's ledger; `dropped` is a table of reasons.
-_IN = ("received", "recovered", "replayed")
-_OUT = ("delivered", "spooled", "buffered", "quarantined", "filtered")
+_IN = ("received", "recovered", "replayed", "taken_over")
+_OUT = ("delivered", "spooled", "buffered", "quarantined", "filtered", "handed_over")
 
 
 def key_of(intake: str) -> str:

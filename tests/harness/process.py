@@ -65,7 +65,9 @@ class Process:
     def stderr(self) -> str:
         return _text(self._stderr, self._stderr_start)
 
-    def wait_until(self, condition: Callable[[], bool], what: str) -> None:
+    def wait_until(
+        self, condition: Callable[[], bool], what: str, *, deadline_seconds: float = DEADLINE_SECONDS
+    ) -> None:
         """Wait for `condition`; raises Died with stderr if the process ends first."""
 
         def holds() -> bool:
@@ -73,7 +75,8 @@ class Process:
                 raise Died(f"{self.name} exited with {self.exit_code} before {what}:\n{self.stderr}")
             return condition()
 
-        until(holds, lambda: f"{self.name}: {what}; its stderr:\n{self.stderr}")
+        told = lambda: f"{self.name}: {what}; its stderr:\n{self.stderr}"  # noqa: E731
+        until(holds, told, deadline_seconds=deadline_seconds)
 
     def wait(self, deadline_seconds: float = DEADLINE_SECONDS) -> int:
         """The exit code, once it has ended by itself."""

@@ -20,6 +20,8 @@ MOVES = {
     "quarantine": (INTAKES, COUNT),
     "drop_spooled": (INTAKES, COUNT, REASON),
     "drop_quarantined": (ANY, COUNT, REASON),
+    "take_over": (INTAKES, COUNT),
+    "hand_over": (INTAKES, COUNT),
 }
 MOVE = st.sampled_from(list(MOVES)).flatmap(lambda name: st.tuples(st.just(name), *MOVES[name]))
 
@@ -32,8 +34,8 @@ def test_any_moves_balance(moves):
         getattr(ledger, name)(*arguments)
         assert ledger.imbalance == 0
     said = ledger.columns()
-    left = said["received"] + said["recovered"] + said["replayed"]
-    right = sum(said[name] for name in ("delivered", "spooled", "buffered", "quarantined", "filtered"))
+    left = sum(said[name] for name in ("received", "recovered", "replayed", "taken_over"))
+    right = sum(said[name] for name in ("delivered", "spooled", "buffered", "quarantined", "filtered", "handed_over"))
     assert left == right + sum(said["dropped"].values())
     assert said["received"] == sum(
         arguments[-1 - (name == "receive_dropped")] for name, *arguments in moves if name.startswith("receive")
@@ -52,11 +54,13 @@ def test_each_move_is_of_its_columns():
     ledger.quarantine("a", 2)
     ledger.drop_spooled("a", 1, "full")
     ledger.drop_quarantined(None, 3, "expired")
+    ledger.take_over("a", 9)
+    ledger.hand_over("a", 7)
     assert ledger.columns() == {
-        "received": 19, "recovered": 6, "replayed": 0, "delivered": 8, "spooled": 4, "buffered": 0, "quarantined": 4,
-        "filtered": 3, "dropped": {"full": 3, "expired": 3},
+        "received": 19, "recovered": 6, "replayed": 0, "taken_over": 9, "delivered": 8, "spooled": 6, "buffered": 0,
+        "quarantined": 4, "filtered": 3, "handed_over": 7, "dropped": {"full": 3, "expired": 3},
     }  # fmt: skip
-    assert ledger.of("a").spooled == 4
+    assert ledger.of("a").spooled == 6
 
 
 def test_an_imbalance_shows_even_where_two_intakes_are_wrong_the_other_way_round():

@@ -1,0 +1,297 @@
+"""Hands one intake's sealed batches over to its queue, from the spool where they wait.
+
+=========  ====================================================================================
+idle       nothing waits
+giving     letters go, up to ``MOST_LETTERS`` or ``MOST_BYTES`` without a confirm
+waiting    the queue is full, or cannot be reached: after a wait that doubles, one letter goes
+=========  ====================================================================================
+
+A batch leaves the spool when it is confirmed, in the turn in which the confirm is read; its file goes later, in the
+spool's thread. One that was published on a channel that is lost waits again where it stood, and counts as possibly
+double, as its file's name says from before the publishing (``.sending``), so that a restart counts it too.
+"""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from twisted.internet import defer
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from bridge.deliver.courier import Courier
+from bridge.deliver.office import Alarms, Store
+from bridge.fleet.broker import BrokerError, Channel, Full, NoQueue, OtherQueue, QueueTerms
+from bridge.fleet.link import Link
+from bridge.fleet.message import Letter, letter_of, lines_of
+from bridge.ledger import Ledger
+from bridge.spool import Batch, Piece, reading
+
+MOST_LETTERS = 64
+MOST_BYTES = 8 << 20
+"Published and not confirmed, of one intake."
+AT_A_TIME = 16
+"Batches that are read together in the spool's thread."
+FIRST_WAIT, LONGEST_WAIT = 0.5, 30.0
+"Seconds between two attempts."
+CONFIRM_WITHIN = 30.0
+"Seconds after which a broker that has said nothing is given up."
+
+log = Logger(namespace="fleet")
+
+
+@dataclass(frozen=True, slots=True)
+class Hall:
+    """What all givers of a node share. ``in_thread`` runs a job in the spool's thread."""
+
+    node: str
+    clock: IReactorTime
+    link: Link
+    terms: QueueTerms
+    queue_of: Callable[[str], str]
+    store: Store
+    ledger: Ledger
+    alarms: Alarms
+    in_thread: Callable[[Callable[[], Any]], "defer.Deferred[Any]"]
+    before_sending: Callable[[list[Batch]], None] = lambda batches: None
+    exact: Callable[[int], bool] = lambda sequence: False
+
+
+class Giver:
+    """One intake's. ``courier`` is the one that has its batches, and lends them."""
+
+    def __init__(self, courier: Courier, hall: Hall) -> None:
+        self.given = self.given_batches = 0
+        "Events, and batches, that were confirmed."
+        self.trouble: str | None = None
+        "Why it waits; None: it does not."
+        self.full = False
+        self._courier = courier
+        self._hall = hall
+        self._queue = hall.queue_of(courier.name)
+        self._channel: Channel | None = None
+        self._opening = False
+        self._out: dict[Piece, float] = {}
+        "Lent, with the time of their publishing; infinite: not published yet."
+        self._bytes = 0
+        self._proven = False
+        "Whether this channel has confirmed anything."
+        self._failures = 0
+        self._retry: IDelayedCall | None = None
+        self._stopped = False
+
+    # --- what it says ------------------------------------------------------------------------------------------------
+
+    @property
+    def in_flight(self) -> int:
+        """Batches that are not confirmed."""
+        return len(self._out)
+
+    @property
+    def stuck(self) -> bool:
+        """Whether nothing can be handed over now."""
+        return self._failures > 0 or self._hall.link.state != "up"
+
+    @property
+    def away_for(self) -> float:
+        """Seconds for which nothing of this intake could be handed over, though no queue is full; 0: it can."""
+        away = self._hall.link.away_for
+        now = self._hall.clock.seconds()
+        return max([away, *(now - since for since in self._out.values() if since < now)])
+
+    @property
+    def next_attempt_in(self) -> float | None:
+        """Seconds until the next attempt; None: none is waited for."""
+        if self._retry is None:
+            return None
+        return max(0.0, round(self._retry.getTime() - self._hall.clock.seconds(), 1))
+
+    # --- what it is told ---------------------------------------------------------------------------------------------
+
+    def wake(self) -> None:
+        """Something may be publishable."""
+        if self._stopped or self._retry is not None or self._hall.link.state != "up" or not self._courier.lends:
+            return
+        if self._channel is None or not self._channel.open:
+            self._open()
+            return
+        # One letter only, after a failure, and on a session that has confirmed nothing yet.
+        most = MOST_LETTERS if self._proven and not self._failures else 1
+        taken: list[Piece] = []
+        while len(self._out) < most and self._bytes < MOST_BYTES and len(taken) < AT_A_TIME:
+            piece = self._courier.lend()
+            if piece is None:
+                break
+            self._out[piece] = float("inf")
+            self._bytes += piece.size
+            taken.append(piece)
+        if taken:
+            defer.ensureDeferred(self._give(taken, self._channel)).addErrback(self._defect, taken)
+
+    def look(self) -> None:
+        """Called several times a second."""
+        now = self._hall.clock.seconds()
+        if any(now - since > CONFIRM_WITHIN for since in self._out.values()):
+            self._hall.link.abort(f"it has confirmed nothing of queue {self._queue} for {CONFIRM_WITHIN:g} s")
+        else:
+            self.wake()
+
+    def came_up(self) -> None:
+        """There is another session."""
+        self._channel = None
+        self._again()
+        self.wake()
+
+    def stop(self) -> None:
+        """Publish no more; what has no confirm stays in the spool."""
+        self._stopped = True
+        self._again()
+        if self._channel is not None:
+            self._channel.close()
+
+    # --- the queue ---------------------------------------------------------------------------------------------------
+
+    def _open(self) -> None:
+        if not self._opening:
+            self._opening = True
+
+            def ended(result: object) -> None:
+                self._opening = False
+
+            opened = defer.ensureDeferred(self._prepare()).addBoth(ended)
+            opened.addErrback(lambda failure: log.failure("defect while opening a queue", failure))
+            opened.addCallback(lambda nothing: self.wake() if self._channel is not None else None)
+
+    async def _prepare(self) -> None:
+        """A channel, and the queue."""
+        link, alarms, name = self._hall.link, self._hall.alarms, self._courier.name
+        try:
+            channel = await link.channel()
+            try:
+                await channel.declare(self._queue, self._hall.terms)
+                alarms.off("fleet", f"queue {name}", f"queue {self._queue} is as this node would make it")
+            except OtherQueue as error:
+                alarms.on(
+                    "fleet", f"queue {name}",
+                    f"queue {self._queue} is there, but not as this node would make it ({error}); it is used as it is",
+                )  # fmt: skip
+                channel = await link.channel()
+                await channel.look(self._queue)
+        except BrokerError as error:
+            self._fail(str(error))
+            return
+        self._channel, self._proven = channel, False
+
+    # --- the batches -------------------------------------------------------------------------------------------------
+
+    async def _give(self, pieces: list[Piece], channel: Channel) -> None:
+        letters = await self._read(pieces)
+        for piece, letter in letters:
+            if not channel.open or self._stopped:
+                self._back([piece])
+                continue
+            self._out[piece] = self._hall.clock.seconds()
+            sent = channel.publish(self._queue, letter)
+            sent.addCallbacks(self._confirmed, self._failed, callbackArgs=(piece,), errbackArgs=(piece,))
+            sent.addErrback(self._defect, [piece])
+
+    async def _read(self, pieces: list[Piece]) -> list[tuple[Piece, Letter]]:
+        """The letters of some pieces, whose batches are marked as begun; what cannot be read is dealt with."""
+        hall = self._hall
+
+        def read() -> tuple[list[tuple[Piece, Letter]], list[tuple[Piece, Exception]]]:
+            letters: list[tuple[Piece, Letter]] = []
+            wrong: list[tuple[Piece, Exception]] = []
+            for piece in pieces:
+                try:
+                    data = lines_of(piece)
+                    hall.before_sending([piece.batch])
+                    reading.begin_all([piece.batch])
+                except (reading.Damaged, OSError) as error:
+                    wrong.append((piece, error))
+                    continue
+                letters.append((piece, letter_of(piece, data, node=hall.node, exact=hall.exact(piece.batch.sequence))))
+            return letters, wrong
+
+        letters: list[tuple[Piece, Letter]]
+        letters, wrong = await hall.in_thread(read)
+        for piece, error in wrong:
+            self._forget(piece)
+            self._courier.cannot_lend(piece, error)
+            if not isinstance(error, reading.Damaged):
+                self._fail(f"cannot read the spool: {error}")
+        return letters
+
+    def _confirmed(self, nothing: None, piece: Piece) -> None:
+        if piece not in self._out:
+            return
+        self._forget(piece)
+        self._proven = True
+        self._hall.ledger.hand_over(self._courier.name, piece.count)
+        self.given += piece.count
+        self.given_batches += 1
+        self._hall.store.acknowledge(self._courier.settle_lent(piece), None)
+        if self._failures:
+            self._failures = 0
+            self.trouble = None
+            if self.full:
+                self.full = False
+                text = f"queue {self._queue} takes batches again"
+                self._hall.alarms.off("fleet", f"full {self._courier.name}", text)
+        self.wake()
+
+    def _failed(self, failure: Failure, piece: Piece) -> None:
+        error = failure.value
+        if not isinstance(error, BrokerError):
+            failure.raiseException()
+        if isinstance(error, Full):
+            self.full = True
+            text = f"queue {self._queue} is full: batches of intake {self._courier.name} wait in this node's spool"
+            self._hall.alarms.on("fleet", f"full {self._courier.name}", text)
+        elif isinstance(error, NoQueue):
+            # Somebody has deleted it: it is made again.
+            if self._channel is not None:
+                self._channel.close()
+            self._channel = None
+        elif not piece.doubtful:
+            piece.doubtful = True
+            self._hall.ledger.may_be_double(self._courier.name, piece.count)
+        self._back([piece])
+        self._fail(str(error))
+
+    def _back(self, pieces: list[Piece]) -> None:
+        for piece in pieces:
+            self._forget(piece)
+        self._courier.take_back(pieces)
+
+    def _forget(self, piece: Piece) -> None:
+        if self._out.pop(piece, None) is not None:
+            self._bytes -= piece.size
+
+    # --- trouble -----------------------------------------------------------------------------------------------------
+
+    def _fail(self, why: str) -> None:
+        self.trouble = why
+        if self._retry is not None or self._stopped:
+            # Letters that were in flight together fail together: one failure.
+            return
+        self._failures += 1
+        wait = min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(self._failures - 1, 10)) * random.uniform(0.5, 1.0)
+        self._retry = self._hall.clock.callLater(wait, self._try_again)
+
+    def _try_again(self) -> None:
+        self._retry = None
+        self.wake()
+
+    def _again(self) -> None:
+        if self._retry is not None:
+            self._retry.cancel()
+            self._retry = None
+
+    def _defect(self, failure: Failure, pieces: list[Piece]) -> None:
+        """A defect of ours must not lose a batch or stop the intake."""
+        log.failure("intake {intake}: defect while handing over", failure, intake=self._courier.name)
+        self._back([piece for piece in pieces if piece in self._out])
+        self._fail(f"defect: {failure.value!r}")

@@ -1,0 +1,260 @@
+"""A broker in memory: the fleet's `Session` and `Channel`, as RabbitMQ's quorum queues keep them, without a wire.
+
+Everything happens at once, but for confirms, which come in the next turn or can be held, and for what a test takes
+away: the way to it, its sessions, room.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from twisted.internet import defer
+from twisted.internet.task import Clock
+
+from bridge.fleet.broker import BrokerError, Depth, Full, Lost, NoQueue, OtherQueue, QueueTerms
+from bridge.fleet.message import Letter, Received
+
+
+@dataclass(eq=False)
+class _Message:
+    letter: Letter
+    redelivered: bool = False
+
+
+@dataclass(eq=False)
+class _Consumer:
+    channel: MemoryChannel
+    prefetch: int
+    got: Callable[[Received], None]
+    unacknowledged: int = 0
+
+
+@dataclass
+class _Queue:
+    terms: QueueTerms
+    messages: deque[_Message] = field(default_factory=deque)
+    consumers: list[_Consumer] = field(default_factory=list)
+
+    @property
+    def size(self) -> int:
+        return sum(len(message.letter.body) for message in self.messages)
+
+
+class MemoryBroker:
+    """All brokers of a cluster, as one."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.queues: dict[str, _Queue] = {}
+        self.down: str | None = None  # why no session can be opened
+        self.sessions: list[MemorySession] = []
+        self.hold_confirms = False
+        self._turn = 0
+
+    def connect(self, url: str) -> defer.Deferred[MemorySession]:
+        if self.down is not None:
+            return defer.fail(BrokerError(self.down))
+        session = MemorySession(self)
+        self.sessions.append(session)
+        return defer.succeed(session)
+
+    # --- what a test does ---------------------------------------------------------------------------------------------
+    def lose(self, why: str = "cut") -> None:
+        """Every session ends."""
+        for session in list(self.sessions):
+            session.end(why)
+
+    def block(self, reason: str | None) -> None:
+        for session in self.sessions:
+            for told in session.blocked_told:
+                told(reason)
+
+    def confirm(self) -> None:
+        """Confirm what was held back."""
+        for session in self.sessions:
+            for channel in session.channels:
+                held, channel.unconfirmed = channel.unconfirmed, []
+                for waiting in held:
+                    waiting.callback(None)
+
+    def confirm_soon(self, channel: MemoryChannel, waiting: defer.Deferred[None]) -> None:
+        def confirm() -> None:
+            if waiting in channel.unconfirmed:
+                channel.unconfirmed.remove(waiting)
+                waiting.callback(None)
+
+        self._clock.callLater(0, confirm)
+
+    def texts(self, queue: str) -> list[bytes]:
+        """The events in a queue that nobody has."""
+        return [line for message in self.queues[queue].messages for line in message.letter.body.splitlines()]
+
+    def put(self, queue: str, letter: Letter) -> None:
+        self.queues[queue].messages.append(_Message(letter))
+        self.deliver(queue)
+
+    # --- its work -----------------------------------------------------------------------------------------------------
+    def deliver(self, name: str) -> None:
+        queue = self.queues[name]
+        while queue.messages:
+            free = [consumer for consumer in queue.consumers if consumer.unacknowledged < consumer.prefetch]
+            if not free:
+                return
+            self._turn += 1
+            consumer = free[self._turn % len(free)]
+            message = queue.messages.popleft()
+            consumer.unacknowledged += 1
+            tag = consumer.channel.lend(name, message, consumer)
+            consumer.got(Received(message.letter.headers, message.letter.body, message.redelivered, tag))
+
+
+class MemorySession:
+    def __init__(self, broker: MemoryBroker) -> None:
+        self.broker = broker
+        self.channels: list[MemoryChannel] = []
+        self.blocked_told: list[Callable[[str | None], None]] = []
+        self._lost_told: list[Callable[[str], None]] = []
+        self.lost: str | None = None
+
+    def on_lost(self, told: Callable[[str], None]) -> None:
+        self._lost_told.append(told)
+
+    def on_blocked(self, told: Callable[[str | None], None]) -> None:
+        self.blocked_told.append(told)
+
+    def channel(self) -> defer.Deferred[MemoryChannel]:
+        if self.lost is not None:
+            return defer.fail(Lost(self.lost))
+        self.channels.append(MemoryChannel(self))
+        return defer.succeed(self.channels[-1])
+
+    def end(self, why: str) -> None:
+        if self.lost is None:
+            self.lost = why
+            self.broker.sessions.remove(self)
+            for channel in self.channels:
+                channel.end(why)
+            for told in self._lost_told:
+                told(why)
+
+    def abort(self) -> None:
+        self.end("aborted")
+
+    def close(self) -> defer.Deferred[None]:
+        self.end("closed")
+        return defer.succeed(None)
+
+
+class MemoryChannel:
+    def __init__(self, session: MemorySession) -> None:
+        self.broker = session.broker
+        self.unconfirmed: list[defer.Deferred[None]] = []
+        self._closed: str | None = None
+        self._told: list[Callable[[str], None]] = []
+        self._lent: dict[int, tuple[str, _Message, _Consumer]] = {}
+        self._tags = 0
+        self._consumers: dict[str, tuple[str, _Consumer]] = {}
+
+    @property
+    def open(self) -> bool:
+        return self._closed is None
+
+    def on_closed(self, told: Callable[[str], None]) -> None:
+        if self._closed is not None:
+            told(self._closed)
+        else:
+            self._told.append(told)
+
+    def end(self, why: str) -> None:
+        if self._closed is not None:
+            return
+        self._closed = why
+        for name, consumer in self._consumers.values():
+            self.broker.queues[name].consumers.remove(consumer)
+        lent, self._lent = self._lent, {}
+        for name, message, _ in reversed(lent.values()):
+            message.redelivered = True
+            self.broker.queues[name].messages.appendleft(message)
+        for waiting in self.unconfirmed:
+            waiting.errback(Lost(why))
+        self.unconfirmed = []
+        for told in self._told:
+            told(why)
+        for name in {name for name, _, _ in lent.values()}:
+            self.broker.deliver(name)
+
+    def close(self) -> None:
+        self.end("closed")
+
+    def declare(self, queue: str, terms: QueueTerms) -> defer.Deferred[Depth]:
+        if self._closed is not None:
+            return defer.fail(Lost(self._closed))
+        found = self.broker.queues.setdefault(queue, _Queue(terms))
+        if found.terms != terms:
+            self.end("inequivalent")
+            return defer.fail(OtherQueue("inequivalent arg"))
+        return self.look(queue)
+
+    def look(self, queue: str) -> defer.Deferred[Depth]:
+        if self._closed is not None:
+            return defer.fail(Lost(self._closed))
+        found = self.broker.queues.get(queue)
+        if found is None:
+            self.end("not found")
+            return defer.fail(NoQueue(f"no queue {queue}"))
+        return defer.succeed(Depth(len(found.messages), len(found.consumers)))
+
+    def publish(self, queue: str, letter: Letter) -> defer.Deferred[None]:
+        if self._closed is not None:
+            return defer.fail(Lost(self._closed))
+        found = self.broker.queues.get(queue)
+        if found is None:
+            return defer.fail(NoQueue(f"no queue {queue}"))
+        if found.size + len(letter.body) > found.terms.max_bytes:
+            return defer.fail(Full(f"queue {queue} is full"))
+        waiting: defer.Deferred[None] = defer.Deferred()
+        self.unconfirmed.append(waiting)
+        if not self.broker.hold_confirms:
+            self.broker.confirm_soon(self, waiting)
+        self.broker.put(queue, letter)
+        return waiting
+
+    def consume(self, queue: str, *, prefetch: int, got: Callable[[Received], None]) -> defer.Deferred[str]:
+        if self._closed is not None:
+            return defer.fail(Lost(self._closed))
+        consumer = _Consumer(self, prefetch, got)
+        tag = f"consumer-{len(self._consumers)}"
+        self._consumers[tag] = queue, consumer
+        self.broker.queues[queue].consumers.append(consumer)
+        self.broker.deliver(queue)
+        return defer.succeed(tag)
+
+    def cancel(self, tag: str) -> defer.Deferred[None]:
+        if self._closed is not None:
+            return defer.fail(Lost(self._closed))
+        name, consumer = self._consumers.pop(tag)
+        self.broker.queues[name].consumers.remove(consumer)
+        return defer.succeed(None)
+
+    def lend(self, name: str, message: _Message, consumer: _Consumer) -> int:
+        self._tags += 1
+        self._lent[self._tags] = name, message, consumer
+        return self._tags
+
+    def acknowledge(self, lease: object) -> None:
+        if self._closed is None:
+            assert isinstance(lease, int)
+            name, _, consumer = self._lent.pop(lease)
+            consumer.unacknowledged -= 1
+            self.broker.deliver(name)
+
+    def give_back(self, lease: object) -> None:
+        if self._closed is None:
+            assert isinstance(lease, int)
+            name, message, consumer = self._lent.pop(lease)
+            consumer.unacknowledged -= 1
+            message.redelivered = True
+            self.broker.queues[name].messages.appendleft(message)
+            self.broker.deliver(name)
