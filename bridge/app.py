@@ -25,11 +25,10 @@ from bridge.admin.gate import Gate
 from bridge.commands.drain import Draining
 from bridge.commands.running import Running
 from bridge.commands.table import TOLD, on_bridge
-from bridge.config import Config, ConfigurationError, SharedBacklog, load
+from bridge.config import Config, ConfigurationError, Secret, SharedBacklog, load
 from bridge.config.elsewhere import is_large, load_elsewhere
 from bridge.deliver.courier import Courier
 from bridge.deliver.office import Office
-from bridge.deliver.tls import CachedPolicy, Trust
 from bridge.fleet.fleet import EVERY as FLEET_EVERY
 from bridge.fleet.fleet import Fleet
 from bridge.fleet.node import node_name
@@ -247,18 +246,13 @@ class Bridge:
 
     def _make_fleet(self, share: SharedBacklog) -> Fleet:
         # Only where it is asked for: nobody else needs pika.
-        from bridge.fleet.amqp import Access, Rabbit  # noqa: PLC0415
+        from bridge.fleet.amqp import Rabbit, access_of  # noqa: PLC0415
 
-        trust = Trust(share.ca_file, share.extra_ca_file, share.client_certificate, share.client_key)
-
-        def password() -> str:
+        def password() -> Secret | None:
             now = self.config.spool.share
-            return now.password.reveal() if now is not None and now.password is not None else ""
+            return None if now is None else now.password
 
-        access = Access(
-            username=share.username, password=password, virtual_host=share.virtual_host,
-            policy=lambda: CachedPolicy(trust), certificate=share.client_certificate is not None,
-        )  # fmt: skip
+        access = access_of(share, password)
         node = node_name(self.spool.directory)
         office = self.mailroom.office
         in_thread = self._worker.in_thread
