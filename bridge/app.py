@@ -25,11 +25,10 @@ from bridge.admin.gate import Gate
 from bridge.commands.drain import Draining
 from bridge.commands.running import Running
 from bridge.commands.table import TOLD, on_bridge
-from bridge.config import Config, ConfigurationError, SharedBacklog, load
+from bridge.config import Config, ConfigurationError, Secret, SharedBacklog, load
 from bridge.config.elsewhere import is_large, load_elsewhere
 from bridge.deliver.courier import Courier
 from bridge.deliver.office import Office
-from bridge.deliver.tls import CachedPolicy, Trust
 from bridge.fleet.fleet import EVERY as FLEET_EVERY
 from bridge.fleet.fleet import Fleet
 from bridge.fleet.node import node_name
@@ -43,6 +42,7 @@ from bridge.keeping.expiry import EVERY as EXPIRE_EVERY
 from bridge.keeping.expiry import Expiry
 from bridge.keeping.keeper import EVERY as LOOK_EVERY
 from bridge.keeping.keeper import Keeper, Kept
+from bridge.keeping.leftover import LeftArchive
 from bridge.keeping.quota import Quotas
 from bridge.keeping.recorder import Recorder
 from bridge.keeping.worker import Worker
@@ -87,6 +87,7 @@ HANDED_OVER_WITHIN = 0.5
 PULSE = 10.0
 "Seconds between two words to the service manager, where it does not want them more often."
 
+ARCHIVE = ".archive"
 ARCHIVE_EVERY = 30.0
 "Seconds."
 
@@ -148,6 +149,7 @@ class Bridge:
             deliverers=seen, alarms=self.alarms, wall=wall, work=work,
         )  # fmt: skip
         self.expiry = Expiry(config, self.spool, self.ledger, work)
+        self._left_archive = LeftArchive(config.spool.directory / ARCHIVE, self.alarms, work)
         self.road = Road(
             spool=self.spool,
             ledger=self.ledger,
@@ -247,18 +249,13 @@ class Bridge:
 
     def _make_fleet(self, share: SharedBacklog) -> Fleet:
         # Only where it is asked for: nobody else needs pika.
-        from bridge.fleet.amqp import Access, Rabbit  # noqa: PLC0415
+        from bridge.fleet.amqp import Rabbit, access_of  # noqa: PLC0415
 
-        trust = Trust(share.ca_file, share.extra_ca_file, share.client_certificate, share.client_key)
-
-        def password() -> str:
+        def password() -> Secret | None:
             now = self.config.spool.share
-            return now.password.reveal() if now is not None and now.password is not None else ""
+            return None if now is None else now.password
 
-        access = Access(
-            username=share.username, password=password, virtual_host=share.virtual_host,
-            policy=lambda: CachedPolicy(trust), certificate=share.client_certificate is not None,
-        )  # fmt: skip
+        access = access_of(share, password)
         node = node_name(self.spool.directory)
         office = self.mailroom.office
         in_thread = self._worker.in_thread
@@ -292,7 +289,7 @@ class Bridge:
             return None
         age = None if archive.max_age is None else archive.max_age.total_seconds()
         return Archive(
-            config.spool.directory / ".archive", max_size=archive.max_size, max_age=age, wall=self._wall,
+            config.spool.directory / ARCHIVE, max_size=archive.max_size, max_age=age, wall=self._wall,
             on_error=self._trouble_in_thread,
         )  # fmt: skip
 
@@ -417,6 +414,9 @@ class Bridge:
     def _tidy_archive(self) -> None:
         if self.spool.archive is not None:
             self._worker.work(self.spool.archive.tidy, lambda nothing: None)
+            self._left_archive.in_use()
+        else:
+            self._left_archive.look()
 
     def _trouble(self, text: str) -> None:
         """Log a trouble of the hot path, at most once in ten seconds each."""

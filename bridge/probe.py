@@ -22,7 +22,7 @@ from zope.interface import implementer
 from bridge import settings
 from bridge.batching.encoding import LINES
 from bridge.batching.wrapping import ENDPOINTS
-from bridge.config import Config, Destination, Intake
+from bridge.config import Config, Destination, Intake, SharedBacklog
 from bridge.config.faults import printable
 from bridge.deliver import outcome
 from bridge.deliver.client import Client, Roads
@@ -31,6 +31,7 @@ from bridge.deliver.outcome import Verdict
 from bridge.deliver.proxy import ProxyError
 from bridge.deliver.tls import CachedPolicy
 from bridge.deliver.words import in_words, of_tls
+from bridge.fleet.broker import BrokerError, Depth, NoQueue, Session
 from bridge.host.reactor import install_reactor
 from bridge.spool import Batch, Piece
 from bridge.syslog.timestamps import milliseconds, rfc3339
@@ -66,6 +67,8 @@ def probe(config: Config, connect: bool, send_test: bool) -> list[Result]:
         if connect:
             for target in _targets(config):
                 results.extend(await _try_target(reactor, target))
+            if config.spool.share is not None:
+                results.extend(await _try_brokers(reactor, config, config.spool.share))
         if send_test:
             for intake in config.intakes.values():
                 results.append(await _send_test(reactor, intake))
@@ -124,6 +127,53 @@ async def _try_target(reactor: Any, target: _Target) -> Sequence[Result]:
         results.append(target.result(step, await _ask(reactor, target, timeout), ok=True))
     except (_StepFailed, PemError) as error:
         results.append(target.result(step, str(error), ok=False))
+    return results
+
+
+async def _try_brokers(reactor: Any, config: Config, share: SharedBacklog) -> Sequence[Result]:
+    """Each broker, and on the first that lets us in, the queues of our intakes."""
+    from bridge.fleet.amqp import Rabbit, access_of  # noqa: PLC0415  only a share needs pika
+
+    rabbit = Rabbit(reactor, access_of(share, lambda: share.password), name="syslog-bridge check")
+    names, results, looked = tuple(config.intakes), [], False
+    for url in share.amqp:
+        try:
+            session = await rabbit.connect(url)
+        except BrokerError as error:
+            results.append(Result(url, names, "amqp", False, str(error)))
+            continue
+        results.append(Result(url, names, "amqp", True, "the broker lets us in"))
+        if not looked:
+            looked = True
+            results += await _look_at_queues(session, url, share, names)
+        await session.close()
+    return results
+
+
+async def _look_at_queues(session: Session, url: str, share: SharedBacklog, names: Sequence[str]) -> list[Result]:
+    terms = settings.fleet(share)
+    found: dict[str, Depth | None] = {}
+    for name in names:
+        try:
+            # A queue that is not there closes the channel.
+            found[name] = await (await session.channel()).look(terms.queue_of(name))
+        except NoQueue:
+            found[name] = None
+        except BrokerError as error:
+            return [Result(url, (name,), "queue", False, f"{terms.queue_of(name)}: {error}")]
+    there = sum(depth is not None for depth in found.values())
+    results = []
+    for name, depth in found.items():
+        queue, ok = terms.queue_of(name), True
+        if depth is None:
+            text = f"there is no queue {queue} yet: the first node that starts makes it"
+            if there:
+                text += f"; {there} of {len(names)} intakes have theirs: is this one called otherwise on other nodes?"
+        else:
+            ok = bool(depth.consumers) or terms.takes
+            text = f"queue {queue}: {depth.batches} batches wait, {depth.consumers} couriers take from it"
+            text += "" if ok else ": is an intake of this name in a courier's configuration?"
+        results.append(Result(url, (name,), "queue", ok, text))
     return results
 
 

@@ -12,7 +12,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 
 from bridge import __version__
 from bridge.ledger import UNROUTED
-from bridge.watching.status import STATES, Status
+from bridge.watching.status import JSON, STATES, Status
 
 PREFIX = "syslog_bridge_"
 
@@ -126,6 +126,8 @@ class Figures:
             "listener_refused", "Connections and datagrams that were not let in.", "listener", status.doors.refused()
         )
         yield from self._beside()
+        if status.fleet is not None:
+            yield from self._fleet(status.fleet())
         yield _one("config_last_reload_success", "1 if the last reload was applied.", status.reloaded)
         info = _gauge("config_info", "The configuration that is in use.", ("sha256",))
         info.add_metric((status.config_sha256,), 1)
@@ -133,6 +135,31 @@ class Figures:
         build = _gauge("build_info", "The version that is running.", ("version",))
         build.add_metric((__version__,), 1)
         yield build
+
+    def _fleet(self, fleet: JSON) -> Iterable[Metric]:
+        """Where a backlog is shared."""
+        yield _one("fleet_broker_up", "1 while a broker takes batches of ours.", _number(fleet["broker_up"]))
+        yield _one("fleet_couriers", "Nodes that share the request rate.", _number(fleet["couriers"]))
+        yield _one("fleet_held_bytes", "Of batches taken over, in memory.", _number(fleet["held_bytes"]))
+        alone = fleet["alone"]
+        yield _one("fleet_alone", "Intakes delivered without a broker.", len(alone) if isinstance(alone, list) else 0)
+        depths = _gauge("fleet_queue_batches", "Batches in the shared queue.", ("intake",))
+        takers = _gauge("fleet_queue_couriers", "Couriers that take from it.", ("intake",))
+        queues = fleet["queues"]
+        for row in queues if isinstance(queues, list) else ():
+            if row["batches"] is not None:
+                depths.add_metric((row["intake"],), row["batches"])
+                takers.add_metric((row["intake"],), row["couriers"])
+        yield from (depths, takers)
+        accounts = {name: each for name, each in self._status.ledger.accounts.items() if name != UNROUTED}
+        yield _counter(
+            "fleet_handed_over", "Events handed over to the shared queues, or given back.", "intake",
+            {name: account.handed_over for name, account in accounts.items()},
+        )  # fmt: skip
+        yield _counter(
+            "fleet_taken_over", "Events taken over from the shared queues.", "intake",
+            {name: account.taken_over for name, account in accounts.items()},
+        )  # fmt: skip
 
     def _beside(self) -> Iterable[Metric]:
         """What the contract does not ask for."""

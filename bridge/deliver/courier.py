@@ -41,7 +41,9 @@ from bridge.spool import Batch, Pack, Piece, reading
 NO_WIDTH = 1 << 62
 "Milliseconds within which any two times lie."
 CUT_BYTES = 32 << 20
-"Of timed batches that all intakes together hold in memory when each cuts several at once, about."
+"""Of timed batches that all intakes together hold in memory when each cuts several at once, about. The more, the fewer
+requests: of clocks spread over S seconds there are S / width for each cut, whatever it holds. A killed process may send
+all of it twice, as each batch has been begun."""
 
 RETIRED = "not in the configuration"
 

@@ -6,6 +6,9 @@ sequence order. A request takes a run of neighbours whose times lie within ``wid
 back (``exact``, by their sequence) only as far apart as the times of one batch: nothing of them is urgent, and their
 time is what they are looked for by.
 
+Timed batches that stand together are cut together, and their parts leave by their windows of time: so a request has
+what all of them hold of one window.
+
 Packed batches belong to the backlog. They come in as the shelf reads them; until it has read enough for full requests
 the backlog waits, and never does a batch leave that stands behind one that is still to be read.
 """

@@ -6,7 +6,8 @@ Hazards, each met in pika 1.4's source:
 - An unroutable message comes back as ``basic.return`` before its ``basic.ack``, but acknowledgements of other messages
   may lie between, and one may be for many. pika fails whichever is next in line; we go by the message's own id.
 - It logs a message that comes back with the first bytes of its body: its loggers are silent here.
-- When a connection ends before it is open, its reason is not passed on; ``_Protocol`` keeps it.
+- Why a broker ends a connection is forgotten for how the socket ends, and the heuristics for one that ends while it is
+  being opened are not reached; ``_Protocol`` keeps the one and has the other.
 - A consumer's queue forgets what nobody has fetched when it is closed: one ``get`` always waits.
 """
 
@@ -22,11 +23,12 @@ from pika import exceptions
 from pika.adapters import twisted_connection
 from pika.credentials import ExternalCredentials, PlainCredentials
 from twisted.internet import defer, endpoints
-from twisted.internet.protocol import Factory
+from twisted.internet.protocol import Factory, connectionDone
 from twisted.python.failure import Failure
 
 from bridge import __version__
-from bridge.deliver.tls import CachedPolicy
+from bridge.config import Secret, SharedBacklog
+from bridge.deliver.tls import CachedPolicy, Trust
 from bridge.deliver.words import in_words
 from bridge.fleet.broker import (
     BrokerError,
@@ -64,6 +66,20 @@ class Access:
     policy: Callable[[], CachedPolicy]
     "Whom we trust; made anew for each connection, as files may have changed. Raises PemError."
     certificate: bool
+
+
+def access_of(share: SharedBacklog, password: Callable[[], Secret | None]) -> Access:
+    """What a configuration says of it."""
+    trust = Trust(share.ca_file, share.extra_ca_file, share.client_certificate, share.client_key)
+
+    def now() -> str:
+        found = password()
+        return "" if found is None else found.reveal()
+
+    return Access(
+        username=share.username, password=now, virtual_host=share.virtual_host, policy=lambda: CachedPolicy(trust),
+        certificate=share.client_certificate is not None,
+    )  # fmt: skip
 
 
 class Rabbit:
@@ -133,16 +149,30 @@ class Rabbit:
 
 
 class _Protocol(twisted_connection.TwistedProtocolConnection):  # type: ignore[misc]
-    """Remembers why it could not be opened."""
+    """Remembers why it ended."""
 
     def __init__(self, *given: Any, **named: Any) -> None:
         super().__init__(*given, **named)
         self.reason: BaseException | None = None
+        "What the broker said, or what was found wrong with the connection; None: only how the socket ended is known."
         self.opened: defer.Deferred[Any] = self.ready
 
-    def _on_connection_failed(self, connection: Any, error: Any = None) -> None:
-        self.reason = error if isinstance(error, BaseException) else None
-        super()._on_connection_failed(connection, error)
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        if self.reason is None:
+            self.reason = self._probably(self._impl._error)
+        super().connectionLost(reason)
+
+    def _probably(self, said: BaseException | None) -> BaseException | None:
+        """What it means that a connection ends before it is open, by how far it came."""
+        state, impl = self._impl.connection_state, self._impl
+        found: BaseException | None = said
+        if state == impl.CONNECTION_START:
+            found = exceptions.ProbableAuthenticationError(repr(said))
+        elif state == impl.CONNECTION_TUNE and said is None:
+            found = exceptions.ProbableAccessDeniedError(repr(said))
+        elif state == impl.CONNECTION_PROTOCOL and said is None:
+            found = exceptions.IncompatibleProtocolError(repr(said))
+        return found
 
 
 class _Session:
@@ -157,7 +187,7 @@ class _Session:
         self._watched = False
         self._over: list[defer.Deferred[None]] = []
         if protocol.closed is None:
-            self._ended(protocol.reason)
+            self._ended(None)
         else:
             protocol.closed.addBoth(self._ended)
 
@@ -194,7 +224,7 @@ class _Session:
             told(reason)
 
     def _ended(self, reason: object) -> None:
-        error = reason.value if isinstance(reason, Failure) else reason
+        error = self._protocol.reason or (reason.value if isinstance(reason, Failure) else reason)
         self._lost = _in_words(error) if isinstance(error, BaseException) else "the connection has ended"
         told, self._on_lost = self._on_lost, []
         for each in told:

@@ -121,6 +121,7 @@ class Fleet:
         )  # fmt: skip
         self._givers: dict[str, Giver] = {}
         self._takers: dict[str, tuple[Courier, Taker]] = {}
+        self._told: set[tuple[str, str]] = set()
         self._stopped = False
         self.giving.on_up.append(self._giving_came_up)
         self.taking.on_up.append(self.census.came_up)
@@ -190,6 +191,23 @@ class Fleet:
             alarms.on("fleet", "broker", f"shared backlog: {link.words}; {does}")
         elif link.state == "up":
             alarms.off("fleet", "broker", f"shared backlog: {link.words}")
+
+        for name in sorted({*self._givers, *self._takers}):
+            depth = self.census.depths.get(self.terms.queue_of(name))
+            if depth is not None and depth.batches and not depth.consumers and not self._is_parked(name):
+                text = f"queue {self.terms.queue_of(name)} holds {depth.batches} batches, and no courier takes them"
+                # The words stay while it lasts, or each figure would say it anew.
+                if ("nobody", name) not in self._told:
+                    self._told.add(("nobody", name))
+                    alarms.on("fleet", f"nobody {name}", text)
+            elif ("nobody", name) in self._told:
+                self._told.discard(("nobody", name))
+                text = f"queue {self.terms.queue_of(name)} is taken from"
+                alarms.off("fleet", f"nobody {name}", text)
+
+    def _is_parked(self, name: str) -> bool:
+        found = self._takers.get(name)
+        return found is not None and found[0].parked is not None
 
     def _giving_came_up(self) -> None:
         for giver in self._givers.values():

@@ -20,7 +20,7 @@ class Result:
     intakes: tuple[str, ...]
     "Who is delivered there."
     step: str
-    "name, tcp, proxy, tls, http or event"
+    "name, tcp, proxy, tls, http or event; amqp, queue"
     ok: bool
     text: str
     "For the operator: what was found, or what is wrong and what to do. Never a key."

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from bridge.config.faults import printable
+from bridge.ledger.ledger import IN, OUT
 from bridge.tools import headline
 
 _MOST_ROWS = 30
@@ -15,6 +16,7 @@ def of_running(status: dict[str, Any]) -> str:
     lines = list(_headline(headline.of(status)))
     lines += _listeners(status)
     lines += _intakes(intakes)
+    lines += _fleet(status.get("fleet"))
     sources = status.get("sources", [])
     lines += _table(
         "sources",
@@ -93,6 +95,25 @@ def _intakes(intakes: Sequence[dict[str, Any]]) -> list[str]:
     return _table("intakes", ("name", "state", "events", "bytes", "oldest", "last error"), rows)
 
 
+def _fleet(fleet: Any) -> list[str]:
+    if not isinstance(fleet, dict):
+        return []
+    rows = (
+        (
+            row.get("intake"), row.get("batches"), row.get("couriers"), row.get("handed_over"), row.get("taken_over"),
+            row.get("trouble") or "",
+        )
+        for row in fleet.get("queues", [])
+    )  # fmt: skip
+    table = _table(
+        f"shared backlog: {printable(str(fleet.get('broker')))}",
+        ("intake", "batches in queue", "couriers", "handed over", "taken over", "trouble"), rows,
+    )  # fmt: skip
+    alone = fleet.get("alone") or []
+    said = [f"  delivered from here by itself: {printable(', '.join(alone))}"] if alone else []
+    return [*table, *said, f"  role {fleet.get('role')}; {fleet.get('couriers')} couriers share the request rate"]
+
+
 def _source(row: dict[str, Any]) -> tuple[Any, ...]:
     offset, clock = row.get("clock_offset_seconds"), row.get("clock")
     name = f" ({row['name']})" if row.get("name") else ""
@@ -103,8 +124,10 @@ def _source(row: dict[str, Any]) -> tuple[Any, ...]:
 
 
 def _ledger(ledger: dict[str, Any]) -> Iterator[str]:
-    left = [name for name in ("received", "recovered", "replayed") if name in ledger]
-    right = [name for name in ("delivered", "spooled", "buffered", "quarantined", "filtered") if name in ledger]
+    # 0 where no backlog is shared: then nobody has heard of them.
+    unheard = {name for name in ("taken_over", "handed_over") if not ledger.get(name)}
+    left = [name for name in IN if name in ledger and name not in unheard]
+    right = [name for name in OUT if name in ledger and name not in unheard]
     yield "ledger   in:  " + ", ".join(f"{name} {ledger[name]:,}" for name in left)
     dropped = ledger.get("dropped", {})
     told = f", dropped {sum(dropped.values()):,}" + (f" ({_counts(dropped)})" if dropped else "")

@@ -5,6 +5,7 @@ Run by `sh tests/cluster`. A test leaves the fleet whole, as the next one finds 
 
 from __future__ import annotations
 
+import subprocess
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -18,6 +19,7 @@ from tests.harness.collector import Collector
 from tests.harness.messages import number_of, rfc5424
 from tests.harness.pki import Authority
 from tests.harness.polling import until
+from tests.harness.process import SYSLOG_BRIDGE
 from tests.harness.rabbit import Cluster, installed
 from tests.harness.send import send_lines
 from tests.peers.unpacked import PeerMissing, Unpacked
@@ -187,6 +189,49 @@ def test_a_broker_finds_its_disk_full(fleet: Fleet) -> None:
 @pytest.mark.long
 def test_a_broker_finds_its_disk_full_for_a_minute(fleet: Fleet) -> None:
     _alarm(fleet, 60.0)
+
+
+def test_check_compares_the_intakes_with_the_queues(fleet: Fleet, tmp_path: Path) -> None:
+    share = fleet.bridges[0].configuration["spool"]["share"]
+    stranger = Bridge(tmp_path, collector_url=fleet.collector.url, intakes=intakes() | {"firewall": {}})
+    stranger.configuration["spool"]["share"] = share
+    code, told = checked(stranger)
+    assert code == 0, told
+    assert told.count("the broker lets us in") == 3
+    for name in INTAKES:
+        assert f"queue {fleet.prefix}.{name}: 0 batches wait, 3 couriers take from it" in told
+    assert f"there is no queue {fleet.prefix}.firewall yet" in told and "called otherwise on other nodes?" in told
+    # A password that is not right, and a broker that is none of ours.
+    wrong = {"username": "guest", "password": "not-this-one"}
+    stranger.configuration["spool"]["share"] = share | wrong
+    code, told = checked(stranger)
+    assert code == 1 and "the broker does not let guest in" in told and "not-this-one" not in told
+    stranger.configuration["spool"]["share"] = {key: share[key] for key in ("amqp", "username", "password")}
+    code, told = checked(stranger)
+    assert code == 1 and "whom we do not trust" in told
+    stranger.configuration["spool"]["share"] = {"amqp": f"amqp://127.0.0.1:{fleet.collector.port}"}
+    code, told = checked(stranger)
+    assert code == 1 and "amqp" in told
+
+
+def checked(bridge: Bridge) -> tuple[int, str]:
+    command = [SYSLOG_BRIDGE, "check", "-c", str(bridge.write_configuration()), "--connect"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_status_and_metrics_speak_of_the_queues(fleet: Fleet) -> None:
+    bridge = fleet.bridges[1]
+    command = [SYSLOG_BRIDGE, "status", "-c", str(bridge.file)]
+    told = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
+    assert "shared backlog: connected to amqps://localhost:" in told
+    assert "3 couriers share the request rate" in told and "taken_over" in told and "handed_over" in told
+    metrics = bridge.get("/metrics")[1].decode()
+    assert "syslog_bridge_fleet_broker_up 1.0" in metrics and "syslog_bridge_fleet_couriers 3.0" in metrics
+    for name in INTAKES:
+        assert f'syslog_bridge_fleet_queue_couriers{{intake="{name}"}} 3.0' in metrics
+    assert f'syslog_bridge_fleet_handed_over_total{{intake="{INTAKES[0]}"}}' in metrics
+    assert "syslog_bridge_ledger_imbalance_events 0.0" in metrics
 
 
 def test_duplicates_are_at_most_what_is_counted(fleet: Fleet) -> None:

@@ -64,7 +64,7 @@ const WORDS = { well: "✓ All is well", attention: "! Attention", trouble: "✕
 const COLUMNS = [
   ["delivered", "delivered", "the collector has accepted them"], ["spooled", "waiting", "on disk, to be delivered"],
   ["buffered", "held back", "read, and waiting for room"], ["quarantined", "quarantined", "kept aside"],
-  ["filtered", "filtered", "a route drops them on purpose"], ["dropped", "lost", "dropped, with a reason"],
+  ["filtered", "filtered", "a route drops them on purpose"], ["handed_over", "handed over", "in the queues that gateways share, or delivered from there"], ["dropped", "lost", "dropped, with a reason"],
 ];
 
 function showNow(status) {
@@ -93,17 +93,18 @@ function showNow(status) {
 function showLedger(ledger) {
   const amounts = { ...ledger, dropped: Object.values(ledger.dropped).reduce((sum, n) => sum + n, 0) };
   const reasons = Object.entries(ledger.dropped).map(([why, n]) => `${why.replaceAll("_", " ")} ${count(n)}`).join(", ");
-  const shown = COLUMNS.filter(([key]) => amounts[key] > 0);
+  const columns = COLUMNS.filter(([key]) => key !== "handed_over" || amounts[key] > 0);
+  const shown = columns.filter(([key]) => amounts[key] > 0);
   list(at("bar"), shown.map(([key]) => [key, amounts[key]]), ([key, amount]) => {
     const part = el("span", { class: `part ${key}` });
     part.style.flexGrow = String(amount);
     return part;
   });
-  at("bar").setAttribute("aria-label", COLUMNS.map(([key, name]) => `${name} ${count(amounts[key])}`).join(", "));
-  list(at("legend"), COLUMNS.map(([key, name, means]) => [key, name, means, count(amounts[key])]), ([key, name, means, amount]) =>
+  at("bar").setAttribute("aria-label", columns.map(([key, name]) => `${name} ${count(amounts[key])}`).join(", "));
+  list(at("legend"), columns.map(([key, name, means]) => [key, name, means, count(amounts[key])]), ([key, name, means, amount]) =>
     el("li", { "data-ledger": key, title: means }, el("span", { class: `dot ${key}`, "aria-hidden": "true" }), `${name} `, el("b", {}, amount),
       key === "dropped" && reasons ? ` (${clean(reasons)})` : null));
-  put(at("identity"), `received ${count(ledger.received)} + found at start ${count(ledger.recovered)} + replayed ${count(ledger.replayed)} = all of the above`);
+  put(at("identity"), `received ${count(ledger.received)} + found at start ${count(ledger.recovered)} + replayed ${count(ledger.replayed)}${ledger.taken_over ? ` + taken over ${count(ledger.taken_over)}` : ""} = all of the above`);
 }
 
 // --- tables ------------------------------------------------------------------------------------------------------------
@@ -147,6 +148,32 @@ const sources = new Table(at("sources-table"), {
   ],
 });
 
+const queues = new Table(at("fleet-queues"), {
+  caption: "Shared queues", key: (row) => row.intake, empty: "There is no intake.",
+  columns: [
+    { head: "Intake", cell: (row) => [{ text: row.intake, class: "name" }, { text: row.queue, class: "quiet" }] },
+    { head: "Batches in the queue", number: true, cell: (row) => (row.batches == null ? "–" : [count(row.batches), row.full ? { text: "full", class: "bad" } : null]) },
+    { head: "Couriers", number: true, cell: (row) => (row.couriers == null ? "–" : row.couriers ? count(row.couriers) : { text: "nobody", class: "bad" }) },
+    { head: "Handed over here", number: true, cell: (row) => count(row.handed_over) },
+    { head: "Taken over here", number: true, cell: (row) => [count(row.taken_over), row.held ? { text: `${count(row.held)} batches held now`, class: "quiet" } : null] },
+    { head: "Trouble", wide: true, cell: (row) => (row.trouble ? { text: row.trouble, class: "bad" } : "–") },
+  ],
+});
+
+function showFleet(fleet) {
+  at("fleet").hidden = !fleet;
+  if (!fleet) return;
+  put(at("fleet-words"), clean(fleet.broker, 300));
+  const does = { both: "hands over and delivers", gateway: "hands over", courier: "delivers" }[fleet.role] ?? fleet.role;
+  list(at("fleet-facts"), [
+    ["This node", `${fleet.node}: ${does}`],
+    ["By itself, without a broker", fleet.alone.length ? fleet.alone.join(", ") : "nothing"],
+    ["Couriers that share the request rate", count(fleet.couriers)],
+    ["Held in memory", `${size(fleet.held_bytes)} of ${size(fleet.held_limit_bytes)}`],
+  ], ([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, clean(value, 300))));
+  queues.show(fleet.queues);
+}
+
 const listeners = new Table(at("listeners"), {
   caption: "Listeners", key: (row) => row.name, empty: "No listener is open.",
   columns: [
@@ -175,6 +202,7 @@ every(2, async () => {
   if (!status) return;
   showNow(status);
   intakes.show(status.intakes);
+  showFleet(status.fleet);
   listeners.show(Object.entries(status.listeners).map(([name, port]) => ({ name, port, drops: status.kernel_drops[name] ?? 0, refused: status.refused_connections[name] ?? 0 })));
   const spool = status.spool;
   list(at("spool"), [
