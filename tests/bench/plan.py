@@ -97,6 +97,18 @@ MOST_DELAY = (2.5, 2.25)
 """Seconds, p99 at 50,000/s: max_age (2 s) and 500 ms, 250 ms."""
 
 
+def steps(results: Sequence[Result]) -> dict[str, int]:
+    """Contender -> the highest rate of the ladder without loss in all tries."""
+    # Those of the ladder are in no series.
+    climbed = [result for result in results if result.load == "W3" and not result.series]
+    lost = {(result.contender, result.rate) for result in climbed if result.lost}
+    found = dict.fromkeys((result.contender for result in climbed), 0)
+    for result in climbed:
+        if (result.contender, result.rate) not in lost:
+            found[result.contender] = max(found[result.contender], result.rate)
+    return found
+
+
 def median_rss(results: Sequence[Result]) -> float | None:
     """Of the bridge in W1, in MB."""
     found = [r.peak_rss_mb for r in results if (r.contender, r.load) == ("bridge", "W1")]
