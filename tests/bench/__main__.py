@@ -28,7 +28,9 @@ def main() -> int:
     options = parser.parse_args()
     if why := grant_receive_buffers():
         print(why, file=sys.stderr)
-    results = [result for file in options.add for result in report.read_json(file)]
+    results: list[Result] = []
+    for file in options.add:
+        results += further_rounds(results, report.read_json(file))
     before = len(results)
     try:
         for name in () if options.no_runs else options.load or [*plan.SERIES, "ladder"]:
@@ -49,6 +51,14 @@ def main() -> int:
     if options.plot:
         report.write_plot(options.plot, summary)
     return 1 if any(result.lost for result in results[before:] if result.load != "W3") else 0
+
+
+def further_rounds(before: list[Result], runs: list[Result]) -> list[Result]:
+    """Runs of another time, as further rounds: only what took turns is compared."""
+    last = {
+        series: max(run.round for run in before if run.series == series) for series in {run.series for run in before}
+    }
+    return [replace(run, round=run.round + last.get(run.series, 0)) for run in runs]
 
 
 def _series(name: str, rounds: int, scale: float, only: list[str] | None) -> Iterable[Result]:

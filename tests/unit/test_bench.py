@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.bench import messages, plan, report
+from tests.bench.__main__ import further_rounds
 from tests.bench.rounds import Result
 
 
@@ -44,6 +45,12 @@ def test_runs_of_several_files_make_one_table(tmp_path: Path) -> None:
     assert (line.value, line.met, line.rounds) == (3.5, "aim", [2.5, 3.5, 4.5])
     report.write_plot(tmp_path / "plot.svg", report.summary(read))
     assert "3.50 x" in (tmp_path / "plot.svg").read_text()
+
+
+def test_runs_of_another_time_are_further_rounds() -> None:
+    before = [result("bridge", "W1", number=n, series="W1") for n in (1, 2)]
+    more = [result("bridge", "W1", number=1, series="W1"), result("bridge", "W2", number=1, series="W2")]
+    assert [run.round for run in further_rounds(before, more)] == [3, 1]
 
 
 def test_devices_are_all_of_the_mix_but_one() -> None:
