@@ -17,8 +17,8 @@ class _Iovec(ctypes.Structure):
     _fields_ = (("base", ctypes.c_char_p), ("length", ctypes.c_size_t))
 
 
-class _Header(ctypes.Structure):
-    """struct mmsghdr: recvmsg(2), recvmmsg(2)."""
+class _Message(ctypes.Structure):
+    """struct msghdr: recvmsg(2)."""
 
     _fields_ = (
         ("name", ctypes.c_void_p),
@@ -28,8 +28,13 @@ class _Header(ctypes.Structure):
         ("control", ctypes.c_void_p),
         ("control_length", ctypes.c_size_t),
         ("flags", ctypes.c_int),
-        ("length", ctypes.c_uint),
     )
+
+
+class _Header(ctypes.Structure):
+    """struct mmsghdr: recvmmsg(2). One in the other: flags and length are not neighbours, the first is padded."""
+
+    _fields_ = (("message", _Message), ("length", ctypes.c_uint))
 
 
 def steady(port: int, events: int, lines: Lines, *, rate: int, addresses: int = 20) -> None:
@@ -73,5 +78,5 @@ class _Vector:
         self._iovecs = (_Iovec * len(messages))(*((message, len(message)) for message in messages))
         self.headers = (_Header * len(messages))()
         for header, iovec in zip(self.headers, self._iovecs, strict=True):
-            header.iov = ctypes.pointer(iovec)
-            header.iov_length = 1
+            header.message.iov = ctypes.pointer(iovec)
+            header.message.iov_length = 1

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
-from tests.bench import messages, plan, report
+from tests.bench import datagrams, messages, plan, report
 from tests.bench.__main__ import further_rounds
 from tests.bench.rounds import Result
 
@@ -51,6 +52,17 @@ def test_runs_of_another_time_are_further_rounds() -> None:
     before = [result("bridge", "W1", number=n, series="W1") for n in (1, 2)]
     more = [result("bridge", "W1", number=1, series="W1"), result("bridge", "W2", number=1, series="W2")]
     assert [run.round for run in further_rounds(before, more)] == [3, 1]
+
+
+def test_every_datagram_is_a_message() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
+        receiver.bind(("127.0.0.1", 0))
+        receiver.settimeout(10)
+        receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 200_000)
+        datagrams.steady(receiver.getsockname()[1], 100, messages.unbound, rate=1_000_000, addresses=3)
+        got = [receiver.recvfrom(2000) for _ in range(100)]
+    assert all(b" unbound[" in text for text, _ in got)
+    assert {address for _, (address, _) in got} == {"127.0.1.1", "127.0.1.2", "127.0.1.3"}
 
 
 def test_devices_are_all_of_the_mix_but_one() -> None:
