@@ -380,6 +380,7 @@ def test_another_url_stands_by(tmp_path: Path) -> None:
             return len(first.refresh()) > 1
 
         until(back, "the first has events again", every_seconds=0.3)
+        bridge.wait_received(2 + sent)
         bridge.wait_drained()
         assert not [alarm for alarm in bridge.status()["alarms"] if alarm["kind"] == "failover"]
         assert bridge.status()["possible_duplicates"] == {}
