@@ -259,9 +259,11 @@ class Bridge:
         return Fleet(
             settings.fleet(share), node=node, connect=Rabbit(self._reactor, access, name=node).connect,
             own=self.couriers, office=office, counted=self.mailroom.share_rate,
+            handed=self.recorder.handed,
             shared=Cellar(
-                self.spool, self.ledger, work=self._worker.work, receipt=self.recorder.receipt,
-                refused=self.recorder.refused, remove=lambda batches: self._reactor.callFromThread(release, batches),
+                self.spool, self.ledger, work=self._worker.work, receipt=self.recorder.receipt_of_taken,
+                refused=self.recorder.refused_of_taken,
+                remove=lambda batches: self._reactor.callFromThread(release, batches),
             ),
             aside=lambda *message: in_thread(lambda: self.spool.quarantine.put_aside(*message)),
         )  # fmt: skip

@@ -74,7 +74,7 @@ class Terms:
 class Fleet:
     """``own`` are the couriers of this node's spool, by intake; ``office`` is theirs. ``shared`` stores what was taken
     over, and ``aside`` puts a message that is not ours in quarantine. ``counted`` is told among how many couriers the
-    request rate is shared."""
+    request rate is shared; ``handed`` writes to the ledger's history, in the spool's thread."""
 
     def __init__(
         self,
@@ -87,6 +87,7 @@ class Fleet:
         shared: Store,
         aside: Callable[[str, str, bytes, int], "defer.Deferred[object]"],
         counted: Callable[[int], None],
+        handed: Callable[[str, int, int, int], None] = lambda intake, sequence, count, batch_events: None,
     ) -> None:
         self.terms = terms
         self.node = node
@@ -101,18 +102,23 @@ class Fleet:
         self.taking = Link("taking over", terms.urls, connect=connect, clock=office.clock)
         self.larder = Larder(terms.prefetch)
         exact: set[int] = set()
+        borrowing = office.ledger.borrowing()
         self._hall = Hall(
             node=node, clock=office.clock, link=self.giving, terms=queues, queue_of=terms.queue_of, store=office.store,
             ledger=office.ledger, alarms=office.alarms, in_thread=office.in_thread,
-            before_sending=office.before_sending, exact=office.exact,
+            before_sending=office.before_sending, exact=office.exact, handed=handed,
         )  # fmt: skip
         self._table = Table(
             clock=office.clock, wall=office.wall, link=self.taking, terms=queues, queue_of=terms.queue_of,
-            larder=self.larder, ledger=office.ledger, store=shared, alarms=office.alarms, aside=aside, exact=exact,
+            larder=self.larder, ledger=borrowing, store=shared, alarms=office.alarms, aside=aside, exact=exact,
         )  # fmt: skip
         # What was taken over has no file that is to be on disk before it is sent.
         self._office = replace(
-            office, store=shared, before_sending=lambda batches: None, exact=lambda sequence: sequence in exact
+            office,
+            store=shared,
+            ledger=borrowing,
+            before_sending=lambda batches: None,
+            exact=lambda sequence: sequence in exact,
         )
         self.census = Census(
             self.taking, clock=office.clock, presence=terms.presence, takes=terms.takes,

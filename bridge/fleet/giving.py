@@ -57,6 +57,8 @@ class Hall:
     in_thread: Callable[[Callable[[], Any]], "defer.Deferred[Any]"]
     before_sending: Callable[[list[Batch]], None] = lambda batches: None
     exact: Callable[[int], bool] = lambda sequence: False
+    handed: Callable[[str, int, int, int], None] = lambda intake, sequence, count, batch_events: None
+    "Writes down that events of a batch were handed over, before its file goes; in the spool's thread."
 
 
 class Giver:
@@ -232,6 +234,11 @@ class Giver:
         self._hall.ledger.hand_over(self._courier.name, piece.count)
         self.given += piece.count
         self.given_batches += 1
+        batch = piece.batch
+        written = self._hall.in_thread(
+            lambda: self._hall.handed(self._courier.name, batch.sequence, piece.count, batch.count)
+        )
+        written.addErrback(lambda failure: log.failure("defect while writing what was handed over", failure))
         self._hall.store.acknowledge(self._courier.settle_lent(piece), None)
         if self._failures:
             self._failures = 0
