@@ -10,6 +10,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC
 from functools import partial
+from itertools import repeat
+from operator import floordiv
 
 from bridge import formats
 from bridge.batching import encoding, payload
@@ -208,8 +210,12 @@ def _scattered(times: Times, resolution_ms: int) -> bool:
     random, a relay that replays its day. Then each line has its time, and the courier sorts and cuts."""
     if times.rows is None or (times.latest - times.earliest) < MANY_SLOTS * resolution_ms:
         return False
-    slots = len({ms // resolution_ms for ms in times.rows})
-    return slots > MANY_SLOTS and times.count < slots * FEW_A_SLOT
+    # Mostly a part of the rows shows it.
+    for rows in (times.rows[: times.count // 4], times.rows):
+        slots = len(set(map(floordiv, rows, repeat(resolution_ms))))
+        if slots > MANY_SLOTS and times.count < slots * FEW_A_SLOT:
+            return True
+    return False
 
 
 def _slots(events: Sequence[bytes], times: Times, resolution_ms: int) -> Iterable[tuple[Sequence[bytes], Times]]:
@@ -238,10 +244,10 @@ def _encoded(
 ) -> tuple[bytes, int]:
     """The lines of a group and their number; events above the limit are left out of both. ``times``: before each."""
     if spool_encoding == encoding.LINES and not holds_lf:
-        data = encoding.joined_lines(events)
+        data = encoding.joined_lines(events) if times is None else encoding.joined_timed_lines(events, times)
         # UTF-8 and the size are looked at once for all.
         if (len(data) <= limit or max(map(len, events)) * 4 <= limit) and _is_text(data, text_encoding):
-            return data if times is None else encoding.with_times(data, times), len(events)
+            return data, len(events)
     lines = []
     to_line = encoding.escaped if spool_encoding == encoding.LINES else encoding.json_line
     for row, event in enumerate(events):

@@ -6,10 +6,13 @@ A time outside ``Window`` becomes the reception time: a search would never show 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
-from typing import cast
+from operator import add, itemgetter
 
 from bridge.syslog.columns import Columns
 from bridge.syslog.timestamps import TimeReader, fraction_ms
+
+_MILLISECONDS = itemgetter(slice(1, 4))
+"Of a fraction that has at least these digits."
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +59,17 @@ def of_read(
         if fractions.count(b"") == count:
             return Times(count, base, base)
         return Times(count, base + fraction_ms(min(fractions)), base + fraction_ms(max(fractions)))
-    keys = list(zip(seconds, offsets, strict=True))
-    known = reader.all_ms(set(keys), zone, received_ms)
-    if b"" not in seconds and fractions.count(b"") == count:
-        whole = cast("list[int]", list(map(known.__getitem__, keys)))
-        if None not in whole:
+    if offsets.count(offsets[0]) == count:
+        whole = reader.all_ms(seconds, offsets[0], zone, received_ms)
+        if whole is not None:
             earliest, latest = min(whole), max(whole)
             if window.holds(earliest, received_ms) and window.holds(latest, received_ms):
-                return Times(count, earliest, latest, whole)
-    bases = {key: _base(*key, reader, zone, received_ms, window) for key in set(keys)}
+                if fractions.count(b"") == count:
+                    return Times(count, earliest, latest, whole)
+                rows = _with_fractions(whole, fractions)
+                return Times(count, min(rows), max(rows), rows)
+    keys = set(zip(seconds, offsets, strict=True))
+    bases = {key: _base(*key, reader, zone, received_ms, window) for key in keys}
     rows = []
     outside = 0
     for second, offset, fraction in zip(seconds, offsets, fractions, strict=True):
@@ -75,6 +80,13 @@ def of_read(
             outside += 1
         rows.append(base)
     return Times(count, min(rows), max(rows), rows, outside)
+
+
+def _with_fractions(seconds: list[int], fractions: Sequence[bytes]) -> list[int]:
+    """Whole seconds with what is behind their point."""
+    if min(map(len, fractions)) >= len(b".000"):
+        return list(map(add, seconds, map(int, map(_MILLISECONDS, fractions))))
+    return [ms + fraction_ms(fraction) for ms, fraction in zip(seconds, fractions, strict=True)]
 
 
 def of_sender(given: Sequence[int], *, received_ms: int, window: Window) -> Times:

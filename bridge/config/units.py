@@ -28,6 +28,7 @@ SIZES = {"B": 1} | {
 BITS = {"kbit": 10**3, "Mbit": 10**6, "Gbit": 10**9}
 
 _LONGEST = timedelta(days=36_500)
+_WORDY_SHARE = re.compile(r"([1-9][0-9]?|100)(?: +%| *(?:percent|per cent|pct))")
 _QUANTITY = re.compile(r"([0-9]+)([A-Za-z]*)")
 
 
@@ -78,7 +79,12 @@ def size(text: str) -> int:
 
 def size_or_share(text: str) -> int | Share:
     """A size in bytes, or `80%` of the filesystem."""
+    if wordy := _WORDY_SHARE.fullmatch(text):
+        raise ValueError(f"{shown(text)} is no size: a share of the disk is written {wordy[1]}%, in one word")
     if not text.endswith("%"):
+        if _split(text)[0] is None:
+            example = "write a size, such as 10GB, or a share of the disk, such as 80%"
+            raise ValueError(f"{shown(text)} is no size: {example}")
         return size(text)
     number, rest = _split(text[:-1])
     if number is None or rest or not 1 <= number <= 100:

@@ -12,7 +12,7 @@ from hyperlink import EncodedURL
 from OpenSSL import SSL
 from treq.client import HTTPClient
 from twisted.internet import defer
-from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
+from twisted.internet.endpoints import HostnameEndpoint
 from twisted.internet.error import ConnectError, DNSLookupError
 from twisted.internet.interfaces import IConsumer, IDelayedCall, IReactorTime, IStreamClientEndpoint
 from twisted.internet.protocol import Protocol, connectionDone
@@ -24,9 +24,11 @@ from twisted.web.iweb import IAgentEndpointFactory, IBodyProducer, IResponse
 from zope.interface import implementer
 
 from bridge import __version__
+from bridge.deliver.pipe import Pipe
 from bridge.deliver.proxy import Proxy, ProxyError, ThroughProxy
 from bridge.deliver.tls import CachedPolicy, Trust
 from bridge.deliver.words import in_words
+from bridge.tls.server import Records
 
 MAX_ANSWER = 8 * 1024 * 1024
 "Bytes of an answer that are kept: the ids of 20,000 events are 800 kB."
@@ -179,12 +181,13 @@ class Roads:
         self._policy = policy
         self._timeout = timeout
         self._proxy = proxy
+        self._records = Records()
 
     def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
         """Called by the Agent for each request, whether it opens a connection or not."""
         host, secure = uri.host.decode("ascii"), uri.scheme == b"https"
         endpoint = self.endpoint(host, uri.port)
-        return wrapClientTLS(self._policy.creatorForNetloc(uri.host, uri.port), endpoint) if secure else endpoint
+        return Pipe(self._policy.creatorForNetloc(uri.host, uri.port), endpoint, self._records) if secure else endpoint
 
     def endpoint(self, host: str, port: int) -> IStreamClientEndpoint:
         """The way to a host, without TLS."""

@@ -40,6 +40,10 @@ from bridge.spool import Batch, Pack, Piece, reading
 
 NO_WIDTH = 1 << 62
 "Milliseconds within which any two times lie."
+CUT_BYTES = 32 << 20
+"""Of timed batches that all intakes together hold in memory when each cuts several at once, about. The more, the fewer
+requests: of clocks spread over S seconds there are S / width for each cut, whatever it holds. A killed process may send
+all of it twice, as each batch has been begun."""
 
 RETIRED = "not in the configuration"
 
@@ -346,17 +350,21 @@ class Courier:
         fresh = self._fresh_turn and self._splits.few_suspected and not self._refusals.in_a_row and self._has_fresh
         pieces = [] if fresh else self._splits.take(now)
         split = bool(pieces)
+        # What was made smaller keeps the width that it was joined within.
+        width_ms = max(self._width.ms, self._turn.resolution_ms) if split else self._width_now()
         if not pieces and self._aside is None:
-            pieces = self._from_lanes(now)
+            pieces = self._from_lanes(now, width_ms)
         if not pieces:
             return False
         exit_ = self._exit()
         assert exit_ is not None, "asked to start though not ready"
         slot = self._office.dispatcher.begin(exit_.patience)
         self._slots[slot] = None
-        if any(self._needs_cut(piece) for piece in pieces):
-            act = self._cut(pieces)
+        if any(self._needs_cut(piece, width_ms) for piece in pieces):
+            self._office.dispatcher.spare_rate()
+            act = self._cut(pieces, width_ms)
         elif self._too_large(pieces):
+            self._office.dispatcher.spare_rate()
             act = self._halve(pieces)
         else:
             self._slots[slot] = exit_
@@ -370,22 +378,28 @@ class Courier:
         defer.ensureDeferred(act).addErrback(self._failed_inside, pieces).addBoth(ended)
         return True
 
-    def _from_lanes(self, now: float) -> list[Piece]:
+    def _width_now(self) -> int:
+        """How far apart the times of a request may lie, in milliseconds."""
+        if self._way.target.endpoint.exact:
+            return NO_WIDTH
+        catching_up = self._office.dispatcher.limited or self._lanes.has_backlog
+        return self._width.ms if catching_up else self._turn.resolution_ms
+
+    def _from_lanes(self, now: float, width_ms: int) -> list[Piece]:
         endpoint = self._way.target.endpoint
         limited = self._office.dispatcher.limited
-        catching_up = limited or self._lanes.has_backlog
         max_bytes = min(self._turn.max_bytes, self._fitting.limit)
-        width_ms = self._width.ms if catching_up else self._turn.resolution_ms
         pieces = self._lanes.take(
             now,
-            width_ms=NO_WIDTH if endpoint.exact else width_ms,
+            width_ms=width_ms,
             narrow_ms=NO_WIDTH if endpoint.exact else self._turn.resolution_ms,
             max_events=1 if endpoint.single else self._turn.max_events,
             max_bytes=max_bytes,
             timed=endpoint.exact,
+            uncut_bytes=0 if endpoint.single else CUT_BYTES // (self._office.dispatcher.senders or 1),
         )
-        if endpoint.exact or endpoint.single:
-            # Times that lie further apart would not make fewer requests.
+        if endpoint.exact or endpoint.single or any(self._needs_cut(piece, width_ms) for piece in pieces):
+            # Times that lie further apart would not make fewer requests; or this is none yet.
             return pieces
         size, count = sum(p.size for p in pieces), sum(p.count for p in pieces)
         small = size * 2 < max_bytes and count * 2 < self._turn.max_events
@@ -399,22 +413,22 @@ class Courier:
                 self._office.alarms.off("width", self.name, f"{about} has caught up: times are as exact as configured")
         elif not limited or self._attempts.failures:
             self._width.held_up()
-        elif self._width.falls_behind(now, len(self._lanes)):
+        elif self._width.falls_behind(now, self._stock.events):
             text = (
                 f"{about} falls behind at max_request_rate: the times in one request may now differ by"
                 f" {self._width.ms / 1000:g} s"
             )
             self._office.alarms.on("width", self.name, text)
 
-    def _needs_cut(self, piece: Piece) -> bool:
+    def _needs_cut(self, piece: Piece, width_ms: int) -> bool:
         endpoint = self._way.target.endpoint
         if endpoint.single and piece.count > 1:
             return True
         if endpoint.exact:
             return False
-        # A timed batch, or a range of one that was made for an endpoint that takes any times together.
+        # A timed batch, or a range of one that was made when times might lie further apart than now.
         return (piece.batch.timed and piece.lines is None) or (
-            piece.times is not None and piece.latest - piece.earliest >= self._turn.resolution_ms
+            piece.times is not None and piece.latest - piece.earliest >= width_ms
         )
 
     def _asks_last(self) -> bool:
@@ -493,17 +507,14 @@ class Courier:
         reading.begin_all(piece.batch for piece in pieces)
         return request
 
-    async def _cut(self, pieces: list[Piece]) -> None:
+    async def _cut(self, pieces: list[Piece], width_ms: int) -> None:
         """What cannot go in one request becomes pieces of which each can."""
-        turn, endpoint = self._turn, self._way.target.endpoint
-        width = NO_WIDTH if endpoint.exact else turn.resolution_ms
-        most = 1 if endpoint.single else turn.max_events
-
-        def in_parts() -> list[Piece]:
-            return [part for piece in pieces for part in reading.cut(piece, width, most, turn.max_bytes)]
-
+        turn = self._turn
+        most = 1 if self._way.target.endpoint.single else turn.max_events
+        if any(self._office.exact(piece.batch.sequence) for piece in pieces):
+            width_ms = min(width_ms, turn.resolution_ms)
         try:
-            cut = await self._office.in_thread(in_parts)
+            cut = await self._office.in_thread(lambda: reading.cut_together(pieces, width_ms, most, turn.max_bytes))
         except (reading.Damaged, OSError) as error:
             self._cannot_read(pieces, split=False, error=error)
         else:

@@ -106,6 +106,10 @@ class Dispatcher:
         slot.call = self._clock.callLater(patience, self._stall, slot)
         return slot
 
+    def spare_rate(self) -> None:
+        """What a sender starts now is no request, but the making of some: none of the rate is used up by it."""
+        self._tokens += 1
+
     async def send(self, slot: Slot, size: int, patience: float) -> None:
         """Wait until a body of ``size`` bytes may go. A request that waits for us is not stalled."""
         if self._bandwidth is None or slot.call is None:

@@ -6,12 +6,15 @@ sequence order. A request takes a run of neighbours whose times lie within ``wid
 back (``exact``, by their sequence) only as far apart as the times of one batch: nothing of them is urgent, and their
 time is what they are looked for by.
 
+Timed batches that stand together are cut together, and their parts leave by their windows of time: so a request has
+what all of them hold of one window.
+
 Packed batches belong to the backlog. They come in as the shelf reads them; until it has read enough for full requests
 the backlog waits, and never does a batch leave that stands behind one that is still to be read.
 """
 
-from collections import deque
-from collections.abc import Callable, Collection, Iterator
+from collections import Counter, deque
+from collections.abc import Callable, Collection, Iterable, Iterator
 
 from bridge.spool import Batch, Pack, Piece
 from bridge.spool.packing import FEW, LARGEST_BATCH, MOST
@@ -46,6 +49,8 @@ class Lanes:
         self._packed = self._packed_bytes = 0
         "What is here of packs."
         self._packable = 0
+        self._cut_bytes = 0
+        "What is here of batches that were cut."
 
     def __len__(self) -> int:
         """Pieces in the lanes that may leave."""
@@ -60,7 +65,7 @@ class Lanes:
         pieces = [*self._live, *self._backlog]
         self._live.clear()
         self._backlog.clear()
-        self._packed = self._packed_bytes = self._packable = 0
+        self._packed = self._packed_bytes = self._packable = self._cut_bytes = 0
         self._live_for, self._live_first = live_for, live_first
         self.put_back(pieces, now)
 
@@ -136,16 +141,17 @@ class Lanes:
 
     def add(self, batch: Batch, now: float) -> None:
         """A batch was sealed, or found at start."""
-        self._insert(Piece.whole(batch), now)
+        self.put_back((Piece.whole(batch),), now)
 
-    def put_back(self, pieces: list[Piece], now: float) -> None:
-        """A request failed, or a batch was cut: these wait where they stood, or where it did."""
-        by_lane: dict[int, list[Piece]] = {}
-        for piece in pieces:
+    def put_back(self, pieces: Iterable[Piece], now: float) -> None:
+        """A request failed, or batches were cut: these wait where they stood, or where those did."""
+        live: list[Piece] = []
+        backlog: list[Piece] = []
+        for piece in sorted(pieces, key=_order):
             self._count(piece, 1)
-            by_lane.setdefault(id(self._lane_of(piece, now)), []).append(piece)
-        for lane in (self._live, self._backlog):
-            _insert_run(lane, sorted(by_lane.get(id(lane), ()), key=_order))
+            (live if self._lane_of(piece, now) is self._live else backlog).append(piece)
+        _insert_run(self._live, live)
+        _insert_run(self._backlog, backlog)
 
     def take(
         self,
@@ -156,9 +162,12 @@ class Lanes:
         max_events: int,
         max_bytes: int,
         timed: bool = False,
+        uncut_bytes: int = 0,
     ) -> list[Piece]:
-        """The pieces of the next request; empty: nothing waits. A timed batch that is not cut yet comes alone, but for
-        an endpoint that takes a time with each event (``timed``). ``narrow_ms``: the width of exact ones."""
+        """The pieces of the next request; empty: nothing waits. Timed batches that are not cut yet come with nothing
+        but their like, to be cut together: more than one while ``uncut_bytes`` hold them and what was cut before; but
+        for an endpoint that takes a time with each event (``timed``) they are as others. ``narrow_ms``: the width of
+        exact ones."""
         self._age(now)
         lane = self._next_lane()
         if lane is None:
@@ -168,6 +177,12 @@ class Lanes:
         end = self.boundary if lane is self._pack_lane else None
         narrow = width_ms if narrow_ms is None else narrow_ms
         if _is_uncut(first) and not timed:
+            size, exact = self._cut_bytes + first.size, self._exact(first.order[0])
+            while lane and _is_uncut(lane[0]) and (end is None or lane[0].order[0] < end):
+                size += lane[0].size
+                if size > uncut_bytes or self._exact(lane[0].order[0]) is not exact:
+                    break
+                taken.append(self._pop(lane))
             return taken
         earliest, latest, count, size = first.earliest, first.latest, first.count, first.size
         while lane:
@@ -182,21 +197,30 @@ class Lanes:
             taken.append(self._pop(lane))
         return taken
 
-    def drop_oldest(self, *, before: int | None = None) -> Batch | None:
+    def drop_oldest(self, *, before: int | None = None, parts: bool = False) -> Batch | None:
         """Forget the oldest batch that waits whole in a file of its own, and of which nothing was settled; one with a
-        sequence below ``before``, where that is given. None: there is none."""
+        sequence below ``before``, where that is given. ``parts``: or of which all that is not settled waits here in
+        parts, having been cut. None: there is none."""
         found: list[tuple[Piece, deque[Piece]]] = []
-        for lane in (self._live, self._backlog):
-            piece = next((p for p in lane if _is_droppable(p)), None)
-            if piece is not None:
-                found.append((piece, lane))
+        waiting: Counter[Batch] = Counter()
+        for lane in (self._backlog, self._live):
+            for piece in lane:
+                batch = piece.batch
+                if parts and batch.pack is None and piece.lines is not None:
+                    waiting[batch] += piece.count
+                if _is_droppable(piece) or waiting.get(batch) == batch.unacknowledged:
+                    found.append((piece, lane))
+                    break
         if not found:
             return None
-        piece, lane = min(found, key=lambda one: one[0].order)
+        piece, lane = min(found, key=lambda one: one[0].batch.sequence)
         if before is not None and piece.batch.sequence >= before:
             return None
-        lane.remove(piece)
-        self._count(piece, -1)
+        if piece.lines is None:
+            lane.remove(piece)
+            self._count(piece, -1)
+        else:
+            self.forget((piece.batch,))
         return piece.batch
 
     def _pop(self, lane: "deque[Piece]") -> Piece:
@@ -209,6 +233,7 @@ class Lanes:
             self._packed += sign
             self._packed_bytes += sign * piece.size
         self._packable += sign * _is_packable(piece)
+        self._cut_bytes += sign * (0 if piece.lines is None else piece.size)
 
     def _next_lane(self) -> "deque[Piece] | None":
         live = self._live if self._live and not self._held_back(self._live) else None
@@ -222,10 +247,6 @@ class Lanes:
         if self._live_first:
             while self._live and now - self._live[0].batch.sealed > self._live_for:
                 _insert_run(self._backlog, [self._live.popleft()])
-
-    def _insert(self, piece: Piece, now: float) -> None:
-        self._count(piece, 1)
-        _insert_run(self._lane_of(piece, now), [piece])
 
     def _lane_of(self, piece: Piece, now: float) -> "deque[Piece]":
         if piece.batch.pack is not None:
@@ -253,7 +274,7 @@ def _is_packable(piece: Piece) -> bool:
     return _is_droppable(piece) and piece.batch.size <= LARGEST_BATCH
 
 
-def _order(piece: Piece) -> tuple[int, int]:
+def _order(piece: Piece) -> tuple[int, ...]:
     return piece.order
 
 

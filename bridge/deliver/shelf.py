@@ -39,6 +39,10 @@ class Packer(Protocol):
         """A part of a pack cannot be read: keep its bytes. Raises OSError."""
 
 
+def _sequence(pack: Pack) -> int:
+    return pack.sequence
+
+
 class Shelf:
     """The packs of one intake. ``fed`` is told which batches go to the lanes, ``lost`` which parts cannot be read;
     ``changed`` when there is more to send; ``failed`` that it cannot go on now."""
@@ -89,7 +93,7 @@ class Shelf:
     def add(self, pack: Pack) -> None:
         """A pack was found, or made."""
         self._packs.append(pack)
-        self._packs.sort(key=lambda pack: pack.sequence)
+        self._packs.sort(key=_sequence)
         self._next[pack] = pack.sequence
         self._unsettled[pack] = pack.count
         self.disk += pack.disk
@@ -111,30 +115,39 @@ class Shelf:
             self.disk -= pack.disk
 
     @property
-    def oldest_unread(self) -> Pack | None:
-        """The oldest pack of which nothing has been read; None: there is none, or work on packs is under way."""
+    def oldest_idle(self) -> Pack | None:
+        """The oldest pack of which nothing is in flight or in parts; None: there is none, or work on packs is under
+        way: what is packed or read can be given up a moment later."""
         if self._busy:
             return None
-        return next((pack for pack in self._packs if self._next[pack] == pack.sequence), None)
+        return next((pack for pack in sorted(self._unsettled, key=_sequence) if self._waiting(pack) is not None), None)
 
-    def give_up(self, pack: Pack) -> None:
-        """Forget one of which nothing has been read; the caller sees to its file."""
-        self._packs.remove(pack)
-        self._unmergeable.discard(pack)
-        del self._next[pack]
-        self._is_gone(pack)
-        self._lanes.boundary = self.oldest
+    def give_up(self, pack: Pack) -> tuple[list[Batch], int]:
+        """Forget an idle pack. Its ``count`` is what is not settled of it; its batches in the lanes, which forget them,
+        and the bytes of lines that waited. The caller sees to its file."""
+        here, size = self._waiting(pack) or ([], 0)
+        self._lanes.forget(here)
+        pack.count = self.forget(pack)
+        return here, size
+
+    def _waiting(self, pack: Pack) -> tuple[list[Batch], int] | None:
+        """A pack's batches in the lanes, and the bytes of lines of these and of what is still to be read; None: some of
+        it is in flight or in parts. While no work on packs is under way."""
+        here = self._lanes.of_pack(pack) if self._next.get(pack) != pack.sequence else []
+        events, size = pack.unread
+        if sum(batch.count for batch in here) + events != self._unsettled[pack]:
+            return None
+        return here, sum(batch.size for batch in here) + size
 
     def release(self) -> list[tuple[Pack, list[Batch], int]]:
         """The packs of which nothing is in flight or in parts: with their batches in the lanes, which forget them, and
         the bytes of lines that wait. Only while no work on packs is under way; to be followed by ``forget``."""
         found = []
-        for pack, unsettled in list(self._unsettled.items()):
-            here = self._lanes.of_pack(pack)
-            events, size = pack.unread
-            if sum(batch.count for batch in here) + events == unsettled:
+        for pack in self._unsettled:
+            if (waiting := self._waiting(pack)) is not None:
+                here, size = waiting
                 self._lanes.forget(here)
-                found.append((pack, here, sum(batch.size for batch in here) + size))
+                found.append((pack, here, size))
         return found
 
     def forget(self, pack: Pack) -> int:

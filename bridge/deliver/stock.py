@@ -104,19 +104,22 @@ class Stock:
         return whole
 
     def drop_oldest(self) -> Batch | Pack | None:
-        """Forget the oldest batch, or pack, of which nothing is in flight or settled, None: there is none.
+        """Forget the oldest batch, or pack, of which nothing is in flight, None: there is none.
 
-        The caller sees to file and account.
+        The caller sees to file and account: what it is of is not settled yet.
         """
-        pack = self.shelf.oldest_unread
-        batch = self.lanes.drop_oldest(before=None if pack is None else pack.sequence)
+        pack = self.shelf.oldest_idle
+        batch = self.lanes.drop_oldest(before=None if pack is None else pack.sequence, parts=True)
         if batch is not None:
             self._forget_loose(batch)
+            self.splits.forget(batch)
             return batch
         if pack is not None:
-            self.shelf.give_up(pack)
+            batches, size = self.shelf.give_up(pack)
+            for batch in batches:
+                del self.batches[batch]
             self.events -= pack.count
-            self.size -= pack.size
+            self.size -= size
         return pack
 
     def release(self) -> list[tuple[Batch | Pack, int]]:

@@ -35,7 +35,7 @@ class JoinWidth:
         return was != self.ms
 
     def falls_behind(self, now: float, waiting: int) -> bool:
-        """Requests go as fast as they may, each is small, and so many batches wait. True: it doubled by this."""
+        """Requests go as fast as they may, each is small, and so many events wait. True: it doubled by this."""
         if self._since is None:
             self._since, self._waited = now, waiting
             return False

@@ -32,7 +32,7 @@ class Gathering:
 
     @classmethod
     def on(cls, reactor: Any, road: Road) -> "Gathering | None":
-        """One for a reactor whose turns have an end (``bridge.reactor``); None for any other."""
+        """One for a reactor whose turns have an end (``bridge.host.reactor``); None for any other."""
         after_turn = getattr(reactor, "after_turn", None)
         return None if after_turn is None else cls(road, after_turn)
 

@@ -377,7 +377,7 @@ class Road:
             if columns is not None:
                 return columns
             if stripper.mixed:
-                return sweep(frames)
+                return stripper.scattering.strip(frames) or sweep(frames)
         return parse_all(frames, peer.profile.needs | _HOSTNAME if peer.relay else peer.profile.needs)
 
     def _route(

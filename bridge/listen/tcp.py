@@ -19,6 +19,10 @@ from bridge.syslog.columns import list_of
 from bridge.syslog.framing import StreamFramer
 from bridge.syslog.stripping import Stripper
 
+READ = 128 * 1024
+"""Bytes of one read, at most: twice Twisted's own, as a sender at full speed has that much in the socket, and half the
+reads are half of what a read costs beside its messages."""
+
 KEEPALIVE_PROBES = 4
 "Unanswered probes after which a peer is taken for dead; they come at a quarter of the time until the first."
 
@@ -46,6 +50,8 @@ class SyslogConnection(Protocol, TimeoutMixin):
     def connectionMade(self) -> None:
         self._factory.connections[self] = None
         transport = self.transport
+        if self._factory.speaks_plain:
+            transport.bufferSize = READ  # type: ignore[union-attr]  # of Twisted's FileDescriptor
         keepalive = self._factory.listener.keepalive
         if keepalive is not None and ITCPTransport.providedBy(transport):
             _keep_alive(transport, keepalive.total_seconds())

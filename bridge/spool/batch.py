@@ -118,14 +118,16 @@ class Piece:
     "Of a range of a timed batch: each event's. None: they are in the file, or all are within the resolution."
     suspected: int | None = None
     "How many requests of its intake had been accepted when one with these events was first refused."
+    place: tuple[int, ...] | None = None
+    "Of a range that was cut together with other batches': where it stands. None: where its batch does."
 
     def __post_init__(self) -> None:
         self.doubtful = self.doubtful or self.batch.doubtful
 
     @property
-    def order(self) -> tuple[int, int]:
-        """Pieces leave in this order."""
-        return self.batch.sequence, self.start
+    def order(self) -> tuple[int, ...]:
+        """Pieces leave in this order; the first number is the sequence that they stand at."""
+        return self.place or (self.batch.sequence, self.start)
 
     @classmethod
     def whole(cls, batch: Batch) -> "Piece":

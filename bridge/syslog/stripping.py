@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from bridge.syslog.columns import BOM, BSD, COLON, FRACTION, HOST, ISO, OFFSET, PID, PRI, SD, TAG, WORD, Columns
+from bridge.syslog.scattering import Scattering
 from bridge.syslog.timestamps import is_time
 
 # Behind the header: the first letter of the text shows.
@@ -76,6 +77,8 @@ class Stripper:
         self._moment: _Moment | None = None
         self._pause = 1
         self._passes = 0
+        self.scattering = Scattering()
+        "Takes its turn where this tries in vain."
 
     @property
     def mixed(self) -> bool:

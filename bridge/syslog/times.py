@@ -163,20 +163,31 @@ BLANK_ENDS_TIME = b"(?=" + _NOTHING_OF_TIME + b")"
 _PLAIN = re.compile(rb"[A-Z][a-z]{2} [ 0-3][0-9] [0-9]{2}:[0-9]{2}:[0-9]{2}(?=" + _NOTHING_OF_TIME + rb"|: )")
 
 
-def _scanner(formats: list[tuple[int, Format]]) -> re.Pattern[bytes]:
-    """One expression for many rows; the empty group at the end of each tells which one it was."""
+class _Scanner(NamedTuple):
+    """One expression for many rows."""
+
+    expression: re.Pattern[bytes]
+    groups: Mapping[str, tuple[str, int, int, int, int]]
+    "The empty group at a row's end tells which one it was: its name, and its groups of core, fraction, zone, tail."
+
+
+def _scanner(formats: list[tuple[int, Format]]) -> _Scanner:
     rows = []
     for i, row in formats:
         tail = rb" (?P<t%d>%b)(?![0-9A-Za-z._-]|:\S)" % (i, _NAMED.sub(b"(?:", row.tail)) if row.tail else b""
         between = _BEFORE_YEAR if row.tail == _YEAR else _BETWEEN
         rows.append(b"(?P<c%d>%b)%b%b(?P<_%d>)" % (i, _NAMED.sub(b"(?:", row.core), between % (i, i), tail, i))
-    return re.compile(b"|".join(rows))
+    expression = re.compile(b"|".join(rows))
+    at = expression.groupindex
+    return _Scanner(
+        expression,
+        {f"_{i}": (row.name, at[f"c{i}"], at[f"f{i}"], at[f"z{i}"], at.get(f"t{i}", 0)) for i, row in formats},
+    )
 
 
 _NUMBERED = list(enumerate(FORMATS))
 _LETTER_FIRST = _scanner([(i, row) for i, row in _NUMBERED if not row.example[:1].isdigit() or row.name == "day-first"])
 _DIGIT_FIRST = _scanner([(i, row) for i, row in _NUMBERED if row.example[:1].isdigit()])
-_NUMBER = {f"_{i}": i for i, _ in _NUMBERED}
 _CONVERSIONS = [
     (re.compile(row.core + (b" " + row.tail if row.tail else b"")), row.convert) for row in FORMATS
 ]  # fmt: skip
@@ -191,17 +202,19 @@ def scan(text: bytes, at: int = 0) -> Stamp | None:
 
 def scan_table(text: bytes, at: int) -> Stamp | None:
     """The same, by the table alone."""
-    digit = text[at : at + 1].isdigit()
-    match = (_DIGIT_FIRST if digit else _LETTER_FIRST).match(text, at)
-    if match is None or match.lastgroup is None:
+    scanner = _DIGIT_FIRST if text[at : at + 1].isdigit() else _LETTER_FIRST
+    match = scanner.expression.match(text, at)
+    if match is None:
         return None
-    i = _NUMBER[match.lastgroup]
-    row = FORMATS[i]
-    second: bytes = match[f"c{i}"]
-    if row.tail:
-        second += b" " + match[f"t{i}"]
-    fraction, offset = match[f"f{i}"] or b"", match[f"z{i}"] or b""
-    return Stamp(second, fraction.replace(b",", b"."), offset.lstrip(b" "), match.end(), row.name)
+    assert match.lastgroup is not None
+    name, core, fraction, offset, tail = scanner.groups[match.lastgroup]
+    second, after_point, zone = match.group(core, fraction, offset)
+    if tail:
+        second += b" " + match[tail]
+    return Stamp(
+        second, after_point.replace(b",", b".") if after_point else b"", zone.lstrip(b" ") if zone else b"",
+        match.end(), name,
+    )  # fmt: skip
 
 
 def civil(second: bytes) -> list[Reading]:

@@ -13,7 +13,7 @@ A year that is missing is the one that brings the moment nearest to reception, s
 hour that the clocks repeat in autumn is read the same way, and so is a day and month of unknown order.
 """
 
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
 
@@ -101,28 +101,37 @@ class TimeReader:
     "Distinct texts kept; a thousand random clocks must not grow the memory."
 
     def __init__(self) -> None:
-        self._known: dict[tzinfo, dict[tuple[bytes, bytes], int | None]] = {}
+        self._known: dict[tuple[tzinfo, bytes], dict[bytes, int]] = {}
+        self._strange: set[tuple[tzinfo, bytes, bytes]] = set()
+        "Zone, offset and second that are no time."
         self._count = 0
         self._hour = -1
 
     def second_ms(self, second: bytes, offset: bytes, zone: tzinfo, received_ms: int) -> int | None:
         """Milliseconds since the epoch of a whole second, or None where the text is no time."""
-        key = (second, offset)
-        return self.all_ms({key}, zone, received_ms)[key]
+        found = self.all_ms((second,), offset, zone, received_ms)
+        return None if found is None else found[0]
 
-    def all_ms(
-        self, texts: Set[tuple[bytes, bytes]], zone: tzinfo, received_ms: int
-    ) -> Mapping[tuple[bytes, bytes], int | None]:
-        """The same of many (second, offset): what is known of a zone, these among them."""
+    def all_ms(self, seconds: Sequence[bytes], offset: bytes, zone: tzinfo, received_ms: int) -> list[int] | None:
+        """The same of many seconds with one offset, in their order; None where any of the texts is no time."""
         hour = received_ms // 3_600_000
         if hour != self._hour or self._count >= self.MOST:
             self._hour, self._count = hour, 0
             self._known.clear()
-        known = self._known.setdefault(zone, {})
-        if fresh := texts - known.keys():
-            self._count += len(fresh)
-            received = _EPOCH + timedelta(milliseconds=received_ms)
-            for second, offset in fresh:
-                when = moment(second, offset=offset, zone=zone, received=received)
-                known[second, offset] = None if when is None else milliseconds(when)
-        return known
+            self._strange.clear()
+        known = self._known.setdefault((zone, offset), {})
+        try:
+            return list(map(known.__getitem__, seconds))
+        except KeyError:
+            fresh = set(seconds) - known.keys()
+        received = _EPOCH + timedelta(milliseconds=received_ms)
+        for second in fresh:
+            if (zone, offset, second) in self._strange:
+                return None
+            self._count += 1
+            when = moment(second, offset=offset, zone=zone, received=received)
+            if when is None:
+                self._strange.add((zone, offset, second))
+                return None
+            known[second] = milliseconds(when)
+        return list(map(known.__getitem__, seconds))

@@ -84,8 +84,16 @@ def _fortinet(group: Group, opening: Opening) -> bytes:
 
 
 _ZONE = b"|".join(sorted(ABBREVIATIONS, reverse=True))
-_STAMP = b"(?P<s_%b>" + _SECOND + rb")(?P<f_%b>(?:\.[0-9]{1,9})?)(?: (?P<o_%b>" + _ZONE + rb")(?=[ :]))?"
-_PREFIX = b"(?:" + _COUNTER + rb"){1,2}[*.]?|(?:" + _COUNTER + b")?" + _HOST + b": (?:" + _COUNTER + b")?[*.]?"
+_YEAR_FIRST = rb"(?:19|20)[0-9]{2} (?:" + b"|".join(MONTHS) + rb") (?: [1-9]|0[1-9]|[12][0-9]|3[01])" + _CLOCK
+_STAMP = (
+    b"(?P<s_%b>" + _SECOND + b"|" + _YEAR_FIRST + rb")(?P<f_%b>(?:\.[0-9]{1,9})?)"
+    b"(?: (?P<o_%b>" + _ZONE + rb")(?=[ :]))?"
+)  # fmt: skip
+_NODE_OR_TASK = rb"(?:[A-Z0-9]{1,4}/[A-Z0-9/]++:)?(?:\*[A-Za-z0-9_.-]++: )?"
+_PREFIX = (
+    b"(?:" + _COUNTER + rb"){1,2}[*.]?|(?:" + _COUNTER + b")?" + _HOST + b": (?:" + _COUNTER + b")?" + _NODE_OR_TASK
+    + rb"[*.]?"
+)  # fmt: skip
 _FORTINET_REST = (
     rb' devname="?[A-Za-z0-9][A-Za-z0-9._-]*+"? devid=(?:"[^"=\n]*+"|[^" \n=,;|]*+)'
     rb'(?: (?!tz=|timezone=)[A-Za-z0-9_]++=(?:"[^"=\n]*+"|[^" \n=,;|]*+))*+ tz="(?P<o_fortinet>'

@@ -91,6 +91,19 @@ def read(priority: bytes, text: bytes) -> Header | None:
     return read_json(priority, text) if text.startswith(b"{") else read_pairs(priority, text)
 
 
+def time_alone(text: bytes) -> Stamp | None:
+    """The time of such a text, where nothing else is wanted of its header; None: it has none."""
+    if text.startswith(b"{"):
+        header = read_json(b"", text)
+        return header and Stamp(header.second, header.fraction, header.offset, 0, "")
+    if _OPENING.match(text) is None:
+        return None
+    # Of a repeated key the first counts.
+    values = {key: quoted or bare for key, quoted, bare in reversed(_PAIR.findall(text, 0, _LOOKED_AT))}
+    stamp = _time(values)
+    return stamp if stamp.second or any(values.get(key) for key in _HOST_KEYS) else None
+
+
 def read_pairs(priority: bytes, text: bytes) -> Header | None:
     """The header of a text that begins with ``key=``."""
     if _OPENING.match(text) is None:
@@ -127,18 +140,22 @@ def read_json(priority: bytes, text: bytes) -> Header | None:
 
 def of_cef(header: Header) -> Header:
     """The header of CEF without one: host and time are among its extensions."""
-    text = header.msg[:_LOOKED_AT]
-    if not text.startswith(b"CEF:"):
+    if not header.msg.startswith(b"CEF:"):
         return header
-    host, time = _DVCHOST.search(text), _RT.search(text)
-    stamp = scan(time[1]) if time else None
-    if time and (epoch := _EPOCH.match(time[1])):
-        stamp = Stamp(epoch[1], b"." + epoch[2] if epoch[2] else b"", b"", 0, "epoch")
-    if stamp is None or not is_time(stamp.second, stamp.offset):
-        stamp = NO_TIME
+    host = _DVCHOST.search(header.msg[:_LOOKED_AT])
+    stamp = time_of_cef(header.msg)
     return header._replace(
         hostname=host[1] if host else b"", second=stamp.second, fraction=stamp.fraction, offset=stamp.offset
     )
+
+
+def time_of_cef(text: bytes) -> Stamp:
+    """The time among the extensions of CEF; LEEF has none there."""
+    time = _RT.search(text[:_LOOKED_AT]) if text.startswith(b"CEF:") else None
+    stamp = scan(time[1]) if time else None
+    if time and (epoch := _EPOCH.match(time[1])):
+        stamp = Stamp(epoch[1], b"." + epoch[2] if epoch[2] else b"", b"", 0, "epoch")
+    return stamp if stamp is not None and is_time(stamp.second, stamp.offset) else NO_TIME
 
 
 def _time(values: Mapping[bytes, bytes]) -> Stamp:

@@ -279,6 +279,63 @@ def test_a_timed_batch_is_cut_and_goes_when_all_of_it_is_accepted(make_world):
     assert (world.files, world.ledger.of("a").delivered) == ([], 4)
 
 
+def _seal_timed(world, *moments):
+    for ms in moments:
+        world.seal(b"at %d" % ms, ms=ms, seal=False)
+    world.spool.seal_all()
+
+
+def _deliver_all(world):
+    """The bodies of all that is left, in their order."""
+    bodies = []
+    while world.courier.waiting_events:
+        world.next_request()
+        bodies += world.bodies
+        world.accept()
+    return bodies
+
+
+def test_timed_batches_that_wait_together_share_their_requests(make_world):
+    world = make_world(in_flight=1, limits=BatchLimits(max_slots=0))
+    _seal_timed(world, 0)
+    _seal_timed(world, 5000, 1000)
+    _seal_timed(world, 1400, 9000)
+    assert world.bodies == [b"at 0"]
+    world.accept()
+    assert len(world.files) == 2
+    assert _deliver_all(world) == [b"at 1000\nat 1400", b"at 5000", b"at 9000"]
+    assert (world.files, world.ledger.of("a").delivered) == ([], 5)
+
+
+def test_a_backlog_of_timed_batches_is_cut_as_wide_as_it_may_be_joined(make_world):
+    world = make_world(in_flight=1, limits=BatchLimits(max_slots=0))
+    _seal_timed(world, 0, 5000)
+    _seal_timed(world, 59_999, 0, 60_000)
+    _seal_timed(world, 2000, 61_000)
+    world.clock.advance(11)
+    world.accept()
+    assert world.bodies == [b"at 5000"]
+    world.accept()
+    assert _deliver_all(world) == [b"at 0\nat 59999\nat 2000", b"at 60000\nat 61000"]
+    assert world.ledger.of("a").delivered == 7
+
+
+def test_what_was_cut_wide_is_cut_again_once_nothing_is_held_up(make_world):
+    world = make_world(in_flight=1, rate=2, limits=BatchLimits(max_slots=0), turn={"live_for": 1000.0})
+    _seal_timed(world, 0)
+    world.next_request()
+    _seal_timed(world, 1000, 2000, 70_000, 75_000)
+    world.accept()
+    assert world.dispatcher.limited
+    world.next_request()
+    assert world.bodies == [b"at 1000\nat 2000"]
+    world.clock.advance(60)
+    assert not world.dispatcher.limited
+    world.accept()
+    assert _deliver_all(world) == [b"at 70000", b"at 75000"]
+    assert world.ledger.of("a").delivered == 5
+
+
 def test_a_shortfall_is_counted_and_shown(world):
     world.seal(b"one", b"two", b"three")
     world.accept(named=2)

@@ -81,6 +81,38 @@ def test_a_timed_batch_comes_alone():
     assert [taken(lanes, 0, **WIDE) for _ in range(3)] == [[0], [1], [2]]
 
 
+def test_timed_batches_that_stand_together_come_together():
+    lanes = Lanes(live_for=10, live_first=True, exact=lambda sequence: sequence >= 6)
+    for i in range(9):
+        lanes.add(batch(i, timed=i != 3, size=10), 0)
+    most = WIDE | {"uncut_bytes": 25}
+    assert [taken(lanes, 0, **most) for _ in range(7)] == [[0, 1], [2], [3], [4, 5], [6, 7], [8], []]
+
+
+def test_what_was_cut_counts_among_what_is_cut_next():
+    lanes = Lanes(live_for=10, live_first=True)
+    for i in range(5):
+        lanes.add(batch(i, timed=True, size=10), 0)
+    cut = Piece(batch(9, timed=True), 0, 0, 1, 15, b"x" * 15)
+    lanes.put_back([cut], 0)
+    most = WIDE | {"uncut_bytes": 30}
+    assert taken(lanes, 0, **most) == [0]
+    lanes.forget([cut.batch])
+    assert taken(lanes, 0, **most) == [1, 2, 3]
+
+
+def test_pieces_that_were_cut_together_leave_by_their_windows():
+    lanes = Lanes(live_for=10, live_first=True)
+    one, two = batch(1, timed=True), batch(2, timed=True)
+    pieces = [
+        Piece(whole, ms, ms, 1, 2, b"x\n", start=at, times=[ms], place=(1, ms, whole.sequence, at))
+        for whole in (one, two) for at, ms in enumerate((0, 1000))
+    ]  # fmt: skip
+    lanes.put_back(pieces, 0)
+    lanes.add(batch(3), 0)
+    assert [taken(lanes, 0, **WIDE) for _ in range(3)] == [[1, 2], [1, 2], [3]]
+
+
 def test_put_back_stands_where_it_stood():
     lanes = Lanes(live_for=10, live_first=True)
     for i in range(6):

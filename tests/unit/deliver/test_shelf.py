@@ -12,7 +12,7 @@ import pytest
 
 from bridge.deliver import lanes
 from bridge.keeping.keeper import Keeper, Kept
-from bridge.spool import Pack, packing
+from bridge.spool import BatchLimits, Pack, packing
 from bridge.spool.archive import Archive
 from bridge.spool.budget import Terms
 from bridge.spool.syncing import Syncing
@@ -270,9 +270,10 @@ def test_a_pack_counts_until_all_of_it_is_settled(make_world):
     assert world.courier.waiting_disk == 0
 
 
-def test_the_oldest_may_be_a_pack_and_goes_whole_but_not_while_it_is_read(make_world):
+def test_the_oldest_may_be_a_pack_and_goes_whole_but_nothing_that_is_in_flight(make_world):
     world = make_world(in_flight=1)
     events = outage(world, 500)
+    world.next_request()
     gone = []
     while (each := give_up(world)) is not None:
         gone.append(each)
@@ -285,6 +286,55 @@ def test_the_oldest_may_be_a_pack_and_goes_whole_but_not_while_it_is_read(make_w
     taken = drain(world)
     assert len(taken) == len(set(taken)) == len(events) - dropped
     assert world.ledger.of("a").delivered == len(taken)
+
+
+def test_what_is_left_of_a_pack_can_be_given_up_once_nothing_of_it_is_in_flight(make_world):
+    world = make_world(in_flight=1)
+    events = outage(world, 500)
+    unsettled = world.courier._stock.shelf._unsettled
+    taken = []
+
+    def begun():
+        return [pack for pack, left in unsettled.items() if left < pack.count]
+
+    while not begun():
+        world.next_request()
+        taken += world.bodies[0].split(b"\n")
+        world.accept()
+    (pack,) = begun()
+    while world.posted:
+        world.fail()
+    gone = []
+    while (each := give_up(world)) is not None:
+        gone.append(each)
+        assert world.courier.waiting_disk == blocks(world)
+    assert pack in gone
+    assert (world.files, world.courier.waiting_events, world.courier.waiting_bytes) == ([], 0, 0)
+    assert len(taken) + world.ledger.of("a").dropped["spool_full"] == len(events)
+    outage(world, 1, first=500)
+    assert drain(world) == [b"500.0"]
+
+
+def test_what_is_left_of_cut_batches_can_be_given_up_once_nothing_of_it_is_in_flight(make_world):
+    world = make_world(in_flight=1, limits=BatchLimits(max_slots=0))
+    for _ in range(3):
+        for ms in (0, 5000, 9000):
+            world.seal(b"at %d" % ms, ms=ms, seal=False)
+        world.spool.seal_all()
+    for _ in range(3):
+        world.accept()
+    # The first is gone; the others are cut together, and a request has something of both.
+    assert world.bodies == [b"at 0\nat 0"]
+    assert give_up(world) is None
+    world.accept()
+    assert give_up(world) is None
+    world.fail()
+    dropped = 0
+    while (each := give_up(world)) is not None:
+        dropped += each.unacknowledged
+    assert (world.files, world.courier.waiting_events, world.courier.waiting_bytes) == ([], 0, 0)
+    account = world.ledger.of("a")
+    assert (account.delivered, account.dropped, dropped) == (5, {"spool_full": 4}, 4)
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -233,6 +233,61 @@ def test_any_timed_batch_is_cut_without_loss(rows, width, max_events, max_bytes)
     assert [piece.start for piece in pieces] == [sum(p.count for p in pieces[:i]) for i in range(len(pieces))]
 
 
+def test_timed_batches_are_cut_together(make_yard):
+    yard = make_yard(max_slots=0)
+    noon = yard.NOON_MS
+    for rows in ([(59_000, b"b"), (0, b"a"), (1000, b"x\ty")], [(1500, b"c"), (60_000, b"d")]):
+        for ms, event in rows:
+            yard.append(event, ms=noon + ms)
+        yard.spool.seal_all()
+    one, two = map(Piece.whole, yard.sealed)
+    assert [
+        (p.batch.sequence == one.batch.sequence, p.start, p.lines, p.times)
+        for p in sorted(reading.cut_together([one, two], 60_000, 100, 10**6), key=lambda piece: piece.order)
+    ] == [
+        (True, 0, b"a\nx\ty\nb\n", [noon, noon + 1000, noon + 59_000]), (False, 0, b"c\n", [noon + 1500]),
+        (False, 1, b"d\n", [noon + 60_000]),
+    ]  # fmt: skip
+
+
+MOMENTS = st.integers(0, 9000) | st.sampled_from([0, 2000])
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(
+        st.lists(st.tuples(MOMENTS, st.binary(max_size=5) | st.just(b"a\tb")), min_size=1, max_size=20), min_size=1,
+        max_size=4,
+    ),
+    st.sampled_from([100, 1000, 60_000]), st.integers(1, 5), st.integers(5, 40), st.sampled_from([100, 1000]),
+)  # fmt: skip
+def test_any_timed_batches_are_cut_together_without_loss(files, width, max_events, max_bytes, narrower):
+    files = [[(ms, event.replace(b"\n", b".")) for ms, event in rows] for rows in files]
+    contents = {i: b"".join(b"%d\t%b\n" % row for row in rows) for i, rows in enumerate(files)}
+    batches = [Batch("a", i, "lines", True, 0, 0, len(files[i]), len(contents[i]), Path("/x"), 0.0) for i in contents]
+    original = reading.content
+    reading.content = lambda batch: contents[batch.sequence]
+    try:
+        wide = reading.cut_together([Piece.whole(one) for one in batches], width, max_events, max_bytes)
+    finally:
+        reading.content = original
+    # What was cut when times might lie further apart is cut once more.
+    for pieces, within in ((wide, width), (reading.cut_together(wide, narrower, max_events, max_bytes), narrower)):
+        for i, rows in enumerate(files):
+            own = sorted((p for p in pieces if p.batch is batches[i]), key=lambda piece: piece.order)
+            assert [piece.start for piece in own] == [sum(p.count for p in own[:n]) for n in range(len(own))]
+            events = [event for piece in own for event in piece.lines.split(b"\n")[:-1]]
+            assert events == [event for _, event in sorted(rows, key=lambda row: row[0])]
+            assert [ms for piece in own for ms in piece.times] == sorted(ms for ms, _ in rows)
+        for piece in pieces:
+            assert (piece.earliest, piece.latest) == (piece.times[0], piece.times[-1])
+            assert piece.latest - piece.earliest < within
+            assert piece.count <= max_events
+            assert piece.size <= max_bytes or piece.count == 1
+        windows = [piece.earliest // within for piece in sorted(pieces, key=lambda piece: piece.order)]
+        assert windows == sorted(windows)
+
+
 def test_a_timed_line_without_a_time_is_damage(make_yard):
     _, batch = timed_batch(make_yard, [(0, b"abc")])
     batch.path.write_bytes(b"x" * (batch.size - 1) + b"\n")

@@ -1,0 +1,88 @@
+# mypy: disallow-untyped-calls=False
+"""A TLS connection that carries megabytes: Twisted's, with fewer and larger steps.
+
+Twisted hands on what OpenSSL has made of each 16 KiB, and takes each record of an answer for itself; a body of 4 MB is
+250 of them. Here it is handed on once for each write, and an answer is taken a read of the socket at a time.
+"""
+
+from typing import Any
+
+from OpenSSL import SSL
+from twisted.internet import defer
+from twisted.internet.interfaces import (
+    IOpenSSLClientConnectionCreator,
+    IProtocol,
+    IProtocolFactory,
+    IStreamClientEndpoint,
+)
+from twisted.protocols.policies import ProtocolWrapper
+from twisted.protocols.tls import BufferingTLSTransport, TLSMemoryBIOFactory
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from bridge.tls.server import Records
+
+_AT_ONCE = 1 << 17
+"Bytes."
+
+
+class WideTransport(BufferingTLSTransport):
+    """One connection."""
+
+    factory: "_Factory"
+    _corked = False
+
+    def _write(self, bytes: bytes) -> None:
+        self._corked = True
+        try:
+            super()._write(bytes)
+        finally:
+            self._corked = False
+        self._flushSendBIO()
+
+    def _flushSendBIO(self) -> None:
+        if self._corked:
+            return
+        try:
+            while data := self._tlsConnection.bio_read(_AT_ONCE):
+                self.transport.write(data)  # type: ignore[union-attr]
+                if len(data) < _AT_ONCE:
+                    return
+        except SSL.WantReadError:
+            return
+
+    def _tlsShutdownFinished(self, reason: Failure | None) -> None:
+        # An alert goes out before the connection ends.
+        self._corked = False
+        super()._tlsShutdownFinished(reason)
+
+    def _flushReceiveBIO(self) -> None:
+        # Nearly all is taken here; the rest, as the end or an error, in Twisted's own way.
+        while not (self._lostTLSConnection or self._aborted) and (
+            data := self.factory.records.take(self._tlsConnection)
+        ):
+            ProtocolWrapper.dataReceived(self, data)
+        super()._flushReceiveBIO()
+
+
+class _Factory(TLSMemoryBIOFactory):
+    protocol = WideTransport
+
+    def __init__(self, creator: IOpenSSLClientConnectionCreator, wrapped: IProtocolFactory, records: Records) -> None:
+        super().__init__(creator, True, wrapped)
+        self.records = records
+
+
+@implementer(IStreamClientEndpoint)
+class Pipe:
+    """TLS over another way, as ``twisted.internet.endpoints.wrapClientTLS``. ``records`` may be shared by all."""
+
+    def __init__(self, creator: IOpenSSLClientConnectionCreator, way: IStreamClientEndpoint, records: Records) -> None:
+        self._creator = creator
+        self._way = way
+        self._records = records
+
+    def connect(self, protocolFactory: IProtocolFactory) -> "defer.Deferred[IProtocol]":
+        """Connects, and shakes hands later."""
+        connecting: defer.Deferred[Any] = self._way.connect(_Factory(self._creator, protocolFactory, self._records))
+        return connecting.addCallback(lambda protocol: protocol.wrappedProtocol)
