@@ -1,6 +1,6 @@
 """What each part of a fleet costs: a gateway, then a courier, then the brokers between them, one after the other.
 
-    python -m tests.bench.parts [--events 1000000]
+    python -m tests.bench.parts [--events 1000000] [--batch 20000]
 
 The gateway takes the load W1 and hands it over, while no courier runs; then a courier delivers it. Each is told in
 events per CPU second, the three brokers together too; and how large the batches were.
@@ -30,16 +30,17 @@ from tests.harness.rabbit import Cluster, installed
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.parts", description=__doc__)
     parser.add_argument("--events", type=int, default=1_000_000)
+    parser.add_argument("--batch", type=int, default=20_000, help="events of a batch: small ones cost by the piece")
     options = parser.parse_args()
     if not installed():
         print("there is no rabbitmq-server (Debian: rabbitmq-server): sh tests/cluster installs it", file=sys.stderr)
         return 1
     with tempfile.TemporaryDirectory(prefix="parts-") as directory:
-        _run(Path(directory), options.events)
+        _run(Path(directory), options.events, options.batch)
     return 0
 
 
-def _run(directory: Path, events: int) -> None:
+def _run(directory: Path, events: int, batch: int) -> None:
     cluster = Cluster(directory / "cluster")
     bridges: list[Bridge] = []
     try:
@@ -53,6 +54,7 @@ def _run(directory: Path, events: int) -> None:
             made.configuration["collector"] |= {
                 "extra_ca_file": str(directory / "authority.pem"), "compression": "none",
             }  # fmt: skip
+            made.configuration["batch"] = {"max_events": batch}
             made.configuration["spool"]["share"] = {"amqp": cluster.urls, "role": role, "max_bytes": "10GB"}
             made.start()
             bridges.append(made)
