@@ -23,7 +23,7 @@ from bridge.deliver.courier import Courier
 from bridge.deliver.office import Office, Store, Turn, Way
 from bridge.fleet.broker import Connect, QueueTerms
 from bridge.fleet.census import Census
-from bridge.fleet.giving import Giver, Hall
+from bridge.fleet.giving import Giver, Hall, Outbox
 from bridge.fleet.link import Link
 from bridge.fleet.taking import Larder, Table, Taker
 from bridge.fleet.view import View
@@ -105,7 +105,7 @@ class Fleet:
         borrowing = office.ledger.borrowing()
         self._hall = Hall(
             node=node, clock=office.clock, link=self.giving, terms=queues, queue_of=terms.queue_of, store=office.store,
-            ledger=office.ledger, alarms=office.alarms, in_thread=office.in_thread,
+            ledger=office.ledger, alarms=office.alarms, in_thread=office.in_thread, outbox=Outbox(),
             before_sending=office.before_sending, exact=office.exact, handed=handed,
         )  # fmt: skip
         self._table = Table(

@@ -32,6 +32,8 @@ from bridge.spool import Batch, Piece, reading
 MOST_LETTERS = 64
 MOST_BYTES = 8 << 20
 "Published and not confirmed, of one intake."
+MOST_OUT = 32 << 20
+"The same of all intakes, in bytes: it is in memory."
 AT_A_TIME = 16
 "Batches that are read together in the spool's thread."
 FIRST_WAIT, LONGEST_WAIT = 0.5, 30.0
@@ -40,6 +42,33 @@ CONFIRM_WITHIN = 30.0
 "Seconds after which a broker that has said nothing is given up."
 
 log = Logger(namespace="fleet")
+
+
+class Outbox:
+    """What all givers of a node have published and is not confirmed. Who finds no room is woken when there is some."""
+
+    def __init__(self) -> None:
+        self.bytes = 0
+        self._waiting: dict[Giver, None] = {}
+
+    def has_room(self, giver: "Giver") -> bool:
+        """Whether a giver may take one more batch; else it is woken when it may."""
+        if self.bytes >= MOST_OUT:
+            self._waiting.setdefault(giver)
+            return False
+        self._waiting.pop(giver, None)
+        return True
+
+    def less(self, size: int) -> None:
+        """So much is confirmed, or back."""
+        self.bytes -= size
+
+    def wake_next(self) -> None:
+        """There may be room."""
+        if self._waiting and self.bytes < MOST_OUT:
+            giver = next(iter(self._waiting))
+            del self._waiting[giver]
+            giver.wake()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +84,7 @@ class Hall:
     ledger: Ledger
     alarms: Alarms
     in_thread: Callable[[Callable[[], Any]], "defer.Deferred[Any]"]
+    outbox: Outbox
     before_sending: Callable[[list[Batch]], None] = lambda batches: None
     exact: Callable[[int], bool] = lambda sequence: False
     handed: Callable[[str, int, int, int], None] = lambda intake, sequence, count, batch_events: None
@@ -78,6 +108,8 @@ class Giver:
         self._out: dict[Piece, float] = {}
         "Lent, with the time of their publishing; infinite: not published yet."
         self._bytes = 0
+        self._arrived: list[tuple[Piece, list[Batch]]] = []
+        "Confirmed, and not yet gone from the disk: with the batches that are settled whole by each."
         self._proven = False
         "Whether this channel has confirmed anything."
         self._failures = 0
@@ -95,6 +127,11 @@ class Giver:
     def stuck(self) -> bool:
         """Whether nothing can be handed over now."""
         return self._failures > 0 or self._hall.link.state != "up"
+
+    @property
+    def why(self) -> str | None:
+        """Why nothing can be handed over now; None: it can."""
+        return self.trouble or (None if self._hall.link.state == "up" else self._hall.link.words)
 
     @property
     def away_for(self) -> float:
@@ -122,12 +159,14 @@ class Giver:
         # One letter only, after a failure, and on a session that has confirmed nothing yet.
         most = MOST_LETTERS if self._proven and not self._failures else 1
         taken: list[Piece] = []
-        while len(self._out) < most and self._bytes < MOST_BYTES and len(taken) < AT_A_TIME:
+        outbox = self._hall.outbox
+        while len(self._out) < most and self._bytes < MOST_BYTES and len(taken) < AT_A_TIME and outbox.has_room(self):
             piece = self._courier.lend()
             if piece is None:
                 break
             self._out[piece] = float("inf")
             self._bytes += piece.size
+            outbox.bytes += piece.size
             taken.append(piece)
         if taken:
             defer.ensureDeferred(self._give(taken, self._channel)).addErrback(self._defect, taken)
@@ -150,6 +189,7 @@ class Giver:
         """Publish no more; what has no confirm stays in the spool."""
         self._stopped = True
         self._again()
+        self._let_go()
         if self._channel is not None:
             self._channel.close()
 
@@ -209,13 +249,11 @@ class Giver:
             for piece in pieces:
                 try:
                     data = lines_of(piece)
-                    hall.before_sending([piece.batch])
-                    reading.begin_all([piece.batch])
                 except (reading.Damaged, OSError) as error:
                     wrong.append((piece, error))
                     continue
                 letters.append((piece, letter_of(piece, data, node=hall.node, exact=hall.exact(piece.batch.sequence))))
-            return letters, wrong
+            return _begun(letters, wrong, hall.before_sending), wrong
 
         letters: list[tuple[Piece, Letter]]
         letters, wrong = await hall.in_thread(read)
@@ -234,12 +272,10 @@ class Giver:
         self._hall.ledger.hand_over(self._courier.name, piece.count)
         self.given += piece.count
         self.given_batches += 1
-        batch = piece.batch
-        written = self._hall.in_thread(
-            lambda: self._hall.handed(self._courier.name, batch.sequence, piece.count, batch.count)
-        )
-        written.addErrback(lambda failure: log.failure("defect while writing what was handed over", failure))
-        self._hall.store.acknowledge(self._courier.settle_lent(piece), None)
+        if not self._arrived:
+            # Of those that are confirmed together, the files go together.
+            self._hall.clock.callLater(0, self._let_go)
+        self._arrived.append((piece, self._courier.settle_lent(piece)))
         if self._failures:
             self._failures = 0
             self.trouble = None
@@ -247,7 +283,23 @@ class Giver:
                 self.full = False
                 text = f"queue {self._queue} takes batches again"
                 self._hall.alarms.off("fleet", f"full {self._courier.name}", text)
+        self._hall.outbox.wake_next()
         self.wake()
+
+    def _let_go(self) -> None:
+        """Write down what was confirmed, then let its files go."""
+        arrived, self._arrived = self._arrived, []
+        if not arrived:
+            return
+        handed, name = self._hall.handed, self._courier.name
+
+        def write() -> None:
+            for piece, _ in arrived:
+                handed(name, piece.batch.sequence, piece.count, piece.batch.count)
+
+        written = self._hall.in_thread(write)
+        written.addErrback(lambda failure: log.failure("defect while writing what was handed over", failure))
+        self._hall.store.acknowledge([batch for _, settled in arrived for batch in settled], None)
 
     def _failed(self, failure: Failure, piece: Piece) -> None:
         error = failure.value
@@ -276,6 +328,7 @@ class Giver:
     def _forget(self, piece: Piece) -> None:
         if self._out.pop(piece, None) is not None:
             self._bytes -= piece.size
+            self._hall.outbox.less(piece.size)
 
     # --- trouble -----------------------------------------------------------------------------------------------------
 
@@ -302,3 +355,22 @@ class Giver:
         log.failure("intake {intake}: defect while handing over", failure, intake=self._courier.name)
         self._back([piece for piece in pieces if piece in self._out])
         self._fail(f"defect: {failure.value!r}")
+
+
+def _begun(
+    letters: list[tuple[Piece, Letter]],
+    wrong: list[tuple[Piece, Exception]],
+    before_sending: Callable[[list[Batch]], None],
+) -> list[tuple[Piece, Letter]]:
+    """Those whose batches are marked, on disk, as ones that may have been taken; together, as those of one pack are one
+    file. In the spool's thread; what cannot be marked goes to ``wrong``."""
+    batches = [piece.batch for piece, _ in letters]
+    try:
+        before_sending(batches)
+        reading.begin_all(batches)
+    except (reading.Damaged, OSError) as error:
+        if len(letters) == 1:
+            wrong.append((letters[0][0], error))
+            return []
+        return [each for letter in letters for each in _begun([letter], wrong, before_sending)]
+    return letters
