@@ -42,6 +42,7 @@ from bridge.keeping.expiry import EVERY as EXPIRE_EVERY
 from bridge.keeping.expiry import Expiry
 from bridge.keeping.keeper import EVERY as LOOK_EVERY
 from bridge.keeping.keeper import Keeper, Kept
+from bridge.keeping.leftover import LeftArchive
 from bridge.keeping.quota import Quotas
 from bridge.keeping.recorder import Recorder
 from bridge.keeping.worker import Worker
@@ -86,6 +87,7 @@ HANDED_OVER_WITHIN = 0.5
 PULSE = 10.0
 "Seconds between two words to the service manager, where it does not want them more often."
 
+ARCHIVE = ".archive"
 ARCHIVE_EVERY = 30.0
 "Seconds."
 
@@ -147,6 +149,7 @@ class Bridge:
             deliverers=seen, alarms=self.alarms, wall=wall, work=work,
         )  # fmt: skip
         self.expiry = Expiry(config, self.spool, self.ledger, work)
+        self._left_archive = LeftArchive(config.spool.directory / ARCHIVE, self.alarms, work)
         self.road = Road(
             spool=self.spool,
             ledger=self.ledger,
@@ -288,7 +291,7 @@ class Bridge:
             return None
         age = None if archive.max_age is None else archive.max_age.total_seconds()
         return Archive(
-            config.spool.directory / ".archive", max_size=archive.max_size, max_age=age, wall=self._wall,
+            config.spool.directory / ARCHIVE, max_size=archive.max_size, max_age=age, wall=self._wall,
             on_error=self._trouble_in_thread,
         )  # fmt: skip
 
@@ -413,6 +416,9 @@ class Bridge:
     def _tidy_archive(self) -> None:
         if self.spool.archive is not None:
             self._worker.work(self.spool.archive.tidy, lambda nothing: None)
+            self._left_archive.in_use()
+        else:
+            self._left_archive.look()
 
     def _trouble(self, text: str) -> None:
         """Log a trouble of the hot path, at most once in ten seconds each."""

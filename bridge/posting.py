@@ -7,6 +7,7 @@ answered once its events are in the spool and a group commit has put them on the
 the answer is 503 with ``Retry-After``, at once: a request is never held.
 """
 
+import math
 import socket
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -28,7 +29,7 @@ from bridge.collector.site import IDLE_TIMEOUT_SECONDS, IntakeSite
 from bridge.config import Config, Listener
 from bridge.listen import proxy_header
 from bridge.listen.door import Hall, allowing
-from bridge.listen.peers import address_of
+from bridge.listen.peers import Peer, address_of
 from bridge.listen.refusals import Refusals
 from bridge.listen.stream_door import StreamDoor
 from bridge.listen.tls_door import context_of
@@ -64,18 +65,21 @@ class IntakeKeys(Keys):
 class Posts:
     """Takes the events of requests to one listener, as the collector's API hands them over."""
 
-    def __init__(self, listener: Listener, hall: Hall, keys: IntakeKeys) -> None:
+    def __init__(self, listener: Listener, hall: Hall, keys: IntakeKeys, wall: Callable[[], float]) -> None:
         self.listener = listener
         self.hall = hall
         self.requests = 0
         self._keys = keys
+        self._wall = wall
 
     def accept(self, delivery: Delivery) -> "defer.Deferred[None]":
         """Fires when all of it is on the disk. Raises Refusal: nothing was taken."""
         self.requests += 1
         peer = self.hall.peer(self.listener.name, delivery.client)
+        rows = list(delivery.content.rows())
+        self._check_limit(peer, len(rows))
         by_intake: dict[str | None, list[Row]] = {}
-        for row in delivery.content.rows():
+        for row in rows:
             by_intake.setdefault(self._keys.intake_of(row.intake_key), []).append(row)
         lost = self.hall.road.losses
         posted = [
@@ -89,6 +93,16 @@ class Posts:
         kept: defer.Deferred[None] = defer.Deferred()
         self.hall.commit(lambda error: kept.callback(None) if error is None else kept.errback(error))
         return kept
+
+    def _check_limit(self, peer: Peer, events: int) -> None:
+        """``limit:`` of a source. Whoever posts waits for an answer and can wait longer, so nothing is dropped."""
+        if not peer.decided:
+            peer.decide()
+        if peer.bucket is not None and (wait := peer.bucket.borrow(events, int(self._wall() * 1000))):
+            raise Refusal(
+                429, f"more than the {peer.bucket.rate} events a second of this sender's limit",
+                headers={"Retry-After": str(math.ceil(wait))},
+            )  # fmt: skip
 
 
 def _milliseconds(text: str | None) -> int | None:
@@ -149,7 +163,7 @@ class PostFactory(WrappingFactory):
     noisy = False
 
     def __init__(self, listener: Listener, hall: Hall, keys: IntakeKeys, wall: Callable[[], float]) -> None:
-        self.posts = Posts(listener, hall, keys)
+        self.posts = Posts(listener, hall, keys, wall)
         resource = IntakeResource(self.posts, keys=keys, now=lambda: datetime.fromtimestamp(wall(), UTC))
         idle = listener.idle_timeout
         super().__init__(

@@ -13,10 +13,22 @@ class Bucket:
 
     def take(self, wanted: int, now_ms: int) -> int:
         """How many of ``wanted`` events may pass."""
+        self._fill(now_ms)
+        allowed = max(0, min(wanted, int(self._tokens)))
+        self._tokens -= allowed
+        return allowed
+
+    def borrow(self, wanted: int, now_ms: int) -> float:
+        """0: all of ``wanted`` events pass, if need be on account of the time to come, as a request cannot be cut; else
+        the seconds after which some may."""
+        self._fill(now_ms)
+        if self._tokens < 1:
+            return (1 - self._tokens) / self.rate
+        self._tokens -= wanted
+        return 0.0
+
+    def _fill(self, now_ms: int) -> None:
         if self._filled:
             passed = max(0, now_ms - self._filled)
             self._tokens = min(float(self.rate), self._tokens + passed * self.rate / 1000)
         self._filled = now_ms
-        allowed = min(wanted, int(self._tokens))
-        self._tokens -= allowed
-        return allowed

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-import random
 import subprocess
-import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -314,32 +312,3 @@ def test_an_hour_is_replayed(tmp_path: Path) -> None:
             assert event.time == start + timedelta(seconds=int(event.text.rpartition(" ")[2]) // 3)
         ledger = bridge.ledger()
         assert (ledger["replayed"], ledger["delivered"]) == (10_800, before + 10_800)
-
-
-@pytest.mark.long
-def test_commands_of_a_bridge_that_is_killed_at_random(tmp_path: Path) -> None:
-    """Under load, with nobody to deliver to: events are moved to and fro while their bridge is killed, time and again.
-    In the end each event is in the spool once."""
-    dead = {"url": f"http://127.0.0.1:{free_port()}"}
-    chance = random.Random(7)
-    with collecting(tmp_path) as collector, bridging(tmp_path, collector.url, intakes={"a": dead, "b": dead}) as bridge:
-        sent: list[str] = []
-        for turn in range(5):
-            bridge.start()
-            lines = [f"event {len(sent) + i} of turn {turn}" for i in range(300)]
-            send_lines(bridge.tcp, [f"<13>{line}".encode() for line in lines])
-            bridge.wait_received(300)
-            sent += lines
-            process = bridge.process
-            assert process is not None
-            killer = threading.Timer(chance.uniform(0.0, 0.6), process.kill)
-            killer.start()
-            for giver, taker in (("a", "b"), ("b", "a"), ("a", "b")):
-                words = ["spool", "move", "--intake", giver, "--to", taker, "--containing", chance.choice("13579")]
-                subprocess.run([SYSLOG_BRIDGE, *words, "-c", str(bridge.file)], capture_output=True, check=False)
-            killer.join()
-            bridge.process = None
-        bridge.start()
-        assert bridge.ledger()["spooled"] == len(sent)
-        exported = [json.loads(line)["event"] for line in cli(bridge, "spool", "export").stdout.splitlines()]
-        assert sorted(exported) == sorted(sent)

@@ -8,6 +8,7 @@ from bridge.collector.delivery import Delivery, EventIds, Row, Rows
 from bridge.collector.refusal import Refusal
 from bridge.config import Listener
 from bridge.listen.door import Hall
+from bridge.listen.limits import Bucket
 from bridge.posting import Posts
 from tests.unit.listen.test_holding import NOON, Scene
 
@@ -21,8 +22,9 @@ class Desk(Scene):
     def __init__(self, directory):
         super().__init__(directory)
         self.commits = []
+        self.now = NOON
         hall = Hall(self.clock, self.road, self.peers.get, 1000, self.commits.append)
-        self.posts = Posts(Listener.model_construct(name="tcp"), hall, Keys())
+        self.posts = Posts(Listener.model_construct(name="tcp"), hall, Keys(), lambda: self.now)
 
     def post(self, *rows):
         content = Rows([Row(key, time, event) for key, time, event in rows])
@@ -86,3 +88,19 @@ def test_a_time_that_nobody_believes_is_reception_and_a_leap_second_is_no_fault(
     (path,) = (desk.spool.directory / "a").iterdir()
     assert path.name.split("-")[1] == str(NOON * 1000)
     assert desk.peers.get("tcp", "192.0.2.7").outside == 1
+
+
+def test_the_limit_of_a_source_delays_and_drops_nothing(desk):
+    """A request is taken whole while anything is left, also one longer than a second's worth; then 429 says when to
+    come again."""
+    peer = desk.peers.get("tcp", "192.0.2.7")
+    peer.decide()
+    peer.bucket = Bucket(10)
+    desk.post(*[("a", None, b"event %d" % i) for i in range(25)])
+    with pytest.raises(Refusal) as refused:
+        desk.post(("a", None, b"too early"))
+    assert (refused.value.status, refused.value.headers) == (429, {"Retry-After": "2"})
+    assert desk.account() == {"received": 25, "spooled": 25}
+    desk.now += 2
+    desk.post(("a", None, b"in time"))
+    assert desk.account() == {"received": 26, "spooled": 26}
