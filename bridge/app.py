@@ -178,7 +178,12 @@ class Bridge:
             clock=reactor,
             wall=wall,
             store=Cellar(
-                self.spool, self.ledger, work=work, receipt=self.recorder.receipt, refused=self.recorder.refused
+                self.spool,
+                self.ledger,
+                work=work,
+                receipt=self.recorder.receipt,
+                refused=self.recorder.refused,
+                handed=self.recorder.handed,
             ),
             ledger=self.ledger,
             dispatcher=self.dispatcher,
@@ -262,7 +267,6 @@ class Bridge:
         return Fleet(
             settings.fleet(share), node=node, connect=Rabbit(self._reactor, access, name=node).connect,
             own=self.couriers, office=office, counted=self.mailroom.share_rate,
-            handed=self.recorder.handed,
             shared=Cellar(
                 self.spool, self.ledger, work=self._worker.work, receipt=self.recorder.receipt_of_taken,
                 refused=self.recorder.refused_of_taken,

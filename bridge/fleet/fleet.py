@@ -74,7 +74,7 @@ class Terms:
 class Fleet:
     """``own`` are the couriers of this node's spool, by intake; ``office`` is theirs. ``shared`` stores what was taken
     over, and ``aside`` puts a message that is not ours in quarantine. ``counted`` is told among how many couriers the
-    request rate is shared; ``handed`` writes to the ledger's history, in the spool's thread."""
+    request rate is shared."""
 
     def __init__(
         self,
@@ -87,7 +87,6 @@ class Fleet:
         shared: Store,
         aside: Callable[[str, str, bytes, int], "defer.Deferred[object]"],
         counted: Callable[[int], None],
-        handed: Callable[[str, int, int, int], None] = lambda intake, sequence, count, batch_events: None,
     ) -> None:
         self.terms = terms
         self.node = node
@@ -106,7 +105,7 @@ class Fleet:
         self._hall = Hall(
             node=node, clock=office.clock, link=self.giving, terms=queues, queue_of=terms.queue_of, store=office.store,
             ledger=office.ledger, alarms=office.alarms, in_thread=office.in_thread, outbox=Outbox(),
-            before_sending=office.before_sending, exact=office.exact, handed=handed,
+            before_sending=office.before_sending, exact=office.exact,
         )  # fmt: skip
         self._table = Table(
             clock=office.clock, wall=office.wall, link=self.taking, terms=queues, queue_of=terms.queue_of,

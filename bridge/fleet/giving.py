@@ -87,8 +87,6 @@ class Hall:
     outbox: Outbox
     before_sending: Callable[[list[Batch]], None] = lambda batches: None
     exact: Callable[[int], bool] = lambda sequence: False
-    handed: Callable[[str, int, int, int], None] = lambda intake, sequence, count, batch_events: None
-    "Writes down that events of a batch were handed over, before its file goes; in the spool's thread."
 
 
 class Giver:
@@ -291,15 +289,8 @@ class Giver:
         arrived, self._arrived = self._arrived, []
         if not arrived:
             return
-        handed, name = self._hall.handed, self._courier.name
-
-        def write() -> None:
-            for piece, _ in arrived:
-                handed(name, piece.batch.sequence, piece.count, piece.batch.count)
-
-        written = self._hall.in_thread(write)
-        written.addErrback(lambda failure: log.failure("defect while writing what was handed over", failure))
-        self._hall.store.acknowledge([batch for _, settled in arrived for batch in settled], None)
+        handed = [(piece.batch.sequence, piece.count, piece.batch.count) for piece, _ in arrived]
+        self._hall.store.hand_over(self._courier.name, handed, [batch for _, whole in arrived for batch in whole])
 
     def _failed(self, failure: Failure, piece: Piece) -> None:
         error = failure.value

@@ -53,7 +53,9 @@ def _run(directory: Path, events: int, batch: int) -> None:
         def bridge(role: str) -> Bridge:
             made = Bridge(directory / role, collector_url=f"https://localhost:{port}", intakes={"all": {}})
             made.configuration["collector"]["extra_ca_file"] = str(directory / "authority.pem")
-            made.configuration["batch"] = {"max_events": batch}
+            if role == "gateway":
+                # The courier joins them, as it may.
+                made.configuration["batch"] = {"max_events": batch}
             made.configuration["spool"]["share"] = {"amqp": cluster.urls, "role": role, "max_bytes": "10GB"}
             made.start()
             bridges.append(made)
