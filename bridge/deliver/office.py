@@ -24,7 +24,7 @@ class Store(Packer, Protocol):
         """A request was accepted; these batches are settled whole and go after the receipt is written."""
 
     def hand_over(self, intake: str, handed: list[tuple[int, int, int]], settled: list[Batch]) -> None:
-        """Events went another way: of each batch its sequence, how many of it, and how many it has. ``settled`` batches go
+        """Events went another way: of each batch its sequence, how many of it, how many it has; ``settled`` batches go
         after that is written down."""
 
     def refuse(self, intake: str, refused: list[tuple[Piece, str]], settled: list[Batch]) -> None:

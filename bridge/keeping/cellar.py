@@ -20,8 +20,8 @@ log = Logger(namespace="spool")
 
 class Cellar:
     """The couriers' store over a spool. ``work`` runs a job in the spool's thread, then its result on the reactor;
-    ``receipt``, ``refused`` and ``handed`` write to the ledger's history, in that thread. ``remove`` lets settled batches
-    go, there too: from the spool, or from where else they wait."""
+    ``receipt``, ``refused`` and ``handed`` write to the ledger's history, in that thread. ``remove`` lets settled
+    batches go, there too: from the spool, or from where else they wait."""
 
     def __init__(
         self,
