@@ -6,6 +6,9 @@ giving     letters go, up to ``MOST_LETTERS`` or ``MOST_BYTES`` without a confir
 waiting    the queue is full, or cannot be reached: after a wait that doubles, one letter goes
 =========  ====================================================================================
 
+A queue that refuses one letter may refuse all others of the same channel, for ever: RabbitMQ (3.10 at least) does so
+where a channel's first letter met an election of the leader. So after a refusal the next goes on a new channel.
+
 A batch leaves the spool when it is confirmed, in the turn in which the confirm is read; its file goes later, in the
 spool's thread. One that was published on a channel that is lost waits again where it stood, and counts as possibly
 double, as its file's name says from before the publishing (``.sending``), so that a restart counts it too.
@@ -108,6 +111,8 @@ class Giver:
         self._bytes = 0
         self._arrived: list[tuple[Piece, list[Batch]]] = []
         "Confirmed, and not yet gone from the disk: with the batches that are settled whole by each."
+        self._stale = False
+        "This channel has refused a letter: another is to be opened."
         self._proven = False
         "Whether this channel has confirmed anything."
         self._failures = 0
@@ -151,6 +156,12 @@ class Giver:
         """Something may be publishable."""
         if self._stopped or self._retry is not None or self._hall.link.state != "up" or not self._courier.lends:
             return
+        if self._stale and self._channel is not None:
+            if any(since < float("inf") for since in self._out.values()):
+                # What is published on it may still be confirmed.
+                return
+            self._channel.close()
+            self._channel = None
         if self._channel is None or not self._channel.open:
             self._open()
             return
@@ -222,7 +233,7 @@ class Giver:
         except BrokerError as error:
             self._fail(str(error))
             return
-        self._channel, self._proven = channel, False
+        self._channel, self._proven, self._stale = channel, False, False
 
     # --- the batches -------------------------------------------------------------------------------------------------
 
@@ -297,7 +308,7 @@ class Giver:
         if not isinstance(error, BrokerError):
             failure.raiseException()
         if isinstance(error, Full):
-            self.full = True
+            self.full = self._stale = True
             text = f"queue {self._queue} is full: batches of intake {self._courier.name} wait in this node's spool"
             self._hall.alarms.on("fleet", f"full {self._courier.name}", text)
         elif isinstance(error, NoQueue):
