@@ -4,18 +4,12 @@ Start: spool (lock, recovery), couriers, admin, listeners last, so that nothing 
 Stop: listeners first, what the sockets hold is drained, answers are waited for, everything is sealed.
 """
 
-import gc
-import resource
-import signal
-import sys
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
-from twisted.internet import defer, task
+from twisted.internet import task
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from bridge import settings
 from bridge.admin import metrics
@@ -25,7 +19,7 @@ from bridge.admin.gate import Gate
 from bridge.commands.drain import Draining
 from bridge.commands.running import Running
 from bridge.commands.table import TOLD, on_bridge
-from bridge.config import Config, ConfigurationError, Secret, SharedBacklog, load
+from bridge.config import Config, Secret, SharedBacklog, load
 from bridge.config.elsewhere import is_large, load_elsewhere
 from bridge.deliver.courier import Courier
 from bridge.deliver.office import Office
@@ -35,8 +29,9 @@ from bridge.fleet.node import node_name
 from bridge.fleet.taking import release
 from bridge.fleet.view import View, Views
 from bridge.host import logs
-from bridge.host.notify import ServiceManager, first_environment
-from bridge.host.reactor import install_reactor
+from bridge.host.notify import ServiceManager
+from bridge.host.rounds import Rounds
+from bridge.host.troubles import Troubles
 from bridge.keeping.cellar import Cellar
 from bridge.keeping.expiry import EVERY as EXPIRE_EVERY
 from bridge.keeping.expiry import Expiry
@@ -52,11 +47,10 @@ from bridge.listen.doors import Doors
 from bridge.listen.glimpses import Glimpses
 from bridge.listen.peers import Peers
 from bridge.listen.road import Road
-from bridge.listen.sockets import ListenError
 from bridge.mailroom import Mailroom
 from bridge.posting import IntakeKeys, PostDoor
 from bridge.reload import Parts, Reload
-from bridge.spool import Batch, Pack, Spool, SpoolError, fresh
+from bridge.spool import Batch, Pack, Spool, fresh
 from bridge.spool.archive import Archive
 from bridge.spool.commits import Commits
 from bridge.spool.history import History
@@ -115,7 +109,7 @@ class Bridge:
         self._wall = wall
         self._worker = Worker(reactor)
         work = self._worker.work
-        self._troubles: dict[str, float] = {}
+        self._troubles = Troubles(reactor)
         self._stopped = False
         self._listening = listening
         self.peers = Peers(settings.router(config))
@@ -128,7 +122,7 @@ class Bridge:
         self.dispatcher = self.mailroom.dispatcher
         self._syncing = Syncing(
             config.spool.fsync, directory=config.spool.directory, clock=reactor.seconds, wall=wall,
-            on_error=self._trouble_in_thread,
+            on_error=self._troubles.tell_from_thread,
         )  # fmt: skip
         self._commits = Commits(self.spool, self._syncing, work=work)
         self.mailroom.sealed = self._was_sealed
@@ -156,7 +150,7 @@ class Bridge:
             wall=wall,
             limits=settings.road_limits(config),
             truncate=config.oversize == "truncate",
-            on_trouble=self._trouble,
+            on_trouble=self._troubles.tell,
             room=self.keeper,
             glimpses=Glimpses(on=config.admin.show_messages),
         )
@@ -169,7 +163,7 @@ class Bridge:
             kinds={"https": lambda listener, bound, hall: PostDoor(listener, bound, hall, self._keys, wall)},
         )  # fmt: skip
         history = History(config.spool.directory / ".ledger", keep=config.ledger.keep, wall=wall)
-        history.on_error = self._trouble_in_thread
+        history.on_error = self._troubles.tell_from_thread
         self.recorder = Recorder(
             history, self.ledger, self._worker.in_thread, reactor, self.doors.kernel_drops, wall
         )  # fmt: skip
@@ -239,18 +233,18 @@ class Bridge:
         draining = Draining(reactor, doors=self.doors, ledger=self.ledger, alarms=self.alarms, finish=self.road.finish)
         control = Control(on_bridge(estate, self.reload, draining), reactor, told=TOLD)
         self.gate = Gate(config, reactor, pages=answers.pages(), own_pages=answers.own_pages(), control=control)
-        self._sealer = self._round(self._seal_due)
-        self._rounds = [
-            (self._round(self.keeper.look), LOOK_EVERY), (self._round(self._watch.look), EVERY),
-            (self._round(self.quotas.look), EVERY), (self._round(self.expiry.look), EXPIRE_EVERY),
-            (self._round(self._tidy_archive), ARCHIVE_EVERY), (self._round(self.measures.tick), self.measures.TICK),
-            (self._round(self.renewals.look), RENEWALS_EVERY), (self._round(self.pulse.beat), PULSE_EVERY),
-            (self._round(self._end_watches), EVERY),
-            (self._round(self.silence.look), SILENCE_EVERY),
-            (self._round(self._tell_manager), min(PULSE, (self.manager.watchdog or PULSE) / 3)),
-        ]  # fmt: skip
+        self._rounds = Rounds(reactor)
+        self._sealer = self._rounds.add(self._seal_due, settings.seal_every(config))
+        for look, every in (
+            (self.keeper.look, LOOK_EVERY), (self._watch.look, EVERY), (self.quotas.look, EVERY),
+            (self.expiry.look, EXPIRE_EVERY), (self._tidy_archive, ARCHIVE_EVERY),
+            (self.measures.tick, self.measures.TICK), (self.renewals.look, RENEWALS_EVERY),
+            (self.pulse.beat, PULSE_EVERY), (self._end_watches, EVERY), (self.silence.look, SILENCE_EVERY),
+            (self._tell_manager, min(PULSE, (self.manager.watchdog or PULSE) / 3)),
+        ):  # fmt: skip
+            self._rounds.add(look, every)
         if self.fleet is not None:
-            self._rounds.append((self._round(self.fleet.look), FLEET_EVERY))
+            self._rounds.add(self.fleet.look, FLEET_EVERY)
 
     def _make_fleet(self, share: SharedBacklog) -> Fleet:
         # Only where it is asked for: nobody else needs pika.
@@ -285,7 +279,7 @@ class Bridge:
             spool.directory, limits=settings.batch_limits(self.config), wall=self._wall, clock=self._reactor.seconds,
             work=self._worker.work, bounds=settings.quarantine_bounds(self.config), keep=fresh.MOST,
         )  # fmt: skip
-        made.on_error = self._trouble_in_thread
+        made.on_error = self._troubles.tell_from_thread
         made.archive = self._make_archive(self.config)
         return made
 
@@ -296,7 +290,7 @@ class Bridge:
         age = None if archive.max_age is None else archive.max_age.total_seconds()
         return Archive(
             config.spool.directory / ARCHIVE, max_size=archive.max_size, max_age=age, wall=self._wall,
-            on_error=self._trouble_in_thread,
+            on_error=self._troubles.tell_from_thread,
         )  # fmt: skip
 
     # --- start -------------------------------------------------------------------------------------------------------
@@ -319,9 +313,7 @@ class Bridge:
         except BaseException:
             await self.stop()
             raise
-        self._sealer.start(settings.seal_every(self.config), now=False)
-        for call, every in self._rounds:
-            call.start(every, now=False)
+        self._rounds.start()
         self.renewals.look()
         log.info("ready: {listeners}", listeners=", ".join(self.doors.names()))
 
@@ -357,20 +349,6 @@ class Bridge:
                 )  # fmt: skip
 
     # --- what goes on ------------------------------------------------------------------------------------------------
-
-    def _round(self, look: Callable[[], None]) -> task.LoopingCall:
-        """Called again and again. A defect of one look is told and is no reason not to look again: without its rounds
-        the bridge would receive and seal nothing."""
-
-        def guarded() -> None:
-            try:
-                look()
-            except Exception:
-                log.failure("defect in a round of {look}; it goes on", look=look)
-
-        call = task.LoopingCall(guarded)
-        call.clock = self._reactor
-        return call
 
     def _load_again(self) -> Config:
         files = self.config.files
@@ -424,18 +402,6 @@ class Bridge:
         else:
             self._left_archive.look()
 
-    def _trouble(self, text: str) -> None:
-        """Log a trouble of the hot path, at most once in ten seconds each."""
-        now = self._reactor.seconds()
-        if now - self._troubles.get(text, float("-inf")) >= 10:
-            if len(self._troubles) > 1000:
-                self._troubles.clear()
-            self._troubles[text] = now
-            log.error("{text}", text=text)
-
-    def _trouble_in_thread(self, text: str) -> None:
-        self._reactor.callFromThread(self._trouble, text)
-
     # --- stop --------------------------------------------------------------------------------------------------------
 
     async def stop(self) -> None:
@@ -454,9 +420,7 @@ class Bridge:
         await self.doors.close()
         self.copies.stop()
         self.road.finish()
-        for call in (self._sealer, *(call for call, _ in self._rounds)):
-            if call.running:
-                call.stop()
+        self._rounds.stop()
         self.spool.seal_all()
         await self._until(lambda: self.spool.idle, SEALED_WITHIN)
         if (fleet := self.fleet) is not None:
@@ -475,77 +439,3 @@ class Bridge:
         ends_at = self._reactor.seconds() + seconds
         while not condition() and self._reactor.seconds() < ends_at:
             await task.deferLater(self._reactor, 0.02)
-
-
-def _raise_descriptors(config: Config) -> None:
-    """As many descriptors as we may have: most shells and units give a program 1,024 until it asks for more."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    wanted = sum(listener.max_connections for listener in config.listeners if not listener.takes_datagrams)
-    if hard != resource.RLIM_INFINITY and wanted > hard - 200:
-        log.warn(
-            "the listeners may have {wanted} connections, and this process {hard} descriptors: raise LimitNOFILE= or"
-            " ulimit -Hn, or lower max_connections", wanted=wanted, hard=hard,
-        )  # fmt: skip
-
-
-def _spare_the_collector() -> None:
-    """What has been built lives as long as the process: Python's garbage collector need not look at it again and again,
-    and not at every few hundred rows of a read."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 20)
-
-
-def run(path: Path, *, log_format: str = "auto", log_level: str = "info") -> int:
-    """``syslog-bridge run``: the exit code. The log's format and level are those of ``logs``."""
-    try:
-        config = load(path)
-    except ConfigurationError as error:
-        for fault in error.faults:
-            print(fault, file=sys.stderr)  # noqa: T201
-        return 2
-    _raise_descriptors(config)
-    reactor = install_reactor()
-    recent = logs.begin(log_format, log_level)
-    code = 0
-
-    async def live() -> None:
-        try:
-            bridge = Bridge(config, reactor, recent=recent, manager=ServiceManager(first_environment()))
-            await bridge.start()
-        except (SpoolError, ListenError) as error:
-            print(f"syslog-bridge: {error}", file=sys.stderr)  # noqa: T201
-            nonlocal code
-            code = 2
-            reactor.stop()
-            return
-        _spare_the_collector()
-        reactor.addSystemEventTrigger("before", "shutdown", lambda: stop(bridge))
-        signal.signal(signal.SIGHUP, lambda number, frame: reactor.callFromThread(bridge.reload.asked))
-        bridge.tell_ready()
-
-    def stop(bridge: Bridge) -> "defer.Deferred[None]":
-        log.info("stopping")
-        ended = defer.ensureDeferred(bridge.stop())
-        ended.addErrback(lambda failure: log.failure("defect while stopping", failure))
-        ended.addCallback(
-            lambda nothing: log.info("stopped; {n} events wait in the spool", n=bridge.ledger.total().spooled)
-        )
-        return ended
-
-    def begin() -> None:
-        # Until there is something to reload.
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
-
-        def defect(failure: Failure) -> None:
-            nonlocal code
-            log.failure("defect while starting", failure)
-            code = 1
-            reactor.stop()
-
-        defer.ensureDeferred(live()).addErrback(defect)
-
-    reactor.callWhenRunning(begin)
-    reactor.run()
-    return code

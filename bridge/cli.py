@@ -94,9 +94,9 @@ def main() -> None:
 @click.pass_context
 def run(context: click.Context, file: Path, log_format: str, log_level: str) -> None:
     """Run in the foreground until SIGTERM or Ctrl-C."""
-    from bridge import app  # noqa: PLC0415
+    from bridge import service  # noqa: PLC0415
 
-    context.exit(app.run(file, log_format=log_format, log_level=log_level))
+    context.exit(service.run(file, log_format=log_format, log_level=log_level))
 
 
 def _probe(config: Config, connect: bool, send_test: bool) -> Sequence[Result]:

@@ -178,6 +178,7 @@ class Reload:
         assert isinstance(made, Generation)
         if needs := self._needs_restart(made.config):
             raise ReloadError(needs)
+        await self._parts.doors.settled()
         if self._stopped:
             raise ReloadError(["the bridge is stopping"])
         try:

@@ -69,7 +69,7 @@ def compose(pieces: Sequence[Piece], target: Target) -> Request:
     """One request of these. Raises Damaged, OSError."""
     endpoint = target.endpoint
     key = target.key() if endpoint.key_in_body else ""
-    body = _wrapped(pieces, endpoint, key) if endpoint.json else _plain(pieces)
+    body = _wrapped(pieces, endpoint, key) if endpoint.json else reading.as_plain(pieces)
     data = igzip.compress(body, compresslevel=1) if target.gzip else body
 
     def kept() -> bytes:
@@ -90,11 +90,6 @@ def compose(pieces: Sequence[Piece], target: Target) -> Request:
         hashlib.sha256(wrapping.without_key(body, key) if key else body).hexdigest(),
         headers, endpoint.exact, kept,
     )  # fmt: skip
-
-
-def _plain(pieces: Sequence[Piece]) -> bytes:
-    parts = [reading.as_plain(piece) for piece in pieces]
-    return (parts[0] if len(parts) == 1 else b"".join(parts))[:-1]
 
 
 def _wrapped(pieces: Sequence[Piece], endpoint: Endpoint, key: str) -> bytes:

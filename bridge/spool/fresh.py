@@ -9,7 +9,7 @@ from collections import deque
 
 from bridge.spool.batch import Batch, OpenBatch
 
-MOST = 24 << 20
+MOST = 16 << 20
 "Bytes that a bridge keeps; a third of it of batches that are open."
 
 

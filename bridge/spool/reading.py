@@ -70,11 +70,20 @@ def begin_sending(batch: Batch) -> None:
 
 def content(batch: Batch) -> bytes:
     """The bytes of a batch file, one event a line. Raises Damaged, OSError."""
+    return b"".join(_contents(batch))
+
+
+def _contents(batch: Batch) -> Sequence[bytes]:
+    """The same in the pieces that it is in."""
     if batch.held is not None:
-        return batch.held
+        return (batch.held,)
     if fresh := batch.fresh:
         batch.fresh = None
-        return b"".join(fresh)
+        return fresh
+    return (_of_file(batch),)
+
+
+def _of_file(batch: Batch) -> bytes:
     try:
         data = batch.path.read_bytes()
     except FileNotFoundError:
@@ -88,15 +97,20 @@ def content(batch: Batch) -> bytes:
     return data
 
 
-def as_plain(piece: Piece) -> bytes:
-    """A piece as lines for ``/plain/batch``: one event a line, each ended by an LF. Raises Damaged, OSError."""
-    data = content(piece.batch) if piece.lines is None else piece.lines
-    if piece.batch.encoding == JSON:
-        try:
-            return b"".join(escaped(from_json_line(line)) + b"\n" for line in data.split(b"\n")[:-1])
-        except ValueError as error:
-            raise Damaged(piece.batch, str(error)) from None
-    return data
+def as_plain(pieces: Iterable[Piece]) -> bytes:
+    """Pieces as the lines of ``/plain/batch``: one event a line, no LF behind the last. Raises Damaged, OSError."""
+    parts: list[bytes] = []
+    for piece in pieces:
+        if piece.batch.encoding == JSON:
+            data = content(piece.batch) if piece.lines is None else piece.lines
+            try:
+                parts += [escaped(from_json_line(line)) + b"\n" for line in data.split(b"\n")[:-1]]
+            except ValueError as error:
+                raise Damaged(piece.batch, str(error)) from None
+        else:
+            parts += _contents(piece.batch) if piece.lines is None else (piece.lines,)
+    parts[-1] = parts[-1][:-1]
+    return b"".join(parts)
 
 
 def rows_of(piece: Piece) -> tuple[list[bytes], Sequence[int] | None]:

@@ -21,18 +21,19 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--scale", type=float, default=1.0, help="of the numbers of events: 0.5 is twice as quick")
     parser.add_argument("--only", choices=CONTENDERS, action="append", help="leave out the others")
+    parser.add_argument("--add", type=Path, action="append", default=[], help="take in the runs of an earlier --json")
+    parser.add_argument("--no-runs", action="store_true", help="run nothing: only what --add brings")
     parser.add_argument("--json", type=Path, help="also write the results there")
     parser.add_argument("--plot", type=Path, help="also draw the ratios there, as SVG")
     options = parser.parse_args()
     if why := grant_receive_buffers():
         print(why, file=sys.stderr)
-    results: list[Result] = []
-    climbed: list[Result] = []
-    steps: dict[str, int] = {}
+    results = [result for file in options.add for result in report.read_json(file)]
+    before = len(results)
     try:
-        for name in options.load or [*plan.SERIES, "ladder"]:
+        for name in () if options.no_runs else options.load or [*plan.SERIES, "ladder"]:
             if name == "ladder":
-                steps = _ladder(options.only or ["bridge", "syslog-ng"], options.rounds, climbed)
+                _ladder(options.only or ["bridge", "syslog-ng"], options.rounds, results)
                 continue
             report.print_head(name)
             for result in _series(name, options.rounds, options.scale, options.only):
@@ -41,13 +42,13 @@ def main() -> int:
     except PeerMissing as missing:
         print(missing, file=sys.stderr)
         return 1
-    summary = report.summary(results, steps)
+    summary = report.summary(results)
     report.print_summary(summary)
     if options.json:
-        report.write_json(options.json, [*results, *climbed], summary)
+        report.write_json(options.json, results, summary)
     if options.plot:
         report.write_plot(options.plot, summary)
-    return 1 if any(result.lost for result in results if result.load != "W3") else 0
+    return 1 if any(result.lost for result in results[before:] if result.load != "W3") else 0
 
 
 def _series(name: str, rounds: int, scale: float, only: list[str] | None) -> Iterable[Result]:
@@ -59,10 +60,9 @@ def _series(name: str, rounds: int, scale: float, only: list[str] | None) -> Ite
             yield replace(_run(contender, load, number, events), series=name)
 
 
-def _ladder(contenders: list[str], tries: int, results: list[Result]) -> dict[str, int]:
-    """Contender -> the highest rate without loss in all tries; from the lowest up, until one loses."""
+def _ladder(contenders: list[str], tries: int, results: list[Result]) -> None:
+    """The rates of the ladder from the lowest up, for each contender until it loses."""
     report.print_head("ladder")
-    found = dict.fromkeys(contenders, 0)
     climbing = list(contenders)
     for rate in plan.LADDER:
         for number in range(1, tries + 1):
@@ -72,8 +72,6 @@ def _ladder(contenders: list[str], tries: int, results: list[Result]) -> dict[st
                 results.append(result)
                 if result.lost:
                     climbing.remove(contender)
-        found |= dict.fromkeys(climbing, rate)
-    return found
 
 
 def _run(contender: str, load: str, number: int, events: int, *, rate: int = 0) -> Result:

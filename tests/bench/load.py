@@ -63,6 +63,11 @@ LOADS = {
         rate=100_000,
     ),
     "W4": Load("as W1 with every vendor's shape in any order, a line each", _full_speed(messages.vendors)),
+    "W4 apart": Load(
+        "the same shapes, a TCP connection each",
+        lambda to: streams.many_devices(to.port, to.events, messages.devices()),
+        connections=len(messages.EXAMPLES),
+    ),
     "W5": Load(
         "500 TCP connections from 50 addresses, for 50 intakes, clocks up to 5 s apart",
         lambda to: streams.many_clocks(to.port, to.events, messages.unbound),

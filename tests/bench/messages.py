@@ -18,6 +18,7 @@ Lines = Callable[[int], list[bytes]]
 
 # The moment of every message when it is written, and of the examples of bridge.syslog.shapes.
 WRITTEN = datetime(2026, 11, 23, 7, 24, tzinfo=UTC)
+EXAMPLES = [*(sample.frame for sample in SAMPLES), *(shape.example for shape in SHAPES.values())]
 # Zones in which the examples tell it, in hours east.
 _ZONES = (0, 1, -5, -7)
 
@@ -52,8 +53,21 @@ def vendors(count: int) -> list[bytes]:
     """A message of every product of our samples and of every shape that the bridge knows, in any order; each ends with
     a number of its own."""
     chance = random.Random(32473)
-    examples = [*(sample.frame for sample in SAMPLES), *(shape.example for shape in SHAPES.values())]
-    return [chance.choice(examples) + b" #%06d" % chance.randrange(10**6) for _ in range(count)]
+    return [chance.choice(EXAMPLES) + b" #%06d" % chance.randrange(10**6) for _ in range(count)]
+
+
+def devices() -> list[Lines]:
+    """The same by device: all messages of one have one shape. Less the one that begins like a count of octets: at the
+    beginning of a connection it is one."""
+
+    def of(example: bytes) -> Lines:
+        def lines(count: int) -> list[bytes]:
+            chance = random.Random(example)
+            return [example + b" #%06d" % chance.randrange(10**6) for _ in range(count)]
+
+        return lines
+
+    return [of(example) for example in EXAMPLES if not example[:1].isdigit() or b" <" not in example[:5]]
 
 
 def scattered(count: int) -> list[bytes]:

@@ -68,13 +68,13 @@ def print_row(result: Result) -> None:
     )
 
 
-def summary(results: Sequence[Result], steps: dict[str, int]) -> list[Line]:
+def summary(results: Sequence[Result]) -> list[Line]:
     """All bars for which there are figures."""
-    lines = []
+    lines, steps = [], plan.steps(results)
     for bar in plan.BARS:
         if ratios := bar.ratios(results):
             lines.append(Line(bar.says, statistics.median(ratios), bar.must, bar.aim, "x", ratios))
-    if steps.get("syslog-ng"):
+    if steps.get("syslog-ng") and "bridge" in steps:
         ratio = steps["bridge"] / steps["syslog-ng"]
         says = f"W3, highest rate without loss: {steps['bridge']:,}/s over {steps['syslog-ng']:,}/s"
         lines.append(Line(says, ratio, 1.25, 1.25, "x", [ratio]))
@@ -93,6 +93,12 @@ def print_summary(lines: Sequence[Line]) -> None:
         print(
             f"{line.says:<52} {line.value:>7.2f} {line.unit:<2} {line.must:>6g} {line.aim:>7g}  {line.met:<7} {rounds}"
         )
+
+
+def read_json(path: Path) -> list[Result]:
+    """The runs that ``write_json`` has written."""
+    runs = json.loads(path.read_text())["runs"]
+    return [Result(**{name: value for name, value in run.items() if name != "events_per_cpu_second"}) for run in runs]
 
 
 def write_json(path: Path, results: Sequence[Result], lines: Sequence[Line]) -> None:

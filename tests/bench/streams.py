@@ -15,6 +15,7 @@ from tests.bench.messages import AT, Block, Lines, first_lines
 _LINES = 5000
 _SMALL = 300
 "Lines of a block for one of very many connections: one read."
+_ADDRESSES = 50
 
 
 def tell() -> None:
@@ -57,14 +58,25 @@ def full_speed(
     )
 
 
-def many_clocks(port: int, events: int, lines: Lines, *, connections: int = 500, addresses: int = 50) -> None:
-    """Connections from 127.0.2.1 and on, whose clocks are up to 5 s apart; eight threads take turns with theirs."""
+def many_clocks(port: int, events: int, lines: Lines) -> None:
+    """500 connections from 50 addresses, whose clocks are up to 5 s apart."""
     blocks = [Block(lines, _SMALL, offset_seconds=offset) for offset in range(-2, 4)]
+    _in_turns(port, events, [blocks[number % len(blocks)] for number in range(500)])
+
+
+def many_devices(port: int, events: int, devices: list[Lines]) -> None:
+    """A connection each, from 50 addresses."""
+    _in_turns(port, events, [Block(lines, _SMALL) for lines in devices])
+
+
+def _in_turns(port: int, events: int, blocks: list[Block]) -> None:
+    """A connection for each block, from 127.0.2.1 and on; eight threads take turns with theirs."""
+    connections = len(blocks)
     for block in blocks:
         block.now()
     with contextlib.ExitStack() as stack:
         opened = [
-            stack.enter_context(_connected(port, source=f"127.0.2.{number % addresses + 1}"))
+            stack.enter_context(_connected(port, source=f"127.0.2.{number % _ADDRESSES + 1}"))
             for number in range(connections)
         ]
         tell()
@@ -75,7 +87,7 @@ def many_clocks(port: int, events: int, lines: Lines, *, connections: int = 500,
             while share:
                 # A connection keeps its clock.
                 with lock:
-                    data = blocks[number % len(blocks)].now()
+                    data = blocks[number].now()
                 opened[number].sendall(data if share >= _SMALL else first_lines(data, share))
                 share -= min(share, _SMALL)
                 number = number + 8 if number + 8 < connections else first

@@ -112,6 +112,6 @@ if __name__ == "__main__":
         _count_appends(changes["counter"])
     if changes.get("kill"):
         _die_at(*changes["kill"])
-    from bridge.app import run
+    from bridge.service import run
 
     sys.exit(run(Path(sys.argv[1])))

@@ -62,7 +62,7 @@ def _find(where: str) -> Any:
 
 
 if __name__ == "__main__":
-    from bridge.app import run
+    from bridge.service import run
 
     arm(sys.argv[2], int(sys.argv[3]))
     sys.exit(run(Path(sys.argv[1])))

@@ -125,5 +125,5 @@ def test_a_share_without_pika_names_the_remedy(monkeypatch, tmp_path):
 
 
 def test_a_bridge_without_a_share_does_not_import_pika():
-    code = "import sys, bridge.app, bridge.cli; sys.exit('pika' in sys.modules)"
+    code = "import sys, bridge.service, bridge.cli; sys.exit('pika' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -84,7 +84,7 @@ class Yard:
                 else [reading.Piece.whole(batch)]
             )
             for piece in pieces:
-                found += reading.as_plain(piece).split(b"\n")[:-1]
+                found += reading.as_plain([piece]).split(b"\n")
         return found
 
 

@@ -309,7 +309,7 @@ def test_a_timed_json_line_that_is_none_is_found_before_the_batch_is_cut(make_ya
 def test_json_lines_become_plain_ones(yard):
     yard.append(b'"a\\nb"', b'"\\u00e9\\udcff"', encoding="json")
     (batch,) = yard.seal()
-    assert reading.as_plain(Piece.whole(batch)) == b"a#012b\n\xc3\xa9\xff\n"
+    assert reading.as_plain([Piece.whole(batch)]) == b"a#012b\n\xc3\xa9\xff"
 
 
 @pytest.mark.parametrize("data", [b'"a\n', b"12345\n"[:3] + b"\n", b"nul\n"])
@@ -318,7 +318,7 @@ def test_what_is_no_json_line_is_damage(yard, data):
     (batch,) = yard.seal()
     batch.path.write_bytes(data)
     with pytest.raises(reading.Damaged):
-        reading.as_plain(Piece.whole(batch))
+        reading.as_plain([Piece.whole(batch)])
 
 
 def test_a_file_that_has_another_size_than_its_name_is_damage(yard):

@@ -1,0 +1,53 @@
+"""What the benchmark makes of its runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.bench import messages, plan, report
+from tests.bench.rounds import Result
+
+
+def result(
+    contender: str, load: str, *, number: int = 1, rate: int = 0, lost: int = 0, cpu: float = 1.0, series=""
+) -> Result:
+    return Result(
+        contender=contender, load=load, round=number, rate=rate, events=1000, delivered=1000 - lost, requests=1,
+        events_per_second=1.0, cpu_seconds=cpu, peak_rss_mb=90.0, delay_p99=None, series=series,
+    )  # fmt: skip
+
+
+def test_a_step_of_the_ladder_holds_when_no_try_loses() -> None:
+    runs = [result("bridge", "W3", number=n, rate=rate) for rate in (25_000, 50_000) for n in (1, 2, 3)]
+    runs += [result("syslog-ng", "W3", number=n, rate=25_000) for n in (1, 2, 3)]
+    runs += [result("syslog-ng", "W3", rate=50_000), result("syslog-ng", "W3", number=2, rate=50_000, lost=1)]
+    # Rounds of the load itself are none of the ladder's.
+    runs.append(result("syslog-ng", "W3", rate=100_000, series="W3"))
+    assert plan.steps(runs) == {"bridge": 50_000, "syslog-ng": 25_000}
+    assert any("50,000/s over 25,000/s" in line.says and line.value == 2.0 for line in report.summary(runs))
+
+
+def test_runs_of_several_files_make_one_table(tmp_path: Path) -> None:
+    parts = [
+        [
+            result("bridge", "W1", number=n, cpu=1.0, series="W1"),
+            result("syslog-ng", "W1", number=n, cpu=1.5 + n, series="W1"),
+        ]
+        for n in (1, 2, 3)
+    ]
+    files = [tmp_path / f"{n}.json" for n in range(3)]
+    for file, runs in zip(files, parts, strict=True):
+        report.write_json(file, runs, report.summary(runs))
+    read = [run for file in files for run in report.read_json(file)]
+    assert read == [run for runs in parts for run in runs]
+    (line,) = [line for line in report.summary(read) if line.says == "W1 over syslog-ng in memory"]
+    assert (line.value, line.met, line.rounds) == (3.5, "aim", [2.5, 3.5, 4.5])
+    report.write_plot(tmp_path / "plot.svg", report.summary(read))
+    assert "3.50 x" in (tmp_path / "plot.svg").read_text()
+
+
+def test_devices_are_all_of_the_mix_but_one() -> None:
+    mix = {line[:-8] for line in messages.vendors(50_000)}
+    apart = {device(1)[0][:-8] for device in messages.devices()}
+    assert len(mix - apart) == 1
+    assert apart < mix
