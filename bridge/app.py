@@ -36,10 +36,11 @@ from bridge.keeping.cellar import Cellar
 from bridge.keeping.expiry import EVERY as EXPIRE_EVERY
 from bridge.keeping.expiry import Expiry
 from bridge.keeping.keeper import EVERY as LOOK_EVERY
-from bridge.keeping.keeper import Keeper, Kept
+from bridge.keeping.keeper import Keeper
 from bridge.keeping.leftover import LeftArchive
 from bridge.keeping.quota import Quotas
 from bridge.keeping.recorder import Recorder
+from bridge.keeping.stocks import Kept
 from bridge.keeping.worker import Worker
 from bridge.ledger import Ledger
 from bridge.listen.copies import Copies
@@ -172,7 +173,12 @@ class Bridge:
             clock=reactor,
             wall=wall,
             store=Cellar(
-                self.spool, self.ledger, work=work, receipt=self.recorder.receipt, refused=self.recorder.refused
+                self.spool,
+                self.ledger,
+                work=work,
+                receipt=self.recorder.receipt,
+                refused=self.recorder.refused,
+                handed=self.recorder.handed,
             ),
             ledger=self.ledger,
             dispatcher=self.dispatcher,
@@ -257,8 +263,9 @@ class Bridge:
             settings.fleet(share), node=node, connect=Rabbit(self._reactor, access, name=node).connect,
             own=self.couriers, office=office, counted=self.mailroom.share_rate,
             shared=Cellar(
-                self.spool, self.ledger, work=self._worker.work, receipt=self.recorder.receipt,
-                refused=self.recorder.refused, remove=lambda batches: self._reactor.callFromThread(release, batches),
+                self.spool, self.ledger, work=self._worker.work, receipt=self.recorder.receipt_of_taken,
+                refused=self.recorder.refused_of_taken,
+                remove=lambda batches: self._reactor.callFromThread(release, batches),
             ),
             aside=lambda *message: in_thread(lambda: self.spool.quarantine.put_aside(*message)),
         )  # fmt: skip

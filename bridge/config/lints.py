@@ -50,6 +50,9 @@ def _place(root: Entries, intake: str) -> Place:
 def _without_routes(config: Config, root: Entries) -> Iterator[tuple[Place, str]]:
     used = {route.intake for route in config.routes} | {listener.intake for listener in config.listeners}
     used |= {config.unrouted.intake, config.admin.self_events}
+    if config.spool.share is not None and config.spool.share.role != "gateway":
+        # Its events may come from other gateways.
+        return
     for name in config.intakes:
         if name not in used:
             yield (

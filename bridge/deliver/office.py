@@ -23,6 +23,10 @@ class Store(Packer, Protocol):
     def acknowledge(self, batches: list[Batch], receipt: Receipt | None) -> None:
         """A request was accepted; these batches are settled whole and go after the receipt is written."""
 
+    def hand_over(self, intake: str, handed: list[tuple[int, int, int]], settled: list[Batch]) -> None:
+        """Events went another way: of each batch its sequence, how many of it, how many it has; ``settled`` batches go
+        after that is written down."""
+
     def refuse(self, intake: str, refused: list[tuple[Piece, str]], settled: list[Batch]) -> None:
         """Single events go to quarantine with the collector's words, on disk before ``settled`` batches go."""
 

@@ -23,7 +23,7 @@ from bridge.deliver.courier import Courier
 from bridge.deliver.office import Office, Store, Turn, Way
 from bridge.fleet.broker import Connect, QueueTerms
 from bridge.fleet.census import Census
-from bridge.fleet.giving import Giver, Hall
+from bridge.fleet.giving import Giver, Hall, Outbox
 from bridge.fleet.link import Link
 from bridge.fleet.taking import Larder, Table, Taker
 from bridge.fleet.view import View
@@ -101,18 +101,23 @@ class Fleet:
         self.taking = Link("taking over", terms.urls, connect=connect, clock=office.clock)
         self.larder = Larder(terms.prefetch)
         exact: set[int] = set()
+        borrowing = office.ledger.borrowing()
         self._hall = Hall(
             node=node, clock=office.clock, link=self.giving, terms=queues, queue_of=terms.queue_of, store=office.store,
-            ledger=office.ledger, alarms=office.alarms, in_thread=office.in_thread,
+            ledger=office.ledger, alarms=office.alarms, in_thread=office.in_thread, outbox=Outbox(),
             before_sending=office.before_sending, exact=office.exact,
         )  # fmt: skip
         self._table = Table(
             clock=office.clock, wall=office.wall, link=self.taking, terms=queues, queue_of=terms.queue_of,
-            larder=self.larder, ledger=office.ledger, store=shared, alarms=office.alarms, aside=aside, exact=exact,
+            larder=self.larder, ledger=borrowing, store=shared, alarms=office.alarms, aside=aside, exact=exact,
         )  # fmt: skip
         # What was taken over has no file that is to be on disk before it is sent.
         self._office = replace(
-            office, store=shared, before_sending=lambda batches: None, exact=lambda sequence: sequence in exact
+            office,
+            store=shared,
+            ledger=borrowing,
+            before_sending=lambda batches: None,
+            exact=lambda sequence: sequence in exact,
         )
         self.census = Census(
             self.taking, clock=office.clock, presence=terms.presence, takes=terms.takes,

@@ -6,6 +6,9 @@ giving     letters go, up to ``MOST_LETTERS`` or ``MOST_BYTES`` without a confir
 waiting    the queue is full, or cannot be reached: after a wait that doubles, one letter goes
 =========  ====================================================================================
 
+A queue that refuses one letter may refuse all others of the same channel, for ever: RabbitMQ (3.10 at least) does so
+where a channel's first letter met an election of the leader. So after a refusal the next goes on a new channel.
+
 A batch leaves the spool when it is confirmed, in the turn in which the confirm is read; its file goes later, in the
 spool's thread. One that was published on a channel that is lost waits again where it stood, and counts as possibly
 double, as its file's name says from before the publishing (``.sending``), so that a restart counts it too.
@@ -32,6 +35,8 @@ from bridge.spool import Batch, Piece, reading
 MOST_LETTERS = 64
 MOST_BYTES = 8 << 20
 "Published and not confirmed, of one intake."
+MOST_OUT = 32 << 20
+"The same of all intakes, in bytes: it is in memory."
 AT_A_TIME = 16
 "Batches that are read together in the spool's thread."
 FIRST_WAIT, LONGEST_WAIT = 0.5, 30.0
@@ -40,6 +45,33 @@ CONFIRM_WITHIN = 30.0
 "Seconds after which a broker that has said nothing is given up."
 
 log = Logger(namespace="fleet")
+
+
+class Outbox:
+    """What all givers of a node have published and is not confirmed. Who finds no room is woken when there is some."""
+
+    def __init__(self) -> None:
+        self.bytes = 0
+        self._waiting: dict[Giver, None] = {}
+
+    def has_room(self, giver: "Giver") -> bool:
+        """Whether a giver may take one more batch; else it is woken when it may."""
+        if self.bytes >= MOST_OUT:
+            self._waiting.setdefault(giver)
+            return False
+        self._waiting.pop(giver, None)
+        return True
+
+    def less(self, size: int) -> None:
+        """So much is confirmed, or back."""
+        self.bytes -= size
+
+    def wake_next(self) -> None:
+        """There may be room."""
+        if self._waiting and self.bytes < MOST_OUT:
+            giver = next(iter(self._waiting))
+            del self._waiting[giver]
+            giver.wake()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +87,7 @@ class Hall:
     ledger: Ledger
     alarms: Alarms
     in_thread: Callable[[Callable[[], Any]], "defer.Deferred[Any]"]
+    outbox: Outbox
     before_sending: Callable[[list[Batch]], None] = lambda batches: None
     exact: Callable[[int], bool] = lambda sequence: False
 
@@ -76,6 +109,10 @@ class Giver:
         self._out: dict[Piece, float] = {}
         "Lent, with the time of their publishing; infinite: not published yet."
         self._bytes = 0
+        self._arrived: list[tuple[Piece, list[Batch]]] = []
+        "Confirmed, and not yet gone from the disk: with the batches that are settled whole by each."
+        self._stale = False
+        "This channel has refused a letter: another is to be opened."
         self._proven = False
         "Whether this channel has confirmed anything."
         self._failures = 0
@@ -93,6 +130,11 @@ class Giver:
     def stuck(self) -> bool:
         """Whether nothing can be handed over now."""
         return self._failures > 0 or self._hall.link.state != "up"
+
+    @property
+    def why(self) -> str | None:
+        """Why nothing can be handed over now; None: it can."""
+        return self.trouble or (None if self._hall.link.state == "up" else self._hall.link.words)
 
     @property
     def away_for(self) -> float:
@@ -114,18 +156,26 @@ class Giver:
         """Something may be publishable."""
         if self._stopped or self._retry is not None or self._hall.link.state != "up" or not self._courier.lends:
             return
+        if self._stale and self._channel is not None:
+            if any(since < float("inf") for since in self._out.values()):
+                # What is published on it may still be confirmed.
+                return
+            self._channel.close()
+            self._channel = None
         if self._channel is None or not self._channel.open:
             self._open()
             return
         # One letter only, after a failure, and on a session that has confirmed nothing yet.
         most = MOST_LETTERS if self._proven and not self._failures else 1
         taken: list[Piece] = []
-        while len(self._out) < most and self._bytes < MOST_BYTES and len(taken) < AT_A_TIME:
+        outbox = self._hall.outbox
+        while len(self._out) < most and self._bytes < MOST_BYTES and len(taken) < AT_A_TIME and outbox.has_room(self):
             piece = self._courier.lend()
             if piece is None:
                 break
             self._out[piece] = float("inf")
             self._bytes += piece.size
+            outbox.bytes += piece.size
             taken.append(piece)
         if taken:
             defer.ensureDeferred(self._give(taken, self._channel)).addErrback(self._defect, taken)
@@ -148,6 +198,7 @@ class Giver:
         """Publish no more; what has no confirm stays in the spool."""
         self._stopped = True
         self._again()
+        self._let_go()
         if self._channel is not None:
             self._channel.close()
 
@@ -182,7 +233,7 @@ class Giver:
         except BrokerError as error:
             self._fail(str(error))
             return
-        self._channel, self._proven = channel, False
+        self._channel, self._proven, self._stale = channel, False, False
 
     # --- the batches -------------------------------------------------------------------------------------------------
 
@@ -207,13 +258,11 @@ class Giver:
             for piece in pieces:
                 try:
                     data = lines_of(piece)
-                    hall.before_sending([piece.batch])
-                    reading.begin_all([piece.batch])
                 except (reading.Damaged, OSError) as error:
                     wrong.append((piece, error))
                     continue
                 letters.append((piece, letter_of(piece, data, node=hall.node, exact=hall.exact(piece.batch.sequence))))
-            return letters, wrong
+            return _begun(letters, wrong, hall.before_sending), wrong
 
         letters: list[tuple[Piece, Letter]]
         letters, wrong = await hall.in_thread(read)
@@ -232,7 +281,10 @@ class Giver:
         self._hall.ledger.hand_over(self._courier.name, piece.count)
         self.given += piece.count
         self.given_batches += 1
-        self._hall.store.acknowledge(self._courier.settle_lent(piece), None)
+        if not self._arrived:
+            # Of those that are confirmed together, the files go together.
+            self._hall.clock.callLater(0, self._let_go)
+        self._arrived.append((piece, self._courier.settle_lent(piece)))
         if self._failures:
             self._failures = 0
             self.trouble = None
@@ -240,14 +292,23 @@ class Giver:
                 self.full = False
                 text = f"queue {self._queue} takes batches again"
                 self._hall.alarms.off("fleet", f"full {self._courier.name}", text)
+        self._hall.outbox.wake_next()
         self.wake()
+
+    def _let_go(self) -> None:
+        """Write down what was confirmed, then let its files go."""
+        arrived, self._arrived = self._arrived, []
+        if not arrived:
+            return
+        handed = [(piece.batch.sequence, piece.count, piece.batch.count) for piece, _ in arrived]
+        self._hall.store.hand_over(self._courier.name, handed, [batch for _, whole in arrived for batch in whole])
 
     def _failed(self, failure: Failure, piece: Piece) -> None:
         error = failure.value
         if not isinstance(error, BrokerError):
             failure.raiseException()
         if isinstance(error, Full):
-            self.full = True
+            self.full = self._stale = True
             text = f"queue {self._queue} is full: batches of intake {self._courier.name} wait in this node's spool"
             self._hall.alarms.on("fleet", f"full {self._courier.name}", text)
         elif isinstance(error, NoQueue):
@@ -269,6 +330,7 @@ class Giver:
     def _forget(self, piece: Piece) -> None:
         if self._out.pop(piece, None) is not None:
             self._bytes -= piece.size
+            self._hall.outbox.less(piece.size)
 
     # --- trouble -----------------------------------------------------------------------------------------------------
 
@@ -295,3 +357,22 @@ class Giver:
         log.failure("intake {intake}: defect while handing over", failure, intake=self._courier.name)
         self._back([piece for piece in pieces if piece in self._out])
         self._fail(f"defect: {failure.value!r}")
+
+
+def _begun(
+    letters: list[tuple[Piece, Letter]],
+    wrong: list[tuple[Piece, Exception]],
+    before_sending: Callable[[list[Batch]], None],
+) -> list[tuple[Piece, Letter]]:
+    """Those whose batches are marked, on disk, as ones that may have been taken; together, as those of one pack are one
+    file. In the spool's thread; what cannot be marked goes to ``wrong``."""
+    batches = [piece.batch for piece, _ in letters]
+    try:
+        before_sending(batches)
+        reading.begin_all(batches)
+    except (reading.Damaged, OSError) as error:
+        if len(letters) == 1:
+            wrong.append((letters[0][0], error))
+            return []
+        return [each for letter in letters for each in _begun([letter], wrong, before_sending)]
+    return letters

@@ -50,7 +50,7 @@ class View:
     def last_error(self) -> str | None:
         """What went wrong last; None since it went well."""
         taken = self._taken.last_error if self._taken is not None else None
-        given = self._giver.trouble if self._giver is not None else None
+        given = self._giver.why if self._giver is not None and self._own.waiting_events else None
         own = self._own.last_error if self._posts else None
         return taken or own or given
 

@@ -22,7 +22,7 @@ from typing import NamedTuple, TextIO
 from twisted.logger import ILogObserver, LogEvent, LogLevel, eventAsText, globalLogBeginner
 from zope.interface import implementer
 
-OURS = ("app", "listen", "deliver", "spool", "admin", "collector")
+OURS = ("app", "listen", "deliver", "fleet", "spool", "admin", "collector")
 
 # Of syslog(3), which journald reads.
 _PRIORITIES = {"debug": 7, "info": 6, "warn": 4, "error": 3, "critical": 2}

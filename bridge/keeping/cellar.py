@@ -20,8 +20,8 @@ log = Logger(namespace="spool")
 
 class Cellar:
     """The couriers' store over a spool. ``work`` runs a job in the spool's thread, then its result on the reactor;
-    ``receipt`` and ``refused`` write to the ledger's history, in that thread. ``remove`` lets settled batches go, there
-    too: from the spool, or from where else they wait."""
+    ``receipt``, ``refused`` and ``handed`` write to the ledger's history, in that thread. ``remove`` lets settled
+    batches go, there too: from the spool, or from where else they wait."""
 
     def __init__(
         self,
@@ -32,6 +32,7 @@ class Cellar:
         receipt: Callable[[Receipt], None],
         refused: Callable[[str, int, int, str, int], None],
         remove: Callable[[list[Batch]], None] | None = None,
+        handed: Callable[[str, int, int, int], None] = lambda intake, sequence, count, batch_events: None,
     ) -> None:
         self._spool = spool
         self._ledger = ledger
@@ -39,6 +40,7 @@ class Cellar:
         self._receipt = receipt
         self._refused = refused
         self._remove = remove or spool.remove
+        self._handed = handed
 
     def acknowledge(self, batches: list[Batch], receipt: Receipt | None) -> None:
         """A request was accepted; these batches are settled whole."""
@@ -47,6 +49,16 @@ class Cellar:
             if receipt is not None:
                 self._receipt(receipt)
             self._remove(batches)
+
+        self._work(settle, lambda nothing: None)
+
+    def hand_over(self, intake: str, handed: list[tuple[int, int, int]], settled: list[Batch]) -> None:
+        """Events are in a queue that gateways share; ``settled`` batches go."""
+
+        def settle() -> None:
+            for sequence, count, batch_events in handed:
+                self._handed(intake, sequence, count, batch_events)
+            self._remove(settled)
 
         self._work(settle, lambda nothing: None)
 

@@ -85,6 +85,18 @@ class Recorder:
         """Events are in quarantine; before their batch's file goes."""
         self._history.refused(intake, sequence, count, reason, batch_events)
 
+    def receipt_of_taken(self, receipt: Receipt) -> None:
+        """The same of what was taken over."""
+        self._history.receipt(replace(receipt, taken=True))
+
+    def refused_of_taken(self, intake: str, sequence: int, count: int, reason: str, batch_events: int) -> None:
+        """The same of what was taken over."""
+        self._history.refused(intake, sequence, count, reason, batch_events, taken=True)
+
+    def handed(self, intake: str, sequence: int, count: int, batch_events: int) -> None:
+        """Events are in a shared queue; before their batch's file goes."""
+        self._history.handed(intake, sequence, count, batch_events)
+
     # --- the minute --------------------------------------------------------------------------------------------------
 
     def _schedule(self) -> None:

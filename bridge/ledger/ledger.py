@@ -23,6 +23,8 @@ class Account:
     filtered: int = 0
     handed_over: int = 0
     "To such a queue, or back to it."
+    borrowed: int = 0
+    "Of *spooled*: taken over, and so in no file of ours; no column of the identity."
     dropped: Counter[str] = field(default_factory=Counter)
     transferred: int = 0
     """Events that came from other accounts by an operator's command, less those that went to others: rerouted, retried,
@@ -148,6 +150,10 @@ class Ledger:
         account.taken_over += count
         account.spooled += count
 
+    def borrowing(self) -> "Borrowing":
+        """The same accounts, for who delivers what was taken over."""
+        return Borrowing(self)
+
     # --- by an operator's command ------------------------------------------------------------------------------------
 
     def replay(self, intake: str, count: int) -> None:
@@ -199,6 +205,7 @@ class Ledger:
                 setattr(whole, name, getattr(whole, name) + getattr(account, name))
             whole.dropped.update(account.dropped)
             whole.transferred += account.transferred
+            whole.borrowed += account.borrowed
             whole.possible_duplicates += account.possible_duplicates
         return whole
 
@@ -213,6 +220,39 @@ class Ledger:
         figures: dict[str, int | dict[str, int]] = {name: getattr(whole, name) for name in COLUMNS}
         figures["dropped"] = dict(whole.dropped)
         return figures
+
+
+class Borrowing(Ledger):
+    """The accounts of another ledger; what is moved here of *spooled* was taken over, and is *borrowed* no longer."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        super().__init__()
+        self.accounts = ledger.accounts
+
+    def take_over(self, intake: str, count: int) -> None:
+        """Events came from a shared queue."""
+        super().take_over(intake, count)
+        self.of(intake).borrowed += count
+
+    def hand_over(self, intake: str, count: int) -> None:
+        """They went back."""
+        super().hand_over(intake, count)
+        self.of(intake).borrowed -= count
+
+    def deliver(self, intake: str, count: int) -> None:
+        """The collector has accepted them."""
+        super().deliver(intake, count)
+        self.of(intake).borrowed -= count
+
+    def quarantine(self, intake: str, count: int) -> None:
+        """They were put aside."""
+        super().quarantine(intake, count)
+        self.of(intake).borrowed -= count
+
+    def drop_spooled(self, intake: str, count: int, reason: str) -> None:
+        """They are gone."""
+        super().drop_spooled(intake, count, reason)
+        self.of(intake).borrowed -= count
 
 
 IN = ("received", "recovered", "replayed", "taken_over")

@@ -76,6 +76,7 @@ class Doors:
         "Listener -> its door."
         self._drops: dict[str, int] = {}
         self.open_ = False
+        self._closings = defer.DeferredLock()
         self._inheritance = Inheritance(store, config.spool.directory / ".sockets.json")
 
     def open(self) -> None:
@@ -200,7 +201,13 @@ class Doors:
         """Accept no more, take what the sockets hold, close; those that the service manager holds wait for the next
         of us with what comes meanwhile."""
         self.open_ = False
-        await self._close(list(self.doors.values()), held=self._inheritance.holds)
+        await self._closings.run(
+            lambda: defer.ensureDeferred(self._close(list(self.doors.values()), held=self._inheritance.holds))
+        )
+
+    async def settled(self) -> None:
+        """Wait for a ``close`` that is under way: its doors are not to be taken for such as stay."""
+        await self._closings.run(lambda: None)
 
     def _hold(self) -> None:
         self._inheritance.hold({name: door.bound for name, door in self.doors.items()})

@@ -18,10 +18,10 @@ start      a process has begun. ``recovered``, ``damaged`` {intake: events found
            {intake: [[sequence, events], ...]}: the batches that these are in, the newest 20,000;
            ``sending_more``: how many batches more; ``torn``: lines that were cut off (below); ``version``,
            ``config_sha256``
-minute     ``intake`` and the columns of ``bridge.ledger.Account`` (*transferred*,
-           *taken_over* and *handed_over* only where they are not 0);
-           *spooled*, *buffered*, *quarantined* are held now, all others count since ``start``. Intake ``-``: of
-           what belongs to none. Intakes whose columns are as before and that hold nothing are left out
+minute     ``intake`` and the columns of ``bridge.ledger.Account`` (*transferred*, *taken_over*, *handed_over*,
+           *borrowed* only where they are not 0); *spooled*, *buffered*, *quarantined*, *borrowed* are held now,
+           all others count since ``start``. Intake ``-``: of what belongs to none. Intakes whose columns are as
+           before and that hold nothing are left out
 minute     with ``intake: null`` ends each minute's group: ``kernel_drops`` {listener: datagrams since
            start}; ``whole``: no intake was left out (the first group of a day)
 receipt    an accepted request: ``intake``; ``batches`` [[sequence, its events settled by this request, its
@@ -29,6 +29,9 @@ receipt    an accepted request: ``intake``; ``batches`` [[sequence, its events s
            ``first``, ``last`` event id or null; ``confirmed``: the answer named the events
 refused    events that the collector refused went to quarantine: ``intake``, ``sequence``, ``count``,
            ``reason`` (at most 300 characters), ``batch_events``
+handed     events of a batch went to a queue that gateways share: ``intake``, ``sequence``, ``count``,
+           ``batch_events``. Receipts and refusals of what came from one have ``taken: true``: their sequences
+           are of other nodes
 stop       the last line of a clean stop: ``accounts`` {intake: columns}, ``kernel_drops``
 =========  ===============================================================================================
 
@@ -89,6 +92,8 @@ class Receipt:
     last_id: str | None
     confirmed: bool
     "Whether the answer named the events."
+    taken: bool = False
+    "Its batches came from a queue that gateways share: their sequences are other nodes'."
 
 
 @dataclass(slots=True)
@@ -197,16 +202,23 @@ class History:
             "sha256": receipt.sha256, "status": receipt.status, "first": _bounded(receipt.first_id),
             "last": _bounded(receipt.last_id), "confirmed": receipt.confirmed,
         }  # fmt: skip
-        self._append([row])
+        self._append([row | ({"taken": True} if receipt.taken else {})])
 
-    def refused(self, intake: str, sequence: int, count: int, reason: str, batch_events: int) -> None:
+    def handed(self, intake: str, sequence: int, count: int, batch_events: int) -> None:
+        """Events of a batch are in a shared queue; the batch's file is still there."""
+        row: Figures = {"kind": "handed", "intake": intake, "sequence": sequence, "count": count}
+        self._append([row | {"batch_events": batch_events}])
+
+    def refused(
+        self, intake: str, sequence: int, count: int, reason: str, batch_events: int, *, taken: bool = False
+    ) -> None:
         """Events of a batch are in quarantine, in the collector's words; the batch's file is still there."""
         row: Figures = {
             "kind": "refused", "intake": intake, "sequence": sequence, "count": count,
             "reason": reason if len(reason) <= MOST_REASON else reason[: MOST_REASON - 1] + "…",
             "batch_events": batch_events,
         }  # fmt: skip
-        self._append([row])
+        self._append([row | ({"taken": True} if taken else {})])
 
     # --- writing -----------------------------------------------------------------------------------------------------
 
@@ -321,6 +333,8 @@ class History:
 
 def _figures(account: Account) -> Figures:
     figures: Figures = {name: getattr(account, name) for name in COLUMNS}
+    if account.borrowed:
+        figures["borrowed"] = account.borrowed
     for name in ("taken_over", "handed_over"):
         if not figures[name]:
             del figures[name]

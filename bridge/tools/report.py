@@ -42,8 +42,9 @@ def moment(text: str) -> datetime:
 def report(file: Path, begin: datetime | None, end: datetime | None, intake: str | None, as_csv: bool) -> None:
     """Account for every event of a period: what came in, where it went, what was refused and why.
 
-    In each row: carried over + received + replayed + moved here + queued again = delivered + sent twice + quarantined +
-    filtered + dropped + held. Days are UTC. Exit code 1 if the history's chain is broken or files cannot be read.
+    In each row: carried over + received + replayed + taken over + moved here + queued again = delivered + sent twice +
+    quarantined + filtered + handed over + dropped + held. Days are UTC. Exit code 1 if the history's chain is broken or
+    files cannot be read.
     """
     if begin is not None and end is not None and begin >= end:
         raise click.UsageError("--from must be before --to")

@@ -10,13 +10,17 @@ OTHER = "(other reasons)"
 
 @dataclass(slots=True)
 class Row:
-    """One intake's account of the period: ``carried + received + replayed + moved + again + unexplained = delivered +
-    twice + quarantined + filtered + dropped + held``."""
+    """One intake's account of the period: ``carried + received + replayed + taken + moved + again + unexplained =
+    delivered + twice + quarantined + filtered + handed + dropped + held``."""
 
     carried: int = 0
     "Held in the spool when the period began."
     received: int = 0
     replayed: int = 0
+    taken: int = 0
+    "From a queue that gateways share."
+    handed: int = 0
+    "To such a queue, or back to it."
     moved: int = 0
     "From other accounts by an operator's command, less what went to them; all together: 0."
     again: int = 0

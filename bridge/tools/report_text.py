@@ -22,10 +22,11 @@ _MOST_SHOWN = 10
 "Reasons or times in a list; the rest are counted."
 
 _COLUMNS = (
-    ("carried over", "carried"), ("received", "received"), ("replayed", "replayed"), ("moved here", "moved"),
+    ("carried over", "carried"), ("received", "received"), ("replayed", "replayed"), ("taken over", "taken"),
+    ("moved here", "moved"),
     ("queued again", "again"),
     ("delivered", "delivered"), ("sent twice", "twice"), ("quarantined", "quarantined"), ("filtered", "filtered"),
-    ("dropped", "dropped"), ("held", "held"),
+    ("handed over", "handed"), ("dropped", "dropped"), ("held", "held"),
 )  # fmt: skip
 _ALWAYS = {"received", "delivered", "dropped", "held"}
 "Columns that are shown even where they are all 0."
@@ -33,7 +34,7 @@ _ALWAYS = {"received", "delivered", "dropped", "held"}
 CSV_COLUMNS = (
     "intake", "carried_over", "received", "replayed", "queued_again", "unexplained", "delivered", "sent_twice",
     "quarantined", "filtered", "dropped", "held", "refused", "possible_duplicates", "unconfirmed", "receipts",
-    "dropped_reasons", "refused_reasons", "moved_here",
+    "dropped_reasons", "refused_reasons", "moved_here", "taken_over", "handed_over",
 )  # fmt: skip
 
 
@@ -48,7 +49,7 @@ def as_csv(report: Report) -> str:
                 intake, row.carried, row.received, row.replayed, row.again, row.unexplained, row.delivered, row.twice,
                 row.quarantined, row.filtered, row.dropped.total(), row.held, row.refused, row.possible,
                 row.unconfirmed, row.receipts, _listed(row.dropped, most=None), _listed(row.reasons, most=None),
-                row.moved,
+                row.moved, row.taken, row.handed,
             )
         )  # fmt: skip
     return out.getvalue()

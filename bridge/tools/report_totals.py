@@ -61,6 +61,11 @@ class _Since:
     settled: int = 0
     counted: int = 0
     refused: int = 0
+    taken: int = 0
+    "Of those settled and refused: they came from a queue that gateways share."
+    taken_refused: int = 0
+    handed: int = 0
+    "They went to such a queue."
 
 
 @dataclass(slots=True)
@@ -112,6 +117,7 @@ class Reckoning:
             "minute": self._minute,
             "receipt": self._receipt,
             "refused": self._refused,
+            "handed": self._handed,
             "stop": self._stop,
         }
 
@@ -143,7 +149,8 @@ class Reckoning:
         for row in report.rows.values():
             row.delivered -= row.twice
             out = row.delivered + row.twice + row.quarantined + row.filtered + row.dropped.total() + row.held
-            row.carried = out - row.received - row.replayed - row.moved - row.again - row.unexplained
+            out += row.handed
+            row.carried = out - row.received - row.replayed - row.taken - row.moved - row.again - row.unexplained
             report.quarantine_begin -= row.quarantined
         report.rows = dict(sorted(report.rows.items()))
         return report
@@ -213,6 +220,10 @@ class Reckoning:
         life = self._present()
         for intake, figures in line["accounts"].items():
             self._account(life, intake, figures)
+            if left := figures.get("borrowed", 0):
+                # In flight to the last: they are in their queue again.
+                self._of(intake).handed += left
+                self._spooled[intake] -= left
         self._drops(life, line["kernel_drops"])
         now = _time(line)
         if not life.known:
@@ -233,6 +244,8 @@ class Reckoning:
         row = self._of(intake)
         row.received += now["received"] - before["received"]
         row.replayed += now["replayed"] - before["replayed"]
+        row.taken += now.get("taken_over", 0) - before.get("taken_over", 0)
+        row.handed += now.get("handed_over", 0) - before.get("handed_over", 0)
         row.moved += now.get("transferred", 0) - before.get("transferred", 0)
         row.delivered += now["delivered"] - before["delivered"]
         row.filtered += now["filtered"] - before["filtered"]
@@ -265,7 +278,10 @@ class Reckoning:
         life.ended = False
         row, since = self._of(intake), life.since_account(intake)
         settled = unique = 0
-        for sequence, events, total in line["batches"]:
+        if line.get("taken"):
+            settled = unique = sum(events for _, events, _ in line["batches"])
+            since.taken += settled
+        for sequence, events, total in () if line.get("taken") else line["batches"]:
             book = self._book(sequence, intake, total)
             book.accepted_now += events
             unique += max(0, book.accepted_now - book.accepted)
@@ -284,6 +300,14 @@ class Reckoning:
     def _refused(self, line: Fields) -> None:
         life, intake, count = self._present(), line["intake"], line["count"]
         life.ended = False
+        if line.get("taken"):
+            row, since = self._of(intake), life.since_account(intake)
+            row.refused += count
+            row.refuse(line["reason"], count)
+            since.refused += count
+            since.taken_refused += count
+            life.refused += count
+            return
         book = self._book(line["sequence"], intake, line["batch_events"])
         book.refused_now += count
         unique = max(0, book.refused_now - book.refused)
@@ -296,6 +320,11 @@ class Reckoning:
         since.refused += count
         life.refused += count
         life.knew[intake] += count - unique
+
+    def _handed(self, line: Fields) -> None:
+        life, intake = self._present(), line["intake"]
+        life.ended = False
+        life.since_account(intake).handed += line["count"]
 
     def _book(self, sequence: int, intake: str, total: int) -> _Book:
         book = self._books.get(sequence)
@@ -389,7 +418,12 @@ class Reckoning:
             anew = since.refused - known
             refused_anew += anew
             there = line["recovered"].get(intake, 0) + line["damaged"].get(intake, 0) - again[intake]
-            received = there + settled + since.refused - last["spooled"] - last["buffered"]
+            # What was borrowed is in its queue again, but for what was settled; that may have come since.
+            borrowed, lent = last.get("borrowed", 0), since.taken + since.taken_refused
+            row.taken += max(0, lent - borrowed)
+            row.handed += max(0, borrowed - lent) + since.handed
+            gone = settled + since.refused - lent + since.handed
+            received = there + gone - (last["spooled"] - borrowed) - last["buffered"]
             row.received += max(0, received)
             row.dropped[UNKNOWN] += max(0, -received)
             row.delivered += counted

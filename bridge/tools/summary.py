@@ -111,7 +111,9 @@ def _fleet(fleet: Any) -> list[str]:
     )  # fmt: skip
     alone = fleet.get("alone") or []
     said = [f"  delivered from here by itself: {printable(', '.join(alone))}"] if alone else []
-    return [*table, *said, f"  role {fleet.get('role')}; {fleet.get('couriers')} couriers share the request rate"]
+    couriers = fleet.get("couriers")
+    shares = "one courier has the request rate" if couriers == 1 else f"{couriers} couriers share the request rate"
+    return [*table, *said, f"  role {fleet.get('role')}; {shares}"]
 
 
 def _source(row: dict[str, Any]) -> tuple[Any, ...]:

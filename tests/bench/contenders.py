@@ -8,17 +8,24 @@ Debian does not package its `omhttp`.
 
 from __future__ import annotations
 
+import atexit
+import functools
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.bench.load import Load
+from tests.harness import rabbit
 from tests.harness.bridge import Bridge
+from tests.harness.polling import until
 from tests.harness.ports import accepts, free_port
 from tests.harness.process import Process
 from tests.peers import syslog_ng
+from tests.peers.unpacked import PeerMissing
 
 
 @dataclass(frozen=True)
@@ -44,7 +51,9 @@ class Running:
     port: int
 
 
-def start_bridge(load: Load, sink: Sink, directory: Path, *, watched: bool = False) -> Running:
+def start_bridge(
+    load: Load, sink: Sink, directory: Path, *, watched: bool = False, brokers: list[str] | None = None
+) -> Running:
     names = [f"intake-{number}" for number in range(load.intakes)]
     bridge = Bridge(directory, collector_url=sink.url, intakes={name: {} for name in names})
     configuration = bridge.configuration
@@ -68,13 +77,35 @@ def start_bridge(load: Load, sink: Sink, directory: Path, *, watched: bool = Fal
         routes += [{"name": name, "source": f"127.0.2.{n + 1}", "intake": name} for n, name in enumerate(names)]
     if routes:
         configuration["routes"] = routes
+    if brokers is not None:
+        # It hands over and takes over all by itself: what both cost is seen.
+        configuration["spool"]["share"] = {"amqp": brokers, "queue_prefix": directory.parent.name}
     bridge.start()
+    if brokers is not None:
+        until(lambda: (bridge.status()["fleet"] or {})["broker_up"], "it is connected")
     assert bridge.process is not None
     if watched:
         # It ends by itself when the bridge does.
         argv = [sys.executable, "-m", "tests.bench.looking", str(bridge.admin)]
         subprocess.Popen(argv, cwd=Path(__file__).resolve().parents[2], stdin=subprocess.DEVNULL)
     return Running(bridge.process, port)
+
+
+def start_sharing(load: Load, sink: Sink, directory: Path) -> Running:
+    return start_bridge(load, sink, directory, brokers=_brokers())
+
+
+@functools.cache
+def _brokers() -> list[str]:
+    """Three, for all runs of this process: they take half a minute to start."""
+    if not rabbit.installed():
+        raise PeerMissing("there is no rabbitmq-server (Debian: rabbitmq-server): sh tests/cluster installs it")
+    directory = Path(tempfile.mkdtemp(prefix="bench-brokers-"))
+    cluster = rabbit.Cluster(directory)
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    atexit.register(cluster.stop)
+    cluster.start()
+    return cluster.urls
 
 
 RECEIVE_BUFFER = 4 << 20
@@ -137,6 +168,7 @@ log {{ source(load); destination(sink); {flags} }};
 CONTENDERS: dict[str, Callable[[Load, Sink, Path], Running]] = {
     "bridge": start_bridge,
     "bridge watched": lambda load, sink, directory: start_bridge(load, sink, directory, watched=True),
+    "bridge sharing": start_sharing,
     "syslog-ng": start_syslog_ng,
     "syslog-ng on disk": lambda load, sink, directory: start_syslog_ng(load, sink, directory, disk=True),
 }

@@ -40,6 +40,7 @@ SERIES: dict[str, Sequence[Run]] = {
     "W7": [("bridge", "W7"), ("syslog-ng", "W7")],
     "W9": [("bridge", "W9"), ("syslog-ng", "W1")],
     "delay": [("bridge", "delay")],
+    "share": [("bridge", "W1"), ("bridge sharing", "W1")],
     "watched": [("bridge", "W1"), ("bridge watched", "W1")],
 }
 """Runs of one round, in turn: a machine that drifts drifts for all of them."""
@@ -89,6 +90,7 @@ BARS = (
     Bar("TLS", ("bridge", "W6 small"), ("bridge", "W1 small"), 1 / 1.6, 1 / 1.5, "the same, a record for each message"),
     Bar("W7", ("bridge", "W7"), ("syslog-ng", "W7"), 1.0, 2.0, "W7 over syslog-ng in memory"),
     Bar("watched", ("bridge watched", "W1"), ("bridge", "W1"), 0.95, 1.0, "W1 while the page is open, over W1"),
+    Bar("share", ("bridge sharing", "W1"), ("bridge", "W1"), 0.5, 0.6, "W1 by the shared queues, over W1"),
     Bar("W9", ("bridge", "W9"), ("syslog-ng", "W1"), 1.2, 1.2, "W9 over syslog-ng's W1 without gzip"),
 )
 MOST_RSS_MB = (120, 80)

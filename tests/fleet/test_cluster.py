@@ -242,6 +242,44 @@ def test_duplicates_are_at_most_what_is_counted(fleet: Fleet) -> None:
     assert fleet.duplicates() <= counted + _RELP_WINDOW
 
 
+def test_what_a_queue_refuses_waits_in_the_spool_and_follows(cluster: Cluster, tmp_path: Path) -> None:
+    collector = Collector(tmp_path)
+    share = {"amqp": cluster.urls, "queue_prefix": tmp_path.name, "max_bytes": "1MB"}
+    bridges = []
+    for role in ("gateway", "courier"):
+        bridge = Bridge(tmp_path / role, collector_url=collector.url, intakes=intakes())
+        bridge.configuration["spool"]["share"] = share | {"role": role}
+        bridge.configuration["batch"] = {"max_age": "200ms", "max_events": 500}
+        bridges.append(bridge)
+    gateway, courier = bridges
+    count, now = 30_000, datetime.now(UTC)
+    try:
+        gateway.start()
+        send_lines(gateway.tcp, (rfc5424(number, now).frame for number in range(count)))
+        gateway.wait_received(count)
+        until(lambda: gateway.status()["fleet"]["queues"][0]["full"], lambda: f"it is full: {gateway.status()}")
+        ledger = gateway.ledger()
+        assert ledger["spooled"] > count / 3 and ledger["handed_over"] > 1000, ledger
+        assert "is full" in gateway.status()["headline"]["text"]
+        # It is full, not away: nothing goes round it, nothing may be double.
+        assert gateway.status()["possible_duplicates"] == {}
+        collector.start()
+        courier.start()
+        until(
+            lambda: len({number_of(text) for text in collector.texts()} if collector.refresh() else ()) == count,
+            lambda: f"all arrive: {len(collector.arrived)}, {gateway.status()}, {courier.status()}",
+            deadline_seconds=120,
+            every_seconds=0.2,
+        )
+        assert len(collector.arrived) == count
+        until(lambda: gateway.ledger()["spooled"] == 0, "nothing waits at the gateway")
+        assert gateway.ledger()["handed_over"] == count
+    finally:
+        for each in bridges:
+            each.kill()
+        collector.stop()
+
+
 @pytest.mark.parametrize("count", [pytest.param(100_000, id="100000")])
 def test_a_dead_gateways_published_backlog_is_delivered_by_others(cluster: Cluster, tmp_path: Path, count: int) -> None:
     """Nobody does anything but to run couriers, as they would."""

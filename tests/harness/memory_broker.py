@@ -152,6 +152,7 @@ class MemoryChannel:
         self.broker = session.broker
         self.unconfirmed: list[defer.Deferred[None]] = []
         self._closed: str | None = None
+        self._refuses = False
         self._told: list[Callable[[str], None]] = []
         self._lent: dict[int, tuple[str, _Message, _Consumer]] = {}
         self._tags = 0
@@ -212,7 +213,9 @@ class MemoryChannel:
         found = self.broker.queues.get(queue)
         if found is None:
             return defer.fail(NoQueue(f"no queue {queue}"))
-        if found.size + len(letter.body) > found.terms.max_bytes:
+        if self._refuses or found.size + len(letter.body) > found.terms.max_bytes:
+            # A channel that has refused once may do so for ever, as those of RabbitMQ 3.10.
+            self._refuses = True
             return defer.fail(Full(f"queue {queue} is full"))
         waiting: defer.Deferred[None] = defer.Deferred()
         self.unconfirmed.append(waiting)

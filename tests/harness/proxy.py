@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from tests.harness.accepting import Accepting
+
 PAGE = b"<html><head><title>x</title></head><body>Welcome to <b>the hotel</b></body></html>"
 
 
@@ -31,30 +33,15 @@ class Proxy:
         self._authorization = None if password is None else b64encode(f"us:{password}".encode())
         self._answer = answer
         self._inspect = inspect
-        self._server = socket.create_server(("127.0.0.1", 0))
-        self.port = self._server.getsockname()[1]
         self._open: set[socket.socket] = set()
-        threading.Thread(target=self._serve, daemon=True).start()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        self._accepting = Accepting(self._talk)
+        self.port, self.url = self._accepting.port, self._accepting.url
 
     def close(self) -> None:
-        with suppress(OSError):
-            self._server.shutdown(socket.SHUT_RDWR)
-        self._server.close()
+        self._accepting.close()
         for each in list(self._open):
             with suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
-
-    def _serve(self) -> None:
-        while True:
-            try:
-                connection, _ = self._server.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._talk, args=(connection,), daemon=True).start()
 
     def _talk(self, client: socket.socket) -> None:
         self._open.add(client)

@@ -7,8 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.harness.bridge import Bridge
+from tests.harness.bridge import Bridge, key_of
 from tests.harness.collector import Collector
+from tests.harness.polling import until
+from tests.harness.send import send_lines
 
 # Short, so that a test need not wait for the default of two seconds each time.
 BATCH_AGE = "200ms"
@@ -60,3 +62,19 @@ def running(
     ):
         bridge.start()
         yield collector, bridge
+
+
+@contextmanager
+def parked(directory: Path) -> Iterator[tuple[Collector, Bridge, Path]]:
+    """Both, and the file of the intake's key, which is wrong: one event waits until it is right."""
+    with collecting(directory) as collector:
+        collector.stop()
+        collector.keys = (key_of("all"),)
+        collector.start()
+        with bridging(directory, collector.url) as bridge:
+            file = bridge.directory / "keys" / "all"
+            file.write_text("wrong" + "0" * 11 + "\n")
+            bridge.start()
+            send_lines(bridge.tcp, [b"<13>waits for its key"])
+            until(lambda: bridge.status()["intakes"][0]["state"] == "parked", "parked")
+            yield collector, bridge, file

@@ -16,7 +16,7 @@ from tests.harness.collector import Collector
 from tests.harness.polling import until
 from tests.harness.ports import free_port
 from tests.harness.process import SYSLOG_BRIDGE
-from tests.harness.running import bridging, collecting, running
+from tests.harness.running import bridging, collecting, parked, running
 from tests.harness.send import send_lines
 
 # Each command is tried in both states; half of it with every run, as starting bridges takes most of the time.
@@ -247,31 +247,37 @@ def test_drain_empties_a_running_bridge_and_a_stopped_one(tmp_path: Path) -> Non
             bridge.start()
 
 
-def test_a_key_is_set_from_standard_input(tmp_path: Path) -> None:
-    with collecting(tmp_path) as collector:
-        collector.stop()
-        collector.keys = (key_of("all"),)
-        collector.start()
-        with bridging(tmp_path, collector.url) as bridge:
-            file = bridge.directory / "keys" / "all"
-            file.write_text("wrong" + "0" * 11 + "\n")
-            bridge.start()
-            send_lines(bridge.tcp, [b"<13>waits for its key"])
-            until(lambda: bridge.status()["intakes"][0]["state"] == "parked", "parked")
-            assert "nothing was changed" in cli(bridge, "key", "set", "all", given="two words\n", code=2).stderr
-            assert "nothing was changed" in cli(bridge, "key", "set", "all", given="", code=2).stderr
-            assert "there is no intake" in cli(bridge, "key", "set", "nobody", given="k" * 16, code=2).stderr
-            done = cli(bridge, "key", "set", "all", given=key_of("all") + "\n")
-            assert "in use" in done.stdout and key_of("all") not in done.stdout + done.stderr
-            assert len(collector.wait_for(1)) == 1
-            assert (file.read_text(), file.stat().st_mode & 0o777) == (key_of("all") + "\n", 0o600)
-            assert bridge.process is not None and key_of("all") not in bridge.process.stderr
-            # The next reload reads the same.
+def test_a_reload_while_the_listeners_close_opens_them(tmp_path: Path) -> None:
+    """Whoever changes his mind about a drain: doors that are closing are not taken for such as stay."""
+    with running(tmp_path) as (collector, bridge):
+        assert bridge.process is not None
+        for turn in range(3):
+            drain = subprocess.Popen([SYSLOG_BRIDGE, "drain", "-c", str(bridge.file)], stdout=subprocess.DEVNULL)
+            said = bridge.process
+            until(lambda said=said, turn=turn: said.stderr.count("drained by command") > turn, "drained")
             cli(bridge, "reload")
-            send_lines(bridge.tcp, [b"<13>goes on"])
-            assert len(collector.wait_for(2)) == 2
-            bridge.configuration["intakes"]["all"]["intake_key"] = key_of("all")
-            assert "not in a file" in cli(bridge, "key", "set", "all", given="k" * 16, code=1).stderr
+            assert drain.wait() == 0
+            assert bridge.get("/readyz")[0] == 200
+            send_lines(bridge.tcp, [b"<13>after %d" % turn])
+            collector.wait_for(turn + 1)
+
+
+def test_a_key_is_set_from_standard_input(tmp_path: Path) -> None:
+    with parked(tmp_path) as (collector, bridge, file):
+        assert "nothing was changed" in cli(bridge, "key", "set", "all", given="two words\n", code=2).stderr
+        assert "nothing was changed" in cli(bridge, "key", "set", "all", given="", code=2).stderr
+        assert "there is no intake" in cli(bridge, "key", "set", "nobody", given="k" * 16, code=2).stderr
+        done = cli(bridge, "key", "set", "all", given=key_of("all") + "\n")
+        assert "in use" in done.stdout and key_of("all") not in done.stdout + done.stderr
+        assert len(collector.wait_for(1)) == 1
+        assert (file.read_text(), file.stat().st_mode & 0o777) == (key_of("all") + "\n", 0o600)
+        assert bridge.process is not None and key_of("all") not in bridge.process.stderr
+        # The next reload reads the same.
+        cli(bridge, "reload")
+        send_lines(bridge.tcp, [b"<13>goes on"])
+        assert len(collector.wait_for(2)) == 2
+        bridge.configuration["intakes"]["all"]["intake_key"] = key_of("all")
+        assert "not in a file" in cli(bridge, "key", "set", "all", given="k" * 16, code=1).stderr
 
 
 def test_commands_say_what_is_missing(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from tests.harness.accepting import Accepting
 from tests.harness.bridge import Bridge, key_of
 from tests.harness.collector import Collector
 from tests.harness.messages import Sent, rfc5424
@@ -95,22 +96,8 @@ class Recorder:
 
     def __init__(self) -> None:
         self.requests: list[tuple[str, dict[str, str], bytes]] = []
-        self._server = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._server.getsockname()[1]}"
-        threading.Thread(target=self._serve, daemon=True).start()
-
-    def close(self) -> None:
-        with suppress(OSError):
-            self._server.shutdown(socket.SHUT_RDWR)
-        self._server.close()
-
-    def _serve(self) -> None:
-        while True:
-            try:
-                connection, _ = self._server.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._talk, args=(connection,), daemon=True).start()
+        self._accepting = Accepting(self._talk)
+        self.url, self.close = self._accepting.url, self._accepting.close
 
     def _talk(self, connection: socket.socket) -> None:
         with connection, suppress(OSError), connection.makefile("rb") as file:
@@ -393,6 +380,7 @@ def test_another_url_stands_by(tmp_path: Path) -> None:
             return len(first.refresh()) > 1
 
         until(back, "the first has events again", every_seconds=0.3)
+        bridge.wait_received(2 + sent)
         bridge.wait_drained()
         assert not [alarm for alarm in bridge.status()["alarms"] if alarm["kind"] == "failover"]
         assert bridge.status()["possible_duplicates"] == {}

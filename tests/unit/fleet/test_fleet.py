@@ -40,6 +40,7 @@ def test_a_batch_leaves_the_spool_when_it_is_confirmed_and_not_before(tmp_path, 
     broker.confirm()
     gateway.check()
     assert (gateway.account.spooled, gateway.account.handed_over) == (0, 2)
+    clock.advance(0)
     assert not list((tmp_path / "node" / "a").iterdir())
     assert not gateway.posted
 
@@ -389,3 +390,31 @@ def test_the_end_gives_back_what_is_not_in_flight(tmp_path, clock, broker):
     courier.check()
     ensureDeferred(courier.fleet.stop())
     assert len(broker.texts("q.a")) == 8 - flying
+
+
+def test_what_is_published_and_not_confirmed_is_bounded_over_all_intakes(tmp_path, clock, broker, monkeypatch):
+    monkeypatch.setattr(giving, "MOST_OUT", 1000)
+    gateway = node(tmp_path, clock, broker, role="gateway")
+    gateway.receive(b"first")
+    pass_time(clock, gateway)
+    broker.hold_confirms = True
+    for i in range(20):
+        gateway.receive(b"x" * 99, ms=5000 * i)
+    pass_time(clock, gateway)
+    assert len(broker.texts("q.a")) == 1 + 10
+    for _ in range(5):
+        broker.confirm()
+        clock.advance(0)
+    assert gateway.account.spooled == 0 and gateway.account.handed_over == 21
+
+
+def test_a_file_that_is_gone_does_not_stop_the_others(tmp_path, clock, broker):
+    broker.down = "no"
+    gateway = node(tmp_path, clock, broker, role="gateway")
+    for i in range(5):
+        gateway.receive(b"%d" % i, ms=5000 * i)
+    sorted((tmp_path / "node" / "a").iterdir())[2].unlink()
+    broker.down = None
+    pass_time(clock, gateway, seconds=10)
+    assert broker.texts("q.a") == [b"0", b"1", b"3", b"4"]
+    assert gateway.account.dropped == {"spool_file_missing": 1} and gateway.account.spooled == 0
