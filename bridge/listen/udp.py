@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.interfaces import IReactorFDSet, IReadDescriptor
+from twisted.internet.interfaces import IDelayedCall, IReadDescriptor
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -20,6 +20,13 @@ from bridge.syslog.framing import Oversize, datagrams
 
 MOST_DATAGRAMS = 1024
 MOST_BYTES = 1024 * 1024
+REST = 0.002
+"""Seconds between two drains, so that a drain brings many: what it costs besides its datagrams is as much as dozens of
+them. Only where the socket's buffer holds what comes meanwhile, at any rate that can be read."""
+
+ROOMY = 1024 * 1024
+"Bytes of a receive buffer that is large enough to rest."
+
 LONGEST = 65_535
 "Bytes of the longest datagram; one that fills more than this was cut by us."
 
@@ -32,7 +39,7 @@ class UdpReader:
         self,
         bound: socket.socket,
         *,
-        reactor: IReactorFDSet,
+        reactor: Any,
         name: str,
         road: Road,
         peer: Callable[[str, str], Peer],
@@ -50,6 +57,7 @@ class UdpReader:
         self._longest = longest
         self._local = local
         "Whose its datagrams are, where they come without an address."
+        self._resting: IDelayedCall | None = None
         self.change(name=name, allowed=allowed, max_frame_size=max_frame_size)
 
     def change(self, *, name: str, allowed: Callable[[str], bool], max_frame_size: int) -> None:
@@ -58,6 +66,9 @@ class UdpReader:
         self._allowed = allowed
         self._max_frame_size = min(max_frame_size, self._longest)
         self._restrained = max_frame_size < self._longest
+        granted = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 2
+        # Who writes to a local socket waits where it is full, and should not.
+        self._rests = self._local is None and granted >= ROOMY
         self._refusals: dict[str, bool] = {}
 
     @property
@@ -72,12 +83,17 @@ class UdpReader:
 
     def start(self) -> None:
         """Begin to read."""
-        self._reactor.addReader(self)
+        self._resting = None
+        if self._socket.fileno() >= 0:
+            self._reactor.addReader(self)
 
     def stop(self, *, drain: bool = True) -> None:
         """Take what the kernel still holds (``drain``), then close."""
         if self._socket.fileno() < 0:
             return
+        if self._resting is not None:
+            self._resting.cancel()
+            self._resting = None
         self._reactor.removeReader(self)
         for _ in range(64 if drain else 0):
             if not self.doRead_once():
@@ -99,7 +115,10 @@ class UdpReader:
 
     def doRead(self) -> None:
         """The socket is readable."""
-        self.doRead_once()
+        # A full drain has left some behind.
+        if self.doRead_once() < MOST_DATAGRAMS and self._rests:
+            self._reactor.removeReader(self)
+            self._resting = self._reactor.callLater(REST, self.start)
 
     def doRead_once(self) -> int:
         """One drain; the number of datagrams."""

@@ -109,7 +109,7 @@ def make_bridge(tmp_path):
     return lambda *routes, **options: Bridge(tmp_path / "spool", list(routes) or [Route("all", "a")], **options)
 
 
-class Reactor:
+class Reactor(Clock):
     def addReader(self, reader):
         pass
 
