@@ -36,10 +36,11 @@ from bridge.keeping.cellar import Cellar
 from bridge.keeping.expiry import EVERY as EXPIRE_EVERY
 from bridge.keeping.expiry import Expiry
 from bridge.keeping.keeper import EVERY as LOOK_EVERY
-from bridge.keeping.keeper import Keeper, Kept
+from bridge.keeping.keeper import Keeper
 from bridge.keeping.leftover import LeftArchive
 from bridge.keeping.quota import Quotas
 from bridge.keeping.recorder import Recorder
+from bridge.keeping.stocks import Kept
 from bridge.keeping.worker import Worker
 from bridge.ledger import Ledger
 from bridge.listen.copies import Copies

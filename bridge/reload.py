@@ -22,8 +22,9 @@ from twisted.python.failure import Failure
 from bridge import settings
 from bridge.config import Config, ConfigurationError, Secret, SharedBacklog
 from bridge.keeping.expiry import Expiry
-from bridge.keeping.keeper import Keeper, Kept, NoArchive
+from bridge.keeping.keeper import Keeper
 from bridge.keeping.quota import Quotas
+from bridge.keeping.stocks import Kept, NoArchive
 from bridge.listen.doors import Doors
 from bridge.listen.peers import Peers
 from bridge.listen.road import Road

@@ -11,16 +11,15 @@ much was too much is remembered for a while. Any other error is tried again with
 file can be made again where it failed.
 """
 
-import errno
-import os
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Protocol
+from dataclasses import replace
 
+from bridge.keeping import disk_look
+from bridge.keeping.disk_look import FULL, SOME, Seen
+from bridge.keeping.stocks import Archive, NoArchive, Stock
 from bridge.ledger import Ledger
 from bridge.spool import Batch, Pack, Spool
-from bridge.spool.archive import Archive as Delivered
 from bridge.spool.budget import MOST_GRANULE, Disk, Forecast, Shares, Terms, limit
 from bridge.spool.reserve import Reserve
 from bridge.spool.syncing import Syncing
@@ -32,74 +31,8 @@ REMEMBERED = 300.0
 "Seconds that a bound which the filesystem does not tell is kept to."
 _BESIDE = 512
 "Bytes that an append is taken for beside its own: names, blocks begun."
-SOME = 64 * 1024
-"Bytes beside the reserve without which a disk is full."
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 JSON = dict[str, object]
-
-
-class Stock(Protocol):
-    """What waits for one intake: a courier."""
-
-    @property
-    def waiting_disk(self) -> int:
-        """Allocated bytes of what waits."""
-
-    @property
-    def parked(self) -> str | None:
-        """Why the collector takes nothing of it; None: it does."""
-
-    def drop_oldest(self) -> Batch | Pack | None:
-        """Forget the oldest batch, or pack, of which nothing is in flight; the caller sees to file and account."""
-
-
-class Archive(Protocol):
-    """What was delivered and is kept all the same: the first to go on a full disk. ``shrink`` is called in the spool's
-    thread, the rest on the reactor."""
-
-    @property
-    def disk(self) -> int:
-        """Bytes on disk."""
-
-    def shrink(self, size: int) -> int:
-        """Delete the oldest until ``size`` bytes are free; how many became so."""
-
-
-class NoArchive:
-    """Keeps nothing."""
-
-    disk = 0
-
-    def shrink(self, size: int) -> int:
-        """There is nothing to delete."""
-        return 0
-
-
-class Kept:
-    """The spool's own archive of what was delivered."""
-
-    def __init__(self, archive: Delivered) -> None:
-        self._archive = archive
-
-    @property
-    def disk(self) -> int:
-        """Bytes on disk, a moment ago."""
-        return self._archive.size
-
-    def shrink(self, size: int) -> int:
-        """Delete whole hours, the oldest first, until ``size`` bytes are free."""
-        return self._archive.shrink(max(0, self._archive.size - size))
-
-
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    """What a look found."""
-
-    disk: Disk | None
-    mended: list[str] = field(default_factory=list)
-    "Intakes for which files can be made again."
-    room: bool = True
 
 
 class Keeper:
@@ -185,7 +118,7 @@ class Keeper:
         """A write failed; the reason to count what it held under."""
         why = error.strerror or str(error)
         self._broken[intake] = why
-        if error.errno not in _FULL:
+        if error.errno not in FULL:
             text = f"spool {self._spool.directory}: cannot write for intake {intake}: {why}; its events are lost"
             self._alarms.on("spool", f"intake {intake}", text)
             return "spool_write_failed"
@@ -211,13 +144,13 @@ class Keeper:
 
     def begin(self) -> None:
         """At start, when nothing else runs: ask, and make the reserve."""
-        self._seen(self._see())
+        self._seen(self._see(()))
 
     def look(self) -> None:
         """Ask the filesystem, keep the budget, sync what is due."""
         if not self._looking:
             self._looking = True
-            broken = list(self._broken)
+            broken = tuple(self._broken)
             self._work(lambda: self._see(broken), self._seen)
         if due := self._syncing.due():
             self._work(lambda: self._syncing.try_sync(due), lambda nothing: None)
@@ -323,49 +256,18 @@ class Keeper:
             uses[name] = uses.get(name, 0) + size
         return uses
 
-    # --- in the spool's thread ---------------------------------------------------------------------------------------
+    def _see(self, broken: tuple[str, ...]) -> Seen:
+        return disk_look.see(
+            self._spool.directory, self.reserve, terms=self._terms, bound=self._limit, needed=self._needed,
+            broken=broken,
+        )  # fmt: skip
 
     def _give_way(self) -> bool:
-        """The disk is full; whether its filesystem says so too."""
-        try:
-            explained = _free(os.statvfs(self._spool.directory)) < MOST_GRANULE
-        except OSError:
-            explained = True
+        """The disk is full; whether its filesystem says so too. In the spool's thread."""
+        explained = disk_look.is_nearly_full(self._spool.directory)
         self.reserve.release()
         self.archive.shrink(self.reserve.size + SOME)
         return explained
-
-    def _see(self, broken: list[str] | None = None) -> _Seen:
-        directory = self._spool.directory
-        try:
-            found = os.statvfs(directory)
-        except OSError:
-            return _Seen(None)
-        disk = Disk(found.f_blocks * found.f_frsize, _free(found))
-        if not self.reserve.held and disk.available >= self._needed and found.f_favail != 0:
-            try:
-                self.reserve.make(self._limit or limit(self._terms, disk, used=0), disk.available - SOME // 2)
-            except OSError:
-                # Perhaps a quota: then the probes below say whether anything can be written.
-                pass
-            else:
-                disk = Disk(disk.total, max(0, disk.available - self.reserve.size))
-        mended = [intake for intake in broken or () if self._can_write(intake)]
-        return _Seen(disk, mended, room=self.reserve.held)
-
-    def _can_write(self, intake: str) -> bool:
-        folder = self._spool.directory / intake
-        try:
-            folder.mkdir(mode=0o750, exist_ok=True)
-            descriptor = os.open(folder, os.O_WRONLY | os.O_TMPFILE | os.O_CLOEXEC, 0o600)
-            try:
-                os.write(descriptor, bytes(4096))
-            finally:
-                os.close(descriptor)
-        except OSError as error:
-            # Where a file cannot be nameless the next write will tell.
-            return error.errno in (errno.EOPNOTSUPP, errno.EISDIR)
-        return True
 
     def _gave_way(self, explained: object) -> None:
         if not explained:
@@ -376,7 +278,7 @@ class Keeper:
 
     def _seen(self, result: object) -> None:
         self._looking = False
-        assert isinstance(result, _Seen)
+        assert isinstance(result, Seen)
         now = self._clock()
         if result.disk is not None:
             self._disk = result.disk
@@ -439,10 +341,6 @@ class Keeper:
             "evicted": dict(self.evicted),
             "synced_files": self._syncing.synced,
         }
-
-
-def _free(found: os.statvfs_result) -> int:
-    return found.f_bavail * found.f_frsize
 
 
 def _in_words(seconds: float) -> str:

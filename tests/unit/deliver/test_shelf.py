@@ -11,7 +11,8 @@ from types import SimpleNamespace
 import pytest
 
 from bridge.deliver import lanes
-from bridge.keeping.keeper import Keeper, Kept
+from bridge.keeping.keeper import Keeper
+from bridge.keeping.stocks import Kept
 from bridge.spool import BatchLimits, Pack, packing
 from bridge.spool.archive import Archive
 from bridge.spool.budget import Terms
