@@ -209,7 +209,7 @@ def test_a_gateway_that_is_drained(tmp_path: Path, victim: Victim) -> None:
         assert gateway.held() == (Counter(gateway.sent), Counter())
 
 
-@every_victim
+@long_victims
 def test_a_period_that_is_replayed(tmp_path: Path, victim: Victim) -> None:
     """A replay is all of the period or nothing of it, whatever it is cut off by."""
     start = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=3)
