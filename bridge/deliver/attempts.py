@@ -9,6 +9,7 @@ import random
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
+from bridge.deliver.backoff import doubling
 from bridge.deliver.failover import Exits
 from bridge.deliver.office import Office
 
@@ -65,7 +66,7 @@ class Attempts:
             self.park(self.parked)
             return
         self.failures += 1
-        wait = min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(self.failures - 1, 10)) * random.uniform(0.5, 1.0)
+        wait = doubling(self.failures, first=FIRST_WAIT, longest=LONGEST_WAIT)
         if network and self._exits.state != "closed":
             wait = max(0.0, self._exits.retry_at - self._office.clock.seconds())
         wait = max(wait, at_least or 0.0)

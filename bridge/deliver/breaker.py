@@ -15,6 +15,8 @@ from collections.abc import Callable
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
+from bridge.deliver.backoff import doubling
+
 OPENS_AFTER = 3
 "Faults in a row, of whichever intakes; one is enough where another URL stands by."
 FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0
@@ -105,8 +107,8 @@ class Breaker:
         self._answered = False
         if self.state == "probing" or (self.state == "closed" and self._faults >= self.opens_after):
             self.state = "open"
-            wait = min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(self._probes, 10)) * random.uniform(0.5, 1.0)
             self._probes += 1
+            wait = doubling(self._probes, first=FIRST_WAIT, longest=LONGEST_WAIT)
             self.retry_at = self._clock.seconds() + wait
             self._wake_at(wait)
 

@@ -14,7 +14,6 @@ spool's thread. One that was published on a channel that is lost waits again whe
 double, as its file's name says from before the publishing (``.sending``), so that a restart counts it too.
 """
 
-import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +23,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from bridge.deliver.backoff import doubling
 from bridge.deliver.courier import Courier
 from bridge.deliver.office import Alarms, Store
 from bridge.fleet.broker import BrokerError, Channel, Full, NoQueue, OtherQueue, QueueTerms
@@ -96,8 +96,6 @@ class Giver:
     """One intake's. ``courier`` is the one that has its batches, and lends them."""
 
     def __init__(self, courier: Courier, hall: Hall) -> None:
-        self.given = self.given_batches = 0
-        "Events, and batches, that were confirmed."
         self.trouble: str | None = None
         "Why it waits; None: it does not."
         self.full = False
@@ -279,8 +277,6 @@ class Giver:
         self._forget(piece)
         self._proven = True
         self._hall.ledger.hand_over(self._courier.name, piece.count)
-        self.given += piece.count
-        self.given_batches += 1
         if not self._arrived:
             # Of those that are confirmed together, the files go together.
             self._hall.clock.callLater(0, self._let_go)
@@ -340,7 +336,7 @@ class Giver:
             # Letters that were in flight together fail together: one failure.
             return
         self._failures += 1
-        wait = min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(self._failures - 1, 10)) * random.uniform(0.5, 1.0)
+        wait = doubling(self._failures, first=FIRST_WAIT, longest=LONGEST_WAIT)
         self._retry = self._hall.clock.callLater(wait, self._try_again)
 
     def _try_again(self) -> None:

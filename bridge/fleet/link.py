@@ -19,6 +19,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from bridge.deliver.backoff import doubling
 from bridge.fleet.broker import BrokerError, Channel, Connect, Lost, Session
 
 FIRST_WAIT, LONGEST_WAIT = 0.5, 5.0
@@ -142,7 +143,7 @@ class Link:
         self._tell()
 
     def _again(self) -> None:
-        wait = min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(self._rounds - 1, 10)) * random.uniform(0.5, 1.0)
+        wait = doubling(self._rounds, first=FIRST_WAIT, longest=LONGEST_WAIT)
         self._call = self._clock.callLater(max(wait, 0.05), self._try)
 
     def _blocked(self, session: Session, reason: str | None) -> None:

@@ -91,10 +91,6 @@ class Taker:
     """One intake's. ``courier`` delivers what is taken."""
 
     def __init__(self, courier: Courier, table: Table) -> None:
-        self.taken = self.taken_batches = 0
-        "Events, and batches, that came since start."
-        self.given_back = 0
-        "Batches that went back to the queue."
         self.trouble: str | None = None
         self._courier = courier
         self._table = table
@@ -106,6 +102,7 @@ class Taker:
         self._not_before = float("-inf")
         self._usual = float(table.larder.bound)
         "Bytes of a batch, lately; nothing is known at first."
+        self._has_taken = False
         self._here: dict[Taken, Lease] = {}
         self._unwanted: list[Lease] = []
         "Came when there was no room, and goes back."
@@ -169,9 +166,9 @@ class Taker:
 
     def _wanted(self) -> int:
         """Batches to hold at most; 0: none."""
-        courier = self._courier
-        if courier.retired or (courier.parked is not None and courier.next_attempt_in is not None):
+        if self._takes_nothing:
             return 0
+        courier = self._courier
         if courier.parked is not None or courier.state == "backing-off":
             return 1
         larder = self._table.larder
@@ -179,6 +176,12 @@ class Taker:
         if self._here and not larder.has_room(int(self._usual) + (0 if self._tag else larder.bound // 8)):
             return 0
         return larder.prefetch(self._usual)
+
+    @property
+    def _takes_nothing(self) -> bool:
+        """Whether the collector takes nothing of this intake for now."""
+        courier = self._courier
+        return courier.retired or (courier.parked is not None and courier.next_attempt_in is not None)
 
     def _is_other(self, wanted: int) -> bool:
         """Whether it is worth asking anew."""
@@ -257,7 +260,6 @@ class Taker:
         if self._stopped or (self._here and not table.larder.has_room(size)):
             # Delivered before it could be asked for less. Its lines are not kept.
             self._unwanted.append(Lease(channel, received.lease, now))
-            self.given_back += 1
             self._usual = max(self._usual, float(size))
             if self._tag is not None and not self._busy:
                 self._end()
@@ -272,15 +274,14 @@ class Taker:
             batch.doubtful = False
         # By the time of its reception: after an outage the news come first here too.
         batch.sealed = now - max(0.0, table.wall() - batch.sequence / 1_000_000)
-        self._usual = float(size) if not self.taken_batches else 0.9 * self._usual + 0.1 * size
+        self._usual = 0.9 * self._usual + 0.1 * size if self._has_taken else float(size)
+        self._has_taken = True
         self._here[batch] = Lease(channel, received.lease, now)
         batch.lease = self
         table.larder.held += size
         if "exact" in received.headers:
             table.exact.add(batch.sequence)
         table.ledger.take_over(name, batch.count)
-        self.taken += batch.count
-        self.taken_batches += 1
         if batch.doubtful:
             # Another has had it, and has not said what became of it.
             table.ledger.may_be_double(name, batch.count)
@@ -308,8 +309,7 @@ class Taker:
 
     def _let_go(self, now: float) -> None:
         """What the collector does not take goes back, and what has waited too long."""
-        courier = self._courier
-        if courier.retired or (courier.parked is not None and courier.next_attempt_in is not None):
+        if self._takes_nothing:
             self._give_back(list(self._here))
         else:
             self._give_back([batch for batch, lease in self._here.items() if now - lease.since > LONGEST])
@@ -323,7 +323,6 @@ class Taker:
             lease = self._here.pop(batch)
             self._less(batch)
             self._table.ledger.hand_over(self._courier.name, batch.unacknowledged)
-            self.given_back += 1
             if not batch.doubtful:
                 self._remember(batch.origin)
             lease.channel.give_back(lease.tag)

@@ -24,8 +24,12 @@ class LeftArchive:
         self._work = work
 
     def look(self) -> None:
-        """There is no archive in the configuration: is there one on the disk?"""
-        self._work(self._amount, self._tell)
+        """There is no archive in the configuration: is there one on the disk? Its size is taken once; later it is only
+        looked whether anything is left, as there may be tens of thousands of files."""
+        if ("archive", "spool") in self._alarms.active:
+            self._work(lambda: any(names for _, _, names in os.walk(self._directory)), self._is_left)
+        else:
+            self._work(self._amount, self._tell)
 
     def in_use(self) -> None:
         """It is in the configuration."""
@@ -52,5 +56,7 @@ class LeftArchive:
                 f"{self._directory}: {files} files ({size / 1e6:,.1f} MB) of delivered events stay there, as"
                 " spool.archive is not in the configuration any more: remove the folder, or configure it again",
             )  # fmt: skip
-        else:
+
+    def _is_left(self, left: object) -> None:
+        if not left:
             self._alarms.off("archive", "spool", f"{self._directory}: nothing is left there")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from bridge.syslog import scattering
 from bridge.syslog.columns import parse_all
 from bridge.syslog.scattering import Scattering
-from tests.unit.syslog.test_stripping import FRAMES, FRAMES_5424, NEEDS, block, rows
+from tests.unit.syslog.test_stripping import FRAMES, FRAMES_5424, NEEDS, STRANGE, block, rows
 
 
 def strip(read: bytes) -> list[tuple[bytes, ...]] | None:
@@ -35,17 +35,10 @@ def test_structured_data_with_fractions_and_zones() -> None:
 @pytest.mark.parametrize(
     "frame",
     [
-        b"<192>Nov 23 07:24:00 gw app: no PRI",
-        b"<30>Nov 23 07:24:00 gw no tag",
-        b"<30>Nov 23 07:24:00 gw app: ",
-        b"<30>Nov 23 07:24:00 UTC app: a zone name",
+        *STRANGE,
         b"<30>Nov 31 07:24:00 gw app: no day",
         b"<30>Nov 23 24:24:00 gw app: no hour",
         b"<30>something like it gw app: no time",
-        b"",
-        b"  ",
-        b"text <30>Nov 23 07:24:00 gw app: with a header inside",
-        b"<30>1 2026-11-23T07:24:00Z gw app - - - of the other kind",
     ],
 )
 @pytest.mark.parametrize("place", [0, 1, 2])
