@@ -28,7 +28,7 @@ from bridge.deliver.pipe import Pipe
 from bridge.deliver.proxy import Proxy, ProxyError, ThroughProxy
 from bridge.deliver.tls import CachedPolicy, Trust
 from bridge.deliver.words import in_words
-from bridge.tls.server import Records
+from bridge.tls.records import Records
 
 MAX_ANSWER = 8 * 1024 * 1024
 "Bytes of an answer that are kept: the ids of 20,000 events are 800 kB."

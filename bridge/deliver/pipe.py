@@ -15,22 +15,24 @@ from twisted.internet.interfaces import (
     IProtocolFactory,
     IStreamClientEndpoint,
 )
-from twisted.protocols.policies import ProtocolWrapper
-from twisted.protocols.tls import BufferingTLSTransport, TLSMemoryBIOFactory
+from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from bridge.tls.server import Records
+from bridge.tls.records import Records, RecordsTransport
 
 _AT_ONCE = 1 << 17
 "Bytes."
 
 
-class WideTransport(BufferingTLSTransport):
+class WideTransport(RecordsTransport):
     """One connection."""
 
-    factory: "_Factory"
     _corked = False
+
+    def __init__(self, factory: "_Factory", wrapped: IProtocol) -> None:
+        super().__init__(factory, wrapped)
+        self.records = factory.records
 
     def _write(self, bytes: bytes) -> None:
         self._corked = True
@@ -55,14 +57,6 @@ class WideTransport(BufferingTLSTransport):
         # An alert goes out before the connection ends.
         self._corked = False
         super()._tlsShutdownFinished(reason)
-
-    def _flushReceiveBIO(self) -> None:
-        # Nearly all is taken here; the rest, as the end or an error, in Twisted's own way.
-        while not (self._lostTLSConnection or self._aborted) and (
-            data := self.factory.records.take(self._tlsConnection)
-        ):
-            ProtocolWrapper.dataReceived(self, data)
-        super()._flushReceiveBIO()
 
 
 class _Factory(TLSMemoryBIOFactory):

@@ -9,9 +9,9 @@ import socket
 from collections.abc import Callable
 
 from OpenSSL import SSL
-from twisted.internet.interfaces import IHandshakeListener
+from twisted.internet.interfaces import IHandshakeListener, ITransport
 from twisted.internet.protocol import connectionDone
-from twisted.protocols.tls import BufferingTLSTransport, TLSMemoryBIOFactory
+from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -21,9 +21,10 @@ from bridge.listen.door import Hall
 from bridge.listen.peers import Peer
 from bridge.listen.sockets import ListenError
 from bridge.listen.stream_door import StreamDoor
-from bridge.listen.tcp import SyslogConnection, SyslogFactory
+from bridge.listen.tcp import READ, SyslogConnection, SyslogFactory
 from bridge.tls.pem import PemError
-from bridge.tls.server import ClientRefused, ClientTerms, Records, ServerContext, handshake_fault
+from bridge.tls.records import Records, RecordsTransport
+from bridge.tls.server import ClientRefused, ClientTerms, ServerContext, handshake_fault
 
 _HANDSHAKE = 0x16
 "The first byte of a TLS handshake."
@@ -122,8 +123,15 @@ class TlsConnection(SyslogConnection):
         return handle
 
 
-class TlsTransport(BufferingTLSTransport):
-    """Twisted's, which also says when one read of the socket has been dealt with."""
+class TlsTransport(RecordsTransport):
+    """A sender's TLS, which also says when one read of the socket has been dealt with."""
+
+    def makeConnection(self, transport: ITransport) -> None:
+        """The socket's is known."""
+        transport.bufferSize = READ  # type: ignore[attr-defined]  # of Twisted's FileDescriptor
+        assert isinstance(self.wrappedProtocol, TlsConnection)
+        self.records = self.wrappedProtocol.records
+        super().makeConnection(transport)
 
     def dataReceived(self, data: bytes) -> None:
         """What the socket brought."""
@@ -140,15 +148,6 @@ class TlsTransport(BufferingTLSTransport):
                 return
         super().dataReceived(data)
         connection.read_done()
-
-    def _flushReceiveBIO(self) -> None:
-        # For Twisted, when decrypted bytes may be there: nearly all are taken here, and the rest, as the end or an
-        # error, in its own way.
-        connection = self.wrappedProtocol
-        if isinstance(connection, TlsConnection) and not (self._lostTLSConnection or self._aborted):
-            while data := connection.records.take(self._tlsConnection):
-                connection.dataReceived(data)
-        super()._flushReceiveBIO()
 
 
 class TlsFactory(SyslogFactory):

@@ -8,7 +8,7 @@ each client shakes hands anew, so that nobody comes in by a session that another
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -111,38 +111,6 @@ class ServerContext:
             )
             raise ClientRefused("client_fingerprint", text)
         return names
-
-
-class Records:
-    """Decrypts what one read of a socket brought, into one buffer.
-
-    pyOpenSSL's ``recv`` makes a buffer, a copy and three calls for each record, and a sender that writes one record for
-    each message has hundreds in one read: that costs more than the messages. So OpenSSL is asked directly; what it says
-    but for bytes is left for ``recv`` to find and to raise. Where pyOpenSSL has no such insides, nothing is read here.
-    """
-
-    SIZE = 1 << 17
-    "Bytes: more than one read of the socket, and what was left of the one before, can hold."
-
-    def __init__(self) -> None:
-        try:
-            from OpenSSL._util import ffi, lib  # noqa: PLC0415
-
-            self._read: Callable[[Any, Any, int], int] | None = lib.SSL_read
-            self._buffer = ffi.new("char[]", self.SIZE)
-            self._view = ffi.buffer(self._buffer)
-        except (ImportError, AttributeError):
-            self._read = None
-
-    def take(self, connection: SSL.Connection) -> bytes:
-        """All that can be decrypted now; more may follow only where this is SIZE long."""
-        handle = getattr(connection, "_ssl", None)
-        if self._read is None or handle is None:
-            return b""
-        size = 0
-        while size < self.SIZE and (got := self._read(handle, self._buffer + size, self.SIZE - size)) > 0:
-            size += got
-        return bytes(self._view[:size])
 
 
 def _context(identity: Identity, authorities: Sequence[x509.Certificate], *, asks: bool) -> SSL.Context:

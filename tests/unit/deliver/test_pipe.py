@@ -10,7 +10,7 @@ from twisted.internet.testing import StringTransport
 
 from bridge.deliver.pipe import Pipe
 from bridge.deliver.tls import CachedPolicy, Trust
-from bridge.tls.server import Records
+from bridge.tls.records import Records
 from tests.harness.pki import Authority
 
 
@@ -108,6 +108,20 @@ def test_an_answer_is_taken_a_read_at_a_time(server):
     server.pass_on()
     assert b"".join(server.client.reads) == answer
     assert len(server.client.reads) <= 4, "it came in 19 records"
+
+
+def test_who_aborts_gets_no_more(server):
+    received = server.client.dataReceived
+
+    def abort(data):
+        received(data)
+        server.client.transport.abortConnection()
+
+    server.client.dataReceived = abort
+    server.tls.write(os.urandom(300_000))
+    server.pass_on()
+    assert len(server.client.reads) == 1
+    assert server.wire.disconnected
 
 
 def test_the_end_is_told(server):
