@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 from bridge.syslog import grammar
 from bridge.syslog.columns import COLON, HOST, PID, TAG
-from bridge.syslog.shapes import Shape, cisco
+from bridge.syslog.shapes import TIMED, Shape, cisco
 
 
 def in_block(pattern: bytes) -> bytes:
@@ -32,6 +32,14 @@ FORMS = {"bsd": b"b", "iso": b"i", "epoch": b"e"}
 "Formats of times that rows ask for, and the groups that ``sweeping`` sets where a time is of them."
 
 
+def _unless_needed(row: Shape) -> bytes:
+    """What fits a row that asks for a time, behind another time, is none of those below: left to the careful
+    reading."""
+    header, has_msg, text = row.pattern.partition(b"(?P<msg>)")
+    this = in_block(header) + (b"(?=" + in_block(text) + b")" if has_msg else b"")
+    return b"(?(" + FORMS[row.needs] + b")|(?!" + this + b"))"
+
+
 def rows(of: Iterable[Shape], last: bytes = rb"(?!)") -> bytes:
     """The rows in their order; the first that fits decides. ``last``: where none does."""
     pattern = closing = b""
@@ -39,8 +47,7 @@ def rows(of: Iterable[Shape], last: bytes = rb"(?!)") -> bytes:
         header, has_msg, text = row.pattern.partition(b"(?P<msg>)")
         this = in_block(header) + (b"(?=" + in_block(text) + b")" if has_msg else b"(?&tag)")
         if row.needs:
-            # What fits it behind another time is none of the rows below: left to the careful reading.
-            pattern += b"(?(" + FORMS[row.needs] + b")|(?!" + this + b"))(?:"
+            pattern += _unless_needed(row) + b"(?:"
             closing += b")"
         pattern += this + b"|"
     return b"(?>" + pattern + last + closing + b")"
@@ -79,6 +86,9 @@ _HOSTED = (
     rb"(?: (?=[^ :\n])" + _NO_ROW + rb"(?:" + b"|".join(_BY_FIRST_LETTER) + b"|" + _NO_SECOND + b"(?&tag))"
     rb"|: (?!//)" + _NO_SECOND + rb"|\[" + PID + rb"\]: (?!%)" + _NO_SECOND + b")"
 )  # fmt: skip
-_OTHERS = rb"(?!" + cisco.MAY_BE_RELAYED + b")" + _HOST_AND_TAG
+_OTHERS = (
+    b"".join(_unless_needed(row) for row in TIMED.rows if row.needs) + rb"(?!" + cisco.MAY_BE_RELAYED + b")"
+    + _HOST_AND_TAG
+)  # fmt: skip
 BEHIND = rb"(?>" + PLAIN_HOST_AND_TAG + b"|" + _HOSTED + b"|(?&shapes)|" + _OTHERS + b")"
 "What may stand behind the time of RFC 3164, and the blank, up to the text."

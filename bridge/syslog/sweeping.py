@@ -128,7 +128,7 @@ _PAIRS = (
     + rb"(?:(?(kt)|(?(kd)|(?(ke)|(?(ks)|(?!))))))(?P<k>)"
 )  # fmt: skip
 _NO_VALUES = _NO_TIME + _unset((b"r", *_KEYS.values(), b"k"))
-_JSON = _NO_VALUES + rb"(?=\{)(?P<j>)"
+_JSON = _NO_VALUES + rb"(?(w)(?!))(?=\{)(?P<j>)"
 _UNKNOWN = _NO_VALUES + _unset((b"j",)) + b"(?P<q>)"
 # Text that is no syslog: what might be a header in some shape is left to the careful reading.
 _NONE = (
@@ -151,7 +151,7 @@ _ALTERNATIVES = (
     # The commonest: RFC 3164 with a plain host and tag.
     b"(?|" + _PLAIN + b"|" + _ISO + b")" + _ONE_BLANK + PLAIN_HOST_AND_TAG,
     b"(?=[0-9]*+: )(?|(?(p)" + _COUNTED + b"|(?!))|" + _CISCO + b")",
-    b" {0,3}+(?=[A-Za-z_])(?>" + _PAIRS + b")",
+    b"(?(w)(?!)) {0,3}+(?=[A-Za-z_])(?>" + _PAIRS + b")",
     _CEF,
     _JSON,
     _VERSIONED,
@@ -162,7 +162,8 @@ _ALTERNATIVES = (
     _NONE,
     _UNKNOWN,
 )
-_KIWI = b"(?>(?(p)" + in_block(KIWI.pattern) + b"|(?!))|)"
+# w: it stood there. Then what follows must be a header.
+_KIWI = b"(?>(?(p)" + in_block(KIWI.pattern) + b"(?P<w>)|(?!))|)"
 _EXPRESSION = (
     b"(?(DEFINE)" + b"".join(b"(?<" + name + b">" + pattern + b")" for name, pattern in _DEFINITIONS.items()) + b")"
     rb"\n(?:(?:[1-9][0-9]{0,5} (?=<))?+(?P<p>" + PRI + b") ?+)?+" + _KIWI + b"(?|" + b"|".join(_ALTERNATIVES)

@@ -49,6 +49,13 @@ def test_damaged_messages(seed: int) -> None:
     check([frame.replace(b"\n", b" ") for frame in mutated(seed, 300, FRAMES)])
 
 
+@pytest.mark.long
+@pytest.mark.parametrize("thousand", range(1, 11))
+def test_a_million_damaged_messages(thousand: int) -> None:
+    for seed in range(thousand * 1000, thousand * 1000 + 1000):
+        check([frame.replace(b"\n", b" ") for frame in mutated(seed, 100, FRAMES)])
+
+
 @settings(max_examples=1000, deadline=None)
 @given(st.data())
 def test_messages_put_together_from_parts(messages, data) -> None:
@@ -70,6 +77,12 @@ def test_little_reads(frames: list[bytes]) -> None:
         b"<13>Nov 23: *Dot1x_NW_MsgTask_0: Nov 23 07:24:00.123: %DOT1X-3-INVALID_REPLAY_CTR: 1x_eapkey.c:458 x",
         b'<134> 1795418640.250000000 msp-1 CheckPoint 1370 - [action:"Accept"; flags:"166216"; ifdir:"in"]',
         b" CEF:0|fireeye|hx|5.0|Alert|Alert|9|rt=Nov 23 2026 07:24:00 UTC dvchost=hx-1 dst=192.0.2.4",
+        b"<189>Nov 23 07:24:00 2026:11:23-07:24:00access-sw-07: %LINK-3-UPDOWN: Interface GigabitEthernet1/0/7 is up",
+        b" Nov 23 07:24:00.23 07:24:00.272: %SEC-6-IPACCESSLOGP: list 177 denied",
+        b"<190>Original Address=23 time=07:24:00xa[4711]: [Originator@6876 sub=vpxLro] lro-1",
+        b"<85>2026-11-23T08:24:00.123456+04:79 23456+01:00 web-1 sudo:   anna : TTY=pts/0 ; COMMAND=/bin/ls",
+        b"<187>1 Nov 23 07:24:00: %LINK-3-UPDOWN: Interface Vlan20, changed state to down",
+        b'<14>id=firewall time="2026-11-23 08:24:00" fw="sns-west" tz=west" tz=+0100 startime="2026-11-23 08:23:59"',
         b"<13>Nov 23 07:24:00 brain-1 vectra_cef -: CEF:: |Vectra Networks|X Series|8.1|hsc|Host Score|3|x=y",
     ],
 )
