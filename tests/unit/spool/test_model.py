@@ -234,7 +234,7 @@ def numbers_of(batch):
     return [int(line[6:]) for line in lines if line.startswith(b"event ")]
 
 
-Life.TestCase.settings = settings(max_examples=examples(40, long=400), stateful_step_count=40, deadline=None)
+Life.TestCase.settings = settings(max_examples=examples(40, long=100), stateful_step_count=40, deadline=None)
 TestModel = Life.TestCase
 
 
