@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.syslog import header
+from bridge.syslog import header, sweeping
 from bridge.syslog.columns import block_of
 from bridge.syslog.shapes import SHAPES
 from bridge.syslog.sweeping import NEEDS, sweep
@@ -81,8 +81,8 @@ def test_what_is_a_time_in_no_year() -> None:
     check([b"<30>Nov 23 07:24:00 gw app: x", b"<30>Feb 30 07:24:00 gw app: x", b"<30>Nov 23 07:24:00 gw app: y"])
 
 
-# One without a PRI, and one whose example has no text.
-SLOW = {"snare-alone", "rfc5424-without-version"}
+# Its example has no text behind the header.
+SLOW = {"rfc5424-without-version"}
 
 
 def test_most_shapes_need_no_careful_reading(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,3 +90,13 @@ def test_most_shapes_need_no_careful_reading(monkeypatch: pytest.MonkeyPatch) ->
     for name, shape in SHAPES.items():
         if name not in SLOW:
             assert sweep(b"\n" + shape.example).count == 1, name
+
+
+def test_without_the_library_all_is_read_carefully(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sweeping, "_rewrite", None)
+    check(FRAMES)
+
+
+def test_a_read_beyond_what_may_be_spent_on_it_is_read_carefully(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sweeping, "_rewrite", lambda block: None)
+    check(FRAMES)
