@@ -176,6 +176,7 @@ def test_killed_at(tmp_path: Path, point: str, kills: int) -> None:
             story.live(kill=(point, chance.randint(1, 8)))
 
 
+@pytest.mark.weight(40)
 @pytest.mark.parametrize("kills", [20, pytest.param(200, marks=pytest.mark.long)])
 def test_killed_at_random_moments_with_a_faulty_collector(tmp_path: Path, kills: int) -> None:
     chance = random.Random(kills)

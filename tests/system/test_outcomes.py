@@ -123,6 +123,7 @@ def assert_exact(collector: FaultyCollector, bridge: Bridge, senders: Senders, l
     assert ledger["delivered"] == senders.count - len(refused) - len(withheld) == len(times)
 
 
+@pytest.mark.weight(11)
 @pytest.mark.parametrize("waves", [1, pytest.param(20, marks=pytest.mark.long)])
 def test_faults_of_all_kinds(tmp_path: Path, waves: int) -> None:
     """500 batches a wave over 20 intakes."""

