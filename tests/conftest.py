@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -18,19 +20,47 @@ _ROOT = str(Path(__file__).resolve().parents[1])
 if _ROOT not in sys.path:
     sys.path.insert(0, _ROOT)
 
+from tests.harness import examples  # noqa: E402
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--long", action="store_true", help="also run the tests marked `long`: the full numbers")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    examples.LONG = config.getoption("--long")
+    # A shell starts what runs in its background deaf to Ctrl-C, and so would be every program that a test starts.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    # The longest begins first: at the end everybody else would wait for it.
-    items.sort(key=lambda item: "test_long_outage" not in item.nodeid)
-    if config.getoption("--long"):
-        return
-    kept = [item for item in items if item.get_closest_marker("long") is None]
-    config.hook.pytest_deselected(items=[item for item in items if item not in set(kept)])
-    items[:] = kept
+    if not config.getoption("--long"):
+        kept = [item for item in items if item.get_closest_marker("long") is None]
+        config.hook.pytest_deselected(items=[item for item in items if item not in set(kept)])
+        items[:] = kept
+    if worker := getattr(config, "workerinput", None):
+        items[:] = _dealt(items, worker["workercount"])
+
+
+def _dealt(items: list[pytest.Item], workers: int) -> list[pytest.Item]:
+    """In another order: `--dist=worksteal` gives each worker an equal piece of the list, and who is done takes from the
+    end of another's. Each piece begins with its share of the heavy ones: for one that began late everybody would wait.
+    """
+    heavy = sorted((item for item in items if _weight(item)), key=_weight, reverse=True)
+    light = iter([item for item in items if not _weight(item)])
+    pieces: list[list[pytest.Item]] = [[] for _ in range(workers)]
+    for item in heavy:
+        min(pieces, key=lambda piece: sum(map(_weight, piece))).append(item)
+    for i, piece in enumerate(pieces):
+        size = len(items) * (i + 1) // workers - len(items) * i // workers
+        piece.extend(islice(light, max(0, size - len(piece))))
+    return [item for piece in pieces for item in piece] + list(light)
+
+
+def _weight(item: pytest.Item) -> int:
+    marker = item.get_closest_marker("weight")
+    return marker.args[0] if marker else 0
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -212,7 +212,7 @@ def _scattered(times: Times, resolution_ms: int) -> bool:
         return False
     # Mostly a part of the rows shows it.
     for rows in (times.rows[: times.count // 4], times.rows):
-        slots = len(set(map(floordiv, rows, repeat(resolution_ms))))
+        slots = len(set(map(floordiv, set(rows), repeat(resolution_ms))))
         if slots > MANY_SLOTS and times.count < slots * FEW_A_SLOT:
             return True
     return False

@@ -68,17 +68,16 @@ def of_read(
                     return Times(count, earliest, latest, whole)
                 rows = _with_fractions(whole, fractions)
                 return Times(count, min(rows), max(rows), rows)
-    keys = set(zip(seconds, offsets, strict=True))
-    bases = {key: _base(*key, reader, zone, received_ms, window) for key in keys}
-    rows = []
-    outside = 0
-    for second, offset, fraction in zip(seconds, offsets, fractions, strict=True):
-        base, believed = bases[second, offset]
-        if believed and fraction:
-            base += fraction_ms(fraction)
-        elif not believed and second:
-            outside += 1
-        rows.append(base)
+    keys = list(zip(seconds, offsets, strict=True))
+    bases = {key: _base(*key, reader, zone, received_ms, window) for key in set(keys)}
+    ms = {key: base for key, (base, _) in bases.items()}
+    # Those without a believed time: of reception, so without a fraction.
+    plain = {key for key, (_, believed) in bases.items() if not believed}
+    rows = [
+        ms[key] + fraction_ms(fraction) if fraction and key not in plain else ms[key]
+        for key, fraction in zip(keys, fractions, strict=True)
+    ]
+    outside = sum(keys.count(key) for key in plain if key[0])
     return Times(count, min(rows), max(rows), rows, outside)
 
 

@@ -61,7 +61,9 @@ def run(options: Options, reactor: Any = None) -> None:
         port = _now(listen(reactor, address, site, options.certificate, options.private_key))
         bound = Address(address.host, port.getHost().port)  # type: ignore[attr-defined]  # an IPv4Address or IPv6Address
         scheme = "http" if options.certificate is None else "https"
-        print(f"collector: listening on {scheme}://{bound}/", file=sys.stderr, flush=True)  # noqa: T201
+        said = f"collector: listening on {scheme}://{bound}/"
+        # Not before the reactor has the signals: whoever reads it may end us well.
+        reactor.callWhenRunning(print, said, file=sys.stderr, flush=True)
         reactor.run()
 
 

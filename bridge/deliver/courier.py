@@ -179,7 +179,7 @@ class Courier:
         """There is more to send."""
         if self._aside is not None:
             self._aside.wake()
-        self._office.dispatcher.wake()
+        self._office.dispatcher.offer(self)
 
     def drop_oldest(self) -> Batch | Pack | None:
         """Forget the oldest batch, or pack, of which nothing is in flight or settled, None: there is none.

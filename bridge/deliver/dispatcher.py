@@ -129,8 +129,17 @@ class Dispatcher:
         del self._slots[slot]
         self.wake()
 
+    def offer(self, sender: Sender) -> None:
+        """There is more that ``sender`` may start; nothing has changed for the others.
+
+        In an outage each batch of each intake comes here, and to ask all the intakes each time would cost the square of
+        their number.
+        """
+        if not self._stopped and self._free() and sender.ready():
+            self.wake()
+
     def wake(self) -> None:
-        """Something may be startable."""
+        """Something may be startable, whoever's it is."""
         idle = 0
         while not self._stopped and self._free() and idle < len(self._senders):
             sender = self._senders[0]

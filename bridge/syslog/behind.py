@@ -1,9 +1,9 @@
 """What stands behind a time, as parts of ``sweeping``'s expression: each takes the header's rest off and ends where the
-text begins.
+text begins. They call each other by name: ``tag`` and ``shapes`` are defined there.
 
 ``rows`` is the tables of shapes as they are: every row in its order, exact and slow, as each looks for the host anew.
-``behind`` decides by first letters: behind a plain host the shapes differ in the next word, so the host is read once.
-What it does not know goes through ``rows``; what begins with a word that some shape puts in the host's place goes there
+``BEHIND`` decides by first letters: behind a plain host the shapes differ in the next word, so the host is read once.
+What it does not know goes through the rows; what begins with a word that some shape puts in the host's place goes there
 at once.
 """
 
@@ -23,27 +23,37 @@ def in_block(pattern: bytes) -> bytes:
     return pattern.replace(rb"\Z", rb"(?=\n|\Z)")
 
 
-_TAG = rb"(?>(?:" + in_block(grammar.TAG.pattern) + b" ?)?)"
+TAG_OR_NONE = rb"(?>(?:" + in_block(grammar.TAG.pattern) + b" ?)?)"
 # No word in front of the text but those that the careful reading takes for host and tag.
-_HOST_AND_TAG = rb"(?>(?:" + grammar.HOST + rb" ++(?:: ++)?)?)" + _TAG
+_HOST_AND_TAG = rb"(?>(?:" + grammar.HOST + rb" ++(?:: ++)?)?)(?&tag)"
 
 
-def rows(of: Iterable[Shape], form: str, last: bytes = rb"(?!)") -> bytes:
-    """The rows in their order, for a time of one format; the first that fits decides. ``last``: where none does."""
-    alternatives = b""
+FORMS = {"bsd": b"b", "iso": b"i", "epoch": b"e"}
+"Formats of times that rows ask for, and the groups that ``sweeping`` sets where a time is of them."
+
+
+def _unless_needed(row: Shape) -> bytes:
+    """What fits a row that asks for a time, behind another time, is none of those below: left to the careful
+    reading."""
+    header, has_msg, text = row.pattern.partition(b"(?P<msg>)")
+    this = in_block(header) + (b"(?=" + in_block(text) + b")" if has_msg else b"")
+    return b"(?(" + FORMS[row.needs] + b")|(?!" + this + b"))"
+
+
+def rows(of: Iterable[Shape], last: bytes = rb"(?!)") -> bytes:
+    """The rows in their order; the first that fits decides. ``last``: where none does."""
+    pattern = closing = b""
     for row in of:
         header, has_msg, text = row.pattern.partition(b"(?P<msg>)")
-        pattern = in_block(header) + (b"(?=" + in_block(text) + b")" if has_msg else _TAG)
-        if row.needs and row.needs != form:
-            # What fits it all the same is none of the rows below: left to the careful reading.
-            alternatives += b"(?!" + pattern + b")(?:"
-            last += b")"
-        else:
-            alternatives += b"(?:" + pattern + b")|"
-    return b"(?>" + alternatives + last + b")"
+        this = in_block(header) + (b"(?=" + in_block(text) + b")" if has_msg else b"(?&tag)")
+        if row.needs:
+            pattern += _unless_needed(row) + b"(?:"
+            closing += b")"
+        pattern += this + b"|"
+    return b"(?>" + pattern + last + closing + b")"
 
 
-_PLAIN = HOST + b" " + TAG + rb"(?:\[" + PID + rb"\]: |" + COLON + b")"
+PLAIN_HOST_AND_TAG = HOST + b" " + TAG + rb"(?:\[" + PID + rb"\]: |" + COLON + b")"
 _MNEMONIC = b"(?=" + grammar.MNEMONIC + b"|%%[0-9]{2}[A-Za-z0-9_]++/[0-7]/[A-Za-z0-9_])"
 # Words that are no host in some shape, or belong to the text.
 _NO_HOST = (
@@ -69,19 +79,16 @@ _BY_FIRST_LETTER = (
     + rb"|[A-Z][A-Za-z]*+(?: [A-Z0-9][A-Za-z0-9.]*+){1,3}\[[0-9]++\]: ?)",
     rb"(?:" + _WORD + rb" (?:-: ?)?)?(?=" + grammar.CEF + rb")",
 )  # fmt: skip
-_AFTER_HOST = {
-    # RFC 5424 without its version needs four more fields: left to the rows.
-    "iso": rb"(?! *+[0-9a-f]{12},)(?!\S++ (?:-|[0-9]++) )",
-}
-
-
-def behind(form: str) -> bytes:
-    """What may stand behind the time of RFC 3164, and the blank, up to the text."""
-    others = rb"(?!" + cisco.MAY_BE_RELAYED + b")" + _HOST_AND_TAG
-    hosted = (
-        rb"(?!" + _NO_HOST + rb")[A-Za-z0-9][A-Za-z0-9._-]*+"
-        rb"(?: (?=[^ :\n])" + _AFTER_HOST.get(form, rb"(?![0-9a-f]{12},)") + rb"(?:" + b"|".join(_BY_FIRST_LETTER)
-        + b"|" + _NO_SECOND + _TAG + rb")"
-        rb"|: (?!//)" + _NO_SECOND + b")"
-    )  # fmt: skip
-    return rb"(?>" + _PLAIN + b"|" + hosted + b"|" + rows(TIMED.rows, form, others) + b")"
+# RFC 5424 without its version needs four more fields: left to the rows.
+_NO_ROW = rb"(?(i)(?! *+[0-9a-f]{12},)(?!\S++ (?:-|[0-9]++) )|(?![0-9a-f]{12},))"
+_HOSTED = (
+    rb"(?!" + _NO_HOST + rb")[A-Za-z0-9][A-Za-z0-9._-]*+"
+    rb"(?: (?=[^ :\n])" + _NO_ROW + rb"(?:" + b"|".join(_BY_FIRST_LETTER) + b"|" + _NO_SECOND + b"(?&tag))"
+    rb"|: (?!//)" + _NO_SECOND + rb"|\[" + PID + rb"\]: (?!%)" + _NO_SECOND + b")"
+)  # fmt: skip
+_OTHERS = (
+    b"".join(_unless_needed(row) for row in TIMED.rows if row.needs) + rb"(?!" + cisco.MAY_BE_RELAYED + b")"
+    + _HOST_AND_TAG
+)  # fmt: skip
+BEHIND = rb"(?>" + PLAIN_HOST_AND_TAG + b"|" + _HOSTED + b"|(?&shapes)|" + _OTHERS + b")"
+"What may stand behind the time of RFC 3164, and the blank, up to the text."

@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from bridge.syslog.columns import BOM, BSD, COLON, FRACTION, HOST, ISO, OFFSET, PID, PRI, SD, TAG, WORD, Columns
+from bridge.syslog.pcre import Cut, cutter
 from bridge.syslog.scattering import Scattering
 from bridge.syslog.timestamps import is_time
 
@@ -25,6 +26,7 @@ class _Kind(NamedTuple):
     "The time of a read's first frame: second and, in the second group, offset."
     expression: Callable[[bytes, bytes], bytes]
     "The headers of all frames with a second and an offset; a group takes the fraction."
+    has_fractions: bool
 
 
 _RFC3164 = _Kind(
@@ -32,6 +34,7 @@ _RFC3164 = _Kind(
     lambda second, offset: (
         rb"\n" + PRI + second + b" " + HOST + b" " + TAG + rb"(?:\[" + PID + rb"\]: |" + COLON + b")" + _TEXT
     ),
+    False,
 )
 _RFC5424 = _Kind(
     re.compile(rb"\n" + PRI + b"1 (" + ISO + b")" + FRACTION + b"(" + OFFSET + b") "),
@@ -39,6 +42,7 @@ _RFC5424 = _Kind(
         rb"\n" + PRI + b"1 " + second + b"(" + FRACTION + b")" + re.escape(offset) + b" "
         + WORD + b" " + WORD + b"(?<!:) " + WORD + b" " + WORD + b" (?:" + SD + b") " + BOM + _TEXT
     ),
+    True,
 )  # fmt: skip
 
 
@@ -53,15 +57,20 @@ class _Moment:
         self.offset = offset
         self._kind = kind
         self._seen = 0
-        self._expression: re.Pattern[bytes] | None = None
+        self._cut: Cut | None = None
 
-    def expression(self) -> re.Pattern[bytes] | None:
+    def cut(self) -> Cut | None:
         """What takes the headers off, once it is worth it; none where the text is no time."""
-        if self._expression is None:
+        if self._cut is None:
             self._seen += 1
             if self._seen >= self.WORTH and is_time(self.second, self.offset):
-                self._expression = re.compile(self._kind.expression(self.second, self.offset))
-        return self._expression
+                self._cut = cutter(self._kind.expression(self.second, self.offset))
+        return self._cut
+
+    @property
+    def has_fractions(self) -> bool:
+        """Whether a line of a fraction stands before each text."""
+        return self._kind.has_fractions
 
 
 _moment = lru_cache(maxsize=128)(_Moment)
@@ -97,21 +106,21 @@ class Stripper:
             if moment is None:
                 self._in_vain()
                 return None
-        expression = moment.expression()
-        if expression is None:
+        cut = moment.cut()
+        if cut is None:
             return None
-        fractions = None
-        if expression.groups:
-            before, *parts = expression.split(block)
-            lines, fractions = b"\n".join((before, *parts[1::2], b""))[1:], parts[::2]
-            count = len(fractions)
-        else:
-            texts, count = expression.subn(b"\n", block)
-            lines = b"".join((memoryview(texts)[1:], b"\n"))
+        lines, count = cut(block) or (b"", 0)
         # As many LFs as headers. CPython counts a byte in a plain loop; to delete it is ten times as fast.
-        if len(lines) - len(lines.replace(b"\n", b"")) != count:
+        found = len(lines) - len(lines.replace(b"\n", b""))
+        if not count or found != count * (2 if moment.has_fractions else 1):
             self._in_vain()
             return None
+        fractions = None
+        if moment.has_fractions:
+            parts = lines.split(b"\n")
+            lines, fractions = b"\n".join((*parts[2::2], b"")), parts[1::2]
+        else:
+            lines = b"".join((memoryview(lines)[1:], b"\n"))
         self._pause = 1
         return Columns.of_texts(lines, count, moment.second, moment.offset, fractions)
 

@@ -151,8 +151,8 @@ class Stamp(NamedTuple):
 
 
 # A name that is no zone we know is one where a year follows.
-_BETWEEN = rb"(?P<f%d>" + FRACTION + rb")?(?P<z%d>" + ZONE + rb")?"
-_BEFORE_YEAR = rb"(?P<f%d>" + FRACTION + rb")?(?P<z%d> (?:[A-Z]{1,5}|" + OFFSET + rb"))?"
+_BETWEEN = rb"(?P<f%b>" + FRACTION + rb")?(?P<z%b>" + ZONE + rb")?"
+_BEFORE_YEAR = rb"(?P<f%b>" + FRACTION + rb")?(?P<z%b> (?:[A-Z]{1,5}|" + OFFSET + rb"))?"
 _NAMED = re.compile(rb"\(\?P<\w+>")
 # A blank, and nothing behind it that could belong to the time.
 _NOTHING_OF_TIME = (
@@ -160,7 +160,8 @@ _NOTHING_OF_TIME = (
 )  # fmt: skip
 BLANK_ENDS_TIME = b"(?=" + _NOTHING_OF_TIME + b")"
 # The commonest time: only quicker than the table.
-_PLAIN = re.compile(rb"[A-Z][a-z]{2} [ 0-3][0-9] [0-9]{2}:[0-9]{2}:[0-9]{2}(?=" + _NOTHING_OF_TIME + rb"|: )")
+PLAIN = rb"[A-Z][a-z]{2} [ 0-3][0-9] [0-9]{2}:[0-9]{2}:[0-9]{2}(?=" + _NOTHING_OF_TIME + rb"|: )"
+_PLAIN = re.compile(PLAIN)
 
 
 class _Scanner(NamedTuple):
@@ -171,12 +172,15 @@ class _Scanner(NamedTuple):
     "The empty group at a row's end tells which one it was: its name, and its groups of core, fraction, zone, tail."
 
 
+def pattern_of(row: Format, name: bytes = b"") -> bytes:
+    """A row's whole time, in groups: core ``c``, fraction ``f``, zone ``z``, tail ``t``, each followed by ``name``."""
+    tail = rb" (?P<t%b>%b)(?![0-9A-Za-z._-]|:\S)" % (name, _NAMED.sub(b"(?:", row.tail)) if row.tail else b""
+    between = _BEFORE_YEAR if row.tail == _YEAR else _BETWEEN
+    return b"(?P<c%b>%b)%b%b" % (name, _NAMED.sub(b"(?:", row.core), between % (name, name), tail)
+
+
 def _scanner(formats: list[tuple[int, Format]]) -> _Scanner:
-    rows = []
-    for i, row in formats:
-        tail = rb" (?P<t%d>%b)(?![0-9A-Za-z._-]|:\S)" % (i, _NAMED.sub(b"(?:", row.tail)) if row.tail else b""
-        between = _BEFORE_YEAR if row.tail == _YEAR else _BETWEEN
-        rows.append(b"(?P<c%d>%b)%b%b(?P<_%d>)" % (i, _NAMED.sub(b"(?:", row.core), between % (i, i), tail, i))
+    rows = [pattern_of(row, b"%d" % i) + b"(?P<_%d>)" % i for i, row in formats]
     expression = re.compile(b"|".join(rows))
     at = expression.groupindex
     return _Scanner(
@@ -185,9 +189,11 @@ def _scanner(formats: list[tuple[int, Format]]) -> _Scanner:
     )
 
 
-_NUMBERED = list(enumerate(FORMATS))
-_LETTER_FIRST = _scanner([(i, row) for i, row in _NUMBERED if not row.example[:1].isdigit() or row.name == "day-first"])
-_DIGIT_FIRST = _scanner([(i, row) for i, row in _NUMBERED if row.example[:1].isdigit()])
+# A weekday may stand before the day.
+LETTER_FIRST = [row for row in FORMATS if not row.example[:1].isdigit() or row.name == "day-first"]
+DIGIT_FIRST = [row for row in FORMATS if row.example[:1].isdigit()]
+_LETTER_FIRST = _scanner(list(enumerate(LETTER_FIRST)))
+_DIGIT_FIRST = _scanner(list(enumerate(DIGIT_FIRST)))
 _CONVERSIONS = [
     (re.compile(row.core + (b" " + row.tail if row.tail else b"")), row.convert) for row in FORMATS
 ]  # fmt: skip

@@ -38,7 +38,10 @@ def screen(status: dict[str, Any], height: int) -> RenderableType:
     """One picture. Nothing in it is read as markup, and control characters are escaped."""
     said = headline.of(status)
     color = _COLORS[said["state"]]
-    parts: list[RenderableType] = [Panel(_problems(said), border_style=color, title=_plain(_title(status)))]
+    # At the top: what does not fit the terminal is cut off below.
+    parts: list[RenderableType] = [
+        Panel(_problems(said), border_style=color, title=_plain(_title(status)), subtitle="Ctrl-C ends")
+    ]
     intakes = _table("Intake", "State", "In/s", "Out/s", "Waiting", "Oldest", "Last error")
     for row in status.get("intakes", []):
         state = str(row.get("state"))
@@ -60,7 +63,6 @@ def screen(status: dict[str, Any], height: int) -> RenderableType:
             Text(printable(str(row.get("clock") or "-")), style="yellow" if sick else ""),
         )  # fmt: skip
     parts.append(sources)
-    parts.append(Text("Ctrl-C ends", style="dim"))
     return Group(*parts)
 
 

@@ -15,7 +15,7 @@ class Agent:
     def __init__(self, port: int, ca: Path) -> None:
         context = ssl.create_default_context(cafile=str(ca))
         context.set_alpn_protocols(["h2", "http/1.1"])  # as curl, and every browser
-        self._connection = http.client.HTTPSConnection("localhost", port, context=context, timeout=60)
+        self._connection = http.client.HTTPSConnection("localhost", port, context=context, timeout=180)
 
     def post(self, path: str, body: bytes | object, **headers: str) -> tuple[int, dict[str, str], Any]:
         data = body if isinstance(body, bytes) else json.dumps(body).encode()

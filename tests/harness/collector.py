@@ -71,12 +71,16 @@ class Collector:
                 argv += ["--key", key]
             self._process = Process(argv, directory=self._directory, name="collector")
             try:
-                self._process.wait_until(lambda: accepts(self.port, self._host), "it listens")
+                self._process.wait_until(self._listens, "it listens")
                 return
             except Died:
                 if self._starts > 1 or attempt == 3:
                     raise
                 self.port = free_port()
+
+    def _listens(self) -> bool:
+        # That it takes connections is not enough: it must also take SIGTERM.
+        return "listening on" in self.stderr and accepts(self.port, self._host)
 
     def stop(self) -> None:
         """SIGTERM, which must end it well."""

@@ -91,7 +91,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _pass_on(self, gate: _Server) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        onward = http.client.HTTPConnection("127.0.0.1", gate.collector_port, timeout=60)
+        onward = http.client.HTTPConnection("127.0.0.1", gate.collector_port, timeout=180)
         try:
             skipped = ("connection", "host", "content-length")
             headers = {name: value for name, value in self.headers.items() if name.lower() not in skipped}

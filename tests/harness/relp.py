@@ -15,7 +15,7 @@ class RelpClient:
     def __init__(self, port: int, *, source: str = "127.0.0.1", open_: bool = True) -> None:
         self.acknowledged: list[bytes] = []
         self.answers: list[bytes] = []
-        self._socket = socket.create_connection(("127.0.0.1", port), timeout=60, source_address=(source, 0))
+        self._socket = socket.create_connection(("127.0.0.1", port), timeout=180, source_address=(source, 0))
         self._number = 0
         self._sent: dict[int, bytes] = {}
         self._data = b""

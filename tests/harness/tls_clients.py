@@ -22,7 +22,7 @@ def s_client(port: int, data: bytes, *options: str) -> str:
         pytest.skip("no openssl (Debian: openssl)")
     # -nocommands: lines that begin with Q or R are data. It ends at the end of its input.
     argv = [program, "s_client", "-connect", f"127.0.0.1:{port}", "-nocommands", "-no_ign_eof", *options]
-    done = subprocess.run(argv, input=data, capture_output=True, timeout=60, check=False)
+    done = subprocess.run(argv, input=data, capture_output=True, timeout=180, check=False)
     return (done.stdout + done.stderr).decode(errors="replace")
 
 
@@ -33,7 +33,7 @@ def tls(port: int, ca: Path, own: Issued | None = None, *, source: str = "127.0.
     if own is not None:
         context.load_cert_chain(own.certificate, own.private_key)
     with (
-        socket.create_connection(("127.0.0.1", port), timeout=60, source_address=(source, 0)) as plain,
+        socket.create_connection(("127.0.0.1", port), timeout=180, source_address=(source, 0)) as plain,
         context.wrap_socket(plain, server_hostname="127.0.0.1") as connection,
     ):
         yield connection

@@ -28,7 +28,7 @@ DENIED = V1.replace(b"192.0.2.7", b"198.51.100.9")
 
 
 def connect(port: int, source: str) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", port), timeout=60, source_address=(source, 0))
+    return socket.create_connection(("127.0.0.1", port), timeout=180, source_address=(source, 0))
 
 
 def test_the_real_peer_is_the_source(tmp_path: Path) -> None:

@@ -215,6 +215,7 @@ def test_a_period_is_replayed(tmp_path: Path, stopped: bool) -> None:
         go_on(bridge, stopped)
 
 
+@pytest.mark.weight(15)
 def test_drain_empties_a_running_bridge_and_a_stopped_one(tmp_path: Path) -> None:
     port = free_port()
     with collecting(tmp_path) as collector:

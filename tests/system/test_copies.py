@@ -31,10 +31,10 @@ def test_copies_go_to_others_and_hurt_nobody(tmp_path: Path) -> None:
         routes = [{"name": "all", "intake": "all", "source": "127.0.0.1", "copy_to": targets}]
         with bridging(tmp_path, collector.url, routes=routes) as bridge:
             bridge.start()
-            stream.settimeout(60)
+            stream.settimeout(180)
             connection, _ = stream.accept()
-            datagrams.settimeout(60)
-            connection.settimeout(60)
+            datagrams.settimeout(180)
+            connection.settimeout(180)
             copies = lambda: bridge.status()["copies"]  # noqa: E731
             with connection:
                 tries = 0

@@ -173,6 +173,7 @@ def test_a_line_that_does_not_end(tmp_path: Path, size: int) -> None:
 FORGERS = [pytest.param(55_000, id="small"), pytest.param(1_000_000, id="full", marks=pytest.mark.long)]
 
 
+@pytest.mark.weight(12)
 @pytest.mark.parametrize("count", FORGERS)
 def test_forged_sources(tmp_path: Path, count: int) -> None:
     """More senders than are remembered: memory is bounded, and who is known by name stays known."""

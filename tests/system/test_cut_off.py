@@ -106,6 +106,7 @@ def loaded(directory: Path, victim: Victim, *, url: str = "", **configuration: A
         yield Gateway(bridge, victim)
 
 
+@pytest.mark.weight(30)
 @every_victim
 def test_unrouted_frames_that_are_rerouted(tmp_path: Path, victim: Victim) -> None:
     """Each is in the spool or still held, once; after a last reroute that nobody cuts off all are in the spool."""

@@ -178,7 +178,8 @@ def test_a_disk_that_others_fill_and_free_again(tmp_path: Path) -> None:
 
             until(lossy, lambda: f"events are dropped: {bridge.status()}")
             assert set(bridge.ledger()["dropped"]) <= {"spool_full", "disk_full"}
-            until(lambda: bridge.get("/readyz")[0] == 503, lambda: f"not ready: {bridge.get('/readyz')}")
+            # What was dropped made room: it is ready again for as long as that lasts.
+            until(lambda: lossy() and bridge.get("/readyz")[0] == 503, lambda: f"not ready: {bridge.get('/readyz')}")
             assert bridge.status()["alarms"]
 
             (disk / "ballast").unlink()
@@ -215,7 +216,7 @@ def test_a_backlog_drains_in_little_memory_and_the_news_come_first(tmp_path: Pat
             until(
                 lambda: len(collector.refresh()) >= count + fresh,
                 lambda: f"all arrive: {len(collector.arrived)}, {bridge.status()}",
-                deadline_seconds=60 + megabytes,
+                deadline_seconds=180 + megabytes,
             )
             bridge.wait_drained()
             assert bridge.process is not None

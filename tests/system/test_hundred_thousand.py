@@ -8,6 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
+
 from tests.harness.asserting import assert_same, assert_times
 from tests.harness.bridge import key_of
 from tests.harness.messages import Sent, rfc3164, rfc5424
@@ -29,6 +31,7 @@ def message(number: int, start: datetime) -> tuple[str, Sent]:
     return source, write(number, time)
 
 
+@pytest.mark.weight(40)
 def test_every_message_arrives_once_whole_in_its_intake_with_its_time(tmp_path: Path) -> None:
     start = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=1)
     messages = [message(number, start) for number in range(TOTAL)]

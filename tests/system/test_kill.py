@@ -41,6 +41,7 @@ def live_and_die(bridge: Bridge, directory: Path, *, first: int, appended: int) 
     return device, counter.value()
 
 
+@pytest.mark.weight(15)
 @pytest.mark.parametrize("kills", [5, pytest.param(50, marks=pytest.mark.long)])
 def test_what_was_appended_is_delivered(tmp_path: Path, kills: int) -> None:
     chance = random.Random(kills)

@@ -70,6 +70,7 @@ def killed(bridge: Bridge, passage: str, count: int) -> set[int]:
     return spool.numbers_in_flight(bridge.spool)
 
 
+@pytest.mark.weight(20)
 @pytest.mark.parametrize("seed", [1, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(2, 12))])
 def test_killed_at_every_passage(tmp_path: Path, seed: int) -> None:
     chance = random.Random(seed)

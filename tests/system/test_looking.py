@@ -8,9 +8,11 @@ import pty
 import select
 import signal
 import subprocess
-import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+
+import pytest
 
 from tests.harness.bridge import Bridge, key_of
 from tests.harness.collector import Collector
@@ -32,6 +34,7 @@ def say(bridge: Bridge, source: str, text: str) -> None:
         origin.sendto(f"<13>{when:%b} {when.day:2} {when:%H:%M:%S} gw {text}".encode(), ("127.0.0.1", bridge.udp))
 
 
+@pytest.mark.weight(15)
 def test_an_operator_finds_out(tmp_path: Path) -> None:
     collector = Collector(tmp_path / "collector", keys=(key_of("good"),))
     collector.start()
@@ -142,19 +145,31 @@ def watched(bridge: Bridge) -> None:
     )  # fmt: skip
     os.close(follower)
     seen = b""
-    give_up = time.monotonic() + 60
-    while b"Ctrl-C ends" not in seen and time.monotonic() < give_up:
+
+    def read() -> None:
+        # What nobody reads stops it.
+        nonlocal seen
         if select.select([leader], [], [], 0.1)[0]:
-            seen += os.read(leader, 65536)
-    process.send_signal(signal.SIGINT)
-    while process.poll() is None and time.monotonic() < give_up:
-        if select.select([leader], [], [], 0.1)[0]:
-            try:
+            with suppress(OSError):  # it has closed its side
                 seen += os.read(leader, 65536)
-            except OSError:
-                break
-    assert process.wait(timeout=60) == 0, seen.decode(errors="replace")
-    os.close(leader)
+
+    def shown() -> bool:
+        read()
+        return b"Ctrl-C ends" in seen
+
+    def ended() -> bool:
+        read()
+        return process.poll() is not None
+
+    try:
+        until(shown, lambda: f"the picture: {seen.decode(errors='replace')}")
+        process.send_signal(signal.SIGINT)
+        until(ended, lambda: f"its end: {seen.decode(errors='replace')}")
+        assert process.returncode == 0, seen.decode(errors="replace")
+    finally:
+        process.kill()
+        process.wait()
+        os.close(leader)
     text = seen.decode(errors="replace")
     for words in ("wrong", "parked", "127.0.1.1", "Ctrl-C ends"):
         assert words in text, text

@@ -79,6 +79,7 @@ class Lines:
             time.sleep(0.02)
 
 
+@pytest.mark.weight(20)
 @pytest.mark.parametrize(
     ("rate", "routes"),
     [pytest.param(1000, 2000, id="1000"), pytest.param(50_000, 10_000, id="50000", marks=pytest.mark.long)],

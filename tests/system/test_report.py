@@ -7,6 +7,8 @@ import io
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from tests.harness import altered, held
 from tests.harness.altered import AppendCounter
 from tests.harness.bridge import Bridge
@@ -32,8 +34,9 @@ def live(bridge: Bridge, directory: Path, sent: int, *, appended: int) -> tuple[
 def report(bridge: Bridge, *options: str) -> tuple[dict[str, dict[str, str]], str]:
     """The rows of `report --csv`, by intake, and what it said beside them."""
     run = subprocess.run(
-        [SYSLOG_BRIDGE, "report", "-c", str(bridge.file), "--csv", *options], capture_output=True, text=True, timeout=60
-    )
+        [SYSLOG_BRIDGE, "report", "-c", str(bridge.file), "--csv", *options],
+        capture_output=True, text=True, timeout=180,
+    )  # fmt: skip
     assert run.returncode == 0, run.stderr
     return {row["intake"]: row for row in csv.DictReader(io.StringIO(run.stdout))}, run.stderr
 
@@ -45,6 +48,7 @@ def outage(bridge: Bridge, collector: FaultyCollector) -> None:
     collector.start()
 
 
+@pytest.mark.weight(30)
 def test_totals_are_what_an_outside_recorder_counted(tmp_path: Path) -> None:
     sent = counted = 0
     with faulty(tmp_path, poison_every=POISON_EVERY) as collector, bridging(tmp_path, collector.url) as bridge:

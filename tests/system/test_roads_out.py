@@ -175,7 +175,7 @@ def secure(directory: Path) -> Iterator[tuple[Collector, Authority]]:
 def checked(bridge: Bridge, *options: str) -> tuple[int, list[dict[str, Any]]]:
     ran = subprocess.run(
         [SYSLOG_BRIDGE, "check", "-c", str(bridge.write_configuration()), "--format", "json", *options],
-        capture_output=True, check=False, timeout=60,
+        capture_output=True, check=False, timeout=180,
     )  # fmt: skip
     assert b"secret-of-the-proxy" not in ran.stdout + ran.stderr
     return ran.returncode, json.loads(ran.stdout)

@@ -13,6 +13,7 @@ from tests.harness.running import bridging, collecting
 from tests.harness.traffic import Traffic
 
 
+@pytest.mark.weight(13)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
 def test_stopped_under_load(tmp_path: Path, number: int) -> None:
     sent: list[str] = []

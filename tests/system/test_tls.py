@@ -126,7 +126,7 @@ def test_daemons(scene: Scene, tmp_path: Path, daemon: str, octet_counted: bool,
 
 
 def plain_text(scene: Scene) -> None:
-    with socket.create_connection(("127.0.0.1", scene.open_port), timeout=60) as connection:
+    with socket.create_connection(("127.0.0.1", scene.open_port), timeout=180) as connection:
         connection.sendall(b"<13>Nov 24 00:00:00 gw app: in the clear\n")
         _until_closed(connection)
 

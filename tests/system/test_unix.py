@@ -38,7 +38,7 @@ def test_datagrams_and_streams_of_this_machine(tmp_path: Path, tmp_path_factory:
             with socket.socket(socket.AF_UNIX) as origin:
                 origin.connect(str(streams))
                 origin.sendall(b"<13>Nov 24 00:00:00 db-1 app: one\n<13>Nov 24 00:00:00 db-1 app: two\n")
-            subprocess.run(["logger", "--socket", str(datagrams), "-t", "tool", "by logger"], check=True, timeout=60)
+            subprocess.run(["logger", "--socket", str(datagrams), "-t", "tool", "by logger"], check=True, timeout=180)
             collector.wait_for(5)
             host = socket.gethostname()
             assert_same(

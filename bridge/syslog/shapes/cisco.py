@@ -25,12 +25,12 @@ _NODE = rb"(?:[A-Z0-9]{1,4}/[A-Z0-9/]++:)?"
 _TASK = rb"(?:\*[A-Za-z0-9_.-]++: )?"
 _MARK = rb"[*.]?"
 
-_HEAD = re.compile(
+HEAD = re.compile(
     rb"(?P<counter>[0-9]*+: )?" + _ORIGIN + _COUNTER + _NODE + _TASK + _MARK + rb"(?=[0-9A-Z%])"
 )  # fmt: skip
-_UPTIME = re.compile(rb"(?:(?:[0-9]++[ywdhms]){1,5}|[0-9]{1,3}:[0-9]{2}:[0-9]{2})(?=: )")
+UPTIME = re.compile(rb"(?:(?:[0-9]++[ywdhms]){1,5}|[0-9]{1,3}:[0-9]{2}:[0-9]{2})(?=: )")
 # What stands between the time and the mnemonic; a zone whose name we do not know, and the process of IOS-XR.
-_TAIL = re.compile(
+TAIL = re.compile(
     rb"(?: ?[A-Za-z]{1,8})? ?: (?P<content>)(?:[A-Za-z0-9_./-]++\[(?P<pid>[0-9]++)\]: ?)?(?P<msg>)(?=(?P<app>"
     + MNEMONIC + rb"))"
 )  # fmt: skip
@@ -99,7 +99,7 @@ class Second(NamedTuple):
 
 def read(priority: bytes, text: bytes) -> Header | None:
     """The header of a text that begins with a counter, an origin, or Cisco's time."""
-    head = _HEAD.match(text)
+    head = HEAD.match(text)
     if head is None:
         return None
     at = head.end()
@@ -108,14 +108,14 @@ def read(priority: bytes, text: bytes) -> Header | None:
     stamp = scan(text, at)
     if stamp is not None and is_time(stamp.second, stamp.offset):
         end = stamp.end
-    elif uptime := _UPTIME.match(text, at):
+    elif uptime := UPTIME.match(text, at):
         stamp, end = NO_TIME, uptime.end()
     elif at >= 2 and text[at : at + 1] == b"%":
         # `counter: %MNEMONIC`: the colon is behind us.
         stamp, end = NO_TIME, at - 2
     else:
         return None
-    tail = _TAIL.match(text, end) or (_TAIL_REPEATED.match(text, end) if at else None)
+    tail = TAIL.match(text, end) or (_TAIL_REPEATED.match(text, end) if at else None)
     return tail and _made("cisco-ios", priority, text, start, head["host"] or b"", stamp, tail)
 
 
@@ -133,7 +133,7 @@ def second(priority: bytes, text: bytes, start: int, at: int) -> Second | None:
     stamp = head and scan(text, head.end())
     if not head or not stamp or not is_time(stamp.second, stamp.offset):
         return None
-    if tail := _TAIL.match(text, stamp.end):
+    if tail := TAIL.match(text, stamp.end):
         host = head["host"] or head["relay"]
         return Second(_made("cisco-relayed", priority, text, start, host, stamp, tail), stamp)
     # Anything else only where the relay's name is all that stands between the two.

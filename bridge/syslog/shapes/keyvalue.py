@@ -152,8 +152,14 @@ def of_cef(header: Header) -> Header:
 def time_of_cef(text: bytes) -> Stamp:
     """The time among the extensions of CEF; LEEF has none there."""
     time = _RT.search(text[:_LOOKED_AT]) if text.startswith(b"CEF:") else None
-    stamp = scan(time[1]) if time else None
-    if time and (epoch := _EPOCH.match(time[1])):
+    return time_of_rt(time[1]) if time else NO_TIME
+
+
+@lru_cache(maxsize=1000)
+def time_of_rt(value: bytes) -> Stamp:
+    """The time that CEF's ``rt`` tells; what stands behind it does not matter."""
+    stamp = scan(value)
+    if epoch := _EPOCH.match(value):
         stamp = Stamp(epoch[1], b"." + epoch[2] if epoch[2] else b"", b"", 0, "epoch")
     return stamp if stamp is not None and is_time(stamp.second, stamp.offset) else NO_TIME
 
@@ -164,6 +170,17 @@ def _time(values: Mapping[bytes, bytes]) -> Stamp:
         get(b"date", b""), get(b"time", b""), get(b"tz") or get(b"timezone") or b"", get(b"eventtime", b""),
         get(b"timestamp", b""),
     )  # fmt: skip
+
+
+@lru_cache(maxsize=1000)
+def time_of_values(values: bytes) -> Stamp | None:
+    """The time that the values of ``date``, ``time``, ``tz``, ``timezone``, ``eventtime`` and ``timestamp`` tell, with
+    a TAB between them. None: there is a TAB in one."""
+    each = values.split(b"\t")
+    if len(each) != 6:
+        return None
+    date, time, tz, timezone, eventtime, timestamp = each
+    return _time_of(date, time, tz or timezone, eventtime, timestamp)
 
 
 @lru_cache(maxsize=5000)

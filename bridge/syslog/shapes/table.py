@@ -11,7 +11,8 @@ A row's pattern stands at the beginning of the text (``WITHOUT_TIME``) or right 
 ``msg``
     empty; where MSG begins. Without it the tag of RFC 3164 is read from the end of the match
 
-The rows are one expression; the first that matches counts, so what is special stands above what is general.
+The rows are one expression; the first that matches counts, so what is special stands above what is general. They are
+parts of ``sweeping``'s too, which PCRE2 runs: what is written here must mean the same to both.
 """
 
 import re

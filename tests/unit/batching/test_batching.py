@@ -15,6 +15,7 @@ from bridge.routing.disposition import Disposition
 from bridge.routing.router import PAYLOAD_NEEDS
 from bridge.syslog.columns import block_of, parse_all
 from bridge.syslog.timestamps import TimeReader, milliseconds
+from tests.harness.examples import examples
 
 RECEIVED = milliseconds(datetime(2026, 11, 23, 7, 24, 5, 500_000, tzinfo=UTC))
 NOV23 = milliseconds(datetime(2026, 11, 23, 7, 24, tzinfo=UTC))
@@ -165,7 +166,7 @@ def test_cr_and_nul_are_escaped_where_no_frame_holds_lf():
     assert lines(grouped([b"<13>a\0b", b"<13>c\rd"])) == [b"a#000b", b"c#015d"]
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(200, long=500), deadline=None)
 @given(st.binary(max_size=30))
 @example(b"\xed\xa0\x80\xed\xb0\x80")
 def test_a_json_line_keeps_every_byte(event):
@@ -263,7 +264,7 @@ def test_times_outside_the_window_become_reception():
 TIMES = st.integers(0, 4000).map(lambda ms: NOV23 + ms) | st.integers(NOV23 - 120_000, NOV23 + 120_000)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(150, long=400), deadline=None)
 @given(
     st.lists(st.tuples(st.none() | TIMES, st.sampled_from([b"a", b"b\xe9", b"c\0", b"", b"\xc3\xa9"])), min_size=1,
     max_size=12),

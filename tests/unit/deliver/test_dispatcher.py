@@ -57,6 +57,34 @@ def test_a_busy_sender_does_not_starve_a_quiet_one():
     assert log == ["a", "a", "b", "c"]
 
 
+def test_who_has_more_does_not_make_the_others_be_asked():
+    """An outage: each batch that comes is offered while nobody may start anything."""
+    _, dispatcher, senders, log = made(0, 0, 0)
+    asked = Counter()
+    for sender in senders:
+        sender.ready = lambda sender=sender: (asked.update(sender.name), sender.waiting > 0)[1]
+    b = senders[1]
+    dispatcher.offer(b)
+    assert (log, asked) == ([], {"b": 1})
+    b.waiting = 1
+    dispatcher.offer(b)
+    assert log == ["b"]
+
+
+def test_an_offer_keeps_the_turns_of_the_others_and_the_bounds():
+    _, dispatcher, (a, b), log = made(2, 0, connections=1)
+    dispatcher.offer(a)
+    b.waiting = 1
+    dispatcher.offer(b)
+    assert log == ["a"]
+    a.end()
+    assert log == ["a", "b"]
+    dispatcher.stop()
+    b.end()
+    dispatcher.offer(a)
+    assert log == ["a", "b"]
+
+
 def test_turns_are_equal():
     _, dispatcher, senders, log = made(50, 50, 50, connections=1)
     dispatcher.wake()

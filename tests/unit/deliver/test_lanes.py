@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from bridge.deliver.lanes import Lanes
 from bridge.spool import Batch, Piece
+from tests.harness.examples import examples
 
 WIDE = {"width_ms": 1000, "max_events": 100, "max_bytes": 10_000}
 ALONE = {"width_ms": 1, "max_events": 1, "max_bytes": 1}
@@ -124,7 +125,7 @@ def test_put_back_stands_where_it_stood():
     assert [taken(lanes, 0)[0] for _ in range(6)] == [0, 1, 2, 3, 4, 5]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(100, long=300), deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, 5000), st.integers(0, 900), st.integers(1, 60), st.booleans()), max_size=25),
     st.randoms(use_true_random=False), st.sampled_from([100, 1000, 60_000]),

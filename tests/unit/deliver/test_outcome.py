@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from bridge.deliver.client import Answer
 from bridge.deliver.outcome import Verdict, read
+from tests.harness.examples import examples
 
 IDS = [f"6f0ad1b2-0000-4000-8000-{i:012}" for i in range(3)]
 
@@ -79,7 +80,7 @@ def test_no_other_status_is_acceptance_whatever_it_says(status):
     assert str(status) in result.reason
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(200, long=500), deadline=None)
 @given(
     st.binary(max_size=60)
     | st.recursive(

@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.ledger import Ledger
+from tests.harness.examples import examples
 
 INTAKES = st.sampled_from(["a", "b"])
 ANY = st.none() | INTAKES
@@ -26,7 +27,7 @@ MOVES = {
 MOVE = st.sampled_from(list(MOVES)).flatmap(lambda name: st.tuples(st.just(name), *MOVES[name]))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(100, long=300), deadline=None)
 @given(st.lists(MOVE, max_size=30))
 def test_any_moves_balance(moves):
     ledger = Ledger()

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from bridge.routing import Disposition, Facts, Profile, Router
 from bridge.routing.conditions import Conditions
 from bridge.syslog.columns import FIELDS, block_of, parse_all
+from tests.harness.examples import examples
 
 EAST, WEST = timezone(timedelta(hours=5)), timezone(timedelta(hours=-7))
 
@@ -363,7 +364,7 @@ def naive(routes, listener, peer, frame):
 FACTS = st.builds(Facts, *map(st.sampled_from, (HOSTS, APPS, [b"", b"0", b"13", b"191"], TEXTS)))
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(150, long=400), deadline=None)
 @given(
     st.lists(ROUTES, max_size=5),
     st.lists(FACTS, min_size=1, max_size=6),

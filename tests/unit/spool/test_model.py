@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from bridge.spool import packing, reading
+from tests.harness.examples import examples
 from tests.unit.spool.conftest import Yard
 from tests.unit.spool.power import Power
 
@@ -233,7 +234,7 @@ def numbers_of(batch):
     return [int(line[6:]) for line in lines if line.startswith(b"event ")]
 
 
-Life.TestCase.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+Life.TestCase.settings = settings(max_examples=examples(40, long=100), stateful_step_count=40, deadline=None)
 TestModel = Life.TestCase
 
 

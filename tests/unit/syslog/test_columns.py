@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from bridge.routing.router import PAYLOAD_NEEDS
 from bridge.syslog import header
 from bridge.syslog.columns import ALWAYS, FIELDS, Columns, block_of, list_of, parse_all
+from tests.harness.examples import examples
 
 EVERYTHING = frozenset(FIELDS)
 NEEDS = [
@@ -43,7 +44,7 @@ def check(frames):
         assert fast(frames, needs) == careful(list_of(frames), needs)
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=examples(400, long=1500), deadline=None)
 @given(st.data())
 def test_fast_is_careful(messages, data):
     check(block_of([frame.replace(b"\n", b" ") for frame in data.draw(messages.reads)]))

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from bridge.syslog.columns import list_of
 from bridge.syslog.framing import Oversize, StreamFramer, datagrams
+from tests.harness.examples import examples
 
 CORPUS = Path(__file__).parents[4] / "shared" / "corpora" / "framing.jsonl"
 LIMIT = 1000
@@ -337,7 +338,7 @@ def test_any_frames_as_counted(texts, cuts, mode):
     assert read(mode, reads(stream, cuts)) == (frames, [], b"", 0)
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=examples(400, long=1500), deadline=None)
 @given(STREAMS, CUTS, MODES, st.sampled_from([12, 20, 1000]))
 @example(b"<13>aaaaaaaaaaaaaa\0<14>b\n", [15], "lf", 12)
 def test_reads_do_not_matter(stream, cuts, mode, limit):
@@ -350,7 +351,7 @@ def without(stream, removable):
     return bytes(byte for byte in stream if byte not in removable)
 
 
-@settings(max_examples=800, deadline=None)
+@settings(max_examples=examples(300, long=800), deadline=None)
 @given(STREAMS, CUTS, MODES, st.sampled_from([12, 1000]))
 def test_nothing_is_lost(stream, cuts, mode, limit):
     """Each byte is in a frame, in an oversize one (by its length), unfinished, or a delimiter or a count."""

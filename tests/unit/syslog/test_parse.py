@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from bridge.syslog import parse
 from bridge.syslog.header import read
+from tests.harness.examples import examples
 from tests.unit.syslog.accounting import account
 
 NOW = datetime(2026, 11, 23, 7, 24, 5, tzinfo=UTC)
@@ -264,7 +265,7 @@ def test_header_fields_decode_with_surrogateescape():
 # --- any bytes ------------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=examples(400, long=1500), deadline=None)
 @given(st.data())
 def test_nothing_raises_and_nothing_is_lost(messages, data):
     frame = data.draw(messages.frame)

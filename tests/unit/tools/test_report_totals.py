@@ -20,6 +20,7 @@ from bridge.spool.history_lines import Walk
 from bridge.spool.recovery import Found
 from bridge.tools.report import reckoned
 from bridge.tools.report_totals import UNKNOWN
+from tests.harness.examples import examples
 
 MARCH = 1_772_323_200  # 2026-03-01T00:00:00Z
 INTAKES = ("fw", "linux")
@@ -281,7 +282,7 @@ def in_a_folder(test):
     return run
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(100, long=300), deadline=None)
 @given(lives, st.booleans())
 @example([("receive", "fw", [False] * 4), ("send", [2], "after the receipt", True, False)], False)
 @example([("receive", "fw", [True] * 4), ("send", [2], "after refusals", True, True)], False)
