@@ -59,10 +59,11 @@ def run(path: Path, *, log_format: str = "auto", log_level: str = "info") -> int
         for fault in error.faults:
             print(fault, file=sys.stderr)  # noqa: T201
         return 2
-    _raise_descriptors(config)
-    _tell_what_is_missing()
     reactor = install_reactor()
     recent = logs.begin(log_format, log_level)
+    # Only now: what is said before the log begins is said to nobody.
+    _raise_descriptors(config)
+    _tell_what_is_missing()
     code = 0
 
     async def live() -> None:

@@ -1,0 +1,37 @@
+"""What a start says of the machine that it finds."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.harness.running import bridging
+
+WITHOUT_PCRE2 = """
+import sys
+from bridge.syslog import pcre
+pcre._SONAMES = ()
+from bridge.cli import main
+sys.argv = ["syslog-bridge", "run", "-c", sys.argv[1]]
+main()
+"""
+
+
+def test_a_library_that_is_missing_is_told_in_the_log(tmp_path: Path) -> None:
+    with bridging(tmp_path, "http://127.0.0.1:1") as bridge:
+        file = bridge.write_configuration()
+        process = subprocess.Popen(
+            [sys.executable, "-c", WITHOUT_PCRE2, str(file)], stderr=subprocess.PIPE, text=True, cwd=tmp_path
+        )
+        try:
+            assert process.stderr is not None
+            lines = []
+            for line in process.stderr:
+                lines.append(line)
+                if "ready:" in line:
+                    break
+        finally:
+            process.terminate()
+            process.wait(60)
+        assert any("libpcre2-8-0" in line and " warn " in line for line in lines), lines
