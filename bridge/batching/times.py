@@ -69,15 +69,18 @@ def of_read(
                 rows = _with_fractions(whole, fractions)
                 return Times(count, min(rows), max(rows), rows)
     keys = list(zip(seconds, offsets, strict=True))
-    bases = {key: _base(*key, reader, zone, received_ms, window) for key in set(keys)}
-    ms = {key: base for key, (base, _) in bases.items()}
-    # Those without a believed time: of reception, so without a fraction.
-    plain = {key for key, (_, believed) in bases.items() if not believed}
+    ms: dict[tuple[bytes, bytes], int] = {}
+    unbelieved = set()
+    for key in set(keys):
+        ms[key], believed = _base(*key, reader, zone, received_ms, window)
+        if not believed:
+            unbelieved.add(key)
+    # What is not believed is of reception, so without a fraction.
     rows = [
-        ms[key] + fraction_ms(fraction) if fraction and key not in plain else ms[key]
+        ms[key] + fraction_ms(fraction) if fraction and key not in unbelieved else ms[key]
         for key, fraction in zip(keys, fractions, strict=True)
     ]
-    outside = sum(keys.count(key) for key in plain if key[0])
+    outside = sum(key in unbelieved and key[0] != b"" for key in keys) if unbelieved else 0
     return Times(count, min(rows), max(rows), rows, outside)
 
 

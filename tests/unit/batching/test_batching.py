@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 from bridge.batching import Limits, Window, encoding, group
 from bridge.batching.grouping import NO_TIME, split
 from bridge.batching.payload import FORMS
+from bridge.batching.times import of_read
 from bridge.routing.disposition import Disposition
 from bridge.routing.router import PAYLOAD_NEEDS
 from bridge.syslog.columns import block_of, parse_all
 from bridge.syslog.timestamps import TimeReader, milliseconds
+from tests.harness.cost import stays_under
 from tests.harness.examples import examples
 
 RECEIVED = milliseconds(datetime(2026, 11, 23, 7, 24, 5, 500_000, tzinfo=UTC))
@@ -259,6 +261,25 @@ def test_times_outside_the_window_become_reception():
     # All of one second, and that is not believed.
     result = grouped([b"<13>1970-01-01T00:00:00.5Z gw a: x"] * 3, limits=limits)
     assert (result.outside, [part.earliest for part in result.groups]) == (3, [RECEIVED])
+
+
+def test_a_read_of_ever_other_times_that_are_not_believed_costs_no_more_than_its_rows():
+    """Clocks at random, each time converted before: with the square of its rows it would take two seconds."""
+    count = 8000
+    start = datetime(1990, 1, 1, tzinfo=UTC)
+    frames = [
+        b"<13>%b gw a: x" % f"{start + timedelta(seconds=i):%Y-%m-%dT%H:%M:%S}{'Z' if i % 2 else '+00:00'}".encode()
+        for i in range(count)
+    ]
+    columns = parse_all(block_of(frames), PAYLOAD_NEEDS["message"])
+    window = Window(3_600_000, 60_000)
+    reader = TimeReader()
+
+    def read():
+        times = of_read(columns, reader=reader, zone=UTC, received_ms=RECEIVED, window=window, fine=False)
+        assert (times.outside, set(times.each())) == (count, {RECEIVED})
+
+    assert stays_under(0.5, read)
 
 
 TIMES = st.integers(0, 4000).map(lambda ms: NOV23 + ms) | st.integers(NOV23 - 120_000, NOV23 + 120_000)
