@@ -150,10 +150,9 @@ class Rewriter:
 Cut = Callable[[bytes], tuple[bytes, int] | None]
 
 
-def cutter(pattern: bytes) -> Cut:
-    """For each match an LF, and each group with an LF behind it; and how many matches there were. Where there is no
-    PCRE2, Python's expressions do the same."""
-    groups = re.compile(pattern).groups
+def cutter(pattern: bytes, groups: int = 0) -> Cut:
+    """For each match an LF, and each of its ``groups`` with an LF behind it; and how many matches there were. Where
+    there is no PCRE2, Python's expressions do the same."""
     if library := load():
         return Rewriter(library, pattern, b"\n" + b"".join(b"$%d\n" % number for number in range(1, groups + 1)))
     template = b"\n" + b"".join(rb"\g<%d>" % number + b"\n" for number in range(1, groups + 1))

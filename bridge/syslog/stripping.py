@@ -25,8 +25,9 @@ class _Kind(NamedTuple):
     first: re.Pattern[bytes]
     "The time of a read's first frame: second and, in the second group, offset."
     expression: Callable[[bytes, bytes], bytes]
-    "The headers of all frames with a second and an offset; a group takes the fraction."
-    has_fractions: bool
+    "The headers of all frames with a second and an offset."
+    groups: int
+    "One takes the fraction, where there is one."
 
 
 _RFC3164 = _Kind(
@@ -34,7 +35,7 @@ _RFC3164 = _Kind(
     lambda second, offset: (
         rb"\n" + PRI + second + b" " + HOST + b" " + TAG + rb"(?:\[" + PID + rb"\]: |" + COLON + b")" + _TEXT
     ),
-    False,
+    0,
 )
 _RFC5424 = _Kind(
     re.compile(rb"\n" + PRI + b"1 (" + ISO + b")" + FRACTION + b"(" + OFFSET + b") "),
@@ -42,7 +43,7 @@ _RFC5424 = _Kind(
         rb"\n" + PRI + b"1 " + second + b"(" + FRACTION + b")" + re.escape(offset) + b" "
         + WORD + b" " + WORD + b"(?<!:) " + WORD + b" " + WORD + b" (?:" + SD + b") " + BOM + _TEXT
     ),
-    True,
+    1,
 )  # fmt: skip
 
 
@@ -55,6 +56,8 @@ class _Moment:
     def __init__(self, kind: _Kind, second: bytes, offset: bytes) -> None:
         self.second = second
         self.offset = offset
+        self.groups = kind.groups
+        "Lines of each header that stand before its text: its fraction, or nothing."
         self._kind = kind
         self._seen = 0
         self._cut: Cut | None = None
@@ -64,13 +67,8 @@ class _Moment:
         if self._cut is None:
             self._seen += 1
             if self._seen >= self.WORTH and is_time(self.second, self.offset):
-                self._cut = cutter(self._kind.expression(self.second, self.offset))
+                self._cut = cutter(self._kind.expression(self.second, self.offset), self.groups)
         return self._cut
-
-    @property
-    def has_fractions(self) -> bool:
-        """Whether a line of a fraction stands before each text."""
-        return self._kind.has_fractions
 
 
 _moment = lru_cache(maxsize=128)(_Moment)
@@ -112,11 +110,11 @@ class Stripper:
         lines, count = cut(block) or (b"", 0)
         # As many LFs as headers. CPython counts a byte in a plain loop; to delete it is ten times as fast.
         found = len(lines) - len(lines.replace(b"\n", b""))
-        if not count or found != count * (2 if moment.has_fractions else 1):
+        if not count or found != count * (1 + moment.groups):
             self._in_vain()
             return None
         fractions = None
-        if moment.has_fractions:
+        if moment.groups:
             parts = lines.split(b"\n")
             lines, fractions = b"\n".join((*parts[2::2], b"")), parts[1::2]
         else:

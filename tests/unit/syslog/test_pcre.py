@@ -25,7 +25,7 @@ def cutter(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch):
 
 
 def test_each_match_becomes_lines(cutter) -> None:
-    cut = cutter(WORDS)
+    cut = cutter(WORDS, 2)
     assert cut(b"\nab=12 x\nc= y") == (b"\nab\n12\n x\nc\n\n y", 2)
     assert cut(b"nothing") == (b"nothing", 0)
     assert cut(b"") == (b"", 0)
@@ -44,7 +44,7 @@ def test_without_groups_a_line_end_is_left(cutter) -> None:
         rb"[^b]",
         rb"b(?=\n|\Z)",
         rb"c\Z",
-        rb"[[:a]",
+        rb"[a[:]",
         rb"a{2,3}+b",
         rb"(?i:AB)",
         rb"\S++",
