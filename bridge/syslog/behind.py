@@ -32,24 +32,26 @@ FORMS = {"bsd": b"b", "iso": b"i", "epoch": b"e"}
 "Formats of times that rows ask for, and the groups that ``sweeping`` sets where a time is of them."
 
 
+def _header(row: Shape) -> bytes:
+    """What of a row stands before its text."""
+    header, has_msg, text = row.pattern.partition(b"(?P<msg>)")
+    return in_block(header) + (b"(?=" + in_block(text) + b")" if has_msg else b"(?&tag)")
+
+
 def _unless_needed(row: Shape) -> bytes:
     """What fits a row that asks for a time, behind another time, is none of those below: left to the careful
     reading."""
-    header, has_msg, text = row.pattern.partition(b"(?P<msg>)")
-    this = in_block(header) + (b"(?=" + in_block(text) + b")" if has_msg else b"")
-    return b"(?(" + FORMS[row.needs] + b")|(?!" + this + b"))"
+    return b"(?(" + FORMS[row.needs] + b")|(?!" + _header(row) + b"))"
 
 
 def rows(of: Iterable[Shape], last: bytes = rb"(?!)") -> bytes:
     """The rows in their order; the first that fits decides. ``last``: where none does."""
     pattern = closing = b""
     for row in of:
-        header, has_msg, text = row.pattern.partition(b"(?P<msg>)")
-        this = in_block(header) + (b"(?=" + in_block(text) + b")" if has_msg else b"(?&tag)")
         if row.needs:
             pattern += _unless_needed(row) + b"(?:"
             closing += b")"
-        pattern += this + b"|"
+        pattern += _header(row) + b"|"
     return b"(?>" + pattern + last + closing + b")"
 
 

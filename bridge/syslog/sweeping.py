@@ -184,11 +184,11 @@ def sweep(block: bytes) -> Columns:
         return careful(block, NEEDS)
     lines = rewritten[0].split(b"\n")
     # Before the first there is nothing: a block begins with an LF.
-    rows = _Rows(lines[1::4], lines[2::4], lines[3::4], lines[4::4])
-    strange = _see_to_marked(rows) + _without_time_or_text(rows)
-    blank = _read_alone(rows, sorted(set(strange)), block) if strange else {}
-    fields = {"second": rows.seconds, "fraction": rows.fractions, "offset": rows.offsets, "text": rows.texts}
-    return Columns(len(rows.texts), dict(fields), blank)
+    found = _Rows(lines[1::4], lines[2::4], lines[3::4], lines[4::4])
+    strange = _see_to_marked(found) + _without_time_or_text(found)
+    blank = _read_alone(found, sorted(set(strange)), block) if strange else {}
+    fields = {"second": found.seconds, "fraction": found.fractions, "offset": found.offsets, "text": found.texts}
+    return Columns(len(found.texts), dict(fields), blank)
 
 
 class _Rows(NamedTuple):
@@ -239,7 +239,8 @@ def _time_of_text(text: bytes) -> Stamp | None:
 
 
 def _time_of_json(text: bytes) -> Stamp:
-    return keyvalue.time_alone(text) or NO_TIME
+    found = keyvalue.read_json(b"", text)
+    return Stamp(found.second, found.fraction, found.offset, 0, "") if found else NO_TIME
 
 
 _READERS: dict[bytes, Callable[[bytes], Stamp | None]] = {

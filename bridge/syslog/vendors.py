@@ -84,34 +84,3 @@ def _fortinet(group: Group, opening: Opening) -> bytes:
 
 
 _ZONE = b"|".join(sorted(ABBREVIATIONS, reverse=True))
-_YEAR_FIRST = rb"(?:19|20)[0-9]{2} (?:" + b"|".join(MONTHS) + rb") (?: [1-9]|0[1-9]|[12][0-9]|3[01])" + _CLOCK
-_STAMP = (
-    b"(?P<s_%b>" + _SECOND + b"|" + _YEAR_FIRST + rb")(?P<f_%b>(?:\.[0-9]{1,9})?)"
-    b"(?: (?P<o_%b>" + _ZONE + rb")(?=[ :]))?"
-)  # fmt: skip
-_NODE_OR_TASK = rb"(?:[A-Z0-9]{1,4}/[A-Z0-9/]++:)?(?:\*[A-Za-z0-9_.-]++: )?"
-_PREFIX = (
-    b"(?:" + _COUNTER + rb"){1,2}[*.]?|(?:" + _COUNTER + b")?" + _HOST + b": (?:" + _COUNTER + b")?" + _NODE_OR_TASK
-    + rb"[*.]?"
-)  # fmt: skip
-_FORTINET_REST = (
-    rb' devname="?[A-Za-z0-9][A-Za-z0-9._-]*+"? devid=(?:"[^"=\n]*+"|[^" \n=,;|]*+)'
-    rb'(?: (?!tz=|timezone=)[A-Za-z0-9_]++=(?:"[^"=\n]*+"|[^" \n=,;|]*+))*+ tz="(?P<o_fortinet>'
-    + _OFFSET
-    + rb')"(?![^ \n])'
-)
-
-# The same kinds as parts of ``sweeping``: nothing of the text is taken, the groups are its time's.
-_IS_TEXT = b"(?=" + _MNEMONIC + b":)"
-CISCO = (
-    b"(?P<prefix>" + _PREFIX + b")?" + _STAMP % ((b"cisco",) * 3)
-    + b"(?(prefix): |(?:: | " + _HOST + b"(?: : |: " + _ASA + b")))" + _IS_TEXT
-)  # fmt: skip
-"""Counters or an origin, the time, a host."""
-CISCO_RELAYED = b"(?:[0-9]++: )?[*.]?" + _STAMP % ((b"again",) * 3) + b": " + _IS_TEXT
-"""Behind a relay's time and name."""
-CISCO_UNTIMED = _IS_TEXT
-FORTINET = (
-    rb'(?=.{0,1900}? tz="' + _OFFSET + rb'")(?=date=(?P<d_fortinet>[12][0-9]{3}-[0-9]{2}-[0-9]{2})'
-    + b" time=(?P<t_fortinet>" + _CLOCK[1:] + b")" + _FORTINET_REST + b")"
-)  # fmt: skip

@@ -91,19 +91,6 @@ def read(priority: bytes, text: bytes) -> Header | None:
     return read_json(priority, text) if text.startswith(b"{") else read_pairs(priority, text)
 
 
-def time_alone(text: bytes) -> Stamp | None:
-    """The time of such a text, where nothing else is wanted of its header; None: it has none."""
-    if text.startswith(b"{"):
-        header = read_json(b"", text)
-        return header and Stamp(header.second, header.fraction, header.offset, 0, "")
-    if _OPENING.match(text) is None:
-        return None
-    # Of a repeated key the first counts.
-    values = {key: quoted or bare for key, quoted, bare in reversed(_PAIR.findall(text, 0, _LOOKED_AT))}
-    stamp = _time(values)
-    return stamp if stamp.second or any(values.get(key) for key in _HOST_KEYS) else None
-
-
 def read_pairs(priority: bytes, text: bytes) -> Header | None:
     """The header of a text that begins with ``key=``."""
     if _OPENING.match(text) is None:
