@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from pathlib import Path
 
+from tests.harness.process import Process
 from tests.harness.running import bridging
 
 WITHOUT_PCRE2 = """
@@ -20,18 +20,10 @@ main()
 
 def test_a_library_that_is_missing_is_told_in_the_log(tmp_path: Path) -> None:
     with bridging(tmp_path, "http://127.0.0.1:1") as bridge:
-        file = bridge.write_configuration()
-        process = subprocess.Popen(
-            [sys.executable, "-c", WITHOUT_PCRE2, str(file)], stderr=subprocess.PIPE, text=True, cwd=tmp_path
-        )
+        argv = [sys.executable, "-c", WITHOUT_PCRE2, str(bridge.write_configuration())]
+        process = Process(argv, directory=bridge.directory, name="bridge")
         try:
-            assert process.stderr is not None
-            lines = []
-            for line in process.stderr:
-                lines.append(line)
-                if "ready:" in line:
-                    break
+            process.wait_until(lambda: "ready:" in process.stderr, "it is ready")
         finally:
-            process.terminate()
-            process.wait(60)
-        assert any("libpcre2-8-0" in line and " warn " in line for line in lines), lines
+            assert process.terminate() == 0, process.stderr
+        assert any("libpcre2-8-0" in line and " warn " in line for line in process.stderr.splitlines()), process.stderr
