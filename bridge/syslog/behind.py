@@ -69,7 +69,7 @@ _NO_SECOND = b"(?!(?:\\S++ )?" + cisco.MAY_BE_SECOND + b")"
 _BY_FIRST_LETTER = (
     rb"(?=%)" + _MNEMONIC,
     rb"(?=[a-z])(?:"
-    + grammar.LEVEL + rb" ++[^\s:\[\]<>]++(?:\[[^\]\s]*+\])?: ?"
+    + grammar.LEVEL + rb" ++(?!" + grammar.CEF + rb")[^\s:\[\]<>]++(?:\[[^\]\s]*+\])?: ?"
     + rb"|vectra\w*+ (?=-: (?!" + grammar.CEF + rb"))"
     + rb"|syslogd [0-9][0-9.]*+(?:#[0-9]++)?: ?"
     + rb"|(?=(?:last m|m)essage repeated [0-9]++ time))",

@@ -81,6 +81,7 @@ def test_little_reads(frames: list[bytes]) -> None:
         b" Nov 23 07:24:00.23 07:24:00.272: %SEC-6-IPACCESSLOGP: list 177 denied",
         b"<190>Original Address=23 time=07:24:00xa[4711]: [Originator@6876 sub=vpxLro] lro-1",
         b"<85>2026-11-23T08:24:00.123456+04:79 23456+01:00 web-1 sudo:   anna : TTY=pts/0 ; COMMAND=/bin/ls",
+        b"<134>Nov 23 07:24:00 ltm-b info CEF:0|tmm1[17002]: Rule /Common/log <CLIENT_ACCEPTED>: 192.0.2.8",
         b"<187>1 Nov 23 07:24:00: %LINK-3-UPDOWN: Interface Vlan20, changed state to down",
         b'<14>id=firewall time="2026-11-23 08:24:00" fw="sns-west" tz=west" tz=+0100 startime="2026-11-23 08:23:59"',
         b"<13>Nov 23 07:24:00 brain-1 vectra_cef -: CEF:: |Vectra Networks|X Series|8.1|hsc|Host Score|3|x=y",
