@@ -15,9 +15,9 @@ Format
 start      a process has begun. ``recovered``, ``damaged`` {intake: events found in the spool, and lost in
            files that are shorter than their name says}; ``quarantined``: frames found there; ``unclean``:
            the process before did not write ``stop``; ``possible_duplicates`` {intake: events}; ``sending``
-           {intake: [[sequence, events], ...]}: the batches that these are in, the newest 20,000;
-           ``sending_more``: how many batches more; ``torn``: lines that were cut off (below); ``version``,
-           ``config_sha256``
+           {intake: [[sequence, events], ...]}: the batches that these are in, the newest 20,000 (the first
+           histories name none that are in packs); ``sending_more``: how many batches more there may be;
+           ``torn``: lines that were cut off (below); ``version``, ``config_sha256``
 minute     ``intake`` and the columns of ``bridge.ledger.Account`` (*transferred*, *taken_over*, *handed_over*,
            *borrowed* only where they are not 0); *spooled*, *buffered*, *quarantined*, *borrowed* are held now,
            all others count since ``start``. Intake ``-``: of what belongs to none. Intakes whose columns are as
@@ -60,7 +60,7 @@ from isal import igzip
 
 from bridge.ledger import UNROUTED, Account
 from bridge.ledger.ledger import COLUMNS
-from bridge.spool import history_lines
+from bridge.spool import doubtful, history_lines
 from bridge.spool.batch import Batch
 from bridge.spool.packs import Pack
 from bridge.spool.quarantine import write_whole
@@ -152,14 +152,14 @@ class History:
         everything: list[Batch | Pack] = [*found.batches, *found.packs]
         for held in everything:
             recovered[held.intake] = recovered.get(held.intake, 0) + held.count
-        marked = [batch for batch in found.batches if batch.sending]
-        for batch in marked[-MOST_SENDING:]:
-            sending.setdefault(batch.intake, []).append([batch.sequence, batch.count])
+        carried, unreadable = doubtful.carried(found)
+        for batch in carried[-MOST_SENDING:]:
+            sending.setdefault(batch.intake, []).append([batch.sequence, batch.events])
         row: Figures = {
             "kind": "start", "recovered": recovered, "damaged": dict(found.damaged), "quarantined": quarantined,
             "unclean": self._opened.unclean, "possible_duplicates": dict(found.sending), "sending": sending,
-            "sending_more": max(0, len(marked) - MOST_SENDING), "torn": self._opened.torn, "version": version,
-            "config_sha256": config_sha256,
+            "sending_more": max(0, len(carried) - MOST_SENDING) + unreadable, "torn": self._opened.torn,
+            "version": version, "config_sha256": config_sha256,
         }  # fmt: skip
         self._append([row])
         self._sync()

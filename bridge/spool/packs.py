@@ -55,6 +55,12 @@ def settled_of(name: str) -> Ranges:
     return Ranges.read(match["settled"] if match else None)
 
 
+def begun_of(name: str) -> Ranges:
+    """The positions that a request has carried, settled or not, by a pack's file name."""
+    match = _NAME.fullmatch(name)
+    return Ranges.read(match["begun"] if match else None)
+
+
 @dataclass(frozen=True, slots=True)
 class Loss:
     """A part of a pack that cannot be read."""

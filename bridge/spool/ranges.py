@@ -41,6 +41,10 @@ class Ranges:
         """Whether all positions from ``first`` to ``last`` are in it."""
         return any(a <= first and last <= b for a, b in self._parts)
 
+    def within(self, other: "Ranges") -> bool:
+        """Whether all of its positions are in another set."""
+        return all(other.covers(first, last) for first, last in self._parts)
+
     def touches(self, first: int, last: int) -> bool:
         """Whether any position from ``first`` to ``last`` is in it."""
         return any(a <= last and first <= b for a, b in self._parts)

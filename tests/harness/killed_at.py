@@ -30,6 +30,9 @@ SENDING = {
 }
 PASSAGES = {**PACKING, **SENDING}
 
+# What everybody calls, and whose call of it is meant: a start syncs the ledger's history too.
+CALLERS = {"os": "bridge.spool.packing", "pathlib.Path": "bridge.spool.reading"}
+
 
 def arm(passage: str, count: int) -> None:
     """End this process at that passage."""
@@ -40,6 +43,8 @@ def arm(passage: str, count: int) -> None:
 
     def passed(*arguments: Any, **named: Any) -> Any:
         nonlocal left
+        if where in CALLERS and sys._getframe(1).f_globals["__name__"] != CALLERS[where]:
+            return really(*arguments, **named)
         left -= 1
         if before and left <= 0:
             os.kill(os.getpid(), signal.SIGKILL)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -14,7 +11,7 @@ from tests.harness.altered import AppendCounter
 from tests.harness.bridge import Bridge
 from tests.harness.faulty import FaultyCollector, faulty
 from tests.harness.polling import until
-from tests.harness.process import SYSLOG_BRIDGE
+from tests.harness.reporting import report
 from tests.harness.running import bridging
 from tests.harness.traffic import Traffic
 
@@ -29,16 +26,6 @@ def live(bridge: Bridge, directory: Path, sent: int, *, appended: int) -> tuple[
     device.start()
     until(lambda: counter.value() >= appended, lambda: f"{appended} appended: {counter.value()}")
     return device, counter
-
-
-def report(bridge: Bridge, *options: str) -> tuple[dict[str, dict[str, str]], str]:
-    """The rows of `report --csv`, by intake, and what it said beside them."""
-    run = subprocess.run(
-        [SYSLOG_BRIDGE, "report", "-c", str(bridge.file), "--csv", *options],
-        capture_output=True, text=True, timeout=180,
-    )  # fmt: skip
-    assert run.returncode == 0, run.stderr
-    return {row["intake"]: row for row in csv.DictReader(io.StringIO(run.stdout))}, run.stderr
 
 
 def outage(bridge: Bridge, collector: FaultyCollector) -> None:

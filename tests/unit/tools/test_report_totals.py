@@ -14,12 +14,13 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bridge.ledger import Ledger
-from bridge.spool import Batch
+from bridge.spool import Batch, Pack, blocks, packing
 from bridge.spool.history import History, Receipt
 from bridge.spool.history_lines import Walk
+from bridge.spool.ranges import Ranges
 from bridge.spool.recovery import Found
 from bridge.tools.report import reckoned
-from bridge.tools.report_totals import UNKNOWN
+from bridge.tools.report_lives import UNKNOWN
 from tests.harness.examples import examples
 
 MARCH = 1_772_323_200  # 2026-03-01T00:00:00Z
@@ -36,6 +37,40 @@ class File:
     sending: bool = False
     done: int = 0
     "Events that the process at work has settled."
+    pack: "Packed | None" = None
+    sent_before: bool = False
+    "It was being sent when it was packed: only the pack's contents say so."
+
+
+@dataclass(eq=False)
+class Packed:
+    """A pack: its name says what of it is begun and settled."""
+
+    intake: str
+    files: list[File]
+
+    def found(self, folder, left):
+        """As a start finds it, whose file is there; ``left``: those that are not settled."""
+        here = [file for file in self.files if file in left]
+        settled, begun = Ranges(), Ranges()
+        for position, file in enumerate(self.files):
+            if file not in left:
+                settled.add(position, position)
+            elif file.sending and not file.sent_before:
+                begun.add(position, position)
+        entries = [
+            blocks.Entry(file.sequence, 0, 0, len(file.poisoned), 2 * len(file.poisoned), "lines", False,
+                         file.sent_before, b"x\n" * len(file.poisoned))
+            for file in self.files
+        ]  # fmt: skip
+        made = Pack(
+            self.intake, folder, first=self.files[0].sequence, last=self.files[-1].sequence, earliest=0, latest=0,
+            batches=len(self.files), count=sum(len(file.poisoned) for file in here), size=1,
+            doubtful=sum(len(file.poisoned) for file in here if file.sending), settled=settled, begun=begun,
+        )  # fmt: skip
+        folder.mkdir(exist_ok=True)
+        made.path.write_bytes(b"".join(packing.in_blocks(entries)))
+        return made
 
 
 @dataclass
@@ -75,11 +110,14 @@ class World:
         self.unclean += self.history.open().unclean
         self.starts += 1
         found = Found()
+        packs = {file.pack for file in self.files if file.pack}
+        found.packs = [pack.found(self.directory.parent / "packs", self.files) for pack in packs]
         for file in self.files:
             file.done = 0
             count = len(file.poisoned)
-            batch = Batch(file.intake, file.sequence, "lines", False, 0, 0, count, 1, Path(), 0.0, file.sending)
-            found.batches.append(batch)
+            if not file.pack:
+                batch = Batch(file.intake, file.sequence, "lines", False, 0, 0, count, 1, Path(), 0.0, file.sending)
+                found.batches.append(batch)
             self.ledger.recover_spooled(file.intake, count)
             if file.sending:
                 found.sending[file.intake] = found.sending.get(file.intake, 0) + count
@@ -153,6 +191,12 @@ class World:
         self.truth.dropped["evicted"] += left
         self.unsaid["evicted"] += left
 
+    def pack(self, intake):
+        files = [file for file in self.files if file.intake == intake and not file.pack and not file.done]
+        made = Packed(intake, files)
+        for file in files:
+            file.pack, file.sent_before = made, file.sending
+
     def send(self, sizes, die, minute_between, torn):
         """One request; ``die`` at a named point."""
         chosen = [file for file in self.files if file.intake == self.files[0].intake][: len(sizes)]
@@ -214,6 +258,7 @@ class World:
 
 POINTS = ("before the receipt", "after the receipt", "after quarantine", "after refusals")
 POISONED = [("receive", "fw", [True, True])]
+PACKED = [("receive", "fw", [False] * 4), ("pack", "fw")]
 KILL = ("kill", False)
 counts = st.integers(1, 5)
 poison = st.lists(st.integers(0, 4).map(lambda n: n == 0), min_size=1, max_size=8)
@@ -227,6 +272,7 @@ lives = st.lists(
         st.tuples(st.just("filter"), counts),
         st.tuples(st.just("drop"), counts),
         st.tuples(st.just("lose_in_kernel"), counts),
+        st.tuples(st.just("pack"), st.sampled_from(INTAKES)),
         st.tuples(st.just("minute")),
         st.tuples(st.just("stop")),
         st.tuples(st.just("kill"), st.booleans()),
@@ -277,7 +323,7 @@ def in_a_folder(test):
 
     def run(*given_):
         with tempfile.TemporaryDirectory() as folder, mock.patch.object(os, "fsync"):
-            test(Path(folder), *given_)
+            test(Path(folder) / "ledger", *given_)
 
     return run
 
@@ -289,6 +335,10 @@ def in_a_folder(test):
 @example([*POISONED, ("send", [1], None, False, False), ("stop",), ("send", [1], None, True, False), KILL], False)
 @example([*POISONED, ("send", [1], "after quarantine", False, False), ("send", [1], None, True, False), KILL], False)
 @example([("receive", "fw", [True] * 4), *[("send", [2], "after refusals", False, False)] * 2], True)
+@example([*PACKED, ("send", [4], "after the receipt", False, False)], True)
+@example([*PACKED, ("send", [2], None, False, False), KILL, ("send", [4], None, False, False)], True)
+@example([*PACKED, ("send", [2], None, False, False), ("stop",)], True)
+@example([*PACKED[:1], ("send", [2], "after the receipt", False, False), *PACKED[1:], KILL], True)
 def test_totals_equal_what_an_outside_recorder_counted(acts, drained):
     @in_a_folder
     def check(folder):
@@ -405,5 +455,35 @@ def test_what_was_damaged_while_nothing_ran_is_dropped_and_what_was_touched_is_n
         rows = account(world).rows
         assert (rows["fw"].dropped["damaged_at_start"], rows["fw"].held, rows["fw"].unexplained) == (3, 2, 0)
         assert (rows["linux"].held, rows["linux"].unexplained) == (0, -4)
+
+    check()
+
+
+def test_what_went_to_a_shared_queue_and_is_there_again_was_received_once():
+    @in_a_folder
+    def check(folder):
+        world = World(folder)
+        world.receive("fw", [False] * 5)
+        world.files[0].sending = True
+        world.minute()
+        for _ in range(2):
+            world.ledger.hand_over("fw", 5)
+            world.history.handed("fw", 1, 5, 5)
+            world.kill(torn=False)
+        row = account(world).rows["fw"]
+        assert (row.received, row.handed, row.again, row.held) == (5, 10, 10, 5)
+        assert (row.carried, row.unexplained, row.dropped.total()) == (0, 0, 0)
+
+    check()
+
+
+def test_an_early_history_does_not_name_what_is_in_packs():
+    @in_a_folder
+    def check(folder):
+        with mock.patch("bridge.spool.doubtful.carried", return_value=([], 0)):
+            world = live(folder, [*PACKED, ("send", [3], None, False, False), KILL])
+            world.drain()
+            world.stop()
+        same(account(world), world)
 
     check()
