@@ -229,7 +229,7 @@ class Bridge:
         )  # fmt: skip
         estate = Running(
             reactor, config=lambda: self.config, spool=self.spool, ledger=self.ledger, mailroom=self.mailroom,
-            worker=self._worker,
+            worker=self._worker, recorder=self.recorder,
         )  # fmt: skip
         draining = Draining(reactor, doors=self.doors, ledger=self.ledger, alarms=self.alarms, finish=self.road.finish)
         control = Control(on_bridge(estate, self.reload, draining), reactor, told=TOLD)

@@ -51,6 +51,9 @@ class Estate(Protocol):
     def intakes(self) -> list[str]:
         """Those of which something waits."""
 
+    def account(self) -> Awaitable[None]:
+        """A command has moved events: the ledger's history says so then."""
+
 
 def rerouter(config: Config) -> Rerouter:
     """One with routes of its own; takes a while where there are many."""
@@ -112,6 +115,10 @@ class Alone:
     def intakes(self) -> list[str]:
         """Those of which something was found."""
         return sorted(name for name, held in self._held.items() if held)
+
+    def account(self) -> Awaitable[None]:
+        """At the end, all of it: this life is over with its command."""
+        return defer.succeed(None)
 
     def close(self) -> None:
         """The account, as at the end of a bridge's life; then the lock is free."""

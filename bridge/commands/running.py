@@ -7,6 +7,7 @@ from twisted.internet import task
 
 from bridge.commands.estate import Held
 from bridge.config import Config
+from bridge.keeping.recorder import Recorder
 from bridge.keeping.worker import Worker
 from bridge.ledger import Ledger
 from bridge.mailroom import Mailroom
@@ -28,6 +29,7 @@ class Running:
         ledger: Ledger,
         mailroom: Mailroom,
         worker: Worker,
+        recorder: Recorder,
     ) -> None:
         self.spool = spool
         self.ledger = ledger
@@ -35,6 +37,7 @@ class Running:
         self._config = config
         self._mailroom = mailroom
         self._worker = worker
+        self._recorder = recorder
 
     @property
     def config(self) -> Config:
@@ -76,3 +79,7 @@ class Running:
     def intakes(self) -> list[str]:
         """Those that have a courier."""
         return sorted(self._mailroom.couriers)
+
+    def account(self) -> Awaitable[None]:
+        """Not only at the next full minute."""
+        return self._recorder.account()

@@ -20,7 +20,7 @@ TOLD = (CommandError, ReloadError, Unfinished, ArchiveChanged)
 
 def on_spool(estate: Estate) -> Mapping[str, Command]:
     """Those that need no more than a spool."""
-    return {
+    moving: dict[str, Command] = {
         "quarantine-retry": lambda given, progress: quarantine.retry(
             estate, _reasons(given), _selection(given), progress
         ),
@@ -31,14 +31,29 @@ def on_spool(estate: Estate) -> Mapping[str, Command]:
         "spool-move": lambda given, progress: spool.move(
             estate, _intakes(given, estate, but=_target(given, estate)), _target(given, estate), _words(given), progress
         ),
-        "replay-count": lambda given, progress: replay.count(
-            estate, _text(given, "intake"), _number(given, "from_ms"), _number(given, "to_ms"), progress
-        ),
         "replay": lambda given, progress: replay.replay(
             estate, _text(given, "intake"), _number(given, "from_ms"), _number(given, "to_ms"),
             _number(given, "batches"), progress,
         ),
     }  # fmt: skip
+    return {
+        **{name: _accounted(estate, command) for name, command in moving.items()},
+        "replay-count": lambda given, progress: replay.count(
+            estate, _text(given, "intake"), _number(given, "from_ms"), _number(given, "to_ms"), progress
+        ),
+    }
+
+
+def _accounted(estate: Estate, command: Command) -> Command:
+    """The same; however it ends, before it answers the history has what it has moved."""
+
+    async def run(given: JSON, progress: Progress) -> JSON:
+        try:
+            return await command(given, progress)
+        finally:
+            await estate.account()
+
+    return run
 
 
 def on_bridge(estate: Estate, reload: Reload, draining: drain.Draining) -> Mapping[str, Command]:

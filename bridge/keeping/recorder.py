@@ -1,5 +1,6 @@
 # mypy: disallow-untyped-calls=False
-"""Keeps the ledger's history while the bridge runs: each full minute, the accounts as they are then.
+"""Keeps the ledger's history while the bridge runs: each full minute, and behind an operator's command that has moved
+events, the accounts as they are then.
 
 The accounts are copied on the reactor and written in the spool's thread, so a line shows one moment, and every job
 that was handed to the thread before that moment has been done: an account that has moved in the same turn in which its
@@ -58,6 +59,11 @@ class Recorder:
         self._started = True
         self._schedule()
 
+    def account(self) -> "defer.Deferred[None]":
+        """Events were moved by an operator's command. Of a process that is killed before its next full minute nobody
+        could tell otherwise what came from an archive, a quarantine or another intake, and what from devices."""
+        return self._write() if self._started else defer.succeed(None)
+
     async def stop(self) -> None:
         """The last line. Called when nothing moves any more and the thread still works."""
         if self._next is not None:
@@ -106,17 +112,21 @@ class Recorder:
 
     def _minute(self) -> None:
         self._next = None
-        accounts, drops = self._accounts(), self._kernel_drops()
-
-        def defect(failure: Failure) -> None:
-            log.failure("defect while writing the ledger's history", failure)
 
         def written(nothing: object) -> None:
             if self._started:
                 self._schedule()
 
+        self._write().addCallback(written)
+
+    def _write(self) -> "defer.Deferred[None]":
+        accounts, drops = self._accounts(), self._kernel_drops()
+
+        def defect(failure: Failure) -> None:
+            log.failure("defect while writing the ledger's history", failure)
+
         self._writing = self._in_thread(lambda: self._history.minute(accounts, drops)).addErrback(defect)
-        self._writing.addCallback(written)
+        return self._writing
 
     def _accounts(self) -> dict[str, Account]:
         return {

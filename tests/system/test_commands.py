@@ -16,6 +16,7 @@ from tests.harness.collector import Collector
 from tests.harness.polling import until
 from tests.harness.ports import free_port
 from tests.harness.process import SYSLOG_BRIDGE
+from tests.harness.reporting import report
 from tests.harness.running import bridging, collecting, parked, running
 from tests.harness.send import send_lines
 
@@ -175,6 +176,34 @@ def test_what_waits_is_purged(tmp_path: Path, stopped: bool) -> None:
         ledger = bridge.ledger()
         assert ledger["spooled"] == 0
         assert stopped or ledger["dropped"] == {"purged": 400}
+
+
+def test_what_was_moved_is_not_taken_for_received_after_a_kill(tmp_path: Path) -> None:
+    dead = {"url": f"http://127.0.0.1:{free_port()}", "payload": "line"}
+    archive = {"directory": str(tmp_path / "bridge" / "spool"), "archive": {"max_size": "1GB", "max_age": "7d"}}
+    with running(tmp_path, intakes={"all": dead, "other": {}}, spool=archive) as (collector, bridge):
+        backlog(bridge)
+        cli(bridge, "spool", "purge", "--source", "host2", "--yes")
+        cli(bridge, "spool", "move", "--intake", "all", "--to", "other", "--source", "host1")
+        collector.wait_for(100)
+        until(lambda: bridge.ledger()["delivered"] == 100, lambda: str(bridge.ledger()))
+        day = timedelta(days=1)
+        since, until_ = datetime.now(UTC) - day, datetime.now(UTC) + day
+        period = ["--from", since.isoformat(), "--to", until_.isoformat()]
+        until(lambda: bridge.ledger()["spooled"] == 200, lambda: str(bridge.ledger()))
+        assert "100 events are in the spool" in cli(bridge, "replay", "--intake", "other", *period, "--yes").stdout
+        bridge.kill()
+        bridge.start()
+        collector.wait_for(200)
+        until(lambda: bridge.ledger()["spooled"] == 200, lambda: str(bridge.ledger()))
+        bridge.stop()
+        rows, _ = report(bridge)
+    names = ("received", "replayed", "moved_here", "delivered", "dropped", "held", "carried_over", "unexplained")
+    given, taken = (
+        {name: int(rows[intake][name]) for name in names if int(rows[intake][name])} for intake in ("all", "other")
+    )
+    assert given == {"received": 400, "moved_here": -100, "dropped": 100, "held": 200}
+    assert taken == {"moved_here": 100, "replayed": 100, "delivered": 200}
 
 
 def archived(bridge: Bridge, collector: Collector, start: datetime, seconds: int) -> list[str]:

@@ -111,6 +111,24 @@ def test_a_thread_that_is_busy_for_minutes_is_given_one_group(tmp_path):
     assert len(bench.minutes()) == 2
 
 
+def test_what_a_command_has_moved_is_written_at_once_and_the_minutes_go_on(tmp_path):
+    bench = Bench(tmp_path)
+    bench.ledger.replay("fw", 1)
+    bench.recorder.account()
+    bench.ledger.replay("fw", 1)
+    bench.work()
+    bench.clock.advance(47.5)
+    bench.recorder.account()
+    bench.work()
+    assert [row["replayed"] for row in bench.rows() if row.get("intake")] == [1, 2, 2]
+    bench.clock.advance(60)
+    bench.work()
+    assert bench.minutes()[-1] == ("00:02:00", None)
+    bench.stop()
+    bench.recorder.account()
+    assert not bench.jobs
+
+
 def test_stop_writes_the_last_line_and_waits_for_the_minute_before_it(tmp_path):
     bench = Bench(tmp_path)
     bench.ledger.receive_spooled("fw", 1)

@@ -83,6 +83,7 @@ class Truth:
     twice: Counter = field(default_factory=Counter)
     refused: set = field(default_factory=set)
     filtered: int = 0
+    replayed: int = 0
     dropped: Counter = field(default_factory=Counter)
     kernel: int = 0
 
@@ -197,6 +198,24 @@ class World:
         for file in files:
             file.pack, file.sent_before = made, file.sending
 
+    def replay(self, intake, count):
+        self.sequence += 1
+        self.files.append(File(intake, self.sequence, [False] * count))
+        self.ledger.replay(intake, count)
+        self.truth.replayed += count
+        # As behind each command of an operator.
+        self.minute()
+
+    def move(self, giver, taker):
+        busy = {file.pack for file in self.files if file.done and file.pack}
+        for file in self.files:
+            if file.intake == giver and not file.done and file.pack not in busy:
+                file.intake = taker
+                self.ledger.move(giver, taker, len(file.poisoned))
+                if file.pack:
+                    file.pack.intake = taker
+        self.minute()
+
     def send(self, sizes, die, minute_between, torn):
         """One request; ``die`` at a named point."""
         chosen = [file for file in self.files if file.intake == self.files[0].intake][: len(sizes)]
@@ -259,6 +278,7 @@ class World:
 POINTS = ("before the receipt", "after the receipt", "after quarantine", "after refusals")
 POISONED = [("receive", "fw", [True, True])]
 PACKED = [("receive", "fw", [False] * 4), ("pack", "fw")]
+SEND = ("send", [4], "after the receipt", False, False)
 KILL = ("kill", False)
 counts = st.integers(1, 5)
 poison = st.lists(st.integers(0, 4).map(lambda n: n == 0), min_size=1, max_size=8)
@@ -273,6 +293,8 @@ lives = st.lists(
         st.tuples(st.just("drop"), counts),
         st.tuples(st.just("lose_in_kernel"), counts),
         st.tuples(st.just("pack"), st.sampled_from(INTAKES)),
+        st.tuples(st.just("replay"), st.sampled_from(INTAKES), counts),
+        st.tuples(st.just("move"), *map(st.just, INTAKES)),
         st.tuples(st.just("minute")),
         st.tuples(st.just("stop")),
         st.tuples(st.just("kill"), st.booleans()),
@@ -307,6 +329,7 @@ def same(report, world):
     assert {name: row.twice for name, row in report.rows.items() if row.twice} == +truth.twice
     assert total.refused == sum(row.reasons.total() for row in report.rows.values())
     assert total.filtered == truth.filtered
+    assert (total.replayed, total.moved) == (truth.replayed, 0)
     assert +total.dropped == +truth.dropped
     assert report.kernel_drops.total() == truth.kernel
     assert report.quarantine_end == len(world.quarantine) == total.quarantined
@@ -335,9 +358,10 @@ def in_a_folder(test):
 @example([*POISONED, ("send", [1], None, False, False), ("stop",), ("send", [1], None, True, False), KILL], False)
 @example([*POISONED, ("send", [1], "after quarantine", False, False), ("send", [1], None, True, False), KILL], False)
 @example([("receive", "fw", [True] * 4), *[("send", [2], "after refusals", False, False)] * 2], True)
-@example([*PACKED, ("send", [4], "after the receipt", False, False)], True)
+@example([*PACKED, SEND], True)
 @example([*PACKED, ("send", [2], None, False, False), KILL, ("send", [4], None, False, False)], True)
 @example([*PACKED, ("send", [2], None, False, False), ("stop",)], True)
+@example([*PACKED, ("send", [2], None, False, False), KILL, ("move", *INTAKES), SEND, KILL], True)
 @example([*PACKED[:1], ("send", [2], "after the receipt", False, False), *PACKED[1:], KILL], True)
 def test_totals_equal_what_an_outside_recorder_counted(acts, drained):
     @in_a_folder
