@@ -23,7 +23,8 @@ minute     ``intake`` and the columns of ``bridge.ledger.Account`` (*transferred
            all others count since ``start``. Intake ``-``: of what belongs to none. Intakes whose columns are as
            before and that hold nothing are left out
 minute     with ``intake: null`` ends each minute's group: ``kernel_drops`` {listener: datagrams since
-           start}; ``whole``: no intake was left out (the first group of a day)
+           start}; ``whole``: no intake was left out (the first group of a day). A group also stands behind
+           each operator's command that moved events
 receipt    an accepted request: ``intake``; ``batches`` [[sequence, its events settled by this request, its
            events in all], ...]; ``count`` accepted; ``sha256`` of the body before compression; ``status``;
            ``first``, ``last`` event id or null; ``confirmed``: the answer named the events

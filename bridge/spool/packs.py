@@ -32,6 +32,7 @@ A pack belongs to the spool's thread, but for its identity.
 import os
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -326,13 +327,20 @@ class Pack:
                 self._left, self._left_size, self.doubtful = before
 
     def lose(self, loss: Loss) -> None:
-        """Events of a damaged part wait no longer. The file goes where nothing else waits. Raises OSError."""
+        """Events of a damaged part wait no longer, after a restart neither. The file goes where nothing else waits.
+        Raises OSError."""
         self._left -= loss.events
         self._left_size -= loss.size
         if loss.positions is not None:
             self._settled.add(*loss.positions)
         if self._left <= sum(batch.count for batch in self._unwritten):
             self.path.unlink(missing_ok=True)
+            return
+        name = self._name(self._settled, self._begun)
+        if len(name) <= LONGEST_NAME:
+            # What cannot be written down now is when a request begins; the batches that were read must not wait for it.
+            with suppress(OSError):
+                self._rename(name)
 
     def _rename(self, name: str) -> None:
         try:

@@ -282,6 +282,15 @@ def damaged(yard, change, *, count=100):
     assert set(texts(read)) <= set(wanted)
     assert len(texts(read)) + sum(loss.events for loss in losses) == len(wanted)
     assert sum(batch.size for batch in read) + sum(loss.size for loss in losses) == sum(b.size for b in batches)
+    for loss in losses:
+        found.lose(loss)
+    # What is lost is lost once, whatever restarts follow before the next request.
+    left = yard.restart().packs
+    assert [each.count for each in left] == [len(texts(read))] * bool(read)
+    for each in left:
+        again, said = read_all(each)
+        assert texts(again) == texts(read)
+        assert sum(loss.events for loss in said) == 0
     return len(texts(read)), losses
 
 
