@@ -164,7 +164,9 @@ def telling(directory: Path, **plan: Any) -> Iterator[Story]:
         faulty(directory, **plan) as collector,
         bridging(directory, collector.url, batch={"max_age": "200ms", "max_events": 500}) as bridge,
     ):
-        bridge.configuration["collector"] |= {"timeout": "1s"}
+        if "faults" in plan:
+            # Some of them never answer. Where all do, a machine that stands still for a second is no fault.
+            bridge.configuration["collector"] |= {"timeout": "1s"}
         story = Story(bridge, collector, directory)
         yield story
         story.end_well()
