@@ -25,5 +25,5 @@ Refused designs
     *Dead-letter queues*: a batch that cannot be read goes to this node's quarantine, where the operator looks.
     *A delivery limit*: a parked intake gives its batches back for hours, which are not poison; it is off.
 
-Only ``bridge.fleet.amqp`` imports pika, and only where a share is configured.
+Only ``amqp`` and ``amqp_channel`` import pika, and only where a share is configured.
 """
