@@ -44,10 +44,19 @@ _before = _Before()
 
 def joined_timed_lines(events: Sequence[bytes], times: Sequence[int]) -> bytes:
     """The same, with the milliseconds of each event, and a TAB, before each."""
-    parts = [b"\n"] * (2 * len(events) + 1)
-    parts[:-1:2] = map(_before.__getitem__, times)
-    parts[1::2] = events
-    return escaped_lines(b"".join(parts)[1:])
+    parts = [b""] * (2 * len(events) + 1)
+    parts[2::2] = events
+    return woven_timed_lines(parts, times)
+
+
+def woven_timed_lines(woven: list[bytes], times: Sequence[int]) -> bytes:
+    """The same of events that stand with something before each, which gives way to their times; see ``Columns.woven``.
+    The list is changed."""
+    woven[1::2] = map(_before.__getitem__, times)
+    # An LF behind the last instead of the one before the first.
+    woven[1] = woven[1][1:]
+    woven.append(b"\n")
+    return escaped_lines(b"".join(woven))
 
 
 def escaped(event: bytes) -> bytes:

@@ -131,6 +131,14 @@ def group(
         if of_format is not None:
             _sample(_three_lines(data), of_format, result, as_lines=False)
         return result
+    timed = endpoint.exact or _scattered(sent, limits.resolution_ms)
+    if timed and (data := _woven(columns, disposition, rule, sent, spool_encoding, limits)) is not None:
+        made = _group(disposition, spool_encoding, sent, limits, columns.count, data)
+        made.timed = True
+        result.groups.append(made)
+        if of_format is not None:
+            _sample(columns["text"], of_format, result, as_lines=True)
+        return result
     making = payload.events if rule is None else partial(payload.refined, rule)
     events = making(
         disposition.payload, columns, times=shown.each() if shows_time else (), peer=peer,
@@ -139,7 +147,6 @@ def group(
     )  # fmt: skip
     if columns.blank and disposition.payload in ("message", "content", "device", "structured"):
         events = _filled(events, columns.blank, result)
-    timed = endpoint.exact or _scattered(sent, limits.resolution_ms)
     for part, times in [(events, sent)] if timed else _slots(events, sent, limits.resolution_ms):
         if of_format is not None and result.sampled < MOST_SAMPLED:
             _sample(part, of_format, result, as_lines=spool_encoding == encoding.LINES)
@@ -174,6 +181,19 @@ def _in_one(
     lines = columns.lines if rule is None else rule.edited_block(b"\n" + columns.lines[:-1])[1:] + b"\n"
     data = encoding.escaped_lines(lines)
     return data if len(data) <= limits.event_bytes and _is_text(data, disposition.encoding) else None
+
+
+def _woven(
+    columns: Columns, disposition: Disposition, rule: Rule | None, times: Times, spool_encoding: str, limits: Limits
+) -> bytes | None:
+    """The timed lines of a read that came woven already, where its texts can go as they are."""
+    if columns.woven is None or rule is not None:
+        return None
+    if disposition.payload != "message" or spool_encoding != encoding.LINES:
+        return None
+    data = encoding.woven_timed_lines(columns.woven.copy(), times.each())
+    fits = len(data) <= limits.event_bytes or max(map(len, columns["text"])) * 4 <= limits.event_bytes
+    return data if fits and _is_text(data, disposition.encoding) else None
 
 
 def _is_text(data: bytes, text_encoding: str) -> bool:

@@ -50,8 +50,12 @@ def of_read(
     columns: Columns, *, reader: TimeReader, zone: tzinfo, received_ms: int, window: Window, fine: bool
 ) -> Times:
     """The event times of a read. ``fine``: a time per row even within one second."""
-    seconds, offsets, fractions = columns["second"], columns["offset"], columns["fraction"]
     count = columns.count
+    if (stamps := columns.stamps) is not None and (whole := reader.all_ms(stamps, b"", zone, received_ms)):
+        earliest, latest = min(whole), max(whole)
+        if window.holds(earliest, received_ms) and window.holds(latest, received_ms):
+            return Times(count, earliest, latest, whole)
+    seconds, offsets, fractions = columns["second"], columns["offset"], columns["fraction"]
     if not fine and seconds.count(seconds[0]) == count and offsets.count(offsets[0]) == count:
         base, believed = _base(seconds[0], offsets[0], reader, zone, received_ms, window)
         if not believed:

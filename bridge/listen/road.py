@@ -376,8 +376,11 @@ class Road:
             columns = stripper.strip(frames)
             if columns is not None:
                 return columns
+            columns = stripper.scattering.strip(frames)
+            if columns is not None:
+                return columns
             if stripper.mixed:
-                return stripper.scattering.strip(frames) or sweep(frames)
+                return sweep(frames)
         return parse_all(frames, peer.profile.needs | _HOSTNAME if peer.relay else peer.profile.needs)
 
     def _route(

@@ -57,7 +57,7 @@ BSD = _MONTH + rb" (?: [1-9]|0[1-9]|[12][0-9]|3[01]) (?:[01][0-9]|2[0-3]):[0-5][
 class Columns:
     """The frames of one read, column by column. ``count`` rows; a column that was not asked for is missing."""
 
-    __slots__ = ("blank", "count", "fields", "holds_lf", "lines")
+    __slots__ = ("blank", "count", "fields", "holds_lf", "lines", "woven")
 
     def __init__(
         self, count: int, fields: dict[str, Column], blank: dict[int, bytes] | None = None, *, holds_lf: bool = False
@@ -70,6 +70,9 @@ class Columns:
         "Row -> frame, where MSG shows nothing: a payload made of it alone would be empty."
         self.lines: bytes | None = None
         "The column ``text`` as one, each row ended by an LF, where it was read so."
+        self.woven: list[bytes] | None = None
+        """Behind one that is empty, of each row its stamp and its text, where it was read so. A stamp is PRI and second
+        (RFC 3164)."""
 
     @classmethod
     def of_texts(
@@ -82,10 +85,29 @@ class Columns:
         columns.lines = lines
         return columns
 
+    @classmethod
+    def of_woven(cls, woven: list[bytes]) -> "Columns":
+        """A read of which only stamps and texts are known; see ``woven``."""
+        count = len(woven) // 2
+        none = [b""] * count
+        columns = cls(count, {"offset": none, "fraction": none})
+        columns.woven = woven
+        return columns
+
     def __getitem__(self, name: str) -> Column:
-        if name == "text" and self.lines is not None and name not in self.fields:
-            self.fields[name] = self.lines[:-1].split(b"\n")
+        if name not in self.fields:
+            if name == "text" and self.lines is not None:
+                self.fields[name] = self.lines[:-1].split(b"\n")
+            elif name == "text" and self.woven is not None:
+                self.fields[name] = self.woven[2::2]
+            elif name == "second" and self.woven is not None:
+                self.fields[name] = [stamp.rpartition(b">")[2] for stamp in self.woven[1::2]]
         return self.fields[name]
+
+    @property
+    def stamps(self) -> Column | None:
+        """What tells each row's second, PRI before it, where the read was woven."""
+        return self.woven[1::2] if self.woven is not None else None
 
     def take(self, rows: Sequence[int]) -> "Columns":
         """The columns of some rows, in their order."""

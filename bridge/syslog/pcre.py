@@ -14,7 +14,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any, NamedTuple
 
-__all__ = ["Cut", "Rewriter", "cutter", "rewriter"]
+__all__ = ["Cut", "Rewriter", "cutter", "rewriter", "shortener"]
 
 # pcre2.h of 10.30; all later ones keep them.
 _NEWLINE_LF = 2
@@ -158,6 +158,15 @@ def cutter(pattern: bytes, groups: int = 0) -> Cut:
     template = b"\n" + b"".join(rb"\g<%d>" % number + b"\n" for number in range(1, groups + 1))
     expression = re.compile(pattern)
     return lambda block: expression.subn(template, block)
+
+
+def shortener(kept: bytes, removed: bytes) -> Cut:
+    """For each match of both, one behind the other, the first and an LF; and how many matches there were. A group costs
+    PCRE2 as much as all of a plain header; to forget what was matched so far (``\\K``) costs nothing."""
+    if library := load():
+        return Rewriter(library, kept + rb"\K" + removed, b"\n")
+    expression = re.compile(b"(" + kept + b")" + removed)
+    return lambda block: expression.subn(rb"\1" + b"\n", block)
 
 
 def rewriter(pattern: bytes, replacement: bytes) -> Rewriter | None:

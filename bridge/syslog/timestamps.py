@@ -113,7 +113,8 @@ class TimeReader:
         return None if found is None else found[0]
 
     def all_ms(self, seconds: Sequence[bytes], offset: bytes, zone: tzinfo, received_ms: int) -> list[int] | None:
-        """The same of many seconds with one offset, in their order; None where any of the texts is no time."""
+        """The same of many seconds with one offset, in their order; None where any of the texts is no time. A PRI may
+        stand before a second."""
         hour = received_ms // 3_600_000
         if hour != self._hour or self._count >= self.MOST:
             self._hour, self._count = hour, 0
@@ -129,9 +130,13 @@ class TimeReader:
             if (zone, offset, second) in self._strange:
                 return None
             self._count += 1
-            when = moment(second, offset=offset, zone=zone, received=received)
+            _, pri, bare = second.rpartition(b">")
+            if pri and bare in known:
+                known[second] = known[bare]
+                continue
+            when = moment(bare, offset=offset, zone=zone, received=received)
             if when is None:
                 self._strange.add((zone, offset, second))
                 return None
-            known[second] = milliseconds(when)
+            known[second] = known[bare] = milliseconds(when)
         return list(map(known.__getitem__, seconds))
