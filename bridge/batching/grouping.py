@@ -20,15 +20,13 @@ from bridge.batching.wrapping import ENDPOINTS
 from bridge.formats import LOOKED_AT, Format, Rule
 from bridge.routing.disposition import Disposition
 from bridge.syslog.columns import Columns
+from bridge.syslog.stamping import MANY_SECONDS, is_scattered
 from bridge.syslog.timestamps import TimeReader
 
 NO_TIME = 0
 "The event time of a batch that is sent without X-SEKOIAIO-EVENT-TIMESTAMP."
 
 _LINE = re.compile(rb"[^\n]*\n")
-
-MANY_SLOTS, FEW_A_SLOT = 16, 8
-"Of one read: more slots than this, with fewer events each, are one timed group."
 
 SHOWS_TIME = ("line", "rfc5424")
 
@@ -111,6 +109,15 @@ def group(
     zone = disposition.zone or UTC
     shows_time = disposition.payload in SHOWS_TIME
     shown = sent = Times(columns.count, received_ms, received_ms)
+    of_format = formats.find(disposition.format) if disposition.format else None
+    rule = of_format.rule if of_format and disposition.refined else None
+    if (stamped := columns.timed) is not None:
+        lines = encoding.escaped_lines(stamped.lines)
+        if rule is None and spool_encoding == encoding.LINES and _fits(lines, columns, disposition.encoding, limits):
+            bounds = Times(columns.count, stamped.earliest, stamped.latest)
+            whole = _group(disposition, spool_encoding, bounds, limits, columns.count, lines)
+            return _add_timed(result, whole, columns, of_format)
+        given = stamped.times()
     if given is not None:
         shown = of_sender(given, received_ms=received_ms, window=limits.window)
         result.outside = shown.outside
@@ -124,8 +131,6 @@ def group(
         sent = shown
     elif disposition.timestamp == "none":
         sent = Times(columns.count, NO_TIME, NO_TIME)
-    of_format = formats.find(disposition.format) if disposition.format else None
-    rule = of_format.rule if of_format and disposition.refined else None
     if (data := _in_one(columns, disposition, rule, sent, spool_encoding, limits)) is not None:
         result.groups.append(_group(disposition, spool_encoding, sent, limits, columns.count, data))
         if of_format is not None:
@@ -133,12 +138,8 @@ def group(
         return result
     timed = endpoint.exact or _scattered(sent, limits.resolution_ms)
     if timed and (data := _woven(columns, disposition, rule, sent, spool_encoding, limits)) is not None:
-        made = _group(disposition, spool_encoding, sent, limits, columns.count, data)
-        made.timed = True
-        result.groups.append(made)
-        if of_format is not None:
-            _sample(columns["text"], of_format, result, as_lines=True)
-        return result
+        whole = _group(disposition, spool_encoding, sent, limits, columns.count, data)
+        return _add_timed(result, whole, columns, of_format)
     making = payload.events if rule is None else partial(payload.refined, rule)
     events = making(
         disposition.payload, columns, times=shown.each() if shows_time else (), peer=peer,
@@ -192,8 +193,22 @@ def _woven(
     if disposition.payload != "message" or spool_encoding != encoding.LINES:
         return None
     data = encoding.woven_timed_lines(columns.woven.copy(), times.each())
-    fits = len(data) <= limits.event_bytes or max(map(len, columns["text"])) * 4 <= limits.event_bytes
-    return data if fits and _is_text(data, disposition.encoding) else None
+    return data if _fits(data, columns, disposition.encoding, limits) else None
+
+
+def _add_timed(result: Grouped, whole: Group, columns: Columns, of_format: Format | None) -> Grouped:
+    """A read that is one timed group."""
+    whole.timed = True
+    result.groups.append(whole)
+    if of_format is not None:
+        _sample(columns["text"], of_format, result, as_lines=True)
+    return result
+
+
+def _fits(data: bytes, columns: Columns, text_encoding: str, limits: Limits) -> bool:
+    """Whether the timed lines of a read can go as they are: each event is text and not above the limit."""
+    small = len(data) <= limits.event_bytes or max(map(len, columns["text"])) * 4 <= limits.event_bytes
+    return small and _is_text(data, text_encoding)
 
 
 def _is_text(data: bytes, text_encoding: str) -> bool:
@@ -228,12 +243,11 @@ def _three_lines(data: bytes) -> list[bytes]:
 def _scattered(times: Times, resolution_ms: int) -> bool:
     """Whether a read's times lie so far apart that a group for each slot would be one for nearly each event: clocks at
     random, a relay that replays its day. Then each line has its time, and the courier sorts and cuts."""
-    if times.rows is None or (times.latest - times.earliest) < MANY_SLOTS * resolution_ms:
+    if times.rows is None or (times.latest - times.earliest) < MANY_SECONDS * resolution_ms:
         return False
     # Mostly a part of the rows shows it.
     for rows in (times.rows[: times.count // 4], times.rows):
-        slots = len(set(map(floordiv, set(rows), repeat(resolution_ms))))
-        if slots > MANY_SLOTS and times.count < slots * FEW_A_SLOT:
+        if is_scattered(len(set(map(floordiv, set(rows), repeat(resolution_ms)))), times.count):
             return True
     return False
 

@@ -3,6 +3,7 @@
 A time outside ``Window`` becomes the reception time: a search would never show such an event. Nothing else is changed.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
@@ -27,6 +28,11 @@ class Window:
         return (self.past_ms is None or ms >= received_ms - self.past_ms) and (
             self.future_ms is None or ms <= received_ms + self.future_ms
         )
+
+    def bounds(self, received_ms: int) -> tuple[float, float]:
+        """The earliest and the latest believable time."""
+        earliest = -math.inf if self.past_ms is None else received_ms - self.past_ms
+        return earliest, math.inf if self.future_ms is None else received_ms + self.future_ms
 
 
 @dataclass(slots=True)

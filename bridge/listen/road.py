@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC
 from typing import Any, Protocol
 
 from bridge import batching
@@ -25,6 +26,7 @@ from bridge.spool.quarantine import Entry
 from bridge.syslog import header
 from bridge.syslog.columns import Columns, Frames, block_of, list_of, parse_all
 from bridge.syslog.framing import Oversize
+from bridge.syslog.stamping import Reception
 from bridge.syslog.stripping import Stripper
 from bridge.syslog.sweeping import sweep
 from bridge.syslog.timestamps import TimeReader, fraction_ms, zone_of
@@ -134,7 +136,7 @@ class Road:
             peer.decide()
         if peer.bucket is not None:
             frames = self._within_limit(peer, peer.bucket, frames, now)
-        columns = self._parse(peer, frames, stripper)
+        columns = self._parse(peer, frames, stripper, now)
         if not columns.count:
             return
         if peer.relay:
@@ -240,7 +242,7 @@ class Road:
             for event, ms in rows:
                 by_time.setdefault(ms, []).append(event)
             for ms, frames in by_time.items():
-                columns = self._parse(peer, frames, None)
+                columns = self._parse(peer, frames, None, now)
                 size = sum(map(len, frames)) + len(frames)
                 for disposition, part in peer.profile.assign(columns) if columns.count else ():
                     found.append((disposition, part, None if ms is None else [ms] * part.count))
@@ -329,7 +331,7 @@ class Road:
             peer = alike[0][0]
             stripper = self._strippers.setdefault(profile, Stripper())
             together = alike[0][1] if len(alike) == 1 else [piece for _, pieces, _ in alike for piece in pieces]
-            columns = self._parse(peer, clean(together), stripper)
+            columns = self._parse(peer, clean(together), stripper, now)
             if columns.count != sum(count for _, _, count in alike):
                 for member, pieces, _ in alike:
                     member.events -= sum(not frame.strip(b" \t\r\n\0") for frame in list_of(clean(pieces)))
@@ -370,13 +372,21 @@ class Road:
 
     # --- the parts of the road ---------------------------------------------------------------------------------------
 
-    @staticmethod
-    def _parse(peer: Peer, frames: Frames, stripper: Stripper | None) -> Columns:
+    def _reception(self, peer: Peer, now: int) -> Reception | None:
+        """How times are understood, where they are all that is done with a time: an event's is delivered beside it."""
+        disposition = peer.profile.constant
+        if disposition is None or disposition.kind != "deliver" or disposition.timestamp != "event":
+            return None
+        if disposition.payload != "message" or self._limits.resolution_ms > 1000:
+            return None
+        return Reception(self._reader, disposition.zone or UTC, now, *self._limits.window.bounds(now))
+
+    def _parse(self, peer: Peer, frames: Frames, stripper: Stripper | None, now: int) -> Columns:
         if stripper is not None and peer.strippable and isinstance(frames, bytes):
             columns = stripper.strip(frames)
             if columns is not None:
                 return columns
-            columns = stripper.scattering.strip(frames)
+            columns = stripper.scattering.strip(frames, self._reception(peer, now))
             if columns is not None:
                 return columns
             if stripper.mixed:

@@ -13,6 +13,7 @@ reads, an expression of ``vendors`` takes their place.
 import re
 from collections.abc import Iterable, Sequence
 from functools import cache, lru_cache
+from typing import NamedTuple
 
 from bridge.syslog import header, vendors
 from bridge.syslog.shapes import cisco
@@ -52,12 +53,32 @@ _SD_PARAM = b" " + _SD_NAME + rb'="[^"\\\]\n]*+(?:"|(?:\\.[^"\\\]\n]*+)++")'
 SD = rb"-|(?:\[" + _SD_NAME + b"(?:" + _SD_PARAM + rb")*+\])++"
 BOM = rb"(?:\xef\xbb\xbf)?+"
 BSD = _MONTH + rb" (?: [1-9]|0[1-9]|[12][0-9]|3[01]) (?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
+# Behind the header: the first letter of the text shows.
+_SHOWS = rb"(?:(?=[!-~])|[ \t]*+(?=.))"
+BEHIND_BSD = b" " + HOST + b" " + TAG + rb"(?:\[" + PID + rb"\]: |" + COLON + b")" + _SHOWS
+"What stands between second and text of a plain frame of RFC 3164."
+BEHIND_OFFSET = b" " + WORD + b" " + WORD + b"(?<!:) " + WORD + b" " + WORD + b" (?:" + SD + b") " + BOM + _SHOWS
+"What stands between offset and text of one of RFC 5424."
+
+
+class TimedLines(NamedTuple):
+    """Times and texts of a read as one."""
+
+    lines: bytes
+    "Of each row its milliseconds since the epoch, a TAB, its text, an LF."
+    earliest: int
+    "No time is before it, and none after ``latest``."
+    latest: int
+
+    def times(self) -> list[int]:
+        """Of each row, in milliseconds."""
+        return [int(line.partition(b"\t")[0]) for line in self.lines[:-1].split(b"\n")]
 
 
 class Columns:
     """The frames of one read, column by column. ``count`` rows; a column that was not asked for is missing."""
 
-    __slots__ = ("blank", "count", "fields", "holds_lf", "lines", "woven")
+    __slots__ = ("blank", "count", "fields", "holds_lf", "lines", "timed", "woven")
 
     def __init__(
         self, count: int, fields: dict[str, Column], blank: dict[int, bytes] | None = None, *, holds_lf: bool = False
@@ -73,6 +94,8 @@ class Columns:
         self.woven: list[bytes] | None = None
         """Behind one that is empty, of each row its stamp and its text, where it was read so. A stamp is PRI and second
         (RFC 3164)."""
+
+        self.timed: TimedLines | None = None
 
     @classmethod
     def of_texts(
@@ -94,10 +117,19 @@ class Columns:
         columns.woven = woven
         return columns
 
+    @classmethod
+    def of_timed(cls, lines: bytes, count: int, earliest: int, latest: int) -> "Columns":
+        """A read of which only times and texts are known, as lines."""
+        columns = cls(count, {})
+        columns.timed = TimedLines(lines, earliest, latest)
+        return columns
+
     def __getitem__(self, name: str) -> Column:
         if name not in self.fields:
             if name == "text" and self.lines is not None:
                 self.fields[name] = self.lines[:-1].split(b"\n")
+            elif name == "text" and self.timed is not None:
+                self.fields[name] = [line.partition(b"\t")[2] for line in self.timed.lines[:-1].split(b"\n")]
             elif name == "text" and self.woven is not None:
                 self.fields[name] = self.woven[2::2]
             elif name == "second" and self.woven is not None:

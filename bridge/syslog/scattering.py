@@ -1,8 +1,8 @@
 """As ``stripping``, for reads whose frames bear seconds of their own: a plain header of one RFC each, and nothing is
 wanted but time and text. Clocks at random, a relay that replays its day, a read in which one second ends.
 
-One expression takes the headers off and leaves the times. For a plain header of RFC 3164 it leaves PRI before the second,
-as it is: to look up both as one text is much cheaper than to take them apart.
+One expression takes the headers off and leaves the times. For a plain header of RFC 3164 it leaves PRI before the
+second, as it is: to look up both as one text is much cheaper than to take them apart.
 
 What is accepted is what the fast path in ``columns`` accepts; anything else is left to others. A property test holds
 both equal.
@@ -11,43 +11,19 @@ both equal.
 import re
 from collections.abc import Sequence
 
-from bridge.syslog.columns import (
-    BOM,
-    BSD,
-    COLON,
-    FRACTION,
-    HOST,
-    ISO,
-    OFFSET,
-    PID,
-    PRI,
-    SD,
-    TAG,
-    WORD,
-    Columns,
-    are_times,
-)
+from bridge.syslog.columns import BEHIND_BSD, BEHIND_OFFSET, BSD, FRACTION, ISO, OFFSET, PRI, Columns, are_times
 from bridge.syslog.pcre import cutter, shortener
-
-# Behind the header: the first letter of the text shows.
-_TEXT = rb"(?:(?=[!-~])|[ \t]*+(?=.))"
-
+from bridge.syslog.stamping import Reception, Stamper
 
 # What ``columns`` finds to be no time is none here either: no text of these is.
 _NO_DAY = b"(?!Feb 3|(?:Apr|Jun|Sep|Nov) 31)"
 _STAMP = rb"\n" + PRI + _NO_DAY + BSD
 _FIRST = re.compile(_STAMP + b" ")
-_shortened = shortener(
-    _STAMP, b" " + HOST + b" " + TAG + rb"(?:\[" + PID + rb"\]: |" + COLON + b")" + _TEXT
-)  # fmt: skip
+_shortened = shortener(_STAMP, BEHIND_BSD)
 
 _FIRST_5424 = re.compile(rb"\n" + PRI + b"1 ")
 # Anything as long as a second: what stands there is looked at afterwards, each distinct text once for all reads.
-_cut_5424 = cutter(
-    rb"\n" + PRI + b"1 (.{19})(" + FRACTION + b")(" + OFFSET + b") "
-    + WORD + b" " + WORD + b"(?<!:) " + WORD + b" " + WORD + b" (?:" + SD + b") " + BOM + _TEXT,
-    3,
-)  # fmt: skip
+_cut_5424 = cutter(rb"\n" + PRI + b"1 (.{19})(" + FRACTION + b")(" + OFFSET + b")" + BEHIND_OFFSET, 3)
 _second = re.compile(ISO)
 _known: set[bytes] = set()
 "Texts that are seconds of RFC 5424."
@@ -64,9 +40,13 @@ class Scattering:
     def __init__(self) -> None:
         self._pause = 1
         self._passes = 0
+        self._stamper = Stamper()
 
-    def strip(self, block: bytes) -> Columns | None:
-        """Times and texts of a block's frames, or None: then nothing is known of them."""
+    def strip(self, block: bytes, reception: Reception | None = None) -> Columns | None:
+        """Times and texts of a block's frames, or None: then nothing is known of them. ``reception``: of reads that
+        become timed lines where their times are scattered."""
+        if reception is not None and (timed := self._stamper.strip(block, reception)) is not None:
+            return timed
         if self._passes:
             self._passes -= 1
             return None
@@ -79,8 +59,10 @@ class Scattering:
             # Not for us: the next reads are not tried, ever more of them.
             self._passes = self._pause
             self._pause = min(self.LONGEST_PAUSE, 2 * self._pause)
-        else:
-            self._pause = 1
+            return None
+        self._pause = 1
+        if reception is not None and columns.stamps is not None:
+            self._stamper.learn(columns.stamps, reception)
         return columns
 
 

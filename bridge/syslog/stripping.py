@@ -10,13 +10,10 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple
 
-from bridge.syslog.columns import BOM, BSD, COLON, FRACTION, HOST, ISO, OFFSET, PID, PRI, SD, TAG, WORD, Columns
+from bridge.syslog.columns import BEHIND_BSD, BEHIND_OFFSET, BSD, FRACTION, ISO, OFFSET, PRI, Columns
 from bridge.syslog.pcre import Cut, cutter
 from bridge.syslog.scattering import Scattering
 from bridge.syslog.timestamps import is_time
-
-# Behind the header: the first letter of the text shows.
-_TEXT = rb"(?:(?=[!-~])|[ \t]*+(?=.))"
 
 
 class _Kind(NamedTuple):
@@ -32,16 +29,13 @@ class _Kind(NamedTuple):
 
 _RFC3164 = _Kind(
     re.compile(rb"\n" + PRI + b"(" + BSD + rb")() "),
-    lambda second, offset: (
-        rb"\n" + PRI + second + b" " + HOST + b" " + TAG + rb"(?:\[" + PID + rb"\]: |" + COLON + b")" + _TEXT
-    ),
+    lambda second, offset: rb"\n" + PRI + second + BEHIND_BSD,
     0,
 )
 _RFC5424 = _Kind(
     re.compile(rb"\n" + PRI + b"1 (" + ISO + b")" + FRACTION + b"(" + OFFSET + b") "),
     lambda second, offset: (
-        rb"\n" + PRI + b"1 " + second + b"(" + FRACTION + b")" + re.escape(offset) + b" "
-        + WORD + b" " + WORD + b"(?<!:) " + WORD + b" " + WORD + b" (?:" + SD + b") " + BOM + _TEXT
+        rb"\n" + PRI + b"1 " + second + b"(" + FRACTION + b")" + re.escape(offset) + BEHIND_OFFSET
     ),
     1,
 )  # fmt: skip

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bridge.batching import Limits, Window, group
-from bridge.batching.grouping import FEW_A_SLOT, MOST_SAMPLED
+from bridge.batching.grouping import MOST_SAMPLED
 from bridge.config import Config, parse_text
 from bridge.formats import FORMATS
 from bridge.ledger import Ledger
@@ -17,6 +17,7 @@ from bridge.listen.road import Road
 from bridge.routing import Disposition, Router
 from bridge.spool import BatchLimits, Spool
 from bridge.syslog.columns import block_of, parse_all
+from bridge.syslog.stamping import FEW_A_SECOND
 from bridge.syslog.timestamps import TimeReader, milliseconds
 
 RECEIVED = milliseconds(datetime(2026, 11, 23, 7, 24, 5, tzinfo=UTC))
@@ -100,7 +101,7 @@ def test_three_events_of_a_group_are_held_against_the_format() -> None:
 
 def test_of_many_groups_a_few_are_looked_at() -> None:
     frames = [b"<13>Nov 23 07:%02d:%02d host app: x" % (number // 60, number % 60) for number in range(75)]
-    result = grouped(frames * FEW_A_SLOT, 2)
+    result = grouped(frames * FEW_A_SECOND, 2)
     assert len(result.groups) == 75
     assert result.sampled == result.mismatched
     assert result.sampled <= MOST_SAMPLED + 2

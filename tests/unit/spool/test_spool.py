@@ -216,13 +216,8 @@ def test_any_timed_batch_is_cut_without_loss(rows, width, max_events, max_bytes)
     rows = [(ms, event.replace(b"\n", b".")) for ms, event in rows]
     data = b"".join(b"%d\t%b\n" % row for row in rows)
 
-    held = Batch("a", 1, "lines", True, 0, 0, len(rows), len(data), Path("/nowhere"), 0.0)
-    original = reading.content
-    reading.content = lambda batch: data
-    try:
-        pieces = reading.cut(Piece.whole(held), width, max_events, max_bytes)
-    finally:
-        reading.content = original
+    held = Batch("a", 1, "lines", True, 0, 0, len(rows), len(data), Path("/nowhere"), 0.0, held=data)
+    pieces = reading.cut(Piece.whole(held), width, max_events, max_bytes)
     assert b"".join(p.lines for p in pieces).split(b"\n")[:-1] == [e for _, e in sorted(rows, key=lambda row: row[0])]
     assert sum(p.count for p in pieces) == len(rows)
     for piece in pieces:
@@ -264,13 +259,11 @@ MOMENTS = st.integers(0, 9000) | st.sampled_from([0, 2000])
 def test_any_timed_batches_are_cut_together_without_loss(files, width, max_events, max_bytes, narrower):
     files = [[(ms, event.replace(b"\n", b".")) for ms, event in rows] for rows in files]
     contents = {i: b"".join(b"%d\t%b\n" % row for row in rows) for i, rows in enumerate(files)}
-    batches = [Batch("a", i, "lines", True, 0, 0, len(files[i]), len(contents[i]), Path("/x"), 0.0) for i in contents]
-    original = reading.content
-    reading.content = lambda batch: contents[batch.sequence]
-    try:
-        wide = reading.cut_together([Piece.whole(one) for one in batches], width, max_events, max_bytes)
-    finally:
-        reading.content = original
+    batches = [
+        Batch("a", i, "lines", True, 0, 0, len(files[i]), len(data), Path("/x"), 0.0, held=data)
+        for i, data in contents.items()
+    ]
+    wide = reading.cut_together([Piece.whole(one) for one in batches], width, max_events, max_bytes)
     # What was cut when times might lie further apart is cut once more.
     for pieces, within in ((wide, width), (reading.cut_together(wide, narrower, max_events, max_bytes), narrower)):
         for i, rows in enumerate(files):

@@ -61,11 +61,10 @@ def test_tries_in_vain_are_not_made_at_every_read() -> None:
 
 def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scattering, "MOST_KNOWN", 20)
-    known = scattering._KINDS[0].known
     for minute in range(60):
-        read = block(*(b"<30>Nov 23 07:%02d:0%d gw app: text" % (minute, i) for i in range(9)))
+        read = block(*(b"<30>1 2026-11-23T07:%02d:0%dZ gw app - - - text" % (minute, i) for i in range(9)))
         assert len(strip(read) or ()) == 9
-        assert len(known) <= 20
+        assert len(scattering._known) <= 20
 
 
 @settings(max_examples=600, deadline=None)

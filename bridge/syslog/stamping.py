@@ -1,0 +1,147 @@
+"""As ``scattering``, for clocks at random that go on and on: the times, too, are the expression's work.
+
+Each second of some minutes stands in it with a mark, ``(*MARK:...)``, which is its milliseconds; PCRE2 puts the mark of
+what has matched in place of the header. So a read of RFC 3164 from a thousand clocks becomes lines with a time each by
+one call, and nothing is made for a frame. To make an expression takes some milliseconds, once in several minutes.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, tzinfo
+from functools import lru_cache
+from typing import NamedTuple
+
+from bridge.syslog import pcre
+from bridge.syslog.columns import BEHIND_BSD, PRI, Columns
+from bridge.syslog.timestamps import MONTHS, TimeReader
+
+STEP_MINUTES = 4
+"Expressions begin and end at multiples of it, so that connections share them, and one serves for some minutes."
+MOST_MINUTES = 36
+"Of an expression, which is 64 KiB at most; a minute is 1.4."
+MANY_SECONDS, FEW_A_SECOND = 16, 8
+"Of one read: with more seconds than this, and fewer events in each, its times are scattered."
+
+_MINUTE = 60_000
+_STEP = STEP_MINUTES * _MINUTE
+
+
+class Reception(NamedTuple):
+    """How the times of a read are understood. All times in milliseconds since the epoch."""
+
+    reader: TimeReader
+    zone: tzinfo
+    "Of times that tell none."
+    received: int
+    earliest: float
+    "Times before it are not believed."
+    latest: float
+
+
+class _Span(NamedTuple):
+    """Whole minutes, in a zone, as they are written."""
+
+    first: int
+    end: int
+    zone: tzinfo
+    padded: bool
+    "``Nov 05``; else ``Nov  5``."
+
+
+class Stamper:
+    """Of one connection."""
+
+    LOOK_AGAIN = 64
+    "Reads after which one is read otherwise, to see whether its times are still scattered."
+    LONGEST_PAUSE = 1024
+    "Reads from which nothing is learnt, at most, after ones that were of other minutes."
+
+    def __init__(self) -> None:
+        self._span: _Span | None = None
+        self._rewrite: pcre.Rewriter | None = None
+        self._hour = 0
+        "Of reception: it decides the year."
+        self._reads = 0
+        self._pause = 1
+        self._passes = 0
+
+    def strip(self, block: bytes, reception: Reception) -> Columns | None:
+        """Times and texts of a block's frames, or None: then nothing is known of them."""
+        rewrite, span = self._rewrite, self._span
+        if rewrite is None or span is None:
+            return None
+        self._reads += 1
+        if self._reads % self.LOOK_AGAIN == 0:
+            self._pause = 1
+            return None
+        if span.zone is not reception.zone or self._hour != _hour(reception.received) or not _believed(span, reception):
+            self._rewrite = None
+            return None
+        lines, count = rewrite(block) or (b"", 0)
+        if not count or len(lines) - len(lines.replace(b"\n", b"")) != count:
+            # Other minutes, mostly.
+            self._rewrite = None
+            self._passes = self._pause
+            self._pause = min(self.LONGEST_PAUSE, 2 * self._pause)
+            return None
+        return Columns.of_timed(b"".join((memoryview(lines)[1:], b"\n")), count, span.first, span.end - 1)
+
+    def learn(self, seconds: Sequence[bytes], reception: Reception) -> None:
+        """A read's seconds, as ``Nov 23 07:24:00``, a PRI before each or none."""
+        if self._passes or pcre.load() is None:
+            self._passes = max(0, self._passes - 1)
+            return
+        distinct = {second[-15:] for second in seconds}
+        times = reception.reader.all_ms(list(distinct), b"", reception.zone, reception.received)
+        if times is None or not is_scattered(len(distinct), len(seconds)):
+            self._rewrite = None
+            return
+        span = _Span(
+            min(times) // _STEP * _STEP, (max(times) // _STEP + 1) * _STEP, reception.zone,
+            any(second[4:5] == b"0" for second in distinct),
+        )  # fmt: skip
+        if span == self._span and self._rewrite is not None:
+            return
+        self._span, self._rewrite, self._hour = span, None, _hour(reception.received)
+        if span.end - span.first <= MOST_MINUTES * _MINUTE and _believed(span, reception):
+            self._rewrite = _rewriter(span, self._hour, reception.reader)
+
+
+def is_scattered(slots: int, events: int) -> bool:
+    """Whether so many events of so many slots would be a group for nearly each of them."""
+    return slots > MANY_SECONDS and events < slots * FEW_A_SECOND
+
+
+def _believed(span: _Span, reception: Reception) -> bool:
+    return span.first >= reception.earliest and span.end - 1 <= reception.latest
+
+
+def _hour(received: int) -> int:
+    return received // 3_600_000
+
+
+@lru_cache(maxsize=8)
+def _rewriter(span: _Span, hour: int, reader: TimeReader) -> pcre.Rewriter | None:
+    """What makes lines, with their times, of frames of these minutes; None where they are written ambiguously."""
+    by_hour: dict[bytes, list[bytes]] = {}
+    for ms in range(span.first, span.end, _MINUTE):
+        hour_text, minute = _written(ms, span)
+        # An hour that comes twice in autumn, or another year is nearer.
+        if reader.second_ms(hour_text + minute + b":00", b"", span.zone, hour * 3_600_000) != ms:
+            return None
+        by_hour.setdefault(hour_text, []).append(minute + b":(?:" + b"|".join(_seconds(ms)) + b")")
+    times = b"|".join(text + b"(?:" + b"|".join(minutes) + b")" for text, minutes in by_hour.items())
+    return pcre.rewriter(rb"\n" + PRI + b"(?:" + times + b")" + BEHIND_BSD, b"\n${*MARK}\t")
+
+
+def _written(ms: int, span: _Span) -> tuple[bytes, bytes]:
+    """``Nov 23 07:`` and ``24``."""
+    local = datetime.fromtimestamp(ms // 1000, span.zone)
+    day = b"%02d" if span.padded else b"%2d"
+    return tuple(MONTHS)[local.month - 1] + b" " + day % local.day + b" %02d:" % local.hour, b"%02d" % local.minute
+
+
+def _seconds(ms: int) -> Iterator[bytes]:
+    """Those of a minute: by their tens, so that six and ten are tried, not sixty."""
+    for tens in range(6):
+        units = (b"%d(*MARK:%d)" % (unit, ms + (10 * tens + unit) * 1000) for unit in range(10))
+        yield b"%d(?:" % tens + b"|".join(units) + b")"
