@@ -3,7 +3,7 @@
 import socket
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import UTC
+from datetime import UTC, datetime
 from ipaddress import ip_network
 
 import pytest
@@ -22,6 +22,10 @@ from bridge.listen.tcp import SyslogFactory
 from bridge.listen.udp import UdpReader
 from bridge.routing import Router
 from bridge.spool import BatchLimits, Spool
+from bridge.syslog import pcre
+from bridge.syslog.columns import block_of
+from bridge.syslog.stripping import Stripper
+from bridge.syslog.timestamps import milliseconds
 
 NOON = 1_795_435_200
 "23 November 2026"
@@ -501,3 +505,45 @@ def test_any_reads_of_any_peers_are_counted_exactly(make_bridge, make_udp):
     )  # fmt: skip
     assert (len(bridge.events("a")), len(bridge.events("b"))) == (sent[b"a1"], sent[b"b1"])
     assert bridge.road.tallies.by_listener.total() == 600
+
+
+SCATTERED = [b"<%d>Nov 23 11:%02d:%02d gw app[7]: %d" % (i % 192, 40 + i % 16, i * 7 % 60, i) for i in range(300)]
+LATER = [b"<13>Nov 23 11:58:%02d gw app: later %d" % (i % 60, i) for i in range(60)]
+
+
+def event_of(frame):
+    """What becomes of a frame: its time, and its text as it is delivered."""
+    stamp, _, text = frame.partition(b"gw app")
+    moment = datetime.strptime(f"2026 {stamp.partition(b'>')[2].decode()}+0000", "%Y %b %d %H:%M:%S %z")
+    text = text.partition(b": ")[2].replace(b"\xe9", "é".encode()).replace(b"\0", b"#000").replace(b"\r", b"#015")
+    return milliseconds(moment), text
+
+
+@pytest.mark.parametrize("library", [True, False])
+@pytest.mark.parametrize("more", [b"", b"\xe9", b"\0\r", b"\t1\t"])
+def test_clocks_at_random_keep_their_times_whatever_reads_them(make_bridge, monkeypatch, library, more):
+    if not library:
+        monkeypatch.setattr(pcre, "load", lambda: None)
+    bridge = make_bridge()
+    stripper = Stripper()
+    frames = [frame + more for frame in SCATTERED]
+    mixed, old = [b"no header", *LATER], [b"<13>Nov 20 11:00:00 gw app: old", *frames]
+    reads = [frames, frames, frames, LATER, frames, mixed, old]
+    for read in reads:
+        bridge.road.take(bridge.peers.get("tcp", "192.0.2.7"), block_of(read), stripper)
+    count = sum(map(len, reads))
+    bridge.check(received=count, spooled=count)
+    rows = [line.partition(b"\t") for line in bridge.events("a")]
+    assert sorted((int(ms), text) for ms, _, text in rows if text != b"no header") == sorted(
+        event_of(frame) for read in reads for frame in read if frame != b"no header"
+    )
+
+
+def test_clocks_at_random_are_stamped(make_bridge):
+    if pcre.load() is None:
+        pytest.skip("this machine has no libpcre2-8 (Debian: libpcre2-8-0): nothing is stamped")
+    bridge, stripper = make_bridge(), Stripper()
+    peer = bridge.peers.get("tcp", "192.0.2.7")
+    for _ in range(3):
+        bridge.road.take(peer, block_of(SCATTERED), stripper)
+    assert bridge.road._parse(peer, block_of(SCATTERED), stripper, int(NOON * 1000)).timed is not None

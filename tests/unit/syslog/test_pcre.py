@@ -99,3 +99,14 @@ def test_several_threads() -> None:
 
     with ThreadPoolExecutor(8) as pool:
         assert all(pool.map(many, range(8)))
+
+
+@pytest.mark.parametrize("engine", ["pcre2", "python"])
+def test_what_stands_before_is_kept_by_a_shortener(engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if engine == "python":
+        monkeypatch.setattr(pcre, "load", lambda: None)
+    elif pcre.load() is None:
+        pytest.skip("this machine has no libpcre2-8 (Debian: libpcre2-8-0): there is but one engine")
+    shorten = pcre.shortener(rb"\n<[0-9]+>[a-z]++", rb" (?:x|yy): ")
+    assert shorten(b"\n<13>ab x: text\n<14>c yy: \n<15>d z: no") == (b"\n<13>ab\ntext\n<14>c\n\n<15>d z: no", 2)
+    assert shorten(b"") == (b"", 0)
