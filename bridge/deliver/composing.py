@@ -10,7 +10,7 @@ from itertools import chain, repeat
 from isal import igzip
 
 from bridge.batching import wrapping
-from bridge.batching.grouping import NO_TIME
+from bridge.batching.groups import NO_TIME
 from bridge.batching.wrapping import PLAIN_BATCH, Endpoint
 from bridge.spool import Piece, reading
 from bridge.syslog.timestamps import rfc3339

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bridge.batching.grouping import NO_TIME
+from bridge.batching.groups import NO_TIME
 from bridge.spool import names, packing, reading
 from bridge.spool.batch import Batch
 from bridge.spool.packs import PARTIAL, Pack

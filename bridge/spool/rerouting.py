@@ -15,7 +15,7 @@ from ipaddress import ip_address
 from bridge import batching
 from bridge.batching import Group, Limits
 from bridge.batching.encoding import LINES, escaped
-from bridge.batching.grouping import NO_TIME, split
+from bridge.batching.groups import NO_TIME, split
 from bridge.routing import Router
 from bridge.routing.conditions import Address, Network
 from bridge.spool.batch import Batch

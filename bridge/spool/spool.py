@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from bridge.batching import Group
-from bridge.batching.grouping import split
+from bridge.batching.groups import split
 from bridge.spool import lock, names, reading, recovery, transfer
 from bridge.spool.archive import Archive
 from bridge.spool.batch import Batch, OpenBatch

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable
 
 from bridge.syslog import grammar
-from bridge.syslog.columns import COLON, HOST, PID, TAG
+from bridge.syslog.plain import COLON, HOST, PID, TAG
 from bridge.syslog.shapes import TIMED, Shape, cisco
 
 

@@ -11,8 +11,9 @@ both equal.
 import re
 from collections.abc import Sequence
 
-from bridge.syslog.columns import BEHIND_BSD, BEHIND_OFFSET, BSD, FRACTION, ISO, OFFSET, PRI, Columns, are_times
+from bridge.syslog.columns import Columns, are_times
 from bridge.syslog.pcre import cutter, shortener
+from bridge.syslog.plain import BEHIND_BSD, BEHIND_OFFSET, BSD, FRACTION, ISO, OFFSET, PRI
 from bridge.syslog.stamping import Reception, Stamper
 
 # What ``columns`` finds to be no time is none here either: no text of these is.

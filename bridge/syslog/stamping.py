@@ -11,7 +11,8 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from bridge.syslog import pcre
-from bridge.syslog.columns import BEHIND_BSD, PRI, Columns
+from bridge.syslog.columns import Columns
+from bridge.syslog.plain import BEHIND_BSD, PRI
 from bridge.syslog.timestamps import MONTHS, TimeReader
 
 STEP_MINUTES = 4

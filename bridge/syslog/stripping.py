@@ -10,8 +10,9 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple
 
-from bridge.syslog.columns import BEHIND_BSD, BEHIND_OFFSET, BSD, FRACTION, ISO, OFFSET, PRI, Columns
+from bridge.syslog.columns import Columns
 from bridge.syslog.pcre import Cut, cutter
+from bridge.syslog.plain import BEHIND_BSD, BEHIND_OFFSET, BSD, FRACTION, ISO, OFFSET, PRI
 from bridge.syslog.scattering import Scattering
 from bridge.syslog.timestamps import is_time
 

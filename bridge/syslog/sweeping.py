@@ -22,8 +22,9 @@ from typing import NamedTuple
 
 from bridge.syslog import grammar, header
 from bridge.syslog.behind import BEHIND, PLAIN_HOST_AND_TAG, TAG_OR_NONE, in_block, rows
-from bridge.syslog.columns import ALWAYS, BOM, BSD, ISO, OFFSET, PRI, SD, WORD, Columns, careful
+from bridge.syslog.columns import ALWAYS, Columns, careful
 from bridge.syslog.pcre import rewriter
+from bridge.syslog.plain import BOM, BSD, ISO, OFFSET, PRI, SD, WORD
 from bridge.syslog.shapes import KIWI, NO_TIME, OPENINGS, TIMED, VERSIONED, cisco, keyvalue
 from bridge.syslog.times import BLANK_ENDS_TIME, DIGIT_FIRST, LETTER_FIRST, PLAIN, Format, Stamp, pattern_of, scan
 from bridge.syslog.timestamps import is_time

@@ -7,7 +7,7 @@ from typing import Any
 
 from bridge import batching, formats
 from bridge.batching import Limits, Window
-from bridge.batching.grouping import NO_TIME
+from bridge.batching.groups import NO_TIME
 from bridge.batching.payload import fields as fields_of
 from bridge.config import Config, Listener
 from bridge.routing import Disposition, Facts, Router

@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bridge.batching import Limits, Window, encoding, group
-from bridge.batching.grouping import NO_TIME, split
+from bridge.batching.groups import NO_TIME, split
 from bridge.batching.payload import FORMS
 from bridge.batching.times import of_read
 from bridge.routing.disposition import Disposition

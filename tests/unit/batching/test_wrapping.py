@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bridge.batching import encoding, group
-from bridge.batching.grouping import Limits
+from bridge.batching.groups import Limits
 from bridge.batching.wrapping import ENDPOINTS, as_json_string, without_key, wrapped
 from bridge.collector import formats
 from bridge.collector.credentials import Keys
