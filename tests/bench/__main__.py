@@ -66,8 +66,8 @@ def _series(name: str, rounds: int, scale: float, only: list[str] | None) -> Ite
     for number in range(1, rounds + 1):
         # Each goes first as often as it goes last.
         for contender, load in runs if number % 2 else reversed(runs):
-            events = int(plan.EVENTS.get((contender, load), plan.USUAL_EVENTS) * scale)
-            yield replace(_run(contender, load, number, events), series=name)
+            events = plan.EVENTS.get((contender, load), plan.USUAL_EVENTS) * plan.TIMES_AS_MANY.get(name, 1)
+            yield replace(_run(contender, load, number, int(events * scale)), series=name)
 
 
 def _ladder(contenders: list[str], tries: int, results: list[Result]) -> None:

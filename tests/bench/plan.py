@@ -27,6 +27,8 @@ EVENTS: dict[Run, int] = {
     ("bridge", "W6 small"): 300_000,
 }
 USUAL_EVENTS = 1_000_000
+TIMES_AS_MANY = {"watched": 4}
+"""Events of all runs of a series: who looks comes every few seconds, and asks everything at once when it begins."""
 
 SERIES: dict[str, Sequence[Run]] = {
     "W1": [("bridge", "W1"), ("syslog-ng", "W1"), ("syslog-ng on disk", "W1")],
