@@ -5,7 +5,8 @@ what has matched in place of the header. So a read of RFC 3164 from a thousand c
 one call, and nothing is made for a frame. To make an expression takes some milliseconds, once in several minutes.
 """
 
-from collections.abc import Iterator, Sequence
+import weakref
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, tzinfo
 from functools import lru_cache
 from typing import NamedTuple
@@ -21,6 +22,9 @@ MOST_MINUTES = 36
 "Of an expression, which is 64 KiB at most; a minute is 1.4."
 MANY_SECONDS, FEW_A_SECOND = 16, 8
 "Of one read: with more seconds than this, and fewer events in each, its times are scattered."
+
+MOST_EXPRESSIONS = 16
+"Of all connections; each takes up to 400 KiB."
 
 _MINUTE = 60_000
 _STEP = STEP_MINUTES * _MINUTE
@@ -48,17 +52,22 @@ class _Span(NamedTuple):
     "``Nov 05``; else ``Nov  5``."
 
 
+def _none() -> None:
+    return None
+
+
 class Stamper:
     """Of one connection."""
 
     LOOK_AGAIN = 64
     "Reads after which one is read otherwise, to see whether its times are still scattered."
     LONGEST_PAUSE = 1024
-    "Reads from which nothing is learnt, at most, after ones that were of other minutes."
+    "Reads from which nothing is learnt, at most, after ones of other minutes, or that cannot be stamped."
 
     def __init__(self) -> None:
         self._span: _Span | None = None
-        self._rewrite: pcre.Rewriter | None = None
+        self._rewriter: Callable[[], pcre.Rewriter | None] = _none
+        "Not held: a connection that has gone quiet keeps no machine code."
         self._hour = 0
         "Of reception: it decides the year."
         self._reads = 0
@@ -67,44 +76,56 @@ class Stamper:
 
     def strip(self, block: bytes, reception: Reception) -> Columns | None:
         """Times and texts of a block's frames, or None: then nothing is known of them."""
-        rewrite, span = self._rewrite, self._span
+        rewrite, span = self._rewriter(), self._span
         if rewrite is None or span is None:
+            if self._rewriter is not _none:
+                # There are more zones and spans than expressions: to make them in turn would take longer than to do
+                # without.
+                self._give_up()
             return None
         self._reads += 1
         if self._reads % self.LOOK_AGAIN == 0:
             self._pause = 1
             return None
         if span.zone is not reception.zone or self._hour != _hour(reception.received) or not _believed(span, reception):
-            self._rewrite = None
+            self._rewriter = _none
             return None
         lines, count = rewrite(block) or (b"", 0)
         if not count or len(lines) - len(lines.replace(b"\n", b"")) != count:
             # Other minutes, mostly.
-            self._rewrite = None
-            self._passes = self._pause
-            self._pause = min(self.LONGEST_PAUSE, 2 * self._pause)
+            self._give_up()
             return None
         return Columns.of_timed(b"".join((memoryview(lines)[1:], b"\n")), count, span.first, span.end - 1)
 
     def learn(self, seconds: Sequence[bytes], reception: Reception) -> None:
         """A read's seconds, as ``Nov 23 07:24:00``, a PRI before each or none."""
-        if self._passes or pcre.load() is None:
-            self._passes = max(0, self._passes - 1)
+        if self._passes:
+            self._passes -= 1
             return
         distinct = {second[-15:] for second in seconds}
         times = reception.reader.all_ms(list(distinct), b"", reception.zone, reception.received)
         if times is None or not is_scattered(len(distinct), len(seconds)):
-            self._rewrite = None
+            self._give_up()
             return
         span = _Span(
             min(times) // _STEP * _STEP, (max(times) // _STEP + 1) * _STEP, reception.zone,
             any(second[4:5] == b"0" for second in distinct),
         )  # fmt: skip
-        if span == self._span and self._rewrite is not None:
+        if span == self._span and self._rewriter() is not None:
             return
-        self._span, self._rewrite, self._hour = span, None, _hour(reception.received)
+        rewrite = None
         if span.end - span.first <= MOST_MINUTES * _MINUTE and _believed(span, reception):
-            self._rewrite = _rewriter(span, self._hour, reception.reader)
+            rewrite = _rewriter(span, _hour(reception.received), reception.reader)
+        if rewrite is None:
+            self._give_up()
+            return
+        self._span, self._rewriter, self._hour = span, weakref.ref(rewrite), _hour(reception.received)
+
+    def _give_up(self) -> None:
+        """Learn nothing for a while, and ever longer."""
+        self._rewriter = _none
+        self._passes = self._pause
+        self._pause = min(self.LONGEST_PAUSE, 2 * self._pause)
 
 
 def is_scattered(slots: int, events: int) -> bool:
@@ -120,7 +141,7 @@ def _hour(received: int) -> int:
     return received // 3_600_000
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=MOST_EXPRESSIONS)
 def _rewriter(span: _Span, hour: int, reader: TimeReader) -> pcre.Rewriter | None:
     """What makes lines, with their times, of frames of these minutes; None where they are written ambiguously."""
     by_hour: dict[bytes, list[bytes]] = {}

@@ -181,7 +181,7 @@ def test_clocks_too_far_apart_are_not_learnt(monkeypatch: pytest.MonkeyPatch) ->
     stamper.learn(clocks(NOON, spread=86_400), reception())
     assert not made
     # As many minutes as there may be fit one expression.
-    stamper.learn(clocks(NOON - timedelta(seconds=1), spread=60 * stamping.MOST_MINUTES), reception())
+    Stamper().learn(clocks(NOON - timedelta(seconds=1), spread=60 * stamping.MOST_MINUTES), reception())
     ((span, *_),) = made
     assert span.end - span.first == stamping.MOST_MINUTES * 60_000
 
@@ -191,6 +191,20 @@ def test_the_longest_expression_is_within_the_library_s_bound() -> None:
     first = milliseconds(NOON)
     span = stamping._Span(first, first + stamping.MOST_MINUTES * 60_000, UTC, padded=False)
     assert stamping._rewriter(span, how.received // 3_600_000, how.reader) is not None
+
+
+def test_expressions_that_are_made_in_turn_are_done_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = []
+    original = stamping._rewriter
+    monkeypatch.setattr(stamping, "_rewriter", lambda *about: made.append(about) or original(*about))
+    how, stamper, seconds = reception(), Stamper(), clocks(NOON)
+    read = block(*frames(seconds))
+    for _ in range(1000):
+        stamper.learn(seconds, how)
+        # As where many others have had theirs made meanwhile.
+        original.cache_clear()
+        assert stamper.strip(read, how) is None
+    assert 5 < len(made) < 15
 
 
 def test_minutes_that_change_at_every_read_are_learnt_ever_less(monkeypatch: pytest.MonkeyPatch) -> None:
