@@ -72,8 +72,8 @@ def group(
     if (stamped := columns.timed) is not None:
         lines = encoding.escaped_lines(stamped.lines)
         if rule is None and spool_encoding == encoding.LINES and _fits(lines, columns, disposition.encoding, limits):
-            bounds = Times(columns.count, stamped.earliest, stamped.latest)
-            whole = _group(disposition, spool_encoding, bounds, limits, columns.count, lines)
+            sent = Times(columns.count, stamped.earliest, stamped.latest)
+            whole = _group(disposition, spool_encoding, sent, limits, columns.count, lines)
             return _add_timed(result, whole, columns, of_format)
         given = stamped.times()
     if given is not None:

@@ -39,7 +39,7 @@ class TimedLines(NamedTuple):
     lines: bytes
     "Of each row its milliseconds since the epoch, a TAB, its text, an LF."
     earliest: int
-    "No time is before it, and none after ``latest``."
+    "Of its times."
     latest: int
 
     def times(self) -> list[int]:

@@ -26,6 +26,9 @@ MANY_SECONDS, FEW_A_SECOND = 16, 8
 MOST_EXPRESSIONS = 16
 "Of all connections; each takes up to 400 KiB."
 
+DIGITS = 13
+"Of milliseconds, from 2001 to 2286."
+_LEAST = 10 ** (DIGITS - 1)
 _MINUTE = 60_000
 _STEP = STEP_MINUTES * _MINUTE
 
@@ -91,11 +94,15 @@ class Stamper:
             self._rewriter = _none
             return None
         lines, count = rewrite(block) or (b"", 0)
-        if not count or len(lines) - len(lines.replace(b"\n", b"")) != count:
+        rows = lines.split(b"\n")
+        if not count or len(rows) != 1 + count:
             # Other minutes, mostly.
             self._give_up()
             return None
-        return Columns.of_timed(b"".join((memoryview(lines)[1:], b"\n")), count, span.first, span.end - 1)
+        del rows[0]
+        # As many digits in all of them: the text with the least time is the least.
+        first, last = min(rows)[:DIGITS], max(rows)[:DIGITS]
+        return Columns.of_timed(b"".join((memoryview(lines)[1:], b"\n")), count, int(first), int(last))
 
     def learn(self, seconds: Sequence[bytes], reception: Reception) -> None:
         """A read's seconds, as ``Nov 23 07:24:00``, a PRI before each or none."""
@@ -114,7 +121,7 @@ class Stamper:
         if span == self._span and self._rewriter() is not None:
             return
         rewrite = None
-        if span.end - span.first <= MOST_MINUTES * _MINUTE and _believed(span, reception):
+        if span.end - span.first <= MOST_MINUTES * _MINUTE and span.first >= _LEAST and _believed(span, reception):
             rewrite = _rewriter(span, _hour(reception.received), reception.reader)
         if rewrite is None:
             self._give_up()

@@ -63,7 +63,7 @@ def said(stamper: Stamper, read: bytes, how: Reception) -> list[tuple[int, bytes
     assert columns.timed is not None
     times = columns.timed.times()
     assert columns.count == len(times) == len(columns["text"])
-    assert columns.timed.earliest <= min(times) <= max(times) <= columns.timed.latest
+    assert (columns.timed.earliest, columns.timed.latest) == (min(times), max(times))
     assert columns.timed.lines == b"".join(b"%d\t%b\n" % row for row in zip(times, columns["text"], strict=True))
     return list(zip(times, columns["text"], strict=True))
 
@@ -184,6 +184,13 @@ def test_clocks_too_far_apart_are_not_learnt(monkeypatch: pytest.MonkeyPatch) ->
     Stamper().learn(clocks(NOON - timedelta(seconds=1), spread=60 * stamping.MOST_MINUTES), reception())
     ((span, *_),) = made
     assert span.end - span.first == stamping.MOST_MINUTES * 60_000
+
+
+def test_times_of_fewer_digits_are_left_to_others() -> None:
+    long_ago = datetime(1999, 11, 23, 12, tzinfo=UTC)
+    how, stamper, seconds = reception(long_ago), Stamper(), clocks(long_ago)
+    stamper.learn(seconds, how)
+    assert stamper.strip(block(*frames(seconds)), how) is None
 
 
 def test_the_longest_expression_is_within_the_library_s_bound() -> None:
