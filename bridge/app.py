@@ -155,7 +155,7 @@ class Bridge:
             room=self.keeper,
             glimpses=Glimpses(on=config.admin.show_messages),
         )
-        self.keeper.on_room = self.road.resume
+        self.keeper.on_room = self.road.landing.resume
         self._keys = IntakeKeys(config)
         self.road.copies = self.copies = Copies(reactor)
         self.silence = Silence(self.alarms, self.peers, wall)
@@ -231,7 +231,9 @@ class Bridge:
             reactor, config=lambda: self.config, spool=self.spool, ledger=self.ledger, mailroom=self.mailroom,
             worker=self._worker, recorder=self.recorder,
         )  # fmt: skip
-        draining = Draining(reactor, doors=self.doors, ledger=self.ledger, alarms=self.alarms, finish=self.road.finish)
+        draining = Draining(
+            reactor, doors=self.doors, ledger=self.ledger, alarms=self.alarms, finish=self.road.landing.finish
+        )
         control = Control(on_bridge(estate, self.reload, draining), reactor, told=TOLD)
         self.gate = Gate(config, reactor, pages=answers.pages(), own_pages=answers.own_pages(), control=control)
         self._rounds = Rounds(reactor)
@@ -373,9 +375,9 @@ class Bridge:
         self._commits.sealed(batch)
 
     def _seal_due(self) -> None:
-        if len(self.road.holding):
+        if len(self.road.landing.holding):
             # Senders that must be told what is kept wait also where others' events are dropped.
-            self.road.resume()
+            self.road.landing.resume()
         self.spool.seal_due()
         self.mailroom.tidy(writes=lambda intake: self.spool.oldest_open(intake) is not None)
         self.doors.check_idle()
@@ -420,7 +422,7 @@ class Bridge:
         await self._until(lambda: not self.dispatcher.in_flight, ANSWERS_WITHIN)
         await self.doors.close()
         self.copies.stop()
-        self.road.finish()
+        self.road.landing.finish()
         self._rounds.stop()
         self.spool.seal_all()
         await self._until(lambda: self.spool.idle, SEALED_WITHIN)

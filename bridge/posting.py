@@ -81,14 +81,14 @@ class Posts:
         by_intake: dict[str | None, list[Row]] = {}
         for row in rows:
             by_intake.setdefault(self._keys.intake_of(row.intake_key), []).append(row)
-        lost = self.hall.road.losses
+        lost = self.hall.road.landing.losses
         posted = [
             (intake, [row.event for row in rows], [_milliseconds(row.event_timestamp) for row in rows])
             for intake, rows in by_intake.items()
         ]
         if not self.hall.road.take_posted(peer, posted):
             raise Refusal(503, "there is no room for these events now", headers={"Retry-After": RETRY_AFTER})
-        if self.hall.road.losses != lost:
+        if self.hall.road.landing.losses != lost:
             raise Refusal(503, "the events could not be stored", headers={"Retry-After": RETRY_AFTER})
         kept: defer.Deferred[None] = defer.Deferred()
         self.hall.commit(lambda error: kept.callback(None) if error is None else kept.errback(error))

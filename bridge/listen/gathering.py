@@ -57,7 +57,7 @@ class Gathering:
     def _may(self, peer: Peer) -> bool:
         if not peer.decided:
             peer.decide()
-        return peer.mergeable and not self._road.pauses
+        return peer.mergeable and not self._road.landing.pauses
 
     def flush(self) -> None:
         """All that was gathered goes its way."""

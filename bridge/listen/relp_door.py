@@ -49,7 +49,7 @@ class Conversation:
             return
         frames: list[bytes] = []
         oversize: list[Oversize] = []
-        lost = road.losses
+        lost = road.landing.losses
         for number, name, message, cut in commands:
             if name == b"syslog":
                 if cut is not None:
@@ -63,7 +63,7 @@ class Conversation:
             road.take(self._peer, datagrams(frames), sender=self)  # type: ignore[arg-type]
         if oversize:
             road.take_oversize(self._peer, oversize, self)  # type: ignore[arg-type]
-        if road.losses != lost:
+        if road.landing.losses != lost:
             text = "what it sent could not be kept, so it is not acknowledged; it will send it again"
             self._answers.clear()
             self._refuse("not_kept", text)  # type: ignore[attr-defined]

@@ -12,17 +12,17 @@ from datetime import UTC
 from typing import Any, Protocol
 
 from bridge import batching
-from bridge.batching import Group, Limits
+from bridge.batching import Limits
 from bridge.batching.times import of_read
 from bridge.ledger import Ledger
 from bridge.listen.clocks import Clock
 from bridge.listen.glimpses import Glimpses
-from bridge.listen.holding import Holding, Sender
+from bridge.listen.holding import Sender
+from bridge.listen.landing import Endless, Landing, Room
 from bridge.listen.limits import Bucket
 from bridge.listen.peers import Peer
 from bridge.routing import Disposition, Profile
 from bridge.spool import Spool
-from bridge.spool.quarantine import Entry
 from bridge.syslog import header
 from bridge.syslog.columns import Columns, Frames, block_of, list_of, parse_all
 from bridge.syslog.framing import Oversize
@@ -52,39 +52,11 @@ class Tallies:
     "Those of them that do not look like it: nobody will parse them, and no error says so."
 
 
-class Room(Protocol):
-    """What says whether the spool has room."""
-
-    @property
-    def pauses(self) -> bool:
-        """Whether who can wait shall."""
-
-    def refuses(self, intake: str, size: int) -> str | None:
-        """Why ``size`` bytes for an intake may not be written now; None: they may."""
-
-    def failed(self, intake: str, error: OSError) -> str:
-        """A write failed; the reason to count what it held under."""
-
-
 class Copying(Protocol):
     """What sends frames to others too."""
 
     def send(self, targets: Any, frames: Sequence[bytes]) -> None:
         """To each of a route's ``copy_to``."""
-
-
-class Endless:
-    """A spool without a budget."""
-
-    pauses = False
-
-    def refuses(self, intake: str, size: int) -> str | None:
-        """Nothing is refused."""
-        return None
-
-    def failed(self, intake: str, error: OSError) -> str:
-        """There is one reason."""
-        return "spool_write_failed"
 
 
 _BLANK = b" \t\r\n\0"
@@ -109,22 +81,14 @@ class Road:
         room: Room | None = None,
         glimpses: Glimpses | None = None,
     ) -> None:
-        self.holding = Holding()
-        self._resuming = False
+        self.landing = Landing(spool=spool, ledger=ledger, room=room or Endless(), on_trouble=on_trouble)
         self.glimpses = glimpses or Glimpses()
-        self._room = room or Endless()
         self.copies: Copying | None = None
         self.tallies = Tallies()
-        self._granted = False
-        "The room for what is appended now has been asked for."
-        self.losses = 0
-        "Grows with each loss on arrival; a sender who is told what is kept must not be told so then."
-        self._spool = spool
         self._ledger = ledger
         self._wall = wall
         self._limits = limits
         self._truncate = truncate
-        self._on_trouble = on_trouble
         self._reader = TimeReader()
         self._strippers: dict[Profile, Stripper] = {}
         "For datagrams: by profile, as those of many peers are read together."
@@ -248,7 +212,7 @@ class Road:
                     found.append((disposition, part, None if ms is None else [ms] * part.count))
                     if disposition.kind == "deliver" and disposition.intake:
                         sizes[disposition.intake] += size * part.count // columns.count
-        if any(self._room.refuses(intake, size) for intake, size in sizes.items()):
+        if any(self.landing.refuses(intake, size) for intake, size in sizes.items()):
             return False
         count = sum(columns.count for _, columns, _ in found)
         peer.events += count
@@ -257,46 +221,13 @@ class Road:
         if self.glimpses.watches:
             self.glimpses.pass_by(peer, [event for _, events, _ in posted for event in events], now)
         # All was asked for, so that it is taken whole or not at all.
-        self._granted = True
+        self.landing.granted = True
         try:
             for disposition, columns, given in found:
                 peer.outside += self._dispose(peer, disposition, columns, now, None, given)
         finally:
-            self._granted = False
+            self.landing.granted = False
         return True
-
-    def resume(self) -> None:
-        """There is room: append what waited, and let its senders go on."""
-        if self._resuming:
-            # Asking for room may find some for another, and say so: this very call sees to that one too.
-            return
-        self._resuming = True
-        try:
-            for intake in self.holding.intakes():
-                while (part := self.holding.first(intake)) and self._room.refuses(intake, len(part.data)) is None:
-                    self._append_held(part)
-        finally:
-            self._resuming = False
-
-    def finish(self) -> None:
-        """The end: what waits is appended, room or not; it fits, or is counted."""
-        for intake in self.holding.intakes():
-            while part := self.holding.first(intake):
-                self._append_held(part)
-
-    def _append_held(self, part: Group) -> None:
-        try:
-            self._spool.append(part)
-        except OSError as error:
-            self._ledger.drop_buffered(part.intake, part.count, self._failed(part.intake, error))
-        else:
-            self._ledger.spool_buffered(part.intake, part.count)
-        self.holding.pop(part.intake)
-
-    @property
-    def pauses(self) -> bool:
-        """Whether who can wait shall, where an intake is full."""
-        return self._room.pauses
 
     def take_many(self, by_peer: Iterable[tuple[Peer, list[bytes]]], clean: Callable[[list[bytes]], Frames]) -> None:
         """All datagrams of one drain. Those of peers that routing treats alike are read together."""
@@ -368,7 +299,7 @@ class Road:
         peer.events += len(frames)
         peer.last_seen_ms = now
         self.tallies.by_listener[peer.listener] += len(frames)
-        self._quarantine(reason, peer, frames, now)
+        self.landing.quarantine(reason, peer, frames, now)
 
     # --- the parts of the road ---------------------------------------------------------------------------------------
 
@@ -423,7 +354,7 @@ class Road:
             self._ledger.receive_filtered(columns.count)
         else:
             self._count_unrouted(peer, columns)
-            self._quarantine("unrouted", peer, [(frame, "no route matches") for frame in columns["raw"]], now)
+            self.landing.quarantine("unrouted", peer, [(frame, "no route matches") for frame in columns["raw"]], now)
         return 0
 
     @staticmethod
@@ -448,8 +379,7 @@ class Road:
             limits=self._limits, given=given,
         )  # fmt: skip
         for group in grouped.groups:
-            for part in self._spool.parts(group):
-                self._append_part(part, sender)
+            self.landing.append(group, sender)
         tallies = self.tallies
         tallies.converted += grouped.converted
         tallies.emptied += grouped.emptied
@@ -459,47 +389,8 @@ class Road:
             tallies.format_mismatches[disposition.intake] += grouped.mismatched
         if grouped.oversize:
             details = [(event, "event is longer than the collector takes (250 KiB)") for event in grouped.oversize]
-            self._quarantine("oversize", peer, details, now, disposition.intake)
+            self.landing.quarantine("oversize", peer, details, now, disposition.intake)
         return grouped.outside
-
-    def _append_part(self, part: Group, sender: Sender | None) -> None:
-        intake = part.intake
-        reason = None if self._granted else self._room.refuses(intake, len(part.data))
-        if reason is None:
-            try:
-                self._spool.append(part)
-            except OSError as error:
-                reason = self._failed(intake, error)
-            else:
-                self._ledger.receive_spooled(intake, part.count)
-                return
-        waits = sender is not None and (sender.acknowledges or self._room.pauses)
-        if sender is not None and waits and reason in ("spool_full", "disk_full"):
-            self._ledger.receive_buffered(intake, part.count)
-            self.holding.hold(part, sender)
-        else:
-            self.losses += 1
-            self._ledger.receive_dropped(intake, part.count, reason)
-
-    def _failed(self, intake: str, error: OSError) -> str:
-        self._on_trouble(f"spool: cannot write for intake {intake}: {error.strerror}")
-        return self._room.failed(intake, error)
-
-    def _quarantine(
-        self, reason: str, peer: Peer, frames: list[tuple[bytes, str]], now: int, intake: str | None = None
-    ) -> None:
-        entries = [Entry(now, peer.listener, peer.address, frame, detail, intake) for frame, detail in frames]
-        try:
-            gone = self._spool.quarantine.add(reason, entries)
-        except OSError as error:
-            self.losses += 1
-            self._ledger.receive_dropped(None, len(entries), "quarantine_write_failed")
-            self._on_trouble(f"quarantine: cannot write: {error.strerror}; frames are lost")
-            return
-        self._ledger.receive_quarantined(None, len(entries))
-        if gone:
-            self._ledger.drop_quarantined(None, gone, f"{reason}_full")
-            self._on_trouble(f"quarantine: {reason} is full: {gone} of its oldest frames are dropped")
 
     def _sample(self, peer: Peer, frames: Frames, now: int) -> None:
         """What the last frame of the read shows of its sender: shape, clock, the message itself."""

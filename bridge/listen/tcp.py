@@ -134,7 +134,7 @@ class SyslogConnection(Protocol, TimeoutMixin):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._factory.left(self, self._peer)
         self._finish()
-        self._factory.hall.road.holding.forget(self)
+        self._factory.hall.road.landing.holding.forget(self)
         self.setTimeout(None)
 
     def _finish(self) -> None:

@@ -149,7 +149,7 @@ class Status:
             "filtered": dict(self.road.tallies.filtered_by_route),
             "quarantine": dict(self.spool.quarantine.counts),
             "spool": self.keeper.report(),
-            "held_connections": len(self.road.holding),
+            "held_connections": len(self.road.landing.holding),
             "possible_duplicates": {
                 name: account.possible_duplicates
                 for name, account in self.ledger.accounts.items()

@@ -65,7 +65,7 @@ def test_no_room_for_one_intake_takes_nothing_of_the_request(desk):
     with pytest.raises(Refusal) as refused:
         desk.post(("a", None, b"one"), ("b", None, b"two"))
     assert (refused.value.status, refused.value.headers) == (503, {"Retry-After": "10"})
-    assert (desk.account(), len(desk.road.holding)) == ({}, 0)
+    assert (desk.account(), len(desk.road.landing.holding)) == ({}, 0)
     with pytest.raises(Refusal):
         desk.post(("", None, b"<13>Nov 24 00:00:00 b t: routed to b"))
     assert desk.account() == {}

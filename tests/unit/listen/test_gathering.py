@@ -103,6 +103,6 @@ def test_senders_that_are_looked_at_alone_are_not_gathered(make_bridge):  # noqa
 
 
 def test_nothing_is_gathered_while_senders_may_have_to_wait(turns, monkeypatch):
-    monkeypatch.setattr(turns.bridge.road._room, "pauses", True, raising=False)
+    monkeypatch.setattr(turns.bridge.road.landing._room, "pauses", True, raising=False)
     turns.connect("192.0.2.1").dataReceived(line(b"1"))
     turns.bridge.check(received=1, spooled=1)

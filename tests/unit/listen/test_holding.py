@@ -91,12 +91,12 @@ def test_a_connection_waits_with_what_it_had_read(scene):
     other.dataReceived(frames(b"b", b"4"))
     assert other.transport.producerState == "producing"
     scene.factory.check_idle()
-    scene.road.resume()
+    scene.road.landing.resume()
     assert held.transport.producerState == "paused", "it is full still"
     scene.room.full.clear()
-    scene.road.resume()
+    scene.road.landing.resume()
     assert held.transport.producerState == "producing"
-    assert len(scene.road.holding) == 0
+    assert len(scene.road.landing.holding) == 0
     held.dataReceived(frames(b"a", b"5"))
     assert scene.account() == {"received": 5, "spooled": 5}
     assert scene.events("a") == [b"1", b"2", b"5"]
@@ -108,10 +108,10 @@ def test_a_connection_for_two_full_intakes_waits_for_both(scene):
     held = scene.connect()
     held.dataReceived(frames(b"a", b"1") + frames(b"b", b"2"))
     del scene.room.full["a"]
-    scene.road.resume()
+    scene.road.landing.resume()
     assert held.transport.producerState == "paused"
     del scene.room.full["b"]
-    scene.road.resume()
+    scene.road.landing.resume()
     assert held.transport.producerState == "producing"
 
 
@@ -125,11 +125,11 @@ def test_to_ask_for_room_may_make_some_and_nothing_is_appended_twice(scene):
 
     def settling(intake, size):
         # As the keeper does: its books show room, and whoever waits is told so at once.
-        scene.road.resume()
+        scene.road.landing.resume()
         return refuses(intake, size)
 
     scene.room.refuses = settling
-    scene.road.resume()
+    scene.road.landing.resume()
     assert scene.account() == {"received": 2, "spooled": 2}
     assert (scene.events("a"), scene.events("b")) == ([b"1"], [b"2"])
     assert first.transport.producerState == second.transport.producerState == "producing"
@@ -156,7 +156,7 @@ def test_a_connection_that_ends_while_it_waits(scene):
     held.dataReceived(frames(b"a", b"1") + b"<13>Nov 24 00:00:00 a t: 2")
     held.connectionLost()
     assert scene.account() == {"received": 2, "buffered": 2}
-    scene.road.finish()
+    scene.road.landing.finish()
     assert scene.account() == {"received": 2, "spooled": 2}
     assert scene.events("a") == [b"1", b"2"]
 
@@ -167,5 +167,5 @@ def test_a_write_that_finds_the_disk_full_waits_too(scene, monkeypatch):
     held.dataReceived(frames(b"a", b"1"))
     assert scene.account() == {"received": 1, "buffered": 1}
     assert held.transport.producerState == "paused"
-    scene.road.finish()
+    scene.road.landing.finish()
     assert scene.account() == {"received": 1, "dropped": {"disk_full": 1}}

@@ -64,7 +64,7 @@ def test_a_full_intake_delays_the_answer_whatever_when_full_says(scene, pauses):
     assert (connection.transport.producerState, scene.commits) == ("paused", [])
     assert scene.account() == {"received": 2, "buffered": 1, "spooled": 1}
     scene.room.full.clear()
-    scene.road.resume()
+    scene.road.landing.resume()
     assert scene.account() == {"received": 2, "spooled": 2}
     assert connection.transport.value() == b""
     scene.commits.pop()(None)
