@@ -77,7 +77,7 @@ def content(batch: Batch) -> bytes:
 
 
 def _contents(batch: Batch, *, counted: bool = True) -> Sequence[bytes]:
-    """The same in the pieces that it is in. ``counted``: that it has as many lines as its name says is looked at here."""
+    """The same in the pieces that it is in. ``counted``: its lines are counted here, and held against its name."""
     if batch.held is not None:
         return (batch.held,)
     if fresh := batch.fresh:
