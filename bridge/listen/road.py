@@ -317,7 +317,7 @@ class Road:
             columns = stripper.strip(frames)
             if columns is not None:
                 return columns
-            columns = stripper.scattering.strip(frames, self._reception(peer, now))
+            columns = stripper.scattering.strip(frames, lambda: self._reception(peer, now))
             if columns is not None:
                 return columns
             if stripper.mixed:

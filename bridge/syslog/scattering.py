@@ -9,7 +9,7 @@ both equal.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from bridge.syslog.columns import Columns, are_times
 from bridge.syslog.pcre import cutter, shortener
@@ -43,16 +43,18 @@ class Scattering:
         self._passes = 0
         self._stamper = Stamper()
 
-    def strip(self, block: bytes, reception: Reception | None = None) -> Columns | None:
+    def strip(self, block: bytes, reception: Callable[[], Reception | None] = lambda: None) -> Columns | None:
         """Times and texts of a block's frames, or None: then nothing is known of them. ``reception``: of reads that
-        become timed lines where their times are scattered."""
-        if reception is not None and (timed := self._stamper.strip(block, reception)) is not None:
-            return timed
+        become timed lines where their times are scattered; asked only where it may be used."""
         if self._passes:
             self._passes -= 1
             return None
         columns = None
+        received = None
         if _FIRST.match(block):
+            received = reception()
+            if received is not None and (timed := self._stamper.strip(block, received)) is not None:
+                return timed
             columns = _of_3164(block)
         elif _FIRST_5424.match(block):
             columns = _of_5424(block)
@@ -62,8 +64,8 @@ class Scattering:
             self._pause = min(self.LONGEST_PAUSE, 2 * self._pause)
             return None
         self._pause = 1
-        if reception is not None and columns.stamps is not None:
-            self._stamper.learn(columns.stamps, reception)
+        if received is not None and columns.stamps is not None:
+            self._stamper.learn(columns.stamps, received)
         return columns
 
 
