@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from bridge.syslog.columns import Columns, are_times
+from bridge.syslog.patience import Patience
 from bridge.syslog.pcre import cutter, shortener
 from bridge.syslog.plain import BEHIND_BSD, BEHIND_OFFSET, BSD, FRACTION, ISO, OFFSET, PRI
 from bridge.syslog.stamping import Reception, Stamper
@@ -39,15 +40,13 @@ class Scattering:
     "Reads that are passed over, at most, after tries in vain."
 
     def __init__(self) -> None:
-        self._pause = 1
-        self._passes = 0
+        self._patience = Patience(self.LONGEST_PAUSE)
         self._stamper = Stamper()
 
     def strip(self, block: bytes, reception: Callable[[], Reception | None] = lambda: None) -> Columns | None:
         """Times and texts of a block's frames, or None: then nothing is known of them. ``reception``: of reads that
         become timed lines where their times are scattered; asked only where it may be used."""
-        if self._passes:
-            self._passes -= 1
+        if self._patience.passes():
             return None
         columns = None
         received = None
@@ -59,11 +58,9 @@ class Scattering:
         elif _FIRST_5424.match(block):
             columns = _of_5424(block)
         if columns is None:
-            # Not for us: the next reads are not tried, ever more of them.
-            self._passes = self._pause
-            self._pause = min(self.LONGEST_PAUSE, 2 * self._pause)
+            self._patience.in_vain()
             return None
-        self._pause = 1
+        self._patience.reset()
         if received is not None and columns.stamps is not None:
             self._stamper.learn(columns.stamps, received)
         return columns

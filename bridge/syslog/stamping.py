@@ -6,13 +6,14 @@ one call, and nothing is made for a frame. To make an expression takes some mill
 """
 
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, tzinfo
 from functools import lru_cache
 from typing import NamedTuple
 
 from bridge.syslog import pcre
 from bridge.syslog.columns import Columns
+from bridge.syslog.patience import Patience
 from bridge.syslog.plain import BEHIND_BSD, PRI
 from bridge.syslog.timestamps import MONTHS, TimeReader
 
@@ -29,7 +30,7 @@ MOST_EXPRESSIONS = 16
 DIGITS = 13
 "Of milliseconds, from 2001 to 2286."
 _LEAST = 10 ** (DIGITS - 1)
-_MINUTE = 60_000
+_MINUTE, _HOUR = 60_000, 3_600_000
 _STEP = STEP_MINUTES * _MINUTE
 
 
@@ -51,12 +52,10 @@ class _Span(NamedTuple):
     first: int
     end: int
     zone: tzinfo
+    hour: int
+    "Of reception: it decides the year."
     padded: bool
     "``Nov 05``; else ``Nov  5``."
-
-
-def _none() -> None:
-    return None
 
 
 class Stamper:
@@ -68,30 +67,28 @@ class Stamper:
     "Reads from which nothing is learnt, at most, after ones of other minutes, or that cannot be stamped."
 
     def __init__(self) -> None:
-        self._span: _Span | None = None
-        self._rewriter: Callable[[], pcre.Rewriter | None] = _none
-        "Not held: a connection that has gone quiet keeps no machine code."
-        self._hour = 0
-        "Of reception: it decides the year."
+        self._learnt: tuple[_Span, weakref.ref[pcre.Rewriter]] | None = None
+        "The expression is not held: a connection that has gone quiet keeps no machine code."
         self._reads = 0
-        self._pause = 1
-        self._passes = 0
+        self._patience = Patience(self.LONGEST_PAUSE)
 
     def strip(self, block: bytes, reception: Reception) -> Columns | None:
         """Times and texts of a block's frames, or None: then nothing is known of them."""
-        rewrite, span = self._rewriter(), self._span
-        if rewrite is None or span is None:
-            if self._rewriter is not _none:
-                # There are more zones and spans than expressions: to make them in turn would take longer than to do
-                # without.
-                self._give_up()
+        if self._learnt is None:
+            return None
+        span, held = self._learnt
+        rewrite = held()
+        if rewrite is None:
+            # There are more zones and spans than expressions: to make them in turn would take longer than to do
+            # without.
+            self._give_up()
             return None
         self._reads += 1
         if self._reads % self.LOOK_AGAIN == 0:
-            self._pause = 1
+            self._patience.reset()
             return None
-        if span.zone is not reception.zone or self._hour != _hour(reception.received) or not _believed(span, reception):
-            self._rewriter = _none
+        if not _holds(span, reception):
+            self._learnt = None
             return None
         lines, count = rewrite(block) or (b"", 0)
         rows = lines.split(b"\n")
@@ -106,8 +103,7 @@ class Stamper:
 
     def learn(self, seconds: Sequence[bytes], reception: Reception) -> None:
         """A read's seconds, as ``Nov 23 07:24:00``, a PRI before each or none."""
-        if self._passes:
-            self._passes -= 1
+        if self._patience.passes():
             return
         distinct = {second[-15:] for second in seconds}
         times = reception.reader.all_ms(list(distinct), b"", reception.zone, reception.received)
@@ -115,24 +111,23 @@ class Stamper:
             self._give_up()
             return
         span = _Span(
-            min(times) // _STEP * _STEP, (max(times) // _STEP + 1) * _STEP, reception.zone,
+            min(times) // _STEP * _STEP, (max(times) // _STEP + 1) * _STEP, reception.zone, _hour(reception.received),
             any(second[4:5] == b"0" for second in distinct),
         )  # fmt: skip
-        if span == self._span and self._rewriter() is not None:
+        if self._learnt is not None and self._learnt[0] == span and self._learnt[1]() is not None:
             return
         rewrite = None
-        if span.end - span.first <= MOST_MINUTES * _MINUTE and span.first >= _LEAST and _believed(span, reception):
-            rewrite = _rewriter(span, _hour(reception.received), reception.reader)
+        if span.end - span.first <= MOST_MINUTES * _MINUTE and span.first >= _LEAST and _holds(span, reception):
+            rewrite = _rewriter(span, reception.reader)
         if rewrite is None:
             self._give_up()
             return
-        self._span, self._rewriter, self._hour = span, weakref.ref(rewrite), _hour(reception.received)
+        self._learnt = span, weakref.ref(rewrite)
 
     def _give_up(self) -> None:
         """Learn nothing for a while, and ever longer."""
-        self._rewriter = _none
-        self._passes = self._pause
-        self._pause = min(self.LONGEST_PAUSE, 2 * self._pause)
+        self._learnt = None
+        self._patience.in_vain()
 
 
 def is_scattered(slots: int, events: int) -> bool:
@@ -140,22 +135,24 @@ def is_scattered(slots: int, events: int) -> bool:
     return slots > MANY_SECONDS and events < slots * FEW_A_SECOND
 
 
-def _believed(span: _Span, reception: Reception) -> bool:
-    return span.first >= reception.earliest and span.end - 1 <= reception.latest
+def _holds(span: _Span, reception: Reception) -> bool:
+    """Whether the times of a span are what they were when they are read now, and all are believed."""
+    same = span.zone is reception.zone and span.hour == _hour(reception.received)
+    return same and span.first >= reception.earliest and span.end - 1 <= reception.latest
 
 
 def _hour(received: int) -> int:
-    return received // 3_600_000
+    return received // _HOUR
 
 
 @lru_cache(maxsize=MOST_EXPRESSIONS)
-def _rewriter(span: _Span, hour: int, reader: TimeReader) -> pcre.Rewriter | None:
+def _rewriter(span: _Span, reader: TimeReader) -> pcre.Rewriter | None:
     """What makes lines, with their times, of frames of these minutes; None where they are written ambiguously."""
     by_hour: dict[bytes, list[bytes]] = {}
     for ms in range(span.first, span.end, _MINUTE):
         hour_text, minute = _written(ms, span)
         # An hour that comes twice in autumn, or another year is nearer.
-        if reader.second_ms(hour_text + minute + b":00", b"", span.zone, hour * 3_600_000) != ms:
+        if reader.second_ms(hour_text + minute + b":00", b"", span.zone, span.hour * _HOUR) != ms:
             return None
         by_hour.setdefault(hour_text, []).append(minute + b":(?:" + b"|".join(_seconds(ms)) + b")")
     times = b"|".join(text + b"(?:" + b"|".join(minutes) + b")" for text, minutes in by_hour.items())

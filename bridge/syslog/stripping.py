@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from bridge.syslog.columns import Columns
+from bridge.syslog.patience import Patience
 from bridge.syslog.pcre import Cut, cutter
 from bridge.syslog.plain import BEHIND_BSD, BEHIND_OFFSET, BSD, FRACTION, ISO, OFFSET, PRI
 from bridge.syslog.scattering import Scattering
@@ -77,27 +78,25 @@ class Stripper:
 
     def __init__(self) -> None:
         self._moment: _Moment | None = None
-        self._pause = 1
-        self._passes = 0
+        self._patience = Patience(self.LONGEST_PAUSE)
         self.scattering = Scattering()
         "Takes its turn where this tries in vain."
 
     @property
     def mixed(self) -> bool:
         """Whether the last try was in vain: frames of several kinds, or of one that this knows not."""
-        return self._pause > 1
+        return self._patience.tried
 
     def strip(self, block: bytes) -> Columns | None:
         """The texts of a block's frames, or None: then nothing is known of them."""
-        if self._passes:
-            self._passes -= 1
+        if self._patience.passes():
             return None
         moment = self._moment
         # Most reads begin with the second of the read before.
         if moment is None or block.find(moment.second, 3, 8 + len(moment.second)) < 0:
             moment = self._moment = _moment_of(block)
             if moment is None:
-                self._in_vain()
+                self._patience.in_vain()
                 return None
         cut = moment.cut()
         if cut is None:
@@ -106,7 +105,7 @@ class Stripper:
         # As many LFs as headers. CPython counts a byte in a plain loop; to delete it is ten times as fast.
         found = len(lines) - len(lines.replace(b"\n", b""))
         if not count or found != count * (1 + moment.groups):
-            self._in_vain()
+            self._patience.in_vain()
             return None
         fractions = None
         if moment.groups:
@@ -114,13 +113,8 @@ class Stripper:
             lines, fractions = b"\n".join((*parts[2::2], b"")), parts[1::2]
         else:
             lines = b"".join((memoryview(lines)[1:], b"\n"))
-        self._pause = 1
+        self._patience.reset()
         return Columns.of_texts(lines, count, moment.second, moment.offset, fractions)
-
-    def _in_vain(self) -> None:
-        """This kind of read is not for us: the next ones are not tried, ever more of them."""
-        self._passes = self._pause
-        self._pause = min(self.LONGEST_PAUSE, 2 * self._pause)
 
 
 def _moment_of(block: bytes) -> _Moment | None:

@@ -196,8 +196,8 @@ def test_times_of_fewer_digits_are_left_to_others() -> None:
 def test_the_longest_expression_is_within_the_library_s_bound() -> None:
     how = reception()
     first = milliseconds(NOON)
-    span = stamping._Span(first, first + stamping.MOST_MINUTES * 60_000, UTC, padded=False)
-    assert stamping._rewriter(span, how.received // 3_600_000, how.reader) is not None
+    span = stamping._Span(first, first + stamping.MOST_MINUTES * 60_000, UTC, how.received // 3_600_000, padded=False)
+    assert stamping._rewriter(span, how.reader) is not None
 
 
 def test_expressions_that_are_made_in_turn_are_done_without(monkeypatch: pytest.MonkeyPatch) -> None:
