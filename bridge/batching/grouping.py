@@ -5,7 +5,7 @@ row is looked at. Where the intake's endpoint has a time for each event there ar
 before it. So it has where the times of a read are scattered.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC
 from functools import partial
@@ -71,7 +71,11 @@ def group(
     rule = of_format.rule if of_format and disposition.refined else None
     if (stamped := columns.timed) is not None:
         lines = encoding.escaped_lines(stamped.lines)
-        if rule is None and spool_encoding == encoding.LINES and _fits(lines, columns, disposition.encoding, limits):
+        if (
+            rule is None
+            and spool_encoding == encoding.LINES
+            and _fit(lines, lambda: columns["text"], disposition.encoding, limits.event_bytes)
+        ):
             sent = Times(columns.count, stamped.earliest, stamped.latest)
             whole = _group(disposition, spool_encoding, sent, limits, columns.count, lines)
             return _add_timed(result, whole, columns, of_format)
@@ -151,7 +155,7 @@ def _woven(
     if disposition.payload != "message" or spool_encoding != encoding.LINES:
         return None
     data = encoding.woven_timed_lines(columns.woven.copy(), times.each())
-    return data if _fits(data, columns, disposition.encoding, limits) else None
+    return data if _fit(data, lambda: columns["text"], disposition.encoding, limits.event_bytes) else None
 
 
 def _add_timed(result: Grouped, whole: Group, columns: Columns, of_format: Format | None) -> Grouped:
@@ -163,10 +167,10 @@ def _add_timed(result: Grouped, whole: Group, columns: Columns, of_format: Forma
     return result
 
 
-def _fits(data: bytes, columns: Columns, text_encoding: str, limits: Limits) -> bool:
-    """Whether the timed lines of a read can go as they are: each event is text and not above the limit."""
-    small = len(data) <= limits.event_bytes or max(map(len, columns["text"])) * 4 <= limits.event_bytes
-    return small and _is_text(data, text_encoding)
+def _fit(data: bytes, events: Callable[[], Sequence[bytes]], text_encoding: str, limit: int) -> bool:
+    """Whether the lines of events can go as they are: each is text and not above the limit. Both are looked at once for
+    all; ``events`` are asked for where that does not show it."""
+    return (len(data) <= limit or max(map(len, events())) * 4 <= limit) and _is_text(data, text_encoding)
 
 
 def _is_text(data: bytes, text_encoding: str) -> bool:
@@ -237,8 +241,7 @@ def _encoded(
     """The lines of a group and their number; events above the limit are left out of both. ``times``: before each."""
     if spool_encoding == encoding.LINES and not holds_lf:
         data = encoding.joined_lines(events) if times is None else encoding.joined_timed_lines(events, times)
-        # UTF-8 and the size are looked at once for all.
-        if (len(data) <= limit or max(map(len, events)) * 4 <= limit) and _is_text(data, text_encoding):
+        if _fit(data, lambda: events, text_encoding, limit):
             return data, len(events)
     lines = []
     to_line = encoding.escaped if spool_encoding == encoding.LINES else encoding.json_line

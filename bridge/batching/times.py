@@ -25,9 +25,8 @@ class Window:
 
     def holds(self, ms: int, received_ms: int) -> bool:
         """Whether an event time is believable at this reception time."""
-        return (self.past_ms is None or ms >= received_ms - self.past_ms) and (
-            self.future_ms is None or ms <= received_ms + self.future_ms
-        )
+        earliest, latest = self.bounds(received_ms)
+        return earliest <= ms <= latest
 
     def bounds(self, received_ms: int) -> tuple[float, float]:
         """The earliest and the latest believable time."""
@@ -57,11 +56,9 @@ def of_read(
 ) -> Times:
     """The event times of a read. ``fine``: a time per row even within one second."""
     count = columns.count
-    if (stamps := columns.stamps) is not None and (whole := reader.all_ms(stamps, b"", zone, received_ms)):
-        earliest, latest = min(whole), max(whole)
-        if window.holds(earliest, received_ms) and window.holds(latest, received_ms):
-            return Times(count, earliest, latest, whole)
-    seconds, offsets, fractions = columns["second"], columns["offset"], columns["fraction"]
+    # A stamp is as good as its second: the reader passes over the PRI.
+    seconds = columns["second"] if columns.stamps is None else columns.stamps
+    offsets, fractions = columns["offset"], columns["fraction"]
     if not fine and seconds.count(seconds[0]) == count and offsets.count(offsets[0]) == count:
         base, believed = _base(seconds[0], offsets[0], reader, zone, received_ms, window)
         if not believed:
@@ -103,8 +100,9 @@ def _with_fractions(seconds: list[int], fractions: Sequence[bytes]) -> list[int]
 
 def of_sender(given: Sequence[int], *, received_ms: int, window: Window) -> Times:
     """Event times that the sender told beside the text, one per row; those that are not believed are reception."""
-    rows = [ms if window.holds(ms, received_ms) else received_ms for ms in given]
-    return Times(len(rows), min(rows), max(rows), rows, sum(not window.holds(ms, received_ms) for ms in given))
+    earliest, latest = window.bounds(received_ms)
+    rows = [ms if earliest <= ms <= latest else received_ms for ms in given]
+    return Times(len(rows), min(rows), max(rows), rows, sum(not earliest <= ms <= latest for ms in given))
 
 
 def _base(

@@ -46,11 +46,15 @@ class TimedLines(NamedTuple):
         """Of each row, in milliseconds."""
         return [int(line.partition(b"\t")[0]) for line in self.lines[:-1].split(b"\n")]
 
+    def texts(self) -> list[bytes]:
+        """Of each row."""
+        return [line.partition(b"\t")[2] for line in self.lines[:-1].split(b"\n")]
+
 
 class Columns:
     """The frames of one read, column by column. ``count`` rows; a column that was not asked for is missing."""
 
-    __slots__ = ("blank", "count", "fields", "holds_lf", "lines", "timed", "woven")
+    __slots__ = ("blank", "count", "fields", "holds_lf", "lines", "stamps", "timed", "woven")
 
     def __init__(
         self, count: int, fields: dict[str, Column], blank: dict[int, bytes] | None = None, *, holds_lf: bool = False
@@ -64,10 +68,11 @@ class Columns:
         self.lines: bytes | None = None
         "The column ``text`` as one, each row ended by an LF, where it was read so."
         self.woven: list[bytes] | None = None
-        """Behind one that is empty, of each row its stamp and its text, where it was read so. A stamp is PRI and second
-        (RFC 3164)."""
-
+        "Behind one that is empty, of each row its stamp and its text, where it was read so."
+        self.stamps: Column | None = None
+        "PRI and second (RFC 3164) of each row of a woven read."
         self.timed: TimedLines | None = None
+        "Times and texts as one, where it was read so."
 
     @classmethod
     def of_texts(
@@ -86,7 +91,7 @@ class Columns:
         count = len(woven) // 2
         none = [b""] * count
         columns = cls(count, {"offset": none, "fraction": none})
-        columns.woven = woven
+        columns.woven, columns.stamps = woven, woven[1::2]
         return columns
 
     @classmethod
@@ -97,21 +102,21 @@ class Columns:
         return columns
 
     def __getitem__(self, name: str) -> Column:
-        if name not in self.fields:
-            if name == "text" and self.lines is not None:
-                self.fields[name] = self.lines[:-1].split(b"\n")
-            elif name == "text" and self.timed is not None:
-                self.fields[name] = [line.partition(b"\t")[2] for line in self.timed.lines[:-1].split(b"\n")]
-            elif name == "text" and self.woven is not None:
-                self.fields[name] = self.woven[2::2]
-            elif name == "second" and self.woven is not None:
-                self.fields[name] = [stamp.rpartition(b">")[2] for stamp in self.woven[1::2]]
+        if name not in self.fields and (column := self._cut_apart(name)) is not None:
+            self.fields[name] = column
         return self.fields[name]
 
-    @property
-    def stamps(self) -> Column | None:
-        """What tells each row's second, PRI before it, where the read was woven."""
-        return self.woven[1::2] if self.woven is not None else None
+    def _cut_apart(self, name: str) -> Column | None:
+        """A column of what was read as one."""
+        if name == "second" and self.stamps is not None:
+            return [stamp.rpartition(b">")[2] for stamp in self.stamps]
+        if name != "text":
+            return None
+        if self.lines is not None:
+            return self.lines[:-1].split(b"\n")
+        if self.woven is not None:
+            return self.woven[2::2]
+        return self.timed.texts() if self.timed is not None else None
 
     def take(self, rows: Sequence[int]) -> "Columns":
         """The columns of some rows, in their order."""
