@@ -6,11 +6,28 @@ of each earlier batch it is known whether it can come once more.
 """
 
 from collections import Counter, OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 _MOST_COMPLETE = 100_000
 "Batches receipted whole that are remembered within a process's life; older ones are taken to be unlinked."
+
+
+@dataclass(slots=True)
+class _Settled:
+    """Events of one batch that were settled in one way."""
+
+    now: int = 0
+    "By the process at work."
+    most: int = 0
+    "The most by one process."
+
+    def add(self, events: int) -> int:
+        """The process at work has settled these; how many of them for the first time."""
+        self.now += events
+        anew = max(0, self.now - self.most)
+        self.most = max(self.most, self.now)
+        return anew
 
 
 @dataclass(slots=True)
@@ -19,17 +36,17 @@ class _Book:
 
     intake: str
     total: int
-    accepted: int = 0
-    "The most events that one process has receipted."
-    refused: int = 0
-    accepted_now: int = 0
-    "By the process at work."
-    refused_now: int = 0
-    handed_now: int = 0
+    accepted: _Settled = field(default_factory=_Settled)
+    refused: _Settled = field(default_factory=_Settled)
+    handed: _Settled = field(default_factory=_Settled)
+
+    @property
+    def ways(self) -> tuple[_Settled, ...]:
+        return self.accepted, self.refused, self.handed
 
     @property
     def settled_now(self) -> int:
-        return self.accepted_now + self.refused_now + self.handed_now
+        return sum(way.now for way in self.ways)
 
 
 class Books:
@@ -42,26 +59,17 @@ class Books:
     def accept(self, sequence: int, intake: str, events: int, total: int) -> int:
         """Events of a batch were accepted; how many of them for the first time."""
         book = self._of(sequence, intake, total)
-        book.accepted_now += events
-        unique = max(0, book.accepted_now - book.accepted)
-        book.accepted = max(book.accepted, book.accepted_now)
-        self._completed(sequence, book)
-        return unique
+        return self._settle(sequence, book, book.accepted, events)
 
     def refuse(self, sequence: int, intake: str, events: int, total: int) -> int:
         """The same of refused ones."""
         book = self._of(sequence, intake, total)
-        book.refused_now += events
-        unique = max(0, book.refused_now - book.refused)
-        book.refused = max(book.refused, book.refused_now)
-        self._completed(sequence, book)
-        return unique
+        return self._settle(sequence, book, book.refused, events)
 
     def hand_over(self, sequence: int, intake: str, events: int, total: int) -> None:
         """Events of a batch went to a queue that gateways share."""
         book = self._of(sequence, intake, total)
-        book.handed_now += events
-        self._completed(sequence, book)
+        self._settle(sequence, book, book.handed, events)
 
     def queued_again(self, start: dict[str, Any]) -> Counter[str]:
         """A process begins. By intake: events that the one before had settled, in batches that are there again whole.
@@ -81,7 +89,8 @@ class Books:
                     continue
                 unnamed[book.intake] -= book.total
             again[book.intake] += book.settled_now
-            book.accepted_now = book.refused_now = book.handed_now = 0
+            for way in book.ways:
+                way.now = 0
             kept[sequence] = book
         self._books = kept
         self._complete.clear()
@@ -95,8 +104,10 @@ class Books:
         book.intake, book.total = intake, total
         return book
 
-    def _completed(self, sequence: int, book: _Book) -> None:
+    def _settle(self, sequence: int, book: _Book, way: _Settled, events: int) -> int:
+        anew = way.add(events)
         if book.settled_now >= book.total:
             self._complete[sequence] = None
             if len(self._complete) > _MOST_COMPLETE:
                 self._books.pop(self._complete.popitem(last=False)[0], None)
+        return anew
