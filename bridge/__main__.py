@@ -1,6 +1,6 @@
 """``python -m bridge`` is ``syslog-bridge``."""
 
-from bridge.cli import main
+from bridge.cli.main import main
 
 if __name__ == "__main__":
     main(prog_name="syslog-bridge")

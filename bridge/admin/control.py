@@ -7,8 +7,7 @@ may. The admin endpoint on TCP has none of this.
 """
 
 import json
-from collections.abc import Callable, Coroutine, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 from twisted.internet import defer, task
 from twisted.internet.interfaces import IReactorTime
@@ -17,20 +16,13 @@ from twisted.python.failure import Failure
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
-JSON = dict[str, object]
-Progress = Callable[[JSON], bool]
-"Told how far it is; False: nobody waits any more."
-Command = Callable[[JSON, Progress], Coroutine[Any, Any, JSON]]
+from bridge.operations.command import JSON, Command, WrongRequest
 
 BEAT = 2.0
 "Seconds without news after which the last is said again."
 MOST_BYTES = 64 * 1024
 
 log = Logger(namespace="admin")
-
-
-class WrongRequest(Exception):
-    """The request's object is not what the command takes; the text says what it takes."""
 
 
 class Control(Resource):

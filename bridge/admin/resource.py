@@ -18,7 +18,7 @@ from twisted.python.failure import Failure
 from twisted.web.resource import NoResource, Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
 
-from bridge.admin.guard import Guard
+from bridge.admin.auth import Guard
 
 log = Logger(namespace="admin")
 

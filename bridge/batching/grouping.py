@@ -14,13 +14,13 @@ from operator import floordiv
 
 from bridge import formats
 from bridge.batching import encoding, payload
+from bridge.batching.endpoints import ENDPOINTS
+from bridge.batching.event_times import Times, of_read, of_sender
 from bridge.batching.groups import NO_TIME, Group, Limits
-from bridge.batching.times import Times, of_read, of_sender
-from bridge.batching.wrapping import ENDPOINTS
 from bridge.formats import LOOKED_AT, Format, Rule
 from bridge.routing.disposition import Disposition
-from bridge.syslog.columns import Columns
-from bridge.syslog.stamping import MANY_SECONDS, is_scattered
+from bridge.syslog.fast.columns import Columns
+from bridge.syslog.fast.precompiled_times import MANY_SECONDS, is_scattered
 from bridge.syslog.timestamps import TimeReader
 
 SHOWS_TIME = ("line", "rfc5424")

@@ -21,8 +21,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, tzinfo
 
 from bridge.formats import Rule
-from bridge.syslog import header
-from bridge.syslog.columns import Columns
+from bridge.syslog import parser
+from bridge.syslog.fast.columns import Columns
 from bridge.syslog.message import of_header
 from bridge.syslog.timestamps import rfc3339
 
@@ -84,7 +84,7 @@ def events(
         return column
     if form == "line":
         return [
-            b"%s %s %s" % (rfc3339(ms).encode(), host or peer, header.content_shown(app, procid, msg))
+            b"%s %s %s" % (rfc3339(ms).encode(), host or peer, parser.content_shown(app, procid, msg))
             for ms, host, app, procid, msg in zip(
                 times, columns["hostname"], columns["app_name"], columns["procid"], columns["msg"], strict=True
             )
@@ -118,7 +118,7 @@ def structured(msgid: bytes, data: bytes, text: bytes) -> bytes:
 
 def instead_of_empty(frame: bytes) -> bytes:
     """The event of a frame whose MSG shows nothing."""
-    parts = header.read(frame)
+    parts = parser.read(frame)
     if parts.structured_data:
         return structured(parts.msgid, parts.structured_data, b"")
     return frame
@@ -126,7 +126,7 @@ def instead_of_empty(frame: bytes) -> bytes:
 
 def fields(frame: bytes, received: datetime, zone: tzinfo) -> dict[str, object]:
     """The header fields and the message as JSON values; bytes that are no UTF-8 show as lone surrogates."""
-    message = of_header(header.read(frame), received=received, timezone=zone)
+    message = of_header(parser.read(frame), received=received, timezone=zone)
     return {
         "priority": message.priority,
         "facility": message.facility,

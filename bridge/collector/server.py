@@ -16,7 +16,12 @@ from twisted.logger import textFileLogObserver as text_log
 
 from bridge.collector.api import IntakeResource
 from bridge.collector.delivery import Sink
-from bridge.collector.listening import Address, CollectorError, listen, parse_address
+from bridge.collector.listening import (
+    Address,
+    CollectorError,
+    listen,
+    parse_address,
+)
 from bridge.collector.output import Counting, JsonLines
 from bridge.collector.site import IntakeSite
 
@@ -30,7 +35,7 @@ class OutputError(Exception):
 
 @dataclass(frozen=True)
 class Options:
-    """What the command line says; see `bridge.collector.command`."""
+    """What the command line says; see `bridge.cli.collector`."""
 
     listen: str
     keys: Collection[str] = ()

@@ -8,17 +8,44 @@ validates the tree by the models of `document` and reports what they refuse, `ch
 its type in `fields` if none fits, and a line in `conf/bridge.yaml`.
 """
 
-from bridge.config.addresses import Address, CopyTarget, Network, UnixAddress
-from bridge.config.destinations import Collector
+from bridge.config.addresses import (
+    Address,
+    CopyTarget,
+    Network,
+    UnixAddress,
+)
+from bridge.config.collector_section import Collector
 from bridge.config.effective import effective
 from bridge.config.faults import ConfigurationError, Fault
-from bridge.config.load import key_file, linted, load, parse_text
-from bridge.config.model import Config, Destination, Intake, never
-from bridge.config.routes import Conditions, MessageMatch, Route, Unrouted
+from bridge.config.gateway_sections import (
+    Admin,
+    Batch,
+    Ledger,
+    SharedBacklog,
+    Spool,
+    Timestamps,
+)
+from bridge.config.listener_sections import Listener, SourceFacts
+from bridge.config.load import (
+    key_file,
+    linted,
+    load,
+    parse_text,
+)
+from bridge.config.model import (
+    Config,
+    Destination,
+    Intake,
+    never,
+)
+from bridge.config.routes import (
+    Conditions,
+    MessageMatch,
+    Route,
+    Unrouted,
+)
 from bridge.config.secret import Secret
-from bridge.config.senders import Listener, SourceFacts
 from bridge.config.units import Share
-from bridge.config.upkeep import Admin, Batch, Ledger, SharedBacklog, Spool, Timestamps
 
 __all__ = [
     "Address",

@@ -10,15 +10,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 
-from bridge.config.destinations import Road
+from bridge.config.collector_section import Road
 from bridge.config.document import Document
-from bridge.config.faults import Place, Report, nearest, shown_word
+from bridge.config.faults import (
+    Place,
+    Report,
+    nearest,
+    shown_word,
+)
+from bridge.config.gateway_sections import SharedBacklog
 from bridge.config.listener_checks import check_listeners
+from bridge.config.listener_sections import KINDS, SourceFacts
 from bridge.config.routes import Conditions, Route
 from bridge.config.section import Section
-from bridge.config.senders import KINDS, SourceFacts
-from bridge.config.tree import Entries, Items, Node
-from bridge.config.upkeep import SharedBacklog
+from bridge.config.yaml_tree import Entries, Items, Node
 from bridge.tls.pem import PemError, read_identity
 
 

@@ -8,11 +8,22 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from zoneinfo import ZoneInfo
 
 from bridge.config import fields, units
-from bridge.config.destinations import Collector, IntakeSection
-from bridge.config.routes import Hold, Route, Unrouted, UnroutedChoice
+from bridge.config.collector_section import Collector, IntakeSection
+from bridge.config.gateway_sections import (
+    Admin,
+    Batch,
+    Ledger,
+    Spool,
+    Timestamps,
+)
+from bridge.config.listener_sections import Listener, SourceFacts
+from bridge.config.routes import (
+    Hold,
+    Route,
+    Unrouted,
+    UnroutedChoice,
+)
 from bridge.config.section import Section
-from bridge.config.senders import Listener, SourceFacts
-from bridge.config.upkeep import Admin, Batch, Ledger, Spool, Timestamps
 
 # What a second file may add to: everything else is given in one place.
 APPENDED = ("listeners", "sources", "routes")

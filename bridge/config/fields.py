@@ -17,11 +17,16 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BeforeValidator, PlainValidator, ValidationInfo
 
 from bridge import formats
-from bridge.config import addresses, networks, secret, units
+from bridge.config import (
+    addresses,
+    networks,
+    secret,
+    units,
+)
 from bridge.config.faults import nearest, shown
-from bridge.config.reading import Reading
 from bridge.config.secret import Secret
-from bridge.config.tree import Entries, Items, Scalar
+from bridge.config.validation_context import Reading
+from bridge.config.yaml_tree import Entries, Items, Scalar
 
 T = TypeVar("T", int, float, timedelta)
 

@@ -15,7 +15,12 @@ from pathlib import Path
 
 from bridge.config.document import APPENDED
 from bridge.config.faults import Place, Report, shown
-from bridge.config.tree import Entries, Items, Scalar, read
+from bridge.config.yaml_tree import (
+    Entries,
+    Items,
+    Scalar,
+    read,
+)
 
 # Sections whose keys may be spread over files; the others are one value, as `timezone`.
 _SPREAD = ("collector", "timestamps", "batch", "spool", "ledger", "admin")

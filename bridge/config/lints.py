@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 from bridge.config.faults import Fault, Place
 from bridge.config.model import Config
-from bridge.config.reading import Reading
 from bridge.config.route_lints import lint_routes
 from bridge.config.secret import looks_like_a_key
-from bridge.config.tree import Entries, Items, Scalar
+from bridge.config.validation_context import Reading
+from bridge.config.yaml_tree import Entries, Items, Scalar
 
 SINGLE = ("/plain", "/")
 "Endpoints that take one event a request."

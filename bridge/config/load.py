@@ -8,11 +8,11 @@ from bridge.config.checks import check
 from bridge.config.faults import Fault, Place, Report
 from bridge.config.include import Texts
 from bridge.config.lints import lint
-from bridge.config.messages import validated
 from bridge.config.model import Config
-from bridge.config.reading import Reading
+from bridge.config.model_errors import validated
 from bridge.config.resolve import resolved
-from bridge.config.tree import Entries, Scalar
+from bridge.config.validation_context import Reading
+from bridge.config.yaml_tree import Entries, Scalar
 
 
 def load(path: Path | str, *, secrets: bool = True) -> Config:

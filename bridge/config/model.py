@@ -12,12 +12,18 @@ from pathlib import Path
 from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
-from bridge.config.destinations import Collector, Proxy
+from bridge.config.collector_section import Collector, Proxy
 from bridge.config.fields import PayloadName, TimestampName
+from bridge.config.gateway_sections import (
+    Admin,
+    Batch,
+    Ledger,
+    Spool,
+    Timestamps,
+)
+from bridge.config.listener_sections import Listener, SourceFacts
 from bridge.config.routes import Route, Unrouted
 from bridge.config.secret import Secret
-from bridge.config.senders import Listener, SourceFacts
-from bridge.config.upkeep import Admin, Batch, Ledger, Spool, Timestamps
 
 never: Final = None
 """What the duration `never` is in the model: no limit of time."""

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from bridge.config.addresses import Network, network
 from bridge.config.faults import Place
-from bridge.config.reading import Reading, Reported
-from bridge.config.tree import Entries, Items, Node, Scalar
+from bridge.config.validation_context import Reading, Reported
+from bridge.config.yaml_tree import (
+    Entries,
+    Items,
+    Node,
+    Scalar,
+)
 
 _LARGEST = 4 << 20  # bytes of one list
 

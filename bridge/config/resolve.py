@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from bridge.config.addresses import REGIONS
-from bridge.config.destinations import Collector, IntakeSection
+from bridge.config.collector_section import Collector, IntakeSection
 from bridge.config.document import Document
+from bridge.config.gateway_sections import Batch
+from bridge.config.listener_sections import Listener
 from bridge.config.model import Config, Destination, Intake
 from bridge.config.routes import Route
-from bridge.config.senders import Listener
-from bridge.config.upkeep import Batch
 
 
 def named_listeners(listeners: tuple[Listener, ...]) -> tuple[Listener, ...]:

@@ -14,7 +14,7 @@ from bridge.config.addresses import Network
 from bridge.config.faults import Place
 from bridge.config.model import Config
 from bridge.config.routes import Conditions, Route
-from bridge.config.tree import Entries
+from bridge.config.yaml_tree import Entries
 
 Found = Iterator[tuple[Place, str]]
 _Key = tuple[int, int, int]

@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field
 from bridge.config import fields
 from bridge.config.faults import shown
 from bridge.config.section import Section
-from bridge.config.tree import Entries, Scalar
+from bridge.config.yaml_tree import Entries, Scalar
 
 MB = 1000**2
 

@@ -11,8 +11,8 @@ import os
 import re
 from pathlib import Path
 
-from bridge.config.reading import FaultAtKey, Reading
-from bridge.config.tree import Entries, Scalar
+from bridge.config.validation_context import FaultAtKey, Reading
+from bridge.config.yaml_tree import Entries, Scalar
 
 _LARGEST = 64 * 1024  # bytes; a file given by mistake is not read whole
 _FORMS = "{file: PATH}, {credential: NAME}, {env: NAME} or the text"

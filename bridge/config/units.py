@@ -144,3 +144,8 @@ def _unknown_size(number: int, unit: str) -> str:
             f"{shown(unit)} is no unit of size: write {number}{prefix}B (times 1000) or {number}{prefix}iB (times 1024)"
         )
     return f"{shown(unit)} is no unit of size: use B, KB, KiB, MB, MiB, GB, GiB, TB or TiB"
+
+
+def milliseconds(delta: timedelta) -> int:
+    """Returns a duration in whole milliseconds."""
+    return round(delta.total_seconds() * 1000)

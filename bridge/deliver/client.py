@@ -24,10 +24,10 @@ from twisted.web.iweb import IAgentEndpointFactory, IBodyProducer, IResponse
 from zope.interface import implementer
 
 from bridge import __version__
-from bridge.deliver.pipe import Pipe
-from bridge.deliver.proxy import Proxy, ProxyError, ThroughProxy
+from bridge.deliver.error_text import in_words
+from bridge.deliver.http_connect import Proxy, ProxyError, ThroughProxy
 from bridge.deliver.tls import CachedPolicy, Trust
-from bridge.deliver.words import in_words
+from bridge.deliver.tls_endpoint import Pipe
 from bridge.tls.records import Records
 
 MAX_ANSWER = 8 * 1024 * 1024

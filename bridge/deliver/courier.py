@@ -12,7 +12,7 @@ reactor, in the turn in which the answer is read; the file goes later, in the sp
 ``stock``, when the next request may go in ``attempts``; what an answer does is in ``settling``,
 and of refused events in ``refusals``.
 
-A courier *aside* posts nothing but the rest of what it has split: another takes its batches away (``bridge.fleet``).
+A courier *aside* posts nothing but the rest of what it has split: another takes its batches away (``bridge.cluster``).
 Both draw from the same lanes, so that no batch is in both hands.
 """
 
@@ -24,19 +24,30 @@ from twisted.internet import defer
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from bridge.deliver import outcome, splitting
-from bridge.deliver.attempts import Attempts
-from bridge.deliver.breaker import Breaker
-from bridge.deliver.composing import Request, Target, compose
+from bridge.deliver import outcome, split_pieces
+from bridge.deliver.body_limit import Fitting
+from bridge.deliver.circuit_breaker import Breaker
+from bridge.deliver.context import (
+    Office,
+    Poster,
+    Taker,
+    Turn,
+    Way,
+)
 from bridge.deliver.dispatcher import Slot
 from bridge.deliver.failover import Exits
-from bridge.deliver.fitting import Fitting
-from bridge.deliver.office import Office, Poster, Taker, Turn, Way
+from bridge.deliver.join_window import JoinWidth
 from bridge.deliver.outcome import Verdict
-from bridge.deliver.settling import Answered, Settling
-from bridge.deliver.stock import Stock
-from bridge.deliver.width import JoinWidth
-from bridge.spool import Batch, Pack, Piece, reading
+from bridge.deliver.pending import Stock
+from bridge.deliver.request import Request, Target, compose
+from bridge.deliver.response_handler import Answered, Settling
+from bridge.deliver.retry_state import Attempts
+from bridge.spool import (
+    Batch,
+    Pack,
+    Piece,
+    batch_reader,
+)
 
 NO_WIDTH = 1 << 62
 "Milliseconds within which any two times lie."
@@ -447,7 +458,7 @@ class Courier:
     async def _deliver(self, pieces: list[Piece], split: bool, slot: Slot, way: Way, exit_: Breaker) -> None:
         try:
             request = await self._office.in_thread(lambda: self._composed(pieces, way.target))
-        except (reading.Damaged, OSError) as error:
+        except (batch_reader.Damaged, OSError) as error:
             exit_.withdrawn()
             self._cannot_read(pieces, split, error)
             return
@@ -504,7 +515,7 @@ class Courier:
         """The request; in the spool's thread."""
         request = compose(pieces, target)
         self._office.before_sending([piece.batch for piece in pieces])
-        reading.begin_all(piece.batch for piece in pieces)
+        batch_reader.begin_all(piece.batch for piece in pieces)
         return request
 
     async def _cut(self, pieces: list[Piece], width_ms: int) -> None:
@@ -514,8 +525,10 @@ class Courier:
         if any(self._office.exact(piece.batch.sequence) for piece in pieces):
             width_ms = min(width_ms, turn.resolution_ms)
         try:
-            cut = await self._office.in_thread(lambda: reading.cut_together(pieces, width_ms, most, turn.max_bytes))
-        except (reading.Damaged, OSError) as error:
+            cut = await self._office.in_thread(
+                lambda: batch_reader.cut_together(pieces, width_ms, most, turn.max_bytes)
+            )
+        except (batch_reader.Damaged, OSError) as error:
             self._cannot_read(pieces, split=False, error=error)
         else:
             self._lanes.put_back(cut, self._clock.seconds())
@@ -523,8 +536,8 @@ class Courier:
     async def _halve(self, pieces: list[Piece]) -> None:
         """What one request carried becomes two."""
         try:
-            halves = await self._office.in_thread(lambda: splitting.halves(pieces))
-        except (reading.Damaged, OSError) as error:
+            halves = await self._office.in_thread(lambda: split_pieces.halves(pieces))
+        except (batch_reader.Damaged, OSError) as error:
             self._cannot_read(pieces, split=True, error=error)
         else:
             self._splits.add(*halves)
@@ -533,7 +546,7 @@ class Courier:
 
     def _cannot_read(self, pieces: list[Piece], split: bool, error: Exception) -> None:
         """A file cannot be read: all wait again; or it is not what its name says: then it goes, the others wait."""
-        damaged = error.batch if isinstance(error, reading.Damaged) else None
+        damaged = error.batch if isinstance(error, batch_reader.Damaged) else None
         self._stock.put_back([piece for piece in pieces if piece.batch is not damaged], split=split)
         if damaged is None:
             self._attempts.fail(f"cannot read the spool: {error}")

@@ -4,7 +4,7 @@ A request goes to the first URL whose breaker lets it. So while the first is in 
 a probe now and then goes to the first (its breaker's turn), which has everything again as soon as one is answered.
 """
 
-from bridge.deliver.breaker import Breaker
+from bridge.deliver.circuit_breaker import Breaker
 
 
 class Exits:

@@ -31,8 +31,8 @@ from twisted.internet.error import ConnectError, DNSLookupError
 from twisted.python.failure import Failure
 
 from bridge.deliver.client import Answer, CertificateError, NoProgress
-from bridge.deliver.proxy import ProxyError
-from bridge.deliver.words import in_words
+from bridge.deliver.error_text import in_words
+from bridge.deliver.http_connect import ProxyError
 
 LONGEST_RETRY_AFTER = 3600.0
 "Seconds; what asks for more is asked again after this."

@@ -3,7 +3,12 @@
 Where an edit looks past the beginning of a text, it looks at 200 bytes, so a hostile text costs no more than that.
 """
 
-from bridge.formats.rule import Beginning, Choice, Ends, Rule
+from bridge.formats.rule import (
+    Beginning,
+    Choice,
+    Ends,
+    Rule,
+)
 
 # --- Edits of many formats -------------------------------------------------------------------------------------------
 

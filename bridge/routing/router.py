@@ -13,10 +13,18 @@ from datetime import timedelta, tzinfo
 from typing import NamedTuple, Protocol
 
 from bridge import formats
-from bridge.routing.conditions import Address, Conditions, ConditionsLike, Facts, Network, globs_match, of_peer
+from bridge.routing.conditions import (
+    Address,
+    Conditions,
+    ConditionsLike,
+    Facts,
+    Network,
+    globs_match,
+    of_peer,
+)
 from bridge.routing.disposition import Disposition
 from bridge.routing.networks import NetworkIndex
-from bridge.syslog.columns import Columns
+from bridge.syslog.fast.columns import Columns
 
 
 class RouteLike(ConditionsLike, Protocol):

@@ -10,7 +10,7 @@ work on it, and a restart is the reading of names.
     SPOOL/<intake>/<sequence>-<first ms>.open.<encoding>                being written
     SPOOL/<intake>/<sequence>-<earliest ms>-<events>-<bytes>.<encoding>           sealed
     SPOOL/<intake>/<sequence>-<earliest ms>-<events>-<bytes>.sending.<encoding>   may have been accepted already
-    SPOOL/<intake>/<...>.pack                                           many sealed batches: ``bridge.spool.packs``
+    SPOOL/<intake>/<...>.pack                                           many sealed batches: ``bridge.spool.pack``
     SPOOL/.archive/<intake>/...                                         delivered batches: ``bridge.spool.archive``
     SPOOL/.quarantine/<reason>/...                                      frames that could not be delivered
 
@@ -22,7 +22,7 @@ What an append returned from survives a killed process. A torn last line, of an 
 """
 
 from bridge.spool.batch import Batch, Piece
-from bridge.spool.packs import Loss, Pack
-from bridge.spool.spool import BatchLimits, Spool, SpoolError
+from bridge.spool.pack import Loss, Pack
+from bridge.spool.store import BatchLimits, Spool, SpoolError
 
 __all__ = ["Batch", "BatchLimits", "Loss", "Pack", "Piece", "Spool", "SpoolError"]

@@ -2,7 +2,7 @@
 
 ::
 
-    <hour>.<name of a pack>                 ``bridge.spool.packs``; the hour of reception, UTC: ``20261123T07``
+    <hour>.<name of a pack>                 ``bridge.spool.pack``; the hour of reception, UTC: ``20261123T07``
     ../replayed-<first>-<last>              sequences of batches that were made of what is here, by a replay
     <name of a sealed batch>                delivered, its hour not over; its hour is that of its sequence
 
@@ -21,9 +21,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bridge.batching.groups import NO_TIME
-from bridge.spool import names, packing, reading
+from bridge.spool import batch_names, batch_reader, pack_writer
 from bridge.spool.batch import Batch
-from bridge.spool.packs import PARTIAL, Pack
+from bridge.spool.pack import PARTIAL, Pack
 
 MANY = 256
 BLOCK = 4096
@@ -64,7 +64,7 @@ class Archive:
         for folder in self.directory.iterdir():
             if match := _REPLAYED.fullmatch(folder.name):
                 self._replayed.append(range(int(match[1]), int(match[2]) + 1))
-            if not (folder.is_dir() and names.is_intake(folder.name)):
+            if not (folder.is_dir() and batch_names.is_intake(folder.name)):
                 continue
             with os.scandir(folder) as found:
                 for entry in found:
@@ -81,7 +81,7 @@ class Archive:
             taken = entry.stat().st_blocks * 512
             self._packs.setdefault((_hour_of(hour), folder.name), []).append((pack, taken))
             self.size += taken
-        elif (name := names.read(entry.name)) is not None:
+        elif (name := batch_names.read(entry.name)) is not None:
             batch = Batch(
                 intake=folder.name, sequence=name.sequence, encoding=name.encoding, timed=name.timed,
                 earliest=name.earliest, latest=name.earliest, count=name.events, size=name.size, directory=folder,
@@ -100,9 +100,9 @@ class Archive:
         """Take settled batches out of the spool. ``on_error`` is told which could not be taken out."""
         batches = list(batches)
         if again := [batch for batch in batches if self._is_here(batch)]:
-            reading.remove(again, on_error)
+            batch_reader.remove(again, on_error)
             batches = [batch for batch in batches if not self._is_here(batch)]
-        loose, packed = reading.by_pack(batches)
+        loose, packed = batch_reader.by_pack(batches)
         for batch in loose:
             try:
                 kept = self._place(batch)
@@ -110,7 +110,7 @@ class Archive:
                 self._add(kept)
             except OSError as error:
                 self._cannot_keep(batch, error)
-                reading.remove([batch], on_error)
+                batch_reader.remove([batch], on_error)
         for members in packed.values():
             for batch in members:
                 try:
@@ -119,7 +119,7 @@ class Archive:
                     self._add(kept)
                 except OSError as error:
                     self._cannot_keep(batch, error)
-            reading.remove(members, on_error)
+            batch_reader.remove(members, on_error)
         if self.size > self.max_size and not self.busy:
             self.bound()
 
@@ -163,7 +163,7 @@ class Archive:
 
     def _pack(self, hour: int, intake: str, batches: list[Batch]) -> None:
         try:
-            made, packed, taken, apart = packing.build(batches)
+            made, packed, taken, apart = pack_writer.build(batches)
             if made is not None:
                 self._write(hour, made, packed)
         except OSError as error:
@@ -178,9 +178,9 @@ class Archive:
     def _merge(self, hour: int, intake: str, packs: list[tuple[Pack, int]]) -> None:
         packs = sorted(packs, key=lambda each: each[0].first)
         try:
-            made = packing.joined([pack for pack, _ in packs])
+            made = pack_writer.joined([pack for pack, _ in packs])
             self._packs[hour, intake] = []
-            self._write(hour, made, packing.moved_blocks([pack.path for pack, _ in packs]))
+            self._write(hour, made, pack_writer.moved_blocks([pack.path for pack, _ in packs]))
         except OSError:
             # A damaged one: they stay as they are.
             self._packs[hour, intake] = packs
@@ -192,7 +192,7 @@ class Archive:
     def _write(self, hour: int, made: Pack, parts: Iterable[bytes]) -> None:
         aside = made.directory / f"{made.first}{PARTIAL}"
         made.name = f"{_text_of(hour)}.{made.name}"
-        packing.write(made.path, parts, aside=aside)
+        pack_writer.write(made.path, parts, aside=aside)
         taken = made.path.stat().st_blocks * 512
         self._packs.setdefault((hour, made.intake), []).append((made, taken))
         self.size += taken
@@ -246,8 +246,8 @@ class Archive:
                 if batch.earliest >= to_ms or batch.sequence in seen:
                     continue
                 try:
-                    batch.held = reading.content(batch)
-                except reading.Damaged as error:
+                    batch.held = batch_reader.content(batch)
+                except batch_reader.Damaged as error:
                     self._on_error(f"archive: {error}")
                     continue
                 seen.add(batch.sequence)
@@ -277,8 +277,8 @@ def _latest(batch: Batch) -> int:
     if not batch.timed or batch.latest > batch.earliest:
         return batch.latest
     try:
-        times = [line.partition(b"\t")[0] for line in reading.content(batch).split(b"\n")]
-    except (OSError, reading.Damaged):
+        times = [line.partition(b"\t")[0] for line in batch_reader.content(batch).split(b"\n")]
+    except (OSError, batch_reader.Damaged):
         return batch.latest
     return max((int(time) for time in times if time.lstrip(b"-").isdigit()), default=batch.latest)
 

@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bridge.spool.batch_names import Name
 from bridge.spool.budget import on_disk
-from bridge.spool.names import Name
 
 if TYPE_CHECKING:
-    from bridge.spool.packs import Pack
+    from bridge.spool.pack import Pack
 
 
 @dataclass(slots=True, eq=False)

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bridge.spool import names
+from bridge.spool import batch_names
 from bridge.spool.batch import Batch
-from bridge.spool.packs import PARTIAL, Pack
+from bridge.spool.pack import PARTIAL, Pack
 
 
 @dataclass(slots=True)
@@ -39,12 +39,12 @@ def recover(spool: Path, *, resolution_ms: int, sealed: float, move_aside: Calla
     """
     found = Found()
     # Other folders are not ours: a spool that is a filesystem of its own has a lost+found that only root may read.
-    for folder in sorted(entry for entry in spool.iterdir() if entry.is_dir() and names.is_intake(entry.name)):
+    for folder in sorted(entry for entry in spool.iterdir() if entry.is_dir() and batch_names.is_intake(entry.name)):
         packs = _packs(folder, found)
         pack_names = {pack.name for pack in packs}
         known: dict[Pack, set[int]] = {}
         for path in sorted(folder.iterdir()):
-            name = names.read(path.name)
+            name = batch_names.read(path.name)
             if name is None and path.name.endswith(PARTIAL):
                 # A pack that was being written: all of it is still elsewhere.
                 path.unlink()
@@ -106,7 +106,7 @@ def _sequences(pack: Pack, known: dict[Pack, set[int]]) -> set[int]:
 def _recovered(
     folder: Path,
     path: Path,
-    name: names.Name,
+    name: batch_names.Name,
     resolution_ms: int,
     sealed: float,
     move_aside: Callable[[Path], Path],

@@ -20,7 +20,7 @@ has come is a frame's end only when ``idle`` says that nothing follows.
 import re
 from typing import NamedTuple
 
-from bridge.syslog.columns import Frames, block_of, list_of
+from bridge.syslog.frames import Frames, block_of, list_of
 
 _COUNT = re.compile(rb"([1-9][0-9]{0,5}) (?=<)")
 _ANY_COUNT = re.compile(rb"([1-9][0-9]{0,5}) ")

@@ -6,7 +6,7 @@ All expressions are possessive or bounded: time is linear in the frame, whatever
 import re
 from typing import NamedTuple
 
-from bridge.syslog.times import FRACTION
+from bridge.syslog.time_formats import FRACTION
 
 
 class Header(NamedTuple):

@@ -3,7 +3,8 @@
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 
-from bridge.syslog import header, structured
+from bridge.syslog import parser
+from bridge.syslog import structured_data as structured
 from bridge.syslog.timestamps import moment
 
 
@@ -36,10 +37,10 @@ def parse(frame: bytes, *, received: datetime, timezone: tzinfo = UTC) -> Messag
     ``received`` (aware) decides a missing year, ``timezone`` a missing zone. A NUL or line end at the end of the frame
     is the transport's and is removed.
     """
-    return of_header(header.read(frame.rstrip(b"\r\n\0")), received=received, timezone=timezone)
+    return of_header(parser.read(frame.rstrip(b"\r\n\0")), received=received, timezone=timezone)
 
 
-def of_header(parts: header.Header, *, received: datetime, timezone: tzinfo) -> Message:
+def of_header(parts: parser.Header, *, received: datetime, timezone: tzinfo) -> Message:
     """The message of a frame that has been taken apart already."""
     priority = int(parts.priority) if parts.priority else None
     return Message(

@@ -17,8 +17,8 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
 
-from bridge.syslog.times import MONTHS, Civil, civil
-from bridge.syslog.zones import zone_of
+from bridge.syslog.time_formats import MONTHS, Civil, civil
+from bridge.syslog.time_zones import zone_of
 
 __all__ = ["MONTHS", "TimeReader", "fraction_ms", "is_time", "milliseconds", "moment", "rfc3339", "zone_of"]
 

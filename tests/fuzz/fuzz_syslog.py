@@ -13,7 +13,7 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(include=["bridge.syslog"]):
-    from bridge.syslog.columns import list_of
+    from bridge.syslog.frames import list_of
     from bridge.syslog.framing import StreamFramer
 
 from tests.unit.syslog.accounting import same_by_both_readings

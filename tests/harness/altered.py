@@ -16,13 +16,13 @@ from tests.harness.process import Process
 
 # A bridge that waits tenths of a second where the real one waits seconds and minutes; and that may bisect at will.
 IMPATIENT: dict[str, object] = {
-    "bridge.deliver.attempts.FIRST_WAIT": 0.05,
-    "bridge.deliver.attempts.LONGEST_WAIT": 0.4,
-    "bridge.deliver.attempts.PARKED_WAIT": 0.4,
-    "bridge.deliver.breaker.FIRST_WAIT": 0.05,
-    "bridge.deliver.breaker.LONGEST_WAIT": 0.4,
-    "bridge.deliver.breaker.COME_BACK": 0.3,
-    "bridge.deliver.splits.PER_MINUTE": 100_000,
+    "bridge.deliver.retry_state.FIRST_WAIT": 0.05,
+    "bridge.deliver.retry_state.LONGEST_WAIT": 0.4,
+    "bridge.deliver.retry_state.PARKED_WAIT": 0.4,
+    "bridge.deliver.circuit_breaker.FIRST_WAIT": 0.05,
+    "bridge.deliver.circuit_breaker.LONGEST_WAIT": 0.4,
+    "bridge.deliver.circuit_breaker.COME_BACK": 0.3,
+    "bridge.deliver.split_queue.PER_MINUTE": 100_000,
 }
 
 

@@ -1,7 +1,7 @@
 """`syslog-bridge run` with other constants, with a counter of its appends, and with an end at a named point.
 
 Usage: python -P altered_bridge.py FILE JSON, where JSON has, each optional:
-  `set`      {"bridge.deliver.attempts.PARKED_WAIT": 0.3, ...}: constants of modules;
+  `set`      {"bridge.deliver.retry_state.PARKED_WAIT": 0.3, ...}: constants of modules;
   `counter`  a file of 8 bytes that is mapped: after each append to the spool it holds the number of events whose append
              has returned (little-endian uint64), and outlives us;
   `kill`     ["after-seal", 3]: the process kills itself (SIGKILL) at the third passage of a point of `POINTS`.
@@ -31,18 +31,18 @@ class Point(NamedTuple):
 
 
 POINTS = {
-    "before-append": Point("before", "bridge.spool.spool:Spool.append"),
-    "after-append": Point("after", "bridge.spool.spool:Spool.append"),
-    "before-seal": Point("before", "bridge.spool.spool:Spool._sealed"),
-    "after-seal": Point("after", "bridge.spool.spool:Spool._sealed"),
-    "before-mark": Point("before", "bridge.spool.reading:begin_sending"),
-    "after-mark": Point("after", "bridge.spool.reading:begin_sending"),
+    "before-append": Point("before", "bridge.spool.store:Spool.append"),
+    "after-append": Point("after", "bridge.spool.store:Spool.append"),
+    "before-seal": Point("before", "bridge.spool.store:Spool._sealed"),
+    "after-seal": Point("after", "bridge.spool.store:Spool._sealed"),
+    "before-mark": Point("before", "bridge.spool.batch_reader:begin_sending"),
+    "after-mark": Point("after", "bridge.spool.batch_reader:begin_sending"),
     "before-post": Point("before", "bridge.deliver.client:Client.post"),
     # The answer is there, nothing of it is acted upon.
-    "after-post": Point("before", "bridge.deliver.settling:Settling.settle"),
+    "after-post": Point("before", "bridge.deliver.response_handler:Settling.settle"),
     # Accepted, in the ledger, and the receipt written; the files are still there.
-    "after-receipt": Point("before", "bridge.spool.spool:Spool.remove"),
-    "during-split": Point("after", "bridge.deliver.splitting:halves"),
+    "after-receipt": Point("before", "bridge.spool.store:Spool.remove"),
+    "during-split": Point("after", "bridge.deliver.split_pieces:halves"),
     "before-quarantine": Point("before", "bridge.spool.quarantine:Quarantine.add_once"),
     "after-quarantine": Point("after", "bridge.spool.quarantine:Quarantine.add_once"),
 }
@@ -66,7 +66,7 @@ def _set_constants(constants: dict[str, object]) -> None:
 
 
 def _count_appends(file: str) -> None:
-    from bridge.spool.spool import Spool
+    from bridge.spool.store import Spool
 
     with open(file, "r+b") as opened:
         shared = mmap.mmap(opened.fileno(), 8)
@@ -112,6 +112,6 @@ if __name__ == "__main__":
         _count_appends(changes["counter"])
     if changes.get("kill"):
         _die_at(*changes["kill"])
-    from bridge.service import run
+    from bridge.app.run import run
 
     sys.exit(run(Path(sys.argv[1])))

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from click.testing import CliRunner
 
-from bridge.cli import main
+from bridge.cli.main import main
 from tests.harness.bridge import Bridge
 from tests.harness.process import SYSLOG_BRIDGE
 

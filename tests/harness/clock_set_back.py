@@ -20,6 +20,6 @@ def _wall() -> float:
 if __name__ == "__main__":
     _marker = Path(sys.argv[2]) / "set-back"
     time.time = _wall
-    from bridge.service import run
+    from bridge.app.run import run
 
     sys.exit(run(Path(sys.argv[1])))

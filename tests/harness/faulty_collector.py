@@ -33,7 +33,12 @@ from twisted.web.server import NOT_DONE_YET
 
 from bridge.collector.api import TIMESTAMP_HEADER, IntakeResource
 from bridge.collector.body import read_body
-from bridge.collector.faults import HTML, NEVER, Fault, FaultyResource
+from bridge.collector.fault_injection import (
+    HTML,
+    NEVER,
+    Fault,
+    FaultyResource,
+)
 from bridge.collector.listening import Address, listen
 from bridge.collector.output import Counting
 from bridge.collector.site import IntakeSite

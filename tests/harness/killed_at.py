@@ -15,23 +15,23 @@ from typing import Any
 PACKING = {
     "a pack is half written": ("os", "fsync", True),
     "a pack is written, not named": ("os", "fsync", False),
-    "a pack is named": ("bridge.spool.packing", "sync", True),
-    "a pack is on disk, its files still there": ("bridge.spool.reading", "remove", True),
+    "a pack is named": ("bridge.spool.pack_writer", "sync", True),
+    "a pack is on disk, its files still there": ("bridge.spool.batch_reader", "remove", True),
     "some of its files are gone": ("pathlib.Path", "unlink", False),
-    "packs are put together": ("bridge.spool.packing", "merge", True),
-    "packs have been put together": ("bridge.spool.packing", "merge", False),
+    "packs are put together": ("bridge.spool.pack_writer", "merge", True),
+    "packs have been put together": ("bridge.spool.pack_writer", "merge", False),
 }
 SENDING = {
-    "a block was read": ("bridge.spool.packs.Pack", "read", False),
-    "a request is about to be begun": ("bridge.spool.packs.Pack", "begin", True),
-    "a request was begun": ("bridge.spool.packs.Pack", "begin", False),
-    "an answer is about to be noted": ("bridge.spool.packs.Pack", "settle", True),
-    "an answer was noted": ("bridge.spool.packs.Pack", "settle", False),
+    "a block was read": ("bridge.spool.pack.Pack", "read", False),
+    "a request is about to be begun": ("bridge.spool.pack.Pack", "begin", True),
+    "a request was begun": ("bridge.spool.pack.Pack", "begin", False),
+    "an answer is about to be noted": ("bridge.spool.pack.Pack", "settle", True),
+    "an answer was noted": ("bridge.spool.pack.Pack", "settle", False),
 }
 PASSAGES = {**PACKING, **SENDING}
 
 # What everybody calls, and whose call of it is meant: a start syncs the ledger's history too.
-CALLERS = {"os": "bridge.spool.packing", "pathlib.Path": "bridge.spool.reading"}
+CALLERS = {"os": "bridge.spool.pack_writer", "pathlib.Path": "bridge.spool.batch_reader"}
 
 
 def arm(passage: str, count: int) -> None:
@@ -67,7 +67,7 @@ def _find(where: str) -> Any:
 
 
 if __name__ == "__main__":
-    from bridge.service import run
+    from bridge.app.run import run
 
     arm(sys.argv[2], int(sys.argv[3]))
     sys.exit(run(Path(sys.argv[1])))

@@ -13,8 +13,16 @@ from dataclasses import dataclass, field
 from twisted.internet import defer
 from twisted.internet.task import Clock
 
-from bridge.fleet.broker import BrokerError, Depth, Full, Lost, NoQueue, OtherQueue, QueueTerms
-from bridge.fleet.message import Letter, Received
+from bridge.cluster.broker import (
+    BrokerError,
+    Depth,
+    Full,
+    Lost,
+    NoQueue,
+    OtherQueue,
+    QueueTerms,
+)
+from bridge.cluster.message import Letter, Received
 
 
 @dataclass(eq=False)

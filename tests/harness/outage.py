@@ -14,17 +14,17 @@ from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionRefusedError
 from twisted.internet.task import Clock, deferLater
 
+from bridge.accounting import Ledger
 from bridge.batching import Group
-from bridge.deliver.breaker import Breaker
-from bridge.deliver.composing import Target
+from bridge.deliver.circuit_breaker import Breaker
+from bridge.deliver.context import Office, Turn
 from bridge.deliver.courier import Courier
 from bridge.deliver.dispatcher import Dispatcher
 from bridge.deliver.failover import Exits
-from bridge.deliver.office import Office, Turn
-from bridge.keeping.cellar import Cellar
-from bridge.ledger import Ledger
+from bridge.deliver.request import Target
+from bridge.monitoring.runtime_metrics import Measures
 from bridge.spool import BatchLimits, Spool
-from bridge.watching.measures import Measures
+from bridge.storage.delivery_store import Cellar
 
 EVERY = 2  # seconds between two batches of an intake: batch.max_age's default
 EVENTS = 3

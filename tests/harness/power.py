@@ -69,7 +69,7 @@ def after_power_cut(shadow: Path, spool: Path, target: Path) -> None:
 
 if __name__ == "__main__":
     arm(Path(sys.argv[1]))
-    from bridge.cli import main
+    from bridge.cli.main import main
 
     sys.argv = ["syslog-bridge", *sys.argv[2:]]
     main()

@@ -5,7 +5,7 @@ import re
 import click
 import pytest
 
-from bridge.cli import main
+from bridge.cli.main import main
 from bridge.formats import find
 from tests.package.conftest import CHECKOUT
 
@@ -19,7 +19,7 @@ def table(page: str, heading: str) -> str:
 
 
 def test_every_metric_is_told():
-    text = (CHECKOUT / "bridge/admin/metrics.py").read_text()
+    text = (CHECKOUT / "bridge/monitoring/metrics.py").read_text()
     # Names are the first argument of their makers, or the second of a triple whose third is words.
     made = set(re.findall(r'(?:_counter|_gauge|_one)\(\s*"([a-z_]+)"', text)) | set(
         re.findall(r'PREFIX \+ "([a-z_]+)"', text)

@@ -7,7 +7,7 @@ import subprocess
 import click
 import pytest
 
-from bridge.cli import main
+from bridge.cli.main import main
 from tests.package.conftest import CHECKOUT
 
 PAGE = CHECKOUT / "packaging/syslog-bridge.1"

@@ -17,7 +17,12 @@ from tests.harness.polling import until
 from tests.harness.ports import free_port
 from tests.harness.process import SYSLOG_BRIDGE
 from tests.harness.reporting import report
-from tests.harness.running import bridging, collecting, parked, running
+from tests.harness.running import (
+    bridging,
+    collecting,
+    parked,
+    running,
+)
 from tests.harness.send import send_lines
 
 # Each command is tried in both states; half of it with every run, as starting bridges takes most of the time.

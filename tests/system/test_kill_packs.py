@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from bridge.batching import Group
-from bridge.spool import Batch, BatchLimits, Spool, packing
+from bridge.spool import Batch, BatchLimits, Spool, pack_writer
 from tests.harness import killed_at, spool
 from tests.harness.bridge import Bridge
 from tests.harness.gate import Gate
@@ -45,7 +45,7 @@ def fill(directory: Path, numbers: range, *, packs: int) -> list[str]:
         waiting.append(Group("all", "lines", ms // 1000, ms, ms, EVENTS, lines))
         waiting.seal_all()
     for at in range(packs):
-        packing.pack(sealed[60 * at : 60 * (at + 1)], waiting.cannot_remove)
+        pack_writer.pack(sealed[60 * at : 60 * (at + 1)], waiting.cannot_remove)
     waiting.close()
     return sent
 

@@ -15,7 +15,12 @@ from tests.harness.asserting import assert_same
 from tests.harness.bridge import key_of
 from tests.harness.gate import Gate
 from tests.harness.messages import time_of
-from tests.harness.outage import EVENTS, EVERY, Outage, size_of
+from tests.harness.outage import (
+    EVENTS,
+    EVERY,
+    Outage,
+    size_of,
+)
 from tests.harness.polling import until
 from tests.harness.running import bridging, collecting
 

@@ -12,7 +12,7 @@ WITHOUT_PCRE2 = """
 import sys
 from bridge.syslog import pcre
 pcre._SONAMES = ()
-from bridge.cli import main
+from bridge.cli.main import main
 sys.argv = ["syslog-bridge", "run", "-c", sys.argv[1]]
 main()
 """

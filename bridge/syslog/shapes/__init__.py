@@ -5,9 +5,9 @@
 """
 
 from bridge.syslog.shapes import cisco, keyvalue
-from bridge.syslog.shapes.opening import KIWI, LAST, OPENINGS
-from bridge.syslog.shapes.table import NO_TIME, Shape, tagged
+from bridge.syslog.shapes.shape import NO_TIME, Shape, tagged
 from bridge.syslog.shapes.timed import TIMED, VERSIONED
+from bridge.syslog.shapes.untimed import KIWI, LAST, OPENINGS
 
 SHAPES: dict[str, Shape] = {
     shape.name: shape

@@ -13,8 +13,8 @@ import re
 from typing import NamedTuple
 
 from bridge.syslog.grammar import HOST, MNEMONIC, Header
-from bridge.syslog.shapes.table import NO_TIME, Shape
-from bridge.syslog.times import Stamp, scan
+from bridge.syslog.shapes.shape import NO_TIME, Shape
+from bridge.syslog.time_formats import Stamp, scan
 from bridge.syslog.timestamps import is_time
 
 # No host: a counter, a mark, and what begins a time.

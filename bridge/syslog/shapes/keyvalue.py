@@ -15,8 +15,8 @@ from collections.abc import Mapping
 from functools import lru_cache
 
 from bridge.syslog.grammar import Header
-from bridge.syslog.shapes.table import NO_TIME, Shape
-from bridge.syslog.times import Stamp, scan
+from bridge.syslog.shapes.shape import NO_TIME, Shape
+from bridge.syslog.time_formats import Stamp, scan
 from bridge.syslog.timestamps import is_time
 
 _LOOKED_AT = 2048

@@ -3,8 +3,14 @@
 The examples are ours; the quirks are the devices'. See ``table`` for the groups of a pattern.
 """
 
-from bridge.syslog.grammar import CEF, HOST, LEVEL, MNEMONIC, SD_ELEMENT
-from bridge.syslog.shapes.table import Shape, Table
+from bridge.syslog.grammar import (
+    CEF,
+    HOST,
+    LEVEL,
+    MNEMONIC,
+    SD_ELEMENT,
+)
+from bridge.syslog.shapes.shape import Shape, Table
 
 _WORD = rb"[A-Za-z_][A-Za-z0-9_./-]*+"
 _NAME = rb"[A-Za-z0-9][A-Za-z0-9_.-]*+"

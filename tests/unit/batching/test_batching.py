@@ -8,13 +8,19 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from bridge.batching import Limits, Window, encoding, group
+from bridge.batching import (
+    Limits,
+    Window,
+    encoding,
+    group,
+)
+from bridge.batching.event_times import of_read
 from bridge.batching.groups import NO_TIME, split
 from bridge.batching.payload import FORMS
-from bridge.batching.times import of_read
 from bridge.routing.disposition import Disposition
 from bridge.routing.router import PAYLOAD_NEEDS
-from bridge.syslog.columns import block_of, parse_all
+from bridge.syslog.fast.columns import parse_all
+from bridge.syslog.frames import block_of
 from bridge.syslog.timestamps import TimeReader, milliseconds
 from tests.harness.cost import stays_under
 from tests.harness.examples import examples

@@ -17,7 +17,7 @@ import threading
 import pytest
 import trustme
 
-COMMAND = [sys.executable, "-c", "from bridge.collector.command import collector; collector()"]
+COMMAND = [sys.executable, "-c", "from bridge.cli.collector import collector; collector()"]
 KEY = "k" * 16
 HEADERS = {"X-SEKOIAIO-INTAKE-KEY": KEY}
 BODY_LIMIT = 10 * 1024 * 1024

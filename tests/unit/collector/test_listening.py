@@ -14,7 +14,12 @@ from twisted.trial.unittest import TestCase
 from twisted.web.client import Agent, BrowserLikePolicyForHTTPS, HTTPConnectionPool
 
 from bridge.collector.api import IntakeResource
-from bridge.collector.listening import Address, CollectorError, listen, parse_address
+from bridge.collector.listening import (
+    Address,
+    CollectorError,
+    listen,
+    parse_address,
+)
 from bridge.collector.output import Memory
 from bridge.collector.site import IntakeSite
 

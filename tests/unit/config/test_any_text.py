@@ -7,7 +7,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bridge.config import Config, ConfigurationError, load, parse_text
+from bridge.config import (
+    Config,
+    ConfigurationError,
+    load,
+    parse_text,
+)
 
 GOOD = """
 timezone: Europe/Paris

@@ -6,9 +6,20 @@ from pathlib import Path
 
 import pytest
 
-from bridge.config import Collector, Listener, load, parse_text
+from bridge.config import (
+    Collector,
+    Listener,
+    load,
+    parse_text,
+)
 from bridge.config.document import Document, keys_of
-from bridge.config.upkeep import Admin, Batch, Ledger, Spool, Timestamps
+from bridge.config.gateway_sections import (
+    Admin,
+    Batch,
+    Ledger,
+    Spool,
+    Timestamps,
+)
 from tests.harness.pki import Authority
 
 CONF = Path(__file__).parents[3] / "conf"

@@ -7,7 +7,14 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from bridge.config import Address, Config, ConfigurationError, Share, never, parse_text
+from bridge.config import (
+    Address,
+    Config,
+    ConfigurationError,
+    Share,
+    never,
+    parse_text,
+)
 
 SHORTEST = """
 collector: {region: FRA1}

@@ -15,8 +15,8 @@ from zope.interface import implementer
 
 from bridge.deliver import client as module
 from bridge.deliver.client import Client, NoProgress
+from bridge.deliver.error_text import in_words
 from bridge.deliver.tls import Trust
-from bridge.deliver.words import in_words
 
 SHORT = 0.3
 "Seconds without progress, where a test waits for them."

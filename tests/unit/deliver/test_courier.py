@@ -9,17 +9,17 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.error import ConnectionRefusedError
 from twisted.internet.task import Clock
 
+from bridge.accounting import Ledger
 from bridge.batching import Group
-from bridge.deliver.breaker import Breaker
+from bridge.deliver.circuit_breaker import Breaker
 from bridge.deliver.client import Answer
-from bridge.deliver.composing import Target
+from bridge.deliver.context import Office, Turn
 from bridge.deliver.courier import Courier
 from bridge.deliver.dispatcher import Dispatcher
 from bridge.deliver.failover import Exits
-from bridge.deliver.office import Office, Turn
-from bridge.ledger import Ledger
-from bridge.spool import BatchLimits, Spool, packing
-from bridge.watching.measures import Measures
+from bridge.deliver.request import Target
+from bridge.monitoring.runtime_metrics import Measures
+from bridge.spool import BatchLimits, Spool, pack_writer
 
 NOON = 1_795_435_200
 
@@ -82,10 +82,10 @@ class World:
         self.aside.append(self.spool.quarantine.move_aside(batch.path))
 
     def pack(self, batches):
-        return packing.pack(batches, self.spool.cannot_remove)
+        return pack_writer.pack(batches, self.spool.cannot_remove)
 
     def merge(self, packs):
-        return packing.merge(packs, self.spool.on_error)
+        return pack_writer.merge(packs, self.spool.on_error)
 
     def keep_damaged(self, pack, loss):
         self.aside.append(loss)

@@ -3,11 +3,11 @@
 import pytest
 from twisted.internet.error import ConnectionRefusedError
 
-from bridge.deliver.breaker import Breaker
+from bridge.deliver.circuit_breaker import Breaker
 from bridge.deliver.client import Answer
-from bridge.deliver.composing import Target
+from bridge.deliver.context import Way
 from bridge.deliver.failover import Exits
-from bridge.deliver.office import Way
+from bridge.deliver.request import Target
 from tests.unit.deliver.test_courier import World
 
 FIRST, SECOND = "http://first.test/plain/batch", "http://second.test/plain/batch"

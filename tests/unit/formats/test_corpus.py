@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from bridge.explain.payloads import Surroundings, event_for
 from bridge.formats import FORMATS
-from bridge.tools.payloads import Surroundings, event_for
 from tests.unit.formats.headers import frame_of
 
 SHARED = Path(__file__).parents[4] / "shared"

@@ -7,12 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.batching import Limits, group
+from bridge.explain.payloads import Surroundings, event_for
 from bridge.formats import FORMATS, find
 from bridge.routing import Disposition
 from bridge.routing.router import needs_of
-from bridge.syslog.columns import Columns, block_of, parse_all
+from bridge.syslog.fast.columns import Columns, parse_all
+from bridge.syslog.frames import block_of
 from bridge.syslog.timestamps import TimeReader, milliseconds
-from bridge.tools.payloads import Surroundings, event_for
 
 AROUND = Surroundings(received=datetime(2026, 11, 23, 7, 24, 5, tzinfo=UTC))
 BSD = b"Nov 23 07:24:00"

@@ -7,9 +7,15 @@ import os
 import pytest
 from twisted.logger import Logger, LogLevel, LogPublisher
 
-from bridge import cli
+from bridge.cli import main
 from bridge.host import logs
-from bridge.host.logs import Line, Lines, Recent, Throttle, Written
+from bridge.host.logs import (
+    Line,
+    Lines,
+    Recent,
+    Throttle,
+    Written,
+)
 
 HOSTILE = "a\nb\x1b[2J\u202ec"
 
@@ -86,7 +92,7 @@ def test_journald_is_known_by_its_stream(tmp_path, monkeypatch):
 
 
 def test_every_style_that_can_be_asked_for_is_there():
-    for style in cli.LOG_FORMATS:
+    for style in main.LOG_FORMATS:
         assert written(logs.chosen(style, io.StringIO()), events=[(LogLevel.info, "x")])[0]
-    for level in cli.LOG_LEVELS:
+    for level in main.LOG_LEVELS:
         Lines(Written(io.StringIO()), level=level)

@@ -5,9 +5,9 @@ from twisted.internet.address import IPv4Address
 from twisted.internet.testing import StringTransport
 
 from bridge.config import Listener
-from bridge.listen.door import Hall
-from bridge.listen.relp_door import RelpFactory
-from tests.unit.listen.test_holding import Scene
+from bridge.listen.listener import Hall
+from bridge.listen.relp import RelpFactory
+from tests.unit.ingest.test_backpressure import Scene
 
 
 class Relp(Scene):

@@ -9,9 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.routing import Disposition, Facts, Profile, Router
+from bridge.routing import (
+    Disposition,
+    Facts,
+    Profile,
+    Router,
+)
 from bridge.routing.conditions import Conditions
-from bridge.syslog.columns import FIELDS, block_of, parse_all
+from bridge.syslog.fast.columns import FIELDS, parse_all
+from bridge.syslog.frames import block_of
 from tests.harness.examples import examples
 
 EAST, WEST = timezone(timedelta(hours=5)), timezone(timedelta(hours=-7))

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from bridge.batching import Group
-from bridge.spool import BatchLimits, Spool, reading
+from bridge.spool import BatchLimits, Spool, batch_reader
 
 BOUNDS = dict.fromkeys(("refused", "oversize", "damaged", "unrouted"), 1_000_000)
 NOON = 1_795_435_200
@@ -79,12 +79,12 @@ class Yard:
         found = []
         for batch in batches:
             pieces = (
-                reading.cut(reading.Piece.whole(batch), 1000, 1000, 10**6)
+                batch_reader.cut(batch_reader.Piece.whole(batch), 1000, 1000, 10**6)
                 if batch.timed
-                else [reading.Piece.whole(batch)]
+                else [batch_reader.Piece.whole(batch)]
             )
             for piece in pieces:
-                found += reading.as_plain([piece]).split(b"\n")
+                found += batch_reader.as_plain([piece]).split(b"\n")
         return found
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bridge.spool import packing, reading
+from bridge.spool import batch_reader, pack_writer
 from bridge.spool.archive import Archive
 
 HOUR = 3600
@@ -39,7 +39,7 @@ def deliver(yard, count, *, first=0, seconds=1.0, settle=True):
 
 
 def kept(archive, low=0, high=1 << 60):
-    return [line for batch in archive.read("a", low, high) for line in reading.content(batch).split(b"\n")[:-1]]
+    return [line for batch in archive.read("a", low, high) for line in batch_reader.content(batch).split(b"\n")[:-1]]
 
 
 def files(archive):
@@ -63,7 +63,7 @@ def test_delivered_batches_are_kept_and_become_one_pack_an_hour(yard, archive):
 
 def test_what_was_delivered_from_a_pack_is_kept(yard, archive):
     events, batches = deliver(yard, 20, settle=False)
-    made, _ = packing.pack(batches, yard.spool.cannot_remove)
+    made, _ = pack_writer.pack(batches, yard.spool.cannot_remove)
     read = made.read(most_batches=1000, most_bytes=10**9, sealed=0.0).batches
     yard.spool.remove(read)
     assert (yard.names(), kept(archive)) == ([], events)
@@ -122,7 +122,7 @@ def test_a_batch_that_cannot_be_kept_goes_all_the_same(yard, archive, monkeypatc
 
 
 def test_damage_is_said_and_the_rest_read(yard, archive, monkeypatch):
-    monkeypatch.setattr(packing, "BLOCK", 1200)
+    monkeypatch.setattr(pack_writer, "BLOCK", 1200)
     events, _ = deliver(yard, 300)
     archive.tidy()
     (name,) = files(archive)

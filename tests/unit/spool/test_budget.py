@@ -4,7 +4,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.config.units import Share
-from bridge.spool.budget import MOST_GRANULE, Disk, Forecast, Shares, Terms, limit
+from bridge.spool.budget import (
+    MOST_GRANULE,
+    Disk,
+    Forecast,
+    Shares,
+    Terms,
+    limit,
+)
 
 GB = 10**9
 TERMS = Terms(Share(80), Share(10))

@@ -16,7 +16,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from bridge.spool import packing, reading
+from bridge.spool import batch_reader, pack_writer
 from tests.harness.examples import examples
 from tests.unit.spool.conftest import Yard
 from tests.unit.spool.power import Power
@@ -103,7 +103,7 @@ class Life(RuleBasedStateMachine):
             self.read(self.packs[0], most=3)
         taken, self.loose[:count] = self.loose[:count], []
         try:
-            reading.begin_all(taken)
+            batch_reader.begin_all(taken)
         except OSError:
             self.loose[:0] = taken
         else:
@@ -145,7 +145,7 @@ class Life(RuleBasedStateMachine):
     def pack(self, chosen):
         numbers = [n for batch in chosen for n in numbers_of(batch)]
         try:
-            made, apart = packing.pack(chosen, self.yard.spool.cannot_remove)
+            made, apart = pack_writer.pack(chosen, self.yard.spool.cannot_remove)
         except OSError:
             return
         assert not apart
@@ -159,7 +159,7 @@ class Life(RuleBasedStateMachine):
     def put_together(self):
         chosen = [pack for pack in self.packs if pack.untouched]
         with suppress(OSError):
-            made = packing.merge(chosen, self.yard.errors.append)
+            made = pack_writer.merge(chosen, self.yard.errors.append)
             self.packs = [pack for pack in self.packs if pack not in chosen] + [made]
 
     # --- what happens to it -------------------------------------------------------------------------------------------
@@ -188,8 +188,8 @@ class Life(RuleBasedStateMachine):
         self.open_with_room()
         for batch in list(self.loose):
             try:
-                reading.content(batch)
-            except reading.Damaged:
+                batch_reader.content(batch)
+            except batch_reader.Damaged:
                 # As the courier does; it counts them.
                 self.yard.spool.quarantine.move_aside(batch.path)
                 self.loose.remove(batch)
@@ -230,7 +230,7 @@ class Life(RuleBasedStateMachine):
 
 
 def numbers_of(batch):
-    lines = reading.content(batch).split(b"\n")[:-1]
+    lines = batch_reader.content(batch).split(b"\n")[:-1]
     return [int(line[6:]) for line in lines if line.startswith(b"event ")]
 
 
@@ -249,7 +249,7 @@ def test_the_power_layer_keeps_what_was_synced(tmp_path):
                 os.write(descriptor, b"contents")
                 if name == "synced":
                     os.fsync(descriptor)
-                    packing.sync(tmp_path)
+                    pack_writer.sync(tmp_path)
                 os.close(descriptor)
             power.cut(random.Random(seed))
             assert (tmp_path / "synced").read_bytes() == b"contents"

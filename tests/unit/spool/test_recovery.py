@@ -10,7 +10,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from bridge.spool import reading
+from bridge.spool import batch_reader
 from bridge.spool.quarantine import Entry
 
 
@@ -69,7 +69,7 @@ def test_sealed_files_are_found_by_name_alone(yard, monkeypatch):
 def test_what_was_being_sent_may_come_twice(yard):
     yard.append(b"one", b"two")
     yard.append(b"three", slot=1)
-    reading.begin_sending(yard.seal()[0])
+    batch_reader.begin_sending(yard.seal()[0])
     found = yard.restart()
     assert found.sending == {"a": 2}
     assert [batch.sending for batch in found.batches] == [True, False]
@@ -81,7 +81,7 @@ def test_a_sealed_file_that_was_cut_keeps_its_whole_lines(yard, sending):
     yard.append(b"one", b"two", b"three")
     (batch,) = yard.seal()
     if sending:
-        reading.begin_sending(batch)
+        batch_reader.begin_sending(batch)
     os.truncate(batch.path, 10)
     found = yard.restart()
     (left,) = found.batches
@@ -285,7 +285,7 @@ class Life(RuleBasedStateMachine):
     @precondition(lambda self: self.known)
     @rule(data=st.data())
     def send(self, data):
-        reading.begin_sending(data.draw(st.sampled_from(self.known)))
+        batch_reader.begin_sending(data.draw(st.sampled_from(self.known)))
 
     @precondition(lambda self: self.known)
     @rule(data=st.data())

@@ -7,10 +7,11 @@ name before another time, or one of the words that the shape says it drops (``Sh
 
 import re
 
-from bridge.syslog.columns import FIELDS, block_of, parse_all
-from bridge.syslog.header import Header, read
+from bridge.syslog.fast.columns import FIELDS, parse_all
+from bridge.syslog.frames import block_of
+from bridge.syslog.parser import Header, read
 from bridge.syslog.shapes import SHAPES
-from bridge.syslog.times import scan
+from bridge.syslog.time_formats import scan
 
 _BEFORE_DEVICE = re.compile(rb"(?:[1-9][0-9]{0,5} (?=<))?\s*(?:<[0-9]{1,3}> ?)?")
 # Also the version, NILVALUE and the BOM.

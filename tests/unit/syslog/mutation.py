@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from bridge.syslog import parse
 from bridge.syslog.shapes import SHAPES
-from bridge.syslog.times import FORMATS
+from bridge.syslog.time_formats import FORMATS
 from tests.unit.syslog.accounting import account
 from tests.unit.syslog.samples import SAMPLES
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from bridge.syslog.columns import list_of
+from bridge.syslog.frames import list_of
 from bridge.syslog.framing import Oversize, StreamFramer, datagrams
 from tests.harness.examples import examples
 

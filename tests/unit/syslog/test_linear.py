@@ -6,11 +6,12 @@ import time
 
 import pytest
 
-from bridge.syslog.columns import FIELDS, block_of, parse_all
-from bridge.syslog.header import read
+from bridge.syslog.fast.columns import FIELDS, parse_all
+from bridge.syslog.fast.mixed_formats import sweep
+from bridge.syslog.frames import block_of
+from bridge.syslog.parser import read
 from bridge.syslog.shapes import SHAPES
-from bridge.syslog.structured import values
-from bridge.syslog.sweeping import sweep
+from bridge.syslog.structured_data import values
 from tests.harness.cost import stays_under
 
 BIG = 250 * 1024

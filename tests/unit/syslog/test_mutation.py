@@ -7,10 +7,16 @@ import pytest
 
 from bridge.batching import Limits, group
 from bridge.routing.disposition import Disposition
-from bridge.syslog.columns import FIELDS, block_of, list_of, parse_all
-from bridge.syslog.header import read
+from bridge.syslog.fast.columns import FIELDS, parse_all
+from bridge.syslog.frames import block_of, list_of
+from bridge.syslog.parser import read
 from bridge.syslog.timestamps import TimeReader
-from tests.unit.syslog.mutation import NOW, ZONE, mutated, run
+from tests.unit.syslog.mutation import (
+    NOW,
+    ZONE,
+    mutated,
+    run,
+)
 
 LONG = 10_000_000
 JOB = 50_000

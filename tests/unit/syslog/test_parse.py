@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.syslog import parse
-from bridge.syslog.header import read
+from bridge.syslog.parser import read
 from tests.harness.examples import examples
 from tests.unit.syslog.accounting import account
 

@@ -1,0 +1,1 @@
+"""Computes the report of a period from the journal."""

@@ -1,0 +1,1 @@
+"""Builds the running gateway from a configuration: start, stop and reload."""

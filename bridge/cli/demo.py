@@ -1,0 +1,77 @@
+"""``syslog-bridge demo``: runs a collector, a bridge and a dozen devices in one process."""
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import click
+from twisted.internet import defer, task
+from twisted.python.failure import Failure
+
+from bridge.host import logs
+from bridge.host.reactor import install_reactor
+from bridge.listen.sockets import ListenError
+from bridge.spool import SpoolError
+from bridge.trial.demo import WITHIN_SECONDS, Demo
+from bridge.trial.send_target import SendError
+
+
+def _write(text: str, color: str | None, bold: bool) -> None:
+    # click removes the colour where stdout is not a terminal.
+    click.secho(text, fg=color, bold=bold or None)
+
+
+@click.command(epilog="\b\nExample:\n  syslog-bridge demo")
+@click.option("--once", is_flag=True, help="End when the events of all devices have arrived.")
+def demo(once: bool) -> None:
+    """Show the bridge at work: a collector, a bridge and some devices' messages, nothing to configure."""
+    reactor = install_reactor()
+    recent = logs.begin("text", "warn", kept="info")
+    spool = Path(tempfile.mkdtemp(prefix="syslog-bridge-demo-"))
+    try:
+        code = _run(reactor, Demo(reactor, spool, _write, recent=recent), once=once)
+    finally:
+        shutil.rmtree(spool, ignore_errors=True)
+    raise SystemExit(code)
+
+
+def _run(reactor: Any, system: Demo, *, once: bool) -> int:
+    code = 0
+
+    def fail(text: str) -> None:
+        nonlocal code
+        code = 1
+        click.echo(f"demo: {text}", err=True)
+        _stop(reactor)
+
+    async def live() -> None:
+        await system.start()
+        await system.arrivals.complete.addTimeout(WITHIN_SECONDS, reactor)
+        if once:
+            _stop(reactor)
+        else:
+            system.invite()
+
+    def failed(failure: Failure) -> None:
+        if failure.check(defer.TimeoutError):
+            missing = ", ".join(f"{sample.device} (intake {sample.intake})" for sample in system.arrivals.missing)
+            fail(f"after {WITHIN_SECONDS:g} s there is no event of {missing}")
+        elif failure.check(SendError, SpoolError, ListenError):
+            fail(str(failure.value))
+        elif not failure.check(defer.CancelledError):
+            fail(f"a defect of ours: {failure.getTraceback()}")
+
+    def begin() -> None:
+        defer.ensureDeferred(live()).addErrback(failed)
+
+    system.arrivals.broken.addCallback(lambda error: fail(f"cannot write to stdout: {error.strerror}"))
+    reactor.addSystemEventTrigger("before", "shutdown", lambda: defer.ensureDeferred(system.stop()))
+    reactor.callWhenRunning(begin)
+    reactor.run()
+    return code
+
+
+def _stop(reactor: Any) -> None:
+    # Not from within a request: its answer is still to be written.
+    task.deferLater(reactor, 0, reactor.stop)

@@ -1,0 +1,106 @@
+"""``syslog-bridge formats``."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import click
+
+from bridge.config.faults import printable
+from bridge.explain.payloads import Surroundings, event_for
+from bridge.formats import (
+    FORMATS,
+    Format,
+    UnknownFormat,
+    find,
+)
+
+# When the examples were sent.
+_AROUND = Surroundings(received=datetime(2026, 11, 23, 7, 24, 1, tzinfo=UTC))
+
+
+@click.command(epilog="\b\nExample:\n  syslog-bridge formats fortigate")
+@click.argument("name", required=False)
+@click.option("--json", "as_lines", is_flag=True, help="A JSON object a line, for programs.")
+def formats(name: str | None, as_lines: bool) -> None:
+    """List the text formats that an intake's format: may name, or explain the one of this NAME."""
+    try:
+        chosen = [find(name)] if name else list(FORMATS.values())
+    except UnknownFormat as error:
+        raise click.UsageError(printable(str(error))) from None
+    if as_lines:
+        for one in chosen:
+            click.echo(json.dumps(as_json(one), ensure_ascii=False))
+    elif name:
+        click.echo("\n".join(f"{label:<12} {text}" for label, text in _rows(chosen[0])))
+    else:
+        click.echo(_table(chosen))
+
+
+def as_json(one: Format) -> dict[str, object]:
+    """All that is known of a format."""
+    return {
+        "name": one.name,
+        "aliases": list(one.aliases),
+        "product": one.product,
+        "payload": one.payload,
+        "payloads": sorted(one.forms),
+        "rule": {"name": one.rule.name, "does": one.rule.says} if one.rule else None,
+        "also": one.also or None,
+        "timestamp": one.timestamp,
+        "own_time": one.own_time or None,
+        "names_device": one.names_device or None,
+        "lost": one.lost,
+        "begins": one.begins.decode(),
+        "foreign": one.foreign,
+        "weak": one.weak,
+        "setting": one.setting,
+        "notes": list(one.notes),
+        "example": {"frame": _text(one.example), "event": _text(event_for(one, one.example, _AROUND))},
+    }
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "backslashreplace")
+
+
+def _table(chosen: list[Format]) -> str:
+    rows = [("format", "payload", "time", "product")]
+    rows += [(one.name, _payload(one), "its own" if one.own_time else "ours", one.product) for one in chosen]
+    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    lines = [
+        "  ".join((*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[3])) for row in rows
+    ]
+    return "\n".join(
+        [
+            *lines,
+            "",
+            "time: `its own` is read from the text, `ours` is the syslog time that goes with each request.",
+            "A + behind the payload: with a rule of its own; `syslog-bridge formats NAME` says which.",
+        ]
+    )
+
+
+def _payload(one: Format) -> str:
+    return f"{one.payload}+" if one.rule else one.payload
+
+
+def _rows(one: Format) -> Iterator[tuple[str, str]]:
+    yield "format", one.name
+    if one.aliases:
+        yield "also called", ", ".join(one.aliases)
+    yield "product", one.product
+    yield "payload", one.payload
+    if one.rule:
+        yield "rule", f"{one.rule.name}: {one.rule.says}"
+    if one.also:
+        yield "also read", one.also
+    yield "time", f"its own: {one.own_time}" if one.own_time else "ours: the syslog time that goes with each request"
+    yield "lost", one.lost
+    weak = f" (weak: {one.foreign} known inputs of other formats begin like this too)" if one.weak else ""
+    yield "begins with", one.begins.decode() + weak
+    yield "on device", one.setting
+    for note in one.notes:
+        yield "note", note
+    yield "frame", printable(_text(one.example))
+    yield "event", printable(_text(event_for(one, one.example, _AROUND)))

@@ -1,0 +1,164 @@
+"""``syslog-bridge send``."""
+
+import re
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+
+import click
+
+from bridge.cli import options
+from bridge.cli.options import failed
+from bridge.routing.conditions import Address
+from bridge.syslog import priorities
+from bridge.trial.send_target import Line, SendError, Target
+from bridge.trial.test_messages import Composer
+
+
+def _target(text: str) -> Target:
+    try:
+        return Target.parse(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+def _rate(text: str) -> float:
+    match = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)(?:/s)?", text)
+    if match is None or not float(match[1]):
+        raise click.BadParameter(f"'{text}' is no rate, such as 100/s or 0.5/s")
+    return float(match[1])
+
+
+def _facility(text: str) -> int:
+    return _number(text, priorities.FACILITIES)
+
+
+def _severity(text: str) -> int:
+    return _number(text, priorities.SEVERITIES)
+
+
+def _number(text: str, names: tuple[str, ...]) -> int:
+    try:
+        return priorities.number(text, names)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+def _word(text: str) -> str:
+    if not re.fullmatch(r"[!-~]{1,255}", text):
+        raise click.BadParameter(f"'{text}': a header field is printable ASCII without blanks")
+    return text
+
+
+@click.command(
+    epilog="\b\nExample:\n  syslog-bridge send --to tcp://127.0.0.1:514 --count 1000 --rate 100/s 'message {n}'"
+)
+@click.option("--to", "target", metavar="URL", type=_target, required=True, help="udp://HOST:PORT, tcp://HOST:PORT")
+@click.option("--count", metavar="N", type=click.IntRange(1), help="How often MESSAGE is sent.  [default: 1]")
+@click.option("--rate", metavar="N/s", type=_rate, help="Messages a second.  [default: as fast as it goes]")
+@click.option("--format", "form", type=click.Choice(["rfc3164", "rfc5424"]), default="rfc3164", show_default=True)
+@click.option("--octet-counted", is_flag=True, help="Over TCP: each message behind its length (RFC 6587).")
+@click.option("--hostname", metavar="H", type=_word, help="HOSTNAME of the header.  [default: this machine's]")
+@click.option("--app-name", metavar="A", type=_word, default="syslog-bridge", show_default=True)
+@click.option("--facility", metavar="NAME", type=_facility, help="Name or number.  [default: user]")
+@click.option("--severity", metavar="NAME", type=_severity, help="Name or number.  [default: notice]")
+@click.option("--priority", metavar="N", type=click.IntRange(0, 191), help="PRI, instead of facility and severity.")
+@click.option("--timestamp", "when", metavar="TIME", type=options.clock_time, help="RFC 3339.  [default: now, local]")
+@click.option("--from", "source", metavar="ADDRESS", type=options.address, help="Send from this one of our addresses.")
+@click.option("--stdin", "from_stdin", is_flag=True, help="A message for each line of stdin.")
+@click.option("--raw", is_flag=True, help="MESSAGE, or each line, is a whole frame: no header is put before it.")
+@click.argument("message", required=False)
+def send(
+    target: Target,
+    count: int | None,
+    rate: float | None,
+    form: str,
+    octet_counted: bool,
+    hostname: str | None,
+    app_name: str,
+    facility: int | None,
+    severity: int | None,
+    priority: int | None,
+    when: datetime | None,
+    source: Address | None,
+    from_stdin: bool,
+    raw: bool,
+    message: str | None,
+) -> None:
+    """Send test messages, one or at a rate. {n} in MESSAGE is the number of the message."""
+    if from_stdin and (message is not None or count is not None):
+        raise click.UsageError("--stdin sends its lines, once each: leave out MESSAGE and --count")
+    if priority is not None and (facility is not None or severity is not None):
+        raise click.UsageError("--priority is facility and severity in one: give it or them")
+    if octet_counted and target.kind == "udp":
+        raise click.UsageError("--octet-counted is for tcp://: a datagram is one message already")
+    if message is not None and "\n" in message and target.kind == "tcp" and not octet_counted:
+        raise click.UsageError("MESSAGE holds a line end, which ends a message here: --octet-counted carries it")
+    if raw and message is None and not from_stdin:
+        raise click.UsageError("--raw needs a MESSAGE, or --stdin")
+    if priority is None:
+        priority = (1 if facility is None else facility) << 3 | (5 if severity is None else severity)
+    composer = Composer(
+        rfc5424=form == "rfc5424", priority=priority, hostname=hostname or socket.gethostname().partition(".")[0],
+        app_name=app_name, time=when, raw=raw, octet_counted=octet_counted,
+    )  # fmt: skip
+    texts: Iterable[bytes] = _lines() if from_stdin else _repeated(message, count or 1)
+    frames = (composer.compose(text, number) for number, text in enumerate(texts, start=1))
+    end = b"" if target.kind == "udp" or octet_counted else b"\n"
+    with _progress(target, None if from_stdin else count or 1) as sent:
+        _send(target, source, (frame + end for frame in frames), rate, sent)
+
+
+@contextmanager
+def _progress(target: Target, total: int | None) -> Iterator[Callable[[], None]]:
+    """A bar on a terminal, nothing elsewhere; what is given is called once a message."""
+    if not sys.stdout.isatty():
+        yield lambda: None
+        return
+    from rich.progress import Progress  # noqa: PLC0415  slow to import, and rarely wanted
+
+    with Progress() as progress:
+        bar = progress.add_task(f"to {target}", total=total)
+        yield lambda: progress.advance(bar)
+
+
+def _repeated(message: str | None, count: int) -> Iterator[bytes]:
+    text = "test message {n}" if message is None else message
+    yield from (text.encode("utf-8", "surrogateescape") for _ in range(count))
+
+
+def _lines() -> Iterator[bytes]:
+    for line in sys.stdin.buffer:
+        if stripped := line.rstrip(b"\r\n"):
+            yield stripped
+
+
+def _send(
+    target: Target, source: Address | None, frames: Iterable[bytes], rate: float | None, sent: Callable[[], None]
+) -> None:
+    count = size = 0
+    began = time.monotonic()
+    trouble: SendError | None = None
+    try:
+        line = Line(target, source)
+        for frame in frames:
+            if rate is not None and (early := began + count / rate - time.monotonic()) > 0:
+                time.sleep(early)
+            line.send(frame)
+            count += 1
+            size += len(frame)
+            sent()
+        line.close()
+    except SendError as error:
+        trouble = error
+    except KeyboardInterrupt:
+        click.echo(err=True)
+    seconds = time.monotonic() - began
+    if trouble is not None:
+        failed(f"send: {trouble}" + (f"; {count:,} messages had been sent" if count > 1 else ""))
+    speed = f" ({count / seconds:,.0f}/s)" if count > 1 and seconds > 0 else ""
+    what = "1 message" if count == 1 else f"{count:,} messages"
+    click.echo(f"send: {what}, {size:,} bytes, to {target} in {seconds:.2f} s{speed}", err=True)

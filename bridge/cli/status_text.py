@@ -1,0 +1,178 @@
+"""A status for people: one sentence first, then tables. Every key but the contract's may be missing."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from bridge.accounting.ledger import IN, OUT
+from bridge.config.faults import printable
+from bridge.monitoring import headline
+
+_MOST_ROWS = 30
+
+
+def of_running(status: dict[str, Any]) -> str:
+    """The summary of ``/api/status``."""
+    ledger, intakes = status.get("ledger", {}), status.get("intakes", [])
+    lines = list(_headline(headline.of(status)))
+    lines += _listeners(status)
+    lines += _intakes(intakes)
+    lines += _fleet(status.get("fleet"))
+    sources = status.get("sources", [])
+    lines += _table(
+        "sources",
+        ("address", "listener", "route", "intake", "events", "last seen", "clock"),
+        map(_source, sources),
+        status.get("sources_count", {}).get("total"),
+    )
+    clocks = status.get("clocks", [])
+    lines += _table(
+        "wrong clocks", ("source", "is", "to do"),
+        ((row.get("name") or row.get("address"), row.get("text"), row.get("remedy")) for row in clocks),
+        status.get("sources_count", {}).get("clock"),
+    )  # fmt: skip
+    unrouted = status.get("unrouted", [])
+    lines += _table(
+        "unrouted",
+        ("address", "listener", "events", "last seen"),
+        ([row.get(key) for key in ("address", "listener", "events", "last_seen")] for row in unrouted),
+    )
+    lines += ["", *_ledger(ledger)]
+    for name, title in (("quarantine", "quarantined: "), ("possible_duplicates", "perhaps twice: ")):
+        table = status.get(name)
+        if isinstance(table, dict) and any(table.values()):
+            lines.append(f"{title}{_counts(table)}")
+    return "\n".join(lines)
+
+
+def of_files(status: dict[str, Any]) -> str:
+    """The summary of a spool whose bridge is not running."""
+    waiting = sum(row["backlog_events"] for row in status["intakes"])
+    what = f"{waiting:,} events wait in {status['spool']}" if waiting else f"nothing waits in {status['spool']}"
+    lines = [f"The bridge is not running; {what}."]
+    lines += _intakes(status["intakes"])
+    if any(status["quarantine"].values()):
+        lines += ["", f"quarantined: {_counts(status['quarantine'])}"]
+    if status["possible_duplicates"]:
+        lines.append(f"{status['possible_duplicates']:,} of the events may have been accepted already")
+    if status["foreign_files"]:
+        lines.append(f"{status['foreign_files']:,} files are no batches: the next start moves them to quarantine")
+    return "\n".join(lines)
+
+
+def _headline(said: dict[str, Any]) -> Iterator[str]:
+    """The sentence, what to do, and a line for each further thing that is wrong."""
+    yield printable(said["text"])
+    for number, problem in enumerate(said["problems"][:_MOST_ROWS]):
+        if number:
+            yield f"! {printable(problem['text'])}"
+        if problem["remedy"]:
+            yield f"  to do: {printable(problem['remedy'])}"
+
+
+def _listeners(status: dict[str, Any]) -> list[str]:
+    listeners = status.get("listeners")
+    if not isinstance(listeners, dict):
+        return []
+    lost, refused = status.get("kernel_drops"), status.get("refused_connections")
+    rows = [
+        (name, str(port), _of(lost, name), _of(refused, name)) for name, port in listeners.items()
+    ]  # fmt: skip
+    return _table("listeners", ("name", "port", "lost by the kernel", "refused"), rows)
+
+
+def _of(table: Any, name: str) -> Any:
+    return table.get(name, 0) if isinstance(table, dict) else 0
+
+
+def _intakes(intakes: Sequence[dict[str, Any]]) -> list[str]:
+    rows = (
+        (
+            row.get("name"), row.get("state"), row.get("backlog_events"), size(row.get("backlog_bytes") or 0),
+            age(row.get("oldest_seconds")), row.get("last_error") or "",
+        )
+        for row in intakes
+    )  # fmt: skip
+    return _table("intakes", ("name", "state", "events", "bytes", "oldest", "last error"), rows)
+
+
+def _fleet(fleet: Any) -> list[str]:
+    if not isinstance(fleet, dict):
+        return []
+    rows = (
+        (
+            row.get("intake"), row.get("batches"), row.get("couriers"), row.get("handed_over"), row.get("taken_over"),
+            row.get("trouble") or "",
+        )
+        for row in fleet.get("queues", [])
+    )  # fmt: skip
+    table = _table(
+        f"shared backlog: {printable(str(fleet.get('broker')))}",
+        ("intake", "batches in queue", "couriers", "handed over", "taken over", "trouble"), rows,
+    )  # fmt: skip
+    alone = fleet.get("alone") or []
+    said = [f"  delivered from here by itself: {printable(', '.join(alone))}"] if alone else []
+    couriers = fleet.get("couriers")
+    shares = "one courier has the request rate" if couriers == 1 else f"{couriers} couriers share the request rate"
+    return [*table, *said, f"  role {fleet.get('role')}; {shares}"]
+
+
+def _source(row: dict[str, Any]) -> tuple[Any, ...]:
+    offset, clock = row.get("clock_offset_seconds"), row.get("clock")
+    name = f" ({row['name']})" if row.get("name") else ""
+    return (
+        f"{row.get('address')}{name}", row.get("listener"), row.get("route"), row.get("intake"), row.get("events"),
+        row.get("last_seen"), clock or ("" if offset is None else f"{round(offset):+,} s"),
+    )  # fmt: skip
+
+
+def _ledger(ledger: dict[str, Any]) -> Iterator[str]:
+    # 0 where no backlog is shared: then nobody has heard of them.
+    unheard = {name for name in ("taken_over", "handed_over") if not ledger.get(name)}
+    left = [name for name in IN if name in ledger and name not in unheard]
+    right = [name for name in OUT if name in ledger and name not in unheard]
+    yield "ledger   in:  " + ", ".join(f"{name} {ledger[name]:,}" for name in left)
+    dropped = ledger.get("dropped", {})
+    told = f", dropped {sum(dropped.values()):,}" + (f" ({_counts(dropped)})" if dropped else "")
+    yield "         out: " + ", ".join(f"{name} {ledger[name]:,}" for name in right) + told
+
+
+def _counts(table: dict[str, int]) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in table.items() if count)
+
+
+def _table(title: str, heads: Sequence[str], rows: Iterable[Sequence[Any]], total: int | None = None) -> list[str]:
+    """``total``: how many rows there are, where not all were given."""
+    cells = [[_cell(value) for value in row] for row in rows]
+    if not cells:
+        return []
+    left_out = (total or len(cells)) - _MOST_ROWS
+    cells = cells[:_MOST_ROWS]
+    widths = [max(map(len, column)) for column in zip(heads, *cells, strict=True)]
+    lines = ["  ".join(map(str.ljust, row, widths)) for row in (heads, *cells)]
+    more = [f"  ... and {left_out:,} more: --json has all"] if left_out > 0 else []
+    return ["", title, *(f"  {line.rstrip()}" for line in lines), *more]
+
+
+def _cell(value: Any) -> str:
+    # Error texts and names come from far away: nothing in them may act on the terminal.
+    return "-" if value is None else f"{value:,}" if isinstance(value, int) else printable(str(value))
+
+
+def size(count: int) -> str:
+    """``1.5 MB``"""
+    value, units = float(count), ["B", "kB", "MB", "GB", "TB"]
+    while value >= 1000 and len(units) > 1:
+        value /= 1000
+        units.pop(0)
+    return f"{count} B" if units[0] == "B" else f"{value:.1f} {units[0]}"
+
+
+def age(seconds: float | None) -> str:
+    """``3 m 20 s``"""
+    if seconds is None:
+        return "-"
+    whole = int(seconds)
+    for unit, length, below, smaller in (("d", 86400, "h", 3600), ("h", 3600, "m", 60), ("m", 60, "s", 1)):
+        if whole >= length:
+            return f"{whole // length} {unit} {whole % length // smaller} {below}"
+    return f"{whole} s"

@@ -1,0 +1,306 @@
+"""One node of a fleet: its links, and for each intake who gives and who takes.
+
+=========  ==================================  ==========================================
+role       events that this node receives      batches in the queues
+=========  ==================================  ==========================================
+gateway    to the queues                       -
+courier    it delivers them itself             it delivers them
+both       to the queues                       it delivers them
+=========  ==================================  ==========================================
+
+A node with role both that can hand nothing over for ``alone_after``, as no broker answers or all of them hear no
+publisher, delivers what it receives by itself until one does: the collector may well be reachable. A full queue is no
+reason: then the couriers, this one among them, are behind.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from twisted.internet import defer
+from twisted.logger import Logger
+
+from bridge.cluster.backlog_view import View
+from bridge.cluster.broker import Connect, QueueTerms
+from bridge.cluster.broker_connection import Link
+from bridge.cluster.consumer import Larder, Table, Taker
+from bridge.cluster.publisher import Giver, Hall, Outbox
+from bridge.cluster.queue_monitor import Census
+from bridge.deliver.context import (
+    Office,
+    Store,
+    Turn,
+    Way,
+)
+from bridge.deliver.courier import Courier
+
+JSON = dict[str, object]
+
+EVERY = 0.25
+"Seconds between two looks."
+
+log = Logger(namespace="fleet")
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a node's configuration says of the share."""
+
+    urls: tuple[str, ...]
+    prefix: str
+    role: str
+    exit: str
+    "Couriers of one share the request rate."
+    max_bytes: int
+    prefetch: int
+    "Bytes of batches taken over that are held at a time."
+    alone_after: float | None
+    "Seconds; None: never."
+
+    @property
+    def gives(self) -> bool:
+        """Whether what is received here goes to the queues."""
+        return self.role != "courier"
+
+    @property
+    def takes(self) -> bool:
+        """Whether batches of the queues are delivered from here."""
+        return self.role != "gateway"
+
+    def queue_of(self, intake: str) -> str:
+        """The queue of an intake."""
+        return f"{self.prefix}.{intake}"
+
+    @property
+    def presence(self) -> str:
+        """The queue by which couriers are counted."""
+        return f"{self.prefix}:couriers:{self.exit}"
+
+
+class Fleet:
+    """``own`` are the couriers of this node's spool, by intake; ``office`` is theirs. ``shared`` stores what was taken
+    over, and ``aside`` puts a message that is not ours in quarantine. ``counted`` is told among how many couriers the
+    request rate is shared."""
+
+    def __init__(
+        self,
+        terms: Terms,
+        *,
+        node: str,
+        connect: Connect,
+        own: dict[str, Courier],
+        office: Office,
+        shared: Store,
+        aside: Callable[[str, str, bytes, int], "defer.Deferred[object]"],
+        counted: Callable[[int], None],
+    ) -> None:
+        self.terms = terms
+        self.node = node
+        self.alone: set[str] = set()
+        "Intakes whose events this node delivers by itself, as no broker takes them."
+        self._own = own
+        self._clock = office.clock
+        self._alarms = office.alarms
+        self._dispatcher = office.dispatcher
+        queues = QueueTerms(terms.max_bytes)
+        self.giving = Link("handing over", terms.urls, connect=connect, clock=office.clock)
+        self.taking = Link("taking over", terms.urls, connect=connect, clock=office.clock)
+        self.larder = Larder(terms.prefetch)
+        exact: set[int] = set()
+        borrowing = office.ledger.borrowing()
+        self._hall = Hall(
+            node=node, clock=office.clock, link=self.giving, terms=queues, queue_of=terms.queue_of, store=office.store,
+            ledger=office.ledger, alarms=office.alarms, in_thread=office.in_thread, outbox=Outbox(),
+            before_sending=office.before_sending, exact=office.exact,
+        )  # fmt: skip
+        self._table = Table(
+            clock=office.clock, wall=office.wall, link=self.taking, terms=queues, queue_of=terms.queue_of,
+            larder=self.larder, ledger=borrowing, store=shared, alarms=office.alarms, aside=aside, exact=exact,
+        )  # fmt: skip
+        # What was taken over has no file that is to be on disk before it is sent.
+        self._office = replace(
+            office,
+            store=shared,
+            ledger=borrowing,
+            before_sending=lambda batches: None,
+            exact=lambda sequence: sequence in exact,
+        )
+        self.census = Census(
+            self.taking, clock=office.clock, presence=terms.presence, takes=terms.takes,
+            queues=lambda: [terms.queue_of(name) for name in sorted({*self._givers, *self._takers})],
+            counted=counted,
+        )  # fmt: skip
+        self._givers: dict[str, Giver] = {}
+        self._takers: dict[str, tuple[Courier, Taker]] = {}
+        self._told: set[tuple[str, str]] = set()
+        self._stopped = False
+        self.giving.on_up.append(self._giving_came_up)
+        self.taking.on_up.append(self.census.came_up)
+        self.giving.on_change.append(self._wake)
+
+    # --- its life ----------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Connect."""
+        if self.terms.gives:
+            self.giving.start()
+        self.taking.start()
+
+    def follow(self, name: str, way: Way | None, turn: Turn) -> None:
+        """An intake is, or is no longer (no way), in the configuration; told before anything of it is sent."""
+        own = self._own[name]
+        if self.terms.gives and name not in self._givers:
+            self._givers[name] = Giver(own, self._hall)
+            own.stand_aside(self._givers[name])
+        if not self.terms.takes:
+            return
+        found = self._takers.get(name)
+        if way is None:
+            if found is not None:
+                found[0].retire()
+        elif found is not None:
+            found[0].change(way, turn)
+        else:
+            courier = Courier(name, way.target, turn, office=self._office, poster=way.poster, exits=way.exits)
+            self._takers[name] = courier, Taker(courier, self._table)
+            self._dispatcher.add(courier)
+        self.larder.takers = sum(not courier.retired for courier, _ in self._takers.values())
+
+    def look(self) -> None:
+        """Called every ``EVERY`` seconds."""
+        self.census.look()
+        for name, giver in list(self._givers.items()):
+            if name not in self._own:
+                giver.stop()
+                del self._givers[name]
+                self.alone.discard(name)
+                continue
+            giver.look()
+            self._go_alone(name, giver)
+        for name, (courier, taker) in list(self._takers.items()):
+            taker.look()
+            if courier.retired and not taker.here and courier.at_rest:
+                taker.close()
+                courier.leave()
+                self._dispatcher.remove(courier)
+                del self._takers[name]
+        self._say()
+
+    def _go_alone(self, name: str, giver: Giver) -> None:
+        after = self.terms.alone_after
+        alone = self.terms.takes and after is not None and giver.away_for > after
+        if alone != (name in self.alone):
+            (self.alone.add if alone else self.alone.discard)(name)
+            self._own[name].stand_aside(None if alone else giver)
+
+    def _say(self) -> None:
+        link, alarms = self.giving if self.terms.gives else self.taking, self._alarms
+        if link.away_for > EVERY * 8:
+            does = "this node delivers by itself" if self.alone else "its batches wait in its spool"
+            if not self.terms.gives:
+                does = "this node takes nothing over"
+            alarms.on("fleet", "broker", f"shared backlog: {link.words}; {does}")
+        elif link.state == "up":
+            alarms.off("fleet", "broker", f"shared backlog: {link.words}")
+
+        for name in sorted({*self._givers, *self._takers}):
+            depth = self.census.depths.get(self.terms.queue_of(name))
+            if depth is not None and depth.batches and not depth.consumers and not self._is_parked(name):
+                text = f"queue {self.terms.queue_of(name)} holds {depth.batches} batches, and no courier takes them"
+                # The words stay while it lasts, or each figure would say it anew.
+                if ("nobody", name) not in self._told:
+                    self._told.add(("nobody", name))
+                    alarms.on("fleet", f"nobody {name}", text)
+            elif ("nobody", name) in self._told:
+                self._told.discard(("nobody", name))
+                text = f"queue {self.terms.queue_of(name)} is taken from"
+                alarms.off("fleet", f"nobody {name}", text)
+
+    def _is_parked(self, name: str) -> bool:
+        found = self._takers.get(name)
+        return found is not None and found[0].parked is not None
+
+    def _giving_came_up(self) -> None:
+        for giver in self._givers.values():
+            giver.came_up()
+
+    def _wake(self) -> None:
+        for giver in self._givers.values():
+            giver.wake()
+
+    # --- the end -----------------------------------------------------------------------------------------------------
+
+    def stop_taking(self) -> None:
+        """Give back what is not in flight, take no more."""
+        for _, taker in self._takers.values():
+            taker.stop()
+
+    @property
+    def gives(self) -> bool:
+        """Whether something is on its way to the queues, or will be in a moment."""
+        return self.giving.state == "up" and any(
+            giver.in_flight or (self._own[name].lends and not giver.stuck)
+            for name, giver in self._givers.items() if name in self._own
+        )  # fmt: skip
+
+    async def stop(self) -> None:
+        """End in order: what is not confirmed stays in the spool, what is not acknowledged in its queue."""
+        if self._stopped:
+            return
+        self._stopped = True
+        for giver in self._givers.values():
+            giver.stop()
+        for courier, taker in self._takers.values():
+            courier.stop()
+            taker.stop()
+            taker.close()
+        await defer.gatherResults([
+            defer.ensureDeferred(self.giving.stop()), defer.ensureDeferred(self.taking.stop()),
+        ])  # fmt: skip
+
+    # --- what it says ------------------------------------------------------------------------------------------------
+
+    def view(self, name: str) -> View:
+        """One intake, all its parts here together."""
+        taken = self._takers.get(name)
+        return View(
+            self._own[name], taken[0] if taken else None, self._givers.get(name), alone=name in self.alone
+        )  # fmt: skip
+
+    def report(self) -> JSON:
+        """For ``/api/status``."""
+        terms = self.terms
+        link = self.giving if terms.gives else self.taking
+        queues: list[JSON] = []
+        for name in sorted({*self._givers, *self._takers}):
+            queue = terms.queue_of(name)
+            depth = self.census.depths.get(queue)
+            giver, taken = self._givers.get(name), self._takers.get(name)
+            account = self._hall.ledger.of(name)
+            queues.append(
+                {
+                    "intake": name,
+                    "queue": queue,
+                    "batches": None if depth is None else depth.batches,
+                    "couriers": None if depth is None else depth.consumers,
+                    "handed_over": account.handed_over,
+                    "taken_over": account.taken_over,
+                    "handing_over": 0 if giver is None else giver.in_flight,
+                    "held": 0 if taken is None else taken[1].here,
+                    "full": giver is not None and giver.full,
+                    "trouble": (giver and giver.trouble) or (taken and taken[1].trouble) or None,
+                }
+            )
+        return {
+            "role": terms.role,
+            "node": self.node,
+            "state": link.state,
+            "broker": link.words,
+            "broker_up": link.state == "up",
+            "taking": self.taking.words if terms.takes else None,
+            "alone": sorted(self.alone),
+            "couriers": self.census.couriers,
+            "exit": terms.exit,
+            "held_bytes": self.larder.held,
+            "held_limit_bytes": self.larder.bound,
+            "queues": queues,
+        }

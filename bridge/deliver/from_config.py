@@ -1,0 +1,61 @@
+"""Computes targets, trust and limits of delivery from a configuration."""
+
+from urllib.parse import urlsplit
+
+from bridge.batching.endpoints import ENDPOINTS
+from bridge.config import Config, Destination, Intake
+from bridge.config.units import milliseconds
+from bridge.deliver.context import Turn
+from bridge.deliver.http_connect import Proxy
+from bridge.deliver.request import Target, authentication
+from bridge.deliver.tls import Trust
+
+
+def bandwidth(config: Config) -> float | None:
+    """Returns the bytes per second that all requests together may send; None: no limit."""
+    bits = config.collector.max_bandwidth
+    return None if bits is None else bits / 8
+
+
+def turn(config: Config) -> Turn:
+    """Returns how requests are composed."""
+    return Turn(
+        in_flight=config.collector.connections_per_intake,
+        max_events=config.batch.max_events,
+        max_bytes=config.batch.max_bytes,
+        resolution_ms=milliseconds(config.batch.timestamp_resolution),
+        catch_up_ms=milliseconds(config.batch.catch_up_resolution),
+        live_for=max(10.0, 3 * config.batch.max_age.total_seconds()),
+        live_first=config.spool.order == "live-first",
+    )
+
+
+def target(intake: Intake) -> Target:
+    """Returns the URL, headers and encoding of an intake's requests."""
+    destination = intake.destination
+    endpoint = ENDPOINTS[destination.endpoint]
+    key = intake.intake_key.reveal
+    return Target(
+        url=destination.url + destination.endpoint,
+        headers=dict if endpoint.key_in_body else lambda: authentication(destination.authentication, key()),
+        gzip=destination.compression == "gzip", endpoint=endpoint, key=key,
+        others=tuple(url + destination.endpoint for url in destination.urls[1:]),
+    )  # fmt: skip
+
+
+def trust(destination: Destination) -> Trust:
+    """Returns the authorities to trust at a destination, and the client certificate to show there."""
+    return Trust(destination.ca_file, destination.extra_ca_file, destination.client_certificate, destination.client_key)
+
+
+def proxy(destination: Destination) -> Proxy | None:
+    """Returns the HTTP proxy in front of a destination; None: connect directly."""
+    written = destination.proxy
+    if written is None or written.url is None:
+        return None
+    parts = urlsplit(written.url)
+    assert parts.hostname and parts.port, "the configuration check requires host and port"
+    credentials = None
+    if written.username is not None and written.password is not None:
+        credentials = (written.username, written.password.reveal())
+    return Proxy(parts.hostname, parts.port, credentials)

@@ -1,0 +1,296 @@
+"""The order in which an intake's batches leave.
+
+Two lanes: **live first**, the backlog gets what is left and at least a fifth, so that a SOC is not blind after an
+outage. A batch that has waited longer than ``live_for`` belongs to the backlog. Within a lane requests start in
+sequence order. A request takes a run of neighbours whose times lie within ``width``; batches that an operator brought
+back (``exact``, by their sequence) only as far apart as the times of one batch: nothing of them is urgent, and their
+time is what they are looked for by.
+
+Timed batches that stand together are cut together, and their parts leave by their windows of time: so a request has
+what all of them hold of one window.
+
+Packed batches belong to the backlog. They come in as the shelf reads them; until it has read enough for full requests
+the backlog waits, and never does a batch leave that stands behind one that is still to be read.
+"""
+
+from collections import Counter, deque
+from collections.abc import Callable, Collection, Iterable, Iterator
+
+from bridge.spool import Batch, Pack, Piece
+from bridge.spool.pack_writer import FEW, LARGEST_BATCH, MOST
+
+BACKLOG_SHARE = 5
+"Every fifth request is the backlog's."
+ENOUGH = 64
+"Packed batches in memory that make full requests."
+FRONT, MANY = 64, 256
+"Of a backlog that moves, this many soon leave; so many more behind them are worth a pack."
+NEWEST = 16
+"Of a flood that cannot leave, these stay as they are."
+PACK_BYTES = 16 << 20
+"Bytes of lines that are packed at a time."
+
+
+class Lanes:
+    """What waits to be sent. Times are monotonic seconds."""
+
+    def __init__(
+        self, *, live_for: float, live_first: bool, exact: Callable[[int], bool] = lambda sequence: False
+    ) -> None:
+        self._exact = exact
+        self._live_for = live_for
+        self._live_first = live_first
+        self._live: deque[Piece] = deque()
+        self._backlog: deque[Piece] = deque()
+        self._turn = 0
+        self.boundary: int | None = None
+        "The lowest sequence that is still to be read from a pack; None: all is here."
+        self.enough_bytes = 1 << 20
+        self._packed = self._packed_bytes = 0
+        "What is here of packs."
+        self._packable = 0
+        self._cut_bytes = 0
+        "What is here of batches that were cut."
+
+    def __len__(self) -> int:
+        """Pieces in the lanes that may leave."""
+        if self.boundary is None:
+            return len(self._live) + len(self._backlog)
+        return sum(len(lane) for lane in (self._live, self._backlog) if not self._held_back(lane))
+
+    def change(self, *, live_for: float, live_first: bool, now: float) -> None:
+        """Another order from now on."""
+        if (live_for, live_first) == (self._live_for, self._live_first):
+            return
+        pieces = [*self._live, *self._backlog]
+        self._live.clear()
+        self._backlog.clear()
+        self._packed = self._packed_bytes = self._packable = self._cut_bytes = 0
+        self._live_for, self._live_first = live_for, live_first
+        self.put_back(pieces, now)
+
+    def of_pack(self, pack: Pack) -> list[Batch]:
+        """The batches of a pack that are here, whole."""
+        return [piece.batch for piece in self._pack_lane if piece.batch.pack is pack and _is_whole(piece)]
+
+    def pieces(self) -> Iterator[Piece]:
+        """All that is here."""
+        yield from self._live
+        yield from self._backlog
+
+    def forget(self, batches: Collection[Batch]) -> None:
+        """Take these out."""
+        gone = set(batches)
+        for lane in (self._live, self._backlog):
+            kept = [piece for piece in lane if piece.batch not in gone]
+            if len(kept) != len(lane):
+                for piece in lane:
+                    if piece.batch in gone:
+                        self._count(piece, -1)
+                lane.clear()
+                lane.extend(kept)
+
+    @property
+    def has_backlog(self) -> bool:
+        """Whether batches wait that should have left long ago."""
+        return bool(self._backlog) or self.boundary is not None
+
+    @property
+    def hungry(self) -> bool:
+        """Whether packs should be read."""
+        return self.boundary is not None and self._packed < ENOUGH and self._packed_bytes < self.enough_bytes
+
+    def feed(self, batches: list[Batch], boundary: int | None) -> None:
+        """These were read from packs; the rest of these begins at ``boundary``."""
+        self.boundary = boundary
+        self.put_back([Piece.whole(batch) for batch in batches], float("inf"))
+
+    def spare(self, now: float, *, away: bool) -> list[Batch]:
+        """Take out what is worth a pack; empty: nothing. ``away``: the collector takes nothing now."""
+        if self._packable < FEW:
+            return []
+        self._age(now)
+        lane = self._pack_lane
+        # Sorted each; with the live lane first in age where there is a flood.
+        candidates = list(lane) if away else list(lane)[FRONT:]
+        if away and lane is not self._live and len(self._live) + len(lane) >= MANY:
+            candidates += list(self._live)[:-NEWEST]
+        chosen: set[Piece] = set()
+        size = 0
+        for piece in candidates:
+            if _is_packable(piece):
+                chosen.add(piece)
+                size += piece.size
+            if len(chosen) >= MOST or size >= PACK_BYTES:
+                break
+        if len(chosen) < (FEW if away else MANY):
+            return []
+        self._live = deque(piece for piece in self._live if piece not in chosen)
+        self._backlog = deque(piece for piece in self._backlog if piece not in chosen)
+        self._packable -= len(chosen)
+        return [piece.batch for piece in chosen]
+
+    @property
+    def _pack_lane(self) -> "deque[Piece]":
+        return self._backlog if self._live_first else self._live
+
+    def _held_back(self, lane: "deque[Piece]") -> bool:
+        if self.boundary is None or lane is not self._pack_lane:
+            return False
+        return self.hungry or not lane or lane[0].order[0] >= self.boundary
+
+    def add(self, batch: Batch, now: float) -> None:
+        """A batch was sealed, or found at start."""
+        self.put_back((Piece.whole(batch),), now)
+
+    def put_back(self, pieces: Iterable[Piece], now: float) -> None:
+        """A request failed, or batches were cut: these wait where they stood, or where those did."""
+        live: list[Piece] = []
+        backlog: list[Piece] = []
+        for piece in sorted(pieces, key=_order):
+            self._count(piece, 1)
+            (live if self._lane_of(piece, now) is self._live else backlog).append(piece)
+        _insert_run(self._live, live)
+        _insert_run(self._backlog, backlog)
+
+    def take(
+        self,
+        now: float,
+        *,
+        width_ms: int,
+        narrow_ms: int | None = None,
+        max_events: int,
+        max_bytes: int,
+        timed: bool = False,
+        uncut_bytes: int = 0,
+    ) -> list[Piece]:
+        """The pieces of the next request; empty: nothing waits. Timed batches that are not cut yet come with nothing
+        but their like, to be cut together: more than one while ``uncut_bytes`` hold them and what was cut before; but
+        for an endpoint that takes a time with each event (``timed``) they are as others. ``narrow_ms``: the width of
+        exact ones."""
+        self._age(now)
+        lane = self._next_lane()
+        if lane is None:
+            return []
+        first = self._pop(lane)
+        taken = [first]
+        end = self.boundary if lane is self._pack_lane else None
+        narrow = width_ms if narrow_ms is None else narrow_ms
+        if _is_uncut(first) and not timed:
+            size, exact = self._cut_bytes + first.size, self._exact(first.order[0])
+            while lane and _is_uncut(lane[0]) and (end is None or lane[0].order[0] < end):
+                size += lane[0].size
+                if size > uncut_bytes or self._exact(lane[0].order[0]) is not exact:
+                    break
+                taken.append(self._pop(lane))
+            return taken
+        earliest, latest, count, size = first.earliest, first.latest, first.count, first.size
+        while lane:
+            piece = lane[0]
+            if (_is_uncut(piece) and not timed) or (end is not None and piece.order[0] >= end):
+                break
+            low, high = min(earliest, piece.earliest), max(latest, piece.latest)
+            exact = high - low >= narrow and (self._exact(first.order[0]) or self._exact(piece.order[0]))
+            if exact or high - low >= width_ms or count + piece.count > max_events or size + piece.size > max_bytes:
+                break
+            earliest, latest, count, size = low, high, count + piece.count, size + piece.size
+            taken.append(self._pop(lane))
+        return taken
+
+    def drop_oldest(self, *, before: int | None = None, parts: bool = False) -> Batch | None:
+        """Forget the oldest batch that waits whole in a file of its own, and of which nothing was settled; one with a
+        sequence below ``before``, where that is given. ``parts``: or of which all that is not settled waits here in
+        parts, having been cut. None: there is none."""
+        found: list[tuple[Piece, deque[Piece]]] = []
+        waiting: Counter[Batch] = Counter()
+        for lane in (self._backlog, self._live):
+            for piece in lane:
+                batch = piece.batch
+                if parts and batch.pack is None and piece.lines is not None:
+                    waiting[batch] += piece.count
+                if _is_droppable(piece) or waiting.get(batch) == batch.unacknowledged:
+                    found.append((piece, lane))
+                    break
+        if not found:
+            return None
+        piece, lane = min(found, key=lambda one: one[0].batch.sequence)
+        if before is not None and piece.batch.sequence >= before:
+            return None
+        if piece.lines is None:
+            lane.remove(piece)
+            self._count(piece, -1)
+        else:
+            self.forget((piece.batch,))
+        return piece.batch
+
+    def _pop(self, lane: "deque[Piece]") -> Piece:
+        piece = lane.popleft()
+        self._count(piece, -1)
+        return piece
+
+    def _count(self, piece: Piece, sign: int) -> None:
+        if piece.batch.pack is not None:
+            self._packed += sign
+            self._packed_bytes += sign * piece.size
+        self._packable += sign * _is_packable(piece)
+        self._cut_bytes += sign * (0 if piece.lines is None else piece.size)
+
+    def _next_lane(self) -> "deque[Piece] | None":
+        live = self._live if self._live and not self._held_back(self._live) else None
+        backlog = self._backlog if self._backlog and not self._held_back(self._backlog) else None
+        if live is not None and backlog is not None:
+            self._turn = (self._turn + 1) % BACKLOG_SHARE
+            return live if self._turn else backlog
+        return live if live is not None else backlog
+
+    def _age(self, now: float) -> None:
+        if self._live_first:
+            while self._live and now - self._live[0].batch.sealed > self._live_for:
+                _insert_run(self._backlog, [self._live.popleft()])
+
+    def _lane_of(self, piece: Piece, now: float) -> "deque[Piece]":
+        if piece.batch.pack is not None:
+            return self._pack_lane
+        aged = self._live_first and now - piece.batch.sealed > self._live_for
+        return self._backlog if aged else self._live
+
+
+def _is_uncut(piece: Piece) -> bool:
+    return piece.batch.timed and piece.lines is None
+
+
+def _is_droppable(piece: Piece) -> bool:
+    """A file of its own of which nothing is settled."""
+    return piece.batch.pack is None and _is_whole(piece)
+
+
+def _is_whole(piece: Piece) -> bool:
+    """All of a batch of which nothing is settled."""
+    return piece.lines is None and piece.batch.unacknowledged == piece.batch.count
+
+
+def _is_packable(piece: Piece) -> bool:
+    """A small file of its own of which nothing is settled."""
+    return _is_droppable(piece) and piece.batch.size <= LARGEST_BATCH
+
+
+def _order(piece: Piece) -> tuple[int, ...]:
+    return piece.order
+
+
+def _insert_run(lane: "deque[Piece]", run: list[Piece]) -> None:
+    """Put pieces, in their order, among those of a lane: nearly always at an end, else behind a few at its front. A
+    batch of random times is a thousand pieces, and is looked at once."""
+    if not run:
+        return
+    if not lane or lane[-1].order < run[0].order:
+        lane.extend(run)
+        return
+    ahead = []
+    while lane[0].order < run[0].order:
+        ahead.append(lane.popleft())
+    if lane[0].order < run[-1].order:
+        run = sorted([*run, *lane], key=_order)
+        lane.clear()
+    lane.extendleft(reversed(run))
+    lane.extendleft(reversed(ahead))

@@ -1,0 +1,1 @@
+"""Explains how one frame is handled: framing, header, route, payload, event time."""

@@ -1,0 +1,1 @@
+"""Takes one socket read through the pipeline: parse, route, group, append."""

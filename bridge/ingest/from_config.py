@@ -1,0 +1,32 @@
+"""Computes the pipeline's values from a configuration."""
+
+from bridge.batching import Limits, Window
+from bridge.config import Config, CopyTarget
+from bridge.config.units import milliseconds
+from bridge.routing import Router
+
+
+def router(config: Config) -> Router:
+    """Compiles the routes."""
+    return Router(
+        routes=config.routes,
+        intakes=config.intakes,
+        listeners={listener.name: listener.intake for listener in config.listeners},
+        sources=config.sources,
+        unrouted=config.unrouted,
+        timezone=config.timezone,
+    )
+
+
+def copy_targets(config: Config) -> set[CopyTarget]:
+    """Returns every target that some route mirrors its frames to."""
+    return {target for route in config.routes for target in route.copy_to}
+
+
+def road_limits(config: Config) -> Limits:
+    """Returns how events are grouped by time, and which timestamps are in range."""
+    past, future = config.timestamps.max_past, config.timestamps.max_future
+    return Limits(
+        resolution_ms=milliseconds(config.batch.timestamp_resolution),
+        window=Window(None if past is None else milliseconds(past), None if future is None else milliseconds(future)),
+    )

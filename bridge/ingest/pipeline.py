@@ -1,0 +1,422 @@
+"""The road of one message, for all messages of one socket read: four verbs, nothing per message.
+
+``frames`` (cut by the listener) -> ``parse_all`` -> ``assign`` -> ``group`` -> ``append``. The ledger moves in the same
+call as the append, so the account is exact in every reactor turn.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC
+from typing import Any, Protocol
+
+from bridge import batching
+from bridge.accounting import Ledger
+from bridge.batching import Limits
+from bridge.batching.event_times import of_read
+from bridge.ingest.backpressure import Sender
+from bridge.ingest.clock_skew import Clock
+from bridge.ingest.message_samples import Glimpses
+from bridge.ingest.peers import Peer
+from bridge.ingest.spool_writer import Endless, Landing, Room
+from bridge.routing import Disposition, Profile
+from bridge.spool import Spool
+from bridge.syslog import parser
+from bridge.syslog.fast.columns import Columns, parse_all
+from bridge.syslog.fast.mixed_formats import sweep
+from bridge.syslog.fast.precompiled_times import Reception
+from bridge.syslog.fast.single_second import Stripper
+from bridge.syslog.frames import Frames, block_of, list_of
+from bridge.syslog.framing import Oversize
+from bridge.syslog.timestamps import TimeReader, fraction_ms, zone_of
+from bridge.util.token_bucket import Bucket
+
+_HOSTNAME = frozenset(("hostname",))
+
+
+@dataclass(slots=True)
+class Tallies:
+    """What the road counts beside the ledger, once a read."""
+
+    by_listener: Counter[str] = field(default_factory=Counter)
+    by_route: Counter[str] = field(default_factory=Counter)
+    filtered_by_route: Counter[str] = field(default_factory=Counter)
+    converted: int = 0
+    emptied: int = 0
+    outside: int = 0
+    truncated: int = 0
+    resyncs: int = 0
+    format_sampled: Counter[str] = field(default_factory=Counter)
+    "Events that were held against their intake's format, by intake."
+    format_mismatches: Counter[str] = field(default_factory=Counter)
+    "Those of them that do not look like it: nobody will parse them, and no error says so."
+
+
+class Copying(Protocol):
+    """What sends frames to others too."""
+
+    def send(self, targets: Any, frames: Sequence[bytes]) -> None:
+        """To each of a route's ``copy_to``."""
+
+
+_BLANK = b" \t\r\n\0"
+_RAW = frozenset(("raw",))
+
+
+class Road:
+    """From frames to the spool. ``wall`` is in seconds since the epoch."""
+
+    SAMPLE_MS = 1000
+    "A sender's clock is looked at this often, at most."
+
+    def __init__(
+        self,
+        *,
+        spool: Spool,
+        ledger: Ledger,
+        wall: Callable[[], float],
+        limits: Limits,
+        truncate: bool,
+        on_trouble: Callable[[str], None],
+        room: Room | None = None,
+        glimpses: Glimpses | None = None,
+    ) -> None:
+        self.landing = Landing(spool=spool, ledger=ledger, room=room or Endless(), on_trouble=on_trouble)
+        self.glimpses = glimpses or Glimpses()
+        self.copies: Copying | None = None
+        self.tallies = Tallies()
+        self._ledger = ledger
+        self._wall = wall
+        self._limits = limits
+        self._truncate = truncate
+        self._reader = TimeReader()
+        self._strippers: dict[Profile, Stripper] = {}
+        "For datagrams: by profile, as those of many peers are read together."
+
+    def take(self, peer: Peer, frames: Frames, stripper: Stripper | None = None, sender: Sender | None = None) -> None:
+        """All frames that one read brought from one peer; ``stripper`` is its connection's, ``sender`` who can wait."""
+        now = int(self._wall() * 1000)
+        if not peer.decided:
+            peer.decide()
+        if peer.bucket is not None:
+            frames = self._within_limit(peer, peer.bucket, frames, now)
+        columns = self._parse(peer, frames, stripper, now)
+        if not columns.count:
+            return
+        if peer.relay:
+            self._take_relayed(peer, frames, columns, now, sender)
+            return
+        if peer.gaps is not None:
+            peer.gaps.note(list_of(frames))
+        peer.events += columns.count
+        peer.last_seen_ms = now
+        if now - peer.sampled >= self.SAMPLE_MS or now < peer.sampled:
+            self._sample(peer, frames, now)
+        if self.glimpses.watches:
+            self.glimpses.pass_by(peer, frames, now)
+        peer.outside += self._route(peer, columns, now, sender)
+
+    def _within_limit(self, peer: Peer, bucket: Bucket, frames: Frames, now: int) -> Frames:
+        """Those that may pass; the others are dropped, unread."""
+        sent = [frame for frame in list_of(frames) if frame.strip(b" \t\r\n\0")]
+        allowed = bucket.take(len(sent), now)
+        if allowed == len(sent):
+            return frames
+        self._drop_limited(peer, len(sent) - allowed, now)
+        return block_of(sent[:allowed])
+
+    def _drop_limited(self, peer: Peer, count: int, now: int) -> None:
+        peer.events += count
+        peer.limited += count
+        peer.last_seen_ms = now
+        self.tallies.by_listener[peer.listener] += count
+        self._ledger.receive_dropped(None, count, "source_limit")
+
+    def _take_relayed(self, relay: Peer, frames: Frames, columns: Columns, now: int, sender: Sender | None) -> None:
+        """A read from a relay: the header's hostname is the source. Hosts that are treated alike are read together."""
+        relay.last_seen_ms = now
+        rows: dict[bytes, list[int]] = {}
+        for row, name in enumerate(columns["hostname"]):
+            rows.setdefault(name, []).append(row)
+        each = list_of(frames)
+        whole = len(each) == columns.count  # else a frame of blanks is among them, and row is not frame
+        together: dict[Profile, list[tuple[Peer, list[int]]]] = {}
+        for name, its in rows.items():
+            source = relay.relayed(name)
+            if source.bucket is not None and source is not relay:
+                allowed = source.bucket.take(len(its), now)
+                if allowed < len(its):
+                    self._drop_limited(source, len(its) - allowed, now)
+                    del its[allowed:]
+                    if not its:
+                        continue
+            if source.gaps is not None and whole:
+                source.gaps.note(each[row] for row in its)
+            source.events += len(its)
+            source.last_seen_ms = now
+            if whole and (now - source.sampled >= self.SAMPLE_MS or now < source.sampled):
+                self._sample(source, [each[its[-1]]], now)
+            together.setdefault(source.profile, []).append((source, its))
+        if self.glimpses.watches:
+            self.glimpses.pass_by(relay, frames, now)
+        for profile, members in together.items():
+            taken = sorted(row for _, its in members for row in its)
+            part = columns if len(taken) == columns.count else columns.take(taken)
+            outside = self._route(relay, part, now, sender, profile)
+            for source, its in members:
+                source.route, source.intake = relay.route, relay.intake
+                if outside:
+                    constant = profile.rules[-1].disposition
+                    source.outside += self._outside(columns.take(its), constant, now)
+
+    def _outside(self, columns: Columns, disposition: Disposition, now: int) -> int:
+        """Events whose time is not believed."""
+        if disposition.zone is None:
+            return 0
+        return of_read(
+            columns, reader=self._reader, zone=disposition.zone, received_ms=now, window=self._limits.window,
+            fine=False,
+        ).outside  # fmt: skip
+
+    def change(self, *, limits: Limits, truncate: bool) -> None:
+        """Go on under another configuration."""
+        self._limits = limits
+        self._truncate = truncate
+        # By profile, and those are gone.
+        self._strippers.clear()
+
+    def take_posted(self, peer: Peer, posted: Sequence[tuple[str | None, list[bytes], list[int | None]]]) -> bool:
+        """Events that came ready made for an intake, or (None) frames for the routes; with their times as their sender
+        told them. False: there is no room for some of them, and none was taken."""
+        now = int(self._wall() * 1000)
+        if not peer.decided:
+            peer.decide()
+        found: list[tuple[Disposition, Columns, Sequence[int] | None]] = []
+        sizes: Counter[str] = Counter()
+        for intake, events, times in posted:
+            rows = [(event, ms) for event, ms in zip(events, times, strict=True) if event.strip(_BLANK)]
+            if intake is not None:
+                columns = parse_all([event for event, _ in rows], _RAW)
+                disposition = peer.posted(intake)
+                if columns.count:
+                    found.append((disposition, columns, [now if ms is None else ms for _, ms in rows]))
+                    sizes[intake] += sum(map(len, events)) + len(events)
+                continue
+            by_time: dict[int | None, list[bytes]] = {}
+            for event, ms in rows:
+                by_time.setdefault(ms, []).append(event)
+            for ms, frames in by_time.items():
+                columns = self._parse(peer, frames, None, now)
+                size = sum(map(len, frames)) + len(frames)
+                for disposition, part in peer.profile.assign(columns) if columns.count else ():
+                    found.append((disposition, part, None if ms is None else [ms] * part.count))
+                    if disposition.kind == "deliver" and disposition.intake:
+                        sizes[disposition.intake] += size * part.count // columns.count
+        if any(self.landing.refuses(intake, size) for intake, size in sizes.items()):
+            return False
+        count = sum(columns.count for _, columns, _ in found)
+        peer.events += count
+        peer.last_seen_ms = now
+        self.tallies.by_listener[peer.listener] += count
+        if self.glimpses.watches:
+            self.glimpses.pass_by(peer, [event for _, events, _ in posted for event in events], now)
+        # All was asked for, so that it is taken whole or not at all.
+        self.landing.granted = True
+        try:
+            for disposition, columns, given in found:
+                peer.outside += self._dispose(peer, disposition, columns, now, None, given)
+        finally:
+            self.landing.granted = False
+        return True
+
+    def take_many(self, by_peer: Iterable[tuple[Peer, list[bytes]]], clean: Callable[[list[bytes]], Frames]) -> None:
+        """All datagrams of one drain. Those of peers that routing treats alike are read together."""
+        together = []
+        for peer, frames in by_peer:
+            if peer.mergeable:
+                together.append((peer, frames, len(frames)))
+            else:
+                self.take(peer, clean(frames))
+        self._take_together(together, clean)
+
+    def take_blocks(self, by_peer: Mapping[Peer, list[bytes]]) -> None:
+        """Small reads of many connections, as blocks, of peers that may be read together."""
+        together = [(peer, blocks, sum(block.count(b"\n") for block in blocks)) for peer, blocks in by_peer.items()]
+        self._take_together(together, b"".join)
+
+    def _take_together(
+        self, members: Iterable[tuple[Peer, list[bytes], int]], clean: Callable[[list[bytes]], Frames]
+    ) -> None:
+        """The frames of several peers, in pieces that ``clean`` makes frames of, and how many they are."""
+        now = int(self._wall() * 1000)
+        merged: dict[Profile, list[tuple[Peer, list[bytes], int]]] = {}
+        for peer, pieces, count in members:
+            peer.events += count
+            peer.last_seen_ms = now
+            if now - peer.sampled >= self.SAMPLE_MS or now < peer.sampled:
+                self._sample(peer, clean(pieces), now)
+            if self.glimpses.watches:
+                self.glimpses.pass_by(peer, clean(pieces), now)
+            merged.setdefault(peer.profile, []).append((peer, pieces, count))
+        for profile, alike in merged.items():
+            peer = alike[0][0]
+            stripper = self._strippers.setdefault(profile, Stripper())
+            together = alike[0][1] if len(alike) == 1 else [piece for _, pieces, _ in alike for piece in pieces]
+            columns = self._parse(peer, clean(together), stripper, now)
+            if columns.count != sum(count for _, _, count in alike):
+                for member, pieces, _ in alike:
+                    member.events -= sum(not frame.strip(b" \t\r\n\0") for frame in list_of(clean(pieces)))
+            if columns.count and self._route(peer, columns, now):
+                self._find_wrong_clocks([(peer, clean(pieces)) for peer, pieces, _ in alike], now)
+
+    def _find_wrong_clocks(self, members: list[tuple[Peer, Frames]], now: int) -> None:
+        """Among peers that were read together, whose times were not believed. They are read alone from now on."""
+        for peer, frames in members:
+            columns = parse_all(frames, peer.profile.needs)
+            constant = peer.profile.constant
+            if not columns.count or constant is None:
+                continue
+            if outside := self._outside(columns, constant, now):
+                peer.outside += outside
+                peer.mergeable = False
+
+    def take_oversize(self, peer: Peer, frames: list[Oversize], sender: Sender | None = None) -> None:
+        """Frames that were longer than ``max_frame_size``: cut and sent on, or to quarantine."""
+        if self._truncate:
+            self.tallies.truncated += len(frames)
+            self.take(peer, block_of([frame.kept for frame in frames]), sender=sender)
+            return
+        details = [(frame.kept, f"frame of {frame.length} bytes is longer than max_frame_size") for frame in frames]
+        self._take_aside("oversize", peer, details)
+
+    def take_unfinished(self, peer: Peer, rest: bytes, what: str) -> None:
+        """The beginning of a frame whose end did not come; ``what`` says why, for quarantine."""
+        self._take_aside("damaged", peer, [(rest, what)])
+
+    def _take_aside(self, reason: str, peer: Peer, frames: list[tuple[bytes, str]]) -> None:
+        """Frames that are received, but not as messages."""
+        now = int(self._wall() * 1000)
+        peer.events += len(frames)
+        peer.last_seen_ms = now
+        self.tallies.by_listener[peer.listener] += len(frames)
+        self.landing.quarantine(reason, peer, frames, now)
+
+    # --- the parts of the road ---------------------------------------------------------------------------------------
+
+    def _reception(self, peer: Peer, now: int) -> Reception | None:
+        """How times are understood, where they are all that is done with a time: an event's is delivered beside it."""
+        disposition = peer.profile.constant
+        if disposition is None or disposition.kind != "deliver" or disposition.timestamp != "event":
+            return None
+        if disposition.payload != "message" or self._limits.resolution_ms > 1000:
+            return None
+        return Reception(self._reader, disposition.zone or UTC, now, *self._limits.window.bounds(now))
+
+    def _parse(self, peer: Peer, frames: Frames, stripper: Stripper | None, now: int) -> Columns:
+        if stripper is not None and peer.strippable and isinstance(frames, bytes):
+            columns = stripper.strip(frames)
+            if columns is not None:
+                return columns
+            columns = stripper.scattering.strip(frames, lambda: self._reception(peer, now))
+            if columns is not None:
+                return columns
+            if stripper.mixed:
+                return sweep(frames)
+        return parse_all(frames, peer.profile.needs | _HOSTNAME if peer.relay else peer.profile.needs)
+
+    def _route(
+        self, peer: Peer, columns: Columns, now: int, sender: Sender | None = None, profile: Profile | None = None
+    ) -> int:
+        self.tallies.by_listener[peer.listener] += columns.count
+        return sum(
+            self._dispose(peer, disposition, part, now, sender)
+            for disposition, part in (profile or peer.profile).assign(columns)
+        )
+
+    def _dispose(
+        self,
+        peer: Peer,
+        disposition: Disposition,
+        columns: Columns,
+        now: int,
+        sender: Sender | None,
+        given: Sequence[int] | None = None,
+    ) -> int:
+        """Do what is to be done with rows; how many of their times were not believed."""
+        if disposition.copy_to and self.copies is not None:
+            self.copies.send(disposition.copy_to, columns["raw"])
+        self.tallies.by_route[disposition.route] += columns.count
+        peer.route, peer.intake = disposition.route, disposition.intake
+        if disposition.kind == "deliver":
+            return self._append(peer, disposition, columns, now, sender, given)
+        if disposition.kind == "drop":
+            self.tallies.filtered_by_route[disposition.route] += columns.count
+            self._ledger.receive_filtered(columns.count)
+        else:
+            self._count_unrouted(peer, columns)
+            self.landing.quarantine("unrouted", peer, [(frame, "no route matches") for frame in columns["raw"]], now)
+        return 0
+
+    @staticmethod
+    def _count_unrouted(peer: Peer, part: Columns) -> None:
+        if not peer.relay:
+            peer.unrouted += part.count
+            return
+        for name, count in Counter(part["hostname"]).items():
+            peer.relayed(name).unrouted += count
+
+    def _append(
+        self,
+        peer: Peer,
+        disposition: Disposition,
+        columns: Columns,
+        now: int,
+        sender: Sender | None,
+        given: Sequence[int] | None,
+    ) -> int:
+        grouped = batching.group(
+            columns, disposition, reader=self._reader, received_ms=now, peer=peer.encoded, listener=peer.listener,
+            limits=self._limits, given=given,
+        )  # fmt: skip
+        for group in grouped.groups:
+            self.landing.append(group, sender)
+        tallies = self.tallies
+        tallies.converted += grouped.converted
+        tallies.emptied += grouped.emptied
+        tallies.outside += grouped.outside
+        if grouped.sampled and disposition.intake:
+            tallies.format_sampled[disposition.intake] += grouped.sampled
+            tallies.format_mismatches[disposition.intake] += grouped.mismatched
+        if grouped.oversize:
+            details = [(event, "event is longer than the collector takes (250 KiB)") for event in grouped.oversize]
+            self.landing.quarantine("oversize", peer, details, now, disposition.intake)
+        return grouped.outside
+
+    def _sample(self, peer: Peer, frames: Frames, now: int) -> None:
+        """What the last frame of the read shows of its sender: shape, clock, the message itself."""
+        peer.sampled = now
+        peer.measure(now)
+        frame = frames.rpartition(b"\n")[2] if isinstance(frames, bytes) else (list_of(frames) or [b""])[-1]
+        if not frame:
+            return
+        self.glimpses.note(peer, frame, now)
+        parts = parser.read(frame[:512])
+        peer.shape = parts.shape
+        if parts.second and (zone := peer.profile.rules[0].disposition.zone) is not None:
+            ms = self._reader.second_ms(parts.second, parts.offset, zone, now)
+            if ms is not None:
+                clock = peer.clock = peer.clock or Clock()
+                clock.note(
+                    (ms + fraction_ms(parts.fraction) - now) / 1000, now_ms=now, zone=zone,
+                    zoned=_is_zoned(parts.second, parts.offset), dated=_YEAR.search(parts.second) is not None,
+                )  # fmt: skip
+
+
+_YEAR = re.compile(rb"[0-9]{4}")
+"In a time's text: a year, or seconds since 1970, which say the year too."
+
+
+def _is_zoned(second: bytes, offset: bytes) -> bool:
+    """Whether a time means the same in every zone; a zone's name that nobody knows does not count."""
+    return second.isdigit() or (bool(offset) and zone_of(offset) is not None)

@@ -1,0 +1,285 @@
+"""All doors of a configuration: opened together or one by one, drained and closed the same way."""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
+from socket import SOCK_DGRAM, SOCK_STREAM, socket
+from typing import Any
+
+from twisted.internet import defer, task
+
+from bridge.config import (
+    Address,
+    Config,
+    Listener,
+    UnixAddress,
+)
+from bridge.ingest.coalescing import Gathering
+from bridge.ingest.peers import Peers, address_of
+from bridge.ingest.pipeline import Road
+from bridge.listen.listener import Door, Hall
+from bridge.listen.relp import relp_door
+from bridge.listen.socket_activation import Inheritance, Store
+from bridge.listen.sockets import ListenError, bind, bind_unix
+from bridge.listen.tcp import StreamDoor
+from bridge.listen.tls import TlsDoor
+from bridge.listen.udp import UdpDoor
+from bridge.listen.unix import UnixDatagramDoor, UnixStreamDoor
+
+DRAIN_WITHIN = 2.0
+"Seconds that the end waits for senders to fall silent."
+_QUIET = 0.1
+
+Maker = Callable[[Listener, socket, Hall], Door]
+
+KINDS: Mapping[str, Maker] = {
+    "udp": UdpDoor, "tcp": StreamDoor, "tls": TlsDoor, "relp": relp_door, "unix_datagram": UnixDatagramDoor,
+    "unix_stream": UnixStreamDoor,
+}  # fmt: skip
+Place = tuple[str, Address | UnixAddress]
+"A transport and an address of it."
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """The doors of another configuration, made and not yet begun."""
+
+    config: Config
+    hall: Hall
+    kept: dict[str, Door]
+    "By the names that they will have."
+    opened: list[Door]
+    applies: list[Callable[[], None]]
+
+    def give_up(self) -> None:
+        """It is not made after all."""
+        for door in self.opened:
+            door.hang_up(kept=True)
+
+
+class Doors:
+    """The sockets of one configuration."""
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        reactor: Any,
+        road: Road,
+        peers: Peers,
+        commit: Callable[[Callable[[OSError | None], None]], None],
+        store: Store | None = None,
+        kinds: Mapping[str, Maker] | None = None,
+    ) -> None:
+        """``commit``: see ``Hall``; ``kinds``: makers of doors that are not among ``KINDS``."""
+        self._config = config
+        self._reactor = reactor
+        self._kinds = {**KINDS, **(kinds or {})}
+        self.hall = Hall(
+            reactor, road, peers.get, config.max_frame_size, commit, Gathering.on(reactor, road)
+        )  # fmt: skip
+        self.doors: dict[str, Door] = {}
+        "Listener -> its door."
+        self._drops: dict[str, int] = {}
+        self.open_ = False
+        self._closings = defer.DeferredLock()
+        self._inheritance = Inheritance(store, config.spool.directory / ".sockets.json")
+
+    def open(self) -> None:
+        """Bind and read, all or none. Raises ListenError."""
+        made = self.make(self._config.listeners)
+        self.begin(made)
+        self._inheritance.close_rest()
+        self._hold()
+        self.open_ = True
+
+    def make(self, listeners: Collection[Listener]) -> list[Door]:
+        """Doors with their sockets, which read nothing yet; all or none. Raises ListenError."""
+        made: list[Door] = []
+        try:
+            for listener in listeners:
+                bound = self._bound(listener, self._config.listeners)
+                made.append(self._made(listener, bound, self.hall))
+        except BaseException:
+            for door in made:
+                door.hang_up(kept=True)  # nothing is read where nothing runs
+            raise
+        return made
+
+    def prepare(self, config: Config) -> "Change":
+        """What makes these the doors of another configuration. All that may fail fails here; then nothing has changed.
+        Raises ListenError."""
+        hall = replace(self.hall, max_frame_size=config.max_frame_size)
+        before = list(self.doors.values())
+        kept: dict[str, Door] = {}
+        opened: list[Door] = []
+        applies: list[Callable[[], None]] = []
+        try:
+            for listener in config.listeners:
+                door = _at(listener, before)
+                if door is not None:
+                    before.remove(door)
+                if door is not None and door.listener.kind == listener.kind:
+                    applies.append(door.changed(listener, hall))
+                    kept[listener.name] = door
+                    continue
+                if door is None:
+                    self._free(listener)
+                bound = self._bound(listener, config.listeners) if door is None else door.duplicate()
+                opened.append(self._made(listener, bound, hall))
+        except BaseException:
+            for made in opened:
+                made.hang_up(kept=True)
+            raise
+        return Change(config, hall, kept, opened, applies)
+
+    def apply(self, change: "Change") -> "defer.Deferred[None]":
+        """Make the change, at once; fires when those that are not in it any more are closed."""
+        closing = [door for door in self.doors.values() if door not in change.kept.values()]
+        self._config, self.hall = change.config, change.hall
+        for apply in change.applies:
+            apply()
+        self.doors = dict(change.kept)
+        self.begin(change.opened)
+        order = {listener.name: place for place, listener in enumerate(change.config.listeners)}
+        self.doors = dict(sorted(self.doors.items(), key=lambda item: order[item[0]]))
+        taken = {(door.listener.transport, door.listener.address) for door in change.opened}
+        self.open_ = True
+        self._hold()
+        return defer.ensureDeferred(self._close(closing, taken))
+
+    def begin(self, made: Collection[Door]) -> None:
+        """Read."""
+        for door in made:
+            self.doors[door.listener.name] = door
+            door.start()
+
+    def names(self) -> list[str]:
+        """Each listener with the port that it has."""
+        return [
+            f"{name} ({door.listener.unix_path or f'{door.listener.kind} port {door.port}'})"
+            for name, door in self.doors.items()
+        ]
+
+    def ports(self) -> dict[str, int]:
+        """Listener -> bound port."""
+        return {name: door.port for name, door in self.doors.items()}
+
+    def kernel_drops(self) -> dict[str, int]:
+        """UDP listener -> datagrams that its socket lost since start."""
+        now = {name: door.kernel_drops for name, door in self.doors.items() if door.listener.kind == "udp"}
+        return {name: self._drops.get(name, 0) + now.get(name, 0) for name in {**self._drops, **now}}
+
+    def refused(self) -> dict[str, int]:
+        """Listener -> connections and datagrams that were not let in."""
+        return {name: door.refused.total() for name, door in self.doors.items()}
+
+    def refusals(self) -> dict[str, dict[str, int]]:
+        """Listener -> the same by reason."""
+        return {name: dict(door.refused) for name, door in self.doors.items() if door.refused}
+
+    def turned_away(self, address: str) -> dict[str, str]:
+        """Listener -> why an address was not let in there lately."""
+
+        def hosts(host: str) -> bool:
+            return host == address or str(address_of(host)) == address
+
+        found = {name: door.turned_away(hosts) for name, door in self.doors.items()}
+        return {name: why for name, why in found.items() if why is not None}
+
+    def certificates(self) -> dict[str, float]:
+        """TLS listener -> when its certificate expires, in seconds since the epoch."""
+        found = {name: getattr(door, "certificate_expires", None) for name, door in self.doors.items()}
+        return {name: expires for name, expires in found.items() if expires is not None}
+
+    def check_idle(self) -> None:
+        """Called several times a second."""
+        for door in self.doors.values():
+            door.check_idle()
+
+    async def shut(self) -> None:
+        """Let nobody new in; who is in goes on, and datagrams are read."""
+        self.open_ = False
+        for door in self.doors.values():
+            await door.shut()
+
+    async def close(self) -> None:
+        """Accept no more, take what the sockets hold, close; those that the service manager holds wait for the next
+        of us with what comes meanwhile."""
+        self.open_ = False
+        await self._closings.run(
+            lambda: defer.ensureDeferred(self._close(list(self.doors.values()), held=self._inheritance.holds))
+        )
+
+    async def settled(self) -> None:
+        """Wait for a ``close`` that is under way: its doors are not to be taken for such as stay."""
+        await self._closings.run(lambda: None)
+
+    def _hold(self) -> None:
+        self._inheritance.hold({name: door.bound for name, door in self.doors.items()})
+
+    async def _close(self, closing: list[Door], taken: Collection[Place] = (), *, held: bool = False) -> None:
+        """``taken``: addresses whose sockets others have now."""
+        for door in closing:
+            await door.shut()
+        ends_at = self._reactor.seconds() + DRAIN_WITHIN
+        seen = -1
+        while (now := sum(door.activity for door in closing)) != seen and self._reactor.seconds() < ends_at:
+            seen = now
+            await task.deferLater(self._reactor, _QUIET)
+        if held:
+            self._inheritance.remember([door.bound for door in closing if isinstance(door, UdpDoor)])
+        for door in closing:
+            passed_on = (door.listener.transport, door.listener.address) in taken
+            door.hang_up(kept=passed_on)
+            name, path = door.listener.name, door.listener.unix_path
+            if path is not None and not passed_on and not held:
+                path.unlink(missing_ok=True)
+            if door.listener.kind == "udp":
+                self._drops[name] = self._drops.get(name, 0) + door.kernel_drops
+        while any(door.connected for door in closing) and self._reactor.seconds() < ends_at + 0.5:
+            await task.deferLater(self._reactor, 0.01)
+        for door in closing:
+            if self.doors.get(door.listener.name) is door:
+                del self.doors[door.listener.name]
+
+    def _made(self, listener: Listener, bound: socket, hall: Hall) -> Door:
+        try:
+            door = self._kinds[listener.kind](listener, bound, hall)
+            if isinstance(door, UdpDoor):
+                door.drops_before = self._inheritance.drops_before(bound)
+            return door
+        except BaseException:
+            bound.close()
+            raise
+
+    def _free(self, listener: Listener) -> None:
+        for name, door in self.doors.items():
+            other = door.listener
+            if other.transport == listener.transport and other.address.clashes(listener.address):
+                overlap = f"listener {name} has {other.address} now"
+                raise ListenError(f"listener {listener.name}: {listener.address} needs restart: {overlap}")
+
+    def _bound(self, listener: Listener, listeners: Collection[Listener]) -> socket:
+        host, port = listener.address.host, listener.address.port
+        v6only = host != "*" and any(
+            other is not listener and other.transport == listener.transport and other.address.port == port
+            and "." in other.address.host
+            for other in listeners
+        )  # fmt: skip
+        if (inherited := self._inheritance.take(listener, v6only=v6only)) is not None:
+            return inherited
+        if listener.unix_path is not None:
+            type_ = SOCK_DGRAM if listener.takes_datagrams else SOCK_STREAM
+            return bind_unix(
+                listener.unix_path, type_, name=listener.name, mode=listener.mode, backlog=listener.backlog
+            )
+        return bind(listener.transport, host, port, name=listener.name, v6only=v6only, backlog=listener.backlog)
+
+
+def _at(listener: Listener, doors: Collection[Door]) -> Door | None:
+    """The door at a listener's address; of several with a port of the kernel's choice, the one of its name."""
+    found = [
+        door for door in doors
+        if (door.listener.transport, door.listener.address) == (listener.transport, listener.address)
+    ]  # fmt: skip
+    return next((door for door in found if door.listener.name == listener.name), found[0] if found else None)

@@ -1,0 +1,44 @@
+"""The doors of Unix sockets: programs of this machine, which have no address; its own name is their source."""
+
+import socket
+
+from bridge.config import Listener
+from bridge.listen.listener import Hall
+from bridge.listen.tcp import StreamDoor
+from bridge.listen.tcp_connection import SyslogFactory
+from bridge.listen.udp import UdpDoor
+from bridge.listen.unix_port import UnixPort
+
+LONGEST = 1 << 20
+"Bytes of the longest datagram: no protocol bounds it, only the sender's buffer."
+
+
+class UnixDatagramDoor(UdpDoor):
+    """One datagram socket, such as /dev/log. A sender waits where it is full: the kernel drops nothing."""
+
+    port = 0
+    kernel_drops = 0
+
+    def __init__(self, listener: Listener, bound: socket.socket, hall: Hall) -> None:
+        super().__init__(listener, bound, hall, local=socket.gethostname(), longest=LONGEST)
+
+
+class UnixStreamDoor(StreamDoor):
+    """One listening socket."""
+
+    port = 0
+
+    def __init__(self, listener: Listener, bound: socket.socket, hall: Hall) -> None:
+        super().__init__(listener, bound, hall, SyslogFactory(listener, hall, local=socket.gethostname()))
+        self._accepting: UnixPort | None = None
+
+    def start(self) -> None:
+        """Accept."""
+        self._accepting = UnixPort(self._bound.dup(), self._hall.reactor, self.factory)
+
+    async def shut(self) -> None:
+        """Accept no more."""
+        if self._accepting is not None:
+            self._accepting.close()
+            self._accepting = None
+        self._bound.close()

@@ -1,0 +1,94 @@
+"""Looks every few seconds for what nobody reports: loss before us, wrong clocks, an account that does not add up.
+
+An alarm ends a minute after its cause was last seen.
+"""
+
+from collections.abc import Callable, Mapping
+
+from bridge.accounting import Ledger
+from bridge.ingest.peers import Peer, Peers
+from bridge.monitoring.alarms import Alarms
+
+EVERY = 5.0
+"Seconds between two looks."
+ENDS_AFTER = 60.0
+MOST_FIGURES = 100_000
+"Figures that are remembered; those of senders that are forgotten go then."
+
+
+class Watch:
+    """The figures that should stand still, and alarms for those that do not. ``clock`` rises steadily, in seconds."""
+
+    def __init__(
+        self,
+        alarms: Alarms,
+        *,
+        ledger: Ledger,
+        peers: Peers,
+        kernel_drops: Callable[[], Mapping[str, int]],
+        clock: Callable[[], float],
+    ) -> None:
+        self._alarms = alarms
+        self._ledger = ledger
+        self._peers = peers
+        self._kernel_drops = kernel_drops
+        self._clock = clock
+        self._figures: dict[tuple[str, str], int] = {}
+        self._seen: dict[tuple[str, str], float] = {}
+
+    def look(self) -> None:
+        """Compare the figures with those of the last look."""
+        for listener, drops in self._kernel_drops().items():
+            self._watch(
+                "loss", f"listener {listener}", drops,
+                f"listener {listener}: the kernel drops datagrams, its receive buffer is full; raise net.core.rmem_max"
+                f" and receive_buffer",
+            )  # fmt: skip
+        for reason, count in self._ledger.total().dropped.items():
+            self._watch("loss", reason, count, f"events are dropped: {reason.replace('_', ' ')}")
+        for peer in self._peers.all():
+            if peer.outside:
+                self._watch("clock", peer.address, peer.outside, _clock_text(peer))
+            if peer.gaps is not None:
+                self._watch("loss", f"source {peer.address}", peer.gaps.missing, _gap_text(peer.address))
+        if self._ledger.imbalance:
+            self._alarms.on("defect", "ledger", "the ledger does not balance: please report this as a defect")
+        if len(self._figures) > MOST_FIGURES:
+            known = {peer.address for peer in self._peers.all()}
+            self._figures = {
+                (kind, about): figure
+                for (kind, about), figure in self._figures.items()
+                if kind != "clock" or about in known
+            }
+        self._end()
+
+    def _watch(self, kind: str, about: str, figure: int, text: str) -> None:
+        key = (kind, about)
+        if figure > self._figures.get(key, 0):
+            self._seen[key] = self._clock()
+            # The words stay while it lasts, or a figure in them would say it anew at each look.
+            if key not in self._alarms.active:
+                self._alarms.on(kind, about, text)
+        self._figures[key] = figure
+
+    def _end(self) -> None:
+        for key, seen in list(self._seen.items()):
+            if self._clock() - seen >= ENDS_AFTER:
+                del self._seen[key]
+                kind, about = key
+                self._alarms.off(
+                    kind, about, f"{about}: no more {'loss' if kind == 'loss' else 'wrong times'} for a minute"
+                )
+
+
+def _gap_text(address: str) -> str:
+    return f"source {address}: its message numbers have gaps: messages are lost before they reach the bridge"
+
+
+def _clock_text(peer: Peer) -> str:
+    found = None if peer.clock is None else peer.clock.diagnosis()
+    where = f" ({found.words}: {found.remedy})" if found and found.sick else ""
+    return (
+        f"source {peer.address}: its times are not believed{where}, reception is used; or mend timestamps: max_past,"
+        f" max_future"
+    )

@@ -1,0 +1,36 @@
+"""``admin.self_events``: the bridge's own alarms among the events that it delivers."""
+
+import socket
+from collections.abc import Callable
+
+from bridge.accounting import Ledger
+from bridge.batching import Group
+from bridge.batching.encoding import LINES, escaped
+from bridge.config import Config
+from bridge.config.units import milliseconds
+from bridge.spool import Spool
+
+
+class SelfEvents:
+    """One bridge's. ``wall`` is in seconds since the epoch."""
+
+    def __init__(self, config: Config, spool: Spool, ledger: Ledger, wall: Callable[[], float]) -> None:
+        self.config = config
+        self._spool = spool
+        self._ledger = ledger
+        self._wall = wall
+
+    def emit(self, text: str) -> None:
+        """One event; nothing where no intake is named for them."""
+        intake = self.config.admin.self_events
+        if intake is None:
+            return
+        now = int(self._wall() * 1000)
+        line = escaped(f"syslog-bridge gateway={socket.gethostname()} {text}".encode()) + b"\n"
+        slot = now // milliseconds(self.config.batch.timestamp_resolution)
+        try:
+            self._spool.append(Group(intake, LINES, slot, now, now, 1, line))
+        except OSError:
+            # The alarm is in the log; that the spool cannot be written has its own.
+            return
+        self._ledger.receive_spooled(intake, 1)

@@ -1,0 +1,69 @@
+"""Sources that are expected to be heard of (``expect:``) and are silent for longer: told, counted, shown."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from bridge.ingest.peers import Peers
+from bridge.monitoring.alarms import Alarms
+
+EVERY = 5.0
+"Seconds between two looks."
+DECIDED_AT_ONCE = 1000
+"After a reload: so many senders that have not sent since are looked up in one go."
+
+
+class Silence:
+    """``wall`` is in seconds since the epoch. A source that never came is silent since we run."""
+
+    def __init__(self, alarms: Alarms, peers: Peers, wall: Callable[[], float]) -> None:
+        self._alarms = alarms
+        self._peers = peers
+        self._wall = wall
+        self._since_ms = int(wall() * 1000)
+        self.silent: dict[str, int] = {}
+        "Address or host name -> milliseconds since the epoch when it was heard last."
+
+    def look(self) -> None:
+        """Raise and end the alarms."""
+        heard: dict[str, int] = {}
+        expected: dict[str, tuple[timedelta, str | None]] = {
+            str(address): (known.expect, known.name)
+            for address, known in self._peers.router.awaited().items() if known.expect is not None
+        }  # fmt: skip
+        undecided = 0
+        for peer in self._peers.all():
+            if not peer.decided and undecided < DECIDED_AT_ONCE and peer.expect is not None:
+                undecided += 1
+                peer.decide()
+            if peer.expect is not None:
+                expected.setdefault(peer.address, (peer.expect, peer.name))
+                heard[peer.address] = max(heard.get(peer.address, 0), peer.last_seen_ms)
+        now = int(self._wall() * 1000)
+        silent = {}
+        for address, (expect, name) in expected.items():
+            last = max(heard.get(address, 0), self._since_ms)
+            if now - last > expect.total_seconds() * 1000:
+                silent[address] = last
+                text = f"source {_called(address, name)} is silent for longer than its expect: {_span(expect)}"
+                self._alarms.on("silence", address, text)
+        for address in self.silent:
+            if address not in silent:
+                self._alarms.off("silence", address, f"source {address} is heard again")
+        self.silent = silent
+
+    def silent_now(self) -> dict[str, int]:
+        """Address or host name -> seconds since it was heard, or since we run."""
+        now = int(self._wall() * 1000)
+        return {address: (now - last) // 1000 for address, last in self.silent.items()}
+
+
+def _called(address: str, name: str | None) -> str:
+    return f"{name} ({address})" if name else address
+
+
+def _span(span: timedelta) -> str:
+    seconds = span.total_seconds()
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
+        if seconds >= size and seconds % size == 0:
+            return f"{seconds / size:.0f}{unit}"
+    return f"{seconds:g}s"

@@ -1,0 +1,252 @@
+"""What the bridge says of itself: ``/api/status``, and what is wrong in words."""
+
+import socket
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from bridge import __version__
+from bridge.accounting import Ledger
+from bridge.deliver.response_handler import Answered
+from bridge.ingest.mirror import Copies
+from bridge.ingest.peers import Peers
+from bridge.ingest.pipeline import Road
+from bridge.listen.listener_set import Doors
+from bridge.monitoring import headline
+from bridge.monitoring.alarms import Alarms
+from bridge.monitoring.gateway_clock import Timekeeping
+from bridge.monitoring.rate_history import Pulse
+from bridge.monitoring.runtime_metrics import Measures
+from bridge.monitoring.sources import MOST, Sources, Wanted
+from bridge.spool import Spool
+from bridge.syslog.timestamps import rfc3339
+
+MOST_UNROUTED = 1000
+"Senders in one answer, the busiest first."
+
+STATES = ("idle", "delivering", "backing-off", "parked", "full")
+"What an intake may be."
+
+JSON = dict[str, object]
+
+
+class Keeping(Protocol):
+    """What the status shows of the budget."""
+
+    full: set[str]
+
+    def report(self) -> JSON:
+        """The figures."""
+
+    def unready(self) -> list[str]:
+        """Why the spool has no room."""
+
+
+class Deliverer(Protocol):
+    """What the status shows of an intake: a courier, or those of a node that shares its backlog."""
+
+    name: str
+
+    @property
+    def state(self) -> str:
+        """idle, delivering, backing-off or parked"""
+
+    @property
+    def waiting_events(self) -> int:
+        """Sealed events that are not settled."""
+
+    @property
+    def waiting_bytes(self) -> int:
+        """Their bytes, as lines."""
+
+    @property
+    def oldest_sequence(self) -> int | None:
+        """Of the batch that has waited longest."""
+
+    @property
+    def last_error(self) -> str | None:
+        """What went wrong last."""
+
+    @property
+    def next_attempt_in(self) -> float | None:
+        """Seconds."""
+
+    @property
+    def last_answer(self) -> Answered | None:
+        """What the collector said last."""
+
+    @property
+    def last_acceptance(self) -> Answered | None:
+        """When it last took events, and which."""
+
+    @property
+    def delivered(self) -> int:
+        """Events that it has taken."""
+
+    @property
+    def unconfirmed(self) -> int:
+        """Those that it did not name."""
+
+    @property
+    def requests(self) -> dict[str, int]:
+        """By their outcome."""
+
+
+@dataclass(slots=True)
+class Status:
+    """The figures of a running bridge's parts, read when they are asked for."""
+
+    ledger: Ledger
+    couriers: Mapping[str, Deliverer]
+    spool: Spool
+    road: Road
+    peers: Peers
+    doors: Doors
+    alarms: Alarms
+    measures: Measures
+    config_sha256: str
+    wall: Callable[[], float]
+    keeper: Keeping
+    quota: Callable[[str], JSON]
+    certificates: Callable[[], dict[str, float]]
+    "TLS listener -> seconds until its certificate expires."
+    silent: Callable[[], dict[str, int]]
+    "Sources that are silent for longer than their ``expect`` -> seconds."
+    copies: Copies
+    senders: Sources
+    pulse: Pulse
+    timekeeping: Timekeeping
+    started: float
+    fleet: Callable[[], JSON] | None = None
+    "What is shared with other gateways; None: nothing is."
+    reloaded: bool = True
+    "Whether the last reload was applied; true where there was none."
+
+    def report(self, *, sources: int = MOST) -> JSON:
+        """The contract's ``/api/status``, with so many sources at most."""
+        now = self.wall()
+        status: JSON = {
+            "taken": rfc3339(int(now * 1000)),
+            "version": __version__,
+            "gateway": socket.gethostname(),
+            "started": rfc3339(int(self.started * 1000)),
+            "uptime_seconds": round(now - self.started),
+            "rates": {"received": round(self.pulse.received, 1), "delivered": round(self.pulse.delivered, 1)},
+            "ledger": self.ledger.columns(),
+            "intakes": self.intakes(),
+            "sources": self.senders.page(Wanted(limit=sources))["sources"] if sources else [],
+            "sources_count": self.senders.counts(),
+            "clocks": [
+                {"address": peer.address, "listener": peer.listener, "name": peer.name, "kind": found.kind,
+                 "text": found.words, "remedy": found.remedy}
+                for peer, found in self.senders.sick_clocks()
+            ],
+            "gateway_clock_offset_seconds": self.timekeeping.offset,
+            "unrouted": self.unrouted(),
+            "kernel_drops": self.doors.kernel_drops(),
+            "listeners": self.doors.ports(),
+            "routes": dict(self.road.tallies.by_route),
+            "filtered": dict(self.road.tallies.filtered_by_route),
+            "quarantine": dict(self.spool.quarantine.counts),
+            "spool": self.keeper.report(),
+            "held_connections": len(self.road.landing.holding),
+            "possible_duplicates": {
+                name: account.possible_duplicates
+                for name, account in self.ledger.accounts.items()
+                if account.possible_duplicates
+            },
+            "refused_connections": self.doors.refused(),
+            "refusals": self.doors.refusals(),
+            "certificates": {name: round(left) for name, left in self.certificates().items()},
+            "silent_sources": self.silent(),
+            "copies": {
+                target: {"sent": sent, "dropped": self.copies.dropped[target]}
+                for target, sent in self.copies.sent.items()
+            },
+            "times_not_believed": self.road.tallies.outside,
+            "converted_to_utf8": self.road.tallies.converted,
+            "alarms": [
+                {"kind": kind, "about": about, "text": text} for (kind, about), text in self.alarms.active.items()
+            ],
+            "fleet": None if self.fleet is None else self.fleet(),
+            "config_sha256": self.config_sha256,
+        }  # fmt: skip
+        return {"headline": headline.of(status), **status}
+
+    def intakes(self) -> list[JSON]:
+        """One entry an intake: its state, and what waits for it."""
+        now = self.wall()
+        found: list[JSON] = []
+        for name, courier in self.couriers.items():
+            oldest = self.spool.oldest_open(name)
+            if (sealed := courier.oldest_sequence) is not None and (oldest is None or sealed < oldest):
+                oldest = sealed
+            events, size = self.spool.open_amount(name)
+            found.append(
+                {
+                    "name": name,
+                    "state": "full" if name in self.keeper.full else courier.state,
+                    "backlog_events": courier.waiting_events + events,
+                    "backlog_bytes": courier.waiting_bytes + size,
+                    "oldest_seconds": None if oldest is None else max(0.0, round(now - oldest / 1_000_000, 3)),
+                    "last_error": courier.last_error,
+                    "received_per_second": round(self.pulse.rates.get(name, (0.0, 0.0))[0], 2),
+                    "delivered_per_second": round(self.pulse.rates.get(name, (0.0, 0.0))[1], 2),
+                    "last_answer": _answer(courier.last_answer),
+                    "last_acceptance": _answer(courier.last_acceptance),
+                    "delivered": courier.delivered,
+                    "unconfirmed": courier.unconfirmed,
+                    "requests": dict(courier.requests),
+                    "next_attempt_seconds": courier.next_attempt_in,
+                    **self.quota(name),
+                    "format_sampled": self.road.tallies.format_sampled[name],
+                    "format_mismatches": self.road.tallies.format_mismatches[name],
+                }
+            )
+        return found
+
+    def unrouted(self) -> list[JSON]:
+        """The senders of frames that no route matched."""
+        return [
+            {
+                "address": peer.address,
+                "listener": peer.listener,
+                "events": peer.unrouted,
+                "last_seen": rfc3339(peer.last_seen_ms),
+            }
+            for peer in self.senders.unrouted(MOST_UNROUTED)
+        ]
+
+    def unready(self) -> list[str]:
+        """What keeps us from taking messages."""
+        return ([] if self.doors.open_ else ["the listeners are not open"]) + self.keeper.unready()
+
+    def waiting(self) -> tuple[int, float]:
+        """Events that wait, and the age of the oldest in seconds."""
+        rows = self.intakes()
+        return sum(int(str(row["backlog_events"])) for row in rows), max(
+            (float(str(row["oldest_seconds"] or 0)) for row in rows), default=0.0
+        )
+
+    def trouble(self) -> list[str]:
+        """What is wrong, while messages can still be taken."""
+        return [
+            f"intake {courier.name} is {courier.state}: {courier.last_error}"
+            for courier in self.couriers.values()
+            if courier.last_error
+        ] + [text for (kind, _), text in self.alarms.active.items() if kind != "parked"]
+
+
+def _answer(answered: Answered | None) -> JSON | None:
+    if answered is None:
+        return None
+    outcome = answered.outcome
+    return {
+        "at": rfc3339(int(answered.at * 1000)),
+        "outcome": outcome.verdict.value,
+        "status": outcome.status,
+        "text": outcome.reason or None,
+        "accepted": outcome.accepted,
+        "first_id": outcome.first_id,
+        "last_id": outcome.last_id,
+    }

@@ -1,0 +1,96 @@
+"""Quarantine: what is held is brought back by the routes of today, or removed. One file after the other, each whole."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+from bridge.operations.session import Estate, rerouter
+from bridge.spool.quarantine import QuarantineFile
+from bridge.spool.reprocess import (
+    SEQUENCES,
+    Outcome,
+    Rerouter,
+    Selection,
+)
+from bridge.spool.transaction import Unfinished
+
+Progress = Callable[[dict[str, object]], bool]
+"Told how far it is; False: nobody waits any more, stop here."
+
+
+async def retry(estate: Estate, reasons: Sequence[str], selection: Selection, progress: Progress) -> dict[str, object]:
+    """Bring frames back: their number by intake, how many a route drops, and how many stayed. Raises OSError."""
+    routes = await estate.in_thread(lambda: rerouter(estate.config))
+    return await _each(estate, reasons, selection, progress, routes, routes.retry)
+
+
+async def purge(estate: Estate, reasons: Sequence[str], selection: Selection, progress: Progress) -> dict[str, object]:
+    """Remove frames; in the account they are dropped. Raises OSError."""
+    routes = await estate.in_thread(lambda: rerouter(estate.config))
+    return await _each(estate, reasons, selection, progress, routes, routes.purge)
+
+
+Work = Callable[..., Outcome]
+
+
+async def _each(
+    estate: Estate, reasons: Sequence[str], selection: Selection, progress: Progress, routes: Rerouter, work: Work
+) -> dict[str, object]:
+    moved: Counter[str] = Counter()
+    filtered = purged = stayed = done = 0
+    waiting = [(reason, file) for reason in reasons for file in await _claimed(estate, reason)]
+    total = sum(file.count for _, file in waiting)
+    interrupted = not progress({"done": 0, "total": total})
+    try:
+        while waiting and not interrupted:
+            reason, file = waiting[0]
+            numbers = estate.spool.sequences(SEQUENCES)
+            try:
+                outcome = await estate.in_thread(partial(work, estate.spool, reason, file, selection, numbers))
+            except Unfinished:
+                # Its frames are quarantined until then.
+                waiting.pop(0)
+                raise
+            waiting.pop(0)
+            await _count(estate, reason, file, outcome)
+            for (_, intake), count in outcome.moves.items():
+                moved[intake] += count
+            filtered += outcome.filtered.total()
+            purged += outcome.purged.total()
+            stayed += outcome.stayed
+            done += file.count
+            interrupted = not progress({"done": done, "total": total})
+    finally:
+        for reason, file in waiting:
+            await _files(estate, reason, partial(estate.spool.quarantine.give_back, reason, [file]))
+    return {
+        "moved": dict(moved), "filtered": filtered, "purged": purged, "stayed": stayed, "interrupted": interrupted,
+    }  # fmt: skip
+
+
+async def _claimed(estate: Estate, reason: str) -> list[QuarantineFile]:
+    found: list[QuarantineFile] = await _files(estate, reason, partial(estate.spool.quarantine.claim, reason))
+    return found
+
+
+async def _files(estate: Estate, reason: str, job: Callable[[], Any]) -> Any:
+    """*Refused* belongs to the spool's thread, the other reasons to the reactor."""
+    return await estate.in_thread(job) if reason == "refused" else job()
+
+
+async def _count(estate: Estate, reason: str, file: QuarantineFile, outcome: Outcome) -> None:
+    """The account moves in one turn."""
+    ledger, quarantine = estate.ledger, estate.spool.quarantine
+    if outcome.left is file:
+        await _files(estate, reason, partial(quarantine.give_back, reason, [file]))
+        return
+    await _files(estate, reason, partial(quarantine.replace, reason, file, outcome.left))
+    for (giver, intake), count in outcome.moves.items():
+        ledger.release(giver, intake, count)
+    for giver, count in outcome.filtered.items():
+        ledger.filter_quarantined(giver, count)
+    for giver, count in outcome.purged.items():
+        ledger.drop_quarantined(giver, count, "purged")
+    for batch in outcome.batches:
+        estate.take_in(batch)

@@ -1,0 +1,121 @@
+"""What waits in the spool: moved to another intake, or removed; all of it, or the events that hold some words."""
+
+from collections.abc import Sequence
+from functools import partial
+
+from bridge.operations.quarantine import Progress
+from bridge.operations.session import Estate, Held
+from bridge.spool import Batch, Pack, batch_reader
+from bridge.spool.partition import (
+    Divided,
+    Words,
+    divide,
+    needs,
+    take_over,
+)
+from bridge.spool.transaction import Unfinished
+
+
+async def purge(estate: Estate, intakes: Sequence[str], words: Words, progress: Progress) -> dict[str, object]:
+    """Remove what waits of some intakes; in the account it is dropped. Raises OSError, Unfinished."""
+    done = 0
+    interrupted = False
+    for intake in intakes:
+        held = await estate.release(intake)
+        if words:
+            count, interrupted = await _divide(estate, intake, held, words, None, progress, done)
+            done += count
+        else:
+            count = sum(events for _, events in held)
+            estate.ledger.drop_spooled(intake, count, "purged")
+            await estate.in_thread(partial(estate.spool.give_up, [each for each, _ in held]))
+            done += count
+            interrupted = not progress({"done": done})
+        if interrupted:
+            break
+    return {"purged": done, "interrupted": interrupted}
+
+
+async def move(estate: Estate, intakes: Sequence[str], to: str, words: Words, progress: Progress) -> dict[str, object]:
+    """What waits of some intakes is another's from now on. Raises OSError, Unfinished."""
+    done = 0
+    interrupted = False
+    for intake in intakes:
+        held = await estate.release(intake)
+        if words:
+            count, interrupted = await _divide(estate, intake, held, words, to, progress, done)
+        else:
+            count, interrupted = await _take_over(estate, intake, held, to, progress, done)
+        done += count
+        if interrupted:
+            break
+    return {"moved": done, "interrupted": interrupted}
+
+
+async def _take_over(
+    estate: Estate, intake: str, held: Held, to: str, progress: Progress, done: int
+) -> tuple[int, bool]:
+    count, waiting = 0, list(held)
+    interrupted = False
+    folder = estate.spool.directory / to
+    try:
+        while waiting and not interrupted:
+            each, events = waiting[0]
+            try:
+                taken: Batch | Pack = await estate.in_thread(partial(take_over, each, to, folder))
+            except FileNotFoundError:
+                # The courier will find it so, and see to the account.
+                await _put_back(estate, [waiting.pop(0)])
+                continue
+            waiting.pop(0)
+            estate.ledger.move(intake, to, events)
+            estate.take_in(taken)
+            count += events
+            interrupted = not progress({"done": done + count})
+    finally:
+        await _put_back(estate, waiting)
+    return count, interrupted
+
+
+async def _divide(
+    estate: Estate, intake: str, held: Held, words: Words, to: str | None, progress: Progress, done: int
+) -> tuple[int, bool]:
+    count, waiting = 0, list(held)
+    interrupted = False
+    matcher = words.matcher()
+    try:
+        while waiting and not interrupted:
+            each, _ = waiting[0]
+            numbers = estate.spool.sequences(needs(each), exact=False)
+            job = partial(divide, each, matcher, estate.spool.directory, numbers, to=to)
+            try:
+                divided: Divided = await estate.in_thread(job)
+            except batch_reader.Damaged as error:
+                # The courier will find it so, and see to it.
+                estate.spool.on_error(str(error))
+                await _put_back(estate, [waiting.pop(0)])
+                continue
+            except Unfinished:
+                waiting.pop(0)
+                raise
+            waiting.pop(0)
+            if to is None:
+                estate.ledger.drop_spooled(intake, divided.events, "purged")
+            else:
+                estate.ledger.move(intake, to, divided.events)
+            for part in (*divided.kept, *divided.taken):
+                estate.take_in(part)
+            count += divided.events
+            interrupted = not progress({"done": done + count})
+    finally:
+        await _put_back(estate, waiting)
+    return count, interrupted
+
+
+async def _put_back(estate: Estate, held: Held) -> None:
+    """Nothing was done with these: they wait again. A pack is read from its beginning."""
+    for each, _ in held:
+        if isinstance(each, Pack):
+            estate.take_in(await estate.in_thread(each.rewound))
+        else:
+            estate.take_in(each)

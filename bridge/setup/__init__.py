@@ -1,0 +1,1 @@
+"""Creates a first configuration: wizard, import from other forwarders, connection check."""

@@ -1,0 +1,61 @@
+"""What a forwarder's ``docker-compose.yml`` says of its surroundings: environment, and the ports on the host."""
+
+import re
+from collections.abc import Iterable, Iterator
+
+from bridge.config.faults import Report
+from bridge.config.yaml_tree import (
+    Entries,
+    Items,
+    Scalar,
+    read,
+)
+
+
+def parse(data: bytes, file: str) -> Entries | None:
+    """The tree of a ``docker-compose.yml``; None where it cannot be read: it is a help, no requirement."""
+    root, whole = read(data, file, Report())
+    return root if whole and isinstance(root, Entries) else None
+
+
+def _services(compose: Entries | None) -> Iterator[Entries]:
+    services = compose.get("services") if compose is not None else None
+    for service in services.values() if isinstance(services, Entries) else ():
+        if isinstance(service, Entries):
+            yield service
+
+
+def environment(compose: Entries | None) -> dict[str, str]:
+    """Of all services together."""
+    found: dict[str, str] = {}
+    for service in _services(compose):
+        given = service.get("environment")
+        if isinstance(given, Entries):
+            found |= {name: str(value) for name, value in given.items() if isinstance(value, Scalar)}
+        elif isinstance(given, Items):
+            found |= dict(_pairs(item for item in given if isinstance(item, Scalar)))
+    return found
+
+
+def _pairs(items: Iterable[str]) -> Iterator[tuple[str, str]]:
+    for item in items:
+        name, _, value = item.partition("=")
+        yield name.strip(), value.strip().strip("\"'")
+
+
+def published(compose: Entries | None) -> dict[tuple[str, int], int]:
+    """The host's port of each (transport, port of the container): ``[ADDRESS:]HOST[-HOST]:PORT[-PORT][/udp]``."""
+    ports: dict[tuple[str, int], int] = {}
+    pattern = re.compile(r"(?:.*:)?(\d{1,5})(?:-(\d{1,5}))?:(\d{1,5})(?:-(\d{1,5}))?(?:/(tcp|udp))?")
+    for service in _services(compose):
+        given = service.get("ports")
+        for item in given if isinstance(given, Items) else ():
+            match = pattern.fullmatch(str(item)) if isinstance(item, Scalar) else None
+            if match is None:
+                continue
+            host, last_host, inner, last = (int(part) if part else None for part in match.groups()[:4])
+            assert host is not None and inner is not None
+            count = (last or inner) - inner
+            if 0 <= count < 65536 and count == (last_host or host) - host:
+                ports |= {(match[5] or "tcp", inner + step): host + step for step in range(count + 1)}
+    return ports

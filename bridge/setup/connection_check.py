@@ -1,0 +1,342 @@
+"""The way to the collector, tried step by step: name, TCP, proxy, TLS, HTTP, and one event for each intake.
+
+Each step that fails is told in its own words and ends the trial of its target; the steps before it have shown that they
+are not the trouble. Connections are made as the couriers make them: same authorities, same client. No key is shown.
+"""
+
+import os
+import socket
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+from twisted.internet import defer, endpoints
+from twisted.internet.interfaces import IHandshakeListener
+from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.internet.threads import deferToThread
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from bridge.batching.encoding import LINES
+from bridge.batching.endpoints import ENDPOINTS
+from bridge.cluster import from_config as cluster_config
+from bridge.cluster.broker import (
+    BrokerError,
+    Depth,
+    NoQueue,
+    Session,
+)
+from bridge.config import (
+    Config,
+    Destination,
+    Intake,
+    SharedBacklog,
+)
+from bridge.config.faults import printable
+from bridge.deliver import from_config as deliver_config
+from bridge.deliver import outcome
+from bridge.deliver.client import Client, Roads
+from bridge.deliver.error_text import in_words, of_tls
+from bridge.deliver.http_connect import ProxyError
+from bridge.deliver.outcome import Verdict
+from bridge.deliver.request import compose
+from bridge.deliver.tls import CachedPolicy
+from bridge.host.reactor import install_reactor
+from bridge.setup.check_result import Result
+from bridge.spool import Batch, Piece
+from bridge.syslog.timestamps import milliseconds, rfc3339
+from bridge.tls.pem import PemError
+
+_REFUSED_AS_EXPECTED = frozenset((400, 401, 403, 411, 422))
+"""What an endpoint may answer to an empty body without a key."""
+
+
+class _StepFailed(Exception):
+    """The text is for the operator."""
+
+
+class _Target(NamedTuple):
+    """Destinations that are reached alike."""
+
+    url: str
+    destination: Destination
+    intakes: tuple[str, ...]
+
+    def result(self, step: str, text: str, *, ok: bool) -> Result:
+        return Result(self.url, self.intakes, step, ok, text)
+
+
+def probe(config: Config, connect: bool, send_test: bool) -> list[Result]:
+    """Run the reactor until every trial has ended; the results in the order of the configuration's intakes."""
+    reactor = install_reactor()
+    results: list[Result] = []
+    defects: list[Failure] = []
+
+    async def try_all() -> None:
+        if connect:
+            for target in _targets(config):
+                results.extend(await _try_target(reactor, target))
+            if config.spool.share is not None:
+                results.extend(await _try_brokers(reactor, config, config.spool.share))
+        if send_test:
+            for intake in config.intakes.values():
+                results.append(await _send_test(reactor, intake))
+
+    def begin() -> None:
+        trials = defer.ensureDeferred(try_all())
+        trials.addErrback(defects.append).addBoth(lambda ended: reactor.stop())
+
+    reactor.callWhenRunning(begin)
+    reactor.run()
+    for defect in defects:
+        defect.raiseException()
+    return results
+
+
+def _targets(config: Config) -> list[_Target]:
+    names: dict[tuple[object, ...], list[Intake]] = {}
+    for intake in config.intakes.values():
+        found = intake.destination
+        for base in found.urls:
+            key = (base, found.endpoint, deliver_config.trust(found), deliver_config.proxy(found), found.timeout)
+            names.setdefault(key, []).append(intake)
+    return [
+        _Target(f"{key[0]}{key[1]}", intakes[0].destination, tuple(intake.name for intake in intakes))
+        for key, intakes in names.items()
+    ]
+
+
+async def _try_target(reactor: Any, target: _Target) -> Sequence[Result]:
+    parts = urlsplit(target.url)
+    host, secure = parts.hostname or "", parts.scheme == "https"
+    port = parts.port or (443 if secure else 80)
+    timeout = target.destination.timeout.total_seconds()
+    proxy = deliver_config.proxy(target.destination)
+    first = (proxy.host, proxy.port) if proxy else (host, port)
+    whose = "the proxy " if proxy else ""
+    results = []
+    step = "name"
+    try:
+        addresses = await _in_time(reactor, timeout, deferToThread(_resolve, *first))
+        results.append(target.result(step, f"{whose}{first[0]}: {', '.join(addresses)}", ok=True))
+        step = "tcp"
+        peer = await _connect(reactor, endpoints.HostnameEndpoint(reactor, *first, timeout=timeout), timeout)
+        results.append(target.result(step, f"{whose}port {first[1]} of {peer} accepts connections", ok=True))
+        policy = CachedPolicy(deliver_config.trust(target.destination))
+        way = Roads(reactor, policy, timeout=timeout, proxy=proxy).endpoint(host, port)
+        if proxy:
+            step = "proxy"
+            await _connect(reactor, way, timeout)
+            results.append(target.result(step, f"{proxy} lets us through to {host}:{port}", ok=True))
+        if secure:
+            step = "tls"
+            said = await _handshake(reactor, policy, way, host, port, timeout)
+            results.append(target.result(step, said, ok=True))
+        step = "http"
+        results.append(target.result(step, await _ask(reactor, target, timeout), ok=True))
+    except (_StepFailed, PemError) as error:
+        results.append(target.result(step, str(error), ok=False))
+    return results
+
+
+async def _try_brokers(reactor: Any, config: Config, share: SharedBacklog) -> Sequence[Result]:
+    """Each broker, and on the first that lets us in, the queues of our intakes."""
+    from bridge.cluster.amqp import Rabbit, access_of  # noqa: PLC0415  only a share needs pika
+
+    rabbit = Rabbit(reactor, access_of(share, lambda: share.password), name="syslog-bridge check")
+    names, results, looked = tuple(config.intakes), [], False
+    for url in share.amqp:
+        try:
+            session = await rabbit.connect(url)
+        except BrokerError as error:
+            results.append(Result(url, names, "amqp", False, str(error)))
+            continue
+        results.append(Result(url, names, "amqp", True, "the broker lets us in"))
+        if not looked:
+            looked = True
+            results += await _look_at_queues(session, url, share, names)
+        await session.close()
+    return results
+
+
+async def _look_at_queues(session: Session, url: str, share: SharedBacklog, names: Sequence[str]) -> list[Result]:
+    terms = cluster_config.fleet(share)
+    found: dict[str, Depth | None] = {}
+    for name in names:
+        try:
+            # A queue that is not there closes the channel.
+            found[name] = await (await session.channel()).look(terms.queue_of(name))
+        except NoQueue:
+            found[name] = None
+        except BrokerError as error:
+            return [Result(url, (name,), "queue", False, f"{terms.queue_of(name)}: {error}")]
+    there = sum(depth is not None for depth in found.values())
+    results = []
+    for name, depth in found.items():
+        queue, ok = terms.queue_of(name), True
+        if depth is None:
+            text = f"there is no queue {queue} yet: the first node that starts makes it"
+            if there:
+                text += f"; {there} of {len(names)} intakes have theirs: is this one called otherwise on other nodes?"
+        else:
+            ok = bool(depth.consumers) or terms.takes
+            text = f"queue {queue}: {depth.batches} batches wait, {depth.consumers} couriers take from it"
+            text += "" if ok else ": is an intake of this name in a courier's configuration?"
+        results.append(Result(url, (name,), "queue", ok, text))
+    return results
+
+
+# --- the steps --------------------------------------------------------------------------------------------------------
+
+
+def _resolve(host: str, port: int) -> list[str]:
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise _StepFailed(f"{host} cannot be resolved ({error.strerror}): is its DNS right?") from None
+    return list(dict.fromkeys(str(where[0]) for *_, where in found))
+
+
+async def _connect(reactor: Any, endpoint: Any, timeout: float) -> str:
+    try:
+        protocol = await _in_time(reactor, timeout, endpoint.connect(Factory.forProtocol(Protocol)))
+    except _StepFailed:
+        raise
+    except ProxyError as error:
+        raise _StepFailed(str(error)) from None
+    except Exception:
+        raise _StepFailed(f"{_network_in_words()}: does a firewall on the way allow it, is the port right?") from None
+    peer = str(protocol.transport.getPeer().host)
+    protocol.transport.abortConnection()
+    return peer
+
+
+@implementer(IHandshakeListener)
+class _Handshake(Protocol):
+    """Waits for the end of the TLS handshake, good or bad."""
+
+    def __init__(self) -> None:
+        self.done: defer.Deferred[str] = defer.Deferred()
+
+    def handshakeCompleted(self) -> None:
+        transport: Any = self.transport
+        certificate = transport.getPeerCertificate()
+        until = datetime.strptime(certificate.get_notAfter().decode(), "%Y%m%d%H%M%SZ").replace(tzinfo=UTC)
+        issuer = certificate.get_issuer()
+        self.done.callback(f"certificate of {issuer.O or issuer.CN} is good until {until:%Y-%m-%d}")
+        transport.abortConnection()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        if not self.done.called:
+            self.done.errback(_StepFailed(of_tls(reason.value)))
+
+
+async def _handshake(reactor: Any, policy: CachedPolicy, way: Any, host: str, port: int, timeout: float) -> str:
+    endpoint = endpoints.wrapClientTLS(policy.creatorForNetloc(host.encode("idna"), port), way)
+    try:
+        protocol: Any = await endpoint.connect(Factory.forProtocol(_Handshake))
+    except Exception:
+        raise _StepFailed(_network_in_words()) from None
+    try:
+        return str(await _in_time(reactor, timeout, protocol.done, ": is it TLS that is spoken there?"))
+    except _StepFailed as error:
+        # The policy has seen the certificate.
+        raise _StepFailed(policy.refused(host) or str(error)) from None
+    finally:
+        protocol.transport.abortConnection()
+
+
+async def _ask(reactor: Any, target: _Target, timeout: float) -> str:
+    """An empty POST without a key: there is nothing in it that could become an event."""
+    client = _client(reactor, target.destination)
+    content_type = ENDPOINTS[target.destination.endpoint].content_type
+    try:
+        answer = await client.post(target.url, b"", {"Content-Type": content_type})
+    except Exception:
+        raise _StepFailed(_network_in_words()) from None
+    finally:
+        await client.close()
+    found = outcome.read(answer, 1, now=0.0)
+    if found.verdict is Verdict.ACCEPTED:
+        return f"the endpoint answers {answer.status} to an empty request without a key"
+    if found.stranger or any(sign in answer.headers for sign in outcome.PROXY_SIGNS):
+        raise _StepFailed(f"{found.reason}: a portal or proxy answers in the collector's place; it must let us through")
+    if answer.status in _REFUSED_AS_EXPECTED:
+        page = "text/html" in answer.headers.get("content-type", "")
+        if page and answer.status == 403:
+            raise _StepFailed(f"{found.reason}: the page is of a proxy, if it is not the collector's own")
+        remark = ", with a web page: if --send-test fails, it is a proxy's" if page else ""
+        return f"the endpoint answers {answer.status} to an empty request without a key{remark}"
+    meaning = "see the collector's state"
+    if 300 <= answer.status < 400:
+        meaning = (
+            f"a redirection to {answer.headers.get('location', 'elsewhere')[:200]}: is a portal or proxy in between?"
+        )
+    elif answer.status == 404:
+        meaning = "there is no such path: is the URL right?"
+    elif answer.status == 407:
+        meaning = "a proxy in between asks for a password"
+    raise _StepFailed(f"the answer is {answer.status}: {meaning}")
+
+
+async def _send_test(reactor: Any, intake: Intake) -> Result:
+    now = datetime.now(UTC)
+    target = deliver_config.target(intake)
+    event = f"syslog-bridge: test event for intake {intake.name}, {rfc3339(milliseconds(now))}"
+    ids: tuple[str, ...] = ()
+    url = target.url
+    try:
+        client = _client(reactor, intake.destination)
+        request = compose([_piece(intake.name, event.encode(), milliseconds(now))], target)
+        try:
+            for url in target.urls:
+                # As the courier would: the next where one cannot be reached.
+                try:
+                    answer = await client.post(url, request.data, request.headers | target.headers())
+                    break
+                except Exception:
+                    if url == target.urls[-1]:
+                        raise
+        finally:
+            await client.close()
+    except Exception:
+        ok, text = False, _network_in_words()
+    else:
+        found = outcome.read(answer, 1, now=now.timestamp())
+        ok, text = found.verdict is Verdict.ACCEPTED and found.accepted == 1, found.reason
+        if ok:
+            ids = (printable(found.first_id),) if found.first_id else ()
+            text = f"accepted as {ids[0]}" if ids else "accepted"
+    # An answer may repeat what was sent.
+    text = text.replace(intake.intake_key.reveal(), "****")
+    return Result(url, (intake.name,), "event", ok, text or "not accepted", ids)
+
+
+def _piece(intake: str, event: bytes, ms: int) -> Piece:
+    """One event as the spool would have it."""
+    line = event + b"\n"
+    batch = Batch(intake, ms * 1000, LINES, False, ms, ms, 1, len(line), Path(), 0.0)
+    return Piece(batch, ms, ms, 1, len(line), line)
+
+
+def _client(reactor: Any, destination: Destination) -> Client:
+    return Client(
+        reactor, connections=1, timeout=destination.timeout.total_seconds(), trust=deliver_config.trust(destination),
+        proxy=deliver_config.proxy(destination),
+    )  # fmt: skip
+
+
+def _network_in_words() -> str:
+    """The failure at hand; a number of the operating system's by its text."""
+    failure = Failure()
+    number = getattr(failure.value, "osError", None)
+    return f"no connection ({os.strerror(number)})" if isinstance(number, int) else in_words(failure)
+
+
+async def _in_time(reactor: Any, timeout: float, waiting: "defer.Deferred[Any]", remedy: str = "") -> Any:
+    try:
+        return await waiting.addTimeout(timeout, reactor)
+    except defer.TimeoutError:
+        raise _StepFailed(f"no answer within {timeout:g} s{remedy}") from None

@@ -1,0 +1,103 @@
+"""What waits in a spool, read from its files by somebody who may be another process: nothing is changed.
+
+A running bridge renames, packs and removes meanwhile. So a folder is listed again until a listing brings nothing new:
+each event is seen once, and what is missed was delivered while we looked.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from bridge.batching.encoding import JSON, from_json_line
+from bridge.spool import batch_names, pack_blocks
+from bridge.spool import pack as packs
+from bridge.spool.pack import Pack
+
+Event = tuple[int, bytes]
+"Milliseconds since the epoch, 0 for none; the event."
+
+
+def intakes(spool: Path) -> list[str]:
+    """Those that have a folder. Raises OSError."""
+    return sorted(entry.name for entry in spool.iterdir() if entry.is_dir() and batch_names.is_intake(entry.name))
+
+
+def waiting(folder: Path) -> Iterator[tuple[int, list[Event]]]:
+    """The batches of an intake, the oldest first, each by its sequence with its events. Raises OSError."""
+    seen: set[int] = set()
+    newest: int | None = None
+    again = True
+    while again:
+        again = False
+        found = sorted(_listed(folder), key=lambda each: each[0])
+        if newest is None:
+            # What comes while we look is for the next look.
+            newest = max((each[0] for each in found), default=0)
+        for sequence, path in found:
+            if sequence > newest:
+                continue
+            if path.name.endswith(packs.SUFFIX):
+                for member, events in _of_pack(folder, path):
+                    if member not in seen:
+                        seen.add(member)
+                        yield member, events
+            elif sequence not in seen:
+                again = True
+                if (found_here := _of_file(path)) is not None:
+                    seen.add(sequence)
+                    yield sequence, found_here
+
+
+def _listed(folder: Path) -> Iterator[tuple[int, Path]]:
+    try:
+        entries = list(folder.iterdir())
+    except FileNotFoundError:
+        return
+    for path in entries:
+        if (name := batch_names.read(path.name)) is not None:
+            yield name.sequence, path
+        elif (pack := Pack.of_name(folder.name, folder, path.name)) is not None:
+            yield pack.first, path
+
+
+def _of_file(path: Path) -> list[Event] | None:
+    name = batch_names.read(path.name)
+    assert name is not None
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    # An open file may end within a line.
+    lines = data[: data.rfind(b"\n") + 1].split(b"\n")[:-1]
+    return _events(lines, name.earliest, name.encoding, timed=name.timed)
+
+
+def _of_pack(folder: Path, path: Path) -> Iterator[tuple[int, list[Event]]]:
+    pack = Pack.of_name(folder.name, folder, path.name)
+    assert pack is not None
+    settled = packs.settled_of(path.name)
+    try:
+        for place, entry in enumerate(pack.entries()):
+            if place not in settled:
+                yield entry.sequence, _of_entry(entry)
+    except FileNotFoundError:
+        return
+
+
+def _of_entry(entry: pack_blocks.Entry) -> list[Event]:
+    return _events(entry.lines.split(b"\n")[:-1], entry.earliest, entry.encoding, timed=entry.timed)
+
+
+def _events(lines: list[bytes], earliest: int, encoding: str, *, timed: bool) -> list[Event]:
+    found: list[Event] = []
+    for line in lines:
+        ms, event = earliest, line
+        if timed:
+            time, _, event = line.partition(b"\t")
+            ms = int(time) if time.lstrip(b"-").isdigit() else earliest
+        if encoding == JSON:
+            try:
+                event = from_json_line(event)
+            except ValueError:
+                pass
+        found.append((ms, event))
+    return found

@@ -1,0 +1,172 @@
+"""The blocks of a pack: gzip members whose headers say what they hold: each can be skipped, or lost, alone.
+
+A pack is a file of gzip members (RFC 1952), so ``zcat`` reads it. Each has one extra subfield ``SB`` of 44 bytes,
+little endian: length of the deflated data, of the plain text, position of the first batch in the pack, batches,
+events, bytes of their lines, lowest and highest sequence (64 bits each), CRC-32 of these. The plain text is batch
+after batch: a line ``sequence earliest latest events bytes encoding timed sending``, then so many bytes of lines.
+
+Whatever is damaged is told apart: a member whose header is whole is skipped by its length; after one whose header is
+not, the next is found by its first 16 bytes, which are always the same.
+"""
+
+import os
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from isal import isal_zlib
+
+from bridge.spool.batch_names import ENCODINGS
+
+_FIELDS = struct.Struct("<IIIIIIQQ")
+_CRC = struct.Struct("<I")
+_TRAILER = struct.Struct("<II")
+_START = b"\x1f\x8b\x08\x04\0\0\0\0\0\xff" + struct.pack("<H2sH", 4 + _FIELDS.size + 4, b"SB", _FIELDS.size + 4)
+HEADER = len(_START) + _FIELDS.size + _CRC.size
+"Bytes before the deflated data."
+_LEVEL = 1
+_STRIDE = 1 << 20
+LARGEST = 64 << 20
+"Bytes of plain text; a header that says more is damaged."
+
+
+class Header(NamedTuple):
+    """What a block says of itself."""
+
+    deflated: int
+    plain: int
+    position: int
+    batches: int
+    events: int
+    size: int
+    "Bytes of the lines."
+    first: int
+    "The lowest sequence."
+    last: int
+    "The highest."
+
+    @property
+    def length(self) -> int:
+        """Bytes of the whole member."""
+        return HEADER + self.deflated + _TRAILER.size
+
+    def __bytes__(self) -> bytes:
+        fields = _FIELDS.pack(*self)
+        return _START + fields + _CRC.pack(isal_zlib.crc32(fields))
+
+
+class Entry(NamedTuple):
+    """A batch in a block."""
+
+    sequence: int
+    earliest: int
+    latest: int
+    events: int
+    size: int
+    encoding: str
+    timed: bool
+    sending: bool
+    lines: bytes = b""
+
+    def __bytes__(self) -> bytes:
+        head = (
+            f"{self.sequence} {self.earliest} {self.latest} {self.events} {self.size} {self.encoding}"
+            f" {self.timed:d} {self.sending:d}\n"
+        )
+        return head.encode() + self.lines
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What stands at an offset of a pack: a block, or damage up to the next one."""
+
+    offset: int
+    end: int
+    header: Header | None
+    "None: it cannot be read, nobody knows what was here."
+
+
+def encode(position: int, entries: list[Entry]) -> bytes:
+    """A block of batches; ``position`` is the first one's in the pack."""
+    plain = b"".join(map(bytes, entries))
+    squeeze = isal_zlib.compressobj(_LEVEL, isal_zlib.DEFLATED, -15)
+    deflated = squeeze.compress(plain) + squeeze.flush()
+    header = Header(
+        len(deflated), len(plain), position, len(entries), sum(entry.events for entry in entries),
+        sum(entry.size for entry in entries), min(entry.sequence for entry in entries),
+        max(entry.sequence for entry in entries),
+    )  # fmt: skip
+    return bytes(header) + deflated + _TRAILER.pack(isal_zlib.crc32(plain), len(plain))
+
+
+def find(descriptor: int, offset: int) -> Found | None:
+    """What stands at this offset of an open pack; None: its end. Raises OSError."""
+    start = os.pread(descriptor, HEADER, offset)
+    if not start:
+        return None
+    header = _header(start)
+    if header is not None:
+        return Found(offset, offset + header.length, header)
+    at = offset + 1
+    while chunk := os.pread(descriptor, _STRIDE + HEADER, at):
+        found = chunk.find(_START)
+        while found >= 0:
+            if _header(chunk[found : found + HEADER] or b"") is not None:
+                return Found(offset, at + found, None)
+            found = chunk.find(_START, found + 1)
+        if len(chunk) <= HEADER:
+            break
+        at += max(1, len(chunk) - HEADER)
+    return Found(offset, os.fstat(descriptor).st_size, None)
+
+
+def _header(data: bytes) -> Header | None:
+    if len(data) != HEADER or not data.startswith(_START):
+        return None
+    fields = data[len(_START) : -_CRC.size]
+    if _CRC.unpack(data[-_CRC.size :])[0] != isal_zlib.crc32(fields):
+        return None
+    header = Header(*_FIELDS.unpack(fields))
+    return header if header.plain <= LARGEST else None
+
+
+def decode(descriptor: int, found: Found) -> list[Entry] | None:
+    """The batches of a block that ``find`` found; None: it is damaged. Raises OSError."""
+    header = found.header
+    if header is None:
+        return None
+    data = os.pread(descriptor, header.length, found.offset)
+    if len(data) != header.length:
+        return None
+    crc, length = _TRAILER.unpack(data[-_TRAILER.size :])
+    try:
+        plain = isal_zlib.decompress(data[HEADER : -_TRAILER.size], -15, max(1, header.plain))
+    except (isal_zlib.error, ValueError, EOFError):  # type: ignore[misc]
+        return None
+    if len(plain) != length or len(plain) != header.plain or isal_zlib.crc32(plain) != crc:
+        return None
+    try:
+        entries = list(_entries(plain))
+    except ValueError:
+        return None
+    return entries if len(entries) == header.batches else None
+
+
+def _entries(plain: bytes) -> Iterator[Entry]:
+    at = 0
+    while at < len(plain):
+        end = plain.index(b"\n", at) + 1
+        sequence, earliest, latest, count, size, encoding, timed, sending = plain[at:end].decode("ascii").split()
+        if encoding not in ENCODINGS:
+            raise ValueError(encoding)
+        yield Entry(
+            int(sequence), int(earliest), int(latest), int(count), int(size), encoding, timed == "1", sending == "1",
+            plain[end : end + int(size)],
+        )  # fmt: skip
+        at = end + int(size)
+
+
+def moved(data: bytes, header: Header, position: int) -> bytes:
+    """A whole block, for another place: its batches begin at ``position``."""
+    return bytes(header._replace(position=position)) + data[HEADER:]

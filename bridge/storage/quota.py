@@ -1,0 +1,104 @@
+"""``quota``: how much text of an intake was delivered this UTC day; shown, and said when it is more.
+Nothing is dropped.
+
+The figures of the day are in ``SPOOL/.quota.json`` so that a restart goes on with them; a killed process forgets at
+most what it delivered since the last look.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Protocol
+
+from twisted.logger import Logger
+
+from bridge.util.alarms import AlarmSink
+
+log = Logger(namespace="app")
+
+
+class Deliverer(Protocol):
+    """What counts: a courier."""
+
+    @property
+    def delivered_bytes(self) -> int:
+        """Since start, as text."""
+
+
+class Quotas:
+    """Those of one bridge. ``limits`` are bytes a day; ``wall`` is in seconds since the epoch; ``work`` runs a job in
+    the spool's thread."""
+
+    def __init__(
+        self,
+        file: Path,
+        limits: Mapping[str, int | None],
+        *,
+        deliverers: Mapping[str, Deliverer],
+        alarms: AlarmSink,
+        wall: Callable[[], float],
+        work: Callable[[Callable[[], object], Callable[[object], None]], None],
+    ) -> None:
+        self.today: dict[str, int] = {}
+        "Bytes by intake."
+        self._file = file
+        self.limits = limits
+        self._deliverers = deliverers
+        self._alarms = alarms
+        self._wall = wall
+        self._work = work
+        self._day = self._date()
+        self._counted: dict[str, int] = {}
+        self._saved: dict[str, int] = {}
+
+    def recover(self) -> None:
+        """Go on with what was counted today."""
+        try:
+            found = json.loads(self._file.read_bytes())
+            if found["day"] == self._day:
+                self.today = {str(name): int(size) for name, size in found["bytes"].items()}
+        except FileNotFoundError:
+            return
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            log.warn("quota: {file} cannot be read, today begins anew: {why}", file=self._file, why=error)
+        self._saved = dict(self.today)
+
+    def look(self) -> None:
+        """Count what was delivered since the last look; called every few seconds."""
+        if self._date() != self._day:
+            self._day = self._date()
+            for name in self.today:
+                self._alarms.off("quota", name, f"intake {name}: a new day (UTC), a new quota")
+            self.today = {}
+        for name, deliverer in self._deliverers.items():
+            size = deliverer.delivered_bytes - self._counted.get(name, 0)
+            if size < 0:
+                # The intake was taken out of the configuration and has come back.
+                size = deliverer.delivered_bytes
+            self._counted[name] = deliverer.delivered_bytes
+            if size:
+                self.today[name] = self.today.get(name, 0) + size
+            limit = self.limits.get(name)
+            if limit is not None and self.today.get(name, 0) > limit:
+                text = f"intake {name}: its quota of {limit} bytes a day (UTC) is passed; nothing is dropped"
+                self._alarms.on("quota", name, text)
+        if self.today != self._saved:
+            self._saved = dict(self.today)
+            text = json.dumps({"day": self._day, "bytes": self._saved})
+            self._work(lambda: self._save(text), lambda nothing: None)
+
+    def report(self, intake: str) -> dict[str, object]:
+        """For an intake's entry of ``/api/status``."""
+        return {"delivered_bytes_today": self.today.get(intake, 0), "quota_bytes": self.limits.get(intake)}
+
+    def _date(self) -> str:
+        return datetime.fromtimestamp(self._wall(), UTC).date().isoformat()
+
+    def _save(self, text: str) -> None:
+        aside = self._file.with_name(self._file.name + ".new")
+        try:
+            aside.write_text(text + "\n")
+            aside.replace(self._file)
+        except OSError as error:
+            log.warn("quota: cannot write {file}: {why}", file=self._file, why=error.strerror)

@@ -1,0 +1,1 @@
+"""Reads whole socket reads at once: expressions for the common header shapes."""

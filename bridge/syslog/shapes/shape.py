@@ -1,0 +1,108 @@
+"""What a row of the shape tables is, and how many rows are tried at once.
+
+A row's pattern stands at the beginning of the text (``WITHOUT_TIME``) or right behind a time (``AFTER_TIME``). Groups:
+
+``host`` ``pid`` ``msgid`` ``sd``
+    fields
+``app``
+    the tag, or a mnemonic that stays in MSG (then it stands in a lookahead)
+``content``
+    empty; where the ``content`` payload begins. Without it: where ``app`` begins, else where MSG does
+``msg``
+    empty; where MSG begins. Without it the tag of RFC 3164 is read from the end of the match
+
+The rows are one expression; the first that matches counts, so what is special stands above what is general. They are
+parts of ``sweeping``'s too, which PCRE2 runs: what is written here must mean the same to both.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from bridge.syslog.grammar import TAG, Header, content_5424
+from bridge.syslog.time_formats import Stamp
+
+NO_TIME = Stamp(b"", b"", b"", 0, "")
+
+_GROUPS = ("host", "app", "pid", "msgid", "sd", "content", "msg")
+_GROUP = re.compile(rb"\(\?P<(\w+)>")
+
+
+class Shape(NamedTuple):
+    """One row."""
+
+    name: str
+    pattern: bytes
+    example: bytes
+    "A whole frame, our own."
+    drops: bytes = b""
+    "What of the header is kept in no field, besides separators: an expression."
+    format: str = "rfc3164"
+    needs: str = ""
+    "A time of this format only, where one is named; `pri`: a frame with PRI only."
+
+
+class Table:
+    """Rows as one expression."""
+
+    def __init__(self, rows: Iterable[Shape]) -> None:
+        self.rows: Sequence[Shape] = tuple(rows)
+        numbered = [_GROUP.sub(rb"(?P<\1_%d>" % i, row.pattern) + b"(?P<_%d>)" % i for i, row in enumerate(self.rows)]
+        self._expression = re.compile(b"|".join(numbered))
+        index = self._expression.groupindex
+        self._groups = {
+            f"_{i}": (row, [index.get(f"{name}_{i}", 0) for name in _GROUPS]) for i, row in enumerate(self.rows)
+        }
+
+    def read(self, priority: bytes, text: bytes, start: int, at: int, stamp: Stamp) -> Header | None:
+        """The header of the first row that matches ``text`` at ``at``; ``start`` is where the payload ``device``
+        begins."""
+        match = self._expression.match(text, at)
+        if match is None or match.lastgroup is None:
+            return None
+        row, (host, app, pid, msgid, sd, content, msg) = self._groups[match.lastgroup]
+        if row.needs and not (priority if row.needs == "pri" else row.needs == stamp.format):
+            return None
+        field = _nil if row.format == "rfc5424" else _given
+        hostname = field(match[host]) if host else b""
+        if not msg:
+            return tagged(priority, text, start, stamp, row.name, hostname, match.end())
+        app_name, procid = field(match[app]) if app else b"", field(match[pid]) if pid else b""
+        begin = match.start(msg)
+        text_of_msg = text[begin:]
+        if row.format == "rfc5424":
+            shown = content_5424(app_name, procid, text_of_msg)
+        elif content:
+            shown = text[match.start(content) :]
+        else:
+            shown = text[match.start(app) :] if app and 0 <= match.start(app) < begin else text_of_msg
+        return Header(
+            row.format, row.name, priority, stamp.second, stamp.fraction, stamp.offset, hostname, app_name, procid,
+            _nil(match[msgid]) if msgid else b"", _nil(match[sd]) if sd else b"", text_of_msg, shown, text[start:],
+        )  # fmt: skip
+
+
+def _nil(field: bytes | None) -> bytes:
+    return b"" if field is None or field == b"-" else field
+
+
+def _given(field: bytes | None) -> bytes:
+    return field or b""
+
+
+def tagged(
+    priority: bytes, text: bytes, start: int, stamp: Stamp, shape: str, hostname: bytes, at: int
+) -> Header:  # fmt: skip
+    """The header of ``TAG[PID]: MSG`` at ``at``. No tag: all of it is MSG."""
+    app_name = procid = b""
+    msg = at
+    if tag := TAG.match(text, at):
+        app_name, procid = tag[1], tag[2] or b""
+        # One blank separates tag and MSG; further ones are MSG's own.
+        msg = tag.end()
+        if text[msg : msg + 1] == b" ":
+            msg += 1
+    return Header(
+        "rfc3164", shape, priority, stamp.second, stamp.fraction, stamp.offset, hostname, app_name, procid, b"", b"",
+        text[msg:], text[at:], text[start:],
+    )  # fmt: skip

@@ -1,0 +1,59 @@
+"""Shapes without a time in front: the text begins with something else."""
+
+from bridge.syslog.grammar import CEF, HOST, MNEMONIC
+from bridge.syslog.shapes.shape import Shape, Table
+
+WITHOUT_TIME = (
+    # Cisco with `no logging timestamp` (ASA's default), and small switches, whose severity is a letter
+    Shape(
+        "cisco-untimed",
+        rb"(?P<msg>)(?=(?P<app>" + MNEMONIC + rb"))",
+        b"<166>%ASA-6-302015: Built outbound UDP connection 5150 for outside:198.51.100.53/53 to inside:192.0.2.9/401",
+    ),
+    Shape(
+        "cef-alone",
+        rb"(?P<msg>)(?=" + CEF + rb")",
+        b"<6>CEF:0|Example|Sandbox|10.0|IM|infection-match|7|src=192.0.2.60 act=notified",
+        format="none",
+    ),
+    Shape(
+        "snare-alone",
+        rb"(?:(?P<host>[A-Za-z0-9][A-Za-z0-9_.-]*+)\t)?(?P<msg>)(?=MSWinEventLog\t)",
+        b"dc1.example.org\tMSWinEventLog\t1\tSecurity\t4712\tMon Nov 23 07:24:00 2026\t4625\tfailed",
+    ),
+    Shape(
+        "juniper-screenos",
+        rb"(?P<host>" + HOST + rb"): (?P<msg>)(?=NetScreen )",
+        b"<134>ssg-5: NetScreen device_id=ssg-5  [Root]system-notification-00257(traffic): src=192.0.2.11 dst_port=443",
+    ),
+    Shape(
+        "aix-forwarded-untimed",
+        rb"[Mm]essage forwarded from (?P<host>" + HOST + rb"):[ ]++",
+        b"<38>Message forwarded from lpar12: su: BAD SU from oper to root at /dev/pts/3",
+        drops=rb"[Mm]essage forwarded from",
+    ),
+)
+
+LAST_RESORT = (
+    # The kernel's and the C library's own, on a device whose syslogd adds nothing. Only behind a PRI: `word: text`
+    # alone is text. A level is what the text says, not who says it.
+    Shape(
+        "tag-alone",
+        rb"(?P<app>(?!(?i:error|warning|info|notice|debug|critical|alert|fatal|message)[:\[])[A-Za-z_][A-Za-z0-9_./-]*+)"
+        rb"(?:\[(?P<pid>[^\]\s]*+)\])?: (?P<msg>)",
+        b"<27>dropbear[611]: Exit before auth: Max auth tries reached",
+        needs="pri",
+    ),
+)
+
+# What Kiwi puts before a message that it passes on; the rest is read as if it were not there.
+KIWI = Shape(
+    "kiwi",
+    rb"Original Address=(?P<host>[0-9A-Fa-f.:]++)[ ]++(?=\S)",
+    b"<190>Original Address=192.0.2.77 Nov 23 07:24:00 sw-77 snmpd: cold start",
+    drops=rb"Original Address=[0-9A-Fa-f.:]++|\S++",
+)
+
+OPENINGS = Table(WITHOUT_TIME)
+LAST = Table(LAST_RESORT)
+"What is tried when nothing else has matched."

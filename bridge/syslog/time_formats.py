@@ -1,0 +1,231 @@
+"""The table of timestamp formats (parsing decision 8). A new one is a row.
+
+A row's ``core`` and ``tail`` together are the text that tells the second; the fraction stands between or behind, the
+zone too: ``Nov 23 07:24:00`` ``.250`` ``CET`` ``2026``. ``scan`` takes the three apart, and who wants the moment gives
+``second`` (core and tail) back to ``civil``, so that equal texts are converted once.
+
+Fields of a pattern are named groups; ``convert`` says what they mean: a row of ``Civil``, more than one where the text
+can be read in two ways (then the one nearest to reception counts).
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from bridge.syslog.time_zones import OFFSET, ZONE
+
+MONTHS = {m: n for n, m in enumerate(b"Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(), 1)}
+
+
+class Civil(NamedTuple):
+    """A date and a time of day; no year: the nearest to reception."""
+
+    year: int | None
+    month: int
+    day: int
+    hour: int
+    minute: int
+    second: int
+
+
+class Epoch(NamedTuple):
+    """Seconds since 1970-01-01 UTC."""
+
+    seconds: int
+
+
+Groups = Mapping[str, bytes | None]
+Reading = Civil | Epoch
+
+
+def named_month(groups: Groups) -> list[Reading]:
+    """The month is a name; the year may be missing."""
+    year = groups.get("year")
+    month = MONTHS.get((groups["month"] or b"").capitalize(), 0)
+    return [Civil(int(year) if year else None, month, *_day_and_clock(groups))]
+
+
+def numbers(groups: Groups) -> list[Reading]:
+    """Year, month and day are numbers whose order is known."""
+    return [Civil(int(groups["year"] or 0), int(groups["month"] or 0), *_day_and_clock(groups))]
+
+
+def either_order(groups: Groups) -> list[Reading]:
+    """Day and month are numbers, either may stand first."""
+    found = numbers(groups)
+    swapped = dict(groups) | {"month": groups["day"], "day": groups["month"]}
+    return found + numbers(swapped)
+
+
+def epoch(groups: Groups) -> list[Reading]:
+    """Seconds since 1970."""
+    return [Epoch(int(groups["epoch"] or 0))]
+
+
+def _day_and_clock(groups: Groups) -> tuple[int, int, int, int]:
+    hour = int(groups["hour"] or 0)
+    if half := groups.get("half"):
+        # 12 AM is midnight, 12 PM is noon; 13 PM is nothing.
+        hour = hour % 12 + (12 if half.upper() == b"PM" else 0) if 1 <= hour <= 12 else 99
+    second = int(groups.get("second") or 0)
+    # POSIX time has no place for a leap second: it is the second before.
+    return int(groups["day"] or 0), hour, int(groups["minute"] or 0), 59 if second == 60 else second
+
+
+class Format(NamedTuple):
+    """One row of the table."""
+
+    name: str
+    core: bytes
+    tail: bytes
+    "What follows fraction and zone, after a blank; b'' for nothing."
+    convert: Callable[[Groups], list[Reading]]
+    example: bytes
+    means: str
+    "The example in UTC; received on 23 November 2026 at 07:24:05, by a source in UTC."
+
+
+_MONTH = rb"(?P<month>[A-Za-z]{3})"
+_DAY = rb"(?P<day>[0-3]?[0-9])"
+_YEAR = rb"(?P<year>(?:19|20)[0-9]{2})"
+_CLOCK = rb"(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{2}):(?P<second>[0-9]{2})"
+_WEEKDAY = rb"(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun),? )?"
+_HALF = rb"(?P<half>[AP]M)"
+_N2 = rb"[0-9]{2}"
+
+FORMATS = (
+    # RFC 3164 section 4.1.2 and its kin. ctime(3) has the year behind, date(1) the zone before it.
+    Format("bsd-year-after", _WEEKDAY + _MONTH + b" {1,2}" + _DAY + b" " + _CLOCK, _YEAR,
+           named_month, b"Nov 23 07:24:00 2026", "2026-11-23T07:24:00Z"),
+    Format("bsd-12-hours", _MONTH + b" {1,2}" + _DAY + b"(?:,? " + _YEAR + b")? " + _CLOCK + b" ?" + _HALF, b"",
+           named_month, b"Nov 23 2026 07:24:00 PM.535 UTC", "2026-11-23T19:24:00.535Z"),
+    Format("bsd-12-hours-fraction-first", _MONTH + b" {1,2}" + _DAY + b"(?:,? " + _YEAR + b")? " + _CLOCK, _HALF,
+           named_month, b"Nov 23 2026 12:24:00.535 AM", "2026-11-23T00:24:00.535Z"),
+    Format("bsd-year-before", _WEEKDAY + _MONTH + b" {1,2}" + _DAY + b",? " + _YEAR + b" " + _CLOCK, b"",
+           named_month, b"Nov 23 2026 08:24:00.25 CET", "2026-11-23T07:24:00.25Z"),
+    Format("bsd", _WEEKDAY + _MONTH + b" {1,2}" + _DAY + b" " + _CLOCK, b"",
+           named_month, b"Nov  3 07:24:00", "2026-11-03T07:24:00Z"),
+    # NX-OS
+    Format("year-first", _YEAR + b" " + _MONTH + b" {1,2}" + _DAY + b" " + _CLOCK, b"",
+           named_month, b"2026 Nov 23 00:24:00 PDT", "2026-11-23T07:24:00Z"),
+    # RFC 2822, and named(8) with dashes
+    Format("day-first", _WEEKDAY + _DAY + b"[ -]" + _MONTH + b"[ -]" + _YEAR + b" " + _CLOCK, b"",
+           named_month, b"23-Nov-2026 07:24:00.205", "2026-11-23T07:24:00.205Z"),
+    # RFC 3339, and with the blank that many put for the T
+    Format("iso", rb"(?P<year>[0-9]{4})-(?P<month>%b)-(?P<day>%b)[Tt ](?P<hour>%b):(?P<minute>%b):(?P<second>%b)"
+           % ((_N2,) * 5), b"",
+           numbers, b"2026-11-23T08:24:00.123456789+01:00", "2026-11-23T07:24:00.123456Z"),
+    Format("iso-minutes", rb"(?P<year>[0-9]{4})-(?P<month>%b)-(?P<day>%b)T(?P<hour>%b):(?P<minute>%b)" % ((_N2,) * 4),
+           b"", numbers, b"2026-11-23T07:24Z", "2026-11-23T07:24:00Z"),
+    Format("iso-basic", _YEAR + rb"(?P<month>%b)(?P<day>%b)T(?P<hour>%b)(?P<minute>%b)(?P<second>%b)" % ((_N2,) * 5),
+           b"", numbers, b"20261123T072400Z", "2026-11-23T07:24:00Z"),
+    # NetScaler has all three orders
+    Format("slashes", rb"(?P<day>%b)/(?P<month>%b)/" % (_N2, _N2) + _YEAR + rb"[: ]" + _CLOCK, b"",
+           either_order, b"11/23/2026:07:24:00 GMT", "2026-11-23T07:24:00Z"),
+    Format("slashes-year-first", _YEAR + rb"/(?P<month>%b)/(?P<day>%b)[: ]" % (_N2, _N2) + _CLOCK, b"",
+           numbers, b"2026/11/23:07:24:00 GMT", "2026-11-23T07:24:00Z"),
+    # Web servers
+    Format("slashes-named", rb"(?P<day>%b)/" % _N2 + _MONTH + b"/" + _YEAR + b":" + _CLOCK, b"",
+           named_month, b"23/Nov/2026:08:24:00 +0100", "2026-11-23T07:24:00Z"),
+    # Sophos UTM
+    Format("colons", _YEAR + rb":(?P<month>%b):(?P<day>%b)-" % (_N2, _N2) + _CLOCK, b"",
+           numbers, b"2026:11:23-07:24:00", "2026-11-23T07:24:00Z"),
+    # Meraki
+    Format("epoch", rb"(?P<epoch>[0-9]{9,10})(?=\.|\Z)", b"",
+           epoch, b"1795418640.795119971", "2026-11-23T07:24:00.795119Z"),
+)  # fmt: skip
+
+FRACTION = rb"[.,][0-9]{1,9}"
+
+
+class Stamp(NamedTuple):
+    """A time in a text: its parts, where it ends, and the format's name."""
+
+    second: bytes
+    fraction: bytes
+    "With a point, whatever was sent."
+    offset: bytes
+    "Offset or name of the zone."
+    end: int
+    format: str
+
+
+# A name that is no zone we know is one where a year follows.
+_BETWEEN = rb"(?P<f%b>" + FRACTION + rb")?(?P<z%b>" + ZONE + rb")?"
+_BEFORE_YEAR = rb"(?P<f%b>" + FRACTION + rb")?(?P<z%b> (?:[A-Z]{1,5}|" + OFFSET + rb"))?"
+_NAMED = re.compile(rb"\(\?P<\w+>")
+# A blank, and nothing behind it that could belong to the time.
+_NOTHING_OF_TIME = (
+    rb" (?!(?:GMT|UTC)-|[AP]M|[A-Z]{1,5}(?![A-Za-z0-9_/.-])|[0-9]{4}|[ +-]|[A-Za-z]{3,5} ?:)"
+)  # fmt: skip
+BLANK_ENDS_TIME = b"(?=" + _NOTHING_OF_TIME + b")"
+# The commonest time: only quicker than the table.
+PLAIN = rb"[A-Z][a-z]{2} [ 0-3][0-9] [0-9]{2}:[0-9]{2}:[0-9]{2}(?=" + _NOTHING_OF_TIME + rb"|: )"
+_PLAIN = re.compile(PLAIN)
+
+
+class _Scanner(NamedTuple):
+    """One expression for many rows."""
+
+    expression: re.Pattern[bytes]
+    groups: Mapping[str, tuple[str, int, int, int, int]]
+    "The empty group at a row's end tells which one it was: its name, and its groups of core, fraction, zone, tail."
+
+
+def pattern_of(row: Format, name: bytes = b"") -> bytes:
+    """A row's whole time, in groups: core ``c``, fraction ``f``, zone ``z``, tail ``t``, each followed by ``name``."""
+    tail = rb" (?P<t%b>%b)(?![0-9A-Za-z._-]|:\S)" % (name, _NAMED.sub(b"(?:", row.tail)) if row.tail else b""
+    between = _BEFORE_YEAR if row.tail == _YEAR else _BETWEEN
+    return b"(?P<c%b>%b)%b%b" % (name, _NAMED.sub(b"(?:", row.core), between % (name, name), tail)
+
+
+def _scanner(formats: list[tuple[int, Format]]) -> _Scanner:
+    rows = [pattern_of(row, b"%d" % i) + b"(?P<_%d>)" % i for i, row in formats]
+    expression = re.compile(b"|".join(rows))
+    at = expression.groupindex
+    return _Scanner(
+        expression,
+        {f"_{i}": (row.name, at[f"c{i}"], at[f"f{i}"], at[f"z{i}"], at.get(f"t{i}", 0)) for i, row in formats},
+    )
+
+
+# A weekday may stand before the day.
+LETTER_FIRST = [row for row in FORMATS if not row.example[:1].isdigit() or row.name == "day-first"]
+DIGIT_FIRST = [row for row in FORMATS if row.example[:1].isdigit()]
+_LETTER_FIRST = _scanner(list(enumerate(LETTER_FIRST)))
+_DIGIT_FIRST = _scanner(list(enumerate(DIGIT_FIRST)))
+_CONVERSIONS = [
+    (re.compile(row.core + (b" " + row.tail if row.tail else b"")), row.convert) for row in FORMATS
+]  # fmt: skip
+
+
+def scan(text: bytes, at: int = 0) -> Stamp | None:
+    """The time that begins at ``at``. Whether it names a moment (``Feb 30`` does not) is not looked at."""
+    if match := _PLAIN.match(text, at):
+        return Stamp(match[0], b"", b"", match.end(), "bsd")
+    return scan_table(text, at)
+
+
+def scan_table(text: bytes, at: int) -> Stamp | None:
+    """The same, by the table alone."""
+    scanner = _DIGIT_FIRST if text[at : at + 1].isdigit() else _LETTER_FIRST
+    match = scanner.expression.match(text, at)
+    if match is None:
+        return None
+    assert match.lastgroup is not None
+    name, core, fraction, offset, tail = scanner.groups[match.lastgroup]
+    second, after_point, zone = match.group(core, fraction, offset)
+    if tail:
+        second += b" " + match[tail]
+    return Stamp(
+        second, after_point.replace(b",", b".") if after_point else b"", zone.lstrip(b" ") if zone else b"",
+        match.end(), name,
+    )  # fmt: skip
+
+
+def civil(second: bytes) -> list[Reading]:
+    """What the text of a second can mean; nothing where it is of no format."""
+    for pattern, convert in _CONVERSIONS:
+        if match := pattern.fullmatch(second):
+            return convert(match.groupdict())
+    return []

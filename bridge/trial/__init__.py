@@ -1,0 +1,1 @@
+"""Runs whole systems for a trial: demo, drill, test messages."""

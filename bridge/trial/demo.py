@@ -1,0 +1,175 @@
+"""``syslog-bridge demo``: a collector, a bridge and a dozen devices in one process, on free loopback ports.
+
+Everything is as in real life, but for the far side: the devices send over UDP and TCP sockets, each from an address of
+its own; the bridge spools and posts; the collector prints what it gets. The spool is a temporary directory, which is
+removed at the end.
+"""
+
+import shutil
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from twisted.internet import defer
+from twisted.internet.threads import deferToThreadPool
+
+from bridge.app.bridge import Bridge
+from bridge.collector.api import IntakeResource
+from bridge.collector.delivery import Delivery, Event
+from bridge.collector.listening import Address, listen
+from bridge.collector.site import IntakeSite
+from bridge.config import Config, parse_text
+from bridge.config.faults import printable
+from bridge.host import logs
+from bridge.trial.sample_devices import SAMPLES, Sample
+from bridge.trial.send_target import Line, Target
+
+WITHIN_SECONDS = 30.0
+"""The samples' events arrive within this, or something is wrong."""
+
+_CONFIGURATION = """
+collector: {{url: "http://127.0.0.1:{port}", max_request_rate: 100}}
+listeners:
+  - {{name: udp, udp: "127.0.0.1:0", receive_buffer: 64KiB}}
+  - {{name: tcp, tcp: "127.0.0.1:0"}}
+sources:
+  - {{source: 127.0.1.5, name: sw-newyork, timezone: America/New_York}}
+intakes:
+  firewalls: {{intake_key: {keys[firewalls]}}}
+  switches: {{intake_key: {keys[switches]}, payload: device}}
+  linux: {{intake_key: {keys[linux]}, payload: line}}
+  dns: {{intake_key: {keys[dns]}}}
+  servers: {{intake_key: {keys[servers]}, payload: structured}}
+  other: {{intake_key: {keys[other]}, payload: content}}
+routes:
+  - {{intake: firewalls, source: [127.0.1.1, 127.0.1.2, 127.0.1.3]}}
+  - {{intake: switches, source: [127.0.1.4, 127.0.1.5]}}
+  - {{intake: linux, source: [127.0.1.6, 127.0.1.7]}}
+  - {{intake: dns, source: 127.0.1.8}}
+  - {{intake: servers, source: [127.0.1.9, 127.0.1.10]}}
+unrouted: {{intake: other}}
+batch: {{max_age: 200ms}}
+spool: {{directory: {spool}}}
+admin: {{listen: "127.0.0.1:0"}}
+"""
+
+_COLORS = ("cyan", "green", "yellow", "magenta", "blue", "white")
+_INTAKES = ("firewalls", "switches", "linux", "dns", "servers", "other")
+_KEYS = {intake: f"demo{intake:0<12}" for intake in _INTAKES}
+
+
+Write = Callable[[str, str | None, bool], None]
+"Prints a line in a colour, bold or not."
+
+
+class Arrivals:
+    """The collector's sink: prints each event, and knows which samples are still to come."""
+
+    def __init__(self, samples: tuple[Sample, ...], write: Write) -> None:
+        self._write = write
+        self.missing = list(samples)
+        self.complete: defer.Deferred[None] = defer.Deferred()
+        self.broken: defer.Deferred[OSError] = defer.Deferred()
+        "Fires when stdout is gone."
+        self._intake_of = {key: intake for intake, key in _KEYS.items()}
+
+    def accept(self, delivery: Delivery) -> None:
+        """Take the events of one request."""
+        try:
+            for event in delivery.events:
+                self._arrived(self._intake_of.get(event.intake_key, "?"), event)
+        except OSError as error:
+            # Nobody reads on: a refusal would only make the bridge try again.
+            if not self.broken.called:
+                self.broken.callback(error)
+
+    def _arrived(self, intake: str, event: Event) -> None:
+        text = event.event.decode("utf-8", "backslashreplace")
+        show(self._write, intake, event.event_timestamp or "no event time", text)
+        for sample in self.missing:
+            if sample.intake == intake and sample.text in text:
+                self.missing.remove(sample)
+                break
+        if not self.missing and not self.complete.called:
+            self.complete.callback(None)
+
+
+def show(write: Write, intake: str, time: str, text: str) -> None:
+    """Print one event; on a terminal it gets one line and its intake's colour."""
+    line = f"{intake:<10} {time:<24}  {printable(text)}"
+    if sys.stdout.isatty():
+        width = shutil.get_terminal_size().columns
+        line = line if len(line) <= width else f"{line[: width - 1]}…"
+    color = _COLORS[_INTAKES.index(intake)] if intake in _INTAKES else None
+    write(line, color, False)
+
+
+class Demo:
+    """The whole system. ``spool`` is an empty directory."""
+
+    def __init__(
+        self,
+        reactor: Any,
+        spool: Path,
+        write: Write,
+        samples: tuple[Sample, ...] = SAMPLES,
+        recent: logs.Recent | None = None,
+    ) -> None:
+        self._recent = recent
+        self.arrivals = Arrivals(samples, write)
+        self._write = write
+        self._reactor = reactor
+        self._spool = spool
+        self._samples = samples
+        self._bridge: Bridge | None = None
+        self._collector: Any = None
+
+    async def start(self) -> None:
+        """Open the collector, then the bridge, and let the devices talk."""
+        site = IntakeSite(IntakeResource(self.arrivals, keys=frozenset(_KEYS.values())), self._reactor)
+        self._collector = await listen(self._reactor, Address("127.0.0.1", 0), site)
+        bridge = Bridge(self._configuration(self._collector.getHost().port), self._reactor, recent=self._recent)
+        await bridge.start()
+        self._bridge = bridge
+        ports = bridge.doors.ports()
+        devices = len({sample.device for sample in self._samples})
+        self._echo(f"A bridge listens on 127.0.0.1, UDP port {ports['udp']} and TCP port {ports['tcp']}.")
+        self._echo(
+            f"{devices} devices send {len(self._samples)} messages. The collector gets: intake, event time, event.\n"
+        )
+        await deferToThreadPool(self._reactor, self._reactor.getThreadPool(), lambda: _talk(self._samples, ports))
+
+    def _configuration(self, port: int) -> Config:
+        return parse_text(_CONFIGURATION.format(port=port, keys=_KEYS, spool=self._spool), "demo.yaml")
+
+    def invite(self) -> None:
+        """Tell how to go on."""
+        assert self._bridge is not None
+        port = self._bridge.doors.ports()["udp"]
+        self._echo("\nAll have arrived. Now send one of your own, from another terminal:")
+        self._echo(f"  logger -n 127.0.0.1 -P {port} -d 'hello from me'", bold=True)
+        self._echo("What the bridge knows of itself, in a browser:")
+        self._echo(f"  http://127.0.0.1:{self._bridge.gate.port}/", bold=True)
+        self._echo("Ctrl-C ends the demo and removes its spool.\n")
+
+    def _echo(self, text: str, *, bold: bool = False) -> None:
+        self._write(text, None, bold)
+
+    async def stop(self) -> None:
+        """Close the bridge, then the collector."""
+        if self._bridge is not None:
+            await self._bridge.stop()
+        if self._collector is not None:
+            await defer.maybeDeferred(self._collector.stopListening)
+
+
+def _talk(samples: tuple[Sample, ...], ports: dict[str, int]) -> None:
+    """Send every sample from its device's address; in a thread, as the sockets block. Raises SendError."""
+    for sample in samples:
+        kind = "udp" if sample.transport == "udp" else "tcp"
+        frame = sample.write(datetime.now(UTC)).encode()
+        line = Line(Target(kind, "127.0.0.1", ports[kind]), sample.address)
+        line.send(b"%d %b" % (len(frame), frame) if sample.transport == "counted" else frame + b"\n")
+        line.close()

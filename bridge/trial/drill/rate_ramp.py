@@ -1,0 +1,77 @@
+"""How much this machine can take: a rate that grows until the bridge falls behind, over TCP and over UDP.
+
+A step is good where the sender kept its pace, the bridge has read everything (over UDP: the kernel dropped nothing),
+and what waits in the spool is no more than a few seconds' worth. Senders, bridge and collector share the machine, and
+the drill's collector looks at each event: the real figure is rather higher. The bridge's own share is told as events
+per CPU second.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from bridge.trial.drill.processes import DrillError, wait
+from bridge.trial.drill.scenarios import Drill
+from bridge.trial.drill.senders import Stream
+
+_RATES = (1_000, 2_000, 5_000, 10_000, 20_000, 35_000, 50_000, 75_000, 100_000, 150_000, 200_000)
+_BACKLOG_SECONDS = 3.0
+
+
+@dataclass(frozen=True)
+class Ramp:
+    """The highest good rate, and why the next one was not; rates in events a second."""
+
+    kind: str
+    rate: int
+    reason: str
+    per_cpu_second: int
+
+    def __str__(self) -> str:
+        most = f"{self.rate:,} events/s sustained" if self.rate else "not even the lowest rate was sustained"
+        return f"{most} ({self.reason}); {self.per_cpu_second:,} events per CPU second of the bridge"
+
+
+def climb(drill: Drill, kind: str, seconds: float, tell: Callable[[str], None]) -> Ramp:
+    """Climb until a step fails."""
+    good, reason, efficiency = 0, "the highest rate that is tried", 0
+    for rate, failed, per_cpu in _steps(drill, kind, seconds):
+        efficiency = max(efficiency, per_cpu)
+        if failed:
+            reason = f"at {rate:,}: {failed}"
+            break
+        good = rate
+        tell(f"{rate:,}/s")
+    return Ramp(kind, good, reason, efficiency)
+
+
+def _steps(drill: Drill, kind: str, seconds: float) -> Iterator[tuple[int, str, int]]:
+    gateway = drill.gateway
+    for rate in _RATES:
+        before, cpu = gateway.status(), gateway.cpu_seconds()
+        numbers = drill.numbers.take(int(rate * seconds))
+        stream = Stream(kind, gateway.udp if kind == "udp" else gateway.tcp, numbers, rate)
+        stream.start()
+        stream.join()
+        failed = ""
+        try:
+            wait(lambda: _read(gateway.status(), before) >= len(numbers), 2.0, "")  # noqa: B023
+        except DrillError:
+            missing = len(numbers) - _read(gateway.status(), before)
+            drops = _drops(gateway.status()) - _drops(before)
+            failed = f"the kernel dropped {drops:,} datagrams" if drops else f"{missing:,} events were not read in time"
+        waiting = gateway.ledger()["spooled"]
+        if not failed and stream.behind:
+            failed = "the sender could not keep this pace"
+        if not failed and waiting > rate * _BACKLOG_SECONDS:
+            failed = f"{waiting:,} events waited in the spool"
+        used = gateway.cpu_seconds() - cpu
+        yield rate, failed, int(len(numbers) / used) if used > 0.2 else 0
+        wait(lambda: not gateway.ledger()["spooled"], 120, "the spool did not drain after a step of the ramp")
+
+
+def _read(status: dict[str, dict[str, int]], before: dict[str, dict[str, int]]) -> int:
+    return int(status["ledger"]["received"] - before["ledger"]["received"])
+
+
+def _drops(status: dict[str, dict[str, int]]) -> int:
+    return sum(status["kernel_drops"].values())

@@ -1,0 +1,327 @@
+"""A real RabbitMQ cluster under three bridges that real senders talk to: whatever dies, every event arrives.
+
+Run by `sh tests/cluster`. A test leaves the fleet whole, as the next one finds it.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from tests.harness.bridge import Bridge
+from tests.harness.collector import Collector
+from tests.harness.messages import number_of, rfc5424
+from tests.harness.pki import Authority
+from tests.harness.polling import until
+from tests.harness.process import SYSLOG_BRIDGE
+from tests.harness.rabbit import Cluster, installed
+from tests.harness.send import send_lines
+from tests.peers.unpacked import PeerMissing, Unpacked
+from tests.rabbitmq.cluster import (
+    ALONE_AFTER,
+    INTAKES,
+    Fleet,
+    intakes,
+    report,
+)
+
+_RELP_WINDOW = 128  # messages that rsyslog sends ahead of their acknowledgements
+
+pytestmark = pytest.mark.skipif(not installed(), reason="no rabbitmq-server here (Debian: rabbitmq-server)")
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory, authority: Authority) -> Iterator[Cluster]:
+    own = authority.issue("localhost")
+    tls = {
+        "ssl_options.cacertfile": authority.ca,
+        "ssl_options.certfile": own.certificate,
+        "ssl_options.keyfile": own.private_key,
+        "ssl_options.verify": "verify_none",
+    }
+    made = Cluster(tmp_path_factory.mktemp("cluster"), tls={key: str(value) for key, value in tls.items()})
+    try:
+        began = time.monotonic()
+        made.start()
+        report(f"three brokers are one cluster after {time.monotonic() - began:.0f} s")
+        yield made
+    finally:
+        made.stop()
+
+
+@pytest.fixture(scope="module")
+def fleet(cluster: Cluster, authority: Authority, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    try:
+        Unpacked.find("rsyslog")
+    except PeerMissing as missing:
+        pytest.skip(str(missing))
+    directory = tmp_path_factory.mktemp("fleet")
+    made = Fleet(directory, cluster, ca=authority.ca)
+    try:
+        made.start(directory)
+        yield made
+    finally:
+        made.stop()
+
+
+def duplicates(fleet: Fleet, before: int) -> str:
+    fleet.collector.refresh()
+    return f"{fleet.duplicates() - before} events came twice"
+
+
+def test_events_of_every_bridge_arrive_once(fleet: Fleet) -> None:
+    with fleet.load():
+        pass
+    assert fleet.duplicates() == 0
+    ledgers = [bridge.ledger() for bridge in fleet.bridges]
+    received = sum(ledger["received"] for ledger in ledgers)
+    assert sum(ledger["delivered"] for ledger in ledgers) == received
+    assert sum(ledger["handed_over"] for ledger in ledgers) == sum(ledger["taken_over"] for ledger in ledgers) > 0
+    assert all(ledger["delivered"] for ledger in ledgers), "all of them deliver"
+
+
+def test_a_bridge_is_killed(fleet: Fleet) -> None:
+    before = fleet.duplicates()
+    with fleet.load() as load:
+        fleet.bridges[0].kill()
+        others = load.wait_flowing([1, 2])
+        # What is in its spool waits for it, as without a fleet; what it has published does not.
+        fleet.bridges[0].start()
+        again = load.wait_flowing()
+    fleet.wait_sharing()
+    report(f"kill -9 of a bridge: the others' events flow after {others:.1f} s, its own {again:.1f} s after its start;"
+           f" {duplicates(fleet, before)}")  # fmt: skip
+
+
+@pytest.mark.parametrize("leader", [False, True], ids=["any", "leader"])
+def test_a_broker_is_killed(fleet: Fleet, leader: bool) -> None:
+    before = fleet.duplicates()
+    lead = fleet.cluster.leader_of(f"{fleet.prefix}.{INTAKES[0]}")
+    victim = lead if leader else next(broker for broker in fleet.cluster.brokers if broker is not lead)
+    with fleet.load() as load:
+        victim.kill()
+        took = load.wait_flowing()
+        victim.start()
+        fleet.cluster.wait_whole()
+        load.wait_flowing()
+    fleet.wait_sharing()
+    which = "of a queue's leader" if leader else "of another broker"
+    report(f"kill -9 {which}: events of all bridges flow after {took:.1f} s; {duplicates(fleet, before)}")
+
+
+def test_a_broker_is_parted_and_comes_back(fleet: Fleet) -> None:
+    before = fleet.duplicates()
+    victim = fleet.cluster.leader_of(f"{fleet.prefix}.{INTAKES[0]}")
+    with fleet.load() as load:
+        fleet.cluster.part(victim)
+        took = load.wait_flowing()
+        fleet.cluster.join(victim)
+        fleet.cluster.wait_whole()
+        load.wait_flowing()
+    fleet.wait_sharing()
+    report(f"a leader is parted: events of all bridges flow after {took:.1f} s; {duplicates(fleet, before)}")
+
+
+def _all_brokers_gone(fleet: Fleet, seconds: float) -> None:
+    before = fleet.duplicates()
+    with fleet.load() as load:
+        for broker in fleet.cluster.brokers:
+            broker.kill()
+        alone = load.wait_flowing()
+        gone = time.monotonic()
+        until(lambda: time.monotonic() - gone >= seconds, "the brokers are away", deadline_seconds=seconds + 60)
+        assert all(bridge.status()["fleet"]["alone"] for bridge in fleet.bridges)
+        began = time.monotonic()
+        for broker in fleet.cluster.brokers:
+            broker.launch()
+        for broker in fleet.cluster.brokers:
+            broker.wait_started()
+        fleet.cluster.wait_whole()
+        up = time.monotonic() - began
+        shared = load.wait_for(
+            lambda: not any(bridge.status()["fleet"]["alone"] for bridge in fleet.bridges), "all share again"
+        )
+        load.wait_flowing()
+    fleet.wait_sharing()
+    report(f"all brokers gone for {seconds + up:.0f} s: each bridge delivers by itself after {alone:.1f} s"
+           f" (alone_after: {ALONE_AFTER} s); shared again {shared:.1f} s after the cluster's start;"
+           f" {duplicates(fleet, before)}")  # fmt: skip
+
+
+def test_all_brokers_are_gone_for_a_while(fleet: Fleet) -> None:
+    _all_brokers_gone(fleet, 1.0)
+
+
+@pytest.mark.long
+def test_all_brokers_are_gone_for_a_minute(fleet: Fleet) -> None:
+    _all_brokers_gone(fleet, 60.0)
+
+
+def _alarm(fleet: Fleet, seconds: float) -> None:
+    before = fleet.duplicates()
+    with fleet.load() as load:
+        fleet.cluster.alarm(fleet.cluster.brokers[0])
+        blocked = load.wait_for(
+            lambda: all(bridge.status()["fleet"]["state"] == "blocked" for bridge in fleet.bridges), "all are blocked"
+        )
+        told = fleet.bridges[0].status()["fleet"]["broker"]
+        assert "low on disk" in told, told
+        alone = load.wait_flowing()
+        begun = time.monotonic()
+        until(lambda: time.monotonic() - begun >= seconds, "the alarm lasts", deadline_seconds=seconds + 60)
+        fleet.cluster.all_clear(fleet.cluster.brokers[0])
+        shared = load.wait_for(
+            lambda: all(bridge.status()["fleet"]["state"] == "up" for bridge in fleet.bridges), "none is blocked"
+        )
+    fleet.wait_sharing()
+    report(f"a broker's disk alarm: all know after {blocked:.1f} s, each delivers by itself {alone:.1f} s later;"
+           f" shared again {shared:.1f} s after its end; {duplicates(fleet, before)}")  # fmt: skip
+
+
+def test_a_broker_finds_its_disk_full(fleet: Fleet) -> None:
+    _alarm(fleet, 1.0)
+
+
+@pytest.mark.long
+def test_a_broker_finds_its_disk_full_for_a_minute(fleet: Fleet) -> None:
+    _alarm(fleet, 60.0)
+
+
+def test_check_compares_the_intakes_with_the_queues(fleet: Fleet, tmp_path: Path) -> None:
+    share = fleet.bridges[0].configuration["spool"]["share"]
+    stranger = Bridge(tmp_path, collector_url=fleet.collector.url, intakes=intakes() | {"firewall": {}})
+    stranger.configuration["spool"]["share"] = share
+    code, told = checked(stranger)
+    assert code == 0, told
+    assert told.count("the broker lets us in") == 3
+    for name in INTAKES:
+        assert f"queue {fleet.prefix}.{name}: 0 batches wait, 3 couriers take from it" in told
+    assert f"there is no queue {fleet.prefix}.firewall yet" in told and "called otherwise on other nodes?" in told
+    # A password that is not right, and a broker that is none of ours.
+    wrong = {"username": "guest", "password": "not-this-one"}
+    stranger.configuration["spool"]["share"] = share | wrong
+    code, told = checked(stranger)
+    assert code == 1 and "the broker does not let guest in" in told and "not-this-one" not in told
+    stranger.configuration["spool"]["share"] = {key: share[key] for key in ("amqp", "username", "password")}
+    code, told = checked(stranger)
+    assert code == 1 and "whom we do not trust" in told
+    stranger.configuration["spool"]["share"] = {"amqp": f"amqp://127.0.0.1:{fleet.collector.port}"}
+    code, told = checked(stranger)
+    assert code == 1 and "amqp" in told
+
+
+def checked(bridge: Bridge) -> tuple[int, str]:
+    command = [SYSLOG_BRIDGE, "check", "-c", str(bridge.write_configuration()), "--connect"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_status_and_metrics_speak_of_the_queues(fleet: Fleet) -> None:
+    bridge = fleet.bridges[1]
+    command = [SYSLOG_BRIDGE, "status", "-c", str(bridge.file)]
+    told = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
+    assert "shared backlog: connected to amqps://localhost:" in told
+    assert "3 couriers share the request rate" in told and "taken_over" in told and "handed_over" in told
+    metrics = bridge.get("/metrics")[1].decode()
+    assert "syslog_bridge_fleet_broker_up 1.0" in metrics and "syslog_bridge_fleet_couriers 3.0" in metrics
+    for name in INTAKES:
+        assert f'syslog_bridge_fleet_queue_couriers{{intake="{name}"}} 3.0' in metrics
+    assert f'syslog_bridge_fleet_handed_over_total{{intake="{INTAKES[0]}"}}' in metrics
+    assert "syslog_bridge_ledger_imbalance_events 0.0" in metrics
+
+
+def test_duplicates_are_at_most_what_is_counted(fleet: Fleet) -> None:
+    """After all of the above. A window of what rsyslog had sent to the killed bridge, it sent again."""
+    fleet.collector.refresh()
+    counted = fleet.possible_duplicates()
+    report(f"in all: {fleet.duplicates()} events came twice, {counted} are counted as possible duplicates")
+    assert fleet.duplicates() <= counted + _RELP_WINDOW
+
+
+def test_what_a_queue_refuses_waits_in_the_spool_and_follows(cluster: Cluster, tmp_path: Path) -> None:
+    collector = Collector(tmp_path)
+    share = {"amqp": cluster.urls, "queue_prefix": tmp_path.name, "max_bytes": "1MB"}
+    bridges = []
+    for role in ("gateway", "courier"):
+        bridge = Bridge(tmp_path / role, collector_url=collector.url, intakes=intakes())
+        bridge.configuration["spool"]["share"] = share | {"role": role}
+        bridge.configuration["batch"] = {"max_age": "200ms", "max_events": 500}
+        bridges.append(bridge)
+    gateway, courier = bridges
+    count, now = 30_000, datetime.now(UTC)
+    try:
+        gateway.start()
+        send_lines(gateway.tcp, (rfc5424(number, now).frame for number in range(count)))
+        gateway.wait_received(count)
+        until(lambda: gateway.status()["fleet"]["queues"][0]["full"], lambda: f"it is full: {gateway.status()}")
+        ledger = gateway.ledger()
+        assert ledger["spooled"] > count / 3 and ledger["handed_over"] > 1000, ledger
+        assert "is full" in gateway.status()["headline"]["text"]
+        # It is full, not away: nothing goes round it, nothing may be double.
+        assert gateway.status()["possible_duplicates"] == {}
+        collector.start()
+        courier.start()
+        until(
+            lambda: len({number_of(text) for text in collector.texts()} if collector.refresh() else ()) == count,
+            lambda: f"all arrive: {len(collector.arrived)}, {gateway.status()}, {courier.status()}",
+            deadline_seconds=120,
+            every_seconds=0.2,
+        )
+        assert len(collector.arrived) == count
+        until(lambda: gateway.ledger()["spooled"] == 0, "nothing waits at the gateway")
+        assert gateway.ledger()["handed_over"] == count
+    finally:
+        for each in bridges:
+            each.kill()
+        collector.stop()
+
+
+@pytest.mark.parametrize("count", [pytest.param(100_000, id="100000")])
+def test_a_dead_gateways_published_backlog_is_delivered_by_others(cluster: Cluster, tmp_path: Path, count: int) -> None:
+    """Nobody does anything but to run couriers, as they would."""
+    collector = Collector(tmp_path)
+    share = {"amqp": cluster.urls, "queue_prefix": tmp_path.name}
+
+    def bridge(name: str, role: str) -> Bridge:
+        made = Bridge(tmp_path / name, collector_url=collector.url, intakes=intakes())
+        made.configuration["spool"]["share"] = share | {"role": role}
+        made.configuration["batch"] = {"max_age": "200ms", "max_events": 1000}
+        made.start()
+        return made
+
+    gateway = bridge("gateway", "gateway")
+    # They are there, as their collector is not: what they take goes back and forth until it is.
+    couriers = [bridge(f"courier{number}", "courier") for number in range(2)]
+    try:
+        now = datetime.now(UTC)
+        send_lines(gateway.tcp, (rfc5424(number, now).frame for number in range(count)))
+        until(lambda: gateway.ledger()["handed_over"] == count, lambda: f"all is published: {gateway.status()}")
+        gateway.kill()
+        collector.start()
+        began = time.monotonic()
+        until(
+            lambda: len({number_of(text) for text in collector.texts()} if collector.refresh() else ()) == count,
+            lambda: f"{count} events: {len(collector.arrived)}, {[each.status() for each in couriers]}",
+            deadline_seconds=240,
+            every_seconds=0.5,
+        )
+        took = time.monotonic() - began
+        shares = [each.ledger()["delivered"] for each in couriers]
+        assert all(shares), shares
+        report(f"a dead gateway's {count} published events: delivered by two others within {took:.0f} s of the"
+               f" collector's return ({shares[0]} and {shares[1]}),"
+               f" {len(collector.arrived) - count} came twice")  # fmt: skip
+    finally:
+        for each in (gateway, *couriers):
+            each.kill()
+        collector.stop()

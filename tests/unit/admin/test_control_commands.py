@@ -1,0 +1,57 @@
+"""The commands of the control socket: what each leaves in the ledger's history."""
+
+import pytest
+from twisted.internet import defer
+
+from bridge.accounting import Ledger
+from bridge.admin.control_commands import on_spool
+from bridge.operations.command import CommandError
+
+
+class Estate:
+    """A spool of which a command moves events of one intake; ``told`` is the account when it was asked for."""
+
+    def __init__(self):
+        self.ledger = Ledger()
+        self.ledger.recover_spooled("fw", 5)
+        self.told = []
+
+    @property
+    def spool(self):
+        return self
+
+    def give_up(self, held):
+        pass
+
+    async def release(self, intake):
+        return [(None, 5)]
+
+    def in_thread(self, job):
+        return defer.maybeDeferred(job)
+
+    def intakes(self):
+        return ["fw"]
+
+    async def account(self):
+        self.told.append(self.ledger.of("fw").dropped["purged"])
+
+
+def test_an_account_is_written_behind_a_command_that_moves_events():
+    estate = Estate()
+    done = defer.ensureDeferred(on_spool(estate)["spool-purge"]({}, lambda news: True))
+    assert done.result == {"purged": 5, "interrupted": False}
+    assert estate.told == [5]
+
+
+def test_it_is_written_behind_one_that_fails_half_way(monkeypatch):
+    estate = Estate()
+
+    def full(held):
+        raise CommandError("no room")
+
+    monkeypatch.setattr(estate, "give_up", full, raising=True)
+    done = defer.ensureDeferred(on_spool(estate)["spool-purge"]({}, lambda news: True))
+    with pytest.raises(CommandError):
+        done.result.raiseException()
+    done.addErrback(lambda failure: None)
+    assert estate.told == [5]

@@ -1,0 +1,22 @@
+"""The process around the application."""
+
+from __future__ import annotations
+
+import pytest
+from twisted.logger import capturedLogs
+
+from bridge.app import run
+from bridge.syslog.fast import pcre2
+
+
+def told(monkeypatch: pytest.MonkeyPatch, library: object) -> list[str]:
+    monkeypatch.setattr(pcre2, "load", lambda: library)
+    with capturedLogs() as events:
+        run._tell_what_is_missing()
+    return [str(event["log_format"]) for event in events]
+
+
+def test_a_missing_library_is_told_with_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert told(monkeypatch, object()) == []
+    (line,) = told(monkeypatch, None)
+    assert "libpcre2-8-0" in line and "CPU" in line

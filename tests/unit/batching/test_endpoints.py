@@ -1,0 +1,102 @@
+"""Bodies of every endpoint, against the API's own reading of them; and what the spool keeps for each."""
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from bridge.batching import encoding, group
+from bridge.batching.endpoints import (
+    ENDPOINTS,
+    as_json_string,
+    without_key,
+    wrapped,
+)
+from bridge.batching.groups import Limits
+from bridge.collector import formats
+from bridge.collector.credentials import Keys
+from bridge.config.addresses import ENDPOINTS as KNOWN
+from bridge.routing import Disposition
+from bridge.routing.router import PAYLOAD_NEEDS
+from bridge.syslog.fast.columns import parse_all
+from bridge.syslog.frames import block_of
+from bridge.syslog.timestamps import TimeReader, milliseconds
+
+NOON = milliseconds(datetime(2026, 11, 23, 12, tzinfo=UTC))
+KEY = "0123456789abcdef"
+
+
+def test_the_configuration_knows_the_same_endpoints():
+    assert set(ENDPOINTS) == set(KNOWN)
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/jsons", b'["a","b"]'),
+        ("/batch", b'{"intake_key":"0123456789abcdef","@timestamp":"2026-11-23T12:00:00.000Z","jsons":["a","b"]}'),
+        ("/", b'{"intake_key":"0123456789abcdef","@timestamp":"2026-11-23T12:00:00.000Z","json":"a"}'),
+        (
+            "/array",
+            b'[{"timestamp":"2026-11-23T12:00:00.000Z","intake_key":"0123456789abcdef","json":"a"},'
+            b'{"timestamp":"2026-11-23T12:00:01.250Z","intake_key":"0123456789abcdef","json":"b"}]',
+        ),
+    ],
+)
+def test_bodies(path, body):
+    count = 1 if ENDPOINTS[path].single else 2
+    assert wrapped(ENDPOINTS[path], [b'"a"', b'"b"'][:count], [NOON, NOON + 1250][:count], KEY) == body
+
+
+def test_no_time_is_sent_where_there_is_none():
+    assert wrapped(ENDPOINTS["/"], [b'"a"'], [0], "k") == b'{"intake_key":"k","json":"a"}'
+    assert wrapped(ENDPOINTS["/array"], [b'"a"', b'"b"'], [0, NOON], "k") == (
+        b'[{"intake_key":"k","json":"a"},{"timestamp":"2026-11-23T12:00:00.000Z","intake_key":"k","json":"b"}]'
+    )
+
+
+@settings(deadline=None)
+@given(st.lists(st.binary(min_size=1, max_size=20), min_size=1, max_size=5), st.sampled_from(["lines", "json"]))
+@example([b"\xf0\x9f\x98\x80", b"\xe9", b'"intake_key":"k"', b"\xed\xb2\x80", b"a\nb"], "json")
+def test_the_collector_reads_the_events_that_were_sent(events, kept_as):
+    """Either encoding of the spool, to every endpoint that takes JSON; what is no UTF-8 is converted, never lost."""
+    to_line = encoding.json_line if kept_as == "json" else encoding.escaped
+    strings = [as_json_string(to_line(event), kept_as) for event in events]
+    times = [NOON + 10 * i for i in range(len(events))]
+    expected = [
+        encoding.as_utf8(event if kept_as == "json" else encoding.escaped(event), "auto")[0] for event in events
+    ]
+    envelope = formats.Envelope(keys=Keys({KEY}), intake_key=KEY)
+    for path, parser in (
+        ("/jsons", formats.jsons), ("/batch", formats.structured_batch), ("/array", formats.array),
+    ):  # fmt: skip
+        parsed = parser(wrapped(ENDPOINTS[path], strings, times, KEY), envelope)
+        assert [row.event for row in parsed.content.rows()] == expected, path
+    for event, string, ms in zip(expected, strings, times, strict=True):
+        (row,) = formats.structured(wrapped(ENDPOINTS["/"], [string], [ms], KEY), envelope).content.rows()
+        assert (row.event, row.intake_key) == (event, KEY)
+    rows = formats.array(wrapped(ENDPOINTS["/array"], strings, times, KEY), envelope).content.rows()
+    assert [milliseconds(datetime.fromisoformat(row.event_timestamp)) for row in rows] == times
+
+
+@settings(deadline=None)
+@given(st.text(max_size=30))
+def test_a_kept_body_holds_no_key_and_every_event(text):
+    event = encoding.json_line(f'{text} "intake_key":"{KEY}"'.encode("utf-8", "surrogateescape"))
+    kept = without_key(wrapped(ENDPOINTS["/array"], [event], [NOON], KEY), KEY)
+    (row,) = json.loads(kept)
+    assert row["intake_key"] == "****"
+    assert json.dumps(row["json"]) == json.dumps(json.loads(event))
+
+
+def test_the_spool_keeps_each_events_time_where_the_endpoint_takes_it():
+    frames = [b"<13>1 2026-11-23T12:00:00.%03dZ h a - - - m%d\nx" % (ms, ms) for ms in (500, 0, 250)]
+    columns = parse_all(block_of(frames), PAYLOAD_NEEDS["message"])
+    end = Disposition("deliver", "r", "i", zone=UTC, endpoint="/array")
+    made = group(columns, end, reader=TimeReader(), received_ms=NOON, limits=Limits(resolution_ms=100))
+    (part,) = made.groups
+    assert part.timed and (part.earliest, part.latest, part.count) == (NOON, NOON + 500, 3)
+    assert part.data == b'%d\t"m500\\nx"\n%d\t"m0\\nx"\n%d\t"m250\\nx"\n' % (NOON + 500, NOON, NOON + 250)
+    assert part.events() == [b"m500\nx", b"m0\nx", b"m250\nx"]

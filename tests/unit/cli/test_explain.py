@@ -1,0 +1,360 @@
+"""``explain``: exactly the contract's fields, and what the road would do, for every payload form."""
+
+import json
+import subprocess
+import sys
+from ipaddress import ip_address
+
+import pytest
+from click.testing import CliRunner
+
+from bridge.batching import Limits, Window, group
+from bridge.batching.payload import FORMS
+from bridge.cli.explain import explain
+from bridge.config import load
+from bridge.routing import Router
+from bridge.syslog.fast.columns import parse_all
+from bridge.syslog.frames import block_of
+from bridge.syslog.timestamps import TimeReader
+
+FIELDS = [
+    "priority", "facility", "severity", "timestamp", "hostname", "app_name", "procid", "msgid", "structured_data",
+    "msg", "format", "shape", "listener", "route", "intake", "payload", "event", "event_timestamp",
+]  # fmt: skip
+
+CONFIGURATION = """
+timezone: Europe/Paris
+collector: {url: "http://127.0.0.1:9"}
+listeners:
+  - {name: udp, udp: "127.0.0.1:5514", allow: [127.0.0.0/8, 10.0.0.0/8]}
+  - {name: tcp, tcp: "127.0.0.1:5514"}
+  - {name: own, tcp: "127.0.0.1:5515", intake: raw}
+max_frame_size: 480B
+sources:
+  - {source: 10.20.0.0/16, timezone: America/New_York, name: branch}
+intakes:
+  message: {intake_key: {file: nowhere}}
+  content: {intake_key: {file: nowhere}, payload: content}
+  device: {intake_key: {file: nowhere}, payload: device}
+  line: {intake_key: {file: nowhere}, payload: line}
+  structured: {intake_key: {file: nowhere}, payload: structured}
+  raw: {intake_key: {file: nowhere}, payload: raw}
+  rfc5424: {intake_key: {file: nowhere}, payload: rfc5424}
+  json: {intake_key: {file: nowhere}, payload: json}
+  untimed: {intake_key: {file: nowhere}, timestamp: none}
+  arrival: {intake_key: {file: nowhere}, timestamp: received}
+routes:
+  - {name: noise, drop: true, app_name: CRON, except: {min_severity: warning}}
+  - {name: logins, intake: message, hostname: "web-*", min_severity: notice, message: {contains: [login, logout]}}
+  - {name: starts, intake: message, hostname: "web-*", message: {starts_with: "%ASA"}}
+  - {name: far, intake: content, source: 10.20.0.0/16}
+  - {name: at-tcp, intake: content, listener: tcp, hostname: gw}
+  - {name: by-host-message, intake: message, hostname: as-message}
+  - {name: by-host-content, intake: content, hostname: as-content}
+  - {name: by-host-device, intake: device, hostname: as-device}
+  - {name: by-host-line, intake: line, hostname: as-line}
+  - {name: by-host-structured, intake: structured, hostname: as-structured}
+  - {name: by-host-raw, intake: raw, hostname: as-raw}
+  - {name: by-host-rfc5424, intake: rfc5424, hostname: as-rfc5424}
+  - {name: by-host-json, intake: json, hostname: as-json}
+  - {name: by-host-untimed, intake: untimed, hostname: as-untimed}
+  - {name: by-host-arrival, intake: arrival, hostname: as-arrival}
+  - {name: hidden, intake: message, timezone: Asia/Tokyo, hostname: tokyo}
+unrouted: hold
+spool: {directory: spool}
+"""
+
+RECEIVED = "2026-11-23T06:25:00Z"
+BSD = "Nov 23 07:24:00"
+STAMP = "2026-11-23T06:24:00.000Z"
+MSG = "[764008:0] info: 198.51.100.10 example.org. A IN"
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "bridge.yaml"
+    path.write_text(CONFIGURATION)
+    return path
+
+
+def run(file, frames, *options):
+    """The command's result; no key is there to be read."""
+    return CliRunner().invoke(explain, ["-c", str(file), "--received", RECEIVED, *options], input=frames)
+
+
+def explained(file, frame, *options):
+    """The one JSON line of one frame."""
+    result = run(file, frame + b"\n", "--json", *options)
+    assert result.exit_code == 0, result.output
+    (line,) = result.stdout.splitlines()
+    fields = json.loads(line)
+    assert list(fields) == FIELDS
+    return fields
+
+
+def test_an_rfc3164_frame_field_by_field(file):
+    assert explained(file, f"<30>{BSD} as-message unbound[7640]: {MSG}".encode()) == {
+        "priority": 30, "facility": 3, "severity": 6, "timestamp": "2026-11-23T07:24:00+01:00",
+        "hostname": "as-message", "app_name": "unbound", "procid": "7640", "msgid": None, "structured_data": {},
+        "msg": MSG, "format": "rfc3164", "shape": "rfc3164", "listener": "udp", "route": "by-host-message",
+        "intake": "message", "payload": "message", "event": MSG, "event_timestamp": STAMP,
+    }  # fmt: skip
+
+
+def test_an_rfc5424_frame_field_by_field(file):
+    frame = rb'<165>1 2026-11-23T07:24:00.25+01:00 as-structured app 77 ID7 [x@1 k="a\"b" k="2"] ' + MSG.encode()
+    assert explained(file, frame) == {
+        "priority": 165, "facility": 20, "severity": 5, "timestamp": "2026-11-23T07:24:00.250000+01:00",
+        "hostname": "as-structured", "app_name": "app", "procid": "77", "msgid": "ID7",
+        "structured_data": {"x@1": [["k", 'a"b'], ["k", "2"]]}, "msg": MSG, "format": "rfc5424", "shape": "rfc5424",
+        "listener": "udp", "route": "by-host-structured", "intake": "structured", "payload": "structured",
+        "event": rf'ID7 [x@1 k="a\"b" k="2"] {MSG}', "event_timestamp": "2026-11-23T06:24:00.250Z",
+    }  # fmt: skip
+
+
+def frame_for(form):
+    return f"<30>{BSD} as-{form} unbound[7640]: {MSG}"
+
+
+EVENTS = {
+    "message": MSG,
+    "content": f"unbound[7640]: {MSG}",
+    "device": frame_for("device").removeprefix("<30>"),
+    "line": f"{STAMP} as-line unbound[7640]: {MSG}",
+    "structured": MSG,
+    "raw": frame_for("raw"),
+    "rfc5424": f"<30>1 {STAMP} as-rfc5424 unbound 7640 - - {MSG}",
+}
+
+
+@pytest.mark.parametrize("form", EVENTS)
+def test_the_event_in_each_payload_form(file, form):
+    fields = explained(file, frame_for(form).encode())
+    assert (fields["payload"], fields["event"], fields["event_timestamp"]) == (form, EVENTS[form], STAMP)
+
+
+def test_the_event_in_payload_form_json_has_the_contracts_fields(file):
+    fields = explained(file, frame_for("json").encode())
+    event = json.loads(fields["event"])
+    own = {name: fields[name] for name in FIELDS if name not in ("payload", "event", "event_timestamp")}
+    assert event == own
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_the_event_is_the_very_text_that_the_road_would_spool(file, form):
+    config = load(file, secrets=False)
+    router = Router(
+        routes=config.routes, intakes=config.intakes, listeners={one.name: one.intake for one in config.listeners},
+        sources=config.sources, unrouted=config.unrouted, timezone=config.timezone,
+    )  # fmt: skip
+    profile = router.profile("udp", ip_address("127.0.0.1"))
+    frame = frame_for(form).encode() + b" \xfctail\0middle\r."
+    ((disposition, columns),) = profile.assign(parse_all(block_of([frame]), profile.needs))
+    grouped = group(
+        columns, disposition, reader=TimeReader(), received_ms=1795415100000, peer=b"127.0.0.1", listener="udp",
+        limits=Limits(window=Window(None, None)),
+    )  # fmt: skip
+    assert explained(file, frame)["event"].encode() + b"\n" == grouped.groups[0].data
+
+
+@pytest.mark.parametrize(
+    ("name", "stamp"), [("untimed", None), ("arrival", "2026-11-23T06:25:00.000Z")], ids=["none", "received"]
+)
+def test_the_intake_says_which_time_is_sent(file, name, stamp):
+    assert explained(file, frame_for(name).encode())["event_timestamp"] == stamp
+
+
+def test_a_time_outside_the_window_is_the_time_of_reception(file):
+    result = run(file, f"<30>Aug 23 07:24:00 as-message a: {MSG}\n", "--json")
+    assert json.loads(result.stdout)["event_timestamp"] == "2026-11-23T06:25:00.000Z"
+    assert "outside timestamps:" in result.stderr
+
+
+def test_a_message_that_shows_nothing_is_sent_whole(file):
+    result = run(file, f"<30>{BSD} as-message app:  \n", "--json")
+    assert json.loads(result.stdout)["event"] == f"<30>{BSD} as-message app:  "
+    assert "shows nothing" in result.stderr
+
+
+def test_bytes_that_are_no_utf8_are_converted_in_the_event_and_kept_in_msg(file):
+    fields = explained(file, f"<30>{BSD} as-message app: ".encode() + b"gr\xfc\xdfe \x80")
+    assert fields["event"] == "grüße €"
+    assert fields["msg"].encode("utf-8", "surrogateescape") == b"gr\xfc\xdfe \x80"
+
+
+# --- where it goes ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("frame", "route"), [(f"<30>{BSD} gw CRON[1]: x", "noise"), (f"<30>{BSD} nobody app: x", "unrouted")]
+)
+def test_what_is_not_delivered_has_no_intake_and_no_event(file, frame, route):
+    fields = explained(file, frame.encode())
+    assert fields["route"] == route
+    assert [fields[name] for name in ("intake", "payload", "event", "event_timestamp")] == [None] * 4
+
+
+def test_the_source_decides_zone_and_route(file):
+    fields = explained(file, f"<30>{BSD} gw app: x".encode(), "--from", "::ffff:10.20.1.1")
+    assert (fields["route"], fields["intake"], fields["event"]) == ("far", "content", "app: x")
+    assert fields["timestamp"] == "2026-11-23T07:24:00-05:00"
+    assert fields["event_timestamp"] == "2026-11-23T12:24:00.000Z"
+
+
+def test_a_listeners_own_intake_takes_all(file):
+    fields = explained(file, f"<30>{BSD} web-1 app: login".encode(), "--listener", "own")
+    assert (fields["listener"], fields["route"], fields["intake"]) == ("own", "listener own", "raw")
+
+
+def test_a_listener_refuses_who_is_not_in_its_allow(file):
+    result = run(file, f"<30>{BSD} as-message app: x\n", "--json", "--from", "192.0.2.1")
+    assert json.loads(result.stdout)["route"] is None
+    assert "192.0.2.1" in result.stderr
+    assert "allow" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("frame", "options", "route", "reasons"),
+    [
+        (
+            f"<30>{BSD} gw CRON: login",
+            (),
+            "noise: dropped",
+            [],
+        ),
+        (
+            f"<28>{BSD} web-1 CRON: other",
+            (),
+            "none matches: unrouted, held",
+            [
+                "noise: its except: holds",
+                "logins: the message does not contain 'login', 'logout'",
+                "starts: the message does not start with '%ASA'",
+                "far: 127.0.0.1 is not in its source: 10.20.0.0/16",
+                "at-tcp: it came in at udp, not at tcp",
+                "by-host-message: hostname web-1 is not like as-message",
+            ],
+        ),
+        (
+            f"<30>{BSD} web-1 app: login",
+            (),
+            "none matches",
+            ["noise: app_name app is not like CRON", "logins: severity info is below notice"],
+        ),
+        (
+            "no header",
+            (),
+            "none matches",
+            ["noise: the message has no app_name", "logins: the message has no hostname"],
+        ),
+        (
+            f"<28>{BSD} tokyo app: x",
+            ("--listener", "own"),
+            "listener own",
+            ["logins: listener own has an intake of its own", "far: listener own has"],
+        ),
+    ],
+    ids=["first", "second", "severity", "no header", "own intake"],
+)
+def test_people_are_told_which_route_and_why_no_earlier_one(file, frame, options, route, reasons):
+    output = run(file, frame + "\n", *options).stdout
+    assert f"  route       {route}" in output
+    for reason in reasons:
+        assert f"  not route   {reason}" in output
+
+
+@pytest.mark.parametrize(
+    ("frame", "options", "zone"),
+    [
+        (f"<28>{BSD} gw app: x", (), "Europe/Paris, timezone: of the configuration"),
+        (f"<28>{BSD} gw app: x", ("--from", "10.20.0.1"), "America/New_York, timezone: of source branch"),
+        (f"<28>{BSD} tokyo app: x", (), "Asia/Tokyo, timezone: of route hidden"),
+        ("<28>1 2026-11-23T07:24:00+01:00 h a - - - x", (), "+01:00, in the message"),
+    ],
+)
+def test_people_are_told_where_the_zone_comes_from(file, frame, options, zone):
+    assert f"  zone        {zone}\n" in run(file, frame + "\n", *options).stdout
+
+
+def test_nothing_in_a_frame_reaches_the_terminal_as_it_is(file):
+    output = run(file, b"<30>Nov 23 07:24:00 \x1b[2J app: \x07\x1b]0;x\x07\xff\n").stdout_bytes
+    assert b"\x1b" not in output
+    assert b"\x07" not in output
+
+
+# --- framing ----------------------------------------------------------------------------------------------------------
+
+
+def test_blank_lines_are_no_messages(file):
+    assert run(file, b"\n \n\0\r\n", "--json").stdout == ""
+
+
+def test_a_stream_is_framed_as_the_listener_does(file):
+    counted = f"<30>{BSD} gw app: one\ntwo".encode()
+    stream = b"%d %b%d %b" % (len(counted), counted, len(counted), counted) + b"<30>no count\n20 <30>unfinished"
+    result = run(file, stream, "--stream", "--json")
+    lines = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [line["msg"] for line in lines] == ["one\ntwo", "one\ntwo", "no count", "unfinished"]
+    assert lines[0]["listener"] == "tcp"
+    assert lines[0]["event"] == "app: one#012two"
+    assert lines[3]["event"] is None
+    assert "quarantined as damaged" in result.stderr
+
+
+def test_a_long_frame_is_quarantined_or_cut(file):
+    frame = f"<30>{BSD} as-message app: ".encode() + b"x" * 600
+    result = run(file, frame, "--json")
+    assert json.loads(result.stdout)["event"] is None
+    assert "quarantined as oversize" in result.stderr
+    file.write_text(CONFIGURATION + "oversize: truncate\n")
+    assert explained(file, frame)["event"] == "x" * (480 - frame.index(b"x" * 600))
+
+
+# --- usage ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_configuration_with_faults_ends_with_all_of_them(tmp_path):
+    (tmp_path / "bad.yaml").write_text("collector: {region: FRA9}\nlisteners: [{udp: 514}]\n")
+    result = CliRunner().invoke(explain, ["-c", str(tmp_path / "bad.yaml")], input="x\n")
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert len(result.stderr.splitlines()) > 1
+    assert all("bad.yaml:" in line for line in result.stderr.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--listener", "nope"), "there are udp, tcp, own"),
+        (("--listener", "udp", "--stream"), "listener udp takes datagrams"),
+        (("--from", "host"), "is no IP address"),
+        (("--received", "noon"), "is no time"),
+    ],
+)
+def test_wrong_usage_is_2(file, options, said):
+    result = run(file, "x\n", *options)
+    assert result.exit_code == 2
+    assert said in result.stderr
+
+
+def test_without_any_configuration_route_and_intake_are_null(tmp_path, monkeypatch):
+    # As a process, so that the option's default is what it is in life, but for its file.
+    code = (
+        "from pathlib import Path; import bridge.cli.options as o;"
+        f"o.DEFAULT_FILE = Path({str(tmp_path / 'none.yaml')!r});"
+        "from bridge.cli.explain import explain; explain()"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", code, "--json", "--received", RECEIVED],
+        input=f"<30>{BSD} gw unbound[7640]: {MSG}\n".encode(), capture_output=True, check=True,
+    )  # fmt: skip
+    fields = json.loads(ran.stdout)
+    assert list(fields) == FIELDS
+    assert (fields["route"], fields["intake"], fields["payload"], fields["event"]) == (None, None, "message", MSG)
+    assert b"without routes" in ran.stderr
+
+
+def test_a_file_that_is_named_must_be_there(tmp_path):
+    result = CliRunner().invoke(explain, ["-c", str(tmp_path / "none.yaml")], input="x\n")
+    assert result.exit_code == 2
+    assert "cannot be read" in result.stderr

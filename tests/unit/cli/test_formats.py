@@ -1,0 +1,161 @@
+"""``formats`` lists and explains them; ``explain --payloads`` shows every form, and which look like the format."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from bridge.batching.payload import FORMS
+from bridge.cli.explain import explain
+from bridge.cli.formats import formats
+from bridge.cli.status_text import of_running
+from bridge.formats import FORMATS
+
+UNBOUND = "<30>Nov 23 07:24:00 ns1 unbound[17265]: [17265:0] info: 192.0.2.10 www.example.org. A IN"
+EVENT = "2026-11-23T07:24:00.000Z ns1 unbound[17265]: [17265:0] info: 192.0.2.10 www.example.org. A IN"
+
+CONFIGURATION = """
+collector: {url: "http://127.0.0.1:9"}
+listeners: [{name: udp, udp: "127.0.0.1:5514"}]
+intakes:
+  dns: {intake_key: {file: nowhere}, format: unbound}
+  bare: {intake_key: {file: nowhere}, format: unbound, payload: content}
+  all: {intake_key: {file: nowhere}}
+routes:
+  - {name: dns, intake: dns, hostname: ns1}
+  - {name: bare, intake: bare, hostname: ns2}
+unrouted: {intake: all}
+spool: {directory: unused}
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> str:
+    path = tmp_path / "bridge.yaml"
+    path.write_text(CONFIGURATION)
+    return str(path)
+
+
+def explained(file: str, frame: str, *options: str) -> str:
+    given = ["-c", file, "--received", "2026-11-23T07:24:05Z", *options]
+    result = CliRunner().invoke(explain, given, input=f"{frame}\n")
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+# --- formats ---------------------------------------------------------------------------------------------------------
+
+
+def test_all_are_listed() -> None:
+    result = CliRunner().invoke(formats)
+    assert result.exit_code == 0
+    lines = result.stdout.splitlines()
+    assert lines[0].split() == ["format", "payload", "time", "product"]
+    assert [line.split()[0] for line in lines[1:89]] == list(FORMATS)
+    row = next(line for line in lines if line.startswith("cisco-ios "))
+    assert row.split(maxsplit=4) == ["cisco-ios", "device+", "its", "own", "Cisco IOS and IOS-XE"]
+
+
+def test_one_is_explained_with_its_example() -> None:
+    text = CliRunner().invoke(formats, ["ios"]).stdout
+    rows = [line[:12].strip() for line in text.splitlines()]
+    assert rows == [
+        "format", "also called", "product", "payload", "rule", "time", "lost", "begins with", "on device", "note",
+        "note",
+        "frame", "event",
+    ]  # fmt: skip
+    assert "event        sw-core-01: Nov 23 07:24:00.631 CET: %SYS-5-CONFIG_I: Configured" in text
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_each_is_explained(name: str) -> None:
+    result = CliRunner().invoke(formats, [name])
+    assert result.exit_code == 0
+    assert result.stdout.count("\n") == len(result.stdout.splitlines())
+    assert FORMATS[name].product in result.stdout
+
+
+def test_json_has_a_line_each() -> None:
+    rows = [json.loads(line) for line in CliRunner().invoke(formats, ["--json"]).stdout.splitlines()]
+    assert [row["name"] for row in rows] == list(FORMATS)
+    (one,) = [row for row in rows if row["name"] == "unbound"]
+    assert one["example"]["event"] == EVENT
+    assert (one["payload"], one["payloads"], one["own_time"]) == ("line", ["line", "message"], None)
+    assert json.loads(CliRunner().invoke(formats, ["unbound", "--json"]).stdout) == one
+
+
+def test_an_unknown_name_is_wrong_usage() -> None:
+    result = CliRunner().invoke(formats, ["fortigat"])
+    assert result.exit_code == 2
+    assert "there is no format 'fortigat': did you mean fortigate?" in result.stderr
+
+
+def test_the_command_is_there() -> None:
+    result = subprocess.run(
+        [sys.executable, "-m", "bridge", "formats", "--help"], capture_output=True, text=True, timeout=60
+    )
+    assert result.returncode == 0
+    assert "syslog-bridge formats fortigate" in result.stdout
+
+
+# --- explain ---------------------------------------------------------------------------------------------------------
+
+
+def test_explain_shows_the_event_in_the_formats_form(file: str) -> None:
+    text = explained(file, UNBOUND)
+    assert "payload     line, as format unbound refines it" in text
+    assert f"event       {EVENT}" in text
+
+
+def test_explain_says_what_nobody_will_parse(file: str) -> None:
+    assert "note" not in explained(file, UNBOUND)
+    wrong = explained(file, UNBOUND.replace("ns1", "ns2"))
+    assert "note        the event does not look like the intake's format unbound" in wrong
+
+
+def test_payloads_marks_what_fits_the_intakes_format(file: str) -> None:
+    found = json.loads(explained(file, UNBOUND, "--json", "--payloads"))
+    assert list(found["payloads"]) == list(FORMS)
+    assert found["payloads"]["line"] == found["event"] == EVENT
+    assert (found["intake_format"], found["fitting"], found["look_alikes"]) == (
+        "unbound",
+        ["message", "line", "structured"],
+        [],
+    )
+    text = explained(file, UNBOUND, "--payloads")
+    assert f"* line      {EVENT}" in text
+    assert "    content   unbound[17265]:" in text
+    assert "* fits      message, line, structured like unbound" in text
+
+
+def test_payloads_without_a_format_gives_hints(file: str) -> None:
+    found = json.loads(explained(file, UNBOUND.replace("ns1", "elsewhere"), "--json", "--payloads"))
+    assert (found["intake_format"], found["fitting"]) == (None, [])
+    assert found["look_alikes"][0] == "unbound"
+    text = explained(file, "<13>nothing that anyone knows", "--payloads")
+    assert "like format none that is known" in text
+
+
+def test_payloads_show_the_time_that_would_be_sent(file: str) -> None:
+    """A time that is not believed is reception on the road, so it is here."""
+    frame = "<13>Mar 06 2016 12:53:10 gw app: text"
+    found = json.loads(explained(file, frame, "--json", "--payloads", "--received", "2026-11-23T10:00:00Z"))
+    assert found["payloads"]["line"] == "2026-11-23T10:00:00.000Z gw app: text"
+
+
+def test_without_the_option_the_fields_are_those_of_the_contract(file: str) -> None:
+    assert "payloads" not in json.loads(explained(file, UNBOUND, "--json"))
+
+
+# --- status ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_status_tells_what_does_not_look_like_its_format() -> None:
+    row = {"name": "fw", "state": "idle", "format_sampled": 1200, "format_mismatches": 1100}
+    text = of_running({"intakes": [row, row | {"name": "good", "format_mismatches": 0}]})
+    told = [line for line in text.splitlines() if "do not look like" in line]
+    assert len(told) == 1
+    assert told[0].startswith("Intake fw: 1,100 of 1,200 events that were looked at do not look like its format")

@@ -1,0 +1,209 @@
+"""The command ``report``: what it prints, its bounds, and its exit codes."""
+
+import csv
+import io
+import re
+
+import pytest
+from click.testing import CliRunner
+
+from bridge.accounting import Ledger
+from bridge.accounting.journal import History, Receipt
+from bridge.cli.report import report
+from bridge.spool import Batch
+from bridge.spool.recovery import Found
+
+MARCH = 1_772_323_200  # 2026-03-01T00:00:00Z
+
+
+class Site:
+    """A configuration, its spool, and a life that was recorded there."""
+
+    def __init__(self, directory):
+        self.spool = directory / "spool"
+        self.ledger_folder = self.spool / ".ledger"
+        self.config = directory / "bridge.yaml"
+        self.config.write_text(
+            "collector: {region: FRA1}\n"
+            "intakes: {fw: {intake_key: k1}, idle: {intake_key: k2}}\n"
+            "listeners: [{udp: '127.0.0.1:5514', intake: fw}]\n"
+            f"spool: {{directory: {self.spool}}}\n"
+        )
+        self.now = MARCH + 10.0
+        self.history = History(self.ledger_folder, keep=None, wall=lambda: self.now)
+
+    def start(self, found=None):
+        self.ledger = Ledger()
+        self.history.open()
+        self.history.start(found or Found(), quarantined=0, version="1.0", config_sha256="c")
+
+    def live(self):
+        """Two minutes, an unclean stop, a clean one."""
+        self.start()
+        self.ledger.receive_spooled("fw", 10)
+        self.ledger.receive_filtered(3)
+        self.ledger.receive_dropped("fw", 2, "spool_write_failed")
+        self.ledger.deliver("fw", 8)
+        self.history.receipt(Receipt("fw", [(1, 8, 10)], 8, "ab" * 32, 200, "a", "b", confirmed=False))
+        self.now = MARCH + 60
+        self.history.minute(self.ledger.accounts, {"udp": 4})
+        self.ledger.quarantine("fw", 1)
+        self.history.refused("fw", 1, 1, "too\x1b[31m red", 10)
+        self.history.close()
+        self.now = MARCH + 200
+        batch = Batch("fw", 1, "lines", False, 0, 0, 10, 1, self.spool, 0.0, True)
+        self.history.open()
+        self.history.start(Found(batches=[batch], sending={"fw": 10}), quarantined=1, version="1.0", config_sha256="c")
+        self.ledger = Ledger()
+        self.ledger.recover_spooled("fw", 10)
+        self.ledger.recover_quarantined(None, 1)
+        self.ledger.may_be_double("fw", 10)
+        self.now = MARCH + 240
+        self.history.stop(self.ledger.accounts, {"udp": 1})
+        self.history.close()
+        return self
+
+    def run(self, *arguments):
+        return CliRunner().invoke(report, ["-c", str(self.config), *arguments])
+
+
+@pytest.fixture
+def site(tmp_path):
+    return Site(tmp_path)
+
+
+def table(text):
+    """The figures of the plain table, by intake and head."""
+    heads, *rows = text.split("\n\n")[1].splitlines()
+    names = re.split(r"  +", heads.strip())
+    cells = [re.split(r"  +", row.strip()) for row in rows if not row.endswith(":")]
+    return {row[0]: dict(zip(names[1:], map(int, row[1:]), strict=True)) for row in cells}
+
+
+def test_it_accounts_for_everything(site):
+    done = site.live().run()
+    assert done.exit_code == 0, done.output
+    figures = table(done.stdout)
+    assert figures["fw"] == {
+        "received": 12, "queued again": 9, "delivered": 8, "quarantined": 1, "filtered": 0, "dropped": 2, "held": 10,
+    }  # fmt: skip
+    assert figures["(no intake)"]["filtered"] == figures["(no intake)"]["received"] == 3
+    assert figures["(all together)"]["received"] == 15
+    assert "fw: 2 spool_write_failed" in done.stdout
+    assert "fw: 1 too\\x1b[31m red" in done.stdout
+    assert "kernel drops: 5 udp" in done.stdout
+    assert "starts: 2, 1 after an unclean stop: 2026-03-01T00:03:20.000Z" in done.stdout
+    assert "receipts: 1 accepted requests with 8 events, of which 8 were not named by the answer" in done.stdout
+    assert "quarantine: 0 frames at the beginning, +1, 1 at the end" in done.stdout
+    assert re.search(r"chain whole: 8 lines; the last is [0-9a-f]{64}\n", done.stdout)
+    assert "filtered or dropped in the last minute before each unclean stop" in done.stdout
+    assert "whether 10 events of requests without a known answer" in done.stdout
+
+
+def test_a_spreadsheet(site):
+    done = site.live().run("--csv")
+    assert done.exit_code == 0
+    fw, = [row for row in csv.DictReader(io.StringIO(done.stdout)) if row["intake"] == "fw"]  # fmt: skip
+    assert (fw["received"], fw["delivered"], fw["held"], fw["queued_again"]) == ("12", "8", "10", "9")
+    assert fw["dropped_reasons"] == "2 spool_write_failed"
+    assert fw["refused_reasons"] == "1 too\\x1b[31m red"
+    assert fw["possible_duplicates"] == "10"
+    assert done.stderr.startswith("chain whole")
+
+
+def test_one_intake(site):
+    done = site.live().run("--intake", "fw")
+    assert set(table(done.stdout)) == {"fw"}
+    assert table(site.run("--intake", "idle").stdout)["idle"]["received"] == 0
+    assert table(site.run("--intake", "-").stdout)["(no intake)"]["filtered"] == 3
+    wrong = site.run("--intake", "fx")
+    assert wrong.exit_code == 2
+    assert "fw, idle" in wrong.stderr
+
+
+def test_a_period_begins_and_ends_at_the_nearest_minute_and_says_so(site):
+    site.live()
+    first = site.run("--to", "2026-03-01T00:01:05Z")
+    assert (table(first.stdout)["fw"]["quarantined"], table(first.stdout)["fw"]["held"]) == (1, 1)
+    assert "the accounts at the end of" not in first.stdout  # the process had died by then
+    early = site.run("--to", "2026-03-01T00:00:55Z")
+    assert table(early.stdout)["fw"]["delivered"] == 8
+    assert "those of 2026-03-01T00:01:00Z stand for them" in early.stdout
+    later = site.run("--from", "2026-03-01T00:00:55Z")
+    assert table(later.stdout)["fw"]["carried over"] == 2
+    assert table(later.stdout)["fw"]["delivered"] == 0
+    nothing = site.run("--from", "2026-04-01")
+    assert nothing.exit_code == 0
+    assert "the period from 2026-04-01 to now" in nothing.stdout.lower()
+
+
+def test_a_process_that_still_runs(site):
+    site.start()
+    site.ledger.receive_spooled("fw", 5)
+    site.now = MARCH + 60
+    site.history.minute(site.ledger.accounts, {})
+    site.history.receipt(Receipt("fw", [(1, 5, 5)], 5, "", 200, None, None, confirmed=True))
+    done = site.run()
+    assert table(done.stdout)["fw"] == {"received": 5, "delivered": 0, "dropped": 0, "held": 5}
+    assert "the last of a process that still runs or was killed; 5 events have receipts since then" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [(b'"count":8', b'"count":9'), (b'"kind":"receipt"', b'"kind":"receist"'), (b'{"t"', b'{"u"')]
+)
+def test_a_changed_line_is_named_and_the_rest_still_printed(site, old, new):
+    site.live()
+    path = site.ledger_folder / "2026-03-01.jsonl"
+    lines = path.read_bytes().splitlines(keepends=True)
+    lines[1] = lines[1].replace(old, new)
+    path.write_bytes(b"".join(lines))
+    done = site.run()
+    assert done.exit_code == 1
+    assert f"chain BROKEN: {path}:2:" in done.stdout
+    assert f"report: {path}:2:" in done.stderr
+    assert table(done.stdout)["fw"]["dropped"] == 2
+
+
+def test_a_file_that_cannot_be_read_is_named(site):
+    site.live()
+    path = site.ledger_folder / "2026-03-02.jsonl"
+    path.mkdir()
+    done = site.run()
+    assert done.exit_code == 1
+    assert f"{path}: Is a directory" in done.stderr
+    assert table(done.stdout)["fw"]["received"] == 12
+
+
+def test_wrong_usage(site):
+    assert site.run("--from", "yesterday").exit_code == 2
+    assert "such as 2026-03-01" in site.run("--from", "yesterday").stderr
+    assert site.run("--from", "2026-03-02", "--to", "2026-03-02").exit_code == 2
+    site.config.write_text("nonsense: 1\n")
+    assert site.run().exit_code == 2
+
+
+def test_without_a_history(site):
+    done = site.run()
+    assert done.exit_code == 1
+    assert done.stderr == f"report: there is no ledger history {site.ledger_folder}: the bridge has never run\n"
+    site.ledger_folder.mkdir(parents=True)
+    assert "chain: there are no lines" in site.run().stdout
+
+
+def test_nothing_is_changed(site):
+    site.live()
+    path = site.ledger_folder / "2026-03-01.jsonl"
+    before = path.read_bytes() + b'{"t":"torn'
+    path.write_bytes(before)
+    assert site.run().exit_code == 0
+    assert path.read_bytes() == before
+
+
+def test_a_terminal_gets_a_table_whose_figures_are_whole(site):
+    from bridge.accounting.report.rows import Report, Row
+    from bridge.cli import report_text
+
+    found = Report(rows={"a" * 64: Row(received=10**15, delivered=10**15)})
+    drawn = report_text.table(found, whole=True, terminal=True)
+    assert drawn.count("1,000,000,000,000,000") == 4
+    assert "\x1b[1m" in drawn

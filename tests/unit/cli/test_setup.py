@@ -1,0 +1,131 @@
+"""``setup``: the configuration that comes of given answers and of a dialogue, and what keeps it from being written."""
+
+import stat
+
+import pytest
+from click.testing import CliRunner
+
+from bridge.cli.setup import make_setup
+from bridge.config import load
+from bridge.setup.check_result import Result
+
+KEY = "abcdefgh12345678"
+GOOD = Result("http://127.0.0.1/plain/batch", ("all",), "http", True, "answers")
+BAD = Result("http://127.0.0.1/plain/batch", ("all",), "tcp", False, "no connection")
+
+
+class Trial:
+    """Stands for the network: notes what it was asked to try."""
+
+    def __init__(self, *results):
+        self.results, self.calls = results, []
+
+    def __call__(self, config, connecting, sending):
+        self.calls.append((dict(config.intakes), sending))
+        return self.results
+
+
+def run(tmp_path, *options, trial=None, typed=None, key=KEY):
+    (tmp_path / "key.txt").write_text(f"{key}\n")
+    argv = ["-c", str(tmp_path / "etc/bridge.yaml"), *options]
+    return CliRunner().invoke(make_setup(trial or Trial(GOOD)), argv, input=typed)
+
+
+def given(tmp_path, *options, **more):
+    return run(tmp_path, "--non-interactive", "--key-file", str(tmp_path / "key.txt"), *options, **more)
+
+
+def test_defaults_make_a_good_configuration(tmp_path):
+    trial = Trial(GOOD)
+    result = given(tmp_path, trial=trial)
+    assert result.exit_code == 0, result.output
+    config = load(tmp_path / "etc/bridge.yaml")
+    assert (config.collector.region, list(config.intakes), config.unrouted.intake) == ("FRA1", ["all"], "all")
+    assert [(one.kind, str(one.address)) for one in config.listeners] == [("udp", "*:514"), ("tcp", "*:514")]
+    assert config.intakes["all"].intake_key.reveal() == KEY
+    [(intakes, sending)] = trial.calls
+    assert (intakes["all"].intake_key.reveal(), sending) == (KEY, False)
+    assert stat.S_IMODE((tmp_path / "etc/keys/all").stat().st_mode) == 0o600
+    assert KEY not in result.output + (tmp_path / "etc/bridge.yaml").read_text()
+
+
+def test_every_option(tmp_path):
+    result = given(
+        tmp_path, "--region", "https://intake.example.org/x/", "--format", "fortigate", "--source",
+        "10.1.0.0/16, 2001:db8::7", "--listen", "udp://127.0.0.1:5514 udp://[::1]:5514", "--timezone", "Europe/Paris",
+        "--spool", str(tmp_path / "a spool"), "--send-test",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    config = load(tmp_path / "etc/bridge.yaml")
+    [intake] = config.intakes.values()
+    assert (intake.name, intake.format) == ("fortigate", "fortinet-fortigate")
+    assert intake.destination.url == "https://intake.example.org/x"
+    assert [str(network) for network in config.routes[0].source] == ["10.1.0.0/16", "2001:db8::7/128"]
+    assert [one.name for one in config.listeners] == ["udp", "udp-2"]
+    assert (config.unrouted.kind, str(config.timezone)) == ("hold", "Europe/Paris")
+    assert config.spool.directory == tmp_path / "a spool"
+
+
+def test_a_dialogue_asks_again_for_what_cannot_be(tmp_path):
+    answers = ["mars", "usa1", "fortigat", "fortigate", "", "10.1.0.0/8", "10.1.0.0/16", "514", "", "", KEY, "y"]
+    trial = Trial(GOOD)
+    result = run(tmp_path, trial=trial, typed="\n".join(answers) + "\n")
+    assert result.exit_code == 0, result.output
+    config = load(tmp_path / "etc/bridge.yaml")
+    assert (config.collector.region, list(config.intakes)) == ("USA1", ["fortigate"])
+    assert trial.calls[0][1] is True
+    for word in ("no region", "did you mean", "host bits", "no listener"):
+        assert word in result.output
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--region", "mars"),
+        ("--format", "xyzzy"),
+        ("--source", "10.1.0.0/8"),
+        ("--listen", "514"),
+        ("--listen", "tls://*:6514"),
+        ("--timezone", "+02:00"),
+        ("--intake", "UPPER"),
+        ("--send-test", "--no-connect"),
+    ],
+)
+def test_wrong_usage_writes_nothing(tmp_path, options):
+    assert given(tmp_path, *options).exit_code == 2
+    assert not (tmp_path / "etc").exists()
+
+
+def test_a_key_of_two_words_is_refused_and_not_shown(tmp_path):
+    result = given(tmp_path, key="verysecret two")
+    assert result.exit_code == 2
+    assert "verysecret" not in result.output
+
+
+def test_nothing_is_written_where_the_trial_fails(tmp_path):
+    result = given(tmp_path, trial=Trial(GOOD, BAD))
+    assert result.exit_code == 1
+    assert "NO  tcp" in result.output
+    assert not (tmp_path / "etc").exists()
+
+
+def test_a_user_may_insist(tmp_path):
+    typed = "\n".join(["", "", "", "", "", "", KEY, "n", "y"]) + "\n"
+    assert run(tmp_path, trial=Trial(BAD), typed=typed).exit_code == 0
+    assert (tmp_path / "etc/bridge.yaml").exists()
+
+
+def test_without_a_trial_it_is_written_at_once(tmp_path):
+    trial = Trial(BAD)
+    assert given(tmp_path, "--no-connect", trial=trial).exit_code == 0
+    assert trial.calls == []
+
+
+def test_an_existing_configuration_stays(tmp_path):
+    given(tmp_path)
+    before = (tmp_path / "etc/bridge.yaml").read_bytes()
+    refused = given(tmp_path, "--region", "FRA2")
+    assert refused.exit_code == 1
+    assert (tmp_path / "etc/bridge.yaml").read_bytes() == before
+    assert given(tmp_path, "--region", "FRA2", "--force").exit_code == 0
+    assert (tmp_path / "etc/bridge.yaml.old").read_bytes() == before

@@ -1,0 +1,230 @@
+"""``status``: of a bridge that answers on its control socket, and of files that nobody holds."""
+
+import fcntl
+import json
+import os
+import socket
+import threading
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+from click.testing import CliRunner
+
+from bridge.cli.status import status
+from bridge.spool import lock
+
+REPORT = {
+    "ledger": {
+        "received": 1200, "recovered": 3, "replayed": 0, "delivered": 1000, "spooled": 200, "buffered": 0,
+        "quarantined": 1, "filtered": 0, "dropped": {"spool_write_failed": 2},
+    },
+    "intakes": [
+        {"name": "good", "state": "idle", "backlog_events": 0, "backlog_bytes": 0, "oldest_seconds": None,
+         "last_error": None},
+        {"name": "bad", "state": "backing-off", "backlog_events": 200, "backlog_bytes": 40960, "oldest_seconds": 200.5,
+         "last_error": "the collector answered 503: \x1b[2J"},
+    ],
+    "sources": [
+        {"address": "10.0.0.1", "listener": "udp", "name": "fw", "route": "r", "intake": "good", "events": 1200,
+         "last_seen": "2026-11-23T07:24:00.000Z", "clock_offset_seconds": -3600.2, "clock": "1 hour behind"},
+    ],
+    "unrouted": [],
+    "kernel_drops": {"udp": 7},
+    "listeners": {"udp": 5514},
+    "quarantine": {"unrouted": 0, "oversize": 1},
+    "alarms": [{"kind": "clock", "about": "10.0.0.1", "text": "10.0.0.1: its clock is wrong\x07"}],
+}  # fmt: skip
+
+
+class UnixServer(HTTPServer):
+    address_family = socket.AF_UNIX
+
+    def server_bind(self):
+        folder = os.open(self.server_address.parent, os.O_RDONLY)
+        self.socket.bind(f"/proc/self/fd/{folder}/{self.server_address.name}")
+        os.close(folder)
+
+    def get_request(self):
+        return self.socket.accept()[0], ("", 0)
+
+
+@contextmanager
+def running(spool, code=200, body=None):
+    """A process that holds the spool and answers on its control socket."""
+    data = json.dumps(REPORT).encode() if body is None else body
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(code if self.path.partition("?")[0] == "/api/status" else 404)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        def log_message(self, *args):
+            pass
+
+    descriptor = lock.take(spool)
+    server = UnixServer(spool / "control.sock", Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+        os.close(descriptor)
+
+
+@pytest.fixture
+def spool(tmp_path):
+    # Longer than the name of a Unix socket may be.
+    path = tmp_path / ("deep" * 20) / ("er" * 40) / "spool"
+    path.mkdir(parents=True)
+    return path
+
+
+@pytest.fixture
+def run(tmp_path, spool):
+    file = tmp_path / "bridge.yaml"
+    file.write_text(
+        'collector: {url: "http://127.0.0.1:9"}\nlisteners: [{udp: "127.0.0.1:5514"}]\n'
+        "intakes: {all: {intake_key: {file: nowhere}}}\nunrouted: {intake: all}\n"
+        f"spool: {{directory: {spool}}}\n"
+    )
+    return lambda *options: CliRunner().invoke(status, ["-c", str(file), *options])
+
+
+# --- running ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_json_is_that_of_the_running_bridge(spool, run):
+    with running(spool):
+        result = run("--json")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout) == REPORT
+
+
+def test_the_first_sentence_says_what_is_wrong(spool, run):
+    with running(spool):
+        first, *rest = run().stdout.splitlines()
+    assert first == ("Intake bad cannot deliver: the collector answered 503: \\x1b[2J; 200 events are kept.")
+    text = "\n".join([*rest, ""])
+    for shown in (
+        "backing-off",
+        "41.0 kB",
+        "3 m 20 s",
+        "10.0.0.1 (fw)",
+        "1 hour behind",
+        "5514",
+        "spool_write_failed 2",
+        "quarantined: oversize 1\n",
+        "nothing is to do here",
+    ):
+        assert shown in text
+    assert not {"\x1b", "\x07"} & set(text)
+
+
+def test_the_contract_alone_is_enough(spool, run):
+    contract = {name: REPORT[name] for name in ("ledger", "intakes", "sources", "unrouted", "kernel_drops")}
+    with running(spool, body=json.dumps(contract | {"intakes": REPORT["intakes"][:1], "kernel_drops": 0}).encode()):
+        result = run()
+    assert result.exit_code == 0
+    assert "2 events dropped" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("code", "body", "said"), [(404, b"", "answers 404"), (200, b"<html>", "no status"), (200, b"[1]", "no status")]
+)
+def test_another_answer_is_an_error(spool, run, code, body, said):
+    with running(spool, code, body):
+        result = run()
+    assert result.exit_code == 1
+    assert said in result.stderr
+    assert str(os.getpid()) in result.stderr
+
+
+def test_a_holder_that_does_not_answer(spool, run):
+    descriptor = lock.take(spool)
+    try:
+        result = run()
+    finally:
+        os.close(descriptor)
+    assert result.exit_code == 1
+    assert f"process {os.getpid()} holds the spool" in result.stderr
+    assert "control.sock is not there" in result.stderr
+
+
+# --- not running ------------------------------------------------------------------------------------------------------
+
+
+def fill(spool):
+    (spool / "format").write_text("1\n")
+    (spool / "lock").write_text("1\n")
+    (spool / "a").mkdir()
+    (spool / "a" / "1795415040000000-1795415040000-2-12.lines").write_text("one\ntwo 45\n\n")
+    (spool / "a" / "1795415041000000-1795415040000-3-30.sending.lines").write_text("x" * 30)
+    (spool / "a" / "1795415042000000-1795415040000.open.timed.json").write_text('1\t"a"\n1\t"b"\ntorn')
+    (spool / "a" / "foreign").touch()
+    (spool / "empty").mkdir()
+    folder = spool / ".quarantine" / "unrouted"
+    folder.mkdir(parents=True)
+    (folder / "1795415040000000-41.jsonl").touch()
+    (folder / "1795415040000001.open.jsonl").write_text("{}\n")
+    (spool / ".quarantine" / "damaged" / "files").mkdir(parents=True)
+
+
+def contents(spool):
+    return {path: path.read_bytes() if path.is_file() else None for path in sorted(spool.rglob("*"))}
+
+
+def test_files_without_a_bridge_are_reported_and_left_alone(spool, run):
+    fill(spool)
+    before = contents(spool)
+    result = run("--json")
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    oldest = found["intakes"][0].pop("oldest_seconds")
+    assert oldest >= 0
+    assert found == {
+        "running": False,
+        "spool": str(spool),
+        "intakes": [
+            {"name": "a", "state": "stopped", "backlog_events": 7, "backlog_bytes": 58, "last_error": None},
+            {"name": "empty", "state": "stopped", "backlog_events": 0, "backlog_bytes": 0, "oldest_seconds": None,
+             "last_error": None},
+        ],
+        "quarantine": {"damaged": 0, "unrouted": 42},
+        "possible_duplicates": 3,
+        "foreign_files": 1,
+    }  # fmt: skip
+    assert contents(spool) == before
+
+
+def test_the_first_sentence_says_that_it_is_not_running(spool, run):
+    fill(spool)
+    text = run().stdout
+    assert text.startswith(f"The bridge is not running; 7 events wait in {spool}.\n")
+    for shown in ("unrouted 42", "3 of the events may have been accepted already", "1 files are no batches"):
+        assert shown in text
+
+
+def test_the_lock_is_free_afterwards(spool, run):
+    fill(spool)
+    run()
+    with (spool / "lock").open("r+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def test_a_spool_that_never_was(spool, run):
+    spool.rmdir()
+    result = run()
+    assert result.exit_code == 1
+    assert "has never run" in result.stderr
+
+
+def test_a_bad_configuration_is_2(tmp_path):
+    result = CliRunner().invoke(status, ["-c", str(tmp_path / "none.yaml")])
+    assert result.exit_code == 2
+    assert "none.yaml:1:1" in result.stderr

@@ -1,0 +1,165 @@
+"""Nodes without a wire: real spool, couriers and fleet; broker and collector in memory, and time that a test moves."""
+
+from collections import Counter
+
+from twisted.internet.defer import Deferred, maybeDeferred
+
+from bridge.accounting import Ledger
+from bridge.batching import Group
+from bridge.cluster.consumer import release
+from bridge.cluster.node import Fleet, Terms
+from bridge.cluster.node_name import node_name
+from bridge.deliver.circuit_breaker import Breaker
+from bridge.deliver.client import Answer
+from bridge.deliver.context import Office, Turn, Way
+from bridge.deliver.courier import Courier
+from bridge.deliver.dispatcher import Dispatcher
+from bridge.deliver.failover import Exits
+from bridge.deliver.request import Target
+from bridge.monitoring.runtime_metrics import Measures
+from bridge.spool import BatchLimits, Spool
+from bridge.storage.delivery_store import Cellar
+
+NOON = 1_795_435_200
+TURN = Turn(in_flight=4, max_events=100, max_bytes=10_000, resolution_ms=1000, catch_up_ms=60_000)
+
+
+class Node:
+    """One bridge of one intake, `a`. ``role`` None: it shares nothing."""
+
+    def __init__(self, directory, clock, *, broker=None, role=None, rate=None, **terms):
+        self.clock = clock
+        self.ledger = Ledger()
+        self.alarms, self.receipts, self.refused, self.posted = {}, [], [], []
+        self.sessions, self.sharers = [], 1
+        self.spool = Spool(
+            directory, limits=BatchLimits(), wall=self.wall, clock=clock.seconds, work=self.work,
+            bounds=dict.fromkeys(("refused", "oversize", "damaged", "unrouted"), 10**6),
+        )  # fmt: skip
+        found = self.spool.recover()
+        self.dispatcher = Dispatcher(clock, connections=8, rate=rate)
+        self.exits = Exits(Breaker(clock, wake=self.dispatcher.wake))
+        self.office = Office(
+            clock, self.wall, self._cellar(None), self.ledger, self.dispatcher, self, Measures(clock.seconds),
+            maybeDeferred,
+        )  # fmt: skip
+        self.way = Way(Target("http://collector.test/plain/batch", dict, False), self, self.exits)
+        self.own = Courier("a", self.way.target, TURN, office=self.office, poster=self, exits=self.exits)
+        self.dispatcher.add(self.own)
+        self.fleet = None
+        if role is not None:
+            given = {"max_bytes": 10**6, "prefetch": 10**6, "alone_after": 10.0}
+            self.fleet = Fleet(
+                Terms(("amqp://broker.test",), "q", role, "default", **given | terms),
+                node=node_name(directory), connect=lambda url: self._connect(broker, url), own={"a": self.own},
+                office=self.office, shared=self._cellar(release), counted=self._counted,
+                aside=lambda *message: maybeDeferred(self.spool.quarantine.put_aside, *message),
+            )  # fmt: skip
+            self.fleet.follow("a", self.way, TURN)
+        self.ledger.recover_quarantined(None, self.spool.quarantine.counts.total())
+        for intake, events in found.sending.items():
+            self.ledger.may_be_double(intake, events)
+        for batch in found.batches:
+            self.ledger.recover_spooled("a", batch.count)
+            self.own.add(batch)
+        self.spool.on_sealed = self.own.add
+        if self.fleet is not None:
+            self.fleet.start()
+
+    def _cellar(self, remove):
+        return Cellar(
+            self.spool, self.ledger, work=self.work, receipt=self.receipts.append,
+            refused=lambda *line: self.refused.append(line), remove=remove,
+        )  # fmt: skip
+
+    def _connect(self, broker, url):
+        opened = broker.connect(url)
+        opened.addCallback(lambda session: self.sessions.append(session) or session)
+        return opened
+
+    def _counted(self, sharers):
+        self.sharers = sharers
+
+    # Its parts, as the others see them.
+    def wall(self):
+        return NOON + self.clock.seconds()
+
+    def work(self, job, done):
+        done(job())
+
+    def post(self, url, body, headers):
+        answer = Deferred()
+        self.posted.append((body, headers, answer))
+        return answer
+
+    def on(self, kind, about, text):
+        self.alarms[kind, about] = text
+
+    def off(self, kind, about, text):
+        self.alarms.pop((kind, about), None)
+
+    # What a test does.
+    def receive(self, *events, ms=0, encoding="lines", timed=False):
+        """Events that are appended, and sealed."""
+        at = NOON * 1000 + ms
+        data = b"".join((b"%d\t" % (at + 1000 * i) if timed else b"") + each + b"\n" for i, each in enumerate(events))
+        latest = at + 1000 * (len(events) - 1) if timed else at
+        self.spool.append(Group("a", encoding, at // 1000, at, latest, len(events), data, timed))
+        self.ledger.receive_spooled("a", len(events))
+        self.spool.seal_all()
+        self.clock.advance(0)
+
+    def accept(self, at=0):
+        body, _, answer = self.posted.pop(at)
+        ids = ",".join(f'"{i}"' for i in range(body.count(b"\n") + 1))
+        answer.callback(Answer(200, f'{{"event_ids":[{ids}]}}'.encode()))
+
+    def answer(self, status, at=0, text=b"no"):
+        self.posted.pop(at)[2].callback(Answer(status, text))
+
+    def die(self):
+        """As a killed process: nothing is said, and the broker sees its connections end."""
+        self.dispatcher.stop()
+        for session in list(self.sessions):
+            session.end("killed")
+        self.fleet = None
+        self.spool.close()
+
+    def check(self):
+        """The account is exact, and what it says waits is what the couriers have."""
+        assert self.ledger.imbalance == 0
+        waiting = self.own.waiting_events + self.spool.open_amount("a")[0]
+        if self.fleet is not None:
+            waiting = self.fleet.view("a").waiting_events + self.spool.open_amount("a")[0]
+        assert self.ledger.of("a").spooled == waiting
+
+    @property
+    def account(self):
+        return self.ledger.of("a")
+
+
+def pass_time(clock, *nodes, seconds=1.0):
+    """Let the time pass, in the steps in which a bridge looks around."""
+    for _ in range(round(seconds / 0.25)):
+        clock.advance(0.25)
+        for node in nodes:
+            if node.fleet is not None:
+                node.fleet.look()
+            node.check()
+
+
+def drain(clock, *nodes, most=400):
+    """Accept whatever is posted until nothing has waited in a node for three seconds; the events as they came, with
+    repeats."""
+    taken, quiet = Counter(), 0
+    for _ in range(most):
+        for node in nodes:
+            while node.posted:
+                taken.update(node.posted[0][0].split(b"\n"))
+                node.accept()
+                node.check()
+        quiet = quiet + 1 if all(node.ledger.total().spooled == 0 for node in nodes) else 0
+        if quiet > 12:
+            return taken
+        pass_time(clock, *nodes, seconds=0.25)
+    raise AssertionError([node.ledger.columns() for node in nodes])

@@ -1,0 +1,50 @@
+"""``max_request_rate`` is of an address: whoever leaves by it has a part of it."""
+
+from twisted.internet.task import Clock
+
+from bridge.config import parse_text
+from bridge.deliver.couriers import Mailroom
+
+CONFIGURATION = """
+collector: {region: FRA1, max_request_rate: 12}
+listeners: [{udp: "*:514"}]
+intakes: {a: {intake_key: a-key-of-sixteen-letters}}
+unrouted: {intake: a}
+spool: {directory: spool}
+"""
+
+
+class Eager:
+    """Always has a request to start, which is answered at once."""
+
+    def __init__(self, dispatcher):
+        self.dispatcher = dispatcher
+        self.started = 0
+
+    def ready(self):
+        return True
+
+    def start(self):
+        self.started += 1
+        self.dispatcher._clock.callLater(0, self.dispatcher.end, self.dispatcher.begin(10.0))
+        return True
+
+
+def in_ten_seconds(clock, sender):
+    before = sender.started
+    for _ in range(1000):
+        clock.advance(0.01)
+        sender.dispatcher.wake()
+    return sender.started - before
+
+
+def test_it_is_divided_by_those_who_share_it():
+    clock, config = Clock(), parse_text(CONFIGURATION, "bridge.yaml")
+    mailroom = Mailroom(config, clock)
+    sender = Eager(mailroom.dispatcher)
+    mailroom.dispatcher.add(sender)
+    assert in_ten_seconds(clock, sender) in range(118, 126)
+    mailroom.share_rate(3)
+    assert in_ten_seconds(clock, sender) in range(38, 46)
+    mailroom.share_rate(1)
+    assert in_ten_seconds(clock, sender) in range(116, 126)

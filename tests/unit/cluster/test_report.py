@@ -1,0 +1,93 @@
+"""The account of a period, of a node that hands over and takes over: also of one that is killed."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bridge.accounting import Ledger
+from bridge.accounting.journal import History, Receipt
+from bridge.accounting.journal_lines import Walk
+from bridge.cli.report import reckoned
+from bridge.spool import Batch
+from bridge.spool.recovery import Found
+
+MARCH = 1_772_323_200  # 2026-03-01T00:00:00Z
+
+
+class Life:
+    """A node's ledger and history."""
+
+    def __init__(self, directory, now, waiting=0):
+        self.now = now
+        self.ledger = Ledger()
+        self.borrowing = self.ledger.borrowing()
+        self.history = History(directory, keep=None, wall=lambda: self.now)
+        self.history.open()
+        found = Found()
+        if waiting:
+            found.batches = [Batch("a", 1, "lines", False, 0, 0, waiting, 9, Path(), 0.0)]
+            self.ledger.recover_spooled("a", waiting)
+        self.history.start(found, quarantined=0, version="1", config_sha256="")
+
+    def minute(self):
+        self.now += 60
+        self.history.minute(self.accounts(), {})
+
+    def accounts(self):
+        return {name: replace(each, dropped=each.dropped.copy()) for name, each in self.ledger.accounts.items()}
+
+    def accept(self, count, *, taken):
+        (self.borrowing if taken else self.ledger).deliver("a", count)
+        self.history.receipt(Receipt("a", [(7, count, count)], count, "", 200, None, None, True, taken))
+
+    def hand_over(self, count):
+        self.ledger.hand_over("a", count)
+        self.history.handed("a", 5, count, count)
+
+
+def row_of(directory):
+    walk = Walk(directory)
+    report = reckoned(walk, None, None)
+    assert walk.fault_count == 0
+    row = report.rows["a"]
+    left = row.carried + row.received + row.replayed + row.taken + row.moved + row.again + row.unexplained
+    right = row.delivered + row.twice + row.quarantined + row.filtered + row.handed + row.dropped.total() + row.held
+    assert left == right and row.carried == 0 and row.unexplained == row.dropped.total() == 0
+    return row
+
+
+def test_a_life_that_ends_well(tmp_path):
+    life = Life(tmp_path, MARCH)
+    life.ledger.receive_spooled("a", 10)
+    life.hand_over(10)
+    life.borrowing.take_over("a", 7)
+    life.accept(4, taken=True)
+    life.minute()
+    life.borrowing.hand_over("a", 1)
+    # Two are in flight to the last.
+    life.history.stop(life.accounts(), {})
+    row = row_of(tmp_path)
+    assert (row.received, row.handed, row.taken, row.delivered, row.held) == (10, 13, 7, 4, 0)
+    Life(tmp_path, life.now + 5).history.stop({}, {})
+    assert row_of(tmp_path).unexplained == 0
+
+
+@pytest.mark.parametrize("taken_since", [0, 5])
+def test_a_life_that_is_killed(tmp_path, taken_since):
+    life = Life(tmp_path, MARCH)
+    life.ledger.receive_spooled("a", 10)
+    life.borrowing.take_over("a", 6)
+    life.minute()
+    # What no account tells any more.
+    life.hand_over(8)
+    life.ledger.receive_spooled("a", 3)
+    if taken_since:
+        life.borrowing.take_over("a", taken_since)
+    life.accept(4 + taken_since, taken=True)
+    again = Life(tmp_path, life.now + 5, waiting=5)
+    again.history.stop(again.accounts(), {})
+    row = row_of(tmp_path)
+    assert (row.received, row.delivered, row.held) == (13, 4 + taken_since, 5)
+    # Two went back with the kill: of what came and went since, only the difference is known.
+    assert row.taken - row.handed == (6 + taken_since) - (8 + 2)

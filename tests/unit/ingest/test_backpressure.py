@@ -1,0 +1,171 @@
+"""``when_full: pause``: streams wait, datagrams do not, and what had been read is first when there is room."""
+
+from datetime import UTC
+
+import pytest
+from twisted.internet.address import IPv4Address
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+
+from bridge.accounting import Ledger
+from bridge.batching import Limits
+from bridge.config import Listener
+from bridge.ingest.peers import Peers
+from bridge.ingest.pipeline import Road
+from bridge.listen.listener import Hall
+from bridge.listen.tcp_connection import SyslogFactory
+from bridge.routing import Router
+from bridge.spool import BatchLimits, Spool
+from tests.unit.ingest.test_pipeline import Intake, Route, Unrouted
+
+NOON = 1_795_435_200
+
+
+class Room:
+    def __init__(self):
+        self.pauses = True
+        self.full = {}
+
+    def refuses(self, intake, size):
+        return self.full.get(intake)
+
+    def failed(self, intake, error):
+        return "disk_full"
+
+
+class Scene:
+    def __init__(self, directory):
+        self.clock, self.ledger, self.room = Clock(), Ledger(), Room()
+        self.spool = Spool(
+            directory, limits=BatchLimits(), wall=lambda: NOON, clock=self.clock.seconds,
+            work=lambda job, done: done(job()), bounds=dict.fromkeys(("refused", "oversize", "damaged", "unrouted"),
+            10**6),
+        )  # fmt: skip
+        self.spool.recover()
+        routes = [Route("b", "b", hostname=("b",)), Route("all", "a")]
+        self.peers = Peers(
+            Router(
+                routes=routes, intakes={"a": Intake(), "b": Intake()}, listeners={"tcp": None, "udp": None},
+                unrouted=Unrouted(), timezone=UTC,
+            )
+        )  # fmt: skip
+        self.road = Road(
+            spool=self.spool, ledger=self.ledger, wall=lambda: NOON, limits=Limits(),
+            truncate=False, on_trouble=lambda text: None, room=self.room,
+        )  # fmt: skip
+        listener = Listener.model_construct(name="tcp", max_connections=10, max_connections_per_peer=10)
+        self.factory = SyslogFactory(listener, Hall(self.clock, self.road, self.peers.get, max_frame_size=250 * 1024))
+
+    def connect(self):
+        protocol = self.factory.buildProtocol(IPv4Address("TCP", "192.0.2.7", 4000))
+        protocol.makeConnection(StringTransport())
+        return protocol
+
+    def events(self, intake):
+        self.spool.seal_all()
+        return [
+            line for path in sorted((self.spool.directory / intake).glob("*"))
+            for line in path.read_bytes().split(b"\n")[:-1]
+        ]  # fmt: skip
+
+    def account(self):
+        assert self.ledger.imbalance == 0
+        return {name: value for name, value in self.ledger.columns().items() if value}
+
+
+@pytest.fixture
+def scene(tmp_path):
+    return Scene(tmp_path / "spool")
+
+
+def frames(host, *texts):
+    return b"".join(b"<13>Nov 24 00:00:00 %s t: %s\n" % (host, text) for text in texts)
+
+
+def test_a_connection_waits_with_what_it_had_read(scene):
+    scene.room.full["a"] = "spool_full"
+    held, other = scene.connect(), scene.connect()
+    held.dataReceived(frames(b"a", b"1", b"2") + frames(b"b", b"3"))
+    assert held.transport.producerState == "paused"
+    assert scene.account() == {"received": 3, "buffered": 2, "spooled": 1}
+    other.dataReceived(frames(b"b", b"4"))
+    assert other.transport.producerState == "producing"
+    scene.factory.check_idle()
+    scene.road.landing.resume()
+    assert held.transport.producerState == "paused", "it is full still"
+    scene.room.full.clear()
+    scene.road.landing.resume()
+    assert held.transport.producerState == "producing"
+    assert len(scene.road.landing.holding) == 0
+    held.dataReceived(frames(b"a", b"5"))
+    assert scene.account() == {"received": 5, "spooled": 5}
+    assert scene.events("a") == [b"1", b"2", b"5"]
+    assert scene.events("b") == [b"3", b"4"]
+
+
+def test_a_connection_for_two_full_intakes_waits_for_both(scene):
+    scene.room.full = {"a": "spool_full", "b": "disk_full"}
+    held = scene.connect()
+    held.dataReceived(frames(b"a", b"1") + frames(b"b", b"2"))
+    del scene.room.full["a"]
+    scene.road.landing.resume()
+    assert held.transport.producerState == "paused"
+    del scene.room.full["b"]
+    scene.road.landing.resume()
+    assert held.transport.producerState == "producing"
+
+
+def test_to_ask_for_room_may_make_some_and_nothing_is_appended_twice(scene):
+    scene.room.full = {"a": "spool_full", "b": "spool_full"}
+    first, second = scene.connect(), scene.connect()
+    first.dataReceived(frames(b"a", b"1"))
+    second.dataReceived(frames(b"b", b"2"))
+    scene.room.full.clear()
+    refuses = scene.room.refuses
+
+    def settling(intake, size):
+        # As the keeper does: its books show room, and whoever waits is told so at once.
+        scene.road.landing.resume()
+        return refuses(intake, size)
+
+    scene.room.refuses = settling
+    scene.road.landing.resume()
+    assert scene.account() == {"received": 2, "spooled": 2}
+    assert (scene.events("a"), scene.events("b")) == ([b"1"], [b"2"])
+    assert first.transport.producerState == second.transport.producerState == "producing"
+
+
+def test_datagrams_never_wait(scene):
+    scene.room.full["a"] = "spool_full"
+    scene.road.take_many([(scene.peers.get("udp", "192.0.2.7"), [b"<13>x", b"<13>y"])], lambda frames: frames)
+    assert scene.account() == {"received": 2, "dropped": {"spool_full": 2}}
+
+
+def test_who_may_not_wait_loses(scene):
+    scene.room.full["a"] = "spool_full"
+    scene.room.pauses = False
+    connection = scene.connect()
+    connection.dataReceived(frames(b"a", b"1"))
+    assert connection.transport.producerState == "producing"
+    assert scene.account() == {"received": 1, "dropped": {"spool_full": 1}}
+
+
+def test_a_connection_that_ends_while_it_waits(scene):
+    scene.room.full["a"] = "spool_full"
+    held = scene.connect()
+    held.dataReceived(frames(b"a", b"1") + b"<13>Nov 24 00:00:00 a t: 2")
+    held.connectionLost()
+    assert scene.account() == {"received": 2, "buffered": 2}
+    scene.road.landing.finish()
+    assert scene.account() == {"received": 2, "spooled": 2}
+    assert scene.events("a") == [b"1", b"2"]
+
+
+def test_a_write_that_finds_the_disk_full_waits_too(scene, monkeypatch):
+    monkeypatch.setattr("bridge.spool.store.write_whole", lambda *args: (_ for _ in ()).throw(OSError(28, "No space")))
+    held = scene.connect()
+    held.dataReceived(frames(b"a", b"1"))
+    assert scene.account() == {"received": 1, "buffered": 1}
+    assert held.transport.producerState == "paused"
+    scene.road.landing.finish()
+    assert scene.account() == {"received": 1, "dropped": {"disk_full": 1}}

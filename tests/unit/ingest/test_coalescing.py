@@ -1,0 +1,108 @@
+"""Small reads of one reactor turn are read as one, and nothing is lost, counted twice or out of order for it."""
+
+import pytest
+from twisted.internet.address import IPv4Address
+from twisted.internet.testing import StringTransport
+
+from bridge.config import Listener
+from bridge.ingest.coalescing import Gathering
+from bridge.listen.listener import Hall
+from bridge.listen.tcp_connection import SyslogFactory
+from tests.unit.ingest.test_pipeline import Bridge, Route, lost, make_bridge  # noqa: F401
+
+
+class Turns:
+    """Connections of a listener, and a turn that ends when told so."""
+
+    def __init__(self, bridge: Bridge) -> None:
+        self.bridge = bridge
+        self.waiting = []
+        listener = Listener.model_construct(name="tcp", max_connections=9, max_connections_per_peer=9)
+        gathering = Gathering(bridge.road, self.waiting.append)
+        hall = Hall(bridge.clock, bridge.road, bridge.peers.get, max_frame_size=9000, gathering=gathering)
+        self.factory = SyslogFactory(listener, hall)
+
+    def connect(self, host):
+        protocol = self.factory.buildProtocol(IPv4Address("TCP", host, 4000))
+        protocol.makeConnection(StringTransport())
+        return protocol
+
+    def end(self):
+        calls, self.waiting[:] = list(self.waiting), []
+        for call in calls:
+            call()
+
+
+@pytest.fixture
+def turns(make_bridge):  # noqa: F811
+    return Turns(make_bridge())
+
+
+def line(text):
+    return b"<13>Nov 23 12:00:00 gw app: " + text + b"\n"
+
+
+def test_a_turn_is_read_as_one(turns, monkeypatch):
+    first, second, again = turns.connect("192.0.2.1"), turns.connect("192.0.2.2"), turns.connect("192.0.2.1")
+    blocks = []
+    parse = turns.bridge.road._parse
+    monkeypatch.setattr(
+        turns.bridge.road, "_parse", lambda peer, frames, *rest: blocks.append(frames) or parse(peer, frames, *rest)
+    )
+    first.dataReceived(line(b"1"))
+    second.dataReceived(line(b"2") + b"\n \n" + line(b"3"))
+    again.dataReceived(line(b"4"))
+    first.dataReceived(line(b"5"))
+    turns.bridge.check()
+    assert len(turns.waiting) == 1
+    turns.end()
+    assert len(blocks) == 1
+    turns.bridge.check(received=5, spooled=5)
+    assert turns.bridge.events("a") == [b"1", b"4", b"5", b"2", b"3"]
+    assert [turns.bridge.peers.get("tcp", f"192.0.2.{n}").events for n in (1, 2)] == [3, 2]
+    assert turns.bridge.road.tallies.by_listener["tcp"] == 5
+    turns.end()
+    first.dataReceived(line(b"6"))
+    turns.end()
+    turns.bridge.check(received=6, spooled=6)
+
+
+def test_a_long_read_comes_after_the_small_ones_before_it(turns):
+    connection = turns.connect("192.0.2.1")
+    connection.dataReceived(line(b"1"))
+    connection.dataReceived(line(b"x" * 5000))
+    turns.bridge.check(received=2, spooled=2)
+    connection.dataReceived(line(b"2"))
+    turns.end()
+    assert turns.bridge.events("a") == [b"1", b"x" * 5000, b"2"]
+
+
+def test_many_small_reads_do_not_wait_for_the_end(turns):
+    connection = turns.connect("192.0.2.1")
+    for _ in range(100):
+        connection.dataReceived(line(b"x" * 1000))
+    assert turns.bridge.ledger.columns()["received"] >= 60
+    turns.end()
+    turns.bridge.check(received=100, spooled=100)
+
+
+def test_the_end_of_a_connection_comes_last(turns):
+    connection = turns.connect("192.0.2.1")
+    connection.dataReceived(line(b"1") + b"<13>tail")
+    lost(connection)
+    assert turns.bridge.events("a") == [b"1", b"tail"]
+    turns.end()
+    turns.bridge.check(received=2, spooled=2)
+
+
+def test_senders_that_are_looked_at_alone_are_not_gathered(make_bridge):  # noqa: F811
+    turns = Turns(make_bridge(Route("some", "a", app_name=("app",)), Route("all", "b")))
+    turns.connect("192.0.2.1").dataReceived(line(b"1"))
+    turns.bridge.check(received=1, spooled=1)
+    assert not turns.waiting
+
+
+def test_nothing_is_gathered_while_senders_may_have_to_wait(turns, monkeypatch):
+    monkeypatch.setattr(turns.bridge.road.landing._room, "pauses", True, raising=False)
+    turns.connect("192.0.2.1").dataReceived(line(b"1"))
+    turns.bridge.check(received=1, spooled=1)

@@ -1,0 +1,149 @@
+"""A format on its way: what a configuration names, what routing makes of it, what is counted on the road."""
+
+import json
+from datetime import UTC, datetime
+from ipaddress import ip_address
+from pathlib import Path
+
+import pytest
+
+from bridge.accounting import Ledger
+from bridge.batching import Limits, Window, group
+from bridge.batching.grouping import MOST_SAMPLED
+from bridge.config import Config, parse_text
+from bridge.formats import FORMATS
+from bridge.ingest.peers import Peers
+from bridge.ingest.pipeline import Road
+from bridge.routing import Disposition, Router
+from bridge.spool import BatchLimits, Spool
+from bridge.syslog.fast.columns import parse_all
+from bridge.syslog.fast.precompiled_times import FEW_A_SECOND
+from bridge.syslog.frames import block_of
+from bridge.syslog.timestamps import TimeReader, milliseconds
+
+RECEIVED = milliseconds(datetime(2026, 11, 23, 7, 24, 5, tzinfo=UTC))
+FORTIGATE = FORMATS["fortinet-fortigate"].example
+IOS = FORMATS["cisco-ios"].example
+
+CONFIG = """
+collector: {region: FRA1}
+listeners: [{name: udp, udp: "*:514"}]
+intakes:
+  plain: {intake_key: "0000000000000001"}
+  fw: {intake_key: "0000000000000002", format: fortigate}
+  ios: {intake_key: "0000000000000003", format: cisco-ios}
+  own: {intake_key: "0000000000000004", format: cisco-ios, payload: raw, timestamp: none}
+routes:
+  - {name: a, intake: plain, source: 192.0.2.1}
+  - {name: b, intake: fw, source: 192.0.2.2}
+  - {name: c, intake: ios, source: 192.0.2.3}
+  - {name: d, intake: own, source: 192.0.2.4}
+  - {name: e, intake: own, source: 192.0.2.5, payload: content, timestamp: received}
+  - {name: f, intake: ios, source: 192.0.2.6, timestamp: received}
+spool: {directory: unused}
+"""
+
+
+def router_of(config: Config) -> Router:
+    return Router(
+        routes=config.routes, intakes=config.intakes, listeners={"udp": None}, sources=config.sources,
+        unrouted=config.unrouted, timezone=config.timezone,
+    )  # fmt: skip
+
+
+def disposition_of(peer: int) -> Disposition:
+    constant = router_of(parse_text(CONFIG)).profile("udp", ip_address(f"192.0.2.{peer}")).constant
+    assert constant is not None
+    return constant
+
+
+@pytest.mark.parametrize(
+    ("peer", "payload", "timestamp", "of_format", "refined"),
+    [
+        (1, "message", "event", None, False),
+        (2, "message", "event", "fortinet-fortigate", True),
+        (3, "device", "event", "cisco-ios", True),
+        (4, "raw", "none", "cisco-ios", False),
+        (5, "content", "received", "cisco-ios", False),
+        (6, "device", "received", "cisco-ios", True),
+    ],
+)
+def test_route_before_intake_before_format_before_default(
+    peer: int, payload: str, timestamp: str, of_format: str | None, refined: bool
+) -> None:
+    found = disposition_of(peer)
+    assert (found.payload, found.timestamp, found.format, found.refined) == (payload, timestamp, of_format, refined)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_name_and_alias_may_be_configured(name: str) -> None:
+    for alias in (name, *FORMATS[name].aliases):
+        config = parse_text(CONFIG.replace("format: fortigate", f"format: {alias}"))
+        assert config.intakes["fw"].format == name
+
+
+def grouped(frames: list[bytes], peer: int, **limits: int):  # type: ignore[no-untyped-def]
+    found = disposition_of(peer)
+    profile = router_of(parse_text(CONFIG)).profile("udp", ip_address(f"192.0.2.{peer}"))
+    return group(
+        parse_all(block_of(frames), profile.needs), found, reader=TimeReader(), received_ms=RECEIVED, peer=b"-",
+        limits=Limits(window=Window(None, None), **limits),
+    )  # fmt: skip
+
+
+def test_three_events_of_a_group_are_held_against_the_format() -> None:
+    strange = b"<13>Nov 23 07:24:00 host app: unlike any FortiGate"
+    assert grouped([FORTIGATE] * 100, 2).sampled == 3
+    assert grouped([FORTIGATE] * 100, 2).mismatched == 0
+    assert [grouped([strange] * count, 2).mismatched for count in (1, 2, 3, 50)] == [1, 2, 3, 3]
+    assert grouped([FORTIGATE, strange, FORTIGATE], 2).mismatched == 1
+    assert grouped([strange] * 100, 1).sampled == 0
+
+
+def test_of_many_groups_a_few_are_looked_at() -> None:
+    frames = [b"<13>Nov 23 07:%02d:%02d host app: x" % (number // 60, number % 60) for number in range(75)]
+    result = grouped(frames * FEW_A_SECOND, 2)
+    assert len(result.groups) == 75
+    assert result.sampled == result.mismatched
+    assert result.sampled <= MOST_SAMPLED + 2
+
+
+def test_a_payload_of_ones_own_is_held_against_the_format_too() -> None:
+    assert grouped([IOS], 3).mismatched == 0
+    result = grouped([IOS], 4)
+    assert result.groups[0].data == IOS + b"\n"
+    assert (result.sampled, result.mismatched) == (1, 1)
+
+
+def test_the_road_counts_by_intake(tmp_path: Path) -> None:
+    config = parse_text(CONFIG)
+    ledger = Ledger()
+    bounds = dict.fromkeys(("refused", "oversize", "damaged", "unrouted"), 10**6)
+    spool = Spool(
+        tmp_path / "spool", limits=BatchLimits(), wall=lambda: RECEIVED / 1000, clock=lambda: 0.0,
+        work=lambda job, done: done(job()), bounds=bounds,
+    )  # fmt: skip
+    spool.recover()
+    road = Road(
+        spool=spool, ledger=ledger, wall=lambda: RECEIVED / 1000, limits=Limits(),
+        truncate=False, on_trouble=pytest.fail,
+    )  # fmt: skip
+    peers = Peers(router_of(config))
+    for address in ("192.0.2.1", "192.0.2.2"):
+        peer = peers.get("udp", address)
+        road.take(peer, block_of([FORTIGATE] * 8))
+        road.take(peer, block_of([b"<13>Nov 23 07:24:00 host app: text"] * 8))
+    assert road.tallies.format_sampled == {"fw": 6}
+    assert road.tallies.format_mismatches == {"fw": 3}
+
+
+def test_json_is_what_it_was() -> None:
+    """A format on the intake changes nothing of a form that was chosen by hand."""
+    text = CONFIG.replace("payload: raw", "payload: json")
+    profile = router_of(parse_text(text)).profile("udp", ip_address("192.0.2.4"))
+    assert profile.constant is not None
+    made = group(
+        parse_all(block_of([IOS]), profile.needs), profile.constant, reader=TimeReader(), received_ms=RECEIVED,
+        peer=b"-", limits=Limits(window=Window(None, None)),
+    )  # fmt: skip
+    assert json.loads(made.groups[0].data)["intake"] == "own"

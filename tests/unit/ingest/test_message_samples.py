@@ -1,0 +1,90 @@
+"""The last messages of senders: bounded, and nothing where nobody may look."""
+
+from datetime import UTC
+
+from bridge.ingest.message_samples import Glimpses, Watch
+from bridge.ingest.peers import Peer, Peers
+from bridge.routing import Router
+
+
+class Unrouted:
+    kind, intake = "hold", None
+
+
+PEERS = Peers(Router(routes=(), intakes={}, listeners={"udp": None}, unrouted=Unrouted(), timezone=UTC))
+
+
+def peer(address="192.0.2.1"):
+    return Peer("udp", address, PEERS)
+
+
+def test_the_latest_are_kept():
+    glimpses, one = Glimpses(), peer()
+    for n in range(100):
+        glimpses.note(one, b"%d" % n, n)
+    kept = glimpses.of(one)
+    assert [g.frame for g in kept] == [b"%d" % n for n in range(90, 100)]
+    assert glimpses.of(peer()) == ()
+
+
+def test_long_ones_are_cut_and_their_length_is_told():
+    glimpses, one = Glimpses(), peer()
+    glimpses.note(one, b"x" * 100_000, 0)
+    (kept,) = glimpses.of(one)
+    assert (len(kept.frame), kept.length) == (Glimpses.LONGEST, 100_000)
+
+
+def test_memory_is_bounded_and_the_silent_go_first(monkeypatch):
+    monkeypatch.setattr(Glimpses, "MOST_BYTES", 100_000)
+    glimpses = Glimpses()
+    peers = [peer(f"10.0.{n // 250}.{n % 250}") for n in range(1000)]
+    for one in peers:
+        glimpses.note(one, b"x" * 1000, 0)
+        glimpses.note(peers[0], b"y" * 1000, 0)
+    assert glimpses.of(peers[0])
+    assert glimpses.of(peers[-1])
+    assert not glimpses.of(peers[1])
+    assert sum(len(g.frame) for p in peers for g in glimpses.of(p)) <= 100_000
+    assert sum(bool(glimpses.of(p)) for p in peers) <= 100
+
+
+def test_nothing_is_kept_where_messages_are_not_shown():
+    glimpses, one = Glimpses(), peer()
+    glimpses.note(one, b"before", 0)
+    glimpses.watch("a", None, 0.0)
+    glimpses.allow(False)
+    assert not glimpses.watches
+    glimpses.note(one, b"secret", 0)
+    assert glimpses.of(one) == ()
+    assert glimpses.watch("a", None, 0.0) is None
+
+
+def test_a_looker_on_gets_all_of_a_read_from_his_address():
+    glimpses, mine, other = Glimpses(), peer(), peer("192.0.2.2")
+    watch = glimpses.watch("a", "192.0.2.1", 0.0)
+    assert glimpses.watches
+    glimpses.pass_by(mine, b"\none\ntwo", 5)
+    glimpses.pass_by(other, [b"three"], 5)
+    glimpses.pass_by(mine, [b"fo\nur"], 6)
+    assert [g.frame for g in watch.waiting] == [b"one", b"two", b"fo\nur"]
+    assert glimpses.watch("a", "192.0.2.1", 1.0) is watch
+
+
+def test_what_a_looker_on_does_not_fetch_is_bounded_and_counted():
+    glimpses, mine = Glimpses(), peer()
+    watch = glimpses.watch("a", None, 0.0)
+    for _ in range(100):
+        glimpses.pass_by(mine, [b"x"] * 1000, 5)
+    assert len(watch.waiting) == Watch.MOST
+    assert watch.missed + len(watch.waiting) == 100_000
+
+
+def test_who_does_not_ask_looks_no_longer():
+    glimpses = Glimpses()
+    glimpses.watch("a", None, 0.0)
+    glimpses.forget_watches(Watch.ENDS_AFTER + 1)
+    assert not glimpses.watches
+    for n in range(Glimpses.MOST_WATCHES):
+        assert glimpses.watch(str(n), None, 100.0)
+    assert glimpses.watch("one more", None, 100.0) is None
+    assert glimpses.watch("later", None, 200.0)

@@ -1,0 +1,152 @@
+"""What ``sources:`` says of senders, on the road: relays, limits, message numbers; and copies."""
+
+from datetime import UTC, timedelta
+from ipaddress import ip_network
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from bridge.batching import Window
+from bridge.routing import Router
+from bridge.syslog.framing import datagrams
+from bridge.util.token_bucket import Bucket
+from tests.unit.ingest.test_pipeline import (
+    NOON,
+    Bridge,
+    Intake,
+    Route,
+    Tcp,
+    Unrouted,
+)
+from tests.unit.routing.test_routing import Source
+
+RELAY = (ip_network("192.0.2.7"),)
+
+
+@pytest.fixture
+def make(tmp_path):
+    def made(*sources, routes=None, window=None):
+        bridge = Bridge(tmp_path / "spool", routes or [Route("all", "a")], window=window or Window(None, None))
+        bridge.peers.router = Router(
+            routes=bridge.routes, intakes={"a": Intake(), "b": Intake()}, listeners={"udp": None, "tcp": None},
+            unrouted=Unrouted(), timezone=UTC, sources=sources,
+        )  # fmt: skip
+        return bridge
+
+    return made
+
+
+def rows(bridge):
+    return {
+        peer.address: (peer.events, peer.intake, peer.unrouted, peer.behind)
+        for peer in bridge.peers.all() if peer.events or peer.unrouted
+    }  # fmt: skip
+
+
+def test_behind_a_relay_the_hostname_is_the_source(make):
+    new_york = ZoneInfo("America/New_York")
+    bridge = make(
+        Source(RELAY, relay=True, timezone=ZoneInfo("Europe/Paris")),
+        Source(RELAY, hostname=("ny-*",), timezone=new_york, name="branch"),
+    )
+    connection = Tcp(bridge).connect()
+    connection.dataReceived(
+        b"<13>Nov 23 13:00:00 web-1.example app: one\n<13>Nov 23 07:00:00 ny-fw app: two\n"
+        b"<13>Nov 23 13:00:00 web-1.example app: three\n<13>no header at all\n"
+    )
+    bridge.check(received=4, spooled=4)
+    assert rows(bridge) == {
+        "web-1.example": (2, "a", 0, "192.0.2.7"),
+        "ny-fw": (1, "a", 0, "192.0.2.7"),
+        "192.0.2.7": (1, "a", 0, None),
+    }
+    # Both clocks are right, each in its own zone: noon UTC.
+    offsets = {peer.address: peer.clock_offset for peer in bridge.peers.all() if peer.clock}
+    assert offsets == {"web-1.example": 0.0, "ny-fw": 0.0}
+    (branch,) = [peer for peer in bridge.peers.all() if peer.name]
+    assert (branch.address, branch.name) == ("ny-fw", "branch")
+    bridge.spool.seal_all()
+    (batch,) = (bridge.directory / "a").glob("*.lines")
+    assert f"-{NOON * 1000}-" in batch.name
+    assert sorted(bridge.events("a")) == [b"no header at all", b"one", b"three", b"two"]
+
+
+def test_a_relays_unrouted_hosts_and_wrong_clocks_are_named(make):
+    routes = [Route("web", "a", hostname=("web*",))]
+    bridge = make(Source(RELAY, relay=True), routes=routes, window=Window(86_400_000, 86_400_000))
+    connection = Tcp(bridge).connect()
+    connection.dataReceived(
+        b"<13>Nov 23 12:00:00 web-1 app: one\n<13>Jan  2 12:00:00 web-2 app: two\n<13>Nov 23 12:00:00 db-1 app: three\n"
+    )
+    bridge.check(received=3, spooled=2, quarantined=1)
+    assert {peer.address: peer.unrouted for peer in bridge.peers.all() if peer.unrouted} == {"db-1": 1}
+    assert {peer.address: peer.outside for peer in bridge.peers.all() if peer.outside} == {"web-2": 1}
+
+
+def test_a_bucket_holds_a_second():
+    bucket = Bucket(100)
+    assert bucket.take(150, 1_000) == 100
+    assert bucket.take(10, 1_000) == 0
+    assert bucket.take(100, 1_500) == 50
+    assert bucket.take(10, 500) == 0, "the clock was set back"
+    assert bucket.take(1000, 60_000) == 100
+
+
+@pytest.mark.parametrize("by", ["datagrams", "stream"])
+def test_what_is_above_the_limit_is_dropped_and_counted(make, by):
+    bridge = make(Source(RELAY, limit=3))
+    frames = [b"<13>Nov 23 12:00:00 gw app: %d" % number for number in range(5)]
+
+    def send():
+        if by == "stream":
+            connection.dataReceived(b"".join(frame + b"\n" for frame in frames) + b"\n\n")
+        else:
+            other = bridge.peers.get("udp", "192.0.2.8")
+            both = [(bridge.peers.get("udp", "192.0.2.7"), [*frames, b" "]), (other, [b"<13>x"])]
+            bridge.road.take_many(both, datagrams)
+
+    connection = Tcp(bridge).connect()
+    send()
+    others = by == "datagrams"
+    bridge.check(received=5 + others, spooled=3 + others, dropped={"source_limit": 2})
+    bridge.clock.advance(1)
+    send()
+    bridge.check(received=2 * (5 + others), spooled=2 * (3 + others), dropped={"source_limit": 4})
+    limited = {peer.address: (peer.events, peer.limited) for peer in bridge.peers.all() if peer.limited}
+    assert limited == {"192.0.2.7": (10, 4)}
+
+
+def test_gaps_in_message_numbers(make):
+    bridge = make(Source(RELAY, sequence=True))
+    connection = Tcp(bridge).connect()
+    connection.dataReceived(b"".join(b"<189>%d: Nov 23 12:00:00: %%A-1-B: c\n" % n for n in (7, 8, 11)))
+    connection.dataReceived(b"<189>12: Nov 23 12:00:00: %A-1-B: c\n")
+    (peer,) = bridge.peers.all()
+    assert (peer.events, peer.gaps.missing) == (4, 2)
+
+
+def test_frames_are_copied_as_they_came(make):
+    copied = []
+
+    class Copies:
+        def send(self, targets, frames):
+            copied.extend((target, frame) for target in targets for frame in frames)
+
+    routes = [Route("noise", None, hostname=("noise",), copy_to=("x",)), Route("all", "a", copy_to=("x", "y"))]
+    bridge = make(routes=routes)
+    bridge.road.copies = Copies()
+    connection = Tcp(bridge).connect()
+    kept, dropped = b"<13>Nov 23 12:00:00 gw app: one", b"<13>Nov 23 12:00:00 noise app: two"
+    connection.dataReceived(kept + b"\n" + dropped + b"\n")
+    assert sorted(copied) == [("x", kept), ("x", dropped), ("y", kept)]
+    bridge.check(received=2, spooled=1, filtered=1)
+
+
+def test_the_awaited(make):
+    router = make(
+        Source(RELAY, expect=timedelta(minutes=1), name="fw"),
+        Source((ip_network("10.0.0.0/8"),), expect=timedelta(minutes=2)),
+    ).peers.router
+    assert {str(address): (known.name, known.expect) for address, known in router.awaited().items()} == {
+        "192.0.2.7": ("fw", timedelta(minutes=1))
+    }

@@ -1,0 +1,88 @@
+"""Between two drains of a socket with a large buffer there is a rest, and none that would lose anything."""
+
+import socket
+
+import pytest
+from twisted.internet.task import Clock
+
+from bridge.listen import udp_reader
+from bridge.listen.udp_reader import REST, UdpReader
+from tests.unit.ingest.test_pipeline import make_bridge  # noqa: F401
+
+
+class Reactor(Clock):
+    """A clock that knows who reads."""
+
+    def __init__(self):
+        super().__init__()
+        self.readers = []
+
+    def addReader(self, reader):
+        self.readers.append(reader)
+
+    def removeReader(self, reader):
+        if reader in self.readers:
+            self.readers.remove(reader)
+
+
+class Scene:
+    def __init__(self, bridge):
+        self.bridge = bridge
+        self.reactor = Reactor()
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind(("127.0.0.1", 0))
+        self.socket.setblocking(False)
+        self.to = self.socket.getsockname()
+        self.reader = UdpReader(
+            self.socket, reactor=self.reactor, name="udp", road=bridge.road, peer=bridge.peers.get,
+            allowed=lambda host: True, max_frame_size=250 * 1024,
+        )  # fmt: skip
+        self.reader.start()
+
+    def send(self, *texts):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            for text in texts:
+                sender.sendto(b"<13>Nov 23 12:00:00 gw app: " + text, self.to)
+
+
+@pytest.fixture
+def scene(make_bridge, monkeypatch):  # noqa: F811
+    monkeypatch.setattr(udp_reader, "ROOMY", 1)
+    made = Scene(make_bridge())
+    yield made
+    made.reader.stop()
+
+
+def test_after_a_drain_it_rests(scene):
+    scene.send(b"1", b"2")
+    scene.reader.doRead()
+    assert scene.reactor.readers == []
+    scene.bridge.check(received=2, spooled=2)
+    scene.reactor.advance(REST)
+    assert scene.reactor.readers == [scene.reader]
+
+
+def test_what_came_in_a_rest_is_taken_at_the_end(scene):
+    scene.send(b"1")
+    scene.reader.doRead()
+    scene.send(b"2")
+    scene.reader.stop()
+    scene.bridge.check(received=2, spooled=2)
+    scene.reactor.advance(REST)
+    assert scene.reactor.readers == []
+
+
+def test_a_full_drain_goes_on_at_once(scene, monkeypatch):
+    monkeypatch.setattr(udp_reader, "MOST_DATAGRAMS", 2)
+    scene.send(b"1", b"2", b"3")
+    scene.reader.doRead()
+    assert scene.reactor.readers == [scene.reader]
+
+
+def test_a_small_buffer_leaves_no_time_to_rest(make_bridge, monkeypatch):  # noqa: F811
+    monkeypatch.setattr(udp_reader, "ROOMY", 1 << 30)
+    scene = Scene(make_bridge())
+    scene.send(b"1")
+    scene.reader.doRead()
+    assert scene.reactor.readers == [scene.reader]
+    scene.reader.stop()

@@ -1,0 +1,77 @@
+"""The one sentence, and what to do."""
+
+import pytest
+
+from bridge.monitoring import headline
+
+WELL = {
+    "intakes": [{"name": "a", "state": "idle", "backlog_events": 12, "oldest_seconds": 1.5}],
+    "sources_count": {"total": 12},
+    "rates": {"received": 1240.4},
+    "ledger": {"dropped": {}},
+    "kernel_drops": {"udp": 0},
+}
+
+
+def intake(state, error, **more):
+    return WELL | {"intakes": [{"name": "a", "state": state, "backlog_events": 2, "last_error": error, **more}]}
+
+
+def test_all_is_well():
+    said = headline.of(WELL)
+    assert said == {
+        "state": "well",
+        "text": "All is well: 12 sources, 1 intake, 1,240 events/s, nothing waiting.",
+        "problems": [],
+    }
+
+
+def test_what_is_over_is_told_without_alarm():
+    said = headline.of(WELL | {"ledger": {"dropped": {"spool_full": 1}}, "kernel_drops": {"udp": 3}})
+    assert said["state"] == "well"
+    assert said["text"].endswith("since the start 1 event dropped and 3 datagrams lost by the kernel.")
+
+
+@pytest.mark.parametrize(
+    ("status", "state", "text", "remedy"),
+    [
+        (intake("parked", "the collector answered 401; is the intake key right?"), "trouble",
+         "Intake a is parked: the collector answered 401; 2 events are kept.", "put the right intake key"),
+        (intake("backing-off", "no connection: Connection refused"), "trouble",
+         "Intake a cannot deliver: no connection: Connection refused; 2 events are kept.", "check --connect"),
+        (intake("backing-off", "the collector answered 503"), "trouble", "Intake a cannot deliver", "when it is back"),
+        (intake("full", None), "trouble", "Intake a has filled its part of the spool.", "spool.max_size"),
+        (intake("parked", "not in the configuration"), "attention", "Intake a is not in the configuration", "bring"),
+        (intake("delivering", "the collector answered 413"), "attention", "Intake a: the collector answered 413.", ""),
+        (intake("idle", None, format_sampled=100, format_mismatches=90), "attention", "90 of 100", "--payloads"),
+        (WELL | {"unrouted": [{"address": "192.0.2.7"}]}, "attention",
+         "Messages of 192.0.2.7 match no route.", "ready to copy"),
+        (WELL | {"clocks": [{"address": "192.0.2.7", "name": "fw", "text": "55 minutes behind", "remedy": "NTP"}]},
+         "attention", "The clock of fw is off: 55 minutes behind.", "NTP"),
+        (WELL | {"alarms": [{"kind": "loss", "about": "x", "text": "events are dropped"}]}, "trouble",
+         "Events are dropped.", ""),
+        (WELL | {"alarms": [{"kind": "clock", "about": "gateway", "text": "this gateway's clock"}]}, "attention",
+         "This gateway's clock.", ""),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_comes_with_what_to_do(status, state, text, remedy):
+    said = headline.of(status)
+    assert said["state"] == state
+    assert text in said["text"]
+    assert remedy in said["problems"][0]["remedy"]
+
+
+def test_the_worst_comes_first_and_alarms_of_a_kind_together():
+    alarms = [{"kind": "silence", "about": str(n), "text": f"source {n} is silent"} for n in range(500)]
+    said = headline.of(intake("parked", "answered 401") | {"alarms": alarms})
+    assert said["problems"][0]["state"] == "trouble"
+    assert said["text"].startswith("Intake a is parked")
+    assert said["text"].endswith("And 4 more things below.")
+    assert said["problems"][-1]["text"] == "497 further alarms of this kind: silence"
+
+
+def test_nothing_is_said_twice():
+    said = headline.of(
+        intake("parked", "answered 401") | {"alarms": [{"kind": "parked", "about": "a", "text": "again"}]}
+    )
+    assert len(said["problems"]) == 1

@@ -1,0 +1,49 @@
+"""Readings for the plots."""
+
+import pytest
+
+from bridge.accounting import Ledger
+from bridge.monitoring.rate_history import EVERY, FIGURES, Pulse
+from bridge.monitoring.runtime_metrics import DELAYS, Histogram
+
+
+class Time:
+    now = 1000.0
+
+    def __call__(self):
+        return self.now
+
+
+def test_rates_are_differences_over_the_time_that_passed():
+    ledger, delays, clock = Ledger(), Histogram(DELAYS), Time()
+    pulse = Pulse(ledger, delays, clock=clock, wall=clock)
+    pulse.waiting = lambda: (7, 1.5)
+    ledger.receive_spooled("a", 50)
+    ledger.receive_filtered(10)
+    clock.now += 5
+    pulse.beat()
+    assert (pulse.received, pulse.delivered) == (12.0, 0.0)
+    assert pulse.rates == {"a": (10.0, 0.0)}
+    ledger.deliver("a", 50)
+    delays.observe(2.0)
+    delays.observe(4.0)
+    clock.now += 10
+    pulse.beat()
+    assert pulse.rates == {"a": (0.0, 5.0)}
+    report = pulse.hour.report()
+    assert report["time"] == [1005.0, 1015.0]
+    assert report["delay"] == [None, 3.0]
+    assert report["waiting"] == [7.0, 7.0]
+    assert {"step", "time", *FIGURES} == set(report)
+
+
+def test_rings_are_bounded_and_the_day_is_coarser():
+    clock = Time()
+    pulse = Pulse(Ledger(), Histogram(DELAYS), clock=clock, wall=clock)
+    for _ in range(3000):
+        clock.now += EVERY
+        pulse.beat()
+    hour, day = pulse.hour.report(), pulse.day.report()
+    assert 640 < len(hour["time"]) <= 720
+    assert len(day["time"]) == pytest.approx(3000 * EVERY / 60, abs=2)
+    assert all(len(hour[name]) == len(hour["time"]) for name in FIGURES)

@@ -1,0 +1,50 @@
+"""``expect:``: who is silent for too long, also who never came."""
+
+from datetime import UTC, timedelta
+from ipaddress import ip_network
+
+from bridge.ingest.peers import Peers
+from bridge.monitoring.alarms import Alarms
+from bridge.monitoring.silent_sources import Silence
+from bridge.routing import Router
+from tests.unit.ingest.test_pipeline import Intake, Route, Unrouted
+from tests.unit.routing.test_routing import Source
+
+
+def test_silence():
+    def router(*sources):
+        return Router(
+            routes=[Route("all", "a")], intakes={"a": Intake()}, listeners={"udp": None}, unrouted=Unrouted(),
+            timezone=UTC, sources=sources,
+        )  # fmt: skip
+
+    sources = [
+        Source((ip_network("192.0.2.7"),), name="fw-lyon", expect=timedelta(minutes=10)),
+        Source((ip_network("10.0.0.0/8"),), expect=timedelta(minutes=1)),
+    ]
+    now = 1_000_000.0
+    peers, alarms, said = Peers(router(*sources)), Alarms(None), []
+    silence = Silence(alarms, peers, lambda: now)
+
+    def look():
+        silence.look()
+        said.append(sorted(silence.silent_now().items()))
+        assert {about for _, about in alarms.active} == set(silence.silent_now())
+
+    heard = peers.get("udp", "10.1.1.1")
+    heard.last_seen_ms = int(now * 1000)
+    peers.get("udp", "198.51.100.1")  # nobody waits for it
+    look()
+    now += 61
+    look()
+    now += 540
+    look()
+    heard.last_seen_ms = int(now * 1000)
+    look()
+    assert said == [[], [("10.1.1.1", 61)], [("10.1.1.1", 601), ("192.0.2.7", 601)], [("192.0.2.7", 601)]]
+    assert alarms.active["silence", "192.0.2.7"] == (
+        "source fw-lyon (192.0.2.7) is silent for longer than its expect: 10m"
+    )
+    peers.change(router())
+    look()
+    assert said[-1] == []

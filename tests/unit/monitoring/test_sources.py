@@ -1,0 +1,99 @@
+"""Senders for people: sorted, searched, a page at a time."""
+
+from datetime import UTC
+
+import pytest
+
+from bridge.ingest.clock_skew import Clock
+from bridge.ingest.peers import Peers
+from bridge.monitoring.sources import (
+    SORTS,
+    SURVEY_MS,
+    Sources,
+    Wanted,
+)
+from bridge.routing import Router
+
+NOW = 1_795_418_640_000
+
+
+class Unrouted:
+    kind, intake = "hold", None
+
+
+class Wall:
+    now = NOW / 1000
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def made():
+    peers, wall = (
+        Peers(Router(routes=(), intakes={}, listeners={"udp": None}, unrouted=Unrouted(), timezone=UTC)),
+        Wall(),
+    )
+    for number in range(20):
+        peer = peers.get("udp", f"192.0.2.{number}")
+        peer.events = number
+        peer.last_seen_ms = NOW - number * 600_000
+        peer.unrouted = number % 5 == 0
+        peer.shape = "fortinet" if number % 2 else "rfc3164"
+        peer.clock = Clock()
+        peer.clock.note(-7200.0 if number == 7 else -0.5, now_ms=NOW, zoned=False, dated=False, zone=UTC)
+    return Sources(peers, wall), peers, wall
+
+
+def addresses(page):
+    return [row["address"] for row in page["sources"]]
+
+
+@pytest.mark.parametrize("sort", SORTS)
+def test_pages_are_the_whole_in_order(made, sort):
+    sources, _, _ = made
+    whole = addresses(sources.page(Wanted(sort=sort)))
+    pages = [addresses(sources.page(Wanted(sort=sort, offset=offset, limit=7))) for offset in (0, 7, 14, 21)]
+    assert [address for page in pages for address in page] == whole
+    assert len(set(whole)) == 20
+
+
+def test_what_is_asked_for(made):
+    sources, _, _ = made
+    page = sources.page(Wanted(only="unrouted", limit=2))
+    assert (page["total"], page["matching"], len(page["sources"])) == (20, 4, 2)
+    assert addresses(sources.page(Wanted(only="clock"))) == ["192.0.2.7"]
+    assert sources.page(Wanted(only="silent"))["matching"] == 14
+    assert sources.page(Wanted(only="nothing of this name"))["matching"] == 0
+    assert addresses(sources.page(Wanted(find="192.0.2.19"))) == ["192.0.2.19"]
+    assert sources.page(Wanted(find="fortinet"))["matching"] == 10
+
+
+def test_figures_over_all_are_counted_now_and_then(made):
+    sources, peers, wall = made
+    counts = sources.counts()
+    assert (counts["total"], counts["unrouted"], counts["clock"], counts["silent"]) == (20, 4, 1, 14)
+    peers.get("udp", "192.0.2.99")
+    assert sources.counts()["total"] == 20
+    wall.now += SURVEY_MS / 1000
+    assert sources.counts()["total"] == 21
+
+
+def test_a_rate_is_that_of_the_last_seconds(made):
+    _, peers, _ = made
+    peer = peers.get("udp", "198.51.100.1")
+    for second in range(20):
+        peer.events += 50
+        peer.measure(NOW + second * 1000)
+    assert peer.rate_at(NOW + 20_000) == pytest.approx(50, rel=0.3)
+    assert peer.rate_at(NOW + 120_000) < 5
+    assert peer.rate_at(NOW + 3_600_000) < 1
+
+
+def test_who_else_sends(made):
+    sources, _, _ = made
+    others = sources.others("192.0.2.200")
+    assert others["only"] is None
+    assert others["near"] == sorted(others["near"])
+    assert len(others["near"]) == 5
+    assert sources.others("203.0.113.1")["near"] == []

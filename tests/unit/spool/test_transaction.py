@@ -1,0 +1,286 @@
+"""Commands that die anywhere: after the next start each event is there once, in quarantine or in the spool."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from bridge.batching import Group, Limits
+from bridge.config import parse_text
+from bridge.ingest import from_config as ingest_config
+from bridge.routing import Router
+from bridge.spool import (
+    BatchLimits,
+    Pack,
+    Spool,
+    inspect,
+    pack_writer,
+)
+from bridge.spool.partition import (
+    Words,
+    divide,
+    events_of,
+    needs,
+    take_over,
+)
+from bridge.spool.quarantine import Entry
+from bridge.spool.reprocess import Rerouter, Selection
+from bridge.spool.transaction import Transfer, Unfinished
+
+NOON = 1_795_435_200
+REASONS = ("refused", "oversize", "damaged", "unrouted")
+
+
+@pytest.fixture(autouse=True)
+def _no_disk_is_waited_for(monkeypatch):
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+
+
+class Killed(BaseException):
+    """The process is gone."""
+
+
+def spool_at(directory: Path) -> Spool:
+    made = Spool(
+        directory, limits=BatchLimits(), wall=lambda: NOON, clock=lambda: 0.0,
+        work=lambda job, done: done(job()), bounds=dict.fromkeys(REASONS, 10**7),
+    )  # fmt: skip
+    made.found = made.recover()  # type: ignore[attr-defined]
+    return made
+
+
+def router(**intakes: str) -> Router:
+    """`name=network`: what of it comes from there goes to the intake."""
+    keys = ", ".join(f"{name}: {{intake_key: {'k' * 16}}}" for name in intakes)
+    routes = ", ".join(f"{{intake: {name}, source: {network}}}" for name, network in intakes.items())
+    return ingest_config.router(
+        parse_text(
+            f"collector: {{region: FRA1}}\nlisteners: [{{name: udp, udp: '127.0.0.1:5514'}}]\nintakes: {{{keys}}}\n"
+            f"routes: [{routes}]\nspool: {{directory: x}}\n"
+        )
+    )
+
+
+def everything(directory: Path) -> Counter[bytes]:
+    """Every event of a spool, wherever it is."""
+    found: Counter[bytes] = Counter()
+    for name in inspect.intakes(directory):
+        for _, events in inspect.waiting(directory / name):
+            found.update(event for _, event in events)
+    for reason in REASONS:
+        for path in (directory / ".quarantine" / reason).glob("*.jsonl"):
+            entries = map(Entry.read, path.read_bytes().splitlines())
+            found.update(entry.frame.removeprefix(b"<13>") for entry in entries if entry is not None)
+    return found
+
+
+def with_frames(directory: Path) -> Spool:
+    spool = spool_at(directory)
+    for n in range(40):
+        frame = b"<13>frame %d" % n
+        spool.quarantine.add("unrouted", [Entry(NOON * 1000 + 7000 * n, "udp", f"10.0.{n % 2}.1", frame, "no route")])
+    spool.quarantine.close()
+    return spool
+
+
+def with_batches(directory: Path, *, packed: bool, count: int = 3) -> Spool:
+    spool = spool_at(directory)
+    sealed = []
+    spool.on_sealed = sealed.append
+    for n in range(count):
+        at = (NOON + n) * 1000
+        spool.append(Group("a", "lines", NOON + n, at, at, 2, b"from one %d\nfrom two %d\n" % (n, n)))
+    spool.seal_all()
+    if packed:
+        pack_writer.pack(sealed, spool.cannot_remove)
+    return spool
+
+
+def reroute(spool: Spool) -> None:
+    routes = Rerouter(router(a="10.0.0.0/24"), Limits(), BatchLimits())
+    for file in spool.quarantine.claim("unrouted"):
+        outcome = routes.retry(spool, "unrouted", file, Selection(), spool.sequences(100))
+        assert (sum(outcome.moves.values()), outcome.stayed) == (20, 20)
+
+
+def held_of(spool: Spool) -> list:
+    return [*spool.found.batches, *spool.found.packs]  # type: ignore[attr-defined]
+
+
+def move_some(spool: Spool) -> None:
+    for held in held_of(spool):
+        divided = divide(held, Words(source="two").matcher(), spool.directory, spool.sequences(needs(held)), to="b")
+        assert divided.events
+
+
+def move_all(spool: Spool) -> None:
+    for held in held_of(spool):
+        taken = take_over(held, "b", spool.directory / "b")
+        assert taken.intake == "b"
+
+
+CASES = [
+    pytest.param(with_frames, reroute, id="reroute"),
+    pytest.param(lambda path: with_batches(path, packed=False), move_some, id="some-of-batches"),
+    pytest.param(lambda path: with_batches(path, packed=True), move_some, id="some-of-a-pack"),
+    pytest.param(lambda path: with_batches(path, packed=False), move_all, id="batches"),
+    pytest.param(lambda path: with_batches(path, packed=True), move_all, id="a-pack"),
+]
+
+
+@pytest.mark.parametrize(("prepare", "command"), CASES)
+def test_killed_anywhere_nothing_is_lost_or_doubled(tmp_path, monkeypatch, prepare, command):
+    """The process dies before each of its calls that change names or files, one run a call."""
+    prepare(tmp_path / "before").close()
+    whole = everything(tmp_path / "before")
+    assert set(whole.values()) == {1}
+    calls = 0
+    for dies_at in range(1, 500):
+        directory = tmp_path / "spool"
+        shutil.copytree(tmp_path / "before", directory)
+        spool = spool_at(directory)
+        with monkeypatch.context() as patch:
+            calls = 0
+
+            def counted(original, dies_at=dies_at):
+                def call(*args, **named):
+                    nonlocal calls
+                    calls += 1
+                    if calls == dies_at:
+                        raise Killed
+                    return original(*args, **named)
+
+                return call
+
+            for name in ("rename", "unlink", "mkdir", "rmdir", "write"):
+                patch.setattr(os, name, counted(getattr(os, name)))
+            patch.setattr(os, "fsync", counted(lambda descriptor: None))
+            try:
+                command(spool)
+            except Killed:
+                pass
+            done = calls < dies_at
+        if not done:
+            # A process that is killed cleans nothing up: what an except clause has removed was never committed.
+            spool.close()
+            spool = spool_at(directory)
+        assert everything(directory) == whole, f"killed before call {dies_at}"
+        assert not list((directory / ".transfer").glob("*"))
+        spool.close()
+        if done:
+            break
+        shutil.rmtree(directory)
+    assert done and calls > 1
+    moved = [path for path in (tmp_path / "spool").glob("[ab]/*") if path.stat().st_size]
+    assert moved
+
+
+def test_a_second_time_finds_nothing(tmp_path):
+    spool = with_frames(tmp_path)
+    spool.close()
+    spool = spool_at(tmp_path)
+    reroute(spool)
+    before = everything(tmp_path)
+    routes = Rerouter(router(a="10.0.0.0/24"), Limits(), BatchLimits())
+    spool.close()
+    spool = spool_at(tmp_path)
+    for file in spool.quarantine.claim("unrouted"):
+        outcome = routes.retry(spool, "unrouted", file, Selection(), spool.sequences(100))
+        assert outcome.left is file and not outcome.moves
+    assert everything(tmp_path) == before
+    spool.close()
+
+
+def test_rerouted_frames_keep_their_own_times(tmp_path):
+    spool = with_frames(tmp_path)
+    spool.close()
+    spool = spool_at(tmp_path)
+    reroute(spool)
+    times = {event: ms for _, events in inspect.waiting(tmp_path / "a") for ms, event in events}
+    assert times == {b"frame %d" % n: NOON * 1000 + 7000 * n for n in range(0, 40, 2)}
+    spool.close()
+
+
+def test_frames_of_one_reception_and_many_times_keep_each_its_own(tmp_path):
+    """A batch of a read whose times lie apart comes with the times in its lines already."""
+    spool = spool_at(tmp_path)
+    lines = [b"<13>Nov 23 12:0%d:00 gw app: at minute %d" % (n, n) for n in range(6)]
+    spool.quarantine.add("unrouted", [Entry(NOON * 1000, "udp", "10.0.0.1", line, "no route") for line in lines])
+    routes = Rerouter(router(a="10.0.0.0/24"), Limits(), BatchLimits())
+    for file in spool.quarantine.claim("unrouted"):
+        routes.retry(spool, "unrouted", file, Selection(), spool.sequences(100))
+    times = {event: ms for _, events in inspect.waiting(tmp_path / "a") for ms, event in events}
+    first = min(times.values())
+    assert times == {b"at minute %d" % n: first + 60_000 * n for n in range(6)}
+    spool.close()
+
+
+def test_what_is_committed_and_cannot_be_finished_is_kept(tmp_path, monkeypatch):
+    spool = spool_at(tmp_path)
+    transfer = Transfer(tmp_path, 7)
+    transfer.write(tmp_path / "a" / "1-0-1-2.lines", b"x\n")
+    transfer.commit()
+    (tmp_path / "a").write_text("in the way")
+    with pytest.raises(Unfinished, match="next start"):
+        transfer.finish()
+    (tmp_path / "a").unlink()
+    spool.close()
+    spool_at(tmp_path).close()
+    assert (tmp_path / "a" / "1-0-1-2.lines").read_bytes() == b"x\n"
+
+
+@pytest.mark.parametrize(
+    ("host", "text", "names"),
+    [
+        ("10.0.0.1", b"<13>10.0.0.1 said", True),
+        ("10.0.0.1", b"from 110.0.0.1", False),
+        ("10.0.0.1", b"from 10.0.0.12", False),
+        ("10.0.0.1", b"it was 10.0.0.1.", True),
+        ("fw", b"FW: deny", True),
+        ("fw", b"fw-2: deny", False),
+        ("10.0.0.1", b"src:10.0.0.1 dst:10.0.0.2", True),
+        ("10.0.0.1", b"10.0.0.1:514 connected", True),
+        ("::1", b"2001:db8::1 x", False),
+        ("2001:db8::1", b"2001:db8::1 x", True),
+        ("2001:db8::1", b"2001:db8::12 x", False),
+    ],
+)
+def test_a_host_is_named_as_a_word(host, text, names):
+    assert Words(source=host).matcher().takes(text) is names
+
+
+def test_a_pack_that_was_read_is_read_again_from_its_beginning(tmp_path):
+    spool = with_batches(tmp_path, packed=True, count=20)
+    spool.close()
+    spool = spool_at(tmp_path)
+    (pack,) = spool.found.packs  # type: ignore[attr-defined]
+    fed = pack.read(most_batches=100, most_bytes=10**6, sealed=0.0)
+    pack.begin(fed.batches[:3])
+    pack.settle(fed.batches[:2])
+    again = pack.rewound()
+    assert isinstance(again, Pack) and again.count == 36
+    assert len(list(events_of(again))) == 36
+    spool.close()
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_what_was_taken_may_come_back(tmp_path, packed):
+    """To and fro, some of it each time: no folder has a sequence twice, or a start would take one for a leftover."""
+    with_batches(tmp_path, packed=packed, count=20).close()
+    whole = everything(tmp_path)
+    for turn in range(6):
+        spool = spool_at(tmp_path)
+        giver, taker = ("a", "b") if turn % 2 == 0 else ("b", "a")
+        for held in held_of(spool):
+            if held.intake == giver:
+                words = Words(containing=str(turn))
+                divide(held, words.matcher(), tmp_path, spool.sequences(needs(held), exact=False), to=taker)
+        spool.close()
+        assert everything(tmp_path) == whole
+    spool = spool_at(tmp_path)
+    assert sum(held.count for held in held_of(spool)) == 40
+    spool.close()

@@ -1,0 +1,79 @@
+"""What is kept in memory of batches that wait to be sent: bounded, handed out once, never instead of the file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.batching import Group
+from bridge.spool import (
+    Batch,
+    BatchLimits,
+    Spool,
+    batch_reader,
+)
+
+
+def spool(directory: Path, *, keep: int) -> tuple[Spool, list[Batch]]:
+    sealed: list[Batch] = []
+    clock = iter(range(1_000_000))
+    made = Spool(
+        directory, limits=BatchLimits(max_events=4), wall=lambda: 1_795_418_640.0, clock=lambda: float(next(clock)),
+        work=lambda job, done: done(job()), bounds={}, keep=keep,
+    )  # fmt: skip
+    made.on_sealed = sealed.append
+    made.recover()
+    return made, sealed
+
+
+def group(data: bytes, slot: int = 1) -> Group:
+    return Group("a", "lines", slot, slot * 1000, slot * 1000, data.count(b"\n"), data)
+
+
+def test_the_first_to_read_gets_what_was_appended_the_next_the_file(tmp_path: Path) -> None:
+    made, sealed = spool(tmp_path / "spool", keep=1000)
+    for line in (b"one\n", b"two\n", b"three\n", b"four\n"):
+        made.append(group(line))
+    (batch,) = sealed
+    content = batch.path.read_bytes()
+    assert content == b"one\ntwo\nthree\nfour\n"
+    batch.path.write_bytes(content.upper())
+    assert batch_reader.content(batch) == content
+    assert batch_reader.content(batch) == content.upper()
+    made.close()
+
+
+def test_a_file_that_is_gone_is_missed_though_its_lines_are_known(tmp_path: Path) -> None:
+    made, sealed = spool(tmp_path / "spool", keep=1000)
+    made.append(group(b"1\n2\n3\n4\n"))
+    sealed[0].path.unlink()
+    batch_reader.content(sealed[0])
+    with pytest.raises(batch_reader.Missing):
+        batch_reader.begin_all(sealed)
+    assert not sealed[0].sending
+    made.close()
+
+
+@given(
+    st.integers(0, 300),
+    st.lists(st.tuples(st.integers(1, 5), st.integers(1, 3), st.integers(1, 40), st.booleans()), max_size=60),
+)
+def test_what_is_kept_is_bounded_and_true(
+    tmp_path_factory: pytest.TempPathFactory, keep: int, writes: list[tuple[int, int, int, bool]]
+) -> None:
+    made, sealed = spool(tmp_path_factory.mktemp("fresh") / "spool", keep=keep)
+    for slot, count, length, read in writes:
+        made.append(group((b"x" * length + b"\n") * count, slot))
+        kept = sum(batch.size for batch in sealed if batch.fresh is not None)
+        kept += sum(sum(map(len, batch.fresh or ())) for slots in made._slots.values() for batch in slots.values())
+        assert kept <= keep
+        if read and sealed:
+            batch = sealed[len(sealed) // 2]
+            assert batch_reader.content(batch) == batch.path.read_bytes()
+    made.seal_all()
+    for batch in sealed:
+        assert batch_reader.content(batch) == batch.path.read_bytes()
+    made.close()

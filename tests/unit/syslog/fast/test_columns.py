@@ -1,0 +1,139 @@
+"""The fast reading and the careful one say the same of every frame."""
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from bridge.routing.router import PAYLOAD_NEEDS
+from bridge.syslog import parser
+from bridge.syslog.fast.columns import (
+    ALWAYS,
+    FIELDS,
+    Columns,
+    parse_all,
+)
+from bridge.syslog.frames import block_of, list_of
+from tests.harness.examples import examples
+
+EVERYTHING = frozenset(FIELDS)
+NEEDS = [
+    EVERYTHING,
+    frozenset(),
+    *PAYLOAD_NEEDS.values(),
+    frozenset(("hostname", "text")),
+    frozenset(("content", "raw")),
+]
+
+
+def careful(frames, needs):
+    """Rows by ``header.read`` alone: {column: values}, and the rows that show nothing."""
+    rows = [frame for frame in frames if frame.strip(b" \t\r\n\0")]
+    columns = {name: [] for name in FIELDS if name in needs | ALWAYS}
+    blank = {}
+    for i, frame in enumerate(rows):
+        parts = parser.read(frame)
+        known = parts._asdict() | {"raw": frame, "text": parts.msg.lstrip(b" \t"), "format": parts.format.encode()}
+        for name, column in columns.items():
+            column.append(known[name])
+        if not parts.msg.strip(b" \t"):
+            blank[i] = frame
+    return len(rows), columns, blank
+
+
+def fast(frames, needs):
+    read = parse_all(frames, needs)
+    return read.count, {name: list(read[name]) for name in FIELDS if name in needs | ALWAYS}, read.blank
+
+
+def check(frames):
+    for needs in NEEDS:
+        assert fast(frames, needs) == careful(list_of(frames), needs)
+
+
+@settings(max_examples=examples(400, long=1500), deadline=None)
+@given(st.data())
+def test_fast_is_careful(messages, data):
+    check(block_of([frame.replace(b"\n", b" ") for frame in data.draw(messages.reads)]))
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_fast_is_careful_where_frames_hold_line_ends(messages, data):
+    frames = data.draw(messages.reads)
+    at = data.draw(st.integers(0, 10))
+    frames = [frame[:at] + b"\n" + frame[at:] for frame in frames] or [b"\n"]
+    read = block_of(frames)
+    assert read is frames
+    check(read)
+    assert parse_all(read, EVERYTHING).holds_lf
+
+
+def test_a_read_of_one_kind_needs_no_careful_reading(monkeypatch):
+    monkeypatch.setattr(parser, "read", None)
+    lines = [b"<30>Nov 23 07:24:0%d gw sshd[%d]: text %d" % (i, i, i) for i in range(5)]
+    assert parse_all(block_of(lines), EVERYTHING)["text"] == tuple(b"text %d" % i for i in range(5))
+    lines = [b'<30>1 2026-11-23T07:24:0%d.5Z gw app - - [a b="%d"] text %d' % (i, i, i) for i in range(5)]
+    assert parse_all(block_of(lines), EVERYTHING)["msg"] == tuple(b"text %d" % i for i in range(5))
+
+
+# What the two once read differently, or easily would.
+EDGES = {
+    "offset out of range": b"<13>1 2026-11-23T07:24:00+99:00 h a p m - text",
+    "offset minutes out of range": b"<13>1 2026-11-23T07:24:00+01:60 h a p m - text",
+    "3164 offset out of range": b"<13>2026-11-23T07:24:00+25:00 gw app: text",
+    "offset behind a BSD time": b"<13>Nov 23 07:24:00Z gw app: text",
+    "year 0": b"<13>1 0000-01-01T00:00:00Z h a p m - text",
+    "first hour of all, east": b"<13>1 0001-01-01T00:00:00+01:00 h a p m - text",
+    "last hour of all, west": b"<13>1 9999-12-31T23:59:59-01:00 h a p m - text",
+    "BOM alone": b"<13>1 2026-11-23T07:24:00Z h a p m - \xef\xbb\xbf",
+    "BOM and blanks": b"<13>1 2026-11-23T07:24:00Z h a p m - \xef\xbb\xbf  ",
+    "BOM twice": b"<13>1 2026-11-23T07:24:00Z h a p m - \xef\xbb\xbf\xef\xbb\xbfx",
+    "no message": b"<13>1 2026-11-23T07:24:00Z h a p m -",
+    "blanks for a message": b"<13>Nov 23 07:24:00 gw app:    ",
+    "30 February": b"<13>Feb 30 07:24:00 gw app: text",
+    "leap second": b"<13>1 2016-12-31T23:59:60Z h a p m - text",
+    "zone name": b"<13>Nov 23 07:24:00 CET gw app: text",
+    "empty pid": b"<13>Nov 23 07:24:00 gw app[]: text",
+    "CEF": b"<13>Nov 23 07:24:00 gw CEF: 0|a",
+    "PRI alone": b"<13>",
+    "NUL alone": b"\0",
+}
+
+
+@pytest.mark.parametrize("name", EDGES)
+def test_edges(name):
+    frame = EDGES[name]
+    check(block_of([frame]))
+    plain = [b"<13>Nov 23 07:24:00 gw app: x", b'<13>1 2026-11-23T07:24:00Z h a p m [x y="z"] x']
+    for other in plain:
+        check(block_of([other, frame, other]))
+        check(block_of([frame, other]))
+
+
+def test_a_value_does_not_reach_into_the_next_frame():
+    check(block_of([b'<13>1 2026-11-23T07:24:00Z h a p m [x y="a', b'<13>1 2026-11-23T07:24:00Z h a p m [x y="b"] c']))
+    check(block_of([b'<13>1 2026-11-23T07:24:00Z h a p m [x y="a\\', b'b"] text']))
+
+
+def test_empty_reads():
+    for frames in ([], [b""], [b"", b" \0\r"]):
+        read = parse_all(block_of(frames), EVERYTHING)
+        assert (read.count, set(read.fields)) == (0, set(FIELDS))
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.binary(max_size=6), max_size=6))
+def test_a_block_and_a_list_hold_the_same_frames(frames):
+    assert list_of(block_of(frames)) == frames or frames == []
+
+
+@example([0, 2])
+@given(st.lists(st.integers(0, 3), max_size=6))
+def test_take_keeps_what_belongs_to_a_row(rows):
+    read = parse_all(
+        block_of([b"<1>Nov 23 07:24:00 a x: 1", b"<13>", b"<2>Nov 23 07:24:00 b y: 2", b"<14>  "]), EVERYTHING
+    )
+    part = read.take(rows)
+    assert isinstance(part, Columns)
+    assert (part.count, part["raw"]) == (len(rows), [read["raw"][i] for i in rows])
+    assert part.blank == {new: read.blank[old] for new, old in enumerate(rows) if old in read.blank}

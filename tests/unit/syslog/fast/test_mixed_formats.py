@@ -1,0 +1,117 @@
+"""The reading of mixed reads says what the careful reading says of every frame."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bridge.syslog import parser
+from bridge.syslog.fast import mixed_formats
+from bridge.syslog.fast.mixed_formats import NEEDS, sweep
+from bridge.syslog.frames import block_of
+from bridge.syslog.shapes import SHAPES
+from tests.unit.syslog.mutation import mutated
+from tests.unit.syslog.samples import SAMPLES
+
+EXAMPLES = [shape.example for shape in SHAPES.values()]
+FRAMES = [*EXAMPLES, *(sample.frame for sample in SAMPLES)]
+
+
+def check(frames: Sequence[bytes]) -> None:
+    rows = [frame for frame in frames if frame.strip(b" \t\r\n\0")]
+    read = [parser.read(frame) for frame in rows]
+    columns = sweep(b"".join(b"\n" + frame for frame in frames))
+    assert columns.count == len(rows)
+    assert set(columns.fields) == NEEDS
+    for name in ("second", "fraction", "offset"):
+        assert list(columns[name]) == [getattr(parts, name) for parts in read], name
+    assert list(columns["text"]) == [parts.msg.lstrip(b" \t") for parts in read]
+    empty = {row: frame for row, frame in enumerate(rows) if not read[row].msg.strip(b" \t")}
+    assert columns.blank == empty
+
+
+@pytest.mark.parametrize("frame", FRAMES)
+def test_each_message_of_a_device(frame: bytes) -> None:
+    assert b"\n" not in frame
+    check([frame])
+    check([frame, b"<30>Nov 23 07:24:00 gw app: x", frame, b"no syslog", b"", frame])
+
+
+def test_all_of_them_in_one_read() -> None:
+    check(FRAMES)
+    check(FRAMES[::-1])
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_damaged_messages(seed: int) -> None:
+    check([frame.replace(b"\n", b" ") for frame in mutated(seed, 300, FRAMES)])
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("thousand", range(1, 11))
+def test_a_million_damaged_messages(thousand: int) -> None:
+    for seed in range(thousand * 1000, thousand * 1000 + 1000):
+        check([frame.replace(b"\n", b" ") for frame in mutated(seed, 100, FRAMES)])
+
+
+@settings(max_examples=1000, deadline=None)
+@given(st.data())
+def test_messages_put_together_from_parts(messages, data) -> None:
+    check([frame.replace(b"\n", b" ") for frame in data.draw(messages.reads)])
+
+
+@pytest.mark.parametrize("frames", [[], [b""], [b"", b" "], [b"x"], [b"", b"<30>Nov 23 07:24:00 gw app: x"]])
+def test_little_reads(frames: list[bytes]) -> None:
+    if frames:
+        assert isinstance(block_of(frames), bytes)
+    check(frames)
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        b"<13>2026-11-23e-1: 004690: *Nov 23 07:24:00.250 UTC: %SYS-5-CONFIG_I: Configured from console by vty0",
+        b"<6>CEF:0-5: NetScreen device_id=ssg-5  [Root]system-notification-00257(traffic): src=192.0.2.11 dst_port=443",
+        b"<13>Nov 23: *Dot1x_NW_MsgTask_0: Nov 23 07:24:00.123: %DOT1X-3-INVALID_REPLAY_CTR: 1x_eapkey.c:458 x",
+        b'<134> 1795418640.250000000 msp-1 CheckPoint 1370 - [action:"Accept"; flags:"166216"; ifdir:"in"]',
+        b" CEF:0|fireeye|hx|5.0|Alert|Alert|9|rt=Nov 23 2026 07:24:00 UTC dvchost=hx-1 dst=192.0.2.4",
+        b"<189>Nov 23 07:24:00 2026:11:23-07:24:00access-sw-07: %LINK-3-UPDOWN: Interface GigabitEthernet1/0/7 is up",
+        b" Nov 23 07:24:00.23 07:24:00.272: %SEC-6-IPACCESSLOGP: list 177 denied",
+        b"<190>Original Address=23 time=07:24:00xa[4711]: [Originator@6876 sub=vpxLro] lro-1",
+        b"<85>2026-11-23T08:24:00.123456+04:79 23456+01:00 web-1 sudo:   anna : TTY=pts/0 ; COMMAND=/bin/ls",
+        b"<134>Nov 23 07:24:00 ltm-b info CEF:0|tmm1[17002]: Rule /Common/log <CLIENT_ACCEPTED>: 192.0.2.8",
+        b"<187>1 Nov 23 07:24:00: %LINK-3-UPDOWN: Interface Vlan20, changed state to down",
+        b'<14>id=firewall time="2026-11-23 08:24:00" fw="sns-west" tz=west" tz=+0100 startime="2026-11-23 08:23:59"',
+        b"<13>Nov 23 07:24:00 brain-1 vectra_cef -: CEF:: |Vectra Networks|X Series|8.1|hsc|Host Score|3|x=y",
+    ],
+)
+def test_what_was_once_read_otherwise(frame: bytes) -> None:
+    check([frame])
+
+
+def test_what_is_a_time_in_no_year() -> None:
+    check([b"<30>Nov 23 07:24:00 gw app: x", b"<30>Feb 30 07:24:00 gw app: x", b"<30>Nov 23 07:24:00 gw app: y"])
+
+
+# Its example has no text behind the header.
+SLOW = {"rfc5424-without-version"}
+
+
+def test_most_shapes_need_no_careful_reading(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parser, "read", None)
+    for name, shape in SHAPES.items():
+        if name not in SLOW:
+            assert sweep(b"\n" + shape.example).count == 1, name
+
+
+def test_without_the_library_all_is_read_carefully(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mixed_formats, "_rewrite", None)
+    check(FRAMES)
+
+
+def test_a_read_beyond_what_may_be_spent_on_it_is_read_carefully(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mixed_formats, "_rewrite", lambda block: None)
+    check(FRAMES)

@@ -1,0 +1,32 @@
+"""What the README shows is so: its configuration is good, and its example of ``explain`` is the command's output."""
+
+import re
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from bridge.cli.check import make_check
+from bridge.cli.explain import explain
+
+README = (Path(__file__).parents[2] / "README.md").read_text()
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "bridge.yaml"
+    path.write_text(re.search(r"```yaml\n(.*?)```", README, re.DOTALL)[1])
+    return path
+
+
+def test_its_configuration_is_good(file):
+    result = CliRunner().invoke(make_check(lambda *_: []), ["-c", str(file), "--no-secrets"])
+    assert result.exit_code == 0, result.output
+
+
+def test_its_explanation_is_the_one_given(file):
+    example = r"```sh\necho '(.*?)' \| syslog-bridge explain.*?```\n```\n(.*?)```"
+    frame, shown = re.search(example, README, re.DOTALL).groups()
+    options = ["-c", str(file), "--from", "10.2.0.1", "--received", "2026-11-23T12:30:00Z"]
+    result = CliRunner().invoke(explain, options, input=f"{frame}\n")
+    assert result.stdout.strip() == shown.strip()

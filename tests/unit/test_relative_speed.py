@@ -1,0 +1,182 @@
+"""The pace of the road against a yardstick in the same process: what `tests.bench` has measured stays.
+
+The yardstick is one plain expression that captures the header of every line, in C; what is compared is time of this
+process, the best of several turns each, so that a busy machine slows both. The bounds are more than twice what was
+measured: they catch a fast path that is no longer taken, not a few percent.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from datetime import UTC
+from pathlib import Path
+
+import pytest
+from twisted.internet.address import IPv4Address
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+
+from bridge.accounting import Ledger
+from bridge.batching import Limits
+from bridge.config import Listener, load
+from bridge.ingest.coalescing import Gathering
+from bridge.ingest.peers import Peer, Peers
+from bridge.ingest.pipeline import Road
+from bridge.listen.listener import Hall
+from bridge.listen.tcp_connection import SyslogFactory
+from bridge.routing import Router
+from bridge.spool import (
+    Batch,
+    BatchLimits,
+    Piece,
+    Spool,
+    batch_reader,
+)
+from bridge.syslog.fast.single_second import Stripper
+from bridge.syslog.framing import StreamFramer, datagrams
+from tests.bench import messages
+
+YARDSTICK = re.compile(rb"<([0-9]+)>([A-Z][a-z]{2} [ 0-9]{2} [0-9:]{8}) (\S+) ([^\[]+)\[([0-9]+)\]: ([^\n]+)\n")
+EVENTS = 4000
+READ = 65_536
+TURNS = 9
+
+
+class House:
+    """The road from read to spool; sealed batches go away."""
+
+    def __init__(self, directory: Path) -> None:
+        configuration = directory / "bridge.yaml"
+        (directory / "key").write_text("k" * 16)
+        configuration.write_text(
+            f"collector: {{url: 'https://localhost:1'}}\n"
+            f"listeners: [{{name: tcp, tcp: '127.0.0.1:5140'}}]\n"
+            f"intakes: {{a: {{intake_key: {{file: {directory / 'key'}}}}}}}\n"
+            f"unrouted: {{intake: a}}\n"
+            f"spool: {{directory: {directory / 'spool'}}}\n"
+        )
+        config = load(configuration)
+        self.spool = Spool(
+            directory / "spool", limits=BatchLimits(), wall=time.time, clock=time.monotonic,
+            work=lambda job, done: done(job()), bounds={},
+        )  # fmt: skip
+        self.spool.on_sealed = lambda batch: batch.path.unlink()
+        self.spool.recover()
+        self.ledger = Ledger()
+        self.road = Road(
+            spool=self.spool, ledger=self.ledger, wall=time.time, limits=Limits(), truncate=False,
+            on_trouble=pytest.fail,
+        )  # fmt: skip
+        router = Router(
+            routes=config.routes, intakes=config.intakes, listeners={"tcp": None}, unrouted=config.unrouted,
+            timezone=UTC,
+        )  # fmt: skip
+        self.peers = Peers(router)
+        self.peer: Peer = self.peers.get("tcp", "127.0.0.1")
+
+
+@pytest.fixture
+def house(tmp_path: Path):
+    made = House(tmp_path)
+    yield made
+    made.spool.seal_all()
+    made.spool.close()
+
+
+def compare(work: Callable[[], None]) -> float:
+    """How much longer `work` takes than the yardstick takes for as many lines."""
+    lines = messages.Block(messages.unbound, EVENTS).now()
+    assert len(YARDSTICK.findall(lines)) == EVENTS
+    mine, its = [], []
+    for _ in range(TURNS):
+        start = time.process_time()
+        YARDSTICK.findall(lines)
+        between = time.process_time()
+        work()
+        its.append(between - start)
+        mine.append(time.process_time() - between)
+    return min(mine) / min(its)
+
+
+# Measured on a busy machine: 1.2, 2.0, 14. 1.9.
+@pytest.mark.parametrize(
+    ("lines", "most"),
+    [
+        pytest.param(messages.unbound, 3.0, id="rfc3164"),
+        pytest.param(messages.structured, 5.0, id="rfc5424"),
+        pytest.param(messages.vendors, 40.0, id="vendors"),
+        pytest.param(messages.scattered, 5.0, id="a thousand clocks"),
+    ],
+)
+def test_a_stream(house: House, lines: messages.Lines, most: float) -> None:
+    data = messages.Block(lines, EVENTS).now()
+    reads = [data[at : at + READ] for at in range(0, len(data), READ)]
+
+    def work() -> None:
+        framer, stripper = StreamFramer("auto", 256_000), Stripper()
+        for read in reads:
+            house.road.take(house.peer, framer.feed(read), stripper)
+
+    ratio = compare(work)
+    assert house.ledger.columns()["received"] == EVENTS * TURNS
+    assert ratio < most
+
+
+def test_datagrams(house: House) -> None:
+    frames = messages.Block(messages.unbound, EVENTS).now().split(b"\n")[:-1]
+
+    def work() -> None:
+        for at in range(0, EVENTS, 200):
+            house.road.take_many([(house.peer, frames[at : at + 200])], datagrams)
+
+    ratio = compare(work)
+    assert house.ledger.columns()["received"] == EVENTS * TURNS
+    assert ratio < 3.0
+
+
+# Measured on a busy machine: 0.9.
+def test_cutting_what_a_thousand_clocks_have_sent(house: House) -> None:
+    sealed: list[Batch] = []
+    house.spool.on_sealed = sealed.append
+    house.road.take(house.peer, StreamFramer("auto", 256_000).feed(messages.Block(messages.scattered, EVENTS).now()))
+    house.spool.seal_all()
+    (batch,) = sealed
+    assert batch.timed and batch.count == EVENTS
+
+    def work() -> None:
+        pieces = batch_reader.cut_together([Piece.whole(batch)], 60_000, EVENTS, 10 * READ)
+        assert sum(piece.count for piece in pieces) == EVENTS
+        # One piece per minute that has events; the size limit of a piece may split two of them.
+        assert len(pieces) <= 20
+
+    assert compare(work) < 4.0
+
+
+def test_a_message_a_read(house: House) -> None:
+    """Of a thousand connections; twenty messages come in a turn of the reactor. Measured: 12, and 33 one by one."""
+    frames = messages.Block(messages.unbound, EVENTS).now().splitlines(keepends=True)
+    ends: list[Callable[[], None]] = []
+    listener = Listener.model_construct(name="tcp", max_connections=1000, max_connections_per_peer=1000)
+    gathering = Gathering(house.road, ends.append)
+    hall = Hall(Clock(), house.road, house.peers.get, max_frame_size=256_000, gathering=gathering)
+    factory = SyslogFactory(listener, hall)
+    connections = []
+    for number in range(1000):
+        connection = factory.buildProtocol(IPv4Address("TCP", f"127.0.3.{number % 50 + 1}", 4000))
+        assert connection is not None
+        connection.makeConnection(StringTransport())
+        connections.append(connection)
+
+    def work() -> None:
+        for at in range(0, EVENTS, 20):
+            for number in range(at, at + 20):
+                connections[number % 1000].dataReceived(frames[number])
+            for end in ends:
+                end()
+            ends.clear()
+
+    ratio = compare(work)
+    assert house.ledger.columns()["received"] == EVENTS * TURNS
+    assert ratio < 25.0
