@@ -65,7 +65,7 @@ from bridge.spool import unconfirmed
 from bridge.spool.batch import Batch
 from bridge.spool.pack import Pack
 from bridge.spool.quarantine import write_whole
-from bridge.spool.recovery import Found
+from bridge.spool.recovery import RecoveredSpool
 from bridge.syslog.timestamps import rfc3339
 
 MOST_SENDING = 20_000
@@ -108,7 +108,7 @@ class Opened:
     notes: list[str] = field(default_factory=list)
 
 
-class History:
+class Journal:
     """One spool's history. ``wall`` is in seconds since the epoch. Nothing raises OSError."""
 
     def __init__(self, directory: Path, *, keep: timedelta | None, wall: Callable[[], float]) -> None:
@@ -146,7 +146,7 @@ class History:
             found.notes.append(f"{error.filename or self._directory}: {error.strerror}; there may be no ledger history")
         return found
 
-    def start(self, found: Found, *, quarantined: int, version: str, config_sha256: str) -> None:
+    def start(self, found: RecoveredSpool, *, quarantined: int, version: str, config_sha256: str) -> None:
         """A process begins with what recovery has found; ``quarantined`` frames are held from before."""
         recovered: dict[str, int] = {}
         sending: dict[str, list[list[int]]] = {}
@@ -367,4 +367,4 @@ def _tail(path: Path) -> tuple[int, bytes]:
             wanted *= 2
 
 
-__all__ = ["UNROUTED", "History", "Opened", "Receipt"]
+__all__ = ["UNROUTED", "Journal", "Opened", "Receipt"]

@@ -111,7 +111,7 @@ def sync_directory(directory: Path) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class JournalLine:
     """One line that was read."""
 
     place: str
@@ -119,7 +119,7 @@ class Line:
     fields: dict[str, Any]
 
 
-class Walk:
+class JournalReader:
     """Reads a history once, from its oldest line, and verifies its chain on the way. Changes nothing.
 
     A line that cannot be read or does not follow from the one before it is a fault; the walk goes on behind it. The
@@ -139,7 +139,7 @@ class Walk:
         self.last_chain: str | None = None
         self._directory = directory
 
-    def __iter__(self) -> Iterator[Line]:
+    def __iter__(self) -> Iterator[JournalLine]:
         try:
             paths = [path for path, _ in day_files(self._directory)]
         except OSError as error:
@@ -160,7 +160,7 @@ class Walk:
         if len(self.faults) < MOST_FAULTS:
             self.faults.append(text)
 
-    def _file(self, path: Path, *, last: bool) -> Iterator[Line]:
+    def _file(self, path: Path, *, last: bool) -> Iterator[JournalLine]:
         with igzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
             for number, raw in enumerate(file, 1):
                 place = f"{path}:{number}"
@@ -181,4 +181,4 @@ class Walk:
                     self.fault(f"{place}: the line does not follow from the one before it")
                 self.last_chain = link
                 self.lines += 1
-                yield Line(place, fields)
+                yield JournalLine(place, fields)

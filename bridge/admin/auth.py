@@ -21,7 +21,7 @@ OPEN = (b"/healthz", b"/readyz")
 "Paths that need no token."
 
 
-class Guard:
+class Authentication:
     """``token`` gives the secret in use, None: there is none."""
 
     def __init__(self, token: Callable[[], str | None]) -> None:

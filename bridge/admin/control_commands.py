@@ -18,16 +18,16 @@ from bridge.operations.command import (
     ReloadError,
     WrongRequest,
 )
-from bridge.operations.session import Estate
+from bridge.operations.session import Session
 from bridge.routing.conditions import Network
 from bridge.spool.archive_replay import ArchiveChanged
-from bridge.spool.partition import Words
+from bridge.spool.partition import EventFilter
 from bridge.spool.quarantine import REASONS
 from bridge.spool.reprocess import Selection
-from bridge.spool.transaction import Unfinished
+from bridge.spool.transaction import UnfinishedTransaction
 
 
-class Reloaded(Protocol):
+class ReloadResult(Protocol):
     """The result of a reload."""
 
     @property
@@ -42,18 +42,18 @@ class Reloaded(Protocol):
 class Reloader(Protocol):
     """Applies another configuration to the running bridge."""
 
-    def run(self) -> Awaitable[Reloaded]:
+    def run(self) -> Awaitable[ReloadResult]:
         """Reads and applies the configuration file. Raises ReloadError."""
 
     def set_key(self, intake: str, key: str) -> None:
         """Uses another key for an intake. Raises ReloadError."""
 
 
-TOLD = (CommandError, ReloadError, Unfinished, ArchiveChanged)
+TOLD = (CommandError, ReloadError, UnfinishedTransaction, ArchiveChanged)
 "Errors whose text is for the operator."
 
 
-def on_spool(estate: Estate) -> Mapping[str, Command]:
+def on_spool(estate: Session) -> Mapping[str, Command]:
     """Those that need no more than a spool."""
     moving: dict[str, Command] = {
         "quarantine-retry": lambda given, progress: quarantine.retry(
@@ -79,7 +79,7 @@ def on_spool(estate: Estate) -> Mapping[str, Command]:
     }
 
 
-def _accounted(estate: Estate, command: Command) -> Command:
+def _accounted(estate: Session, command: Command) -> Command:
     """The same; however it ends, before it answers the history has what it has moved."""
 
     async def run(given: JSON, progress: Progress) -> JSON:
@@ -91,7 +91,7 @@ def _accounted(estate: Estate, command: Command) -> Command:
     return run
 
 
-def on_bridge(estate: Estate, reload: Reloader, draining: drain.Draining) -> Mapping[str, Command]:
+def on_bridge(estate: Session, reload: Reloader, draining: drain.Drain) -> Mapping[str, Command]:
     """All of them."""
 
     async def reloaded(given: JSON, progress: Progress) -> JSON:
@@ -150,16 +150,16 @@ def networks(text: str | None) -> tuple[Network, ...]:
         raise WrongRequest(f"'{text}' is no address or network, such as 192.0.2.7 or 10.1.0.0/16") from None
 
 
-def _words(given: JSON) -> Words:
-    return Words(_maybe(given, "containing"), _maybe(given, "source"))
+def _words(given: JSON) -> EventFilter:
+    return EventFilter(_maybe(given, "containing"), _maybe(given, "source"))
 
 
-def _intakes(given: JSON, estate: Estate, *, but: str | None = None) -> list[str]:
+def _intakes(given: JSON, estate: Session, *, but: str | None = None) -> list[str]:
     intake = _maybe(given, "intake")
     return [name for name in (estate.intakes() if intake is None else [intake]) if name != but]
 
 
-def _target(given: JSON, estate: Estate) -> str:
+def _target(given: JSON, estate: Session) -> str:
     to = _text(given, "to")
     if to not in estate.config.intakes:
         raise CommandError(f"intake {to} is not in the configuration: there are {', '.join(estate.config.intakes)}")

@@ -18,7 +18,7 @@ from twisted.python.failure import Failure
 from twisted.web.resource import NoResource, Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
 
-from bridge.admin.auth import Guard
+from bridge.admin.auth import Authentication
 
 log = Logger(namespace="admin")
 
@@ -128,7 +128,7 @@ class _Asset(Resource):
         return self._data
 
 
-def site(pages: Mapping[str, Page], guard: Guard | None = None) -> Site:
+def site(pages: Mapping[str, Page], guard: Authentication | None = None) -> Site:
     """The pages by path, such as ``api/status``, and the status page with its files; for those that ``guard`` lets."""
     root = _Folder()
     for path, page in pages.items():
@@ -171,7 +171,7 @@ class QuietSite(Site):
 class GuardedSite(QuietSite):
     """Asks the guard before it answers."""
 
-    def __init__(self, root: Resource, guard: Guard | None) -> None:
+    def __init__(self, root: Resource, guard: Authentication | None) -> None:
         super().__init__(root, parsePOSTFormSubmission=False)
         self._guard = guard
 

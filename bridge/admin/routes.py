@@ -14,8 +14,8 @@ from bridge.admin.resource import (
     Said,
 )
 from bridge.host.logs import Recent
-from bridge.monitoring.message_preview import Showing, asked
-from bridge.monitoring.rate_history import Pulse
+from bridge.monitoring.message_preview import MessagePreview, asked
+from bridge.monitoring.rate_history import RateHistory
 from bridge.monitoring.sources import MOST, SORTS, Wanted
 from bridge.monitoring.status import Status
 from bridge.spool.newest_entries import last_entries
@@ -24,7 +24,7 @@ AT_ONCE = 500
 "Rows of senders that are made in one reactor turn."
 
 
-class Answers:
+class Routes:
     """``in_thread`` runs a job in the spool's thread, ``pause`` lets the reactor do other things; ``metrics`` makes a
     scrape."""
 
@@ -32,8 +32,8 @@ class Answers:
         self,
         status: Status,
         *,
-        pulse: Pulse,
-        showing: Showing,
+        pulse: RateHistory,
+        showing: MessagePreview,
         recent: Recent,
         metrics: Callable[[], bytes],
         in_thread: Callable[[Callable[[], Any]], "Deferred[Any]"],

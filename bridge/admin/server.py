@@ -12,7 +12,7 @@ from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.web.resource import Resource
 
-from bridge.admin.auth import Guard
+from bridge.admin.auth import Authentication
 from bridge.admin.resource import Page, site
 from bridge.config import Config
 from bridge.listen.sockets import ListenError, bind, port_of
@@ -23,7 +23,7 @@ from bridge.tls.server import ServerContext
 log = Logger(namespace="admin")
 
 
-class Gate:
+class AdminServer:
     """The admin listeners of one configuration."""
 
     def __init__(
@@ -38,7 +38,7 @@ class Gate:
         """``own_pages`` and ``control``: what the control socket answers beside ``pages``."""
         self._config = config
         self._reactor = reactor
-        self._site = site(pages, Guard(self._token))
+        self._site = site(pages, Authentication(self._token))
         self._context: ServerContext | None = None
         self._control_site = site({**pages, **own_pages})
         self._control_site.resource.putChild(b"control", control)

@@ -12,17 +12,17 @@ from twisted.internet import task
 from twisted.logger import Logger
 
 from bridge.accounting import Ledger
-from bridge.accounting.journal import History
+from bridge.accounting.journal import Journal
 from bridge.admin.control import Control
 from bridge.admin.control_commands import TOLD, on_bridge
-from bridge.admin.routes import Answers
-from bridge.admin.server import Gate
-from bridge.app.reload import Parts, Reload
+from bridge.admin.routes import Routes
+from bridge.admin.server import AdminServer
+from bridge.app.reload import Reload, ReloadTargets
 from bridge.cluster import from_config as cluster_config
-from bridge.cluster.backlog_view import View, Views
+from bridge.cluster.backlog_view import BacklogView, BacklogViews
 from bridge.cluster.consumer import release
 from bridge.cluster.node import EVERY as FLEET_EVERY
-from bridge.cluster.node import Fleet
+from bridge.cluster.node import ClusterNode
 from bridge.cluster.node_name import node_name
 from bridge.config import (
     Config,
@@ -31,37 +31,37 @@ from bridge.config import (
     load,
 )
 from bridge.config.subprocess_load import is_large, load_elsewhere
-from bridge.deliver.context import Office
+from bridge.deliver.context import DeliveryContext
 from bridge.deliver.courier import Courier
-from bridge.deliver.couriers import Mailroom
+from bridge.deliver.couriers import CourierSet
 from bridge.host import logs
-from bridge.host.log_throttle import Troubles
-from bridge.host.periodic import Rounds
+from bridge.host.log_throttle import LogThrottle
+from bridge.host.periodic import PeriodicTasks
 from bridge.host.systemd import ServiceManager
 from bridge.ingest import from_config as ingest_config
-from bridge.ingest.message_samples import Glimpses
-from bridge.ingest.mirror import Copies
+from bridge.ingest.message_samples import MessageSamples
+from bridge.ingest.mirror import Mirror
 from bridge.ingest.peers import Peers
-from bridge.ingest.pipeline import Road
-from bridge.listen.https import IntakeKeys, PostDoor
-from bridge.listen.listener_set import Doors
+from bridge.ingest.pipeline import Pipeline
+from bridge.listen.https import HttpsListener, IntakeKeys
+from bridge.listen.listener_set import ListenerSet
 from bridge.monitoring import metrics
 from bridge.monitoring.alarms import Alarms
 from bridge.monitoring.certificate_expiry import EVERY as RENEWALS_EVERY
-from bridge.monitoring.certificate_expiry import Renewals
-from bridge.monitoring.gateway_clock import Timekeeping
-from bridge.monitoring.loss_monitor import EVERY, Watch
-from bridge.monitoring.message_preview import Showing
+from bridge.monitoring.certificate_expiry import CertificateExpiry
+from bridge.monitoring.gateway_clock import GatewayClock
+from bridge.monitoring.loss_monitor import EVERY, LossMonitor
+from bridge.monitoring.message_preview import MessagePreview
 from bridge.monitoring.rate_history import EVERY as PULSE_EVERY
-from bridge.monitoring.rate_history import Pulse
-from bridge.monitoring.runtime_metrics import Measures
+from bridge.monitoring.rate_history import RateHistory
+from bridge.monitoring.runtime_metrics import RuntimeMetrics
 from bridge.monitoring.self_events import SelfEvents
 from bridge.monitoring.silent_sources import EVERY as SILENCE_EVERY
-from bridge.monitoring.silent_sources import Silence
-from bridge.monitoring.sources import Sources
+from bridge.monitoring.silent_sources import SilentSources
+from bridge.monitoring.sources import SourceList
 from bridge.monitoring.status import Status
-from bridge.operations.drain import Draining
-from bridge.operations.running_session import Running
+from bridge.operations.drain import Drain
+from bridge.operations.running_session import RunningSession
 from bridge.spool import (
     Batch,
     Pack,
@@ -69,19 +69,19 @@ from bridge.spool import (
     write_cache,
 )
 from bridge.spool.archive import Archive
-from bridge.spool.fsync_policy import Syncing
-from bridge.spool.group_commit import Commits
+from bridge.spool.fsync_policy import FsyncPolicy
+from bridge.spool.group_commit import GroupCommit
 from bridge.storage import from_config as storage_config
-from bridge.storage.budget_members import Kept
-from bridge.storage.delivery_store import Cellar
+from bridge.storage.budget_members import KeptArchive
+from bridge.storage.delivery_store import DeliveryStore
 from bridge.storage.disk_budget import EVERY as LOOK_EVERY
-from bridge.storage.disk_budget import Keeper
-from bridge.storage.journal_writer import Recorder
-from bridge.storage.orphaned_archive import LeftArchive
+from bridge.storage.disk_budget import DiskBudget
+from bridge.storage.journal_writer import JournalWriter
+from bridge.storage.orphaned_archive import OrphanedArchive
 from bridge.storage.quota import Quotas
 from bridge.storage.retention import EVERY as EXPIRE_EVERY
-from bridge.storage.retention import Expiry
-from bridge.storage.spool_thread import Worker
+from bridge.storage.retention import Retention
+from bridge.storage.spool_thread import SpoolThread
 
 log = Logger(namespace="app")
 
@@ -120,71 +120,71 @@ class Bridge:
         self.ledger = Ledger()
         self._reactor = reactor
         self._wall = wall
-        self._worker = Worker(reactor)
+        self._worker = SpoolThread(reactor)
         work = self._worker.work
-        self._troubles = Troubles(reactor)
+        self._troubles = LogThrottle(reactor)
         self._stopped = False
         self._listening = listening
         self.peers = Peers(ingest_config.router(config))
         self.spool = self._make_spool()
         self.self_events = SelfEvents(config, self.spool, self.ledger, wall)
         self.alarms = Alarms(self.self_events.emit)
-        self.measures = Measures(reactor.seconds)
-        self.mailroom = Mailroom(config, reactor)
+        self.measures = RuntimeMetrics(reactor.seconds)
+        self.mailroom = CourierSet(config, reactor)
         self.couriers = self.mailroom.couriers
         self.dispatcher = self.mailroom.dispatcher
-        self._syncing = Syncing(
+        self._syncing = FsyncPolicy(
             config.spool.fsync, directory=config.spool.directory, clock=reactor.seconds, wall=wall,
             on_error=self._troubles.tell_from_thread,
         )  # fmt: skip
-        self._commits = Commits(self.spool, self._syncing, work=work)
+        self._commits = GroupCommit(self.spool, self._syncing, work=work)
         self.mailroom.sealed = self._was_sealed
         self.spool.on_sealed = self.mailroom.add
         # Whole only once the office is there; asked for nothing before.
-        self.fleet: Fleet | None = None
-        seen: Mapping[str, Courier | View] = self.couriers
+        self.fleet: ClusterNode | None = None
+        seen: Mapping[str, Courier | BacklogView] = self.couriers
         if config.spool.share is not None:
-            seen = Views(lambda: iter(list(self.couriers)), lambda name: self._fleet_of().view(name))
-        self.keeper = Keeper(
+            seen = BacklogViews(lambda: iter(list(self.couriers)), lambda name: self._fleet_of().view(name))
+        self.keeper = DiskBudget(
             self.spool, terms=storage_config.budget_terms(config), syncing=self._syncing, stocks=seen,
             ledger=self.ledger, alarms=self.alarms, work=work, clock=reactor.seconds,
         )  # fmt: skip
         if self.spool.archive is not None:
-            self.keeper.archive = Kept(self.spool.archive)
+            self.keeper.archive = KeptArchive(self.spool.archive)
         self.quotas = Quotas(
             config.spool.directory / ".quota.json", {name: intake.quota for name, intake in config.intakes.items()},
             deliverers=seen, alarms=self.alarms, wall=wall, work=work,
         )  # fmt: skip
-        self.expiry = Expiry(config, self.spool, self.ledger, work)
-        self._left_archive = LeftArchive(config.spool.directory / ARCHIVE, self.alarms, work)
-        self.road = Road(
+        self.expiry = Retention(config, self.spool, self.ledger, work)
+        self._left_archive = OrphanedArchive(config.spool.directory / ARCHIVE, self.alarms, work)
+        self.road = Pipeline(
             spool=self.spool,
             ledger=self.ledger,
             wall=wall,
-            limits=ingest_config.road_limits(config),
+            limits=ingest_config.group_limits(config),
             truncate=config.oversize == "truncate",
             on_trouble=self._troubles.tell,
             room=self.keeper,
-            glimpses=Glimpses(on=config.admin.show_messages),
+            glimpses=MessageSamples(on=config.admin.show_messages),
         )
         self.keeper.on_room = self.road.landing.resume
         self._keys = IntakeKeys(config)
-        self.road.copies = self.copies = Copies(reactor)
-        self.silence = Silence(self.alarms, self.peers, wall)
-        self.doors = Doors(
+        self.road.copies = self.copies = Mirror(reactor)
+        self.silence = SilentSources(self.alarms, self.peers, wall)
+        self.doors = ListenerSet(
             config, reactor=reactor, road=self.road, peers=self.peers, commit=self._commits.after, store=self.manager,
-            kinds={"https": lambda listener, bound, hall: PostDoor(listener, bound, hall, self._keys, wall)},
+            kinds={"https": lambda listener, bound, hall: HttpsListener(listener, bound, hall, self._keys, wall)},
         )  # fmt: skip
-        history = History(config.spool.directory / ".ledger", keep=config.ledger.keep, wall=wall)
+        history = Journal(config.spool.directory / ".ledger", keep=config.ledger.keep, wall=wall)
         history.on_error = self._troubles.tell_from_thread
-        self.recorder = Recorder(
+        self.recorder = JournalWriter(
             history, self.ledger, self._worker.in_thread, reactor, self.doors.kernel_drops, wall
         )  # fmt: skip
-        self.timekeeping = Timekeeping(self.alarms, wall=wall)
-        self.mailroom.office = Office(
+        self.timekeeping = GatewayClock(self.alarms, wall=wall)
+        self.mailroom.office = DeliveryContext(
             clock=reactor,
             wall=wall,
-            store=Cellar(
+            store=DeliveryStore(
                 self.spool,
                 self.ledger,
                 work=work,
@@ -204,15 +204,15 @@ class Bridge:
         if config.spool.share is not None:
             self.fleet = self._make_fleet(config.spool.share)
             self.mailroom.follow = self.fleet.follow
-        self._watch = Watch(
+        self._watch = LossMonitor(
             self.alarms, ledger=self.ledger, peers=self.peers, kernel_drops=self.doors.kernel_drops,
             clock=reactor.seconds,
         )  # fmt: skip
-        self.renewals = Renewals(
+        self.renewals = CertificateExpiry(
             self.alarms, lambda: self.doors.certificates() | self.gate.certificates(), wall
         )  # fmt: skip
-        senders = Sources(self.peers, wall)
-        self.pulse = Pulse(self.ledger, self.measures.delivery, clock=reactor.seconds, wall=wall)
+        senders = SourceList(self.peers, wall)
+        self.pulse = RateHistory(self.ledger, self.measures.delivery, clock=reactor.seconds, wall=wall)
         self.status = Status(
             ledger=self.ledger, couriers=seen, spool=self.spool, road=self.road, peers=self.peers,
             doors=self.doors, alarms=self.alarms, measures=self.measures, config_sha256=config.sha256, wall=wall,
@@ -223,7 +223,7 @@ class Bridge:
         )  # fmt: skip
         self.reload = Reload(
             config,
-            Parts(
+            ReloadTargets(
                 alarms=self.alarms, doors=self.doors, expiry=self.expiry, history=history, keeper=self.keeper,
                 mailroom=self.mailroom, make_archive=self._make_archive, peers=self.peers, quotas=self.quotas,
                 road=self.road, self_events=self.self_events, spool=self.spool, status=self.status,
@@ -233,22 +233,22 @@ class Bridge:
         )  # fmt: skip
         self.reload.begins, self.reload.ends = self.manager.reloading, self.manager.ready
         self.pulse.waiting = self.status.waiting
-        answers = Answers(
+        answers = Routes(
             self.status, pulse=self.pulse, recent=recent or logs.Recent(), metrics=lambda: metrics.text(self.status),
-            showing=Showing(
+            showing=MessagePreview(
                 lambda: self.config, self.peers, self.road.glimpses, senders, reactor.seconds, self.doors.turned_away
             ), in_thread=self._worker.in_thread, pause=lambda: task.deferLater(reactor, 0),
         )  # fmt: skip
-        estate = Running(
+        estate = RunningSession(
             reactor, config=lambda: self.config, spool=self.spool, ledger=self.ledger, mailroom=self.mailroom,
             worker=self._worker, recorder=self.recorder,
         )  # fmt: skip
-        draining = Draining(
+        draining = Drain(
             reactor, doors=self.doors, ledger=self.ledger, alarms=self.alarms, finish=self.road.landing.finish
         )
         control = Control(on_bridge(estate, self.reload, draining), reactor, told=TOLD)
-        self.gate = Gate(config, reactor, pages=answers.pages(), own_pages=answers.own_pages(), control=control)
-        self._rounds = Rounds(reactor)
+        self.gate = AdminServer(config, reactor, pages=answers.pages(), own_pages=answers.own_pages(), control=control)
+        self._rounds = PeriodicTasks(reactor)
         self._sealer = self._rounds.add(self._seal_due, storage_config.seal_every(config))
         for look, every in (
             (self.keeper.look, LOOK_EVERY), (self._watch.look, EVERY), (self.quotas.look, EVERY),
@@ -261,7 +261,7 @@ class Bridge:
         if self.fleet is not None:
             self._rounds.add(self.fleet.look, FLEET_EVERY)
 
-    def _make_fleet(self, share: SharedBacklog) -> Fleet:
+    def _make_fleet(self, share: SharedBacklog) -> ClusterNode:
         # Only where it is asked for: nobody else needs pika.
         from bridge.cluster.amqp import Rabbit, access_of  # noqa: PLC0415
 
@@ -273,10 +273,10 @@ class Bridge:
         node = node_name(self.spool.directory)
         office = self.mailroom.office
         in_thread = self._worker.in_thread
-        return Fleet(
-            cluster_config.fleet(share), node=node, connect=Rabbit(self._reactor, access, name=node).connect,
+        return ClusterNode(
+            cluster_config.cluster_terms(share), node=node, connect=Rabbit(self._reactor, access, name=node).connect,
             own=self.couriers, office=office, counted=self.mailroom.share_rate,
-            shared=Cellar(
+            shared=DeliveryStore(
                 self.spool, self.ledger, work=self._worker.work, receipt=self.recorder.receipt_of_taken,
                 refused=self.recorder.refused_of_taken,
                 remove=lambda batches: self._reactor.callFromThread(release, batches),
@@ -284,7 +284,7 @@ class Bridge:
             aside=lambda *message: in_thread(lambda: self.spool.quarantine.put_aside(*message)),
         )  # fmt: skip
 
-    def _fleet_of(self) -> Fleet:
+    def _fleet_of(self) -> ClusterNode:
         assert self.fleet is not None, "asked before there is a fleet"
         return self.fleet
 
@@ -324,7 +324,7 @@ class Bridge:
             self.expiry.look()
             if self._listening:
                 await self.gate.open()
-                self.copies.change(ingest_config.copy_targets(self.config))
+                self.copies.change(ingest_config.mirror_targets(self.config))
                 self.doors.open()
         except BaseException:
             await self.stop()
@@ -374,7 +374,7 @@ class Bridge:
         """Another configuration holds."""
         self.config = config
         self._keys.change(config)
-        self.copies.change(ingest_config.copy_targets(config))
+        self.copies.change(ingest_config.mirror_targets(config))
         self.gate.change(config)
         self.road.glimpses.allow(config.admin.show_messages)
         self.renewals.look()

@@ -19,18 +19,18 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from bridge.accounting.journal import History
+from bridge.accounting.journal import Journal
 from bridge.config import (
     Config,
     ConfigurationError,
     Secret,
     SharedBacklog,
 )
-from bridge.deliver.couriers import Mailroom, Prepared
+from bridge.deliver.couriers import CourierSet, PreparedCouriers
 from bridge.ingest import from_config as ingest_config
 from bridge.ingest.peers import Peers
-from bridge.ingest.pipeline import Road
-from bridge.listen.listener_set import Doors
+from bridge.ingest.pipeline import Pipeline
+from bridge.listen.listener_set import ListenerSet
 from bridge.listen.sockets import ListenError
 from bridge.monitoring.alarms import Alarms
 from bridge.monitoring.self_events import SelfEvents
@@ -39,12 +39,12 @@ from bridge.operations.command import ReloadError
 from bridge.routing import Router
 from bridge.spool import Spool
 from bridge.spool.archive import Archive
-from bridge.spool.fsync_policy import Syncing
+from bridge.spool.fsync_policy import FsyncPolicy
 from bridge.storage import from_config as storage_config
-from bridge.storage.budget_members import Kept, NoArchive
-from bridge.storage.disk_budget import Keeper
+from bridge.storage.budget_members import KeptArchive, NoArchive
+from bridge.storage.disk_budget import DiskBudget
 from bridge.storage.quota import Quotas
-from bridge.storage.retention import Expiry
+from bridge.storage.retention import Retention
 from bridge.tls.pem import PemError
 
 GIVE_WAY = 0.0002
@@ -54,23 +54,23 @@ log = Logger(namespace="app")
 
 
 @dataclass(slots=True)
-class Parts:
+class ReloadTargets:
     """What hangs on the configuration in a running bridge."""
 
     alarms: Alarms
-    doors: Doors
-    expiry: Expiry
-    history: History
-    keeper: Keeper
-    mailroom: Mailroom
+    doors: ListenerSet
+    expiry: Retention
+    history: Journal
+    keeper: DiskBudget
+    mailroom: CourierSet
     make_archive: Callable[[Config], Archive | None]
     peers: Peers
     quotas: Quotas
-    road: Road
+    road: Pipeline
     self_events: SelfEvents
     spool: Spool
     status: Status
-    syncing: Syncing
+    syncing: FsyncPolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ class Generation:
 
     config: Config
     router: Router
-    mail: Prepared
+    mail: PreparedCouriers
     archive: Archive | None
     "A new one, where there was none."
 
@@ -100,7 +100,7 @@ class Reload:
     def __init__(
         self,
         config: Config,
-        parts: Parts,
+        parts: ReloadTargets,
         *,
         reactor: Any,
         load: Callable[[], Config],
@@ -241,7 +241,7 @@ class Reload:
         parts.quotas.limits = {name: intake.quota for name, intake in config.intakes.items()}
         parts.status.config_sha256 = config.sha256
         parts.peers.change(made.router)
-        parts.road.change(limits=ingest_config.road_limits(config), truncate=config.oversize == "truncate")
+        parts.road.change(limits=ingest_config.group_limits(config), truncate=config.oversize == "truncate")
         parts.mailroom.apply(config, made.mail)
         parts.keeper.change(storage_config.budget_terms(config))
 
@@ -250,7 +250,7 @@ class Reload:
         if terms is None:
             spool.archive, keeper.archive = None, NoArchive()
         elif made.archive is not None:
-            spool.archive, keeper.archive = made.archive, Kept(made.archive)
+            spool.archive, keeper.archive = made.archive, KeptArchive(made.archive)
         elif spool.archive is not None:
             spool.archive.max_size = terms.max_size
             spool.archive.max_age = None if terms.max_age is None else terms.max_age.total_seconds()

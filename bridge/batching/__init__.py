@@ -2,6 +2,6 @@
 
 from bridge.batching.event_times import Window
 from bridge.batching.grouping import Grouped, group
-from bridge.batching.groups import Group, Limits
+from bridge.batching.groups import Group, GroupLimits
 
-__all__ = ["Group", "Grouped", "Limits", "Window", "group"]
+__all__ = ["Group", "GroupLimits", "Grouped", "Window", "group"]

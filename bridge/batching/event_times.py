@@ -35,7 +35,7 @@ class Window:
 
 
 @dataclass(slots=True)
-class Times:
+class EventTimes:
     """Milliseconds since the epoch of a read's rows."""
 
     count: int
@@ -53,7 +53,7 @@ class Times:
 
 def of_read(
     columns: Columns, *, reader: TimeReader, zone: tzinfo, received_ms: int, window: Window, fine: bool
-) -> Times:
+) -> EventTimes:
     """The event times of a read. ``fine``: a time per row even within one second."""
     count = columns.count
     # A stamp is as good as its second: the reader passes over the PRI.
@@ -62,19 +62,19 @@ def of_read(
     if not fine and seconds.count(seconds[0]) == count and offsets.count(offsets[0]) == count:
         base, believed = _base(seconds[0], offsets[0], reader, zone, received_ms, window)
         if not believed:
-            return Times(count, base, base, outside=count if seconds[0] else 0)
+            return EventTimes(count, base, base, outside=count if seconds[0] else 0)
         if fractions.count(b"") == count:
-            return Times(count, base, base)
-        return Times(count, base + fraction_ms(min(fractions)), base + fraction_ms(max(fractions)))
+            return EventTimes(count, base, base)
+        return EventTimes(count, base + fraction_ms(min(fractions)), base + fraction_ms(max(fractions)))
     if offsets.count(offsets[0]) == count:
         whole = reader.all_ms(seconds, offsets[0], zone, received_ms)
         if whole is not None:
             earliest, latest = min(whole), max(whole)
             if window.holds(earliest, received_ms) and window.holds(latest, received_ms):
                 if fractions.count(b"") == count:
-                    return Times(count, earliest, latest, whole)
+                    return EventTimes(count, earliest, latest, whole)
                 rows = _with_fractions(whole, fractions)
-                return Times(count, min(rows), max(rows), rows)
+                return EventTimes(count, min(rows), max(rows), rows)
     keys = list(zip(seconds, offsets, strict=True))
     ms: dict[tuple[bytes, bytes], int] = {}
     unbelieved = set()
@@ -88,7 +88,7 @@ def of_read(
         for key, fraction in zip(keys, fractions, strict=True)
     ]
     outside = sum(key in unbelieved and key[0] != b"" for key in keys) if unbelieved else 0
-    return Times(count, min(rows), max(rows), rows, outside)
+    return EventTimes(count, min(rows), max(rows), rows, outside)
 
 
 def _with_fractions(seconds: list[int], fractions: Sequence[bytes]) -> list[int]:
@@ -98,11 +98,11 @@ def _with_fractions(seconds: list[int], fractions: Sequence[bytes]) -> list[int]
     return [ms + fraction_ms(fraction) for ms, fraction in zip(seconds, fractions, strict=True)]
 
 
-def of_sender(given: Sequence[int], *, received_ms: int, window: Window) -> Times:
+def of_sender(given: Sequence[int], *, received_ms: int, window: Window) -> EventTimes:
     """Event times that the sender told beside the text, one per row; those that are not believed are reception."""
     earliest, latest = window.bounds(received_ms)
     rows = [ms if earliest <= ms <= latest else received_ms for ms in given]
-    return Times(len(rows), min(rows), max(rows), rows, sum(not earliest <= ms <= latest for ms in given))
+    return EventTimes(len(rows), min(rows), max(rows), rows, sum(not earliest <= ms <= latest for ms in given))
 
 
 def _base(

@@ -15,9 +15,9 @@ from operator import floordiv
 from bridge import formats
 from bridge.batching import encoding, payload
 from bridge.batching.endpoints import ENDPOINTS
-from bridge.batching.event_times import Times, of_read, of_sender
-from bridge.batching.groups import NO_TIME, Group, Limits
-from bridge.formats import LOOKED_AT, Format, Rule
+from bridge.batching.event_times import EventTimes, of_read, of_sender
+from bridge.batching.groups import NO_TIME, Group, GroupLimits
+from bridge.formats import LOOKED_AT, Format, FormatRule
 from bridge.routing.disposition import Disposition
 from bridge.syslog.fast.columns import Columns
 from bridge.syslog.fast.precompiled_times import MANY_SECONDS, is_scattered
@@ -56,7 +56,7 @@ def group(
     received_ms: int,
     peer: bytes = b"-",
     listener: str = "",
-    limits: Limits,
+    limits: GroupLimits,
     given: Sequence[int] | None = None,
 ) -> Grouped:
     """The groups of rows that all have one disposition of kind ``deliver``. ``columns`` must not be empty. ``given``:
@@ -66,7 +66,7 @@ def group(
     spool_encoding = endpoint.encoding
     zone = disposition.zone or UTC
     shows_time = disposition.payload in SHOWS_TIME
-    shown = sent = Times(columns.count, received_ms, received_ms)
+    shown = sent = EventTimes(columns.count, received_ms, received_ms)
     of_format = formats.find(disposition.format) if disposition.format else None
     rule = of_format.rule if of_format and disposition.refined else None
     if (stamped := columns.timed) is not None:
@@ -76,7 +76,7 @@ def group(
             and spool_encoding == encoding.LINES
             and _fit(lines, lambda: columns["text"], disposition.encoding, limits.event_bytes)
         ):
-            sent = Times(columns.count, stamped.earliest, stamped.latest)
+            sent = EventTimes(columns.count, stamped.earliest, stamped.latest)
             whole = _group(disposition, spool_encoding, sent, limits, columns.count, lines)
             return _add_timed(result, whole, columns, of_format)
         given = stamped.times()
@@ -92,7 +92,7 @@ def group(
     if disposition.timestamp == "event":
         sent = shown
     elif disposition.timestamp == "none":
-        sent = Times(columns.count, NO_TIME, NO_TIME)
+        sent = EventTimes(columns.count, NO_TIME, NO_TIME)
     if (data := _in_one(columns, disposition, rule, sent, spool_encoding, limits)) is not None:
         result.groups.append(_group(disposition, spool_encoding, sent, limits, columns.count, data))
         if of_format is not None:
@@ -125,14 +125,19 @@ def group(
 
 
 def _group(
-    disposition: Disposition, spool_encoding: str, times: Times, limits: Limits, count: int, data: bytes
+    disposition: Disposition, spool_encoding: str, times: EventTimes, limits: GroupLimits, count: int, data: bytes
 ) -> Group:
     slot = times.earliest // limits.resolution_ms
     return Group(disposition.intake or "", spool_encoding, slot, times.earliest, times.latest, count, data)
 
 
 def _in_one(
-    columns: Columns, disposition: Disposition, rule: Rule | None, times: Times, spool_encoding: str, limits: Limits
+    columns: Columns,
+    disposition: Disposition,
+    rule: FormatRule | None,
+    times: EventTimes,
+    spool_encoding: str,
+    limits: GroupLimits,
 ) -> bytes | None:
     """The lines of a read whose texts came as lines already, where they can go as they are, or edited as one."""
     if columns.lines is None or disposition.payload != "message" or spool_encoding != encoding.LINES:
@@ -147,7 +152,12 @@ def _in_one(
 
 
 def _woven(
-    columns: Columns, disposition: Disposition, rule: Rule | None, times: Times, spool_encoding: str, limits: Limits
+    columns: Columns,
+    disposition: Disposition,
+    rule: FormatRule | None,
+    times: EventTimes,
+    spool_encoding: str,
+    limits: GroupLimits,
 ) -> bytes | None:
     """The timed lines of a read that came woven already, where its texts can go as they are."""
     if columns.woven is None or rule is not None:
@@ -202,7 +212,7 @@ def _three_lines(data: bytes) -> list[bytes]:
     return [data[start : min(data.find(b"\n", start), start + LOOKED_AT)] for start in sorted({0, middle, last})]
 
 
-def _scattered(times: Times, resolution_ms: int) -> bool:
+def _scattered(times: EventTimes, resolution_ms: int) -> bool:
     """Whether a read's times lie so far apart that a group for each slot would be one for nearly each event: clocks at
     random, a relay that replays its day. Then each line has its time, and the courier sorts and cuts."""
     if times.rows is None or (times.latest - times.earliest) < MANY_SECONDS * resolution_ms:
@@ -214,7 +224,9 @@ def _scattered(times: Times, resolution_ms: int) -> bool:
     return False
 
 
-def _slots(events: Sequence[bytes], times: Times, resolution_ms: int) -> Iterable[tuple[Sequence[bytes], Times]]:
+def _slots(
+    events: Sequence[bytes], times: EventTimes, resolution_ms: int
+) -> Iterable[tuple[Sequence[bytes], EventTimes]]:
     """The events of each slot."""
     if times.earliest // resolution_ms == times.latest // resolution_ms:
         return [(events, times)]
@@ -226,7 +238,7 @@ def _slots(events: Sequence[bytes], times: Times, resolution_ms: int) -> Iterabl
             part = slots[ms // resolution_ms] = ([], [])
         part[0].append(event)
         part[1].append(ms)
-    return [(part, Times(len(part), min(moments), max(moments))) for part, moments in slots.values()]
+    return [(part, EventTimes(len(part), min(moments), max(moments))) for part, moments in slots.values()]
 
 
 def _encoded(

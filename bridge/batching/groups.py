@@ -14,7 +14,7 @@ _LINE = re.compile(rb"[^\n]*\n")
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class GroupLimits:
     """What bounds a group."""
 
     resolution_ms: int = 1000

@@ -20,7 +20,7 @@ import json
 from collections.abc import Sequence
 from datetime import UTC, datetime, tzinfo
 
-from bridge.formats import Rule
+from bridge.formats import FormatRule
 from bridge.syslog import parser
 from bridge.syslog.fast.columns import Columns
 from bridge.syslog.message import of_header
@@ -36,7 +36,7 @@ _DEFAULT_PRIORITY = b"13"  # RFC 3164 section 4.3.3: user.notice for a message w
 
 
 def refined(
-    rule: Rule,
+    rule: FormatRule,
     form: str,
     columns: Columns,
     *,

@@ -21,9 +21,9 @@ from bridge.config import (
 from bridge.config.units import duration, rate
 from bridge.trial.drill import machine_checks
 from bridge.trial.drill.machine_checks import Finding, Need
-from bridge.trial.drill.processes import DrillError, FarSide, Gateway
+from bridge.trial.drill.processes import CollectorProcess, DrillError, GatewayProcess
 from bridge.trial.drill.rate_ramp import Ramp, climb
-from bridge.trial.drill.scenarios import EXERCISES, Drill, Outcome
+from bridge.trial.drill.scenarios import EXERCISES, Drill, ScenarioResult
 from bridge.trial.drill.senders import Numbers
 
 _PARTS = ("surroundings", *EXERCISES, "ramp")
@@ -32,11 +32,11 @@ _TYPICAL_EVENT = 300.0
 
 
 @dataclass
-class Results:
+class DrillResults:
     """All that was found out."""
 
     findings: list[Finding] = field(default_factory=list)
-    outcomes: list[Outcome] = field(default_factory=list)
+    outcomes: list[ScenarioResult] = field(default_factory=list)
     ramps: list[Ramp] = field(default_factory=list)
 
     @property
@@ -107,7 +107,7 @@ def drill(
     parts = _chosen(only)
     config = _configuration(file)
     need = Need(expected, outage.total_seconds(), _TYPICAL_EVENT)
-    results = Results()
+    results = DrillResults()
 
     def say(text: str, *, nl: bool = True) -> None:
         click.echo(text, err=as_json, nl=nl)
@@ -184,8 +184,8 @@ def _system(config: Config | None, directory: Path | None, quick: bool) -> Itera
         folder = Path(tempfile.mkdtemp(prefix="syslog-bridge-drill-", dir=beside))
     except OSError as error:
         raise DrillError(f"cannot write in {beside}: {error.strerror}; use sudo, or name a --directory") from None
-    far_side = FarSide()
-    gateway = Gateway(folder, far_side.port, *(() if config is None else (config.spool.fsync,)))
+    far_side = CollectorProcess()
+    gateway = GatewayProcess(folder, far_side.port, *(() if config is None else (config.spool.fsync,)))
     try:
         gateway.start()
         yield Drill(

@@ -15,7 +15,7 @@ from bridge.cli.options import failed
 from bridge.config import Config
 from bridge.operations import control_client, offline_spool
 from bridge.operations.command import WrongRequest
-from bridge.operations.session import Alone
+from bridge.operations.session import OfflineSession
 from bridge.spool import SpoolError
 
 News = dict[str, Any]
@@ -65,7 +65,7 @@ def _remedy(error: OSError) -> str:
 
 
 def _alone(config: Config, command: str, given: Mapping[str, object], tell: control_client.Tell) -> News:
-    estate = Alone(config)
+    estate = OfflineSession(config)
     try:
 
         def progress(news: dict[str, object]) -> bool:

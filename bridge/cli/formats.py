@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import click
 
 from bridge.config.faults import printable
-from bridge.explain.payloads import Surroundings, event_for
+from bridge.explain.payloads import FrameContext, event_for
 from bridge.formats import (
     FORMATS,
     Format,
@@ -16,7 +16,7 @@ from bridge.formats import (
 )
 
 # When the examples were sent.
-_AROUND = Surroundings(received=datetime(2026, 11, 23, 7, 24, 1, tzinfo=UTC))
+_AROUND = FrameContext(received=datetime(2026, 11, 23, 7, 24, 1, tzinfo=UTC))
 
 
 @click.command(epilog="\b\nExample:\n  syslog-bridge formats fortigate")

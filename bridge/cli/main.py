@@ -17,7 +17,7 @@ from bridge import __version__
 
 if TYPE_CHECKING:
     from bridge.config import Config
-    from bridge.setup.check_result import Result
+    from bridge.setup.check_result import StepResult
 
 LOG_FORMATS = ("auto", "text", "journal", "json")
 LOG_LEVELS = ("debug", "info", "warn", "error")
@@ -60,8 +60,8 @@ def _module(name: str) -> ModuleType:
             gc.enable()
 
 
-def _probe(config: "Config", connect: bool, send_test: bool) -> "Sequence[Result]":
-    results: Sequence[Result] = _module("setup.connection_check").probe(config, connect, send_test)
+def _probe(config: "Config", connect: bool, send_test: bool) -> "Sequence[StepResult]":
+    results: Sequence[StepResult] = _module("setup.connection_check").probe(config, connect, send_test)
     return results
 
 

@@ -25,7 +25,7 @@ from bridge.config import Config
 from bridge.config.faults import printable
 from bridge.operations.command import WrongRequest
 from bridge.operations.control_client import ControlError
-from bridge.spool.quarantine import REASONS, Entry
+from bridge.spool.quarantine import REASONS, QuarantineEntry
 from bridge.spool.reprocess import Selection
 from bridge.syslog.timestamps import rfc3339
 
@@ -60,7 +60,7 @@ def list_(
 ) -> None:
     """Show the latest frames: reception, reason, from where or for which intake, why, and the beginning of it."""
     config = loaded(file, secrets=False)
-    found: list[tuple[str, Entry]] = []
+    found: list[tuple[str, QuarantineEntry]] = []
     total: Counter[str] = Counter()
     for why, entry in _entries(config, "quarantine list", reason or REASONS, intake, source):
         total[why] += 1
@@ -115,7 +115,7 @@ def unrouted() -> None:
 def list_unrouted(file: Path, as_json: bool) -> None:
     """One line a sender: how many of its frames are held, since when, and the latest."""
     config = loaded(file, secrets=False)
-    senders: dict[tuple[str, str], list[Entry]] = {}
+    senders: dict[tuple[str, str], list[QuarantineEntry]] = {}
     counts: Counter[tuple[str, str]] = Counter()
     for _, entry in _entries(config, "unrouted list", ("unrouted",), None, None):
         sender = (entry.peer, entry.listener)
@@ -154,7 +154,7 @@ def reroute(file: Path, source: str | None) -> None:
     _bring_back(file, ("unrouted",), None, source)
 
 
-def _received(entry: Entry) -> int:
+def _received(entry: QuarantineEntry) -> int:
     return entry.received_ms
 
 
@@ -177,7 +177,7 @@ def _end(result: dict[str, object]) -> None:
 
 def _entries(
     config: Config, command: str, reasons: tuple[str, ...], intake: str | None, source: str | None
-) -> Iterator[tuple[str, Entry]]:
+) -> Iterator[tuple[str, QuarantineEntry]]:
     """What is in the files; a running bridge may take some away meanwhile."""
     try:
         selection = Selection(intake, networks(source))
@@ -189,7 +189,7 @@ def _entries(
                 except FileNotFoundError:
                     continue
                 for line in lines:
-                    entry = Entry.read(line)
+                    entry = QuarantineEntry.read(line)
                     if entry is not None and selection.takes(entry):
                         yield reason, entry
     except (ControlError, WrongRequest) as error:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import click
 
-from bridge.accounting.journal_lines import Walk
-from bridge.accounting.report.rows import Report, Row
-from bridge.accounting.report.totals import Reckoning
+from bridge.accounting.journal_lines import JournalReader
+from bridge.accounting.report.rows import Report, ReportRow
+from bridge.accounting.report.totals import ReportBuilder
 from bridge.cli import report_text
 from bridge.cli.options import configuration_option, failed, loaded
 from bridge.config import Config
@@ -57,7 +57,7 @@ def report(file: Path, begin: datetime | None, end: datetime | None, intake: str
     except OSError as error:
         remedy = "; only the bridge's own user and root may look" if isinstance(error, PermissionError) else ""
         failed(f"report: {folder}: {error.strerror}{remedy}")
-    walk = Walk(folder)
+    walk = JournalReader(folder)
     found = reckoned(walk, begin, end)
     if intake is not None:
         found = _only(found, intake, config)
@@ -76,9 +76,9 @@ def report(file: Path, begin: datetime | None, end: datetime | None, intake: str
         raise SystemExit(1)
 
 
-def reckoned(walk: Walk, begin: datetime | None, end: datetime | None) -> Report:
+def reckoned(walk: JournalReader, begin: datetime | None, end: datetime | None) -> Report:
     """The account of a period; lines that are not of the format are faults of the walk."""
-    reckoning = Reckoning(begin, end)
+    reckoning = ReportBuilder(begin, end)
     for line in walk:
         try:
             reckoning.take(line.fields)
@@ -91,7 +91,7 @@ def _only(found: Report, intake: str, config: Config) -> Report:
     if intake not in found.rows and intake not in config.intakes and intake != "-":
         known = ", ".join(sorted({*config.intakes, *found.rows} - {"-"}))
         raise click.UsageError(f"--intake: there is no intake {intake} in the configuration or the period; {known}")
-    found.rows = {intake: found.rows.get(intake, Row())}
+    found.rows = {intake: found.rows.get(intake, ReportRow())}
     return found
 
 

@@ -12,8 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from bridge.accounting import UNROUTED
-from bridge.accounting.journal_lines import Walk
-from bridge.accounting.report.rows import Report, Row
+from bridge.accounting.journal_lines import JournalReader
+from bridge.accounting.report.rows import Report, ReportRow
 from bridge.config.faults import printable
 
 NO_INTAKE = "(no intake)"
@@ -55,7 +55,7 @@ def as_csv(report: Report) -> str:
     return out.getvalue()
 
 
-def as_text(report: Report, walk: Walk, *, period: str, whole: bool) -> Iterator[str]:
+def as_text(report: Report, walk: JournalReader, *, period: str, whole: bool) -> Iterator[str]:
     """Lines below the table's heading; ``whole``: all intakes are in the report."""
     total = report.total()
     yield from _reasons(report)
@@ -111,7 +111,7 @@ def _rich(heads: Sequence[str], cells: Sequence[Sequence[str]], *, whole: bool) 
     return captured.get().rstrip("\n")
 
 
-def chain_verdict(walk: Walk) -> str:
+def chain_verdict(walk: JournalReader) -> str:
     """One line on the chain."""
     if walk.fault_count:
         more = f" (and {walk.fault_count - 1:,} more)" if walk.fault_count > 1 else ""
@@ -179,7 +179,7 @@ def _reasons(report: Report) -> Iterator[str]:
             yield f"  {NO_INTAKE if intake == UNROUTED else printable(intake)}: {_listed(reasons, most=_MOST_SHOWN)}"
 
 
-def _figure(row: Row, name: str) -> int:
+def _figure(row: ReportRow, name: str) -> int:
     value = getattr(row, name)
     return value.total() if isinstance(value, Counter) else int(value)
 

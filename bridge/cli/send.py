@@ -14,13 +14,13 @@ from bridge.cli import options
 from bridge.cli.options import failed
 from bridge.routing.conditions import Address
 from bridge.syslog import priorities
-from bridge.trial.send_target import Line, SendError, Target
+from bridge.trial.send_target import SendConnection, SendError, SendTarget
 from bridge.trial.test_messages import Composer
 
 
-def _target(text: str) -> Target:
+def _target(text: str) -> SendTarget:
     try:
-        return Target.parse(text)
+        return SendTarget.parse(text)
     except ValueError as error:
         raise click.BadParameter(str(error)) from None
 
@@ -72,7 +72,7 @@ def _word(text: str) -> str:
 @click.option("--raw", is_flag=True, help="MESSAGE, or each line, is a whole frame: no header is put before it.")
 @click.argument("message", required=False)
 def send(
-    target: Target,
+    target: SendTarget,
     count: int | None,
     rate: float | None,
     form: str,
@@ -113,7 +113,7 @@ def send(
 
 
 @contextmanager
-def _progress(target: Target, total: int | None) -> Iterator[Callable[[], None]]:
+def _progress(target: SendTarget, total: int | None) -> Iterator[Callable[[], None]]:
     """A bar on a terminal, nothing elsewhere; what is given is called once a message."""
     if not sys.stdout.isatty():
         yield lambda: None
@@ -137,13 +137,13 @@ def _lines() -> Iterator[bytes]:
 
 
 def _send(
-    target: Target, source: Address | None, frames: Iterable[bytes], rate: float | None, sent: Callable[[], None]
+    target: SendTarget, source: Address | None, frames: Iterable[bytes], rate: float | None, sent: Callable[[], None]
 ) -> None:
     count = size = 0
     began = time.monotonic()
     trouble: SendError | None = None
     try:
-        line = Line(target, source)
+        line = SendConnection(target, source)
         for frame in frames:
             if rate is not None and (early := began + count / rate - time.monotonic()) > 0:
                 time.sleep(early)

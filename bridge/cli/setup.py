@@ -22,7 +22,7 @@ from bridge.config.fields import intake_name, time_zone
 from bridge.formats import UnknownFormat, find
 from bridge.setup.check_result import (
     Connect,
-    Result,
+    StepResult,
     lines_of,
     verdict,
 )
@@ -36,7 +36,7 @@ _SYSTEMD = Path("/run/systemd/system")
 
 
 @dataclass(frozen=True)
-class Answers:
+class SetupAnswers:
     """All that a first configuration needs; texts as the configuration writes them."""
 
     collector: str
@@ -198,7 +198,7 @@ def make_setup(connect: Connect) -> click.Command:
         ask.say("A first configuration. Enter takes what stands in [brackets]; Ctrl-C ends without a change.\n")
         try:
             _refuse_existing(file, force)
-            answers = Answers(
+            answers = SetupAnswers(
                 collector=ask("Region of your SEKOIA.IO, or the collector's URL", region, "FRA1", _collector),
                 format=(looks := ask(_ABOUT_FORMAT, form, "none", _format)),
                 intake=(name := ask("A name for the intake (a-z 0-9 - _ .)", intake, looks or "all", _intake)),
@@ -268,12 +268,12 @@ def _read_key(file: Any) -> str:
 
 
 def _tried(connect: Connect, config: Config, sending: bool, ask: _Asker) -> bool:
-    results: list[Result] = list(connect(config, True, sending))
+    results: list[StepResult] = list(connect(config, True, sending))
     click.echo("\n".join(lines_of(results)))
     return all(result.ok for result in results) or ask.all_the_same()
 
 
-def _next_steps(file: Path, answers: Answers) -> list[str]:
+def _next_steps(file: Path, answers: SetupAnswers) -> list[str]:
     option = "" if file == DEFAULT_FILE else f" -c {file}"
     kind, at = answers.listeners[0]
     host, _, port = at.rpartition(":")

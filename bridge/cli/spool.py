@@ -25,7 +25,7 @@ from bridge.config import Config
 from bridge.operations import offline_spool
 from bridge.operations.control_client import ControlError
 from bridge.spool import inspect
-from bridge.spool.partition import Words
+from bridge.spool.partition import EventFilter
 from bridge.syslog.timestamps import rfc3339
 
 _FILTERS = Bundle(
@@ -78,7 +78,7 @@ def list_(file: Path, as_json: bool) -> None:
 def show(file: Path, intake: str | None, source: str | None, containing: str | None, limit: int) -> None:
     """Print the oldest events that wait: intake, event time, text."""
     config = loaded(file, secrets=False)
-    for number, (name, ms, event) in enumerate(_events(config, "spool show", intake, Words(containing, source))):
+    for number, (name, ms, event) in enumerate(_events(config, "spool show", intake, EventFilter(containing, source))):
         if number == limit:
             break
         text = escaped(event).decode("utf-8", "backslashreplace")
@@ -100,7 +100,7 @@ def export(file: Path, intake: str | None, source: str | None, containing: str |
     try:
         if output is not None:
             output.chmod(0o600)
-        for name, ms, event in _events(config, "spool export", intake, Words(containing, source)):
+        for name, ms, event in _events(config, "spool export", intake, EventFilter(containing, source)):
             row = {
                 "intake": name, "event_timestamp": rfc3339(ms) if ms else None,
                 "event": event.decode("utf-8", "backslashreplace"),
@@ -156,7 +156,7 @@ def _end(result: dict[str, object]) -> None:
         failed("interrupted: the rest is as it was")
 
 
-def _events(config: Config, command: str, intake: str | None, words: Words) -> Iterator[tuple[str, int, bytes]]:
+def _events(config: Config, command: str, intake: str | None, words: EventFilter) -> Iterator[tuple[str, int, bytes]]:
     matcher = words.matcher()
     try:
         directory = existing(config.spool.directory)

@@ -27,9 +27,9 @@ from bridge import __version__
 from bridge.cluster.amqp_channel import AmqpChannel, in_words
 from bridge.cluster.broker import (
     BrokerError,
+    BrokerLost,
+    BrokerSession,
     Channel,
-    Lost,
-    Session,
 )
 from bridge.config import Secret, SharedBacklog
 from bridge.deliver.tls import CachedPolicy, Trust
@@ -78,11 +78,11 @@ class Rabbit:
         self._access = access
         self._name = name
 
-    def connect(self, url: str) -> "defer.Deferred[Session]":
+    def connect(self, url: str) -> "defer.Deferred[BrokerSession]":
         """A session with the broker of an address. Fails with BrokerError."""
         return defer.ensureDeferred(self._connect(url))
 
-    async def _connect(self, url: str) -> Session:
+    async def _connect(self, url: str) -> BrokerSession:
         parts = urlsplit(url)
         host, secure = parts.hostname or "", parts.scheme == "amqps"
         port = parts.port or (5671 if secure else 5672)
@@ -196,7 +196,7 @@ class _Session:
             self._watch(channel.connection)
             await channel.confirm_delivery()
         except Exception as error:
-            raise Lost(in_words(error)) from None
+            raise BrokerLost(in_words(error)) from None
         return AmqpChannel(channel)
 
     def _watch(self, connection: Any) -> None:

@@ -18,14 +18,14 @@ from twisted.internet import defer
 from twisted.python.failure import Failure
 
 from bridge.cluster.broker import (
-    Depth,
-    Full,
-    Lost,
-    NoQueue,
-    OtherQueue,
+    BrokerLost,
+    QueueDepth,
+    QueueFull,
+    QueueMismatch,
+    QueueMissing,
     QueueTerms,
 )
-from bridge.cluster.message import Letter, Received
+from bridge.cluster.message import BatchMessage, ReceivedBatch
 from bridge.deliver import error_text
 
 UNLIMITED_SINCE = 4
@@ -63,7 +63,7 @@ class AmqpChannel:
         for each in told:
             each(self._reason)
 
-    def declare(self, queue: str, terms: QueueTerms) -> "defer.Deferred[Depth]":
+    def declare(self, queue: str, terms: QueueTerms) -> "defer.Deferred[QueueDepth]":
         arguments: dict[str, object] = {
             "x-queue-type": "quorum",
             "x-max-length-bytes": terms.max_bytes,
@@ -72,12 +72,12 @@ class AmqpChannel:
         if self._version() >= UNLIMITED_SINCE:
             arguments["x-delivery-limit"] = -1
         asked = self._channel.queue_declare(queue=queue, durable=True, arguments=arguments)
-        answer: defer.Deferred[Depth] = self._answered(asked, _depth)
+        answer: defer.Deferred[QueueDepth] = self._answered(asked, _depth)
         return answer
 
-    def look(self, queue: str) -> "defer.Deferred[Depth]":
+    def look(self, queue: str) -> "defer.Deferred[QueueDepth]":
         asked = self._channel.queue_declare(queue=queue, passive=True)
-        answer: defer.Deferred[Depth] = self._answered(asked, _depth)
+        answer: defer.Deferred[QueueDepth] = self._answered(asked, _depth)
         return answer
 
     def _version(self) -> int:
@@ -85,7 +85,7 @@ class AmqpChannel:
         found = re.match("[0-9]+", said)
         return int(found[0]) if found else UNLIMITED_SINCE
 
-    def publish(self, queue: str, letter: Letter) -> "defer.Deferred[None]":
+    def publish(self, queue: str, letter: BatchMessage) -> "defer.Deferred[None]":
         properties = pika.BasicProperties(
             content_type="text/plain", headers=dict(letter.headers), delivery_mode=_PERSISTENT,
             message_id=letter.identity, app_id="syslog-bridge",
@@ -95,12 +95,12 @@ class AmqpChannel:
                 exchange="", routing_key=queue, body=letter.body, properties=properties, mandatory=True
             )
         except exceptions.AMQPError as error:
-            return defer.fail(Lost(in_words(error)))
+            return defer.fail(BrokerLost(in_words(error)))
 
         def confirmed(frame: object) -> None:
             if letter.identity in self._returned:
                 self._returned.discard(letter.identity)
-                raise NoQueue(f"there is no queue {queue}")
+                raise QueueMissing(f"there is no queue {queue}")
 
         def failed(failure: Failure) -> None:
             if failure.check(exceptions.UnroutableError):
@@ -108,14 +108,14 @@ class AmqpChannel:
                 confirmed(None)
             elif failure.check(exceptions.NackError):
                 self._returned.discard(letter.identity)
-                raise Full(f"queue {queue} is full")
+                raise QueueFull(f"queue {queue} is full")
             else:
-                raise Lost(in_words(failure.value)) from None
+                raise BrokerLost(in_words(failure.value)) from None
 
         taken: defer.Deferred[None] = sent.addCallbacks(confirmed, failed)
         return taken
 
-    def consume(self, queue: str, *, prefetch: int, got: Callable[[Received], None]) -> "defer.Deferred[str]":
+    def consume(self, queue: str, *, prefetch: int, got: Callable[[ReceivedBatch], None]) -> "defer.Deferred[str]":
         asked = self._channel.basic_qos(prefetch_count=prefetch)
         asked.addCallback(lambda ok: self._channel.basic_consume(queue=queue))
 
@@ -125,7 +125,7 @@ class AmqpChannel:
             def each(message: Any) -> None:
                 wait()
                 got(
-                    Received(
+                    ReceivedBatch(
                         message.properties.headers or {}, message.body, bool(message.method.redelivered),
                         message.method.delivery_tag,
                     )
@@ -167,14 +167,18 @@ class AmqpChannel:
         def failed(failure: Failure) -> None:
             error = failure.value
             code = error.reply_code if isinstance(error, exceptions.ChannelClosedByBroker) else None
-            kind = {_NOT_FOUND: NoQueue, _PRECONDITION: OtherQueue}.get(code, Lost) if code is not None else Lost
+            kind = (
+                {_NOT_FOUND: QueueMissing, _PRECONDITION: QueueMismatch}.get(code, BrokerLost)
+                if code is not None
+                else BrokerLost
+            )
             raise kind(in_words(error)) from None
 
         return asked.addErrback(failed).addCallback(read)
 
 
-def _depth(frame: Any) -> Depth:
-    return Depth(frame.method.message_count, frame.method.consumer_count)
+def _depth(frame: Any) -> QueueDepth:
+    return QueueDepth(frame.method.message_count, frame.method.consumer_count)
 
 
 def in_words(error: BaseException | None) -> str:

@@ -3,7 +3,7 @@ taken over, and how it goes on. It looks like the courier that a node without a 
 
 from collections.abc import Callable, Iterator, Mapping
 
-from bridge.cluster.publisher import Giver
+from bridge.cluster.publisher import Publisher
 from bridge.deliver.courier import Courier
 from bridge.deliver.response_handler import Answered
 from bridge.spool import Batch, Pack
@@ -11,10 +11,10 @@ from bridge.spool import Batch, Pack
 _BY_WEIGHT = ("parked", "backing-off", "delivering", "idle")
 
 
-class View:
+class BacklogView:
     """``own`` has the batches of this node's spool, ``taken`` those from the queue."""
 
-    def __init__(self, own: Courier, taken: Courier | None, giver: Giver | None, *, alone: bool) -> None:
+    def __init__(self, own: Courier, taken: Courier | None, giver: Publisher | None, *, alone: bool) -> None:
         self.name = own.name
         self._own = own
         self._taken = taken
@@ -118,14 +118,14 @@ class View:
         return self._own.drop_oldest()
 
 
-class Views(Mapping[str, View]):
+class BacklogViews(Mapping[str, BacklogView]):
     """Those of all intakes; made when they are asked for."""
 
-    def __init__(self, names: Callable[[], Iterator[str]], view: Callable[[str], View]) -> None:
+    def __init__(self, names: Callable[[], Iterator[str]], view: Callable[[str], BacklogView]) -> None:
         self._names = names
         self._view = view
 
-    def __getitem__(self, name: str) -> View:
+    def __getitem__(self, name: str) -> BacklogView:
         return self._view(name)
 
     def __iter__(self) -> Iterator[str]:

@@ -11,31 +11,31 @@ from typing import Protocol
 
 from twisted.internet import defer
 
-from bridge.cluster.message import Letter, Received
+from bridge.cluster.message import BatchMessage, ReceivedBatch
 
 
 class BrokerError(Exception):
     """The broker, or the way to it, does not do what was asked; the text is for the operator."""
 
 
-class Lost(BrokerError):
+class BrokerLost(BrokerError):
     """The channel is gone. A letter without a confirm may have been taken, or not."""
 
 
-class Full(BrokerError):
+class QueueFull(BrokerError):
     """The queue has not taken the letter: it holds as much as it may."""
 
 
-class NoQueue(BrokerError):
+class QueueMissing(BrokerError):
     """There is no such queue; the letter was not taken."""
 
 
-class OtherQueue(BrokerError):
+class QueueMismatch(BrokerError):
     """There is a queue of this name, but not as we would have made it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Depth:
+class QueueDepth:
     """Of one queue."""
 
     batches: int
@@ -60,16 +60,16 @@ class Channel(Protocol):
     def on_closed(self, told: Callable[[str], None]) -> None:
         """Call ``told`` with the reason once it is closed, by whomever."""
 
-    def declare(self, queue: str, terms: QueueTerms) -> "defer.Deferred[Depth]":
+    def declare(self, queue: str, terms: QueueTerms) -> "defer.Deferred[QueueDepth]":
         """Make a queue, or find it as it would be made. Fails with OtherQueue, Lost; then the channel is closed."""
 
-    def look(self, queue: str) -> "defer.Deferred[Depth]":
+    def look(self, queue: str) -> "defer.Deferred[QueueDepth]":
         """What is in a queue. Fails with NoQueue, Lost; then the channel is closed."""
 
-    def publish(self, queue: str, letter: Letter) -> "defer.Deferred[None]":
+    def publish(self, queue: str, letter: BatchMessage) -> "defer.Deferred[None]":
         """Fires once a majority of the queue's members has it on disk. Fails with Full, NoQueue, Lost."""
 
-    def consume(self, queue: str, *, prefetch: int, got: Callable[[Received], None]) -> "defer.Deferred[str]":
+    def consume(self, queue: str, *, prefetch: int, got: Callable[[ReceivedBatch], None]) -> "defer.Deferred[str]":
         """Have batches delivered, at most ``prefetch`` that are not acknowledged; gives a tag. When the broker ends it,
         as its queue is deleted, the channel is closed. Fails with NoQueue, Lost."""
 
@@ -86,7 +86,7 @@ class Channel(Protocol):
         """End it."""
 
 
-class Session(Protocol):
+class BrokerSession(Protocol):
     """One connection to one broker."""
 
     def on_lost(self, told: Callable[[str], None]) -> None:
@@ -105,5 +105,5 @@ class Session(Protocol):
         """End it in order; fires when it is over, at the latest soon."""
 
 
-Connect = Callable[[str], "defer.Deferred[Session]"]
+Connect = Callable[[str], "defer.Deferred[BrokerSession]"]
 """Opens a session with the broker of an address (``amqps://HOST:PORT``). Fails with BrokerError."""

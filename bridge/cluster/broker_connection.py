@@ -21,10 +21,10 @@ from twisted.python.failure import Failure
 
 from bridge.cluster.broker import (
     BrokerError,
+    BrokerLost,
+    BrokerSession,
     Channel,
     Connect,
-    Lost,
-    Session,
 )
 from bridge.deliver.backoff import doubling
 
@@ -34,7 +34,7 @@ FIRST_WAIT, LONGEST_WAIT = 0.5, 5.0
 log = Logger(namespace="fleet")
 
 
-class Link:
+class BrokerConnection:
     """To one of several brokers. ``what`` it is for, in a word."""
 
     def __init__(self, what: str, urls: Sequence[str], *, connect: Connect, clock: IReactorTime) -> None:
@@ -56,7 +56,7 @@ class Link:
         self._next = random.randrange(len(urls))
         self._failed = 0
         self._rounds = 0
-        self._session: Session | None = None
+        self._session: BrokerSession | None = None
         self._call: IDelayedCall | None = None
 
     # --- what it says ------------------------------------------------------------------------------------------------
@@ -109,7 +109,7 @@ class Link:
     def channel(self) -> "defer.Deferred[Channel]":
         """A new conversation. Fails with Lost where there is no session."""
         if self._session is None:
-            return defer.fail(Lost(self.words))
+            return defer.fail(BrokerLost(self.words))
         return self._session.channel()
 
     def _try(self) -> None:
@@ -117,7 +117,7 @@ class Link:
         self._next = (self._next + 1) % len(self._urls)
         self._connect(self.broker).addCallbacks(self._opened, self._refused).addErrback(self._defect)
 
-    def _opened(self, session: Session) -> None:
+    def _opened(self, session: BrokerSession) -> None:
         if self.state == "stopped":
             session.abort()
             return
@@ -152,13 +152,13 @@ class Link:
         wait = doubling(self._rounds, first=FIRST_WAIT, longest=LONGEST_WAIT)
         self._call = self._clock.callLater(max(wait, 0.05), self._try)
 
-    def _blocked(self, session: Session, reason: str | None) -> None:
+    def _blocked(self, session: BrokerSession, reason: str | None) -> None:
         if session is not self._session:
             return
         self.trouble = None if reason is None else f"the broker says: {reason}"
         self._become("up" if reason is None else "blocked")
 
-    def _lost(self, session: Session, reason: str) -> None:
+    def _lost(self, session: BrokerSession, reason: str) -> None:
         if session is not self._session:
             return
         self._session = None

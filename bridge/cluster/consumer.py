@@ -7,7 +7,7 @@ ending      no more are asked for; what is on its way still comes
 ==========  ========================================================================================
 
 How much: while the courier is parked and waits, nothing, and what it holds goes back to the queue; when its next
-attempt is due, and while its requests fail, one batch; else as many as the bytes allow (``Larder``).
+attempt is due, and while its requests fail, one batch; else as many as the bytes allow (``ConsumerMemory``).
 
 A channel that is lost takes with it the right to acknowledge: what waits then is forgotten, as the broker gives it to
 another; what is in flight is settled as its answer says, and may come twice.
@@ -26,17 +26,17 @@ from bridge.accounting import Ledger
 from bridge.cluster.broker import (
     BrokerError,
     Channel,
-    OtherQueue,
+    QueueMismatch,
     QueueTerms,
 )
-from bridge.cluster.broker_connection import Link
+from bridge.cluster.broker_connection import BrokerConnection
 from bridge.cluster.message import (
-    NotOurs,
-    Received,
-    Taken,
+    ForeignMessage,
+    ReceivedBatch,
+    TakenBatch,
     batch_of,
 )
-from bridge.deliver.context import Store
+from bridge.deliver.context import OutcomeStore
 from bridge.deliver.courier import Courier
 from bridge.spool import Batch
 from bridge.util.alarms import AlarmSink
@@ -52,7 +52,7 @@ TRY_AGAIN = 2.0
 log = Logger(namespace="fleet")
 
 
-class Larder:
+class ConsumerMemory:
     """How many bytes of batches that were taken over this node holds, of all intakes."""
 
     def __init__(self, bound: int) -> None:
@@ -71,17 +71,17 @@ class Larder:
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class ConsumerContext:
     """What all takers of a node share. ``wall`` is in seconds since the epoch."""
 
     clock: IReactorTime
     wall: Callable[[], float]
-    link: Link
+    link: BrokerConnection
     terms: QueueTerms
     queue_of: Callable[[str], str]
-    larder: Larder
+    larder: ConsumerMemory
     ledger: Ledger
-    store: Store
+    store: OutcomeStore
     alarms: AlarmSink
     aside: Callable[[str, str, bytes, int], "defer.Deferred[object]"]
     "Puts the body of a message that is not ours in quarantine: intake, name, body, events; fires when it is on disk."
@@ -98,10 +98,10 @@ class Lease:
     since: float
 
 
-class Taker:
+class Consumer:
     """One intake's. ``courier`` delivers what is taken."""
 
-    def __init__(self, courier: Courier, table: Table) -> None:
+    def __init__(self, courier: Courier, table: ConsumerContext) -> None:
         self.trouble: str | None = None
         self._courier = courier
         self._table = table
@@ -114,7 +114,7 @@ class Taker:
         self._usual = float(table.larder.bound)
         "Bytes of a batch, lately; nothing is known at first."
         self._has_taken = False
-        self._here: dict[Taken, Lease] = {}
+        self._here: dict[TakenBatch, Lease] = {}
         self._unwanted: list[Lease] = []
         "Came when there was no room, and goes back."
         self._clean: dict[str, None] = {}
@@ -153,7 +153,7 @@ class Taker:
             if wanted and self._table.link.is_up and now >= self._not_before:
                 self._begin(wanted)
 
-    def acknowledged(self, batch: Taken) -> None:
+    def acknowledged(self, batch: TakenBatch) -> None:
         """It is settled: the queue may forget it."""
         lease = self._here.pop(batch, None)
         if lease is not None:
@@ -218,7 +218,7 @@ class Taker:
                 channel = await link.channel()
                 try:
                     await channel.declare(self._queue, self._table.terms)
-                except OtherQueue as error:
+                except QueueMismatch as error:
                     # The giver says so, where there is one.
                     log.warn("queue {queue} is used as it is: {why}", queue=self._queue, why=error)
                     channel = await link.channel()
@@ -265,7 +265,7 @@ class Taker:
 
     # --- the batches -------------------------------------------------------------------------------------------------
 
-    def _got(self, channel: Channel, received: Received) -> None:
+    def _got(self, channel: Channel, received: ReceivedBatch) -> None:
         table, name = self._table, self._courier.name
         now, size = table.clock.seconds(), len(received.body)
         if self._stopped or (self._here and not table.larder.has_room(size)):
@@ -277,7 +277,7 @@ class Taker:
             return
         try:
             batch = batch_of(received, intake=name, queue=self._queue, sealed=now)
-        except NotOurs as error:
+        except ForeignMessage as error:
             self._not_ours(channel, received, str(error))
             return
         if batch.origin in self._clean:
@@ -298,7 +298,7 @@ class Taker:
             table.ledger.may_be_double(name, batch.count)
         self._courier.add(batch)
 
-    def _not_ours(self, channel: Channel, received: Received, why: str) -> None:
+    def _not_ours(self, channel: Channel, received: ReceivedBatch, why: str) -> None:
         """It cannot be delivered; it would come again for ever."""
         table, name = self._table, self._courier.name
         said = received.headers.get("count")
@@ -326,11 +326,11 @@ class Taker:
             self._give_back([batch for batch, lease in self._here.items() if now - lease.since > LONGEST])
         self._forget_lost()
 
-    def _give_back(self, batches: list[Taken]) -> None:
+    def _give_back(self, batches: list[TakenBatch]) -> None:
         if batches:
             self._courier.pardon()
         for batch in self._courier.withdraw(batches):
-            assert isinstance(batch, Taken)
+            assert isinstance(batch, TakenBatch)
             lease = self._here.pop(batch)
             self._less(batch)
             self._table.ledger.hand_over(self._courier.name, batch.unacknowledged)
@@ -348,12 +348,12 @@ class Taker:
         """Of a closed channel: the broker has given them to another."""
         lost = [batch for batch, lease in self._here.items() if not lease.channel.open]
         for batch in self._courier.withdraw(lost) if lost else ():
-            assert isinstance(batch, Taken)
+            assert isinstance(batch, TakenBatch)
             del self._here[batch]
             self._less(batch)
             self._table.ledger.hand_over(self._courier.name, batch.unacknowledged)
 
-    def _less(self, batch: Taken) -> None:
+    def _less(self, batch: TakenBatch) -> None:
         self._table.larder.held -= batch.size
         self._table.exact.discard(batch.sequence)
 
@@ -361,5 +361,5 @@ class Taker:
 def release(batches: list[Batch]) -> None:
     """Acknowledge settled batches; on the reactor."""
     for batch in batches:
-        if isinstance(batch, Taken) and isinstance(batch.lease, Taker):
+        if isinstance(batch, TakenBatch) and isinstance(batch.lease, Consumer):
             batch.lease.acknowledged(batch)

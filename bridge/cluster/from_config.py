@@ -1,13 +1,13 @@
 """Computes a cluster node's terms from a configuration."""
 
-from bridge.cluster.node import Terms
+from bridge.cluster.node import ClusterTerms
 from bridge.config import SharedBacklog
 
 
-def fleet(share: SharedBacklog) -> Terms:
+def cluster_terms(share: SharedBacklog) -> ClusterTerms:
     """Returns the broker, queues and limits of a shared backlog."""
     after = share.alone_after
-    return Terms(
+    return ClusterTerms(
         urls=share.amqp, prefix=share.queue_prefix, role=share.role, exit=share.exit, max_bytes=share.max_bytes,
         prefetch=share.prefetch, alone_after=None if after is None else after.total_seconds(),
     )  # fmt: skip

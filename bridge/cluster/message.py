@@ -27,12 +27,12 @@ FORMAT = 1
 "Raised when a reader of before could misunderstand a message."
 
 
-class NotOurs(Exception):
+class ForeignMessage(Exception):
     """A message that no bridge has written for this queue; the text says what is wrong."""
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class BatchMessage:
     """What is published: ``identity`` names the batch among those of all nodes."""
 
     identity: str
@@ -41,7 +41,7 @@ class Letter:
 
 
 @dataclass(slots=True, eq=False)
-class Taken(Batch):
+class TakenBatch(Batch):
     """A batch that was taken over: in memory, until its acknowledgement goes to the broker."""
 
     origin: str = ""
@@ -62,7 +62,7 @@ class Taken(Batch):
 
 
 @dataclass(frozen=True, slots=True)
-class Received:
+class ReceivedBatch:
     """What came out of a queue."""
 
     headers: Mapping[str, object]
@@ -71,7 +71,7 @@ class Received:
     lease: object
 
 
-def letter_of(piece: Piece, data: bytes, *, node: str, exact: bool) -> Letter:
+def letter_of(piece: Piece, data: bytes, *, node: str, exact: bool) -> BatchMessage:
     """A piece as a message; ``data`` is what ``lines_of`` gave."""
     batch = piece.batch
     identity = f"{node}-{batch.sequence}" + (f"-{piece.start}" if piece.start else "")
@@ -88,7 +88,7 @@ def letter_of(piece: Piece, data: bytes, *, node: str, exact: bool) -> Letter:
     }
     if exact:
         headers["exact"] = True
-    return Letter(identity, headers, data)
+    return BatchMessage(identity, headers, data)
 
 
 def lines_of(piece: Piece) -> bytes:
@@ -101,23 +101,23 @@ def lines_of(piece: Piece) -> bytes:
     return b"".join(b"%d\t%b\n" % row for row in zip(piece.times, rows, strict=True))
 
 
-def batch_of(received: Received, *, intake: str, queue: str, sealed: float) -> Taken:
+def batch_of(received: ReceivedBatch, *, intake: str, queue: str, sealed: float) -> TakenBatch:
     """The batch of a message. ``sealed`` is in monotonic seconds of this node. Raises NotOurs."""
     headers, body = received.headers, received.body
     if headers.get("format") != FORMAT:
-        raise NotOurs(f"its format is {headers.get('format')!r}, we know {FORMAT}: update this node?")
+        raise ForeignMessage(f"its format is {headers.get('format')!r}, we know {FORMAT}: update this node?")
     if headers.get("intake") != intake:
-        raise NotOurs("its events are another intake's")
+        raise ForeignMessage("its events are another intake's")
     sequence, earliest, latest, count = (headers.get(name) for name in ("sequence", "time", "latest", "count"))
     encoding, origin = headers.get("encoding"), headers.get("batch")
     numbers = all(isinstance(each, int) for each in (sequence, earliest, latest, count))
     if not numbers or encoding not in ENCODINGS or not isinstance(origin, str):
-        raise NotOurs("its headers are not those of a batch")
+        raise ForeignMessage("its headers are not those of a batch")
     assert isinstance(sequence, int) and isinstance(earliest, int)
     assert isinstance(latest, int) and isinstance(count, int) and isinstance(encoding, str)
     if count < 1 or b"\0" in body or len(body) - len(body.replace(b"\n", b"")) != count or body[-1:] != b"\n":
-        raise NotOurs(f"its body is not the {count} lines that its headers say")
-    made = Taken(
+        raise ForeignMessage(f"its body is not the {count} lines that its headers say")
+    made = TakenBatch(
         intake=intake, sequence=sequence, encoding=encoding, timed=headers.get("timed") is True, earliest=earliest,
         latest=latest, count=count, size=len(body), directory=Path(queue), sealed=sealed,
         doubtful=received.redelivered, held=body, origin=origin, queue=queue, lease=received.lease,

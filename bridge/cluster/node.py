@@ -19,17 +19,17 @@ from dataclasses import dataclass, replace
 from twisted.internet import defer
 from twisted.logger import Logger
 
-from bridge.cluster.backlog_view import View
+from bridge.cluster.backlog_view import BacklogView
 from bridge.cluster.broker import Connect, QueueTerms
-from bridge.cluster.broker_connection import Link
-from bridge.cluster.consumer import Larder, Table, Taker
-from bridge.cluster.publisher import Giver, Hall, Outbox
-from bridge.cluster.queue_monitor import Census
+from bridge.cluster.broker_connection import BrokerConnection
+from bridge.cluster.consumer import Consumer, ConsumerContext, ConsumerMemory
+from bridge.cluster.publisher import Outbox, Publisher, PublisherContext
+from bridge.cluster.queue_monitor import QueueMonitor
 from bridge.deliver.context import (
-    Office,
-    Store,
-    Turn,
-    Way,
+    DeliveryContext,
+    DeliveryPath,
+    OutcomeStore,
+    RequestLimits,
 )
 from bridge.deliver.courier import Courier
 
@@ -42,7 +42,7 @@ log = Logger(namespace="fleet")
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class ClusterTerms:
     """What a node's configuration says of the share."""
 
     urls: tuple[str, ...]
@@ -76,20 +76,20 @@ class Terms:
         return f"{self.prefix}:couriers:{self.exit}"
 
 
-class Fleet:
+class ClusterNode:
     """``own`` are the couriers of this node's spool, by intake; ``office`` is theirs. ``shared`` stores what was taken
     over, and ``aside`` puts a message that is not ours in quarantine. ``counted`` is told among how many couriers the
     request rate is shared."""
 
     def __init__(
         self,
-        terms: Terms,
+        terms: ClusterTerms,
         *,
         node: str,
         connect: Connect,
         own: dict[str, Courier],
-        office: Office,
-        shared: Store,
+        office: DeliveryContext,
+        shared: OutcomeStore,
         aside: Callable[[str, str, bytes, int], "defer.Deferred[object]"],
         counted: Callable[[int], None],
     ) -> None:
@@ -102,17 +102,17 @@ class Fleet:
         self._alarms = office.alarms
         self._dispatcher = office.dispatcher
         queues = QueueTerms(terms.max_bytes)
-        self.giving = Link("handing over", terms.urls, connect=connect, clock=office.clock)
-        self.taking = Link("taking over", terms.urls, connect=connect, clock=office.clock)
-        self.larder = Larder(terms.prefetch)
+        self.giving = BrokerConnection("handing over", terms.urls, connect=connect, clock=office.clock)
+        self.taking = BrokerConnection("taking over", terms.urls, connect=connect, clock=office.clock)
+        self.larder = ConsumerMemory(terms.prefetch)
         exact: set[int] = set()
         borrowing = office.ledger.borrowing()
-        self._hall = Hall(
+        self._hall = PublisherContext(
             node=node, clock=office.clock, link=self.giving, terms=queues, queue_of=terms.queue_of, store=office.store,
             ledger=office.ledger, alarms=office.alarms, in_thread=office.in_thread, outbox=Outbox(),
             before_sending=office.before_sending, exact=office.exact,
         )  # fmt: skip
-        self._table = Table(
+        self._table = ConsumerContext(
             clock=office.clock, wall=office.wall, link=self.taking, terms=queues, queue_of=terms.queue_of,
             larder=self.larder, ledger=borrowing, store=shared, alarms=office.alarms, aside=aside, exact=exact,
         )  # fmt: skip
@@ -124,13 +124,13 @@ class Fleet:
             before_sending=lambda batches: None,
             exact=lambda sequence: sequence in exact,
         )
-        self.census = Census(
+        self.census = QueueMonitor(
             self.taking, clock=office.clock, presence=terms.presence, takes=terms.takes,
             queues=lambda: [terms.queue_of(name) for name in sorted({*self._givers, *self._takers})],
             counted=counted,
         )  # fmt: skip
-        self._givers: dict[str, Giver] = {}
-        self._takers: dict[str, tuple[Courier, Taker]] = {}
+        self._givers: dict[str, Publisher] = {}
+        self._takers: dict[str, tuple[Courier, Consumer]] = {}
         self._told: set[tuple[str, str]] = set()
         self._stopped = False
         self.giving.on_up.append(self._giving_came_up)
@@ -145,11 +145,11 @@ class Fleet:
             self.giving.start()
         self.taking.start()
 
-    def follow(self, name: str, way: Way | None, turn: Turn) -> None:
+    def follow(self, name: str, way: DeliveryPath | None, turn: RequestLimits) -> None:
         """An intake is, or is no longer (no way), in the configuration; told before anything of it is sent."""
         own = self._own[name]
         if self.terms.gives and name not in self._givers:
-            self._givers[name] = Giver(own, self._hall)
+            self._givers[name] = Publisher(own, self._hall)
             own.stand_aside(self._givers[name])
         if not self.terms.takes:
             return
@@ -161,7 +161,7 @@ class Fleet:
             found[0].change(way, turn)
         else:
             courier = Courier(name, way.target, turn, office=self._office, poster=way.poster, exits=way.exits)
-            self._takers[name] = courier, Taker(courier, self._table)
+            self._takers[name] = courier, Consumer(courier, self._table)
             self._dispatcher.add(courier)
         self.larder.takers = sum(not courier.retired for courier, _ in self._takers.values())
 
@@ -185,7 +185,7 @@ class Fleet:
                 del self._takers[name]
         self._say()
 
-    def _go_alone(self, name: str, giver: Giver) -> None:
+    def _go_alone(self, name: str, giver: Publisher) -> None:
         after = self.terms.alone_after
         alone = self.terms.takes and after is not None and giver.away_for > after
         if alone != (name in self.alone):
@@ -259,10 +259,10 @@ class Fleet:
 
     # --- what it says ------------------------------------------------------------------------------------------------
 
-    def view(self, name: str) -> View:
+    def view(self, name: str) -> BacklogView:
         """One intake, all its parts here together."""
         taken = self._takers.get(name)
-        return View(
+        return BacklogView(
             self._own[name], taken[0] if taken else None, self._givers.get(name), alone=name in self.alone
         )  # fmt: skip
 

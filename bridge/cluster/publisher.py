@@ -27,15 +27,15 @@ from bridge.accounting import Ledger
 from bridge.cluster.broker import (
     BrokerError,
     Channel,
-    Full,
-    NoQueue,
-    OtherQueue,
+    QueueFull,
+    QueueMismatch,
+    QueueMissing,
     QueueTerms,
 )
-from bridge.cluster.broker_connection import Link
-from bridge.cluster.message import Letter, letter_of, lines_of
+from bridge.cluster.broker_connection import BrokerConnection
+from bridge.cluster.message import BatchMessage, letter_of, lines_of
 from bridge.deliver.backoff import doubling
-from bridge.deliver.context import Store
+from bridge.deliver.context import OutcomeStore
 from bridge.deliver.courier import Courier
 from bridge.spool import Batch, Piece, batch_reader
 from bridge.util.alarms import AlarmSink
@@ -60,9 +60,9 @@ class Outbox:
 
     def __init__(self) -> None:
         self.bytes = 0
-        self._waiting: dict[Giver, None] = {}
+        self._waiting: dict[Publisher, None] = {}
 
-    def has_room(self, giver: "Giver") -> bool:
+    def has_room(self, giver: "Publisher") -> bool:
         """Whether a giver may take one more batch; else it is woken when it may."""
         if self.bytes >= MOST_OUT:
             self._waiting.setdefault(giver)
@@ -83,15 +83,15 @@ class Outbox:
 
 
 @dataclass(frozen=True, slots=True)
-class Hall:
+class PublisherContext:
     """What all givers of a node share. ``in_thread`` runs a job in the spool's thread."""
 
     node: str
     clock: IReactorTime
-    link: Link
+    link: BrokerConnection
     terms: QueueTerms
     queue_of: Callable[[str], str]
-    store: Store
+    store: OutcomeStore
     ledger: Ledger
     alarms: AlarmSink
     in_thread: Callable[[Callable[[], Any]], "defer.Deferred[Any]"]
@@ -100,10 +100,10 @@ class Hall:
     exact: Callable[[int], bool] = lambda sequence: False
 
 
-class Giver:
+class Publisher:
     """One intake's. ``courier`` is the one that has its batches, and lends them."""
 
-    def __init__(self, courier: Courier, hall: Hall) -> None:
+    def __init__(self, courier: Courier, hall: PublisherContext) -> None:
         self.trouble: str | None = None
         "Why it waits; None: it does not."
         self.full = False
@@ -229,7 +229,7 @@ class Giver:
             try:
                 await channel.declare(self._queue, self._hall.terms)
                 alarms.off("fleet", f"queue {name}", f"queue {self._queue} is as this node would make it")
-            except OtherQueue as error:
+            except QueueMismatch as error:
                 alarms.on(
                     "fleet", f"queue {name}",
                     f"queue {self._queue} is there, but not as this node would make it ({error}); it is used as it is",
@@ -254,12 +254,12 @@ class Giver:
             sent.addCallbacks(self._confirmed, self._failed, callbackArgs=(piece,), errbackArgs=(piece,))
             sent.addErrback(self._defect, [piece])
 
-    async def _read(self, pieces: list[Piece]) -> list[tuple[Piece, Letter]]:
+    async def _read(self, pieces: list[Piece]) -> list[tuple[Piece, BatchMessage]]:
         """The letters of some pieces, whose batches are marked as begun; what cannot be read is dealt with."""
         hall = self._hall
 
-        def read() -> tuple[list[tuple[Piece, Letter]], list[tuple[Piece, Exception]]]:
-            letters: list[tuple[Piece, Letter]] = []
+        def read() -> tuple[list[tuple[Piece, BatchMessage]], list[tuple[Piece, Exception]]]:
+            letters: list[tuple[Piece, BatchMessage]] = []
             wrong: list[tuple[Piece, Exception]] = []
             for piece in pieces:
                 try:
@@ -270,7 +270,7 @@ class Giver:
                 letters.append((piece, letter_of(piece, data, node=hall.node, exact=hall.exact(piece.batch.sequence))))
             return _begun(letters, wrong, hall.before_sending), wrong
 
-        letters: list[tuple[Piece, Letter]]
+        letters: list[tuple[Piece, BatchMessage]]
         letters, wrong = await hall.in_thread(read)
         for piece, error in wrong:
             self._forget(piece)
@@ -311,11 +311,11 @@ class Giver:
         error = failure.value
         if not isinstance(error, BrokerError):
             failure.raiseException()
-        if isinstance(error, Full):
+        if isinstance(error, QueueFull):
             self.full = self._stale = True
             text = f"queue {self._queue} is full: batches of intake {self._courier.name} wait in this node's spool"
             self._hall.alarms.on("fleet", f"full {self._courier.name}", text)
-        elif isinstance(error, NoQueue):
+        elif isinstance(error, QueueMissing):
             # Somebody has deleted it: it is made again.
             if self._channel is not None:
                 self._channel.close()
@@ -364,10 +364,10 @@ class Giver:
 
 
 def _begun(
-    letters: list[tuple[Piece, Letter]],
+    letters: list[tuple[Piece, BatchMessage]],
     wrong: list[tuple[Piece, Exception]],
     before_sending: Callable[[list[Batch]], None],
-) -> list[tuple[Piece, Letter]]:
+) -> list[tuple[Piece, BatchMessage]]:
     """Those whose batches are marked, on disk, as ones that may have been taken; together, as those of one pack are one
     file. In the spool's thread; what cannot be marked goes to ``wrong``."""
     batches = [piece.batch for piece, _ in letters]

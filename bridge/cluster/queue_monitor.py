@@ -16,12 +16,12 @@ from twisted.python.failure import Failure
 from bridge.cluster.broker import (
     BrokerError,
     Channel,
-    Depth,
-    NoQueue,
+    QueueDepth,
+    QueueMissing,
     QueueTerms,
 )
-from bridge.cluster.broker_connection import Link
-from bridge.cluster.message import Received
+from bridge.cluster.broker_connection import BrokerConnection
+from bridge.cluster.message import ReceivedBatch
 
 EVERY = 5.0
 "Seconds between two rounds."
@@ -33,12 +33,12 @@ T = TypeVar("T")
 log = Logger(namespace="fleet")
 
 
-class Census:
+class QueueMonitor:
     """One node's. ``queues`` gives the queues to ask about; ``counted`` is told of another number of couriers."""
 
     def __init__(
         self,
-        link: Link,
+        link: BrokerConnection,
         *,
         clock: IReactorTime,
         presence: str,
@@ -48,7 +48,7 @@ class Census:
     ) -> None:
         self.couriers = 1
         "Of this exit, this one included; at least 1."
-        self.depths: dict[str, Depth] = {}
+        self.depths: dict[str, QueueDepth] = {}
         "By queue, as last seen."
         self._link = link
         self._clock = clock
@@ -91,7 +91,7 @@ class Census:
             for queue in queues:
                 try:
                     self.depths[queue] = await self._depth(queue)
-                except NoQueue:
+                except QueueMissing:
                     self.depths.pop(queue, None)
         except BrokerError as error:
             # The channel is gone, or its session; the next round has another.
@@ -107,13 +107,13 @@ class Census:
         await self._in_time(channel.declare(self._presence, QueueTerms(max_bytes=1)))
         if self._takes:
 
-            def got(received: Received) -> None:
+            def got(received: ReceivedBatch) -> None:
                 channel.give_back(received.lease)
 
             await self._in_time(channel.consume(self._presence, prefetch=1, got=got))
         return channel
 
-    async def _depth(self, queue: str) -> Depth:
+    async def _depth(self, queue: str) -> QueueDepth:
         # One of its own: a queue that is not there closes it.
         if self._asking is None or not self._asking.open:
             self._asking = await self._in_time(self._link.channel())

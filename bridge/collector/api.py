@@ -34,7 +34,7 @@ from bridge.collector.delivery import Delivery, EventIds, Sink
 from bridge.collector.refusal import Refusal
 from bridge.collector.timestamps import checked_timestamp
 
-__all__ = ["TIMESTAMP_HEADER", "Answer", "IntakeResource", "Sink"]
+__all__ = ["TIMESTAMP_HEADER", "ApiAnswer", "IntakeResource", "Sink"]
 
 TIMESTAMP_HEADER = "X-SEKOIAIO-EVENT-TIMESTAMP"
 
@@ -53,7 +53,7 @@ _SINGLE = {formats.plain, formats.structured}
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ApiAnswer:
     """An HTTP answer as a value."""
 
     status: int
@@ -90,11 +90,11 @@ class IntakeResource(Resource):
         send_when_ready(request, self.answer(request))
         return NOT_DONE_YET
 
-    def answer(self, request: Request) -> Deferred[Answer]:
+    def answer(self, request: Request) -> Deferred[ApiAnswer]:
         """Hand the request's events to the sink and give the answer to send; never fails, never writes."""
         return Deferred.fromCoroutine(self._answer(request))
 
-    async def _answer(self, request: Request) -> Answer:
+    async def _answer(self, request: Request) -> ApiAnswer:
         try:
             return await self._take(request)
         except Refusal as refusal:
@@ -103,7 +103,7 @@ class IntakeResource(Resource):
             self._log.failure("A request could not be processed")
             return _error(500, "internal error, see the collector's log")
 
-    async def _take(self, request: Request) -> Answer:
+    async def _take(self, request: Request) -> ApiAnswer:
         received = self._now()
         parser = _endpoint(request)
         status = _success_status(request)
@@ -136,12 +136,12 @@ class IntakeResource(Resource):
         )
 
 
-def send_when_ready(request: Request, answer: Deferred[Answer]) -> Deferred[None]:
+def send_when_ready(request: Request, answer: Deferred[ApiAnswer]) -> Deferred[None]:
     """Write the answer when it is there, unless the client has gone by then; fires when that is done."""
     gone: list[Failure] = []
     request.notifyFinish().addErrback(gone.append)
 
-    def write(ready: Answer) -> None:
+    def write(ready: ApiAnswer) -> None:
         if not gone:
             write_head(request, ready)
             request.write(ready.body)
@@ -150,7 +150,7 @@ def send_when_ready(request: Request, answer: Deferred[Answer]) -> Deferred[None
     return answer.addCallback(write)
 
 
-def write_head(request: Request, answer: Answer) -> None:
+def write_head(request: Request, answer: ApiAnswer) -> None:
     """Set status and headers; the body's length only where there may be a body."""
     request.setResponseCode(answer.status)
     for name, value in answer.headers:
@@ -188,13 +188,13 @@ def _query(request: Request, name: bytes) -> bytes | None:
     return values[0] if values else None
 
 
-def _json(status: int, text: str, headers: dict[str, str] | None = None) -> Answer:
-    return Answer(status, (("Content-Type", "application/json"), *(headers or {}).items()), text.encode())
+def _json(status: int, text: str, headers: dict[str, str] | None = None) -> ApiAnswer:
+    return ApiAnswer(status, (("Content-Type", "application/json"), *(headers or {}).items()), text.encode())
 
 
 def _error(
     status: int, text: str, headers: dict[str, str] | None = None, errors: list[dict[str, object]] | None = None
-) -> Answer:
+) -> ApiAnswer:
     content: dict[str, object] = {"error": text}
     if errors:
         content["errors"] = errors

@@ -25,7 +25,7 @@ class Event(NamedTuple):
     event: bytes
 
 
-class Row(NamedTuple):
+class EventRow(NamedTuple):
     """One event before it has an id."""
 
     intake_key: str
@@ -34,7 +34,7 @@ class Row(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Lines:
+class EventLines:
     """A batch as LF-separated text: no empty line, no LF at either end."""
 
     intake_key: str
@@ -46,15 +46,15 @@ class Lines:
     def counts(self) -> Mapping[str, int]:
         return {self.intake_key: self.count}
 
-    def rows(self) -> list[Row]:
-        return [Row(self.intake_key, self.event_timestamp, line) for line in self.text.split(b"\n")]
+    def rows(self) -> list[EventRow]:
+        return [EventRow(self.intake_key, self.event_timestamp, line) for line in self.text.split(b"\n")]
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
+class EventRows:
     """A batch whose events had to be cut to be read at all (JSON), or a single event."""
 
-    items: list[Row]
+    items: list[EventRow]
 
     @property
     def count(self) -> int:
@@ -64,7 +64,7 @@ class Rows:
     def counts(self) -> Mapping[str, int]:
         return Counter(row.intake_key for row in self.items)
 
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[EventRow]:
         return self.items
 
 
@@ -110,7 +110,7 @@ class Delivery:
 
     received: datetime
     """Wall time of the reception, aware, UTC."""
-    content: Lines | Rows
+    content: EventLines | EventRows
     ids: EventIds = field(repr=False)
     client: str = ""
     """The address of who sent it."""

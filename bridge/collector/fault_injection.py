@@ -19,7 +19,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
 from bridge.collector.api import (
-    Answer,
+    ApiAnswer,
     IntakeResource,
     send_when_ready,
     write_head,
@@ -32,7 +32,7 @@ NEVER = math.inf
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class InjectedFault:
     """What becomes of one request instead of the plain answer; the fields combine.
 
     The answer is the collector's own with ``accept``, else an empty one; ``status``, ``headers`` and ``body`` replace
@@ -54,10 +54,12 @@ class Fault:
     """The connection is closed after the answer without having said so: the next request meets a dead one."""
 
 
-HTML = Fault(status=502, headers=(("Content-Type", "text/html"),), body=b"<html><h1>502 Bad Gateway</h1></html>")
+HTML = InjectedFault(
+    status=502, headers=(("Content-Type", "text/html"),), body=b"<html><h1>502 Bad Gateway</h1></html>"
+)
 """What a proxy in the middle answers."""
 
-Script = Callable[[Request], Fault | None]
+Script = Callable[[Request], InjectedFault | None]
 """Asked once a request, after its body has arrived; None: answer as usual."""
 
 
@@ -80,7 +82,7 @@ class FaultyResource(Resource):
         if fault.accept:
             answer = self._intake.answer(request)
         else:
-            answer = succeed(Answer(200, (), b""))
+            answer = succeed(ApiAnswer(200, (), b""))
         answer.addCallback(_changed, fault)
         if fault.delay == NEVER:
             request.notifyFinish().addErrback(lambda _: None)
@@ -90,7 +92,7 @@ class FaultyResource(Resource):
         self._send(request, answer, fault)
         return NOT_DONE_YET
 
-    def _send(self, request: Request, answer: Deferred[Answer], fault: Fault) -> None:
+    def _send(self, request: Request, answer: Deferred[ApiAnswer], fault: InjectedFault) -> None:
         transport = cast(ITCPTransport, request.transport)
         if not fault.reset and fault.cut is None:
             sent = send_when_ready(request, answer)
@@ -100,7 +102,7 @@ class FaultyResource(Resource):
         gone: list[Failure] = []
         request.notifyFinish().addErrback(gone.append)
 
-        def break_off(ready: Answer) -> None:
+        def break_off(ready: ApiAnswer) -> None:
             if gone:
                 return
             if fault.cut is not None:
@@ -117,8 +119,8 @@ class FaultyResource(Resource):
         answer.addCallback(break_off)
 
 
-def _changed(answer: Answer, fault: Fault) -> Answer:
-    return Answer(
+def _changed(answer: ApiAnswer, fault: InjectedFault) -> ApiAnswer:
+    return ApiAnswer(
         answer.status if fault.status is None else fault.status,
         fault.headers or answer.headers,
         answer.body if fault.body is None else fault.body,

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from bridge.collector.credentials import Keys, missing_key
-from bridge.collector.delivery import Lines, Row, Rows
+from bridge.collector.delivery import EventLines, EventRow, EventRows
 from bridge.collector.refusal import Refusal
 from bridge.collector.timestamps import checked_timestamp
 
@@ -64,7 +64,7 @@ class Envelope:
 class Parsed:
     """The accepted events and, for a batch, what was refused of it: ``{"index", "status", "message"}`` each."""
 
-    content: Lines | Rows
+    content: EventLines | EventRows
     errors: list[dict[str, object]]
 
 
@@ -73,7 +73,7 @@ Parser = Callable[[bytes, Envelope], Parsed]
 
 def plain(body: bytes, envelope: Envelope) -> Parsed:
     """``/plain``: the body is the event, every byte of it."""
-    return _parsed([(0, Row(envelope.key(), envelope.event_timestamp, body))])
+    return _parsed([(0, EventRow(envelope.key(), envelope.event_timestamp, body))])
 
 
 def plain_batch(body: bytes, envelope: Envelope) -> Parsed:
@@ -86,22 +86,22 @@ def plain_batch(body: bytes, envelope: Envelope) -> Parsed:
         raise _no_event()
     errors: list[dict[str, object]] = []
     if _has_long_line(text):
-        kept, errors = _sift(enumerate(Row(key, None, line) for line in text.split(b"\n")))
+        kept, errors = _sift(enumerate(EventRow(key, None, line) for line in text.split(b"\n")))
         text = b"\n".join(row.event for row in kept)
-    return Parsed(Lines(key, envelope.event_timestamp, text, text.count(b"\n") + 1), errors)
+    return Parsed(EventLines(key, envelope.event_timestamp, text, text.count(b"\n") + 1), errors)
 
 
 def jsons(body: bytes, envelope: Envelope) -> Parsed:
     """``/jsons``: an array of strings or objects; an object's event is its compact JSON."""
     key = envelope.key()
     members = _picked(_loads(body), envelope.path)
-    return _parsed((index, Row(key, envelope.event_timestamp, _text(member, index))) for index, member in members)
+    return _parsed((index, EventRow(key, envelope.event_timestamp, _text(member, index))) for index, member in members)
 
 
 def structured(body: bytes, envelope: Envelope) -> Parsed:
     """``/``: ``{"intake_key", "json", "@timestamp"?}``."""
     record = _object(_loads(body))
-    row = Row(envelope.key_in(record), envelope.timestamp_in(record), _utf8(_string(record.get("json"), "json")))
+    row = EventRow(envelope.key_in(record), envelope.timestamp_in(record), _utf8(_string(record.get("json"), "json")))
     return _parsed([(0, row)])
 
 
@@ -111,31 +111,32 @@ def structured_batch(body: bytes, envelope: Envelope) -> Parsed:
     key, timestamp = envelope.key_in(record), envelope.timestamp_in(record)
     members = _list(record.get("jsons"), "jsons")
     return _parsed(
-        (index, Row(key, timestamp, _utf8(_string(member, f"jsons[{index}]")))) for index, member in enumerate(members)
+        (index, EventRow(key, timestamp, _utf8(_string(member, f"jsons[{index}]"))))
+        for index, member in enumerate(members)
     )
 
 
 def array(body: bytes, envelope: Envelope) -> Parsed:
     """``/array``: ``[{"@timestamp" or "timestamp"?, "intake_key", "json"}, ...]``, keys and times may differ."""
 
-    def rows() -> Iterator[tuple[int, Row]]:
+    def rows() -> Iterator[tuple[int, EventRow]]:
         for index, member in enumerate(_list(_loads(body), "the body")):
             where = f"event {index}: "
             record = _object(member, where)
             event = _utf8(_string(record.get("json"), where + "json"))
-            yield index, Row(envelope.key_in(record, where), envelope.timestamp_in(record, where), event)
+            yield index, EventRow(envelope.key_in(record, where), envelope.timestamp_in(record, where), event)
 
     return _parsed(rows())
 
 
-def _parsed(rows: Iterable[tuple[int, Row]]) -> Parsed:
+def _parsed(rows: Iterable[tuple[int, EventRow]]) -> Parsed:
     kept, errors = _sift(rows)
-    return Parsed(Rows(kept), errors)
+    return Parsed(EventRows(kept), errors)
 
 
-def _sift(rows: Iterable[tuple[int, Row]]) -> tuple[list[Row], list[dict[str, object]]]:
+def _sift(rows: Iterable[tuple[int, EventRow]]) -> tuple[list[EventRow], list[dict[str, object]]]:
     """Part the events from the empty ones and those that are too large. Raises Refusal when none is left."""
-    kept: list[Row] = []
+    kept: list[EventRow] = []
     errors: list[dict[str, object]] = []
     message = f"the event is larger than {EVENT_LIMIT} bytes"
     for index, row in rows:

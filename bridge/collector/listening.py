@@ -21,7 +21,7 @@ class CollectorError(Exception):
     """The collector cannot start as it was told to; the text is for its operator."""
 
 
-class Address(NamedTuple):
+class ListenAddress(NamedTuple):
     """An IP address (``::`` for all, IPv4 included) and a port, 0 for any that is free."""
 
     host: str
@@ -31,7 +31,7 @@ class Address(NamedTuple):
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
-def parse_address(text: str) -> Address:
+def parse_address(text: str) -> ListenAddress:
     """Read ``HOST:PORT``: HOST is an IPv4 address, an IPv6 address in brackets, ``localhost`` or ``*``.
 
     Raises CollectorError.
@@ -45,14 +45,14 @@ def parse_address(text: str) -> Address:
         raise CollectorError(f"'{text}': an IPv6 address needs brackets, such as [{host}]:{port}")
     host = {"localhost": "127.0.0.1", "*": "::"}.get(host, host)
     try:
-        return Address(str(ip_address(host)), int(port))
+        return ListenAddress(str(ip_address(host)), int(port))
     except ValueError:
         raise CollectorError(f"'{text}': HOST must be an IP address, localhost or *") from None
 
 
 def listen(
     reactor: IReactorCore,
-    address: Address,
+    address: ListenAddress,
     site: Site,
     certificate: Path | None = None,
     private_key: Path | None = None,
@@ -66,7 +66,7 @@ def listen(
 
 
 async def _listen(
-    reactor: IReactorCore, address: Address, site: Site, certificate: Path | None, private_key: Path | None
+    reactor: IReactorCore, address: ListenAddress, site: Site, certificate: Path | None, private_key: Path | None
 ) -> IListeningPort:
     kind = TCP6ServerEndpoint if ":" in address.host else TCP4ServerEndpoint
     endpoint: IStreamServerEndpoint = kind(reactor, address.port, backlog=_BACKLOG, interface=address.host)

@@ -17,8 +17,8 @@ from twisted.logger import textFileLogObserver as text_log
 from bridge.collector.api import IntakeResource
 from bridge.collector.delivery import Sink
 from bridge.collector.listening import (
-    Address,
     CollectorError,
+    ListenAddress,
     listen,
     parse_address,
 )
@@ -64,7 +64,7 @@ def run(options: Options, reactor: Any = None) -> None:
         sink = _counting(output, reactor, ending) if options.count else JsonLines(output)
         site = IntakeSite(IntakeResource(sink, keys=frozenset(options.keys) or None), reactor)
         port = _now(listen(reactor, address, site, options.certificate, options.private_key))
-        bound = Address(address.host, port.getHost().port)  # type: ignore[attr-defined]  # an IPv4Address or IPv6Address
+        bound = ListenAddress(address.host, port.getHost().port)  # type: ignore[attr-defined]  # an IPv4Address or IPv6Address
         scheme = "http" if options.certificate is None else "https"
         said = f"collector: listening on {scheme}://{bound}/"
         # Not before the reactor has the signals: whoever reads it may end us well.

@@ -14,16 +14,16 @@ from bridge.config.addresses import (
     Network,
     UnixAddress,
 )
-from bridge.config.collector_section import Collector
+from bridge.config.collector_section import CollectorSection
 from bridge.config.effective import effective
 from bridge.config.faults import ConfigurationError, Fault
 from bridge.config.gateway_sections import (
-    Admin,
-    Batch,
-    Ledger,
+    AdminSection,
+    BatchSection,
+    LedgerSection,
     SharedBacklog,
-    Spool,
-    Timestamps,
+    SpoolSection,
+    TimestampsSection,
 )
 from bridge.config.listener_sections import Listener, SourceFacts
 from bridge.config.load import (
@@ -39,9 +39,9 @@ from bridge.config.model import (
     never,
 )
 from bridge.config.routes import (
-    Conditions,
     MessageMatch,
     Route,
+    RouteConditions,
     Unrouted,
 )
 from bridge.config.secret import Secret
@@ -49,27 +49,27 @@ from bridge.config.units import Share
 
 __all__ = [
     "Address",
-    "Admin",
-    "Batch",
-    "Collector",
-    "Conditions",
+    "AdminSection",
+    "BatchSection",
+    "CollectorSection",
     "Config",
     "ConfigurationError",
     "CopyTarget",
     "Destination",
     "Fault",
     "Intake",
-    "Ledger",
+    "LedgerSection",
     "Listener",
     "MessageMatch",
     "Network",
     "Route",
+    "RouteConditions",
     "Secret",
     "Share",
     "SharedBacklog",
     "SourceFacts",
-    "Spool",
-    "Timestamps",
+    "SpoolSection",
+    "TimestampsSection",
     "UnixAddress",
     "Unrouted",
     "effective",

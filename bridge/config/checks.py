@@ -10,18 +10,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 
-from bridge.config.collector_section import Road
+from bridge.config.collector_section import DeliverySettings
 from bridge.config.document import Document
 from bridge.config.faults import (
+    FaultReport,
     Place,
-    Report,
     nearest,
     shown_word,
 )
 from bridge.config.gateway_sections import SharedBacklog
 from bridge.config.listener_checks import check_listeners
 from bridge.config.listener_sections import KINDS, SourceFacts
-from bridge.config.routes import Conditions, Route
+from bridge.config.routes import Route, RouteConditions
 from bridge.config.section import Section
 from bridge.config.yaml_tree import Entries, Items, Node
 from bridge.tls.pem import PemError, read_identity
@@ -33,7 +33,7 @@ class Checked:
 
     document: Document
     root: Entries
-    report: Report
+    report: FaultReport
 
     def section(self, name: str) -> Entries:
         """The node of a top-level section."""
@@ -46,7 +46,7 @@ class Checked:
         return [item for item in node if isinstance(item, Entries)] if isinstance(node, Items) else []
 
 
-def check(document: Document, root: Entries, report: Report, *, files: bool) -> None:
+def check(document: Document, root: Entries, report: FaultReport, *, files: bool) -> None:
     """Report everything that is wrong between the keys of a document; ``files``: and in the certificates it names."""
     checked = Checked(document, root, report)
     _required(checked)
@@ -94,7 +94,7 @@ def _collector(checked: Checked, *, files: bool) -> None:
         )
 
 
-def _road(road: Road, node: Entries, report: Report, *, files: bool) -> None:
+def _road(road: DeliverySettings, node: Entries, report: FaultReport, *, files: bool) -> None:
     """Keys that the collector and an intake have in common."""
     if road.url is not None and len(set(road.url)) < len(road.url):
         report.at(node.place_of("url"), "url: an address is given twice: leave one off")
@@ -108,7 +108,7 @@ def _road(road: Road, node: Entries, report: Report, *, files: bool) -> None:
         _pair(proxy, "username", "password", report)
 
 
-def _client(section: Road | SharedBacklog, node: Entries, report: Report, *, files: bool) -> None:
+def _client(section: DeliverySettings | SharedBacklog, node: Entries, report: FaultReport, *, files: bool) -> None:
     """Whom we trust and who we are, in TLS that we begin."""
     if node.wrote("ca_file") and node.wrote("extra_ca_file"):
         text = "ca_file: it is instead of the system's authorities, extra_ca_file beside them: give one"
@@ -122,7 +122,7 @@ def _client(section: Road | SharedBacklog, node: Entries, report: Report, *, fil
             report.at(node.place_of(key), f"{key}: {error}")
 
 
-def _pair(node: Entries, first: str, second: str, report: Report) -> None:
+def _pair(node: Entries, first: str, second: str, report: FaultReport) -> None:
     for one, other in ((first, second), (second, first)):
         if node.wrote(one) and not node.wrote(other):
             report.at(node.place_of(one), f"{one}: {other} is missing beside it")
@@ -175,7 +175,7 @@ def _routes(checked: Checked) -> None:
             _asks_something(route.except_, except_node, report)
 
 
-def _asks_something(conditions: Conditions, node: Entries, report: Report) -> None:
+def _asks_something(conditions: RouteConditions, node: Entries, report: FaultReport) -> None:
     message = node.get("message")
     if conditions.message is not None and isinstance(message, Entries) and not message and not message.pruned:
         report.at(node.place_of("message"), "message: write {contains: [TEXT]} or {starts_with: [TEXT]}")
@@ -247,7 +247,7 @@ def _all_intake_references(checked: Checked) -> Iterator[tuple[Entries, Section]
     yield checked.section("unrouted"), checked.document.unrouted
 
 
-def _all_conditions(checked: Checked) -> Iterator[tuple[Conditions, Entries]]:
+def _all_conditions(checked: Checked) -> Iterator[tuple[RouteConditions, Entries]]:
     for route, node in zip(checked.document.routes, checked.items("routes"), strict=True):
         yield route, node
         excepted = node.get("except")

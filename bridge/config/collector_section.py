@@ -16,7 +16,7 @@ Authentication = Annotated[Literal["header", "basic"], fields.of_choice("header"
 Compression = Annotated[Literal["gzip", "none"], fields.of_choice("gzip", "none")]
 
 
-class Proxy(Section):
+class ProxySection(Section):
     """A proxy that is asked to CONNECT; it resolves the collector's name. `url` is required."""
 
     url: fields.ProxyUrl | None = None
@@ -24,20 +24,20 @@ class Proxy(Section):
     password: fields.AnySecret | None = None
 
 
-class Road(Section):
+class DeliverySettings(Section):
     """The keys that the collector and a single intake have in common; None where they are not given. `url` may be
     several, in the order of preference."""
 
     region: Region | None = None
     url: fields.BaseUrls | None = None
-    proxy: Proxy | None = None
+    proxy: ProxySection | None = None
     ca_file: fields.Authorities | None = None
     extra_ca_file: fields.Authorities | None = None
     client_certificate: fields.FilePath | None = None
     client_key: fields.FilePath | None = None
 
 
-class Collector(Road):
+class CollectorSection(DeliverySettings):
     """`collector:`, what holds for all intakes; `max_bandwidth` in bits a second."""
 
     endpoint: Endpoint = "/plain/batch"
@@ -50,7 +50,7 @@ class Collector(Road):
     max_bandwidth: fields.Bandwidth | None = None
 
 
-class IntakeSection(Road):
+class IntakeSection(DeliverySettings):
     """One of `intakes:` as written; `intake_key` is required, `quota` in bytes a day."""
 
     intake_key: fields.HeaderSecret | None = None

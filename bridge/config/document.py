@@ -8,13 +8,13 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from zoneinfo import ZoneInfo
 
 from bridge.config import fields, units
-from bridge.config.collector_section import Collector, IntakeSection
+from bridge.config.collector_section import CollectorSection, IntakeSection
 from bridge.config.gateway_sections import (
-    Admin,
-    Batch,
-    Ledger,
-    Spool,
-    Timestamps,
+    AdminSection,
+    BatchSection,
+    LedgerSection,
+    SpoolSection,
+    TimestampsSection,
 )
 from bridge.config.listener_sections import Listener, SourceFacts
 from bridge.config.routes import (
@@ -34,7 +34,7 @@ class Document(Section):
 
     include: fields.Texts | None = None
     timezone: fields.Zone = ZoneInfo("UTC")
-    collector: Collector = Collector()
+    collector: CollectorSection = CollectorSection()
     listeners: Annotated[tuple[Listener, ...], fields.SECTIONS] = ()
     max_frame_size: Annotated[fields.Size, fields.within("480B", "1MiB", units.size)] = 250 << 10
     oversize: Annotated[Literal["quarantine", "truncate"], fields.of_choice("quarantine", "truncate")] = "quarantine"
@@ -42,11 +42,11 @@ class Document(Section):
     intakes: dict[fields.IntakeKey, IntakeSection] = {}  # noqa: RUF012  the model is frozen
     routes: Annotated[tuple[Route, ...], fields.SECTIONS] = ()
     unrouted: UnroutedChoice = Unrouted(hold=Hold())
-    timestamps: Timestamps = Timestamps()
-    batch: Batch = Batch()
-    spool: Spool = Spool()
-    ledger: Ledger = Ledger()
-    admin: Admin = Admin()
+    timestamps: TimestampsSection = TimestampsSection()
+    batch: BatchSection = BatchSection()
+    spool: SpoolSection = SpoolSection()
+    ledger: LedgerSection = LedgerSection()
+    admin: AdminSection = AdminSection()
 
 
 def section_at(path: Sequence[str | int]) -> type[Section] | None:
@@ -75,7 +75,13 @@ def homes_of(key: str) -> list[str]:
         "sources": SourceFacts,
         "routes": Route,
     }
-    homes |= {"collector": Collector, "batch": Batch, "timestamps": Timestamps, "spool": Spool, "admin": Admin}
+    homes |= {
+        "collector": CollectorSection,
+        "batch": BatchSection,
+        "timestamps": TimestampsSection,
+        "spool": SpoolSection,
+        "admin": AdminSection,
+    }
     return [name for name, section in homes.items() if key in keys_of(section)]
 
 

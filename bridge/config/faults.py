@@ -49,7 +49,7 @@ class ConfigurationError(Exception):
 
 
 @dataclass
-class Report:
+class FaultReport:
     """Gathers the faults of one reading; the same text at the same place counts once."""
 
     faults: list[Fault] = field(default_factory=list)

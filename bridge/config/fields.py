@@ -25,7 +25,7 @@ from bridge.config import (
 )
 from bridge.config.faults import nearest, shown
 from bridge.config.secret import Secret
-from bridge.config.validation_context import Reading
+from bridge.config.validation_context import ValidationContext
 from bridge.config.yaml_tree import Entries, Items, Scalar
 
 T = TypeVar("T", int, float, timedelta)
@@ -196,7 +196,7 @@ def _queue_prefix(text: Scalar) -> str:
 def _path(text: Scalar) -> Path:
     if not text:
         raise ValueError("a path is expected")
-    return Reading.path(text)
+    return ValidationContext.path(text)
 
 
 def _socket_path(text: Scalar) -> Path:
@@ -214,7 +214,7 @@ def _mode(text: Scalar) -> int:
 
 def _authorities(path: Path, info: ValidationInfo) -> Path:
     # A configuration that is read without its secrets is read off the machine, where these files are not either.
-    if Reading.of(info).secrets:
+    if ValidationContext.of(info).secrets:
         try:
             with path.open("rb") as file:
                 data = file.read(4 << 20)
@@ -244,15 +244,15 @@ def _sections(value: object) -> tuple[Any, ...]:
 
 
 def _networks(value: object, info: ValidationInfo) -> tuple[addresses.Network, ...]:
-    return networks.networks(value, Reading.of(info))
+    return networks.networks(value, ValidationContext.of(info))
 
 
 def _secret(value: object, info: ValidationInfo) -> Secret:
-    return secret.secret(value, Reading.of(info))
+    return secret.secret(value, ValidationContext.of(info))
 
 
 def _header_secret(value: object, info: ValidationInfo) -> Secret:
-    return secret.header_secret(value, Reading.of(info))
+    return secret.header_secret(value, ValidationContext.of(info))
 
 
 PayloadName = Literal["message", "content", "device", "line", "structured", "raw", "rfc5424", "json"]

@@ -17,14 +17,14 @@ LARGEST_BODY = 10 << 20  # bytes; the payload limit that the vendor's own librar
 Resolution = Annotated[fields.Duration, fields.within("1ms", "1h", units.duration)]
 
 
-class Timestamps(Section):
+class TimestampsSection(Section):
     """How far an event time may lie from reception; None is any distance."""
 
     max_past: fields.DurationOrNever = timedelta(days=31)
     max_future: fields.DurationOrNever = timedelta(days=1)
 
 
-class Batch(Section):
+class BatchSection(Section):
     """When a batch is closed, and how far apart the times in one request may be; `max_bytes` in bytes."""
 
     max_age: Annotated[fields.Duration, fields.within("10ms", "1h", units.duration)] = timedelta(seconds=2)
@@ -34,14 +34,14 @@ class Batch(Section):
     catch_up_resolution: Resolution = timedelta(seconds=60)
 
 
-class Archive(Section):
+class ArchiveSection(Section):
     """How much of what was delivered is kept: bytes and age (None: never too old)."""
 
     max_size: fields.Size = 5 * GB
     max_age: fields.DurationOrNever = timedelta(days=7)
 
 
-class Quarantine(Section):
+class QuarantineSection(Section):
     """How much of what could not be delivered is kept: bytes and age (None: never too old)."""
 
     max_size: fields.Size = 1 * GB
@@ -68,7 +68,7 @@ class SharedBacklog(Section):
     alone_after: Annotated[fields.DurationOrNever, fields.within("1s", "1d", units.duration)] = timedelta(seconds=10)
 
 
-class Spool(Section):
+class SpoolSection(Section):
     """`spool:`; `directory` is required. Sizes are bytes on disk, or a share of the filesystem."""
 
     directory: fields.FilePath = Path()
@@ -79,18 +79,18 @@ class Spool(Section):
         "live-first"
     )
     fsync: Annotated[Literal["never", "backlog", "always"], fields.of_choice("never", "backlog", "always")] = "backlog"
-    archive: Archive | None = None
+    archive: ArchiveSection | None = None
     share: SharedBacklog | None = None
-    quarantine: Quarantine = Quarantine()
+    quarantine: QuarantineSection = QuarantineSection()
 
 
-class Ledger(Section):
+class LedgerSection(Section):
     """`ledger:`; how long its lines are kept, None for ever."""
 
     keep: fields.DurationOrNever = timedelta(days=400)
 
 
-class Admin(Section):
+class AdminSection(Section):
     """`admin:`; beyond loopback it needs `certificate`, `private_key` and `token`."""
 
     listen: fields.ListenAddress = Address("127.0.0.1", 8514)

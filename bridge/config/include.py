@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bridge.config.document import APPENDED
-from bridge.config.faults import Place, Report, shown
+from bridge.config.faults import FaultReport, Place, shown
 from bridge.config.yaml_tree import (
     Entries,
     Items,
@@ -30,7 +30,7 @@ _SPREAD = ("collector", "timestamps", "batch", "spool", "ledger", "admin")
 class Texts:
     """What was read: the joined tree, the files in reading order, and whether each of them could be read whole."""
 
-    report: Report
+    report: FaultReport
     root: Entries | None = None
     files: list[str] = field(default_factory=list)
     whole: bool = True
@@ -94,7 +94,7 @@ class Texts:
         return [Path(name) for name in sorted(glob.glob(absolute))]  # noqa: PTH207
 
 
-def _patterns(root: Entries, report: Report) -> list[Scalar]:
+def _patterns(root: Entries, report: FaultReport) -> list[Scalar]:
     value = root["include"]
     given = (
         list(zip(value, value.places, strict=True)) if isinstance(value, Items) else [(value, root.place_of("include"))]
@@ -109,7 +109,7 @@ def _patterns(root: Entries, report: Report) -> list[Scalar]:
     return patterns
 
 
-def _join(root: Entries | None, added: Entries, report: Report) -> None:
+def _join(root: Entries | None, added: Entries, report: FaultReport) -> None:
     if root is None:
         return
     for key, value in list(added.items()):
@@ -135,7 +135,7 @@ def _join(root: Entries | None, added: Entries, report: Report) -> None:
             report.at(added.key_places[key], f"{key}: given in two files, first at {first}: remove one")
 
 
-def _joined(mine: Entries, added: Entries, report: Report, *, what: str) -> Entries:
+def _joined(mine: Entries, added: Entries, report: FaultReport, *, what: str) -> Entries:
     joined = Entries(mine.place)
     for entries in (mine, added):
         for key, value in entries.items():

@@ -9,7 +9,7 @@ from bridge.config.faults import Fault, Place
 from bridge.config.model import Config
 from bridge.config.route_lints import lint_routes
 from bridge.config.secret import looks_like_a_key
-from bridge.config.validation_context import Reading
+from bridge.config.validation_context import ValidationContext
 from bridge.config.yaml_tree import Entries, Items, Scalar
 
 SINGLE = ("/plain", "/")
@@ -140,11 +140,11 @@ def _key_files(root: Entries) -> Iterator[tuple[Place, str]]:
                 yield place, f"the key of intake {name} stands in the configuration: a file of its own is safer"
             continue
         try:
-            mode = Reading.path(file).stat().st_mode
+            mode = ValidationContext.path(file).stat().st_mode
         except OSError:
             continue
         if mode & (stat.S_IROTH | stat.S_IWOTH):
             yield (
                 file.place,
-                f"everybody on this machine can read the key of intake {name}: chmod o= {Reading.path(file)}",
+                f"everybody on this machine can read the key of intake {name}: chmod o= {ValidationContext.path(file)}",
             )

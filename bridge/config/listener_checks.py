@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bridge.config.addresses import Address, UnixAddress
-from bridge.config.faults import Place, Report
+from bridge.config.faults import FaultReport, Place
 from bridge.config.listener_sections import KINDS, ONLY_FOR, Listener
 from bridge.config.yaml_tree import Entries
 from bridge.tls.pem import PemError, read_identity
@@ -14,7 +14,7 @@ def _listed(kinds: tuple[str, ...]) -> str:
 
 
 def check_listeners(
-    listeners: tuple[Listener, ...], nodes: list[Entries], admin: Address, report: Report, *, files: bool
+    listeners: tuple[Listener, ...], nodes: list[Entries], admin: Address, report: FaultReport, *, files: bool
 ) -> None:
     """Report what is wrong with the listeners, and with the admin endpoint's address among them; ``files``: also with
     the certificates that they name."""
@@ -43,7 +43,7 @@ def check_listeners(
             report.at(place, f"{listener.kind}: {admin} is admin.listen: choose another port for one of them")
 
 
-def _fitting(kind: str, node: Entries, report: Report) -> None:
+def _fitting(kind: str, node: Entries, report: FaultReport) -> None:
     for key, kinds in ONLY_FOR.items():
         if node.wrote(key) and kind not in kinds:
             report.at(node.key_places[key], f"{key}: is for {_listed(kinds)} listeners only: remove it")
@@ -57,7 +57,7 @@ def _fitting(kind: str, node: Entries, report: Report) -> None:
                 report.at(node.place_of(key), f"{key}: without TLS no client shows a certificate: add certificate:")
 
 
-def _certificate(listener: Listener, node: Entries, report: Report, *, files: bool) -> None:
+def _certificate(listener: Listener, node: Entries, report: FaultReport, *, files: bool) -> None:
     if listener.client_names and not node.wrote("client_ca"):
         text = "client_names: anybody can write a name into a certificate: add the client_ca that vouches for it"
         report.at(node.place_of("client_names"), text)
@@ -70,7 +70,7 @@ def _certificate(listener: Listener, node: Entries, report: Report, *, files: bo
         report.at(node.place_of(key), f"{key}: {error}")
 
 
-def _name(listener: Listener, node: Entries, names: dict[str, Place], report: Report) -> None:
+def _name(listener: Listener, node: Entries, names: dict[str, Place], report: FaultReport) -> None:
     if "name" in node.pruned:
         return
     name = listener.name or f"{listener.kind}:{listener.address}"
@@ -85,7 +85,7 @@ def _address(
     address: Address | UnixAddress,
     place: Place,
     bound: list[tuple[str, Address | UnixAddress, Place]],
-    report: Report,
+    report: FaultReport,
 ) -> None:
     for other_transport, other, other_place in bound:
         if transport == other_transport and address.clashes(other):

@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
-from bridge.config.collector_section import Collector, Proxy
+from bridge.config.collector_section import CollectorSection, ProxySection
 from bridge.config.fields import PayloadName, TimestampName
 from bridge.config.gateway_sections import (
-    Admin,
-    Batch,
-    Ledger,
-    Spool,
-    Timestamps,
+    AdminSection,
+    BatchSection,
+    LedgerSection,
+    SpoolSection,
+    TimestampsSection,
 )
 from bridge.config.listener_sections import Listener, SourceFacts
 from bridge.config.routes import Route, Unrouted
@@ -38,7 +38,7 @@ class Destination:
     endpoint: str
     authentication: Literal["header", "basic"]
     compression: Literal["gzip", "none"]
-    proxy: Proxy | None
+    proxy: ProxySection | None
     ca_file: Path | None
     extra_ca_file: Path | None
     client_certificate: Path | None
@@ -78,7 +78,7 @@ class Config:
     """A whole configuration; `sha256` is that of the files' bytes in reading order, in hexadecimal."""
 
     timezone: ZoneInfo
-    collector: Collector
+    collector: CollectorSection
     listeners: tuple[Listener, ...]
     max_frame_size: int
     oversize: Literal["quarantine", "truncate"]
@@ -86,10 +86,10 @@ class Config:
     intakes: Mapping[str, Intake]
     routes: tuple[Route, ...]
     unrouted: Unrouted
-    timestamps: Timestamps
-    batch: Batch
-    spool: Spool
-    ledger: Ledger
-    admin: Admin
+    timestamps: TimestampsSection
+    batch: BatchSection
+    spool: SpoolSection
+    ledger: LedgerSection
+    admin: AdminSection
     sha256: str
     files: tuple[Path, ...]

@@ -18,7 +18,7 @@ from bridge.config.document import (
     section_at,
 )
 from bridge.config.faults import Place, nearest, shown_word
-from bridge.config.validation_context import FaultAtKey, Reading, Reported
+from bridge.config.validation_context import FaultAtKey, Reported, ValidationContext
 from bridge.config.yaml_tree import Entries, Items, Node
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ Path = tuple[str | int, ...]
 _MOST_ROUNDS = 10  # each prunes at least one part; what it hides is as a rule one level further in
 
 
-def validated(root: Entries, reading: Reading) -> Document | None:
+def validated(root: Entries, reading: ValidationContext) -> Document | None:
     """The document of what is right in the tree; the rest is reported and pruned. None if too much is wrong."""
     for _ in range(_MOST_ROUNDS):
         try:
@@ -46,7 +46,7 @@ def _order(path: Path) -> list[tuple[int, str]]:
     return [(step, "") if isinstance(step, int) else (-1, step) for step in path]
 
 
-def _report(detail: ErrorDetails, root: Entries, reading: Reading) -> Path:
+def _report(detail: ErrorDetails, root: Entries, reading: ValidationContext) -> Path:
     """Report one error of the models; the path of what it is about, as far as the tree has it."""
     location = detail["loc"]
     kind = detail["type"]

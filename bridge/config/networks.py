@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bridge.config.addresses import Network, network
 from bridge.config.faults import Place
-from bridge.config.validation_context import Reading, Reported
+from bridge.config.validation_context import Reported, ValidationContext
 from bridge.config.yaml_tree import (
     Entries,
     Items,
@@ -15,7 +15,7 @@ from bridge.config.yaml_tree import (
 _LARGEST = 4 << 20  # bytes of one list
 
 
-def networks(value: object, reading: Reading) -> tuple[Network, ...]:
+def networks(value: object, reading: ValidationContext) -> tuple[Network, ...]:
     """An address, a network, `{file: PATH}`, or a list of these; each that is wrong is reported at its own place."""
     if isinstance(value, Items):
         if not value:
@@ -40,7 +40,7 @@ def networks(value: object, reading: Reading) -> tuple[Network, ...]:
     return tuple(found)
 
 
-def _entry(entry: Node, reading: Reading) -> list[Network]:
+def _entry(entry: Node, reading: ValidationContext) -> list[Network]:
     if isinstance(entry, Scalar):
         return [network(entry)]
     if not isinstance(entry, Entries) or set(entry) != {"file"} or not isinstance(path := entry["file"], Scalar):
@@ -48,7 +48,7 @@ def _entry(entry: Node, reading: Reading) -> list[Network]:
     return _listed(path, reading)
 
 
-def _listed(value: Scalar, reading: Reading) -> list[Network]:
+def _listed(value: Scalar, reading: ValidationContext) -> list[Network]:
     path = reading.path(value)
     try:
         with path.open("rb") as file:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from bridge.config.addresses import REGIONS
-from bridge.config.collector_section import Collector, IntakeSection
+from bridge.config.collector_section import CollectorSection, IntakeSection
 from bridge.config.document import Document
-from bridge.config.gateway_sections import Batch
+from bridge.config.gateway_sections import BatchSection
 from bridge.config.listener_sections import Listener
 from bridge.config.model import Config, Destination, Intake
 from bridge.config.routes import Route
@@ -55,7 +55,7 @@ def resolved(document: Document, *, sha256: str, files: tuple[Path, ...]) -> Con
 # A default gives way to what was written: who sets `connections: 2` need not learn of `connections_per_intake`.
 
 
-def _collector(written: Collector) -> Collector:
+def _collector(written: CollectorSection) -> CollectorSection:
     per_intake = min(written.connections_per_intake, written.connections)
     return written.model_copy(update={"connections_per_intake": per_intake})
 
@@ -67,12 +67,12 @@ def _listener(written: Listener) -> Listener:
     return written.model_copy(update={"max_connections_per_peer": per_peer})
 
 
-def _batch(written: Batch) -> Batch:
+def _batch(written: BatchSection) -> BatchSection:
     catch_up = max(written.catch_up_resolution, written.timestamp_resolution)
     return written.model_copy(update={"catch_up_resolution": catch_up})
 
 
-def _intake(name: str, written: IntakeSection, collector: Collector) -> Intake:
+def _intake(name: str, written: IntakeSection, collector: CollectorSection) -> Intake:
     return Intake(
         name=name,
         intake_key=written.key,
@@ -85,7 +85,7 @@ def _intake(name: str, written: IntakeSection, collector: Collector) -> Intake:
     )
 
 
-def _destination(own: IntakeSection, collector: Collector) -> Destination:
+def _destination(own: IntakeSection, collector: CollectorSection) -> Destination:
     # Keys that belong together come from one side: an intake's `url` is not mixed with the collector's `region`.
     address = own if own.region or own.url else collector
     authorities = own if own.ca_file or own.extra_ca_file else collector

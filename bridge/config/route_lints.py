@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from bridge.config.addresses import Network
 from bridge.config.faults import Place
 from bridge.config.model import Config
-from bridge.config.routes import Conditions, Route
+from bridge.config.routes import Route, RouteConditions
 from bridge.config.yaml_tree import Entries
 
 Found = Iterator[tuple[Place, str]]
@@ -91,7 +91,7 @@ def _key(network: Network, length: int) -> _Key:
     return network.version, length, int(network.network_address) >> (network.max_prefixlen - length)
 
 
-def _takes_all(before: Conditions, after: Conditions) -> bool:
+def _takes_all(before: RouteConditions, after: RouteConditions) -> bool:
     """Whether, but for the source, all that fulfils ``after`` fulfils ``before``."""
     for name in ("listener", "client_name", "hostname", "app_name"):
         mine, others = getattr(before, name), getattr(after, name)

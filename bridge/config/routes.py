@@ -22,7 +22,7 @@ class MessageMatch(Section):
     starts_with: fields.Texts = ()
 
 
-class Conditions(Section):
+class RouteConditions(Section):
     """Conditions, ANDed; the members of each are ORed; an empty one is not asked.
 
     `hostname`, `app_name` and `client_name` (of a TLS client's certificate) may be globs;
@@ -38,13 +38,13 @@ class Conditions(Section):
     message: MessageMatch | None = None
 
 
-class Route(Conditions):
+class Route(RouteConditions):
     """One of `routes:`; exactly one of `intake` and `drop` is given."""
 
     name: fields.Name = ""  # by default its position: route-1
     intake: fields.IntakeName | None = None
     drop: fields.Flag = False
-    except_: Conditions | None = Field(default=None, alias="except")
+    except_: RouteConditions | None = Field(default=None, alias="except")
     payload: fields.Payload | None = None
     timestamp: fields.Timestamp | None = None
     timezone: fields.Zone | None = None

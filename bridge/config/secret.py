@@ -11,7 +11,7 @@ import os
 import re
 from pathlib import Path
 
-from bridge.config.validation_context import FaultAtKey, Reading
+from bridge.config.validation_context import FaultAtKey, ValidationContext
 from bridge.config.yaml_tree import Entries, Scalar
 
 _LARGEST = 64 * 1024  # bytes; a file given by mistake is not read whole
@@ -47,7 +47,7 @@ def looks_like_a_key(text: str) -> bool:
     return re.match("[a-zA-Z0-9]{16}", text) is not None
 
 
-def secret(value: object, reading: Reading) -> Secret:
+def secret(value: object, reading: ValidationContext) -> Secret:
     """A secret in any of its forms, read; its text printable."""
     text = _given(value, reading)
     if text is None:
@@ -60,7 +60,7 @@ def secret(value: object, reading: Reading) -> Secret:
     return Secret(text)
 
 
-def header_secret(value: object, reading: Reading) -> Secret:
+def header_secret(value: object, reading: ValidationContext) -> Secret:
     """A secret that is sent in an HTTP header: ASCII without blanks (RFC 9110 section 5.5)."""
     found = secret(value, reading)
     if not re.fullmatch("[!-~]*", found.reveal()):
@@ -68,7 +68,7 @@ def header_secret(value: object, reading: Reading) -> Secret:
     return found
 
 
-def _given(value: object, reading: Reading) -> str | None:
+def _given(value: object, reading: ValidationContext) -> str | None:
     """The text as found, or None where secrets are not to be read."""
     if isinstance(value, Scalar):
         return str(value)
@@ -93,7 +93,7 @@ def _given(value: object, reading: Reading) -> str | None:
     return _contents(Path(directory) / where, f"the credential in {directory}", reading)
 
 
-def _environment(name: str, reading: Reading) -> str | None:
+def _environment(name: str, reading: ValidationContext) -> str | None:
     if not re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", name):
         raise FaultAtKey("no name of an environment variable: letters, digits and _ only, without $")
     if not reading.secrets:
@@ -103,7 +103,7 @@ def _environment(name: str, reading: Reading) -> str | None:
     return os.environ[name]
 
 
-def _contents(path: Path, name: str, reading: Reading) -> str | None:
+def _contents(path: Path, name: str, reading: ValidationContext) -> str | None:
     if not reading.secrets:
         return None
     try:

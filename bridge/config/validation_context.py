@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pydantic import ValidationInfo
 
-from bridge.config.faults import Report
+from bridge.config.faults import FaultReport
 from bridge.config.yaml_tree import Scalar
 
 
@@ -23,16 +23,16 @@ class Reported(ValueError):
 
 
 @dataclass(frozen=True)
-class Reading:
+class ValidationContext:
     """The context of one validation."""
 
-    report: Report
+    report: FaultReport
     secrets: bool
 
     @staticmethod
-    def of(info: ValidationInfo) -> Reading:
+    def of(info: ValidationInfo) -> ValidationContext:
         """The reading that a validator is called for."""
-        assert isinstance(info.context, Reading)
+        assert isinstance(info.context, ValidationContext)
         return info.context
 
     @staticmethod

@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 
 import yaml
 
-from bridge.config.faults import Place, Report, shown_word
+from bridge.config.faults import FaultReport, Place, shown_word
 from bridge.config.yaml_errors import place_of_mark, syntax_fault, unprintable
 
 MOST_VALUES = 100_000  # with aliases expanded; thousands of listed sources fit, a "billion laughs" does not
@@ -111,7 +111,7 @@ class _Open:
 @dataclass
 class _Builder:
     file: str
-    report: Report
+    report: FaultReport
     open: list[_Open] = field(default_factory=list)
     anchors: dict[str, tuple[Node, int]] = field(default_factory=dict)
     documents: int = 0
@@ -203,7 +203,7 @@ class _Builder:
             top.key, top.key_place, top.discard = None, None, False
 
 
-def read(data: bytes, file: str, report: Report) -> tuple[Node, bool]:
+def read(data: bytes, file: str, report: FaultReport) -> tuple[Node, bool]:
     """The tree of one file's bytes, and whether it is whole; each fault of the text goes to the report."""
     start = Place(file, 1, 1)
     if len(data) > LARGEST:

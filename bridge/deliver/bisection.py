@@ -13,8 +13,8 @@ from collections.abc import Collection, Iterator
 
 from twisted.logger import Logger
 
-from bridge.deliver.context import Office
-from bridge.deliver.pending import Stock
+from bridge.deliver.context import DeliveryContext
+from bridge.deliver.pending import PendingBatches
 from bridge.spool import Batch, Piece
 
 MOST_REFUSALS = 16
@@ -22,10 +22,10 @@ MOST_REFUSALS = 16
 log = Logger(namespace="deliver")
 
 
-class Refusals:
+class Bisection:
     """Those of one intake."""
 
-    def __init__(self, name: str, *, stock: Stock, office: Office) -> None:
+    def __init__(self, name: str, *, stock: PendingBatches, office: DeliveryContext) -> None:
         self.in_a_row = 0
         self._name = name
         self._stock = stock

@@ -5,7 +5,7 @@ SMALLEST_BODY = 64 * 1024
 _NO_LIMIT = 1 << 62
 
 
-class Fitting:
+class BodyLimit:
     """One intake's bodies, in bytes before compression. ``most``: what is configured."""
 
     def __init__(self, most: int) -> None:

@@ -25,7 +25,7 @@ PATIENCE = 2.0
 "Seconds without an answer after which a request counts as stalled; three usual answers' time where that is more."
 
 
-class Breaker:
+class CircuitBreaker:
     """What is known of one base URL. ``wake`` is called when something may go again."""
 
     def __init__(

@@ -25,9 +25,9 @@ from zope.interface import implementer
 
 from bridge import __version__
 from bridge.deliver.error_text import in_words
-from bridge.deliver.http_connect import Proxy, ProxyError, ThroughProxy
+from bridge.deliver.http_connect import HttpProxy, ProxyEndpoint, ProxyError
 from bridge.deliver.tls import CachedPolicy, Trust
-from bridge.deliver.tls_endpoint import Pipe
+from bridge.deliver.tls_endpoint import TlsEndpoint
 from bridge.tls.records import Records
 
 MAX_ANSWER = 8 * 1024 * 1024
@@ -51,7 +51,7 @@ class CertificateError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Response:
     """What came back."""
 
     status: int
@@ -107,12 +107,12 @@ class Progress:
         self._timeout = timeout
         self._last = clock.seconds()
         self._call: IDelayedCall | None = None
-        self._request: defer.Deferred[Answer] | None = None
+        self._request: defer.Deferred[Response] | None = None
         self.expired = False
         self.begun = False
         "There was a connection, and the body began to go."
 
-    def watch(self, request: "defer.Deferred[Answer]") -> None:
+    def watch(self, request: "defer.Deferred[Response]") -> None:
         """Begin; ends when ``done`` is called."""
         self._request = request
         self._call = self._clock.callLater(self._timeout, self._check)
@@ -172,11 +172,11 @@ class _Verbatim(EncodedURL):
 
 
 @implementer(IAgentEndpointFactory)
-class Roads:
+class CollectorEndpoints:
     """Connections to collectors: names are resolved for each, over both families; through a proxy where there is one,
     which then resolves the name. ``timeout`` in seconds for each step."""
 
-    def __init__(self, reactor: IReactorTime, policy: CachedPolicy, *, timeout: float, proxy: Proxy | None) -> None:
+    def __init__(self, reactor: IReactorTime, policy: CachedPolicy, *, timeout: float, proxy: HttpProxy | None) -> None:
         self._reactor = reactor
         self._policy = policy
         self._timeout = timeout
@@ -187,7 +187,11 @@ class Roads:
         """Called by the Agent for each request, whether it opens a connection or not."""
         host, secure = uri.host.decode("ascii"), uri.scheme == b"https"
         endpoint = self.endpoint(host, uri.port)
-        return Pipe(self._policy.creatorForNetloc(uri.host, uri.port), endpoint, self._records) if secure else endpoint
+        return (
+            TlsEndpoint(self._policy.creatorForNetloc(uri.host, uri.port), endpoint, self._records)
+            if secure
+            else endpoint
+        )
 
     def endpoint(self, host: str, port: int) -> IStreamClientEndpoint:
         """The way to a host, without TLS."""
@@ -195,7 +199,7 @@ class Roads:
         if proxy is None:
             return HostnameEndpoint(self._reactor, host, port, timeout=self._timeout)
         first = HostnameEndpoint(self._reactor, proxy.host, proxy.port, timeout=self._timeout)
-        return ThroughProxy(self._reactor, first, proxy, host=host, port=port, timeout=self._timeout)
+        return ProxyEndpoint(self._reactor, first, proxy, host=host, port=port, timeout=self._timeout)
 
 
 class Client:
@@ -209,7 +213,7 @@ class Client:
         connections: int,
         timeout: float,
         trust: Trust | None = None,
-        proxy: Proxy | None = None,
+        proxy: HttpProxy | None = None,
     ) -> None:
         self.repeated = 0
         "Requests that were sent twice because the first connection was closed under them."
@@ -222,17 +226,17 @@ class Client:
         # Twisted would repeat only bodiless requests; repeating ours is the courier's business.
         self._pool.retryAutomatically = False
         self._policy = CachedPolicy(trust or Trust())
-        roads = Roads(reactor, self._policy, timeout=timeout, proxy=proxy)
+        roads = CollectorEndpoints(reactor, self._policy, timeout=timeout, proxy=proxy)
         self._treq = HTTPClient(Agent.usingEndpointFactory(reactor, roads, pool=self._pool))
 
-    def post(self, url: str, body: bytes, headers: dict[str, str]) -> "defer.Deferred[Answer]":
+    def post(self, url: str, body: bytes, headers: dict[str, str]) -> "defer.Deferred[Response]":
         """POST a body. Fails with the network's errors, ProxyError, CertificateError or NoProgress; any status is an
         Answer."""
         progress = Progress(self._reactor, self._timeout)
         request = defer.ensureDeferred(self._post(url, body, headers, progress))
         progress.watch(request)
 
-        def ended(result: "Answer | Failure") -> "Answer | Failure":
+        def ended(result: "Response | Failure") -> "Response | Failure":
             progress.done()
             if not isinstance(result, Failure):
                 return result
@@ -252,7 +256,7 @@ class Client:
             return Failure(ProxyError(f"the proxy {self._proxy} cannot be reached: {in_words(failure)}"))
         return failure
 
-    async def _post(self, url: str, body: bytes, headers: dict[str, str], progress: Progress) -> Answer:
+    async def _post(self, url: str, body: bytes, headers: dict[str, str], progress: Progress) -> Response:
         repeated = False
         try:
             response = await self._request(url, body, headers, progress)
@@ -271,7 +275,7 @@ class Client:
         progress.made()
         reader = _Reader(progress)
         response.original.deliverBody(reader) if hasattr(response, "original") else response.deliverBody(reader)
-        return Answer(
+        return Response(
             status=response.code,
             body=await reader.done,
             headers={

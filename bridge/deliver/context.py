@@ -9,16 +9,16 @@ from twisted.internet.interfaces import IReactorTime
 
 from bridge.accounting import Ledger
 from bridge.accounting.journal import Receipt
-from bridge.deliver.client import Answer
+from bridge.deliver.client import Response
 from bridge.deliver.dispatcher import Dispatcher
-from bridge.deliver.failover import Exits
+from bridge.deliver.failover import BaseUrls
 from bridge.deliver.pack_queue import Packer
-from bridge.deliver.request import Target
+from bridge.deliver.request import RequestTarget
 from bridge.spool import Batch, Piece
 from bridge.util.alarms import AlarmSink
 
 
-class Store(Packer, Protocol):
+class OutcomeStore(Packer, Protocol):
     """What holds sealed batches until they are acknowledged. All of it returns at once, but what a Packer does."""
 
     def acknowledge(self, batches: list[Batch], receipt: Receipt | None) -> None:
@@ -38,7 +38,7 @@ class Store(Packer, Protocol):
         """This one cannot be read: it goes to quarantine."""
 
 
-class Taker(Protocol):
+class HandOver(Protocol):
     """What takes a courier's batches another way."""
 
     @property
@@ -52,11 +52,11 @@ class Taker(Protocol):
 class Poster(Protocol):
     """What posts."""
 
-    def post(self, url: str, body: bytes, headers: dict[str, str]) -> "defer.Deferred[Answer]":
+    def post(self, url: str, body: bytes, headers: dict[str, str]) -> "defer.Deferred[Response]":
         """POST a body; any status is an Answer."""
 
 
-class Measures(Protocol):
+class DeliveryMetrics(Protocol):
     """Where what a request took, and how exact its time was, is observed."""
 
     def accepted(self, *, delay: float | None, error: float) -> None:
@@ -64,16 +64,16 @@ class Measures(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class DeliveryPath:
     """The way to the collector under one configuration; a request keeps the one that it began with."""
 
-    target: Target
+    target: RequestTarget
     poster: Poster
-    exits: Exits
+    exits: BaseUrls
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class RequestLimits:
     """How requests are made up."""
 
     in_flight: int
@@ -86,17 +86,17 @@ class Turn:
 
 
 @dataclass(frozen=True, slots=True)
-class Office:
+class DeliveryContext:
     """What all couriers of a bridge share. ``in_thread`` runs a job in the spool's thread; ``wall`` is in seconds
     since the epoch."""
 
     clock: IReactorTime
     wall: Callable[[], float]
-    store: Store
+    store: OutcomeStore
     ledger: Ledger
     dispatcher: Dispatcher
     alarms: AlarmSink
-    measures: Measures
+    measures: DeliveryMetrics
     in_thread: Callable[[Callable[[], Any]], "defer.Deferred[Any]"]
     before_sending: Callable[[list[Batch]], None] = lambda batches: None
     "Called in the spool's thread before a request with these batches goes. An OSError of it delays the request."

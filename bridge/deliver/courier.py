@@ -25,23 +25,23 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from bridge.deliver import outcome, split_pieces
-from bridge.deliver.body_limit import Fitting
-from bridge.deliver.circuit_breaker import Breaker
+from bridge.deliver.body_limit import BodyLimit
+from bridge.deliver.circuit_breaker import CircuitBreaker
 from bridge.deliver.context import (
-    Office,
+    DeliveryContext,
+    DeliveryPath,
+    HandOver,
     Poster,
-    Taker,
-    Turn,
-    Way,
+    RequestLimits,
 )
 from bridge.deliver.dispatcher import Slot
-from bridge.deliver.failover import Exits
+from bridge.deliver.failover import BaseUrls
 from bridge.deliver.join_window import JoinWidth
 from bridge.deliver.outcome import Verdict
-from bridge.deliver.pending import Stock
-from bridge.deliver.request import Request, Target, compose
-from bridge.deliver.response_handler import Answered, Settling
-from bridge.deliver.retry_state import Attempts
+from bridge.deliver.pending import PendingBatches
+from bridge.deliver.request import Request, RequestTarget, compose
+from bridge.deliver.response_handler import Answered, ResponseHandler
+from bridge.deliver.retry_state import RetryState
 from bridge.spool import (
     Batch,
     Pack,
@@ -64,27 +64,36 @@ log = Logger(namespace="deliver")
 class Courier:
     """One intake."""
 
-    def __init__(self, name: str, target: Target, turn: Turn, *, office: Office, poster: Poster, exits: Exits) -> None:
+    def __init__(
+        self,
+        name: str,
+        target: RequestTarget,
+        turn: RequestLimits,
+        *,
+        office: DeliveryContext,
+        poster: Poster,
+        exits: BaseUrls,
+    ) -> None:
         self.name = name
         self.retired = False
         "It is not in the configuration any more: what waits is kept, and nothing is sent."
         self._held = False
-        self._way = Way(target, poster, exits)
+        self._way = DeliveryPath(target, poster, exits)
         self._turn = turn
         self._office = office
         self._clock = office.clock
-        self._attempts = Attempts(name, most=turn.in_flight, office=office, exits=exits)
-        self._stock = Stock(name, turn, office=office, failed=self._attempts.fail, changed=self._changed)
-        self._fitting = Fitting(turn.max_bytes)
-        self._settling = Settling(
+        self._attempts = RetryState(name, most=turn.in_flight, office=office, exits=exits)
+        self._stock = PendingBatches(name, turn, office=office, failed=self._attempts.fail, changed=self._changed)
+        self._fitting = BodyLimit(turn.max_bytes)
+        self._settling = ResponseHandler(
             name, office=office, stock=self._stock, attempts=self._attempts, fitting=self._fitting,
             halve=self._halve, last=self._asks_last,
         )  # fmt: skip
         self._refusals = self._settling.refusals
         self._lanes, self._splits = self._stock.lanes, self._stock.splits
-        self._slots: dict[Slot, Breaker | None] = {}
+        self._slots: dict[Slot, CircuitBreaker | None] = {}
         "Requests in flight, and the breaker of where they go; None: none goes."
-        self._aside: Taker | None = None
+        self._aside: HandOver | None = None
         self._lent = 0
         self._width = JoinWidth(turn.catch_up_ms)
         self._fresh_turn = False
@@ -213,7 +222,7 @@ class Courier:
 
     # --- a new configuration -----------------------------------------------------------------------------------------
 
-    def change(self, way: Way, turn: Turn) -> None:
+    def change(self, way: DeliveryPath, turn: RequestLimits) -> None:
         """Go on under another configuration, and try at once. Requests in flight end as they began; what is split
         stays so."""
         old, self._way = self._way, way
@@ -263,7 +272,7 @@ class Courier:
 
     # --- another way for its batches ---------------------------------------------------------------------------------
 
-    def stand_aside(self, taker: Taker | None) -> None:
+    def stand_aside(self, taker: HandOver | None) -> None:
         """From now on ``taker`` takes what waits; None: the courier posts again."""
         if taker is self._aside:
             return
@@ -348,7 +357,7 @@ class Courier:
         troubled = self._attempts.failures or self._refusals.in_a_row or self.parked is not None or stalled
         return len(slots) < (1 if troubled else min(self._attempts.window, self._turn.in_flight))
 
-    def _exit(self) -> Breaker | None:
+    def _exit(self) -> CircuitBreaker | None:
         """Where the next request goes; None: nowhere now."""
         return self._way.exits.choose(self.name, self._office.dispatcher.connections)
 
@@ -455,7 +464,9 @@ class Courier:
 
     # --- one request -------------------------------------------------------------------------------------------------
 
-    async def _deliver(self, pieces: list[Piece], split: bool, slot: Slot, way: Way, exit_: Breaker) -> None:
+    async def _deliver(
+        self, pieces: list[Piece], split: bool, slot: Slot, way: DeliveryPath, exit_: CircuitBreaker
+    ) -> None:
         try:
             request = await self._office.in_thread(lambda: self._composed(pieces, way.target))
         except (batch_reader.Damaged, OSError) as error:
@@ -493,7 +504,7 @@ class Courier:
         else:
             await self._settling.settle(pieces, split, result, request)
 
-    def _say_where(self, way: Way, exit_: Breaker) -> None:
+    def _say_where(self, way: DeliveryPath, exit_: CircuitBreaker) -> None:
         """Of several URLs, one has answered."""
         if way is not self._way or len(way.exits) < 2:
             return
@@ -511,7 +522,7 @@ class Courier:
                 piece.doubtful = True
                 self._office.ledger.may_be_double(self.name, piece.count)
 
-    def _composed(self, pieces: list[Piece], target: Target) -> Request:
+    def _composed(self, pieces: list[Piece], target: RequestTarget) -> Request:
         """The request; in the spool's thread."""
         request = compose(pieces, target)
         self._office.before_sending([piece.batch for piece in pieces])

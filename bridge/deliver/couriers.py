@@ -13,28 +13,28 @@ from twisted.internet import defer
 
 from bridge.config import Config, Destination, Intake
 from bridge.deliver import from_config as deliver_config
-from bridge.deliver.circuit_breaker import Breaker
-from bridge.deliver.client import Answer, Client
-from bridge.deliver.context import Office, Turn, Way
+from bridge.deliver.circuit_breaker import CircuitBreaker
+from bridge.deliver.client import Client, Response
+from bridge.deliver.context import DeliveryContext, DeliveryPath, RequestLimits
 from bridge.deliver.courier import Courier
 from bridge.deliver.dispatcher import Dispatcher
-from bridge.deliver.failover import Exits
-from bridge.deliver.request import Target
+from bridge.deliver.failover import BaseUrls
+from bridge.deliver.request import RequestTarget
 from bridge.spool import Batch, Pack
 
 Trust = tuple[object, ...]
 
 
-class Nobody:
+class NoDestination:
     """Posts nothing: the poster of retired couriers."""
 
-    def post(self, url: str, body: bytes, headers: dict[str, str]) -> "defer.Deferred[Answer]":
+    def post(self, url: str, body: bytes, headers: dict[str, str]) -> "defer.Deferred[Response]":
         """Never called: retired couriers start no request."""
         raise RuntimeError("a retired courier has sent a request")
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
+class PreparedCouriers:
     """What a configuration's couriers post with."""
 
     trusts: dict[str, Trust]
@@ -42,10 +42,10 @@ class Prepared:
     clients: dict[Trust, Client]
 
 
-class Mailroom:
+class CourierSet:
     """One bridge's. ``office`` is to be set before anything comes in."""
 
-    office: Office
+    office: DeliveryContext
 
     def __init__(self, config: Config, reactor: Any) -> None:
         self.couriers: dict[str, Courier] = {}
@@ -57,15 +57,15 @@ class Mailroom:
         )
         self.sealed: Callable[[Batch], None] = lambda batch: None
         "Told of every batch that comes in."
-        self.follow: Callable[[str, Way | None, Turn], None] = lambda name, way, turn: None
+        self.follow: Callable[[str, DeliveryPath | None, RequestLimits], None] = lambda name, way, turn: None
         "Told of each intake's way to the collector, and when it has none any more."
         self._sharers = 1
         self._config = config
         self._reactor = reactor
         self._clients: dict[Trust, Client] = {}
         self._trusts: dict[str, Trust] = {}
-        self._breakers: dict[str, Breaker] = {}
-        self._nowhere = Breaker(reactor, wake=self.dispatcher.wake)
+        self._breakers: dict[str, CircuitBreaker] = {}
+        self._nowhere = CircuitBreaker(reactor, wake=self.dispatcher.wake)
 
     # --- configurations ----------------------------------------------------------------------------------------------
 
@@ -73,7 +73,7 @@ class Mailroom:
         """A courier for each intake of the configuration."""
         self.apply(self._config, self.prepare(self._config))
 
-    def prepare(self, config: Config) -> Prepared:
+    def prepare(self, config: Config) -> PreparedCouriers:
         """Clients for a configuration: those that are there already, and new ones. Looks at files, and so may block;
         raises OSError or PemError."""
         trusts: dict[str, Trust] = {}
@@ -88,18 +88,18 @@ class Mailroom:
                     trust=deliver_config.trust(intake.destination),
                     proxy=deliver_config.proxy(intake.destination),
                 )
-        return Prepared(trusts, made)
+        return PreparedCouriers(trusts, made)
 
-    def apply(self, config: Config, prepared: Prepared) -> None:
+    def apply(self, config: Config, prepared: PreparedCouriers) -> None:
         """Go on under a configuration: couriers come, change and retire. Requests in flight end as they began."""
         clients = prepared.clients
         unused = [client for trust, client in self._clients.items() if trust not in clients]
         self._config, self._clients, self._trusts = config, clients, prepared.trusts
         self._limit()
-        turn = deliver_config.turn(config)
+        turn = deliver_config.request_limits(config)
         for name, intake in config.intakes.items():
             client = clients[prepared.trusts[name]]
-            way = Way(deliver_config.target(intake), client, self._exits(intake.destination))
+            way = DeliveryPath(deliver_config.target(intake), client, self._exits(intake.destination))
             if name in self.couriers:
                 self.couriers[name].change(way, turn)
             else:
@@ -118,8 +118,10 @@ class Mailroom:
         """An intake has another key; nothing else has changed."""
         name = intake.name
         self._config = replace(self._config, intakes={**self._config.intakes, name: intake})
-        way = Way(deliver_config.target(intake), self._clients[self._trusts[name]], self._exits(intake.destination))
-        turn = deliver_config.turn(self._config)
+        way = DeliveryPath(
+            deliver_config.target(intake), self._clients[self._trusts[name]], self._exits(intake.destination)
+        )
+        turn = deliver_config.request_limits(self._config)
         self.couriers[name].change(way, turn)
         self.follow(name, way, turn)
 
@@ -137,9 +139,14 @@ class Mailroom:
             bandwidth=deliver_config.bandwidth(self._config),
         )
 
-    def _add(self, name: str, way: Way) -> Courier:
+    def _add(self, name: str, way: DeliveryPath) -> Courier:
         courier = Courier(
-            name, way.target, deliver_config.turn(self._config), office=self.office, poster=way.poster, exits=way.exits
+            name,
+            way.target,
+            deliver_config.request_limits(self._config),
+            office=self.office,
+            poster=way.poster,
+            exits=way.exits,
         )
         self.couriers[name] = courier
         self.dispatcher.add(courier)
@@ -152,17 +159,17 @@ class Mailroom:
         files = tuple(map(_state, trust.files))
         return (trust, files, deliver_config.proxy(destination), destination.timeout, config.collector.connections)
 
-    def _exits(self, destination: Destination) -> Exits:
+    def _exits(self, destination: Destination) -> BaseUrls:
         """The breakers of its URLs. Through another proxy a URL may be reached while it is not through this one."""
         found = []
         for url in destination.urls:
             key = f"{url} {deliver_config.proxy(destination) or ''}"
             if key not in self._breakers:
-                self._breakers[key] = Breaker(self._reactor, wake=self.dispatcher.wake)
+                self._breakers[key] = CircuitBreaker(self._reactor, wake=self.dispatcher.wake)
             breaker = self._breakers[key]
             breaker.opens_after = 1 if len(destination.urls) > 1 else breaker.opens_after
             found.append(breaker)
-        return Exits(*found)
+        return BaseUrls(*found)
 
     # --- what comes in -----------------------------------------------------------------------------------------------
 
@@ -170,7 +177,9 @@ class Mailroom:
         """The courier of an intake; a retired one where it is not in the configuration."""
         courier = self.couriers.get(intake)
         if courier is None:
-            courier = self._add(intake, Way(Target("", dict, False), Nobody(), Exits(self._nowhere)))
+            courier = self._add(
+                intake, DeliveryPath(RequestTarget("", dict, False), NoDestination(), BaseUrls(self._nowhere))
+            )
             courier.retire()
         return courier
 

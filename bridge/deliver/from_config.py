@@ -5,9 +5,9 @@ from urllib.parse import urlsplit
 from bridge.batching.endpoints import ENDPOINTS
 from bridge.config import Config, Destination, Intake
 from bridge.config.units import milliseconds
-from bridge.deliver.context import Turn
-from bridge.deliver.http_connect import Proxy
-from bridge.deliver.request import Target, authentication
+from bridge.deliver.context import RequestLimits
+from bridge.deliver.http_connect import HttpProxy
+from bridge.deliver.request import RequestTarget, authentication
 from bridge.deliver.tls import Trust
 
 
@@ -17,9 +17,9 @@ def bandwidth(config: Config) -> float | None:
     return None if bits is None else bits / 8
 
 
-def turn(config: Config) -> Turn:
+def request_limits(config: Config) -> RequestLimits:
     """Returns how requests are composed."""
-    return Turn(
+    return RequestLimits(
         in_flight=config.collector.connections_per_intake,
         max_events=config.batch.max_events,
         max_bytes=config.batch.max_bytes,
@@ -30,12 +30,12 @@ def turn(config: Config) -> Turn:
     )
 
 
-def target(intake: Intake) -> Target:
+def target(intake: Intake) -> RequestTarget:
     """Returns the URL, headers and encoding of an intake's requests."""
     destination = intake.destination
     endpoint = ENDPOINTS[destination.endpoint]
     key = intake.intake_key.reveal
-    return Target(
+    return RequestTarget(
         url=destination.url + destination.endpoint,
         headers=dict if endpoint.key_in_body else lambda: authentication(destination.authentication, key()),
         gzip=destination.compression == "gzip", endpoint=endpoint, key=key,
@@ -48,7 +48,7 @@ def trust(destination: Destination) -> Trust:
     return Trust(destination.ca_file, destination.extra_ca_file, destination.client_certificate, destination.client_key)
 
 
-def proxy(destination: Destination) -> Proxy | None:
+def proxy(destination: Destination) -> HttpProxy | None:
     """Returns the HTTP proxy in front of a destination; None: connect directly."""
     written = destination.proxy
     if written is None or written.url is None:
@@ -58,4 +58,4 @@ def proxy(destination: Destination) -> Proxy | None:
     credentials = None
     if written.username is not None and written.password is not None:
         credentials = (written.username, written.password.reveal())
-    return Proxy(parts.hostname, parts.port, credentials)
+    return HttpProxy(parts.hostname, parts.port, credentials)

@@ -29,7 +29,7 @@ _TAGS = re.compile(rb"<(style|script|head)\b.*?</\1\s*>|<[^>]*>", re.DOTALL | re
 
 
 @dataclass(frozen=True, slots=True)
-class Proxy:
+class HttpProxy:
     """Where a proxy is, and who we are there (None: nobody asks)."""
 
     host: str
@@ -58,7 +58,7 @@ class ProxyError(Exception):
 class _Tunnel(Protocol):
     """Asks for the way, then passes all on to the protocol behind it."""
 
-    def __init__(self, proxy: Proxy, authority: str, factory: IProtocolFactory) -> None:
+    def __init__(self, proxy: HttpProxy, authority: str, factory: IProtocolFactory) -> None:
         self.open: defer.Deferred[IProtocol] = defer.Deferred(lambda cancelled: self._abort())
         self._proxy = proxy
         self._authority = authority
@@ -152,7 +152,7 @@ def _words(page: bytes) -> str:
 class _TunnelFactory(Factory):
     noisy = False
 
-    def __init__(self, proxy: Proxy, authority: str, factory: IProtocolFactory) -> None:
+    def __init__(self, proxy: HttpProxy, authority: str, factory: IProtocolFactory) -> None:
         self._made = (proxy, authority, factory)
 
     def buildProtocol(self, addr: IAddress | None) -> _Tunnel:
@@ -160,14 +160,14 @@ class _TunnelFactory(Factory):
 
 
 @implementer(IStreamClientEndpoint)
-class ThroughProxy:
+class ProxyEndpoint:
     """The far side, behind a proxy that ``endpoint`` leads to. ``timeout`` in seconds, for the proxy's answer."""
 
     def __init__(
         self,
         clock: IReactorTime,
         endpoint: IStreamClientEndpoint,
-        proxy: Proxy,
+        proxy: HttpProxy,
         *,
         host: str,
         port: int,

@@ -30,7 +30,7 @@ from service_identity.exceptions import VerificationError
 from twisted.internet.error import ConnectError, DNSLookupError
 from twisted.python.failure import Failure
 
-from bridge.deliver.client import Answer, CertificateError, NoProgress
+from bridge.deliver.client import CertificateError, NoProgress, Response
 from bridge.deliver.error_text import in_words
 from bridge.deliver.http_connect import ProxyError
 
@@ -83,7 +83,7 @@ _GATEWAY = frozenset((502, 503, 504))
 PROXY_SIGNS = ("proxy-authenticate", "x-squid-error", "proxy-connection", "x-zscaler-error")
 
 
-def read(answer: Answer, count: int, *, now: float) -> Outcome:
+def read(answer: Response, count: int, *, now: float) -> Outcome:
     """The outcome of a request that carried ``count`` events; ``now`` in seconds since the epoch."""
     status = answer.status
     if 200 <= status < 300:
@@ -124,7 +124,7 @@ def _unsent(error: BaseException | None) -> bool:
     return isinstance(error, never)
 
 
-def _success(answer: Answer, count: int) -> Outcome:
+def _success(answer: Response, count: int) -> Outcome:
     if ids := _ids(answer.body):
         named = ids.count(b'"') // 2
         if named == count or b"null" not in ids:
@@ -186,7 +186,7 @@ def _id(raw: bytes) -> str:
     return raw[:100].decode("utf-8", "replace")
 
 
-def _retry_after(answer: Answer, now: float) -> float | None:
+def _retry_after(answer: Response, now: float) -> float | None:
     """``Retry-After`` in seconds from now: a number, or an HTTP date (RFC 9110 section 10.2.3)."""
     text = answer.headers.get("retry-after", "").strip()
     if not text:
@@ -202,7 +202,7 @@ def _retry_after(answer: Answer, now: float) -> float | None:
     return min(max(0.0, (at - datetime.fromtimestamp(now, UTC)).total_seconds()), LONGEST_RETRY_AFTER)
 
 
-def _words(answer: Answer) -> str:
+def _words(answer: Response) -> str:
     text = shown(answer.body)
     return f": {text}" if text else ""
 

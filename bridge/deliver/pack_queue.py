@@ -12,7 +12,7 @@ from twisted.internet import defer
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from bridge.deliver.send_queue import ENOUGH, Lanes
+from bridge.deliver.send_queue import ENOUGH, SendQueue
 from bridge.spool import Batch, Loss, Pack
 from bridge.spool.pack import Fed
 from bridge.spool.pack_writer import mergeable
@@ -43,14 +43,14 @@ def _sequence(pack: Pack) -> int:
     return pack.sequence
 
 
-class Shelf:
+class PackQueue:
     """The packs of one intake. ``fed`` is told which batches go to the lanes, ``lost`` which parts cannot be read;
     ``changed`` when there is more to send; ``failed`` that it cannot go on now."""
 
     def __init__(
         self,
         name: str,
-        lanes: Lanes,
+        lanes: SendQueue,
         *,
         packer: Packer,
         in_thread: Callable[[Callable[[], Any]], "defer.Deferred[Any]"],

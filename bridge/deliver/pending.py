@@ -5,10 +5,10 @@ The ledger moves here in the turn in which something is lost or moved aside; fil
 
 from collections.abc import Callable, Collection
 
-from bridge.deliver.context import Office, Turn
-from bridge.deliver.pack_queue import Shelf
-from bridge.deliver.send_queue import Lanes
-from bridge.deliver.split_queue import Splits
+from bridge.deliver.context import DeliveryContext, RequestLimits
+from bridge.deliver.pack_queue import PackQueue
+from bridge.deliver.send_queue import SendQueue
+from bridge.deliver.split_queue import SplitQueue
 from bridge.spool import (
     Batch,
     Loss,
@@ -18,23 +18,29 @@ from bridge.spool import (
 )
 
 
-class Stock:
+class PendingBatches:
     """One intake's. ``failed`` is told why its spool cannot be read now, ``changed`` when there is more to send."""
 
     def __init__(
-        self, name: str, turn: Turn, *, office: Office, failed: Callable[[str], None], changed: Callable[[], None]
+        self,
+        name: str,
+        turn: RequestLimits,
+        *,
+        office: DeliveryContext,
+        failed: Callable[[str], None],
+        changed: Callable[[], None],
     ) -> None:
         self.events = 0
         "Sealed events that are not settled."
         self.size = 0
         "Their bytes, as lines."
-        self.lanes = Lanes(live_for=turn.live_for, live_first=turn.live_first, exact=office.exact)
-        self.shelf = Shelf(
+        self.lanes = SendQueue(live_for=turn.live_for, live_first=turn.live_first, exact=office.exact)
+        self.shelf = PackQueue(
             name, self.lanes, packer=office.store, in_thread=office.in_thread,
             fed=lambda batches: self.batches.update(dict.fromkeys(batches)), lost=self._lost_packed,
             changed=changed, failed=failed,
         )  # fmt: skip
-        self.splits = Splits()
+        self.splits = SplitQueue()
         self.batches: dict[Batch, None] = {}
         "Sealed, in memory, not settled."
         self._name = name

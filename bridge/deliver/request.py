@@ -19,7 +19,7 @@ TIME_HEADER = "X-SEKOIAIO-EVENT-TIMESTAMP"
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class RequestTarget:
     """Where an intake's events go. ``repr`` shows no key."""
 
     url: str
@@ -65,7 +65,7 @@ def authentication(kind: str, key: str) -> dict[str, str]:
     return {"X-SEKOIAIO-INTAKE-KEY": key}
 
 
-def compose(pieces: Sequence[Piece], target: Target) -> Request:
+def compose(pieces: Sequence[Piece], target: RequestTarget) -> Request:
     """One request of these. Raises Damaged, OSError."""
     endpoint = target.endpoint
     key = target.key() if endpoint.key_in_body else ""

@@ -8,13 +8,13 @@ from twisted.logger import Logger
 
 from bridge.accounting.journal import Receipt
 from bridge.deliver import split_pieces
-from bridge.deliver.bisection import Refusals
-from bridge.deliver.body_limit import Fitting
-from bridge.deliver.context import Office
+from bridge.deliver.bisection import Bisection
+from bridge.deliver.body_limit import BodyLimit
+from bridge.deliver.context import DeliveryContext
 from bridge.deliver.outcome import Outcome, Verdict
-from bridge.deliver.pending import Stock
+from bridge.deliver.pending import PendingBatches
 from bridge.deliver.request import Request
-from bridge.deliver.retry_state import Attempts
+from bridge.deliver.retry_state import RetryState
 from bridge.spool import Piece
 
 MOST_STRANGERS = 3
@@ -31,17 +31,17 @@ class Answered:
     outcome: Outcome
 
 
-class Settling:
+class ResponseHandler:
     """One intake's. ``halve`` makes two requests of one; ``last`` says whether nothing else is left to ask."""
 
     def __init__(
         self,
         name: str,
         *,
-        office: Office,
-        stock: Stock,
-        attempts: Attempts,
-        fitting: Fitting,
+        office: DeliveryContext,
+        stock: PendingBatches,
+        attempts: RetryState,
+        fitting: BodyLimit,
         halve: Callable[[list[Piece]], Awaitable[None]],
         last: Callable[[], bool],
     ) -> None:
@@ -51,7 +51,7 @@ class Settling:
         self.requests: dict[str, int] = {verdict.value: 0 for verdict in Verdict}
         self.last_answer: Answered | None = None
         self.last_acceptance: Answered | None = None
-        self.refusals = Refusals(name, stock=stock, office=office)
+        self.refusals = Bisection(name, stock=stock, office=office)
         self._name = name
         self._office = office
         self._stock = stock

@@ -10,8 +10,8 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
 from bridge.deliver.backoff import doubling
-from bridge.deliver.context import Office
-from bridge.deliver.failover import Exits
+from bridge.deliver.context import DeliveryContext
+from bridge.deliver.failover import BaseUrls
 
 FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0
 "Seconds between two attempts."
@@ -21,10 +21,10 @@ PARKED_WAIT = 180.0
 log = Logger(namespace="deliver")
 
 
-class Attempts:
+class RetryState:
     """Those of one intake. ``most`` requests in flight, at most."""
 
-    def __init__(self, name: str, *, most: int, office: Office, exits: Exits) -> None:
+    def __init__(self, name: str, *, most: int, office: DeliveryContext, exits: BaseUrls) -> None:
         self.last_error: str | None = None
         self.parked: str | None = None
         "Why, while it is."
@@ -101,7 +101,7 @@ class Attempts:
         self.last_error = self.parked
         self.window = min(self._most, self.window * 2)
 
-    def change(self, exits: Exits, *, most: int) -> None:
+    def change(self, exits: BaseUrls, *, most: int) -> None:
         """Under another configuration: whatever was waited for may be different now."""
         self._exits = exits
         self._most = most

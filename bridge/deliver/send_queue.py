@@ -31,7 +31,7 @@ PACK_BYTES = 16 << 20
 "Bytes of lines that are packed at a time."
 
 
-class Lanes:
+class SendQueue:
     """What waits to be sent. Times are monotonic seconds."""
 
     def __init__(

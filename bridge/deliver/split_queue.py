@@ -14,7 +14,7 @@ MOST_RANGES = 32
 "Of a search, beyond which no fresh batch is asked about: ranges are held in memory."
 
 
-class Splits:
+class SplitQueue:
     """The split requests of one intake. Times are monotonic seconds."""
 
     def __init__(self) -> None:

@@ -68,7 +68,7 @@ class _Factory(TLSMemoryBIOFactory):
 
 
 @implementer(IStreamClientEndpoint)
-class Pipe:
+class TlsEndpoint:
     """TLS over another way, as ``twisted.internet.endpoints.wrapClientTLS``. ``records`` may be shared by all."""
 
     def __init__(self, creator: IOpenSSLClientConnectionCreator, way: IStreamClientEndpoint, records: Records) -> None:

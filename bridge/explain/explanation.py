@@ -6,7 +6,7 @@ from itertools import islice
 from typing import Any
 
 from bridge import batching, formats
-from bridge.batching import Limits, Window
+from bridge.batching import GroupLimits, Window
 from bridge.batching.groups import NO_TIME
 from bridge.batching.payload import fields as fields_of
 from bridge.config import Config, Listener
@@ -89,7 +89,7 @@ class Explainer:
         self._most_reasons = most_reasons
         self._reader = TimeReader()
         past, future = config.timestamps.max_past, config.timestamps.max_future
-        self._limits = Limits(
+        self._limits = GroupLimits(
             resolution_ms=int(config.batch.timestamp_resolution.total_seconds() * 1000),
             window=Window(
                 None if past is None else int(past.total_seconds() * 1000),
@@ -124,7 +124,7 @@ class Explainer:
 
     def _add_forms(self, explanation: Explanation, disposition: Disposition) -> None:
         zone = disposition.zone or self._router.zone(self._source)
-        around = payloads.Surroundings(
+        around = payloads.FrameContext(
             self._received, str(self._source or "-").encode(), zone, listener=self._listener.name,
             route=disposition.route, intake=disposition.intake, limits=self._limits,
         )  # fmt: skip

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Iterator
 from ipaddress import ip_network
 
-from bridge.config import Conditions as Given
 from bridge.config import Config, Route
+from bridge.config import RouteConditions as Given
 from bridge.config.faults import printable
 from bridge.routing import Disposition, Facts
 from bridge.routing.conditions import Address, Conditions, of_peer

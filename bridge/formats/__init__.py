@@ -10,6 +10,6 @@ bridge, so the configuration may read its names.
 
 from bridge.formats.format import LOOKED_AT, Format
 from bridge.formats.registry import FORMATS, UnknownFormat, find
-from bridge.formats.rule import Rule
+from bridge.formats.rule import FormatRule
 
-__all__ = ["FORMATS", "LOOKED_AT", "Format", "Rule", "UnknownFormat", "find"]
+__all__ = ["FORMATS", "LOOKED_AT", "Format", "FormatRule", "UnknownFormat", "find"]

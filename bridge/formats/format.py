@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from functools import cache
 
-from bridge.formats.rule import Rule
+from bridge.formats.rule import FormatRule
 
 LOOKED_AT = 1024
 """Bytes of an event that an expression sees: no known event needs more. Some expressions are quadratic (two words
@@ -38,7 +38,7 @@ class Format:
     product: str
     payload: str = "message"
     "The payload form, where no choice of the rule holds."
-    rule: Rule | None = None
+    rule: FormatRule | None = None
     "What is done beyond the payload form."
     also: str = ""
     "What else the parser takes."

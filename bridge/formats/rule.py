@@ -101,7 +101,7 @@ class Ends:
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class FormatRule:
     """Choices and edits under one name. The first choice that holds decides; the edits follow in their order."""
 
     name: str

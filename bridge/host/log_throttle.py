@@ -12,7 +12,7 @@ MOST = 1000
 "Words that are remembered."
 
 
-class Troubles:
+class LogThrottle:
     """Those of one bridge."""
 
     def __init__(self, reactor: Any) -> None:

@@ -28,7 +28,7 @@ OURS = ("app", "listen", "deliver", "fleet", "spool", "admin", "collector")
 _PRIORITIES = {"debug": 7, "info": 6, "warn": 4, "error": 3, "critical": 2}
 
 
-class Line(NamedTuple):
+class LogLine(NamedTuple):
     """An event of the log, ready to be written."""
 
     time: float
@@ -46,9 +46,9 @@ class Recent:
     LONGEST = 1000
 
     def __init__(self) -> None:
-        self._lines: deque[Line] = deque(maxlen=self.MOST)
+        self._lines: deque[LogLine] = deque(maxlen=self.MOST)
 
-    def __call__(self, line: Line) -> None:
+    def __call__(self, line: LogLine) -> None:
         """Keep one."""
         self._lines.append(line)
 
@@ -65,9 +65,9 @@ class Written:
 
     def __init__(self, to: TextIO, style: str = "text") -> None:
         self._to = to
-        self._shown: Callable[[Line], str] = {"text": as_text, "journal": as_journal, "json": as_json}[style]
+        self._shown: Callable[[LogLine], str] = {"text": as_text, "journal": as_journal, "json": as_json}[style]
 
-    def __call__(self, line: Line) -> None:
+    def __call__(self, line: LogLine) -> None:
         """Write one."""
         try:
             self._to.write(self._shown(line) + "\n")
@@ -77,17 +77,17 @@ class Written:
             pass
 
 
-def as_text(line: Line) -> str:
+def as_text(line: LogLine) -> str:
     """For people."""
     return f"{stamp(line.time)} {line.level} {line.logger}: {line.text}"
 
 
-def as_journal(line: Line) -> str:
+def as_journal(line: LogLine) -> str:
     """For journald."""
     return f"<{_PRIORITIES.get(line.level, 6)}>{line.logger}: {line.text}"
 
 
-def as_json(line: Line) -> str:
+def as_json(line: LogLine) -> str:
     """For what collects logs."""
     return json.dumps({"time": stamp(line.time), "level": line.level, "logger": line.logger, "message": line.text})
 
@@ -104,12 +104,12 @@ class Throttle:
     PERIOD = 10.0
     MOST_KINDS = 1000
 
-    def __init__(self, to: Callable[[Line], None]) -> None:
+    def __init__(self, to: Callable[[LogLine], None]) -> None:
         self._to = to
         self._kinds: dict[str, tuple[float, int]] = {}
         "Since when, and how many."
 
-    def __call__(self, kind: str, line: Line) -> None:
+    def __call__(self, kind: str, line: LogLine) -> None:
         """One line. Lines of one kind differ in their figures and names only."""
         for other, (since, count) in list(self._kinds.items()):
             if not 0 <= line.time - since < self.PERIOD:
@@ -125,10 +125,10 @@ class Throttle:
 
 
 @implementer(ILogObserver)
-class Lines:
+class LogObserver:
     """Twisted's events as lines, for one outlet. ``level``: the least of ours that it gets."""
 
-    def __init__(self, outlet: Callable[[Line], None], *, level: str = "info") -> None:
+    def __init__(self, outlet: Callable[[LogLine], None], *, level: str = "info") -> None:
         self._level = LogLevel.lookupByName(level)
         self._throttle = Throttle(outlet)
 
@@ -140,7 +140,7 @@ class Lines:
         if level < (self._level if ours else max(self._level, LogLevel.warn)):
             return
         text = _on_one_line(eventAsText(event, includeTimestamp=False, includeSystem=False))
-        line = Line(event.get("log_time", 0.0), level.name, namespace if ours else "twisted", text)
+        line = LogLine(event.get("log_time", 0.0), level.name, namespace if ours else "twisted", text)
         said = str(event.get("log_format") or "")
         self._throttle(f"{line.logger}: {text if said in ('', '{text}') else said}", line)
 
@@ -166,7 +166,8 @@ def begin(style: str = "auto", level: str = "info", *, kept: str | None = None) 
     """Log to stderr from here on; the last lines are kept, too, from the level ``kept``, or the same."""
     recent = Recent()
     observers = [
-        Lines(Written(sys.stderr, chosen(style, sys.stderr)), level=level), Lines(recent, level=kept or level)
+        LogObserver(Written(sys.stderr, chosen(style, sys.stderr)), level=level),
+        LogObserver(recent, level=kept or level)
     ]  # fmt: skip
     globalLogBeginner.beginLoggingTo(observers, redirectStandardIO=False, discardBuffer=True)
     return recent

@@ -9,7 +9,7 @@ from twisted.logger import Logger
 log = Logger(namespace="app")
 
 
-class Rounds:
+class PeriodicTasks:
     """The rounds of one bridge, by its reactor's clock; each begins one interval after ``start``.
 
     A defect of one look is told and is no reason not to look again: without its rounds a bridge would receive and seal

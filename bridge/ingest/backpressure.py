@@ -12,7 +12,7 @@ from typing import Protocol
 from bridge.batching import Group
 
 
-class Sender(Protocol):
+class PausableSender(Protocol):
     """A connection that can be made to wait."""
 
     acknowledges: bool
@@ -25,17 +25,17 @@ class Sender(Protocol):
         """Read on; called once for any number of calls of ``hold``."""
 
 
-class Holding:
+class Backpressure:
     """What waits, by intake."""
 
     def __init__(self) -> None:
         self._parts: dict[str, deque[Group]] = {}
-        self._senders: dict[Sender, set[str]] = {}
+        self._senders: dict[PausableSender, set[str]] = {}
 
     def __len__(self) -> int:
         return len(self._senders)
 
-    def hold(self, part: Group, sender: Sender) -> None:
+    def hold(self, part: Group, sender: PausableSender) -> None:
         """Keep events, and their sender waiting."""
         self._parts.setdefault(part.intake, deque()).append(part)
         if sender not in self._senders:
@@ -65,6 +65,6 @@ class Holding:
                 del self._senders[sender]
                 sender.go_on()
 
-    def forget(self, sender: Sender) -> None:
+    def forget(self, sender: PausableSender) -> None:
         """A connection has ended; what it brought still waits."""
         self._senders.pop(sender, None)

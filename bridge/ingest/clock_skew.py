@@ -37,7 +37,7 @@ _PLACES = (
 )  # fmt: skip
 
 
-class Clock:
+class SourceClock:
     """What has been seen of one sender's clock. The best reading of a clock is the one that came with least delay, so
     the greatest offset of the last minute or two counts."""
 

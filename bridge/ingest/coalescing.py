@@ -11,11 +11,11 @@ from collections.abc import Callable
 from typing import Any
 
 from bridge.ingest.peers import Peer
-from bridge.ingest.pipeline import Road
+from bridge.ingest.pipeline import Pipeline
 from bridge.syslog.frames import Frames
 
 
-class Gathering:
+class Coalescer:
     """What this turn has brought so far. ``after_turn`` calls something once, when all that is readable is read."""
 
     SMALL = 2048
@@ -23,7 +23,7 @@ class Gathering:
     ENOUGH = 65_536
     "Bytes: what is gathered is read when it is so much."
 
-    def __init__(self, road: Road, after_turn: Callable[[Callable[[], None]], None]) -> None:
+    def __init__(self, road: Pipeline, after_turn: Callable[[Callable[[], None]], None]) -> None:
         self._road = road
         self._after_turn = after_turn
         self._waiting = False
@@ -31,7 +31,7 @@ class Gathering:
         self._blocks: dict[Peer, list[bytes]] = {}
 
     @classmethod
-    def on(cls, reactor: Any, road: Road) -> "Gathering | None":
+    def on(cls, reactor: Any, road: Pipeline) -> "Coalescer | None":
         """One for a reactor whose turns have an end (``bridge.host.reactor``); None for any other."""
         after_turn = getattr(reactor, "after_turn", None)
         return None if after_turn is None else cls(road, after_turn)

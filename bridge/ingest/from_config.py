@@ -1,6 +1,6 @@
 """Computes the pipeline's values from a configuration."""
 
-from bridge.batching import Limits, Window
+from bridge.batching import GroupLimits, Window
 from bridge.config import Config, CopyTarget
 from bridge.config.units import milliseconds
 from bridge.routing import Router
@@ -18,15 +18,15 @@ def router(config: Config) -> Router:
     )
 
 
-def copy_targets(config: Config) -> set[CopyTarget]:
+def mirror_targets(config: Config) -> set[CopyTarget]:
     """Returns every target that some route mirrors its frames to."""
     return {target for route in config.routes for target in route.copy_to}
 
 
-def road_limits(config: Config) -> Limits:
+def group_limits(config: Config) -> GroupLimits:
     """Returns how events are grouped by time, and which timestamps are in range."""
     past, future = config.timestamps.max_past, config.timestamps.max_future
-    return Limits(
+    return GroupLimits(
         resolution_ms=milliseconds(config.batch.timestamp_resolution),
         window=Window(None if past is None else milliseconds(past), None if future is None else milliseconds(future)),
     )

@@ -1,7 +1,8 @@
 """The last messages of senders, for people who look: bounded, and nothing on the hot path while nobody does.
 
 Of each sender a message a second is kept at most, as its clock is looked at then anyway. Somebody who looks on
-(``watch``) gets all messages of a read, up to ``Watch.MOST_A_READ``, until he has not asked for ``Watch.ENDS_AFTER``.
+(``watch``) gets all messages of a read, up to ``SampleWatch.MOST_A_READ``, until it has
+not asked for ``SampleWatch.ENDS_AFTER``.
 """
 
 from collections import deque
@@ -13,7 +14,7 @@ from bridge.ingest.peers import Peer
 from bridge.syslog.frames import Frames, list_of
 
 
-class Glimpse(NamedTuple):
+class MessageSample(NamedTuple):
     """One message as it came, perhaps cut."""
 
     number: int
@@ -25,7 +26,7 @@ class Glimpse(NamedTuple):
     "Bytes that it had."
 
 
-class Watch:
+class SampleWatch:
     """What one looker-on has not fetched yet."""
 
     MOST = 2000
@@ -38,10 +39,10 @@ class Watch:
         self.asked = now
         self.missed = 0
         "Messages that passed and were not kept."
-        self.waiting: deque[Glimpse] = deque()
+        self.waiting: deque[MessageSample] = deque()
 
 
-class Glimpses:
+class MessageSamples:
     """The samples of one bridge. ``on``: whether messages may be shown at all."""
 
     EACH = 10
@@ -56,10 +57,10 @@ class Glimpses:
 
     def __init__(self, *, on: bool = True) -> None:
         self.on = on
-        self.watches: dict[str, Watch] = {}
+        self.watches: dict[str, SampleWatch] = {}
         "By a name that the looker-on has chosen."
         self._number = 0
-        self._kept: dict[Peer, deque[Glimpse]] = {}
+        self._kept: dict[Peer, deque[MessageSample]] = {}
         self._bytes = 0
 
     def allow(self, on: bool) -> None:
@@ -80,7 +81,7 @@ class Glimpses:
         # The peers stand in the order in which they were last heard.
         self._kept[peer] = ring
         self._number += 1
-        glimpse = Glimpse(self._number, peer, now_ms, frame[: self.LONGEST], len(frame))
+        glimpse = MessageSample(self._number, peer, now_ms, frame[: self.LONGEST], len(frame))
         ring.append(glimpse)
         self._bytes += len(glimpse.frame)
         if len(ring) > self.EACH:
@@ -89,28 +90,28 @@ class Glimpses:
             oldest = next(iter(self._kept))
             self._bytes -= sum(len(one.frame) for one in self._kept.pop(oldest))
 
-    def of(self, peer: Peer) -> Sequence[Glimpse]:
+    def of(self, peer: Peer) -> Sequence[MessageSample]:
         """The last messages of a sender, the latest last."""
         return tuple(self._kept.get(peer, ()))
 
     # --- somebody looks on -------------------------------------------------------------------------------------------
 
-    def watch(self, name: str, source: str | None, now: float) -> Watch | None:
+    def watch(self, name: str, source: str | None, now: float) -> SampleWatch | None:
         """A looker-on's watch, of one address or (None) all; begun where there is none. None: too many look on."""
-        for old in [key for key, one in self.watches.items() if now - one.asked > Watch.ENDS_AFTER]:
+        for old in [key for key, one in self.watches.items() if now - one.asked > SampleWatch.ENDS_AFTER]:
             del self.watches[old]
         found = self.watches.get(name)
         if found is None or found.source != source:
             if not self.on or len(self.watches) >= self.MOST_WATCHES:
                 return None
-            found = self.watches[name] = Watch(source, now)
+            found = self.watches[name] = SampleWatch(source, now)
         found.asked = now
         return found
 
     def forget_watches(self, now: float) -> None:
         """Those of whom nobody has heard for long. Called every few seconds."""
         if self.watches:
-            for name in [key for key, one in self.watches.items() if now - one.asked > Watch.ENDS_AFTER]:
+            for name in [key for key, one in self.watches.items() if now - one.asked > SampleWatch.ENDS_AFTER]:
                 del self.watches[name]
 
     def pass_by(self, peer: Peer, frames: Frames, now_ms: int) -> None:
@@ -120,10 +121,10 @@ class Glimpses:
             return
         rows = [row for row in list_of(frames) if row]
         for watch in watches:
-            for frame in islice(rows, Watch.MOST_A_READ):
+            for frame in islice(rows, SampleWatch.MOST_A_READ):
                 self._number += 1
-                watch.waiting.append(Glimpse(self._number, peer, now_ms, frame[: self.LONGEST], len(frame)))
-            watch.missed += max(0, len(rows) - Watch.MOST_A_READ)
-            while len(watch.waiting) > Watch.MOST:
+                watch.waiting.append(MessageSample(self._number, peer, now_ms, frame[: self.LONGEST], len(frame)))
+            watch.missed += max(0, len(rows) - SampleWatch.MOST_A_READ)
+            while len(watch.waiting) > SampleWatch.MOST:
                 watch.waiting.popleft()
                 watch.missed += 1

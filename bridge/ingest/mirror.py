@@ -29,7 +29,7 @@ LONGEST_WAIT = 30
 "Seconds between two attempts to connect, at most."
 
 
-class Way(Protocol):
+class MirrorTarget(Protocol):
     """The way to one target."""
 
     def send(self, frames: Sequence[bytes]) -> int:
@@ -39,14 +39,14 @@ class Way(Protocol):
         """No more."""
 
 
-class Copies:
+class Mirror:
     """All targets of a configuration. Counted by target, as it is written."""
 
     def __init__(self, reactor: Any) -> None:
         self.sent: Counter[str] = Counter()
         self.dropped: Counter[str] = Counter()
         self._reactor = reactor
-        self._ways: dict[CopyTarget, Way] = {}
+        self._ways: dict[CopyTarget, MirrorTarget] = {}
 
     def send(self, targets: Collection[CopyTarget], frames: Sequence[bytes]) -> None:
         """The frames of one read, to each target."""
@@ -61,7 +61,9 @@ class Copies:
         for target in set(self._ways) - set(targets):
             self._ways.pop(target).stop()
         for target in set(targets) - set(self._ways):
-            kind: Callable[[CopyTarget, Any], Way] = Datagrams if target.transport == "udp" else Stream
+            kind: Callable[[CopyTarget, Any], MirrorTarget] = (
+                DatagramMirror if target.transport == "udp" else StreamMirror
+            )
             self._ways[target] = kind(target, self._reactor)
             self.sent[str(target)] += 0
 
@@ -70,7 +72,7 @@ class Copies:
         self.change(())
 
 
-class Datagrams:
+class DatagramMirror:
     """The way to a target over UDP."""
 
     def __init__(self, target: CopyTarget, reactor: Any) -> None:
@@ -152,7 +154,7 @@ class _Writer(TwistedProtocol):
         self.full = True
 
 
-class Stream(ReconnectingClientFactory):
+class StreamMirror(ReconnectingClientFactory):
     """The way to a target over TCP; connected anew, later and later."""
 
     noisy = False

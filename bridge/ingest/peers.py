@@ -4,12 +4,12 @@ from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 from weakref import WeakSet
 
-from bridge.ingest.clock_skew import Clock
+from bridge.ingest.clock_skew import SourceClock
 from bridge.routing import Disposition, Profile, Router
 from bridge.routing.conditions import Address
 from bridge.syslog.fast.columns import ALWAYS
 from bridge.syslog.sequence_numbers import Gaps
-from bridge.util.token_bucket import Bucket
+from bridge.util.token_bucket import TokenBucket
 
 _TEXT = ALWAYS | {"text"}
 _UNDECIDED = Profile(())
@@ -38,7 +38,7 @@ class Peer:
         self.address = address
         self.behind = behind
         "The address of the relay whose messages name it; None: it sends itself."
-        self.bucket: Bucket | None = None
+        self.bucket: TokenBucket | None = None
         "What it may send, where that is limited."
         self.limited = 0
         "Events that were more."
@@ -49,7 +49,7 @@ class Peer:
         self.decide()
         self.events = 0
         self.last_seen_ms = 0
-        self.clock: Clock | None = None
+        self.clock: SourceClock | None = None
         "What is known of its clock, once a message had a time."
         self.shape = ""
         "Of the message that was looked at last."
@@ -80,7 +80,7 @@ class Peer:
         known = router.known(address, host)
         self.name, self.relay, self.expect = known.name, known.relay, known.expect
         if (self.bucket.rate if self.bucket else None) != known.limit:
-            self.bucket = Bucket(known.limit) if known.limit else None
+            self.bucket = TokenBucket(known.limit) if known.limit else None
         if (self.gaps is not None) != known.sequence:
             self.gaps = Gaps() if known.sequence else None
         alone = self.relay or self.behind or self.bucket or self.gaps

@@ -13,30 +13,30 @@ from typing import Any, Protocol
 
 from bridge import batching
 from bridge.accounting import Ledger
-from bridge.batching import Limits
+from bridge.batching import GroupLimits
 from bridge.batching.event_times import of_read
-from bridge.ingest.backpressure import Sender
-from bridge.ingest.clock_skew import Clock
-from bridge.ingest.message_samples import Glimpses
+from bridge.ingest.backpressure import PausableSender
+from bridge.ingest.clock_skew import SourceClock
+from bridge.ingest.message_samples import MessageSamples
 from bridge.ingest.peers import Peer
-from bridge.ingest.spool_writer import Endless, Landing, Room
+from bridge.ingest.spool_writer import Room, SpoolWriter, UnlimitedRoom
 from bridge.routing import Disposition, Profile
 from bridge.spool import Spool
 from bridge.syslog import parser
 from bridge.syslog.fast.columns import Columns, parse_all
-from bridge.syslog.fast.mixed_formats import sweep
+from bridge.syslog.fast.mixed_formats import read_mixed
 from bridge.syslog.fast.precompiled_times import Reception
-from bridge.syslog.fast.single_second import Stripper
+from bridge.syslog.fast.single_second import SingleSecondReader
 from bridge.syslog.frames import Frames, block_of, list_of
 from bridge.syslog.framing import Oversize
 from bridge.syslog.timestamps import TimeReader, fraction_ms, zone_of
-from bridge.util.token_bucket import Bucket
+from bridge.util.token_bucket import TokenBucket
 
 _HOSTNAME = frozenset(("hostname",))
 
 
 @dataclass(slots=True)
-class Tallies:
+class ReadCounts:
     """What the road counts beside the ledger, once a read."""
 
     by_listener: Counter[str] = field(default_factory=Counter)
@@ -53,7 +53,7 @@ class Tallies:
     "Those of them that do not look like it: nobody will parse them, and no error says so."
 
 
-class Copying(Protocol):
+class FrameMirror(Protocol):
     """What sends frames to others too."""
 
     def send(self, targets: Any, frames: Sequence[bytes]) -> None:
@@ -64,7 +64,7 @@ _BLANK = b" \t\r\n\0"
 _RAW = frozenset(("raw",))
 
 
-class Road:
+class Pipeline:
     """From frames to the spool. ``wall`` is in seconds since the epoch."""
 
     SAMPLE_MS = 1000
@@ -76,25 +76,31 @@ class Road:
         spool: Spool,
         ledger: Ledger,
         wall: Callable[[], float],
-        limits: Limits,
+        limits: GroupLimits,
         truncate: bool,
         on_trouble: Callable[[str], None],
         room: Room | None = None,
-        glimpses: Glimpses | None = None,
+        glimpses: MessageSamples | None = None,
     ) -> None:
-        self.landing = Landing(spool=spool, ledger=ledger, room=room or Endless(), on_trouble=on_trouble)
-        self.glimpses = glimpses or Glimpses()
-        self.copies: Copying | None = None
-        self.tallies = Tallies()
+        self.landing = SpoolWriter(spool=spool, ledger=ledger, room=room or UnlimitedRoom(), on_trouble=on_trouble)
+        self.glimpses = glimpses or MessageSamples()
+        self.copies: FrameMirror | None = None
+        self.tallies = ReadCounts()
         self._ledger = ledger
         self._wall = wall
         self._limits = limits
         self._truncate = truncate
         self._reader = TimeReader()
-        self._strippers: dict[Profile, Stripper] = {}
+        self._strippers: dict[Profile, SingleSecondReader] = {}
         "For datagrams: by profile, as those of many peers are read together."
 
-    def take(self, peer: Peer, frames: Frames, stripper: Stripper | None = None, sender: Sender | None = None) -> None:
+    def take(
+        self,
+        peer: Peer,
+        frames: Frames,
+        stripper: SingleSecondReader | None = None,
+        sender: PausableSender | None = None,
+    ) -> None:
         """All frames that one read brought from one peer; ``stripper`` is its connection's, ``sender`` who can wait."""
         now = int(self._wall() * 1000)
         if not peer.decided:
@@ -117,7 +123,7 @@ class Road:
             self.glimpses.pass_by(peer, frames, now)
         peer.outside += self._route(peer, columns, now, sender)
 
-    def _within_limit(self, peer: Peer, bucket: Bucket, frames: Frames, now: int) -> Frames:
+    def _within_limit(self, peer: Peer, bucket: TokenBucket, frames: Frames, now: int) -> Frames:
         """Those that may pass; the others are dropped, unread."""
         sent = [frame for frame in list_of(frames) if frame.strip(b" \t\r\n\0")]
         allowed = bucket.take(len(sent), now)
@@ -133,7 +139,9 @@ class Road:
         self.tallies.by_listener[peer.listener] += count
         self._ledger.receive_dropped(None, count, "source_limit")
 
-    def _take_relayed(self, relay: Peer, frames: Frames, columns: Columns, now: int, sender: Sender | None) -> None:
+    def _take_relayed(
+        self, relay: Peer, frames: Frames, columns: Columns, now: int, sender: PausableSender | None
+    ) -> None:
         """A read from a relay: the header's hostname is the source. Hosts that are treated alike are read together."""
         relay.last_seen_ms = now
         rows: dict[bytes, list[int]] = {}
@@ -179,7 +187,7 @@ class Road:
             fine=False,
         ).outside  # fmt: skip
 
-    def change(self, *, limits: Limits, truncate: bool) -> None:
+    def change(self, *, limits: GroupLimits, truncate: bool) -> None:
         """Go on under another configuration."""
         self._limits = limits
         self._truncate = truncate
@@ -261,7 +269,7 @@ class Road:
             merged.setdefault(peer.profile, []).append((peer, pieces, count))
         for profile, alike in merged.items():
             peer = alike[0][0]
-            stripper = self._strippers.setdefault(profile, Stripper())
+            stripper = self._strippers.setdefault(profile, SingleSecondReader())
             together = alike[0][1] if len(alike) == 1 else [piece for _, pieces, _ in alike for piece in pieces]
             columns = self._parse(peer, clean(together), stripper, now)
             if columns.count != sum(count for _, _, count in alike):
@@ -281,7 +289,7 @@ class Road:
                 peer.outside += outside
                 peer.mergeable = False
 
-    def take_oversize(self, peer: Peer, frames: list[Oversize], sender: Sender | None = None) -> None:
+    def take_oversize(self, peer: Peer, frames: list[Oversize], sender: PausableSender | None = None) -> None:
         """Frames that were longer than ``max_frame_size``: cut and sent on, or to quarantine."""
         if self._truncate:
             self.tallies.truncated += len(frames)
@@ -313,7 +321,7 @@ class Road:
             return None
         return Reception(self._reader, disposition.zone or UTC, now, *self._limits.window.bounds(now))
 
-    def _parse(self, peer: Peer, frames: Frames, stripper: Stripper | None, now: int) -> Columns:
+    def _parse(self, peer: Peer, frames: Frames, stripper: SingleSecondReader | None, now: int) -> Columns:
         if stripper is not None and peer.strippable and isinstance(frames, bytes):
             columns = stripper.strip(frames)
             if columns is not None:
@@ -322,11 +330,16 @@ class Road:
             if columns is not None:
                 return columns
             if stripper.mixed:
-                return sweep(frames)
+                return read_mixed(frames)
         return parse_all(frames, peer.profile.needs | _HOSTNAME if peer.relay else peer.profile.needs)
 
     def _route(
-        self, peer: Peer, columns: Columns, now: int, sender: Sender | None = None, profile: Profile | None = None
+        self,
+        peer: Peer,
+        columns: Columns,
+        now: int,
+        sender: PausableSender | None = None,
+        profile: Profile | None = None,
     ) -> int:
         self.tallies.by_listener[peer.listener] += columns.count
         return sum(
@@ -340,7 +353,7 @@ class Road:
         disposition: Disposition,
         columns: Columns,
         now: int,
-        sender: Sender | None,
+        sender: PausableSender | None,
         given: Sequence[int] | None = None,
     ) -> int:
         """Do what is to be done with rows; how many of their times were not believed."""
@@ -372,7 +385,7 @@ class Road:
         disposition: Disposition,
         columns: Columns,
         now: int,
-        sender: Sender | None,
+        sender: PausableSender | None,
         given: Sequence[int] | None,
     ) -> int:
         grouped = batching.group(
@@ -406,7 +419,7 @@ class Road:
         if parts.second and (zone := peer.profile.rules[0].disposition.zone) is not None:
             ms = self._reader.second_ms(parts.second, parts.offset, zone, now)
             if ms is not None:
-                clock = peer.clock = peer.clock or Clock()
+                clock = peer.clock = peer.clock or SourceClock()
                 clock.note(
                     (ms + fraction_ms(parts.fraction) - now) / 1000, now_ms=now, zone=zone,
                     zoned=_is_zoned(parts.second, parts.offset), dated=_YEAR.search(parts.second) is not None,

@@ -7,10 +7,10 @@ from typing import Protocol
 
 from bridge.accounting import Ledger
 from bridge.batching import Group
-from bridge.ingest.backpressure import Holding, Sender
+from bridge.ingest.backpressure import Backpressure, PausableSender
 from bridge.ingest.peers import Peer
 from bridge.spool import Spool
-from bridge.spool.quarantine import Entry
+from bridge.spool.quarantine import QuarantineEntry
 
 
 class Room(Protocol):
@@ -27,7 +27,7 @@ class Room(Protocol):
         """A write failed; the reason to count what it held under."""
 
 
-class Endless:
+class UnlimitedRoom:
     """A spool without a budget."""
 
     pauses = False
@@ -41,11 +41,11 @@ class Endless:
         return "spool_write_failed"
 
 
-class Landing:
+class SpoolWriter:
     """Of one bridge. ``on_trouble`` is told in words what could not be written."""
 
     def __init__(self, *, spool: Spool, ledger: Ledger, room: Room, on_trouble: Callable[[str], None]) -> None:
-        self.holding = Holding()
+        self.holding = Backpressure()
         self.granted = False
         "The room for what is appended now has been asked for."
         self.losses = 0
@@ -65,12 +65,12 @@ class Landing:
         """Why ``size`` bytes for an intake may not come now; None: they may."""
         return self._room.refuses(intake, size)
 
-    def append(self, group: Group, sender: Sender | None) -> None:
+    def append(self, group: Group, sender: PausableSender | None) -> None:
         """Events on their arrival: into the spool; where there is no room, held if ``sender`` can wait, else lost."""
         for part in self._spool.parts(group):
             self._append_part(part, sender)
 
-    def _append_part(self, part: Group, sender: Sender | None) -> None:
+    def _append_part(self, part: Group, sender: PausableSender | None) -> None:
         intake = part.intake
         reason = None if self.granted else self._room.refuses(intake, len(part.data))
         if reason is None:
@@ -98,7 +98,7 @@ class Landing:
     ) -> None:
         """Frames with what is wrong with each, set aside for ``reason`` at ``now`` (milliseconds since the epoch); of
         an intake, where its events were counted for it."""
-        entries = [Entry(now, peer.listener, peer.address, frame, detail, intake) for frame, detail in frames]
+        entries = [QuarantineEntry(now, peer.listener, peer.address, frame, detail, intake) for frame, detail in frames]
         try:
             gone = self._spool.quarantine.add(reason, entries)
         except OSError as error:

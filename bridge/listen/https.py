@@ -23,15 +23,15 @@ from twisted.python.failure import Failure
 
 from bridge.collector.api import IntakeResource
 from bridge.collector.credentials import Keys
-from bridge.collector.delivery import Delivery, Row
+from bridge.collector.delivery import Delivery, EventRow
 from bridge.collector.refusal import Refusal
 from bridge.collector.site import IDLE_TIMEOUT_SECONDS, IntakeSite
 from bridge.config import Config, Listener
 from bridge.ingest.peers import Peer, address_of
 from bridge.listen import proxy_protocol_header
-from bridge.listen.listener import Hall, allowing
-from bridge.listen.rejections import Refusals
-from bridge.listen.tcp import StreamDoor
+from bridge.listen.listener import ListenerContext, allowing
+from bridge.listen.rejections import Rejections
+from bridge.listen.tcp import TcpListener
 from bridge.listen.tls import context_of
 from bridge.syslog.timestamps import milliseconds
 from bridge.tls.server import handshake_fault
@@ -62,10 +62,10 @@ class IntakeKeys(Keys):
         return self._intakes[key] if key else None
 
 
-class Posts:
+class RequestSink:
     """Takes the events of requests to one listener, as the collector's API hands them over."""
 
-    def __init__(self, listener: Listener, hall: Hall, keys: IntakeKeys, wall: Callable[[], float]) -> None:
+    def __init__(self, listener: Listener, hall: ListenerContext, keys: IntakeKeys, wall: Callable[[], float]) -> None:
         self.listener = listener
         self.hall = hall
         self.requests = 0
@@ -78,7 +78,7 @@ class Posts:
         peer = self.hall.peer(self.listener.name, delivery.client)
         rows = list(delivery.content.rows())
         self._check_limit(peer, len(rows))
-        by_intake: dict[str | None, list[Row]] = {}
+        by_intake: dict[str | None, list[EventRow]] = {}
         for row in rows:
             by_intake.setdefault(self._keys.intake_of(row.intake_key), []).append(row)
         lost = self.hall.road.landing.losses
@@ -115,7 +115,7 @@ def _milliseconds(text: str | None) -> int | None:
 class _Counted(ProtocolWrapper):
     """A connection that knows its listener."""
 
-    def __init__(self, factory: "PostFactory", wrapped: Protocol, host: str) -> None:
+    def __init__(self, factory: "HttpsFactory", wrapped: Protocol, host: str) -> None:
         super().__init__(factory, wrapped)  # type: ignore[arg-type]
         self.host = host
 
@@ -157,13 +157,13 @@ class _Knock(BufferingTLSTransport):
         super().dataReceived(data)
 
 
-class PostFactory(WrappingFactory):
+class HttpsFactory(WrappingFactory):
     """The connections of one HTTPS listener."""
 
     noisy = False
 
-    def __init__(self, listener: Listener, hall: Hall, keys: IntakeKeys, wall: Callable[[], float]) -> None:
-        self.posts = Posts(listener, hall, keys, wall)
+    def __init__(self, listener: Listener, hall: ListenerContext, keys: IntakeKeys, wall: Callable[[], float]) -> None:
+        self.posts = RequestSink(listener, hall, keys, wall)
         resource = IntakeResource(self.posts, keys=keys, now=lambda: datetime.fromtimestamp(wall(), UTC))
         idle = listener.idle_timeout
         super().__init__(
@@ -172,12 +172,12 @@ class PostFactory(WrappingFactory):
             )
         )
         self.connections: dict[_Counted, None] = {}
-        self.refusals = Refusals(listener.name, hall.reactor.seconds)
+        self.refusals = Rejections(listener.name, hall.reactor.seconds)
         self.reads = 0
         self.closing = False
         self._per_peer: Counter[str] = Counter()
 
-    def change(self, listener: Listener, hall: Hall) -> None:
+    def change(self, listener: Listener, hall: ListenerContext) -> None:
         """Go on under another configuration."""
         self.posts.listener, self.posts.hall, self.refusals.listener = listener, hall, listener.name
 
@@ -211,19 +211,24 @@ class PostFactory(WrappingFactory):
         """No request ends by itself."""
 
 
-class PostDoor(StreamDoor):
+class HttpsListener(TcpListener):
     """One listening socket, HTTPS on each of its connections. Raises ListenError."""
 
     def __init__(
-        self, listener: Listener, bound: socket.socket, hall: Hall, keys: IntakeKeys, wall: Callable[[], float]
+        self,
+        listener: Listener,
+        bound: socket.socket,
+        hall: ListenerContext,
+        keys: IntakeKeys,
+        wall: Callable[[], float],
     ) -> None:
-        factory = PostFactory(listener, hall, keys, wall)
+        factory = HttpsFactory(listener, hall, keys, wall)
         super().__init__(listener, bound, hall, factory)  # type: ignore[arg-type]
         self._context = context_of(listener)
         self._wrapping = TLSMemoryBIOFactory(self._context, False, factory, hall.reactor)
         self._wrapping.protocol = _Knock
 
-    def changed(self, listener: Listener, hall: Hall) -> Callable[[], None]:
+    def changed(self, listener: Listener, hall: ListenerContext) -> Callable[[], None]:
         """The same, and its files are read again: for handshakes to come."""
         apply, context = super().changed(listener, hall), context_of(listener)
 

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from bridge.config import Listener
-from bridge.ingest.coalescing import Gathering
+from bridge.ingest.coalescing import Coalescer
 from bridge.ingest.peers import Peer, address_of
-from bridge.ingest.pipeline import Road
+from bridge.ingest.pipeline import Pipeline
 
 
 class Lookup(Protocol):
@@ -28,20 +28,20 @@ class Lookup(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Hall:
+class ListenerContext:
     """What lies behind all doors."""
 
     reactor: Any
-    road: Road
+    road: Pipeline
     peer: Lookup
     max_frame_size: int
     commit: Callable[[Callable[[OSError | None], None]], None] = lambda done: done(None)
     "Calls back once all that was received until now is on the disk, or with why it is not."
-    gathering: Gathering | None = None
+    gathering: Coalescer | None = None
     "Where small reads of connections are put together; None: each goes its own way."
 
 
-class Door(Protocol):
+class OpenListener(Protocol):
     """One listener's way in."""
 
     listener: Listener
@@ -76,7 +76,7 @@ class Door(Protocol):
     def start(self) -> None:
         """Read, or accept."""
 
-    def changed(self, listener: Listener, hall: Hall) -> Callable[[], None]:
+    def changed(self, listener: Listener, hall: ListenerContext) -> Callable[[], None]:
         """What makes it this listener's, of the same kind at the same address, with its socket and all who are in; to
         be called in one reactor turn with all that changes. What may fail fails before. Raises ListenError."""
 

@@ -13,41 +13,42 @@ from bridge.config import (
     Listener,
     UnixAddress,
 )
-from bridge.ingest.coalescing import Gathering
+from bridge.ingest.coalescing import Coalescer
 from bridge.ingest.peers import Peers, address_of
-from bridge.ingest.pipeline import Road
-from bridge.listen.listener import Door, Hall
-from bridge.listen.relp import relp_door
-from bridge.listen.socket_activation import Inheritance, Store
+from bridge.ingest.pipeline import Pipeline
+from bridge.listen.listener import ListenerContext, OpenListener
+from bridge.listen.relp import relp_listener
+from bridge.listen.socket_activation import DescriptorStore, InheritedSockets
 from bridge.listen.sockets import ListenError, bind, bind_unix
-from bridge.listen.tcp import StreamDoor
-from bridge.listen.tls import TlsDoor
-from bridge.listen.udp import UdpDoor
-from bridge.listen.unix import UnixDatagramDoor, UnixStreamDoor
+from bridge.listen.tcp import TcpListener
+from bridge.listen.tls import TlsListener
+from bridge.listen.udp import UdpListener
+from bridge.listen.unix import UnixDatagramListener, UnixStreamListener
 
 DRAIN_WITHIN = 2.0
 "Seconds that the end waits for senders to fall silent."
 _QUIET = 0.1
 
-Maker = Callable[[Listener, socket, Hall], Door]
+Maker = Callable[[Listener, socket, ListenerContext], OpenListener]
 
 KINDS: Mapping[str, Maker] = {
-    "udp": UdpDoor, "tcp": StreamDoor, "tls": TlsDoor, "relp": relp_door, "unix_datagram": UnixDatagramDoor,
-    "unix_stream": UnixStreamDoor,
+    "udp": UdpListener, "tcp": TcpListener, "tls": TlsListener, "relp": relp_listener,
+    "unix_datagram": UnixDatagramListener,
+    "unix_stream": UnixStreamListener,
 }  # fmt: skip
 Place = tuple[str, Address | UnixAddress]
 "A transport and an address of it."
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class ListenerChange:
     """The doors of another configuration, made and not yet begun."""
 
     config: Config
-    hall: Hall
-    kept: dict[str, Door]
+    hall: ListenerContext
+    kept: dict[str, OpenListener]
     "By the names that they will have."
-    opened: list[Door]
+    opened: list[OpenListener]
     applies: list[Callable[[], None]]
 
     def give_up(self) -> None:
@@ -56,7 +57,7 @@ class Change:
             door.hang_up(kept=True)
 
 
-class Doors:
+class ListenerSet:
     """The sockets of one configuration."""
 
     def __init__(
@@ -64,25 +65,25 @@ class Doors:
         config: Config,
         *,
         reactor: Any,
-        road: Road,
+        road: Pipeline,
         peers: Peers,
         commit: Callable[[Callable[[OSError | None], None]], None],
-        store: Store | None = None,
+        store: DescriptorStore | None = None,
         kinds: Mapping[str, Maker] | None = None,
     ) -> None:
-        """``commit``: see ``Hall``; ``kinds``: makers of doors that are not among ``KINDS``."""
+        """``commit``: see ``ListenerContext``; ``kinds``: makers of doors that are not among ``KINDS``."""
         self._config = config
         self._reactor = reactor
         self._kinds = {**KINDS, **(kinds or {})}
-        self.hall = Hall(
-            reactor, road, peers.get, config.max_frame_size, commit, Gathering.on(reactor, road)
+        self.hall = ListenerContext(
+            reactor, road, peers.get, config.max_frame_size, commit, Coalescer.on(reactor, road)
         )  # fmt: skip
-        self.doors: dict[str, Door] = {}
+        self.doors: dict[str, OpenListener] = {}
         "Listener -> its door."
         self._drops: dict[str, int] = {}
         self.open_ = False
         self._closings = defer.DeferredLock()
-        self._inheritance = Inheritance(store, config.spool.directory / ".sockets.json")
+        self._inheritance = InheritedSockets(store, config.spool.directory / ".sockets.json")
 
     def open(self) -> None:
         """Bind and read, all or none. Raises ListenError."""
@@ -92,9 +93,9 @@ class Doors:
         self._hold()
         self.open_ = True
 
-    def make(self, listeners: Collection[Listener]) -> list[Door]:
+    def make(self, listeners: Collection[Listener]) -> list[OpenListener]:
         """Doors with their sockets, which read nothing yet; all or none. Raises ListenError."""
-        made: list[Door] = []
+        made: list[OpenListener] = []
         try:
             for listener in listeners:
                 bound = self._bound(listener, self._config.listeners)
@@ -105,13 +106,13 @@ class Doors:
             raise
         return made
 
-    def prepare(self, config: Config) -> "Change":
+    def prepare(self, config: Config) -> "ListenerChange":
         """What makes these the doors of another configuration. All that may fail fails here; then nothing has changed.
         Raises ListenError."""
         hall = replace(self.hall, max_frame_size=config.max_frame_size)
         before = list(self.doors.values())
-        kept: dict[str, Door] = {}
-        opened: list[Door] = []
+        kept: dict[str, OpenListener] = {}
+        opened: list[OpenListener] = []
         applies: list[Callable[[], None]] = []
         try:
             for listener in config.listeners:
@@ -130,9 +131,9 @@ class Doors:
             for made in opened:
                 made.hang_up(kept=True)
             raise
-        return Change(config, hall, kept, opened, applies)
+        return ListenerChange(config, hall, kept, opened, applies)
 
-    def apply(self, change: "Change") -> "defer.Deferred[None]":
+    def apply(self, change: "ListenerChange") -> "defer.Deferred[None]":
         """Make the change, at once; fires when those that are not in it any more are closed."""
         closing = [door for door in self.doors.values() if door not in change.kept.values()]
         self._config, self.hall = change.config, change.hall
@@ -147,7 +148,7 @@ class Doors:
         self._hold()
         return defer.ensureDeferred(self._close(closing, taken))
 
-    def begin(self, made: Collection[Door]) -> None:
+    def begin(self, made: Collection[OpenListener]) -> None:
         """Read."""
         for door in made:
             self.doors[door.listener.name] = door
@@ -217,7 +218,7 @@ class Doors:
     def _hold(self) -> None:
         self._inheritance.hold({name: door.bound for name, door in self.doors.items()})
 
-    async def _close(self, closing: list[Door], taken: Collection[Place] = (), *, held: bool = False) -> None:
+    async def _close(self, closing: list[OpenListener], taken: Collection[Place] = (), *, held: bool = False) -> None:
         """``taken``: addresses whose sockets others have now."""
         for door in closing:
             await door.shut()
@@ -227,7 +228,7 @@ class Doors:
             seen = now
             await task.deferLater(self._reactor, _QUIET)
         if held:
-            self._inheritance.remember([door.bound for door in closing if isinstance(door, UdpDoor)])
+            self._inheritance.remember([door.bound for door in closing if isinstance(door, UdpListener)])
         for door in closing:
             passed_on = (door.listener.transport, door.listener.address) in taken
             door.hang_up(kept=passed_on)
@@ -242,10 +243,10 @@ class Doors:
             if self.doors.get(door.listener.name) is door:
                 del self.doors[door.listener.name]
 
-    def _made(self, listener: Listener, bound: socket, hall: Hall) -> Door:
+    def _made(self, listener: Listener, bound: socket, hall: ListenerContext) -> OpenListener:
         try:
             door = self._kinds[listener.kind](listener, bound, hall)
-            if isinstance(door, UdpDoor):
+            if isinstance(door, UdpListener):
                 door.drops_before = self._inheritance.drops_before(bound)
             return door
         except BaseException:
@@ -276,7 +277,7 @@ class Doors:
         return bind(listener.transport, host, port, name=listener.name, v6only=v6only, backlog=listener.backlog)
 
 
-def _at(listener: Listener, doors: Collection[Door]) -> Door | None:
+def _at(listener: Listener, doors: Collection[OpenListener]) -> OpenListener | None:
     """The door at a listener's address; of several with a port of the kernel's choice, the one of its name."""
     found = [
         door for door in doors

@@ -19,18 +19,18 @@ from zope.interface import directlyProvides, providedBy
 from bridge.config import Listener
 from bridge.ingest.peers import address_of
 from bridge.listen import proxy_protocol_header
-from bridge.listen.rejections import Refusals
+from bridge.listen.rejections import Rejections
 
 WITHIN = 10.0
 "Seconds in which a header must have come."
 
 
-class Balanced(Factory):
+class ProxyProtocolFactory(Factory):
     """Builds a listener's connections; ``listener`` gives it as it is configured now."""
 
     noisy = False
 
-    def __init__(self, inner: Any, *, listener: Callable[[], Listener], refusals: Refusals, reactor: Any) -> None:
+    def __init__(self, inner: Any, *, listener: Callable[[], Listener], refusals: Rejections, reactor: Any) -> None:
         self.inner = inner
         self.refusals = refusals
         self.reactor = reactor
@@ -73,7 +73,7 @@ class _Connection(ProtocolWrapper):
 
     factory: Any
 
-    def __init__(self, factory: Balanced, host: str) -> None:
+    def __init__(self, factory: ProxyProtocolFactory, host: str) -> None:
         super().__init__(factory, None)  # type: ignore[arg-type]
         self._host = host
         self._inner: Any = None

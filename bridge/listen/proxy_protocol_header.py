@@ -21,7 +21,7 @@ class ProxyHeaderError(ValueError):
     """The bytes begin with no PROXY header, or one that is damaged; the text says which."""
 
 
-class Header(NamedTuple):
+class ProxyHeader(NamedTuple):
     """A whole header."""
 
     size: int
@@ -35,7 +35,7 @@ def begins(data: bytes) -> bool:
     return data.startswith((b"PROXY TCP", b"PROXY UNKNOWN", _V2))
 
 
-def read(data: bytes) -> Header | None:
+def read(data: bytes) -> ProxyHeader | None:
     """The header at the beginning of a connection; None: more bytes are needed. Raises ProxyHeaderError."""
     if data[: len(_V2)] == _V2[: len(data)]:
         return _read_v2(data)
@@ -49,7 +49,7 @@ def read(data: bytes) -> Header | None:
     if line is None:
         raise ProxyHeaderError("its PROXY header is damaged")
     if line[1] is None:
-        return Header(line.end(), None)
+        return ProxyHeader(line.end(), None)
     family = socket.AF_INET if line[1] == b"TCP4" else socket.AF_INET6
     try:
         host = socket.inet_ntop(family, socket.inet_pton(family, line[2].decode()))
@@ -58,10 +58,10 @@ def read(data: bytes) -> Header | None:
     port = int(line[4])
     if port > 65535:
         raise ProxyHeaderError("its PROXY header is damaged: no port")
-    return Header(line.end(), (host, port))
+    return ProxyHeader(line.end(), (host, port))
 
 
-def _read_v2(data: bytes) -> Header | None:
+def _read_v2(data: bytes) -> ProxyHeader | None:
     if len(data) < 16:
         return None
     version, command, family = data[12] >> 4, data[12] & 15, data[13] >> 4
@@ -72,9 +72,9 @@ def _read_v2(data: bytes) -> Header | None:
         return None
     sizes = {1: (socket.AF_INET, 4), 2: (socket.AF_INET6, 16)}
     if command == 0 or family not in sizes:
-        return Header(16 + length, None)
+        return ProxyHeader(16 + length, None)
     kind, size = sizes[family]
     if length < 2 * size + 4:
         raise ProxyHeaderError("its PROXY header is damaged: addresses are missing")
     host = socket.inet_ntop(kind, data[16 : 16 + size])
-    return Header(16 + length, (host, int.from_bytes(data[16 + 2 * size : 18 + 2 * size], "big")))
+    return ProxyHeader(16 + length, (host, int.from_bytes(data[16 + 2 * size : 18 + 2 * size], "big")))

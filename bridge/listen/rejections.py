@@ -15,7 +15,7 @@ MOST_KEPT = 1000
 "Senders that are remembered."
 
 
-class Refusals:
+class Rejections:
     """``clock`` rises steadily, in seconds."""
 
     def __init__(self, listener: str, clock: Callable[[], float]) -> None:

@@ -14,17 +14,17 @@ import socket
 from bridge import __version__
 from bridge.config import Listener
 from bridge.ingest.peers import Peer
-from bridge.listen.listener import Hall
-from bridge.listen.tcp import StreamDoor
+from bridge.listen.listener import ListenerContext
+from bridge.listen.tcp import TcpListener
 from bridge.listen.tcp_connection import SyslogConnection, SyslogFactory
-from bridge.listen.tls import TlsConnection, TlsDoor, TlsFactory
+from bridge.listen.tls import TlsConnection, TlsFactory, TlsListener
 from bridge.syslog import relp
 from bridge.syslog.framing import Oversize, datagrams
 
 _SOFTWARE = b"syslog-bridge,%b" % __version__.encode()
 
 
-class Conversation:
+class RelpSession:
     """What a RELP connection adds to one of plain syslog."""
 
     _factory: SyslogFactory
@@ -126,11 +126,11 @@ class Conversation:
         self._gone = True
 
 
-class RelpConnection(Conversation, SyslogConnection):
+class RelpConnection(RelpSession, SyslogConnection):
     """A sender's connection."""
 
 
-class RelpTlsConnection(Conversation, TlsConnection):
+class RelpTlsConnection(RelpSession, TlsConnection):
     """A sender's connection, with TLS."""
 
 
@@ -150,8 +150,8 @@ class RelpTlsFactory(TlsFactory):
         return RelpTlsConnection(self, peer, host)
 
 
-def relp_door(listener: Listener, bound: socket.socket, hall: Hall) -> StreamDoor:
+def relp_listener(listener: Listener, bound: socket.socket, hall: ListenerContext) -> TcpListener:
     """One listening socket. Raises ListenError."""
     if listener.certificate is not None:
-        return TlsDoor(listener, bound, hall, RelpTlsFactory(listener, hall))
-    return StreamDoor(listener, bound, hall, RelpFactory(listener, hall))
+        return TlsListener(listener, bound, hall, RelpTlsFactory(listener, hall))
+    return TcpListener(listener, bound, hall, RelpFactory(listener, hall))

@@ -21,7 +21,7 @@ from bridge.listen.sockets import family_of, kernel_drops
 log = Logger(namespace="listen")
 
 
-class Store(Protocol):
+class DescriptorStore(Protocol):
     """Who holds sockets while no process of ours runs."""
 
     @property
@@ -43,10 +43,10 @@ def fd_name(listener: str) -> str:
     return quote(listener, safe=" !#$&'()*+,/;=?@[]<>|^`{}")[:255]
 
 
-class Inheritance:
+class InheritedSockets:
     """The sockets of one process's life."""
 
-    def __init__(self, store: Store | None, memory: Path) -> None:
+    def __init__(self, store: DescriptorStore | None, memory: Path) -> None:
         self._store = store
         self._memory = memory
         "Where one life tells the next what the kernel had dropped by its end: a socket counts from its first day."

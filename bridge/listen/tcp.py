@@ -8,18 +8,18 @@ from twisted.internet import defer
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 
 from bridge.config import Listener
-from bridge.listen.listener import Hall
-from bridge.listen.proxy_protocol import Balanced
+from bridge.listen.listener import ListenerContext
+from bridge.listen.proxy_protocol import ProxyProtocolFactory
 from bridge.listen.tcp_connection import SyslogFactory
 
 
-class StreamDoor:
+class TcpListener:
     """One listening socket."""
 
     kernel_drops = 0
 
     def __init__(
-        self, listener: Listener, bound: socket.socket, hall: Hall, factory: SyslogFactory | None = None
+        self, listener: Listener, bound: socket.socket, hall: ListenerContext, factory: SyslogFactory | None = None
     ) -> None:
         self.listener = listener
         self._hall = hall
@@ -27,9 +27,9 @@ class StreamDoor:
         self._listening: IListeningPort | None = None
         self.factory = factory or SyslogFactory(listener, hall)
         self._wrapping: IProtocolFactory = self.factory
-        self._balanced: Balanced | None = None
+        self._balanced: ProxyProtocolFactory | None = None
 
-    def changed(self, listener: Listener, hall: Hall) -> Callable[[], None]:
+    def changed(self, listener: Listener, hall: ListenerContext) -> Callable[[], None]:
         """The listening socket stays, and every connection."""
 
         def apply() -> None:
@@ -73,7 +73,7 @@ class StreamDoor:
 
     def start(self) -> None:
         """Accept."""
-        self._balanced = Balanced(
+        self._balanced = ProxyProtocolFactory(
             self._wrapping, listener=lambda: self.listener, refusals=self.factory.refusals, reactor=self._hall.reactor
         )
         # The reactor takes a duplicate of the descriptor.

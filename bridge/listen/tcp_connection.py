@@ -13,9 +13,9 @@ from twisted.python.failure import Failure
 from bridge.config import Listener
 from bridge.ingest.peers import Peer, address_of
 from bridge.listen import proxy_protocol_header
-from bridge.listen.listener import Hall, allowing
-from bridge.listen.rejections import Refusals
-from bridge.syslog.fast.single_second import Stripper
+from bridge.listen.listener import ListenerContext, allowing
+from bridge.listen.rejections import Rejections
+from bridge.syslog.fast.single_second import SingleSecondReader
 from bridge.syslog.frames import list_of
 from bridge.syslog.framing import StreamFramer
 
@@ -36,7 +36,7 @@ class SyslogConnection(Protocol, TimeoutMixin):
         self._factory = factory
         self._peer = peer
         self._framer = StreamFramer(factory.listener.framing, factory.hall.max_frame_size)
-        self._stripper = Stripper()
+        self._stripper = SingleSecondReader()
         self._untouched = True
         self._closed = False
         "Refused: nothing that still comes is read."
@@ -179,19 +179,19 @@ class SyslogFactory(Factory):
     noisy = False
     speaks_plain = True
 
-    def __init__(self, listener: Listener, hall: Hall, *, local: str = "") -> None:
+    def __init__(self, listener: Listener, hall: ListenerContext, *, local: str = "") -> None:
         self._local = local
         "Whose the connections are that have no address."
         self.listener = listener
         self.hall = hall
         self.connections: dict[SyslogConnection, None] = {}
-        self.refusals = Refusals(listener.name, hall.reactor.seconds)
+        self.refusals = Rejections(listener.name, hall.reactor.seconds)
         self.reads = 0
         self.closing = False
         "We are ending the connections, not their senders."
         self._per_peer: Counter[str] = Counter()
 
-    def change(self, listener: Listener, hall: Hall) -> None:
+    def change(self, listener: Listener, hall: ListenerContext) -> None:
         """Go on under another configuration. Framing, limits and timeouts hold for new connections."""
         renamed = listener.name != self.listener.name
         self.listener, self.hall, self.refusals.listener = listener, hall, listener.name

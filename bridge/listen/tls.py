@@ -18,9 +18,9 @@ from zope.interface import implementer
 from bridge.config import Listener
 from bridge.ingest.peers import Peer
 from bridge.listen import proxy_protocol_header
-from bridge.listen.listener import Hall
+from bridge.listen.listener import ListenerContext
 from bridge.listen.sockets import ListenError
-from bridge.listen.tcp import StreamDoor
+from bridge.listen.tcp import TcpListener
 from bridge.listen.tcp_connection import READ, SyslogConnection, SyslogFactory
 from bridge.tls.pem import PemError
 from bridge.tls.records import Records, RecordsTransport
@@ -160,7 +160,7 @@ class TlsFactory(SyslogFactory):
 
     speaks_plain = False
 
-    def __init__(self, listener: Listener, hall: Hall) -> None:
+    def __init__(self, listener: Listener, hall: ListenerContext) -> None:
         super().__init__(listener, hall)
         self.records = Records()
         self.handshaking: dict[TlsConnection, None] = {}
@@ -179,17 +179,19 @@ class TlsFactory(SyslogFactory):
         return oldest is not None
 
 
-class TlsDoor(StreamDoor):
+class TlsListener(TcpListener):
     """One listening socket, with TLS on each of its connections."""
 
     factory: TlsFactory
 
-    def __init__(self, listener: Listener, bound: socket.socket, hall: Hall, factory: TlsFactory | None = None) -> None:
+    def __init__(
+        self, listener: Listener, bound: socket.socket, hall: ListenerContext, factory: TlsFactory | None = None
+    ) -> None:
         super().__init__(listener, bound, hall, factory or TlsFactory(listener, hall))
         self._wrapping = TLSMemoryBIOFactory(self.factory.context, False, self.factory, hall.reactor)
         self._wrapping.protocol = TlsTransport
 
-    def changed(self, listener: Listener, hall: Hall) -> Callable[[], None]:
+    def changed(self, listener: Listener, hall: ListenerContext) -> Callable[[], None]:
         """The same, and its files are read again: for handshakes to come."""
         apply, context = super().changed(listener, hall), context_of(listener)
 

@@ -7,14 +7,14 @@ from collections.abc import Callable
 from twisted.logger import Logger
 
 from bridge.config import Listener
-from bridge.listen.listener import Hall, allowing
+from bridge.listen.listener import ListenerContext, allowing
 from bridge.listen.sockets import grow_receive_buffer
 from bridge.listen.udp_reader import LONGEST, UdpReader
 
 log = Logger(namespace="listen")
 
 
-class UdpDoor:
+class UdpListener:
     """One UDP socket; nobody is ever *in*."""
 
     connected = False
@@ -23,7 +23,7 @@ class UdpDoor:
         self,
         listener: Listener,
         bound: socket.socket,
-        hall: Hall,
+        hall: ListenerContext,
         *,
         local: str | None = None,
         longest: int = LONGEST,
@@ -73,7 +73,7 @@ class UdpDoor:
         """Read."""
         self._reader.start()
 
-    def changed(self, listener: Listener, hall: Hall) -> Callable[[], None]:
+    def changed(self, listener: Listener, hall: ListenerContext) -> Callable[[], None]:
         """The socket stays, and what it holds."""
 
         def apply() -> None:

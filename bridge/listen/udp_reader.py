@@ -14,7 +14,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from bridge.ingest.peers import Peer
-from bridge.ingest.pipeline import Road
+from bridge.ingest.pipeline import Pipeline
 from bridge.listen.sockets import kernel_drops
 from bridge.syslog.framing import Oversize, datagrams
 
@@ -41,7 +41,7 @@ class UdpReader:
         *,
         reactor: Any,
         name: str,
-        road: Road,
+        road: Pipeline,
         peer: Callable[[str, str], Peer],
         allowed: Callable[[str], bool],
         max_frame_size: int,

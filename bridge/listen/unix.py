@@ -3,32 +3,32 @@
 import socket
 
 from bridge.config import Listener
-from bridge.listen.listener import Hall
-from bridge.listen.tcp import StreamDoor
+from bridge.listen.listener import ListenerContext
+from bridge.listen.tcp import TcpListener
 from bridge.listen.tcp_connection import SyslogFactory
-from bridge.listen.udp import UdpDoor
+from bridge.listen.udp import UdpListener
 from bridge.listen.unix_port import UnixPort
 
 LONGEST = 1 << 20
 "Bytes of the longest datagram: no protocol bounds it, only the sender's buffer."
 
 
-class UnixDatagramDoor(UdpDoor):
+class UnixDatagramListener(UdpListener):
     """One datagram socket, such as /dev/log. A sender waits where it is full: the kernel drops nothing."""
 
     port = 0
     kernel_drops = 0
 
-    def __init__(self, listener: Listener, bound: socket.socket, hall: Hall) -> None:
+    def __init__(self, listener: Listener, bound: socket.socket, hall: ListenerContext) -> None:
         super().__init__(listener, bound, hall, local=socket.gethostname(), longest=LONGEST)
 
 
-class UnixStreamDoor(StreamDoor):
+class UnixStreamListener(TcpListener):
     """One listening socket."""
 
     port = 0
 
-    def __init__(self, listener: Listener, bound: socket.socket, hall: Hall) -> None:
+    def __init__(self, listener: Listener, bound: socket.socket, hall: ListenerContext) -> None:
         super().__init__(listener, bound, hall, SyslogFactory(listener, hall, local=socket.gethostname()))
         self._accepting: UnixPort | None = None
 

@@ -10,7 +10,7 @@ EVERY = 60.0
 "Seconds between two looks."
 
 
-class Renewals:
+class CertificateExpiry:
     """``expires`` gives the end of each listener's certificate, in seconds since the epoch, as ``wall`` counts."""
 
     def __init__(self, alarms: Alarms, expires: Callable[[], Mapping[str, float]], wall: Callable[[], float]) -> None:

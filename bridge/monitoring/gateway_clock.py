@@ -17,7 +17,7 @@ LOOKED_AT = 20
 "Answers in a row."
 
 
-class Timekeeping:
+class GatewayClock:
     """What the answers say of our clock. ``wall`` is in seconds since the epoch."""
 
     def __init__(self, alarms: Alarms, *, wall: Callable[[], float]) -> None:

@@ -16,7 +16,7 @@ MOST_FIGURES = 100_000
 "Figures that are remembered; those of senders that are forgotten go then."
 
 
-class Watch:
+class LossMonitor:
     """The figures that should stand still, and alarms for those that do not. ``clock`` rises steadily, in seconds."""
 
     def __init__(

@@ -1,7 +1,7 @@
-"""Messages for people who look: as they came, as they were read, as they are sent; and what to do with the unrouted.
+"""Shows recent messages: as received, as read, as sent; and suggests routes for unrouted ones.
 
-All of it is made when it is asked for, of the few messages that ``Glimpses`` keeps. What a message holds goes out as
-JSON text; the one who shows it escapes it.
+Everything is computed on request, from the few messages that ``MessageSamples`` keeps. Message text leaves as JSON; the
+page that shows it escapes it.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,9 +13,9 @@ from bridge.explain import payloads
 from bridge.explain.explanation import Explainer, as_json
 from bridge.explain.frames import Cut
 from bridge.formats import Format
-from bridge.ingest.message_samples import Glimpse, Glimpses, Watch
+from bridge.ingest.message_samples import MessageSample, MessageSamples, SampleWatch
 from bridge.ingest.peers import Peer, Peers, address_of
-from bridge.monitoring.sources import Sources
+from bridge.monitoring.sources import SourceList
 from bridge.syslog.frames import list_of
 from bridge.syslog.framing import datagrams
 from bridge.syslog.timestamps import rfc3339
@@ -32,11 +32,11 @@ REASONS = 20
 JSON = dict[str, object]
 
 
-class Showing:
+class MessagePreview:
     """``config`` gives the configuration in use, ``peers`` have its routes; ``clock`` rises steadily, in seconds."""
 
     def __init__(
-        self, config: Callable[[], Config], peers: Peers, glimpses: Glimpses, sources: Sources,
+        self, config: Callable[[], Config], peers: Peers, glimpses: MessageSamples, sources: SourceList,
         clock: Callable[[], float], turned_away: Callable[[str], dict[str, str]],
     ) -> None:  # fmt: skip
         self._config = config
@@ -73,7 +73,7 @@ class Showing:
         latest_first = list(reversed(self._glimpses.of(peer)))
         return [self.told(one, reasons=0 if place else REASONS) for place, one in enumerate(latest_first)]
 
-    def told(self, glimpse: Glimpse, *, explained: bool = True, reasons: int = 0) -> JSON:
+    def told(self, glimpse: MessageSample, *, explained: bool = True, reasons: int = 0) -> JSON:
         """One message: ``received`` and ``raw``; explained also its fields, its route and the event."""
         told: JSON = {
             "received": rfc3339(glimpse.received_ms),
@@ -85,7 +85,7 @@ class Showing:
         }
         return told | self._explained(glimpse, reasons) if explained else told
 
-    def _explained(self, glimpse: Glimpse, reasons: int) -> JSON:
+    def _explained(self, glimpse: MessageSample, reasons: int) -> JSON:
         config, peer = self._config(), glimpse.peer
         listener = next((one for one in config.listeners if one.name == peer.listener), None)
         if listener is None:
@@ -150,9 +150,9 @@ class Showing:
             )
         return {"unrouted": rows, "total": self._sources.counts()["unrouted"]}
 
-    def _guess(self, glimpse: Glimpse) -> list[Format]:
+    def _guess(self, glimpse: MessageSample) -> list[Format]:
         received = datetime.fromtimestamp(glimpse.received_ms / 1000, UTC)
-        around = payloads.Surroundings(received, listener=glimpse.peer.listener, peer=glimpse.peer.encoded)
+        around = payloads.FrameContext(received, listener=glimpse.peer.listener, peer=glimpse.peer.encoded)
         found = [one for one in payloads.look_alikes(glimpse.frame, around) if not one.weak]
         # What there is an intake for is the likeliest.
         known = {formats.find(intake.format).name for intake in self._config().intakes.values() if intake.format}
@@ -179,11 +179,11 @@ def _slug(address: str) -> str:
     return "".join(c for c in address if c.isalnum() or c in ".:-_")[:60]
 
 
-def _taken(watch: Watch) -> list[Glimpse]:
+def _taken(watch: SampleWatch) -> list[MessageSample]:
     return [watch.waiting.popleft() for _ in range(min(MOST_TOLD, len(watch.waiting)))]
 
 
-def _missed(watch: Watch) -> int:
+def _missed(watch: SampleWatch) -> int:
     missed, watch.missed = watch.missed, 0
     return missed
 

@@ -20,7 +20,7 @@ REASONS_AT_ZERO = ("spool_full", "disk_full", "spool_write_failed", "quarantine_
 "Reasons for a drop that are there before the first: an increase from nothing is none to Prometheus."
 
 
-class Figures:
+class MetricsCollector:
     """A prometheus_client collector over a status."""
 
     def __init__(self, status: Status) -> None:
@@ -185,7 +185,7 @@ class Figures:
 def text(status: Status) -> bytes:
     """One scrape."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(Figures(status))
+    registry.register(MetricsCollector(status))
     return generate_latest(registry)
 
 

@@ -62,7 +62,7 @@ class _Totals:
     by_intake: dict[str, tuple[int, int]]
 
 
-class Pulse:
+class RateHistory:
     """The rates of one bridge. ``clock`` rises steadily, ``wall`` is in seconds since the epoch."""
 
     def __init__(

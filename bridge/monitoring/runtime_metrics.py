@@ -31,7 +31,7 @@ class Histogram:
         return found
 
 
-class Measures:
+class RuntimeMetrics:
     """The measurements of one bridge. ``clock`` rises steadily, in seconds."""
 
     TICK = 0.25

@@ -12,7 +12,7 @@ DECIDED_AT_ONCE = 1000
 "After a reload: so many senders that have not sent since are looked up in one go."
 
 
-class Silence:
+class SilentSources:
     """``wall`` is in seconds since the epoch. A source that never came is silent since we run."""
 
     def __init__(self, alarms: Alarms, peers: Peers, wall: Callable[[], float]) -> None:

@@ -54,7 +54,7 @@ class _Survey:
     sick: list[Peer]
 
 
-class Sources:
+class SourceList:
     """The senders of one bridge. ``wall`` is in seconds since the epoch."""
 
     def __init__(self, peers: Peers, wall: Callable[[], float]) -> None:

@@ -8,16 +8,16 @@ from typing import Protocol
 from bridge import __version__
 from bridge.accounting import Ledger
 from bridge.deliver.response_handler import Answered
-from bridge.ingest.mirror import Copies
+from bridge.ingest.mirror import Mirror
 from bridge.ingest.peers import Peers
-from bridge.ingest.pipeline import Road
-from bridge.listen.listener_set import Doors
+from bridge.ingest.pipeline import Pipeline
+from bridge.listen.listener_set import ListenerSet
 from bridge.monitoring import headline
 from bridge.monitoring.alarms import Alarms
-from bridge.monitoring.gateway_clock import Timekeeping
-from bridge.monitoring.rate_history import Pulse
-from bridge.monitoring.runtime_metrics import Measures
-from bridge.monitoring.sources import MOST, Sources, Wanted
+from bridge.monitoring.gateway_clock import GatewayClock
+from bridge.monitoring.rate_history import RateHistory
+from bridge.monitoring.runtime_metrics import RuntimeMetrics
+from bridge.monitoring.sources import MOST, SourceList, Wanted
 from bridge.spool import Spool
 from bridge.syslog.timestamps import rfc3339
 
@@ -30,7 +30,7 @@ STATES = ("idle", "delivering", "backing-off", "parked", "full")
 JSON = dict[str, object]
 
 
-class Keeping(Protocol):
+class SpoolHealth(Protocol):
     """What the status shows of the budget."""
 
     full: set[str]
@@ -42,7 +42,7 @@ class Keeping(Protocol):
         """Why the spool has no room."""
 
 
-class Deliverer(Protocol):
+class IntakeDelivery(Protocol):
     """What the status shows of an intake: a courier, or those of a node that shares its backlog."""
 
     name: str
@@ -97,25 +97,25 @@ class Status:
     """The figures of a running bridge's parts, read when they are asked for."""
 
     ledger: Ledger
-    couriers: Mapping[str, Deliverer]
+    couriers: Mapping[str, IntakeDelivery]
     spool: Spool
-    road: Road
+    road: Pipeline
     peers: Peers
-    doors: Doors
+    doors: ListenerSet
     alarms: Alarms
-    measures: Measures
+    measures: RuntimeMetrics
     config_sha256: str
     wall: Callable[[], float]
-    keeper: Keeping
+    keeper: SpoolHealth
     quota: Callable[[str], JSON]
     certificates: Callable[[], dict[str, float]]
     "TLS listener -> seconds until its certificate expires."
     silent: Callable[[], dict[str, int]]
     "Sources that are silent for longer than their ``expect`` -> seconds."
-    copies: Copies
-    senders: Sources
-    pulse: Pulse
-    timekeeping: Timekeeping
+    copies: Mirror
+    senders: SourceList
+    pulse: RateHistory
+    timekeeping: GatewayClock
     started: float
     fleet: Callable[[], JSON] | None = None
     "What is shared with other gateways; None: nothing is."

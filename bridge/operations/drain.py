@@ -6,7 +6,7 @@ from typing import Any
 from twisted.internet import task
 
 from bridge.accounting import Ledger
-from bridge.listen.listener_set import Doors
+from bridge.listen.listener_set import ListenerSet
 from bridge.monitoring.alarms import Alarms
 from bridge.operations.quarantine import Progress
 
@@ -14,11 +14,11 @@ LOOK_EVERY = 0.25
 "Seconds."
 
 
-class Draining:
+class Drain:
     """One bridge's. ``finish`` appends what was held back for want of room."""
 
     def __init__(
-        self, reactor: Any, *, doors: Doors, ledger: Ledger, alarms: Alarms, finish: Callable[[], None]
+        self, reactor: Any, *, doors: ListenerSet, ledger: Ledger, alarms: Alarms, finish: Callable[[], None]
     ) -> None:
         self._reactor = reactor
         self._doors = doors

@@ -15,7 +15,7 @@ _QUARANTINED = re.compile(r"[0-9]+-([0-9]+)\.jsonl")
 
 
 @dataclass(slots=True)
-class Held:
+class IntakeBacklog:
     """What waits for one intake."""
 
     events: int = 0
@@ -26,16 +26,16 @@ class Held:
 
 
 @dataclass(slots=True)
-class Files:
+class SpoolContents:
     """What a spool holds."""
 
-    intakes: dict[str, Held] = field(default_factory=dict)
+    intakes: dict[str, IntakeBacklog] = field(default_factory=dict)
     quarantine: dict[str, int] = field(default_factory=dict)
     "Frames by reason."
     sending: int = 0
     "Events of requests that had been begun: they may have been accepted."
     foreign: int = 0
-    "Files that are no batch."
+    "Files that are not batches."
 
 
 def owner(directory: Path) -> str | None:
@@ -54,9 +54,9 @@ def owner(directory: Path) -> str | None:
     return None
 
 
-def read(directory: Path) -> Files:
+def read(directory: Path) -> SpoolContents:
     """All that the names say; only files that were still open when their process died are read. Raises OSError."""
-    found = Files()
+    found = SpoolContents()
     for folder in sorted(directory.iterdir()):
         if folder.is_dir() and not folder.name.startswith("."):
             found.intakes[folder.name] = _held(folder, found)
@@ -65,8 +65,8 @@ def read(directory: Path) -> Files:
     return found
 
 
-def _held(folder: Path, found: Files) -> Held:
-    held = Held()
+def _held(folder: Path, found: SpoolContents) -> IntakeBacklog:
+    held = IntakeBacklog()
     for path in folder.iterdir():
         name = batch_names.read(path.name)
         if name is None:
@@ -85,7 +85,7 @@ def _held(folder: Path, found: Files) -> Held:
     return held
 
 
-def _held_in_pack(folder: Path, name: str, held: Held, found: Files) -> None:
+def _held_in_pack(folder: Path, name: str, held: IntakeBacklog, found: SpoolContents) -> None:
     pack = Pack.of_name(folder.name, folder, name)
     if pack is None:
         found.foreign += not name.endswith(PARTIAL)
@@ -108,7 +108,7 @@ def _frames(path: Path) -> int:
     return 0
 
 
-def as_json(directory: Path, files: Files) -> dict[str, object]:
+def as_json(directory: Path, files: SpoolContents) -> dict[str, object]:
     """In the names of ``/api/status``; ``running`` says that it is not one."""
     now = time.time()
     return {

@@ -5,37 +5,37 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from bridge.operations.session import Estate, rerouter
+from bridge.operations.session import Session, rerouter
 from bridge.spool.quarantine import QuarantineFile
 from bridge.spool.reprocess import (
     SEQUENCES,
-    Outcome,
-    Rerouter,
+    Reprocessor,
+    ReprocessResult,
     Selection,
 )
-from bridge.spool.transaction import Unfinished
+from bridge.spool.transaction import UnfinishedTransaction
 
 Progress = Callable[[dict[str, object]], bool]
 "Told how far it is; False: nobody waits any more, stop here."
 
 
-async def retry(estate: Estate, reasons: Sequence[str], selection: Selection, progress: Progress) -> dict[str, object]:
+async def retry(estate: Session, reasons: Sequence[str], selection: Selection, progress: Progress) -> dict[str, object]:
     """Bring frames back: their number by intake, how many a route drops, and how many stayed. Raises OSError."""
     routes = await estate.in_thread(lambda: rerouter(estate.config))
     return await _each(estate, reasons, selection, progress, routes, routes.retry)
 
 
-async def purge(estate: Estate, reasons: Sequence[str], selection: Selection, progress: Progress) -> dict[str, object]:
+async def purge(estate: Session, reasons: Sequence[str], selection: Selection, progress: Progress) -> dict[str, object]:
     """Remove frames; in the account they are dropped. Raises OSError."""
     routes = await estate.in_thread(lambda: rerouter(estate.config))
     return await _each(estate, reasons, selection, progress, routes, routes.purge)
 
 
-Work = Callable[..., Outcome]
+Work = Callable[..., ReprocessResult]
 
 
 async def _each(
-    estate: Estate, reasons: Sequence[str], selection: Selection, progress: Progress, routes: Rerouter, work: Work
+    estate: Session, reasons: Sequence[str], selection: Selection, progress: Progress, routes: Reprocessor, work: Work
 ) -> dict[str, object]:
     moved: Counter[str] = Counter()
     filtered = purged = stayed = done = 0
@@ -48,7 +48,7 @@ async def _each(
             numbers = estate.spool.sequences(SEQUENCES)
             try:
                 outcome = await estate.in_thread(partial(work, estate.spool, reason, file, selection, numbers))
-            except Unfinished:
+            except UnfinishedTransaction:
                 # Its frames are quarantined until then.
                 waiting.pop(0)
                 raise
@@ -69,17 +69,17 @@ async def _each(
     }  # fmt: skip
 
 
-async def _claimed(estate: Estate, reason: str) -> list[QuarantineFile]:
+async def _claimed(estate: Session, reason: str) -> list[QuarantineFile]:
     found: list[QuarantineFile] = await _files(estate, reason, partial(estate.spool.quarantine.claim, reason))
     return found
 
 
-async def _files(estate: Estate, reason: str, job: Callable[[], Any]) -> Any:
+async def _files(estate: Session, reason: str, job: Callable[[], Any]) -> Any:
     """*Refused* belongs to the spool's thread, the other reasons to the reactor."""
     return await estate.in_thread(job) if reason == "refused" else job()
 
 
-async def _count(estate: Estate, reason: str, file: QuarantineFile, outcome: Outcome) -> None:
+async def _count(estate: Session, reason: str, file: QuarantineFile, outcome: ReprocessResult) -> None:
     """The account moves in one turn."""
     ledger, quarantine = estate.ledger, estate.spool.quarantine
     if outcome.left is file:

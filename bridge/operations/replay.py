@@ -6,7 +6,7 @@ from functools import partial
 from bridge.config.units import milliseconds
 from bridge.operations.command import CommandError
 from bridge.operations.quarantine import Progress
-from bridge.operations.session import Estate
+from bridge.operations.session import Session
 from bridge.spool.archive_replay import ArchiveChanged, Replay
 
 LEFT_FREE = 64 << 20
@@ -15,7 +15,7 @@ AT_A_TIME = 500
 "Batches that are handed to their courier in one reactor turn."
 
 
-async def count(estate: Estate, intake: str, from_ms: int, to_ms: int, progress: Progress) -> dict[str, object]:
+async def count(estate: Session, intake: str, from_ms: int, to_ms: int, progress: Progress) -> dict[str, object]:
     """How much would be replayed. Raises CommandError, OSError."""
     made = _replay(estate, intake, from_ms, to_ms)
     made.archive.busy = True
@@ -29,7 +29,7 @@ async def count(estate: Estate, intake: str, from_ms: int, to_ms: int, progress:
 
 
 async def replay(
-    estate: Estate, intake: str, from_ms: int, to_ms: int, batches: int, progress: Progress
+    estate: Session, intake: str, from_ms: int, to_ms: int, batches: int, progress: Progress
 ) -> dict[str, object]:
     """Do it; ``batches``: as many as were counted. Raises CommandError, OSError, Unfinished: nothing is replayed."""
     made = _replay(estate, intake, from_ms, to_ms)
@@ -57,7 +57,7 @@ async def replay(
     return {"replayed": made.amount.events, "bytes": made.amount.size, "batches": made.amount.batches}
 
 
-def _replay(estate: Estate, intake: str, from_ms: int, to_ms: int) -> Replay:
+def _replay(estate: Session, intake: str, from_ms: int, to_ms: int) -> Replay:
     archive = estate.spool.archive
     if archive is None:
         raise CommandError("there is no archive: spool.archive: is not configured, so what was delivered is not kept")
@@ -69,7 +69,7 @@ def _replay(estate: Estate, intake: str, from_ms: int, to_ms: int) -> Replay:
     return Replay(estate.spool, archive, intake, from_ms, to_ms, resolution)
 
 
-def _check_room(estate: Estate) -> None:
+def _check_room(estate: Session) -> None:
     found = os.statvfs(estate.spool.directory)
     if found.f_bavail * found.f_frsize < LEFT_FREE:
         raise CommandError("there is no room in the spool's filesystem: nothing was replayed")

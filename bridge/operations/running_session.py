@@ -7,17 +7,17 @@ from twisted.internet import task
 
 from bridge.accounting import Ledger
 from bridge.config import Config
-from bridge.deliver.couriers import Mailroom
+from bridge.deliver.couriers import CourierSet
 from bridge.operations.session import Held
 from bridge.spool import Batch, Pack, Spool
-from bridge.storage.journal_writer import Recorder
-from bridge.storage.spool_thread import Worker
+from bridge.storage.journal_writer import JournalWriter
+from bridge.storage.spool_thread import SpoolThread
 
 REST_WITHIN = 45.0
 "Seconds that a courier may need to come to rest: what is in flight is not called back."
 
 
-class Running:
+class RunningSession:
     """One bridge's. ``config`` gives the configuration that holds."""
 
     def __init__(
@@ -27,9 +27,9 @@ class Running:
         config: Callable[[], Config],
         spool: Spool,
         ledger: Ledger,
-        mailroom: Mailroom,
-        worker: Worker,
-        recorder: Recorder,
+        mailroom: CourierSet,
+        worker: SpoolThread,
+        recorder: JournalWriter,
     ) -> None:
         self.spool = spool
         self.ledger = ledger

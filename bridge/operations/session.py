@@ -12,19 +12,19 @@ from twisted.internet import defer
 
 from bridge import __version__
 from bridge.accounting import Ledger
-from bridge.accounting.journal import History
+from bridge.accounting.journal import Journal
 from bridge.config import Config
 from bridge.ingest import from_config as ingest_config
 from bridge.spool import Batch, Pack, Spool
 from bridge.spool.archive import Archive
-from bridge.spool.reprocess import Rerouter
+from bridge.spool.reprocess import Reprocessor
 from bridge.storage import from_config as storage_config
 
 Held = list[tuple[Batch | Pack, int]]
 "Batches and packs, each with the number of its events that are not settled."
 
 
-class Estate(Protocol):
+class Session(Protocol):
     """One spool, with what moves with it."""
 
     spool: Spool
@@ -53,14 +53,14 @@ class Estate(Protocol):
         """A command has moved events: the ledger's history says so then."""
 
 
-def rerouter(config: Config) -> Rerouter:
+def rerouter(config: Config) -> Reprocessor:
     """One with routes of its own; takes a while where there are many."""
-    return Rerouter(
-        ingest_config.router(config), ingest_config.road_limits(config), storage_config.batch_limits(config)
+    return Reprocessor(
+        ingest_config.router(config), ingest_config.group_limits(config), storage_config.batch_limits(config)
     )
 
 
-class Alone:
+class OfflineSession:
     """A spool without its bridge: in the ledger's history a life of its own. Takes the lock; raises SpoolError where
     somebody has it."""
 
@@ -84,7 +84,7 @@ class Alone:
         found = self.spool.recover()
         self.said += found.notes
         self.ledger.recover_quarantined(None, self.spool.quarantine.counts.total())
-        self._history = History(config.spool.directory / ".ledger", keep=config.ledger.keep, wall=wall)
+        self._history = Journal(config.spool.directory / ".ledger", keep=config.ledger.keep, wall=wall)
         self._history.on_error = self.said.append
         self._history.open()
         self._history.start(

@@ -4,19 +4,19 @@ from collections.abc import Sequence
 from functools import partial
 
 from bridge.operations.quarantine import Progress
-from bridge.operations.session import Estate, Held
+from bridge.operations.session import Held, Session
 from bridge.spool import Batch, Pack, batch_reader
 from bridge.spool.partition import (
-    Divided,
-    Words,
+    EventFilter,
+    Partition,
     divide,
     needs,
     take_over,
 )
-from bridge.spool.transaction import Unfinished
+from bridge.spool.transaction import UnfinishedTransaction
 
 
-async def purge(estate: Estate, intakes: Sequence[str], words: Words, progress: Progress) -> dict[str, object]:
+async def purge(estate: Session, intakes: Sequence[str], words: EventFilter, progress: Progress) -> dict[str, object]:
     """Remove what waits of some intakes; in the account it is dropped. Raises OSError, Unfinished."""
     done = 0
     interrupted = False
@@ -36,7 +36,9 @@ async def purge(estate: Estate, intakes: Sequence[str], words: Words, progress: 
     return {"purged": done, "interrupted": interrupted}
 
 
-async def move(estate: Estate, intakes: Sequence[str], to: str, words: Words, progress: Progress) -> dict[str, object]:
+async def move(
+    estate: Session, intakes: Sequence[str], to: str, words: EventFilter, progress: Progress
+) -> dict[str, object]:
     """What waits of some intakes is another's from now on. Raises OSError, Unfinished."""
     done = 0
     interrupted = False
@@ -53,7 +55,7 @@ async def move(estate: Estate, intakes: Sequence[str], to: str, words: Words, pr
 
 
 async def _take_over(
-    estate: Estate, intake: str, held: Held, to: str, progress: Progress, done: int
+    estate: Session, intake: str, held: Held, to: str, progress: Progress, done: int
 ) -> tuple[int, bool]:
     count, waiting = 0, list(held)
     interrupted = False
@@ -78,7 +80,7 @@ async def _take_over(
 
 
 async def _divide(
-    estate: Estate, intake: str, held: Held, words: Words, to: str | None, progress: Progress, done: int
+    estate: Session, intake: str, held: Held, words: EventFilter, to: str | None, progress: Progress, done: int
 ) -> tuple[int, bool]:
     count, waiting = 0, list(held)
     interrupted = False
@@ -89,13 +91,13 @@ async def _divide(
             numbers = estate.spool.sequences(needs(each), exact=False)
             job = partial(divide, each, matcher, estate.spool.directory, numbers, to=to)
             try:
-                divided: Divided = await estate.in_thread(job)
+                divided: Partition = await estate.in_thread(job)
             except batch_reader.Damaged as error:
                 # The courier will find it so, and see to it.
                 estate.spool.on_error(str(error))
                 await _put_back(estate, [waiting.pop(0)])
                 continue
-            except Unfinished:
+            except UnfinishedTransaction:
                 waiting.pop(0)
                 raise
             waiting.pop(0)
@@ -112,7 +114,7 @@ async def _divide(
     return count, interrupted
 
 
-async def _put_back(estate: Estate, held: Held) -> None:
+async def _put_back(estate: Session, held: Held) -> None:
     """Nothing was done with these: they wait again. A pack is read from its beginning."""
     for each, _ in held:
         if isinstance(each, Pack):

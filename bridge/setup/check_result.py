@@ -13,7 +13,7 @@ from bridge.config import (
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class StepResult:
     """What one step of a trial has shown."""
 
     target: str
@@ -28,7 +28,7 @@ class Result:
     event_ids: tuple[str, ...] = field(default=())
 
 
-Connect = Callable[[Config, bool, bool], Sequence[Result]]
+Connect = Callable[[Config, bool, bool], Sequence[StepResult]]
 """Tries the way to every collector (the first flag) and sends one event for each intake (the second)."""
 
 
@@ -56,7 +56,7 @@ def _counted(count: int, one: str, many: str | None = None) -> str:
     return f"{count} {one if count == 1 else many or f'{one}s'}"
 
 
-def lines_of(results: Sequence[Result]) -> list[str]:
+def lines_of(results: Sequence[StepResult]) -> list[str]:
     """Results for people, below a line for each target."""
     lines: list[str] = []
     headed = None

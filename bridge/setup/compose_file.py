@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator
 
-from bridge.config.faults import Report
+from bridge.config.faults import FaultReport
 from bridge.config.yaml_tree import (
     Entries,
     Items,
@@ -14,7 +14,7 @@ from bridge.config.yaml_tree import (
 
 def parse(data: bytes, file: str) -> Entries | None:
     """The tree of a ``docker-compose.yml``; None where it cannot be read: it is a help, no requirement."""
-    root, whole = read(data, file, Report())
+    root, whole = read(data, file, FaultReport())
     return root if whole and isinstance(root, Entries) else None
 
 

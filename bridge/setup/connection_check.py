@@ -24,9 +24,9 @@ from bridge.batching.endpoints import ENDPOINTS
 from bridge.cluster import from_config as cluster_config
 from bridge.cluster.broker import (
     BrokerError,
-    Depth,
-    NoQueue,
-    Session,
+    BrokerSession,
+    QueueDepth,
+    QueueMissing,
 )
 from bridge.config import (
     Config,
@@ -37,14 +37,14 @@ from bridge.config import (
 from bridge.config.faults import printable
 from bridge.deliver import from_config as deliver_config
 from bridge.deliver import outcome
-from bridge.deliver.client import Client, Roads
+from bridge.deliver.client import Client, CollectorEndpoints
 from bridge.deliver.error_text import in_words, of_tls
 from bridge.deliver.http_connect import ProxyError
 from bridge.deliver.outcome import Verdict
 from bridge.deliver.request import compose
 from bridge.deliver.tls import CachedPolicy
 from bridge.host.reactor import install_reactor
-from bridge.setup.check_result import Result
+from bridge.setup.check_result import StepResult
 from bridge.spool import Batch, Piece
 from bridge.syslog.timestamps import milliseconds, rfc3339
 from bridge.tls.pem import PemError
@@ -64,14 +64,14 @@ class _Target(NamedTuple):
     destination: Destination
     intakes: tuple[str, ...]
 
-    def result(self, step: str, text: str, *, ok: bool) -> Result:
-        return Result(self.url, self.intakes, step, ok, text)
+    def result(self, step: str, text: str, *, ok: bool) -> StepResult:
+        return StepResult(self.url, self.intakes, step, ok, text)
 
 
-def probe(config: Config, connect: bool, send_test: bool) -> list[Result]:
+def probe(config: Config, connect: bool, send_test: bool) -> list[StepResult]:
     """Run the reactor until every trial has ended; the results in the order of the configuration's intakes."""
     reactor = install_reactor()
-    results: list[Result] = []
+    results: list[StepResult] = []
     defects: list[Failure] = []
 
     async def try_all() -> None:
@@ -108,7 +108,7 @@ def _targets(config: Config) -> list[_Target]:
     ]
 
 
-async def _try_target(reactor: Any, target: _Target) -> Sequence[Result]:
+async def _try_target(reactor: Any, target: _Target) -> Sequence[StepResult]:
     parts = urlsplit(target.url)
     host, secure = parts.hostname or "", parts.scheme == "https"
     port = parts.port or (443 if secure else 80)
@@ -125,7 +125,7 @@ async def _try_target(reactor: Any, target: _Target) -> Sequence[Result]:
         peer = await _connect(reactor, endpoints.HostnameEndpoint(reactor, *first, timeout=timeout), timeout)
         results.append(target.result(step, f"{whose}port {first[1]} of {peer} accepts connections", ok=True))
         policy = CachedPolicy(deliver_config.trust(target.destination))
-        way = Roads(reactor, policy, timeout=timeout, proxy=proxy).endpoint(host, port)
+        way = CollectorEndpoints(reactor, policy, timeout=timeout, proxy=proxy).endpoint(host, port)
         if proxy:
             step = "proxy"
             await _connect(reactor, way, timeout)
@@ -141,7 +141,7 @@ async def _try_target(reactor: Any, target: _Target) -> Sequence[Result]:
     return results
 
 
-async def _try_brokers(reactor: Any, config: Config, share: SharedBacklog) -> Sequence[Result]:
+async def _try_brokers(reactor: Any, config: Config, share: SharedBacklog) -> Sequence[StepResult]:
     """Each broker, and on the first that lets us in, the queues of our intakes."""
     from bridge.cluster.amqp import Rabbit, access_of  # noqa: PLC0415  only a share needs pika
 
@@ -151,9 +151,9 @@ async def _try_brokers(reactor: Any, config: Config, share: SharedBacklog) -> Se
         try:
             session = await rabbit.connect(url)
         except BrokerError as error:
-            results.append(Result(url, names, "amqp", False, str(error)))
+            results.append(StepResult(url, names, "amqp", False, str(error)))
             continue
-        results.append(Result(url, names, "amqp", True, "the broker lets us in"))
+        results.append(StepResult(url, names, "amqp", True, "the broker lets us in"))
         if not looked:
             looked = True
             results += await _look_at_queues(session, url, share, names)
@@ -161,17 +161,19 @@ async def _try_brokers(reactor: Any, config: Config, share: SharedBacklog) -> Se
     return results
 
 
-async def _look_at_queues(session: Session, url: str, share: SharedBacklog, names: Sequence[str]) -> list[Result]:
-    terms = cluster_config.fleet(share)
-    found: dict[str, Depth | None] = {}
+async def _look_at_queues(
+    session: BrokerSession, url: str, share: SharedBacklog, names: Sequence[str]
+) -> list[StepResult]:
+    terms = cluster_config.cluster_terms(share)
+    found: dict[str, QueueDepth | None] = {}
     for name in names:
         try:
             # A queue that is not there closes the channel.
             found[name] = await (await session.channel()).look(terms.queue_of(name))
-        except NoQueue:
+        except QueueMissing:
             found[name] = None
         except BrokerError as error:
-            return [Result(url, (name,), "queue", False, f"{terms.queue_of(name)}: {error}")]
+            return [StepResult(url, (name,), "queue", False, f"{terms.queue_of(name)}: {error}")]
     there = sum(depth is not None for depth in found.values())
     results = []
     for name, depth in found.items():
@@ -184,7 +186,7 @@ async def _look_at_queues(session: Session, url: str, share: SharedBacklog, name
             ok = bool(depth.consumers) or terms.takes
             text = f"queue {queue}: {depth.batches} batches wait, {depth.consumers} couriers take from it"
             text += "" if ok else ": is an intake of this name in a courier's configuration?"
-        results.append(Result(url, (name,), "queue", ok, text))
+        results.append(StepResult(url, (name,), "queue", ok, text))
     return results
 
 
@@ -281,7 +283,7 @@ async def _ask(reactor: Any, target: _Target, timeout: float) -> str:
     raise _StepFailed(f"the answer is {answer.status}: {meaning}")
 
 
-async def _send_test(reactor: Any, intake: Intake) -> Result:
+async def _send_test(reactor: Any, intake: Intake) -> StepResult:
     now = datetime.now(UTC)
     target = deliver_config.target(intake)
     event = f"syslog-bridge: test event for intake {intake.name}, {rfc3339(milliseconds(now))}"
@@ -311,7 +313,7 @@ async def _send_test(reactor: Any, intake: Intake) -> Result:
             text = f"accepted as {ids[0]}" if ids else "accepted"
     # An answer may repeat what was sent.
     text = text.replace(intake.intake_key.reveal(), "****")
-    return Result(url, (intake.name,), "event", ok, text or "not accepted", ids)
+    return StepResult(url, (intake.name,), "event", ok, text or "not accepted", ids)
 
 
 def _piece(intake: str, event: bytes, ms: int) -> Piece:

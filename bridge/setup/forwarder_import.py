@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from bridge.config.addresses import REGIONS
-from bridge.config.faults import Place, Report, printable
+from bridge.config.faults import FaultReport, Place, printable
 from bridge.config.fields import SPOOL_NAMES
 from bridge.config.units import size
 from bridge.config.yaml_tree import (
@@ -94,9 +94,9 @@ def _listener(port: Port) -> str:
     return f'  - {{name: {json.dumps(port.name)}, {port.kind}: "*:{port.port}", intake: {port.intake}{files}}}'
 
 
-def imported(data: bytes, file: str, services: Entries | None, region: str | None) -> tuple[Imported, Report]:
+def imported(data: bytes, file: str, services: Entries | None, region: str | None) -> tuple[Imported, FaultReport]:
     """What an ``intakes.yaml`` says, and every fault of it. No fault and no change quotes a key."""
-    report = Report()
+    report = FaultReport()
     root, whole = read(data, file, report)
     found = Imported()
     entries = root.get("intakes") if isinstance(root, Entries) else None
@@ -112,7 +112,7 @@ class _Reader:
     """Goes through the entries once."""
 
     def __init__(
-        self, found: Imported, report: Report, environment: dict[str, str], published: dict[tuple[str, int], int]
+        self, found: Imported, report: FaultReport, environment: dict[str, str], published: dict[tuple[str, int], int]
     ) -> None:
         self._found = found
         self._report = report

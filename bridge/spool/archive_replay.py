@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from bridge.spool.archive import Archive
 from bridge.spool.batch import Batch
 from bridge.spool.store import Spool
-from bridge.spool.transaction import Transfer
+from bridge.spool.transaction import Transaction
 
 STEP_SECONDS = 0.05
 "What one step may take; then others have their turn."
@@ -55,7 +55,7 @@ class Replay:
     amount: Amount = field(default_factory=Amount)
     made: list[Batch] = field(default_factory=list)
     _found: Iterator[Batch] | None = None
-    _transfer: Transfer | None = None
+    _transfer: Transaction | None = None
     _numbers: Iterator[int] = field(default_factory=lambda: iter(()))
 
     def __post_init__(self) -> None:
@@ -71,7 +71,7 @@ class Replay:
         """Write the next copies, with these sequences; True: that was the last. Raises OSError."""
         if self._transfer is None:
             self._numbers = iter(numbers)
-            self._transfer = Transfer(self.spool.directory, next(self._numbers))
+            self._transfer = Transaction(self.spool.directory, next(self._numbers))
             # For the next start, if this process dies; the name is made of all of them.
             self._transfer.write(self.archive.mark_replayed(numbers), b"")
         return self._step(self._write)

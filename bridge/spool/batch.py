@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bridge.spool.batch_names import Name
+from bridge.spool.batch_names import BatchName
 from bridge.spool.budget import on_disk
 
 if TYPE_CHECKING:
@@ -91,9 +91,9 @@ class Batch:
         return self.sequence
 
     @property
-    def name(self) -> Name:
+    def name(self) -> BatchName:
         """The file's name now."""
-        return Name(
+        return BatchName(
             self.sequence, self.earliest, self.count, self.size, "sending" if self.sending else "sealed", self.timed,
             self.encoding,
         )  # fmt: skip

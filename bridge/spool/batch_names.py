@@ -19,7 +19,7 @@ def is_intake(folder: str) -> bool:
     return _INTAKE.fullmatch(folder) is not None
 
 
-class Name(NamedTuple):
+class BatchName(NamedTuple):
     """A batch file's name, taken apart."""
 
     sequence: int
@@ -41,12 +41,12 @@ class Name(NamedTuple):
         return f"{self.sequence}-{self.earliest}-{self.events}-{self.size}{state}{timed}.{self.encoding}"
 
 
-def read(text: str) -> Name | None:
+def read(text: str) -> BatchName | None:
     """The parts of a batch file's name, or None where it is not one."""
     match = _NAME.fullmatch(text)
     if match is None or (match["events"] is None) != (match["state"] == "open"):
         return None
-    return Name(
+    return BatchName(
         sequence=int(match["sequence"]),
         earliest=int(match["ms"]),
         events=int(match["events"] or 0),

@@ -29,7 +29,7 @@ def on_disk(size: int) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class BudgetTerms:
     """What the configuration says."""
 
     max_size: int | Share
@@ -39,7 +39,7 @@ class Terms:
 
 
 @dataclass(frozen=True, slots=True)
-class Disk:
+class DiskState:
     """What the filesystem says."""
 
     total: int
@@ -47,7 +47,13 @@ class Disk:
 
 
 def limit(
-    terms: Terms, disk: Disk, *, used: int, before: int | None = None, kept_free: int = 0, most: int | None = None
+    terms: BudgetTerms,
+    disk: DiskState,
+    *,
+    used: int,
+    before: int | None = None,
+    kept_free: int = 0,
+    most: int | None = None,
 ) -> int:
     """Bytes that the spool may hold, now that it holds ``used`` and ``before`` was the answer a moment ago.
 

@@ -28,7 +28,7 @@ WRITTEN_BACK = 120.0
 "Seconds after which the kernel has written what a process before us left."
 
 
-class Syncing:
+class FsyncPolicy:
     """One spool's. ``clock`` rises steadily, ``wall`` is since the epoch, both in seconds."""
 
     def __init__(

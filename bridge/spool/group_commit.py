@@ -13,17 +13,17 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from bridge.spool.batch import Batch, OpenBatch
-from bridge.spool.fsync_policy import Syncing
+from bridge.spool.fsync_policy import FsyncPolicy
 from bridge.spool.store import Spool, Work
 
 Done = Callable[[OSError | None], None]
 """Called on the reactor: it is on the disk, or why it is not."""
 
 
-class Commits:
+class GroupCommit:
     """One spool's. ``work`` runs a job in the spool's thread, then its result on the reactor."""
 
-    def __init__(self, spool: Spool, syncing: Syncing, *, work: Work) -> None:
+    def __init__(self, spool: Spool, syncing: FsyncPolicy, *, work: Work) -> None:
         self.count = 0
         "Commits since start."
         self._spool = spool

@@ -83,7 +83,7 @@ def _of_pack(folder: Path, path: Path) -> Iterator[tuple[int, list[Event]]]:
         return
 
 
-def _of_entry(entry: pack_blocks.Entry) -> list[Event]:
+def _of_entry(entry: pack_blocks.BlockEntry) -> list[Event]:
     return _events(entry.lines.split(b"\n")[:-1], entry.earliest, entry.encoding, timed=entry.timed)
 
 

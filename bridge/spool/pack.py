@@ -22,9 +22,9 @@ batches stay *begun* until it does; what comes twice then is counted as a possib
 that record progress are not synced: a power cut may take back the last of them.
 
 A pack is complete, and on disk, before any loose file of it is removed (``bridge.spool.pack_writer``): ``.packing``
-while it is written, fsync, rename, fsync of the directory. So at start ``.packing`` files are nothing, and a loose file whose
-sequence a pack holds is a leftover. Membership is looked up in the pack, and only for a file that lies in its range:
-one that was sealed late may lie there and be nowhere else.
+while it is written, then fsync, rename, fsync of the directory. So at start ``.packing`` files are deleted, and a loose
+file whose sequence a pack holds is a leftover. Membership is looked up in the pack, and only for a file in its range: one
+that was sealed late may lie there without being in the pack.
 
 A pack belongs to the spool's thread, but for its identity.
 """
@@ -234,7 +234,7 @@ class Pack:
         self._unread = self._unread_size = 0
         return Fed(losses=[loss], exhausted=True)
 
-    def _batches(self, position: int, entries: list[pack_blocks.Entry], sealed: float) -> Iterator[Batch]:
+    def _batches(self, position: int, entries: list[pack_blocks.BlockEntry], sealed: float) -> Iterator[Batch]:
         for place, entry in enumerate(entries, position):
             if place in self._settled:
                 continue
@@ -245,7 +245,7 @@ class Pack:
                 pack=self, position=place, held=entry.lines,
             )  # fmt: skip
 
-    def _lost(self, descriptor: int, found: pack_blocks.Found) -> Loss:
+    def _lost(self, descriptor: int, found: pack_blocks.FoundBlock) -> Loss:
         """A block that cannot be read. Counted at once where it is known what it held, in the end otherwise."""
         data = os.pread(descriptor, min(found.end - found.offset, pack_blocks.LARGEST), found.offset)
         what = f"bytes {found.offset} to {found.end} are damaged"
@@ -261,7 +261,7 @@ class Pack:
         self._unread_size -= size
         return Loss(what, events, size, data, (header.position, last))
 
-    def entries(self) -> Iterator[pack_blocks.Entry]:
+    def entries(self) -> Iterator[pack_blocks.BlockEntry]:
         """All batches that can be read, settled or not. Raises OSError."""
         descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
         try:

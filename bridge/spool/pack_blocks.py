@@ -31,7 +31,7 @@ LARGEST = 64 << 20
 "Bytes of plain text; a header that says more is damaged."
 
 
-class Header(NamedTuple):
+class BlockHeader(NamedTuple):
     """What a block says of itself."""
 
     deflated: int
@@ -56,7 +56,7 @@ class Header(NamedTuple):
         return _START + fields + _CRC.pack(isal_zlib.crc32(fields))
 
 
-class Entry(NamedTuple):
+class BlockEntry(NamedTuple):
     """A batch in a block."""
 
     sequence: int
@@ -78,21 +78,21 @@ class Entry(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundBlock:
     """What stands at an offset of a pack: a block, or damage up to the next one."""
 
     offset: int
     end: int
-    header: Header | None
+    header: BlockHeader | None
     "None: it cannot be read, nobody knows what was here."
 
 
-def encode(position: int, entries: list[Entry]) -> bytes:
+def encode(position: int, entries: list[BlockEntry]) -> bytes:
     """A block of batches; ``position`` is the first one's in the pack."""
     plain = b"".join(map(bytes, entries))
     squeeze = isal_zlib.compressobj(_LEVEL, isal_zlib.DEFLATED, -15)
     deflated = squeeze.compress(plain) + squeeze.flush()
-    header = Header(
+    header = BlockHeader(
         len(deflated), len(plain), position, len(entries), sum(entry.events for entry in entries),
         sum(entry.size for entry in entries), min(entry.sequence for entry in entries),
         max(entry.sequence for entry in entries),
@@ -100,38 +100,38 @@ def encode(position: int, entries: list[Entry]) -> bytes:
     return bytes(header) + deflated + _TRAILER.pack(isal_zlib.crc32(plain), len(plain))
 
 
-def find(descriptor: int, offset: int) -> Found | None:
+def find(descriptor: int, offset: int) -> FoundBlock | None:
     """What stands at this offset of an open pack; None: its end. Raises OSError."""
     start = os.pread(descriptor, HEADER, offset)
     if not start:
         return None
     header = _header(start)
     if header is not None:
-        return Found(offset, offset + header.length, header)
+        return FoundBlock(offset, offset + header.length, header)
     at = offset + 1
     while chunk := os.pread(descriptor, _STRIDE + HEADER, at):
         found = chunk.find(_START)
         while found >= 0:
             if _header(chunk[found : found + HEADER] or b"") is not None:
-                return Found(offset, at + found, None)
+                return FoundBlock(offset, at + found, None)
             found = chunk.find(_START, found + 1)
         if len(chunk) <= HEADER:
             break
         at += max(1, len(chunk) - HEADER)
-    return Found(offset, os.fstat(descriptor).st_size, None)
+    return FoundBlock(offset, os.fstat(descriptor).st_size, None)
 
 
-def _header(data: bytes) -> Header | None:
+def _header(data: bytes) -> BlockHeader | None:
     if len(data) != HEADER or not data.startswith(_START):
         return None
     fields = data[len(_START) : -_CRC.size]
     if _CRC.unpack(data[-_CRC.size :])[0] != isal_zlib.crc32(fields):
         return None
-    header = Header(*_FIELDS.unpack(fields))
+    header = BlockHeader(*_FIELDS.unpack(fields))
     return header if header.plain <= LARGEST else None
 
 
-def decode(descriptor: int, found: Found) -> list[Entry] | None:
+def decode(descriptor: int, found: FoundBlock) -> list[BlockEntry] | None:
     """The batches of a block that ``find`` found; None: it is damaged. Raises OSError."""
     header = found.header
     if header is None:
@@ -153,20 +153,20 @@ def decode(descriptor: int, found: Found) -> list[Entry] | None:
     return entries if len(entries) == header.batches else None
 
 
-def _entries(plain: bytes) -> Iterator[Entry]:
+def _entries(plain: bytes) -> Iterator[BlockEntry]:
     at = 0
     while at < len(plain):
         end = plain.index(b"\n", at) + 1
         sequence, earliest, latest, count, size, encoding, timed, sending = plain[at:end].decode("ascii").split()
         if encoding not in ENCODINGS:
             raise ValueError(encoding)
-        yield Entry(
+        yield BlockEntry(
             int(sequence), int(earliest), int(latest), int(count), int(size), encoding, timed == "1", sending == "1",
             plain[end : end + int(size)],
         )  # fmt: skip
         at = end + int(size)
 
 
-def moved(data: bytes, header: Header, position: int) -> bytes:
+def moved(data: bytes, header: BlockHeader, position: int) -> bytes:
     """A whole block, for another place: its batches begin at ``position``."""
     return bytes(header._replace(position=position)) + data[HEADER:]

@@ -66,9 +66,9 @@ def taken_by(path: Path) -> int:
         return 0
 
 
-def in_blocks(entries: Iterable[pack_blocks.Entry]) -> Iterator[bytes]:
+def in_blocks(entries: Iterable[pack_blocks.BlockEntry]) -> Iterator[bytes]:
     """Batches as blocks."""
-    group: list[pack_blocks.Entry] = []
+    group: list[pack_blocks.BlockEntry] = []
     position = size = 0
     for entry in entries:
         if group and size + entry.size > BLOCK:
@@ -80,9 +80,9 @@ def in_blocks(entries: Iterable[pack_blocks.Entry]) -> Iterator[bytes]:
         yield pack_blocks.encode(position, group)
 
 
-def entry_of(batch: Batch) -> pack_blocks.Entry:
+def entry_of(batch: Batch) -> pack_blocks.BlockEntry:
     """A batch with its lines. Raises Damaged, OSError."""
-    return pack_blocks.Entry(
+    return pack_blocks.BlockEntry(
         batch.sequence, batch.earliest, batch.latest, batch.count, batch.size, batch.encoding, batch.timed,
         batch.sending, batch_reader.content(batch),
     )  # fmt: skip
@@ -93,7 +93,7 @@ def build(batches: list[Batch]) -> tuple[Pack | None, list[bytes], list[Batch], 
     have to stay as they are: their files do not hold what their names say. Raises OSError."""
     apart: list[Batch] = []
     taken: list[Batch] = []
-    entries: list[pack_blocks.Entry] = []
+    entries: list[pack_blocks.BlockEntry] = []
     for batch in sorted(batches, key=lambda batch: batch.sequence):
         try:
             entries.append(entry_of(batch))

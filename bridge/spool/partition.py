@@ -14,11 +14,11 @@ from pathlib import Path
 from bridge.spool import batch_reader, pack_blocks, pack_writer
 from bridge.spool.batch import Batch
 from bridge.spool.pack import Pack
-from bridge.spool.transaction import Transfer
+from bridge.spool.transaction import Transaction
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
+class EventFilter:
     """Which events; both hold where both are given."""
 
     containing: str | None = None
@@ -28,15 +28,15 @@ class Words:
     def __bool__(self) -> bool:
         return bool(self.containing or self.source)
 
-    def matcher(self) -> "Matcher":
+    def matcher(self) -> "EventMatcher":
         """For many events."""
-        return Matcher(self)
+        return EventMatcher(self)
 
 
-class Matcher:
+class EventMatcher:
     """Words, compiled."""
 
-    def __init__(self, words: Words) -> None:
+    def __init__(self, words: EventFilter) -> None:
         self._containing = (words.containing or "").encode("utf-8", "surrogateescape")
         named = re.escape((words.source or "").encode("utf-8", "surrogateescape"))
         # 10.0.0.1 is neither in 110.0.0.1 nor in 10.0.0.12; a full stop may end a sentence. A colon is a part of the
@@ -53,7 +53,7 @@ class Matcher:
 
 
 @dataclass(slots=True)
-class Divided:
+class Partition:
     """One batch or pack, divided."""
 
     kept: list[Batch | Pack] = field(default_factory=list)
@@ -78,17 +78,17 @@ def needs(held: Batch | Pack) -> int:
     return 1 + (held.batches if isinstance(held, Pack) else 1)
 
 
-def divide(held: Batch | Pack, matcher: Matcher, spool: Path, numbers: range, *, to: str | None) -> Divided:
+def divide(held: Batch | Pack, matcher: EventMatcher, spool: Path, numbers: range, *, to: str | None) -> Partition:
     """Take the events that match away, to another intake or for good. What is taken gets sequences of its own, of
     ``numbers``: it may come back to where the rest is, and no folder has a sequence twice.
 
     Raises OSError, Damaged: nothing has happened. Raises Unfinished.
     """
-    result = Divided()
-    transfer = Transfer(spool, numbers[0])
+    result = Partition()
+    transfer = Transaction(spool, numbers[0])
     fresh = iter(numbers[1:])
-    kept: list[pack_blocks.Entry] = []
-    taken: list[pack_blocks.Entry] = []
+    kept: list[pack_blocks.BlockEntry] = []
+    taken: list[pack_blocks.BlockEntry] = []
     for batch in _batches(held):
         mine, others = _lines(batch, matcher)
         if mine:
@@ -142,7 +142,7 @@ def _batches(held: Batch | Pack) -> Iterator[Batch]:
         yield from fed.batches
 
 
-def _lines(batch: Batch, matcher: Matcher) -> tuple[list[bytes], list[bytes]]:
+def _lines(batch: Batch, matcher: EventMatcher) -> tuple[list[bytes], list[bytes]]:
     mine: list[bytes] = []
     others: list[bytes] = []
     for line in batch_reader.content(batch).split(b"\n")[:-1]:
@@ -151,16 +151,16 @@ def _lines(batch: Batch, matcher: Matcher) -> tuple[list[bytes], list[bytes]]:
     return mine, others
 
 
-def _entry(batch: Batch, lines: list[bytes], sequence: int) -> pack_blocks.Entry:
+def _entry(batch: Batch, lines: list[bytes], sequence: int) -> pack_blocks.BlockEntry:
     data = b"\n".join((*lines, b""))
-    return pack_blocks.Entry(
+    return pack_blocks.BlockEntry(
         sequence, batch.earliest, batch.latest, len(lines), len(data), batch.encoding, batch.timed,
         batch.sending, data,
     )  # fmt: skip
 
 
 def _staged(
-    entries: list[pack_blocks.Entry], held: Batch | Pack, intake: str, spool: Path, transfer: Transfer
+    entries: list[pack_blocks.BlockEntry], held: Batch | Pack, intake: str, spool: Path, transfer: Transaction
 ) -> list[Batch | Pack]:
     """Files for these: a pack of what was in one, a batch of what was one."""
     folder = spool / intake

@@ -23,7 +23,7 @@ _NAME = re.compile(r"([0-9]+)(?:-([0-9]+)|\.open)\.jsonl")
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class QuarantineEntry:
     """One frame in quarantine."""
 
     received_ms: int
@@ -50,7 +50,7 @@ class Entry:
         return json.dumps(fields, separators=(",", ":")).encode() + b"\n"
 
     @classmethod
-    def read(cls, line: bytes) -> "Entry | None":
+    def read(cls, line: bytes) -> "QuarantineEntry | None":
         """The entry of a line, None where it is not one."""
         try:
             fields = json.loads(line)
@@ -108,7 +108,7 @@ class Quarantine:
             self._full[reason].sort(key=lambda file: file.sequence)
         return self.counts.total()
 
-    def add(self, reason: str, entries: Sequence[Entry], *, sync: bool = False) -> int:
+    def add(self, reason: str, entries: Sequence[QuarantineEntry], *, sync: bool = False) -> int:
         """Hold frames; the number of older ones that had to go for them. Raises OSError, then nothing was held."""
         lines = [entry.line() for entry in entries]
         file = self._open_file(reason)
@@ -139,7 +139,7 @@ class Quarantine:
                 found.append((descriptor, file.path.parent))
         return found
 
-    def add_once(self, reason: str, entry: Entry) -> int | None:
+    def add_once(self, reason: str, entry: QuarantineEntry) -> int | None:
         """Hold an event that was spooled, on disk when this returns; the number of older ones that had to go for it,
         None: it is held already. Raises OSError."""
         assert entry.key is not None

@@ -15,7 +15,7 @@ from bridge.spool.pack import PARTIAL, Pack
 
 
 @dataclass(slots=True)
-class Found:
+class RecoveredSpool:
     """What recovery found in a spool."""
 
     batches: list[Batch] = field(default_factory=list)
@@ -32,12 +32,12 @@ class Found:
     "In sequence order; the batches in them are not among the others."
 
 
-def recover(spool: Path, *, resolution_ms: int, sealed: float, move_aside: Callable[[Path], Path]) -> Found:
+def recover(spool: Path, *, resolution_ms: int, sealed: float, move_aside: Callable[[Path], Path]) -> RecoveredSpool:
     """Read the spool's names and mend what a killed process left. ``move_aside`` takes damaged files to quarantine.
 
     Raises OSError where a directory cannot be read.
     """
-    found = Found()
+    found = RecoveredSpool()
     # Other folders are not ours: a spool that is a filesystem of its own has a lost+found that only root may read.
     for folder in sorted(entry for entry in spool.iterdir() if entry.is_dir() and batch_names.is_intake(entry.name)):
         packs = _packs(folder, found)
@@ -64,7 +64,7 @@ def recover(spool: Path, *, resolution_ms: int, sealed: float, move_aside: Calla
     return found
 
 
-def _packs(folder: Path, found: Found) -> list[Pack]:
+def _packs(folder: Path, found: RecoveredSpool) -> list[Pack]:
     """The packs of an intake, less those that were put together into one that is here too."""
     packs: list[Pack] = []
     with os.scandir(folder) as entries:
@@ -106,11 +106,11 @@ def _sequences(pack: Pack, known: dict[Pack, set[int]]) -> set[int]:
 def _recovered(
     folder: Path,
     path: Path,
-    name: batch_names.Name,
+    name: batch_names.BatchName,
     resolution_ms: int,
     sealed: float,
     move_aside: Callable[[Path], Path],
-    found: Found,
+    found: RecoveredSpool,
 ) -> Iterator[Batch]:
     stat = path.stat()
     size = stat.st_size

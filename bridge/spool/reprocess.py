@@ -13,17 +13,17 @@ from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 
 from bridge import batching
-from bridge.batching import Group, Limits
+from bridge.batching import Group, GroupLimits
 from bridge.batching.encoding import LINES, escaped
 from bridge.batching.groups import NO_TIME, split
 from bridge.routing import Router
 from bridge.routing.conditions import Address, Network
 from bridge.spool.batch import Batch
-from bridge.spool.batch_names import Name
+from bridge.spool.batch_names import BatchName
 from bridge.spool.batch_reader import timed_lines
-from bridge.spool.quarantine import Entry, QuarantineFile
+from bridge.spool.quarantine import QuarantineEntry, QuarantineFile
 from bridge.spool.store import BatchLimits, Spool
-from bridge.spool.transaction import Transfer
+from bridge.spool.transaction import Transaction
 from bridge.syslog.fast.columns import parse_all
 from bridge.syslog.frames import list_of
 from bridge.syslog.framing import datagrams
@@ -45,7 +45,7 @@ class Selection:
     intake: str | None = None
     source: tuple[Network, ...] = ()
 
-    def takes(self, entry: Entry) -> bool:
+    def takes(self, entry: QuarantineEntry) -> bool:
         """Whether a frame is one of them."""
         if self.intake is not None and entry.intake != self.intake:
             return False
@@ -61,7 +61,7 @@ def _in(peer: str, networks: Iterable[Network]) -> bool:
 
 
 @dataclass(slots=True)
-class Outcome:
+class ReprocessResult:
     """What became of one file."""
 
     moves: Counter[tuple[Giver, str]] = field(default_factory=Counter)
@@ -73,18 +73,20 @@ class Outcome:
     left: QuarantineFile | None = None
 
 
-class Rerouter:
+class Reprocessor:
     """Reads frames as the road does. ``limits`` are those of its batches."""
 
-    def __init__(self, router: Router, limits: Limits, batch_limits: BatchLimits) -> None:
+    def __init__(self, router: Router, limits: GroupLimits, batch_limits: BatchLimits) -> None:
         self._router = router
         self._limits = limits
         self._batch_limits = batch_limits
         self._reader = TimeReader()
 
-    def retry(self, spool: Spool, reason: str, file: QuarantineFile, selection: Selection, numbers: range) -> Outcome:
+    def retry(
+        self, spool: Spool, reason: str, file: QuarantineFile, selection: Selection, numbers: range
+    ) -> ReprocessResult:
         """Bring what is selected of a claimed file into the spool. Raises OSError: nothing has happened."""
-        outcome = Outcome()
+        outcome = ReprocessResult()
         groups: dict[str, list[Group]] = {}
         entries, kept = _divided(file, selection)
         giver = _giver(reason, file)
@@ -95,9 +97,11 @@ class Rerouter:
                 kept += self._as_it_is(entry, groups, outcome, giver)
         return self._carry_out(spool, reason, file, kept, groups, outcome, iter(numbers))
 
-    def purge(self, spool: Spool, reason: str, file: QuarantineFile, selection: Selection, numbers: range) -> Outcome:
+    def purge(
+        self, spool: Spool, reason: str, file: QuarantineFile, selection: Selection, numbers: range
+    ) -> ReprocessResult:
         """Remove what is selected. Raises OSError: nothing has happened."""
-        outcome = Outcome()
+        outcome = ReprocessResult()
         entries, kept = _divided(file, selection)
         giver = _giver(reason, file)
         for entry in entries:
@@ -107,7 +111,11 @@ class Rerouter:
         return self._carry_out(spool, reason, file, kept, {}, outcome, iter(numbers))
 
     def _route(
-        self, run: list[Entry], groups: dict[str, list[Group]], outcome: Outcome, giver: "Callable[[Entry], Giver]"
+        self,
+        run: list[QuarantineEntry],
+        groups: dict[str, list[Group]],
+        outcome: ReprocessResult,
+        giver: "Callable[[QuarantineEntry], Giver]",
     ) -> list[bytes]:
         """Entries of one reception; the lines of those that stay."""
         first = run[0]
@@ -118,7 +126,7 @@ class Rerouter:
         if columns.count != len(list_of(frames)):
             # Nothing but blanks: there is no event in it.
             return [entry.line() for entry in run]
-        by_frame: dict[bytes, list[Entry]] = {}
+        by_frame: dict[bytes, list[QuarantineEntry]] = {}
         for raw, entry in zip(columns["raw"], run, strict=True):
             by_frame.setdefault(raw, []).append(entry)
         for disposition, part in profile.assign(columns):
@@ -142,7 +150,11 @@ class Rerouter:
         return stay
 
     def _as_it_is(
-        self, entry: Entry, groups: dict[str, list[Group]], outcome: Outcome, giver: "Callable[[Entry], Giver]"
+        self,
+        entry: QuarantineEntry,
+        groups: dict[str, list[Group]],
+        outcome: ReprocessResult,
+        giver: "Callable[[QuarantineEntry], Giver]",
     ) -> list[bytes]:
         assert entry.intake is not None
         line = escaped(entry.frame) + b"\n"
@@ -163,14 +175,14 @@ class Rerouter:
         file: QuarantineFile,
         kept: list[bytes],
         groups: dict[str, list[Group]],
-        outcome: Outcome,
+        outcome: ReprocessResult,
         numbers: Iterator[int],
-    ) -> Outcome:
+    ) -> ReprocessResult:
         outcome.stayed = len(kept)
         if not (outcome.moves or outcome.filtered or outcome.purged):
             outcome.left = file
             return outcome
-        transfer = Transfer(spool.directory, next(numbers))
+        transfer = Transaction(spool.directory, next(numbers))
         try:
             for its_groups in groups.values():
                 for group, timed in self._batches(its_groups):
@@ -218,7 +230,7 @@ class Rerouter:
 
 def batch_of(group: Group, sequence: int, spool: Spool, resolution_ms: int, *, timed: bool) -> Batch:
     """A sealed batch that is to be written: of the backlog, and synced."""
-    name = Name(sequence, group.earliest, group.count, len(group.data), "sealed", timed, group.encoding)
+    name = BatchName(sequence, group.earliest, group.count, len(group.data), "sealed", timed, group.encoding)
     latest = group.latest if timed else (group.earliest // resolution_ms + 1) * resolution_ms - 1
     return Batch(
         intake=group.intake, sequence=name.sequence, encoding=name.encoding, timed=timed, earliest=name.earliest,
@@ -235,12 +247,12 @@ def _joined(groups: list[Group]) -> Group:
     )  # fmt: skip
 
 
-def _divided(file: QuarantineFile, selection: Selection) -> tuple[list[Entry], list[bytes]]:
+def _divided(file: QuarantineFile, selection: Selection) -> tuple[list[QuarantineEntry], list[bytes]]:
     """The entries that are selected, and the lines of the others; what is no entry is left as it is."""
-    selected: list[Entry] = []
+    selected: list[QuarantineEntry] = []
     others: list[bytes] = []
     for line in file.path.read_bytes().splitlines(keepends=True):
-        entry = Entry.read(line)
+        entry = QuarantineEntry.read(line)
         if entry is not None and selection.takes(entry):
             selected.append(entry)
         else:
@@ -248,15 +260,15 @@ def _divided(file: QuarantineFile, selection: Selection) -> tuple[list[Entry], l
     return selected, others
 
 
-def _runs(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
+def _runs(entries: Iterable[QuarantineEntry]) -> Iterator[list[QuarantineEntry]]:
     """Entries of one listener, peer and reception."""
-    runs: dict[tuple[int, str, str], list[Entry]] = {}
+    runs: dict[tuple[int, str, str], list[QuarantineEntry]] = {}
     for entry in entries:
         runs.setdefault((entry.received_ms, entry.listener, entry.peer), []).append(entry)
     return iter(runs.values())
 
 
-def _giver(reason: str, file: QuarantineFile) -> "Callable[[Entry | None], Giver]":
+def _giver(reason: str, file: QuarantineFile) -> "Callable[[QuarantineEntry | None], Giver]":
     """Whose account its frames are in: a refused event of this process is its intake's, all others are nobody's."""
     if reason != "refused" or "-" in file.intakes:
         return lambda entry: None
@@ -266,7 +278,7 @@ def _giver(reason: str, file: QuarantineFile) -> "Callable[[Entry | None], Giver
 def _intakes(lines: list[bytes], file: QuarantineFile) -> Counter[str]:
     if "-" in file.intakes and len(file.intakes) == 1:
         return Counter({"-": len(lines)})
-    entries = map(Entry.read, lines)
+    entries = map(QuarantineEntry.read, lines)
     return Counter((entry.intake if entry else None) or "-" for entry in entries)
 
 

@@ -29,7 +29,7 @@ from bridge.spool.budget import on_disk
 from bridge.spool.lock import SpoolError
 from bridge.spool.pack import Pack
 from bridge.spool.quarantine import Quarantine, write_whole
-from bridge.spool.write_cache import Fresh
+from bridge.spool.write_cache import WriteCache
 
 __all__ = ["BatchLimits", "Spool", "SpoolError"]
 
@@ -94,10 +94,10 @@ class Spool:
         "Settled, but could not be removed: what tries again. The thread's."
         self._tried_again = float("-inf")
         self._sealing = 0
-        self._fresh = Fresh(keep)
+        self._fresh = WriteCache(keep)
         self._lock = lock.take(directory)
 
-    def recover(self) -> recovery.Found:
+    def recover(self) -> recovery.RecoveredSpool:
         """Find what is there from before. Called once, before the first append. Raises SpoolError."""
         try:
             transaction.recover(self.directory)
@@ -171,7 +171,7 @@ class Spool:
         if group.intake not in self._folders:
             folder.mkdir(mode=0o750, exist_ok=True)
             self._folders.add(group.intake)
-        path = folder / str(batch_names.Name(sequence, group.earliest, 0, 0, "open", timed, group.encoding))
+        path = folder / str(batch_names.BatchName(sequence, group.earliest, 0, 0, "open", timed, group.encoding))
         try:
             descriptor = os.open(path, _NEW, 0o640)
         except FileNotFoundError:

@@ -16,11 +16,11 @@ from pathlib import Path
 FOLDER, PARTIAL, GONE = ".transfer", ".partial", "gone"
 
 
-class Unfinished(Exception):
+class UnfinishedTransaction(Exception):
     """It is committed, and could not be finished: the next start will. The text says why, and what to do."""
 
 
-class Transfer:
+class Transaction:
     """One of a spool. ``number`` is one that no other has."""
 
     def __init__(self, spool: Path, number: int) -> None:
@@ -68,7 +68,7 @@ class Transfer:
         try:
             _finish(self._spool, self._committed)
         except OSError as error:
-            raise Unfinished(
+            raise UnfinishedTransaction(
                 f"{error.filename or self._committed}: {error.strerror}; it is kept in {self._committed}, and the next"
                 f" start of the bridge brings it to its place"
             ) from None

@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 from bridge.spool import pack_blocks
 from bridge.spool.pack import Pack, begun_of, settled_of
-from bridge.spool.recovery import Found
+from bridge.spool.recovery import RecoveredSpool
 
 
-class Carried(NamedTuple):
+class UnconfirmedBatches(NamedTuple):
     """A batch that a request has carried."""
 
     sequence: int
@@ -21,9 +21,11 @@ class Carried(NamedTuple):
     intake: str
 
 
-def carried(found: Found) -> tuple[list[Carried], int]:
+def carried(found: RecoveredSpool) -> tuple[list[UnconfirmedBatches], int]:
     """Those that were found, in sequence order; and how many batches more may be such, but cannot be read."""
-    batches = [Carried(batch.sequence, batch.count, batch.intake) for batch in found.batches if batch.sending]
+    batches = [
+        UnconfirmedBatches(batch.sequence, batch.count, batch.intake) for batch in found.batches if batch.sending
+    ]
     unreadable = 0
     for pack in found.packs:
         try:
@@ -34,7 +36,7 @@ def carried(found: Found) -> tuple[list[Carried], int]:
     return batches, unreadable
 
 
-def _packed(pack: Pack, batches: list[Carried]) -> int:
+def _packed(pack: Pack, batches: list[UnconfirmedBatches]) -> int:
     """Add a pack's to the list; the batches of its damaged blocks. Raises OSError."""
     settled, begun = settled_of(pack.name), begun_of(pack.name)
     if not pack.doubtful and begun.within(settled):
@@ -53,7 +55,7 @@ def _packed(pack: Pack, batches: list[Carried]) -> int:
                 continue
             for place, entry in enumerate(entries, header.position):
                 if (entry.sending or place in begun) and place not in settled:
-                    batches.append(Carried(entry.sequence, entry.events, pack.intake))
+                    batches.append(UnconfirmedBatches(entry.sequence, entry.events, pack.intake))
     finally:
         os.close(descriptor)
     return unreadable

@@ -13,7 +13,7 @@ MOST = 12 << 20
 "Bytes that a bridge keeps; a third of it of batches that are open."
 
 
-class Fresh:
+class WriteCache:
     """The copies of one spool; called on the reactor only."""
 
     def __init__(self, most: int) -> None:

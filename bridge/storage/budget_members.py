@@ -6,7 +6,7 @@ from bridge.spool import Batch, Pack
 from bridge.spool.archive import Archive as Delivered
 
 
-class Stock(Protocol):
+class BudgetMember(Protocol):
     """What waits for one intake: a courier."""
 
     @property
@@ -21,7 +21,7 @@ class Stock(Protocol):
         """Forget the oldest batch, or pack, of which nothing is in flight; the caller sees to file and account."""
 
 
-class Archive(Protocol):
+class ArchiveUsage(Protocol):
     """What was delivered and is kept all the same: the first to go on a full disk. ``shrink`` is called in the spool's
     thread, the rest on the reactor."""
 
@@ -43,7 +43,7 @@ class NoArchive:
         return 0
 
 
-class Kept:
+class KeptArchive:
     """The spool's own archive of what was delivered."""
 
     def __init__(self, archive: Delivered) -> None:

@@ -21,12 +21,12 @@ from bridge.spool import (
     batch_reader,
     pack_writer,
 )
-from bridge.spool.quarantine import Entry
+from bridge.spool.quarantine import QuarantineEntry
 
 log = Logger(namespace="spool")
 
 
-class Cellar:
+class DeliveryStore:
     """The couriers' store over a spool. ``work`` runs a job in the spool's thread, then its result on the reactor;
     ``receipt``, ``refused`` and ``handed`` write to the ledger's history, in that thread. ``remove`` lets settled
     batches go, there too: from the spool, or from where else they wait."""
@@ -78,7 +78,7 @@ class Cellar:
             for piece, words in refused:
                 batch = piece.batch
                 try:
-                    entry = Entry(
+                    entry = QuarantineEntry(
                         batch.sequence // 1000, "", "", _event(piece), words, intake,
                         key=(batch.identity, piece.start), time_ms=piece.earliest,
                     )  # fmt: skip

@@ -19,17 +19,17 @@ from bridge.accounting import Ledger
 from bridge.spool import Batch, Pack, Spool
 from bridge.spool.budget import (
     MOST_GRANULE,
-    Disk,
+    BudgetTerms,
+    DiskState,
     Forecast,
     Shares,
-    Terms,
     limit,
 )
-from bridge.spool.fsync_policy import Syncing
+from bridge.spool.fsync_policy import FsyncPolicy
 from bridge.spool.reserve import Reserve
 from bridge.storage import disk_usage
-from bridge.storage.budget_members import Archive, NoArchive, Stock
-from bridge.storage.disk_usage import FULL, SOME, Seen
+from bridge.storage.budget_members import ArchiveUsage, BudgetMember, NoArchive
+from bridge.storage.disk_usage import FULL, SOME, DiskUsage
 from bridge.util.alarms import AlarmSink
 
 EVERY = 1.0
@@ -42,7 +42,7 @@ _BESIDE = 512
 JSON = dict[str, object]
 
 
-class Keeper:
+class DiskBudget:
     """One bridge's. ``work`` runs a job in the spool's thread, then its result on the reactor; ``clock`` rises
     steadily, in seconds."""
 
@@ -50,9 +50,9 @@ class Keeper:
         self,
         spool: Spool,
         *,
-        terms: Terms,
-        syncing: Syncing,
-        stocks: Mapping[str, Stock],
+        terms: BudgetTerms,
+        syncing: FsyncPolicy,
+        stocks: Mapping[str, BudgetMember],
         ledger: Ledger,
         alarms: AlarmSink,
         work: Callable[[Callable[[], object], Callable[[object], None]], None],
@@ -62,7 +62,7 @@ class Keeper:
         "Intakes that have no room."
         self.on_room: Callable[[], None] = lambda: None
         "Called when something was full and may be so no longer."
-        self.archive: Archive = NoArchive()
+        self.archive: ArchiveUsage = NoArchive()
         self.reserve = Reserve(spool.directory)
         self.evicted: Counter[str] = Counter()
         "Events that were dropped for newer ones, by intake."
@@ -75,7 +75,7 @@ class Keeper:
         self._work = work
         self._clock = clock
         self._forecast = Forecast()
-        self._disk: Disk | None = None
+        self._disk: DiskState | None = None
         self._used = self._limit = 0
         self._whole: int | None = None
         "The limit, once it is known."
@@ -140,7 +140,7 @@ class Keeper:
             self._work(self._give_way, self._gave_way)
         return "disk_full"
 
-    def change(self, terms: Terms) -> None:
+    def change(self, terms: BudgetTerms) -> None:
         """Go on under another configuration; to be told after the spool's limits have changed."""
         self._terms = terms
         self._max_bytes = self._spool.limits.max_bytes
@@ -219,7 +219,7 @@ class Keeper:
         assert self._disk is not None
         aside = self.archive.disk
         # What we wrote since the disk was asked is not available any more; what we removed is.
-        disk = Disk(self._disk.total, max(0, self._disk.available - (used + aside - self._used_then)))
+        disk = DiskState(self._disk.total, max(0, self._disk.available - (used + aside - self._used_then)))
         self._whole = limit(self._terms, disk, used=used + aside, before=self._whole, kept_free=kept_free, most=most)
         self._limit = self._whole
         if aside and not self._shrinking and (too_much := used + aside + MOST_GRANULE - self._limit) > 0:
@@ -263,7 +263,7 @@ class Keeper:
             uses[name] = uses.get(name, 0) + size
         return uses
 
-    def _see(self, broken: tuple[str, ...]) -> Seen:
+    def _see(self, broken: tuple[str, ...]) -> DiskUsage:
         return disk_usage.see(
             self._spool.directory, self.reserve, terms=self._terms, bound=self._limit, needed=self._needed,
             broken=broken,
@@ -285,7 +285,7 @@ class Keeper:
 
     def _seen(self, result: object) -> None:
         self._looking = False
-        assert isinstance(result, Seen)
+        assert isinstance(result, DiskUsage)
         now = self._clock()
         if result.disk is not None:
             self._disk = result.disk

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from bridge.spool.budget import (
     MOST_GRANULE,
-    Disk,
-    Terms,
+    BudgetTerms,
+    DiskState,
     limit,
 )
 from bridge.spool.reserve import Reserve
@@ -21,10 +21,10 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class DiskUsage:
     """What a look found."""
 
-    disk: Disk | None
+    disk: DiskState | None
     mended: list[str] = field(default_factory=list)
     "Intakes for which files can be made again."
     room: bool = True
@@ -38,14 +38,16 @@ def is_nearly_full(directory: Path) -> bool:
         return True
 
 
-def see(directory: Path, reserve: Reserve, *, terms: Terms, bound: int, needed: int, broken: Sequence[str]) -> Seen:
+def see(
+    directory: Path, reserve: Reserve, *, terms: BudgetTerms, bound: int, needed: int, broken: Sequence[str]
+) -> DiskUsage:
     """Ask how much is free, make the reserve again where ``needed`` bytes are, and try the intakes that are ``broken``.
     ``bound``: the spool's limit in bytes; 0: it is not known yet."""
     try:
         found = os.statvfs(directory)
     except OSError:
-        return Seen(None)
-    disk = Disk(found.f_blocks * found.f_frsize, _free(found))
+        return DiskUsage(None)
+    disk = DiskState(found.f_blocks * found.f_frsize, _free(found))
     if not reserve.held and disk.available >= needed and found.f_favail != 0:
         try:
             reserve.make(bound or limit(terms, disk, used=0), disk.available - SOME // 2)
@@ -53,9 +55,9 @@ def see(directory: Path, reserve: Reserve, *, terms: Terms, bound: int, needed: 
             # Perhaps a quota: then the probes below say whether anything can be written.
             pass
         else:
-            disk = Disk(disk.total, max(0, disk.available - reserve.size))
+            disk = DiskState(disk.total, max(0, disk.available - reserve.size))
     mended = [intake for intake in broken if _can_write(directory / intake)]
-    return Seen(disk, mended, room=reserve.held)
+    return DiskUsage(disk, mended, room=reserve.held)
 
 
 def _can_write(folder: Path) -> bool:

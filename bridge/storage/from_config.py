@@ -3,7 +3,7 @@
 from bridge.config import Config
 from bridge.config.units import milliseconds
 from bridge.spool import BatchLimits
-from bridge.spool.budget import Terms
+from bridge.spool.budget import BudgetTerms
 
 
 def batch_limits(config: Config) -> BatchLimits:
@@ -35,6 +35,6 @@ def quarantine_age(config: Config, reason: str) -> float | None:
     return None if hold.max_age is None else hold.max_age.total_seconds()
 
 
-def budget_terms(config: Config) -> Terms:
+def budget_terms(config: Config) -> BudgetTerms:
     """Returns how much the spool may hold."""
-    return Terms(config.spool.max_size, config.spool.min_free, pause=config.spool.when_full == "pause")
+    return BudgetTerms(config.spool.max_size, config.spool.min_free, pause=config.spool.when_full == "pause")

@@ -18,21 +18,21 @@ from twisted.python.failure import Failure
 
 from bridge import __version__
 from bridge.accounting import Account, Ledger
-from bridge.accounting.journal import History, Receipt
-from bridge.spool.recovery import Found
+from bridge.accounting.journal import Journal, Receipt
+from bridge.spool.recovery import RecoveredSpool
 
 MINUTE = 60.0
 
 log = Logger(namespace="ledger")
 
 
-class Recorder:
+class JournalWriter:
     """One bridge's history. ``in_thread`` runs a job in the spool's thread; ``kernel_drops`` is asked on the reactor;
     ``wall`` is in seconds since the epoch."""
 
     def __init__(
         self,
-        history: History,
+        history: Journal,
         ledger: Ledger,
         in_thread: "Callable[[Callable[[], Any]], defer.Deferred[Any]]",
         reactor: IReactorTime,
@@ -51,7 +51,7 @@ class Recorder:
 
     # --- on the reactor ----------------------------------------------------------------------------------------------
 
-    def start(self, found: Found, *, quarantined: int, config_sha256: str) -> None:
+    def start(self, found: RecoveredSpool, *, quarantined: int, config_sha256: str) -> None:
         """Blocking, once, after recovery and before the thread has work."""
         for note in self._history.open().notes:
             log.warn("ledger history: {note}", note=note)

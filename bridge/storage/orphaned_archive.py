@@ -10,7 +10,7 @@ BLOCK = 512
 "Bytes in which stat(2) counts what is allocated."
 
 
-class LeftArchive:
+class OrphanedArchive:
     """One bridge's. ``work`` runs a job in the spool's thread, then its result on the reactor."""
 
     def __init__(

@@ -18,7 +18,7 @@ from bridge.util.alarms import AlarmSink
 log = Logger(namespace="app")
 
 
-class Deliverer(Protocol):
+class DeliveredBytes(Protocol):
     """What counts: a courier."""
 
     @property
@@ -35,7 +35,7 @@ class Quotas:
         file: Path,
         limits: Mapping[str, int | None],
         *,
-        deliverers: Mapping[str, Deliverer],
+        deliverers: Mapping[str, DeliveredBytes],
         alarms: AlarmSink,
         wall: Callable[[], float],
         work: Callable[[Callable[[], object], Callable[[object], None]], None],

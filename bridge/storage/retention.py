@@ -17,7 +17,7 @@ EVERY = 3600.0
 log = Logger(namespace="app")
 
 
-class Expiry:
+class Retention:
     """One bridge's. ``work`` runs a job in the spool's thread, then its result on the reactor."""
 
     def __init__(

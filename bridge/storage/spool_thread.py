@@ -12,7 +12,7 @@ from twisted.python.threadpool import ThreadPool
 log = Logger(namespace="spool")
 
 
-class Worker:
+class SpoolThread:
     """One bridge's. Results come back on the reactor."""
 
     def __init__(self, reactor: Any) -> None:

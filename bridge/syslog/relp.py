@@ -17,7 +17,7 @@ class RelpError(ValueError):
     """The bytes are not RELP; the text says why."""
 
 
-class Command(NamedTuple):
+class RelpCommand(NamedTuple):
     """One frame from the client."""
 
     number: int
@@ -38,10 +38,10 @@ class RelpFramer:
         "Of data that are too long: number, command, length, and how many bytes are still to be passed over."
         self._kept = b""
 
-    def feed(self, chunk: bytes) -> list[Command]:
+    def feed(self, chunk: bytes) -> list[RelpCommand]:
         """The commands that a read has completed. Raises RelpError."""
         data = self._buffer + chunk if self._buffer else chunk
-        found: list[Command] = []
+        found: list[RelpCommand] = []
         at = 0
         while at < len(data):
             if self._cut is not None:
@@ -56,7 +56,7 @@ class RelpFramer:
             if head[4] == b"\n":
                 if length:
                     raise RelpError(f"a RELP command says {length} bytes of data and has none")
-                found.append(Command(number, head[2], b""))
+                found.append(RelpCommand(number, head[2], b""))
                 at = head.end()
                 continue
             if length > self._longest:
@@ -68,7 +68,7 @@ class RelpFramer:
                 break
             if data[end] != 0x0A:
                 raise RelpError("a RELP command is longer than it says")
-            found.append(Command(number, head[2], data[head.end() : end]))
+            found.append(RelpCommand(number, head[2], data[head.end() : end]))
             at = end + 1
         self._buffer = data[at:]
         return found
@@ -78,7 +78,7 @@ class RelpFramer:
         """Whether a command has begun and not ended."""
         return bool(self._buffer) or self._cut is not None
 
-    def _pass_over(self, data: bytes, at: int, found: list[Command]) -> int:
+    def _pass_over(self, data: bytes, at: int, found: list[RelpCommand]) -> int:
         assert self._cut is not None
         number, name, length, left = self._cut
         part = data[at : at + left]
@@ -89,7 +89,7 @@ class RelpFramer:
             return at
         if data[at] != 0x0A:
             raise RelpError("a RELP command is longer than it says")
-        found.append(Command(number, name, b"", Oversize(self._kept, length)))
+        found.append(RelpCommand(number, name, b"", Oversize(self._kept, length)))
         self._cut, self._kept = None, b""
         return at + 1
 

@@ -72,7 +72,7 @@ def _day_and_clock(groups: Groups) -> tuple[int, int, int, int]:
     return int(groups["day"] or 0), hour, int(groups["minute"] or 0), 59 if second == 60 else second
 
 
-class Format(NamedTuple):
+class TimeFormat(NamedTuple):
     """One row of the table."""
 
     name: str
@@ -95,43 +95,43 @@ _N2 = rb"[0-9]{2}"
 
 FORMATS = (
     # RFC 3164 section 4.1.2 and its kin. ctime(3) has the year behind, date(1) the zone before it.
-    Format("bsd-year-after", _WEEKDAY + _MONTH + b" {1,2}" + _DAY + b" " + _CLOCK, _YEAR,
+    TimeFormat("bsd-year-after", _WEEKDAY + _MONTH + b" {1,2}" + _DAY + b" " + _CLOCK, _YEAR,
            named_month, b"Nov 23 07:24:00 2026", "2026-11-23T07:24:00Z"),
-    Format("bsd-12-hours", _MONTH + b" {1,2}" + _DAY + b"(?:,? " + _YEAR + b")? " + _CLOCK + b" ?" + _HALF, b"",
+    TimeFormat("bsd-12-hours", _MONTH + b" {1,2}" + _DAY + b"(?:,? " + _YEAR + b")? " + _CLOCK + b" ?" + _HALF, b"",
            named_month, b"Nov 23 2026 07:24:00 PM.535 UTC", "2026-11-23T19:24:00.535Z"),
-    Format("bsd-12-hours-fraction-first", _MONTH + b" {1,2}" + _DAY + b"(?:,? " + _YEAR + b")? " + _CLOCK, _HALF,
+    TimeFormat("bsd-12-hours-fraction-first", _MONTH + b" {1,2}" + _DAY + b"(?:,? " + _YEAR + b")? " + _CLOCK, _HALF,
            named_month, b"Nov 23 2026 12:24:00.535 AM", "2026-11-23T00:24:00.535Z"),
-    Format("bsd-year-before", _WEEKDAY + _MONTH + b" {1,2}" + _DAY + b",? " + _YEAR + b" " + _CLOCK, b"",
+    TimeFormat("bsd-year-before", _WEEKDAY + _MONTH + b" {1,2}" + _DAY + b",? " + _YEAR + b" " + _CLOCK, b"",
            named_month, b"Nov 23 2026 08:24:00.25 CET", "2026-11-23T07:24:00.25Z"),
-    Format("bsd", _WEEKDAY + _MONTH + b" {1,2}" + _DAY + b" " + _CLOCK, b"",
+    TimeFormat("bsd", _WEEKDAY + _MONTH + b" {1,2}" + _DAY + b" " + _CLOCK, b"",
            named_month, b"Nov  3 07:24:00", "2026-11-03T07:24:00Z"),
     # NX-OS
-    Format("year-first", _YEAR + b" " + _MONTH + b" {1,2}" + _DAY + b" " + _CLOCK, b"",
+    TimeFormat("year-first", _YEAR + b" " + _MONTH + b" {1,2}" + _DAY + b" " + _CLOCK, b"",
            named_month, b"2026 Nov 23 00:24:00 PDT", "2026-11-23T07:24:00Z"),
     # RFC 2822, and named(8) with dashes
-    Format("day-first", _WEEKDAY + _DAY + b"[ -]" + _MONTH + b"[ -]" + _YEAR + b" " + _CLOCK, b"",
+    TimeFormat("day-first", _WEEKDAY + _DAY + b"[ -]" + _MONTH + b"[ -]" + _YEAR + b" " + _CLOCK, b"",
            named_month, b"23-Nov-2026 07:24:00.205", "2026-11-23T07:24:00.205Z"),
     # RFC 3339, and with the blank that many put for the T
-    Format("iso", rb"(?P<year>[0-9]{4})-(?P<month>%b)-(?P<day>%b)[Tt ](?P<hour>%b):(?P<minute>%b):(?P<second>%b)"
+    TimeFormat("iso", rb"(?P<year>[0-9]{4})-(?P<month>%b)-(?P<day>%b)[Tt ](?P<hour>%b):(?P<minute>%b):(?P<second>%b)"
            % ((_N2,) * 5), b"",
            numbers, b"2026-11-23T08:24:00.123456789+01:00", "2026-11-23T07:24:00.123456Z"),
-    Format("iso-minutes", rb"(?P<year>[0-9]{4})-(?P<month>%b)-(?P<day>%b)T(?P<hour>%b):(?P<minute>%b)" % ((_N2,) * 4),
-           b"", numbers, b"2026-11-23T07:24Z", "2026-11-23T07:24:00Z"),
-    Format("iso-basic", _YEAR + rb"(?P<month>%b)(?P<day>%b)T(?P<hour>%b)(?P<minute>%b)(?P<second>%b)" % ((_N2,) * 5),
-           b"", numbers, b"20261123T072400Z", "2026-11-23T07:24:00Z"),
+    TimeFormat("iso-minutes", rb"(?P<year>[0-9]{4})-(?P<month>%b)-(?P<day>%b)T(?P<hour>%b):(?P<minute>%b)"
+           % ((_N2,) * 4), b"", numbers, b"2026-11-23T07:24Z", "2026-11-23T07:24:00Z"),
+    TimeFormat("iso-basic", _YEAR + rb"(?P<month>%b)(?P<day>%b)T(?P<hour>%b)(?P<minute>%b)(?P<second>%b)"
+           % ((_N2,) * 5), b"", numbers, b"20261123T072400Z", "2026-11-23T07:24:00Z"),
     # NetScaler has all three orders
-    Format("slashes", rb"(?P<day>%b)/(?P<month>%b)/" % (_N2, _N2) + _YEAR + rb"[: ]" + _CLOCK, b"",
+    TimeFormat("slashes", rb"(?P<day>%b)/(?P<month>%b)/" % (_N2, _N2) + _YEAR + rb"[: ]" + _CLOCK, b"",
            either_order, b"11/23/2026:07:24:00 GMT", "2026-11-23T07:24:00Z"),
-    Format("slashes-year-first", _YEAR + rb"/(?P<month>%b)/(?P<day>%b)[: ]" % (_N2, _N2) + _CLOCK, b"",
+    TimeFormat("slashes-year-first", _YEAR + rb"/(?P<month>%b)/(?P<day>%b)[: ]" % (_N2, _N2) + _CLOCK, b"",
            numbers, b"2026/11/23:07:24:00 GMT", "2026-11-23T07:24:00Z"),
     # Web servers
-    Format("slashes-named", rb"(?P<day>%b)/" % _N2 + _MONTH + b"/" + _YEAR + b":" + _CLOCK, b"",
+    TimeFormat("slashes-named", rb"(?P<day>%b)/" % _N2 + _MONTH + b"/" + _YEAR + b":" + _CLOCK, b"",
            named_month, b"23/Nov/2026:08:24:00 +0100", "2026-11-23T07:24:00Z"),
     # Sophos UTM
-    Format("colons", _YEAR + rb":(?P<month>%b):(?P<day>%b)-" % (_N2, _N2) + _CLOCK, b"",
+    TimeFormat("colons", _YEAR + rb":(?P<month>%b):(?P<day>%b)-" % (_N2, _N2) + _CLOCK, b"",
            numbers, b"2026:11:23-07:24:00", "2026-11-23T07:24:00Z"),
     # Meraki
-    Format("epoch", rb"(?P<epoch>[0-9]{9,10})(?=\.|\Z)", b"",
+    TimeFormat("epoch", rb"(?P<epoch>[0-9]{9,10})(?=\.|\Z)", b"",
            epoch, b"1795418640.795119971", "2026-11-23T07:24:00.795119Z"),
 )  # fmt: skip
 
@@ -172,14 +172,14 @@ class _Scanner(NamedTuple):
     "The empty group at a row's end tells which one it was: its name, and its groups of core, fraction, zone, tail."
 
 
-def pattern_of(row: Format, name: bytes = b"") -> bytes:
+def pattern_of(row: TimeFormat, name: bytes = b"") -> bytes:
     """A row's whole time, in groups: core ``c``, fraction ``f``, zone ``z``, tail ``t``, each followed by ``name``."""
     tail = rb" (?P<t%b>%b)(?![0-9A-Za-z._-]|:\S)" % (name, _NAMED.sub(b"(?:", row.tail)) if row.tail else b""
     between = _BEFORE_YEAR if row.tail == _YEAR else _BETWEEN
     return b"(?P<c%b>%b)%b%b" % (name, _NAMED.sub(b"(?:", row.core), between % (name, name), tail)
 
 
-def _scanner(formats: list[tuple[int, Format]]) -> _Scanner:
+def _scanner(formats: list[tuple[int, TimeFormat]]) -> _Scanner:
     rows = [pattern_of(row, b"%d" % i) + b"(?P<_%d>)" % i for i, row in formats]
     expression = re.compile(b"|".join(rows))
     at = expression.groupindex

@@ -18,13 +18,13 @@ from twisted.internet.threads import deferToThreadPool
 from bridge.app.bridge import Bridge
 from bridge.collector.api import IntakeResource
 from bridge.collector.delivery import Delivery, Event
-from bridge.collector.listening import Address, listen
+from bridge.collector.listening import ListenAddress, listen
 from bridge.collector.site import IntakeSite
 from bridge.config import Config, parse_text
 from bridge.config.faults import printable
 from bridge.host import logs
 from bridge.trial.sample_devices import SAMPLES, Sample
-from bridge.trial.send_target import Line, Target
+from bridge.trial.send_target import SendConnection, SendTarget
 
 WITHIN_SECONDS = 30.0
 """The samples' events arrive within this, or something is wrong."""
@@ -64,7 +64,7 @@ Write = Callable[[str, str | None, bool], None]
 "Prints a line in a colour, bold or not."
 
 
-class Arrivals:
+class DemoSink:
     """The collector's sink: prints each event, and knows which samples are still to come."""
 
     def __init__(self, samples: tuple[Sample, ...], write: Write) -> None:
@@ -118,7 +118,7 @@ class Demo:
         recent: logs.Recent | None = None,
     ) -> None:
         self._recent = recent
-        self.arrivals = Arrivals(samples, write)
+        self.arrivals = DemoSink(samples, write)
         self._write = write
         self._reactor = reactor
         self._spool = spool
@@ -129,7 +129,7 @@ class Demo:
     async def start(self) -> None:
         """Open the collector, then the bridge, and let the devices talk."""
         site = IntakeSite(IntakeResource(self.arrivals, keys=frozenset(_KEYS.values())), self._reactor)
-        self._collector = await listen(self._reactor, Address("127.0.0.1", 0), site)
+        self._collector = await listen(self._reactor, ListenAddress("127.0.0.1", 0), site)
         bridge = Bridge(self._configuration(self._collector.getHost().port), self._reactor, recent=self._recent)
         await bridge.start()
         self._bridge = bridge
@@ -170,6 +170,6 @@ def _talk(samples: tuple[Sample, ...], ports: dict[str, int]) -> None:
     for sample in samples:
         kind = "udp" if sample.transport == "udp" else "tcp"
         frame = sample.write(datetime.now(UTC)).encode()
-        line = Line(Target(kind, "127.0.0.1", ports[kind]), sample.address)
+        line = SendConnection(SendTarget(kind, "127.0.0.1", ports[kind]), sample.address)
         line.send(b"%d %b" % (len(frame), frame) if sample.transport == "counted" else frame + b"\n")
         line.close()

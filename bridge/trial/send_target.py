@@ -17,7 +17,7 @@ class SendError(Exception):
     """Nothing more can be sent; the text says why."""
 
 
-class Target(NamedTuple):
+class SendTarget(NamedTuple):
     """``udp://HOST:PORT`` or ``tcp://HOST:PORT``."""
 
     kind: str
@@ -43,10 +43,10 @@ class Target(NamedTuple):
         return cls(parts.scheme, parts.hostname, port)
 
 
-class Line:
+class SendConnection:
     """A socket to a target. ``source`` binds it to one of this machine's addresses. Raises SendError, as all here."""
 
-    def __init__(self, target: Target, source: Address | None) -> None:
+    def __init__(self, target: SendTarget, source: Address | None) -> None:
         self._target = target
         self._udp = target.kind == "udp"
         try:

@@ -1,7 +1,7 @@
 """``limit:`` of a source: so many events a second, and one second's worth at once."""
 
 
-class Bucket:
+class TokenBucket:
     """Fills at ``rate`` a second. Times are wall-clock milliseconds; one that goes back costs nothing."""
 
     __slots__ = ("_filled", "_tokens", "rate")

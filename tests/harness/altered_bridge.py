@@ -39,7 +39,7 @@ POINTS = {
     "after-mark": Point("after", "bridge.spool.batch_reader:begin_sending"),
     "before-post": Point("before", "bridge.deliver.client:Client.post"),
     # The answer is there, nothing of it is acted upon.
-    "after-post": Point("before", "bridge.deliver.response_handler:Settling.settle"),
+    "after-post": Point("before", "bridge.deliver.response_handler:ResponseHandler.settle"),
     # Accepted, in the ledger, and the receipt written; the files are still there.
     "after-receipt": Point("before", "bridge.spool.store:Spool.remove"),
     "during-split": Point("after", "bridge.deliver.split_pieces:halves"),

@@ -36,10 +36,10 @@ from bridge.collector.body import read_body
 from bridge.collector.fault_injection import (
     HTML,
     NEVER,
-    Fault,
     FaultyResource,
+    InjectedFault,
 )
-from bridge.collector.listening import Address, listen
+from bridge.collector.listening import ListenAddress, listen
 from bridge.collector.output import Counting
 from bridge.collector.site import IntakeSite
 
@@ -51,7 +51,7 @@ _NUMBER = re.compile(r"\bnumber (\d+) ")
 class Chosen(NamedTuple):
     """What becomes of a request, and of its events."""
 
-    fault: Fault | None
+    fault: InjectedFault | None
     taken: list[str]
     clean: bool = True
     withheld: list[str] = []  # noqa: RUF012  # never changed
@@ -62,20 +62,20 @@ Maker = Callable[[random.Random, list[str]], Chosen]
 
 
 def _status(status: int, *headers: tuple[str, str], body: bytes = b"") -> Maker:
-    return lambda chance, texts: Chosen(Fault(status=status, headers=headers or _JSON, body=body), [])
+    return lambda chance, texts: Chosen(InjectedFault(status=status, headers=headers or _JSON, body=body), [])
 
 
-def _lost(fault: Fault) -> Maker:
+def _lost(fault: InjectedFault) -> Maker:
     """The events are not taken."""
     return lambda chance, texts: Chosen(fault, [])
 
 
-def _kept(fault: Fault) -> Maker:
+def _kept(fault: InjectedFault) -> Maker:
     """The events are taken, and the sender is told."""
     return lambda chance, texts: Chosen(fault, texts)
 
 
-def _doubtful(fault: Fault) -> Maker:
+def _doubtful(fault: InjectedFault) -> Maker:
     """The events are taken, and the sender cannot know it."""
     return lambda chance, texts: Chosen(fault, texts, clean=False)
 
@@ -84,7 +84,7 @@ def _shortfall(chance: random.Random, texts: list[str]) -> Chosen:
     """Fewer ids than events, and not a word on which."""
     taken = texts[: chance.randrange(len(texts))]
     body = json.dumps({"received": True, "event_ids": _ids(len(taken))}).encode()
-    return Chosen(Fault(headers=_JSON, body=body), taken, withheld=texts[len(taken) :])
+    return Chosen(InjectedFault(headers=_JSON, body=body), taken, withheld=texts[len(taken) :])
 
 
 def _with_errors(chance: random.Random, texts: list[str]) -> Chosen:
@@ -92,23 +92,23 @@ def _with_errors(chance: random.Random, texts: list[str]) -> Chosen:
     taken = [text for place, text in enumerate(texts) if place not in refused]
     errors = [{"index": place, "status": 422, "message": "not to my taste"} for place in refused]
     body = json.dumps({"received": True, "event_ids": _ids(len(taken)), "errors": errors}).encode()
-    return Chosen(Fault(headers=_JSON, body=body), taken)
+    return Chosen(InjectedFault(headers=_JSON, body=body), taken)
 
 
 def _with_nulls(chance: random.Random, texts: list[str]) -> Chosen:
     ids: list[str | None] = [*_ids(len(texts))]
     ids[place := chance.randrange(len(texts))] = None
     taken = texts[:place] + texts[place + 1 :]
-    return Chosen(Fault(headers=_JSON, body=json.dumps({"event_ids": ids}).encode()), taken)
+    return Chosen(InjectedFault(headers=_JSON, body=json.dumps({"event_ids": ids}).encode()), taken)
 
 
 def _later(chance: random.Random, texts: list[str]) -> Chosen:
     at = email.utils.formatdate(time.time() + 1, usegmt=True)
-    return Chosen(Fault(status=429, headers=(("Retry-After", at),)), [])
+    return Chosen(InjectedFault(status=429, headers=(("Retry-After", at),)), [])
 
 
 def _garbage(taken: bool) -> Maker:
-    return lambda chance, texts: Chosen(Fault(), texts if taken else [], clean=False, garbage=True)
+    return lambda chance, texts: Chosen(InjectedFault(), texts if taken else [], clean=False, garbage=True)
 
 
 def _ids(count: int) -> list[str]:
@@ -130,8 +130,10 @@ FAULTS: dict[str, Maker] = {
     "200-no-object": _status(200, body=b"[]"),
     "200-empty": _status(200),
     "204": _status(204),
-    "taken-200-html": _doubtful(Fault(accept=True, headers=_PAGE, body=b"<html>Your request was scanned</html>")),
-    "taken-without-ids": _kept(Fault(accept=True, headers=_JSON, body=b'{"received": true}')),
+    "taken-200-html": _doubtful(
+        InjectedFault(accept=True, headers=_PAGE, body=b"<html>Your request was scanned</html>")
+    ),
+    "taken-without-ids": _kept(InjectedFault(accept=True, headers=_JSON, body=b'{"received": true}')),
     "301": _status(301, ("Location", "https://portal.example/")),
     "401": _status(401, body=b'{"error": "who are you?"}'),
     "403": _status(403),
@@ -148,22 +150,22 @@ FAULTS: dict[str, Maker] = {
     "503": _status(503, ("Retry-After", "0")),
     "504": _status(504),
     "599": _status(599),
-    "taken-500": _doubtful(Fault(accept=True, status=500)),
-    "taken-502": _doubtful(Fault(accept=True, status=502)),
-    "taken-504": _doubtful(Fault(accept=True, status=504, body=b"")),
-    "reset": _lost(Fault(reset=True)),
-    "half": _lost(Fault(body=b'{"received": true, "event_ids": []}', cut=9)),
-    "taken-half": _doubtful(Fault(accept=True, cut=20)),
-    "taken-half-reset": _doubtful(Fault(accept=True, cut=20, reset=True)),
-    "taken-reset": _doubtful(Fault(accept=True, reset=True)),
-    "slow": _kept(Fault(accept=True, delay=0.3)),
-    "never": _lost(Fault(delay=NEVER)),
-    "taken-never": _doubtful(Fault(accept=True, delay=NEVER)),
-    "taken-short-length": _doubtful(Fault(accept=True, headers=(("Content-Length", "7"),))),
-    "taken-long-length": _doubtful(Fault(accept=True, headers=(("Content-Length", "99999"),), close=True)),
+    "taken-500": _doubtful(InjectedFault(accept=True, status=500)),
+    "taken-502": _doubtful(InjectedFault(accept=True, status=502)),
+    "taken-504": _doubtful(InjectedFault(accept=True, status=504, body=b"")),
+    "reset": _lost(InjectedFault(reset=True)),
+    "half": _lost(InjectedFault(body=b'{"received": true, "event_ids": []}', cut=9)),
+    "taken-half": _doubtful(InjectedFault(accept=True, cut=20)),
+    "taken-half-reset": _doubtful(InjectedFault(accept=True, cut=20, reset=True)),
+    "taken-reset": _doubtful(InjectedFault(accept=True, reset=True)),
+    "slow": _kept(InjectedFault(accept=True, delay=0.3)),
+    "never": _lost(InjectedFault(delay=NEVER)),
+    "taken-never": _doubtful(InjectedFault(accept=True, delay=NEVER)),
+    "taken-short-length": _doubtful(InjectedFault(accept=True, headers=(("Content-Length", "7"),))),
+    "taken-long-length": _doubtful(InjectedFault(accept=True, headers=(("Content-Length", "99999"),), close=True)),
     "garbage": _garbage(taken=False),
     "taken-garbage": _garbage(taken=True),
-    "closed-keep-alive": _kept(Fault(accept=True, close=True)),
+    "closed-keep-alive": _kept(InjectedFault(accept=True, close=True)),
 }
 
 
@@ -207,9 +209,9 @@ class Judge:
         if (marker := plan.get("refuse_all")) and Path(marker).exists():
             return "refuse-all", FAULTS["400"](self._chance, texts)
         if size > plan.get("largest", 1 << 60) and len(texts) > 1:
-            return "413", Chosen(Fault(status=413, body=b'{"error": "too large"}'), [])
+            return "413", Chosen(InjectedFault(status=413, body=b'{"error": "too large"}'), [])
         if any(map(self._is_poison, texts)):
-            return "poison", Chosen(Fault(status=400, body=b'{"error": "there is poison in it"}'), [])
+            return "poison", Chosen(InjectedFault(status=400, body=b'{"error": "there is poison in it"}'), [])
         name = self._drawn()
         if name is None:
             return "none", Chosen(None, texts)
@@ -262,7 +264,7 @@ def main(port: int, output: Path, plan: dict[str, Any]) -> None:
     resource = Collector(Judge(plan, output), reactor)
     listening = gatherResults(
         [
-            listen(reactor, Address(host, port), IntakeSite(resource, reactor))
+            listen(reactor, ListenAddress(host, port), IntakeSite(resource, reactor))
             for host in plan.get("hosts", ["127.0.0.1"])
         ]
     )

@@ -15,19 +15,19 @@ from twisted.internet.task import Clock
 
 from bridge.cluster.broker import (
     BrokerError,
-    Depth,
-    Full,
-    Lost,
-    NoQueue,
-    OtherQueue,
+    BrokerLost,
+    QueueDepth,
+    QueueFull,
+    QueueMismatch,
+    QueueMissing,
     QueueTerms,
 )
-from bridge.cluster.message import Letter, Received
+from bridge.cluster.message import BatchMessage, ReceivedBatch
 
 
 @dataclass(eq=False)
 class _Message:
-    letter: Letter
+    letter: BatchMessage
     redelivered: bool = False
 
 
@@ -35,7 +35,7 @@ class _Message:
 class _Consumer:
     channel: MemoryChannel
     prefetch: int
-    got: Callable[[Received], None]
+    got: Callable[[ReceivedBatch], None]
     unacknowledged: int = 0
 
 
@@ -99,7 +99,7 @@ class MemoryBroker:
         """The events in a queue that nobody has."""
         return [line for message in self.queues[queue].messages for line in message.letter.body.splitlines()]
 
-    def put(self, queue: str, letter: Letter) -> None:
+    def put(self, queue: str, letter: BatchMessage) -> None:
         self.queues[queue].messages.append(_Message(letter))
         self.deliver(queue)
 
@@ -115,7 +115,7 @@ class MemoryBroker:
             message = queue.messages.popleft()
             consumer.unacknowledged += 1
             tag = consumer.channel.lend(name, message, consumer)
-            consumer.got(Received(message.letter.headers, message.letter.body, message.redelivered, tag))
+            consumer.got(ReceivedBatch(message.letter.headers, message.letter.body, message.redelivered, tag))
 
 
 class MemorySession:
@@ -134,7 +134,7 @@ class MemorySession:
 
     def channel(self) -> defer.Deferred[MemoryChannel]:
         if self.lost is not None:
-            return defer.fail(Lost(self.lost))
+            return defer.fail(BrokerLost(self.lost))
         self.channels.append(MemoryChannel(self))
         return defer.succeed(self.channels[-1])
 
@@ -187,7 +187,7 @@ class MemoryChannel:
             message.redelivered = True
             self.broker.queues[name].messages.appendleft(message)
         for waiting in self.unconfirmed:
-            waiting.errback(Lost(why))
+            waiting.errback(BrokerLost(why))
         self.unconfirmed = []
         for told in self._told:
             told(why)
@@ -197,34 +197,34 @@ class MemoryChannel:
     def close(self) -> None:
         self.end("closed")
 
-    def declare(self, queue: str, terms: QueueTerms) -> defer.Deferred[Depth]:
+    def declare(self, queue: str, terms: QueueTerms) -> defer.Deferred[QueueDepth]:
         if self._closed is not None:
-            return defer.fail(Lost(self._closed))
+            return defer.fail(BrokerLost(self._closed))
         found = self.broker.queues.setdefault(queue, _Queue(terms))
         if found.terms != terms:
             self.end("inequivalent")
-            return defer.fail(OtherQueue("inequivalent arg"))
+            return defer.fail(QueueMismatch("inequivalent arg"))
         return self.look(queue)
 
-    def look(self, queue: str) -> defer.Deferred[Depth]:
+    def look(self, queue: str) -> defer.Deferred[QueueDepth]:
         if self._closed is not None:
-            return defer.fail(Lost(self._closed))
+            return defer.fail(BrokerLost(self._closed))
         found = self.broker.queues.get(queue)
         if found is None:
             self.end("not found")
-            return defer.fail(NoQueue(f"no queue {queue}"))
-        return defer.succeed(Depth(len(found.messages), len(found.consumers)))
+            return defer.fail(QueueMissing(f"no queue {queue}"))
+        return defer.succeed(QueueDepth(len(found.messages), len(found.consumers)))
 
-    def publish(self, queue: str, letter: Letter) -> defer.Deferred[None]:
+    def publish(self, queue: str, letter: BatchMessage) -> defer.Deferred[None]:
         if self._closed is not None:
-            return defer.fail(Lost(self._closed))
+            return defer.fail(BrokerLost(self._closed))
         found = self.broker.queues.get(queue)
         if found is None:
-            return defer.fail(NoQueue(f"no queue {queue}"))
+            return defer.fail(QueueMissing(f"no queue {queue}"))
         if self._refuses or found.size + len(letter.body) > found.terms.max_bytes:
             # A channel that has refused once may do so for ever, as those of RabbitMQ 3.10.
             self._refuses = True
-            return defer.fail(Full(f"queue {queue} is full"))
+            return defer.fail(QueueFull(f"queue {queue} is full"))
         waiting: defer.Deferred[None] = defer.Deferred()
         self.unconfirmed.append(waiting)
         if not self.broker.hold_confirms:
@@ -232,9 +232,9 @@ class MemoryChannel:
         self.broker.put(queue, letter)
         return waiting
 
-    def consume(self, queue: str, *, prefetch: int, got: Callable[[Received], None]) -> defer.Deferred[str]:
+    def consume(self, queue: str, *, prefetch: int, got: Callable[[ReceivedBatch], None]) -> defer.Deferred[str]:
         if self._closed is not None:
-            return defer.fail(Lost(self._closed))
+            return defer.fail(BrokerLost(self._closed))
         consumer = _Consumer(self, prefetch, got)
         tag = f"consumer-{len(self._consumers)}"
         self._consumers[tag] = queue, consumer
@@ -244,7 +244,7 @@ class MemoryChannel:
 
     def cancel(self, tag: str) -> defer.Deferred[None]:
         if self._closed is not None:
-            return defer.fail(Lost(self._closed))
+            return defer.fail(BrokerLost(self._closed))
         name, consumer = self._consumers.pop(tag)
         self.broker.queues[name].consumers.remove(consumer)
         return defer.succeed(None)

@@ -16,15 +16,15 @@ from twisted.internet.task import Clock, deferLater
 
 from bridge.accounting import Ledger
 from bridge.batching import Group
-from bridge.deliver.circuit_breaker import Breaker
-from bridge.deliver.context import Office, Turn
+from bridge.deliver.circuit_breaker import CircuitBreaker
+from bridge.deliver.context import DeliveryContext, RequestLimits
 from bridge.deliver.courier import Courier
 from bridge.deliver.dispatcher import Dispatcher
-from bridge.deliver.failover import Exits
-from bridge.deliver.request import Target
-from bridge.monitoring.runtime_metrics import Measures
+from bridge.deliver.failover import BaseUrls
+from bridge.deliver.request import RequestTarget
+from bridge.monitoring.runtime_metrics import RuntimeMetrics
 from bridge.spool import BatchLimits, Spool
-from bridge.storage.delivery_store import Cellar
+from bridge.storage.delivery_store import DeliveryStore
 
 EVERY = 2  # seconds between two batches of an intake: batch.max_age's default
 EVENTS = 3
@@ -52,23 +52,27 @@ class Outage:
         )  # fmt: skip
         self.spool.recover()
         dispatcher = Dispatcher(self.clock, connections=8, rate=None)
-        store = Cellar(self.spool, self.ledger, work=_work, receipt=lambda receipt: None, refused=lambda *what: None)
-        office = Office(
+        store = DeliveryStore(
+            self.spool, self.ledger, work=_work, receipt=lambda receipt: None, refused=lambda *what: None
+        )
+        office = DeliveryContext(
             self.clock,
             self._wall,
             store,
             self.ledger,
             dispatcher,
             _Alarms(),
-            Measures(self.clock.seconds),
+            RuntimeMetrics(self.clock.seconds),
             self._in_thread,
         )
-        breaker = Breaker(self.clock, wake=dispatcher.wake)
-        turn = Turn(in_flight=4, max_events=20_000, max_bytes=5_000_000, resolution_ms=1000, catch_up_ms=60_000)
+        breaker = CircuitBreaker(self.clock, wake=dispatcher.wake)
+        turn = RequestLimits(
+            in_flight=4, max_events=20_000, max_bytes=5_000_000, resolution_ms=1000, catch_up_ms=60_000
+        )
         self.couriers = {}
         for name in intakes:
-            target = Target("http://away.test/plain/batch", dict, gzip=False)
-            courier = Courier(name, target, turn, office=office, poster=_Away(self.clock), exits=Exits(breaker))
+            target = RequestTarget("http://away.test/plain/batch", dict, gzip=False)
+            courier = Courier(name, target, turn, office=office, poster=_Away(self.clock), exits=BaseUrls(breaker))
             self.couriers[name] = courier
             dispatcher.add(courier)
         self.spool.on_sealed = lambda batch: self.couriers[batch.intake].add(batch)

@@ -10,8 +10,8 @@ from tests.harness.running import bridging
 
 WITHOUT_PCRE2 = """
 import sys
-from bridge.syslog import pcre
-pcre._SONAMES = ()
+from bridge.syslog.fast import pcre2
+pcre2._SONAMES = ()
 from bridge.cli.main import main
 sys.argv = ["syslog-bridge", "run", "-c", sys.argv[1]]
 main()

@@ -19,12 +19,12 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 
 from bridge.accounting import Ledger
-from bridge.batching import Limits
+from bridge.batching import GroupLimits
 from bridge.config import Listener, load
-from bridge.ingest.coalescing import Gathering
+from bridge.ingest.coalescing import Coalescer
 from bridge.ingest.peers import Peer, Peers
-from bridge.ingest.pipeline import Road
-from bridge.listen.listener import Hall
+from bridge.ingest.pipeline import Pipeline
+from bridge.listen.listener import ListenerContext
 from bridge.listen.tcp_connection import SyslogFactory
 from bridge.routing import Router
 from bridge.spool import (
@@ -34,7 +34,7 @@ from bridge.spool import (
     Spool,
     batch_reader,
 )
-from bridge.syslog.fast.single_second import Stripper
+from bridge.syslog.fast.single_second import SingleSecondReader
 from bridge.syslog.framing import StreamFramer, datagrams
 from tests.bench import messages
 
@@ -65,8 +65,8 @@ class House:
         self.spool.on_sealed = lambda batch: batch.path.unlink()
         self.spool.recover()
         self.ledger = Ledger()
-        self.road = Road(
-            spool=self.spool, ledger=self.ledger, wall=time.time, limits=Limits(), truncate=False,
+        self.road = Pipeline(
+            spool=self.spool, ledger=self.ledger, wall=time.time, limits=GroupLimits(), truncate=False,
             on_trouble=pytest.fail,
         )  # fmt: skip
         router = Router(
@@ -115,7 +115,7 @@ def test_a_stream(house: House, lines: messages.Lines, most: float) -> None:
     reads = [data[at : at + READ] for at in range(0, len(data), READ)]
 
     def work() -> None:
-        framer, stripper = StreamFramer("auto", 256_000), Stripper()
+        framer, stripper = StreamFramer("auto", 256_000), SingleSecondReader()
         for read in reads:
             house.road.take(house.peer, framer.feed(read), stripper)
 
@@ -159,8 +159,8 @@ def test_a_message_a_read(house: House) -> None:
     frames = messages.Block(messages.unbound, EVENTS).now().splitlines(keepends=True)
     ends: list[Callable[[], None]] = []
     listener = Listener.model_construct(name="tcp", max_connections=1000, max_connections_per_peer=1000)
-    gathering = Gathering(house.road, ends.append)
-    hall = Hall(Clock(), house.road, house.peers.get, max_frame_size=256_000, gathering=gathering)
+    gathering = Coalescer(house.road, ends.append)
+    hall = ListenerContext(Clock(), house.road, house.peers.get, max_frame_size=256_000, gathering=gathering)
     factory = SyslogFactory(listener, hall)
     connections = []
     for number in range(1000):

@@ -49,7 +49,7 @@ class _Book:
         return sum(way.now for way in self.ways)
 
 
-class Books:
+class BatchReceipts:
     """One of each batch that a process has settled events of, and that may be there still."""
 
     def __init__(self) -> None:

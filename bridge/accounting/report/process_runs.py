@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from bridge.accounting import UNROUTED
-from bridge.accounting.report.rows import Row
+from bridge.accounting.report.rows import ReportRow
 
 SHORTFALL = "collector_shortfall"
 UNKNOWN = "lost_with_the_last_minute"
@@ -36,7 +36,7 @@ class Since:
 
 
 @dataclass(slots=True)
-class Life:
+class ProcessRun:
     """One process. ``known``: the figures are complete, from its start or from a whole minute on."""
 
     known: bool
@@ -67,7 +67,7 @@ class Life:
 class Interval:
     """What happened since the last mark, and what is held now."""
 
-    rows: dict[str, Row] = field(default_factory=dict)
+    rows: dict[str, ReportRow] = field(default_factory=dict)
     drops: Counter[str] = field(default_factory=Counter)
     lost: int = 0
     "Lines that could not be written."
@@ -75,9 +75,9 @@ class Interval:
     "By intake, in spool and memory."
     quarantined: dict[str, int] = field(default_factory=dict)
 
-    def of(self, intake: str) -> Row:
+    def of(self, intake: str) -> ReportRow:
         """An intake's row."""
-        return self.rows.setdefault(intake, Row())
+        return self.rows.setdefault(intake, ReportRow())
 
     def clear(self) -> None:
         """A mark."""
@@ -97,7 +97,7 @@ def compare(interval: Interval, start: Fields, again: Counter[str]) -> None:
         interval.of(UNROUTED).quarantined += different
 
 
-def reconstruct(life: Life, interval: Interval, start: Fields, again: Counter[str]) -> None:
+def reconstruct(life: ProcessRun, interval: Interval, start: Fields, again: Counter[str]) -> None:
     """What a killed process did since its last accounts, as far as it can be known.
 
     They are up to a minute old. What the next ``start`` finds, what was receipted and refused since, less what the last

@@ -9,7 +9,7 @@ OTHER = "(other reasons)"
 
 
 @dataclass(slots=True)
-class Row:
+class ReportRow:
     """One intake's account of the period: ``carried + received + replayed + taken + moved + again + unexplained =
     delivered + twice + quarantined + filtered + handed + dropped + held``."""
 
@@ -49,7 +49,7 @@ class Row:
     reasons: Counter[str] = field(default_factory=Counter)
     "Refused events by the collector's words."
 
-    def add(self, other: "Row") -> None:
+    def add(self, other: "ReportRow") -> None:
         """Add another account to this one."""
         for name in _COUNTS:
             setattr(self, name, getattr(self, name) + getattr(other, name))
@@ -61,14 +61,14 @@ class Row:
         self.reasons[reason if reason in self.reasons or len(self.reasons) < MOST_REASONS else OTHER] += count
 
 
-_COUNTS = tuple(each.name for each in fields(Row) if each.name not in ("dropped", "reasons"))
+_COUNTS = tuple(each.name for each in fields(ReportRow) if each.name not in ("dropped", "reasons"))
 
 
 @dataclass(slots=True)
 class Report:
     """A period's account."""
 
-    rows: dict[str, Row] = field(default_factory=dict)
+    rows: dict[str, ReportRow] = field(default_factory=dict)
     "By intake; ``-``: of what belongs to none."
     kernel_drops: Counter[str] = field(default_factory=Counter)
     quarantine_begin: int = 0
@@ -94,9 +94,9 @@ class Report:
         """The starts that followed an unclean end."""
         return [time for time, unclean, _ in self.starts if unclean]
 
-    def total(self) -> Row:
+    def total(self) -> ReportRow:
         """All intakes together."""
-        whole = Row()
+        whole = ReportRow()
         for row in self.rows.values():
             whole.add(row)
         return whole

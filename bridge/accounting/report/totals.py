@@ -12,31 +12,31 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from bridge.accounting import UNROUTED
-from bridge.accounting.report.batches import Books
+from bridge.accounting.report.batches import BatchReceipts
 from bridge.accounting.report.process_runs import (
     NOTHING,
     Fields,
     Interval,
-    Life,
+    ProcessRun,
     compare,
     reconstruct,
 )
-from bridge.accounting.report.rows import Report, Row
+from bridge.accounting.report.rows import Report, ReportRow
 
 DAMAGED = "damaged_at_start"
 
 _LONGEST_INTERVAL = timedelta(hours=1)
 
 
-class Reckoning:
+class ReportBuilder:
     """Takes all lines of a history in order; ``begin`` and ``end`` (exclusive) bound the period, None: all there is."""
 
     def __init__(self, begin: datetime | None, end: datetime | None) -> None:
         self._begin = begin or datetime.min.replace(tzinfo=UTC)
         self._end = end or datetime.max.replace(tzinfo=UTC)
         self._report = Report()
-        self._life: Life | None = None
-        self._books = Books()
+        self._life: ProcessRun | None = None
+        self._books = BatchReceipts()
         self._interval = Interval()
         self._held_at_end: tuple[dict[str, int], int] = ({}, 0)
         self._any = False
@@ -72,7 +72,7 @@ class Reckoning:
         spooled, report.quarantine_end = self._held_at_end
         for intake, held in spooled.items():
             if held or intake in report.rows:
-                report.rows.setdefault(intake, Row()).held = held
+                report.rows.setdefault(intake, ReportRow()).held = held
         report.quarantine_begin = report.quarantine_end
         for row in report.rows.values():
             row.delivered -= row.twice
@@ -100,7 +100,7 @@ class Reckoning:
             report.ends_at = now if inside else before
         if inside:
             for intake, row in interval.rows.items():
-                report.rows.setdefault(intake, Row()).add(row)
+                report.rows.setdefault(intake, ReportRow()).add(row)
             report.kernel_drops.update(interval.drops)
             report.lost_lines += interval.lost
         if inside or (not self._any and middle < end):
@@ -108,10 +108,10 @@ class Reckoning:
             self._held_at_end = dict(interval.spooled), sum(interval.quarantined.values())
         interval.clear()
 
-    def _present(self) -> Life:
+    def _present(self) -> ProcessRun:
         """The process at work; its start may not be kept any more."""
         if self._life is None:
-            self._life = Life(known=False)
+            self._life = ProcessRun(known=False)
         return self._life
 
     def _minute(self, line: Fields) -> None:
@@ -147,7 +147,7 @@ class Reckoning:
         self._commit(life.mark, now)
         life.mark, life.ended = now, True
 
-    def _account(self, life: Life, intake: str, now: Fields) -> None:
+    def _account(self, life: ProcessRun, intake: str, now: Fields) -> None:
         """The difference of an intake's figures."""
         before = life.figures.get(intake)
         life.figures[intake] = now
@@ -181,7 +181,7 @@ class Reckoning:
                 self._interval.of(UNROUTED).received -= hidden
                 self._interval.of(UNROUTED).quarantined -= hidden
 
-    def _drops(self, life: Life, now: dict[str, int]) -> None:
+    def _drops(self, life: ProcessRun, now: dict[str, int]) -> None:
         for listener, count in now.items():
             before = life.drops.get(listener, 0)
             self._interval.drops[listener] += count - before if count >= before else count
@@ -249,7 +249,7 @@ class Reckoning:
         for intake, count in line["damaged"].items():
             self._interval.of(intake).dropped[DAMAGED] += count
         after_kill = killed or (before is not None and before.after_kill)
-        life = Life(known=True, from_start=True, after_kill=after_kill, mark=now)
+        life = ProcessRun(known=True, from_start=True, after_kill=after_kill, mark=now)
         for intake, count in line["recovered"].items():
             life.figures[intake] = NOTHING | {"recovered": count, "spooled": count}
         if line["quarantined"]:

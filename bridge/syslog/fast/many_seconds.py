@@ -22,8 +22,8 @@ from bridge.syslog.fast.plain_patterns import (
     OFFSET,
     PRI,
 )
-from bridge.syslog.fast.precompiled_times import Reception, Stamper
-from bridge.syslog.fast.retry_pause import Patience
+from bridge.syslog.fast.precompiled_times import PrecompiledTimes, Reception
+from bridge.syslog.fast.retry_pause import RetryPause
 
 # What ``columns`` finds to be no time is none here either: no text of these is.
 _NO_DAY = b"(?!Feb 3|(?:Apr|Jun|Sep|Nov) 31)"
@@ -41,15 +41,15 @@ MOST_KNOWN = 20_000
 "As many are remembered: a thousand random clocks must not grow the memory."
 
 
-class Scattering:
+class ManySecondsReader:
     """Strips whole reads. Remembers how often it has tried in vain."""
 
     LONGEST_PAUSE = 64
     "Reads that are passed over, at most, after tries in vain."
 
     def __init__(self) -> None:
-        self._patience = Patience(self.LONGEST_PAUSE)
-        self._stamper = Stamper()
+        self._patience = RetryPause(self.LONGEST_PAUSE)
+        self._stamper = PrecompiledTimes()
 
     def strip(self, block: bytes, reception: Callable[[], Reception | None] = lambda: None) -> Columns | None:
         """Times and texts of a block's frames, or None: then nothing is known of them. ``reception``: of reads that

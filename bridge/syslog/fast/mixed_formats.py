@@ -53,8 +53,8 @@ from bridge.syslog.time_formats import (
     DIGIT_FIRST,
     LETTER_FIRST,
     PLAIN,
-    Format,
     Stamp,
+    TimeFormat,
     pattern_of,
     scan,
 )
@@ -84,7 +84,7 @@ _OTHER = (
 )  # fmt: skip
 
 
-def _any_of(formats: list[Format]) -> bytes:
+def _any_of(formats: list[TimeFormat]) -> bytes:
     patterns = (pattern_of(row).replace(ZONE, b"(?&zone)") for row in formats)
     return b"(?>" + b"|".join(in_block(pattern) for pattern in patterns) + b")"
 
@@ -209,7 +209,7 @@ _REPLACEMENT = (
 _rewrite = rewriter(_EXPRESSION, _REPLACEMENT)
 
 
-def sweep(block: bytes) -> Columns:
+def read_mixed(block: bytes) -> Columns:
     """The columns ``NEEDS`` of a block's frames."""
     rewritten = _rewrite(block) if _rewrite else None
     if rewritten is None:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from bridge.syslog.fast import pcre2
 from bridge.syslog.fast.columns import Columns
 from bridge.syslog.fast.plain_patterns import BEHIND_BSD, PRI
-from bridge.syslog.fast.retry_pause import Patience
+from bridge.syslog.fast.retry_pause import RetryPause
 from bridge.syslog.timestamps import MONTHS, TimeReader
 
 STEP_MINUTES = 4
@@ -58,7 +58,7 @@ class _Span(NamedTuple):
     "``Nov 05``; else ``Nov  5``."
 
 
-class Stamper:
+class PrecompiledTimes:
     """Of one connection."""
 
     LOOK_AGAIN = 64
@@ -70,7 +70,7 @@ class Stamper:
         self._learnt: tuple[_Span, weakref.ref[pcre2.Rewriter]] | None = None
         "The expression is not held: a connection that has gone quiet keeps no machine code."
         self._reads = 0
-        self._patience = Patience(self.LONGEST_PAUSE)
+        self._patience = RetryPause(self.LONGEST_PAUSE)
 
     def strip(self, block: bytes, reception: Reception) -> Columns | None:
         """Times and texts of a block's frames, or None: then nothing is known of them."""

@@ -1,7 +1,7 @@
 """How long to leave alone what was tried in vain."""
 
 
-class Patience:
+class RetryPause:
     """After each try in vain, twice as many chances are passed over as after the one before: 1, 2, 4 to ``most``."""
 
     __slots__ = ("_next", "_passes", "most")

@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from bridge.syslog.fast.columns import Columns
-from bridge.syslog.fast.many_seconds import Scattering
+from bridge.syslog.fast.many_seconds import ManySecondsReader
 from bridge.syslog.fast.pcre2 import Cut, cutter
 from bridge.syslog.fast.plain_patterns import (
     BEHIND_BSD,
@@ -22,7 +22,7 @@ from bridge.syslog.fast.plain_patterns import (
     OFFSET,
     PRI,
 )
-from bridge.syslog.fast.retry_pause import Patience
+from bridge.syslog.fast.retry_pause import RetryPause
 from bridge.syslog.timestamps import is_time
 
 
@@ -78,7 +78,7 @@ class _Moment:
 _moment = lru_cache(maxsize=128)(_Moment)
 
 
-class Stripper:
+class SingleSecondReader:
     """Strips whole reads. Remembers the last second, and how often it has tried in vain."""
 
     LONGEST_PAUSE = 64
@@ -86,8 +86,8 @@ class Stripper:
 
     def __init__(self) -> None:
         self._moment: _Moment | None = None
-        self._patience = Patience(self.LONGEST_PAUSE)
-        self.scattering = Scattering()
+        self._patience = RetryPause(self.LONGEST_PAUSE)
+        self.scattering = ManySecondsReader()
         "Takes its turn where this tries in vain."
 
     @property

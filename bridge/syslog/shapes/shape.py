@@ -42,7 +42,7 @@ class Shape(NamedTuple):
     "A time of this format only, where one is named; `pri`: a frame with PRI only."
 
 
-class Table:
+class ShapeTable:
     """Rows as one expression."""
 
     def __init__(self, rows: Iterable[Shape]) -> None:

@@ -10,7 +10,7 @@ from bridge.syslog.grammar import (
     MNEMONIC,
     SD_ELEMENT,
 )
-from bridge.syslog.shapes.shape import Shape, Table
+from bridge.syslog.shapes.shape import Shape, ShapeTable
 
 _WORD = rb"[A-Za-z_][A-Za-z0-9_./-]*+"
 _NAME = rb"[A-Za-z0-9][A-Za-z0-9_.-]*+"
@@ -218,5 +218,5 @@ AFTER_VERSION = (
     ),
 )
 
-TIMED = Table(AFTER_TIME)
-VERSIONED = Table(AFTER_VERSION)
+TIMED = ShapeTable(AFTER_TIME)
+VERSIONED = ShapeTable(AFTER_VERSION)

@@ -1,7 +1,7 @@
 """Shapes without a time in front: the text begins with something else."""
 
 from bridge.syslog.grammar import CEF, HOST, MNEMONIC
-from bridge.syslog.shapes.shape import Shape, Table
+from bridge.syslog.shapes.shape import Shape, ShapeTable
 
 WITHOUT_TIME = (
     # Cisco with `no logging timestamp` (ASA's default), and small switches, whose severity is a letter
@@ -54,6 +54,6 @@ KIWI = Shape(
     drops=rb"Original Address=[0-9A-Fa-f.:]++|\S++",
 )
 
-OPENINGS = Table(WITHOUT_TIME)
-LAST = Table(LAST_RESORT)
+OPENINGS = ShapeTable(WITHOUT_TIME)
+LAST = ShapeTable(LAST_RESORT)
 "What is tried when nothing else has matched."

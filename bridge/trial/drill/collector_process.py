@@ -23,8 +23,8 @@ from twisted.web.server import Request
 from bridge.collector.api import IntakeResource
 from bridge.collector.body import BODY_LIMIT, read_body
 from bridge.collector.delivery import Delivery
-from bridge.collector.fault_injection import Fault, FaultyResource
-from bridge.collector.listening import Address, listen
+from bridge.collector.fault_injection import FaultyResource, InjectedFault
+from bridge.collector.listening import ListenAddress, listen
 from bridge.collector.site import IntakeSite
 from bridge.host.reactor import install_reactor
 
@@ -34,13 +34,13 @@ LARGEST = 100_000
 """Bytes of a body in mode ``413``."""
 
 _FAULTS = {
-    "429": Fault(status=429, headers=(("Retry-After", "1"),)),
-    "500": Fault(status=500),
-    "refuse": Fault(reset=True),
+    "429": InjectedFault(status=429, headers=(("Retry-After", "1"),)),
+    "500": InjectedFault(status=500),
+    "refuse": InjectedFault(reset=True),
 }
 
 
-class FarSide:
+class DrillCollector:
     """What has arrived, and how the next request is met."""
 
     def __init__(self) -> None:
@@ -56,13 +56,13 @@ class FarSide:
             if number.isdigit():
                 self.seen[int(number)] += 1
 
-    def meet(self, request: Request) -> Fault | None:
+    def meet(self, request: Request) -> InjectedFault | None:
         """The fault that a request meets."""
         if self.mode in ("413", "poison"):
             body = read_body(request, BODY_LIMIT)
             if self.mode == "413":
-                return Fault(status=413) if len(body) > LARGEST else None
-            return Fault(status=400, body=b'{"error": "this event cannot be read"}') if POISON in body else None
+                return InjectedFault(status=413) if len(body) > LARGEST else None
+            return InjectedFault(status=400, body=b'{"error": "this event cannot be read"}') if POISON in body else None
         return _FAULTS.get(self.mode)
 
     def told(self, first: int, last: int) -> dict[str, int]:
@@ -76,7 +76,7 @@ class _Commands(LineReceiver):
     delimiter = b"\n"
     MAX_LENGTH = 65536
 
-    def __init__(self, far_side: FarSide, reactor: Any) -> None:
+    def __init__(self, far_side: DrillCollector, reactor: Any) -> None:
         self._far_side = far_side
         self._reactor = reactor
 
@@ -96,9 +96,9 @@ class _Commands(LineReceiver):
 def main(port: int) -> None:
     """Serve until stdin ends."""
     reactor = install_reactor()
-    far_side = FarSide()
+    far_side = DrillCollector()
     site = IntakeSite(FaultyResource(IntakeResource(far_side), far_side.meet, reactor), reactor)
-    listen(reactor, Address("127.0.0.1", port), site).addCallbacks(
+    listen(reactor, ListenAddress("127.0.0.1", port), site).addCallbacks(
         lambda bound: StandardIO(_Commands(far_side, reactor)),
         lambda failure: sys.exit(f"far side: {failure.value}"),
     )

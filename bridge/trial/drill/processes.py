@@ -47,7 +47,7 @@ def wait(condition: Callable[[], bool], within: float, what: str) -> float:
     return time.monotonic() - began
 
 
-class FarSide:
+class CollectorProcess:
     """The collector on loopback; see `bridge.trial.drill.collector_process`."""
 
     def __init__(self) -> None:
@@ -88,7 +88,7 @@ class FarSide:
 
 
 @dataclass
-class Gateway:
+class GatewayProcess:
     """The bridge, run in a folder of the drill's. ``fsync`` and ``receive_buffer`` (bytes) as the configuration has."""
 
     folder: Path

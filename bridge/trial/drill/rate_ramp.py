@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from bridge.trial.drill.processes import DrillError, wait
 from bridge.trial.drill.scenarios import Drill
-from bridge.trial.drill.senders import Stream
+from bridge.trial.drill.senders import SenderThread
 
 _RATES = (1_000, 2_000, 5_000, 10_000, 20_000, 35_000, 50_000, 75_000, 100_000, 150_000, 200_000)
 _BACKLOG_SECONDS = 3.0
@@ -49,7 +49,7 @@ def _steps(drill: Drill, kind: str, seconds: float) -> Iterator[tuple[int, str, 
     for rate in _RATES:
         before, cpu = gateway.status(), gateway.cpu_seconds()
         numbers = drill.numbers.take(int(rate * seconds))
-        stream = Stream(kind, gateway.udp if kind == "udp" else gateway.tcp, numbers, rate)
+        stream = SenderThread(kind, gateway.udp if kind == "udp" else gateway.tcp, numbers, rate)
         stream.start()
         stream.join()
         failed = ""

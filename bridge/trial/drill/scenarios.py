@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from bridge.trial.drill.processes import (
+    CollectorProcess,
     DrillError,
-    FarSide,
-    Gateway,
+    GatewayProcess,
     wait,
 )
 from bridge.trial.drill.senders import Numbers, frame, send_tcp
@@ -22,7 +22,7 @@ _ARRIVES_WITHIN = 90.0
 
 
 @dataclass
-class Outcome:
+class ScenarioResult:
     """What one exercise has shown. ``caught_up`` in seconds."""
 
     name: str
@@ -39,8 +39,8 @@ class Outcome:
 class Drill:
     """What the exercises share."""
 
-    far_side: FarSide
-    gateway: Gateway
+    far_side: CollectorProcess
+    gateway: GatewayProcess
     numbers: Numbers
     trouble_seconds: float
     events: int
@@ -65,7 +65,9 @@ class Drill:
         except DrillError:
             return None
 
-    def outcome(self, name: str, numbers: range, caught_up: float | None, *, expected: int, text: str = "") -> Outcome:
+    def outcome(
+        self, name: str, numbers: range, caught_up: float | None, *, expected: int, text: str = ""
+    ) -> ScenarioResult:
         """The account of an exercise that sent these numbers and expected so many of them to arrive."""
         found = self.arrived(numbers)
         lost = max(0, expected - found["distinct"])
@@ -74,11 +76,11 @@ class Drill:
             parts.append(f"caught up {caught_up:.1f} s after it")
         if text:
             parts.append(text)
-        return Outcome(name, not lost, "; ".join(parts), len(numbers), lost, found["doubles"], caught_up)
+        return ScenarioResult(name, not lost, "; ".join(parts), len(numbers), lost, found["doubles"], caught_up)
 
 
-def _trouble(name: str, mode: str) -> Callable[[Drill], Outcome]:
-    def exercise(drill: Drill) -> Outcome:
+def _trouble(name: str, mode: str) -> Callable[[Drill], ScenarioResult]:
+    def exercise(drill: Drill) -> ScenarioResult:
         drill.far_side.mode(mode)
         numbers = drill.send(drill.events)
         time.sleep(drill.trouble_seconds)
@@ -88,7 +90,7 @@ def _trouble(name: str, mode: str) -> Callable[[Drill], Outcome]:
     return exercise
 
 
-def _too_large(drill: Drill) -> Outcome:
+def _too_large(drill: Drill) -> ScenarioResult:
     drill.far_side.mode("413")
     numbers = drill.send(drill.events)
     caught_up = drill.catch_up(numbers, len(numbers))
@@ -96,7 +98,7 @@ def _too_large(drill: Drill) -> Outcome:
     return drill.outcome("413", numbers, caught_up, expected=len(numbers), text="requests were halved until they fit")
 
 
-def _poison(drill: Drill) -> Outcome:
+def _poison(drill: Drill) -> ScenarioResult:
     drill.far_side.mode("poison")
     before = drill.gateway.ledger()["quarantined"]
     numbers = drill.send(500, poison_at=250)
@@ -108,7 +110,7 @@ def _poison(drill: Drill) -> Outcome:
     return found
 
 
-def _kill(drill: Drill) -> Outcome:
+def _kill(drill: Drill) -> ScenarioResult:
     numbers = drill.send(drill.events)
     drill.gateway.kill()
     seconds = drill.gateway.start()
@@ -119,11 +121,11 @@ def _kill(drill: Drill) -> Outcome:
     return found
 
 
-def _full(drill: Drill) -> Outcome:
+def _full(drill: Drill) -> ScenarioResult:
     """A bridge of its own, whose spool is small: what does not fit must be counted, and the rest arrive."""
     ordinary = drill.gateway
     ordinary.stop()
-    small = Gateway(
+    small = GatewayProcess(
         ordinary.folder / "full", drill.far_side.port, ordinary.fsync, ordinary.receive_buffer, max_size=4 << 20
     )
     drill.gateway = small
@@ -161,7 +163,7 @@ def wait_steady(figure: Callable[[], int]) -> int:
     return last
 
 
-EXERCISES: Mapping[str, tuple[str, Callable[[Drill], Outcome]]] = {
+EXERCISES: Mapping[str, tuple[str, Callable[[Drill], ScenarioResult]]] = {
     "outage": ("the collector cannot be reached", _trouble("outage", "refuse")),
     "429": ("the collector says: too many requests", _trouble("429", "429")),
     "500": ("the collector is broken", _trouble("500", "500")),

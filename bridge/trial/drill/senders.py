@@ -37,7 +37,7 @@ def send_tcp(port: int, frames: list[bytes]) -> None:
             pass
 
 
-class Stream(threading.Thread):
+class SenderThread(threading.Thread):
     """Sends ``rate`` events a second for ``seconds`` over ``kind``; what was really sent is ``numbers[:sent]``."""
 
     def __init__(self, kind: str, port: int, numbers: range, rate: int) -> None:

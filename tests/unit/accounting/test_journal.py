@@ -14,15 +14,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.accounting import Account, journal
-from bridge.accounting.journal import History, Receipt
+from bridge.accounting.journal import Journal, Receipt
 from bridge.accounting.journal_lines import (
     BEGINNING,
-    Walk,
+    JournalReader,
     line_of,
     taken_apart,
 )
 from bridge.spool import Batch
-from bridge.spool.recovery import Found
+from bridge.spool.recovery import RecoveredSpool
 
 DAY = 86_400
 MARCH = 1_772_323_200  # 2026-03-01T00:00:00Z
@@ -47,27 +47,27 @@ class Here:
         self.errors = []
 
     def opened(self):
-        made = History(self.directory, keep=self.keep, wall=self.wall)
+        made = Journal(self.directory, keep=self.keep, wall=self.wall)
         made.on_error = self.errors.append
         self.found = made.open()
         return made
 
     def started(self, found=None, quarantined=0):
         made = self.opened()
-        made.start(found or Found(), quarantined=quarantined, version="1", config_sha256="c")
+        made.start(found or RecoveredSpool(), quarantined=quarantined, version="1", config_sha256="c")
         return made
 
     def files(self):
         return sorted(path.name for path in self.directory.iterdir())
 
     def rows(self):
-        walk = Walk(self.directory)
+        walk = JournalReader(self.directory)
         rows = [line.fields for line in walk]
         assert not walk.faults, walk.faults
         return rows
 
     def faults(self):
-        walk = Walk(self.directory)
+        walk = JournalReader(self.directory)
         for _ in walk:
             pass
         return walk.faults
@@ -100,7 +100,7 @@ def test_start_says_what_was_found(here):
     def batch(intake, sequence, count, *, sending):
         return Batch(intake, sequence, "lines", False, 0, 0, count, 1, Path(), 0.0, sending)
 
-    found = Found(
+    found = RecoveredSpool(
         batches=[batch("fw", 1, 10, sending=True), batch("fw", 2, 5, sending=False), batch("x", 3, 1, sending=False)],
         sending={"fw": 10},
         damaged={"x": 4},
@@ -117,7 +117,7 @@ def test_start_says_what_was_found(here):
 def test_only_the_newest_batches_are_named_at_start(here, monkeypatch):
     monkeypatch.setattr(journal, "MOST_SENDING", 2)
     batches = [Batch("fw", n, "lines", False, 0, 0, 1, 1, Path(), 0.0, True) for n in range(5)]
-    here.started(Found(batches=batches))
+    here.started(RecoveredSpool(batches=batches))
     assert here.rows()[0]["sending"] == {"fw": [[3, 1], [4, 1]]}
     assert here.rows()[0]["sending_more"] == 3
 
@@ -274,14 +274,14 @@ def test_a_walk_knows_whether_it_saw_the_beginning_and_ignores_a_line_being_writ
     written.receipt(RECEIPT)
     written.receipt(RECEIPT)
     written.close()
-    walk = Walk(here.directory)
+    walk = JournalReader(here.directory)
     assert len(list(walk)) == 3
     assert walk.from_beginning
     path = here.directory / "2026-03-02.jsonl"
     path.write_bytes(path.read_bytes()[:-9])
     (here.directory / "2026-03-01.jsonl.gz").unlink()
     (here.directory / "notes.txt").write_text("not ours")
-    walk = Walk(here.directory)
+    walk = JournalReader(here.directory)
     assert len(list(walk)) == 1
     assert (walk.faults, walk.from_beginning, walk.first) == ([], False, f"{path}:1")
 

@@ -5,7 +5,7 @@ import base64
 import pytest
 from twisted.internet.testing import StringTransport
 
-from bridge.admin.auth import Guard
+from bridge.admin.auth import Authentication
 from bridge.admin.resource import site
 
 TOKEN = "a-token-of-32-characters-in-all.."
@@ -19,7 +19,7 @@ PAGES = {
 
 def ask(path, *, token=TOKEN, method="GET", **headers):
     """Status and the whole answer, as the bytes go over the wire."""
-    made = site(PAGES, Guard(lambda: token))
+    made = site(PAGES, Authentication(lambda: token))
     made.timeOut = None
     protocol = made.buildProtocol(None)
     transport = StringTransport()

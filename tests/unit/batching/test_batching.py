@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bridge.batching import (
-    Limits,
+    GroupLimits,
     Window,
     encoding,
     group,
@@ -39,7 +39,7 @@ def grouped(
     )  # fmt: skip
     return group(
         columns, end, reader=TimeReader(), received_ms=received_ms, peer=b"192.0.2.7", listener="udp",
-        limits=limits or Limits(), **options,
+        limits=limits or GroupLimits(), **options,
     )  # fmt: skip
 
 
@@ -257,7 +257,7 @@ def test_other_times(timestamp, expected):
 
 
 def test_times_outside_the_window_become_reception():
-    limits = Limits(window=Window(3_600_000, 60_000))
+    limits = GroupLimits(window=Window(3_600_000, 60_000))
     frames = [b"<13>Nov 23 06:24:06 gw a: in", b"<13>Nov 23 06:24:05 gw a: past", b"<13>Nov 23 07:25:05 gw a: in",
               b"<13>Nov 23 07:25:06 gw a: future", b"<13>1970-01-01T00:00:00Z gw a: x", b"<13>no time"]  # fmt: skip
     result = grouped(frames, limits=limits)
@@ -310,7 +310,7 @@ def test_events_are_neither_lost_nor_made(events, resolution, form, endpoint, ho
         expected.append(RECEIVED if ms is None else ms)
         if holds_lf and i % 3 == 0:
             frames[-1] += b"\nrest"
-    limits = Limits(resolution_ms=resolution)
+    limits = GroupLimits(resolution_ms=resolution)
     result = grouped(frames, payload=form, limits=limits, endpoint=endpoint)
     assert sum(part.count for part in result.groups) == len(events)
     assert len({part.slot for part in result.groups}) == len(result.groups)
@@ -331,7 +331,7 @@ def test_events_are_neither_lost_nor_made(events, resolution, form, endpoint, ho
 
 
 def test_the_limit_holds_for_the_encoded_event():
-    limits = Limits(event_bytes=20)
+    limits = GroupLimits(event_bytes=20)
     frames = [
         b"<13>" + b"x" * 20,
         b"<13>" + b"y" * 21,
@@ -346,12 +346,12 @@ def test_the_limit_holds_for_the_encoded_event():
 
 
 def test_a_group_of_oversize_events_alone_is_none():
-    result = grouped([b"<13>" + b"y" * 21], limits=Limits(event_bytes=20))
+    result = grouped([b"<13>" + b"y" * 21], limits=GroupLimits(event_bytes=20))
     assert (result.groups, len(result.oversize)) == ([], 1)
 
 
 def test_many_events_above_the_limit_together_are_none_above_it():
-    result = grouped([b"<13>" + b"y" * 19] * 50, limits=Limits(event_bytes=20))
+    result = grouped([b"<13>" + b"y" * 19] * 50, limits=GroupLimits(event_bytes=20))
     assert (lines(result), result.oversize) == ([b"y" * 19] * 50, [])
 
 

@@ -14,7 +14,7 @@ from bridge.batching.endpoints import (
     without_key,
     wrapped,
 )
-from bridge.batching.groups import Limits
+from bridge.batching.groups import GroupLimits
 from bridge.collector import formats
 from bridge.collector.credentials import Keys
 from bridge.config.addresses import ENDPOINTS as KNOWN
@@ -95,7 +95,7 @@ def test_the_spool_keeps_each_events_time_where_the_endpoint_takes_it():
     frames = [b"<13>1 2026-11-23T12:00:00.%03dZ h a - - - m%d\nx" % (ms, ms) for ms in (500, 0, 250)]
     columns = parse_all(block_of(frames), PAYLOAD_NEEDS["message"])
     end = Disposition("deliver", "r", "i", zone=UTC, endpoint="/array")
-    made = group(columns, end, reader=TimeReader(), received_ms=NOON, limits=Limits(resolution_ms=100))
+    made = group(columns, end, reader=TimeReader(), received_ms=NOON, limits=GroupLimits(resolution_ms=100))
     (part,) = made.groups
     assert part.timed and (part.earliest, part.latest, part.count) == (NOON, NOON + 500, 3)
     assert part.data == b'%d\t"m500\\nx"\n%d\t"m0\\nx"\n%d\t"m250\\nx"\n' % (NOON + 500, NOON, NOON + 250)

@@ -13,7 +13,7 @@ import trustme
 from click.testing import CliRunner
 
 from bridge.cli.check import make_check
-from bridge.setup.check_result import Result
+from bridge.setup.check_result import StepResult
 
 COLLECTOR = "from bridge.cli.collector import collector; collector()"
 CHECK = "from bridge.cli.check import make_check; from bridge.setup.connection_check import probe; make_check(probe)()"
@@ -89,7 +89,7 @@ def test_secrets_are_read_unless_they_are_not_to_be(tmp_path):
 @pytest.mark.parametrize("good", [True, False])
 def test_the_exit_code_is_that_of_the_trial(tmp_path, good):
     file = configuration(tmp_path, {"a": ""})
-    rows = [Result("http://h/plain/batch", ("a",), "tcp", good, "words")]
+    rows = [StepResult("http://h/plain/batch", ("a",), "tcp", good, "words")]
     result, calls = run("-c", str(file), "--connect", "--send-test", results=rows)
     assert (result.exit_code, calls) == (0 if good else 1, [(True, True)])
     assert result.stdout.endswith(f"http://h/plain/batch (intake a)\n  {'ok' if good else 'NO'}  tcp   words\n")

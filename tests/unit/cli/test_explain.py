@@ -8,7 +8,7 @@ from ipaddress import ip_address
 import pytest
 from click.testing import CliRunner
 
-from bridge.batching import Limits, Window, group
+from bridge.batching import GroupLimits, Window, group
 from bridge.batching.payload import FORMS
 from bridge.cli.explain import explain
 from bridge.config import load
@@ -152,7 +152,7 @@ def test_the_event_is_the_very_text_that_the_road_would_spool(file, form):
     ((disposition, columns),) = profile.assign(parse_all(block_of([frame]), profile.needs))
     grouped = group(
         columns, disposition, reader=TimeReader(), received_ms=1795415100000, peer=b"127.0.0.1", listener="udp",
-        limits=Limits(window=Window(None, None)),
+        limits=GroupLimits(window=Window(None, None)),
     )  # fmt: skip
     assert explained(file, frame)["event"].encode() + b"\n" == grouped.groups[0].data
 

@@ -8,10 +8,10 @@ import pytest
 from click.testing import CliRunner
 
 from bridge.accounting import Ledger
-from bridge.accounting.journal import History, Receipt
+from bridge.accounting.journal import Journal, Receipt
 from bridge.cli.report import report
 from bridge.spool import Batch
-from bridge.spool.recovery import Found
+from bridge.spool.recovery import RecoveredSpool
 
 MARCH = 1_772_323_200  # 2026-03-01T00:00:00Z
 
@@ -30,12 +30,12 @@ class Site:
             f"spool: {{directory: {self.spool}}}\n"
         )
         self.now = MARCH + 10.0
-        self.history = History(self.ledger_folder, keep=None, wall=lambda: self.now)
+        self.history = Journal(self.ledger_folder, keep=None, wall=lambda: self.now)
 
     def start(self, found=None):
         self.ledger = Ledger()
         self.history.open()
-        self.history.start(found or Found(), quarantined=0, version="1.0", config_sha256="c")
+        self.history.start(found or RecoveredSpool(), quarantined=0, version="1.0", config_sha256="c")
 
     def live(self):
         """Two minutes, an unclean stop, a clean one."""
@@ -53,7 +53,9 @@ class Site:
         self.now = MARCH + 200
         batch = Batch("fw", 1, "lines", False, 0, 0, 10, 1, self.spool, 0.0, True)
         self.history.open()
-        self.history.start(Found(batches=[batch], sending={"fw": 10}), quarantined=1, version="1.0", config_sha256="c")
+        self.history.start(
+            RecoveredSpool(batches=[batch], sending={"fw": 10}), quarantined=1, version="1.0", config_sha256="c"
+        )
         self.ledger = Ledger()
         self.ledger.recover_spooled("fw", 10)
         self.ledger.recover_quarantined(None, 1)
@@ -200,10 +202,10 @@ def test_nothing_is_changed(site):
 
 
 def test_a_terminal_gets_a_table_whose_figures_are_whole(site):
-    from bridge.accounting.report.rows import Report, Row
+    from bridge.accounting.report.rows import Report, ReportRow
     from bridge.cli import report_text
 
-    found = Report(rows={"a" * 64: Row(received=10**15, delivered=10**15)})
+    found = Report(rows={"a" * 64: ReportRow(received=10**15, delivered=10**15)})
     drawn = report_text.table(found, whole=True, terminal=True)
     assert drawn.count("1,000,000,000,000,000") == 4
     assert "\x1b[1m" in drawn

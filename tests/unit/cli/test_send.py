@@ -213,4 +213,4 @@ def test_wrong_usage_is_2(options, said):
 
 def test_targets_are_shown_as_they_are_written():
     for text in ("udp://192.0.2.1:514", "tcp://[::1]:6514", "udp://localhost:1"):
-        assert str(send_target.Target.parse(text)) == text
+        assert str(send_target.SendTarget.parse(text)) == text

@@ -7,11 +7,11 @@ from click.testing import CliRunner
 
 from bridge.cli.setup import make_setup
 from bridge.config import load
-from bridge.setup.check_result import Result
+from bridge.setup.check_result import StepResult
 
 KEY = "abcdefgh12345678"
-GOOD = Result("http://127.0.0.1/plain/batch", ("all",), "http", True, "answers")
-BAD = Result("http://127.0.0.1/plain/batch", ("all",), "tcp", False, "no connection")
+GOOD = StepResult("http://127.0.0.1/plain/batch", ("all",), "http", True, "answers")
+BAD = StepResult("http://127.0.0.1/plain/batch", ("all",), "tcp", False, "no connection")
 
 
 class Trial:

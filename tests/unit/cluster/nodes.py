@@ -7,21 +7,21 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from bridge.accounting import Ledger
 from bridge.batching import Group
 from bridge.cluster.consumer import release
-from bridge.cluster.node import Fleet, Terms
+from bridge.cluster.node import ClusterNode, ClusterTerms
 from bridge.cluster.node_name import node_name
-from bridge.deliver.circuit_breaker import Breaker
-from bridge.deliver.client import Answer
-from bridge.deliver.context import Office, Turn, Way
+from bridge.deliver.circuit_breaker import CircuitBreaker
+from bridge.deliver.client import Response
+from bridge.deliver.context import DeliveryContext, DeliveryPath, RequestLimits
 from bridge.deliver.courier import Courier
 from bridge.deliver.dispatcher import Dispatcher
-from bridge.deliver.failover import Exits
-from bridge.deliver.request import Target
-from bridge.monitoring.runtime_metrics import Measures
+from bridge.deliver.failover import BaseUrls
+from bridge.deliver.request import RequestTarget
+from bridge.monitoring.runtime_metrics import RuntimeMetrics
 from bridge.spool import BatchLimits, Spool
-from bridge.storage.delivery_store import Cellar
+from bridge.storage.delivery_store import DeliveryStore
 
 NOON = 1_795_435_200
-TURN = Turn(in_flight=4, max_events=100, max_bytes=10_000, resolution_ms=1000, catch_up_ms=60_000)
+TURN = RequestLimits(in_flight=4, max_events=100, max_bytes=10_000, resolution_ms=1000, catch_up_ms=60_000)
 
 
 class Node:
@@ -38,19 +38,19 @@ class Node:
         )  # fmt: skip
         found = self.spool.recover()
         self.dispatcher = Dispatcher(clock, connections=8, rate=rate)
-        self.exits = Exits(Breaker(clock, wake=self.dispatcher.wake))
-        self.office = Office(
-            clock, self.wall, self._cellar(None), self.ledger, self.dispatcher, self, Measures(clock.seconds),
+        self.exits = BaseUrls(CircuitBreaker(clock, wake=self.dispatcher.wake))
+        self.office = DeliveryContext(
+            clock, self.wall, self._cellar(None), self.ledger, self.dispatcher, self, RuntimeMetrics(clock.seconds),
             maybeDeferred,
         )  # fmt: skip
-        self.way = Way(Target("http://collector.test/plain/batch", dict, False), self, self.exits)
+        self.way = DeliveryPath(RequestTarget("http://collector.test/plain/batch", dict, False), self, self.exits)
         self.own = Courier("a", self.way.target, TURN, office=self.office, poster=self, exits=self.exits)
         self.dispatcher.add(self.own)
         self.fleet = None
         if role is not None:
             given = {"max_bytes": 10**6, "prefetch": 10**6, "alone_after": 10.0}
-            self.fleet = Fleet(
-                Terms(("amqp://broker.test",), "q", role, "default", **given | terms),
+            self.fleet = ClusterNode(
+                ClusterTerms(("amqp://broker.test",), "q", role, "default", **given | terms),
                 node=node_name(directory), connect=lambda url: self._connect(broker, url), own={"a": self.own},
                 office=self.office, shared=self._cellar(release), counted=self._counted,
                 aside=lambda *message: maybeDeferred(self.spool.quarantine.put_aside, *message),
@@ -67,7 +67,7 @@ class Node:
             self.fleet.start()
 
     def _cellar(self, remove):
-        return Cellar(
+        return DeliveryStore(
             self.spool, self.ledger, work=self.work, receipt=self.receipts.append,
             refused=lambda *line: self.refused.append(line), remove=remove,
         )  # fmt: skip
@@ -112,10 +112,10 @@ class Node:
     def accept(self, at=0):
         body, _, answer = self.posted.pop(at)
         ids = ",".join(f'"{i}"' for i in range(body.count(b"\n") + 1))
-        answer.callback(Answer(200, f'{{"event_ids":[{ids}]}}'.encode()))
+        answer.callback(Response(200, f'{{"event_ids":[{ids}]}}'.encode()))
 
     def answer(self, status, at=0, text=b"no"):
-        self.posted.pop(at)[2].callback(Answer(status, text))
+        self.posted.pop(at)[2].callback(Response(status, text))
 
     def die(self):
         """As a killed process: nothing is said, and the broker sees its connections end."""

@@ -10,7 +10,7 @@ from twisted.internet import defer
 from twisted.internet.task import Clock
 
 from bridge.cluster.broker import BrokerError
-from bridge.cluster.broker_connection import Link
+from bridge.cluster.broker_connection import BrokerConnection
 from bridge.config import ConfigurationError, checks, load
 from tests.harness.memory_broker import MemoryBroker
 
@@ -25,7 +25,7 @@ class World:
         self.broker = MemoryBroker(self.clock)
         self.answering = set(answering)
         self.tried = []
-        self.link = Link("test", URLS, connect=self.connect, clock=self.clock)
+        self.link = BrokerConnection("test", URLS, connect=self.connect, clock=self.clock)
 
     def connect(self, url):
         self.tried.append(url)

@@ -6,7 +6,7 @@ from twisted.internet.task import Clock
 
 from bridge.cluster import consumer, publisher
 from bridge.cluster.broker import QueueTerms
-from bridge.cluster.message import Letter
+from bridge.cluster.message import BatchMessage
 from tests.harness.memory_broker import MemoryBroker
 from tests.unit.cluster.nodes import Node, drain, pass_time
 
@@ -321,7 +321,7 @@ def test_a_foreign_message_goes_to_quarantine(tmp_path, clock, broker, change, w
         "format": 1, "intake": "a", "batch": "x-1", "sequence": 1, "time": 1, "latest": 1, "count": 1,
         "encoding": "lines", "timed": False,
     }  # fmt: skip
-    broker.put("q.a", Letter("x-1", headers | change, b"text\n"))
+    broker.put("q.a", BatchMessage("x-1", headers | change, b"text\n"))
     pass_time(clock, courier)
     if "batch" in change:
         assert drain(clock, courier) == {b"text": 1}
@@ -335,7 +335,7 @@ def test_a_foreign_message_goes_to_quarantine(tmp_path, clock, broker, change, w
 
 def test_a_foreign_message_cannot_choose_its_file(tmp_path, clock, broker):
     courier = node(tmp_path, clock, broker, role="courier")
-    broker.put("q.a", Letter("x", {"batch": "../../../../tmp/x"}, b"text\n"))
+    broker.put("q.a", BatchMessage("x", {"batch": "../../../../tmp/x"}, b"text\n"))
     pass_time(clock, courier)
     (kept,) = (tmp_path / "node" / ".quarantine" / "damaged" / "files").iterdir()
     assert kept.read_bytes() == b"text\n"

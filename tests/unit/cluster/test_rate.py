@@ -3,7 +3,7 @@
 from twisted.internet.task import Clock
 
 from bridge.config import parse_text
-from bridge.deliver.couriers import Mailroom
+from bridge.deliver.couriers import CourierSet
 
 CONFIGURATION = """
 collector: {region: FRA1, max_request_rate: 12}
@@ -40,7 +40,7 @@ def in_ten_seconds(clock, sender):
 
 def test_it_is_divided_by_those_who_share_it():
     clock, config = Clock(), parse_text(CONFIGURATION, "bridge.yaml")
-    mailroom = Mailroom(config, clock)
+    mailroom = CourierSet(config, clock)
     sender = Eager(mailroom.dispatcher)
     mailroom.dispatcher.add(sender)
     assert in_ten_seconds(clock, sender) in range(118, 126)

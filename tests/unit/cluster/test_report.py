@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from bridge.accounting import Ledger
-from bridge.accounting.journal import History, Receipt
-from bridge.accounting.journal_lines import Walk
+from bridge.accounting.journal import Journal, Receipt
+from bridge.accounting.journal_lines import JournalReader
 from bridge.cli.report import reckoned
 from bridge.spool import Batch
-from bridge.spool.recovery import Found
+from bridge.spool.recovery import RecoveredSpool
 
 MARCH = 1_772_323_200  # 2026-03-01T00:00:00Z
 
@@ -22,9 +22,9 @@ class Life:
         self.now = now
         self.ledger = Ledger()
         self.borrowing = self.ledger.borrowing()
-        self.history = History(directory, keep=None, wall=lambda: self.now)
+        self.history = Journal(directory, keep=None, wall=lambda: self.now)
         self.history.open()
-        found = Found()
+        found = RecoveredSpool()
         if waiting:
             found.batches = [Batch("a", 1, "lines", False, 0, 0, waiting, 9, Path(), 0.0)]
             self.ledger.recover_spooled("a", waiting)
@@ -47,7 +47,7 @@ class Life:
 
 
 def row_of(directory):
-    walk = Walk(directory)
+    walk = JournalReader(directory)
     report = reckoned(walk, None, None)
     assert walk.fault_count == 0
     row = report.rows["a"]

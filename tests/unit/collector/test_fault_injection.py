@@ -11,10 +11,10 @@ from bridge.collector.api import IntakeResource
 from bridge.collector.fault_injection import (
     HTML,
     NEVER,
-    Fault,
     FaultyResource,
+    InjectedFault,
 )
-from bridge.collector.listening import Address, listen
+from bridge.collector.listening import ListenAddress, listen
 from bridge.collector.output import Memory
 from bridge.collector.site import IntakeSite
 
@@ -33,7 +33,7 @@ class FaultsTests(TestCase):
         self.sink = Memory()
         left = iter(faults)
         resource = FaultyResource(IntakeResource(self.sink), lambda request: next(left, None), clock)
-        port = await listen(reactor, Address("127.0.0.1", 0), IntakeSite(resource, reactor))
+        port = await listen(reactor, ListenAddress("127.0.0.1", 0), IntakeSite(resource, reactor))
         self.addCleanup(port.stopListening)
         return port.getHost().port
 
@@ -67,7 +67,9 @@ class FaultsTests(TestCase):
         self.assertIn(b"event_id", body)
 
     async def test_status_and_headers(self):
-        status, body, response = await self.meet(Fault(status=429, headers=(("Retry-After", "2"),), body=b"slow"))
+        status, body, response = await self.meet(
+            InjectedFault(status=429, headers=(("Retry-After", "2"),), body=b"slow")
+        )
         self.assertEqual((status, body, response.headers["Retry-After"]), (429, b"slow", "2"))
         self.assertEqual(self.sink.events, [])
 
@@ -77,31 +79,31 @@ class FaultsTests(TestCase):
         self.assertIn(b"<html>", body)
 
     async def test_accepted_but_answered_otherwise(self):
-        status, _, _ = await self.meet(Fault(accept=True, status=504, body=b""))
+        status, _, _ = await self.meet(InjectedFault(accept=True, status=504, body=b""))
         self.assertEqual((status, len(self.sink.events)), (504, 1))
 
     async def test_a_length_that_is_too_long(self):
-        error = await self.meet(Fault(body=b"short", headers=(("Content-Length", "7"),), close=True))
+        error = await self.meet(InjectedFault(body=b"short", headers=(("Content-Length", "7"),), close=True))
         self.assertIsInstance(error, IncompleteRead)
 
     async def test_half_an_answer_after_acceptance(self):
-        error = await self.meet(Fault(accept=True, cut=10))
+        error = await self.meet(InjectedFault(accept=True, cut=10))
         self.assertIsInstance(error, IncompleteRead)
         self.assertEqual((len(error.partial), len(self.sink.events)), (10, 1))
 
     async def test_half_an_answer_and_a_reset(self):
-        error = await self.meet(Fault(accept=True, cut=10, reset=True))
+        error = await self.meet(InjectedFault(accept=True, cut=10, reset=True))
         self.assertIsInstance(error, ConnectionResetError)
 
     async def test_reset_before_and_after_acceptance(self):
-        self.assertIsInstance(await self.meet(Fault(reset=True)), ConnectionResetError)
+        self.assertIsInstance(await self.meet(InjectedFault(reset=True)), ConnectionResetError)
         self.assertEqual(self.sink.events, [])
-        self.assertIsInstance(await self.meet(Fault(reset=True, accept=True)), ConnectionResetError)
+        self.assertIsInstance(await self.meet(InjectedFault(reset=True, accept=True)), ConnectionResetError)
         self.assertEqual(len(self.sink.events), 1)
 
     async def test_closed_without_an_answer(self):
         # No body byte was promised, so the head alone would be an answer: reset is the fault for none at all.
-        port = await self.serve(Fault(accept=True, close=True))
+        port = await self.serve(InjectedFault(accept=True, close=True))
 
         def conversation(connection):
             status, _, response = post(connection)
@@ -118,7 +120,7 @@ class FaultsTests(TestCase):
 
     async def test_delay_by_its_clock(self):
         clock = Clock()
-        port = await self.serve(Fault(accept=True, delay=5.0), clock=clock)
+        port = await self.serve(InjectedFault(accept=True, delay=5.0), clock=clock)
         answer = deferToThread(lambda: post(HTTPConnection("127.0.0.1", port, timeout=20))[0])
         while not clock.getDelayedCalls():
             await deferToThread(lambda: None)
@@ -128,7 +130,7 @@ class FaultsTests(TestCase):
         self.assertEqual(await answer, 200)
 
     async def test_never(self):
-        port = await self.serve(Fault(delay=NEVER))
+        port = await self.serve(InjectedFault(delay=NEVER))
 
         def conversation(connection):
             connection.timeout = 0.2

@@ -15,15 +15,15 @@ from twisted.web.client import Agent, BrowserLikePolicyForHTTPS, HTTPConnectionP
 
 from bridge.collector.api import IntakeResource
 from bridge.collector.listening import (
-    Address,
     CollectorError,
+    ListenAddress,
     listen,
     parse_address,
 )
 from bridge.collector.output import Memory
 from bridge.collector.site import IntakeSite
 
-ANY_PORT = Address("127.0.0.1", 0)
+ANY_PORT = ListenAddress("127.0.0.1", 0)
 
 
 class ListenTests(TestCase):
@@ -77,11 +77,11 @@ class ListenTests(TestCase):
     async def test_a_taken_port(self):
         port = await self.serve()
         with self.assertRaisesRegex(CollectorError, f"cannot listen on 127.0.0.1:{port}: Address already in use"):
-            await self.serve(Address("127.0.0.1", port))
+            await self.serve(ListenAddress("127.0.0.1", port))
 
 
 def test_addresses():
     assert str(parse_address("127.0.0.1:80")) == "127.0.0.1:80"
-    assert parse_address("[::1]:65535") == Address("::1", 65535)
+    assert parse_address("[::1]:65535") == ListenAddress("::1", 65535)
     assert str(parse_address("[::1]:0")) == "[::1]:0"
-    assert parse_address("localhost:1") == Address("127.0.0.1", 1)
+    assert parse_address("localhost:1") == ListenAddress("127.0.0.1", 1)

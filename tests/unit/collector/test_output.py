@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from bridge.collector.delivery import (
     Delivery,
     EventIds,
-    Lines,
-    Row,
-    Rows,
+    EventLines,
+    EventRow,
+    EventRows,
 )
 from bridge.collector.output import Counting, JsonLines, Memory
 
@@ -22,7 +22,7 @@ NOW = datetime(2026, 11, 23, 7, 24, 0, 250_000, tzinfo=UTC)
 
 
 def delivery(*rows):
-    return Delivery(NOW, Rows([Row(*row) for row in rows]), EventIds(len(rows)))
+    return Delivery(NOW, EventRows([EventRow(*row) for row in rows]), EventIds(len(rows)))
 
 
 def written(*deliveries):
@@ -67,7 +67,7 @@ def test_one_write_a_request():
 
 def test_memory_and_counting():
     memory, counting = Memory(), Counting()
-    lines = Delivery(NOW, Lines("a", None, b"x\ny", 2), EventIds(2))
+    lines = Delivery(NOW, EventLines("a", None, b"x\ny", 2), EventIds(2))
     for each in (lines, delivery(("a", None, b"z"), ("b", None, b"w"))):
         memory.accept(each)
         counting.accept(each)

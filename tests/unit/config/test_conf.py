@@ -7,18 +7,18 @@ from pathlib import Path
 import pytest
 
 from bridge.config import (
-    Collector,
+    CollectorSection,
     Listener,
     load,
     parse_text,
 )
 from bridge.config.document import Document, keys_of
 from bridge.config.gateway_sections import (
-    Admin,
-    Batch,
-    Ledger,
-    Spool,
-    Timestamps,
+    AdminSection,
+    BatchSection,
+    LedgerSection,
+    SpoolSection,
+    TimestampsSection,
 )
 from tests.harness.pki import Authority
 
@@ -32,12 +32,12 @@ def test_conf_files_load(path: Path) -> None:
 
 def test_the_commented_file_shows_the_defaults() -> None:
     config = load(CONF / "bridge.yaml", secrets=False)
-    assert config.collector == Collector().model_copy(update={"region": "FRA1"})
-    assert config.timestamps == Timestamps()
-    assert config.batch == Batch()
-    assert config.spool == Spool().model_copy(update={"directory": Path("/var/lib/syslog-bridge/spool")})
-    assert config.ledger == Ledger()
-    assert config.admin == Admin()
+    assert config.collector == CollectorSection().model_copy(update={"region": "FRA1"})
+    assert config.timestamps == TimestampsSection()
+    assert config.batch == BatchSection()
+    assert config.spool == SpoolSection().model_copy(update={"directory": Path("/var/lib/syslog-bridge/spool")})
+    assert config.ledger == LedgerSection()
+    assert config.admin == AdminSection()
     for listener in config.listeners:
         own = {"name": listener.name, listener.kind: listener.address}
         assert listener == Listener().model_copy(update=own)
@@ -47,7 +47,16 @@ def test_the_commented_file_shows_the_defaults() -> None:
 def test_the_commented_file_names_every_key() -> None:
     text = (CONF / "bridge.yaml").read_text()
     named = set(re.findall(r"([a-z_]+)(?=:| and|,)", text))
-    for section in (Document, Collector, Listener, Timestamps, Batch, Spool, Ledger, Admin):
+    for section in (
+        Document,
+        CollectorSection,
+        Listener,
+        TimestampsSection,
+        BatchSection,
+        SpoolSection,
+        LedgerSection,
+        AdminSection,
+    ):
         assert set(keys_of(section)) <= named
     for part in ("sources", "intakes", "routes"):
         annotation = Document.model_fields[part].annotation

@@ -11,14 +11,14 @@ from twisted.internet.task import Clock
 
 from bridge.accounting import Ledger
 from bridge.batching import Group
-from bridge.deliver.circuit_breaker import Breaker
-from bridge.deliver.client import Answer
-from bridge.deliver.context import Office, Turn
+from bridge.deliver.circuit_breaker import CircuitBreaker
+from bridge.deliver.client import Response
+from bridge.deliver.context import DeliveryContext, RequestLimits
 from bridge.deliver.courier import Courier
 from bridge.deliver.dispatcher import Dispatcher
-from bridge.deliver.failover import Exits
-from bridge.deliver.request import Target
-from bridge.monitoring.runtime_metrics import Measures
+from bridge.deliver.failover import BaseUrls
+from bridge.deliver.request import RequestTarget
+from bridge.monitoring.runtime_metrics import RuntimeMetrics
 from bridge.spool import BatchLimits, Spool, pack_writer
 
 NOON = 1_795_435_200
@@ -40,9 +40,9 @@ class World:
         )  # fmt: skip
         self.spool.recover()
         self.dispatcher = Dispatcher(self.clock, connections=8, rate=rate)
-        office = Office(
+        office = DeliveryContext(
             self.clock, lambda: NOON + self.clock.seconds(), self, self.ledger, self.dispatcher, self,
-            Measures(self.clock.seconds), self.in_thread,
+            RuntimeMetrics(self.clock.seconds), self.in_thread,
         )  # fmt: skip
         given = {
             "in_flight": in_flight,
@@ -52,9 +52,9 @@ class World:
             "catch_up_ms": 60_000,
         }
         self.courier = Courier(
-            "a", Target("http://collector.test/plain/batch", lambda: {"X-Key": "k"}, gzip),
-            Turn(**given | (turn or {})),
-            office=office, poster=self, exits=Exits(Breaker(self.clock, wake=self.dispatcher.wake)),
+            "a", RequestTarget("http://collector.test/plain/batch", lambda: {"X-Key": "k"}, gzip),
+            RequestLimits(**given | (turn or {})),
+            office=office, poster=self, exits=BaseUrls(CircuitBreaker(self.clock, wake=self.dispatcher.wake)),
         )  # fmt: skip
         self.dispatcher.add(self.courier)
         self.spool.on_sealed = self.courier.add
@@ -110,7 +110,7 @@ class World:
         body, _, answer = self.posted.pop(at)
         count = body.count(b"\n") + 1 if named is None else named
         ids = ",".join(f'"{i}"' for i in range(count))
-        answer.callback(Answer(200, f'{{"event_ids":[{ids}]}}'.encode()))
+        answer.callback(Response(200, f'{{"event_ids":[{ids}]}}'.encode()))
         self.check()
 
     def fail(self, at=0, status=None):
@@ -118,7 +118,7 @@ class World:
         if status is None:
             answer.errback(ConnectionRefusedError("refused"))
         else:
-            answer.callback(Answer(status, b"busy"))
+            answer.callback(Response(status, b"busy"))
         self.check()
 
     def next_request(self):
@@ -348,7 +348,7 @@ def test_a_shortfall_is_counted_and_shown(world):
 
 def test_a_strangers_answer_settles_nothing(world):
     world.seal(b"one")
-    world.posted.pop()[2].callback(Answer(200, b"<html>welcome</html>"))
+    world.posted.pop()[2].callback(Response(200, b"<html>welcome</html>"))
     world.check()
     assert (world.ledger.of("a").delivered, len(world.files)) == (0, 1)
     assert "not the intake's" in world.courier.last_error

@@ -10,9 +10,9 @@ from bridge.batching import Group
 from bridge.batching.endpoints import ENDPOINTS
 from bridge.collector import formats
 from bridge.collector.credentials import Keys
-from bridge.deliver.client import Answer
-from bridge.deliver.context import Way
-from bridge.deliver.request import Target, authentication
+from bridge.deliver.client import Response
+from bridge.deliver.context import DeliveryPath
+from bridge.deliver.request import RequestTarget, authentication
 from bridge.spool import BatchLimits
 from tests.unit.deliver.test_courier import NOON, World
 
@@ -26,7 +26,7 @@ KEY = "0123456789abcdef"
 def target(path, *, gzip=False):
     endpoint = ENDPOINTS[path]
     headers = dict if endpoint.key_in_body else lambda: authentication("header", KEY)
-    return Target(f"http://collector.test{path}", headers, gzip, endpoint, lambda: KEY)
+    return RequestTarget(f"http://collector.test{path}", headers, gzip, endpoint, lambda: KEY)
 
 
 class Posts(World):
@@ -41,7 +41,7 @@ class Posts(World):
 
     def change(self, new):
         way = self.courier._way
-        self.courier.change(Way(new, self, way.exits), self.courier._turn)
+        self.courier.change(DeliveryPath(new, self, way.exits), self.courier._turn)
 
     def post(self, url, body, headers):
         self.urls.append(url)
@@ -58,7 +58,7 @@ class Posts(World):
         rows = parser(body, envelope).content.rows()
         self.taken += [(row.event, row.event_timestamp) for row in rows]
         said = {"event_id": "1"} if parser in (formats.plain, formats.structured) else {"event_ids": ["1"] * len(rows)}
-        answer.callback(Answer(200, json.dumps(said).encode()))
+        answer.callback(Response(200, json.dumps(said).encode()))
         self.check()
 
     def drain(self):
@@ -178,7 +178,7 @@ def test_no_key_is_kept_with_the_evidence(tmp_path, path, gzip):
     world.change(target(path, gzip=gzip))
     world.seal(b"one", b"two")
     _, _, answer = world.posted.pop(0)
-    answer.callback(Answer(200, b'{"event_ids":["1"]}'))
+    answer.callback(Response(200, b'{"event_ids":["1"]}'))
     assert KEY.encode() not in world.evidence
     assert b'"one"' in world.evidence
     assert repr(target(path)) == f"Target(http://collector.test{path})"
@@ -188,7 +188,7 @@ def test_what_a_collector_echoes_shows_no_key(tmp_path):
     world = Posts(tmp_path / "spool", "/array")
     world.seal(b"one")
     body, _, answer = world.posted.pop(0)
-    answer.callback(Answer(401, body))
+    answer.callback(Response(401, body))
     assert world.courier.parked is not None
     assert KEY not in world.courier.parked
     assert "****" in world.courier.parked

@@ -3,11 +3,11 @@
 import pytest
 from twisted.internet.error import ConnectionRefusedError
 
-from bridge.deliver.circuit_breaker import Breaker
-from bridge.deliver.client import Answer
-from bridge.deliver.context import Way
-from bridge.deliver.failover import Exits
-from bridge.deliver.request import Target
+from bridge.deliver.circuit_breaker import CircuitBreaker
+from bridge.deliver.client import Response
+from bridge.deliver.context import DeliveryPath
+from bridge.deliver.failover import BaseUrls
+from bridge.deliver.request import RequestTarget
 from tests.unit.deliver.test_courier import World
 
 FIRST, SECOND = "http://first.test/plain/batch", "http://second.test/plain/batch"
@@ -17,11 +17,11 @@ class Two(World):
     def __init__(self, directory, **options):
         super().__init__(directory, **options)
         self.urls = []
-        self.breakers = [Breaker(self.clock, wake=self.dispatcher.wake) for _ in range(2)]
+        self.breakers = [CircuitBreaker(self.clock, wake=self.dispatcher.wake) for _ in range(2)]
         for breaker in self.breakers:
             breaker.opens_after = 1
-        target = Target(FIRST, dict, False, others=(SECOND,))
-        self.courier.change(Way(target, self, Exits(*self.breakers)), self.courier._turn)
+        target = RequestTarget(FIRST, dict, False, others=(SECOND,))
+        self.courier.change(DeliveryPath(target, self, BaseUrls(*self.breakers)), self.courier._turn)
 
     def post(self, url, body, headers):
         self.urls.append(url)
@@ -77,7 +77,7 @@ def test_where_neither_answers_it_waits_and_loses_nothing(two):
     two.fail()
     assert (two.posted, two.courier.state) == ([], "backing-off")
     two.next_request()
-    two.posted.pop(0)[2].callback(Answer(200, b'{"event_ids":["1"]}'))
+    two.posted.pop(0)[2].callback(Response(200, b'{"event_ids":["1"]}'))
     two.check()
     assert (two.courier.state, two.files) == ("idle", [])
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.deliver.client import Answer
+from bridge.deliver.client import Response
 from bridge.deliver.outcome import Verdict, read
 from tests.harness.examples import examples
 
@@ -14,7 +14,7 @@ IDS = [f"6f0ad1b2-0000-4000-8000-{i:012}" for i in range(3)]
 
 
 def verdict(body, status=200, count=3, **headers):
-    return read(Answer(status, body, headers), count, now=0.0)
+    return read(Response(status, body, headers), count, now=0.0)
 
 
 @pytest.mark.parametrize(

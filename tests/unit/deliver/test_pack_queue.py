@@ -14,10 +14,10 @@ from bridge.deliver import send_queue
 from bridge.monitoring.alarms import Alarms
 from bridge.spool import BatchLimits, Pack, pack_writer
 from bridge.spool.archive import Archive
-from bridge.spool.budget import Terms
-from bridge.spool.fsync_policy import Syncing
-from bridge.storage.budget_members import Kept
-from bridge.storage.disk_budget import Keeper
+from bridge.spool.budget import BudgetTerms
+from bridge.spool.fsync_policy import FsyncPolicy
+from bridge.storage.budget_members import KeptArchive
+from bridge.storage.disk_budget import DiskBudget
 from tests.unit.deliver.test_courier import World
 
 
@@ -367,9 +367,9 @@ def keeper_of(world, monkeypatch, *, max_size, available=10**9):
     monkeypatch.setattr(
         os, "statvfs", lambda path: SimpleNamespace(f_blocks=10**9, f_frsize=1, f_bavail=available, f_favail=1000)
     )
-    made = Keeper(
-        world.spool, terms=Terms(max_size, 0),
-        syncing=Syncing("never", directory=world.spool.directory, clock=lambda: 0, wall=lambda: 0, on_error=print),
+    made = DiskBudget(
+        world.spool, terms=BudgetTerms(max_size, 0),
+        syncing=FsyncPolicy("never", directory=world.spool.directory, clock=lambda: 0, wall=lambda: 0, on_error=print),
         stocks={"a": world.courier}, ledger=world.ledger, alarms=Alarms(),
         work=lambda job, done: done(job()), clock=world.clock.seconds,
     )  # fmt: skip
@@ -409,11 +409,11 @@ def test_the_archive_gives_way_to_what_waits(make_world, monkeypatch):
     assert archive.size >= 40 * 4096
     outage(world, 40, first=100)
     keeper = keeper_of(world, monkeypatch, max_size=10 * 2**20)
-    keeper.archive = Kept(archive)
+    keeper.archive = KeptArchive(archive)
     keeper.look()
     assert keeper.archive.disk == archive.size >= 40 * 4096
     keeper = keeper_of(world, monkeypatch, max_size=2**20 + world.courier.waiting_disk)
-    keeper.archive = Kept(archive)
+    keeper.archive = KeptArchive(archive)
     keeper.look()
     assert archive.size == 0
     assert not keeper.evicted

@@ -6,7 +6,7 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.deliver.send_queue import Lanes
+from bridge.deliver.send_queue import SendQueue
 from bridge.spool import Batch, Piece
 from tests.harness.examples import examples
 
@@ -26,7 +26,7 @@ def taken(lanes, now, **limits):
 
 
 def test_live_first_and_a_fifth_for_the_backlog():
-    lanes = Lanes(live_for=10, live_first=True)
+    lanes = SendQueue(live_for=10, live_first=True)
     for i in range(40):
         lanes.add(batch(i, sealed=0), 100)
     for i in range(100, 180):
@@ -38,7 +38,7 @@ def test_live_first_and_a_fifth_for_the_backlog():
 
 
 def test_a_lane_alone_has_every_turn():
-    lanes = Lanes(live_for=10, live_first=True)
+    lanes = SendQueue(live_for=10, live_first=True)
     for i in (3, 1, 2):
         lanes.add(batch(i), 100)
     assert lanes.has_backlog
@@ -46,7 +46,7 @@ def test_a_lane_alone_has_every_turn():
 
 
 def test_what_has_waited_becomes_backlog():
-    lanes = Lanes(live_for=10, live_first=True)
+    lanes = SendQueue(live_for=10, live_first=True)
     lanes.add(batch(1, sealed=0), 0)
     assert not lanes.has_backlog
     lanes.add(batch(2, sealed=11), 11)
@@ -55,35 +55,35 @@ def test_what_has_waited_becomes_backlog():
 
 
 def test_oldest_first_knows_one_lane():
-    lanes = Lanes(live_for=10, live_first=False)
+    lanes = SendQueue(live_for=10, live_first=False)
     for i in range(5):
         lanes.add(batch(i, sealed=0 if i < 3 else 100), 100)
     assert [taken(lanes, 100)[0] for _ in range(5)] == [0, 1, 2, 3, 4]
 
 
 def test_neighbours_within_the_width_are_joined():
-    lanes = Lanes(live_for=10, live_first=True)
+    lanes = SendQueue(live_for=10, live_first=True)
     for i, (earliest, latest) in enumerate([(0, 400), (500, 999), (900, 950), (1000, 1000), (100, 200)]):
         lanes.add(batch(i, earliest=earliest, latest=latest), 0)
     assert [taken(lanes, 0, **WIDE) for _ in range(4)] == [[0, 1, 2], [3, 4], [], []]
 
 
 def test_limits_bound_a_join_but_not_a_single_batch():
-    lanes = Lanes(live_for=10, live_first=True)
+    lanes = SendQueue(live_for=10, live_first=True)
     for i, (count, size) in enumerate([(60, 10), (41, 10), (59, 10), (1, 9_970), (1, 11), (500, 99_999), (1, 1)]):
         lanes.add(batch(i, count=count, size=size), 0)
     assert [taken(lanes, 0, **WIDE) for _ in range(6)] == [[0], [1, 2], [3, 4], [5], [6], []]
 
 
 def test_a_timed_batch_comes_alone():
-    lanes = Lanes(live_for=10, live_first=True)
+    lanes = SendQueue(live_for=10, live_first=True)
     for i in range(3):
         lanes.add(batch(i, timed=i == 1), 0)
     assert [taken(lanes, 0, **WIDE) for _ in range(3)] == [[0], [1], [2]]
 
 
 def test_timed_batches_that_stand_together_come_together():
-    lanes = Lanes(live_for=10, live_first=True, exact=lambda sequence: sequence >= 6)
+    lanes = SendQueue(live_for=10, live_first=True, exact=lambda sequence: sequence >= 6)
     for i in range(9):
         lanes.add(batch(i, timed=i != 3, size=10), 0)
     most = WIDE | {"uncut_bytes": 25}
@@ -91,7 +91,7 @@ def test_timed_batches_that_stand_together_come_together():
 
 
 def test_what_was_cut_counts_among_what_is_cut_next():
-    lanes = Lanes(live_for=10, live_first=True)
+    lanes = SendQueue(live_for=10, live_first=True)
     for i in range(5):
         lanes.add(batch(i, timed=True, size=10), 0)
     cut = Piece(batch(9, timed=True), 0, 0, 1, 15, b"x" * 15)
@@ -103,7 +103,7 @@ def test_what_was_cut_counts_among_what_is_cut_next():
 
 
 def test_pieces_that_were_cut_together_leave_by_their_windows():
-    lanes = Lanes(live_for=10, live_first=True)
+    lanes = SendQueue(live_for=10, live_first=True)
     one, two = batch(1, timed=True), batch(2, timed=True)
     pieces = [
         Piece(whole, ms, ms, 1, 2, b"x\n", start=at, times=[ms], place=(1, ms, whole.sequence, at))
@@ -115,7 +115,7 @@ def test_pieces_that_were_cut_together_leave_by_their_windows():
 
 
 def test_put_back_stands_where_it_stood():
-    lanes = Lanes(live_for=10, live_first=True)
+    lanes = SendQueue(live_for=10, live_first=True)
     for i in range(6):
         lanes.add(batch(i), 0)
     first = lanes.take(0, width_ms=1000, max_events=2, max_bytes=1000)
@@ -131,7 +131,7 @@ def test_put_back_stands_where_it_stood():
     st.randoms(use_true_random=False), st.sampled_from([100, 1000, 60_000]),
 )  # fmt: skip
 def test_any_batches(rows, random, width):
-    lanes = Lanes(live_for=10, live_first=True)
+    lanes = SendQueue(live_for=10, live_first=True)
     order = list(range(len(rows)))
     random.shuffle(order)
     for i in order:
@@ -154,7 +154,7 @@ def test_any_batches(rows, random, width):
 
 
 def test_pieces_of_one_batch_leave_in_their_order():
-    lanes = Lanes(live_for=10, live_first=True)
+    lanes = SendQueue(live_for=10, live_first=True)
     whole = batch(1, timed=True)
     pieces = [Piece(whole, i, i, 1, 2, b"x\n", start=i) for i in range(4)]
     lanes.put_back(pieces[::-1], 0)
@@ -162,7 +162,7 @@ def test_pieces_of_one_batch_leave_in_their_order():
 
 
 def test_the_oldest_that_waits_whole_can_be_dropped():
-    lanes = Lanes(live_for=10, live_first=True)
+    lanes = SendQueue(live_for=10, live_first=True)
     batches = [batch(number) for number in range(4)]
     for one in batches:
         lanes.add(one, now=0)

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from bridge.explain.payloads import Surroundings, event_for
+from bridge.explain.payloads import FrameContext, event_for
 from bridge.formats import FORMATS
 from tests.unit.formats.headers import frame_of
 
 SHARED = Path(__file__).parents[4] / "shared"
 CORPUS, REFERENCE = SHARED / "corpora" / "sekoia.jsonl", SHARED / "reference" / "formats.json"
-AROUND = Surroundings(received=datetime(2026, 11, 23, 7, 24, 5, tzinfo=UTC))
+AROUND = FrameContext(received=datetime(2026, 11, 23, 7, 24, 5, tzinfo=UTC))
 
 # Of the inputs known of a format, those that look like its expression (all of them where it is not named here).
 SHARE = {"vmware-esxi": 75 / 85}

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.batching import Limits, group
-from bridge.explain.payloads import Surroundings, event_for
+from bridge.batching import GroupLimits, group
+from bridge.explain.payloads import FrameContext, event_for
 from bridge.formats import FORMATS, find
 from bridge.routing import Disposition
 from bridge.routing.router import needs_of
@@ -15,7 +15,7 @@ from bridge.syslog.fast.columns import Columns, parse_all
 from bridge.syslog.frames import block_of
 from bridge.syslog.timestamps import TimeReader, milliseconds
 
-AROUND = Surroundings(received=datetime(2026, 11, 23, 7, 24, 5, tzinfo=UTC))
+AROUND = FrameContext(received=datetime(2026, 11, 23, 7, 24, 5, tzinfo=UTC))
 BSD = b"Nov 23 07:24:00"
 
 # Format, what is sent, what the parser gets.
@@ -200,7 +200,7 @@ def test_a_read_of_many_forms_comes_out_as_its_frames_alone(name: str) -> None:
     for part in (frames, [frame for frame in frames if b"\n" not in frame]):
         grouped = group(
             parse_all(block_of(part), needs_of(end)), end, reader=TimeReader(),
-            received_ms=milliseconds(AROUND.received), peer=AROUND.peer, limits=Limits(resolution_ms=10**12),
+            received_ms=milliseconds(AROUND.received), peer=AROUND.peer, limits=GroupLimits(resolution_ms=10**12),
         )  # fmt: skip
         lines = [line for made in grouped.groups for line in made.data.split(b"\n")[:-1]]
         assert sorted(lines) == sorted(event_for(one, frame, AROUND) for frame in part)
@@ -253,7 +253,7 @@ def test_lines_that_came_as_one_are_edited_as_one() -> None:
     columns = Columns.of_texts(b"".join(text + b"\n" for text in texts), 3, BSD)
     end = Disposition("deliver", "r", "i", "message", zone=UTC, format="cef", refined=True)
     grouped = group(
-        columns, end, reader=TimeReader(), received_ms=milliseconds(AROUND.received), peer=b"-", limits=Limits()
+        columns, end, reader=TimeReader(), received_ms=milliseconds(AROUND.received), peer=b"-", limits=GroupLimits()
     )
     assert grouped.groups[0].data == texts[0] + b"\n" + texts[0] + b"\n" + texts[2] + b"\n"
     assert (grouped.sampled, grouped.mismatched) == (3, 1)

@@ -9,7 +9,7 @@ import pytest
 
 from bridge.batching.grouping import SHOWS_TIME
 from bridge.batching.payload import FORMS
-from bridge.explain.payloads import Surroundings, event_for
+from bridge.explain.payloads import FrameContext, event_for
 from bridge.formats import (
     FORMATS,
     Format,
@@ -20,7 +20,7 @@ from bridge.syslog.fast.columns import FIELDS
 from tests.harness.cost import stays_under
 
 REFERENCE = Path(__file__).parents[4] / "shared" / "reference" / "formats.json"
-AROUND = Surroundings(received=datetime(2026, 11, 23, 7, 24, 5, tzinfo=UTC))
+AROUND = FrameContext(received=datetime(2026, 11, 23, 7, 24, 5, tzinfo=UTC))
 
 every_format = pytest.mark.parametrize("one", FORMATS.values(), ids=FORMATS)
 

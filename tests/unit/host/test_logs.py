@@ -10,8 +10,8 @@ from twisted.logger import Logger, LogLevel, LogPublisher
 from bridge.cli import main
 from bridge.host import logs
 from bridge.host.logs import (
-    Line,
-    Lines,
+    LogLine,
+    LogObserver,
     Recent,
     Throttle,
     Written,
@@ -22,7 +22,7 @@ HOSTILE = "a\nb\x1b[2J\u202ec"
 
 def written(style="text", *, level="info", events=()):
     out, recent = io.StringIO(), Recent()
-    observer = LogPublisher(Lines(Written(out, style), level=level), Lines(recent, level=level))
+    observer = LogPublisher(LogObserver(Written(out, style), level=level), LogObserver(recent, level=level))
     log = Logger(namespace="deliver", observer=observer)
     for said, text in events:
         log.emit(said, "intake {name}: {text}", name="x", text=text)
@@ -60,20 +60,20 @@ def test_what_comes_too_often_is_counted():
     got = []
     throttle = Throttle(got.append)
     for n in range(1000):
-        throttle("same", Line(100.0 + n / 1000, "warn", "deliver", f"line {n}"))
-    throttle("other", Line(101.0, "warn", "deliver", "not like it"))
+        throttle("same", LogLine(100.0 + n / 1000, "warn", "deliver", f"line {n}"))
+    throttle("other", LogLine(101.0, "warn", "deliver", "not like it"))
     assert len(got) == Throttle.BURST + 1
-    throttle("other", Line(120.0, "warn", "deliver", "later"))
+    throttle("other", LogLine(120.0, "warn", "deliver", "later"))
     assert got[-2].text == f"{1000 - Throttle.BURST} lines like this were left out: same"
     assert got[-1].text == "later"
-    throttle("same", Line(121.0, "warn", "deliver", "again"))
+    throttle("same", LogLine(121.0, "warn", "deliver", "again"))
     assert got[-1].text == "again"
 
 
 def test_recent_is_bounded():
     recent = Recent()
     for n in range(1000):
-        recent(Line(float(n), "info", "app", "x" * 5000))
+        recent(LogLine(float(n), "info", "app", "x" * 5000))
     lines = recent.lines()
     assert len(lines) == Recent.MOST
     assert lines[0]["time"] == logs.stamp(999.0)
@@ -95,4 +95,4 @@ def test_every_style_that_can_be_asked_for_is_there():
     for style in main.LOG_FORMATS:
         assert written(logs.chosen(style, io.StringIO()), events=[(LogLevel.info, "x")])[0]
     for level in main.LOG_LEVELS:
-        Lines(Written(io.StringIO()), level=level)
+        LogObserver(Written(io.StringIO()), level=level)

@@ -8,11 +8,11 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 
 from bridge.accounting import Ledger
-from bridge.batching import Limits
+from bridge.batching import GroupLimits
 from bridge.config import Listener
 from bridge.ingest.peers import Peers
-from bridge.ingest.pipeline import Road
-from bridge.listen.listener import Hall
+from bridge.ingest.pipeline import Pipeline
+from bridge.listen.listener import ListenerContext
 from bridge.listen.tcp_connection import SyslogFactory
 from bridge.routing import Router
 from bridge.spool import BatchLimits, Spool
@@ -49,12 +49,14 @@ class Scene:
                 unrouted=Unrouted(), timezone=UTC,
             )
         )  # fmt: skip
-        self.road = Road(
-            spool=self.spool, ledger=self.ledger, wall=lambda: NOON, limits=Limits(),
+        self.road = Pipeline(
+            spool=self.spool, ledger=self.ledger, wall=lambda: NOON, limits=GroupLimits(),
             truncate=False, on_trouble=lambda text: None, room=self.room,
         )  # fmt: skip
         listener = Listener.model_construct(name="tcp", max_connections=10, max_connections_per_peer=10)
-        self.factory = SyslogFactory(listener, Hall(self.clock, self.road, self.peers.get, max_frame_size=250 * 1024))
+        self.factory = SyslogFactory(
+            listener, ListenerContext(self.clock, self.road, self.peers.get, max_frame_size=250 * 1024)
+        )
 
     def connect(self):
         protocol = self.factory.buildProtocol(IPv4Address("TCP", "192.0.2.7", 4000))

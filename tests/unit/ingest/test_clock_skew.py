@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.ingest.clock_skew import RIGHT_WITHIN, Clock, diagnose
+from bridge.ingest.clock_skew import RIGHT_WITHIN, SourceClock, diagnose
 
 SUMMER = datetime(2026, 7, 15, 12, tzinfo=UTC)
 WINTER = datetime(2026, 11, 23, 7, tzinfo=UTC)
@@ -55,7 +55,7 @@ def test_a_clock_is_named_with_what_mends_it(offset, now, zone, dated, kind, wor
 @given(offset=st.integers(-(10**10), 10**10), zoned=st.booleans(), dated=st.booleans(), when=st.datetimes())
 def test_any_offset_has_a_reading(offset, zoned, dated, when):
     now = when.replace(tzinfo=UTC, year=min(max(when.year, 2026), 2100), day=min(when.day, 28))
-    clock = Clock()
+    clock = SourceClock()
     clock.note(offset, now_ms=int(now.timestamp() * 1000), zoned=zoned, dated=dated, zone=PARIS)
     found = clock.diagnosis()
     assert found.words
@@ -68,7 +68,7 @@ def note(clock, offset, at, **facts):
 
 
 def test_late_messages_are_no_wrong_clock():
-    clock = Clock()
+    clock = SourceClock()
     note(clock, -1.0, 1_800_000_000)
     note(clock, -300.0, 1_800_000_010)
     assert clock.diagnosis().kind == "late"
@@ -77,21 +77,21 @@ def test_late_messages_are_no_wrong_clock():
 
 
 def test_a_clock_that_is_set_back_is_seen_within_two_windows():
-    clock = Clock()
+    clock = SourceClock()
     for second in range(0, 300, 10):
         note(clock, -1.0 if second < 60 else -3600.0, 1_800_000_000 + second)
     assert clock.best == -3600.0
 
 
 def test_what_was_seen_long_ago_says_nothing():
-    clock = Clock()
+    clock = SourceClock()
     note(clock, -1.0, 1_800_000_000)
     note(clock, -600.0, 1_800_003_600)
     assert clock.sick
 
 
 def test_a_zone_that_is_configured_begins_anew():
-    clock = Clock()
+    clock = SourceClock()
     note(clock, 7200.0, 1_800_000_000)
     note(clock, -0.5, 1_800_000_001, zone=PARIS)
     assert not clock.sick

@@ -5,8 +5,8 @@ from twisted.internet.address import IPv4Address
 from twisted.internet.testing import StringTransport
 
 from bridge.config import Listener
-from bridge.ingest.coalescing import Gathering
-from bridge.listen.listener import Hall
+from bridge.ingest.coalescing import Coalescer
+from bridge.listen.listener import ListenerContext
 from bridge.listen.tcp_connection import SyslogFactory
 from tests.unit.ingest.test_pipeline import Bridge, Route, lost, make_bridge  # noqa: F401
 
@@ -18,8 +18,8 @@ class Turns:
         self.bridge = bridge
         self.waiting = []
         listener = Listener.model_construct(name="tcp", max_connections=9, max_connections_per_peer=9)
-        gathering = Gathering(bridge.road, self.waiting.append)
-        hall = Hall(bridge.clock, bridge.road, bridge.peers.get, max_frame_size=9000, gathering=gathering)
+        gathering = Coalescer(bridge.road, self.waiting.append)
+        hall = ListenerContext(bridge.clock, bridge.road, bridge.peers.get, max_frame_size=9000, gathering=gathering)
         self.factory = SyslogFactory(listener, hall)
 
     def connect(self, host):

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from bridge.accounting import Ledger
-from bridge.batching import Limits, Window, group
+from bridge.batching import GroupLimits, Window, group
 from bridge.batching.grouping import MOST_SAMPLED
 from bridge.config import Config, parse_text
 from bridge.formats import FORMATS
 from bridge.ingest.peers import Peers
-from bridge.ingest.pipeline import Road
+from bridge.ingest.pipeline import Pipeline
 from bridge.routing import Disposition, Router
 from bridge.spool import BatchLimits, Spool
 from bridge.syslog.fast.columns import parse_all
@@ -87,7 +87,7 @@ def grouped(frames: list[bytes], peer: int, **limits: int):  # type: ignore[no-u
     profile = router_of(parse_text(CONFIG)).profile("udp", ip_address(f"192.0.2.{peer}"))
     return group(
         parse_all(block_of(frames), profile.needs), found, reader=TimeReader(), received_ms=RECEIVED, peer=b"-",
-        limits=Limits(window=Window(None, None), **limits),
+        limits=GroupLimits(window=Window(None, None), **limits),
     )  # fmt: skip
 
 
@@ -124,8 +124,8 @@ def test_the_road_counts_by_intake(tmp_path: Path) -> None:
         work=lambda job, done: done(job()), bounds=bounds,
     )  # fmt: skip
     spool.recover()
-    road = Road(
-        spool=spool, ledger=ledger, wall=lambda: RECEIVED / 1000, limits=Limits(),
+    road = Pipeline(
+        spool=spool, ledger=ledger, wall=lambda: RECEIVED / 1000, limits=GroupLimits(),
         truncate=False, on_trouble=pytest.fail,
     )  # fmt: skip
     peers = Peers(router_of(config))
@@ -144,6 +144,6 @@ def test_json_is_what_it_was() -> None:
     assert profile.constant is not None
     made = group(
         parse_all(block_of([IOS]), profile.needs), profile.constant, reader=TimeReader(), received_ms=RECEIVED,
-        peer=b"-", limits=Limits(window=Window(None, None)),
+        peer=b"-", limits=GroupLimits(window=Window(None, None)),
     )  # fmt: skip
     assert json.loads(made.groups[0].data)["intake"] == "own"

@@ -2,7 +2,7 @@
 
 from datetime import UTC
 
-from bridge.ingest.message_samples import Glimpses, Watch
+from bridge.ingest.message_samples import MessageSamples, SampleWatch
 from bridge.ingest.peers import Peer, Peers
 from bridge.routing import Router
 
@@ -19,7 +19,7 @@ def peer(address="192.0.2.1"):
 
 
 def test_the_latest_are_kept():
-    glimpses, one = Glimpses(), peer()
+    glimpses, one = MessageSamples(), peer()
     for n in range(100):
         glimpses.note(one, b"%d" % n, n)
     kept = glimpses.of(one)
@@ -28,15 +28,15 @@ def test_the_latest_are_kept():
 
 
 def test_long_ones_are_cut_and_their_length_is_told():
-    glimpses, one = Glimpses(), peer()
+    glimpses, one = MessageSamples(), peer()
     glimpses.note(one, b"x" * 100_000, 0)
     (kept,) = glimpses.of(one)
-    assert (len(kept.frame), kept.length) == (Glimpses.LONGEST, 100_000)
+    assert (len(kept.frame), kept.length) == (MessageSamples.LONGEST, 100_000)
 
 
 def test_memory_is_bounded_and_the_silent_go_first(monkeypatch):
-    monkeypatch.setattr(Glimpses, "MOST_BYTES", 100_000)
-    glimpses = Glimpses()
+    monkeypatch.setattr(MessageSamples, "MOST_BYTES", 100_000)
+    glimpses = MessageSamples()
     peers = [peer(f"10.0.{n // 250}.{n % 250}") for n in range(1000)]
     for one in peers:
         glimpses.note(one, b"x" * 1000, 0)
@@ -49,7 +49,7 @@ def test_memory_is_bounded_and_the_silent_go_first(monkeypatch):
 
 
 def test_nothing_is_kept_where_messages_are_not_shown():
-    glimpses, one = Glimpses(), peer()
+    glimpses, one = MessageSamples(), peer()
     glimpses.note(one, b"before", 0)
     glimpses.watch("a", None, 0.0)
     glimpses.allow(False)
@@ -60,7 +60,7 @@ def test_nothing_is_kept_where_messages_are_not_shown():
 
 
 def test_a_looker_on_gets_all_of_a_read_from_his_address():
-    glimpses, mine, other = Glimpses(), peer(), peer("192.0.2.2")
+    glimpses, mine, other = MessageSamples(), peer(), peer("192.0.2.2")
     watch = glimpses.watch("a", "192.0.2.1", 0.0)
     assert glimpses.watches
     glimpses.pass_by(mine, b"\none\ntwo", 5)
@@ -71,20 +71,20 @@ def test_a_looker_on_gets_all_of_a_read_from_his_address():
 
 
 def test_what_a_looker_on_does_not_fetch_is_bounded_and_counted():
-    glimpses, mine = Glimpses(), peer()
+    glimpses, mine = MessageSamples(), peer()
     watch = glimpses.watch("a", None, 0.0)
     for _ in range(100):
         glimpses.pass_by(mine, [b"x"] * 1000, 5)
-    assert len(watch.waiting) == Watch.MOST
+    assert len(watch.waiting) == SampleWatch.MOST
     assert watch.missed + len(watch.waiting) == 100_000
 
 
 def test_who_does_not_ask_looks_no_longer():
-    glimpses = Glimpses()
+    glimpses = MessageSamples()
     glimpses.watch("a", None, 0.0)
-    glimpses.forget_watches(Watch.ENDS_AFTER + 1)
+    glimpses.forget_watches(SampleWatch.ENDS_AFTER + 1)
     assert not glimpses.watches
-    for n in range(Glimpses.MOST_WATCHES):
+    for n in range(MessageSamples.MOST_WATCHES):
         assert glimpses.watch(str(n), None, 100.0)
     assert glimpses.watch("one more", None, 100.0) is None
     assert glimpses.watch("later", None, 200.0)

@@ -9,7 +9,7 @@ import pytest
 from bridge.batching import Window
 from bridge.routing import Router
 from bridge.syslog.framing import datagrams
-from bridge.util.token_bucket import Bucket
+from bridge.util.token_bucket import TokenBucket
 from tests.unit.ingest.test_pipeline import (
     NOON,
     Bridge,
@@ -84,7 +84,7 @@ def test_a_relays_unrouted_hosts_and_wrong_clocks_are_named(make):
 
 
 def test_a_bucket_holds_a_second():
-    bucket = Bucket(100)
+    bucket = TokenBucket(100)
     assert bucket.take(150, 1_000) == 100
     assert bucket.take(10, 1_000) == 0
     assert bucket.take(100, 1_500) == 50

@@ -12,18 +12,18 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 
 from bridge.accounting import Ledger
-from bridge.batching import Limits, Window
+from bridge.batching import GroupLimits, Window
 from bridge.config import Listener
 from bridge.ingest.peers import Peers, address_of
-from bridge.ingest.pipeline import Road
-from bridge.listen.listener import Hall
+from bridge.ingest.pipeline import Pipeline
+from bridge.listen.listener import ListenerContext
 from bridge.listen.sockets import grow_receive_buffer
 from bridge.listen.tcp_connection import SyslogFactory
 from bridge.listen.udp_reader import UdpReader
 from bridge.routing import Router
 from bridge.spool import BatchLimits, Spool
 from bridge.syslog.fast import pcre2
-from bridge.syslog.fast.single_second import Stripper
+from bridge.syslog.fast.single_second import SingleSecondReader
 from bridge.syslog.frames import block_of
 from bridge.syslog.timestamps import milliseconds
 
@@ -86,8 +86,8 @@ class Bridge:
             listeners={"udp": None, "tcp": None}, unrouted=Unrouted(), timezone=UTC,
         )  # fmt: skip
         self.peers = Peers(router)
-        self.road = Road(
-            spool=self.spool, ledger=self.ledger, wall=self.wall, limits=Limits(window=self.window),
+        self.road = Pipeline(
+            spool=self.spool, ledger=self.ledger, wall=self.wall, limits=GroupLimits(window=self.window),
             truncate=self.truncate, on_trouble=self.trouble.append,
         )  # fmt: skip
 
@@ -195,8 +195,8 @@ def test_a_drain_is_bounded(make_bridge, make_udp):
 def test_peers_that_are_treated_alike_are_read_together(make_bridge, make_udp, monkeypatch):
     bridge = make_bridge(Route("b", "b", source=(ip_network("127.0.0.9/32"),)), Route("all", "a"))
     reads = []
-    route = Road._route
-    monkeypatch.setattr(Road, "_route", lambda *args: reads.append(args[2].count) or route(*args))
+    route = Pipeline._route
+    monkeypatch.setattr(Pipeline, "_route", lambda *args: reads.append(args[2].count) or route(*args))
     udp = make_udp(bridge)
     for i in range(1, 6):
         udp.send(b"<13>Nov 23 12:00:00 gw app: %d" % i, host=f"127.0.0.{i}")
@@ -280,7 +280,9 @@ class Tcp:
     def __init__(self, bridge, **options):
         given = {"max_connections": 3, "max_connections_per_peer": 2}
         listener = Listener.model_construct(name="tcp", **given | options)
-        self.factory = SyslogFactory(listener, Hall(bridge.clock, bridge.road, bridge.peers.get, max_frame_size=1000))
+        self.factory = SyslogFactory(
+            listener, ListenerContext(bridge.clock, bridge.road, bridge.peers.get, max_frame_size=1000)
+        )
 
     def connect(self, host="192.0.2.7"):
         address = (IPv6Address if ":" in host else IPv4Address)("TCP", host, 4000)
@@ -525,7 +527,7 @@ def test_clocks_at_random_keep_their_times_whatever_reads_them(make_bridge, monk
     if not library:
         monkeypatch.setattr(pcre2, "load", lambda: None)
     bridge = make_bridge()
-    stripper = Stripper()
+    stripper = SingleSecondReader()
     frames = [frame + more for frame in SCATTERED]
     mixed, old = [b"no header", *LATER], [b"<13>Nov 20 11:00:00 gw app: old", *frames]
     reads = [frames, frames, frames, LATER, frames, mixed, old]
@@ -542,7 +544,7 @@ def test_clocks_at_random_keep_their_times_whatever_reads_them(make_bridge, monk
 def test_clocks_at_random_are_stamped(make_bridge):
     if pcre2.load() is None:
         pytest.skip("this machine has no libpcre2-8 (Debian: libpcre2-8-0): nothing is stamped")
-    bridge, stripper = make_bridge(), Stripper()
+    bridge, stripper = make_bridge(), SingleSecondReader()
     peer = bridge.peers.get("tcp", "192.0.2.7")
     for _ in range(3):
         bridge.road.take(peer, block_of(SCATTERED), stripper)

@@ -7,14 +7,14 @@ import pytest
 from bridge.collector.delivery import (
     Delivery,
     EventIds,
-    Row,
-    Rows,
+    EventRow,
+    EventRows,
 )
 from bridge.collector.refusal import Refusal
 from bridge.config import Listener
-from bridge.listen.https import Posts
-from bridge.listen.listener import Hall
-from bridge.util.token_bucket import Bucket
+from bridge.listen.https import RequestSink
+from bridge.listen.listener import ListenerContext
+from bridge.util.token_bucket import TokenBucket
 from tests.unit.ingest.test_backpressure import NOON, Scene
 
 
@@ -28,11 +28,11 @@ class Desk(Scene):
         super().__init__(directory)
         self.commits = []
         self.now = NOON
-        hall = Hall(self.clock, self.road, self.peers.get, 1000, self.commits.append)
-        self.posts = Posts(Listener.model_construct(name="tcp"), hall, Keys(), lambda: self.now)
+        hall = ListenerContext(self.clock, self.road, self.peers.get, 1000, self.commits.append)
+        self.posts = RequestSink(Listener.model_construct(name="tcp"), hall, Keys(), lambda: self.now)
 
     def post(self, *rows):
-        content = Rows([Row(key, time, event) for key, time, event in rows])
+        content = EventRows([EventRow(key, time, event) for key, time, event in rows])
         answers = []
         kept = self.posts.accept(Delivery(datetime.now(UTC), content, EventIds(len(rows)), "192.0.2.7"))
         kept.addCallbacks(lambda nothing: answers.append("kept"), lambda failure: answers.append(failure.value))
@@ -100,7 +100,7 @@ def test_the_limit_of_a_source_delays_and_drops_nothing(desk):
     come again."""
     peer = desk.peers.get("tcp", "192.0.2.7")
     peer.decide()
-    peer.bucket = Bucket(10)
+    peer.bucket = TokenBucket(10)
     desk.post(*[("a", None, b"event %d" % i) for i in range(25)])
     with pytest.raises(Refusal) as refused:
         desk.post(("a", None, b"too early"))

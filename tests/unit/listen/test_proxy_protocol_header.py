@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.listen import proxy_protocol_header
-from bridge.listen.proxy_protocol_header import Header, ProxyHeaderError
+from bridge.listen.proxy_protocol_header import ProxyHeader, ProxyHeaderError
 
 
 def v2(command, family, addresses):
@@ -31,8 +31,8 @@ GOOD = [
 
 @pytest.mark.parametrize(("data", "source"), GOOD)
 def test_whole_byte_by_byte_and_with_a_tail(data, source):
-    assert proxy_protocol_header.read(data) == Header(len(data), source)
-    assert proxy_protocol_header.read(data + b"<13>x\n") == Header(len(data), source)
+    assert proxy_protocol_header.read(data) == ProxyHeader(len(data), source)
+    assert proxy_protocol_header.read(data + b"<13>x\n") == ProxyHeader(len(data), source)
     for end in range(len(data)):
         assert proxy_protocol_header.read(data[:end]) is None
     assert proxy_protocol_header.begins(data)

@@ -5,7 +5,7 @@ from twisted.internet.address import IPv4Address
 from twisted.internet.testing import StringTransport
 
 from bridge.config import Listener
-from bridge.listen.listener import Hall
+from bridge.listen.listener import ListenerContext
 from bridge.listen.relp import RelpFactory
 from tests.unit.ingest.test_backpressure import Scene
 
@@ -17,7 +17,9 @@ class Relp(Scene):
         super().__init__(directory)
         self.commits = []
         listener = Listener.model_construct(name="tcp", max_connections=10, max_connections_per_peer=10)
-        self.factory = RelpFactory(listener, Hall(self.clock, self.road, self.peers.get, 1000, self.commits.append))
+        self.factory = RelpFactory(
+            listener, ListenerContext(self.clock, self.road, self.peers.get, 1000, self.commits.append)
+        )
 
     def connect(self):
         connection = self.factory.buildProtocol(IPv4Address("TCP", "192.0.2.7", 4000))

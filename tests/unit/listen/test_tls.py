@@ -13,7 +13,7 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 
 from bridge.config import Listener
-from bridge.listen.listener import Hall
+from bridge.listen.listener import ListenerContext
 from bridge.listen.tls import TlsFactory, TlsTransport
 from tests.harness.pki import Authority
 from tests.unit.ingest.test_pipeline import Bridge, Route
@@ -70,7 +70,9 @@ def scene(tmp_path, request, monkeypatch):
     listener = Listener.model_construct(
         name="tcp", certificate=issued.certificate, private_key=issued.private_key, max_connections=2,
     )  # fmt: skip
-    factory = TlsFactory(listener, Hall(bridge.clock, bridge.road, bridge.peers.get, max_frame_size=250 * 1024))
+    factory = TlsFactory(
+        listener, ListenerContext(bridge.clock, bridge.road, bridge.peers.get, max_frame_size=250 * 1024)
+    )
     wrapping = TLSMemoryBIOFactory(factory.context, False, factory, bridge.clock)
     wrapping.protocol = TlsTransport
     return bridge, factory, lambda host="192.0.2.7": Client(wrapping, pki.ca, host)

@@ -5,14 +5,14 @@ from email.utils import formatdate
 import pytest
 
 from bridge.monitoring.alarms import Alarms
-from bridge.monitoring.gateway_clock import Timekeeping
+from bridge.monitoring.gateway_clock import GatewayClock
 
 NOW = 1_795_418_640.4
 
 
 def keeping(ours=NOW):
     alarms = Alarms()
-    return Timekeeping(alarms, wall=lambda: ours), alarms
+    return GatewayClock(alarms, wall=lambda: ours), alarms
 
 
 def answers(timekeeping, theirs, took=0.2):

@@ -3,7 +3,7 @@
 import pytest
 
 from bridge.accounting import Ledger
-from bridge.monitoring.rate_history import EVERY, FIGURES, Pulse
+from bridge.monitoring.rate_history import EVERY, FIGURES, RateHistory
 from bridge.monitoring.runtime_metrics import DELAYS, Histogram
 
 
@@ -16,7 +16,7 @@ class Time:
 
 def test_rates_are_differences_over_the_time_that_passed():
     ledger, delays, clock = Ledger(), Histogram(DELAYS), Time()
-    pulse = Pulse(ledger, delays, clock=clock, wall=clock)
+    pulse = RateHistory(ledger, delays, clock=clock, wall=clock)
     pulse.waiting = lambda: (7, 1.5)
     ledger.receive_spooled("a", 50)
     ledger.receive_filtered(10)
@@ -39,7 +39,7 @@ def test_rates_are_differences_over_the_time_that_passed():
 
 def test_rings_are_bounded_and_the_day_is_coarser():
     clock = Time()
-    pulse = Pulse(Ledger(), Histogram(DELAYS), clock=clock, wall=clock)
+    pulse = RateHistory(Ledger(), Histogram(DELAYS), clock=clock, wall=clock)
     for _ in range(3000):
         clock.now += EVERY
         pulse.beat()

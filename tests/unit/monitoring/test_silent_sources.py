@@ -5,7 +5,7 @@ from ipaddress import ip_network
 
 from bridge.ingest.peers import Peers
 from bridge.monitoring.alarms import Alarms
-from bridge.monitoring.silent_sources import Silence
+from bridge.monitoring.silent_sources import SilentSources
 from bridge.routing import Router
 from tests.unit.ingest.test_pipeline import Intake, Route, Unrouted
 from tests.unit.routing.test_routing import Source
@@ -24,7 +24,7 @@ def test_silence():
     ]
     now = 1_000_000.0
     peers, alarms, said = Peers(router(*sources)), Alarms(None), []
-    silence = Silence(alarms, peers, lambda: now)
+    silence = SilentSources(alarms, peers, lambda: now)
 
     def look():
         silence.look()

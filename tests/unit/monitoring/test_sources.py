@@ -4,12 +4,12 @@ from datetime import UTC
 
 import pytest
 
-from bridge.ingest.clock_skew import Clock
+from bridge.ingest.clock_skew import SourceClock
 from bridge.ingest.peers import Peers
 from bridge.monitoring.sources import (
     SORTS,
     SURVEY_MS,
-    Sources,
+    SourceList,
     Wanted,
 )
 from bridge.routing import Router
@@ -40,9 +40,9 @@ def made():
         peer.last_seen_ms = NOW - number * 600_000
         peer.unrouted = number % 5 == 0
         peer.shape = "fortinet" if number % 2 else "rfc3164"
-        peer.clock = Clock()
+        peer.clock = SourceClock()
         peer.clock.note(-7200.0 if number == 7 else -0.5, now_ms=NOW, zoned=False, dated=False, zone=UTC)
-    return Sources(peers, wall), peers, wall
+    return SourceList(peers, wall), peers, wall
 
 
 def addresses(page):

@@ -6,15 +6,15 @@ from hypothesis import strategies as st
 from bridge.config.units import Share
 from bridge.spool.budget import (
     MOST_GRANULE,
-    Disk,
+    BudgetTerms,
+    DiskState,
     Forecast,
     Shares,
-    Terms,
     limit,
 )
 
 GB = 10**9
-TERMS = Terms(Share(80), Share(10))
+TERMS = BudgetTerms(Share(80), Share(10))
 
 
 def shares(limit, parked=(), pause=False, **uses):
@@ -22,14 +22,14 @@ def shares(limit, parked=(), pause=False, **uses):
 
 
 def test_a_share_and_a_size():
-    assert limit(TERMS, Disk(100 * GB, 100 * GB), used=0) == 80 * GB
-    assert limit(Terms(5 * GB, Share(10)), Disk(100 * GB, 100 * GB), used=0) == 5 * GB
+    assert limit(TERMS, DiskState(100 * GB, 100 * GB), used=0) == 80 * GB
+    assert limit(BudgetTerms(5 * GB, Share(10)), DiskState(100 * GB, 100 * GB), used=0) == 5 * GB
 
 
 def test_what_must_stay_free_stops_growth_and_takes_nothing_away():
-    disk = Disk(100 * GB, 12 * GB)
+    disk = DiskState(100 * GB, 12 * GB)
     assert limit(TERMS, disk, used=20 * GB) == 22 * GB
-    crowded = Disk(100 * GB, 5 * GB)
+    crowded = DiskState(100 * GB, 5 * GB)
     assert limit(TERMS, crowded, used=20 * GB) == 20 * GB + MOST_GRANULE
     stands = limit(TERMS, crowded, used=20 * GB, before=20 * GB)
     assert stands == 20 * GB
@@ -37,13 +37,13 @@ def test_what_must_stay_free_stops_growth_and_takes_nothing_away():
 
 
 def test_the_live_road_goes_on_on_a_disk_of_others():
-    assert limit(TERMS, Disk(100 * GB, 5 * GB), used=0, before=0) == 64 << 20
+    assert limit(TERMS, DiskState(100 * GB, 5 * GB), used=0, before=0) == 64 << 20
 
 
 def test_never_more_than_there_is():
-    assert limit(TERMS, Disk(100 * GB, 1000), used=0) == 1000
-    assert limit(TERMS, Disk(100 * GB, 10_000), used=0, kept_free=4000) == 6000
-    assert limit(TERMS, Disk(100 * GB, 100 * GB), used=5, most=4) == 4
+    assert limit(TERMS, DiskState(100 * GB, 1000), used=0) == 1000
+    assert limit(TERMS, DiskState(100 * GB, 10_000), used=0, kept_free=4000) == 6000
+    assert limit(TERMS, DiskState(100 * GB, 100 * GB), used=5, most=4) == 4
 
 
 def test_an_intake_borrows_what_others_leave():

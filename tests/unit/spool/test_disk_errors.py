@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-from bridge.spool.quarantine import Entry
+from bridge.spool.quarantine import QuarantineEntry
 
 
 def failing(number):
@@ -139,7 +139,7 @@ def test_sealed_batches_know_their_blocks(yard):
 
 def test_what_is_too_old_leaves_quarantine(yard):
     quarantine = yard.spool.quarantine
-    entry = Entry(0, "udp", "192.0.2.1", b"frame", "why")
+    entry = QuarantineEntry(0, "udp", "192.0.2.1", b"frame", "why")
     quarantine.add("oversize", [entry, entry])
     quarantine.add("unrouted", [entry])
     day = 86400

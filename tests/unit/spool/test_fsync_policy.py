@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.spool.fsync_policy import Syncing
+from bridge.spool.fsync_policy import FsyncPolicy
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def synced(monkeypatch):
 
 
 def make(yard, policy, errors=None):
-    made = Syncing(
+    made = FsyncPolicy(
         policy, directory=yard.directory, clock=lambda: yard.clocks.steady, wall=lambda: yard.clocks.wall,
         on_error=(errors if errors is not None else []).append,
     )  # fmt: skip

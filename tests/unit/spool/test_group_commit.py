@@ -7,9 +7,9 @@ import pytest
 
 from bridge.batching import Group
 from bridge.spool import BatchLimits, Spool
-from bridge.spool.fsync_policy import Syncing
-from bridge.spool.group_commit import Commits
-from bridge.spool.quarantine import Entry
+from bridge.spool.fsync_policy import FsyncPolicy
+from bridge.spool.group_commit import GroupCommit
+from bridge.spool.quarantine import QuarantineEntry
 
 NOON = 1_795_435_200
 
@@ -38,8 +38,8 @@ class Disk:
             bounds=dict.fromkeys(("refused", "oversize", "damaged", "unrouted"), 10**6),
         )  # fmt: skip
         self.spool.recover()
-        self.syncing = Syncing("never", directory=directory, clock=lambda: 0.0, wall=lambda: NOON, on_error=print)
-        self.commits = Commits(self.spool, self.syncing, work=lambda job, done: self.jobs.append((job, done)))
+        self.syncing = FsyncPolicy("never", directory=directory, clock=lambda: 0.0, wall=lambda: NOON, on_error=print)
+        self.commits = GroupCommit(self.spool, self.syncing, work=lambda job, done: self.jobs.append((job, done)))
         self.spool.on_sealed = self.commits.sealed
         self.told = []
 
@@ -115,7 +115,7 @@ def test_a_file_that_was_sealed_meanwhile_is_found(disk, asked):
 def test_quarantine_is_synced_too_even_where_its_file_was_closed(disk):
     disk.spool.quarantine.bounds["oversize"] = 800
     for reason in ("unrouted", "oversize"):
-        disk.spool.quarantine.add(reason, [Entry(0, "l", "p", b"frame" * 20, "why")])
+        disk.spool.quarantine.add(reason, [QuarantineEntry(0, "l", "p", b"frame" * 20, "why")])
     disk.ask("me")
     disk.work()
     assert {name.split("/")[1] for name in disk.synced if name.endswith("jsonl")} == {"unrouted", "oversize"}

@@ -1,14 +1,16 @@
 """The last of the quarantine, for people who look."""
 
 from bridge.spool import newest_entries
-from bridge.spool.quarantine import Entry, Quarantine
+from bridge.spool.quarantine import Quarantine, QuarantineEntry
 
 
 def held(directory, count, reason="unrouted"):
     bounds = dict.fromkeys(("refused", "oversize", "damaged", "unrouted"), 10**9)
     quarantine = Quarantine(directory, wall=lambda: 1_795_418_640.0, bounds=bounds)
     quarantine.recover()
-    entries = [Entry(1000 + n, "udp", "192.0.2.7", b"<13>frame %d" % n, "no route matches") for n in range(count)]
+    entries = [
+        QuarantineEntry(1000 + n, "udp", "192.0.2.7", b"<13>frame %d" % n, "no route matches") for n in range(count)
+    ]
     quarantine.add(reason, entries)
     return quarantine
 

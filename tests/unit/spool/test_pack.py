@@ -337,7 +337,9 @@ def test_a_foreign_pack_moves_aside(yard):
 @given(st.data())
 def test_any_damage_is_a_loss_and_never_more(data):
     """Whatever bytes change: what is read is what was written, and all else is counted."""
-    entries = [pack_blocks.Entry(i + 1, 0, 0, 1, 12, "lines", False, False, b"event %05d\n" % i) for i in range(40)]
+    entries = [
+        pack_blocks.BlockEntry(i + 1, 0, 0, 1, 12, "lines", False, False, b"event %05d\n" % i) for i in range(40)
+    ]
     whole = b"".join(pack_blocks.encode(i, entries[i : i + 8]) for i in range(0, 40, 8))
     changed = bytearray(whole)
     for at, value in data.draw(st.lists(st.tuples(st.integers(0, len(whole) - 1), st.integers(0, 255)), max_size=5)):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from bridge.spool import batch_reader
-from bridge.spool.quarantine import Entry
+from bridge.spool.quarantine import QuarantineEntry
 
 
 def path_of(yard, name):
@@ -168,7 +168,7 @@ def test_batches_come_in_sequence_whatever_their_intake(yard):
 
 
 def entries(count, size=10):
-    return [Entry(1, "udp", "192.0.2.7", b"%04d" % i + b"x" * (size - 4), "why") for i in range(count)]
+    return [QuarantineEntry(1, "udp", "192.0.2.7", b"%04d" % i + b"x" * (size - 4), "why") for i in range(count)]
 
 
 def test_quarantine_is_counted_again_after_any_stop(yard):
@@ -203,7 +203,7 @@ def test_quarantine_loses_its_oldest_and_says_how_many(yard):
 
 def test_quarantine_holds_whole_frames(yard):
     frame = bytes(range(256))
-    entry = Entry(1_000, "udp", "192.0.2.7", frame, "no route", "a")
+    entry = QuarantineEntry(1_000, "udp", "192.0.2.7", frame, "no route", "a")
     import base64
     import json
 
@@ -226,7 +226,7 @@ def test_a_refused_event_is_held_once(yard):
     yard.crash()
     yard.bounds["refused"] = 400
     yard.open()
-    made = [Entry(1, "", "", b"x" * 60, "400", "a", (7, i)) for i in range(3)]
+    made = [QuarantineEntry(1, "", "", b"x" * 60, "400", "a", (7, i)) for i in range(3)]
     gone = [yard.spool.quarantine.add_once("refused", entry) for entry in (*made, made[0])]
     assert gone[-1] is None and None not in gone[:-1]
     assert yard.spool.quarantine.counts["refused"] == 3 - sum(filter(None, gone))

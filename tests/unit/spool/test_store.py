@@ -25,7 +25,7 @@ from bridge.spool.quarantine import write_whole
 # --- names ----------------------------------------------------------------------------------------------------------
 
 NAMES = st.builds(
-    batch_names.Name, st.integers(0, 10**18), st.integers(-(10**14), 10**15),
+    batch_names.BatchName, st.integers(0, 10**18), st.integers(-(10**14), 10**15),
     st.integers(0, 10**9), st.integers(0, 10**11),
     st.sampled_from(["open", "sealed", "sending"]), st.booleans(), st.sampled_from(batch_names.ENCODINGS),
 )  # fmt: skip
@@ -40,7 +40,7 @@ def test_a_name_is_read_as_written(name):
 
 
 def test_names_look_as_designed():
-    name = batch_names.Name(1795435200000000, 1795435200123, 3, 99, "sealed", False, "lines")
+    name = batch_names.BatchName(1795435200000000, 1795435200123, 3, 99, "sealed", False, "lines")
     assert str(name) == "1795435200000000-1795435200123-3-99.lines"
     assert str(name._replace(state="sending")) == "1795435200000000-1795435200123-3-99.sending.lines"
     assert str(name._replace(state="sending", timed=True, encoding="json")).endswith("-3-99.sending.timed.json")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.batching import Group, Limits
+from bridge.batching import Group, GroupLimits
 from bridge.config import parse_text
 from bridge.ingest import from_config as ingest_config
 from bridge.routing import Router
@@ -21,15 +21,15 @@ from bridge.spool import (
     pack_writer,
 )
 from bridge.spool.partition import (
-    Words,
+    EventFilter,
     divide,
     events_of,
     needs,
     take_over,
 )
-from bridge.spool.quarantine import Entry
-from bridge.spool.reprocess import Rerouter, Selection
-from bridge.spool.transaction import Transfer, Unfinished
+from bridge.spool.quarantine import QuarantineEntry
+from bridge.spool.reprocess import Reprocessor, Selection
+from bridge.spool.transaction import Transaction, UnfinishedTransaction
 
 NOON = 1_795_435_200
 REASONS = ("refused", "oversize", "damaged", "unrouted")
@@ -73,7 +73,7 @@ def everything(directory: Path) -> Counter[bytes]:
             found.update(event for _, event in events)
     for reason in REASONS:
         for path in (directory / ".quarantine" / reason).glob("*.jsonl"):
-            entries = map(Entry.read, path.read_bytes().splitlines())
+            entries = map(QuarantineEntry.read, path.read_bytes().splitlines())
             found.update(entry.frame.removeprefix(b"<13>") for entry in entries if entry is not None)
     return found
 
@@ -82,7 +82,9 @@ def with_frames(directory: Path) -> Spool:
     spool = spool_at(directory)
     for n in range(40):
         frame = b"<13>frame %d" % n
-        spool.quarantine.add("unrouted", [Entry(NOON * 1000 + 7000 * n, "udp", f"10.0.{n % 2}.1", frame, "no route")])
+        spool.quarantine.add(
+            "unrouted", [QuarantineEntry(NOON * 1000 + 7000 * n, "udp", f"10.0.{n % 2}.1", frame, "no route")]
+        )
     spool.quarantine.close()
     return spool
 
@@ -101,7 +103,7 @@ def with_batches(directory: Path, *, packed: bool, count: int = 3) -> Spool:
 
 
 def reroute(spool: Spool) -> None:
-    routes = Rerouter(router(a="10.0.0.0/24"), Limits(), BatchLimits())
+    routes = Reprocessor(router(a="10.0.0.0/24"), GroupLimits(), BatchLimits())
     for file in spool.quarantine.claim("unrouted"):
         outcome = routes.retry(spool, "unrouted", file, Selection(), spool.sequences(100))
         assert (sum(outcome.moves.values()), outcome.stayed) == (20, 20)
@@ -113,7 +115,9 @@ def held_of(spool: Spool) -> list:
 
 def move_some(spool: Spool) -> None:
     for held in held_of(spool):
-        divided = divide(held, Words(source="two").matcher(), spool.directory, spool.sequences(needs(held)), to="b")
+        divided = divide(
+            held, EventFilter(source="two").matcher(), spool.directory, spool.sequences(needs(held)), to="b"
+        )
         assert divided.events
 
 
@@ -185,7 +189,7 @@ def test_a_second_time_finds_nothing(tmp_path):
     spool = spool_at(tmp_path)
     reroute(spool)
     before = everything(tmp_path)
-    routes = Rerouter(router(a="10.0.0.0/24"), Limits(), BatchLimits())
+    routes = Reprocessor(router(a="10.0.0.0/24"), GroupLimits(), BatchLimits())
     spool.close()
     spool = spool_at(tmp_path)
     for file in spool.quarantine.claim("unrouted"):
@@ -209,8 +213,10 @@ def test_frames_of_one_reception_and_many_times_keep_each_its_own(tmp_path):
     """A batch of a read whose times lie apart comes with the times in its lines already."""
     spool = spool_at(tmp_path)
     lines = [b"<13>Nov 23 12:0%d:00 gw app: at minute %d" % (n, n) for n in range(6)]
-    spool.quarantine.add("unrouted", [Entry(NOON * 1000, "udp", "10.0.0.1", line, "no route") for line in lines])
-    routes = Rerouter(router(a="10.0.0.0/24"), Limits(), BatchLimits())
+    spool.quarantine.add(
+        "unrouted", [QuarantineEntry(NOON * 1000, "udp", "10.0.0.1", line, "no route") for line in lines]
+    )
+    routes = Reprocessor(router(a="10.0.0.0/24"), GroupLimits(), BatchLimits())
     for file in spool.quarantine.claim("unrouted"):
         routes.retry(spool, "unrouted", file, Selection(), spool.sequences(100))
     times = {event: ms for _, events in inspect.waiting(tmp_path / "a") for ms, event in events}
@@ -221,11 +227,11 @@ def test_frames_of_one_reception_and_many_times_keep_each_its_own(tmp_path):
 
 def test_what_is_committed_and_cannot_be_finished_is_kept(tmp_path, monkeypatch):
     spool = spool_at(tmp_path)
-    transfer = Transfer(tmp_path, 7)
+    transfer = Transaction(tmp_path, 7)
     transfer.write(tmp_path / "a" / "1-0-1-2.lines", b"x\n")
     transfer.commit()
     (tmp_path / "a").write_text("in the way")
-    with pytest.raises(Unfinished, match="next start"):
+    with pytest.raises(UnfinishedTransaction, match="next start"):
         transfer.finish()
     (tmp_path / "a").unlink()
     spool.close()
@@ -250,7 +256,7 @@ def test_what_is_committed_and_cannot_be_finished_is_kept(tmp_path, monkeypatch)
     ],
 )
 def test_a_host_is_named_as_a_word(host, text, names):
-    assert Words(source=host).matcher().takes(text) is names
+    assert EventFilter(source=host).matcher().takes(text) is names
 
 
 def test_a_pack_that_was_read_is_read_again_from_its_beginning(tmp_path):
@@ -277,7 +283,7 @@ def test_what_was_taken_may_come_back(tmp_path, packed):
         giver, taker = ("a", "b") if turn % 2 == 0 else ("b", "a")
         for held in held_of(spool):
             if held.intake == giver:
-                words = Words(containing=str(turn))
+                words = EventFilter(containing=str(turn))
                 divide(held, words.matcher(), tmp_path, spool.sequences(needs(held), exact=False), to=taker)
         spool.close()
         assert everything(tmp_path) == whole

@@ -11,10 +11,10 @@ from bridge.accounting import Ledger
 from bridge.batching import Group
 from bridge.monitoring.alarms import Alarms
 from bridge.spool import BatchLimits, Spool, pack_writer
-from bridge.spool.budget import Terms
-from bridge.spool.fsync_policy import Syncing
+from bridge.spool.budget import BudgetTerms
+from bridge.spool.fsync_policy import FsyncPolicy
 from bridge.spool.quarantine import write_whole
-from bridge.storage.disk_budget import Keeper
+from bridge.storage.disk_budget import DiskBudget
 
 NOON = 1_795_435_200
 MB = 1_000_000
@@ -50,9 +50,9 @@ class House:
         )  # fmt: skip
         self.spool.recover()
         self.spool.on_sealed = self.sealed
-        self.keeper = Keeper(
-            self.spool, terms=Terms(max_size, min_free, pause=pause),
-            syncing=Syncing("never", directory=directory, clock=lambda: 0, wall=lambda: 0, on_error=print),
+        self.keeper = DiskBudget(
+            self.spool, terms=BudgetTerms(max_size, min_free, pause=pause),
+            syncing=FsyncPolicy("never", directory=directory, clock=lambda: 0, wall=lambda: 0, on_error=print),
             stocks=self.stocks, ledger=self.ledger, alarms=self.alarms,
             work=self.work, clock=lambda: self.steady,
         )  # fmt: skip

@@ -3,10 +3,10 @@
 from twisted.internet import defer, task
 
 from bridge.accounting import Ledger
-from bridge.accounting.journal import History, Receipt
-from bridge.accounting.journal_lines import Walk
-from bridge.spool.recovery import Found
-from bridge.storage.journal_writer import Recorder
+from bridge.accounting.journal import Journal, Receipt
+from bridge.accounting.journal_lines import JournalReader
+from bridge.spool.recovery import RecoveredSpool
+from bridge.storage.journal_writer import JournalWriter
 
 START = 1_772_323_200 + 12.5  # 2026-03-01T00:00:12.5Z
 
@@ -21,11 +21,11 @@ class Bench:
         self.ledger = Ledger()
         self.drops = {"udp": 0}
         self.jobs = []
-        history = History(self.directory, keep=None, wall=self.wall)
-        self.recorder = Recorder(
+        history = Journal(self.directory, keep=None, wall=self.wall)
+        self.recorder = JournalWriter(
             history, self.ledger, self.in_thread, self.clock, lambda: dict(self.drops), wall=self.wall
         )
-        self.recorder.start(Found(), quarantined=0, config_sha256="c")
+        self.recorder.start(RecoveredSpool(), quarantined=0, config_sha256="c")
 
     def wall(self):
         return START + self.clock.seconds() + self.ahead
@@ -53,7 +53,7 @@ class Bench:
         return stopping
 
     def rows(self):
-        walk = Walk(self.directory)
+        walk = JournalReader(self.directory)
         rows = [line.fields for line in walk]
         assert not walk.faults
         return rows
@@ -146,8 +146,8 @@ def test_a_second_stop_and_a_stop_without_a_start_do_nothing(tmp_path):
     bench.stop()
     bench.stop()
     assert [row["kind"] for row in bench.rows()] == ["start", "stop"]
-    unused = History(tmp_path / "x", keep=None, wall=bench.wall)
-    never = Recorder(unused, Ledger(), bench.in_thread, bench.clock, dict, bench.wall)
+    unused = Journal(tmp_path / "x", keep=None, wall=bench.wall)
+    never = JournalWriter(unused, Ledger(), bench.in_thread, bench.clock, dict, bench.wall)
     assert defer.ensureDeferred(never.stop()).called
     assert not (tmp_path / "x").exists()
 
@@ -160,7 +160,7 @@ def test_a_defect_while_writing_does_not_end_the_minutes(tmp_path, monkeypatch):
         seen.append(1)
         raise ZeroDivisionError
 
-    monkeypatch.setattr(History, "minute", broken)
+    monkeypatch.setattr(Journal, "minute", broken)
     bench.clock.advance(47.5)
     bench.work()
     bench.clock.advance(60)

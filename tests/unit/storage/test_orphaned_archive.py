@@ -1,12 +1,12 @@
 """An archive without a configuration is told once, with its size, and no more when it is gone or configured again."""
 
 from bridge.monitoring.alarms import Alarms
-from bridge.storage.orphaned_archive import LeftArchive
+from bridge.storage.orphaned_archive import OrphanedArchive
 
 
 def test_an_archive_that_was_switched_off(tmp_path):
     alarms = Alarms()
-    left = LeftArchive(tmp_path / ".archive", alarms, lambda job, done: done(job()))
+    left = OrphanedArchive(tmp_path / ".archive", alarms, lambda job, done: done(job()))
     left.look()
     assert not alarms.active
     (tmp_path / ".archive" / "all").mkdir(parents=True)

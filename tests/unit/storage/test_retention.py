@@ -3,8 +3,8 @@
 from types import SimpleNamespace
 
 from bridge.accounting import Ledger
-from bridge.spool.quarantine import REASONS, Entry, Quarantine
-from bridge.storage.retention import Expiry
+from bridge.spool.quarantine import REASONS, Quarantine, QuarantineEntry
+from bridge.storage.retention import Retention
 
 DAY = 86_400.0
 NOON = 1_795_435_200.0
@@ -17,7 +17,7 @@ def scene(tmp_path):
     ledger = Ledger()
     hold = SimpleNamespace(max_age=SimpleNamespace(total_seconds=lambda: 30 * DAY))
     config = SimpleNamespace(unrouted=hold, spool=SimpleNamespace(quarantine=hold))
-    expiry = Expiry(config, SimpleNamespace(quarantine=quarantine), ledger, lambda job, done: done(job()))
+    expiry = Retention(config, SimpleNamespace(quarantine=quarantine), ledger, lambda job, done: done(job()))
     return clock, quarantine, ledger, expiry
 
 
@@ -41,7 +41,9 @@ def test_frames_of_each_reason(tmp_path):
     clock, quarantine, ledger, expiry = scene(tmp_path)
     for reason in REASONS:
         key = (1, 0) if reason == "refused" else None
-        quarantine.add(reason, [Entry(int(clock.now * 1000), "udp", "192.0.2.1", b"<13>x", "because", key=key)])
+        quarantine.add(
+            reason, [QuarantineEntry(int(clock.now * 1000), "udp", "192.0.2.1", b"<13>x", "because", key=key)]
+        )
         ledger.receive_quarantined(None, 1)
     quarantine.close()
     quarantine.recover()

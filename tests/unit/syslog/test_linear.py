@@ -7,7 +7,7 @@ import time
 import pytest
 
 from bridge.syslog.fast.columns import FIELDS, parse_all
-from bridge.syslog.fast.mixed_formats import sweep
+from bridge.syslog.fast.mixed_formats import read_mixed
 from bridge.syslog.frames import block_of
 from bridge.syslog.parser import read
 from bridge.syslog.shapes import SHAPES
@@ -98,7 +98,7 @@ def cost(frame: bytes, reading=read, *, tries: int = 3) -> float:
 
 
 def swept(frame: bytes) -> None:
-    sweep(b"\n" + frame)
+    read_mixed(b"\n" + frame)
 
 
 @pytest.mark.parametrize("reading", [read, swept])
@@ -123,7 +123,7 @@ def _columns(block: bytes) -> None:
     parse_all(block, frozenset(FIELDS))
 
 
-@pytest.mark.parametrize("reading", [_columns, sweep])
+@pytest.mark.parametrize("reading", [_columns, read_mixed])
 @pytest.mark.parametrize("unit", _UNITS)
 def test_hostile_reads_of_many_lines(unit, reading):
     """The fast paths, on frames that break off everywhere."""

@@ -5,7 +5,7 @@ from multiprocessing import get_context
 
 import pytest
 
-from bridge.batching import Limits, group
+from bridge.batching import GroupLimits, group
 from bridge.routing.disposition import Disposition
 from bridge.syslog.fast.columns import FIELDS, parse_all
 from bridge.syslog.frames import block_of, list_of
@@ -50,7 +50,11 @@ def test_fast_is_careful_and_makes_one_event_of_each():
             for form in ("message", "content", "device", "raw", "line", "structured", "rfc5424", "json"):
                 disposition = Disposition("deliver", "r", "i", payload=form, timestamp="event", zone=ZONE)
                 grouped = group(
-                    columns, disposition, reader=TimeReader(), received_ms=int(NOW.timestamp() * 1000), limits=Limits()
+                    columns,
+                    disposition,
+                    reader=TimeReader(),
+                    received_ms=int(NOW.timestamp() * 1000),
+                    limits=GroupLimits(),
                 )
                 assert sum(part.count for part in grouped.groups) == len(some)
                 assert sum(part.data.count(b"\n") for part in grouped.groups) == len(some)

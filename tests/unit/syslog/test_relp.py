@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from bridge.syslog.framing import Oversize
 from bridge.syslog.relp import (
-    Command,
+    RelpCommand,
     RelpError,
     RelpFramer,
     answer,
@@ -15,12 +15,12 @@ from bridge.syslog.relp import (
 
 OPEN = b"1 open 41 relp_version=0\nrelp_software=x\ncommands=syslog"
 CASES = [
-    (b"2 syslog 5 a\nb c\n", [Command(2, b"syslog", b"a\nb c")]),
-    (b"2 syslog 0\n3 syslog 0 \n", [Command(2, b"syslog", b""), Command(3, b"syslog", b"")]),
-    (b"9 close 0\n", [Command(9, b"close", b"")]),
-    (b"999999999 syslog 1 x\n0 x 2 \n\n\n", [Command(999_999_999, b"syslog", b"x"), Command(0, b"x", b"\n\n")]),
+    (b"2 syslog 5 a\nb c\n", [RelpCommand(2, b"syslog", b"a\nb c")]),
+    (b"2 syslog 0\n3 syslog 0 \n", [RelpCommand(2, b"syslog", b""), RelpCommand(3, b"syslog", b"")]),
+    (b"9 close 0\n", [RelpCommand(9, b"close", b"")]),
+    (b"999999999 syslog 1 x\n0 x 2 \n\n\n", [RelpCommand(999_999_999, b"syslog", b"x"), RelpCommand(0, b"x", b"\n\n")]),
     (b"4 syslog 12 abcdefghijkl\n5 syslog 1 y\n",
-     [Command(4, b"syslog", b"", Oversize(b"abcdefgh", 12)), Command(5, b"syslog", b"y")]),
+     [RelpCommand(4, b"syslog", b"", Oversize(b"abcdefgh", 12)), RelpCommand(5, b"syslog", b"y")]),
 ]  # fmt: skip
 
 

@@ -1,6 +1,6 @@
 """What is known of each batch over the lives of processes."""
 
-from bridge.accounting.report.batches import Books
+from bridge.accounting.report.batches import BatchReceipts
 
 NOTHING_THERE = {"sending": {}, "possible_duplicates": {}}
 
@@ -14,7 +14,7 @@ def start(*there, intake="fw", events=10, doubled=None):
 
 
 def test_a_batch_that_is_there_again_is_queued_again_and_twice_only_beyond_what_was_settled():
-    books = Books()
+    books = BatchReceipts()
     assert books.accept(1, "fw", 6, 10) == 6
     assert books.refuse(1, "fw", 2, 10) == 2
     assert books.queued_again(start(1)) == {"fw": 8}
@@ -26,7 +26,7 @@ def test_a_batch_that_is_there_again_is_queued_again_and_twice_only_beyond_what_
 
 
 def test_a_batch_that_an_operator_moved_is_queued_again_where_it_is_now():
-    books = Books()
+    books = BatchReceipts()
     books.accept(1, "fw", 6, 10)
     assert books.queued_again(start(1)) == {"fw": 6}
     assert books.accept(1, "linux", 10, 10) == 4
@@ -34,7 +34,7 @@ def test_a_batch_that_an_operator_moved_is_queued_again_where_it_is_now():
 
 
 def test_what_went_to_a_shared_queue_is_queued_again_too():
-    books = Books()
+    books = BatchReceipts()
     books.hand_over(1, "fw", 4, 10)
     books.accept(1, "fw", 6, 10)
     assert books.queued_again(start(1)) == {"fw": 10}
@@ -43,7 +43,7 @@ def test_what_went_to_a_shared_queue_is_queued_again_too():
 
 
 def test_a_start_that_does_not_name_all_leaves_what_was_settled_in_part():
-    books = Books()
+    books = BatchReceipts()
     for sequence, accepted in enumerate((10, 3, 4, 5)):
         books.accept(sequence, "fw", accepted, 10)
     books.accept(4, "linux", 1, 10)

@@ -14,13 +14,13 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bridge.accounting import Ledger
-from bridge.accounting.journal import History, Receipt
-from bridge.accounting.journal_lines import Walk
+from bridge.accounting.journal import Journal, Receipt
+from bridge.accounting.journal_lines import JournalReader
 from bridge.accounting.report.process_runs import UNKNOWN
 from bridge.cli.report import reckoned
 from bridge.spool import Batch, Pack, pack_blocks, pack_writer
 from bridge.spool.pack_ranges import Ranges
-from bridge.spool.recovery import Found
+from bridge.spool.recovery import RecoveredSpool
 from tests.harness.examples import examples
 
 MARCH = 1_772_323_200  # 2026-03-01T00:00:00Z
@@ -59,7 +59,7 @@ class Packed:
             elif file.sending and not file.sent_before:
                 begun.add(position, position)
         entries = [
-            pack_blocks.Entry(file.sequence, 0, 0, len(file.poisoned), 2 * len(file.poisoned), "lines", False,
+            pack_blocks.BlockEntry(file.sequence, 0, 0, len(file.poisoned), 2 * len(file.poisoned), "lines", False,
                          file.sent_before, b"x\n" * len(file.poisoned))
             for file in self.files
         ]  # fmt: skip
@@ -107,10 +107,10 @@ class World:
 
     def start(self):
         self.ledger, self.kernel = Ledger(), 0
-        self.history = History(self.directory, keep=None, wall=lambda: self.now)
+        self.history = Journal(self.directory, keep=None, wall=lambda: self.now)
         self.unclean += self.history.open().unclean
         self.starts += 1
-        found = Found()
+        found = RecoveredSpool()
         packs = {file.pack for file in self.files if file.pack}
         found.packs = [pack.found(self.directory.parent / "packs", self.files) for pack in packs]
         for file in self.files:
@@ -315,7 +315,7 @@ def live(directory, acts, seconds=20):
 
 def account(world, begin=None, end=None):
     world.history.close()
-    walk = Walk(world.directory)
+    walk = JournalReader(world.directory)
     report = reckoned(walk, begin, end)
     assert not walk.faults, walk.faults
     return report
@@ -469,10 +469,10 @@ def test_what_was_damaged_while_nothing_ran_is_dropped_and_what_was_touched_is_n
         world.receive("linux", [False] * 4)
         world.stop()
         world.history.close()
-        world.history = History(folder, keep=None, wall=lambda: world.now)
+        world.history = Journal(folder, keep=None, wall=lambda: world.now)
         world.history.open()
         batch = Batch("fw", 1, "lines", False, 0, 0, 2, 1, Path(), 0.0)
-        found = Found(batches=[batch], damaged={"fw": 3})
+        found = RecoveredSpool(batches=[batch], damaged={"fw": 3})
         # The start before this one was clean but wrote no stop: give it one.
         world.history.stop(deepcopy(world.ledger.accounts), {})
         world.history.start(found, quarantined=0, version="1", config_sha256="c")

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from bridge.syslog.fast import many_seconds
 from bridge.syslog.fast.columns import parse_all
-from bridge.syslog.fast.many_seconds import Scattering
+from bridge.syslog.fast.many_seconds import ManySecondsReader
 from tests.unit.syslog.fast.test_single_second import (
     FRAMES,
     FRAMES_5424,
@@ -20,7 +20,7 @@ from tests.unit.syslog.fast.test_single_second import (
 
 
 def strip(read: bytes) -> list[tuple[bytes, ...]] | None:
-    columns = Scattering().strip(read)
+    columns = ManySecondsReader().strip(read)
     return None if columns is None else rows(columns)
 
 
@@ -56,13 +56,13 @@ def test_one_other_frame_and_nothing_is_said(frame: bytes, place: int) -> None:
 
 
 def test_tries_in_vain_are_not_made_at_every_read() -> None:
-    reading = Scattering()
+    reading = ManySecondsReader()
     for _ in range(50):
         assert reading.strip(block(b"<30>Nov 23 07:24:00 gw app: text", b"something else")) is None
     plain = block(b"<30>Nov 23 07:24:00 gw app: text")
     assert reading.strip(plain) is None
     # It comes back by itself.
-    assert any(reading.strip(plain) is not None for _ in range(2 * Scattering.LONGEST_PAUSE))
+    assert any(reading.strip(plain) is not None for _ in range(2 * ManySecondsReader.LONGEST_PAUSE))
     assert reading.strip(plain) is not None
 
 

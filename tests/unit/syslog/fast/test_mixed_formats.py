@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from bridge.syslog import parser
 from bridge.syslog.fast import mixed_formats
-from bridge.syslog.fast.mixed_formats import NEEDS, sweep
+from bridge.syslog.fast.mixed_formats import NEEDS, read_mixed
 from bridge.syslog.frames import block_of
 from bridge.syslog.shapes import SHAPES
 from tests.unit.syslog.mutation import mutated
@@ -23,7 +23,7 @@ FRAMES = [*EXAMPLES, *(sample.frame for sample in SAMPLES)]
 def check(frames: Sequence[bytes]) -> None:
     rows = [frame for frame in frames if frame.strip(b" \t\r\n\0")]
     read = [parser.read(frame) for frame in rows]
-    columns = sweep(b"".join(b"\n" + frame for frame in frames))
+    columns = read_mixed(b"".join(b"\n" + frame for frame in frames))
     assert columns.count == len(rows)
     assert set(columns.fields) == NEEDS
     for name in ("second", "fraction", "offset"):
@@ -104,7 +104,7 @@ def test_most_shapes_need_no_careful_reading(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(parser, "read", None)
     for name, shape in SHAPES.items():
         if name not in SLOW:
-            assert sweep(b"\n" + shape.example).count == 1, name
+            assert read_mixed(b"\n" + shape.example).count == 1, name
 
 
 def test_without_the_library_all_is_read_carefully(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from bridge.syslog.fast import pcre2, precompiled_times
 from bridge.syslog.fast.columns import parse_all
-from bridge.syslog.fast.precompiled_times import Reception, Stamper
+from bridge.syslog.fast.precompiled_times import PrecompiledTimes, Reception
 from bridge.syslog.timestamps import TimeReader, milliseconds
 from tests.unit.syslog.fast.test_single_second import (
     FRAMES,
@@ -61,7 +61,7 @@ def expected(read: bytes, how: Reception) -> list[tuple[int | None, bytes]]:
     ]
 
 
-def said(stamper: Stamper, read: bytes, how: Reception) -> list[tuple[int, bytes]] | None:
+def said(stamper: PrecompiledTimes, read: bytes, how: Reception) -> list[tuple[int, bytes]] | None:
     columns = stamper.strip(read, how)
     if columns is None:
         return None
@@ -85,7 +85,7 @@ def said(stamper: Stamper, read: bytes, how: Reception) -> list[tuple[int, bytes
     ],
 )
 def test_each_event_has_its_own_time(zone: tzinfo, received: datetime) -> None:
-    how, stamper = reception(received, zone), Stamper()
+    how, stamper = reception(received, zone), PrecompiledTimes()
     assert stamper.strip(block(b"<13>Nov 23 12:00:00 gw app: x"), how) is None
     stamper.learn(clocks(received, zone), how)
     read = block(*frames(clocks(received, zone, seed=2)))
@@ -94,7 +94,7 @@ def test_each_event_has_its_own_time(zone: tzinfo, received: datetime) -> None:
 
 def test_an_hour_that_comes_twice_is_left_to_the_reader_of_times() -> None:
     received = datetime(2026, 10, 25, 1, 5, tzinfo=UTC)
-    how, stamper = reception(received, PARIS), Stamper()
+    how, stamper = reception(received, PARIS), PrecompiledTimes()
     seconds = clocks(received, PARIS)
     stamper.learn(seconds, how)
     read = block(*frames(seconds))
@@ -105,7 +105,7 @@ def test_days_of_one_digit_as_they_are_written() -> None:
     received = datetime(2026, 12, 7, 12, tzinfo=UTC)
     how = reception(received)
     for old, new in ((b"Dec  7", b"Dec  7"), (b"Dec  7", b"Dec 07")):
-        stamper = Stamper()
+        stamper = PrecompiledTimes()
         seconds = [second.replace(old, new) for second in clocks(received)]
         stamper.learn(seconds, how)
         read = block(*frames(seconds))
@@ -113,7 +113,7 @@ def test_days_of_one_digit_as_they_are_written() -> None:
 
 
 def test_another_minute_and_nothing_is_said_until_it_is_learnt() -> None:
-    how, stamper = reception(), Stamper()
+    how, stamper = reception(), PrecompiledTimes()
     stamper.learn(clocks(NOON), how)
     later = clocks(NOON + timedelta(minutes=10))
     read = block(*frames(later))
@@ -126,7 +126,7 @@ def test_another_minute_and_nothing_is_said_until_it_is_learnt() -> None:
 @pytest.mark.parametrize("place", [0, 1, 99])
 @pytest.mark.parametrize("frame", [*STRANGE, b"<30>Nov 23 11:59:60 gw app: a leap second", b"<30>Nov 23 11:5"])
 def test_one_other_frame_and_nothing_is_said(frame: bytes, place: int) -> None:
-    how, stamper = reception(), Stamper()
+    how, stamper = reception(), PrecompiledTimes()
     seconds = clocks(NOON)
     stamper.learn(seconds, how)
     good = frames(seconds)
@@ -135,22 +135,22 @@ def test_one_other_frame_and_nothing_is_said(frame: bytes, place: int) -> None:
 
 
 def test_times_that_are_not_believed_are_left_to_others() -> None:
-    stamper, seconds = Stamper(), clocks(NOON)
+    stamper, seconds = PrecompiledTimes(), clocks(NOON)
     read = block(*frames(seconds))
     stamper.learn(seconds, reception())
     assert said(stamper, read, reception(past=timedelta(minutes=5))) is None
     for narrow in (reception(past=timedelta(minutes=5)), reception(future=timedelta(seconds=-60))):
-        stamper = Stamper()
+        stamper = PrecompiledTimes()
         stamper.learn(seconds, narrow)
         assert said(stamper, read, narrow) is None
     wide = reception(past=timedelta(hours=1), future=timedelta(hours=1))
-    stamper = Stamper()
+    stamper = PrecompiledTimes()
     stamper.learn(seconds, wide)
     assert said(stamper, read, wide) == expected(read, wide)
 
 
 def test_clocks_of_another_zone_or_hour_are_learnt_anew() -> None:
-    stamper, seconds = Stamper(), clocks(NOON)
+    stamper, seconds = PrecompiledTimes(), clocks(NOON)
     read = block(*frames(seconds))
     for how in (reception(), reception(zone=PARIS), reception(NOON + timedelta(hours=1), PARIS)):
         assert said(stamper, read, how) is None
@@ -161,20 +161,20 @@ def test_clocks_of_another_zone_or_hour_are_learnt_anew() -> None:
 def test_what_is_not_scattered_is_not_stamped() -> None:
     how = reception()
     for seconds in (clocks(NOON, spread=10), clocks(NOON, spread=16, count=500), [b"Feb 30 12:00:00", *clocks(NOON)]):
-        stamper = Stamper()
+        stamper = PrecompiledTimes()
         stamper.learn(seconds, how)
         assert stamper.strip(block(*frames(clocks(NOON))), how) is None
 
 
 def test_what_is_scattered_no_more_is_found_out() -> None:
-    how, stamper = reception(), Stamper()
+    how, stamper = reception(), PrecompiledTimes()
     stamper.learn(clocks(NOON), how)
     once = [written(NOON - timedelta(seconds=9))] * 5
     read = block(*frames(once))
     stamped = 0
     while stamper.strip(read, how) is not None:
         stamped += 1
-    assert 0 < stamped < Stamper.LOOK_AGAIN
+    assert 0 < stamped < PrecompiledTimes.LOOK_AGAIN
     stamper.learn(once, how)
     assert stamper.strip(read, how) is None
 
@@ -182,18 +182,20 @@ def test_what_is_scattered_no_more_is_found_out() -> None:
 def test_clocks_too_far_apart_are_not_learnt(monkeypatch: pytest.MonkeyPatch) -> None:
     made = []
     monkeypatch.setattr(precompiled_times, "_rewriter", lambda *about: made.append(about))
-    stamper = Stamper()
+    stamper = PrecompiledTimes()
     stamper.learn(clocks(NOON, spread=86_400), reception())
     assert not made
     # As many minutes as there may be fit one expression.
-    Stamper().learn(clocks(NOON - timedelta(seconds=1), spread=60 * precompiled_times.MOST_MINUTES), reception())
+    PrecompiledTimes().learn(
+        clocks(NOON - timedelta(seconds=1), spread=60 * precompiled_times.MOST_MINUTES), reception()
+    )
     ((span, *_),) = made
     assert span.end - span.first == precompiled_times.MOST_MINUTES * 60_000
 
 
 def test_times_of_fewer_digits_are_left_to_others() -> None:
     long_ago = datetime(1999, 11, 23, 12, tzinfo=UTC)
-    how, stamper, seconds = reception(long_ago), Stamper(), clocks(long_ago)
+    how, stamper, seconds = reception(long_ago), PrecompiledTimes(), clocks(long_ago)
     stamper.learn(seconds, how)
     assert stamper.strip(block(*frames(seconds)), how) is None
 
@@ -211,7 +213,7 @@ def test_expressions_that_are_made_in_turn_are_done_without(monkeypatch: pytest.
     made = []
     original = precompiled_times._rewriter
     monkeypatch.setattr(precompiled_times, "_rewriter", lambda *about: made.append(about) or original(*about))
-    how, stamper, seconds = reception(), Stamper(), clocks(NOON)
+    how, stamper, seconds = reception(), PrecompiledTimes(), clocks(NOON)
     read = block(*frames(seconds))
     for _ in range(1000):
         stamper.learn(seconds, how)
@@ -225,7 +227,7 @@ def test_minutes_that_change_at_every_read_are_learnt_ever_less(monkeypatch: pyt
     made = []
     original = precompiled_times._rewriter
     monkeypatch.setattr(precompiled_times, "_rewriter", lambda *about: made.append(about) or original(*about))
-    how, stamper = reception(), Stamper()
+    how, stamper = reception(), PrecompiledTimes()
     for turn in range(2000):
         seconds = clocks(NOON - timedelta(hours=turn % 7))
         stamper.strip(block(*frames(seconds[:1])), how)
@@ -241,7 +243,7 @@ def test_minutes_that_change_at_every_read_are_learnt_ever_less(monkeypatch: pyt
 )
 def test_what_is_said_is_what_the_fast_path_says(some: list[bytes], zone: tzinfo, ago: timedelta) -> None:
     learnt = datetime(2026, 11, 23, 7, 28, tzinfo=UTC)
-    how, stamper = reception(learnt + ago, zone), Stamper()
+    how, stamper = reception(learnt + ago, zone), PrecompiledTimes()
     stamper.learn(clocks(learnt), how)
     read = block(*some)
     told = said(stamper, read, how)

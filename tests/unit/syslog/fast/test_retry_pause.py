@@ -1,10 +1,10 @@
 """What was tried in vain is tried again, ever less often."""
 
-from bridge.syslog.fast.retry_pause import Patience
+from bridge.syslog.fast.retry_pause import RetryPause
 
 
 def test_ever_more_chances_are_passed_over():
-    patience, passed = Patience(8), []
+    patience, passed = RetryPause(8), []
     for _ in range(6):
         patience.in_vain()
         passed.append(0)
@@ -15,7 +15,7 @@ def test_ever_more_chances_are_passed_over():
 
 
 def test_a_try_that_was_worth_it_begins_anew():
-    patience = Patience(8)
+    patience = RetryPause(8)
     assert not patience.tried and not patience.passes()
     for _ in range(3):
         patience.in_vain()

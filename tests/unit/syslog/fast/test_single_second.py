@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.syslog.fast.columns import ALWAYS, parse_all
-from bridge.syslog.fast.single_second import Stripper
+from bridge.syslog.fast.single_second import SingleSecondReader
 
 NEEDS = ALWAYS | {"text"}
 SECOND = b"Nov 23 07:24:00"
@@ -15,7 +15,7 @@ SECOND = b"Nov 23 07:24:00"
 
 def strip(block: bytes, times: int = 3) -> list[tuple[bytes, ...]] | None:
     """What a stripper says once it has seen the second often enough."""
-    stripper = Stripper()
+    stripper = SingleSecondReader()
     columns = None
     for _ in range(times):
         columns = stripper.strip(block)
@@ -67,7 +67,7 @@ def test_a_read_of_structured_data_is_stripped() -> None:
 def test_one_other_frame_in_structured_data_and_nothing_is_said(frame: bytes, place: int) -> None:
     frames = [b"<30>1 2026-11-23T07:24:00Z gw app - - - one", b'<31>1 2026-11-23T07:24:00.5Z gw app - - [a b="c"] two']
     frames.insert(place, frame)
-    stripper = Stripper()
+    stripper = SingleSecondReader()
     for _ in range(3):
         stripper.strip(block(frames[0 if place else 1]))
     assert stripper.strip(block(*frames)) is None
@@ -108,17 +108,17 @@ def test_no_second_of_any_year_is_stripped() -> None:
 
 
 def test_tries_in_vain_are_not_made_at_every_read() -> None:
-    stripper = Stripper()
+    stripper = SingleSecondReader()
     mixed = block(b"<30>Nov 23 07:24:00 gw app: text", b"something else")
     plain = block(b"<30>Nov 23 07:24:00 gw app: text")
     for _ in range(50):
         assert stripper.strip(mixed) is None
     # It comes back by itself.
-    assert any(stripper.strip(plain) is not None for _ in range(2 * Stripper.LONGEST_PAUSE))
+    assert any(stripper.strip(plain) is not None for _ in range(2 * SingleSecondReader.LONGEST_PAUSE))
 
 
 def test_a_new_second_is_taken_up() -> None:
-    stripper = Stripper()
+    stripper = SingleSecondReader()
     for second in range(5):
         read = block(b"<30>Nov 23 07:24:%02d gw app: text" % second)
         said = [stripper.strip(read) for _ in range(4)]
@@ -167,7 +167,7 @@ def test_what_is_said_is_what_the_fast_path_says(frames: list[bytes], same: bool
 
 def test_connections_share_what_is_known_of_a_second() -> None:
     read = block(b"<30>Oct 11 05:33:07 gw app: text")
-    first, second, third = Stripper(), Stripper(), Stripper()
+    first, second, third = SingleSecondReader(), SingleSecondReader(), SingleSecondReader()
     assert first.strip(read) is None
     assert second.strip(read) is not None
     assert third.strip(read) is not None
