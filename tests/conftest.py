@@ -39,8 +39,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         kept = [item for item in items if item.get_closest_marker("long") is None]
         config.hook.pytest_deselected(items=[item for item in items if item not in set(kept)])
         items[:] = kept
-    if worker := getattr(config, "workerinput", None):
-        items[:] = _dealt(items, worker["workercount"])
+    if spool_thread := getattr(config, "workerinput", None):
+        items[:] = _dealt(items, spool_thread["workercount"])
 
 
 def _dealt(items: list[pytest.Item], workers: int) -> list[pytest.Item]:

@@ -162,23 +162,23 @@ class Ledger:
         account.replayed += count
         account.spooled += count
 
-    def move(self, giver: str, taker: str, count: int) -> None:
+    def move(self, publisher: str, consumer: str, count: int) -> None:
         """Spooled events are another intake's now."""
-        self.of(giver).spooled -= count
-        self.of(giver).transferred -= count
-        self.of(taker).transferred += count
-        self.of(taker).spooled += count
+        self.of(publisher).spooled -= count
+        self.of(publisher).transferred -= count
+        self.of(consumer).transferred += count
+        self.of(consumer).spooled += count
 
-    def release(self, giver: str | None, taker: str, count: int) -> None:
+    def release(self, publisher: str | None, consumer: str, count: int) -> None:
         """Frames left quarantine for the spool of an intake."""
-        self.of(giver).quarantined -= count
-        self.of(giver).transferred -= count
-        self.of(taker).transferred += count
-        self.of(taker).spooled += count
+        self.of(publisher).quarantined -= count
+        self.of(publisher).transferred -= count
+        self.of(consumer).transferred += count
+        self.of(consumer).spooled += count
 
-    def filter_quarantined(self, giver: str | None, count: int) -> None:
+    def filter_quarantined(self, publisher: str | None, count: int) -> None:
         """Frames left quarantine by a route that drops."""
-        account = self.of(giver)
+        account = self.of(publisher)
         account.quarantined -= count
         account.filtered += count
 

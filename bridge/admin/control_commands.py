@@ -53,45 +53,53 @@ TOLD = (CommandError, ReloadError, UnfinishedTransaction, ArchiveChanged)
 "Errors whose text is for the operator."
 
 
-def on_spool(estate: Session) -> Mapping[str, Command]:
+def on_spool(session: Session) -> Mapping[str, Command]:
     """Those that need no more than a spool."""
     moving: dict[str, Command] = {
         "quarantine-retry": lambda given, progress: quarantine.retry(
-            estate, _reasons(given), _selection(given), progress
+            session, _reasons(given), _selection(given), progress
         ),
         "quarantine-purge": lambda given, progress: quarantine.purge(
-            estate, _reasons(given), _selection(given), progress
+            session, _reasons(given), _selection(given), progress
         ),
-        "spool-purge": lambda given, progress: spool.purge(estate, _intakes(given, estate), _words(given), progress),
+        "spool-purge": lambda given, progress: spool.purge(session, _intakes(given, session), _words(given), progress),
         "spool-move": lambda given, progress: spool.move(
-            estate, _intakes(given, estate, but=_target(given, estate)), _target(given, estate), _words(given), progress
+            session,
+            _intakes(given, session, but=_target(given, session)),
+            _target(given, session),
+            _words(given),
+            progress,
         ),
         "replay": lambda given, progress: replay.replay(
-            estate, _text(given, "intake"), _number(given, "from_ms"), _number(given, "to_ms"),
-            _number(given, "batches"), progress,
+            session,
+            _text(given, "intake"),
+            _number(given, "from_ms"),
+            _number(given, "to_ms"),
+            _number(given, "batches"),
+            progress,
         ),
-    }  # fmt: skip
+    }
     return {
-        **{name: _accounted(estate, command) for name, command in moving.items()},
+        **{name: _accounted(session, command) for name, command in moving.items()},
         "replay-count": lambda given, progress: replay.count(
-            estate, _text(given, "intake"), _number(given, "from_ms"), _number(given, "to_ms"), progress
+            session, _text(given, "intake"), _number(given, "from_ms"), _number(given, "to_ms"), progress
         ),
     }
 
 
-def _accounted(estate: Session, command: Command) -> Command:
+def _accounted(session: Session, command: Command) -> Command:
     """The same; however it ends, before it answers the history has what it has moved."""
 
     async def run(given: JSON, progress: Progress) -> JSON:
         try:
             return await command(given, progress)
         finally:
-            await estate.account()
+            await session.account()
 
     return run
 
 
-def on_bridge(estate: Session, reload: Reloader, draining: drain.Drain) -> Mapping[str, Command]:
+def on_bridge(session: Session, reload: Reloader, draining: drain.Drain) -> Mapping[str, Command]:
     """All of them."""
 
     async def reloaded(given: JSON, progress: Progress) -> JSON:
@@ -105,7 +113,7 @@ def on_bridge(estate: Session, reload: Reloader, draining: drain.Drain) -> Mappi
     async def drained(given: JSON, progress: Progress) -> JSON:
         return await draining.run(_number(given, "timeout_seconds"), progress)
 
-    return {**on_spool(estate), "reload": reloaded, "key": keyed, "drain": drained}
+    return {**on_spool(session), "reload": reloaded, "key": keyed, "drain": drained}
 
 
 # --- what they take ---------------------------------------------------------------------------------------------------
@@ -154,13 +162,13 @@ def _words(given: JSON) -> EventFilter:
     return EventFilter(_maybe(given, "containing"), _maybe(given, "source"))
 
 
-def _intakes(given: JSON, estate: Session, *, but: str | None = None) -> list[str]:
+def _intakes(given: JSON, session: Session, *, but: str | None = None) -> list[str]:
     intake = _maybe(given, "intake")
-    return [name for name in (estate.intakes() if intake is None else [intake]) if name != but]
+    return [name for name in (session.intakes() if intake is None else [intake]) if name != but]
 
 
-def _target(given: JSON, estate: Session) -> str:
+def _target(given: JSON, session: Session) -> str:
     to = _text(given, "to")
-    if to not in estate.config.intakes:
-        raise CommandError(f"intake {to} is not in the configuration: there are {', '.join(estate.config.intakes)}")
+    if to not in session.config.intakes:
+        raise CommandError(f"intake {to} is not in the configuration: there are {', '.join(session.config.intakes)}")
     return to

@@ -128,8 +128,8 @@ class _Asset(Resource):
         return self._data
 
 
-def site(pages: Mapping[str, Page], guard: Authentication | None = None) -> Site:
-    """The pages by path, such as ``api/status``, and the status page with its files; for those that ``guard`` lets."""
+def site(pages: Mapping[str, Page], authentication: Authentication | None = None) -> Site:
+    """Builds the site: pages by path, such as ``api/status``, and the status page with its files."""
     root = _Folder()
     for path, page in pages.items():
         *folders, name = path.split("/")
@@ -146,7 +146,7 @@ def site(pages: Mapping[str, Page], guard: Authentication | None = None) -> Site
         if kind is not None:
             name = "" if file.name == "index.html" else file.name
             root.putChild(name.encode(), _Asset(file.read_bytes(), kind))
-    return GuardedSite(root, guard)
+    return GuardedSite(root, authentication)
 
 
 class _Folder(Resource):
@@ -171,16 +171,16 @@ class QuietSite(Site):
 class GuardedSite(QuietSite):
     """Asks the guard before it answers."""
 
-    def __init__(self, root: Resource, guard: Authentication | None) -> None:
+    def __init__(self, root: Resource, authentication: Authentication | None) -> None:
         super().__init__(root, parsePOSTFormSubmission=False)
-        self._guard = guard
+        self._authentication = authentication
 
     def getResourceFor(self, request: Request) -> Resource:
         """What answers a request."""
-        if self._guard is not None:
-            if (refusal := self._guard.refusal(request)) is not None:
+        if self._authentication is not None:
+            if (refusal := self._authentication.refusal(request)) is not None:
                 return _Answering(lambda query: (refusal[0], refusal[1] + "\n"))
-            if request.path == b"/readyz" and not self._guard.knows(request):
+            if request.path == b"/readyz" and not self._authentication.knows(request):
                 return _Worded(super().getResourceFor(request))
         resource: Resource = super().getResourceFor(request)
         return resource

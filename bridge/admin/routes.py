@@ -32,7 +32,7 @@ class Routes:
         self,
         status: Status,
         *,
-        pulse: RateHistory,
+        rate_history: RateHistory,
         showing: MessagePreview,
         recent: Recent,
         metrics: Callable[[], bytes],
@@ -40,8 +40,8 @@ class Routes:
         pause: Callable[[], "Deferred[None]"],
     ) -> None:
         self._status = status
-        self._pulse = pulse
-        self._showing = showing
+        self._rate_history = rate_history
+        self._message_preview = showing
         self._recent = recent
         self._metrics = metrics
         self._in_thread = in_thread
@@ -55,17 +55,19 @@ class Routes:
             "metrics": lambda query: self._metrics(),
             "api/status": self._report,
             "api/sources": self._sources,
-            "api/source": lambda query: self._showing.source(query.get("address", ""), query.get("listener")),
-            "api/unrouted": lambda query: self._showing.inbox(),
+            "api/source": lambda query: self._message_preview.source(query.get("address", ""), query.get("listener")),
+            "api/unrouted": lambda query: self._message_preview.inbox(),
             "api/quarantine": lambda query: self._quarantine(),
             "api/log": lambda query: {"log": self._recent.lines()},
-            "api/history": lambda query: (self._pulse.day if query.get("span") == "day" else self._pulse.hour).report(),
+            "api/history": lambda query: (
+                self._rate_history.day if query.get("span") == "day" else self._rate_history.hour
+            ).report(),
         }
 
     def own_pages(self) -> dict[str, Page]:
         """What the control socket answers beside that."""
         return {
-            "api/tail": lambda query: self._showing.tail(
+            "api/tail": lambda query: self._message_preview.tail(
                 query.get("name", ""), query.get("source"), query.get("form", "")
             )
         }
@@ -107,7 +109,7 @@ class Routes:
         counts = dict(self._status.spool.quarantine.counts)
 
         def told(entries: list[JSON]) -> Said:
-            if not self._showing.shows_messages:
+            if not self._message_preview.shows_messages:
                 entries = [entry | {"sample": None} for entry in entries]
             return {"held": counts, "last": entries}
 

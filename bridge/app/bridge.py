@@ -120,146 +120,208 @@ class Bridge:
         self.ledger = Ledger()
         self._reactor = reactor
         self._wall = wall
-        self._worker = SpoolThread(reactor)
-        work = self._worker.work
-        self._troubles = LogThrottle(reactor)
+        self._spool_thread = SpoolThread(reactor)
+        work = self._spool_thread.work
+        self._log_throttle = LogThrottle(reactor)
         self._stopped = False
         self._listening = listening
         self.peers = Peers(ingest_config.router(config))
         self.spool = self._make_spool()
         self.self_events = SelfEvents(config, self.spool, self.ledger, wall)
         self.alarms = Alarms(self.self_events.emit)
-        self.measures = RuntimeMetrics(reactor.seconds)
-        self.mailroom = CourierSet(config, reactor)
-        self.couriers = self.mailroom.couriers
-        self.dispatcher = self.mailroom.dispatcher
-        self._syncing = FsyncPolicy(
+        self.runtime_metrics = RuntimeMetrics(reactor.seconds)
+        self.courier_set = CourierSet(config, reactor)
+        self.couriers = self.courier_set.couriers
+        self.dispatcher = self.courier_set.dispatcher
+        self._fsync_policy = FsyncPolicy(
             config.spool.fsync, directory=config.spool.directory, clock=reactor.seconds, wall=wall,
-            on_error=self._troubles.tell_from_thread,
+            on_error=self._log_throttle.tell_from_thread,
         )  # fmt: skip
-        self._commits = GroupCommit(self.spool, self._syncing, work=work)
-        self.mailroom.sealed = self._was_sealed
-        self.spool.on_sealed = self.mailroom.add
+        self._group_commit = GroupCommit(self.spool, self._fsync_policy, work=work)
+        self.courier_set.sealed = self._was_sealed
+        self.spool.on_sealed = self.courier_set.add
         # Whole only once the office is there; asked for nothing before.
-        self.fleet: ClusterNode | None = None
+        self.cluster_node: ClusterNode | None = None
         seen: Mapping[str, Courier | BacklogView] = self.couriers
         if config.spool.share is not None:
             seen = BacklogViews(lambda: iter(list(self.couriers)), lambda name: self._fleet_of().view(name))
-        self.keeper = DiskBudget(
-            self.spool, terms=storage_config.budget_terms(config), syncing=self._syncing, stocks=seen,
+        self.disk_budget = DiskBudget(
+            self.spool, terms=storage_config.budget_terms(config), fsync_policy=self._fsync_policy, stocks=seen,
             ledger=self.ledger, alarms=self.alarms, work=work, clock=reactor.seconds,
         )  # fmt: skip
         if self.spool.archive is not None:
-            self.keeper.archive = KeptArchive(self.spool.archive)
+            self.disk_budget.archive = KeptArchive(self.spool.archive)
         self.quotas = Quotas(
             config.spool.directory / ".quota.json", {name: intake.quota for name, intake in config.intakes.items()},
             deliverers=seen, alarms=self.alarms, wall=wall, work=work,
         )  # fmt: skip
         self.expiry = Retention(config, self.spool, self.ledger, work)
         self._left_archive = OrphanedArchive(config.spool.directory / ARCHIVE, self.alarms, work)
-        self.road = Pipeline(
+        self.pipeline = Pipeline(
             spool=self.spool,
             ledger=self.ledger,
             wall=wall,
             limits=ingest_config.group_limits(config),
             truncate=config.oversize == "truncate",
-            on_trouble=self._troubles.tell,
-            room=self.keeper,
-            glimpses=MessageSamples(on=config.admin.show_messages),
+            on_trouble=self._log_throttle.tell,
+            room=self.disk_budget,
+            message_samples=MessageSamples(on=config.admin.show_messages),
         )
-        self.keeper.on_room = self.road.landing.resume
+        self.disk_budget.on_room = self.pipeline.spool_writer.resume
         self._keys = IntakeKeys(config)
-        self.road.copies = self.copies = Mirror(reactor)
-        self.silence = SilentSources(self.alarms, self.peers, wall)
-        self.doors = ListenerSet(
-            config, reactor=reactor, road=self.road, peers=self.peers, commit=self._commits.after, store=self.manager,
-            kinds={"https": lambda listener, bound, hall: HttpsListener(listener, bound, hall, self._keys, wall)},
-        )  # fmt: skip
-        history = Journal(config.spool.directory / ".ledger", keep=config.ledger.keep, wall=wall)
-        history.on_error = self._troubles.tell_from_thread
-        self.recorder = JournalWriter(
-            history, self.ledger, self._worker.in_thread, reactor, self.doors.kernel_drops, wall
-        )  # fmt: skip
-        self.timekeeping = GatewayClock(self.alarms, wall=wall)
-        self.mailroom.office = DeliveryContext(
+        self.pipeline.mirror = self.mirror = Mirror(reactor)
+        self.silent_sources = SilentSources(self.alarms, self.peers, wall)
+        self.listener_set = ListenerSet(
+            config,
+            reactor=reactor,
+            pipeline=self.pipeline,
+            peers=self.peers,
+            commit=self._group_commit.after,
+            store=self.manager,
+            kinds={
+                "https": lambda listener, bound, listener_context: HttpsListener(
+                    listener, bound, listener_context, self._keys, wall
+                )
+            },
+        )
+        journal = Journal(config.spool.directory / ".ledger", keep=config.ledger.keep, wall=wall)
+        journal.on_error = self._log_throttle.tell_from_thread
+        self.journal_writer = JournalWriter(
+            journal, self.ledger, self._spool_thread.in_thread, reactor, self.listener_set.kernel_drops, wall
+        )
+        self.gateway_clock = GatewayClock(self.alarms, wall=wall)
+        self.courier_set.context = DeliveryContext(
             clock=reactor,
             wall=wall,
             store=DeliveryStore(
                 self.spool,
                 self.ledger,
                 work=work,
-                receipt=self.recorder.receipt,
-                refused=self.recorder.refused,
-                handed=self.recorder.handed,
+                receipt=self.journal_writer.receipt,
+                refused=self.journal_writer.refused,
+                handed=self.journal_writer.handed,
             ),
             ledger=self.ledger,
             dispatcher=self.dispatcher,
             alarms=self.alarms,
-            measures=self.measures,
-            in_thread=self._worker.in_thread,
-            before_sending=self._syncing.before_sending,
-            date_seen=self.timekeeping.answered,
+            runtime_metrics=self.runtime_metrics,
+            in_thread=self._spool_thread.in_thread,
+            before_sending=self._fsync_policy.before_sending,
+            date_seen=self.gateway_clock.answered,
             exact=self.spool.is_exact,
         )
         if config.spool.share is not None:
-            self.fleet = self._make_fleet(config.spool.share)
-            self.mailroom.follow = self.fleet.follow
+            self.cluster_node = self._make_fleet(config.spool.share)
+            self.courier_set.follow = self.cluster_node.follow
         self._watch = LossMonitor(
-            self.alarms, ledger=self.ledger, peers=self.peers, kernel_drops=self.doors.kernel_drops,
+            self.alarms, ledger=self.ledger, peers=self.peers, kernel_drops=self.listener_set.kernel_drops,
             clock=reactor.seconds,
         )  # fmt: skip
-        self.renewals = CertificateExpiry(
-            self.alarms, lambda: self.doors.certificates() | self.gate.certificates(), wall
+        self.certificate_expiry = CertificateExpiry(
+            self.alarms, lambda: self.listener_set.certificates() | self.admin_server.certificates(), wall
         )  # fmt: skip
         senders = SourceList(self.peers, wall)
-        self.pulse = RateHistory(self.ledger, self.measures.delivery, clock=reactor.seconds, wall=wall)
+        self.rate_history = RateHistory(self.ledger, self.runtime_metrics.delivery, clock=reactor.seconds, wall=wall)
         self.status = Status(
-            ledger=self.ledger, couriers=seen, spool=self.spool, road=self.road, peers=self.peers,
-            doors=self.doors, alarms=self.alarms, measures=self.measures, config_sha256=config.sha256, wall=wall,
-            keeper=self.keeper, quota=self.quotas.report, certificates=self.renewals.left, senders=senders,
-            silent=self.silence.silent_now, copies=self.copies,
-            pulse=self.pulse, timekeeping=self.timekeeping, started=wall(),
-            fleet=None if self.fleet is None else self.fleet.report,
-        )  # fmt: skip
+            ledger=self.ledger,
+            couriers=seen,
+            spool=self.spool,
+            pipeline=self.pipeline,
+            peers=self.peers,
+            listener_set=self.listener_set,
+            alarms=self.alarms,
+            runtime_metrics=self.runtime_metrics,
+            config_sha256=config.sha256,
+            wall=wall,
+            disk_budget=self.disk_budget,
+            quota=self.quotas.report,
+            certificates=self.certificate_expiry.left,
+            senders=senders,
+            silent=self.silent_sources.silent_now,
+            mirror=self.mirror,
+            rate_history=self.rate_history,
+            gateway_clock=self.gateway_clock,
+            started=wall(),
+            cluster_node=None if self.cluster_node is None else self.cluster_node.report,
+        )
         self.reload = Reload(
             config,
             ReloadTargets(
-                alarms=self.alarms, doors=self.doors, expiry=self.expiry, history=history, keeper=self.keeper,
-                mailroom=self.mailroom, make_archive=self._make_archive, peers=self.peers, quotas=self.quotas,
-                road=self.road, self_events=self.self_events, spool=self.spool, status=self.status,
-                syncing=self._syncing,
+                alarms=self.alarms,
+                listener_set=self.listener_set,
+                expiry=self.expiry,
+                journal=journal,
+                disk_budget=self.disk_budget,
+                courier_set=self.courier_set,
+                make_archive=self._make_archive,
+                peers=self.peers,
+                quotas=self.quotas,
+                pipeline=self.pipeline,
+                self_events=self.self_events,
+                spool=self.spool,
+                status=self.status,
+                fsync_policy=self._fsync_policy,
             ),
-            reactor=reactor, load=self._load_again, applied=self._applied,
-        )  # fmt: skip
-        self.reload.begins, self.reload.ends = self.manager.reloading, self.manager.ready
-        self.pulse.waiting = self.status.waiting
-        answers = Routes(
-            self.status, pulse=self.pulse, recent=recent or logs.Recent(), metrics=lambda: metrics.text(self.status),
-            showing=MessagePreview(
-                lambda: self.config, self.peers, self.road.glimpses, senders, reactor.seconds, self.doors.turned_away
-            ), in_thread=self._worker.in_thread, pause=lambda: task.deferLater(reactor, 0),
-        )  # fmt: skip
-        estate = RunningSession(
-            reactor, config=lambda: self.config, spool=self.spool, ledger=self.ledger, mailroom=self.mailroom,
-            worker=self._worker, recorder=self.recorder,
-        )  # fmt: skip
-        draining = Drain(
-            reactor, doors=self.doors, ledger=self.ledger, alarms=self.alarms, finish=self.road.landing.finish
+            reactor=reactor,
+            load=self._load_again,
+            applied=self._applied,
         )
-        control = Control(on_bridge(estate, self.reload, draining), reactor, told=TOLD)
-        self.gate = AdminServer(config, reactor, pages=answers.pages(), own_pages=answers.own_pages(), control=control)
-        self._rounds = PeriodicTasks(reactor)
-        self._sealer = self._rounds.add(self._seal_due, storage_config.seal_every(config))
+        self.reload.begins, self.reload.ends = self.manager.reloading, self.manager.ready
+        self.rate_history.waiting = self.status.waiting
+        answers = Routes(
+            self.status,
+            rate_history=self.rate_history,
+            recent=recent or logs.Recent(),
+            metrics=lambda: metrics.text(self.status),
+            showing=MessagePreview(
+                lambda: self.config,
+                self.peers,
+                self.pipeline.message_samples,
+                senders,
+                reactor.seconds,
+                self.listener_set.rejected,
+            ),
+            in_thread=self._spool_thread.in_thread,
+            pause=lambda: task.deferLater(reactor, 0),
+        )
+        session = RunningSession(
+            reactor,
+            config=lambda: self.config,
+            spool=self.spool,
+            ledger=self.ledger,
+            courier_set=self.courier_set,
+            spool_thread=self._spool_thread,
+            journal_writer=self.journal_writer,
+        )
+        draining = Drain(
+            reactor,
+            listener_set=self.listener_set,
+            ledger=self.ledger,
+            alarms=self.alarms,
+            finish=self.pipeline.spool_writer.finish,
+        )
+        control = Control(on_bridge(session, self.reload, draining), reactor, told=TOLD)
+        self.admin_server = AdminServer(
+            config, reactor, pages=answers.pages(), own_pages=answers.own_pages(), control=control
+        )
+        self._periodic_tasks = PeriodicTasks(reactor)
+        self._sealer = self._periodic_tasks.add(self._seal_due, storage_config.seal_every(config))
         for look, every in (
-            (self.keeper.look, LOOK_EVERY), (self._watch.look, EVERY), (self.quotas.look, EVERY),
-            (self.expiry.look, EXPIRE_EVERY), (self._tidy_archive, ARCHIVE_EVERY),
-            (self.measures.tick, self.measures.TICK), (self.renewals.look, RENEWALS_EVERY),
-            (self.pulse.beat, PULSE_EVERY), (self._end_watches, EVERY), (self.silence.look, SILENCE_EVERY),
+            (self.disk_budget.look, LOOK_EVERY),
+            (self._watch.look, EVERY),
+            (self.quotas.look, EVERY),
+            (self.expiry.look, EXPIRE_EVERY),
+            (self._tidy_archive, ARCHIVE_EVERY),
+            (self.runtime_metrics.tick, self.runtime_metrics.TICK),
+            (self.certificate_expiry.look, RENEWALS_EVERY),
+            (self.rate_history.beat, PULSE_EVERY),
+            (self._end_watches, EVERY),
+            (self.silent_sources.look, SILENCE_EVERY),
             (self._tell_manager, min(PULSE, (self.manager.watchdog or PULSE) / 3)),
-        ):  # fmt: skip
-            self._rounds.add(look, every)
-        if self.fleet is not None:
-            self._rounds.add(self.fleet.look, FLEET_EVERY)
+        ):
+            self._periodic_tasks.add(look, every)
+        if self.cluster_node is not None:
+            self._periodic_tasks.add(self.cluster_node.look, FLEET_EVERY)
 
     def _make_fleet(self, share: SharedBacklog) -> ClusterNode:
         # Only where it is asked for: nobody else needs pika.
@@ -271,31 +333,31 @@ class Bridge:
 
         access = access_of(share, password)
         node = node_name(self.spool.directory)
-        office = self.mailroom.office
-        in_thread = self._worker.in_thread
+        context = self.courier_set.context
+        in_thread = self._spool_thread.in_thread
         return ClusterNode(
             cluster_config.cluster_terms(share), node=node, connect=Rabbit(self._reactor, access, name=node).connect,
-            own=self.couriers, office=office, counted=self.mailroom.share_rate,
+            own=self.couriers, context=context, counted=self.courier_set.share_rate,
             shared=DeliveryStore(
-                self.spool, self.ledger, work=self._worker.work, receipt=self.recorder.receipt_of_taken,
-                refused=self.recorder.refused_of_taken,
+                self.spool, self.ledger, work=self._spool_thread.work, receipt=self.journal_writer.receipt_of_taken,
+                refused=self.journal_writer.refused_of_taken,
                 remove=lambda batches: self._reactor.callFromThread(release, batches),
             ),
             aside=lambda *message: in_thread(lambda: self.spool.quarantine.put_aside(*message)),
         )  # fmt: skip
 
     def _fleet_of(self) -> ClusterNode:
-        assert self.fleet is not None, "asked before there is a fleet"
-        return self.fleet
+        assert self.cluster_node is not None, "asked before there is a fleet"
+        return self.cluster_node
 
     def _make_spool(self) -> Spool:
         spool = self.config.spool
         made = Spool(
             spool.directory, limits=storage_config.batch_limits(self.config), wall=self._wall,
-            clock=self._reactor.seconds, work=self._worker.work,
+            clock=self._reactor.seconds, work=self._spool_thread.work,
             bounds=storage_config.quarantine_bounds(self.config), keep=write_cache.MOST,
         )  # fmt: skip
-        made.on_error = self._troubles.tell_from_thread
+        made.on_error = self._log_throttle.tell_from_thread
         made.archive = self._make_archive(self.config)
         return made
 
@@ -306,32 +368,32 @@ class Bridge:
         age = None if archive.max_age is None else archive.max_age.total_seconds()
         return Archive(
             config.spool.directory / ARCHIVE, max_size=archive.max_size, max_age=age, wall=self._wall,
-            on_error=self._troubles.tell_from_thread,
+            on_error=self._log_throttle.tell_from_thread,
         )  # fmt: skip
 
     # --- start -------------------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
         """Run. Raises SpoolError or ListenError: then nothing runs."""
-        self._worker.start()
+        self._spool_thread.start()
         try:
-            self.mailroom.open()
+            self.courier_set.open()
             self._recover()
             self.quotas.recover()
-            self.keeper.begin()
-            if self.fleet is not None:
-                self.fleet.start()
+            self.disk_budget.begin()
+            if self.cluster_node is not None:
+                self.cluster_node.start()
             self.expiry.look()
             if self._listening:
-                await self.gate.open()
-                self.copies.change(ingest_config.mirror_targets(self.config))
-                self.doors.open()
+                await self.admin_server.open()
+                self.mirror.change(ingest_config.mirror_targets(self.config))
+                self.listener_set.open()
         except BaseException:
             await self.stop()
             raise
-        self._rounds.start()
-        self.renewals.look()
-        log.info("ready: {listeners}", listeners=", ".join(self.doors.names()))
+        self._periodic_tasks.start()
+        self.certificate_expiry.look()
+        log.info("ready: {listeners}", listeners=", ".join(self.listener_set.names()))
 
     def _recover(self) -> None:
         found = self.spool.recover()
@@ -340,13 +402,15 @@ class Bridge:
         self.ledger.recover_quarantined(None, self.spool.quarantine.counts.total())
         for intake, count in found.sending.items():
             self.ledger.may_be_double(intake, count)
-        self.recorder.start(found, quarantined=self.spool.quarantine.counts.total(), config_sha256=self.config.sha256)
+        self.journal_writer.start(
+            found, quarantined=self.spool.quarantine.counts.total(), config_sha256=self.config.sha256
+        )
         for pack in found.packs:
             self.ledger.recover_spooled(pack.intake, pack.count)
-            self.mailroom.add_pack(pack)
+            self.courier_set.add_pack(pack)
         for batch in found.batches:
             self.ledger.recover_spooled(batch.intake, batch.count)
-            self.mailroom.add(batch)
+            self.courier_set.add(batch)
         held: list[Batch | Pack] = [*found.batches, *found.packs]
         if held:
             log.info(
@@ -374,29 +438,29 @@ class Bridge:
         """Another configuration holds."""
         self.config = config
         self._keys.change(config)
-        self.copies.change(ingest_config.mirror_targets(config))
-        self.gate.change(config)
-        self.road.glimpses.allow(config.admin.show_messages)
-        self.renewals.look()
+        self.mirror.change(ingest_config.mirror_targets(config))
+        self.admin_server.change(config)
+        self.pipeline.message_samples.allow(config.admin.show_messages)
+        self.certificate_expiry.look()
         every = storage_config.seal_every(config)
         if self._sealer.running and self._sealer.interval != every:
             self._sealer.stop()
             self._sealer.start(every, now=False)
 
     def _was_sealed(self, batch: Batch) -> None:
-        self._syncing.add(batch)
-        self._commits.sealed(batch)
+        self._fsync_policy.add(batch)
+        self._group_commit.sealed(batch)
 
     def _seal_due(self) -> None:
-        if len(self.road.landing.holding):
+        if len(self.pipeline.spool_writer.backpressure):
             # Senders that must be told what is kept wait also where others' events are dropped.
-            self.road.landing.resume()
+            self.pipeline.spool_writer.resume()
         self.spool.seal_due()
-        self.mailroom.tidy(writes=lambda intake: self.spool.oldest_open(intake) is not None)
-        self.doors.check_idle()
+        self.courier_set.tidy(writes=lambda intake: self.spool.oldest_open(intake) is not None)
+        self.listener_set.check_idle()
 
     def _end_watches(self) -> None:
-        self.road.glimpses.forget_watches(self._reactor.seconds())
+        self.pipeline.message_samples.forget_watches(self._reactor.seconds())
 
     def tell_ready(self) -> None:
         """Say to who started us that we do our work; signals must be handled by now."""
@@ -413,7 +477,7 @@ class Bridge:
 
     def _tidy_archive(self) -> None:
         if self.spool.archive is not None:
-            self._worker.work(self.spool.archive.tidy, lambda nothing: None)
+            self._spool_thread.work(self.spool.archive.tidy, lambda nothing: None)
             self._left_archive.in_use()
         else:
             self._left_archive.look()
@@ -428,27 +492,27 @@ class Bridge:
         self.manager.stopping()
         self.reload.stop()
         # Who is in is served while answers are waited for: the less the kernel has to hold until the next of us reads.
-        await self.doors.shut()
+        await self.listener_set.shut()
         self.dispatcher.stop()
-        if self.fleet is not None:
-            self.fleet.stop_taking()
+        if self.cluster_node is not None:
+            self.cluster_node.stop_taking()
         await self._until(lambda: not self.dispatcher.in_flight, ANSWERS_WITHIN)
-        await self.doors.close()
-        self.copies.stop()
-        self.road.landing.finish()
-        self._rounds.stop()
+        await self.listener_set.close()
+        self.mirror.stop()
+        self.pipeline.spool_writer.finish()
+        self._periodic_tasks.stop()
         self.spool.seal_all()
         await self._until(lambda: self.spool.idle, SEALED_WITHIN)
-        if (fleet := self.fleet) is not None:
+        if (cluster_node := self.cluster_node) is not None:
             # What was received is better in the queues than here while we are away.
-            await self._until(lambda: not fleet.gives, HANDED_OVER_WITHIN)
-            await fleet.stop()
-        self.mailroom.stop()
+            await self._until(lambda: not cluster_node.gives, HANDED_OVER_WITHIN)
+            await cluster_node.stop()
+        self.courier_set.stop()
         self.quotas.look()
-        await self.gate.close()
-        await self.mailroom.close()
-        await self.recorder.stop()
-        self._worker.stop()
+        await self.admin_server.close()
+        await self.courier_set.close()
+        await self.journal_writer.stop()
+        self._spool_thread.stop()
         self.spool.close()
 
     async def _until(self, condition: Callable[[], bool], seconds: float) -> None:

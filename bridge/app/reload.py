@@ -58,19 +58,19 @@ class ReloadTargets:
     """What hangs on the configuration in a running bridge."""
 
     alarms: Alarms
-    doors: ListenerSet
+    listener_set: ListenerSet
     expiry: Retention
-    history: Journal
-    keeper: DiskBudget
-    mailroom: CourierSet
+    journal: Journal
+    disk_budget: DiskBudget
+    courier_set: CourierSet
     make_archive: Callable[[Config], Archive | None]
     peers: Peers
     quotas: Quotas
-    road: Pipeline
+    pipeline: Pipeline
     self_events: SelfEvents
     spool: Spool
     status: Status
-    syncing: FsyncPolicy
+    fsync_policy: FsyncPolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +128,7 @@ class Reload:
             raise ReloadError([f"intake {intake} is not in the configuration that the bridge runs: reload first"])
         after = replace(before, intake_key=Secret(key))
         self.config = replace(self.config, intakes={**self.config.intakes, intake: after})
-        self._parts.mailroom.set_key(after)
+        self._parts.courier_set.set_key(after)
         self._applied(self.config)
         log.info("intake {intake}: its key was set", intake=intake)
 
@@ -178,17 +178,17 @@ class Reload:
         assert isinstance(made, Generation)
         if needs := self._needs_restart(made.config):
             raise ReloadError(needs)
-        await self._parts.doors.settled()
+        await self._parts.listener_set.settled()
         if self._stopped:
             raise ReloadError(["the bridge is stopping"])
         try:
-            change = self._parts.doors.prepare(made.config)
+            change = self._parts.listener_set.prepare(made.config)
         except ListenError as error:
             raise ReloadError([str(error)]) from None
         text = _in_words(self.config, made.config)
         began = self._reactor.seconds()
         self._swap(made)
-        closed = self._parts.doors.apply(change)
+        closed = self._parts.listener_set.apply(change)
         self.config = made.config
         self._applied(made.config)
         pause = self._reactor.seconds() - began
@@ -210,7 +210,7 @@ class Reload:
         archive = None
         if self._parts.spool.archive is None and (archive := self._parts.make_archive(config)) is not None:
             archive.recover()
-        return Generation(config, ingest_config.router(config), self._parts.mailroom.prepare(config), archive)
+        return Generation(config, ingest_config.router(config), self._parts.courier_set.prepare(config), archive)
 
     def _needs_restart(self, new: Config) -> list[str]:
         old = self.config
@@ -235,22 +235,22 @@ class Reload:
         parts.spool.limits = limits
         parts.spool.quarantine.bounds.update(storage_config.quarantine_bounds(config))
         self._swap_archive(made)
-        parts.syncing.policy = config.spool.fsync
-        parts.history.keep = config.ledger.keep
+        parts.fsync_policy.policy = config.spool.fsync
+        parts.journal.keep = config.ledger.keep
         parts.expiry.config = parts.self_events.config = config
         parts.quotas.limits = {name: intake.quota for name, intake in config.intakes.items()}
         parts.status.config_sha256 = config.sha256
         parts.peers.change(made.router)
-        parts.road.change(limits=ingest_config.group_limits(config), truncate=config.oversize == "truncate")
-        parts.mailroom.apply(config, made.mail)
-        parts.keeper.change(storage_config.budget_terms(config))
+        parts.pipeline.change(limits=ingest_config.group_limits(config), truncate=config.oversize == "truncate")
+        parts.courier_set.apply(config, made.mail)
+        parts.disk_budget.change(storage_config.budget_terms(config))
 
     def _swap_archive(self, made: Generation) -> None:
-        spool, keeper, terms = self._parts.spool, self._parts.keeper, made.config.spool.archive
+        spool, disk_budget, terms = self._parts.spool, self._parts.disk_budget, made.config.spool.archive
         if terms is None:
-            spool.archive, keeper.archive = None, NoArchive()
+            spool.archive, disk_budget.archive = None, NoArchive()
         elif made.archive is not None:
-            spool.archive, keeper.archive = made.archive, KeptArchive(made.archive)
+            spool.archive, disk_budget.archive = made.archive, KeptArchive(made.archive)
         elif spool.archive is not None:
             spool.archive.max_size = terms.max_size
             spool.archive.max_age = None if terms.max_age is None else terms.max_age.total_seconds()

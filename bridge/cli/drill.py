@@ -184,16 +184,20 @@ def _system(config: Config | None, directory: Path | None, quick: bool) -> Itera
         folder = Path(tempfile.mkdtemp(prefix="syslog-bridge-drill-", dir=beside))
     except OSError as error:
         raise DrillError(f"cannot write in {beside}: {error.strerror}; use sudo, or name a --directory") from None
-    far_side = CollectorProcess()
-    gateway = GatewayProcess(folder, far_side.port, *(() if config is None else (config.spool.fsync,)))
+    drill_collector = CollectorProcess()
+    gateway = GatewayProcess(folder, drill_collector.port, *(() if config is None else (config.spool.fsync,)))
     try:
         gateway.start()
         yield Drill(
-            far_side, gateway, Numbers(), trouble_seconds=2.0 if quick else 6.0, events=2_000 if quick else 10_000
+            drill_collector,
+            gateway,
+            Numbers(),
+            trouble_seconds=2.0 if quick else 6.0,
+            events=2_000 if quick else 10_000,
         )
     finally:
         gateway.stop()
-        far_side.close()
+        drill_collector.close()
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -65,7 +65,7 @@ def _remedy(error: OSError) -> str:
 
 
 def _alone(config: Config, command: str, given: Mapping[str, object], tell: control_client.Tell) -> News:
-    estate = OfflineSession(config)
+    session = OfflineSession(config)
     try:
 
         def progress(news: dict[str, object]) -> bool:
@@ -73,15 +73,15 @@ def _alone(config: Config, command: str, given: Mapping[str, object], tell: cont
             return True
 
         answers: list[Any] = []
-        defer.ensureDeferred(on_spool(estate)[command](dict(given), progress)).addBoth(answers.append)
+        defer.ensureDeferred(on_spool(session)[command](dict(given), progress)).addBoth(answers.append)
         (answer,) = answers
         if hasattr(answer, "raiseException"):
             answer.raiseException()
         result: News = answer
         return result
     finally:
-        estate.close()
-        for text in estate.said:
+        session.close()
+        for text in session.said:
             click.echo(text, err=True)
 
 

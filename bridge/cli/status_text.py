@@ -16,7 +16,7 @@ def of_running(status: dict[str, Any]) -> str:
     lines = list(_headline(headline.of(status)))
     lines += _listeners(status)
     lines += _intakes(intakes)
-    lines += _fleet(status.get("fleet"))
+    lines += _cluster_node(status.get("fleet"))
     sources = status.get("sources", [])
     lines += _table(
         "sources",
@@ -95,25 +95,25 @@ def _intakes(intakes: Sequence[dict[str, Any]]) -> list[str]:
     return _table("intakes", ("name", "state", "events", "bytes", "oldest", "last error"), rows)
 
 
-def _fleet(fleet: Any) -> list[str]:
-    if not isinstance(fleet, dict):
+def _cluster_node(cluster_node: Any) -> list[str]:
+    if not isinstance(cluster_node, dict):
         return []
     rows = (
         (
             row.get("intake"), row.get("batches"), row.get("couriers"), row.get("handed_over"), row.get("taken_over"),
             row.get("trouble") or "",
         )
-        for row in fleet.get("queues", [])
+        for row in cluster_node.get("queues", [])
     )  # fmt: skip
     table = _table(
-        f"shared backlog: {printable(str(fleet.get('broker')))}",
+        f"shared backlog: {printable(str(cluster_node.get('broker')))}",
         ("intake", "batches in queue", "couriers", "handed over", "taken over", "trouble"), rows,
     )  # fmt: skip
-    alone = fleet.get("alone") or []
+    alone = cluster_node.get("alone") or []
     said = [f"  delivered from here by itself: {printable(', '.join(alone))}"] if alone else []
-    couriers = fleet.get("couriers")
+    couriers = cluster_node.get("couriers")
     shares = "one courier has the request rate" if couriers == 1 else f"{couriers} couriers share the request rate"
-    return [*table, *said, f"  role {fleet.get('role')}; {shares}"]
+    return [*table, *said, f"  role {cluster_node.get('role')}; {shares}"]
 
 
 def _source(row: dict[str, Any]) -> tuple[Any, ...]:

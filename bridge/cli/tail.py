@@ -63,6 +63,6 @@ def _line(message: dict[str, Any], form: str | None) -> str | None:
     event = message.get("event")
     if form == "sent":
         return None if event is None else printable(event)
-    road = message.get("intake") or {"drop": "(filtered)", "hold": "(unrouted)"}.get(message.get("kind") or "", "-")
+    pipeline = message.get("intake") or {"drop": "(filtered)", "hold": "(unrouted)"}.get(message.get("kind") or "", "-")
     shown = event if event is not None else message["raw"].rstrip("\r\n\0")
-    return printable(f"{message['received'][11:23]} {message['source']} > {road}  {shown}")
+    return printable(f"{message['received'][11:23]} {message['source']} > {pipeline}  {shown}")

@@ -63,16 +63,16 @@ def roads(
     """A title and the steps, for each listener at which the address was seen; or why it never was."""
     for row in known.get("seen", []):
         name = f" ({row['name']})" if row.get("name") else ""
-        yield f"{row['address']}{name} at listener {row['listener']}", list(_road(config, row, status))
-    turned_away = known.get("turned_away", {})
+        yield f"{row['address']}{name} at listener {row['listener']}", list(_pipeline(config, row, status))
+    rejected = known.get("turned_away", {})
     seen_at = {row["listener"] for row in known.get("seen", [])}
     if not seen_at:
         yield address, list(never_seen(config, address, known, status))
-    elif others := {name: why for name, why in turned_away.items() if name not in seen_at}:
+    elif others := {name: why for name, why in rejected.items() if name not in seen_at}:
         yield f"{address} elsewhere", [Step(WRONG, "let in", f"{name}: {why}") for name, why in others.items()]
 
 
-def _road(config: Config, row: dict[str, Any], status: dict[str, Any]) -> Iterator[Step]:
+def _pipeline(config: Config, row: dict[str, Any], status: dict[str, Any]) -> Iterator[Step]:
     last = (row.get("messages") or [{}])[0]
     listener = row["listener"]
     yield Step(

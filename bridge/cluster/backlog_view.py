@@ -14,11 +14,11 @@ _BY_WEIGHT = ("parked", "backing-off", "delivering", "idle")
 class BacklogView:
     """``own`` has the batches of this node's spool, ``taken`` those from the queue."""
 
-    def __init__(self, own: Courier, taken: Courier | None, giver: Publisher | None, *, alone: bool) -> None:
+    def __init__(self, own: Courier, taken: Courier | None, publisher: Publisher | None, *, alone: bool) -> None:
         self.name = own.name
         self._own = own
         self._taken = taken
-        self._giver = None if alone else giver
+        self._publisher = None if alone else publisher
         "None also where this node delivers its own batches itself."
         self._couriers = (own,) if taken is None else (own, taken)
 
@@ -26,15 +26,15 @@ class BacklogView:
     def state(self) -> str:
         """idle, delivering, backing-off or parked: the worst of its parts"""
         states = {courier.state for courier in self._couriers if courier is not self._own or self._posts}
-        if self._giver is not None:
+        if self._publisher is not None:
             waits = self._own.waiting_events > 0
-            states.add("backing-off" if waits and self._giver.stuck else "delivering" if waits else "idle")
+            states.add("backing-off" if waits and self._publisher.stuck else "delivering" if waits else "idle")
         return next(state for state in _BY_WEIGHT if state in states)
 
     @property
     def _posts(self) -> bool:
         """Whether the own courier posts what waits in the spool."""
-        return self._giver is None or self._own.retired
+        return self._publisher is None or self._own.retired
 
     @property
     def parked(self) -> str | None:
@@ -50,7 +50,7 @@ class BacklogView:
     def last_error(self) -> str | None:
         """What went wrong last; None since it went well."""
         taken = self._taken.last_error if self._taken is not None else None
-        given = self._giver.why if self._giver is not None and self._own.waiting_events else None
+        given = self._publisher.why if self._publisher is not None and self._own.waiting_events else None
         own = self._own.last_error if self._posts else None
         return taken or own or given
 
@@ -58,8 +58,8 @@ class BacklogView:
     def next_attempt_in(self) -> float | None:
         """Seconds until the next attempt; None: none is waited for."""
         waits = [courier.next_attempt_in for courier in self._couriers]
-        if self._giver is not None:
-            waits.append(self._giver.next_attempt_in)
+        if self._publisher is not None:
+            waits.append(self._publisher.next_attempt_in)
         return min((wait for wait in waits if wait is not None), default=None)
 
     @property

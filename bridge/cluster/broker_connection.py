@@ -55,7 +55,7 @@ class BrokerConnection:
         self._clock = clock
         self._next = random.randrange(len(urls))
         self._failed = 0
-        self._rounds = 0
+        self._periodic_tasks = 0
         self._session: BrokerSession | None = None
         self._call: IDelayedCall | None = None
 
@@ -122,7 +122,7 @@ class BrokerConnection:
             session.abort()
             return
         self._session = session
-        self._failed = self._rounds = 0
+        self._failed = self._periodic_tasks = 0
         self.sessions += 1
         self.trouble = None
         self._become("up")
@@ -144,12 +144,12 @@ class BrokerConnection:
         if self._failed % len(self._urls):
             self._try()
         else:
-            self._rounds += 1
+            self._periodic_tasks += 1
             self._again()
         self._tell()
 
     def _again(self) -> None:
-        wait = doubling(self._rounds, first=FIRST_WAIT, longest=LONGEST_WAIT)
+        wait = doubling(self._periodic_tasks, first=FIRST_WAIT, longest=LONGEST_WAIT)
         self._call = self._clock.callLater(max(wait, 0.05), self._try)
 
     def _blocked(self, session: BrokerSession, reason: str | None) -> None:
@@ -169,7 +169,7 @@ class BrokerConnection:
         self._become("connecting")
         self.since = since
         # At once to the next one; but a broker that takes connections only to end them is not asked without a pause.
-        self._rounds = 1
+        self._periodic_tasks = 1
         self._call = self._clock.callLater(0.1, self._try)
 
     def _become(self, state: str) -> None:
@@ -185,5 +185,5 @@ class BrokerConnection:
         log.failure("defect while connecting to a broker", failure)
         if self.state != "stopped" and self._session is None:
             self.trouble = f"defect: {failure.value!r}"
-            self._rounds += 1
+            self._periodic_tasks += 1
             self._again()

@@ -58,12 +58,12 @@ class ConsumerMemory:
     def __init__(self, bound: int) -> None:
         self.bound = bound
         self.held = 0
-        self.takers = 1
+        self.consumers = 1
         "Among whom the bound is shared."
 
     def prefetch(self, usual: float) -> int:
         """How many batches of a usual size one intake may have."""
-        return max(FEWEST, min(MOST, int(self.bound / max(1, self.takers) / usual)))
+        return max(FEWEST, min(MOST, int(self.bound / max(1, self.consumers) / usual)))
 
     def has_room(self, size: int) -> bool:
         """Whether so many bytes more may be held."""
@@ -79,7 +79,7 @@ class ConsumerContext:
     link: BrokerConnection
     terms: QueueTerms
     queue_of: Callable[[str], str]
-    larder: ConsumerMemory
+    consumer_memory: ConsumerMemory
     ledger: Ledger
     store: OutcomeStore
     alarms: AlarmSink
@@ -111,7 +111,7 @@ class Consumer:
         self._prefetch = 0
         self._busy = False
         self._not_before = float("-inf")
-        self._usual = float(table.larder.bound)
+        self._usual = float(table.consumer_memory.bound)
         "Bytes of a batch, lately; nothing is known at first."
         self._has_taken = False
         self._here: dict[TakenBatch, Lease] = {}
@@ -182,11 +182,13 @@ class Consumer:
         courier = self._courier
         if courier.parked is not None or courier.state == "backing-off":
             return 1
-        larder = self._table.larder
+        consumer_memory = self._table.consumer_memory
         # Some room more than none, or it would have to stop again at once.
-        if self._here and not larder.has_room(int(self._usual) + (0 if self._tag else larder.bound // 8)):
+        if self._here and not consumer_memory.has_room(
+            int(self._usual) + (0 if self._tag else consumer_memory.bound // 8)
+        ):
             return 0
-        return larder.prefetch(self._usual)
+        return consumer_memory.prefetch(self._usual)
 
     @property
     def _takes_nothing(self) -> bool:
@@ -268,7 +270,7 @@ class Consumer:
     def _got(self, channel: Channel, received: ReceivedBatch) -> None:
         table, name = self._table, self._courier.name
         now, size = table.clock.seconds(), len(received.body)
-        if self._stopped or (self._here and not table.larder.has_room(size)):
+        if self._stopped or (self._here and not table.consumer_memory.has_room(size)):
             # Delivered before it could be asked for less. Its lines are not kept.
             self._unwanted.append(Lease(channel, received.lease, now))
             self._usual = max(self._usual, float(size))
@@ -289,7 +291,7 @@ class Consumer:
         self._has_taken = True
         self._here[batch] = Lease(channel, received.lease, now)
         batch.lease = self
-        table.larder.held += size
+        table.consumer_memory.held += size
         if "exact" in received.headers:
             table.exact.add(batch.sequence)
         table.ledger.take_over(name, batch.count)
@@ -354,7 +356,7 @@ class Consumer:
             self._table.ledger.hand_over(self._courier.name, batch.unacknowledged)
 
     def _less(self, batch: TakenBatch) -> None:
-        self._table.larder.held -= batch.size
+        self._table.consumer_memory.held -= batch.size
         self._table.exact.discard(batch.sequence)
 
 

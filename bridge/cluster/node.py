@@ -77,7 +77,7 @@ class ClusterTerms:
 
 
 class ClusterNode:
-    """``own`` are the couriers of this node's spool, by intake; ``office`` is theirs. ``shared`` stores what was taken
+    """``own`` are the couriers of this node's spool, by intake; ``context`` is theirs. ``shared`` stores what was taken
     over, and ``aside`` puts a message that is not ours in quarantine. ``counted`` is told among how many couriers the
     request rate is shared."""
 
@@ -88,7 +88,7 @@ class ClusterNode:
         node: str,
         connect: Connect,
         own: dict[str, Courier],
-        office: DeliveryContext,
+        context: DeliveryContext,
         shared: OutcomeStore,
         aside: Callable[[str, str, bytes, int], "defer.Deferred[object]"],
         counted: Callable[[int], None],
@@ -98,43 +98,61 @@ class ClusterNode:
         self.alone: set[str] = set()
         "Intakes whose events this node delivers by itself, as no broker takes them."
         self._own = own
-        self._clock = office.clock
-        self._alarms = office.alarms
-        self._dispatcher = office.dispatcher
+        self._clock = context.clock
+        self._alarms = context.alarms
+        self._dispatcher = context.dispatcher
         queues = QueueTerms(terms.max_bytes)
-        self.giving = BrokerConnection("handing over", terms.urls, connect=connect, clock=office.clock)
-        self.taking = BrokerConnection("taking over", terms.urls, connect=connect, clock=office.clock)
-        self.larder = ConsumerMemory(terms.prefetch)
+        self.giving = BrokerConnection("handing over", terms.urls, connect=connect, clock=context.clock)
+        self.taking = BrokerConnection("taking over", terms.urls, connect=connect, clock=context.clock)
+        self.consumer_memory = ConsumerMemory(terms.prefetch)
         exact: set[int] = set()
-        borrowing = office.ledger.borrowing()
-        self._hall = PublisherContext(
-            node=node, clock=office.clock, link=self.giving, terms=queues, queue_of=terms.queue_of, store=office.store,
-            ledger=office.ledger, alarms=office.alarms, in_thread=office.in_thread, outbox=Outbox(),
-            before_sending=office.before_sending, exact=office.exact,
-        )  # fmt: skip
+        borrowing = context.ledger.borrowing()
+        self._listener_context = PublisherContext(
+            node=node,
+            clock=context.clock,
+            link=self.giving,
+            terms=queues,
+            queue_of=terms.queue_of,
+            store=context.store,
+            ledger=context.ledger,
+            alarms=context.alarms,
+            in_thread=context.in_thread,
+            outbox=Outbox(),
+            before_sending=context.before_sending,
+            exact=context.exact,
+        )
         self._table = ConsumerContext(
-            clock=office.clock, wall=office.wall, link=self.taking, terms=queues, queue_of=terms.queue_of,
-            larder=self.larder, ledger=borrowing, store=shared, alarms=office.alarms, aside=aside, exact=exact,
-        )  # fmt: skip
+            clock=context.clock,
+            wall=context.wall,
+            link=self.taking,
+            terms=queues,
+            queue_of=terms.queue_of,
+            consumer_memory=self.consumer_memory,
+            ledger=borrowing,
+            store=shared,
+            alarms=context.alarms,
+            aside=aside,
+            exact=exact,
+        )
         # What was taken over has no file that is to be on disk before it is sent.
-        self._office = replace(
-            office,
+        self._context = replace(
+            context,
             store=shared,
             ledger=borrowing,
             before_sending=lambda batches: None,
             exact=lambda sequence: sequence in exact,
         )
-        self.census = QueueMonitor(
-            self.taking, clock=office.clock, presence=terms.presence, takes=terms.takes,
-            queues=lambda: [terms.queue_of(name) for name in sorted({*self._givers, *self._takers})],
+        self.queue_monitor = QueueMonitor(
+            self.taking, clock=context.clock, presence=terms.presence, takes=terms.takes,
+            queues=lambda: [terms.queue_of(name) for name in sorted({*self._publishers, *self._consumers})],
             counted=counted,
         )  # fmt: skip
-        self._givers: dict[str, Publisher] = {}
-        self._takers: dict[str, tuple[Courier, Consumer]] = {}
+        self._publishers: dict[str, Publisher] = {}
+        self._consumers: dict[str, tuple[Courier, Consumer]] = {}
         self._told: set[tuple[str, str]] = set()
         self._stopped = False
         self.giving.on_up.append(self._giving_came_up)
-        self.taking.on_up.append(self.census.came_up)
+        self.taking.on_up.append(self.queue_monitor.came_up)
         self.giving.on_change.append(self._wake)
 
     # --- its life ----------------------------------------------------------------------------------------------------
@@ -145,52 +163,59 @@ class ClusterNode:
             self.giving.start()
         self.taking.start()
 
-    def follow(self, name: str, way: DeliveryPath | None, turn: RequestLimits) -> None:
+    def follow(self, name: str, delivery_path: DeliveryPath | None, turn: RequestLimits) -> None:
         """An intake is, or is no longer (no way), in the configuration; told before anything of it is sent."""
         own = self._own[name]
-        if self.terms.gives and name not in self._givers:
-            self._givers[name] = Publisher(own, self._hall)
-            own.stand_aside(self._givers[name])
+        if self.terms.gives and name not in self._publishers:
+            self._publishers[name] = Publisher(own, self._listener_context)
+            own.stand_aside(self._publishers[name])
         if not self.terms.takes:
             return
-        found = self._takers.get(name)
-        if way is None:
+        found = self._consumers.get(name)
+        if delivery_path is None:
             if found is not None:
                 found[0].retire()
         elif found is not None:
-            found[0].change(way, turn)
+            found[0].change(delivery_path, turn)
         else:
-            courier = Courier(name, way.target, turn, office=self._office, poster=way.poster, exits=way.exits)
-            self._takers[name] = courier, Consumer(courier, self._table)
+            courier = Courier(
+                name,
+                delivery_path.target,
+                turn,
+                context=self._context,
+                poster=delivery_path.poster,
+                base_urls=delivery_path.base_urls,
+            )
+            self._consumers[name] = courier, Consumer(courier, self._table)
             self._dispatcher.add(courier)
-        self.larder.takers = sum(not courier.retired for courier, _ in self._takers.values())
+        self.consumer_memory.consumers = sum(not courier.retired for courier, _ in self._consumers.values())
 
     def look(self) -> None:
         """Called every ``EVERY`` seconds."""
-        self.census.look()
-        for name, giver in list(self._givers.items()):
+        self.queue_monitor.look()
+        for name, publisher in list(self._publishers.items()):
             if name not in self._own:
-                giver.stop()
-                del self._givers[name]
+                publisher.stop()
+                del self._publishers[name]
                 self.alone.discard(name)
                 continue
-            giver.look()
-            self._go_alone(name, giver)
-        for name, (courier, taker) in list(self._takers.items()):
-            taker.look()
-            if courier.retired and not taker.here and courier.at_rest:
-                taker.close()
+            publisher.look()
+            self._go_alone(name, publisher)
+        for name, (courier, consumer) in list(self._consumers.items()):
+            consumer.look()
+            if courier.retired and not consumer.here and courier.at_rest:
+                consumer.close()
                 courier.leave()
                 self._dispatcher.remove(courier)
-                del self._takers[name]
+                del self._consumers[name]
         self._say()
 
-    def _go_alone(self, name: str, giver: Publisher) -> None:
+    def _go_alone(self, name: str, publisher: Publisher) -> None:
         after = self.terms.alone_after
-        alone = self.terms.takes and after is not None and giver.away_for > after
+        alone = self.terms.takes and after is not None and publisher.away_for > after
         if alone != (name in self.alone):
             (self.alone.add if alone else self.alone.discard)(name)
-            self._own[name].stand_aside(None if alone else giver)
+            self._own[name].stand_aside(None if alone else publisher)
 
     def _say(self) -> None:
         link, alarms = self.giving if self.terms.gives else self.taking, self._alarms
@@ -202,8 +227,8 @@ class ClusterNode:
         elif link.state == "up":
             alarms.off("fleet", "broker", f"shared backlog: {link.words}")
 
-        for name in sorted({*self._givers, *self._takers}):
-            depth = self.census.depths.get(self.terms.queue_of(name))
+        for name in sorted({*self._publishers, *self._consumers}):
+            depth = self.queue_monitor.depths.get(self.terms.queue_of(name))
             if depth is not None and depth.batches and not depth.consumers and not self._is_parked(name):
                 text = f"queue {self.terms.queue_of(name)} holds {depth.batches} batches, and no courier takes them"
                 # The words stay while it lasts, or each figure would say it anew.
@@ -216,30 +241,30 @@ class ClusterNode:
                 alarms.off("fleet", f"nobody {name}", text)
 
     def _is_parked(self, name: str) -> bool:
-        found = self._takers.get(name)
+        found = self._consumers.get(name)
         return found is not None and found[0].parked is not None
 
     def _giving_came_up(self) -> None:
-        for giver in self._givers.values():
-            giver.came_up()
+        for publisher in self._publishers.values():
+            publisher.came_up()
 
     def _wake(self) -> None:
-        for giver in self._givers.values():
-            giver.wake()
+        for publisher in self._publishers.values():
+            publisher.wake()
 
     # --- the end -----------------------------------------------------------------------------------------------------
 
     def stop_taking(self) -> None:
         """Give back what is not in flight, take no more."""
-        for _, taker in self._takers.values():
-            taker.stop()
+        for _, consumer in self._consumers.values():
+            consumer.stop()
 
     @property
     def gives(self) -> bool:
         """Whether something is on its way to the queues, or will be in a moment."""
         return self.giving.state == "up" and any(
-            giver.in_flight or (self._own[name].lends and not giver.stuck)
-            for name, giver in self._givers.items() if name in self._own
+            publisher.in_flight or (self._own[name].lends and not publisher.stuck)
+            for name, publisher in self._publishers.items() if name in self._own
         )  # fmt: skip
 
     async def stop(self) -> None:
@@ -247,12 +272,12 @@ class ClusterNode:
         if self._stopped:
             return
         self._stopped = True
-        for giver in self._givers.values():
-            giver.stop()
-        for courier, taker in self._takers.values():
+        for publisher in self._publishers.values():
+            publisher.stop()
+        for courier, consumer in self._consumers.values():
             courier.stop()
-            taker.stop()
-            taker.close()
+            consumer.stop()
+            consumer.close()
         await defer.gatherResults([
             defer.ensureDeferred(self.giving.stop()), defer.ensureDeferred(self.taking.stop()),
         ])  # fmt: skip
@@ -261,9 +286,9 @@ class ClusterNode:
 
     def view(self, name: str) -> BacklogView:
         """One intake, all its parts here together."""
-        taken = self._takers.get(name)
+        taken = self._consumers.get(name)
         return BacklogView(
-            self._own[name], taken[0] if taken else None, self._givers.get(name), alone=name in self.alone
+            self._own[name], taken[0] if taken else None, self._publishers.get(name), alone=name in self.alone
         )  # fmt: skip
 
     def report(self) -> JSON:
@@ -271,11 +296,11 @@ class ClusterNode:
         terms = self.terms
         link = self.giving if terms.gives else self.taking
         queues: list[JSON] = []
-        for name in sorted({*self._givers, *self._takers}):
+        for name in sorted({*self._publishers, *self._consumers}):
             queue = terms.queue_of(name)
-            depth = self.census.depths.get(queue)
-            giver, taken = self._givers.get(name), self._takers.get(name)
-            account = self._hall.ledger.of(name)
+            depth = self.queue_monitor.depths.get(queue)
+            publisher, taken = self._publishers.get(name), self._consumers.get(name)
+            account = self._listener_context.ledger.of(name)
             queues.append(
                 {
                     "intake": name,
@@ -284,10 +309,10 @@ class ClusterNode:
                     "couriers": None if depth is None else depth.consumers,
                     "handed_over": account.handed_over,
                     "taken_over": account.taken_over,
-                    "handing_over": 0 if giver is None else giver.in_flight,
+                    "handing_over": 0 if publisher is None else publisher.in_flight,
                     "held": 0 if taken is None else taken[1].here,
-                    "full": giver is not None and giver.full,
-                    "trouble": (giver and giver.trouble) or (taken and taken[1].trouble) or None,
+                    "full": publisher is not None and publisher.full,
+                    "trouble": (publisher and publisher.trouble) or (taken and taken[1].trouble) or None,
                 }
             )
         return {
@@ -298,9 +323,9 @@ class ClusterNode:
             "broker_up": link.state == "up",
             "taking": self.taking.words if terms.takes else None,
             "alone": sorted(self.alone),
-            "couriers": self.census.couriers,
+            "couriers": self.queue_monitor.couriers,
             "exit": terms.exit,
-            "held_bytes": self.larder.held,
-            "held_limit_bytes": self.larder.bound,
+            "held_bytes": self.consumer_memory.held,
+            "held_limit_bytes": self.consumer_memory.bound,
             "queues": queues,
         }

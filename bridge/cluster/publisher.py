@@ -62,12 +62,12 @@ class Outbox:
         self.bytes = 0
         self._waiting: dict[Publisher, None] = {}
 
-    def has_room(self, giver: "Publisher") -> bool:
+    def has_room(self, publisher: "Publisher") -> bool:
         """Whether a giver may take one more batch; else it is woken when it may."""
         if self.bytes >= MOST_OUT:
-            self._waiting.setdefault(giver)
+            self._waiting.setdefault(publisher)
             return False
-        self._waiting.pop(giver, None)
+        self._waiting.pop(publisher, None)
         return True
 
     def less(self, size: int) -> None:
@@ -77,9 +77,9 @@ class Outbox:
     def wake_next(self) -> None:
         """There may be room."""
         if self._waiting and self.bytes < MOST_OUT:
-            giver = next(iter(self._waiting))
-            del self._waiting[giver]
-            giver.wake()
+            publisher = next(iter(self._waiting))
+            del self._waiting[publisher]
+            publisher.wake()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,13 +103,13 @@ class PublisherContext:
 class Publisher:
     """One intake's. ``courier`` is the one that has its batches, and lends them."""
 
-    def __init__(self, courier: Courier, hall: PublisherContext) -> None:
+    def __init__(self, courier: Courier, context: PublisherContext) -> None:
         self.trouble: str | None = None
         "Why it waits; None: it does not."
         self.full = False
         self._courier = courier
-        self._hall = hall
-        self._queue = hall.queue_of(courier.name)
+        self._context = context
+        self._queue = context.queue_of(courier.name)
         self._channel: Channel | None = None
         self._opening = False
         self._out: dict[Piece, float] = {}
@@ -135,18 +135,18 @@ class Publisher:
     @property
     def stuck(self) -> bool:
         """Whether nothing can be handed over now."""
-        return self._failures > 0 or self._hall.link.state != "up"
+        return self._failures > 0 or self._context.link.state != "up"
 
     @property
     def why(self) -> str | None:
         """Why nothing can be handed over now; None: it can."""
-        return self.trouble or (None if self._hall.link.state == "up" else self._hall.link.words)
+        return self.trouble or (None if self._context.link.state == "up" else self._context.link.words)
 
     @property
     def away_for(self) -> float:
         """Seconds for which nothing of this intake could be handed over, though no queue is full; 0: it can."""
-        away = self._hall.link.away_for
-        now = self._hall.clock.seconds()
+        away = self._context.link.away_for
+        now = self._context.clock.seconds()
         return max([away, *(now - since for since in self._out.values() if since < now)])
 
     @property
@@ -154,13 +154,13 @@ class Publisher:
         """Seconds until the next attempt; None: none is waited for."""
         if self._retry is None:
             return None
-        return max(0.0, round(self._retry.getTime() - self._hall.clock.seconds(), 1))
+        return max(0.0, round(self._retry.getTime() - self._context.clock.seconds(), 1))
 
     # --- what it is told ---------------------------------------------------------------------------------------------
 
     def wake(self) -> None:
         """Something may be publishable."""
-        if self._stopped or self._retry is not None or self._hall.link.state != "up" or not self._courier.lends:
+        if self._stopped or self._retry is not None or self._context.link.state != "up" or not self._courier.lends:
             return
         if self._stale and self._channel is not None:
             if any(since < float("inf") for since in self._out.values()):
@@ -174,7 +174,7 @@ class Publisher:
         # One letter only, after a failure, and on a session that has confirmed nothing yet.
         most = MOST_LETTERS if self._proven and not self._failures else 1
         taken: list[Piece] = []
-        outbox = self._hall.outbox
+        outbox = self._context.outbox
         while len(self._out) < most and self._bytes < MOST_BYTES and len(taken) < AT_A_TIME and outbox.has_room(self):
             piece = self._courier.lend()
             if piece is None:
@@ -188,9 +188,9 @@ class Publisher:
 
     def look(self) -> None:
         """Called several times a second."""
-        now = self._hall.clock.seconds()
+        now = self._context.clock.seconds()
         if any(now - since > CONFIRM_WITHIN for since in self._out.values()):
-            self._hall.link.abort(f"it has confirmed nothing of queue {self._queue} for {CONFIRM_WITHIN:g} s")
+            self._context.link.abort(f"it has confirmed nothing of queue {self._queue} for {CONFIRM_WITHIN:g} s")
         else:
             self.wake()
 
@@ -223,11 +223,11 @@ class Publisher:
 
     async def _prepare(self) -> None:
         """A channel, and the queue."""
-        link, alarms, name = self._hall.link, self._hall.alarms, self._courier.name
+        link, alarms, name = self._context.link, self._context.alarms, self._courier.name
         try:
             channel = await link.channel()
             try:
-                await channel.declare(self._queue, self._hall.terms)
+                await channel.declare(self._queue, self._context.terms)
                 alarms.off("fleet", f"queue {name}", f"queue {self._queue} is as this node would make it")
             except QueueMismatch as error:
                 alarms.on(
@@ -249,14 +249,14 @@ class Publisher:
             if not channel.open or self._stopped:
                 self._back([piece])
                 continue
-            self._out[piece] = self._hall.clock.seconds()
+            self._out[piece] = self._context.clock.seconds()
             sent = channel.publish(self._queue, letter)
             sent.addCallbacks(self._confirmed, self._failed, callbackArgs=(piece,), errbackArgs=(piece,))
             sent.addErrback(self._defect, [piece])
 
     async def _read(self, pieces: list[Piece]) -> list[tuple[Piece, BatchMessage]]:
         """The letters of some pieces, whose batches are marked as begun; what cannot be read is dealt with."""
-        hall = self._hall
+        context = self._context
 
         def read() -> tuple[list[tuple[Piece, BatchMessage]], list[tuple[Piece, Exception]]]:
             letters: list[tuple[Piece, BatchMessage]] = []
@@ -267,11 +267,16 @@ class Publisher:
                 except (batch_reader.Damaged, OSError) as error:
                     wrong.append((piece, error))
                     continue
-                letters.append((piece, letter_of(piece, data, node=hall.node, exact=hall.exact(piece.batch.sequence))))
-            return _begun(letters, wrong, hall.before_sending), wrong
+                letters.append(
+                    (
+                        piece,
+                        letter_of(piece, data, node=context.node, exact=context.exact(piece.batch.sequence)),
+                    )
+                )
+            return _begun(letters, wrong, context.before_sending), wrong
 
         letters: list[tuple[Piece, BatchMessage]]
-        letters, wrong = await hall.in_thread(read)
+        letters, wrong = await context.in_thread(read)
         for piece, error in wrong:
             self._forget(piece)
             self._courier.cannot_lend(piece, error)
@@ -284,10 +289,10 @@ class Publisher:
             return
         self._forget(piece)
         self._proven = True
-        self._hall.ledger.hand_over(self._courier.name, piece.count)
+        self._context.ledger.hand_over(self._courier.name, piece.count)
         if not self._arrived:
             # Of those that are confirmed together, the files go together.
-            self._hall.clock.callLater(0, self._let_go)
+            self._context.clock.callLater(0, self._let_go)
         self._arrived.append((piece, self._courier.settle_lent(piece)))
         if self._failures:
             self._failures = 0
@@ -295,8 +300,8 @@ class Publisher:
             if self.full:
                 self.full = False
                 text = f"queue {self._queue} takes batches again"
-                self._hall.alarms.off("fleet", f"full {self._courier.name}", text)
-        self._hall.outbox.wake_next()
+                self._context.alarms.off("fleet", f"full {self._courier.name}", text)
+        self._context.outbox.wake_next()
         self.wake()
 
     def _let_go(self) -> None:
@@ -305,7 +310,7 @@ class Publisher:
         if not arrived:
             return
         handed = [(piece.batch.sequence, piece.count, piece.batch.count) for piece, _ in arrived]
-        self._hall.store.hand_over(self._courier.name, handed, [batch for _, whole in arrived for batch in whole])
+        self._context.store.hand_over(self._courier.name, handed, [batch for _, whole in arrived for batch in whole])
 
     def _failed(self, failure: Failure, piece: Piece) -> None:
         error = failure.value
@@ -314,7 +319,7 @@ class Publisher:
         if isinstance(error, QueueFull):
             self.full = self._stale = True
             text = f"queue {self._queue} is full: batches of intake {self._courier.name} wait in this node's spool"
-            self._hall.alarms.on("fleet", f"full {self._courier.name}", text)
+            self._context.alarms.on("fleet", f"full {self._courier.name}", text)
         elif isinstance(error, QueueMissing):
             # Somebody has deleted it: it is made again.
             if self._channel is not None:
@@ -322,7 +327,7 @@ class Publisher:
             self._channel = None
         elif not piece.doubtful:
             piece.doubtful = True
-            self._hall.ledger.may_be_double(self._courier.name, piece.count)
+            self._context.ledger.may_be_double(self._courier.name, piece.count)
         self._back([piece])
         self._fail(str(error))
 
@@ -334,7 +339,7 @@ class Publisher:
     def _forget(self, piece: Piece) -> None:
         if self._out.pop(piece, None) is not None:
             self._bytes -= piece.size
-            self._hall.outbox.less(piece.size)
+            self._context.outbox.less(piece.size)
 
     # --- trouble -----------------------------------------------------------------------------------------------------
 
@@ -345,7 +350,7 @@ class Publisher:
             return
         self._failures += 1
         wait = doubling(self._failures, first=FIRST_WAIT, longest=LONGEST_WAIT)
-        self._retry = self._hall.clock.callLater(wait, self._try_again)
+        self._retry = self._context.clock.callLater(wait, self._try_again)
 
     def _try_again(self) -> None:
         self._retry = None

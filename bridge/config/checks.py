@@ -86,7 +86,7 @@ def _required(checked: Checked) -> None:
 
 def _collector(checked: Checked, *, files: bool) -> None:
     node, collector, report = checked.section("collector"), checked.document.collector, checked.report
-    _road(collector, node, report, files=files)
+    _pipeline(collector, node, report, files=files)
     if node.wrote("connections_per_intake") and collector.connections_per_intake > collector.connections:
         report.at(
             node.place_of("connections_per_intake"),
@@ -94,13 +94,13 @@ def _collector(checked: Checked, *, files: bool) -> None:
         )
 
 
-def _road(road: DeliverySettings, node: Entries, report: FaultReport, *, files: bool) -> None:
+def _pipeline(pipeline: DeliverySettings, node: Entries, report: FaultReport, *, files: bool) -> None:
     """Keys that the collector and an intake have in common."""
-    if road.url is not None and len(set(road.url)) < len(road.url):
+    if pipeline.url is not None and len(set(pipeline.url)) < len(pipeline.url):
         report.at(node.place_of("url"), "url: an address is given twice: leave one off")
     if node.wrote("region") and node.wrote("url"):
         report.at(node.place_of("url"), "url: either region or url, not both")
-    _client(road, node, report, files=files)
+    _client(pipeline, node, report, files=files)
     proxy = node.get("proxy")
     if isinstance(proxy, Entries):
         if not proxy.wrote("url"):
@@ -143,7 +143,7 @@ def _intakes(checked: Checked, *, files: bool) -> None:
         if not node.wrote("intake_key"):
             place = node.key_places.get("intake_key", intakes.key_places[name])
             checked.report.at(place, "the intake has no intake_key: write intake_key: {file: PATH}")
-        _road(written, node, checked.report, files=files)
+        _pipeline(written, node, checked.report, files=files)
         if addressed_itself and not addressed and not _addressed(node):
             text = "where is this intake? Give it region or url, or write collector: {region: FRA1}"
             checked.report.at(intakes.key_places[name], text)

@@ -26,7 +26,7 @@ def check_listeners(
             place = node.place_of(kinds[1]) if kinds else node.place
             report.at(place, f"one of {_listed(KINDS)} is needed, and only one: a listener has one socket")
             continue
-        _fitting(kinds[0], node, report)
+        _body_limit(kinds[0], node, report)
         _certificate(listener, node, report, files=files)
         if listener.max_connections_per_peer > listener.max_connections and node.wrote("max_connections_per_peer"):
             place = node.place_of("max_connections_per_peer")
@@ -43,7 +43,7 @@ def check_listeners(
             report.at(place, f"{listener.kind}: {admin} is admin.listen: choose another port for one of them")
 
 
-def _fitting(kind: str, node: Entries, report: FaultReport) -> None:
+def _body_limit(kind: str, node: Entries, report: FaultReport) -> None:
     for key, kinds in ONLY_FOR.items():
         if node.wrote(key) and kind not in kinds:
             report.at(node.key_places[key], f"{key}: is for {_listed(kinds)} listeners only: remove it")

@@ -1,5 +1,6 @@
-"""HTTPS out: from sealed batches to accepted events.
+"""Delivers sealed batches to the collector over HTTPS.
 
-``lanes`` and ``outcome`` decide, ``courier`` acts for one intake, ``dispatcher`` shares connections and requests out,
-``client`` posts.
+``courier`` delivers one intake's batches: ``send_queue`` orders them, ``dispatcher`` shares connections and the request
+rate between intakes, ``request`` composes the body, ``client`` posts it, ``outcome`` classifies the answer, and
+``response_handler`` settles, retries, splits or quarantines the events.
 """

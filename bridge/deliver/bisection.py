@@ -25,11 +25,11 @@ log = Logger(namespace="deliver")
 class Bisection:
     """Those of one intake."""
 
-    def __init__(self, name: str, *, stock: PendingBatches, office: DeliveryContext) -> None:
+    def __init__(self, name: str, *, pending: PendingBatches, context: DeliveryContext) -> None:
         self.in_a_row = 0
         self._name = name
-        self._stock = stock
-        self._office = office
+        self._pending = pending
+        self._context = context
         self._condemned: list[tuple[Piece, str]] = []
         self._acceptances = 0
 
@@ -73,14 +73,14 @@ class Bisection:
             return
         self._condemned = kept
         for piece, _ in condemned:
-            self._office.ledger.quarantine(self._name, piece.count)
+            self._context.ledger.quarantine(self._name, piece.count)
         log.warn("intake {intake}: {n} refused events moved to quarantine", intake=self._name, n=len(condemned))
-        self._office.store.refuse(self._name, condemned, self._stock.settle([piece for piece, _ in condemned]))
+        self._context.store.refuse(self._name, condemned, self._pending.settle([piece for piece, _ in condemned]))
 
     def pardon(self) -> None:
         """Undo all splitting of batches of which nothing is settled yet; ranges of others stay ranges."""
-        splits = self._stock.splits
-        ranges = [piece for unit in splits.clear() for piece in unit]
+        split_queue = self._pending.split_queue
+        ranges = [piece for unit in split_queue.clear() for piece in unit]
         ranges += [piece for piece, _ in self._condemned]
         self._condemned.clear()
         held: dict[Batch, int] = {}
@@ -96,5 +96,5 @@ class Bisection:
                 whole.setdefault(batch, Piece.whole(batch)).doubtful = batch not in certain
             else:
                 piece.suspected = None
-                splits.add([piece])
-        self._stock.put_back(list(whole.values()), split=False)
+                split_queue.add([piece])
+        self._pending.put_back(list(whole.values()), split=False)

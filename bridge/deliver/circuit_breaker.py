@@ -62,7 +62,7 @@ class CircuitBreaker:
         return bool(self._names) or self.in_flight > 0
 
     @property
-    def patience(self) -> float:
+    def retry_pause(self) -> float:
         """Seconds after which a request without an answer no longer holds others up; a probe never does."""
         return max(PATIENCE, 3 * self._usual) if self.state == "closed" else 0.0
 

@@ -69,7 +69,7 @@ class DeliveryPath:
 
     target: RequestTarget
     poster: Poster
-    exits: BaseUrls
+    base_urls: BaseUrls
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ class DeliveryContext:
     ledger: Ledger
     dispatcher: Dispatcher
     alarms: AlarmSink
-    measures: DeliveryMetrics
+    runtime_metrics: DeliveryMetrics
     in_thread: Callable[[Callable[[], Any]], "defer.Deferred[Any]"]
     before_sending: Callable[[list[Batch]], None] = lambda batches: None
     "Called in the spool's thread before a request with these batches goes. An OSError of it delays the request."

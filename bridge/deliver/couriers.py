@@ -43,9 +43,9 @@ class PreparedCouriers:
 
 
 class CourierSet:
-    """One bridge's. ``office`` is to be set before anything comes in."""
+    """One bridge's. ``context`` is to be set before anything comes in."""
 
-    office: DeliveryContext
+    context: DeliveryContext
 
     def __init__(self, config: Config, reactor: Any) -> None:
         self.couriers: dict[str, Courier] = {}
@@ -57,7 +57,7 @@ class CourierSet:
         )
         self.sealed: Callable[[Batch], None] = lambda batch: None
         "Told of every batch that comes in."
-        self.follow: Callable[[str, DeliveryPath | None, RequestLimits], None] = lambda name, way, turn: None
+        self.follow: Callable[[str, DeliveryPath | None, RequestLimits], None] = lambda name, delivery_path, turn: None
         "Told of each intake's way to the collector, and when it has none any more."
         self._sharers = 1
         self._config = config
@@ -99,12 +99,12 @@ class CourierSet:
         turn = deliver_config.request_limits(config)
         for name, intake in config.intakes.items():
             client = clients[prepared.trusts[name]]
-            way = DeliveryPath(deliver_config.target(intake), client, self._exits(intake.destination))
+            delivery_path = DeliveryPath(deliver_config.target(intake), client, self._exits(intake.destination))
             if name in self.couriers:
-                self.couriers[name].change(way, turn)
+                self.couriers[name].change(delivery_path, turn)
             else:
-                self._add(name, way)
-            self.follow(name, way, turn)
+                self._add(name, delivery_path)
+            self.follow(name, delivery_path, turn)
         for name, courier in self.couriers.items():
             if name not in config.intakes and not courier.retired:
                 courier.retire()
@@ -118,12 +118,12 @@ class CourierSet:
         """An intake has another key; nothing else has changed."""
         name = intake.name
         self._config = replace(self._config, intakes={**self._config.intakes, name: intake})
-        way = DeliveryPath(
+        delivery_path = DeliveryPath(
             deliver_config.target(intake), self._clients[self._trusts[name]], self._exits(intake.destination)
         )
         turn = deliver_config.request_limits(self._config)
-        self.couriers[name].change(way, turn)
-        self.follow(name, way, turn)
+        self.couriers[name].change(delivery_path, turn)
+        self.follow(name, delivery_path, turn)
 
     def share_rate(self, sharers: int) -> None:
         """So many, this one included, leave by our address: each has its part of ``max_request_rate``."""
@@ -139,14 +139,14 @@ class CourierSet:
             bandwidth=deliver_config.bandwidth(self._config),
         )
 
-    def _add(self, name: str, way: DeliveryPath) -> Courier:
+    def _add(self, name: str, delivery_path: DeliveryPath) -> Courier:
         courier = Courier(
             name,
-            way.target,
+            delivery_path.target,
             deliver_config.request_limits(self._config),
-            office=self.office,
-            poster=way.poster,
-            exits=way.exits,
+            context=self.context,
+            poster=delivery_path.poster,
+            base_urls=delivery_path.base_urls,
         )
         self.couriers[name] = courier
         self.dispatcher.add(courier)

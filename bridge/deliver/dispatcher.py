@@ -99,18 +99,18 @@ class Dispatcher:
             if call is not None and call.active():
                 call.cancel()
 
-    def begin(self, patience: float) -> Slot:
+    def begin(self, retry_pause: float) -> Slot:
         """A request goes out; to be given back to ``end``."""
         slot = Slot()
         self._slots[slot] = None
-        slot.call = self._clock.callLater(patience, self._stall, slot)
+        slot.call = self._clock.callLater(retry_pause, self._stall, slot)
         return slot
 
     def spare_rate(self) -> None:
         """What a sender starts now is no request, but the making of some: none of the rate is used up by it."""
         self._tokens += 1
 
-    async def send(self, slot: Slot, size: int, patience: float) -> None:
+    async def send(self, slot: Slot, size: int, retry_pause: float) -> None:
         """Wait until a body of ``size`` bytes may go. A request that waits for us is not stalled."""
         if self._bandwidth is None or slot.call is None:
             return
@@ -119,7 +119,7 @@ class Dispatcher:
             slot.call.cancel()
         await self._bandwidth.pass_(size)
         if waiting and not self._stopped:
-            slot.call = self._clock.callLater(patience, self._stall, slot)
+            slot.call = self._clock.callLater(retry_pause, self._stall, slot)
 
     def end(self, slot: Slot) -> None:
         """A request has its answer."""

@@ -50,7 +50,7 @@ class PackQueue:
     def __init__(
         self,
         name: str,
-        lanes: SendQueue,
+        send_queue: SendQueue,
         *,
         packer: Packer,
         in_thread: Callable[[Callable[[], Any]], "defer.Deferred[Any]"],
@@ -60,7 +60,7 @@ class PackQueue:
         failed: Callable[[str], None],
     ) -> None:
         self._name = name
-        self._lanes = lanes
+        self._send_queue = send_queue
         self._packer = packer
         self._in_thread = in_thread
         self._told = fed
@@ -97,7 +97,7 @@ class PackQueue:
         self._next[pack] = pack.sequence
         self._unsettled[pack] = pack.count
         self.disk += pack.disk
-        self._lanes.boundary = self.oldest
+        self._send_queue.boundary = self.oldest
 
     def settled(self, batch: Batch) -> None:
         """A batch is done with; the file of a pack goes with its last one."""
@@ -126,14 +126,14 @@ class PackQueue:
         """Forget an idle pack. Its ``count`` is what is not settled of it; its batches in the lanes, which forget them,
         and the bytes of lines that waited. The caller sees to its file."""
         here, size = self._waiting(pack) or ([], 0)
-        self._lanes.forget(here)
+        self._send_queue.forget(here)
         pack.count = self.forget(pack)
         return here, size
 
     def _waiting(self, pack: Pack) -> tuple[list[Batch], int] | None:
         """A pack's batches in the lanes, and the bytes of lines of these and of what is still to be read; None: some of
         it is in flight or in parts. While no work on packs is under way."""
-        here = self._lanes.of_pack(pack) if self._next.get(pack) != pack.sequence else []
+        here = self._send_queue.of_pack(pack) if self._next.get(pack) != pack.sequence else []
         events, size = pack.unread
         if sum(batch.count for batch in here) + events != self._unsettled[pack]:
             return None
@@ -146,7 +146,7 @@ class PackQueue:
         for pack in self._unsettled:
             if (waiting := self._waiting(pack)) is not None:
                 here, size = waiting
-                self._lanes.forget(here)
+                self._send_queue.forget(here)
                 found.append((pack, here, size))
         return found
 
@@ -158,16 +158,16 @@ class PackQueue:
             self._unmergeable.discard(pack)
             del self._next[pack]
         self._is_gone(pack)
-        self._lanes.boundary = self.oldest
+        self._send_queue.boundary = self.oldest
         return events
 
     # --- reading -----------------------------------------------------------------------------------------------------
 
     def feed(self, *, share: int) -> None:
         """Read on, if the lanes need it; ``share``: among so many intakes."""
-        if self._busy or not self._lanes.hungry:
+        if self._busy or not self._send_queue.hungry:
             return
-        self._lanes.enough_bytes = most_bytes = max(LEAST_BYTES, FEED_BYTES // share)
+        self._send_queue.enough_bytes = most_bytes = max(LEAST_BYTES, FEED_BYTES // share)
         pack = min(self._packs, key=lambda pack: self._next[pack])
         self._run(lambda: self._read(pack, most_bytes), lambda fed: self._fed(pack, fed), self._cannot_read)
 
@@ -190,7 +190,7 @@ class PackQueue:
         else:
             self._next[pack] = max(self._next[pack], fed.next)
         self._told(fed.batches)
-        self._lanes.feed(fed.batches, self.oldest)
+        self._send_queue.feed(fed.batches, self.oldest)
         for loss in fed.losses:
             self._less(pack, loss.events)
             self._lost(pack, loss)
@@ -204,7 +204,7 @@ class PackQueue:
         """Pack what is worth it, then put small packs together. ``packed`` is told which batches went into one."""
         if self._busy or now < self._not_before:
             return
-        if batches := self._lanes.spare(now, away=away):
+        if batches := self._send_queue.spare(now, away=away):
             self._pack(batches, now, packed)
         elif run := mergeable([pack for pack in self._packs if pack not in self._unmergeable]):
             self._merge([pack for pack in self._packs if pack not in self._unmergeable][slice(*run)])
@@ -217,11 +217,11 @@ class PackQueue:
                 packed([batch for batch in batches if batch not in left_out])
                 self.add(pack)
             for batch in apart:
-                self._lanes.add(batch, now)
+                self._send_queue.add(batch, now)
 
         def failed(error: OSError) -> None:
             for batch in batches:
-                self._lanes.add(batch, now)
+                self._send_queue.add(batch, now)
             # A full disk, mostly: what is dropped or delivered makes room, trying at once does not.
             self._not_before = now + TRY_AGAIN
             log.error("intake {intake}: cannot pack its backlog: {why}", intake=self._name, why=str(error))

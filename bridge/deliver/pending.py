@@ -26,7 +26,7 @@ class PendingBatches:
         name: str,
         turn: RequestLimits,
         *,
-        office: DeliveryContext,
+        context: DeliveryContext,
         failed: Callable[[str], None],
         changed: Callable[[], None],
     ) -> None:
@@ -34,27 +34,27 @@ class PendingBatches:
         "Sealed events that are not settled."
         self.size = 0
         "Their bytes, as lines."
-        self.lanes = SendQueue(live_for=turn.live_for, live_first=turn.live_first, exact=office.exact)
-        self.shelf = PackQueue(
-            name, self.lanes, packer=office.store, in_thread=office.in_thread,
+        self.send_queue = SendQueue(live_for=turn.live_for, live_first=turn.live_first, exact=context.exact)
+        self.pack_queue = PackQueue(
+            name, self.send_queue, packer=context.store, in_thread=context.in_thread,
             fed=lambda batches: self.batches.update(dict.fromkeys(batches)), lost=self._lost_packed,
             changed=changed, failed=failed,
         )  # fmt: skip
-        self.splits = SplitQueue()
+        self.split_queue = SplitQueue()
         self.batches: dict[Batch, None] = {}
         "Sealed, in memory, not settled."
         self._name = name
-        self._office = office
+        self._context = context
         self._loose_disk = 0
         "Allocated bytes, without packs."
 
     def __bool__(self) -> bool:
-        return bool(self.batches or len(self.shelf))
+        return bool(self.batches or len(self.pack_queue))
 
     @property
     def disk(self) -> int:
         """Allocated bytes of what waits."""
-        return self._loose_disk + self.shelf.disk
+        return self._loose_disk + self.pack_queue.disk
 
     @property
     def oldest(self) -> Batch | None:
@@ -64,7 +64,7 @@ class PendingBatches:
     @property
     def oldest_sequence(self) -> int | None:
         """The sequence of the sealed batch that has waited longest, in a pack or not."""
-        batch, packed = self.oldest, self.shelf.oldest
+        batch, packed = self.oldest, self.pack_queue.oldest
         return packed if batch is None or (packed is not None and packed < batch.sequence) else batch.sequence
 
     # --- in ----------------------------------------------------------------------------------------------------------
@@ -75,30 +75,30 @@ class PendingBatches:
         self.events += batch.count
         self.size += batch.size
         self._loose_disk += batch.disk
-        self.lanes.add(batch, self._office.clock.seconds())
+        self.send_queue.add(batch, self._context.clock.seconds())
 
     def add_pack(self, pack: Pack) -> None:
         """A pack was found at start."""
         self.events += pack.count
         self.size += pack.size
-        self.shelf.add(pack)
+        self.pack_queue.add(pack)
 
     def put_back(self, pieces: list[Piece], *, split: bool) -> None:
         """A request failed: what it carried waits again where it stood."""
         if split:
-            self.splits.add(pieces)
+            self.split_queue.add(pieces)
         else:
-            self.lanes.put_back(pieces, self._office.clock.seconds())
+            self.send_queue.put_back(pieces, self._context.clock.seconds())
 
     def tidy(self, *, away: bool) -> None:
         """Pack what waits in too many files; ``away``: the collector takes nothing now."""
-        self.shelf.tidy(self._office.clock.seconds(), away=away, packed=self._were_packed)
+        self.pack_queue.tidy(self._context.clock.seconds(), away=away, packed=self._were_packed)
 
     def _were_packed(self, batches: list[Batch]) -> None:
         for batch in batches:
             self._loose_disk -= batch.disk
             del self.batches[batch]
-            self.splits.forget(batch)
+            self.split_queue.forget(batch)
 
     # --- out ---------------------------------------------------------------------------------------------------------
 
@@ -111,7 +111,7 @@ class PendingBatches:
             self.events -= piece.count
             if batch.unacknowledged <= 0:
                 self._forget(batch)
-                self.splits.forget(batch)
+                self.split_queue.forget(batch)
                 whole.append(batch)
         return whole
 
@@ -120,14 +120,14 @@ class PendingBatches:
 
         The caller sees to file and account: what it is of is not settled yet.
         """
-        pack = self.shelf.oldest_idle
-        batch = self.lanes.drop_oldest(before=None if pack is None else pack.sequence, parts=True)
+        pack = self.pack_queue.oldest_idle
+        batch = self.send_queue.drop_oldest(before=None if pack is None else pack.sequence, parts=True)
         if batch is not None:
             self._forget_loose(batch)
-            self.splits.forget(batch)
+            self.split_queue.forget(batch)
             return batch
         if pack is not None:
-            batches, size = self.shelf.give_up(pack)
+            batches, size = self.pack_queue.give_up(pack)
             for batch in batches:
                 del self.batches[batch]
             self.events -= pack.count
@@ -138,25 +138,25 @@ class PendingBatches:
         """Forget all that waits whole, with the number of its events that are not settled. Only while nothing is in
         flight or being packed; the caller sees to file and account."""
         released: list[tuple[Batch | Pack, int]] = []
-        for pack, batches, size in self.shelf.release():
-            events = self.shelf.forget(pack)
+        for pack, batches, size in self.pack_queue.release():
+            events = self.pack_queue.forget(pack)
             for batch in batches:
                 del self.batches[batch]
             self.events -= events
             self.size -= size
             released.append((pack, events))
-        while (loose := self.lanes.drop_oldest()) is not None:
+        while (loose := self.send_queue.drop_oldest()) is not None:
             self._forget_loose(loose)
             released.append((loose, loose.count))
         return released
 
     def forget(self, batches: Collection[Batch]) -> None:
         """Forget batches of which nothing is in flight, wherever they wait; the caller sees to file and account."""
-        self.lanes.forget(batches)
-        self.splits.take_out(batches)
+        self.send_queue.forget(batches)
+        self.split_queue.take_out(batches)
         for batch in batches:
             self._forget_loose(batch)
-            self.splits.forget(batch)
+            self.split_queue.forget(batch)
 
     def _forget_loose(self, batch: Batch) -> None:
         self.events -= batch.unacknowledged
@@ -170,17 +170,17 @@ class PendingBatches:
         self._forget(batch)
         if isinstance(damage, batch_reader.Missing):
             text = f"intake {self._name}: {damage}; {batch.unacknowledged} events are lost"
-            self._office.ledger.drop_spooled(self._name, batch.unacknowledged, "spool_file_missing")
+            self._context.ledger.drop_spooled(self._name, batch.unacknowledged, "spool_file_missing")
         else:
             text = f"intake {self._name}: {damage}; moved to quarantine"
-            self._office.ledger.quarantine(self._name, batch.unacknowledged)
-            self._office.store.set_aside(batch, str(damage))
-        self._office.alarms.on("damaged", self._name, text)
+            self._context.ledger.quarantine(self._name, batch.unacknowledged)
+            self._context.store.set_aside(batch, str(damage))
+        self._context.alarms.on("damaged", self._name, text)
 
     def _forget(self, batch: Batch) -> None:
         self.size -= batch.size
         self._loose_disk -= batch.disk
-        self.shelf.settled(batch)
+        self.pack_queue.settled(batch)
         del self.batches[batch]
 
     def _lost_packed(self, pack: Pack, loss: Loss) -> None:
@@ -188,10 +188,10 @@ class PendingBatches:
         self.events -= loss.events
         self.size -= loss.size
         if loss.data:
-            self._office.ledger.quarantine(self._name, loss.events)
+            self._context.ledger.quarantine(self._name, loss.events)
             became = "moved to quarantine"
         else:
-            self._office.ledger.drop_spooled(self._name, loss.events, "spool_file_damaged")
+            self._context.ledger.drop_spooled(self._name, loss.events, "spool_file_damaged")
             became = "lost"
         text = f"intake {self._name}: {pack.path}: {loss.what}; {loss.events or 'some'} events {became}"
-        self._office.alarms.on("damaged", self._name, text)
+        self._context.alarms.on("damaged", self._name, text)

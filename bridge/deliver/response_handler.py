@@ -38,10 +38,10 @@ class ResponseHandler:
         self,
         name: str,
         *,
-        office: DeliveryContext,
-        stock: PendingBatches,
-        attempts: RetryState,
-        fitting: BodyLimit,
+        context: DeliveryContext,
+        pending: PendingBatches,
+        retry_state: RetryState,
+        body_limit: BodyLimit,
         halve: Callable[[list[Piece]], Awaitable[None]],
         last: Callable[[], bool],
     ) -> None:
@@ -51,12 +51,12 @@ class ResponseHandler:
         self.requests: dict[str, int] = {verdict.value: 0 for verdict in Verdict}
         self.last_answer: Answered | None = None
         self.last_acceptance: Answered | None = None
-        self.refusals = Bisection(name, stock=stock, office=office)
+        self.rejections = Bisection(name, pending=pending, context=context)
         self._name = name
-        self._office = office
-        self._stock = stock
-        self._attempts = attempts
-        self._fitting = fitting
+        self._context = context
+        self._pending = pending
+        self._retry_state = retry_state
+        self._body_limit = body_limit
         self._halve = halve
         self._last = last
         self._strangers = 0
@@ -64,86 +64,88 @@ class ResponseHandler:
     async def settle(self, pieces: list[Piece], split: bool, result: Outcome, request: Request) -> None:
         """Do what the answer to a request says; ``split``: its pieces were made smaller before."""
         self.requests[result.verdict.value] += 1
-        self.last_answer = Answered(self._office.wall(), result)
+        self.last_answer = Answered(self._context.wall(), result)
         if result.verdict is Verdict.ACCEPTED:
             self.last_acceptance = self.last_answer
-        self._fitting.answered(request.size, timeout=result.timeout)
+        self._body_limit.answered(request.size, timeout=result.timeout)
         self._strangers = self._strangers + 1 if result.stranger else 0
         alone = sum(piece.count for piece in pieces) == 1
         if result.verdict is Verdict.ACCEPTED:
             await self._accepted(pieces, result, request)
         elif result.verdict is Verdict.RETRY:
-            self._stock.put_back(pieces, split=split)
+            self._pending.put_back(pieces, split=split)
             if self._strangers >= MOST_STRANGERS:
-                self._attempts.park(f"answers are not the intake's: {result.reason}")
+                self._retry_state.park(f"answers are not the intake's: {result.reason}")
             else:
-                self._attempts.fail(result.reason, at_least=result.retry_after, network=result.network)
+                self._retry_state.fail(result.reason, at_least=result.retry_after, network=result.network)
         elif result.verdict is Verdict.SPLIT and not alone:
-            self._attempts.last_error = result.reason
+            self._retry_state.last_error = result.reason
             log.warn(
                 "intake {intake}: {why}; from now on at most {size} bytes a request",
-                intake=self._name, why=result.reason, size=self._fitting.too_large(request.size),
+                intake=self._name, why=result.reason, size=self._body_limit.too_large(request.size),
             )  # fmt: skip
             await self._halve(pieces)
         elif result.verdict is Verdict.PARKED:
-            self._stock.put_back(pieces, split=split)
-            self._attempts.park(result.reason)
+            self._pending.put_back(pieces, split=split)
+            self._retry_state.park(result.reason)
         else:
             await self._refused(pieces, split, alone, result)
 
     async def _accepted(self, pieces: list[Piece], result: Outcome, request: Request) -> None:
         count = sum(piece.count for piece in pieces)
         self._works_again()
-        self._office.ledger.deliver(self._name, result.accepted)
+        self._context.ledger.deliver(self._name, result.accepted)
         self.delivered += result.accepted
         self.delivered_bytes += request.plain_size
         self.unconfirmed += 0 if result.confirmed else result.accepted
         if result.rejected:
-            chosen, others = await self._office.in_thread(lambda: split_pieces.single_out(pieces, set(result.rejected)))
-            self.refusals.condemn(*((piece, result.rejected[position]) for position, piece in chosen))
+            chosen, others = await self._context.in_thread(
+                lambda: split_pieces.single_out(pieces, set(result.rejected))
+            )
+            self.rejections.condemn(*((piece, result.rejected[position]) for position, piece in chosen))
             pieces = others
         elif short := count - result.accepted:
-            self._office.ledger.drop_spooled(self._name, short, "collector_shortfall")
+            self._context.ledger.drop_spooled(self._name, short, "collector_shortfall")
             text = f"the collector named {result.accepted} of {count} events as accepted; {short} may be lost there"
-            self._attempts.last_error = text
-            self._office.alarms.on("loss", self._name, f"intake {self._name}: {text}")
-            self._office.store.keep_evidence(self._name, pieces[0].batch.sequence, request.kept())
+            self._retry_state.last_error = text
+            self._context.alarms.on("loss", self._name, f"intake {self._name}: {text}")
+            self._context.store.keep_evidence(self._name, pieces[0].batch.sequence, request.kept())
         receipt = Receipt(
             self._name, [(p.batch.sequence, p.count, p.batch.count) for p in pieces], result.accepted, request.sha256,
             result.status or 0, result.first_id, result.last_id, result.confirmed,
         )  # fmt: skip
         self._observe(pieces, exact=request.exact)
-        self._office.store.acknowledge(self._stock.settle(pieces), receipt)
+        self._context.store.acknowledge(self._pending.settle(pieces), receipt)
         if result.accepted:
-            self.refusals.accepted()
+            self.rejections.accepted()
 
     def _observe(self, pieces: list[Piece], *, exact: bool) -> None:
-        now = self._office.clock.seconds()
+        now = self._context.clock.seconds()
         earliest = min((piece.earliest for piece in pieces), default=0)
         for piece in pieces:
             sealed = piece.batch.sealed
             delay = now - sealed if math.isfinite(sealed) else None
             error = 0.0 if exact else (piece.latest - earliest) / 1000
-            self._office.measures.accepted(delay=delay, error=error)
+            self._context.runtime_metrics.accepted(delay=delay, error=error)
 
     async def _refused(self, pieces: list[Piece], split: bool, alone: bool, result: Outcome) -> None:
-        self._attempts.last_error = result.reason
-        if not self.refusals.suspect(pieces):
-            self._stock.put_back(pieces, split=split)
-            self.refusals.pardon()
-            self._attempts.park(f"the collector refuses everything: {result.reason}")
+        self._retry_state.last_error = result.reason
+        if not self.rejections.suspect(pieces):
+            self._pending.put_back(pieces, split=split)
+            self.rejections.pardon()
+            self._retry_state.park(f"the collector refuses everything: {result.reason}")
         elif alone:
-            self.refusals.condemn((pieces[0], result.reason))
+            self.rejections.condemn((pieces[0], result.reason))
             log.warn("intake {intake}: one event is refused: {why}", intake=self._name, why=result.reason)
             if self._last():
                 # What was accepted while the event was searched for must do.
-                self.refusals.carry_out(since_suspected=True)
+                self.rejections.carry_out(since_suspected=True)
         else:
             await self._halve(pieces)
 
     def _works_again(self) -> None:
-        if self._attempts.failures or self.refusals.in_a_row or self._attempts.parked is not None:
+        if self._retry_state.failures or self.rejections.in_a_row or self._retry_state.parked is not None:
             log.info("intake {intake}: delivering again", intake=self._name)
-        self._attempts.succeeded()
-        self.refusals.in_a_row = 0
-        self._fitting.accepted()
+        self._retry_state.succeeded()
+        self.rejections.in_a_row = 0
+        self._body_limit.accepted()

@@ -24,7 +24,7 @@ log = Logger(namespace="deliver")
 class RetryState:
     """Those of one intake. ``most`` requests in flight, at most."""
 
-    def __init__(self, name: str, *, most: int, office: DeliveryContext, exits: BaseUrls) -> None:
+    def __init__(self, name: str, *, most: int, context: DeliveryContext, base_urls: BaseUrls) -> None:
         self.last_error: str | None = None
         self.parked: str | None = None
         "Why, while it is."
@@ -34,8 +34,8 @@ class RetryState:
         "Requests in flight that its successes have earned."
         self._name = name
         self._most = most
-        self._office = office
-        self._exits = exits
+        self._context = context
+        self._exits = base_urls
         self._retired = False
         self._retry: IDelayedCall | None = None
         self._next: float | None = None
@@ -48,7 +48,7 @@ class RetryState:
     @property
     def next_in(self) -> float | None:
         """Seconds until the next attempt; None: none is waited for."""
-        return None if self._next is None else max(0.0, round(self._next - self._office.clock.seconds(), 1))
+        return None if self._next is None else max(0.0, round(self._next - self._context.clock.seconds(), 1))
 
     def fail(self, why: str, *, at_least: float | None = None, network: bool = False) -> None:
         """A request is to be tried again, after a wait: ours, or the breaker's where the URL is in trouble."""
@@ -68,7 +68,7 @@ class RetryState:
         self.failures += 1
         wait = doubling(self.failures, first=FIRST_WAIT, longest=LONGEST_WAIT)
         if network and self._exits.state != "closed":
-            wait = max(0.0, self._exits.retry_at - self._office.clock.seconds())
+            wait = max(0.0, self._exits.retry_at - self._context.clock.seconds())
         wait = max(wait, at_least or 0.0)
         if self.failures & (self.failures - 1) == 0:
             # The first failure and then ever fewer: an outage of a weekend is a few lines.
@@ -83,7 +83,7 @@ class RetryState:
         """The collector does not take this intake's events at all."""
         if self.parked != why:
             text = f"intake {self._name} is parked: {why}; its events are kept, the others are not concerned"
-            self._office.alarms.on("parked", self._name, text)
+            self._context.alarms.on("parked", self._name, text)
         self.parked = self.last_error = why
         self.window = 1
         self.wait(PARKED_WAIT * random.uniform(0.9, 1.1))
@@ -92,7 +92,7 @@ class RetryState:
         """It is parked no longer, if it was."""
         if self.parked is not None and not self._retired:
             self.parked = None
-            self._office.alarms.off("parked", self._name, f"intake {self._name} is parked no longer")
+            self._context.alarms.off("parked", self._name, f"intake {self._name} is parked no longer")
 
     def succeeded(self) -> None:
         """A request was accepted."""
@@ -101,9 +101,9 @@ class RetryState:
         self.last_error = self.parked
         self.window = min(self._most, self.window * 2)
 
-    def change(self, exits: BaseUrls, *, most: int) -> None:
+    def change(self, base_urls: BaseUrls, *, most: int) -> None:
         """Under another configuration: whatever was waited for may be different now."""
-        self._exits = exits
+        self._exits = base_urls
         self._most = most
         if self._retired:
             self._retired, self.parked, self.last_error = False, None, None
@@ -127,9 +127,9 @@ class RetryState:
     def wait(self, seconds: float) -> None:
         """Nothing may go before so many seconds have passed; a wait under way stays."""
         if self._retry is None:
-            self._retry = self._office.clock.callLater(seconds, self._try_again)
-            self._next = self._office.clock.seconds() + seconds
+            self._retry = self._context.clock.callLater(seconds, self._try_again)
+            self._next = self._context.clock.seconds() + seconds
 
     def _try_again(self) -> None:
         self._retry = self._next = None
-        self._office.dispatcher.wake()
+        self._context.dispatcher.wake()

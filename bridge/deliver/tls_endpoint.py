@@ -71,12 +71,16 @@ class _Factory(TLSMemoryBIOFactory):
 class TlsEndpoint:
     """TLS over another way, as ``twisted.internet.endpoints.wrapClientTLS``. ``records`` may be shared by all."""
 
-    def __init__(self, creator: IOpenSSLClientConnectionCreator, way: IStreamClientEndpoint, records: Records) -> None:
+    def __init__(
+        self, creator: IOpenSSLClientConnectionCreator, delivery_path: IStreamClientEndpoint, records: Records
+    ) -> None:
         self._creator = creator
-        self._way = way
+        self._delivery_path = delivery_path
         self._records = records
 
     def connect(self, protocolFactory: IProtocolFactory) -> "defer.Deferred[IProtocol]":
         """Connects, and shakes hands later."""
-        connecting: defer.Deferred[Any] = self._way.connect(_Factory(self._creator, protocolFactory, self._records))
+        connecting: defer.Deferred[Any] = self._delivery_path.connect(
+            _Factory(self._creator, protocolFactory, self._records)
+        )
         return connecting.addCallback(lambda protocol: protocol.wrappedProtocol)

@@ -44,7 +44,7 @@ class Explanation:
     "What is unusual about it."
     forms: dict[str, bytes] | None = None
     "The event in every payload form, where it was asked for."
-    fitting: list[str] = field(default_factory=list)
+    body_limit: list[str] = field(default_factory=list)
     "Those of the forms that look like the intake's format."
     look_alikes: list[str] = field(default_factory=list)
     "Where the intake has no format: formats whose event of the frame would look like them."
@@ -134,7 +134,7 @@ class Explainer:
             explanation.look_alikes = [one.name for one in payloads.look_alikes(frame, around)]
             return
         chosen = formats.find(disposition.format)
-        explanation.fitting = [form for form, event in explanation.forms.items() if chosen.fits(event)]
+        explanation.body_limit = [form for form, event in explanation.forms.items() if chosen.fits(event)]
 
     def _explanation(
         self, cut: Cut, disposition: Disposition | None, over: list[tuple[str, str]], notes: list[str]
@@ -212,6 +212,6 @@ def _forms_as_json(explanation: Explanation) -> dict[str, object]:
     return {
         "intake_format": disposition.format if disposition else None,
         "payloads": {form: event.decode("utf-8", "surrogateescape") for form, event in explanation.forms.items()},
-        "fitting": explanation.fitting,
+        "fitting": explanation.body_limit,
         "look_alikes": explanation.look_alikes,
     }

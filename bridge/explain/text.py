@@ -70,11 +70,11 @@ def _forms(explanation: Explanation) -> Iterator[tuple[str, str]]:
     if explanation.forms is None:
         return
     for form, event in explanation.forms.items():
-        mark = "*" if form in explanation.fitting else " "
+        mark = "*" if form in explanation.body_limit else " "
         yield f"{mark} {form}", event.decode("utf-8", "backslashreplace")
     of_format = explanation.disposition.format if explanation.disposition else None
     if of_format:
-        yield "* fits", f"{', '.join(explanation.fitting) or 'no form'} like {of_format}, as its expression sees it"
+        yield "* fits", f"{', '.join(explanation.body_limit) or 'no form'} like {of_format}, as its expression sees it"
     elif explanation.look_alikes:
         yield "like format", f"{', '.join(explanation.look_alikes)}: hints only, the sender's product decides"
     else:

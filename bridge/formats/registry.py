@@ -49,5 +49,5 @@ def _nearest(name: str) -> str | None:
     if found := difflib.get_close_matches(folded, _BY_ANY_NAME, n=1, cutoff=0.75):
         return found[0]
     # A part of a name: a vendor or a product alone.
-    holding = [known for known in _BY_ANY_NAME if len(folded) > 2 and folded in known]
-    return min(holding, key=len) if holding else None
+    backpressure = [known for known in _BY_ANY_NAME if len(folded) > 2 and folded in known]
+    return min(backpressure, key=len) if backpressure else None

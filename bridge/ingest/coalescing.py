@@ -23,18 +23,18 @@ class Coalescer:
     ENOUGH = 65_536
     "Bytes: what is gathered is read when it is so much."
 
-    def __init__(self, road: Pipeline, after_turn: Callable[[Callable[[], None]], None]) -> None:
-        self._road = road
+    def __init__(self, pipeline: Pipeline, after_turn: Callable[[Callable[[], None]], None]) -> None:
+        self._pipeline = pipeline
         self._after_turn = after_turn
         self._waiting = False
         self._size = 0
         self._blocks: dict[Peer, list[bytes]] = {}
 
     @classmethod
-    def on(cls, reactor: Any, road: Pipeline) -> "Coalescer | None":
+    def on(cls, reactor: Any, pipeline: Pipeline) -> "Coalescer | None":
         """One for a reactor whose turns have an end (``bridge.host.reactor``); None for any other."""
         after_turn = getattr(reactor, "after_turn", None)
-        return None if after_turn is None else cls(road, after_turn)
+        return None if after_turn is None else cls(pipeline, after_turn)
 
     def takes(self, peer: Peer, frames: Frames) -> bool:
         """Whether these are gathered; if not, all that was is on the road before them."""
@@ -57,13 +57,13 @@ class Coalescer:
     def _may(self, peer: Peer) -> bool:
         if not peer.decided:
             peer.decide()
-        return peer.mergeable and not self._road.landing.pauses
+        return peer.mergeable and not self._pipeline.spool_writer.pauses
 
     def flush(self) -> None:
         """All that was gathered goes its way."""
         if self._blocks:
             blocks, self._blocks, self._size = self._blocks, {}, 0
-            self._road.take_blocks(blocks)
+            self._pipeline.take_blocks(blocks)
 
     def _turn_ended(self) -> None:
         self._waiting = False

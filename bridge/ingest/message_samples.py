@@ -81,9 +81,9 @@ class MessageSamples:
         # The peers stand in the order in which they were last heard.
         self._kept[peer] = ring
         self._number += 1
-        glimpse = MessageSample(self._number, peer, now_ms, frame[: self.LONGEST], len(frame))
-        ring.append(glimpse)
-        self._bytes += len(glimpse.frame)
+        sample = MessageSample(self._number, peer, now_ms, frame[: self.LONGEST], len(frame))
+        ring.append(sample)
+        self._bytes += len(sample.frame)
         if len(ring) > self.EACH:
             self._bytes -= len(ring.popleft().frame)
         while (self._bytes > self.MOST_BYTES or len(self._kept) > self.MOST_SENDERS) and len(self._kept) > 1:

@@ -51,8 +51,8 @@ class Mirror:
     def send(self, targets: Collection[CopyTarget], frames: Sequence[bytes]) -> None:
         """The frames of one read, to each target."""
         for target in targets:
-            way = self._ways.get(target)
-            sent = 0 if way is None else way.send(frames)
+            delivery_path = self._ways.get(target)
+            sent = 0 if delivery_path is None else delivery_path.send(frames)
             self.sent[str(target)] += sent
             self.dropped[str(target)] += len(frames) - sent
 

@@ -80,12 +80,12 @@ class Pipeline:
         truncate: bool,
         on_trouble: Callable[[str], None],
         room: Room | None = None,
-        glimpses: MessageSamples | None = None,
+        message_samples: MessageSamples | None = None,
     ) -> None:
-        self.landing = SpoolWriter(spool=spool, ledger=ledger, room=room or UnlimitedRoom(), on_trouble=on_trouble)
-        self.glimpses = glimpses or MessageSamples()
-        self.copies: FrameMirror | None = None
-        self.tallies = ReadCounts()
+        self.spool_writer = SpoolWriter(spool=spool, ledger=ledger, room=room or UnlimitedRoom(), on_trouble=on_trouble)
+        self.message_samples = message_samples or MessageSamples()
+        self.mirror: FrameMirror | None = None
+        self.read_counts = ReadCounts()
         self._ledger = ledger
         self._wall = wall
         self._limits = limits
@@ -98,16 +98,19 @@ class Pipeline:
         self,
         peer: Peer,
         frames: Frames,
-        stripper: SingleSecondReader | None = None,
+        single_second: SingleSecondReader | None = None,
         sender: PausableSender | None = None,
     ) -> None:
-        """All frames that one read brought from one peer; ``stripper`` is its connection's, ``sender`` who can wait."""
+        """Takes all frames that one read brought from one peer.
+
+        ``single_second`` is the connection's reader; ``sender`` can be paused.
+        """
         now = int(self._wall() * 1000)
         if not peer.decided:
             peer.decide()
         if peer.bucket is not None:
             frames = self._within_limit(peer, peer.bucket, frames, now)
-        columns = self._parse(peer, frames, stripper, now)
+        columns = self._parse(peer, frames, single_second, now)
         if not columns.count:
             return
         if peer.relay:
@@ -119,8 +122,8 @@ class Pipeline:
         peer.last_seen_ms = now
         if now - peer.sampled >= self.SAMPLE_MS or now < peer.sampled:
             self._sample(peer, frames, now)
-        if self.glimpses.watches:
-            self.glimpses.pass_by(peer, frames, now)
+        if self.message_samples.watches:
+            self.message_samples.pass_by(peer, frames, now)
         peer.outside += self._route(peer, columns, now, sender)
 
     def _within_limit(self, peer: Peer, bucket: TokenBucket, frames: Frames, now: int) -> Frames:
@@ -136,7 +139,7 @@ class Pipeline:
         peer.events += count
         peer.limited += count
         peer.last_seen_ms = now
-        self.tallies.by_listener[peer.listener] += count
+        self.read_counts.by_listener[peer.listener] += count
         self._ledger.receive_dropped(None, count, "source_limit")
 
     def _take_relayed(
@@ -166,8 +169,8 @@ class Pipeline:
             if whole and (now - source.sampled >= self.SAMPLE_MS or now < source.sampled):
                 self._sample(source, [each[its[-1]]], now)
             together.setdefault(source.profile, []).append((source, its))
-        if self.glimpses.watches:
-            self.glimpses.pass_by(relay, frames, now)
+        if self.message_samples.watches:
+            self.message_samples.pass_by(relay, frames, now)
         for profile, members in together.items():
             taken = sorted(row for _, its in members for row in its)
             part = columns if len(taken) == columns.count else columns.take(taken)
@@ -221,21 +224,21 @@ class Pipeline:
                     found.append((disposition, part, None if ms is None else [ms] * part.count))
                     if disposition.kind == "deliver" and disposition.intake:
                         sizes[disposition.intake] += size * part.count // columns.count
-        if any(self.landing.refuses(intake, size) for intake, size in sizes.items()):
+        if any(self.spool_writer.refuses(intake, size) for intake, size in sizes.items()):
             return False
         count = sum(columns.count for _, columns, _ in found)
         peer.events += count
         peer.last_seen_ms = now
-        self.tallies.by_listener[peer.listener] += count
-        if self.glimpses.watches:
-            self.glimpses.pass_by(peer, [event for _, events, _ in posted for event in events], now)
+        self.read_counts.by_listener[peer.listener] += count
+        if self.message_samples.watches:
+            self.message_samples.pass_by(peer, [event for _, events, _ in posted for event in events], now)
         # All was asked for, so that it is taken whole or not at all.
-        self.landing.granted = True
+        self.spool_writer.granted = True
         try:
             for disposition, columns, given in found:
                 peer.outside += self._dispose(peer, disposition, columns, now, None, given)
         finally:
-            self.landing.granted = False
+            self.spool_writer.granted = False
         return True
 
     def take_many(self, by_peer: Iterable[tuple[Peer, list[bytes]]], clean: Callable[[list[bytes]], Frames]) -> None:
@@ -264,14 +267,14 @@ class Pipeline:
             peer.last_seen_ms = now
             if now - peer.sampled >= self.SAMPLE_MS or now < peer.sampled:
                 self._sample(peer, clean(pieces), now)
-            if self.glimpses.watches:
-                self.glimpses.pass_by(peer, clean(pieces), now)
+            if self.message_samples.watches:
+                self.message_samples.pass_by(peer, clean(pieces), now)
             merged.setdefault(peer.profile, []).append((peer, pieces, count))
         for profile, alike in merged.items():
             peer = alike[0][0]
-            stripper = self._strippers.setdefault(profile, SingleSecondReader())
+            single_second = self._strippers.setdefault(profile, SingleSecondReader())
             together = alike[0][1] if len(alike) == 1 else [piece for _, pieces, _ in alike for piece in pieces]
-            columns = self._parse(peer, clean(together), stripper, now)
+            columns = self._parse(peer, clean(together), single_second, now)
             if columns.count != sum(count for _, _, count in alike):
                 for member, pieces, _ in alike:
                     member.events -= sum(not frame.strip(b" \t\r\n\0") for frame in list_of(clean(pieces)))
@@ -292,7 +295,7 @@ class Pipeline:
     def take_oversize(self, peer: Peer, frames: list[Oversize], sender: PausableSender | None = None) -> None:
         """Frames that were longer than ``max_frame_size``: cut and sent on, or to quarantine."""
         if self._truncate:
-            self.tallies.truncated += len(frames)
+            self.read_counts.truncated += len(frames)
             self.take(peer, block_of([frame.kept for frame in frames]), sender=sender)
             return
         details = [(frame.kept, f"frame of {frame.length} bytes is longer than max_frame_size") for frame in frames]
@@ -307,8 +310,8 @@ class Pipeline:
         now = int(self._wall() * 1000)
         peer.events += len(frames)
         peer.last_seen_ms = now
-        self.tallies.by_listener[peer.listener] += len(frames)
-        self.landing.quarantine(reason, peer, frames, now)
+        self.read_counts.by_listener[peer.listener] += len(frames)
+        self.spool_writer.quarantine(reason, peer, frames, now)
 
     # --- the parts of the road ---------------------------------------------------------------------------------------
 
@@ -321,15 +324,15 @@ class Pipeline:
             return None
         return Reception(self._reader, disposition.zone or UTC, now, *self._limits.window.bounds(now))
 
-    def _parse(self, peer: Peer, frames: Frames, stripper: SingleSecondReader | None, now: int) -> Columns:
-        if stripper is not None and peer.strippable and isinstance(frames, bytes):
-            columns = stripper.strip(frames)
+    def _parse(self, peer: Peer, frames: Frames, single_second: SingleSecondReader | None, now: int) -> Columns:
+        if single_second is not None and peer.strippable and isinstance(frames, bytes):
+            columns = single_second.strip(frames)
             if columns is not None:
                 return columns
-            columns = stripper.scattering.strip(frames, lambda: self._reception(peer, now))
+            columns = single_second.many_seconds.strip(frames, lambda: self._reception(peer, now))
             if columns is not None:
                 return columns
-            if stripper.mixed:
+            if single_second.mixed:
                 return read_mixed(frames)
         return parse_all(frames, peer.profile.needs | _HOSTNAME if peer.relay else peer.profile.needs)
 
@@ -341,7 +344,7 @@ class Pipeline:
         sender: PausableSender | None = None,
         profile: Profile | None = None,
     ) -> int:
-        self.tallies.by_listener[peer.listener] += columns.count
+        self.read_counts.by_listener[peer.listener] += columns.count
         return sum(
             self._dispose(peer, disposition, part, now, sender)
             for disposition, part in (profile or peer.profile).assign(columns)
@@ -357,18 +360,20 @@ class Pipeline:
         given: Sequence[int] | None = None,
     ) -> int:
         """Do what is to be done with rows; how many of their times were not believed."""
-        if disposition.copy_to and self.copies is not None:
-            self.copies.send(disposition.copy_to, columns["raw"])
-        self.tallies.by_route[disposition.route] += columns.count
+        if disposition.copy_to and self.mirror is not None:
+            self.mirror.send(disposition.copy_to, columns["raw"])
+        self.read_counts.by_route[disposition.route] += columns.count
         peer.route, peer.intake = disposition.route, disposition.intake
         if disposition.kind == "deliver":
             return self._append(peer, disposition, columns, now, sender, given)
         if disposition.kind == "drop":
-            self.tallies.filtered_by_route[disposition.route] += columns.count
+            self.read_counts.filtered_by_route[disposition.route] += columns.count
             self._ledger.receive_filtered(columns.count)
         else:
             self._count_unrouted(peer, columns)
-            self.landing.quarantine("unrouted", peer, [(frame, "no route matches") for frame in columns["raw"]], now)
+            self.spool_writer.quarantine(
+                "unrouted", peer, [(frame, "no route matches") for frame in columns["raw"]], now
+            )
         return 0
 
     @staticmethod
@@ -393,17 +398,17 @@ class Pipeline:
             limits=self._limits, given=given,
         )  # fmt: skip
         for group in grouped.groups:
-            self.landing.append(group, sender)
-        tallies = self.tallies
-        tallies.converted += grouped.converted
-        tallies.emptied += grouped.emptied
-        tallies.outside += grouped.outside
+            self.spool_writer.append(group, sender)
+        read_counts = self.read_counts
+        read_counts.converted += grouped.converted
+        read_counts.emptied += grouped.emptied
+        read_counts.outside += grouped.outside
         if grouped.sampled and disposition.intake:
-            tallies.format_sampled[disposition.intake] += grouped.sampled
-            tallies.format_mismatches[disposition.intake] += grouped.mismatched
+            read_counts.format_sampled[disposition.intake] += grouped.sampled
+            read_counts.format_mismatches[disposition.intake] += grouped.mismatched
         if grouped.oversize:
             details = [(event, "event is longer than the collector takes (250 KiB)") for event in grouped.oversize]
-            self.landing.quarantine("oversize", peer, details, now, disposition.intake)
+            self.spool_writer.quarantine("oversize", peer, details, now, disposition.intake)
         return grouped.outside
 
     def _sample(self, peer: Peer, frames: Frames, now: int) -> None:
@@ -413,7 +418,7 @@ class Pipeline:
         frame = frames.rpartition(b"\n")[2] if isinstance(frames, bytes) else (list_of(frames) or [b""])[-1]
         if not frame:
             return
-        self.glimpses.note(peer, frame, now)
+        self.message_samples.note(peer, frame, now)
         parts = parser.read(frame[:512])
         peer.shape = parts.shape
         if parts.second and (zone := peer.profile.rules[0].disposition.zone) is not None:

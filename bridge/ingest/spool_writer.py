@@ -45,7 +45,7 @@ class SpoolWriter:
     """Of one bridge. ``on_trouble`` is told in words what could not be written."""
 
     def __init__(self, *, spool: Spool, ledger: Ledger, room: Room, on_trouble: Callable[[str], None]) -> None:
-        self.holding = Backpressure()
+        self.backpressure = Backpressure()
         self.granted = False
         "The room for what is appended now has been asked for."
         self.losses = 0
@@ -84,7 +84,7 @@ class SpoolWriter:
         waits = sender is not None and (sender.acknowledges or self._room.pauses)
         if sender is not None and waits and reason in ("spool_full", "disk_full"):
             self._ledger.receive_buffered(intake, part.count)
-            self.holding.hold(part, sender)
+            self.backpressure.hold(part, sender)
         else:
             self.losses += 1
             self._ledger.receive_dropped(intake, part.count, reason)
@@ -118,16 +118,16 @@ class SpoolWriter:
             return
         self._resuming = True
         try:
-            for intake in self.holding.intakes():
-                while (part := self.holding.first(intake)) and self._room.refuses(intake, len(part.data)) is None:
+            for intake in self.backpressure.intakes():
+                while (part := self.backpressure.first(intake)) and self._room.refuses(intake, len(part.data)) is None:
                     self._append_held(part)
         finally:
             self._resuming = False
 
     def finish(self) -> None:
         """The end: what waits is appended, room or not; it fits, or is counted."""
-        for intake in self.holding.intakes():
-            while part := self.holding.first(intake):
+        for intake in self.backpressure.intakes():
+            while part := self.backpressure.first(intake):
                 self._append_held(part)
 
     def _append_held(self, part: Group) -> None:
@@ -137,4 +137,4 @@ class SpoolWriter:
             self._ledger.drop_buffered(part.intake, part.count, self._failed(part.intake, error))
         else:
             self._ledger.spool_buffered(part.intake, part.count)
-        self.holding.pop(part.intake)
+        self.backpressure.pop(part.intake)

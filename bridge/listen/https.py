@@ -65,9 +65,11 @@ class IntakeKeys(Keys):
 class RequestSink:
     """Takes the events of requests to one listener, as the collector's API hands them over."""
 
-    def __init__(self, listener: Listener, hall: ListenerContext, keys: IntakeKeys, wall: Callable[[], float]) -> None:
+    def __init__(
+        self, listener: Listener, listener_context: ListenerContext, keys: IntakeKeys, wall: Callable[[], float]
+    ) -> None:
         self.listener = listener
-        self.hall = hall
+        self.listener_context = listener_context
         self.requests = 0
         self._keys = keys
         self._wall = wall
@@ -75,23 +77,23 @@ class RequestSink:
     def accept(self, delivery: Delivery) -> "defer.Deferred[None]":
         """Fires when all of it is on the disk. Raises Refusal: nothing was taken."""
         self.requests += 1
-        peer = self.hall.peer(self.listener.name, delivery.client)
+        peer = self.listener_context.peer(self.listener.name, delivery.client)
         rows = list(delivery.content.rows())
         self._check_limit(peer, len(rows))
         by_intake: dict[str | None, list[EventRow]] = {}
         for row in rows:
             by_intake.setdefault(self._keys.intake_of(row.intake_key), []).append(row)
-        lost = self.hall.road.landing.losses
+        lost = self.listener_context.pipeline.spool_writer.losses
         posted = [
             (intake, [row.event for row in rows], [_milliseconds(row.event_timestamp) for row in rows])
             for intake, rows in by_intake.items()
         ]
-        if not self.hall.road.take_posted(peer, posted):
+        if not self.listener_context.pipeline.take_posted(peer, posted):
             raise Refusal(503, "there is no room for these events now", headers={"Retry-After": RETRY_AFTER})
-        if self.hall.road.landing.losses != lost:
+        if self.listener_context.pipeline.spool_writer.losses != lost:
             raise Refusal(503, "the events could not be stored", headers={"Retry-After": RETRY_AFTER})
         kept: defer.Deferred[None] = defer.Deferred()
-        self.hall.commit(lambda error: kept.callback(None) if error is None else kept.errback(error))
+        self.listener_context.commit(lambda error: kept.callback(None) if error is None else kept.errback(error))
         return kept
 
     def _check_limit(self, peer: Peer, events: int) -> None:
@@ -126,7 +128,7 @@ class _Counted(ProtocolWrapper):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         if isinstance(reason.value, SSL.Error):
             word, text = handshake_fault(self.transport.getHandle(), reason.value)  # type: ignore[union-attr]
-            self.factory.refusals.note(word, self.host, text)
+            self.factory.rejections.note(word, self.host, text)
         self.factory.left(self)
         super().connectionLost(reason)
 
@@ -151,7 +153,7 @@ class _Knock(BufferingTLSTransport):
                 if proxy_protocol_header.begins(data):
                     reason = "proxy_header_from_stranger"
                     text = "it begins with a PROXY header, and its sender is not in the listener's proxy_protocol"
-                connection.factory.refusals.note(reason, connection.host, text)
+                connection.factory.rejections.note(reason, connection.host, text)
                 self.transport.abortConnection()  # type: ignore[union-attr]
                 return
         super().dataReceived(data)
@@ -162,24 +164,32 @@ class HttpsFactory(WrappingFactory):
 
     noisy = False
 
-    def __init__(self, listener: Listener, hall: ListenerContext, keys: IntakeKeys, wall: Callable[[], float]) -> None:
-        self.posts = RequestSink(listener, hall, keys, wall)
+    def __init__(
+        self, listener: Listener, listener_context: ListenerContext, keys: IntakeKeys, wall: Callable[[], float]
+    ) -> None:
+        self.posts = RequestSink(listener, listener_context, keys, wall)
         resource = IntakeResource(self.posts, keys=keys, now=lambda: datetime.fromtimestamp(wall(), UTC))
         idle = listener.idle_timeout
         super().__init__(
             IntakeSite(
-                resource, hall.reactor, idle_timeout=IDLE_TIMEOUT_SECONDS if idle is None else idle.total_seconds()
+                resource,
+                listener_context.reactor,
+                idle_timeout=IDLE_TIMEOUT_SECONDS if idle is None else idle.total_seconds(),
             )
         )
         self.connections: dict[_Counted, None] = {}
-        self.refusals = Rejections(listener.name, hall.reactor.seconds)
+        self.rejections = Rejections(listener.name, listener_context.reactor.seconds)
         self.reads = 0
         self.closing = False
         self._per_peer: Counter[str] = Counter()
 
-    def change(self, listener: Listener, hall: ListenerContext) -> None:
+    def change(self, listener: Listener, listener_context: ListenerContext) -> None:
         """Go on under another configuration."""
-        self.posts.listener, self.posts.hall, self.refusals.listener = listener, hall, listener.name
+        self.posts.listener, self.posts.listener_context, self.rejections.listener = (
+            listener,
+            listener_context,
+            listener.name,
+        )
 
     def buildProtocol(self, addr: IAddress | None) -> ProtocolWrapper | None:  # type: ignore[override]
         """A connection, or None: then it is closed."""
@@ -187,12 +197,12 @@ class HttpsFactory(WrappingFactory):
         host = str(getattr(addr, "host", ""))
         sender = str(address_of(host) or host)
         if not allowing(listener)(host):
-            self.refusals.note("not_in_allow", host, "not in allow")
+            self.rejections.note("not_in_allow", host, "not in allow")
         elif self._per_peer[sender] >= listener.max_connections_per_peer:
             text = f"max_connections_per_peer ({listener.max_connections_per_peer}) reached"
-            self.refusals.note("max_connections_per_peer", host, text)
+            self.rejections.note("max_connections_per_peer", host, text)
         elif len(self.connections) >= listener.max_connections:
-            self.refusals.note("max_connections", host, f"max_connections ({listener.max_connections}) reached")
+            self.rejections.note("max_connections", host, f"max_connections ({listener.max_connections}) reached")
         else:
             made = _Counted(self, self.wrappedFactory.buildProtocol(addr), sender)
             self.connections[made] = None
@@ -218,19 +228,19 @@ class HttpsListener(TcpListener):
         self,
         listener: Listener,
         bound: socket.socket,
-        hall: ListenerContext,
+        listener_context: ListenerContext,
         keys: IntakeKeys,
         wall: Callable[[], float],
     ) -> None:
-        factory = HttpsFactory(listener, hall, keys, wall)
-        super().__init__(listener, bound, hall, factory)  # type: ignore[arg-type]
+        factory = HttpsFactory(listener, listener_context, keys, wall)
+        super().__init__(listener, bound, listener_context, factory)  # type: ignore[arg-type]
         self._context = context_of(listener)
-        self._wrapping = TLSMemoryBIOFactory(self._context, False, factory, hall.reactor)
+        self._wrapping = TLSMemoryBIOFactory(self._context, False, factory, listener_context.reactor)
         self._wrapping.protocol = _Knock
 
-    def changed(self, listener: Listener, hall: ListenerContext) -> Callable[[], None]:
+    def changed(self, listener: Listener, listener_context: ListenerContext) -> Callable[[], None]:
         """The same, and its files are read again: for handshakes to come."""
-        apply, context = super().changed(listener, hall), context_of(listener)
+        apply, context = super().changed(listener, listener_context), context_of(listener)
 
         def apply_both() -> None:
             apply()

@@ -1,8 +1,8 @@
 """What every way in has in common: one *door* a listener, over a socket that somebody else bound or inherited.
 
-A door is opened, kept over a reload or closed for itself; ``doors`` holds them all. Each kind is a module:
+A door is opened, kept over a reload or closed for itself; ``listener_set`` holds them all. Each kind is a module:
 ``udp_door``, ``stream_door`` (TCP), ``tls_door``, ``unix_door``. To add one, write the class and its row in
-``doors.KINDS``.
+``listener_set.KINDS``.
 
 Life: made with its socket (nothing is read yet) -> ``start`` -> ``shut`` (nobody new; who is in goes on) -> ``hang_up``
 -> ``connected`` turns false. In between, ``changed`` under each new configuration.
@@ -32,12 +32,12 @@ class ListenerContext:
     """What lies behind all doors."""
 
     reactor: Any
-    road: Pipeline
+    pipeline: Pipeline
     peer: Lookup
     max_frame_size: int
     commit: Callable[[Callable[[OSError | None], None]], None] = lambda done: done(None)
     "Calls back once all that was received until now is on the disk, or with why it is not."
-    gathering: Coalescer | None = None
+    coalescer: Coalescer | None = None
     "Where small reads of connections are put together; None: each goes its own way."
 
 
@@ -50,7 +50,7 @@ class OpenListener(Protocol):
     def refused(self) -> Counter[str]:
         """Connections and datagrams that were not let in, by reason."""
 
-    def turned_away(self, hosts: Callable[[str], bool]) -> str | None:
+    def rejected(self, hosts: Callable[[str], bool]) -> str | None:
         """Why a sender was not let in lately, None: it was, or never came. ``hosts`` knows its address."""
 
     @property
@@ -76,7 +76,7 @@ class OpenListener(Protocol):
     def start(self) -> None:
         """Read, or accept."""
 
-    def changed(self, listener: Listener, hall: ListenerContext) -> Callable[[], None]:
+    def changed(self, listener: Listener, listener_context: ListenerContext) -> Callable[[], None]:
         """What makes it this listener's, of the same kind at the same address, with its socket and all who are in; to
         be called in one reactor turn with all that changes. What may fail fails before. Raises ListenError."""
 

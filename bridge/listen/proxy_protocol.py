@@ -30,9 +30,9 @@ class ProxyProtocolFactory(Factory):
 
     noisy = False
 
-    def __init__(self, inner: Any, *, listener: Callable[[], Listener], refusals: Rejections, reactor: Any) -> None:
+    def __init__(self, inner: Any, *, listener: Callable[[], Listener], rejections: Rejections, reactor: Any) -> None:
         self.inner = inner
-        self.refusals = refusals
+        self.rejections = rejections
         self.reactor = reactor
         self.waiting: dict[_Connection, None] = {}
         "Those whose header has not come yet."
@@ -58,7 +58,7 @@ class ProxyProtocolFactory(Factory):
         ):
             return self.inner.buildProtocol(addr)
         if len(self.waiting) >= self._listener().max_connections:
-            self.refusals.note("max_connections", host, "too many connections whose PROXY header has not come")
+            self.rejections.note("max_connections", host, "too many connections whose PROXY header has not come")
             return None
         return _Connection(self, host)
 
@@ -141,7 +141,7 @@ class _Connection(ProtocolWrapper):
             self.abort()
 
     def _refuse(self, reason: str, text: str) -> None:
-        self.factory.refusals.note(reason, self._host, text)
+        self.factory.rejections.note(reason, self._host, text)
         self.abort()
 
     def _done(self) -> None:

@@ -1,12 +1,12 @@
 # mypy: disallow-untyped-calls=False
-"""The door of a RELP listener: syslog whose every message is acknowledged, once it is on the disk.
+"""Receives syslog over RELP, and acknowledges each message once it is on disk.
 
-One acknowledgement a read: its messages are appended as a whole, then a group commit (``spool.commits``) is waited for,
-then all answers go in one write. Frames that were filtered, or put aside in quarantine, are done with, and are
-acknowledged like any other. What could not be kept is not: the connection ends, and the sender sends it again.
+The messages of one read are appended as a whole; after a group commit (``spool.group_commit``) all acknowledgements go
+out in one write. Filtered and quarantined frames are acknowledged like any other. If a message could not be stored, the
+connection is closed without acknowledgement, and the sender sends it again.
 
-A full intake makes its sender wait, whatever ``when_full`` says: nothing is read, and nothing acknowledged, until what
-it sent is in the spool. With a certificate the door speaks TLS.
+A full intake pauses its sender, whatever ``when_full`` says: nothing is read or acknowledged until what it sent is in
+the spool. With a certificate, the listener uses TLS.
 """
 
 import socket
@@ -34,14 +34,14 @@ class RelpSession:
 
     def __init__(self, factory: SyslogFactory, *rest: object) -> None:
         super().__init__(factory, *rest)  # type: ignore[call-arg]
-        self._relp = relp.RelpFramer(factory.hall.max_frame_size)
+        self._relp = relp.RelpFramer(factory.listener_context.max_frame_size)
         self._answers: list[bytes] = []
         "To be sent with the next commit."
         self._committing = 0
         self._gone = self._leaving = False
 
     def _read(self, data: bytes) -> None:
-        road = self._factory.hall.road
+        pipeline = self._factory.listener_context.pipeline
         try:
             commands = self._relp.feed(data)
         except relp.RelpError as error:
@@ -49,7 +49,7 @@ class RelpSession:
             return
         frames: list[bytes] = []
         oversize: list[Oversize] = []
-        lost = road.landing.losses
+        lost = pipeline.spool_writer.losses
         for number, name, message, cut in commands:
             if name == b"syslog":
                 if cut is not None:
@@ -60,10 +60,10 @@ class RelpSession:
             else:
                 self._answers.append(self._control(number, name, message))
         if frames:
-            road.take(self._peer, datagrams(frames), sender=self)  # type: ignore[arg-type]
+            pipeline.take(self._peer, datagrams(frames), sender=self)  # type: ignore[arg-type]
         if oversize:
-            road.take_oversize(self._peer, oversize, self)  # type: ignore[arg-type]
-        if road.landing.losses != lost:
+            pipeline.take_oversize(self._peer, oversize, self)  # type: ignore[arg-type]
+        if pipeline.spool_writer.losses != lost:
             text = "what it sent could not be kept, so it is not acknowledged; it will send it again"
             self._answers.clear()
             self._refuse("not_kept", text)  # type: ignore[attr-defined]
@@ -98,7 +98,7 @@ class RelpSession:
             if self._leaving and not self._committing:
                 transport.loseConnection()
 
-        self._factory.hall.commit(done)
+        self._factory.listener_context.commit(done)
 
     def go_on(self) -> None:
         """There is room again: what waited is in the spool."""
@@ -150,8 +150,8 @@ class RelpTlsFactory(TlsFactory):
         return RelpTlsConnection(self, peer, host)
 
 
-def relp_listener(listener: Listener, bound: socket.socket, hall: ListenerContext) -> TcpListener:
+def relp_listener(listener: Listener, bound: socket.socket, listener_context: ListenerContext) -> TcpListener:
     """One listening socket. Raises ListenError."""
     if listener.certificate is not None:
-        return TlsListener(listener, bound, hall, RelpTlsFactory(listener, hall))
-    return TcpListener(listener, bound, hall, RelpFactory(listener, hall))
+        return TlsListener(listener, bound, listener_context, RelpTlsFactory(listener, listener_context))
+    return TcpListener(listener, bound, listener_context, RelpFactory(listener, listener_context))

@@ -62,10 +62,10 @@ class InheritedSockets:
 
     def take(self, listener: Listener, *, v6only: bool) -> socket.socket | None:
         """A socket that was handed over and is the one this listener would bind; its own by preference."""
-        fitting = [(name, held) for name, held in self._handed if _fits(held, name, listener, v6only=v6only)]
-        if not fitting:
+        body_limit = [(name, held) for name, held in self._handed if _fits(held, name, listener, v6only=v6only)]
+        if not body_limit:
             return None
-        name, held = next((each for each in fitting if each[0] == fd_name(listener.name)), fitting[0])
+        name, held = next((each for each in body_limit if each[0] == fd_name(listener.name)), body_limit[0])
         self._handed = [each for each in self._handed if each[1] is not held]
         if not listener.takes_datagrams:
             held.listen(listener.backlog)

@@ -19,22 +19,26 @@ class TcpListener:
     kernel_drops = 0
 
     def __init__(
-        self, listener: Listener, bound: socket.socket, hall: ListenerContext, factory: SyslogFactory | None = None
+        self,
+        listener: Listener,
+        bound: socket.socket,
+        listener_context: ListenerContext,
+        factory: SyslogFactory | None = None,
     ) -> None:
         self.listener = listener
-        self._hall = hall
+        self._listener_context = listener_context
         self._bound = bound
         self._listening: IListeningPort | None = None
-        self.factory = factory or SyslogFactory(listener, hall)
+        self.factory = factory or SyslogFactory(listener, listener_context)
         self._wrapping: IProtocolFactory = self.factory
         self._balanced: ProxyProtocolFactory | None = None
 
-    def changed(self, listener: Listener, hall: ListenerContext) -> Callable[[], None]:
+    def changed(self, listener: Listener, listener_context: ListenerContext) -> Callable[[], None]:
         """The listening socket stays, and every connection."""
 
         def apply() -> None:
-            self.listener, self._hall = listener, hall
-            self.factory.change(listener, hall)
+            self.listener, self._listener_context = listener, listener_context
+            self.factory.change(listener, listener_context)
 
         return apply
 
@@ -45,11 +49,11 @@ class TcpListener:
     @property
     def refused(self) -> Counter[str]:
         """Connections that were closed at once."""
-        return self.factory.refusals.counts
+        return self.factory.rejections.counts
 
-    def turned_away(self, hosts: Callable[[str], bool]) -> str | None:
+    def rejected(self, hosts: Callable[[str], bool]) -> str | None:
         """Why its last connection was closed."""
-        return next((why for host, why in reversed(self.factory.refusals.hosts.items()) if hosts(host)), None)
+        return next((why for host, why in reversed(self.factory.rejections.hosts.items()) if hosts(host)), None)
 
     @property
     def port(self) -> int:
@@ -74,10 +78,15 @@ class TcpListener:
     def start(self) -> None:
         """Accept."""
         self._balanced = ProxyProtocolFactory(
-            self._wrapping, listener=lambda: self.listener, refusals=self.factory.refusals, reactor=self._hall.reactor
+            self._wrapping,
+            listener=lambda: self.listener,
+            rejections=self.factory.rejections,
+            reactor=self._listener_context.reactor,
         )
         # The reactor takes a duplicate of the descriptor.
-        self._listening = self._hall.reactor.adoptStreamPort(self._bound.fileno(), self._bound.family, self._balanced)
+        self._listening = self._listener_context.reactor.adoptStreamPort(
+            self._bound.fileno(), self._bound.family, self._balanced
+        )
 
     def check_idle(self) -> None:
         """Frames that ended without a line end are taken."""

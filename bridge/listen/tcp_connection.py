@@ -35,8 +35,8 @@ class SyslogConnection(Protocol, TimeoutMixin):
     def __init__(self, factory: "SyslogFactory", peer: Peer) -> None:
         self._factory = factory
         self._peer = peer
-        self._framer = StreamFramer(factory.listener.framing, factory.hall.max_frame_size)
-        self._stripper = SingleSecondReader()
+        self._framer = StreamFramer(factory.listener.framing, factory.listener_context.max_frame_size)
+        self._single_second = SingleSecondReader()
         self._untouched = True
         self._closed = False
         "Refused: nothing that still comes is read."
@@ -45,7 +45,7 @@ class SyslogConnection(Protocol, TimeoutMixin):
 
     def callLater(self, period: float, func: Any) -> Any:
         """For TimeoutMixin: the bridge's clock."""
-        return self._factory.hall.reactor.callLater(period, func)
+        return self._factory.listener_context.reactor.callLater(period, func)
 
     def connectionMade(self) -> None:
         self._factory.connections[self] = None
@@ -83,9 +83,9 @@ class SyslogConnection(Protocol, TimeoutMixin):
     def _read(self, data: bytes) -> None:
         frames = self._framer.feed(data)
         if frames:
-            hall = self._factory.hall
-            if hall.gathering is None or not hall.gathering.takes(self._peer, frames):
-                hall.road.take(self._peer, frames, self._stripper, self)
+            listener_context = self._factory.listener_context
+            if listener_context.coalescer is None or not listener_context.coalescer.takes(self._peer, frames):
+                listener_context.pipeline.take(self._peer, frames, self._single_second, self)
         if self._framer.oversize:
             self._take_oversize()
 
@@ -101,11 +101,13 @@ class SyslogConnection(Protocol, TimeoutMixin):
 
     def rename(self) -> None:
         """Its listener has another name."""
-        self._peer = self._factory.hall.peer(self._factory.listener.name, self._peer.address, self._peer.names)
+        self._peer = self._factory.listener_context.peer(
+            self._factory.listener.name, self._peer.address, self._peer.names
+        )
 
     def _refuse(self, reason: str, text: str) -> None:
         self._closed = True
-        self._factory.refusals.note(reason, self._peer.address, text)
+        self._factory.rejections.note(reason, self._peer.address, text)
         if self.transport is not None:
             self.transport.abortConnection()  # type: ignore[attr-defined]
 
@@ -128,38 +130,38 @@ class SyslogConnection(Protocol, TimeoutMixin):
         if self._held:
             return
         if not self._fresh and (frames := self._framer.idle()):
-            self._factory.hall.road.take(self._peer, frames, sender=self)
+            self._factory.listener_context.pipeline.take(self._peer, frames, sender=self)
         self._fresh = False
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._factory.left(self, self._peer)
         self._finish()
-        self._factory.hall.road.landing.holding.forget(self)
+        self._factory.listener_context.pipeline.spool_writer.backpressure.forget(self)
         self.setTimeout(None)
 
     def _finish(self) -> None:
         """The connection has ended: what it brought last."""
-        road = self._factory.hall.road
-        if self._factory.hall.gathering is not None:
-            self._factory.hall.gathering.flush()
+        pipeline = self._factory.listener_context.pipeline
+        if self._factory.listener_context.coalescer is not None:
+            self._factory.listener_context.coalescer.flush()
         frames, unfinished = self._framer.close()
         if frames and not self._factory.closing:
-            road.take(self._peer, frames, sender=self)
+            pipeline.take(self._peer, frames, sender=self)
         elif frames:
             # It is we who end the connection: the sender was not done, and half a line could pass for a whole one.
             for frame in list_of(frames):
-                road.take_unfinished(self._peer, frame, "the bridge was stopped within this line")
+                pipeline.take_unfinished(self._peer, frame, "the bridge was stopped within this line")
         if unfinished:
             what = f"the connection ended {len(unfinished)} bytes into an octet-counted frame"
-            road.take_unfinished(self._peer, unfinished, what)
+            pipeline.take_unfinished(self._peer, unfinished, what)
         if self._framer.oversize:
             self._take_oversize()
-        road.tallies.resyncs += self._framer.resyncs
+        pipeline.read_counts.resyncs += self._framer.resyncs
 
     def _take_oversize(self) -> None:
         frames = self._framer.oversize.copy()
         self._framer.oversize.clear()
-        self._factory.hall.road.take_oversize(self._peer, frames, self)
+        self._factory.listener_context.pipeline.take_oversize(self._peer, frames, self)
 
 
 def _keep_alive(transport: Any, after: float) -> None:
@@ -179,22 +181,22 @@ class SyslogFactory(Factory):
     noisy = False
     speaks_plain = True
 
-    def __init__(self, listener: Listener, hall: ListenerContext, *, local: str = "") -> None:
+    def __init__(self, listener: Listener, listener_context: ListenerContext, *, local: str = "") -> None:
         self._local = local
         "Whose the connections are that have no address."
         self.listener = listener
-        self.hall = hall
+        self.listener_context = listener_context
         self.connections: dict[SyslogConnection, None] = {}
-        self.refusals = Rejections(listener.name, hall.reactor.seconds)
+        self.rejections = Rejections(listener.name, listener_context.reactor.seconds)
         self.reads = 0
         self.closing = False
         "We are ending the connections, not their senders."
         self._per_peer: Counter[str] = Counter()
 
-    def change(self, listener: Listener, hall: ListenerContext) -> None:
+    def change(self, listener: Listener, listener_context: ListenerContext) -> None:
         """Go on under another configuration. Framing, limits and timeouts hold for new connections."""
         renamed = listener.name != self.listener.name
-        self.listener, self.hall, self.refusals.listener = listener, hall, listener.name
+        self.listener, self.listener_context, self.rejections.listener = listener, listener_context, listener.name
         if renamed:
             for connection in self.connections:
                 connection.rename()
@@ -204,14 +206,14 @@ class SyslogFactory(Factory):
         host = str(getattr(addr, "host", self._local))
         most, most_per_peer = self.listener.max_connections, self.listener.max_connections_per_peer
         if not allowing(self.listener)(host):
-            self.refusals.note("not_in_allow", host, "not in allow")
+            self.rejections.note("not_in_allow", host, "not in allow")
         elif self._per_peer[str(address_of(host) or host)] >= most_per_peer:
             text = f"max_connections_per_peer ({most_per_peer}) reached"
-            self.refusals.note("max_connections_per_peer", host, text)
+            self.rejections.note("max_connections_per_peer", host, text)
         elif len(self.connections) >= most and not self.make_room():
-            self.refusals.note("max_connections", host, f"max_connections ({most}) reached")
+            self.rejections.note("max_connections", host, f"max_connections ({most}) reached")
         else:
-            peer = self.hall.peer(self.listener.name, host)
+            peer = self.listener_context.peer(self.listener.name, host)
             self._per_peer[peer.address] += 1
             return self.connection(peer, host)
         return None

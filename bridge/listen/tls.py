@@ -77,7 +77,7 @@ class TlsConnection(SyslogConnection):
             return
         self._admitted = True
         if names:
-            self._peer = self._tls.hall.peer(self._tls.listener.name, self._host, names)
+            self._peer = self._tls.listener_context.peer(self._tls.listener.name, self._host, names)
         self._expect()
 
     def dataReceived(self, data: bytes) -> None:
@@ -120,7 +120,7 @@ class TlsConnection(SyslogConnection):
         word, text = "tls_broken", "its TLS is damaged, or was tampered with"
         if not self._admitted:
             word, text = handshake_fault(self._handle(), error)
-        self._tls.refusals.note(word, self._peer.address, text)
+        self._tls.rejections.note(word, self._peer.address, text)
 
     def _handle(self) -> SSL.Connection:
         handle = self.transport.getHandle()  # type: ignore[union-attr]
@@ -160,8 +160,8 @@ class TlsFactory(SyslogFactory):
 
     speaks_plain = False
 
-    def __init__(self, listener: Listener, hall: ListenerContext) -> None:
-        super().__init__(listener, hall)
+    def __init__(self, listener: Listener, listener_context: ListenerContext) -> None:
+        super().__init__(listener, listener_context)
         self.records = Records()
         self.handshaking: dict[TlsConnection, None] = {}
         "Connections that are not in yet, the oldest first."
@@ -185,15 +185,19 @@ class TlsListener(TcpListener):
     factory: TlsFactory
 
     def __init__(
-        self, listener: Listener, bound: socket.socket, hall: ListenerContext, factory: TlsFactory | None = None
+        self,
+        listener: Listener,
+        bound: socket.socket,
+        listener_context: ListenerContext,
+        factory: TlsFactory | None = None,
     ) -> None:
-        super().__init__(listener, bound, hall, factory or TlsFactory(listener, hall))
-        self._wrapping = TLSMemoryBIOFactory(self.factory.context, False, self.factory, hall.reactor)
+        super().__init__(listener, bound, listener_context, factory or TlsFactory(listener, listener_context))
+        self._wrapping = TLSMemoryBIOFactory(self.factory.context, False, self.factory, listener_context.reactor)
         self._wrapping.protocol = TlsTransport
 
-    def changed(self, listener: Listener, hall: ListenerContext) -> Callable[[], None]:
+    def changed(self, listener: Listener, listener_context: ListenerContext) -> Callable[[], None]:
         """The same, and its files are read again: for handshakes to come."""
-        apply, context = super().changed(listener, hall), context_of(listener)
+        apply, context = super().changed(listener, listener_context), context_of(listener)
 
         def apply_both() -> None:
             apply()

@@ -23,19 +23,26 @@ class UdpListener:
         self,
         listener: Listener,
         bound: socket.socket,
-        hall: ListenerContext,
+        listener_context: ListenerContext,
         *,
         local: str | None = None,
         longest: int = LONGEST,
     ) -> None:
         self.listener = listener
-        self._hall = hall
+        self._listener_context = listener_context
         self._bound = bound
         self._grow(listener)
         self._reader = UdpReader(
-            bound, reactor=hall.reactor, name=listener.name, road=hall.road, peer=hall.peer,
-            allowed=allowing(listener), max_frame_size=hall.max_frame_size, local=local, longest=longest,
-        )  # fmt: skip
+            bound,
+            reactor=listener_context.reactor,
+            name=listener.name,
+            pipeline=listener_context.pipeline,
+            peer=listener_context.peer,
+            allowed=allowing(listener),
+            max_frame_size=listener_context.max_frame_size,
+            local=local,
+            longest=longest,
+        )
         self._drops = 0
         self.drops_before = 0
         "Datagrams that the socket lost under another process of ours."
@@ -45,7 +52,7 @@ class UdpListener:
         """Datagrams that ``allow`` does not let in."""
         return Counter(not_in_allow=self._reader.refused) if self._reader.refused else Counter()
 
-    def turned_away(self, hosts: Callable[[str], bool]) -> str | None:
+    def rejected(self, hosts: Callable[[str], bool]) -> str | None:
         """Whether ``allow`` kept its datagrams out."""
         return "not in allow" if any(map(hosts, self._reader.refused_hosts())) else None
 
@@ -62,7 +69,7 @@ class UdpListener:
     @property
     def activity(self) -> int:
         """Datagrams read."""
-        return self._hall.road.tallies.by_listener[self.listener.name]
+        return self._listener_context.pipeline.read_counts.by_listener[self.listener.name]
 
     @property
     def bound(self) -> socket.socket:
@@ -73,14 +80,16 @@ class UdpListener:
         """Read."""
         self._reader.start()
 
-    def changed(self, listener: Listener, hall: ListenerContext) -> Callable[[], None]:
+    def changed(self, listener: Listener, listener_context: ListenerContext) -> Callable[[], None]:
         """The socket stays, and what it holds."""
 
         def apply() -> None:
             if listener.receive_buffer != self.listener.receive_buffer:
                 self._grow(listener)
-            self.listener, self._hall = listener, hall
-            self._reader.change(name=listener.name, allowed=allowing(listener), max_frame_size=hall.max_frame_size)
+            self.listener, self._listener_context = listener, listener_context
+            self._reader.change(
+                name=listener.name, allowed=allowing(listener), max_frame_size=listener_context.max_frame_size
+            )
 
         return apply
 

@@ -41,7 +41,7 @@ class UdpReader:
         *,
         reactor: Any,
         name: str,
-        road: Pipeline,
+        pipeline: Pipeline,
         peer: Callable[[str, str], Peer],
         allowed: Callable[[str], bool],
         max_frame_size: int,
@@ -52,7 +52,7 @@ class UdpReader:
         self.refused = 0
         self._socket = bound
         self._reactor = reactor
-        self._road = road
+        self._pipeline = pipeline
         self._peer = peer
         self._longest = longest
         self._local = local
@@ -69,7 +69,7 @@ class UdpReader:
         granted = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 2
         # Who writes to a local socket waits where it is full, and should not.
         self._rests = self._local is None and granted >= ROOMY
-        self._refusals: dict[str, bool] = {}
+        self._rejections: dict[str, bool] = {}
 
     @property
     def kernel_drops(self) -> int:
@@ -149,19 +149,19 @@ class UdpReader:
             peer = self._peer(self.name, host)
             kept = self._whole(peer, frames) if self._restrained or size > self._longest else frames
             taken.append((peer, kept))
-        self._road.take_many(taken, datagrams)
+        self._pipeline.take_many(taken, datagrams)
         return count
 
     def refused_hosts(self) -> list[str]:
         """Whose datagrams were not let in, as far as is remembered."""
-        return [host for host, may in self._refusals.items() if not may]
+        return [host for host, may in self._rejections.items() if not may]
 
     def _may(self, host: str) -> bool:
-        may = self._refusals.get(host)
+        may = self._rejections.get(host)
         if may is None:
-            if len(self._refusals) > 50_000:
-                self._refusals.clear()
-            may = self._refusals[host] = self._allowed(host)
+            if len(self._rejections) > 50_000:
+                self._rejections.clear()
+            may = self._rejections[host] = self._allowed(host)
         return may
 
     def _whole(self, peer: Peer, frames: list[bytes]) -> list[bytes]:
@@ -170,5 +170,5 @@ class UdpReader:
             return frames
         long = [frame for frame in frames if len(frame) > self._max_frame_size]
         self.truncated += sum(len(frame) > self._longest for frame in long)
-        self._road.take_oversize(peer, [Oversize(frame[: self._max_frame_size], len(frame)) for frame in long])
+        self._pipeline.take_oversize(peer, [Oversize(frame[: self._max_frame_size], len(frame)) for frame in long])
         return [frame for frame in frames if len(frame) <= self._max_frame_size]

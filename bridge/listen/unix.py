@@ -19,8 +19,8 @@ class UnixDatagramListener(UdpListener):
     port = 0
     kernel_drops = 0
 
-    def __init__(self, listener: Listener, bound: socket.socket, hall: ListenerContext) -> None:
-        super().__init__(listener, bound, hall, local=socket.gethostname(), longest=LONGEST)
+    def __init__(self, listener: Listener, bound: socket.socket, listener_context: ListenerContext) -> None:
+        super().__init__(listener, bound, listener_context, local=socket.gethostname(), longest=LONGEST)
 
 
 class UnixStreamListener(TcpListener):
@@ -28,13 +28,15 @@ class UnixStreamListener(TcpListener):
 
     port = 0
 
-    def __init__(self, listener: Listener, bound: socket.socket, hall: ListenerContext) -> None:
-        super().__init__(listener, bound, hall, SyslogFactory(listener, hall, local=socket.gethostname()))
+    def __init__(self, listener: Listener, bound: socket.socket, listener_context: ListenerContext) -> None:
+        super().__init__(
+            listener, bound, listener_context, SyslogFactory(listener, listener_context, local=socket.gethostname())
+        )
         self._accepting: UnixPort | None = None
 
     def start(self) -> None:
         """Accept."""
-        self._accepting = UnixPort(self._bound.dup(), self._hall.reactor, self.factory)
+        self._accepting = UnixPort(self._bound.dup(), self._listener_context.reactor, self.factory)
 
     async def shut(self) -> None:
         """Accept no more."""

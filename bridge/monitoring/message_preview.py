@@ -36,21 +36,21 @@ class MessagePreview:
     """``config`` gives the configuration in use, ``peers`` have its routes; ``clock`` rises steadily, in seconds."""
 
     def __init__(
-        self, config: Callable[[], Config], peers: Peers, glimpses: MessageSamples, sources: SourceList,
-        clock: Callable[[], float], turned_away: Callable[[str], dict[str, str]],
+        self, config: Callable[[], Config], peers: Peers, message_samples: MessageSamples, sources: SourceList,
+        clock: Callable[[], float], rejected: Callable[[str], dict[str, str]],
     ) -> None:  # fmt: skip
         self._config = config
         self._peers = peers
-        self._glimpses = glimpses
+        self._message_samples = message_samples
         self._sources = sources
         self._clock = clock
-        self._turned_away = turned_away
+        self._turned_away = rejected
         self._guesses: dict[Peer, list[Format]] = {}
 
     @property
     def shows_messages(self) -> bool:
         """Whether what senders wrote may be shown."""
-        return self._glimpses.on
+        return self._message_samples.on
 
     # --- one source --------------------------------------------------------------------------------------------------
 
@@ -60,7 +60,7 @@ class MessagePreview:
         address = str(parsed) if parsed else address
         return {
             "address": address,
-            "messages_shown": self._glimpses.on,
+            "messages_shown": self._message_samples.on,
             "turned_away": self._turned_away(address),
             "others": self._sources.others(address) if listener is None else None,
             "seen": [
@@ -70,33 +70,33 @@ class MessagePreview:
         }
 
     def _messages(self, peer: Peer) -> list[JSON]:
-        latest_first = list(reversed(self._glimpses.of(peer)))
+        latest_first = list(reversed(self._message_samples.of(peer)))
         return [self.told(one, reasons=0 if place else REASONS) for place, one in enumerate(latest_first)]
 
-    def told(self, glimpse: MessageSample, *, explained: bool = True, reasons: int = 0) -> JSON:
+    def told(self, sample: MessageSample, *, explained: bool = True, reasons: int = 0) -> JSON:
         """One message: ``received`` and ``raw``; explained also its fields, its route and the event."""
         told: JSON = {
-            "received": rfc3339(glimpse.received_ms),
-            "source": glimpse.peer.address,
-            "listener": glimpse.peer.listener,
-            "raw": glimpse.frame.decode("utf-8", "backslashreplace"),
-            "bytes": glimpse.length,
-            "cut": glimpse.length > len(glimpse.frame),
+            "received": rfc3339(sample.received_ms),
+            "source": sample.peer.address,
+            "listener": sample.peer.listener,
+            "raw": sample.frame.decode("utf-8", "backslashreplace"),
+            "bytes": sample.length,
+            "cut": sample.length > len(sample.frame),
         }
-        return told | self._explained(glimpse, reasons) if explained else told
+        return told | self._explained(sample, reasons) if explained else told
 
-    def _explained(self, glimpse: MessageSample, reasons: int) -> JSON:
-        config, peer = self._config(), glimpse.peer
+    def _explained(self, sample: MessageSample, reasons: int) -> JSON:
+        config, peer = self._config(), sample.peer
         listener = next((one for one in config.listeners if one.name == peer.listener), None)
         if listener is None:
             return {}
         explainer = Explainer(
             config, listener=listener, source=address_of(peer.behind or peer.address),
-            received=datetime.fromtimestamp(glimpse.received_ms / 1000, UTC), strict=False,
+            received=datetime.fromtimestamp(sample.received_ms / 1000, UTC), strict=False,
             client=peer.names, router=self._peers.router,
             host=peer.address if peer.behind else None, most_reasons=reasons,
         )  # fmt: skip
-        explanation = explainer.explain(Cut(list_of(datagrams([glimpse.frame]))[0], ""))
+        explanation = explainer.explain(Cut(list_of(datagrams([sample.frame]))[0], ""))
         if explanation is None:
             return {}
         return {
@@ -112,10 +112,12 @@ class MessagePreview:
     def tail(self, name: str, source: str | None, form: str) -> JSON:
         """What has come since the same looker-on last asked. Begins to look with the first call."""
         parsed = address_of(source) if source else None
-        watch = self._glimpses.watch(name, str(parsed) if parsed else source, self._clock())
+        watch = self._message_samples.watch(name, str(parsed) if parsed else source, self._clock())
         if watch is None:
             return {
-                "error": "messages are not shown (admin.show_messages)" if not self._glimpses.on else "too many look"
+                "error": "messages are not shown (admin.show_messages)"
+                if not self._message_samples.on
+                else "too many look"
             }
         return {
             "messages": [self.told(one, explained=form != "raw") for one in _taken(watch)],
@@ -129,7 +131,7 @@ class MessagePreview:
         left = GUESSES
         rows: list[JSON] = []
         for peer in self._sources.unrouted(INBOX):
-            last = next(iter(reversed(self._glimpses.of(peer))), None)
+            last = next(iter(reversed(self._message_samples.of(peer))), None)
             if last is not None and peer not in self._guesses and left:
                 left -= 1
                 if len(self._guesses) > 10 * INBOX:
@@ -150,10 +152,10 @@ class MessagePreview:
             )
         return {"unrouted": rows, "total": self._sources.counts()["unrouted"]}
 
-    def _guess(self, glimpse: MessageSample) -> list[Format]:
-        received = datetime.fromtimestamp(glimpse.received_ms / 1000, UTC)
-        around = payloads.FrameContext(received, listener=glimpse.peer.listener, peer=glimpse.peer.encoded)
-        found = [one for one in payloads.look_alikes(glimpse.frame, around) if not one.weak]
+    def _guess(self, sample: MessageSample) -> list[Format]:
+        received = datetime.fromtimestamp(sample.received_ms / 1000, UTC)
+        around = payloads.FrameContext(received, listener=sample.peer.listener, peer=sample.peer.encoded)
+        found = [one for one in payloads.look_alikes(sample.frame, around) if not one.weak]
         # What there is an intake for is the likeliest.
         known = {formats.find(intake.format).name for intake in self._config().intakes.values() if intake.format}
         return sorted(found, key=lambda one: one.name not in known)[:3]

@@ -34,8 +34,8 @@ class MetricsCollector:
 
     def _events(self) -> Iterable[Metric]:
         status = self._status
-        tallies = status.road.tallies
-        received = dict.fromkeys(status.doors.ports(), 0) | tallies.by_listener
+        read_counts = status.pipeline.read_counts
+        received = dict.fromkeys(status.listener_set.ports(), 0) | read_counts.by_listener
         yield _counter("events_received", "Frames received.", "listener", received)
         accounts = status.ledger.accounts
         yield _counter(
@@ -44,14 +44,19 @@ class MetricsCollector:
         )  # fmt: skip
         dropped = dict.fromkeys(REASONS_AT_ZERO, 0) | status.ledger.total().dropped
         yield _counter("events_dropped", "Events that are lost, by reason.", "reason", dropped)
-        yield _counter("events_filtered", "Frames that matched a route that drops.", "route", tallies.filtered_by_route)
-        yield _counter("route_events", "Frames that matched a route.", "route", tallies.by_route)
         yield _counter(
-            "format_sampled", "Events that were held against their intake's format.", "intake", tallies.format_sampled
+            "events_filtered", "Frames that matched a route that drops.", "route", read_counts.filtered_by_route
+        )
+        yield _counter("route_events", "Frames that matched a route.", "route", read_counts.by_route)
+        yield _counter(
+            "format_sampled",
+            "Events that were held against their intake's format.",
+            "intake",
+            read_counts.format_sampled,
         )
         yield _counter(
             "format_mismatch", "Those of them that do not look like it: probably nobody parses them.", "intake",
-            {name: tallies.format_mismatches[name] for name in tallies.format_sampled},
+            {name: read_counts.format_mismatches[name] for name in read_counts.format_sampled},
         )  # fmt: skip
         held = _gauge("events_quarantined", "Frames held in quarantine.", ("intake", "reason"))
         for (intake, reason), count in status.spool.quarantine.by_intake.items():
@@ -93,19 +98,19 @@ class MetricsCollector:
         status = self._status
         yield _counter(
             "udp_receive_buffer_drops", "Datagrams that the kernel dropped, its buffer being full.", "listener",
-            status.doors.kernel_drops(),
+            status.listener_set.kernel_drops(),
         )  # fmt: skip
         refused = CounterMetricFamily(
             PREFIX + "connections_refused", "Connections and datagrams that were not let in, by reason.",
             labels=("listener", "reason"),
         )  # fmt: skip
-        for listener, reasons in status.doors.refusals().items():
+        for listener, reasons in status.listener_set.rejections().items():
             for reason, count in reasons.items():
                 refused.add_metric((listener, reason), count)
         yield refused
-        copies = status.copies
-        yield _counter("copies_sent", "Frames that were sent to another forwarder too.", "target", copies.sent)
-        yield _counter("copies_dropped", "Copies that could not be sent at once.", "target", copies.dropped)
+        mirror = status.mirror
+        yield _counter("copies_sent", "Frames that were sent to another forwarder too.", "target", mirror.sent)
+        yield _counter("copies_dropped", "Copies that could not be sent at once.", "target", mirror.dropped)
         yield _one("sources_silent", "Sources that are silent for longer than their expect.", len(status.silent()))
         gaps = sum(peer.gaps.missing for peer in status.peers.all() if peer.gaps is not None)
         yield _one("sequence_missing_events", "Message numbers that were never received, of all sources.", gaps)
@@ -114,20 +119,25 @@ class MetricsCollector:
             expiry.add_metric((name,), left)
         yield expiry
         for name, words, histogram in (
-            ("delivery_seconds", "From sealing a batch to its acceptance.", status.measures.delivery),
-            ("timestamp_error_seconds", "From a request's time to its events', at most.", status.measures.error),
+            ("delivery_seconds", "From sealing a batch to its acceptance.", status.runtime_metrics.delivery),
+            ("timestamp_error_seconds", "From a request's time to its events', at most.", status.runtime_metrics.error),
         ):  # fmt: skip
             family = HistogramMetricFamily(PREFIX + name, words)
             family.add_metric((), histogram.buckets(), histogram.total)
             yield family
         yield _one("ledger_imbalance_events", "Not 0: a defect.", status.ledger.imbalance)
-        yield _one("reactor_stall_seconds", "Longest time that the reactor was held, lately.", status.measures.stall)
+        yield _one(
+            "reactor_stall_seconds", "Longest time that the reactor was held, lately.", status.runtime_metrics.stall
+        )
         yield _counter(
-            "listener_refused", "Connections and datagrams that were not let in.", "listener", status.doors.refused()
+            "listener_refused",
+            "Connections and datagrams that were not let in.",
+            "listener",
+            status.listener_set.refused(),
         )
         yield from self._beside()
-        if status.fleet is not None:
-            yield from self._fleet(status.fleet())
+        if status.cluster_node is not None:
+            yield from self._cluster_node(status.cluster_node())
         yield _one("config_last_reload_success", "1 if the last reload was applied.", status.reloaded)
         info = _gauge("config_info", "The configuration that is in use.", ("sha256",))
         info.add_metric((status.config_sha256,), 1)
@@ -136,21 +146,21 @@ class MetricsCollector:
         build.add_metric((__version__,), 1)
         yield build
 
-    def _fleet(self, fleet: JSON) -> Iterable[Metric]:
+    def _cluster_node(self, cluster_node: JSON) -> Iterable[Metric]:
         """Where a backlog is shared."""
-        yield _one("fleet_broker_up", "1 while a broker takes batches of ours.", _number(fleet["broker_up"]))
-        yield _one("fleet_couriers", "Nodes that share the request rate.", _number(fleet["couriers"]))
-        yield _one("fleet_held_bytes", "Of batches taken over, in memory.", _number(fleet["held_bytes"]))
-        alone = fleet["alone"]
+        yield _one("fleet_broker_up", "1 while a broker takes batches of ours.", _number(cluster_node["broker_up"]))
+        yield _one("fleet_couriers", "Nodes that share the request rate.", _number(cluster_node["couriers"]))
+        yield _one("fleet_held_bytes", "Of batches taken over, in memory.", _number(cluster_node["held_bytes"]))
+        alone = cluster_node["alone"]
         yield _one("fleet_alone", "Intakes delivered without a broker.", len(alone) if isinstance(alone, list) else 0)
         depths = _gauge("fleet_queue_batches", "Batches in the shared queue.", ("intake",))
-        takers = _gauge("fleet_queue_couriers", "Couriers that take from it.", ("intake",))
-        queues = fleet["queues"]
+        consumers = _gauge("fleet_queue_couriers", "Couriers that take from it.", ("intake",))
+        queues = cluster_node["queues"]
         for row in queues if isinstance(queues, list) else ():
             if row["batches"] is not None:
                 depths.add_metric((row["intake"],), row["batches"])
-                takers.add_metric((row["intake"],), row["couriers"])
-        yield from (depths, takers)
+                consumers.add_metric((row["intake"],), row["couriers"])
+        yield from (depths, consumers)
         accounts = {name: each for name, each in self._status.ledger.accounts.items() if name != UNROUTED}
         yield _counter(
             "fleet_handed_over", "Events handed over to the shared queues, or given back.", "intake",
@@ -172,13 +182,13 @@ class MetricsCollector:
         for kind, count in Counter(kind for kind, _ in status.alarms.active).items():
             alarms.add_metric((kind,), count)
         yield alarms
-        outside = status.road.tallies.outside
+        outside = status.pipeline.read_counts.outside
         yield CounterMetricFamily(PREFIX + "times_not_believed", "Events sent with their reception.", value=outside)
-        budget = status.keeper.report()
+        budget = status.disk_budget.report()
         yield _one("spool_used_bytes", "Allocated bytes of the spool.", _number(budget.get("bytes")))
         yield _one("spool_limit_bytes", "What the spool may hold.", _number(budget.get("limit_bytes")))
         yield _one("uptime_seconds", "Since the start.", status.wall() - status.started)
-        if (offset := status.timekeeping.offset) is not None:
+        if (offset := status.gateway_clock.offset) is not None:
             yield _one("gateway_clock_offset_seconds", "Our clock less the collector's.", offset)
 
 

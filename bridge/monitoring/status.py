@@ -99,25 +99,25 @@ class Status:
     ledger: Ledger
     couriers: Mapping[str, IntakeDelivery]
     spool: Spool
-    road: Pipeline
+    pipeline: Pipeline
     peers: Peers
-    doors: ListenerSet
+    listener_set: ListenerSet
     alarms: Alarms
-    measures: RuntimeMetrics
+    runtime_metrics: RuntimeMetrics
     config_sha256: str
     wall: Callable[[], float]
-    keeper: SpoolHealth
+    disk_budget: SpoolHealth
     quota: Callable[[str], JSON]
     certificates: Callable[[], dict[str, float]]
     "TLS listener -> seconds until its certificate expires."
     silent: Callable[[], dict[str, int]]
     "Sources that are silent for longer than their ``expect`` -> seconds."
-    copies: Mirror
+    mirror: Mirror
     senders: SourceList
-    pulse: RateHistory
-    timekeeping: GatewayClock
+    rate_history: RateHistory
+    gateway_clock: GatewayClock
     started: float
-    fleet: Callable[[], JSON] | None = None
+    cluster_node: Callable[[], JSON] | None = None
     "What is shared with other gateways; None: nothing is."
     reloaded: bool = True
     "Whether the last reload was applied; true where there was none."
@@ -131,7 +131,10 @@ class Status:
             "gateway": socket.gethostname(),
             "started": rfc3339(int(self.started * 1000)),
             "uptime_seconds": round(now - self.started),
-            "rates": {"received": round(self.pulse.received, 1), "delivered": round(self.pulse.delivered, 1)},
+            "rates": {
+                "received": round(self.rate_history.received, 1),
+                "delivered": round(self.rate_history.delivered, 1),
+            },
             "ledger": self.ledger.columns(),
             "intakes": self.intakes(),
             "sources": self.senders.page(Wanted(limit=sources))["sources"] if sources else [],
@@ -141,34 +144,34 @@ class Status:
                  "text": found.words, "remedy": found.remedy}
                 for peer, found in self.senders.sick_clocks()
             ],
-            "gateway_clock_offset_seconds": self.timekeeping.offset,
+            "gateway_clock_offset_seconds": self.gateway_clock.offset,
             "unrouted": self.unrouted(),
-            "kernel_drops": self.doors.kernel_drops(),
-            "listeners": self.doors.ports(),
-            "routes": dict(self.road.tallies.by_route),
-            "filtered": dict(self.road.tallies.filtered_by_route),
+            "kernel_drops": self.listener_set.kernel_drops(),
+            "listeners": self.listener_set.ports(),
+            "routes": dict(self.pipeline.read_counts.by_route),
+            "filtered": dict(self.pipeline.read_counts.filtered_by_route),
             "quarantine": dict(self.spool.quarantine.counts),
-            "spool": self.keeper.report(),
-            "held_connections": len(self.road.landing.holding),
+            "spool": self.disk_budget.report(),
+            "held_connections": len(self.pipeline.spool_writer.backpressure),
             "possible_duplicates": {
                 name: account.possible_duplicates
                 for name, account in self.ledger.accounts.items()
                 if account.possible_duplicates
             },
-            "refused_connections": self.doors.refused(),
-            "refusals": self.doors.refusals(),
+            "refused_connections": self.listener_set.refused(),
+            "refusals": self.listener_set.rejections(),
             "certificates": {name: round(left) for name, left in self.certificates().items()},
             "silent_sources": self.silent(),
             "copies": {
-                target: {"sent": sent, "dropped": self.copies.dropped[target]}
-                for target, sent in self.copies.sent.items()
+                target: {"sent": sent, "dropped": self.mirror.dropped[target]}
+                for target, sent in self.mirror.sent.items()
             },
-            "times_not_believed": self.road.tallies.outside,
-            "converted_to_utf8": self.road.tallies.converted,
+            "times_not_believed": self.pipeline.read_counts.outside,
+            "converted_to_utf8": self.pipeline.read_counts.converted,
             "alarms": [
                 {"kind": kind, "about": about, "text": text} for (kind, about), text in self.alarms.active.items()
             ],
-            "fleet": None if self.fleet is None else self.fleet(),
+            "fleet": None if self.cluster_node is None else self.cluster_node(),
             "config_sha256": self.config_sha256,
         }  # fmt: skip
         return {"headline": headline.of(status), **status}
@@ -185,13 +188,13 @@ class Status:
             found.append(
                 {
                     "name": name,
-                    "state": "full" if name in self.keeper.full else courier.state,
+                    "state": "full" if name in self.disk_budget.full else courier.state,
                     "backlog_events": courier.waiting_events + events,
                     "backlog_bytes": courier.waiting_bytes + size,
                     "oldest_seconds": None if oldest is None else max(0.0, round(now - oldest / 1_000_000, 3)),
                     "last_error": courier.last_error,
-                    "received_per_second": round(self.pulse.rates.get(name, (0.0, 0.0))[0], 2),
-                    "delivered_per_second": round(self.pulse.rates.get(name, (0.0, 0.0))[1], 2),
+                    "received_per_second": round(self.rate_history.rates.get(name, (0.0, 0.0))[0], 2),
+                    "delivered_per_second": round(self.rate_history.rates.get(name, (0.0, 0.0))[1], 2),
                     "last_answer": _answer(courier.last_answer),
                     "last_acceptance": _answer(courier.last_acceptance),
                     "delivered": courier.delivered,
@@ -199,8 +202,8 @@ class Status:
                     "requests": dict(courier.requests),
                     "next_attempt_seconds": courier.next_attempt_in,
                     **self.quota(name),
-                    "format_sampled": self.road.tallies.format_sampled[name],
-                    "format_mismatches": self.road.tallies.format_mismatches[name],
+                    "format_sampled": self.pipeline.read_counts.format_sampled[name],
+                    "format_mismatches": self.pipeline.read_counts.format_mismatches[name],
                 }
             )
         return found
@@ -219,7 +222,7 @@ class Status:
 
     def unready(self) -> list[str]:
         """What keeps us from taking messages."""
-        return ([] if self.doors.open_ else ["the listeners are not open"]) + self.keeper.unready()
+        return ([] if self.listener_set.open_ else ["the listeners are not open"]) + self.disk_budget.unready()
 
     def waiting(self) -> tuple[int, float]:
         """Events that wait, and the age of the oldest in seconds."""

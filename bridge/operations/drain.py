@@ -18,10 +18,10 @@ class Drain:
     """One bridge's. ``finish`` appends what was held back for want of room."""
 
     def __init__(
-        self, reactor: Any, *, doors: ListenerSet, ledger: Ledger, alarms: Alarms, finish: Callable[[], None]
+        self, reactor: Any, *, listener_set: ListenerSet, ledger: Ledger, alarms: Alarms, finish: Callable[[], None]
     ) -> None:
         self._reactor = reactor
-        self._doors = doors
+        self._listener_set = listener_set
         self._ledger = ledger
         self._alarms = alarms
         self._finish = finish
@@ -30,7 +30,7 @@ class Drain:
         """Until nothing waits, or so many seconds have passed, or nobody asks any more; what is left then."""
         ends_at = self._reactor.seconds() + timeout
         self._alarms.on("drain", "listeners", "drained by command: no messages are taken until a reload, or a restart")
-        await self._doors.close()
+        await self._listener_set.close()
         self._finish()
         while self._left():
             if self._reactor.seconds() >= ends_at or not progress({"left": self._left()}):

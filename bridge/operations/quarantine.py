@@ -19,41 +19,45 @@ Progress = Callable[[dict[str, object]], bool]
 "Told how far it is; False: nobody waits any more, stop here."
 
 
-async def retry(estate: Session, reasons: Sequence[str], selection: Selection, progress: Progress) -> dict[str, object]:
+async def retry(
+    session: Session, reasons: Sequence[str], selection: Selection, progress: Progress
+) -> dict[str, object]:
     """Bring frames back: their number by intake, how many a route drops, and how many stayed. Raises OSError."""
-    routes = await estate.in_thread(lambda: rerouter(estate.config))
-    return await _each(estate, reasons, selection, progress, routes, routes.retry)
+    routes = await session.in_thread(lambda: rerouter(session.config))
+    return await _each(session, reasons, selection, progress, routes, routes.retry)
 
 
-async def purge(estate: Session, reasons: Sequence[str], selection: Selection, progress: Progress) -> dict[str, object]:
+async def purge(
+    session: Session, reasons: Sequence[str], selection: Selection, progress: Progress
+) -> dict[str, object]:
     """Remove frames; in the account they are dropped. Raises OSError."""
-    routes = await estate.in_thread(lambda: rerouter(estate.config))
-    return await _each(estate, reasons, selection, progress, routes, routes.purge)
+    routes = await session.in_thread(lambda: rerouter(session.config))
+    return await _each(session, reasons, selection, progress, routes, routes.purge)
 
 
 Work = Callable[..., ReprocessResult]
 
 
 async def _each(
-    estate: Session, reasons: Sequence[str], selection: Selection, progress: Progress, routes: Reprocessor, work: Work
+    session: Session, reasons: Sequence[str], selection: Selection, progress: Progress, routes: Reprocessor, work: Work
 ) -> dict[str, object]:
     moved: Counter[str] = Counter()
     filtered = purged = stayed = done = 0
-    waiting = [(reason, file) for reason in reasons for file in await _claimed(estate, reason)]
+    waiting = [(reason, file) for reason in reasons for file in await _claimed(session, reason)]
     total = sum(file.count for _, file in waiting)
     interrupted = not progress({"done": 0, "total": total})
     try:
         while waiting and not interrupted:
             reason, file = waiting[0]
-            numbers = estate.spool.sequences(SEQUENCES)
+            numbers = session.spool.sequences(SEQUENCES)
             try:
-                outcome = await estate.in_thread(partial(work, estate.spool, reason, file, selection, numbers))
+                outcome = await session.in_thread(partial(work, session.spool, reason, file, selection, numbers))
             except UnfinishedTransaction:
                 # Its frames are quarantined until then.
                 waiting.pop(0)
                 raise
             waiting.pop(0)
-            await _count(estate, reason, file, outcome)
+            await _count(session, reason, file, outcome)
             for (_, intake), count in outcome.moves.items():
                 moved[intake] += count
             filtered += outcome.filtered.total()
@@ -63,34 +67,34 @@ async def _each(
             interrupted = not progress({"done": done, "total": total})
     finally:
         for reason, file in waiting:
-            await _files(estate, reason, partial(estate.spool.quarantine.give_back, reason, [file]))
+            await _files(session, reason, partial(session.spool.quarantine.give_back, reason, [file]))
     return {
         "moved": dict(moved), "filtered": filtered, "purged": purged, "stayed": stayed, "interrupted": interrupted,
     }  # fmt: skip
 
 
-async def _claimed(estate: Session, reason: str) -> list[QuarantineFile]:
-    found: list[QuarantineFile] = await _files(estate, reason, partial(estate.spool.quarantine.claim, reason))
+async def _claimed(session: Session, reason: str) -> list[QuarantineFile]:
+    found: list[QuarantineFile] = await _files(session, reason, partial(session.spool.quarantine.claim, reason))
     return found
 
 
-async def _files(estate: Session, reason: str, job: Callable[[], Any]) -> Any:
+async def _files(session: Session, reason: str, job: Callable[[], Any]) -> Any:
     """*Refused* belongs to the spool's thread, the other reasons to the reactor."""
-    return await estate.in_thread(job) if reason == "refused" else job()
+    return await session.in_thread(job) if reason == "refused" else job()
 
 
-async def _count(estate: Session, reason: str, file: QuarantineFile, outcome: ReprocessResult) -> None:
+async def _count(session: Session, reason: str, file: QuarantineFile, outcome: ReprocessResult) -> None:
     """The account moves in one turn."""
-    ledger, quarantine = estate.ledger, estate.spool.quarantine
+    ledger, quarantine = session.ledger, session.spool.quarantine
     if outcome.left is file:
-        await _files(estate, reason, partial(quarantine.give_back, reason, [file]))
+        await _files(session, reason, partial(quarantine.give_back, reason, [file]))
         return
-    await _files(estate, reason, partial(quarantine.replace, reason, file, outcome.left))
-    for (giver, intake), count in outcome.moves.items():
-        ledger.release(giver, intake, count)
-    for giver, count in outcome.filtered.items():
-        ledger.filter_quarantined(giver, count)
-    for giver, count in outcome.purged.items():
-        ledger.drop_quarantined(giver, count, "purged")
+    await _files(session, reason, partial(quarantine.replace, reason, file, outcome.left))
+    for (publisher, intake), count in outcome.moves.items():
+        ledger.release(publisher, intake, count)
+    for publisher, count in outcome.filtered.items():
+        ledger.filter_quarantined(publisher, count)
+    for publisher, count in outcome.purged.items():
+        ledger.drop_quarantined(publisher, count, "purged")
     for batch in outcome.batches:
-        estate.take_in(batch)
+        session.take_in(batch)

@@ -15,12 +15,12 @@ AT_A_TIME = 500
 "Batches that are handed to their courier in one reactor turn."
 
 
-async def count(estate: Session, intake: str, from_ms: int, to_ms: int, progress: Progress) -> dict[str, object]:
+async def count(session: Session, intake: str, from_ms: int, to_ms: int, progress: Progress) -> dict[str, object]:
     """How much would be replayed. Raises CommandError, OSError."""
-    made = _replay(estate, intake, from_ms, to_ms)
+    made = _replay(session, intake, from_ms, to_ms)
     made.archive.busy = True
     try:
-        while not await estate.in_thread(made.count):
+        while not await session.in_thread(made.count):
             if not progress({"events": made.amount.events}):
                 break
     finally:
@@ -29,47 +29,47 @@ async def count(estate: Session, intake: str, from_ms: int, to_ms: int, progress
 
 
 async def replay(
-    estate: Session, intake: str, from_ms: int, to_ms: int, batches: int, progress: Progress
+    session: Session, intake: str, from_ms: int, to_ms: int, batches: int, progress: Progress
 ) -> dict[str, object]:
     """Do it; ``batches``: as many as were counted. Raises CommandError, OSError, Unfinished: nothing is replayed."""
-    made = _replay(estate, intake, from_ms, to_ms)
-    numbers = estate.spool.sequences(batches + 2)
+    made = _replay(session, intake, from_ms, to_ms)
+    numbers = session.spool.sequences(batches + 2)
     made.archive.busy = True
     try:
         try:
-            while not await estate.in_thread(partial(made.stage, numbers)):
+            while not await session.in_thread(partial(made.stage, numbers)):
                 if not progress({"events": made.amount.events}):
                     raise CommandError("interrupted: nothing was replayed")
-                _check_room(estate)
+                _check_room(session)
             if made.amount.batches != batches:
                 raise ArchiveChanged("the archive is less than was counted: nothing was replayed; try again")
         except BaseException:
-            await estate.in_thread(made.give_up)
+            await session.in_thread(made.give_up)
             raise
-        await estate.in_thread(made.commit)
+        await session.in_thread(made.commit)
     finally:
         made.archive.busy = False
     for place, batch in enumerate(made.made):
         if place % AT_A_TIME == 0:
-            await estate.breathe()
-        estate.ledger.replay(intake, batch.count)
-        estate.take_in(batch)
+            await session.breathe()
+        session.ledger.replay(intake, batch.count)
+        session.take_in(batch)
     return {"replayed": made.amount.events, "bytes": made.amount.size, "batches": made.amount.batches}
 
 
-def _replay(estate: Session, intake: str, from_ms: int, to_ms: int) -> Replay:
-    archive = estate.spool.archive
+def _replay(session: Session, intake: str, from_ms: int, to_ms: int) -> Replay:
+    archive = session.spool.archive
     if archive is None:
         raise CommandError("there is no archive: spool.archive: is not configured, so what was delivered is not kept")
     if archive.busy:
         raise CommandError("another replay is under way")
-    if intake not in estate.config.intakes:
+    if intake not in session.config.intakes:
         raise CommandError(f"intake {intake} is not in the configuration")
-    resolution = milliseconds(estate.config.batch.timestamp_resolution)
-    return Replay(estate.spool, archive, intake, from_ms, to_ms, resolution)
+    resolution = milliseconds(session.config.batch.timestamp_resolution)
+    return Replay(session.spool, archive, intake, from_ms, to_ms, resolution)
 
 
-def _check_room(estate: Session) -> None:
-    found = os.statvfs(estate.spool.directory)
+def _check_room(session: Session) -> None:
+    found = os.statvfs(session.spool.directory)
     if found.f_bavail * found.f_frsize < LEFT_FREE:
         raise CommandError("there is no room in the spool's filesystem: nothing was replayed")

@@ -27,17 +27,17 @@ class RunningSession:
         config: Callable[[], Config],
         spool: Spool,
         ledger: Ledger,
-        mailroom: CourierSet,
-        worker: SpoolThread,
-        recorder: JournalWriter,
+        courier_set: CourierSet,
+        spool_thread: SpoolThread,
+        journal_writer: JournalWriter,
     ) -> None:
         self.spool = spool
         self.ledger = ledger
         self._reactor = reactor
         self._config = config
-        self._mailroom = mailroom
-        self._worker = worker
-        self._recorder = recorder
+        self._courier_set = courier_set
+        self._spool_thread = spool_thread
+        self._journal_writer = journal_writer
 
     @property
     def config(self) -> Config:
@@ -46,7 +46,7 @@ class RunningSession:
 
     def in_thread(self, job: Callable[[], Any]) -> Awaitable[Any]:
         """In the spool's thread."""
-        return self._worker.in_thread(job)
+        return self._spool_thread.in_thread(job)
 
     def breathe(self) -> Awaitable[None]:
         """Until the next reactor turn."""
@@ -55,9 +55,9 @@ class RunningSession:
     def take_in(self, held: Batch | Pack) -> None:
         """To its courier."""
         if isinstance(held, Pack):
-            self._mailroom.add_pack(held)
+            self._courier_set.add_pack(held)
         else:
-            self._mailroom.add(held)
+            self._courier_set.add(held)
 
     async def release(self, intake: str) -> Held:
         """Once the intake is at rest; what is in flight all the same stays."""
@@ -65,7 +65,7 @@ class RunningSession:
         ends_at = self._reactor.seconds() + REST_WITHIN
         while self.spool.is_sealing(intake) and self._reactor.seconds() < ends_at:
             await task.deferLater(self._reactor, 0.02)
-        courier = self._mailroom.couriers.get(intake)
+        courier = self._courier_set.couriers.get(intake)
         if courier is None:
             return []
         courier.hold()
@@ -78,8 +78,8 @@ class RunningSession:
 
     def intakes(self) -> list[str]:
         """Those that have a courier."""
-        return sorted(self._mailroom.couriers)
+        return sorted(self._courier_set.couriers)
 
     def account(self) -> Awaitable[None]:
         """Not only at the next full minute."""
-        return self._recorder.account()
+        return self._journal_writer.account()

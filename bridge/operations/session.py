@@ -84,10 +84,10 @@ class OfflineSession:
         found = self.spool.recover()
         self.said += found.notes
         self.ledger.recover_quarantined(None, self.spool.quarantine.counts.total())
-        self._history = Journal(config.spool.directory / ".ledger", keep=config.ledger.keep, wall=wall)
-        self._history.on_error = self.said.append
-        self._history.open()
-        self._history.start(
+        self._journal = Journal(config.spool.directory / ".ledger", keep=config.ledger.keep, wall=wall)
+        self._journal.on_error = self.said.append
+        self._journal.open()
+        self._journal.start(
             found, quarantined=self.spool.quarantine.counts.total(), version=__version__, config_sha256=config.sha256
         )
         self._held: dict[str, Held] = {}
@@ -122,6 +122,6 @@ class OfflineSession:
 
     def close(self) -> None:
         """The account, as at the end of a bridge's life; then the lock is free."""
-        self._history.stop(self.ledger.accounts, {})
-        self._history.close()
+        self._journal.stop(self.ledger.accounts, {})
+        self._journal.close()
         self.spool.close()

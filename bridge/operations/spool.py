@@ -16,19 +16,19 @@ from bridge.spool.partition import (
 from bridge.spool.transaction import UnfinishedTransaction
 
 
-async def purge(estate: Session, intakes: Sequence[str], words: EventFilter, progress: Progress) -> dict[str, object]:
+async def purge(session: Session, intakes: Sequence[str], words: EventFilter, progress: Progress) -> dict[str, object]:
     """Remove what waits of some intakes; in the account it is dropped. Raises OSError, Unfinished."""
     done = 0
     interrupted = False
     for intake in intakes:
-        held = await estate.release(intake)
+        held = await session.release(intake)
         if words:
-            count, interrupted = await _divide(estate, intake, held, words, None, progress, done)
+            count, interrupted = await _divide(session, intake, held, words, None, progress, done)
             done += count
         else:
             count = sum(events for _, events in held)
-            estate.ledger.drop_spooled(intake, count, "purged")
-            await estate.in_thread(partial(estate.spool.give_up, [each for each, _ in held]))
+            session.ledger.drop_spooled(intake, count, "purged")
+            await session.in_thread(partial(session.spool.give_up, [each for each, _ in held]))
             done += count
             interrupted = not progress({"done": done})
         if interrupted:
@@ -37,17 +37,17 @@ async def purge(estate: Session, intakes: Sequence[str], words: EventFilter, pro
 
 
 async def move(
-    estate: Session, intakes: Sequence[str], to: str, words: EventFilter, progress: Progress
+    session: Session, intakes: Sequence[str], to: str, words: EventFilter, progress: Progress
 ) -> dict[str, object]:
     """What waits of some intakes is another's from now on. Raises OSError, Unfinished."""
     done = 0
     interrupted = False
     for intake in intakes:
-        held = await estate.release(intake)
+        held = await session.release(intake)
         if words:
-            count, interrupted = await _divide(estate, intake, held, words, to, progress, done)
+            count, interrupted = await _divide(session, intake, held, words, to, progress, done)
         else:
-            count, interrupted = await _take_over(estate, intake, held, to, progress, done)
+            count, interrupted = await _take_over(session, intake, held, to, progress, done)
         done += count
         if interrupted:
             break
@@ -55,32 +55,32 @@ async def move(
 
 
 async def _take_over(
-    estate: Session, intake: str, held: Held, to: str, progress: Progress, done: int
+    session: Session, intake: str, held: Held, to: str, progress: Progress, done: int
 ) -> tuple[int, bool]:
     count, waiting = 0, list(held)
     interrupted = False
-    folder = estate.spool.directory / to
+    folder = session.spool.directory / to
     try:
         while waiting and not interrupted:
             each, events = waiting[0]
             try:
-                taken: Batch | Pack = await estate.in_thread(partial(take_over, each, to, folder))
+                taken: Batch | Pack = await session.in_thread(partial(take_over, each, to, folder))
             except FileNotFoundError:
                 # The courier will find it so, and see to the account.
-                await _put_back(estate, [waiting.pop(0)])
+                await _put_back(session, [waiting.pop(0)])
                 continue
             waiting.pop(0)
-            estate.ledger.move(intake, to, events)
-            estate.take_in(taken)
+            session.ledger.move(intake, to, events)
+            session.take_in(taken)
             count += events
             interrupted = not progress({"done": done + count})
     finally:
-        await _put_back(estate, waiting)
+        await _put_back(session, waiting)
     return count, interrupted
 
 
 async def _divide(
-    estate: Session, intake: str, held: Held, words: EventFilter, to: str | None, progress: Progress, done: int
+    session: Session, intake: str, held: Held, words: EventFilter, to: str | None, progress: Progress, done: int
 ) -> tuple[int, bool]:
     count, waiting = 0, list(held)
     interrupted = False
@@ -88,36 +88,36 @@ async def _divide(
     try:
         while waiting and not interrupted:
             each, _ = waiting[0]
-            numbers = estate.spool.sequences(needs(each), exact=False)
-            job = partial(divide, each, matcher, estate.spool.directory, numbers, to=to)
+            numbers = session.spool.sequences(needs(each), exact=False)
+            job = partial(divide, each, matcher, session.spool.directory, numbers, to=to)
             try:
-                divided: Partition = await estate.in_thread(job)
+                divided: Partition = await session.in_thread(job)
             except batch_reader.Damaged as error:
                 # The courier will find it so, and see to it.
-                estate.spool.on_error(str(error))
-                await _put_back(estate, [waiting.pop(0)])
+                session.spool.on_error(str(error))
+                await _put_back(session, [waiting.pop(0)])
                 continue
             except UnfinishedTransaction:
                 waiting.pop(0)
                 raise
             waiting.pop(0)
             if to is None:
-                estate.ledger.drop_spooled(intake, divided.events, "purged")
+                session.ledger.drop_spooled(intake, divided.events, "purged")
             else:
-                estate.ledger.move(intake, to, divided.events)
+                session.ledger.move(intake, to, divided.events)
             for part in (*divided.kept, *divided.taken):
-                estate.take_in(part)
+                session.take_in(part)
             count += divided.events
             interrupted = not progress({"done": done + count})
     finally:
-        await _put_back(estate, waiting)
+        await _put_back(session, waiting)
     return count, interrupted
 
 
-async def _put_back(estate: Session, held: Held) -> None:
+async def _put_back(session: Session, held: Held) -> None:
     """Nothing was done with these: they wait again. A pack is read from its beginning."""
     for each, _ in held:
         if isinstance(each, Pack):
-            estate.take_in(await estate.in_thread(each.rewound))
+            session.take_in(await session.in_thread(each.rewound))
         else:
-            estate.take_in(each)
+            session.take_in(each)

@@ -125,14 +125,14 @@ async def _try_target(reactor: Any, target: _Target) -> Sequence[StepResult]:
         peer = await _connect(reactor, endpoints.HostnameEndpoint(reactor, *first, timeout=timeout), timeout)
         results.append(target.result(step, f"{whose}port {first[1]} of {peer} accepts connections", ok=True))
         policy = CachedPolicy(deliver_config.trust(target.destination))
-        way = CollectorEndpoints(reactor, policy, timeout=timeout, proxy=proxy).endpoint(host, port)
+        delivery_path = CollectorEndpoints(reactor, policy, timeout=timeout, proxy=proxy).endpoint(host, port)
         if proxy:
             step = "proxy"
-            await _connect(reactor, way, timeout)
+            await _connect(reactor, delivery_path, timeout)
             results.append(target.result(step, f"{proxy} lets us through to {host}:{port}", ok=True))
         if secure:
             step = "tls"
-            said = await _handshake(reactor, policy, way, host, port, timeout)
+            said = await _handshake(reactor, policy, delivery_path, host, port, timeout)
             results.append(target.result(step, said, ok=True))
         step = "http"
         results.append(target.result(step, await _ask(reactor, target, timeout), ok=True))
@@ -235,8 +235,10 @@ class _Handshake(Protocol):
             self.done.errback(_StepFailed(of_tls(reason.value)))
 
 
-async def _handshake(reactor: Any, policy: CachedPolicy, way: Any, host: str, port: int, timeout: float) -> str:
-    endpoint = endpoints.wrapClientTLS(policy.creatorForNetloc(host.encode("idna"), port), way)
+async def _handshake(
+    reactor: Any, policy: CachedPolicy, delivery_path: Any, host: str, port: int, timeout: float
+) -> str:
+    endpoint = endpoints.wrapClientTLS(policy.creatorForNetloc(host.encode("idna"), port), delivery_path)
     try:
         protocol: Any = await endpoint.connect(Factory.forProtocol(_Handshake))
     except Exception:

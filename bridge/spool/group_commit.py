@@ -23,11 +23,11 @@ Done = Callable[[OSError | None], None]
 class GroupCommit:
     """One spool's. ``work`` runs a job in the spool's thread, then its result on the reactor."""
 
-    def __init__(self, spool: Spool, syncing: FsyncPolicy, *, work: Work) -> None:
+    def __init__(self, spool: Spool, fsync_policy: FsyncPolicy, *, work: Work) -> None:
         self.count = 0
         "Commits since start."
         self._spool = spool
-        self._syncing = syncing
+        self._fsync_policy = fsync_policy
         self._work = work
         self._waiting: list[Done] = []
         self._sealed: list[Batch] = []
@@ -80,14 +80,14 @@ class GroupCommit:
                     batch.synced = size
                 elif batch.sealed is not None:
                     closed.append(batch.sealed)
-            self._syncing.sync(closed)
-            self._syncing.sync_names(folders)
+            self._fsync_policy.sync(closed)
+            self._fsync_policy.sync_names(folders)
         except OSError as failed:
             error = failed
         for descriptor, folder in aside:
             try:
                 os.fsync(descriptor)
-                self._syncing.sync_names({folder})
+                self._fsync_policy.sync_names({folder})
             except OSError as failed:
                 error = error or failed
             finally:

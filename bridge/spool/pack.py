@@ -23,8 +23,8 @@ that record progress are not synced: a power cut may take back the last of them.
 
 A pack is complete, and on disk, before any loose file of it is removed (``bridge.spool.pack_writer``): ``.packing``
 while it is written, then fsync, rename, fsync of the directory. So at start ``.packing`` files are deleted, and a loose
-file whose sequence a pack holds is a leftover. Membership is looked up in the pack, and only for a file in its range: one
-that was sealed late may lie there without being in the pack.
+file whose sequence a pack holds is a leftover. Membership is looked up in the pack, and only for a file in its range: a
+file that was sealed late may lie there without being in the pack.
 
 A pack belongs to the spool's thread, but for its identity.
 """

@@ -89,12 +89,12 @@ class Reprocessor:
         outcome = ReprocessResult()
         groups: dict[str, list[Group]] = {}
         entries, kept = _divided(file, selection)
-        giver = _giver(reason, file)
+        publisher = _publisher(reason, file)
         for run in _runs(entry for entry in entries if entry.intake is None):
-            kept += self._route(run, groups, outcome, giver)
+            kept += self._route(run, groups, outcome, publisher)
         for entry in entries:
             if entry.intake is not None:
-                kept += self._as_it_is(entry, groups, outcome, giver)
+                kept += self._as_it_is(entry, groups, outcome, publisher)
         return self._carry_out(spool, reason, file, kept, groups, outcome, iter(numbers))
 
     def purge(
@@ -103,11 +103,11 @@ class Reprocessor:
         """Remove what is selected. Raises OSError: nothing has happened."""
         outcome = ReprocessResult()
         entries, kept = _divided(file, selection)
-        giver = _giver(reason, file)
+        publisher = _publisher(reason, file)
         for entry in entries:
-            outcome.purged[giver(entry)] += 1
+            outcome.purged[publisher(entry)] += 1
         if not kept and file.count > len(entries):
-            outcome.purged[giver(None)] += file.count - len(entries)
+            outcome.purged[publisher(None)] += file.count - len(entries)
         return self._carry_out(spool, reason, file, kept, {}, outcome, iter(numbers))
 
     def _route(
@@ -115,7 +115,7 @@ class Reprocessor:
         run: list[QuarantineEntry],
         groups: dict[str, list[Group]],
         outcome: ReprocessResult,
-        giver: "Callable[[QuarantineEntry], Giver]",
+        publisher: "Callable[[QuarantineEntry], Giver]",
     ) -> list[bytes]:
         """Entries of one reception; the lines of those that stay."""
         first = run[0]
@@ -132,7 +132,7 @@ class Reprocessor:
         for disposition, part in profile.assign(columns):
             entries = [by_frame[raw].pop() for raw in part["raw"]]
             if disposition.kind == "drop":
-                outcome.filtered.update(giver(entry) for entry in entries)
+                outcome.filtered.update(publisher(entry) for entry in entries)
                 continue
             if disposition.kind != "deliver":
                 stay += [entry.line() for entry in entries]
@@ -146,7 +146,7 @@ class Reprocessor:
                 stay += [entry.line() for entry in entries]
                 continue
             groups.setdefault(disposition.intake, []).extend(grouped.groups)
-            outcome.moves.update((giver(entry), disposition.intake) for entry in entries)
+            outcome.moves.update((publisher(entry), disposition.intake) for entry in entries)
         return stay
 
     def _as_it_is(
@@ -154,7 +154,7 @@ class Reprocessor:
         entry: QuarantineEntry,
         groups: dict[str, list[Group]],
         outcome: ReprocessResult,
-        giver: "Callable[[QuarantineEntry], Giver]",
+        publisher: "Callable[[QuarantineEntry], Giver]",
     ) -> list[bytes]:
         assert entry.intake is not None
         line = escaped(entry.frame) + b"\n"
@@ -163,7 +163,7 @@ class Reprocessor:
         ms = entry.received_ms if entry.time_ms is None else entry.time_ms
         group = Group(entry.intake, LINES, ms // self._limits.resolution_ms, ms, ms, 1, line)
         groups.setdefault(entry.intake, []).append(group)
-        outcome.moves[giver(entry), entry.intake] += 1
+        outcome.moves[publisher(entry), entry.intake] += 1
         return []
 
     # --- what comes of it --------------------------------------------------------------------------------------------
@@ -268,7 +268,7 @@ def _runs(entries: Iterable[QuarantineEntry]) -> Iterator[list[QuarantineEntry]]
     return iter(runs.values())
 
 
-def _giver(reason: str, file: QuarantineFile) -> "Callable[[QuarantineEntry | None], Giver]":
+def _publisher(reason: str, file: QuarantineFile) -> "Callable[[QuarantineEntry | None], Giver]":
     """Whose account its frames are in: a refused event of this process is its intake's, all others are nobody's."""
     if reason != "refused" or "-" in file.intakes:
         return lambda entry: None

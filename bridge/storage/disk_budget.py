@@ -51,7 +51,7 @@ class DiskBudget:
         spool: Spool,
         *,
         terms: BudgetTerms,
-        syncing: FsyncPolicy,
+        fsync_policy: FsyncPolicy,
         stocks: Mapping[str, BudgetMember],
         ledger: Ledger,
         alarms: AlarmSink,
@@ -68,7 +68,7 @@ class DiskBudget:
         "Events that were dropped for newer ones, by intake."
         self._spool = spool
         self._terms = terms
-        self._syncing = syncing
+        self._fsync_policy = fsync_policy
         self._stocks = stocks
         self._ledger = ledger
         self._alarms = alarms
@@ -98,7 +98,7 @@ class DiskBudget:
         self._most: int | None = None
         self._most_until = 0.0
         self._looking = False
-        self._settling = False
+        self._response_handler = False
         self._shrinking = False
 
     # --- asked with each append --------------------------------------------------------------------------------------
@@ -159,18 +159,18 @@ class DiskBudget:
             self._looking = True
             broken = tuple(self._broken)
             self._work(lambda: self._see(broken), self._seen)
-        if due := self._syncing.due():
-            self._work(lambda: self._syncing.try_sync(due), lambda nothing: None)
+        if due := self._fsync_policy.due():
+            self._work(lambda: self._fsync_policy.try_sync(due), lambda nothing: None)
 
     def settle(self, wanted: str | None = None, size: int = 0) -> None:
         """Bring every intake within what it may have, and make room for ``size`` bytes more of one."""
-        if self._settling:
+        if self._response_handler:
             return
-        self._settling = True
+        self._response_handler = True
         try:
             room = self._settle(wanted, size)
         finally:
-            self._settling = False
+            self._response_handler = False
         if room:
             self.on_room()
 
@@ -226,7 +226,7 @@ class DiskBudget:
             # The archive is room that is taken until somebody needs it.
             self._shrinking = True
             self._work(lambda: self.archive.shrink(min(aside, too_much)), self._shrunk)
-        parked = {name for name, stock in self._stocks.items() if stock.parked is not None}
+        parked = {name for name, pending in self._stocks.items() if pending.parked is not None}
         return Shares(self._limit, uses, frozenset(parked), pause=self._terms.pause)
 
     def _shrunk(self, freed: object) -> None:
@@ -238,27 +238,29 @@ class DiskBudget:
         for name in names:
             # What a parked intake borrows is no reason for others to give.
             if shares.borrowed(name) > own and (not own or not shares.parked(wanted) or shares.parked(name)):
-                self._make_room(wanted, size, shares, giver=name, down_to=own)
+                self._make_room(wanted, size, shares, publisher=name, down_to=own)
         self._make_room(wanted, size, shares)
 
-    def _make_room(self, name: str, size: int, shares: Shares, *, giver: str | None = None, down_to: int = -1) -> None:
+    def _make_room(
+        self, name: str, size: int, shares: Shares, *, publisher: str | None = None, down_to: int = -1
+    ) -> None:
         """Drop oldest batches, of the intake itself or of a giver who borrows, until it has room for ``size`` bytes."""
-        giver = giver or name
-        while shares.room(name) < size and shares.borrowed(giver) > down_to:
-            batch = self._oldest(giver) if shares.uses[giver] else None
+        publisher = publisher or name
+        while shares.room(name) < size and shares.borrowed(publisher) > down_to:
+            batch = self._oldest(publisher) if shares.uses[publisher] else None
             if batch is None:
                 return
-            shares.release(giver, batch.disk)
-            self._ledger.drop_spooled(giver, batch.unacknowledged, "spool_full")
-            self.evicted[giver] += batch.unacknowledged
+            shares.release(publisher, batch.disk)
+            self._ledger.drop_spooled(publisher, batch.unacknowledged, "spool_full")
+            self.evicted[publisher] += batch.unacknowledged
             self._gone.append(batch)
 
     def _oldest(self, name: str) -> Batch | Pack | None:
-        stock = self._stocks.get(name)
-        return None if stock is None else stock.drop_oldest()
+        pending = self._stocks.get(name)
+        return None if pending is None else pending.drop_oldest()
 
     def _uses(self) -> dict[str, int]:
-        uses = {name: stock.waiting_disk for name, stock in self._stocks.items()}
+        uses = {name: pending.waiting_disk for name, pending in self._stocks.items()}
         for name, size in self._spool.open_disk().items():
             uses[name] = uses.get(name, 0) + size
         return uses
@@ -346,7 +348,7 @@ class DiskBudget:
             "full": sorted(self.full),
             "reserve": self.reserve.held,
             "evicted": dict(self.evicted),
-            "synced_files": self._syncing.synced,
+            "synced_files": self._fsync_policy.synced,
         }
 
 

@@ -32,14 +32,14 @@ class JournalWriter:
 
     def __init__(
         self,
-        history: Journal,
+        journal: Journal,
         ledger: Ledger,
         in_thread: "Callable[[Callable[[], Any]], defer.Deferred[Any]]",
         reactor: IReactorTime,
         kernel_drops: Callable[[], dict[str, int]],
         wall: Callable[[], float],
     ) -> None:
-        self._history = history
+        self._journal = journal
         self._ledger = ledger
         self._in_thread = in_thread
         self._reactor = reactor
@@ -53,9 +53,9 @@ class JournalWriter:
 
     def start(self, found: RecoveredSpool, *, quarantined: int, config_sha256: str) -> None:
         """Blocking, once, after recovery and before the thread has work."""
-        for note in self._history.open().notes:
+        for note in self._journal.open().notes:
             log.warn("ledger history: {note}", note=note)
-        self._history.start(found, quarantined=quarantined, version=__version__, config_sha256=config_sha256)
+        self._journal.start(found, quarantined=quarantined, version=__version__, config_sha256=config_sha256)
         self._started = True
         self._schedule()
 
@@ -76,8 +76,8 @@ class JournalWriter:
         accounts, drops = self._accounts(), self._kernel_drops()
 
         def last() -> None:
-            self._history.stop(accounts, drops)
-            self._history.close()
+            self._journal.stop(accounts, drops)
+            self._journal.close()
 
         await self._in_thread(last)
 
@@ -85,23 +85,23 @@ class JournalWriter:
 
     def receipt(self, receipt: Receipt) -> None:
         """A request was accepted; before its files go."""
-        self._history.receipt(receipt)
+        self._journal.receipt(receipt)
 
     def refused(self, intake: str, sequence: int, count: int, reason: str, batch_events: int) -> None:
         """Events are in quarantine; before their batch's file goes."""
-        self._history.refused(intake, sequence, count, reason, batch_events)
+        self._journal.refused(intake, sequence, count, reason, batch_events)
 
     def receipt_of_taken(self, receipt: Receipt) -> None:
         """The same of what was taken over."""
-        self._history.receipt(replace(receipt, taken=True))
+        self._journal.receipt(replace(receipt, taken=True))
 
     def refused_of_taken(self, intake: str, sequence: int, count: int, reason: str, batch_events: int) -> None:
         """The same of what was taken over."""
-        self._history.refused(intake, sequence, count, reason, batch_events, taken=True)
+        self._journal.refused(intake, sequence, count, reason, batch_events, taken=True)
 
     def handed(self, intake: str, sequence: int, count: int, batch_events: int) -> None:
         """Events are in a shared queue; before their batch's file goes."""
-        self._history.handed(intake, sequence, count, batch_events)
+        self._journal.handed(intake, sequence, count, batch_events)
 
     # --- the minute --------------------------------------------------------------------------------------------------
 
@@ -125,7 +125,7 @@ class JournalWriter:
         def defect(failure: Failure) -> None:
             log.failure("defect while writing the ledger's history", failure)
 
-        self._writing = self._in_thread(lambda: self._history.minute(accounts, drops)).addErrback(defect)
+        self._writing = self._in_thread(lambda: self._journal.minute(accounts, drops)).addErrback(defect)
         return self._writing
 
     def _accounts(self) -> dict[str, Account]:

@@ -133,7 +133,7 @@ class Demo:
         bridge = Bridge(self._configuration(self._collector.getHost().port), self._reactor, recent=self._recent)
         await bridge.start()
         self._bridge = bridge
-        ports = bridge.doors.ports()
+        ports = bridge.listener_set.ports()
         devices = len({sample.device for sample in self._samples})
         self._echo(f"A bridge listens on 127.0.0.1, UDP port {ports['udp']} and TCP port {ports['tcp']}.")
         self._echo(
@@ -147,11 +147,11 @@ class Demo:
     def invite(self) -> None:
         """Tell how to go on."""
         assert self._bridge is not None
-        port = self._bridge.doors.ports()["udp"]
+        port = self._bridge.listener_set.ports()["udp"]
         self._echo("\nAll have arrived. Now send one of your own, from another terminal:")
         self._echo(f"  logger -n 127.0.0.1 -P {port} -d 'hello from me'", bold=True)
         self._echo("What the bridge knows of itself, in a browser:")
-        self._echo(f"  http://127.0.0.1:{self._bridge.gate.port}/", bold=True)
+        self._echo(f"  http://127.0.0.1:{self._bridge.admin_server.port}/", bold=True)
         self._echo("Ctrl-C ends the demo and removes its spool.\n")
 
     def _echo(self, text: str, *, bold: bool = False) -> None:

@@ -74,24 +74,24 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
 
     def do_POST(self) -> None:
-        gate = self.server
-        with gate.changed:
-            if gate.shutting:
+        server = self.server
+        with server.changed:
+            if server.shutting:
                 self.close_connection = True
                 return
-            gate.under_way += 1
+            server.under_way += 1
         try:
-            self._pass_on(gate)
+            self._pass_on(server)
         finally:
-            with gate.changed:
-                gate.under_way -= 1
+            with server.changed:
+                server.under_way -= 1
                 # The connection of a shut gate ends with this answer.
-                self.close_connection = self.close_connection or gate.shutting
-                gate.changed.notify_all()
+                self.close_connection = self.close_connection or server.shutting
+                server.changed.notify_all()
 
-    def _pass_on(self, gate: _Server) -> None:
+    def _pass_on(self, server: _Server) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        onward = http.client.HTTPConnection("127.0.0.1", gate.collector_port, timeout=180)
+        onward = http.client.HTTPConnection("127.0.0.1", server.collector_port, timeout=180)
         try:
             skipped = ("connection", "host", "content-length")
             headers = {name: value for name, value in self.headers.items() if name.lower() not in skipped}
@@ -101,7 +101,7 @@ class _Handler(BaseHTTPRequestHandler):
         finally:
             onward.close()
         key, timestamp = self.headers["X-SEKOIAIO-INTAKE-KEY"], self.headers["X-SEKOIAIO-EVENT-TIMESTAMP"]
-        gate.requests.append(Request(key, timestamp, response.status))
+        server.requests.append(Request(key, timestamp, response.status))
         self.send_response(response.status)
         self.send_header("Content-Type", response.getheader("Content-Type", "application/json"))
         self.send_header("Content-Length", str(len(answer)))

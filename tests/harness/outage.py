@@ -55,7 +55,7 @@ class Outage:
         store = DeliveryStore(
             self.spool, self.ledger, work=_work, receipt=lambda receipt: None, refused=lambda *what: None
         )
-        office = DeliveryContext(
+        context = DeliveryContext(
             self.clock,
             self._wall,
             store,
@@ -72,7 +72,14 @@ class Outage:
         self.couriers = {}
         for name in intakes:
             target = RequestTarget("http://away.test/plain/batch", dict, gzip=False)
-            courier = Courier(name, target, turn, office=office, poster=_Away(self.clock), exits=BaseUrls(breaker))
+            courier = Courier(
+                name,
+                target,
+                turn,
+                context=context,
+                poster=_Away(self.clock),
+                base_urls=BaseUrls(breaker),
+            )
             self.couriers[name] = courier
             dispatcher.add(courier)
         self.spool.on_sealed = lambda batch: self.couriers[batch.intake].add(batch)

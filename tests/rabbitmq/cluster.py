@@ -32,7 +32,7 @@ def report(text: str) -> None:
             file.write(f"{text}\n")
 
 
-class Fleet:
+class Gateways:
     """All of it. `numbers` are given out once: each message of a run has its own."""
 
     def __init__(self, directory: Path, cluster: Cluster, *, ca: Path) -> None:
@@ -134,13 +134,13 @@ class Fleet:
 class Load:
     """One device before each sender."""
 
-    def __init__(self, fleet: Fleet) -> None:
-        self._fleet = fleet
+    def __init__(self, gateways: Gateways) -> None:
+        self._fleet = gateways
         self._stopped = False
         self._devices: list[Traffic] = []
-        for sender in fleet.senders:
-            device = Traffic(sender.input_port, first=fleet.next_number, per_write=20, pause_seconds=0.05)
-            fleet.next_number += 1_000_000
+        for sender in gateways.senders:
+            device = Traffic(sender.input_port, first=gateways.next_number, per_write=20, pause_seconds=0.05)
+            gateways.next_number += 1_000_000
             self._devices.append(device)
             device.start()
         self.wait_flowing()
@@ -158,14 +158,14 @@ class Load:
                 for device, mark in zip(devices, marks, strict=True)
             )
 
-        told = lambda: f"events flow: {[Fleet.told(bridge) for bridge in self._fleet.bridges]}"  # noqa: E731
+        told = lambda: f"events flow: {[Gateways.told(bridge) for bridge in self._fleet.bridges]}"  # noqa: E731
         until(flows, told, deadline_seconds=_ARRIVES_WITHIN, every_seconds=0.1)
         return time.monotonic() - began
 
     def wait_for(self, condition: Callable[[], bool], what: str) -> float:
         """Wait for a condition; how many seconds that took."""
         began = time.monotonic()
-        told = lambda: f"{what}: {[Fleet.told(bridge) for bridge in self._fleet.bridges]}"  # noqa: E731
+        told = lambda: f"{what}: {[Gateways.told(bridge) for bridge in self._fleet.bridges]}"  # noqa: E731
         until(condition, told, deadline_seconds=_ARRIVES_WITHIN, every_seconds=0.1)
         return time.monotonic() - began
 
@@ -187,7 +187,7 @@ class Load:
 
         def missing() -> str:
             left = sorted(wanted - self._fleet.numbers())
-            told = [Fleet.told(bridge) for bridge in self._fleet.bridges]
+            told = [Gateways.told(bridge) for bridge in self._fleet.bridges]
             return f"{len(left)} of {len(wanted)} are missing, such as {left[:5]} and {left[-5:]}: {told}"
 
         until(complete, missing, deadline_seconds=_ARRIVES_WITHIN, every_seconds=0.1)

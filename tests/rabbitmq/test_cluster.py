@@ -1,6 +1,6 @@
 """A real RabbitMQ cluster under three bridges that real senders talk to: whatever dies, every event arrives.
 
-Run by `sh tests/cluster`. A test leaves the fleet whole, as the next one finds it.
+Run by `sh tests/cluster`. A test leaves the gateways whole, as the next one finds it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from tests.peers.unpacked import PeerMissing, Unpacked
 from tests.rabbitmq.cluster import (
     ALONE_AFTER,
     INTAKES,
-    Fleet,
+    Gateways,
     intakes,
     report,
 )
@@ -60,13 +60,13 @@ def cluster(tmp_path_factory: pytest.TempPathFactory, authority: Authority) -> I
 
 
 @pytest.fixture(scope="module")
-def fleet(cluster: Cluster, authority: Authority, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+def gateways(cluster: Cluster, authority: Authority, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateways]:
     try:
         Unpacked.find("rsyslog")
     except PeerMissing as missing:
         pytest.skip(str(missing))
-    directory = tmp_path_factory.mktemp("fleet")
-    made = Fleet(directory, cluster, ca=authority.ca)
+    directory = tmp_path_factory.mktemp("gateways")
+    made = Gateways(directory, cluster, ca=authority.ca)
     try:
         made.start(directory)
         yield made
@@ -74,139 +74,140 @@ def fleet(cluster: Cluster, authority: Authority, tmp_path_factory: pytest.TempP
         made.stop()
 
 
-def duplicates(fleet: Fleet, before: int) -> str:
-    fleet.collector.refresh()
-    return f"{fleet.duplicates() - before} events came twice"
+def duplicates(gateways: Gateways, before: int) -> str:
+    gateways.collector.refresh()
+    return f"{gateways.duplicates() - before} events came twice"
 
 
-def test_events_of_every_bridge_arrive_once(fleet: Fleet) -> None:
-    with fleet.load():
+def test_events_of_every_bridge_arrive_once(gateways: Gateways) -> None:
+    with gateways.load():
         pass
-    assert fleet.duplicates() == 0
-    ledgers = [bridge.ledger() for bridge in fleet.bridges]
+    assert gateways.duplicates() == 0
+    ledgers = [bridge.ledger() for bridge in gateways.bridges]
     received = sum(ledger["received"] for ledger in ledgers)
     assert sum(ledger["delivered"] for ledger in ledgers) == received
     assert sum(ledger["handed_over"] for ledger in ledgers) == sum(ledger["taken_over"] for ledger in ledgers) > 0
     assert all(ledger["delivered"] for ledger in ledgers), "all of them deliver"
 
 
-def test_a_bridge_is_killed(fleet: Fleet) -> None:
-    before = fleet.duplicates()
-    with fleet.load() as load:
-        fleet.bridges[0].kill()
+def test_a_bridge_is_killed(gateways: Gateways) -> None:
+    before = gateways.duplicates()
+    with gateways.load() as load:
+        gateways.bridges[0].kill()
         others = load.wait_flowing([1, 2])
-        # What is in its spool waits for it, as without a fleet; what it has published does not.
-        fleet.bridges[0].start()
+        # What is in its spool waits for it, as without a shared backlog; what it has published does not.
+        gateways.bridges[0].start()
         again = load.wait_flowing()
-    fleet.wait_sharing()
+    gateways.wait_sharing()
     report(f"kill -9 of a bridge: the others' events flow after {others:.1f} s, its own {again:.1f} s after its start;"
-           f" {duplicates(fleet, before)}")  # fmt: skip
+           f" {duplicates(gateways, before)}")  # fmt: skip
 
 
 @pytest.mark.parametrize("leader", [False, True], ids=["any", "leader"])
-def test_a_broker_is_killed(fleet: Fleet, leader: bool) -> None:
-    before = fleet.duplicates()
-    lead = fleet.cluster.leader_of(f"{fleet.prefix}.{INTAKES[0]}")
-    victim = lead if leader else next(broker for broker in fleet.cluster.brokers if broker is not lead)
-    with fleet.load() as load:
+def test_a_broker_is_killed(gateways: Gateways, leader: bool) -> None:
+    before = gateways.duplicates()
+    lead = gateways.cluster.leader_of(f"{gateways.prefix}.{INTAKES[0]}")
+    victim = lead if leader else next(broker for broker in gateways.cluster.brokers if broker is not lead)
+    with gateways.load() as load:
         victim.kill()
         took = load.wait_flowing()
         victim.start()
-        fleet.cluster.wait_whole()
+        gateways.cluster.wait_whole()
         load.wait_flowing()
-    fleet.wait_sharing()
+    gateways.wait_sharing()
     which = "of a queue's leader" if leader else "of another broker"
-    report(f"kill -9 {which}: events of all bridges flow after {took:.1f} s; {duplicates(fleet, before)}")
+    report(f"kill -9 {which}: events of all bridges flow after {took:.1f} s; {duplicates(gateways, before)}")
 
 
-def test_a_broker_is_parted_and_comes_back(fleet: Fleet) -> None:
-    before = fleet.duplicates()
-    victim = fleet.cluster.leader_of(f"{fleet.prefix}.{INTAKES[0]}")
-    with fleet.load() as load:
-        fleet.cluster.part(victim)
+def test_a_broker_is_parted_and_comes_back(gateways: Gateways) -> None:
+    before = gateways.duplicates()
+    victim = gateways.cluster.leader_of(f"{gateways.prefix}.{INTAKES[0]}")
+    with gateways.load() as load:
+        gateways.cluster.part(victim)
         took = load.wait_flowing()
-        fleet.cluster.join(victim)
-        fleet.cluster.wait_whole()
+        gateways.cluster.join(victim)
+        gateways.cluster.wait_whole()
         load.wait_flowing()
-    fleet.wait_sharing()
-    report(f"a leader is parted: events of all bridges flow after {took:.1f} s; {duplicates(fleet, before)}")
+    gateways.wait_sharing()
+    report(f"a leader is parted: events of all bridges flow after {took:.1f} s; {duplicates(gateways, before)}")
 
 
-def _all_brokers_gone(fleet: Fleet, seconds: float) -> None:
-    before = fleet.duplicates()
-    with fleet.load() as load:
-        for broker in fleet.cluster.brokers:
+def _all_brokers_gone(gateways: Gateways, seconds: float) -> None:
+    before = gateways.duplicates()
+    with gateways.load() as load:
+        for broker in gateways.cluster.brokers:
             broker.kill()
         alone = load.wait_flowing()
         gone = time.monotonic()
         until(lambda: time.monotonic() - gone >= seconds, "the brokers are away", deadline_seconds=seconds + 60)
-        assert all(bridge.status()["fleet"]["alone"] for bridge in fleet.bridges)
+        assert all(bridge.status()["fleet"]["alone"] for bridge in gateways.bridges)
         began = time.monotonic()
-        for broker in fleet.cluster.brokers:
+        for broker in gateways.cluster.brokers:
             broker.launch()
-        for broker in fleet.cluster.brokers:
+        for broker in gateways.cluster.brokers:
             broker.wait_started()
-        fleet.cluster.wait_whole()
+        gateways.cluster.wait_whole()
         up = time.monotonic() - began
         shared = load.wait_for(
-            lambda: not any(bridge.status()["fleet"]["alone"] for bridge in fleet.bridges), "all share again"
+            lambda: not any(bridge.status()["fleet"]["alone"] for bridge in gateways.bridges), "all share again"
         )
         load.wait_flowing()
-    fleet.wait_sharing()
+    gateways.wait_sharing()
     report(f"all brokers gone for {seconds + up:.0f} s: each bridge delivers by itself after {alone:.1f} s"
            f" (alone_after: {ALONE_AFTER} s); shared again {shared:.1f} s after the cluster's start;"
-           f" {duplicates(fleet, before)}")  # fmt: skip
+           f" {duplicates(gateways, before)}")  # fmt: skip
 
 
-def test_all_brokers_are_gone_for_a_while(fleet: Fleet) -> None:
-    _all_brokers_gone(fleet, 1.0)
+def test_all_brokers_are_gone_for_a_while(gateways: Gateways) -> None:
+    _all_brokers_gone(gateways, 1.0)
 
 
 @pytest.mark.long
-def test_all_brokers_are_gone_for_a_minute(fleet: Fleet) -> None:
-    _all_brokers_gone(fleet, 60.0)
+def test_all_brokers_are_gone_for_a_minute(gateways: Gateways) -> None:
+    _all_brokers_gone(gateways, 60.0)
 
 
-def _alarm(fleet: Fleet, seconds: float) -> None:
-    before = fleet.duplicates()
-    with fleet.load() as load:
-        fleet.cluster.alarm(fleet.cluster.brokers[0])
+def _alarm(gateways: Gateways, seconds: float) -> None:
+    before = gateways.duplicates()
+    with gateways.load() as load:
+        gateways.cluster.alarm(gateways.cluster.brokers[0])
         blocked = load.wait_for(
-            lambda: all(bridge.status()["fleet"]["state"] == "blocked" for bridge in fleet.bridges), "all are blocked"
+            lambda: all(bridge.status()["fleet"]["state"] == "blocked" for bridge in gateways.bridges),
+            "all are blocked",
         )
-        told = fleet.bridges[0].status()["fleet"]["broker"]
+        told = gateways.bridges[0].status()["fleet"]["broker"]
         assert "low on disk" in told, told
         alone = load.wait_flowing()
         begun = time.monotonic()
         until(lambda: time.monotonic() - begun >= seconds, "the alarm lasts", deadline_seconds=seconds + 60)
-        fleet.cluster.all_clear(fleet.cluster.brokers[0])
+        gateways.cluster.all_clear(gateways.cluster.brokers[0])
         shared = load.wait_for(
-            lambda: all(bridge.status()["fleet"]["state"] == "up" for bridge in fleet.bridges), "none is blocked"
+            lambda: all(bridge.status()["fleet"]["state"] == "up" for bridge in gateways.bridges), "none is blocked"
         )
-    fleet.wait_sharing()
+    gateways.wait_sharing()
     report(f"a broker's disk alarm: all know after {blocked:.1f} s, each delivers by itself {alone:.1f} s later;"
-           f" shared again {shared:.1f} s after its end; {duplicates(fleet, before)}")  # fmt: skip
+           f" shared again {shared:.1f} s after its end; {duplicates(gateways, before)}")  # fmt: skip
 
 
-def test_a_broker_finds_its_disk_full(fleet: Fleet) -> None:
-    _alarm(fleet, 1.0)
+def test_a_broker_finds_its_disk_full(gateways: Gateways) -> None:
+    _alarm(gateways, 1.0)
 
 
 @pytest.mark.long
-def test_a_broker_finds_its_disk_full_for_a_minute(fleet: Fleet) -> None:
-    _alarm(fleet, 60.0)
+def test_a_broker_finds_its_disk_full_for_a_minute(gateways: Gateways) -> None:
+    _alarm(gateways, 60.0)
 
 
-def test_check_compares_the_intakes_with_the_queues(fleet: Fleet, tmp_path: Path) -> None:
-    share = fleet.bridges[0].configuration["spool"]["share"]
-    stranger = Bridge(tmp_path, collector_url=fleet.collector.url, intakes=intakes() | {"firewall": {}})
+def test_check_compares_the_intakes_with_the_queues(gateways: Gateways, tmp_path: Path) -> None:
+    share = gateways.bridges[0].configuration["spool"]["share"]
+    stranger = Bridge(tmp_path, collector_url=gateways.collector.url, intakes=intakes() | {"firewall": {}})
     stranger.configuration["spool"]["share"] = share
     code, told = checked(stranger)
     assert code == 0, told
     assert told.count("the broker lets us in") == 3
     for name in INTAKES:
-        assert f"queue {fleet.prefix}.{name}: 0 batches wait, 3 couriers take from it" in told
-    assert f"there is no queue {fleet.prefix}.firewall yet" in told and "called otherwise on other nodes?" in told
+        assert f"queue {gateways.prefix}.{name}: 0 batches wait, 3 couriers take from it" in told
+    assert f"there is no queue {gateways.prefix}.firewall yet" in told and "called otherwise on other nodes?" in told
     # A password that is not right, and a broker that is none of ours.
     wrong = {"username": "guest", "password": "not-this-one"}
     stranger.configuration["spool"]["share"] = share | wrong
@@ -215,7 +216,7 @@ def test_check_compares_the_intakes_with_the_queues(fleet: Fleet, tmp_path: Path
     stranger.configuration["spool"]["share"] = {key: share[key] for key in ("amqp", "username", "password")}
     code, told = checked(stranger)
     assert code == 1 and "whom we do not trust" in told
-    stranger.configuration["spool"]["share"] = {"amqp": f"amqp://127.0.0.1:{fleet.collector.port}"}
+    stranger.configuration["spool"]["share"] = {"amqp": f"amqp://127.0.0.1:{gateways.collector.port}"}
     code, told = checked(stranger)
     assert code == 1 and "amqp" in told
 
@@ -226,8 +227,8 @@ def checked(bridge: Bridge) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
-def test_status_and_metrics_speak_of_the_queues(fleet: Fleet) -> None:
-    bridge = fleet.bridges[1]
+def test_status_and_metrics_speak_of_the_queues(gateways: Gateways) -> None:
+    bridge = gateways.bridges[1]
     command = [SYSLOG_BRIDGE, "status", "-c", str(bridge.file)]
     told = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
     assert "shared backlog: connected to amqps://localhost:" in told
@@ -240,12 +241,12 @@ def test_status_and_metrics_speak_of_the_queues(fleet: Fleet) -> None:
     assert "syslog_bridge_ledger_imbalance_events 0.0" in metrics
 
 
-def test_duplicates_are_at_most_what_is_counted(fleet: Fleet) -> None:
+def test_duplicates_are_at_most_what_is_counted(gateways: Gateways) -> None:
     """After all of the above. A window of what rsyslog had sent to the killed bridge, it sent again."""
-    fleet.collector.refresh()
-    counted = fleet.possible_duplicates()
-    report(f"in all: {fleet.duplicates()} events came twice, {counted} are counted as possible duplicates")
-    assert fleet.duplicates() <= counted + _RELP_WINDOW
+    gateways.collector.refresh()
+    counted = gateways.possible_duplicates()
+    report(f"in all: {gateways.duplicates()} events came twice, {counted} are counted as possible duplicates")
+    assert gateways.duplicates() <= counted + _RELP_WINDOW
 
 
 def test_what_a_queue_refuses_waits_in_the_spool_and_follows(cluster: Cluster, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Two gateways with spools of their own behind a real HAProxy: the first layout of packaging/docs/fleet.md."""
+"""Two gateways with spools of their own behind a real HAProxy: the first layout of packaging/docs/gateways.md."""
 
 from __future__ import annotations
 

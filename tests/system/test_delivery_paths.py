@@ -124,16 +124,16 @@ def _count(path: str, body: bytes) -> int:
 
 def test_every_endpoint_byte_for_byte(tmp_path: Path) -> None:
     """One event of each, as the API's page has it; nothing more than it names."""
-    recorder = Recorder()
-    with bridging(tmp_path, recorder.url, intakes=intakes(), routes=routes()) as bridge:
+    journal_writer = Recorder()
+    with bridging(tmp_path, journal_writer.url, intakes=intakes(), routes=routes()) as bridge:
         bridge.configuration["collector"]["compression"] = "none"
         bridge.start()
         stamp = START.isoformat(timespec="milliseconds").replace("+00:00", "Z")
         for endpoint in ENDPOINTS:
             send_lines(bridge.tcp, [f'<30>1 {stamp} gw app - - - say "caf\u00e9"'.encode()], source=SOURCE[endpoint])
-        until(lambda: len(recorder.requests) == 6, lambda: f"6 requests, not {recorder.requests}")
+        until(lambda: len(journal_writer.requests) == 6, lambda: f"6 requests, not {journal_writer.requests}")
         bridge.wait_drained()
-    recorder.close()
+    journal_writer.close()
     plain, quoted = 'say "caf\u00e9"'.encode(), '"say \\"caf\u00e9\\""'.encode()
     keys = {endpoint: key_of(name_of(endpoint)) for endpoint in ENDPOINTS}
     time = b'"' + stamp.encode() + b'"'
@@ -145,8 +145,8 @@ def test_every_endpoint_byte_for_byte(tmp_path: Path) -> None:
         "/": b'{"intake_key":"%b","@timestamp":%b,"json":%b}' % (keys["/"].encode(), time, quoted),
         "/array": b'[{"timestamp":%b,"intake_key":"%b","json":%b}]' % (time, keys["/array"].encode(), quoted),
     }
-    assert {path: body for path, _, body in recorder.requests} == expected
-    for path, headers, _ in recorder.requests:
+    assert {path: body for path, _, body in journal_writer.requests} == expected
+    for path, headers, _ in journal_writer.requests:
         json_body = path not in ("/plain/batch", "/plain")
         assert headers["content-type"] == ("application/json" if json_body else "text/plain; charset=utf-8")
         assert headers.get("x-sekoiaio-event-timestamp") == (None if path == "/array" else stamp)

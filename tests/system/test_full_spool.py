@@ -10,12 +10,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from tests.harness.admin_server import Gate
 
 from tests.harness.asserting import assert_same
 from tests.harness.bridge import Bridge, key_of
 from tests.harness.collector import Collector
 from tests.harness.disk import blocks, fill, small_disk
-from tests.harness.gate import Gate
 from tests.harness.messages import number_of, rfc5424
 from tests.harness.polling import until
 from tests.harness.running import bridging, collecting
@@ -83,9 +83,12 @@ def test_one_parked_intake_fills_its_part_and_nineteen_never_notice(tmp_path: Pa
 
 def test_pause_makes_the_senders_of_the_full_intake_wait_and_nobody_else(tmp_path: Path) -> None:
     with collecting(tmp_path) as collector:
-        gate = Gate(collector.port)
+        admin_server = Gate(collector.port)
         with bridging(
-            tmp_path, collector.url, intakes={"full": {"url": gate.url}, "free": {}}, routes=by_source("full", "free")
+            tmp_path,
+            collector.url,
+            intakes={"full": {"url": admin_server.url}, "free": {}},
+            routes=by_source("full", "free"),
         ) as bridge:
             bridge.configuration["unrouted"] = "hold"
             bridge.configuration["spool"] |= {"max_size": "4MB", "min_free": "1MB", "when_full": "pause"}
@@ -117,12 +120,12 @@ def test_pause_makes_the_senders_of_the_full_intake_wait_and_nobody_else(tmp_pat
             assert dropped() == len(datagrams)
             assert blocks(bridge.spool) <= 4 * MB
 
-            gate.open()
+            admin_server.open()
             sender.join()
             bridge.wait_received(count + len(datagrams) + len(others))
             bridge.wait_drained()
             ledger = bridge.ledger()
-        gate.shut()
+        admin_server.shut()
         assert (ledger["delivered"], ledger["buffered"]) == (count + len(others), 0), ledger
         collector.refresh()
         numbers = Counter(number_of(text) for text in collector.texts(key_of("full")))
@@ -153,8 +156,8 @@ def _send_until_cut(port: int) -> None:
 
 def test_a_disk_that_others_fill_and_free_again(tmp_path: Path) -> None:
     with collecting(tmp_path) as collector, small_disk(tmp_path / "disk", "16m") as disk:
-        gate = Gate(collector.port)
-        with bridging(tmp_path, gate.url) as bridge:
+        admin_server = Gate(collector.port)
+        with bridging(tmp_path, admin_server.url) as bridge:
             bridge.configuration["spool"] = {
                 "directory": str(disk / "spool"), "max_size": "100%", "min_free": "4KiB",
                 "quarantine": {"max_size": "1MB"},
@@ -186,13 +189,13 @@ def test_a_disk_that_others_fill_and_free_again(tmp_path: Path) -> None:
             until(lambda: bridge.get("/readyz")[0] == 200, lambda: f"ready again: {bridge.get('/readyz')}")
             dropped = sum(bridge.ledger()["dropped"].values())
             send(500)
-            gate.open()
+            admin_server.open()
             bridge.wait_drained()
             ledger = bridge.ledger()
             assert sum(ledger["dropped"].values()) == dropped, "with room nothing is lost"
             assert ledger["delivered"] == ledger["received"] - dropped
             assert (disk / "spool" / ".reserve").exists()
-        gate.shut()
+        admin_server.shut()
         numbers = [number_of(text) for text in collector.refresh() and collector.texts()]
         assert len(numbers) == len(set(numbers)) == sent - dropped
         assert set(range(sent - 500, sent)) <= set(numbers)
@@ -202,15 +205,15 @@ def test_a_disk_that_others_fill_and_free_again(tmp_path: Path) -> None:
 def test_a_backlog_drains_in_little_memory_and_the_news_come_first(tmp_path: Path, megabytes: int) -> None:
     count, fresh = megabytes * 500, 20
     with collecting(tmp_path) as collector:
-        gate = Gate(collector.port)
-        with bridging(tmp_path, gate.url) as bridge:
+        admin_server = Gate(collector.port)
+        with bridging(tmp_path, admin_server.url) as bridge:
             bridge.configuration["collector"] |= {"connections_per_intake": 1, "max_request_rate": 10}
             bridge.configuration["batch"] |= {"max_bytes": "1MB"}
             bridge.start()
             send_lines(bridge.tcp, padded(range(count), 2000))
             bridge.wait_received(count)
             until(lambda: state(bridge, "all")["oldest_seconds"] > 12, "the backlog is one")  # type: ignore[operator]
-            gate.open()
+            admin_server.open()
             until(collector.refresh, lambda: f"it drains: {bridge.status()}")
             send_lines(bridge.tcp, padded(range(count, count + fresh), 2000))
             until(
@@ -223,7 +226,7 @@ def test_a_backlog_drains_in_little_memory_and_the_news_come_first(tmp_path: Pat
             memory = Path(f"/proc/{bridge.process.pid}/status").read_text()
             (peak,) = re.findall(r"VmHWM:\s+(\d+) kB", memory)
             assert int(peak) * 1024 < 150 * MB, f"resident memory at its peak: {peak} kB"
-        gate.shut()
+        admin_server.shut()
         numbers = [number_of(event.text) for event in collector.arrived]
         assert sorted(numbers) == list(range(count + fresh))
         last_of_fresh = max(i for i, number in enumerate(numbers) if number >= count)

@@ -10,12 +10,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from tests.harness.admin_server import Gate
 
 from bridge.batching import Group
 from bridge.spool import Batch, BatchLimits, Spool, pack_writer
 from tests.harness import killed_at, spool
 from tests.harness.bridge import Bridge
-from tests.harness.gate import Gate
 from tests.harness.messages import number_of, rfc5424
 from tests.harness.polling import until
 from tests.harness.process import Process
@@ -78,8 +78,8 @@ def test_killed_at_every_passage(tmp_path: Path, seed: int) -> None:
     sent: list[str] = []
     twice: set[int] = set()
     with collecting(tmp_path) as collector:
-        gate = Gate(collector.port)
-        with bridging(tmp_path, gate.url) as bridge:
+        admin_server = Gate(collector.port)
+        with bridging(tmp_path, admin_server.url) as bridge:
             # A request carries four batches: many requests, so that there is much to kill.
             bridge.configuration["batch"] |= {"max_events": 4 * EVENTS}
             for passage in killed_at.PACKING:
@@ -88,8 +88,8 @@ def test_killed_at_every_passage(tmp_path: Path, seed: int) -> None:
                 )
                 twice |= killed(bridge, passage, 1)
             assert spool.packs(bridge.spool)
-            assert not gate.requests
-            gate.open()
+            assert not admin_server.requests
+            admin_server.open()
             for passage in killed_at.SENDING:
                 twice |= killed(bridge, passage, chance.randint(1, MOST_REQUESTS))
             bridge.start()
@@ -97,7 +97,7 @@ def test_killed_at_every_passage(tmp_path: Path, seed: int) -> None:
             ledger = bridge.ledger()
             bridge.stop()
             row = report(bridge)[0]["all"]
-        gate.shut()
+        admin_server.shut()
         events = collector.refresh()
     assert not ledger["dropped"], ledger
     arrived = Counter(number_of(event.text) for event in events)

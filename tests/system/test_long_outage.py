@@ -10,10 +10,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
+from tests.harness.admin_server import Gate
 
 from tests.harness.asserting import assert_same
 from tests.harness.bridge import key_of
-from tests.harness.gate import Gate
 from tests.harness.messages import time_of
 from tests.harness.outage import (
     EVENTS,
@@ -56,8 +56,10 @@ def test_many_quiet_intakes(tmp_path: Path, fast_path: Path, batches: int) -> No
 
     intakes: dict[str, dict[str, str]] = {name: {} for name in INTAKES}
     with collecting(tmp_path) as collector:
-        gate = Gate(collector.port)
-        with bridging(fast_path, gate.url, intakes=intakes, batch={"max_age": "2s", "catch_up_resolution": "60s"}) as b:
+        admin_server = Gate(collector.port)
+        with bridging(
+            fast_path, admin_server.url, intakes=intakes, batch={"max_age": "2s", "catch_up_resolution": "60s"}
+        ) as b:
             outage = Outage(b.spool, intakes=INTAKES, begin_ms=int(begin.timestamp() * 1000))
             outage.last(rounds, text)
             outage.end()
@@ -76,20 +78,20 @@ def test_many_quiet_intakes(tmp_path: Path, fast_path: Path, batches: int) -> No
             resident = _resident_kib(b.process.pid if b.process else 0)
             print(f"{resident} KiB resident after the start")
             assert resident < MOST_RESIDENT_KIB
-            gate.open()
+            admin_server.open()
             until(
                 lambda: b.ledger()["spooled"] == 0,
                 lambda: f"drained: {b.ledger()}",
                 deadline_seconds=180 + batches / 500,
             )
             resident = _resident_kib(b.process.pid if b.process else 0, "VmHWM")
-            print(f"{resident} KiB resident at most, {len(gate.requests)} requests")
+            print(f"{resident} KiB resident at most, {len(admin_server.requests)} requests")
             assert resident < MOST_RESIDENT_KIB
             assert b.ledger()["delivered"] == events
             until(lambda: not list(b.spool.glob("quiet-*/*")), "the last files are gone")
-            accepted = [request for request in gate.requests if request.status == 200]
+            accepted = [request for request in admin_server.requests if request.status == 200]
             assert len(accepted) <= 0.15 * rounds * len(INTAKES)
-        gate.shut()
+        admin_server.shut()
         arrived = defaultdict(list)
         for event in collector.refresh():
             assert event.time is not None

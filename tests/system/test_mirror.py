@@ -35,7 +35,7 @@ def test_copies_go_to_others_and_hurt_nobody(tmp_path: Path) -> None:
             connection, _ = stream.accept()
             datagrams.settimeout(180)
             connection.settimeout(180)
-            copies = lambda: bridge.status()["copies"]  # noqa: E731
+            mirror = lambda: bridge.status()["copies"]  # noqa: E731
             with connection:
                 tries = 0
 
@@ -44,9 +44,9 @@ def test_copies_go_to_others_and_hurt_nobody(tmp_path: Path) -> None:
                     tries += 1
                     send_lines(bridge.tcp, [b"<13>tries"])
                     bridge.wait_received(tries)
-                    return all(copies()[target]["sent"] for target in targets[:2])
+                    return all(mirror()[target]["sent"] for target in targets[:2])
 
-                until(both_open, lambda: str(copies()))
+                until(both_open, lambda: str(mirror()))
                 send_lines(bridge.tcp, (message.frame for message in sent))
                 got_datagrams = []
                 while len(got_datagrams) < len(sent):
@@ -60,7 +60,7 @@ def test_copies_go_to_others_and_hurt_nobody(tmp_path: Path) -> None:
             assert [line for line in data.split(b"\n") if b"number" in line] == frames
             collector.wait_for(len(sent) + tries)
             assert_same((text for text in collector.texts() if "number" in text), (message.text for message in sent))
-            dead = copies()[targets[2]]
+            dead = mirror()[targets[2]]
             assert dead == {"sent": 0, "dropped": len(sent) + tries}
             assert not bridge.ledger()["dropped"], "copies are no events"
             metrics = bridge.get("/metrics")[1].decode()

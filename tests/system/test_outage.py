@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from tests.harness.admin_server import Gate
 
 from tests.harness import spool
 from tests.harness.asserting import assert_same, assert_times, assert_two_lanes
 from tests.harness.bridge import Bridge, key_of
-from tests.harness.gate import Gate
 from tests.harness.messages import number_of, rfc5424
 from tests.harness.polling import until
 from tests.harness.ports import free_port
@@ -41,19 +41,19 @@ def wait_for_backlog(bridge: Bridge, *, batches: int) -> None:
 @pytest.mark.parametrize("seconds", [0, pytest.param(60, marks=pytest.mark.long)])
 def test_collector_away_under_traffic(tmp_path: Path, seconds: int) -> None:
     with collecting(tmp_path) as collector:
-        gate = Gate(collector.port)
-        gate.open()
-        with bridging(tmp_path, gate.url) as bridge:
+        admin_server = Gate(collector.port)
+        admin_server.open()
+        with bridging(tmp_path, admin_server.url) as bridge:
             bridge.configuration["collector"] |= ONE_AT_A_TIME
             bridge.start()
             with traffic(bridge.tcp) as device:
                 collector.wait_for(200)
-                gate.shut()
+                admin_server.shut()
                 gone = time.monotonic()
                 wait_for_backlog(bridge, batches=20)
                 until(lambda: time.monotonic() - gone >= seconds, "the outage is over", deadline_seconds=seconds + 180)
                 back_at = len(device.sent)
-                gate.open()
+                admin_server.open()
                 # Until live events come through as well, beside the backlog.
                 until(
                     lambda: any(number_of(event.text) > back_at for event in collector.refresh()),
@@ -61,11 +61,11 @@ def test_collector_away_under_traffic(tmp_path: Path, seconds: int) -> None:
                 )
             collector.wait_for(len(device.sent))
             bridge.wait_drained()
-        gate.shut()
+        admin_server.shut()
         events = collector.refresh()
     assert_same((event.text for event in events), (message.text for message in device.sent))
     assert_two_lanes(events)
-    assert {request.status // 100 for request in gate.requests} == {2}
+    assert {request.status // 100 for request in admin_server.requests} == {2}
 
 
 def test_collector_killed_under_traffic(tmp_path: Path) -> None:
@@ -93,10 +93,10 @@ def test_stopped_with_events_undelivered(tmp_path: Path) -> None:
     now = datetime.now(UTC)
     sent = [rfc5424(number, now) for number in range(3000)]
     with collecting(tmp_path) as collector:
-        gate = Gate(collector.port)
+        admin_server = Gate(collector.port)
         intakes: dict[str, dict[str, str]] = {"first": {}, "second": {}}
         with bridging(
-            tmp_path, gate.url, intakes=intakes, routes=[{"intake": "second", "source": "127.0.1.2"}]
+            tmp_path, admin_server.url, intakes=intakes, routes=[{"intake": "second", "source": "127.0.1.2"}]
         ) as bridge:
             bridge.start()
             for source in ("127.0.1.1", "127.0.1.2"):
@@ -106,12 +106,12 @@ def test_stopped_with_events_undelivered(tmp_path: Path) -> None:
             assert not collector.refresh()
             assert spool.batches(bridge.spool), "undelivered events are in sealed batches after SIGTERM"
 
-            gate.open()
+            admin_server.open()
             bridge.start()
             collector.wait_for(2 * len(sent))
             bridge.wait_drained()
             ledger = bridge.ledger()
-        gate.shut()
+        admin_server.shut()
         assert (ledger["recovered"], ledger["delivered"]) == (2 * len(sent), 2 * len(sent)), ledger
         for intake in intakes:
             texts = [event.text for event in collector.refresh() if event.key == key_of(intake)]

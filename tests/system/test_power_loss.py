@@ -193,8 +193,8 @@ def test_what_waits_and_is_moved(tmp_path: Path, victim: Victim) -> None:
     with loaded(tmp_path, victim) as gateway:
         for turn in range(TURNS):
             gateway.give(f"turn{turn}")
-            giver, taker = ("b", "a") if turn % 2 else ("a", "b")
-            gateway.cut("spool", "move", "--intake", giver, "--to", taker, "--containing", "5")
+            publisher, consumer = ("b", "a") if turn % 2 else ("a", "b")
+            gateway.cut("spool", "move", "--intake", publisher, "--to", consumer, "--containing", "5")
         assert gateway.held() == (Counter(gateway.sent), Counter())
 
 

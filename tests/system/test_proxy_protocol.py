@@ -109,5 +109,5 @@ def test_the_real_peer_is_the_source(tmp_path: Path) -> None:
         refused("tcp", BALANCER, b"<13>no header\n", "it does not begin with a PROXY header, though its sender is in")
         refused("tcp", BALANCER, DENIED + b"<13>denied\n", "connection from 198.51.100.9 closed: not in allow")
         assert bridge.ledger()["received"] == count + 3
-        refusals = bridge.status()["refused_connections"]
-        assert (refusals["b-tcp"], refusals["b-https"]) == (3, 1)
+        rejections = bridge.status()["refused_connections"]
+        assert (rejections["b-tcp"], rejections["b-https"]) == (3, 1)

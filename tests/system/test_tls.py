@@ -47,7 +47,7 @@ class Scene(NamedTuple):
         until(lambda: len(found()) >= count, lambda: f"{count} events with {mark!r}: {found()}\n{self.bridge.status()}")
         return found()
 
-    def refusals(self, listener: str) -> dict[str, int]:
+    def rejections(self, listener: str) -> dict[str, int]:
         counts: dict[str, int] = self.bridge.status()["refusals"].get(listener, {})
         return counts
 
@@ -195,7 +195,7 @@ def _until_closed(connection: socket.socket) -> None:
 def test_what_is_wrong_is_told_once_and_disturbs_nobody(
     scene: Scene, wrong: Any, listener: str, reason: str, says: str
 ) -> None:
-    before = scene.refusals(listener).get(reason, 0)
+    before = scene.rejections(listener).get(reason, 0)
     received = scene.bridge.ledger()["received"]
     mark = f"beside-{wrong.__name__}"
     sent, texts = frames(mark, 4)
@@ -203,8 +203,8 @@ def test_what_is_wrong_is_told_once_and_disturbs_nobody(
         bystander.sendall(counted(sent[0]) + counted(sent[1]))
         wrong(scene)
         until(
-            lambda: scene.refusals(listener).get(reason, 0) == before + 1,
-            lambda: f"{reason}: {scene.refusals(listener)}\n{scene.bridge.process and scene.bridge.process.stderr}",
+            lambda: scene.rejections(listener).get(reason, 0) == before + 1,
+            lambda: f"{reason}: {scene.rejections(listener)}\n{scene.bridge.process and scene.bridge.process.stderr}",
         )
         bystander.sendall(counted(sent[2]) + counted(sent[3]))
     assert_same((event.text for event in scene.arrived(mark, 4)), texts)

@@ -65,7 +65,7 @@ class House:
         self.spool.on_sealed = lambda batch: batch.path.unlink()
         self.spool.recover()
         self.ledger = Ledger()
-        self.road = Pipeline(
+        self.pipeline = Pipeline(
             spool=self.spool, ledger=self.ledger, wall=time.time, limits=GroupLimits(), truncate=False,
             on_trouble=pytest.fail,
         )  # fmt: skip
@@ -115,9 +115,9 @@ def test_a_stream(house: House, lines: messages.Lines, most: float) -> None:
     reads = [data[at : at + READ] for at in range(0, len(data), READ)]
 
     def work() -> None:
-        framer, stripper = StreamFramer("auto", 256_000), SingleSecondReader()
+        framer, single_second = StreamFramer("auto", 256_000), SingleSecondReader()
         for read in reads:
-            house.road.take(house.peer, framer.feed(read), stripper)
+            house.pipeline.take(house.peer, framer.feed(read), single_second)
 
     ratio = compare(work)
     assert house.ledger.columns()["received"] == EVENTS * TURNS
@@ -129,7 +129,7 @@ def test_datagrams(house: House) -> None:
 
     def work() -> None:
         for at in range(0, EVENTS, 200):
-            house.road.take_many([(house.peer, frames[at : at + 200])], datagrams)
+            house.pipeline.take_many([(house.peer, frames[at : at + 200])], datagrams)
 
     ratio = compare(work)
     assert house.ledger.columns()["received"] == EVENTS * TURNS
@@ -140,7 +140,9 @@ def test_datagrams(house: House) -> None:
 def test_cutting_what_a_thousand_clocks_have_sent(house: House) -> None:
     sealed: list[Batch] = []
     house.spool.on_sealed = sealed.append
-    house.road.take(house.peer, StreamFramer("auto", 256_000).feed(messages.Block(messages.scattered, EVENTS).now()))
+    house.pipeline.take(
+        house.peer, StreamFramer("auto", 256_000).feed(messages.Block(messages.scattered, EVENTS).now())
+    )
     house.spool.seal_all()
     (batch,) = sealed
     assert batch.timed and batch.count == EVENTS
@@ -159,9 +161,11 @@ def test_a_message_a_read(house: House) -> None:
     frames = messages.Block(messages.unbound, EVENTS).now().splitlines(keepends=True)
     ends: list[Callable[[], None]] = []
     listener = Listener.model_construct(name="tcp", max_connections=1000, max_connections_per_peer=1000)
-    gathering = Coalescer(house.road, ends.append)
-    hall = ListenerContext(Clock(), house.road, house.peers.get, max_frame_size=256_000, gathering=gathering)
-    factory = SyslogFactory(listener, hall)
+    coalescer = Coalescer(house.pipeline, ends.append)
+    listener_context = ListenerContext(
+        Clock(), house.pipeline, house.peers.get, max_frame_size=256_000, coalescer=coalescer
+    )
+    factory = SyslogFactory(listener, listener_context)
     connections = []
     for number in range(1000):
         connection = factory.buildProtocol(IPv4Address("TCP", f"127.0.3.{number % 50 + 1}", 4000))

@@ -46,7 +46,7 @@ class _Book:
 
     @property
     def settled_now(self) -> int:
-        return sum(way.now for way in self.ways)
+        return sum(delivery_path.now for delivery_path in self.ways)
 
 
 class BatchReceipts:
@@ -89,8 +89,8 @@ class BatchReceipts:
                     continue
                 unnamed[book.intake] -= book.total
             again[book.intake] += book.settled_now
-            for way in book.ways:
-                way.now = 0
+            for delivery_path in book.ways:
+                delivery_path.now = 0
             kept[sequence] = book
         self._books = kept
         self._complete.clear()
@@ -104,8 +104,8 @@ class BatchReceipts:
         book.intake, book.total = intake, total
         return book
 
-    def _settle(self, sequence: int, book: _Book, way: _Settled, events: int) -> int:
-        anew = way.add(events)
+    def _settle(self, sequence: int, book: _Book, delivery_path: _Settled, events: int) -> int:
+        anew = delivery_path.add(events)
         if book.settled_now >= book.total:
             self._complete[sequence] = None
             if len(self._complete) > _MOST_COMPLETE:

@@ -48,29 +48,29 @@ class ManySecondsReader:
     "Reads that are passed over, at most, after tries in vain."
 
     def __init__(self) -> None:
-        self._patience = RetryPause(self.LONGEST_PAUSE)
-        self._stamper = PrecompiledTimes()
+        self._retry_pause = RetryPause(self.LONGEST_PAUSE)
+        self._precompiled = PrecompiledTimes()
 
     def strip(self, block: bytes, reception: Callable[[], Reception | None] = lambda: None) -> Columns | None:
         """Times and texts of a block's frames, or None: then nothing is known of them. ``reception``: of reads that
         become timed lines where their times are scattered; asked only where it may be used."""
-        if self._patience.passes():
+        if self._retry_pause.passes():
             return None
         columns = None
         received = None
         if _FIRST.match(block):
             received = reception()
-            if received is not None and (timed := self._stamper.strip(block, received)) is not None:
+            if received is not None and (timed := self._precompiled.strip(block, received)) is not None:
                 return timed
             columns = _of_3164(block)
         elif _FIRST_5424.match(block):
             columns = _of_5424(block)
         if columns is None:
-            self._patience.in_vain()
+            self._retry_pause.in_vain()
             return None
-        self._patience.reset()
+        self._retry_pause.reset()
         if received is not None and columns.stamps is not None:
-            self._stamper.learn(columns.stamps, received)
+            self._precompiled.learn(columns.stamps, received)
         return columns
 
 

@@ -1,4 +1,4 @@
-"""As ``scattering``, for clocks at random that go on and on: the times, too, are the expression's work.
+"""As ``many_seconds``, for clocks at random that go on and on: the times, too, are the expression's work.
 
 Each second of some minutes stands in it with a mark, ``(*MARK:...)``, which is its milliseconds; PCRE2 puts the mark of
 what has matched in place of the header. So a read of RFC 3164 from a thousand clocks becomes lines with a time each by
@@ -70,7 +70,7 @@ class PrecompiledTimes:
         self._learnt: tuple[_Span, weakref.ref[pcre2.Rewriter]] | None = None
         "The expression is not held: a connection that has gone quiet keeps no machine code."
         self._reads = 0
-        self._patience = RetryPause(self.LONGEST_PAUSE)
+        self._retry_pause = RetryPause(self.LONGEST_PAUSE)
 
     def strip(self, block: bytes, reception: Reception) -> Columns | None:
         """Times and texts of a block's frames, or None: then nothing is known of them."""
@@ -85,7 +85,7 @@ class PrecompiledTimes:
             return None
         self._reads += 1
         if self._reads % self.LOOK_AGAIN == 0:
-            self._patience.reset()
+            self._retry_pause.reset()
             return None
         if not _holds(span, reception):
             self._learnt = None
@@ -103,7 +103,7 @@ class PrecompiledTimes:
 
     def learn(self, seconds: Sequence[bytes], reception: Reception) -> None:
         """A read's seconds, as ``Nov 23 07:24:00``, a PRI before each or none."""
-        if self._patience.passes():
+        if self._retry_pause.passes():
             return
         distinct = {second[-15:] for second in seconds}
         times = reception.reader.all_ms(list(distinct), b"", reception.zone, reception.received)
@@ -127,7 +127,7 @@ class PrecompiledTimes:
     def _give_up(self) -> None:
         """Learn nothing for a while, and ever longer."""
         self._learnt = None
-        self._patience.in_vain()
+        self._retry_pause.in_vain()
 
 
 def is_scattered(slots: int, events: int) -> bool:

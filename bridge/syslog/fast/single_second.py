@@ -86,25 +86,25 @@ class SingleSecondReader:
 
     def __init__(self) -> None:
         self._moment: _Moment | None = None
-        self._patience = RetryPause(self.LONGEST_PAUSE)
-        self.scattering = ManySecondsReader()
+        self._retry_pause = RetryPause(self.LONGEST_PAUSE)
+        self.many_seconds = ManySecondsReader()
         "Takes its turn where this tries in vain."
 
     @property
     def mixed(self) -> bool:
         """Whether the last try was in vain: frames of several kinds, or of one that this knows not."""
-        return self._patience.tried
+        return self._retry_pause.tried
 
     def strip(self, block: bytes) -> Columns | None:
         """The texts of a block's frames, or None: then nothing is known of them."""
-        if self._patience.passes():
+        if self._retry_pause.passes():
             return None
         moment = self._moment
         # Most reads begin with the second of the read before.
         if moment is None or block.find(moment.second, 3, 8 + len(moment.second)) < 0:
             moment = self._moment = _moment_of(block)
             if moment is None:
-                self._patience.in_vain()
+                self._retry_pause.in_vain()
                 return None
         cut = moment.cut()
         if cut is None:
@@ -113,7 +113,7 @@ class SingleSecondReader:
         # As many LFs as headers. CPython counts a byte in a plain loop; to delete it is ten times as fast.
         found = len(lines) - len(lines.replace(b"\n", b""))
         if not count or found != count * (1 + moment.groups):
-            self._patience.in_vain()
+            self._retry_pause.in_vain()
             return None
         fractions = None
         if moment.groups:
@@ -121,7 +121,7 @@ class SingleSecondReader:
             lines, fractions = b"\n".join((*parts[2::2], b"")), parts[1::2]
         else:
             lines = b"".join((memoryview(lines)[1:], b"\n"))
-        self._patience.reset()
+        self._retry_pause.reset()
         return Columns.of_texts(lines, count, moment.second, moment.offset, fractions)
 
 

@@ -5,6 +5,6 @@ of our own on loopback that fails on request. The drill sends numbered events, s
 arrives and not by what the bridge says of itself. The real configuration is read for its spool, buffers and URL only:
 no key is read, no real port is opened, and nothing goes to the collector but one empty request that asks for its clock.
 
-``far_side`` the collector, ``gateway`` the bridge, ``load`` the senders, ``exercises`` what is tried, ``ramp`` how much
-it can take, ``surroundings`` disk, buffer and clock, ``command`` the whole and its verdict.
+``collector_process`` is the collector, ``processes`` starts it and the bridge, ``senders`` sends events, ``scenarios``
+defines the faults, ``rate_ramp`` measures the highest rate, ``machine_checks`` examines disk, buffers and clock.
 """

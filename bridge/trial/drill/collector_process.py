@@ -76,18 +76,18 @@ class _Commands(LineReceiver):
     delimiter = b"\n"
     MAX_LENGTH = 65536
 
-    def __init__(self, far_side: DrillCollector, reactor: Any) -> None:
-        self._far_side = far_side
+    def __init__(self, drill_collector: DrillCollector, reactor: Any) -> None:
+        self._drill_collector = drill_collector
         self._reactor = reactor
 
     def lineReceived(self, line: bytes) -> None:
         command = json.loads(line)
         if "mode" in command:
-            self._far_side.mode = command["mode"]
+            self._drill_collector.mode = command["mode"]
             self.sendLine(b"{}")
         else:
             first, last = command["ask"]
-            self.sendLine(json.dumps(self._far_side.told(first, last)).encode())
+            self.sendLine(json.dumps(self._drill_collector.told(first, last)).encode())
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._reactor.stop()
@@ -96,10 +96,10 @@ class _Commands(LineReceiver):
 def main(port: int) -> None:
     """Serve until stdin ends."""
     reactor = install_reactor()
-    far_side = DrillCollector()
-    site = IntakeSite(FaultyResource(IntakeResource(far_side), far_side.meet, reactor), reactor)
+    drill_collector = DrillCollector()
+    site = IntakeSite(FaultyResource(IntakeResource(drill_collector), drill_collector.meet, reactor), reactor)
     listen(reactor, ListenAddress("127.0.0.1", port), site).addCallbacks(
-        lambda bound: StandardIO(_Commands(far_side, reactor)),
+        lambda bound: StandardIO(_Commands(drill_collector, reactor)),
         lambda failure: sys.exit(f"far side: {failure.value}"),
     )
     reactor.run()

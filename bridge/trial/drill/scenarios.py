@@ -39,7 +39,7 @@ class ScenarioResult:
 class Drill:
     """What the exercises share."""
 
-    far_side: CollectorProcess
+    drill_collector: CollectorProcess
     gateway: GatewayProcess
     numbers: Numbers
     trouble_seconds: float
@@ -56,7 +56,7 @@ class Drill:
 
     def arrived(self, numbers: range) -> dict[str, int]:
         """Of these numbers."""
-        return self.far_side.account(numbers[0], numbers[-1])
+        return self.drill_collector.account(numbers[0], numbers[-1])
 
     def catch_up(self, numbers: range, expected: int) -> float | None:
         """Seconds until so many of them have arrived; None where they do not."""
@@ -81,30 +81,30 @@ class Drill:
 
 def _trouble(name: str, mode: str) -> Callable[[Drill], ScenarioResult]:
     def exercise(drill: Drill) -> ScenarioResult:
-        drill.far_side.mode(mode)
+        drill.drill_collector.mode(mode)
         numbers = drill.send(drill.events)
         time.sleep(drill.trouble_seconds)
-        drill.far_side.mode("ok")
+        drill.drill_collector.mode("ok")
         return drill.outcome(name, numbers, drill.catch_up(numbers, len(numbers)), expected=len(numbers))
 
     return exercise
 
 
 def _too_large(drill: Drill) -> ScenarioResult:
-    drill.far_side.mode("413")
+    drill.drill_collector.mode("413")
     numbers = drill.send(drill.events)
     caught_up = drill.catch_up(numbers, len(numbers))
-    drill.far_side.mode("ok")
+    drill.drill_collector.mode("ok")
     return drill.outcome("413", numbers, caught_up, expected=len(numbers), text="requests were halved until they fit")
 
 
 def _poison(drill: Drill) -> ScenarioResult:
-    drill.far_side.mode("poison")
+    drill.drill_collector.mode("poison")
     before = drill.gateway.ledger()["quarantined"]
     numbers = drill.send(500, poison_at=250)
     caught_up = drill.catch_up(numbers, 499)
     aside = drill.gateway.ledger()["quarantined"] - before
-    drill.far_side.mode("ok")
+    drill.drill_collector.mode("ok")
     found = drill.outcome("poison", numbers, caught_up, expected=499, text=f"{aside} put aside in quarantine")
     found.ok = found.ok and aside == 1
     return found
@@ -126,17 +126,17 @@ def _full(drill: Drill) -> ScenarioResult:
     ordinary = drill.gateway
     ordinary.stop()
     small = GatewayProcess(
-        ordinary.folder / "full", drill.far_side.port, ordinary.fsync, ordinary.receive_buffer, max_size=4 << 20
+        ordinary.folder / "full", drill.drill_collector.port, ordinary.fsync, ordinary.receive_buffer, max_size=4 << 20
     )
     drill.gateway = small
     try:
-        drill.far_side.mode("500")
+        drill.drill_collector.mode("500")
         small.start()
         count = 60_000
         numbers = drill.send(count)
         held = wait_steady(lambda: int(small.ledger()["spooled"]))
         dropped = sum(small.ledger()["dropped"].values())
-        drill.far_side.mode("ok")
+        drill.drill_collector.mode("ok")
         kept = count - dropped
         caught_up = drill.catch_up(numbers, kept)
         ledger = small.ledger()

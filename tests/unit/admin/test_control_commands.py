@@ -37,21 +37,21 @@ class Estate:
 
 
 def test_an_account_is_written_behind_a_command_that_moves_events():
-    estate = Estate()
-    done = defer.ensureDeferred(on_spool(estate)["spool-purge"]({}, lambda news: True))
+    session = Estate()
+    done = defer.ensureDeferred(on_spool(session)["spool-purge"]({}, lambda news: True))
     assert done.result == {"purged": 5, "interrupted": False}
-    assert estate.told == [5]
+    assert session.told == [5]
 
 
 def test_it_is_written_behind_one_that_fails_half_way(monkeypatch):
-    estate = Estate()
+    session = Estate()
 
     def full(held):
         raise CommandError("no room")
 
-    monkeypatch.setattr(estate, "give_up", full, raising=True)
-    done = defer.ensureDeferred(on_spool(estate)["spool-purge"]({}, lambda news: True))
+    monkeypatch.setattr(session, "give_up", full, raising=True)
+    done = defer.ensureDeferred(on_spool(session)["spool-purge"]({}, lambda news: True))
     with pytest.raises(CommandError):
         done.result.raiseException()
     done.addErrback(lambda failure: None)
-    assert estate.told == [5]
+    assert session.told == [5]

@@ -30,12 +30,12 @@ class Site:
             f"spool: {{directory: {self.spool}}}\n"
         )
         self.now = MARCH + 10.0
-        self.history = Journal(self.ledger_folder, keep=None, wall=lambda: self.now)
+        self.journal = Journal(self.ledger_folder, keep=None, wall=lambda: self.now)
 
     def start(self, found=None):
         self.ledger = Ledger()
-        self.history.open()
-        self.history.start(found or RecoveredSpool(), quarantined=0, version="1.0", config_sha256="c")
+        self.journal.open()
+        self.journal.start(found or RecoveredSpool(), quarantined=0, version="1.0", config_sha256="c")
 
     def live(self):
         """Two minutes, an unclean stop, a clean one."""
@@ -44,16 +44,16 @@ class Site:
         self.ledger.receive_filtered(3)
         self.ledger.receive_dropped("fw", 2, "spool_write_failed")
         self.ledger.deliver("fw", 8)
-        self.history.receipt(Receipt("fw", [(1, 8, 10)], 8, "ab" * 32, 200, "a", "b", confirmed=False))
+        self.journal.receipt(Receipt("fw", [(1, 8, 10)], 8, "ab" * 32, 200, "a", "b", confirmed=False))
         self.now = MARCH + 60
-        self.history.minute(self.ledger.accounts, {"udp": 4})
+        self.journal.minute(self.ledger.accounts, {"udp": 4})
         self.ledger.quarantine("fw", 1)
-        self.history.refused("fw", 1, 1, "too\x1b[31m red", 10)
-        self.history.close()
+        self.journal.refused("fw", 1, 1, "too\x1b[31m red", 10)
+        self.journal.close()
         self.now = MARCH + 200
         batch = Batch("fw", 1, "lines", False, 0, 0, 10, 1, self.spool, 0.0, True)
-        self.history.open()
-        self.history.start(
+        self.journal.open()
+        self.journal.start(
             RecoveredSpool(batches=[batch], sending={"fw": 10}), quarantined=1, version="1.0", config_sha256="c"
         )
         self.ledger = Ledger()
@@ -61,8 +61,8 @@ class Site:
         self.ledger.recover_quarantined(None, 1)
         self.ledger.may_be_double("fw", 10)
         self.now = MARCH + 240
-        self.history.stop(self.ledger.accounts, {"udp": 1})
-        self.history.close()
+        self.journal.stop(self.ledger.accounts, {"udp": 1})
+        self.journal.close()
         return self
 
     def run(self, *arguments):
@@ -143,8 +143,8 @@ def test_a_process_that_still_runs(site):
     site.start()
     site.ledger.receive_spooled("fw", 5)
     site.now = MARCH + 60
-    site.history.minute(site.ledger.accounts, {})
-    site.history.receipt(Receipt("fw", [(1, 5, 5)], 5, "", 200, None, None, confirmed=True))
+    site.journal.minute(site.ledger.accounts, {})
+    site.journal.receipt(Receipt("fw", [(1, 5, 5)], 5, "", 200, None, None, confirmed=True))
     done = site.run()
     assert table(done.stdout)["fw"] == {"received": 5, "delivered": 0, "dropped": 0, "held": 5}
     assert "the last of a process that still runs or was killed; 5 events have receipts since then" in done.stdout

@@ -38,24 +38,33 @@ class Node:
         )  # fmt: skip
         found = self.spool.recover()
         self.dispatcher = Dispatcher(clock, connections=8, rate=rate)
-        self.exits = BaseUrls(CircuitBreaker(clock, wake=self.dispatcher.wake))
-        self.office = DeliveryContext(
+        self.base_urls = BaseUrls(CircuitBreaker(clock, wake=self.dispatcher.wake))
+        self.context = DeliveryContext(
             clock, self.wall, self._cellar(None), self.ledger, self.dispatcher, self, RuntimeMetrics(clock.seconds),
             maybeDeferred,
         )  # fmt: skip
-        self.way = DeliveryPath(RequestTarget("http://collector.test/plain/batch", dict, False), self, self.exits)
-        self.own = Courier("a", self.way.target, TURN, office=self.office, poster=self, exits=self.exits)
+        self.delivery_path = DeliveryPath(
+            RequestTarget("http://collector.test/plain/batch", dict, False), self, self.base_urls
+        )
+        self.own = Courier(
+            "a",
+            self.delivery_path.target,
+            TURN,
+            context=self.context,
+            poster=self,
+            base_urls=self.base_urls,
+        )
         self.dispatcher.add(self.own)
-        self.fleet = None
+        self.cluster_node = None
         if role is not None:
             given = {"max_bytes": 10**6, "prefetch": 10**6, "alone_after": 10.0}
-            self.fleet = ClusterNode(
+            self.cluster_node = ClusterNode(
                 ClusterTerms(("amqp://broker.test",), "q", role, "default", **given | terms),
                 node=node_name(directory), connect=lambda url: self._connect(broker, url), own={"a": self.own},
-                office=self.office, shared=self._cellar(release), counted=self._counted,
+                context=self.context, shared=self._cellar(release), counted=self._counted,
                 aside=lambda *message: maybeDeferred(self.spool.quarantine.put_aside, *message),
             )  # fmt: skip
-            self.fleet.follow("a", self.way, TURN)
+            self.cluster_node.follow("a", self.delivery_path, TURN)
         self.ledger.recover_quarantined(None, self.spool.quarantine.counts.total())
         for intake, events in found.sending.items():
             self.ledger.may_be_double(intake, events)
@@ -63,8 +72,8 @@ class Node:
             self.ledger.recover_spooled("a", batch.count)
             self.own.add(batch)
         self.spool.on_sealed = self.own.add
-        if self.fleet is not None:
-            self.fleet.start()
+        if self.cluster_node is not None:
+            self.cluster_node.start()
 
     def _cellar(self, remove):
         return DeliveryStore(
@@ -122,15 +131,15 @@ class Node:
         self.dispatcher.stop()
         for session in list(self.sessions):
             session.end("killed")
-        self.fleet = None
+        self.cluster_node = None
         self.spool.close()
 
     def check(self):
         """The account is exact, and what it says waits is what the couriers have."""
         assert self.ledger.imbalance == 0
         waiting = self.own.waiting_events + self.spool.open_amount("a")[0]
-        if self.fleet is not None:
-            waiting = self.fleet.view("a").waiting_events + self.spool.open_amount("a")[0]
+        if self.cluster_node is not None:
+            waiting = self.cluster_node.view("a").waiting_events + self.spool.open_amount("a")[0]
         assert self.ledger.of("a").spooled == waiting
 
     @property
@@ -143,8 +152,8 @@ def pass_time(clock, *nodes, seconds=1.0):
     for _ in range(round(seconds / 0.25)):
         clock.advance(0.25)
         for node in nodes:
-            if node.fleet is not None:
-                node.fleet.look()
+            if node.cluster_node is not None:
+                node.cluster_node.look()
             node.check()
 
 

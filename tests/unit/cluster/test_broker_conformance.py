@@ -189,7 +189,7 @@ def test_a_parked_intake_loses_nothing(place):
     place.put(b"three", ms=1000)
     pass_time(place.clock, *place.nodes, seconds=5)
     assert not place.node.posted
-    view = place.node.own if place.node.fleet is None else place.node.fleet.view("a")
+    view = place.node.own if place.node.cluster_node is None else place.node.cluster_node.view("a")
     assert view.state == "parked"
     pass_time(place.clock, *place.nodes, seconds=200)
     assert drain(place.clock, *place.nodes) == {b"one": 1, b"two": 1, b"three": 1}

@@ -49,7 +49,7 @@ def test_a_message_says_what_a_file_name_says_and_holds_no_key(tmp_path, clock, 
     gateway = node(tmp_path, clock, broker, role="gateway")
     gateway.receive(b"one", ms=250)
     letter = broker.queues["q.a"].messages[0].letter
-    name = gateway.fleet.node
+    name = gateway.cluster_node.node
     sequence = letter.headers["sequence"]
     assert letter.headers == {
         "format": 1, "intake": "a", "batch": f"{name}-{sequence}", "sequence": sequence,
@@ -83,7 +83,7 @@ def test_a_full_queue_leaves_batches_in_the_spool_and_they_follow_later(tmp_path
     assert (gateway.account.spooled, gateway.account.handed_over) == (30, 10) or gateway.account.spooled == 3
     assert gateway.account.possible_duplicates == 0
     assert ("fleet", "full a") in gateway.alarms
-    assert gateway.fleet.report()["queues"][0]["full"]
+    assert gateway.cluster_node.report()["queues"][0]["full"]
     courier = node(tmp_path, clock, broker, name="courier", role="courier", max_bytes=20)
     drain(clock, gateway, courier)
     pass_time(clock, gateway, courier, seconds=60)
@@ -116,9 +116,9 @@ def test_a_broker_that_confirms_nothing_is_given_up(tmp_path, clock, broker):
     gateway = node(tmp_path, clock, broker, role="gateway")
     broker.hold_confirms = True
     gateway.receive(b"one")
-    before = gateway.fleet.giving.sessions
+    before = gateway.cluster_node.giving.sessions
     pass_time(clock, gateway, seconds=publisher.CONFIRM_WITHIN + 2)
-    assert gateway.fleet.giving.sessions == before + 1
+    assert gateway.cluster_node.giving.sessions == before + 1
 
 
 def test_a_new_session_is_asked_with_one_letter_first(tmp_path, clock, broker):
@@ -161,10 +161,10 @@ def test_without_a_broker_a_node_with_both_roles_delivers_by_itself_after_a_whil
     assert "no route to it" in both.alarms["fleet", "broker"]
     pass_time(clock, both, seconds=3)
     assert drain(clock, both) == {b"one": 1}
-    assert both.fleet.report()["alone"] == ["a"]
+    assert both.cluster_node.report()["alone"] == ["a"]
     broker.down = None
     pass_time(clock, both, seconds=8)
-    assert both.fleet.report()["alone"] == [] and ("fleet", "broker") not in both.alarms
+    assert both.cluster_node.report()["alone"] == [] and ("fleet", "broker") not in both.alarms
     both.receive(b"two")
     assert drain(clock, both) == {b"two": 1}
     assert (both.account.handed_over, both.account.taken_over, both.account.delivered) == (1, 1, 2)
@@ -235,7 +235,7 @@ def test_a_lost_channel_gives_up_what_waits_and_settles_what_is_in_flight(tmp_pa
     pass_time(clock, gateway, courier)
     assert courier.account.spooled == 8 and courier.posted
     in_flight = len(courier.posted)
-    courier.fleet.taking.abort("a test")
+    courier.cluster_node.taking.abort("a test")
     courier.check()
     assert courier.account.spooled == in_flight
     broker.down = "away"
@@ -276,11 +276,11 @@ def test_memory_is_bounded_whatever_the_queue_holds(tmp_path, clock, broker):
     courier = node(tmp_path, clock, broker, "courier", role="courier", prefetch=100_000)
     for _ in range(100):
         pass_time(clock, courier, seconds=0.25)
-        assert courier.fleet.larder.held <= 100_000
-    assert courier.fleet.larder.held >= 40_000
+        assert courier.cluster_node.consumer_memory.held <= 100_000
+    assert courier.cluster_node.consumer_memory.held >= 40_000
     drain(clock, courier, gateway)
     assert courier.account.delivered == 40
-    assert courier.fleet.larder.held == 0
+    assert courier.cluster_node.consumer_memory.held == 0
 
 
 def test_small_batches_come_in_greater_number(tmp_path, clock, broker):
@@ -290,7 +290,7 @@ def test_small_batches_come_in_greater_number(tmp_path, clock, broker):
     pass_time(clock, gateway, seconds=5)
     courier = node(tmp_path, clock, broker, "courier", role="courier")
     pass_time(clock, courier, seconds=2)
-    assert courier.fleet.view("a").waiting_events in range(consumer.MOST, consumer.MOST + 3)
+    assert courier.cluster_node.view("a").waiting_events in range(consumer.MOST, consumer.MOST + 3)
 
 
 def test_what_waits_too_long_goes_back_before_the_broker_takes_it(tmp_path, clock, broker):
@@ -369,7 +369,7 @@ def test_an_intake_that_leaves_the_configuration_is_left_in_its_queue(tmp_path, 
     pass_time(clock, gateway, courier)
     courier.answer(503)
     courier.own.retire()
-    courier.fleet.follow("a", None, None)
+    courier.cluster_node.follow("a", None, None)
     pass_time(clock, courier)
     assert broker.texts("q.a") == [b"one"] and courier.account.spooled == 0
     assert courier.dispatcher.senders == 1
@@ -383,12 +383,12 @@ def test_the_end_gives_back_what_is_not_in_flight(tmp_path, clock, broker):
     pass_time(clock, gateway, courier)
     flying = len(courier.posted)
     courier.dispatcher.stop()
-    courier.fleet.stop_taking()
+    courier.cluster_node.stop_taking()
     assert len(broker.texts("q.a")) == 8 - flying
     while courier.posted:
         courier.accept()
     courier.check()
-    ensureDeferred(courier.fleet.stop())
+    ensureDeferred(courier.cluster_node.stop())
     assert len(broker.texts("q.a")) == 8 - flying
 
 

@@ -40,11 +40,11 @@ def in_ten_seconds(clock, sender):
 
 def test_it_is_divided_by_those_who_share_it():
     clock, config = Clock(), parse_text(CONFIGURATION, "bridge.yaml")
-    mailroom = CourierSet(config, clock)
-    sender = Eager(mailroom.dispatcher)
-    mailroom.dispatcher.add(sender)
+    courier_set = CourierSet(config, clock)
+    sender = Eager(courier_set.dispatcher)
+    courier_set.dispatcher.add(sender)
     assert in_ten_seconds(clock, sender) in range(118, 126)
-    mailroom.share_rate(3)
+    courier_set.share_rate(3)
     assert in_ten_seconds(clock, sender) in range(38, 46)
-    mailroom.share_rate(1)
+    courier_set.share_rate(1)
     assert in_ten_seconds(clock, sender) in range(116, 126)

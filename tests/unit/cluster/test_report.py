@@ -22,28 +22,28 @@ class Life:
         self.now = now
         self.ledger = Ledger()
         self.borrowing = self.ledger.borrowing()
-        self.history = Journal(directory, keep=None, wall=lambda: self.now)
-        self.history.open()
+        self.journal = Journal(directory, keep=None, wall=lambda: self.now)
+        self.journal.open()
         found = RecoveredSpool()
         if waiting:
             found.batches = [Batch("a", 1, "lines", False, 0, 0, waiting, 9, Path(), 0.0)]
             self.ledger.recover_spooled("a", waiting)
-        self.history.start(found, quarantined=0, version="1", config_sha256="")
+        self.journal.start(found, quarantined=0, version="1", config_sha256="")
 
     def minute(self):
         self.now += 60
-        self.history.minute(self.accounts(), {})
+        self.journal.minute(self.accounts(), {})
 
     def accounts(self):
         return {name: replace(each, dropped=each.dropped.copy()) for name, each in self.ledger.accounts.items()}
 
     def accept(self, count, *, taken):
         (self.borrowing if taken else self.ledger).deliver("a", count)
-        self.history.receipt(Receipt("a", [(7, count, count)], count, "", 200, None, None, True, taken))
+        self.journal.receipt(Receipt("a", [(7, count, count)], count, "", 200, None, None, True, taken))
 
     def hand_over(self, count):
         self.ledger.hand_over("a", count)
-        self.history.handed("a", 5, count, count)
+        self.journal.handed("a", 5, count, count)
 
 
 def row_of(directory):
@@ -66,10 +66,10 @@ def test_a_life_that_ends_well(tmp_path):
     life.minute()
     life.borrowing.hand_over("a", 1)
     # Two are in flight to the last.
-    life.history.stop(life.accounts(), {})
+    life.journal.stop(life.accounts(), {})
     row = row_of(tmp_path)
     assert (row.received, row.handed, row.taken, row.delivered, row.held) == (10, 13, 7, 4, 0)
-    Life(tmp_path, life.now + 5).history.stop({}, {})
+    Life(tmp_path, life.now + 5).journal.stop({}, {})
     assert row_of(tmp_path).unexplained == 0
 
 
@@ -86,7 +86,7 @@ def test_a_life_that_is_killed(tmp_path, taken_since):
         life.borrowing.take_over("a", taken_since)
     life.accept(4 + taken_since, taken=True)
     again = Life(tmp_path, life.now + 5, waiting=5)
-    again.history.stop(again.accounts(), {})
+    again.journal.stop(again.accounts(), {})
     row = row_of(tmp_path)
     assert (row.received, row.delivered, row.held) == (13, 4 + taken_since, 5)
     # Two went back with the kill: of what came and went since, only the difference is known.

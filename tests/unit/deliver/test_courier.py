@@ -40,7 +40,7 @@ class World:
         )  # fmt: skip
         self.spool.recover()
         self.dispatcher = Dispatcher(self.clock, connections=8, rate=rate)
-        office = DeliveryContext(
+        context = DeliveryContext(
             self.clock, lambda: NOON + self.clock.seconds(), self, self.ledger, self.dispatcher, self,
             RuntimeMetrics(self.clock.seconds), self.in_thread,
         )  # fmt: skip
@@ -52,10 +52,13 @@ class World:
             "catch_up_ms": 60_000,
         }
         self.courier = Courier(
-            "a", RequestTarget("http://collector.test/plain/batch", lambda: {"X-Key": "k"}, gzip),
+            "a",
+            RequestTarget("http://collector.test/plain/batch", lambda: {"X-Key": "k"}, gzip),
             RequestLimits(**given | (turn or {})),
-            office=office, poster=self, exits=BaseUrls(CircuitBreaker(self.clock, wake=self.dispatcher.wake)),
-        )  # fmt: skip
+            context=context,
+            poster=self,
+            base_urls=BaseUrls(CircuitBreaker(self.clock, wake=self.dispatcher.wake)),
+        )
         self.dispatcher.add(self.courier)
         self.spool.on_sealed = self.courier.add
 
@@ -417,7 +420,7 @@ def test_headers_that_cannot_be_made_are_a_failure(world):
     def missing():
         raise OSError(2, "No such file", "/etc/key")
 
-    object.__setattr__(world.courier._way.target, "headers", missing)
+    object.__setattr__(world.courier._delivery_path.target, "headers", missing)
     world.seal(b"one")
     world.check()
     assert (world.posted, world.courier.state, world.ledger.of("a").spooled) == ([], "backing-off", 1)

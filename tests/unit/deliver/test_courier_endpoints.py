@@ -40,8 +40,8 @@ class Posts(World):
         self.change(target(path))
 
     def change(self, new):
-        way = self.courier._way
-        self.courier.change(DeliveryPath(new, self, way.exits), self.courier._turn)
+        delivery_path = self.courier._delivery_path
+        self.courier.change(DeliveryPath(new, self, delivery_path.base_urls), self.courier._turn)
 
     def post(self, url, body, headers):
         self.urls.append(url)
@@ -130,7 +130,7 @@ def test_a_refused_event_among_exact_ones_is_found_and_the_others_keep_their_tim
         if not world.posted:
             if not world.courier.waiting_events:
                 break
-            if not world.courier._stock.splits and world.courier.waiting_events == 1:
+            if not world.courier._pending.split_queue and world.courier.waiting_events == 1:
                 timed(world, (50_000, "one more"))
             world.clock.advance(1)
         elif b"event 11" in world.bodies[0]:

@@ -9,7 +9,7 @@ from bridge.deliver.dispatcher import Dispatcher
 
 
 class Sender:
-    patience = 1000.0
+    retry_pause = 1000.0
 
     def __init__(self, name, dispatcher, log, waiting=0, refuses=False):
         self.name, self.dispatcher, self.log, self.waiting, self.refuses = name, dispatcher, log, waiting, refuses
@@ -24,7 +24,7 @@ class Sender:
             return False
         self.waiting -= 1
         self.log.append(self.name)
-        self.slots.append(self.dispatcher.begin(self.patience))
+        self.slots.append(self.dispatcher.begin(self.retry_pause))
         return True
 
     def end(self):
@@ -136,7 +136,7 @@ def test_a_sender_that_starts_nothing_costs_nothing():
 
 def test_a_stalled_request_holds_up_no_other():
     clock, dispatcher, (a, _), log = made(1, 3, connections=1)
-    a.patience = 2.0
+    a.retry_pause = 2.0
     dispatcher.wake()
     assert log == ["a"]
     clock.advance(2)

@@ -58,7 +58,7 @@ def drain(world, answer=None):
         world.accept()
     assert (world.courier.waiting_events, world.courier.waiting_bytes, world.courier.state) == (0, 0, "idle")
     assert world.files == []
-    assert (world.courier.waiting_disk, world.courier._stock.shelf.disk) == (0, 0)
+    assert (world.courier.waiting_disk, world.courier._pending.pack_queue.disk) == (0, 0)
     return taken
 
 
@@ -292,7 +292,7 @@ def test_the_oldest_may_be_a_pack_and_goes_whole_but_nothing_that_is_in_flight(m
 def test_what_is_left_of_a_pack_can_be_given_up_once_nothing_of_it_is_in_flight(make_world):
     world = make_world(in_flight=1)
     events = outage(world, 500)
-    unsettled = world.courier._stock.shelf._unsettled
+    unsettled = world.courier._pending.pack_queue._unsettled
     taken = []
 
     def begun():
@@ -368,11 +368,17 @@ def keeper_of(world, monkeypatch, *, max_size, available=10**9):
         os, "statvfs", lambda path: SimpleNamespace(f_blocks=10**9, f_frsize=1, f_bavail=available, f_favail=1000)
     )
     made = DiskBudget(
-        world.spool, terms=BudgetTerms(max_size, 0),
-        syncing=FsyncPolicy("never", directory=world.spool.directory, clock=lambda: 0, wall=lambda: 0, on_error=print),
-        stocks={"a": world.courier}, ledger=world.ledger, alarms=Alarms(),
-        work=lambda job, done: done(job()), clock=world.clock.seconds,
-    )  # fmt: skip
+        world.spool,
+        terms=BudgetTerms(max_size, 0),
+        fsync_policy=FsyncPolicy(
+            "never", directory=world.spool.directory, clock=lambda: 0, wall=lambda: 0, on_error=print
+        ),
+        stocks={"a": world.courier},
+        ledger=world.ledger,
+        alarms=Alarms(),
+        work=lambda job, done: done(job()),
+        clock=world.clock.seconds,
+    )
     made.begin()
     return made
 
@@ -390,15 +396,15 @@ def test_a_full_spool_whose_oldest_is_a_pack(make_world, monkeypatch):
     archive = archive_of(world)
     events = outage(world, 400)
     held, before = packs(world), world.courier.waiting_disk
-    keeper = keeper_of(world, monkeypatch, max_size=before * 2 // 3)
-    assert keeper.evicted["a"] == world.ledger.of("a").dropped["spool_full"] > 0
+    disk_budget = keeper_of(world, monkeypatch, max_size=before * 2 // 3)
+    assert disk_budget.evicted["a"] == world.ledger.of("a").dropped["spool_full"] > 0
     assert len(packs(world)) < len(held)
     assert world.courier.waiting_disk == blocks(world) <= before * 2 // 3
     assert archive.size == 0, "what was dropped was not delivered"
     world.check()
     taken = drain(world)
     assert Counter(taken) <= Counter(events)
-    assert len(taken) == len(events) - keeper.evicted["a"]
+    assert len(taken) == len(events) - disk_budget.evicted["a"]
 
 
 def test_the_archive_gives_way_to_what_waits(make_world, monkeypatch):
@@ -408,22 +414,22 @@ def test_the_archive_gives_way_to_what_waits(make_world, monkeypatch):
     drain(world)
     assert archive.size >= 40 * 4096
     outage(world, 40, first=100)
-    keeper = keeper_of(world, monkeypatch, max_size=10 * 2**20)
-    keeper.archive = KeptArchive(archive)
-    keeper.look()
-    assert keeper.archive.disk == archive.size >= 40 * 4096
-    keeper = keeper_of(world, monkeypatch, max_size=2**20 + world.courier.waiting_disk)
-    keeper.archive = KeptArchive(archive)
-    keeper.look()
+    disk_budget = keeper_of(world, monkeypatch, max_size=10 * 2**20)
+    disk_budget.archive = KeptArchive(archive)
+    disk_budget.look()
+    assert disk_budget.archive.disk == archive.size >= 40 * 4096
+    disk_budget = keeper_of(world, monkeypatch, max_size=2**20 + world.courier.waiting_disk)
+    disk_budget.archive = KeptArchive(archive)
+    disk_budget.look()
     assert archive.size == 0
-    assert not keeper.evicted
+    assert not disk_budget.evicted
     drain(world)
 
 
 def test_progress_of_a_pack_that_could_not_be_written_is_tried_again_once(make_world, monkeypatch):
     world = make_world(in_flight=1)
     outage(world, 300)
-    pack = world.courier._stock.shelf._packs[-1]
+    pack = world.courier._pending.pack_queue._packs[-1]
     read = pack.read(most_batches=64, most_bytes=10**9, sealed=0.0).batches
     left = pack._left
     rename = Path.rename

@@ -21,108 +21,108 @@ def batch(sequence, *, sealed=0.0, earliest=0, latest=None, count=1, size=10, ti
     )  # fmt: skip
 
 
-def taken(lanes, now, **limits):
-    return [piece.batch.sequence for piece in lanes.take(now, **(limits or ALONE))]
+def taken(send_queue, now, **limits):
+    return [piece.batch.sequence for piece in send_queue.take(now, **(limits or ALONE))]
 
 
 def test_live_first_and_a_fifth_for_the_backlog():
-    lanes = SendQueue(live_for=10, live_first=True)
+    send_queue = SendQueue(live_for=10, live_first=True)
     for i in range(40):
-        lanes.add(batch(i, sealed=0), 100)
+        send_queue.add(batch(i, sealed=0), 100)
     for i in range(100, 180):
-        lanes.add(batch(i, sealed=100), 100)
-    order = [taken(lanes, 100)[0] for _ in range(50)]
+        send_queue.add(batch(i, sealed=100), 100)
+    order = [taken(send_queue, 100)[0] for _ in range(50)]
     assert [i for i in order if i < 100] == list(range(10))
     assert [i for i in order if i >= 100] == list(range(100, 140))
     assert all(any(i < 100 for i in order[start : start + 5]) for start in range(45))
 
 
 def test_a_lane_alone_has_every_turn():
-    lanes = SendQueue(live_for=10, live_first=True)
+    send_queue = SendQueue(live_for=10, live_first=True)
     for i in (3, 1, 2):
-        lanes.add(batch(i), 100)
-    assert lanes.has_backlog
-    assert [taken(lanes, 100) for _ in range(4)] == [[1], [2], [3], []]
+        send_queue.add(batch(i), 100)
+    assert send_queue.has_backlog
+    assert [taken(send_queue, 100) for _ in range(4)] == [[1], [2], [3], []]
 
 
 def test_what_has_waited_becomes_backlog():
-    lanes = SendQueue(live_for=10, live_first=True)
-    lanes.add(batch(1, sealed=0), 0)
-    assert not lanes.has_backlog
-    lanes.add(batch(2, sealed=11), 11)
-    assert taken(lanes, 11) == [2]
-    assert lanes.has_backlog
+    send_queue = SendQueue(live_for=10, live_first=True)
+    send_queue.add(batch(1, sealed=0), 0)
+    assert not send_queue.has_backlog
+    send_queue.add(batch(2, sealed=11), 11)
+    assert taken(send_queue, 11) == [2]
+    assert send_queue.has_backlog
 
 
 def test_oldest_first_knows_one_lane():
-    lanes = SendQueue(live_for=10, live_first=False)
+    send_queue = SendQueue(live_for=10, live_first=False)
     for i in range(5):
-        lanes.add(batch(i, sealed=0 if i < 3 else 100), 100)
-    assert [taken(lanes, 100)[0] for _ in range(5)] == [0, 1, 2, 3, 4]
+        send_queue.add(batch(i, sealed=0 if i < 3 else 100), 100)
+    assert [taken(send_queue, 100)[0] for _ in range(5)] == [0, 1, 2, 3, 4]
 
 
 def test_neighbours_within_the_width_are_joined():
-    lanes = SendQueue(live_for=10, live_first=True)
+    send_queue = SendQueue(live_for=10, live_first=True)
     for i, (earliest, latest) in enumerate([(0, 400), (500, 999), (900, 950), (1000, 1000), (100, 200)]):
-        lanes.add(batch(i, earliest=earliest, latest=latest), 0)
-    assert [taken(lanes, 0, **WIDE) for _ in range(4)] == [[0, 1, 2], [3, 4], [], []]
+        send_queue.add(batch(i, earliest=earliest, latest=latest), 0)
+    assert [taken(send_queue, 0, **WIDE) for _ in range(4)] == [[0, 1, 2], [3, 4], [], []]
 
 
 def test_limits_bound_a_join_but_not_a_single_batch():
-    lanes = SendQueue(live_for=10, live_first=True)
+    send_queue = SendQueue(live_for=10, live_first=True)
     for i, (count, size) in enumerate([(60, 10), (41, 10), (59, 10), (1, 9_970), (1, 11), (500, 99_999), (1, 1)]):
-        lanes.add(batch(i, count=count, size=size), 0)
-    assert [taken(lanes, 0, **WIDE) for _ in range(6)] == [[0], [1, 2], [3, 4], [5], [6], []]
+        send_queue.add(batch(i, count=count, size=size), 0)
+    assert [taken(send_queue, 0, **WIDE) for _ in range(6)] == [[0], [1, 2], [3, 4], [5], [6], []]
 
 
 def test_a_timed_batch_comes_alone():
-    lanes = SendQueue(live_for=10, live_first=True)
+    send_queue = SendQueue(live_for=10, live_first=True)
     for i in range(3):
-        lanes.add(batch(i, timed=i == 1), 0)
-    assert [taken(lanes, 0, **WIDE) for _ in range(3)] == [[0], [1], [2]]
+        send_queue.add(batch(i, timed=i == 1), 0)
+    assert [taken(send_queue, 0, **WIDE) for _ in range(3)] == [[0], [1], [2]]
 
 
 def test_timed_batches_that_stand_together_come_together():
-    lanes = SendQueue(live_for=10, live_first=True, exact=lambda sequence: sequence >= 6)
+    send_queue = SendQueue(live_for=10, live_first=True, exact=lambda sequence: sequence >= 6)
     for i in range(9):
-        lanes.add(batch(i, timed=i != 3, size=10), 0)
+        send_queue.add(batch(i, timed=i != 3, size=10), 0)
     most = WIDE | {"uncut_bytes": 25}
-    assert [taken(lanes, 0, **most) for _ in range(7)] == [[0, 1], [2], [3], [4, 5], [6, 7], [8], []]
+    assert [taken(send_queue, 0, **most) for _ in range(7)] == [[0, 1], [2], [3], [4, 5], [6, 7], [8], []]
 
 
 def test_what_was_cut_counts_among_what_is_cut_next():
-    lanes = SendQueue(live_for=10, live_first=True)
+    send_queue = SendQueue(live_for=10, live_first=True)
     for i in range(5):
-        lanes.add(batch(i, timed=True, size=10), 0)
+        send_queue.add(batch(i, timed=True, size=10), 0)
     cut = Piece(batch(9, timed=True), 0, 0, 1, 15, b"x" * 15)
-    lanes.put_back([cut], 0)
+    send_queue.put_back([cut], 0)
     most = WIDE | {"uncut_bytes": 30}
-    assert taken(lanes, 0, **most) == [0]
-    lanes.forget([cut.batch])
-    assert taken(lanes, 0, **most) == [1, 2, 3]
+    assert taken(send_queue, 0, **most) == [0]
+    send_queue.forget([cut.batch])
+    assert taken(send_queue, 0, **most) == [1, 2, 3]
 
 
 def test_pieces_that_were_cut_together_leave_by_their_windows():
-    lanes = SendQueue(live_for=10, live_first=True)
+    send_queue = SendQueue(live_for=10, live_first=True)
     one, two = batch(1, timed=True), batch(2, timed=True)
     pieces = [
         Piece(whole, ms, ms, 1, 2, b"x\n", start=at, times=[ms], place=(1, ms, whole.sequence, at))
         for whole in (one, two) for at, ms in enumerate((0, 1000))
     ]  # fmt: skip
-    lanes.put_back(pieces, 0)
-    lanes.add(batch(3), 0)
-    assert [taken(lanes, 0, **WIDE) for _ in range(3)] == [[1, 2], [1, 2], [3]]
+    send_queue.put_back(pieces, 0)
+    send_queue.add(batch(3), 0)
+    assert [taken(send_queue, 0, **WIDE) for _ in range(3)] == [[1, 2], [1, 2], [3]]
 
 
 def test_put_back_stands_where_it_stood():
-    lanes = SendQueue(live_for=10, live_first=True)
+    send_queue = SendQueue(live_for=10, live_first=True)
     for i in range(6):
-        lanes.add(batch(i), 0)
-    first = lanes.take(0, width_ms=1000, max_events=2, max_bytes=1000)
-    second = lanes.take(0, width_ms=1000, max_events=2, max_bytes=1000)
-    lanes.put_back(second, 0)
-    lanes.put_back(first, 0)
-    assert [taken(lanes, 0)[0] for _ in range(6)] == [0, 1, 2, 3, 4, 5]
+        send_queue.add(batch(i), 0)
+    first = send_queue.take(0, width_ms=1000, max_events=2, max_bytes=1000)
+    second = send_queue.take(0, width_ms=1000, max_events=2, max_bytes=1000)
+    send_queue.put_back(second, 0)
+    send_queue.put_back(first, 0)
+    assert [taken(send_queue, 0)[0] for _ in range(6)] == [0, 1, 2, 3, 4, 5]
 
 
 @settings(max_examples=examples(100, long=300), deadline=None)
@@ -131,16 +131,16 @@ def test_put_back_stands_where_it_stood():
     st.randoms(use_true_random=False), st.sampled_from([100, 1000, 60_000]),
 )  # fmt: skip
 def test_any_batches(rows, random, width):
-    lanes = SendQueue(live_for=10, live_first=True)
+    send_queue = SendQueue(live_for=10, live_first=True)
     order = list(range(len(rows)))
     random.shuffle(order)
     for i in order:
         earliest, long, count, old = rows[i]
-        lanes.add(batch(i, earliest=earliest, latest=earliest + long, count=count, sealed=0 if old else 100), 105)
+        send_queue.add(batch(i, earliest=earliest, latest=earliest + long, count=count, sealed=0 if old else 100), 105)
     seen = []
-    while pieces := lanes.take(105, width_ms=width, max_events=100, max_bytes=200):
+    while pieces := send_queue.take(105, width_ms=width, max_events=100, max_bytes=200):
         if random.random() < 0.2:
-            lanes.put_back(pieces, 105)
+            send_queue.put_back(pieces, 105)
             continue
         span = max(p.latest for p in pieces) - min(p.earliest for p in pieces)
         assert len(pieces) == 1 or (span < width and sum(p.count for p in pieces) <= 100)
@@ -150,28 +150,28 @@ def test_any_batches(rows, random, width):
     for old in (True, False):
         lane = [i for request in seen for i in request if rows[i][3] is old]
         assert all(a < b for a, b in pairwise(lane))
-    assert len(lanes) == 0
+    assert len(send_queue) == 0
 
 
 def test_pieces_of_one_batch_leave_in_their_order():
-    lanes = SendQueue(live_for=10, live_first=True)
+    send_queue = SendQueue(live_for=10, live_first=True)
     whole = batch(1, timed=True)
     pieces = [Piece(whole, i, i, 1, 2, b"x\n", start=i) for i in range(4)]
-    lanes.put_back(pieces[::-1], 0)
-    assert [lanes.take(0, **ALONE)[0].start for _ in range(4)] == [0, 1, 2, 3]
+    send_queue.put_back(pieces[::-1], 0)
+    assert [send_queue.take(0, **ALONE)[0].start for _ in range(4)] == [0, 1, 2, 3]
 
 
 def test_the_oldest_that_waits_whole_can_be_dropped():
-    lanes = SendQueue(live_for=10, live_first=True)
+    send_queue = SendQueue(live_for=10, live_first=True)
     batches = [batch(number) for number in range(4)]
     for one in batches:
-        lanes.add(one, now=0)
-    taken = lanes.take(0, width_ms=1, max_events=1, max_bytes=1)
+        send_queue.add(one, now=0)
+    taken = send_queue.take(0, width_ms=1, max_events=1, max_bytes=1)
     assert [piece.batch for piece in taken] == batches[:1]
-    assert lanes.drop_oldest() is batches[1], "what is in flight is not here"
-    lanes.put_back(taken, 0)
+    assert send_queue.drop_oldest() is batches[1], "what is in flight is not here"
+    send_queue.put_back(taken, 0)
     batches[0].unacknowledged -= 1
-    assert lanes.drop_oldest() is batches[2], "a part of the first is settled"
-    assert lanes.drop_oldest() is batches[3]
-    assert lanes.drop_oldest() is None
-    assert len(lanes) == 1
+    assert send_queue.drop_oldest() is batches[2], "a part of the first is settled"
+    assert send_queue.drop_oldest() is batches[3]
+    assert send_queue.drop_oldest() is None
+    assert len(send_queue) == 1

@@ -49,13 +49,13 @@ class Scene:
                 unrouted=Unrouted(), timezone=UTC,
             )
         )  # fmt: skip
-        self.road = Pipeline(
+        self.pipeline = Pipeline(
             spool=self.spool, ledger=self.ledger, wall=lambda: NOON, limits=GroupLimits(),
             truncate=False, on_trouble=lambda text: None, room=self.room,
         )  # fmt: skip
         listener = Listener.model_construct(name="tcp", max_connections=10, max_connections_per_peer=10)
         self.factory = SyslogFactory(
-            listener, ListenerContext(self.clock, self.road, self.peers.get, max_frame_size=250 * 1024)
+            listener, ListenerContext(self.clock, self.pipeline, self.peers.get, max_frame_size=250 * 1024)
         )
 
     def connect(self):
@@ -93,12 +93,12 @@ def test_a_connection_waits_with_what_it_had_read(scene):
     other.dataReceived(frames(b"b", b"4"))
     assert other.transport.producerState == "producing"
     scene.factory.check_idle()
-    scene.road.landing.resume()
+    scene.pipeline.spool_writer.resume()
     assert held.transport.producerState == "paused", "it is full still"
     scene.room.full.clear()
-    scene.road.landing.resume()
+    scene.pipeline.spool_writer.resume()
     assert held.transport.producerState == "producing"
-    assert len(scene.road.landing.holding) == 0
+    assert len(scene.pipeline.spool_writer.backpressure) == 0
     held.dataReceived(frames(b"a", b"5"))
     assert scene.account() == {"received": 5, "spooled": 5}
     assert scene.events("a") == [b"1", b"2", b"5"]
@@ -110,10 +110,10 @@ def test_a_connection_for_two_full_intakes_waits_for_both(scene):
     held = scene.connect()
     held.dataReceived(frames(b"a", b"1") + frames(b"b", b"2"))
     del scene.room.full["a"]
-    scene.road.landing.resume()
+    scene.pipeline.spool_writer.resume()
     assert held.transport.producerState == "paused"
     del scene.room.full["b"]
-    scene.road.landing.resume()
+    scene.pipeline.spool_writer.resume()
     assert held.transport.producerState == "producing"
 
 
@@ -125,13 +125,13 @@ def test_to_ask_for_room_may_make_some_and_nothing_is_appended_twice(scene):
     scene.room.full.clear()
     refuses = scene.room.refuses
 
-    def settling(intake, size):
+    def response_handler(intake, size):
         # As the keeper does: its books show room, and whoever waits is told so at once.
-        scene.road.landing.resume()
+        scene.pipeline.spool_writer.resume()
         return refuses(intake, size)
 
-    scene.room.refuses = settling
-    scene.road.landing.resume()
+    scene.room.refuses = response_handler
+    scene.pipeline.spool_writer.resume()
     assert scene.account() == {"received": 2, "spooled": 2}
     assert (scene.events("a"), scene.events("b")) == ([b"1"], [b"2"])
     assert first.transport.producerState == second.transport.producerState == "producing"
@@ -139,7 +139,7 @@ def test_to_ask_for_room_may_make_some_and_nothing_is_appended_twice(scene):
 
 def test_datagrams_never_wait(scene):
     scene.room.full["a"] = "spool_full"
-    scene.road.take_many([(scene.peers.get("udp", "192.0.2.7"), [b"<13>x", b"<13>y"])], lambda frames: frames)
+    scene.pipeline.take_many([(scene.peers.get("udp", "192.0.2.7"), [b"<13>x", b"<13>y"])], lambda frames: frames)
     assert scene.account() == {"received": 2, "dropped": {"spool_full": 2}}
 
 
@@ -158,7 +158,7 @@ def test_a_connection_that_ends_while_it_waits(scene):
     held.dataReceived(frames(b"a", b"1") + b"<13>Nov 24 00:00:00 a t: 2")
     held.connectionLost()
     assert scene.account() == {"received": 2, "buffered": 2}
-    scene.road.landing.finish()
+    scene.pipeline.spool_writer.finish()
     assert scene.account() == {"received": 2, "spooled": 2}
     assert scene.events("a") == [b"1", b"2"]
 
@@ -169,5 +169,5 @@ def test_a_write_that_finds_the_disk_full_waits_too(scene, monkeypatch):
     held.dataReceived(frames(b"a", b"1"))
     assert scene.account() == {"received": 1, "buffered": 1}
     assert held.transport.producerState == "paused"
-    scene.road.landing.finish()
+    scene.pipeline.spool_writer.finish()
     assert scene.account() == {"received": 1, "dropped": {"disk_full": 1}}

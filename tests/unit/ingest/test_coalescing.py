@@ -18,9 +18,11 @@ class Turns:
         self.bridge = bridge
         self.waiting = []
         listener = Listener.model_construct(name="tcp", max_connections=9, max_connections_per_peer=9)
-        gathering = Coalescer(bridge.road, self.waiting.append)
-        hall = ListenerContext(bridge.clock, bridge.road, bridge.peers.get, max_frame_size=9000, gathering=gathering)
-        self.factory = SyslogFactory(listener, hall)
+        coalescer = Coalescer(bridge.pipeline, self.waiting.append)
+        listener_context = ListenerContext(
+            bridge.clock, bridge.pipeline, bridge.peers.get, max_frame_size=9000, coalescer=coalescer
+        )
+        self.factory = SyslogFactory(listener, listener_context)
 
     def connect(self, host):
         protocol = self.factory.buildProtocol(IPv4Address("TCP", host, 4000))
@@ -45,9 +47,9 @@ def line(text):
 def test_a_turn_is_read_as_one(turns, monkeypatch):
     first, second, again = turns.connect("192.0.2.1"), turns.connect("192.0.2.2"), turns.connect("192.0.2.1")
     blocks = []
-    parse = turns.bridge.road._parse
+    parse = turns.bridge.pipeline._parse
     monkeypatch.setattr(
-        turns.bridge.road, "_parse", lambda peer, frames, *rest: blocks.append(frames) or parse(peer, frames, *rest)
+        turns.bridge.pipeline, "_parse", lambda peer, frames, *rest: blocks.append(frames) or parse(peer, frames, *rest)
     )
     first.dataReceived(line(b"1"))
     second.dataReceived(line(b"2") + b"\n \n" + line(b"3"))
@@ -60,7 +62,7 @@ def test_a_turn_is_read_as_one(turns, monkeypatch):
     turns.bridge.check(received=5, spooled=5)
     assert turns.bridge.events("a") == [b"1", b"4", b"5", b"2", b"3"]
     assert [turns.bridge.peers.get("tcp", f"192.0.2.{n}").events for n in (1, 2)] == [3, 2]
-    assert turns.bridge.road.tallies.by_listener["tcp"] == 5
+    assert turns.bridge.pipeline.read_counts.by_listener["tcp"] == 5
     turns.end()
     first.dataReceived(line(b"6"))
     turns.end()
@@ -103,6 +105,6 @@ def test_senders_that_are_looked_at_alone_are_not_gathered(make_bridge):  # noqa
 
 
 def test_nothing_is_gathered_while_senders_may_have_to_wait(turns, monkeypatch):
-    monkeypatch.setattr(turns.bridge.road.landing._room, "pauses", True, raising=False)
+    monkeypatch.setattr(turns.bridge.pipeline.spool_writer._room, "pauses", True, raising=False)
     turns.connect("192.0.2.1").dataReceived(line(b"1"))
     turns.bridge.check(received=1, spooled=1)

@@ -124,17 +124,17 @@ def test_the_road_counts_by_intake(tmp_path: Path) -> None:
         work=lambda job, done: done(job()), bounds=bounds,
     )  # fmt: skip
     spool.recover()
-    road = Pipeline(
+    pipeline = Pipeline(
         spool=spool, ledger=ledger, wall=lambda: RECEIVED / 1000, limits=GroupLimits(),
         truncate=False, on_trouble=pytest.fail,
     )  # fmt: skip
     peers = Peers(router_of(config))
     for address in ("192.0.2.1", "192.0.2.2"):
         peer = peers.get("udp", address)
-        road.take(peer, block_of([FORTIGATE] * 8))
-        road.take(peer, block_of([b"<13>Nov 23 07:24:00 host app: text"] * 8))
-    assert road.tallies.format_sampled == {"fw": 6}
-    assert road.tallies.format_mismatches == {"fw": 3}
+        pipeline.take(peer, block_of([FORTIGATE] * 8))
+        pipeline.take(peer, block_of([b"<13>Nov 23 07:24:00 host app: text"] * 8))
+    assert pipeline.read_counts.format_sampled == {"fw": 6}
+    assert pipeline.read_counts.format_mismatches == {"fw": 3}
 
 
 def test_json_is_what_it_was() -> None:

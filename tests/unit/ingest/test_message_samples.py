@@ -19,72 +19,72 @@ def peer(address="192.0.2.1"):
 
 
 def test_the_latest_are_kept():
-    glimpses, one = MessageSamples(), peer()
+    message_samples, one = MessageSamples(), peer()
     for n in range(100):
-        glimpses.note(one, b"%d" % n, n)
-    kept = glimpses.of(one)
+        message_samples.note(one, b"%d" % n, n)
+    kept = message_samples.of(one)
     assert [g.frame for g in kept] == [b"%d" % n for n in range(90, 100)]
-    assert glimpses.of(peer()) == ()
+    assert message_samples.of(peer()) == ()
 
 
 def test_long_ones_are_cut_and_their_length_is_told():
-    glimpses, one = MessageSamples(), peer()
-    glimpses.note(one, b"x" * 100_000, 0)
-    (kept,) = glimpses.of(one)
+    message_samples, one = MessageSamples(), peer()
+    message_samples.note(one, b"x" * 100_000, 0)
+    (kept,) = message_samples.of(one)
     assert (len(kept.frame), kept.length) == (MessageSamples.LONGEST, 100_000)
 
 
 def test_memory_is_bounded_and_the_silent_go_first(monkeypatch):
     monkeypatch.setattr(MessageSamples, "MOST_BYTES", 100_000)
-    glimpses = MessageSamples()
+    message_samples = MessageSamples()
     peers = [peer(f"10.0.{n // 250}.{n % 250}") for n in range(1000)]
     for one in peers:
-        glimpses.note(one, b"x" * 1000, 0)
-        glimpses.note(peers[0], b"y" * 1000, 0)
-    assert glimpses.of(peers[0])
-    assert glimpses.of(peers[-1])
-    assert not glimpses.of(peers[1])
-    assert sum(len(g.frame) for p in peers for g in glimpses.of(p)) <= 100_000
-    assert sum(bool(glimpses.of(p)) for p in peers) <= 100
+        message_samples.note(one, b"x" * 1000, 0)
+        message_samples.note(peers[0], b"y" * 1000, 0)
+    assert message_samples.of(peers[0])
+    assert message_samples.of(peers[-1])
+    assert not message_samples.of(peers[1])
+    assert sum(len(g.frame) for p in peers for g in message_samples.of(p)) <= 100_000
+    assert sum(bool(message_samples.of(p)) for p in peers) <= 100
 
 
 def test_nothing_is_kept_where_messages_are_not_shown():
-    glimpses, one = MessageSamples(), peer()
-    glimpses.note(one, b"before", 0)
-    glimpses.watch("a", None, 0.0)
-    glimpses.allow(False)
-    assert not glimpses.watches
-    glimpses.note(one, b"secret", 0)
-    assert glimpses.of(one) == ()
-    assert glimpses.watch("a", None, 0.0) is None
+    message_samples, one = MessageSamples(), peer()
+    message_samples.note(one, b"before", 0)
+    message_samples.watch("a", None, 0.0)
+    message_samples.allow(False)
+    assert not message_samples.watches
+    message_samples.note(one, b"secret", 0)
+    assert message_samples.of(one) == ()
+    assert message_samples.watch("a", None, 0.0) is None
 
 
 def test_a_looker_on_gets_all_of_a_read_from_his_address():
-    glimpses, mine, other = MessageSamples(), peer(), peer("192.0.2.2")
-    watch = glimpses.watch("a", "192.0.2.1", 0.0)
-    assert glimpses.watches
-    glimpses.pass_by(mine, b"\none\ntwo", 5)
-    glimpses.pass_by(other, [b"three"], 5)
-    glimpses.pass_by(mine, [b"fo\nur"], 6)
+    message_samples, mine, other = MessageSamples(), peer(), peer("192.0.2.2")
+    watch = message_samples.watch("a", "192.0.2.1", 0.0)
+    assert message_samples.watches
+    message_samples.pass_by(mine, b"\none\ntwo", 5)
+    message_samples.pass_by(other, [b"three"], 5)
+    message_samples.pass_by(mine, [b"fo\nur"], 6)
     assert [g.frame for g in watch.waiting] == [b"one", b"two", b"fo\nur"]
-    assert glimpses.watch("a", "192.0.2.1", 1.0) is watch
+    assert message_samples.watch("a", "192.0.2.1", 1.0) is watch
 
 
 def test_what_a_looker_on_does_not_fetch_is_bounded_and_counted():
-    glimpses, mine = MessageSamples(), peer()
-    watch = glimpses.watch("a", None, 0.0)
+    message_samples, mine = MessageSamples(), peer()
+    watch = message_samples.watch("a", None, 0.0)
     for _ in range(100):
-        glimpses.pass_by(mine, [b"x"] * 1000, 5)
+        message_samples.pass_by(mine, [b"x"] * 1000, 5)
     assert len(watch.waiting) == SampleWatch.MOST
     assert watch.missed + len(watch.waiting) == 100_000
 
 
 def test_who_does_not_ask_looks_no_longer():
-    glimpses = MessageSamples()
-    glimpses.watch("a", None, 0.0)
-    glimpses.forget_watches(SampleWatch.ENDS_AFTER + 1)
-    assert not glimpses.watches
+    message_samples = MessageSamples()
+    message_samples.watch("a", None, 0.0)
+    message_samples.forget_watches(SampleWatch.ENDS_AFTER + 1)
+    assert not message_samples.watches
     for n in range(MessageSamples.MOST_WATCHES):
-        assert glimpses.watch(str(n), None, 100.0)
-    assert glimpses.watch("one more", None, 100.0) is None
-    assert glimpses.watch("later", None, 200.0)
+        assert message_samples.watch(str(n), None, 100.0)
+    assert message_samples.watch("one more", None, 100.0) is None
+    assert message_samples.watch("later", None, 200.0)

@@ -103,7 +103,7 @@ def test_what_is_above_the_limit_is_dropped_and_counted(make, by):
         else:
             other = bridge.peers.get("udp", "192.0.2.8")
             both = [(bridge.peers.get("udp", "192.0.2.7"), [*frames, b" "]), (other, [b"<13>x"])]
-            bridge.road.take_many(both, datagrams)
+            bridge.pipeline.take_many(both, datagrams)
 
     connection = Tcp(bridge).connect()
     send()
@@ -134,7 +134,7 @@ def test_frames_are_copied_as_they_came(make):
 
     routes = [Route("noise", None, hostname=("noise",), copy_to=("x",)), Route("all", "a", copy_to=("x", "y"))]
     bridge = make(routes=routes)
-    bridge.road.copies = Copies()
+    bridge.pipeline.mirror = Copies()
     connection = Tcp(bridge).connect()
     kept, dropped = b"<13>Nov 23 12:00:00 gw app: one", b"<13>Nov 23 12:00:00 noise app: two"
     connection.dataReceived(kept + b"\n" + dropped + b"\n")

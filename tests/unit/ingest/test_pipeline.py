@@ -86,7 +86,7 @@ class Bridge:
             listeners={"udp": None, "tcp": None}, unrouted=Unrouted(), timezone=UTC,
         )  # fmt: skip
         self.peers = Peers(router)
-        self.road = Pipeline(
+        self.pipeline = Pipeline(
             spool=self.spool, ledger=self.ledger, wall=self.wall, limits=GroupLimits(window=self.window),
             truncate=self.truncate, on_trouble=self.trouble.append,
         )  # fmt: skip
@@ -129,7 +129,7 @@ class Udp:
         bound.bind(("127.0.0.1", 0))
         given = {"allowed": lambda host: True, "max_frame_size": 250 * 1024}
         self.reader = UdpReader(
-            bound, reactor=Reactor(), name="udp", road=bridge.road, peer=bridge.peers.get, **given | options
+            bound, reactor=Reactor(), name="udp", pipeline=bridge.pipeline, peer=bridge.peers.get, **given | options
         )  # fmt: skip
         self.senders = {}
 
@@ -172,7 +172,7 @@ def test_a_drain_is_one_read(make_bridge, make_udp):
         [*(b"event %d" % i for i in range(5)), b"plain", b"trailer", b"two#012lines"]
     )
     bridge.check(received=8, spooled=8)
-    assert bridge.road.tallies.by_listener == {"udp": 8}
+    assert bridge.pipeline.read_counts.by_listener == {"udp": 8}
     assert udp.reader.doRead_once() == 0
 
 
@@ -237,7 +237,7 @@ def test_a_datagram_above_max_frame_size_is_cut_where_that_is_asked(make_bridge,
     udp.send(b"<13>" + b"y" * 200)
     udp.reader.doRead()
     assert bridge.events("a") == [b"y" * 96]
-    assert bridge.road.tallies.truncated == 1
+    assert bridge.pipeline.read_counts.truncated == 1
     bridge.check(received=1, spooled=1)
 
 
@@ -281,7 +281,7 @@ class Tcp:
         given = {"max_connections": 3, "max_connections_per_peer": 2}
         listener = Listener.model_construct(name="tcp", **given | options)
         self.factory = SyslogFactory(
-            listener, ListenerContext(bridge.clock, bridge.road, bridge.peers.get, max_frame_size=1000)
+            listener, ListenerContext(bridge.clock, bridge.pipeline, bridge.peers.get, max_frame_size=1000)
         )
 
     def connect(self, host="192.0.2.7"):
@@ -329,7 +329,7 @@ def test_frames_that_are_too_long_and_bad_counts(make_bridge):
     bridge.check(received=5, spooled=4, quarantined=1)
     lost(connection)
     assert bridge.events("a") == [b"a", b"b", b"c", b"d"]
-    assert bridge.road.tallies.resyncs == 1
+    assert bridge.pipeline.read_counts.resyncs == 1
     bridge.check(received=5, spooled=4, quarantined=1)
 
 
@@ -351,7 +351,7 @@ def test_connections_are_bounded(make_bridge):
     assert tcp.connect("192.0.2.1") is None
     assert tcp.connect("192.0.2.2") is not None
     assert tcp.connect("192.0.2.3") is None
-    assert tcp.factory.refusals.counts == {"max_connections_per_peer": 1, "max_connections": 1}
+    assert tcp.factory.rejections.counts == {"max_connections_per_peer": 1, "max_connections": 1}
     lost(first[0])
     assert tcp.connect("192.0.2.1") is not None
 
@@ -365,7 +365,7 @@ def test_connections_of_a_mapped_peer_are_bounded_too(make_bridge):
 def test_not_allowed(make_bridge):
     tcp = Tcp(make_bridge(), allow=(ip_network("198.51.100.0/24"),))
     assert tcp.connect() is None
-    assert tcp.factory.refusals.counts == {"not_in_allow": 1}
+    assert tcp.factory.rejections.counts == {"not_in_allow": 1}
     assert tcp.connect("198.51.100.9") is not None
 
 
@@ -378,7 +378,7 @@ def test_tls_on_a_plain_port_is_no_message(make_bridge):
     assert connection.transport.disconnecting
     connection.dataReceived(hello)
     lost(connection)
-    assert tcp.factory.refusals.counts == {"tls_on_plain_port": 1}
+    assert tcp.factory.rejections.counts == {"tls_on_plain_port": 1}
     bridge.check()
     other.dataReceived(b"<13>Nov 23 12:00:00 gw app: one\n")
     bridge.check(received=1, spooled=1)
@@ -400,10 +400,10 @@ def test_dispositions_in_one_read(make_bridge):
         b"<13>Nov 23 12:00:00 db pg: d",
         b"<13>none",
     ]
-    bridge.road.take(peer, b"\n" + b"\n".join(frames))
+    bridge.pipeline.take(peer, b"\n" + b"\n".join(frames))
     assert (bridge.events("raw"), bridge.events("a")) == ([frames[1]], [b"d"])
     bridge.check(received=4, spooled=2, filtered=1, quarantined=1)
-    assert bridge.road.tallies.by_route == {"noise": 1, "web": 1, "db": 1, "unrouted": 1}
+    assert bridge.pipeline.read_counts.by_route == {"noise": 1, "web": 1, "db": 1, "unrouted": 1}
 
 
 def test_a_spool_that_cannot_be_written_drops_with_a_reason(make_bridge, monkeypatch):
@@ -411,14 +411,14 @@ def test_a_spool_that_cannot_be_written_drops_with_a_reason(make_bridge, monkeyp
     monkeypatch.setattr(
         "bridge.spool.store.write_whole", lambda *args: (_ for _ in ()).throw(OSError(28, "No space left"))
     )
-    bridge.road.take(bridge.peers.get("udp", "192.0.2.7"), b"\n<13>a\n<13>b")
+    bridge.pipeline.take(bridge.peers.get("udp", "192.0.2.7"), b"\n<13>a\n<13>b")
     bridge.check(received=2, dropped={"spool_write_failed": 2})
     assert bridge.trouble == ["spool: cannot write for intake a: No space left"]
 
 
 def test_an_event_above_the_api_s_limit(make_bridge):
     bridge = make_bridge()
-    bridge.road.take(bridge.peers.get("udp", "192.0.2.7"), b"\n<13>a\n<13>" + b"x" * (250 * 1024 + 1))
+    bridge.pipeline.take(bridge.peers.get("udp", "192.0.2.7"), b"\n<13>a\n<13>" + b"x" * (250 * 1024 + 1))
     bridge.check(received=2, spooled=1, quarantined=1)
 
 
@@ -428,7 +428,7 @@ def test_times_outside_the_window_are_shown_per_source(make_bridge, make_udp):
     for host, day in (("127.0.0.1", 22), ("127.0.0.2", 23)):
         udp.send(b"<13>Nov %d 12:00:00 gw app: x" % day, host=host)
     udp.reader.doRead()
-    assert bridge.road.tallies.outside == 1
+    assert bridge.pipeline.read_counts.outside == 1
     assert {peer.address: peer.outside for peer in bridge.peers.all()} == {"127.0.0.1": 1, "127.0.0.2": 0}
     # From now on it is read alone, and its count goes on.
     udp.send(b"<13>Nov 22 12:00:00 gw app: x", host="127.0.0.1")
@@ -440,13 +440,13 @@ def test_times_outside_the_window_are_shown_per_source(make_bridge, make_udp):
 def test_the_clock_of_a_sender(make_bridge):
     bridge = make_bridge()
     peer = bridge.peers.get("udp", "192.0.2.7")
-    bridge.road.take(peer, b"\n<13>Nov 23 12:00:07 gw app: x")
+    bridge.pipeline.take(peer, b"\n<13>Nov 23 12:00:07 gw app: x")
     assert peer.clock_offset == 7
     bridge.clock.advance(0.5)
-    bridge.road.take(peer, b"\n<13>Nov 23 11:00:00 gw app: x")
+    bridge.pipeline.take(peer, b"\n<13>Nov 23 11:00:00 gw app: x")
     assert peer.clock_offset == 7
     bridge.clock.advance(0.5)
-    bridge.road.take(peer, b"\n<13>Nov 23 11:59:58 gw app: x")
+    bridge.pipeline.take(peer, b"\n<13>Nov 23 11:59:58 gw app: x")
     assert peer.clock_offset == -3
 
 
@@ -506,7 +506,7 @@ def test_any_reads_of_any_peers_are_counted_exactly(make_bridge, make_udp):
         received=600, spooled=sent[b"a1"] + sent[b"b1"], filtered=sent["filtered"], quarantined=sent[b"c1"]
     )  # fmt: skip
     assert (len(bridge.events("a")), len(bridge.events("b"))) == (sent[b"a1"], sent[b"b1"])
-    assert bridge.road.tallies.by_listener.total() == 600
+    assert bridge.pipeline.read_counts.by_listener.total() == 600
 
 
 SCATTERED = [b"<%d>Nov 23 11:%02d:%02d gw app[7]: %d" % (i % 192, 40 + i % 16, i * 7 % 60, i) for i in range(300)]
@@ -527,12 +527,12 @@ def test_clocks_at_random_keep_their_times_whatever_reads_them(make_bridge, monk
     if not library:
         monkeypatch.setattr(pcre2, "load", lambda: None)
     bridge = make_bridge()
-    stripper = SingleSecondReader()
+    single_second = SingleSecondReader()
     frames = [frame + more for frame in SCATTERED]
     mixed, old = [b"no header", *LATER], [b"<13>Nov 20 11:00:00 gw app: old", *frames]
     reads = [frames, frames, frames, LATER, frames, mixed, old]
     for read in reads:
-        bridge.road.take(bridge.peers.get("tcp", "192.0.2.7"), block_of(read), stripper)
+        bridge.pipeline.take(bridge.peers.get("tcp", "192.0.2.7"), block_of(read), single_second)
     count = sum(map(len, reads))
     bridge.check(received=count, spooled=count)
     rows = [line.partition(b"\t") for line in bridge.events("a")]
@@ -544,8 +544,8 @@ def test_clocks_at_random_keep_their_times_whatever_reads_them(make_bridge, monk
 def test_clocks_at_random_are_stamped(make_bridge):
     if pcre2.load() is None:
         pytest.skip("this machine has no libpcre2-8 (Debian: libpcre2-8-0): nothing is stamped")
-    bridge, stripper = make_bridge(), SingleSecondReader()
+    bridge, single_second = make_bridge(), SingleSecondReader()
     peer = bridge.peers.get("tcp", "192.0.2.7")
     for _ in range(3):
-        bridge.road.take(peer, block_of(SCATTERED), stripper)
-    assert bridge.road._parse(peer, block_of(SCATTERED), stripper, int(NOON * 1000)).timed is not None
+        bridge.pipeline.take(peer, block_of(SCATTERED), single_second)
+    assert bridge.pipeline._parse(peer, block_of(SCATTERED), single_second, int(NOON * 1000)).timed is not None

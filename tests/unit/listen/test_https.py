@@ -26,10 +26,10 @@ class Keys:
 class Desk(Scene):
     def __init__(self, directory):
         super().__init__(directory)
-        self.commits = []
+        self.group_commit = []
         self.now = NOON
-        hall = ListenerContext(self.clock, self.road, self.peers.get, 1000, self.commits.append)
-        self.posts = RequestSink(Listener.model_construct(name="tcp"), hall, Keys(), lambda: self.now)
+        listener_context = ListenerContext(self.clock, self.pipeline, self.peers.get, 1000, self.group_commit.append)
+        self.posts = RequestSink(Listener.model_construct(name="tcp"), listener_context, Keys(), lambda: self.now)
 
     def post(self, *rows):
         content = EventRows([EventRow(key, time, event) for key, time, event in rows])
@@ -50,9 +50,9 @@ def iso(seconds):
 
 def test_it_is_answered_after_the_commit(desk):
     answers = desk.post(("a", None, b"one"), ("b", iso(-60), b"two"))
-    assert (answers, len(desk.commits)) == ([], 1)
+    assert (answers, len(desk.group_commit)) == ([], 1)
     assert desk.account() == {"received": 2, "spooled": 2}
-    desk.commits[0](None)
+    desk.group_commit[0](None)
     assert answers == ["kept"]
     assert (desk.events("a"), desk.events("b")) == ([b"one"], [b"two"])
     (path,) = (desk.spool.directory / "b").iterdir()
@@ -61,7 +61,7 @@ def test_it_is_answered_after_the_commit(desk):
 
 def test_an_error_of_the_disk_is_no_yes(desk):
     answers = desk.post(("a", None, b"one"))
-    desk.commits[0](OSError(5, "Input/output error"))
+    desk.group_commit[0](OSError(5, "Input/output error"))
     assert isinstance(answers[0], OSError)
 
 
@@ -70,7 +70,7 @@ def test_no_room_for_one_intake_takes_nothing_of_the_request(desk):
     with pytest.raises(Refusal) as refused:
         desk.post(("a", None, b"one"), ("b", None, b"two"))
     assert (refused.value.status, refused.value.headers) == (503, {"Retry-After": "10"})
-    assert (desk.account(), len(desk.road.landing.holding)) == ({}, 0)
+    assert (desk.account(), len(desk.pipeline.spool_writer.backpressure)) == ({}, 0)
     with pytest.raises(Refusal):
         desk.post(("", None, b"<13>Nov 24 00:00:00 b t: routed to b"))
     assert desk.account() == {}
@@ -85,8 +85,9 @@ def test_without_a_key_the_routes_decide_and_blank_events_are_none(desk):
 
 
 def test_a_time_that_nobody_believes_is_reception_and_a_leap_second_is_no_fault(desk):
-    desk.posts.hall.road.change(
-        limits=desk.road._limits.__class__(window=desk.road._limits.window.__class__(3_600_000, 60_000)), truncate=False
+    desk.posts.listener_context.pipeline.change(
+        limits=desk.pipeline._limits.__class__(window=desk.pipeline._limits.window.__class__(3_600_000, 60_000)),
+        truncate=False,
     )
     desk.post(("a", "1999-12-31T23:59:60Z", b"old"), ("a", "2026-11-23T12:00:00.5z", b"now"))
     desk.spool.seal_all()

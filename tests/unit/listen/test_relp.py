@@ -15,10 +15,10 @@ class Relp(Scene):
 
     def __init__(self, directory):
         super().__init__(directory)
-        self.commits = []
+        self.group_commit = []
         listener = Listener.model_construct(name="tcp", max_connections=10, max_connections_per_peer=10)
         self.factory = RelpFactory(
-            listener, ListenerContext(self.clock, self.road, self.peers.get, 1000, self.commits.append)
+            listener, ListenerContext(self.clock, self.pipeline, self.peers.get, 1000, self.group_commit.append)
         )
 
     def connect(self):
@@ -41,10 +41,10 @@ def test_one_answer_a_read_after_the_commit_and_in_order(scene):
     connection = scene.connect()
     connection.dataReceived(syslog(1) + syslog(2))
     connection.dataReceived(syslog(3))
-    assert (connection.transport.value(), len(scene.commits)) == (b"", 2)
-    scene.commits[0](None)
+    assert (connection.transport.value(), len(scene.group_commit)) == (b"", 2)
+    scene.group_commit[0](None)
     assert connection.transport.value() == b"1 rsp 6 200 OK\n2 rsp 6 200 OK\n"
-    scene.commits[1](None)
+    scene.group_commit[1](None)
     assert connection.transport.value().endswith(b"\n3 rsp 6 200 OK\n")
     assert scene.account() == {"received": 3, "spooled": 3}
 
@@ -52,10 +52,10 @@ def test_one_answer_a_read_after_the_commit_and_in_order(scene):
 def test_a_disk_that_cannot_be_synced_acknowledges_nothing(scene):
     connection = scene.connect()
     connection.dataReceived(syslog(1))
-    scene.commits[0](OSError(5, "Input/output error"))
+    scene.group_commit[0](OSError(5, "Input/output error"))
     assert connection.transport.value() == b""
     assert connection.transport.disconnected
-    assert scene.factory.refusals.counts == {"not_kept": 1}
+    assert scene.factory.rejections.counts == {"not_kept": 1}
 
 
 @pytest.mark.parametrize("pauses", [True, False])
@@ -63,13 +63,13 @@ def test_a_full_intake_delays_the_answer_whatever_when_full_says(scene, pauses):
     scene.room.pauses, scene.room.full["a"] = pauses, "spool_full"
     connection = scene.connect()
     connection.dataReceived(syslog(1) + syslog(2, host=b"b"))
-    assert (connection.transport.producerState, scene.commits) == ("paused", [])
+    assert (connection.transport.producerState, scene.group_commit) == ("paused", [])
     assert scene.account() == {"received": 2, "buffered": 1, "spooled": 1}
     scene.room.full.clear()
-    scene.road.landing.resume()
+    scene.pipeline.spool_writer.resume()
     assert scene.account() == {"received": 2, "spooled": 2}
     assert connection.transport.value() == b""
-    scene.commits.pop()(None)
+    scene.group_commit.pop()(None)
     assert connection.transport.value() == b"1 rsp 6 200 OK\n2 rsp 6 200 OK\n"
     assert connection.transport.producerState == "producing"
 
@@ -80,7 +80,7 @@ def test_what_could_not_be_written_is_not_acknowledged_and_comes_again(scene):
     scene.spool.append = lambda part: (_ for _ in ()).throw(OSError(13, "Permission denied"))
     connection = scene.connect()
     connection.dataReceived(syslog(1))
-    assert (connection.transport.value(), connection.transport.disconnected, scene.commits) == (b"", True, [])
+    assert (connection.transport.value(), connection.transport.disconnected, scene.group_commit) == (b"", True, [])
     assert scene.account() == {"received": 1, "dropped": {"spool_write_failed": 1}}
     scene.spool.append = broken
 
@@ -90,7 +90,7 @@ def test_the_end_comes_after_what_is_being_committed(scene):
     connection.dataReceived(syslog(1))
     connection.end()
     assert not connection.transport.disconnecting
-    for commit in list(scene.commits):
+    for commit in list(scene.group_commit):
         commit(None)
     assert connection.transport.value() == b"1 rsp 6 200 OK\n0 serverclose 0\n"
     assert connection.transport.disconnecting
@@ -99,7 +99,7 @@ def test_the_end_comes_after_what_is_being_committed(scene):
 def test_an_open_that_wants_no_syslog_and_a_goodbye(scene):
     connection = scene.connect()
     connection.dataReceived(b"1 open 13 commands=none\n2 close 0\n")
-    scene.commits[0](None)
+    scene.group_commit[0](None)
     assert connection.transport.value().startswith(b"1 rsp ")
     assert b"500 this server takes the command syslog only" in connection.transport.value()
     assert connection.transport.value().endswith(b"\n2 rsp 0\n0 serverclose 0\n")

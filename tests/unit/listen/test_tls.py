@@ -71,7 +71,7 @@ def scene(tmp_path, request, monkeypatch):
         name="tcp", certificate=issued.certificate, private_key=issued.private_key, max_connections=2,
     )  # fmt: skip
     factory = TlsFactory(
-        listener, ListenerContext(bridge.clock, bridge.road, bridge.peers.get, max_frame_size=250 * 1024)
+        listener, ListenerContext(bridge.clock, bridge.pipeline, bridge.peers.get, max_frame_size=250 * 1024)
     )
     wrapping = TLSMemoryBIOFactory(factory.context, False, factory, bridge.clock)
     wrapping.protocol = TlsTransport
@@ -147,7 +147,7 @@ def test_an_end_behind_good_records(scene):
     bridge.check(received=3, spooled=3)
     client.end()
     assert bridge.events("a") == [b"0", b"1", b"2", b"without a line end"]
-    assert not factory.refusals.counts
+    assert not factory.rejections.counts
 
 
 def test_damage_behind_good_records(scene):
@@ -160,7 +160,7 @@ def test_damage_behind_good_records(scene):
     bridge.check(received=3, spooled=3)
     client.end()
     assert bridge.events("a") == [b"0", b"1", b"2"]
-    assert factory.refusals.counts == {"tls_broken": 1}
+    assert factory.rejections.counts == {"tls_broken": 1}
 
 
 def test_an_end_without_a_word(scene):
@@ -172,7 +172,7 @@ def test_an_end_without_a_word(scene):
     bridge.check()
     client.end()
     bridge.check()
-    assert not factory.refusals.counts
+    assert not factory.rejections.counts
     assert not factory.connections
 
 
@@ -183,7 +183,7 @@ def test_nothing_is_read_after_a_refusal(scene):
     client.pass_on()
     client.tls.write(ONE % 1)
     client.pass_on()
-    assert factory.refusals.counts == {"proxy_header_from_stranger": 1}
+    assert factory.rejections.counts == {"proxy_header_from_stranger": 1}
     assert client.transport.disconnected
     bridge.check()
 
@@ -191,19 +191,19 @@ def test_nothing_is_read_after_a_refusal(scene):
 def test_who_is_held_stops_reading_and_goes_on(scene):
     bridge, factory, connect = scene
     client = connect().shake()
-    take, connection = bridge.road.take, client.protocol.wrappedProtocol
+    take, connection = bridge.pipeline.take, client.protocol.wrappedProtocol
 
-    def holding(peer, frames, stripper=None, sender=None):
-        take(peer, frames, stripper, sender)
+    def backpressure(peer, frames, single_second=None, sender=None):
+        take(peer, frames, single_second, sender)
         sender.hold()
 
-    bridge.road.take = holding
+    bridge.pipeline.take = backpressure
     for number in range(50):
         client.tls.write(ONE % number)
     client.pass_on()
     assert client.transport.producerState == "paused"
     assert factory.reads == 1, "the whole read is one unit: it is kept or held as one"
-    bridge.road.take = take
+    bridge.pipeline.take = take
     connection.go_on()
     assert client.transport.producerState == "producing"
     client.tls.write(ONE % 50)
@@ -218,7 +218,7 @@ def test_a_handshake_that_is_not_done_gives_way(scene):
     other = connect("192.0.2.9")
     assert other.protocol is not None
     assert half.transport.disconnecting or half.transport.disconnected
-    assert factory.refusals.counts == {"handshake_timeout": 1}
+    assert factory.rejections.counts == {"handshake_timeout": 1}
     other.shake()
     assert not factory.handshaking
     # All places have somebody who is in: nobody gives way.
@@ -231,8 +231,8 @@ def test_a_handshake_has_its_time(scene):
     silent, begun = connect(), connect("192.0.2.8")
     begun.protocol.dataReceived(b"\x16\x03\x01")
     bridge.clock.advance(9)
-    assert not factory.refusals.counts
+    assert not factory.rejections.counts
     bridge.clock.advance(2)
-    assert factory.refusals.counts == {"handshake_timeout": 2}
+    assert factory.rejections.counts == {"handshake_timeout": 2}
     assert silent.transport.disconnecting
     assert begun.transport.disconnecting

@@ -34,7 +34,7 @@ class Scene:
         self.socket.setblocking(False)
         self.to = self.socket.getsockname()
         self.reader = UdpReader(
-            self.socket, reactor=self.reactor, name="udp", road=bridge.road, peer=bridge.peers.get,
+            self.socket, reactor=self.reactor, name="udp", pipeline=bridge.pipeline, peer=bridge.peers.get,
             allowed=lambda host: True, max_frame_size=250 * 1024,
         )  # fmt: skip
         self.reader.start()

@@ -16,21 +16,21 @@ class Time:
 
 def test_rates_are_differences_over_the_time_that_passed():
     ledger, delays, clock = Ledger(), Histogram(DELAYS), Time()
-    pulse = RateHistory(ledger, delays, clock=clock, wall=clock)
-    pulse.waiting = lambda: (7, 1.5)
+    rate_history = RateHistory(ledger, delays, clock=clock, wall=clock)
+    rate_history.waiting = lambda: (7, 1.5)
     ledger.receive_spooled("a", 50)
     ledger.receive_filtered(10)
     clock.now += 5
-    pulse.beat()
-    assert (pulse.received, pulse.delivered) == (12.0, 0.0)
-    assert pulse.rates == {"a": (10.0, 0.0)}
+    rate_history.beat()
+    assert (rate_history.received, rate_history.delivered) == (12.0, 0.0)
+    assert rate_history.rates == {"a": (10.0, 0.0)}
     ledger.deliver("a", 50)
     delays.observe(2.0)
     delays.observe(4.0)
     clock.now += 10
-    pulse.beat()
-    assert pulse.rates == {"a": (0.0, 5.0)}
-    report = pulse.hour.report()
+    rate_history.beat()
+    assert rate_history.rates == {"a": (0.0, 5.0)}
+    report = rate_history.hour.report()
     assert report["time"] == [1005.0, 1015.0]
     assert report["delay"] == [None, 3.0]
     assert report["waiting"] == [7.0, 7.0]
@@ -39,11 +39,11 @@ def test_rates_are_differences_over_the_time_that_passed():
 
 def test_rings_are_bounded_and_the_day_is_coarser():
     clock = Time()
-    pulse = RateHistory(Ledger(), Histogram(DELAYS), clock=clock, wall=clock)
+    rate_history = RateHistory(Ledger(), Histogram(DELAYS), clock=clock, wall=clock)
     for _ in range(3000):
         clock.now += EVERY
-        pulse.beat()
-    hour, day = pulse.hour.report(), pulse.day.report()
+        rate_history.beat()
+    hour, day = rate_history.hour.report(), rate_history.day.report()
     assert 640 < len(hour["time"]) <= 720
     assert len(day["time"]) == pytest.approx(3000 * EVERY / 60, abs=2)
     assert all(len(hour[name]) == len(hour["time"]) for name in FIGURES)

@@ -24,12 +24,12 @@ def test_silence():
     ]
     now = 1_000_000.0
     peers, alarms, said = Peers(router(*sources)), Alarms(None), []
-    silence = SilentSources(alarms, peers, lambda: now)
+    silent_sources = SilentSources(alarms, peers, lambda: now)
 
     def look():
-        silence.look()
-        said.append(sorted(silence.silent_now().items()))
-        assert {about for _, about in alarms.active} == set(silence.silent_now())
+        silent_sources.look()
+        said.append(sorted(silent_sources.silent_now().items()))
+        assert {about for _, about in alarms.active} == set(silent_sources.silent_now())
 
     heard = peers.get("udp", "10.1.1.1")
     heard.last_seen_ms = int(now * 1000)

@@ -38,9 +38,13 @@ class Disk:
             bounds=dict.fromkeys(("refused", "oversize", "damaged", "unrouted"), 10**6),
         )  # fmt: skip
         self.spool.recover()
-        self.syncing = FsyncPolicy("never", directory=directory, clock=lambda: 0.0, wall=lambda: NOON, on_error=print)
-        self.commits = GroupCommit(self.spool, self.syncing, work=lambda job, done: self.jobs.append((job, done)))
-        self.spool.on_sealed = self.commits.sealed
+        self.fsync_policy = FsyncPolicy(
+            "never", directory=directory, clock=lambda: 0.0, wall=lambda: NOON, on_error=print
+        )
+        self.group_commit = GroupCommit(
+            self.spool, self.fsync_policy, work=lambda job, done: self.jobs.append((job, done))
+        )
+        self.spool.on_sealed = self.group_commit.sealed
         self.told = []
 
     def append(self, intake="a", text=b"x\n"):
@@ -53,7 +57,7 @@ class Disk:
             done(job())
 
     def ask(self, name):
-        self.commits.after(lambda error: self.told.append((name, error)))
+        self.group_commit.after(lambda error: self.told.append((name, error)))
 
 
 @pytest.fixture
@@ -68,7 +72,7 @@ def test_all_who_wait_share_a_commit(disk):
     assert len(disk.jobs) == 1
     disk.work()
     assert [name for name, _ in disk.told] == ["a", "b", "c"]
-    assert disk.commits.count == 2
+    assert disk.group_commit.count == 2
     files = [name for name in disk.synced if ".open." in name]
     assert len(files) == 1, "what is on the disk already is not synced again"
     assert {"a", ""} <= set(disk.synced)

@@ -280,11 +280,11 @@ def test_what_was_taken_may_come_back(tmp_path, packed):
     whole = everything(tmp_path)
     for turn in range(6):
         spool = spool_at(tmp_path)
-        giver, taker = ("a", "b") if turn % 2 == 0 else ("b", "a")
+        publisher, consumer = ("a", "b") if turn % 2 == 0 else ("b", "a")
         for held in held_of(spool):
-            if held.intake == giver:
+            if held.intake == publisher:
                 words = EventFilter(containing=str(turn))
-                divide(held, words.matcher(), tmp_path, spool.sequences(needs(held), exact=False), to=taker)
+                divide(held, words.matcher(), tmp_path, spool.sequences(needs(held), exact=False), to=consumer)
         spool.close()
         assert everything(tmp_path) == whole
     spool = spool_at(tmp_path)

@@ -50,16 +50,16 @@ class House:
         )  # fmt: skip
         self.spool.recover()
         self.spool.on_sealed = self.sealed
-        self.keeper = DiskBudget(
+        self.disk_budget = DiskBudget(
             self.spool, terms=BudgetTerms(max_size, min_free, pause=pause),
-            syncing=FsyncPolicy("never", directory=directory, clock=lambda: 0, wall=lambda: 0, on_error=print),
+            fsync_policy=FsyncPolicy("never", directory=directory, clock=lambda: 0, wall=lambda: 0, on_error=print),
             stocks=self.stocks, ledger=self.ledger, alarms=self.alarms,
             work=self.work, clock=lambda: self.steady,
         )  # fmt: skip
         self.rooms = 0
-        self.keeper.on_room = self.room
+        self.disk_budget.on_room = self.room
         monkeypatch.setattr(os, "statvfs", self.statvfs)
-        self.keeper.begin()
+        self.disk_budget.begin()
 
     def room(self):
         self.rooms += 1
@@ -75,12 +75,12 @@ class House:
 
     def write(self, intake, size=8000):
         """An append as the road makes it; the reason where it is refused."""
-        reason = self.keeper.refuses(intake, size)
+        reason = self.disk_budget.refuses(intake, size)
         if reason is None:
             try:
                 self.spool.append(Group(intake, "lines", 1, NOON * 1000, NOON * 1000, 1, b"x" * (size - 1) + b"\n"))
             except OSError as error:
-                reason = self.keeper.failed(intake, error)
+                reason = self.disk_budget.failed(intake, error)
             else:
                 self.ledger.receive_spooled(intake, 1)
         if reason is not None:
@@ -90,7 +90,7 @@ class House:
     def look(self):
         self.steady += 3
         self.spool.seal_due()
-        self.keeper.look()
+        self.disk_budget.look()
 
     def on_disk(self, *intakes):
         return sum(
@@ -123,16 +123,16 @@ def test_the_oldest_of_the_full_intake_go_and_are_counted(house):
         assert home.write("a") is None
     dropped = home.ledger.of("a").dropped
     assert set(dropped) == {"spool_full"}
-    assert dropped["spool_full"] == home.keeper.evicted["a"]
+    assert dropped["spool_full"] == home.disk_budget.evicted["a"]
     assert home.on_disk() <= MB
-    assert home.keeper.full == {"a"}
+    assert home.disk_budget.full == {"a"}
     assert home.alarmed("full") == ["a"]
     oldest = min(batch.sequence for batch in home.stocks["a"].batches)
     assert oldest > (NOON + 100) * MB, "the first are gone"
-    assert home.keeper.unready() == ["the spool is full"]
+    assert home.disk_budget.unready() == ["the spool is full"]
     home.stocks["a"].batches.clear()
     home.look()
-    assert (home.keeper.full, home.keeper.unready(), home.alarmed("full")) == (set(), [], [])
+    assert (home.disk_budget.full, home.disk_budget.unready(), home.alarmed("full")) == (set(), [], [])
 
 
 def test_who_comes_back_to_its_share_gets_it_from_the_borrower(house):
@@ -154,13 +154,13 @@ def test_a_parked_intake_has_half_of_what_may_be_lent_and_takes_from_nobody(hous
         assert home.write("a") is None
     share = MB // 4
     assert home.on_disk("a") <= share + (MB - share) // 2
-    assert home.keeper.unready() == [], "one parked intake makes no gateway unready"
+    assert home.disk_budget.unready() == [], "one parked intake makes no gateway unready"
     for _ in range(60):
         assert home.write("b") is None
-    before = dict(home.keeper.evicted)
+    before = dict(home.disk_budget.evicted)
     for _ in range(100):
         home.write("a")
-    assert home.keeper.evicted["b"] == before.get("b", 0) == 0
+    assert home.disk_budget.evicted["b"] == before.get("b", 0) == 0
     assert home.on_disk() <= MB
 
 
@@ -169,7 +169,7 @@ def test_what_is_in_flight_is_never_dropped(house):
     home.stocks["a"].in_flight = 10**6
     reasons = Counter(home.write("a") for _ in range(200))
     assert reasons["spool_full"] > 50
-    assert not home.keeper.evicted
+    assert not home.disk_budget.evicted
     assert home.on_disk() <= MB
 
 
@@ -181,7 +181,7 @@ def test_strangers_are_parked_and_may_be_dropped(house):
     assert home.stocks["gone"].parked
     for _ in range(200):
         assert home.write("a") is None
-    assert home.keeper.evicted["gone"] > 0
+    assert home.disk_budget.evicted["gone"] > 0
 
 
 def test_a_pack_of_a_stranger_goes_whole(house):
@@ -196,7 +196,7 @@ def test_a_pack_of_a_stranger_goes_whole(house):
     pack.disk = MB * 6 // 10
     for _ in range(110):
         assert home.write("a") is None
-    assert (home.stocks["gone"].batches, home.keeper.evicted["gone"], pack.path.exists()) == ([], 40, False)
+    assert (home.stocks["gone"].batches, home.disk_budget.evicted["gone"], pack.path.exists()) == ([], 40, False)
     assert home.ledger.of("gone").dropped["spool_full"] == 40
 
 
@@ -205,24 +205,24 @@ def test_pause_refuses_and_drops_nothing_and_resumes_with_some_room(house):
     while home.write("a") is None:
         pass
     home.look()
-    assert home.keeper.full == {"a"}
-    assert not home.keeper.evicted
+    assert home.disk_budget.full == {"a"}
+    assert not home.disk_budget.evicted
     for _ in range(20):
         assert home.write("b") is None
     held = home.stocks["a"].batches
     del held[:3]
     home.look()
-    assert (home.keeper.full, home.rooms) == ({"a"}, 0), "a little room is none"
+    assert (home.disk_budget.full, home.rooms) == ({"a"}, 0), "a little room is none"
     del held[: len(held) // 2]
     home.look()
-    assert (home.keeper.full, home.rooms) == (set(), 1)
+    assert (home.disk_budget.full, home.rooms) == (set(), 1)
     assert home.write("a") is None
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
 def test_a_full_disk_gives_up_the_reserve_and_makes_it_again(house, monkeypatch, number):
     home = house(max_size=100 * MB)
-    assert home.keeper.reserve.held
+    assert home.disk_budget.reserve.held
     home.write("a")
     monkeypatch.setattr(
         "bridge.spool.store.write_whole", lambda *args: (_ for _ in ()).throw(OSError(number, os.strerror(number)))
@@ -231,17 +231,17 @@ def test_a_full_disk_gives_up_the_reserve_and_makes_it_again(house, monkeypatch,
     assert home.write("a") == "disk_full"
     monkeypatch.undo()
     monkeypatch.setattr(os, "statvfs", home.statvfs)
-    assert not home.keeper.reserve.held
-    assert not home.keeper.reserve.path.exists()
-    assert home.keeper.unready() == ["the disk of the spool is full"]
+    assert not home.disk_budget.reserve.held
+    assert not home.disk_budget.reserve.path.exists()
+    assert home.disk_budget.unready() == ["the disk of the spool is full"]
     assert home.alarmed("spool") == ["disk"]
     home.look()
     assert home.write("b") == "disk_full", "what was given up is not for them"
     home.available = 50 * MB
     home.look()
-    assert home.keeper.reserve.held
+    assert home.disk_budget.reserve.held
     assert home.write("a") is None
-    assert (home.keeper.unready(), home.alarmed("spool"), home.rooms) == ([], [], 1)
+    assert (home.disk_budget.unready(), home.alarmed("spool"), home.rooms) == ([], [], 1)
 
 
 def test_a_neighbour_takes_the_disk_and_the_oldest_make_room(house, monkeypatch):
@@ -249,7 +249,7 @@ def test_a_neighbour_takes_the_disk_and_the_oldest_make_room(house, monkeypatch)
     capacity = 2 * MB
 
     def free():
-        reserve = home.keeper.reserve.size if home.keeper.reserve.held else 0
+        reserve = home.disk_budget.reserve.size if home.disk_budget.reserve.held else 0
         return max(0, capacity - home.on_disk() - reserve)
 
     def write(descriptor, data, size):
@@ -262,8 +262,8 @@ def test_a_neighbour_takes_the_disk_and_the_oldest_make_room(house, monkeypatch)
     home.look()
     for _ in range(100):
         assert home.write("a") is None
-    assert not home.keeper.evicted
-    capacity = home.on_disk() + home.keeper.reserve.size
+    assert not home.disk_budget.evicted
+    capacity = home.on_disk() + home.disk_budget.reserve.size
     reasons = Counter(home.write("a") for _ in range(10))
     home.look()
     home.look()
@@ -271,8 +271,8 @@ def test_a_neighbour_takes_the_disk_and_the_oldest_make_room(house, monkeypatch)
     assert reasons[None] >= 50, "it goes on, the newest stay"
     lost = home.ledger.of("a").dropped
     assert lost["disk_full"] <= 10
-    assert lost["spool_full"] * 8000 <= 60 * 8000 + home.keeper.reserve.size + 300_000
-    assert home.keeper.reserve.held
+    assert lost["spool_full"] * 8000 <= 60 * 8000 + home.disk_budget.reserve.size + 300_000
+    assert home.disk_budget.reserve.held
 
 
 def test_an_archive_goes_first(house, monkeypatch):
@@ -286,11 +286,11 @@ def test_an_archive_goes_first(house, monkeypatch):
             shrunk.append(size)
             return size
 
-    home.keeper.archive = Archive()
+    home.disk_budget.archive = Archive()
     home.available = 0
     home.look()
     assert shrunk
-    assert not home.keeper.evicted
+    assert not home.disk_budget.evicted
 
 
 def test_permission_lost_is_said_and_mends_itself(house, monkeypatch):
@@ -311,10 +311,10 @@ def test_permission_lost_is_said_and_mends_itself(house, monkeypatch):
     (text,) = home.alarms.active.values()
     assert "Permission denied" in text
     assert str(home.spool.directory) in text
-    assert home.keeper.unready()
+    assert home.disk_budget.unready()
     monkeypatch.setattr(os, "open", opened)
     home.look()
-    assert (home.alarms.active, home.keeper.unready()) == ({}, [])
+    assert (home.alarms.active, home.disk_budget.unready()) == ({}, [])
 
 
 def test_warnings_and_a_forecast(house):
@@ -324,7 +324,7 @@ def test_warnings_and_a_forecast(house):
         home.look()
     assert home.alarmed("budget") == ["70 %", "90 %"]
     assert any("full in about" in text for text in home.alarms.active.values())
-    left = home.keeper.report()["full_in_seconds"]
+    left = home.disk_budget.report()["full_in_seconds"]
     assert left is not None
     assert left >= 0
     home.stocks["a"].batches.clear()

@@ -21,11 +21,11 @@ class Bench:
         self.ledger = Ledger()
         self.drops = {"udp": 0}
         self.jobs = []
-        history = Journal(self.directory, keep=None, wall=self.wall)
-        self.recorder = JournalWriter(
-            history, self.ledger, self.in_thread, self.clock, lambda: dict(self.drops), wall=self.wall
+        journal = Journal(self.directory, keep=None, wall=self.wall)
+        self.journal_writer = JournalWriter(
+            journal, self.ledger, self.in_thread, self.clock, lambda: dict(self.drops), wall=self.wall
         )
-        self.recorder.start(RecoveredSpool(), quarantined=0, config_sha256="c")
+        self.journal_writer.start(RecoveredSpool(), quarantined=0, config_sha256="c")
 
     def wall(self):
         return START + self.clock.seconds() + self.ahead
@@ -47,7 +47,7 @@ class Bench:
                 done.callback(result)
 
     def stop(self):
-        stopping = defer.ensureDeferred(self.recorder.stop())
+        stopping = defer.ensureDeferred(self.journal_writer.stop())
         self.work()
         assert stopping.called
         return stopping
@@ -114,18 +114,18 @@ def test_a_thread_that_is_busy_for_minutes_is_given_one_group(tmp_path):
 def test_what_a_command_has_moved_is_written_at_once_and_the_minutes_go_on(tmp_path):
     bench = Bench(tmp_path)
     bench.ledger.replay("fw", 1)
-    bench.recorder.account()
+    bench.journal_writer.account()
     bench.ledger.replay("fw", 1)
     bench.work()
     bench.clock.advance(47.5)
-    bench.recorder.account()
+    bench.journal_writer.account()
     bench.work()
     assert [row["replayed"] for row in bench.rows() if row.get("intake")] == [1, 2, 2]
     bench.clock.advance(60)
     bench.work()
     assert bench.minutes()[-1] == ("00:02:00", None)
     bench.stop()
-    bench.recorder.account()
+    bench.journal_writer.account()
     assert not bench.jobs
 
 
@@ -170,6 +170,6 @@ def test_a_defect_while_writing_does_not_end_the_minutes(tmp_path, monkeypatch):
 
 def test_receipts_and_refusals_are_written_where_they_are_called(tmp_path):
     bench = Bench(tmp_path)
-    bench.recorder.receipt(Receipt("fw", [(1, 1, 2)], 1, "", 200, None, None, confirmed=True))
-    bench.recorder.refused("fw", 1, 1, "no", 2)
+    bench.journal_writer.receipt(Receipt("fw", [(1, 1, 2)], 1, "", 200, None, None, confirmed=True))
+    bench.journal_writer.refused("fw", 1, 1, "no", 2)
     assert [row["kind"] for row in bench.rows()] == ["start", "receipt", "refused"]

@@ -107,8 +107,8 @@ class World:
 
     def start(self):
         self.ledger, self.kernel = Ledger(), 0
-        self.history = Journal(self.directory, keep=None, wall=lambda: self.now)
-        self.unclean += self.history.open().unclean
+        self.journal = Journal(self.directory, keep=None, wall=lambda: self.now)
+        self.unclean += self.journal.open().unclean
         self.starts += 1
         found = RecoveredSpool()
         packs = {file.pack for file in self.files if file.pack}
@@ -124,17 +124,17 @@ class World:
                 found.sending[file.intake] = found.sending.get(file.intake, 0) + count
                 self.ledger.may_be_double(file.intake, count)
         self.ledger.recover_quarantined(None, len(self.quarantine))
-        self.history.start(found, quarantined=len(self.quarantine), version="1", config_sha256="c")
+        self.journal.start(found, quarantined=len(self.quarantine), version="1", config_sha256="c")
         self.unsaid = Counter()
 
     def stop(self):
-        self.history.stop(deepcopy(self.ledger.accounts), {"udp": self.kernel})
-        self.history.close()
+        self.journal.stop(deepcopy(self.ledger.accounts), {"udp": self.kernel})
+        self.journal.close()
         self.unsaid.clear()
         self.start()
 
     def kill(self, torn):
-        self.history.close()
+        self.journal.close()
         if torn:
             newest = max(self.directory.iterdir())
             newest.write_bytes(newest.read_bytes() + b'{"t":"2026-03-01T00:0')
@@ -150,7 +150,7 @@ class World:
         self.start()
 
     def minute(self):
-        self.history.minute(deepcopy(self.ledger.accounts), {"udp": self.kernel})
+        self.journal.minute(deepcopy(self.ledger.accounts), {"udp": self.kernel})
         self.unsaid.clear()
 
     # --- what happens to events --------------------------------------------------------------------------------------
@@ -206,14 +206,14 @@ class World:
         # As behind each command of an operator.
         self.minute()
 
-    def move(self, giver, taker):
+    def move(self, publisher, consumer):
         busy = {file.pack for file in self.files if file.done and file.pack}
         for file in self.files:
-            if file.intake == giver and not file.done and file.pack not in busy:
-                file.intake = taker
-                self.ledger.move(giver, taker, len(file.poisoned))
+            if file.intake == publisher and not file.done and file.pack not in busy:
+                file.intake = consumer
+                self.ledger.move(publisher, consumer, len(file.poisoned))
                 if file.pack:
-                    file.pack.intake = taker
+                    file.pack.intake = consumer
         self.minute()
 
     def send(self, sizes, die, minute_between, torn):
@@ -232,7 +232,7 @@ class World:
         if minute_between:
             self.minute()
         batches = [(f.sequence, sum(not f.poisoned[at] for at in places), len(f.poisoned)) for f, places in parts]
-        self.history.receipt(Receipt(intake, batches, len(good), "", 200, None, None, confirmed=bool(len(good) % 2)))
+        self.journal.receipt(Receipt(intake, batches, len(good), "", 200, None, None, confirmed=bool(len(good) % 2)))
         for file, at in good:
             key = (file.sequence, at)
             self.truth.twice[intake] += key in self.truth.accepted
@@ -255,7 +255,7 @@ class World:
             if die == "after quarantine":
                 self.hidden = True
                 return self.kill(torn)
-            self.history.refused(intake, file.sequence, 1, f"poison {at % 2}", len(file.poisoned))
+            self.journal.refused(intake, file.sequence, 1, f"poison {at % 2}", len(file.poisoned))
             again += held
         if die == "after refusals":
             return self.kill(torn)
@@ -314,7 +314,7 @@ def live(directory, acts, seconds=20):
 
 
 def account(world, begin=None, end=None):
-    world.history.close()
+    world.journal.close()
     walk = JournalReader(world.directory)
     report = reckoned(walk, begin, end)
     assert not walk.faults, walk.faults
@@ -452,7 +452,7 @@ def test_a_collector_that_took_a_part_only_leaves_a_shortfall():
         file.sending = True
         world.ledger.deliver("fw", 3)
         world.ledger.drop_spooled("fw", 2, "collector_shortfall")
-        world.history.receipt(Receipt("fw", [(file.sequence, 5, 5)], 3, "", 200, None, None, confirmed=True))
+        world.journal.receipt(Receipt("fw", [(file.sequence, 5, 5)], 3, "", 200, None, None, confirmed=True))
         world.kill(torn=False)
         row = account(world).rows["fw"]
         assert (row.received, row.delivered, row.twice, row.dropped.total(), row.held) == (5, 3, 0, 2, 0)
@@ -468,14 +468,14 @@ def test_what_was_damaged_while_nothing_ran_is_dropped_and_what_was_touched_is_n
         world.receive("fw", [False] * 5)
         world.receive("linux", [False] * 4)
         world.stop()
-        world.history.close()
-        world.history = Journal(folder, keep=None, wall=lambda: world.now)
-        world.history.open()
+        world.journal.close()
+        world.journal = Journal(folder, keep=None, wall=lambda: world.now)
+        world.journal.open()
         batch = Batch("fw", 1, "lines", False, 0, 0, 2, 1, Path(), 0.0)
         found = RecoveredSpool(batches=[batch], damaged={"fw": 3})
         # The start before this one was clean but wrote no stop: give it one.
-        world.history.stop(deepcopy(world.ledger.accounts), {})
-        world.history.start(found, quarantined=0, version="1", config_sha256="c")
+        world.journal.stop(deepcopy(world.ledger.accounts), {})
+        world.journal.start(found, quarantined=0, version="1", config_sha256="c")
         rows = account(world).rows
         assert (rows["fw"].dropped["damaged_at_start"], rows["fw"].held, rows["fw"].unexplained) == (3, 2, 0)
         assert (rows["linux"].held, rows["linux"].unexplained) == (0, -4)
@@ -492,7 +492,7 @@ def test_what_went_to_a_shared_queue_and_is_there_again_was_received_once():
         world.minute()
         for _ in range(2):
             world.ledger.hand_over("fw", 5)
-            world.history.handed("fw", 1, 5, 5)
+            world.journal.handed("fw", 1, 5, 5)
             world.kill(torn=False)
         row = account(world).rows["fw"]
         assert (row.received, row.handed, row.again, row.held) == (5, 10, 10, 5)

@@ -61,8 +61,8 @@ def expected(read: bytes, how: Reception) -> list[tuple[int | None, bytes]]:
     ]
 
 
-def said(stamper: PrecompiledTimes, read: bytes, how: Reception) -> list[tuple[int, bytes]] | None:
-    columns = stamper.strip(read, how)
+def said(precompiled: PrecompiledTimes, read: bytes, how: Reception) -> list[tuple[int, bytes]] | None:
+    columns = precompiled.strip(read, how)
     if columns is None:
         return None
     assert columns.timed is not None
@@ -85,105 +85,105 @@ def said(stamper: PrecompiledTimes, read: bytes, how: Reception) -> list[tuple[i
     ],
 )
 def test_each_event_has_its_own_time(zone: tzinfo, received: datetime) -> None:
-    how, stamper = reception(received, zone), PrecompiledTimes()
-    assert stamper.strip(block(b"<13>Nov 23 12:00:00 gw app: x"), how) is None
-    stamper.learn(clocks(received, zone), how)
+    how, precompiled = reception(received, zone), PrecompiledTimes()
+    assert precompiled.strip(block(b"<13>Nov 23 12:00:00 gw app: x"), how) is None
+    precompiled.learn(clocks(received, zone), how)
     read = block(*frames(clocks(received, zone, seed=2)))
-    assert said(stamper, read, how) == expected(read, how)
+    assert said(precompiled, read, how) == expected(read, how)
 
 
 def test_an_hour_that_comes_twice_is_left_to_the_reader_of_times() -> None:
     received = datetime(2026, 10, 25, 1, 5, tzinfo=UTC)
-    how, stamper = reception(received, PARIS), PrecompiledTimes()
+    how, precompiled = reception(received, PARIS), PrecompiledTimes()
     seconds = clocks(received, PARIS)
-    stamper.learn(seconds, how)
+    precompiled.learn(seconds, how)
     read = block(*frames(seconds))
-    assert said(stamper, read, how) in (None, expected(read, how))
+    assert said(precompiled, read, how) in (None, expected(read, how))
 
 
 def test_days_of_one_digit_as_they_are_written() -> None:
     received = datetime(2026, 12, 7, 12, tzinfo=UTC)
     how = reception(received)
     for old, new in ((b"Dec  7", b"Dec  7"), (b"Dec  7", b"Dec 07")):
-        stamper = PrecompiledTimes()
+        precompiled = PrecompiledTimes()
         seconds = [second.replace(old, new) for second in clocks(received)]
-        stamper.learn(seconds, how)
+        precompiled.learn(seconds, how)
         read = block(*frames(seconds))
-        assert said(stamper, read, how) == expected(read, how)
+        assert said(precompiled, read, how) == expected(read, how)
 
 
 def test_another_minute_and_nothing_is_said_until_it_is_learnt() -> None:
-    how, stamper = reception(), PrecompiledTimes()
-    stamper.learn(clocks(NOON), how)
+    how, precompiled = reception(), PrecompiledTimes()
+    precompiled.learn(clocks(NOON), how)
     later = clocks(NOON + timedelta(minutes=10))
     read = block(*frames(later))
-    assert said(stamper, read, how) is None
+    assert said(precompiled, read, how) is None
     for _ in range(3):
-        stamper.learn(later, how)
-    assert said(stamper, read, how) == expected(read, how)
+        precompiled.learn(later, how)
+    assert said(precompiled, read, how) == expected(read, how)
 
 
 @pytest.mark.parametrize("place", [0, 1, 99])
 @pytest.mark.parametrize("frame", [*STRANGE, b"<30>Nov 23 11:59:60 gw app: a leap second", b"<30>Nov 23 11:5"])
 def test_one_other_frame_and_nothing_is_said(frame: bytes, place: int) -> None:
-    how, stamper = reception(), PrecompiledTimes()
+    how, precompiled = reception(), PrecompiledTimes()
     seconds = clocks(NOON)
-    stamper.learn(seconds, how)
+    precompiled.learn(seconds, how)
     good = frames(seconds)
-    assert said(stamper, block(*good), how) is not None
-    assert said(stamper, block(*good[:place], frame, *good[place:]), how) is None
+    assert said(precompiled, block(*good), how) is not None
+    assert said(precompiled, block(*good[:place], frame, *good[place:]), how) is None
 
 
 def test_times_that_are_not_believed_are_left_to_others() -> None:
-    stamper, seconds = PrecompiledTimes(), clocks(NOON)
+    precompiled, seconds = PrecompiledTimes(), clocks(NOON)
     read = block(*frames(seconds))
-    stamper.learn(seconds, reception())
-    assert said(stamper, read, reception(past=timedelta(minutes=5))) is None
+    precompiled.learn(seconds, reception())
+    assert said(precompiled, read, reception(past=timedelta(minutes=5))) is None
     for narrow in (reception(past=timedelta(minutes=5)), reception(future=timedelta(seconds=-60))):
-        stamper = PrecompiledTimes()
-        stamper.learn(seconds, narrow)
-        assert said(stamper, read, narrow) is None
+        precompiled = PrecompiledTimes()
+        precompiled.learn(seconds, narrow)
+        assert said(precompiled, read, narrow) is None
     wide = reception(past=timedelta(hours=1), future=timedelta(hours=1))
-    stamper = PrecompiledTimes()
-    stamper.learn(seconds, wide)
-    assert said(stamper, read, wide) == expected(read, wide)
+    precompiled = PrecompiledTimes()
+    precompiled.learn(seconds, wide)
+    assert said(precompiled, read, wide) == expected(read, wide)
 
 
 def test_clocks_of_another_zone_or_hour_are_learnt_anew() -> None:
-    stamper, seconds = PrecompiledTimes(), clocks(NOON)
+    precompiled, seconds = PrecompiledTimes(), clocks(NOON)
     read = block(*frames(seconds))
     for how in (reception(), reception(zone=PARIS), reception(NOON + timedelta(hours=1), PARIS)):
-        assert said(stamper, read, how) is None
-        stamper.learn(seconds, how)
-        assert said(stamper, read, how) == expected(read, how)
+        assert said(precompiled, read, how) is None
+        precompiled.learn(seconds, how)
+        assert said(precompiled, read, how) == expected(read, how)
 
 
 def test_what_is_not_scattered_is_not_stamped() -> None:
     how = reception()
     for seconds in (clocks(NOON, spread=10), clocks(NOON, spread=16, count=500), [b"Feb 30 12:00:00", *clocks(NOON)]):
-        stamper = PrecompiledTimes()
-        stamper.learn(seconds, how)
-        assert stamper.strip(block(*frames(clocks(NOON))), how) is None
+        precompiled = PrecompiledTimes()
+        precompiled.learn(seconds, how)
+        assert precompiled.strip(block(*frames(clocks(NOON))), how) is None
 
 
 def test_what_is_scattered_no_more_is_found_out() -> None:
-    how, stamper = reception(), PrecompiledTimes()
-    stamper.learn(clocks(NOON), how)
+    how, precompiled = reception(), PrecompiledTimes()
+    precompiled.learn(clocks(NOON), how)
     once = [written(NOON - timedelta(seconds=9))] * 5
     read = block(*frames(once))
     stamped = 0
-    while stamper.strip(read, how) is not None:
+    while precompiled.strip(read, how) is not None:
         stamped += 1
     assert 0 < stamped < PrecompiledTimes.LOOK_AGAIN
-    stamper.learn(once, how)
-    assert stamper.strip(read, how) is None
+    precompiled.learn(once, how)
+    assert precompiled.strip(read, how) is None
 
 
 def test_clocks_too_far_apart_are_not_learnt(monkeypatch: pytest.MonkeyPatch) -> None:
     made = []
     monkeypatch.setattr(precompiled_times, "_rewriter", lambda *about: made.append(about))
-    stamper = PrecompiledTimes()
-    stamper.learn(clocks(NOON, spread=86_400), reception())
+    precompiled = PrecompiledTimes()
+    precompiled.learn(clocks(NOON, spread=86_400), reception())
     assert not made
     # As many minutes as there may be fit one expression.
     PrecompiledTimes().learn(
@@ -195,9 +195,9 @@ def test_clocks_too_far_apart_are_not_learnt(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_times_of_fewer_digits_are_left_to_others() -> None:
     long_ago = datetime(1999, 11, 23, 12, tzinfo=UTC)
-    how, stamper, seconds = reception(long_ago), PrecompiledTimes(), clocks(long_ago)
-    stamper.learn(seconds, how)
-    assert stamper.strip(block(*frames(seconds)), how) is None
+    how, precompiled, seconds = reception(long_ago), PrecompiledTimes(), clocks(long_ago)
+    precompiled.learn(seconds, how)
+    assert precompiled.strip(block(*frames(seconds)), how) is None
 
 
 def test_the_longest_expression_is_within_the_library_s_bound() -> None:
@@ -213,13 +213,13 @@ def test_expressions_that_are_made_in_turn_are_done_without(monkeypatch: pytest.
     made = []
     original = precompiled_times._rewriter
     monkeypatch.setattr(precompiled_times, "_rewriter", lambda *about: made.append(about) or original(*about))
-    how, stamper, seconds = reception(), PrecompiledTimes(), clocks(NOON)
+    how, precompiled, seconds = reception(), PrecompiledTimes(), clocks(NOON)
     read = block(*frames(seconds))
     for _ in range(1000):
-        stamper.learn(seconds, how)
+        precompiled.learn(seconds, how)
         # As where many others have had theirs made meanwhile.
         original.cache_clear()
-        assert stamper.strip(read, how) is None
+        assert precompiled.strip(read, how) is None
     assert 5 < len(made) < 15
 
 
@@ -227,11 +227,11 @@ def test_minutes_that_change_at_every_read_are_learnt_ever_less(monkeypatch: pyt
     made = []
     original = precompiled_times._rewriter
     monkeypatch.setattr(precompiled_times, "_rewriter", lambda *about: made.append(about) or original(*about))
-    how, stamper = reception(), PrecompiledTimes()
+    how, precompiled = reception(), PrecompiledTimes()
     for turn in range(2000):
         seconds = clocks(NOON - timedelta(hours=turn % 7))
-        stamper.strip(block(*frames(seconds[:1])), how)
-        stamper.learn(seconds, how)
+        precompiled.strip(block(*frames(seconds[:1])), how)
+        precompiled.learn(seconds, how)
     assert 5 < len(made) < 30
 
 
@@ -243,9 +243,9 @@ def test_minutes_that_change_at_every_read_are_learnt_ever_less(monkeypatch: pyt
 )
 def test_what_is_said_is_what_the_fast_path_says(some: list[bytes], zone: tzinfo, ago: timedelta) -> None:
     learnt = datetime(2026, 11, 23, 7, 28, tzinfo=UTC)
-    how, stamper = reception(learnt + ago, zone), PrecompiledTimes()
-    stamper.learn(clocks(learnt), how)
+    how, precompiled = reception(learnt + ago, zone), PrecompiledTimes()
+    precompiled.learn(clocks(learnt), how)
     read = block(*some)
-    told = said(stamper, read, how)
+    told = said(precompiled, read, how)
     if told is not None:
         assert told == expected(read, how)

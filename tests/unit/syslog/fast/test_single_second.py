@@ -15,10 +15,10 @@ SECOND = b"Nov 23 07:24:00"
 
 def strip(block: bytes, times: int = 3) -> list[tuple[bytes, ...]] | None:
     """What a stripper says once it has seen the second often enough."""
-    stripper = SingleSecondReader()
+    single_second = SingleSecondReader()
     columns = None
     for _ in range(times):
-        columns = stripper.strip(block)
+        columns = single_second.strip(block)
     if columns is None:
         return None
     assert columns.lines is not None
@@ -67,10 +67,10 @@ def test_a_read_of_structured_data_is_stripped() -> None:
 def test_one_other_frame_in_structured_data_and_nothing_is_said(frame: bytes, place: int) -> None:
     frames = [b"<30>1 2026-11-23T07:24:00Z gw app - - - one", b'<31>1 2026-11-23T07:24:00.5Z gw app - - [a b="c"] two']
     frames.insert(place, frame)
-    stripper = SingleSecondReader()
+    single_second = SingleSecondReader()
     for _ in range(3):
-        stripper.strip(block(frames[0 if place else 1]))
-    assert stripper.strip(block(*frames)) is None
+        single_second.strip(block(frames[0 if place else 1]))
+    assert single_second.strip(block(*frames)) is None
 
 
 # Frames that no short way may read: it says nothing of a read that holds one.
@@ -108,20 +108,20 @@ def test_no_second_of_any_year_is_stripped() -> None:
 
 
 def test_tries_in_vain_are_not_made_at_every_read() -> None:
-    stripper = SingleSecondReader()
+    single_second = SingleSecondReader()
     mixed = block(b"<30>Nov 23 07:24:00 gw app: text", b"something else")
     plain = block(b"<30>Nov 23 07:24:00 gw app: text")
     for _ in range(50):
-        assert stripper.strip(mixed) is None
+        assert single_second.strip(mixed) is None
     # It comes back by itself.
-    assert any(stripper.strip(plain) is not None for _ in range(2 * SingleSecondReader.LONGEST_PAUSE))
+    assert any(single_second.strip(plain) is not None for _ in range(2 * SingleSecondReader.LONGEST_PAUSE))
 
 
 def test_a_new_second_is_taken_up() -> None:
-    stripper = SingleSecondReader()
+    single_second = SingleSecondReader()
     for second in range(5):
         read = block(b"<30>Nov 23 07:24:%02d gw app: text" % second)
-        said = [stripper.strip(read) for _ in range(4)]
+        said = [single_second.strip(read) for _ in range(4)]
         assert said[-1] is not None and said[-1]["second"] == [b"Nov 23 07:24:%02d" % second]
 
 
