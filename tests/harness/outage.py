@@ -16,15 +16,15 @@ from twisted.internet.task import Clock, deferLater
 
 from bridge.accounting import Ledger
 from bridge.batching import Group
-from bridge.deliver.circuit_breaker import CircuitBreaker
-from bridge.deliver.context import DeliveryContext, RequestLimits
-from bridge.deliver.courier import Courier
 from bridge.deliver.dispatcher import Dispatcher
-from bridge.deliver.failover import BaseUrls
-from bridge.deliver.request import RequestTarget
-from bridge.monitoring.runtime_metrics import RuntimeMetrics
-from bridge.spool import BatchLimits, Spool
-from bridge.storage.delivery_store import DeliveryStore
+from tests.harness.builders import (
+    build_base_urls,
+    build_courier,
+    build_delivery_context,
+    build_delivery_store,
+    build_request_limits,
+    build_spool,
+)
 
 EVERY = 2  # seconds between two batches of an intake: batch.max_age's default
 EVENTS = 3
@@ -46,42 +46,23 @@ class Outage:
         self.text = 0
         self.begin_ms = begin_ms
         self.intakes = intakes
-        self.spool = Spool(
-            directory, limits=BatchLimits(), wall=self._wall, clock=self.clock.seconds, work=_work,
-            bounds=dict.fromkeys(("refused", "oversize", "damaged", "unrouted"), 10**6),
-        )  # fmt: skip
-        self.spool.recover()
+        self.spool = build_spool(directory, wall=self._wall, clock=self.clock.seconds, work=_work)
         dispatcher = Dispatcher(self.clock, connections=8, rate=None)
-        store = DeliveryStore(
-            self.spool, self.ledger, work=_work, receipt=lambda receipt: None, refused=lambda *what: None
-        )
-        context = DeliveryContext(
+        context = build_delivery_context(
             self.clock,
-            self._wall,
-            store,
-            self.ledger,
-            dispatcher,
-            _Alarms(),
-            RuntimeMetrics(self.clock.seconds),
-            self._in_thread,
+            wall=self._wall,
+            store=build_delivery_store(self.spool, self.ledger, work=_work),
+            ledger=self.ledger,
+            dispatcher=dispatcher,
+            alarms=_Alarms(),
+            in_thread=self._in_thread,
         )
-        breaker = CircuitBreaker(self.clock, wake=dispatcher.wake)
-        turn = RequestLimits(
-            in_flight=4, max_events=20_000, max_bytes=5_000_000, resolution_ms=1000, catch_up_ms=60_000
-        )
-        self.couriers = {}
-        for name in intakes:
-            target = RequestTarget("http://away.test/plain/batch", dict, gzip=False)
-            courier = Courier(
-                name,
-                target,
-                turn,
-                context=context,
-                poster=_Away(self.clock),
-                base_urls=BaseUrls(breaker),
-            )
-            self.couriers[name] = courier
-            dispatcher.add(courier)
+        base_urls = build_base_urls(self.clock, dispatcher)
+        limits = build_request_limits(max_events=20_000, max_bytes=5_000_000)
+        self.couriers = {
+            name: build_courier(name, limits, context=context, poster=_Away(self.clock), base_urls=base_urls)
+            for name in intakes
+        }
         self.spool.on_sealed = lambda batch: self.couriers[batch.intake].add(batch)
 
     def _in_thread(self, job: Callable[[], Any]) -> Deferred[Any]:

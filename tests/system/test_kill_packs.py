@@ -13,9 +13,10 @@ import pytest
 from tests.harness.admin_server import Gate
 
 from bridge.batching import Group
-from bridge.spool import Batch, BatchLimits, Spool, pack_writer
+from bridge.spool import Batch, pack_writer
 from tests.harness import killed_at, spool
 from tests.harness.bridge import Bridge
+from tests.harness.builders import build_spool
 from tests.harness.messages import number_of, rfc5424
 from tests.harness.polling import until
 from tests.harness.process import Process
@@ -33,11 +34,7 @@ def fill(directory: Path, numbers: range, *, packs: int) -> list[str]:
     now = datetime.now(UTC)
     sent = [rfc5424(number, now).text for number in numbers]
     ms = int(now.timestamp() * 1000)
-    waiting = Spool(
-        directory, limits=BatchLimits(), wall=time.time, clock=time.monotonic, work=lambda job, done: done(job()),
-        bounds=dict.fromkeys(("refused", "oversize", "damaged", "unrouted"), 10**6),
-    )  # fmt: skip
-    waiting.recover()
+    waiting = build_spool(directory, wall=time.time, clock=time.monotonic)
     sealed: list[Batch] = []
     waiting.on_sealed = sealed.append
     for at in range(0, len(sent), EVENTS):

@@ -19,24 +19,21 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 
 from bridge.accounting import Ledger
-from bridge.batching import GroupLimits
 from bridge.config import Listener, load
 from bridge.ingest.coalescing import Coalescer
 from bridge.ingest.peers import Peer, Peers
-from bridge.ingest.pipeline import Pipeline
 from bridge.listen.listener import ListenerContext
 from bridge.listen.tcp_connection import SyslogFactory
 from bridge.routing import Router
 from bridge.spool import (
     Batch,
-    BatchLimits,
     Piece,
-    Spool,
     batch_reader,
 )
 from bridge.syslog.fast.single_second import SingleSecondReader
 from bridge.syslog.framing import StreamFramer, datagrams
 from tests.bench import messages
+from tests.harness.builders import build_pipeline, build_spool
 
 YARDSTICK = re.compile(rb"<([0-9]+)>([A-Z][a-z]{2} [ 0-9]{2} [0-9:]{8}) (\S+) ([^\[]+)\[([0-9]+)\]: ([^\n]+)\n")
 EVENTS = 4000
@@ -58,17 +55,11 @@ class House:
             f"spool: {{directory: {directory / 'spool'}}}\n"
         )
         config = load(configuration)
-        self.spool = Spool(
-            directory / "spool", limits=BatchLimits(), wall=time.time, clock=time.monotonic,
-            work=lambda job, done: done(job()), bounds={},
-        )  # fmt: skip
+        self.spool = build_spool(directory / "spool", recover=False, wall=time.time, clock=time.monotonic, bounds={})
         self.spool.on_sealed = lambda batch: batch.path.unlink()
         self.spool.recover()
         self.ledger = Ledger()
-        self.pipeline = Pipeline(
-            spool=self.spool, ledger=self.ledger, wall=time.time, limits=GroupLimits(), truncate=False,
-            on_trouble=pytest.fail,
-        )  # fmt: skip
+        self.pipeline = build_pipeline(self.spool, self.ledger, wall=time.time)
         router = Router(
             routes=config.routes, intakes=config.intakes, listeners={"tcp": None}, unrouted=config.unrouted,
             timezone=UTC,

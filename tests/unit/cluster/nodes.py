@@ -9,16 +9,12 @@ from bridge.batching import Group
 from bridge.cluster.consumer import release
 from bridge.cluster.node import ClusterNode, ClusterTerms
 from bridge.cluster.node_name import node_name
-from bridge.deliver.circuit_breaker import CircuitBreaker
 from bridge.deliver.client import Response
-from bridge.deliver.context import DeliveryContext, DeliveryPath, RequestLimits
+from bridge.deliver.context import DeliveryPath, RequestLimits
 from bridge.deliver.courier import Courier
 from bridge.deliver.dispatcher import Dispatcher
-from bridge.deliver.failover import BaseUrls
 from bridge.deliver.request import RequestTarget
-from bridge.monitoring.runtime_metrics import RuntimeMetrics
-from bridge.spool import BatchLimits, Spool
-from bridge.storage.delivery_store import DeliveryStore
+from tests.harness.builders import build_base_urls, build_delivery_context, build_delivery_store, build_spool
 
 NOON = 1_795_435_200
 TURN = RequestLimits(in_flight=4, max_events=100, max_bytes=10_000, resolution_ms=1000, catch_up_ms=60_000)
@@ -32,16 +28,13 @@ class Node:
         self.ledger = Ledger()
         self.alarms, self.receipts, self.refused, self.posted = {}, [], [], []
         self.sessions, self.sharers = [], 1
-        self.spool = Spool(
-            directory, limits=BatchLimits(), wall=self.wall, clock=clock.seconds, work=self.work,
-            bounds=dict.fromkeys(("refused", "oversize", "damaged", "unrouted"), 10**6),
-        )  # fmt: skip
+        self.spool = build_spool(directory, recover=False, wall=self.wall, clock=clock.seconds, work=self.work)
         found = self.spool.recover()
         self.dispatcher = Dispatcher(clock, connections=8, rate=rate)
-        self.base_urls = BaseUrls(CircuitBreaker(clock, wake=self.dispatcher.wake))
-        self.context = DeliveryContext(
-            clock, self.wall, self._cellar(None), self.ledger, self.dispatcher, self, RuntimeMetrics(clock.seconds),
-            maybeDeferred,
+        self.base_urls = build_base_urls(clock, self.dispatcher)
+        self.context = build_delivery_context(
+            clock, wall=self.wall, store=self._delivery_store(None), ledger=self.ledger, dispatcher=self.dispatcher,
+            alarms=self,
         )  # fmt: skip
         self.delivery_path = DeliveryPath(
             RequestTarget("http://collector.test/plain/batch", dict, False), self, self.base_urls
@@ -61,7 +54,7 @@ class Node:
             self.cluster_node = ClusterNode(
                 ClusterTerms(("amqp://broker.test",), "q", role, "default", **given | terms),
                 node=node_name(directory), connect=lambda url: self._connect(broker, url), own={"a": self.own},
-                context=self.context, shared=self._cellar(release), counted=self._counted,
+                context=self.context, shared=self._delivery_store(release), counted=self._counted,
                 aside=lambda *message: maybeDeferred(self.spool.quarantine.put_aside, *message),
             )  # fmt: skip
             self.cluster_node.follow("a", self.delivery_path, TURN)
@@ -75,8 +68,8 @@ class Node:
         if self.cluster_node is not None:
             self.cluster_node.start()
 
-    def _cellar(self, remove):
-        return DeliveryStore(
+    def _delivery_store(self, remove):
+        return build_delivery_store(
             self.spool, self.ledger, work=self.work, receipt=self.receipts.append,
             refused=lambda *line: self.refused.append(line), remove=remove,
         )  # fmt: skip

@@ -11,15 +11,11 @@ from twisted.internet.task import Clock
 
 from bridge.accounting import Ledger
 from bridge.batching import Group
-from bridge.deliver.circuit_breaker import CircuitBreaker
 from bridge.deliver.client import Response
-from bridge.deliver.context import DeliveryContext, RequestLimits
-from bridge.deliver.courier import Courier
 from bridge.deliver.dispatcher import Dispatcher
-from bridge.deliver.failover import BaseUrls
 from bridge.deliver.request import RequestTarget
-from bridge.monitoring.runtime_metrics import RuntimeMetrics
-from bridge.spool import BatchLimits, Spool, pack_writer
+from bridge.spool import BatchLimits, pack_writer
+from tests.harness.builders import URL, build_courier, build_delivery_context, build_request_limits, build_spool
 
 NOON = 1_795_435_200
 
@@ -27,39 +23,27 @@ NOON = 1_795_435_200
 class World:
     """One intake: a real spool, a courier, a collector that answers when told to."""
 
-    def __init__(self, directory, *, gzip=False, rate=None, in_flight=4, limits=None, turn=None):
+    def __init__(self, directory, *, gzip=False, rate=None, in_flight=4, limits=None, request_limits=None):
         self.clock = Clock()
         self.ledger = Ledger()
         self.posted = []
         self.aside, self.alarms, self.receipts = [], Counter(), []
-        self.spool = Spool(
+        self.spool = build_spool(
             directory, limits=limits or BatchLimits(), wall=lambda: NOON + self.clock.seconds(),
             clock=self.clock.seconds,
-            work=lambda job, done: done(job()), bounds=dict.fromkeys(("refused", "oversize", "damaged", "unrouted"),
-            10**6),
         )  # fmt: skip
-        self.spool.recover()
         self.dispatcher = Dispatcher(self.clock, connections=8, rate=rate)
-        context = DeliveryContext(
-            self.clock, lambda: NOON + self.clock.seconds(), self, self.ledger, self.dispatcher, self,
-            RuntimeMetrics(self.clock.seconds), self.in_thread,
+        context = build_delivery_context(
+            self.clock, store=self, ledger=self.ledger, dispatcher=self.dispatcher, alarms=self,
+            in_thread=self.in_thread,
         )  # fmt: skip
-        given = {
-            "in_flight": in_flight,
-            "max_events": 100,
-            "max_bytes": 10_000,
-            "resolution_ms": 1000,
-            "catch_up_ms": 60_000,
-        }
-        self.courier = Courier(
+        self.courier = build_courier(
             "a",
-            RequestTarget("http://collector.test/plain/batch", lambda: {"X-Key": "k"}, gzip),
-            RequestLimits(**given | (turn or {})),
+            build_request_limits(in_flight=in_flight, **(request_limits or {})),
             context=context,
+            target=RequestTarget(URL, lambda: {"X-Key": "k"}, gzip),
             poster=self,
-            base_urls=BaseUrls(CircuitBreaker(self.clock, wake=self.dispatcher.wake)),
         )
-        self.dispatcher.add(self.courier)
         self.spool.on_sealed = self.courier.add
 
     # Its parts, as the courier sees them.
@@ -324,7 +308,7 @@ def test_a_backlog_of_timed_batches_is_cut_as_wide_as_it_may_be_joined(make_worl
 
 
 def test_what_was_cut_wide_is_cut_again_once_nothing_is_held_up(make_world):
-    world = make_world(in_flight=1, rate=2, limits=BatchLimits(max_slots=0), turn={"live_for": 1000.0})
+    world = make_world(in_flight=1, rate=2, limits=BatchLimits(max_slots=0), request_limits={"live_for": 1000.0})
     _seal_timed(world, 0)
     world.next_request()
     _seal_timed(world, 1000, 2000, 70_000, 75_000)

@@ -15,9 +15,8 @@ from bridge.monitoring.alarms import Alarms
 from bridge.spool import BatchLimits, Pack, pack_writer
 from bridge.spool.archive import Archive
 from bridge.spool.budget import BudgetTerms
-from bridge.spool.fsync_policy import FsyncPolicy
 from bridge.storage.budget_members import KeptArchive
-from bridge.storage.disk_budget import DiskBudget
+from tests.harness.builders import build_disk_budget
 from tests.unit.deliver.test_courier import World
 
 
@@ -367,16 +366,12 @@ def keeper_of(world, monkeypatch, *, max_size, available=10**9):
     monkeypatch.setattr(
         os, "statvfs", lambda path: SimpleNamespace(f_blocks=10**9, f_frsize=1, f_bavail=available, f_favail=1000)
     )
-    made = DiskBudget(
+    made = build_disk_budget(
         world.spool,
-        terms=BudgetTerms(max_size, 0),
-        fsync_policy=FsyncPolicy(
-            "never", directory=world.spool.directory, clock=lambda: 0, wall=lambda: 0, on_error=print
-        ),
+        BudgetTerms(max_size, 0),
         stocks={"a": world.courier},
         ledger=world.ledger,
         alarms=Alarms(),
-        work=lambda job, done: done(job()),
         clock=world.clock.seconds,
     )
     made.begin()

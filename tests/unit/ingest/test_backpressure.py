@@ -8,14 +8,12 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 
 from bridge.accounting import Ledger
-from bridge.batching import GroupLimits
 from bridge.config import Listener
 from bridge.ingest.peers import Peers
-from bridge.ingest.pipeline import Pipeline
 from bridge.listen.listener import ListenerContext
 from bridge.listen.tcp_connection import SyslogFactory
 from bridge.routing import Router
-from bridge.spool import BatchLimits, Spool
+from tests.harness.builders import build_pipeline, build_spool
 from tests.unit.ingest.test_pipeline import Intake, Route, Unrouted
 
 NOON = 1_795_435_200
@@ -36,12 +34,7 @@ class Room:
 class Scene:
     def __init__(self, directory):
         self.clock, self.ledger, self.room = Clock(), Ledger(), Room()
-        self.spool = Spool(
-            directory, limits=BatchLimits(), wall=lambda: NOON, clock=self.clock.seconds,
-            work=lambda job, done: done(job()), bounds=dict.fromkeys(("refused", "oversize", "damaged", "unrouted"),
-            10**6),
-        )  # fmt: skip
-        self.spool.recover()
+        self.spool = build_spool(directory, clock=self.clock.seconds)
         routes = [Route("b", "b", hostname=("b",)), Route("all", "a")]
         self.peers = Peers(
             Router(
@@ -49,10 +42,7 @@ class Scene:
                 unrouted=Unrouted(), timezone=UTC,
             )
         )  # fmt: skip
-        self.pipeline = Pipeline(
-            spool=self.spool, ledger=self.ledger, wall=lambda: NOON, limits=GroupLimits(),
-            truncate=False, on_trouble=lambda text: None, room=self.room,
-        )  # fmt: skip
+        self.pipeline = build_pipeline(self.spool, self.ledger, on_trouble=lambda text: None, room=self.room)
         listener = Listener.model_construct(name="tcp", max_connections=10, max_connections_per_peer=10)
         self.factory = SyslogFactory(
             listener, ListenerContext(self.clock, self.pipeline, self.peers.get, max_frame_size=250 * 1024)

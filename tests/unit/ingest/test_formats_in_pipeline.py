@@ -13,13 +13,12 @@ from bridge.batching.grouping import MOST_SAMPLED
 from bridge.config import Config, parse_text
 from bridge.formats import FORMATS
 from bridge.ingest.peers import Peers
-from bridge.ingest.pipeline import Pipeline
 from bridge.routing import Disposition, Router
-from bridge.spool import BatchLimits, Spool
 from bridge.syslog.fast.columns import parse_all
 from bridge.syslog.fast.precompiled_times import FEW_A_SECOND
 from bridge.syslog.frames import block_of
 from bridge.syslog.timestamps import TimeReader, milliseconds
+from tests.harness.builders import build_pipeline, build_spool
 
 RECEIVED = milliseconds(datetime(2026, 11, 23, 7, 24, 5, tzinfo=UTC))
 FORTIGATE = FORMATS["fortinet-fortigate"].example
@@ -118,16 +117,8 @@ def test_a_payload_of_ones_own_is_held_against_the_format_too() -> None:
 def test_the_road_counts_by_intake(tmp_path: Path) -> None:
     config = parse_text(CONFIG)
     ledger = Ledger()
-    bounds = dict.fromkeys(("refused", "oversize", "damaged", "unrouted"), 10**6)
-    spool = Spool(
-        tmp_path / "spool", limits=BatchLimits(), wall=lambda: RECEIVED / 1000, clock=lambda: 0.0,
-        work=lambda job, done: done(job()), bounds=bounds,
-    )  # fmt: skip
-    spool.recover()
-    pipeline = Pipeline(
-        spool=spool, ledger=ledger, wall=lambda: RECEIVED / 1000, limits=GroupLimits(),
-        truncate=False, on_trouble=pytest.fail,
-    )  # fmt: skip
+    spool = build_spool(tmp_path / "spool", wall=lambda: RECEIVED / 1000)
+    pipeline = build_pipeline(spool, ledger, wall=lambda: RECEIVED / 1000)
     peers = Peers(router_of(config))
     for address in ("192.0.2.1", "192.0.2.2"):
         peer = peers.get("udp", address)

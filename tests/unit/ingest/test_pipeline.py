@@ -21,11 +21,11 @@ from bridge.listen.sockets import grow_receive_buffer
 from bridge.listen.tcp_connection import SyslogFactory
 from bridge.listen.udp_reader import UdpReader
 from bridge.routing import Router
-from bridge.spool import BatchLimits, Spool
 from bridge.syslog.fast import pcre2
 from bridge.syslog.fast.single_second import SingleSecondReader
 from bridge.syslog.frames import block_of
 from bridge.syslog.timestamps import milliseconds
+from tests.harness.builders import build_pipeline, build_spool
 
 NOON = 1_795_435_200
 "23 November 2026"
@@ -75,19 +75,14 @@ class Bridge:
         self.clock = Clock()
         self.ledger = Ledger()
         self.trouble = []
-        self.spool = Spool(
-            self.directory, limits=BatchLimits(), wall=self.wall, clock=self.clock.seconds,
-            work=lambda job, done: done(job()), bounds=dict.fromkeys(("refused", "oversize", "damaged", "unrouted"),
-            10**6),
-        )  # fmt: skip
-        self.spool.recover()
+        self.spool = build_spool(self.directory, wall=self.wall, clock=self.clock.seconds)
         router = Router(
             routes=self.routes, intakes={"a": Intake(), "b": Intake("line"), "raw": Intake("raw")},
             listeners={"udp": None, "tcp": None}, unrouted=Unrouted(), timezone=UTC,
         )  # fmt: skip
         self.peers = Peers(router)
-        self.pipeline = Pipeline(
-            spool=self.spool, ledger=self.ledger, wall=self.wall, limits=GroupLimits(window=self.window),
+        self.pipeline = build_pipeline(
+            self.spool, self.ledger, wall=self.wall, limits=GroupLimits(window=self.window),
             truncate=self.truncate, on_trouble=self.trouble.append,
         )  # fmt: skip
 

@@ -5,7 +5,8 @@ import os
 import pytest
 
 from bridge.batching import Group
-from bridge.spool import BatchLimits, Spool, batch_reader
+from bridge.spool import BatchLimits, batch_reader
+from tests.harness.builders import build_spool
 
 BOUNDS = dict.fromkeys(("refused", "oversize", "damaged", "unrouted"), 1_000_000)
 NOON = 1_795_435_200
@@ -36,9 +37,9 @@ class Yard:
         self.errors = []
 
     def open(self):
-        self.spool = Spool(
-            self.directory, limits=self.limits, wall=lambda: self.clocks.wall, clock=lambda: self.clocks.steady,
-            work=lambda job, done: done(job()), bounds=self.bounds,
+        self.spool = build_spool(
+            self.directory, recover=False, limits=self.limits, wall=lambda: self.clocks.wall,
+            clock=lambda: self.clocks.steady, bounds=self.bounds,
         )  # fmt: skip
         self.sealed = []
         self.spool.on_sealed = self.sealed.append

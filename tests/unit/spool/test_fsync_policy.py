@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.spool.fsync_policy import FsyncPolicy
+from tests.harness.builders import build_fsync_policy
 
 
 @pytest.fixture
@@ -24,8 +24,8 @@ def synced(monkeypatch):
 
 
 def make(yard, policy, errors=None):
-    made = FsyncPolicy(
-        policy, directory=yard.directory, clock=lambda: yard.clocks.steady, wall=lambda: yard.clocks.wall,
+    made = build_fsync_policy(
+        yard.directory, policy, clock=lambda: yard.clocks.steady, wall=lambda: yard.clocks.wall,
         on_error=(errors if errors is not None else []).append,
     )  # fmt: skip
     yard.spool.on_sealed = lambda batch: (yard.sealed.append(batch), made.add(batch))

@@ -6,10 +6,9 @@ from pathlib import Path
 import pytest
 
 from bridge.batching import Group
-from bridge.spool import BatchLimits, Spool
-from bridge.spool.fsync_policy import FsyncPolicy
 from bridge.spool.group_commit import GroupCommit
 from bridge.spool.quarantine import QuarantineEntry
+from tests.harness.builders import build_fsync_policy, build_spool
 
 NOON = 1_795_435_200
 
@@ -32,15 +31,8 @@ class Disk:
             )
 
         monkeypatch.setattr(os, "fsync", fsync)
-        self.spool = Spool(
-            directory, limits=BatchLimits(), wall=lambda: NOON, clock=lambda: 0.0,
-            work=lambda job, done: self.jobs.append((job, done)),
-            bounds=dict.fromkeys(("refused", "oversize", "damaged", "unrouted"), 10**6),
-        )  # fmt: skip
-        self.spool.recover()
-        self.fsync_policy = FsyncPolicy(
-            "never", directory=directory, clock=lambda: 0.0, wall=lambda: NOON, on_error=print
-        )
+        self.spool = build_spool(directory, work=lambda job, done: self.jobs.append((job, done)))
+        self.fsync_policy = build_fsync_policy(directory, on_error=print)
         self.group_commit = GroupCommit(
             self.spool, self.fsync_policy, work=lambda job, done: self.jobs.append((job, done))
         )

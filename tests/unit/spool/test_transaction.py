@@ -30,6 +30,7 @@ from bridge.spool.partition import (
 from bridge.spool.quarantine import QuarantineEntry
 from bridge.spool.reprocess import Reprocessor, Selection
 from bridge.spool.transaction import Transaction, UnfinishedTransaction
+from tests.harness.builders import build_spool
 
 NOON = 1_795_435_200
 REASONS = ("refused", "oversize", "damaged", "unrouted")
@@ -45,10 +46,7 @@ class Killed(BaseException):
 
 
 def spool_at(directory: Path) -> Spool:
-    made = Spool(
-        directory, limits=BatchLimits(), wall=lambda: NOON, clock=lambda: 0.0,
-        work=lambda job, done: done(job()), bounds=dict.fromkeys(REASONS, 10**7),
-    )  # fmt: skip
+    made = build_spool(directory, recover=False, bounds=dict.fromkeys(REASONS, 10**7))
     made.found = made.recover()  # type: ignore[attr-defined]
     return made
 

@@ -15,14 +15,15 @@ from bridge.spool import (
     Spool,
     batch_reader,
 )
+from tests.harness.builders import build_spool
 
 
 def spool(directory: Path, *, keep: int) -> tuple[Spool, list[Batch]]:
     sealed: list[Batch] = []
     clock = iter(range(1_000_000))
-    made = Spool(
-        directory, limits=BatchLimits(max_events=4), wall=lambda: 1_795_418_640.0, clock=lambda: float(next(clock)),
-        work=lambda job, done: done(job()), bounds={}, keep=keep,
+    made = build_spool(
+        directory, recover=False, limits=BatchLimits(max_events=4), clock=lambda: float(next(clock)), bounds={},
+        keep=keep,
     )  # fmt: skip
     made.on_sealed = sealed.append
     made.recover()

@@ -10,11 +10,10 @@ import pytest
 from bridge.accounting import Ledger
 from bridge.batching import Group
 from bridge.monitoring.alarms import Alarms
-from bridge.spool import BatchLimits, Spool, pack_writer
+from bridge.spool import BatchLimits, pack_writer
 from bridge.spool.budget import BudgetTerms
-from bridge.spool.fsync_policy import FsyncPolicy
 from bridge.spool.quarantine import write_whole
-from bridge.storage.disk_budget import DiskBudget
+from tests.harness.builders import build_disk_budget, build_spool
 
 NOON = 1_795_435_200
 MB = 1_000_000
@@ -43,16 +42,13 @@ class House:
         self.ledger, self.alarms = Ledger(), Alarms()
         self.stocks = {name: Stock() for name in names}
         self.work = lambda job, done: done(job())
-        self.spool = Spool(
+        self.spool = build_spool(
             directory, limits=BatchLimits(max_bytes=16 * 1024), wall=lambda: NOON + self.steady,
-            clock=lambda: self.steady, work=lambda job, done: done(job()),
-            bounds=dict.fromkeys(("refused", "oversize", "damaged", "unrouted"), MB),
+            clock=lambda: self.steady, bounds=dict.fromkeys(("refused", "oversize", "damaged", "unrouted"), MB),
         )  # fmt: skip
-        self.spool.recover()
         self.spool.on_sealed = self.sealed
-        self.disk_budget = DiskBudget(
-            self.spool, terms=BudgetTerms(max_size, min_free, pause=pause),
-            fsync_policy=FsyncPolicy("never", directory=directory, clock=lambda: 0, wall=lambda: 0, on_error=print),
+        self.disk_budget = build_disk_budget(
+            self.spool, BudgetTerms(max_size, min_free, pause=pause),
             stocks=self.stocks, ledger=self.ledger, alarms=self.alarms,
             work=self.work, clock=lambda: self.steady,
         )  # fmt: skip

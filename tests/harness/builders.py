@@ -1,0 +1,129 @@
+"""Builds the parts that unit tests need, with defaults; a test names only what matters to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.defer import maybeDeferred
+
+from bridge.accounting import Ledger
+from bridge.batching import GroupLimits
+from bridge.deliver.circuit_breaker import CircuitBreaker
+from bridge.deliver.context import DeliveryContext, RequestLimits
+from bridge.deliver.courier import Courier
+from bridge.deliver.dispatcher import Dispatcher
+from bridge.deliver.failover import BaseUrls
+from bridge.deliver.request import RequestTarget
+from bridge.ingest.pipeline import Pipeline
+from bridge.monitoring.runtime_metrics import RuntimeMetrics
+from bridge.spool import BatchLimits, Spool
+from bridge.spool.budget import BudgetTerms
+from bridge.spool.fsync_policy import FsyncPolicy
+from bridge.spool.quarantine import REASONS
+from bridge.storage.delivery_store import DeliveryStore
+from bridge.storage.disk_budget import DiskBudget
+
+NOON = 1_795_435_200
+"2026-11-23 12:00:00 UTC, in seconds since the epoch."
+URL = "http://collector.test/plain/batch"
+
+
+def at_once(job: Callable[[], Any], done: Callable[[Any], None]) -> None:
+    """Runs a job of the spool thread in this thread, and hands its result over in the same turn."""
+    done(job())
+
+
+def build_spool(directory: Path, *, recover: bool = True, **given: Any) -> Spool:
+    """Opens a spool whose clocks stand at noon and whose jobs run at once."""
+    defaults: dict[str, Any] = {
+        "limits": BatchLimits(),
+        "wall": lambda: float(NOON),
+        "clock": lambda: 0.0,
+        "work": at_once,
+        "bounds": dict.fromkeys(REASONS, 10**6),
+    }
+    spool = Spool(directory, **defaults | given)
+    if recover:
+        spool.recover()
+    return spool
+
+
+def fail(text: str) -> None:
+    """Receives an error that a test does not expect."""
+    raise AssertionError(text)
+
+
+def build_pipeline(spool: Spool, ledger: Ledger, **given: Any) -> Pipeline:
+    """Builds a pipeline in front of a spool; an error of the spool fails the test."""
+    defaults: dict[str, Any] = {
+        "wall": lambda: float(NOON),
+        "limits": GroupLimits(),
+        "truncate": False,
+        "on_trouble": fail,
+    }
+    return Pipeline(spool=spool, ledger=ledger, **defaults | given)
+
+
+def build_fsync_policy(directory: Path, policy: str = "never", **given: Any) -> FsyncPolicy:
+    """Builds an fsync policy; by default it syncs nothing."""
+    defaults: dict[str, Any] = {"clock": lambda: 0.0, "wall": lambda: float(NOON), "on_error": fail}
+    return FsyncPolicy(policy, directory=directory, **defaults | given)
+
+
+def build_disk_budget(spool: Spool, terms: BudgetTerms, **given: Any) -> DiskBudget:
+    """Builds the disk budget of a spool; `alarms`, `ledger`, `stocks` and `clock` are the test's."""
+    defaults: dict[str, Any] = {"fsync_policy": build_fsync_policy(spool.directory), "work": at_once}
+    return DiskBudget(spool, terms=terms, **defaults | given)
+
+
+def build_delivery_store(spool: Spool, ledger: Ledger, **given: Any) -> DeliveryStore:
+    """Builds the store of what couriers have settled; receipts are dropped unless the test takes them."""
+    defaults: dict[str, Any] = {"work": at_once, "receipt": lambda receipt: None, "refused": lambda *line: None}
+    return DeliveryStore(spool, ledger, **defaults | given)
+
+
+def build_delivery_context(clock: Any, **given: Any) -> DeliveryContext:
+    """Builds what couriers share; `store`, `ledger`, `dispatcher` and `alarms` are the test's, jobs run at once."""
+    defaults: dict[str, Any] = {
+        "wall": lambda: NOON + clock.seconds(),
+        "runtime_metrics": RuntimeMetrics(clock.seconds),
+        "in_thread": maybeDeferred,
+    }
+    return DeliveryContext(clock=clock, **defaults | given)
+
+
+def build_request_limits(**given: Any) -> RequestLimits:
+    """Builds limits small enough that a few events reach them."""
+    defaults: dict[str, Any] = {
+        "in_flight": 4,
+        "max_events": 100,
+        "max_bytes": 10_000,
+        "resolution_ms": 1000,
+        "catch_up_ms": 60_000,
+    }
+    return RequestLimits(**defaults | given)
+
+
+def build_base_urls(clock: Any, dispatcher: Dispatcher) -> BaseUrls:
+    """Builds one base URL with a closed circuit breaker."""
+    return BaseUrls(CircuitBreaker(clock, wake=dispatcher.wake))
+
+
+def build_courier(
+    name: str, limits: RequestLimits, *, context: DeliveryContext, target: RequestTarget | None = None, **given: Any
+) -> Courier:
+    """Builds a courier and adds it to its dispatcher; `poster` is the test's."""
+    base_urls = given.pop("base_urls", None) or build_base_urls(context.clock, context.dispatcher)
+    target = target or RequestTarget(URL, dict, gzip=False)
+    courier = Courier(name, target, limits, context=context, base_urls=base_urls, **given)
+    context.dispatcher.add(courier)
+    return courier
+
+
+__all__ = [
+    "NOON", "URL", "at_once", "build_base_urls", "build_courier", "build_delivery_context",
+    "build_delivery_store", "build_disk_budget", "build_fsync_policy", "build_pipeline", "build_request_limits",
+    "build_spool", "fail",
+]  # fmt: skip
