@@ -1,0 +1,204 @@
+"""Commands on the files of a stopped bridge: what each moves, on disk and in the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from twisted.internet import defer
+
+from bridge.admin.control_commands import on_spool
+from bridge.batching import Group
+from bridge.config import parse_text
+from bridge.operations.command import CommandError, WrongRequest
+from bridge.operations.session import OfflineSession
+from bridge.spool import inspect
+from bridge.spool.archive import Archive
+from bridge.spool.quarantine import QuarantineEntry
+from tests.harness.builders import NOON, build_spool, fail
+
+CONFIGURATION = """
+collector: {{region: FRA1}}
+listeners: [{{name: udp, udp: "127.0.0.1:0"}}]
+intakes: {{fw: {{intake_key: {key}}}, linux: {{intake_key: {key}}}}}
+routes:
+  - {{name: noise, drop: true, source: 192.0.2.99}}
+  - {{name: linux, intake: linux, source: 192.0.2.0/24}}
+unrouted: hold
+spool: {{directory: {directory}, archive: {{max_size: 10MB}}}}
+"""
+
+ALL = {"reasons": ["unrouted"]}
+
+
+class Gateway:
+    """A stopped bridge: its spool holds six events of `fw`, two archived ones, and three unrouted frames."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.config = parse_text(CONFIGURATION.format(key="k" * 16, directory=directory), "bridge.yaml")
+        spool = build_spool(directory)
+        spool.archive = Archive(
+            directory / ".archive", max_size=10**9, max_age=None, wall=lambda: float(NOON), on_error=fail
+        )
+        sealed: list[Any] = []
+        spool.on_sealed = sealed.append
+        for second, lines in enumerate((b"old 1\nold 2\n", b"gw 1\ngw 2\n", b"gw 3\nhost 4\n", b"host 5\nhost 6\n")):
+            ms = (NOON + second) * 1000
+            spool.append(Group("fw", "lines", NOON + second, ms, ms, 2, lines))
+            spool.seal_all()
+        spool.remove(sealed[:1])
+        spool.quarantine.add(
+            "unrouted",
+            [
+                QuarantineEntry(NOON * 1000, "udp", peer, b"<13>frame of %b" % peer.encode(), "no route matches")
+                for peer in ("192.0.2.7", "192.0.2.99", "198.51.100.1")
+            ],
+        )
+        spool.quarantine.close()
+        spool.close()
+        self.progress: list[dict[str, object]] = []
+        self.patience = 1000
+        "Reports of progress after which the operator hangs up."
+
+    def run(self, command: str, given: dict[str, object]) -> dict[str, object]:
+        """Runs a command to its end, as `syslog-bridge` does where no bridge runs. Raises what it raises."""
+
+        def progress(news: dict[str, object]) -> bool:
+            self.progress.append(news)
+            return len(self.progress) < self.patience
+
+        session = OfflineSession(self.config, wall=lambda: float(NOON + 60))
+        try:
+            results: list[Any] = []
+            defer.ensureDeferred(on_spool(session)[command](given, progress)).addBoth(results.append)
+            (result,) = results
+            if hasattr(result, "raiseException"):
+                result.raiseException()
+            self.ledger = session.ledger.total()
+            assert session.ledger.imbalance == 0
+            found: dict[str, object] = result
+            return found
+        finally:
+            session.close()
+
+    def events(self, intake: str) -> list[bytes]:
+        """The events of an intake in the spool, in their order."""
+        folder = self.directory / intake
+        if not folder.is_dir():
+            return []
+        return [event for _, events in inspect.waiting(folder) for _, event in events]
+
+    def held(self) -> list[str]:
+        """The peers whose frames are unrouted."""
+        files = sorted((self.directory / ".quarantine" / "unrouted").glob("*.jsonl"))
+        entries = (QuarantineEntry.read(line) for file in files for line in file.read_bytes().splitlines())
+        return [entry.peer for entry in entries if entry is not None]
+
+
+@pytest.fixture
+def gateway(tmp_path: Path) -> Iterator[Gateway]:
+    yield Gateway(tmp_path / "spool")
+
+
+def test_retry_routes_held_frames_by_the_present_configuration(gateway: Gateway) -> None:
+    result = gateway.run("quarantine-retry", ALL)
+    assert result == {"moved": {"linux": 1}, "filtered": 1, "purged": 0, "stayed": 1, "interrupted": False}
+    assert gateway.events("linux") == [b"frame of 192.0.2.7"]
+    assert gateway.held() == ["198.51.100.1"]
+    assert (gateway.ledger.quarantined, gateway.ledger.filtered) == (1, 1)
+
+
+def test_retry_takes_only_frames_of_the_given_source(gateway: Gateway) -> None:
+    result = gateway.run("quarantine-retry", ALL | {"source": "192.0.2.99/32"})
+    assert (result["moved"], result["filtered"], result["stayed"]) == ({}, 1, 2)
+    assert gateway.held() == ["192.0.2.7", "198.51.100.1"]
+
+
+def test_quarantine_purge_counts_frames_as_dropped(gateway: Gateway) -> None:
+    result = gateway.run("quarantine-purge", ALL)
+    assert (result["purged"], result["stayed"]) == (3, 0)
+    assert gateway.held() == []
+    assert gateway.ledger.dropped == {"purged": 3}
+
+
+def test_nothing_changes_if_the_operator_has_hung_up(gateway: Gateway) -> None:
+    gateway.patience = 1
+    result = gateway.run("quarantine-purge", ALL)
+    assert (result["purged"], result["interrupted"]) == (0, True)
+    assert len(gateway.held()) == 3
+
+
+def test_purge_drops_all_that_waits_of_an_intake(gateway: Gateway) -> None:
+    assert gateway.run("spool-purge", {"intake": "fw"}) == {"purged": 6, "interrupted": False}
+    assert gateway.events("fw") == []
+    assert gateway.ledger.dropped == {"purged": 6}
+
+
+def test_purge_drops_only_events_that_contain_the_text(gateway: Gateway) -> None:
+    assert gateway.run("spool-purge", {"intake": "fw", "containing": "host"})["purged"] == 3
+    assert gateway.events("fw") == [b"gw 1", b"gw 2", b"gw 3"]
+
+
+def test_move_gives_what_waits_to_another_intake(gateway: Gateway) -> None:
+    assert gateway.run("spool-move", {"intake": "fw", "to": "linux"}) == {"moved": 6, "interrupted": False}
+    assert gateway.events("fw") == []
+    assert gateway.events("linux") == [b"gw 1", b"gw 2", b"gw 3", b"host 4", b"host 5", b"host 6"]
+    assert gateway.ledger.spooled == 6
+
+
+def test_move_of_a_source_leaves_the_other_events(gateway: Gateway) -> None:
+    assert gateway.run("spool-move", {"intake": "fw", "to": "linux", "source": "gw"})["moved"] == 3
+    assert (gateway.events("fw"), gateway.events("linux")) == (
+        [b"host 4", b"host 5", b"host 6"],
+        [b"gw 1", b"gw 2", b"gw 3"],
+    )
+
+
+def test_interrupted_move_leaves_the_rest_where_it_was(gateway: Gateway) -> None:
+    gateway.patience = 1
+    assert gateway.run("spool-move", {"intake": "fw", "to": "linux"}) == {"moved": 2, "interrupted": True}
+    assert len(gateway.events("fw")) == 4
+    assert len(gateway.events("linux")) == 2
+
+
+def test_move_to_an_unknown_intake_is_refused(gateway: Gateway) -> None:
+    with pytest.raises(CommandError, match="other is not in the configuration"):
+        gateway.run("spool-move", {"intake": "fw", "to": "other"})
+    assert len(gateway.events("fw")) == 6
+
+
+def test_replay_delivers_archived_events_once_more(gateway: Gateway) -> None:
+    period = {"intake": "fw", "from_ms": NOON * 1000, "to_ms": (NOON + 1) * 1000}
+    counted = gateway.run("replay-count", period)
+    assert (counted["events"], counted["batches"]) == (2, 1)
+    result = gateway.run("replay", period | {"batches": 1})
+    assert result["replayed"] == 2
+    assert gateway.events("fw")[-2:] == [b"old 1", b"old 2"]
+    assert gateway.ledger.replayed == 2
+
+
+def test_replay_refuses_if_the_archive_holds_less_than_was_counted(gateway: Gateway) -> None:
+    period = {"intake": "fw", "from_ms": NOON * 1000, "to_ms": (NOON + 1) * 1000, "batches": 2}
+    with pytest.raises(Exception, match="nothing was replayed"):
+        gateway.run("replay", period)
+    assert len(gateway.events("fw")) == 6
+
+
+@pytest.mark.parametrize(
+    ("command", "given"),
+    [
+        ("quarantine-retry", {}),
+        ("quarantine-retry", {"reasons": ["nothing"]}),
+        ("quarantine-purge", ALL | {"source": "gateway"}),
+        ("spool-move", {"intake": "fw"}),
+        ("replay", {"intake": "fw", "from_ms": "now", "to_ms": 1, "batches": 1}),
+    ],
+)
+def test_incomplete_request_is_refused(gateway: Gateway, command: str, given: dict[str, object]) -> None:
+    with pytest.raises(WrongRequest):
+        gateway.run(command, given)
+    assert len(gateway.events("fw")) == 6
+    assert len(gateway.held()) == 3
