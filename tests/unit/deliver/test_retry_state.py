@@ -1,0 +1,141 @@
+"""When the next request of an intake may start: waits that double, parking, requests in flight."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from twisted.internet.task import Clock
+
+from bridge.accounting import Ledger
+from bridge.deliver import retry_state
+from bridge.deliver.dispatcher import Dispatcher
+from bridge.deliver.retry_state import RetryState
+from tests.harness.builders import build_delivery_context
+
+
+class Alarms:
+    def __init__(self) -> None:
+        self.active: dict[tuple[str, str], str] = {}
+
+    def on(self, kind: str, about: str, text: str) -> None:
+        self.active[kind, about] = text
+
+    def off(self, kind: str, about: str, text: str) -> None:
+        self.active.pop((kind, about), None)
+
+
+class BaseUrls:
+    """One URL whose circuit breaker is `state`; `count` of them are configured."""
+
+    def __init__(self, count: int = 1) -> None:
+        self.state, self.retry_at, self.count = "closed", 0.0, count
+
+    def __len__(self) -> int:
+        return self.count
+
+
+class Intake:
+    def __init__(self, most: int = 8, urls: int = 1) -> None:
+        self.clock, self.alarms, self.urls = Clock(), Alarms(), BaseUrls(urls)
+        dispatcher = Dispatcher(self.clock, connections=8, rate=None)
+        store: Any = None
+        context = build_delivery_context(
+            self.clock, store=store, ledger=Ledger(), dispatcher=dispatcher, alarms=self.alarms
+        )
+        self.retry_state = RetryState("fw", most=most, context=context, base_urls=self.urls)  # type: ignore[arg-type]
+
+    def fail_and_wait(self) -> float:
+        """Fails once, and lets the wait pass; returns its seconds."""
+        self.retry_state.fail("HTTP 503")
+        wait = self.retry_state.next_in
+        assert wait is not None
+        self.clock.advance(wait + 0.1)
+        assert not self.retry_state.waiting
+        return wait
+
+
+@pytest.fixture
+def intake(monkeypatch: pytest.MonkeyPatch) -> Intake:
+    monkeypatch.setattr("random.uniform", lambda low, high: high)
+    return Intake()
+
+
+def test_waits_double_up_to_the_longest(intake: Intake) -> None:
+    waits = [intake.fail_and_wait() for _ in range(10)]
+    assert waits == sorted(waits)
+    assert waits[0] <= 2 * retry_state.FIRST_WAIT
+    assert waits[-1] == waits[-2] <= 1.5 * retry_state.LONGEST_WAIT
+
+
+def test_success_resets_the_wait(intake: Intake) -> None:
+    first, *_ = [intake.fail_and_wait() for _ in range(4)]
+    intake.retry_state.succeeded()
+    assert intake.fail_and_wait() == first
+
+
+def test_requests_that_fail_together_are_one_failure(intake: Intake) -> None:
+    for _ in range(5):
+        intake.retry_state.fail("HTTP 503")
+    assert intake.retry_state.failures == 1
+
+
+def test_retry_after_is_honoured(intake: Intake) -> None:
+    intake.retry_state.fail("HTTP 429", at_least=300.0)
+    assert intake.retry_state.next_in == 300.0
+
+
+def test_requests_in_flight_double_with_success_up_to_the_limit(intake: Intake) -> None:
+    windows = []
+    for _ in range(5):
+        intake.retry_state.succeeded()
+        windows.append(intake.retry_state.window)
+    assert windows == [2, 4, 8, 8, 8]
+    intake.retry_state.fail("HTTP 503")
+    assert intake.retry_state.window == 1
+
+
+def test_parked_intake_is_tried_every_few_minutes_and_raises_an_alarm(intake: Intake) -> None:
+    intake.retry_state.park("HTTP 401")
+    assert intake.retry_state.next_in == pytest.approx(1.1 * retry_state.PARKED_WAIT)
+    assert "HTTP 401" in intake.alarms.active["parked", "fw"]
+    assert intake.retry_state.last_error == "HTTP 401"
+
+
+def test_acceptance_unparks_an_intake_and_clears_the_alarm(intake: Intake) -> None:
+    intake.retry_state.park("HTTP 401")
+    intake.retry_state.succeeded()
+    assert intake.retry_state.parked is None
+    assert intake.retry_state.last_error is None
+    assert intake.alarms.active == {}
+
+
+def test_network_failure_waits_for_an_open_circuit_breaker(intake: Intake) -> None:
+    intake.urls.state, intake.urls.retry_at = "open", 12.0
+    intake.retry_state.fail("no connection", network=True)
+    # The breaker wakes the intake; it sets no timer of its own.
+    assert not intake.retry_state.waiting
+
+
+def test_network_failure_with_another_url_at_hand_does_not_wait() -> None:
+    intake = Intake(urls=2)
+    intake.retry_state.fail("no connection", network=True)
+    assert not intake.retry_state.waiting
+    assert intake.retry_state.failures == 0
+
+
+def test_retired_intake_makes_no_attempt_until_it_is_configured_again(intake: Intake) -> None:
+    intake.retry_state.retire("not in the configuration")
+    intake.retry_state.fail("HTTP 503")
+    assert not intake.retry_state.waiting
+    assert intake.retry_state.parked == "not in the configuration"
+    intake.retry_state.change(intake.urls, most=4)  # type: ignore[arg-type]
+    assert intake.retry_state.parked is None
+    assert intake.fail_and_wait() > 0
+
+
+def test_reload_ends_the_wait(intake: Intake) -> None:
+    intake.retry_state.fail("HTTP 503", at_least=300.0)
+    intake.retry_state.change(intake.urls, most=4)  # type: ignore[arg-type]
+    assert not intake.retry_state.waiting
+    assert intake.retry_state.failures == 0
