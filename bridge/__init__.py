@@ -1,7 +1,8 @@
-"""A syslog to HTTPS bridge: syslog in over UDP, TCP and TLS, events out to SEKOIA.IO's log collector.
+"""Receives syslog over UDP, TCP, TLS and RELP, and delivers the events to SEKOIA.IO's HTTPS log collector.
 
-The folders are the road of one message, in order: ``listen`` cuts frames, ``syslog`` reads them, ``routing`` finds the
-intake, ``batching`` groups them, ``spool`` keeps them on disk, ``deliver`` posts them. ``app`` wires them together.
+The packages follow the path of a message: ``listen`` reads sockets and cuts frames, ``syslog`` parses them, ``routing``
+finds the intake, ``batching`` groups the events, ``spool`` stores them on disk, ``deliver`` posts them. ``app`` builds
+the running gateway from these parts.
 """
 
 __version__ = "0.1.0"

@@ -1,4 +1,4 @@
-"""``python -m bridge`` is ``syslog-bridge``."""
+"""Runs ``syslog-bridge`` as ``python -m bridge``."""
 
 from bridge.cli.main import main
 

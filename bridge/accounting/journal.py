@@ -1,54 +1,58 @@
-"""The ledger's history: what came in, where it went, minute by minute, and a receipt for each accepted request.
+"""Writes the journal: the ledger's history on disk, with totals per minute and a receipt per accepted request.
 
-Blocking calls, in the spool's one thread (``open`` and ``start``: before it has work).
+Blocking calls; runs on the spool thread (``open`` and ``start`` run before the thread has other work).
 
 Format
-    ``SPOOL/.ledger/YYYY-MM-DD.jsonl``, a file a UTC day, ``.jsonl.gz`` once the day is over: a receipt takes some 400
-    bytes, compressed a third of that. One JSON object a line, ASCII, ended by an LF. Each begins
-    with ``t`` (wall time, RFC 3339, UTC, milliseconds) and ``kind`` and ends with ``chain``: the SHA-256, in hex, of
-    the chain of the line before it (as 64 hex digits) and of the line's own bytes without ``,"chain":"..."`` and
-    without its LF. It goes on over the files in the order of their names; the first line ever follows 64 zeros. So
-    that this order is also the order of writing, a clock that is set back goes on with the newest file there is.
-    ``lost``, if there: so many lines before this one could not be written.
+    ``SPOOL/.ledger/YYYY-MM-DD.jsonl``, one file per UTC day, compressed to ``.jsonl.gz`` once the day is over: a
+    receipt takes about 400 bytes, and a third of that compressed. Each line is one JSON object, ASCII, ended by an LF.
+    Each object begins with ``t`` (wall time, RFC 3339, UTC, milliseconds) and ``kind``, and ends with ``chain``: the
+    SHA-256, in hex, of the chain of the previous line (as 64 hex digits) and of the line's own bytes without
+    ``,"chain":"..."`` and without its LF. The chain continues across the files in the order of their names; the very
+    first line follows 64 zeros. After the clock is set back, lines still go to the newest file, so that the order of
+    names is the order of writing. ``lost``, if present, is the number of lines before this one that could not be
+    written.
 
 =========  ===============================================================================================
-start      a process has begun. ``recovered``, ``damaged`` {intake: events found in the spool, and lost in
-           files that are shorter than their name says}; ``quarantined``: frames found there; ``unclean``:
-           the process before did not write ``stop``; ``possible_duplicates`` {intake: events}; ``sending``
-           {intake: [[sequence, events], ...]}: the batches that these are in, the newest 20,000 (the first
-           histories name none that are in packs); ``sending_more``: how many batches more there may be;
-           ``torn``: lines that were cut off (below); ``version``, ``config_sha256``
-minute     ``intake`` and the columns of ``bridge.accounting.Account`` (*transferred*, *taken_over*, *handed_over*,
-           *borrowed* only where they are not 0); *spooled*, *buffered*, *quarantined*, *borrowed* are held now,
-           all others count since ``start``. Intake ``-``: of what belongs to none. Intakes whose columns are as
-           before and that hold nothing are left out
+start      a process started. ``recovered`` {intake: events found in the spool}; ``damaged`` {intake:
+           events lost in files that are shorter than their name says}; ``quarantined``: frames found in
+           quarantine; ``unclean``: the previous process did not write ``stop``; ``possible_duplicates``
+           {intake: events}; ``sending`` {intake: [[sequence, events], ...]}: the batches of these events,
+           the newest 20,000 (the earliest versions did not list batches in packs); ``sending_more``:
+           number of further batches that may be among them; ``torn``: incomplete lines that were cut off
+           (below); ``version``, ``config_sha256``
+minute     ``intake`` and the columns of ``bridge.accounting.Account`` (*transferred*, *taken_over*,
+           *handed_over*, *borrowed* only if they are not 0); *spooled*, *buffered*, *quarantined*,
+           *borrowed* are current amounts, all others count since ``start``. Intake ``-``: events without
+           an intake. Intakes with unchanged columns and no current events are left out
 minute     with ``intake: null`` ends each minute's group: ``kernel_drops`` {listener: datagrams since
-           start}; ``whole``: no intake was left out (the first group of a day). A group also stands behind
-           each operator's command that moved events
-receipt    an accepted request: ``intake``; ``batches`` [[sequence, its events settled by this request, its
-           events in all], ...]; ``count`` accepted; ``sha256`` of the body before compression; ``status``;
-           ``first``, ``last`` event id or null; ``confirmed``: the answer named the events
+           start}; ``whole``: no intake was left out (the first group of a day). A group also follows each
+           operator's command that moved events
+receipt    an accepted request: ``intake``; ``batches`` [[sequence, its events settled by this request,
+           all its events], ...]; ``count`` accepted; ``sha256`` of the body before compression;
+           ``status``; ``first``, ``last`` event id or null; ``confirmed``: the response named the events
 refused    events that the collector refused went to quarantine: ``intake``, ``sequence``, ``count``,
            ``reason`` (at most 300 characters), ``batch_events``
-handed     events of a batch went to a queue that gateways share: ``intake``, ``sequence``, ``count``,
-           ``batch_events``. Receipts and refusals of what came from one have ``taken: true``: their sequences
-           are of other nodes
+handed     events of a batch went to the shared backlog queue of a cluster: ``intake``, ``sequence``,
+           ``count``, ``batch_events``. Receipts and refusals of events from this queue have
+           ``taken: true``: their sequences are those of other nodes
 stop       the last line of a clean stop: ``accounts`` {intake: columns}, ``kernel_drops``
 =========  ===============================================================================================
 
 Invariants
-    A receipt is written before its batches' files go, a refusal before its batch's. The lines of one minute are one
-    write. Nothing is ever changed but the end: what a killed process left of a last line is cut at ``open``, and
-    counted.
+    A receipt is written before the files of its batches are removed, a refusal before the file of its batch. The lines
+    of one minute are one write. Only the end of the journal ever changes: ``open`` cuts off and counts an incomplete
+    last line that a killed process left.
 
 Faults
-    Nothing here stops delivery: lines that cannot be written are counted, said once, and the next line says how many.
-    A last line that does not follow is a note; the history goes on behind it, and ``syslog-bridge report`` names it.
+    A journal fault never stops delivery. Lines that cannot be written are counted and reported once, and the next line
+    records their number. A line at the end whose chain does not match is reported as a note; the journal continues
+    after it, and ``syslog-bridge report`` reports it.
 
-fsync: each minute, ``start`` and ``stop``; and the directory for each new file. A power cut may cost a minute of lines.
+fsync: the file each minute, at ``start`` and at ``stop``; the directory for each new file. A power cut may lose one
+minute of lines.
 
-Files are removed once their day is longer ago than ``keep``, at ``open`` and at each new day; counted from the newest
-file that was there before, so that a clock that wakes up years ahead does not cost the history.
+``open`` and each new day delete files whose day is more than ``keep`` before the newest file that already existed. So a
+clock that jumps years ahead does not delete the journal.
 """
 
 import os
@@ -72,82 +76,82 @@ MOST_SENDING = 20_000
 MOST_REASON = 300
 _MOST_ID = 200
 _TAIL = 1024 * 1024
-"Bytes at the end whose chain is verified at start."
+"Bytes at the end of the journal whose chain is verified at start."
 
 Figures = dict[str, object]
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What the collector has taken with one request."""
+    """The events that the collector accepted with one request."""
 
     intake: str
     batches: Sequence[tuple[int, int, int]]
-    "Sequence, its events that this request settled (not those refused), its events in all."
+    "For each batch: its sequence, the events settled by this request (without refused ones), all its events."
     count: int
-    "Accepted; less than the batches' events where the collector took only a part without saying which."
+    "Accepted events. Fewer than the events of the batches if the collector accepted a part without naming it."
     sha256: str
-    "Hex, of the body before compression."
+    "SHA-256 of the body before compression, in hex."
     status: int
     first_id: str | None
     last_id: str | None
     confirmed: bool
-    "Whether the answer named the events."
+    "True if the response named the events."
     taken: bool = False
-    "Its batches came from a queue that gateways share: their sequences are other nodes'."
+    "True if the batches came from the shared backlog queue: their sequences are those of other nodes."
 
 
 @dataclass(slots=True)
 class Opened:
-    """What a history was found like."""
+    """The state in which ``open`` found the journal."""
 
     unclean: bool = False
     "The last process did not write ``stop``."
     torn: int = 0
-    "Lines that were cut off because they were not whole."
+    "Incomplete lines that were cut off."
     notes: list[str] = field(default_factory=list)
 
 
 class Journal:
-    """One spool's history. ``wall`` is in seconds since the epoch. Nothing raises OSError."""
+    """Writes the journal of one spool. ``wall`` is in seconds since the epoch. No method raises OSError."""
 
     def __init__(self, directory: Path, *, keep: timedelta | None, wall: Callable[[], float]) -> None:
         self.on_error: Callable[[str], None] = lambda text: None
-        "Called in the writing thread, once for each row of failures."
+        "Called on the writing thread, once for each series of consecutive failures."
         self.lost = 0
-        "Lines that could not be written, since the last that could."
+        "Lines that could not be written since the last successful write."
         self._directory = directory
         self.keep = keep
         self._wall = wall
         self._opened = Opened()
         self._chain = journal_lines.BEGINNING
         self._day = date.min
-        "Of the newest file."
+        "Day of the newest file."
         self._descriptor: int | None = None
         self._size: int | None = None
-        "Of the newest file's whole lines, in bytes; None where it has not been looked at."
-        self._told: dict[str, Figures] = {}
+        "Bytes of the complete lines in the newest file. None: not determined yet."
+        self._last_written: dict[str, Figures] = {}
         self._whole_on: date | None = None
 
-    # --- the beginning and the end -----------------------------------------------------------------------------------
+    # --- start and stop ----------------------------------------------------------------------------------------------
 
     def open(self) -> Opened:
-        """Find the end of what is there, cut a torn last line, remove what is too old."""
+        """Finds the end of the journal, cuts off an incomplete last line, and deletes files older than ``keep``."""
         found = self._opened = Opened()
         try:
             self._directory.mkdir(mode=0o750, parents=True, exist_ok=True)
             days = journal_lines.day_files(self._directory)
             self._day = days[-1][1] if days else date.min
             for path, _ in reversed(days):
-                if self._go_on_from(path, found):
+                if self._resume_from(path, found):
                     break
-            self._tidy()
+            self._expire_and_compress()
         except OSError as error:
-            found.notes.append(f"{error.filename or self._directory}: {error.strerror}; there may be no ledger history")
+            found.notes.append(f"{error.filename or self._directory}: {error.strerror}; the journal may not be written")
         return found
 
     def start(self, found: RecoveredSpool, *, quarantined: int, version: str, config_sha256: str) -> None:
-        """A process begins with what recovery has found; ``quarantined`` frames are held from before."""
+        """Writes the ``start`` line of a process, from the result of recovery and the frames in quarantine."""
         recovered: dict[str, int] = {}
         sending: dict[str, list[list[int]]] = {}
         everything: list[Batch | Pack] = [*found.batches, *found.packs]
@@ -166,38 +170,38 @@ class Journal:
         self._sync()
 
     def stop(self, accounts: Mapping[str, Account], kernel_drops: Mapping[str, int]) -> None:
-        """A process ends as it should, with nothing under way."""
+        """Writes the ``stop`` line of a clean stop. No request may be in flight."""
         figures = {name: _figures(account) for name, account in accounts.items()}
         self._append([{"kind": "stop", "accounts": figures, "kernel_drops": dict(kernel_drops)}])
         self._sync()
 
     def close(self) -> None:
-        """Give the file up. A later line would open it again."""
+        """Closes the file. A later line opens it again."""
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
             os.close(descriptor)
 
-    # --- what happens ------------------------------------------------------------------------------------------------
+    # --- lines -------------------------------------------------------------------------------------------------------
 
     def minute(self, accounts: Mapping[str, Account], kernel_drops: Mapping[str, int]) -> None:
-        """The accounts as they are now."""
+        """Writes a group of ``minute`` lines with the current accounts."""
         day = self._today()
         whole = day != self._whole_on
-        told: dict[str, Figures] = {}
+        written: dict[str, Figures] = {}
         for name, account in accounts.items():
             figures = _figures(account)
             holds = account.spooled or account.buffered or account.quarantined
-            if whole or holds or figures != self._told.get(name):
-                told[name] = figures
-        rows: list[Figures] = [{"kind": "minute", "intake": name} | figures for name, figures in told.items()]
+            if whole or holds or figures != self._last_written.get(name):
+                written[name] = figures
+        rows: list[Figures] = [{"kind": "minute", "intake": name} | figures for name, figures in written.items()]
         rows.append({"kind": "minute", "intake": None, "kernel_drops": dict(kernel_drops), "whole": whole})
         if self._append(rows):
-            self._told.update(told)
+            self._last_written.update(written)
             self._whole_on = day
         self._sync()
 
     def receipt(self, receipt: Receipt) -> None:
-        """A request was accepted; its files are still there."""
+        """Writes the receipt of an accepted request, before the files of its batches are removed."""
         row: Figures = {
             "kind": "receipt", "intake": receipt.intake, "batches": receipt.batches, "count": receipt.count,
             "sha256": receipt.sha256, "status": receipt.status, "first": _bounded(receipt.first_id),
@@ -206,14 +210,17 @@ class Journal:
         self._append([row | ({"taken": True} if receipt.taken else {})])
 
     def handed(self, intake: str, sequence: int, count: int, batch_events: int) -> None:
-        """Events of a batch are in a shared queue; the batch's file is still there."""
+        """Records events that went to the shared backlog queue, before the file of their batch is removed."""
         row: Figures = {"kind": "handed", "intake": intake, "sequence": sequence, "count": count}
         self._append([row | {"batch_events": batch_events}])
 
     def refused(
         self, intake: str, sequence: int, count: int, reason: str, batch_events: int, *, taken: bool = False
     ) -> None:
-        """Events of a batch are in quarantine, in the collector's words; the batch's file is still there."""
+        """Records refused events that went to quarantine, before the file of their batch is removed.
+
+        ``reason`` is the text of the collector's response.
+        """
         row: Figures = {
             "kind": "refused", "intake": intake, "sequence": sequence, "count": count,
             "reason": reason if len(reason) <= MOST_REASON else reason[: MOST_REASON - 1] + "…",
@@ -224,40 +231,40 @@ class Journal:
     # --- writing -----------------------------------------------------------------------------------------------------
 
     def _append(self, rows: list[Figures]) -> bool:
-        """Write lines, all or none; whether they were."""
+        """Writes all lines or none. Returns True if they were written."""
         head: Figures = {"t": rfc3339(int(self._wall() * 1000))}
         first: Figures = {"lost": self.lost} if self.lost else {}
         data, chain = [], self._chain
         for row in rows:
-            line, chain = journal_lines.line_of(head | row | first, chain)
+            line, chain = journal_lines.encode_line(head | row | first, chain)
             data.append(line)
             first = {}
         try:
             descriptor = self._file()
             assert self._size is not None
-            together = b"".join(data)
-            write_whole(descriptor, together, self._size)
+            block = b"".join(data)
+            write_whole(descriptor, block, self._size)
         except OSError as error:
-            # What a short write left is cut before the next one.
+            # The next write cuts off the rest of a short write first.
             self.close()
             if not self.lost:
-                self.on_error(f"ledger history {self._directory}: {error.strerror}; its lines are lost, events are not")
+                self.on_error(f"journal {self._directory}: {error.strerror}; journal lines are lost, events are not")
             self.lost += len(rows)
             return False
-        self._size += len(together)
+        self._size += len(block)
         self._chain = chain
         self.lost = 0
         return True
 
     def _file(self) -> int:
-        """The descriptor of the day's file. Raises OSError."""
+        """Returns the descriptor of the current day's file, and opens it if necessary. Raises OSError."""
         day = self._today()
         if day != self._day:
             self._day, self._size = day, None
             if self._descriptor is not None:
                 self._sync()
                 self.close()
-            self._tidy()
+            self._expire_and_compress()
         if self._descriptor is None:
             path = self._directory / f"{day}.jsonl"
             self._directory.mkdir(mode=0o750, parents=True, exist_ok=True)
@@ -284,47 +291,47 @@ class Journal:
         try:
             os.fsync(self._descriptor)
         except OSError as error:
-            self.on_error(f"ledger history {self._directory}: {error.strerror}; its last minute may not be on the disk")
+            self.on_error(f"journal {self._directory}: {error.strerror}; the last minute may not be on disk")
 
-    def _tidy(self) -> None:
-        """Remove the days that lie longer than ``keep`` before the newest one that is there; compress the others."""
+    def _expire_and_compress(self) -> None:
+        """Deletes days more than ``keep`` before the newest existing day, and compresses other finished days."""
         try:
             days = journal_lines.day_files(self._directory)
         except OSError:
-            # Writing meets the same, and says so.
+            # A write fails in the same way and reports the error.
             return
         try:
             for path, day in days:
                 if self.keep is not None and days[-1][1] - day > self.keep:
                     path.unlink(missing_ok=True)
                 elif path.suffix == journal_lines.PLAIN and day < self._day:
-                    journal_lines.packed(path)
+                    journal_lines.compress(path)
         except OSError as error:
-            self.on_error(f"ledger history {self._directory}: {error.strerror}; old days could not be tidied up")
+            self.on_error(f"journal {self._directory}: {error.strerror}; cannot compress or delete old days")
 
-    # --- reading back ------------------------------------------------------------------------------------------------
+    # --- reading -----------------------------------------------------------------------------------------------------
 
-    def _go_on_from(self, path: Path, found: Opened) -> bool:
-        """Take up the chain behind a file's last line; False where it has none. Raises OSError."""
+    def _resume_from(self, path: Path, found: Opened) -> bool:
+        """Resumes the chain after the last line of a file. Returns False if the file has no line. Raises OSError."""
         at, tail = _tail(path)
         whole = tail.rfind(b"\n") + 1
         if whole != len(tail) and path.suffix == journal_lines.PLAIN:
             os.truncate(path, at + whole)
             found.torn += 1
-            found.notes.append(f"{path}: the last line was not whole, it is cut off")
+            found.notes.append(f"{path}: the last line was incomplete and was cut off")
         chain = kind = None
         wrong = 0
         for line in tail[:whole].split(b"\n")[:-1]:
-            parts = journal_lines.taken_apart(line)
-            fields = None if parts is None else journal_lines.fields_of(parts[0])
+            parts = journal_lines.split_line(line)
+            fields = None if parts is None else journal_lines.decode_fields(parts[0])
             if parts is None or fields is None:
                 wrong += 1
                 continue
             body, link = parts
-            wrong += chain is not None and journal_lines.linked(chain, body) != link
+            wrong += chain is not None and journal_lines.chain_hash(chain, body) != link
             chain, kind = link, fields["kind"]
         if wrong:
-            found.notes.append(f"{path}: {wrong} lines do not follow from those before them; ask syslog-bridge report")
+            found.notes.append(f'{path}: chain errors in {wrong} lines. Run "syslog-bridge report" for details')
         if chain is None:
             return False
         self._chain = chain
@@ -351,7 +358,10 @@ def _bounded(text: str | None) -> str | None:
 
 
 def _tail(path: Path) -> tuple[int, bytes]:
-    """The end of a file, from the beginning of a line, with a whole line in it if the file has one; and its offset."""
+    """Reads the end of a file, from the start of a line. Returns its offset and its bytes.
+
+    The bytes contain at least one complete line if the file has one.
+    """
     if path.suffix != journal_lines.PLAIN:
         with igzip.open(path, "rb") as packed:
             return 0, packed.read()
@@ -361,9 +371,9 @@ def _tail(path: Path) -> tuple[int, bytes]:
             at = max(0, size - wanted)
             file.seek(at)
             data = file.read()
-            begin = 0 if not at else data.find(b"\n") + 1
-            if not at or (begin and b"\n" in data[begin:]):
-                return at + begin, data[begin:]
+            start_of_line = 0 if not at else data.find(b"\n") + 1
+            if not at or (start_of_line and b"\n" in data[start_of_line:]):
+                return at + start_of_line, data[start_of_line:]
             wanted *= 2
 
 

@@ -1,7 +1,7 @@
-"""The ledger history's lines and the chain that holds them together: written, read back, verified.
+"""Encodes, reads and verifies journal lines, and the hash chain that links them.
 
-The grammar of a line is in ``bridge.accounting.journal``. To check one with a shell, take the line before it for
-``$previous`` (its 64 digits of ``chain``)::
+``bridge.accounting.journal`` specifies the format. To check a line with a shell, set ``$previous`` to the 64 digits of
+``chain`` of the line before it::
 
     printf %s "$previous$(sed -n 2p 2026-03-01.jsonl | sed 's/,"chain":"[0-9a-f]*"}$/}/')" | sha256sum
 """
@@ -20,41 +20,41 @@ from typing import Any
 from isal import igzip
 
 PLAIN, PACKED = ".jsonl", ".jsonl.gz"
-"Endings of a day that is being written, and of one that is finished."
+"File name suffixes of the current day and of finished days."
 
 BEGINNING = "0" * 64
-"What the first line ever follows."
+"Chain value before the first line of a journal."
 
 MOST_FAULTS = 20
-"Faults that are kept in words; the rest are counted."
+"Most faults whose text is kept; further faults are only counted."
 
 _LINK = re.compile(rb',"chain":"([0-9a-f]{64})"}')
 _LINK_SIZE = 76
 
-# Made once: json.dumps would make one for each line.
+# Created once: json.dumps would create an encoder for each line.
 _encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 
 
-def linked(chain: str, body: bytes) -> str:
-    """The chain of a line, from that of the line before it and the line's bytes without ``chain``."""
+def chain_hash(chain: str, body: bytes) -> str:
+    """Returns the chain value of a line, from the chain of the previous line and the line's bytes without ``chain``."""
     return sha256(chain.encode("ascii") + body).hexdigest()
 
 
-def line_of(fields: dict[str, object], chain: str) -> tuple[bytes, str]:
-    """A line with its LF, and its chain."""
+def encode_line(fields: dict[str, object], chain: str) -> tuple[bytes, str]:
+    """Encodes a line. Returns its bytes with LF, and its chain value."""
     body = _encode(fields).encode("ascii")
-    link = linked(chain, body)
+    link = chain_hash(chain, body)
     return b'%b,"chain":"%b"}\n' % (body[:-1], link.encode("ascii")), link
 
 
-def taken_apart(line: bytes) -> tuple[bytes, str] | None:
-    """The bytes of a line without ``chain``, and its chain; None where it is no line of the history."""
+def split_line(line: bytes) -> tuple[bytes, str] | None:
+    """Splits a line into its bytes without ``chain`` and its chain value. Returns None if it is not a journal line."""
     match = _LINK.fullmatch(line, max(0, len(line) - _LINK_SIZE))
     return None if match is None else (line[:-_LINK_SIZE] + b"}", match[1].decode("ascii"))
 
 
-def fields_of(body: bytes) -> dict[str, Any] | None:
-    """The fields of a line, with a time and a kind at least; None where they cannot be read."""
+def decode_fields(body: bytes) -> dict[str, Any] | None:
+    """Decodes the fields of a line. Returns None if they are not valid or lack a time or a kind."""
     try:
         fields = json.loads(body)
     except ValueError:
@@ -64,9 +64,9 @@ def fields_of(body: bytes) -> dict[str, Any] | None:
 
 
 def day_files(directory: Path) -> list[tuple[Path, date]]:
-    """The day files with their days, in order. A missing directory has none. Raises OSError.
+    """Returns the day files with their days, in order. A missing directory has none. Raises OSError.
 
-    Of a day that is there both ways, as its compressing was cut off, the one that was written first.
+    If compression was interrupted, a day has both a plain and a compressed file; the plain file is returned.
     """
     try:
         names = sorted(entry.name for entry in directory.iterdir())
@@ -88,21 +88,21 @@ def _day_of(name: str) -> date | None:
     return day if name in (f"{day}{PLAIN}", f"{day}{PACKED}") else None
 
 
-def packed(path: Path) -> None:
-    """Compress a finished day: aside, then in its place, then the plain file goes. Raises OSError."""
+def compress(path: Path) -> None:
+    """Compresses a finished day to a temporary file, renames it, then deletes the plain file. Raises OSError."""
     target = path.with_suffix(PACKED)
-    aside = path.with_suffix(PACKED + ".part")
-    with path.open("rb") as plain, igzip.open(aside, "wb", compresslevel=2) as out:
+    temporary = path.with_suffix(PACKED + ".part")
+    with path.open("rb") as plain, igzip.open(temporary, "wb", compresslevel=2) as out:
         shutil.copyfileobj(plain, out, 1024 * 1024)
-    with aside.open("rb") as written:
+    with temporary.open("rb") as written:
         os.fsync(written.fileno())
-    aside.rename(target)
+    temporary.rename(target)
     sync_directory(path.parent)
     path.unlink()
 
 
 def sync_directory(directory: Path) -> None:
-    """What was made or renamed in a directory survives a power cut. Raises OSError."""
+    """Syncs a directory, so that new and renamed files survive a power cut. Raises OSError."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
@@ -112,30 +112,30 @@ def sync_directory(directory: Path) -> None:
 
 @dataclass(frozen=True, slots=True)
 class JournalLine:
-    """One line that was read."""
+    """A line read from the journal."""
 
     place: str
-    "``file:line``"
+    "Position as ``file:line``."
     fields: dict[str, Any]
 
 
 class JournalReader:
-    """Reads a history once, from its oldest line, and verifies its chain on the way. Changes nothing.
+    """Reads a journal once, from its oldest line, and verifies its chain. Changes nothing.
 
-    A line that cannot be read or does not follow from the one before it is a fault; the walk goes on behind it. The
-    last line of all may lack its end: it is being written.
+    A line that cannot be read, or whose chain does not match the previous line, is a fault; reading continues after it.
+    The very last line may be incomplete, because it may be being written.
     """
 
     def __init__(self, directory: Path) -> None:
         self.lines = 0
-        "That could be read."
+        "Number of readable lines."
         self.faults: list[str] = []
-        "The first ones, in words, each with its place."
+        "Texts of the first faults, each with its position."
         self.fault_count = 0
         self.first: str | None = None
-        "The place of the first line."
+        "Position of the first line."
         self.from_beginning = False
-        "Whether the first line is the first that was ever written; else the days before it are not kept."
+        "True if the first line is the first one ever written; else earlier days were deleted."
         self.last_chain: str | None = None
         self._directory = directory
 
@@ -149,13 +149,13 @@ class JournalReader:
             try:
                 yield from self._file(path, last=path is paths[-1])
             except FileNotFoundError:
-                # A running bridge has removed it: it was older than ``keep``.
+                # A running bridge has deleted this file, because it was older than ``keep``.
                 continue
             except OSError as error:
                 self.fault(f"{path}: {error.strerror}")
 
     def fault(self, text: str) -> None:
-        """Something is wrong with the history."""
+        """Records a fault of the journal."""
         self.fault_count += 1
         if len(self.faults) < MOST_FAULTS:
             self.faults.append(text)
@@ -166,19 +166,19 @@ class JournalReader:
                 place = f"{path}:{number}"
                 if raw[-1:] != b"\n":
                     if not last:
-                        self.fault(f"{place}: the line is cut off")
+                        self.fault(f"{place}: the line is incomplete")
                     continue
-                parts = taken_apart(raw[:-1])
-                fields = None if parts is None else fields_of(parts[0])
+                parts = split_line(raw[:-1])
+                fields = None if parts is None else decode_fields(parts[0])
                 if parts is None or fields is None:
-                    self.fault(f"{place}: this is no line of the history")
+                    self.fault(f"{place}: this is not a journal line")
                     continue
                 body, link = parts
                 if self.last_chain is None:
                     self.first = place
-                    self.from_beginning = linked(BEGINNING, body) == link
-                elif linked(self.last_chain, body) != link:
-                    self.fault(f"{place}: the line does not follow from the one before it")
+                    self.from_beginning = chain_hash(BEGINNING, body) == link
+                elif chain_hash(self.last_chain, body) != link:
+                    self.fault(f"{place}: the chain does not match the previous line")
                 self.last_chain = link
                 self.lines += 1
                 yield JournalLine(place, fields)

@@ -1,1 +1,1 @@
-"""What the operator and the machines around us may ask: health, readiness, status."""
+"""Serves the status page, the API, metrics, health checks and the control socket."""

@@ -1,10 +1,11 @@
-"""Who may read the admin site.
+"""Authenticates requests to the admin server.
 
-With a token: who shows it, as ``Authorization: Bearer TOKEN``, or as the password of Basic authentication with any
-user name, which is what browsers ask for. ``/healthz`` and ``/readyz`` answer a balancer without it, in one word.
+With a token: a client sends it as ``Authorization: Bearer TOKEN``, or as the password of Basic authentication with any
+user name, which browsers support. ``/healthz`` and ``/readyz`` answer without the token, in one word, for load
+balancers.
 
-Without a token, which is on loopback only, names other than localhost are refused: a page of some other site could
-otherwise make its own name mean 127.0.0.1, and read what is here in the browser of an operator (DNS rebinding).
+Without a token, which is possible on loopback only, host names other than localhost are rejected. Otherwise another
+web site could point its own name to 127.0.0.1 and read this server through the operator's browser (DNS rebinding).
 """
 
 import base64
@@ -22,38 +23,38 @@ OPEN = (b"/healthz", b"/readyz")
 
 
 class Authentication:
-    """``token`` gives the secret in use, None: there is none."""
+    """Decides whether a request may be answered. ``token`` returns the current token, None if none is configured."""
 
     def __init__(self, token: Callable[[], str | None]) -> None:
         self._token = token
 
     def knows(self, request: Request) -> bool:
-        """Whether the request shows the token, or there is none."""
+        """Returns True if the request has the token, or if no token is configured."""
         token = self._token()
         if token is None:
             return True
-        given = _shown(request.getHeader(b"authorization") or b"")
+        given = _sent_token(request.getHeader(b"authorization") or b"")
         return given is not None and hmac.compare_digest(given, token.encode())
 
     def refusal(self, request: Request) -> tuple[int, str] | None:
-        """A status and why, where the request may not have its answer; None: it may."""
+        """Returns HTTP status and text if the request is rejected, None if it is accepted."""
         if request.path in OPEN:
             return None
         if self._token() is None:
             host = (request.getHeader(b"host") or b"").decode("latin-1")
             if not host or _is_local(host):
                 return None
-            return 403, "ask by address or as localhost, or set admin.token"
+            return 403, "host name rejected: use an IP address or localhost in the URL, or set admin.token"
         if self.knows(request):
             return None
         if request.getHeader(b"authorization"):
-            log.warn("admin.listen: a wrong token from {host}", host=request.getClientAddress().host)
-        request.setHeader(b"www-authenticate", b'Basic realm="syslog-bridge: any name, the token as password"')
-        return 401, "the token is needed: Authorization: Bearer TOKEN, or any name and the token as password"
+            log.warn("admin.listen: wrong token from {host}", host=request.getClientAddress().host)
+        request.setHeader(b"www-authenticate", b'Basic realm="syslog-bridge: any user name, the token as password"')
+        return 401, "token required: send Authorization: Bearer TOKEN, or any user name and the token as password"
 
 
-def _shown(header: bytes) -> bytes | None:
-    """The token of an Authorization header (RFC 6750 section 2.1, RFC 7617)."""
+def _sent_token(header: bytes) -> bytes | None:
+    """Returns the token of an Authorization header (RFC 6750 section 2.1, RFC 7617)."""
     scheme, _, rest = header.partition(b" ")
     if scheme.lower() == b"bearer":
         return rest.strip()
@@ -66,7 +67,7 @@ def _shown(header: bytes) -> bytes | None:
 
 
 def _is_local(host: str) -> bool:
-    """Whether a Host header (RFC 9110 section 7.2) is an address, or localhost."""
+    """Returns True if a Host header (RFC 9110 section 7.2) is an IP address or localhost."""
     name = host.partition("]")[0].removeprefix("[") if host.startswith("[") else host.partition(":")[0]
     if name.lower() == "localhost" or name.lower().endswith(".localhost"):
         return True

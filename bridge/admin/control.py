@@ -1,9 +1,9 @@
 # mypy: disallow-untyped-calls=False
-"""What may be *done* through the control socket: ``POST /control/NAME`` with a JSON object.
+"""Runs commands of the control socket: ``POST /control/NAME`` with a JSON object.
 
-The answer is JSON, a line each: ``{"progress": {...}}`` as it goes, at least every two seconds, and last
-``{"result": {...}}`` or ``{"error": "..."}``. Who hangs up wants no more: the work stops at the next point where it
-may. The admin endpoint on TCP has none of this.
+The response has one JSON object per line: ``{"progress": {...}}`` while the command runs, at least every two seconds,
+and at the end ``{"result": {...}}`` or ``{"error": "..."}``. If the client closes the connection, the command stops at
+the next point where it can. The admin endpoint on TCP has no commands.
 """
 
 import json
@@ -18,91 +18,96 @@ from twisted.web.server import NOT_DONE_YET, Request
 
 from bridge.operations.command import JSON, Command, WrongRequest
 
-BEAT = 2.0
-"Seconds without news after which the last is said again."
-MOST_BYTES = 64 * 1024
+PROGRESS_INTERVAL = 2.0
+"Seconds after which the last progress is sent again."
+MAX_BODY_BYTES = 64 * 1024
 
 log = Logger(namespace="admin")
 
 
 class Control(Resource):
-    """``/control``. ``told`` are errors whose text is for the operator; any other is a defect."""
+    """Serves ``/control`` with one child per command.
+
+    ``operator_errors`` are exceptions whose text is sent to the operator. Any other exception is a defect.
+    """
 
     def __init__(
-        self, commands: Mapping[str, Command], clock: IReactorTime, *, told: tuple[type[Exception], ...] = ()
+        self, commands: Mapping[str, Command], clock: IReactorTime, *, operator_errors: tuple[type[Exception], ...] = ()
     ) -> None:
         super().__init__()
         for name, command in commands.items():
-            self.putChild(name.encode(), _Command(name, command, clock, (*told, WrongRequest)))
+            self.putChild(name.encode(), _Command(name, command, clock, (*operator_errors, WrongRequest)))
 
 
 class _Command(Resource):
     isLeaf = True
 
-    def __init__(self, name: str, command: Command, clock: IReactorTime, told: tuple[type[Exception], ...]) -> None:
+    def __init__(
+        self, name: str, command: Command, clock: IReactorTime, operator_errors: tuple[type[Exception], ...]
+    ) -> None:
         super().__init__()
         self._name = name
         self._command = command
         self._clock = clock
-        self._told = told
+        self._operator_errors = operator_errors
 
     def render_POST(self, request: Request) -> bytes | int:
-        """Do it."""
+        """Starts the command; its response is written as it runs."""
         request.setHeader("Content-Type", "application/x-ndjson")
         request.setHeader("Cache-Control", "no-store")
-        body = request.content.read(MOST_BYTES + 1) if request.content else b""
+        body = request.content.read(MAX_BODY_BYTES + 1) if request.content else b""
         try:
             given = json.loads(body or b"{}")
         except ValueError:
             given = None
-        if not isinstance(given, dict) or len(body) > MOST_BYTES:
+        if not isinstance(given, dict) or len(body) > MAX_BODY_BYTES:
             request.setResponseCode(400)
-            return b'{"error": "a JSON object is expected"}\n'
+            return b'{"error": "the body must be a JSON object"}\n'
         log.info("control: {name}", name=self._name)
         defer.ensureDeferred(self._answer(request, given))
         return NOT_DONE_YET
 
     async def _answer(self, request: Request, given: JSON) -> None:
         answer = _Answer(request)
-        beat = task.LoopingCall(answer.beat)
-        beat.clock = self._clock
-        beat.start(BEAT, now=False)
+        repeat = task.LoopingCall(answer.repeat_progress)
+        repeat.clock = self._clock
+        repeat.start(PROGRESS_INTERVAL, now=False)
         try:
-            answer.last({"result": await self._command(given, answer.progress)})
-        except self._told as error:
-            answer.last({"error": str(error)})
+            answer.finish({"result": await self._command(given, answer.progress)})
+        except self._operator_errors as error:
+            answer.finish({"error": str(error)})
         except OSError as error:
-            answer.last({"error": f"{error.filename or 'spool'}: {error.strerror}"})
+            answer.finish({"error": f"{error.filename or 'spool'}: {error.strerror}"})
         except Exception:
             log.failure("control: defect in {name}", Failure(), name=self._name)
-            answer.last({"error": "a defect of the bridge: its log has more"})
+            answer.finish({"error": "a defect of the bridge: see its log"})
         finally:
-            beat.stop()
+            repeat.stop()
 
 
 class _Answer:
     def __init__(self, request: Request) -> None:
         self._request = request
-        self._here = True
-        self._news: JSON = {}
-        request.notifyFinish().addErrback(self._hung_up)
+        self._connected = True
+        self._last_progress: JSON = {}
+        request.notifyFinish().addErrback(self._disconnected)
 
-    def _hung_up(self, failure: Failure) -> None:
-        self._here = False
+    def _disconnected(self, failure: Failure) -> None:
+        self._connected = False
 
-    def progress(self, news: JSON) -> bool:
-        self._news = news
-        self.beat()
-        return self._here
+    def progress(self, progress: JSON) -> bool:
+        self._last_progress = progress
+        self.repeat_progress()
+        return self._connected
 
-    def beat(self) -> None:
-        self._write({"progress": self._news})
+    def repeat_progress(self) -> None:
+        self._write({"progress": self._last_progress})
 
-    def last(self, said: JSON) -> None:
-        self._write(said)
-        if self._here:
+    def finish(self, result: JSON) -> None:
+        self._write(result)
+        if self._connected:
             self._request.finish()
 
-    def _write(self, said: JSON) -> None:
-        if self._here:
-            self._request.write(json.dumps(said).encode() + b"\n")
+    def _write(self, line: JSON) -> None:
+        if self._connected:
+            self._request.write(json.dumps(line).encode() + b"\n")

@@ -1,4 +1,4 @@
-"""The commands of the control socket, by name: what they take, and what they do with a running bridge."""
+"""Maps the commands of the control socket to operations and checks their parameters."""
 
 from collections.abc import Awaitable, Mapping
 from ipaddress import ip_network
@@ -28,7 +28,7 @@ from bridge.spool.transaction import UnfinishedTransaction
 
 
 class ReloadResult(Protocol):
-    """The result of a reload."""
+    """Declares what the control socket needs of a reload's result."""
 
     @property
     def text(self) -> str:
@@ -36,11 +36,11 @@ class ReloadResult(Protocol):
 
     @property
     def pause(self) -> float:
-        """Seconds that the reactor did nothing else."""
+        """Seconds for which the reactor was blocked."""
 
 
 class Reloader(Protocol):
-    """Applies another configuration to the running bridge."""
+    """Declares what the control socket needs to change the configuration of a running bridge."""
 
     def run(self) -> Awaitable[ReloadResult]:
         """Reads and applies the configuration file. Raises ReloadError."""
@@ -49,12 +49,12 @@ class Reloader(Protocol):
         """Uses another key for an intake. Raises ReloadError."""
 
 
-TOLD = (CommandError, ReloadError, UnfinishedTransaction, ArchiveChanged)
-"Errors whose text is for the operator."
+OPERATOR_ERRORS = (CommandError, ReloadError, UnfinishedTransaction, ArchiveChanged)
+"Errors whose text is sent to the operator."
 
 
 def on_spool(session: Session) -> Mapping[str, Command]:
-    """Those that need no more than a spool."""
+    """Returns the commands that need only a spool."""
     moving: dict[str, Command] = {
         "quarantine-retry": lambda given, progress: quarantine.retry(
             session, _reasons(given), _selection(given), progress
@@ -62,12 +62,14 @@ def on_spool(session: Session) -> Mapping[str, Command]:
         "quarantine-purge": lambda given, progress: quarantine.purge(
             session, _reasons(given), _selection(given), progress
         ),
-        "spool-purge": lambda given, progress: spool.purge(session, _intakes(given, session), _words(given), progress),
+        "spool-purge": lambda given, progress: spool.purge(
+            session, _intakes(given, session), _event_filter(given), progress
+        ),
         "spool-move": lambda given, progress: spool.move(
             session,
             _intakes(given, session, but=_target(given, session)),
             _target(given, session),
-            _words(given),
+            _event_filter(given),
             progress,
         ),
         "replay": lambda given, progress: replay.replay(
@@ -80,15 +82,15 @@ def on_spool(session: Session) -> Mapping[str, Command]:
         ),
     }
     return {
-        **{name: _accounted(session, command) for name, command in moving.items()},
+        **{name: _with_accounting(session, command) for name, command in moving.items()},
         "replay-count": lambda given, progress: replay.count(
             session, _text(given, "intake"), _number(given, "from_ms"), _number(given, "to_ms"), progress
         ),
     }
 
 
-def _accounted(session: Session, command: Command) -> Command:
-    """The same; however it ends, before it answers the history has what it has moved."""
+def _with_accounting(session: Session, command: Command) -> Command:
+    """Wraps a command so that the journal records the moved events before it responds, even if it fails."""
 
     async def run(given: JSON, progress: Progress) -> JSON:
         try:
@@ -100,75 +102,77 @@ def _accounted(session: Session, command: Command) -> Command:
 
 
 def on_bridge(session: Session, reload: Reloader, draining: drain.Drain) -> Mapping[str, Command]:
-    """All of them."""
+    """Returns all commands of a running bridge."""
 
-    async def reloaded(given: JSON, progress: Progress) -> JSON:
-        done = await reload.run()
-        return {"text": done.text, "pause_seconds": done.pause}
+    async def run_reload(given: JSON, progress: Progress) -> JSON:
+        result = await reload.run()
+        return {"text": result.text, "pause_seconds": result.pause}
 
-    async def keyed(given: JSON, progress: Progress) -> JSON:
+    async def set_key(given: JSON, progress: Progress) -> JSON:
         reload.set_key(_text(given, "intake"), _text(given, "key"))
         return {}
 
-    async def drained(given: JSON, progress: Progress) -> JSON:
+    async def run_drain(given: JSON, progress: Progress) -> JSON:
         return await draining.run(_number(given, "timeout_seconds"), progress)
 
-    return {**on_spool(session), "reload": reloaded, "key": keyed, "drain": drained}
+    return {**on_spool(session), "reload": run_reload, "key": set_key, "drain": run_drain}
 
 
-# --- what they take ---------------------------------------------------------------------------------------------------
+# --- parameters -------------------------------------------------------------------------------------------------------
 
 
 def _text(given: JSON, name: str) -> str:
     value = given.get(name)
     if not isinstance(value, str) or not value:
-        raise WrongRequest(f"{name}: a text is expected")
+        raise WrongRequest(f"{name}: must be a non-empty string")
     return value
 
 
 def _number(given: JSON, name: str) -> int:
     value = given.get(name)
     if not isinstance(value, int) or isinstance(value, bool):
-        raise WrongRequest(f"{name}: a whole number is expected")
+        raise WrongRequest(f"{name}: must be an integer")
     return value
 
 
-def _maybe(given: JSON, name: str) -> str | None:
+def _optional_text(given: JSON, name: str) -> str | None:
     return None if given.get(name) is None else _text(given, name)
 
 
 def _reasons(given: JSON) -> list[str]:
     value = given.get("reasons")
     if not isinstance(value, list) or not value or not all(each in REASONS for each in value):
-        raise WrongRequest(f"reasons: a list of {', '.join(REASONS)} is expected")
+        raise WrongRequest(f"reasons: must be a non-empty list of {', '.join(REASONS)}")
     return value
 
 
 def _selection(given: JSON) -> Selection:
-    return Selection(_maybe(given, "intake"), networks(_maybe(given, "source")))
+    return Selection(_optional_text(given, "intake"), networks(_optional_text(given, "source")))
 
 
 def networks(text: str | None) -> tuple[Network, ...]:
-    """An address or network, or none. Raises WrongRequest."""
+    """Parses an address or network; None gives an empty tuple. Raises WrongRequest."""
     if text is None:
         return ()
     try:
         return (ip_network(text),)
     except ValueError:
-        raise WrongRequest(f"'{text}' is no address or network, such as 192.0.2.7 or 10.1.0.0/16") from None
+        raise WrongRequest(f"'{text}' is not an address or network, such as 192.0.2.7 or 10.1.0.0/16") from None
 
 
-def _words(given: JSON) -> EventFilter:
-    return EventFilter(_maybe(given, "containing"), _maybe(given, "source"))
+def _event_filter(given: JSON) -> EventFilter:
+    return EventFilter(_optional_text(given, "containing"), _optional_text(given, "source"))
 
 
 def _intakes(given: JSON, session: Session, *, but: str | None = None) -> list[str]:
-    intake = _maybe(given, "intake")
+    intake = _optional_text(given, "intake")
     return [name for name in (session.intakes() if intake is None else [intake]) if name != but]
 
 
 def _target(given: JSON, session: Session) -> str:
     to = _text(given, "to")
     if to not in session.config.intakes:
-        raise CommandError(f"intake {to} is not in the configuration: there are {', '.join(session.config.intakes)}")
+        raise CommandError(
+            f"intake {to} is not in the configuration. Its intakes are {', '.join(session.config.intakes)}"
+        )
     return to

@@ -1,8 +1,8 @@
 # mypy: disallow-untyped-calls=False
-"""The admin site's pages: each a function from a query to what is said, made anew for each request.
+"""Serves the pages of the admin site; each page is a function from a query to a result, called per request.
 
-Everything that is said may hold hostile text. So JSON is never to be sniffed as HTML, other sites may neither read nor
-frame it, and the status page may run nothing but its own files.
+Every response may contain hostile text. So the headers forbid to sniff JSON as HTML and to read or frame a response
+from other sites, and the status page may run only its own files.
 """
 
 import hashlib
@@ -27,12 +27,12 @@ Query = Mapping[str, str]
 
 
 class Encoded(bytes):
-    """JSON that is text already."""
+    """JSON that is already encoded as text."""
 
 
-Said = JSON | Encoded | bytes | tuple[int, str]
-"JSON; a scrape; or a status code and text."
-Page = Callable[[Query], "Said | Deferred[Said]"]
+Result = JSON | Encoded | bytes | tuple[int, str]
+"JSON, a scrape of metrics, or an HTTP status and text."
+Page = Callable[[Query], "Result | Deferred[Result]"]
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none';"
@@ -52,8 +52,8 @@ _TYPES = {
 }  # fmt: skip
 
 
-class _Answering(Resource):
-    """A page made anew for each request."""
+class _PageResource(Resource):
+    """Calls a page for each request."""
 
     isLeaf = True
 
@@ -62,66 +62,67 @@ class _Answering(Resource):
         self._page = page
 
     def render_GET(self, request: Request) -> bytes | int:
-        """GET and HEAD."""
-        given = parse_qs(request.uri.partition(b"?")[2].decode("ascii", "replace"), max_num_fields=20)
-        said = self._page({name: values[-1] for name, values in given.items()})
-        if not isinstance(said, Deferred):
-            return _told(request, said)
-        gone = request.notifyFinish()
-        gone.addErrback(lambda reason: said.cancel())
+        """Answers GET and HEAD."""
+        query = parse_qs(request.uri.partition(b"?")[2].decode("ascii", "replace"), max_num_fields=20)
+        result = self._page({name: values[-1] for name, values in query.items()})
+        if not isinstance(result, Deferred):
+            return _encode(request, result)
+        finished = request.notifyFinish()
+        finished.addErrback(lambda reason: result.cancel())
 
-        def answer(later: Said) -> None:
-            if not gone.called:
-                request.write(_told(request, later))
+        def answer(later: Result) -> None:
+            if not finished.called:
+                request.write(_encode(request, later))
                 request.finish()
 
         def defect(failure: Failure) -> None:
-            if not gone.called:
+            if not finished.called:
                 log.failure("admin: defect in {path}", failure, path=request.path.decode("ascii", "replace"))
                 request.setResponseCode(500)
                 request.finish()
 
-        said.addCallback(answer).addErrback(defect)
+        result.addCallback(answer).addErrback(defect)
         return NOT_DONE_YET
 
 
-def _told(request: Request, said: Said) -> bytes:
-    _put_headers(request)
+def _encode(request: Request, result: Result) -> bytes:
+    """Sets the response headers for a result and returns the body."""
+    _set_security_headers(request)
     request.setHeader("Cache-Control", "no-store")
-    if isinstance(said, Encoded):
+    if isinstance(result, Encoded):
         request.setHeader("Content-Type", "application/json")
-        return said
-    if isinstance(said, bytes):
+        return result
+    if isinstance(result, bytes):
         request.setHeader("Content-Type", CONTENT_TYPE_PLAIN_0_0_4)
-        return said
-    if isinstance(said, tuple):
-        request.setResponseCode(said[0])
+        return result
+    if isinstance(result, tuple):
+        request.setResponseCode(result[0])
         request.setHeader("Content-Type", "text/plain; charset=utf-8")
-        return said[1].encode()
+        return result[1].encode()
     request.setHeader("Content-Type", "application/json")
-    return json.dumps(said).encode() + b"\n"
+    return json.dumps(result).encode() + b"\n"
 
 
-def _put_headers(request: Request) -> None:
+def _set_security_headers(request: Request) -> None:
     for name, value in _HEADERS.items():
         request.setHeader(name, value)
 
 
 class _Asset(Resource):
-    """A file of the status page. The browser asks each time whether it has changed."""
+    """Serves a file of the status page. The browser revalidates it with its ETag on each use."""
 
     isLeaf = True
 
-    def __init__(self, data: bytes, kind: str) -> None:
+    def __init__(self, data: bytes, content_type: str) -> None:
         super().__init__()
         self._data = data
-        self._kind = kind
+        self._content_type = content_type
         self._tag = f'"{hashlib.sha256(data).hexdigest()[:20]}"'
 
     def render_GET(self, request: Request) -> bytes:
-        """GET and HEAD."""
-        _put_headers(request)
-        request.setHeader("Content-Type", self._kind)
+        """Answers GET and HEAD."""
+        _set_security_headers(request)
+        request.setHeader("Content-Type", self._content_type)
         request.setHeader("Cache-Control", "no-cache")
         if request.setETag(self._tag.encode()):
             return b""
@@ -133,61 +134,61 @@ def site(pages: Mapping[str, Page], authentication: Authentication | None = None
     root = _Folder()
     for path, page in pages.items():
         *folders, name = path.split("/")
-        place: Resource = root
+        parent: Resource = root
         for folder in folders:
-            known = place.children.get(folder.encode())
-            if known is None:
-                known = _Folder()
-                place.putChild(folder.encode(), known)
-            place = known
-        place.putChild(name.encode(), _Answering(page))
+            child = parent.children.get(folder.encode())
+            if child is None:
+                child = _Folder()
+                parent.putChild(folder.encode(), child)
+            parent = child
+        parent.putChild(name.encode(), _PageResource(page))
     for file in (files("bridge.admin") / "static").iterdir():
-        kind = _TYPES.get(f".{file.name.rpartition('.')[2]}")
-        if kind is not None:
+        content_type = _TYPES.get(f".{file.name.rpartition('.')[2]}")
+        if content_type is not None:
             name = "" if file.name == "index.html" else file.name
-            root.putChild(name.encode(), _Asset(file.read_bytes(), kind))
+            root.putChild(name.encode(), _Asset(file.read_bytes(), content_type))
     return GuardedSite(root, authentication)
 
 
 class _Folder(Resource):
-    """Says 404 in a line, with the headers of everything else."""
+    """Answers unknown paths with 404 and the same headers as every other response."""
 
     def getChild(self, path: bytes, request: Request) -> Resource:
-        """What is not there."""
-        _put_headers(request)
+        """Returns the 404 page."""
+        _set_security_headers(request)
         return NoResource()
 
 
 class QuietSite(Site):
-    """No access log: a probe every second would bury what matters."""
+    """Serves without an access log: a probe every second would hide the lines that matter."""
 
     noisy = False
     displayTracebacks = False
 
     def log(self, request: object) -> None:
-        """Nothing."""
+        """Logs nothing."""
 
 
 class GuardedSite(QuietSite):
-    """Asks the guard before it answers."""
+    """Authenticates each request before it is answered."""
 
     def __init__(self, root: Resource, authentication: Authentication | None) -> None:
         super().__init__(root, parsePOSTFormSubmission=False)
         self._authentication = authentication
 
     def getResourceFor(self, request: Request) -> Resource:
-        """What answers a request."""
+        """Returns the resource that answers a request: the page, or the rejection."""
         if self._authentication is not None:
             if (refusal := self._authentication.refusal(request)) is not None:
-                return _Answering(lambda query: (refusal[0], refusal[1] + "\n"))
+                return _PageResource(lambda query: (refusal[0], refusal[1] + "\n"))
             if request.path == b"/readyz" and not self._authentication.knows(request):
-                return _Worded(super().getResourceFor(request))
+                return _OneWordStatus(super().getResourceFor(request))
         resource: Resource = super().getResourceFor(request)
         return resource
 
 
-class _Worded(Resource):
-    """Another page's status in one word: what is wrong here is for those who show the token."""
+class _OneWordStatus(Resource):
+    """Answers with another page's status in one word: the details are only for clients with the token."""
 
     isLeaf = True
 
@@ -196,6 +197,6 @@ class _Worded(Resource):
         self._other = other
 
     def render_GET(self, request: Request) -> bytes:
-        """GET and HEAD."""
+        """Answers GET and HEAD."""
         self._other.render(request)
         return b"ready\n" if request.code == 200 else b"not ready\n"

@@ -1,4 +1,4 @@
-"""What the admin site answers: which page is made of what. The paths of the contract, and those of the status page."""
+"""Maps the paths of the admin site to pages: the stable paths and those of the status page."""
 
 import json
 from collections.abc import Callable
@@ -11,22 +11,25 @@ from bridge.admin.resource import (
     Encoded,
     Page,
     Query,
-    Said,
+    Result,
 )
 from bridge.host.logs import Recent
-from bridge.monitoring.message_preview import MessagePreview, asked
+from bridge.monitoring.message_preview import MessagePreview, bounded_number
 from bridge.monitoring.rate_history import RateHistory
-from bridge.monitoring.sources import MOST, SORTS, Wanted
+from bridge.monitoring.sources import MAX_ROWS, SORTS, Wanted
 from bridge.monitoring.status import Status
 from bridge.spool.newest_entries import last_entries
 
-AT_ONCE = 500
-"Rows of senders that are made in one reactor turn."
+ROWS_PER_TURN = 500
+"Source rows that are built in one reactor turn."
 
 
 class Routes:
-    """``in_thread`` runs a job in the spool's thread, ``pause`` lets the reactor do other things; ``metrics`` makes a
-    scrape."""
+    """Builds the pages from the parts of a running bridge.
+
+    ``in_thread`` runs a job on the spool thread. ``pause`` lets the reactor handle other work. ``metrics`` returns the
+    response to one scrape.
+    """
 
     def __init__(
         self,
@@ -48,7 +51,7 @@ class Routes:
         self._pause = pause
 
     def pages(self) -> dict[str, Page]:
-        """What everybody who reaches ``admin.listen`` may read."""
+        """Returns the pages of ``admin.listen`` by path."""
         return {
             "healthz": lambda query: (200, "alive\n"),
             "readyz": lambda query: self._ready(),
@@ -64,32 +67,33 @@ class Routes:
             ).report(),
         }
 
-    def own_pages(self) -> dict[str, Page]:
-        """What the control socket answers beside that."""
+    def control_pages(self) -> dict[str, Page]:
+        """Returns the additional pages of the control socket by path."""
         return {
             "api/tail": lambda query: self._message_preview.tail(
                 query.get("name", ""), query.get("source"), query.get("form", "")
             )
         }
 
-    def _ready(self) -> Said:
+    def _ready(self) -> Result:
         missing = self._status.unready()
-        return (503 if missing else 200), "\n".join(missing or self._status.trouble() or ["ready"]) + "\n"
+        return (503 if missing else 200), "\n".join(missing or self._status.problems() or ["ready"]) + "\n"
 
-    def _report(self, query: Query) -> "Said | Deferred[Said]":
-        most = asked(query, "sources", 0, MOST, MOST)
-        if most <= AT_ONCE or len(self._status.peers.all()) <= AT_ONCE:
-            return self._status.report(sources=most)
-        return Deferred.fromCoroutine(self._long_report(most))
+    def _report(self, query: Query) -> "Result | Deferred[Result]":
+        max_sources = bounded_number(query, "sources", 0, MAX_ROWS, MAX_ROWS)
+        if max_sources <= ROWS_PER_TURN or len(self._status.peers.all()) <= ROWS_PER_TURN:
+            return self._status.report(sources=max_sources)
+        return Deferred.fromCoroutine(self._long_report(max_sources))
 
-    async def _long_report(self, most: int) -> Said:
-        """The same in slices, so that ten thousand rows do not hold the reactor. The account is of one turn."""
+    async def _long_report(self, max_sources: int) -> Result:
+        """Builds the status in slices, so that ten thousand rows do not block the reactor. The ledger is read in one
+        turn and stays consistent."""
         status = self._status.report(sources=0)
         del status["sources"]
-        peers, rows = self._status.senders.busiest()[:most], []
-        for start in range(0, len(peers), AT_ONCE):
+        peers, rows = self._status.senders.busiest()[:max_sources], []
+        for start in range(0, len(peers), ROWS_PER_TURN):
             await self._pause()
-            some = [self._status.senders.row(peer) for peer in peers[start : start + AT_ONCE]]
+            some = [self._status.senders.row(peer) for peer in peers[start : start + ROWS_PER_TURN]]
             rows.append(json.dumps(some)[1:-1])
         await self._pause()
         return Encoded(f'{json.dumps(status)[:-1]}, "sources": [{", ".join(rows)}]}}\n'.encode())
@@ -98,19 +102,20 @@ class Routes:
         sort = query.get("sort", "events")
         return self._status.senders.page(
             Wanted(
-                offset=asked(query, "offset", 0, 1_000_000, 0), limit=asked(query, "limit", 1, MOST, 100),
+                offset=bounded_number(query, "offset", 0, 1_000_000, 0),
+                limit=bounded_number(query, "limit", 1, MAX_ROWS, 100),
                 sort=sort if sort in SORTS else "events", only=query.get("only", ""),
                 find=query.get("find", "").strip().lower()[:200],
             )
         )  # fmt: skip
 
-    def _quarantine(self) -> "Deferred[Said]":
+    def _quarantine(self) -> "Deferred[Result]":
         directory = self._status.spool.quarantine.directory
         counts = dict(self._status.spool.quarantine.counts)
 
-        def told(entries: list[JSON]) -> Said:
+        def respond(entries: list[JSON]) -> Result:
             if not self._message_preview.shows_messages:
                 entries = [entry | {"sample": None} for entry in entries]
             return {"held": counts, "last": entries}
 
-        return self._in_thread(lambda: last_entries(directory)).addCallback(told)
+        return self._in_thread(lambda: last_entries(directory)).addCallback(respond)

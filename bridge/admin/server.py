@@ -1,5 +1,5 @@
 # mypy: disallow-untyped-calls=False
-"""Where the admin site is served: ``admin.listen``, and the control socket that only the owner may use."""
+"""Opens ``admin.listen`` and the control socket, which only its owner may use."""
 
 import os
 import socket
@@ -24,7 +24,7 @@ log = Logger(namespace="admin")
 
 
 class AdminServer:
-    """The admin listeners of one configuration."""
+    """Owns the admin port and the control socket of one bridge."""
 
     def __init__(
         self,
@@ -32,22 +32,22 @@ class AdminServer:
         reactor: Any,
         *,
         pages: Mapping[str, Page],
-        own_pages: Mapping[str, Page],
+        control_pages: Mapping[str, Page],
         control: Resource,
     ) -> None:
-        """``own_pages`` and ``control``: what the control socket answers beside ``pages``."""
+        """``pages`` are served on both. ``control_pages`` and ``control`` are served on the control socket only."""
         self._config = config
         self._reactor = reactor
         self._site = site(pages, Authentication(self._token))
         self._context: ServerContext | None = None
-        self._control_site = site({**pages, **own_pages})
+        self._control_site = site({**pages, **control_pages})
         self._control_site.resource.putChild(b"control", control)
         self._port: IListeningPort | None = None
         self._socket: UnixPort | None = None
         self._control = config.spool.directory / "control.sock"
 
     async def open(self) -> None:
-        """Bind both. Raises ListenError."""
+        """Binds both. Raises ListenError."""
         admin = self._config.admin
         factory: Any = self._site
         if admin.certificate is not None:
@@ -57,7 +57,7 @@ class AdminServer:
                 raise ListenError(f"admin.listen: {error}") from None
             factory = TLSMemoryBIOFactory(self._context, False, self._site)
         elif not admin.listen.is_loopback:
-            raise ListenError("admin.listen: reachable from elsewhere, it needs certificate, private_key and token")
+            raise ListenError("admin.listen: an address beyond loopback needs certificate, private_key and token")
         with bind("tcp", admin.listen.host, admin.listen.port, name="admin.listen", v6only=False) as bound:
             self._port = self._reactor.adoptStreamPort(bound.fileno(), bound.family, factory)
         try:
@@ -66,18 +66,18 @@ class AdminServer:
             raise ListenError(f"{self._control}: {error.strerror}") from None
 
     def change(self, config: Config) -> None:
-        """Another configuration holds: its token counts, and certificates are read again."""
+        """Applies another configuration: uses its token and reads its certificate again."""
         self._config = config
         admin = config.admin
         if self._context is None or admin.certificate is None:
             return
         try:
-            self._context.become(ServerContext(admin.certificate, admin.private_key))
+            self._context.replace_with(ServerContext(admin.certificate, admin.private_key))
         except PemError as error:
-            log.error("admin.listen: {why}; the certificate from before is shown", why=error)
+            log.error("admin.listen: {why}. The previous certificate stays in use", why=error)
 
     def certificates(self) -> dict[str, float]:
-        """When the certificate expires, in seconds since the epoch."""
+        """Returns the expiry time of the certificate, in seconds since the epoch; empty without a certificate."""
         return {} if self._context is None else {"admin.listen": self._context.expires}
 
     def _token(self) -> str | None:
@@ -86,11 +86,11 @@ class AdminServer:
 
     @property
     def port(self) -> int:
-        """The admin endpoint's port."""
+        """The port of the admin endpoint; 0 if it is not open."""
         return port_of(self._port) if self._port is not None else 0
 
     async def close(self) -> None:
-        """Close both."""
+        """Closes both."""
         if self._port is not None:
             await defer.maybeDeferred(self._port.stopListening)
             self._port = None
@@ -101,10 +101,13 @@ class AdminServer:
 
 
 def control_socket(path: Any) -> socket.socket:
-    """A listening Unix socket that only its owner may use. The spool's lock says that no other process has it."""
+    """Returns a listening Unix socket that only its owner may use.
+
+    An old socket file is removed: the spool's lock guarantees that no other process uses it.
+    """
     path.unlink(missing_ok=True)
     bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
-    # A socket's name may have 107 bytes; through the directory's descriptor it is short however deep the spool lies.
+    # A socket path is limited to 107 bytes. The path through the directory's descriptor is short for any spool path.
     folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     mask = os.umask(0o177)
     try:

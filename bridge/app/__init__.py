@@ -1,1 +1,1 @@
-"""Builds the running gateway from a configuration: start, stop and reload."""
+"""Builds the running gateway from a configuration; starts, reloads and stops it."""

@@ -1,7 +1,8 @@
-"""The composition root: a configuration becomes a running graph. The one place that wires.
+"""Builds the running gateway from a configuration. This is the only place that connects the packages.
 
-Start: spool (lock, recovery), couriers, admin, listeners last, so that nothing is received that could not be kept.
-Stop: listeners first, what the sockets hold is drained, answers are waited for, everything is sealed.
+Start order: spool (lock, recovery), couriers, admin server, listeners. The listeners are last, so that no message is
+received before it can be stored. Stop order: close the listeners, drain the sockets, wait for responses, seal all
+batches.
 """
 
 import time
@@ -14,14 +15,14 @@ from twisted.logger import Logger
 from bridge.accounting import Ledger
 from bridge.accounting.journal import Journal
 from bridge.admin.control import Control
-from bridge.admin.control_commands import TOLD, on_bridge
+from bridge.admin.control_commands import OPERATOR_ERRORS, on_bridge
 from bridge.admin.routes import Routes
 from bridge.admin.server import AdminServer
 from bridge.app.reload import Reload, ReloadTargets
 from bridge.cluster import from_config as cluster_config
 from bridge.cluster.backlog_view import BacklogView, BacklogViews
 from bridge.cluster.consumer import release
-from bridge.cluster.node import EVERY as FLEET_EVERY
+from bridge.cluster.node import EVERY as CLUSTER_EVERY
 from bridge.cluster.node import ClusterNode
 from bridge.cluster.node_name import node_name
 from bridge.config import (
@@ -30,7 +31,7 @@ from bridge.config import (
     SharedBacklog,
     load,
 )
-from bridge.config.subprocess_load import is_large, load_elsewhere
+from bridge.config.subprocess_load import is_large, load_in_subprocess
 from bridge.deliver.context import DeliveryContext
 from bridge.deliver.courier import Courier
 from bridge.deliver.couriers import CourierSet
@@ -47,12 +48,12 @@ from bridge.listen.https import HttpsListener, IntakeKeys
 from bridge.listen.listener_set import ListenerSet
 from bridge.monitoring import metrics
 from bridge.monitoring.alarms import Alarms
-from bridge.monitoring.certificate_expiry import EVERY as RENEWALS_EVERY
+from bridge.monitoring.certificate_expiry import EVERY as CERTIFICATES_EVERY
 from bridge.monitoring.certificate_expiry import CertificateExpiry
 from bridge.monitoring.gateway_clock import GatewayClock
 from bridge.monitoring.loss_monitor import EVERY, LossMonitor
 from bridge.monitoring.message_preview import MessagePreview
-from bridge.monitoring.rate_history import EVERY as PULSE_EVERY
+from bridge.monitoring.rate_history import EVERY as RATES_EVERY
 from bridge.monitoring.rate_history import RateHistory
 from bridge.monitoring.runtime_metrics import RuntimeMetrics
 from bridge.monitoring.self_events import SelfEvents
@@ -74,7 +75,7 @@ from bridge.spool.group_commit import GroupCommit
 from bridge.storage import from_config as storage_config
 from bridge.storage.budget_members import KeptArchive
 from bridge.storage.delivery_store import DeliveryStore
-from bridge.storage.disk_budget import EVERY as LOOK_EVERY
+from bridge.storage.disk_budget import EVERY as BUDGET_EVERY
 from bridge.storage.disk_budget import DiskBudget
 from bridge.storage.journal_writer import JournalWriter
 from bridge.storage.orphaned_archive import OrphanedArchive
@@ -85,24 +86,25 @@ from bridge.storage.spool_thread import SpoolThread
 
 log = Logger(namespace="app")
 
-ANSWERS_WITHIN = 5.0
-"Seconds that the end waits for requests in flight,"
-SEALED_WITHIN = 2.0
-"and for the spool's thread."
-HANDED_OVER_WITHIN = 0.5
-"Seconds more for what can still go to other gateways."
-PULSE = 10.0
-"Seconds between two words to the service manager, where it does not want them more often."
+RESPONSE_TIMEOUT = 5.0
+"Seconds to wait for requests in flight at the end."
+SEAL_TIMEOUT = 2.0
+"Seconds to wait for the spool thread at the end."
+HAND_OVER_TIMEOUT = 0.5
+"Further seconds at the end to hand batches over to the shared queues."
+MANAGER_INTERVAL = 10.0
+"Seconds between two notifications of the service manager, unless its watchdog needs them more often."
 
 ARCHIVE = ".archive"
 ARCHIVE_EVERY = 30.0
-"Seconds."
+"Seconds between two checks of the archive."
 
 
 class Bridge:
-    """One configuration, running.
+    """Runs one configuration.
 
-    ``wall`` is the one source of wall time, in seconds since the epoch; ``recent`` has the last lines of the log.
+    ``wall`` is the only source of wall time, in seconds since the epoch. ``recent`` has the last lines of the log.
+    ``listening``: False for a bridge that only delivers what its spool holds.
     """
 
     def __init__(
@@ -135,25 +137,25 @@ class Bridge:
         self.dispatcher = self.courier_set.dispatcher
         self._fsync_policy = FsyncPolicy(
             config.spool.fsync, directory=config.spool.directory, clock=reactor.seconds, wall=wall,
-            on_error=self._log_throttle.tell_from_thread,
+            on_error=self._log_throttle.log_error_from_thread,
         )  # fmt: skip
         self._group_commit = GroupCommit(self.spool, self._fsync_policy, work=work)
-        self.courier_set.sealed = self._was_sealed
+        self.courier_set.batch_sealed = self._on_sealed
         self.spool.on_sealed = self.courier_set.add
-        # Whole only once the office is there; asked for nothing before.
+        # Set below, once the delivery context exists. Nothing uses it before.
         self.cluster_node: ClusterNode | None = None
-        seen: Mapping[str, Courier | BacklogView] = self.couriers
+        backlogs: Mapping[str, Courier | BacklogView] = self.couriers
         if config.spool.share is not None:
-            seen = BacklogViews(lambda: iter(list(self.couriers)), lambda name: self._fleet_of().view(name))
+            backlogs = BacklogViews(lambda: iter(list(self.couriers)), lambda name: self._existing_node().view(name))
         self.disk_budget = DiskBudget(
-            self.spool, terms=storage_config.budget_terms(config), fsync_policy=self._fsync_policy, stocks=seen,
+            self.spool, terms=storage_config.budget_terms(config), fsync_policy=self._fsync_policy, members=backlogs,
             ledger=self.ledger, alarms=self.alarms, work=work, clock=reactor.seconds,
         )  # fmt: skip
         if self.spool.archive is not None:
             self.disk_budget.archive = KeptArchive(self.spool.archive)
         self.quotas = Quotas(
             config.spool.directory / ".quota.json", {name: intake.quota for name, intake in config.intakes.items()},
-            deliverers=seen, alarms=self.alarms, wall=wall, work=work,
+            deliverers=backlogs, alarms=self.alarms, wall=wall, work=work,
         )  # fmt: skip
         self.expiry = Retention(config, self.spool, self.ledger, work)
         self._left_archive = OrphanedArchive(config.spool.directory / ARCHIVE, self.alarms, work)
@@ -163,7 +165,7 @@ class Bridge:
             wall=wall,
             limits=ingest_config.group_limits(config),
             truncate=config.oversize == "truncate",
-            on_trouble=self._log_throttle.tell,
+            on_error=self._log_throttle.log_error,
             room=self.disk_budget,
             message_samples=MessageSamples(on=config.admin.show_messages),
         )
@@ -185,7 +187,7 @@ class Bridge:
             },
         )
         journal = Journal(config.spool.directory / ".ledger", keep=config.ledger.keep, wall=wall)
-        journal.on_error = self._log_throttle.tell_from_thread
+        journal.on_error = self._log_throttle.log_error_from_thread
         self.journal_writer = JournalWriter(
             journal, self.ledger, self._spool_thread.in_thread, reactor, self.listener_set.kernel_drops, wall
         )
@@ -211,20 +213,20 @@ class Bridge:
             exact=self.spool.is_exact,
         )
         if config.spool.share is not None:
-            self.cluster_node = self._make_fleet(config.spool.share)
-            self.courier_set.follow = self.cluster_node.follow
-        self._watch = LossMonitor(
+            self.cluster_node = self._make_cluster_node(config.spool.share)
+            self.courier_set.delivery_path_changed = self.cluster_node.configure_intake
+        self._loss_monitor = LossMonitor(
             self.alarms, ledger=self.ledger, peers=self.peers, kernel_drops=self.listener_set.kernel_drops,
             clock=reactor.seconds,
         )  # fmt: skip
         self.certificate_expiry = CertificateExpiry(
             self.alarms, lambda: self.listener_set.certificates() | self.admin_server.certificates(), wall
         )  # fmt: skip
-        senders = SourceList(self.peers, wall)
+        source_list = SourceList(self.peers, wall)
         self.rate_history = RateHistory(self.ledger, self.runtime_metrics.delivery, clock=reactor.seconds, wall=wall)
         self.status = Status(
             ledger=self.ledger,
-            couriers=seen,
+            couriers=backlogs,
             spool=self.spool,
             pipeline=self.pipeline,
             peers=self.peers,
@@ -236,7 +238,7 @@ class Bridge:
             disk_budget=self.disk_budget,
             quota=self.quotas.report,
             certificates=self.certificate_expiry.left,
-            senders=senders,
+            senders=source_list,
             silent=self.silent_sources.silent_now,
             mirror=self.mirror,
             rate_history=self.rate_history,
@@ -263,12 +265,12 @@ class Bridge:
                 fsync_policy=self._fsync_policy,
             ),
             reactor=reactor,
-            load=self._load_again,
+            load=self._reread_configuration,
             applied=self._applied,
         )
-        self.reload.begins, self.reload.ends = self.manager.reloading, self.manager.ready
+        self.reload.on_begin, self.reload.on_end = self.manager.reloading, self.manager.ready
         self.rate_history.waiting = self.status.waiting
-        answers = Routes(
+        routes = Routes(
             self.status,
             rate_history=self.rate_history,
             recent=recent or logs.Recent(),
@@ -277,9 +279,9 @@ class Bridge:
                 lambda: self.config,
                 self.peers,
                 self.pipeline.message_samples,
-                senders,
+                source_list,
                 reactor.seconds,
-                self.listener_set.rejected,
+                self.listener_set.last_rejections,
             ),
             in_thread=self._spool_thread.in_thread,
             pause=lambda: task.deferLater(reactor, 0),
@@ -300,36 +302,36 @@ class Bridge:
             alarms=self.alarms,
             finish=self.pipeline.spool_writer.finish,
         )
-        control = Control(on_bridge(session, self.reload, draining), reactor, told=TOLD)
+        control = Control(on_bridge(session, self.reload, draining), reactor, operator_errors=OPERATOR_ERRORS)
         self.admin_server = AdminServer(
-            config, reactor, pages=answers.pages(), own_pages=answers.own_pages(), control=control
+            config, reactor, pages=routes.pages(), control_pages=routes.control_pages(), control=control
         )
         self._periodic_tasks = PeriodicTasks(reactor)
         self._sealer = self._periodic_tasks.add(self._seal_due, storage_config.seal_every(config))
-        for look, every in (
-            (self.disk_budget.look, LOOK_EVERY),
-            (self._watch.look, EVERY),
+        for job, every in (
+            (self.disk_budget.look, BUDGET_EVERY),
+            (self._loss_monitor.look, EVERY),
             (self.quotas.look, EVERY),
             (self.expiry.look, EXPIRE_EVERY),
             (self._tidy_archive, ARCHIVE_EVERY),
             (self.runtime_metrics.tick, self.runtime_metrics.TICK),
-            (self.certificate_expiry.look, RENEWALS_EVERY),
-            (self.rate_history.beat, PULSE_EVERY),
+            (self.certificate_expiry.look, CERTIFICATES_EVERY),
+            (self.rate_history.beat, RATES_EVERY),
             (self._end_watches, EVERY),
             (self.silent_sources.look, SILENCE_EVERY),
-            (self._tell_manager, min(PULSE, (self.manager.watchdog or PULSE) / 3)),
+            (self._notify_manager, min(MANAGER_INTERVAL, (self.manager.watchdog or MANAGER_INTERVAL) / 3)),
         ):
-            self._periodic_tasks.add(look, every)
+            self._periodic_tasks.add(job, every)
         if self.cluster_node is not None:
-            self._periodic_tasks.add(self.cluster_node.look, FLEET_EVERY)
+            self._periodic_tasks.add(self.cluster_node.look, CLUSTER_EVERY)
 
-    def _make_fleet(self, share: SharedBacklog) -> ClusterNode:
-        # Only where it is asked for: nobody else needs pika.
+    def _make_cluster_node(self, share: SharedBacklog) -> ClusterNode:
+        # Imported only if the backlog is shared: nothing else needs pika.
         from bridge.cluster.amqp import Rabbit, access_of  # noqa: PLC0415
 
         def password() -> Secret | None:
-            now = self.config.spool.share
-            return None if now is None else now.password
+            current = self.config.spool.share
+            return None if current is None else current.password
 
         access = access_of(share, password)
         node = node_name(self.spool.directory)
@@ -337,29 +339,29 @@ class Bridge:
         in_thread = self._spool_thread.in_thread
         return ClusterNode(
             cluster_config.cluster_terms(share), node=node, connect=Rabbit(self._reactor, access, name=node).connect,
-            own=self.couriers, context=context, counted=self.courier_set.share_rate,
+            own=self.couriers, context=context, on_courier_count=self.courier_set.share_rate,
             shared=DeliveryStore(
-                self.spool, self.ledger, work=self._spool_thread.work, receipt=self.journal_writer.receipt_of_taken,
-                refused=self.journal_writer.refused_of_taken,
+                self.spool, self.ledger, work=self._spool_thread.work, receipt=self.journal_writer.taken_receipt,
+                refused=self.journal_writer.taken_refused,
                 remove=lambda batches: self._reactor.callFromThread(release, batches),
             ),
-            aside=lambda *message: in_thread(lambda: self.spool.quarantine.put_aside(*message)),
+            quarantine=lambda *message: in_thread(lambda: self.spool.quarantine.save_damaged(*message)),
         )  # fmt: skip
 
-    def _fleet_of(self) -> ClusterNode:
-        assert self.cluster_node is not None, "asked before there is a fleet"
+    def _existing_node(self) -> ClusterNode:
+        assert self.cluster_node is not None, "the cluster node was used before it was built"
         return self.cluster_node
 
     def _make_spool(self) -> Spool:
         spool = self.config.spool
-        made = Spool(
+        store = Spool(
             spool.directory, limits=storage_config.batch_limits(self.config), wall=self._wall,
             clock=self._reactor.seconds, work=self._spool_thread.work,
-            bounds=storage_config.quarantine_bounds(self.config), keep=write_cache.MOST,
+            bounds=storage_config.quarantine_bounds(self.config), keep=write_cache.MAX_BYTES,
         )  # fmt: skip
-        made.on_error = self._log_throttle.tell_from_thread
-        made.archive = self._make_archive(self.config)
-        return made
+        store.on_error = self._log_throttle.log_error_from_thread
+        store.archive = self._make_archive(self.config)
+        return store
 
     def _make_archive(self, config: Config) -> Archive | None:
         archive = config.spool.archive
@@ -368,13 +370,13 @@ class Bridge:
         age = None if archive.max_age is None else archive.max_age.total_seconds()
         return Archive(
             config.spool.directory / ARCHIVE, max_size=archive.max_size, max_age=age, wall=self._wall,
-            on_error=self._log_throttle.tell_from_thread,
+            on_error=self._log_throttle.log_error_from_thread,
         )  # fmt: skip
 
     # --- start -------------------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
-        """Run. Raises SpoolError or ListenError: then nothing runs."""
+        """Starts all parts. Raises SpoolError or ListenError; then everything is stopped again."""
         self._spool_thread.start()
         try:
             self.courier_set.open()
@@ -401,7 +403,7 @@ class Bridge:
             log.warn("spool: {note}", note=note)
         self.ledger.recover_quarantined(None, self.spool.quarantine.counts.total())
         for intake, count in found.sending.items():
-            self.ledger.may_be_double(intake, count)
+            self.ledger.add_possible_duplicates(intake, count)
         self.journal_writer.start(
             found, quarantined=self.spool.quarantine.counts.total(), config_sha256=self.config.sha256
         )
@@ -414,8 +416,8 @@ class Bridge:
         held: list[Batch | Pack] = [*found.batches, *found.packs]
         if held:
             log.info(
-                "spool: {batches} batches and {packs} packs of batches with {events} events from before;"
-                " {doubled} of these may have been sent",
+                "spool: found {batches} batches and {packs} packs with {events} events of an earlier run;"
+                " {doubled} of them are possible duplicates",
                 batches=len(found.batches),
                 packs=len(found.packs),
                 events=sum(each.count for each in held),
@@ -424,18 +426,19 @@ class Bridge:
         for courier in self.couriers.values():
             if courier.retired:
                 log.warn(
-                    "spool: {n} events of intake {intake}, which is not in the configuration, are kept and not sent",
+                    "spool: intake {intake} is not in the configuration: its {n} events stay in the spool and are not"
+                    " sent. Add the intake again, or move the events to another (syslog-bridge spool move)",
                     n=courier.waiting_events, intake=courier.name,
                 )  # fmt: skip
 
-    # --- what goes on ------------------------------------------------------------------------------------------------
+    # --- run ---------------------------------------------------------------------------------------------------------
 
-    def _load_again(self) -> Config:
+    def _reread_configuration(self) -> Config:
         files = self.config.files
-        return load_elsewhere(files[0]) if is_large(files) else load(files[0])
+        return load_in_subprocess(files[0]) if is_large(files) else load(files[0])
 
     def _applied(self, config: Config) -> None:
-        """Another configuration holds."""
+        """Passes a new configuration on to the parts that ``Reload`` does not change itself."""
         self.config = config
         self._keys.change(config)
         self.mirror.change(ingest_config.mirror_targets(config))
@@ -447,13 +450,13 @@ class Bridge:
             self._sealer.stop()
             self._sealer.start(every, now=False)
 
-    def _was_sealed(self, batch: Batch) -> None:
+    def _on_sealed(self, batch: Batch) -> None:
         self._fsync_policy.add(batch)
         self._group_commit.sealed(batch)
 
     def _seal_due(self) -> None:
         if len(self.pipeline.spool_writer.backpressure):
-            # Senders that must be told what is kept wait also where others' events are dropped.
+            # Acknowledged inputs are paused for room even with `drop-oldest`, so they must be resumed here.
             self.pipeline.spool_writer.resume()
         self.spool.seal_due()
         self.courier_set.tidy(writes=lambda intake: self.spool.oldest_open(intake) is not None)
@@ -462,16 +465,16 @@ class Bridge:
     def _end_watches(self) -> None:
         self.pipeline.message_samples.forget_watches(self._reactor.seconds())
 
-    def tell_ready(self) -> None:
-        """Say to who started us that we do our work; signals must be handled by now."""
+    def report_ready(self) -> None:
+        """Reports readiness to the service manager. The signal handlers must be installed by now."""
         self.manager.ready()
-        self._tell_manager()
+        self._notify_manager()
 
-    def _tell_manager(self) -> None:
-        account = self.ledger.total()
-        self.manager.alive()
+    def _notify_manager(self) -> None:
+        total = self.ledger.total()
+        self.manager.notify_watchdog()
         self.manager.status(
-            f"{account.received:,} received, {account.delivered:,} delivered, {account.spooled:,} wait;"
+            f"{total.received:,} received, {total.delivered:,} delivered, {total.spooled:,} waiting;"
             f" {len(self.alarms.active) or 'no'} alarms"
         )
 
@@ -485,27 +488,28 @@ class Bridge:
     # --- stop --------------------------------------------------------------------------------------------------------
 
     async def stop(self) -> None:
-        """Stop as the contract says: within ten seconds, with everything that was received on disk. Once is enough."""
+        """Stops within ten seconds, with every received event on disk. Further calls do nothing."""
         if self._stopped:
             return
         self._stopped = True
         self.manager.stopping()
         self.reload.stop()
-        # Who is in is served while answers are waited for: the less the kernel has to hold until the next of us reads.
-        await self.listener_set.shut()
+        # Open connections are still read while responses are awaited. So the kernel has less to buffer until the next
+        # process reads.
+        await self.listener_set.stop_accepting()
         self.dispatcher.stop()
         if self.cluster_node is not None:
-            self.cluster_node.stop_taking()
-        await self._until(lambda: not self.dispatcher.in_flight, ANSWERS_WITHIN)
+            self.cluster_node.stop_consuming()
+        await self._until(lambda: not self.dispatcher.in_flight, RESPONSE_TIMEOUT)
         await self.listener_set.close()
         self.mirror.stop()
         self.pipeline.spool_writer.finish()
         self._periodic_tasks.stop()
         self.spool.seal_all()
-        await self._until(lambda: self.spool.idle, SEALED_WITHIN)
+        await self._until(lambda: self.spool.idle, SEAL_TIMEOUT)
         if (cluster_node := self.cluster_node) is not None:
-            # What was received is better in the queues than here while we are away.
-            await self._until(lambda: not cluster_node.gives, HANDED_OVER_WITHIN)
+            # Other nodes can deliver from the shared queues while this node is down, but not from its spool.
+            await self._until(lambda: not cluster_node.is_publishing, HAND_OVER_TIMEOUT)
             await cluster_node.stop()
         self.courier_set.stop()
         self.quotas.look()

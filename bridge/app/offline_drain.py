@@ -1,4 +1,4 @@
-"""``syslog-bridge drain`` where no bridge runs: one without listeners delivers what its spool holds."""
+"""Delivers the events in the spool while no bridge runs (``syslog-bridge drain``), with a bridge without listeners."""
 
 from typing import Any
 
@@ -13,12 +13,15 @@ from bridge.listen.sockets import ListenError
 from bridge.operations.command import CommandError
 from bridge.spool import SpoolError
 
-LOOK_EVERY = 0.25
-"Seconds."
+POLL_INTERVAL = 0.25
+"Seconds between two checks whether the spool is empty."
 
 
-def emptied(config: Config, timeout: float) -> dict[str, Any]:
-    """Deliver for so many seconds at most; what is left. Raises CommandError if it cannot start."""
+def drain_spool(config: Config, timeout: float) -> dict[str, Any]:
+    """Delivers for at most ``timeout`` seconds and returns the number of events left, in total and by intake.
+
+    Raises CommandError if the bridge cannot start.
+    """
     reactor = install_reactor()
     logs.begin()
     ended: list[dict[str, Any] | Failure] = []
@@ -29,7 +32,7 @@ def emptied(config: Config, timeout: float) -> dict[str, Any]:
         try:
             ends_at = reactor.seconds() + timeout
             while bridge.ledger.total().spooled and reactor.seconds() < ends_at:
-                await task.deferLater(reactor, LOOK_EVERY)
+                await task.deferLater(reactor, POLL_INTERVAL)
         finally:
             await bridge.stop()
         accounts = bridge.ledger.accounts.items()

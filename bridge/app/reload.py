@@ -1,11 +1,11 @@
-"""A new configuration in a running bridge, as one generation: all of it, in one reactor turn, or nothing.
+"""Applies a new configuration to a running bridge, completely and in one reactor turn, or not at all.
 
-First everything that may fail or take long: files are read and checked, routes compiled, authorities looked at (in a
-thread, while the road goes on), sockets bound. What then remains is assignments: the *pause*. Listeners that stay keep
-their sockets and connections; what was decided of senders is decided anew when they send again; requests in flight end
-as they began.
+Everything that may fail or take long comes first: files are read and checked, routes compiled, CA files loaded (in a
+thread, while messages are processed), sockets bound. Then only assignments remain: the *pause*. Unchanged listeners
+keep their sockets and connections. The route of each source is determined again when it sends again. Requests in
+flight end under the old configuration.
 
-Whatever is wrong, the bridge goes on as it was, and says so: in the log, as an alarm, in
+If anything is wrong, the bridge keeps the old configuration and reports it in the log, as an alarm and in
 ``config_last_reload_success``.
 """
 
@@ -47,15 +47,15 @@ from bridge.storage.quota import Quotas
 from bridge.storage.retention import Retention
 from bridge.tls.pem import PemError
 
-GIVE_WAY = 0.0002
-"Seconds that preparing may keep the reactor waiting at a time."
+SWITCH_INTERVAL = 0.0002
+"Seconds for which the preparing thread may hold the interpreter while the reactor waits for it."
 
 log = Logger(namespace="app")
 
 
 @dataclass(slots=True)
 class ReloadTargets:
-    """What hangs on the configuration in a running bridge."""
+    """The parts of a running bridge that depend on the configuration."""
 
     alarms: Alarms
     listener_set: ListenerSet
@@ -75,27 +75,30 @@ class ReloadTargets:
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """A configuration, and what was made of it beforehand."""
+    """A configuration and the objects that were prepared from it."""
 
     config: Config
     router: Router
-    mail: PreparedCouriers
+    prepared_couriers: PreparedCouriers
     archive: Archive | None
-    "A new one, where there was none."
+    "A new archive, if there was none; None otherwise."
 
 
 @dataclass(frozen=True, slots=True)
 class Reloaded:
-    """What a reload has done."""
+    """The result of a successful reload."""
 
     text: str
     pause: float
-    "Seconds in which nothing else was done."
+    "Seconds for which the reactor was blocked."
 
 
 class Reload:
-    """One bridge's. ``load`` reads the configuration's files; it raises ConfigurationError. ``applied`` is told what
-    holds from now on."""
+    """Reloads the configuration of one bridge.
+
+    ``load`` reads the configuration files; it raises ConfigurationError. ``applied`` is called with each configuration
+    that takes effect.
+    """
 
     def __init__(
         self,
@@ -107,9 +110,9 @@ class Reload:
         applied: Callable[[Config], None],
     ) -> None:
         self.config = config
-        self.begins: Callable[[], None] = lambda: None
-        self.ends: Callable[[], None] = lambda: None
-        "Called before and after, however it ends."
+        self.on_begin: Callable[[], None] = lambda: None
+        self.on_end: Callable[[], None] = lambda: None
+        "``on_begin`` is called before each reload, ``on_end`` after it, even if it fails."
         self._parts = parts
         self._reactor = reactor
         self._load = load
@@ -118,35 +121,35 @@ class Reload:
         self._stopped = False
 
     def stop(self) -> None:
-        """No more."""
+        """Stops: a reload that is being prepared is not applied."""
         self._stopped = True
 
     def set_key(self, intake: str, key: str) -> None:
-        """An intake has another key, which its file has too. Raises ReloadError."""
+        """Uses another key for an intake; the caller has written it to the key file. Raises ReloadError."""
         before = self.config.intakes.get(intake)
         if before is None:
-            raise ReloadError([f"intake {intake} is not in the configuration that the bridge runs: reload first"])
+            raise ReloadError([f"intake {intake} is not in the running configuration. Run syslog-bridge reload first"])
         after = replace(before, intake_key=Secret(key))
         self.config = replace(self.config, intakes={**self.config.intakes, intake: after})
         self._parts.courier_set.set_key(after)
         self._applied(self.config)
-        log.info("intake {intake}: its key was set", intake=intake)
+        log.info("intake {intake}: new key in use", intake=intake)
 
-    def asked(self) -> None:
-        """By a signal: nobody waits for the answer."""
+    def run_on_signal(self) -> None:
+        """Reloads on SIGHUP; the result is only logged."""
 
-        def defect(failure: Failure) -> None:
+        def ignore(failure: Failure) -> None:
             failure.trap(ReloadError)
 
-        self.run().addErrback(defect).addErrback(lambda failure: log.failure("defect while reloading", failure))
+        self.run().addErrback(ignore).addErrback(lambda failure: log.failure("defect while reloading", failure))
 
     def run(self) -> "defer.Deferred[Reloaded]":
-        """Reload; fails with ReloadError, then nothing has changed. Those asked for meanwhile come one by one."""
+        """Reloads. Fails with ReloadError; then nothing has changed. Concurrent calls run one after the other."""
         return self._one_at_a_time.run(lambda: defer.ensureDeferred(self._reload()))
 
     async def _reload(self) -> Reloaded:
         log.info("reload: reading the configuration")
-        self.begins()
+        self.on_begin()
         try:
             done = await self._try()
         except ReloadError as error:
@@ -154,12 +157,12 @@ class Reload:
                 log.error("reload: {fault}", fault=fault)
             text = f"the configuration on disk is not in use: {error.faults[0]}"
             if len(error.faults) > 1:
-                text += f" (and {len(error.faults) - 1} more: see the log, or syslog-bridge check)"
+                text += f" (and {len(error.faults) - 1} more faults: see the log, or run syslog-bridge check)"
             self._parts.status.reloaded = False
             self._parts.alarms.on("reload", "configuration", text)
             raise
         finally:
-            self.ends()
+            self.on_end()
         self._parts.status.reloaded = True
         self._parts.alarms.off("drain", "listeners", "the listeners are open again")
         self._parts.alarms.off("reload", "configuration", "the configuration on disk is in use again")
@@ -168,44 +171,47 @@ class Reload:
 
     async def _try(self) -> Reloaded:
         try:
-            made = await deferToThreadPool(self._reactor, self._reactor.getThreadPool(), self._prepare)
+            generation = await deferToThreadPool(self._reactor, self._reactor.getThreadPool(), self._prepare)
         except ConfigurationError as error:
             raise ReloadError([str(fault) for fault in error.faults]) from None
         except OSError as error:
             raise ReloadError([f"{error.filename or ''}: {error.strerror}"]) from None
         except PemError as error:
             raise ReloadError([str(error)]) from None
-        assert isinstance(made, Generation)
-        if needs := self._needs_restart(made.config):
-            raise ReloadError(needs)
-        await self._parts.listener_set.settled()
+        assert isinstance(generation, Generation)
+        if faults := self._needs_restart(generation.config):
+            raise ReloadError(faults)
+        await self._parts.listener_set.wait_closed()
         if self._stopped:
             raise ReloadError(["the bridge is stopping"])
         try:
-            change = self._parts.listener_set.prepare(made.config)
+            change = self._parts.listener_set.prepare(generation.config)
         except ListenError as error:
             raise ReloadError([str(error)]) from None
-        text = _in_words(self.config, made.config)
+        text = _summary(self.config, generation.config)
         began = self._reactor.seconds()
-        self._swap(made)
+        self._swap(generation)
         closed = self._parts.listener_set.apply(change)
-        self.config = made.config
-        self._applied(made.config)
+        self.config = generation.config
+        self._applied(generation.config)
         pause = self._reactor.seconds() - began
         closed.addErrback(lambda failure: log.failure("defect while closing listeners", failure))
         return Reloaded(f"{text}; the pause was {pause * 1000:.1f} ms", pause)
 
     def _prepare(self) -> Generation:
-        """In a thread, which gives way more often than Python's usual 5 ms: while it computes, each call of the
-        reactor's to the kernel waits for it."""
-        usual = sys.getswitchinterval()
-        sys.setswitchinterval(GIVE_WAY)
-        try:
-            return self._made()
-        finally:
-            sys.setswitchinterval(usual)
+        """Prepares a generation; runs in a thread.
 
-    def _made(self) -> Generation:
+        The thread releases the interpreter more often than Python's default of 5 ms: after each system call the reactor
+        would otherwise wait that long for the thread.
+        """
+        default = sys.getswitchinterval()
+        sys.setswitchinterval(SWITCH_INTERVAL)
+        try:
+            return self._make_generation()
+        finally:
+            sys.setswitchinterval(default)
+
+    def _make_generation(self) -> Generation:
         config = self._load()
         archive = None
         if self._parts.spool.archive is None and (archive := self._parts.make_archive(config)) is not None:
@@ -219,57 +225,57 @@ class Reload:
             for key, before, after in (
                 ("spool.directory", old.spool.directory, new.spool.directory),
                 ("admin.listen", old.admin.listen, new.admin.listen),
-                ("spool.share", _whether(old.spool.share), _whether(new.spool.share)),
-                ("admin.certificate", _whether(old.admin.certificate), _whether(new.admin.certificate)),
+                ("spool.share", _presence(old.spool.share), _presence(new.spool.share)),
+                ("admin.certificate", _presence(old.admin.certificate), _presence(new.admin.certificate)),
             )
             if before != after
         ] + _share_needs_restart(old.spool.share, new.spool.share)
 
-    def _swap(self, made: Generation) -> None:
-        """Assignments only: one reactor turn."""
-        parts, config = self._parts, made.config
+    def _swap(self, generation: Generation) -> None:
+        """Assigns the new configuration to all parts, in one reactor turn."""
+        parts, config = self._parts, generation.config
         limits = storage_config.batch_limits(config)
         if limits.resolution_ms != parts.spool.limits.resolution_ms:
-            # A slot's number means another time from now on.
+            # With another resolution the same slot number means another time.
             parts.spool.seal_all()
         parts.spool.limits = limits
         parts.spool.quarantine.bounds.update(storage_config.quarantine_bounds(config))
-        self._swap_archive(made)
+        self._swap_archive(generation)
         parts.fsync_policy.policy = config.spool.fsync
         parts.journal.keep = config.ledger.keep
         parts.expiry.config = parts.self_events.config = config
         parts.quotas.limits = {name: intake.quota for name, intake in config.intakes.items()}
         parts.status.config_sha256 = config.sha256
-        parts.peers.change(made.router)
+        parts.peers.change(generation.router)
         parts.pipeline.change(limits=ingest_config.group_limits(config), truncate=config.oversize == "truncate")
-        parts.courier_set.apply(config, made.mail)
+        parts.courier_set.apply(config, generation.prepared_couriers)
         parts.disk_budget.change(storage_config.budget_terms(config))
 
-    def _swap_archive(self, made: Generation) -> None:
-        spool, disk_budget, terms = self._parts.spool, self._parts.disk_budget, made.config.spool.archive
+    def _swap_archive(self, generation: Generation) -> None:
+        spool, disk_budget, terms = self._parts.spool, self._parts.disk_budget, generation.config.spool.archive
         if terms is None:
             spool.archive, disk_budget.archive = None, NoArchive()
-        elif made.archive is not None:
-            spool.archive, disk_budget.archive = made.archive, KeptArchive(made.archive)
+        elif generation.archive is not None:
+            spool.archive, disk_budget.archive = generation.archive, KeptArchive(generation.archive)
         elif spool.archive is not None:
             spool.archive.max_size = terms.max_size
             spool.archive.max_age = None if terms.max_age is None else terms.max_age.total_seconds()
 
 
-def _in_words(old: Config, new: Config) -> str:
-    """What has changed, in short."""
+def _summary(old: Config, new: Config) -> str:
+    """Returns the size of the new configuration and the intakes and listeners that were added or removed."""
     parts = [f"{len(new.routes)} routes, {len(new.intakes)} intakes, {len(new.listeners)} listeners"]
     for what, before, after in (
         ("intake", set(old.intakes), set(new.intakes)),
         ("listener", {each.name for each in old.listeners}, {each.name for each in new.listeners}),
     ):
-        parts += [f"{what} {name} is new" for name in sorted(after - before)[:5]]
-        parts += [f"{what} {name} is gone" for name in sorted(before - after)[:5]]
+        parts += [f"{what} {name} added" for name in sorted(after - before)[:5]]
+        parts += [f"{what} {name} removed" for name in sorted(before - after)[:5]]
     return ", ".join(parts)
 
 
 def _share_needs_restart(old: SharedBacklog | None, new: SharedBacklog | None) -> list[str]:
-    """All but the password, which the next connection is made with."""
+    """Returns a fault for each changed option but the password, which the next connection uses."""
     if old is None or new is None:
         return []
     return [
@@ -279,5 +285,5 @@ def _share_needs_restart(old: SharedBacklog | None, new: SharedBacklog | None) -
     ]
 
 
-def _whether(given: object) -> str:
-    return "none" if given is None else "one"
+def _presence(value: object) -> str:
+    return "none" if value is None else "one"

@@ -1,4 +1,4 @@
-"""``syslog-bridge run``: one process around a bridge. Its reactor, its signals, what it may have, its exit code."""
+"""Runs one bridge as a process (``syslog-bridge run``): reactor, signals, resource limits and exit code."""
 
 import gc
 import resource
@@ -22,37 +22,40 @@ from bridge.syslog.fast import pcre2
 log = Logger(namespace="app")
 
 
-def _raise_descriptors(config: Config) -> None:
-    """As many descriptors as we may have: most shells and units give a program 1,024 until it asks for more."""
+def _raise_descriptor_limit(config: Config) -> None:
+    """Raises the soft limit of file descriptors to the hard limit; the usual soft limit is only 1,024."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     wanted = sum(listener.max_connections for listener in config.listeners if not listener.takes_datagrams)
     if hard != resource.RLIM_INFINITY and wanted > hard - 200:
         log.warn(
-            "the listeners may have {wanted} connections, and this process {hard} descriptors: raise LimitNOFILE= or"
-            " ulimit -Hn, or lower max_connections", wanted=wanted, hard=hard,
+            "the listeners may open {wanted} connections, but this process is limited to {hard} file descriptors."
+            " Raise LimitNOFILE= or ulimit -Hn, or lower max_connections", wanted=wanted, hard=hard,
         )  # fmt: skip
 
 
-def _tell_what_is_missing() -> None:
-    """What the bridge works without, but not as well."""
+def _warn_about_missing_libraries() -> None:
+    """Logs a warning for each missing library that the bridge can run without, but slower."""
     if pcre2.load() is None:
         log.warn(
-            "libpcre2-8 is not on this machine (Debian: libpcre2-8-0): to read costs more CPU, and several times as"
-            " much where one connection carries messages of many kinds"
+            "libpcre2-8 is not installed: parsing uses more CPU, several times as much if one connection carries"
+            " messages of many kinds. Install it (Debian: libpcre2-8-0)"
         )
 
 
-def _spare_the_collector() -> None:
-    """What has been built lives as long as the process: Python's garbage collector need not look at it again and again,
-    and not at every few hundred rows of a read."""
+def _tune_garbage_collector() -> None:
+    """Excludes the objects built so far from Python's garbage collection, as they live as long as the process.
+
+    Also raises the collection threshold, so that a collection does not run for every few hundred rows of a read.
+    """
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
 
 
 def run(path: Path, *, log_format: str = "auto", log_level: str = "info") -> int:
-    """``syslog-bridge run``: the exit code. The log's format and level are those of ``logs``."""
+    """Runs the bridge until it is stopped and returns the exit code. ``log_format`` and ``log_level``: as in
+    ``logs.begin``."""
     try:
         config = load(path)
     except ConfigurationError as error:
@@ -61,12 +64,12 @@ def run(path: Path, *, log_format: str = "auto", log_level: str = "info") -> int
         return 2
     reactor = install_reactor()
     recent = logs.begin(log_format, log_level)
-    # Only now: what is said before the log begins is said to nobody.
-    _raise_descriptors(config)
-    _tell_what_is_missing()
+    # After logs.begin: earlier warnings would be lost.
+    _raise_descriptor_limit(config)
+    _warn_about_missing_libraries()
     code = 0
 
-    async def live() -> None:
+    async def start() -> None:
         try:
             bridge = Bridge(config, reactor, recent=recent, manager=ServiceManager(first_environment()))
             await bridge.start()
@@ -76,22 +79,22 @@ def run(path: Path, *, log_format: str = "auto", log_level: str = "info") -> int
             code = 2
             reactor.stop()
             return
-        _spare_the_collector()
+        _tune_garbage_collector()
         reactor.addSystemEventTrigger("before", "shutdown", lambda: stop(bridge))
-        signal.signal(signal.SIGHUP, lambda number, frame: reactor.callFromThread(bridge.reload.asked))
-        bridge.tell_ready()
+        signal.signal(signal.SIGHUP, lambda number, frame: reactor.callFromThread(bridge.reload.run_on_signal))
+        bridge.report_ready()
 
     def stop(bridge: Bridge) -> "defer.Deferred[None]":
         log.info("stopping")
-        ended = defer.ensureDeferred(bridge.stop())
-        ended.addErrback(lambda failure: log.failure("defect while stopping", failure))
-        ended.addCallback(
+        stopped = defer.ensureDeferred(bridge.stop())
+        stopped.addErrback(lambda failure: log.failure("defect while stopping", failure))
+        stopped.addCallback(
             lambda nothing: log.info("stopped; {n} events wait in the spool", n=bridge.ledger.total().spooled)
         )
-        return ended
+        return stopped
 
     def begin() -> None:
-        # Until there is something to reload.
+        # SIGHUP is ignored until the bridge runs; its default action would end the process.
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
         def defect(failure: Failure) -> None:
@@ -100,7 +103,7 @@ def run(path: Path, *, log_format: str = "auto", log_level: str = "info") -> int
             code = 1
             reactor.stop()
 
-        defer.ensureDeferred(live()).addErrback(defect)
+        defer.ensureDeferred(start()).addErrback(defect)
 
     reactor.callWhenRunning(begin)
     reactor.run()

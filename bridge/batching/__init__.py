@@ -1,4 +1,4 @@
-"""From the columns of one read to what is appended to the spool: payload forms, times and slots, spool encodings."""
+"""Groups the columns of one read for the spool: payload forms, event times, slots and spool encodings."""
 
 from bridge.batching.event_times import Window
 from bridge.batching.grouping import Grouped, group

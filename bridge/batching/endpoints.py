@@ -1,4 +1,4 @@
-"""The endpoints of the intake API, and the body that each one takes of a batch's events.
+"""Describes the endpoints of the intake API and builds their JSON bodies.
 
 ============  ============================================================  =========  ====================
 endpoint      body                                                          key        time
@@ -11,11 +11,11 @@ endpoint      body                                                          key 
 /array        ``[{"timestamp"?: TIME, "intake_key": KEY, "json": EVENT}]``  body       each event's own, exact
 ============  ============================================================  =========  ====================
 
-The API's page has both names of the time in ``/array``; the one of its example is used. Where it says the time in the
-body, the header is there too: whoever does not read the one reads the other.
+The API documentation uses two names for the time in ``/array``. This module uses the name from its example. Endpoints
+that take the time of the request in the body also get the header, because a server may read only one of them.
 
-What goes into JSON is in the spool as JSON, so that line ends inside an event arrive as they are; but both encodings of
-the spool convert to every endpoint. Bytes that are no UTF-8 cannot be JSON: they are read as Windows-1252.
+Events for JSON endpoints are stored as JSON in the spool, so that line ends inside an event are kept. Both spool
+encodings still convert to every endpoint. Bytes that are not UTF-8 cannot be JSON. They are read as Windows-1252.
 """
 
 import json
@@ -32,30 +32,30 @@ from bridge.batching.encoding import (
 )
 from bridge.syslog.timestamps import rfc3339
 
-# Of a JSON text, the second half of a pair of surrogates, or a byte that is no UTF-8 (DC80 to DCFF).
+# Matches an escaped low surrogate in JSON text: the second half of a pair, or a byte that is not UTF-8 (DC80 to DCFF).
 _LOW_SURROGATE = re.compile(rb"\\ud[c-f]", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """How requests to one endpoint are made."""
+    """Properties of the requests to one endpoint."""
 
     path: str
     json: bool
     single: bool = False
-    "One event a request."
+    "Each request carries exactly one event."
     exact: bool = False
-    "Each event has its own time, so they need not be near each other."
+    "Each event carries its own time, so events with distant times can share a request."
     key_in_body: bool = False
 
     @property
     def encoding(self) -> str:
-        """The spool's, from which the body is made at the least cost and loss."""
+        """Returns the spool encoding that converts to the body with the least cost and loss."""
         return JSON if self.json else LINES
 
     @property
     def content_type(self) -> str:
-        """For the header."""
+        """Returns the value of the Content-Type header."""
         return "application/json" if self.json else "text/plain; charset=utf-8"
 
 
@@ -74,7 +74,7 @@ ENDPOINTS = {
 
 
 def as_json_string(line: bytes, encoding: str) -> bytes:
-    """A line of the spool as a JSON string that is valid UTF-8. Raises ValueError where a JSON line is none."""
+    """Returns a spool line as a JSON string in valid UTF-8. Raises ValueError if a JSON line is not a JSON string."""
     if encoding == LINES:
         return json_line(as_utf8(line, "auto")[0])
     if _LOW_SURROGATE.search(line):
@@ -82,30 +82,31 @@ def as_json_string(line: bytes, encoding: str) -> bytes:
     return line
 
 
-def wrapped(endpoint: Endpoint, events: Sequence[bytes], times: Iterable[int], key: str) -> bytes:
-    """The body of a request to an endpoint that takes JSON. ``events`` are JSON strings, ``times`` are milliseconds
-    since the epoch, one for each; 0: none is sent."""
+def json_body(endpoint: Endpoint, events: Sequence[bytes], times: Iterable[int], key: str) -> bytes:
+    """Builds the body of a request to a JSON endpoint. ``events`` are JSON strings. ``times`` holds one value per
+    event, in milliseconds since the epoch; 0 sends no time."""
     if endpoint.path == "/jsons":
         return b"[" + b",".join(events) + b"]"
-    named = b'"intake_key":' + json.dumps(key).encode()
+    key_member = b'"intake_key":' + json.dumps(key).encode()
     if endpoint.path == "/array":
-        return b"[" + b",".join(_rows(events, times, named)) + b"]"
+        return b"[" + b",".join(_rows(events, times, key_member)) + b"]"
     earliest = min(times, default=0)
-    head = b"{" + named + (b',"@timestamp":"%s"' % rfc3339(earliest).encode() if earliest else b"")
+    head = b"{" + key_member + (b',"@timestamp":"%s"' % rfc3339(earliest).encode() if earliest else b"")
     if endpoint.single:
         return head + b',"json":' + events[0] + b"}"
     return head + b',"jsons":[' + b",".join(events) + b"]}"
 
 
-def _rows(events: Sequence[bytes], times: Iterable[int], named: bytes) -> Iterable[bytes]:
-    heads: dict[int, bytes] = {0: b"{" + named + b',"json":'}
+def _rows(events: Sequence[bytes], times: Iterable[int], key_member: bytes) -> Iterable[bytes]:
+    heads: dict[int, bytes] = {0: b"{" + key_member + b',"json":'}
     for event, ms in zip(events, times, strict=True):
         head = heads.get(ms)
         if head is None:
-            head = heads[ms] = b'{"timestamp":"%s",%s,"json":' % (rfc3339(ms).encode(), named)
+            head = heads[ms] = b'{"timestamp":"%s",%s,"json":' % (rfc3339(ms).encode(), key_member)
         yield head + event + b"}"
 
 
-def without_key(body: bytes, key: str) -> bytes:
-    """A wrapped body that may be kept: its key is masked. Inside an event the quotes around it would be escaped."""
+def mask_key(body: bytes, key: str) -> bytes:
+    """Masks the key in a JSON body, so that the body can be stored. Event text cannot match, because quotes inside
+    an event are escaped."""
     return body.replace(b'"intake_key":' + json.dumps(key).encode(), b'"intake_key":"****"')

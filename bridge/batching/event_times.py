@@ -1,6 +1,7 @@
-"""Event times of a read: one where all rows share a second, else one per row.
+"""Computes the event times of a read: one time if all rows share a second, otherwise one per row.
 
-A time outside ``Window`` becomes the reception time: a search would never show such an event. Nothing else is changed.
+A time outside ``Window`` is replaced by the reception time, because a search would never show such an event. All other
+times stay unchanged.
 """
 
 import math
@@ -13,55 +14,56 @@ from bridge.syslog.fast.columns import Columns
 from bridge.syslog.timestamps import TimeReader, fraction_ms
 
 _MILLISECONDS = itemgetter(slice(1, 4))
-"Of a fraction that has at least these digits."
+"Selects the millisecond digits of a fraction that has at least three digits."
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """How far from reception an event time may lie, in milliseconds; None is without limit."""
+    """Allowed distance of an event time from reception, in milliseconds. None means no limit."""
 
     past_ms: int | None
     future_ms: int | None
 
     def holds(self, ms: int, received_ms: int) -> bool:
-        """Whether an event time is believable at this reception time."""
+        """Returns True if an event time is within the window around this reception time."""
         earliest, latest = self.bounds(received_ms)
         return earliest <= ms <= latest
 
     def bounds(self, received_ms: int) -> tuple[float, float]:
-        """The earliest and the latest believable time."""
+        """Returns the earliest and the latest event time in the window."""
         earliest = -math.inf if self.past_ms is None else received_ms - self.past_ms
         return earliest, math.inf if self.future_ms is None else received_ms + self.future_ms
 
 
 @dataclass(slots=True)
 class EventTimes:
-    """Milliseconds since the epoch of a read's rows."""
+    """Event times of a read's rows, in milliseconds since the epoch."""
 
     count: int
     earliest: int
     latest: int
     rows: Sequence[int] | None = None
-    "One per row, where they are not all of one second."
+    "One time per row, or None if all rows share one second."
     outside: int = 0
-    "Rows whose time lay outside the window, and became the reception time."
+    "Rows whose time was outside the window and was replaced by the reception time."
 
     def each(self) -> Sequence[int]:
-        """One time per row; ``earliest`` for all of a read within one second."""
+        """Returns one time per row. If all rows share one second, each row gets ``earliest``."""
         return self.rows if self.rows is not None else [self.earliest] * self.count
 
 
-def of_read(
+def times_from_headers(
     columns: Columns, *, reader: TimeReader, zone: tzinfo, received_ms: int, window: Window, fine: bool
 ) -> EventTimes:
-    """The event times of a read. ``fine``: a time per row even within one second."""
+    """Reads the event times from the syslog headers of a read. ``fine`` requests a time per row even within one
+    second."""
     count = columns.count
-    # A stamp is as good as its second: the reader passes over the PRI.
+    # A stamp can stand in for its second, because the time reader skips the PRI.
     seconds = columns["second"] if columns.stamps is None else columns.stamps
     offsets, fractions = columns["offset"], columns["fraction"]
     if not fine and seconds.count(seconds[0]) == count and offsets.count(offsets[0]) == count:
-        base, believed = _base(seconds[0], offsets[0], reader, zone, received_ms, window)
-        if not believed:
+        base, in_window = _second_or_reception(seconds[0], offsets[0], reader, zone, received_ms, window)
+        if not in_window:
             return EventTimes(count, base, base, outside=count if seconds[0] else 0)
         if fractions.count(b"") == count:
             return EventTimes(count, base, base)
@@ -77,38 +79,40 @@ def of_read(
                 return EventTimes(count, min(rows), max(rows), rows)
     keys = list(zip(seconds, offsets, strict=True))
     ms: dict[tuple[bytes, bytes], int] = {}
-    unbelieved = set()
+    replaced = set()
     for key in set(keys):
-        ms[key], believed = _base(*key, reader, zone, received_ms, window)
-        if not believed:
-            unbelieved.add(key)
-    # What is not believed is of reception, so without a fraction.
+        ms[key], in_window = _second_or_reception(*key, reader, zone, received_ms, window)
+        if not in_window:
+            replaced.add(key)
+    # A replaced time is the reception time, which gets no fraction.
     rows = [
-        ms[key] + fraction_ms(fraction) if fraction and key not in unbelieved else ms[key]
+        ms[key] + fraction_ms(fraction) if fraction and key not in replaced else ms[key]
         for key, fraction in zip(keys, fractions, strict=True)
     ]
-    outside = sum(key in unbelieved and key[0] != b"" for key in keys) if unbelieved else 0
+    outside = sum(key in replaced and key[0] != b"" for key in keys) if replaced else 0
     return EventTimes(count, min(rows), max(rows), rows, outside)
 
 
 def _with_fractions(seconds: list[int], fractions: Sequence[bytes]) -> list[int]:
-    """Whole seconds with what is behind their point."""
+    """Adds the fractions of a second to whole-second times."""
     if min(map(len, fractions)) >= len(b".000"):
         return list(map(add, seconds, map(int, map(_MILLISECONDS, fractions))))
     return [ms + fraction_ms(fraction) for ms, fraction in zip(seconds, fractions, strict=True)]
 
 
-def of_sender(given: Sequence[int], *, received_ms: int, window: Window) -> EventTimes:
-    """Event times that the sender told beside the text, one per row; those that are not believed are reception."""
+def times_from_sender(sender_times: Sequence[int], *, received_ms: int, window: Window) -> EventTimes:
+    """Returns the event times that the sender gave outside the event text, one per row. Times outside the window are
+    replaced by the reception time."""
     earliest, latest = window.bounds(received_ms)
-    rows = [ms if earliest <= ms <= latest else received_ms for ms in given]
-    return EventTimes(len(rows), min(rows), max(rows), rows, sum(not earliest <= ms <= latest for ms in given))
+    rows = [ms if earliest <= ms <= latest else received_ms for ms in sender_times]
+    return EventTimes(len(rows), min(rows), max(rows), rows, sum(not earliest <= ms <= latest for ms in sender_times))
 
 
-def _base(
+def _second_or_reception(
     second: bytes, offset: bytes, reader: TimeReader, zone: tzinfo, received_ms: int, window: Window
 ) -> tuple[int, bool]:
-    """A second's milliseconds and True, or reception and False where there is no time or none to believe."""
+    """Returns the milliseconds of a second and True, or the reception time and False if the time is missing,
+    unreadable or outside the window."""
     ms = reader.second_ms(second, offset, zone, received_ms) if second else None
     if ms is None or not window.holds(ms, received_ms):
         return received_ms, False

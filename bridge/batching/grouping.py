@@ -1,8 +1,8 @@
-"""Groups one read's rows by time slot, in payload form and spool encoding: what one append takes.
+"""Groups the rows of one read by time slot and encodes each group for one append to the spool.
 
-Slots are aligned to the resolution, so that all events of one slot are within it. Most reads are one group: then no
-row is looked at. Where the intake's endpoint has a time for each event there are no slots: each line has its time
-before it. So it has where the times of a read are scattered.
+Slots are aligned to the timestamp resolution, so that all events of a slot lie within it. Most reads form a single
+group and are handled as a block, without a loop over rows. No slots are used if the intake's endpoint sends a time
+with each event, or if the times of a read are scattered. Each line then carries its own time.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -15,9 +15,9 @@ from operator import floordiv
 from bridge import formats
 from bridge.batching import encoding, payload
 from bridge.batching.endpoints import ENDPOINTS
-from bridge.batching.event_times import EventTimes, of_read, of_sender
+from bridge.batching.event_times import EventTimes, times_from_headers, times_from_sender
 from bridge.batching.groups import NO_TIME, Group, GroupLimits
-from bridge.formats import LOOKED_AT, Format, FormatRule
+from bridge.formats import MAX_EXAMINED, Format, FormatRule
 from bridge.routing.disposition import Disposition
 from bridge.syslog.fast.columns import Columns
 from bridge.syslog.fast.precompiled_times import MANY_SECONDS, is_scattered
@@ -26,26 +26,27 @@ from bridge.syslog.timestamps import TimeReader
 SHOWS_TIME = ("line", "rfc5424")
 
 MOST_SAMPLED = 6
-"Events of one read that are held against a format, and two more at most: the only sign that nobody will parse them."
+"""Maximum number of events of one read that are compared with the intake's format, exceeded by at most two. A
+mismatch is the only sign that the intake will not parse the events."""
 
 
 @dataclass(slots=True)
 class Grouped:
-    """What became of one read's rows for one disposition."""
+    """Groups of one read's rows for one disposition, and counts of what was changed."""
 
     groups: list[Group]
     converted: int = 0
-    "Events that were no UTF-8."
+    "Events that were not UTF-8 and were converted."
     emptied: int = 0
-    "Events that would have been empty, and were sent in another form."
+    "Events that would have been empty and were sent in another form."
     outside: int = 0
-    "Events whose time was not believed."
+    "Events whose time was out of range and was replaced by the reception time."
     oversize: list[bytes] = field(default_factory=list)
-    "Events above the limit: not in the groups."
+    "Events above the size limit. They are in no group."
     sampled: int = 0
-    "Events that were held against the intake's format."
+    "Events that were compared with the intake's format."
     mismatched: int = 0
-    "Those of them that do not look like it."
+    "Sampled events that do not match the intake's format."
 
 
 def group(
@@ -57,18 +58,18 @@ def group(
     peer: bytes = b"-",
     listener: str = "",
     limits: GroupLimits,
-    given: Sequence[int] | None = None,
+    sender_times: Sequence[int] | None = None,
 ) -> Grouped:
-    """The groups of rows that all have one disposition of kind ``deliver``. ``columns`` must not be empty. ``given``:
-    the rows' times as their sender told them beside the text, in milliseconds."""
+    """Groups rows that share one disposition of kind ``deliver``. ``columns`` must not be empty. ``sender_times``
+    are event times that the sender gave outside the event text, in milliseconds, one per row."""
     result = Grouped([])
     endpoint = ENDPOINTS[disposition.endpoint]
     spool_encoding = endpoint.encoding
     zone = disposition.zone or UTC
     shows_time = disposition.payload in SHOWS_TIME
     shown = sent = EventTimes(columns.count, received_ms, received_ms)
-    of_format = formats.find(disposition.format) if disposition.format else None
-    rule = of_format.rule if of_format and disposition.refined else None
+    format_ = formats.find(disposition.format) if disposition.format else None
+    rule = format_.rule if format_ and disposition.refined else None
     if (stamped := columns.timed) is not None:
         lines = encoding.escaped_lines(stamped.lines)
         if (
@@ -77,14 +78,14 @@ def group(
             and _fit(lines, lambda: columns["text"], disposition.encoding, limits.event_bytes)
         ):
             sent = EventTimes(columns.count, stamped.earliest, stamped.latest)
-            whole = _group(disposition, spool_encoding, sent, limits, columns.count, lines)
-            return _add_timed(result, whole, columns, of_format)
-        given = stamped.times()
-    if given is not None:
-        shown = of_sender(given, received_ms=received_ms, window=limits.window)
+            timed_group = _group(disposition, spool_encoding, sent, limits, columns.count, lines)
+            return _add_timed(result, timed_group, columns, format_)
+        sender_times = stamped.times()
+    if sender_times is not None:
+        shown = times_from_sender(sender_times, received_ms=received_ms, window=limits.window)
         result.outside = shown.outside
     elif disposition.timestamp == "event" or shows_time:
-        shown = of_read(
+        shown = times_from_headers(
             columns, reader=reader, zone=zone, received_ms=received_ms, window=limits.window,
             fine=limits.resolution_ms % 1000 != 0 or shows_time or endpoint.exact,
         )  # fmt: skip
@@ -93,34 +94,34 @@ def group(
         sent = shown
     elif disposition.timestamp == "none":
         sent = EventTimes(columns.count, NO_TIME, NO_TIME)
-    if (data := _in_one(columns, disposition, rule, sent, spool_encoding, limits)) is not None:
+    if (data := _block_lines(columns, disposition, rule, sent, spool_encoding, limits)) is not None:
         result.groups.append(_group(disposition, spool_encoding, sent, limits, columns.count, data))
-        if of_format is not None:
-            _sample(_three_lines(data), of_format, result, as_lines=False)
+        if format_ is not None:
+            _sample(_three_lines(data), format_, result, as_lines=False)
         return result
     timed = endpoint.exact or _scattered(sent, limits.resolution_ms)
-    if timed and (data := _woven(columns, disposition, rule, sent, spool_encoding, limits)) is not None:
-        whole = _group(disposition, spool_encoding, sent, limits, columns.count, data)
-        return _add_timed(result, whole, columns, of_format)
-    making = payload.events if rule is None else partial(payload.refined, rule)
-    events = making(
+    if timed and (data := _interleaved(columns, disposition, rule, sent, spool_encoding, limits)) is not None:
+        timed_group = _group(disposition, spool_encoding, sent, limits, columns.count, data)
+        return _add_timed(result, timed_group, columns, format_)
+    make_events = payload.events if rule is None else partial(payload.refined_events, rule)
+    events = make_events(
         disposition.payload, columns, times=shown.each() if shows_time else (), peer=peer,
         zone=zone, received_ms=received_ms,
-        about={"listener": listener, "route": disposition.route, "intake": disposition.intake},
+        extra_fields={"listener": listener, "route": disposition.route, "intake": disposition.intake},
     )  # fmt: skip
     if columns.blank and disposition.payload in ("message", "content", "device", "structured"):
-        events = _filled(events, columns.blank, result)
+        events = _replace_empty(events, columns.blank, result)
     for part, times in [(events, sent)] if timed else _slots(events, sent, limits.resolution_ms):
-        if of_format is not None and result.sampled < MOST_SAMPLED:
-            _sample(part, of_format, result, as_lines=spool_encoding == encoding.LINES)
+        if format_ is not None and result.sampled < MOST_SAMPLED:
+            _sample(part, format_, result, as_lines=spool_encoding == encoding.LINES)
         each = times.each() if timed else None
         data, count = _encoded(
             part, columns.holds_lf, disposition.encoding, spool_encoding, limits.event_bytes, result, each
         )
         if count:
-            made = _group(disposition, spool_encoding, times, limits, count, data)
-            made.timed = timed
-            result.groups.append(made)
+            new_group = _group(disposition, spool_encoding, times, limits, count, data)
+            new_group.timed = timed
+            result.groups.append(new_group)
     return result
 
 
@@ -131,7 +132,7 @@ def _group(
     return Group(disposition.intake or "", spool_encoding, slot, times.earliest, times.latest, count, data)
 
 
-def _in_one(
+def _block_lines(
     columns: Columns,
     disposition: Disposition,
     rule: FormatRule | None,
@@ -139,7 +140,8 @@ def _in_one(
     spool_encoding: str,
     limits: GroupLimits,
 ) -> bytes | None:
-    """The lines of a read whose texts came as lines already, where they can go as they are, or edited as one."""
+    """Returns the lines of a read that arrived as one block of lines, edited as a block if a rule applies. Returns
+    None if the rows must be handled one by one."""
     if columns.lines is None or disposition.payload != "message" or spool_encoding != encoding.LINES:
         return None
     if rule is not None and rule.choices:
@@ -151,7 +153,7 @@ def _in_one(
     return data if len(data) <= limits.event_bytes and _is_text(data, disposition.encoding) else None
 
 
-def _woven(
+def _interleaved(
     columns: Columns,
     disposition: Disposition,
     rule: FormatRule | None,
@@ -159,65 +161,67 @@ def _woven(
     spool_encoding: str,
     limits: GroupLimits,
 ) -> bytes | None:
-    """The timed lines of a read that came woven already, where its texts can go as they are."""
-    if columns.woven is None or rule is not None:
+    """Returns the timed lines of a read whose columns are interleaved already. Returns None if the texts cannot be
+    used unchanged."""
+    if columns.interleaved is None or rule is not None:
         return None
     if disposition.payload != "message" or spool_encoding != encoding.LINES:
         return None
-    data = encoding.woven_timed_lines(columns.woven.copy(), times.each())
+    data = encoding.interleaved_timed_lines(columns.interleaved.copy(), times.each())
     return data if _fit(data, lambda: columns["text"], disposition.encoding, limits.event_bytes) else None
 
 
-def _add_timed(result: Grouped, whole: Group, columns: Columns, of_format: Format | None) -> Grouped:
-    """A read that is one timed group."""
-    whole.timed = True
-    result.groups.append(whole)
-    if of_format is not None:
-        _sample(columns["text"], of_format, result, as_lines=True)
+def _add_timed(result: Grouped, timed_group: Group, columns: Columns, format_: Format | None) -> Grouped:
+    """Adds a whole read as one timed group."""
+    timed_group.timed = True
+    result.groups.append(timed_group)
+    if format_ is not None:
+        _sample(columns["text"], format_, result, as_lines=True)
     return result
 
 
 def _fit(data: bytes, events: Callable[[], Sequence[bytes]], text_encoding: str, limit: int) -> bool:
-    """Whether the lines of events can go as they are: each is text and not above the limit. Both are looked at once for
-    all; ``events`` are asked for where that does not show it."""
+    """Returns True if the lines can be used unchanged: each event is valid text and within the size limit. Both are
+    checked on the whole block first. ``events`` is called only if the block is larger than the limit."""
     return (len(data) <= limit or max(map(len, events())) * 4 <= limit) and _is_text(data, text_encoding)
 
 
 def _is_text(data: bytes, text_encoding: str) -> bool:
-    """Whether all events are as they should be sent."""
+    """Returns True if the bytes need no conversion in this text encoding."""
     return text_encoding == "bytes" or data.isascii() or (text_encoding == "auto" and encoding.is_utf8(data))
 
 
-def _filled(events: Sequence[bytes], blank: dict[int, bytes], result: Grouped) -> Sequence[bytes]:
+def _replace_empty(events: Sequence[bytes], blank: dict[int, bytes], result: Grouped) -> Sequence[bytes]:
     filled = list(events)
     for row, frame in blank.items():
         if not filled[row].strip(b" \t"):
-            filled[row] = payload.instead_of_empty(frame)
+            filled[row] = payload.replacement_for_empty(frame)
             result.emptied += 1
     return filled
 
 
-def _sample(events: Sequence[bytes], of_format: Format, result: Grouped, *, as_lines: bool) -> None:
-    """Hold the first, the middle and the last event of a group against the intake's format, as they are delivered."""
+def _sample(events: Sequence[bytes], format_: Format, result: Grouped, *, as_lines: bool) -> None:
+    """Compares the first, the middle and the last event of a group with the intake's format, as they are delivered."""
     for row in {0, len(events) // 2, len(events) - 1}:
         result.sampled += 1
-        event = events[row][:LOOKED_AT]
-        result.mismatched += not of_format.fits(encoding.escaped(event.lstrip(b" \n")) if as_lines else event)
+        event = events[row][:MAX_EXAMINED]
+        result.mismatched += not format_.fits(encoding.escaped(event.lstrip(b" \n")) if as_lines else event)
 
 
 def _three_lines(data: bytes) -> list[bytes]:
-    """The first line, one in the middle and the last; fewer where there are fewer."""
+    """Returns the first line, one from the middle and the last line; fewer if the lines coincide."""
     middle = data.rfind(b"\n", 0, len(data) // 2) + 1
     last = data.rfind(b"\n", 0, -1) + 1
-    return [data[start : min(data.find(b"\n", start), start + LOOKED_AT)] for start in sorted({0, middle, last})]
+    return [data[start : min(data.find(b"\n", start), start + MAX_EXAMINED)] for start in sorted({0, middle, last})]
 
 
 def _scattered(times: EventTimes, resolution_ms: int) -> bool:
-    """Whether a read's times lie so far apart that a group for each slot would be one for nearly each event: clocks at
-    random, a relay that replays its day. Then each line has its time, and the courier sorts and cuts."""
+    """Returns True if the times are so scattered that nearly every event would need a slot of its own. Causes are
+    senders with random clocks, or a relay that replays a day. Each line then carries its time, and the courier sorts
+    and cuts the batch."""
     if times.rows is None or (times.latest - times.earliest) < MANY_SECONDS * resolution_ms:
         return False
-    # Mostly a part of the rows shows it.
+    # A quarter of the rows is usually enough to see it.
     for rows in (times.rows[: times.count // 4], times.rows):
         if is_scattered(len(set(map(floordiv, set(rows), repeat(resolution_ms)))), times.count):
             return True
@@ -227,7 +231,7 @@ def _scattered(times: EventTimes, resolution_ms: int) -> bool:
 def _slots(
     events: Sequence[bytes], times: EventTimes, resolution_ms: int
 ) -> Iterable[tuple[Sequence[bytes], EventTimes]]:
-    """The events of each slot."""
+    """Splits events by slot."""
     if times.earliest // resolution_ms == times.latest // resolution_ms:
         return [(events, times)]
     slots: dict[int, tuple[list[bytes], list[int]]] = {}
@@ -250,7 +254,8 @@ def _encoded(
     result: Grouped,
     times: Sequence[int] | None = None,
 ) -> tuple[bytes, int]:
-    """The lines of a group and their number; events above the limit are left out of both. ``times``: before each."""
+    """Encodes the events of a group as lines. Returns the lines and their number. Events above the limit are in
+    neither. ``times``, if given, puts a time before each event."""
     if spool_encoding == encoding.LINES and not holds_lf:
         data = encoding.joined_lines(events) if times is None else encoding.joined_timed_lines(events, times)
         if _fit(data, lambda: events, text_encoding, limit):

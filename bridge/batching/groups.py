@@ -1,4 +1,4 @@
-"""A group: events of one intake and slot, as what one append takes; and what bounds it."""
+"""Defines the group, the unit of one append: encoded events of one intake and slot, and its limits."""
 
 import re
 from collections.abc import Iterable
@@ -8,40 +8,40 @@ from bridge.batching import encoding
 from bridge.batching.event_times import Window
 
 NO_TIME = 0
-"The event time of a batch that is sent without X-SEKOIAIO-EVENT-TIMESTAMP."
+"Event time of a batch that is sent without X-SEKOIAIO-EVENT-TIMESTAMP."
 
 _LINE = re.compile(rb"[^\n]*\n")
 
 
 @dataclass(frozen=True, slots=True)
 class GroupLimits:
-    """What bounds a group."""
+    """Limits of a group."""
 
     resolution_ms: int = 1000
-    "Events of one slot differ by less than this."
+    "Size of a slot. Times within one slot differ by less than this."
     event_bytes: int = 250 * 1024
-    "The API's limit of one event, encoded."
+    "Size limit of one encoded event in the API."
     window: Window = field(default_factory=lambda: Window(None, None))
 
 
 @dataclass(slots=True)
 class Group:
-    """Events of one intake and slot: the bytes to append."""
+    """Events of one intake and slot, encoded for one append."""
 
     intake: str
     encoding: str
     slot: int
     earliest: int
-    "Milliseconds since the epoch of the first event; NO_TIME: no header is sent."
+    "Earliest event time in milliseconds since the epoch. NO_TIME sends no header."
     latest: int
     count: int
     data: bytes
-    "One event a line."
+    "One event per line."
     timed: bool = False
-    "Each line has its event's milliseconds and a TAB before it."
+    "True if each line starts with the milliseconds of its event and a TAB."
 
     def events(self) -> list[bytes]:
-        """The events as they were before they became lines; what ``lines`` escapes stays escaped."""
+        """Returns the events of the lines. Characters that ``lines`` has escaped stay escaped."""
         lines = self.data.split(b"\n")[:-1]
         if self.timed:
             lines = [line.partition(b"\t")[2] for line in lines]
@@ -49,7 +49,7 @@ class Group:
 
 
 def split(whole: Group, max_events: int, max_bytes: int) -> Iterable[Group]:
-    """A group as several, none above the limits (but a single event may be larger than ``max_bytes``)."""
+    """Splits a group into several within the limits. A single event may still be larger than ``max_bytes``."""
     part: list[bytes] = []
     size = 0
     for line in _LINE.findall(whole.data):

@@ -1,4 +1,4 @@
-"""The payload forms: what text the collector gets for a frame (DESIGN, "Payload forms").
+"""Builds the payload of events: the text that the collector receives for a frame (DESIGN, "Payload forms").
 
 ========== ==========================================================
 message    MSG alone, from its first non-blank
@@ -7,13 +7,14 @@ device     all after the PRI, as sent
 line       ``ISO-time HOST TAG: MSG``
 structured ``MSGID [SD] MSG``
 raw        the whole frame
-rfc5424    a clean RFC 5424 line: resolved time, the peer where there is no host
-json       one object of the fields that ``explain`` shows
+rfc5424    a normalised RFC 5424 line: resolved time, the peer if HOSTNAME is missing
+json       one object with the fields that ``explain`` shows
 ========== ==========================================================
 
-An event that would be empty is sent as ``structured`` and, without structured data, as ``raw``.
+An event that would be empty is sent as ``structured``, or as ``raw`` if there is no structured data.
 
-A text format may refine its form by a rule: rows that take another form, and edits of the text (``bridge.formats``).
+A text format may refine its form by a rule, which selects another form for some rows or edits the text (see
+``bridge.formats``).
 """
 
 import json
@@ -27,7 +28,7 @@ from bridge.syslog.message import of_header
 from bridge.syslog.timestamps import rfc3339
 
 AS_READ = {"message": "text", "content": "content", "device": "device", "raw": "raw"}
-"Forms that are one column of the read."
+"Payload forms that are a column of the read."
 
 FORMS = (*AS_READ, "line", "structured", "rfc5424", "json")
 
@@ -35,7 +36,7 @@ _BLANK = b" \t"
 _DEFAULT_PRIORITY = b"13"  # RFC 3164 section 4.3.3: user.notice for a message without PRI
 
 
-def refined(
+def refined_events(
     rule: FormatRule,
     form: str,
     columns: Columns,
@@ -44,20 +45,23 @@ def refined(
     peer: bytes,
     zone: tzinfo,
     received_ms: int,
-    about: dict[str, str | None],
+    extra_fields: dict[str, str | None],
 ) -> Sequence[bytes]:
-    """One event per row, in the form that the rule chooses for it, else in ``form``, and edited."""
+    """Builds one event per row: in the form that the rule selects for the row, or else in ``form``. The rule then
+    edits the text."""
     forms = rule.forms(form, columns)
     made: Sequence[bytes]
     if forms.count(forms[0]) == len(forms):
-        made = events(forms[0], columns, times=times, peer=peer, zone=zone, received_ms=received_ms, about=about)
+        made = events(
+            forms[0], columns, times=times, peer=peer, zone=zone, received_ms=received_ms, extra_fields=extra_fields
+        )
     else:
         by_row = [b""] * len(forms)
         for chosen in set(forms):
             rows = [row for row, name in enumerate(forms) if name == chosen]
             part = events(
                 chosen, columns.take(rows), times=[times[row] for row in rows] if times else (), peer=peer, zone=zone,
-                received_ms=received_ms, about=about,
+                received_ms=received_ms, extra_fields=extra_fields,
             )  # fmt: skip
             for row, event in zip(rows, part, strict=True):
                 by_row[row] = event
@@ -73,10 +77,10 @@ def events(
     peer: bytes,
     zone: tzinfo,
     received_ms: int,
-    about: dict[str, str | None],
+    extra_fields: dict[str, str | None],
 ) -> Sequence[bytes]:
-    """One event per row. ``times`` (ms since the epoch, one per row) is looked at by the forms that show a time;
-    ``peer`` stands in for a missing host; ``about`` goes into the ``json`` form."""
+    """Builds one event per row. Forms that show a time use ``times`` (ms since the epoch, one per row). ``peer``
+    replaces a missing HOSTNAME. ``extra_fields`` are added to the ``json`` form."""
     if name := AS_READ.get(form):
         column = columns[name]
         if form == "content" and any(event[:1] in (b" ", b"\t") for event in column):
@@ -106,18 +110,18 @@ def events(
         ]  # fmt: skip
     received = datetime.fromtimestamp(received_ms / 1000, UTC)
     return [
-        json.dumps(fields(frame, received, zone) | about, ensure_ascii=True, separators=(",", ":")).encode()
+        json.dumps(fields(frame, received, zone) | extra_fields, ensure_ascii=True, separators=(",", ":")).encode()
         for frame in columns["raw"]
     ]
 
 
 def structured(msgid: bytes, data: bytes, text: bytes) -> bytes:
-    """``MSGID [SD] MSG``, less what is absent."""
+    """Returns ``MSGID [SD] MSG`` without the parts that are missing."""
     return b" ".join(part for part in (msgid, data, text) if part)
 
 
-def instead_of_empty(frame: bytes) -> bytes:
-    """The event of a frame whose MSG shows nothing."""
+def replacement_for_empty(frame: bytes) -> bytes:
+    """Returns the event of a frame with an empty MSG: its structured data, or the whole frame."""
     parts = parser.read(frame)
     if parts.structured_data:
         return structured(parts.msgid, parts.structured_data, b"")
@@ -125,7 +129,7 @@ def instead_of_empty(frame: bytes) -> bytes:
 
 
 def fields(frame: bytes, received: datetime, zone: tzinfo) -> dict[str, object]:
-    """The header fields and the message as JSON values; bytes that are no UTF-8 show as lone surrogates."""
+    """Returns header fields and message as JSON values. Bytes that are not UTF-8 become lone surrogates."""
     message = of_header(parser.read(frame), received=received, timezone=zone)
     return {
         "priority": message.priority,

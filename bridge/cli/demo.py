@@ -51,7 +51,7 @@ def _run(reactor: Any, system: Demo, *, once: bool) -> int:
         if once:
             _stop(reactor)
         else:
-            system.invite()
+            system.print_next_steps()
 
     def failed(failure: Failure) -> None:
         if failure.check(defer.TimeoutError):

@@ -27,10 +27,10 @@ def drain(file: Path, timeout: float) -> None:
     if needs_bridge(config, "drain"):
         result = act(config, "drain", {"timeout_seconds": int(timeout)}, what="draining")
     else:
-        from bridge.app.offline_drain import emptied  # noqa: PLC0415
+        from bridge.app.offline_drain import drain_spool  # noqa: PLC0415
 
         try:
-            result = emptied(loaded(file), timeout)
+            result = drain_spool(loaded(file), timeout)
         except CommandError as error:
             failed(f"drain: {error}")
     if not result["left"]:

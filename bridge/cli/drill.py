@@ -22,11 +22,11 @@ from bridge.config.units import duration, rate
 from bridge.trial.drill import machine_checks
 from bridge.trial.drill.machine_checks import Finding, Need
 from bridge.trial.drill.processes import CollectorProcess, DrillError, GatewayProcess
-from bridge.trial.drill.rate_ramp import Ramp, climb
-from bridge.trial.drill.scenarios import EXERCISES, Drill, ScenarioResult
+from bridge.trial.drill.rate_ramp import Ramp, measure_rate
+from bridge.trial.drill.scenarios import SCENARIOS, Drill, ScenarioResult
 from bridge.trial.drill.senders import Numbers
 
-_PARTS = ("surroundings", *EXERCISES, "ramp")
+_PARTS = ("surroundings", *SCENARIOS, "ramp")
 _TYPICAL_EVENT = 300.0
 "Bytes on disk; the outage exercise measures the drill's own."
 
@@ -118,16 +118,16 @@ def drill(
             say(f"{_mark(finding.ok)} {finding.name}: {finding.text}")
     try:
         with _system(config, directory, quick) as system:
-            named = [name for name in EXERCISES if name in parts]
+            named = [name for name in SCENARIOS if name in parts]
             for position, name in enumerate(named, start=1):
-                what, run = EXERCISES[name]
+                what, run = SCENARIOS[name]
                 say(f"   [{position}/{len(named)}] {name}: {what} ...")
                 outcome = run(system)
                 results.outcomes.append(outcome)
                 say(f"{_mark(outcome.ok)} {name}: {outcome.text}")
             for kind in ("tcp", "udp") if "ramp" in parts else ():
                 say(f"   ramp over {kind}: ", nl=False)
-                ramp = climb(system, kind, 1.0 if quick else 3.0, lambda step: say(f"{step} ", nl=False))
+                ramp = measure_rate(system, kind, 1.0 if quick else 3.0, lambda step: say(f"{step} ", nl=False))
                 results.ramps.append(ramp)
                 say(f"\n{_mark(bool(ramp.rate))} {kind}: {ramp}")
     except (DrillError, OSError) as error:
@@ -170,7 +170,7 @@ def _look_around(config: Config | None, need: Need, no_connect: bool) -> Iterato
     if buffers:
         yield machine_checks.receive_buffer(max(buffers))
     destination = next(iter(config.intakes.values())).destination
-    date, now = (None, 0.0) if no_connect or destination.proxy else machine_checks.date_of(destination)
+    date, now = (None, 0.0) if no_connect or destination.proxy else machine_checks.fetch_date(destination)
     yield machine_checks.clock(date, now)
 
 
@@ -192,7 +192,7 @@ def _system(config: Config | None, directory: Path | None, quick: bool) -> Itera
             drill_collector,
             gateway,
             Numbers(),
-            trouble_seconds=2.0 if quick else 6.0,
+            fault_seconds=2.0 if quick else 6.0,
             events=2_000 if quick else 10_000,
         )
     finally:

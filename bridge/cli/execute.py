@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from twisted.internet import defer
 
-from bridge.admin.control_commands import TOLD, on_spool
+from bridge.admin.control_commands import OPERATOR_ERRORS, on_spool
 from bridge.cli.options import failed
 from bridge.config import Config
 from bridge.operations import control_client, offline_spool
@@ -32,7 +32,7 @@ def act(config: Config, command: str, given: Mapping[str, object], *, what: str 
             return _alone(config, command, given, tell)
         except control_client.ControlError as error:
             failed(f"{command}: {error}")
-        except (*TOLD, SpoolError, WrongRequest) as error:
+        except (*OPERATOR_ERRORS, SpoolError, WrongRequest) as error:
             failed(f"{command}: {error}")
         except OSError as error:
             failed(f"{command}: {error.filename or config.spool.directory}: {error.strerror}{_remedy(error)}")

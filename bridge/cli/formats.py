@@ -45,7 +45,7 @@ def as_json(one: Format) -> dict[str, object]:
         "product": one.product,
         "payload": one.payload,
         "payloads": sorted(one.forms),
-        "rule": {"name": one.rule.name, "does": one.rule.says} if one.rule else None,
+        "rule": {"name": one.rule.name, "does": one.rule.description} if one.rule else None,
         "also": one.also or None,
         "timestamp": one.timestamp,
         "own_time": one.own_time or None,
@@ -92,7 +92,7 @@ def _rows(one: Format) -> Iterator[tuple[str, str]]:
     yield "product", one.product
     yield "payload", one.payload
     if one.rule:
-        yield "rule", f"{one.rule.name}: {one.rule.says}"
+        yield "rule", f"{one.rule.name}: {one.rule.description}"
     if one.also:
         yield "also read", one.also
     yield "time", f"its own: {one.own_time}" if one.own_time else "ours: the syslog time that goes with each request"

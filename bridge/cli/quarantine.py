@@ -190,7 +190,7 @@ def _entries(
                     continue
                 for line in lines:
                     entry = QuarantineEntry.read(line)
-                    if entry is not None and selection.takes(entry):
+                    if entry is not None and selection.matches(entry):
                         yield reason, entry
     except (ControlError, WrongRequest) as error:
         failed(f"{command}: {error}")

@@ -53,7 +53,7 @@ def report(file: Path, begin: datetime | None, end: datetime | None, intake: str
     try:
         folder.stat()
     except FileNotFoundError:
-        failed(f"report: there is no ledger history {folder}: the bridge has never run")
+        failed(f"report: there is no journal {folder}: the bridge has never run")
     except OSError as error:
         remedy = "; only the bridge's own user and root may look" if isinstance(error, PermissionError) else ""
         failed(f"report: {folder}: {error.strerror}{remedy}")

@@ -147,7 +147,7 @@ def unknowable(report: Report, period: str) -> Iterator[str]:
     if report.open_since is not None:
         yield (
             f"what came after the accounts of {_time(report.open_since)}, the last of a process that still runs or was"
-            f" killed; {report.not_yet:,} events have receipts since then."
+            f" killed; {report.receipted_since:,} events have receipts since then."
         )
     if report.lost_lines:
         yield (

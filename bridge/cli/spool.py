@@ -161,9 +161,9 @@ def _events(config: Config, command: str, intake: str | None, words: EventFilter
     try:
         directory = existing(config.spool.directory)
         for name in [intake] if intake is not None else inspect.intakes(directory):
-            for _, events in inspect.waiting(directory / name):
+            for _, events in inspect.queued_batches(directory / name):
                 for ms, event in events:
-                    if matcher.takes(event):
+                    if matcher.matches(event):
                         yield name, ms, event
     except ControlError as error:
         failed(f"{command}: {error}")

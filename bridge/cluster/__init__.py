@@ -1,29 +1,31 @@
-"""Past one machine: gateways that share their backlog by RabbitMQ quorum queues, with the batch as its message.
+"""Shares the backlog of several gateways through RabbitMQ quorum queues, with one sealed batch per message.
 
 ::
 
-    listeners -> spool of this machine -> Giver -> queue PREFIX.INTAKE -> Taker -> courier -> collector
-                        |                                                            ^
-                        +------------ no broker for a while, role both --------------+
+    listeners -> spool of this node -> Publisher -> queue PREFIX.INTAKE -> Consumer -> courier -> collector
+                        |                                                                 ^
+                        +-------------- no broker for a while, role both -----------------+
 
-A sealed batch goes to its intake's queue, persistent; its file goes when the broker has confirmed it, which a quorum
-queue does once a majority of its members has it on disk. Couriers of any node take batches, deliver them by the same
-outcome table, and acknowledge them after their acceptance. What is not acknowledged when a node dies, the broker gives
-to another.
+A publisher sends each sealed batch to its intake's queue as a persistent message. It deletes the batch's file when the
+broker has confirmed the message. A quorum queue confirms once a majority of its members has the message on disk. The
+couriers of any node consume batches, deliver them with the same HTTP response handling, and acknowledge them after the
+collector has accepted them. When a node dies, the broker gives its unacknowledged batches to another node.
 
 Rules
-    Queues are for hand-over, not for outages: they are bounded (``x-max-length-bytes``, ``reject-publish``), and what
-    they refuse waits in the spool of the gateway that received it, as without a share.
-    A batch is in the account of one node at a time: the giver's until the confirm (*handed_over*), the taker's from
-    the delivery on (*taken_over*); given back it is *handed_over* by the taker. While it is in a queue it is in none.
-    What may have been published or accepted without our knowing is sent again, and counted as possibly double.
-    A batch that was taken over is in memory only, as the queue holds it; how much is bounded.
+    Queues are for hand-over, not for outages. They are bounded (``x-max-length-bytes``, ``reject-publish``). A batch
+    that a queue rejects waits in the spool of the gateway that received it, as on a node without a shared backlog.
+    A batch is in the ledger of one node at a time: the publisher's until the confirm (*handed_over*), the consumer's
+    from the delivery on (*taken_over*). A consumer that requeues a batch counts it as *handed_over*. While a batch is
+    in a queue, it is in no ledger.
+    A batch is sent again if nobody knows whether it was published or accepted. Its events count as possible duplicates.
+    A batch that was taken over is in memory only, as the queue keeps it until it is acknowledged. This memory is
+    bounded.
 
-Refused designs
-    *Events as messages*: a million a second are no broker's work, a few thousand batches are.
-    *A consumer's disk copy*: two places that each believe to have the only one.
+Rejected designs
+    *Events as messages*: a broker handles a few thousand messages a second, not a million.
+    *A copy on the consumer's disk*: two places would each believe that they hold the only copy.
     *Dead-letter queues*: a batch that cannot be read goes to this node's quarantine, where the operator looks.
-    *A delivery limit*: a parked intake gives its batches back for hours, which are not poison; it is off.
+    *A delivery limit*: a parked intake requeues its batches for hours. They are no poison messages: the limit is off.
 
-Only ``amqp`` and ``amqp_channel`` import pika, and only where a share is configured.
+Only ``amqp`` and ``amqp_channel`` import pika. They are imported only if a shared backlog is configured.
 """

@@ -1,12 +1,14 @@
 # mypy: disallow-untyped-calls=False
-"""A broker that speaks AMQP 0-9-1: RabbitMQ, through pika's Twisted adapter. Its connections; for what goes through one
-see ``amqp_channel``. These two modules import pika, no other does.
+"""Opens AMQP 0-9-1 connections to RabbitMQ through pika's Twisted adapter.
 
-Hazards, each met in pika 1.4's source:
+``amqp_channel`` implements the channels. Only these two modules import pika.
 
-- It logs a message that comes back with the first bytes of its body: its loggers are silent here.
-- Why a broker ends a connection is forgotten for how the socket ends, and the heuristics for one that ends while it is
-  being opened are not reached; ``_Protocol`` keeps the one and has the other.
+Hazards, each found in the source of pika 1.4:
+
+- pika logs the first bytes of the body of a returned message. This module silences its loggers.
+- pika replaces the broker's reason for closing a connection by the way in which the socket ended, and does not reach
+  its own heuristics for a connection that ends while it is opened. ``_Protocol`` keeps the reason and repeats the
+  heuristics.
 """
 
 import logging
@@ -24,7 +26,7 @@ from twisted.internet.protocol import Factory, connectionDone
 from twisted.python.failure import Failure
 
 from bridge import __version__
-from bridge.cluster.amqp_channel import AmqpChannel, in_words
+from bridge.cluster.amqp_channel import AmqpChannel, describe_error
 from bridge.cluster.broker import (
     BrokerError,
     BrokerLost,
@@ -35,82 +37,83 @@ from bridge.config import Secret, SharedBacklog
 from bridge.deliver.tls import CachedPolicy, Trust
 
 HEARTBEAT = 10
-"Seconds; a silent broker is given up after at most twice as long."
-CONNECT_WITHIN, OPEN_WITHIN, CLOSE_WITHIN = 5.0, 10.0, 1.0
-"Seconds until TCP and TLS stand, until AMQP does, and for the goodbye."
+"Seconds between heartbeats. A silent broker is disconnected after at most twice as long."
+CONNECT_TIMEOUT, OPEN_TIMEOUT, CLOSE_TIMEOUT = 5.0, 10.0, 1.0
+"Seconds to wait for TCP and TLS, for the AMQP handshake, and for an orderly close."
 
 logging.getLogger("pika").setLevel(logging.CRITICAL + 1)
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Who we are for the brokers. Without a user name our certificate says it (``EXTERNAL``), where there is one."""
+    """Credentials and TLS settings for the brokers. Without a user name, the client certificate authenticates this node
+    (``EXTERNAL``); without a certificate, it logs in as guest."""
 
     username: str | None
     password: Callable[[], str]
-    "Asked at each connection: it may have changed."
+    "Called for each connection, as the password may have changed."
     virtual_host: str
     policy: Callable[[], CachedPolicy]
-    "Whom we trust; made anew for each connection, as files may have changed. Raises PemError."
+    "Returns the TLS trust settings. Called for each connection, as the files may have changed. Raises PemError."
     certificate: bool
 
 
 def access_of(share: SharedBacklog, password: Callable[[], Secret | None]) -> Access:
-    """What a configuration says of it."""
+    """Returns the credentials and TLS settings of a configuration; ``password`` returns the current password."""
     trust = Trust(share.ca_file, share.extra_ca_file, share.client_certificate, share.client_key)
 
-    def now() -> str:
-        found = password()
-        return "" if found is None else found.reveal()
+    def current_password() -> str:
+        secret = password()
+        return "" if secret is None else secret.reveal()
 
     return Access(
-        username=share.username, password=now, virtual_host=share.virtual_host, policy=lambda: CachedPolicy(trust),
-        certificate=share.client_certificate is not None,
+        username=share.username, password=current_password, virtual_host=share.virtual_host,
+        policy=lambda: CachedPolicy(trust), certificate=share.client_certificate is not None,
     )  # fmt: skip
 
 
 class Rabbit:
-    """Opens sessions."""
+    """Opens sessions with RabbitMQ brokers."""
 
     def __init__(self, reactor: Any, access: Access, *, name: str) -> None:
-        """``name`` is what the broker shows for our connections."""
+        """Stores the settings. The broker shows ``name`` as the name of this node's connections."""
         self._reactor = reactor
         self._access = access
         self._name = name
 
     def connect(self, url: str) -> "defer.Deferred[BrokerSession]":
-        """A session with the broker of an address. Fails with BrokerError."""
+        """Opens a session with the broker at an address. Fails with BrokerError."""
         return defer.ensureDeferred(self._connect(url))
 
     async def _connect(self, url: str) -> BrokerSession:
         parts = urlsplit(url)
         host, secure = parts.hostname or "", parts.scheme == "amqps"
         port = parts.port or (5671 if secure else 5672)
-        made: list[_Protocol] = []
+        protocols: list[_Protocol] = []
 
-        class Made(Factory):
+        class ProtocolFactory(Factory):
             noisy = False
 
             def buildProtocol(factory, address: object) -> Any:
-                made.append(_Protocol(self._parameters(), custom_reactor=self._reactor))
-                return made[-1]
+                protocols.append(_Protocol(self._parameters(), custom_reactor=self._reactor))
+                return protocols[-1]
 
-        endpoint: Any = endpoints.HostnameEndpoint(self._reactor, host, port, timeout=CONNECT_WITHIN)
+        endpoint: Any = endpoints.HostnameEndpoint(self._reactor, host, port, timeout=CONNECT_TIMEOUT)
         policy = None
         try:
             if secure:
                 policy = self._access.policy()
                 endpoint = endpoints.wrapClientTLS(policy.creatorForNetloc(host.encode("idna"), port), endpoint)
-            await endpoint.connect(Made())
-            await made[0].opened.addTimeout(OPEN_WITHIN, self._reactor)
+            await endpoint.connect(ProtocolFactory())
+            await protocols[0].opened.addTimeout(OPEN_TIMEOUT, self._reactor)
         except defer.TimeoutError:
-            made[0].transport.abortConnection()
-            raise BrokerError("what answers there has not said within 10 s that it is a broker") from None
+            protocols[0].transport.abortConnection()
+            raise BrokerError("no AMQP handshake within 10 s; check that the port is a broker's") from None
         except Exception:
             refused = policy.refused(host) if policy is not None else None
-            reason = made[0].reason if made else None
-            raise BrokerError(refused or self._in_words(reason or Failure().value)) from None
-        return _Session(self._reactor, made[0])
+            reason = protocols[0].reason if protocols else None
+            raise BrokerError(refused or self._describe_error(reason or Failure().value)) from None
+        return _Session(self._reactor, protocols[0])
 
     def _parameters(self) -> Any:
         access = self._access
@@ -126,44 +129,44 @@ class Rabbit:
             client_properties={"connection_name": self._name, "product": "syslog-bridge", "version": __version__},
         )  # fmt: skip
 
-    def _in_words(self, error: BaseException | None) -> str:
-        who = self._access.username or ("our certificate" if self._access.certificate else "guest")
+    def _describe_error(self, error: BaseException | None) -> str:
+        login = self._access.username or ("the client certificate" if self._access.certificate else "guest")
         if isinstance(error, exceptions.ProbableAuthenticationError | exceptions.AuthenticationError):
-            return f"the broker does not let {who} in: are spool.share.username and password right?"
+            return f"the broker rejects the login of {login}; check spool.share.username and spool.share.password"
         if isinstance(error, exceptions.ProbableAccessDeniedError):
-            return f"{who} may not use the virtual host {self._access.virtual_host}"
-        return in_words(error)
+            return f"{login} may not use the virtual host {self._access.virtual_host}; check its permissions"
+        return describe_error(error)
 
 
 class _Protocol(twisted_connection.TwistedProtocolConnection):  # type: ignore[misc]
-    """Remembers why it ended."""
+    """Connection that remembers why it ended."""
 
-    def __init__(self, *given: Any, **named: Any) -> None:
-        super().__init__(*given, **named)
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
         self.reason: BaseException | None = None
-        "What the broker said, or what was found wrong with the connection; None: only how the socket ended is known."
+        "Error that the broker sent or that ended the connection; None if only the end of the socket is known."
         self.opened: defer.Deferred[Any] = self.ready
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         if self.reason is None:
-            self.reason = self._probably(self._impl._error)
+            self.reason = self._probable_cause(self._impl._error)
         super().connectionLost(reason)
 
-    def _probably(self, said: BaseException | None) -> BaseException | None:
-        """What it means that a connection ends before it is open, by how far it came."""
+    def _probable_cause(self, error: BaseException | None) -> BaseException | None:
+        """Returns the probable error of a connection that ends before it is open, by the state that it reached."""
         state, impl = self._impl.connection_state, self._impl
-        found: BaseException | None = said
+        found: BaseException | None = error
         if state == impl.CONNECTION_START:
-            found = exceptions.ProbableAuthenticationError(repr(said))
-        elif state == impl.CONNECTION_TUNE and said is None:
-            found = exceptions.ProbableAccessDeniedError(repr(said))
-        elif state == impl.CONNECTION_PROTOCOL and said is None:
-            found = exceptions.IncompatibleProtocolError(repr(said))
+            found = exceptions.ProbableAuthenticationError(repr(error))
+        elif state == impl.CONNECTION_TUNE and error is None:
+            found = exceptions.ProbableAccessDeniedError(repr(error))
+        elif state == impl.CONNECTION_PROTOCOL and error is None:
+            found = exceptions.IncompatibleProtocolError(repr(error))
         return found
 
 
 class _Session:
-    """One open connection."""
+    """Open connection to one broker."""
 
     def __init__(self, reactor: Any, protocol: Any) -> None:
         self._reactor = reactor
@@ -171,21 +174,21 @@ class _Session:
         self._lost: str | None = None
         self._on_lost: list[Callable[[str], None]] = []
         self._on_blocked: list[Callable[[str | None], None]] = []
-        self._watched = False
-        self._over: list[defer.Deferred[None]] = []
+        self._is_watched = False
+        self._closing: list[defer.Deferred[None]] = []
         if protocol.closed is None:
             self._ended(None)
         else:
             protocol.closed.addBoth(self._ended)
 
-    def on_lost(self, told: Callable[[str], None]) -> None:
+    def on_lost(self, callback: Callable[[str], None]) -> None:
         if self._lost is not None:
-            told(self._lost)
+            callback(self._lost)
         else:
-            self._on_lost.append(told)
+            self._on_lost.append(callback)
 
-    def on_blocked(self, told: Callable[[str | None], None]) -> None:
-        self._on_blocked.append(told)
+    def on_blocked(self, callback: Callable[[str | None], None]) -> None:
+        self._on_blocked.append(callback)
 
     def channel(self) -> "defer.Deferred[Channel]":
         return defer.ensureDeferred(self._channel())
@@ -193,31 +196,31 @@ class _Session:
     async def _channel(self) -> Channel:
         try:
             channel = await self._protocol.channel()
-            self._watch(channel.connection)
+            self._watch_blocking(channel.connection)
             await channel.confirm_delivery()
         except Exception as error:
-            raise BrokerLost(in_words(error)) from None
+            raise BrokerLost(describe_error(error)) from None
         return AmqpChannel(channel)
 
-    def _watch(self, connection: Any) -> None:
-        if self._watched:
+    def _watch_blocking(self, connection: Any) -> None:
+        if self._is_watched:
             return
-        self._watched = True
+        self._is_watched = True
         connection.add_on_connection_blocked_callback(lambda connection, frame: self._blocked(frame.method.reason))
         connection.add_on_connection_unblocked_callback(lambda connection, frame: self._blocked(None))
 
     def _blocked(self, reason: str | None) -> None:
-        for told in self._on_blocked:
-            told(reason)
+        for callback in self._on_blocked:
+            callback(reason)
 
     def _ended(self, reason: object) -> None:
         error = self._protocol.reason or (reason.value if isinstance(reason, Failure) else reason)
-        self._lost = in_words(error) if isinstance(error, BaseException) else "the connection has ended"
-        told, self._on_lost = self._on_lost, []
-        for each in told:
-            each(self._lost)
-        over, self._over = self._over, []
-        for waiting in over:
+        self._lost = describe_error(error) if isinstance(error, BaseException) else "the connection was closed"
+        callbacks, self._on_lost = self._on_lost, []
+        for callback in callbacks:
+            callback(self._lost)
+        closing, self._closing = self._closing, []
+        for waiting in closing:
             waiting.callback(None)
 
     def abort(self) -> None:
@@ -229,14 +232,14 @@ class _Session:
         if self._lost is not None:
             waiting.callback(None)
             return waiting
-        self._over.append(waiting)
-        give_up = self._reactor.callLater(CLOSE_WITHIN, self.abort)
+        self._closing.append(waiting)
+        timeout = self._reactor.callLater(CLOSE_TIMEOUT, self.abort)
 
-        def over(nothing: None) -> None:
-            if give_up.active():
-                give_up.cancel()
+        def closed(nothing: None) -> None:
+            if timeout.active():
+                timeout.cancel()
 
-        waiting.addCallback(over)
+        waiting.addCallback(closed)
         try:
             self._protocol.close()
         except exceptions.AMQPError:

@@ -1,11 +1,12 @@
 # mypy: disallow-untyped-calls=False
-"""A channel of AMQP 0-9-1: queues, publishing with confirms, consuming; and a connection's failures in words.
+"""Implements an AMQP 0-9-1 channel (queues, publishing with confirms, consuming) and describes connection errors.
 
-Hazards, each met in pika 1.4's source:
+Hazards, each found in the source of pika 1.4:
 
-- An unroutable message comes back as ``basic.return`` before its ``basic.ack``, but acknowledgements of other messages
-  may lie between, and one may be for many. pika fails whichever is next in line; we go by the message's own id.
-- A consumer's queue forgets what nobody has fetched when it is closed: one ``get`` always waits.
+- An unroutable message comes back as ``basic.return`` before its ``basic.ack``. Acknowledgements of other messages may
+  come between the two, and one acknowledgement may confirm several messages. pika fails the next message in line. This
+  module uses the id of the returned message instead.
+- pika's queue of a consumer discards messages that nobody has fetched when it is closed. So one ``get`` always waits.
 """
 
 import re
@@ -29,18 +30,18 @@ from bridge.cluster.message import BatchMessage, ReceivedBatch
 from bridge.deliver import error_text
 
 UNLIMITED_SINCE = 4
-"The version from which quorum queues drop what was delivered too often, where they are not told otherwise."
+"First major version of RabbitMQ whose quorum queues limit redeliveries, unless the limit is switched off."
 _PERSISTENT = 2
 _NOT_FOUND, _PRECONDITION = 404, 406
 
 
 class AmqpChannel:
-    """One open channel, in confirm mode."""
+    """Open channel in confirm mode."""
 
     def __init__(self, channel: Any) -> None:
         self._channel = channel
         self._reason: str | None = None
-        self._told: list[Callable[[str], None]] = []
+        self._on_closed: list[Callable[[str], None]] = []
         self._returned: set[str] = set()
         self._cancelled: set[str] = set()
         channel.on_closed.addBoth(self._closed)
@@ -50,18 +51,18 @@ class AmqpChannel:
     def open(self) -> bool:
         return self._reason is None and bool(self._channel.is_open)
 
-    def on_closed(self, told: Callable[[str], None]) -> None:
+    def on_closed(self, callback: Callable[[str], None]) -> None:
         if self._reason is not None:
-            told(self._reason)
+            callback(self._reason)
         else:
-            self._told.append(told)
+            self._on_closed.append(callback)
 
     def _closed(self, reason: object) -> None:
         error = reason.value if isinstance(reason, Failure) else reason
-        self._reason = in_words(error) if isinstance(error, BaseException) else "the channel was closed"
-        told, self._told = self._told, []
-        for each in told:
-            each(self._reason)
+        self._reason = describe_error(error) if isinstance(error, BaseException) else "the channel was closed"
+        callbacks, self._on_closed = self._on_closed, []
+        for callback in callbacks:
+            callback(self._reason)
 
     def declare(self, queue: str, terms: QueueTerms) -> "defer.Deferred[QueueDepth]":
         arguments: dict[str, object] = {
@@ -71,58 +72,58 @@ class AmqpChannel:
         }
         if self._version() >= UNLIMITED_SINCE:
             arguments["x-delivery-limit"] = -1
-        asked = self._channel.queue_declare(queue=queue, durable=True, arguments=arguments)
-        answer: defer.Deferred[QueueDepth] = self._answered(asked, _depth)
-        return answer
+        declared = self._channel.queue_declare(queue=queue, durable=True, arguments=arguments)
+        depth: defer.Deferred[QueueDepth] = self._translate(declared, _depth)
+        return depth
 
-    def look(self, queue: str) -> "defer.Deferred[QueueDepth]":
-        asked = self._channel.queue_declare(queue=queue, passive=True)
-        answer: defer.Deferred[QueueDepth] = self._answered(asked, _depth)
-        return answer
+    def inspect(self, queue: str) -> "defer.Deferred[QueueDepth]":
+        declared = self._channel.queue_declare(queue=queue, passive=True)
+        depth: defer.Deferred[QueueDepth] = self._translate(declared, _depth)
+        return depth
 
     def _version(self) -> int:
-        said = str((self._channel.connection.server_properties or {}).get("version", ""))
-        found = re.match("[0-9]+", said)
+        version = str((self._channel.connection.server_properties or {}).get("version", ""))
+        found = re.match("[0-9]+", version)
         return int(found[0]) if found else UNLIMITED_SINCE
 
-    def publish(self, queue: str, letter: BatchMessage) -> "defer.Deferred[None]":
+    def publish(self, queue: str, message: BatchMessage) -> "defer.Deferred[None]":
         properties = pika.BasicProperties(
-            content_type="text/plain", headers=dict(letter.headers), delivery_mode=_PERSISTENT,
-            message_id=letter.identity, app_id="syslog-bridge",
+            content_type="text/plain", headers=dict(message.headers), delivery_mode=_PERSISTENT,
+            message_id=message.identity, app_id="syslog-bridge",
         )  # fmt: skip
         try:
             sent = self._channel.basic_publish(
-                exchange="", routing_key=queue, body=letter.body, properties=properties, mandatory=True
+                exchange="", routing_key=queue, body=message.body, properties=properties, mandatory=True
             )
         except exceptions.AMQPError as error:
-            return defer.fail(BrokerLost(in_words(error)))
+            return defer.fail(BrokerLost(describe_error(error)))
 
         def confirmed(frame: object) -> None:
-            if letter.identity in self._returned:
-                self._returned.discard(letter.identity)
-                raise QueueMissing(f"there is no queue {queue}")
+            if message.identity in self._returned:
+                self._returned.discard(message.identity)
+                raise QueueMissing(f"queue {queue} does not exist")
 
         def failed(failure: Failure) -> None:
             if failure.check(exceptions.UnroutableError):
-                # Of one of several, not of this one for sure.
+                # pika may report the return of another message: the message id decides.
                 confirmed(None)
             elif failure.check(exceptions.NackError):
-                self._returned.discard(letter.identity)
+                self._returned.discard(message.identity)
                 raise QueueFull(f"queue {queue} is full")
             else:
-                raise BrokerLost(in_words(failure.value)) from None
+                raise BrokerLost(describe_error(failure.value)) from None
 
-        taken: defer.Deferred[None] = sent.addCallbacks(confirmed, failed)
-        return taken
+        stored: defer.Deferred[None] = sent.addCallbacks(confirmed, failed)
+        return stored
 
     def consume(self, queue: str, *, prefetch: int, got: Callable[[ReceivedBatch], None]) -> "defer.Deferred[str]":
-        asked = self._channel.basic_qos(prefetch_count=prefetch)
-        asked.addCallback(lambda ok: self._channel.basic_consume(queue=queue))
+        started = self._channel.basic_qos(prefetch_count=prefetch)
+        started.addCallback(lambda ok: self._channel.basic_consume(queue=queue))
 
-        def begun(made: tuple[Any, str]) -> str:
-            box, tag = made
+        def receive_all(consumer: tuple[Any, str]) -> str:
+            inbox, tag = consumer
 
-            def each(message: Any) -> None:
+            def received(message: Any) -> None:
                 wait()
                 got(
                     ReceivedBatch(
@@ -131,30 +132,30 @@ class AmqpChannel:
                     )
                 )  # fmt: skip
 
-            def over(failure: Failure) -> None:
+            def ended(failure: Failure) -> None:
                 if tag not in self._cancelled:
-                    # Its queue is gone.
+                    # The queue was deleted.
                     self.close()
 
             def wait() -> None:
-                box.get().addCallbacks(each, over)
+                inbox.get().addCallbacks(received, ended)
 
             wait()
             return tag
 
-        answer: defer.Deferred[str] = self._answered(asked, begun)
-        return answer
+        tag: defer.Deferred[str] = self._translate(started, receive_all)
+        return tag
 
     def cancel(self, tag: str) -> "defer.Deferred[None]":
         self._cancelled.add(tag)
-        answer: defer.Deferred[None] = self._answered(self._channel.basic_cancel(tag), lambda frame: None)
-        return answer
+        cancelled: defer.Deferred[None] = self._translate(self._channel.basic_cancel(tag), lambda frame: None)
+        return cancelled
 
     def acknowledge(self, lease: object) -> None:
         if self.open:
             self._channel.basic_ack(lease)
 
-    def give_back(self, lease: object) -> None:
+    def requeue(self, lease: object) -> None:
         if self.open:
             self._channel.basic_nack(lease, requeue=True)
 
@@ -163,7 +164,9 @@ class AmqpChannel:
             self._channel.close()
 
     @staticmethod
-    def _answered(asked: Any, read: Callable[[Any], Any]) -> Any:
+    def _translate(request: Any, read: Callable[[Any], Any]) -> Any:
+        """Returns ``request`` with its result read by ``read`` and its errors as BrokerError."""
+
         def failed(failure: Failure) -> None:
             error = failure.value
             code = error.reply_code if isinstance(error, exceptions.ChannelClosedByBroker) else None
@@ -172,25 +175,25 @@ class AmqpChannel:
                 if code is not None
                 else BrokerLost
             )
-            raise kind(in_words(error)) from None
+            raise kind(describe_error(error)) from None
 
-        return asked.addErrback(failed).addCallback(read)
+        return request.addErrback(failed).addCallback(read)
 
 
 def _depth(frame: Any) -> QueueDepth:
     return QueueDepth(frame.method.message_count, frame.method.consumer_count)
 
 
-def in_words(error: BaseException | None) -> str:
-    """A failure of the connection as the operator should read it."""
+def describe_error(error: BaseException | None) -> str:
+    """Describes an error of the connection for the operator."""
     if isinstance(error, exceptions.ConnectionClosedByBroker | exceptions.ChannelClosedByBroker):
         return f"the broker says: {error.reply_text} ({error.reply_code})"
     if isinstance(error, exceptions.AMQPHeartbeatTimeout):
-        return "the broker was silent for too long"
+        return "the broker sent no heartbeat in time"
     if isinstance(error, exceptions.StreamLostError) and error.args:
-        return in_words(error.args[-1]) if isinstance(error.args[-1], BaseException) else "the connection was cut"
+        return describe_error(error.args[-1]) if isinstance(error.args[-1], BaseException) else "connection lost"
     if isinstance(error, exceptions.IncompatibleProtocolError):
-        return "what answers there speaks no AMQP 0-9-1: is the port right?"
+        return "the server does not speak AMQP 0-9-1; check the port"
     if isinstance(error, exceptions.AMQPError):
         return str(error) or type(error).__name__
-    return "no reason was given" if error is None else error_text.in_words(Failure(error))
+    return "no reason given" if error is None else error_text.describe_failure(Failure(error))

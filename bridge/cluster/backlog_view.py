@@ -1,5 +1,8 @@
-"""One intake of a node that shares its backlog, as the rest of the bridge sees it: what waits here, in the spool and
-taken over, and how it goes on. It looks like the courier that a node without a share has."""
+"""Presents one intake of a node with a shared backlog as a single courier to the rest of the gateway.
+
+Combines the batches in this node's spool with the batches taken over from the queue. Has the interface of the courier
+of a node without a shared backlog.
+"""
 
 from collections.abc import Callable, Iterator, Mapping
 
@@ -8,55 +11,56 @@ from bridge.deliver.courier import Courier
 from bridge.deliver.response_handler import Answered
 from bridge.spool import Batch, Pack
 
-_BY_WEIGHT = ("parked", "backing-off", "delivering", "idle")
+_WORST_FIRST = ("parked", "backing-off", "delivering", "idle")
 
 
 class BacklogView:
-    """``own`` has the batches of this node's spool, ``taken`` those from the queue."""
+    """Combined state of one intake. ``own`` has the batches of this node's spool, ``taken`` those from the queue."""
 
     def __init__(self, own: Courier, taken: Courier | None, publisher: Publisher | None, *, alone: bool) -> None:
         self.name = own.name
         self._own = own
         self._taken = taken
         self._publisher = None if alone else publisher
-        "None also where this node delivers its own batches itself."
+        "None also while this node delivers the batches of its spool itself."
         self._couriers = (own,) if taken is None else (own, taken)
 
     @property
     def state(self) -> str:
-        """idle, delivering, backing-off or parked: the worst of its parts"""
-        states = {courier.state for courier in self._couriers if courier is not self._own or self._posts}
+        """State of the intake (idle, delivering, backing-off or parked): the worst state of its parts."""
+        states = {courier.state for courier in self._couriers if courier is not self._own or self._own_posts}
         if self._publisher is not None:
             waits = self._own.waiting_events > 0
             states.add("backing-off" if waits and self._publisher.stuck else "delivering" if waits else "idle")
-        return next(state for state in _BY_WEIGHT if state in states)
+        return next(state for state in _WORST_FIRST if state in states)
 
     @property
-    def _posts(self) -> bool:
-        """Whether the own courier posts what waits in the spool."""
+    def _own_posts(self) -> bool:
+        """True if the own courier posts the batches of the spool."""
         return self._publisher is None or self._own.retired
 
     @property
     def parked(self) -> str | None:
-        """Why, while it is."""
+        """Reason why the intake is parked; None if it is not."""
         return next((courier.parked for courier in self._couriers if courier.parked is not None), None)
 
     @property
     def retired(self) -> bool:
-        """It is not in the configuration."""
+        """True if the intake is not in the configuration."""
         return self._own.retired
 
     @property
     def last_error(self) -> str | None:
-        """What went wrong last; None since it went well."""
+        """Last delivery error; None since the last success."""
         taken = self._taken.last_error if self._taken is not None else None
-        given = self._publisher.why if self._publisher is not None and self._own.waiting_events else None
-        own = self._own.last_error if self._posts else None
-        return taken or own or given
+        publisher = self._publisher if self._own.waiting_events else None
+        published = publisher.unavailable_reason if publisher is not None else None
+        own = self._own.last_error if self._own_posts else None
+        return taken or own or published
 
     @property
     def next_attempt_in(self) -> float | None:
-        """Seconds until the next attempt; None: none is waited for."""
+        """Seconds until the next attempt; None if no attempt is scheduled."""
         waits = [courier.next_attempt_in for courier in self._couriers]
         if self._publisher is not None:
             waits.append(self._publisher.next_attempt_in)
@@ -64,62 +68,62 @@ class BacklogView:
 
     @property
     def waiting_events(self) -> int:
-        """Sealed events here that are not settled."""
+        """Sealed events on this node that are not settled."""
         return sum(courier.waiting_events for courier in self._couriers)
 
     @property
     def waiting_bytes(self) -> int:
-        """Their bytes, as lines."""
+        """Bytes of the waiting events, as lines."""
         return sum(courier.waiting_bytes for courier in self._couriers)
 
     @property
     def waiting_disk(self) -> int:
-        """Allocated bytes of what waits in the spool."""
+        """Allocated bytes of the batches that wait in the spool."""
         return self._own.waiting_disk
 
     @property
     def oldest_sequence(self) -> int | None:
-        """The sequence of what has waited longest."""
+        """Sequence of the batch that has waited longest."""
         found = [courier.oldest_sequence for courier in self._couriers]
         return min((sequence for sequence in found if sequence is not None), default=None)
 
     @property
     def delivered(self) -> int:
-        """Events that the collector has taken from this node."""
+        """Events of this node that the collector has accepted."""
         return sum(courier.delivered for courier in self._couriers)
 
     @property
     def delivered_bytes(self) -> int:
-        """Of accepted requests, as text."""
+        """Bytes of text in accepted requests."""
         return sum(courier.delivered_bytes for courier in self._couriers)
 
     @property
     def unconfirmed(self) -> int:
-        """Delivered events that the collector took without naming them."""
+        """Delivered events whose ids the collector did not return."""
         return sum(courier.unconfirmed for courier in self._couriers)
 
     @property
     def last_answer(self) -> Answered | None:
-        """What the collector said last."""
+        """Last response of the collector."""
         return _latest(courier.last_answer for courier in self._couriers)
 
     @property
     def last_acceptance(self) -> Answered | None:
-        """When it last took events, and which."""
+        """Last response by which the collector accepted events."""
         return _latest(courier.last_acceptance for courier in self._couriers)
 
     @property
     def requests(self) -> dict[str, int]:
-        """Requests by their outcome."""
+        """Number of requests by outcome."""
         return {outcome: sum(courier.requests[outcome] for courier in self._couriers) for outcome in self._own.requests}
 
     def drop_oldest(self) -> Batch | Pack | None:
-        """Forget the oldest batch of the spool, or pack, of which nothing is in flight."""
+        """Forgets and returns the oldest batch or pack of the spool that has no events in flight."""
         return self._own.drop_oldest()
 
 
 class BacklogViews(Mapping[str, BacklogView]):
-    """Those of all intakes; made when they are asked for."""
+    """Views of all intakes by name. Each access builds a new view."""
 
     def __init__(self, names: Callable[[], Iterator[str]], view: Callable[[str], BacklogView]) -> None:
         self._names = names
@@ -135,5 +139,5 @@ class BacklogViews(Mapping[str, BacklogView]):
         return sum(1 for name in self._names())
 
 
-def _latest(found: Iterator[Answered | None]) -> Answered | None:
-    return max((each for each in found if each is not None), key=lambda each: each.at, default=None)
+def _latest(answers: Iterator[Answered | None]) -> Answered | None:
+    return max((answer for answer in answers if answer is not None), key=lambda answer: answer.at, default=None)

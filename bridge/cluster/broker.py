@@ -1,8 +1,8 @@
-"""Declares what a node needs of a broker; ``bridge.cluster.amqp`` implements it for RabbitMQ, tests in memory.
+"""Declares what a node needs of a broker. ``bridge.cluster.amqp`` implements it for RabbitMQ, the tests in memory.
 
-A *session* is one connection, a *channel* one conversation on it. A channel that is closed by either side, or lost with
-its session, gives every batch that it delivered and that was not acknowledged back to its queue; what was published on
-it and is not confirmed may be in the queue or not.
+A *session* is one connection to a broker. A *channel* is one AMQP channel of a session. When either side closes a
+channel, or its session is lost, the batches that it delivered and that were not acknowledged return to their queue. A
+message that was published on it without a confirm may or may not be in the queue.
 """
 
 from collections.abc import Callable
@@ -15,95 +15,96 @@ from bridge.cluster.message import BatchMessage, ReceivedBatch
 
 
 class BrokerError(Exception):
-    """The broker, or the way to it, does not do what was asked; the text is for the operator."""
+    """Raised when a broker cannot be reached or refuses a request. The text is for the operator."""
 
 
 class BrokerLost(BrokerError):
-    """The channel is gone. A letter without a confirm may have been taken, or not."""
+    """Raised when the channel is closed. The broker may or may not have a message that it has not confirmed."""
 
 
 class QueueFull(BrokerError):
-    """The queue has not taken the letter: it holds as much as it may."""
+    """Raised when a queue has reached its size limit and rejects a message."""
 
 
 class QueueMissing(BrokerError):
-    """There is no such queue; the letter was not taken."""
+    """Raised when a queue does not exist. The broker has not stored the message."""
 
 
 class QueueMismatch(BrokerError):
-    """There is a queue of this name, but not as we would have made it."""
+    """Raised when a queue exists with other arguments than this node would declare."""
 
 
 @dataclass(frozen=True, slots=True)
 class QueueDepth:
-    """Of one queue."""
+    """Number of batches and consumers of one queue."""
 
     batches: int
-    "That nobody has taken."
+    "Batches that are not delivered to any consumer."
     consumers: int
 
 
 @dataclass(frozen=True, slots=True)
 class QueueTerms:
-    """How a queue is made where it is not there."""
+    """Limits with which a missing queue is declared."""
 
     max_bytes: int
 
 
 class Channel(Protocol):
-    """One conversation."""
+    """Declares what a node needs of one AMQP channel."""
 
     @property
     def open(self) -> bool:
-        """Whether it still is."""
+        """True while the channel is open."""
 
-    def on_closed(self, told: Callable[[str], None]) -> None:
-        """Call ``told`` with the reason once it is closed, by whomever."""
+    def on_closed(self, callback: Callable[[str], None]) -> None:
+        """Calls ``callback`` with the reason once either side has closed the channel."""
 
     def declare(self, queue: str, terms: QueueTerms) -> "defer.Deferred[QueueDepth]":
-        """Make a queue, or find it as it would be made. Fails with OtherQueue, Lost; then the channel is closed."""
+        """Declares a queue with these terms. Fails with QueueMismatch or BrokerLost; then the channel is closed."""
 
-    def look(self, queue: str) -> "defer.Deferred[QueueDepth]":
-        """What is in a queue. Fails with NoQueue, Lost; then the channel is closed."""
+    def inspect(self, queue: str) -> "defer.Deferred[QueueDepth]":
+        """Returns the depth of an existing queue. Fails with QueueMissing or BrokerLost; then the channel is closed."""
 
-    def publish(self, queue: str, letter: BatchMessage) -> "defer.Deferred[None]":
-        """Fires once a majority of the queue's members has it on disk. Fails with Full, NoQueue, Lost."""
+    def publish(self, queue: str, message: BatchMessage) -> "defer.Deferred[None]":
+        """Publishes a batch. Fires once a majority of the queue's members has it on disk. Fails with QueueFull,
+        QueueMissing or BrokerLost."""
 
     def consume(self, queue: str, *, prefetch: int, got: Callable[[ReceivedBatch], None]) -> "defer.Deferred[str]":
-        """Have batches delivered, at most ``prefetch`` that are not acknowledged; gives a tag. When the broker ends it,
-        as its queue is deleted, the channel is closed. Fails with NoQueue, Lost."""
+        """Starts a consumer that has at most ``prefetch`` unacknowledged batches, and returns its tag. If the broker
+        ends the consumer because its queue is deleted, the channel is closed. Fails with QueueMissing or BrokerLost."""
 
     def cancel(self, tag: str) -> "defer.Deferred[None]":
-        """Have no more delivered; what was is ours still. Some may come until it fires."""
+        """Stops a consumer. More batches may arrive until this fires. Delivered batches stay with this channel."""
 
     def acknowledge(self, lease: object) -> None:
-        """This batch is settled: the queue forgets it. Nothing where the channel is closed."""
+        """Acknowledges a batch, so that the queue deletes it. Does nothing if the channel is closed."""
 
-    def give_back(self, lease: object) -> None:
-        """This batch is for another. Nothing where the channel is closed."""
+    def requeue(self, lease: object) -> None:
+        """Returns a batch to its queue for another consumer. Does nothing if the channel is closed."""
 
     def close(self) -> None:
-        """End it."""
+        """Closes the channel."""
 
 
 class BrokerSession(Protocol):
-    """One connection to one broker."""
+    """Declares what a node needs of one connection to one broker."""
 
-    def on_lost(self, told: Callable[[str], None]) -> None:
-        """Call ``told`` with the reason once it is over."""
+    def on_lost(self, callback: Callable[[str], None]) -> None:
+        """Calls ``callback`` with the reason once the connection has ended."""
 
-    def on_blocked(self, told: Callable[[str | None], None]) -> None:
-        """Call ``told`` when the broker hears no publisher (why), and when it does again (None)."""
+    def on_blocked(self, callback: Callable[[str | None], None]) -> None:
+        """Calls ``callback`` with the reason when the broker blocks publishers, and with None when it unblocks them."""
 
     def channel(self) -> "defer.Deferred[Channel]":
-        """A new conversation, with confirms. Fails with BrokerError."""
+        """Opens a channel with publisher confirms. Fails with BrokerError."""
 
     def abort(self) -> None:
-        """End it at once; ``on_lost`` is told."""
+        """Closes the connection at once. The ``on_lost`` callbacks are called."""
 
     def close(self) -> "defer.Deferred[None]":
-        """End it in order; fires when it is over, at the latest soon."""
+        """Closes the connection in order. Fires when it has ended, or soon after."""
 
 
 Connect = Callable[[str], "defer.Deferred[BrokerSession]"]
-"""Opens a session with the broker of an address (``amqps://HOST:PORT``). Fails with BrokerError."""
+"""Opens a session with the broker at an address (``amqps://HOST:PORT``). Fails with BrokerError."""

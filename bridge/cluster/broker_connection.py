@@ -1,14 +1,14 @@
-"""One connection that is kept up: its brokers are tried in turn, from one that differs from node to node.
+"""Keeps one connection to a cluster of brokers open. Tries the brokers in turn, starting with a random one.
 
-==========  ==============================================================
-connecting  a broker is being tried
-up          it is open
-blocked     open, but the broker hears no publisher (its disk or memory)
-waiting     none has answered; all are tried again in a moment
-stopped     at the end
-==========  ==============================================================
+==========  ====================================================================================
+connecting  a broker is tried, or no broker has answered and all are tried again after a wait
+up          the connection is open
+blocked     the connection is open, but the broker blocks publishers (low on disk or memory)
+stopped     before ``start`` and after ``stop``
+==========  ====================================================================================
 
-Publishing and taking have a link each: what blocks the one must not keep the other from emptying the queues.
+Publishers and consumers have one connection each. A broker that blocks publishers must not stop the consumers from
+emptying the queues.
 """
 
 import random
@@ -29,87 +29,90 @@ from bridge.cluster.broker import (
 from bridge.deliver.backoff import doubling
 
 FIRST_WAIT, LONGEST_WAIT = 0.5, 5.0
-"Seconds after a round in which no broker has answered."
+"Seconds to wait after no broker has answered: the first wait, and the longest."
 
 log = Logger(namespace="fleet")
 
 
 class BrokerConnection:
-    """To one of several brokers. ``what`` it is for, in a word."""
+    """Keeps a session with one of several brokers. ``purpose`` names the connection in log lines."""
 
-    def __init__(self, what: str, urls: Sequence[str], *, connect: Connect, clock: IReactorTime) -> None:
+    def __init__(self, purpose: str, urls: Sequence[str], *, connect: Connect, clock: IReactorTime) -> None:
         self.state = "stopped"
         self.since = clock.seconds()
-        "When it came into this state, in monotonic seconds."
+        "Monotonic time of the last change of state, in seconds."
         self.broker = ""
-        "The address that it is, or was last, connected to."
-        self.trouble: str | None = None
-        "What went wrong last; None while it is up."
+        "Address of the broker that was tried or connected last."
+        self.last_error: str | None = None
+        "Error of the last attempt or session; None while the connection is up."
         self.sessions = 0
-        "Opened since start."
-        self.on_up: list[Callable[[], None]] = []
+        "Sessions opened since start."
+        self.on_connected: list[Callable[[], None]] = []
         self.on_change: list[Callable[[], None]] = []
-        self._what = what
+        self._purpose = purpose
         self._urls = list(urls)
         self._connect = connect
         self._clock = clock
         self._next = random.randrange(len(urls))
-        self._failed = 0
-        self._periodic_tasks = 0
+        self._failed_attempts = 0
+        self._failed_rounds = 0
         self._session: BrokerSession | None = None
         self._call: IDelayedCall | None = None
 
-    # --- what it says ------------------------------------------------------------------------------------------------
+    # --- status ------------------------------------------------------------------------------------------------------
 
     @property
-    def is_up(self) -> bool:
-        """Whether there is a session, blocked or not."""
+    def is_connected(self) -> bool:
+        """True if there is a session, blocked or not."""
         return self._session is not None
 
     @property
-    def away_for(self) -> float:
-        """Seconds for which nothing could be published; 0: it can."""
+    def unavailable_for(self) -> float:
+        """Seconds since batches can no longer be published; 0 if they can."""
         return 0.0 if self.state == "up" else self._clock.seconds() - self.since
 
     @property
-    def words(self) -> str:
-        """Its state, for the operator."""
+    def description(self) -> str:
+        """State of the connection, for the operator."""
         if self.state == "up":
             return f"connected to {self.broker}"
         if self.state == "blocked":
-            return f"{self.broker} takes nothing: {self.trouble}"
-        if self.trouble is not None:
-            return f"no broker answers; {self.broker}: {self.trouble}"
+            return f"{self.broker} blocks publishers: {self.last_error}"
+        if self.last_error is not None:
+            return f"no broker answers; {self.broker}: {self.last_error}"
         return "connecting" if self.state != "stopped" else "stopped"
 
-    # --- its life ----------------------------------------------------------------------------------------------------
+    # --- lifecycle ---------------------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Connect, and stay so."""
-        self._become("connecting")
+        """Connects, and reconnects when the session is lost."""
+        self._set_state("connecting")
         self._try()
 
     async def stop(self) -> None:
-        """End in order."""
+        """Closes the session in order and stops reconnecting."""
         session, self._session = self._session, None
-        self._become("stopped")
+        self._set_state("stopped")
         if self._call is not None and self._call.active():
             self._call.cancel()
         if session is not None:
             await session.close()
 
     def abort(self, why: str) -> None:
-        """What is said on this session has no effect: try another broker."""
+        """Closes a session on which the broker does not respond, and tries another broker."""
         session = self._session
         if session is not None:
-            self.trouble = why
-            log.warn("{what}: {broker} is given up: {why}", what=self._what, broker=self.broker, why=why)
+            self.last_error = why
+            log.warn(
+                "{purpose}: closing the connection to {broker}: {why}",
+                purpose=self._purpose, broker=self.broker, why=why,
+            )  # fmt: skip
             session.abort()
 
     def channel(self) -> "defer.Deferred[Channel]":
-        """A new conversation. Fails with Lost where there is no session."""
+        """Opens a channel. Fails with BrokerLost if there is no session."""
         if self._session is None:
-            return defer.fail(BrokerLost(self.words))
+            return defer.fail(BrokerLost(self.description))
         return self._session.channel()
 
     def _try(self) -> None:
@@ -122,68 +125,71 @@ class BrokerConnection:
             session.abort()
             return
         self._session = session
-        self._failed = self._periodic_tasks = 0
+        self._failed_attempts = self._failed_rounds = 0
         self.sessions += 1
-        self.trouble = None
-        self._become("up")
-        log.info("{what}: connected to {broker}", what=self._what, broker=self.broker)
+        self.last_error = None
+        self._set_state("up")
+        log.info("{purpose}: connected to {broker}", purpose=self._purpose, broker=self.broker)
         session.on_blocked(lambda reason: self._blocked(session, reason))
         session.on_lost(lambda reason: self._lost(session, reason))
         if self._session is session:
-            for told in list(self.on_up):
-                told()
+            for callback in list(self.on_connected):
+                callback()
 
     def _refused(self, failure: Failure) -> None:
         failure.trap(BrokerError)
         if self.state == "stopped":
             return
-        if self.trouble != (why := str(failure.value)):
-            log.warn("{what}: {broker}: {why}", what=self._what, broker=self.broker, why=why)
-        self.trouble = why
-        self._failed += 1
-        if self._failed % len(self._urls):
+        if self.last_error != (why := str(failure.value)):
+            log.warn("{purpose}: {broker}: {why}", purpose=self._purpose, broker=self.broker, why=why)
+        self.last_error = why
+        self._failed_attempts += 1
+        if self._failed_attempts % len(self._urls):
             self._try()
         else:
-            self._periodic_tasks += 1
-            self._again()
-        self._tell()
+            self._failed_rounds += 1
+            self._retry_later()
+        self._notify()
 
-    def _again(self) -> None:
-        wait = doubling(self._periodic_tasks, first=FIRST_WAIT, longest=LONGEST_WAIT)
+    def _retry_later(self) -> None:
+        wait = doubling(self._failed_rounds, first=FIRST_WAIT, longest=LONGEST_WAIT)
         self._call = self._clock.callLater(max(wait, 0.05), self._try)
 
     def _blocked(self, session: BrokerSession, reason: str | None) -> None:
         if session is not self._session:
             return
-        self.trouble = None if reason is None else f"the broker says: {reason}"
-        self._become("up" if reason is None else "blocked")
+        self.last_error = None if reason is None else f"the broker says: {reason}"
+        self._set_state("up" if reason is None else "blocked")
 
     def _lost(self, session: BrokerSession, reason: str) -> None:
         if session is not self._session:
             return
         self._session = None
-        self.trouble = self.trouble or reason
-        log.warn("{what}: {broker} is lost: {why}", what=self._what, broker=self.broker, why=self.trouble)
-        # Blocked before, it has been away for longer.
+        self.last_error = self.last_error or reason
+        log.warn(
+            "{purpose}: the connection to {broker} is lost: {why}",
+            purpose=self._purpose, broker=self.broker, why=self.last_error,
+        )  # fmt: skip
+        # If the broker blocked publishers before, the connection has been unavailable since then.
         since = self.since if self.state == "blocked" else self._clock.seconds()
-        self._become("connecting")
+        self._set_state("connecting")
         self.since = since
-        # At once to the next one; but a broker that takes connections only to end them is not asked without a pause.
-        self._periodic_tasks = 1
+        # Try the next broker after a short pause only: a broker may accept connections just to close them.
+        self._failed_rounds = 1
         self._call = self._clock.callLater(0.1, self._try)
 
-    def _become(self, state: str) -> None:
+    def _set_state(self, state: str) -> None:
         if state != self.state:
             self.state, self.since = state, self._clock.seconds()
-            self._tell()
+            self._notify()
 
-    def _tell(self) -> None:
-        for told in list(self.on_change):
-            told()
+    def _notify(self) -> None:
+        for callback in list(self.on_change):
+            callback()
 
     def _defect(self, failure: Failure) -> None:
         log.failure("defect while connecting to a broker", failure)
         if self.state != "stopped" and self._session is None:
-            self.trouble = f"defect: {failure.value!r}"
-            self._periodic_tasks += 1
-            self._again()
+            self.last_error = f"defect: {failure.value!r}"
+            self._failed_rounds += 1
+            self._retry_later()

@@ -1,16 +1,17 @@
-"""Takes one intake's batches over from its queue, for a courier of this node to deliver.
+"""Consumes one intake's batches from its queue, for a courier of this node to deliver.
 
-==========  ========================================================================================
-away        nothing is asked for: no session, no such need, or the collector takes nothing of it
-taking      the broker delivers, up to ``prefetch`` batches that are not acknowledged
-ending      no more are asked for; what is on its way still comes
-==========  ========================================================================================
+==========  ==========================================================================================
+idle        no consumer and no batches: no session, no demand, or the collector does not accept events
+consuming   the broker delivers, up to ``prefetch`` unacknowledged batches
+ending      the consumer is cancelled; the batches that this node still holds are settled
+==========  ==========================================================================================
 
-How much: while the courier is parked and waits, nothing, and what it holds goes back to the queue; when its next
-attempt is due, and while its requests fail, one batch; else as many as the bytes allow (``ConsumerMemory``).
+The prefetch follows the courier. While the courier is parked and waits, the consumer takes no batch and requeues the
+batches that it holds. When the next attempt of a parked courier is due, and while its requests fail, it takes one
+batch. Otherwise it takes as many batches as ``ConsumerMemory`` allows.
 
-A channel that is lost takes with it the right to acknowledge: what waits then is forgotten, as the broker gives it to
-another; what is in flight is settled as its answer says, and may come twice.
+A lost channel cannot acknowledge the batches that it delivered. Batches that wait are forgotten, as the broker gives
+them to another consumer. Batches in flight are settled by their response, and may be delivered twice.
 """
 
 import re
@@ -34,64 +35,65 @@ from bridge.cluster.message import (
     ForeignMessage,
     ReceivedBatch,
     TakenBatch,
-    batch_of,
+    batch_from_message,
 )
 from bridge.deliver.context import OutcomeStore
 from bridge.deliver.courier import Courier
 from bridge.spool import Batch
 from bridge.util.alarms import AlarmSink
 
-FEWEST, MOST = 2, 256
-"Batches that an intake may hold."
-LONGEST = 600.0
-"Seconds for which a batch may wait here: a broker ends a consumer that acknowledges nothing for 30 minutes."
-MOST_CLEAN = 4096
-TRY_AGAIN = 2.0
-"Seconds after a queue could not be consumed from."
+MIN_BATCHES, MAX_BATCHES = 2, 256
+"Limits of the number of batches that an intake may hold."
+MAX_HOLD = 600.0
+"Seconds for which a batch may wait here. A broker ends a consumer that acknowledges nothing for 30 minutes."
+MAX_REQUEUED = 4096
+"Requeued batches whose identity is remembered."
+RETRY_AFTER = 2.0
+"Seconds to wait after consuming from a queue has failed."
 
 log = Logger(namespace="fleet")
 
 
 class ConsumerMemory:
-    """How many bytes of batches that were taken over this node holds, of all intakes."""
+    """Limits the bytes of the batches that all consumers of this node hold."""
 
-    def __init__(self, bound: int) -> None:
-        self.bound = bound
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
         self.held = 0
         self.consumers = 1
-        "Among whom the bound is shared."
+        "Number of consumers that share the limit."
 
-    def prefetch(self, usual: float) -> int:
-        """How many batches of a usual size one intake may have."""
-        return max(FEWEST, min(MOST, int(self.bound / max(1, self.consumers) / usual)))
+    def prefetch(self, typical_size: float) -> int:
+        """Returns how many batches of a typical size one intake may hold."""
+        return max(MIN_BATCHES, min(MAX_BATCHES, int(self.limit / max(1, self.consumers) / typical_size)))
 
     def has_room(self, size: int) -> bool:
-        """Whether so many bytes more may be held."""
-        return self.held + size <= self.bound
+        """Returns True if ``size`` more bytes may be held."""
+        return self.held + size <= self.limit
 
 
 @dataclass(frozen=True, slots=True)
 class ConsumerContext:
-    """What all takers of a node share. ``wall`` is in seconds since the epoch."""
+    """Dependencies that all consumers of a node share. ``wall`` is in seconds since the epoch."""
 
     clock: IReactorTime
     wall: Callable[[], float]
-    link: BrokerConnection
+    connection: BrokerConnection
     terms: QueueTerms
     queue_of: Callable[[str], str]
     consumer_memory: ConsumerMemory
     ledger: Ledger
     store: OutcomeStore
     alarms: AlarmSink
-    aside: Callable[[str, str, bytes, int], "defer.Deferred[object]"]
-    "Puts the body of a message that is not ours in quarantine: intake, name, body, events; fires when it is on disk."
+    quarantine: Callable[[str, str, bytes, int], "defer.Deferred[object]"]
+    "Writes the body of a foreign message to quarantine: intake, name, body, events. Fires when it is on disk."
     exact: set[int]
-    "Sequences of batches here whose times stay exact."
+    "Sequences of the held batches that are joined only within the timestamp resolution."
 
 
 @dataclass(slots=True, eq=False)
 class Lease:
-    """The right to acknowledge one batch."""
+    """Channel and delivery tag with which one batch is acknowledged, and the time of its delivery."""
 
     channel: Channel
     tag: object
@@ -99,106 +101,106 @@ class Lease:
 
 
 class Consumer:
-    """One intake's. ``courier`` delivers what is taken."""
+    """Consumes the batches of one intake. ``courier`` delivers them."""
 
-    def __init__(self, courier: Courier, table: ConsumerContext) -> None:
-        self.trouble: str | None = None
+    def __init__(self, courier: Courier, context: ConsumerContext) -> None:
+        self.last_error: str | None = None
         self._courier = courier
-        self._table = table
-        self._queue = table.queue_of(courier.name)
+        self._context = context
+        self._queue = context.queue_of(courier.name)
         self._channel: Channel | None = None
         self._tag: str | None = None
         self._prefetch = 0
         self._busy = False
         self._not_before = float("-inf")
-        self._usual = float(table.consumer_memory.bound)
-        "Bytes of a batch, lately; nothing is known at first."
-        self._has_taken = False
-        self._here: dict[TakenBatch, Lease] = {}
-        self._unwanted: list[Lease] = []
-        "Came when there was no room, and goes back."
-        self._clean: dict[str, None] = {}
-        "Batches that went back, the newest last."
+        self._typical_size = float(context.consumer_memory.limit)
+        "Moving average of the bytes of a batch. Starts with the limit, as no batch is known yet."
+        self._has_received = False
+        self._leases: dict[TakenBatch, Lease] = {}
+        self._excess: list[Lease] = []
+        "Batches that were delivered without room for them, and are requeued."
+        self._requeued: dict[str, None] = {}
+        "Identities of requeued batches that the collector has not accepted, the newest last."
         self._stopped = False
 
-    # --- what it says ------------------------------------------------------------------------------------------------
+    # --- status ------------------------------------------------------------------------------------------------------
 
     @property
     def state(self) -> str:
-        """away, taking or ending"""
+        """State of the consumer: idle, consuming or ending."""
         if self._tag is not None:
-            return "taking"
-        return "ending" if self._here else "away"
+            return "consuming"
+        return "ending" if self._leases else "idle"
 
     @property
-    def here(self) -> int:
-        """Batches that are not settled."""
-        return len(self._here)
+    def held(self) -> int:
+        """Number of batches that this node holds and has not settled."""
+        return len(self._leases)
 
-    # --- what it is told ---------------------------------------------------------------------------------------------
+    # --- inputs ------------------------------------------------------------------------------------------------------
 
     def look(self) -> None:
-        """Called several times a second: ask for more, or less."""
-        now = self._table.clock.seconds()
+        """Starts, stops or resizes the consumer. Called several times a second."""
+        now = self._context.clock.seconds()
         if self._busy or self._stopped:
             return
-        wanted = self._wanted()
+        prefetch = self._wanted_prefetch()
         if self._tag is not None:
-            if not wanted or self._unwanted or self._is_other(wanted):
-                self._end()
+            if not prefetch or self._excess or self._differs_much(prefetch):
+                self._cancel()
             else:
-                self._let_go(now)
+                self._requeue_unwanted(now)
         else:
-            self._let_go(now)
-            if wanted and self._table.link.is_up and now >= self._not_before:
-                self._begin(wanted)
+            self._requeue_unwanted(now)
+            if prefetch and self._context.connection.is_connected and now >= self._not_before:
+                self._begin(prefetch)
 
-    def acknowledged(self, batch: TakenBatch) -> None:
-        """It is settled: the queue may forget it."""
-        lease = self._here.pop(batch, None)
+    def acknowledge(self, batch: TakenBatch) -> None:
+        """Acknowledges a settled batch to the broker."""
+        lease = self._leases.pop(batch, None)
         if lease is not None:
-            self._less(batch)
+            self._free_memory(batch)
             lease.channel.acknowledge(lease.tag)
 
     def stop(self) -> None:
-        """Take no more, and give back what is not in flight."""
+        """Stops consuming, and requeues the batches that are not in flight."""
         self._stopped = True
         if self._tag is not None and not self._busy:
-            self._end()
+            self._cancel()
         elif self._tag is None:
-            self._give_back(list(self._here))
+            self._requeue(list(self._leases))
 
     def close(self) -> None:
-        """The end: what is in flight still is the next one's."""
+        """Closes the channel. The broker gives the batches that are still in flight to another consumer."""
         if self._channel is not None:
             self._channel.close()
 
-    # --- how much ----------------------------------------------------------------------------------------------------
+    # --- prefetch ----------------------------------------------------------------------------------------------------
 
-    def _wanted(self) -> int:
-        """Batches to hold at most; 0: none."""
-        if self._takes_nothing:
+    def _wanted_prefetch(self) -> int:
+        """Returns how many batches this node should hold at most; 0 stops the consumer."""
+        if self._is_delivery_suspended:
             return 0
         courier = self._courier
         if courier.parked is not None or courier.state == "backing-off":
             return 1
-        consumer_memory = self._table.consumer_memory
-        # Some room more than none, or it would have to stop again at once.
-        if self._here and not consumer_memory.has_room(
-            int(self._usual) + (0 if self._tag else consumer_memory.bound // 8)
+        consumer_memory = self._context.consumer_memory
+        # Require some more room, or the consumer would have to stop again at once.
+        if self._leases and not consumer_memory.has_room(
+            int(self._typical_size) + (0 if self._tag else consumer_memory.limit // 8)
         ):
             return 0
-        return consumer_memory.prefetch(self._usual)
+        return consumer_memory.prefetch(self._typical_size)
 
     @property
-    def _takes_nothing(self) -> bool:
-        """Whether the collector takes nothing of this intake for now."""
+    def _is_delivery_suspended(self) -> bool:
+        """True if the courier sends nothing for now: its intake is not configured, or parked until the next attempt."""
         courier = self._courier
         return courier.retired or (courier.parked is not None and courier.next_attempt_in is not None)
 
-    def _is_other(self, wanted: int) -> bool:
-        """Whether it is worth asking anew."""
-        return wanted * 2 <= self._prefetch or wanted >= self._prefetch * 2
+    def _differs_much(self, prefetch: int) -> bool:
+        """Returns True if the prefetch differs enough from the current one to restart the consumer."""
+        return prefetch * 2 <= self._prefetch or prefetch >= self._prefetch * 2
 
     # --- the consumer ------------------------------------------------------------------------------------------------
 
@@ -208,160 +210,160 @@ class Consumer:
         def ended(result: object) -> None:
             self._busy = False
             if isinstance(result, Failure):
-                log.failure("defect while taking from a queue", result)
+                log.failure("defect while consuming from a queue", result)
 
         defer.ensureDeferred(self._consume(prefetch)).addBoth(ended)
 
     async def _consume(self, prefetch: int) -> None:
-        link = self._table.link
+        connection = self._context.connection
         try:
             channel = self._channel
             if channel is None or not channel.open:
-                channel = await link.channel()
+                channel = await connection.channel()
                 try:
-                    await channel.declare(self._queue, self._table.terms)
+                    await channel.declare(self._queue, self._context.terms)
                 except QueueMismatch as error:
-                    # The giver says so, where there is one.
-                    log.warn("queue {queue} is used as it is: {why}", queue=self._queue, why=error)
-                    channel = await link.channel()
-                    await channel.look(self._queue)
+                    # The publisher of this node, if it has one, raises an alarm.
+                    log.warn("queue {queue} has other arguments, used as it is: {why}", queue=self._queue, why=error)
+                    channel = await connection.channel()
+                    await channel.inspect(self._queue)
                 self._channel = channel
                 opened = channel
                 opened.on_closed(lambda reason: self._lost(opened, reason))
             source = channel
             self._tag = await channel.consume(
-                self._queue, prefetch=prefetch, got=lambda received: self._got(source, received)
+                self._queue, prefetch=prefetch, got=lambda received: self._received(source, received)
             )
             self._prefetch = prefetch
-            self.trouble = None
+            self.last_error = None
         except BrokerError as error:
-            self.trouble = str(error)
-            self._not_before = self._table.clock.seconds() + TRY_AGAIN
+            self.last_error = str(error)
+            self._not_before = self._context.clock.seconds() + RETRY_AFTER
 
-    def _end(self) -> None:
-        """Ask for no more; ``look`` asks anew, where something is wanted. Only then does anything go back: it would be
-        delivered here again."""
+    def _cancel(self) -> None:
+        """Cancels the consumer; ``look`` starts another one if needed. Requeues batches only after that, as the broker
+        would deliver them to this consumer again."""
         assert self._channel is not None and self._tag is not None
         tag, self._tag = self._tag, None
         self._busy = True
 
         def ended(result: object) -> None:
             self._busy = False
-            unwanted, self._unwanted = self._unwanted, []
-            for lease in unwanted:
-                lease.channel.give_back(lease.tag)
+            excess, self._excess = self._excess, []
+            for lease in excess:
+                lease.channel.requeue(lease.tag)
             if self._stopped:
-                self._give_back(list(self._here))
+                self._requeue(list(self._leases))
             else:
-                self._let_go(self._table.clock.seconds())
+                self._requeue_unwanted(self._context.clock.seconds())
 
         self._channel.cancel(tag).addBoth(ended)
 
     def _lost(self, channel: Channel, reason: str) -> None:
         if channel is self._channel:
             self._channel = self._tag = None
-            self._unwanted.clear()
-            self.trouble = reason
-            self._not_before = self._table.clock.seconds() + 0.1
+            self._excess.clear()
+            self.last_error = reason
+            self._not_before = self._context.clock.seconds() + 0.1
         self._forget_lost()
 
     # --- the batches -------------------------------------------------------------------------------------------------
 
-    def _got(self, channel: Channel, received: ReceivedBatch) -> None:
-        table, name = self._table, self._courier.name
-        now, size = table.clock.seconds(), len(received.body)
-        if self._stopped or (self._here and not table.consumer_memory.has_room(size)):
-            # Delivered before it could be asked for less. Its lines are not kept.
-            self._unwanted.append(Lease(channel, received.lease, now))
-            self._usual = max(self._usual, float(size))
+    def _received(self, channel: Channel, received: ReceivedBatch) -> None:
+        context, name = self._context, self._courier.name
+        now, size = context.clock.seconds(), len(received.body)
+        if self._stopped or (self._leases and not context.consumer_memory.has_room(size)):
+            # Delivered before the prefetch could be reduced. The lines are not kept.
+            self._excess.append(Lease(channel, received.lease, now))
+            self._typical_size = max(self._typical_size, float(size))
             if self._tag is not None and not self._busy:
-                self._end()
+                self._cancel()
             return
         try:
-            batch = batch_of(received, intake=name, queue=self._queue, sealed=now)
+            batch = batch_from_message(received, intake=name, queue=self._queue, sealed=now)
         except ForeignMessage as error:
-            self._not_ours(channel, received, str(error))
+            self._quarantine(channel, received, str(error))
             return
-        if batch.origin in self._clean:
-            del self._clean[batch.origin]
+        if batch.origin in self._requeued:
+            del self._requeued[batch.origin]
             batch.doubtful = False
-        # By the time of its reception: after an outage the news come first here too.
-        batch.sealed = now - max(0.0, table.wall() - batch.sequence / 1_000_000)
-        self._usual = 0.9 * self._usual + 0.1 * size if self._has_taken else float(size)
-        self._has_taken = True
-        self._here[batch] = Lease(channel, received.lease, now)
+        # Count its age from its reception, so that after an outage live events are sent first here too.
+        batch.sealed = now - max(0.0, context.wall() - batch.sequence / 1_000_000)
+        self._typical_size = 0.9 * self._typical_size + 0.1 * size if self._has_received else float(size)
+        self._has_received = True
+        self._leases[batch] = Lease(channel, received.lease, now)
         batch.lease = self
-        table.consumer_memory.held += size
+        context.consumer_memory.held += size
         if "exact" in received.headers:
-            table.exact.add(batch.sequence)
-        table.ledger.take_over(name, batch.count)
+            context.exact.add(batch.sequence)
+        context.ledger.take_over(name, batch.count)
         if batch.doubtful:
-            # Another has had it, and has not said what became of it.
-            table.ledger.may_be_double(name, batch.count)
+            # Another consumer had it and may have delivered it.
+            context.ledger.add_possible_duplicates(name, batch.count)
         self._courier.add(batch)
 
-    def _not_ours(self, channel: Channel, received: ReceivedBatch, why: str) -> None:
-        """It cannot be delivered; it would come again for ever."""
-        table, name = self._table, self._courier.name
-        said = received.headers.get("count")
-        events = said if isinstance(said, int) and said > 0 else max(1, received.body.count(b"\n"))
-        table.alarms.on("damaged", name, f"queue {self._queue}: a message was moved to quarantine: {why}")
+    def _quarantine(self, channel: Channel, received: ReceivedBatch, why: str) -> None:
+        """Moves a foreign message to quarantine, as the broker would deliver it again for ever."""
+        context, name = self._context, self._courier.name
+        count = received.headers.get("count")
+        events = count if isinstance(count, int) and count > 0 else max(1, received.body.count(b"\n"))
+        context.alarms.on("damaged", name, f"queue {self._queue}: a message was moved to quarantine: {why}")
 
-        def kept(nothing: object) -> None:
-            table.ledger.take_over(name, events)
-            table.ledger.quarantine(name, events)
+        def written(nothing: object) -> None:
+            context.ledger.take_over(name, events)
+            context.ledger.quarantine(name, events)
             channel.acknowledge(received.lease)
 
         def failed(failure: Failure) -> None:
-            # It stays in the queue, and in no account of ours.
-            log.failure("cannot put a message aside", failure)
-            channel.give_back(received.lease)
+            # The message stays in the queue and in no ledger.
+            log.failure("queue {queue}: cannot write a message to quarantine", failure, queue=self._queue)
+            channel.requeue(received.lease)
 
         label = re.sub("[^A-Za-z0-9.-]", "_", str(received.headers.get("batch", "message")))[:100]
-        table.aside(name, label, received.body, events).addCallbacks(kept, failed)
+        context.quarantine(name, label, received.body, events).addCallbacks(written, failed)
 
-    def _let_go(self, now: float) -> None:
-        """What the collector does not take goes back, and what has waited too long."""
-        if self._takes_nothing:
-            self._give_back(list(self._here))
+    def _requeue_unwanted(self, now: float) -> None:
+        """Requeues all batches while the courier sends nothing, and otherwise those that have waited too long."""
+        if self._is_delivery_suspended:
+            self._requeue(list(self._leases))
         else:
-            self._give_back([batch for batch, lease in self._here.items() if now - lease.since > LONGEST])
+            self._requeue([batch for batch, lease in self._leases.items() if now - lease.since > MAX_HOLD])
         self._forget_lost()
 
-    def _give_back(self, batches: list[TakenBatch]) -> None:
+    def _requeue(self, batches: list[TakenBatch]) -> None:
         if batches:
-            self._courier.pardon()
+            self._courier.undo_splits()
         for batch in self._courier.withdraw(batches):
             assert isinstance(batch, TakenBatch)
-            lease = self._here.pop(batch)
-            self._less(batch)
-            self._table.ledger.hand_over(self._courier.name, batch.unacknowledged)
+            lease = self._leases.pop(batch)
+            self._free_memory(batch)
+            self._context.ledger.hand_over(self._courier.name, batch.unacknowledged)
             if not batch.doubtful:
-                self._remember(batch.origin)
-            lease.channel.give_back(lease.tag)
+                self._remember_requeued(batch.origin)
+            lease.channel.requeue(lease.tag)
 
-    def _remember(self, origin: str) -> None:
-        """It went back, and the collector has not taken it: when it comes again, it is no possible duplicate."""
-        self._clean[origin] = None
-        if len(self._clean) > MOST_CLEAN:
-            del self._clean[next(iter(self._clean))]
+    def _remember_requeued(self, origin: str) -> None:
+        """Remembers a requeued batch that was not delivered, so that its redelivery is no possible duplicate."""
+        self._requeued[origin] = None
+        if len(self._requeued) > MAX_REQUEUED:
+            del self._requeued[next(iter(self._requeued))]
 
     def _forget_lost(self) -> None:
-        """Of a closed channel: the broker has given them to another."""
-        lost = [batch for batch, lease in self._here.items() if not lease.channel.open]
+        """Forgets waiting batches of a closed channel, as the broker gives them to another consumer."""
+        lost = [batch for batch, lease in self._leases.items() if not lease.channel.open]
         for batch in self._courier.withdraw(lost) if lost else ():
             assert isinstance(batch, TakenBatch)
-            del self._here[batch]
-            self._less(batch)
-            self._table.ledger.hand_over(self._courier.name, batch.unacknowledged)
+            del self._leases[batch]
+            self._free_memory(batch)
+            self._context.ledger.hand_over(self._courier.name, batch.unacknowledged)
 
-    def _less(self, batch: TakenBatch) -> None:
-        self._table.consumer_memory.held -= batch.size
-        self._table.exact.discard(batch.sequence)
+    def _free_memory(self, batch: TakenBatch) -> None:
+        self._context.consumer_memory.held -= batch.size
+        self._context.exact.discard(batch.sequence)
 
 
 def release(batches: list[Batch]) -> None:
-    """Acknowledge settled batches; on the reactor."""
+    """Acknowledges settled batches to the broker. Call on the reactor thread."""
     for batch in batches:
         if isinstance(batch, TakenBatch) and isinstance(batch.lease, Consumer):
-            batch.lease.acknowledged(batch)
+            batch.lease.acknowledge(batch)

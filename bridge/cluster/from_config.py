@@ -5,7 +5,7 @@ from bridge.config import SharedBacklog
 
 
 def cluster_terms(share: SharedBacklog) -> ClusterTerms:
-    """Returns the broker, queues and limits of a shared backlog."""
+    """Returns the brokers, queues and limits of a shared backlog."""
     after = share.alone_after
     return ClusterTerms(
         urls=share.amqp, prefix=share.queue_prefix, role=share.role, exit=share.exit, max_bytes=share.max_bytes,

@@ -1,18 +1,20 @@
-"""A batch as a message, and back: its lines are the body, what its file's name says is in the headers.
+"""Converts batches to AMQP messages and back. The body holds a batch's lines, the headers hold the facts that its file
+name holds in the spool.
 
-=========  ===========================================================================
-intake     whose events; the queue's intake, or the message is not ours
-batch      the node's name and the batch's sequence there (and first line, of a part)
-sequence   time of reception in microseconds: the order in which batches leave
-time       earliest event time, latest, in milliseconds since the epoch
-latest
-count      events
+=========  ======================================================================================
+format     version of this message format
+intake     the intake of the events; a message with another intake than its queue's is invalid
+batch      name of the node and sequence of the batch there (of a part, also its first line)
+sequence   time of reception in microseconds: the order in which batches are sent
+time       earliest event time in milliseconds since the epoch
+latest     latest event time in milliseconds since the epoch
+count      number of events
 encoding   lines or json
 timed      true: each line begins with its time in milliseconds and a TAB
-exact      true: an operator brought it back; its times stay as exact as they are
-=========  ===========================================================================
+exact      true: an operator replayed the batch; it is joined only within the timestamp resolution
+=========  ======================================================================================
 
-The key is in none of them, nor in the body: the courier that delivers adds its own.
+Neither headers nor body contain the intake key. The courier that delivers a batch adds its own.
 """
 
 from collections.abc import Mapping
@@ -24,16 +26,16 @@ from bridge.spool import Batch, Piece, batch_reader
 from bridge.spool.batch_names import ENCODINGS
 
 FORMAT = 1
-"Raised when a reader of before could misunderstand a message."
+"Version of the message format. Increase it when an older reader could misunderstand a message."
 
 
 class ForeignMessage(Exception):
-    """A message that no bridge has written for this queue; the text says what is wrong."""
+    """Raised when a message is not a batch for this queue. The text says what is wrong."""
 
 
 @dataclass(frozen=True, slots=True)
 class BatchMessage:
-    """What is published: ``identity`` names the batch among those of all nodes."""
+    """A message to publish. ``identity`` names the batch among those of all nodes."""
 
     identity: str
     headers: Mapping[str, object]
@@ -42,28 +44,28 @@ class BatchMessage:
 
 @dataclass(slots=True, eq=False)
 class TakenBatch(Batch):
-    """A batch that was taken over: in memory, until its acknowledgement goes to the broker."""
+    """A batch taken over from a queue. It is in memory until it is acknowledged to the broker."""
 
     origin: str = ""
-    "Its identity."
+    "Identity of the batch among those of all nodes."
     queue: str = ""
     lease: object = None
-    "What acknowledges it, or gives it back."
+    "Consumer that acknowledges or requeues this batch."
 
     @property
     def path(self) -> Path:
-        """Where an operator finds it, while it waits."""
+        """Queue and identity of the batch, in the form of a path, for the operator."""
         return Path(self.queue) / self.origin
 
     @property
     def identity(self) -> int:
-        """The same on every node that ever holds this batch; sequences are one node's own."""
+        """Number that is the same on every node that holds this batch. Sequences are unique only within one node."""
         return int.from_bytes(sha256(self.origin.encode()).digest()[:7])
 
 
 @dataclass(frozen=True, slots=True)
 class ReceivedBatch:
-    """What came out of a queue."""
+    """A message received from a queue."""
 
     headers: Mapping[str, object]
     body: bytes = field(repr=False)
@@ -71,8 +73,8 @@ class ReceivedBatch:
     lease: object
 
 
-def letter_of(piece: Piece, data: bytes, *, node: str, exact: bool) -> BatchMessage:
-    """A piece as a message; ``data`` is what ``lines_of`` gave."""
+def message_from_piece(piece: Piece, data: bytes, *, node: str, exact: bool) -> BatchMessage:
+    """Returns a piece as a message; ``data`` is the result of ``piece_lines``."""
     batch = piece.batch
     identity = f"{node}-{batch.sequence}" + (f"-{piece.start}" if piece.start else "")
     headers: dict[str, object] = {
@@ -91,8 +93,8 @@ def letter_of(piece: Piece, data: bytes, *, node: str, exact: bool) -> BatchMess
     return BatchMessage(identity, headers, data)
 
 
-def lines_of(piece: Piece) -> bytes:
-    """The lines of a piece as its batch's file would have them. Blocking. Raises Damaged, OSError."""
+def piece_lines(piece: Piece) -> bytes:
+    """Returns the lines of a piece in the form of a batch file. Blocking. Raises Damaged, OSError."""
     if piece.lines is None:
         return batch_reader.content(piece.batch)
     if piece.times is None:
@@ -101,27 +103,27 @@ def lines_of(piece: Piece) -> bytes:
     return b"".join(b"%d\t%b\n" % row for row in zip(piece.times, rows, strict=True))
 
 
-def batch_of(received: ReceivedBatch, *, intake: str, queue: str, sealed: float) -> TakenBatch:
-    """The batch of a message. ``sealed`` is in monotonic seconds of this node. Raises NotOurs."""
+def batch_from_message(received: ReceivedBatch, *, intake: str, queue: str, sealed: float) -> TakenBatch:
+    """Returns the batch of a message. ``sealed`` is in monotonic seconds of this node. Raises ForeignMessage."""
     headers, body = received.headers, received.body
     if headers.get("format") != FORMAT:
-        raise ForeignMessage(f"its format is {headers.get('format')!r}, we know {FORMAT}: update this node?")
+        raise ForeignMessage(f"message format {headers.get('format')!r} is not {FORMAT}, update this node")
     if headers.get("intake") != intake:
-        raise ForeignMessage("its events are another intake's")
+        raise ForeignMessage('the header "intake" names another intake')
     sequence, earliest, latest, count = (headers.get(name) for name in ("sequence", "time", "latest", "count"))
     encoding, origin = headers.get("encoding"), headers.get("batch")
-    numbers = all(isinstance(each, int) for each in (sequence, earliest, latest, count))
+    numbers = all(isinstance(value, int) for value in (sequence, earliest, latest, count))
     if not numbers or encoding not in ENCODINGS or not isinstance(origin, str):
-        raise ForeignMessage("its headers are not those of a batch")
+        raise ForeignMessage("headers of a batch are missing or have a wrong type")
     assert isinstance(sequence, int) and isinstance(earliest, int)
     assert isinstance(latest, int) and isinstance(count, int) and isinstance(encoding, str)
     if count < 1 or b"\0" in body or len(body) - len(body.replace(b"\n", b"")) != count or body[-1:] != b"\n":
-        raise ForeignMessage(f"its body is not the {count} lines that its headers say")
+        raise ForeignMessage(f'the body is not {count} lines, as the header "count" says')
     made = TakenBatch(
         intake=intake, sequence=sequence, encoding=encoding, timed=headers.get("timed") is True, earliest=earliest,
         latest=latest, count=count, size=len(body), directory=Path(queue), sealed=sealed,
         doubtful=received.redelivered, held=body, origin=origin, queue=queue, lease=received.lease,
     )  # fmt: skip
-    # Nobody looks for its file: there is none to be renamed, and none on this disk.
+    # The batch has no file on this disk, so there is nothing to rename to ``.sending``.
     made.sending, made.disk = True, 0
     return made

@@ -1,16 +1,16 @@
-"""One node of a fleet: its links, and for each intake who gives and who takes.
+"""Runs one node of a cluster: its broker connections, and a publisher and a consumer for each intake.
 
 =========  ==================================  ==========================================
 role       events that this node receives      batches in the queues
 =========  ==================================  ==========================================
-gateway    to the queues                       -
-courier    it delivers them itself             it delivers them
-both       to the queues                       it delivers them
+gateway    published to the queues             -
+courier    delivered by this node              delivered by this node
+both       published to the queues             delivered by this node
 =========  ==================================  ==========================================
 
-A node with role both that can hand nothing over for ``alone_after``, as no broker answers or all of them hear no
-publisher, delivers what it receives by itself until one does: the collector may well be reachable. A full queue is no
-reason: then the couriers, this one among them, are behind.
+A node with role both delivers its own events directly once it could not publish for ``alone_after``, because no broker
+answers or all brokers block publishers. It does so until a broker accepts batches again, as the collector may well be
+reachable. A full queue is no reason to do so: then the couriers, including this one, are behind.
 """
 
 from collections.abc import Callable
@@ -36,50 +36,53 @@ from bridge.deliver.courier import Courier
 JSON = dict[str, object]
 
 EVERY = 0.25
-"Seconds between two looks."
+"Seconds between two calls of ``look``."
 
 log = Logger(namespace="fleet")
 
 
 @dataclass(frozen=True, slots=True)
 class ClusterTerms:
-    """What a node's configuration says of the share."""
+    """Settings of a node that shares its backlog."""
 
     urls: tuple[str, ...]
     prefix: str
     role: str
     exit: str
-    "Couriers of one share the request rate."
+    "Name of the source address that the collector sees. Couriers of one exit share the request rate."
     max_bytes: int
     prefetch: int
-    "Bytes of batches taken over that are held at a time."
+    "Limit of the bytes of taken-over batches that this node holds in memory."
     alone_after: float | None
-    "Seconds; None: never."
+    "Seconds without a usable broker after which the node delivers directly; None: never."
 
     @property
-    def gives(self) -> bool:
-        """Whether what is received here goes to the queues."""
+    def publishes(self) -> bool:
+        """True if this node publishes the events that it receives to the queues."""
         return self.role != "courier"
 
     @property
-    def takes(self) -> bool:
-        """Whether batches of the queues are delivered from here."""
+    def consumes(self) -> bool:
+        """True if this node delivers batches from the queues."""
         return self.role != "gateway"
 
     def queue_of(self, intake: str) -> str:
-        """The queue of an intake."""
+        """Returns the name of an intake's queue."""
         return f"{self.prefix}.{intake}"
 
     @property
     def presence(self) -> str:
-        """The queue by which couriers are counted."""
+        """Name of the queue by which the couriers of this exit are counted."""
         return f"{self.prefix}:couriers:{self.exit}"
 
 
 class ClusterNode:
-    """``own`` are the couriers of this node's spool, by intake; ``context`` is theirs. ``shared`` stores what was taken
-    over, and ``aside`` puts a message that is not ours in quarantine. ``counted`` is told among how many couriers the
-    request rate is shared."""
+    """Publishes this node's batches and delivers batches of the queues, as its role says.
+
+    ``own`` are the couriers of this node's spool by intake, and ``context`` is their context. ``shared`` stores the
+    outcomes of batches that were taken over. ``quarantine`` writes a foreign message to quarantine.
+    ``on_courier_count`` is called with the number of couriers that share the request rate.
+    """
 
     def __init__(
         self,
@@ -90,27 +93,27 @@ class ClusterNode:
         own: dict[str, Courier],
         context: DeliveryContext,
         shared: OutcomeStore,
-        aside: Callable[[str, str, bytes, int], "defer.Deferred[object]"],
-        counted: Callable[[int], None],
+        quarantine: Callable[[str, str, bytes, int], "defer.Deferred[object]"],
+        on_courier_count: Callable[[int], None],
     ) -> None:
         self.terms = terms
         self.node = node
         self.alone: set[str] = set()
-        "Intakes whose events this node delivers by itself, as no broker takes them."
+        "Intakes whose events this node delivers directly, as no broker accepts them."
         self._own = own
         self._clock = context.clock
         self._alarms = context.alarms
         self._dispatcher = context.dispatcher
         queues = QueueTerms(terms.max_bytes)
-        self.giving = BrokerConnection("handing over", terms.urls, connect=connect, clock=context.clock)
-        self.taking = BrokerConnection("taking over", terms.urls, connect=connect, clock=context.clock)
+        self.publisher_connection = BrokerConnection("publishing", terms.urls, connect=connect, clock=context.clock)
+        self.consumer_connection = BrokerConnection("consuming", terms.urls, connect=connect, clock=context.clock)
         self.consumer_memory = ConsumerMemory(terms.prefetch)
         exact: set[int] = set()
         borrowing = context.ledger.borrowing()
-        self._listener_context = PublisherContext(
+        self._publisher_context = PublisherContext(
             node=node,
             clock=context.clock,
-            link=self.giving,
+            connection=self.publisher_connection,
             terms=queues,
             queue_of=terms.queue_of,
             store=context.store,
@@ -121,20 +124,20 @@ class ClusterNode:
             before_sending=context.before_sending,
             exact=context.exact,
         )
-        self._table = ConsumerContext(
+        self._consumer_context = ConsumerContext(
             clock=context.clock,
             wall=context.wall,
-            link=self.taking,
+            connection=self.consumer_connection,
             terms=queues,
             queue_of=terms.queue_of,
             consumer_memory=self.consumer_memory,
             ledger=borrowing,
             store=shared,
             alarms=context.alarms,
-            aside=aside,
+            quarantine=quarantine,
             exact=exact,
         )
-        # What was taken over has no file that is to be on disk before it is sent.
+        # Batches that were taken over have no file that must be synced before they are sent.
         self._context = replace(
             context,
             store=shared,
@@ -143,55 +146,55 @@ class ClusterNode:
             exact=lambda sequence: sequence in exact,
         )
         self.queue_monitor = QueueMonitor(
-            self.taking, clock=context.clock, presence=terms.presence, takes=terms.takes,
+            self.consumer_connection, clock=context.clock, presence=terms.presence, consumes=terms.consumes,
             queues=lambda: [terms.queue_of(name) for name in sorted({*self._publishers, *self._consumers})],
-            counted=counted,
+            on_courier_count=on_courier_count,
         )  # fmt: skip
         self._publishers: dict[str, Publisher] = {}
         self._consumers: dict[str, tuple[Courier, Consumer]] = {}
-        self._told: set[tuple[str, str]] = set()
+        self._alarmed: set[tuple[str, str]] = set()
         self._stopped = False
-        self.giving.on_up.append(self._giving_came_up)
-        self.taking.on_up.append(self.queue_monitor.came_up)
-        self.giving.on_change.append(self._wake)
+        self.publisher_connection.on_connected.append(self._publisher_session_opened)
+        self.consumer_connection.on_connected.append(self.queue_monitor.session_opened)
+        self.publisher_connection.on_change.append(self._wake)
 
-    # --- its life ----------------------------------------------------------------------------------------------------
+    # --- lifecycle ---------------------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Connect."""
-        if self.terms.gives:
-            self.giving.start()
-        self.taking.start()
+        """Connects to the brokers."""
+        if self.terms.publishes:
+            self.publisher_connection.start()
+        self.consumer_connection.start()
 
-    def follow(self, name: str, delivery_path: DeliveryPath | None, turn: RequestLimits) -> None:
-        """An intake is, or is no longer (no way), in the configuration; told before anything of it is sent."""
+    def configure_intake(self, name: str, delivery_path: DeliveryPath | None, limits: RequestLimits) -> None:
+        """Adds, changes or (without a path) retires an intake. Call before any event of the intake is sent."""
         own = self._own[name]
-        if self.terms.gives and name not in self._publishers:
-            self._publishers[name] = Publisher(own, self._listener_context)
-            own.stand_aside(self._publishers[name])
-        if not self.terms.takes:
+        if self.terms.publishes and name not in self._publishers:
+            self._publishers[name] = Publisher(own, self._publisher_context)
+            own.delegate_to(self._publishers[name])
+        if not self.terms.consumes:
             return
         found = self._consumers.get(name)
         if delivery_path is None:
             if found is not None:
                 found[0].retire()
         elif found is not None:
-            found[0].change(delivery_path, turn)
+            found[0].change(delivery_path, limits)
         else:
             courier = Courier(
                 name,
                 delivery_path.target,
-                turn,
+                limits,
                 context=self._context,
                 poster=delivery_path.poster,
                 base_urls=delivery_path.base_urls,
             )
-            self._consumers[name] = courier, Consumer(courier, self._table)
+            self._consumers[name] = courier, Consumer(courier, self._consumer_context)
             self._dispatcher.add(courier)
         self.consumer_memory.consumers = sum(not courier.retired for courier, _ in self._consumers.values())
 
     def look(self) -> None:
-        """Called every ``EVERY`` seconds."""
+        """Drives publishers, consumers and the queue monitor, and updates alarms. Called every ``EVERY`` seconds."""
         self.queue_monitor.look()
         for name, publisher in list(self._publishers.items()):
             if name not in self._own:
@@ -200,75 +203,79 @@ class ClusterNode:
                 self.alone.discard(name)
                 continue
             publisher.look()
-            self._go_alone(name, publisher)
+            self._update_alone(name, publisher)
         for name, (courier, consumer) in list(self._consumers.items()):
             consumer.look()
-            if courier.retired and not consumer.here and courier.at_rest:
+            if courier.retired and not consumer.held and courier.is_quiescent:
                 consumer.close()
                 courier.leave()
                 self._dispatcher.remove(courier)
                 del self._consumers[name]
-        self._say()
+        self._update_alarms()
 
-    def _go_alone(self, name: str, publisher: Publisher) -> None:
+    def _update_alone(self, name: str, publisher: Publisher) -> None:
         after = self.terms.alone_after
-        alone = self.terms.takes and after is not None and publisher.away_for > after
+        alone = self.terms.consumes and after is not None and publisher.unavailable_for > after
         if alone != (name in self.alone):
             (self.alone.add if alone else self.alone.discard)(name)
-            self._own[name].stand_aside(None if alone else publisher)
+            self._own[name].delegate_to(None if alone else publisher)
 
-    def _say(self) -> None:
-        link, alarms = self.giving if self.terms.gives else self.taking, self._alarms
-        if link.away_for > EVERY * 8:
-            does = "this node delivers by itself" if self.alone else "its batches wait in its spool"
-            if not self.terms.gives:
-                does = "this node takes nothing over"
-            alarms.on("fleet", "broker", f"shared backlog: {link.words}; {does}")
-        elif link.state == "up":
-            alarms.off("fleet", "broker", f"shared backlog: {link.words}")
+    def _update_alarms(self) -> None:
+        alarms = self._alarms
+        connection = self.publisher_connection if self.terms.publishes else self.consumer_connection
+        if connection.unavailable_for > EVERY * 8:
+            effect = "this node delivers directly" if self.alone else "batches wait in this node's spool"
+            if not self.terms.publishes:
+                effect = "this node takes no batches over"
+            alarms.on("fleet", "broker", f"shared backlog: {connection.description}; {effect}")
+        elif connection.state == "up":
+            alarms.off("fleet", "broker", f"shared backlog: {connection.description}")
 
         for name in sorted({*self._publishers, *self._consumers}):
             depth = self.queue_monitor.depths.get(self.terms.queue_of(name))
             if depth is not None and depth.batches and not depth.consumers and not self._is_parked(name):
-                text = f"queue {self.terms.queue_of(name)} holds {depth.batches} batches, and no courier takes them"
-                # The words stay while it lasts, or each figure would say it anew.
-                if ("nobody", name) not in self._told:
-                    self._told.add(("nobody", name))
+                text = (
+                    f"queue {self.terms.queue_of(name)} holds {depth.batches} batches and no courier consumes them."
+                    f" Add the intake {name} to the configuration of a courier."
+                )
+                # Keep the text while the alarm lasts, or each new number would raise it again.
+                if ("nobody", name) not in self._alarmed:
+                    self._alarmed.add(("nobody", name))
                     alarms.on("fleet", f"nobody {name}", text)
-            elif ("nobody", name) in self._told:
-                self._told.discard(("nobody", name))
-                text = f"queue {self.terms.queue_of(name)} is taken from"
+            elif ("nobody", name) in self._alarmed:
+                self._alarmed.discard(("nobody", name))
+                text = f"queue {self.terms.queue_of(name)} no longer waits for a courier"
                 alarms.off("fleet", f"nobody {name}", text)
 
     def _is_parked(self, name: str) -> bool:
         found = self._consumers.get(name)
         return found is not None and found[0].parked is not None
 
-    def _giving_came_up(self) -> None:
+    def _publisher_session_opened(self) -> None:
         for publisher in self._publishers.values():
-            publisher.came_up()
+            publisher.session_opened()
 
     def _wake(self) -> None:
         for publisher in self._publishers.values():
             publisher.wake()
 
-    # --- the end -----------------------------------------------------------------------------------------------------
+    # --- stop --------------------------------------------------------------------------------------------------------
 
-    def stop_taking(self) -> None:
-        """Give back what is not in flight, take no more."""
+    def stop_consuming(self) -> None:
+        """Stops all consumers, and requeues the batches that are not in flight."""
         for _, consumer in self._consumers.values():
             consumer.stop()
 
     @property
-    def gives(self) -> bool:
-        """Whether something is on its way to the queues, or will be in a moment."""
-        return self.giving.state == "up" and any(
-            publisher.in_flight or (self._own[name].lends and not publisher.stuck)
+    def is_publishing(self) -> bool:
+        """True if a batch waits for its confirm or will be published in a moment."""
+        return self.publisher_connection.state == "up" and any(
+            publisher.in_flight or (self._own[name].can_hand_over and not publisher.stuck)
             for name, publisher in self._publishers.items() if name in self._own
         )  # fmt: skip
 
     async def stop(self) -> None:
-        """End in order: what is not confirmed stays in the spool, what is not acknowledged in its queue."""
+        """Closes the connections. Unconfirmed batches stay in the spool, unacknowledged ones in their queue."""
         if self._stopped:
             return
         self._stopped = True
@@ -279,28 +286,29 @@ class ClusterNode:
             consumer.stop()
             consumer.close()
         await defer.gatherResults([
-            defer.ensureDeferred(self.giving.stop()), defer.ensureDeferred(self.taking.stop()),
+            defer.ensureDeferred(self.publisher_connection.stop()),
+            defer.ensureDeferred(self.consumer_connection.stop()),
         ])  # fmt: skip
 
-    # --- what it says ------------------------------------------------------------------------------------------------
+    # --- status ------------------------------------------------------------------------------------------------------
 
     def view(self, name: str) -> BacklogView:
-        """One intake, all its parts here together."""
+        """Returns the combined state of an intake on this node."""
         taken = self._consumers.get(name)
         return BacklogView(
             self._own[name], taken[0] if taken else None, self._publishers.get(name), alone=name in self.alone
         )  # fmt: skip
 
     def report(self) -> JSON:
-        """For ``/api/status``."""
+        """Returns the state of the shared backlog for ``/api/status``."""
         terms = self.terms
-        link = self.giving if terms.gives else self.taking
+        connection = self.publisher_connection if terms.publishes else self.consumer_connection
         queues: list[JSON] = []
         for name in sorted({*self._publishers, *self._consumers}):
             queue = terms.queue_of(name)
             depth = self.queue_monitor.depths.get(queue)
             publisher, taken = self._publishers.get(name), self._consumers.get(name)
-            account = self._listener_context.ledger.of(name)
+            account = self._publisher_context.ledger.of(name)
             queues.append(
                 {
                     "intake": name,
@@ -310,22 +318,22 @@ class ClusterNode:
                     "handed_over": account.handed_over,
                     "taken_over": account.taken_over,
                     "handing_over": 0 if publisher is None else publisher.in_flight,
-                    "held": 0 if taken is None else taken[1].here,
+                    "held": 0 if taken is None else taken[1].held,
                     "full": publisher is not None and publisher.full,
-                    "trouble": (publisher and publisher.trouble) or (taken and taken[1].trouble) or None,
+                    "trouble": (publisher and publisher.last_error) or (taken and taken[1].last_error) or None,
                 }
             )
         return {
             "role": terms.role,
             "node": self.node,
-            "state": link.state,
-            "broker": link.words,
-            "broker_up": link.state == "up",
-            "taking": self.taking.words if terms.takes else None,
+            "state": connection.state,
+            "broker": connection.description,
+            "broker_up": connection.state == "up",
+            "taking": self.consumer_connection.description if terms.consumes else None,
             "alone": sorted(self.alone),
             "couriers": self.queue_monitor.couriers,
             "exit": terms.exit,
             "held_bytes": self.consumer_memory.held,
-            "held_limit_bytes": self.consumer_memory.bound,
+            "held_limit_bytes": self.consumer_memory.limit,
             "queues": queues,
         }

@@ -1,4 +1,4 @@
-"""By which name the fleet knows a node: its host's, and that of its spool, as hosts may be called alike."""
+"""Names a node of the cluster after its host and its spool, as several hosts may have the same name."""
 
 import secrets
 import socket
@@ -7,11 +7,11 @@ from pathlib import Path
 from bridge.spool import SpoolError
 
 FILE = ".node"
-"In the spool: a name of one spool, as sequences are."
+"File in the spool that holds the random part of the name. Batch sequences are unique only within one spool."
 
 
 def node_name(spool: Path) -> str:
-    """``HOST-XXXXXXXX``. Raises SpoolError."""
+    """Returns ``HOST-XXXXXXXX``; creates the random part at the first call. Raises SpoolError."""
     file = spool / FILE
     try:
         if not file.exists():

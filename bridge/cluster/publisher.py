@@ -1,17 +1,18 @@
-"""Hands one intake's sealed batches over to its queue, from the spool where they wait.
+"""Publishes one intake's sealed batches from the spool to the intake's queue.
 
-=========  ====================================================================================
-idle       nothing waits
-giving     letters go, up to ``MOST_LETTERS`` or ``MOST_BYTES`` without a confirm
-waiting    the queue is full, or cannot be reached: after a wait that doubles, one letter goes
-=========  ====================================================================================
+==========  =============================================================================================
+idle        no batch waits
+publishing  up to ``MAX_BATCHES`` or ``MAX_BYTES`` are published without a confirm
+waiting     the queue is full or cannot be reached: one batch is published after a wait that doubles
+==========  =============================================================================================
 
-A queue that refuses one letter may refuse all others of the same channel, for ever: RabbitMQ (3.10 at least) does so
-where a channel's first letter met an election of the leader. So after a refusal the next goes on a new channel.
+A queue that has rejected one message may reject all later messages of the same channel. RabbitMQ (3.10 at least) does
+so if the first message of a channel arrives during a leader election. So the publisher opens a new channel after each
+rejection.
 
-A batch leaves the spool when it is confirmed, in the turn in which the confirm is read; its file goes later, in the
-spool's thread. One that was published on a channel that is lost waits again where it stood, and counts as possibly
-double, as its file's name says from before the publishing (``.sending``), so that a restart counts it too.
+A batch leaves the spool's ledger in the reactor turn in which its confirm is read. Its file is deleted later, in the
+spool thread. A batch whose channel is lost before the confirm waits again at its old place, and its events count as
+possible duplicates. Its file is renamed to ``.sending`` before it is published, so that a restart counts them too.
 """
 
 from collections.abc import Callable
@@ -33,50 +34,50 @@ from bridge.cluster.broker import (
     QueueTerms,
 )
 from bridge.cluster.broker_connection import BrokerConnection
-from bridge.cluster.message import BatchMessage, letter_of, lines_of
+from bridge.cluster.message import BatchMessage, message_from_piece, piece_lines
 from bridge.deliver.backoff import doubling
 from bridge.deliver.context import OutcomeStore
 from bridge.deliver.courier import Courier
 from bridge.spool import Batch, Piece, batch_reader
 from bridge.util.alarms import AlarmSink
 
-MOST_LETTERS = 64
-MOST_BYTES = 8 << 20
-"Published and not confirmed, of one intake."
-MOST_OUT = 32 << 20
-"The same of all intakes, in bytes: it is in memory."
-AT_A_TIME = 16
-"Batches that are read together in the spool's thread."
+MAX_BATCHES = 64
+MAX_BYTES = 8 << 20
+"Limits of the batches of one intake that are published and not confirmed."
+MAX_NODE_BYTES = 32 << 20
+"Limit of the unconfirmed bytes of all intakes. They are in memory."
+MAX_READ_BATCHES = 16
+"Batches that one job of the spool thread reads."
 FIRST_WAIT, LONGEST_WAIT = 0.5, 30.0
-"Seconds between two attempts."
-CONFIRM_WITHIN = 30.0
-"Seconds after which a broker that has said nothing is given up."
+"Seconds between two attempts after a failure: the first wait, and the longest."
+CONFIRM_TIMEOUT = 30.0
+"Seconds without a confirm after which the connection to the broker is closed."
 
 log = Logger(namespace="fleet")
 
 
 class Outbox:
-    """What all givers of a node have published and is not confirmed. Who finds no room is woken when there is some."""
+    """Counts the unconfirmed bytes of all publishers of a node, and wakes publishers that wait for room."""
 
     def __init__(self) -> None:
         self.bytes = 0
         self._waiting: dict[Publisher, None] = {}
 
     def has_room(self, publisher: "Publisher") -> bool:
-        """Whether a giver may take one more batch; else it is woken when it may."""
-        if self.bytes >= MOST_OUT:
+        """Returns True if a publisher may publish one more batch. Otherwise it is woken when it may."""
+        if self.bytes >= MAX_NODE_BYTES:
             self._waiting.setdefault(publisher)
             return False
         self._waiting.pop(publisher, None)
         return True
 
-    def less(self, size: int) -> None:
-        """So much is confirmed, or back."""
+    def release(self, size: int) -> None:
+        """Subtracts the bytes of a batch that is confirmed or back in the spool."""
         self.bytes -= size
 
     def wake_next(self) -> None:
-        """There may be room."""
-        if self._waiting and self.bytes < MOST_OUT:
+        """Wakes the publisher that has waited longest, if there is room."""
+        if self._waiting and self.bytes < MAX_NODE_BYTES:
             publisher = next(iter(self._waiting))
             del self._waiting[publisher]
             publisher.wake()
@@ -84,11 +85,11 @@ class Outbox:
 
 @dataclass(frozen=True, slots=True)
 class PublisherContext:
-    """What all givers of a node share. ``in_thread`` runs a job in the spool's thread."""
+    """Dependencies that all publishers of a node share. ``in_thread`` runs a job in the spool thread."""
 
     node: str
     clock: IReactorTime
-    link: BrokerConnection
+    connection: BrokerConnection
     terms: QueueTerms
     queue_of: Callable[[str], str]
     store: OutcomeStore
@@ -101,110 +102,123 @@ class PublisherContext:
 
 
 class Publisher:
-    """One intake's. ``courier`` is the one that has its batches, and lends them."""
+    """Publishes the batches of one intake. ``courier`` owns the batches and lends them to this publisher."""
 
     def __init__(self, courier: Courier, context: PublisherContext) -> None:
-        self.trouble: str | None = None
-        "Why it waits; None: it does not."
+        self.last_error: str | None = None
+        "Error of the last attempt; None after a confirm."
         self.full = False
+        "True while the queue rejects batches because it is full."
         self._courier = courier
         self._context = context
         self._queue = context.queue_of(courier.name)
         self._channel: Channel | None = None
         self._opening = False
-        self._out: dict[Piece, float] = {}
-        "Lent, with the time of their publishing; infinite: not published yet."
-        self._bytes = 0
-        self._arrived: list[tuple[Piece, list[Batch]]] = []
-        "Confirmed, and not yet gone from the disk: with the batches that are settled whole by each."
-        self._stale = False
-        "This channel has refused a letter: another is to be opened."
-        self._proven = False
-        "Whether this channel has confirmed anything."
+        self._lent: dict[Piece, float] = {}
+        "Pieces lent by the courier, with the time of their publishing; infinite: not published yet."
+        self._lent_bytes = 0
+        self._confirmed_pieces: list[tuple[Piece, list[Batch]]] = []
+        "Confirmed pieces whose files are still on disk, each with the batches that it completes."
+        self._must_reopen = False
+        "True if the channel has rejected a message, so that a new one must be opened."
+        self._has_confirmed = False
+        "True if the channel has confirmed a message."
         self._failures = 0
         self._retry: IDelayedCall | None = None
         self._stopped = False
 
-    # --- what it says ------------------------------------------------------------------------------------------------
+    # --- status ------------------------------------------------------------------------------------------------------
 
     @property
     def in_flight(self) -> int:
-        """Batches that are not confirmed."""
-        return len(self._out)
+        """Number of batches that are not confirmed."""
+        return len(self._lent)
 
     @property
     def stuck(self) -> bool:
-        """Whether nothing can be handed over now."""
-        return self._failures > 0 or self._context.link.state != "up"
+        """True if no batch can be published now."""
+        return self._failures > 0 or self._context.connection.state != "up"
 
     @property
-    def why(self) -> str | None:
-        """Why nothing can be handed over now; None: it can."""
-        return self.trouble or (None if self._context.link.state == "up" else self._context.link.words)
+    def unavailable_reason(self) -> str | None:
+        """Reason why no batch can be published now; None if batches can be published."""
+        connection = self._context.connection
+        return self.last_error or (None if connection.state == "up" else connection.description)
 
     @property
-    def away_for(self) -> float:
-        """Seconds for which nothing of this intake could be handed over, though no queue is full; 0: it can."""
-        away = self._context.link.away_for
+    def unavailable_for(self) -> float:
+        """Seconds for which the broker has been unavailable, or a batch of this intake has waited for its confirm. A
+        full queue does not count."""
+        unavailable = self._context.connection.unavailable_for
         now = self._context.clock.seconds()
-        return max([away, *(now - since for since in self._out.values() if since < now)])
+        return max([unavailable, *(now - since for since in self._lent.values() if since < now)])
 
     @property
     def next_attempt_in(self) -> float | None:
-        """Seconds until the next attempt; None: none is waited for."""
+        """Seconds until the next attempt; None if no attempt is scheduled."""
         if self._retry is None:
             return None
         return max(0.0, round(self._retry.getTime() - self._context.clock.seconds(), 1))
 
-    # --- what it is told ---------------------------------------------------------------------------------------------
+    # --- inputs ------------------------------------------------------------------------------------------------------
 
     def wake(self) -> None:
-        """Something may be publishable."""
-        if self._stopped or self._retry is not None or self._context.link.state != "up" or not self._courier.lends:
+        """Publishes waiting batches up to the limits. Called whenever there may be something to publish."""
+        if (
+            self._stopped
+            or self._retry is not None
+            or self._context.connection.state != "up"
+            or not self._courier.can_hand_over
+        ):
             return
-        if self._stale and self._channel is not None:
-            if any(since < float("inf") for since in self._out.values()):
-                # What is published on it may still be confirmed.
+        if self._must_reopen and self._channel is not None:
+            if any(since < float("inf") for since in self._lent.values()):
+                # Messages published on the old channel may still be confirmed.
                 return
             self._channel.close()
             self._channel = None
         if self._channel is None or not self._channel.open:
             self._open()
             return
-        # One letter only, after a failure, and on a session that has confirmed nothing yet.
-        most = MOST_LETTERS if self._proven and not self._failures else 1
-        taken: list[Piece] = []
+        # Only one batch after a failure, and on a channel that has not confirmed anything yet.
+        limit = MAX_BATCHES if self._has_confirmed and not self._failures else 1
+        pieces: list[Piece] = []
         outbox = self._context.outbox
-        while len(self._out) < most and self._bytes < MOST_BYTES and len(taken) < AT_A_TIME and outbox.has_room(self):
-            piece = self._courier.lend()
+        while (
+            len(self._lent) < limit
+            and self._lent_bytes < MAX_BYTES
+            and len(pieces) < MAX_READ_BATCHES
+            and outbox.has_room(self)
+        ):
+            piece = self._courier.take_for_handover()
             if piece is None:
                 break
-            self._out[piece] = float("inf")
-            self._bytes += piece.size
+            self._lent[piece] = float("inf")
+            self._lent_bytes += piece.size
             outbox.bytes += piece.size
-            taken.append(piece)
-        if taken:
-            defer.ensureDeferred(self._give(taken, self._channel)).addErrback(self._defect, taken)
+            pieces.append(piece)
+        if pieces:
+            defer.ensureDeferred(self._publish(pieces, self._channel)).addErrback(self._defect, pieces)
 
     def look(self) -> None:
-        """Called several times a second."""
+        """Publishes waiting batches, and closes a connection without confirms. Called several times a second."""
         now = self._context.clock.seconds()
-        if any(now - since > CONFIRM_WITHIN for since in self._out.values()):
-            self._context.link.abort(f"it has confirmed nothing of queue {self._queue} for {CONFIRM_WITHIN:g} s")
+        if any(now - since > CONFIRM_TIMEOUT for since in self._lent.values()):
+            self._context.connection.abort(f"no confirm for queue {self._queue} within {CONFIRM_TIMEOUT:g} s")
         else:
             self.wake()
 
-    def came_up(self) -> None:
-        """There is another session."""
+    def session_opened(self) -> None:
+        """Publishes on a new channel, as the connection has a new session."""
         self._channel = None
-        self._again()
+        self._cancel_retry()
         self.wake()
 
     def stop(self) -> None:
-        """Publish no more; what has no confirm stays in the spool."""
+        """Stops publishing. Batches without a confirm stay in the spool."""
         self._stopped = True
-        self._again()
-        self._let_go()
+        self._cancel_retry()
+        self._remove_confirmed()
         if self._channel is not None:
             self._channel.close()
 
@@ -222,131 +236,133 @@ class Publisher:
             opened.addCallback(lambda nothing: self.wake() if self._channel is not None else None)
 
     async def _prepare(self) -> None:
-        """A channel, and the queue."""
-        link, alarms, name = self._context.link, self._context.alarms, self._courier.name
+        """Opens a channel and declares the queue."""
+        connection, alarms, name = self._context.connection, self._context.alarms, self._courier.name
         try:
-            channel = await link.channel()
+            channel = await connection.channel()
             try:
                 await channel.declare(self._queue, self._context.terms)
-                alarms.off("fleet", f"queue {name}", f"queue {self._queue} is as this node would make it")
+                alarms.off("fleet", f"queue {name}", f"queue {self._queue} has the arguments that this node declares")
             except QueueMismatch as error:
                 alarms.on(
                     "fleet", f"queue {name}",
-                    f"queue {self._queue} is there, but not as this node would make it ({error}); it is used as it is",
+                    f"queue {self._queue} has other arguments than this node declares ({error}); it is used as it is",
                 )  # fmt: skip
-                channel = await link.channel()
-                await channel.look(self._queue)
+                channel = await connection.channel()
+                await channel.inspect(self._queue)
         except BrokerError as error:
             self._fail(str(error))
             return
-        self._channel, self._proven, self._stale = channel, False, False
+        self._channel, self._has_confirmed, self._must_reopen = channel, False, False
 
     # --- the batches -------------------------------------------------------------------------------------------------
 
-    async def _give(self, pieces: list[Piece], channel: Channel) -> None:
-        letters = await self._read(pieces)
-        for piece, letter in letters:
+    async def _publish(self, pieces: list[Piece], channel: Channel) -> None:
+        messages = await self._read(pieces)
+        for piece, message in messages:
             if not channel.open or self._stopped:
-                self._back([piece])
+                self._take_back([piece])
                 continue
-            self._out[piece] = self._context.clock.seconds()
-            sent = channel.publish(self._queue, letter)
+            self._lent[piece] = self._context.clock.seconds()
+            sent = channel.publish(self._queue, message)
             sent.addCallbacks(self._confirmed, self._failed, callbackArgs=(piece,), errbackArgs=(piece,))
             sent.addErrback(self._defect, [piece])
 
     async def _read(self, pieces: list[Piece]) -> list[tuple[Piece, BatchMessage]]:
-        """The letters of some pieces, whose batches are marked as begun; what cannot be read is dealt with."""
+        """Returns the messages of some pieces after marking their batches as ``.sending``. Reports pieces that cannot
+        be read to the courier."""
         context = self._context
 
         def read() -> tuple[list[tuple[Piece, BatchMessage]], list[tuple[Piece, Exception]]]:
-            letters: list[tuple[Piece, BatchMessage]] = []
-            wrong: list[tuple[Piece, Exception]] = []
+            messages: list[tuple[Piece, BatchMessage]] = []
+            failed: list[tuple[Piece, Exception]] = []
             for piece in pieces:
                 try:
-                    data = lines_of(piece)
+                    lines = piece_lines(piece)
                 except (batch_reader.Damaged, OSError) as error:
-                    wrong.append((piece, error))
+                    failed.append((piece, error))
                     continue
-                letters.append(
+                messages.append(
                     (
                         piece,
-                        letter_of(piece, data, node=context.node, exact=context.exact(piece.batch.sequence)),
+                        message_from_piece(piece, lines, node=context.node, exact=context.exact(piece.batch.sequence)),
                     )
                 )
-            return _begun(letters, wrong, context.before_sending), wrong
+            return _mark_sending(messages, failed, context.before_sending), failed
 
-        letters: list[tuple[Piece, BatchMessage]]
-        letters, wrong = await context.in_thread(read)
-        for piece, error in wrong:
+        messages: list[tuple[Piece, BatchMessage]]
+        messages, failed = await context.in_thread(read)
+        for piece, error in failed:
             self._forget(piece)
-            self._courier.cannot_lend(piece, error)
+            self._courier.fail_handover(piece, error)
             if not isinstance(error, batch_reader.Damaged):
                 self._fail(f"cannot read the spool: {error}")
-        return letters
+        return messages
 
     def _confirmed(self, nothing: None, piece: Piece) -> None:
-        if piece not in self._out:
+        if piece not in self._lent:
             return
         self._forget(piece)
-        self._proven = True
+        self._has_confirmed = True
         self._context.ledger.hand_over(self._courier.name, piece.count)
-        if not self._arrived:
-            # Of those that are confirmed together, the files go together.
-            self._context.clock.callLater(0, self._let_go)
-        self._arrived.append((piece, self._courier.settle_lent(piece)))
+        if not self._confirmed_pieces:
+            # The files of batches that are confirmed together are deleted together.
+            self._context.clock.callLater(0, self._remove_confirmed)
+        self._confirmed_pieces.append((piece, self._courier.settle_handover(piece)))
         if self._failures:
             self._failures = 0
-            self.trouble = None
+            self.last_error = None
             if self.full:
                 self.full = False
-                text = f"queue {self._queue} takes batches again"
+                text = f"queue {self._queue} accepts batches again"
                 self._context.alarms.off("fleet", f"full {self._courier.name}", text)
         self._context.outbox.wake_next()
         self.wake()
 
-    def _let_go(self) -> None:
-        """Write down what was confirmed, then let its files go."""
-        arrived, self._arrived = self._arrived, []
-        if not arrived:
+    def _remove_confirmed(self) -> None:
+        """Records the confirmed batches in the journal, then deletes their files."""
+        confirmed, self._confirmed_pieces = self._confirmed_pieces, []
+        if not confirmed:
             return
-        handed = [(piece.batch.sequence, piece.count, piece.batch.count) for piece, _ in arrived]
-        self._context.store.hand_over(self._courier.name, handed, [batch for _, whole in arrived for batch in whole])
+        handed = [(piece.batch.sequence, piece.count, piece.batch.count) for piece, _ in confirmed]
+        completed = [batch for _, batches in confirmed for batch in batches]
+        self._context.store.hand_over(self._courier.name, handed, completed)
 
     def _failed(self, failure: Failure, piece: Piece) -> None:
         error = failure.value
         if not isinstance(error, BrokerError):
             failure.raiseException()
         if isinstance(error, QueueFull):
-            self.full = self._stale = True
+            self.full = self._must_reopen = True
             text = f"queue {self._queue} is full: batches of intake {self._courier.name} wait in this node's spool"
             self._context.alarms.on("fleet", f"full {self._courier.name}", text)
         elif isinstance(error, QueueMissing):
-            # Somebody has deleted it: it is made again.
+            # The queue was deleted: a new channel declares it again.
             if self._channel is not None:
                 self._channel.close()
             self._channel = None
         elif not piece.doubtful:
             piece.doubtful = True
-            self._context.ledger.may_be_double(self._courier.name, piece.count)
-        self._back([piece])
+            self._context.ledger.add_possible_duplicates(self._courier.name, piece.count)
+        self._take_back([piece])
         self._fail(str(error))
 
-    def _back(self, pieces: list[Piece]) -> None:
+    def _take_back(self, pieces: list[Piece]) -> None:
         for piece in pieces:
             self._forget(piece)
-        self._courier.take_back(pieces)
+        self._courier.put_back_handover(pieces)
 
     def _forget(self, piece: Piece) -> None:
-        if self._out.pop(piece, None) is not None:
-            self._bytes -= piece.size
-            self._context.outbox.less(piece.size)
+        if self._lent.pop(piece, None) is not None:
+            self._lent_bytes -= piece.size
+            self._context.outbox.release(piece.size)
 
-    # --- trouble -----------------------------------------------------------------------------------------------------
+    # --- failures ----------------------------------------------------------------------------------------------------
 
     def _fail(self, why: str) -> None:
-        self.trouble = why
+        self.last_error = why
         if self._retry is not None or self._stopped:
-            # Letters that were in flight together fail together: one failure.
+            # Messages that were in flight together fail together: count one failure.
             return
         self._failures += 1
         wait = doubling(self._failures, first=FIRST_WAIT, longest=LONGEST_WAIT)
@@ -356,32 +372,35 @@ class Publisher:
         self._retry = None
         self.wake()
 
-    def _again(self) -> None:
+    def _cancel_retry(self) -> None:
         if self._retry is not None:
             self._retry.cancel()
             self._retry = None
 
     def _defect(self, failure: Failure, pieces: list[Piece]) -> None:
-        """A defect of ours must not lose a batch or stop the intake."""
-        log.failure("intake {intake}: defect while handing over", failure, intake=self._courier.name)
-        self._back([piece for piece in pieces if piece in self._out])
+        """Takes batches back after a defect, so that it neither loses a batch nor stops the intake."""
+        log.failure("intake {intake}: defect while publishing to the shared queue", failure, intake=self._courier.name)
+        self._take_back([piece for piece in pieces if piece in self._lent])
         self._fail(f"defect: {failure.value!r}")
 
 
-def _begun(
-    letters: list[tuple[Piece, BatchMessage]],
-    wrong: list[tuple[Piece, Exception]],
+def _mark_sending(
+    messages: list[tuple[Piece, BatchMessage]],
+    failed: list[tuple[Piece, Exception]],
     before_sending: Callable[[list[Batch]], None],
 ) -> list[tuple[Piece, BatchMessage]]:
-    """Those whose batches are marked, on disk, as ones that may have been taken; together, as those of one pack are one
-    file. In the spool's thread; what cannot be marked goes to ``wrong``."""
-    batches = [piece.batch for piece, _ in letters]
+    """Marks the batches as ``.sending`` on disk, and returns the messages whose batches are marked.
+
+    Marks them together, as the batches of one pack are one file. Runs in the spool thread. Appends the pieces that
+    cannot be marked to ``failed``.
+    """
+    batches = [piece.batch for piece, _ in messages]
     try:
         before_sending(batches)
         batch_reader.begin_all(batches)
     except (batch_reader.Damaged, OSError) as error:
-        if len(letters) == 1:
-            wrong.append((letters[0][0], error))
+        if len(messages) == 1:
+            failed.append((messages[0][0], error))
             return []
-        return [each for letter in letters for each in _begun([letter], wrong, before_sending)]
-    return letters
+        return [marked for message in messages for marked in _mark_sending([message], failed, before_sending)]
+    return messages

@@ -1,8 +1,8 @@
-"""What is in the shared queues, and how many couriers take from them.
+"""Polls the depth of the shared queues and the number of couriers that consume from them.
 
-A courier shows itself by consuming from a queue that never holds anything, ``PREFIX:couriers:EXIT``: how many consume
-from it, the broker knows, and forgets those whose connection has ended. Couriers of one *exit*, one address as the
-collector sees it, share its request rate. While nobody can be asked, what was last known holds.
+A courier announces itself by consuming from a queue that is always empty, ``PREFIX:couriers:EXIT``. The broker knows
+the number of its consumers and removes those whose connection has ended. Couriers of one *exit*, one source address as
+the collector sees it, share the request rate. The last known values apply while no broker answers.
 """
 
 from collections.abc import Callable
@@ -24,9 +24,9 @@ from bridge.cluster.broker_connection import BrokerConnection
 from bridge.cluster.message import ReceivedBatch
 
 EVERY = 5.0
-"Seconds between two rounds."
-ANSWER_WITHIN = 10.0
-"Seconds after which a broker that does not say what is in a queue is given up."
+"Seconds between two polls."
+ANSWER_TIMEOUT = 10.0
+"Seconds without an answer after which the connection to the broker is closed."
 
 T = TypeVar("T")
 
@@ -34,94 +34,95 @@ log = Logger(namespace="fleet")
 
 
 class QueueMonitor:
-    """One node's. ``queues`` gives the queues to ask about; ``counted`` is told of another number of couriers."""
+    """Monitors the queues of one node. ``queues`` returns the queues to poll. ``on_courier_count`` is called when the
+    number of couriers changes."""
 
     def __init__(
         self,
-        link: BrokerConnection,
+        connection: BrokerConnection,
         *,
         clock: IReactorTime,
         presence: str,
-        takes: bool,
+        consumes: bool,
         queues: Callable[[], list[str]],
-        counted: Callable[[int], None],
+        on_courier_count: Callable[[int], None],
     ) -> None:
         self.couriers = 1
-        "Of this exit, this one included; at least 1."
+        "Couriers of this exit, including this one; at least 1."
         self.depths: dict[str, QueueDepth] = {}
-        "By queue, as last seen."
-        self._link = link
+        "Last known depth by queue."
+        self._connection = connection
         self._clock = clock
         self._presence = presence
-        self._takes = takes
+        self._consumes = consumes
         self._queues = queues
-        self._counted = counted
-        self._shown: Channel | None = None
-        self._asking: Channel | None = None
+        self._on_courier_count = on_courier_count
+        self._presence_channel: Channel | None = None
+        self._inspect_channel: Channel | None = None
         self._busy = False
-        self._last = float("-inf")
+        self._last_poll = float("-inf")
 
-    def came_up(self) -> None:
-        """There is another session."""
-        self._shown = self._asking = None
-        self._last = float("-inf")
+    def session_opened(self) -> None:
+        """Opens new channels and polls at once, as the connection has a new session."""
+        self._presence_channel = self._inspect_channel = None
+        self._last_poll = float("-inf")
 
     def look(self) -> None:
-        """Called several times a second."""
+        """Starts a poll if one is due. Called several times a second."""
         now = self._clock.seconds()
-        if self._busy or not self._link.is_up or now - self._last < EVERY:
+        if self._busy or not self._connection.is_connected or now - self._last_poll < EVERY:
             return
-        self._busy, self._last = True, now
+        self._busy, self._last_poll = True, now
 
         def ended(result: object) -> None:
             self._busy = False
             if isinstance(result, Failure):
-                log.failure("defect in a census of the queues", result)
+                log.failure("defect while polling the queues", result)
 
-        defer.ensureDeferred(self._round()).addBoth(ended)
+        defer.ensureDeferred(self._poll()).addBoth(ended)
 
-    async def _round(self) -> None:
+    async def _poll(self) -> None:
         try:
-            if self._shown is None or not self._shown.open:
-                self._shown = await self._appear()
-            alive = await self._depth(self._presence)
+            if self._presence_channel is None or not self._presence_channel.open:
+                self._presence_channel = await self._announce()
+            presence = await self._depth(self._presence)
             queues = self._queues()
-            for gone in self.depths.keys() - set(queues):
-                del self.depths[gone]
+            for removed in self.depths.keys() - set(queues):
+                del self.depths[removed]
             for queue in queues:
                 try:
                     self.depths[queue] = await self._depth(queue)
                 except QueueMissing:
                     self.depths.pop(queue, None)
         except BrokerError as error:
-            # The channel is gone, or its session; the next round has another.
-            log.debug("the queues cannot be asked: {why}", why=error)
+            # The channel or its session is closed. The next poll opens another.
+            log.debug("cannot poll the queues: {why}", why=error)
             return
-        couriers = max(1, alive.consumers)
+        couriers = max(1, presence.consumers)
         if couriers != self.couriers:
             self.couriers = couriers
-            self._counted(couriers)
+            self._on_courier_count(couriers)
 
-    async def _appear(self) -> Channel:
-        channel = await self._in_time(self._link.channel())
-        await self._in_time(channel.declare(self._presence, QueueTerms(max_bytes=1)))
-        if self._takes:
+    async def _announce(self) -> Channel:
+        channel = await self._with_timeout(self._connection.channel())
+        await self._with_timeout(channel.declare(self._presence, QueueTerms(max_bytes=1)))
+        if self._consumes:
 
             def got(received: ReceivedBatch) -> None:
-                channel.give_back(received.lease)
+                channel.requeue(received.lease)
 
-            await self._in_time(channel.consume(self._presence, prefetch=1, got=got))
+            await self._with_timeout(channel.consume(self._presence, prefetch=1, got=got))
         return channel
 
     async def _depth(self, queue: str) -> QueueDepth:
-        # One of its own: a queue that is not there closes it.
-        if self._asking is None or not self._asking.open:
-            self._asking = await self._in_time(self._link.channel())
-        return await self._in_time(self._asking.look(queue))
+        # A separate channel, as a missing queue closes it.
+        if self._inspect_channel is None or not self._inspect_channel.open:
+            self._inspect_channel = await self._with_timeout(self._connection.channel())
+        return await self._with_timeout(self._inspect_channel.inspect(queue))
 
-    async def _in_time(self, asked: "defer.Deferred[T]") -> T:
+    async def _with_timeout(self, request: "defer.Deferred[T]") -> T:
         try:
-            return await asked.addTimeout(ANSWER_WITHIN, self._clock)
+            return await request.addTimeout(ANSWER_TIMEOUT, self._clock)
         except defer.TimeoutError:
-            self._link.abort(f"it has not said within {ANSWER_WITHIN:g} s what is in a queue")
+            self._connection.abort(f"no answer about a queue within {ANSWER_TIMEOUT:g} s")
             raise BrokerError("no answer") from None

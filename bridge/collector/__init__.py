@@ -1,7 +1,7 @@
-"""The intake API as a resource of twisted.web: what SEKOIA.IO's log collector does, as far as it is published.
+"""Implements the intake API of SEKOIA.IO's log collector as a twisted.web resource, as far as the API is published.
 
-It stands in for the collector in tests, ``demo``, ``syslog-bridge collector`` and benchmarks; a listener of the bridge
-can mount it and hand it its own sink. The road of one request, file by file: ``site`` bounds the body, ``api`` finds
-the endpoint, ``credentials`` checks the key, ``body`` inflates, ``formats`` cuts events, ``delivery`` carries them to
-the sink (``output`` has three), ``api`` answers. ``faults`` answers wrongly on purpose.
+It replaces the collector in tests, ``demo``, ``syslog-bridge collector`` and benchmarks. The HTTPS listener mounts it
+with its own sink. A request passes these modules: ``site`` limits the body size, ``api`` finds the endpoint,
+``credentials`` checks the key, ``body`` decompresses, ``formats`` parses the events, ``delivery`` passes them to the
+sink (``output`` has three sinks), and ``api`` answers. ``fault_injection`` answers wrongly on purpose.
 """

@@ -1,6 +1,6 @@
 # mypy: disallow-untyped-calls=False
 # (twisted.web has few annotations)
-"""The endpoints of the intake API (`https-log-collector.md`, `intake.md`).
+"""Serves the endpoints of the intake API (`https-log-collector.md`, `intake.md`).
 
 | path | body | answer |
 |---|---|---|
@@ -11,8 +11,9 @@
 | ``/batch`` | ``{"intake_key", "jsons"}`` | ``event_ids`` |
 | ``/array`` | ``[{"timestamp"?, "intake_key", "json"}, ...]`` | ``event_ids`` |
 
-Refusals are JSON, ``{"error": ...}``, in this order: 404, 405, 400 for ``?status_code=`` or the time header, 401, 415,
-413, 400. ``event_ids`` has the accepted events only; a sender that compares its count sees that some were refused.
+Refusals are JSON, ``{"error": ...}``, checked in this order: 404, 405, 400 for ``?status_code=`` or the timestamp
+header, 401, 415, 413, 400. ``event_ids`` has only the accepted events; a sender that compares the count with its own
+sees that some were refused.
 """
 
 import json
@@ -39,7 +40,7 @@ __all__ = ["TIMESTAMP_HEADER", "ApiAnswer", "IntakeResource", "Sink"]
 TIMESTAMP_HEADER = "X-SEKOIAIO-EVENT-TIMESTAMP"
 
 REGION_PATH = (b"api", b"v1", b"intake-http")
-"""Where some regions keep the whole API; served beside the root."""
+"""The path of the API in some regions; served in addition to the root."""
 
 _ENDPOINTS: dict[tuple[bytes, ...], formats.Parser] = {
     (): formats.structured,
@@ -54,7 +55,7 @@ _SINGLE = {formats.plain, formats.structured}
 
 @dataclass(frozen=True, slots=True)
 class ApiAnswer:
-    """An HTTP answer as a value."""
+    """An HTTP response as a value."""
 
     status: int
     headers: tuple[tuple[str, str], ...]
@@ -62,10 +63,10 @@ class ApiAnswer:
 
 
 class IntakeResource(Resource):
-    """The API below wherever it is mounted, also below `REGION_PATH` there.
+    """Serves the API below the path where it is mounted, and below `REGION_PATH` there.
 
-    ``keys``: the intake keys let in, None for any. ``now``: wall clock for the reception, aware. ``body_limit``:
-    bytes; a `bridge.collector.site.IntakeSite` stops reading at its own.
+    ``keys``: the accepted intake keys, None for any. ``now``: returns the wall time of reception, aware.
+    ``body_limit``: bytes; a `bridge.collector.site.IntakeSite` stops reading at its own limit.
     """
 
     isLeaf = True
@@ -86,24 +87,24 @@ class IntakeResource(Resource):
         self._now = now
 
     def render(self, request: Request) -> int:
-        """Answer the request, of any method (twisted.web's entry)."""
+        """Answers a request of any method; called by twisted.web."""
         send_when_ready(request, self.answer(request))
         return NOT_DONE_YET
 
     def answer(self, request: Request) -> Deferred[ApiAnswer]:
-        """Hand the request's events to the sink and give the answer to send; never fails, never writes."""
+        """Passes the request's events to the sink and returns the response to send. Never fails, never writes."""
         return Deferred.fromCoroutine(self._answer(request))
 
     async def _answer(self, request: Request) -> ApiAnswer:
         try:
-            return await self._take(request)
+            return await self._process(request)
         except Refusal as refusal:
             return _error(refusal.status, refusal.text, refusal.headers, refusal.errors)
         except Exception:
-            self._log.failure("A request could not be processed")
-            return _error(500, "internal error, see the collector's log")
+            self._log.failure("cannot process a request")
+            return _error(500, "internal error: see the collector's log")
 
-    async def _take(self, request: Request) -> ApiAnswer:
+    async def _process(self, request: Request) -> ApiAnswer:
         received = self._now()
         parser = _endpoint(request)
         status = _success_status(request)
@@ -116,9 +117,9 @@ class IntakeResource(Resource):
         except Refusal:
             raise
         except Exception:
-            self._log.failure("The sink did not take a request's events")
+            self._log.failure("the sink cannot store the events of a request")
             raise Refusal(
-                503, "the events could not be stored, send them again", headers={"Retry-After": "5"}
+                503, "the events could not be stored; send them again", headers={"Retry-After": "5"}
             ) from None
         if parser in _SINGLE:
             return _json(status, f'{{"received":true,"event_id":"{ids.as_list()[0]}"}}')
@@ -137,12 +138,12 @@ class IntakeResource(Resource):
 
 
 def send_when_ready(request: Request, answer: Deferred[ApiAnswer]) -> Deferred[None]:
-    """Write the answer when it is there, unless the client has gone by then; fires when that is done."""
-    gone: list[Failure] = []
-    request.notifyFinish().addErrback(gone.append)
+    """Writes the response when it is ready, unless the client has disconnected. Fires when that is done."""
+    disconnected: list[Failure] = []
+    request.notifyFinish().addErrback(disconnected.append)
 
     def write(ready: ApiAnswer) -> None:
-        if not gone:
+        if not disconnected:
             write_head(request, ready)
             request.write(ready.body)
             request.finish()
@@ -151,7 +152,7 @@ def send_when_ready(request: Request, answer: Deferred[ApiAnswer]) -> Deferred[N
 
 
 def write_head(request: Request, answer: ApiAnswer) -> None:
-    """Set status and headers; the body's length only where there may be a body."""
+    """Sets status and headers; Content-Length only if the status allows a body."""
     request.setResponseCode(answer.status)
     for name, value in answer.headers:
         request.setHeader(name, value)
@@ -168,9 +169,9 @@ def _endpoint(request: Request) -> formats.Parser:
     parser = _ENDPOINTS.get(path)
     if parser is None:
         known = ", ".join("/" + b"/".join(name).decode() for name in _ENDPOINTS)
-        raise Refusal(404, f"no such path; there are {known}")
+        raise Refusal(404, f"unknown path; the paths are {known}")
     if request.method != b"POST":
-        raise Refusal(405, "events are sent with POST", headers={"Allow": "POST"})
+        raise Refusal(405, "send events with POST", headers={"Allow": "POST"})
     return parser
 
 

@@ -1,4 +1,4 @@
-"""The body of a request, inflated, never beyond its limit."""
+"""Reads and decompresses the body of a request, up to a size limit."""
 
 from io import SEEK_END, SEEK_SET
 from typing import BinaryIO, cast
@@ -9,29 +9,29 @@ from twisted.web.server import Request
 from bridge.collector.refusal import Refusal
 
 BODY_LIMIT = 10 * 1024 * 1024
-"""Bytes of a body, as sent and as inflated (`intake.md`: 10 MiB, seen in the vendor's SDK only)."""
+"""Maximum bytes of a body, compressed and decompressed (`intake.md`: 10 MiB, seen in the vendor's SDK only)."""
 
 _GZIP_WBITS = 31
-# A body may be several gzip files in a row (RFC 1952 section 2.2). What follows a member is copied when the member
-# ends, so a body made of empty members alone would cost the square of its length.
+# A body may have several gzip members (RFC 1952 section 2.2). The data after a member is copied when the member ends,
+# so a body of many empty members would take quadratic time.
 _MEMBERS_LIMIT = 64
 
-_DAMAGED = cast(type[Exception], isal_zlib.error)  # its stub calls it an instance
+_GzipError = cast(type[Exception], isal_zlib.error)  # the type stub declares it as an instance
 
 
 def too_large(limit: int) -> Refusal:
-    """The 413 for a whole body."""
+    """Returns the 413 for a whole body."""
     return Refusal(413, f"the body is larger than {limit} bytes")
 
 
 def read_body(request: Request, limit: int = BODY_LIMIT) -> bytes:
-    """The body without its Content-Encoding.
+    """Returns the body, decompressed.
 
     Raises Refusal: 413 beyond ``limit`` bytes, 415 for an encoding other than gzip, 400 for damaged gzip.
     """
     encoding = _content_encoding(request)
     content = cast(BinaryIO, request.content)
-    # `bridge.collector.site` stops reading at the limit; under another Site the body is already here, whole.
+    # `bridge.collector.site` stops reading at the limit. Another Site has read the whole body by now.
     if content.seek(0, SEEK_END) > limit:
         raise too_large(limit)
     content.seek(0, SEEK_SET)
@@ -40,24 +40,24 @@ def read_body(request: Request, limit: int = BODY_LIMIT) -> bytes:
 
 
 def gunzip(data: bytes, limit: int) -> bytes:
-    """Inflate gzip; holds at most ``limit`` + 1 bytes of output, whatever the input claims.
+    """Decompresses gzip; holds at most ``limit`` + 1 bytes of output for any input.
 
-    Raises Refusal: 413 beyond ``limit``, 400 when the data is damaged, cut short or followed by something else.
+    Raises Refusal: 413 beyond ``limit``, 400 if the data is damaged, truncated or followed by other data.
     """
     parts: list[bytes] = []
-    room = limit + 1
+    remaining = limit + 1
     for _ in range(_MEMBERS_LIMIT):
         member = isal_zlib.decompressobj(wbits=_GZIP_WBITS)
         while not member.eof:
             try:
-                part = member.decompress(data, room)
-            except _DAMAGED:
-                raise Refusal(400, "the body is no valid gzip, as Content-Encoding says it is") from None
-            room -= len(part)
-            if room <= 0:
+                part = member.decompress(data, remaining)
+            except _GzipError:
+                raise Refusal(400, "the body is not valid gzip, but Content-Encoding is gzip") from None
+            remaining -= len(part)
+            if remaining <= 0:
                 raise too_large(limit)
             if not part and not member.eof:
-                raise Refusal(400, "the gzip body ends too early")
+                raise Refusal(400, "the gzip body is truncated")
             parts.append(part)
             data = member.unconsumed_tail
         data = member.unused_data

@@ -1,7 +1,7 @@
-"""What one request brought, on its way to the sink.
+"""Holds the accepted events of one request for the sink.
 
-The unit is the request, never the event: a sink that only counts pays nothing for the events it does not look at, so
-the events of a line batch are cut, and ids are written out, only when somebody asks.
+The unit is the request, never the event. The events of a line batch are split and the ids are formatted only on
+demand, so a sink that only counts does not pay for them.
 """
 
 import os
@@ -21,7 +21,7 @@ class Event(NamedTuple):
     event_id: str
     intake_key: str
     event_timestamp: str | None
-    """As the sender gave it (RFC 3339), None: none given, the reception's time stands."""
+    """The timestamp as sent (RFC 3339). None if none was sent; then the time of reception applies."""
     event: bytes
 
 
@@ -35,7 +35,7 @@ class EventRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class EventLines:
-    """A batch as LF-separated text: no empty line, no LF at either end."""
+    """A batch as text separated by LF: no empty line, no LF at either end."""
 
     intake_key: str
     event_timestamp: str | None
@@ -52,7 +52,7 @@ class EventLines:
 
 @dataclass(frozen=True, slots=True)
 class EventRows:
-    """A batch whose events had to be cut to be read at all (JSON), or a single event."""
+    """A batch whose events were split by parsing (JSON), or a single event."""
 
     items: list[EventRow]
 
@@ -72,10 +72,11 @@ _SUFFIXES = tuple(f"{number:03x}" for number in range(4096))
 
 
 class EventIds:
-    """``count`` unique ids in UUID form (version 8, RFC 9562 section 5.8: random, but for the last three digits).
+    """Generates ``count`` unique ids in UUID form (version 8, RFC 9562 section 5.8; all digits but the last three are
+    random).
 
-    Ids are made 4,096 at a time from one random head, for a benchmark's batch of 20,000 events must not cost 20,000
-    calls: `as_json` is one join a head.
+    4,096 ids share one random head and `as_json` needs one join per head, so a benchmark's batch of 20,000 events does
+    not cost 20,000 calls.
     """
 
     def __init__(self, count: int) -> None:
@@ -83,13 +84,13 @@ class EventIds:
         self._heads = [_random_head() for _ in range(0, count, len(_SUFFIXES))]
 
     def as_list(self) -> list[str]:
-        """The ids in the order of the events."""
+        """Returns the ids in the order of the events."""
         ids = [head + suffix for head in self._heads for suffix in _SUFFIXES]
         del ids[self.count :]
         return ids
 
     def as_json(self) -> str:
-        """The ids as a JSON array of strings."""
+        """Returns the ids as a JSON array of strings."""
         left, blocks = self.count, []
         for head in self._heads:
             blocks.append('"' + head + f'","{head}'.join(_SUFFIXES[:left]) + '"')
@@ -106,37 +107,37 @@ def _random_head() -> str:
 
 @dataclass(frozen=True)
 class Delivery:
-    """All accepted events of one request, in the request's order."""
+    """All accepted events of one request, in the order of the request."""
 
     received: datetime
     """Wall time of the reception, aware, UTC."""
     content: EventLines | EventRows
     ids: EventIds = field(repr=False)
     client: str = ""
-    """The address of who sent it."""
+    """Address of the client."""
 
     @property
     def count(self) -> int:
-        """How many events; costs nothing."""
+        """Number of events, without splitting the batch."""
         return self.content.count
 
     @property
     def counts(self) -> Mapping[str, int]:
-        """How many events for each intake key (``/array`` may mix keys); does not cut a line batch."""
+        """Number of events per intake key (``/array`` may mix keys), without splitting a line batch."""
         return self.content.counts
 
     @cached_property
     def events(self) -> list[Event]:
-        """The events, cut and with their ids when first asked for."""
+        """The events with their ids; split on first access."""
         return [Event(event_id, *row) for event_id, row in zip(self.ids.as_list(), self.content.rows(), strict=True)]
 
 
 class Sink(Protocol):
-    """Where accepted events go: one call a request."""
+    """Declares what the API needs of the receiver of accepted events; called once per request."""
 
     def accept(self, delivery: Delivery) -> Deferred[None] | None:
-        """Take the whole delivery or none of it.
+        """Accepts the whole delivery or nothing of it.
 
-        The client is answered when this returns, or when the Deferred it returns fires. What it raises is logged and
-        answered with 503: the sender keeps the events and sends them again.
+        The client is answered when this returns or when the returned Deferred fires. An exception is logged and
+        answered with 503, so the sender keeps the events and sends them again.
         """

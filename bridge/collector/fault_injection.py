@@ -1,8 +1,8 @@
 # mypy: disallow-untyped-calls=False
 # (twisted.web has few annotations)
-"""A collector that misbehaves on request: what networks, proxies and overloaded services do to a sender.
+"""Injects faults into the responses of the collector, as networks, proxies and overloaded services cause them.
 
-faults = iter([Fault(status=503, headers=(("Retry-After", "2"),)), Fault(accept=True, reset=True)])
+faults = iter([InjectedFault(status=503, headers=(("Retry-After", "2"),)), InjectedFault(accept=True, reset=True)])
 resource = FaultyResource(IntakeResource(sink), lambda request: next(faults, None), reactor)
 """
 
@@ -28,43 +28,43 @@ from bridge.collector.api import (
 _FLUSH_SECONDS = 0.1
 
 NEVER = math.inf
-"""A delay: the request is not answered at all."""
+"""Value of ``InjectedFault.delay``: the request is never answered."""
 
 
 @dataclass(frozen=True, slots=True)
 class InjectedFault:
-    """What becomes of one request instead of the plain answer; the fields combine.
+    """A fault in the handling of one request. The fields can be combined.
 
-    The answer is the collector's own with ``accept``, else an empty one; ``status``, ``headers`` and ``body`` replace
-    theirs in it. A wrong length is ``headers=(("Content-Length", "7"),)``.
+    With ``accept`` the base is the collector's normal response, otherwise an empty one. ``status``, ``headers`` and
+    ``body`` replace those of the base. A wrong length is ``headers=(("Content-Length", "7"),)``.
     """
 
     accept: bool = False
-    """The events reach the sink first (with ``reset``: the sender cannot know that they were taken)."""
+    """The sink receives the events first. With ``reset`` the sender cannot know that they were accepted."""
     status: int | None = None
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes | None = None
     delay: float = 0.0
-    """Seconds from reception (or acceptance) to what follows; `NEVER`."""
+    """Seconds from reception (or acceptance) to the response, or `NEVER`."""
     reset: bool = False
-    """The connection is reset (RST) instead of an answer, or in its middle with ``cut``."""
+    """The connection is reset (RST) instead of a response, or within the response with ``cut``."""
     cut: int | None = None
-    """Only so many bytes of the answer's body are sent, then the connection ends."""
+    """Only this number of bytes of the response body is sent, then the connection ends."""
     close: bool = False
-    """The connection is closed after the answer without having said so: the next request meets a dead one."""
+    """The connection is closed after the response without ``Connection: close``. The next request finds it closed."""
 
 
 HTML = InjectedFault(
     status=502, headers=(("Content-Type", "text/html"),), body=b"<html><h1>502 Bad Gateway</h1></html>"
 )
-"""What a proxy in the middle answers."""
+"""The response of a proxy between sender and collector."""
 
 Script = Callable[[Request], InjectedFault | None]
-"""Asked once a request, after its body has arrived; None: answer as usual."""
+"""Returns the fault for a request, once per request, after its body has arrived; None: no fault."""
 
 
 class FaultyResource(Resource):
-    """Wraps the intake: each request meets the fault that the script chooses."""
+    """Wraps the intake API and applies the fault that the script returns for each request."""
 
     isLeaf = True
 
@@ -75,7 +75,7 @@ class FaultyResource(Resource):
         self._clock = clock
 
     def render(self, request: Request) -> int:
-        """Answer as the script says (twisted.web's entry)."""
+        """Answers as the script says; called by twisted.web."""
         fault = self._script(request)
         if fault is None:
             return self._intake.render(request)
@@ -99,11 +99,11 @@ class FaultyResource(Resource):
             if fault.close:
                 sent.addCallback(lambda _: transport.loseConnection())
             return
-        gone: list[Failure] = []
-        request.notifyFinish().addErrback(gone.append)
+        disconnected: list[Failure] = []
+        request.notifyFinish().addErrback(disconnected.append)
 
         def break_off(ready: ApiAnswer) -> None:
-            if gone:
+            if disconnected:
                 return
             if fault.cut is not None:
                 write_head(request, ready)
@@ -113,7 +113,7 @@ class FaultyResource(Resource):
             elif fault.cut is None:
                 transport.abortConnection()
             else:
-                # An abort throws away what is not sent yet.
+                # An abort discards unsent data, so wait until the data is sent.
                 self._clock.callLater(_FLUSH_SECONDS, transport.abortConnection)
 
         answer.addCallback(break_off)

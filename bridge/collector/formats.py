@@ -1,12 +1,12 @@
-"""From a body to events: one function an endpoint, bytes in, values out.
+"""Parses request bodies into events: one function per endpoint, bytes in, values out.
 
-Rules for all of them (`https-log-collector.md`, `intake.md`):
+Rules for all endpoints (`https-log-collector.md`, `intake.md`):
 
-- An event is at most `EVENT_LIMIT` bytes of UTF-8. In a batch, those beyond are refused one by one and named by their
-  index; when nothing else is left the whole request is refused with 413.
-- An empty line or empty string in a batch is no event. A request without any event is refused with 400.
-- What is malformed refuses the whole request with 400, an unknown or missing key with 401: nothing of it is accepted.
-- An index counts the events of a line batch (its empty lines are none), the members of a JSON array, from 0.
+- An event has at most `EVENT_LIMIT` bytes of UTF-8. In a batch, longer events are refused one by one and named by their
+  index. If no event remains, the whole request is refused with 413.
+- An empty line or empty string in a batch is not an event. A request without any event is refused with 400.
+- A malformed request is refused with 400 and an unknown or missing key with 401; then no event of it is accepted.
+- An index counts from 0: the events of a line batch (without empty lines) or the members of a JSON array.
 """
 
 import json
@@ -21,19 +21,19 @@ from bridge.collector.refusal import Refusal
 from bridge.collector.timestamps import checked_timestamp
 
 EVENT_LIMIT = 250 * 1024
-"""Bytes of one event (`intake.md`: 250 KiB)."""
+"""Maximum bytes of one event (`intake.md`: 250 KiB)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """What a request says beside its body."""
+    """Key, timestamp and path of a request, from its headers and query."""
 
     keys: Keys
     intake_key: str | None = None
-    """From header, Basic password or query; already checked."""
+    """The checked key of header, Basic password or query."""
     event_timestamp: str | None = None
     path: str | None = None
-    """``?path=`` of ``/jsons``."""
+    """The query ``?path=`` of ``/jsons``."""
 
     def key(self) -> str:
         if not self.intake_key and not self.keys.optional:
@@ -41,7 +41,7 @@ class Envelope:
         return self.intake_key or ""
 
     def key_in(self, record: dict[str, Any], where: str = "") -> str:
-        """The key of a JSON object, else the request's own."""
+        """Returns the key of a JSON object, or that of the request if the object has none."""
         key = record.get("intake_key")
         if key is None or key == "":
             if not self.intake_key and not self.keys.optional:
@@ -52,7 +52,7 @@ class Envelope:
         return self.keys.checked(key, where)
 
     def timestamp_in(self, record: dict[str, Any], where: str = "") -> str | None:
-        """The time of a JSON object, else the request's own. The API's page has both names of the field."""
+        """Returns the timestamp of a JSON object, or that of the request. The API page documents both field names."""
         for name in ("@timestamp", "timestamp"):
             value = record.get(name)
             if value is not None:
@@ -62,7 +62,7 @@ class Envelope:
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """The accepted events and, for a batch, what was refused of it: ``{"index", "status", "message"}`` each."""
+    """The accepted events and the refused events of a batch, each as ``{"index", "status", "message"}``."""
 
     content: EventLines | EventRows
     errors: list[dict[str, object]]
@@ -72,12 +72,12 @@ Parser = Callable[[bytes, Envelope], Parsed]
 
 
 def plain(body: bytes, envelope: Envelope) -> Parsed:
-    """``/plain``: the body is the event, every byte of it."""
+    """Parses ``/plain``: the whole body is one event."""
     return _parsed([(0, EventRow(envelope.key(), envelope.event_timestamp, body))])
 
 
 def plain_batch(body: bytes, envelope: Envelope) -> Parsed:
-    """``/plain/batch``: events separated by LF. A CR is the event's own."""
+    """Parses ``/plain/batch``: events separated by LF. A CR belongs to the event."""
     key = envelope.key()
     text = body.strip(b"\n")
     if b"\n\n" in text:
@@ -92,21 +92,21 @@ def plain_batch(body: bytes, envelope: Envelope) -> Parsed:
 
 
 def jsons(body: bytes, envelope: Envelope) -> Parsed:
-    """``/jsons``: an array of strings or objects; an object's event is its compact JSON."""
+    """Parses ``/jsons``: an array of strings or objects. The event of an object is its compact JSON."""
     key = envelope.key()
-    members = _picked(_loads(body), envelope.path)
+    members = _select(_loads(body), envelope.path)
     return _parsed((index, EventRow(key, envelope.event_timestamp, _text(member, index))) for index, member in members)
 
 
 def structured(body: bytes, envelope: Envelope) -> Parsed:
-    """``/``: ``{"intake_key", "json", "@timestamp"?}``."""
+    """Parses ``/``: ``{"intake_key", "json", "@timestamp"?}``."""
     record = _object(_loads(body))
     row = EventRow(envelope.key_in(record), envelope.timestamp_in(record), _utf8(_string(record.get("json"), "json")))
     return _parsed([(0, row)])
 
 
 def structured_batch(body: bytes, envelope: Envelope) -> Parsed:
-    """``/batch``: ``{"intake_key", "jsons": [...]}``."""
+    """Parses ``/batch``: ``{"intake_key", "jsons": [...]}``."""
     record = _object(_loads(body))
     key, timestamp = envelope.key_in(record), envelope.timestamp_in(record)
     members = _list(record.get("jsons"), "jsons")
@@ -117,7 +117,7 @@ def structured_batch(body: bytes, envelope: Envelope) -> Parsed:
 
 
 def array(body: bytes, envelope: Envelope) -> Parsed:
-    """``/array``: ``[{"@timestamp" or "timestamp"?, "intake_key", "json"}, ...]``, keys and times may differ."""
+    """Parses ``/array``: ``[{"@timestamp" or "timestamp"?, "intake_key", "json"}, ...]``; keys and times may differ."""
 
     def rows() -> Iterator[tuple[int, EventRow]]:
         for index, member in enumerate(_list(_loads(body), "the body")):
@@ -135,7 +135,8 @@ def _parsed(rows: Iterable[tuple[int, EventRow]]) -> Parsed:
 
 
 def _sift(rows: Iterable[tuple[int, EventRow]]) -> tuple[list[EventRow], list[dict[str, object]]]:
-    """Part the events from the empty ones and those that are too large. Raises Refusal when none is left."""
+    """Returns the valid events and the errors of those that are too large; drops empty ones. Raises Refusal if no event
+    is left."""
     kept: list[EventRow] = []
     errors: list[dict[str, object]] = []
     message = f"the event is larger than {EVENT_LIMIT} bytes"
@@ -152,7 +153,10 @@ def _sift(rows: Iterable[tuple[int, EventRow]]) -> tuple[list[EventRow], list[di
 
 
 def _has_long_line(text: bytes) -> bool:
-    """Whether a line exceeds `EVENT_LIMIT`, found by leaps: the last LF within each leap ends only short lines."""
+    """Returns True if a line exceeds `EVENT_LIMIT`.
+
+    Searches the last LF within `EVENT_LIMIT` + 1 bytes and continues after it: all lines before it are short enough.
+    """
     start = 0
     while len(text) - start > EVENT_LIMIT:
         end = text.rfind(b"\n", start, start + EVENT_LIMIT + 1)
@@ -162,19 +166,19 @@ def _has_long_line(text: bytes) -> bool:
     return False
 
 
-# ?path=: a JSONPath of names only, `$.records` or `$.a.b[*]`.
+# ?path= is a JSONPath that has only names, such as `$.records` or `$.a.b[*]`.
 _PATH = re.compile(r"\$((?:\.[^.\[\]*$]+)*)(?:\[\*\])?")
 
 
-def _picked(value: object, path: str | None) -> Iterator[tuple[int, object]]:
+def _select(value: object, path: str | None) -> Iterator[tuple[int, object]]:
     found = _PATH.fullmatch(path or "$")
     if found is None:
-        raise Refusal(400, "path must be names from the top of the body, such as $.records or $.a.b")
+        raise Refusal(400, "path must consist of names from the top level of the body, such as $.records or $.a.b")
     for name in found[1].split(".")[1:]:
         if not isinstance(value, dict) or name not in value:
-            raise Refusal(400, "path leads nowhere in this body")
+            raise Refusal(400, "path does not exist in this body")
         value = value[name]
-    return enumerate(_list(value, "what path leads to" if path else "the body"))
+    return enumerate(_list(value, "the value at path" if path else "the body"))
 
 
 def _loads(body: bytes) -> Any:
@@ -185,13 +189,13 @@ def _loads(body: bytes) -> Any:
     except RecursionError:
         raise Refusal(400, "the body is nested too deeply") from None
     except UnicodeDecodeError:
-        raise Refusal(400, "the body is no valid JSON: it is not UTF-8") from None
+        raise Refusal(400, "the body is not valid JSON: it is not UTF-8") from None
     except json.JSONDecodeError as error:
-        # Only the decoder's own words and the place: never the text around it, a key may stand there.
+        # The error has only the decoder's message and the position, never the text there, which may be a key.
         place = f"line {error.lineno} column {error.colno}"
-        raise Refusal(400, f"the body is no valid JSON: {error.msg}, {place}") from None
+        raise Refusal(400, f"the body is not valid JSON: {error.msg}, {place}") from None
     except ValueError:
-        raise Refusal(400, "the body is no valid JSON: a number is out of range") from None
+        raise Refusal(400, "the body is not valid JSON: a number is out of range") from None
 
 
 def _no_constant(name: str) -> NoReturn:
@@ -204,13 +208,13 @@ def _text(member: object, index: int) -> bytes:
     if isinstance(member, dict):
         try:
             return _utf8(json.dumps(member, ensure_ascii=False, allow_nan=False, separators=(",", ":")))
-        except (ValueError, RecursionError):  # 1e999 is read as infinity, which JSON cannot write
+        except (ValueError, RecursionError):  # 1e999 is parsed as infinity, which JSON cannot represent
             raise Refusal(400, f"event {index}: a number is out of range") from None
     raise Refusal(400, f"event {index} must be a string or an object")
 
 
 def _utf8(text: str) -> bytes:
-    # JSON may escape a lone surrogate: it is kept, as the bytes UTF-8 would have for it.
+    # JSON may escape a lone surrogate. It is encoded as if it were a valid character, so it is not lost.
     return text.encode("utf-8", "surrogatepass")
 
 
@@ -227,7 +231,7 @@ def _string(value: object, name: str) -> str:
 
 
 def _no_event() -> Refusal:
-    return Refusal(400, "the body holds no event")
+    return Refusal(400, "the body contains no event")
 
 
 def _raise(refusal: Refusal) -> NoReturn:

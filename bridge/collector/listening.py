@@ -1,4 +1,4 @@
-"""How a site listens: addresses as users write them, certificates from PEM files, faults as one clear line."""
+"""Opens the collector's port: parses the address, loads the certificate and reports faults in one line."""
 
 import os
 from ipaddress import ip_address
@@ -18,11 +18,11 @@ _BACKLOG = 1024
 
 
 class CollectorError(Exception):
-    """The collector cannot start as it was told to; the text is for its operator."""
+    """Raised when the collector cannot start; the text is for its operator."""
 
 
 class ListenAddress(NamedTuple):
-    """An IP address (``::`` for all, IPv4 included) and a port, 0 for any that is free."""
+    """An IP address (``::`` for all, including IPv4) and a port (0 for any free port)."""
 
     host: str
     port: int
@@ -32,13 +32,13 @@ class ListenAddress(NamedTuple):
 
 
 def parse_address(text: str) -> ListenAddress:
-    """Read ``HOST:PORT``: HOST is an IPv4 address, an IPv6 address in brackets, ``localhost`` or ``*``.
+    """Parses ``HOST:PORT``: HOST is an IPv4 address, an IPv6 address in brackets, ``localhost`` or ``*``.
 
     Raises CollectorError.
     """
     host, colon, port = text.rpartition(":")
     if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535:
-        raise CollectorError(f"'{text}' is no HOST:PORT, such as 127.0.0.1:8080, [::1]:8443 or *:8080")
+        raise CollectorError(f"'{text}' is not HOST:PORT, such as 127.0.0.1:8080, [::1]:8443 or *:8080")
     if host.startswith("[") and host.endswith("]"):
         host = host[1:-1]
     elif ":" in host:
@@ -57,10 +57,11 @@ def listen(
     certificate: Path | None = None,
     private_key: Path | None = None,
 ) -> Deferred[IListeningPort]:
-    """Listen on ``address``, with TLS 1.2 or newer when a certificate is given.
+    """Listens on ``address``, with TLS 1.2 or newer if a certificate is given.
 
-    ``certificate``: PEM, the server's own first, then its chain. ``private_key``: PEM, unencrypted; None: it is in the
-    certificate's file. The Deferred fails with CollectorError: port taken, unreadable PEM, key of another certificate.
+    ``certificate``: PEM file, the server certificate first, then its chain. ``private_key``: PEM file, unencrypted;
+    None if the key is in the certificate's file. The Deferred fails with CollectorError if the port is in use, a PEM
+    file cannot be read or the key belongs to another certificate.
     """
     return Deferred.fromCoroutine(_listen(reactor, address, site, certificate, private_key))
 

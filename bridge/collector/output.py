@@ -1,4 +1,4 @@
-"""Sinks: events as JSON lines, in memory, or only counted."""
+"""Provides sinks that write events as JSON lines, keep them in memory or only count them."""
 
 import json
 from collections import Counter
@@ -11,7 +11,7 @@ _ENCODE = json.JSONEncoder(ensure_ascii=False).encode
 
 
 class Writable(Protocol):
-    """What `JsonLines` needs of a binary file."""
+    """Declares what `JsonLines` needs of a binary file."""
 
     def write(self, data: bytes, /) -> object: ...
 
@@ -19,7 +19,7 @@ class Writable(Protocol):
 
 
 class JsonLines:
-    """Writes each event as a line, in order of arrival, one write and flush a request.
+    """Writes each event as a line, in order of arrival, with one write and flush per request.
 
     A line is ``{"event_id", "intake_key", "event_timestamp", "received", "event"}``; ``received`` is RFC 3339, UTC,
     milliseconds. A byte of an event that is not UTF-8 becomes the escape ``\\udc80`` to ``\\udcff`` (Python's
@@ -31,13 +31,13 @@ class JsonLines:
         self._file = file
 
     def accept(self, delivery: Delivery) -> None:
-        """Raises OSError when the file cannot take it."""
+        """Writes the events. Raises OSError if they cannot be written."""
         self._file.write(as_json_lines(delivery))
         self._file.flush()
 
 
 def as_json_lines(delivery: Delivery) -> bytes:
-    """The delivery's events as `JsonLines` writes them."""
+    """Returns the delivery's events in the form that `JsonLines` writes."""
     received = delivery.received.isoformat(timespec="milliseconds").replace("+00:00", "Z")
     text = "".join(
         _ENCODE(
@@ -52,7 +52,7 @@ def as_json_lines(delivery: Delivery) -> bytes:
         + "\n"
         for event in delivery.events
     )
-    # A lone surrogate cannot be UTF-8; its backslash form happens to be JSON's own escape.
+    # UTF-8 cannot encode a lone surrogate; Python's backslash form is the same as the JSON escape.
     return text.encode("utf-8", "backslashreplace")
 
 
@@ -72,7 +72,7 @@ class Memory:
 
 
 class Counting:
-    """Counts events and requests without cutting a batch, for benchmarks."""
+    """Counts events and requests without splitting a batch, for benchmarks."""
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
@@ -83,7 +83,7 @@ class Counting:
         self.counts.update(delivery.counts)
 
     def as_json(self, now: datetime) -> bytes:
-        """The totals so far as a line ``{"time", "requests", "events", "by_intake_key"}``."""
+        """Returns the totals so far as a line ``{"time", "requests", "events", "by_intake_key"}``."""
         totals = {
             "time": now.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             "requests": self.requests,

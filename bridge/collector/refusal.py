@@ -1,12 +1,12 @@
-"""Why a request is not accepted: an exception whose text is the answer's, without any secret in it."""
+"""Defines the exception for a refused request; its text is sent in the response and never contains a secret."""
 
 from collections.abc import Mapping
 
 
 class Refusal(Exception):
-    """The request is answered with ``status`` and the text as ``{"error": text}``.
+    """Raised to answer a request with ``status`` and ``{"error": text}``.
 
-    ``errors`` are per-event faults of a batch of which nothing was accepted (see `bridge.collector.formats`).
+    ``errors`` are the faults per event of a batch without any accepted event (see `bridge.collector.formats`).
     """
 
     def __init__(

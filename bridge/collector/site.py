@@ -1,6 +1,6 @@
 # mypy: disallow-untyped-calls=False
 # (twisted.web has few annotations)
-"""The socket side: a Site that bounds bodies while they arrive."""
+"""Limits request bodies while they are received (a twisted.web Site)."""
 
 import json
 from io import BytesIO
@@ -14,31 +14,31 @@ from bridge.collector.body import BODY_LIMIT, too_large
 
 IDLE_TIMEOUT_SECONDS = 60.0
 
-# How much of a refused body is still read. A client that is cut off while it sends sees a reset instead of the answer,
-# since the kernel throws away what it has not read yet; one that never stops is cut off in the end.
+# Bytes of a refused body that are still read. If the connection were closed while the client sends, the kernel would
+# discard the unread data and the client would see a reset instead of the response. Beyond this limit it is closed.
 _DISCARD_LIMIT = 2 * BODY_LIMIT
 
 
 class BoundedRequest(Request):
-    """A request whose body stays in memory and within the site's limit, chunked or not.
+    """Keeps a request's body in memory and within the site's limit, chunked or not.
 
-    A body that is too large is answered with 413 at once: from its Content-Length before any of it is read (and no
-    100 Continue is sent), else at the byte that is too many. The rest is read and thrown away, then the connection
-    ends.
+    A body that is too large is answered with 413 at once: by its Content-Length before any of it is read (no
+    100 Continue is sent), otherwise when it exceeds the limit. The rest is read and discarded, then the connection is
+    closed.
     """
 
     _discarded: int | None = None
-    """Bytes thrown away since the request was refused."""
+    """Bytes discarded since the request was refused; None if it was not."""
     _body: BytesIO
 
     def gotLength(self, length: int | None) -> None:
-        """Called with Content-Length (None: chunked) after the headers."""
+        """Handles Content-Length (None: chunked); called after the headers."""
         self.content = self._body = BytesIO()
         if length is not None and length > self._limit():
             self._refuse()
 
     def handleContentChunk(self, data: bytes) -> None:
-        """Called with each piece of the body."""
+        """Handles a piece of the body."""
         if self._discarded is not None:
             self._discarded += len(data)
             if self._discarded > _DISCARD_LIMIT:
@@ -49,7 +49,7 @@ class BoundedRequest(Request):
             self._body.write(data)
 
     def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
-        """Called at the body's end."""
+        """Handles the end of the body."""
         if self._discarded is None:
             super().requestReceived(command, path, version)
         else:
@@ -65,7 +65,7 @@ class BoundedRequest(Request):
         self.content = self._body = BytesIO()
         refusal = too_large(self._limit())
         body = json.dumps({"error": refusal.text}).encode()
-        # The request line is not known here yet; a client that sends bodies this large speaks HTTP/1.1.
+        # The request line is not known here yet. HTTP/1.1 is assumed: other clients do not send bodies this large.
         self.clientproto = b"HTTP/1.1"
         self.channel.persistent = False
         self.requestHeaders.removeHeader("Expect")
@@ -77,9 +77,9 @@ class BoundedRequest(Request):
 
 
 class IntakeSite(Site):
-    """A Site for `bridge.collector.api.IntakeResource`: HTTP/1.1 with keep-alive, bounded bodies, no access log.
+    """Serves `bridge.collector.api.IntakeResource`: HTTP/1.1 with keep-alive, limited bodies, no access log.
 
-    ``body_limit`` in bytes; connections without any traffic for ``idle_timeout`` seconds are closed.
+    ``body_limit`` is in bytes. Connections without traffic for ``idle_timeout`` seconds are closed.
     """
 
     noisy = False
@@ -102,8 +102,8 @@ class IntakeSite(Site):
         self.body_limit = body_limit
 
     def log(self, request: object) -> None:
-        """No access log: a query may hold a key, and a benchmark sends thousands of requests a second."""
+        """Logs nothing: a query may contain a key, and a benchmark sends thousands of requests per second."""
 
     def acceptableProtocols(self) -> list[bytes]:
-        """HTTP/2 would pass `BoundedRequest` by, so it is not offered even where its library is installed."""
+        """Returns only HTTP/1.1: HTTP/2 would bypass `BoundedRequest`, so it is not offered even if it is installed."""
         return [b"http/1.1"]

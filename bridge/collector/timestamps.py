@@ -1,4 +1,4 @@
-"""Event times as senders give them: checked, and kept to the letter."""
+"""Checks the event timestamps that senders give, without changing their text."""
 
 import re
 from datetime import UTC, datetime
@@ -13,17 +13,17 @@ _DATE_TIME = re.compile(
 
 
 def checked_timestamp(value: object, name: str) -> str:
-    """The text itself, if it is a date and time of RFC 3339; ``name`` is the header's or field's.
+    """Returns the text if it is a date and time of RFC 3339. ``name``: the header or field, for the error text.
 
-    Raises Refusal (400).
+    Raises Refusal (400) if it is not.
     """
     found = _DATE_TIME.fullmatch(value) if isinstance(value, str) else None
     if found is None:
         raise Refusal(400, f"{name} must be a date and time of RFC 3339, such as 2026-11-23T07:24:00.250Z")
     year, month, day, hour, minute, second = (int(part) for part in found.groups())
     try:
-        # Second 60 is a leap second (section 5.7), which datetime does not know.
+        # Second 60 is a leap second (section 5.7), which datetime does not support.
         datetime(year, month, day, hour, minute, 59 if second == 60 else second, tzinfo=UTC)
     except ValueError as error:
-        raise Refusal(400, f"{name} is no possible date and time: {error}") from None
+        raise Refusal(400, f"{name} is not a valid date and time: {error}") from None
     return found[0]

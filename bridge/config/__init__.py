@@ -1,11 +1,13 @@
-"""The configuration: YAML files in, one immutable `Config` out, or every fault with its file, line and column.
+"""Loads YAML files into one immutable `Config`, or reports every fault with its file, line and column.
 
     config = load("/etc/syslog-bridge/bridge.yaml")
 
-The road, in order: `include` reads the files through `tree` (text to a tree that remembers places), `messages`
-validates the tree by the models of `document` and reports what they refuse, `checks` looks at what stands between keys,
-`resolve` fills in what follows. To add a key: a field in its section (`destinations`, `senders`, `routes`, `upkeep`),
-its type in `fields` if none fits, and a line in `conf/bridge.yaml`.
+Steps, in order: `include` reads the files through `yaml_tree`, which turns text into a tree with the place of each
+node. `model_errors` validates the tree with the models of `document` and reports what they reject. `checks` compares
+keys with each other. `resolve` fills in defaults that depend on other keys.
+
+To add a key, add a field to its section (`collector_section`, `listener_sections`, `routes`, `gateway_sections`), a
+type to `fields` if no existing type fits, and a line to `conf/bridge.yaml`.
 """
 
 from bridge.config.addresses import (

@@ -1,4 +1,4 @@
-"""Addresses to listen on, networks to match, and the collector's URLs: text in, values or ValueError out."""
+"""Parses listen addresses, networks and URLs; raises ValueError with a text for the operator."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from bridge.config.faults import shown
 
 Network = IPv4Network | IPv6Network
 
-# SEKOIA.IO's regions and the base address of each one's intake. SGP1 is written without the suffix on one of the
-# vendor's pages; the rule of the newer regions, which another page gives, is used.
+# SEKOIA.IO's regions and the base URL of each region's intake API. One of the vendor's pages gives SGP1 without the
+# suffix; this table follows the rule of the newer regions, which another page gives.
 REGIONS = {"FRA1": "https://intake.sekoia.io"} | {
     region: f"https://intake.{region.lower()}.sekoia.io/api/v1/intake-http"
     for region in ("FRA2", "MCO1", "UAE1", "USA1", "SGP1")
@@ -25,7 +25,7 @@ ENDPOINTS = ("/plain/batch", "/plain", "/jsons", "/batch", "/", "/array")
 
 @dataclass(frozen=True)
 class Address:
-    """Where to listen: `host` is an IP address or `*` for both families, `port` 0 lets the kernel choose."""
+    """An address to listen on: `host` is an IP address, or `*` for both families; port 0 lets the kernel choose."""
 
     host: str
     port: int
@@ -35,21 +35,21 @@ class Address:
 
     @property
     def families(self) -> frozenset[int]:
-        """The IP versions it serves: `[::]` beside an IPv4 listener is IPv6 only, so it counts as that."""
+        """Returns the IP versions served; `[::]` counts as IPv6 only, since it is IPv6 only beside an IPv4 listener."""
         return frozenset((4, 6)) if self.host == "*" else frozenset((6 if ":" in self.host else 4,))
 
     @property
     def is_wildcard(self) -> bool:
-        """Whether it takes what is sent to any address of the machine."""
+        """Returns True if the address covers all addresses of the machine."""
         return self.host in ("*", "0.0.0.0", "::")
 
     @property
     def is_loopback(self) -> bool:
-        """Whether only this machine can reach it."""
+        """Returns True if only this machine can reach the address."""
         return self.host != "*" and ipaddress.ip_address(self.host).is_loopback
 
     def clashes(self, other: Address | UnixAddress) -> bool:
-        """Whether both cannot be bound at once, on the same transport."""
+        """Returns True if the two addresses cannot be bound at the same time on the same transport."""
         if isinstance(other, UnixAddress):
             return False
         if self.port != other.port or self.port == 0 or not self.families & other.families:
@@ -59,7 +59,7 @@ class Address:
 
 @dataclass(frozen=True)
 class UnixAddress:
-    """Where to listen on this machine alone."""
+    """The path of a Unix socket to listen on."""
 
     path: Path
     host = ""
@@ -69,13 +69,13 @@ class UnixAddress:
         return str(self.path)
 
     def clashes(self, other: Address | UnixAddress) -> bool:
-        """Whether both cannot be bound at once."""
+        """Returns True if the two addresses cannot be bound at the same time."""
         return self == other
 
 
 @dataclass(frozen=True)
 class CopyTarget:
-    """Another forwarder that gets copies."""
+    """The address of another forwarder, which receives copies of frames."""
 
     transport: Literal["udp", "tcp"]
     host: str
@@ -87,8 +87,8 @@ class CopyTarget:
 
 
 def copy_target(text: str) -> CopyTarget:
-    """`udp://HOST:PORT`, `tcp://HOST:PORT`."""
-    wrong = ValueError(f"{shown(text)} is no target: write udp://HOST:PORT or tcp://HOST:PORT")
+    """Parses `udp://HOST:PORT` or `tcp://HOST:PORT`."""
+    wrong = ValueError(f"invalid target {shown(text)}. Write udp://HOST:PORT or tcp://HOST:PORT.")
     try:
         parts = urlsplit(text)
         port = parts.port
@@ -107,99 +107,100 @@ def copy_target(text: str) -> CopyTarget:
 
 
 def address(text: str) -> Address:
-    """`*:514`, `192.0.2.1:514`, `[::1]:514`."""
+    """Parses a listen address: `*:514`, `192.0.2.1:514` or `[::1]:514`."""
     if re.fullmatch("[0-9]+", text):
-        raise ValueError(
-            f'an address and a port are needed: write "*:{int(text[:9])}" for every address of the machine'
-        )
+        raise ValueError(f'the address is missing. Write "*:{int(text[:9])}" to listen on all addresses.')
     host, colon, port = text.rpartition(":")
     if not colon or text.endswith("]") or _is_ipv6(text):
         example = f"[{text}]:514" if _is_ipv6(text) else f"{text}:514" if _is_ip(text) else "*:514"
-        raise ValueError(f'{shown(text)} has no port: write address and port, such as "{example}"')
+        raise ValueError(f'{shown(text)} has no port. Write address and port, for example "{example}".')
     number = _port(port)
     if host == "":
-        raise ValueError(f'an address is missing before the port: write "*:{number}" for every address of the machine')
+        raise ValueError(f'the address before the port is missing. Write "*:{number}" to listen on all addresses.')
     if host == "*":
         return Address(host, number)
     if _is_ipv6(host):
-        raise ValueError(f'an IPv6 address stands in brackets: write "[{host}]:{number}"')
+        raise ValueError(f'an IPv6 address needs brackets. Write "[{host}]:{number}".')
     bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
     if bare != host and not _is_ipv6(bare):
-        raise ValueError(f"{shown(host)}: only an IPv6 address stands in brackets")
+        raise ValueError(f"{shown(host)} is not an IPv6 address. Remove the brackets.")
     try:
         parsed = ipaddress.ip_address(bare)
     except ValueError:
         hint = "127.0.0.1" if bare == "localhost" else "*"
-        raise ValueError(f'{shown(host)} is no IP address: write an address, such as "{hint}:{number}"') from None
+        raise ValueError(f'{shown(host)} is not an IP address. Write one, for example "{hint}:{number}".') from None
     if isinstance(parsed, IPv6Address) and parsed.ipv4_mapped is not None:
-        raise ValueError(f'an IPv4 address in IPv6 clothes: write "{parsed.ipv4_mapped}:{number}"')
+        raise ValueError(f'this is an IPv4-mapped IPv6 address. Write "{parsed.ipv4_mapped}:{number}".')
     return Address(str(parsed), number)
 
 
 def network(text: str) -> Network:
-    """An address (a network of one) or a network in CIDR form."""
+    """Parses a network in CIDR form, or an address, which becomes a network of one address."""
     if "%" in text:
-        raise ValueError(f"{shown(text)}: a source has no zone; remove the % and what follows")
+        raise ValueError(f"{shown(text)} has an IPv6 zone. Remove the % and the text after it.")
     base, slash, prefix = text.partition("/")
     try:
         host = ipaddress.ip_address(base)
     except ValueError:
-        raise ValueError(_no_network(text)) from None
+        raise ValueError(_network_error(text)) from None
     if isinstance(host, IPv6Address) and host.ipv4_mapped is not None:
         bits = f"/{int(prefix) - 96}" if re.fullmatch("[0-9]{2,3}", prefix) and 96 <= int(prefix) <= 128 else ""
-        raise ValueError(f"mapped peers are matched as IPv4: write {host.ipv4_mapped}{bits}")
+        raise ValueError(f"IPv4-mapped IPv6 addresses are matched as IPv4. Write {host.ipv4_mapped}{bits}.")
     if not slash:
         return ipaddress.ip_network(host)
     if not re.fullmatch("0|[1-9][0-9]{0,2}", prefix) or int(prefix) > host.max_prefixlen:
-        raise ValueError(_no_prefix(host, prefix))
+        raise ValueError(_prefix_error(host, prefix))
     meant = ipaddress.ip_network(f"{host}/{prefix}", strict=False)
     if meant.network_address != host:
         raise ValueError(
-            f"{host}/{prefix} has host bits set: write {meant} for the network or {host} for the one address"
+            f"{host}/{prefix} has host bits set. Write {meant} for the network or {host} for the single address."
         )
     return meant
 
 
 def base_url(text: str) -> str:
-    """A base URL without its trailing slash: https, or http to loopback; no fault quotes it, it may hold a password."""
+    """Parses a base URL and returns it without a trailing slash.
+
+    The scheme is https, or http to loopback. The URL may contain a password, so no error quotes it.
+    """
     parts, host = _url(text)
     if parts.query or parts.fragment or text.endswith(("?", "#")):
-        raise ValueError("a base address has no ? or #: write https://HOST or https://HOST/PATH")
+        raise ValueError("a base URL must not contain ? or #. Write https://HOST or https://HOST/PATH.")
     path = parts.path.rstrip("/")
     for endpoint in sorted(ENDPOINTS, key=len, reverse=True):
         if endpoint != "/" and path.endswith(endpoint):
-            raise ValueError(f"the endpoint's path is appended to it: leave {endpoint} off")
+            raise ValueError(f"the bridge appends the path of the endpoint. Remove {endpoint}.")
     if parts.scheme == "http" and not _is_loopback_host(host):
-        raise ValueError("http:// would carry keys and events in the clear: write https:// (http:// only to loopback)")
+        raise ValueError("http:// sends keys and events unencrypted. Write https:// (http:// only to loopback).")
     return f"{parts.scheme}://{parts.netloc}{path}"
 
 
 def amqp_url(text: str) -> str:
-    """A broker: amqps, or amqp to loopback; no fault quotes it, it may hold a password."""
+    """Parses the URL of a broker: amqps, or amqp to loopback. It may contain a password, so no error quotes it."""
     try:
         parts = urlsplit(text)
         port = parts.port
     except ValueError:
-        raise ValueError("no broker's address: write amqps://HOST, with a port from 1 to 65535 if any") from None
+        raise ValueError("invalid broker URL. Write amqps://HOST, or amqps://HOST:PORT with port 1 to 65535.") from None
     host = parts.hostname or ""
     if "@" in parts.netloc:
-        raise ValueError("a user or password in a URL would be shown: remove it; username and password are keys")
+        raise ValueError("a URL must not contain a user or password. Use the keys username and password.")
     if parts.scheme not in ("amqps", "amqp") or not _is_host(host) or port == 0 or parts.netloc.endswith(":"):
-        raise ValueError("no broker's address: write amqps://HOST or amqps://HOST:PORT")
+        raise ValueError("invalid broker URL. Write amqps://HOST or amqps://HOST:PORT.")
     if parts.path.rstrip("/") or parts.query or parts.fragment:
-        raise ValueError("a broker's address ends with its port: virtual_host is a key of its own")
+        raise ValueError("a broker URL must end after the port. Use the key virtual_host for the virtual host.")
     if parts.scheme == "amqp" and not _is_loopback_host(host):
-        raise ValueError("amqp:// would carry password and events in the clear: write amqps:// (amqp:// to loopback)")
+        raise ValueError("amqp:// sends password and events unencrypted. Write amqps:// (amqp:// only to loopback).")
     return f"{parts.scheme}://{parts.netloc}"
 
 
 def proxy_url(text: str) -> str:
-    """`http://HOST:PORT`, the user in keys of their own. Never quoted in a fault."""
+    """Parses the URL of a proxy, `http://HOST:PORT`. User and password have their own keys. No error quotes the URL."""
     parts, _ = _url(text)
     if parts.scheme != "http" or parts.path.rstrip("/") or parts.query or parts.fragment:
-        raise ValueError("a proxy is written http://HOST:PORT")
+        raise ValueError("invalid proxy URL. Write http://HOST:PORT.")
     if parts.port is None:
-        raise ValueError("the proxy's port is missing: write http://HOST:PORT")
+        raise ValueError("the proxy's port is missing. Write http://HOST:PORT.")
     return f"http://{parts.netloc}"
 
 
@@ -208,52 +209,52 @@ def _url(text: str) -> tuple[SplitResult, str]:
         parts = urlsplit(text)
         port = parts.port
     except ValueError:
-        raise ValueError("this is no URL: write https://HOST, with a port from 1 to 65535 if any") from None
+        raise ValueError("invalid URL. Write https://HOST, or https://HOST:PORT with port 1 to 65535.") from None
     if parts.scheme not in ("https", "http") or not parts.hostname:
-        raise ValueError("this is no URL: write https://HOST")
+        raise ValueError("invalid URL. Write https://HOST.")
     if "@" in parts.netloc:
-        raise ValueError("a user or password in a URL would be shown: remove it; secrets have keys of their own")
+        raise ValueError("a URL must not contain a user or password. Remove it; secrets have their own keys.")
     if port == 0 or parts.netloc.endswith(":") or not _is_host(parts.hostname):
-        raise ValueError("the URL's host or port cannot be: write https://HOST or https://HOST:PORT")
+        raise ValueError("the URL has an invalid host or port. Write https://HOST or https://HOST:PORT.")
     if not re.fullmatch(r"[!-~]*", text) or "\\" in text:
-        raise ValueError("a URL holds no blanks, backslashes or letters outside ASCII")
+        raise ValueError("a URL must not contain spaces, backslashes or non-ASCII characters. Percent-encode them.")
     return parts, parts.hostname
 
 
 def _port(text: str) -> int:
     if not re.fullmatch("[0-9]{1,9}", text):
-        raise ValueError(f"{shown(text)} is no port: write a number from 0 to 65535")
+        raise ValueError(f"invalid port {shown(text)}. Write a number from 0 to 65535.")
     number = int(text)
     if number > 65535:
-        raise ValueError(f"{number} is no port: the highest is 65535")
+        raise ValueError(f"invalid port {number}. Write a number from 0 to 65535.")
     if str(number) != text:
-        raise ValueError(f"a port has no leading zero: write {number}")
+        raise ValueError(f"a port must not start with a zero. Write {number}.")
     return number
 
 
-def _no_network(text: str) -> str:
+def _network_error(text: str) -> str:
     if re.fullmatch(r"[0-9.]+ *- *[0-9.]+", text):
-        return f"{shown(text)} is a range: write its networks, such as 10.0.0.0/29"
+        return f"{shown(text)} is a range. Write the networks that it consists of, for example 10.0.0.0/29."
     if re.fullmatch(r"\[.*\](:[0-9]+)?|[0-9.]+:[0-9]+", text):
-        return f"{shown(text)}: a source is an address alone, without brackets and port"
+        return f"{shown(text)} has brackets or a port. Write the address only."
     if re.fullmatch(r"[0-9.]+\*|[0-9]+(\.[0-9*x]+){0,3}\.?(/[0-9]+)?", text):
-        return f"{shown(text)} is no whole address: write all four numbers, as a network 10.1.0.0/16"
-    return f"{shown(text)} is no address or network: write 192.0.2.7 or 10.1.0.0/16 (names go into hostname:)"
+        return f"{shown(text)} is not a valid address. Write four numbers (192.0.2.7), or a network (10.1.0.0/16)."
+    return f"{shown(text)} is not an address or network. Write 192.0.2.7 or 10.1.0.0/16. Host names belong in hostname."
 
 
-def _no_prefix(host: IPv4Address | IPv6Address, prefix: str) -> str:
+def _prefix_error(host: IPv4Address | IPv6Address, prefix: str) -> str:
     if isinstance(host, IPv4Address) and prefix.count(".") == 3:
         try:
             bits = IPv4Network(f"0.0.0.0/{prefix}").prefixlen
         except ValueError:
             bits = None
         if bits is not None:
-            return f"a netmask is not read: write {IPv4Network(f'{host}/{bits}', strict=False)}"
-    return f"{shown(prefix)} is no prefix length: write 0 to {host.max_prefixlen}"
+            return f"a netmask is not supported. Write {IPv4Network(f'{host}/{bits}', strict=False)}."
+    return f"invalid prefix length {shown(prefix)}. Write 0 to {host.max_prefixlen}."
 
 
 def _is_host(text: str) -> bool:
-    """Whether it is a name or an address, as they stand in a URL."""
+    """Returns True for a lower-case host name or an IP address without brackets."""
     return re.fullmatch(r"(?!-)[a-z0-9_-]+(\.(?!-)[a-z0-9_-]+)*\.?", text, re.ASCII) is not None or _is_ipv6(text)
 
 

@@ -1,12 +1,12 @@
-"""What no single key can get wrong: references, names, pairs of keys, and whether events arrive anywhere at all.
+"""Checks keys against each other: references, names, pairs of keys, and that some event can reach an intake.
 
-The checks run over what is right of a document, and ask the tree what was written: a key whose value is faulty has had
-its fault, and counts as given.
+The checks run on the valid part of a document. The tree tells which keys were written: a key with an invalid value is
+already reported and counts as given.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 
@@ -29,25 +29,25 @@ from bridge.tls.pem import PemError, read_identity
 
 @dataclass(frozen=True)
 class Checked:
-    """A document with its tree, in which an absent section is an empty one at the place of the file."""
+    """A document with its tree; an absent section is read as an empty one at the place of the file."""
 
     document: Document
     root: Entries
     report: FaultReport
 
     def section(self, name: str) -> Entries:
-        """The node of a top-level section."""
+        """Returns the node of a top-level section."""
         node = self.root.get(name)
         return node if isinstance(node, Entries) else Entries(self.root.key_places.get(name, self.root.place))
 
     def items(self, name: str) -> list[Entries]:
-        """The nodes of a top-level list, one for each of the document's."""
+        """Returns the nodes of a top-level list, one for each of its entries in the document."""
         node = self.root.get(name)
         return [item for item in node if isinstance(item, Entries)] if isinstance(node, Items) else []
 
 
 def check(document: Document, root: Entries, report: FaultReport, *, files: bool) -> None:
-    """Report everything that is wrong between the keys of a document; ``files``: and in the certificates it names."""
+    """Reports every conflict between the keys of a document; with ``files``, also every unusable certificate file."""
     checked = Checked(document, root, report)
     _required(checked)
     _collector(checked, files=files)
@@ -57,7 +57,7 @@ def check(document: Document, root: Entries, report: FaultReport, *, files: bool
     _unique_names(checked)
     _references(checked)
     _client_names(checked)
-    _arrives(checked)
+    _any_delivery(checked)
     _batch(checked)
     _share(checked, files=files)
     _admin(checked, files=files)
@@ -72,46 +72,46 @@ def _required(checked: Checked) -> None:
     ):
         node = root.get(key)
         if key == "listeners" and share is not None and share.role == "courier":
-            # It may deliver what others receive, and nothing else.
+            # A courier needs no listeners: it may deliver only what other gateways receive.
             continue
         if key not in root.pruned and not node and not (isinstance(node, Entries | Items) and node.pruned):
-            report.at(root.place_of(key), f"{key}: at least one is needed: {key}: {example}")
+            report.at(root.place_of(key), f"{key}: at least one is required. Write {key}: {example}.")
     if not checked.section("spool").wrote("directory") and "spool" not in root.pruned:
         place = checked.section("spool").place_of("directory") if "spool" in root else root.place
-        report.at(place, "spool: a directory is needed: spool: {directory: /var/lib/syslog-bridge/spool}")
+        report.at(place, "spool: directory is missing. Write spool: {directory: /var/lib/syslog-bridge/spool}.")
     for item in checked.items("sources"):
         if not item.wrote("source"):
-            report.at(item.place, "source is missing: say whom this entry is about, source: 192.0.2.7")
+            report.at(item.place, "source is missing. Name the senders of this entry, for example source: 192.0.2.7.")
 
 
 def _collector(checked: Checked, *, files: bool) -> None:
     node, collector, report = checked.section("collector"), checked.document.collector, checked.report
-    _pipeline(collector, node, report, files=files)
+    _delivery_settings(collector, node, report, files=files)
     if node.wrote("connections_per_intake") and collector.connections_per_intake > collector.connections:
         report.at(
             node.place_of("connections_per_intake"),
-            f"connections_per_intake: more than connections, which is {collector.connections}",
+            f"connections_per_intake: must not exceed connections, which is {collector.connections}.",
         )
 
 
-def _pipeline(pipeline: DeliverySettings, node: Entries, report: FaultReport, *, files: bool) -> None:
-    """Keys that the collector and an intake have in common."""
-    if pipeline.url is not None and len(set(pipeline.url)) < len(pipeline.url):
-        report.at(node.place_of("url"), "url: an address is given twice: leave one off")
+def _delivery_settings(settings: DeliverySettings, node: Entries, report: FaultReport, *, files: bool) -> None:
+    """Checks the keys that the collector and an intake have in common."""
+    if settings.url is not None and len(set(settings.url)) < len(settings.url):
+        report.at(node.place_of("url"), "url: the same URL is given twice. Remove one.")
     if node.wrote("region") and node.wrote("url"):
-        report.at(node.place_of("url"), "url: either region or url, not both")
-    _client(pipeline, node, report, files=files)
+        report.at(node.place_of("url"), "url: region and url exclude each other. Remove one.")
+    _client(settings, node, report, files=files)
     proxy = node.get("proxy")
     if isinstance(proxy, Entries):
         if not proxy.wrote("url"):
-            report.at(proxy.place, "proxy: url is missing: write url: http://HOST:PORT")
+            report.at(proxy.place, "proxy: url is missing. Write url: http://HOST:PORT.")
         _pair(proxy, "username", "password", report)
 
 
 def _client(section: DeliverySettings | SharedBacklog, node: Entries, report: FaultReport, *, files: bool) -> None:
-    """Whom we trust and who we are, in TLS that we begin."""
+    """Checks the trusted authorities and the client certificate of outgoing TLS connections."""
     if node.wrote("ca_file") and node.wrote("extra_ca_file"):
-        text = "ca_file: it is instead of the system's authorities, extra_ca_file beside them: give one"
+        text = "ca_file: ca_file replaces the system's authorities, extra_ca_file adds to them. Remove one of the two."
         report.at(node.place_of("ca_file"), text)
     _pair(node, "client_certificate", "client_key", report)
     if files and section.client_certificate is not None and section.client_key is not None:
@@ -125,31 +125,32 @@ def _client(section: DeliverySettings | SharedBacklog, node: Entries, report: Fa
 def _pair(node: Entries, first: str, second: str, report: FaultReport) -> None:
     for one, other in ((first, second), (second, first)):
         if node.wrote(one) and not node.wrote(other):
-            report.at(node.place_of(one), f"{one}: {other} is missing beside it")
+            report.at(node.place_of(one), f"{one}: {other} is missing. Give both keys, or none.")
 
 
 def _intakes(checked: Checked, *, files: bool) -> None:
     intakes = checked.section("intakes")
     collector = checked.section("collector")
-    addressed = _addressed(collector) or "collector" in checked.root.pruned
+    common_url = _has_url(collector) or "collector" in checked.root.pruned
     nodes = [node for node in intakes.values() if isinstance(node, Entries)]
-    addressed_itself = any(_addressed(node) for node in nodes)
-    if nodes and not addressed and not addressed_itself:
+    own_urls = any(_has_url(node) for node in nodes)
+    if nodes and not common_url and not own_urls:
         place = checked.root.place_of("collector")
-        checked.report.at(place, "where is the collector? Write collector: {region: FRA1}, or url:")
+        text = "the collector has neither region nor url. Write collector: {region: FRA1} or collector: {url: https://HOST}."
+        checked.report.at(place, text)
     for name, written in checked.document.intakes.items():
         node = intakes[name]
         assert isinstance(node, Entries)
         if not node.wrote("intake_key"):
             place = node.key_places.get("intake_key", intakes.key_places[name])
-            checked.report.at(place, "the intake has no intake_key: write intake_key: {file: PATH}")
-        _pipeline(written, node, checked.report, files=files)
-        if addressed_itself and not addressed and not _addressed(node):
-            text = "where is this intake? Give it region or url, or write collector: {region: FRA1}"
+            checked.report.at(place, "the intake has no intake_key. Write intake_key: {file: PATH}.")
+        _delivery_settings(written, node, checked.report, files=files)
+        if own_urls and not common_url and not _has_url(node):
+            text = "the intake has neither region nor url. Add one of them, or write collector: {region: FRA1}."
             checked.report.at(intakes.key_places[name], text)
 
 
-def _addressed(node: Entries) -> bool:
+def _has_url(node: Entries) -> bool:
     return node.wrote("region") or node.wrote("url")
 
 
@@ -157,32 +158,32 @@ def _routes(checked: Checked) -> None:
     report = checked.report
     for route, node in zip(checked.document.routes, checked.items("routes"), strict=True):
         if node.wrote("intake") and route.drop:
-            report.at(node.place_of("drop"), "drop: either intake or drop, not both")
+            report.at(node.place_of("drop"), "drop: intake and drop exclude each other. Remove one.")
         elif not node.wrote("intake") and not route.drop and "drop" not in node.pruned:
-            report.at(node.place, "the route leads nowhere: write intake: NAME, or drop: true")
+            report.at(node.place, "the route has neither intake nor drop. Write intake: NAME or drop: true.")
         if route.drop:
             for key in ("payload", "timestamp", "timezone"):
                 if node.wrote(key):
-                    report.at(node.place_of(key), f"{key}: has no use where messages are dropped: remove it")
-        _asks_something(route, node, report)
+                    report.at(node.place_of(key), f"{key}: has no effect in a route that drops messages. Remove it.")
+        _message_condition(route, node, report)
         if route.except_ is not None:
             except_node = node["except"]
             assert isinstance(except_node, Entries)
             if not except_node and not except_node.pruned:
-                report.at(
-                    node.place_of("except"), "except: a condition is needed, or nothing would ever match the route"
-                )
-            _asks_something(route.except_, except_node, report)
+                text = "except: has no condition, so the route would never match. Add a condition, or remove except."
+                report.at(node.place_of("except"), text)
+            _message_condition(route.except_, except_node, report)
 
 
-def _asks_something(conditions: RouteConditions, node: Entries, report: FaultReport) -> None:
+def _message_condition(conditions: RouteConditions, node: Entries, report: FaultReport) -> None:
     message = node.get("message")
     if conditions.message is not None and isinstance(message, Entries) and not message and not message.pruned:
-        report.at(node.place_of("message"), "message: write {contains: [TEXT]} or {starts_with: [TEXT]}")
+        text = "message: has no condition. Write {contains: [TEXT]} or {starts_with: [TEXT]}."
+        report.at(node.place_of("message"), text)
 
 
 def _unique_names(checked: Checked) -> None:
-    """A name given twice in one list; a default name counts, and stands where its entry does."""
+    """Reports names that occur twice in one list. Default names count; their place is that of their entry."""
     document = checked.document
     lists: tuple[tuple[str, tuple[Route | SourceFacts, ...]], ...] = (
         ("route", document.routes),
@@ -197,7 +198,7 @@ def _unique_names(checked: Checked) -> None:
                 continue
             place = node.place_of("name")
             if name in seen:
-                checked.report.at(place, f"name: this {what} is called as the one at {seen[name]}: choose another name")
+                checked.report.at(place, f"name: the {what} at {seen[name]} has the same name. Choose another name.")
             seen.setdefault(name, place)
 
 
@@ -214,20 +215,20 @@ def _references(checked: Checked) -> None:
         if not listener.name and any(getattr(listener, kind) is not None for kind in KINDS):
             listeners.add(f"{listener.kind}:{listener.address}")
         elif not listener.name and any(node.wrote(key) for key in ("name", *KINDS)):
-            return  # a listener whose name cannot be known may be the one that is meant
+            return  # The name of an invalid listener is unknown; the routes may refer to it.
     for conditions, node in _all_conditions(checked):
         for index, name in enumerate(conditions.listener):
             if name not in listeners:
                 meant = nearest(name, listeners)
-                known = f"did you mean {meant}?" if meant else f"there are {', '.join(sorted(listeners)) or 'none'}"
-                checked.report.at(_item_place(node, "listener", index), f"listener: no listener has this name: {known}")
+                hint = f": did you mean {meant}?" if meant else f". Known listeners: {_listed(listeners)}."
+                checked.report.at(_item_place(node, "listener", index), f"listener: no listener has this name{hint}")
 
 
 def _client_names(checked: Checked) -> None:
-    asked = any(node.wrote("client_ca") or node.wrote("client_fingerprints") for node in checked.items("listeners"))
+    verified = any(node.wrote("client_ca") or node.wrote("client_fingerprints") for node in checked.items("listeners"))
     for conditions, node in _all_conditions(checked):
-        if conditions.client_name and not asked:
-            text = "client_name: no listener asks its clients for a certificate: give a tls listener a client_ca"
+        if conditions.client_name and not verified:
+            text = "client_name: no listener requires client certificates. Add client_ca to a tls listener."
             checked.report.at(node.place_of("client_name"), text)
 
 
@@ -237,8 +238,12 @@ def _intake_exists(checked: Checked, node: Entries, key: str, name: str | None) 
     if name is None or name in known or "intakes" in checked.root.pruned:
         return
     meant = nearest(name, known)
-    hint = f"did you mean {meant}?" if meant else f"there are {', '.join(sorted(known)) or 'none'}"
-    checked.report.at(node.place_of(key), f"{key}: no intake is called{shown_word(name) or ' so'}: {hint}")
+    hint = f": did you mean {meant}?" if meant else f". Known intakes: {_listed(known)}."
+    checked.report.at(node.place_of(key), f"{key}: unknown intake{shown_word(name)}{hint}")
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names)) or "none"
 
 
 def _all_intake_references(checked: Checked) -> Iterator[tuple[Entries, Section]]:
@@ -260,22 +265,22 @@ def _item_place(node: Entries, key: str, index: int) -> Place:
     return value.places[index] if isinstance(value, Items) else node.place_of(key)
 
 
-def _arrives(checked: Checked) -> None:
-    """Some road must lead to an intake; a faulty one counts."""
+def _any_delivery(checked: Checked) -> None:
+    """Reports a configuration in which no listener, route or `unrouted` names an intake; an invalid one counts."""
     nodes = [*checked.items("listeners"), *checked.items("routes"), checked.section("unrouted")]
     lists = [checked.root.get(key) for key in ("listeners", "intakes")]
     if any(node.wrote("intake") for node in nodes) or not all(lists):
         return
     if any(key in checked.root.pruned for key in ("listeners", "routes", "unrouted")):
         return
-    text = "no event would reach an intake: add routes, intake: NAME to a listener, or unrouted: {intake: NAME}"
+    text = "no event would reach an intake. Add a route, intake: NAME to a listener, or unrouted: {intake: NAME}."
     checked.report.at(checked.root.key_places["intakes"], text)
 
 
 def _batch(checked: Checked) -> None:
     node, batch = checked.section("batch"), checked.document.batch
     if node.wrote("catch_up_resolution") and batch.catch_up_resolution < batch.timestamp_resolution:
-        text = "catch_up_resolution: less than timestamp_resolution: catching up would join nothing"
+        text = "catch_up_resolution: must not be less than timestamp_resolution, or no batches are joined to catch up."
         checked.report.at(node.place_of("catch_up_resolution"), text)
 
 
@@ -285,13 +290,13 @@ def _share(checked: Checked, *, files: bool) -> None:
         return
     report = checked.report
     if not node.wrote("amqp"):
-        report.at(node.place, "share: where are the brokers? Write amqp: [amqps://HOST, amqps://HOST]")
+        report.at(node.place, "share: amqp is missing. Write amqp: [amqps://HOST, amqps://HOST].")
     elif len(set(share.amqp)) < len(share.amqp):
-        report.at(node.place_of("amqp"), "amqp: an address is given twice: leave one off")
+        report.at(node.place_of("amqp"), "amqp: the same URL is given twice. Remove one.")
     _pair(node, "username", "password", report)
     _client(share, node, report, files=files)
     if files and find_spec("pika") is None:
-        text = "share: the package pika is missing, which speaks with brokers: pip install 'syslog-bridge[fleet]'"
+        text = "share: the Python package pika is not installed. Run pip install 'syslog-bridge[fleet]'."
         report.at(checked.section("spool").place_of("share"), text)
 
 
@@ -301,7 +306,7 @@ def _admin(checked: Checked, *, files: bool) -> None:
     if not admin.listen.is_loopback:
         missing = [key for key in ("certificate", "private_key", "token") if not node.wrote(key)]
         if missing:
-            text = f"listen: reachable from elsewhere, it needs {', '.join(missing)}"
+            text = f"listen: an address other than loopback requires {', '.join(missing)}. Add the missing keys."
             checked.report.at(node.place_of("listen"), text)
     if files and admin.certificate is not None and admin.private_key is not None:
         try:

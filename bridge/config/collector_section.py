@@ -1,4 +1,4 @@
-"""Where events go: the collector's keys, and those of an intake, which win over them."""
+"""Defines the sections `collector` and `intakes`; an intake's own keys override those of the collector."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Compression = Annotated[Literal["gzip", "none"], fields.of_choice("gzip", "none"
 
 
 class ProxySection(Section):
-    """A proxy that is asked to CONNECT; it resolves the collector's name. `url` is required."""
+    """An HTTP proxy, used with CONNECT; the proxy resolves the collector's name. `url` is required."""
 
     url: fields.ProxyUrl | None = None
     username: fields.Text | None = None
@@ -25,8 +25,10 @@ class ProxySection(Section):
 
 
 class DeliverySettings(Section):
-    """The keys that the collector and a single intake have in common; None where they are not given. `url` may be
-    several, in the order of preference."""
+    """The keys that the collector and a single intake have in common; None if not given.
+
+    `url` may hold several URLs, in the order of preference.
+    """
 
     region: Region | None = None
     url: fields.BaseUrls | None = None
@@ -38,7 +40,7 @@ class DeliverySettings(Section):
 
 
 class CollectorSection(DeliverySettings):
-    """`collector:`, what holds for all intakes; `max_bandwidth` in bits a second."""
+    """The section `collector`: delivery settings of all intakes; `max_bandwidth` is in bits per second."""
 
     endpoint: Endpoint = "/plain/batch"
     authentication: Authentication = "header"
@@ -51,7 +53,7 @@ class CollectorSection(DeliverySettings):
 
 
 class IntakeSection(DeliverySettings):
-    """One of `intakes:` as written; `intake_key` is required, `quota` in bytes a day."""
+    """An entry of `intakes`, as written. `intake_key` is required; `quota` is in bytes per day."""
 
     intake_key: fields.HeaderSecret | None = None
     endpoint: Endpoint | None = None
@@ -65,6 +67,6 @@ class IntakeSection(DeliverySettings):
 
     @property
     def key(self) -> Secret:
-        """The intake key; its absence is a fault found before anyone asks."""
+        """Returns the intake key. `checks` reports an intake without one, so a valid configuration always has it."""
         assert self.intake_key is not None
         return self.intake_key

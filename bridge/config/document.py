@@ -1,4 +1,4 @@
-"""The whole file: its top-level keys, and which section stands at a path of it."""
+"""Defines the top-level keys of a configuration and finds the section model at a path."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from bridge.config.routes import (
 )
 from bridge.config.section import Section
 
-# What a second file may add to: everything else is given in one place.
+# Lists that an included file may append to.
 APPENDED = ("listeners", "sources", "routes")
 
 
 class Document(Section):
-    """A configuration as written, all files together; `include` has been followed."""
+    """A configuration as written, with all included files joined."""
 
     include: fields.Texts | None = None
     timezone: fields.Zone = ZoneInfo("UTC")
@@ -50,7 +50,7 @@ class Document(Section):
 
 
 def section_at(path: Sequence[str | int]) -> type[Section] | None:
-    """The section that stands at a path of keys and indices, or None where that is no section."""
+    """Returns the section model at a path of keys and indices, or None if the path leads to no section."""
     found: Any = Document
     for step in path:
         if isinstance(found, type) and issubclass(found, Section):
@@ -62,27 +62,27 @@ def section_at(path: Sequence[str | int]) -> type[Section] | None:
 
 
 def keys_of(section: type[Section]) -> list[str]:
-    """The keys that a section knows, as they are written."""
+    """Returns the keys of a section, as they are written in a file."""
     return [key for key, _ in _fields(section)]
 
 
-def homes_of(key: str) -> list[str]:
-    """The sections that know a key, by the name of the section, `` for the top level."""
-    homes: dict[str, type[Section]] = {
+def sections_with_key(key: str) -> list[str]:
+    """Returns the names of the sections that have a key; "" stands for the top level."""
+    sections: dict[str, type[Section]] = {
         "": Document,
         "intakes": IntakeSection,
         "listeners": Listener,
         "sources": SourceFacts,
         "routes": Route,
     }
-    homes |= {
+    sections |= {
         "collector": CollectorSection,
         "batch": BatchSection,
         "timestamps": TimestampsSection,
         "spool": SpoolSection,
         "admin": AdminSection,
     }
-    return [name for name, section in homes.items() if key in keys_of(section)]
+    return [name for name, section in sections.items() if key in keys_of(section)]
 
 
 def _fields(section: type[Section]) -> Iterator[tuple[str, Any]]:
@@ -91,7 +91,7 @@ def _fields(section: type[Section]) -> Iterator[tuple[str, Any]]:
 
 
 def _bare(annotation: Any) -> Any:
-    """An annotation without Annotated and Optional."""
+    """Strips Annotated and Optional from an annotation."""
     origin = get_origin(annotation)
     if origin is Annotated:
         return _bare(get_args(annotation)[0])

@@ -1,4 +1,4 @@
-"""A configuration as it holds, defaults and all, as text that shows no secret."""
+"""Prints the effective configuration, including defaults, with masked secrets."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MASK = "****"
 
 
 def effective(config: Config) -> str:
-    """YAML; durations and sizes as they are written, secrets as ``****``."""
+    """Returns the configuration as YAML: durations and shares as written in files, sizes in bytes, secrets ``****``."""
     plain = _plain(config)
     for name in ("sha256", "files"):
         del plain[name]
@@ -47,13 +47,13 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Share):
         return f"{value.percent}%"
     if isinstance(value, Path | ZoneInfo | Address | IPv4Network | IPv6Network):
-        # Twice: a zone's name may be a text of the tree, which is no plain one.
+        # The second str() is needed: a zone's name may be a Scalar, a subclass of str, which safe_dump cannot write.
         return str(str(value))
     if isinstance(value, str):
         return str(value)
     if isinstance(value, Section):
         found = {name: getattr(value, name) for name in type(value).model_fields}
-        # What is not given, and has no default, says nothing.
+        # Omit keys that are not given and have no default.
         return {name: _plain(each) for name, each in found.items() if each is not None and each not in ((), "")}
     if is_dataclass(value):
         return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}

@@ -1,7 +1,7 @@
-"""The types that the sections' fields are declared with: what a written value must look like, and what it becomes.
+"""Defines the types of configuration fields: each one parses and validates a written value.
 
-The validators take the tree's nodes. Everything that is no mapping or list of sections is read by a function of ours
-from the text as written, so pydantic converts nothing.
+The validators receive nodes of the tree. A function of this package parses every value from its text, except mappings
+and lists of sections, so pydantic converts nothing.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from bridge.config.yaml_tree import Entries, Items, Scalar
 
 T = TypeVar("T", int, float, timedelta)
 
-# Names that the spool uses for itself beside the intakes' folders.
+# Names that the spool uses itself, in the directory that also holds one folder per intake.
 SPOOL_NAMES = ("format", "lock", "control.sock")
 SEVERITIES = {
     name: number
@@ -52,38 +52,40 @@ _INTAKE_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 
 
 def of_text(parse: Callable[[Scalar], Any]) -> PlainValidator:
-    """A field that is written as one value, read by `parse`."""
+    """Makes the validator of a field that holds a single value, which `parse` reads."""
 
     def validate(value: object) -> Any:
         if not isinstance(value, Scalar):
-            raise ValueError(f"one value is expected here, not a {'list' if isinstance(value, Items) else 'mapping'}")
+            raise ValueError(
+                f"expected a single value here, not a {'list' if isinstance(value, Items) else 'mapping'}."
+            )
         return parse(value)
 
     return PlainValidator(validate)
 
 
 def of_choice(*choices: str) -> PlainValidator:
-    """A field that is one of a few words."""
+    """Makes the validator of a field that holds one of a few words."""
 
     def parse(text: Scalar) -> str:
         if text in choices:
             return str(text)
-        # As close as a slip of the finger, no closer: who writes newest-first does not mean oldest-first.
+        # Suggest only what a typing error explains: newest-first is not meant as oldest-first.
         meant = nearest(text, choices, closeness=0.84)
-        hint = f"did you mean {meant}?" if meant else f"write {_either(choices)}"
-        raise ValueError(f"{shown(text)} is not known here: {hint}")
+        hint = f": did you mean {meant}?" if meant else f". Write {_either(choices)}."
+        raise ValueError(f"unknown value {shown(text)}{hint}")
 
     return of_text(parse)
 
 
 def within(low: str, high: str, parse: Callable[[str], T]) -> AfterValidator:
-    """Bounds, written as the operator would."""
+    """Makes a validator of a range whose bounds are written as in a configuration, so that errors can quote them."""
     lowest, highest = parse(low), parse(high)
 
     def validate(value: T | None) -> T | None:
-        # None is `never`, where that may be written.
+        # None stands for `never`, in fields that allow it.
         if value is not None and not lowest <= value <= highest:
-            raise ValueError(f"out of bounds: write {low} to {high}")
+            raise ValueError(f"out of range. Write {low} to {high}.")
         return value
 
     return AfterValidator(validate)
@@ -95,74 +97,76 @@ def _either(choices: tuple[str, ...]) -> str:
 
 def _text(text: Scalar) -> str:
     if not text:
-        raise ValueError("an empty text matches nothing: remove it")
+        raise ValueError("an empty text matches nothing. Remove it.")
     return str(text)
 
 
 def _name(text: Scalar) -> str:
     if not text.isprintable() or text != text.strip() or not 1 <= len(text) <= 64:
-        raise ValueError("a name has 1 to 64 printable characters and no blank at its ends")
+        raise ValueError("invalid name. Write 1 to 64 printable characters, without spaces at either end.")
     return str(text)
 
 
 def intake_name(text: str) -> str:
-    """The name of an intake: it names folders and metrics. Not quoted in a fault: a key may stand in its place."""
+    """Validates the name of an intake, which is used for folders and metrics.
+
+    No error quotes it, because an intake key may have been pasted in its place.
+    """
     if not _INTAKE_NAME.fullmatch(text):
-        raise ValueError("an intake's name has 1 to 64 of a-z 0-9 _ . - and begins with a letter or digit")
+        raise ValueError("invalid intake name. Write 1 to 64 of a-z 0-9 _ . - and begin with a letter or digit.")
     if text in SPOOL_NAMES:
-        raise ValueError(f"the spool uses the name {text} for itself: choose another")
+        raise ValueError(f"the name {text} is reserved for the spool. Choose another name.")
     return str(text)
 
 
 def _integer(text: Scalar) -> int:
-    return int(_digits(text, "0|[1-9][0-9]{0,17}", "a whole number in plain digits, such as 20000"))
+    return int(_digits(text, "0|[1-9][0-9]{0,17}", "a whole number", "20000"))
 
 
 def _number(text: Scalar) -> float:
-    return float(
-        _digits(text, r"(?:0|[1-9][0-9]{0,17})(?:\.[0-9]{1,9})?", "a number in plain digits, such as 20 or 0.5")
-    )
+    return float(_digits(text, r"(?:0|[1-9][0-9]{0,17})(?:\.[0-9]{1,9})?", "a number", "20 or 0.5"))
 
 
-def _digits(text: Scalar, pattern: str, want: str) -> str:
+def _digits(text: Scalar, pattern: str, expected: str, example: str) -> str:
     if not text.plain and re.fullmatch(pattern, text):
-        raise ValueError(f"a number stands without quotes: write {text}")
+        raise ValueError(f"a number must not be in quotes. Write {text}.")
     if not re.fullmatch(pattern, text):
-        raise ValueError(f"{shown(text)} is not {want}")
+        raise ValueError(f"{shown(text)} is not {expected}. Write decimal digits only, for example {example}.")
     return text
 
 
 def number(text: str) -> float:
-    """A bound for `within`."""
+    """Parses a bound of `within`."""
     return float(text)
 
 
 def _flag(text: Scalar) -> bool:
     if text not in ("true", "false") or not text.plain:
-        raise ValueError(f"{shown(text)}: write true or false")
+        raise ValueError(f"{shown(text)} is not a boolean. Write true or false, without quotes.")
     return text == "true"
 
 
 def time_zone(text: str) -> ZoneInfo:
-    """A place of the time zone database."""
-    # OSError: a folder of the database ("America"), or one that cannot be read; ValueError: no name at all ("../UTC").
+    """Looks up a zone of the time zone database."""
+    # OSError: a folder of the database ("America") or an unreadable one. ValueError: an invalid name ("../UTC").
     try:
         return ZoneInfo(text)
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
         pass
     if re.fullmatch(r"(?:UTC|GMT)?[+-][0-9:]+", text):
-        raise ValueError(f"{shown(text)} is an offset: write a place such as Europe/Paris, or Etc/GMT-2 for +02:00")
+        raise ValueError(
+            f"{shown(text)} is an offset, not a zone. Write a zone such as Europe/Paris, or Etc/GMT-2 for +02:00."
+        )
     meant = nearest(text, zoneinfo.available_timezones(), closeness=0.8)
-    raise ValueError(
-        f"{shown(text)} is no time zone: {f'did you mean {meant}?' if meant else 'write Europe/Paris or UTC'}"
-    )
+    hint = f": did you mean {meant}?" if meant else ". Write a zone such as Europe/Paris, or UTC."
+    raise ValueError(f"unknown time zone {shown(text)}{hint}")
 
 
 def _format(text: Scalar) -> str:
     try:
         return formats.find(text).name
     except formats.UnknownFormat as error:
-        raise ValueError(f"{shown(text)} is no format: {error.hint}") from None
+        raise ValueError(f"unknown format {shown(text)}: {error.hint}") from None
 
 
 def _severity(text: Scalar) -> int:
@@ -171,75 +175,75 @@ def _severity(text: Scalar) -> int:
     if text in SEVERITIES:
         return SEVERITIES[text]
     meant = nearest(text, SEVERITIES)
-    hint = (
-        f"did you mean {meant}?" if meant else "write emerg, alert, crit, err, warning, notice, info, debug or 0 to 7"
-    )
-    raise ValueError(f"{shown(text)} is no severity: {hint}")
+    words = "emerg, alert, crit, err, warning, notice, info, debug or 0 to 7"
+    hint = f": did you mean {meant}?" if meant else f". Write {words}."
+    raise ValueError(f"unknown severity {shown(text)}{hint}")
 
 
 def _fingerprint(text: Scalar) -> str:
-    # As openssl prints it (`sha256 Fingerprint=AB:CD:...`), as RFC 5425 writes it (`sha-256:AB:CD:...`), or bare.
+    # Accepts openssl's form (`sha256 Fingerprint=AB:CD:...`), RFC 5425's (`sha-256:AB:CD:...`) and plain digits.
     digits = re.sub(r"^sha-?256( fingerprint=|:)", "", text.lower()).replace(":", "")
     if not re.fullmatch("[0-9a-f]{64}", digits):
-        how = "openssl x509 -in CERTIFICATE -noout -fingerprint -sha256"
-        raise ValueError(f"no SHA-256 fingerprint of a certificate, 64 hexadecimal digits: {how}")
+        command = "openssl x509 -in CERTIFICATE -noout -fingerprint -sha256"
+        raise ValueError(f'not a SHA-256 fingerprint (64 hexadecimal digits). Run "{command}" to print it.')
     return digits
 
 
 def _queue_prefix(text: Scalar) -> str:
-    # Of AMQP's letters those that need no thought in a permission's regular expression, and no ':', which is ours.
+    # AMQP allows more characters. These need hardly any escaping in a permission's regular expression. A colon is
+    # excluded because the bridge uses it itself in queue names.
     if not re.fullmatch("[A-Za-z0-9_-][A-Za-z0-9_.-]{0,63}", text):
-        raise ValueError("a part of a queue's name has 1 to 64 of A-Z a-z 0-9 _ . -")
+        raise ValueError("invalid queue name. Write 1 to 64 of A-Z a-z 0-9 _ . - and do not begin with a dot.")
     return str(text)
 
 
 def _path(text: Scalar) -> Path:
     if not text:
-        raise ValueError("a path is expected")
+        raise ValueError("the path is empty. Write a path.")
     return ValidationContext.path(text)
 
 
 def _socket_path(text: Scalar) -> Path:
     path = _path(text)
     if len(str(path).encode()) > 107:
-        raise ValueError("the path of a socket has 107 bytes at most")
+        raise ValueError("the path of a Unix socket must not exceed 107 bytes. Choose a shorter path.")
     return path
 
 
 def _mode(text: Scalar) -> int:
     if not re.fullmatch("0?[0-7]{3}", text):
-        raise ValueError(f"{shown(text)} is no mode: write who may send as octal digits, such as 0666 or 0660")
+        raise ValueError(f"invalid mode {shown(text)}. Write octal permissions, for example 0666 or 0660.")
     return int(text, 8)
 
 
 def _authorities(path: Path, info: ValidationInfo) -> Path:
-    # A configuration that is read without its secrets is read off the machine, where these files are not either.
+    # A configuration that is read without its secrets is read on another machine, which lacks these files too.
     if ValidationContext.of(info).secrets:
         try:
             with path.open("rb") as file:
                 data = file.read(4 << 20)
         except OSError as error:
-            raise ValueError(f"{path} cannot be read: {error.strerror}") from None
+            raise ValueError(f"cannot read {path}: {error.strerror}.") from None
         if b"-----BEGIN CERTIFICATE-----" not in data:
-            raise ValueError(f"{path} holds no PEM certificate (-----BEGIN CERTIFICATE-----)")
+            raise ValueError(f"{path} contains no PEM certificate (-----BEGIN CERTIFICATE-----).")
     return path
 
 
-def _several(value: object) -> tuple[Any, ...]:
-    """A list, or one value where a list may stand."""
+def _one_or_list(value: object) -> tuple[Any, ...]:
+    """Returns the items of a list, or a single value as a list of one."""
     if isinstance(value, Scalar):
         return (value,)
     if not isinstance(value, Items):
-        raise ValueError("one value or a list is expected here, not a mapping")
+        raise ValueError("expected a single value or a list here, not a mapping.")
     if not value and not value.pruned:
-        raise ValueError("an empty list matches nothing: remove the key")
+        raise ValueError("an empty list matches nothing. Remove the key.")
     return tuple(value)
 
 
 def _sections(value: object) -> tuple[Any, ...]:
     if not isinstance(value, Items):
-        what = "a mapping" if isinstance(value, Entries) else "one value"
-        raise ValueError(f"a list is expected here, each entry begun with '- ', not {what}")
+        found = "a mapping" if isinstance(value, Entries) else "a single value"
+        raise ValueError(f"expected a list here, not {found}. Begin each entry with '- '.")
     return tuple(value)
 
 
@@ -261,8 +265,8 @@ TimestampName = Literal["event", "received", "none"]
 Text = Annotated[str, of_text(_text)]
 Name = Annotated[str, of_text(_name)]
 IntakeName = Annotated[str, of_text(intake_name)]
-IntakeKey = Annotated[str, PlainValidator(intake_name)]  # as the key of a mapping, where it is no Scalar
-Texts = Annotated[tuple[Text, ...], BeforeValidator(_several)]
+IntakeKey = Annotated[str, PlainValidator(intake_name)]  # an intake's name as the key of a mapping: str, not Scalar
+Texts = Annotated[tuple[Text, ...], BeforeValidator(_one_or_list)]
 SECTIONS = BeforeValidator(_sections)
 Integer = Annotated[int, of_text(_integer)]
 Number = Annotated[float, of_text(_number)]
@@ -280,16 +284,16 @@ Severity = Annotated[int, of_text(_severity)]
 FilePath = Annotated[Path, of_text(_path)]
 Authorities = Annotated[Path, of_text(_path), AfterValidator(_authorities)]
 Fingerprint = Annotated[str, of_text(_fingerprint)]
-Fingerprints = Annotated[tuple[Fingerprint, ...], BeforeValidator(_several)]
+Fingerprints = Annotated[tuple[Fingerprint, ...], BeforeValidator(_one_or_list)]
 SocketPath = Annotated[Path, of_text(_socket_path)]
 Mode = Annotated[int, of_text(_mode)]
 CopyTo = Annotated[addresses.CopyTarget, of_text(addresses.copy_target)]
-CopyTargets = Annotated[tuple[CopyTo, ...], BeforeValidator(_several)]
+CopyTargets = Annotated[tuple[CopyTo, ...], BeforeValidator(_one_or_list)]
 ListenAddress = Annotated[addresses.Address, of_text(addresses.address)]
 BaseUrl = Annotated[str, of_text(addresses.base_url)]
-BaseUrls = Annotated[tuple[BaseUrl, ...], BeforeValidator(_several)]
+BaseUrls = Annotated[tuple[BaseUrl, ...], BeforeValidator(_one_or_list)]
 BrokerUrl = Annotated[str, of_text(addresses.amqp_url)]
-BrokerUrls = Annotated[tuple[BrokerUrl, ...], BeforeValidator(_several)]
+BrokerUrls = Annotated[tuple[BrokerUrl, ...], BeforeValidator(_one_or_list)]
 QueuePrefix = Annotated[str, of_text(_queue_prefix)]
 ProxyUrl = Annotated[str, of_text(addresses.proxy_url)]
 Networks = Annotated[tuple[addresses.Network, ...], PlainValidator(_networks)]

@@ -1,4 +1,4 @@
-"""What the bridge does by itself: event times, batches, the spool, the ledger's file, the admin endpoint."""
+"""Defines the sections `timestamps`, `batch`, `spool`, `ledger` and `admin`."""
 
 from __future__ import annotations
 
@@ -12,20 +12,23 @@ from bridge.config.section import Section
 from bridge.config.units import Share
 
 GB = 1000**3
-LARGEST_BODY = 10 << 20  # bytes; the payload limit that the vendor's own library keeps to
+LARGEST_BODY = 10 << 20  # bytes; the vendor's own library respects this limit of a request body
 
 Resolution = Annotated[fields.Duration, fields.within("1ms", "1h", units.duration)]
 
 
 class TimestampsSection(Section):
-    """How far an event time may lie from reception; None is any distance."""
+    """The section `timestamps`: maximum distance of an event time from its reception; None means no limit."""
 
     max_past: fields.DurationOrNever = timedelta(days=31)
     max_future: fields.DurationOrNever = timedelta(days=1)
 
 
 class BatchSection(Section):
-    """When a batch is closed, and how far apart the times in one request may be; `max_bytes` in bytes."""
+    """The section `batch`: when a batch is sealed, and how far apart the event times of one request may be.
+
+    `max_bytes` is in bytes.
+    """
 
     max_age: Annotated[fields.Duration, fields.within("10ms", "1h", units.duration)] = timedelta(seconds=2)
     max_events: Annotated[fields.Integer, fields.within("1", "1000000", int)] = 20_000
@@ -35,22 +38,25 @@ class BatchSection(Section):
 
 
 class ArchiveSection(Section):
-    """How much of what was delivered is kept: bytes and age (None: never too old)."""
+    """The section `spool.archive`: limits of the delivered events that are kept, in bytes and age (None: no limit)."""
 
     max_size: fields.Size = 5 * GB
     max_age: fields.DurationOrNever = timedelta(days=7)
 
 
 class QuarantineSection(Section):
-    """How much of what could not be delivered is kept: bytes and age (None: never too old)."""
+    """The section `spool.quarantine`: limits of the quarantined events, in bytes and age (None: no limit)."""
 
     max_size: fields.Size = 1 * GB
     max_age: fields.DurationOrNever = timedelta(days=30)
 
 
 class SharedBacklog(Section):
-    """`spool.share`; `amqp`, the brokers, is required. `max_bytes` in bytes a queue, `prefetch` in bytes that a courier
-    holds; couriers of one `exit` share `max_request_rate`."""
+    """The section `spool.share`; `amqp`, the list of brokers, is required.
+
+    `max_bytes` limits the bytes of one queue, `prefetch` the bytes that a courier holds in memory. Couriers with the
+    same `exit` share `max_request_rate`.
+    """
 
     amqp: fields.BrokerUrls = ()
     username: fields.Text | None = None
@@ -69,7 +75,7 @@ class SharedBacklog(Section):
 
 
 class SpoolSection(Section):
-    """`spool:`; `directory` is required. Sizes are bytes on disk, or a share of the filesystem."""
+    """The section `spool`; `directory` is required. Sizes are bytes on disk or a share of the filesystem."""
 
     directory: fields.FilePath = Path()
     max_size: fields.SizeOrShare = Share(80)
@@ -85,13 +91,13 @@ class SpoolSection(Section):
 
 
 class LedgerSection(Section):
-    """`ledger:`; how long its lines are kept, None for ever."""
+    """The section `ledger`: how long the history is kept; None means forever."""
 
     keep: fields.DurationOrNever = timedelta(days=400)
 
 
 class AdminSection(Section):
-    """`admin:`; beyond loopback it needs `certificate`, `private_key` and `token`."""
+    """The section `admin`; listening beyond loopback requires `certificate`, `private_key` and `token`."""
 
     listen: fields.ListenAddress = Address("127.0.0.1", 8514)
     certificate: fields.FilePath | None = None

@@ -1,8 +1,9 @@
-"""One tree out of the main file and those it includes.
+"""Joins the main file and its included files into one tree.
 
-`include:` of the main file names files and globs relative to it; a glob's files come in the order of their names, each
-file once. An included file includes nothing itself, so there are no cycles. `listeners`, `sources` and `routes` are
-appended, `intakes` joined; any other key may stand in one file only, those of one section in several.
+`include` of the main file names files and globs relative to it. The files of a glob are read in the order of their
+names, each file once. An included file cannot include others, so there are no cycles. `listeners`, `sources` and
+`routes` are appended, `intakes` are joined. Any other key may occur in one file only; the keys of one section may be
+spread over several files.
 """
 
 from __future__ import annotations
@@ -22,13 +23,13 @@ from bridge.config.yaml_tree import (
     read,
 )
 
-# Sections whose keys may be spread over files; the others are one value, as `timezone`.
+# Sections whose keys may be spread over several files; other top-level keys, such as `timezone`, hold one value.
 _SPREAD = ("collector", "timestamps", "batch", "spool", "ledger", "admin")
 
 
 @dataclass
 class Texts:
-    """What was read: the joined tree, the files in reading order, and whether each of them could be read whole."""
+    """The joined tree, the files in reading order, and `whole`: False if a file could not be read completely."""
 
     report: FaultReport
     root: Entries | None = None
@@ -38,12 +39,13 @@ class Texts:
 
     @property
     def sha256(self) -> str:
-        """Of the bytes of all files, in reading order, in hexadecimal."""
+        """Returns the SHA-256 of the bytes of all files, in reading order, in hexadecimal."""
         return self._digest.hexdigest()
 
     def read_main(self, data: bytes, file: str) -> None:
-        """Read the main file's bytes, and the files that it includes."""
-        self.root = self._read(data, file, empty="the file is empty: see the documentation for the shortest useful one")
+        """Reads the main file from its bytes, then the files that it includes."""
+        empty = "the file is empty. Write at least collector, listeners, intakes and spool."
+        self.root = self._read(data, file, empty=empty)
         if self.root is None or "include" not in self.root:
             return
         patterns = _patterns(self.root, self.report)
@@ -55,14 +57,14 @@ class Texts:
     def _include(self, path: Path, pattern: Scalar) -> None:
         file = str(path)
         if os.path.realpath(file) == os.path.realpath(self.files[0]):
-            self.report.at(pattern.place, f"include: {shown(pattern)} includes this file itself")
+            self.report.at(pattern.place, f"include: {shown(pattern)} matches this file itself. Exclude it.")
             return
         if file in self.files:
             return
         try:
             data = path.read_bytes()
         except OSError as error:
-            self.report.at(pattern.place, f"include: {path} cannot be read: {error.strerror}")
+            self.report.at(pattern.place, f"include: cannot read {path}: {error.strerror}.")
             self.whole = False
             return
         included = self._read(data, file, empty=None)
@@ -70,7 +72,7 @@ class Texts:
             _join(self.root, included, self.report)
 
     def _read(self, data: bytes, file: str, *, empty: str | None) -> Entries | None:
-        """A file's mapping; `empty` is the fault of a file that holds nothing, None if that is fine."""
+        """Parses one file and returns its mapping; `empty` is the fault text for an empty file, None if allowed."""
         self.files.append(file)
         self._digest.update(data)
         faults = len(self.report.faults)
@@ -80,7 +82,7 @@ class Texts:
             return root
         if len(self.report.faults) > faults or (root is None and empty is None):
             return None
-        text = empty if root is None and empty else "a configuration is a mapping: KEY: VALUE on each line"
+        text = empty if root is None and empty else "the file must be a mapping: KEY: VALUE on each line."
         self.report.at(Place(file, 1, 1), text)
         self.whole = False
         return None
@@ -89,7 +91,7 @@ class Texts:
         folder = Path(pattern.place.file).parent
         if not glob.has_magic(pattern):
             return [folder / pattern]
-        # Not Path.glob: that one refuses absolute patterns, and takes hidden files (an editor's) for `*`.
+        # Path.glob rejects absolute patterns and lets `*` match hidden files, such as an editor's.
         absolute = pattern if Path(pattern).is_absolute() else f"{glob.escape(str(folder))}/{pattern}"
         return [Path(name) for name in sorted(glob.glob(absolute))]  # noqa: PTH207
 
@@ -102,10 +104,11 @@ def _patterns(root: Entries, report: FaultReport) -> list[Scalar]:
     patterns = []
     for one, place in given:
         if isinstance(one, Scalar) and one and "\0" not in one:
-            # An alias shows where it was used, a relative path begins at the file that holds it: both are in the place.
+            # The item's place, not the scalar's own: for an alias it is the place of use. It also names the file that
+            # a relative path starts from.
             patterns.append(Scalar(one, place))
         else:
-            report.at(place, "include: names of files or globs are expected here, such as [conf.d/*.yaml]")
+            report.at(place, "include: expected file names or globs here, for example [conf.d/*.yaml].")
     return patterns
 
 
@@ -115,13 +118,12 @@ def _join(root: Entries | None, added: Entries, report: FaultReport) -> None:
     for key, value in list(added.items()):
         mine = root.get(key)
         if key == "include":
-            report.at(
-                added.key_places[key], "include: an included file cannot include: list its files in the main file"
-            )
+            text = "include: an included file cannot include other files. List them in the main file."
+            report.at(added.key_places[key], text)
         elif key not in root:
             root.put(key, value, added.key_places[key], added.value_places[key])
         elif key in APPENDED and isinstance(mine, Items) and isinstance(value, Items):
-            joined = Items(mine.place)  # a new list: an anchor may share the old one
+            joined = Items(mine.place)  # A new list, because an anchor may share the old one.
             for items in (mine, value):
                 joined.extend(items)
                 joined.places.extend(items.places)
@@ -129,10 +131,10 @@ def _join(root: Entries | None, added: Entries, report: FaultReport) -> None:
         elif key == "intakes" and isinstance(mine, Entries) and isinstance(value, Entries):
             root[key] = _joined(mine, value, report, what="the intake {} is given twice")
         elif key in _SPREAD and isinstance(mine, Entries) and isinstance(value, Entries):
-            root[key] = _joined(mine, value, report, what="{}: given in two files")
+            root[key] = _joined(mine, value, report, what="{}: the key is given in two files")
         else:
             first = root.key_places[key]
-            report.at(added.key_places[key], f"{key}: given in two files, first at {first}: remove one")
+            report.at(added.key_places[key], f"{key}: the key is given in two files, first at {first}. Remove one.")
 
 
 def _joined(mine: Entries, added: Entries, report: FaultReport, *, what: str) -> Entries:
@@ -140,7 +142,8 @@ def _joined(mine: Entries, added: Entries, report: FaultReport, *, what: str) ->
     for entries in (mine, added):
         for key, value in entries.items():
             if key in joined:
-                report.at(entries.key_places[key], f"{what.format(key)}, first at {joined.key_places[key]}: remove one")
+                text = f"{what.format(key)}, first at {joined.key_places[key]}. Remove one."
+                report.at(entries.key_places[key], text)
             else:
                 joined.put(key, value, entries.key_places[key], entries.value_places[key])
     return joined

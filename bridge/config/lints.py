@@ -1,4 +1,4 @@
-"""What is right by the letter, and probably not what was meant: warnings, each with its place. Nothing is refused."""
+"""Reports warnings on a valid configuration: settings that are probably not what the operator meant."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from bridge.config.validation_context import ValidationContext
 from bridge.config.yaml_tree import Entries, Items, Scalar
 
 SINGLE = ("/plain", "/")
-"Endpoints that take one event a request."
+"Endpoints that accept one event per request."
 CLOCKS = 2
-"Of the devices behind one intake: they are rarely all within the same second."
+"Assumed number of different device clocks behind one intake; they rarely agree to the second."
 
 
 def lint(config: Config, root: Entries, *, secrets: bool) -> list[Fault]:
-    """Warnings, in reading order of what they are about. Without secrets nothing is said of keys."""
+    """Returns all warnings, each with its place. Without ``secrets``, the checks of intake keys are skipped."""
     found = [*lint_routes(config, _items(root, "routes"))]
-    found += _without_routes(config, root)
+    found += _unused_intakes(config, root)
     found += _plain_http(root)
     found += _request_rate(config, root)
-    found += _one_at_a_time(config, root)
+    found += _single_event_endpoints(config, root)
     if secrets:
         found += _keys(config, root)
         found += _key_files(root)
@@ -47,17 +47,17 @@ def _place(root: Entries, intake: str) -> Place:
     return node.key_places.get(intake, node.place)
 
 
-def _without_routes(config: Config, root: Entries) -> Iterator[tuple[Place, str]]:
+def _unused_intakes(config: Config, root: Entries) -> Iterator[tuple[Place, str]]:
     used = {route.intake for route in config.routes} | {listener.intake for listener in config.listeners}
     used |= {config.unrouted.intake, config.admin.self_events}
     if config.spool.share is not None and config.spool.share.role != "gateway":
-        # Its events may come from other gateways.
+        # The intakes of a courier may receive their events from other gateways.
         return
     for name in config.intakes:
         if name not in used:
             yield (
                 _place(root, name),
-                f"intake {name} gets no events: no route, listener or unrouted: names it",
+                f"intake {name} receives no events. Name it in a route, a listener or unrouted, or remove it.",
             )
 
 
@@ -67,13 +67,16 @@ def _plain_http(root: Entries) -> Iterator[tuple[Place, str]]:
         url = section.get("url") if isinstance(section, Entries) else None
         for one in url if isinstance(url, Items) else [url]:
             if isinstance(one, Scalar) and one.lower().startswith("http://"):
-                yield one.place, "plain HTTP: keys and events go unencrypted; fine for a trial on this machine only"
+                yield one.place, "plain HTTP sends keys and events unencrypted. Use it only for tests on this machine."
 
 
 def _request_rate(config: Config, root: Entries) -> Iterator[tuple[Place, str]]:
-    """Each intake and clock needs a request for each second of event time, while it is live."""
+    """Warns if max_request_rate is too low for the timestamp resolution.
+
+    Live delivery needs one request per intake, device clock and `timestamp_resolution` of event time.
+    """
     resolution = config.batch.timestamp_resolution.total_seconds()
-    # Where each event has its own time, or goes alone, requests are not made up by times.
+    # Endpoints that carry a time per event, or one event per request, do not group events by time.
     timed = [
         intake
         for intake in config.intakes.values()
@@ -86,17 +89,17 @@ def _request_rate(config: Config, root: Entries) -> Iterator[tuple[Place, str]]:
         place = section.place_of("max_request_rate") if isinstance(section, Entries) else root.place
         yield (
             place,
-            f"{len(timed)} intakes with about {CLOCKS} clocks each need up to {needed:g} requests a second, to tell"
-            f" times within {resolution:g} s apart; max_request_rate is {rate:g}: when all are busy, the times in one"
-            " request differ by up to catch_up_resolution",
+            f"{len(timed)} intakes with about {CLOCKS} clocks each need up to {needed:g} requests per second for a"
+            f" timestamp resolution of {resolution:g} s, but max_request_rate is {rate:g}. When all intakes are busy,"
+            " the event times of one request differ by up to catch_up_resolution.",
         )
 
 
-def _one_at_a_time(config: Config, root: Entries) -> Iterator[tuple[Place, str]]:
-    """One event a request: what waits for its turn grows as soon as more comes than requests may go."""
+def _single_event_endpoints(config: Config, root: Entries) -> Iterator[tuple[Place, str]]:
+    """Warns of endpoints with one event per request: max_request_rate then limits the events per second."""
     rate, section = config.collector.max_request_rate, root.get("collector")
-    alone = [name for name, intake in config.intakes.items() if intake.endpoint in SINGLE]
-    for name in alone:
+    single = [name for name, intake in config.intakes.items() if intake.endpoint in SINGLE]
+    for name in single:
         own = _intakes(root).get(name)
         place = _place(root, name)
         if own is not None and own.wrote("endpoint"):
@@ -107,9 +110,9 @@ def _one_at_a_time(config: Config, root: Entries) -> Iterator[tuple[Place, str]]
         shared = f", shared with {others} other intake{'s' if others > 1 else ''}" if others else ""
         yield (
             place,
-            f"intake {name}: {config.intakes[name].endpoint} sends one event a request, so at most"
-            f" {rate:g} events a second at max_request_rate{shared}: with more, its backlog only grows;"
-            " /plain/batch, /jsons or /array send many at once",
+            f"intake {name}: the endpoint {config.intakes[name].endpoint} takes one event per request, so at most"
+            f" {rate:g} events per second at max_request_rate{shared}. At a higher rate the backlog keeps growing."
+            " Use /plain/batch, /jsons or /array, which take many events per request.",
         )
 
 
@@ -120,13 +123,13 @@ def _keys(config: Config, root: Entries) -> Iterator[tuple[Place, str]]:
         if key in owners:
             yield (
                 _place(root, name),
-                f"intake {name} has the same key as intake {owners[key]}: what goes to one goes to the other",
+                f"intake {name} has the same key as intake {owners[key]}, so the collector cannot tell them apart.",
             )
         owners.setdefault(key, name)
         if not looks_like_a_key(key):
             yield (
                 _place(root, name),
-                f"the key of intake {name} does not look like one: it begins with 16 letters and digits",
+                f"the key of intake {name} does not look like an intake key, which begins with 16 letters and digits.",
             )
 
 
@@ -137,7 +140,10 @@ def _key_files(root: Entries) -> Iterator[tuple[Place, str]]:
         if not isinstance(file, Scalar):
             if isinstance(given, Scalar):
                 place = section.place_of("intake_key")
-                yield place, f"the key of intake {name} stands in the configuration: a file of its own is safer"
+                yield (
+                    place,
+                    f"the key of intake {name} is in the configuration. A separate file is safer: {{file: PATH}}.",
+                )
             continue
         try:
             mode = ValidationContext.path(file).stat().st_mode
@@ -146,5 +152,6 @@ def _key_files(root: Entries) -> Iterator[tuple[Place, str]]:
         if mode & (stat.S_IROTH | stat.S_IWOTH):
             yield (
                 file.place,
-                f"everybody on this machine can read the key of intake {name}: chmod o= {ValidationContext.path(file)}",
+                f"other users of this machine can access the key file of intake {name}."
+                f" Run chmod o= {ValidationContext.path(file)}.",
             )

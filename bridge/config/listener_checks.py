@@ -1,4 +1,4 @@
-"""Listeners against each other: one transport each, keys that fit it, names and addresses that do not clash."""
+"""Checks listeners: one transport each, keys that fit it, unique names, and addresses that do not conflict."""
 
 from __future__ import annotations
 
@@ -16,23 +16,24 @@ def _listed(kinds: tuple[str, ...]) -> str:
 def check_listeners(
     listeners: tuple[Listener, ...], nodes: list[Entries], admin: Address, report: FaultReport, *, files: bool
 ) -> None:
-    """Report what is wrong with the listeners, and with the admin endpoint's address among them; ``files``: also with
-    the certificates that they name."""
+    """Reports every fault of the listeners, including conflicts with the admin endpoint's address.
+
+    With ``files``, the certificate files of the listeners are checked too.
+    """
     names: dict[str, Place] = {}
     bound: list[tuple[str, Address | UnixAddress, Place]] = []
     for listener, node in zip(listeners, nodes, strict=True):
         kinds = [kind for kind in KINDS if node.wrote(kind)]
         if len(kinds) != 1:
             place = node.place_of(kinds[1]) if kinds else node.place
-            report.at(place, f"one of {_listed(KINDS)} is needed, and only one: a listener has one socket")
+            report.at(place, f"a listener needs exactly one of {_listed(KINDS)}.")
             continue
-        _body_limit(kinds[0], node, report)
+        _transport_keys(kinds[0], node, report)
         _certificate(listener, node, report, files=files)
         if listener.max_connections_per_peer > listener.max_connections and node.wrote("max_connections_per_peer"):
             place = node.place_of("max_connections_per_peer")
-            report.at(
-                place, f"max_connections_per_peer: more than max_connections, which is {listener.max_connections}"
-            )
+            text = f"max_connections_per_peer: must not exceed max_connections, which is {listener.max_connections}."
+            report.at(place, text)
         if getattr(listener, kinds[0]) is None:
             continue
         _name(listener, node, names, report)
@@ -40,26 +41,27 @@ def check_listeners(
         place = node.place_of(listener.kind)
         _address(transport, listener.address, place, bound, report)
         if transport == "tcp" and listener.address.clashes(admin):
-            report.at(place, f"{listener.kind}: {admin} is admin.listen: choose another port for one of them")
+            report.at(place, f"{listener.kind}: {admin} is also admin.listen. Choose another port for one of them.")
 
 
-def _body_limit(kind: str, node: Entries, report: FaultReport) -> None:
+def _transport_keys(kind: str, node: Entries, report: FaultReport) -> None:
     for key, kinds in ONLY_FOR.items():
         if node.wrote(key) and kind not in kinds:
-            report.at(node.key_places[key], f"{key}: is for {_listed(kinds)} listeners only: remove it")
+            report.at(node.key_places[key], f"{key}: applies only to {_listed(kinds)} listeners. Remove it.")
     for key, other in (("certificate", "private_key"), ("private_key", "certificate")):
-        # RELP goes with TLS or without.
+        # RELP works with or without TLS.
         if not node.wrote(key) and (kind in ("tls", "https") or (kind == "relp" and node.wrote(other))):
-            report.at(node.place_of(kind), f"{kind}: {key} is missing: write {key}: PATH of a PEM file")
+            report.at(node.place_of(kind), f"{kind}: {key} is missing. Write {key}: PATH of a PEM file.")
     if kind == "relp" and not node.wrote("certificate"):
         for key in ("client_ca", "client_names", "client_fingerprints"):
             if node.wrote(key):
-                report.at(node.place_of(key), f"{key}: without TLS no client shows a certificate: add certificate:")
+                text = f"{key}: a RELP listener without TLS cannot check clients. Add certificate and private_key."
+                report.at(node.place_of(key), text)
 
 
 def _certificate(listener: Listener, node: Entries, report: FaultReport, *, files: bool) -> None:
     if listener.client_names and not node.wrote("client_ca"):
-        text = "client_names: anybody can write a name into a certificate: add the client_ca that vouches for it"
+        text = "client_names: without client_ca, a client can claim any name. Add client_ca."
         report.at(node.place_of("client_names"), text)
     if not files or listener.certificate is None or listener.private_key is None:
         return
@@ -76,7 +78,7 @@ def _name(listener: Listener, node: Entries, names: dict[str, Place], report: Fa
     name = listener.name or f"{listener.kind}:{listener.address}"
     place = node.place_of("name") if node.wrote("name") else node.place_of(listener.kind)
     if name in names:
-        report.at(place, f"name: this listener is called as the one at {names[name]}: give it a name of its own")
+        report.at(place, f"name: the listener at {names[name]} has the same name. Choose another name.")
     names.setdefault(name, place)
 
 
@@ -90,6 +92,7 @@ def _address(
     for other_transport, other, other_place in bound:
         if transport == other_transport and address.clashes(other):
             what = "path" if transport == "unix" else "port"
-            report.at(place, f"{transport}: the {what} is taken by the listener at {other_place} ({other})")
+            text = f"{transport}: the {what} is used by the listener at {other_place} ({other}). Choose another {what}."
+            report.at(place, text)
             break
     bound.append((transport, address, place))

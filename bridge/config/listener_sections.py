@@ -1,4 +1,4 @@
-"""Where messages come from: listeners, and what is known of the senders."""
+"""Defines the sections `listeners` and `sources`."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from bridge.config.section import Section
 Kind = Literal["udp", "tcp", "tls", "relp", "https", "unix_datagram", "unix_stream"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 NETWORK: tuple[Kind, ...] = ("tcp", "tls", "relp", "https")
-"Those with connections from elsewhere."
+"Stream listeners that accept connections from other hosts."
 STREAMS: tuple[Kind, ...] = (*NETWORK, "unix_stream")
 
 
 class Listener(Section):
-    """One of `listeners:`; exactly one of KINDS is given. Sizes in bytes."""
+    """An entry of `listeners`; exactly one of KINDS is given. Sizes are in bytes."""
 
-    name: fields.Name = ""  # by default what it listens on, such as udp:*:514
+    name: fields.Name = ""  # default: kind and address, such as udp:*:514
     udp: fields.ListenAddress | None = None
     tcp: fields.ListenAddress | None = None
     tls: fields.ListenAddress | None = None
@@ -43,32 +43,32 @@ class Listener(Section):
     client_ca: fields.Authorities | None = None
     client_names: fields.Texts = ()
     client_fingerprints: fields.Fingerprints = ()
-    proxy_protocol: fields.Networks | None = None  # balancers, which tell whom they speak for
+    proxy_protocol: fields.Networks | None = None  # load balancers whose PROXY header names the real peer
     handshake_timeout: Annotated[fields.Duration, fields.within("100ms", "5m", units.duration)] = timedelta(seconds=10)
 
     @property
     def kind(self) -> Kind:
-        """What is spoken there."""
+        """Returns the kind of the listener: its protocol and transport."""
         return next(kind for kind in KINDS if getattr(self, kind) is not None)
 
     @property
     def transport(self) -> Literal["udp", "tcp", "unix"]:
-        """What its address is one of."""
+        """Returns the type of socket that the address belongs to."""
         return "unix" if self.unix_path else "udp" if self.udp else "tcp"
 
     @property
     def takes_datagrams(self) -> bool:
-        """Whether messages come as datagrams, not as a stream."""
+        """Returns True if messages arrive as datagrams, False for a stream."""
         return self.kind in ("udp", "unix_datagram")
 
     @property
     def unix_path(self) -> Path | None:
-        """Where a Unix socket is."""
+        """Returns the path of a Unix socket, None for other listeners."""
         return self.unix_datagram or self.unix_stream
 
     @property
     def address(self) -> Address | UnixAddress:
-        """Where it listens."""
+        """Returns the address or path to listen on."""
         address = getattr(self, self.kind)
         if isinstance(address, Path):
             return UnixAddress(address)
@@ -77,8 +77,10 @@ class Listener(Section):
 
 
 class SourceFacts(Section):
-    """One of `sources:`, what is known of some senders; `source` is required. `limit` in events a second; with
-    `hostname` (globs) it is about hosts behind a relay of that source."""
+    """An entry of `sources`: properties of the senders in `source`, which is required.
+
+    `limit` is in events per second. With `hostname` (globs), the entry applies to hosts behind a relay at `source`.
+    """
 
     source: fields.Networks = ()
     hostname: fields.Texts = ()
@@ -90,7 +92,7 @@ class SourceFacts(Section):
     sequence: fields.Flag = False
 
 
-# Keys of a listener that mean nothing for some transport, with the transports they are for.
+# Keys that apply only to some kinds of listeners, with these kinds.
 ONLY_FOR: dict[str, tuple[Kind, ...]] = {
     "framing": ("tcp", "tls", "unix_stream"),
     "max_connections": STREAMS,

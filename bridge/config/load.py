@@ -1,4 +1,4 @@
-"""From files to a configuration, or to every fault of them: read, join, validate, check, resolve."""
+"""Loads a configuration in five steps: read, join, validate, check, resolve. Reports all faults at once."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from bridge.config.yaml_tree import Entries, Scalar
 
 
 def load(path: Path | str, *, secrets: bool = True) -> Config:
-    """The configuration of a file and what it includes; raises ConfigurationError with all faults.
+    """Loads the configuration of a file and its included files. Raises ConfigurationError with all faults.
 
-    With `secrets=False` no file of secrets or authorities and no environment is read: such secrets are empty.
+    With `secrets=False`, no secret, CA or certificate file and no environment variable is read; secrets are then empty.
     """
     report = FaultReport()
     data = _read(path, report)
@@ -26,7 +26,7 @@ def load(path: Path | str, *, secrets: bool = True) -> Config:
 
 
 def linted(path: Path | str, *, secrets: bool = True) -> tuple[Config, list[Fault]]:
-    """The same, with what is right by the letter but probably not what was meant."""
+    """Loads a configuration as `load` does; returns it with warnings on settings that are valid but doubtful."""
     report = FaultReport()
     data = _read(path, report)
     config, root = _configuration(data, str(path), report, secrets=secrets)
@@ -34,8 +34,10 @@ def linted(path: Path | str, *, secrets: bool = True) -> tuple[Config, list[Faul
 
 
 def key_file(path: Path | str, intake: str) -> Path | Fault:
-    """The file that holds an intake's key, or why there is none. Raises ConfigurationError where the configuration
-    cannot be read."""
+    """Returns the file that holds an intake's key, or a Fault if the key is not in a file.
+
+    Raises ConfigurationError if the configuration cannot be read.
+    """
     report = FaultReport()
     data = _read(path, report)
     texts = Texts(report)
@@ -49,19 +51,19 @@ def key_file(path: Path | str, intake: str) -> Path | Fault:
     if isinstance(name, Scalar):
         return ValidationContext(report, secrets=False).path(name)
     place = section.place_of("intake_key") if isinstance(section, Entries) else Place(str(path), 1, 1)
-    return Fault(place.file, place.line, place.column, "the key is not in a file: give it as intake_key: {file: PATH}")
+    return Fault(place.file, place.line, place.column, "the key is not in a file. Write intake_key: {file: PATH}.")
 
 
 def _read(path: Path | str, report: FaultReport) -> bytes:
     try:
         return Path(path).read_bytes()
     except OSError as error:
-        report.at(Place(str(path), 1, 1), f"the file cannot be read: {error.strerror}")
+        report.at(Place(str(path), 1, 1), f"cannot read the file: {error.strerror}.")
         raise report.error() from None
 
 
 def parse_text(text: str, name: str = "<text>") -> Config:
-    """The configuration of a text, for tests and the demo; relative paths begin at the folder of `name`."""
+    """Loads a configuration from a text, for tests and the demo. Relative paths start at the folder of `name`."""
     return _configuration(text.encode("utf-8", "surrogatepass"), name, FaultReport(), secrets=True)[0]
 
 
@@ -71,7 +73,7 @@ def _configuration(data: bytes, name: str, report: FaultReport, *, secrets: bool
     document = None
     if texts.root is not None:
         document = validated(texts.root, ValidationContext(report, secrets=secrets))
-        # A file that could not be read may hold what the others refer to: the checks between keys would mislead.
+        # Skip these checks if a file could not be read: the other files may refer to its contents.
         if document is not None and texts.whole:
             check(document, texts.root, report, files=secrets)
     if report.faults or document is None or texts.root is None:

@@ -1,6 +1,7 @@
-"""What the rest of the bridge reads: the configuration with every default filled in and every reference good.
+"""Defines the resolved configuration: all defaults are filled in and all references are valid.
 
-Durations are `timedelta` (`never` is None), sizes bytes, zones `ZoneInfo`, lists tuples; names are those of the file.
+Durations are `timedelta` (`never` is None), sizes are bytes, zones `ZoneInfo`, lists tuples. Fields are named as the
+keys of the file.
 """
 
 from __future__ import annotations
@@ -26,13 +27,15 @@ from bridge.config.routes import Route, Unrouted
 from bridge.config.secret import Secret
 
 never: Final = None
-"""What the duration `never` is in the model: no limit of time."""
+"""The value of the duration `never`: no time limit."""
 
 
 @dataclass(frozen=True)
 class Destination:
-    """How an intake is reached: its own keys where it has them, else the collector's. `urls` end without a slash; the
-    first is used while it answers."""
+    """The delivery settings of an intake: its own keys if given, else those of the collector.
+
+    `urls` end without a slash. The first one is used as long as it answers.
+    """
 
     urls: tuple[str, ...]
     endpoint: str
@@ -47,15 +50,15 @@ class Destination:
 
     @property
     def url(self) -> str:
-        """The preferred one."""
+        """Returns the preferred URL."""
         return self.urls[0]
 
 
 @dataclass(frozen=True)
 class Intake:
-    """A destination of events, known by its name; None where format or default decide. `quota` in bytes a day.
+    """A destination of events. None in `payload` and `timestamp` means: the format or the default decides.
 
-    `format` is the format's full name, whatever alias was written.
+    `quota` is in bytes per day. `format` is the full name of the format, even if the file uses an alias.
     """
 
     name: str
@@ -69,13 +72,13 @@ class Intake:
 
     @property
     def endpoint(self) -> str:
-        """Where its requests go, which decides what the spool keeps of an event."""
+        """Returns the path that requests are posted to; it decides the form of the events in the spool."""
         return self.destination.endpoint
 
 
 @dataclass(frozen=True)
 class Config:
-    """A whole configuration; `sha256` is that of the files' bytes in reading order, in hexadecimal."""
+    """A complete configuration; `sha256` covers the bytes of all files in reading order, in hexadecimal."""
 
     timezone: ZoneInfo
     collector: CollectorSection

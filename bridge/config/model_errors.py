@@ -1,7 +1,8 @@
-"""What the models refuse, in the operator's words and at its place in the file; and the tree without it.
+"""Validates the tree with the models and turns each model error into a fault at its place in the file.
 
-A model says only "this path is wrong". Here the path is followed through the tree to a place, and the faulty part is
-pruned, so that what is left can be validated again and the cross checks run over it: one report then has everything.
+A model error names a path. This module follows the path through the tree to a place, reports the fault there and
+removes (prunes) the invalid part. The rest is validated again and then passes through `checks`, so one report contains
+every fault.
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ from pydantic import ValidationError
 
 from bridge.config.document import (
     Document,
-    homes_of,
     keys_of,
     section_at,
+    sections_with_key,
 )
 from bridge.config.faults import Place, nearest, shown_word
 from bridge.config.validation_context import FaultAtKey, Reported, ValidationContext
@@ -26,17 +27,21 @@ if TYPE_CHECKING:
 
 Path = tuple[str | int, ...]
 
-_MOST_ROUNDS = 10  # each prunes at least one part; what it hides is as a rule one level further in
+_MOST_ROUNDS = 10
+"Each round prunes at least one part. The faults that it hides are mostly one level deeper."
 
 
 def validated(root: Entries, reading: ValidationContext) -> Document | None:
-    """The document of what is right in the tree; the rest is reported and pruned. None if too much is wrong."""
+    """Returns the document of the valid part of the tree, or None if too much is invalid.
+
+    The invalid parts are reported and pruned.
+    """
     for _ in range(_MOST_ROUNDS):
         try:
             return Document.model_validate(root, context=reading)
         except ValidationError as error:
             details = error.errors(include_url=False, include_input=False)
-        # From the end, so that the indices of list items before a pruned one stay what they are.
+        # Prune from the end, so that the indices of earlier list items do not change.
         for path in sorted({_report(detail, root, reading) for detail in details}, key=_order, reverse=True):
             _prune(root, path)
     return None
@@ -47,7 +52,7 @@ def _order(path: Path) -> list[tuple[int, str]]:
 
 
 def _report(detail: ErrorDetails, root: Entries, reading: ValidationContext) -> Path:
-    """Report one error of the models; the path of what it is about, as far as the tree has it."""
+    """Reports one model error; returns its path, cut to the part that exists in the tree."""
     location = detail["loc"]
     kind = detail["type"]
     about_key = location[-1:] == ("[key]",)
@@ -57,7 +62,7 @@ def _report(detail: ErrorDetails, root: Entries, reading: ValidationContext) -> 
     if isinstance(cause, Reported):
         return path
     if not path:
-        reading.report.at(root.place, "the file must be a mapping of keys")
+        reading.report.at(root.place, "the file must be a mapping: KEY: VALUE on each line.")
         return path
     value = _at(root, path)
     place = _place(parent, path[-1])
@@ -69,9 +74,9 @@ def _report(detail: ErrorDetails, root: Entries, reading: ValidationContext) -> 
         reading.report.at(place, _unknown(str(path[-1]), path[:-1]))
         return path
     if about_key:
-        message = str(cause) if isinstance(cause, ValueError) else "a key must be text"
+        message = str(cause) if isinstance(cause, ValueError) else "a key must be text."
     elif value is None:
-        message = "no value: give one, or remove the key"
+        message = "the value is missing. Write one, or remove the key."
     elif isinstance(cause, ValueError):
         message = str(cause)
     else:
@@ -81,7 +86,7 @@ def _report(detail: ErrorDetails, root: Entries, reading: ValidationContext) -> 
 
 
 def _subject(path: Path) -> str:
-    """The key that a message is about, in front of it; nothing where it is a name that somebody chose."""
+    """Returns the key that a message is about, as its prefix; "" if the last key is an intake's name."""
     keys = [step for step in path if isinstance(step, str)]
     if not keys or (keys[0] == "intakes" and len(keys) == 2):
         return ""
@@ -89,31 +94,31 @@ def _subject(path: Path) -> str:
 
 
 def _expected(path: Path) -> str:
-    """What stands where a value of quite another shape was given."""
+    """Returns the message for a value that should have been a mapping."""
     section = section_at(path)
     if section is None:
-        return "a mapping is expected here, NAME: {...}"
+        return "expected a mapping here: NAME: {...}."
     keys = keys_of(section)
-    return f"a mapping is expected here, with keys such as {', '.join(keys[:6])}"
+    return f"expected a mapping here, with keys such as {', '.join(keys[:6])}."
 
 
 def _unknown(key: str, path: Path) -> str:
     section = section_at(path)
     known = keys_of(section) if section else []
     if key in ("facility", "min_facility"):
-        return "no condition reads the facility: use source, hostname, app_name or min_severity"
+        return "routes cannot match the facility. Use source, hostname, app_name or min_severity."
     meant = nearest(key, known)
     if meant:
         return f"unknown key{shown_word(key)}: did you mean {meant}?"
-    homes = homes_of(key)
-    if homes:
-        where = " or ".join(f"under {home}:" if home else "at the top level" for home in homes[:3])
-        return f"unknown key{shown_word(key)} here: it stands {where}"
-    return f"unknown key{shown_word(key)}: known here are {', '.join(known)}"
+    sections = sections_with_key(key)
+    if sections:
+        where = " or ".join(f"under {name}" if name else "at the top level" for name in sections[:3])
+        return f"unknown key{shown_word(key)} here. It belongs {where}."
+    return f"unknown key{shown_word(key)}. Known keys: {', '.join(known)}."
 
 
 def _existing(root: Entries, location: Sequence[str | int]) -> Path:
-    """The longest beginning of a location that the tree has: models know parts that the file does not."""
+    """Returns the longest prefix of a location that exists in the tree; models add steps that no file contains."""
     node: Node = root
     for depth, step in enumerate(location):
         if isinstance(node, Entries) and step in node:

@@ -1,4 +1,4 @@
-"""Lists of senders: addresses and networks in the configuration, or in a file of their own, one a line."""
+"""Parses lists of senders: addresses and networks in the configuration, or in a separate file, one per line."""
 
 from __future__ import annotations
 
@@ -12,19 +12,22 @@ from bridge.config.yaml_tree import (
     Scalar,
 )
 
-_LARGEST = 4 << 20  # bytes of one list
+_LARGEST = 4 << 20  # maximum bytes of a list file
 
 
 def networks(value: object, reading: ValidationContext) -> tuple[Network, ...]:
-    """An address, a network, `{file: PATH}`, or a list of these; each that is wrong is reported at its own place."""
+    """Parses an address, a network, `{file: PATH}` or a list of these. Each fault is reported at its own place.
+
+    Raises Reported after such faults, ValueError if the value as a whole is invalid.
+    """
     if isinstance(value, Items):
         if not value:
-            raise ValueError("an empty list matches nobody: remove the key, or list addresses")
+            raise ValueError("an empty list matches no sender. Remove the key, or list addresses.")
         entries: list[tuple[Node, Place]] = list(zip(value, value.places, strict=True))
     elif isinstance(value, Scalar | Entries):
         entries = [(value, value.place)]
     else:
-        raise ValueError("an address, a network or a list of them is expected here")
+        raise ValueError("expected an address, a network or a list of them here.")
     faulty = False
     found: list[Network] = []
     for entry, place in entries:
@@ -44,19 +47,19 @@ def _entry(entry: Node, reading: ValidationContext) -> list[Network]:
     if isinstance(entry, Scalar):
         return [network(entry)]
     if not isinstance(entry, Entries) or set(entry) != {"file"} or not isinstance(path := entry["file"], Scalar):
-        raise ValueError("an address, a network or {file: PATH} is expected here")
-    return _listed(path, reading)
+        raise ValueError("expected an address, a network or {file: PATH} here.")
+    return _read_list(path, reading)
 
 
-def _listed(value: Scalar, reading: ValidationContext) -> list[Network]:
+def _read_list(value: Scalar, reading: ValidationContext) -> list[Network]:
     path = reading.path(value)
     try:
         with path.open("rb") as file:
             data = file.read(_LARGEST + 1)
     except OSError as error:
-        raise ValueError(f"the list {path} cannot be read: {error.strerror}") from None
+        raise ValueError(f"cannot read the list {path}: {error.strerror}.") from None
     if len(data) > _LARGEST:
-        raise ValueError(f"the list {path} is larger than {_LARGEST >> 20} MiB")
+        raise ValueError(f"the list {path} is larger than {_LARGEST >> 20} MiB. Split it into several files.")
     found: list[Network] = []
     faulty = False
     for number, line in enumerate(data.decode("utf-8", "replace").splitlines(), start=1):
@@ -66,12 +69,14 @@ def _listed(value: Scalar, reading: ValidationContext) -> list[Network]:
         try:
             found.append(network(text.strip()))
         except ValueError as error:
-            # The line is quoted only where it begins as an address does: the path may be that of a key.
-            message = str(error) if text.strip()[0].isdigit() and "." in text else "no address or network"
+            # Quote a line only if it looks like an address: the path may be that of a key file.
+            message = (
+                str(error) if text.strip()[0].isdigit() and "." in text else "this line is not an address or network."
+            )
             reading.report.at(Place(str(path), number, len(text) - len(text.lstrip()) + 1), message)
             faulty = True
     if faulty:
         raise Reported
     if not found:
-        raise ValueError(f"the list {path} is empty: it would match nobody")
+        raise ValueError(f"the list {path} is empty and would match no sender. Add addresses, or remove the key.")
     return found

@@ -1,4 +1,4 @@
-"""From a document without faults to the configuration: names, defaults that follow from others, destinations."""
+"""Turns a valid document into the configuration: default names, dependent defaults and destinations."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bridge.config.routes import Route
 
 
 def named_listeners(listeners: tuple[Listener, ...]) -> tuple[Listener, ...]:
-    """The listeners, those without a name called by what they listen on."""
+    """Returns the listeners; those without a name are named by kind and address."""
     return tuple(
         listener if listener.name else listener.model_copy(update={"name": f"{listener.kind}:{listener.address}"})
         for listener in listeners
@@ -22,7 +22,7 @@ def named_listeners(listeners: tuple[Listener, ...]) -> tuple[Listener, ...]:
 
 
 def named_routes(routes: tuple[Route, ...]) -> tuple[Route, ...]:
-    """The routes, those without a name called by their position, counted from 1."""
+    """Returns the routes; those without a name are named by their position, counted from 1."""
     return tuple(
         route if route.name else route.model_copy(update={"name": f"route-{position}"})
         for position, route in enumerate(routes, start=1)
@@ -30,7 +30,7 @@ def named_routes(routes: tuple[Route, ...]) -> tuple[Route, ...]:
 
 
 def resolved(document: Document, *, sha256: str, files: tuple[Path, ...]) -> Config:
-    """The configuration of a document that passed every check."""
+    """Returns the configuration of a document that passed all checks."""
     collector = _collector(document.collector)
     return Config(
         timezone=document.timezone,
@@ -52,7 +52,8 @@ def resolved(document: Document, *, sha256: str, files: tuple[Path, ...]) -> Con
     )
 
 
-# A default gives way to what was written: who sets `connections: 2` need not learn of `connections_per_intake`.
+# Written values limit the defaults of related keys: `connections: 2` also lowers the default of
+# `connections_per_intake`.
 
 
 def _collector(written: CollectorSection) -> CollectorSection:
@@ -63,7 +64,7 @@ def _collector(written: CollectorSection) -> CollectorSection:
 def _listener(written: Listener) -> Listener:
     per_peer = min(written.max_connections_per_peer, written.max_connections)
     if written.unix_path:
-        per_peer = written.max_connections  # all of this machine are one peer
+        per_peer = written.max_connections  # All local programs count as one peer.
     return written.model_copy(update={"max_connections_per_peer": per_peer})
 
 
@@ -86,7 +87,7 @@ def _intake(name: str, written: IntakeSection, collector: CollectorSection) -> I
 
 
 def _destination(own: IntakeSection, collector: CollectorSection) -> Destination:
-    # Keys that belong together come from one side: an intake's `url` is not mixed with the collector's `region`.
+    # Related keys come from the same section: an intake's `url` is not combined with the collector's `region`.
     address = own if own.region or own.url else collector
     authorities = own if own.ca_file or own.extra_ca_file else collector
     client = own if own.client_certificate else collector

@@ -1,8 +1,8 @@
-"""Routes that take nothing, or less than they seem to.
+"""Warns of routes that match no message, or fewer messages than they seem to.
 
-A route is *covered* by one before it if whatever fulfils its conditions fulfils the other's. Sources are networks, so
-two either lie in each other or have nothing in common: whoever may cover a route is found by its networks' prefixes,
-and ten thousand routes are looked at in a moment.
+An earlier route *covers* a later one if it matches every message that the later one matches. Two networks are either
+nested or disjoint. So the routes that may cover another are found by the prefixes of its networks, and ten thousand
+routes are checked in a fraction of a second.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from bridge.config.yaml_tree import Entries
 
 Found = Iterator[tuple[Place, str]]
 _Key = tuple[int, int, int]
-"Version, prefix length, the network's bits."
+"IP version, prefix length, and the network's leading bits."
 
 
 def lint_routes(config: Config, nodes: Sequence[Entries]) -> Found:
-    """Warnings on routes; ``nodes`` are their places."""
+    """Yields warnings on routes; ``nodes`` are the routes' nodes in the tree."""
     yield from _covered(config.routes, nodes)
     yield from _without_effect(config, nodes)
     for route, node in zip(config.routes, nodes, strict=True):
@@ -30,20 +30,21 @@ def lint_routes(config: Config, nodes: Sequence[Entries]) -> Found:
             place = node.place_of("hostname")
             yield (
                 place,
-                f"route {route.name}: whoever writes this hostname is believed: add source or listener",
+                f"route {route.name}: any sender can claim this hostname. Add a source or listener condition.",
             )
 
 
 def _covered(routes: Sequence[Route], nodes: Sequence[Entries]) -> Found:
     by_network: defaultdict[_Key, list[int]] = defaultdict(list)
-    of_anybody: list[int] = []
+    any_source: list[int] = []
     lengths: set[tuple[int, int]] = set()
     for number, route in enumerate(routes):
-        whole, parts = _coverers(route, routes, by_network, of_anybody, lengths)
+        whole, parts = _covering(route, routes, by_network, any_source, lengths)
         place = nodes[number].place
         if whole is not None:
             other = routes[whole]
-            yield place, f"route {route.name} never takes anything: route {other.name} before it takes all of it"
+            text = f"route {route.name} never matches: the earlier route {other.name} takes all its messages."
+            yield place, f"{text} Move it up, or remove it."
         elif parts:
             for other_number, networks in parts.items():
                 shown = ", ".join(map(str, networks[:3])) + (", ..." if len(networks) > 3 else "")
@@ -51,26 +52,27 @@ def _covered(routes: Sequence[Route], nodes: Sequence[Entries]) -> Found:
                 if other.intake != route.intake or other.drop != route.drop:
                     yield (
                         place,
-                        f"route {route.name} overlaps route {other.name} before it, which takes {shown} of its source",
+                        f"route {route.name} overlaps the earlier route {other.name}, which takes {shown}"
+                        " of its source.",
                     )
         if route.except_ is None:
-            # What has an exception may leave something over.
+            # A route with `except` covers no other: its exceptions are left over.
             for network in route.source:
                 by_network[_key(network, network.prefixlen)].append(number)
                 lengths.add((network.version, network.prefixlen))
             if not route.source:
-                of_anybody.append(number)
+                any_source.append(number)
 
 
-def _coverers(
+def _covering(
     route: Route,
     routes: Sequence[Route],
     by_network: dict[_Key, list[int]],
-    of_anybody: list[int],
+    any_source: list[int],
     lengths: set[tuple[int, int]],
 ) -> tuple[int | None, dict[int, list[Network]]]:
-    """The first route that covers all of it; and those that cover some of its networks."""
-    for number in of_anybody:
+    """Returns the first earlier route that covers the route, and those that cover some of its networks."""
+    for number in any_source:
         if _takes_all(routes[number], route):
             return number, {}
     parts: dict[int, list[Network]] = {}
@@ -92,10 +94,10 @@ def _key(network: Network, length: int) -> _Key:
 
 
 def _takes_all(before: RouteConditions, after: RouteConditions) -> bool:
-    """Whether, but for the source, all that fulfils ``after`` fulfils ``before``."""
+    """Returns True if every message that matches ``after`` also matches ``before``, apart from the source."""
     for name in ("listener", "client_name", "hostname", "app_name"):
-        mine, others = getattr(before, name), getattr(after, name)
-        if mine and "*" not in mine and not (others and set(others) <= set(mine)):
+        earlier, later = getattr(before, name), getattr(after, name)
+        if earlier and "*" not in earlier and not (later and set(later) <= set(earlier)):
             return False
     if before.min_severity is not None and (after.min_severity is None or after.min_severity > before.min_severity):
         return False
@@ -103,16 +105,16 @@ def _takes_all(before: RouteConditions, after: RouteConditions) -> bool:
 
 
 def _without_effect(config: Config, nodes: Sequence[Entries]) -> Found:
-    own = all(listener.intake is not None for listener in config.listeners)
+    all_assigned = all(listener.intake is not None for listener in config.listeners)
     for route, node in zip(config.routes, nodes, strict=True):
-        if own and not route.listener:
+        if all_assigned and not route.listener:
             yield (
                 node.place,
-                f"route {route.name} has no effect: every listener has an intake of its own, and the route names none",
+                f"route {route.name} has no effect: every listener has its own intake. Add a listener condition.",
             )
     if config.routes and config.unrouted.kind != "hold":
         last = config.routes[-1]
         overrides = last.payload or last.timestamp or last.timezone
         same = last.drop if config.unrouted.kind == "drop" else last.intake == config.unrouted.intake
         if same and not overrides and not last.listener:
-            yield nodes[-1].place, f"route {last.name} has no effect: unrouted: does the same with what it takes"
+            yield nodes[-1].place, f"route {last.name} has no effect: unrouted does the same. Remove the route."

@@ -1,4 +1,4 @@
-"""Which messages go where: routes, their conditions, and what becomes of the rest."""
+"""Defines the sections `routes` and `unrouted`: conditions, destinations, and the handling of unmatched messages."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ MB = 1000**2
 
 
 class MessageMatch(Section):
-    """What the text of a message must have: one of `contains` and one of `starts_with`, as far as given."""
+    """A condition on the message text: it has one of `contains` and one of `starts_with`, if these are given."""
 
     contains: fields.Texts = ()
     starts_with: fields.Texts = ()
 
 
 class RouteConditions(Section):
-    """Conditions, ANDed; the members of each are ORed; an empty one is not asked.
+    """The conditions of a route. They are ANDed, the members of each are ORed, and an empty condition always holds.
 
-    `hostname`, `app_name` and `client_name` (of a TLS client's certificate) may be globs;
-    `min_severity` 0 (emergency) to 7 (debug), this severe or worse.
+    `hostname`, `app_name` and `client_name` (from a TLS client's certificate) may be globs. `min_severity` is 0
+    (emergency) to 7 (debug) and matches this severity or worse.
     """
 
     source: fields.Networks = ()
@@ -39,9 +39,9 @@ class RouteConditions(Section):
 
 
 class Route(RouteConditions):
-    """One of `routes:`; exactly one of `intake` and `drop` is given."""
+    """An entry of `routes`; exactly one of `intake` and `drop` is given."""
 
-    name: fields.Name = ""  # by default its position: route-1
+    name: fields.Name = ""  # default: its position, such as route-1
     intake: fields.IntakeName | None = None
     drop: fields.Flag = False
     except_: RouteConditions | None = Field(default=None, alias="except")
@@ -52,49 +52,49 @@ class Route(RouteConditions):
 
 
 class Hold(Section):
-    """Bounds of what is kept of unrouted messages: bytes, and age (None: never too old)."""
+    """The limits of held unrouted messages, in bytes and age (None: no limit)."""
 
     max_size: fields.Size = 500 * MB
     max_age: fields.DurationOrNever = timedelta(days=7)
 
 
 class Unrouted(Section):
-    """What becomes of messages that no route takes."""
+    """The section `unrouted`: the handling of messages that no route matches."""
 
     hold: Hold | None = None
     intake: fields.IntakeName | None = None
 
     @property
     def kind(self) -> Literal["hold", "drop", "intake"]:
-        """What is done with them."""
+        """Returns how unrouted messages are handled."""
         return "intake" if self.intake is not None else "hold" if self.hold is not None else "drop"
 
     @property
     def max_size(self) -> int:
-        """Bytes that are held at most."""
+        """Returns the maximum bytes of held messages."""
         return (self.hold or Hold()).max_size
 
     @property
     def max_age(self) -> timedelta | None:
-        """How long they are held; None for ever."""
+        """Returns how long messages are held; None means forever."""
         return (self.hold or Hold()).max_age
 
 
 def _unrouted(value: object) -> object:
-    forms = "write hold, drop, {hold: {max_size: 500MB, max_age: 7d}} or {intake: NAME}"
+    forms = "Write hold, drop, {hold: {max_size: 500MB, max_age: 7d}} or {intake: NAME}."
     if value == "hold":
         return {"hold": {}}
     if value == "drop":
         return Unrouted()
     if isinstance(value, Scalar):
-        raise ValueError(f"{shown(value) if value.islower() else 'this'} is not known here: {forms}")
+        raise ValueError(f"unknown value{f' {shown(value)}' if value.islower() else ''}. {forms}")
     if isinstance(value, Entries) and not value.pruned:
         if len(value) != 1 and set(value) <= {"hold", "intake", "drop"}:
-            raise ValueError(forms)
+            raise ValueError(f"expected exactly one key here. {forms}")
         if set(value) == {"drop"}:
-            raise ValueError("it has no keys: write unrouted: drop")
+            raise ValueError("drop is not a key here. Write unrouted: drop.")
         if set(value) == {"hold"} and value["hold"] is None:
-            raise ValueError("it has no value: write unrouted: hold")
+            raise ValueError("the value of hold is missing. Write unrouted: hold.")
     return value
 
 

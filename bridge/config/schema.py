@@ -1,6 +1,7 @@
-"""The JSON Schema of a configuration file, for editors and pipelines: made of the same models that read it.
+"""Generates the JSON Schema of a configuration file, for editors and CI, from the models that validate it.
 
-It knows keys, types, words and shapes. What stands between keys, and whether files are there, only ``check`` knows.
+The schema covers keys, types, allowed words and structure. It cannot compare keys with each other or see whether files
+exist; ``syslog-bridge check`` does that.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ _DURATION = f"^[0-9]+({'|'.join(units.DURATIONS)})$"
 _SIZE = f"^[0-9]+({'|'.join(units.SIZES)})$"
 _TEXT: JSON = {"type": "string", "minLength": 1}
 _SCALAR: JSON = {"type": ["string", "number", "boolean"]}
-"What YAML may take for something else than the text that it is read as."
+"A value that the bridge reads as text, although YAML may parse it as a number or boolean."
 _SECRET: JSON = {
     "oneOf": [
         {"type": "string"},
@@ -50,8 +51,8 @@ _FILE_OF = {
 _NETWORK = {"oneOf": [{"type": "string"}, _FILE_OF]}
 
 
-def _of_parsers() -> dict[Callable[..., Any], JSON]:
-    """By the function that reads a value."""
+def _schemas_by_parser() -> dict[Callable[..., Any], JSON]:
+    """Returns the schema of each value parser, by the parser function."""
     return {
         units.duration: {"type": "string", "pattern": _DURATION},
         units.duration_or_never: {"anyOf": [{"type": "string", "pattern": _DURATION}, {"const": "never"}]},
@@ -74,20 +75,21 @@ def _of_parsers() -> dict[Callable[..., Any], JSON]:
 
 
 def schema() -> JSON:
-    """The whole of it."""
-    made = _section(Document, _of_parsers())
-    made["properties"]["include"] = _one_or_many(_TEXT)
-    made["properties"]["unrouted"] = {"anyOf": [{"enum": ["hold", "drop"]}, _section(Unrouted, _of_parsers())]}
-    return {"$schema": DIALECT, "title": "syslog-bridge configuration", **made}
+    """Returns the complete JSON Schema."""
+    document = _section(Document, _schemas_by_parser())
+    document["properties"]["include"] = _one_or_many(_TEXT)
+    unrouted = _section(Unrouted, _schemas_by_parser())
+    document["properties"]["unrouted"] = {"anyOf": [{"enum": ["hold", "drop"]}, unrouted]}
+    return {"$schema": DIALECT, "title": "syslog-bridge configuration", **document}
 
 
 def _section(section: type[Section], parsers: dict[Callable[..., Any], JSON]) -> JSON:
-    made: JSON = {"type": "object", "additionalProperties": False, "properties": {}}
+    schema: JSON = {"type": "object", "additionalProperties": False, "properties": {}}
     if section.__doc__:
-        made["description"] = " ".join(section.__doc__.split())
+        schema["description"] = " ".join(section.__doc__.split())
     for name, field in section.model_fields.items():
-        made["properties"][field.alias or name] = _field(field, parsers)
-    return made
+        schema["properties"][field.alias or name] = _field(field, parsers)
+    return schema
 
 
 def _field(field: FieldInfo, parsers: dict[Callable[..., Any], JSON]) -> JSON:
@@ -99,7 +101,7 @@ def _value(annotation: Any, metadata: list[Any], parsers: dict[Callable[..., Any
     if origin is Annotated:
         return _value(arguments[0], [*arguments[1:], *metadata], parsers)
     for each in metadata:
-        if isinstance(each, PlainValidator) and (known := _known(each.func, parsers)) is not None:
+        if isinstance(each, PlainValidator) and (known := _validator_schema(each.func, parsers)) is not None:
             return known
     if origin in (Union, types.UnionType):
         given = [_value(one, metadata, parsers) for one in arguments if one is not type(None)]
@@ -116,8 +118,8 @@ def _value(annotation: Any, metadata: list[Any], parsers: dict[Callable[..., Any
     return dict(_SCALAR)
 
 
-def _known(function: Any, parsers: dict[Callable[..., Any], JSON]) -> JSON | None:
-    """What a validator of ours takes: found by the function that it was made of."""
+def _validator_schema(function: Any, parsers: dict[Callable[..., Any], JSON]) -> JSON | None:
+    """Returns the schema of a validator of this package, found through the parser in its closure; None if unknown."""
     if function in parsers:
         return dict(parsers[function])
     if function is fields._networks:
@@ -126,11 +128,11 @@ def _known(function: Any, parsers: dict[Callable[..., Any], JSON]) -> JSON | Non
         return _SECRET
     if not inspect.isfunction(function):
         return None
-    made_of = inspect.getclosurevars(function).nonlocals
-    if "choices" in made_of:
-        return {"enum": list(made_of["choices"])}
-    if "parse" in made_of:
-        return _known(made_of["parse"], parsers) or dict(_SCALAR)
+    closure = inspect.getclosurevars(function).nonlocals
+    if "choices" in closure:
+        return {"enum": list(closure["choices"])}
+    if "parse" in closure:
+        return _validator_schema(closure["parse"], parsers) or dict(_SCALAR)
     return None
 
 

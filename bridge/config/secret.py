@@ -1,8 +1,8 @@
-"""Secrets: the four ways to give one, and a value that shows itself to nobody who does not ask.
+"""Reads secrets in their four forms and keeps them masked in logs and output.
 
-`{file: PATH}` (relative to the file of the configuration), `{credential: NAME}` (a file of systemd's
-$CREDENTIALS_DIRECTORY), `{env: NAME}`, or the text itself. One trailing line end is not part of it. Faults are shown at
-the key that asks for the secret and never quote what was found, nor what stands where a secret may have been pasted.
+The forms are `{file: PATH}` (relative to the configuration file), `{credential: NAME}` (a file in systemd's
+$CREDENTIALS_DIRECTORY), `{env: NAME}` and the text itself. One trailing line end is removed. A fault is shown at the
+key of the secret. It never quotes the secret, or any value in whose place a secret may have been pasted.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from pathlib import Path
 from bridge.config.validation_context import FaultAtKey, ValidationContext
 from bridge.config.yaml_tree import Entries, Scalar
 
-_LARGEST = 64 * 1024  # bytes; a file given by mistake is not read whole
-_FORMS = "{file: PATH}, {credential: NAME}, {env: NAME} or the text"
+_LARGEST = 64 * 1024  # maximum bytes, so that a file given by mistake is not read completely
+_FORMS = "{file: PATH}, {credential: NAME}, {env: NAME} or the text itself"
 
 
 class Secret:
-    """A text that masks itself wherever it is shown; `reveal()` gives it."""
+    """A text that prints as a mask; `reveal()` returns it."""
 
     __slots__ = ("_text",)
 
@@ -27,7 +27,7 @@ class Secret:
         self._text = text
 
     def reveal(self) -> str:
-        """The text; empty where the configuration was read without its secrets."""
+        """Returns the text; empty if the configuration was read without its secrets."""
         return self._text
 
     def __repr__(self) -> str:
@@ -43,63 +43,63 @@ class Secret:
 
 
 def looks_like_a_key(text: str) -> bool:
-    """Whether it could be an intake key: the vendor's own forwarder wants 16 letters and digits at its beginning."""
+    """Returns True if the text begins with 16 letters and digits, as the vendor's own forwarder requires of a key."""
     return re.match("[a-zA-Z0-9]{16}", text) is not None
 
 
 def secret(value: object, reading: ValidationContext) -> Secret:
-    """A secret in any of its forms, read; its text printable."""
+    """Reads a secret in any of its forms. Raises FaultAtKey if it is empty, unreadable or not printable."""
     text = _given(value, reading)
     if text is None:
         return Secret("")
     text = text.removesuffix("\n").removesuffix("\r")
     if not text:
-        raise FaultAtKey("the secret is empty")
+        raise FaultAtKey("the secret is empty. Check the file, credential, variable or text.")
     if not text.isprintable():
-        raise FaultAtKey("the secret holds a control character, a tab or a second line: is it the right file?")
+        raise FaultAtKey("the secret contains a control character, a tab or a second line. Is it the right file?")
     return Secret(text)
 
 
 def header_secret(value: object, reading: ValidationContext) -> Secret:
-    """A secret that is sent in an HTTP header: ASCII without blanks (RFC 9110 section 5.5)."""
+    """Reads a secret for an HTTP header: ASCII without spaces (RFC 9110 section 5.5). Raises FaultAtKey."""
     found = secret(value, reading)
     if not re.fullmatch("[!-~]*", found.reveal()):
-        raise FaultAtKey("the secret holds blanks or letters outside ASCII, which its HTTP header cannot carry")
+        raise FaultAtKey("the secret contains spaces or non-ASCII characters, which an HTTP header cannot carry.")
     return found
 
 
 def _given(value: object, reading: ValidationContext) -> str | None:
-    """The text as found, or None where secrets are not to be read."""
+    """Returns the text of a secret as found, or None if secrets are not read."""
     if isinstance(value, Scalar):
         return str(value)
     if not isinstance(value, Entries) or len(value) != 1:
-        raise FaultAtKey(f"no secret: write one of {_FORMS}")
+        raise FaultAtKey(f"invalid secret. Write one of {_FORMS}.")
     ((form, where),) = value.items()
     if form not in ("file", "credential", "env") or not isinstance(where, Scalar) or not where:
-        raise FaultAtKey(f"no secret: write one of {_FORMS}")
+        raise FaultAtKey(f"invalid secret. Write one of {_FORMS}.")
     if form == "env":
         return _environment(where, reading)
     if form == "file":
-        # A name without a folder may be the key itself, written where its file belongs.
+        # A name without a folder is not quoted: it may be the key itself, written in place of its file.
         path = reading.path(where)
         return _contents(path, f"the secret's file {path}" if "/" in where else "the secret's file", reading)
     if "/" in where or where in (".", ".."):
-        raise FaultAtKey("a credential is a name, without /: for a path write {file: PATH}")
+        raise FaultAtKey("a credential is a name without a slash. For a path, write {file: PATH}.")
     if not reading.secrets:
         return None
     directory = os.environ.get("CREDENTIALS_DIRECTORY")
     if not directory:
-        raise FaultAtKey("$CREDENTIALS_DIRECTORY is not set: systemd sets it for a unit with LoadCredential=")
+        raise FaultAtKey("$CREDENTIALS_DIRECTORY is not set. systemd sets it for units with LoadCredential=.")
     return _contents(Path(directory) / where, f"the credential in {directory}", reading)
 
 
 def _environment(name: str, reading: ValidationContext) -> str | None:
     if not re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", name):
-        raise FaultAtKey("no name of an environment variable: letters, digits and _ only, without $")
+        raise FaultAtKey("invalid name of an environment variable. Use letters, digits and _ only, without $.")
     if not reading.secrets:
         return None
     if name not in os.environ:
-        raise FaultAtKey("the environment variable that it names is not set")
+        raise FaultAtKey("the environment variable is not set. Set it, or use another form of secret.")
     return os.environ[name]
 
 
@@ -110,10 +110,10 @@ def _contents(path: Path, name: str, reading: ValidationContext) -> str | None:
         with path.open("rb") as file:
             data = file.read(_LARGEST + 1)
     except OSError as error:
-        raise FaultAtKey(f"{name} cannot be read: {error.strerror}") from None
+        raise FaultAtKey(f"cannot read {name}: {error.strerror}.") from None
     if len(data) > _LARGEST:
-        raise FaultAtKey(f"{name} is larger than {_LARGEST >> 10} KiB: is it the right file?")
+        raise FaultAtKey(f"{name} is larger than {_LARGEST >> 10} KiB. Is it the right file?")
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError:
-        raise FaultAtKey(f"{name} is no UTF-8 text: is it the right file?") from None
+        raise FaultAtKey(f"{name} is not UTF-8 text. Is it the right file?") from None

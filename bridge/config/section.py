@@ -1,4 +1,4 @@
-"""The base of every section of the configuration."""
+"""Defines the base class of all configuration sections."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Section(BaseModel):
-    """A mapping of the configuration: its keys are the fields, everything else is refused; it never changes."""
+    """An immutable mapping of the configuration: its keys are the fields; unknown keys are rejected."""
 
     model_config = ConfigDict(
         strict=True,

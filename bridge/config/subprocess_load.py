@@ -1,8 +1,8 @@
-"""A configuration read by a process of its own, for a program that must not stand still meanwhile.
+"""Loads a configuration in a child process, so that the running bridge does not stall.
 
-To read ten thousand routes takes a second of Python, in which another thread of the same process gets hardly a turn:
-each call to the kernel gives the interpreter away. What comes back is the finished `Config`, by pickle, over a pipe
-between two processes of the same program and user.
+Loading ten thousand routes takes about a second of Python. A thread would not help: while it runs, the reactor loses
+the interpreter lock at each system call. The child returns the finished `Config` by pickle, over a pipe between two
+processes of the same program and user.
 """
 
 from __future__ import annotations
@@ -18,24 +18,29 @@ from bridge.config.load import load
 from bridge.config.model import Config
 
 LARGE = 64 * 1024
-"Bytes of configuration from which a process is worth its start."
+"Bytes of configuration from which a child process is worth its start."
 
 
-def load_elsewhere(path: Path | str) -> Config:
-    """As `load`; blocks until the other process is done. Raises ConfigurationError; OSError where there is none."""
-    done = subprocess.run(
+def load_in_subprocess(path: Path | str) -> Config:
+    """Loads a configuration in a child process and waits for it.
+
+    Raises ConfigurationError as `load` does, and OSError if the child cannot be started or fails.
+    """
+    child = subprocess.run(
         [sys.executable, "-m", __name__, str(path)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=False
     )
-    if done.returncode:
-        raise OSError(0, f"the process that reads the configuration ended with {done.returncode}", str(path))
-    result = pickle.loads(done.stdout)
+    if child.returncode:
+        raise OSError(
+            0, f"the process that loads the configuration failed with exit code {child.returncode}", str(path)
+        )
+    result = pickle.loads(child.stdout)
     if isinstance(result, Config):
         return result
     raise ConfigurationError(result)
 
 
 def is_large(files: tuple[Path, ...]) -> bool:
-    """Whether files are worth a process of their own. What cannot be asked is not."""
+    """Returns True if the files together reach LARGE bytes; False if the size of one cannot be read."""
     try:
         return sum(file.stat().st_size for file in files) >= LARGE
     except OSError:
@@ -43,7 +48,7 @@ def is_large(files: tuple[Path, ...]) -> bool:
 
 
 def _main(path: str) -> None:
-    # Nobody waits for this but an operator; messages do not wait.
+    # Only the operator waits for a reload, so message processing has priority.
     os.nice(10)
     try:
         result: object = load(path)

@@ -1,8 +1,8 @@
-"""Quantities with their units: durations, sizes, shares of a disk, rates, volumes, bandwidths.
+"""Parses quantities with units: durations, sizes, shares of a disk, rates, volumes, bandwidths.
 
-Each function takes the text of one value and gives the number, or raises ValueError with a text for the operator. Only
-whole numbers with a unit: `5` could be meant in seconds or minutes, `1e3` and `1_000` are read differently by every
-program. Zero is refused everywhere: where something can be switched off there is a word for it.
+Each function takes the text of one value and returns the number, or raises ValueError with a text for the operator.
+Only whole numbers with a unit are accepted: `5` may mean seconds or minutes, and programs read `1e3` and `1_000`
+differently. Zero is always rejected; a key that can be switched off has a word for that.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _QUANTITY = re.compile(r"([0-9]+)([A-Za-z]*)")
 
 @dataclass(frozen=True)
 class Share:
-    """A part of a filesystem."""
+    """A share of a filesystem, in percent."""
 
     percent: int
 
@@ -43,78 +43,78 @@ class Share:
 
 
 def duration(text: str) -> timedelta:
-    """`500ms 1s 5m 2h 7d`."""
+    """Parses a duration such as `500ms`, `1s`, `5m`, `2h` or `7d`."""
     number, unit = _split(text)
     if number is None:
         raise ValueError(
-            f"{shown(text)} is no duration: write a whole number and ms, s, m, h or d, such as 500ms or 5m"
+            f"invalid duration {shown(text)}. Write a whole number and ms, s, m, h or d, for example 500ms or 5m."
         )
     if not unit:
         raise ValueError(
-            f"{number} of what: write {number}s for seconds, or {number}ms, {number}m, {number}h, {number}d"
+            f"the unit is missing. Write {number}s for seconds, or {number}ms, {number}m, {number}h, {number}d."
         )
     if unit not in DURATIONS:
-        raise ValueError(f"{shown(unit)} is no unit of time: use ms, s, m, h or d")
+        raise ValueError(f"unknown unit of time {shown(unit)}. Use ms, s, m, h or d.")
     if number > _LONGEST / DURATIONS[unit]:
-        raise ValueError(f"{shown(text)} is longer than a century")
+        raise ValueError(f"{shown(text)} is longer than 36500d. Write a shorter duration.")
     return _positive(number, text) * DURATIONS[unit]
 
 
 def duration_or_never(text: str) -> timedelta | None:
-    """A duration, or None for `never`."""
+    """Parses a duration; returns None for `never`."""
     return None if text == "never" else duration(text)
 
 
 def size(text: str) -> int:
-    """`64KiB 5MB 10GB` in bytes; KB is 1000, KiB 1024."""
+    """Parses a size such as `64KiB`, `5MB` or `10GB`; returns bytes. KB is 1000 bytes, KiB is 1024."""
     number, unit = _split(text)
     if number is None:
-        raise ValueError(f"{shown(text)} is no size: write a whole number and a unit, such as 64KiB or 5MB")
+        raise ValueError(f"invalid size {shown(text)}. Write a whole number and a unit, for example 64KiB or 5MB.")
     if not unit:
-        raise ValueError(f"{number} of what: write {number}B for bytes, or KB, KiB, MB, MiB, GB, GiB")
+        raise ValueError(f"the unit is missing. Write {number}B for bytes, or use KB, KiB, MB, MiB, GB or GiB.")
     if unit not in SIZES:
         raise ValueError(_unknown_size(number, unit))
     return _bounded(_positive(number, text) * SIZES[unit], text)
 
 
 def size_or_share(text: str) -> int | Share:
-    """A size in bytes, or `80%` of the filesystem."""
+    """Parses a size in bytes, or a share of the filesystem such as `80%`."""
     if wordy := _WORDY_SHARE.fullmatch(text):
-        raise ValueError(f"{shown(text)} is no size: a share of the disk is written {wordy[1]}%, in one word")
+        raise ValueError(f"invalid share {shown(text)}. Write {wordy[1]}%, without a space.")
     if not text.endswith("%"):
         if _split(text)[0] is None:
-            example = "write a size, such as 10GB, or a share of the disk, such as 80%"
-            raise ValueError(f"{shown(text)} is no size: {example}")
+            example = "Write a size, for example 10GB, or a share of the disk, for example 80%."
+            raise ValueError(f"invalid size {shown(text)}. {example}")
         return size(text)
     number, rest = _split(text[:-1])
     if number is None or rest or not 1 <= number <= 100:
-        raise ValueError(f"{shown(text)} is no share: write 1% to 100%")
+        raise ValueError(f"invalid share {shown(text)}. Write 1% to 100%.")
     return Share(number)
 
 
 def rate(text: str) -> int:
-    """`5000/s`, events a second."""
+    """Parses a rate such as `5000/s`; returns events per second."""
     amount, _, per = text.partition("/")
     number, unit = _split(amount)
     if number is None or unit or per != "s":
-        raise ValueError(f"{shown(text)} is no rate: write events a second, such as 5000/s")
+        raise ValueError(f"invalid rate {shown(text)}. Write events per second, for example 5000/s.")
     return _bounded(_positive(number, text), text)
 
 
 def volume(text: str) -> int:
-    """`20GB/day`, bytes a day."""
+    """Parses a volume such as `20GB/day`; returns bytes per day."""
     amount, _, per = text.partition("/")
     if per != "day":
-        raise ValueError(f"{shown(text)} is no volume: write a size a day, such as 20GB/day")
+        raise ValueError(f"invalid volume {shown(text)}. Write a size per day, for example 20GB/day.")
     return size(amount)
 
 
 def bandwidth(text: str) -> int:
-    """`10Mbit/s`, bits a second."""
+    """Parses a bandwidth such as `10Mbit/s`; returns bits per second."""
     amount, _, per = text.partition("/")
     number, unit = _split(amount)
     if number is None or unit not in BITS or per != "s":
-        raise ValueError(f"{shown(text)} is no bandwidth: write kbit/s, Mbit/s or Gbit/s, such as 10Mbit/s")
+        raise ValueError(f"invalid bandwidth {shown(text)}. Write kbit/s, Mbit/s or Gbit/s, for example 10Mbit/s.")
     return _bounded(_positive(number, text) * BITS[unit], text)
 
 
@@ -127,23 +127,22 @@ def _split(text: str) -> tuple[int | None, str]:
 
 def _positive(number: int, text: str) -> int:
     if number == 0:
-        raise ValueError(f"{shown(text)} must be more than zero")
+        raise ValueError(f"{shown(text)} must be greater than zero.")
     return number
 
 
 def _bounded(number: int, text: str) -> int:
     if number >= 1 << 63:
-        raise ValueError(f"{shown(text)} is too large")
+        raise ValueError(f"{shown(text)} is too large.")
     return number
 
 
 def _unknown_size(number: int, unit: str) -> str:
     prefix = unit[:1].upper()
     if prefix in "KMGT" and unit.lower() in (prefix.lower(), f"{prefix}b".lower(), f"{prefix}ib".lower()):
-        return (
-            f"{shown(unit)} is no unit of size: write {number}{prefix}B (times 1000) or {number}{prefix}iB (times 1024)"
-        )
-    return f"{shown(unit)} is no unit of size: use B, KB, KiB, MB, MiB, GB, GiB, TB or TiB"
+        units = f"{number}{prefix}B (times 1000) or {number}{prefix}iB (times 1024)"
+        return f"unknown unit of size {shown(unit)}. Write {units}."
+    return f"unknown unit of size {shown(unit)}. Use B, KB, KiB, MB, MiB, GB, GiB, TB or TiB."
 
 
 def milliseconds(delta: timedelta) -> int:

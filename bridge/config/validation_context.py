@@ -1,6 +1,6 @@
-"""What the validators of one reading share: the report, where relative paths begin, whether secrets are read.
+"""Defines the context that all validators of one loading share: the fault report and whether secrets are read.
 
-A validator raises ValueError for a fault of its own value; the two exceptions here say where else a fault belongs.
+A validator raises ValueError for a fault of its own value. The two exceptions defined here change the place of a fault.
 """
 
 from __future__ import annotations
@@ -15,29 +15,29 @@ from bridge.config.yaml_tree import Scalar
 
 
 class FaultAtKey(ValueError):
-    """A fault shown at the key, because nothing of the value may be pointed at."""
+    """Raised for a fault that is shown at the key, because no part of the value may be shown."""
 
 
 class Reported(ValueError):
-    """The value's faults are in the report already, at places of their own."""
+    """Raised when the faults of a value are already in the report, each at its own place."""
 
 
 @dataclass(frozen=True)
 class ValidationContext:
-    """The context of one validation."""
+    """The context of one validation; with `secrets` False, no secret or certificate file is read."""
 
     report: FaultReport
     secrets: bool
 
     @staticmethod
     def of(info: ValidationInfo) -> ValidationContext:
-        """The reading that a validator is called for."""
+        """Returns the context of a validator call."""
         assert isinstance(info.context, ValidationContext)
         return info.context
 
     @staticmethod
     def path(value: Scalar) -> Path:
-        """A path of the configuration: relative ones begin at the folder of the file that holds them."""
+        """Returns a path of the configuration; a relative path starts at the folder of the file that contains it."""
         if "\0" in value:
-            raise ValueError("a path holds no NUL")
+            raise ValueError("a path must not contain NUL.")
         return Path(value.place.file).parent / value

@@ -1,12 +1,12 @@
-"""YAML text -> a tree that remembers where everything stands, and that leaves scalars as the text they are.
+"""Parses YAML text into a tree that keeps the place of every node and leaves scalars as text.
 
-The tree is made of plain Python: `Entries` is a dict, `Items` a list, `Scalar` a str, an empty value None, each with
-its places, so that models can be validated over it and every message mapped back. What a scalar means is decided by the
-type of the field it is given for, never by YAML 1.1, for which `0514` is 332, `12:30` is 750 and the key `no` is false.
+The nodes are subclasses of Python types: `Entries` of dict, `Items` of list, `Scalar` of str; an empty value is None.
+So pydantic models can validate the tree, and each error can be mapped back to a place. The type of a field decides what
+a scalar means. YAML 1.1 does not decide it: there, `0514` is 332, `12:30` is 750 and the key `no` is false.
 
-It is built from the parser's events rather than from composed nodes: a nesting bound and an alias bound then hold while
-reading, not after it. Refused, each with its place: duplicate keys, keys that are no text, tags, `<<` merges, a second
-document, and aliases that make the tree larger than `MOST_VALUES`.
+The tree is built from the parser's events, not from composed nodes, so that the limits on nesting and aliases apply
+during parsing. Rejected, each with its place: duplicate keys, keys that are not text, tags, `<<` merges, a second
+document, and aliases that expand the tree beyond `MOST_VALUES`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import yaml
 from bridge.config.faults import FaultReport, Place, shown_word
 from bridge.config.yaml_errors import place_of_mark, syntax_fault, unprintable
 
-MOST_VALUES = 100_000  # with aliases expanded; thousands of listed sources fit, a "billion laughs" does not
+MOST_VALUES = 100_000  # with aliases expanded; allows thousands of listed sources, but no "billion laughs" attack
 DEEPEST = 40
 LARGEST = 4 << 20  # bytes of one file
 
@@ -28,7 +28,7 @@ _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class Scalar(str):
-    """A value as it was written; `plain` is False if it stood in quotes or in a block."""
+    """A value as it was written; `plain` is False if it was quoted or a block scalar."""
 
     place: Place
     plain: bool
@@ -41,7 +41,7 @@ class Scalar(str):
 
 
 class Items(list["Node"]):
-    """A list, with the place of each item."""
+    """A list with the place of each item; `pruned` is True after an invalid item was removed."""
 
     def __init__(self, place: Place) -> None:
         super().__init__()
@@ -50,14 +50,14 @@ class Items(list["Node"]):
         self.pruned = False
 
     def prune(self, index: int) -> None:
-        """Take out an item that is faulty; the list does not count as empty for that."""
+        """Removes an invalid item. A list that becomes empty this way does not count as written empty."""
         del self[index]
         del self.places[index]
         self.pruned = True
 
 
 class Entries(dict[str, "Node"]):
-    """A mapping, with the places of its keys and values; keys that were pruned as faulty still count as written."""
+    """A mapping with the places of its keys and values; keys pruned as invalid still count as written."""
 
     def __init__(self, place: Place) -> None:
         super().__init__()
@@ -67,22 +67,25 @@ class Entries(dict[str, "Node"]):
         self.pruned: set[str] = set()
 
     def put(self, key: str, value: Node, key_place: Place, value_place: Place) -> None:
-        """Add an entry and its places."""
+        """Adds an entry and its places."""
         self[key] = value
         self.key_places[key] = key_place
         self.value_places[key] = value_place
 
     def prune(self, key: str) -> None:
-        """Take out an entry that is faulty."""
+        """Removes an invalid entry."""
         del self[key]
         self.pruned.add(key)
 
     def wrote(self, key: str) -> bool:
-        """Whether the key was written with a value, be it faulty."""
+        """Returns True if the key was written with a value, valid or not."""
         return key in self.pruned or self.get(key) is not None
 
     def place_of(self, key: str) -> Place:
-        """Where a fault of the key's value is shown: a scalar's own place, else the key's; the mapping's if absent."""
+        """Returns the place for faults of a key's value.
+
+        This is the place of a scalar value, the key's place for other values, and the mapping's for an absent key.
+        """
         if isinstance(self.get(key), Scalar):
             return self.value_places[key]
         return self.key_places.get(key, self.place)
@@ -92,12 +95,12 @@ Node: TypeAlias = "Entries | Items | Scalar | None"
 
 
 class _Stop(Exception):
-    """What follows cannot be read; the fault is in the report."""
+    """Raised when the rest of the text cannot be read; the fault is already in the report."""
 
 
 @dataclass
 class _Open:
-    """A collection whose end has not come, with what its last key waits for."""
+    """A collection that is still open, with its last key if the value of that key is still missing."""
 
     node: Entries | Items
     place: Place
@@ -105,7 +108,7 @@ class _Open:
     size: int = 1
     key: str | None = None
     key_place: Place | None = None
-    discard: bool = False  # the next value belongs to a key that was refused
+    discard: bool = False  # The next value belongs to a rejected key.
 
 
 @dataclass
@@ -119,19 +122,18 @@ class _Builder:
     root_place: Place | None = None
 
     def take(self, event: yaml.Event) -> None:
-        """Build one event of the parser into the tree; raises _Stop where nothing after it can be read."""
+        """Adds one parser event to the tree. Raises _Stop if nothing after it can be read."""
         place = place_of_mark(event.start_mark, self.file)
         if isinstance(event, yaml.DocumentStartEvent):
             self.documents += 1
             if self.documents > 1:
-                self.report.at(
-                    place, "a second document begins here: a file holds one; put the rest into a file of its own"
-                )
+                text = "a second document begins here. A file must contain one document; move the rest to another file."
+                self.report.at(place, text)
                 raise _Stop
         elif isinstance(event, yaml.ScalarEvent):
             self._refuse_tag(event, place)
             plain = event.style in (None, "")
-            if self._key_comes():
+            if self._expects_key():
                 self._key(event.value, place)
                 return
             node = None if plain and event.value in _NULLS else Scalar(event.value, place, plain=plain)
@@ -140,7 +142,7 @@ class _Builder:
         elif isinstance(event, yaml.SequenceStartEvent | yaml.MappingStartEvent):
             self._refuse_tag(event, place)
             if len(self.open) >= DEEPEST:
-                self.report.at(place, f"nested deeper than {DEEPEST} levels")
+                self.report.at(place, f"the nesting is deeper than {DEEPEST} levels.")
                 raise _Stop
             collection = Items(place) if isinstance(event, yaml.SequenceStartEvent) else Entries(place)
             self.open.append(_Open(collection, place, event.anchor))
@@ -150,22 +152,21 @@ class _Builder:
             self._value(closed.node, closed.place, closed.size)
         elif isinstance(event, yaml.AliasEvent):
             if event.anchor not in self.anchors:
-                self.report.at(
-                    place, "an alias without an anchor before it: a value that begins with * stands in quotes"
-                )
+                text = "this alias has no anchor before it. A value that begins with * needs quotes."
+                self.report.at(place, text)
                 raise _Stop
             aliased, size = self.anchors[event.anchor]
             self._value(aliased, place, size)
 
     def _refuse_tag(self, event: yaml.ScalarEvent | yaml.CollectionStartEvent, place: Place) -> None:
         if event.tag is not None:
-            self.report.at(place, "tags (!) have no use here: a value that begins with ! stands in quotes")
+            self.report.at(place, "tags (!) are not supported. A value that begins with ! needs quotes.")
 
     def _anchor(self, name: str | None, node: Node, size: int) -> None:
         if name is not None:
             self.anchors[name] = (node, size)
 
-    def _key_comes(self) -> bool:
+    def _expects_key(self) -> bool:
         return bool(self.open) and isinstance(self.open[-1].node, Entries) and self.open[-1].key_place is None
 
     def _key(self, key: str, place: Place) -> None:
@@ -174,27 +175,27 @@ class _Builder:
         top.key, top.key_place = key, place
         if key == "<<":
             top.discard = True
-            self.report.at(place, "merges (<<) are not read: write the keys out")
+            self.report.at(place, "merges (<<) are not supported. Write the keys themselves.")
         elif key in top.node.key_places:
             top.discard = True
             first = top.node.key_places[key]
-            self.report.at(place, f"the key{shown_word(key)} is given twice, first at {first}: remove one")
+            self.report.at(place, f"the key{shown_word(key)} is given twice, first at {first}. Remove one.")
 
     def _value(self, node: Node, place: Place, size: int) -> None:
-        # An alias counts all that it stands for.
+        # An alias counts with the size of the node that it refers to.
         if not self.open:
             self.root, self.root_place = node, place
             return
         top = self.open[-1]
         top.size += size
         if top.size > MOST_VALUES:
-            self.report.at(place, f"more than {MOST_VALUES} values, aliases counted as what they stand for")
+            self.report.at(place, f"the file has more than {MOST_VALUES} values, with aliases expanded.")
             raise _Stop
         if isinstance(top.node, Items):
             top.node.append(node)
             top.node.places.append(place)
         elif top.key_place is None:
-            self.report.at(place, "a key must be text")
+            self.report.at(place, "a key must be text.")
             top.key_place, top.discard = place, True
         else:
             if not top.discard:
@@ -204,21 +205,21 @@ class _Builder:
 
 
 def read(data: bytes, file: str, report: FaultReport) -> tuple[Node, bool]:
-    """The tree of one file's bytes, and whether it is whole; each fault of the text goes to the report."""
+    """Parses the bytes of one file; returns the tree, and False if the file had faults, which go to the report."""
     start = Place(file, 1, 1)
     if len(data) > LARGEST:
-        report.at(start, f"larger than {LARGEST >> 20} MiB: this is no configuration")
+        report.at(start, f"the file is larger than {LARGEST >> 20} MiB. Is it a configuration?")
         return None, False
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         before = data[: error.start].decode("utf-8", "replace")
         line, column = before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1
-        report.at(Place(file, line, column), "not UTF-8: save the file in that encoding")
+        report.at(Place(file, line, column), "the file is not UTF-8. Save it in that encoding.")
         return None, False
     place = unprintable(text, file)
     if place is not None:
-        report.at(place, "a control character: remove it")
+        report.at(place, "a control character is not allowed here. Remove it.")
         return None, False
     count = len(report.faults)
     builder = _Builder(file, report)
@@ -230,7 +231,7 @@ def read(data: bytes, file: str, report: FaultReport) -> tuple[Node, bool]:
     except yaml.MarkedYAMLError as error:
         report.at(*syntax_fault(error, text, file))
         return None, False
-    except yaml.YAMLError:  # only what the checks above missed; its own text may quote the file
-        report.at(start, "not valid YAML")
+    except yaml.YAMLError:  # An error that the checks above missed. Its text may quote the file.
+        report.at(start, "not valid YAML.")
         return None, False
     return builder.root, len(report.faults) == count

@@ -1,12 +1,14 @@
-"""Events that the collector refuses: which of them go to quarantine, and when it is the collector that is in trouble.
+"""Finds the events that the collector refuses, and decides when they go to quarantine.
 
-A request that is refused as a whole (400) is halved until the refused event is alone. That event is then *condemned*,
-but goes to quarantine only once another event of the intake has been accepted since a request with it was first
-refused: a collector that refuses everything is in trouble itself. It waits for an acceptance after its own refusal as
-long as there is anything left to ask about. While there are refusals, requests go one at a time, the smallest first:
-the search is at a single event before ``MOST_REFUSALS``, however many bad events there are, and however many batches
-have some. Fresh batches take turns with it only while it is answered. After ``MOST_REFUSALS`` in a row without an
-acceptance the intake is parked and its batches are whole again.
+A request that is refused as a whole (400) is halved until the refused event is alone. The event goes to quarantine
+only once another event of the intake has been accepted since a request with the refused event was first refused. A
+collector that refuses everything has a fault of its own, and no event is at fault. After its own refusal, an event
+waits for another acceptance as long as other requests of the intake are left to send.
+
+While requests are refused, they are sent one at a time, the smallest first. The search thus reaches a single event
+before ``MOST_REFUSALS``, however many events are bad and however many batches contain one. Fresh batches alternate
+with the search only while its requests are accepted. After ``MOST_REFUSALS`` consecutive refusals without an
+acceptance, the intake is parked and its batches are made whole again.
 """
 
 from collections.abc import Collection, Iterator
@@ -23,66 +25,68 @@ log = Logger(namespace="deliver")
 
 
 class Bisection:
-    """Those of one intake."""
+    """Search for the refused events of one intake."""
 
     def __init__(self, name: str, *, pending: PendingBatches, context: DeliveryContext) -> None:
-        self.in_a_row = 0
+        self.consecutive_refusals = 0
         self._name = name
         self._pending = pending
         self._context = context
-        self._condemned: list[tuple[Piece, str]] = []
+        self._refused_events: list[tuple[Piece, str]] = []
         self._acceptances = 0
 
-    def suspect(self, pieces: list[Piece]) -> bool:
-        """A request with these was refused. False: too many were, it is not the events."""
-        self.in_a_row += 1
+    def record_refusal(self, pieces: list[Piece]) -> bool:
+        """Records that a request with these pieces was refused. Returns False after too many consecutive refusals:
+        the events are not the cause."""
+        self.consecutive_refusals += 1
         for piece in pieces:
             if piece.suspected is None:
                 piece.suspected = self._acceptances
-        if self.in_a_row < MOST_REFUSALS:
+        if self.consecutive_refusals < MOST_REFUSALS:
             return True
-        self.in_a_row = 0
+        self.consecutive_refusals = 0
         for piece in pieces:
             piece.suspected = None
         return False
 
-    def condemn(self, *refused: tuple[Piece, str]) -> None:
-        """Single events that were refused, each with the collector's words."""
-        self._condemned += refused
+    def add_refused(self, *refused: tuple[Piece, str]) -> None:
+        """Adds single events that were refused, each with the collector's text."""
+        self._refused_events += refused
 
-    def condemned(self) -> Iterator[Piece]:
-        """Those that wait for an acceptance of others."""
-        return (piece for piece, _ in self._condemned)
+    def refused_pieces(self) -> Iterator[Piece]:
+        """Returns the refused events that wait until another event is accepted."""
+        return (piece for piece, _ in self._refused_events)
 
     def forget(self, batches: Collection[Batch]) -> None:
-        """Forget what is of these."""
-        self._condemned = [each for each in self._condemned if each[0].batch not in batches]
+        """Forgets the refused events of these batches."""
+        self._refused_events = [each for each in self._refused_events if each[0].batch not in batches]
 
     def accepted(self) -> None:
-        """Events were accepted: the condemned ones go to quarantine."""
+        """Records that events were accepted, and moves the refused events to quarantine."""
         self._acceptances += 1
-        self.carry_out()
+        self.quarantine_refused()
 
-    def carry_out(self, *, since_suspected: bool = False) -> None:
-        """The condemned go; or those only that an event was accepted since they were suspected."""
-        condemned, kept = self._condemned, []
+    def quarantine_refused(self, *, since_suspected: bool = False) -> None:
+        """Moves the refused events to quarantine. ``since_suspected`` selects only those that were first refused
+        before the latest acceptance."""
+        confirmed, waiting = self._refused_events, []
         if since_suspected:
-            kept = [each for each in condemned if (each[0].suspected or 0) >= self._acceptances]
-            condemned = [each for each in condemned if (each[0].suspected or 0) < self._acceptances]
-        if not condemned:
+            waiting = [each for each in confirmed if (each[0].suspected or 0) >= self._acceptances]
+            confirmed = [each for each in confirmed if (each[0].suspected or 0) < self._acceptances]
+        if not confirmed:
             return
-        self._condemned = kept
-        for piece, _ in condemned:
+        self._refused_events = waiting
+        for piece, _ in confirmed:
             self._context.ledger.quarantine(self._name, piece.count)
-        log.warn("intake {intake}: {n} refused events moved to quarantine", intake=self._name, n=len(condemned))
-        self._context.store.refuse(self._name, condemned, self._pending.settle([piece for piece, _ in condemned]))
+        log.warn("intake {intake}: {n} refused events moved to quarantine", intake=self._name, n=len(confirmed))
+        self._context.store.refuse(self._name, confirmed, self._pending.settle([piece for piece, _ in confirmed]))
 
-    def pardon(self) -> None:
-        """Undo all splitting of batches of which nothing is settled yet; ranges of others stay ranges."""
+    def undo_splits(self) -> None:
+        """Makes all split batches whole again if no event of them is settled. Ranges of other batches stay ranges."""
         split_queue = self._pending.split_queue
         ranges = [piece for unit in split_queue.clear() for piece in unit]
-        ranges += [piece for piece, _ in self._condemned]
-        self._condemned.clear()
+        ranges += [piece for piece, _ in self._refused_events]
+        self._refused_events.clear()
         held: dict[Batch, int] = {}
         certain: set[Batch] = set()
         for piece in ranges:

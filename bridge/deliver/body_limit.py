@@ -1,45 +1,47 @@
-"""How large a request may be: what the collector has called too large, and what a slow line could not carry."""
+"""Learns how large a request body may be, from 413 responses and from timeouts on slow lines."""
 
 SMALLEST_BODY = 64 * 1024
-"Bytes; timeouts halve no further. Only a 413 does."
+"Lower limit in bytes for halving after timeouts. Only a 413 goes below it."
 _NO_LIMIT = 1 << 62
 
 
 class BodyLimit:
-    """One intake's bodies, in bytes before compression. ``most``: what is configured."""
+    """Size limit of one intake's bodies, in bytes before compression. ``max_bytes`` is the configured limit."""
 
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._fits: int | None = None
-        "The largest body that the collector has not called too large, learnt from its 413s."
-        self._fits_now: int | None = None
-        "The same, learnt from timeouts; grows again."
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._max_accepted: int | None = None
+        "Largest body that the collector accepts, learned from its 413 responses."
+        self._max_carried: int | None = None
+        "Largest body that the line carries without a timeout. It grows again with each acceptance."
         self._timeouts = 0
 
     def forget(self) -> None:
-        """It is another collector now."""
-        self._fits = self._fits_now = None
+        """Forgets what was learned, because the intake uses another collector."""
+        self._max_accepted = self._max_carried = None
         self._timeouts = 0
 
     @property
     def limit(self) -> int:
-        """The largest body that has a chance."""
-        return min(self._fits or _NO_LIMIT, self._fits_now or _NO_LIMIT)
+        """Returns the largest body that is likely to be accepted."""
+        return min(self._max_accepted or _NO_LIMIT, self._max_carried or _NO_LIMIT)
 
     def answered(self, size: int, *, timeout: bool) -> None:
-        """A request with so large a body has ended, by a timeout or not. Two in a row halve it."""
+        """Records whether a request with a body of this size ended in a timeout. Two consecutive timeouts halve the
+        limit."""
         self._timeouts = self._timeouts + 1 if timeout else 0
         if self._timeouts >= 2:
             self._timeouts = 0
-            self._fits_now = max(SMALLEST_BODY, size // 2)
+            self._max_carried = max(SMALLEST_BODY, size // 2)
 
     def too_large(self, size: int) -> int:
-        """The collector says so of a body. What fits from now on."""
-        # A bit more than half: halves by events differ in bytes, and are not to be halved again unasked.
-        self._fits = max(1, size * 5 // 8)
-        return self._fits
+        """Records that the collector called a body of this size too large. Returns the new limit."""
+        # The limit is slightly more than half. Halves by number of events differ in bytes and would otherwise be
+        # halved again without need.
+        self._max_accepted = max(1, size * 5 // 8)
+        return self._max_accepted
 
     def accepted(self) -> None:
-        """What a slow line could not carry grows again."""
-        if self._fits_now is not None:
-            self._fits_now = self._fits_now * 2 if self._fits_now < self._most else None
+        """Raises the limit that was learned from timeouts."""
+        if self._max_carried is not None:
+            self._max_carried = self._max_carried * 2 if self._max_carried < self._max_bytes else None

@@ -1,13 +1,13 @@
-"""One breaker per base URL, for what concerns all its intakes: network faults and a gateway's 502-504.
+"""Stops requests to a base URL after network errors and 502-504 responses. All intakes of the URL share one breaker.
 
 =========  ==========================================================================
-closed     requests go; at most a quarter of all connections until one is answered
-open       nothing goes before ``retry_at``, which moves away with each failed probe
-probing    one request is on its way; its answer closes the breaker, its fault opens it
+closed     requests are sent; at most a quarter of all connections until one is answered
+open       no request is sent before ``retry_at``, which is later after each failed probe
+probing    one request is in flight; its response closes the breaker, its error opens it
 =========  ==========================================================================
 
-When it closes, the intakes come back one after the other within ``COME_BACK`` seconds: all at once they would knock
-the collector over again.
+When the breaker closes, the intakes resume one after the other within ``RETURN_SPREAD`` seconds. If all resumed at
+once, they could overload the collector again.
 """
 
 import random
@@ -18,15 +18,16 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from bridge.deliver.backoff import doubling
 
 OPENS_AFTER = 3
-"Faults in a row, of whichever intakes; one is enough where another URL stands by."
+"Consecutive errors, of any intake, that open the breaker. One error is enough if the intake has another URL."
 FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0
-COME_BACK = 30.0
-PATIENCE = 2.0
-"Seconds without an answer after which a request counts as stalled; three usual answers' time where that is more."
+RETURN_SPREAD = 30.0
+MIN_STALL_TIMEOUT = 2.0
+"""Minimum of the seconds without a response after which a request counts as stalled. Three average response times
+apply if that is longer."""
 
 
 class CircuitBreaker:
-    """What is known of one base URL. ``wake`` is called when something may go again."""
+    """Circuit breaker of one base URL. ``wake`` is called when a request may be sent again."""
 
     def __init__(
         self, clock: IReactorTime, *, wake: Callable[[], None], shuffle: Callable[[list[str]], None] = random.shuffle
@@ -42,32 +43,34 @@ class CircuitBreaker:
         self._probes = 0
         self._answered = False
         self._names: list[str] = []
-        self._back_at: dict[str, float] = {}
+        self._returns_at: dict[str, float] = {}
         self._call: IDelayedCall | None = None
-        self._usual = 0.0
+        self._usual_seconds = 0.0
 
     def add(self, name: str) -> None:
-        """An intake posts to this URL."""
+        """Adds an intake that posts to this URL."""
         self._names.append(name)
 
     def remove(self, name: str) -> None:
-        """It does so no longer."""
+        """Removes an intake that no longer posts to this URL."""
         if name in self._names:
             self._names.remove(name)
-        self._back_at.pop(name, None)
+        self._returns_at.pop(name, None)
 
     @property
     def used(self) -> bool:
-        """Whether an intake posts to this URL, or a request to it has no answer yet."""
+        """Returns True if an intake posts to this URL, or a request to it is in flight."""
         return bool(self._names) or self.in_flight > 0
 
     @property
-    def retry_pause(self) -> float:
-        """Seconds after which a request without an answer no longer holds others up; a probe never does."""
-        return max(PATIENCE, 3 * self._usual) if self.state == "closed" else 0.0
+    def stall_timeout(self) -> float:
+        """Returns the seconds after which a request without a response no longer blocks others. A probe never blocks
+        others, so its value is 0."""
+        return max(MIN_STALL_TIMEOUT, 3 * self._usual_seconds) if self.state == "closed" else 0.0
 
     def allows(self, name: str, connections: int) -> bool:
-        """Whether an intake may start a request to this URL, of ``connections`` in all."""
+        """Returns True if an intake may start a request to this URL. ``connections`` is the limit of all intakes
+        together."""
         now = self._clock.seconds()
         if self.state == "open":
             return now >= self.retry_at
@@ -75,33 +78,33 @@ class CircuitBreaker:
             return False
         if not self._answered and self.in_flight >= max(1, connections // 4):
             return False
-        return now >= self._back_at.get(name, 0.0)
+        return now >= self._returns_at.get(name, 0.0)
 
     def started(self) -> None:
-        """A request goes out."""
+        """Records that a request starts."""
         self.in_flight += 1
         if self.state == "open":
             self.state = "probing"
 
     def withdrawn(self) -> None:
-        """The request did not go out after all."""
+        """Records that a started request was not sent."""
         self.in_flight -= 1
         if self.state == "probing":
             self.state = "open"
 
     def answered(self, name: str, seconds: float) -> None:
-        """The collector itself has answered, whatever it said."""
+        """Records a response of the collector itself, whatever its status."""
         self.in_flight -= 1
         self._faults = 0
         self._answered = True
-        self._usual = seconds if not self._usual else 0.8 * self._usual + 0.2 * seconds
+        self._usual_seconds = seconds if not self._usual_seconds else 0.8 * self._usual_seconds + 0.2 * seconds
         if self.state != "closed":
             self.state = "closed"
             self._probes = 0
-            self._come_back(name)
+            self._schedule_returns(name)
 
     def fault(self) -> None:
-        """Nobody answered, or only a gateway that cannot reach the collector."""
+        """Records that there was no response, or only one from a gateway that cannot reach the collector."""
         self.in_flight -= 1
         self._faults += 1
         self._answered = False
@@ -113,26 +116,26 @@ class CircuitBreaker:
             self._wake_at(wait)
 
     def stop(self) -> None:
-        """No more calls."""
+        """Cancels the pending timer."""
         if self._call is not None and self._call.active():
             self._call.cancel()
 
-    def _come_back(self, first: str) -> None:
-        others = [name for name in self._names if name != first]
-        self._shuffle(others)
-        now, step = self._clock.seconds(), COME_BACK / max(1, len(others))
-        self._back_at = {name: now + step * (i + 1) for i, name in enumerate(others)}
-        if others:
+    def _schedule_returns(self, answered_by: str) -> None:
+        remaining = [name for name in self._names if name != answered_by]
+        self._shuffle(remaining)
+        now, step = self._clock.seconds(), RETURN_SPREAD / max(1, len(remaining))
+        self._returns_at = {name: now + step * (i + 1) for i, name in enumerate(remaining)}
+        if remaining:
             self._wake_at(step, again=step)
 
     def _wake_at(self, delay: float, again: float = 0.0) -> None:
         self.stop()
 
-        def due() -> None:
-            if again and any(at > self._clock.seconds() for at in self._back_at.values()):
-                self._call = self._clock.callLater(again, due)
+        def wake_up() -> None:
+            if again and any(at > self._clock.seconds() for at in self._returns_at.values()):
+                self._call = self._clock.callLater(again, wake_up)
             else:
-                self._back_at.clear()
+                self._returns_at.clear()
             self._wake()
 
-        self._call = self._clock.callLater(delay, due)
+        self._call = self._clock.callLater(delay, wake_up)

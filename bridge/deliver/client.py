@@ -1,8 +1,8 @@
 # mypy: disallow-untyped-calls=False
-"""One POST: a body out, an answer back, or a reason in words.
+"""Posts one request body and returns the response, or fails with an error that describes the cause.
 
-Bodies of answers are always read, and bounded: an unread one would hold its connection for ever. The timeout is
-without progress, in either direction: a slow line may take its time.
+Response bodies are always read, up to a limit: an unread body would occupy its connection for ever. The timeout
+applies to lack of progress in either direction, so a slow line may take as long as it needs.
 """
 
 from dataclasses import dataclass, field
@@ -24,22 +24,22 @@ from twisted.web.iweb import IAgentEndpointFactory, IBodyProducer, IResponse
 from zope.interface import implementer
 
 from bridge import __version__
-from bridge.deliver.error_text import in_words
+from bridge.deliver.error_text import describe_failure
 from bridge.deliver.http_connect import HttpProxy, ProxyEndpoint, ProxyError
 from bridge.deliver.tls import CachedPolicy, Trust
 from bridge.deliver.tls_endpoint import TlsEndpoint
 from bridge.tls.records import Records
 
 MAX_ANSWER = 8 * 1024 * 1024
-"Bytes of an answer that are kept: the ids of 20,000 events are 800 kB."
+"Limit of a stored response body in bytes. The ids of 20,000 events are 800 kB."
 
 _CHUNK = 256 * 1024
 _IDLE_CONNECTION = 20
-"Seconds; below the idle timeout of usual load balancers, so that we close first."
+"Seconds. The value is below the idle timeout of common load balancers, so that this side closes first."
 
 
 class NoProgress(Exception):
-    """Nothing was sent or received for the time allowed. ``begun``: the body was on its way, or all of it sent."""
+    """Raised when nothing was sent or received within the timeout. ``begun`` is True if sending the body had begun."""
 
     def __init__(self, text: str, *, begun: bool = True) -> None:
         super().__init__(text)
@@ -47,29 +47,29 @@ class NoProgress(Exception):
 
 
 class CertificateError(Exception):
-    """The far side's certificate was refused; the text says whose it is, and why."""
+    """Raised when the server certificate was rejected. The text names its issuer and the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What came back."""
+    """HTTP response of one request."""
 
     status: int
     body: bytes
     headers: dict[str, str] = field(default_factory=dict)
-    "Names in lower case; of repeated ones the last."
+    "Header names in lower case. Of repeated headers, the last value is stored."
     repeated: bool = False
-    "The request was sent twice: its first connection ended without an answer."
+    "True if the request was sent twice, because its first connection ended without a response."
 
 
 @implementer(IBodyProducer)
 class Body:
-    """A body from memory. Each chunk that the transport takes is progress."""
+    """Produces a request body from memory. Each chunk that the transport takes counts as progress."""
 
     def __init__(self, data: bytes, progress: "Progress") -> None:
         self.length = len(data)
         self._data = memoryview(data)
-        self._at = 0
+        self._offset = 0
         self._paused = False
         self._consumer: IConsumer | None = None
         self._done: defer.Deferred[None] = defer.Deferred()
@@ -83,12 +83,12 @@ class Body:
 
     def resumeProducing(self) -> None:
         self._paused = False
-        while not self._paused and self._consumer is not None and self._at < self.length:
-            self._progress.made()
-            chunk = bytes(self._data[self._at : self._at + _CHUNK])
-            self._at += len(chunk)
+        while not self._paused and self._consumer is not None and self._offset < self.length:
+            self._progress.record()
+            chunk = bytes(self._data[self._offset : self._offset + _CHUNK])
+            self._offset += len(chunk)
             self._consumer.write(chunk)
-        if self._at >= self.length and self._consumer is not None:
+        if self._offset >= self.length and self._consumer is not None:
             self._consumer = None
             self._done.callback(None)
 
@@ -100,7 +100,7 @@ class Body:
 
 
 class Progress:
-    """Cancels a request that makes none."""
+    """Cancels a request that makes no progress within ``timeout`` seconds."""
 
     def __init__(self, clock: IReactorTime, timeout: float) -> None:
         self._clock = clock
@@ -110,19 +110,19 @@ class Progress:
         self._request: defer.Deferred[Response] | None = None
         self.expired = False
         self.begun = False
-        "There was a connection, and the body began to go."
+        "True once a connection was open and sending the body began."
 
     def watch(self, request: "defer.Deferred[Response]") -> None:
-        """Begin; ends when ``done`` is called."""
+        """Starts to watch a request, until ``done`` is called."""
         self._request = request
         self._call = self._clock.callLater(self._timeout, self._check)
 
-    def made(self) -> None:
-        """Bytes have moved."""
+    def record(self) -> None:
+        """Records progress."""
         self._last = self._clock.seconds()
 
     def done(self) -> None:
-        """The request has ended."""
+        """Stops watching. The request has ended."""
         if self._call is not None and self._call.active():
             self._call.cancel()
 
@@ -136,7 +136,7 @@ class Progress:
 
 
 class _Reader(Protocol):
-    """An answer's body, up to MAX_ANSWER; the rest is read and forgotten."""
+    """Collects a response body of up to MAX_ANSWER bytes. Further bytes are read and discarded."""
 
     def __init__(self, progress: Progress) -> None:
         self.done: defer.Deferred[bytes] = defer.Deferred(self._abort)
@@ -146,11 +146,11 @@ class _Reader(Protocol):
 
     def _abort(self, done: "defer.Deferred[bytes]") -> None:
         if self.transport is not None:
-            # The body's end was not seen, so the connection cannot be used again.
+            # The end of the body was not read, so the connection cannot be used again.
             getattr(self.transport, "abortConnection", self.transport.loseConnection)()
 
     def dataReceived(self, data: bytes) -> None:
-        self._progress.made()
+        self._progress.record()
         if self._size < MAX_ANSWER:
             self._parts.append(data)
             self._size += len(data)
@@ -165,7 +165,7 @@ class _Reader(Protocol):
 
 
 class _Verbatim(EncodedURL):
-    """A URL as it is: an IPv6 address is no name that could be encoded, though treq would try."""
+    """A URL that is sent as written. treq would try to encode an IPv6 address as a host name."""
 
     def to_uri(self) -> "EncodedURL":
         return self
@@ -173,8 +173,9 @@ class _Verbatim(EncodedURL):
 
 @implementer(IAgentEndpointFactory)
 class CollectorEndpoints:
-    """Connections to collectors: names are resolved for each, over both families; through a proxy where there is one,
-    which then resolves the name. ``timeout`` in seconds for each step."""
+    """Creates the endpoints of connections to collectors. Host names are resolved for each connection, over IPv4 and
+    IPv6. If a proxy is configured, connections go through it and it resolves the name. ``timeout`` is in seconds and
+    applies to each step."""
 
     def __init__(self, reactor: IReactorTime, policy: CachedPolicy, *, timeout: float, proxy: HttpProxy | None) -> None:
         self._reactor = reactor
@@ -184,7 +185,7 @@ class CollectorEndpoints:
         self._records = Records()
 
     def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
-        """Called by the Agent for each request, whether it opens a connection or not."""
+        """Returns the endpoint for a URI. The Agent calls this for each request, even if it reuses a connection."""
         host, secure = uri.host.decode("ascii"), uri.scheme == b"https"
         endpoint = self.endpoint(host, uri.port)
         return (
@@ -194,7 +195,7 @@ class CollectorEndpoints:
         )
 
     def endpoint(self, host: str, port: int) -> IStreamClientEndpoint:
-        """The way to a host, without TLS."""
+        """Returns the endpoint of a host without TLS, through the proxy if one is configured."""
         proxy = self._proxy
         if proxy is None:
             return HostnameEndpoint(self._reactor, host, port, timeout=self._timeout)
@@ -203,8 +204,8 @@ class CollectorEndpoints:
 
 
 class Client:
-    """Posts to collectors that are reached and trusted alike. ``connections``: idle ones that are kept. Raises
-    PemError."""
+    """Posts to collectors that share proxy, timeout and trust settings. ``connections`` is the number of idle
+    connections that are kept open. Raises PemError."""
 
     def __init__(
         self,
@@ -216,22 +217,22 @@ class Client:
         proxy: HttpProxy | None = None,
     ) -> None:
         self.repeated = 0
-        "Requests that were sent twice because the first connection was closed under them."
+        "Requests that were sent twice, because their first connection was closed without a response."
         self._reactor = reactor
         self._timeout = timeout
         self._proxy = proxy
         self._pool = HTTPConnectionPool(reactor)
         self._pool.maxPersistentPerHost = connections
         self._pool.cachedConnectionTimeout = _IDLE_CONNECTION
-        # Twisted would repeat only bodiless requests; repeating ours is the courier's business.
+        # Twisted would repeat only requests without a body. This client repeats its requests itself.
         self._pool.retryAutomatically = False
         self._policy = CachedPolicy(trust or Trust())
-        roads = CollectorEndpoints(reactor, self._policy, timeout=timeout, proxy=proxy)
-        self._treq = HTTPClient(Agent.usingEndpointFactory(reactor, roads, pool=self._pool))
+        endpoints = CollectorEndpoints(reactor, self._policy, timeout=timeout, proxy=proxy)
+        self._treq = HTTPClient(Agent.usingEndpointFactory(reactor, endpoints, pool=self._pool))
 
     def post(self, url: str, body: bytes, headers: dict[str, str]) -> "defer.Deferred[Response]":
-        """POST a body. Fails with the network's errors, ProxyError, CertificateError or NoProgress; any status is an
-        Answer."""
+        """Posts a body. Any HTTP status returns a Response. Fails with Twisted's network errors, ProxyError,
+        CertificateError or NoProgress."""
         progress = Progress(self._reactor, self._timeout)
         request = defer.ensureDeferred(self._post(url, body, headers, progress))
         progress.watch(request)
@@ -242,26 +243,28 @@ class Client:
                 return result
             if progress.expired:
                 return Failure(NoProgress(f"no progress for {self._timeout:g} s", begun=progress.begun))
-            return self._explained(url, result)
+            return self._with_explanation(url, result)
 
         return request.addBoth(ended)
 
-    def _explained(self, url: str, failure: Failure) -> Failure:
-        """What a failure's own words do not say: whose certificate it was, that it is the proxy which is not there."""
+    def _with_explanation(self, url: str, failure: Failure) -> Failure:
+        """Returns a failure that also names the certificate's issuer, or the proxy that cannot be reached, if either
+        is the cause."""
         reasons = getattr(failure.value, "reasons", None) or [failure]
         if any(reason.check(SSL.Error) for reason in reasons):
             why = self._policy.refused(urlsplit(url).hostname or "")
             return failure if why is None else Failure(CertificateError(why))
         if self._proxy is not None and failure.check(ConnectError, DNSLookupError):
-            return Failure(ProxyError(f"the proxy {self._proxy} cannot be reached: {in_words(failure)}"))
+            return Failure(ProxyError(f"the proxy {self._proxy} cannot be reached: {describe_failure(failure)}"))
         return failure
 
     async def _post(self, url: str, body: bytes, headers: dict[str, str], progress: Progress) -> Response:
         repeated = False
         try:
             response = await self._request(url, body, headers, progress)
-        except ResponseNeverReceived as lost:
-            # Most likely the server has closed an idle connection just as we took it. What else is idle is as old.
+        except ResponseNeverReceived as first_failure:
+            # Most likely the server closed an idle connection at the moment of its reuse. Other idle connections are
+            # as old and are closed too.
             if progress.expired:
                 raise
             await self._pool.closeCachedConnections()
@@ -270,9 +273,9 @@ class Client:
             try:
                 response = await self._request(url, body, headers, progress)
             except (ConnectError, DNSLookupError):
-                # That nothing was sent is true of the second attempt only.
-                raise lost from None
-        progress.made()
+                # The second attempt sent nothing, but the first one may have.
+                raise first_failure from None
+        progress.record()
         reader = _Reader(progress)
         response.original.deliverBody(reader) if hasattr(response, "original") else response.deliverBody(reader)
         return Response(
@@ -286,13 +289,13 @@ class Client:
         )
 
     async def _request(self, url: str, body: bytes, headers: dict[str, str], progress: Progress) -> IResponse:
-        named = {"User-Agent": [f"syslog-bridge/{__version__}"]} | {name: [value] for name, value in headers.items()}
-        where = _Verbatim.from_text(url)
+        sent = {"User-Agent": [f"syslog-bridge/{__version__}"]} | {name: [value] for name, value in headers.items()}
+        target = _Verbatim.from_text(url)
         response: IResponse = await self._treq.request(
-            "POST", where, data=Body(body, progress), headers=Headers(named), allow_redirects=False, unbuffered=True
+            "POST", target, data=Body(body, progress), headers=Headers(sent), allow_redirects=False, unbuffered=True
         )
         return response
 
     async def close(self) -> None:
-        """Close idle connections."""
+        """Closes idle connections."""
         await self._pool.closeCachedConnections()

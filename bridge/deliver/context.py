@@ -1,4 +1,4 @@
-"""What all couriers of a bridge share, as they ask for it; and what each is told of its turn."""
+"""Defines what all couriers share, the protocols through which they use it, and their limits."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,53 +19,58 @@ from bridge.util.alarms import AlarmSink
 
 
 class OutcomeStore(Packer, Protocol):
-    """What holds sealed batches until they are acknowledged. All of it returns at once, but what a Packer does."""
+    """Declares what couriers need of the store that keeps sealed batches until they are acknowledged. All methods
+    return at once, except those of Packer."""
 
     def acknowledge(self, batches: list[Batch], receipt: Receipt | None) -> None:
-        """A request was accepted; these batches are settled whole and go after the receipt is written."""
+        """Records an accepted request. ``batches`` are completely settled and are removed after the receipt is
+        written."""
 
     def hand_over(self, intake: str, handed: list[tuple[int, int, int]], settled: list[Batch]) -> None:
-        """Events went another way: of each batch its sequence, how many of it, how many it has; ``settled`` batches go
-        after that is written down."""
+        """Records events that were handed over to the cluster: per batch its sequence, the events handed over, and
+        its total events. ``settled`` batches are removed after the record is written."""
 
     def refuse(self, intake: str, refused: list[tuple[Piece, str]], settled: list[Batch]) -> None:
-        """Single events go to quarantine with the collector's words, on disk before ``settled`` batches go."""
+        """Quarantines single events with the collector's text. They are on disk before the ``settled`` batches are
+        removed."""
 
     def keep_evidence(self, intake: str, sequence: int, body: bytes) -> None:
-        """Keep a copy of a request of which the collector took only a part, without saying which."""
+        """Stores a copy of a request of which the collector accepted only a part without naming the events."""
 
-    def set_aside(self, batch: Batch, why: str) -> None:
-        """This one cannot be read: it goes to quarantine."""
+    def quarantine_batch(self, batch: Batch, why: str) -> None:
+        """Moves a batch that cannot be read to quarantine."""
 
 
 class HandOver(Protocol):
-    """What takes a courier's batches another way."""
+    """Declares what a courier needs of the consumer that takes its batches for the cluster."""
 
     @property
     def stuck(self) -> bool:
-        """Whether it can take none now."""
+        """Returns True if no batch can be handed over at the moment."""
 
     def wake(self) -> None:
-        """There may be more."""
+        """Announces that there may be more batches."""
 
 
 class Poster(Protocol):
-    """What posts."""
+    """Declares what couriers need of the HTTP client."""
 
     def post(self, url: str, body: bytes, headers: dict[str, str]) -> "defer.Deferred[Response]":
-        """POST a body; any status is an Answer."""
+        """Posts a body. Any HTTP status returns a Response."""
 
 
 class DeliveryMetrics(Protocol):
-    """Where what a request took, and how exact its time was, is observed."""
+    """Declares the metrics of accepted requests that couriers report."""
 
     def accepted(self, *, delay: float | None, error: float) -> None:
-        """Seconds since a batch was sealed (None: before this process), and from the request's time to its events'."""
+        """Records one accepted piece. ``delay`` is in seconds since its batch was sealed (None: sealed before this
+        process). ``error`` is in seconds between the request's timestamp and the times of its events."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeliveryPath:
-    """The way to the collector under one configuration; a request keeps the one that it began with."""
+    """Target, HTTP client and base URLs of an intake under one configuration. A request keeps the path that it
+    started with."""
 
     target: RequestTarget
     poster: Poster
@@ -74,7 +79,7 @@ class DeliveryPath:
 
 @dataclass(frozen=True, slots=True)
 class RequestLimits:
-    """How requests are made up."""
+    """Limits of an intake's requests."""
 
     in_flight: int
     max_events: int
@@ -87,8 +92,8 @@ class RequestLimits:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryContext:
-    """What all couriers of a bridge share. ``in_thread`` runs a job in the spool's thread; ``wall`` is in seconds
-    since the epoch."""
+    """Objects and callbacks that all couriers share. ``in_thread`` runs a job in the spool thread. ``wall`` returns
+    seconds since the epoch."""
 
     clock: IReactorTime
     wall: Callable[[], float]
@@ -99,8 +104,9 @@ class DeliveryContext:
     runtime_metrics: DeliveryMetrics
     in_thread: Callable[[Callable[[], Any]], "defer.Deferred[Any]"]
     before_sending: Callable[[list[Batch]], None] = lambda batches: None
-    "Called in the spool's thread before a request with these batches goes. An OSError of it delays the request."
+    """Called in the spool thread before a request with these batches is sent. An OSError that it raises delays the
+    request."""
     date_seen: Callable[[str | None, float], None] = lambda date, took: None
-    "Called with the ``Date`` of an acceptance, and the seconds that the request took."
+    "Called with the ``Date`` header of an accepted response, and the seconds that the request took."
     exact: Callable[[int], bool] = lambda sequence: False
-    "Whether a batch, by its sequence, may only be joined with such as lie within the resolution."
+    "Returns True if the batch with this sequence may be joined only with batches within the timestamp resolution."

@@ -1,19 +1,19 @@
-"""Delivers one intake's batches: takes them in turn, posts, settles what the answer says.
+"""Delivers one intake's batches: selects the next request, posts it and processes the response.
 
 =============  ======================================================================================
-idle           nothing waits
-delivering     requests go, up to ``in_flight``
-backing-off    the last request failed; one at a time, after a wait, until one is accepted
-parked         the collector does not take this intake's events at all: one attempt every few minutes
+idle           no events are waiting
+delivering     up to ``in_flight`` requests are in flight
+backing-off    the last request failed; after a wait, one request at a time until one is accepted
+parked         the collector accepts no events of this intake; one attempt every few minutes
 =============  ======================================================================================
 
-Whatever the answer, an event stays in the spool until it is accepted or in quarantine. The ledger moves on the
-reactor, in the turn in which the answer is read; the file goes later, in the spool's thread. What waits is in
-``pending``, when the next request may go in ``retry_state``; what an answer does is in ``response_handler``,
-and of refused events in ``rejections``.
+Whatever the response, an event stays in the spool until it is accepted or in quarantine. The ledger changes on the
+reactor, in the turn in which the response is read. The file is removed later, in the spool thread. ``pending`` keeps
+the waiting batches, ``retry_state`` decides when the next request may start, ``response_handler`` processes responses,
+and ``bisection`` handles refused events.
 
-A courier *aside* posts nothing but the rest of what it has split: another takes its batches away (``bridge.cluster``).
-Both draw from the same lanes, so that no batch is in both hands.
+A courier can delegate its batches to the cluster (``bridge.cluster``). It then posts only what it has already split.
+Courier and delegate take batches from the same lanes, so no batch is taken by both.
 """
 
 from collections import Counter
@@ -50,11 +50,11 @@ from bridge.spool import (
 )
 
 NO_WIDTH = 1 << 62
-"Milliseconds within which any two times lie."
+"A join width in milliseconds that is larger than any difference of two times."
 CUT_BYTES = 32 << 20
-"""Of timed batches that all intakes together hold in memory when each cuts several at once, about. The more, the fewer
-requests: of clocks spread over S seconds there are S / width for each cut, whatever it holds. A killed process may send
-all of it twice, as each batch has been begun."""
+"""Approximate limit in bytes of timed batches that all intakes together hold in memory to cut several at once. A
+higher limit means fewer requests: if clocks are spread over S seconds, each cut makes S / width requests, whatever
+its size. After a kill, all events of these batches are possible duplicates, because each batch has been started."""
 
 RETIRED = "not in the configuration"
 
@@ -62,13 +62,13 @@ log = Logger(namespace="deliver")
 
 
 class Courier:
-    """One intake."""
+    """Delivers the batches of one intake."""
 
     def __init__(
         self,
         name: str,
         target: RequestTarget,
-        turn: RequestLimits,
+        limits: RequestLimits,
         *,
         context: DeliveryContext,
         poster: Poster,
@@ -76,36 +76,36 @@ class Courier:
     ) -> None:
         self.name = name
         self.retired = False
-        "It is not in the configuration any more: what waits is kept, and nothing is sent."
-        self._held = False
+        "True if the intake is not in the configuration. Waiting events are kept and nothing is sent."
+        self._paused = False
         self._delivery_path = DeliveryPath(target, poster, base_urls)
-        self._turn = turn
+        self._limits = limits
         self._context = context
         self._clock = context.clock
-        self._retry_state = RetryState(name, most=turn.in_flight, context=context, base_urls=base_urls)
+        self._retry_state = RetryState(name, max_in_flight=limits.in_flight, context=context, base_urls=base_urls)
         self._pending = PendingBatches(
-            name, turn, context=context, failed=self._retry_state.fail, changed=self._changed
+            name, limits, context=context, failed=self._retry_state.fail, changed=self._changed
         )
-        self._body_limit = BodyLimit(turn.max_bytes)
+        self._body_limit = BodyLimit(limits.max_bytes)
         self._response_handler = ResponseHandler(
             name, context=context, pending=self._pending, retry_state=self._retry_state, body_limit=self._body_limit,
-            halve=self._halve, last=self._asks_last,
+            halve=self._halve, is_last=self._is_last_request,
         )  # fmt: skip
-        self._rejections = self._response_handler.rejections
+        self._bisection = self._response_handler.bisection
         self._send_queue, self._split_queue = self._pending.send_queue, self._pending.split_queue
         self._slots: dict[Slot, CircuitBreaker | None] = {}
-        "Requests in flight, and the breaker of where they go; None: none goes."
-        self._aside: HandOver | None = None
-        self._lent = 0
-        self._width = JoinWidth(turn.catch_up_ms)
+        "Requests in flight and the breaker of their base URL. None marks a job that sends nothing."
+        self._delegate: HandOver | None = None
+        self._handed_over = 0
+        self._width = JoinWidth(limits.catch_up_ms)
         self._fresh_turn = False
         base_urls.change(name, None)
 
-    # --- what it says ------------------------------------------------------------------------------------------------
+    # --- status ------------------------------------------------------------------------------------------------------
 
     @property
     def state(self) -> str:
-        """idle, delivering, backing-off or parked"""
+        """Returns idle, delivering, backing-off or parked."""
         if self.parked is not None:
             return "parked"
         if self._retry_state.failures or (self._pending and self._delivery_path.base_urls.state != "closed"):
@@ -114,17 +114,17 @@ class Courier:
 
     @property
     def parked(self) -> str | None:
-        """Why, while it is."""
+        """Returns why the intake is parked; None if it is not parked."""
         return self._retry_state.parked
 
     @property
     def last_error(self) -> str | None:
-        """What went wrong last; None since a request was accepted."""
+        """Returns the latest error; None since a request was accepted."""
         return self._retry_state.last_error
 
     @property
     def next_attempt_in(self) -> float | None:
-        """Seconds until the next attempt; None: none is waited for."""
+        """Returns the seconds until the next attempt; None if no wait is set."""
         own = self._retry_state.next_in
         if own is None and self._pending and self._delivery_path.base_urls.state == "open":
             return max(0.0, round(self._delivery_path.base_urls.retry_at - self._clock.seconds(), 1))
@@ -132,217 +132,223 @@ class Courier:
 
     @property
     def waiting_events(self) -> int:
-        """Sealed events that are not settled."""
+        """Returns the number of sealed events that are not settled."""
         return self._pending.events
 
     @property
     def waiting_bytes(self) -> int:
-        """Their bytes, as lines."""
+        """Returns the bytes of the sealed events that are not settled, as lines."""
         return self._pending.size
 
     @property
     def waiting_disk(self) -> int:
-        """Allocated bytes of what waits."""
+        """Returns the allocated bytes of the waiting batches on disk."""
         return self._pending.disk
 
     @property
     def oldest(self) -> Batch | None:
-        """The sealed batch that has waited longest."""
+        """Returns the sealed batch that has waited longest."""
         return self._pending.oldest
 
     @property
     def oldest_sequence(self) -> int | None:
-        """The sequence of the sealed batch that has waited longest, in a pack or not."""
+        """Returns the sequence of the sealed batch that has waited longest, in a pack or not."""
         return self._pending.oldest_sequence
 
     @property
     def delivered(self) -> int:
-        """Events that the collector has taken."""
+        """Returns the number of events that the collector has accepted."""
         return self._response_handler.delivered
 
     @property
     def delivered_bytes(self) -> int:
-        """Of accepted requests, as text."""
+        """Returns the bytes of accepted request bodies, before compression."""
         return self._response_handler.delivered_bytes
 
     @property
     def unconfirmed(self) -> int:
-        """Delivered events that the collector took without naming them."""
+        """Returns the number of delivered events for which the collector returned no ids."""
         return self._response_handler.unconfirmed
 
     @property
     def last_answer(self) -> Answered | None:
-        """What the collector said last."""
+        """Returns the latest response of the collector."""
         return self._response_handler.last_answer
 
     @property
     def last_acceptance(self) -> Answered | None:
-        """When it last took events, and which."""
+        """Returns the latest accepted request: its time and its events."""
         return self._response_handler.last_acceptance
 
     @property
     def requests(self) -> dict[str, int]:
-        """Requests by their outcome."""
+        """Returns the number of requests per outcome."""
         return self._response_handler.requests
 
-    # --- what it is told ---------------------------------------------------------------------------------------------
+    # --- input -------------------------------------------------------------------------------------------------------
 
     def add(self, batch: Batch) -> None:
-        """A batch was sealed."""
+        """Adds a sealed batch."""
         self._pending.add(batch)
         self._changed()
 
     def add_pack(self, pack: Pack) -> None:
-        """A pack was found at start."""
+        """Adds a pack that was found at start."""
         self._pending.add_pack(pack)
         self._changed()
 
     def _changed(self) -> None:
-        """There is more to send."""
-        if self._aside is not None:
-            self._aside.wake()
+        """Announces that there is more to send."""
+        if self._delegate is not None:
+            self._delegate.wake()
         self._context.dispatcher.offer(self)
 
     def drop_oldest(self) -> Batch | Pack | None:
-        """Forget the oldest batch, or pack, of which nothing is in flight or settled, None: there is none.
+        """Forgets the oldest batch or pack of which nothing is in flight or settled. Returns it, or None if no
+        batch or pack qualifies.
 
-        The caller sees to file and account.
+        The caller removes the file and updates the ledger.
         """
         return self._pending.drop_oldest()
 
     def tidy(self) -> None:
-        """Pack what waits in too many files. Called several times a second."""
-        if self._aside is not None:
-            away = self._aside.stuck
+        """Packs the backlog if it consists of many files. Called several times a second."""
+        if self._delegate is not None:
+            blocked = self._delegate.stuck
         else:
-            away = (
+            blocked = (
                 bool(self._retry_state.failures)
                 or self.parked is not None
                 or self._delivery_path.base_urls.state != "closed"
             )
-        self._pending.tidy(away=away)
+        self._pending.tidy(blocked=blocked)
 
     def stop(self) -> None:
-        """No further attempts."""
+        """Stops further attempts."""
         self._retry_state.stop()
 
     # --- a new configuration -----------------------------------------------------------------------------------------
 
-    def change(self, delivery_path: DeliveryPath, turn: RequestLimits) -> None:
-        """Go on under another configuration, and try at once. Requests in flight end as they began; what is split
-        stays so."""
+    def change(self, delivery_path: DeliveryPath, limits: RequestLimits) -> None:
+        """Applies another configuration and makes an attempt at once. Requests in flight end under the old
+        configuration. Split requests stay split."""
         old, self._delivery_path = self._delivery_path, delivery_path
         delivery_path.base_urls.change(self.name, old.base_urls)
         if delivery_path.target.url != old.target.url:
             self._body_limit.forget()
-        if turn.catch_up_ms != self._turn.catch_up_ms:
-            self._width = JoinWidth(turn.catch_up_ms)
-        self._turn = turn
-        self._send_queue.change(live_for=turn.live_for, live_first=turn.live_first, now=self._clock.seconds())
+        if limits.catch_up_ms != self._limits.catch_up_ms:
+            self._width = JoinWidth(limits.catch_up_ms)
+        self._limits = limits
+        self._send_queue.change(live_for=limits.live_for, live_first=limits.live_first, now=self._clock.seconds())
         self.retired = False
-        self._rejections.in_a_row = 0
-        self._retry_state.change(delivery_path.base_urls, most=turn.in_flight)
+        self._bisection.consecutive_refusals = 0
+        self._retry_state.change(delivery_path.base_urls, max_in_flight=limits.in_flight)
         self._context.dispatcher.wake()
 
     def retire(self) -> None:
-        """Its intake is not in the configuration: keep what waits and what comes, send nothing."""
+        """Retires the courier, because its intake is not in the configuration. Waiting and new events are kept and
+        nothing is sent."""
         self.retired = True
         self._retry_state.retire(RETIRED)
 
     def leave(self) -> None:
-        """Nothing waits, and nobody asks for it any more."""
+        """Stops the courier and releases its base URLs. No events are waiting, and the courier is not used again."""
         self.stop()
         self._delivery_path.base_urls.leave(self.name)
 
-    # --- at rest, for whoever would change what waits ----------------------------------------------------------------
+    # --- pausing and releasing ---------------------------------------------------------------------------------------
 
     @property
-    def at_rest(self) -> bool:
-        """Whether nothing of it is in flight or being packed."""
-        return not self._slots and not self._lent and not self._pending.pack_queue.busy
+    def is_quiescent(self) -> bool:
+        """Returns True if nothing is in flight, handed over or being packed."""
+        return not self._slots and not self._handed_over and not self._pending.pack_queue.busy
 
-    def hold(self) -> None:
-        """Start nothing, until ``go_on``."""
-        self._held = True
+    def pause(self) -> None:
+        """Starts no further requests until ``resume`` is called."""
+        self._paused = True
 
-    def go_on(self) -> None:
-        """Start requests again."""
-        self._held = False
+    def resume(self) -> None:
+        """Starts requests again."""
+        self._paused = False
         self._changed()
 
     def release(self) -> list[tuple[Batch | Pack, int]]:
-        """Forget all that waits whole, with the number of its events that are not settled; the caller has file and
-        account. To be asked of a courier at rest. What stays is being searched for refused events."""
-        self._rejections.pardon()
+        """Forgets all batches and packs that wait whole. Returns each with the number of its unsettled events. The
+        caller removes the files and updates the ledger. Requires a quiescent courier. Ranges of batches that are
+        searched for refused events stay."""
+        self._bisection.undo_splits()
         return self._pending.release()
 
-    # --- another way for its batches ---------------------------------------------------------------------------------
+    # --- handover to the cluster -------------------------------------------------------------------------------------
 
-    def stand_aside(self, consumer: HandOver | None) -> None:
-        """From now on ``consumer`` takes what waits; None: the courier posts again."""
-        if consumer is self._aside:
+    def delegate_to(self, consumer: HandOver | None) -> None:
+        """Lets ``consumer`` take the waiting batches; with None, the courier posts them again."""
+        if consumer is self._delegate:
             return
-        self._aside = consumer
+        self._delegate = consumer
         if consumer is not None:
-            self._rejections.pardon()
+            self._bisection.undo_splits()
         self._changed()
 
     @property
-    def lends(self) -> bool:
-        """Whether there is something to lend, or will be in a moment."""
-        return not self._held and not self.retired and bool(len(self._send_queue) or self._send_queue.hungry)
+    def can_hand_over(self) -> bool:
+        """Returns True if a batch can be handed over now or will soon be read from a pack."""
+        return not self._paused and not self.retired and bool(len(self._send_queue) or self._send_queue.needs_packs)
 
-    def lend(self) -> Piece | None:
-        """The next batch, or part of one, for another way; None: none now. It comes back by one of the three below."""
-        if not self.lends:
+    def take_for_handover(self) -> Piece | None:
+        """Returns the next batch, or part of one, for the cluster; None if none is available. Each piece must be
+        returned to one of ``settle_handover``, ``put_back_handover`` and ``fail_handover``."""
+        if not self.can_hand_over:
             return None
-        if self._send_queue.hungry:
-            self._pending.pack_queue.feed(share=self._context.dispatcher.senders or 1)
-        # Of no width: one.
+        if self._send_queue.needs_packs:
+            self._pending.pack_queue.read_ahead(share=self._context.dispatcher.senders or 1)
+        # A width of 0 takes exactly one piece.
         pieces = self._send_queue.take(self._clock.seconds(), width_ms=0, max_events=0, max_bytes=0)
-        self._lent += len(pieces)
+        self._handed_over += len(pieces)
         return pieces[0] if pieces else None
 
-    def settle_lent(self, piece: Piece) -> list[Batch]:
-        """It has arrived; the batches that are settled whole by it."""
-        self._lent -= 1
+    def settle_handover(self, piece: Piece) -> list[Batch]:
+        """Settles a piece that was handed over. Returns the batches that are completely settled by it."""
+        self._handed_over -= 1
         return self._pending.settle([piece])
 
-    def take_back(self, pieces: list[Piece]) -> None:
-        """They have not arrived: they wait again where they stood."""
-        self._lent -= len(pieces)
+    def put_back_handover(self, pieces: list[Piece]) -> None:
+        """Puts back pieces that were not handed over, in their old order."""
+        self._handed_over -= len(pieces)
         self._pending.put_back(pieces, split=False)
 
-    def cannot_lend(self, piece: Piece, error: Exception) -> None:
-        """It could not be read: it waits again, or goes where its file is not what its name says."""
-        self._lent -= 1
+    def fail_handover(self, piece: Piece, error: Exception) -> None:
+        """Handles a piece that could not be read: it waits again. If its file does not match its name, the batch is
+        quarantined or counted as lost."""
+        self._handed_over -= 1
         self._cannot_read([piece], split=False, error=error)
 
-    def pardon(self) -> None:
-        """Undo all splitting of batches of which nothing is settled yet."""
-        self._rejections.pardon()
+    def undo_splits(self) -> None:
+        """Makes all split batches whole again if no event of them is settled."""
+        self._bisection.undo_splits()
 
     def withdraw(self, chosen: Iterable[Batch]) -> list[Batch]:
-        """Forget those of which nothing is in flight, wherever their events wait; the caller sees to the account."""
+        """Forgets those of the given batches of which nothing is in flight, wherever their events wait. Returns
+        them. The caller updates the ledger."""
         waiting: Counter[Batch] = Counter()
-        for piece in (*self._send_queue.pieces(), *self._split_queue.pieces(), *self._rejections.condemned()):
+        for piece in (*self._send_queue.pieces(), *self._split_queue.pieces(), *self._bisection.refused_pieces()):
             waiting[piece.batch] += piece.count
         free = {batch for batch in chosen if batch in self._pending.batches and waiting[batch] >= batch.unacknowledged}
-        self._rejections.forget(free)
+        self._bisection.forget(free)
         self._pending.forget(free)
         return list(free)
 
     # --- the dispatcher's view ---------------------------------------------------------------------------------------
 
     def ready(self) -> bool:
-        """Whether a request could start now; reads on in packs where requests will need it."""
+        """Returns True if a request could start now. Reads ahead in packs if the next requests need it."""
         if not self._may_start():
             return False
-        if self._send_queue.hungry and self._aside is None:
-            self._pending.pack_queue.feed(share=self._context.dispatcher.senders or 1)
+        if self._send_queue.needs_packs and self._delegate is None:
+            self._pending.pack_queue.read_ahead(share=self._context.dispatcher.senders or 1)
             if not self._may_start():
                 return False
-        if not len(self._send_queue) or self._aside is not None:
+        if not len(self._send_queue) or self._delegate is not None:
             if not len(self._split_queue):
                 return False
             if wait := self._split_queue.ready_in(self._clock.seconds()):
@@ -351,88 +357,95 @@ class Courier:
         return True
 
     def _may_start(self) -> bool:
-        if self._held or self.retired or self._retry_state.waiting:
+        if self._paused or self.retired or self._retry_state.waiting:
             return False
         if not len(self._split_queue) and (
-            self._aside is not None or not (len(self._send_queue) or self._send_queue.hungry)
+            self._delegate is not None or not (len(self._send_queue) or self._send_queue.needs_packs)
         ):
             return False
-        if (exit_ := self._exit()) is None:
+        if (breaker := self._next_breaker()) is None:
             return False
-        # What hangs at another URL is no trouble of this one.
-        slots = [slot for slot, breaker in self._slots.items() if breaker is None or breaker is exit_]
+        # A request that hangs at another base URL does not limit this one.
+        slots = [slot for slot, in_use in self._slots.items() if in_use is None or in_use is breaker]
         stalled = any(slot.stalled for slot in slots)
-        troubled = self._retry_state.failures or self._rejections.in_a_row or self.parked is not None or stalled
-        return len(slots) < (1 if troubled else min(self._retry_state.window, self._turn.in_flight))
+        cautious = (
+            self._retry_state.failures or self._bisection.consecutive_refusals or self.parked is not None or stalled
+        )
+        return len(slots) < (1 if cautious else min(self._retry_state.window, self._limits.in_flight))
 
-    def _exit(self) -> CircuitBreaker | None:
-        """Where the next request goes; None: nowhere now."""
+    def _next_breaker(self) -> CircuitBreaker | None:
+        """Returns the breaker of the base URL for the next request; None if no request is allowed now."""
         return self._delivery_path.base_urls.choose(self.name, self._context.dispatcher.connections)
 
     def start(self) -> bool:
-        """Start the next request."""
+        """Starts the next request. Returns False if there was none to start."""
         now = self._clock.seconds()
-        # Fresh batches take turns with a search, but not while it is being refused: one with a bad event of its own
-        # would begin a second search before the first has shown that the collector takes anything.
+        # Fresh batches alternate with a search for refused events, but not while its requests are refused. A fresh
+        # batch with a bad event would start a second search before the first has shown that the collector accepts
+        # anything.
         self._fresh_turn = not self._fresh_turn
-        fresh = (
-            self._fresh_turn and self._split_queue.few_suspected and not self._rejections.in_a_row and self._has_fresh
+        take_fresh = (
+            self._fresh_turn
+            and self._split_queue.searching_few_ranges
+            and not self._bisection.consecutive_refusals
+            and self._has_fresh
         )
-        pieces = [] if fresh else self._split_queue.take(now)
+        pieces = [] if take_fresh else self._split_queue.take(now)
         split = bool(pieces)
-        # What was made smaller keeps the width that it was joined within.
-        width_ms = max(self._width.ms, self._turn.resolution_ms) if split else self._width_now()
-        if not pieces and self._aside is None:
+        # Split pieces keep the width within which they were joined.
+        width_ms = max(self._width.ms, self._limits.resolution_ms) if split else self._width_now()
+        if not pieces and self._delegate is None:
             pieces = self._from_lanes(now, width_ms)
         if not pieces:
             return False
-        exit_ = self._exit()
-        assert exit_ is not None, "asked to start though not ready"
-        slot = self._context.dispatcher.begin(exit_.retry_pause)
+        breaker = self._next_breaker()
+        assert breaker is not None, "start() was called although ready() is False"
+        slot = self._context.dispatcher.begin(breaker.stall_timeout)
         self._slots[slot] = None
         if any(self._needs_cut(piece, width_ms) for piece in pieces):
-            self._context.dispatcher.spare_rate()
-            act = self._cut(pieces, width_ms)
+            self._context.dispatcher.refund_token()
+            job = self._cut(pieces, width_ms)
         elif self._too_large(pieces):
-            self._context.dispatcher.spare_rate()
-            act = self._halve(pieces)
+            self._context.dispatcher.refund_token()
+            job = self._halve(pieces)
         else:
-            self._slots[slot] = exit_
-            exit_.started()
-            act = self._deliver(pieces, split, slot, self._delivery_path, exit_)
+            self._slots[slot] = breaker
+            breaker.started()
+            job = self._deliver(pieces, split, slot, self._delivery_path, breaker)
 
         def ended(result: object) -> None:
             self._slots.pop(slot, None)
             self._context.dispatcher.end(slot)
 
-        defer.ensureDeferred(act).addErrback(self._failed_inside, pieces).addBoth(ended)
+        defer.ensureDeferred(job).addErrback(self._handle_defect, pieces).addBoth(ended)
         return True
 
     def _width_now(self) -> int:
-        """How far apart the times of a request may lie, in milliseconds."""
+        """Returns by how much the times of one request may differ, in milliseconds."""
         if self._delivery_path.target.endpoint.exact:
             return NO_WIDTH
         catching_up = self._context.dispatcher.limited or self._send_queue.has_backlog
-        return self._width.ms if catching_up else self._turn.resolution_ms
+        return self._width.ms if catching_up else self._limits.resolution_ms
 
     def _from_lanes(self, now: float, width_ms: int) -> list[Piece]:
         endpoint = self._delivery_path.target.endpoint
         limited = self._context.dispatcher.limited
-        max_bytes = min(self._turn.max_bytes, self._body_limit.limit)
+        max_bytes = min(self._limits.max_bytes, self._body_limit.limit)
         pieces = self._send_queue.take(
             now,
             width_ms=width_ms,
-            narrow_ms=NO_WIDTH if endpoint.exact else self._turn.resolution_ms,
-            max_events=1 if endpoint.single else self._turn.max_events,
+            narrow_ms=NO_WIDTH if endpoint.exact else self._limits.resolution_ms,
+            max_events=1 if endpoint.single else self._limits.max_events,
             max_bytes=max_bytes,
             timed=endpoint.exact,
-            uncut_bytes=0 if endpoint.single else CUT_BYTES // (self._context.dispatcher.senders or 1),
+            max_uncut_bytes=0 if endpoint.single else CUT_BYTES // (self._context.dispatcher.senders or 1),
         )
         if endpoint.exact or endpoint.single or any(self._needs_cut(piece, width_ms) for piece in pieces):
-            # Times that lie further apart would not make fewer requests; or this is none yet.
+            # A wider window would not reduce the number of requests. If batches must be cut first, this is not a
+            # request yet.
             return pieces
         size, count = sum(p.size for p in pieces), sum(p.count for p in pieces)
-        small = size * 2 < max_bytes and count * 2 < self._turn.max_events
+        small = size * 2 < max_bytes and count * 2 < self._limits.max_events
         self._widen(now, limited=limited and small)
         return pieces
 
@@ -440,9 +453,10 @@ class Courier:
         about = f"intake {self.name}"
         if not self._send_queue.has_backlog:
             if self._width.caught_up():
-                self._context.alarms.off("width", self.name, f"{about} has caught up: times are as exact as configured")
+                text = f"{about} has caught up: requests use the configured timestamp resolution again"
+                self._context.alarms.off("width", self.name, text)
         elif not limited or self._retry_state.failures:
-            self._width.held_up()
+            self._width.limited_elsewhere()
         elif self._width.falls_behind(now, self._pending.events):
             text = (
                 f"{about} falls behind at max_request_rate: the times in one request may now differ by"
@@ -456,18 +470,18 @@ class Courier:
             return True
         if endpoint.exact:
             return False
-        # A timed batch, or a range of one that was made when times might lie further apart than now.
+        # This is a timed batch, or a range that was cut when the width was larger than it is now.
         return (piece.batch.timed and piece.lines is None) or (
             piece.times is not None and piece.latest - piece.earliest >= width_ms
         )
 
-    def _asks_last(self) -> bool:
-        """Whether the request at hand is the only one, and nothing waits behind it."""
+    def _is_last_request(self) -> bool:
+        """Returns True if the current request is the only one and nothing else waits to be sent."""
         return not len(self._split_queue) and not self._has_fresh and len(self._slots) == 1
 
     @property
     def _has_fresh(self) -> bool:
-        return self._aside is None and bool(len(self._send_queue))
+        return self._delegate is None and bool(len(self._send_queue))
 
     def _too_large(self, pieces: list[Piece]) -> bool:
         return sum(p.size for p in pieces) > self._body_limit.limit and sum(p.count for p in pieces) > 1
@@ -475,18 +489,18 @@ class Courier:
     # --- one request -------------------------------------------------------------------------------------------------
 
     async def _deliver(
-        self, pieces: list[Piece], split: bool, slot: Slot, delivery_path: DeliveryPath, exit_: CircuitBreaker
+        self, pieces: list[Piece], split: bool, slot: Slot, delivery_path: DeliveryPath, breaker: CircuitBreaker
     ) -> None:
         try:
-            request = await self._context.in_thread(lambda: self._composed(pieces, delivery_path.target))
+            request = await self._context.in_thread(lambda: self._compose(pieces, delivery_path.target))
         except (batch_reader.Damaged, OSError) as error:
-            exit_.withdrawn()
+            breaker.withdrawn()
             self._cannot_read(pieces, split, error)
             return
-        await self._context.dispatcher.send(slot, len(request.data), exit_.retry_pause)
+        await self._context.dispatcher.send(slot, len(request.data), breaker.stall_timeout)
         began = self._clock.seconds()
         try:
-            url = delivery_path.target.urls[delivery_path.base_urls.position(exit_)]
+            url = delivery_path.target.urls[delivery_path.base_urls.position(breaker)]
             answer = await delivery_path.poster.post(
                 url, request.data, request.headers | delivery_path.target.headers()
             )
@@ -499,57 +513,57 @@ class Courier:
             if result.verdict is Verdict.ACCEPTED:
                 self._context.date_seen(answer.headers.get("date"), self._clock.seconds() - began)
         if key := delivery_path.target.key():
-            # An answer may repeat what was sent.
-            rejected = {i: words.replace(key, "****") for i, words in result.rejected.items()}
+            # A response may repeat what was sent, including the key.
+            rejected = {i: text.replace(key, "****") for i, text in result.rejected.items()}
             result = replace(result, reason=result.reason.replace(key, "****"), rejected=rejected)
         if doubtful:
-            self._may_be_double(pieces)
+            self._mark_possible_duplicates(pieces)
         if result.network:
-            exit_.fault()
+            breaker.fault()
         else:
-            exit_.answered(self.name, self._clock.seconds() - began)
-            self._say_where(delivery_path, exit_)
+            breaker.answered(self.name, self._clock.seconds() - began)
+            self._report_failover(delivery_path, breaker)
         if result.verdict is not Verdict.ACCEPTED and (delivery_path is not self._delivery_path or self.retired):
-            # What was said to another key, or by another collector, is nothing against this one.
+            # A response to another key, or from another collector, says nothing about the current one.
             self.requests[result.verdict.value] += 1
             self._pending.put_back(pieces, split=split)
         else:
             await self._response_handler.settle(pieces, split, result, request)
 
-    def _say_where(self, delivery_path: DeliveryPath, exit_: CircuitBreaker) -> None:
-        """Of several URLs, one has answered."""
+    def _report_failover(self, delivery_path: DeliveryPath, breaker: CircuitBreaker) -> None:
+        """Raises or clears the failover alarm after a response, if the intake has several base URLs."""
         if delivery_path is not self._delivery_path or len(delivery_path.base_urls) < 2:
             return
-        urls, position = delivery_path.target.urls, delivery_path.base_urls.position(exit_)
+        urls, position = delivery_path.target.urls, delivery_path.base_urls.position(breaker)
         if position:
             text = f"intake {self.name}: {urls[0]} does not answer; its events go to {urls[position]}"
             self._context.alarms.on("failover", self.name, text)
         else:
             self._context.alarms.off("failover", self.name, f"intake {self.name}: {urls[0]} answers again")
 
-    def _may_be_double(self, pieces: list[Piece]) -> None:
-        """The collector may have taken these without our knowing, and will get them again. Each counts once."""
+    def _mark_possible_duplicates(self, pieces: list[Piece]) -> None:
+        """Marks pieces that the collector may have accepted and that will be sent again. Each is counted once."""
         for piece in pieces:
             if not piece.doubtful:
                 piece.doubtful = True
-                self._context.ledger.may_be_double(self.name, piece.count)
+                self._context.ledger.add_possible_duplicates(self.name, piece.count)
 
-    def _composed(self, pieces: list[Piece], target: RequestTarget) -> Request:
-        """The request; in the spool's thread."""
+    def _compose(self, pieces: list[Piece], target: RequestTarget) -> Request:
+        """Builds the request and marks its batches as started. Runs in the spool thread."""
         request = compose(pieces, target)
         self._context.before_sending([piece.batch for piece in pieces])
         batch_reader.begin_all(piece.batch for piece in pieces)
         return request
 
     async def _cut(self, pieces: list[Piece], width_ms: int) -> None:
-        """What cannot go in one request becomes pieces of which each can."""
-        turn = self._turn
-        most = 1 if self._delivery_path.target.endpoint.single else turn.max_events
+        """Cuts pieces that cannot share one request into pieces that can be sent."""
+        limits = self._limits
+        max_events = 1 if self._delivery_path.target.endpoint.single else limits.max_events
         if any(self._context.exact(piece.batch.sequence) for piece in pieces):
-            width_ms = min(width_ms, turn.resolution_ms)
+            width_ms = min(width_ms, limits.resolution_ms)
         try:
             cut = await self._context.in_thread(
-                lambda: batch_reader.cut_together(pieces, width_ms, most, turn.max_bytes)
+                lambda: batch_reader.cut_together(pieces, width_ms, max_events, limits.max_bytes)
             )
         except (batch_reader.Damaged, OSError) as error:
             self._cannot_read(pieces, split=False, error=error)
@@ -557,7 +571,7 @@ class Courier:
             self._send_queue.put_back(cut, self._clock.seconds())
 
     async def _halve(self, pieces: list[Piece]) -> None:
-        """What one request carried becomes two."""
+        """Splits the pieces of one request into two requests."""
         try:
             halves = await self._context.in_thread(lambda: split_pieces.halves(pieces))
         except (batch_reader.Damaged, OSError) as error:
@@ -565,19 +579,20 @@ class Courier:
         else:
             self._split_queue.add(*halves)
 
-    # --- trouble of our own ------------------------------------------------------------------------------------------
+    # --- internal errors ---------------------------------------------------------------------------------------------
 
     def _cannot_read(self, pieces: list[Piece], split: bool, error: Exception) -> None:
-        """A file cannot be read: all wait again; or it is not what its name says: then it goes, the others wait."""
+        """Handles a spool file that cannot be read. All pieces wait again, except those of a batch whose file does
+        not match its name: that batch is removed from the queue."""
         damaged = error.batch if isinstance(error, batch_reader.Damaged) else None
         self._pending.put_back([piece for piece in pieces if piece.batch is not damaged], split=split)
         if damaged is None:
             self._retry_state.fail(f"cannot read the spool: {error}")
         elif damaged in self._pending.batches:
-            self._pending.set_aside(damaged, error)
+            self._pending.quarantine_batch(damaged, error)
 
-    def _failed_inside(self, failure: Failure, pieces: list[Piece]) -> None:
-        """A defect of ours must not lose a batch or stop the intake."""
+    def _handle_defect(self, failure: Failure, pieces: list[Piece]) -> None:
+        """Handles a defect in this program. It must not lose a batch or stop the intake."""
         log.failure("intake {intake}: defect while delivering", failure, intake=self.name)
         self._pending.put_back([piece for piece in pieces if piece.batch in self._pending.batches], split=True)
         self._retry_state.fail(f"defect: {failure.value!r}")

@@ -1,7 +1,8 @@
-"""The couriers of a bridge, and what they share: clients by trust, breakers by URL, the dispatcher.
+"""Creates, changes and retires the couriers of a bridge, and owns what they share: HTTP clients, circuit breakers and
+the dispatcher.
 
-An intake that is not in the configuration, or not any more, has a courier too while something of it is in the spool:
-a *retired* one, which keeps it and sends nothing.
+An intake that is not in the configuration still has a courier while the spool holds events of it. That courier is
+*retired*: it keeps the events and sends nothing.
 """
 
 from collections.abc import Callable
@@ -26,24 +27,24 @@ Trust = tuple[object, ...]
 
 
 class NoDestination:
-    """Posts nothing: the poster of retired couriers."""
+    """Refuses to post. Retired couriers use it as their HTTP client."""
 
     def post(self, url: str, body: bytes, headers: dict[str, str]) -> "defer.Deferred[Response]":
-        """Never called: retired couriers start no request."""
+        """Raises RuntimeError, because a retired courier must not start a request."""
         raise RuntimeError("a retired courier has sent a request")
 
 
 @dataclass(frozen=True, slots=True)
 class PreparedCouriers:
-    """What a configuration's couriers post with."""
+    """HTTP clients of the couriers of one configuration."""
 
     trusts: dict[str, Trust]
-    "By intake."
+    "Client key by intake."
     clients: dict[Trust, Client]
 
 
 class CourierSet:
-    """One bridge's. ``context`` is to be set before anything comes in."""
+    """Couriers of one bridge. ``context`` must be set before the first batch is added."""
 
     context: DeliveryContext
 
@@ -55,83 +56,86 @@ class CourierSet:
             rate=config.collector.max_request_rate,
             bandwidth=deliver_config.bandwidth(config),
         )
-        self.sealed: Callable[[Batch], None] = lambda batch: None
-        "Told of every batch that comes in."
-        self.follow: Callable[[str, DeliveryPath | None, RequestLimits], None] = lambda name, delivery_path, turn: None
-        "Told of each intake's way to the collector, and when it has none any more."
+        self.batch_sealed: Callable[[Batch], None] = lambda batch: None
+        "Called with every batch that is added."
+        self.delivery_path_changed: Callable[[str, DeliveryPath | None, RequestLimits], None] = (
+            lambda name, delivery_path, limits: None
+        )
+        "Called with the delivery path of an intake when it changes; None when the intake is retired."
         self._sharers = 1
         self._config = config
         self._reactor = reactor
         self._clients: dict[Trust, Client] = {}
         self._trusts: dict[str, Trust] = {}
         self._breakers: dict[str, CircuitBreaker] = {}
-        self._nowhere = CircuitBreaker(reactor, wake=self.dispatcher.wake)
+        self._unused_breaker = CircuitBreaker(reactor, wake=self.dispatcher.wake)
 
     # --- configurations ----------------------------------------------------------------------------------------------
 
     def open(self) -> None:
-        """A courier for each intake of the configuration."""
+        """Creates a courier for each intake of the configuration."""
         self.apply(self._config, self.prepare(self._config))
 
     def prepare(self, config: Config) -> PreparedCouriers:
-        """Clients for a configuration: those that are there already, and new ones. Looks at files, and so may block;
-        raises OSError or PemError."""
+        """Prepares the HTTP clients of a configuration. Existing clients are reused. Reads files, so it may block.
+        Raises OSError or PemError."""
         trusts: dict[str, Trust] = {}
-        made: dict[Trust, Client] = {}
+        clients: dict[Trust, Client] = {}
         for name, intake in config.intakes.items():
-            trust = trusts[name] = self._trust(config, intake.destination)
-            if trust not in made:
-                made[trust] = self._clients.get(trust) or Client(
+            trust = trusts[name] = self._client_key(config, intake.destination)
+            if trust not in clients:
+                clients[trust] = self._clients.get(trust) or Client(
                     self._reactor,
                     connections=config.collector.connections,
                     timeout=intake.destination.timeout.total_seconds(),
                     trust=deliver_config.trust(intake.destination),
                     proxy=deliver_config.proxy(intake.destination),
                 )
-        return PreparedCouriers(trusts, made)
+        return PreparedCouriers(trusts, clients)
 
     def apply(self, config: Config, prepared: PreparedCouriers) -> None:
-        """Go on under a configuration: couriers come, change and retire. Requests in flight end as they began."""
+        """Applies a configuration: creates, changes and retires couriers. Requests in flight end under the old
+        configuration."""
         clients = prepared.clients
         unused = [client for trust, client in self._clients.items() if trust not in clients]
         self._config, self._clients, self._trusts = config, clients, prepared.trusts
-        self._limit()
-        turn = deliver_config.request_limits(config)
+        self._apply_limits()
+        limits = deliver_config.request_limits(config)
         for name, intake in config.intakes.items():
             client = clients[prepared.trusts[name]]
-            delivery_path = DeliveryPath(deliver_config.target(intake), client, self._exits(intake.destination))
+            delivery_path = DeliveryPath(deliver_config.target(intake), client, self._base_urls_of(intake.destination))
             if name in self.couriers:
-                self.couriers[name].change(delivery_path, turn)
+                self.couriers[name].change(delivery_path, limits)
             else:
                 self._add(name, delivery_path)
-            self.follow(name, delivery_path, turn)
+            self.delivery_path_changed(name, delivery_path, limits)
         for name, courier in self.couriers.items():
             if name not in config.intakes and not courier.retired:
                 courier.retire()
-                self.follow(name, None, turn)
+                self.delivery_path_changed(name, None, limits)
         self._breakers = {url: breaker for url, breaker in self._breakers.items() if breaker.used}
         for client in unused:
-            # Connections that carry a request still go when they have been idle for a while.
+            # Connections that carry a request close later, when they have been idle for a while.
             defer.ensureDeferred(client.close())
 
     def set_key(self, intake: Intake) -> None:
-        """An intake has another key; nothing else has changed."""
+        """Applies a new key of one intake. Nothing else has changed."""
         name = intake.name
         self._config = replace(self._config, intakes={**self._config.intakes, name: intake})
         delivery_path = DeliveryPath(
-            deliver_config.target(intake), self._clients[self._trusts[name]], self._exits(intake.destination)
+            deliver_config.target(intake), self._clients[self._trusts[name]], self._base_urls_of(intake.destination)
         )
-        turn = deliver_config.request_limits(self._config)
-        self.couriers[name].change(delivery_path, turn)
-        self.follow(name, delivery_path, turn)
+        limits = deliver_config.request_limits(self._config)
+        self.couriers[name].change(delivery_path, limits)
+        self.delivery_path_changed(name, delivery_path, limits)
 
     def share_rate(self, sharers: int) -> None:
-        """So many, this one included, leave by our address: each has its part of ``max_request_rate``."""
+        """Divides ``max_request_rate`` by the number of gateways, including this one, that share our address."""
         self._sharers = sharers
-        self._limit()
+        self._apply_limits()
         self.dispatcher.wake()
 
-    def _limit(self) -> None:
+    def _apply_limits(self) -> None:
         collector = self._config.collector
         self.dispatcher.change(
             connections=collector.connections,
@@ -153,14 +157,16 @@ class CourierSet:
         return courier
 
     @staticmethod
-    def _trust(config: Config, destination: Destination) -> Trust:
-        """What destinations have in common that may share a client. Authorities are those that the files hold now."""
+    def _client_key(config: Config, destination: Destination) -> Trust:
+        """Returns the settings that destinations must share to use the same client. It includes the state of the
+        certificate files, so a changed file leads to a new client."""
         trust = deliver_config.trust(destination)
-        files = tuple(map(_state, trust.files))
+        files = tuple(map(_file_state, trust.files))
         return (trust, files, deliver_config.proxy(destination), destination.timeout, config.collector.connections)
 
-    def _exits(self, destination: Destination) -> BaseUrls:
-        """The breakers of its URLs. Through another proxy a URL may be reached while it is not through this one."""
+    def _base_urls_of(self, destination: Destination) -> BaseUrls:
+        """Returns the breakers of a destination's URLs. A URL has one breaker per proxy, because it may be reachable
+        through one proxy and not through another."""
         found = []
         for url in destination.urls:
             key = f"{url} {deliver_config.proxy(destination) or ''}"
@@ -171,52 +177,53 @@ class CourierSet:
             found.append(breaker)
         return BaseUrls(*found)
 
-    # --- what comes in -----------------------------------------------------------------------------------------------
+    # --- input -------------------------------------------------------------------------------------------------------
 
-    def of(self, intake: str) -> Courier:
-        """The courier of an intake; a retired one where it is not in the configuration."""
+    def get_or_add(self, intake: str) -> Courier:
+        """Returns the courier of an intake. Creates a retired one if the intake is not in the configuration."""
         courier = self.couriers.get(intake)
         if courier is None:
             courier = self._add(
-                intake, DeliveryPath(RequestTarget("", dict, False), NoDestination(), BaseUrls(self._nowhere))
+                intake, DeliveryPath(RequestTarget("", dict, False), NoDestination(), BaseUrls(self._unused_breaker))
             )
             courier.retire()
         return courier
 
     def add(self, batch: Batch) -> None:
-        """A batch was sealed, or found."""
-        self.sealed(batch)
-        self.of(batch.intake).add(batch)
+        """Adds a batch that was sealed or found at start."""
+        self.batch_sealed(batch)
+        self.get_or_add(batch.intake).add(batch)
 
     def add_pack(self, pack: Pack) -> None:
-        """A pack was found."""
-        self.of(pack.intake).add_pack(pack)
+        """Adds a pack that was found at start."""
+        self.get_or_add(pack.intake).add_pack(pack)
 
     def tidy(self, *, writes: Callable[[str], bool]) -> None:
-        """Called several times a second; ``writes``: whether the spool has files of an intake that are not sealed."""
+        """Packs backlogs and removes retired couriers without events. Called several times a second. ``writes``
+        returns True if the spool has unsealed files of an intake."""
         for name, courier in list(self.couriers.items()):
             courier.tidy()
-            if courier.retired and not courier.waiting_events and courier.at_rest and not writes(name):
+            if courier.retired and not courier.waiting_events and courier.is_quiescent and not writes(name):
                 courier.leave()
                 self.dispatcher.remove(courier)
                 del self.couriers[name]
 
-    # --- the end -----------------------------------------------------------------------------------------------------
+    # --- stop --------------------------------------------------------------------------------------------------------
 
     def stop(self) -> None:
-        """No further attempts."""
+        """Stops further attempts."""
         for courier in self.couriers.values():
             courier.stop()
         for breaker in self._breakers.values():
             breaker.stop()
 
     async def close(self) -> None:
-        """Give the connections up."""
+        """Closes the idle connections."""
         for client in self._clients.values():
             await client.close()
 
 
-def _state(path: Path) -> tuple[int, int]:
-    """What changes when a file does."""
+def _file_state(path: Path) -> tuple[int, int]:
+    """Returns modification time and size of a file, which differ after a change."""
     found = path.stat()
     return found.st_mtime_ns, found.st_size

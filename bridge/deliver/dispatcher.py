@@ -1,8 +1,9 @@
-"""Shares out what all intakes have together: connections and requests a second.
+"""Schedules the requests of all intakes under the shared limits on connections, request rate and bandwidth.
 
-Round robin: an intake that has had its turn goes to the end, so that a busy one cannot starve a quiet one. A request
-that has been without an answer for longer than its URL's patience is *stalled*: it keeps its own connection, but no
-longer counts against ``connections``, so that black holes do not slow the others. As many may stall as may run.
+Intakes are served round robin: after its turn an intake moves to the end, so that a busy intake cannot starve a quiet
+one. A request without a response becomes *stalled* after the ``stall_timeout`` of its URL. It keeps its connection but
+no longer counts against ``connections``, so that an unresponsive URL does not slow the other intakes. At most
+``connections`` stalled requests are exempt.
 """
 
 from collections import deque
@@ -14,13 +15,13 @@ from bridge.deliver.bandwidth import Bandwidth
 
 
 class Sender(Protocol):
-    """What the dispatcher asks of a courier."""
+    """Declares what the dispatcher needs of a courier."""
 
     def ready(self) -> bool:
-        """Whether it would start a request now."""
+        """Returns True if the courier would start a request now."""
 
     def start(self) -> bool:
-        """Start one; False: it turned out that there was none to start."""
+        """Starts a request. Returns False if there was none to start."""
 
 
 class Slot:
@@ -34,64 +35,65 @@ class Slot:
 
 
 class Dispatcher:
-    """``connections`` requests in flight, ``rate`` started a second, ``bandwidth`` bytes a second (None: no limit)."""
+    """Allows ``connections`` requests in flight, ``rate`` starts per second and ``bandwidth`` bytes per second. None
+    means no limit."""
 
     BURST = 0.25
-    "Seconds' worth of requests that may start at once after a pause."
+    "Size of the token bucket in seconds: the burst of requests that is allowed after a pause."
 
     def __init__(
         self, clock: IReactorTime, *, connections: int, rate: float | None, bandwidth: float | None = None
     ) -> None:
         self._clock = clock
         self._tokens = 1.0
-        self._filled = clock.seconds()
+        self._filled_at = clock.seconds()
         self._senders: deque[Sender] = deque()
         self._call: IDelayedCall | None = None
         self._limited_at = float("-inf")
         self._stopped = False
         self._bandwidth: Bandwidth | None = None
-        self._bytes_a_second: float | None = None
+        self._bytes_per_second: float | None = None
         self._slots: dict[Slot, None] = {}
         self._stalled = 0
         self.change(connections=connections, rate=rate, bandwidth=bandwidth)
 
     def change(self, *, connections: int, rate: float | None, bandwidth: float | None) -> None:
-        """Other limits from now on; bodies that wait for the bandwidth wait as long as they would have."""
+        """Applies other limits. Bodies that already wait for bandwidth keep their old limit."""
         self.connections = connections
         self._rate = rate
-        self._most = max(1.0, rate * self.BURST) if rate else 1.0
-        # Longer than what held a request back can take to let it go.
+        self._max_tokens = max(1.0, rate * self.BURST) if rate else 1.0
+        # This time is longer than the longest wait for a token.
         self._limited_for = max(1.0, 2 / rate) if rate else 1.0
-        if bandwidth != self._bytes_a_second:
-            self._bytes_a_second = bandwidth
+        if bandwidth != self._bytes_per_second:
+            self._bytes_per_second = bandwidth
             self._bandwidth = Bandwidth(self._clock, bandwidth) if bandwidth else None
 
     def add(self, sender: Sender) -> None:
-        """A courier joins the round."""
+        """Adds a courier at the end of the round."""
         self._senders.append(sender)
 
     def remove(self, sender: Sender) -> None:
-        """A courier leaves the round; its requests in flight end as they will."""
+        """Removes a courier from the round. Its requests in flight continue."""
         if sender in self._senders:
             self._senders.remove(sender)
 
     @property
     def senders(self) -> int:
-        """Couriers in the round."""
+        """Returns the number of couriers in the round."""
         return len(self._senders)
 
     @property
     def in_flight(self) -> int:
-        """Requests that have no answer yet."""
+        """Returns the number of requests without a response."""
         return len(self._slots)
 
     @property
     def limited(self) -> bool:
-        """Whether the request rate has been what held requests back, a moment ago."""
+        """Returns True if the request rate has delayed a request within the last seconds."""
         return self._clock.seconds() - self._limited_at < self._limited_for
 
     def stop(self) -> None:
-        """Start no more."""
+        """Stops starting requests."""
         self._stopped = True
         if self._bandwidth is not None:
             self._bandwidth.stop()
@@ -99,30 +101,30 @@ class Dispatcher:
             if call is not None and call.active():
                 call.cancel()
 
-    def begin(self, retry_pause: float) -> Slot:
-        """A request goes out; to be given back to ``end``."""
+    def begin(self, stall_timeout: float) -> Slot:
+        """Registers a request in flight. The slot must be passed to ``end``."""
         slot = Slot()
         self._slots[slot] = None
-        slot.call = self._clock.callLater(retry_pause, self._stall, slot)
+        slot.call = self._clock.callLater(stall_timeout, self._stall, slot)
         return slot
 
-    def spare_rate(self) -> None:
-        """What a sender starts now is no request, but the making of some: none of the rate is used up by it."""
+    def refund_token(self) -> None:
+        """Returns the token of a job that sends no request, such as cutting batches."""
         self._tokens += 1
 
-    async def send(self, slot: Slot, size: int, retry_pause: float) -> None:
-        """Wait until a body of ``size`` bytes may go. A request that waits for us is not stalled."""
+    async def send(self, slot: Slot, size: int, stall_timeout: float) -> None:
+        """Waits until a body of ``size`` bytes may be sent. This wait does not count towards stalling."""
         if self._bandwidth is None or slot.call is None:
             return
         waiting = slot.call.active()
         if waiting:
             slot.call.cancel()
-        await self._bandwidth.pass_(size)
+        await self._bandwidth.acquire(size)
         if waiting and not self._stopped:
-            slot.call = self._clock.callLater(retry_pause, self._stall, slot)
+            slot.call = self._clock.callLater(stall_timeout, self._stall, slot)
 
     def end(self, slot: Slot) -> None:
-        """A request has its answer."""
+        """Releases the slot of a request that has ended."""
         if slot.call is not None and slot.call.active():
             slot.call.cancel()
         self._stalled -= slot.stalled
@@ -130,24 +132,24 @@ class Dispatcher:
         self.wake()
 
     def offer(self, sender: Sender) -> None:
-        """There is more that ``sender`` may start; nothing has changed for the others.
+        """Starts requests if ``sender`` has more to send. Use this if nothing has changed for the other couriers.
 
-        In an outage each batch of each intake comes here, and to ask all the intakes each time would cost the square of
-        their number.
+        In an outage, every new batch of every intake calls this. Asking all intakes each time would take time
+        quadratic in their number.
         """
-        if not self._stopped and self._free() and sender.ready():
+        if not self._stopped and self._has_free_slot() and sender.ready():
             self.wake()
 
     def wake(self) -> None:
-        """Something may be startable, whoever's it is."""
+        """Starts all requests that are ready, in round-robin order."""
         idle = 0
-        while not self._stopped and self._free() and idle < len(self._senders):
+        while not self._stopped and self._has_free_slot() and idle < len(self._senders):
             sender = self._senders[0]
             self._senders.rotate(-1)
             if not sender.ready():
                 idle += 1
                 continue
-            if not self._token():
+            if not self._take_token():
                 self._senders.rotate(1)
                 return
             if sender.start():
@@ -156,7 +158,7 @@ class Dispatcher:
                 self._tokens += 1
                 idle += 1
 
-    def _free(self) -> bool:
+    def _has_free_slot(self) -> bool:
         return len(self._slots) - min(self._stalled, self.connections) < self.connections
 
     def _stall(self, slot: Slot) -> None:
@@ -164,13 +166,13 @@ class Dispatcher:
         self._stalled += 1
         self.wake()
 
-    def _token(self) -> bool:
+    def _take_token(self) -> bool:
         if self._rate is None:
             return True
         now = self._clock.seconds()
-        self._tokens = min(self._most, self._tokens + (now - self._filled) * self._rate)
-        self._filled = now
-        # The wait below may end a rounding error early; to wait for that too would be a call at the same moment.
+        self._tokens = min(self._max_tokens, self._tokens + (now - self._filled_at) * self._rate)
+        self._filled_at = now
+        # The timer may fire a rounding error early. Without the tolerance, it would be set again for the same moment.
         if self._tokens >= 1 - 1e-9:
             self._tokens -= 1
             return True

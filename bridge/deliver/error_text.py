@@ -1,4 +1,4 @@
-"""Network failures as the operator should read them, without addresses of objects and without our header values."""
+"""Describes network errors for the operator, without memory addresses of objects and without values of our headers."""
 
 import os
 
@@ -9,37 +9,38 @@ from twisted.python.failure import Failure
 from twisted.web._newclient import ParseError
 
 
-def in_words(failure: Failure) -> str:
-    """A failed request, or connection."""
+def describe_failure(failure: Failure) -> str:
+    """Describes a failed request or connection."""
     error = failure.value
     reasons = getattr(error, "reasons", None)
     if reasons:
-        return in_words(reasons[0])
+        return describe_failure(reasons[0])
     if isinstance(error, DNSLookupError):
         return f"the name cannot be resolved ({error})"
     if isinstance(error, TimeoutError):
-        return "no connection within the time allowed"
+        return "no connection within the timeout"
     if isinstance(error, ConnectError) and isinstance(error.osError, int):
         return f"no connection: {os.strerror(error.osError)}"
     if isinstance(error, ParseError):
-        return "what answers there speaks no HTTP; is the URL right, is a proxy in between?"
+        return "the server does not speak HTTP; check the URL and any proxy in between"
     if isinstance(error, SSL.Error | VerificationError):
-        return of_tls(error)
+        return describe_tls_error(error)
     text = str(error) or type(error).__name__
     return text if len(text) <= 300 else text[:300] + "..."
 
 
-def of_tls(error: BaseException | None) -> str:
-    """A handshake that failed, as far as the error itself knows; ``tls.CachedPolicy`` knows more of a certificate."""
+def describe_tls_error(error: BaseException | None) -> str:
+    """Describes a failed TLS handshake from its error alone. ``tls.CachedPolicy`` knows more about a rejected
+    certificate."""
     if isinstance(error, VerificationError):
-        return "the certificate is for another name: is the URL right, does a proxy open TLS?"
+        return "the server certificate is for another name; check the URL and whether a proxy inspects TLS"
     if not isinstance(error, SSL.Error) or not error.args:
-        return f"the connection ended in the handshake: is it TLS that is spoken there? ({error})"
-    said = ", ".join(str(entry[-1]) for entry in error.args[0]) or "no reason given"
-    if "certificate verify failed" in said:
-        return "the certificate cannot be verified"
-    if "wrong version number" in said or "packet length too long" in said or "http request" in said:
-        return "no TLS is spoken on this port: is the URL right?"
-    if "certificate required" in said or "bad certificate" in said:
-        return f"the far side refuses us ({said}): it asks for another client_certificate"
-    return f"the handshake failed: {said}"
+        return f"the connection ended during the TLS handshake ({error}); check that the server speaks TLS"
+    reason = ", ".join(str(entry[-1]) for entry in error.args[0]) or "no reason given"
+    if "certificate verify failed" in reason:
+        return "the server certificate cannot be verified"
+    if "wrong version number" in reason or "packet length too long" in reason or "http request" in reason:
+        return "the server does not speak TLS on this port; check the URL"
+    if "certificate required" in reason or "bad certificate" in reason:
+        return f"the server rejected the client certificate ({reason}); set client_certificate to one that it accepts"
+    return f"the TLS handshake failed: {reason}"

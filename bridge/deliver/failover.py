@@ -1,14 +1,15 @@
-"""Where an intake's requests may go: its base URLs in the order of preference, each with its breaker.
+"""Chooses the base URL of an intake's next request: the URLs in order of preference, each with its circuit breaker.
 
-A request goes to the first URL whose breaker lets it. So while the first is in trouble the next carries on at once, and
-a probe now and then goes to the first (its breaker's turn), which has everything again as soon as one is answered.
+A request uses the first URL whose breaker allows it. If the breaker of the first URL is open, requests go to the next
+URL at once. The breaker occasionally lets a probe through to the first URL. As soon as a probe gets a response, all
+requests use the first URL again.
 """
 
 from bridge.deliver.circuit_breaker import CircuitBreaker
 
 
 class BaseUrls:
-    """Of one intake; usually one."""
+    """Base URLs of one intake, usually one."""
 
     def __init__(self, *breakers: CircuitBreaker) -> None:
         self._breakers = breakers
@@ -21,33 +22,33 @@ class BaseUrls:
 
     @property
     def state(self) -> str:
-        """closed where any URL is not in trouble; else probing or open"""
+        """Returns closed if any breaker is closed; otherwise probing or open."""
         states = {breaker.state for breaker in self._breakers}
         return "closed" if "closed" in states else "probing" if "probing" in states else "open"
 
     @property
     def retry_at(self) -> float:
-        """When the first of those in trouble is tried again, in monotonic seconds."""
+        """Returns the monotonic time in seconds at which the next URL with an open breaker is tried again."""
         return min((each.retry_at for each in self._breakers if each.state != "closed"), default=0.0)
 
     def choose(self, name: str, connections: int) -> CircuitBreaker | None:
-        """The URL of the next request of an intake; None: none may go now."""
+        """Returns the breaker of the URL for an intake's next request; None if no request is allowed now."""
         return next((breaker for breaker in self._breakers if breaker.allows(name, connections)), None)
 
     def position(self, breaker: CircuitBreaker) -> int:
-        """Which URL's it is."""
+        """Returns the index of the breaker's URL."""
         return self._breakers.index(breaker)
 
-    def change(self, name: str, before: "BaseUrls | None") -> None:
-        """An intake uses these instead of others."""
-        for old in before._breakers if before else ():
+    def change(self, name: str, previous: "BaseUrls | None") -> None:
+        """Registers an intake at these URLs and removes it from the previous ones."""
+        for old in previous._breakers if previous else ():
             if old not in self:
                 old.remove(name)
         for new in self._breakers:
-            if before is None or new not in before:
+            if previous is None or new not in previous:
                 new.add(name)
 
     def leave(self, name: str) -> None:
-        """It uses none any more."""
+        """Removes an intake from all URLs."""
         for breaker in self._breakers:
             breaker.remove(name)

@@ -39,7 +39,7 @@ def target(intake: Intake) -> RequestTarget:
         url=destination.url + destination.endpoint,
         headers=dict if endpoint.key_in_body else lambda: authentication(destination.authentication, key()),
         gzip=destination.compression == "gzip", endpoint=endpoint, key=key,
-        others=tuple(url + destination.endpoint for url in destination.urls[1:]),
+        fallback_urls=tuple(url + destination.endpoint for url in destination.urls[1:]),
     )  # fmt: skip
 
 

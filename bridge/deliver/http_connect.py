@@ -1,8 +1,8 @@
 # mypy: disallow-untyped-calls=False
-"""The way through an HTTP proxy: CONNECT (RFC 9110 section 9.3.6), then whatever is spoken with the far side.
+"""Opens connections through an HTTP proxy with CONNECT (RFC 9110 section 9.3.6).
 
-The proxy resolves the far side's name. What a proxy answers instead of a way through is its own, and never taken for
-the collector's: nothing has been sent by then, so nothing can be in doubt.
+The proxy resolves the host name of the server. If the proxy sends a response of its own instead of a tunnel, that
+response is never taken for the collector's. No event has been sent at that point, so none can be a possible duplicate.
 """
 
 import re
@@ -23,14 +23,14 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 LONGEST_HEAD = 64 * 1024
-"Bytes of an answer's head."
+"Limit of the header of a proxy's response, in bytes."
 _STATUS = re.compile(rb"HTTP/1\.[01] ([0-9]{3})(?: ([^\r\n]*))?\r?\n")
 _TAGS = re.compile(rb"<(style|script|head)\b.*?</\1\s*>|<[^>]*>", re.DOTALL | re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class HttpProxy:
-    """Where a proxy is, and who we are there (None: nobody asks)."""
+    """Address of an HTTP proxy and the credentials for it. None means that no credentials are sent."""
 
     host: str
     port: int
@@ -41,14 +41,14 @@ class HttpProxy:
 
     @property
     def authorization(self) -> bytes | None:
-        """The header's value."""
+        """Returns the value of the Proxy-Authorization header."""
         if self.credentials is None:
             return None
         return b"Basic " + b64encode(":".join(self.credentials).encode())
 
 
 class ProxyError(Exception):
-    """No way through a proxy; the text is the operator's. ``status``: what it answered."""
+    """Raised when the proxy opens no tunnel. The text is for the operator. ``status`` is the proxy's HTTP status."""
 
     def __init__(self, text: str, status: int | None = None) -> None:
         super().__init__(text)
@@ -56,7 +56,7 @@ class ProxyError(Exception):
 
 
 class _Tunnel(Protocol):
-    """Asks for the way, then passes all on to the protocol behind it."""
+    """Requests a tunnel, then passes all data to the inner protocol."""
 
     def __init__(self, proxy: HttpProxy, authority: str, factory: IProtocolFactory) -> None:
         self.open: defer.Deferred[IProtocol] = defer.Deferred(lambda cancelled: self._abort())
@@ -80,17 +80,17 @@ class _Tunnel(Protocol):
         self._head += data
         head, end, rest = self._head.partition(b"\r\n\r\n")
         if not _STATUS.match(self._head) and (end or b"\n" in self._head or len(self._head) > 1024):
-            self._refuse(f"what answers at the proxy's address {self._proxy} is no HTTP proxy")
+            self._refuse(f"the server at {self._proxy} is not an HTTP proxy; check proxy.url")
         elif end:
             self._answered(head + b"\r\n", rest)
         elif len(self._head) > LONGEST_HEAD:
-            self._refuse(f"the proxy {self._proxy} answers without an end")
+            self._refuse(f"the proxy {self._proxy} answered with a header of more than {LONGEST_HEAD} bytes")
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         if self._inner is not None:
             self._inner.connectionLost(reason)
         elif not self.open.called:
-            self._fail(f"the proxy {self._proxy} closed the connection instead of opening the way", None)
+            self._fail(f"the proxy {self._proxy} closed the connection without opening a tunnel", None)
 
     def _answered(self, head: bytes, rest: bytes) -> None:
         found = _STATUS.match(head)
@@ -100,31 +100,31 @@ class _Tunnel(Protocol):
             self._head = rest
             return
         if not 200 <= status < 300:
-            said = " ".join(filter(None, (_words(found[2] or b""), _words(rest))))
+            proxy_text = " ".join(filter(None, (_page_text(found[2] or b""), _page_text(rest))))
             remedy = {
-                407: "; are proxy.username and proxy.password right?",
-                403: "; it must let us through to the collector",
+                407: "; check proxy.username and proxy.password",
+                403: "; allow the gateway to reach the collector",
             }.get(status, "")  # fmt: skip
             self._refuse(
-                f"the proxy {self._proxy} refuses the way to {self._authority}: {status} {said}{remedy}", status
+                f"the proxy {self._proxy} refused a tunnel to {self._authority}: {status} {proxy_text}{remedy}", status
             )
         elif rest or re.search(rb"\r\n(?:content-length:[ \t]*0*[1-9]|transfer-encoding:)", head, re.IGNORECASE):
-            # The far side waits for us to speak: what comes now is the proxy's own.
-            shown = f": {_words(rest)}" if _words(rest) else ""
+            # The server sends nothing before the client does, so these bytes are from the proxy itself.
+            shown = f": {_page_text(rest)}" if _page_text(rest) else ""
             self._refuse(
-                f"the proxy {self._proxy} answers {status} with a page of its own instead of the way to"
-                f" {self._authority}{shown}; it must let us through to the collector", status,
+                f"the proxy {self._proxy} answered {status} with its own page instead of a tunnel to"
+                f" {self._authority}{shown}; allow the gateway to reach the collector", status,
             )  # fmt: skip
         else:
-            self._pass_on()
+            self._start_inner()
 
-    def _pass_on(self) -> None:
+    def _start_inner(self) -> None:
         transport = self.transport
         assert transport is not None
         address: IAddress = transport.getPeer()
         inner = self._factory.buildProtocol(address)
         if inner is None:
-            self._refuse("nobody wants the connection")
+            self._refuse("the connection is no longer needed")
             return
         self._inner, self._head = inner, b""
         inner.makeConnection(transport)
@@ -143,8 +143,8 @@ class _Tunnel(Protocol):
             getattr(self.transport, "abortConnection", self.transport.loseConnection)()
 
 
-def _words(page: bytes) -> str:
-    """The beginning of a page's text on one line."""
+def _page_text(page: bytes) -> str:
+    """Returns the beginning of a page's text on one line."""
     text = " ".join(_TAGS.sub(b" ", page[:4000]).decode("utf-8", "replace").split())
     return "".join(c if c.isprintable() else "?" for c in text)[:120]
 
@@ -153,15 +153,16 @@ class _TunnelFactory(Factory):
     noisy = False
 
     def __init__(self, proxy: HttpProxy, authority: str, factory: IProtocolFactory) -> None:
-        self._made = (proxy, authority, factory)
+        self._arguments = (proxy, authority, factory)
 
     def buildProtocol(self, addr: IAddress | None) -> _Tunnel:
-        return _Tunnel(*self._made)
+        return _Tunnel(*self._arguments)
 
 
 @implementer(IStreamClientEndpoint)
 class ProxyEndpoint:
-    """The far side, behind a proxy that ``endpoint`` leads to. ``timeout`` in seconds, for the proxy's answer."""
+    """Endpoint of a server behind the proxy at ``endpoint``. ``timeout`` is in seconds and applies to the proxy's
+    response."""
 
     def __init__(
         self,
@@ -180,24 +181,24 @@ class ProxyEndpoint:
         self._timeout = timeout
 
     def connect(self, protocolFactory: IProtocolFactory) -> "defer.Deferred[IProtocol]":
-        """Fails with ProxyError, or with why the proxy itself cannot be reached."""
+        """Connects through the proxy. Fails with ProxyError, or with the error of the connection to the proxy."""
         return defer.ensureDeferred(self._connect(protocolFactory))
 
     async def _connect(self, factory: IProtocolFactory) -> IProtocol:
-        made = await self._endpoint.connect(_TunnelFactory(self._proxy, self._authority, factory))
-        assert isinstance(made, _Tunnel)
-        late: list[bool] = []
+        tunnel = await self._endpoint.connect(_TunnelFactory(self._proxy, self._authority, factory))
+        assert isinstance(tunnel, _Tunnel)
+        timed_out: list[bool] = []
 
-        def give_up() -> None:
-            late.append(True)
-            made.open.cancel()
+        def expire() -> None:
+            timed_out.append(True)
+            tunnel.open.cancel()
 
-        call: IDelayedCall = self._clock.callLater(self._timeout, give_up)
+        call: IDelayedCall = self._clock.callLater(self._timeout, expire)
         try:
-            return await made.open
+            return await tunnel.open
         except defer.CancelledError:
-            if late:
-                raise ProxyError(f"the proxy {self._proxy} does not answer within {self._timeout:g} s") from None
+            if timed_out:
+                raise ProxyError(f"the proxy {self._proxy} did not answer within {self._timeout:g} s") from None
             raise
         finally:
             if call.active():

@@ -1,48 +1,49 @@
-"""How far apart the times of one request may be while an intake catches up.
+"""Computes by how much the times of one request may differ while an intake catches up.
 
-``catch_up_resolution``, as a rule. If even that cannot keep up for a minute (the request rate is the limit, requests
-are small because their times lie apart, and what waits grows), it doubles, up to ten minutes; once there is no backlog
-any more it is as configured again. The error of the times is bounded by it, and said.
+The width is ``catch_up_resolution``. It doubles, up to ten minutes, if the intake cannot keep up for a minute: the
+request rate is the limit, requests are small because their times are far apart, and the backlog grows. It returns to
+the configured value when there is no backlog. The timestamp error is bounded by the width and reported.
 """
 
 MOST_MS = 600_000
-PATIENCE = 60.0
-"Seconds without progress."
+WIDEN_AFTER = 60.0
+"Seconds without progress before the width doubles."
 
 
 class JoinWidth:
-    """One intake's. Times are monotonic seconds."""
+    """Join width of one intake. Times are monotonic seconds."""
 
     def __init__(self, base_ms: int) -> None:
         self.ms = base_ms
         self._base_ms = base_ms
         self._since: float | None = None
-        self._waited = 0
+        self._waiting_before = 0
 
     @property
     def grown(self) -> bool:
-        """Whether it is wider than configured."""
+        """Returns True if the width is larger than configured."""
         return self.ms > self._base_ms
 
-    def held_up(self) -> None:
-        """Something else than the width is the limit."""
+    def limited_elsewhere(self) -> None:
+        """Records that something other than the width is the limit."""
         self._since = None
 
     def caught_up(self) -> bool:
-        """Nothing waits that should have left long ago. True: the width came back by this."""
+        """Records that there is no backlog. Returns True if the width was reset by this call."""
         self._since = None
-        was, self.ms = self.ms, self._base_ms
-        return was != self.ms
+        previous, self.ms = self.ms, self._base_ms
+        return previous != self.ms
 
     def falls_behind(self, now: float, waiting: int) -> bool:
-        """Requests go as fast as they may, each is small, and so many events wait. True: it doubled by this."""
+        """Records that small requests are sent at the rate limit while ``waiting`` events wait. Returns True if the
+        width doubled by this call."""
         if self._since is None:
-            self._since, self._waited = now, waiting
+            self._since, self._waiting_before = now, waiting
             return False
-        if now - self._since < PATIENCE:
+        if now - self._since < WIDEN_AFTER:
             return False
-        grew = waiting >= self._waited and self.ms < MOST_MS
-        if grew:
+        widened = waiting >= self._waiting_before and self.ms < MOST_MS
+        if widened:
             self.ms = min(MOST_MS, self.ms * 2)
-        self._since, self._waited = now, waiting
-        return grew
+        self._since, self._waiting_before = now, waiting
+        return widened

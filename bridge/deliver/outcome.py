@@ -1,21 +1,22 @@
-"""What an answer means for the events of its request: a closed set, one table.
+"""Classifies the response to a request: a closed set of outcomes, in one table.
 
 =====================================  ===========================================================================
-answer                                 outcome
+response                               outcome
 =====================================  ===========================================================================
-2xx, the collector's JSON              **accepted**: as many events as it names; all, *unconfirmed*, where it names
+2xx, the collector's JSON              **accepted**: as many events as it has ids; all, *unconfirmed*, if it has
                                        none; events that it refuses one by one go to quarantine
-2xx, anything else                     **retry** as a stranger's (a proxy's page, a captive portal); three in a row park
-network faults, no progress            **retry**; two timeouts in a row halve the next request
-408, 425, 429, 5xx, garbage            **retry**, not before ``Retry-After``
-407; 403 that a proxy has signed       **retry**, and it says so
+2xx, anything else                     **retry** as *foreign* (a proxy's page, a captive portal); three in a row park
+network errors, no progress            **retry**; two timeouts in a row halve the next request
+408, 425, 429, 5xx, malformed          **retry**, not before ``Retry-After``
+407; 403 with a proxy's header         **retry**; the reason names the proxy
 413                                    **split**: halve until it fits
 400, 422                               **refused**: bisect until the event is alone
-401, 403, 404, 405, redirects, other   **parked**: the intake waits for its operator
+401, 403, 404, 405, redirects, other   **parked**: the intake waits for the operator
 =====================================  ===========================================================================
 
-Only the collector's own JSON is acceptance. But where the body was sent, and no answer came, or a stranger's, or a
-gateway's or server's error (5xx but 503), the collector may have taken the events all the same: *uncertain*.
+Only the collector's own JSON is acceptance. The outcome is *uncertain* if the body was sent and there was no response,
+a foreign response, or an error of a gateway or server (5xx except 503): the collector may still have accepted the
+events.
 """
 
 import json
@@ -31,15 +32,15 @@ from twisted.internet.error import ConnectError, DNSLookupError
 from twisted.python.failure import Failure
 
 from bridge.deliver.client import CertificateError, NoProgress, Response
-from bridge.deliver.error_text import in_words
+from bridge.deliver.error_text import describe_failure
 from bridge.deliver.http_connect import ProxyError
 
 LONGEST_RETRY_AFTER = 3600.0
-"Seconds; what asks for more is asked again after this."
+"Seconds. A longer Retry-After is shortened to this value."
 
 
 class Verdict(Enum):
-    """The outcomes of one POST."""
+    """Outcomes of one request."""
 
     ACCEPTED = "accepted"
     RETRY = "retry"
@@ -50,32 +51,33 @@ class Verdict(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A verdict and what belongs to it. ``reason`` is for the operator."""
+    """A verdict and its details. ``reason`` is for the operator."""
 
     verdict: Verdict
     reason: str = ""
     status: int | None = None
-    "HTTP status; None: there was no answer."
+    "HTTP status; None if there was no response."
     accepted: int = 0
-    "Events that the collector has taken."
+    "Events that the collector has accepted."
     confirmed: bool = True
-    "Whether the answer named the events."
+    "True if the response contained ids of the events."
     first_id: str | None = None
     last_id: str | None = None
     rejected: dict[int, str] = field(default_factory=dict)
-    "Position of an event in the request -> why the collector refused it, alone."
+    "Reason of the refusal by position in the request, for events that the collector refused individually."
     retry_after: float | None = None
     "Seconds that the collector asks us to wait."
     network: bool = False
-    "The collector was not reached, or only a gateway before it: its URL is in trouble, not this intake."
+    """The collector was not reached, or only a gateway in front of it responded. The fault concerns its URL, not
+    this intake."""
     timeout: bool = False
-    stranger: bool = False
-    "A success that is not the collector's."
+    foreign: bool = False
+    "A 2xx response that is not from the collector."
     uncertain: bool = False
-    "The collector may have taken the events: sent again, they are possible duplicates."
+    "The collector may have accepted the events. If they are sent again, they are possible duplicates."
 
 
-# The usual answer, whose ids need no parsing: that of 20,000 ids would cost more than sending them.
+# Matches the usual response without parsing its ids. Parsing 20,000 ids would take longer than sending the events.
 _BEFORE_IDS = re.compile(rb'\s*\{\s*(?:"received"\s*:\s*true\s*,\s*)?"event_ids"\s*:\s*\[')
 _BEHIND_IDS = re.compile(rb"\]\s*\}\s*")
 _RETRIES = frozenset((408, 425, 429, 407))
@@ -84,74 +86,75 @@ PROXY_SIGNS = ("proxy-authenticate", "x-squid-error", "proxy-connection", "x-zsc
 
 
 def read(answer: Response, count: int, *, now: float) -> Outcome:
-    """The outcome of a request that carried ``count`` events; ``now`` in seconds since the epoch."""
+    """Returns the outcome of a request that carried ``count`` events. ``now`` is in seconds since the epoch."""
     status = answer.status
     if 200 <= status < 300:
         return _success(answer, count)
-    said = f"the collector answered {status}{_words(answer)}"
+    reason = f"the collector answered {status}{_body_text(answer)}"
     if status == 407 or (status == 403 and any(sign in answer.headers for sign in PROXY_SIGNS)):
-        why = f"a proxy on the way answered {status}{_words(answer)}; it must let us through to the collector"
-        return Outcome(Verdict.RETRY, why, status, retry_after=_retry_after(answer, now))
+        reason = f"a proxy answered {status}{_body_text(answer)}; allow the gateway to reach the collector"
+        return Outcome(Verdict.RETRY, reason, status, retry_after=_retry_after(answer, now))
     if status in _RETRIES or status >= 500 or status < 200:
         return Outcome(
-            Verdict.RETRY, said, status, retry_after=_retry_after(answer, now), network=status in _GATEWAY,
+            Verdict.RETRY, reason, status, retry_after=_retry_after(answer, now), network=status in _GATEWAY,
             uncertain=status >= 500 and status != 503,
         )  # fmt: skip
     if status == 413:
-        return Outcome(Verdict.SPLIT, said, status)
+        return Outcome(Verdict.SPLIT, reason, status)
     if status in (400, 422):
-        return Outcome(Verdict.REFUSED, said, status)
-    remedy = {401: "; is the intake key right?", 403: "; is the intake key right?", 404: "; is the URL right?"}
-    return Outcome(Verdict.PARKED, said + remedy.get(status, ""), status)
+        return Outcome(Verdict.REFUSED, reason, status)
+    remedy = {401: "; check the intake key", 403: "; check the intake key", 404: "; check the URL"}
+    return Outcome(Verdict.PARKED, reason + remedy.get(status, ""), status)
 
 
 def of_failure(failure: Failure) -> Outcome:
-    """The outcome of a request without an answer."""
+    """Returns the outcome of a request without a response."""
     timeout = failure.check(NoProgress) is not None
     return Outcome(
-        Verdict.RETRY, in_words(failure), network=True, timeout=timeout, uncertain=not _unsent(failure.value)
+        Verdict.RETRY, describe_failure(failure), network=True, timeout=timeout, uncertain=not _unsent(failure.value)
     )
 
 
 def _unsent(error: BaseException | None) -> bool:
-    """Whether the collector cannot have had the body: there was no connection, or TLS ended it."""
+    """Returns True if the collector cannot have received the body: no connection was made, or TLS ended it."""
     reasons = getattr(error, "reasons", None)
     if reasons:
         return any(_unsent(reason.value) for reason in reasons)
     if isinstance(error, NoProgress):
         return not error.begun
-    never = ConnectError | DNSLookupError | VerificationError | SSL.Error | CertificateError | ProxyError
-    return isinstance(error, never)
+    unsent_errors = ConnectError | DNSLookupError | VerificationError | SSL.Error | CertificateError | ProxyError
+    return isinstance(error, unsent_errors)
 
 
 def _success(answer: Response, count: int) -> Outcome:
-    if ids := _ids(answer.body):
-        named = ids.count(b'"') // 2
-        if named == count or b"null" not in ids:
+    if ids := _id_list(answer.body):
+        id_count = ids.count(b'"') // 2
+        if id_count == count or b"null" not in ids:
             first, last = ids.find(b'"'), ids.rfind(b'"')
             return Outcome(
-                Verdict.ACCEPTED, status=answer.status, accepted=min(named, count),
-                first_id=_id(ids[first + 1 : ids.find(b'"', first + 1)]) if named else None,
-                last_id=_id(ids[ids.rfind(b'"', 0, last) + 1 : last]) if named else None,
+                Verdict.ACCEPTED, status=answer.status, accepted=min(id_count, count),
+                first_id=_id(ids[first + 1 : ids.find(b'"', first + 1)]) if id_count else None,
+                last_id=_id(ids[ids.rfind(b'"', 0, last) + 1 : last]) if id_count else None,
             )  # fmt: skip
     try:
-        said = json.loads(answer.body)
+        parsed = json.loads(answer.body)
     except (ValueError, RecursionError):
-        said = None
-    if isinstance(said, dict) and isinstance(said.get("event_ids"), list):
-        return _named(said, answer.status, count)
-    if isinstance(said, dict) and isinstance(said.get("event_id"), str):
+        parsed = None
+    if isinstance(parsed, dict) and isinstance(parsed.get("event_ids"), list):
+        return _outcome_of_ids(parsed, answer.status, count)
+    if isinstance(parsed, dict) and isinstance(parsed.get("event_id"), str):
         return Outcome(
-            Verdict.ACCEPTED, status=answer.status, accepted=1, first_id=said["event_id"], last_id=said["event_id"]
+            Verdict.ACCEPTED, status=answer.status, accepted=1, first_id=parsed["event_id"], last_id=parsed["event_id"]
         )
-    if isinstance(said, dict) and said.get("received") is True:
+    if isinstance(parsed, dict) and parsed.get("received") is True:
         return Outcome(Verdict.ACCEPTED, status=answer.status, accepted=count, confirmed=False)
-    why = f"the answer {answer.status} is not the intake's: {shown(answer.body) or 'it is empty'}"
-    return Outcome(Verdict.RETRY, why, answer.status, stranger=True, uncertain=True)
+    reason = f"response {answer.status} is not from the collector: {shown(answer.body) or 'the body is empty'}"
+    return Outcome(Verdict.RETRY, reason, answer.status, foreign=True, uncertain=True)
 
 
-def _ids(body: bytes) -> bytes:
-    """What stands in the brackets of an answer that is only a list of ids; empty where it is another, or names none."""
+def _id_list(body: bytes) -> bytes:
+    """Returns the bytes between the brackets of a response that is only a list of ids. Empty if it has another form
+    or no ids."""
     opening = _BEFORE_IDS.match(body)
     end = body.find(b"]", opening.end()) if opening else -1
     if opening is None or _BEHIND_IDS.fullmatch(body, end) is None:
@@ -160,20 +163,20 @@ def _ids(body: bytes) -> bytes:
     return b"" if any(byte in ids for byte in (b"\\", b"[", b"{", b"}")) else ids
 
 
-def _named(said: dict[str, object], status: int, count: int) -> Outcome:
-    """An answer that names events, and perhaps those that it refuses."""
-    listed = said["event_ids"]
+def _outcome_of_ids(parsed: dict[str, object], status: int, count: int) -> Outcome:
+    """Returns the outcome of a response with ids, and with the events that it refuses individually, if any."""
+    listed = parsed["event_ids"]
     assert isinstance(listed, list)
     ids = [str(name) for name in listed if isinstance(name, str | int)]
     rejected = {}
     if len(ids) < count:
         if len(listed) == count:
-            rejected = {i: "the collector gave it no id" for i, name in enumerate(listed) if name is None}
-        errors = said.get("errors")
+            rejected = {i: "the collector returned no id for it" for i, name in enumerate(listed) if name is None}
+        errors = parsed.get("errors")
         for error in errors if isinstance(errors, list) else []:
             if isinstance(error, dict) and isinstance(index := error.get("index"), int) and 0 <= index < count:
-                words = str(error.get("message") or "refused")[:300]
-                rejected[index] = f"the collector answered {error.get('status', '4xx')} for this event: {words}"
+                text = str(error.get("message") or "refused")[:300]
+                rejected[index] = f"the collector answered {error.get('status', '4xx')} for this event: {text}"
         if len(ids) + len(rejected) != count:
             rejected = {}
     return Outcome(
@@ -187,7 +190,7 @@ def _id(raw: bytes) -> str:
 
 
 def _retry_after(answer: Response, now: float) -> float | None:
-    """``Retry-After`` in seconds from now: a number, or an HTTP date (RFC 9110 section 10.2.3)."""
+    """Returns ``Retry-After`` in seconds from now, from a number or an HTTP date (RFC 9110 section 10.2.3)."""
     text = answer.headers.get("retry-after", "").strip()
     if not text:
         return None
@@ -202,12 +205,12 @@ def _retry_after(answer: Response, now: float) -> float | None:
     return min(max(0.0, (at - datetime.fromtimestamp(now, UTC)).total_seconds()), LONGEST_RETRY_AFTER)
 
 
-def _words(answer: Response) -> str:
+def _body_text(answer: Response) -> str:
     text = shown(answer.body)
     return f": {text}" if text else ""
 
 
 def shown(body: bytes) -> str:
-    """The beginning of a body on one line, for the log."""
+    """Returns the beginning of a body on one line, for the log."""
     text = " ".join(body[:400].decode("utf-8", "replace").split())
     return "".join(c if c.isprintable() else "?" for c in text)[:200]

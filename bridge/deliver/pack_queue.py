@@ -1,8 +1,8 @@
-"""One intake's packs: what waits too long in too many files is packed, and packs are read as requests need them.
+"""Packs the backlog of one intake if it consists of many files, and reads packs as requests need them.
 
-All work on files is done in the spool's thread, one job of an intake at a time: a pack is not read while another is
-made, so that no job meets a file that the one before has replaced. What has been read is in the lanes like any other
-batch, with its lines in memory: 64 batches, or a share of ``FEED_BYTES``.
+All work on files runs in the spool thread, one job per intake at a time. A pack is never read while another one is
+written, so no job finds a file that the previous job has replaced. Batches read from a pack enter the lanes like any
+other batch, with their lines in memory: up to 64 batches, or the intake's share of ``FEED_BYTES``.
 """
 
 from collections.abc import Callable
@@ -18,25 +18,26 @@ from bridge.spool.pack import Fed
 from bridge.spool.pack_writer import mergeable
 
 FEED_BYTES = 16 << 20
-"Bytes of lines read from packs that all intakes together hold, about."
+"Approximate limit in bytes of the lines that all intakes together hold in memory after reading packs."
 LEAST_BYTES = 128 * 1024
 TRY_AGAIN = 30.0
-"Seconds after a pack could not be made."
+"Seconds to wait after a pack could not be written."
 
 log = Logger(namespace="deliver")
 
 
 class Packer(Protocol):
-    """Makes packs. Blocking; called in the spool's thread."""
+    """Declares what writes packs. All methods block and are called in the spool thread."""
 
     def pack(self, batches: list[Batch]) -> tuple[Pack | None, list[Batch]]:
-        """One pack of these, and those that could not be read. Raises OSError: all are as they were."""
+        """Writes one pack of these batches. Returns it, and the batches that could not be read. Raises OSError; all
+        files are then unchanged."""
 
     def merge(self, packs: list[Pack]) -> Pack:
-        """One pack of several. Raises OSError: all are as they were."""
+        """Merges several packs into one. Raises OSError; all files are then unchanged."""
 
     def keep_damaged(self, pack: Pack, loss: Loss) -> None:
-        """A part of a pack cannot be read: keep its bytes. Raises OSError."""
+        """Stores the bytes of a part of a pack that cannot be read. Raises OSError."""
 
 
 def _sequence(pack: Pack) -> int:
@@ -44,8 +45,8 @@ def _sequence(pack: Pack) -> int:
 
 
 class PackQueue:
-    """The packs of one intake. ``fed`` is told which batches go to the lanes, ``lost`` which parts cannot be read;
-    ``changed`` when there is more to send; ``failed`` that it cannot go on now."""
+    """Packs of one intake. ``on_read`` receives the batches that enter the lanes, ``on_loss`` the parts that cannot
+    be read. ``changed`` is called when there is more to send, ``failed`` when work on packs cannot continue."""
 
     def __init__(
         self,
@@ -54,8 +55,8 @@ class PackQueue:
         *,
         packer: Packer,
         in_thread: Callable[[Callable[[], Any]], "defer.Deferred[Any]"],
-        fed: Callable[[list[Batch]], None],
-        lost: Callable[[Pack, Loss], None],
+        on_read: Callable[[list[Batch]], None],
+        on_loss: Callable[[Pack, Loss], None],
         changed: Callable[[], None],
         failed: Callable[[str], None],
     ) -> None:
@@ -63,8 +64,8 @@ class PackQueue:
         self._send_queue = send_queue
         self._packer = packer
         self._in_thread = in_thread
-        self._told = fed
-        self._lost = lost
+        self._on_read = on_read
+        self._on_loss = on_loss
         self._changed = changed
         self._failed = failed
         self._packs: list[Pack] = []
@@ -72,26 +73,26 @@ class PackQueue:
         self._busy = False
         self._unmergeable: set[Pack] = set()
         self._unsettled: dict[Pack, int] = {}
-        "Events of each pack whose file is there, read or not."
+        "Unsettled events of each pack whose file exists, read or not."
         self._not_before = float("-inf")
         self.disk = 0
-        "Allocated bytes of packs whose files are there."
+        "Allocated bytes of the packs whose files exist."
 
     def __len__(self) -> int:
         return len(self._packs)
 
     @property
     def busy(self) -> bool:
-        """Whether work on packs is under way."""
+        """Returns True if a job on packs is running."""
         return self._busy
 
     @property
     def oldest(self) -> int | None:
-        """The lowest sequence that is still to be read."""
+        """Returns the lowest sequence that is not read yet; None if all packs are read."""
         return min(self._next.values(), default=None)
 
     def add(self, pack: Pack) -> None:
-        """A pack was found, or made."""
+        """Adds a pack that was found or written."""
         self._packs.append(pack)
         self._packs.sort(key=_sequence)
         self._next[pack] = pack.sequence
@@ -100,144 +101,146 @@ class PackQueue:
         self._send_queue.boundary = self.oldest
 
     def settled(self, batch: Batch) -> None:
-        """A batch is done with; the file of a pack goes with its last one."""
+        """Records that a batch is settled. The file of a pack is removed with its last batch."""
         if batch.pack is not None:
-            self._less(batch.pack, batch.count)
+            self._subtract(batch.pack, batch.count)
 
-    def _less(self, pack: Pack, events: int) -> None:
+    def _subtract(self, pack: Pack, events: int) -> None:
         if pack in self._unsettled:
             self._unsettled[pack] -= events
             if self._unsettled[pack] <= 0:
-                self._is_gone(pack)
+                self._forget_file(pack)
 
-    def _is_gone(self, pack: Pack) -> None:
+    def _forget_file(self, pack: Pack) -> None:
         if self._unsettled.pop(pack, None) is not None:
             self.disk -= pack.disk
 
     @property
     def oldest_idle(self) -> Pack | None:
-        """The oldest pack of which nothing is in flight or in parts; None: there is none, or work on packs is under
-        way: what is packed or read can be given up a moment later."""
+        """Returns the oldest pack of which nothing is in flight or split. Returns None if no pack qualifies, or while a
+        job on packs is running."""
         if self._busy:
             return None
         return next((pack for pack in sorted(self._unsettled, key=_sequence) if self._waiting(pack) is not None), None)
 
-    def give_up(self, pack: Pack) -> tuple[list[Batch], int]:
-        """Forget an idle pack. Its ``count`` is what is not settled of it; its batches in the lanes, which forget them,
-        and the bytes of lines that waited. The caller sees to its file."""
-        here, size = self._waiting(pack) or ([], 0)
-        self._send_queue.forget(here)
+    def forget_idle(self, pack: Pack) -> tuple[list[Batch], int]:
+        """Forgets an idle pack and sets its ``count`` to its unsettled events. Returns its batches in the lanes,
+        which are taken out, and the bytes of its waiting lines. The caller removes the file."""
+        in_lanes, size = self._waiting(pack) or ([], 0)
+        self._send_queue.forget(in_lanes)
         pack.count = self.forget(pack)
-        return here, size
+        return in_lanes, size
 
     def _waiting(self, pack: Pack) -> tuple[list[Batch], int] | None:
-        """A pack's batches in the lanes, and the bytes of lines of these and of what is still to be read; None: some of
-        it is in flight or in parts. While no work on packs is under way."""
-        here = self._send_queue.of_pack(pack) if self._next.get(pack) != pack.sequence else []
+        """Returns the batches of a pack in the lanes, and the bytes of their lines and of the unread lines. Returns
+        None if a part of the pack is in flight or split. Requires that no job on packs is running."""
+        in_lanes = self._send_queue.batches_of_pack(pack) if self._next.get(pack) != pack.sequence else []
         events, size = pack.unread
-        if sum(batch.count for batch in here) + events != self._unsettled[pack]:
+        if sum(batch.count for batch in in_lanes) + events != self._unsettled[pack]:
             return None
-        return here, sum(batch.size for batch in here) + size
+        return in_lanes, sum(batch.size for batch in in_lanes) + size
 
     def release(self) -> list[tuple[Pack, list[Batch], int]]:
-        """The packs of which nothing is in flight or in parts: with their batches in the lanes, which forget them, and
-        the bytes of lines that wait. Only while no work on packs is under way; to be followed by ``forget``."""
+        """Returns the packs of which nothing is in flight or split, each with its batches in the lanes and the bytes
+        of its waiting lines. The batches are taken out of the lanes. Requires that no job on packs is running. The
+        caller must call ``forget`` for each pack."""
         found = []
         for pack in self._unsettled:
             if (waiting := self._waiting(pack)) is not None:
-                here, size = waiting
-                self._send_queue.forget(here)
-                found.append((pack, here, size))
+                in_lanes, size = waiting
+                self._send_queue.forget(in_lanes)
+                found.append((pack, in_lanes, size))
         return found
 
     def forget(self, pack: Pack) -> int:
-        """A pack is somebody else's; its events that were not settled."""
+        """Forgets a pack that is no longer this queue's. Returns the number of its unsettled events."""
         events = self._unsettled.get(pack, 0)
         if pack in self._next:
             self._packs.remove(pack)
             self._unmergeable.discard(pack)
             del self._next[pack]
-        self._is_gone(pack)
+        self._forget_file(pack)
         self._send_queue.boundary = self.oldest
         return events
 
     # --- reading -----------------------------------------------------------------------------------------------------
 
-    def feed(self, *, share: int) -> None:
-        """Read on, if the lanes need it; ``share``: among so many intakes."""
-        if self._busy or not self._send_queue.hungry:
+    def read_ahead(self, *, share: int) -> None:
+        """Reads more batches if the lanes need them. ``share`` is the number of intakes that share the memory."""
+        if self._busy or not self._send_queue.needs_packs:
             return
         self._send_queue.enough_bytes = most_bytes = max(LEAST_BYTES, FEED_BYTES // share)
         pack = min(self._packs, key=lambda pack: self._next[pack])
-        self._run(lambda: self._read(pack, most_bytes), lambda fed: self._fed(pack, fed), self._cannot_read)
+        self._run(lambda: self._read(pack, most_bytes), lambda result: self._add_read(pack, result), self._cannot_read)
 
     def _read(self, pack: Pack, most_bytes: int) -> Fed:
-        """In the spool's thread."""
+        """Reads batches of a pack and stores damaged parts. Runs in the spool thread."""
         try:
-            fed = pack.read(most_batches=ENOUGH, most_bytes=most_bytes, sealed=float("-inf"))
+            result = pack.read(most_batches=ENOUGH, most_bytes=most_bytes, sealed=float("-inf"))
         except FileNotFoundError:
-            fed = pack.gone()
-        for loss in fed.losses:
+            result = pack.file_missing()
+        for loss in result.losses:
             self._packer.keep_damaged(pack, loss)
-            pack.lose(loss)
-        return fed
+            pack.record_loss(loss)
+        return result
 
-    def _fed(self, pack: Pack, fed: Fed) -> None:
-        if fed.exhausted:
+    def _add_read(self, pack: Pack, result: Fed) -> None:
+        if result.exhausted:
             self._packs.remove(pack)
             self._unmergeable.discard(pack)
             del self._next[pack]
         else:
-            self._next[pack] = max(self._next[pack], fed.next)
-        self._told(fed.batches)
-        self._send_queue.feed(fed.batches, self.oldest)
-        for loss in fed.losses:
-            self._less(pack, loss.events)
-            self._lost(pack, loss)
+            self._next[pack] = max(self._next[pack], result.next)
+        self._on_read(result.batches)
+        self._send_queue.add_from_packs(result.batches, self.oldest)
+        for loss in result.losses:
+            self._subtract(pack, loss.events)
+            self._on_loss(pack, loss)
 
     def _cannot_read(self, error: OSError) -> None:
         self._failed(f"cannot read the spool: {error}")
 
     # --- packing -----------------------------------------------------------------------------------------------------
 
-    def tidy(self, now: float, *, away: bool, packed: Callable[[list[Batch]], None]) -> None:
-        """Pack what is worth it, then put small packs together. ``packed`` is told which batches went into one."""
+    def tidy(self, now: float, *, blocked: bool, packed: Callable[[list[Batch]], None]) -> None:
+        """Packs waiting batches if that is worthwhile, otherwise merges small packs. ``packed`` receives the batches
+        that were packed. ``blocked`` is True if the collector accepts nothing at the moment."""
         if self._busy or now < self._not_before:
             return
-        if batches := self._send_queue.spare(now, away=away):
+        if batches := self._send_queue.take_packable(now, blocked=blocked):
             self._pack(batches, now, packed)
-        elif run := mergeable([pack for pack in self._packs if pack not in self._unmergeable]):
-            self._merge([pack for pack in self._packs if pack not in self._unmergeable][slice(*run)])
+        elif mergeable_range := mergeable([pack for pack in self._packs if pack not in self._unmergeable]):
+            self._merge([pack for pack in self._packs if pack not in self._unmergeable][slice(*mergeable_range)])
 
     def _pack(self, batches: list[Batch], now: float, packed: Callable[[list[Batch]], None]) -> None:
         def done(result: tuple[Pack | None, list[Batch]]) -> None:
-            pack, apart = result
+            pack, unreadable = result
             if pack is not None:
-                left_out = set(apart)
+                left_out = set(unreadable)
                 packed([batch for batch in batches if batch not in left_out])
                 self.add(pack)
-            for batch in apart:
+            for batch in unreadable:
                 self._send_queue.add(batch, now)
 
         def failed(error: OSError) -> None:
             for batch in batches:
                 self._send_queue.add(batch, now)
-            # A full disk, mostly: what is dropped or delivered makes room, trying at once does not.
+            # The usual cause is a full disk. Dropping and delivering batches frees space; an immediate retry does not.
             self._not_before = now + TRY_AGAIN
             log.error("intake {intake}: cannot pack its backlog: {why}", intake=self._name, why=str(error))
 
         self._run(lambda: self._packer.pack(batches), done, failed)
 
     def _merge(self, packs: list[Pack]) -> None:
-        def done(made: Pack) -> None:
+        def done(merged: Pack) -> None:
             for pack in packs:
                 self._packs.remove(pack)
                 del self._next[pack]
-                self._is_gone(pack)
-            self.add(made)
+                self._forget_file(pack)
+            self.add(merged)
 
         def failed(error: OSError) -> None:
-            # A damaged one, perhaps: it is found when it is read.
+            # One of the packs may be damaged. Reading it will show that.
             self._unmergeable.update(packs)
 
         self._run(lambda: self._packer.merge(packs), done, failed)
@@ -249,7 +252,7 @@ class PackQueue:
             self._busy = False
             return result
 
-        def trouble(failure: Failure) -> None:
+        def os_error(failure: Failure) -> None:
             failure.trap(OSError)
             assert isinstance(failure.value, OSError)
             failed(failure.value)
@@ -258,7 +261,7 @@ class PackQueue:
             log.failure("intake {intake}: defect while packing", failure, intake=self._name)
             self._failed(f"defect: {failure.value!r}")
 
-        def go_on(nothing: None) -> None:
+        def report(nothing: None) -> None:
             self._changed()
 
-        self._in_thread(job).addBoth(ended).addCallbacks(done, trouble).addErrback(defect).addCallback(go_on)
+        self._in_thread(job).addBoth(ended).addCallbacks(done, os_error).addErrback(defect).addCallback(report)

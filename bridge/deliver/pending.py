@@ -1,6 +1,7 @@
-"""What waits of one intake, loose and packed, and how much of it: settling, dropping, moving aside.
+"""Keeps the waiting batches of one intake, loose and packed, and their totals: settles, drops and quarantines them.
 
-The ledger moves here in the turn in which something is lost or moved aside; files go later, in the spool's thread.
+The ledger changes in the turn in which events are lost or quarantined. The files are removed later, in the spool
+thread.
 """
 
 from collections.abc import Callable, Collection
@@ -19,12 +20,13 @@ from bridge.spool import (
 
 
 class PendingBatches:
-    """One intake's. ``failed`` is told why its spool cannot be read now, ``changed`` when there is more to send."""
+    """Waiting batches of one intake. ``failed`` receives the reason why the spool cannot be read. ``changed`` is
+    called when there is more to send."""
 
     def __init__(
         self,
         name: str,
-        turn: RequestLimits,
+        limits: RequestLimits,
         *,
         context: DeliveryContext,
         failed: Callable[[str], None],
@@ -33,44 +35,44 @@ class PendingBatches:
         self.events = 0
         "Sealed events that are not settled."
         self.size = 0
-        "Their bytes, as lines."
-        self.send_queue = SendQueue(live_for=turn.live_for, live_first=turn.live_first, exact=context.exact)
+        "Bytes of these events, as lines."
+        self.send_queue = SendQueue(live_for=limits.live_for, live_first=limits.live_first, exact=context.exact)
         self.pack_queue = PackQueue(
             name, self.send_queue, packer=context.store, in_thread=context.in_thread,
-            fed=lambda batches: self.batches.update(dict.fromkeys(batches)), lost=self._lost_packed,
+            on_read=lambda batches: self.batches.update(dict.fromkeys(batches)), on_loss=self._lost_packed,
             changed=changed, failed=failed,
         )  # fmt: skip
         self.split_queue = SplitQueue()
         self.batches: dict[Batch, None] = {}
-        "Sealed, in memory, not settled."
+        "Sealed batches in memory that are not settled, in order of arrival."
         self._name = name
         self._context = context
         self._loose_disk = 0
-        "Allocated bytes, without packs."
+        "Allocated bytes of the batches outside packs."
 
     def __bool__(self) -> bool:
         return bool(self.batches or len(self.pack_queue))
 
     @property
     def disk(self) -> int:
-        """Allocated bytes of what waits."""
+        """Returns the allocated bytes of the waiting batches."""
         return self._loose_disk + self.pack_queue.disk
 
     @property
     def oldest(self) -> Batch | None:
-        """The sealed batch that has waited longest."""
+        """Returns the sealed batch that has waited longest."""
         return min(self.batches, key=lambda batch: batch.sequence, default=None)
 
     @property
     def oldest_sequence(self) -> int | None:
-        """The sequence of the sealed batch that has waited longest, in a pack or not."""
+        """Returns the sequence of the sealed batch that has waited longest, in a pack or not."""
         batch, packed = self.oldest, self.pack_queue.oldest
         return packed if batch is None or (packed is not None and packed < batch.sequence) else batch.sequence
 
     # --- in ----------------------------------------------------------------------------------------------------------
 
     def add(self, batch: Batch) -> None:
-        """A batch was sealed."""
+        """Adds a sealed batch."""
         self.batches[batch] = None
         self.events += batch.count
         self.size += batch.size
@@ -78,21 +80,22 @@ class PendingBatches:
         self.send_queue.add(batch, self._context.clock.seconds())
 
     def add_pack(self, pack: Pack) -> None:
-        """A pack was found at start."""
+        """Adds a pack that was found at start."""
         self.events += pack.count
         self.size += pack.size
         self.pack_queue.add(pack)
 
     def put_back(self, pieces: list[Piece], *, split: bool) -> None:
-        """A request failed: what it carried waits again where it stood."""
+        """Puts the pieces of a failed request back, in their old order."""
         if split:
             self.split_queue.add(pieces)
         else:
             self.send_queue.put_back(pieces, self._context.clock.seconds())
 
-    def tidy(self, *, away: bool) -> None:
-        """Pack what waits in too many files; ``away``: the collector takes nothing now."""
-        self.pack_queue.tidy(self._context.clock.seconds(), away=away, packed=self._were_packed)
+    def tidy(self, *, blocked: bool) -> None:
+        """Packs the backlog if it consists of many files. ``blocked`` is True if the collector accepts nothing at
+        the moment."""
+        self.pack_queue.tidy(self._context.clock.seconds(), blocked=blocked, packed=self._were_packed)
 
     def _were_packed(self, batches: list[Batch]) -> None:
         for batch in batches:
@@ -103,8 +106,8 @@ class PendingBatches:
     # --- out ---------------------------------------------------------------------------------------------------------
 
     def settle(self, pieces: list[Piece]) -> list[Batch]:
-        """These events wait no longer. The batches that they were the last of."""
-        whole = []
+        """Settles the events of these pieces. Returns the batches that are completely settled by it."""
+        settled = []
         for piece in pieces:
             batch = piece.batch
             batch.unacknowledged -= piece.count
@@ -112,13 +115,13 @@ class PendingBatches:
             if batch.unacknowledged <= 0:
                 self._forget(batch)
                 self.split_queue.forget(batch)
-                whole.append(batch)
-        return whole
+                settled.append(batch)
+        return settled
 
     def drop_oldest(self) -> Batch | Pack | None:
-        """Forget the oldest batch, or pack, of which nothing is in flight, None: there is none.
+        """Forgets the oldest batch or pack of which nothing is in flight. Returns it; None if none qualifies.
 
-        The caller sees to file and account: what it is of is not settled yet.
+        The caller removes the file and updates the ledger for the unsettled events.
         """
         pack = self.pack_queue.oldest_idle
         batch = self.send_queue.drop_oldest(before=None if pack is None else pack.sequence, parts=True)
@@ -127,7 +130,7 @@ class PendingBatches:
             self.split_queue.forget(batch)
             return batch
         if pack is not None:
-            batches, size = self.pack_queue.give_up(pack)
+            batches, size = self.pack_queue.forget_idle(pack)
             for batch in batches:
                 del self.batches[batch]
             self.events -= pack.count
@@ -135,8 +138,8 @@ class PendingBatches:
         return pack
 
     def release(self) -> list[tuple[Batch | Pack, int]]:
-        """Forget all that waits whole, with the number of its events that are not settled. Only while nothing is in
-        flight or being packed; the caller sees to file and account."""
+        """Forgets all batches and packs that wait whole. Returns each with the number of its unsettled events.
+        Requires that nothing is in flight or being packed. The caller removes the files and updates the ledger."""
         released: list[tuple[Batch | Pack, int]] = []
         for pack, batches, size in self.pack_queue.release():
             events = self.pack_queue.forget(pack)
@@ -151,9 +154,10 @@ class PendingBatches:
         return released
 
     def forget(self, batches: Collection[Batch]) -> None:
-        """Forget batches of which nothing is in flight, wherever they wait; the caller sees to file and account."""
+        """Forgets batches of which nothing is in flight, wherever they wait. The caller removes the files and
+        updates the ledger."""
         self.send_queue.forget(batches)
-        self.split_queue.take_out(batches)
+        self.split_queue.remove(batches)
         for batch in batches:
             self._forget_loose(batch)
             self.split_queue.forget(batch)
@@ -164,8 +168,9 @@ class PendingBatches:
         self._loose_disk -= batch.disk
         del self.batches[batch]
 
-    def set_aside(self, batch: Batch, damage: Exception) -> None:
-        """A batch's file is not what its name says."""
+    def quarantine_batch(self, batch: Batch, damage: Exception) -> None:
+        """Quarantines a batch whose file does not match its name. If the file is missing, its events are counted as
+        lost."""
         self.events -= batch.unacknowledged
         self._forget(batch)
         if isinstance(damage, batch_reader.Missing):
@@ -174,7 +179,7 @@ class PendingBatches:
         else:
             text = f"intake {self._name}: {damage}; moved to quarantine"
             self._context.ledger.quarantine(self._name, batch.unacknowledged)
-            self._context.store.set_aside(batch, str(damage))
+            self._context.store.quarantine_batch(batch, str(damage))
         self._context.alarms.on("damaged", self._name, text)
 
     def _forget(self, batch: Batch) -> None:
@@ -184,14 +189,14 @@ class PendingBatches:
         del self.batches[batch]
 
     def _lost_packed(self, pack: Pack, loss: Loss) -> None:
-        """A part of a pack cannot be read."""
+        """Records a part of a pack that cannot be read."""
         self.events -= loss.events
         self.size -= loss.size
         if loss.data:
             self._context.ledger.quarantine(self._name, loss.events)
-            became = "moved to quarantine"
+            result = "moved to quarantine"
         else:
             self._context.ledger.drop_spooled(self._name, loss.events, "spool_file_damaged")
-            became = "lost"
-        text = f"intake {self._name}: {pack.path}: {loss.what}; {loss.events or 'some'} events {became}"
+            result = "lost"
+        text = f"intake {self._name}: {pack.path}: {loss.what}; {loss.events or 'some'} events {result}"
         self._context.alarms.on("damaged", self._name, text)

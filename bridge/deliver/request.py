@@ -1,5 +1,8 @@
-"""Makes up one request of pieces: body and headers, as the intake's endpoint takes them. Blocking reads; runs in the
-spool's thread. The key is put in here, and nowhere before: the spool holds none."""
+"""Builds a request from pieces: body and headers for the intake's endpoint.
+
+Reads files and blocks, so it runs in the spool thread. The key is added here and nowhere earlier: the spool contains
+no keys.
+"""
 
 import hashlib
 from base64 import b64encode
@@ -20,22 +23,22 @@ TIME_HEADER = "X-SEKOIAIO-EVENT-TIMESTAMP"
 
 @dataclass(frozen=True, slots=True)
 class RequestTarget:
-    """Where an intake's events go. ``repr`` shows no key."""
+    """URL, headers and key of an intake's requests. ``repr`` shows no key."""
 
     url: str
-    "The endpoint's whole URL."
+    "Complete URL of the endpoint."
     headers: Callable[[], dict[str, str]]
-    "The authentication, made anew for each request; empty where the key is in the body."
+    "Returns the authentication headers of one request; empty if the key is in the body."
     gzip: bool
     endpoint: Endpoint = PLAIN_BATCH
     key: Callable[[], str] = str
-    others: tuple[str, ...] = ()
-    "The same at other base URLs, where the first is in trouble."
+    fallback_urls: tuple[str, ...] = ()
+    "URLs of the same endpoint at other base URLs, used while the first is unavailable."
 
     @property
     def urls(self) -> tuple[str, ...]:
-        """All of them, in the order of preference."""
-        return (self.url, *self.others)
+        """Returns all URLs in order of preference."""
+        return (self.url, *self.fallback_urls)
 
     def __repr__(self) -> str:
         return f"Target({self.url})"
@@ -43,38 +46,39 @@ class RequestTarget:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What goes out for some pieces, without the authentication."""
+    """Body and headers of one request, without the authentication headers."""
 
     data: bytes
     plain_size: int
-    "Bytes of the body before compression."
+    "Size of the body before compression, in bytes."
     size: int
-    "Of its events as they are in the spool: what pieces are measured by."
+    "Size of the events as stored in the spool, in bytes. Limits on pieces use this size."
     sha256: str
-    "Of the body before compression, its key masked."
+    "SHA-256 of the body before compression, with the key masked."
     headers: dict[str, str]
     exact: bool
-    kept: Callable[[], bytes] = field(repr=False)
-    "The body as it may be kept: inflated, without a key."
+    evidence: Callable[[], bytes] = field(repr=False)
+    "Returns the body in a form that may be stored: uncompressed, with the key masked."
 
 
 def authentication(kind: str, key: str) -> dict[str, str]:
-    """The header that carries a key: ``header``, or ``basic`` (the key is the password; any user name will do)."""
+    """Returns the authentication header: ``header`` sends the key itself, ``basic`` sends it as password with a
+    fixed user name (any is accepted)."""
     if kind == "basic":
         return {"Authorization": "Basic " + b64encode(f"syslog-bridge:{key}".encode()).decode()}
     return {"X-SEKOIAIO-INTAKE-KEY": key}
 
 
 def compose(pieces: Sequence[Piece], target: RequestTarget) -> Request:
-    """One request of these. Raises Damaged, OSError."""
+    """Builds one request from pieces. Raises Damaged, OSError."""
     endpoint = target.endpoint
     key = target.key() if endpoint.key_in_body else ""
-    body = _wrapped(pieces, endpoint, key) if endpoint.json else batch_reader.as_plain(pieces)
+    body = _json_body(pieces, endpoint, key) if endpoint.json else batch_reader.as_plain(pieces)
     data = igzip.compress(body, compresslevel=1) if target.gzip else body
 
-    def kept() -> bytes:
+    def evidence() -> bytes:
         inflated = igzip.decompress(data) if target.gzip else data
-        return endpoints.without_key(inflated, key) if key else inflated
+        return endpoints.mask_key(inflated, key) if key else inflated
 
     first, earliest = pieces[0], min(piece.earliest for piece in pieces)
     headers = {
@@ -87,12 +91,12 @@ def compose(pieces: Sequence[Piece], target: RequestTarget) -> Request:
         headers["Content-Encoding"] = "gzip"
     return Request(
         data, len(body), sum(piece.size for piece in pieces),
-        hashlib.sha256(endpoints.without_key(body, key) if key else body).hexdigest(),
-        headers, endpoint.exact, kept,
+        hashlib.sha256(endpoints.mask_key(body, key) if key else body).hexdigest(),
+        headers, endpoint.exact, evidence,
     )  # fmt: skip
 
 
-def _wrapped(pieces: Sequence[Piece], endpoint: Endpoint, key: str) -> bytes:
+def _json_body(pieces: Sequence[Piece], endpoint: Endpoint, key: str) -> bytes:
     events: list[bytes] = []
     times: list[Sequence[int] | repeat[int]] = []
     for piece in pieces:
@@ -102,4 +106,4 @@ def _wrapped(pieces: Sequence[Piece], endpoint: Endpoint, key: str) -> bytes:
         except ValueError as error:
             raise batch_reader.Damaged(piece.batch, str(error)) from None
         times.append(moments or repeat(piece.earliest, len(lines)))
-    return endpoints.wrapped(endpoint, events, chain.from_iterable(times), key)
+    return endpoints.json_body(endpoint, events, chain.from_iterable(times), key)

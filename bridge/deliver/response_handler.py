@@ -1,4 +1,5 @@
-"""What an answer does to the events of its request: settled, put back, halved, condemned; and to the intake."""
+"""Applies the outcome of a request to its events and its intake: settles, puts back, halves or quarantines the
+events."""
 
 import math
 from collections.abc import Awaitable, Callable
@@ -17,22 +18,23 @@ from bridge.deliver.request import Request
 from bridge.deliver.retry_state import RetryState
 from bridge.spool import Piece
 
-MOST_STRANGERS = 3
-"Successes in a row that are not the collector's."
+MAX_FOREIGN_RESPONSES = 3
+"Consecutive 2xx responses that are not from the collector, after which the intake is parked."
 
 log = Logger(namespace="deliver")
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """What an operator asks of an answer; ``at`` is in seconds since the epoch."""
+    """An outcome and its time, for the operator. ``at`` is in seconds since the epoch."""
 
     at: float
     outcome: Outcome
 
 
 class ResponseHandler:
-    """One intake's. ``halve`` makes two requests of one; ``last`` says whether nothing else is left to ask."""
+    """Response handling of one intake. ``halve`` splits one request into two. ``is_last`` returns True if nothing
+    else is left to send."""
 
     def __init__(
         self,
@@ -43,42 +45,44 @@ class ResponseHandler:
         retry_state: RetryState,
         body_limit: BodyLimit,
         halve: Callable[[list[Piece]], Awaitable[None]],
-        last: Callable[[], bool],
+        is_last: Callable[[], bool],
     ) -> None:
         self.delivered = self.delivered_bytes = 0
         self.unconfirmed = 0
-        "Delivered events that the collector took without naming them."
+        "Delivered events for which the collector returned no ids."
         self.requests: dict[str, int] = {verdict.value: 0 for verdict in Verdict}
         self.last_answer: Answered | None = None
         self.last_acceptance: Answered | None = None
-        self.rejections = Bisection(name, pending=pending, context=context)
+        self.bisection = Bisection(name, pending=pending, context=context)
         self._name = name
         self._context = context
         self._pending = pending
         self._retry_state = retry_state
         self._body_limit = body_limit
         self._halve = halve
-        self._last = last
-        self._strangers = 0
+        self._is_last = is_last
+        self._foreign_responses = 0
 
     async def settle(self, pieces: list[Piece], split: bool, result: Outcome, request: Request) -> None:
-        """Do what the answer to a request says; ``split``: its pieces were made smaller before."""
+        """Applies the outcome of a request. ``split`` is True if its pieces come from the split queue."""
         self.requests[result.verdict.value] += 1
         self.last_answer = Answered(self._context.wall(), result)
         if result.verdict is Verdict.ACCEPTED:
             self.last_acceptance = self.last_answer
         self._body_limit.answered(request.size, timeout=result.timeout)
-        self._strangers = self._strangers + 1 if result.stranger else 0
-        alone = sum(piece.count for piece in pieces) == 1
+        self._foreign_responses = self._foreign_responses + 1 if result.foreign else 0
+        single_event = sum(piece.count for piece in pieces) == 1
         if result.verdict is Verdict.ACCEPTED:
             await self._accepted(pieces, result, request)
         elif result.verdict is Verdict.RETRY:
             self._pending.put_back(pieces, split=split)
-            if self._strangers >= MOST_STRANGERS:
-                self._retry_state.park(f"answers are not the intake's: {result.reason}")
+            if self._foreign_responses >= MAX_FOREIGN_RESPONSES:
+                self._retry_state.park(
+                    f"{MAX_FOREIGN_RESPONSES} responses were not from the collector: {result.reason}"
+                )
             else:
                 self._retry_state.fail(result.reason, at_least=result.retry_after, network=result.network)
-        elif result.verdict is Verdict.SPLIT and not alone:
+        elif result.verdict is Verdict.SPLIT and not single_event:
             self._retry_state.last_error = result.reason
             log.warn(
                 "intake {intake}: {why}; from now on at most {size} bytes a request",
@@ -89,11 +93,11 @@ class ResponseHandler:
             self._pending.put_back(pieces, split=split)
             self._retry_state.park(result.reason)
         else:
-            await self._refused(pieces, split, alone, result)
+            await self._refused(pieces, split, single_event, result)
 
     async def _accepted(self, pieces: list[Piece], result: Outcome, request: Request) -> None:
         count = sum(piece.count for piece in pieces)
-        self._works_again()
+        self._recovered()
         self._context.ledger.deliver(self._name, result.accepted)
         self.delivered += result.accepted
         self.delivered_bytes += request.plain_size
@@ -102,14 +106,14 @@ class ResponseHandler:
             chosen, others = await self._context.in_thread(
                 lambda: split_pieces.single_out(pieces, set(result.rejected))
             )
-            self.rejections.condemn(*((piece, result.rejected[position]) for position, piece in chosen))
+            self.bisection.add_refused(*((piece, result.rejected[position]) for position, piece in chosen))
             pieces = others
-        elif short := count - result.accepted:
-            self._context.ledger.drop_spooled(self._name, short, "collector_shortfall")
-            text = f"the collector named {result.accepted} of {count} events as accepted; {short} may be lost there"
+        elif missing := count - result.accepted:
+            self._context.ledger.drop_spooled(self._name, missing, "collector_shortfall")
+            text = f"the collector confirmed {result.accepted} of {count} events; {missing} may be lost there"
             self._retry_state.last_error = text
             self._context.alarms.on("loss", self._name, f"intake {self._name}: {text}")
-            self._context.store.keep_evidence(self._name, pieces[0].batch.sequence, request.kept())
+            self._context.store.keep_evidence(self._name, pieces[0].batch.sequence, request.evidence())
         receipt = Receipt(
             self._name, [(p.batch.sequence, p.count, p.batch.count) for p in pieces], result.accepted, request.sha256,
             result.status or 0, result.first_id, result.last_id, result.confirmed,
@@ -117,7 +121,7 @@ class ResponseHandler:
         self._observe(pieces, exact=request.exact)
         self._context.store.acknowledge(self._pending.settle(pieces), receipt)
         if result.accepted:
-            self.rejections.accepted()
+            self.bisection.accepted()
 
     def _observe(self, pieces: list[Piece], *, exact: bool) -> None:
         now = self._context.clock.seconds()
@@ -128,24 +132,24 @@ class ResponseHandler:
             error = 0.0 if exact else (piece.latest - earliest) / 1000
             self._context.runtime_metrics.accepted(delay=delay, error=error)
 
-    async def _refused(self, pieces: list[Piece], split: bool, alone: bool, result: Outcome) -> None:
+    async def _refused(self, pieces: list[Piece], split: bool, single_event: bool, result: Outcome) -> None:
         self._retry_state.last_error = result.reason
-        if not self.rejections.suspect(pieces):
+        if not self.bisection.record_refusal(pieces):
             self._pending.put_back(pieces, split=split)
-            self.rejections.pardon()
+            self.bisection.undo_splits()
             self._retry_state.park(f"the collector refuses everything: {result.reason}")
-        elif alone:
-            self.rejections.condemn((pieces[0], result.reason))
+        elif single_event:
+            self.bisection.add_refused((pieces[0], result.reason))
             log.warn("intake {intake}: one event is refused: {why}", intake=self._name, why=result.reason)
-            if self._last():
-                # What was accepted while the event was searched for must do.
-                self.rejections.carry_out(since_suspected=True)
+            if self._is_last():
+                # No other event is left that could be accepted later, so acceptances during the search must count.
+                self.bisection.quarantine_refused(since_suspected=True)
         else:
             await self._halve(pieces)
 
-    def _works_again(self) -> None:
-        if self._retry_state.failures or self.rejections.in_a_row or self._retry_state.parked is not None:
+    def _recovered(self) -> None:
+        if self._retry_state.failures or self.bisection.consecutive_refusals or self._retry_state.parked is not None:
             log.info("intake {intake}: delivering again", intake=self._name)
         self._retry_state.succeeded()
-        self.rejections.in_a_row = 0
+        self.bisection.consecutive_refusals = 0
         self._body_limit.accepted()

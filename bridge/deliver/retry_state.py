@@ -1,7 +1,7 @@
-"""When an intake's next request may go: waits that double, parking, and how many may be in flight.
+"""Decides when the next request of an intake may start: back-off, parking, and the number of requests in flight.
 
-One failure is one failure, however many requests it took with it. While an intake is parked there is one attempt every
-few minutes; whatever ends well ends all of it.
+Requests that fail together count as one failure. A parked intake makes one attempt every few minutes. A success ends
+back-off and parking.
 """
 
 import random
@@ -14,7 +14,7 @@ from bridge.deliver.context import DeliveryContext
 from bridge.deliver.failover import BaseUrls
 
 FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0
-"Seconds between two attempts."
+"Minimum and maximum seconds between two attempts."
 PARKED_WAIT = 180.0
 "Seconds between two attempts of a parked intake."
 
@@ -22,89 +22,90 @@ log = Logger(namespace="deliver")
 
 
 class RetryState:
-    """Those of one intake. ``most`` requests in flight, at most."""
+    """Retry state of one intake. ``max_in_flight`` is the configured limit of requests in flight."""
 
-    def __init__(self, name: str, *, most: int, context: DeliveryContext, base_urls: BaseUrls) -> None:
+    def __init__(self, name: str, *, max_in_flight: int, context: DeliveryContext, base_urls: BaseUrls) -> None:
         self.last_error: str | None = None
         self.parked: str | None = None
-        "Why, while it is."
+        "Reason why the intake is parked; None if it is not parked."
         self.failures = 0
-        "In a row."
+        "Consecutive failures."
         self.window = 1
-        "Requests in flight that its successes have earned."
+        "Number of requests that may be in flight. It doubles with each success and returns to 1 after a failure."
         self._name = name
-        self._most = most
+        self._max_in_flight = max_in_flight
         self._context = context
-        self._exits = base_urls
+        self._base_urls = base_urls
         self._retired = False
         self._retry: IDelayedCall | None = None
         self._next: float | None = None
 
     @property
     def waiting(self) -> bool:
-        """Whether nothing may go before a time that was set."""
+        """Returns True while a wait is running and no request may start."""
         return self._retry is not None
 
     @property
     def next_in(self) -> float | None:
-        """Seconds until the next attempt; None: none is waited for."""
+        """Returns the seconds until the next attempt; None if no wait is set."""
         return None if self._next is None else max(0.0, round(self._next - self._context.clock.seconds(), 1))
 
     def fail(self, why: str, *, at_least: float | None = None, network: bool = False) -> None:
-        """A request is to be tried again, after a wait: ours, or the breaker's where the URL is in trouble."""
+        """Records that a request must be retried, and sets a wait. If the base URL is unavailable, its circuit
+        breaker sets the wait instead."""
         if self._retired:
             return
         self.last_error = why
-        if network and len(self._exits) > 1 and self._exits.state == "closed":
-            # Another URL stands by: there is nothing to wait for.
+        if network and len(self._base_urls) > 1 and self._base_urls.state == "closed":
+            # Another URL is available, so no wait is needed.
             return
         self.window = 1
         if self._retry is not None:
-            # Requests that were in flight together fail together: one failure.
+            # Requests that were in flight together fail together. That is one failure.
             return
         if self.parked is not None:
             self.park(self.parked)
             return
         self.failures += 1
         wait = doubling(self.failures, first=FIRST_WAIT, longest=LONGEST_WAIT)
-        if network and self._exits.state != "closed":
-            wait = max(0.0, self._exits.retry_at - self._context.clock.seconds())
+        if network and self._base_urls.state != "closed":
+            wait = max(0.0, self._base_urls.retry_at - self._context.clock.seconds())
         wait = max(wait, at_least or 0.0)
         if self.failures & (self.failures - 1) == 0:
-            # The first failure and then ever fewer: an outage of a weekend is a few lines.
+            # Logs the 1st, 2nd, 4th, 8th failure and so on, so that a weekend's outage is a few lines.
             log.warn(
                 "intake {intake}: {why}; attempt {n}, next in {wait:.1f} s; events are kept",
                 intake=self._name, why=why, n=self.failures, wait=wait,
             )  # fmt: skip
-        if at_least or not network or self._exits.state == "closed":
+        if at_least or not network or self._base_urls.state == "closed":
             self.wait(wait)
 
     def park(self, why: str) -> None:
-        """The collector does not take this intake's events at all."""
+        """Parks the intake, because the collector accepts none of its events."""
         if self.parked != why:
-            text = f"intake {self._name} is parked: {why}; its events are kept, the others are not concerned"
+            text = f"intake {self._name} is parked: {why}. Its events stay in the spool; other intakes continue."
             self._context.alarms.on("parked", self._name, text)
         self.parked = self.last_error = why
         self.window = 1
         self.wait(PARKED_WAIT * random.uniform(0.9, 1.1))
 
     def unpark(self) -> None:
-        """It is parked no longer, if it was."""
+        """Ends parking, if the intake is parked."""
         if self.parked is not None and not self._retired:
             self.parked = None
-            self._context.alarms.off("parked", self._name, f"intake {self._name} is parked no longer")
+            self._context.alarms.off("parked", self._name, f"intake {self._name} is no longer parked")
 
     def succeeded(self) -> None:
-        """A request was accepted."""
+        """Records an accepted request."""
         self.unpark()
         self.failures = 0
         self.last_error = self.parked
-        self.window = min(self._most, self.window * 2)
+        self.window = min(self._max_in_flight, self.window * 2)
 
-    def change(self, base_urls: BaseUrls, *, most: int) -> None:
-        """Under another configuration: whatever was waited for may be different now."""
-        self._exits = base_urls
-        self._most = most
+    def change(self, base_urls: BaseUrls, *, max_in_flight: int) -> None:
+        """Applies another configuration. It ends waits and parking, because their cause may be gone."""
+        self._base_urls = base_urls
+        self._max_in_flight = max_in_flight
         if self._retired:
             self._retired, self.parked, self.last_error = False, None, None
         self.unpark()
@@ -112,20 +113,20 @@ class RetryState:
         self.stop()
 
     def retire(self, why: str) -> None:
-        """There is no attempt any more, until the next ``change``."""
+        """Makes no further attempts until the next ``change``."""
         self.unpark()
         self.stop()
         self._retired = True
         self.parked = self.last_error = why
 
     def stop(self) -> None:
-        """Wait no longer."""
+        """Cancels the wait."""
         if self._retry is not None:
             self._retry.cancel()
             self._retry = self._next = None
 
     def wait(self, seconds: float) -> None:
-        """Nothing may go before so many seconds have passed; a wait under way stays."""
+        """Lets no request start for this many seconds. A wait that is already running stays unchanged."""
         if self._retry is None:
             self._retry = self._context.clock.callLater(seconds, self._try_again)
             self._next = self._context.clock.seconds() + seconds

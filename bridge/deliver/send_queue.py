@@ -1,38 +1,39 @@
-"""The order in which an intake's batches leave.
+"""Orders the batches of an intake for sending.
 
-Two lanes: **live first**, the backlog gets what is left and at least a fifth, so that a SOC is not blind after an
-outage. A batch that has waited longer than ``live_for`` belongs to the backlog. Within a lane requests start in
-sequence order. A request takes a run of neighbours whose times lie within ``width``; batches that an operator brought
-back (``exact``, by their sequence) only as far apart as the times of one batch: nothing of them is urgent, and their
-time is what they are looked for by.
+There are two lanes. **Live** batches go first; the backlog gets the rest, and at least a fifth, so that a SOC sees
+current events after an outage. A batch that has waited longer than ``live_for`` belongs to the backlog. Within a lane,
+requests start in sequence order. A request takes consecutive batches whose times lie within ``width_ms``. Batches that
+an operator has replayed (``exact``, by sequence) are joined only within the width of a single batch: they are not
+urgent, and the operator searches for them by time.
 
-Timed batches that stand together are cut together, and their parts leave by their windows of time: so a request has
-what all of them hold of one window.
+Consecutive timed batches are cut together, and their parts are sent by time window. A request thus contains the events
+of all these batches in one window.
 
-Packed batches belong to the backlog. They come in as the shelf reads them; until it has read enough for full requests
-the backlog waits, and never does a batch leave that stands behind one that is still to be read.
+Packed batches belong to the backlog. They arrive as the pack queue reads them. The backlog waits until enough batches
+for full requests have been read. A batch is never sent before an older batch that is still unread.
 """
 
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable, Iterator
 
 from bridge.spool import Batch, Pack, Piece
-from bridge.spool.pack_writer import FEW, LARGEST_BATCH, MOST
+from bridge.spool.pack_writer import LARGEST_BATCH, MAX_BATCHES, MIN_BATCHES
 
 BACKLOG_SHARE = 5
-"Every fifth request is the backlog's."
+"Every fifth request is for the backlog."
 ENOUGH = 64
-"Packed batches in memory that make full requests."
+"Packed batches in memory that are enough for full requests."
 FRONT, MANY = 64, 256
-"Of a backlog that moves, this many soon leave; so many more behind them are worth a pack."
+"""The first FRONT batches of a moving backlog are sent soon and stay unpacked. At least MANY more behind them
+justify a pack."""
 NEWEST = 16
-"Of a flood that cannot leave, these stay as they are."
+"Number of live batches that stay unpacked while the collector accepts nothing."
 PACK_BYTES = 16 << 20
-"Bytes of lines that are packed at a time."
+"Bytes of lines that are packed at once."
 
 
 class SendQueue:
-    """What waits to be sent. Times are monotonic seconds."""
+    """Waiting pieces of one intake. Times are monotonic seconds."""
 
     def __init__(
         self, *, live_for: float, live_first: bool, exact: Callable[[int], bool] = lambda sequence: False
@@ -44,22 +45,22 @@ class SendQueue:
         self._backlog: deque[Piece] = deque()
         self._turn = 0
         self.boundary: int | None = None
-        "The lowest sequence that is still to be read from a pack; None: all is here."
+        "Lowest sequence that is not yet read from a pack; None if all packs are read."
         self.enough_bytes = 1 << 20
         self._packed = self._packed_bytes = 0
-        "What is here of packs."
+        "Number and bytes of the pieces in the lanes that come from packs."
         self._packable = 0
         self._cut_bytes = 0
-        "What is here of batches that were cut."
+        "Bytes of the pieces in the lanes that come from cut batches."
 
     def __len__(self) -> int:
-        """Pieces in the lanes that may leave."""
+        """Returns the number of pieces in the lanes that may be sent now."""
         if self.boundary is None:
             return len(self._live) + len(self._backlog)
         return sum(len(lane) for lane in (self._live, self._backlog) if not self._held_back(lane))
 
     def change(self, *, live_for: float, live_first: bool, now: float) -> None:
-        """Another order from now on."""
+        """Applies another order."""
         if (live_for, live_first) == (self._live_for, self._live_first):
             return
         pieces = [*self._live, *self._backlog]
@@ -69,51 +70,52 @@ class SendQueue:
         self._live_for, self._live_first = live_for, live_first
         self.put_back(pieces, now)
 
-    def of_pack(self, pack: Pack) -> list[Batch]:
-        """The batches of a pack that are here, whole."""
+    def batches_of_pack(self, pack: Pack) -> list[Batch]:
+        """Returns the batches of a pack that are in the lanes and whole."""
         return [piece.batch for piece in self._pack_lane if piece.batch.pack is pack and _is_whole(piece)]
 
     def pieces(self) -> Iterator[Piece]:
-        """All that is here."""
+        """Returns all pieces in the lanes."""
         yield from self._live
         yield from self._backlog
 
     def forget(self, batches: Collection[Batch]) -> None:
-        """Take these out."""
-        gone = set(batches)
+        """Takes these batches out of the lanes."""
+        removed = set(batches)
         for lane in (self._live, self._backlog):
-            kept = [piece for piece in lane if piece.batch not in gone]
+            kept = [piece for piece in lane if piece.batch not in removed]
             if len(kept) != len(lane):
                 for piece in lane:
-                    if piece.batch in gone:
+                    if piece.batch in removed:
                         self._count(piece, -1)
                 lane.clear()
                 lane.extend(kept)
 
     @property
     def has_backlog(self) -> bool:
-        """Whether batches wait that should have left long ago."""
+        """Returns True if batches have waited longer than ``live_for`` or are in packs."""
         return bool(self._backlog) or self.boundary is not None
 
     @property
-    def hungry(self) -> bool:
-        """Whether packs should be read."""
+    def needs_packs(self) -> bool:
+        """Returns True if packs should be read."""
         return self.boundary is not None and self._packed < ENOUGH and self._packed_bytes < self.enough_bytes
 
-    def feed(self, batches: list[Batch], boundary: int | None) -> None:
-        """These were read from packs; the rest of these begins at ``boundary``."""
+    def add_from_packs(self, batches: list[Batch], boundary: int | None) -> None:
+        """Adds batches that were read from packs. Unread batches begin at ``boundary``."""
         self.boundary = boundary
         self.put_back([Piece.whole(batch) for batch in batches], float("inf"))
 
-    def spare(self, now: float, *, away: bool) -> list[Batch]:
-        """Take out what is worth a pack; empty: nothing. ``away``: the collector takes nothing now."""
-        if self._packable < FEW:
+    def take_packable(self, now: float, *, blocked: bool) -> list[Batch]:
+        """Takes out batches that are worth packing; empty if there are too few. ``blocked`` is True if the collector
+        accepts nothing at the moment."""
+        if self._packable < MIN_BATCHES:
             return []
         self._age(now)
         lane = self._pack_lane
-        # Sorted each; with the live lane first in age where there is a flood.
-        candidates = list(lane) if away else list(lane)[FRONT:]
-        if away and lane is not self._live and len(self._live) + len(lane) >= MANY:
+        # Each lane is sorted. If live batches are added, they follow the older ones of the backlog.
+        candidates = list(lane) if blocked else list(lane)[FRONT:]
+        if blocked and lane is not self._live and len(self._live) + len(lane) >= MANY:
             candidates += list(self._live)[:-NEWEST]
         chosen: set[Piece] = set()
         size = 0
@@ -121,9 +123,9 @@ class SendQueue:
             if _is_packable(piece):
                 chosen.add(piece)
                 size += piece.size
-            if len(chosen) >= MOST or size >= PACK_BYTES:
+            if len(chosen) >= MAX_BATCHES or size >= PACK_BYTES:
                 break
-        if len(chosen) < (FEW if away else MANY):
+        if len(chosen) < (MIN_BATCHES if blocked else MANY):
             return []
         self._live = deque(piece for piece in self._live if piece not in chosen)
         self._backlog = deque(piece for piece in self._backlog if piece not in chosen)
@@ -137,14 +139,14 @@ class SendQueue:
     def _held_back(self, lane: "deque[Piece]") -> bool:
         if self.boundary is None or lane is not self._pack_lane:
             return False
-        return self.hungry or not lane or lane[0].order[0] >= self.boundary
+        return self.needs_packs or not lane or lane[0].order[0] >= self.boundary
 
     def add(self, batch: Batch, now: float) -> None:
-        """A batch was sealed, or found at start."""
+        """Adds a batch that was sealed or found at start."""
         self.put_back((Piece.whole(batch),), now)
 
     def put_back(self, pieces: Iterable[Piece], now: float) -> None:
-        """A request failed, or batches were cut: these wait where they stood, or where those did."""
+        """Puts pieces of a failed request, or of cut batches, back in their old order."""
         live: list[Piece] = []
         backlog: list[Piece] = []
         for piece in sorted(pieces, key=_order):
@@ -162,12 +164,12 @@ class SendQueue:
         max_events: int,
         max_bytes: int,
         timed: bool = False,
-        uncut_bytes: int = 0,
+        max_uncut_bytes: int = 0,
     ) -> list[Piece]:
-        """The pieces of the next request; empty: nothing waits. Timed batches that are not cut yet come with nothing
-        but their like, to be cut together: more than one while ``uncut_bytes`` hold them and what was cut before; but
-        for an endpoint that takes a time with each event (``timed``) they are as others. ``narrow_ms``: the width of
-        exact ones."""
+        """Returns the pieces of the next request; empty if nothing may be sent. Timed batches that are not cut yet
+        come only with others of their kind, to be cut together: several while their bytes and those cut before are
+        within ``max_uncut_bytes``. For an endpoint that takes a time with each event (``timed``), they are treated
+        like others. ``narrow_ms`` is the width for ``exact`` batches."""
         self._age(now)
         lane = self._next_lane()
         if lane is None:
@@ -180,7 +182,7 @@ class SendQueue:
             size, exact = self._cut_bytes + first.size, self._exact(first.order[0])
             while lane and _is_uncut(lane[0]) and (end is None or lane[0].order[0] < end):
                 size += lane[0].size
-                if size > uncut_bytes or self._exact(lane[0].order[0]) is not exact:
+                if size > max_uncut_bytes or self._exact(lane[0].order[0]) is not exact:
                     break
                 taken.append(self._pop(lane))
             return taken
@@ -198,9 +200,9 @@ class SendQueue:
         return taken
 
     def drop_oldest(self, *, before: int | None = None, parts: bool = False) -> Batch | None:
-        """Forget the oldest batch that waits whole in a file of its own, and of which nothing was settled; one with a
-        sequence below ``before``, where that is given. ``parts``: or of which all that is not settled waits here in
-        parts, having been cut. None: there is none."""
+        """Forgets and returns the oldest batch that waits whole in its own file and has no settled events; None if
+        none qualifies. ``before`` limits the search to lower sequences. With ``parts``, a batch that was cut also
+        qualifies if all its unsettled events wait here."""
         found: list[tuple[Piece, deque[Piece]]] = []
         waiting: Counter[Batch] = Counter()
         for lane in (self._backlog, self._live):
@@ -260,17 +262,17 @@ def _is_uncut(piece: Piece) -> bool:
 
 
 def _is_droppable(piece: Piece) -> bool:
-    """A file of its own of which nothing is settled."""
+    """Returns True for a batch in its own file of which nothing is settled."""
     return piece.batch.pack is None and _is_whole(piece)
 
 
 def _is_whole(piece: Piece) -> bool:
-    """All of a batch of which nothing is settled."""
+    """Returns True for a whole batch of which nothing is settled."""
     return piece.lines is None and piece.batch.unacknowledged == piece.batch.count
 
 
 def _is_packable(piece: Piece) -> bool:
-    """A small file of its own of which nothing is settled."""
+    """Returns True for a small batch in its own file of which nothing is settled."""
     return _is_droppable(piece) and piece.batch.size <= LARGEST_BATCH
 
 
@@ -279,18 +281,18 @@ def _order(piece: Piece) -> tuple[int, ...]:
 
 
 def _insert_run(lane: "deque[Piece]", run: list[Piece]) -> None:
-    """Put pieces, in their order, among those of a lane: nearly always at an end, else behind a few at its front. A
-    batch of random times is a thousand pieces, and is looked at once."""
+    """Inserts sorted pieces into a sorted lane. They nearly always belong at one end, or behind a few pieces at the
+    front. A batch with random times has a thousand pieces, so the lane is searched once for all of them."""
     if not run:
         return
     if not lane or lane[-1].order < run[0].order:
         lane.extend(run)
         return
-    ahead = []
+    moved = []
     while lane[0].order < run[0].order:
-        ahead.append(lane.popleft())
+        moved.append(lane.popleft())
     if lane[0].order < run[-1].order:
         run = sorted([*run, *lane], key=_order)
         lane.clear()
     lane.extendleft(reversed(run))
-    lane.extendleft(reversed(ahead))
+    lane.extendleft(reversed(moved))

@@ -1,7 +1,8 @@
-"""Requests that were made smaller and wait to be sent again, each as it is: they are not joined with others.
+"""Queues requests that were split and wait to be sent again. They are not joined with others.
 
-The smallest questions come first (the halves of what was refused last), so that one bad event among 5,000 is found in
-some thirty requests. A batch may ask 64 of them a minute: a batch full of bad events must not use up the request rate.
+The smallest requests come first (the halves of the latest refused request), so that one bad event among 5,000 is found
+in about thirty requests. Each batch may send 64 of them per minute, so that a batch full of bad events does not use up
+the request rate.
 """
 
 from collections import deque
@@ -11,66 +12,66 @@ from bridge.spool import Batch, Piece
 
 PER_MINUTE = 64
 MOST_RANGES = 32
-"Of a search, beyond which no fresh batch is asked about: ranges are held in memory."
+"Number of ranges in a search above which no fresh batch is sent, because ranges are held in memory."
 
 
 class SplitQueue:
-    """The split requests of one intake. Times are monotonic seconds."""
+    """Split requests of one intake. Times are monotonic seconds."""
 
     def __init__(self) -> None:
         self._units: deque[list[Piece]] = deque()
-        self._asked: dict[Batch, deque[float]] = {}
+        self._sent_at: dict[Batch, deque[float]] = {}
 
     def __len__(self) -> int:
         return len(self._units)
 
     @property
-    def few_suspected(self) -> bool:
-        """Whether a bad event is being searched for, and in so few ranges that another search may begin beside it."""
+    def searching_few_ranges(self) -> bool:
+        """Returns True if a search for a bad event holds so few ranges that a second search may begin beside it."""
         return 0 < len(self._units) <= MOST_RANGES and any(piece.suspected is not None for piece in self._units[0])
 
     def add(self, *units: list[Piece]) -> None:
-        """These come next, in this order."""
+        """Adds requests at the front, in this order."""
         self._units.extendleft(reversed([unit for unit in units if unit]))
 
     def ready_in(self, now: float) -> float | None:
-        """Seconds until one may go; None: there is none."""
+        """Returns the seconds until a request may be sent; None if the queue is empty."""
         waits = [self._wait(unit, now) for unit in self._units]
         return min(waits, default=None)
 
     def take(self, now: float) -> list[Piece]:
-        """The next one that may go; empty: none."""
+        """Takes out the next request that may be sent; empty if no request may be sent."""
         for i, unit in enumerate(self._units):
             if self._wait(unit, now) <= 0:
                 del self._units[i]
-                self._asked.setdefault(unit[0].batch, deque()).append(now)
+                self._sent_at.setdefault(unit[0].batch, deque()).append(now)
                 return unit
         return []
 
     def pieces(self) -> Iterator[Piece]:
-        """All that is here."""
+        """Returns all pieces in the queue."""
         for unit in self._units:
             yield from unit
 
-    def take_out(self, batches: Collection[Batch]) -> None:
-        """Take out what is of these."""
+    def remove(self, batches: Collection[Batch]) -> None:
+        """Takes the pieces of these batches out."""
         kept = ([piece for piece in unit if piece.batch not in batches] for unit in self._units)
         self._units = deque(unit for unit in kept if unit)
 
     def clear(self) -> list[list[Piece]]:
-        """Take all away."""
+        """Takes all requests out and returns them."""
         units = list(self._units)
         self._units.clear()
         return units
 
     def forget(self, batch: Batch) -> None:
-        """A batch is settled."""
-        self._asked.pop(batch, None)
+        """Forgets the request times of a settled batch."""
+        self._sent_at.pop(batch, None)
 
     def _wait(self, unit: list[Piece], now: float) -> float:
-        asked = self._asked.get(unit[0].batch)
-        if not asked:
+        sent_at = self._sent_at.get(unit[0].batch)
+        if not sent_at:
             return 0.0
-        while asked and now - asked[0] >= 60:
-            asked.popleft()
-        return 60 - (now - asked[0]) if len(asked) >= PER_MINUTE else 0.0
+        while sent_at and now - sent_at[0] >= 60:
+            sent_at.popleft()
+        return 60 - (now - sent_at[0]) if len(sent_at) >= PER_MINUTE else 0.0

@@ -1,8 +1,9 @@
-"""Whom we trust on the way out, and who we are: the system's authorities, others beside them, or others alone; and a
-certificate of ours where the far side asks for one.
+"""Configures TLS for outgoing connections: the trusted authorities, and a client certificate if the server requires
+one. Trusted are the system's authorities, additional ones, or others instead.
 
-One context for each trust, kept: Twisted's default policy would build one for every request. Certificates and names
-are verified by Twisted; it is only overheard, so that a refusal can be told in words.
+One TLS context per trust setting is reused, because Twisted's default policy would build one for every request.
+Twisted verifies certificates and host names. This module only records the result, so that a rejected certificate can
+be described.
 """
 
 from collections.abc import Callable
@@ -26,7 +27,7 @@ _UNKNOWN_AUTHORITY = frozenset((2, 18, 19, 20, 21))
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """PEM files. ``ca_file`` is instead of the system's authorities, ``extra_ca_file`` beside them."""
+    """PEM files for outgoing TLS. ``ca_file`` replaces the system's authorities, ``extra_ca_file`` adds to them."""
 
     ca_file: Path | None = None
     extra_ca_file: Path | None = None
@@ -35,14 +36,14 @@ class Trust:
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """Those that are given."""
-        every = (self.ca_file, self.extra_ca_file, self.client_certificate, self.client_key)
-        return tuple(path for path in every if path is not None)
+        """Returns the configured files."""
+        paths = (self.ca_file, self.extra_ca_file, self.client_certificate, self.client_key)
+        return tuple(path for path in paths if path is not None)
 
 
 @implementer(IOpenSSLTrustRoot)
 class Authorities:
-    """The authorities of PEM files, with or without the system's."""
+    """Trusts the authorities of PEM files, with or without those of the system."""
 
     def __init__(self, trust: Trust) -> None:
         self._trust = trust
@@ -59,79 +60,82 @@ Callback = Callable[[SSL.Connection, crypto.X509, int, int, int], bool]
 
 
 class _Watched(SSL.Connection):
-    """A connection whose verification is Twisted's own, name included; ``saw`` is told what it was asked about."""
+    """A connection that reports each verification to ``on_verified``. Twisted still verifies, including the host
+    name."""
 
-    def __init__(self, context: SSL.Context, saw: Callable[[crypto.X509, int, bool], None]) -> None:
+    def __init__(self, context: SSL.Context, on_verified: Callable[[crypto.X509, int, bool], None]) -> None:
         super().__init__(context, None)
-        self._saw = saw
+        self._on_verified = on_verified
 
     def set_verify(self, mode: int, callback: Callback | None = None) -> None:
-        """Called by Twisted."""
+        """Wraps the callback. Called by Twisted."""
 
-        def watched(connection: SSL.Connection, certificate: crypto.X509, error: int, depth: int, ok: int) -> bool:
-            self._saw(certificate, error, bool(ok))
+        def verified(connection: SSL.Connection, certificate: crypto.X509, error: int, depth: int, ok: int) -> bool:
+            self._on_verified(certificate, error, bool(ok))
             return bool(ok) if callback is None else callback(connection, certificate, error, depth, ok)
 
-        super().set_verify(mode, watched)
+        super().set_verify(mode, verified)
 
 
 class _Creator:
-    """A host's connections; remembers why its certificate was refused."""
+    """Creates the connections to one host and records why its certificate was rejected."""
 
     def __init__(self, options: CertificateOptions, hostname: str) -> None:
         self.refused: str | None = None
-        self.creator = ClientTLSOptions(lambda protocol: _Watched(options.getContext(), self._saw), hostname)
+        self.creator = ClientTLSOptions(lambda protocol: _Watched(options.getContext(), self._on_verified), hostname)
 
-    def _saw(self, certificate: crypto.X509, error: int, ok: bool) -> None:
-        self.refused = None if ok else _in_words(certificate, error)
+    def _on_verified(self, certificate: crypto.X509, error: int, ok: bool) -> None:
+        self.refused = None if ok else _describe_refusal(certificate, error)
 
 
-def _in_words(certificate: crypto.X509, error: int) -> str:
+def _describe_refusal(certificate: crypto.X509, error: int) -> str:
     found = certificate.to_cryptography()
     try:
-        issuer = ", ".join(str(name.value) for name in list(found.issuer)[-2:])
+        issuer = ", ".join(str(part.value) for part in list(found.issuer)[-2:])
     except ValueError:
         issuer = ""
-    issuer = "".join(c if c.isprintable() else "?" for c in issuer)[:100] or "nobody"
+    issuer = "".join(c if c.isprintable() else "?" for c in issuer)[:100] or "unknown"
+    name = f"the server certificate (issuer {issuer})"
     if error == _EXPIRED:
-        return f"the certificate (of {issuer}) expired on {found.not_valid_after_utc:%Y-%m-%d}: or is our clock wrong?"
+        return f"{name} expired on {found.not_valid_after_utc:%Y-%m-%d}; check the gateway's clock"
     if error == _NOT_YET_VALID:
-        return f"the certificate (of {issuer}) is valid from {found.not_valid_before_utc:%Y-%m-%d}: is our clock wrong?"
+        return f"{name} is valid from {found.not_valid_before_utc:%Y-%m-%d}; check the gateway's clock"
     if error in _UNKNOWN_AUTHORITY:
         return (
-            f"the certificate is of {issuer}, whom we do not trust: does a proxy open TLS? Then give its authority as"
+            f"the server certificate has the untrusted issuer {issuer}. If a proxy inspects TLS, add its CA as"
             " extra_ca_file"
         )
-    return f"the certificate (of {issuer}) cannot be verified (X.509 error {error})"
+    return f"{name} cannot be verified (X.509 error {error})"
 
 
 @implementer(IPolicyForHTTPS)
 class CachedPolicy:
-    """Certificates and host names are verified; TLS 1.2 or newer. Raises PemError where our own cannot be read."""
+    """Verifies certificates and host names, with TLS 1.2 or newer. Raises PemError if the client certificate cannot
+    be read."""
 
     def __init__(self, trust: Trust) -> None:
-        own: dict[str, Any] = {}
+        client_options: dict[str, Any] = {}
         if trust.client_certificate is not None:
             identity = read_identity(trust.client_certificate, trust.client_key)
             first, *chain = (crypto.X509.from_cryptography(each) for each in identity.chain)
-            own = {
+            client_options = {
                 "privateKey": crypto.PKey.from_cryptography_key(identity.key),  # type: ignore[arg-type]
                 "certificate": first,
                 "extraCertChain": chain,
             }
         self._options = CertificateOptions(
-            trustRoot=Authorities(trust), raiseMinimumTo=TLSVersion.TLSv1_2, acceptableProtocols=None, **own
+            trustRoot=Authorities(trust), raiseMinimumTo=TLSVersion.TLSv1_2, acceptableProtocols=None, **client_options
         )
         self._creators: dict[bytes, _Creator] = {}
 
     def creatorForNetloc(self, hostname: bytes, port: int) -> IOpenSSLClientConnectionCreator:
-        """The one connection creator of a host."""
+        """Returns the connection creator of a host. It is created once per host."""
         found = self._creators.get(hostname)
         if found is None:
             found = self._creators[hostname] = _Creator(self._options, hostname.decode("ascii"))
         return found.creator
 
     def refused(self, hostname: str) -> str | None:
-        """Why the last certificate of a host was refused; None: it was not."""
+        """Returns why the latest certificate of a host was rejected; None if it was accepted."""
         creator = self._creators.get(hostname.encode())
         return None if creator is None else creator.refused

@@ -1,8 +1,8 @@
 # mypy: disallow-untyped-calls=False
-"""A TLS connection that carries megabytes: Twisted's, with fewer and larger steps.
+"""Provides TLS connections for bodies of megabytes, with fewer and larger steps than Twisted's.
 
-Twisted hands on what OpenSSL has made of each 16 KiB, and takes each record of an answer for itself; a body of 4 MB is
-250 of them. Here it is handed on once for each write, and an answer is taken a read of the socket at a time.
+Twisted passes on OpenSSL's output after each 16 KiB and handles each record of a response separately. A body of 4 MB
+is 250 records. Here the output is passed on once per write, and a response is read one socket read at a time.
 """
 
 from typing import Any
@@ -22,11 +22,11 @@ from zope.interface import implementer
 from bridge.tls.records import Records, RecordsTransport
 
 _AT_ONCE = 1 << 17
-"Bytes."
+"Bytes per step."
 
 
 class WideTransport(RecordsTransport):
-    """One connection."""
+    """TLS transport of one connection."""
 
     _corked = False
 
@@ -54,7 +54,7 @@ class WideTransport(RecordsTransport):
             return
 
     def _tlsShutdownFinished(self, reason: Failure | None) -> None:
-        # An alert goes out before the connection ends.
+        # The TLS alert must be sent before the connection ends.
         self._corked = False
         super()._tlsShutdownFinished(reason)
 
@@ -69,18 +69,19 @@ class _Factory(TLSMemoryBIOFactory):
 
 @implementer(IStreamClientEndpoint)
 class TlsEndpoint:
-    """TLS over another way, as ``twisted.internet.endpoints.wrapClientTLS``. ``records`` may be shared by all."""
+    """Wraps an endpoint in TLS, like ``twisted.internet.endpoints.wrapClientTLS``. ``records`` may be shared by all
+    connections."""
 
     def __init__(
-        self, creator: IOpenSSLClientConnectionCreator, delivery_path: IStreamClientEndpoint, records: Records
+        self, creator: IOpenSSLClientConnectionCreator, endpoint: IStreamClientEndpoint, records: Records
     ) -> None:
         self._creator = creator
-        self._delivery_path = delivery_path
+        self._endpoint = endpoint
         self._records = records
 
     def connect(self, protocolFactory: IProtocolFactory) -> "defer.Deferred[IProtocol]":
-        """Connects, and shakes hands later."""
-        connecting: defer.Deferred[Any] = self._delivery_path.connect(
+        """Connects. The TLS handshake follows later."""
+        connecting: defer.Deferred[Any] = self._endpoint.connect(
             _Factory(self._creator, protocolFactory, self._records)
         )
         return connecting.addCallback(lambda protocol: protocol.wrappedProtocol)

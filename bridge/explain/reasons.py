@@ -7,7 +7,7 @@ from bridge.config import Config, Route
 from bridge.config import RouteConditions as Given
 from bridge.config.faults import printable
 from bridge.routing import Disposition, Facts
-from bridge.routing.conditions import Address, Conditions, of_peer
+from bridge.routing.conditions import Address, Conditions, peer_matches
 from bridge.syslog.priorities import SEVERITIES
 
 _SHOWN = 40
@@ -35,7 +35,7 @@ def _why_not(route: Route, listener: str, address: Address | None, client: tuple
             continue
         # The condition alone, asked in routing's own way.
         alone = Given.model_construct(**{name: given})
-        if not (of_peer(alone, listener, address, client) and Conditions(alone).hold(facts)):
+        if not (peer_matches(alone, listener, address, client) and Conditions(alone).hold(facts)):
             if name == "client_name":
                 shown = ", ".join(map(printable, client)) or "none"
                 return f"its certificate's names ({shown}) are not like {_listed(route.client_name)}"
@@ -83,7 +83,7 @@ def origin_of_zone(config: Config, address: Address | None, disposition: Disposi
         if disposition is not None and route.name == disposition.route and route.timezone is not None:
             return f"timezone: of route {route.name}"
     for entry in config.sources:
-        if entry.timezone is not None and of_peer(Given.model_construct(source=entry.source), "", address):
+        if entry.timezone is not None and peer_matches(Given.model_construct(source=entry.source), "", address):
             known = entry.name or _listed(str(ip_network(network)) for network in entry.source)
             return f"timezone: of source {known}"
     return "timezone: of the configuration"

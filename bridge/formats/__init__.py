@@ -1,15 +1,15 @@
-"""The text formats of the intakes: per format the payload form, its refinement, and what an accepted event begins with.
+"""Describes the text formats of the intakes' parsers: payload form, format rule, and the beginning of a valid event.
 
     find("fortigate").payload        # "message"
-    find("cisco-ios").fits(event)    # does the text look like it?
+    find("cisco-ios").fits(event)    # True if the event looks like this format
 
-A format is one row of a ``table_*`` module; ``rules`` holds what some of them do beyond a payload form. To add a
-format: a row, with an example as the device sends it. The package is words and expressions: it imports nothing of the
-bridge, so the configuration may read its names.
+A format is one row of a ``table_*`` module. ``rules`` defines what some formats do beyond a payload form. To add a
+format, add a row with an example as the device sends it. The package imports no other package of the bridge, so the
+configuration can use its names.
 """
 
-from bridge.formats.format import LOOKED_AT, Format
+from bridge.formats.format import MAX_EXAMINED, Format
 from bridge.formats.registry import FORMATS, UnknownFormat, find
 from bridge.formats.rule import FormatRule
 
-__all__ = ["FORMATS", "LOOKED_AT", "Format", "FormatRule", "UnknownFormat", "find"]
+__all__ = ["FORMATS", "MAX_EXAMINED", "Format", "FormatRule", "UnknownFormat", "find"]

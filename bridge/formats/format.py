@@ -1,9 +1,9 @@
-"""One text format: what the parser behind an intake expects of an event, and what makes it of a frame.
+"""Defines a text format: the events that an intake's parser expects, and how they are made from frames.
 
-The collector takes any text and answers 2xx; a parser that cannot read it says nothing. So a format knows the payload
-form, the *rule* that refines it where one form is not enough, and the expression that an accepted event begins with.
-The expressions validate a format that was chosen. They do not classify: ``foreign`` counts how many of the 2,100 known
-inputs of other formats each of them takes as well.
+The collector accepts any text with a 2xx response, and a parser that cannot read an event reports nothing. A format
+therefore has the payload form, the *rule* that refines it if one form is not enough, and the expression that the
+beginning of a valid event matches. The expressions validate a chosen format and cannot identify one: ``foreign`` counts
+how many of the 2,100 known inputs of other formats an expression matches as well.
 """
 
 import re
@@ -12,50 +12,51 @@ from functools import cache
 
 from bridge.formats.rule import FormatRule
 
-LOOKED_AT = 1024
-"""Bytes of an event that an expression sees: no known event needs more. Some expressions are quadratic (two words
-around a T): a millisecond is what a hostile text gets of them, and a few texts of a read are looked at."""
+MAX_EXAMINED = 1024
+"""Number of bytes of an event that an expression examines. No known event needs more. Some expressions are quadratic
+(two words around a T), so the limit holds a hostile text to about a millisecond. Only a few texts per read are
+examined."""
 
 WEAK = 100
-"An expression that takes more foreign inputs than this says little."
+"An expression that matches more foreign inputs than this is weak: a match proves little."
 
-# What a payload form leaves out of the text, where the format says nothing else.
+# Parts of the frame that a payload form leaves out of the event, unless the format has its own text (``loses``).
 _LOST = {
-    "message": "the header's time, host and app-name",
-    "content": "the header's time and host",
-    "device": "nothing but the PRI and message counters",
-    "line": "the PRI; time, host and tag stay in front of the message",
-    "structured": "the header's time, host and app-name; the message id and the structured data stay",
+    "message": "time, host and app-name of the header",
+    "content": "time and host of the header",
+    "device": "only the PRI and message counters",
+    "line": "the PRI; time, host and tag stay before the message",
+    "structured": "time, host and app-name of the header; message id and structured data stay",
     "raw": "nothing",
 }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Format:
-    """What is known of one text format."""
+    """A text format of an intake's parser: how to send it, and how to recognise it."""
 
     name: str
     product: str
     payload: str = "message"
-    "The payload form, where no choice of the rule holds."
+    "Payload form of rows for which no choice of the rule applies."
     rule: FormatRule | None = None
-    "What is done beyond the payload form."
+    "Choices and edits beyond the payload form."
     also: str = ""
-    "What else the parser takes."
+    "Other texts that the parser accepts."
     timestamp: str = "event"
-    "event | received | none: where the time of a request comes from."
+    "event | received | none: source of the request's timestamp."
     own_time: str = ""
-    "The time that the parser reads from the text, and prefers to ours; empty: it takes ours."
+    "Time in the text that the parser prefers to the request's timestamp. Empty if it uses the request's timestamp."
     names_device: str = ""
-    "Where the text names the device; empty: nowhere."
+    "Place in the text where the device is named. Empty if it is not named."
     loses: str = ""
-    "Said instead of what the payload form would lose."
+    "Replaces the default text about what the payload form leaves out."
     begins: bytes
-    "The expression that an accepted event begins with."
+    "Expression that the beginning of a valid event matches."
     foreign: int = 0
-    "Known inputs of other formats that the expression takes as well."
+    "Number of known inputs of other formats that the expression matches as well."
     setting: str
-    "What to set on the device."
+    "Configuration needed on the device."
     notes: tuple[str, ...] = ()
     example: bytes
     "A frame as the device sends it."
@@ -64,29 +65,29 @@ class Format:
 
     @property
     def forms(self) -> frozenset[str]:
-        """Every payload form that events of the format may take."""
+        """All payload forms that events of the format may have."""
         return frozenset((self.payload, *(choice.form for choice in (self.rule.choices if self.rule else ()))))
 
     @property
     def lost(self) -> str:
-        """What of the frame the event no longer shows, in words."""
+        """A text about the parts of the frame that the event leaves out, and about where the text names the device."""
         device = f"the text names the device: {self.names_device}" if self.names_device else ""
         lost = self.loses or _LOST[self.payload]
         if self.payload in ("message", "content", "structured") and not self.loses and not device:
-            device = "the text does not name the device: give each of them its own intake if you must tell them apart"
+            device = "the text does not name the device: use one intake per device if you must distinguish them"
         return "; ".join(part for part in (lost, device) if part)
 
     @property
     def weak(self) -> bool:
-        """Whether the expression takes so much that a match says little."""
+        """True if the expression matches so many other inputs that a match proves little."""
         return self.foreign > WEAK
 
     def fits(self, event: bytes) -> bool:
-        """Whether an event looks like this format. Leading blanks and line ends are passed over."""
-        return _compiled(self.begins).match(event[:LOOKED_AT].lstrip(b" \n")) is not None
+        """Returns True if an event looks like this format. Leading blanks and LFs are ignored."""
+        return _compiled(self.begins).match(event[:MAX_EXAMINED].lstrip(b" \n")) is not None
 
 
 @cache
 def _compiled(begins: bytes) -> re.Pattern[bytes]:
-    # At first use: most bridges need one or two of them.
+    # Compiled at first use, because most bridges need only one or two formats.
     return re.compile(begins)

@@ -1,4 +1,4 @@
-"""All formats by name, and the one that was probably meant."""
+"""Finds formats by name or alias, and suggests the nearest name for an unknown one."""
 
 import difflib
 from collections.abc import Mapping
@@ -25,16 +25,16 @@ _BY_ANY_NAME: Mapping[str, Format] = {name: one for one in FORMATS.values() for 
 
 
 class UnknownFormat(ValueError):
-    """No format has this name; ``hint`` says what to write."""
+    """Raised when no format has the given name. ``hint`` says what to write instead."""
 
     def __init__(self, name: str) -> None:
         meant = _nearest(name)
-        self.hint = f"did you mean {meant}?" if meant else "syslog-bridge formats lists them"
-        super().__init__(f"there is no format {name!r}: {self.hint}")
+        self.hint = f"did you mean {meant}?" if meant else 'run "syslog-bridge formats" for a list'
+        super().__init__(f"unknown format {name!r}: {self.hint}")
 
 
 def find(name: str) -> Format:
-    """The format of a name or alias. Raises UnknownFormat with what was probably meant."""
+    """Returns the format with the given name or alias. Raises UnknownFormat, which suggests the nearest name."""
     try:
         return _BY_ANY_NAME[name]
     except KeyError:
@@ -42,12 +42,12 @@ def find(name: str) -> Format:
 
 
 def _nearest(name: str) -> str | None:
-    """The name that was probably meant; case and the choice of - or _ or blank do not count."""
+    """Returns the nearest known name, or None. Ignores case, and treats ``_`` and blanks like ``-``."""
     folded = name.lower().replace("_", "-").replace(" ", "-")
     if folded in _BY_ANY_NAME:
         return folded
     if found := difflib.get_close_matches(folded, _BY_ANY_NAME, n=1, cutoff=0.75):
         return found[0]
-    # A part of a name: a vendor or a product alone.
-    backpressure = [known for known in _BY_ANY_NAME if len(folded) > 2 and folded in known]
-    return min(backpressure, key=len) if backpressure else None
+    # The name may be a part of a known one: a vendor or a product alone.
+    candidates = [known for known in _BY_ANY_NAME if len(folded) > 2 and folded in known]
+    return min(candidates, key=len) if candidates else None

@@ -1,8 +1,8 @@
-"""What a format does beyond one payload form: choices between forms, edits of the text. Whole columns in, columns out.
+"""Defines the rules of formats: choices between payload forms, and edits of the text. They work on whole columns.
 
-A *choice* looks at one column of the read: rows in which it matches take another payload form. An *edit* changes the
-chosen text: at its beginning (``Beginning``), or wherever it holds a line end or TAB (``Ends``). Nothing here is run
-frame by frame where a read can be taken at once: without line ends inside, an edit is one substitution over all rows.
+A *choice* examines one column of the read. Rows in which it matches get another payload form. An *edit* changes the
+resulting text: at its beginning (``Beginning``), or at line ends and TABs (``Ends``). If no event of a read contains a
+line end, an edit is one substitution over all rows, not one per frame.
 """
 
 import re
@@ -14,7 +14,7 @@ Column = Sequence[bytes]
 
 
 class ColumnsLike(Protocol):
-    """The columns of a read, as the syslog layer has them; this package imports nothing of ours but itself."""
+    """Declares what a rule needs of the columns of a read. This package does not import the syslog package."""
 
     @property
     def count(self) -> int: ...
@@ -25,8 +25,10 @@ class ColumnsLike(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Rows in which ``column`` begins with ``begins`` take the payload form ``form``. ``begins`` must be linear: it
-    sees whole frames."""
+    """Gives rows in which ``column`` begins with ``begins`` the payload form ``form``.
+
+    ``begins`` must take linear time, because it is applied to whole frames.
+    """
 
     form: str
     column: str
@@ -36,100 +38,100 @@ class Choice:
     def __post_init__(self) -> None:
         object.__setattr__(self, "_expression", re.compile(self.begins))
 
-    def hits(self, columns: ColumnsLike) -> list[re.Match[bytes] | None]:
-        """A match or None, one per row."""
+    def matches(self, columns: ColumnsLike) -> list[re.Match[bytes] | None]:
+        """Returns a match or None for each row."""
         return list(map(self._expression.match, columns[self.column]))
 
 
 class Edit(Protocol):
-    """A change of the text of all rows."""
+    """Declares what a rule needs of an edit."""
 
     def on_block(self, block: bytes) -> bytes:
-        """A block of rows, an LF before each and none inside, changed."""
+        """Edits a block of rows, which has an LF before each row and none inside."""
 
     def on_event(self, event: bytes) -> bytes:
-        """One event, which may hold LFs, changed."""
+        """Edits one event, which may contain LFs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Beginning:
-    """Puts ``becomes`` (a template) in place of what an event begins with. ``begins`` must never match an LF."""
+    """Replaces the beginning of an event by ``replacement`` (a template). ``begins`` must never match an LF."""
 
     begins: bytes
-    becomes: bytes = b""
-    only_with: bytes = b""
-    "What is in every text that ``begins`` matches: where no row has it, none is looked at."
+    replacement: bytes = b""
+    required_text: bytes = b""
+    "Text that every match of ``begins`` needs in the event. If no row contains it, the edit is skipped."
     _one: re.Pattern[bytes] = field(init=False, repr=False, compare=False)
     _all: re.Pattern[bytes] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_one", re.compile(self.begins))
-        # The expression finds the rows by one literal byte.
+        # The literal LF lets the expression find the rows quickly.
         object.__setattr__(self, "_all", re.compile(rb"\n(?:" + self.begins + rb")"))
 
     def on_block(self, block: bytes) -> bytes:
-        """All rows, in one substitution."""
-        if self.only_with not in block:
+        """Edits all rows with one substitution."""
+        if self.required_text not in block:
             return block
-        return self._all.sub(rb"\n" + self.becomes, block)
+        return self._all.sub(rb"\n" + self.replacement, block)
 
     def on_event(self, event: bytes) -> bytes:
-        """One event."""
-        if self.only_with not in event:
+        """Edits one event."""
+        if self.required_text not in event:
             return event
         match = self._one.match(event)
-        return event if match is None else match.expand(self.becomes) + event[match.end() :]
+        return event if match is None else match.expand(self.replacement) + event[match.end() :]
 
 
 @dataclass(frozen=True, slots=True)
 class Ends:
-    """Replaces control characters wherever they stand: pairs of (what, by what), in their order; none brings an LF."""
+    """Replaces control characters anywhere in an event: pairs (old, new), in order. No replacement contains an LF."""
 
     pairs: tuple[tuple[bytes, bytes], ...]
 
     def on_block(self, block: bytes) -> bytes:
-        """All rows; their own LFs stand between them."""
-        for what, by in self.pairs:
-            block = block if b"\n" in what else block.replace(what, by)
+        """Edits all rows. Pairs with an LF are skipped, because LFs only separate the rows here."""
+        for old, new in self.pairs:
+            block = block if b"\n" in old else block.replace(old, new)
         return block
 
     def on_event(self, event: bytes) -> bytes:
-        """One event."""
-        for what, by in self.pairs:
-            event = event.replace(what, by)
+        """Edits one event."""
+        for old, new in self.pairs:
+            event = event.replace(old, new)
         return event
 
 
 @dataclass(frozen=True, slots=True)
 class FormatRule:
-    """Choices and edits under one name. The first choice that holds decides; the edits follow in their order."""
+    """Choices and edits under one name. The first choice that matches decides; then the edits are applied in order."""
 
     name: str
-    says: str
-    "What it does, in words, for people."
+    description: str
+    "Description for users."
     choices: tuple[Choice, ...] = ()
     edits: tuple[Edit, ...] = ()
 
     @property
     def needs(self) -> frozenset[str]:
-        """The columns that the choices look at."""
+        """The columns that the choices examine."""
         return frozenset(choice.column for choice in self.choices)
 
     def forms(self, default: str, columns: ColumnsLike) -> list[str]:
-        """The payload form of each row."""
+        """Returns the payload form of each row."""
         forms = [default] * columns.count
         for choice in reversed(self.choices):
-            forms = [choice.form if hit else form for hit, form in zip(choice.hits(columns), forms, strict=True)]
+            forms = [choice.form if match else form for match, form in zip(choice.matches(columns), forms, strict=True)]
         return forms
 
     def edited_block(self, block: bytes) -> bytes:
-        """A block of rows, an LF before each and none inside, changed."""
+        """Applies all edits to a block of rows, which has an LF before each row and none inside."""
         for edit in self.edits:
             block = edit.on_block(block)
         return block
 
     def edited(self, events: Column, holds_lf: bool) -> Column:
-        """The text of all rows, changed. There must be rows."""
+        """Applies all edits to the text of all rows. There must be at least one row."""
         if not self.edits:
             return events
         if not holds_lf:

@@ -1,4 +1,4 @@
-"""Formats with C, but for Cisco: CEF to Cyberwatch."""
+"""Defines the formats with C except Cisco's: CEF to Cyberwatch."""
 
 from bridge.formats import rules
 from bridge.formats.format import Format
@@ -6,14 +6,14 @@ from bridge.formats.format import Format
 FORMATS = (
     Format(
         name="cef",
-        product="any product's CEF",
+        product="CEF of any product",
         rule=rules.FROM_CEF,
         own_time="start=, rt= or end=",
-        names_device="dvchost= or dvc=, where the product gives them",
+        names_device="dvchost= or dvc=, if the product sends them",
         begins=rb"CEF: ?[01]\|",
         foreign=195,
-        setting="CEF by syslog (the page describes an rsyslog relay)",
-        notes=("A product with a format of its own is read better by that one.",),
+        setting="CEF over syslog (SEKOIA.IO's page describes an rsyslog relay)",
+        notes=("If the product has its own format, use that one: it gives better results.",),
         example=b"<134>Nov 23 07:24:00 gw01 CEF:0|Example|Gateway|1.0|100|Login failed|5|rt=1795418640000 "
         b"src=192.0.2.10 "
         b"suser=jdoe dvchost=gw01",
@@ -22,9 +22,8 @@ FORMATS = (
         name="checkpoint-firewall",
         product="Check Point Log Exporter",
         rule=rules.CHECKPOINT,
-        also="0|Check Point|... where a relay took CEF: for a tag; native syslog [action:...]; quoted values with "
-        "blanks",
-        names_device="origin= or dvchost=, where they are exported",
+        also="0|Check Point|... if a relay read CEF: as a tag; native syslog [action:...]; quoted values with blanks",
+        names_device="origin= or dvchost=, if they are exported",
         begins=rb'(CEF: ?)?0\|\|?Check Point\||syslog\[action:|"\d+" "\d+\w{3}\d{4}"',
         setting="Log Exporter: cp_log_export add name bridge target-server ADDRESS target-port 514 protocol tcp "
         "format cef",
@@ -38,13 +37,13 @@ FORMATS = (
         product="Citrix NetScaler ADC",
         payload="message",
         rule=rules.CITRIX,
-        own_time="the date in front, tried as Y/M/D, M/D/Y, D/M/Y in this order",
+        own_time="the date at the beginning, tried as Y/M/D, M/D/Y, D/M/Y in this order",
         names_device="the word after the date",
-        loses="the PRI (of CEF and shell commands also time and host)",
+        loses="the PRI (for CEF and shell commands also time and host)",
         begins=rb'"?\d\d\d?\d?/\d\d/\d\d(\d\d)?:\d\d:\d\d:\d\d |CEF:0\|Citrix|\w+ on \S+ shell_command=|\(null\)|'
         rb"\S+ -> |default ",
         setting="set audit syslogParams -dateFormat MMDDYYYY; for the application firewall: -CEFLogging ON",
-        notes=("A date as D/M/Y is misread on the first twelve days of a month: set MMDDYYYY.",),
+        notes=("A D/M/Y date is misread on the first twelve days of a month. Set MMDDYYYY.",),
         example=b"<134> 11/23/2026:07:24:00 GMT ns01 0-PPE-0 : default AAA LOGIN_FAILED 73912122 0 : User jdoe - "
         b"Client_ip "
         b'192.0.2.10 - Failure_reason "External authentication server denied access" - Browser curl/8.5.0',
@@ -74,14 +73,14 @@ FORMATS = (
     ),
     Format(
         name="cyberark-audit-logs",
-        product="CyberArk audit (Vault LEEF is read too)",
+        product="CyberArk audit (also reads Vault LEEF)",
         rule=rules.FROM_LEEF,
         also="LEEF: anywhere in the text",
-        own_time="only of events that come as JSON",
+        own_time="only in JSON events",
         begins=rb"LEEF:1\.0\|Cyber-Ark\|",
         foreign=13,
-        setting="the page knows its REST API only; for syslog see cyberark-digital-vault",
-        notes=("LEEF separates its fields by real TABs: a relay that writes them as #011 breaks it.",),
+        setting="SEKOIA.IO's page describes only the REST API; for syslog see cyberark-digital-vault",
+        notes=("LEEF separates its fields by TABs. A relay that writes them as #011 makes the event unreadable.",),
         example=b"<5>1 2026-11-23T07:24:00Z VAULT01 LEEF:1.0|Cyber-Ark|Vault|14.4.0002|19|sev=6\tAction=Full Gateway "
         b"Connection\tOSUser=\tusrName=jdoe\tsrc=192.0.2.4",
     ),
@@ -93,7 +92,7 @@ FORMATS = (
         foreign=9,
         setting="dbparm.ini: SyslogServerProtocol=TCP, SyslogTranslatorFile=Syslog\\QRadar.sample.xsl, "
         "UseLegacySyslogFormat=no",
-        notes=("LEEF separates its fields by real TABs: a relay that writes them as #011 breaks it.",),
+        notes=("LEEF separates its fields by TABs. A relay that writes them as #011 makes the event unreadable.",),
         example=b"<5>1 2026-11-23T07:24:00Z VAULT01 LEEF:1.0|Cyber-Ark|Vault|14.4.0001|7|"
         b"sev=6\tAction=Logon\tEventMessage="
         b"Logon\tOSUser=\tusrName=jdoe\tsrc=192.0.2.4\tSourceUser=\tTargetUser=",
@@ -106,7 +105,7 @@ FORMATS = (
         own_time="rt=, milliseconds",
         begins=rb"CEF:0\|Cybereason\|",
         foreign=5,
-        setting="the vendor's CEF Forwarder (a container): this bridge's address and port",
+        setting="the vendor's CEF Forwarder (a container): address and port of this gateway",
         example=b"<134>Nov 23 07:24:00 cef-forwarder CEF:0|Cybereason|Cybereason|1.0|1|Malop "
         b"Created|5|rt=1795418640409 "
         b"deviceFacility=Under Investigation cs1=11.1323449861766643222",
@@ -117,7 +116,7 @@ FORMATS = (
         product="Cyberwatch",
         rule=rules.NO_LINE_ENDS,
         own_time="created_at",
-        names_device="computer_name (the machine that was scanned)",
+        names_device="computer_name (the scanned machine)",
         begins=rb"(node='[^']*',)?active='",
         setting="remote syslog server: host, port, transport",
         example=b"<14>Nov 23 07:24:00 cyberwatch01 cyberwatch: active='true',computer_category='server',"

@@ -1,4 +1,4 @@
-"""Formats from G to M: GravityZone to Microsoft."""
+"""Defines the formats from G to M: GravityZone to Microsoft."""
 
 from bridge.formats import rules
 from bridge.formats.format import Format
@@ -8,11 +8,12 @@ FORMATS = (
         name="gravityzone",
         product="Bitdefender GravityZone",
         rule=rules.FROM_CEF,
-        also="the text in double quotes",
+        also="the text within double quotes",
         own_time="eventdate=, start= or end=",
-        names_device="dvchost= (the machine that is protected)",
+        names_device="dvchost= (the protected machine)",
         begins=rb'"?CEF:0\|Bitdefender\|',
-        setting="the page knows the HTTPS push API only (serviceType cef); on-premise consoles send syslog as CEF",
+        setting="on-premise consoles send CEF over syslog (SEKOIA.IO's page describes only the HTTPS push API, "
+        "serviceType cef)",
         example=b"<134>Nov 23 07:24:00 gravityzone01 CEF:0|Bitdefender|GravityZone|6.50.0-27|10|AntiMalware|9|"
         b"BitdefenderGZModule=av dvchost=PC-17 act=deleted fname=eicar.com",
         aliases=("bitdefender",),
@@ -22,7 +23,7 @@ FORMATS = (
         product="HAProxy",
         rule=rules.HAPROXY,
         begins=rb"[\da-fA-F.:]+:\d+ \[\d\d/\w{3}/\d{4}:|Connect from |\S+\[\d+\]: \[\w+\] \d+ \{",
-        setting="log 127.0.0.1:514 local0; rsyslog forwards it by TCP with octet counting",
+        setting="log 127.0.0.1:514 local0; rsyslog forwards it over TCP with octet counting",
         example=b"<134>Nov 23 07:24:00 lb01 haproxy[2145]: 192.0.2.10:65276 [23/Nov/2026:07:24:00.909] www~ app/srv1 "
         b"0/0/0/5/5 "
         b'200 7500 - - --VN 409/407/0/0/0 0/0 "GET /css/site.css HTTP/1.1"',
@@ -32,7 +33,7 @@ FORMATS = (
         product="IBM AIX audit",
         begins=rb"([A-Z]+_\w+|filename \S+ [A-Z]+_\w+)\s+\S+|flags: |from \S+: ",
         foreign=11,
-        setting="auditstream, auditpr and logger in streamcmds; syslogd forwards: *.info @ADDRESS",
+        setting="auditstream, auditpr and logger in streamcmds; in syslog.conf: *.info @ADDRESS",
         example=b"<141>Nov 23 07:24:00 aix01 audit: CRON_Finish cron root root OK 23 nov 2026 07:24:00.861158 No "
         b"associated "
         b"roles user = root pid = 3932756",
@@ -42,7 +43,7 @@ FORMATS = (
         name="ibm-i",
         product="IBM i",
         rule=rules.FROM_CEF,
-        own_time="rt= as Y-m-d-H.M.S.f",
+        own_time="rt=, as Y-m-d-H.M.S.f",
         begins=rb"CEF:0\|IBM\|IBM i\|",
         setting="syslog: RFC 5424, CEF, TCP recommended",
         example=b"<134>1 2026-11-23T07:24:00Z IBMI01 - - - - CEF:0|IBM|IBM "
@@ -53,8 +54,8 @@ FORMATS = (
     Format(
         name="infoblox-ddi",
         product="Infoblox NIOS",
-        also="with queries: or dd-Mon-Y h:m:s.ms in front",
-        own_time="only a date dd-Mon-Y in front",
+        also="with queries: or dd-Mon-Y h:m:s.ms before the text",
+        own_time="only a date dd-Mon-Y at the beginning",
         begins=rb"(\d\d-\w{3}-\d{4} \S+ )?(queries: )?client |DHCP[A-Z]+ |Option 82|r-l-e:|\w+ resolving ",
         foreign=63,
         setting="Grid or member properties, Monitoring: an external syslog server",
@@ -68,9 +69,8 @@ FORMATS = (
         product="Juniper SRX and other Junos",
         payload="content",
         rule=rules.JUNIPER,
-        own_time="of the comma separated form only",
-        loses="the header's time and host; where the text begins with the event's name also the app-name "
-        "(event.dataset)",
+        own_time="only in comma separated events",
+        loses="time and host of the header; also the app-name (event.dataset) if the text begins with the event name",
         begins=rb"[A-Z]\w+_\w+(: | \[)|[\w/]+(\[\d+\])?: |1,\d{4}/",
         foreign=350,
         setting="set security log mode stream, format sd-syslog, stream NAME host ADDRESS; set system syslog host "
@@ -86,7 +86,7 @@ FORMATS = (
         product="Juniper EX and QFX, firewall filters",
         rule=rules.JUNIPER_FILTER,
         begins=rb"FW: \S+ +[ADR] ",
-        setting="set system syslog host ADDRESS firewall any, port PORT; the filter's term: then syslog",
+        setting="set system syslog host ADDRESS firewall any, port PORT; in the term of the filter: then syslog",
         example=b"<158>Nov 23 07:24:00 ex01 pfed: FW: et-1/1/1.2505 D 09c9:0800 02:00:5e:00:53:20 -> "
         b"02:00:5e:00:53:f7  tcp "
         b"192.0.2.4 192.0.2.6 46736  3405 (1 packets)",
@@ -95,10 +95,10 @@ FORMATS = (
     Format(
         name="kaspersky-endpoint-security",
         product="Kaspersky Endpoint Security",
-        own_time="Release date, where the event has one",
+        own_time="Release date, if the event has one",
         begins=rb"(Event type|Result description): ",
-        setting="Kaspersky Security Center: SIEM export by syslog (RFC 5424), TLS over TCP",
-        notes=("The two characters \\r and \\n in its text are the product's own, and stay.",),
+        setting="Kaspersky Security Center: SIEM export over syslog (RFC 5424), TLS over TCP",
+        notes=("The product writes the characters \\r and \\n into the text. They are sent unchanged.",),
         example=b'<11>1 2026-11-23T07:24:00.000Z KSC01 KES|12.0.0.0 - 000000d7 [event@23668 p1="eicar" et="GNRL_EV"] '
         b"Event type: Malicious object detected\\r\\nResult description: Detected\\r\\nName: EICAR-Test-File",
         aliases=("kaspersky",),
@@ -106,7 +106,7 @@ FORMATS = (
     Format(
         name="mcafee-web-gateway",
         product="Skyhigh (McAfee) Web Gateway",
-        own_time="request_timestamp_epoch, where it is logged",
+        own_time="request_timestamp_epoch, if it is logged",
         names_device="hostname=",
         begins=rb'(date="[^"]+" hostname|user_id|id)=',
         foreign=93,
@@ -129,7 +129,7 @@ FORMATS = (
     ),
     Format(
         name="microsoft-iis",
-        product="Microsoft IIS (the IIS log format, by NXLog)",
+        product="Microsoft IIS (the IIS log format, sent by NXLog)",
         own_time="the date m/d/Y and time in the text",
         names_device="the sixth field",
         begins=rb"\S+, \S+, \d+/\d+/\d{4}, ",

@@ -1,4 +1,4 @@
-"""Formats from N to P: netfilter to Pulse Connect Secure."""
+"""Defines the formats from N to P: netfilter to Pulse Connect Secure."""
 
 from bridge.formats import rules
 from bridge.formats.format import Format
@@ -7,7 +7,7 @@ FORMATS = (
     Format(
         name="netfilter",
         product="Linux netfilter (iptables, nftables)",
-        also="with kernel: in front",
+        also="with kernel: before the text",
         begins=rb"[^=]*?\bIN=\S* OUT=",
         setting='a LOG target with --log-prefix "IPTables: Dropped: "; rsyslog forwards kern.*',
         example=b"<4>Nov 23 07:24:00 gw01 kernel: IPTables: Dropped: IN=eth0 OUT= "
@@ -22,7 +22,9 @@ FORMATS = (
         rule=rules.FROM_CEF,
         begins=rb"CEF:0\|Netwrix\|",
         setting="the vendor's SIEM add-on, CEF",
-        notes=("The event's own time is read, months in French too, but not used as the time of the event.",),
+        notes=(
+            "The parser reads the time in the text (also with French months) but does not use it as the event's time.",
+        ),
         example=b"<110>1 2026-11-23T07:24:00Z NWX01 Netwrix - - - CEF:0|Netwrix|Exchange Online|1.0|Added|Added "
         b"Mailbox|0|"
         b"shost=EX01 cat=Mailbox suser=jdoe@example.org filePath=mailboxes/new start=Nov 23 2026 07:24:00",
@@ -31,8 +33,8 @@ FORMATS = (
     Format(
         name="nginx",
         product="NGINX",
-        also="the virtual host in front of an access line",
-        own_time="of access lines d/Mon/Y:H:M:S zone, of error lines Y/m/d H:M:S",
+        also="an access line with the virtual host before it",
+        own_time="d/Mon/Y:H:M:S zone in access lines, Y/m/d H:M:S in error lines",
         begins=rb"(\S+ )?[\da-fA-F.:]+ - .*?\[\d\d/\w{3}/|\d{4}/\d\d/\d\d \S+ \[\w+\] ",
         foreign=11,
         setting="access_log and error_log: syslog:server=ADDRESS:514,tag=nginx (UDP)",
@@ -58,7 +60,7 @@ FORMATS = (
         own_time="[dd/mm/YYYY h:m:s]",
         begins=rb"[\d.]+ - \S+ \[\d\d/\d\d/\d{4} ",
         foreign=2,
-        setting="syslog to this bridge; the product sends by UDP to port 514 only",
+        setting="syslog to this gateway; the product only sends over UDP to port 514",
         example=b'<134>Nov 23 07:24:00 olfeo01 olfeo: 192.0.2.14 - jdoe [23/11/2026 08:24:00] "CONNECT '
         b'https://www.example.org:443 HTTP/1.1" 200 - - 1000 Business Services',
     ),
@@ -68,7 +70,7 @@ FORMATS = (
         rule=rules.FROM_CEF,
         begins=rb"CEF:0\|OneIdentity\|SPS\|",
         setting="SIEM forwarder: syslog, CEF",
-        notes=("A header in front of CEF: is not parsed; this form has none.",),
+        notes=("The parser fails on a header before CEF:. This payload form has none.",),
         example=b"<134>Nov 23 07:24:00 sps01 CEF:0|OneIdentity|SPS|7.5.1|1865245228|ServerAuthenticationSuccess|0|"
         b"app=SSH "
         b"cs1=svc-ik-SSH-65304 cs1Label=Session ID duser=root dst=192.0.2.22",
@@ -87,10 +89,10 @@ FORMATS = (
     Format(
         name="openldap",
         product="OpenLDAP slapd",
-        also="anything in front (tag, host, time)",
+        also="any text before it (tag, host, time)",
         begins=rb"[^=]*conn=\d+ (op|fd)=\d+ ",
         setting="loglevel 256; rsyslog forwards local4.*",
-        notes=("As any prefix is accepted, payload: line names the device as well.",),
+        notes=("The parser accepts any prefix. Set payload: line to name the device as well.",),
         example=b'<167>Nov 23 07:24:00 ldap01 slapd[1001]: conn=11 op=1 BIND dn="uid=jdoe,ou=people,dc=example,dc=org" '
         b"method=128",
         aliases=("slapd",),
@@ -98,7 +100,7 @@ FORMATS = (
     Format(
         name="openssh",
         product="OpenSSH, Linux sshd",
-        also="Mmm d h:m:s HOST sshd[PID]: in front, the day without padding; its time is ignored",
+        also="with Mmm d h:m:s HOST sshd[PID]: before the text, the day not padded; the time is ignored",
         begins=rb"(\w{3} \d+ \S+ \S+ sshd\[\d+\]: )?(Accepted|Failed|Invalid|Disconnect|Connection|Received|User|PAM|"
         rb"pam_|error:|fatal:|Postponed|Starting|Unable|Did not|Bad|main:|input_|ssh_)",
         foreign=13,
@@ -111,13 +113,13 @@ FORMATS = (
     Format(
         name="openvpn",
         product="OpenVPN",
-        also="a time of its own in front",
-        own_time="Y-m-d h:m:s or Day Mon d h:m:s Y in front, where OpenVPN writes it",
+        also="with a time before the text",
+        own_time="Y-m-d h:m:s or Day Mon d h:m:s Y at the beginning, if OpenVPN writes it",
         begins=rb"(?i)(\d{4}-\d\d-\d\d [\d:]+ |\w{3} \w{3} +\d+ [\d:]+ \d{4} ).|[^/]+/[\d.]+:\d+ |LDAP |Incorrect |"
         rb"Unable ",
         foreign=2,
         setting="no log or log-append, so that it writes to syslog; rsyslog forwards it",
-        notes=("Lines that are no connection's (no USER/ADDRESS:PORT) are parsed only with a time in front.",),
+        notes=("Lines without a connection (USER/ADDRESS:PORT) are parsed only with a time before the text.",),
         example=b"<29>Nov 23 07:24:00 vpn01 openvpn[702]: jdoe/203.0.113.88:59321 MULTI: Learn: 10.8.0.6 -> "
         b"jdoe/203.0.113.88:59321",
     ),
@@ -125,9 +127,9 @@ FORMATS = (
         name="paloalto-ngfw",
         product="Palo Alto Networks PAN-OS",
         rule=rules.FROM_CEF,
-        also="anything without a comma in front (raw, device, content) of the comma separated form; CEF",
-        own_time="the receive time, or the high resolution time at the end",
-        names_device="the field Device Name of most log types; with payload: device always",
+        also="comma separated text after a prefix without a comma (raw, device, content); CEF",
+        own_time="the receive time, or the high-resolution time at the end",
+        names_device="the field Device Name in most log types; with payload: device always",
         begins=rb"(<\d+>[^,]*|: )?1,\d+/\d+/\d+ [\d:]+,\w+,[A-Z]+|CEF:0\|Palo Alto",
         foreign=47,
         setting="a syslog server profile: TCP 514, format IETF; log forwarding profiles that use it",
@@ -140,13 +142,12 @@ FORMATS = (
         name="paloalto-prisma-access",
         product="Palo Alto Networks Prisma Access, Strata Logging Service",
         rule=rules.FROM_CEF,
-        also="as paloalto-ngfw",
-        own_time="as paloalto-ngfw",
-        names_device="the field Device Name of most log types",
+        also="the same as paloalto-ngfw",
+        own_time="the same as paloalto-ngfw",
+        names_device="the field Device Name in most log types",
         begins=rb"(<\d+>[^,]*|: )?1,\d+/\d+/\d+ [\d:]+,\w+,[A-Z]+|CEF:0\|Palo Alto",
         foreign=71,
-        setting="Strata Logging Service: log forwarding by HTTPS (array of JSON) goes without a bridge; by syslog as "
-        "here",
+        setting="Strata Logging Service: syslog forwarding. HTTPS forwarding (array of JSON) needs no gateway",
         example=b"<14>1 2026-11-23T07:24:00.000Z stream-logfwd20-1795418640 logforwarder - panwlogs - 1,2026/11/23 "
         b"07:24:00,"
         b"007951000000001,GLOBALPROTECT,gateway-connected,2562,2026/11/23 07:24:00,vsys1,gateway-auth",
@@ -158,7 +159,7 @@ FORMATS = (
         rule=rules.FROM_CEF,
         names_device="MachineName=",
         begins=rb"CEF:1\|Panda Security\|",
-        setting="the page knows API access only; SIEM Feeder's importer can send syslog as CEF",
+        setting="SIEM Feeder's importer can send CEF over syslog (SEKOIA.IO's page describes only API access)",
         example=b"<13>Nov 23 07:24:00 siemfeeder CEF:1|Panda "
         b"Security|paps|02.45.00.0000|registryc|registryc|1|Client=1212122 "
         b"Date=2026-11-23 07:24:00.200188 MachineName=PC-17 MachineIP=192.0.2.17",
@@ -167,20 +168,20 @@ FORMATS = (
     Format(
         name="pingfederate",
         product="PingFederate",
-        own_time="Y-m-d h:m:s,ms in front, or the date of a request line",
+        own_time="Y-m-d h:m:s,ms at the beginning, or the date of a request line",
         begins=rb"\d{4}-\d\d-\d\d [\d:]+,\d{3} |[\d.]+ \S+ \S+ \[\d\d/\w{3}/",
         foreign=9,
-        setting="log4j2.xml: a Syslog appender, RFC5424, TCP, LOCAL0 or LOCAL1, with the page's PatternLayout exactly",
-        notes=("payload: line looks right to the expression, but is not what the parser reads.",),
+        setting="log4j2.xml: a Syslog appender, RFC5424, TCP, LOCAL0 or LOCAL1, with exactly the PatternLayout "
+        "of SEKOIA.IO's page",
+        notes=("Do not use payload: line. The expression matches such events, but the parser does not read them.",),
         example=b"<134>1 2026-11-23T07:24:00.682Z pf01 PingFederate - audit - 2026-11-23 08:24:00,682 "
         b'trackingid="tid:D68VmhNKbQi3z3" transactionid="2zjC3jlLX20" event="AUTHN_ATTEMPT" subject="" ip="192.0.2.11"',
     ),
     Format(
         name="postfix",
         product="Postfix, postgrey, policyd-spf, spamd",
-        loses="the header's time, host and app-name: the parser picks by the app-name where it has it, and reads the "
-        "text "
-        "without it as well; the text does not name the device",
+        loses="time, host and app-name of the header; the parser uses the app-name if present, but also reads the "
+        "text without it; the text does not name the device",
         begins=rb"[0-9A-Za-z]{6,}: |spamd: |dns: |(dis)?connect |lost connection|prepend |action=|\w+; |"
         rb"\w+ TLS connection|statistics: |proxy-\w+: |NOQUEUE: |warning: ",
         foreign=28,
@@ -194,7 +195,7 @@ FORMATS = (
         own_time='time="Y-m-d h:m:s"',
         names_device="fw= and vpn=",
         begins=rb'id=firewall time="[^"]+" pri=\d fw=\S+ vpn=',
-        setting="a syslog server with filter WELF",
+        setting="a syslog server with the filter WELF",
         example=b'<134>1 2026-11-23T08:24:00+01:00 pcs01 PulseSecure: - - - id=firewall time="2026-11-23 08:24:00" '
         b"pri=6 "
         b'fw=192.0.2.22 vpn=pcs01 ivs=Root user=jdoe realm="Users" roles="VDI" proto=auth src=203.0.113.164 '

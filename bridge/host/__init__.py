@@ -1,1 +1,1 @@
-"""What a process has of its machine: the reactor, the service manager, the log."""
+"""Connects the process to its host: Twisted reactor, service manager and logging."""

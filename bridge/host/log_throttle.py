@@ -1,4 +1,4 @@
-"""Troubles of the hot path: logged, and however often they come, seldom."""
+"""Limits how often the same error of the hot path is logged."""
 
 from typing import Any
 
@@ -7,27 +7,27 @@ from twisted.logger import Logger
 log = Logger(namespace="app")
 
 EVERY = 10.0
-"Seconds between two lines of the same words."
-MOST = 1000
-"Words that are remembered."
+"Seconds between two log lines with the same text."
+MAX_TEXTS = 1000
+"Number of texts that are remembered."
 
 
 class LogThrottle:
-    """Those of one bridge."""
+    """Logs errors, each text at most once in ``EVERY`` seconds."""
 
     def __init__(self, reactor: Any) -> None:
         self._reactor = reactor
         self._last: dict[str, float] = {}
 
-    def tell(self, text: str) -> None:
-        """Log it, if it was not just now."""
+    def log_error(self, text: str) -> None:
+        """Logs an error unless the same text was logged a moment ago."""
         now = self._reactor.seconds()
         if now - self._last.get(text, float("-inf")) >= EVERY:
-            if len(self._last) > MOST:
+            if len(self._last) > MAX_TEXTS:
                 self._last.clear()
             self._last[text] = now
             log.error("{text}", text=text)
 
-    def tell_from_thread(self, text: str) -> None:
-        """The same, from another thread than the reactor's."""
-        self._reactor.callFromThread(self.tell, text)
+    def log_error_from_thread(self, text: str) -> None:
+        """Logs an error from another thread than the reactor's."""
+        self._reactor.callFromThread(self.log_error, text)

@@ -1,13 +1,13 @@
-"""One line an event of the bridge's life, on stderr. Never a key, never a message body.
+"""Writes the process log to stderr, one line per log event. The log never contains an intake key or a message body.
 
-Twisted's own chatter is left out below warnings. A line that comes again and again is written ``Throttle.BURST`` times
-in ten seconds; then how often it was left out.
+Twisted's own log events below warnings are dropped. Lines of one kind are written at most ``Throttle.BURST`` times in
+ten seconds; then one line says how many were suppressed.
 
 =========  ==================================================================================
 text       ``2026-11-23T07:24:00Z warn deliver: ...``
-journal    ``<4>deliver: ...``: the level as journald reads it (sd-daemon(3)); the time is its own
+journal    ``<4>deliver: ...``: the level as journald reads it (sd-daemon(3)); journald adds the time
 json       ``{"time": ..., "level": "warn", "logger": "deliver", "message": ...}``
-auto       journal where stderr is journald's, else text
+auto       journal if stderr is connected to journald, else text
 =========  ==================================================================================
 """
 
@@ -22,137 +22,138 @@ from typing import NamedTuple, TextIO
 from twisted.logger import ILogObserver, LogEvent, LogLevel, eventAsText, globalLogBeginner
 from zope.interface import implementer
 
-OURS = ("app", "listen", "deliver", "fleet", "spool", "admin", "collector")
+NAMESPACES = ("app", "listen", "deliver", "fleet", "spool", "admin", "collector")
 
-# Of syslog(3), which journald reads.
+# Severities of syslog(3), which journald reads.
 _PRIORITIES = {"debug": 7, "info": 6, "warn": 4, "error": 3, "critical": 2}
 
 
 class LogLine(NamedTuple):
-    """An event of the log, ready to be written."""
+    """One log event, ready to be written."""
 
     time: float
     "Seconds since the epoch."
     level: str
     logger: str
     text: str
-    "One line, without control characters."
+    "Text of one line, without control characters."
 
 
 class Recent:
-    """The last lines of the log, for the status page."""
+    """Last lines of the log, for the status page."""
 
-    MOST = 200
-    LONGEST = 1000
+    MAX_LINES = 200
+    MAX_LENGTH = 1000
 
     def __init__(self) -> None:
-        self._lines: deque[LogLine] = deque(maxlen=self.MOST)
+        self._lines: deque[LogLine] = deque(maxlen=self.MAX_LINES)
 
     def __call__(self, line: LogLine) -> None:
-        """Keep one."""
+        """Stores a line."""
         self._lines.append(line)
 
     def lines(self) -> list[dict[str, str]]:
-        """The latest first."""
+        """Returns the lines, the latest first."""
         return [
-            {"time": stamp(one.time), "level": one.level, "logger": one.logger, "text": one.text[: self.LONGEST]}
-            for one in reversed(tuple(self._lines))
+            {"time": stamp(line.time), "level": line.level, "logger": line.logger, "text": line.text[: self.MAX_LENGTH]}
+            for line in reversed(tuple(self._lines))
         ]
 
 
 class Written:
-    """Writes lines in a style."""
+    """Writes log lines to a stream in one of the styles text, journal and json."""
 
-    def __init__(self, to: TextIO, style: str = "text") -> None:
-        self._to = to
-        self._shown: Callable[[LogLine], str] = {"text": as_text, "journal": as_journal, "json": as_json}[style]
+    def __init__(self, stream: TextIO, style: str = "text") -> None:
+        self._stream = stream
+        self._format: Callable[[LogLine], str] = {"text": as_text, "journal": as_journal, "json": as_json}[style]
 
     def __call__(self, line: LogLine) -> None:
-        """Write one."""
+        """Writes a line. Ignores errors of the stream."""
         try:
-            self._to.write(self._shown(line) + "\n")
-            self._to.flush()
+            self._stream.write(self._format(line) + "\n")
+            self._stream.flush()
         except (OSError, ValueError):
-            # stderr is gone; the bridge must go on.
+            # stderr is closed; the gateway must continue.
             pass
 
 
 def as_text(line: LogLine) -> str:
-    """For people."""
+    """Returns a line in the style text."""
     return f"{stamp(line.time)} {line.level} {line.logger}: {line.text}"
 
 
 def as_journal(line: LogLine) -> str:
-    """For journald."""
+    """Returns a line in the style journal."""
     return f"<{_PRIORITIES.get(line.level, 6)}>{line.logger}: {line.text}"
 
 
 def as_json(line: LogLine) -> str:
-    """For what collects logs."""
+    """Returns a line in the style json."""
     return json.dumps({"time": stamp(line.time), "level": line.level, "logger": line.logger, "message": line.text})
 
 
 def stamp(seconds: float) -> str:
-    """``2026-11-23T07:24:00Z``"""
+    """Returns seconds since the epoch in the form ``2026-11-23T07:24:00Z``."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 class Throttle:
-    """Passes a kind of line at most ``BURST`` times in ``PERIOD``, then tells how many it left out."""
+    """Passes lines of one kind at most ``BURST`` times in ``PERIOD`` seconds, then says how many it suppressed."""
 
     BURST = 30
     PERIOD = 10.0
-    MOST_KINDS = 1000
+    MAX_KINDS = 1000
 
-    def __init__(self, to: Callable[[LogLine], None]) -> None:
-        self._to = to
+    def __init__(self, outlet: Callable[[LogLine], None]) -> None:
+        self._outlet = outlet
         self._kinds: dict[str, tuple[float, int]] = {}
-        "Since when, and how many."
+        "Time of the first line in the period and number of lines, by kind."
 
     def __call__(self, kind: str, line: LogLine) -> None:
-        """One line. Lines of one kind differ in their figures and names only."""
+        """Passes or suppresses a line. Lines of one kind differ only in their numbers and names."""
         for other, (since, count) in list(self._kinds.items()):
             if not 0 <= line.time - since < self.PERIOD:
                 del self._kinds[other]
                 if count > self.BURST:
-                    text = f"{count - self.BURST} lines like this were left out: {other[:200]}"
-                    self._to(line._replace(text=text))
+                    text = f"suppressed {count - self.BURST} similar lines: {other[:200]}"
+                    self._outlet(line._replace(text=text))
         since, count = self._kinds.get(kind, (line.time, 0))
-        if len(self._kinds) < self.MOST_KINDS or count:
+        if len(self._kinds) < self.MAX_KINDS or count:
             self._kinds[kind] = (since, count + 1)
         if count < self.BURST:
-            self._to(line)
+            self._outlet(line)
 
 
 @implementer(ILogObserver)
 class LogObserver:
-    """Twisted's events as lines, for one outlet. ``level``: the least of ours that it gets."""
+    """Turns Twisted log events into lines for one outlet. ``level`` is the lowest level of this program's events."""
 
     def __init__(self, outlet: Callable[[LogLine], None], *, level: str = "info") -> None:
         self._level = LogLevel.lookupByName(level)
         self._throttle = Throttle(outlet)
 
     def __call__(self, event: LogEvent) -> None:
-        """One event."""
+        """Handles one Twisted log event."""
         level = event.get("log_level") or LogLevel.info
         namespace = str(event.get("log_namespace", ""))
-        ours = namespace in OURS
-        if level < (self._level if ours else max(self._level, LogLevel.warn)):
+        own = namespace in NAMESPACES
+        if level < (self._level if own else max(self._level, LogLevel.warn)):
             return
         text = _on_one_line(eventAsText(event, includeTimestamp=False, includeSystem=False))
-        line = LogLine(event.get("log_time", 0.0), level.name, namespace if ours else "twisted", text)
-        said = str(event.get("log_format") or "")
-        self._throttle(f"{line.logger}: {text if said in ('', '{text}') else said}", line)
+        line = LogLine(event.get("log_time", 0.0), level.name, namespace if own else "twisted", text)
+        template = str(event.get("log_format") or "")
+        self._throttle(f"{line.logger}: {text if template in ('', '{text}') else template}", line)
 
 
 def _on_one_line(text: str) -> str:
-    """A traceback keeps its line ends as \\n; names and words from far away can do nothing to a terminal."""
+    """Returns the text as one line of printable characters. Line ends of tracebacks become ``\\n``; control characters
+    are escaped, so that text from the network cannot control a terminal."""
     text = text.replace("\n", "\\n")
     return text if text.isprintable() else "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
 
 
-def chosen(style: str, stream: TextIO) -> str:
-    """``auto`` becomes journal where systemd says that the stream is its own (systemd.exec(5), JOURNAL_STREAM)."""
+def choose_style(style: str, stream: TextIO) -> str:
+    """Resolves ``auto``: journal if the stream goes to journald (JOURNAL_STREAM, systemd.exec(5)), else text."""
     if style != "auto":
         return style
     try:
@@ -163,10 +164,10 @@ def chosen(style: str, stream: TextIO) -> str:
 
 
 def begin(style: str = "auto", level: str = "info", *, kept: str | None = None) -> Recent:
-    """Log to stderr from here on; the last lines are kept, too, from the level ``kept``, or the same."""
+    """Starts logging to stderr. Returns the last lines, from the level ``kept`` on (by default the same ``level``)."""
     recent = Recent()
     observers = [
-        LogObserver(Written(sys.stderr, chosen(style, sys.stderr)), level=level),
+        LogObserver(Written(sys.stderr, choose_style(style, sys.stderr)), level=level),
         LogObserver(recent, level=kept or level)
     ]  # fmt: skip
     globalLogBeginner.beginLoggingTo(observers, redirectStandardIO=False, discardBuffer=True)

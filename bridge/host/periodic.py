@@ -1,4 +1,4 @@
-"""What is done again and again while a bridge runs."""
+"""Runs periodic tasks while the gateway runs."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,24 +10,24 @@ log = Logger(namespace="app")
 
 
 class PeriodicTasks:
-    """The rounds of one bridge, by its reactor's clock; each begins one interval after ``start``.
+    """Calls functions at fixed intervals of the reactor's clock. The first call comes one interval after ``start``.
 
-    A defect of one look is told and is no reason not to look again: without its rounds a bridge would receive and seal
-    nothing.
+    An exception is logged and does not end the task: without its periodic tasks a gateway would neither receive nor
+    seal anything.
     """
 
     def __init__(self, reactor: Any) -> None:
         self._reactor = reactor
         self._calls: list[tuple[task.LoopingCall, float]] = []
 
-    def add(self, look: Callable[[], None], every: float) -> task.LoopingCall:
-        """One more, in seconds; before ``start``."""
+    def add(self, function: Callable[[], None], every: float) -> task.LoopingCall:
+        """Adds a function to call every ``every`` seconds. Call before ``start``."""
 
         def guarded() -> None:
             try:
-                look()
+                function()
             except Exception:
-                log.failure("defect in a round of {look}; it goes on", look=look)
+                log.failure("defect in the periodic task {function}; it runs again", function=function)
 
         call = task.LoopingCall(guarded)
         call.clock = self._reactor
@@ -35,12 +35,12 @@ class PeriodicTasks:
         return call
 
     def start(self) -> None:
-        """Begin all of them."""
+        """Starts all tasks."""
         for call, every in self._calls:
             call.start(every, now=False)
 
     def stop(self) -> None:
-        """End those that run."""
+        """Stops all running tasks."""
         for call, _ in self._calls:
             if call.running:
                 call.stop()

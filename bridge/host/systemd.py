@@ -1,9 +1,9 @@
-"""What a service manager is told, and what it holds for us: sd_notify(3) and sd_listen_fds(3) in their wire form.
+"""Notifies the service manager and stores sockets in it: sd_notify(3) and sd_listen_fds(3) in their wire form.
 
-Messages are datagrams of ``KEY=VALUE`` lines to ``$NOTIFY_SOCKET``; where that is not set, nobody is told. Sockets that
-were given with ``keep`` come back after a restart, and after a crash, as descriptors from 3 on, with their names in
-``$LISTEN_FDNAMES`` (systemd: ``FileDescriptorStoreMax=``, ``NotifyAccess=main``); sockets of socket units come the same
-way. Nothing here raises: a bridge without a manager that listens is a bridge all the same.
+Notifications are datagrams of ``KEY=VALUE`` lines to ``$NOTIFY_SOCKET``. Without that variable, nothing is sent.
+Sockets that were stored with ``keep`` come back after a restart or a crash as descriptors from 3 on, with their names
+in ``$LISTEN_FDNAMES`` (systemd: ``FileDescriptorStoreMax=``, ``NotifyAccess=main``). Sockets of socket units come the
+same way. No function raises an exception: the gateway also works without a service manager that listens.
 """
 
 import os
@@ -16,79 +16,81 @@ from twisted.logger import Logger
 
 log = Logger(namespace="app")
 
-_PATIENCE = 1.0
-"Seconds that what must not be lost waits for a manager that is busy."
-_FIRST = 3
-"SD_LISTEN_FDS_START"
+_TIMEOUT = 1.0
+"Seconds to wait for a busy service manager with a notification that must not be lost."
+_FIRST_FD = 3
+"SD_LISTEN_FDS_START of sd_listen_fds(3)."
 
 
 class ServiceManager:
-    """Whoever started this process, as far as it said so in ``environment``."""
+    """Service manager that started this process, as described by the variables of ``environment``."""
 
     def __init__(self, environment: Mapping[str, str] | None = None) -> None:
-        given = environment or {}
-        address = given.get("NOTIFY_SOCKET", "")
+        variables = environment or {}
+        address = variables.get("NOTIFY_SOCKET", "")
         self._address = f"\0{address[1:]}" if address.startswith("@") else address
-        self._inherited = _inherited(given)
-        mine = given.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
-        timeout = given.get("WATCHDOG_USEC", "") if mine else ""
+        self._inherited = _inherited(variables)
+        is_for_this_process = variables.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
+        timeout = variables.get("WATCHDOG_USEC", "") if is_for_this_process else ""
         self.watchdog = int(timeout) / 1e6 if timeout.isdigit() else None
-        "Seconds within which it wants to hear ``alive``; None: it does not ask."
+        "Seconds within which the manager expects ``notify_watchdog``; None if the watchdog is off."
 
     @property
     def listens(self) -> bool:
-        """Whether anybody is told."""
+        """True if a service manager receives notifications."""
         return bool(self._address)
 
     def ready(self) -> None:
-        """We do our work; also: we do it again, after ``reloading``."""
-        self._tell("READY=1")
+        """Reports that the start, or a reload, is complete."""
+        self._notify("READY=1")
 
     def reloading(self) -> None:
-        """We read our configuration; ``ready`` ends it."""
-        self._tell(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
+        """Reports that a reload begins; ``ready`` ends it."""
+        self._notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
     def stopping(self) -> None:
-        """We end."""
-        self._tell("STOPPING=1")
+        """Reports that the process stops."""
+        self._notify("STOPPING=1")
 
-    def alive(self) -> None:
-        """The reactor turns."""
-        self._tell("WATCHDOG=1", within=0)
+    def notify_watchdog(self) -> None:
+        """Reports that the reactor is running."""
+        self._notify("WATCHDOG=1", timeout=0)
 
     def status(self, text: str) -> None:
-        """One line for people."""
-        self._tell(f"STATUS={' '.join(text.split())}", within=0)
+        """Sends a status line for the operator."""
+        self._notify(f"STATUS={' '.join(text.split())}", timeout=0)
 
     def keep(self, name: str, held: socket.socket) -> None:
-        """Hold a socket under a name (``fd_name``), also when this process ends."""
-        self._tell(f"FDSTORE=1\nFDPOLL=0\nFDNAME={name}", held)
+        """Stores a socket under a name (``fd_name``) in the service manager, beyond the end of this process."""
+        self._notify(f"FDSTORE=1\nFDPOLL=0\nFDNAME={name}", held)
 
     def forget(self, name: str) -> None:
-        """Hold it no more."""
-        self._tell(f"FDSTOREREMOVE=1\nFDNAME={name}")
+        """Removes the stored socket of a name."""
+        self._notify(f"FDSTOREREMOVE=1\nFDNAME={name}")
 
     def inherited(self) -> list[tuple[str, socket.socket]]:
-        """The sockets that it handed over, with their names; once, they are the caller's."""
+        """Returns the inherited sockets with their names. Only the first call returns them; the caller owns them."""
         taken, self._inherited = self._inherited, []
         return taken
 
-    def _tell(self, text: str, held: socket.socket | None = None, *, within: float = _PATIENCE) -> None:
+    def _notify(self, text: str, held: socket.socket | None = None, *, timeout: float = _TIMEOUT) -> None:
         if not self._address:
             return
         try:
-            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as told:
-                told.settimeout(within)
-                told.connect(self._address)
-                socket.send_fds(told, [text.encode()], [] if held is None else [held.fileno()])
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as notify_socket:
+                notify_socket.settimeout(timeout)
+                notify_socket.connect(self._address)
+                socket.send_fds(notify_socket, [text.encode()], [] if held is None else [held.fileno()])
         except OSError as error:
             what = text.partition("\n")[0]
-            log.warn("the service manager cannot be told {what}: {why}", what=what, why=error.strerror or error)
+            log.warn("cannot send {what} to the service manager: {why}", what=what, why=error.strerror or error)
 
 
 def first_environment() -> dict[str, str]:
-    """The environment that this process was started with. ``os.environ`` has lost ``LISTEN_PID`` and ``LISTEN_FDS`` by
-    now: Twisted takes them as soon as its endpoints are imported."""
+    """Returns the environment with which this process was started.
+
+    ``os.environ`` lacks ``LISTEN_PID`` and ``LISTEN_FDS``, as Twisted removes them when its endpoints are imported.
+    """
     try:
         pairs = Path("/proc/self/environ").read_bytes().split(b"\0")
     except OSError:
@@ -96,17 +98,17 @@ def first_environment() -> dict[str, str]:
     return {os.fsdecode(name): os.fsdecode(value) for name, _, value in (pair.partition(b"=") for pair in pairs)}
 
 
-def _inherited(given: Mapping[str, str]) -> list[tuple[str, socket.socket]]:
-    count = given.get("LISTEN_FDS", "")
-    if given.get("LISTEN_PID") != str(os.getpid()) or not count.isdigit():
+def _inherited(variables: Mapping[str, str]) -> list[tuple[str, socket.socket]]:
+    count = variables.get("LISTEN_FDS", "")
+    if variables.get("LISTEN_PID") != str(os.getpid()) or not count.isdigit():
         return []
-    names = given.get("LISTEN_FDNAMES", "").split(":")
+    names = variables.get("LISTEN_FDNAMES", "").split(":")
     found = []
     for number in range(int(count)):
         try:
-            held = socket.socket(fileno=_FIRST + number)
+            held = socket.socket(fileno=_FIRST_FD + number)
         except OSError as error:
-            log.warn("descriptor {n} was handed over, but is no socket: {why}", n=_FIRST + number, why=error.strerror)
+            log.warn("inherited descriptor {n} is not a socket: {why}", n=_FIRST_FD + number, why=error.strerror)
             continue
         held.set_inheritable(False)
         held.setblocking(False)

@@ -1,9 +1,9 @@
-"""Reads that wait for room, and the connections that wait with them.
+"""Holds events that wait for room in the spool, and pauses the connections that sent them.
 
-With ``when_full: pause`` a stream that carries events for a full intake is not read on: its sender waits, as TCP makes
-it. What had been read is held here, at most one read a connection, and appended first when there is room again, so
-that its order is kept. Events of the same read for other intakes go their way at once. Datagrams are never held:
-whoever sends them does not wait, and the socket is everybody's.
+With ``when_full: pause``, a stream that carries events for a full intake is no longer read, so TCP flow control makes
+its sender wait. The events that had been read are held here: at most one read per connection. They are appended first
+when there is room again, which keeps their order. Events of the same read for other intakes are appended at once.
+Datagrams are never held: their sender does not wait, and the socket is shared by all senders.
 """
 
 from collections import deque
@@ -13,20 +13,20 @@ from bridge.batching import Group
 
 
 class PausableSender(Protocol):
-    """A connection that can be made to wait."""
+    """Declares what backpressure needs of a connection."""
 
     acknowledges: bool
-    "Whether it tells its sender what is kept: then nothing of it is dropped for want of room, it waits."
+    "True if the sender gets acknowledgements: its events are then held, never dropped, when there is no room."
 
-    def hold(self) -> None:
-        """Do not read on."""
+    def pause(self) -> None:
+        """Stops reading the connection."""
 
-    def go_on(self) -> None:
-        """Read on; called once for any number of calls of ``hold``."""
+    def resume(self) -> None:
+        """Reads the connection again. Called once, however often ``pause`` was called."""
 
 
 class Backpressure:
-    """What waits, by intake."""
+    """Holds events by intake, with the senders that wait for them."""
 
     def __init__(self) -> None:
         self._parts: dict[str, deque[Group]] = {}
@@ -36,24 +36,24 @@ class Backpressure:
         return len(self._senders)
 
     def hold(self, part: Group, sender: PausableSender) -> None:
-        """Keep events, and their sender waiting."""
+        """Holds a group of events and pauses its sender."""
         self._parts.setdefault(part.intake, deque()).append(part)
         if sender not in self._senders:
             self._senders[sender] = set()
-            sender.hold()
+            sender.pause()
         self._senders[sender].add(part.intake)
 
     def intakes(self) -> list[str]:
-        """For which something waits."""
+        """Returns the names of the intakes that have held events."""
         return list(self._parts)
 
     def first(self, intake: str) -> Group | None:
-        """What has waited longest for an intake."""
+        """Returns the group that has been held longest for an intake, or None."""
         parts = self._parts.get(intake)
         return parts[0] if parts else None
 
     def pop(self, intake: str) -> None:
-        """The first has gone; the senders that waited for nothing else go on with the last."""
+        """Removes the first group of an intake; after the last one, resumes senders that wait for no other intake."""
         parts = self._parts[intake]
         parts.popleft()
         if parts:
@@ -63,8 +63,8 @@ class Backpressure:
             intakes.discard(intake)
             if not intakes:
                 del self._senders[sender]
-                sender.go_on()
+                sender.resume()
 
     def forget(self, sender: PausableSender) -> None:
-        """A connection has ended; what it brought still waits."""
+        """Forgets a connection that has ended. The events that it sent stay held."""
         self._senders.pop(sender, None)

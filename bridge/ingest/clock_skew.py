@@ -1,8 +1,9 @@
-"""The clock doctor: what the times in a sender's messages say of its clock, in words, with the setting that mends it.
+"""Diagnoses a sender's clock from the timestamps of its messages, and names the setting that corrects it.
 
-An *offset* is event time less reception, in seconds: positive, the clock is ahead. Three things are told apart: a clock
-that runs wrong, a clock that is right in a zone that we do not know of, and messages that come late. A whole number of
-hours (or the half and quarter hours that zones have) within ``SLACK`` is a zone; what else is off is a clock.
+An *offset* is event time minus reception time, in seconds: it is positive if the clock is ahead. Three cases are told
+apart: a clock that is wrong, a clock that is right but in a time zone that the configuration does not name, and
+messages that arrive late. An offset within ``ZONE_TOLERANCE`` of a whole number of hours (or of the half and quarter
+hours that zones use) is a zone. Any other offset is a wrong clock.
 """
 
 from collections.abc import Iterator
@@ -11,21 +12,21 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from functools import cache, lru_cache
 from zoneinfo import ZoneInfo
 
-RIGHT_WITHIN = 10.0
-"Seconds off that nobody minds: texts without fraction and a slow road are one or two."
-SLACK = 150.0
-"Seconds by which an offset may miss a zone's and still be taken for it."
-LATE = 60.0
-"Seconds that messages of a right clock may be on their way."
+TOLERANCE = 10.0
+"Offset in seconds that counts as right: timestamps without fractions and network delay account for one or two."
+ZONE_TOLERANCE = 150.0
+"Seconds by which an offset may differ from a zone's and still count as that zone."
+LATE_AFTER = 60.0
+"Seconds that the messages of a right clock may be in transit before they count as late."
 NEVER_SET_BEFORE = 2020
 _ZONE_MINUTES = frozenset(
     sign * minutes
     for sign in (-1, 1)
     for minutes in (*range(60, 15 * 60, 60), 210, 270, 330, 345, 390, 525, 570, 630, 765, 30, 45, 90, 150)
 )
-"Differences that two zones may have."
+"Minutes by which two zones may differ."
 
-# One place for each offset in use, and two where one keeps daylight saving time and the other does not.
+# One location for each UTC offset in use; two where one observes daylight saving time and the other does not.
 _PLACES = (
     "Pacific/Honolulu", "America/Anchorage", "America/Los_Angeles", "America/Phoenix", "America/Denver",
     "America/Chicago", "America/Mexico_City", "America/New_York", "America/Bogota", "America/Halifax",
@@ -38,111 +39,125 @@ _PLACES = (
 
 
 class SourceClock:
-    """What has been seen of one sender's clock. The best reading of a clock is the one that came with least delay, so
-    the greatest offset of the last minute or two counts."""
+    """Tracks the clock offset of one sender.
 
-    __slots__ = ("_before", "_since_ms", "_so_far", "dated", "offset", "seen_ms", "zone", "zoned")
+    Delay only ever makes an offset smaller, so the greatest offset of the last one to two minutes is the best
+    estimate of the clock.
+    """
+
+    __slots__ = (
+        "_current_best", "_previous_best", "_start_ms", "has_year", "has_zone", "offset", "seen_ms", "zone"
+    )  # fmt: skip
 
     WINDOW_MS = 60_000
 
     def __init__(self) -> None:
         self.offset: float | None = None
-        "The latest."
+        "The latest offset, in seconds."
         self.seen_ms = 0
-        self.zoned = False
-        "Whether the text names its zone."
-        self.dated = False
-        "Whether it names the year."
+        self.has_zone = False
+        "True if the timestamp text names its zone."
+        self.has_year = False
+        "True if the timestamp text names the year."
         self.zone: tzinfo = UTC
-        "The zone that a text without one is read in."
-        self._since_ms = 0
-        self._before = self._so_far = float("-inf")
+        "The zone in which a timestamp without a zone is read."
+        self._start_ms = 0
+        self._previous_best = self._current_best = float("-inf")
 
-    def note(self, offset: float, *, now_ms: int, zoned: bool, dated: bool, zone: tzinfo) -> None:
-        """One message's time; ``now_ms`` is its reception."""
-        if (zoned, zone) != (self.zoned, self.zone) or not 0 <= now_ms - self._since_ms <= 2 * self.WINDOW_MS:
-            # Something was set anew, or nothing came for long: what was seen before says nothing.
-            self._since_ms, self._before, self._so_far = now_ms, float("-inf"), float("-inf")
-        elif now_ms - self._since_ms >= self.WINDOW_MS:
-            self._since_ms, self._before, self._so_far = now_ms, self._so_far, float("-inf")
-        self._so_far = max(self._so_far, offset)
-        self.offset, self.seen_ms, self.zoned, self.dated, self.zone = offset, now_ms, zoned, dated, zone
+    def note(self, offset: float, *, now_ms: int, has_zone: bool, has_year: bool, zone: tzinfo) -> None:
+        """Records the offset of one message. ``now_ms`` is the reception time, in milliseconds since the epoch."""
+        if (has_zone, zone) != (self.has_zone, self.zone) or not 0 <= now_ms - self._start_ms <= 2 * self.WINDOW_MS:
+            # The zone has changed, or no message came for a long time: earlier offsets do not apply any more.
+            self._start_ms, self._previous_best, self._current_best = now_ms, float("-inf"), float("-inf")
+        elif now_ms - self._start_ms >= self.WINDOW_MS:
+            self._start_ms, self._previous_best, self._current_best = now_ms, self._current_best, float("-inf")
+        self._current_best = max(self._current_best, offset)
+        self.offset, self.seen_ms, self.has_zone, self.has_year, self.zone = offset, now_ms, has_zone, has_year, zone
 
     @property
-    def sick(self) -> bool:
-        """Whether somebody should do something, as the diagnosis has it."""
+    def needs_action(self) -> bool:
+        """True if the operator should correct something; the same result as ``Diagnosis.needs_action``."""
         best = self.best
-        return best is not None and abs(round(best)) > RIGHT_WITHIN
+        return best is not None and abs(round(best)) > TOLERANCE
 
     @property
     def best(self) -> float | None:
-        """The offset that delays have least part in."""
-        return None if self.offset is None else max(self._before, self._so_far)
+        """Returns the offset that is least affected by delays, or None before the first offset."""
+        return None if self.offset is None else max(self._previous_best, self._current_best)
 
     def diagnosis(self) -> "Diagnosis":
-        """What it means."""
+        """Returns the diagnosis of the best offset."""
         if self.offset is None or self.best is None:
             return NO_TIME
-        # To the hour and the second, so that the same is found once for many senders.
+        # The time is rounded to the hour and offsets to the second, so that many senders share one cached diagnosis.
         now = datetime.fromtimestamp(self.seen_ms // 3_600_000 * 3600, UTC)
         return diagnose(
-            round(self.best), latest=round(self.offset), now=now, zone=None if self.zoned else self.zone,
-            dated=self.dated,
+            round(self.best), latest=round(self.offset), now=now, zone=None if self.has_zone else self.zone,
+            has_year=self.has_year,
         )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """``kind``: right, late, zone, dst, year, unset, wrong or none (no time in the messages)."""
+    """One finding about a clock.
+
+    ``kind`` is right, late, zone, dst, year, unset, wrong or none (the messages carry no time).
+    """
 
     kind: str
     words: str
     remedy: str = ""
 
     @property
-    def sick(self) -> bool:
-        """Whether somebody should do something."""
+    def needs_action(self) -> bool:
+        """True if the operator should correct something."""
         return self.kind not in ("right", "late", "none")
 
 
-NO_TIME = Diagnosis("none", "no time in its messages")
+NO_TIME = Diagnosis("none", "its messages carry no timestamp")
 
 
 @lru_cache(maxsize=10_000)
-def diagnose(offset: float, *, latest: float, now: datetime, zone: tzinfo | None, dated: bool) -> Diagnosis:
-    """The reading of an offset. ``zone``: where the text names none, the one it was read in."""
-    if abs(offset) <= RIGHT_WITHIN:
-        if offset - latest > LATE:
-            return Diagnosis("late", f"right; a message came {_span(offset - latest)} late (buffered on its way)")
+def diagnose(offset: float, *, latest: float, now: datetime, zone: tzinfo | None, has_year: bool) -> Diagnosis:
+    """Diagnoses an offset in seconds. ``zone`` is the zone assumed for a timestamp without one, else None."""
+    if abs(offset) <= TOLERANCE:
+        if offset - latest > LATE_AFTER:
+            return Diagnosis("late", f"right; a message arrived {_span(offset - latest)} late (buffered in transit)")
         return Diagnosis("right", "right")
-    said = _off(offset)
-    shown = now + timedelta(seconds=offset)
-    if found := _calendar(offset, shown, now, dated):
+    offset_text = _offset_text(offset)
+    device_time = now + timedelta(seconds=offset)
+    if found := _diagnose_date(offset, device_time, now, has_year):
         return found
     minutes = round(offset / 900) * 15
-    if minutes in _ZONE_MINUTES and abs(offset - minutes * 60) <= SLACK:
-        return _of_zone(said, minutes, now, zone)
-    return Diagnosis("wrong", said, "set the device's clock (NTP)")
+    if minutes in _ZONE_MINUTES and abs(offset - minutes * 60) <= ZONE_TOLERANCE:
+        return _diagnose_zone(offset_text, minutes, now, zone)
+    return Diagnosis("wrong", offset_text, "set the device's clock (NTP)")
 
 
-def _calendar(offset: float, shown: datetime, now: datetime, dated: bool) -> Diagnosis | None:
-    """A wrong year, or a date that a clock begins with."""
+def _diagnose_date(offset: float, device_time: datetime, now: datetime, has_year: bool) -> Diagnosis | None:
+    """Returns a diagnosis for a wrong year or for a date that clocks start with, or None for any other offset."""
     if abs(offset) < 7 * 86400:
         return None
-    if dated and shown.year < NEVER_SET_BEFORE:
-        return Diagnosis(
-            "unset", f"never set: it says {shown:%Y-%m-%d}", "set the device's clock (NTP); it has none that runs on"
-        )
-    years = [year for year in (shown.year - now.year, shown.year - now.year - 1, shown.year - now.year + 1) if year]
-    for year in years if dated else ():
-        if abs((_shifted(now, year) - shown).total_seconds()) <= 15 * 3600:
-            return Diagnosis(
-                "year", f"the year is wrong: it says {shown:%Y-%m-%d}", "set the year of the device's clock"
-            )
-    if not dated and (shown.month, shown.day) in ((1, 1), (1, 2), (3, 1), (3, 2)):
+    if has_year and device_time.year < NEVER_SET_BEFORE:
         return Diagnosis(
             "unset",
-            f"it says {shown:%B} {shown.day}: probably not set since it started",
+            f"never set: it shows {device_time:%Y-%m-%d}",
+            "set the device's clock (NTP); it does not keep time while the device is off",
+        )
+    years = [
+        year
+        for year in (device_time.year - now.year, device_time.year - now.year - 1, device_time.year - now.year + 1)
+        if year
+    ]
+    for year in years if has_year else ():
+        if abs((_shifted(now, year) - device_time).total_seconds()) <= 15 * 3600:
+            return Diagnosis(
+                "year", f"the year is wrong: it shows {device_time:%Y-%m-%d}", "set the year of the device's clock"
+            )
+    if not has_year and (device_time.month, device_time.day) in ((1, 1), (1, 2), (3, 1), (3, 2)):
+        return Diagnosis(
+            "unset",
+            f"it shows {device_time:%B} {device_time.day}: probably not set since the device started",
             "set the device's clock (NTP)",
         )
     return None
@@ -156,31 +171,31 @@ def _shifted(when: datetime, years: int) -> datetime:
         return when.replace(year=when.year + years, day=28)
 
 
-def _of_zone(said: str, minutes: int, now: datetime, zone: tzinfo | None) -> Diagnosis:
+def _diagnose_zone(offset_text: str, minutes: int, now: datetime, zone: tzinfo | None) -> Diagnosis:
     if zone is None:
         return Diagnosis(
-            "zone", f"{said}, and the zone is in its messages: it writes local time under a wrong zone",
-            "set the device's time zone; until then timestamp: received on its route",
+            "zone", f"{offset_text}, although its messages name a zone: it writes local time with a wrong zone",
+            "set the device's time zone; until then, set timestamp: received on its route",
         )  # fmt: skip
-    ours = now.astimezone(zone).utcoffset() or timedelta()
-    theirs = ours + timedelta(minutes=minutes)
+    configured_offset = now.astimezone(zone).utcoffset() or timedelta()
+    device_offset = configured_offset + timedelta(minutes=minutes)
     seasons = {now.replace(month=month, day=1).astimezone(zone).utcoffset() for month in (1, 7)}
-    if len(seasons) == 2 and theirs in seasons:
-        words = "stays in winter time" if minutes < 0 else "stays in summer time"
+    if len(seasons) == 2 and device_offset in seasons:
+        season = "winter" if minutes < 0 else "summer"
         return Diagnosis(
-            "dst", f"{said}: it {words} while {zone} has changed",
-            f"let the device follow daylight saving time, or sources: timezone: {_fixed(theirs)}",
+            "dst", f"{offset_text}: it stays in {season} time while {zone} has changed",
+            f"enable daylight saving time on the device, or set sources: timezone: {_fixed(device_offset)}",
         )  # fmt: skip
-    near = list(_places(theirs, now))
-    such = f"the place, such as {' or '.join(near)}" if near else _fixed(theirs)
+    candidates = list(_places(device_offset, now))
+    place = f"the device's location, such as {' or '.join(candidates)}" if candidates else _fixed(device_offset)
     return Diagnosis(
-        "zone", f"{said}: local time without zone (UTC{_signed(theirs)}), read as {zone}",
-        f"sources: timezone: {such}",
+        "zone", f"{offset_text}: local time without zone (UTC{_signed(device_offset)}), read as {zone}",
+        f"set sources: timezone: to {place}",
     )  # fmt: skip
 
 
 def _places(offset: timedelta, now: datetime) -> Iterator[str]:
-    """At most two places whose clocks show this now."""
+    """Returns at most two locations whose current UTC offset is ``offset``."""
     found = 0
     for zone in _zones():
         if found < 2 and now.astimezone(zone).utcoffset() == offset:
@@ -190,15 +205,15 @@ def _places(offset: timedelta, now: datetime) -> Iterator[str]:
 
 @cache
 def _zones() -> tuple[ZoneInfo, ...]:
-    # The module's own cache forgets all but a few, and reads their files again.
+    # ZoneInfo's own cache keeps only a few zones and reads the others from disk again.
     return tuple(map(ZoneInfo, _PLACES))
 
 
 def _fixed(offset: timedelta) -> str:
-    """A zone that never changes. Its sign is POSIX's: Etc/GMT-1 is an hour ahead of UTC."""
+    """Returns the name of a zone with a fixed UTC offset. Its sign is POSIX's: Etc/GMT-1 is one hour ahead of UTC."""
     hours, rest = divmod(offset.total_seconds(), 3600)
     if rest:
-        return f"a place at UTC{_signed(offset)}"
+        return f"a location at UTC{_signed(offset)}"
     return "UTC" if not hours else f"Etc/GMT{-hours:+.0f}"
 
 
@@ -207,12 +222,12 @@ def _signed(offset: timedelta) -> str:
     return f"{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02}:{abs(minutes) % 60:02}"
 
 
-def _off(offset: float) -> str:
+def _offset_text(offset: float) -> str:
     return f"{_span(abs(offset))} {'ahead' if offset > 0 else 'behind'}"
 
 
 def _span(seconds: float) -> str:
-    """``55 minutes``, ``2 hours``, ``1 hour 30 minutes``: to the minute below two days, whole days above."""
+    """Formats a duration, such as ``55 minutes``: in minutes below two days, in whole days above."""
     if seconds < 120:
         return f"{seconds:.0f} seconds"
     minutes = round(seconds / 60)
@@ -220,7 +235,7 @@ def _span(seconds: float) -> str:
         return f"{round(minutes / 1440)} days"
     hours, minutes = divmod(minutes, 60)
     words = [f"{n} {unit}{'s' * (n != 1)}" for n, unit in ((hours, "hour"), (minutes, "minute")) if n]
-    # A zone's two minutes of slack are no part of what is meant.
+    # Two minutes more or less than a whole hour are tolerance, not information.
     if hours and (minutes <= 2 or minutes >= 58):
         hours += minutes >= 58
         words = [f"{hours} hour{'s' * (hours != 1)}"]

@@ -1,9 +1,9 @@
 # mypy: disallow-untyped-calls=False
-"""``copy_to:`` of a route: each frame as it came, to another forwarder too, so that both can be compared for a while.
+"""Mirrors frames to other forwarders, as the ``copy_to:`` of a route asks, so that both can be compared for a while.
 
-Best effort, and counted apart: a copy that cannot be sent at once is dropped, never held, and never in the way of what
-it is a copy of. Over UDP a datagram each, over TCP a line each (octet-counted where a frame holds a line end). The
-receiver sees the bridge as the sender.
+Mirroring is best effort and counted separately. A copy that cannot be sent at once is dropped, never held, and never
+delays the original. Over UDP each frame is one datagram. Over TCP each frame is one line, or octet-counted (RFC 6587)
+if it contains a line end. The receiver sees the bridge's address as the sender.
 """
 
 import socket
@@ -24,67 +24,67 @@ from bridge.config import CopyTarget
 log = Logger(namespace="listen")
 
 RESOLVE_EVERY = 300.0
-"Seconds after which a name is looked up again."
+"Seconds after which a host name is resolved again."
 LONGEST_WAIT = 30
-"Seconds between two attempts to connect, at most."
+"Longest time between two connection attempts, in seconds."
 
 
 class MirrorTarget(Protocol):
-    """The way to one target."""
+    """Declares what ``Mirror`` needs of one target."""
 
     def send(self, frames: Sequence[bytes]) -> int:
-        """How many were sent."""
+        """Sends frames and returns how many were sent."""
 
     def stop(self) -> None:
-        """No more."""
+        """Stops sending and closes the socket."""
 
 
 class Mirror:
-    """All targets of a configuration. Counted by target, as it is written."""
+    """Sends copies to all targets of a configuration and counts them by target, as the configuration writes it."""
 
     def __init__(self, reactor: Any) -> None:
         self.sent: Counter[str] = Counter()
         self.dropped: Counter[str] = Counter()
         self._reactor = reactor
-        self._ways: dict[CopyTarget, MirrorTarget] = {}
+        self._mirrors: dict[CopyTarget, MirrorTarget] = {}
 
     def send(self, targets: Collection[CopyTarget], frames: Sequence[bytes]) -> None:
-        """The frames of one read, to each target."""
+        """Sends the frames of one read to each target."""
         for target in targets:
-            delivery_path = self._ways.get(target)
-            sent = 0 if delivery_path is None else delivery_path.send(frames)
+            mirror = self._mirrors.get(target)
+            sent = 0 if mirror is None else mirror.send(frames)
             self.sent[str(target)] += sent
             self.dropped[str(target)] += len(frames) - sent
 
     def change(self, targets: Collection[CopyTarget]) -> None:
-        """These are the targets from now on."""
-        for target in set(self._ways) - set(targets):
-            self._ways.pop(target).stop()
-        for target in set(targets) - set(self._ways):
+        """Replaces the targets. Targets in both sets keep their sockets."""
+        for target in set(self._mirrors) - set(targets):
+            self._mirrors.pop(target).stop()
+        for target in set(targets) - set(self._mirrors):
             kind: Callable[[CopyTarget, Any], MirrorTarget] = (
                 DatagramMirror if target.transport == "udp" else StreamMirror
             )
-            self._ways[target] = kind(target, self._reactor)
+            self._mirrors[target] = kind(target, self._reactor)
             self.sent[str(target)] += 0
 
     def stop(self) -> None:
-        """No more copies."""
+        """Stops all targets."""
         self.change(())
 
 
 class DatagramMirror:
-    """The way to a target over UDP."""
+    """Sends copies to one target over UDP."""
 
     def __init__(self, target: CopyTarget, reactor: Any) -> None:
         self._target = target
         self._socket: socket.socket | None = None
         self._reactor = reactor
-        self._look_up = task.LoopingCall(self._resolve)
-        self._look_up.clock = reactor
-        self._look_up.start(RESOLVE_EVERY)
+        self._resolve_loop = task.LoopingCall(self._resolve)
+        self._resolve_loop.clock = reactor
+        self._resolve_loop.start(RESOLVE_EVERY)
 
     def send(self, frames: Sequence[bytes]) -> int:
-        """What the kernel takes without waiting."""
+        """Sends the frames that the kernel accepts without blocking, and returns their number."""
         if self._socket is None:
             return 0
         sent = 0
@@ -94,14 +94,14 @@ class DatagramMirror:
             except BlockingIOError:
                 break
             except OSError:
-                continue  # too long for a datagram; or nobody was there for an earlier one
+                continue  # the frame is too long for a datagram, or an ICMP error of an earlier one is reported
             sent += 1
         return sent
 
     def stop(self) -> None:
-        """Close."""
-        if self._look_up.running:
-            self._look_up.stop()
+        """Closes the socket."""
+        if self._resolve_loop.running:
+            self._resolve_loop.stop()
         if self._socket is not None:
             self._socket.close()
             self._socket = None
@@ -111,27 +111,30 @@ class DatagramMirror:
         found.addCallbacks(self._connect, self._unknown)
 
     def _connect(self, address: str) -> None:
-        if not self._look_up.running:
+        if not self._resolve_loop.running:
             return
-        made = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
-        made.setblocking(False)
+        new_socket = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
+        new_socket.setblocking(False)
         try:
-            made.connect((address, self._target.port))
+            new_socket.connect((address, self._target.port))
         except OSError as error:
-            made.close()
-            log.warn("copy_to {target}: {why}", target=self._target, why=error.strerror)
+            new_socket.close()
+            log.warn("copy_to {target}: cannot connect the socket: {why}", target=self._target, why=error.strerror)
             return
         if self._socket is not None:
             self._socket.close()
-        self._socket = made
+        self._socket = new_socket
 
     def _unknown(self, failure: Failure) -> None:
-        log.warn("copy_to {target}: the name cannot be resolved; copies are dropped", target=self._target)
+        log.warn(
+            "copy_to {target}: the host name cannot be resolved, copies are dropped. Check the name and DNS.",
+            target=self._target,
+        )
 
 
 @implementer(IPushProducer)
 class _Writer(TwistedProtocol):
-    """A connection to a target; full where the far side does not read as fast as we write."""
+    """Holds a connection to a target. ``full`` is True while the receiver does not read fast enough."""
 
     full = False
 
@@ -142,20 +145,20 @@ class _Writer(TwistedProtocol):
         self.full = True
 
     def pauseProducing(self) -> None:
-        """For the transport: its buffer is full."""
+        """Called by the transport when its buffer is full."""
         self.full = True
 
     def resumeProducing(self) -> None:
-        """For the transport: it is not any more."""
+        """Called by the transport when its buffer has room again."""
         self.full = False
 
     def stopProducing(self) -> None:
-        """For the transport: the connection has ended."""
+        """Called by the transport when the connection has ended."""
         self.full = True
 
 
 class StreamMirror(ReconnectingClientFactory):
-    """The way to a target over TCP; connected anew, later and later."""
+    """Sends copies to one target over TCP, and reconnects with increasing delays."""
 
     noisy = False
     maxDelay = LONGEST_WAIT
@@ -163,20 +166,20 @@ class StreamMirror(ReconnectingClientFactory):
     def __init__(self, target: CopyTarget, reactor: Any) -> None:
         self._target = target
         self._writer: _Writer | None = None
-        self._told = False
+        self._warned = False
         self.clock = reactor
         self._connector = reactor.connectTCP(target.host, target.port, self, timeout=10)
 
     def send(self, frames: Sequence[bytes]) -> int:
-        """All, or none while the far side is away or slow."""
+        """Sends all frames, or none while the receiver is disconnected or slow. Returns how many were sent."""
         writer = self._writer
         if writer is None or writer.full or writer.transport is None:
             return 0
-        writer.transport.write(b"".join(map(_framed, frames)))
+        writer.transport.write(b"".join(map(_frame_bytes, frames)))
         return len(frames)
 
     def stop(self) -> None:
-        """Close when what was written is sent."""
+        """Closes the connection after the data written so far has been sent."""
         self.stopTrying()
         if self._writer is not None and self._writer.transport is not None:
             self._writer.transport.unregisterProducer()  # type: ignore[attr-defined]
@@ -185,29 +188,29 @@ class StreamMirror(ReconnectingClientFactory):
             self._connector.disconnect()
 
     def buildProtocol(self, addr: IAddress | None) -> _Writer:
-        """Connected."""
+        """Creates the protocol of a new connection."""
         self.resetDelay()
-        self._told = False
+        self._warned = False
         self._writer = _Writer()
         return self._writer
 
     def clientConnectionLost(self, connector: IConnector, reason: Failure) -> None:
-        """The far side has gone."""
+        """Called when the connection is lost: logs it and reconnects."""
         self._writer = None
-        self._tell(reason)
+        self._warn_once(reason)
         super().clientConnectionLost(connector, reason)
 
     def clientConnectionFailed(self, connector: IConnector, reason: Failure) -> None:
-        """The far side is not there."""
-        self._tell(reason)
+        """Called when a connection attempt fails: logs it and tries again."""
+        self._warn_once(reason)
         super().clientConnectionFailed(connector, reason)
 
-    def _tell(self, reason: Failure) -> None:
-        if not self._told and self.continueTrying:
-            self._told = True
+    def _warn_once(self, reason: Failure) -> None:
+        if not self._warned and self.continueTrying:
+            self._warned = True
             why = reason.getErrorMessage()
             log.warn("copy_to {target}: no connection, copies are dropped: {why}", target=self._target, why=why)
 
 
-def _framed(frame: bytes) -> bytes:
+def _frame_bytes(frame: bytes) -> bytes:
     return b"%d %s" % (len(frame), frame) if b"\n" in frame else frame + b"\n"

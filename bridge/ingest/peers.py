@@ -1,4 +1,4 @@
-"""What is known of each sender: decided once, counted once a read."""
+"""Keeps the state of each sender: its routing profile, computed once, and its counters, updated once per read."""
 
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
@@ -14,67 +14,67 @@ from bridge.util.token_bucket import TokenBucket
 _TEXT = ALWAYS | {"text"}
 _UNDECIDED = Profile(())
 _LONGEST_NAME = 255
-"Bytes of a host name behind a relay that are kept."
+"Bytes kept of a host name behind a relay."
 
 RATE_MS = 5000
-"Milliseconds over which a rate is taken."
+"Milliseconds over which a rate is measured."
 
 
 class Peer:
-    """One sender at one listener."""
+    """Holds the state of one sender at one listener."""
 
     __slots__ = (
-        "__weakref__", "_peers", "address", "behind", "bucket", "clock", "decided", "encoded", "events", "expect",
-        "gaps", "intake", "last_seen_ms", "limited", "listener", "mergeable", "name", "names", "outside", "profile",
-        "rate", "rate_events", "rate_ms", "relay", "route", "sampled", "shape", "strippable", "unrouted",
+        "__weakref__", "_peers", "address", "bucket", "clock", "decided", "encoded", "events", "expect", "gaps",
+        "intake", "last_seen_ms", "limited", "listener", "mergeable", "name", "names", "outside", "profile", "rate",
+        "rate_events", "rate_ms", "relay", "relay_address", "route", "sampled", "shape", "strippable", "unrouted",
     )  # fmt: skip
 
     def __init__(
-        self, listener: str, address: str, peers: "Peers", names: tuple[str, ...] = (), behind: str | None = None
+        self, listener: str, address: str, peers: "Peers", names: tuple[str, ...] = (), relay_address: str | None = None
     ) -> None:
         self.listener = listener
         self.names = names
-        "What its certificate calls it."
+        "The names in its client certificate."
         self.address = address
-        self.behind = behind
-        "The address of the relay whose messages name it; None: it sends itself."
+        self.relay_address = relay_address
+        "The address of the relay whose messages name this source; None if it sends directly."
         self.bucket: TokenBucket | None = None
-        "What it may send, where that is limited."
+        "Its rate limit, or None."
         self.limited = 0
-        "Events that were more."
+        "Events dropped by the rate limit."
         self.gaps: Gaps | None = None
-        "What its message numbers show, where it is known to write them."
+        "Gaps in its message numbers; None if it is not configured to write them."
         self.encoded = address.encode("ascii", "replace") or b"-"
         self._peers = peers
         self.decide()
         self.events = 0
         self.last_seen_ms = 0
         self.clock: SourceClock | None = None
-        "What is known of its clock, once a message had a time."
+        "Its clock offsets; None before the first message with a timestamp."
         self.shape = ""
-        "Of the message that was looked at last."
+        "The message shape of the latest sample."
         self.sampled = 0
         self.rate = 0.0
         self.rate_events = self.rate_ms = 0
         self.outside = 0
-        "Events whose time was not believed."
+        "Events whose timestamp was out of range."
         self.unrouted = 0
         "Frames that no route matched."
 
     @property
     def client(self) -> str | None:
-        """What its certificate calls it first."""
+        """Returns the first name in the sender's client certificate, or None."""
         return self.names[0] if self.names else None
 
-    def posted(self, intake: str) -> Disposition:
-        """What becomes of events that it has made for an intake."""
-        return self._peers.router.posted(self.listener, intake)
+    def keyed_disposition(self, intake: str) -> Disposition:
+        """Returns the disposition of events that the sender addresses to an intake by its key (HTTPS)."""
+        return self._peers.router.keyed_disposition(self.listener, intake)
 
     def decide(self) -> None:
-        """Decide what can be decided before it sends; anew under each configuration."""
+        """Computes everything that does not depend on a message; repeated under each new configuration."""
         self.decided = True
-        router, address = self._peers.router, address_of(self.behind or self.address)
-        host = self.address if self.behind else None
+        router, address = self._peers.router, address_of(self.relay_address or self.address)
+        host = self.address if self.relay_address else None
         profile = router.profile(self.listener, address, self.names, host)
         self.profile = profile
         known = router.known(address, host)
@@ -83,44 +83,44 @@ class Peer:
             self.bucket = TokenBucket(known.limit) if known.limit else None
         if (self.gaps is not None) != known.sequence:
             self.gaps = Gaps() if known.sequence else None
-        alone = self.relay or self.behind or self.bucket or self.gaps
+        read_alone = self.relay or self.relay_address or self.bucket or self.gaps
         constant = profile.constant
         self.mergeable = (
-            not alone
+            not read_alone
             and constant is not None
             and constant.kind in ("deliver", "drop")
             and constant.payload not in ("line", "rfc5424", "json")
         )
-        "Whether its frames may be read together with those of others: nothing shows the peer."
+        "True if its frames may be read together with those of other peers, because no event depends on the peer."
         self.strippable = not self.relay and constant is not None and profile.needs <= _TEXT
-        "Whether nothing is wanted of its frames but the time and the text."
+        "True if only the time and the text of its frames are needed."
         self.route = constant.route if constant else None
         self.intake = constant.intake if constant else None
-        "Where its frames go; where that depends on the frame, where the last ones went."
+        "The intake of its frames; if it depends on the frame, the intake of the latest ones."
 
-    def relayed(self, hostname: bytes) -> "Peer":
-        """The source behind this relay that a message names; itself where it names none."""
-        return self._peers.behind(self, hostname)
+    def relayed_source(self, hostname: bytes) -> "Peer":
+        """Returns the source that a message of this relay names, or the relay itself if it names none."""
+        return self._peers.relayed_source(self, hostname)
 
     def forget(self) -> None:
-        """Nothing is decided any more; the old routes are let go."""
+        """Drops the routing profile, so that the old routes can be freed."""
         self.decided = False
         self.profile = _UNDECIDED
 
     @property
     def clock_offset(self) -> float | None:
-        """Seconds that its clock is ahead of ours, when last looked at."""
+        """Returns the latest clock offset in seconds, positive if the sender's clock is ahead of the gateway's."""
         return None if self.clock is None else self.clock.offset
 
     def measure(self, now_ms: int) -> None:
-        """Called about once a second while it sends: its rate over some seconds."""
+        """Updates the event rate. Called about once per second while the peer sends."""
         passed = now_ms - self.rate_ms
         if passed >= RATE_MS or passed < 0:
             self.rate = (self.events - self.rate_events) * 1000 / passed if self.rate_ms and passed > 0 else 0.0
             self.rate_events, self.rate_ms = self.events, now_ms
 
     def rate_at(self, now_ms: int) -> float:
-        """Events a second, lately; falls to 0 when it is silent."""
+        """Returns the recent rate in events per second. It falls to 0 while the peer is silent."""
         passed = now_ms - self.rate_ms
         if passed <= 2 * RATE_MS and self.rate:
             return self.rate
@@ -128,19 +128,19 @@ class Peer:
 
 
 class Peers:
-    """The senders of all listeners. Bounded: forged addresses must not grow the memory."""
+    """Holds the senders of all listeners, in bounded memory because source addresses can be forged."""
 
     MOST = 50_000
 
     def __init__(self, router: Router) -> None:
         self.router = router
         self._evicted: WeakSet[Peer] = WeakSet()
-        "Known no more, but perhaps still connected."
+        "Peers that are no longer known, but may still be connected."
         self._known: dict[tuple[str, str, tuple[str, ...], str], Peer] = {}
         self.forgotten = 0
 
     def get(self, listener: str, host: str, client: tuple[str, ...] = ()) -> Peer:
-        """The peer of an address as the socket gives it, and of the names that its certificate gives."""
+        """Returns the peer of a listener, an address as the socket gives it, and the names in its certificate."""
         peer = self._known.get((listener, host, client, ""))
         if peer is None:
             address = address_of(host)
@@ -149,8 +149,8 @@ class Peers:
             peer.decide()
         return peer
 
-    def behind(self, relay: Peer, hostname: bytes) -> Peer:
-        """The source that a relay's message names; the relay itself where it names none."""
+    def relayed_source(self, relay: Peer, hostname: bytes) -> Peer:
+        """Returns the source that a message of a relay names, or the relay itself if it names none."""
         if not hostname:
             return relay
         name = hostname[:_LONGEST_NAME].decode("utf-8", "replace")
@@ -163,24 +163,26 @@ class Peers:
         return peer
 
     def change(self, router: Router) -> None:
-        """Other routes from now on. Each peer is decided anew when it sends again: at once, all would take long."""
+        """Replaces the router. Each peer is decided again when it next sends; all at once would take too long."""
         self.router = router
         for peer in (*self._known.values(), *self._evicted):
             peer.forget()
 
     def all(self) -> list[Peer]:
-        """Every peer that has been seen."""
+        """Returns every known peer."""
         return list(self._known.values())
 
-    def _add(self, key: tuple[str, str, tuple[str, ...], str], address: str, behind: str | None = None) -> Peer:
+    def _add(self, key: tuple[str, str, tuple[str, ...], str], address: str, relay_address: str | None = None) -> Peer:
         if len(self._known) >= self.MOST:
             self._evict()
-        peer = self._known[key] = Peer(key[0], address, self, key[2], behind)
+        peer = self._known[key] = Peer(key[0], address, self, key[2], relay_address)
         return peer
 
     def _evict(self) -> None:
-        """A tenth goes: those who have said least, the longest silent first. Forged addresses say little; who is known
-        by name stays."""
+        """Removes a tenth of the peers: those with the fewest events, and among them those silent for longest.
+
+        Forged addresses send few events. Peers with a configured name are removed last.
+        """
         order = sorted(
             self._known, key=lambda key: ((peer := self._known[key]).name is not None, peer.events, peer.last_seen_ms)
         )
@@ -191,7 +193,10 @@ class Peers:
 
 @lru_cache(maxsize=10_000)
 def address_of(host: str) -> Address | None:
-    """A socket's text as an address: an IPv4 peer of a socket for both families is IPv4; None: not an address."""
+    """Parses a socket's peer address; returns None if it is not an IP address.
+
+    An IPv4-mapped IPv6 address, as a dual-stack socket gives it, is returned as IPv4.
+    """
     try:
         address = ip_address(host.partition("%")[0])
     except ValueError:

@@ -1,7 +1,7 @@
-"""The road of one message, for all messages of one socket read: four verbs, nothing per message.
+"""Takes all messages of one socket read through the pipeline: four steps, and no work per message.
 
-``frames`` (cut by the listener) -> ``parse_all`` -> ``assign`` -> ``group`` -> ``append``. The ledger moves in the same
-call as the append, so the account is exact in every reactor turn.
+``frames`` (cut by the listener) -> ``parse_all`` -> ``assign`` -> ``group`` -> ``append``. The ledger is updated in
+the same call as the append, so it is exact in every reactor turn.
 """
 
 import re
@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from bridge import batching
 from bridge.accounting import Ledger
 from bridge.batching import GroupLimits
-from bridge.batching.event_times import of_read
+from bridge.batching.event_times import times_from_headers
 from bridge.ingest.backpressure import PausableSender
 from bridge.ingest.clock_skew import SourceClock
 from bridge.ingest.message_samples import MessageSamples
@@ -37,7 +37,7 @@ _HOSTNAME = frozenset(("hostname",))
 
 @dataclass(slots=True)
 class ReadCounts:
-    """What the road counts beside the ledger, once a read."""
+    """Counters that the pipeline keeps besides the ledger, updated once per read."""
 
     by_listener: Counter[str] = field(default_factory=Counter)
     by_route: Counter[str] = field(default_factory=Counter)
@@ -48,16 +48,16 @@ class ReadCounts:
     truncated: int = 0
     resyncs: int = 0
     format_sampled: Counter[str] = field(default_factory=Counter)
-    "Events that were held against their intake's format, by intake."
+    "Events that were checked against the text format of their intake, by intake."
     format_mismatches: Counter[str] = field(default_factory=Counter)
-    "Those of them that do not look like it: nobody will parse them, and no error says so."
+    "Checked events that do not match the format, by intake. The intake's parser cannot read them and reports no error."
 
 
 class FrameMirror(Protocol):
-    """What sends frames to others too."""
+    """Declares what the pipeline needs to mirror frames."""
 
     def send(self, targets: Any, frames: Sequence[bytes]) -> None:
-        """To each of a route's ``copy_to``."""
+        """Sends frames to each target of a route's ``copy_to``."""
 
 
 _BLANK = b" \t\r\n\0"
@@ -65,10 +65,10 @@ _RAW = frozenset(("raw",))
 
 
 class Pipeline:
-    """From frames to the spool. ``wall`` is in seconds since the epoch."""
+    """Takes frames to the spool. ``wall`` returns the time in seconds since the epoch."""
 
     SAMPLE_MS = 1000
-    "A sender's clock is looked at this often, at most."
+    "Shortest time between two clock samples of a sender, in milliseconds."
 
     def __init__(
         self,
@@ -78,11 +78,11 @@ class Pipeline:
         wall: Callable[[], float],
         limits: GroupLimits,
         truncate: bool,
-        on_trouble: Callable[[str], None],
+        on_error: Callable[[str], None],
         room: Room | None = None,
         message_samples: MessageSamples | None = None,
     ) -> None:
-        self.spool_writer = SpoolWriter(spool=spool, ledger=ledger, room=room or UnlimitedRoom(), on_trouble=on_trouble)
+        self.spool_writer = SpoolWriter(spool=spool, ledger=ledger, room=room or UnlimitedRoom(), on_error=on_error)
         self.message_samples = message_samples or MessageSamples()
         self.mirror: FrameMirror | None = None
         self.read_counts = ReadCounts()
@@ -91,8 +91,8 @@ class Pipeline:
         self._limits = limits
         self._truncate = truncate
         self._reader = TimeReader()
-        self._strippers: dict[Profile, SingleSecondReader] = {}
-        "For datagrams: by profile, as those of many peers are read together."
+        self._single_second_readers: dict[Profile, SingleSecondReader] = {}
+        "Readers for datagrams, by profile, because the datagrams of many peers are read together."
 
     def take(
         self,
@@ -123,11 +123,11 @@ class Pipeline:
         if now - peer.sampled >= self.SAMPLE_MS or now < peer.sampled:
             self._sample(peer, frames, now)
         if self.message_samples.watches:
-            self.message_samples.pass_by(peer, frames, now)
+            self.message_samples.add_read(peer, frames, now)
         peer.outside += self._route(peer, columns, now, sender)
 
     def _within_limit(self, peer: Peer, bucket: TokenBucket, frames: Frames, now: int) -> Frames:
-        """Those that may pass; the others are dropped, unread."""
+        """Returns the frames within the peer's rate limit. The others are dropped unparsed."""
         sent = [frame for frame in list_of(frames) if frame.strip(b" \t\r\n\0")]
         allowed = bucket.take(len(sent), now)
         if allowed == len(sent):
@@ -145,71 +145,77 @@ class Pipeline:
     def _take_relayed(
         self, relay: Peer, frames: Frames, columns: Columns, now: int, sender: PausableSender | None
     ) -> None:
-        """A read from a relay: the header's hostname is the source. Hosts that are treated alike are read together."""
+        """Takes a read from a relay, where the HOSTNAME in the header is the source.
+
+        Frames of hosts with the same routing profile are routed together.
+        """
         relay.last_seen_ms = now
         rows: dict[bytes, list[int]] = {}
         for row, name in enumerate(columns["hostname"]):
             rows.setdefault(name, []).append(row)
         each = list_of(frames)
-        whole = len(each) == columns.count  # else a frame of blanks is among them, and row is not frame
+        rows_match_frames = len(each) == columns.count  # a blank frame makes no row: then the numbers differ
         together: dict[Profile, list[tuple[Peer, list[int]]]] = {}
-        for name, its in rows.items():
-            source = relay.relayed(name)
+        for name, numbers in rows.items():
+            source = relay.relayed_source(name)
             if source.bucket is not None and source is not relay:
-                allowed = source.bucket.take(len(its), now)
-                if allowed < len(its):
-                    self._drop_limited(source, len(its) - allowed, now)
-                    del its[allowed:]
-                    if not its:
+                allowed = source.bucket.take(len(numbers), now)
+                if allowed < len(numbers):
+                    self._drop_limited(source, len(numbers) - allowed, now)
+                    del numbers[allowed:]
+                    if not numbers:
                         continue
-            if source.gaps is not None and whole:
-                source.gaps.note(each[row] for row in its)
-            source.events += len(its)
+            if source.gaps is not None and rows_match_frames:
+                source.gaps.note(each[row] for row in numbers)
+            source.events += len(numbers)
             source.last_seen_ms = now
-            if whole and (now - source.sampled >= self.SAMPLE_MS or now < source.sampled):
-                self._sample(source, [each[its[-1]]], now)
-            together.setdefault(source.profile, []).append((source, its))
+            if rows_match_frames and (now - source.sampled >= self.SAMPLE_MS or now < source.sampled):
+                self._sample(source, [each[numbers[-1]]], now)
+            together.setdefault(source.profile, []).append((source, numbers))
         if self.message_samples.watches:
-            self.message_samples.pass_by(relay, frames, now)
+            self.message_samples.add_read(relay, frames, now)
         for profile, members in together.items():
-            taken = sorted(row for _, its in members for row in its)
+            taken = sorted(row for _, numbers in members for row in numbers)
             part = columns if len(taken) == columns.count else columns.take(taken)
             outside = self._route(relay, part, now, sender, profile)
-            for source, its in members:
+            for source, numbers in members:
                 source.route, source.intake = relay.route, relay.intake
                 if outside:
                     constant = profile.rules[-1].disposition
-                    source.outside += self._outside(columns.take(its), constant, now)
+                    source.outside += self._count_out_of_range(columns.take(numbers), constant, now)
 
-    def _outside(self, columns: Columns, disposition: Disposition, now: int) -> int:
-        """Events whose time is not believed."""
+    def _count_out_of_range(self, columns: Columns, disposition: Disposition, now: int) -> int:
+        """Returns the number of events whose timestamp is out of range."""
         if disposition.zone is None:
             return 0
-        return of_read(
+        return times_from_headers(
             columns, reader=self._reader, zone=disposition.zone, received_ms=now, window=self._limits.window,
             fine=False,
         ).outside  # fmt: skip
 
     def change(self, *, limits: GroupLimits, truncate: bool) -> None:
-        """Go on under another configuration."""
+        """Applies the limits of another configuration."""
         self._limits = limits
         self._truncate = truncate
-        # By profile, and those are gone.
-        self._strippers.clear()
+        # The readers are keyed by profile, and the old profiles are no longer used.
+        self._single_second_readers.clear()
 
-    def take_posted(self, peer: Peer, posted: Sequence[tuple[str | None, list[bytes], list[int | None]]]) -> bool:
-        """Events that came ready made for an intake, or (None) frames for the routes; with their times as their sender
-        told them. False: there is no room for some of them, and none was taken."""
+    def take_request(self, peer: Peer, parts: Sequence[tuple[str | None, list[bytes], list[int | None]]]) -> bool:
+        """Takes the events of one HTTPS request; returns False, and takes none, if there is no room for some of them.
+
+        Each part is an intake with ready-made events, or None with frames for the routes. Each event has the time
+        that the sender gives, in milliseconds since the epoch, or None.
+        """
         now = int(self._wall() * 1000)
         if not peer.decided:
             peer.decide()
         found: list[tuple[Disposition, Columns, Sequence[int] | None]] = []
         sizes: Counter[str] = Counter()
-        for intake, events, times in posted:
+        for intake, events, times in parts:
             rows = [(event, ms) for event, ms in zip(events, times, strict=True) if event.strip(_BLANK)]
             if intake is not None:
                 columns = parse_all([event for event, _ in rows], _RAW)
-                disposition = peer.posted(intake)
+                disposition = peer.keyed_disposition(intake)
                 if columns.count:
                     found.append((disposition, columns, [now if ms is None else ms for _, ms in rows]))
                     sizes[intake] += sum(map(len, events)) + len(events)
@@ -231,92 +237,98 @@ class Pipeline:
         peer.last_seen_ms = now
         self.read_counts.by_listener[peer.listener] += count
         if self.message_samples.watches:
-            self.message_samples.pass_by(peer, [event for _, events, _ in posted for event in events], now)
-        # All was asked for, so that it is taken whole or not at all.
+            self.message_samples.add_read(peer, [event for _, events, _ in parts for event in events], now)
+        # Room for every part was checked above, so the request is taken as a whole.
         self.spool_writer.granted = True
         try:
-            for disposition, columns, given in found:
-                peer.outside += self._dispose(peer, disposition, columns, now, None, given)
+            for disposition, columns, sender_times in found:
+                peer.outside += self._apply(peer, disposition, columns, now, None, sender_times)
         finally:
             self.spool_writer.granted = False
         return True
 
-    def take_many(self, by_peer: Iterable[tuple[Peer, list[bytes]]], clean: Callable[[list[bytes]], Frames]) -> None:
-        """All datagrams of one drain. Those of peers that routing treats alike are read together."""
+    def take_many(
+        self, by_peer: Iterable[tuple[Peer, list[bytes]]], to_frames: Callable[[list[bytes]], Frames]
+    ) -> None:
+        """Takes all datagrams of one drain. Datagrams of peers with the same routing profile are read together."""
         together = []
         for peer, frames in by_peer:
             if peer.mergeable:
                 together.append((peer, frames, len(frames)))
             else:
-                self.take(peer, clean(frames))
-        self._take_together(together, clean)
+                self.take(peer, to_frames(frames))
+        self._take_together(together, to_frames)
 
     def take_blocks(self, by_peer: Mapping[Peer, list[bytes]]) -> None:
-        """Small reads of many connections, as blocks, of peers that may be read together."""
+        """Takes the small reads of many connections, as blocks, of peers that may be read together."""
         together = [(peer, blocks, sum(block.count(b"\n") for block in blocks)) for peer, blocks in by_peer.items()]
         self._take_together(together, b"".join)
 
     def _take_together(
-        self, members: Iterable[tuple[Peer, list[bytes], int]], clean: Callable[[list[bytes]], Frames]
+        self, members: Iterable[tuple[Peer, list[bytes], int]], to_frames: Callable[[list[bytes]], Frames]
     ) -> None:
-        """The frames of several peers, in pieces that ``clean`` makes frames of, and how many they are."""
+        """Takes the frames of several peers.
+
+        Each member is a peer, its pieces of data, and their number of frames. ``to_frames`` makes frames of the
+        pieces.
+        """
         now = int(self._wall() * 1000)
         merged: dict[Profile, list[tuple[Peer, list[bytes], int]]] = {}
         for peer, pieces, count in members:
             peer.events += count
             peer.last_seen_ms = now
             if now - peer.sampled >= self.SAMPLE_MS or now < peer.sampled:
-                self._sample(peer, clean(pieces), now)
+                self._sample(peer, to_frames(pieces), now)
             if self.message_samples.watches:
-                self.message_samples.pass_by(peer, clean(pieces), now)
+                self.message_samples.add_read(peer, to_frames(pieces), now)
             merged.setdefault(peer.profile, []).append((peer, pieces, count))
-        for profile, alike in merged.items():
-            peer = alike[0][0]
-            single_second = self._strippers.setdefault(profile, SingleSecondReader())
-            together = alike[0][1] if len(alike) == 1 else [piece for _, pieces, _ in alike for piece in pieces]
-            columns = self._parse(peer, clean(together), single_second, now)
-            if columns.count != sum(count for _, _, count in alike):
-                for member, pieces, _ in alike:
-                    member.events -= sum(not frame.strip(b" \t\r\n\0") for frame in list_of(clean(pieces)))
+        for profile, group in merged.items():
+            peer = group[0][0]
+            single_second = self._single_second_readers.setdefault(profile, SingleSecondReader())
+            together = group[0][1] if len(group) == 1 else [piece for _, pieces, _ in group for piece in pieces]
+            columns = self._parse(peer, to_frames(together), single_second, now)
+            if columns.count != sum(count for _, _, count in group):
+                for member, pieces, _ in group:
+                    member.events -= sum(not frame.strip(b" \t\r\n\0") for frame in list_of(to_frames(pieces)))
             if columns.count and self._route(peer, columns, now):
-                self._find_wrong_clocks([(peer, clean(pieces)) for peer, pieces, _ in alike], now)
+                self._find_out_of_range([(peer, to_frames(pieces)) for peer, pieces, _ in group], now)
 
-    def _find_wrong_clocks(self, members: list[tuple[Peer, Frames]], now: int) -> None:
-        """Among peers that were read together, whose times were not believed. They are read alone from now on."""
+    def _find_out_of_range(self, members: list[tuple[Peer, Frames]], now: int) -> None:
+        """Finds the peers of a merged read whose timestamps were out of range. They are read alone from then on."""
         for peer, frames in members:
             columns = parse_all(frames, peer.profile.needs)
             constant = peer.profile.constant
             if not columns.count or constant is None:
                 continue
-            if outside := self._outside(columns, constant, now):
+            if outside := self._count_out_of_range(columns, constant, now):
                 peer.outside += outside
                 peer.mergeable = False
 
     def take_oversize(self, peer: Peer, frames: list[Oversize], sender: PausableSender | None = None) -> None:
-        """Frames that were longer than ``max_frame_size``: cut and sent on, or to quarantine."""
+        """Takes frames longer than ``max_frame_size``: truncates and delivers them, or writes them to quarantine."""
         if self._truncate:
             self.read_counts.truncated += len(frames)
             self.take(peer, block_of([frame.kept for frame in frames]), sender=sender)
             return
         details = [(frame.kept, f"frame of {frame.length} bytes is longer than max_frame_size") for frame in frames]
-        self._take_aside("oversize", peer, details)
+        self._quarantine("oversize", peer, details)
 
-    def take_unfinished(self, peer: Peer, rest: bytes, what: str) -> None:
-        """The beginning of a frame whose end did not come; ``what`` says why, for quarantine."""
-        self._take_aside("damaged", peer, [(rest, what)])
+    def take_unfinished(self, peer: Peer, rest: bytes, detail: str) -> None:
+        """Quarantines the beginning of a frame whose end did not arrive; ``detail`` says why."""
+        self._quarantine("damaged", peer, [(rest, detail)])
 
-    def _take_aside(self, reason: str, peer: Peer, frames: list[tuple[bytes, str]]) -> None:
-        """Frames that are received, but not as messages."""
+    def _quarantine(self, reason: str, peer: Peer, frames: list[tuple[bytes, str]]) -> None:
+        """Counts frames as received and writes them to quarantine instead of parsing them."""
         now = int(self._wall() * 1000)
         peer.events += len(frames)
         peer.last_seen_ms = now
         self.read_counts.by_listener[peer.listener] += len(frames)
         self.spool_writer.quarantine(reason, peer, frames, now)
 
-    # --- the parts of the road ---------------------------------------------------------------------------------------
+    # --- steps of the pipeline ---------------------------------------------------------------------------------------
 
     def _reception(self, peer: Peer, now: int) -> Reception | None:
-        """How times are understood, where they are all that is done with a time: an event's is delivered beside it."""
+        """Returns the context for precompiled timestamps if event timestamps are only passed on, else None."""
         disposition = peer.profile.constant
         if disposition is None or disposition.kind != "deliver" or disposition.timestamp != "event":
             return None
@@ -346,26 +358,26 @@ class Pipeline:
     ) -> int:
         self.read_counts.by_listener[peer.listener] += columns.count
         return sum(
-            self._dispose(peer, disposition, part, now, sender)
+            self._apply(peer, disposition, part, now, sender)
             for disposition, part in (profile or peer.profile).assign(columns)
         )
 
-    def _dispose(
+    def _apply(
         self,
         peer: Peer,
         disposition: Disposition,
         columns: Columns,
         now: int,
         sender: PausableSender | None,
-        given: Sequence[int] | None = None,
+        sender_times: Sequence[int] | None = None,
     ) -> int:
-        """Do what is to be done with rows; how many of their times were not believed."""
+        """Delivers, drops or holds rows, as their disposition says; returns how many timestamps were out of range."""
         if disposition.copy_to and self.mirror is not None:
             self.mirror.send(disposition.copy_to, columns["raw"])
         self.read_counts.by_route[disposition.route] += columns.count
         peer.route, peer.intake = disposition.route, disposition.intake
         if disposition.kind == "deliver":
-            return self._append(peer, disposition, columns, now, sender, given)
+            return self._append(peer, disposition, columns, now, sender, sender_times)
         if disposition.kind == "drop":
             self.read_counts.filtered_by_route[disposition.route] += columns.count
             self._ledger.receive_filtered(columns.count)
@@ -382,7 +394,7 @@ class Pipeline:
             peer.unrouted += part.count
             return
         for name, count in Counter(part["hostname"]).items():
-            peer.relayed(name).unrouted += count
+            peer.relayed_source(name).unrouted += count
 
     def _append(
         self,
@@ -391,11 +403,11 @@ class Pipeline:
         columns: Columns,
         now: int,
         sender: PausableSender | None,
-        given: Sequence[int] | None,
+        sender_times: Sequence[int] | None,
     ) -> int:
         grouped = batching.group(
             columns, disposition, reader=self._reader, received_ms=now, peer=peer.encoded, listener=peer.listener,
-            limits=self._limits, given=given,
+            limits=self._limits, sender_times=sender_times,
         )  # fmt: skip
         for group in grouped.groups:
             self.spool_writer.append(group, sender)
@@ -412,7 +424,7 @@ class Pipeline:
         return grouped.outside
 
     def _sample(self, peer: Peer, frames: Frames, now: int) -> None:
-        """What the last frame of the read shows of its sender: shape, clock, the message itself."""
+        """Samples the last frame of a read: message shape, clock offset, and the message itself."""
         peer.sampled = now
         peer.measure(now)
         frame = frames.rpartition(b"\n")[2] if isinstance(frames, bytes) else (list_of(frames) or [b""])[-1]
@@ -427,14 +439,14 @@ class Pipeline:
                 clock = peer.clock = peer.clock or SourceClock()
                 clock.note(
                     (ms + fraction_ms(parts.fraction) - now) / 1000, now_ms=now, zone=zone,
-                    zoned=_is_zoned(parts.second, parts.offset), dated=_YEAR.search(parts.second) is not None,
+                    has_zone=_names_zone(parts.second, parts.offset), has_year=_YEAR.search(parts.second) is not None,
                 )  # fmt: skip
 
 
 _YEAR = re.compile(rb"[0-9]{4}")
-"In a time's text: a year, or seconds since 1970, which say the year too."
+"A year in a timestamp's text, or seconds since 1970, which imply the year."
 
 
-def _is_zoned(second: bytes, offset: bytes) -> bool:
-    """Whether a time means the same in every zone; a zone's name that nobody knows does not count."""
+def _names_zone(second: bytes, offset: bytes) -> bool:
+    """Returns True if a timestamp means the same instant in every zone. An unknown zone name does not count."""
     return second.isdigit() or (bool(offset) and zone_of(offset) is not None)

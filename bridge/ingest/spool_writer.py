@@ -1,5 +1,6 @@
-"""The end of the road: groups of events come into the spool, wait while there is no room, or are counted as lost;
-frames that cannot be delivered come into quarantine. Each of them moves the ledger, once.
+"""Writes groups of events to the spool, holds them for backpressure, or counts them as dropped.
+
+Frames that cannot be delivered are written to quarantine. Each event or frame updates the ledger exactly once.
 """
 
 from collections.abc import Callable
@@ -14,59 +15,59 @@ from bridge.spool.quarantine import QuarantineEntry
 
 
 class Room(Protocol):
-    """What says whether the spool has room."""
+    """Declares what the spool writer needs of the disk budget."""
 
     @property
     def pauses(self) -> bool:
-        """Whether who can wait shall."""
+        """True if senders that can wait should pause while an intake is full."""
 
     def refuses(self, intake: str, size: int) -> str | None:
-        """Why ``size`` bytes for an intake may not be written now; None: they may."""
+        """Returns the reason why ``size`` bytes of an intake may not be written now, or None if they may."""
 
     def failed(self, intake: str, error: OSError) -> str:
-        """A write failed; the reason to count what it held under."""
+        """Called after a failed write; returns the reason under which its events are counted as dropped."""
 
 
 class UnlimitedRoom:
-    """A spool without a budget."""
+    """Accepts every write, for a spool without a budget."""
 
     pauses = False
 
     def refuses(self, intake: str, size: int) -> str | None:
-        """Nothing is refused."""
+        """Returns None: every write is accepted."""
         return None
 
     def failed(self, intake: str, error: OSError) -> str:
-        """There is one reason."""
+        """Returns the reason ``spool_write_failed``."""
         return "spool_write_failed"
 
 
 class SpoolWriter:
-    """Of one bridge. ``on_trouble`` is told in words what could not be written."""
+    """Writes the events of one bridge. ``on_error`` receives the text of each failed write."""
 
-    def __init__(self, *, spool: Spool, ledger: Ledger, room: Room, on_trouble: Callable[[str], None]) -> None:
+    def __init__(self, *, spool: Spool, ledger: Ledger, room: Room, on_error: Callable[[str], None]) -> None:
         self.backpressure = Backpressure()
         self.granted = False
-        "The room for what is appended now has been asked for."
+        "True while room for the events being appended has been checked in advance."
         self.losses = 0
-        "Grows with each loss on arrival; a sender who is told what is kept must not be told so then."
+        "Increases with each loss on arrival. If it has, the sender must not get an acknowledgement."
         self._spool = spool
         self._ledger = ledger
         self._room = room
-        self._on_trouble = on_trouble
+        self._on_error = on_error
         self._resuming = False
 
     @property
     def pauses(self) -> bool:
-        """Whether who can wait shall, where an intake is full."""
+        """True if senders that can wait should pause while an intake is full."""
         return self._room.pauses
 
     def refuses(self, intake: str, size: int) -> str | None:
-        """Why ``size`` bytes for an intake may not come now; None: they may."""
+        """Returns the reason why ``size`` bytes of an intake may not be written now, or None if they may."""
         return self._room.refuses(intake, size)
 
     def append(self, group: Group, sender: PausableSender | None) -> None:
-        """Events on their arrival: into the spool; where there is no room, held if ``sender`` can wait, else lost."""
+        """Appends events to the spool. Without room they are held if ``sender`` can wait, else dropped."""
         for part in self._spool.parts(group):
             self._append_part(part, sender)
 
@@ -90,31 +91,35 @@ class SpoolWriter:
             self._ledger.receive_dropped(intake, part.count, reason)
 
     def _failed(self, intake: str, error: OSError) -> str:
-        self._on_trouble(f"spool: cannot write for intake {intake}: {error.strerror}")
+        self._on_error(f"spool: cannot write for intake {intake}: {error.strerror}")
         return self._room.failed(intake, error)
 
     def quarantine(
         self, reason: str, peer: Peer, frames: list[tuple[bytes, str]], now: int, intake: str | None = None
     ) -> None:
-        """Frames with what is wrong with each, set aside for ``reason`` at ``now`` (milliseconds since the epoch); of
-        an intake, where its events were counted for it."""
+        """Writes frames to quarantine, each with a description of its fault.
+
+        ``reason`` is the reason code and ``now`` the time in milliseconds since the epoch. ``intake`` is given if the
+        events belong to an intake.
+        """
         entries = [QuarantineEntry(now, peer.listener, peer.address, frame, detail, intake) for frame, detail in frames]
         try:
-            gone = self._spool.quarantine.add(reason, entries)
+            dropped = self._spool.quarantine.add(reason, entries)
         except OSError as error:
             self.losses += 1
             self._ledger.receive_dropped(None, len(entries), "quarantine_write_failed")
-            self._on_trouble(f"quarantine: cannot write: {error.strerror}; frames are lost")
+            self._on_error(f"quarantine: cannot write: {error.strerror}; {len(entries)} frames are lost")
             return
         self._ledger.receive_quarantined(None, len(entries))
-        if gone:
-            self._ledger.drop_quarantined(None, gone, f"{reason}_full")
-            self._on_trouble(f"quarantine: {reason} is full: {gone} of its oldest frames are dropped")
+        if dropped:
+            self._ledger.drop_quarantined(None, dropped, f"{reason}_full")
+            self._on_error(f"quarantine: {reason} is full: its {dropped} oldest frames were dropped")
 
     def resume(self) -> None:
-        """There is room: append what waited, and let its senders go on."""
+        """Appends held events while there is room, and resumes their senders."""
         if self._resuming:
-            # Asking for room may find some for another, and say so: this very call sees to that one too.
+            # Asking for room may free some for another intake, which calls this method again. The outer call serves
+            # that intake as well.
             return
         self._resuming = True
         try:
@@ -125,7 +130,7 @@ class SpoolWriter:
             self._resuming = False
 
     def finish(self) -> None:
-        """The end: what waits is appended, room or not; it fits, or is counted."""
+        """Appends all held events at shutdown, without asking for room. Failed writes are counted as dropped."""
         for intake in self.backpressure.intakes():
             while part := self.backpressure.first(intake):
                 self._append_held(part)

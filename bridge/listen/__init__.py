@@ -1,1 +1,1 @@
-"""Sockets in: what one socket read brings is framed, read, routed and appended as a whole (``pipeline``)."""
+"""Receives syslog on UDP, TCP, TLS, RELP, HTTPS and Unix sockets, and passes each socket read to the pipeline."""

@@ -1,10 +1,10 @@
 # mypy: disallow-untyped-calls=False
-"""The HTTPS intake listener: the collector's API in front of this bridge, for agents and for other bridges.
+"""Receives events over HTTPS with the collector's own API, from agents and from other gateways.
 
-A key that is an intake's chooses that intake: its events are passed on as they are, with the time that their sender
-gives them (reception, where there is none). Without a key the routes decide, as for any other sender. A request is
-answered once its events are in the spool and a group commit has put them on the disk; where there is no room for them
-the answer is 503 with ``Retry-After``, at once: a request is never held.
+A request's intake key selects the intake: its events are passed on as they are, with the time that the sender gives,
+or the reception time if it gives none. Without a key, routes decide as for any other sender. A request is answered
+after its events are in the spool and a group commit has synced them to disk. Without room for them the answer is 503
+with ``Retry-After``, at once; a request is never held.
 """
 
 import math
@@ -29,41 +29,41 @@ from bridge.collector.site import IDLE_TIMEOUT_SECONDS, IntakeSite
 from bridge.config import Config, Listener
 from bridge.ingest.peers import Peer, address_of
 from bridge.listen import proxy_protocol_header
-from bridge.listen.listener import ListenerContext, allowing
+from bridge.listen.listener import ListenerContext, address_filter
 from bridge.listen.rejections import Rejections
 from bridge.listen.tcp import TcpListener
-from bridge.listen.tls import context_of
+from bridge.listen.tls import load_context
 from bridge.syslog.timestamps import milliseconds
 from bridge.tls.server import handshake_fault
 
 _HANDSHAKE = 0x16
-"The first byte of a TLS handshake."
+"The first byte of a TLS handshake (RFC 8446, content type 22)."
 RETRY_AFTER = "10"
-"Seconds, as the header says them."
+"Value of the ``Retry-After`` header, in seconds."
 
 
 class IntakeKeys(Keys):
-    """The keys of a configuration's intakes. A request may also have none."""
+    """Maps the keys of a configuration's intakes to their names. A request may also have no key."""
 
     def __init__(self, config: Config) -> None:
         super().__init__(frozenset(), optional=True)
         self.change(config)
 
     def change(self, config: Config) -> None:
-        """Those of another configuration; of two intakes with one key the first is meant."""
+        """Replaces the keys by those of another configuration. If two intakes share a key, it selects the first."""
         intakes: dict[str, str] = {}
         for name, intake in config.intakes.items():
             intakes.setdefault(intake.intake_key.reveal(), name)
         self._intakes: Mapping[str, str] = intakes
-        self.become(intakes.keys())
+        self.replace(intakes.keys())
 
     def intake_of(self, key: str) -> str | None:
-        """The intake of a key that was checked; None: there was none."""
+        """Returns the intake of a key that was checked before, or None if the request has no key."""
         return self._intakes[key] if key else None
 
 
 class RequestSink:
-    """Takes the events of requests to one listener, as the collector's API hands them over."""
+    """Takes the events of HTTPS requests to one listener."""
 
     def __init__(
         self, listener: Listener, listener_context: ListenerContext, keys: IntakeKeys, wall: Callable[[], float]
@@ -75,7 +75,11 @@ class RequestSink:
         self._wall = wall
 
     def accept(self, delivery: Delivery) -> "defer.Deferred[None]":
-        """Fires when all of it is on the disk. Raises Refusal: nothing was taken."""
+        """Takes a request's events; the result fires when they are on disk.
+
+        Raises Refusal if there is no room (nothing was taken), if the sender exceeds its limit (nothing was taken),
+        or if some of the events could not be stored.
+        """
         self.requests += 1
         peer = self.listener_context.peer(self.listener.name, delivery.client)
         rows = list(delivery.content.rows())
@@ -84,25 +88,27 @@ class RequestSink:
         for row in rows:
             by_intake.setdefault(self._keys.intake_of(row.intake_key), []).append(row)
         lost = self.listener_context.pipeline.spool_writer.losses
-        posted = [
+        parts = [
             (intake, [row.event for row in rows], [_milliseconds(row.event_timestamp) for row in rows])
             for intake, rows in by_intake.items()
         ]
-        if not self.listener_context.pipeline.take_posted(peer, posted):
-            raise Refusal(503, "there is no room for these events now", headers={"Retry-After": RETRY_AFTER})
+        if not self.listener_context.pipeline.take_request(peer, parts):
+            raise Refusal(503, "no room for these events; send them again later", headers={"Retry-After": RETRY_AFTER})
         if self.listener_context.pipeline.spool_writer.losses != lost:
-            raise Refusal(503, "the events could not be stored", headers={"Retry-After": RETRY_AFTER})
-        kept: defer.Deferred[None] = defer.Deferred()
-        self.listener_context.commit(lambda error: kept.callback(None) if error is None else kept.errback(error))
-        return kept
+            raise Refusal(503, "the events could not be stored; send them again", headers={"Retry-After": RETRY_AFTER})
+        committed: defer.Deferred[None] = defer.Deferred()
+        self.listener_context.commit(
+            lambda error: committed.callback(None) if error is None else committed.errback(error)
+        )
+        return committed
 
     def _check_limit(self, peer: Peer, events: int) -> None:
-        """``limit:`` of a source. Whoever posts waits for an answer and can wait longer, so nothing is dropped."""
+        """Enforces the ``limit:`` of a source with status 429. The client can retry, so nothing is dropped."""
         if not peer.decided:
             peer.decide()
         if peer.bucket is not None and (wait := peer.bucket.borrow(events, int(self._wall() * 1000))):
             raise Refusal(
-                429, f"more than the {peer.bucket.rate} events a second of this sender's limit",
+                429, f"this sender's limit of {peer.bucket.rate} events per second is exceeded; send again later",
                 headers={"Retry-After": str(math.ceil(wait))},
             )  # fmt: skip
 
@@ -110,12 +116,12 @@ class RequestSink:
 def _milliseconds(text: str | None) -> int | None:
     if text is None:
         return None
-    # RFC 3339 allows a leap second, which datetime does not know.
+    # RFC 3339 allows leap seconds (:60), which datetime cannot represent.
     return milliseconds(datetime.fromisoformat(text.upper().replace(":60", ":59").replace(" ", "T")))
 
 
-class _Counted(ProtocolWrapper):
-    """A connection that knows its listener."""
+class _HttpsConnection(ProtocolWrapper):
+    """Wraps a connection to count its reads and to record a failed TLS handshake."""
 
     def __init__(self, factory: "HttpsFactory", wrapped: Protocol, host: str) -> None:
         super().__init__(factory, wrapped)  # type: ignore[arg-type]
@@ -127,29 +133,29 @@ class _Counted(ProtocolWrapper):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         if isinstance(reason.value, SSL.Error):
-            word, text = handshake_fault(self.transport.getHandle(), reason.value)  # type: ignore[union-attr]
-            self.factory.rejections.note(word, self.host, text)
-        self.factory.left(self)
+            fault, text = handshake_fault(self.transport.getHandle(), reason.value)  # type: ignore[union-attr]
+            self.factory.rejections.note(fault, self.host, text)
+        self.factory.connection_closed(self)
         super().connectionLost(reason)
 
     def end(self) -> None:
-        """We end it."""
+        """Closes the connection from the gateway's side."""
         if self.transport is not None:
             self.transport.loseConnection()
 
 
-class _Knock(BufferingTLSTransport):
-    """Twisted's TLS; who speaks something else is told so in the log."""
+class _FirstByteCheck(BufferingTLSTransport):
+    """Runs Twisted's TLS, and rejects clients whose first byte does not begin a TLS handshake."""
 
-    _knocked = False
+    _first_byte_checked = False
 
     def dataReceived(self, data: bytes) -> None:
-        """What the socket brought."""
+        """Checks the first byte, then passes the socket's data to TLS."""
         connection = self.wrappedProtocol
-        if not self._knocked and isinstance(connection, _Counted):
-            self._knocked = True
+        if not self._first_byte_checked and isinstance(connection, _HttpsConnection):
+            self._first_byte_checked = True
             if data[0] != _HANDSHAKE:
-                reason, text = "plain_text", "it does not speak TLS: is it an http:// URL?"
+                reason, text = "plain_text", "it does not speak TLS. Does the client use an http:// URL?"
                 if proxy_protocol_header.begins(data):
                     reason = "proxy_header_from_stranger"
                     text = "it begins with a PROXY header, and its sender is not in the listener's proxy_protocol"
@@ -160,15 +166,15 @@ class _Knock(BufferingTLSTransport):
 
 
 class HttpsFactory(WrappingFactory):
-    """The connections of one HTTPS listener."""
+    """Builds the connections of one HTTPS listener."""
 
     noisy = False
 
     def __init__(
         self, listener: Listener, listener_context: ListenerContext, keys: IntakeKeys, wall: Callable[[], float]
     ) -> None:
-        self.posts = RequestSink(listener, listener_context, keys, wall)
-        resource = IntakeResource(self.posts, keys=keys, now=lambda: datetime.fromtimestamp(wall(), UTC))
+        self.request_sink = RequestSink(listener, listener_context, keys, wall)
+        resource = IntakeResource(self.request_sink, keys=keys, now=lambda: datetime.fromtimestamp(wall(), UTC))
         idle = listener.idle_timeout
         super().__init__(
             IntakeSite(
@@ -177,26 +183,26 @@ class HttpsFactory(WrappingFactory):
                 idle_timeout=IDLE_TIMEOUT_SECONDS if idle is None else idle.total_seconds(),
             )
         )
-        self.connections: dict[_Counted, None] = {}
+        self.connections: dict[_HttpsConnection, None] = {}
         self.rejections = Rejections(listener.name, listener_context.reactor.seconds)
         self.reads = 0
         self.closing = False
         self._per_peer: Counter[str] = Counter()
 
     def change(self, listener: Listener, listener_context: ListenerContext) -> None:
-        """Go on under another configuration."""
-        self.posts.listener, self.posts.listener_context, self.rejections.listener = (
+        """Applies another configuration."""
+        self.request_sink.listener, self.request_sink.listener_context, self.rejections.listener = (
             listener,
             listener_context,
             listener.name,
         )
 
     def buildProtocol(self, addr: IAddress | None) -> ProtocolWrapper | None:  # type: ignore[override]
-        """A connection, or None: then it is closed."""
-        listener = self.posts.listener
+        """Builds a connection, or returns None to close it."""
+        listener = self.request_sink.listener
         host = str(getattr(addr, "host", ""))
         sender = str(address_of(host) or host)
-        if not allowing(listener)(host):
+        if not address_filter(listener)(host):
             self.rejections.note("not_in_allow", host, "not in allow")
         elif self._per_peer[sender] >= listener.max_connections_per_peer:
             text = f"max_connections_per_peer ({listener.max_connections_per_peer}) reached"
@@ -204,25 +210,25 @@ class HttpsFactory(WrappingFactory):
         elif len(self.connections) >= listener.max_connections:
             self.rejections.note("max_connections", host, f"max_connections ({listener.max_connections}) reached")
         else:
-            made = _Counted(self, self.wrappedFactory.buildProtocol(addr), sender)
-            self.connections[made] = None
+            connection = _HttpsConnection(self, self.wrappedFactory.buildProtocol(addr), sender)
+            self.connections[connection] = None
             self._per_peer[sender] += 1
-            return made
+            return connection
         return None
 
-    def left(self, connection: _Counted) -> None:
-        """A connection has ended."""
+    def connection_closed(self, connection: _HttpsConnection) -> None:
+        """Removes a connection that has ended."""
         if self.connections.pop(connection, self) is not self:
             self._per_peer[connection.host] -= 1
             if self._per_peer[connection.host] <= 0:
                 del self._per_peer[connection.host]
 
     def check_idle(self) -> None:
-        """No request ends by itself."""
+        """Does nothing: a request is complete or it is not."""
 
 
 class HttpsListener(TcpListener):
-    """One listening socket, HTTPS on each of its connections. Raises ListenError."""
+    """Serves HTTPS on one listening socket. The constructor raises ListenError."""
 
     def __init__(
         self,
@@ -234,21 +240,21 @@ class HttpsListener(TcpListener):
     ) -> None:
         factory = HttpsFactory(listener, listener_context, keys, wall)
         super().__init__(listener, bound, listener_context, factory)  # type: ignore[arg-type]
-        self._context = context_of(listener)
-        self._wrapping = TLSMemoryBIOFactory(self._context, False, factory, listener_context.reactor)
-        self._wrapping.protocol = _Knock
+        self._context = load_context(listener)
+        self._protocol_factory = TLSMemoryBIOFactory(self._context, False, factory, listener_context.reactor)
+        self._protocol_factory.protocol = _FirstByteCheck
 
-    def changed(self, listener: Listener, listener_context: ListenerContext) -> Callable[[], None]:
-        """The same, and its files are read again: for handshakes to come."""
-        apply, context = super().changed(listener, listener_context), context_of(listener)
+    def prepare_change(self, listener: Listener, listener_context: ListenerContext) -> Callable[[], None]:
+        """Returns the function that applies a reload, with the certificate files read again for new handshakes."""
+        apply, context = super().prepare_change(listener, listener_context), load_context(listener)
 
         def apply_both() -> None:
             apply()
-            self._context.become(context)
+            self._context.replace_with(context)
 
         return apply_both
 
     @property
     def certificate_expires(self) -> float:
-        """Seconds since the epoch."""
+        """Returns when the certificate expires, in seconds since the epoch."""
         return self._context.expires

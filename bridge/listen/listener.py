@@ -1,11 +1,12 @@
-"""What every way in has in common: one *door* a listener, over a socket that somebody else bound or inherited.
+"""Defines the interface of all listeners. Each owns one socket that was bound, or inherited, before.
 
-A door is opened, kept over a reload or closed for itself; ``listener_set`` holds them all. Each kind is a module:
-``udp_door``, ``stream_door`` (TCP), ``tls_door``, ``unix_door``. To add one, write the class and its row in
+A listener is opened, kept over a reload or closed by itself; ``listener_set`` holds all listeners. Each kind is a
+module: ``udp``, ``tcp``, ``tls``, ``relp``, ``https``, ``unix``. To add a kind, write the class and add it to
 ``listener_set.KINDS``.
 
-Life: made with its socket (nothing is read yet) -> ``start`` -> ``shut`` (nobody new; who is in goes on) -> ``hang_up``
--> ``connected`` turns false. In between, ``changed`` under each new configuration.
+Lifecycle: created with its socket (nothing is read yet) -> ``start`` -> ``stop_accepting`` (no new connections; the
+open ones continue) -> ``close`` -> ``connected`` becomes False. A reload calls ``prepare_change`` at any time between
+``start`` and ``close``.
 """
 
 import socket
@@ -20,81 +21,91 @@ from bridge.ingest.peers import Peer, address_of
 from bridge.ingest.pipeline import Pipeline
 
 
-class Lookup(Protocol):
-    """Finds a sender."""
+class PeerLookup(Protocol):
+    """Declares the function that finds the peer of a sender."""
 
     def __call__(self, listener: str, host: str, client: tuple[str, ...] = ()) -> Peer:
-        """Of a listener, an address as the socket gives it, and the names of its certificate."""
+        """Returns the peer of a listener, an address as the socket gives it, and the names in its certificate."""
 
 
 @dataclass(frozen=True, slots=True)
 class ListenerContext:
-    """What lies behind all doors."""
+    """Everything that all listeners share."""
 
     reactor: Any
     pipeline: Pipeline
-    peer: Lookup
+    peer: PeerLookup
     max_frame_size: int
     commit: Callable[[Callable[[OSError | None], None]], None] = lambda done: done(None)
-    "Calls back once all that was received until now is on the disk, or with why it is not."
+    "Calls back with None once everything received so far is synced to disk, or with the error if that failed."
     coalescer: Coalescer | None = None
-    "Where small reads of connections are put together; None: each goes its own way."
+    "Coalesces small reads of connections; None if each read is passed on by itself."
 
 
 class OpenListener(Protocol):
-    """One listener's way in."""
+    """Declares what the listener set needs of a listener with a bound socket."""
 
     listener: Listener
 
     @property
     def refused(self) -> Counter[str]:
-        """Connections and datagrams that were not let in, by reason."""
+        """Returns the number of rejected connections and datagrams, by reason."""
 
-    def rejected(self, hosts: Callable[[str], bool]) -> str | None:
-        """Why a sender was not let in lately, None: it was, or never came. ``hosts`` knows its address."""
+    def last_rejection(self, hosts: Callable[[str], bool]) -> str | None:
+        """Returns the reason of a sender's latest rejection, or None.
+
+        ``hosts`` returns True for the sender's address. Only a limited number of senders is remembered.
+        """
 
     @property
     def port(self) -> int:
-        """The port that is bound; 0 where there is none."""
+        """Returns the bound port; 0 for a Unix socket."""
 
     @property
     def kernel_drops(self) -> int:
-        """Datagrams that its socket lost since it was opened."""
+        """Returns the number of datagrams that the kernel dropped since the socket was opened."""
 
     @property
     def activity(self) -> int:
-        """A figure that grows while senders talk."""
+        """Returns a number that increases while data arrives."""
 
     @property
     def connected(self) -> bool:
-        """Whether somebody is still in."""
+        """True while connections are open."""
 
     @property
     def bound(self) -> socket.socket:
-        """Its socket."""
+        """Returns the bound socket."""
 
     def start(self) -> None:
-        """Read, or accept."""
+        """Starts to read or to accept connections."""
 
-    def changed(self, listener: Listener, listener_context: ListenerContext) -> Callable[[], None]:
-        """What makes it this listener's, of the same kind at the same address, with its socket and all who are in; to
-        be called in one reactor turn with all that changes. What may fail fails before. Raises ListenError."""
+    def prepare_change(self, listener: Listener, listener_context: ListenerContext) -> Callable[[], None]:
+        """Prepares a reload and returns the function that applies it; raises ListenError.
+
+        The new listener has the same kind and address. The socket and the open connections are kept. Everything that
+        can fail fails here. The returned functions of all listeners are called in one reactor turn.
+        """
 
     def duplicate(self) -> socket.socket:
-        """Its socket once more, for a door of another kind at the same address."""
+        """Returns a duplicate of the socket, for a listener of another kind at the same address."""
 
     def check_idle(self) -> None:
-        """Called several times a second."""
+        """Completes frames that no further data will complete. Called several times per second."""
 
-    async def shut(self) -> None:
-        """Let nobody new in."""
+    async def stop_accepting(self) -> None:
+        """Stops accepting connections."""
 
-    def hang_up(self, *, kept: bool) -> None:
-        """Read no more, let go of the socket. ``kept``: somebody else holds it too, and what it holds is for him."""
+    def close(self, *, shared: bool) -> None:
+        """Stops reading and closes the socket.
+
+        ``shared`` is True if another listener or the service manager also holds the socket. What is queued in it is
+        then left to them.
+        """
 
 
-def allowing(listener: Listener) -> Callable[[str], bool]:
-    """Whether ``allow`` lets an address in."""
+def address_filter(listener: Listener) -> Callable[[str], bool]:
+    """Returns a function that is True for addresses that the listener's ``allow`` accepts."""
     networks = listener.allow
     if networks is None:
         return lambda host: True

@@ -1,4 +1,4 @@
-"""All doors of a configuration: opened together or one by one, drained and closed the same way."""
+"""Opens, changes, drains and closes the listeners of a configuration."""
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
@@ -26,7 +26,7 @@ from bridge.listen.udp import UdpListener
 from bridge.listen.unix import UnixDatagramListener, UnixStreamListener
 
 DRAIN_WITHIN = 2.0
-"Seconds that the end waits for senders to fall silent."
+"Seconds after which draining stops although data still arrives."
 _QUIET = 0.1
 
 Maker = Callable[[Listener, socket, ListenerContext], OpenListener]
@@ -37,28 +37,28 @@ KINDS: Mapping[str, Maker] = {
     "unix_stream": UnixStreamListener,
 }  # fmt: skip
 Place = tuple[str, Address | UnixAddress]
-"A transport and an address of it."
+"A transport and a local address."
 
 
 @dataclass(frozen=True, slots=True)
 class ListenerChange:
-    """The doors of another configuration, made and not yet begun."""
+    """The listeners of another configuration, created but not yet started."""
 
     config: Config
     listener_context: ListenerContext
     kept: dict[str, OpenListener]
-    "By the names that they will have."
+    "Listeners that are kept, by their new names."
     opened: list[OpenListener]
     applies: list[Callable[[], None]]
 
-    def give_up(self) -> None:
-        """It is not made after all."""
+    def discard(self) -> None:
+        """Closes the newly opened listeners. The change is not applied."""
         for open_listener in self.opened:
-            open_listener.hang_up(kept=True)
+            open_listener.close(shared=True)
 
 
 class ListenerSet:
-    """The sockets of one configuration."""
+    """Holds the open listeners of one configuration."""
 
     def __init__(
         self,
@@ -71,44 +71,50 @@ class ListenerSet:
         store: DescriptorStore | None = None,
         kinds: Mapping[str, Maker] | None = None,
     ) -> None:
-        """``commit``: see ``ListenerContext``; ``kinds``: makers of doors that are not among ``KINDS``."""
+        """Creates the set without opening sockets.
+
+        ``commit`` is described in ``ListenerContext``. ``kinds`` adds makers for listener kinds that are not in
+        ``KINDS``.
+        """
         self._config = config
         self._reactor = reactor
         self._kinds = {**KINDS, **(kinds or {})}
         self.listener_context = ListenerContext(
-            reactor, pipeline, peers.get, config.max_frame_size, commit, Coalescer.on(reactor, pipeline)
+            reactor, pipeline, peers.get, config.max_frame_size, commit, Coalescer.for_reactor(reactor, pipeline)
         )  # fmt: skip
         self.listeners: dict[str, OpenListener] = {}
-        "Listener -> its door."
+        "Open listeners by name."
         self._drops: dict[str, int] = {}
         self.open_ = False
         self._closings = defer.DeferredLock()
         self._inherited = InheritedSockets(store, config.spool.directory / ".sockets.json")
 
     def open(self) -> None:
-        """Bind and read, all or none. Raises ListenError."""
+        """Binds all sockets and starts reading; opens all listeners or none. Raises ListenError."""
         made = self.make(self._config.listeners)
         self.begin(made)
-        self._inherited.close_rest()
-        self._hold()
+        self._inherited.close_unused()
+        self._store_sockets()
         self.open_ = True
 
     def make(self, listeners: Collection[Listener]) -> list[OpenListener]:
-        """Doors with their sockets, which read nothing yet; all or none. Raises ListenError."""
+        """Creates listeners with bound sockets, all or none, without starting them. Raises ListenError."""
         made: list[OpenListener] = []
         try:
             for listener in listeners:
-                bound = self._bound(listener, self._config.listeners)
-                made.append(self._made(listener, bound, self.listener_context))
+                bound = self._bind(listener, self._config.listeners)
+                made.append(self._make_listener(listener, bound, self.listener_context))
         except BaseException:
             for open_listener in made:
-                open_listener.hang_up(kept=True)  # nothing is read where nothing runs
+                open_listener.close(shared=True)  # no data is read before start
             raise
         return made
 
     def prepare(self, config: Config) -> "ListenerChange":
-        """What makes these the doors of another configuration. All that may fail fails here; then nothing has changed.
-        Raises ListenError."""
+        """Prepares the listeners of another configuration. Raises ListenError.
+
+        Everything that can fail fails here, and then nothing has changed.
+        """
         listener_context = replace(self.listener_context, max_frame_size=config.max_frame_size)
         before = list(self.listeners.values())
         kept: dict[str, OpenListener] = {}
@@ -116,25 +122,25 @@ class ListenerSet:
         applies: list[Callable[[], None]] = []
         try:
             for listener in config.listeners:
-                open_listener = _at(listener, before)
+                open_listener = _find_listener(listener, before)
                 if open_listener is not None:
                     before.remove(open_listener)
                 if open_listener is not None and open_listener.listener.kind == listener.kind:
-                    applies.append(open_listener.changed(listener, listener_context))
+                    applies.append(open_listener.prepare_change(listener, listener_context))
                     kept[listener.name] = open_listener
                     continue
                 if open_listener is None:
-                    self._free(listener)
-                bound = self._bound(listener, config.listeners) if open_listener is None else open_listener.duplicate()
-                opened.append(self._made(listener, bound, listener_context))
+                    self._check_overlap(listener)
+                bound = self._bind(listener, config.listeners) if open_listener is None else open_listener.duplicate()
+                opened.append(self._make_listener(listener, bound, listener_context))
         except BaseException:
             for made in opened:
-                made.hang_up(kept=True)
+                made.close(shared=True)
             raise
         return ListenerChange(config, listener_context, kept, opened, applies)
 
     def apply(self, change: "ListenerChange") -> "defer.Deferred[None]":
-        """Make the change, at once; fires when those that are not in it any more are closed."""
+        """Applies a prepared change at once. The result fires when the listeners that were removed are closed."""
         closing = [
             open_listener for open_listener in self.listeners.values() if open_listener not in change.kept.values()
         ]
@@ -147,28 +153,28 @@ class ListenerSet:
         self.listeners = dict(sorted(self.listeners.items(), key=lambda item: order[item[0]]))
         taken = {(open_listener.listener.transport, open_listener.listener.address) for open_listener in change.opened}
         self.open_ = True
-        self._hold()
+        self._store_sockets()
         return defer.ensureDeferred(self._close(closing, taken))
 
     def begin(self, made: Collection[OpenListener]) -> None:
-        """Read."""
+        """Starts listeners."""
         for open_listener in made:
             self.listeners[open_listener.listener.name] = open_listener
             open_listener.start()
 
     def names(self) -> list[str]:
-        """Each listener with the port that it has."""
+        """Returns each listener's name with its port or path, for the log."""
         return [
             f"{name} ({open_listener.listener.unix_path or f'{open_listener.listener.kind} port {open_listener.port}'})"
             for name, open_listener in self.listeners.items()
         ]
 
     def ports(self) -> dict[str, int]:
-        """Listener -> bound port."""
+        """Returns the bound port of each listener."""
         return {name: open_listener.port for name, open_listener in self.listeners.items()}
 
     def kernel_drops(self) -> dict[str, int]:
-        """UDP listener -> datagrams that its socket lost since start."""
+        """Returns the datagrams that the kernel dropped since start, for each UDP listener."""
         now = {
             name: open_listener.kernel_drops
             for name, open_listener in self.listeners.items()
@@ -177,61 +183,69 @@ class ListenerSet:
         return {name: self._drops.get(name, 0) + now.get(name, 0) for name in {**self._drops, **now}}
 
     def refused(self) -> dict[str, int]:
-        """Listener -> connections and datagrams that were not let in."""
+        """Returns the number of rejected connections and datagrams, for each listener."""
         return {name: open_listener.refused.total() for name, open_listener in self.listeners.items()}
 
     def rejections(self) -> dict[str, dict[str, int]]:
-        """Listener -> the same by reason."""
+        """Returns the rejected connections and datagrams by reason, for each listener that has any."""
         return {
             name: dict(open_listener.refused) for name, open_listener in self.listeners.items() if open_listener.refused
         }
 
-    def rejected(self, address: str) -> dict[str, str]:
-        """Listener -> why an address was not let in there lately."""
+    def last_rejections(self, address: str) -> dict[str, str]:
+        """Returns the reason of an address's latest rejection, for each listener that rejected it."""
 
         def hosts(host: str) -> bool:
             return host == address or str(address_of(host)) == address
 
-        found = {name: open_listener.rejected(hosts) for name, open_listener in self.listeners.items()}
+        found = {name: open_listener.last_rejection(hosts) for name, open_listener in self.listeners.items()}
         return {name: why for name, why in found.items() if why is not None}
 
     def certificates(self) -> dict[str, float]:
-        """TLS listener -> when its certificate expires, in seconds since the epoch."""
+        """Returns when each TLS listener's certificate expires, in seconds since the epoch."""
         found = {
             name: getattr(open_listener, "certificate_expires", None) for name, open_listener in self.listeners.items()
         }
         return {name: expires for name, expires in found.items() if expires is not None}
 
     def check_idle(self) -> None:
-        """Called several times a second."""
+        """Completes frames that no further data will complete. Called several times per second."""
         for open_listener in self.listeners.values():
             open_listener.check_idle()
 
-    async def shut(self) -> None:
-        """Let nobody new in; who is in goes on, and datagrams are read."""
+    async def stop_accepting(self) -> None:
+        """Stops accepting connections. Open connections and datagrams are still read."""
         self.open_ = False
         for open_listener in self.listeners.values():
-            await open_listener.shut()
+            await open_listener.stop_accepting()
 
     async def close(self) -> None:
-        """Accept no more, take what the sockets hold, close; those that the service manager holds wait for the next
-        of us with what comes meanwhile."""
+        """Stops accepting, drains the sockets and closes the listeners.
+
+        Sockets that the service manager stores stay open. They queue what arrives until the next process reads them.
+        """
         self.open_ = False
         await self._closings.run(
-            lambda: defer.ensureDeferred(self._close(list(self.listeners.values()), held=self._inherited.holds))
+            lambda: defer.ensureDeferred(
+                self._close(list(self.listeners.values()), held=self._inherited.stores_sockets)
+            )
         )
 
-    async def settled(self) -> None:
-        """Wait for a ``close`` that is under way: its doors are not to be taken for such as stay."""
+    async def wait_closed(self) -> None:
+        """Waits for listeners that are being closed, so that a reload does not keep one of them."""
         await self._closings.run(lambda: None)
 
-    def _hold(self) -> None:
-        self._inherited.hold({name: open_listener.bound for name, open_listener in self.listeners.items()})
+    def _store_sockets(self) -> None:
+        self._inherited.store_sockets({name: open_listener.bound for name, open_listener in self.listeners.items()})
 
     async def _close(self, closing: list[OpenListener], taken: Collection[Place] = (), *, held: bool = False) -> None:
-        """``taken``: addresses whose sockets others have now."""
+        """Drains and closes listeners.
+
+        ``taken`` lists the addresses whose sockets new listeners use. ``held`` is True if the service manager stores
+        the sockets.
+        """
         for open_listener in closing:
-            await open_listener.shut()
+            await open_listener.stop_accepting()
         ends_at = self._reactor.seconds() + DRAIN_WITHIN
         seen = -1
         while (
@@ -240,14 +254,14 @@ class ListenerSet:
             seen = now
             await task.deferLater(self._reactor, _QUIET)
         if held:
-            self._inherited.remember(
+            self._inherited.save_drops(
                 [open_listener.bound for open_listener in closing if isinstance(open_listener, UdpListener)]
             )
         for open_listener in closing:
-            passed_on = (open_listener.listener.transport, open_listener.listener.address) in taken
-            open_listener.hang_up(kept=passed_on)
+            shared = (open_listener.listener.transport, open_listener.listener.address) in taken
+            open_listener.close(shared=shared)
             name, path = open_listener.listener.name, open_listener.listener.unix_path
-            if path is not None and not passed_on and not held:
+            if path is not None and not shared and not held:
                 path.unlink(missing_ok=True)
             if open_listener.listener.kind == "udp":
                 self._drops[name] = self._drops.get(name, 0) + open_listener.kernel_drops
@@ -257,7 +271,7 @@ class ListenerSet:
             if self.listeners.get(open_listener.listener.name) is open_listener:
                 del self.listeners[open_listener.listener.name]
 
-    def _made(self, listener: Listener, bound: socket, listener_context: ListenerContext) -> OpenListener:
+    def _make_listener(self, listener: Listener, bound: socket, listener_context: ListenerContext) -> OpenListener:
         try:
             open_listener = self._kinds[listener.kind](listener, bound, listener_context)
             if isinstance(open_listener, UdpListener):
@@ -267,14 +281,14 @@ class ListenerSet:
             bound.close()
             raise
 
-    def _free(self, listener: Listener) -> None:
+    def _check_overlap(self, listener: Listener) -> None:
         for name, open_listener in self.listeners.items():
             other = open_listener.listener
             if other.transport == listener.transport and other.address.clashes(listener.address):
                 overlap = f"listener {name} has {other.address} now"
                 raise ListenError(f"listener {listener.name}: {listener.address} needs restart: {overlap}")
 
-    def _bound(self, listener: Listener, listeners: Collection[Listener]) -> socket:
+    def _bind(self, listener: Listener, listeners: Collection[Listener]) -> socket:
         host, port = listener.address.host, listener.address.port
         v6only = host != "*" and any(
             other is not listener and other.transport == listener.transport and other.address.port == port
@@ -291,8 +305,11 @@ class ListenerSet:
         return bind(listener.transport, host, port, name=listener.name, v6only=v6only, backlog=listener.backlog)
 
 
-def _at(listener: Listener, listener_set: Collection[OpenListener]) -> OpenListener | None:
-    """The door at a listener's address; of several with a port of the kernel's choice, the one of its name."""
+def _find_listener(listener: Listener, listener_set: Collection[OpenListener]) -> OpenListener | None:
+    """Returns the listener at a configured address, or None.
+
+    If several match, because the kernel chose their ports, the listener with the same name is preferred.
+    """
     found = [
         open_listener for open_listener in listener_set
         if (open_listener.listener.transport, open_listener.listener.address) == (listener.transport, listener.address)

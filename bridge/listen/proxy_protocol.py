@@ -1,9 +1,11 @@
 # mypy: disallow-untyped-calls=False
-"""Connections through a balancer that tells whom it speaks for (``proxy_protocol``): the header comes off before
-anything else, TLS too, and the real peer is the source, for ``allow``, limits and routes alike.
+"""Accepts connections through load balancers that send a PROXY header (``proxy_protocol``).
 
-Only those that are named in ``proxy_protocol`` are believed, and of them the header is required: whoever reaches the
-port otherwise could write any source into it. The header may arrive in pieces.
+The header is removed before anything else, TLS included. The real peer is the source for ``allow``, limits and
+routes.
+
+The header is accepted only from the addresses in ``proxy_protocol``, and it is required from them: any other client
+could write any source into it. It may arrive in pieces.
 """
 
 from collections.abc import Callable
@@ -21,12 +23,12 @@ from bridge.ingest.peers import address_of
 from bridge.listen import proxy_protocol_header
 from bridge.listen.rejections import Rejections
 
-WITHIN = 10.0
-"Seconds in which a header must have come."
+HEADER_TIMEOUT = 10.0
+"Seconds within which the header must arrive."
 
 
 class ProxyProtocolFactory(Factory):
-    """Builds a listener's connections; ``listener`` gives it as it is configured now."""
+    """Builds a listener's connections. ``listener`` returns the current configuration of the listener."""
 
     noisy = False
 
@@ -35,7 +37,7 @@ class ProxyProtocolFactory(Factory):
         self.rejections = rejections
         self.reactor = reactor
         self.waiting: dict[_Connection, None] = {}
-        "Those whose header has not come yet."
+        "Connections whose header has not arrived yet."
         self._listener = listener
 
     def doStart(self) -> None:
@@ -43,11 +45,11 @@ class ProxyProtocolFactory(Factory):
         self.inner.doStart()
 
     def doStop(self) -> None:
-        """Called when it is closed."""
+        """Called when the port is closed."""
         self.inner.doStop()
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
-        """A connection, or None: then it is closed."""
+        """Builds a connection, or returns None to close it."""
         host = str(getattr(addr, "host", ""))
         balancers = self._listener().proxy_protocol
         address = address_of(host) if balancers else None
@@ -58,18 +60,18 @@ class ProxyProtocolFactory(Factory):
         ):
             return self.inner.buildProtocol(addr)
         if len(self.waiting) >= self._listener().max_connections:
-            self.rejections.note("max_connections", host, "too many connections whose PROXY header has not come")
+            self.rejections.note("max_connections", host, "max_connections reached while PROXY headers are awaited")
             return None
         return _Connection(self, host)
 
     def end(self) -> None:
-        """Close those whose header has not come."""
+        """Closes the connections whose header has not arrived."""
         for connection in list(self.waiting):
             connection.abort()
 
 
 class _Connection(ProtocolWrapper):
-    """One connection from a balancer: waits for the header, then is the transport of the connection behind it."""
+    """Reads the PROXY header of a balancer's connection, then acts as the transport of the inner connection."""
 
     factory: Any
 
@@ -79,15 +81,15 @@ class _Connection(ProtocolWrapper):
         self._inner: Any = None
         self._data = b""
         self._source: IAddress | None = None
-        self._late: IDelayedCall | None = None
+        self._timeout_call: IDelayedCall | None = None
 
     def makeConnection(self, transport: Any) -> None:
-        """Called by the reactor. What the transport can do, we can."""
+        """Called by the reactor. Provides the same interfaces as the transport."""
         directlyProvides(self, providedBy(transport))
         self.transport = transport
         self.connected = 1
         self.factory.waiting[self] = None
-        self._late = self.factory.reactor.callLater(WITHIN, self._give_up)
+        self._timeout_call = self.factory.reactor.callLater(HEADER_TIMEOUT, self._header_timed_out)
 
     def dataReceived(self, data: bytes) -> None:
         if self._inner is not None:
@@ -97,11 +99,11 @@ class _Connection(ProtocolWrapper):
         try:
             header = proxy_protocol_header.read(self._data)
         except proxy_protocol_header.ProxyHeaderError as error:
-            self._refuse("no_proxy_header", f"{error}, though its sender is in proxy_protocol")
+            self._refuse("no_proxy_header", f"{error}, although its sender is in proxy_protocol")
             return
         if header is None:
             return
-        self._done()
+        self._stop_waiting()
         rest, self._data = self._data[header.size :], b""
         peer: Any = self.transport.getPeer()  # type: ignore[union-attr]
         if header.source is not None:
@@ -118,25 +120,25 @@ class _Connection(ProtocolWrapper):
             inner.dataReceived(rest)
 
     def getPeer(self) -> Any:
-        """The real peer."""
+        """Returns the real peer, as the header names it."""
         return self._source
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self._done()
+        self._stop_waiting()
         if self._inner is not None:
             self._inner.connectionLost(reason)
 
     def abort(self) -> None:
-        """End it at once."""
-        self._done()
+        """Closes the connection at once."""
+        self._stop_waiting()
         if self.transport is not None:
             self.transport.abortConnection()  # type: ignore[attr-defined]
 
-    def _give_up(self) -> None:
-        self._late = None
-        # Who only looks whether the port is open, as balancers do, is no news.
+    def _header_timed_out(self) -> None:
+        self._timeout_call = None
+        # A health check only opens the port, so a connection without data is not logged.
         if self._data:
-            self._refuse("no_proxy_header", f"its PROXY header was not there within {WITHIN:g} s")
+            self._refuse("no_proxy_header", f"its PROXY header did not arrive within {HEADER_TIMEOUT:g} s")
         else:
             self.abort()
 
@@ -144,8 +146,8 @@ class _Connection(ProtocolWrapper):
         self.factory.rejections.note(reason, self._host, text)
         self.abort()
 
-    def _done(self) -> None:
+    def _stop_waiting(self) -> None:
         self.factory.waiting.pop(self, None)
-        if self._late is not None and self._late.active():
-            self._late.cancel()
-        self._late = None
+        if self._timeout_call is not None and self._timeout_call.active():
+            self._timeout_call.cancel()
+        self._timeout_call = None

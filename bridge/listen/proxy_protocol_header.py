@@ -1,8 +1,8 @@
-"""The header that a balancer puts before a connection's bytes (haproxy.org, proxy-protocol.txt): versions 1 and 2.
+"""Parses the PROXY protocol header, versions 1 and 2 (haproxy.org, proxy-protocol.txt).
 
-v1 is a line, ``PROXY TCP4 192.0.2.7 10.0.0.1 40000 514 CR LF``, of at most 107 bytes, or ``PROXY UNKNOWN``. v2 is
-binary: a signature, version and command, family, the length of the rest, addresses, and additions that are not read.
-Where the balancer speaks for itself (UNKNOWN, LOCAL: a health check) there is no source in it.
+Version 1 is a line of at most 107 bytes, ``PROXY TCP4 192.0.2.7 10.0.0.1 40000 514 CR LF`` or ``PROXY UNKNOWN``.
+Version 2 is binary: signature, version and command, family, length of the rest, addresses, and extensions that are
+ignored. A header of the balancer's own connection (UNKNOWN, LOCAL: a health check) carries no source.
 """
 
 import re
@@ -13,37 +13,37 @@ _V1 = b"PROXY "
 _V2 = b"\r\n\r\n\0\r\nQUIT\n"
 _V1_LONGEST = 107
 _V2_LONGEST = 4096
-"Bytes of addresses and additions; usual ones are below 200."
+"Bytes of addresses and extensions, at most; usual headers have less than 200."
 _LINE = re.compile(rb"PROXY (?:UNKNOWN(?: [^\r\n]*)?|(TCP4|TCP6) (\S+) (\S+) ([0-9]{1,5}) ([0-9]{1,5}))\r\n")
 
 
 class ProxyHeaderError(ValueError):
-    """The bytes begin with no PROXY header, or one that is damaged; the text says which."""
+    """Raised when the bytes begin with no PROXY header or with a damaged one; the text says which."""
 
 
 class ProxyHeader(NamedTuple):
-    """A whole header."""
+    """One complete header."""
 
     size: int
-    "Bytes that it took."
+    "Length of the header in bytes."
     source: tuple[str, int] | None
-    "Address and port for whom the balancer speaks; None: for itself."
+    "Address and port of the real client; None if the balancer itself is the client."
 
 
 def begins(data: bytes) -> bool:
-    """Whether a connection's first bytes are the beginning of a header, and of nothing that syslog knows."""
+    """Returns True if a connection's first bytes begin a PROXY header, and cannot begin a syslog message."""
     return data.startswith((b"PROXY TCP", b"PROXY UNKNOWN", _V2))
 
 
 def read(data: bytes) -> ProxyHeader | None:
-    """The header at the beginning of a connection; None: more bytes are needed. Raises ProxyHeaderError."""
+    """Returns the header at the start of a connection, or None if more bytes are needed. Raises ProxyHeaderError."""
     if data[: len(_V2)] == _V2[: len(data)]:
         return _read_v2(data)
     if data[: len(_V1)] != _V1[: len(data)]:
         raise ProxyHeaderError("it does not begin with a PROXY header")
     if b"\n" not in data[:_V1_LONGEST]:
         if len(data) >= _V1_LONGEST:
-            raise ProxyHeaderError("its PROXY header has no end")
+            raise ProxyHeaderError(f"its PROXY header has no line end within {_V1_LONGEST} bytes")
         return None
     line = _LINE.match(data)
     if line is None:
@@ -54,10 +54,10 @@ def read(data: bytes) -> ProxyHeader | None:
     try:
         host = socket.inet_ntop(family, socket.inet_pton(family, line[2].decode()))
     except (OSError, ValueError):
-        raise ProxyHeaderError("its PROXY header is damaged: no address") from None
+        raise ProxyHeaderError("its PROXY header is damaged: an address is not valid") from None
     port = int(line[4])
     if port > 65535:
-        raise ProxyHeaderError("its PROXY header is damaged: no port")
+        raise ProxyHeaderError("its PROXY header is damaged: the port is above 65535")
     return ProxyHeader(line.end(), (host, port))
 
 
@@ -67,7 +67,7 @@ def _read_v2(data: bytes) -> ProxyHeader | None:
     version, command, family = data[12] >> 4, data[12] & 15, data[13] >> 4
     length = int.from_bytes(data[14:16], "big")
     if version != 2 or command > 1 or length > _V2_LONGEST:
-        raise ProxyHeaderError("its PROXY header is damaged, or of a version after 2")
+        raise ProxyHeaderError("its PROXY header is damaged, or its version is not supported (1 and 2 are)")
     if len(data) < 16 + length:
         return None
     sizes = {1: (socket.AF_INET, 4), 2: (socket.AF_INET6, 16)}

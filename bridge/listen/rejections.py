@@ -1,4 +1,4 @@
-"""Who was not let in at one listener: counted by reason, told in words, at a bounded rate."""
+"""Counts the connections and datagrams that a listener rejects, and logs them at a limited rate."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -8,39 +8,43 @@ from twisted.logger import Logger
 log = Logger(namespace="listen")
 
 WINDOW = 10.0
-"Seconds in which the same (reason, sender) is told once,"
-MOST_TOLD = 20
-"and so many different ones."
-MOST_KEPT = 1000
-"Senders that are remembered."
+"Seconds in which the same (reason, sender) is logged at most once."
+MAX_LOGGED = 20
+"Log lines per window, at most."
+MAX_HOSTS = 1000
+"Senders that are remembered, at most."
 
 
 class Rejections:
-    """``clock`` rises steadily, in seconds."""
+    """Counts the rejections of one listener. ``clock`` returns monotonic seconds."""
 
     def __init__(self, listener: str, clock: Callable[[], float]) -> None:
         self.counts: Counter[str] = Counter()
-        "By reason, a word for metrics."
+        "Rejections by reason code."
         self.listener = listener
         self._clock = clock
         self._since = float("-inf")
-        self._told: set[tuple[str, str]] = set()
+        self._logged: set[tuple[str, str]] = set()
         self.hosts: dict[str, str] = {}
-        "Who was not let in, the last at the end, and why."
+        "The latest explanation for each rejected sender; the most recent sender is last."
 
     def note(self, reason: str, host: str, text: str, *, what: str = "connection", count: int = 1) -> None:
-        """Something from ``host`` was not let in, for a ``reason`` that ``text`` tells the operator."""
+        """Records a rejection.
+
+        ``reason`` is the code for metrics, ``text`` is the explanation for the operator, ``what`` names what was
+        rejected.
+        """
         self.counts[reason] += count
         self.hosts.pop(host, None)
         self.hosts[host] = text
-        if len(self.hosts) > MOST_KEPT:
+        if len(self.hosts) > MAX_HOSTS:
             del self.hosts[next(iter(self.hosts))]
         now = self._clock()
         if now - self._since > WINDOW:
-            self._since, self._told = now, set()
-        if (reason, host) in self._told or len(self._told) >= MOST_TOLD:
+            self._since, self._logged = now, set()
+        if (reason, host) in self._logged or len(self._logged) >= MAX_LOGGED:
             return
-        self._told.add((reason, host))
+        self._logged.add((reason, host))
         log.warn(
             "listener {name}: {what} from {host} closed: {why}",
             name=self.listener, what=what, host=host or "this machine", why=text,

@@ -25,20 +25,20 @@ _SOFTWARE = b"syslog-bridge,%b" % __version__.encode()
 
 
 class RelpSession:
-    """What a RELP connection adds to one of plain syslog."""
+    """Adds RELP commands and acknowledgements to a syslog connection."""
 
     _factory: SyslogFactory
     _peer: Peer
-    _held: bool
+    _paused: bool
     acknowledges = True
 
     def __init__(self, factory: SyslogFactory, *rest: object) -> None:
         super().__init__(factory, *rest)  # type: ignore[call-arg]
         self._relp = relp.RelpFramer(factory.listener_context.max_frame_size)
         self._answers: list[bytes] = []
-        "To be sent with the next commit."
+        "Responses that are sent after the next commit."
         self._committing = 0
-        self._gone = self._leaving = False
+        self._disconnected = self._close_requested = False
 
     def _read(self, data: bytes) -> None:
         pipeline = self._factory.listener_context.pipeline
@@ -64,10 +64,10 @@ class RelpSession:
         if oversize:
             pipeline.take_oversize(self._peer, oversize, self)  # type: ignore[arg-type]
         if pipeline.spool_writer.losses != lost:
-            text = "what it sent could not be kept, so it is not acknowledged; it will send it again"
+            text = "its messages could not be stored, so they are not acknowledged; the sender will repeat them"
             self._answers.clear()
             self._refuse("not_kept", text)  # type: ignore[attr-defined]
-        elif self._answers and not self._held:
+        elif self._answers and not self._paused:
             self._acknowledge()
 
     def _control(self, number: int, name: bytes, data: bytes) -> bytes:
@@ -77,7 +77,7 @@ class RelpSession:
                 return relp.answer(number, b"500 this server takes the command syslog only")
             return relp.answer(number, b"200 OK\nrelp_version=0\nrelp_software=%b\ncommands=syslog" % _SOFTWARE)
         if name == b"close":
-            self._leaving = True
+            self._close_requested = True
             return relp.answer(number, b"") + relp.GOODBYE
         return relp.answer(number, b"500 unknown command")
 
@@ -87,29 +87,29 @@ class RelpSession:
 
         def done(error: OSError | None) -> None:
             self._committing -= 1
-            if self._gone:
+            if self._disconnected:
                 return
             if error is not None:
-                text = f"the spool cannot be synced ({error.strerror}), so nothing is acknowledged"
+                text = f"the spool cannot be synced to disk ({error.strerror}), so nothing is acknowledged"
                 self._refuse("not_kept", text)  # type: ignore[attr-defined]
                 return
             transport = self.transport  # type: ignore[attr-defined]
             transport.write(b"".join(answers))
-            if self._leaving and not self._committing:
+            if self._close_requested and not self._committing:
                 transport.loseConnection()
 
         self._factory.listener_context.commit(done)
 
-    def go_on(self) -> None:
-        """There is room again: what waited is in the spool."""
-        super().go_on()  # type: ignore[misc]
-        if self._answers and not self._gone:
+    def resume(self) -> None:
+        """Reads again after held events have been appended, and acknowledges them."""
+        super().resume()  # type: ignore[misc]
+        if self._answers and not self._disconnected:
             self._acknowledge()
 
     def end(self) -> None:
-        """We end it: what is being committed is acknowledged first."""
-        self._leaving = True
-        if self._gone or self.transport is None:  # type: ignore[attr-defined]
+        """Closes the connection after the running commits have been acknowledged."""
+        self._close_requested = True
+        if self._disconnected or self.transport is None:  # type: ignore[attr-defined]
             return
         if self._committing:
             self._answers.append(relp.GOODBYE)
@@ -119,39 +119,39 @@ class RelpSession:
             self.transport.loseConnection()  # type: ignore[attr-defined]
 
     def check_idle(self) -> None:
-        """No message ends by itself."""
+        """Does nothing: a RELP frame carries its length."""
 
     def _finish(self) -> None:
-        """The connection has ended. What had begun was not acknowledged, and comes again."""
-        self._gone = True
+        """Marks the connection as ended. Incomplete messages were not acknowledged, so the sender repeats them."""
+        self._disconnected = True
 
 
 class RelpConnection(RelpSession, SyslogConnection):
-    """A sender's connection."""
+    """Reads the RELP connection of one sender."""
 
 
 class RelpTlsConnection(RelpSession, TlsConnection):
-    """A sender's connection, with TLS."""
+    """Reads the RELP connection of one sender over TLS."""
 
 
 class RelpFactory(SyslogFactory):
-    """The connections of one RELP listener."""
+    """Builds the connections of one RELP listener."""
 
     def connection(self, peer: Peer, host: str) -> SyslogConnection:
-        """A new sender's."""
+        """Creates the protocol of an accepted connection."""
         return RelpConnection(self, peer)
 
 
 class RelpTlsFactory(TlsFactory):
-    """The same with TLS."""
+    """Builds the connections of one RELP listener with TLS."""
 
     def connection(self, peer: Peer, host: str) -> SyslogConnection:
-        """A new sender's, whose handshake comes first."""
+        """Creates the protocol of an accepted connection, which starts with the TLS handshake."""
         return RelpTlsConnection(self, peer, host)
 
 
 def relp_listener(listener: Listener, bound: socket.socket, listener_context: ListenerContext) -> TcpListener:
-    """One listening socket. Raises ListenError."""
+    """Creates a RELP listener, with TLS if it has a certificate. Raises ListenError."""
     if listener.certificate is not None:
         return TlsListener(listener, bound, listener_context, RelpTlsFactory(listener, listener_context))
     return TcpListener(listener, bound, listener_context, RelpFactory(listener, listener_context))

@@ -1,7 +1,7 @@
-"""Sockets that outlive the process: what a service manager hands over at the start, and what it is given to hold.
+"""Takes sockets that the service manager passes at start (socket activation), and stores sockets with it.
 
-The configuration stays the only place where ports are written: a socket is taken only by a listener that would have
-bound the same one, whatever the name it came with; the others are closed.
+Ports are written in the configuration only: a listener takes an inherited socket only if it would bind the same
+address, whatever the socket's name. All other inherited sockets are closed.
 """
 
 import json
@@ -22,147 +22,153 @@ log = Logger(namespace="listen")
 
 
 class DescriptorStore(Protocol):
-    """Who holds sockets while no process of ours runs."""
+    """Declares what listeners need of the service manager that stores sockets across restarts."""
 
     @property
     def listens(self) -> bool:
-        """Whether there is anybody."""
+        """True if a service manager is present."""
 
     def inherited(self) -> list[tuple[str, socket.socket]]:
-        """What it hands over, with names."""
+        """Returns the sockets that the manager passes to this process, with their names."""
 
-    def keep(self, name: str, held: socket.socket) -> None:
-        """Hold a socket."""
+    def keep(self, name: str, sock: socket.socket) -> None:
+        """Stores a socket."""
 
     def forget(self, name: str) -> None:
-        """Hold it no more."""
+        """Removes a stored socket."""
 
 
 def fd_name(listener: str) -> str:
-    """A listener's name as a descriptor's: printable ASCII without a colon, 255 at most (sd_notify(3), FDNAME)."""
+    """Returns a descriptor name for a listener: at most 255 printable ASCII characters without colon (sd_notify(3))."""
     return quote(listener, safe=" !#$&'()*+,/;=?@[]<>|^`{}")[:255]
 
 
 class InheritedSockets:
-    """The sockets of one process's life."""
+    """Manages the sockets that one process inherits, and the sockets that it stores for the next one."""
 
-    def __init__(self, store: DescriptorStore | None, memory: Path) -> None:
+    def __init__(self, store: DescriptorStore | None, drops_file: Path) -> None:
         self._store = store
-        self._memory = memory
-        "Where one life tells the next what the kernel had dropped by its end: a socket counts from its first day."
-        self._drops = self._recall() if store is not None and store.listens else {}
-        self._handed = store.inherited() if store is not None else []
-        self._kept: dict[str, int] = {}
-        "Descriptor's name -> the socket's inode."
+        self._drops_file = drops_file
+        "File that passes the kernel's drop counters to the next process: a stored socket counts from its creation."
+        self._drops = self._load_drops() if store is not None and store.listens else {}
+        self._inherited = store.inherited() if store is not None else []
+        self._stored: dict[str, int] = {}
+        "Descriptor name -> inode of the socket."
 
     @property
-    def holds(self) -> bool:
-        """Whether what was given to hold outlives us, as far as we can know."""
-        return bool(self._kept)
+    def stores_sockets(self) -> bool:
+        """True if sockets are stored with the manager and outlive this process, as far as can be known."""
+        return bool(self._stored)
 
     def take(self, listener: Listener, *, v6only: bool) -> socket.socket | None:
-        """A socket that was handed over and is the one this listener would bind; its own by preference."""
-        body_limit = [(name, held) for name, held in self._handed if _fits(held, name, listener, v6only=v6only)]
-        if not body_limit:
+        """Returns an inherited socket at the address that the listener would bind, or None.
+
+        A socket with the listener's own name is preferred.
+        """
+        matching = [(name, sock) for name, sock in self._inherited if _matches(sock, name, listener, v6only=v6only)]
+        if not matching:
             return None
-        name, held = next((each for each in body_limit if each[0] == fd_name(listener.name)), body_limit[0])
-        self._handed = [each for each in self._handed if each[1] is not held]
+        name, sock = next((each for each in matching if each[0] == fd_name(listener.name)), matching[0])
+        self._inherited = [each for each in self._inherited if each[1] is not sock]
         if not listener.takes_datagrams:
-            held.listen(listener.backlog)
-        self._kept[name] = _inode(held)
-        log.info("listener {name}: goes on with the socket that was held for it", name=listener.name)
-        return held
+            sock.listen(listener.backlog)
+        self._stored[name] = _inode(sock)
+        log.info("listener {name}: reuses the socket that the service manager passed", name=listener.name)
+        return sock
 
-    def drops_before(self, held: socket.socket) -> int:
-        """Datagrams that a socket lost before this process had it, and that another has counted. Those lost while
-        nobody ran count now, but for those after a crash, which left no word."""
-        inode = _inode(held)
-        if inode not in self._kept.values():
+    def drops_before(self, sock: socket.socket) -> int:
+        """Returns the datagrams that the kernel dropped on a socket and that the previous process has counted.
+
+        Datagrams dropped while no process ran count for this process. After a crash they cannot be told apart, so
+        none count.
+        """
+        inode = _inode(sock)
+        if inode not in self._stored.values():
             return 0
-        return self._drops.get(inode, kernel_drops(held))
+        return self._drops.get(inode, kernel_drops(sock))
 
-    def remember(self, sockets: Collection[socket.socket]) -> None:
-        """The end: what each of them has lost."""
-        if not self.holds:
+    def save_drops(self, sockets: Collection[socket.socket]) -> None:
+        """Saves the drop counters of the sockets at shutdown, if the manager stores them."""
+        if not self.stores_sockets:
             return
-        drops = {_inode(held): kernel_drops(held) for held in sockets}
+        drops = {_inode(sock): kernel_drops(sock) for sock in sockets}
         try:
-            self._memory.write_text(json.dumps(drops))
+            self._drops_file.write_text(json.dumps(drops))
         except OSError as error:
-            log.warn("cannot write {path}: {why}", path=self._memory, why=error.strerror)
+            log.warn("cannot write {path}: {why}", path=self._drops_file, why=error.strerror)
 
-    def _recall(self) -> dict[int, int]:
+    def _load_drops(self) -> dict[int, int]:
         try:
-            told = json.loads(self._memory.read_text())
-            found = {int(inode): int(drops) for inode, drops in told.items()}
-            self._memory.unlink()  # after a crash it would be old
+            saved = json.loads(self._drops_file.read_text())
+            found = {int(inode): int(drops) for inode, drops in saved.items()}
+            self._drops_file.unlink()  # it would be out of date after a crash
         except (OSError, ValueError, AttributeError, TypeError):
             return {}
         return found
 
-    def close_rest(self) -> None:
-        """What no listener has taken: ports that are not in the configuration any more."""
-        for name, held in self._handed:
-            if _inode(held) in self._kept.values():
-                held.close()  # once more what a listener has: a socket unit and the store both gave it
+    def close_unused(self) -> None:
+        """Closes the inherited sockets that no listener has taken: their ports were removed from the configuration."""
+        for name, sock in self._inherited:
+            if _inode(sock) in self._stored.values():
+                sock.close()  # a duplicate: both a socket unit and the store passed this socket
                 continue
             log.warn(
-                "the socket {name} ({where}) was handed over, but no listener has that address: it is closed",
-                name=name, where=_where(held),
+                "the socket {name} ({where}) was inherited, but no listener has that address: it is closed",
+                name=name, where=_describe(sock),
             )  # fmt: skip
             if self._store is not None:
                 self._store.forget(name)
-            held.close()
-        self._handed = []
+            sock.close()
+        self._inherited = []
 
-    def hold(self, sockets: Mapping[str, socket.socket]) -> None:
-        """These, by listener, are to outlive us from now on, and no others."""
+    def store_sockets(self, sockets: Mapping[str, socket.socket]) -> None:
+        """Stores exactly these sockets, by listener name, with the manager."""
         if self._store is None or not self._store.listens:
             return
         wanted = {fd_name(name): bound for name, bound in sockets.items()}
-        # First what goes: the manager takes no socket twice, so one with a new name must have lost its old one.
-        for name, inode in list(self._kept.items()):
+        # Remove first: the manager does not store a socket twice, so a renamed one must lose its old name before.
+        for name, inode in list(self._stored.items()):
             if name not in wanted or _inode(wanted[name]) != inode:
                 self._store.forget(name)
-                del self._kept[name]
+                del self._stored[name]
         for name, bound in wanted.items():
-            if name not in self._kept:
+            if name not in self._stored:
                 self._store.keep(name, bound)
-                self._kept[name] = _inode(bound)
+                self._stored[name] = _inode(bound)
 
 
-def _inode(held: socket.socket) -> int:
-    """What tells two descriptors of one socket from two sockets."""
-    return os.fstat(held.fileno()).st_ino
+def _inode(sock: socket.socket) -> int:
+    """Returns the socket's inode: it is equal for two descriptors of one socket, and differs between two sockets."""
+    return os.fstat(sock.fileno()).st_ino
 
 
-def _fits(held: socket.socket, name: str, listener: Listener, *, v6only: bool) -> bool:
-    """Whether it is what ``sockets`` would bind."""
-    if held.type != (socket.SOCK_DGRAM if listener.takes_datagrams else socket.SOCK_STREAM):
+def _matches(sock: socket.socket, name: str, listener: Listener, *, v6only: bool) -> bool:
+    """Returns True if the socket is the one that ``sockets`` would bind for the listener."""
+    if sock.type != (socket.SOCK_DGRAM if listener.takes_datagrams else socket.SOCK_STREAM):
         return False
-    if not listener.takes_datagrams and not held.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+    if not listener.takes_datagrams and not sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
         return False
     if listener.unix_path is not None:
-        # A socket whose name was removed reaches nobody.
-        return held.family == socket.AF_UNIX and held.getsockname() == str(listener.unix_path) and _there(held)
+        # No sender can reach a socket whose path was removed.
+        return sock.family == socket.AF_UNIX and sock.getsockname() == str(listener.unix_path) and _path_is_socket(sock)
     family, host = family_of(listener.address.host)
-    if held.family != family:
+    if sock.family != family:
         return False
-    if family == socket.AF_INET6 and held.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY) != int(v6only):
+    if family == socket.AF_INET6 and sock.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY) != int(v6only):
         return False
-    at, port = held.getsockname()[:2]
+    host_bound, port = sock.getsockname()[:2]
     wanted = listener.address.port
-    return at == host and (port == wanted or (wanted == 0 and name == fd_name(listener.name)))
+    return host_bound == host and (port == wanted or (wanted == 0 and name == fd_name(listener.name)))
 
 
-def _there(held: socket.socket) -> bool:
+def _path_is_socket(sock: socket.socket) -> bool:
     try:
-        return stat.S_ISSOCK(Path(held.getsockname()).stat().st_mode)
+        return stat.S_ISSOCK(Path(sock.getsockname()).stat().st_mode)
     except OSError:
         return False
 
 
-def _where(held: socket.socket) -> str:
-    name = held.getsockname()
-    kind = "datagrams" if held.type == socket.SOCK_DGRAM else "stream"
+def _describe(sock: socket.socket) -> str:
+    name = sock.getsockname()
+    kind = "datagrams" if sock.type == socket.SOCK_DGRAM else "stream"
     return f"{kind}, {name!r}" if isinstance(name, str | bytes) else f"{kind}, {name[0]} port {name[1]}"

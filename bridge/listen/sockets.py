@@ -1,4 +1,4 @@
-"""Sockets, bound as the configuration names them. Errors are the operator's: which listener, why, who has the port."""
+"""Binds sockets as the configuration names them. Errors tell the operator which listener fails, why, and what to do."""
 
 import errno
 import os
@@ -14,22 +14,22 @@ SO_MEMINFO = 55
 _DROPS = 8  # index in SO_MEMINFO's array (linux/sock_diag.h)
 
 BACKLOG = 1024
-"Connections that may wait to be accepted: a switch stack that reboots comes back at once."
+"Connections that may wait to be accepted: after a restart, all devices of a switch stack reconnect at once."
 
 
 class ListenError(Exception):
-    """A listener cannot be opened; the text says which, why and what to do."""
+    """Raised when a listener cannot be opened; the text says which one, why, and what to do."""
 
 
 def bind(kind: str, host: str, port: int, *, name: str, v6only: bool, backlog: int = BACKLOG) -> socket.socket:
-    """A bound socket, ``udp`` or ``tcp``; ``*`` is every address of both families. Raises ListenError."""
+    """Returns a bound ``udp`` or ``tcp`` socket. Host ``*`` means every IPv4 and IPv6 address. Raises ListenError."""
     family, host = family_of(host)
     type_ = socket.SOCK_DGRAM if kind == "udp" else socket.SOCK_STREAM
     bound = None
     try:
         bound = socket.socket(family, type_ | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
         if type_ == socket.SOCK_STREAM:
-            # A restart must not wait for the connections of before; UDP has none, and would share the port.
+            # A restart must not wait for old connections to time out. For UDP the option would share the port.
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
             bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(v6only))
@@ -39,29 +39,29 @@ def bind(kind: str, host: str, port: int, *, name: str, v6only: bool, backlog: i
     except OSError as error:
         if bound is not None:
             bound.close()
-        raise ListenError(f"listener {name}: {_reason(error, kind, host, port)}") from None
+        raise ListenError(f"listener {name}: {_bind_error_text(error, kind, host, port)}") from None
     return bound
 
 
 def family_of(host: str) -> tuple[socket.AddressFamily, str]:
-    """The family and address that a configured host is bound as."""
+    """Returns the address family and the address to bind for a configured host."""
     if host == "*":
         return (socket.AF_INET6, "::") if socket.has_dualstack_ipv6() else (socket.AF_INET, "0.0.0.0")
     return (socket.AF_INET if "." in host else socket.AF_INET6), host
 
 
 def bind_unix(path: Path, type_: socket.SocketKind, *, name: str, mode: int, backlog: int) -> socket.socket:
-    """A Unix socket of this path and mode. One that nobody listens on any more gives way. Raises ListenError."""
+    """Returns a bound Unix socket with this path and mode, replacing a stale one. Raises ListenError."""
     bound = socket.socket(socket.AF_UNIX, type_ | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
     mask = os.umask(0o777 & ~mode)
     try:
-        _make_way(path, type_)
+        _remove_stale_socket(path, type_)
         bound.bind(str(path))
         if type_ == socket.SOCK_STREAM:
             bound.listen(backlog)
     except OSError as error:
         bound.close()
-        what = "its name is too long, 107 bytes at most" if "too long" in str(error) else error.strerror
+        what = "the path is too long, 107 bytes at most" if "too long" in str(error) else error.strerror
         raise ListenError(f"listener {name}: {path}: {what}") from None
     except ListenError as error:
         bound.close()
@@ -71,44 +71,45 @@ def bind_unix(path: Path, type_: socket.SocketKind, *, name: str, mode: int, bac
     return bound
 
 
-def _make_way(path: Path, type_: socket.SocketKind) -> None:
-    """Remove what a bridge that was killed has left."""
+def _remove_stale_socket(path: Path, type_: socket.SocketKind) -> None:
+    """Removes the socket file of a process that no longer listens. Raises ListenError if the path is in use."""
     try:
         if not stat.S_ISSOCK(path.lstat().st_mode):
-            raise ListenError(f"{path} exists and is no socket: remove it, or choose another path")
+            raise ListenError(f"{path} exists and is not a socket. Remove it, or choose another path.")
     except FileNotFoundError:
         return
-    with socket.socket(socket.AF_UNIX, type_ | socket.SOCK_NONBLOCK) as knocking:
+    with socket.socket(socket.AF_UNIX, type_ | socket.SOCK_NONBLOCK) as probe:
         try:
-            knocking.connect(str(path))
+            probe.connect(str(path))
         except ConnectionRefusedError:
             path.unlink()
             return
         except BlockingIOError:
-            pass  # its queue is full: it lives
+            pass  # its queue is full, so a process still listens
         except OSError as error:
             if error.errno != errno.EPROTOTYPE:
                 raise
-    raise ListenError(f"{path} is in use; stop who listens there, or choose another path")
+    raise ListenError(f"{path} is in use. Stop the process that listens there, or choose another path.")
 
 
-def _reason(error: OSError, kind: str, host: str, port: int) -> str:
+def _bind_error_text(error: OSError, kind: str, host: str, port: int) -> str:
     where = f"{kind} port {port}"
     if error.errno == 98:
         holder = holder_of(kind, port)
-        return f"{where} is taken{f' by {holder}' if holder else ''}; stop it, or listen on another port"
+        return f"{where} is in use{f' by {holder}' if holder else ''}. Stop that process, or use another port."
     if error.errno == 13:
-        return f"{where} needs the right to bind ports below 1024 (CAP_NET_BIND_SERVICE, or root)"
+        return f"{where} needs the right to bind ports below 1024 (CAP_NET_BIND_SERVICE, or root)."
     if error.errno == 99:
-        return f"this machine has no address {host}"
+        return f"this machine has no address {host}. Listen on one of its addresses, or on *."
     return f"{where}: {error.strerror}"
 
 
 def grow_receive_buffer(bound: socket.socket, size: int) -> int:
-    """Ask for a receive buffer; what the kernel grants, in bytes.
+    """Requests a receive buffer size, and returns the size that the kernel grants, in bytes.
 
-    One that is large enough is left alone: a socket that was held while nobody read it may have been given more than
-    this process may ask for, and a smaller limit would refuse what comes until what waits has been read.
+    A buffer that is large enough is not changed. A socket that was stored between two processes may have a larger
+    buffer than this process may request, and a smaller limit would reject new datagrams until the queued ones are
+    read.
     """
     granted = bound.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 2
     if granted >= size:
@@ -117,17 +118,17 @@ def grow_receive_buffer(bound: socket.socket, size: int) -> int:
         bound.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, size)
     except OSError:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
-    # The kernel doubles what was asked for its own bookkeeping, and answers with the double.
+    # The kernel doubles the requested size for its own bookkeeping, and reports the doubled size.
     return bound.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 2
 
 
 def port_of(port: IListeningPort) -> int:
-    """The TCP port that a listening port has."""
+    """Returns the TCP port of a listening port."""
     return int(getattr(port.getHost(), "port", 0))
 
 
 def kernel_drops(bound: socket.socket) -> int:
-    """Datagrams that the kernel threw away because this socket's buffer was full."""
+    """Returns the number of datagrams that the kernel dropped because this socket's receive buffer was full."""
     try:
         counters = bound.getsockopt(socket.SOL_SOCKET, SO_MEMINFO, 4 * (_DROPS + 1))
     except OSError:
@@ -138,7 +139,7 @@ def kernel_drops(bound: socket.socket) -> int:
 
 
 def holder_of(kind: str, port: int) -> str | None:
-    """Who has a port, as ``rsyslogd (process 123)``, as far as this user may see."""
+    """Returns the process that has a port open, such as ``rsyslogd (process 123)``, or None if it cannot be seen."""
     inodes = set()
     for table in (f"/proc/net/{kind}", f"/proc/net/{kind}6"):
         try:

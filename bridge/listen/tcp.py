@@ -1,4 +1,4 @@
-"""The door of a TCP listener: a listening socket and its connections."""
+"""Listens on TCP: owns the listening socket and its connections."""
 
 import socket
 from collections import Counter
@@ -14,7 +14,7 @@ from bridge.listen.tcp_connection import SyslogFactory
 
 
 class TcpListener:
-    """One listening socket."""
+    """Accepts syslog connections on one listening socket."""
 
     kernel_drops = 0
 
@@ -30,11 +30,11 @@ class TcpListener:
         self._bound = bound
         self._listening: IListeningPort | None = None
         self.factory = factory or SyslogFactory(listener, listener_context)
-        self._wrapping: IProtocolFactory = self.factory
-        self._balanced: ProxyProtocolFactory | None = None
+        self._protocol_factory: IProtocolFactory = self.factory
+        self._proxy_factory: ProxyProtocolFactory | None = None
 
-    def changed(self, listener: Listener, listener_context: ListenerContext) -> Callable[[], None]:
-        """The listening socket stays, and every connection."""
+    def prepare_change(self, listener: Listener, listener_context: ListenerContext) -> Callable[[], None]:
+        """Returns the function that applies a reload. The socket and all connections are kept."""
 
         def apply() -> None:
             self.listener, self._listener_context = listener, listener_context
@@ -43,67 +43,67 @@ class TcpListener:
         return apply
 
     def duplicate(self) -> socket.socket:
-        """The same socket."""
+        """Returns a duplicate of the listening socket."""
         return self._bound.dup()
 
     @property
     def refused(self) -> Counter[str]:
-        """Connections that were closed at once."""
+        """Returns the number of rejected connections by reason."""
         return self.factory.rejections.counts
 
-    def rejected(self, hosts: Callable[[str], bool]) -> str | None:
-        """Why its last connection was closed."""
+    def last_rejection(self, hosts: Callable[[str], bool]) -> str | None:
+        """Returns the reason of a sender's latest rejection, or None."""
         return next((why for host, why in reversed(self.factory.rejections.hosts.items()) if hosts(host)), None)
 
     @property
     def port(self) -> int:
-        """The port that is bound."""
+        """Returns the bound port, or 0 once the socket is closed."""
         return int(self._bound.getsockname()[1]) if self._bound.fileno() >= 0 else 0
 
     @property
     def activity(self) -> int:
-        """Reads of all connections."""
+        """Returns the number of reads of all connections."""
         return self.factory.reads
 
     @property
     def connected(self) -> bool:
-        """Whether a connection is open."""
+        """True while a connection is open."""
         return bool(self.factory.connections)
 
     @property
     def bound(self) -> socket.socket:
-        """The listening socket."""
+        """Returns the listening socket."""
         return self._bound
 
     def start(self) -> None:
-        """Accept."""
-        self._balanced = ProxyProtocolFactory(
-            self._wrapping,
+        """Starts to accept connections."""
+        self._proxy_factory = ProxyProtocolFactory(
+            self._protocol_factory,
             listener=lambda: self.listener,
             rejections=self.factory.rejections,
             reactor=self._listener_context.reactor,
         )
         # The reactor takes a duplicate of the descriptor.
         self._listening = self._listener_context.reactor.adoptStreamPort(
-            self._bound.fileno(), self._bound.family, self._balanced
+            self._bound.fileno(), self._bound.family, self._proxy_factory
         )
 
     def check_idle(self) -> None:
-        """Frames that ended without a line end are taken."""
+        """Takes frames that ended without a line end."""
         self.factory.check_idle()
 
-    async def shut(self) -> None:
-        """Accept no more."""
+    async def stop_accepting(self) -> None:
+        """Stops accepting connections and closes the listening socket."""
         listening, self._listening = self._listening, None
         if listening is not None:
             await defer.maybeDeferred(listening.stopListening)
         self._bound.close()
 
-    def hang_up(self, *, kept: bool) -> None:
-        """End the connections; those that nobody has accepted yet stay with a kept socket."""
+    def close(self, *, shared: bool) -> None:
+        """Ends all connections. Connections that are not accepted yet stay in a shared socket."""
         self._bound.close()
         self.factory.closing = True
-        if self._balanced is not None:
-            self._balanced.end()
+        if self._proxy_factory is not None:
+            self._proxy_factory.end()
         for connection in list(self.factory.connections):
             connection.end()

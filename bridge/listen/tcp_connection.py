@@ -1,5 +1,5 @@
 # mypy: disallow-untyped-calls=False
-"""Syslog over TCP (RFC 6587): one framer a connection, one call a read."""
+"""Reads syslog over TCP (RFC 6587), with one framer per connection and one pipeline call per read."""
 
 import socket
 from collections import Counter
@@ -13,22 +13,23 @@ from twisted.python.failure import Failure
 from bridge.config import Listener
 from bridge.ingest.peers import Peer, address_of
 from bridge.listen import proxy_protocol_header
-from bridge.listen.listener import ListenerContext, allowing
+from bridge.listen.listener import ListenerContext, address_filter
 from bridge.listen.rejections import Rejections
 from bridge.syslog.fast.single_second import SingleSecondReader
 from bridge.syslog.frames import list_of
 from bridge.syslog.framing import StreamFramer
 
 READ = 128 * 1024
-"""Bytes of one read, at most: twice Twisted's own, as a sender at full speed has that much in the socket, and half the
-reads are half of what a read costs beside its messages."""
+"""Bytes of one read, at most: twice Twisted's own limit. A sender at full speed has that much in the socket, and half
+as many reads halve the fixed cost per read.
+"""
 
 KEEPALIVE_PROBES = 4
-"Unanswered probes after which a peer is taken for dead; they come at a quarter of the time until the first."
+"Unanswered probes after which a peer counts as dead. They are sent at a quarter of the initial interval."
 
 
 class SyslogConnection(Protocol, TimeoutMixin):
-    """One sender's connection."""
+    """Reads the connection of one sender."""
 
     acknowledges = False
 
@@ -37,14 +38,14 @@ class SyslogConnection(Protocol, TimeoutMixin):
         self._peer = peer
         self._framer = StreamFramer(factory.listener.framing, factory.listener_context.max_frame_size)
         self._single_second = SingleSecondReader()
-        self._untouched = True
+        self._first_read = True
         self._closed = False
-        "Refused: nothing that still comes is read."
-        self._fresh = True
-        self._held = False
+        "True once the connection is rejected: data that still arrives is ignored."
+        self._data_since_check = True
+        self._paused = False
 
     def callLater(self, period: float, func: Any) -> Any:
-        """For TimeoutMixin: the bridge's clock."""
+        """Schedules a call on the listener's reactor; used by TimeoutMixin."""
         return self._factory.listener_context.reactor.callLater(period, func)
 
     def connectionMade(self) -> None:
@@ -54,29 +55,29 @@ class SyslogConnection(Protocol, TimeoutMixin):
             transport.bufferSize = READ  # type: ignore[union-attr]  # of Twisted's FileDescriptor
         keepalive = self._factory.listener.keepalive
         if keepalive is not None and ITCPTransport.providedBy(transport):
-            _keep_alive(transport, keepalive.total_seconds())
-        self._expect()
+            _enable_keepalive(transport, keepalive.total_seconds())
+        self._start_timeout()
 
-    def _expect(self) -> None:
+    def _start_timeout(self) -> None:
         idle = self._factory.listener.idle_timeout
         self.setTimeout(None if idle is None else idle.total_seconds())
 
     def dataReceived(self, data: bytes) -> None:
         if self._closed:
             return
-        self._fresh = True
+        self._data_since_check = True
         factory = self._factory
         factory.reads += 1
         if self.timeOut is not None:
             self.resetTimeout()
-        if self._untouched:
-            self._untouched = False
+        if self._first_read:
+            self._first_read = False
             if factory.speaks_plain and data.startswith(b"\x16\x03"):
-                text = "it begins a TLS handshake, and this listener is plain TCP: send it to a tls: listener"
+                text = "it begins a TLS handshake, but this listener is plain TCP. Send it to a tls: listener."
                 self._refuse("tls_on_plain_port", text)
                 return
             if proxy_protocol_header.begins(data):
-                self.stray_header()
+                self.refuse_proxy_header()
                 return
         self._read(data)
 
@@ -84,23 +85,23 @@ class SyslogConnection(Protocol, TimeoutMixin):
         frames = self._framer.feed(data)
         if frames:
             listener_context = self._factory.listener_context
-            if listener_context.coalescer is None or not listener_context.coalescer.takes(self._peer, frames):
+            if listener_context.coalescer is None or not listener_context.coalescer.try_add(self._peer, frames):
                 listener_context.pipeline.take(self._peer, frames, self._single_second, self)
         if self._framer.oversize:
             self._take_oversize()
 
     def end(self) -> None:
-        """We end it."""
+        """Closes the connection from the gateway's side."""
         if self.transport is not None:
             self.transport.loseConnection()
 
-    def stray_header(self) -> None:
-        """It begins with a header that only balancers may send."""
+    def refuse_proxy_header(self) -> None:
+        """Rejects a connection that starts with a PROXY header although its sender is no configured balancer."""
         text = "it begins with a PROXY header, and its sender is not in the listener's proxy_protocol"
         self._refuse("proxy_header_from_stranger", text)
 
     def rename(self) -> None:
-        """Its listener has another name."""
+        """Looks up the peer again after a reload has renamed the listener."""
         self._peer = self._factory.listener_context.peer(
             self._factory.listener.name, self._peer.address, self._peer.names
         )
@@ -111,36 +112,36 @@ class SyslogConnection(Protocol, TimeoutMixin):
         if self.transport is not None:
             self.transport.abortConnection()  # type: ignore[attr-defined]
 
-    def hold(self) -> None:
-        """Events for a full intake: their sender waits."""
-        self._held = True
+    def pause(self) -> None:
+        """Stops reading, because events for a full intake are held."""
+        self._paused = True
         self.setTimeout(None)
         if self.transport is not None:
             self.transport.pauseProducing()  # type: ignore[attr-defined]
 
-    def go_on(self) -> None:
-        """There is room again."""
-        self._held = False
-        self._expect()
+    def resume(self) -> None:
+        """Reads again after held events have been appended."""
+        self._paused = False
+        self._start_timeout()
         if self.transport is not None and not self._factory.closing:
             self.transport.resumeProducing()  # type: ignore[attr-defined]
 
     def check_idle(self) -> None:
-        """Called about once a second: what ended with a NUL need not wait for the next frame."""
-        if self._held:
+        """Takes a frame that ended with NUL without waiting for more data. Called several times per second."""
+        if self._paused:
             return
-        if not self._fresh and (frames := self._framer.idle()):
+        if not self._data_since_check and (frames := self._framer.idle()):
             self._factory.listener_context.pipeline.take(self._peer, frames, sender=self)
-        self._fresh = False
+        self._data_since_check = False
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self._factory.left(self, self._peer)
+        self._factory.connection_closed(self, self._peer)
         self._finish()
         self._factory.listener_context.pipeline.spool_writer.backpressure.forget(self)
         self.setTimeout(None)
 
     def _finish(self) -> None:
-        """The connection has ended: what it brought last."""
+        """Takes the last frames of a connection that has ended."""
         pipeline = self._factory.listener_context.pipeline
         if self._factory.listener_context.coalescer is not None:
             self._factory.listener_context.coalescer.flush()
@@ -148,9 +149,9 @@ class SyslogConnection(Protocol, TimeoutMixin):
         if frames and not self._factory.closing:
             pipeline.take(self._peer, frames, sender=self)
         elif frames:
-            # It is we who end the connection: the sender was not done, and half a line could pass for a whole one.
+            # The gateway ends the connection while the sender may still be writing: half a line could pass for a whole.
             for frame in list_of(frames):
-                pipeline.take_unfinished(self._peer, frame, "the bridge was stopped within this line")
+                pipeline.take_unfinished(self._peer, frame, "the bridge was stopped before this line was complete")
         if unfinished:
             what = f"the connection ended {len(unfinished)} bytes into an octet-counted frame"
             pipeline.take_unfinished(self._peer, unfinished, what)
@@ -164,9 +165,12 @@ class SyslogConnection(Protocol, TimeoutMixin):
         self._factory.listener_context.pipeline.take_oversize(self._peer, frames, self)
 
 
-def _keep_alive(transport: Any, after: float) -> None:
-    """Ask after a silent peer; ``after`` in seconds. Linux's own two hours are longer than a NAT remembers."""
-    connection = getattr(transport, "transport", transport).getHandle()  # TLS wraps the transport with the socket
+def _enable_keepalive(transport: Any, after: float) -> None:
+    """Enables TCP keepalive after ``after`` silent seconds.
+
+    Linux's default of two hours is longer than NAT devices keep a connection in their tables.
+    """
+    connection = getattr(transport, "transport", transport).getHandle()  # TLS wraps the transport that has the socket
     if not isinstance(connection, socket.socket) or connection.family not in (socket.AF_INET, socket.AF_INET6):
         return
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -176,25 +180,25 @@ def _keep_alive(transport: Any, after: float) -> None:
 
 
 class SyslogFactory(Factory):
-    """The connections of one listener. ``listener`` may be replaced by one with other options (a reload)."""
+    """Builds the connections of one listener. A reload may replace ``listener`` by one with other options."""
 
     noisy = False
     speaks_plain = True
 
     def __init__(self, listener: Listener, listener_context: ListenerContext, *, local: str = "") -> None:
         self._local = local
-        "Whose the connections are that have no address."
+        "Source name of connections without a peer address."
         self.listener = listener
         self.listener_context = listener_context
         self.connections: dict[SyslogConnection, None] = {}
         self.rejections = Rejections(listener.name, listener_context.reactor.seconds)
         self.reads = 0
         self.closing = False
-        "We are ending the connections, not their senders."
+        "True while the gateway, not the sender, ends the connections."
         self._per_peer: Counter[str] = Counter()
 
     def change(self, listener: Listener, listener_context: ListenerContext) -> None:
-        """Go on under another configuration. Framing, limits and timeouts hold for new connections."""
+        """Applies another configuration. Framing, limits and timeouts apply to new connections."""
         renamed = listener.name != self.listener.name
         self.listener, self.listener_context, self.rejections.listener = listener, listener_context, listener.name
         if renamed:
@@ -202,15 +206,15 @@ class SyslogFactory(Factory):
                 connection.rename()
 
     def buildProtocol(self, addr: IAddress | None) -> SyslogConnection | None:
-        """A connection, or None: then it is closed."""
+        """Builds a connection, or returns None to close it."""
         host = str(getattr(addr, "host", self._local))
         most, most_per_peer = self.listener.max_connections, self.listener.max_connections_per_peer
-        if not allowing(self.listener)(host):
+        if not address_filter(self.listener)(host):
             self.rejections.note("not_in_allow", host, "not in allow")
         elif self._per_peer[str(address_of(host) or host)] >= most_per_peer:
             text = f"max_connections_per_peer ({most_per_peer}) reached"
             self.rejections.note("max_connections_per_peer", host, text)
-        elif len(self.connections) >= most and not self.make_room():
+        elif len(self.connections) >= most and not self.free_slot():
             self.rejections.note("max_connections", host, f"max_connections ({most}) reached")
         else:
             peer = self.listener_context.peer(self.listener.name, host)
@@ -219,21 +223,21 @@ class SyslogFactory(Factory):
         return None
 
     def connection(self, peer: Peer, host: str) -> SyslogConnection:
-        """A new sender's."""
+        """Creates the protocol of an accepted connection."""
         return SyslogConnection(self, peer)
 
-    def make_room(self) -> bool:
-        """Whether one connection less is open than before."""
+    def free_slot(self) -> bool:
+        """Closes a connection to make room for a new one; returns False if none may be closed."""
         return False
 
-    def left(self, connection: SyslogConnection, peer: Peer) -> None:
-        """A connection has ended."""
+    def connection_closed(self, connection: SyslogConnection, peer: Peer) -> None:
+        """Removes a connection that has ended."""
         self.connections.pop(connection, None)
         self._per_peer[peer.address] -= 1
         if self._per_peer[peer.address] <= 0:
             del self._per_peer[peer.address]
 
     def check_idle(self) -> None:
-        """Called about once a second."""
+        """Checks every connection for complete frames. Called several times per second."""
         for connection in list(self.connections):
             connection.check_idle()

@@ -1,8 +1,9 @@
 # mypy: disallow-untyped-calls=False
-"""The door of a TLS listener (RFC 5425): what ``tcp`` does, behind a handshake.
+"""Listens for syslog over TLS (RFC 5425): a TCP listener whose connections start with a handshake.
 
-A connection counts from its first byte, so a client that never finishes its handshake takes a place; it loses it after
-``handshake_timeout``, or at once when all places are taken and somebody else knocks.
+A connection counts from its first byte, so a client that never finishes its handshake takes up a slot. It is closed
+after ``handshake_timeout``. When the connection limit is reached, the oldest unfinished handshake is closed for a new
+client.
 """
 
 import socket
@@ -32,11 +33,11 @@ from bridge.tls.server import (
 )
 
 _HANDSHAKE = 0x16
-"The first byte of a TLS handshake."
+"The first byte of a TLS handshake (RFC 8446, content type 22)."
 
 
-def context_of(listener: Listener) -> ServerContext:
-    """Its certificate, key and client terms, read. Raises ListenError."""
+def load_context(listener: Listener) -> ServerContext:
+    """Loads a listener's certificate, key and client requirements. Raises ListenError."""
     assert listener.certificate is not None
     terms = ClientTerms(listener.client_ca, listener.client_names, frozenset(listener.client_fingerprints))
     try:
@@ -47,8 +48,11 @@ def context_of(listener: Listener) -> ServerContext:
 
 @implementer(IHandshakeListener)
 class TlsConnection(SyslogConnection):
-    """A sender's connection. OpenSSL gives one record at a time, and many senders write one for each message: what one
-    read of the socket brought is gathered, and read as one."""
+    """Reads the TLS connection of one sender.
+
+    OpenSSL returns one record at a time, and many senders write one record per message. The records of one socket
+    read are therefore joined and processed as one read.
+    """
 
     def __init__(self, factory: "TlsFactory", peer: Peer, host: str) -> None:
         super().__init__(factory, peer)
@@ -57,70 +61,70 @@ class TlsConnection(SyslogConnection):
         self._admitted = False
         self._records: list[bytes] = []
         self.records = factory.records
-        self.knocked = False
-        "Whether the client has sent anything."
+        self.received_data = False
+        "True once the client has sent anything."
 
-    def _expect(self) -> None:
+    def _start_timeout(self) -> None:
         if self._admitted:
-            super()._expect()
+            super()._start_timeout()
             return
         self._tls.handshaking[self] = None
         self.setTimeout(self._tls.listener.handshake_timeout.total_seconds())
 
     def handshakeCompleted(self) -> None:
-        """Both sides agree; is it somebody who may come in?"""
+        """Called when the handshake is complete: accepts or rejects the client by its certificate."""
         self._tls.handshaking.pop(self, None)
         try:
-            names = self._tls.context.admit(self._handle())
+            names = self._tls.context.authorize(self._handle())
         except ClientRefused as refused:
             self._refuse(refused.reason, str(refused))
             return
         self._admitted = True
         if names:
             self._peer = self._tls.listener_context.peer(self._tls.listener.name, self._host, names)
-        self._expect()
+        self._start_timeout()
 
     def dataReceived(self, data: bytes) -> None:
         if self._admitted:
             self._records.append(data)
 
     def read_done(self) -> None:
-        """All records of one read of the socket are here."""
+        """Called after all records of one socket read: processes them as one read."""
         if records := self._records:
             self._records = []
             super().dataReceived(records[0] if len(records) == 1 else b"".join(records))
 
-    def not_tls(self) -> None:
-        """The client's first byte begins no handshake."""
+    def refuse_plain_text(self) -> None:
+        """Rejects a client whose first byte does not begin a TLS handshake."""
         self._refuse("plain_text", "it does not speak TLS: the client sends plain text to a tls: listener")
 
-    def make_way(self) -> None:
-        """Somebody else needs the place."""
+    def close_unfinished(self) -> None:
+        """Closes the connection during its handshake, because a new client needs the slot."""
         self._tls.handshaking.pop(self, None)
-        self._refuse("handshake_timeout", "all places are taken, and it had not finished its TLS handshake")
+        self._refuse("handshake_timeout", "max_connections is reached, and it has the oldest unfinished TLS handshake")
 
     def timeoutConnection(self) -> None:
-        """Too slow: within the handshake, or idle."""
+        """Closes a connection whose handshake takes too long, or that is idle."""
         if self._admitted:
             super().timeoutConnection()
-        elif self.knocked:
-            self._refuse("handshake_timeout", "the TLS handshake was not done within handshake_timeout")
+        elif self.received_data:
+            self._refuse("handshake_timeout", "the TLS handshake was not completed within handshake_timeout")
         else:
             self._refuse("handshake_timeout", "it sent nothing within handshake_timeout")
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._tls.handshaking.pop(self, None)
         self.read_done()
-        # Who only looks whether the port is open, as balancers do, is no news.
-        if self.knocked and not self._closed and (not self._admitted or isinstance(reason.value, SSL.Error)):
-            self._tell(reason.value)
+        # A health check only opens the port, so a connection without data is not logged.
+        if self.received_data and not self._closed and (not self._admitted or isinstance(reason.value, SSL.Error)):
+            self._note_tls_error(reason.value)
         super().connectionLost(reason)
 
-    def _tell(self, error: BaseException | None) -> None:
-        word, text = "tls_broken", "its TLS is damaged, or was tampered with"
+    def _note_tls_error(self, error: BaseException | None) -> None:
+        fault, text = "tls_broken", "its TLS data is damaged or was modified in transit"
         if not self._admitted:
-            word, text = handshake_fault(self._handle(), error)
-        self._tls.rejections.note(word, self._peer.address, text)
+            fault, text = handshake_fault(self._handle(), error)
+        self._tls.rejections.note(fault, self._peer.address, text)
 
     def _handle(self) -> SSL.Connection:
         handle = self.transport.getHandle()  # type: ignore[union-attr]
@@ -129,34 +133,34 @@ class TlsConnection(SyslogConnection):
 
 
 class TlsTransport(RecordsTransport):
-    """A sender's TLS, which also says when one read of the socket has been dealt with."""
+    """Decrypts a sender's data and tells the connection when one socket read is complete."""
 
     def makeConnection(self, transport: ITransport) -> None:
-        """The socket's is known."""
+        """Called with the socket's transport: sets its read size."""
         transport.bufferSize = READ  # type: ignore[attr-defined]  # of Twisted's FileDescriptor
         assert isinstance(self.wrappedProtocol, TlsConnection)
         self.records = self.wrappedProtocol.records
         super().makeConnection(transport)
 
     def dataReceived(self, data: bytes) -> None:
-        """What the socket brought."""
+        """Decrypts the data of one socket read."""
         connection = self.wrappedProtocol
         if not isinstance(connection, TlsConnection):
             return  # it has ended
-        if not connection.knocked:
-            connection.knocked = True
+        if not connection.received_data:
+            connection.received_data = True
             if data[0] != _HANDSHAKE:
                 if proxy_protocol_header.begins(data):
-                    connection.stray_header()
+                    connection.refuse_proxy_header()
                 else:
-                    connection.not_tls()
+                    connection.refuse_plain_text()
                 return
         super().dataReceived(data)
         connection.read_done()
 
 
 class TlsFactory(SyslogFactory):
-    """The connections of one TLS listener."""
+    """Builds the connections of one TLS listener."""
 
     speaks_plain = False
 
@@ -164,23 +168,23 @@ class TlsFactory(SyslogFactory):
         super().__init__(listener, listener_context)
         self.records = Records()
         self.handshaking: dict[TlsConnection, None] = {}
-        "Connections that are not in yet, the oldest first."
-        self.context = context_of(listener)
+        "Connections with an unfinished handshake, the oldest first."
+        self.context = load_context(listener)
 
     def connection(self, peer: Peer, host: str) -> SyslogConnection:
-        """A new sender's, whose handshake comes first."""
+        """Creates the protocol of an accepted connection, which starts with the TLS handshake."""
         return TlsConnection(self, peer, host)
 
-    def make_room(self) -> bool:
-        """The oldest handshake that is not done gives way."""
+    def free_slot(self) -> bool:
+        """Closes the oldest unfinished handshake; returns False if there is none."""
         oldest = next(iter(self.handshaking), None)
         if oldest is not None:
-            oldest.make_way()
+            oldest.close_unfinished()
         return oldest is not None
 
 
 class TlsListener(TcpListener):
-    """One listening socket, with TLS on each of its connections."""
+    """Accepts TLS connections on one listening socket."""
 
     factory: TlsFactory
 
@@ -192,20 +196,22 @@ class TlsListener(TcpListener):
         factory: TlsFactory | None = None,
     ) -> None:
         super().__init__(listener, bound, listener_context, factory or TlsFactory(listener, listener_context))
-        self._wrapping = TLSMemoryBIOFactory(self.factory.context, False, self.factory, listener_context.reactor)
-        self._wrapping.protocol = TlsTransport
+        self._protocol_factory = TLSMemoryBIOFactory(
+            self.factory.context, False, self.factory, listener_context.reactor
+        )
+        self._protocol_factory.protocol = TlsTransport
 
-    def changed(self, listener: Listener, listener_context: ListenerContext) -> Callable[[], None]:
-        """The same, and its files are read again: for handshakes to come."""
-        apply, context = super().changed(listener, listener_context), context_of(listener)
+    def prepare_change(self, listener: Listener, listener_context: ListenerContext) -> Callable[[], None]:
+        """Returns the function that applies a reload, with the certificate files read again for new handshakes."""
+        apply, context = super().prepare_change(listener, listener_context), load_context(listener)
 
         def apply_both() -> None:
             apply()
-            self.factory.context.become(context)
+            self.factory.context.replace_with(context)
 
         return apply_both
 
     @property
     def certificate_expires(self) -> float:
-        """Seconds since the epoch."""
+        """Returns when the certificate expires, in seconds since the epoch."""
         return self.factory.context.expires

@@ -1,7 +1,7 @@
-"""Syslog over UDP (RFC 5426): a reader of our own that drains the socket per wake-up.
+"""Reads syslog over UDP (RFC 5426), one drain of the socket per wake-up.
 
-Twisted's datagram port makes one Python call per datagram and cuts at 8 KiB without saying so. Here one wake-up is one
-read: up to 1,024 datagrams or 1 MiB, so that a flood cannot hold the reactor.
+Twisted's datagram port makes one Python call per datagram and silently truncates at 8 KiB. Here one wake-up is one
+read of at most 1,024 datagrams or 1 MiB, so a flood cannot occupy the reactor.
 """
 
 import socket
@@ -20,20 +20,21 @@ from bridge.syslog.framing import Oversize, datagrams
 
 MOST_DATAGRAMS = 1024
 MOST_BYTES = 1024 * 1024
-REST = 0.002
-"""Seconds between two drains, so that a drain brings many: what it costs besides its datagrams is as much as dozens of
-them. Only where the socket's buffer holds what comes meanwhile, at any rate that can be read."""
+DRAIN_PAUSE = 0.002
+"""Seconds between two drains, so that each drain reads many datagrams: its fixed cost equals that of dozens of them.
+The reader pauses only if the socket's buffer can hold all that arrives meanwhile, at any rate that it can process.
+"""
 
-ROOMY = 1024 * 1024
-"Bytes of a receive buffer that is large enough to rest."
+LARGE_BUFFER = 1024 * 1024
+"Bytes of a receive buffer that is large enough for pauses."
 
 LONGEST = 65_535
-"Bytes of the longest datagram; one that fills more than this was cut by us."
+"Bytes of the longest datagram. A datagram that fills more than this was truncated by the reader."
 
 
 @implementer(IReadDescriptor)
 class UdpReader:
-    """One socket of a UDP listener."""
+    """Reads one socket of a UDP listener."""
 
     def __init__(
         self,
@@ -56,72 +57,72 @@ class UdpReader:
         self._peer = peer
         self._longest = longest
         self._local = local
-        "Whose its datagrams are, where they come without an address."
-        self._resting: IDelayedCall | None = None
+        "Source name of datagrams without a peer address."
+        self._pause_timer: IDelayedCall | None = None
         self.change(name=name, allowed=allowed, max_frame_size=max_frame_size)
 
     def change(self, *, name: str, allowed: Callable[[str], bool], max_frame_size: int) -> None:
-        """Go on under another configuration."""
+        """Applies another configuration."""
         self.name = name
         self._allowed = allowed
         self._max_frame_size = min(max_frame_size, self._longest)
-        self._restrained = max_frame_size < self._longest
+        self._size_limited = max_frame_size < self._longest
         granted = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 2
-        # Who writes to a local socket waits where it is full, and should not.
-        self._rests = self._local is None and granted >= ROOMY
-        self._rejections: dict[str, bool] = {}
+        # A sender to a local socket blocks while its buffer is full, and should not have to wait.
+        self._pauses_between_drains = self._local is None and granted >= LARGE_BUFFER
+        self._allowed_hosts: dict[str, bool] = {}
 
     @property
     def kernel_drops(self) -> int:
-        """Datagrams lost before they reached us."""
+        """Returns the number of datagrams that the kernel dropped because the receive buffer was full."""
         return kernel_drops(self._socket) if self._socket.fileno() >= 0 else 0
 
     @property
     def port(self) -> int:
-        """The port that is bound."""
+        """Returns the bound port."""
         return int(self._socket.getsockname()[1])
 
     def start(self) -> None:
-        """Begin to read."""
-        self._resting = None
+        """Starts to read."""
+        self._pause_timer = None
         if self._socket.fileno() >= 0:
             self._reactor.addReader(self)
 
     def stop(self, *, drain: bool = True) -> None:
-        """Take what the kernel still holds (``drain``), then close."""
+        """Reads what the kernel still has queued (``drain``), then closes the socket."""
         if self._socket.fileno() < 0:
             return
-        if self._resting is not None:
-            self._resting.cancel()
-            self._resting = None
+        if self._pause_timer is not None:
+            self._pause_timer.cancel()
+            self._pause_timer = None
         self._reactor.removeReader(self)
         for _ in range(64 if drain else 0):
-            if not self.doRead_once():
+            if not self.drain_once():
                 break
         self._socket.close()
 
     # --- IReadDescriptor ---------------------------------------------------------------------------------------------
 
     def fileno(self) -> int:
-        """The socket's descriptor."""
+        """Returns the socket's descriptor."""
         return self._socket.fileno()
 
     def logPrefix(self) -> str:
-        """For Twisted's log."""
+        """Returns the prefix for Twisted's log."""
         return self.name
 
     def connectionLost(self, reason: Failure) -> None:
-        """The reactor has dropped us."""
+        """Called when the reactor has removed the reader."""
 
     def doRead(self) -> None:
-        """The socket is readable."""
-        # A full drain has left some behind.
-        if self.doRead_once() < MOST_DATAGRAMS and self._rests:
+        """Called when the socket is readable: drains it and pauses before the next drain."""
+        # After a full drain, datagrams are left in the socket: continue at once.
+        if self.drain_once() < MOST_DATAGRAMS and self._pauses_between_drains:
             self._reactor.removeReader(self)
-            self._resting = self._reactor.callLater(REST, self.start)
+            self._pause_timer = self._reactor.callLater(DRAIN_PAUSE, self.start)
 
-    def doRead_once(self) -> int:
-        """One drain; the number of datagrams."""
+    def drain_once(self) -> int:
+        """Reads and processes one drain; returns the number of datagrams."""
         by_host: defaultdict[str, list[bytes]] = defaultdict(list)
         size, limit = 0, self._longest + 1
         receive: Callable[[int], tuple[bytes, Any]] = self._socket.recvfrom
@@ -137,35 +138,35 @@ class UdpReader:
         except BlockingIOError:
             pass
         except OSError:
-            # An ICMP error of an earlier datagram; the socket goes on.
+            # An ICMP error of an earlier datagram: the socket can still be read.
             pass
         if not count:
             return 0
         taken = []
         for host, frames in by_host.items():
-            if not self._may(host):
+            if not self._is_allowed(host):
                 self.refused += len(frames)
                 continue
             peer = self._peer(self.name, host)
-            kept = self._whole(peer, frames) if self._restrained or size > self._longest else frames
+            kept = self._within_size(peer, frames) if self._size_limited or size > self._longest else frames
             taken.append((peer, kept))
         self._pipeline.take_many(taken, datagrams)
         return count
 
     def refused_hosts(self) -> list[str]:
-        """Whose datagrams were not let in, as far as is remembered."""
-        return [host for host, may in self._rejections.items() if not may]
+        """Returns the hosts that ``allow`` rejected, as far as they are remembered."""
+        return [host for host, allowed in self._allowed_hosts.items() if not allowed]
 
-    def _may(self, host: str) -> bool:
-        may = self._rejections.get(host)
-        if may is None:
-            if len(self._rejections) > 50_000:
-                self._rejections.clear()
-            may = self._rejections[host] = self._allowed(host)
-        return may
+    def _is_allowed(self, host: str) -> bool:
+        allowed = self._allowed_hosts.get(host)
+        if allowed is None:
+            if len(self._allowed_hosts) > 50_000:
+                self._allowed_hosts.clear()
+            allowed = self._allowed_hosts[host] = self._allowed(host)
+        return allowed
 
-    def _whole(self, peer: Peer, frames: list[bytes]) -> list[bytes]:
-        """Frames within the limits; the others go their own way."""
+    def _within_size(self, peer: Peer, frames: list[bytes]) -> list[bytes]:
+        """Returns the frames within the size limit, and passes the others on as oversize."""
         if max(map(len, frames)) <= self._max_frame_size:
             return frames
         long = [frame for frame in frames if len(frame) > self._max_frame_size]

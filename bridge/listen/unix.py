@@ -1,4 +1,4 @@
-"""The doors of Unix sockets: programs of this machine, which have no address; its own name is their source."""
+"""Listens on Unix sockets. Local programs have no peer address, so the machine's host name is the source."""
 
 import socket
 
@@ -10,11 +10,14 @@ from bridge.listen.udp import UdpListener
 from bridge.listen.unix_port import UnixPort
 
 LONGEST = 1 << 20
-"Bytes of the longest datagram: no protocol bounds it, only the sender's buffer."
+"Bytes of the longest datagram. Only the sender's buffer limits it, not a protocol."
 
 
 class UnixDatagramListener(UdpListener):
-    """One datagram socket, such as /dev/log. A sender waits where it is full: the kernel drops nothing."""
+    """Receives on one datagram socket, such as /dev/log.
+
+    A sender blocks while the socket's buffer is full, so the kernel drops nothing.
+    """
 
     port = 0
     kernel_drops = 0
@@ -24,7 +27,7 @@ class UnixDatagramListener(UdpListener):
 
 
 class UnixStreamListener(TcpListener):
-    """One listening socket."""
+    """Accepts connections on one Unix stream socket."""
 
     port = 0
 
@@ -35,11 +38,11 @@ class UnixStreamListener(TcpListener):
         self._accepting: UnixPort | None = None
 
     def start(self) -> None:
-        """Accept."""
+        """Starts to accept connections."""
         self._accepting = UnixPort(self._bound.dup(), self._listener_context.reactor, self.factory)
 
-    async def shut(self) -> None:
-        """Accept no more."""
+    async def stop_accepting(self) -> None:
+        """Stops accepting connections and closes the listening socket."""
         if self._accepting is not None:
             self._accepting.close()
             self._accepting = None

@@ -1,6 +1,9 @@
 # mypy: disallow-untyped-calls=False
-"""Accepts on a Unix socket that somebody else has bound. Twisted's own port wants a path, changes its mode, and removes
-it at the end; ours may be reached through a descriptor, and may outlive us."""
+"""Accepts connections on a Unix socket that is already bound.
+
+Twisted's own port needs a path, changes its mode, and removes it at the end. This socket may have been inherited as a
+descriptor, and may outlive the process.
+"""
 
 import socket
 from typing import Any
@@ -10,12 +13,12 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 _AT_ONCE = 100
-"Connections that are taken before others have their turn."
+"Connections accepted before the reactor handles other events."
 
 
 @implementer(IReadDescriptor)
 class UnixPort:
-    """One listening socket; ``close`` closes it."""
+    """Accepts connections on one listening socket, which ``close`` closes."""
 
     def __init__(self, bound: socket.socket, reactor: Any, factory: IProtocolFactory) -> None:
         self._bound = bound
@@ -25,18 +28,18 @@ class UnixPort:
         reactor.addReader(self)
 
     def fileno(self) -> int:
-        """The socket's descriptor."""
+        """Returns the socket's descriptor."""
         return self._bound.fileno()
 
     def logPrefix(self) -> str:
-        """For Twisted's log."""
+        """Returns the prefix for Twisted's log."""
         return "unix"
 
     def connectionLost(self, reason: Failure) -> None:
-        """The reactor has dropped us."""
+        """Called when the reactor has removed the port."""
 
     def doRead(self) -> None:
-        """Someone connects."""
+        """Called when connections are waiting: accepts them."""
         for _ in range(_AT_ONCE):
             try:
                 connection, _address = self._bound.accept()
@@ -48,7 +51,7 @@ class UnixPort:
                 self._reactor.adoptStreamConnection(connection.fileno(), socket.AF_UNIX, self._factory)
 
     def close(self) -> None:
-        """Accept no more."""
+        """Stops accepting connections and closes the socket."""
         self._reactor.removeReader(self)
         self._bound.close()
         self._factory.doStop()

@@ -1,1 +1,1 @@
-"""What a running bridge sees of itself and of its senders, and what it says of it: figures, alarms, words."""
+"""Observes the running bridge and its sources, and reports status, alarms and metrics."""

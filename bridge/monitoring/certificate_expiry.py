@@ -1,17 +1,21 @@
-"""Certificates that we show: whether one runs out, while there is time to renew it."""
+"""Warns about server certificates of this gateway before they expire."""
 
 from collections.abc import Callable, Mapping
 
 from bridge.monitoring.alarms import Alarms
 
 WARN_BEFORE = 14 * 86400.0
-"Seconds before its end at which a certificate becomes an alarm."
+"Seconds before expiry at which the alarm starts."
 EVERY = 60.0
-"Seconds between two looks."
+"Seconds between two checks."
 
 
 class CertificateExpiry:
-    """``expires`` gives the end of each listener's certificate, in seconds since the epoch, as ``wall`` counts."""
+    """Raises an alarm for each certificate that expires soon.
+
+    ``expires`` returns the expiry time of each listener's certificate. ``wall`` returns the current time. Both are in
+    seconds since the epoch.
+    """
 
     def __init__(self, alarms: Alarms, expires: Callable[[], Mapping[str, float]], wall: Callable[[], float]) -> None:
         self._alarms = alarms
@@ -19,20 +23,20 @@ class CertificateExpiry:
         self._wall = wall
 
     def left(self) -> dict[str, float]:
-        """Seconds until each certificate's end; below 0: since."""
+        """Returns the seconds until each certificate expires; negative if it has expired."""
         now = self._wall()
         return {name: end - now for name, end in self._expires().items()}
 
     def look(self) -> None:
-        """Raise and end the alarms."""
+        """Raises and ends the alarms."""
         for name, left in self.left().items():
             if left >= WARN_BEFORE:
                 self._alarms.off("certificate", name, f"listener {name}: its certificate is valid for {_days(left)}")
             elif left > 0:
-                text = f"listener {name}: its certificate expires in {_days(left)}; renew it, then reload"
+                text = f"listener {name}: its certificate expires in {_days(left)}. Renew it, then reload"
                 self._alarms.on("certificate", name, text)
             else:
-                text = f"listener {name}: its certificate has expired, clients refuse it; renew it, then reload"
+                text = f"listener {name}: its certificate has expired and clients reject it. Renew it, then reload"
                 self._alarms.on("certificate", name, text)
 
 

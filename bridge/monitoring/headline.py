@@ -1,34 +1,34 @@
-"""How things are, in one sentence, and what to do: made of ``/api/status`` alone, so page and terminal say the same."""
+"""Summarises ``/api/status`` in one sentence with remedies. Status page and terminal show the same text."""
 
 from collections.abc import Iterator
 from typing import Any
 
-TROUBLE, ATTENTION, WELL = "trouble", "attention", "well"
-"Events are lost or wait; somebody should look; nothing is to do."
+CRITICAL, DEGRADED, HEALTHY = "trouble", "attention", "well"
+"The states: events are lost or cannot be delivered; the operator should act; no action is needed."
 
-WAITS = 15.0
-"Seconds after which an event that waits is worth a word; younger ones are on their way."
-ALIKE = 3
-"Alarms of a kind that are told one by one."
-MISMATCHES = 0.1
-"Share of an intake's events that may look unlike its format."
+MAX_TRANSIT_SECONDS = 15.0
+"Seconds after which a waiting event is mentioned; younger events are still in normal transit."
+MAX_ALARMS_PER_KIND = 3
+"Alarms of one kind that are listed one by one."
+MAX_MISMATCH_SHARE = 0.1
+"Share of an intake's sampled events that may not match its format."
 
-_KINDS = {"loss": TROUBLE, "spool": TROUBLE, "full": TROUBLE, "damaged": TROUBLE, "defect": TROUBLE}
-"Of alarms; the others ask for attention. What is said otherwise, is not said twice."
+_ALARM_STATES = {"loss": CRITICAL, "spool": CRITICAL, "full": CRITICAL, "damaged": CRITICAL, "defect": CRITICAL}
+"States of the alarm kinds; other kinds are DEGRADED."
 
 JSON = dict[str, Any]
 
 
 def of(status: JSON) -> JSON:
-    """``state``, ``text``, and ``problems``: each with ``state``, ``text`` and ``remedy``, the worst first."""
-    problems = [*_of_intakes(status), *_of_alarms(status), *_of_senders(status)]
-    problems.sort(key=lambda one: one["state"] != TROUBLE)
+    """Returns ``state``, ``text`` and ``problems``: each with ``state``, ``text`` and ``remedy``, the worst first."""
+    problems = [*_intake_problems(status), *_alarm_problems(status), *_source_problems(status)]
+    problems.sort(key=lambda problem: problem["state"] != CRITICAL)
     if not problems:
-        lost = _lost(status)
-        now = f" now: {_figures(status)}; since the start {lost}." if lost else f": {_figures(status)}."
-        return {"state": WELL, "text": f"All is well{now}", "problems": []}
+        losses = _losses(status)
+        since_start = f" Since start: {losses}." if losses else ""
+        return {"state": HEALTHY, "text": f"Healthy: {_figures(status)}.{since_start}", "problems": []}
     first, others = problems[0], len(problems) - 1
-    more = f" And {others} more thing{'s' * (others != 1)} below." if others else ""
+    more = f" And {others} more problem{'s' * (others != 1)} below." if others else ""
     return {"state": first["state"], "text": f"{_sentence(first['text'])}{more}", "problems": problems}
 
 
@@ -36,55 +36,57 @@ def _figures(status: JSON) -> str:
     intakes = status.get("intakes", [])
     sources = status.get("sources_count", {}).get("total", len(status.get("sources", [])))
     rates = status.get("rates", {})
-    waiting = sum(row.get("backlog_events") or 0 for row in intakes if (row.get("oldest_seconds") or 0) > WAITS)
+    waiting = sum(
+        row.get("backlog_events") or 0 for row in intakes if (row.get("oldest_seconds") or 0) > MAX_TRANSIT_SECONDS
+    )
     parts = [_number(sources, "source"), _number(len(intakes), "intake")]
     if "received" in rates:
         parts.append(f"{rates['received']:,.0f} events/s")
-    parts.append(f"{_number(waiting, 'event')} waiting" if waiting else "nothing waiting")
+    parts.append(f"{_number(waiting, 'event')} waiting" if waiting else "no events waiting")
     return ", ".join(parts)
 
 
-def _lost(status: JSON) -> str:
-    """What is over, and has an end in the log."""
+def _losses(status: JSON) -> str:
+    """Returns the losses since the start that no alarm reports any more; the log has the end of each alarm."""
     drops = status.get("kernel_drops")
-    lost = sum(drops.values()) if isinstance(drops, dict) else 0
+    kernel_dropped = sum(drops.values()) if isinstance(drops, dict) else 0
     dropped = sum(status.get("ledger", {}).get("dropped", {}).values())
-    said = [f"{_number(dropped, 'event')} dropped"] * bool(dropped)
-    said += [f"{_number(lost, 'datagram')} lost by the kernel"] * bool(lost)
-    return " and ".join(said)
+    parts = [f"{_number(dropped, 'event')} dropped"] * bool(dropped)
+    parts += [f"{_number(kernel_dropped, 'datagram')} dropped by the kernel"] * bool(kernel_dropped)
+    return " and ".join(parts)
 
 
-def _of_intakes(status: JSON) -> Iterator[JSON]:
+def _intake_problems(status: JSON) -> Iterator[JSON]:
     for row in status.get("intakes", []):
         name, state, error = row.get("name"), row.get("state"), row.get("last_error")
-        # What an answer asks, its remedy answers.
-        error = error and str(error).partition("; is the ")[0]
+        # Cut the question at the end of the error: the remedy answers it.
+        error = error and str(error).partition("; check the ")[0]
         events = row.get("backlog_events") or 0
-        kept = f"{_number(events, 'event')} {'is' if events == 1 else 'are'} kept"
+        waiting = f"{_number(events, 'event')} waiting in the spool"
         if error == "not in the configuration":
             yield _problem(
-                ATTENTION, f"Intake {name} is not in the configuration: {kept}",
-                "bring the intake back, or move its events to another",
+                DEGRADED, f"Intake {name} is not in the configuration: {waiting}",
+                "add the intake to the configuration again, or move its events to another intake",
             )  # fmt: skip
         elif state == "parked":
-            yield _problem(TROUBLE, f"Intake {name} is parked: {error}; {kept}", _remedy(error))
+            yield _problem(CRITICAL, f"Intake {name} is parked: {error}; {waiting}", _remedy(error))
         elif state == "full":
             why = f": {error}" if error else ""
             yield _problem(
-                TROUBLE, f"Intake {name} has filled its part of the spool{why}",
-                "mend its delivery first; then a larger spool.max_size",
+                CRITICAL, f"Intake {name} has used its share of the spool{why}",
+                "fix its delivery first, then increase spool.max_size",
             )  # fmt: skip
         elif error and state == "backing-off":
-            yield _problem(TROUBLE, f"Intake {name} cannot deliver: {error}; {kept}", _remedy(error))
+            yield _problem(CRITICAL, f"Intake {name} cannot deliver: {error}; {waiting}", _remedy(error))
         elif error:
-            yield _problem(ATTENTION, f"Intake {name}: {error}", "")
-        sampled, wrong = row.get("format_sampled") or 0, row.get("format_mismatches") or 0
-        if wrong > sampled * MISMATCHES:
+            yield _problem(DEGRADED, f"Intake {name}: {error}", "")
+        sampled, mismatches = row.get("format_sampled") or 0, row.get("format_mismatches") or 0
+        if mismatches > sampled * MAX_MISMATCH_SHARE:
             yield _problem(
-                ATTENTION,
-                f"Intake {name}: {wrong:,} of {sampled:,} events that were looked at do not look like its format, so"
-                f" probably nobody parses them",
-                "explain --payloads shows what would fit",
+                DEGRADED,
+                f"Intake {name}: {mismatches:,} of {sampled:,} sampled events do not match its format, so its parser"
+                f" probably cannot read them",
+                'run "syslog-bridge explain --payloads" to see which format fits',
             )  # fmt: skip
 
 
@@ -92,60 +94,64 @@ def _remedy(error: str) -> str:
     for sign, remedy in (
         ("answered 401", "put the right intake key into its file"),
         ("answered 403", "put the right intake key into its file"),
-        ("answered 404", "check url: and endpoint:"),
-        ("proxy", "let the gateway through to the collector"),
-        ("not the intake's", "something answers in the collector's place: let the gateway through"),
-        ("resolve", "check --connect; look at the gateway's DNS"),
-        ("certificate", "check --connect; behind a proxy that opens TLS give its authority as extra_ca_file"),
-        ("connect", "check --connect names the step that fails: DNS, firewall, proxy"),
-        ("progress", "check --connect names the step that fails: DNS, firewall, proxy"),
-        ("answered 5", "it is the collector's: nothing is to do here, the events go when it is back"),
-        ("answered 429", "it goes on by itself; lower max_request_rate if it lasts"),
+        ("answered 404", "check url: and endpoint: of the intake"),
+        ("proxy", "allow this gateway to reach the collector through the proxy"),
+        (
+            "not from the collector",
+            "something else answers instead of the collector: allow this gateway to reach it",
+        ),
+        ("resolve", 'run "syslog-bridge check --connect" and check the DNS settings of this gateway'),
+        ("certificate", 'run "syslog-bridge check --connect"; if a proxy inspects TLS, add its CA as extra_ca_file'),
+        ("connect", 'run "syslog-bridge check --connect": it names the step that fails (DNS, firewall, proxy)'),
+        ("progress", 'run "syslog-bridge check --connect": it names the step that fails (DNS, firewall, proxy)'),
+        ("answered 5", "no action needed here: the collector has failed, and events are delivered when it is back"),
+        ("answered 429", "no action needed: delivery is retried; lower max_request_rate if this persists"),
     ):
         if sign in error:
             return remedy
     return "see the log"
 
 
-def _of_alarms(status: JSON) -> Iterator[JSON]:
+def _alarm_problems(status: JSON) -> Iterator[JSON]:
     by_kind: dict[str, list[str]] = {}
     for alarm in status.get("alarms", []):
         kind = str(alarm.get("kind"))
-        # Parked and full intakes, and clocks of sources, have been said with their figures.
+        # The problems of intakes and sources cover parked and full intakes and source clocks, with more detail.
         if kind in ("parked", "full") or (kind == "clock" and alarm.get("about") != "gateway"):
             continue
         by_kind.setdefault(kind, []).append(_capital(str(alarm.get("text"))))
     for kind, texts in by_kind.items():
-        for text in texts[:ALIKE]:
-            yield _problem(_KINDS.get(kind, ATTENTION), text, "")
-        if (more := len(texts) - ALIKE) > 0:
-            yield _problem(_KINDS.get(kind, ATTENTION), f"{_number(more, 'further alarm')} of this kind: {kind}", "")
+        for text in texts[:MAX_ALARMS_PER_KIND]:
+            yield _problem(_ALARM_STATES.get(kind, DEGRADED), text, "")
+        if (more := len(texts) - MAX_ALARMS_PER_KIND) > 0:
+            text = f"{_number(more, 'further alarm')} of this kind: {kind}"
+            yield _problem(_ALARM_STATES.get(kind, DEGRADED), text, "")
 
 
-def _of_senders(status: JSON) -> Iterator[JSON]:
+def _source_problems(status: JSON) -> Iterator[JSON]:
     if unrouted := status.get("unrouted"):
         count = status.get("sources_count", {}).get("unrouted", len(unrouted))
-        one = f"Messages of {unrouted[0].get('address')} match no route"
+        single = f"Messages from {unrouted[0].get('address')} match no route"
         yield _problem(
-            ATTENTION, one if count == 1 else f"{count:,} senders send what no route takes",
+            DEGRADED, single if count == 1 else f"Messages from {count:,} sources match no route",
             "add a route: the status page has one ready to copy",
         )  # fmt: skip
     if clocks := status.get("clocks"):
-        wrong = status.get("sources_count", {}).get("clock", len(clocks))
-        one = clocks[0]
-        if wrong == 1:
-            said = f"The clock of {one.get('name') or one.get('address')} is off: {one.get('text')}"
-            yield _problem(ATTENTION, said, str(one.get("remedy") or ""))
+        count = status.get("sources_count", {}).get("clock", len(clocks))
+        first = clocks[0]
+        if count == 1:
+            text = f"The clock of {first.get('name') or first.get('address')} is off: {first.get('text')}"
+            yield _problem(DEGRADED, text, str(first.get("remedy") or ""))
         else:
-            yield _problem(ATTENTION, f"The clocks of {wrong:,} sources are off", "each is named with its remedy below")
+            yield _problem(DEGRADED, f"The clocks of {count:,} sources are off", "see the remedy of each source below")
 
 
 def _problem(state: str, text: str, remedy: str) -> JSON:
     return {"state": state, "text": text, "remedy": remedy}
 
 
-def _number(count: int, what: str) -> str:
-    return f"{count:,} {what}{'s' * (count != 1)}"
+def _number(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'s' * (count != 1)}"
 
 
 def _capital(text: str) -> str:

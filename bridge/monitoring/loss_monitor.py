@@ -1,6 +1,6 @@
-"""Looks every few seconds for what nobody reports: loss before us, wrong clocks, an account that does not add up.
+"""Checks counters every few seconds and raises alarms for event loss, wrong clocks and a ledger imbalance.
 
-An alarm ends a minute after its cause was last seen.
+An alarm ends one minute after its cause was last seen.
 """
 
 from collections.abc import Callable, Mapping
@@ -10,14 +10,15 @@ from bridge.ingest.peers import Peer, Peers
 from bridge.monitoring.alarms import Alarms
 
 EVERY = 5.0
-"Seconds between two looks."
+"Seconds between two checks."
 ENDS_AFTER = 60.0
-MOST_FIGURES = 100_000
-"Figures that are remembered; those of senders that are forgotten go then."
+"Seconds without further loss after which an alarm ends."
+MAX_FIGURES = 100_000
+"Number of remembered counter values above which the values of forgotten sources are removed."
 
 
 class LossMonitor:
-    """The figures that should stand still, and alarms for those that do not. ``clock`` rises steadily, in seconds."""
+    """Raises an alarm while a loss counter increases. ``clock`` returns monotonic seconds."""
 
     def __init__(
         self,
@@ -37,12 +38,12 @@ class LossMonitor:
         self._seen: dict[tuple[str, str], float] = {}
 
     def look(self) -> None:
-        """Compare the figures with those of the last look."""
+        """Compares the counters with their values at the last check."""
         for listener, drops in self._kernel_drops().items():
             self._watch(
                 "loss", f"listener {listener}", drops,
-                f"listener {listener}: the kernel drops datagrams, its receive buffer is full; raise net.core.rmem_max"
-                f" and receive_buffer",
+                f"listener {listener}: the kernel drops datagrams because the receive buffer is full. Raise"
+                f" net.core.rmem_max and receive_buffer",
             )  # fmt: skip
         for reason, count in self._ledger.total().dropped.items():
             self._watch("loss", reason, count, f"events are dropped: {reason.replace('_', ' ')}")
@@ -52,8 +53,8 @@ class LossMonitor:
             if peer.gaps is not None:
                 self._watch("loss", f"source {peer.address}", peer.gaps.missing, _gap_text(peer.address))
         if self._ledger.imbalance:
-            self._alarms.on("defect", "ledger", "the ledger does not balance: please report this as a defect")
-        if len(self._figures) > MOST_FIGURES:
+            self._alarms.on("defect", "ledger", "the ledger does not balance. Please report this as a defect")
+        if len(self._figures) > MAX_FIGURES:
             known = {peer.address for peer in self._peers.all()}
             self._figures = {
                 (kind, about): figure
@@ -66,7 +67,7 @@ class LossMonitor:
         key = (kind, about)
         if figure > self._figures.get(key, 0):
             self._seen[key] = self._clock()
-            # The words stay while it lasts, or a figure in them would say it anew at each look.
+            # The text of an active alarm stays: a new figure in it would report the alarm again at each check.
             if key not in self._alarms.active:
                 self._alarms.on(kind, about, text)
         self._figures[key] = figure
@@ -77,18 +78,18 @@ class LossMonitor:
                 del self._seen[key]
                 kind, about = key
                 self._alarms.off(
-                    kind, about, f"{about}: no more {'loss' if kind == 'loss' else 'wrong times'} for a minute"
+                    kind, about, f"{about}: no {'loss' if kind == 'loss' else 'timestamps out of range'} for a minute"
                 )
 
 
 def _gap_text(address: str) -> str:
-    return f"source {address}: its message numbers have gaps: messages are lost before they reach the bridge"
+    return f"source {address}: its message numbers have gaps. Messages are lost before they reach the bridge"
 
 
 def _clock_text(peer: Peer) -> str:
     found = None if peer.clock is None else peer.clock.diagnosis()
-    where = f" ({found.words}: {found.remedy})" if found and found.sick else ""
+    where = f" ({found.words}: {found.remedy})" if found and found.needs_action else ""
     return (
-        f"source {peer.address}: its times are not believed{where}, reception is used; or mend timestamps: max_past,"
-        f" max_future"
+        f"source {peer.address}: timestamps out of range{where}. Its events get the time of reception. If its"
+        f" clock is right, change timestamps: max_past, max_future"
     )

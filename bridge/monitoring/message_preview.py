@@ -1,7 +1,7 @@
-"""Shows recent messages: as received, as read, as sent; and suggests routes for unrouted ones.
+"""Shows recent messages as received, as parsed and as sent, and suggests routes for unrouted ones.
 
-Everything is computed on request, from the few messages that ``MessageSamples`` keeps. Message text leaves as JSON; the
-page that shows it escapes it.
+Everything is computed on request from the few messages that ``MessageSamples`` stores. Message text is returned as
+JSON; the page that shows it escapes it.
 """
 
 from collections.abc import Callable, Mapping
@@ -21,19 +21,23 @@ from bridge.syslog.framing import datagrams
 from bridge.syslog.timestamps import rfc3339
 
 INBOX = 50
-"Unrouted senders that are shown."
+"Maximum number of unrouted sources in one response."
 GUESSES = 3
-"Products guessed in one answer: each takes some milliseconds of the reactor."
-MOST_TOLD = 50
-"Messages of a watch in one answer; each takes some tenths of a millisecond of the reactor."
+"Sources whose product is guessed in one response: each guess blocks the reactor for some milliseconds."
+MAX_TAIL_MESSAGES = 50
+"Messages of a watch in one response: each blocks the reactor for some tenths of a millisecond."
 REASONS = 20
-"Routes passed over that are told of the last message of a sender: there may be ten thousand."
+"Routes that did not match, listed for the last message of a source. A configuration may have ten thousand routes."
 
 JSON = dict[str, object]
 
 
 class MessagePreview:
-    """``config`` gives the configuration in use, ``peers`` have its routes; ``clock`` rises steadily, in seconds."""
+    """Builds the message views of the status page and the control socket.
+
+    ``config`` returns the configuration in use, and ``peers`` has its routes. ``clock`` returns monotonic seconds.
+    ``rejected`` returns the listeners that rejected an address, with the reason.
+    """
 
     def __init__(
         self, config: Callable[[], Config], peers: Peers, message_samples: MessageSamples, sources: SourceList,
@@ -44,25 +48,25 @@ class MessagePreview:
         self._message_samples = message_samples
         self._sources = sources
         self._clock = clock
-        self._turned_away = rejected
+        self._rejected = rejected
         self._guesses: dict[Peer, list[Format]] = {}
 
     @property
     def shows_messages(self) -> bool:
-        """Whether what senders wrote may be shown."""
+        """True if message text may be shown (``admin.show_messages``)."""
         return self._message_samples.on
 
     # --- one source --------------------------------------------------------------------------------------------------
 
     def source(self, address: str, listener: str | None) -> JSON:
-        """An address at each listener where it was seen, with its last messages."""
+        """Returns the rows of an address, one per listener that received from it, with its last messages."""
         parsed = address_of(address)
         address = str(parsed) if parsed else address
         return {
             "address": address,
             "messages_shown": self._message_samples.on,
-            "turned_away": self._turned_away(address),
-            "others": self._sources.others(address) if listener is None else None,
+            "turned_away": self._rejected(address),
+            "others": self._sources.other_sources(address) if listener is None else None,
             "seen": [
                 self._sources.row(peer) | {"messages": self._messages(peer)}
                 for peer in self._sources.find(address, listener)
@@ -71,11 +75,14 @@ class MessagePreview:
 
     def _messages(self, peer: Peer) -> list[JSON]:
         latest_first = list(reversed(self._message_samples.of(peer)))
-        return [self.told(one, reasons=0 if place else REASONS) for place, one in enumerate(latest_first)]
+        return [
+            self.describe(sample, reasons=0 if position else REASONS) for position, sample in enumerate(latest_first)
+        ]
 
-    def told(self, sample: MessageSample, *, explained: bool = True, reasons: int = 0) -> JSON:
-        """One message: ``received`` and ``raw``; explained also its fields, its route and the event."""
-        told: JSON = {
+    def describe(self, sample: MessageSample, *, explained: bool = True, reasons: int = 0) -> JSON:
+        """Returns one message: ``received``, ``raw`` and its origin. With ``explained`` also its fields, its route and
+        the event; ``reasons`` is the maximum number of routes that did not match."""
+        described: JSON = {
             "received": rfc3339(sample.received_ms),
             "source": sample.peer.address,
             "listener": sample.peer.listener,
@@ -83,7 +90,7 @@ class MessagePreview:
             "bytes": sample.length,
             "cut": sample.length > len(sample.frame),
         }
-        return told | self._explained(sample, reasons) if explained else told
+        return described | self._explained(sample, reasons) if explained else described
 
     def _explained(self, sample: MessageSample, reasons: int) -> JSON:
         config, peer = self._config(), sample.peer
@@ -91,10 +98,10 @@ class MessagePreview:
         if listener is None:
             return {}
         explainer = Explainer(
-            config, listener=listener, source=address_of(peer.behind or peer.address),
+            config, listener=listener, source=address_of(peer.relay_address or peer.address),
             received=datetime.fromtimestamp(sample.received_ms / 1000, UTC), strict=False,
             client=peer.names, router=self._peers.router,
-            host=peer.address if peer.behind else None, most_reasons=reasons,
+            host=peer.address if peer.relay_address else None, most_reasons=reasons,
         )  # fmt: skip
         explanation = explainer.explain(Cut(list_of(datagrams([sample.frame]))[0], ""))
         if explanation is None:
@@ -107,27 +114,29 @@ class MessagePreview:
             "notes": explanation.notes,
         }
 
-    # --- somebody looks on -------------------------------------------------------------------------------------------
+    # --- live messages -----------------------------------------------------------------------------------------------
 
     def tail(self, name: str, source: str | None, form: str) -> JSON:
-        """What has come since the same looker-on last asked. Begins to look with the first call."""
+        """Returns the messages received since the last call with the same watch ``name``. The first call starts the
+        watch, of one ``source`` or of all (None). ``form`` "raw" returns the messages without explanation."""
         parsed = address_of(source) if source else None
         watch = self._message_samples.watch(name, str(parsed) if parsed else source, self._clock())
         if watch is None:
             return {
                 "error": "messages are not shown (admin.show_messages)"
                 if not self._message_samples.on
-                else "too many look"
+                else "too many watches are active: end another syslog-bridge tail"
             }
         return {
-            "messages": [self.told(one, explained=form != "raw") for one in _taken(watch)],
-            "missed": _missed(watch),
+            "messages": [self.describe(sample, explained=form != "raw") for sample in _take_waiting(watch)],
+            "missed": _take_missed(watch),
         }
 
-    # --- the unrouted ------------------------------------------------------------------------------------------------
+    # --- unrouted messages -------------------------------------------------------------------------------------------
 
     def inbox(self) -> JSON:
-        """Senders of what no route matches, the busiest first: a sample, the product it looks like, a route."""
+        """Returns the sources whose messages match no route, the busiest first, each with a sample message, the likely
+        products and a suggested route."""
         left = GUESSES
         rows: list[JSON] = []
         for peer in self._sources.unrouted(INBOX):
@@ -145,7 +154,7 @@ class MessagePreview:
                     "events": peer.unrouted,
                     "last_seen": rfc3339(peer.last_seen_ms),
                     "sample": None if last is None else last.frame[:1000].decode("utf-8", "backslashreplace"),
-                    "guesses": [{"format": one.name, "product": one.product} for one in guessed],
+                    "guesses": [{"format": guess.name, "product": guess.product} for guess in guessed],
                     "guessed": peer in self._guesses,
                     "route": self._route(peer, guessed),
                 }
@@ -154,43 +163,49 @@ class MessagePreview:
 
     def _guess(self, sample: MessageSample) -> list[Format]:
         received = datetime.fromtimestamp(sample.received_ms / 1000, UTC)
-        around = payloads.FrameContext(received, listener=sample.peer.listener, peer=sample.peer.encoded)
-        found = [one for one in payloads.look_alikes(sample.frame, around) if not one.weak]
-        # What there is an intake for is the likeliest.
+        context = payloads.FrameContext(received, listener=sample.peer.listener, peer=sample.peer.encoded)
+        found = [guess for guess in payloads.look_alikes(sample.frame, context) if not guess.weak]
+        # A format that an intake uses is the most likely.
         known = {formats.find(intake.format).name for intake in self._config().intakes.values() if intake.format}
-        return sorted(found, key=lambda one: one.name not in known)[:3]
+        return sorted(found, key=lambda guess: guess.name not in known)[:3]
 
     def _route(self, peer: Peer, guessed: list[Format]) -> str:
-        """A route for the sender, to paste into the configuration."""
+        """Returns a route for the source, as YAML to paste into the configuration."""
         intakes = self._config().intakes
         chosen = next(
-            (n for one in guessed for n, i in intakes.items() if i.format and formats.find(i.format) is one), None
+            (
+                name
+                for guess in guessed
+                for name, intake_config in intakes.items()
+                if intake_config.format and formats.find(intake_config.format) is guess
+            ),
+            None,
         )
         if chosen is not None:
             intake = f"intake: {chosen}"
         elif len(intakes) == 1:
             intake = f"intake: {next(iter(intakes))}"
         else:
-            such = f"an intake with format: {guessed[0].name}" if guessed else f"one of {', '.join(list(intakes)[:6])}"
-            intake = f"intake: NAME  # {such}"
+            hint = f"an intake with format: {guessed[0].name}" if guessed else f"one of {', '.join(list(intakes)[:6])}"
+            intake = f"intake: NAME  # {hint}"
         return f'routes:\n  - name: from-{_slug(peer.address)}\n    source: "{_slug(peer.address)}"\n    {intake}\n'
 
 
 def _slug(address: str) -> str:
-    # An address, unless a relay's hostname stands for it: that is the sender's own text.
+    # Behind a relay the address is a host name, which is text from the sender. So other characters are removed.
     return "".join(c for c in address if c.isalnum() or c in ".:-_")[:60]
 
 
-def _taken(watch: SampleWatch) -> list[MessageSample]:
-    return [watch.waiting.popleft() for _ in range(min(MOST_TOLD, len(watch.waiting)))]
+def _take_waiting(watch: SampleWatch) -> list[MessageSample]:
+    return [watch.waiting.popleft() for _ in range(min(MAX_TAIL_MESSAGES, len(watch.waiting)))]
 
 
-def _missed(watch: SampleWatch) -> int:
+def _take_missed(watch: SampleWatch) -> int:
     missed, watch.missed = watch.missed, 0
     return missed
 
 
-def asked(query: Mapping[str, str], name: str, low: int, high: int, default: int) -> int:
-    """A number of a query, within its bounds; what is none is the default."""
+def bounded_number(query: Mapping[str, str], name: str, low: int, high: int, default: int) -> int:
+    """Returns the number of a query parameter, limited to ``low`` to ``high``; the default if it is not a number."""
     text = query.get(name, "")
     return min(high, max(low, int(text))) if text.isascii() and text.isdigit() and len(text) < 10 else default

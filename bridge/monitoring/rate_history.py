@@ -1,6 +1,6 @@
-"""What the figures were, for the plots: one reading every few seconds for an hour, one a minute for a day.
+"""Records rates and backlog for the plots: a reading every few seconds for an hour and every minute for a day.
 
-Readings are kept in rings of plain floats: 1,440 a figure and span, whatever the traffic.
+Readings are stored in rings of floats. Each ring has at most 1,440 values per figure, whatever the traffic.
 """
 
 from array import array
@@ -15,26 +15,26 @@ EVERY = 5.0
 "Seconds between two readings."
 
 FIGURES = ("received", "delivered", "dropped", "waiting", "oldest", "delay")
-"Events a second in, out and lost; events that wait; the age of the oldest; the mean delay of what was delivered."
+"Events per second received, delivered and dropped; waiting events; age of the oldest; mean delay of delivered batches."
 
-NOTHING = nan
-"No delay where nothing was delivered."
+NO_DELAY = nan
+"The delay of an interval in which nothing was delivered."
 
 
 class Ring:
-    """The last readings of every figure, ``step`` seconds apart."""
+    """Holds the last ``max_readings`` readings of every figure, ``step`` seconds apart."""
 
-    def __init__(self, step: float, most: int) -> None:
+    def __init__(self, step: float, max_readings: int) -> None:
         self.step = step
-        self._most = most
+        self._max_readings = max_readings
         self._times = array("d")
         self._columns = {name: array("d") for name in FIGURES}
 
     def add(self, when: float, reading: Mapping[str, float]) -> None:
-        """One reading; the oldest goes for it."""
-        if len(self._times) >= self._most:
-            # In bulk, as the front of an array is far from its end.
-            spare = self._most // 10
+        """Adds one reading and removes the oldest ones if the ring is full."""
+        if len(self._times) >= self._max_readings:
+            # A tenth at a time: removing the front of an array moves all the rest.
+            spare = self._max_readings // 10
             del self._times[:spare]
             for column in self._columns.values():
                 del column[:spare]
@@ -43,7 +43,7 @@ class Ring:
             column.append(reading[name])
 
     def report(self) -> dict[str, object]:
-        """Times in seconds since the epoch, and a column a figure; None where there is nothing to say."""
+        """Returns times in seconds since the epoch and one column per figure; None where there is no value."""
         columns = {
             name: [None if isnan(value) else round(value, 3) for value in column]
             for name, column in self._columns.items()
@@ -63,7 +63,7 @@ class _Totals:
 
 
 class RateHistory:
-    """The rates of one bridge. ``clock`` rises steadily, ``wall`` is in seconds since the epoch."""
+    """Measures the rates of one bridge. ``clock`` returns monotonic seconds, ``wall`` seconds since the epoch."""
 
     def __init__(
         self,
@@ -76,11 +76,11 @@ class RateHistory:
         self.hour = Ring(EVERY, 720)
         self.day = Ring(60.0, 1440)
         self.rates: dict[str, tuple[float, float]] = {}
-        "Intake -> events a second in and out, over the last interval."
+        "Intake -> events per second received and delivered, over the last interval."
         self.received = self.delivered = 0.0
-        "Events a second over all, over the last interval."
+        "Events per second of all intakes, over the last interval."
         self.waiting: Callable[[], tuple[int, float]] = lambda: (0, 0.0)
-        "Gives the events that wait, and the age of the oldest in seconds."
+        "Returns the number of waiting events and the age of the oldest in seconds."
         self._ledger = ledger
         self._delays = delays
         self._clock = clock
@@ -88,7 +88,7 @@ class RateHistory:
         self._last = self._minute = self._totals()
 
     def beat(self) -> None:
-        """Called every ``EVERY`` seconds."""
+        """Takes one reading; called every ``EVERY`` seconds."""
         totals = self._totals()
         waiting, oldest = self.waiting()
         reading = _between(self._last, totals, waiting, oldest)
@@ -123,5 +123,5 @@ def _between(then: _Totals, now: _Totals, waiting: int, oldest: float) -> dict[s
         "dropped": (now.dropped - then.dropped) / passed,
         "waiting": float(waiting),
         "oldest": oldest,
-        "delay": (now.delay - then.delay) / batches if batches else NOTHING,
+        "delay": (now.delay - then.delay) / batches if batches else NO_DELAY,
     }

@@ -1,4 +1,4 @@
-"""What is measured once a batch or a turn, as plain numbers: delays, time errors, stalls of the reactor."""
+"""Measures delivery delays, timestamp errors and reactor stalls, once per batch or reactor turn."""
 
 from bisect import bisect_left
 from collections.abc import Callable
@@ -8,7 +8,7 @@ ERRORS = (0.001, 0.01, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 120.0, 300.0, 600.0)
 
 
 class Histogram:
-    """Observations in buckets; the last bucket has no bound."""
+    """Counts observations in buckets; the last bucket has no upper bound."""
 
     def __init__(self, bounds: tuple[float, ...]) -> None:
         self.total = 0.0
@@ -17,13 +17,13 @@ class Histogram:
         self._counts = [0] * (len(bounds) + 1)
 
     def observe(self, value: float) -> None:
-        """One observation."""
+        """Adds one observation."""
         self._counts[bisect_left(self._bounds, value)] += 1
         self.total += value
         self.count += 1
 
     def buckets(self) -> list[tuple[str, float]]:
-        """Upper bound -> observations up to it, as Prometheus wants them."""
+        """Returns pairs of upper bound and number of observations up to it, the form that Prometheus expects."""
         found, so_far = [], 0
         for bound, count in zip((*map(str, self._bounds), "+Inf"), self._counts, strict=True):
             so_far += count
@@ -32,35 +32,39 @@ class Histogram:
 
 
 class RuntimeMetrics:
-    """The measurements of one bridge. ``clock`` rises steadily, in seconds."""
+    """Holds the measurements of one bridge. ``clock`` returns monotonic seconds."""
 
     TICK = 0.25
     "Seconds between two calls of ``tick``."
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self.delivery = Histogram(DELAYS)
-        "From sealing a batch to its acceptance, in seconds."
+        "Time from the sealing of a batch to its acceptance, in seconds."
         self.error = Histogram(ERRORS)
-        "From a request's event time to the farthest of its events', in seconds."
+        "Largest difference between the timestamp of a request and those of its events, in seconds."
         self._clock = clock
         self._last: float | None = None
         self._minute = clock()
         self._worst = (0.0, 0.0)
-        "The latest tick of the minute before, and of this one."
+        "Largest delay of a tick in the previous minute and in the current one, in seconds."
 
     def accepted(self, *, delay: float | None, error: float) -> None:
-        """A batch was accepted: seconds since it was sealed (None: before this process), and the error of its time."""
+        """Records an accepted batch.
+
+        ``delay``: seconds since it was sealed, None if an earlier process sealed it. ``error``: its timestamp error in
+        seconds.
+        """
         if delay is not None:
             self.delivery.observe(delay)
         self.error.observe(error)
 
     @property
     def stall(self) -> float:
-        """The longest that a tick was late within the last minute or two, in seconds."""
+        """The largest delay of a tick within the last one to two minutes, in seconds."""
         return max(self._worst)
 
     def tick(self) -> None:
-        """Called every ``TICK`` seconds by the reactor, if nothing holds it."""
+        """Measures how late the reactor calls it; it is due every ``TICK`` seconds."""
         now = self._clock()
         before, worst = self._worst
         if now - self._minute >= 60:

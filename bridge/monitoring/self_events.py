@@ -1,4 +1,4 @@
-"""``admin.self_events``: the bridge's own alarms among the events that it delivers."""
+"""Delivers the bridge's own alarms as events of an intake (``admin.self_events``)."""
 
 import socket
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from bridge.spool import Spool
 
 
 class SelfEvents:
-    """One bridge's. ``wall`` is in seconds since the epoch."""
+    """Writes self events of one bridge to the spool. ``wall`` returns seconds since the epoch."""
 
     def __init__(self, config: Config, spool: Spool, ledger: Ledger, wall: Callable[[], float]) -> None:
         self.config = config
@@ -21,7 +21,7 @@ class SelfEvents:
         self._wall = wall
 
     def emit(self, text: str) -> None:
-        """One event; nothing where no intake is named for them."""
+        """Writes one event to the spool. Does nothing if no intake is configured for self events."""
         intake = self.config.admin.self_events
         if intake is None:
             return
@@ -31,6 +31,6 @@ class SelfEvents:
         try:
             self._spool.append(Group(intake, LINES, slot, now, now, 1, line))
         except OSError:
-            # The alarm is in the log; that the spool cannot be written has its own.
+            # The alarm is in the log already, and a failed spool write has an alarm of its own.
             return
         self._ledger.receive_spooled(intake, 1)

@@ -1,4 +1,4 @@
-"""Sources that are expected to be heard of (``expect:``) and are silent for longer: told, counted, shown."""
+"""Reports sources that have sent nothing for longer than their ``expect:``."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -7,13 +7,16 @@ from bridge.ingest.peers import Peers
 from bridge.monitoring.alarms import Alarms
 
 EVERY = 5.0
-"Seconds between two looks."
-DECIDED_AT_ONCE = 1000
-"After a reload: so many senders that have not sent since are looked up in one go."
+"Seconds between two checks."
+MAX_DECISIONS = 1000
+"Number of peers per check whose route is looked up after a reload if they have not sent since."
 
 
 class SilentSources:
-    """``wall`` is in seconds since the epoch. A source that never came is silent since we run."""
+    """Raises an alarm for each silent source. ``wall`` returns seconds since the epoch.
+
+    A source that has never sent counts as silent since the start of the process.
+    """
 
     def __init__(self, alarms: Alarms, peers: Peers, wall: Callable[[], float]) -> None:
         self._alarms = alarms
@@ -21,18 +24,18 @@ class SilentSources:
         self._wall = wall
         self._since_ms = int(wall() * 1000)
         self.silent: dict[str, int] = {}
-        "Address or host name -> milliseconds since the epoch when it was heard last."
+        "Address or host name of each silent source -> time of its last message, in milliseconds since the epoch."
 
     def look(self) -> None:
-        """Raise and end the alarms."""
+        """Raises and ends the alarms."""
         heard: dict[str, int] = {}
         expected: dict[str, tuple[timedelta, str | None]] = {
             str(address): (known.expect, known.name)
-            for address, known in self._peers.router.awaited().items() if known.expect is not None
+            for address, known in self._peers.router.expected_sources().items() if known.expect is not None
         }  # fmt: skip
         undecided = 0
         for peer in self._peers.all():
-            if not peer.decided and undecided < DECIDED_AT_ONCE and peer.expect is not None:
+            if not peer.decided and undecided < MAX_DECISIONS and peer.expect is not None:
                 undecided += 1
                 peer.decide()
             if peer.expect is not None:
@@ -44,20 +47,20 @@ class SilentSources:
             last = max(heard.get(address, 0), self._since_ms)
             if now - last > expect.total_seconds() * 1000:
                 silent[address] = last
-                text = f"source {_called(address, name)} is silent for longer than its expect: {_span(expect)}"
+                text = f"source {_labelled(address, name)} has been silent for longer than its expect: {_span(expect)}"
                 self._alarms.on("silence", address, text)
         for address in self.silent:
             if address not in silent:
-                self._alarms.off("silence", address, f"source {address} is heard again")
+                self._alarms.off("silence", address, f"source {address} sends again")
         self.silent = silent
 
     def silent_now(self) -> dict[str, int]:
-        """Address or host name -> seconds since it was heard, or since we run."""
+        """Returns address or host name of each silent source -> seconds since its last message or the process start."""
         now = int(self._wall() * 1000)
         return {address: (now - last) // 1000 for address, last in self.silent.items()}
 
 
-def _called(address: str, name: str | None) -> str:
+def _labelled(address: str, name: str | None) -> str:
     return f"{name} ({address})" if name else address
 
 

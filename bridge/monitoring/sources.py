@@ -1,4 +1,4 @@
-"""The senders, as the status shows them: sorted, searched, a page at a time, so that ten thousand stay usable."""
+"""Lists the sources for the status: sorted, filtered and in pages, so that ten thousand sources stay usable."""
 
 import heapq
 from collections.abc import Callable, Iterable
@@ -9,14 +9,15 @@ from bridge.ingest.clock_skew import Diagnosis
 from bridge.ingest.peers import Peer, Peers
 from bridge.syslog.timestamps import rfc3339
 
-MOST = 10_000
-"Rows in one answer."
+MAX_ROWS = 10_000
+"Maximum number of rows in one response."
 SILENT_MS = 3_600_000
-"A sender of whom nothing else is expected is shown as silent when it has said nothing for so long."
+"A source without ``expect`` is shown as silent if it has sent nothing for this time, in milliseconds."
 
 SURVEY_MS = 3000
-"Milliseconds for which figures over all senders stand: tens of thousands are not counted with each question."
-MOST_SICK = 100
+"Milliseconds for which the totals of all sources are reused: counting tens of thousands for each request is too slow."
+MAX_WRONG_CLOCKS = 100
+"Maximum number of sources in the list of wrong clocks."
 
 JSON = dict[str, object]
 
@@ -30,16 +31,19 @@ SORTS: dict[str, Callable[[Peer, int], Any]] = {
     "intake": lambda peer, now: (peer.intake or "", -peer.events),
     "listener": lambda peer, now: (peer.listener, -peer.events),
 }
-"By what rows can be ordered, at a time in milliseconds; ties by who came first."
+"Sort orders: name -> sort key of a peer at a time in milliseconds. Equal keys stay in order of arrival."
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which rows: ``only`` is unrouted, clock, silent or empty, ``find`` a part of address, name, listener, route,
-    intake or shape, in small letters."""
+    """The rows that a request asks for.
+
+    ``only`` is unrouted, clock, silent or empty (all). ``find`` is a lower-case part of address, name, listener, route,
+    intake or shape.
+    """
 
     offset: int = 0
-    limit: int = MOST
+    limit: int = MAX_ROWS
     sort: str = "events"
     only: str = ""
     find: str = ""
@@ -47,15 +51,15 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class _Survey:
-    """All senders, as they were at a time in milliseconds."""
+    """Totals of all sources at one time, in milliseconds since the epoch."""
 
     at: int
     counts: JSON
-    sick: list[Peer]
+    wrong_clocks: list[Peer]
 
 
 class SourceList:
-    """The senders of one bridge. ``wall`` is in seconds since the epoch."""
+    """Lists the sources of one bridge. ``wall`` returns seconds since the epoch."""
 
     def __init__(self, peers: Peers, wall: Callable[[], float]) -> None:
         self._peers = peers
@@ -63,14 +67,15 @@ class SourceList:
         self._surveyed: _Survey | None = None
 
     def page(self, wanted: Wanted) -> JSON:
-        """``sources``, and how many there are: ``total``, and ``matching`` what was asked for."""
+        """Returns one page of rows in ``sources``, the number of all sources in ``total`` and of those that match the
+        request in ``matching``."""
         now = self._now()
         peers = self._peers.all()
         found = peers
         if wanted.only:
             found = [peer for peer in found if self._is(wanted.only, peer, now)]
         if wanted.find:
-            found = [peer for peer in found if wanted.find in _searched(peer)]
+            found = [peer for peer in found if wanted.find in _searchable_text(peer)]
         return {
             "total": len(peers),
             "matching": len(found),
@@ -79,24 +84,24 @@ class SourceList:
         }
 
     def busiest(self) -> list[Peer]:
-        """``MOST`` of them."""
+        """Returns up to ``MAX_ROWS`` sources, those with the most events first."""
         return self._sorted(self._peers.all(), Wanted(), self._now())
 
     @staticmethod
     def _sorted(found: list[Peer], wanted: Wanted, now: int) -> list[Peer]:
-        by = SORTS[wanted.sort]
-        upto = wanted.offset + min(wanted.limit, MOST)
-        return heapq.nsmallest(upto, found, key=lambda peer: by(peer, now))[wanted.offset :]
+        sort_key = SORTS[wanted.sort]
+        end = wanted.offset + min(wanted.limit, MAX_ROWS)
+        return heapq.nsmallest(end, found, key=lambda peer: sort_key(peer, now))[wanted.offset :]
 
     def row(self, peer: Peer, now_ms: int | None = None) -> JSON:
-        """One sender."""
+        """Returns the row of one source."""
         now = self._now() if now_ms is None else now_ms
         clock = diagnosis(peer)
         return {
             "address": peer.address,
             "listener": peer.listener,
             "client": peer.client,
-            "behind": peer.behind,
+            "behind": peer.relay_address,
             "name": peer.name,
             "route": peer.route,
             "intake": peer.intake,
@@ -117,12 +122,13 @@ class SourceList:
         }
 
     def find(self, address: str, listener: str | None = None) -> list[Peer]:
-        """An address at every listener, or at one; the busiest first."""
-        found = [p for p in self._peers.all() if p.address == address and listener in (None, p.listener)]
+        """Returns the peers with an address, at one listener or at all (None), the busiest first."""
+        found = [peer for peer in self._peers.all() if peer.address == address and listener in (None, peer.listener)]
         return sorted(found, key=lambda peer: -peer.events)
 
-    def others(self, address: str) -> JSON:
-        """Who else sends: ``only``, where it is one address; ``near``, those of the same network."""
+    def other_sources(self, address: str) -> JSON:
+        """Returns facts about the other sources: the number of ``addresses``; ``only``, the address if there is just
+        one; ``near``, up to five addresses of the same network."""
         addresses = {peer.address for peer in self._peers.all()}
         prefix = address[: address.rfind(":" if ":" in address else ".") + 1]
         return {
@@ -134,37 +140,38 @@ class SourceList:
         }
 
     def unrouted(self, limit: int) -> list[Peer]:
-        """Senders of frames that no route matched, the busiest first."""
-        return heapq.nlargest(limit, (p for p in self._peers.all() if p.unrouted), key=lambda p: p.unrouted)
+        """Returns up to ``limit`` sources of frames that matched no route, the busiest first."""
+        unrouted = (peer for peer in self._peers.all() if peer.unrouted)
+        return heapq.nlargest(limit, unrouted, key=lambda peer: peer.unrouted)
 
-    def sick_clocks(self) -> list[tuple[Peer, Diagnosis]]:
-        """Senders whose clock somebody should mend, ``MOST_SICK`` of them at most."""
-        return [(peer, peer.clock.diagnosis()) for peer in self._survey().sick if peer.clock is not None]
+    def wrong_clocks(self) -> list[tuple[Peer, Diagnosis]]:
+        """Returns up to ``MAX_WRONG_CLOCKS`` sources whose clock must be corrected, with the diagnosis."""
+        return [(peer, peer.clock.diagnosis()) for peer in self._survey().wrong_clocks if peer.clock is not None]
 
     def counts(self) -> JSON:
-        """How many there are, and how many of a kind; looked at anew after ``SURVEY_MS``."""
+        """Returns the number of sources in total and of each kind; counted again after ``SURVEY_MS``."""
         return self._survey().counts
 
     def _survey(self) -> "_Survey":
         now = self._now()
         if self._surveyed is None or not 0 <= now - self._surveyed.at < SURVEY_MS:
-            self._surveyed = self._made_survey(now)
+            self._surveyed = self._make_survey(now)
         return self._surveyed
 
-    def _made_survey(self, now: int) -> "_Survey":
+    def _make_survey(self, now: int) -> "_Survey":
         peers = self._peers.all()
-        sick = [peer for peer in peers if peer.clock is not None and peer.clock.sick]
+        wrong_clocks = [peer for peer in peers if peer.clock is not None and peer.clock.needs_action]
         return _Survey(
             now,
             {
                 "total": len(peers),
                 "sending": sum(now - peer.last_seen_ms < 60_000 for peer in peers),
                 "unrouted": sum(peer.unrouted > 0 for peer in peers),
-                "clock": len(sick),
+                "clock": len(wrong_clocks),
                 "silent": sum(self._is("silent", peer, now) for peer in peers),
                 "forgotten": self._peers.forgotten,
             },
-            sick[:MOST_SICK],
+            wrong_clocks[:MAX_WRONG_CLOCKS],
         )
 
     def _now(self) -> int:
@@ -177,18 +184,18 @@ class SourceList:
         if kind == "silent":
             expected = SILENT_MS if peer.expect is None else peer.expect.total_seconds() * 1000
             return now - peer.last_seen_ms >= expected
-        return kind == "clock" and peer.clock is not None and peer.clock.sick
+        return kind == "clock" and peer.clock is not None and peer.clock.needs_action
 
 
 def diagnosis(peer: Peer) -> Diagnosis | None:
-    """What ails its clock; None: no message had a time."""
+    """Returns the diagnosis of a source's clock; None if no message had a timestamp."""
     return None if peer.clock is None else peer.clock.diagnosis()
 
 
-def _searched(peer: Peer) -> str:
+def _searchable_text(peer: Peer) -> str:
     parts: Iterable[str | None] = (
         peer.address,
-        peer.behind,
+        peer.relay_address,
         peer.name,
         peer.listener,
         peer.route,

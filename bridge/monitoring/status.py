@@ -1,4 +1,4 @@
-"""What the bridge says of itself: ``/api/status``, and what is wrong in words."""
+"""Builds ``/api/status`` and the list of current problems from the parts of a running bridge."""
 
 import socket
 from collections.abc import Callable, Mapping
@@ -17,84 +17,84 @@ from bridge.monitoring.alarms import Alarms
 from bridge.monitoring.gateway_clock import GatewayClock
 from bridge.monitoring.rate_history import RateHistory
 from bridge.monitoring.runtime_metrics import RuntimeMetrics
-from bridge.monitoring.sources import MOST, SourceList, Wanted
+from bridge.monitoring.sources import MAX_ROWS, SourceList, Wanted
 from bridge.spool import Spool
 from bridge.syslog.timestamps import rfc3339
 
-MOST_UNROUTED = 1000
-"Senders in one answer, the busiest first."
+MAX_UNROUTED = 1000
+"Maximum number of unrouted sources in one response, the busiest first."
 
 STATES = ("idle", "delivering", "backing-off", "parked", "full")
-"What an intake may be."
+"States of an intake."
 
 JSON = dict[str, object]
 
 
 class SpoolHealth(Protocol):
-    """What the status shows of the budget."""
+    """Declares what the status needs of the disk budget."""
 
     full: set[str]
 
     def report(self) -> JSON:
-        """The figures."""
+        """Returns the figures of the budget."""
 
     def unready(self) -> list[str]:
-        """Why the spool has no room."""
+        """Returns the reasons why the spool has no room; empty if it has."""
 
 
 class IntakeDelivery(Protocol):
-    """What the status shows of an intake: a courier, or those of a node that shares its backlog."""
+    """Declares what the status needs of an intake's delivery: a courier, or the view of a shared backlog."""
 
     name: str
 
     @property
     def state(self) -> str:
-        """idle, delivering, backing-off or parked"""
+        """The state: idle, delivering, backing-off or parked."""
 
     @property
     def waiting_events(self) -> int:
-        """Sealed events that are not settled."""
+        """Sealed events without a final outcome."""
 
     @property
     def waiting_bytes(self) -> int:
-        """Their bytes, as lines."""
+        """Bytes of the waiting events, as lines."""
 
     @property
     def oldest_sequence(self) -> int | None:
-        """Of the batch that has waited longest."""
+        """Sequence of the batch that has waited longest."""
 
     @property
     def last_error(self) -> str | None:
-        """What went wrong last."""
+        """The last error; None since a request was accepted."""
 
     @property
     def next_attempt_in(self) -> float | None:
-        """Seconds."""
+        """Seconds until the next attempt; None if no attempt is scheduled."""
 
     @property
     def last_answer(self) -> Answered | None:
-        """What the collector said last."""
+        """The last response of the collector."""
 
     @property
     def last_acceptance(self) -> Answered | None:
-        """When it last took events, and which."""
+        """The last response that accepted events."""
 
     @property
     def delivered(self) -> int:
-        """Events that it has taken."""
+        """Events that the collector has accepted."""
 
     @property
     def unconfirmed(self) -> int:
-        """Those that it did not name."""
+        """Accepted events that the response did not name."""
 
     @property
     def requests(self) -> dict[str, int]:
-        """By their outcome."""
+        """Number of requests by outcome."""
 
 
 @dataclass(slots=True)
 class Status:
-    """The figures of a running bridge's parts, read when they are asked for."""
+    """Reads the figures of a running bridge's parts on request."""
 
     ledger: Ledger
     couriers: Mapping[str, IntakeDelivery]
@@ -109,21 +109,21 @@ class Status:
     disk_budget: SpoolHealth
     quota: Callable[[str], JSON]
     certificates: Callable[[], dict[str, float]]
-    "TLS listener -> seconds until its certificate expires."
+    "Returns TLS listener -> seconds until its certificate expires."
     silent: Callable[[], dict[str, int]]
-    "Sources that are silent for longer than their ``expect`` -> seconds."
+    "Returns the sources that are silent for longer than their ``expect`` -> seconds of silence."
     mirror: Mirror
     senders: SourceList
     rate_history: RateHistory
     gateway_clock: GatewayClock
     started: float
     cluster_node: Callable[[], JSON] | None = None
-    "What is shared with other gateways; None: nothing is."
+    "Returns the state of the shared backlog; None if the backlog is not shared."
     reloaded: bool = True
-    "Whether the last reload was applied; true where there was none."
+    "True if the last reload was applied, or if there was none."
 
-    def report(self, *, sources: int = MOST) -> JSON:
-        """The contract's ``/api/status``, with so many sources at most."""
+    def report(self, *, sources: int = MAX_ROWS) -> JSON:
+        """Returns the content of ``/api/status``, with at most ``sources`` source rows."""
         now = self.wall()
         status: JSON = {
             "taken": rfc3339(int(now * 1000)),
@@ -142,7 +142,7 @@ class Status:
             "clocks": [
                 {"address": peer.address, "listener": peer.listener, "name": peer.name, "kind": found.kind,
                  "text": found.words, "remedy": found.remedy}
-                for peer, found in self.senders.sick_clocks()
+                for peer, found in self.senders.wrong_clocks()
             ],
             "gateway_clock_offset_seconds": self.gateway_clock.offset,
             "unrouted": self.unrouted(),
@@ -177,7 +177,7 @@ class Status:
         return {"headline": headline.of(status), **status}
 
     def intakes(self) -> list[JSON]:
-        """One entry an intake: its state, and what waits for it."""
+        """Returns one entry per intake with its state, backlog and delivery figures."""
         now = self.wall()
         found: list[JSON] = []
         for name, courier in self.couriers.items():
@@ -209,7 +209,7 @@ class Status:
         return found
 
     def unrouted(self) -> list[JSON]:
-        """The senders of frames that no route matched."""
+        """Returns the sources of frames that matched no route."""
         return [
             {
                 "address": peer.address,
@@ -217,22 +217,22 @@ class Status:
                 "events": peer.unrouted,
                 "last_seen": rfc3339(peer.last_seen_ms),
             }
-            for peer in self.senders.unrouted(MOST_UNROUTED)
+            for peer in self.senders.unrouted(MAX_UNROUTED)
         ]
 
     def unready(self) -> list[str]:
-        """What keeps us from taking messages."""
+        """Returns the reasons why the gateway cannot receive messages; empty if it can."""
         return ([] if self.listener_set.open_ else ["the listeners are not open"]) + self.disk_budget.unready()
 
     def waiting(self) -> tuple[int, float]:
-        """Events that wait, and the age of the oldest in seconds."""
+        """Returns the number of waiting events and the age of the oldest in seconds."""
         rows = self.intakes()
         return sum(int(str(row["backlog_events"])) for row in rows), max(
             (float(str(row["oldest_seconds"] or 0)) for row in rows), default=0.0
         )
 
-    def trouble(self) -> list[str]:
-        """What is wrong, while messages can still be taken."""
+    def problems(self) -> list[str]:
+        """Returns the texts of current delivery errors and alarms. The gateway can still receive messages."""
         return [
             f"intake {courier.name} is {courier.state}: {courier.last_error}"
             for courier in self.couriers.values()

@@ -1,1 +1,1 @@
-"""Commands that change a gateway, on a running bridge or on its files."""
+"""Implements the commands that change a gateway, on a running bridge or on its files."""

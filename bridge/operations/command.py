@@ -5,21 +5,24 @@ from typing import Any
 
 JSON = dict[str, object]
 Progress = Callable[[JSON], bool]
-"Takes news of the progress; returns False once the operator no longer waits for the result."
+"Receives the progress of a command. Returns False if the operator no longer waits for the result."
 Command = Callable[[JSON, Progress], Coroutine[Any, Any, JSON]]
-"Takes the request's JSON object, returns the result's."
+"Takes the JSON object of the request and returns that of the result."
 
 
 class WrongRequest(Exception):
-    """The request's object is not what the command takes; the text says what it takes."""
+    """Raised when a command gets invalid parameters; the text names the parameter and what it must be."""
 
 
 class CommandError(Exception):
-    """The command could not be carried out; the text says why, for the operator."""
+    """Raised when a command cannot be carried out; the text tells the operator why."""
 
 
 class ReloadError(Exception):
-    """The new configuration is not in use, the running one stays; each of ``faults`` says why, for the operator."""
+    """Raised when a new configuration is not applied and the current one stays in use.
+
+    Each text of ``faults`` tells the operator a reason.
+    """
 
     def __init__(self, faults: list[str]) -> None:
         super().__init__("; ".join(faults))

@@ -1,4 +1,4 @@
-"""The running bridge, asked through ``SPOOL/control.sock``: its admin site over a Unix socket."""
+"""Sends requests to the admin server of the running bridge through its Unix socket ``SPOOL/control.sock``."""
 
 import http.client
 import json
@@ -9,13 +9,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-_ANSWER_SECONDS = 10.0
-_NEWS_SECONDS = 60.0
-"A command at work says every two seconds that it is."
+_PAGE_TIMEOUT_SECONDS = 10.0
+_COMMAND_TIMEOUT_SECONDS = 60.0
+"Maximum time between two lines of a command's response. A running command sends its progress every two seconds."
 
 
 class ControlError(Exception):
-    """The bridge could not be asked; the text says why and what to do."""
+    """Raised when a request to the bridge fails; the text says why and what to do."""
 
 
 class _Connection(http.client.HTTPConnection):
@@ -25,7 +25,7 @@ class _Connection(http.client.HTTPConnection):
         self._seconds = timeout
 
     def connect(self) -> None:
-        # A Unix socket's name has 107 bytes at most; through the open directory it is short wherever the spool is.
+        # The path of a Unix socket has at most 107 bytes. The path through the open directory is always short enough.
         folder = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -36,69 +36,73 @@ class _Connection(http.client.HTTPConnection):
 
 
 @contextmanager
-def _in_words(where: Path, seconds: float) -> Iterator[None]:
-    """What goes wrong on the way, for the operator."""
+def _control_errors(path: Path, seconds: float) -> Iterator[None]:
+    """Converts errors of the connection to ControlError."""
     try:
         yield
     except PermissionError:
-        raise ControlError(f"{where}: only the bridge's own user and root may ask; use sudo") from None
+        raise ControlError(f"{path}: permission denied. Run the command as root or as the bridge's user") from None
     except FileNotFoundError:
-        raise ControlError(f"{where} is not there: the bridge is starting, or stopping") from None
+        raise ControlError(f"{path} does not exist: the bridge is starting or stopping. Try again") from None
     except TimeoutError:
-        raise ControlError(f"{where}: no answer within {seconds:g} s; its log should say why") from None
+        raise ControlError(f"{path}: no response within {seconds:g} s. See the log of the bridge") from None
     except (OSError, http.client.HTTPException) as error:
-        raise ControlError(f"{where}: {getattr(error, 'strerror', None) or error}") from None
+        raise ControlError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
 
 
-Tell = Callable[[dict[str, Any]], None]
+ProgressCallback = Callable[[dict[str, Any]], None]
 
 
-def do(directory: Path, command: str, given: Mapping[str, object], tell: Tell) -> dict[str, Any]:
-    """Have the bridge that owns a spool carry out a command; ``tell`` is told how far it is. Its result.
+def execute(
+    directory: Path, command: str, given: Mapping[str, object], on_progress: ProgressCallback
+) -> dict[str, Any]:
+    """Runs a command on the bridge that owns a spool, and returns its result.
 
-    Raises ControlError, with the bridge's words where it could not.
+    ``on_progress`` receives each progress report. Raises ControlError, with the bridge's text if the command failed.
     """
-    where = directory / "control.sock"
-    connection = _Connection(directory, _NEWS_SECONDS)
+    path = directory / "control.sock"
+    connection = _Connection(directory, _COMMAND_TIMEOUT_SECONDS)
     try:
-        with _in_words(where, _NEWS_SECONDS):
+        with _control_errors(path, _COMMAND_TIMEOUT_SECONDS):
             connection.request("POST", f"/control/{command}", body=json.dumps(given).encode())
             response = connection.getresponse()
             if response.status == http.client.NOT_FOUND:
-                raise ControlError(f"{where}: it knows no {command}: is the bridge of another version?")
+                raise ControlError(
+                    f"{path}: the running bridge has no command {command}. Restart it if it was upgraded"
+                )
             for line in response:
-                said = json.loads(line)
-                if "progress" in said:
-                    tell(said["progress"])
-                elif "error" in said:
-                    raise ControlError(str(said["error"]))
+                message = json.loads(line)
+                if "progress" in message:
+                    on_progress(message["progress"])
+                elif "error" in message:
+                    raise ControlError(str(message["error"]))
                 else:
-                    result: dict[str, Any] = said["result"]
+                    result: dict[str, Any] = message["result"]
                     return result
     except ValueError:
-        raise ControlError(f"{where}: {command} answers what is no answer: is the bridge of another version?") from None
+        raise ControlError(f"{path}: invalid response to {command}. Restart the bridge if it was upgraded") from None
     finally:
         connection.close()
-    raise ControlError(f"{where}: the bridge went away before it was done")
+    raise ControlError(f"{path}: the bridge closed the connection before the command had ended. See its log")
 
 
 def get(directory: Path, path: str) -> dict[str, Any]:
-    """A JSON page of the bridge that owns a spool. Raises ControlError."""
-    where = directory / "control.sock"
-    connection = _Connection(directory, _ANSWER_SECONDS)
+    """Requests a JSON page of the bridge that owns a spool. Raises ControlError."""
+    socket_path = directory / "control.sock"
+    connection = _Connection(directory, _PAGE_TIMEOUT_SECONDS)
     try:
-        with _in_words(where, _ANSWER_SECONDS):
+        with _control_errors(socket_path, _PAGE_TIMEOUT_SECONDS):
             connection.request("GET", path)
             response = connection.getresponse()
             body = response.read()
     finally:
         connection.close()
     if response.status != http.client.OK:
-        raise ControlError(f"{where}: {path} answers {response.status}: is the bridge of another version?")
+        raise ControlError(f"{socket_path}: {path} answers {response.status}. Restart the bridge if it was upgraded")
     try:
-        said = json.loads(body)
+        page = json.loads(body)
     except ValueError:
-        said = None
-    if not isinstance(said, dict):
-        raise ControlError(f"{where}: {path} answers what is no status: is the bridge of another version?")
-    return said
+        page = None
+    if not isinstance(page, dict):
+        raise ControlError(f"{socket_path}: {path} is not a JSON object. Restart the bridge if it was upgraded")
+    return page

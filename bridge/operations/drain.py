@@ -1,4 +1,4 @@
-"""Empty a gateway: take no more messages, deliver what is there. A reload opens the listeners again."""
+"""Drains a gateway: closes the listeners and delivers all events. A reload opens the listeners again."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,12 +10,12 @@ from bridge.listen.listener_set import ListenerSet
 from bridge.monitoring.alarms import Alarms
 from bridge.operations.quarantine import Progress
 
-LOOK_EVERY = 0.25
-"Seconds."
+POLL_INTERVAL = 0.25
+"Seconds between two checks whether all events are delivered."
 
 
 class Drain:
-    """One bridge's. ``finish`` appends what was held back for want of room."""
+    """Drains one running bridge. ``finish`` appends the reads that were held back because the spool was full."""
 
     def __init__(
         self, reactor: Any, *, listener_set: ListenerSet, ledger: Ledger, alarms: Alarms, finish: Callable[[], None]
@@ -27,15 +27,21 @@ class Drain:
         self._finish = finish
 
     async def run(self, timeout: float, progress: Progress) -> dict[str, object]:
-        """Until nothing waits, or so many seconds have passed, or nobody asks any more; what is left then."""
+        """Closes the listeners and waits until no events are left.
+
+        Stops after ``timeout`` seconds, or once ``progress`` returns False. Returns the number of events left, in total
+        and by intake.
+        """
         ends_at = self._reactor.seconds() + timeout
-        self._alarms.on("drain", "listeners", "drained by command: no messages are taken until a reload, or a restart")
+        self._alarms.on(
+            "drain", "listeners", "drained by command: the listeners are closed. A reload or a restart opens them"
+        )
         await self._listener_set.close()
         self._finish()
         while self._left():
             if self._reactor.seconds() >= ends_at or not progress({"left": self._left()}):
                 break
-            await task.deferLater(self._reactor, LOOK_EVERY)
+            await task.deferLater(self._reactor, POLL_INTERVAL)
         return {"left": self._left(), "by_intake": {
             name: account.spooled for name, account in self._ledger.accounts.items() if account.spooled
         }}  # fmt: skip

@@ -1,4 +1,4 @@
-"""A spool without its bridge: what its names and its lock say. Nothing is changed."""
+"""Reads the contents of a spool from its file names and its lock, without a bridge. Changes nothing."""
 
 import fcntl
 import os
@@ -16,36 +16,37 @@ _QUARANTINED = re.compile(r"[0-9]+-([0-9]+)\.jsonl")
 
 @dataclass(slots=True)
 class IntakeBacklog:
-    """What waits for one intake."""
+    """The events in the spool for one intake."""
 
     events: int = 0
     size: int = 0
     "Bytes."
     oldest: int | None = None
-    "Reception of the oldest batch, in microseconds since the epoch."
+    "Time of reception of the oldest batch, in microseconds since the epoch."
 
 
 @dataclass(slots=True)
 class SpoolContents:
-    """What a spool holds."""
+    """The contents of a spool."""
 
     intakes: dict[str, IntakeBacklog] = field(default_factory=dict)
     quarantine: dict[str, int] = field(default_factory=dict)
-    "Frames by reason."
+    "Number of frames by reason."
     sending: int = 0
-    "Events of requests that had been begun: they may have been accepted."
+    "Events of requests that had started. The collector may have accepted them: they are possible duplicates."
     foreign: int = 0
-    "Files that are not batches."
+    "Number of files that are not batches."
 
 
 def owner(directory: Path) -> str | None:
-    """The process that holds the spool, ``unknown`` where it cannot be told, None where none does. Raises OSError."""
+    """Returns the ID of the process that has the lock of a spool: ``unknown`` if the lock file has no ID, None if no
+    process has the lock. Raises OSError."""
     try:
         descriptor = os.open(directory / "lock", os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         return None
     try:
-        # Shared, and given back at once: a bridge that starts now finds it free.
+        # The lock is shared and released at once, so that a bridge that starts now can take it.
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return os.read(descriptor, 32).decode("ascii", "replace").strip() or "unknown"
@@ -55,44 +56,47 @@ def owner(directory: Path) -> str | None:
 
 
 def read(directory: Path) -> SpoolContents:
-    """All that the names say; only files that were still open when their process died are read. Raises OSError."""
+    """Reads the contents of a spool from its file names. Raises OSError.
+
+    Opens only files whose names have no counts, because they were still open when their process died.
+    """
     found = SpoolContents()
     for folder in sorted(directory.iterdir()):
         if folder.is_dir() and not folder.name.startswith("."):
-            found.intakes[folder.name] = _held(folder, found)
+            found.intakes[folder.name] = _backlog(folder, found)
     for reason in sorted(_entries(directory / ".quarantine")):
         found.quarantine[reason.name] = sum(map(_frames, _entries(reason)))
     return found
 
 
-def _held(folder: Path, found: SpoolContents) -> IntakeBacklog:
-    held = IntakeBacklog()
+def _backlog(folder: Path, found: SpoolContents) -> IntakeBacklog:
+    backlog = IntakeBacklog()
     for path in folder.iterdir():
         name = batch_names.read(path.name)
         if name is None:
-            _held_in_pack(folder, path.name, held, found)
+            _add_pack(folder, path.name, backlog, found)
             continue
         if name.state == "open":
             data = path.read_bytes()
-            held.events += data.count(b"\n")
-            held.size += len(data)
+            backlog.events += data.count(b"\n")
+            backlog.size += len(data)
         else:
-            held.events += name.events
-            held.size += name.size
+            backlog.events += name.events
+            backlog.size += name.size
         if name.state == "sending":
             found.sending += name.events
-        held.oldest = name.sequence if held.oldest is None else min(held.oldest, name.sequence)
-    return held
+        backlog.oldest = name.sequence if backlog.oldest is None else min(backlog.oldest, name.sequence)
+    return backlog
 
 
-def _held_in_pack(folder: Path, name: str, held: IntakeBacklog, found: SpoolContents) -> None:
+def _add_pack(folder: Path, name: str, backlog: IntakeBacklog, found: SpoolContents) -> None:
     pack = Pack.of_name(folder.name, folder, name)
     if pack is None:
         found.foreign += not name.endswith(PARTIAL)
         return
-    held.events += pack.count
-    held.size += pack.size
-    held.oldest = pack.sequence if held.oldest is None else min(held.oldest, pack.sequence)
+    backlog.events += pack.count
+    backlog.size += pack.size
+    backlog.oldest = pack.sequence if backlog.oldest is None else min(backlog.oldest, pack.sequence)
     found.sending += pack.doubtful
 
 
@@ -109,7 +113,7 @@ def _frames(path: Path) -> int:
 
 
 def as_json(directory: Path, files: SpoolContents) -> dict[str, object]:
-    """In the names of ``/api/status``; ``running`` says that it is not one."""
+    """Returns the contents in the form of ``/api/status``, with ``running`` false."""
     now = time.time()
     return {
         "running": False,
@@ -118,12 +122,14 @@ def as_json(directory: Path, files: SpoolContents) -> dict[str, object]:
             {
                 "name": name,
                 "state": "stopped",
-                "backlog_events": held.events,
-                "backlog_bytes": held.size,
-                "oldest_seconds": None if held.oldest is None else max(0.0, round(now - held.oldest / 1_000_000, 3)),
+                "backlog_events": backlog.events,
+                "backlog_bytes": backlog.size,
+                "oldest_seconds": None
+                if backlog.oldest is None
+                else max(0.0, round(now - backlog.oldest / 1_000_000, 3)),
                 "last_error": None,
             }
-            for name, held in files.intakes.items()
+            for name, backlog in files.intakes.items()
         ],
         "quarantine": files.quarantine,
         "possible_duplicates": files.sending,

@@ -86,10 +86,10 @@ async def _files(session: Session, reason: str, job: Callable[[], Any]) -> Any:
 async def _count(session: Session, reason: str, file: QuarantineFile, outcome: ReprocessResult) -> None:
     """The account moves in one turn."""
     ledger, quarantine = session.ledger, session.spool.quarantine
-    if outcome.left is file:
+    if outcome.remaining is file:
         await _files(session, reason, partial(quarantine.give_back, reason, [file]))
         return
-    await _files(session, reason, partial(quarantine.replace, reason, file, outcome.left))
+    await _files(session, reason, partial(quarantine.replace, reason, file, outcome.remaining))
     for (publisher, intake), count in outcome.moves.items():
         ledger.release(publisher, intake, count)
     for publisher, count in outcome.filtered.items():

@@ -44,7 +44,7 @@ async def replay(
             if made.amount.batches != batches:
                 raise ArchiveChanged("the archive is less than was counted: nothing was replayed; try again")
         except BaseException:
-            await session.in_thread(made.give_up)
+            await session.in_thread(made.discard)
             raise
         await session.in_thread(made.commit)
     finally:

@@ -68,13 +68,13 @@ class RunningSession:
         courier = self._courier_set.couriers.get(intake)
         if courier is None:
             return []
-        courier.hold()
+        courier.pause()
         try:
-            while not courier.at_rest and self._reactor.seconds() < ends_at:
+            while not courier.is_quiescent and self._reactor.seconds() < ends_at:
                 await task.deferLater(self._reactor, 0.02)
-            return courier.release() if courier.at_rest else []
+            return courier.release() if courier.is_quiescent else []
         finally:
-            courier.go_on()
+            courier.resume()
 
     def intakes(self) -> list[str]:
         """Those that have a courier."""
@@ -82,4 +82,4 @@ class RunningSession:
 
     def account(self) -> Awaitable[None]:
         """Not only at the next full minute."""
-        return self._journal_writer.account()
+        return self._journal_writer.write_accounts()

@@ -10,8 +10,8 @@ from bridge.spool.partition import (
     EventFilter,
     Partition,
     divide,
-    needs,
-    take_over,
+    reassign,
+    sequences_needed,
 )
 from bridge.spool.transaction import UnfinishedTransaction
 
@@ -28,7 +28,7 @@ async def purge(session: Session, intakes: Sequence[str], words: EventFilter, pr
         else:
             count = sum(events for _, events in held)
             session.ledger.drop_spooled(intake, count, "purged")
-            await session.in_thread(partial(session.spool.give_up, [each for each, _ in held]))
+            await session.in_thread(partial(session.spool.discard, [each for each, _ in held]))
             done += count
             interrupted = not progress({"done": done})
         if interrupted:
@@ -64,7 +64,7 @@ async def _take_over(
         while waiting and not interrupted:
             each, events = waiting[0]
             try:
-                taken: Batch | Pack = await session.in_thread(partial(take_over, each, to, folder))
+                taken: Batch | Pack = await session.in_thread(partial(reassign, each, to, folder))
             except FileNotFoundError:
                 # The courier will find it so, and see to the account.
                 await _put_back(session, [waiting.pop(0)])
@@ -88,7 +88,7 @@ async def _divide(
     try:
         while waiting and not interrupted:
             each, _ = waiting[0]
-            numbers = session.spool.sequences(needs(each), exact=False)
+            numbers = session.spool.sequences(sequences_needed(each), exact=False)
             job = partial(divide, each, matcher, session.spool.directory, numbers, to=to)
             try:
                 divided: Partition = await session.in_thread(job)

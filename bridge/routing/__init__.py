@@ -1,4 +1,4 @@
-"""Which intake a frame belongs to: rules compiled once, what depends on the peer alone decided once per peer."""
+"""Assigns frames to intakes: routes are compiled once, and what depends on the peer alone is decided once per peer."""
 
 from bridge.routing.conditions import Facts
 from bridge.routing.disposition import Disposition

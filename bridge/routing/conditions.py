@@ -1,7 +1,7 @@
-"""The conditions of a route: ANDed, members of a list ORed.
+"""Compiles and checks the conditions of a route. Conditions are ANDed, members of a list are ORed.
 
-``source``, ``listener`` and ``client_name`` depend on the peer alone and are decided when a peer is first seen; the
-others look at the header or the message and stay in the peer's *residual* rules.
+``source``, ``listener`` and ``client_name`` depend on the peer alone and are checked when a peer is first seen. The
+others depend on the header or the message, and stay in the peer's *residual* rules.
 """
 
 import re
@@ -13,11 +13,11 @@ Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
 LONGEST_NAME = 1024
-"Longer host and app names match no glob."
+"Longest host or app name that a glob can match."
 
 
 class MessageLike(Protocol):
-    """``message: {contains, starts_with}``"""
+    """Declares the ``message: {contains, starts_with}`` condition, as the configuration has it."""
 
     @property
     def contains(self) -> Sequence[str]: ...
@@ -26,7 +26,7 @@ class MessageLike(Protocol):
 
 
 class ConditionsLike(Protocol):
-    """The conditions of a route or of its ``except``, as the configuration has them."""
+    """Declares the conditions of a route or of its ``except``, as the configuration has them."""
 
     @property
     def source(self) -> Sequence[Network]: ...
@@ -45,7 +45,7 @@ class ConditionsLike(Protocol):
 
 
 class Facts(NamedTuple):
-    """What a frame shows to the conditions that do not depend on the peer; ``b""`` is absent."""
+    """The fields of a frame that conditions look at; ``b""`` means that the frame lacks the field."""
 
     hostname: bytes
     app_name: bytes
@@ -54,7 +54,7 @@ class Facts(NamedTuple):
 
 
 class Conditions:
-    """The compiled conditions on a frame. Matches every frame where there are none."""
+    """Holds the compiled conditions on a frame. Without conditions, every frame matches."""
 
     __slots__ = ("_app_name", "_contains", "_hostname", "_severity", "_starts_with", "needs")
 
@@ -78,26 +78,28 @@ class Conditions:
         if self._contains or self._starts_with:
             needs.add("text")
         self.needs = frozenset(needs)
-        "The columns that the conditions look at; none: they always hold."
+        "Columns that the conditions read. If empty, the conditions always hold."
 
     def hold(self, facts: Facts) -> bool:
-        """Whether all conditions hold for a frame."""
+        """Returns True if a frame meets all conditions."""
         if self._severity is not None and not (facts.priority and (int(facts.priority) & 7) <= self._severity):
             return False
         if self._hostname and not (
-            _fits(self._hostname, facts.hostname) or _fits(self._hostname, _short(facts.hostname))
+            _matches(self._hostname, facts.hostname) or _matches(self._hostname, _short(facts.hostname))
         ):
             return False
-        if self._app_name and not _fits(self._app_name, facts.app_name):
+        if self._app_name and not _matches(self._app_name, facts.app_name):
             return False
         if self._contains and not any(part in facts.text for part in self._contains):
             return False
         return not self._starts_with or facts.text.startswith(self._starts_with)
 
 
-def of_peer(given: ConditionsLike, listener: str, address: Address | None, client: Sequence[str] = ()) -> bool:
-    """Whether the conditions that depend on the peer alone hold. ``None`` is a peer without an address; ``client`` are
-    the names that its certificate gives."""
+def peer_matches(given: ConditionsLike, listener: str, address: Address | None, client: Sequence[str] = ()) -> bool:
+    """Returns True if a peer meets the conditions that depend on the peer alone.
+
+    ``address`` is None for a peer without an IP address. ``client`` holds the names in its certificate.
+    """
     if given.listener and listener not in given.listener:
         return False
     if given.client_name and not any(globs_match(given.client_name, name) for name in client):
@@ -108,31 +110,33 @@ def of_peer(given: ConditionsLike, listener: str, address: Address | None, clien
 
 
 def globs_match(patterns: Sequence[str], name: str, *, short: bool = False) -> bool:
-    """Whether one of the globs fits a name; with ``short``, or the host's own part of it."""
+    """Returns True if one of the globs matches a name, or, with ``short``, the first label of a host name."""
     globs, encoded = _globs(patterns), name.encode("utf-8", "surrogateescape")
-    return globs is not None and (_fits(globs, encoded) or (short and _fits(globs, _short(encoded))))
+    return globs is not None and (_matches(globs, encoded) or (short and _matches(globs, _short(encoded))))
 
 
 def _short(hostname: bytes) -> bytes:
-    """The host's own name of a full one; an address has none."""
+    """Returns the first label of a full host name. An IPv4 address is returned whole."""
     return hostname if hostname.replace(b".", b"").isdigit() else hostname.partition(b".")[0]
 
 
-def _fits(globs: re.Pattern[bytes], name: bytes) -> bool:
-    # A hostile name may be as long as a frame; no real one is.
+def _matches(globs: re.Pattern[bytes], name: bytes) -> bool:
+    # A forged name may be as long as a frame; real names are short.
     return 0 < len(name) <= LONGEST_NAME and globs.fullmatch(name) is not None
 
 
 def _globs(patterns: Sequence[str]) -> re.Pattern[bytes] | None:
-    """Globs (``*``, ``?``) as one expression that ignores case."""
+    """Compiles globs (``*``, ``?``) to one expression that ignores case, or returns None if there are none."""
     if not patterns:
         return None
     return re.compile(b"|".join(_glob(p.encode("utf-8", "surrogateescape")) for p in patterns), re.IGNORECASE)
 
 
 def _glob(pattern: bytes) -> bytes:
-    """Each piece between two stars is taken where it first fits, for good (as fnmatch does): a hostile name may make
-    the matching quadratic, not worse."""
+    """Translates a glob to a regular expression with at most quadratic run time, whatever the name.
+
+    Each piece between two stars is matched at its first occurrence, without backtracking, as fnmatch does.
+    """
     first, *others = (re.escape(piece).replace(rb"\?", rb"[\x00-\xff]") for piece in re.split(rb"\*+", pattern))
     if not others:
         return first

@@ -1,4 +1,4 @@
-"""What is to be done with the frames of one route."""
+"""Defines the disposition: how the frames of one route are handled."""
 
 from dataclasses import dataclass
 from datetime import tzinfo
@@ -6,24 +6,24 @@ from datetime import tzinfo
 
 @dataclass(frozen=True, slots=True)
 class Disposition:
-    """The end of a route for a source: which intake, in which form, with which time."""
+    """The outcome of a route for a source: the intake, the payload form and the timestamp of its events."""
 
     kind: str
-    "deliver | drop | hold (unrouted: kept for a route to come)"
+    "deliver | drop | hold (unrouted: held until a route matches)"
     route: str
-    "The route's name; ``listener NAME`` or ``unrouted`` where no route was needed or found."
+    "The route's name; ``listener NAME`` or ``unrouted`` if no route was needed or found."
     intake: str | None = None
     payload: str = "message"
     encoding: str = "auto"
     timestamp: str = "event"
     "event | received | none"
     zone: tzinfo | None = None
-    "Of RFC 3164 times without a zone."
+    "Time zone of RFC 3164 timestamps."
     format: str | None = None
-    "The text format of the intake: a sample of its events is held against it."
+    "The text format of the intake. A sample of its events is checked against it."
     endpoint: str = "/plain/batch"
-    "Of the intake's requests: what of an event's time and text the spool must keep."
+    "Endpoint of the intake's requests. It decides which time and text of an event the spool keeps."
     copy_to: tuple[object, ...] = ()
-    "Where else its frames go as they came; what these are, the listener knows."
+    "Targets that the frames are mirrored to unchanged. Only the mirror knows their type."
     refined: bool = False
-    "Whether the format decides the payload, and so its rule is applied."
+    "True if the format chooses the payload, so the format's rule is applied."

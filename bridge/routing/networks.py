@@ -1,6 +1,7 @@
-"""Which of many rules name a network that holds an address, without looking at each rule.
+"""Finds the rules whose networks contain an address, without checking each rule.
 
-One dictionary per prefix length in use: an address is looked up at most 33 or 129 times, however many rules there are.
+There is one dictionary per prefix length in use. A lookup takes at most 33 (IPv4) or 129 (IPv6) steps, however many
+rules there are.
 """
 
 from collections.abc import Iterable, Sequence
@@ -9,7 +10,7 @@ from bridge.routing.conditions import Address, Network
 
 
 class NetworkIndex:
-    """Rule numbers by network; rules without networks hold for every address."""
+    """Indexes rule numbers by network. A rule without networks applies to every address."""
 
     def __init__(self, rules: Iterable[Sequence[Network]]) -> None:
         self._everywhere: list[int] = []
@@ -23,7 +24,7 @@ class NetworkIndex:
                 numbers.setdefault(int(network.network_address) >> shift, []).append(number)
 
     def rules_for(self, address: Address | None) -> list[int]:
-        """The numbers of the rules whose networks hold the address, in their order."""
+        """Returns the numbers of the rules that apply to an address, in order."""
         found = set(self._everywhere)
         if address is not None:
             value = int(address)

@@ -1,11 +1,11 @@
-"""Routes compiled: from a peer to its profile, from a frame's facts to its disposition.
+"""Compiles routes: from a peer to its profile, and from a frame's fields to its disposition.
 
-A **profile** is what routing knows of a peer before it has seen a frame: the rules that can still match, and so the
-columns that must be read. Peers with the same residual rules share one profile, so a read of many peers is taken apart
-only as far as the routes demand. Most profiles are *constant*: no rule looks at the frame.
+A **profile** is what routing knows of a peer before its first frame: the rules that can still match, and the columns
+that they need. Peers with the same residual rules share one profile, so a read of many peers is divided only as far
+as the routes require. Most profiles are *constant*: no rule looks at the frame.
 
-Order: the routes that name the peer's listener in ``listener:`` or any route where the listener has no ``intake:``,
-then the listener's own ``intake:`` ("all that comes here"), then ``unrouted``.
+Order: first the routes, then the listener's own ``intake:`` (which takes all other frames of that listener), then
+``unrouted``. For a listener with an ``intake:``, only routes that name it in ``listener:`` apply.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,7 +20,7 @@ from bridge.routing.conditions import (
     Facts,
     Network,
     globs_match,
-    of_peer,
+    peer_matches,
 )
 from bridge.routing.disposition import Disposition
 from bridge.routing.networks import NetworkIndex
@@ -28,7 +28,7 @@ from bridge.syslog.fast.columns import Columns
 
 
 class RouteLike(ConditionsLike, Protocol):
-    """A route, as the configuration has it."""
+    """Declares a route, as the configuration has it."""
 
     @property
     def name(self) -> str: ...
@@ -47,7 +47,7 @@ class RouteLike(ConditionsLike, Protocol):
 
 
 class IntakeLike(Protocol):
-    """What of an intake decides the form of its events."""
+    """Declares the settings of an intake that affect the form of its events."""
 
     @property
     def payload(self) -> str | None: ...
@@ -62,7 +62,7 @@ class IntakeLike(Protocol):
 
 
 class SourceLike(Protocol):
-    """What is known of senders."""
+    """Declares an entry of ``sources:``, as the configuration has it."""
 
     @property
     def source(self) -> Sequence[Network]: ...
@@ -83,20 +83,20 @@ class SourceLike(Protocol):
 
 
 class Known(NamedTuple):
-    """What the configuration says of a source."""
+    """The configured properties of a source."""
 
     name: str | None = None
     relay: bool = False
     expect: timedelta | None = None
-    "A longer silence is reported."
+    "Longest silence that is not reported."
     limit: int | None = None
-    "Events a second."
+    "Events per second."
     sequence: bool = False
-    "Whether it numbers its messages."
+    "True if the source numbers its messages."
 
 
 class UnroutedLike(Protocol):
-    """What becomes of frames that no route matches: hold, drop or intake."""
+    """Declares the handling of frames that no route matches: hold, drop or intake."""
 
     @property
     def kind(self) -> str: ...
@@ -104,7 +104,7 @@ class UnroutedLike(Protocol):
     def intake(self) -> str | None: ...
 
 
-# The columns that each payload form is made of, besides the time.
+# Columns that each payload form is made of, besides the time.
 PAYLOAD_NEEDS: Mapping[str, frozenset[str]] = {
     "message": frozenset(("text",)),
     "content": frozenset(("content",)),
@@ -118,12 +118,12 @@ PAYLOAD_NEEDS: Mapping[str, frozenset[str]] = {
 
 
 def needs_of(disposition: Disposition) -> frozenset[str]:
-    """The columns that a disposition's events are made of."""
+    """Returns the columns that the events of a disposition are built from."""
     if disposition.format is None or not disposition.refined:
         return PAYLOAD_NEEDS[disposition.payload]
-    of_format = formats.find(disposition.format)
-    looked_at = of_format.rule.needs if of_format.rule else frozenset()
-    return looked_at.union(*(PAYLOAD_NEEDS[form] for form in of_format.forms))
+    text_format = formats.find(disposition.format)
+    rule_needs = text_format.rule.needs if text_format.rule else frozenset()
+    return rule_needs.union(*(PAYLOAD_NEEDS[form] for form in text_format.forms))
 
 
 class Rule(NamedTuple):
@@ -134,22 +134,22 @@ class Rule(NamedTuple):
     disposition: Disposition
 
     def matches(self, facts: Facts) -> bool:
-        """Whether a frame with these facts belongs here."""
+        """Returns True if a frame with these fields matches the rule."""
         return self.conditions.hold(facts) and not (self.exception is not None and self.exception.hold(facts))
 
 
 class Profile:
-    """The residual rules of a peer; the last one always matches."""
+    """Holds the residual rules of a peer; the last rule always matches."""
 
     __slots__ = ("_cache", "constant", "needs", "rules", "zone")
 
     CACHED = 10_000
-    "Distinct (host, app, PRI) remembered; forged host names must not grow the memory."
+    "Distinct (host, app, PRI) combinations in the cache; bounded because host names can be forged."
 
     def __init__(self, rules: tuple[Rule, ...]) -> None:
         self.rules = rules
         self.constant = rules[0].disposition if len(rules) == 1 else None
-        "The disposition of every frame, where no rule looks at one."
+        "The disposition of every frame if no rule looks at the frame, else None."
         needs: set[str] = set()
         for rule in rules:
             needs |= rule.conditions.needs | (rule.exception.needs if rule.exception else frozenset())
@@ -162,23 +162,23 @@ class Profile:
         self._cache: dict[tuple[bytes, ...], Disposition] = {}
 
     def find(self, facts: Facts) -> Disposition:
-        """The disposition of a frame: of the first rule that matches."""
+        """Returns the disposition of a frame: that of the first matching rule."""
         return next(rule.disposition for rule in self.rules if rule.matches(facts))
 
     def assign(self, columns: Columns) -> list[tuple[Disposition, Columns]]:
-        """The read, divided by disposition; order within each is kept."""
+        """Divides a read by disposition. The order within each part is kept."""
         if self.constant is not None:
             return [(self.constant, columns)]
         blank: Sequence[bytes] = (b"",) * columns.count
-        asked = [columns.fields.get(name, blank) for name in Facts._fields]
+        fact_columns = [columns.fields.get(name, blank) for name in Facts._fields]
         if not any("text" in r.conditions.needs or (r.exception and "text" in r.exception.needs) for r in self.rules):
-            # The message decides nothing, so equal headers need one look.
-            asked[3] = blank
+            # No rule looks at the message, so equal headers are decided once.
+            fact_columns[3] = blank
         rows: dict[Disposition, list[int]] = {}
         if len(self._cache) > self.CACHED:
             self._cache.clear()
-        cached = self._cache.get if asked[3] is blank else None
-        for i, values in enumerate(zip(*asked, strict=True)):
+        cached = self._cache.get if fact_columns[3] is blank else None
+        for i, values in enumerate(zip(*fact_columns, strict=True)):
             disposition = cached(values) if cached else None
             if disposition is None:
                 disposition = self.find(Facts(*values))
@@ -191,9 +191,9 @@ class Profile:
 
 
 class Router:
-    """All routes of one configuration.
+    """Holds all routes of one configuration.
 
-    ``listeners`` maps a listener's name to its ``intake`` or None.
+    ``listeners`` maps a listener's name to its ``intake``, or to None.
     """
 
     def __init__(
@@ -220,8 +220,10 @@ class Router:
     def profile(
         self, listener: str, address: Address | None, client: Sequence[str] = (), host: str | None = None
     ) -> Profile:
-        """What is decided for a peer before it has sent anything. The same peer always gets the same profile.
-        ``host`` is one behind the relay that the peer is."""
+        """Returns the profile of a peer. The same peer always gets the same profile.
+
+        ``host`` is the name of a source behind the relay that the peer is.
+        """
         zone = self.zone(address, host)
         candidates = tuple(self._candidates(listener, address, client))
         key = (candidates, zone, listener if self._listeners.get(listener) else None)
@@ -231,16 +233,18 @@ class Router:
         return profile
 
     def zone(self, address: Address | None, host: str | None = None) -> tzinfo:
-        """The zone of a source's times: of the first entry in ``sources`` that names one, else the gateway's. A
-        ``host`` behind a relay has that of the relay where it has none of its own."""
+        """Returns the time zone of a source: from the first ``sources`` entry that names one, else the gateway's.
+
+        A ``host`` behind a relay without an entry of its own has the relay's zone.
+        """
         entries = self._entries(address)
-        zones = [entry.timezone for entry in entries if _about(entry, host)] if host else []
+        zones = [entry.timezone for entry in entries if _entry_applies(entry, host)] if host else []
         zones += [entry.timezone for entry in entries if not entry.hostname]
         return next((zone for zone in zones if zone is not None), self._timezone)
 
     def known(self, address: Address | None, host: str | None = None) -> Known:
-        """What is said of a source: each property by the first entry that has it."""
-        entries = [entry for entry in self._entries(address) if _about(entry, host)]
+        """Returns the configured properties of a source, each from the first entry that sets it."""
+        entries = [entry for entry in self._entries(address) if _entry_applies(entry, host)]
         return Known(
             name=next((entry.name for entry in entries if entry.name is not None), None),
             relay=host is None and any(entry.relay for entry in entries),
@@ -249,8 +253,8 @@ class Router:
             sequence=any(entry.sequence for entry in entries),
         )
 
-    def awaited(self) -> dict[Address, Known]:
-        """Sources of one address that are expected to be heard of, whether they ever were or not."""
+    def expected_sources(self) -> dict[Address, Known]:
+        """Returns the single-address sources with ``expect:``, including those that never sent anything."""
         single = {
             network.network_address
             for entry in self._sources if entry.expect is not None and not entry.hostname
@@ -262,17 +266,19 @@ class Router:
         return [self._sources[number] for number in self._source_index.rules_for(address)]
 
     def _candidates(self, listener: str, address: Address | None, client: Sequence[str]) -> Iterable[tuple[int, bool]]:
-        """The routes that can match a frame of the peer, up to the first that must, and whether the route's ``except``
-        can hold for this peer."""
-        own = self._listeners.get(listener) is not None
+        """Yields the routes that can match a frame of the peer, up to the first route that always matches.
+
+        Each comes with a flag: True if the route's ``except`` can apply to this peer.
+        """
+        has_intake = self._listeners.get(listener) is not None
         for number in self._route_index.rules_for(address):
             route = self._routes[number]
-            if own and not route.listener:
+            if has_intake and not route.listener:
                 continue
-            if not of_peer(route, listener, address, client):
+            if not peer_matches(route, listener, address, client):
                 continue
             conditions, exception = self._compiled(number, route)
-            excepted = route.except_ is not None and of_peer(route.except_, listener, address, client)
+            excepted = route.except_ is not None and peer_matches(route.except_, listener, address, client)
             if excepted and exception is not None and not exception.needs:
                 continue
             yield number, excepted
@@ -308,8 +314,11 @@ class Router:
             copy_to=copy_to,
         )  # fmt: skip
 
-    def posted(self, listener: str, intake: str) -> Disposition:
-        """Of events that come ready made for an intake: they are passed on as they are."""
+    def keyed_disposition(self, listener: str, intake: str) -> Disposition:
+        """Returns the disposition of events that an HTTPS client addresses to an intake by its key.
+
+        They are passed on unchanged.
+        """
         return self._deliver(f"listener {listener}", intake, self._timezone, payload="raw")
 
     def _deliver(
@@ -322,32 +331,32 @@ class Router:
         timestamp: str | None = None,
         copy_to: tuple[object, ...] = (),
     ) -> Disposition:
-        """Precedence for payload and time: route, intake, format, default."""
+        """Builds a delivery disposition. Precedence of payload and timestamp: route, intake, format, default."""
         intake = self._intakes[name]
-        of_format = formats.find(intake.format) if intake.format else None
-        given = payload or intake.payload
+        text_format = formats.find(intake.format) if intake.format else None
+        explicit_payload = payload or intake.payload
         return Disposition(
             kind="deliver",
             route=route,
             intake=name,
-            payload=given or (of_format.payload if of_format else "message"),
+            payload=explicit_payload or (text_format.payload if text_format else "message"),
             encoding=intake.encoding,
-            timestamp=timestamp or intake.timestamp or (of_format.timestamp if of_format else "event"),
+            timestamp=timestamp or intake.timestamp or (text_format.timestamp if text_format else "event"),
             zone=zone,
             copy_to=copy_to,
-            format=of_format.name if of_format else None,
+            format=text_format.name if text_format else None,
             endpoint=intake.endpoint,
-            refined=of_format is not None and given is None,
+            refined=text_format is not None and explicit_payload is None,
         )
 
 
-def _about(entry: SourceLike, host: str | None) -> bool:
-    """Whether an entry is about a sender itself (None), or about a host behind it."""
+def _entry_applies(entry: SourceLike, host: str | None) -> bool:
+    """Returns True if an entry is about a sender itself (``host`` is None) or about this host behind it."""
     return globs_match(entry.hostname, host, short=True) if host is not None else not entry.hostname
 
 
 class _Nothing:
-    """No conditions."""
+    """Has no conditions, so it matches every frame."""
 
     source: Sequence[Network] = ()
     listener: Sequence[str] = ()

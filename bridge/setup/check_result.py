@@ -1,4 +1,4 @@
-"""Defines what a check of a configuration or of the way to a collector found, as data and as text."""
+"""Defines the results of a configuration check and of a connection check, as data and as text."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -14,26 +14,26 @@ from bridge.config import (
 
 @dataclass(frozen=True, slots=True)
 class StepResult:
-    """What one step of a trial has shown."""
+    """The result of one step of a connection check."""
 
     target: str
-    "The URL that was tried."
+    "The tested URL."
     intakes: tuple[str, ...]
-    "Who is delivered there."
+    "The intakes that are delivered to the URL."
     step: str
-    "name, tcp, proxy, tls, http or event; amqp, queue"
+    "name, tcp, proxy, tls, http or event for a collector; amqp or queue for a broker."
     ok: bool
     text: str
-    "For the operator: what was found, or what is wrong and what to do. Never a key."
+    "For the operator: the finding, or the fault and its remedy. Never contains a key."
     event_ids: tuple[str, ...] = field(default=())
 
 
 Connect = Callable[[Config, bool, bool], Sequence[StepResult]]
-"""Tries the way to every collector (the first flag) and sends one event for each intake (the second)."""
+"""Tests the connection to every collector (first flag) and sends one event for each intake (second flag)."""
 
 
 def faults_of(file: Path, *, secrets: bool) -> tuple[Config | None, list[Fault]]:
-    """The configuration, and what is odd about it; or None, and everything that is wrong with it."""
+    """Loads a configuration; returns it with its warnings, or None with all its errors."""
     try:
         return linted(file, secrets=secrets)
     except ConfigurationError as error:
@@ -41,7 +41,7 @@ def faults_of(file: Path, *, secrets: bool) -> tuple[Config | None, list[Fault]]
 
 
 def verdict(config: Config) -> str:
-    """One line on a configuration without faults."""
+    """Summarises a valid configuration in one line."""
     parts = [
         _counted(len(config.listeners), "listener"),
         _counted(len(config.intakes), "intake"),
@@ -49,7 +49,7 @@ def verdict(config: Config) -> str:
         _counted(len(config.sources), "source entry", "source entries"),
     ]
     rest = f"to intake {config.unrouted.intake}" if config.unrouted.kind == "intake" else config.unrouted.kind
-    return f"configuration is good: {', '.join(parts)}; unrouted: {rest}"
+    return f"configuration is valid: {', '.join(parts)}; unrouted: {rest}"
 
 
 def _counted(count: int, one: str, many: str | None = None) -> str:
@@ -57,12 +57,12 @@ def _counted(count: int, one: str, many: str | None = None) -> str:
 
 
 def lines_of(results: Sequence[StepResult]) -> list[str]:
-    """Results for people, below a line for each target."""
+    """Formats results as text lines, with a heading for each target."""
     lines: list[str] = []
-    headed = None
+    last_heading = None
     for result in results:
-        if (head := (result.target, result.intakes)) != headed:
-            headed = head
+        if (heading := (result.target, result.intakes)) != last_heading:
+            last_heading = heading
             names = ", ".join(result.intakes[:5]) + (", ..." if len(result.intakes) > 5 else "")
             lines.append(f"{result.target} (intake {names})")
         lines.append(f"  {'ok' if result.ok else 'NO':<3} {result.step:<5} {result.text}")

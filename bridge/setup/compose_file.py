@@ -1,4 +1,4 @@
-"""What a forwarder's ``docker-compose.yml`` says of its surroundings: environment, and the ports on the host."""
+"""Reads environment variables and published ports from a forwarder's ``docker-compose.yml``."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -13,7 +13,7 @@ from bridge.config.yaml_tree import (
 
 
 def parse(data: bytes, file: str) -> Entries | None:
-    """The tree of a ``docker-compose.yml``; None where it cannot be read: it is a help, no requirement."""
+    """Parses a ``docker-compose.yml``; returns None if it cannot be read, because the file is optional."""
     root, whole = read(data, file, FaultReport())
     return root if whole and isinstance(root, Entries) else None
 
@@ -26,7 +26,7 @@ def _services(compose: Entries | None) -> Iterator[Entries]:
 
 
 def environment(compose: Entries | None) -> dict[str, str]:
-    """Of all services together."""
+    """Returns the environment variables of all services together."""
     found: dict[str, str] = {}
     for service in _services(compose):
         given = service.get("environment")
@@ -44,7 +44,10 @@ def _pairs(items: Iterable[str]) -> Iterator[tuple[str, str]]:
 
 
 def published(compose: Entries | None) -> dict[tuple[str, int], int]:
-    """The host's port of each (transport, port of the container): ``[ADDRESS:]HOST[-HOST]:PORT[-PORT][/udp]``."""
+    """Returns the host port of each (transport, container port).
+
+    Reads entries of the form ``[ADDRESS:]HOST[-HOST]:PORT[-PORT][/udp]``; other entries are ignored.
+    """
     ports: dict[tuple[str, int], int] = {}
     pattern = re.compile(r"(?:.*:)?(\d{1,5})(?:-(\d{1,5}))?:(\d{1,5})(?:-(\d{1,5}))?(?:/(tcp|udp))?")
     for service in _services(compose):

@@ -1,10 +1,9 @@
-"""A configuration that a command has written for its user: checked first, then laid down with its keys, or not at all.
+"""Writes a generated configuration and its key files, after checking them; on a fault it writes nothing.
 
-Everything is written into a folder beside its place (same filesystem, mode 0700), read back as the bridge would read
-it, tried by whoever asks for it, and only then moved: keys first, the configuration last, since it refers to them. What
-stood there before is kept as ``NAME.old``. A key is a file of its own under ``keys/``, named like its intake; where
-that folder passes its group on (setgid, as the Debian package makes it) the group may read the key, elsewhere only its
-owner.
+All files are written to a temporary folder in the target folder (same filesystem, mode 0700), loaded as the bridge
+would load them, and confirmed by the caller. Then they are moved: keys first, the configuration last, because it
+refers to the keys. Replaced files are kept as ``NAME.old``. Each key is a file under ``keys/``, named after its intake.
+If that folder is setgid, as in the Debian package, the group may read the key; otherwise only its owner may.
 """
 
 import os
@@ -20,49 +19,49 @@ from bridge.config import Config, ConfigurationError, load
 
 
 class DraftError(Exception):
-    """Nothing was written; the text says why and what to do."""
+    """Raised when the draft cannot be written; the text says why and what to do."""
 
 
 @dataclass(frozen=True)
 class Draft:
-    """What is to be written: the configuration's file, its text, and the key of each intake by its name."""
+    """A configuration to be written: its file, its text, and the keys by intake name."""
 
     file: Path
     text: str
     keys: Mapping[str, str] = field(repr=False)
 
     def key_file(self, name: str) -> Path:
-        """Where the key of an intake belongs."""
+        """Returns the path of the key file of an intake."""
         return self.file.parent / "keys" / name
 
     def refuse_existing(self) -> None:
-        """Raise DraftError where writing would replace something."""
-        there = [path for path in (self.file, *map(self.key_file, self.keys)) if path.exists()]
-        if there:
+        """Raises DraftError if writing would replace a file."""
+        existing = [path for path in (self.file, *map(self.key_file, self.keys)) if path.exists()]
+        if existing:
             raise DraftError(
-                f"{_listed(there)} {'exists' if len(there) == 1 else 'exist'} already: edit what is there, or give"
-                " --force to replace it (the old one is kept as NAME.old)"
+                f"{_listed(existing)} already {'exists' if len(existing) == 1 else 'exist'}. Edit what is there, or use"
+                " --force to replace it; the old file is kept as NAME.old."
             )
 
 
 Agree = Callable[[Config], bool]
-"""Whether a configuration without faults is to be written."""
+"""Returns True if a valid configuration is to be written."""
 
 
 def write(draft: Draft, *, secrets: bool = True, agree: Agree = lambda config: True) -> Config | None:
-    """Write a draft once it reads without faults and ``agree`` has said yes; None where it said no.
+    """Writes a draft if it is valid and ``agree`` returns True; returns None if ``agree`` returns False.
 
-    With ``secrets=False`` no file that the draft names is read: some may still have to be brought. Raises DraftError.
+    With ``secrets=False``, no file that the draft names is read, because some may not exist yet. Raises DraftError.
     """
     folder = draft.file.parent
-    was_there = folder.exists()
+    existed = folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(prefix=".new-", dir=folder))
     except OSError as error:
         raise DraftError(_cannot(error, folder)) from None
     try:
-        config = _tried(draft, work, secrets=secrets)
+        config = _checked(draft, work, secrets=secrets)
         if not agree(config):
             return None
         _move(draft, work)
@@ -70,14 +69,14 @@ def write(draft: Draft, *, secrets: bool = True, agree: Agree = lambda config: T
         raise DraftError(_cannot(error, folder)) from None
     finally:
         shutil.rmtree(work, ignore_errors=True)
-        if not was_there:
-            # It is left where something was written, and only then.
+        if not existed:
+            # Remove the new folder, unless files were written to it.
             with suppress(OSError):
                 folder.rmdir()
     return config
 
 
-def _tried(draft: Draft, work: Path, *, secrets: bool) -> Config:
+def _checked(draft: Draft, work: Path, *, secrets: bool) -> Config:
     (work / "keys").mkdir()
     for name, key in draft.keys.items():
         _create(work / "keys" / name, key + "\n", 0o600)
@@ -116,8 +115,8 @@ def _replace(new: Path, place: Path) -> None:
 
 
 def _cannot(error: OSError, folder: Path) -> str:
-    remedy = ": is sudo missing?" if isinstance(error, PermissionError) else ""
-    return f"cannot write in {folder}: {error.strerror}{remedy}"
+    remedy = " Run the command with sudo." if isinstance(error, PermissionError) else ""
+    return f"cannot write to {folder}: {error.strerror}.{remedy}"
 
 
 def _listed(paths: Iterable[Path]) -> str:

@@ -1,7 +1,7 @@
-"""The way to the collector, tried step by step: name, TCP, proxy, TLS, HTTP, and one event for each intake.
+"""Tests the connection to each collector step by step: name, TCP, proxy, TLS, HTTP, and one event for each intake.
 
-Each step that fails is told in its own words and ends the trial of its target; the steps before it have shown that they
-are not the trouble. Connections are made as the couriers make them: same authorities, same client. No key is shown.
+A step that fails reports its own error and ends the check of its target; the earlier steps have succeeded. Connections
+are made as the couriers make them, with the same authorities and the same client. No key is shown.
 """
 
 import os
@@ -38,7 +38,7 @@ from bridge.config.faults import printable
 from bridge.deliver import from_config as deliver_config
 from bridge.deliver import outcome
 from bridge.deliver.client import Client, CollectorEndpoints
-from bridge.deliver.error_text import in_words, of_tls
+from bridge.deliver.error_text import describe_failure, describe_tls_error
 from bridge.deliver.http_connect import ProxyError
 from bridge.deliver.outcome import Verdict
 from bridge.deliver.request import compose
@@ -49,16 +49,16 @@ from bridge.spool import Batch, Piece
 from bridge.syslog.timestamps import milliseconds, rfc3339
 from bridge.tls.pem import PemError
 
-_REFUSED_AS_EXPECTED = frozenset((400, 401, 403, 411, 422))
-"""What an endpoint may answer to an empty body without a key."""
+_EXPECTED_REJECTIONS = frozenset((400, 401, 403, 411, 422))
+"""Statuses that a working endpoint may return for an empty body without a key."""
 
 
 class _StepFailed(Exception):
-    """The text is for the operator."""
+    """Raised when a step fails; the text is for the operator."""
 
 
 class _Target(NamedTuple):
-    """Destinations that are reached alike."""
+    """A URL, and the intakes that reach it with the same endpoint, proxy, trust and timeout."""
 
     url: str
     destination: Destination
@@ -69,29 +69,29 @@ class _Target(NamedTuple):
 
 
 def probe(config: Config, connect: bool, send_test: bool) -> list[StepResult]:
-    """Run the reactor until every trial has ended; the results in the order of the configuration's intakes."""
+    """Runs the reactor until all checks have ended; returns the results in the order of the configured intakes."""
     reactor = install_reactor()
     results: list[StepResult] = []
-    defects: list[Failure] = []
+    failures: list[Failure] = []
 
-    async def try_all() -> None:
+    async def check_all() -> None:
         if connect:
             for target in _targets(config):
-                results.extend(await _try_target(reactor, target))
+                results.extend(await _check_target(reactor, target))
             if config.spool.share is not None:
-                results.extend(await _try_brokers(reactor, config, config.spool.share))
+                results.extend(await _check_brokers(reactor, config, config.spool.share))
         if send_test:
             for intake in config.intakes.values():
                 results.append(await _send_test(reactor, intake))
 
     def begin() -> None:
-        trials = defer.ensureDeferred(try_all())
-        trials.addErrback(defects.append).addBoth(lambda ended: reactor.stop())
+        checks = defer.ensureDeferred(check_all())
+        checks.addErrback(failures.append).addBoth(lambda ended: reactor.stop())
 
     reactor.callWhenRunning(begin)
     reactor.run()
-    for defect in defects:
-        defect.raiseException()
+    for failure in failures:
+        failure.raiseException()
     return results
 
 
@@ -108,84 +108,84 @@ def _targets(config: Config) -> list[_Target]:
     ]
 
 
-async def _try_target(reactor: Any, target: _Target) -> Sequence[StepResult]:
+async def _check_target(reactor: Any, target: _Target) -> Sequence[StepResult]:
     parts = urlsplit(target.url)
     host, secure = parts.hostname or "", parts.scheme == "https"
     port = parts.port or (443 if secure else 80)
     timeout = target.destination.timeout.total_seconds()
     proxy = deliver_config.proxy(target.destination)
     first = (proxy.host, proxy.port) if proxy else (host, port)
-    whose = "the proxy " if proxy else ""
+    owner = "proxy " if proxy else ""
     results = []
     step = "name"
     try:
         addresses = await _in_time(reactor, timeout, deferToThread(_resolve, *first))
-        results.append(target.result(step, f"{whose}{first[0]}: {', '.join(addresses)}", ok=True))
+        results.append(target.result(step, f"{owner}{first[0]} resolves to {', '.join(addresses)}", ok=True))
         step = "tcp"
         peer = await _connect(reactor, endpoints.HostnameEndpoint(reactor, *first, timeout=timeout), timeout)
-        results.append(target.result(step, f"{whose}port {first[1]} of {peer} accepts connections", ok=True))
+        results.append(target.result(step, f"{owner}port {first[1]} of {peer} accepts connections", ok=True))
         policy = CachedPolicy(deliver_config.trust(target.destination))
-        delivery_path = CollectorEndpoints(reactor, policy, timeout=timeout, proxy=proxy).endpoint(host, port)
+        tcp_endpoint = CollectorEndpoints(reactor, policy, timeout=timeout, proxy=proxy).endpoint(host, port)
         if proxy:
             step = "proxy"
-            await _connect(reactor, delivery_path, timeout)
-            results.append(target.result(step, f"{proxy} lets us through to {host}:{port}", ok=True))
+            await _connect(reactor, tcp_endpoint, timeout)
+            results.append(target.result(step, f"{proxy} connects to {host}:{port}", ok=True))
         if secure:
             step = "tls"
-            said = await _handshake(reactor, policy, delivery_path, host, port, timeout)
-            results.append(target.result(step, said, ok=True))
+            text = await _handshake(reactor, policy, tcp_endpoint, host, port, timeout)
+            results.append(target.result(step, text, ok=True))
         step = "http"
-        results.append(target.result(step, await _ask(reactor, target, timeout), ok=True))
+        results.append(target.result(step, await _post_empty(reactor, target, timeout), ok=True))
     except (_StepFailed, PemError) as error:
         results.append(target.result(step, str(error), ok=False))
     return results
 
 
-async def _try_brokers(reactor: Any, config: Config, share: SharedBacklog) -> Sequence[StepResult]:
-    """Each broker, and on the first that lets us in, the queues of our intakes."""
+async def _check_brokers(reactor: Any, config: Config, share: SharedBacklog) -> Sequence[StepResult]:
+    """Checks each broker, and the queues of the configured intakes on the first broker that accepts the login."""
     from bridge.cluster.amqp import Rabbit, access_of  # noqa: PLC0415  only a share needs pika
 
     rabbit = Rabbit(reactor, access_of(share, lambda: share.password), name="syslog-bridge check")
-    names, results, looked = tuple(config.intakes), [], False
+    names, results, queues_checked = tuple(config.intakes), [], False
     for url in share.amqp:
         try:
             session = await rabbit.connect(url)
         except BrokerError as error:
             results.append(StepResult(url, names, "amqp", False, str(error)))
             continue
-        results.append(StepResult(url, names, "amqp", True, "the broker lets us in"))
-        if not looked:
-            looked = True
-            results += await _look_at_queues(session, url, share, names)
+        results.append(StepResult(url, names, "amqp", True, "the broker accepts the login"))
+        if not queues_checked:
+            queues_checked = True
+            results += await _check_queues(session, url, share, names)
         await session.close()
     return results
 
 
-async def _look_at_queues(
+async def _check_queues(
     session: BrokerSession, url: str, share: SharedBacklog, names: Sequence[str]
 ) -> list[StepResult]:
     terms = cluster_config.cluster_terms(share)
     found: dict[str, QueueDepth | None] = {}
     for name in names:
         try:
-            # A queue that is not there closes the channel.
-            found[name] = await (await session.channel()).look(terms.queue_of(name))
+            # A missing queue closes the channel, so each queue gets a new one.
+            found[name] = await (await session.channel()).inspect(terms.queue_of(name))
         except QueueMissing:
             found[name] = None
         except BrokerError as error:
             return [StepResult(url, (name,), "queue", False, f"{terms.queue_of(name)}: {error}")]
-    there = sum(depth is not None for depth in found.values())
+    existing = sum(depth is not None for depth in found.values())
     results = []
     for name, depth in found.items():
         queue, ok = terms.queue_of(name), True
         if depth is None:
-            text = f"there is no queue {queue} yet: the first node that starts makes it"
-            if there:
-                text += f"; {there} of {len(names)} intakes have theirs: is this one called otherwise on other nodes?"
+            text = f"queue {queue} does not exist yet. The first node that starts creates it."
+            if existing:
+                text += f" {existing} of {len(names)} intakes have a queue. Do other nodes use another intake name?"
         else:
-            ok = bool(depth.consumers) or terms.takes
-            text = f"queue {queue}: {depth.batches} batches wait, {depth.consumers} couriers take from it"
-            text += "" if ok else ": is an intake of this name in a courier's configuration?"
+            ok = bool(depth.consumers) or terms.consumes
+            text = f"queue {queue}: {depth.batches} batches waiting, {depth.consumers} couriers connected"
+            text += "" if ok else ". Add an intake of this name to the configuration of a courier."
         results.append(StepResult(url, (name,), "queue", ok, text))
     return results
 
@@ -197,8 +197,8 @@ def _resolve(host: str, port: int) -> list[str]:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except OSError as error:
-        raise _StepFailed(f"{host} cannot be resolved ({error.strerror}): is its DNS right?") from None
-    return list(dict.fromkeys(str(where[0]) for *_, where in found))
+        raise _StepFailed(f"cannot resolve {host}: {error.strerror}. Check the name and the DNS settings.") from None
+    return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
 
 async def _connect(reactor: Any, endpoint: Any, timeout: float) -> str:
@@ -209,7 +209,7 @@ async def _connect(reactor: Any, endpoint: Any, timeout: float) -> str:
     except ProxyError as error:
         raise _StepFailed(str(error)) from None
     except Exception:
-        raise _StepFailed(f"{_network_in_words()}: does a firewall on the way allow it, is the port right?") from None
+        raise _StepFailed(f"{_failure_text()}. Check the port, and the firewalls in between.") from None
     peer = str(protocol.transport.getPeer().host)
     protocol.transport.abortConnection()
     return peer
@@ -217,7 +217,7 @@ async def _connect(reactor: Any, endpoint: Any, timeout: float) -> str:
 
 @implementer(IHandshakeListener)
 class _Handshake(Protocol):
-    """Waits for the end of the TLS handshake, good or bad."""
+    """Waits for the end of the TLS handshake, whether it succeeds or fails."""
 
     def __init__(self) -> None:
         self.done: defer.Deferred[str] = defer.Deferred()
@@ -227,62 +227,63 @@ class _Handshake(Protocol):
         certificate = transport.getPeerCertificate()
         until = datetime.strptime(certificate.get_notAfter().decode(), "%Y%m%d%H%M%SZ").replace(tzinfo=UTC)
         issuer = certificate.get_issuer()
-        self.done.callback(f"certificate of {issuer.O or issuer.CN} is good until {until:%Y-%m-%d}")
+        self.done.callback(f"the certificate, issued by {issuer.O or issuer.CN}, is valid until {until:%Y-%m-%d}")
         transport.abortConnection()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         if not self.done.called:
-            self.done.errback(_StepFailed(of_tls(reason.value)))
+            self.done.errback(_StepFailed(describe_tls_error(reason.value)))
 
 
 async def _handshake(
-    reactor: Any, policy: CachedPolicy, delivery_path: Any, host: str, port: int, timeout: float
+    reactor: Any, policy: CachedPolicy, tcp_endpoint: Any, host: str, port: int, timeout: float
 ) -> str:
-    endpoint = endpoints.wrapClientTLS(policy.creatorForNetloc(host.encode("idna"), port), delivery_path)
+    endpoint = endpoints.wrapClientTLS(policy.creatorForNetloc(host.encode("idna"), port), tcp_endpoint)
     try:
         protocol: Any = await endpoint.connect(Factory.forProtocol(_Handshake))
     except Exception:
-        raise _StepFailed(_network_in_words()) from None
+        raise _StepFailed(_failure_text()) from None
     try:
-        return str(await _in_time(reactor, timeout, protocol.done, ": is it TLS that is spoken there?"))
+        return str(await _in_time(reactor, timeout, protocol.done, ". Check that the server uses TLS on this port."))
     except _StepFailed as error:
-        # The policy has seen the certificate.
+        # The policy has seen the certificate and may know more.
         raise _StepFailed(policy.refused(host) or str(error)) from None
     finally:
         protocol.transport.abortConnection()
 
 
-async def _ask(reactor: Any, target: _Target, timeout: float) -> str:
-    """An empty POST without a key: there is nothing in it that could become an event."""
+async def _post_empty(reactor: Any, target: _Target, timeout: float) -> str:
+    """Sends an empty POST without a key, which cannot create an event; returns the text of the result."""
     client = _client(reactor, target.destination)
     content_type = ENDPOINTS[target.destination.endpoint].content_type
     try:
         answer = await client.post(target.url, b"", {"Content-Type": content_type})
     except Exception:
-        raise _StepFailed(_network_in_words()) from None
+        raise _StepFailed(_failure_text()) from None
     finally:
         await client.close()
     found = outcome.read(answer, 1, now=0.0)
     if found.verdict is Verdict.ACCEPTED:
         return f"the endpoint answers {answer.status} to an empty request without a key"
-    if found.stranger or any(sign in answer.headers for sign in outcome.PROXY_SIGNS):
-        raise _StepFailed(f"{found.reason}: a portal or proxy answers in the collector's place; it must let us through")
-    if answer.status in _REFUSED_AS_EXPECTED:
+    if found.foreign or any(sign in answer.headers for sign in outcome.PROXY_SIGNS):
+        raise _StepFailed(
+            f"{found.reason}: a captive portal or proxy answers instead of the collector. Allow the connection there."
+        )
+    if answer.status in _EXPECTED_REJECTIONS:
         page = "text/html" in answer.headers.get("content-type", "")
         if page and answer.status == 403:
-            raise _StepFailed(f"{found.reason}: the page is of a proxy, if it is not the collector's own")
-        remark = ", with a web page: if --send-test fails, it is a proxy's" if page else ""
+            raise _StepFailed(f"{found.reason}: the web page probably comes from a proxy. Allow the connection there.")
+        remark = ", with a web page. If --send-test fails, the page comes from a proxy" if page else ""
         return f"the endpoint answers {answer.status} to an empty request without a key{remark}"
-    meaning = "see the collector's state"
+    meaning = "check the state of the collector."
     if 300 <= answer.status < 400:
-        meaning = (
-            f"a redirection to {answer.headers.get('location', 'elsewhere')[:200]}: is a portal or proxy in between?"
-        )
+        location = answer.headers.get("location", "an unknown URL")[:200]
+        meaning = f"a redirect to {location}. Check for a captive portal or proxy in between."
     elif answer.status == 404:
-        meaning = "there is no such path: is the URL right?"
+        meaning = "the path does not exist. Check the URL."
     elif answer.status == 407:
-        meaning = "a proxy in between asks for a password"
-    raise _StepFailed(f"the answer is {answer.status}: {meaning}")
+        meaning = "a proxy requires authentication. Set collector.proxy with username and password."
+    raise _StepFailed(f"the endpoint answers {answer.status}: {meaning}")
 
 
 async def _send_test(reactor: Any, intake: Intake) -> StepResult:
@@ -296,7 +297,7 @@ async def _send_test(reactor: Any, intake: Intake) -> StepResult:
         request = compose([_piece(intake.name, event.encode(), milliseconds(now))], target)
         try:
             for url in target.urls:
-                # As the courier would: the next where one cannot be reached.
+                # As a courier does, use the next URL if one cannot be reached.
                 try:
                     answer = await client.post(url, request.data, request.headers | target.headers())
                     break
@@ -306,20 +307,20 @@ async def _send_test(reactor: Any, intake: Intake) -> StepResult:
         finally:
             await client.close()
     except Exception:
-        ok, text = False, _network_in_words()
+        ok, text = False, _failure_text()
     else:
         found = outcome.read(answer, 1, now=now.timestamp())
         ok, text = found.verdict is Verdict.ACCEPTED and found.accepted == 1, found.reason
         if ok:
             ids = (printable(found.first_id),) if found.first_id else ()
             text = f"accepted as {ids[0]}" if ids else "accepted"
-    # An answer may repeat what was sent.
+    # An answer may quote the request, including the key.
     text = text.replace(intake.intake_key.reveal(), "****")
     return StepResult(url, (intake.name,), "event", ok, text or "not accepted", ids)
 
 
 def _piece(intake: str, event: bytes, ms: int) -> Piece:
-    """One event as the spool would have it."""
+    """Builds a piece of one event, in the form that the spool uses."""
     line = event + b"\n"
     batch = Batch(intake, ms * 1000, LINES, False, ms, ms, 1, len(line), Path(), 0.0)
     return Piece(batch, ms, ms, 1, len(line), line)
@@ -332,11 +333,11 @@ def _client(reactor: Any, destination: Destination) -> Client:
     )  # fmt: skip
 
 
-def _network_in_words() -> str:
-    """The failure at hand; a number of the operating system's by its text."""
+def _failure_text() -> str:
+    """Describes the exception being handled; an operating system error by its own text."""
     failure = Failure()
     number = getattr(failure.value, "osError", None)
-    return f"no connection ({os.strerror(number)})" if isinstance(number, int) else in_words(failure)
+    return f"no connection ({os.strerror(number)})" if isinstance(number, int) else describe_failure(failure)
 
 
 async def _in_time(reactor: Any, timeout: float, waiting: "defer.Deferred[Any]", remedy: str = "") -> Any:

@@ -1,8 +1,8 @@
-"""From the vendor's forwarder (rsyslog in a container) to a bridge: its ``intakes.yaml`` as a configuration of ours.
+"""Converts ``intakes.yaml`` of the vendor's forwarder (rsyslog in a container) into a configuration of the bridge.
 
-Each entry was a port with a key; here it becomes a listener with an intake, on the same port, so that no device needs
-a change. The ``docker-compose.yml`` that usually lies beside it is read for the region, the size of its disk queue and
-the ports that the container was given on the host. Everything that will be different is a line of ``changes``.
+Each entry is a port with a key. It becomes a listener with an intake on the same port, so that no device needs a
+change. The ``docker-compose.yml`` that is usually in the same folder gives the region, the size of the disk queue and
+the host ports of the container. ``changes`` lists everything that will be different.
 """
 
 import json
@@ -33,7 +33,7 @@ _REAL_KEY = re.compile("[A-Za-z0-9]{16,}")
 
 @dataclass(frozen=True)
 class Port:
-    """One listener: what stood in an entry."""
+    """A listener, made from an entry of ``intakes.yaml``."""
 
     name: str
     kind: str
@@ -45,7 +45,7 @@ class Port:
 
 @dataclass
 class Imported:
-    """What was read. ``keys`` by the intakes' names, in their order; ``changes`` in the order of their weight."""
+    """The result of an import. ``keys`` has the intake keys by intake name; ``changes`` are sorted by importance."""
 
     region: str = "FRA1"
     max_size: str | None = None
@@ -56,22 +56,23 @@ class Imported:
 
     @property
     def certificates(self) -> list[str]:
-        """Files that somebody must bring, below the configuration's folder."""
+        """Returns the certificate and key files that the operator must copy, relative to the configuration."""
         return sorted({name for port in self.ports for name in (port.certificate, port.private_key) if name})
 
     def as_yaml(self, source: str) -> str:
-        """The configuration."""
+        """Returns the configuration as YAML; ``source`` is the imported file."""
         spool = '{directory: "/var/lib/syslog-bridge/spool"' + (
             f", max_size: {self.max_size}}}" if self.max_size else "}"
         )
         return "\n".join(
             [
-                f"# Made from {printable(source)} by `syslog-bridge import`. After a change: `syslog-bridge check`.",
-                "timezone: UTC    # of device times that carry no zone; sources: gives some senders another",
+                f"# Generated from {printable(source)} by `syslog-bridge import`."
+                " After a change, run `syslog-bridge check`.",
+                "timezone: UTC    # zone of event times without a zone; sources: can set another one per sender",
                 "",
                 f"collector: {{region: {self.region}}}",
                 "",
-                "listeners:    # what comes to one goes to its intake, whoever sends it",
+                "listeners:    # all messages of a listener go to its intake",
                 *map(_listener, self.ports),
                 "",
                 "intakes:",
@@ -86,7 +87,7 @@ class Imported:
         yield f"  {name}:"
         yield f"    intake_key: {{file: keys/{name}}}"
         if name in self.formats:
-            yield f"    # format: {self.formats[name]}    # so it seems by its name; its parser may want another text"
+            yield f"    # format: {self.formats[name]}    # guessed from the name; check it before you enable it"
 
 
 def _listener(port: Port) -> str:
@@ -95,21 +96,21 @@ def _listener(port: Port) -> str:
 
 
 def imported(data: bytes, file: str, services: Entries | None, region: str | None) -> tuple[Imported, FaultReport]:
-    """What an ``intakes.yaml`` says, and every fault of it. No fault and no change quotes a key."""
+    """Imports an ``intakes.yaml``; returns the result and a report of all faults. Neither quotes an intake key."""
     report = FaultReport()
     root, whole = read(data, file, report)
     found = Imported()
     entries = root.get("intakes") if isinstance(root, Entries) else None
     if not isinstance(entries, Items) or not entries:
         if whole:
-            report.at(Place(file, 1, 1), "no list of intakes: is this the forwarder's intakes.yaml?")
+            report.at(Place(file, 1, 1), "the file has no list of intakes. Is this the forwarder's intakes.yaml?")
         return found, report
     _Reader(found, report, compose_file.environment(services), compose_file.published(services)).read(entries, region)
     return found, report
 
 
 class _Reader:
-    """Goes through the entries once."""
+    """Reads the entries and fills the result and the fault report."""
 
     def __init__(
         self, found: Imported, report: FaultReport, environment: dict[str, str], published: dict[tuple[str, int], int]
@@ -128,7 +129,7 @@ class _Reader:
             if isinstance(entry, Entries):
                 self._entry(entry, place)
             else:
-                self._report.at(place, "an intake is a mapping: name, protocol, port, intake_key")
+                self._report.at(place, "an intake must be a mapping with name, protocol, port and intake_key.")
         self._region(region)
         self._queue()
         self._found.changes += [*self._outbound(), *_ALWAYS, *self._tls(), *self._keys(), *self._notes]
@@ -137,18 +138,18 @@ class _Reader:
         title = _text(entry, "name")
         key = _text(entry, "intake_key")
         if not title:
-            self._report.at(place, "name: missing: every intake has one")
+            self._report.at(place, "name: missing. Add the name of the intake.")
             return
         for unknown in sorted(set(entry) - set(_KNOWN)):
-            self._notes.append(f"{printable(title)}: the key {unknown[:40]!r} is not known here and was left out")
+            self._notes.append(f"{printable(title)}: the unknown key {unknown[:40]!r} was ignored")
         if _is_true(entry, "stats"):
             self._notes.append(
-                f"{printable(title)}: the forwarder's own statistics are not imitated; /metrics and"
-                " `syslog-bridge status` tell more, and admin.self_events: INTAKE sends alarms to an intake"
+                f"{printable(title)}: the forwarder's own statistics are not imported; use /metrics and"
+                " `syslog-bridge status`, or set admin.self_events: INTAKE to send alarms to an intake"
             )
             return
         if not key or not _KEY.fullmatch(key):
-            self._report.at(entry.place_of("intake_key"), "intake_key: one word of letters and digits is needed")
+            self._report.at(entry.place_of("intake_key"), "intake_key: write one word of letters and digits.")
             return
         kind, port = self._kind(entry), self._port(entry)
         if kind is None or port is None:
@@ -157,13 +158,14 @@ class _Reader:
         host_port = self._published.get((transport, port), port)
         if host_port != port:
             self._notes.append(
-                f"{printable(title)}: its port in the container was {port}; the devices send to {host_port}, as"
-                " docker-compose.yml says, and so does the listener"
+                f"{printable(title)}: the port in the container was {port}; the devices send to {host_port}"
+                " (docker-compose.yml), so the listener uses that port"
             )
         first = self._places.setdefault((transport, host_port), place)
         if first is not place:
             self._report.at(
-                entry.place_of("port"), f"port: {transport} {host_port} is taken by the entry in line {first.line}"
+                entry.place_of("port"),
+                f"port: {transport} {host_port} is used by the entry in line {first.line}. Choose another port.",
             )
             return
         intake = self._intake(title, key)
@@ -174,7 +176,7 @@ class _Reader:
         self._found.ports.append(Port(self._listener_name(title), kind, host_port, intake, *files))
         if _is_true(entry, "debug"):
             self._notes.append(
-                f"{printable(title)}: debug: use `syslog-bridge explain`, or `tail` where it is to be watched"
+                f"{printable(title)}: debug is not imported; use `syslog-bridge explain` or `syslog-bridge tail`"
             )
 
     def _kind(self, entry: Entries) -> str | None:
@@ -182,34 +184,33 @@ class _Reader:
         given = (_text(entry, key) or "").lower()
         if given in _KINDS:
             return given
-        wanted = "tcp, udp or tls"
-        self._report.at(entry.place_of(key), f"{key}: {given[:20]!r} cannot be carried over: {wanted} is needed")
+        self._report.at(entry.place_of(key), f"{key}: {given[:20]!r} is not supported. Write tcp, udp or tls.")
         return None
 
     def _port(self, entry: Entries) -> int | None:
         text = _text(entry, "port") or ""
         if re.fullmatch("[1-9][0-9]{0,4}", text) and int(text) < 65536:
             return int(text)
-        self._report.at(entry.place_of("port"), "port: a number from 1 to 65535 is needed")
+        self._report.at(entry.place_of("port"), "port: write a number from 1 to 65535.")
         return None
 
     def _intake(self, title: str, key: str) -> str:
-        """The intake of an entry: one per key, as two would share the collector's but not the spool."""
+        """Returns the intake of an entry. Entries with the same key share one intake, and so one spool folder."""
         if key in self._names_of_keys:
             name = self._names_of_keys[key]
             self._notes.append(
-                f"{printable(title)}: has the key of intake {name}, so it is a second listener of that one"
+                f"{printable(title)}: has the same key as intake {name}, so it became another listener of that intake"
             )
             return name
         name = self._free_name(title)
         if name != title:
-            self._notes.append(f"{printable(title)}: is intake {name} here (a-z 0-9 _ . - only)")
+            self._notes.append(f"{printable(title)}: the intake is named {name} (only a-z 0-9 _ . - are allowed)")
         if not _REAL_KEY.fullmatch(key):
             self._placeholders.append(name)
         self._names_of_keys[key] = name
         self._found.keys[name] = key
-        if (meant := _format_in(name)) is not None:
-            self._found.formats[name] = meant
+        if (guessed := _guess_format(name)) is not None:
+            self._found.formats[name] = guessed
         return name
 
     def _free_name(self, title: str) -> str:
@@ -228,79 +229,75 @@ class _Reader:
             name = f"{base} {count}"
         return name
 
-    # --- what holds for all -------------------------------------------------------------------------------------------
+    # --- settings of the whole configuration --------------------------------------------------------------------------
 
     def _region(self, given: str | None) -> None:
-        said = self._environment.get("REGION", "").upper()
+        configured = self._environment.get("REGION", "").upper()
         if given is not None:
             self._found.region = given
-        elif said in REGIONS:
-            self._found.region = said
-        elif said:
+        elif configured in REGIONS:
+            self._found.region = configured
+        elif configured:
             self._notes.append(
-                f"the region {printable(said)[:20]} is none of {', '.join(REGIONS)}: FRA1 was taken;"
-                " --region says another"
+                f"the region {printable(configured)[:20]} is unknown, so FRA1 is used; set one of {', '.join(REGIONS)}"
+                " with --region"
             )
         else:
             self._notes.append(
-                "no region was found (docker-compose.yml): FRA1 was taken, as the forwarder does; --region says another"
+                "docker-compose.yml sets no region, so FRA1 is used, the forwarder's default; set another with --region"
             )
 
     def _queue(self) -> None:
-        # rsyslog's units are powers of 1024: 180g
+        # rsyslog's units are powers of 1024, for example 180g.
         match = re.fullmatch("([1-9][0-9]{0,6})([kmgt])b?", self._environment.get("DISK_SPACE", "").lower())
         if match:
             self._found.max_size = f"{match[1]}{match[2].upper() if match[2] != 'k' else 'K'}iB"
             size(self._found.max_size)
             self._notes.append(
-                f"the disk queue of {match[0]} is the spool's max_size, {self._found.max_size}:"
-                " one budget over all intakes"
+                f"the disk queue of {match[0]} became spool.max_size: {self._found.max_size}, shared by all intakes"
             )
 
     def _outbound(self) -> Iterator[str]:
         host = urlsplit(REGIONS[self._found.region]).hostname
         yield (
-            f"firewall: the bridge goes out by HTTPS, TCP 443 to {host} (region {self._found.region}), no longer by TCP"
-            " 10514; `syslog-bridge check --connect` tries it"
+            f"firewall: the bridge sends HTTPS, TCP 443 to {host} (region {self._found.region}), instead of TCP"
+            " 10514; test it with `syslog-bridge check --connect`"
         )
 
     def _tls(self) -> Iterator[str]:
         if self._found.certificates:
             yield (
-                f"TLS: bring {', '.join(self._found.certificates)} from the forwarder's certs/ into the configuration's"
-                " folder, readable by the bridge's user only; a chain belongs into the .crt, the server's certificate"
-                " first"
+                f"TLS: copy {', '.join(self._found.certificates)} from the forwarder's certs/ to the folder of the"
+                " configuration, readable only by the bridge's user; a .crt with a chain must begin with the server's"
+                " certificate"
             )
 
     def _keys(self) -> Iterator[str]:
-        yield (
-            "keys: each stands in a file of its own, keys/NAME, and not in the configuration; a new one is taken over"
-            " by a reload"
-        )
+        yield ("keys: each key is in its own file, keys/NAME, not in the configuration; a reload reads changed keys")
         if self._placeholders:
             yield (
-                f"keys: {', '.join(self._placeholders)}: not 16 letters and digits, so perhaps a placeholder:"
-                " `syslog-bridge check --send-test` tries each"
+                f"keys: {', '.join(self._placeholders)}: not 16 letters and digits, so probably a placeholder;"
+                " test all keys with `syslog-bridge check --send-test`"
             )
 
 
 _ALWAYS = (
-    "ports: the same, so no device needs a change; only one of the two programs can have them at a time",
-    "event time: what the device wrote, no longer the time of arrival; where device times carry no zone, set"
-    " timezone: for all or sources: for some (`status` shows clocks that are hours off)",
-    "event text: the message behind the header, as before; an intake's format: gives the text that its parser reads"
-    " (`syslog-bridge formats`)",
-    "long events: up to 250 KiB; what is longer is kept aside and counted, not cut or lost in silence",
-    "not carried over: rsyslog files of extended_conf/, and what still waits in the forwarder's disk queue",
+    "ports: unchanged, so no device needs a change; the forwarder and the bridge cannot use them at the same time",
+    "event time: the device's time instead of the time of reception; if device times have no zone, set timezone: for"
+    " all senders or sources: for some (`syslog-bridge status` shows clocks that are hours off)",
+    "event text: the message without its header, as before; format: of an intake selects the text that its parser"
+    " expects (`syslog-bridge formats`)",
+    "long events: up to 250 KiB; longer ones are quarantined and counted instead of being cut or lost silently",
+    "not imported: rsyslog files of extended_conf/, and events that are still in the forwarder's disk queue",
 )
 
 CUT_OVER = (
-    "check it: `syslog-bridge check -c FILE --connect --send-test`",
-    "`docker compose stop` the forwarder: what it had not sent is saved in its disk queue",
-    "start the bridge on the same ports, and see in `syslog-bridge status` that every device is among the sources",
-    "start the forwarder once more with other host ports (ports: in docker-compose.yml), until its queue is sent",
+    "check the configuration: `syslog-bridge check -c FILE --connect --send-test`",
+    "stop the forwarder with `docker compose stop`; its disk queue keeps the events that it has not sent",
+    "start the bridge on the same ports and check in `syslog-bridge status` that every device is among the sources",
+    "start the forwarder again with other host ports (ports: in docker-compose.yml) until its disk queue is empty",
 )
-"""The steps from one to the other."""
+"""The steps to replace the forwarder by the bridge."""
 
 
 def _text(entry: Entries, key: str) -> str | None:
@@ -316,8 +313,8 @@ def _safe(name: str) -> str:
     return re.sub("[^A-Za-z0-9_.-]+", "-", name).strip(".") or "server"
 
 
-def _format_in(name: str) -> str | None:
-    """The format that a name is, or begins with."""
+def _guess_format(name: str) -> str | None:
+    """Returns the format whose name is the longest prefix of an intake name, in whole words; None if none matches."""
     parts = re.split("[-_. ]", name)
     for count in range(len(parts), 0, -1):
         try:

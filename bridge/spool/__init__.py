@@ -1,12 +1,12 @@
-"""Events on disk, until the collector has them. Blocking calls, no Twisted.
+"""Stores events on disk until the collector has accepted them. Blocking calls, no Twisted.
 
-Like a mail queue, names and contents are the whole truth: no index and no ledger file, so ``ls``, ``wc -l`` and ``cat``
-work on it, and a restart is the reading of names.
+As in a mail queue, file names and contents are the only state. There is no index and no database, so ``ls``, ``wc -l``
+and ``cat`` work on the spool, and a restart only reads file names.
 
 ::
 
     SPOOL/format                                                        the version of this layout
-    SPOOL/lock                                                          held by the one process that owns it
+    SPOOL/lock                                                          held by the one process that owns the spool
     SPOOL/<intake>/<sequence>-<first ms>.open.<encoding>                being written
     SPOOL/<intake>/<sequence>-<earliest ms>-<events>-<bytes>.<encoding>           sealed
     SPOOL/<intake>/<sequence>-<earliest ms>-<events>-<bytes>.sending.<encoding>   may have been accepted already
@@ -14,11 +14,12 @@ work on it, and a restart is the reading of names.
     SPOOL/.archive/<intake>/...                                         delivered batches: ``bridge.spool.archive``
     SPOOL/.quarantine/<reason>/...                                      frames that could not be delivered
 
-One file is one event a line, in one of two encodings (``bridge.batching.encoding``): ``lines`` or ``json``; with
-``timed.`` before it, each line begins with the event's time in milliseconds and a TAB. The sequence is the time of
-reception in microseconds, bumped so that it only rises. A rename never replaces a file.
+A batch file has one event per line, in one of two encodings (``bridge.batching.encoding``): ``lines`` or ``json``. With
+``timed.`` before the encoding, each line begins with the event's time in milliseconds and a TAB. The sequence is the
+time of reception in microseconds, forced to increase. A rename never replaces a file.
 
-What an append returned from survives a killed process. A torn last line, of an append that never returned, is cut.
+Events survive a killed process once their append has returned. Recovery cuts off a torn last line, which belongs to an
+append that never returned.
 """
 
 from bridge.spool.batch import Batch, Piece

@@ -1,17 +1,18 @@
-"""Delivered batches, kept for replay: ``SPOOL/.archive/<intake>/``, hourly packs and what is not packed yet.
+"""Keeps delivered batches for replay in ``SPOOL/.archive/<intake>/``: hourly packs, and batches not packed yet.
 
 ::
 
-    <hour>.<name of a pack>                 ``bridge.spool.pack``; the hour of reception, UTC: ``20261123T07``
-    ../replayed-<first>-<last>              sequences of batches that were made of what is here, by a replay
-    <name of a sealed batch>                delivered, its hour not over; its hour is that of its sequence
+    <hour>.<name of a pack>                 a ``bridge.spool.pack``; the hour of reception, UTC: ``20261123T07``
+    ../replayed-<first>-<last>              sequences of batches that a replay copied from the archive
+    <name of a sealed batch>                a delivered batch that is not packed yet; its sequence gives its hour
 
-A batch moves here by a rename when it is settled (one that was in a pack is written anew), so delivery waits for no
-compression. Every ``MANY`` batches of an hour become a pack, and when the hour is over all of it becomes one.
-Bounded by allocated bytes and by age: whole hours go, the oldest of all intakes first. What is here is in no
-account: it has been delivered. If it cannot be kept, the disk being full, it goes, and that is said.
+A settled batch is renamed into the archive, so delivery does not wait for compression. A batch from a pack is written
+to a new file. ``tidy`` packs an hour once it has ``MANY`` batches, and merges its packs into one when the hour is over.
+The archive is limited by allocated bytes and by age. Whole hours are deleted, the oldest of all intakes first. Archived
+events were delivered, so no ledger account counts them. If a batch cannot be archived, for example because the disk is
+full, it is deleted and an error is reported.
 
-Blocking; belongs to the spool's thread.
+Blocking calls; runs on the spool thread.
 """
 
 import os
@@ -27,14 +28,17 @@ from bridge.spool.pack import PARTIAL, Pack
 
 MANY = 256
 BLOCK = 4096
-"Bytes in which a disk gives its room."
+"Block size in bytes, for estimates of allocated space."
 _HOUR_US = 3_600_000_000
 _REPLAYED = re.compile("replayed-([0-9]{1,19})-([0-9]{1,19})")
 
 
 class Archive:
-    """The archive of one spool. ``wall`` is in seconds since the epoch; ``max_size`` in bytes, ``max_age`` in seconds,
-    None for ever. ``on_error`` is told what could not be kept."""
+    """The archive of one spool.
+
+    ``wall`` is in seconds since the epoch, ``max_size`` in bytes, ``max_age`` in seconds (None: no age limit).
+    ``on_error`` receives a text for each failure.
+    """
 
     def __init__(
         self,
@@ -51,7 +55,7 @@ class Archive:
         self.size = 0
         "Allocated bytes."
         self.busy = False
-        "Somebody reads: nothing is packed, and nothing is let go but on a full disk."
+        "True while the archive is read: nothing is packed, and hours are deleted only if the disk is full."
         self._replayed: list[range] = []
         self._wall = wall
         self._on_error = on_error
@@ -59,7 +63,7 @@ class Archive:
         self._packs: dict[tuple[int, str], list[tuple[Pack, int]]] = {}
 
     def recover(self) -> None:
-        """Learn from names what is here. Raises OSError."""
+        """Reads the file names of the archive. Raises OSError."""
         self.directory.mkdir(mode=0o750, exist_ok=True)
         for folder in self.directory.iterdir():
             if match := _REPLAYED.fullmatch(folder.name):
@@ -94,14 +98,14 @@ class Archive:
         self._loose.setdefault((batch.sequence // _HOUR_US, batch.intake), []).append(batch)
         self.size += _allocated(batch.size)
 
-    # --- in ----------------------------------------------------------------------------------------------------------
+    # --- adding ------------------------------------------------------------------------------------------------------
 
     def keep(self, batches: Iterable[Batch], on_error: Callable[[Batch, OSError], None]) -> None:
-        """Take settled batches out of the spool. ``on_error`` is told which could not be taken out."""
+        """Moves settled batches from the spool to the archive. ``on_error`` receives batches that cannot be removed."""
         batches = list(batches)
-        if again := [batch for batch in batches if self._is_here(batch)]:
-            batch_reader.remove(again, on_error)
-            batches = [batch for batch in batches if not self._is_here(batch)]
+        if replayed := [batch for batch in batches if self._is_replayed(batch)]:
+            batch_reader.remove(replayed, on_error)
+            batches = [batch for batch in batches if not self._is_replayed(batch)]
         loose, packed = batch_reader.by_pack(batches)
         for batch in loose:
             try:
@@ -121,15 +125,17 @@ class Archive:
                     self._cannot_keep(batch, error)
             batch_reader.remove(members, on_error)
         if self.size > self.max_size and not self.busy:
-            self.bound()
+            self.enforce_limits()
 
-    def _is_here(self, batch: Batch) -> bool:
-        """Whether it was replayed from here."""
+    def _is_replayed(self, batch: Batch) -> bool:
+        """Returns True if the batch is a replayed copy of an archived batch."""
         return any(batch.sequence in replayed for replayed in self._replayed)
 
     def mark_replayed(self, numbers: range) -> Path:
-        """Batches with these sequences are copies of what is here: they are not to be kept once more. The file that
-        says so to the next start, which the caller makes."""
+        """Records sequences of replayed copies, which are not archived again.
+
+        Returns the path of the marker file for the next start. The caller creates the file.
+        """
         self._replayed.append(numbers)
         return self.directory / f"replayed-{numbers[0]}-{numbers[-1]}"
 
@@ -149,7 +155,7 @@ class Archive:
     # --- packs -------------------------------------------------------------------------------------------------------
 
     def tidy(self) -> None:
-        """Pack what is worth it, one pack for each hour that is over, and drop what is too old. Called now and then."""
+        """Packs batches, merges the packs of finished hours, and enforces the limits. Called periodically."""
         if self.busy:
             return
         now = int(self._wall() * 1_000_000) // _HOUR_US
@@ -159,18 +165,18 @@ class Archive:
         for (hour, intake), packs in list(self._packs.items()):
             if hour < now and len(packs) > 1:
                 self._merge(hour, intake, packs)
-        self.bound()
+        self.enforce_limits()
 
     def _pack(self, hour: int, intake: str, batches: list[Batch]) -> None:
         try:
-            made, packed, taken, apart = pack_writer.build(batches)
+            made, packed, taken, damaged = pack_writer.build(batches)
             if made is not None:
                 self._write(hour, made, packed)
         except OSError as error:
             self._on_error(f"archive: cannot pack {self.directory / intake}: {error.strerror}")
             return
-        for batch in (*taken, *apart):
-            # A damaged one cannot be replayed.
+        for batch in (*taken, *damaged):
+            # A damaged batch cannot be replayed, so it is deleted too.
             batch.path.unlink(missing_ok=True)
             self.size -= _allocated(batch.size)
         del self._loose[hour, intake]
@@ -178,11 +184,11 @@ class Archive:
     def _merge(self, hour: int, intake: str, packs: list[tuple[Pack, int]]) -> None:
         packs = sorted(packs, key=lambda each: each[0].first)
         try:
-            made = pack_writer.joined([pack for pack, _ in packs])
+            made = pack_writer.merged([pack for pack, _ in packs])
             self._packs[hour, intake] = []
             self._write(hour, made, pack_writer.moved_blocks([pack.path for pack, _ in packs]))
         except OSError:
-            # A damaged one: they stay as they are.
+            # One pack is damaged or the write failed. Keep the packs as they are.
             self._packs[hour, intake] = packs
             return
         for pack, taken in packs:
@@ -190,17 +196,17 @@ class Archive:
             self.size -= taken
 
     def _write(self, hour: int, made: Pack, parts: Iterable[bytes]) -> None:
-        aside = made.directory / f"{made.first}{PARTIAL}"
+        temporary = made.directory / f"{made.first}{PARTIAL}"
         made.name = f"{_text_of(hour)}.{made.name}"
-        pack_writer.write(made.path, parts, aside=aside)
+        pack_writer.write(made.path, parts, temporary=temporary)
         taken = made.path.stat().st_blocks * 512
         self._packs.setdefault((hour, made.intake), []).append((made, taken))
         self.size += taken
 
-    # --- out ---------------------------------------------------------------------------------------------------------
+    # --- removal and reading -----------------------------------------------------------------------------------------
 
-    def bound(self) -> None:
-        """Let go what is too old or too much."""
+    def enforce_limits(self) -> None:
+        """Deletes hours that exceed the age or size limit."""
         if self.max_age is not None:
             oldest = int((self._wall() - self.max_age) * 1_000_000) // _HOUR_US
             while (hour := self._oldest()) is not None and hour < oldest:
@@ -208,7 +214,7 @@ class Archive:
         self.shrink(self.max_size)
 
     def shrink(self, size: int) -> int:
-        """Let the oldest hours go until so many allocated bytes are left at most; the bytes given back."""
+        """Deletes the oldest hours until at most ``size`` allocated bytes remain. Returns the freed bytes."""
         before = self.size
         while self.size > size and (hour := self._oldest()) is not None:
             self._drop(hour)
@@ -234,8 +240,11 @@ class Archive:
             self._on_error(f"archive: cannot remove {path}: {error.strerror}")
 
     def read(self, intake: str, from_ms: int, to_ms: int) -> Iterator[Batch]:
-        """The batches of an intake that may hold events of times from ``from_ms`` to less than ``to_ms``, by hour of
-        reception, with their lines in memory, each once. What is damaged is left out and said. Raises OSError."""
+        """Yields the batches of an intake that may contain events with times from ``from_ms`` to before ``to_ms``.
+
+        Each batch is yielded once, in order of the hour of reception, with its lines in memory. Damaged batches and
+        blocks are skipped and reported. Raises OSError.
+        """
         seen: set[int] = set()
         for hour, _ in sorted({key for key in (*self._loose, *self._packs) if key[1] == intake}):
             for pack, _ in sorted(self._packs.get((hour, intake), ()), key=lambda each: each[0].first):
@@ -273,7 +282,7 @@ class Archive:
 
 
 def _latest(batch: Batch) -> int:
-    """The time of a batch's last event. That of a timed one is not in its name, so a start does not know it."""
+    """Returns the time of a batch's last event. Reads it from the lines of a timed batch found at start."""
     if not batch.timed or batch.latest > batch.earliest:
         return batch.latest
     try:

@@ -1,12 +1,12 @@
-"""Batches out of the archive into the spool again: all of a period, in one transfer.
+"""Copies the batches of a period from the archive back into the spool, in one transaction.
 
-A period is of event times. A batch's events lie within the resolution of its name's time, so a batch is taken whole if
-that time is in the period, whose ends are therefore rounded down to the resolution; of a timed batch the events are
-taken one by one; where events have no time, that of reception counts. The copies have sequences of their own, and the
-archive is told of these: delivered, they are not kept once more, so a second replay of the period is as long as the
-first.
+The period refers to event times. All events of a batch lie within the resolution of the time in its name, so the period
+is rounded down to the resolution and such a batch is copied as a whole. Events of a timed batch are selected one by
+one. For events without a time, the time of reception counts. The copies get new sequences, which the archive records:
+it does not keep these batches again after delivery, so a second replay of the period has the same events as the first.
 
-Blocking; in the spool's thread. The work is cut into steps, as deliveries wait for the same thread.
+Blocking calls; runs on the spool thread. The work is split into short steps, because deliveries wait for the same
+thread.
 """
 
 import time
@@ -19,16 +19,16 @@ from bridge.spool.store import Spool
 from bridge.spool.transaction import Transaction
 
 STEP_SECONDS = 0.05
-"What one step may take; then others have their turn."
+"Seconds that one step may take before other jobs of the spool thread run."
 
 
 class ArchiveChanged(Exception):
-    """It is not what was counted."""
+    """Raised when the archive has grown since its batches were counted."""
 
 
 @dataclass(slots=True)
 class Amount:
-    """How much a replay is."""
+    """The amount of data in a replay."""
 
     events: int = 0
     size: int = 0
@@ -36,7 +36,7 @@ class Amount:
     batches: int = 0
 
     def add(self, batch: Batch) -> None:
-        """One more batch."""
+        """Adds the amount of one batch."""
         self.events += batch.count
         self.size += batch.size
         self.batches += 1
@@ -44,7 +44,7 @@ class Amount:
 
 @dataclass(slots=True)
 class Replay:
-    """One replay of an intake's events with times from ``from_ms`` to less than ``to_ms``."""
+    """A replay of an intake's events with times from ``from_ms`` to before ``to_ms``."""
 
     spool: Spool
     archive: Archive
@@ -54,79 +54,85 @@ class Replay:
     resolution_ms: int
     amount: Amount = field(default_factory=Amount)
     made: list[Batch] = field(default_factory=list)
-    _found: Iterator[Batch] | None = None
-    _transfer: Transaction | None = None
+    _batches: Iterator[Batch] | None = None
+    _transaction: Transaction | None = None
     _numbers: Iterator[int] = field(default_factory=lambda: iter(()))
 
     def __post_init__(self) -> None:
         self.from_ms -= self.from_ms % self.resolution_ms
         self.to_ms -= self.to_ms % self.resolution_ms
-        self._found = self._chosen()
+        self._batches = self._select()
 
     def count(self) -> bool:
-        """Look how much it is; True: all was looked at. Raises OSError."""
+        """Counts more batches. Returns True when all are counted. Raises OSError."""
         return self._step(lambda batch: None)
 
     def stage(self, numbers: range) -> bool:
-        """Write the next copies, with these sequences; True: that was the last. Raises OSError."""
-        if self._transfer is None:
+        """Stages more copies, which get the sequences ``numbers``. Returns True when all are staged.
+
+        Raises OSError, or ArchiveChanged if there are more batches than sequences.
+        """
+        if self._transaction is None:
             self._numbers = iter(numbers)
-            self._transfer = Transaction(self.spool.directory, next(self._numbers))
-            # For the next start, if this process dies; the name is made of all of them.
-            self._transfer.write(self.archive.mark_replayed(numbers), b"")
+            self._transaction = Transaction(self.spool.directory, next(self._numbers))
+            # Record all sequences in a file name, for the next start in case this process dies.
+            self._transaction.write(self.archive.mark_replayed(numbers), b"")
         return self._step(self._write)
 
     def commit(self) -> None:
-        """Bring all of it into the spool. Raises OSError: nothing has happened; Unfinished."""
-        assert self._transfer is not None
+        """Moves all staged copies into the spool.
+
+        Raises OSError; then nothing has changed. Raises UnfinishedTransaction.
+        """
+        assert self._transaction is not None
         try:
-            self._transfer.commit()
+            self._transaction.commit()
         except BaseException:
-            self.give_up()
+            self.discard()
             raise
-        self._transfer.finish()
+        self._transaction.finish()
 
-    def give_up(self) -> None:
-        """Nothing of it shall happen."""
-        if self._transfer is not None:
-            self._transfer.give_up()
+    def discard(self) -> None:
+        """Cancels the replay and deletes the staged copies."""
+        if self._transaction is not None:
+            self._transaction.discard()
 
-    def _step(self, take: Callable[[Batch], None]) -> bool:
-        assert self._found is not None
-        ends_at = time.monotonic() + STEP_SECONDS
-        for batch in self._found:
+    def _step(self, process: Callable[[Batch], None]) -> bool:
+        assert self._batches is not None
+        deadline = time.monotonic() + STEP_SECONDS
+        for batch in self._batches:
             self.amount.add(batch)
-            take(batch)
-            if time.monotonic() >= ends_at:
+            process(batch)
+            if time.monotonic() >= deadline:
                 return False
         return True
 
     def _write(self, batch: Batch) -> None:
-        assert self._transfer is not None
+        assert self._transaction is not None
         number = next(self._numbers, None)
         if number is None:
-            raise ArchiveChanged("the archive has grown since it was counted: nothing was replayed; try again")
+            raise ArchiveChanged("the archive has grown since it was counted. Nothing was replayed; try again")
         made = replace(
             batch, sequence=number, directory=self.spool.directory / self.intake, sealed=float("-inf"),
             sending=False, doubtful=False, synced=True, pack=None, position=0, held=None, disk=0,
         )  # fmt: skip
-        self._transfer.write(made.path, batch.held or b"")
+        self._transaction.write(made.path, batch.held or b"")
         self.made.append(made)
 
-    def _chosen(self) -> Iterator[Batch]:
+    def _select(self) -> Iterator[Batch]:
         for batch in self.archive.read(self.intake, self.from_ms, self.to_ms):
             if batch.timed:
-                lines = [line for line in (batch.held or b"").split(b"\n")[:-1] if self._takes(_time_of(line))]
+                lines = [line for line in (batch.held or b"").split(b"\n")[:-1] if self._in_period(_time_of(line))]
                 if lines:
                     data = b"\n".join((*lines, b""))
                     times = [_time_of(line) for line in lines]
                     yield replace(
                         batch, count=len(lines), size=len(data), held=data, earliest=min(times), latest=max(times)
                     )
-            elif self._takes(batch.earliest or batch.sequence // 1000):
+            elif self._in_period(batch.earliest or batch.sequence // 1000):
                 yield batch
 
-    def _takes(self, ms: int) -> bool:
+    def _in_period(self, ms: int) -> bool:
         return self.from_ms <= ms < self.to_ms
 
 

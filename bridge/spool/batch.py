@@ -1,4 +1,4 @@
-"""A batch: events of one intake whose times lie within the resolution, in one file."""
+"""Defines batches: one file of events of one intake whose times lie within the timestamp resolution."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, eq=False)
 class OpenBatch:
-    """A file that is being appended to."""
+    """A batch file that is still open for appends."""
 
     intake: str
     sequence: int
@@ -30,16 +30,16 @@ class OpenBatch:
     count: int = 0
     size: int = 0
     fresh: list[bytes] | None = field(default_factory=list, repr=False)
-    "All that was appended; None: too much to keep."
+    "The lines appended so far, cached in memory. None: they did not fit the write cache."
     synced: int = 0
-    "Bytes of it that are known to be on the disk, and with them its name."
+    "Bytes that were synced to disk, together with the file's name."
     sealed: "Batch | None" = field(default=None, repr=False)
-    "What it has become."
+    "The sealed batch that this file became."
 
 
 @dataclass(slots=True, eq=False)
 class Batch:
-    """A sealed file. ``earliest`` and ``latest`` bound its events' times, in milliseconds since the epoch."""
+    """A sealed batch. ``earliest`` and ``latest`` bound its events' times, in milliseconds since the epoch."""
 
     intake: str
     sequence: int
@@ -51,48 +51,48 @@ class Batch:
     size: int
     directory: Path
     sealed: float
-    "Monotonic seconds; orders the lanes."
+    "Time of sealing in monotonic seconds; decides between the live lane and the backlog lane."
     sending: bool = False
-    "A request with its events has been begun: they may have been accepted."
+    "A request with these events was started: they may have been accepted."
     unacknowledged: int = 0
-    "Events that no answer has settled yet."
+    "Events that no response has settled yet."
     doubtful: bool = False
-    "Found as one that was being sent: its events are counted as possible duplicates."
+    "Marked as being sent when it was found: its events are counted as possible duplicates."
     disk: int = 0
-    "Bytes in allocated blocks; where nobody asked, what they must be at least. 0 in a pack, which has its own."
+    "Bytes in allocated blocks, or an estimate from the size. 0 in a pack, which has its own count."
     synced: bool = False
-    "File and name have been forced to the disk."
+    "The file and its name were synced to disk."
     pack: "Pack | None" = field(default=None, repr=False)
-    "The pack that it is in; then it has no file of its own."
+    "The pack that contains this batch; the batch then has no file of its own."
     position: int = 0
-    "In its pack."
+    "Position in the pack."
     held: bytes | None = field(default=None, repr=False)
-    "Its lines, read from its pack."
+    "The lines, read from the pack."
     fresh: list[bytes] | None = field(default=None, repr=False)
-    "Its lines as they were appended, for the first one to read it; None: they are in the file."
+    "The lines as appended, cached for the first reader. None: read them from the file."
 
     def __post_init__(self) -> None:
         self.unacknowledged = self.count
         if self.pack is None:
             self.disk = self.disk or on_disk(self.size)
         else:
-            # A pack is on the disk before any of it is read.
+            # A pack is synced before any batch is read from it.
             self.disk, self.synced = 0, True
         self.doubtful = self.doubtful or self.sending
 
     @property
     def path(self) -> Path:
-        """Where the file is now; of a packed batch, its pack's."""
+        """Returns the current path of the batch file, or of the pack that contains the batch."""
         return self.directory / str(self.name) if self.pack is None else self.pack.path
 
     @property
     def identity(self) -> int:
-        """By which quarantine knows it again."""
+        """Returns the number by which quarantine recognises the batch's events."""
         return self.sequence
 
     @property
     def name(self) -> BatchName:
-        """The file's name now."""
+        """Returns the current file name."""
         return BatchName(
             self.sequence, self.earliest, self.count, self.size, "sending" if self.sending else "sealed", self.timed,
             self.encoding,
@@ -101,7 +101,7 @@ class Batch:
 
 @dataclass(slots=True, eq=False)
 class Piece:
-    """What a request carries of a batch: all of it, or a range that is held in memory."""
+    """The part of a batch that one request carries: the whole batch, or a range of its events in memory."""
 
     batch: Batch
     earliest: int
@@ -109,27 +109,27 @@ class Piece:
     count: int
     size: int
     lines: bytes | None = None
-    "One event a line in the batch's encoding, without times; None: the whole file."
+    "One event per line in the batch's encoding, without times. None: the whole file."
     start: int = 0
-    "Position of its first event in the batch (in a timed one, by time)."
+    "Position of the first event in the batch; a timed batch is ordered by time first."
     doubtful: bool = False
-    "Its events may have been accepted already, and are counted as possible duplicates."
+    "The events may have been accepted already, and are counted as possible duplicates."
     times: Sequence[int] | None = None
-    "Of a range of a timed batch: each event's. None: they are in the file, or all are within the resolution."
+    "Time of each event, for a range of a timed batch. None: in the file, or all within the resolution."
     suspected: int | None = None
-    "How many requests of its intake had been accepted when one with these events was first refused."
+    "Number of accepted requests of the intake when a request with these events was first refused."
     place: tuple[int, ...] | None = None
-    "Of a range that was cut together with other batches': where it stands. None: where its batch does."
+    "Sort key of a range that was cut together with ranges of other batches. None: the order of the batch applies."
 
     def __post_init__(self) -> None:
         self.doubtful = self.doubtful or self.batch.doubtful
 
     @property
     def order(self) -> tuple[int, ...]:
-        """Pieces leave in this order; the first number is the sequence that they stand at."""
+        """Returns the key that orders pieces for sending; its first number is a batch sequence."""
         return self.place or (self.batch.sequence, self.start)
 
     @classmethod
     def whole(cls, batch: Batch) -> "Piece":
-        """All of a batch that is not timed."""
+        """Returns a piece with all events of a batch that is not timed."""
         return cls(batch, batch.earliest, batch.latest, batch.count, batch.size)

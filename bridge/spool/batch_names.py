@@ -1,4 +1,4 @@
-"""The names of batch files: all that a restart needs to know of a batch."""
+"""Formats and parses the names of batch files, which hold everything that a restart needs to know of a batch."""
 
 import re
 from typing import NamedTuple
@@ -15,16 +15,16 @@ _INTAKE = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 
 
 def is_intake(folder: str) -> bool:
-    """Whether a folder of the spool is an intake's, by its name."""
+    """Returns True if a folder name of the spool is a valid intake name."""
     return _INTAKE.fullmatch(folder) is not None
 
 
 class BatchName(NamedTuple):
-    """A batch file's name, taken apart."""
+    """The fields of a batch file's name."""
 
     sequence: int
     earliest: int
-    "Milliseconds since the epoch; of an open file, of the event that opened it."
+    "Milliseconds since the epoch. For an open file, the time of the event that opened it."
     events: int
     size: int
     "Bytes."
@@ -42,7 +42,7 @@ class BatchName(NamedTuple):
 
 
 def read(text: str) -> BatchName | None:
-    """The parts of a batch file's name, or None where it is not one."""
+    """Parses a batch file's name. Returns None if the text is not such a name."""
     match = _NAME.fullmatch(text)
     if match is None or (match["events"] is None) != (match["state"] == "open"):
         return None

@@ -1,4 +1,7 @@
-"""Batch files read back: as the body of a request, or a timed one cut into pieces. Blocking; runs in a spool thread."""
+"""Reads batch files: as the body of a request, or as pieces of a timed batch.
+
+Blocking calls; runs on a spool thread.
+"""
 
 from bisect import bisect_left
 from collections import defaultdict, deque
@@ -11,13 +14,13 @@ from bridge.spool.batch import Batch, Piece
 from bridge.spool.pack import Pack
 
 CHUNK = 1 << 16
-"Bytes of a timed batch that are taken apart at once."
+"Bytes of a timed batch that are split at once."
 SAMPLE = 1000
-"Events of a timed batch, about, that tell whether its events share their times: then they are gathered by these."
+"Approximate number of events sampled from a timed batch. If they share times, its events are grouped by time."
 
 
 class Damaged(Exception):
-    """A batch file does not hold what its name says."""
+    """Raised when the contents of a batch file do not match its name."""
 
     def __init__(self, batch: Batch, what: str) -> None:
         super().__init__(f"{batch.path}: {what}")
@@ -25,15 +28,15 @@ class Damaged(Exception):
 
 
 class Missing(Damaged):
-    """A batch file is not there at all."""
+    """Raised when a batch file is missing."""
 
 
 def _missing(batch: Batch) -> Missing:
-    return Missing(batch, "the file is gone, though nobody of ours has removed it")
+    return Missing(batch, "the file is missing, and syslog-bridge did not remove it")
 
 
 def begin_all(batches: Iterable[Batch]) -> None:
-    """Mark batches, on disk, as ones that may have been accepted; those of one pack together.
+    """Marks batches on disk as possibly accepted; marks all batches of one pack with one rename.
 
     Raises Missing, OSError.
     """
@@ -45,7 +48,7 @@ def begin_all(batches: Iterable[Batch]) -> None:
 
 
 def by_pack(batches: Iterable[Batch]) -> tuple[list[Batch], dict[Pack, list[Batch]]]:
-    """The batches that have files of their own, and the others by their pack."""
+    """Splits batches into loose ones, which have their own files, and packed ones, by their pack."""
     loose: list[Batch] = []
     packed: dict[Pack, list[Batch]] = {}
     for batch in batches:
@@ -57,7 +60,7 @@ def by_pack(batches: Iterable[Batch]) -> tuple[list[Batch], dict[Pack, list[Batc
 
 
 def begin_sending(batch: Batch) -> None:
-    """Mark a batch's own file as one that may have been accepted. Raises Missing, OSError."""
+    """Marks a loose batch's file as possibly accepted. Raises Missing, OSError."""
     if not batch.sending:
         source = batch.path
         batch.sending = True
@@ -72,12 +75,15 @@ def begin_sending(batch: Batch) -> None:
 
 
 def content(batch: Batch) -> bytes:
-    """The bytes of a batch file, one event a line. Raises Damaged, OSError."""
+    """Returns the bytes of a batch, one event per line. Raises Damaged, OSError."""
     return b"".join(_contents(batch))
 
 
 def _contents(batch: Batch, *, counted: bool = True) -> Sequence[bytes]:
-    """The same in the pieces that it is in. ``counted``: its lines are counted here, and held against its name."""
+    """Returns the bytes of a batch as one or more parts.
+
+    ``counted``: counts the lines of a file and compares them with its name. Raises Damaged, OSError.
+    """
     if batch.held is not None:
         return (batch.held,)
     if fresh := batch.fresh:
@@ -92,20 +98,23 @@ def _of_file(batch: Batch, *, counted: bool) -> bytes:
     except FileNotFoundError:
         raise _missing(batch) from None
     if len(data) != batch.size:
-        raise Damaged(batch, f"{len(data)} bytes, its name says {batch.size}")
-    # A power cut may leave a file its length without its contents. No event holds a NUL: both encodings escape it.
-    # To delete the LFs is much quicker than to count them.
+        raise Damaged(batch, f"has {len(data)} bytes, its name says {batch.size}")
+    # After a power cut a file may have its length but not its contents. No event contains a NUL: both encodings escape
+    # it. Deleting the LFs is much faster than counting them.
     if b"\0" in data or (counted and len(data) - len(data.replace(b"\n", b"")) != batch.count):
-        raise _other_lines(batch)
+        raise _wrong_line_count(batch)
     return data
 
 
-def _other_lines(batch: Batch) -> Damaged:
-    return Damaged(batch, f"its bytes are not the {batch.count} lines that its name says")
+def _wrong_line_count(batch: Batch) -> Damaged:
+    return Damaged(batch, f"does not have the {batch.count} lines that its name says")
 
 
 def as_plain(pieces: Iterable[Piece]) -> bytes:
-    """Pieces as the lines of ``/plain/batch``: one event a line, no LF behind the last. Raises Damaged, OSError."""
+    """Returns pieces as the body of ``/plain/batch``: one event per line, no LF after the last.
+
+    Raises Damaged, OSError.
+    """
     parts: list[bytes] = []
     for piece in pieces:
         if piece.batch.encoding == JSON:
@@ -121,9 +130,9 @@ def as_plain(pieces: Iterable[Piece]) -> bytes:
 
 
 def rows_of(piece: Piece) -> tuple[list[bytes], Sequence[int] | None]:
-    """A piece's events as lines of its batch's encoding, without LF, and the time of each where they differ.
+    """Returns a piece's events as lines in its batch's encoding, without LF, and the time of each event if they differ.
 
-    Those of a timed batch are in the order of their times; events of one time keep the order of reception. Raises
+    The events of a timed batch are sorted by time; events with the same time keep the order of reception. Raises
     Damaged, OSError.
     """
     batch = piece.batch
@@ -134,7 +143,7 @@ def rows_of(piece: Piece) -> tuple[list[bytes], Sequence[int] | None]:
         data = content(batch) if piece.lines is None else piece.lines
         lines = data.split(b"\n")[:-1]
     if piece.lines is None and batch.encoding == JSON:
-        # Now, while the batch is in one piece: later its parts are on different ways.
+        # Check now, while the batch is whole: later its parts are delivered separately.
         try:
             for line in lines:
                 from_json_line(line)
@@ -144,7 +153,7 @@ def rows_of(piece: Piece) -> tuple[list[bytes], Sequence[int] | None]:
 
 
 def _by_time(batch: Batch, data: Sequence[bytes]) -> tuple[list[bytes], list[int]]:
-    """The events of a timed batch in the order of their times, and these. Raises Damaged."""
+    """Returns the events of a timed batch sorted by time, and their times. Raises Damaged."""
     texts: list[bytes] = []
     events: list[bytes] = []
     count = 0
@@ -154,14 +163,14 @@ def _by_time(batch: Batch, data: Sequence[bytes]) -> tuple[list[bytes], list[int
         texts += parts[:-1:2]
         events += parts[1::2]
     if count != 2 * batch.count:
-        # An event holds a TAB, or the file is damaged.
+        # An event contains a TAB, or the file is damaged.
         rows = [line.partition(b"\t") for line in b"".join(data).split(b"\n")[:-1]]
         if len(rows) != batch.count:
-            raise _other_lines(batch)
+            raise _wrong_line_count(batch)
         texts, events = [text for text, _, _ in rows], [event for _, _, event in rows]
-    some = texts[:: len(texts) // SAMPLE + 1]
+    sample = texts[:: len(texts) // SAMPLE + 1]
     try:
-        if len(set(some)) * 10 <= len(some) * 9:
+        if len(set(sample)) * 10 <= len(sample) * 9:
             return _by_few_times(texts, events)
         times = list(map(int, texts))
     except ValueError:
@@ -171,7 +180,7 @@ def _by_time(batch: Batch, data: Sequence[bytes]) -> tuple[list[bytes], list[int
 
 
 def _chunks(data: bytes) -> Iterator[bytes]:
-    """Whole lines, as many as stay near the processor together with what is made of them."""
+    """Splits data into chunks of whole lines that fit the processor's cache, together with their results."""
     start = 0
     while start < len(data):
         end = data.find(b"\n", start + CHUNK) + 1 or len(data)
@@ -180,9 +189,12 @@ def _chunks(data: bytes) -> Iterator[bytes]:
 
 
 def _by_few_times(texts: list[bytes], events: list[bytes]) -> tuple[list[bytes], list[int]]:
-    """The same, of events that share their times; as of clocks that tell seconds. Raises ValueError."""
+    """Sorts events that share their times, for example because their clock has a resolution of seconds.
+
+    Returns the events and their times. Raises ValueError.
+    """
     by_text: defaultdict[bytes, list[bytes]] = defaultdict(list)
-    # A loop of the interpreter's own: a line of Python for each event takes twice as long.
+    # This loop runs in C. A Python statement for each event takes twice as long.
     deque(map(list.append, map(by_text.__getitem__, texts), events), 0)
     ordered: list[bytes] = []
     times: list[int] = []
@@ -193,10 +205,10 @@ def _by_few_times(texts: list[bytes], events: list[bytes]) -> tuple[list[bytes],
 
 
 def cut(piece: Piece, width_ms: int, max_events: int, max_bytes: int) -> list[Piece]:
-    """A piece as several, in order of time, so that the events of one lie within the other bounds and, where their
-    times differ, in one window of ``width_ms``, aligned to it.
+    """Splits a piece, in order of time, into pieces that keep ``max_events`` and ``max_bytes``.
 
-    Raises Damaged, OSError.
+    If the times of its events differ, each new piece also lies within one window of ``width_ms``, aligned to it. Raises
+    Damaged, OSError.
     """
     lines, times = rows_of(piece)
     pieces: list[Piece] = []
@@ -207,7 +219,7 @@ def cut(piece: Piece, width_ms: int, max_events: int, max_bytes: int) -> list[Pi
             end = bisect_left(times, (times[start] // width_ms + 1) * width_ms, start + 1, end)
         part = part_of(piece, lines, times, slice(start, end))
         while part.size > max_bytes and end - start > 1:
-            # About as many as fit; the rest is cut next.
+            # Take about as many events as fit; the next iteration cuts the rest.
             end = start + max(1, min(end - start - 1, (end - start) * max_bytes // part.size))
             part = part_of(piece, lines, times, slice(start, end))
         pieces.append(part)
@@ -216,10 +228,10 @@ def cut(piece: Piece, width_ms: int, max_events: int, max_bytes: int) -> list[Pi
 
 
 def cut_together(pieces: Sequence[Piece], width_ms: int, max_events: int, max_bytes: int) -> list[Piece]:
-    """The same of several pieces. Ranges of timed ones stand by their windows, so that what any of them has of one
-    window may leave in one request: of clocks at random each batch has a little of every window.
+    """Splits several pieces as ``cut`` does, and orders ranges of timed batches by their time window.
 
-    Raises Damaged, OSError.
+    So one request can carry the events of one window from several batches. With random clocks, each batch has a few
+    events of every window. Raises Damaged, OSError.
     """
     first = min(piece.order[0] for piece in pieces)
     parts: list[Piece] = []
@@ -232,25 +244,25 @@ def cut_together(pieces: Sequence[Piece], width_ms: int, max_events: int, max_by
 
 
 def part_of(piece: Piece, lines: Sequence[bytes], times: Sequence[int] | None, part: slice) -> Piece:
-    """Some neighbours of a piece's rows, in their order, as a piece of their own, held in memory."""
-    own = lines[part]
-    data = b"\n".join((*own, b""))
-    moments = None if times is None else times[part]
+    """Returns a slice of a piece's rows as a new piece in memory."""
+    lines_of_part = lines[part]
+    data = b"\n".join((*lines_of_part, b""))
+    times_of_part = None if times is None else times[part]
     return Piece(
-        piece.batch, moments[0] if moments else piece.earliest, moments[-1] if moments else piece.latest, len(own),
-        len(data), data, start=piece.start + (part.start or 0), doubtful=piece.doubtful, suspected=piece.suspected,
-        times=moments,
+        piece.batch, times_of_part[0] if times_of_part else piece.earliest,
+        times_of_part[-1] if times_of_part else piece.latest, len(lines_of_part), len(data), data,
+        start=piece.start + (part.start or 0), doubtful=piece.doubtful, suspected=piece.suspected, times=times_of_part,
     )  # fmt: skip
 
 
 def timed_lines(data: bytes, ms: int) -> bytes:
-    """Lines with the time of their group before each."""
-    before = b"%d\t" % ms
-    return before + data[:-1].replace(b"\n", b"\n" + before) + b"\n"
+    """Returns the lines, each prefixed with the time of their group and a TAB."""
+    prefix = b"%d\t" % ms
+    return prefix + data[:-1].replace(b"\n", b"\n" + prefix) + b"\n"
 
 
 def remove(batches: Iterable[Batch], on_error: Callable[[Batch, OSError], None]) -> None:
-    """Unlink the files of settled batches, and record those that are settled in packs."""
+    """Unlinks the files of settled loose batches, and records settled batches of packs in their packs."""
     loose, packed = by_pack(batches)
     for batch in loose:
         try:

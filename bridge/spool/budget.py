@@ -1,15 +1,17 @@
-"""How much of a disk the spool may hold, and who of the intakes may have it. Arithmetic only.
+"""Computes how much disk space the spool may use, and how the intakes share it. Arithmetic only.
 
-All sizes are bytes in allocated blocks: a batch of three events takes a block like any other.
+All sizes are bytes in allocated blocks: even a batch of three events takes a whole block.
 
-The **limit** is ``max_size``, less where ``min_free`` would not be left. That others fill the disk makes no events go
-as long as there is any room: the limit then stands where the spool is, and what drains is theirs. A small *floor*
-stays for the live road: a gateway whose disk holds too much of somebody else's must still pass on what comes.
+The **limit** is ``max_size``, or less if ``min_free`` would not stay available. If other programs fill the disk, the
+spool drops no events while there is any space: the limit stays at the current use of the spool, and space that the
+spool frees goes to the other programs. A small *floor* remains for live delivery: a gateway whose disk is full of other
+data must still deliver new events.
 
-Each intake is guaranteed an equal **share** of the limit. Beyond it an intake **borrows** what the others leave. What
-is lent comes back by dropping the borrower's oldest; where nothing may be dropped (``pause``) only half is lent, so
-that an intake that needs its share finds it. Parked intakes together have at most half of what may be lent: their
-events wait for a key, those of the others for a network.
+Each intake is guaranteed an equal **share** of the limit. Beyond its share an intake **borrows** unused space of the
+others. Borrowed space is reclaimed by dropping the oldest batches of the borrower. With ``pause`` nothing may be
+dropped, so only half of the unused space is lent, and an intake that needs its share still finds space. Parked intakes
+together may borrow at most half of the space that can be lent: their events wait for a key, the events of other intakes
+wait for the network.
 """
 
 from collections.abc import Mapping
@@ -18,29 +20,29 @@ from dataclasses import dataclass
 from bridge.config.units import Share
 
 BLOCK = 4096
-"Bytes; what a file's size is rounded up to where its blocks are not known yet."
+"Block size in bytes. File sizes are rounded up to it while the allocated blocks are unknown."
 MOST_GRANULE = 1 << 20
 MOST_FLOOR = 64 << 20
 
 
 def on_disk(size: int) -> int:
-    """What a file of ``size`` bytes takes, where the filesystem has not been asked."""
+    """Estimates the allocated bytes of a file of ``size`` bytes, without asking the filesystem."""
     return -(-size // BLOCK) * BLOCK
 
 
 @dataclass(frozen=True, slots=True)
 class BudgetTerms:
-    """What the configuration says."""
+    """The disk space settings of the configuration."""
 
     max_size: int | Share
     min_free: int | Share
     pause: bool = False
-    "``when_full``: senders wait, nothing is dropped that is spooled."
+    "True for ``when_full: pause``: senders wait, and spooled events are not dropped."
 
 
 @dataclass(frozen=True, slots=True)
 class DiskState:
-    """What the filesystem says."""
+    """The size and the available space of a filesystem, in bytes."""
 
     total: int
     available: int
@@ -55,18 +57,18 @@ def limit(
     kept_free: int = 0,
     most: int | None = None,
 ) -> int:
-    """Bytes that the spool may hold, now that it holds ``used`` and ``before`` was the answer a moment ago.
+    """Returns the bytes that the spool may use, given its current use ``used`` and the previous result ``before``.
 
-    ``kept_free``: of what is available, what nobody may take (a reserve that is to be made again). ``most``: a bound
-    that the filesystem does not tell, such as a quota, learnt the hard way.
+    ``kept_free``: available bytes that must stay unused, for a reserve that is to be allocated again. ``most``: an
+    upper bound that the filesystem does not report, such as a quota that a failed write revealed.
     """
     max_size, min_free = _bytes(terms.max_size, disk.total), _bytes(terms.min_free, disk.total)
     if most is not None:
         max_size = min(max_size, most)
-    there = used + disk.available - kept_free
-    stands = used + MOST_GRANULE if before is None else min(before, used + MOST_GRANULE)
-    left = max(used + disk.available - min_free, stands, min(MOST_FLOOR, max_size // 20))
-    return max(0, min(max_size, there, left))
+    available = used + disk.available - kept_free
+    frozen_limit = used + MOST_GRANULE if before is None else min(before, used + MOST_GRANULE)
+    allowed = max(used + disk.available - min_free, frozen_limit, min(MOST_FLOOR, max_size // 20))
+    return max(0, min(max_size, available, allowed))
 
 
 def _bytes(amount: int | Share, total: int) -> int:
@@ -74,13 +76,16 @@ def _bytes(amount: int | Share, total: int) -> int:
 
 
 class Shares:
-    """Who may have how much, at one moment. ``uses``: what each holds; ``parked``: whose collector takes nothing."""
+    """The space that each intake may use, at one moment.
+
+    ``uses``: bytes that each intake uses. ``parked``: intakes whose delivery is parked.
+    """
 
     def __init__(self, limit: int, uses: Mapping[str, int], parked: frozenset[str], *, pause: bool) -> None:
         self.limit = limit
         self.share = limit // max(1, len(uses))
         self.granule = max(2 * BLOCK, min(MOST_GRANULE, self.share // 16))
-        "Who has less room than this has none."
+        "An intake with less room than this counts as full."
         self.uses = dict(uses)
         self._parked = parked
         self._lending = 2 if pause else 1
@@ -90,21 +95,21 @@ class Shares:
 
     @property
     def used(self) -> int:
-        """What all hold."""
+        """Returns the bytes that all intakes use."""
         return self._kept + self._borrowed
 
     def borrowed(self, name: str) -> int:
-        """What an intake holds beyond its share."""
+        """Returns the bytes that an intake uses beyond its share."""
         return max(0, self.uses[name] - self.share)
 
     def parked(self, name: str) -> bool:
-        """Whether its collector takes nothing."""
+        """Returns True if the intake is parked."""
         return name in self._parked
 
     def room(self, name: str) -> int:
-        """Bytes by which an intake may grow; below 0: by which it must shrink."""
+        """Returns the bytes by which an intake may grow; a negative value is the bytes by which it must shrink."""
         own = max(0, self.share - self.uses[name])
-        # It borrows only after it has all of its own.
+        # An intake borrows only after it has used all of its share.
         lendable = max(0, self.limit - self._kept - own) // self._lending
         spare = lendable - self._borrowed
         if name in self._parked:
@@ -112,41 +117,42 @@ class Shares:
         return own + max(0, spare) if own else spare
 
     def release(self, name: str, size: int) -> None:
-        """An intake has given back."""
+        """Records that an intake has freed ``size`` bytes."""
         self._count(name, self.uses[name], -1)
         self.uses[name] = max(0, self.uses[name] - size)
         self._count(name, self.uses[name], 1)
 
     def _count(self, name: str, size: int, sign: int) -> None:
-        beyond = max(0, size - self.share)
-        self._kept += sign * (size - beyond)
-        self._borrowed += sign * beyond
+        excess = max(0, size - self.share)
+        self._kept += sign * (size - excess)
+        self._borrowed += sign * excess
         if name in self._parked:
-            self._borrowed_parked += sign * beyond
+            self._borrowed_parked += sign * excess
 
 
 class Forecast:
-    """When the spool is full, if it goes on as in the last minutes."""
+    """Predicts when the spool will be full, from its growth in the last minutes."""
 
-    OVER = 600.0
-    "Seconds that are looked back."
-    LEAST = 10.0
+    HISTORY_SECONDS = 600.0
+    "Seconds of history that are used."
+    MIN_INTERVAL = 10.0
+    "Smallest number of seconds between two samples, and before a prediction."
 
     def __init__(self) -> None:
-        self._seen: list[tuple[float, int]] = []
+        self._samples: list[tuple[float, int]] = []
 
     def note(self, now: float, used: int) -> None:
-        """What is held now; called about once a second, kept every ten."""
-        if not self._seen or now - self._seen[-1][0] >= self.LEAST:
-            self._seen.append((now, used))
-            while now - self._seen[0][0] > self.OVER:
-                del self._seen[0]
+        """Records the bytes in use. Called about once a second; keeps one sample every ten seconds."""
+        if not self._samples or now - self._samples[-1][0] >= self.MIN_INTERVAL:
+            self._samples.append((now, used))
+            while now - self._samples[0][0] > self.HISTORY_SECONDS:
+                del self._samples[0]
 
     def seconds(self, now: float, used: int, limit: int) -> float | None:
-        """Until the limit is reached; None: it does not grow, or there is nothing to tell it by."""
-        if not self._seen:
+        """Returns the seconds until the limit is reached, or None without growth or without enough samples."""
+        if not self._samples:
             return None
-        then, was = self._seen[0]
-        if now - then < self.LEAST or used <= was:
+        since, used_before = self._samples[0]
+        if now - since < self.MIN_INTERVAL or used <= used_before:
             return None
-        return max(0, limit - used) * (now - then) / (used - was)
+        return max(0, limit - used) * (now - since) / (used - used_before)

@@ -1,13 +1,13 @@
-"""When batches are forced to the disk, by ``fsync``.
+"""Syncs batches to disk according to the ``fsync`` setting.
 
 =========  =========================================================================================
-never      the kernel writes when it likes; a power cut takes the last half minute
-backlog    every batch that is still there 5 s after it was sealed, in groups
-always     before its first POST; what else waits goes with it (group commit)
+never      no syncs; the kernel decides when to write, and a power cut loses about the last 30 s
+backlog    syncs every batch that still exists 5 s after it was sealed, in groups
+always     syncs a batch before its first POST, together with other waiting batches (group commit)
 =========  =========================================================================================
 
-A sync is of the file and of its directory; without the latter the name may be gone. What survives a killed process
-needs none of this. The queue belongs to the reactor, the syncing to the spool's thread.
+A sync covers the file and its directory; without the directory the name may be lost. Events survive a killed process
+without any sync. The queue is used on the reactor only; the spool thread does the syncing.
 """
 
 import os
@@ -21,15 +21,15 @@ from bridge.spool.batch import Batch
 Policy = Literal["never", "backlog", "always"]
 
 AFTER = 5.0
-"Seconds between sealing and the sync of what is still there."
+"Seconds between the sealing of a batch and its sync, if it still exists."
 GROUP = 64
-"Files in one job: deliveries wait for the same thread."
+"Files synced in one job. Bounded because deliveries wait for the same thread."
 WRITTEN_BACK = 120.0
-"Seconds after which the kernel has written what a process before us left."
+"Seconds after which the kernel has written the files of an earlier process."
 
 
 class FsyncPolicy:
-    """One spool's. ``clock`` rises steadily, ``wall`` is since the epoch, both in seconds."""
+    """The sync policy of one spool. ``clock`` is monotonic, ``wall`` is since the epoch, both in seconds."""
 
     def __init__(
         self,
@@ -42,34 +42,34 @@ class FsyncPolicy:
     ) -> None:
         self.policy = policy
         self.synced = 0
-        "Files that were, since start."
+        "Number of files synced since start."
         self._directory = directory
         self._clock = clock
         self._wall = wall
         self._on_error = on_error
         self._waiting: deque[Batch] = deque()
         self._folders: set[Path] = set()
-        "Whose own names are on disk."
+        "Folders whose own names are on disk."
 
     def add(self, batch: Batch) -> None:
-        """A batch was sealed, or found at start."""
+        """Queues a batch that was sealed, or found at start."""
         if self.policy != "never" and self._wall() - batch.sequence / 1_000_000 < WRITTEN_BACK:
             self._waiting.append(batch)
 
     def due(self) -> list[Batch]:
-        """The next group that has waited long enough, taken out of the queue; called about once a second."""
-        before = self._clock() - AFTER
+        """Removes the next group of due batches from the queue and returns it. Called about once a second."""
+        sealed_before = self._clock() - AFTER
         group: list[Batch] = []
-        while self._waiting and self._waiting[0].sealed <= before and len(group) < GROUP:
+        while self._waiting and self._waiting[0].sealed <= sealed_before and len(group) < GROUP:
             batch = self._waiting.popleft()
             if batch.unacknowledged > 0 and not batch.synced:
                 group.append(batch)
         return group
 
     def sync(self, batches: Iterable[Batch]) -> None:
-        """Force these to the disk; in the spool's thread. A file that is gone needs none. Raises OSError."""
+        """Syncs batch files and their directories; skips missing files. Runs on the spool thread. Raises OSError."""
         folders: set[Path] = set()
-        done: list[Batch] = []
+        synced: list[Batch] = []
         for batch in batches:
             if batch.synced:
                 continue
@@ -82,14 +82,14 @@ class FsyncPolicy:
             finally:
                 os.close(descriptor)
             folders.add(batch.directory)
-            done.append(batch)
+            synced.append(batch)
         self.sync_names(folders)
-        for batch in done:
+        for batch in synced:
             batch.synced = True
-        self.synced += len(done)
+        self.synced += len(synced)
 
     def sync_names(self, folders: set[Path]) -> None:
-        """Force the names in folders to the disk, and those of new folders; in the spool's thread. Raises OSError."""
+        """Syncs folders, and the parents of folders that are new. Runs on the spool thread. Raises OSError."""
         for folder in folders:
             sync_folder(folder)
         if not folders <= self._folders:
@@ -98,26 +98,29 @@ class FsyncPolicy:
             self._folders |= folders
 
     def try_sync(self, batches: Iterable[Batch]) -> None:
-        """The same where nobody waits for it; an error is said, and the batches stay as safe as they were."""
+        """Syncs batches that no caller waits for. Reports an error to ``on_error`` instead of raising it."""
         try:
             self.sync(batches)
         except OSError as error:
             self._on_error(f"spool: cannot sync {error.filename or self._directory}: {error.strerror}")
 
     def before_sending(self, batches: Iterable[Batch]) -> None:
-        """A request with these is about to go; in the spool's thread. Raises OSError."""
+        """Syncs the batches of a request before it is sent, under ``always`` only.
+
+        Runs on the spool thread. Raises OSError.
+        """
         if self.policy != "always":
             return
         batches = list(batches)
         if all(batch.synced for batch in batches):
             return
-        # What was sealed meanwhile shares the commit. A copy: the reactor goes on adding and taking.
+        # Batches sealed meanwhile share the commit. Copy the queue, because the reactor changes it concurrently.
         others = [batch for batch in self._waiting.copy() if not batch.synced and batch.unacknowledged > 0]
         self.sync([*batches, *others[:GROUP]])
 
 
 def sync_folder(folder: Path) -> None:
-    """Force a directory's names to the disk. Raises OSError."""
+    """Syncs the names in a directory. Raises OSError."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

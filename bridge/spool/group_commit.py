@@ -1,11 +1,12 @@
-"""Group commits, for those who acknowledge: what was received is on the disk before its sender is told so.
+"""Syncs received events to disk before acknowledged inputs (RELP, HTTPS) acknowledge them.
 
-Whatever ``fsync`` says: that policy is about senders who are told nothing. All who ask while a commit is under way
-share the next one, so a hundred connections cost the disk no more than one. A commit covers every file that was
-appended to (open, being sealed, or sealed since), the frames put into quarantine, and the directories of new names.
+Group commits do not depend on the ``fsync`` setting, which only covers senders without acknowledgement. All requests
+that arrive during a commit share the next commit, so a hundred connections cost no more disk syncs than one. A commit
+covers every file that was appended to (open, being sealed, or sealed since), the frames written to quarantine, and the
+directories of new names.
 
-The queue belongs to the reactor, the syncing to the spool's one thread. A file that has been sealed, renamed or packed
-meanwhile is found by its batch; one that is gone has been delivered, or is in a pack, which is on the disk.
+The queue is used on the reactor only; the spool thread does the syncing. A file that was sealed, renamed or packed
+meanwhile is found through its batch. A file that is missing was delivered, or is in a pack, which is already synced.
 """
 
 import os
@@ -17,44 +18,47 @@ from bridge.spool.fsync_policy import FsyncPolicy
 from bridge.spool.store import Spool, Work
 
 Done = Callable[[OSError | None], None]
-"""Called on the reactor: it is on the disk, or why it is not."""
+"""Called on the reactor with None if the data is on disk, or with the error."""
 
 
 class GroupCommit:
-    """One spool's. ``work`` runs a job in the spool's thread, then its result on the reactor."""
+    """Runs the group commits of one spool.
+
+    ``work`` runs a job on the spool thread, then passes its result to a callback on the reactor.
+    """
 
     def __init__(self, spool: Spool, fsync_policy: FsyncPolicy, *, work: Work) -> None:
         self.count = 0
-        "Commits since start."
+        "Number of commits since start."
         self._spool = spool
         self._fsync_policy = fsync_policy
         self._work = work
         self._waiting: list[Done] = []
         self._sealed: list[Batch] = []
-        "While somebody waits: they may hold what he waits for."
+        "Batches sealed while a caller waits: they may contain the data that it waits for."
         self._running = False
-        spool.quarantine.remembers = True
+        spool.quarantine.tracks_unsynced = True
 
     def after(self, done: Done) -> None:
-        """Call ``done`` once everything that was received until now is on the disk."""
+        """Calls ``done`` once everything received so far is on disk."""
         self._waiting.append(done)
         if not self._running:
             self._begin()
 
     def sealed(self, batch: Batch) -> None:
-        """A batch was sealed."""
+        """Records that a batch was sealed."""
         if self._waiting:
             self._sealed.append(batch)
 
     def _begin(self) -> None:
         waiting, self._waiting = self._waiting, []
         sealed, self._sealed = self._sealed, []
-        open_ones = [(batch, batch.size) for batch in self._spool.being_written() if batch.size > batch.synced]
-        aside = self._spool.quarantine.unsynced()
+        open_batches = [(batch, batch.size) for batch in self._spool.unsealed_batches() if batch.size > batch.synced]
+        quarantined = self._spool.quarantine.unsynced()
         self._running = True
         self.count += 1
 
-        def ended(error: object) -> None:
+        def committed(error: object) -> None:
             assert error is None or isinstance(error, OSError)
             self._running = False
             for done in waiting:
@@ -62,17 +66,20 @@ class GroupCommit:
             if self._waiting and not self._running:
                 self._begin()
 
-        self._work(lambda: self._commit(open_ones, sealed, aside), ended)
+        self._work(lambda: self._commit(open_batches, sealed, quarantined), committed)
 
     def _commit(
-        self, open_ones: Iterable[tuple[OpenBatch, int]], sealed: Iterable[Batch], aside: Iterable[tuple[int, Path]]
+        self,
+        open_batches: Iterable[tuple[OpenBatch, int]],
+        sealed: Iterable[Batch],
+        quarantined: Iterable[tuple[int, Path]],
     ) -> OSError | None:
-        """In the spool's thread."""
+        """Syncs files, quarantine descriptors and directories. Returns the first error. Runs on the spool thread."""
         closed = list(sealed)
         folders: set[Path] = set()
         error: OSError | None = None
         try:
-            for batch, size in open_ones:
+            for batch, size in open_batches:
                 if batch.descriptor >= 0:
                     os.fsync(batch.descriptor)
                     if not batch.synced:
@@ -84,7 +91,7 @@ class GroupCommit:
             self._fsync_policy.sync_names(folders)
         except OSError as failed:
             error = failed
-        for descriptor, folder in aside:
+        for descriptor, folder in quarantined:
             try:
                 os.fsync(descriptor)
                 self._fsync_policy.sync_names({folder})

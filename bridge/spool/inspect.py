@@ -1,7 +1,7 @@
-"""What waits in a spool, read from its files by somebody who may be another process: nothing is changed.
+"""Reads the queued events of a spool from its files, also from another process. Changes nothing.
 
-A running bridge renames, packs and removes meanwhile. So a folder is listed again until a listing brings nothing new:
-each event is seen once, and what is missed was delivered while we looked.
+A running bridge renames, packs and removes files meanwhile. So the reader lists a folder again until a listing contains
+nothing new. It returns each event once. Events that it misses were delivered while it was reading.
 """
 
 from collections.abc import Iterator
@@ -13,16 +13,16 @@ from bridge.spool import pack as packs
 from bridge.spool.pack import Pack
 
 Event = tuple[int, bytes]
-"Milliseconds since the epoch, 0 for none; the event."
+"Time in milliseconds since the epoch (0: none), and the event."
 
 
 def intakes(spool: Path) -> list[str]:
-    """Those that have a folder. Raises OSError."""
+    """Returns the names of the intakes that have a folder in the spool. Raises OSError."""
     return sorted(entry.name for entry in spool.iterdir() if entry.is_dir() and batch_names.is_intake(entry.name))
 
 
-def waiting(folder: Path) -> Iterator[tuple[int, list[Event]]]:
-    """The batches of an intake, the oldest first, each by its sequence with its events. Raises OSError."""
+def queued_batches(folder: Path) -> Iterator[tuple[int, list[Event]]]:
+    """Yields the queued batches of an intake as (sequence, events), oldest first. Raises OSError."""
     seen: set[int] = set()
     newest: int | None = None
     again = True
@@ -30,7 +30,7 @@ def waiting(folder: Path) -> Iterator[tuple[int, list[Event]]]:
         again = False
         found = sorted(_listed(folder), key=lambda each: each[0])
         if newest is None:
-            # What comes while we look is for the next look.
+            # Ignore batches that arrive during this read.
             newest = max((each[0] for each in found), default=0)
         for sequence, path in found:
             if sequence > newest:
@@ -66,7 +66,7 @@ def _of_file(path: Path) -> list[Event] | None:
         data = path.read_bytes()
     except FileNotFoundError:
         return None
-    # An open file may end within a line.
+    # An open file may end in the middle of a line.
     lines = data[: data.rfind(b"\n") + 1].split(b"\n")[:-1]
     return _events(lines, name.earliest, name.encoding, timed=name.timed)
 

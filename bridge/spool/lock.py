@@ -1,4 +1,4 @@
-"""One owner of a spool, and the version of its layout."""
+"""Locks a spool for one process and checks the version of its layout."""
 
 import fcntl
 import os
@@ -8,20 +8,21 @@ FORMAT = "1"
 
 
 class SpoolError(Exception):
-    """The spool cannot be used; the text says where, why and what to do."""
+    """Raised when the spool cannot be used; the text says where, why and what to do."""
 
 
 def take(directory: Path) -> int:
-    """Make the directory if it is missing and become its owner. The descriptor that holds the lock.
+    """Creates the directory if it is missing, locks it, and returns the descriptor that holds the lock.
 
-    Raises SpoolError where it cannot be written, has another owner, or has a layout that this version does not know.
+    Raises SpoolError if the directory is not writable, another process owns it, or this version does not know its
+    layout.
     """
     try:
         directory.mkdir(mode=0o750, parents=True, exist_ok=True)
         descriptor = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
     except OSError as error:
         raise SpoolError(
-            f"spool {directory}: {error.strerror}; make the directory writable for this user, or set spool.directory"
+            f"spool {directory}: {error.strerror}. Make the directory writable for this user, or set spool.directory"
         ) from None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -29,7 +30,7 @@ def take(directory: Path) -> int:
         owner = os.read(descriptor, 32).decode("ascii", "replace").strip()
         os.close(descriptor)
         raise SpoolError(
-            f"spool {directory}: in use by process {owner or 'unknown'}; stop it, or set another spool.directory"
+            f"spool {directory}: in use by process {owner or 'unknown'}. Stop it, or set another spool.directory"
         ) from None
     try:
         os.ftruncate(descriptor, 0)
@@ -37,13 +38,14 @@ def take(directory: Path) -> int:
         version = directory / "format"
         if not version.exists():
             version.write_text(FORMAT + "\n")
-        known = version.read_text().strip()
+        found_version = version.read_text().strip()
     except OSError as error:
         os.close(descriptor)
         raise SpoolError(f"spool {directory}: {error.strerror}") from None
-    if known != FORMAT:
+    if found_version != FORMAT:
         os.close(descriptor)
         raise SpoolError(
-            f"spool {directory}: layout version {known!r}, this bridge knows {FORMAT}; run the version that wrote it"
+            f"spool {directory}: its layout version is {found_version!r}, this bridge supports {FORMAT}."
+            " Run the version of syslog-bridge that wrote it"
         )
     return descriptor

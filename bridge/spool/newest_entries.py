@@ -1,4 +1,4 @@
-"""The last entries of the quarantine, read from the ends of its files: for people who look; nothing is changed."""
+"""Reads the newest quarantine entries from the ends of its files, for display. Changes nothing."""
 
 import base64
 import json
@@ -7,16 +7,16 @@ from pathlib import Path
 
 from bridge.spool.quarantine import REASONS
 
-EACH = 20
-"Entries of a reason."
-READ = 1 << 20
-"Bytes that are read of a reason's latest file."
-SHOWN = 500
-"Bytes of a frame that are shown."
+PER_REASON = 20
+"Entries returned for each reason."
+TAIL_BYTES = 1 << 20
+"Bytes read from the end of a file."
+SAMPLE_BYTES = 500
+"Bytes of a frame in the sample."
 
 
 def last_entries(directory: Path) -> list[dict[str, object]]:
-    """Up to ``EACH`` entries of each reason, the latest first. What cannot be read is left out."""
+    """Returns up to ``PER_REASON`` entries of each reason, newest first. Skips files and lines that cannot be read."""
     found: list[dict[str, object]] = []
     for reason in REASONS:
         try:
@@ -25,8 +25,8 @@ def last_entries(directory: Path) -> list[dict[str, object]]:
             continue
         rows: list[dict[str, object]] = []
         for name in (one for one in names if one.endswith(".jsonl")):
-            rows += _of_file(directory / reason / name, reason)[: EACH - len(rows)]
-            if len(rows) >= EACH:
+            rows += _of_file(directory / reason / name, reason)[: PER_REASON - len(rows)]
+            if len(rows) >= PER_REASON:
                 break
         found += rows
     return sorted(found, key=lambda row: -_number(row["received_ms"]))
@@ -36,13 +36,13 @@ def _of_file(path: Path, reason: str) -> list[dict[str, object]]:
     try:
         with path.open("rb") as file:
             size = file.seek(0, os.SEEK_END)
-            file.seek(max(0, size - READ))
-            lines = file.read(READ).split(b"\n")
+            file.seek(max(0, size - TAIL_BYTES))
+            lines = file.read(TAIL_BYTES).split(b"\n")
     except OSError:
         return []
-    # What the reading begins in, and what is being written.
-    whole = lines[1:-1] if size > READ else lines[:-1]
-    return [row for line in reversed(whole[-EACH:]) if (row := _entry(line, reason)) is not None]
+    # Drop the last part, which may still be being written, and the first if it was cut by the read limit.
+    whole = lines[1:-1] if size > TAIL_BYTES else lines[:-1]
+    return [row for line in reversed(whole[-PER_REASON:]) if (row := _entry(line, reason)) is not None]
 
 
 def _entry(line: bytes, reason: str) -> dict[str, object] | None:
@@ -56,7 +56,7 @@ def _entry(line: bytes, reason: str) -> dict[str, object] | None:
             "address": str(fields["peer"]),
             "intake": fields["intake"],
             "why": str(fields["reason"]),
-            "sample": frame[:SHOWN].decode("utf-8", "backslashreplace"),
+            "sample": frame[:SAMPLE_BYTES].decode("utf-8", "backslashreplace"),
             "bytes": len(frame),
         }
     except (ValueError, KeyError, TypeError):

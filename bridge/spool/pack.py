@@ -1,32 +1,34 @@
-"""Packs: many small batches of one intake in one compressed file, sent from there and never unpacked to disk.
+"""Defines packs: compressed files with many small batches of one intake, which are sent without unpacking to disk.
 
-A long outage must not drown a disk in small files: one of three events takes a block of 4 KiB for its 400 bytes.
+Packs keep a long outage from filling the disk with small files: a batch of three events takes a block of 4 KiB for its
+400 bytes.
 
-The name, all that a restart reads::
+On restart only the name of a pack is read::
 
     <first>-<last>-<earliest ms>-<latest ms>-<batches>-<events>-<bytes>-<doubtful>[.s<settled>][.b<begun>].pack
 
-``first`` and ``last`` bound the sequences, ``earliest`` and ``latest`` the event times. ``batches`` is how many were
-packed; a batch's *position* is its place among them. ``events`` and ``bytes`` (of lines, without compression) are
-what is not settled yet, ``doubtful`` how many of these events may have been accepted already. ``settled`` are the
-positions that are done with, ``begun`` those that a request has carried: ranges, ``0-41_57``; what is in both is
-settled. ``doubtful`` also counts batches that were ``.sending`` when they were packed, whose own headers say so.
+``first`` and ``last`` bound the sequences, ``earliest`` and ``latest`` the event times. ``batches`` is the number of
+batches that were packed; the *position* of a batch is its index among them. ``events`` and ``bytes`` (of lines, without
+compression) count what is not settled yet. ``doubtful`` is the number of these events that may have been accepted
+already. ``settled`` lists the positions that are settled, ``begun`` the positions that a request has carried. Both are
+ranges such as ``0-41_57``. A position in both is settled. ``doubtful`` also counts batches that were ``.sending`` when
+they were packed; their entries in the pack record this.
 
 The contents are blocks (``bridge.spool.pack_blocks``): independent gzip members, so ``zcat`` reads a pack and damage
 costs one block.
 
-Progress is one rename, which is atomic: before a request goes its batches join *begun*, when they are settled they
-join *settled*, and with the last of them the file goes. So after a crash what was in flight, and only that, may come
-twice. A name holds 255 bytes: where *begun* does not fit it is widened to one range, and where *settled* does not,
-batches stay *begun* until it does; what comes twice then is counted as a possible duplicate all the same. Renames
-that record progress are not synced: a power cut may take back the last of them.
+One atomic rename records progress. Before a request starts, its batches are added to *begun*. When they are settled,
+they are added to *settled*. With the last batch the file is removed. So after a crash only the batches that were in
+flight may be sent twice. A file name holds at most 255 bytes. If *begun* does not fit, it is widened to one range. If
+*settled* does not fit, batches stay *begun* until it does; batches that are then sent twice are still counted as
+possible duplicates. Renames that record progress are not synced, so a power cut may undo the last of them.
 
-A pack is complete, and on disk, before any loose file of it is removed (``bridge.spool.pack_writer``): ``.packing``
-while it is written, then fsync, rename, fsync of the directory. So at start ``.packing`` files are deleted, and a loose
-file whose sequence a pack holds is a leftover. Membership is looked up in the pack, and only for a file in its range: a
-file that was sealed late may lie there without being in the pack.
+A pack is complete and synced before any of its loose files is removed (``bridge.spool.pack_writer``): it is named
+``.packing`` while it is written, then it is synced and renamed, and its directory is synced. So at start ``.packing``
+files are deleted, and a loose file whose sequence is in a pack is an orphan. Recovery looks up the sequence in the pack
+itself, and only for files within its range: a file that was sealed late may be in the range but not in the pack.
 
-A pack belongs to the spool's thread, but for its identity.
+A pack is used on the spool thread only, except for its identity.
 """
 
 import os
@@ -51,13 +53,13 @@ _NAME = re.compile(
 
 
 def settled_of(name: str) -> Ranges:
-    """The positions that are done with, by a pack's file name."""
+    """Returns the settled positions that a pack's file name lists."""
     match = _NAME.fullmatch(name)
     return Ranges.read(match["settled"] if match else None)
 
 
 def begun_of(name: str) -> Ranges:
-    """The positions that a request has carried, settled or not, by a pack's file name."""
+    """Returns the positions that a request has carried, settled or not, from a pack's file name."""
     match = _NAME.fullmatch(name)
     return Ranges.read(match["begun"] if match else None)
 
@@ -68,12 +70,12 @@ class Loss:
 
     what: str
     events: int
-    "0: not known yet; what is missing in the end is counted then."
+    "Number of lost events. 0: not known yet; events that are missing at the end of the pack are counted then."
     size: int
     data: bytes
-    "The damaged bytes, or the first of them."
+    "The damaged bytes, or the first part of them."
     positions: tuple[int, int] | None = None
-    "First and last, where they are counted here."
+    "First and last lost position, if this loss counts their events."
 
 
 @dataclass(slots=True)
@@ -84,11 +86,11 @@ class Fed:
     losses: list[Loss] = field(default_factory=list)
     exhausted: bool = False
     next: int = 0
-    "The sequence at which it goes on, as near as is known."
+    "The sequence at which the next read continues, as far as it is known."
 
 
 class Pack:
-    """One pack of undelivered batches."""
+    """A pack of undelivered batches."""
 
     def __init__(
         self,
@@ -112,23 +114,23 @@ class Pack:
         self.earliest, self.latest = earliest, latest
         self.batches = batches
         self.count = count
-        "Events that are not settled; when the pack was found or made, for whoever is not in the spool's thread."
+        "Unsettled events when the pack was found or made. Other threads than the spool thread may read it."
         self.size = size
         self.doubtful = doubtful
         self.disk = 0
-        "Allocated bytes of the file, once it was made or found."
+        "Allocated bytes of the file when it was made or found."
         self._settled = settled or Ranges()
         self._begun = begun or Ranges()
         self._unwritten: list[Batch] = []
-        "Settled, but not so by the name."
-        self._left, self._left_size = count, size
+        "Settled batches that the file name does not list yet."
+        self._unsettled, self._unsettled_size = count, size
         self._unread, self._unread_size = count, size
         self._offset = 0
         self.name = self._name(self._settled, self._begun)
 
     @classmethod
     def of_name(cls, intake: str, directory: Path, text: str) -> "Pack | None":
-        """The pack of this file name, None where it is not one."""
+        """Returns the pack that a file name describes, or None if it is not the name of a pack."""
         match = _NAME.fullmatch(text)
         if match is None:
             return None
@@ -141,50 +143,53 @@ class Pack:
         return pack
 
     def rewound(self, intake: str | None = None, directory: Path | None = None) -> "Pack":
-        """The same, to be read from its beginning; of another intake, where one is named, whose folder has the file."""
+        """Returns a copy of the pack that is read from the beginning.
+
+        With ``intake`` and ``directory`` the copy belongs to another intake, whose folder already contains the file.
+        """
         unwritten = sum(batch.count for batch in self._unwritten)
         unwritten_size = sum(batch.size for batch in self._unwritten)
-        made = Pack(
+        copy = Pack(
             intake or self.intake, directory or self.directory, first=self.first, last=self.last,
-            earliest=self.earliest, latest=self.latest, batches=self.batches, count=self._left - unwritten,
-            size=self._left_size - unwritten_size, doubtful=self.doubtful, settled=self._settled.copy(),
+            earliest=self.earliest, latest=self.latest, batches=self.batches, count=self._unsettled - unwritten,
+            size=self._unsettled_size - unwritten_size, doubtful=self.doubtful, settled=self._settled.copy(),
             begun=self._begun.copy(),
         )  # fmt: skip
         for batch in self._unwritten:
-            made._settled.add(batch.position, batch.position)
-        made._unwritten = list(self._unwritten)
-        made._left, made._left_size = self._left, self._left_size
-        made.name, made.disk = self.name, self.disk
-        return made
+            copy._settled.add(batch.position, batch.position)
+        copy._unwritten = list(self._unwritten)
+        copy._unsettled, copy._unsettled_size = self._unsettled, self._unsettled_size
+        copy.name, copy.disk = self.name, self.disk
+        return copy
 
     @property
     def sequence(self) -> int:
-        """Where it stands among batches."""
+        """Returns the sequence that orders the pack among batches."""
         return self.first
 
     @property
     def unacknowledged(self) -> int:
-        """Events that wait in a pack of which nothing has been read."""
+        """Returns the number of queued events in a pack that has not been read from."""
         return self.count
 
     @property
     def path(self) -> Path:
-        """Where the file is now."""
+        """Returns the current path of the file."""
         return self.directory / self.name
 
     @property
     def unread(self) -> tuple[int, int]:
-        """Events and bytes of lines that have not been handed out; while nobody reads."""
+        """Returns the events and bytes of lines that ``read`` has not returned yet. Do not call it during a read."""
         return self._unread, self._unread_size
 
     @property
     def untouched(self) -> bool:
-        """Whether nothing of it has been read, begun or settled."""
+        """Returns True if no batch of the pack has been read, begun or settled."""
         return not (self._offset or self._settled or self._begun)
 
     def _name(self, settled: Ranges, begun: Ranges) -> str:
-        left, left_size, doubtful = max(0, self._left), max(0, self._left_size), max(0, self.doubtful)
-        parts = (self.first, self.last, self.earliest, self.latest, self.batches, left, left_size, doubtful)
+        events, size, doubtful = max(0, self._unsettled), max(0, self._unsettled_size), max(0, self.doubtful)
+        parts = (self.first, self.last, self.earliest, self.latest, self.batches, events, size, doubtful)
         name = "-".join(map(str, parts))
         name += f".s{settled}" if settled else ""
         return name + (f".b{begun}" if begun else "") + SUFFIX
@@ -192,11 +197,13 @@ class Pack:
     # --- reading -----------------------------------------------------------------------------------------------------
 
     def read(self, *, most_batches: int, most_bytes: int, sealed: float) -> Fed:
-        """The batches that come next and are not settled: whole blocks, until one of the bounds is passed. ``sealed``
-        becomes theirs. Raises OSError; then it goes on where it stood."""
+        """Reads the next unsettled batches: whole blocks, until one of the limits is reached.
+
+        The batches get ``sealed`` as their sealing time. Raises OSError; then the next read starts at the same place.
+        """
         fed, size = Fed(next=self.first), 0
         if self._unread <= 0:
-            # All that is left of it has been handed out; perhaps it is settled, and the file gone.
+            # All remaining batches have been returned. They may be settled already and the file removed.
             fed.exhausted = True
             return fed
         descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
@@ -213,9 +220,9 @@ class Pack:
                         fed.losses.append(self._lost(descriptor, found))
                     else:
                         assert header is not None
-                        fresh = list(self._batches(header.position, entries, sealed))
-                        size += sum(batch.size for batch in fresh)
-                        fed.batches += fresh
+                        new = list(self._batches(header.position, entries, sealed))
+                        size += sum(batch.size for batch in new)
+                        fed.batches += new
                 self._offset = found.end
                 if header is not None:
                     fed.next = header.last + 1
@@ -224,13 +231,13 @@ class Pack:
         self._unread -= sum(batch.count for batch in fed.batches)
         self._unread_size -= sum(batch.size for batch in fed.batches)
         if fed.exhausted and self._unread > 0:
-            fed.losses.append(Loss("its end, or a block of it, is missing", self._unread, self._unread_size, b""))
+            fed.losses.append(Loss("its end or one of its blocks is missing", self._unread, self._unread_size, b""))
             self._unread = self._unread_size = 0
         return fed
 
-    def gone(self) -> Fed:
-        """What is to be said of a pack whose file is not there any more."""
-        loss = Loss("the file is gone, though nobody of ours has removed it", self._unread, self._unread_size, b"")
+    def file_missing(self) -> Fed:
+        """Returns the loss of all unread events, for a pack whose file is missing."""
+        loss = Loss("the file is missing, and syslog-bridge did not remove it", self._unread, self._unread_size, b"")
         self._unread = self._unread_size = 0
         return Fed(losses=[loss], exhausted=True)
 
@@ -246,7 +253,11 @@ class Pack:
             )  # fmt: skip
 
     def _lost(self, descriptor: int, found: pack_blocks.FoundBlock) -> Loss:
-        """A block that cannot be read. Counted at once where it is known what it held, in the end otherwise."""
+        """Returns the loss of an unreadable block.
+
+        Its events are counted now if its header is intact and none of its batches is settled. Otherwise they are
+        counted at the end of the pack.
+        """
         data = os.pread(descriptor, min(found.end - found.offset, pack_blocks.LARGEST), found.offset)
         what = f"bytes {found.offset} to {found.end} are damaged"
         header = found.header
@@ -262,7 +273,7 @@ class Pack:
         return Loss(what, events, size, data, (header.position, last))
 
     def entries(self) -> Iterator[pack_blocks.BlockEntry]:
-        """All batches that can be read, settled or not. Raises OSError."""
+        """Yields all readable batches, settled or not. Raises OSError."""
         descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
         try:
             offset = 0
@@ -273,20 +284,20 @@ class Pack:
             os.close(descriptor)
 
     def sequences(self) -> set[int]:
-        """The sequences of all batches that can be read. Raises OSError."""
+        """Returns the sequences of all readable batches. Raises OSError."""
         return {entry.sequence for entry in self.entries()}
 
     # --- progress ----------------------------------------------------------------------------------------------------
 
     def begin(self, batches: Iterable[Batch]) -> None:
-        """Mark batches, on disk, as ones that may have been accepted. Raises OSError."""
-        fresh = [batch for batch in batches if not batch.sending]
-        if not fresh:
+        """Marks batches in the file name as possibly accepted, before a request carries them. Raises OSError."""
+        new = [batch for batch in batches if not batch.sending]
+        if not new:
             return
         begun, doubtful = self._begun.copy(), self.doubtful
-        for batch in fresh:
+        for batch in new:
             begun.add(batch.position, batch.position)
-        self.doubtful += sum(batch.count for batch in fresh)
+        self.doubtful += sum(batch.count for batch in new)
         try:
             if len(self._name(self._settled, begun)) > LONGEST_NAME:
                 begun = begun.hull()
@@ -295,50 +306,52 @@ class Pack:
             self.doubtful = doubtful
             raise
         self._begun = begun
-        for batch in fresh:
+        for batch in new:
             batch.sending = True
 
     def settle(self, batches: Iterable[Batch]) -> None:
-        """These are done with. The file goes with the last of them. Raises OSError."""
+        """Records settled batches in the file name, and removes the file with the last of them. Raises OSError."""
         self._unwritten += batches
-        before = self._left, self._left_size, self.doubtful
+        before = self._unsettled, self._unsettled_size, self.doubtful
         settled = self._settled.copy()
         for batch in self._unwritten:
             settled.add(batch.position, batch.position)
-            self._left -= batch.count
-            self._left_size -= batch.size
+            self._unsettled -= batch.count
+            self._unsettled_size -= batch.size
             self.doubtful -= batch.count if batch.sending else 0
         name = self._name(settled, self._begun)
         if len(name) > LONGEST_NAME:
             name = self._name(settled, self._begun.hull())
-        written = False
+        recorded = False
         try:
-            if self._left <= 0:
+            if self._unsettled <= 0:
                 self.path.unlink(missing_ok=True)
-                written = True
+                recorded = True
             elif len(name) <= LONGEST_NAME:
                 self._rename(name)
-                written = True
+                recorded = True
         finally:
-            if written:
+            if recorded:
                 self._settled = settled
                 self._unwritten.clear()
             else:
-                self._left, self._left_size, self.doubtful = before
+                self._unsettled, self._unsettled_size, self.doubtful = before
 
-    def lose(self, loss: Loss) -> None:
-        """Events of a damaged part wait no longer, after a restart neither. The file goes where nothing else waits.
-        Raises OSError."""
-        self._left -= loss.events
-        self._left_size -= loss.size
+    def record_loss(self, loss: Loss) -> None:
+        """Records that the events of a damaged part are lost, so that a restart does not find them either.
+
+        Removes the file if it has no other unsettled events. Raises OSError.
+        """
+        self._unsettled -= loss.events
+        self._unsettled_size -= loss.size
         if loss.positions is not None:
             self._settled.add(*loss.positions)
-        if self._left <= sum(batch.count for batch in self._unwritten):
+        if self._unsettled <= sum(batch.count for batch in self._unwritten):
             self.path.unlink(missing_ok=True)
             return
         name = self._name(self._settled, self._begun)
         if len(name) <= LONGEST_NAME:
-            # What cannot be written down now is when a request begins; the batches that were read must not wait for it.
+            # If this rename fails, the next one records the loss. The batches that were read must not wait for it.
             with suppress(OSError):
                 self._rename(name)
 
@@ -346,6 +359,6 @@ class Pack:
         try:
             self.path.rename(self.directory / name)
         except FileNotFoundError:
-            # Somebody removed it. What was read is in memory, and nothing of it can come twice after a restart.
+            # Another program removed the file. Batches that were read are in memory and cannot be sent twice.
             return
         self.name = name

@@ -1,12 +1,15 @@
-"""The blocks of a pack: gzip members whose headers say what they hold: each can be skipped, or lost, alone.
+"""Encodes and decodes the blocks of a pack: gzip members whose headers describe their contents.
 
-A pack is a file of gzip members (RFC 1952), so ``zcat`` reads it. Each has one extra subfield ``SB`` of 44 bytes,
-little endian: length of the deflated data, of the plain text, position of the first batch in the pack, batches,
-events, bytes of their lines, lowest and highest sequence (64 bits each), CRC-32 of these. The plain text is batch
-after batch: a line ``sequence earliest latest events bytes encoding timed sending``, then so many bytes of lines.
+A block can be skipped, or lost, without affecting the other blocks.
 
-Whatever is damaged is told apart: a member whose header is whole is skipped by its length; after one whose header is
-not, the next is found by its first 16 bytes, which are always the same.
+A pack is a file of gzip members (RFC 1952), so ``zcat`` reads it. Each member has one extra subfield ``SB`` of 44
+bytes, little endian: length of the deflated data, length of the plain text, position of the first batch in the pack,
+number of batches, number of events, bytes of their lines, lowest and highest sequence (64 bits each), and the CRC-32 of
+these fields. The plain text is a list of batches: a line
+``sequence earliest latest events bytes encoding timed sending``, then that many bytes of lines.
+
+Damage is limited to one member. If the header of a damaged member is intact, the reader skips the member by its length.
+If not, the reader finds the next member by its first 16 bytes, which are always the same.
 """
 
 import os
@@ -24,15 +27,15 @@ _CRC = struct.Struct("<I")
 _TRAILER = struct.Struct("<II")
 _START = b"\x1f\x8b\x08\x04\0\0\0\0\0\xff" + struct.pack("<H2sH", 4 + _FIELDS.size + 4, b"SB", _FIELDS.size + 4)
 HEADER = len(_START) + _FIELDS.size + _CRC.size
-"Bytes before the deflated data."
+"Bytes of a member before the deflated data."
 _LEVEL = 1
 _STRIDE = 1 << 20
 LARGEST = 64 << 20
-"Bytes of plain text; a header that says more is damaged."
+"Largest plain text in bytes; a header with a larger value is damaged."
 
 
 class BlockHeader(NamedTuple):
-    """What a block says of itself."""
+    """The header fields of a block."""
 
     deflated: int
     plain: int
@@ -44,11 +47,11 @@ class BlockHeader(NamedTuple):
     first: int
     "The lowest sequence."
     last: int
-    "The highest."
+    "The highest sequence."
 
     @property
     def length(self) -> int:
-        """Bytes of the whole member."""
+        """Returns the length of the whole gzip member in bytes."""
         return HEADER + self.deflated + _TRAILER.size
 
     def __bytes__(self) -> bytes:
@@ -79,19 +82,19 @@ class BlockEntry(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class FoundBlock:
-    """What stands at an offset of a pack: a block, or damage up to the next one."""
+    """A range of a pack file: one block, or damaged bytes up to the next block."""
 
     offset: int
     end: int
     header: BlockHeader | None
-    "None: it cannot be read, nobody knows what was here."
+    "None: the header is unreadable, so the contents are unknown."
 
 
 def encode(position: int, entries: list[BlockEntry]) -> bytes:
-    """A block of batches; ``position`` is the first one's in the pack."""
+    """Encodes batches as one block. ``position`` is the position of the first batch in the pack."""
     plain = b"".join(map(bytes, entries))
-    squeeze = isal_zlib.compressobj(_LEVEL, isal_zlib.DEFLATED, -15)
-    deflated = squeeze.compress(plain) + squeeze.flush()
+    compressor = isal_zlib.compressobj(_LEVEL, isal_zlib.DEFLATED, -15)
+    deflated = compressor.compress(plain) + compressor.flush()
     header = BlockHeader(
         len(deflated), len(plain), position, len(entries), sum(entry.events for entry in entries),
         sum(entry.size for entry in entries), min(entry.sequence for entry in entries),
@@ -101,7 +104,7 @@ def encode(position: int, entries: list[BlockEntry]) -> bytes:
 
 
 def find(descriptor: int, offset: int) -> FoundBlock | None:
-    """What stands at this offset of an open pack; None: its end. Raises OSError."""
+    """Returns the block or damaged range at an offset of an open pack, or None at its end. Raises OSError."""
     start = os.pread(descriptor, HEADER, offset)
     if not start:
         return None
@@ -132,7 +135,7 @@ def _header(data: bytes) -> BlockHeader | None:
 
 
 def decode(descriptor: int, found: FoundBlock) -> list[BlockEntry] | None:
-    """The batches of a block that ``find`` found; None: it is damaged. Raises OSError."""
+    """Returns the batches of a block found by ``find``, or None if the block is damaged. Raises OSError."""
     header = found.header
     if header is None:
         return None
@@ -168,5 +171,5 @@ def _entries(plain: bytes) -> Iterator[BlockEntry]:
 
 
 def moved(data: bytes, header: BlockHeader, position: int) -> bytes:
-    """A whole block, for another place: its batches begin at ``position``."""
+    """Returns a copy of a whole block whose header has another ``position`` for its first batch."""
     return bytes(header._replace(position=position)) + data[HEADER:]

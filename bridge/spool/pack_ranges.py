@@ -1,10 +1,10 @@
-"""Sets of positions as ranges, as the name of a pack writes them: ``0-41_57``."""
+"""Represents sets of positions as ranges, in the notation of pack names: ``0-41_57``."""
 
 from collections.abc import Iterable
 
 
 class Ranges:
-    """Positions, kept as sorted closed ranges that do not touch."""
+    """A set of positions, stored as sorted closed ranges that do not overlap or adjoin."""
 
     __slots__ = ("_parts",)
 
@@ -26,40 +26,40 @@ class Ranges:
         return sum(last - first + 1 for first, last in self._parts)
 
     def add(self, first: int, last: int) -> None:
-        """Add the positions from ``first`` to ``last``."""
-        apart = []
+        """Adds the positions from ``first`` to ``last``, inclusive."""
+        separate = []
         for a, b in self._parts:
             if b + 1 < first or a > last + 1:
-                apart.append((a, b))
+                separate.append((a, b))
             else:
                 first, last = min(a, first), max(b, last)
-        apart.append((first, last))
-        apart.sort()
-        self._parts = apart
+        separate.append((first, last))
+        separate.sort()
+        self._parts = separate
 
     def covers(self, first: int, last: int) -> bool:
-        """Whether all positions from ``first`` to ``last`` are in it."""
+        """Returns True if the set contains all positions from ``first`` to ``last``."""
         return any(a <= first and last <= b for a, b in self._parts)
 
     def within(self, other: "Ranges") -> bool:
-        """Whether all of its positions are in another set."""
+        """Returns True if another set contains all positions of this set."""
         return all(other.covers(first, last) for first, last in self._parts)
 
     def touches(self, first: int, last: int) -> bool:
-        """Whether any position from ``first`` to ``last`` is in it."""
+        """Returns True if the set contains any position from ``first`` to ``last``."""
         return any(a <= last and first <= b for a, b in self._parts)
 
     def copy(self) -> "Ranges":
-        """Another set of the same positions."""
+        """Returns a copy of the set."""
         return Ranges(self._parts)
 
     def hull(self) -> "Ranges":
-        """One range from the first to the last position."""
+        """Returns a set with one range, from the first to the last position."""
         return Ranges([(self._parts[0][0], self._parts[-1][1])] if self._parts else [])
 
     @classmethod
     def read(cls, text: str | None) -> "Ranges":
-        """From ``str``; of what only looks like it, too."""
+        """Parses the notation that ``str`` writes. Accepts reversed and overlapping ranges. Raises ValueError."""
         ranges = cls()
         for part in (text or "").split("_"):
             first, _, last = part.partition("-")

@@ -1,7 +1,8 @@
-"""Makes packs: of loose batch files, and of smaller packs. Blocking; runs in the spool's thread.
+"""Writes packs from loose batch files and merges small packs. Blocking calls; runs on the spool thread.
 
-In this order, so that a killed process or a power cut at any point loses nothing and doubles nothing: the pack is
-written aside and synced, renamed, its directory synced; then what it replaces goes.
+A killed process or a power cut at any point neither loses nor duplicates a batch, because of this order: the pack is
+written to a temporary file and synced, then renamed, then its directory is synced. Only then are the files that it
+replaces removed.
 """
 
 import os
@@ -13,19 +14,22 @@ from bridge.spool.batch import Batch
 from bridge.spool.pack import PARTIAL, Pack
 
 BLOCK = 64 * 1024
-"Bytes of lines in a block, about: what damage of a byte costs."
+"Approximate bytes of lines in a block. One damaged byte costs one block."
 LARGEST_BATCH = 512 * 1024
-"Bytes; a larger one stays a file of its own, whose last disk block is no waste."
-FEW, FACTOR, MOST = 16, 4, 4096
-"Batches worth a pack; how many packs of a size make one of the next; batches of the largest."
-MOST_BYTES = 64 << 20
-"Bytes of lines in packs that are put together."
+"Largest batch that is packed, in bytes. A larger one stays a file: its partly filled last disk block matters little."
+MIN_BATCHES, MERGE_FACTOR, MAX_BATCHES = 16, 4, 4096
+"Fewest batches in a new pack; number of packs that merge into one; batches of the largest merged pack."
+MAX_BYTES = 64 << 20
+"Largest total bytes of lines in packs that are merged."
 
 
-def write(path: Path, parts: Iterable[bytes], *, aside: Path) -> None:
-    """A file that is there whole and on disk, or not at all; never over another. Raises OSError."""
+def write(path: Path, parts: Iterable[bytes], *, temporary: Path) -> None:
+    """Writes and syncs a file completely or not at all, through the file ``temporary``.
+
+    Raises OSError, also if ``path`` exists already.
+    """
     try:
-        descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640)
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640)
         try:
             for part in parts:
                 view = memoryview(part)
@@ -34,23 +38,23 @@ def write(path: Path, parts: Iterable[bytes], *, aside: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-        # Nobody else makes names in this folder, so the test and the rename cannot be told apart.
+        # No other code creates names in this folder, so there is no race between this test and the rename.
         if path.exists():
             raise FileExistsError(17, "File exists", str(path))
-        aside.rename(path)
+        temporary.rename(path)
     except BaseException:
-        aside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
     try:
         sync(path.parent)
     except OSError:
-        # Of two copies one is too many, and the old ones are whole.
+        # The old files are complete and remain, so remove the new copy.
         path.unlink()
         raise
 
 
 def sync(directory: Path) -> None:
-    """The names in a directory survive a power cut. Raises OSError."""
+    """Syncs a directory, so that its names survive a power cut. Raises OSError."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
@@ -58,16 +62,16 @@ def sync(directory: Path) -> None:
         os.close(descriptor)
 
 
-def taken_by(path: Path) -> int:
-    """Allocated bytes of a file; 0 where it cannot be asked."""
+def allocated_bytes(path: Path) -> int:
+    """Returns the allocated bytes of a file, or 0 if they cannot be read."""
     try:
         return path.stat().st_blocks * 512
     except OSError:
         return 0
 
 
-def in_blocks(entries: Iterable[pack_blocks.BlockEntry]) -> Iterator[bytes]:
-    """Batches as blocks."""
+def encode_blocks(entries: Iterable[pack_blocks.BlockEntry]) -> Iterator[bytes]:
+    """Encodes batches as blocks of about ``BLOCK`` bytes of lines."""
     group: list[pack_blocks.BlockEntry] = []
     position = size = 0
     for entry in entries:
@@ -81,7 +85,7 @@ def in_blocks(entries: Iterable[pack_blocks.BlockEntry]) -> Iterator[bytes]:
 
 
 def entry_of(batch: Batch) -> pack_blocks.BlockEntry:
-    """A batch with its lines. Raises Damaged, OSError."""
+    """Returns the pack entry of a batch, with its lines. Raises Damaged, OSError."""
     return pack_blocks.BlockEntry(
         batch.sequence, batch.earliest, batch.latest, batch.count, batch.size, batch.encoding, batch.timed,
         batch.sending, batch_reader.content(batch),
@@ -89,59 +93,62 @@ def entry_of(batch: Batch) -> pack_blocks.BlockEntry:
 
 
 def build(batches: list[Batch]) -> tuple[Pack | None, list[bytes], list[Batch], list[Batch]]:
-    """A pack of batches of an intake, in order of sequence: its name, its blocks, the batches in it, and those that
-    have to stay as they are: their files do not hold what their names say. Raises OSError."""
-    apart: list[Batch] = []
-    taken: list[Batch] = []
+    """Builds a pack from batches of one intake, in sequence order, without writing it.
+
+    Returns the pack (None: no batch was readable), its blocks, the batches in it, and the damaged batches, which are
+    left out. Raises OSError.
+    """
+    damaged: list[Batch] = []
+    packed: list[Batch] = []
     entries: list[pack_blocks.BlockEntry] = []
     for batch in sorted(batches, key=lambda batch: batch.sequence):
         try:
             entries.append(entry_of(batch))
-            taken.append(batch)
+            packed.append(batch)
         except batch_reader.Damaged:
-            apart.append(batch)
-    if not taken:
-        return None, [], [], apart
+            damaged.append(batch)
+    if not packed:
+        return None, [], [], damaged
     made = Pack(
-        taken[0].intake, taken[0].directory, first=taken[0].sequence, last=taken[-1].sequence,
-        earliest=min(batch.earliest for batch in taken), latest=max(batch.latest for batch in taken),
-        batches=len(taken), count=sum(batch.count for batch in taken), size=sum(batch.size for batch in taken),
-        doubtful=sum(batch.count for batch in taken if batch.sending),
+        packed[0].intake, packed[0].directory, first=packed[0].sequence, last=packed[-1].sequence,
+        earliest=min(batch.earliest for batch in packed), latest=max(batch.latest for batch in packed),
+        batches=len(packed), count=sum(batch.count for batch in packed), size=sum(batch.size for batch in packed),
+        doubtful=sum(batch.count for batch in packed if batch.sending),
     )  # fmt: skip
-    return made, list(in_blocks(entries)), taken, apart
+    return made, list(encode_blocks(entries)), packed, damaged
 
 
 def pack(batches: list[Batch], on_error: Callable[[Batch, OSError], None]) -> tuple[Pack | None, list[Batch]]:
-    """One pack of the loose batches of an intake, and those that had to stay as they are.
+    """Packs the loose batches of an intake. Returns the pack and the damaged batches, which are not packed.
 
-    Raises OSError: then all of them are as they were.
+    Raises OSError; then all files are unchanged.
     """
-    made, packed, taken, apart = build(batches)
+    made, blocks, packed, damaged = build(batches)
     if made is not None:
-        write(made.path, packed, aside=made.directory / f"{made.first}{PARTIAL}")
-        made.disk = taken_by(made.path)
-        batch_reader.remove(taken, on_error)
-    return made, apart
+        write(made.path, blocks, temporary=made.directory / f"{made.first}{PARTIAL}")
+        made.disk = allocated_bytes(made.path)
+        batch_reader.remove(packed, on_error)
+    return made, damaged
 
 
 def merge(packs: list[Pack], on_error: Callable[[str], None]) -> Pack:
-    """One pack of several that are untouched, in order; blocks move as they are.
+    """Merges several untouched packs, in order, into one pack. Copies their blocks without recompressing them.
 
-    Raises OSError, also where a block is damaged: then all of them are as they were.
+    Raises OSError, also if a block is damaged; then all packs are unchanged.
     """
-    made = joined(packs)
-    write(made.path, moved_blocks([pack.path for pack in packs]), aside=made.directory / f"{made.first}{PARTIAL}")
-    made.disk = taken_by(made.path)
+    made = merged(packs)
+    write(made.path, moved_blocks([pack.path for pack in packs]), temporary=made.directory / f"{made.first}{PARTIAL}")
+    made.disk = allocated_bytes(made.path)
     for old in packs:
         try:
             old.path.unlink(missing_ok=True)
         except OSError as error:
-            on_error(f"spool: cannot remove {old.path}: {error.strerror}; it goes at the next start")
+            on_error(f"spool: cannot remove {old.path}: {error.strerror}; the next start removes it")
     return made
 
 
-def joined(packs: list[Pack]) -> Pack:
-    """The name of several packs that become one."""
+def merged(packs: list[Pack]) -> Pack:
+    """Returns the merged pack that several packs will become. Writes no file."""
     return Pack(
         packs[0].intake, packs[0].directory, first=min(pack.first for pack in packs),
         last=max(pack.last for pack in packs), earliest=min(pack.earliest for pack in packs),
@@ -152,7 +159,7 @@ def joined(packs: list[Pack]) -> Pack:
 
 
 def moved_blocks(paths: Iterable[Path]) -> Iterator[bytes]:
-    """The blocks of packs, behind each other. Raises OSError, also where one of them is damaged."""
+    """Yields the blocks of all packs, with new positions. Raises OSError, also if a block is damaged."""
     position = 0
     for path in paths:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -169,25 +176,25 @@ def moved_blocks(paths: Iterable[Path]) -> Iterator[bytes]:
 
 
 def mergeable(packs: list[Pack], *, after: int = 0) -> tuple[int, int] | None:
-    """The first run of ``FACTOR`` neighbours that are worth one larger pack, as a slice; None: there is none."""
+    """Returns the bounds of the first ``MERGE_FACTOR`` neighbouring packs that are worth merging, or None."""
     run = 0
     for i, candidate in enumerate(packs):
         size = _tier(candidate)
         fits = i >= after and candidate.untouched and size is not None
         run = (run + 1 if run and size == _tier(packs[i - 1]) else 1) if fits else 0
-        if run == FACTOR:
-            part = packs[i + 1 - FACTOR : i + 1]
-            if sum(pack.size for pack in part) <= MOST_BYTES:
-                return i + 1 - FACTOR, i + 1
+        if run == MERGE_FACTOR:
+            part = packs[i + 1 - MERGE_FACTOR : i + 1]
+            if sum(pack.size for pack in part) <= MAX_BYTES:
+                return i + 1 - MERGE_FACTOR, i + 1
             run -= 1
     return None
 
 
 def _tier(pack: Pack) -> int | None:
-    """0 for the smallest; None: large enough."""
-    tier, size = 0, FEW * FACTOR
-    while size <= MOST:
+    """Returns the size class of a pack, 0 for the smallest. None: the pack is large enough."""
+    tier, size = 0, MIN_BATCHES * MERGE_FACTOR
+    while size <= MAX_BATCHES:
         if pack.batches < size:
             return tier
-        tier, size = tier + 1, size * FACTOR
+        tier, size = tier + 1, size * MERGE_FACTOR
     return None

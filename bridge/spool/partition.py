@@ -1,9 +1,9 @@
-"""What waits for an intake, taken over by another, or divided by what is written in its events.
+"""Moves queued batches and packs to another intake, or splits them by the text of their events.
 
-The spool does not keep who sent an event; a payload form may show it. So events are chosen by their text: those that
-hold some words, or that name a host or address as a word of its own.
+The spool does not record the source of an event, but a payload form may contain it. So events are selected by their
+text: events that contain a string, or that contain a host name or address as a separate word.
 
-Blocking; in the spool's thread. Whatever is divided is divided whole or not at all (``bridge.spool.transaction``).
+Blocking calls; runs on the spool thread. A split happens completely or not at all (``bridge.spool.transaction``).
 """
 
 import re
@@ -19,34 +19,34 @@ from bridge.spool.transaction import Transaction
 
 @dataclass(frozen=True, slots=True)
 class EventFilter:
-    """Which events; both hold where both are given."""
+    """A selection of events by their text. If both conditions are set, an event must meet both."""
 
     containing: str | None = None
     source: str | None = None
-    "A host or address, anywhere in the text, as a word of its own."
+    "A host name or address that occurs anywhere in the text as a separate word."
 
     def __bool__(self) -> bool:
         return bool(self.containing or self.source)
 
     def matcher(self) -> "EventMatcher":
-        """For many events."""
+        """Returns a compiled matcher for many events."""
         return EventMatcher(self)
 
 
 class EventMatcher:
-    """Words, compiled."""
+    """Matches events against a compiled ``EventFilter``."""
 
-    def __init__(self, words: EventFilter) -> None:
-        self._containing = (words.containing or "").encode("utf-8", "surrogateescape")
-        named = re.escape((words.source or "").encode("utf-8", "surrogateescape"))
-        # 10.0.0.1 is neither in 110.0.0.1 nor in 10.0.0.12; a full stop may end a sentence. A colon is a part of the
-        # name in an IPv6 address only.
+    def __init__(self, event_filter: EventFilter) -> None:
+        self._containing = (event_filter.containing or "").encode("utf-8", "surrogateescape")
+        named = re.escape((event_filter.source or "").encode("utf-8", "surrogateescape"))
+        # 10.0.0.1 must match neither 110.0.0.1 nor 10.0.0.12. A full stop may follow, as the end of a sentence. A colon
+        # belongs to the name only in an IPv6 address.
         colon = rb":" if b":" in named else rb""
         pattern = rb"(?<![\w.%b-])%b(?![\w-]|[.%b]\w)" % (colon, named, colon)
         self._source = re.compile(pattern, re.IGNORECASE) if named else None
 
-    def takes(self, event: bytes) -> bool:
-        """Whether an event is one of them."""
+    def matches(self, event: bytes) -> bool:
+        """Returns True if an event matches the filter."""
         if self._containing not in event:
             return False
         return self._source is None or self._source.search(event) is not None
@@ -54,72 +54,74 @@ class EventMatcher:
 
 @dataclass(slots=True)
 class Partition:
-    """One batch or pack, divided."""
+    """The result of splitting one batch or pack."""
 
     kept: list[Batch | Pack] = field(default_factory=list)
     taken: list[Batch | Pack] = field(default_factory=list)
-    "For the other intake; empty where it was removed."
+    "Batches or packs for the other intake. Empty if the events were removed."
     events: int = 0
-    "That were taken, or removed."
+    "Number of events that were moved or removed."
 
 
-def take_over(held: Batch | Pack, intake: str, folder: Path) -> Batch | Pack:
-    """All of it is another intake's now. Raises OSError: it is where it was."""
+def reassign(item: Batch | Pack, intake: str, folder: Path) -> Batch | Pack:
+    """Moves a whole batch or pack to another intake's folder. Raises OSError; then the file has not moved."""
     folder.mkdir(mode=0o750, exist_ok=True)
-    if isinstance(held, Pack):
-        held.path.rename(folder / held.name)
-        return held.rewound(intake, folder)
-    held.path.rename(folder / str(held.name))
-    return replace(held, intake=intake, directory=folder)
+    if isinstance(item, Pack):
+        item.path.rename(folder / item.name)
+        return item.rewound(intake, folder)
+    item.path.rename(folder / str(item.name))
+    return replace(item, intake=intake, directory=folder)
 
 
-def needs(held: Batch | Pack) -> int:
-    """The sequences that dividing it may take."""
-    return 1 + (held.batches if isinstance(held, Pack) else 1)
+def sequences_needed(item: Batch | Pack) -> int:
+    """Returns the highest number of sequences that splitting this batch or pack can use."""
+    return 1 + (item.batches if isinstance(item, Pack) else 1)
 
 
-def divide(held: Batch | Pack, matcher: EventMatcher, spool: Path, numbers: range, *, to: str | None) -> Partition:
-    """Take the events that match away, to another intake or for good. What is taken gets sequences of its own, of
-    ``numbers``: it may come back to where the rest is, and no folder has a sequence twice.
+def divide(item: Batch | Pack, matcher: EventMatcher, spool: Path, numbers: range, *, to: str | None) -> Partition:
+    """Moves the events that match to another intake, or removes them if ``to`` is None.
 
-    Raises OSError, Damaged: nothing has happened. Raises Unfinished.
+    Moved batches get new sequences from ``numbers``. They may later return to the intake of the remaining events, and
+    no folder may contain a sequence twice.
+
+    Raises OSError or Damaged; then nothing has changed. Raises UnfinishedTransaction.
     """
     result = Partition()
-    transfer = Transaction(spool, numbers[0])
-    fresh = iter(numbers[1:])
+    transaction = Transaction(spool, numbers[0])
+    new_sequences = iter(numbers[1:])
     kept: list[pack_blocks.BlockEntry] = []
     taken: list[pack_blocks.BlockEntry] = []
-    for batch in _batches(held):
-        mine, others = _lines(batch, matcher)
-        if mine:
-            result.events += len(mine)
-            taken.append(_entry(batch, mine, next(fresh)))
-        if others:
-            kept.append(_entry(batch, others, batch.sequence))
+    for batch in _batches(item):
+        matching, remaining = _lines(batch, matcher)
+        if matching:
+            result.events += len(matching)
+            taken.append(_entry(batch, matching, next(new_sequences)))
+        if remaining:
+            kept.append(_entry(batch, remaining, batch.sequence))
     if not taken:
-        result.kept.append(held.rewound() if isinstance(held, Pack) else held)
+        result.kept.append(item.rewound() if isinstance(item, Pack) else item)
         return result
     try:
-        result.kept = _staged(kept, held, held.intake, spool, transfer)
+        result.kept = _staged(kept, item, item.intake, spool, transaction)
         if to is not None:
-            result.taken = _staged(taken, held, to, spool, transfer)
-        transfer.remove(held.path)
-        transfer.commit()
+            result.taken = _staged(taken, item, to, spool, transaction)
+        transaction.remove(item.path)
+        transaction.commit()
     except BaseException:
-        transfer.give_up()
+        transaction.discard()
         raise
-    transfer.finish()
+    transaction.finish()
     for each in (*result.kept, *result.taken):
-        each.disk = pack_writer.taken_by(each.path)
+        each.disk = pack_writer.allocated_bytes(each.path)
     return result
 
 
-def events_of(held: Batch | Pack) -> Iterator[tuple[int, bytes]]:
-    """Every event that waits, with its time in milliseconds (0: none) and without a batch's encoding of it.
+def events_of(item: Batch | Pack) -> Iterator[tuple[int, bytes]]:
+    """Yields every queued event with its time in milliseconds (0: none). The event is in its batch's encoding.
 
     Raises OSError, Damaged.
     """
-    for batch in _batches(held):
+    for batch in _batches(item):
         for line in batch_reader.content(batch).split(b"\n")[:-1]:
             ms, event = batch.earliest, line
             if batch.timed:
@@ -128,27 +130,27 @@ def events_of(held: Batch | Pack) -> Iterator[tuple[int, bytes]]:
             yield ms, event
 
 
-def _batches(held: Batch | Pack) -> Iterator[Batch]:
-    if isinstance(held, Batch):
-        yield held
+def _batches(item: Batch | Pack) -> Iterator[Batch]:
+    if isinstance(item, Batch):
+        yield item
         return
-    reader = held.rewound()
+    reader = item.rewound()
     exhausted = False
     while not exhausted:
         fed = reader.read(most_batches=1, most_bytes=1, sealed=float("-inf"))
         if fed.losses:
-            raise OSError(5, "damaged", str(held.path))
+            raise OSError(5, "damaged", str(item.path))
         exhausted = fed.exhausted
         yield from fed.batches
 
 
 def _lines(batch: Batch, matcher: EventMatcher) -> tuple[list[bytes], list[bytes]]:
-    mine: list[bytes] = []
-    others: list[bytes] = []
+    matching: list[bytes] = []
+    remaining: list[bytes] = []
     for line in batch_reader.content(batch).split(b"\n")[:-1]:
         event = line.partition(b"\t")[2] if batch.timed else line
-        (mine if matcher.takes(event) else others).append(line)
-    return mine, others
+        (matching if matcher.matches(event) else remaining).append(line)
+    return matching, remaining
 
 
 def _entry(batch: Batch, lines: list[bytes], sequence: int) -> pack_blocks.BlockEntry:
@@ -160,13 +162,13 @@ def _entry(batch: Batch, lines: list[bytes], sequence: int) -> pack_blocks.Block
 
 
 def _staged(
-    entries: list[pack_blocks.BlockEntry], held: Batch | Pack, intake: str, spool: Path, transfer: Transaction
+    entries: list[pack_blocks.BlockEntry], item: Batch | Pack, intake: str, spool: Path, transaction: Transaction
 ) -> list[Batch | Pack]:
-    """Files for these: a pack of what was in one, a batch of what was one."""
+    """Writes the entries to the transaction: as a pack if they come from a pack, else as one batch."""
     folder = spool / intake
     if not entries:
         return []
-    if isinstance(held, Pack):
+    if isinstance(item, Pack):
         made = Pack(
             intake, folder, first=entries[0].sequence, last=entries[-1].sequence,
             earliest=min(entry.earliest for entry in entries), latest=max(entry.latest for entry in entries),
@@ -174,12 +176,12 @@ def _staged(
             size=sum(entry.size for entry in entries),
             doubtful=sum(entry.events for entry in entries if entry.sending),
         )  # fmt: skip
-        transfer.write(made.path, b"".join(pack_writer.in_blocks(entries)))
+        transaction.write(made.path, b"".join(pack_writer.encode_blocks(entries)))
         return [made]
     (entry,) = entries
     batch = replace(
-        held, intake=intake, directory=folder, sequence=entry.sequence, count=entry.events, size=entry.size, disk=0,
+        item, intake=intake, directory=folder, sequence=entry.sequence, count=entry.events, size=entry.size, disk=0,
         synced=True,
     )  # fmt: skip
-    transfer.write(batch.path, entry.lines)
+    transaction.write(batch.path, entry.lines)
     return [batch]

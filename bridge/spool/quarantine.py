@@ -1,7 +1,7 @@
-"""Whole frames that could not be delivered, as JSON lines, so that a route or a repair can bring them back.
+"""Stores frames that could not be delivered, as JSON lines, so that they can be retried or rerouted later.
 
-One folder a reason (refused, oversize, damaged, unrouted), in files that are named by sequence and, once full, by their
-number of frames. A folder that passes its bound loses its oldest file, and says how many frames went with it.
+Each reason (refused, oversize, damaged, unrouted) has one folder. Files are named by sequence and, once full, by
+their number of frames. When a folder exceeds its size limit, its oldest file is deleted and its frames are counted.
 """
 
 import base64
@@ -17,14 +17,14 @@ from pathlib import Path
 REASONS = ("refused", "oversize", "damaged", "unrouted")
 ROLL_BYTES = 8 * 1024 * 1024
 EVIDENCE = 16
-"Copies of requests that are kept."
+"Number of request bodies that are kept."
 
 _NAME = re.compile(r"([0-9]+)(?:-([0-9]+)|\.open)\.jsonl")
 
 
 @dataclass(frozen=True, slots=True)
 class QuarantineEntry:
-    """One frame in quarantine."""
+    """A frame in quarantine."""
 
     received_ms: int
     listener: str
@@ -33,12 +33,12 @@ class QuarantineEntry:
     detail: str
     intake: str | None = None
     key: tuple[int, int] | None = None
-    "Of an event that was spooled: its batch's sequence and its position there."
+    "Batch sequence and position in the batch, for an event that was spooled."
     time_ms: int | None = None
-    "Of an event that was spooled: its time; 0: it is sent without one."
+    "Event time in milliseconds, for an event that was spooled. 0: it is sent without a time."
 
     def line(self) -> bytes:
-        """The entry as one JSON line."""
+        """Returns the entry as one JSON line."""
         fields: dict[str, object] = {
             "received_ms": self.received_ms, "listener": self.listener, "peer": self.peer, "intake": self.intake,
             "reason": self.detail, "frame": base64.b64encode(self.frame).decode(),
@@ -51,7 +51,7 @@ class QuarantineEntry:
 
     @classmethod
     def read(cls, line: bytes) -> "QuarantineEntry | None":
-        """The entry of a line, None where it is not one."""
+        """Parses a line. Returns None if it is not a quarantine entry."""
         try:
             fields = json.loads(line)
             key = (int(fields["sequence"]), int(fields["position"])) if "sequence" in fields else None
@@ -65,29 +65,29 @@ class QuarantineEntry:
 
 
 class Quarantine:
-    """The quarantine of one spool. ``wall`` is in seconds since the epoch, ``bounds`` are bytes by reason."""
+    """The quarantine of one spool. ``wall`` is in seconds since the epoch, ``bounds`` are size limits by reason."""
 
     def __init__(self, directory: Path, *, wall: Callable[[], float], bounds: dict[str, int]) -> None:
         self.directory = directory
         self.counts: Counter[str] = Counter()
-        "Frames held, by reason."
+        "Quarantined frames by reason."
         self.by_intake: Counter[tuple[str, str]] = Counter()
-        "The same, by intake and reason; ``-``: of none, or from before the start."
+        "Quarantined frames by intake and reason. ``-``: frames without an intake, or from before the start."
         self._wall = wall
         self._last = 0
         self.bounds = bounds
         self._open: dict[str, QuarantineFile] = {}
         self._full: dict[str, list[QuarantineFile]] = {reason: [] for reason in REASONS}
-        self.remembers = False
-        "Whether somebody asks for what is not on the disk yet."
+        self.tracks_unsynced = False
+        "True if a group commit syncs the quarantine, so unsynced files must be tracked."
         self._closed: list[tuple[int, Path]] = []
-        "Descriptors of files that were closed before they were on the disk."
+        "Descriptors and folders of files that were closed before they were synced."
         self._keys: set[tuple[int, int]] = set()
-        self._aside: dict[Path, tuple[str, int]] = {}
-        "Files moved aside since start: intake, and the events that are counted as quarantined for them."
+        self._moved: dict[Path, tuple[str, int]] = {}
+        "Damaged files moved here since start: their intake, and the events counted as quarantined for them."
 
     def recover(self) -> int:
-        """Count what is held from before; the number of frames. Raises OSError."""
+        """Counts the frames in quarantine at start. Returns their number. Raises OSError."""
         for reason in REASONS:
             folder = self.directory / reason
             folder.mkdir(mode=0o750, parents=True, exist_ok=True)
@@ -109,7 +109,10 @@ class Quarantine:
         return self.counts.total()
 
     def add(self, reason: str, entries: Sequence[QuarantineEntry], *, sync: bool = False) -> int:
-        """Hold frames; the number of older ones that had to go for them. Raises OSError, then nothing was held."""
+        """Quarantines frames. Returns the number of older frames that were deleted to make room.
+
+        Raises OSError; then no frame was quarantined.
+        """
         lines = [entry.line() for entry in entries]
         file = self._open_file(reason)
         file.append(b"".join(lines), len(lines))
@@ -124,15 +127,17 @@ class Quarantine:
         return self._bound(reason)
 
     def _close(self, reason: str, file: "QuarantineFile") -> None:
-        """Name a file that was written to by what it holds."""
-        if self.remembers and reason != "refused" and (descriptor := file.unsynced()) is not None:
+        """Closes an open file and renames it to include its number of frames."""
+        if self.tracks_unsynced and reason != "refused" and (descriptor := file.unsynced()) is not None:
             self._closed.append((descriptor, file.path.parent))
         file.close()
         self._full[reason].append(self._open.pop(reason))
 
     def unsynced(self) -> list[tuple[int, Path]]:
-        """Descriptors of files with frames that are not on the disk, and their folders; the caller syncs and closes
-        them. *Refused* is written by the spool's thread, and synced there."""
+        """Returns descriptors of files with unsynced frames, and their folders. The caller syncs and closes them.
+
+        Leaves out *refused*, which the spool thread writes and syncs.
+        """
         found, self._closed = self._closed, []
         for reason, file in self._open.items():
             if reason != "refused" and (descriptor := file.unsynced()) is not None:
@@ -140,40 +145,47 @@ class Quarantine:
         return found
 
     def add_once(self, reason: str, entry: QuarantineEntry) -> int | None:
-        """Hold an event that was spooled, on disk when this returns; the number of older ones that had to go for it,
-        None: it is held already. Raises OSError."""
+        """Quarantines an event that was spooled, and syncs it to disk.
+
+        Returns the number of older frames that were deleted to make room, or None if the event is in quarantine
+        already. Raises OSError.
+        """
         assert entry.key is not None
         if entry.key in self._keys:
             return None
-        gone = self.add(reason, [entry], sync=True)
+        deleted = self.add(reason, [entry], sync=True)
         self._keys.add(entry.key)
-        return gone
+        return deleted
 
     # --- for an operator's command -----------------------------------------------------------------------------------
 
     def claim(self, reason: str) -> "list[QuarantineFile]":
-        """Take all files of a reason out of reach of bounds and expiry, for whoever works on them; they are still
-        counted, and read by nobody else. Each is to be given to ``give_back`` or ``replace``."""
+        """Reserves all files of a reason for an operator's command.
+
+        Size limits and expiry do not apply to claimed files, and no other command reads them. Their frames are still
+        counted. Pass each file to ``give_back`` or ``replace`` afterwards.
+        """
         if reason in self._open:
             self._close(reason, self._open[reason])
         claimed, self._full[reason] = self._full[reason], []
         return claimed
 
     def give_back(self, reason: str, files: "Sequence[QuarantineFile]") -> None:
-        """Nothing was done with these."""
+        """Returns unchanged claimed files to the quarantine."""
         self._full[reason] = sorted([*self._full[reason], *files], key=lambda file: file.sequence)
 
     def replace(self, reason: str, file: "QuarantineFile", left: "QuarantineFile | None") -> None:
-        """A claimed file has gone; ``left`` holds what has not gone with it."""
+        """Records that a claimed file was removed. ``left`` is the new file with the frames that stay, if any."""
         self._count(reason, file, -1)
         if left is not None:
             self._count(reason, left, 1)
             self.give_back(reason, [left])
 
     def expire(self, reason: str, max_age: float | None) -> int:
-        """Remove the files of a reason whose last frame is older than ``max_age`` seconds; how many frames went.
+        """Deletes the files of a reason whose newest frame is older than ``max_age`` seconds.
 
-        A file that is being written is closed in time for this to be true within a tenth of the age.
+        Returns the number of deleted frames. Closes an open file once it is older than a tenth of ``max_age``, so
+        frames expire within that tolerance.
         """
         if max_age is None:
             return 0
@@ -190,20 +202,22 @@ class Quarantine:
             except FileNotFoundError:
                 pass
             except OSError:
-                # It is still there, so its frames are still held.
+                # The file still exists, so its frames are still in quarantine.
                 continue
             self._full[reason].remove(old)
             dropped += old.count
         self.counts[reason] -= dropped
         return dropped
 
-    def trim_aside(self, max_age: float | None) -> Iterator[tuple[Path, str, int]]:
-        """Remove files that were moved aside: those older than ``max_age`` seconds, and the oldest beyond the bound of
-        *damaged*. What went, with its intake and the events that are counted for it; raises OSError."""
+    def trim_damaged(self, max_age: float | None) -> Iterator[tuple[Path, str, int]]:
+        """Deletes damaged files that are older than ``max_age`` seconds, and the oldest beyond the limit of *damaged*.
+
+        Yields each deleted file with its intake and the events counted as quarantined for it. Raises OSError.
+        """
         folder = self.directory / "damaged" / "files"
         if not folder.is_dir():
             return
-        # Named by the time at which they came, which a file's own time is not.
+        # Sort by the time of quarantine in the name; the modification time of the file is older.
         found = sorted((path for path in folder.iterdir() if path.is_file()), key=_number_of)
         size = sum(path.lstat().st_size for path in found)
         for path in found:
@@ -212,10 +226,10 @@ class Quarantine:
                 break
             size -= path.lstat().st_size
             path.unlink()
-            yield (path, *self._aside.pop(path, ("", 0)))
+            yield (path, *self._moved.pop(path, ("", 0)))
 
     def keep_evidence(self, intake: str, sequence: int, body: bytes) -> Path:
-        """Keep a copy of a request's body; the oldest of ``EVIDENCE`` copies goes for it. Raises OSError."""
+        """Keeps a copy of a request body, and deletes the oldest copies beyond ``EVIDENCE``. Raises OSError."""
         folder = self.directory / "evidence"
         folder.mkdir(mode=0o750, parents=True, exist_ok=True)
         path = folder / f"{sequence}-{intake}.lines"
@@ -225,26 +239,31 @@ class Quarantine:
         return path
 
     def move_aside(self, path: Path, events: int = 0) -> Path:
-        """Take a file out of the spool's way, whole; ``events`` of it are counted as quarantined. Raises OSError."""
+        """Moves a whole file from the spool to quarantine. ``events`` of it are counted as quarantined.
+
+        Returns its new path. Raises OSError.
+        """
         folder = self.directory / "damaged" / "files"
         folder.mkdir(mode=0o750, parents=True, exist_ok=True)
         target = folder / f"{self._number()}-{path.parent.name}-{path.name}"
         shutil.move(path, target)
-        self._aside[target] = path.parent.name, events
+        self._moved[target] = path.parent.name, events
         return target
 
-    def put_aside(self, intake: str, name: str, data: bytes, events: int) -> Path:
-        """Keep bytes that were part of a file which is still in use; ``events`` of it are counted as quarantined.
-        Raises OSError."""
+    def save_damaged(self, intake: str, name: str, data: bytes, events: int) -> Path:
+        """Saves damaged bytes of a file that stays in use. ``events`` of it are counted as quarantined.
+
+        Returns the path of the copy. Raises OSError.
+        """
         folder = self.directory / "damaged" / "files"
         folder.mkdir(mode=0o750, parents=True, exist_ok=True)
         target = folder / f"{self._number()}-{intake}-{name}"
         target.write_bytes(data)
-        self._aside[target] = intake, events
+        self._moved[target] = intake, events
         return target
 
     def close(self) -> None:
-        """Name the files that are being written by what they hold."""
+        """Closes the open files and renames them to include their number of frames."""
         for file in self._open.values():
             file.close()
         self._open.clear()
@@ -267,22 +286,22 @@ class Quarantine:
             try:
                 files[0].path.unlink(missing_ok=True)
             except OSError:
-                # It is still there, so its frames are still held.
+                # The file still exists, so its frames are still in quarantine.
                 break
-            gone = files.pop(0)
-            dropped += gone.count
-            self._count(reason, gone, -1)
+            deleted = files.pop(0)
+            dropped += deleted.count
+            self._count(reason, deleted, -1)
         return dropped
 
     def _count(self, reason: str, file: "QuarantineFile", sign: int) -> None:
-        """A whole file came or went."""
+        """Adds (``sign`` 1) or subtracts (-1) the frames of a whole file."""
         self.counts[reason] += sign * file.count
         for intake, count in file.intakes.items():
             self.by_intake[intake, reason] += sign * count
 
 
 class QuarantineFile:
-    """One file of a reason."""
+    """A quarantine file."""
 
     def __init__(self, path: Path, sequence: int, *, count: int = 0, size: int = 0) -> None:
         self.path = path
@@ -290,19 +309,20 @@ class QuarantineFile:
         self.count = count
         self.size = size
         self.intakes: Counter[str] = Counter()
-        "Frames by intake; ``-``: of none."
+        "Frames by intake. ``-``: frames without an intake."
         self._descriptor: int | None = None
-        self._asked = 0
-        "Bytes of it that somebody has asked for, to sync them."
+        self._sync_requested = 0
+        "Bytes that a caller of ``unsynced`` has taken over to sync."
 
     def unsynced(self) -> int | None:
-        """A descriptor of its own, where there is something that nobody has asked for yet."""
-        if self._descriptor is None or self.size <= self._asked:
+        """Returns a duplicated descriptor if there are bytes that no earlier call covered, else None."""
+        if self._descriptor is None or self.size <= self._sync_requested:
             return None
-        self._asked = self.size
+        self._sync_requested = self.size
         return os.dup(self._descriptor)
 
     def append(self, data: bytes, count: int) -> None:
+        """Appends the lines of ``count`` frames. Raises OSError; then nothing was appended."""
         if self._descriptor is None:
             self._descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
         write_whole(self._descriptor, data, self.size)
@@ -310,7 +330,7 @@ class QuarantineFile:
         self.count += count
 
     def sync(self) -> None:
-        """What was appended survives a power cut."""
+        """Syncs the file and its folder, so that its frames survive a power cut. Raises OSError."""
         if self._descriptor is not None:
             os.fsync(self._descriptor)
             folder = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -320,11 +340,12 @@ class QuarantineFile:
                 os.close(folder)
 
     def close(self) -> None:
+        """Closes the file and renames it to include its number of frames. Raises OSError."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
         target = self.path.with_name(f"{self.sequence}-{self.count}.jsonl")
-        # A file whose first append failed was perhaps never made.
+        # If the first append failed, the file may never have been created.
         if self.path.exists() and not target.exists():
             self.path.rename(target)
             self.path = target
@@ -347,7 +368,7 @@ def _keys_of(path: Path) -> set[tuple[int, int]]:
 
 
 def write_whole(descriptor: int, data: bytes, size: int) -> None:
-    """Append all of ``data`` to a file of ``size`` bytes, or nothing: a short write is cut off again.
+    """Appends all of ``data`` to a file of ``size`` bytes, or nothing: truncates the file after a short write.
 
     Raises OSError.
     """

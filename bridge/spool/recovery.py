@@ -1,7 +1,10 @@
-"""What a restart finds: names and sizes; contents only of files that were still open, or may be in a pack already.
+"""Recovers a spool at start from file names and sizes.
 
-A file whose process died while it wrote is cut at its last line end and sealed. A file that is shorter than its name
-says keeps its whole lines. What is damaged or foreign moves to quarantine, is counted, and life goes on.
+Recovery reads the contents only of files that were still open, whose size differs from their name, or that may already
+be in a pack.
+
+A file that was open when its process died is cut after its last line end and sealed. A file that is shorter than its
+name says keeps its whole lines. Damaged and foreign files move to quarantine and are counted, and recovery continues.
 """
 
 import os
@@ -16,29 +19,30 @@ from bridge.spool.pack import PARTIAL, Pack
 
 @dataclass(slots=True)
 class RecoveredSpool:
-    """What recovery found in a spool."""
+    """The batches, packs and faults that recovery found in a spool."""
 
     batches: list[Batch] = field(default_factory=list)
-    "In sequence order."
+    "Loose batches in sequence order."
     sending: dict[str, int] = field(default_factory=dict)
-    "By intake: events of requests that had been begun, so possible duplicates."
+    "Possible duplicates by intake: events of requests that had been started."
     damaged: dict[str, int] = field(default_factory=dict)
-    "By intake: events that a damaged file's name promised."
+    "Lost events by intake: named by damaged files, but not in them."
     notes: list[str] = field(default_factory=list)
-    "One line for each file that was not as it should be."
+    "One line for each damaged, foreign or duplicate file."
     sequence: int = 0
-    "The highest in use."
+    "The highest sequence in use."
     packs: list[Pack] = field(default_factory=list)
-    "In sequence order; the batches in them are not among the others."
+    "Packs in sequence order; ``batches`` does not contain their batches."
 
 
 def recover(spool: Path, *, resolution_ms: int, sealed: float, move_aside: Callable[[Path], Path]) -> RecoveredSpool:
-    """Read the spool's names and mend what a killed process left. ``move_aside`` takes damaged files to quarantine.
+    """Reads the spool's file names and repairs the files that a killed process left.
 
-    Raises OSError where a directory cannot be read.
+    ``move_aside`` moves a damaged file to quarantine and returns its new path. Raises OSError if a directory cannot be
+    read.
     """
     found = RecoveredSpool()
-    # Other folders are not ours: a spool that is a filesystem of its own has a lost+found that only root may read.
+    # Skip other folders: a spool on its own filesystem has a lost+found that only root may read.
     for folder in sorted(entry for entry in spool.iterdir() if entry.is_dir() and batch_names.is_intake(entry.name)):
         packs = _packs(folder, found)
         pack_names = {pack.name for pack in packs}
@@ -46,7 +50,7 @@ def recover(spool: Path, *, resolution_ms: int, sealed: float, move_aside: Calla
         for path in sorted(folder.iterdir()):
             name = batch_names.read(path.name)
             if name is None and path.name.endswith(PARTIAL):
-                # A pack that was being written: all of it is still elsewhere.
+                # This pack was being written. All of its batches still exist in other files.
                 path.unlink()
                 continue
             if path.name in pack_names:
@@ -65,7 +69,7 @@ def recover(spool: Path, *, resolution_ms: int, sealed: float, move_aside: Calla
 
 
 def _packs(folder: Path, found: RecoveredSpool) -> list[Pack]:
-    """The packs of an intake, less those that were put together into one that is here too."""
+    """Returns the packs of an intake. Deletes packs whose batches are all in a larger, merged pack."""
     packs: list[Pack] = []
     with os.scandir(folder) as entries:
         for entry in entries:
@@ -77,7 +81,7 @@ def _packs(folder: Path, found: RecoveredSpool) -> list[Pack]:
     for pack in list(packs):
         for larger in packs:
             inside = larger.first <= pack.first and pack.last <= larger.last and larger.batches > pack.batches
-            if inside and len(mine := _sequences(pack, known)) == pack.batches and mine <= _sequences(larger, known):
+            if inside and len(own := _sequences(pack, known)) == pack.batches and own <= _sequences(larger, known):
                 pack.path.unlink()
                 packs.remove(pack)
                 break
@@ -98,7 +102,7 @@ def _sequences(pack: Pack, known: dict[Pack, set[int]]) -> set[int]:
         try:
             known[pack] = pack.sequences()
         except OSError:
-            # Rather twice than not at all.
+            # Sending a batch twice is better than losing it.
             known[pack] = set()
     return known[pack]
 
@@ -118,7 +122,7 @@ def _recovered(
         lines, whole = _cut_torn_tail(path)
         if name.state != "open":
             lost = max(0, name.events - lines)
-            found.notes.append(f"{path}: {size} bytes, its name says {name.size}; {lost} events are lost with the rest")
+            found.notes.append(f"{path}: has {size} bytes, its name says {name.size}; {lost} events are lost")
             found.damaged[folder.name] = found.damaged.get(folder.name, 0) + lost
             if lines > name.events:
                 move_aside(path)
@@ -126,13 +130,13 @@ def _recovered(
         if not lines:
             path.unlink()
             return
-        mended = name._replace(state="sealed" if name.state == "open" else name.state, events=lines, size=whole)
-        target = folder / str(mended)
+        repaired = name._replace(state="sealed" if name.state == "open" else name.state, events=lines, size=whole)
+        target = folder / str(repaired)
         if target.exists():
-            found.notes.append(f"{path}: {target.name} is there already, moved to {move_aside(path)}")
+            found.notes.append(f"{path}: {target.name} already exists, moved to {move_aside(path)}")
             return
         path.rename(target)
-        name = mended
+        name = repaired
     latest = name.earliest if name.timed else (name.earliest // resolution_ms + 1) * resolution_ms - 1
     batch = Batch(
         intake=folder.name, sequence=name.sequence, encoding=name.encoding, timed=name.timed, earliest=name.earliest,
@@ -145,7 +149,7 @@ def _recovered(
 
 
 def _cut_torn_tail(path: Path) -> tuple[int, int]:
-    """Cut a file behind its last line end; its lines and bytes then."""
+    """Cuts a file after its last line end. Returns its remaining lines and bytes."""
     data = path.read_bytes()
     whole = data.rfind(b"\n") + 1
     if whole != len(data):

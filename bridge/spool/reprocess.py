@@ -1,10 +1,10 @@
-"""Frames out of quarantine: into the spool by the routes of today, or away. One file at a time, whole or not at all.
+"""Retries quarantined frames with the current routes, or purges them. Each file changes completely or not at all.
 
-A frame that was put aside before it was routed is read again as when it came: the time of its reception, its listener,
-its peer. An event that was in the spool already (*refused*) goes to its intake as it is, with its time. What cannot go,
-because no route takes it, or it is too long, stays where it is.
+A frame that was quarantined before it was routed is processed again with its original reception time, listener and
+peer. An event that was in the spool already (*refused*) returns to its intake unchanged, with its time. A frame that
+cannot be delivered, because no route matches it or because it is too long, stays in quarantine.
 
-Blocking; in the spool's thread, with a router of its own.
+Blocking calls; runs on the spool thread, with its own router.
 """
 
 from collections import Counter
@@ -30,23 +30,23 @@ from bridge.syslog.framing import datagrams
 from bridge.syslog.timestamps import TimeReader
 
 MOST_SLOTS = 8
-"Batches of one intake and file; where their times lie further apart there is one, timed."
+"Most batches per intake and file, one per timestamp slot. With more slots, one timed batch is written instead."
 SEQUENCES = 16_384
-"That one file may need: two an intake, or some more."
+"Sequences reserved for one file, which needs about two for each intake."
 
-Giver = str | None
-"Whose account a frame is in: an intake's, or None."
+AccountName = str | None
+"The ledger account that a frame is in: an intake name, or None for the account of events without an intake."
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which frames; all conditions hold."""
+    """A selection of frames; a frame must meet all conditions."""
 
     intake: str | None = None
     source: tuple[Network, ...] = ()
 
-    def takes(self, entry: QuarantineEntry) -> bool:
-        """Whether a frame is one of them."""
+    def matches(self, entry: QuarantineEntry) -> bool:
+        """Returns True if a frame is selected."""
         if self.intake is not None and entry.intake != self.intake:
             return False
         return not self.source or _in(entry.peer, self.source)
@@ -62,19 +62,19 @@ def _in(peer: str, networks: Iterable[Network]) -> bool:
 
 @dataclass(slots=True)
 class ReprocessResult:
-    """What became of one file."""
+    """The result of retrying or purging one quarantine file."""
 
-    moves: Counter[tuple[Giver, str]] = field(default_factory=Counter)
-    "Frames that are events in the spool now: from an account to an intake's."
-    filtered: Counter[Giver] = field(default_factory=Counter)
-    purged: Counter[Giver] = field(default_factory=Counter)
+    moves: Counter[tuple[AccountName, str]] = field(default_factory=Counter)
+    "Frames that are now events in the spool, by their old account and their new intake."
+    filtered: Counter[AccountName] = field(default_factory=Counter)
+    purged: Counter[AccountName] = field(default_factory=Counter)
     stayed: int = 0
     batches: list[Batch] = field(default_factory=list)
-    left: QuarantineFile | None = None
+    remaining: QuarantineFile | None = None
 
 
 class Reprocessor:
-    """Reads frames as the road does. ``limits`` are those of its batches."""
+    """Processes quarantined frames as the ingest pipeline does. ``limits`` apply to the new events and batches."""
 
     def __init__(self, router: Router, limits: GroupLimits, batch_limits: BatchLimits) -> None:
         self._router = router
@@ -85,46 +85,46 @@ class Reprocessor:
     def retry(
         self, spool: Spool, reason: str, file: QuarantineFile, selection: Selection, numbers: range
     ) -> ReprocessResult:
-        """Bring what is selected of a claimed file into the spool. Raises OSError: nothing has happened."""
+        """Moves the selected frames of a claimed file into the spool. Raises OSError; then nothing has changed."""
         outcome = ReprocessResult()
         groups: dict[str, list[Group]] = {}
-        entries, kept = _divided(file, selection)
-        publisher = _publisher(reason, file)
+        entries, kept = _select_entries(file, selection)
+        account_of = _account_lookup(reason, file)
         for run in _runs(entry for entry in entries if entry.intake is None):
-            kept += self._route(run, groups, outcome, publisher)
+            kept += self._route(run, groups, outcome, account_of)
         for entry in entries:
             if entry.intake is not None:
-                kept += self._as_it_is(entry, groups, outcome, publisher)
-        return self._carry_out(spool, reason, file, kept, groups, outcome, iter(numbers))
+                kept += self._return_unchanged(entry, groups, outcome, account_of)
+        return self._commit(spool, reason, file, kept, groups, outcome, iter(numbers))
 
     def purge(
         self, spool: Spool, reason: str, file: QuarantineFile, selection: Selection, numbers: range
     ) -> ReprocessResult:
-        """Remove what is selected. Raises OSError: nothing has happened."""
+        """Deletes the selected frames of a claimed file. Raises OSError; then nothing has changed."""
         outcome = ReprocessResult()
-        entries, kept = _divided(file, selection)
-        publisher = _publisher(reason, file)
+        entries, kept = _select_entries(file, selection)
+        account_of = _account_lookup(reason, file)
         for entry in entries:
-            outcome.purged[publisher(entry)] += 1
+            outcome.purged[account_of(entry)] += 1
         if not kept and file.count > len(entries):
-            outcome.purged[publisher(None)] += file.count - len(entries)
-        return self._carry_out(spool, reason, file, kept, {}, outcome, iter(numbers))
+            outcome.purged[account_of(None)] += file.count - len(entries)
+        return self._commit(spool, reason, file, kept, {}, outcome, iter(numbers))
 
     def _route(
         self,
         run: list[QuarantineEntry],
         groups: dict[str, list[Group]],
         outcome: ReprocessResult,
-        publisher: "Callable[[QuarantineEntry], Giver]",
+        account_of: "Callable[[QuarantineEntry], AccountName]",
     ) -> list[bytes]:
-        """Entries of one reception; the lines of those that stay."""
+        """Routes entries with the same reception time, listener and peer. Returns the lines that stay in quarantine."""
         first = run[0]
         stay: list[bytes] = []
         profile = self._router.profile(first.listener, _address(first.peer))
         frames = datagrams([entry.frame for entry in run])
         columns = parse_all(frames, profile.needs | {"raw"})
         if columns.count != len(list_of(frames)):
-            # Nothing but blanks: there is no event in it.
+            # At least one frame is blank and contains no event.
             return [entry.line() for entry in run]
         by_frame: dict[bytes, list[QuarantineEntry]] = {}
         for raw, entry in zip(columns["raw"], run, strict=True):
@@ -132,7 +132,7 @@ class Reprocessor:
         for disposition, part in profile.assign(columns):
             entries = [by_frame[raw].pop() for raw in part["raw"]]
             if disposition.kind == "drop":
-                outcome.filtered.update(publisher(entry) for entry in entries)
+                outcome.filtered.update(account_of(entry) for entry in entries)
                 continue
             if disposition.kind != "deliver":
                 stay += [entry.line() for entry in entries]
@@ -146,15 +146,15 @@ class Reprocessor:
                 stay += [entry.line() for entry in entries]
                 continue
             groups.setdefault(disposition.intake, []).extend(grouped.groups)
-            outcome.moves.update((publisher(entry), disposition.intake) for entry in entries)
+            outcome.moves.update((account_of(entry), disposition.intake) for entry in entries)
         return stay
 
-    def _as_it_is(
+    def _return_unchanged(
         self,
         entry: QuarantineEntry,
         groups: dict[str, list[Group]],
         outcome: ReprocessResult,
-        publisher: "Callable[[QuarantineEntry], Giver]",
+        account_of: "Callable[[QuarantineEntry], AccountName]",
     ) -> list[bytes]:
         assert entry.intake is not None
         line = escaped(entry.frame) + b"\n"
@@ -163,12 +163,12 @@ class Reprocessor:
         ms = entry.received_ms if entry.time_ms is None else entry.time_ms
         group = Group(entry.intake, LINES, ms // self._limits.resolution_ms, ms, ms, 1, line)
         groups.setdefault(entry.intake, []).append(group)
-        outcome.moves[publisher(entry), entry.intake] += 1
+        outcome.moves[account_of(entry), entry.intake] += 1
         return []
 
-    # --- what comes of it --------------------------------------------------------------------------------------------
+    # --- writing the result ------------------------------------------------------------------------------------------
 
-    def _carry_out(
+    def _commit(
         self,
         spool: Spool,
         reason: str,
@@ -180,31 +180,31 @@ class Reprocessor:
     ) -> ReprocessResult:
         outcome.stayed = len(kept)
         if not (outcome.moves or outcome.filtered or outcome.purged):
-            outcome.left = file
+            outcome.remaining = file
             return outcome
-        transfer = Transaction(spool.directory, next(numbers))
+        staged = Transaction(spool.directory, next(numbers))
         try:
-            for its_groups in groups.values():
-                for group, timed in self._batches(its_groups):
+            for intake_groups in groups.values():
+                for group, timed in self._batches(intake_groups):
                     batch = batch_of(group, next(numbers), spool, self._limits.resolution_ms, timed=timed)
-                    transfer.write(batch.path, group.data)
+                    staged.write(batch.path, group.data)
                     outcome.batches.append(batch)
             if kept:
-                place = file.path.with_name(f"{file.sequence}-{len(kept)}.jsonl")
+                path = file.path.with_name(f"{file.sequence}-{len(kept)}.jsonl")
                 data = b"".join(kept)
-                transfer.write(place, data, like=file.path)
-                outcome.left = QuarantineFile(place, file.sequence, count=len(kept), size=len(data))
-                outcome.left.intakes = _intakes(kept, file)
-            transfer.remove(file.path)
-            transfer.commit()
+                staged.write(path, data, like=file.path)
+                outcome.remaining = QuarantineFile(path, file.sequence, count=len(kept), size=len(data))
+                outcome.remaining.intakes = _intakes(kept, file)
+            staged.remove(file.path)
+            staged.commit()
         except BaseException:
-            transfer.give_up()
+            staged.discard()
             raise
-        transfer.finish()
+        staged.finish()
         return outcome
 
     def _batches(self, groups: list[Group]) -> Iterator[tuple[Group, bool]]:
-        """Groups of one intake put together: a batch a slot, or one of all times."""
+        """Joins the groups of one intake into batches: one per slot, or one timed batch. Yields (group, timed)."""
         limits = self._batch_limits
         slots: dict[int | None, list[Group]] = {}
         timed = [group for group in groups if group.timed]
@@ -229,7 +229,7 @@ class Reprocessor:
 
 
 def batch_of(group: Group, sequence: int, spool: Spool, resolution_ms: int, *, timed: bool) -> Batch:
-    """A sealed batch that is to be written: of the backlog, and synced."""
+    """Returns a sealed and synced batch for the backlog lane. The caller writes its file."""
     name = BatchName(sequence, group.earliest, group.count, len(group.data), "sealed", timed, group.encoding)
     latest = group.latest if timed else (group.earliest // resolution_ms + 1) * resolution_ms - 1
     return Batch(
@@ -247,29 +247,33 @@ def _joined(groups: list[Group]) -> Group:
     )  # fmt: skip
 
 
-def _divided(file: QuarantineFile, selection: Selection) -> tuple[list[QuarantineEntry], list[bytes]]:
-    """The entries that are selected, and the lines of the others; what is no entry is left as it is."""
+def _select_entries(file: QuarantineFile, selection: Selection) -> tuple[list[QuarantineEntry], list[bytes]]:
+    """Returns the selected entries, and the other lines unchanged, including lines that are not entries."""
     selected: list[QuarantineEntry] = []
-    others: list[bytes] = []
+    other_lines: list[bytes] = []
     for line in file.path.read_bytes().splitlines(keepends=True):
         entry = QuarantineEntry.read(line)
-        if entry is not None and selection.takes(entry):
+        if entry is not None and selection.matches(entry):
             selected.append(entry)
         else:
-            others.append(line)
-    return selected, others
+            other_lines.append(line)
+    return selected, other_lines
 
 
 def _runs(entries: Iterable[QuarantineEntry]) -> Iterator[list[QuarantineEntry]]:
-    """Entries of one listener, peer and reception."""
+    """Groups entries by listener, peer and reception time."""
     runs: dict[tuple[int, str, str], list[QuarantineEntry]] = {}
     for entry in entries:
         runs.setdefault((entry.received_ms, entry.listener, entry.peer), []).append(entry)
     return iter(runs.values())
 
 
-def _publisher(reason: str, file: QuarantineFile) -> "Callable[[QuarantineEntry | None], Giver]":
-    """Whose account its frames are in: a refused event of this process is its intake's, all others are nobody's."""
+def _account_lookup(reason: str, file: QuarantineFile) -> "Callable[[QuarantineEntry | None], AccountName]":
+    """Returns a function that maps an entry to the ledger account that counts it.
+
+    Refused events of the current process are in the account of their intake. All other frames are in the account of
+    events without an intake.
+    """
     if reason != "refused" or "-" in file.intakes:
         return lambda entry: None
     return lambda entry: None if entry is None else entry.intake

@@ -1,27 +1,27 @@
-"""``SPOOL/.reserve``: a few MiB that are ours on a full disk, so that what is spooled can leave it.
+"""Reserves a few MiB in ``SPOOL/.reserve``, so that the spool can still be drained when the disk is full.
 
-A rename may need a block of its directory, a refused event one of quarantine. Given up when a write finds the disk
-full; made again, before anybody else gets the room, once there is some. Blocking calls.
+A rename may need a block for its directory, and a refused event needs a block in quarantine. The reserve is released
+when a write finds the disk full, and allocated again before other uses once there is space. Blocking calls.
 """
 
 import os
 from pathlib import Path
 
-MOST = 4 << 20
-LEAST = 4096
+MAX_SIZE = 4 << 20
+MIN_SIZE = 4096
 
 
 class Reserve:
-    """One spool's reserve. ``size`` in bytes is that of the last ``make``."""
+    """The reserve of one spool. ``size`` is in bytes and comes from the last ``make``."""
 
     def __init__(self, directory: Path) -> None:
         self.path = directory / ".reserve"
         self.size = 0
         self.held = False
 
-    def make(self, budget: int, at_most: int = MOST) -> None:
-        """Allocate it: 1 % of ``budget`` bytes, ``at_most`` so many. Raises OSError; then there is none."""
-        size = max(LEAST, min(MOST, budget // 100, at_most))
+    def make(self, budget: int, at_most: int = MAX_SIZE) -> None:
+        """Allocates 1 % of ``budget`` bytes, but no more than ``at_most``. Raises OSError; then there is no reserve."""
+        size = max(MIN_SIZE, min(MAX_SIZE, budget // 100, at_most))
         if self.held and size == self.size:
             return
         descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640)
@@ -35,7 +35,7 @@ class Reserve:
             os.close(descriptor)
 
     def release(self) -> None:
-        """Give it up. What cannot be unlinked is cut."""
+        """Removes the reserve file. Truncates it if it cannot be unlinked."""
         self.held = False
         try:
             self.path.unlink(missing_ok=True)
@@ -43,5 +43,5 @@ class Reserve:
             try:
                 os.truncate(self.path, 0)
             except OSError:
-                # Where neither is allowed the reserve is no use, nor is it in the way of anything that would be.
+                # If neither is permitted, the reserve cannot be released. It does no other harm.
                 return

@@ -1,7 +1,7 @@
-"""The spool's front: appends on the reactor, everything that may block in the one spool thread.
+"""Appends events to batch files on the reactor, and seals and removes the files on the spool thread.
 
-Appending is the only call on the road of a message: one ``write`` per group. Seal, rename and unlink go through
-``work``, which runs a job in the thread and its result on the reactor.
+An append is the only spool call in the path of a message: one ``write`` per group. Seal, rename and unlink go through
+``work``, which runs a job on the spool thread and passes its result to a callback on the reactor.
 """
 
 import errno
@@ -36,14 +36,14 @@ __all__ = ["BatchLimits", "Spool", "SpoolError"]
 T = TypeVar("T")
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
 TRY_AGAIN = 1.0
-"Seconds between two attempts to rename or remove a file that could not be."
+"Seconds between attempts to rename or remove a file after a failure."
 Work = Callable[[Callable[[], object], Callable[[object], None]], None]
-"""Runs the first in the spool's thread, then the second, with its result, on the reactor."""
+"""Runs the first function on the spool thread, then the second, with its result, on the reactor."""
 
 
 @dataclass(frozen=True, slots=True)
 class BatchLimits:
-    """When a batch is sealed."""
+    """The limits at which a batch is sealed."""
 
     max_age: float = 2.0
     "Seconds."
@@ -51,11 +51,11 @@ class BatchLimits:
     max_bytes: int = 5_000_000
     resolution_ms: int = 1000
     max_slots: int = 64
-    "Open slots of one intake; events beyond go to its timed file."
+    "Most open slots of one intake; further events go to its timed file."
 
 
 class Spool:
-    """All batch files of one bridge. ``wall`` is in seconds since the epoch, ``clock`` rises steadily."""
+    """Manages all batch files of one bridge. ``wall`` is in seconds since the epoch, ``clock`` is monotonic."""
 
     def __init__(
         self,
@@ -68,7 +68,10 @@ class Spool:
         bounds: dict[str, int],
         keep: int = 0,
     ) -> None:
-        """``keep``: bytes of what was appended that stay in memory until they are first read."""
+        """Locks the spool directory. ``keep``: bytes of appended lines that are cached until they are first read.
+
+        Raises SpoolError.
+        """
         self.directory = directory
         self.limits = limits
         self.on_sealed: Callable[[Batch], None] = lambda batch: None
@@ -82,23 +85,23 @@ class Spool:
         self._exact_firsts: list[int] = []
         self._exact_lasts: list[int] = []
         self._slots: dict[str, dict[tuple[str, int], OpenBatch]] = {}
-        # In the order of opening: what is due is at its front. One timed file an intake is keyed by slot None.
+        # In order of opening, so due batches come first. The timed file of an intake has its own key, see ``_key``.
         self._by_age: OrderedDict[OpenBatch, None] = OrderedDict()
         self._folders: set[str] = set()
         self._most_open = max(64, min(8192, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2))
-        self._leaving: dict[OpenBatch, None] = {}
-        "Closed to appends, not handed over yet: being sealed, or waiting to be tried again."
-        self._unsealed: list[OpenBatch] = []
-        "Could not be renamed; tried again."
-        self._unremoved: list[Callable[[], None]] = []
-        "Settled, but could not be removed: what tries again. The thread's."
-        self._tried_again = float("-inf")
+        self._being_sealed: dict[OpenBatch, None] = {}
+        "Batches closed to appends whose sealing is not complete: being sealed, or waiting for another attempt."
+        self._seals_to_retry: list[OpenBatch] = []
+        "Batches whose files could not be renamed; tried again."
+        self._removals_to_retry: list[Callable[[], None]] = []
+        "Functions that retry the removal of files. Used on the spool thread only."
+        self._last_retry = float("-inf")
         self._sealing = 0
-        self._fresh = WriteCache(keep)
+        self._write_cache = WriteCache(keep)
         self._lock = lock.take(directory)
 
     def recover(self) -> recovery.RecoveredSpool:
-        """Find what is there from before. Called once, before the first append. Raises SpoolError."""
+        """Recovers the batches of earlier processes. Called once, before the first append. Raises SpoolError."""
         try:
             transaction.recover(self.directory)
             self.quarantine.recover()
@@ -116,19 +119,22 @@ class Spool:
     # --- writing -----------------------------------------------------------------------------------------------------
 
     def parts(self, group: Group) -> Iterable[Group]:
-        """A group as parts that each fit one batch; nearly always the group."""
+        """Splits a group into parts that each fit one batch. Nearly always returns the group itself."""
         if group.count > self.limits.max_events or len(group.data) > self.limits.max_bytes:
             return split(group, self.limits.max_events, self.limits.max_bytes)
         return (group,)
 
     def append(self, group: Group) -> None:
-        """Write the events of one part; then they survive the process. Raises OSError: none was written."""
+        """Writes the events of one part; afterwards they survive a killed process.
+
+        Raises OSError; then none was written.
+        """
         try:
             self._append(group)
         except OSError as error:
             if error.errno != errno.EFBIG:
                 raise
-            # This file may not grow; another may.
+            # This file must not grow further. A new one can still be written.
             self._seal([batch for batch in self._slots.get(group.intake, {}).values() if batch.count])
             self._append(group)
 
@@ -139,19 +145,19 @@ class Spool:
             batch.count + group.count > self.limits.max_events or batch.size + len(data) > self.limits.max_bytes
         ):
             self._seal([batch])
-            # The next may be timed where this one was not, and the other way round.
+            # The next batch may be timed although this one was not, or the reverse.
             batch = self._batch_for(group)
             data = self._lines(group, batch)
         try:
             write_whole(batch.descriptor, data, batch.size)
         except OSError:
             if os.fstat(batch.descriptor).st_size != batch.size:
-                # Not even the cutting worked: nothing may be appended behind the torn piece. Sealing cuts again.
+                # Truncating the short write failed too. Nothing may be appended after it; sealing truncates again.
                 self._seal([batch])
             raise
         batch.size += len(data)
         batch.count += group.count
-        self._fresh.add(batch, data)
+        self._write_cache.add(batch, data)
         batch.earliest = min(batch.earliest, group.earliest)
         batch.latest = max(batch.latest, group.latest)
         if batch.count >= self.limits.max_events or batch.size >= self.limits.max_bytes:
@@ -166,7 +172,7 @@ class Spool:
         timed = group.timed or (crowded and bool(group.earliest))
         if timed and (batch := slots.get((f"timed {group.encoding}", 0))) is not None:
             return batch
-        sequence = self._next()
+        sequence = self._next_sequence()
         folder = self.directory / group.intake
         if group.intake not in self._folders:
             folder.mkdir(mode=0o750, exist_ok=True)
@@ -175,7 +181,7 @@ class Spool:
         try:
             descriptor = os.open(path, _NEW, 0o640)
         except FileNotFoundError:
-            # Somebody has removed the folder.
+            # Another program has removed the folder.
             folder.mkdir(mode=0o750, parents=True, exist_ok=True)
             descriptor = os.open(path, _NEW, 0o640)
         batch = OpenBatch(
@@ -194,13 +200,17 @@ class Spool:
     def _key(batch: OpenBatch) -> tuple[str, int]:
         return (f"timed {batch.encoding}", 0) if batch.timed else (batch.encoding, batch.slot)
 
-    def _next(self) -> int:
+    def _next_sequence(self) -> int:
         self._sequence = max(int(self._wall() * 1_000_000), self._sequence + 1)
         return self._sequence
 
     def sequences(self, count: int, *, exact: bool = True) -> range:
-        """So many sequences that nobody else gets; ``exact``: the times of what an operator brings back stay so."""
-        first = self._next()
+        """Reserves ``count`` unique sequences.
+
+        ``exact``: batches with these sequences keep exact event times when they are sent. Used for events that an
+        operator's command brings back.
+        """
+        first = self._next_sequence()
         self._sequence += count - 1
         if exact:
             self._exact_firsts.append(first)
@@ -208,14 +218,14 @@ class Spool:
         return range(first, first + count)
 
     def is_exact(self, sequence: int) -> bool:
-        """Whether it is one of these; as far as this process knows."""
+        """Returns True if this process reserved the sequence with ``exact``."""
         place = bisect_right(self._exact_firsts, sequence) - 1
         return place >= 0 and sequence <= self._exact_lasts[place]
 
     # --- sealing -----------------------------------------------------------------------------------------------------
 
     def seal_due(self) -> None:
-        """Seal what is older than ``max_age``. Called several times a second."""
+        """Seals batches older than ``max_age`` and retries failed operations. Called several times a second."""
         latest = self._clock() - self.limits.max_age
         due = []
         for batch in self._by_age:
@@ -224,65 +234,65 @@ class Spool:
             due.append(batch)
         if due:
             self._seal(due)
-        if self._clock() - self._tried_again >= TRY_AGAIN:
-            self._tried_again = self._clock()
-            if self._unsealed:
-                again, self._unsealed = self._unsealed, []
-                self._hand_over(again)
-            if self._unremoved:
-                self._work(self._remove_again, lambda nothing: None)
+        if self._clock() - self._last_retry >= TRY_AGAIN:
+            self._last_retry = self._clock()
+            if self._seals_to_retry:
+                to_retry, self._seals_to_retry = self._seals_to_retry, []
+                self._hand_over(to_retry)
+            if self._removals_to_retry:
+                self._work(self._retry_removals, lambda nothing: None)
 
     def seal_of(self, intake: str) -> None:
-        """Seal what is open of one intake."""
+        """Seals the open batches of one intake."""
         if batches := list(self._slots.get(intake, {}).values()):
             self._seal(batches)
 
     def is_sealing(self, intake: str) -> bool:
-        """Whether something of an intake is being sealed, and has not been handed over yet."""
-        return any(batch.intake == intake for batch in self._leaving)
+        """Returns True if a batch of an intake is being sealed and was not passed to ``on_sealed`` yet."""
+        return any(batch.intake == intake for batch in self._being_sealed)
 
     def seal_all(self) -> None:
-        """Seal everything, at the end."""
+        """Seals all open batches at shutdown."""
         if self._by_age:
             self._seal(list(self._by_age))
 
     @property
     def idle(self) -> bool:
-        """Whether nothing is open or being sealed."""
+        """Returns True if no batch is open or being sealed."""
         return not self._by_age and not self._sealing
 
-    def being_written(self) -> Iterable[OpenBatch]:
-        """Every file that is open, or being sealed."""
-        return [*self._by_age, *self._leaving]
+    def unsealed_batches(self) -> Iterable[OpenBatch]:
+        """Returns all batches that are open or being sealed."""
+        return [*self._by_age, *self._being_sealed]
 
     def open_amount(self, intake: str) -> tuple[int, int]:
-        """Events and bytes of an intake that are not sealed yet."""
-        found = self._open_ones(intake)
+        """Returns the events and bytes of an intake that are not sealed yet."""
+        found = self._unsealed_of(intake)
         return sum(batch.count for batch in found), sum(batch.size for batch in found)
 
     def open_disk(self) -> dict[str, int]:
-        """Bytes on disk of what is not sealed yet, by intake."""
+        """Returns the estimated bytes on disk of unsealed batches, by intake."""
         found = {
             intake: sum(on_disk(batch.size) for batch in slots.values())
             for intake, slots in self._slots.items() if slots
         }  # fmt: skip
-        for batch in self._leaving:
+        for batch in self._being_sealed:
             found[batch.intake] = found.get(batch.intake, 0) + on_disk(batch.size)
         return found
 
-    def _open_ones(self, intake: str) -> list[OpenBatch]:
-        leaving = [batch for batch in self._leaving if batch.intake == intake]
-        return [*self._slots.get(intake, {}).values(), *leaving]
+    def _unsealed_of(self, intake: str) -> list[OpenBatch]:
+        being_sealed = [batch for batch in self._being_sealed if batch.intake == intake]
+        return [*self._slots.get(intake, {}).values(), *being_sealed]
 
     def oldest_open(self, intake: str) -> int | None:
-        """The lowest sequence that is being written."""
-        return min((batch.sequence for batch in self._open_ones(intake)), default=None)
+        """Returns the lowest sequence of an intake's unsealed batches, or None."""
+        return min((batch.sequence for batch in self._unsealed_of(intake)), default=None)
 
     def _seal(self, batches: list[OpenBatch]) -> None:
         for batch in batches:
             del self._slots[batch.intake][self._key(batch)]
             del self._by_age[batch]
-            self._leaving[batch] = None
+            self._being_sealed[batch] = None
         self._hand_over(batches)
 
     def _hand_over(self, batches: list[OpenBatch]) -> None:
@@ -294,19 +304,22 @@ class Spool:
             now = self._clock()
             for batch, made in zip(batches, sealed, strict=True):
                 if isinstance(made, OSError):
-                    self._unsealed.append(batch)
+                    self._seals_to_retry.append(batch)
                     continue
-                del self._leaving[batch]
+                del self._being_sealed[batch]
                 if made is not None:
                     made.sealed = now
-                    self._fresh.hand_over(batch, made)
+                    self._write_cache.hand_over(batch, made)
                     self.on_sealed(made)
 
         self._work(lambda: [self._sealed(batch) for batch in batches], done)
 
     def _sealed(self, batch: OpenBatch) -> Batch | OSError | None:
-        """Close and rename one file; in the spool's thread. An OSError: the events are there under the open name, to be
-        tried again, if need be by the next start."""
+        """Closes and renames one file, on the spool thread.
+
+        Returns the sealed batch, or None if it was empty. Returns an OSError on failure: the events are still in the
+        file with the open name, and sealing is tried again, by the next start if necessary.
+        """
         sealed = Batch(
             intake=batch.intake, sequence=batch.sequence, encoding=batch.encoding, timed=batch.timed,
             earliest=batch.earliest, latest=batch.latest, count=batch.count, size=batch.size,
@@ -325,24 +338,24 @@ class Spool:
             batch.path.rename(sealed.path)
             sealed.disk = sealed.path.stat().st_blocks * 512 or sealed.disk
         except FileNotFoundError:
-            # There is nothing to rename. The courier finds the file missing, and its events are counted so.
+            # The file is missing. The courier detects this and counts its events.
             return sealed
         except OSError as error:
-            self.on_error(f"spool: cannot seal {batch.path}: {error.strerror}; tried again")
+            self.on_error(f"spool: cannot seal {batch.path}: {error.strerror}; the bridge tries again")
             return error
         return sealed
 
-    # --- the end -----------------------------------------------------------------------------------------------------
+    # --- removal -----------------------------------------------------------------------------------------------------
 
     def remove(self, batches: Iterable[Batch]) -> None:
-        """Settled batches leave the spool, for the archive where there is one; in the spool's thread."""
+        """Removes settled batches from the spool, or moves them to the archive if there is one. On the spool thread."""
         if self.archive is None:
             batch_reader.remove(batches, self.cannot_remove)
         else:
             self.archive.keep(batches, self.cannot_remove)
 
-    def give_up(self, dropped: Iterable[Batch | Pack]) -> None:
-        """These were not delivered, and leave the spool all the same, for no archive; in the spool's thread."""
+    def discard(self, dropped: Iterable[Batch | Pack]) -> None:
+        """Removes undelivered batches and packs from the spool. They are not archived. On the spool thread."""
         loose = []
         for each in dropped:
             if isinstance(each, Batch):
@@ -355,32 +368,33 @@ class Spool:
         try:
             pack.path.unlink(missing_ok=True)
         except OSError as error:
-            self._try_later(lambda: pack.path.unlink(missing_ok=True), pack.path, error)
+            self._retry_removal(lambda: pack.path.unlink(missing_ok=True), pack.path, error)
 
-    def _remove_again(self) -> None:
-        again, self._unremoved = self._unremoved, []
-        for remove in again:
+    def _retry_removals(self) -> None:
+        to_retry, self._removals_to_retry = self._removals_to_retry, []
+        for remove in to_retry:
             try:
                 remove()
             except OSError:
-                self._unremoved.append(remove)
+                self._removals_to_retry.append(remove)
 
     def cannot_remove(self, batch: Batch, error: OSError) -> None:
-        """Say so, and try again now and then; in the spool's thread."""
+        """Reports that a batch could not be removed, and schedules another attempt. On the spool thread."""
         pack = batch.pack
         if pack is None:
-            self._try_later(lambda: batch.path.unlink(missing_ok=True), batch.path, error)
+            self._retry_removal(lambda: batch.path.unlink(missing_ok=True), batch.path, error)
         else:
-            # The pack knows what is settled of it, and has still to write it down.
-            self._try_later(lambda: pack.settle(()), pack.path, error)
+            # The pack knows its settled batches and only has to record them in its name.
+            self._retry_removal(lambda: pack.settle(()), pack.path, error)
 
-    def _try_later(self, remove: Callable[[], None], path: Path, error: OSError) -> None:
-        self._unremoved.append(remove)
+    def _retry_removal(self, remove: Callable[[], None], path: Path, error: OSError) -> None:
+        self._removals_to_retry.append(remove)
         self.on_error(
-            f"spool: cannot remove {path}: {error.strerror}; tried again, but after a restart it would be sent again"
+            f"spool: cannot remove {path}: {error.strerror}; the bridge tries again."
+            " If it restarts before that, the events are sent again"
         )
 
     def close(self) -> None:
-        """Give the spool up. Everything has been sealed."""
+        """Closes the quarantine and releases the lock. All batches must be sealed."""
         self.quarantine.close()
         os.close(self._lock)

@@ -1,12 +1,17 @@
-"""Files that come and files that go, together: what an operator's command does to a spool, whole or not at all.
+"""Adds and removes files of a spool in one atomic transaction, for an operator's command.
 
-What is to come is written to ``SPOOL/.transfer/<number>.partial/``, in folders that are named as those of the spool,
-with ``gone``: the names of the files that go for it, one a line. All of it is synced. Then one rename, to
-``<number>``, which is the *commit*: before it nothing has happened, after it all of it will, if need be by the next
-start. To finish: each file is renamed to its place, those that go are unlinked, then the folder. Each of these steps
-may be repeated, and a file that has reached its place is never put there twice, whatever became of it meanwhile.
+Protocol
 
-Blocking; belongs to the spool's thread.
+1. *Stage*: new files are written to ``SPOOL/.transfer/<number>.partial/``, in subfolders named as in the spool. The
+   file ``gone`` lists the files to remove, one name per line. Everything is synced.
+2. *Commit*: the folder is renamed to ``<number>``. Before this rename nothing has changed. After it the transaction
+   will be completed, by the next start if necessary.
+3. *Finish*: each new file is renamed to its final path, the listed files are unlinked, then the folder is removed.
+
+Each step of *finish* can be repeated. A file that has reached its final path is never put there a second time, even if
+it was moved or removed meanwhile.
+
+Blocking calls; runs on the spool thread.
 """
 
 import os
@@ -17,11 +22,14 @@ FOLDER, PARTIAL, GONE = ".transfer", ".partial", "gone"
 
 
 class UnfinishedTransaction(Exception):
-    """It is committed, and could not be finished: the next start will. The text says why, and what to do."""
+    """Raised when a committed transaction could not be finished; the next start finishes it.
+
+    The text says why, and what to do.
+    """
 
 
 class Transaction:
-    """One of a spool. ``number`` is one that no other has."""
+    """A transaction on a spool. ``number`` must be unique."""
 
     def __init__(self, spool: Path, number: int) -> None:
         self._spool = spool
@@ -31,7 +39,10 @@ class Transaction:
         self._gone: list[str] = []
 
     def write(self, place: Path, data: bytes, *, like: Path | None = None) -> None:
-        """A file to come, at a place in the spool where none is; ``like``: as old as this one. Raises OSError."""
+        """Stages a new file for a path of the spool that is not in use. Raises OSError.
+
+        The file gets the access and modification times of ``like``, if given.
+        """
         staged = self._folder / place.relative_to(self._spool)
         staged.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
         descriptor = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
@@ -48,39 +59,41 @@ class Transaction:
         self._folders.add(staged.parent)
 
     def remove(self, place: Path) -> None:
-        """A file of the spool goes."""
+        """Lists a file of the spool for removal."""
         self._gone.append(str(place.relative_to(self._spool)))
 
     def commit(self) -> None:
-        """From here on it will be done. Raises OSError: then it will not."""
+        """Commits the transaction, so that it will be completed. Raises OSError; then it is not committed."""
         self._folder.mkdir(mode=0o750, parents=True, exist_ok=True)
-        with open(self._folder / GONE, "w", encoding="utf-8") as list_of_files:
-            list_of_files.write("".join(f"{name}\n" for name in self._gone))
-            list_of_files.flush()
-            os.fsync(list_of_files.fileno())
+        with open(self._folder / GONE, "w", encoding="utf-8") as removals:
+            removals.write("".join(f"{name}\n" for name in self._gone))
+            removals.flush()
+            os.fsync(removals.fileno())
         for folder in (*self._folders, self._folder, self._folder.parent):
             _sync(folder)
         self._folder.rename(self._committed)
         _sync(self._committed.parent)
 
     def finish(self) -> None:
-        """Put everything in its place. Raises Unfinished."""
+        """Moves the new files to their final paths and removes the listed ones. Raises UnfinishedTransaction."""
         try:
             _finish(self._spool, self._committed)
         except OSError as error:
             raise UnfinishedTransaction(
-                f"{error.filename or self._committed}: {error.strerror}; it is kept in {self._committed}, and the next"
-                f" start of the bridge brings it to its place"
+                f"{error.filename or self._committed}: {error.strerror}. The change is saved in {self._committed};"
+                f" the next start of the bridge completes it"
             ) from None
 
-    def give_up(self) -> None:
-        """Forget what is not committed."""
+    def discard(self) -> None:
+        """Deletes the staged files of a transaction that is not committed."""
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
 def recover(spool: Path) -> int:
-    """Finish what was committed, forget what was not; how many were finished. Once, before anything else is done with
-    the spool. Raises OSError."""
+    """Finishes committed transactions and deletes uncommitted ones. Returns the number of finished ones.
+
+    Called once, before any other use of the spool. Raises OSError.
+    """
     folder = spool / FOLDER
     if not folder.is_dir():
         return 0
@@ -110,7 +123,7 @@ def _finish(spool: Path, folder: Path) -> None:
         place.unlink(missing_ok=True)
         if place.parent.is_dir():
             touched.add(place.parent)
-    # What has come must be on the disk before the list that says that it will.
+    # The new names must be on disk before the list that names them is deleted.
     for each in touched:
         _sync(each)
     shutil.rmtree(folder)

@@ -1,8 +1,10 @@
-"""Which batches of those that a start finds a request has carried before: they may have been accepted, or be receipted.
+"""Finds the recovered batches that a request already carried before the restart.
 
-A file of its own is named ``.sending``. Of a pack the name has the positions that a request has carried; what was
-``.sending`` when it was packed says so in the pack. So a pack whose name has something in doubt is read, but for the
-blocks that are settled whole: one of 4,096 batches takes some hundredths of a second.
+Such batches may have been accepted, and the journal may have receipts for them.
+
+A loose batch file is named ``.sending``. The name of a pack lists the positions that a request carried. Batches that
+were ``.sending`` when they were packed are marked inside the pack. So a pack whose name shows possible duplicates is
+read, except for blocks that are settled as a whole. Reading a pack of 4,096 batches takes some hundredths of a second.
 """
 
 import os
@@ -13,19 +15,17 @@ from bridge.spool.pack import Pack, begun_of, settled_of
 from bridge.spool.recovery import RecoveredSpool
 
 
-class UnconfirmedBatches(NamedTuple):
-    """A batch that a request has carried."""
+class UnconfirmedBatch(NamedTuple):
+    """A batch that a request carried, without a settled outcome."""
 
     sequence: int
     events: int
     intake: str
 
 
-def carried(found: RecoveredSpool) -> tuple[list[UnconfirmedBatches], int]:
-    """Those that were found, in sequence order; and how many batches more may be such, but cannot be read."""
-    batches = [
-        UnconfirmedBatches(batch.sequence, batch.count, batch.intake) for batch in found.batches if batch.sending
-    ]
+def carried(found: RecoveredSpool) -> tuple[list[UnconfirmedBatch], int]:
+    """Returns these batches in sequence order, and the number of unreadable batches that may also be such."""
+    batches = [UnconfirmedBatch(batch.sequence, batch.count, batch.intake) for batch in found.batches if batch.sending]
     unreadable = 0
     for pack in found.packs:
         try:
@@ -36,8 +36,8 @@ def carried(found: RecoveredSpool) -> tuple[list[UnconfirmedBatches], int]:
     return batches, unreadable
 
 
-def _packed(pack: Pack, batches: list[UnconfirmedBatches]) -> int:
-    """Add a pack's to the list; the batches of its damaged blocks. Raises OSError."""
+def _packed(pack: Pack, batches: list[UnconfirmedBatch]) -> int:
+    """Adds the batches of a pack to the list. Returns the number of batches in damaged blocks. Raises OSError."""
     settled, begun = settled_of(pack.name), begun_of(pack.name)
     if not pack.doubtful and begun.within(settled):
         return 0
@@ -55,7 +55,7 @@ def _packed(pack: Pack, batches: list[UnconfirmedBatches]) -> int:
                 continue
             for place, entry in enumerate(entries, header.position):
                 if (entry.sending or place in begun) and place not in settled:
-                    batches.append(UnconfirmedBatches(entry.sequence, entry.events, pack.intake))
+                    batches.append(UnconfirmedBatch(entry.sequence, entry.events, pack.intake))
     finally:
         os.close(descriptor)
     return unreadable

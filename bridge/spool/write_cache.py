@@ -1,58 +1,62 @@
-"""What was appended a moment ago, kept in memory until its batch is first read: most are sent within seconds, and
-what is in the file need not be read back for that. Bounded: what does not fit is read from its file, as after a start.
+"""Caches recently appended lines in memory until their batch is first read.
 
-The file is what counts. This is a copy that is handed out once; whatever happens then, the next one to ask reads the
-file.
+Most batches are sent within seconds, so their files need not be read back. The cache is bounded: lines that do not fit
+are read from the batch file, as after a start.
+
+The file is authoritative. A cached copy is handed out once; every later read uses the file.
 """
 
 from collections import deque
 
 from bridge.spool.batch import Batch, OpenBatch
 
-MOST = 12 << 20
-"Bytes that a bridge keeps; a third of it of batches that are open."
+MAX_BYTES = 12 << 20
+"Bytes that a bridge caches; at most a third of them belong to open batches."
 
 
 class WriteCache:
-    """The copies of one spool; called on the reactor only."""
+    """Caches the lines of one spool's batches. Called on the reactor only."""
 
-    def __init__(self, most: int) -> None:
-        self._most = most
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
         self._open = 0
-        "Bytes of open batches that are kept."
+        "Cached bytes of open batches."
         self._sealed: deque[Batch] = deque()
         self._size = 0
-        "Bytes of sealed ones, at most: what was handed out is not missed at once."
+        "Upper bound of the cached bytes of sealed batches: copies that were handed out are subtracted later."
 
     def add(self, batch: OpenBatch, data: bytes) -> None:
-        """A batch was appended to; its ``size`` is the new one."""
+        """Adds data that was appended to a batch. The batch's ``size`` already includes it."""
         if batch.fresh is None:
             return
         batch.fresh.append(data)
         self._open += len(data)
-        if self._open > self._most // 3:
+        if self._open > self._max_bytes // 3:
             self._open -= batch.size
             batch.fresh = None
 
     def hand_over(self, batch: OpenBatch, sealed: Batch) -> None:
-        """A batch was sealed."""
+        """Moves the cached lines of an open batch to its sealed batch."""
         if batch.fresh is None:
             return
         self._open -= batch.size
         sealed.fresh, batch.fresh = batch.fresh, None
         self._sealed.append(sealed)
         self._size += sealed.size
-        if self._size > self._most - self._most // 3:
-            self._give_up()
+        if self._size > self._max_bytes - self._max_bytes // 3:
+            self._evict()
 
-    def _give_up(self) -> None:
-        """Keep the newest half of what has not been handed out: what has waited long waits for its collector."""
+    def _evict(self) -> None:
+        """Drops all but the newest half of the sealed lines that were not handed out.
+
+        An old batch waits for its collector and is unlikely to be read soon.
+        """
         kept: deque[Batch] = deque()
         self._size = 0
         for batch in reversed(self._sealed):
             if batch.fresh is None:
                 continue
-            if self._size + batch.size > self._most // 3:
+            if self._size + batch.size > self._max_bytes // 3:
                 batch.fresh = None
             else:
                 kept.appendleft(batch)

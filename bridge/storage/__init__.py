@@ -1,1 +1,1 @@
-"""What is done with the spool off the road: in its one thread, within its budget, by its ages; what couriers leave."""
+"""Runs the spool in a running process: spool thread, disk budget, retention, quotas, journal and delivery store."""

@@ -1,59 +1,62 @@
-"""What the budget is kept among: what waits for the intakes, and what was delivered and is kept all the same."""
+"""Declares the users of the disk budget: the waiting batches of each intake, and the archive of delivered events."""
 
 from typing import Protocol
 
 from bridge.spool import Batch, Pack
-from bridge.spool.archive import Archive as Delivered
+from bridge.spool.archive import Archive
 
 
 class BudgetMember(Protocol):
-    """What waits for one intake: a courier."""
+    """Declares what the disk budget needs of the waiting batches of one intake; couriers implement it."""
 
     @property
     def waiting_disk(self) -> int:
-        """Allocated bytes of what waits."""
+        """Allocated bytes of the waiting batches."""
 
     @property
     def parked(self) -> str | None:
-        """Why the collector takes nothing of it; None: it does."""
+        """Reason why the intake is parked; None if it is not."""
 
     def drop_oldest(self) -> Batch | Pack | None:
-        """Forget the oldest batch, or pack, of which nothing is in flight; the caller sees to file and account."""
+        """Forgets and returns the oldest batch or pack that has no events in flight. The caller deletes its file and
+        updates the ledger."""
 
 
 class ArchiveUsage(Protocol):
-    """What was delivered and is kept all the same: the first to go on a full disk. ``shrink`` is called in the spool's
-    thread, the rest on the reactor."""
+    """Declares what the disk budget needs of the archive, which is deleted first on a full disk.
+
+    ``shrink`` is called in the spool thread, the rest on the reactor.
+    """
 
     @property
     def disk(self) -> int:
         """Bytes on disk."""
 
     def shrink(self, size: int) -> int:
-        """Delete the oldest until ``size`` bytes are free; how many became so."""
+        """Deletes the oldest files until ``size`` bytes are freed. Returns the bytes that were freed."""
 
 
 class NoArchive:
-    """Keeps nothing."""
+    """Archive that is switched off."""
 
     disk = 0
 
     def shrink(self, size: int) -> int:
-        """There is nothing to delete."""
+        """Returns 0, as nothing can be deleted."""
         return 0
 
 
 class KeptArchive:
-    """The spool's own archive of what was delivered."""
+    """Archive of delivered events in the spool."""
 
-    def __init__(self, archive: Delivered) -> None:
+    def __init__(self, archive: Archive) -> None:
         self._archive = archive
 
     @property
     def disk(self) -> int:
-        """Bytes on disk, a moment ago."""
+        """Bytes on disk, as last measured."""
         return self._archive.size
 
     def shrink(self, size: int) -> int:
-        """Delete whole hours, the oldest first, until ``size`` bytes are free."""
+        """Deletes whole hours, the oldest first, until ``size`` bytes are freed."""
         return self._archive.shrink(max(0, self._archive.size - size))

@@ -1,8 +1,8 @@
-"""Where couriers leave what they have settled: receipts, quarantine, evidence, then the files themselves.
+"""Records the outcomes of deliveries on disk: receipts, quarantine and evidence, then the removal of batch files.
 
-All of it happens in the spool's one thread, in the order in which it was asked for, so that a receipt is on disk before
-its batch is gone and a refused event is in quarantine before its batch is. A process that dies in between leaves the
-batch: it is sent again, and its refused events are known by (sequence, position).
+All jobs run in the spool thread, in the order of the calls. So a receipt is on disk before its batch is deleted, and a
+refused event is in quarantine before its batch is deleted. If the process dies in between, the batch remains and is
+sent again. Its refused events are recognised by (sequence, position).
 """
 
 from collections.abc import Callable
@@ -27,9 +27,12 @@ log = Logger(namespace="spool")
 
 
 class DeliveryStore:
-    """The couriers' store over a spool. ``work`` runs a job in the spool's thread, then its result on the reactor;
-    ``receipt``, ``refused`` and ``handed`` write to the ledger's history, in that thread. ``remove`` lets settled
-    batches go, there too: from the spool, or from where else they wait."""
+    """Stores the outcomes of the couriers of one spool.
+
+    ``work`` runs a job in the spool thread, then passes its result to a callback on the reactor. ``receipt``,
+    ``refused`` and ``handed`` write to the journal in the spool thread. ``remove`` removes settled batches, also in the
+    spool thread: from the spool by default, or from another backlog.
+    """
 
     def __init__(
         self,
@@ -51,7 +54,7 @@ class DeliveryStore:
         self._handed = handed
 
     def acknowledge(self, batches: list[Batch], receipt: Receipt | None) -> None:
-        """A request was accepted; these batches are settled whole."""
+        """Records an accepted request and removes the batches that it completes."""
 
         def settle() -> None:
             if receipt is not None:
@@ -61,7 +64,7 @@ class DeliveryStore:
         self._work(settle, lambda nothing: None)
 
     def hand_over(self, intake: str, handed: list[tuple[int, int, int]], settled: list[Batch]) -> None:
-        """Events are in a queue that gateways share; ``settled`` batches go."""
+        """Records events that were published to a shared queue, and removes the ``settled`` batches."""
 
         def settle() -> None:
             for sequence, count, batch_events in handed:
@@ -71,74 +74,74 @@ class DeliveryStore:
         self._work(settle, lambda nothing: None)
 
     def refuse(self, intake: str, refused: list[tuple[Piece, str]], settled: list[Batch]) -> None:
-        """Single events go to quarantine, on disk before their batches go."""
+        """Writes refused events to quarantine, then removes the ``settled`` batches."""
 
         def settle() -> tuple[int, int, int]:
-            again = lost = pushed_out = 0
-            for piece, words in refused:
+            duplicates = lost = evicted = 0
+            for piece, reason in refused:
                 batch = piece.batch
                 try:
                     entry = QuarantineEntry(
-                        batch.sequence // 1000, "", "", _event(piece), words, intake,
+                        batch.sequence // 1000, "", "", _event(piece), reason, intake,
                         key=(batch.identity, piece.start), time_ms=piece.earliest,
                     )  # fmt: skip
-                    gone = self._spool.quarantine.add_once("refused", entry)
+                    dropped = self._spool.quarantine.add_once("refused", entry)
                 except (OSError, batch_reader.Damaged) as error:
                     log.error("quarantine: cannot write: {why}; a refused event is lost", why=str(error))
                     lost += 1
                     continue
-                again += gone is None
-                pushed_out += gone or 0
-                self._refused(intake, batch.sequence, 1, words, batch.count)
+                duplicates += dropped is None
+                evicted += dropped or 0
+                self._refused(intake, batch.sequence, 1, reason, batch.count)
             self._remove(settled)
-            return again, lost, pushed_out
+            return duplicates, lost, evicted
 
         def counted(result: object) -> None:
             assert isinstance(result, tuple)
-            again, lost, pushed_out = result
-            self._ledger.was_quarantined_before(intake, again)
+            duplicates, lost, evicted = result
+            self._ledger.remove_recovered_duplicates(intake, duplicates)
             if lost:
                 self._ledger.drop_quarantined(intake, lost, "quarantine_write_failed")
-            if pushed_out:
-                self._ledger.drop_quarantined(intake, pushed_out, "refused_full")
+            if evicted:
+                self._ledger.drop_quarantined(intake, evicted, "refused_full")
 
         self._work(settle, counted)
 
     def keep_evidence(self, intake: str, sequence: int, body: bytes) -> None:
-        """Keep a copy of a request that was taken in part only."""
+        """Keeps a copy of a request body that the collector accepted only in part."""
         self._work(lambda: self._spool.quarantine.keep_evidence(intake, sequence, body), lambda path: None)
 
-    def set_aside(self, batch: Batch, why: str) -> None:
-        """A batch cannot be read: its file goes to quarantine as it is."""
+    def quarantine_batch(self, batch: Batch, why: str) -> None:
+        """Moves the file of a batch that cannot be read to quarantine, unchanged."""
         events = batch.unacknowledged
 
-        def put() -> None:
+        def move() -> None:
             if batch.pack is None and batch.held is None:
                 self._spool.quarantine.move_aside(batch.path, events)
             else:
-                self._spool.quarantine.put_aside(batch.intake, str(batch.name), batch.held or b"", events)
+                self._spool.quarantine.save_damaged(batch.intake, str(batch.name), batch.held or b"", events)
                 self._remove([batch])
 
-        self._work(put, lambda moved: None)
+        self._work(move, lambda moved: None)
 
-    # --- packs: in the spool's thread ---------------------------------------------------------------------------------
+    # --- packs: in the spool thread -----------------------------------------------------------------------------------
 
     def pack(self, batches: list[Batch]) -> tuple[Pack | None, list[Batch]]:
-        """One pack of these, and those that could not be read."""
+        """Writes batches to one pack. Returns the pack, and the batches that could not be read."""
         return pack_writer.pack(batches, self._spool.cannot_remove)
 
     def merge(self, packs: list[Pack]) -> Pack:
-        """One pack of several."""
+        """Merges several packs into one."""
         return pack_writer.merge(packs, self._spool.on_error)
 
     def keep_damaged(self, pack: Pack, loss: Loss) -> None:
-        """The bytes of a damaged part of a pack."""
+        """Writes the bytes of a damaged part of a pack to quarantine."""
         if loss.data:
-            self._spool.quarantine.put_aside(pack.intake, f"{pack.first}.pack-part", loss.data, loss.events)
+            self._spool.quarantine.save_damaged(pack.intake, f"{pack.first}.pack-part", loss.data, loss.events)
 
 
 def _event(piece: Piece) -> bytes:
-    """The one event of a piece, as it would have been sent; read from its batch's file where it is all of it.
+    """Returns the single event of a piece as it is sent; reads it from the batch file if the piece is the whole batch.
 
     Raises Damaged, OSError.
     """

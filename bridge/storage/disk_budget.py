@@ -1,14 +1,14 @@
-"""Keeps the spool within its budget, and its bridge honest on a disk that is full or cannot be written.
+"""Keeps the spool within its disk budget, and handles disks that are full or cannot be written.
 
-About once a second the filesystem is asked, in the spool's thread; between two looks the budget is kept by arithmetic
-(``bridge.spool.budget``). *Full* is a state of one intake. With ``drop-oldest`` its oldest batches go, never those in
-flight, and only where none can go is something refused; with ``pause`` it is refused until there is room again: a
-stream waits (``bridge.ingest.backpressure``), a datagram is dropped and counted.
+The spool thread queries the filesystem about once a second. Between two queries, arithmetic keeps the budget
+(``bridge.spool.budget``). *Full* is a state of one intake. With ``drop-oldest``, the oldest batches of a full intake
+are dropped, except those in flight; events are rejected only if no batch can be dropped. With ``pause``, events are
+rejected until there is room again: streams wait (``bridge.ingest.backpressure``), datagrams are dropped and counted.
 
-A write that finds the disk full (ENOSPC, EDQUOT, though the budget saw room: a quota, inodes, a neighbour) gives up the
-reserve and the archive, and nothing is written to the spool until there is room for the reserve and a little more. How
-much was too much is remembered for a while. Any other error is tried again with each write; the alarm ends when a
-file can be made again where it failed.
+A write can fail because the disk is full (ENOSPC, EDQUOT) although the budget had room: a quota, no inodes, or another
+program that fills the disk. Then the reserve and the archive are deleted, and nothing is written to the spool until
+there is room for the reserve and a little more. The size at which the write failed limits the spool for a while. After
+any other error, each later write is tried again. The alarm ends when a file can be created again in the folder.
 """
 
 from collections import Counter
@@ -33,18 +33,18 @@ from bridge.storage.disk_usage import FULL, SOME, DiskUsage
 from bridge.util.alarms import AlarmSink
 
 EVERY = 1.0
-"Seconds between two looks."
-REMEMBERED = 300.0
-"Seconds that a bound which the filesystem does not tell is kept to."
-_BESIDE = 512
-"Bytes that an append is taken for beside its own: names, blocks begun."
+"Seconds between two calls of ``look``."
+ASSUMED_FOR = 300.0
+"Seconds for which an assumed limit applies, after a full disk that the filesystem does not report."
+_OVERHEAD = 512
+"Bytes that are added to each append for file names and partly filled blocks."
 
 JSON = dict[str, object]
 
 
 class DiskBudget:
-    """One bridge's. ``work`` runs a job in the spool's thread, then its result on the reactor; ``clock`` rises
-    steadily, in seconds."""
+    """Disk budget of one spool. ``members`` are the waiting batches by intake, ``work`` runs a job in the spool thread,
+    then its callback on the reactor, and ``clock`` is in monotonic seconds."""
 
     def __init__(
         self,
@@ -52,24 +52,24 @@ class DiskBudget:
         *,
         terms: BudgetTerms,
         fsync_policy: FsyncPolicy,
-        stocks: Mapping[str, BudgetMember],
+        members: Mapping[str, BudgetMember],
         ledger: Ledger,
         alarms: AlarmSink,
         work: Callable[[Callable[[], object], Callable[[object], None]], None],
         clock: Callable[[], float],
     ) -> None:
         self.full: set[str] = set()
-        "Intakes that have no room."
+        "Intakes without room in the spool."
         self.on_room: Callable[[], None] = lambda: None
-        "Called when something was full and may be so no longer."
+        "Called when an intake or the disk was full and may have room again."
         self.archive: ArchiveUsage = NoArchive()
         self.reserve = Reserve(spool.directory)
         self.evicted: Counter[str] = Counter()
-        "Events that were dropped for newer ones, by intake."
+        "Events dropped to make room for newer ones, by intake."
         self._spool = spool
         self._terms = terms
         self._fsync_policy = fsync_policy
-        self._stocks = stocks
+        self._members = members
         self._ledger = ledger
         self._alarms = alarms
         self._work = work
@@ -77,52 +77,52 @@ class DiskBudget:
         self._forecast = Forecast()
         self._disk: DiskState | None = None
         self._used = self._limit = 0
-        self._whole: int | None = None
-        "The limit, once it is known."
-        self._used_then = 0
-        "When the disk was asked."
+        self._last_limit: int | None = None
+        "Result of the last limit computation; None before the first."
+        self._used_at_query = 0
+        "Bytes in use when the filesystem was queried."
         self._granule = MOST_GRANULE
-        self._grown = 0
-        self._left: dict[str, int] = {}
-        "Of those that are full, how much they may still write."
-        self._gone: list[Batch | Pack] = []
-        "Dropped by the settling under way; their files are still there."
+        self._appended = 0
+        self._remaining: dict[str, int] = {}
+        "Bytes that full intakes may still write."
+        self._dropped: list[Batch | Pack] = []
+        "Batches and packs dropped by the current ``enforce``, whose files are still on disk."
         self._max_bytes = spool.limits.max_bytes
-        self._refused: set[str] = set()
-        "Those whose senders wait."
+        self._paused: set[str] = set()
+        "Intakes whose senders wait."
         self._broken: dict[str, str] = {}
-        "Intakes for which a write failed, with the reason."
+        "Intakes whose last write failed, with the reason."
         self._disk_full = False
         self._needed = SOME
-        "Bytes with which a full disk is full no longer."
-        self._most: int | None = None
-        self._most_until = 0.0
-        self._looking = False
-        self._response_handler = False
+        "Free bytes with which a full disk counts as usable again."
+        self._assumed_limit: int | None = None
+        self._assumed_until = 0.0
+        self._querying = False
+        self._enforcing = False
         self._shrinking = False
 
-    # --- asked with each append --------------------------------------------------------------------------------------
+    # --- called for each append --------------------------------------------------------------------------------------
 
     @property
     def pauses(self) -> bool:
-        """Whether who can wait shall."""
+        """True if senders that can wait should pause while an intake is full."""
         return self._terms.pause
 
     def refuses(self, intake: str, size: int) -> str | None:
-        """Why ``size`` bytes for an intake may not be written now; None: they may."""
+        """Returns the reason code if ``size`` bytes of an intake may not be written now, otherwise None."""
         if self._disk_full:
             return "disk_full"
-        self._grown += size + _BESIDE
-        left = self._left.get(intake)
-        if left is not None:
-            left -= size + _BESIDE
-            self._left[intake] = left
-        if self._grown >= self._granule or (left is not None and left < 0):
-            self.settle(intake, size + _BESIDE)
-        return "spool_full" if intake in self._refused or self._left.get(intake, 0) < 0 else None
+        self._appended += size + _OVERHEAD
+        remaining = self._remaining.get(intake)
+        if remaining is not None:
+            remaining -= size + _OVERHEAD
+            self._remaining[intake] = remaining
+        if self._appended >= self._granule or (remaining is not None and remaining < 0):
+            self.enforce(intake, size + _OVERHEAD)
+        return "spool_full" if intake in self._paused or self._remaining.get(intake, 0) < 0 else None
 
     def failed(self, intake: str, error: OSError) -> str:
-        """A write failed; the reason to count what it held under."""
+        """Handles a failed write. Returns the reason code under which its events are counted."""
         why = error.strerror or str(error)
         self._broken[intake] = why
         if error.errno not in FULL:
@@ -131,215 +131,221 @@ class DiskBudget:
             return "spool_write_failed"
         if not self._disk_full:
             self._disk_full = True
-            wait = "who can wait does" if self._terms.pause else "events are lost"
+            effect = "senders that can wait are paused" if self._terms.pause else "events are lost"
             self._alarms.on(
                 "spool", "disk",
-                f"spool {self._spool.directory}: {why}, when writing for intake {intake}; {wait} until there is room:"
-                f" free some, or lower spool.max_size below what the disk gives",
+                f"spool {self._spool.directory}: {why} while writing for intake {intake}; {effect} until there is room."
+                f" Free disk space, or set spool.max_size below the space that the disk has.",
             )  # fmt: skip
-            self._work(self._give_way, self._gave_way)
+            self._work(self._release_reserve, self._reserve_released)
         return "disk_full"
 
     def change(self, terms: BudgetTerms) -> None:
-        """Go on under another configuration; to be told after the spool's limits have changed."""
+        """Applies another configuration. Call after the spool's limits have changed."""
         self._terms = terms
         self._max_bytes = self._spool.limits.max_bytes
-        self._whole = None
-        self.settle()
+        self._last_limit = None
+        self.enforce()
 
-    # --- looked at ---------------------------------------------------------------------------------------------------
+    # --- periodic ----------------------------------------------------------------------------------------------------
 
     def begin(self) -> None:
-        """At start, when nothing else runs: ask, and make the reserve."""
-        self._seen(self._see(()))
+        """Queries the filesystem and creates the reserve. Blocking. Call at start, before other jobs run."""
+        self._measured(self._measure(()))
 
     def look(self) -> None:
-        """Ask the filesystem, keep the budget, sync what is due."""
-        if not self._looking:
-            self._looking = True
+        """Queries the filesystem, enforces the budget, and syncs files that are due. Called every ``EVERY`` seconds."""
+        if not self._querying:
+            self._querying = True
             broken = tuple(self._broken)
-            self._work(lambda: self._see(broken), self._seen)
+            self._work(lambda: self._measure(broken), self._measured)
         if due := self._fsync_policy.due():
             self._work(lambda: self._fsync_policy.try_sync(due), lambda nothing: None)
 
-    def settle(self, wanted: str | None = None, size: int = 0) -> None:
-        """Bring every intake within what it may have, and make room for ``size`` bytes more of one."""
-        if self._response_handler:
+    def enforce(self, wanted: str | None = None, size: int = 0) -> None:
+        """Brings every intake within its limit, and makes room for ``size`` more bytes of the intake ``wanted``."""
+        if self._enforcing:
             return
-        self._response_handler = True
+        self._enforcing = True
         try:
-            room = self._settle(wanted, size)
+            room = self._enforce(wanted, size)
         finally:
-            self._response_handler = False
+            self._enforcing = False
         if room:
             self.on_room()
 
-    def _settle(self, wanted: str | None, size: int) -> bool:
-        self._grown = 0
+    def _enforce(self, wanted: str | None, size: int) -> bool:
+        self._appended = 0
         if self._disk is None:
             return False
         shares = self._shares()
         pause, granule = self._terms.pause, shares.granule
         self._granule = granule
-        # What is open cannot be dropped: a batch must be a small part of what its intake may have.
-        most = min(self._max_bytes, max(SOME, shares.share // 8))
-        if self._spool.limits.max_bytes != most:
-            self._spool.limits = replace(self._spool.limits, max_bytes=most)
+        # Open batches cannot be dropped, so a batch must be a small part of the limit of its intake.
+        max_bytes = min(self._max_bytes, max(SOME, shares.share // 8))
+        if self._spool.limits.max_bytes != max_bytes:
+            self._spool.limits = replace(self._spool.limits, max_bytes=max_bytes)
         names = sorted(shares.uses, key=shares.borrowed, reverse=True)
         full = {name for name in names if shares.room(name) < granule}
-        # Some room more than none, or it would be full again with the next read.
+        # Require some more room, or the intake would be full again with the next read.
         full |= {name for name in self.full & set(names) if shares.room(name) < 3 * granule}
         if not pause:
-            # Nothing goes before it must: the disk may get room without.
+            # Drop as late as possible: the disk may get room in another way.
             for name in names:
                 self._make_room(name, 0, shares)
             if wanted in full and shares.room(wanted) < size:
-                self._level(wanted, size + granule, shares, names)
-        if self._gone:
-            gone, self._gone = self._gone, []
-            self._work(lambda: self._spool.give_up(gone), lambda nothing: self.look() if self._disk_full else None)
+                self._reclaim_borrowed(wanted, size + granule, shares, names)
+        if self._dropped:
+            dropped, self._dropped = self._dropped, []
+            self._work(lambda: self._spool.discard(dropped), lambda nothing: self.look() if self._disk_full else None)
         self._used = shares.used
-        self._left = {name: shares.room(name) - (size if name == wanted else 0) for name in full}
+        self._remaining = {name: shares.room(name) - (size if name == wanted else 0) for name in full}
         for name in full - self.full:
-            does = "its senders wait" if pause else "its oldest events are dropped"
-            self._alarms.on("full", name, f"intake {name} has filled its part of the spool: {does}")
+            effect = "its senders wait" if pause else "its oldest events are dropped"
+            self._alarms.on("full", name, f"intake {name} has used its share of the spool: {effect}")
         for name in self.full - full:
             self._alarms.off("full", name, f"intake {name} has room in the spool again")
         self.full = full
-        waited, self._refused = self._refused, set(full) if pause else set()
-        return bool(waited - self._refused)
+        paused, self._paused = self._paused, set(full) if pause else set()
+        return bool(paused - self._paused)
 
     def _shares(self) -> Shares:
         uses = self._uses()
         used = sum(uses.values())
-        most = self._most if self._clock() < self._most_until else None
-        # Little is dropped for the reserve: better a small one, until there is room for more.
+        assumed = self._assumed_limit if self._clock() < self._assumed_until else None
+        # Drop few events for the reserve: a small one is enough until there is room for more.
         self._needed = min(self.reserve.size, used // 8) + SOME
         kept_free = 0 if self.reserve.held or not self.reserve.size else self._needed + SOME
         assert self._disk is not None
-        aside = self.archive.disk
-        # What we wrote since the disk was asked is not available any more; what we removed is.
-        disk = DiskState(self._disk.total, max(0, self._disk.available - (used + aside - self._used_then)))
-        self._whole = limit(self._terms, disk, used=used + aside, before=self._whole, kept_free=kept_free, most=most)
-        self._limit = self._whole
-        if aside and not self._shrinking and (too_much := used + aside + MOST_GRANULE - self._limit) > 0:
-            # The archive is room that is taken until somebody needs it.
+        archived = self.archive.disk
+        # Correct the free space by the bytes that were written and deleted since the query.
+        disk = DiskState(self._disk.total, max(0, self._disk.available - (used + archived - self._used_at_query)))
+        self._last_limit = limit(
+            self._terms, disk, used=used + archived, before=self._last_limit, kept_free=kept_free, most=assumed
+        )
+        self._limit = self._last_limit
+        if archived and not self._shrinking and (too_much := used + archived + MOST_GRANULE - self._limit) > 0:
+            # The archive may use free space only until the spool needs it.
             self._shrinking = True
-            self._work(lambda: self.archive.shrink(min(aside, too_much)), self._shrunk)
-        parked = {name for name, pending in self._stocks.items() if pending.parked is not None}
+            self._work(lambda: self.archive.shrink(min(archived, too_much)), self._shrunk)
+        parked = {name for name, member in self._members.items() if member.parked is not None}
         return Shares(self._limit, uses, frozenset(parked), pause=self._terms.pause)
 
     def _shrunk(self, freed: object) -> None:
         self._shrinking = False
 
-    def _level(self, wanted: str, size: int, shares: Shares, names: list[str]) -> None:
-        """Make room for ``size`` bytes of one: those who borrow more than it give back first, the largest at once."""
+    def _reclaim_borrowed(self, wanted: str, size: int, shares: Shares, names: list[str]) -> None:
+        """Makes room for ``size`` bytes of an intake. Intakes that borrow more than it lose batches first, the largest
+        borrower first."""
         own = shares.borrowed(wanted)
         for name in names:
-            # What a parked intake borrows is no reason for others to give.
+            # A parked intake takes no borrowed space from intakes that are not parked.
             if shares.borrowed(name) > own and (not own or not shares.parked(wanted) or shares.parked(name)):
-                self._make_room(wanted, size, shares, publisher=name, down_to=own)
+                self._make_room(wanted, size, shares, evict_from=name, down_to=own)
         self._make_room(wanted, size, shares)
 
     def _make_room(
-        self, name: str, size: int, shares: Shares, *, publisher: str | None = None, down_to: int = -1
+        self, name: str, size: int, shares: Shares, *, evict_from: str | None = None, down_to: int = -1
     ) -> None:
-        """Drop oldest batches, of the intake itself or of a giver who borrows, until it has room for ``size`` bytes."""
-        publisher = publisher or name
-        while shares.room(name) < size and shares.borrowed(publisher) > down_to:
-            batch = self._oldest(publisher) if shares.uses[publisher] else None
+        """Drops the oldest batches of an intake, or of a borrower, until the intake has room for ``size`` bytes."""
+        victim = evict_from or name
+        while shares.room(name) < size and shares.borrowed(victim) > down_to:
+            batch = self._oldest(victim) if shares.uses[victim] else None
             if batch is None:
                 return
-            shares.release(publisher, batch.disk)
-            self._ledger.drop_spooled(publisher, batch.unacknowledged, "spool_full")
-            self.evicted[publisher] += batch.unacknowledged
-            self._gone.append(batch)
+            shares.release(victim, batch.disk)
+            self._ledger.drop_spooled(victim, batch.unacknowledged, "spool_full")
+            self.evicted[victim] += batch.unacknowledged
+            self._dropped.append(batch)
 
     def _oldest(self, name: str) -> Batch | Pack | None:
-        pending = self._stocks.get(name)
-        return None if pending is None else pending.drop_oldest()
+        member = self._members.get(name)
+        return None if member is None else member.drop_oldest()
 
     def _uses(self) -> dict[str, int]:
-        uses = {name: pending.waiting_disk for name, pending in self._stocks.items()}
+        uses = {name: member.waiting_disk for name, member in self._members.items()}
         for name, size in self._spool.open_disk().items():
             uses[name] = uses.get(name, 0) + size
         return uses
 
-    def _see(self, broken: tuple[str, ...]) -> DiskUsage:
-        return disk_usage.see(
-            self._spool.directory, self.reserve, terms=self._terms, bound=self._limit, needed=self._needed,
+    def _measure(self, broken: tuple[str, ...]) -> DiskUsage:
+        return disk_usage.measure(
+            self._spool.directory, self.reserve, terms=self._terms, spool_limit=self._limit, needed=self._needed,
             broken=broken,
         )  # fmt: skip
 
-    def _give_way(self) -> bool:
-        """The disk is full; whether its filesystem says so too. In the spool's thread."""
+    def _release_reserve(self) -> bool:
+        """Deletes the reserve and part of the archive on a full disk. Runs in the spool thread.
+
+        Returns True if the filesystem reports little free space.
+        """
         explained = disk_usage.is_nearly_full(self._spool.directory)
         self.reserve.release()
         self.archive.shrink(self.reserve.size + SOME)
         return explained
 
-    def _gave_way(self, explained: object) -> None:
+    def _reserve_released(self, explained: object) -> None:
         if not explained:
-            # A quota, perhaps, or too many files: some less than now is what we may have.
+            # A quota or a lack of inodes may be the cause: assume a limit a little below the current use.
             used = sum(self._uses().values())
-            self._most, self._most_until = max(MOST_GRANULE, used - used // 20), self._clock() + REMEMBERED
+            self._assumed_limit, self._assumed_until = max(MOST_GRANULE, used - used // 20), self._clock() + ASSUMED_FOR
         self.look()
 
-    def _seen(self, result: object) -> None:
-        self._looking = False
+    def _measured(self, result: object) -> None:
+        self._querying = False
         assert isinstance(result, DiskUsage)
         now = self._clock()
         if result.disk is not None:
             self._disk = result.disk
-            self._used_then = sum(self._uses().values()) + self.archive.disk
-        # On a full disk a small file may be made long before there is room.
-        mended = result.mended if result.room or not self._disk_full else []
-        for intake in mended:
+            self._used_at_query = sum(self._uses().values()) + self.archive.disk
+        # On a full disk, a small file may be created long before there is room.
+        recovered = result.recovered if result.room or not self._disk_full else []
+        for intake in recovered:
             self._broken.pop(intake, None)
             self._alarms.off("spool", f"intake {intake}", f"spool: intake {intake} can be written again")
         if self._disk_full and result.room and not self._broken:
             self._disk_full = False
-            self._alarms.off("spool", "disk", f"spool {self._spool.directory}: there is room again")
-            self.settle()
-            # A full disk holds senders whose intake is not.
+            self._alarms.off("spool", "disk", f"spool {self._spool.directory}: the disk has room again")
+            self.enforce()
+            # A full disk also pauses senders whose intake is not full.
             self.on_room()
         else:
-            self.settle()
+            self.enforce()
         self._forecast.note(now, self._used)
         self._warn()
 
-    # --- what it says ------------------------------------------------------------------------------------------------
+    # --- status ------------------------------------------------------------------------------------------------------
 
     @property
     def full_in(self) -> float | None:
-        """Seconds until the spool is full at the present rate; None: it does not grow."""
+        """Seconds until the spool is full at the present rate; None if it does not grow."""
         return self._forecast.seconds(self._clock(), self._used, self._limit)
 
     def _warn(self) -> None:
         left = self.full_in
-        when = "" if left is None else f"; at the present rate it is full in about {_in_words(left)}"
+        when = "" if left is None else f"; at the present rate it is full in about {_duration(left)}"
         for percent in (70, 90):
             about = f"{percent} %"
             if self._limit and self._used * 100 >= self._limit * percent:
                 if ("budget", about) not in self._alarms.active:
-                    # The words stay while it lasts, or the estimate in them would say it anew at each look.
+                    # Keep the text while the alarm lasts, or the new estimate would raise it again each second.
                     self._alarms.on(
-                        "budget", about, f"spool: {percent} % of what it may hold ({self._limit} bytes) is used{when}"
+                        "budget", about, f"spool: {percent} % of its limit ({self._limit} bytes) is used{when}"
                     )
             elif self._used * 100 < self._limit * (percent - 5) or not self._used:
-                self._alarms.off("budget", about, f"spool: less than {percent} % of what it may hold is used")
+                self._alarms.off("budget", about, f"spool: less than {percent} % of its limit is used")
 
     def unready(self) -> list[str]:
-        """Why the spool has no room; empty: it has."""
+        """Returns the reasons why the spool cannot take events; empty if it can."""
         if self._disk_full:
             return ["the disk of the spool is full"]
-        everybody = bool(self._stocks) and self.full >= set(self._stocks)
-        if everybody or (self._disk is not None and self.full and self._limit - self._used < 3 * self._granule):
+        all_full = bool(self._members) and self.full >= set(self._members)
+        if all_full or (self._disk is not None and self.full and self._limit - self._used < 3 * self._granule):
             return ["the spool is full"]
         return [f"the spool cannot be written for intake {name}: {why}" for name, why in self._broken.items()]
 
     def report(self) -> JSON:
-        """For ``/api/status``."""
+        """Returns the state of the disk budget for ``/api/status``."""
         left = self.full_in
         return {
             "bytes": self._used,
@@ -352,7 +358,7 @@ class DiskBudget:
         }
 
 
-def _in_words(seconds: float) -> str:
+def _duration(seconds: float) -> str:
     for size, name in ((86400, "days"), (3600, "hours"), (60, "minutes")):
         if seconds >= 2 * size:
             return f"{seconds / size:.0f} {name}"

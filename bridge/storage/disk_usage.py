@@ -1,4 +1,4 @@
-"""What is asked of the spool's filesystem, and given up on it. Blocking; in the spool's thread."""
+"""Measures the free space of the spool's filesystem and recreates the reserve. Blocking; runs in the spool thread."""
 
 import errno
 import os
@@ -15,34 +15,37 @@ from bridge.spool.budget import (
 from bridge.spool.reserve import Reserve
 
 SOME = 64 * 1024
-"Bytes beside the reserve without which a disk is full."
+"Bytes that must be free beside the reserve; a disk with less is full."
 FULL = (errno.ENOSPC, errno.EDQUOT)
-"What a write fails with on a full disk."
+"Errors of a write to a full disk."
 
 
 @dataclass(frozen=True, slots=True)
 class DiskUsage:
-    """What a look found."""
+    """Result of one check of the filesystem."""
 
     disk: DiskState | None
-    mended: list[str] = field(default_factory=list)
-    "Intakes for which files can be made again."
+    recovered: list[str] = field(default_factory=list)
+    "Intakes for which files can be created again."
     room: bool = True
+    "True if the reserve is on disk."
 
 
 def is_nearly_full(directory: Path) -> bool:
-    """Whether the filesystem says so itself; also where it says nothing."""
+    """Returns True if the filesystem reports little free space, or cannot be queried."""
     try:
         return _free(os.statvfs(directory)) < MOST_GRANULE
     except OSError:
         return True
 
 
-def see(
-    directory: Path, reserve: Reserve, *, terms: BudgetTerms, bound: int, needed: int, broken: Sequence[str]
+def measure(
+    directory: Path, reserve: Reserve, *, terms: BudgetTerms, spool_limit: int, needed: int, broken: Sequence[str]
 ) -> DiskUsage:
-    """Ask how much is free, make the reserve again where ``needed`` bytes are, and try the intakes that are ``broken``.
-    ``bound``: the spool's limit in bytes; 0: it is not known yet."""
+    """Measures the free space, recreates the reserve if ``needed`` bytes are free, and probes the ``broken`` intakes.
+
+    ``spool_limit`` is the spool's limit in bytes; 0 if it is not known yet.
+    """
     try:
         found = os.statvfs(directory)
     except OSError:
@@ -50,14 +53,14 @@ def see(
     disk = DiskState(found.f_blocks * found.f_frsize, _free(found))
     if not reserve.held and disk.available >= needed and found.f_favail != 0:
         try:
-            reserve.make(bound or limit(terms, disk, used=0), disk.available - SOME // 2)
+            reserve.make(spool_limit or limit(terms, disk, used=0), disk.available - SOME // 2)
         except OSError:
-            # Perhaps a quota: then the probes below say whether anything can be written.
+            # A quota may be the cause. The probes below show whether anything can be written.
             pass
         else:
             disk = DiskState(disk.total, max(0, disk.available - reserve.size))
-    mended = [intake for intake in broken if _can_write(directory / intake)]
-    return DiskUsage(disk, mended, room=reserve.held)
+    recovered = [intake for intake in broken if _can_write(directory / intake)]
+    return DiskUsage(disk, recovered, room=reserve.held)
 
 
 def _can_write(folder: Path) -> bool:
@@ -69,7 +72,7 @@ def _can_write(folder: Path) -> bool:
         finally:
             os.close(descriptor)
     except OSError as error:
-        # Where a file cannot be nameless the next write will tell.
+        # The filesystem does not support O_TMPFILE: the next write shows whether writing works.
         return error.errno in (errno.EOPNOTSUPP, errno.EISDIR)
     return True
 

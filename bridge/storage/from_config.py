@@ -23,7 +23,7 @@ def seal_every(config: Config) -> float:
 
 
 def quarantine_bounds(config: Config) -> dict[str, int]:
-    """Returns the bytes that quarantine may hold, by reason: a quarter each, and what ``unrouted`` says."""
+    """Returns the bytes that quarantine may hold by reason: a quarter each; ``unrouted`` may have its own limit."""
     quarter = config.spool.quarantine.max_size // 4
     unrouted = config.unrouted.max_size if config.unrouted.kind == "hold" else quarter
     return {"refused": quarter, "oversize": quarter, "damaged": quarter, "unrouted": unrouted}

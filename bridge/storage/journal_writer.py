@@ -1,10 +1,9 @@
 # mypy: disallow-untyped-calls=False
-"""Keeps the ledger's history while the bridge runs: each full minute, and behind an operator's command that has moved
-events, the accounts as they are then.
+"""Writes the ledger's accounts to the journal at each full minute, and after an operator's command has moved events.
 
-The accounts are copied on the reactor and written in the spool's thread, so a line shows one moment, and every job
-that was handed to the thread before that moment has been done: an account that has moved in the same turn in which its
-receipt was handed over is never behind or ahead of its receipts.
+The accounts are copied on the reactor and written in the spool thread. So a line shows one moment, and all jobs queued
+before that moment are done. An account that changes in the same reactor turn in which its receipt is queued is neither
+behind nor ahead of its receipts.
 """
 
 from collections.abc import Callable
@@ -27,8 +26,8 @@ log = Logger(namespace="ledger")
 
 
 class JournalWriter:
-    """One bridge's history. ``in_thread`` runs a job in the spool's thread; ``kernel_drops`` is asked on the reactor;
-    ``wall`` is in seconds since the epoch."""
+    """Writes the journal of one process run. ``in_thread`` runs a job in the spool thread, ``kernel_drops`` is called
+    on the reactor, ``wall`` is in seconds since the epoch."""
 
     def __init__(
         self,
@@ -52,20 +51,23 @@ class JournalWriter:
     # --- on the reactor ----------------------------------------------------------------------------------------------
 
     def start(self, found: RecoveredSpool, *, quarantined: int, config_sha256: str) -> None:
-        """Blocking, once, after recovery and before the thread has work."""
+        """Opens the journal and schedules the minutes. Blocking. Call once, after recovery, before any thread job."""
         for note in self._journal.open().notes:
-            log.warn("ledger history: {note}", note=note)
+            log.warn("journal: {note}", note=note)
         self._journal.start(found, quarantined=quarantined, version=__version__, config_sha256=config_sha256)
         self._started = True
         self._schedule()
 
-    def account(self) -> "defer.Deferred[None]":
-        """Events were moved by an operator's command. Of a process that is killed before its next full minute nobody
-        could tell otherwise what came from an archive, a quarantine or another intake, and what from devices."""
+    def write_accounts(self) -> "defer.Deferred[None]":
+        """Writes the accounts after an operator's command has moved events.
+
+        If the process is killed before its next full minute, the journal would otherwise not show which events came
+        from an archive, a quarantine or another intake, and which from devices.
+        """
         return self._write() if self._started else defer.succeed(None)
 
     async def stop(self) -> None:
-        """The last line. Called when nothing moves any more and the thread still works."""
+        """Writes the last line and closes the journal. Call when no event moves any more and the thread still runs."""
         if self._next is not None:
             self._next.cancel()
             self._next = None
@@ -75,38 +77,38 @@ class JournalWriter:
         await self._writing
         accounts, drops = self._accounts(), self._kernel_drops()
 
-        def last() -> None:
+        def write_last() -> None:
             self._journal.stop(accounts, drops)
             self._journal.close()
 
-        await self._in_thread(last)
+        await self._in_thread(write_last)
 
-    # --- in the spool's thread ---------------------------------------------------------------------------------------
+    # --- in the spool thread -----------------------------------------------------------------------------------------
 
     def receipt(self, receipt: Receipt) -> None:
-        """A request was accepted; before its files go."""
+        """Records an accepted request, before its files are deleted."""
         self._journal.receipt(receipt)
 
     def refused(self, intake: str, sequence: int, count: int, reason: str, batch_events: int) -> None:
-        """Events are in quarantine; before their batch's file goes."""
+        """Records quarantined events, before their batch file is deleted."""
         self._journal.refused(intake, sequence, count, reason, batch_events)
 
-    def receipt_of_taken(self, receipt: Receipt) -> None:
-        """The same of what was taken over."""
+    def taken_receipt(self, receipt: Receipt) -> None:
+        """Records an accepted request with events that were taken over from a shared queue."""
         self._journal.receipt(replace(receipt, taken=True))
 
-    def refused_of_taken(self, intake: str, sequence: int, count: int, reason: str, batch_events: int) -> None:
-        """The same of what was taken over."""
+    def taken_refused(self, intake: str, sequence: int, count: int, reason: str, batch_events: int) -> None:
+        """Records quarantined events that were taken over from a shared queue."""
         self._journal.refused(intake, sequence, count, reason, batch_events, taken=True)
 
     def handed(self, intake: str, sequence: int, count: int, batch_events: int) -> None:
-        """Events are in a shared queue; before their batch's file goes."""
+        """Records events published to a shared queue, before their batch file is deleted."""
         self._journal.handed(intake, sequence, count, batch_events)
 
     # --- the minute --------------------------------------------------------------------------------------------------
 
     def _schedule(self) -> None:
-        """At the next full minute; after the next, where that is now."""
+        """Schedules the next full minute, or the one after it if it is less than a second away."""
         wait = MINUTE - self._wall() % MINUTE
         self._next = self._reactor.callLater(wait if wait >= 1 else wait + MINUTE, self._minute)
 
@@ -123,7 +125,7 @@ class JournalWriter:
         accounts, drops = self._accounts(), self._kernel_drops()
 
         def defect(failure: Failure) -> None:
-            log.failure("defect while writing the ledger's history", failure)
+            log.failure("defect while writing the journal", failure)
 
         self._writing = self._in_thread(lambda: self._journal.minute(accounts, drops)).addErrback(defect)
         return self._writing

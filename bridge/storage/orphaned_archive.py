@@ -1,4 +1,4 @@
-"""An archive that the configuration has no more: nothing bounds it and nothing removes it, so it is told."""
+"""Raises an alarm for an archive that is no longer configured, as nothing limits or deletes its files."""
 
 import os
 from collections.abc import Callable
@@ -7,11 +7,12 @@ from pathlib import Path
 from bridge.util.alarms import AlarmSink
 
 BLOCK = 512
-"Bytes in which stat(2) counts what is allocated."
+"Bytes of one block of ``st_blocks`` in stat(2)."
 
 
 class OrphanedArchive:
-    """One bridge's. ``work`` runs a job in the spool's thread, then its result on the reactor."""
+    """Checks for files of an archive that is not configured. ``work`` runs a job in the spool thread and passes its
+    result to the reactor."""
 
     def __init__(
         self,
@@ -24,19 +25,22 @@ class OrphanedArchive:
         self._work = work
 
     def look(self) -> None:
-        """There is no archive in the configuration: is there one on the disk? Its size is taken once; later it is only
-        looked whether anything is left, as there may be tens of thousands of files."""
+        """Checks the disk for files while no archive is configured.
+
+        Measures the size only once. While the alarm is active, it only checks that files remain, as there may be tens
+        of thousands of them.
+        """
         if ("archive", "spool") in self._alarms.active:
-            self._work(lambda: any(names for _, _, names in os.walk(self._directory)), self._is_left)
+            self._work(lambda: any(names for _, _, names in os.walk(self._directory)), self._clear_alarm)
         else:
-            self._work(self._amount, self._tell)
+            self._work(self._measure, self._raise_alarm)
 
     def in_use(self) -> None:
-        """It is in the configuration."""
-        self._alarms.off("archive", "spool", f"{self._directory}: is in the configuration again")
+        """Clears the alarm, as the archive is configured."""
+        self._alarms.off("archive", "spool", f"archive {self._directory} is configured again")
 
-    def _amount(self) -> tuple[int, int]:
-        """Files and allocated bytes of delivered events; what cannot be looked at is not there."""
+    def _measure(self) -> tuple[int, int]:
+        """Returns the number and allocated bytes of the archive's files. Skips files that cannot be read."""
         files = size = 0
         for folder, _, names in os.walk(self._directory):
             for name in names:
@@ -47,16 +51,16 @@ class OrphanedArchive:
                     continue
         return files, size
 
-    def _tell(self, found: object) -> None:
+    def _raise_alarm(self, found: object) -> None:
         assert isinstance(found, tuple)
         files, size = found
         if files:
             self._alarms.on(
                 "archive", "spool",
-                f"{self._directory}: {files} files ({size / 1e6:,.1f} MB) of delivered events stay there, as"
-                " spool.archive is not in the configuration any more: remove the folder, or configure it again",
+                f"archive {self._directory} holds {files} files ({size / 1e6:,.1f} MB) of delivered events, but"
+                " spool.archive is not configured. Remove the folder, or configure spool.archive again.",
             )  # fmt: skip
 
-    def _is_left(self, left: object) -> None:
-        if not left:
-            self._alarms.off("archive", "spool", f"{self._directory}: nothing is left there")
+    def _clear_alarm(self, has_files: object) -> None:
+        if not has_files:
+            self._alarms.off("archive", "spool", f"archive {self._directory} is empty")

@@ -1,8 +1,7 @@
-"""``quota``: how much text of an intake was delivered this UTC day; shown, and said when it is more.
-Nothing is dropped.
+"""Counts the text of each intake that was delivered on the current UTC day, and raises an alarm above ``quota``.
 
-The figures of the day are in ``SPOOL/.quota.json`` so that a restart goes on with them; a killed process forgets at
-most what it delivered since the last look.
+No event is dropped. ``SPOOL/.quota.json`` holds the counts of the day, so that a restart continues with them. A killed
+process loses at most the counts since the last call of ``look``.
 """
 
 import json
@@ -19,16 +18,16 @@ log = Logger(namespace="app")
 
 
 class DeliveredBytes(Protocol):
-    """What counts: a courier."""
+    """Declares what the quotas need of a courier."""
 
     @property
     def delivered_bytes(self) -> int:
-        """Since start, as text."""
+        """Bytes of text that were delivered since start."""
 
 
 class Quotas:
-    """Those of one bridge. ``limits`` are bytes a day; ``wall`` is in seconds since the epoch; ``work`` runs a job in
-    the spool's thread."""
+    """Daily quotas of all intakes. ``limits`` are bytes a day, ``wall`` is in seconds since the epoch, ``work`` runs a
+    job in the spool thread."""
 
     def __init__(
         self,
@@ -41,7 +40,7 @@ class Quotas:
         work: Callable[[Callable[[], object], Callable[[object], None]], None],
     ) -> None:
         self.today: dict[str, int] = {}
-        "Bytes by intake."
+        "Bytes delivered on the current day by intake."
         self._file = file
         self.limits = limits
         self._deliverers = deliverers
@@ -53,7 +52,7 @@ class Quotas:
         self._saved: dict[str, int] = {}
 
     def recover(self) -> None:
-        """Go on with what was counted today."""
+        """Loads the counts of the current day."""
         try:
             found = json.loads(self._file.read_bytes())
             if found["day"] == self._day:
@@ -61,27 +60,27 @@ class Quotas:
         except FileNotFoundError:
             return
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            log.warn("quota: {file} cannot be read, today begins anew: {why}", file=self._file, why=error)
+            log.warn("quota: cannot read {file}, counting today from zero: {why}", file=self._file, why=error)
         self._saved = dict(self.today)
 
     def look(self) -> None:
-        """Count what was delivered since the last look; called every few seconds."""
+        """Adds the bytes delivered since the last call, and updates the alarms. Called every few seconds."""
         if self._date() != self._day:
             self._day = self._date()
             for name in self.today:
-                self._alarms.off("quota", name, f"intake {name}: a new day (UTC), a new quota")
+                self._alarms.off("quota", name, f"intake {name}: the quota starts again with the new day (UTC)")
             self.today = {}
         for name, deliverer in self._deliverers.items():
             size = deliverer.delivered_bytes - self._counted.get(name, 0)
             if size < 0:
-                # The intake was taken out of the configuration and has come back.
+                # The intake was removed from the configuration and added again.
                 size = deliverer.delivered_bytes
             self._counted[name] = deliverer.delivered_bytes
             if size:
                 self.today[name] = self.today.get(name, 0) + size
             limit = self.limits.get(name)
             if limit is not None and self.today.get(name, 0) > limit:
-                text = f"intake {name}: its quota of {limit} bytes a day (UTC) is passed; nothing is dropped"
+                text = f"intake {name}: delivered more than its quota of {limit} bytes today (UTC); nothing is dropped"
                 self._alarms.on("quota", name, text)
         if self.today != self._saved:
             self._saved = dict(self.today)
@@ -89,16 +88,16 @@ class Quotas:
             self._work(lambda: self._save(text), lambda nothing: None)
 
     def report(self, intake: str) -> dict[str, object]:
-        """For an intake's entry of ``/api/status``."""
+        """Returns the quota fields of an intake for ``/api/status``."""
         return {"delivered_bytes_today": self.today.get(intake, 0), "quota_bytes": self.limits.get(intake)}
 
     def _date(self) -> str:
         return datetime.fromtimestamp(self._wall(), UTC).date().isoformat()
 
     def _save(self, text: str) -> None:
-        aside = self._file.with_name(self._file.name + ".new")
+        temporary = self._file.with_name(self._file.name + ".new")
         try:
-            aside.write_text(text + "\n")
-            aside.replace(self._file)
+            temporary.write_text(text + "\n")
+            temporary.replace(self._file)
         except OSError as error:
             log.warn("quota: cannot write {file}: {why}", file=self._file, why=error.strerror)

@@ -1,4 +1,4 @@
-"""What is too old in quarantine goes, and is counted."""
+"""Deletes quarantined frames that are older than the configured age, and counts them as dropped."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -12,13 +12,13 @@ from bridge.spool.quarantine import REASONS
 from bridge.storage import from_config as storage_config
 
 EVERY = 3600.0
-"Seconds between two looks."
+"Seconds between two runs."
 
 log = Logger(namespace="app")
 
 
 class Retention:
-    """One bridge's. ``work`` runs a job in the spool's thread, then its result on the reactor."""
+    """Deletes expired quarantine files. ``work`` runs a job in the spool thread, then its callback on the reactor."""
 
     def __init__(
         self,
@@ -33,38 +33,40 @@ class Retention:
         self._work = work
 
     def look(self) -> None:
-        """Remove what is too old. *Refused* is written in the spool's thread only, the others on the reactor only."""
+        """Deletes expired files. Each reason is deleted where it is written: *refused* in the spool thread, the others
+        on the reactor."""
         quarantine = self._spool.quarantine
         for reason in REASONS:
             age = storage_config.quarantine_age(self.config, reason)
             if reason == "refused":
-                self._work(lambda age=age: quarantine.expire("refused", age), self._counted("refused"))  # type: ignore[misc]
+                count = self._count_expired("refused")
+                self._work(lambda age=age: quarantine.expire("refused", age), count)  # type: ignore[misc]
             else:
-                self._counted(reason)(quarantine.expire(reason, age))
+                self._count_expired(reason)(quarantine.expire(reason, age))
         age = storage_config.quarantine_age(self.config, "damaged")
-        self._work(lambda: self._trim_aside(age), self._trimmed)
+        self._work(lambda: self._trim_damaged(age), self._count_trimmed)
 
-    def _counted(self, reason: str) -> Callable[[object], None]:
-        def counted(gone: object) -> None:
-            assert isinstance(gone, int)
-            if gone:
-                self._ledger.drop_quarantined(None, gone, f"{reason}_expired")
-                log.info("quarantine: {n} frames ({why}) were too old and are gone", n=gone, why=reason)
+    def _count_expired(self, reason: str) -> Callable[[object], None]:
+        def count(expired: object) -> None:
+            assert isinstance(expired, int)
+            if expired:
+                self._ledger.drop_quarantined(None, expired, f"{reason}_expired")
+                log.info("quarantine: deleted {n} expired frames ({reason})", n=expired, reason=reason)
 
-        return counted
+        return count
 
-    def _trim_aside(self, age: float | None) -> list[tuple[Path, str, int]]:
-        gone = []
+    def _trim_damaged(self, age: float | None) -> list[tuple[Path, str, int]]:
+        removed = []
         try:
-            for file in self._spool.quarantine.trim_aside(age):
-                gone.append(file)  # what went before one that cannot go is gone
+            for file in self._spool.quarantine.trim_damaged(age):
+                removed.append(file)  # also reports the files removed before an error
         except OSError as error:
             log.warn("quarantine: cannot remove {file}: {why}", file=error.filename, why=error.strerror)
-        return gone
+        return removed
 
-    def _trimmed(self, gone: object) -> None:
-        assert isinstance(gone, list)
-        for path, intake, events in gone:
-            log.warn("quarantine: {file} was too old, or one too many, and is gone", file=path)
+    def _count_trimmed(self, removed: object) -> None:
+        assert isinstance(removed, list)
+        for path, intake, events in removed:
+            log.warn("quarantine: deleted {file}, which was expired or exceeded the limit", file=path)
             if events:
                 self._ledger.drop_quarantined(intake, events, "damaged_expired")

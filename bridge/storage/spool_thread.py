@@ -1,4 +1,4 @@
-"""The spool's one thread: all blocking work of a bridge, in the order in which it was asked for."""
+"""Runs all blocking work on the spool in one thread, in the order of the calls."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,29 +13,29 @@ log = Logger(namespace="spool")
 
 
 class SpoolThread:
-    """One bridge's. Results come back on the reactor."""
+    """Thread that runs jobs in order and passes their results to the reactor."""
 
     def __init__(self, reactor: Any) -> None:
         self._reactor = reactor
         self._threads = ThreadPool(1, 1, name="spool")
 
     def start(self) -> None:
-        """Begin to work; what was asked for before is done now."""
+        """Starts the thread. Jobs queued before the start run now."""
         self._threads.start()
 
     def stop(self) -> None:
-        """Finish what was asked for; waits for it."""
+        """Finishes all queued jobs and stops the thread. Blocks until then."""
         if self._threads.started:
             self._threads.stop()
 
     def in_thread(self, job: Callable[[], Any]) -> "defer.Deferred[Any]":
-        """Run a job; its result, or its failure."""
+        """Runs a job and returns its result or failure."""
         return deferToThreadPool(self._reactor, self._threads, job)
 
     def work(self, job: Callable[[], object], done: Callable[[object], None]) -> None:
-        """Run a job that does not fail, then ``done`` with its result on the reactor."""
+        """Runs a job that is not expected to fail, then calls ``done`` with its result on the reactor."""
 
         def defect(failure: Failure) -> None:
-            log.failure("spool: defect in the spool's thread", failure)
+            log.failure("spool: defect in the spool thread", failure)
 
         self.in_thread(job).addCallback(done).addErrback(defect)

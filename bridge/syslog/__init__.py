@@ -1,7 +1,8 @@
-"""Bytes in, values out: framing (RFC 6587, 5426), headers (RFC 5424, 3164) and their times.
+"""Parses syslog: framing (RFC 6587, RFC 5426), headers (RFC 5424, RFC 3164) and timestamps.
 
-Pure: no socket, clock, file or reactor. ``parse`` reads one frame for tools and tests; ``columns.parse_all`` reads all
-frames of one socket read, and a property test holds the two equal.
+The package is pure: it takes bytes and returns values, and uses no socket, clock, file or reactor. ``parse`` reads one
+frame, for tools and tests. ``fast.columns.parse_all`` reads all frames of one socket read. Property tests assert that
+both give the same result.
 """
 
 from bridge.syslog.message import Message, parse

@@ -1,16 +1,16 @@
-"""Holds the frames of one read: as one block of bytes where possible, else as a list."""
+"""Represents the frames of one read as one block of bytes where possible, otherwise as a list."""
 
 Frames = bytes | list[bytes]
-"""The frames of one read: a block, in which an LF stands *before* each frame and nowhere else, or a list, where a frame
-holds an LF itself."""
+"""The frames of one read. A block has an LF *before* each frame and nowhere else. If a frame contains an LF, the frames
+are a list."""
 
 
 def block_of(frames: list[bytes]) -> Frames:
-    """Frames as a block where none holds an LF, else the list as it is."""
-    # To look for one LF is much cheaper than to count them.
+    """Returns frames as a block, or the list unchanged if a frame contains an LF."""
+    # Searching for one LF is much cheaper than counting them.
     return frames if b"\n" in b"".join(frames) else b"\n" + b"\n".join(frames)
 
 
 def list_of(frames: Frames) -> list[bytes]:
-    """Frames one by one."""
+    """Returns frames as a list."""
     return frames if isinstance(frames, list) else frames[1:].split(b"\n")

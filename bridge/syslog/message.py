@@ -1,4 +1,4 @@
-"""One frame as a value, for tools, tests and the library's users; the hot path reads columns instead."""
+"""Parses one frame into a ``Message``, for tools, tests and users of the library. The hot path uses columns instead."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
@@ -10,21 +10,21 @@ from bridge.syslog.timestamps import moment
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What one frame says, in RFC 5424's terms; None is a field that is absent or ``-``."""
+    """The fields of one frame, in RFC 5424's terms. None stands for a field that is absent or ``-``."""
 
     priority: int | None
     "PRI, 0 to 191 (RFC 5424 section 6.2.1)."
     facility: int | None
     severity: int | None
     timestamp: datetime | None
-    "Aware; a missing year and zone are resolved."
+    "Time zone aware. A missing year or zone is filled in."
     hostname: str | None
     app_name: str | None
     procid: str | None
     msgid: str | None
     structured_data: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
     msg: bytes = b""
-    "MSG, byte for byte; what could not be read as header is here too."
+    "MSG, byte for byte. Includes everything that could not be read as header."
     format: str = "none"
     "rfc5424, rfc3164 or none"
     shape: str = "none"
@@ -32,16 +32,16 @@ class Message:
 
 
 def parse(frame: bytes, *, received: datetime, timezone: tzinfo = UTC) -> Message:
-    """Read one syslog frame. Never raises on any bytes, never loses text.
+    """Parses one syslog frame. Never raises, whatever the bytes, and never loses text.
 
-    ``received`` (aware) decides a missing year, ``timezone`` a missing zone. A NUL or line end at the end of the frame
-    is the transport's and is removed.
+    ``received`` (aware) determines a missing year, ``timezone`` a missing zone. NULs and line ends at the end of the
+    frame belong to the transport and are removed.
     """
     return of_header(parser.read(frame.rstrip(b"\r\n\0")), received=received, timezone=timezone)
 
 
 def of_header(parts: parser.Header, *, received: datetime, timezone: tzinfo) -> Message:
-    """The message of a frame that has been taken apart already."""
+    """Converts a parsed header to a ``Message``."""
     priority = int(parts.priority) if parts.priority else None
     return Message(
         priority=priority,

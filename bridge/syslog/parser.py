@@ -1,17 +1,17 @@
-"""The careful reading of one frame: plain, slow, and the reference for the fast path in ``columns``.
+"""Parses the header of one frame. This is the reference parser: simple and slow; the fast readers must agree with it.
 
-From the first that holds (parsing decisions 1-13):
+The first rule that matches decides (parsing decisions 1-13):
 
-1. PRI (RFC 5424 section 6.2.1, RFC 3164 section 4.1.1): ``<0>`` to ``<191>`` without leading zeros, blanks after it
-   tolerated. Anything else is text. A leading octet count that a sender left in a datagram is stripped.
-2. ``1 `` after the PRI starts RFC 5424 only if the whole header holds; else the rest is read as below.
-3. A time: then the shapes that differ behind it (``shapes.timed``), another time (``shapes.cisco``), and RFC 3164's
-   TIME HOST TAG[PID]: MSG. HOST is missing where the first word ends in a colon or carries a pid; TAG is missing where
-   no word before the first blank ends in a colon.
-4. No time in front: Cisco's counters, texts of ``key=value``, the shapes of ``shapes.opening``.
-5. All else is ``none``: the text after the PRI, or the frame, is the message.
+1. PRI (RFC 5424 section 6.2.1, RFC 3164 section 4.1.1): ``<0>`` to ``<191>`` without leading zeros. Blanks after it are
+   tolerated. Anything else is text. A leading octet count that a sender left in a datagram is removed.
+2. ``1 `` after the PRI starts an RFC 5424 header only if the whole header matches. Otherwise the rules below apply.
+3. A timestamp: after it the device shapes of ``shapes.timed``, a second timestamp (``shapes.cisco``), or RFC 3164's
+   TIME HOST TAG[PID]: MSG. HOST is absent if the first word ends in a colon or carries a pid. TAG is absent if no word
+   before the first blank ends in a colon.
+4. No leading timestamp: Cisco's counters, ``key=value`` texts, and the shapes of ``shapes.untimed``.
+5. Anything else has the format ``none``: the text after the PRI, or the whole frame, is the message.
 
-Nothing raises and nothing is lost: what is not read as header stays in ``msg``.
+No input raises an exception and no text is lost: bytes that are not part of the header stay in ``msg``.
 """
 
 import re
@@ -33,8 +33,8 @@ from bridge.syslog.shapes import (
     KIWI,
     LAST,
     NO_TIME,
-    OPENINGS,
     TIMED,
+    UNTIMED,
     VERSIONED,
     cisco,
     keyvalue,
@@ -46,7 +46,7 @@ from bridge.syslog.timestamps import is_time
 __all__ = ["ISO_SECOND", "PRIVAL", "SD_ELEMENT", "Header", "content_5424", "content_shown", "is_time", "read"]
 
 _PRI = re.compile(rb"(?:[1-9][0-9]{0,5} (?=<))?\s*+" + PRI % PRIVAL + rb" ?")
-# Behind a time: a blank, a colon or both, a TAB; and a few that leave nothing between time and host.
+# The separator after a time: blanks, a colon, both, or a TAB. A few devices write the host directly after the time.
 _AFTER_TIME = re.compile(rb" ++(?!:)|( ?: ++)|:?\t|:?\Z|(?=[A-Za-z])")
 _HOST = re.compile(rb"(" + HOST + rb") ++(?:: ++)?")
 _VERSION = re.compile(rb"1 ++(?=[0-9])")
@@ -54,7 +54,7 @@ _KIWI = re.compile(KIWI.pattern)
 
 
 def read(frame: bytes) -> Header:
-    """Take one frame apart. A NUL, CR or LF at its end is the transport's and must be gone already."""
+    """Parses one frame. The caller has already removed NUL, CR and LF at its end, which belong to the transport."""
     priority, device = b"", frame
     if match := _PRI.match(frame):
         priority, device = match[1], frame[match.end() :]
@@ -74,7 +74,7 @@ def _read(priority: bytes, device: bytes) -> Header | None:
         return header
     blanks = len(device) - len(device.lstrip(b" "))
     if blanks:
-        # More than the one blank that is tolerated (SonicWall): a time or a key is looked for behind them.
+        # More than the one tolerated blank (SonicWall). A time or a key may follow up to three blanks.
         if blanks >= 4:
             return None
         if header := _timed(priority, device, 0, blanks):
@@ -85,7 +85,7 @@ def _read(priority: bytes, device: bytes) -> Header | None:
 
 
 def _untimed(priority: bytes, device: bytes) -> Header | None:
-    if header := OPENINGS.read(priority, device, 0, 0, NO_TIME) or cisco.read(priority, device):
+    if header := UNTIMED.read(priority, device, 0, 0, NO_TIME) or cisco.read(priority, device):
         return keyvalue.of_cef(header) if header.shape == "cef-alone" else header
     if header := keyvalue.read(priority, device):
         return header
@@ -100,7 +100,7 @@ def _rfc5424(priority: bytes, device: bytes) -> Header | None:
     structured, msg = (match[8], match[9] or b"") if match else (b"", b"")
     shape = "rfc5424"
     if match is None:
-        # MSG after malformed structured data keeps its text; a word that starts no data is no RFC 5424 at all.
+        # Malformed structured data stays in MSG. If the word does not start with `[`, the header is not RFC 5424.
         match = RFC5424_LOOSE.fullmatch(device)
         if match is None:
             return None
@@ -109,7 +109,7 @@ def _rfc5424(priority: bytes, device: bytes) -> Header | None:
     if second and not is_time(second, offset):
         return None
     hostname, app_name, procid, msgid = (b"" if f == b"-" else f for f in (match[4], match[5], match[6], match[7]))
-    # `TIME HOST TAG: some words - text` holds as RFC 5424 by chance (HPE iLO).
+    # `TIME HOST TAG: some words - text` matches RFC 5424 by chance (HPE iLO).
     if app_name.endswith(b":") and (procid or msgid):
         return None
     msg = msg.removeprefix(BOM)
@@ -120,13 +120,13 @@ def _rfc5424(priority: bytes, device: bytes) -> Header | None:
 
 
 def _versioned(priority: bytes, device: bytes) -> Header | None:
-    """What begins like RFC 5424 and is none: fields are missing, or it is RFC 3164 with a version in front."""
+    """Parses a header that begins like RFC 5424 but lacks fields, or is RFC 3164 after a version."""
     match = _VERSION.match(device)
     return match and _timed(priority, device, 0, match.end(), versioned=True)
 
 
 def _timed(priority: bytes, text: bytes, start: int, at: int, *, versioned: bool = False) -> Header | None:
-    """The header of a text that has a time at ``at``; ``start`` is where the payload ``device`` begins."""
+    """Parses the header of a text with a time at ``at``. The payload ``device`` begins at ``start``."""
     stamp = scan(text, at)
     if stamp is None or not is_time(stamp.second, stamp.offset):
         return None
@@ -136,17 +136,17 @@ def _timed(priority: bytes, text: bytes, start: int, at: int, *, versioned: bool
     if versioned and (header := VERSIONED.read(priority, text, start, gap.end(), stamp)):
         return header
     if stamp.format == "epoch":
-        # A number is a time only in Meraki's layout.
+        # Seconds since 1970 are a time only in Meraki's layout.
         header = VERSIONED.read(priority, text, start, gap.end(), stamp)
         return header if header and header.shape == "meraki" else None
-    # Cisco has nothing but a colon between time and mnemonic.
+    # Cisco writes only a colon between time and mnemonic.
     if gap[1] and (header := cisco.read(priority, text[start:])):
         return header
-    return _behind(priority, text, start, gap.end(), stamp)
+    return _header_after_time(priority, text, start, gap.end(), stamp)
 
 
-def _behind(priority: bytes, text: bytes, start: int, at: int, stamp: Stamp) -> Header:
-    """What stands behind a time: a shape of its own, another time, or HOST TAG: MSG."""
+def _header_after_time(priority: bytes, text: bytes, start: int, at: int, stamp: Stamp) -> Header:
+    """Parses the rest of the header after a time: a device shape, a second time, or HOST TAG: MSG."""
     if header := TIMED.read(priority, text, start, at, stamp):
         return header
     shape = "rfc3164"

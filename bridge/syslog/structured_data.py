@@ -1,4 +1,4 @@
-"""STRUCTURED-DATA as values (RFC 5424 section 6.3)."""
+"""Parses STRUCTURED-DATA into values (RFC 5424 section 6.3)."""
 
 import re
 
@@ -11,9 +11,9 @@ _ESCAPE = re.compile(rb'\\(["\\\]])')
 
 
 def values(text: bytes) -> dict[str, list[tuple[str, str]]]:
-    """``[id name="value"]...`` as id -> (name, value) pairs; order and repeated names are kept.
+    """Parses ``[id name="value"]...`` into id -> (name, value) pairs. Order and repeated names are kept.
 
-    ``\\"``, ``\\\\`` and ``\\]`` are resolved, other backslashes stay. ``text`` must be well formed or empty.
+    ``\\"``, ``\\\\`` and ``\\]`` are unescaped, other backslashes stay. ``text`` must be well formed or empty.
     """
     found: dict[str, list[tuple[str, str]]] = {}
     for element in _ELEMENT.finditer(text):

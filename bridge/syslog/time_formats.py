@@ -1,11 +1,11 @@
-"""The table of timestamp formats (parsing decision 8). A new one is a row.
+"""Defines the timestamp formats (parsing decision 8). To add a format, add a row to ``FORMATS``.
 
-A row's ``core`` and ``tail`` together are the text that tells the second; the fraction stands between or behind, the
-zone too: ``Nov 23 07:24:00`` ``.250`` ``CET`` ``2026``. ``scan`` takes the three apart, and who wants the moment gives
-``second`` (core and tail) back to ``civil``, so that equal texts are converted once.
+The ``core`` and ``tail`` of a row form the text of the second. Fraction and zone are between them, or after the core:
+``Nov 23 07:24:00`` ``.250`` ``CET`` ``2026``. ``scan`` splits a timestamp into second, fraction and zone. ``civil``
+converts the second (core and tail), so that equal texts are converted once.
 
-Fields of a pattern are named groups; ``convert`` says what they mean: a row of ``Civil``, more than one where the text
-can be read in two ways (then the one nearest to reception counts).
+The fields of a pattern are named groups. ``convert`` interprets them and returns a list of ``Civil`` or ``Epoch``. The
+list has more than one item if the text is ambiguous. The reading nearest to reception is then used.
 """
 
 import re
@@ -18,7 +18,7 @@ MONTHS = {m: n for n, m in enumerate(b"Jan Feb Mar Apr May Jun Jul Aug Sep Oct N
 
 
 class Civil(NamedTuple):
-    """A date and a time of day; no year: the nearest to reception."""
+    """A date and a time of day. A ``year`` of None means the year nearest to reception."""
 
     year: int | None
     month: int
@@ -29,7 +29,7 @@ class Civil(NamedTuple):
 
 
 class Epoch(NamedTuple):
-    """Seconds since 1970-01-01 UTC."""
+    """A time in seconds since 1970-01-01 UTC."""
 
     seconds: int
 
@@ -39,50 +39,50 @@ Reading = Civil | Epoch
 
 
 def named_month(groups: Groups) -> list[Reading]:
-    """The month is a name; the year may be missing."""
+    """Converts a date whose month is a name. The year may be missing."""
     year = groups.get("year")
     month = MONTHS.get((groups["month"] or b"").capitalize(), 0)
     return [Civil(int(year) if year else None, month, *_day_and_clock(groups))]
 
 
 def numbers(groups: Groups) -> list[Reading]:
-    """Year, month and day are numbers whose order is known."""
+    """Converts a date in numbers whose order is known."""
     return [Civil(int(groups["year"] or 0), int(groups["month"] or 0), *_day_and_clock(groups))]
 
 
 def either_order(groups: Groups) -> list[Reading]:
-    """Day and month are numbers, either may stand first."""
+    """Converts a date in numbers whose day and month may be swapped. Returns both readings."""
     found = numbers(groups)
     swapped = dict(groups) | {"month": groups["day"], "day": groups["month"]}
     return found + numbers(swapped)
 
 
 def epoch(groups: Groups) -> list[Reading]:
-    """Seconds since 1970."""
+    """Converts seconds since 1970."""
     return [Epoch(int(groups["epoch"] or 0))]
 
 
 def _day_and_clock(groups: Groups) -> tuple[int, int, int, int]:
     hour = int(groups["hour"] or 0)
     if half := groups.get("half"):
-        # 12 AM is midnight, 12 PM is noon; 13 PM is nothing.
+        # 12 AM is midnight, 12 PM is noon, 13 PM is invalid.
         hour = hour % 12 + (12 if half.upper() == b"PM" else 0) if 1 <= hour <= 12 else 99
     second = int(groups.get("second") or 0)
-    # POSIX time has no place for a leap second: it is the second before.
+    # POSIX time has no leap seconds: a leap second is read as the second before it.
     return int(groups["day"] or 0), hour, int(groups["minute"] or 0), 59 if second == 60 else second
 
 
 class TimeFormat(NamedTuple):
-    """One row of the table."""
+    """A timestamp format: one row of ``FORMATS``."""
 
     name: str
     core: bytes
     tail: bytes
-    "What follows fraction and zone, after a blank; b'' for nothing."
+    "Pattern of the text after fraction and zone, following a blank. b'' for none."
     convert: Callable[[Groups], list[Reading]]
     example: bytes
-    means: str
-    "The example in UTC; received on 23 November 2026 at 07:24:05, by a source in UTC."
+    example_utc: str
+    "The example in UTC, if received on 23 November 2026 at 07:24:05 from a source in UTC."
 
 
 _MONTH = rb"(?P<month>[A-Za-z]{3})"
@@ -94,7 +94,7 @@ _HALF = rb"(?P<half>[AP]M)"
 _N2 = rb"[0-9]{2}"
 
 FORMATS = (
-    # RFC 3164 section 4.1.2 and its kin. ctime(3) has the year behind, date(1) the zone before it.
+    # RFC 3164 section 4.1.2 and similar formats. ctime(3) puts the year last, date(1) puts the zone before it.
     TimeFormat("bsd-year-after", _WEEKDAY + _MONTH + b" {1,2}" + _DAY + b" " + _CLOCK, _YEAR,
            named_month, b"Nov 23 07:24:00 2026", "2026-11-23T07:24:00Z"),
     TimeFormat("bsd-12-hours", _MONTH + b" {1,2}" + _DAY + b"(?:,? " + _YEAR + b")? " + _CLOCK + b" ?" + _HALF, b"",
@@ -111,7 +111,7 @@ FORMATS = (
     # RFC 2822, and named(8) with dashes
     TimeFormat("day-first", _WEEKDAY + _DAY + b"[ -]" + _MONTH + b"[ -]" + _YEAR + b" " + _CLOCK, b"",
            named_month, b"23-Nov-2026 07:24:00.205", "2026-11-23T07:24:00.205Z"),
-    # RFC 3339, and with the blank that many put for the T
+    # RFC 3339, also with a blank instead of the T
     TimeFormat("iso", rb"(?P<year>[0-9]{4})-(?P<month>%b)-(?P<day>%b)[Tt ](?P<hour>%b):(?P<minute>%b):(?P<second>%b)"
            % ((_N2,) * 5), b"",
            numbers, b"2026-11-23T08:24:00.123456789+01:00", "2026-11-23T07:24:00.123456Z"),
@@ -119,7 +119,7 @@ FORMATS = (
            % ((_N2,) * 4), b"", numbers, b"2026-11-23T07:24Z", "2026-11-23T07:24:00Z"),
     TimeFormat("iso-basic", _YEAR + rb"(?P<month>%b)(?P<day>%b)T(?P<hour>%b)(?P<minute>%b)(?P<second>%b)"
            % ((_N2,) * 5), b"", numbers, b"20261123T072400Z", "2026-11-23T07:24:00Z"),
-    # NetScaler has all three orders
+    # NetScaler writes all three orders
     TimeFormat("slashes", rb"(?P<day>%b)/(?P<month>%b)/" % (_N2, _N2) + _YEAR + rb"[: ]" + _CLOCK, b"",
            either_order, b"11/23/2026:07:24:00 GMT", "2026-11-23T07:24:00Z"),
     TimeFormat("slashes-year-first", _YEAR + rb"/(?P<month>%b)/(?P<day>%b)[: ]" % (_N2, _N2) + _CLOCK, b"",
@@ -139,41 +139,44 @@ FRACTION = rb"[.,][0-9]{1,9}"
 
 
 class Stamp(NamedTuple):
-    """A time in a text: its parts, where it ends, and the format's name."""
+    """A timestamp found in a text: its parts, its end position, and the name of its format."""
 
     second: bytes
     fraction: bytes
-    "With a point, whatever was sent."
+    "Begins with a point, also if the sender wrote a comma."
     offset: bytes
-    "Offset or name of the zone."
+    "Offset or zone name."
     end: int
     format: str
 
 
-# A name that is no zone we know is one where a year follows.
+# An unknown name counts as a zone only if a year follows it.
 _BETWEEN = rb"(?P<f%b>" + FRACTION + rb")?(?P<z%b>" + ZONE + rb")?"
 _BEFORE_YEAR = rb"(?P<f%b>" + FRACTION + rb")?(?P<z%b> (?:[A-Z]{1,5}|" + OFFSET + rb"))?"
 _NAMED = re.compile(rb"\(\?P<\w+>")
-# A blank, and nothing behind it that could belong to the time.
-_NOTHING_OF_TIME = (
+# A blank, followed by nothing that could belong to the time.
+_NO_TIME_FOLLOWS = (
     rb" (?!(?:GMT|UTC)-|[AP]M|[A-Z]{1,5}(?![A-Za-z0-9_/.-])|[0-9]{4}|[ +-]|[A-Za-z]{3,5} ?:)"
 )  # fmt: skip
-BLANK_ENDS_TIME = b"(?=" + _NOTHING_OF_TIME + b")"
-# The commonest time: only quicker than the table.
-PLAIN = rb"[A-Z][a-z]{2} [ 0-3][0-9] [0-9]{2}:[0-9]{2}:[0-9]{2}(?=" + _NOTHING_OF_TIME + rb"|: )"
+BLANK_ENDS_TIME = b"(?=" + _NO_TIME_FOLLOWS + b")"
+# The most common format. It is in the table as well; this expression is only faster.
+PLAIN = rb"[A-Z][a-z]{2} [ 0-3][0-9] [0-9]{2}:[0-9]{2}:[0-9]{2}(?=" + _NO_TIME_FOLLOWS + rb"|: )"
 _PLAIN = re.compile(PLAIN)
 
 
 class _Scanner(NamedTuple):
-    """One expression for many rows."""
+    """Combines several formats into one expression."""
 
     expression: re.Pattern[bytes]
     groups: Mapping[str, tuple[str, int, int, int, int]]
-    "The empty group at a row's end tells which one it was: its name, and its groups of core, fraction, zone, tail."
+    "Name of the empty group at a row's end -> format name and group numbers of core, fraction, zone and tail."
 
 
 def pattern_of(row: TimeFormat, name: bytes = b"") -> bytes:
-    """A row's whole time, in groups: core ``c``, fraction ``f``, zone ``z``, tail ``t``, each followed by ``name``."""
+    """Returns the pattern of a whole timestamp.
+
+    The groups ``c``, ``f``, ``z`` and ``t`` are core, fraction, zone and tail. ``name`` is appended to each group name.
+    """
     tail = rb" (?P<t%b>%b)(?![0-9A-Za-z._-]|:\S)" % (name, _NAMED.sub(b"(?:", row.tail)) if row.tail else b""
     between = _BEFORE_YEAR if row.tail == _YEAR else _BETWEEN
     return b"(?P<c%b>%b)%b%b" % (name, _NAMED.sub(b"(?:", row.core), between % (name, name), tail)
@@ -189,7 +192,7 @@ def _scanner(formats: list[tuple[int, TimeFormat]]) -> _Scanner:
     )
 
 
-# A weekday may stand before the day.
+# day-first is here as well as below: a weekday may precede the day.
 LETTER_FIRST = [row for row in FORMATS if not row.example[:1].isdigit() or row.name == "day-first"]
 DIGIT_FIRST = [row for row in FORMATS if row.example[:1].isdigit()]
 _LETTER_FIRST = _scanner(list(enumerate(LETTER_FIRST)))
@@ -200,31 +203,31 @@ _CONVERSIONS = [
 
 
 def scan(text: bytes, at: int = 0) -> Stamp | None:
-    """The time that begins at ``at``. Whether it names a moment (``Feb 30`` does not) is not looked at."""
+    """Finds the timestamp that begins at ``at``. Does not check that it is a valid time (``Feb 30`` is not)."""
     if match := _PLAIN.match(text, at):
         return Stamp(match[0], b"", b"", match.end(), "bsd")
     return scan_table(text, at)
 
 
 def scan_table(text: bytes, at: int) -> Stamp | None:
-    """The same, by the table alone."""
+    """Finds the timestamp that begins at ``at``, with the table alone."""
     scanner = _DIGIT_FIRST if text[at : at + 1].isdigit() else _LETTER_FIRST
     match = scanner.expression.match(text, at)
     if match is None:
         return None
     assert match.lastgroup is not None
     name, core, fraction, offset, tail = scanner.groups[match.lastgroup]
-    second, after_point, zone = match.group(core, fraction, offset)
+    second, fraction_text, zone = match.group(core, fraction, offset)
     if tail:
         second += b" " + match[tail]
     return Stamp(
-        second, after_point.replace(b",", b".") if after_point else b"", zone.lstrip(b" ") if zone else b"",
+        second, fraction_text.replace(b",", b".") if fraction_text else b"", zone.lstrip(b" ") if zone else b"",
         match.end(), name,
     )  # fmt: skip
 
 
 def civil(second: bytes) -> list[Reading]:
-    """What the text of a second can mean; nothing where it is of no format."""
+    """Returns the possible readings of a second's text. The list is empty if no format matches."""
     for pattern, convert in _CONVERSIONS:
         if match := pattern.fullmatch(second):
             return convert(match.groupdict())

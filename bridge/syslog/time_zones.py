@@ -1,7 +1,7 @@
-"""Zones of time texts: offsets, and the abbreviations that devices write.
+"""Converts the zone of a timestamp: offsets, and the abbreviations that devices write.
 
-An abbreviation may mean several zones (IST, CST, BST); the table takes what network devices are mostly set to. A name
-that is not here says nothing: then the zone of the source counts.
+An abbreviation may stand for several zones (IST, CST, BST). The table has the one that network devices use most. If a
+name is not in the table, the zone of the source is used.
 """
 
 import re
@@ -22,20 +22,20 @@ ABBREVIATIONS: dict[bytes, int] = {
 
 OFFSET = rb"[+-][0-9]{2}:?[0-9]{2}"
 _NAMES = b"|".join(sorted(ABBREVIATIONS, reverse=True))
-# `GMT+01:00` is what Java writes. Small letters are a zone only before a colon, as IOS writes them.
+# Java writes `GMT+01:00`. A name in lower case is a zone only before a colon, as IOS writes it.
 ZONE = (
     rb"(?:(?:[Zz]|" + OFFSET + rb")(?![A-Za-z0-9_/.-])| {0,2}(?:" + OFFSET
     + rb"|(?:GMT|UTC)(?:\+[0-9]{1,2}(?::?[0-9]{2})?|-[0-9]{1,2}:[0-9]{2})|(?:" + _NAMES + rb")|(?:"
     + _NAMES.lower() + rb")(?= ?:))(?![A-Za-z0-9_/.-]))"
 )  # fmt: skip
-"A zone as it follows a time, with the blanks before it."
+"Expression for the zone after a time, including the blanks before it."
 
 _OFFSET = re.compile(rb"(?:GMT|UTC)?([+-])([0-9]{1,2}):?([0-9]{2})?")
 
 
 @lru_cache(maxsize=1000)
 def zone_of(text: bytes) -> tzinfo | None:
-    """The zone of ``Z``, ``+01:00``, ``-0500``, ``GMT+1`` or ``CEST``; None where there is none of that name."""
+    """Returns the zone of ``Z``, ``+01:00``, ``-0500``, ``GMT+1`` or ``CEST``, or None if the text is not a zone."""
     minutes = 0 if text in (b"Z", b"z") else ABBREVIATIONS.get(text.upper())
     if minutes is not None:
         return timezone(timedelta(minutes=minutes)) if minutes else UTC

@@ -1,16 +1,16 @@
-"""Syslog time texts to moments (RFC 5424 section 6.2.3, RFC 3164 section 4.1.2, and ``times.FORMATS``).
+"""Converts syslog timestamps (RFC 5424 section 6.2.3, RFC 3164 section 4.1.2, and ``time_formats.FORMATS``).
 
-A time text comes in three parts, because most senders repeat the first within a second and only the second differs:
+A timestamp has three parts. Within one second, most senders repeat the first part and change only the fraction:
 
 ``second``
-    ``Nov 23 07:24:00`` (no year, no zone), ``2026-11-23T07:24:00``, or any other text of ``times.FORMATS``
+    ``Nov 23 07:24:00`` (no year, no zone), ``2026-11-23T07:24:00``, or any other text of ``time_formats.FORMATS``
 ``fraction``
-    ``.250`` or nothing
+    ``.250`` or empty
 ``offset``
-    ``Z``, ``+01:00``, ``CEST`` or nothing: then the zone of the source counts, and so it does where the name is unknown
+    ``Z``, ``+01:00``, ``CEST`` or empty. If it is empty or the name is unknown, the zone of the source is used
 
-A year that is missing is the one that brings the moment nearest to reception, so that New Year works both ways; an
-hour that the clocks repeat in autumn is read the same way, and so is a day and month of unknown order.
+An ambiguous timestamp is read as the time nearest to reception. This covers a missing year (before and after New Year),
+an hour that is repeated when daylight saving time ends, and an unknown order of day and month.
 """
 
 from collections.abc import Iterator, Sequence
@@ -30,10 +30,10 @@ _LEAP_YEAR = datetime(2024, 7, 1, tzinfo=UTC)
 def moment(
     second: bytes, fraction: bytes = b"", offset: bytes = b"", *, zone: tzinfo, received: datetime
 ) -> datetime | None:
-    """The aware moment that a time text names, or None where it names none (``Feb 30``, ``25:00:00``).
+    """Converts a timestamp to an aware datetime, or None if it is not a valid time (``Feb 30``, ``25:00:00``).
 
-    ``received`` is aware; it decides what the text leaves open. Fractions keep microseconds. A leap second (``:60``) is
-    the second before it, as POSIX time has no place for it.
+    ``received`` is aware and resolves ambiguity. Fractions are kept to the microsecond. A leap second (``:60``) becomes
+    the second before it, because POSIX time has no leap seconds.
     """
     if offset:
         given = zone_of(offset)
@@ -45,7 +45,7 @@ def moment(
     nearest = timedelta.max
     for candidate in _candidates(second, zone, received.year):
         try:
-            # Both must be UTC here: the difference of two times in one zone ignores its clock changes.
+            # Both must be in UTC: the difference of two times in one zone ignores its clock changes.
             distance = abs(candidate.astimezone(UTC) - received.astimezone(UTC))
         except (ValueError, OverflowError):
             continue
@@ -59,75 +59,78 @@ def _candidates(second: bytes, zone: tzinfo, year: int) -> Iterator[datetime]:
         if not isinstance(reading, Civil):
             yield _EPOCH + timedelta(seconds=reading.seconds)
             continue
-        # 29 February is up to eight years away (1896-1904, 2096-2104).
+        # The next 29 February is up to eight years away (1896-1904, 2096-2104).
         reach = 8 if (reading.month, reading.day) == (2, 29) else 1
         years = range(year - reach, year + reach + 1) if reading.year is None else (reading.year,)
-        for some in years:
+        for candidate_year in years:
             for fold in (0, 1):
                 try:
-                    yield datetime(some, *reading[1:], tzinfo=zone, fold=fold)
+                    yield datetime(candidate_year, *reading[1:], tzinfo=zone, fold=fold)
                 except ValueError:
                     break
 
 
 @lru_cache(maxsize=20_000)
 def is_time(second: bytes, offset: bytes = b"") -> bool:
-    """Whether the text names a moment in some year (``Feb 29`` does, ``Feb 30`` does not)."""
+    """Returns True if the text is a valid time in some year (``Feb 29`` is, ``Feb 30`` is not)."""
     return moment(second, offset=offset, zone=UTC, received=_LEAP_YEAR) is not None
 
 
 def milliseconds(when: datetime) -> int:
-    """Milliseconds since 1970-01-01 UTC, rounded down."""
+    """Converts an aware datetime to milliseconds since 1970-01-01 UTC, rounded down."""
     return (when - _EPOCH) // _MILLISECOND
 
 
 def fraction_ms(fraction: bytes) -> int:
-    """``.2501`` as whole milliseconds (250)."""
+    """Converts a fraction to whole milliseconds: ``.2501`` is 250."""
     return int(fraction[1:4].ljust(3, b"0")) if fraction else 0
 
 
 def rfc3339(ms: int) -> str:
-    """Milliseconds since the epoch as ``2026-11-23T07:24:00.250Z``, the form of X-SEKOIAIO-EVENT-TIMESTAMP."""
+    """Formats milliseconds since the epoch as ``2026-11-23T07:24:00.250Z``, the form of X-SEKOIAIO-EVENT-TIMESTAMP."""
     return (_EPOCH + timedelta(milliseconds=ms)).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
 class TimeReader:
-    """Converts each distinct (second, offset, zone) once; a read of 300 messages has one or two.
+    """Converts each distinct (second, offset, zone) once. A read of 300 messages has one or two of them.
 
-    The answers for texts without a year depend on reception, so they are forgotten once an hour of reception time.
+    The results for texts without a year depend on the reception time, so the cache is cleared once per hour of
+    reception time.
     """
 
-    MOST = 20_000
-    "Distinct texts kept; a thousand random clocks must not grow the memory."
+    MAX_TEXTS = 20_000
+    "Limit of cached texts. It bounds the memory when a thousand devices have random clocks."
 
     def __init__(self) -> None:
         self._known: dict[tuple[tzinfo, bytes], dict[bytes, int]] = {}
-        self._strange: set[tuple[tzinfo, bytes, bytes]] = set()
-        "Zone, offset and second that are no time."
+        self._invalid: set[tuple[tzinfo, bytes, bytes]] = set()
+        "(zone, offset, second) that are not a valid time."
         self._count = 0
         self._hour = -1
 
     def second_ms(self, second: bytes, offset: bytes, zone: tzinfo, received_ms: int) -> int | None:
-        """Milliseconds since the epoch of a whole second, or None where the text is no time."""
+        """Converts one second to milliseconds since the epoch, or None if the text is not a valid time."""
         found = self.all_ms((second,), offset, zone, received_ms)
         return None if found is None else found[0]
 
     def all_ms(self, seconds: Sequence[bytes], offset: bytes, zone: tzinfo, received_ms: int) -> list[int] | None:
-        """The same of many seconds with one offset, in their order; None where any of the texts is no time. A PRI may
-        stand before a second."""
+        """Converts many seconds with one offset to milliseconds since the epoch, in order.
+
+        A PRI may precede a second. Returns None if any text is not a valid time.
+        """
         hour = received_ms // 3_600_000
-        if hour != self._hour or self._count >= self.MOST:
+        if hour != self._hour or self._count >= self.MAX_TEXTS:
             self._hour, self._count = hour, 0
             self._known.clear()
-            self._strange.clear()
+            self._invalid.clear()
         known = self._known.setdefault((zone, offset), {})
         try:
             return list(map(known.__getitem__, seconds))
         except KeyError:
-            fresh = set(seconds) - known.keys()
+            unknown = set(seconds) - known.keys()
         received = _EPOCH + timedelta(milliseconds=received_ms)
-        for second in fresh:
-            if (zone, offset, second) in self._strange:
+        for second in unknown:
+            if (zone, offset, second) in self._invalid:
                 return None
             self._count += 1
             _, pri, bare = second.rpartition(b">")
@@ -136,7 +139,7 @@ class TimeReader:
                 continue
             when = moment(bare, offset=offset, zone=zone, received=received)
             if when is None:
-                self._strange.add((zone, offset, second))
+                self._invalid.add((zone, offset, second))
                 return None
             known[second] = known[bare] = milliseconds(when)
         return list(map(known.__getitem__, seconds))

@@ -1,1 +1,1 @@
-"""Certificates and keys as files, and a server's side of TLS; a client's is ``bridge.deliver.tls``."""
+"""Reads certificates and keys, and serves TLS to clients. ``bridge.deliver.tls`` is the client side."""

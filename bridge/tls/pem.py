@@ -1,4 +1,4 @@
-"""Certificates and private keys in PEM files. A fault names the file and what is wrong, never its content."""
+"""Reads certificates and private keys from PEM files. An error names the file and the fault, never the content."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 
 class PemError(ValueError):
-    """A file that cannot be used; the text names it."""
+    """Raised when a PEM file cannot be used. The text names the file."""
 
     def __init__(self, path: Path, text: str) -> None:
         super().__init__(text)
@@ -19,19 +19,22 @@ class PemError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What a server shows: its own certificate first, then its chain, and the key of the first."""
+    """Certificate chain of a server, its own certificate first, and the private key of that certificate."""
 
     chain: tuple[x509.Certificate, ...]
     key: PrivateKeyTypes
 
     @property
     def expires(self) -> float:
-        """When the first of its certificates expires, in seconds since the epoch."""
+        """Time at which the first certificate of the chain expires, in seconds since the epoch."""
         return min(certificate.not_valid_after_utc.timestamp() for certificate in self.chain)
 
 
 def read_identity(certificate: Path, private_key: Path | None = None) -> Identity:
-    """``private_key`` must be without a passphrase; None: it is in the certificate's file. Raises PemError."""
+    """Reads a certificate chain and its private key. Raises PemError.
+
+    ``private_key`` must have no passphrase; None: the key is in the certificate's file.
+    """
     chain = read_certificates(certificate)
     key_file = private_key or certificate
     key = _read_key(key_file)
@@ -41,7 +44,7 @@ def read_identity(certificate: Path, private_key: Path | None = None) -> Identit
 
 
 def read_certificates(path: Path) -> tuple[x509.Certificate, ...]:
-    """All certificates of a file. Raises PemError where there is none."""
+    """Reads all certificates of a file. Raises PemError if it has none."""
     try:
         return tuple(x509.load_pem_x509_certificates(_read(path)))
     except PemError:
@@ -51,7 +54,7 @@ def read_certificates(path: Path) -> tuple[x509.Certificate, ...]:
 
 
 def names_of(certificate: x509.Certificate) -> tuple[str, ...]:
-    """Whom a certificate names: DNS names and addresses of its subjectAltName, then its common name."""
+    """Returns the names of a certificate: DNS names and addresses of its subjectAltName, then its common name."""
     found: list[str] = []
     try:
         alternatives = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
@@ -64,12 +67,12 @@ def names_of(certificate: x509.Certificate) -> tuple[str, ...]:
         found += [value if isinstance(value := name.value, str) else "" for name in common]
     except ValueError:
         pass
-    # A name is shown and logged.
+    # Names are shown and logged, so only printable ones are returned.
     return tuple(dict.fromkeys(name for name in found if name and name.isprintable()))
 
 
 def fingerprint_of(certificate: x509.Certificate) -> str:
-    """SHA-256 in lower-case hexadecimal digits."""
+    """Returns the SHA-256 fingerprint in lower-case hexadecimal digits."""
     return certificate.fingerprint(hashes.SHA256()).hex()
 
 
@@ -77,7 +80,7 @@ def _read_key(path: Path) -> PrivateKeyTypes:
     try:
         return load_pem_private_key(_read(path), password=None)
     except TypeError:
-        raise PemError(path, f"{path}: the private key is encrypted, give one without a passphrase") from None
+        raise PemError(path, f"{path}: the private key is encrypted. Use a key without a passphrase.") from None
     except PemError:
         raise
     except ValueError:

@@ -1,9 +1,10 @@
 # mypy: disallow-untyped-calls=False
-"""What one read of a socket brought over TLS, decrypted as a whole.
+"""Decrypts all TLS records of one socket read at once.
 
-Twisted asks pyOpenSSL's ``recv`` for each record: a buffer, a copy, some calls, and one delivery. A sender that writes
-one record for each message has hundreds in one read, and then that costs more than the messages. So OpenSSL is asked
-directly, by insides of pyOpenSSL; where they are missing, nothing is taken here, and all goes Twisted's way.
+Twisted calls pyOpenSSL's ``recv`` for each record, which costs a buffer, a copy, some calls and one delivery. A sender
+that writes one record per message has hundreds of records in one read; then ``recv`` costs more than the messages. So
+this module calls OpenSSL directly through internals of pyOpenSSL. If they are missing, it decrypts nothing, and Twisted
+decrypts all records.
 """
 
 from collections.abc import Callable
@@ -15,10 +16,10 @@ from twisted.protocols.tls import BufferingTLSTransport
 
 
 class Records:
-    """Decrypts into one buffer, which all connections of a thread may share."""
+    """Decrypts records into one buffer that all connections of a thread may share."""
 
     SIZE = (1 << 17) + (1 << 14)
-    "Bytes: one read of a socket, and what was left of the one before: a record has 16 KiB at most."
+    "Bytes of the buffer: one socket read and the rest of the read before; a record has at most 16 KiB."
 
     def __init__(self) -> None:
         try:
@@ -32,10 +33,10 @@ class Records:
         except (ImportError, AttributeError):
             self._read = None
 
-    def take(self, connection: SSL.Connection) -> tuple[bytes, bool]:
-        """All that can be decrypted now, and whether there is more to ask for: what is longer than SIZE, an end, or an
-        error. The last two are left for ``recv``, which finds and raises them again."""
-        # Names of this function alone: what is done for each record is done for each message.
+    def decrypt(self, connection: SSL.Connection) -> tuple[bytes, bool]:
+        """Returns all bytes that can be decrypted now, and True if more remains: data beyond SIZE, the end of the
+        connection, or an error. The caller leaves the last two to ``recv``, which finds and raises them again."""
+        # Local names are faster: this loop may run once for each message.
         read, handle = self._read, getattr(connection, "_ssl", None)
         if read is None or handle is None:
             return b"", True
@@ -48,14 +49,14 @@ class Records:
 
 
 class RecordsTransport(BufferingTLSTransport):
-    """Twisted's TLS, which delivers what one read of the socket brought at once."""
+    """Twisted's TLS transport, which delivers the data of one socket read at once."""
 
     records: Records
 
     def _flushReceiveBIO(self) -> None:
-        # For Twisted, when decrypted bytes may be there. What ends the connection, here or within a delivery, is its.
+        # Twisted calls this when decrypted bytes may be available. Twisted also handles whatever ends the connection.
         while not (self._lostTLSConnection or self._aborted):
-            data, more = self.records.take(self._tlsConnection)
+            data, more = self.records.decrypt(self._tlsConnection)
             if data:
                 ProtocolWrapper.dataReceived(self, data)
             if not more:

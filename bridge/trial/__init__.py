@@ -1,1 +1,1 @@
-"""Runs whole systems for a trial: demo, drill, test messages."""
+"""Runs whole systems for demonstration and testing: demo, drill, test messages."""

@@ -1,8 +1,8 @@
-"""``syslog-bridge demo``: a collector, a bridge and a dozen devices in one process, on free loopback ports.
+"""Runs ``syslog-bridge demo``: a collector, a bridge and a dozen devices in one process, on free loopback ports.
 
-Everything is as in real life, but for the far side: the devices send over UDP and TCP sockets, each from an address of
-its own; the bridge spools and posts; the collector prints what it gets. The spool is a temporary directory, which is
-removed at the end.
+Everything except the collector is real: the devices send over UDP and TCP sockets, each from its own address, and the
+bridge spools and posts the events. The collector is a stand-in that prints the events it receives. The spool is a
+temporary directory, which is removed at the end.
 """
 
 import shutil
@@ -27,7 +27,7 @@ from bridge.trial.sample_devices import SAMPLES, Sample
 from bridge.trial.send_target import SendConnection, SendTarget
 
 WITHIN_SECONDS = 30.0
-"""The samples' events arrive within this, or something is wrong."""
+"""Maximum seconds until the events of all samples have arrived."""
 
 _CONFIGURATION = """
 collector: {{url: "http://127.0.0.1:{port}", max_request_rate: 100}}
@@ -61,27 +61,27 @@ _KEYS = {intake: f"demo{intake:0<12}" for intake in _INTAKES}
 
 
 Write = Callable[[str, str | None, bool], None]
-"Prints a line in a colour, bold or not."
+"Prints a line: text, colour or None, and True for bold."
 
 
 class DemoSink:
-    """The collector's sink: prints each event, and knows which samples are still to come."""
+    """Prints each event that the collector accepts, and tracks which samples are still missing."""
 
     def __init__(self, samples: tuple[Sample, ...], write: Write) -> None:
         self._write = write
         self.missing = list(samples)
         self.complete: defer.Deferred[None] = defer.Deferred()
         self.broken: defer.Deferred[OSError] = defer.Deferred()
-        "Fires when stdout is gone."
+        "Fires when stdout can no longer be written to."
         self._intake_of = {key: intake for intake, key in _KEYS.items()}
 
     def accept(self, delivery: Delivery) -> None:
-        """Take the events of one request."""
+        """Prints the events of one request."""
         try:
             for event in delivery.events:
                 self._arrived(self._intake_of.get(event.intake_key, "?"), event)
         except OSError as error:
-            # Nobody reads on: a refusal would only make the bridge try again.
+            # The reader of stdout has gone. Rejecting the request would only make the bridge send it again.
             if not self.broken.called:
                 self.broken.callback(error)
 
@@ -97,7 +97,7 @@ class DemoSink:
 
 
 def show(write: Write, intake: str, time: str, text: str) -> None:
-    """Print one event; on a terminal it gets one line and its intake's colour."""
+    """Prints one event; on a terminal, the line is cut to the width and has the colour of its intake."""
     line = f"{intake:<10} {time:<24}  {printable(text)}"
     if sys.stdout.isatty():
         width = shutil.get_terminal_size().columns
@@ -107,7 +107,7 @@ def show(write: Write, intake: str, time: str, text: str) -> None:
 
 
 class Demo:
-    """The whole system. ``spool`` is an empty directory."""
+    """The complete demo system; ``spool`` is an empty directory."""
 
     def __init__(
         self,
@@ -127,7 +127,7 @@ class Demo:
         self._collector: Any = None
 
     async def start(self) -> None:
-        """Open the collector, then the bridge, and let the devices talk."""
+        """Starts the collector and the bridge, then sends the messages of the devices."""
         site = IntakeSite(IntakeResource(self.arrivals, keys=frozenset(_KEYS.values())), self._reactor)
         self._collector = await listen(self._reactor, ListenAddress("127.0.0.1", 0), site)
         bridge = Bridge(self._configuration(self._collector.getHost().port), self._reactor, recent=self._recent)
@@ -135,22 +135,25 @@ class Demo:
         self._bridge = bridge
         ports = bridge.listener_set.ports()
         devices = len({sample.device for sample in self._samples})
-        self._echo(f"A bridge listens on 127.0.0.1, UDP port {ports['udp']} and TCP port {ports['tcp']}.")
+        self._echo(f"The bridge listens on 127.0.0.1, UDP port {ports['udp']} and TCP port {ports['tcp']}.")
         self._echo(
-            f"{devices} devices send {len(self._samples)} messages. The collector gets: intake, event time, event.\n"
+            f"{devices} devices send {len(self._samples)} messages. The collector receives (intake, event time,"
+            " event):\n"
         )
-        await deferToThreadPool(self._reactor, self._reactor.getThreadPool(), lambda: _talk(self._samples, ports))
+        await deferToThreadPool(
+            self._reactor, self._reactor.getThreadPool(), lambda: _send_samples(self._samples, ports)
+        )
 
     def _configuration(self, port: int) -> Config:
         return parse_text(_CONFIGURATION.format(port=port, keys=_KEYS, spool=self._spool), "demo.yaml")
 
-    def invite(self) -> None:
-        """Tell how to go on."""
+    def print_next_steps(self) -> None:
+        """Prints what the user can try next."""
         assert self._bridge is not None
         port = self._bridge.listener_set.ports()["udp"]
-        self._echo("\nAll have arrived. Now send one of your own, from another terminal:")
+        self._echo("\nAll events have arrived. Send your own message from another terminal:")
         self._echo(f"  logger -n 127.0.0.1 -P {port} -d 'hello from me'", bold=True)
-        self._echo("What the bridge knows of itself, in a browser:")
+        self._echo("Open the status page in a browser:")
         self._echo(f"  http://127.0.0.1:{self._bridge.admin_server.port}/", bold=True)
         self._echo("Ctrl-C ends the demo and removes its spool.\n")
 
@@ -158,18 +161,18 @@ class Demo:
         self._write(text, None, bold)
 
     async def stop(self) -> None:
-        """Close the bridge, then the collector."""
+        """Stops the bridge, then the collector."""
         if self._bridge is not None:
             await self._bridge.stop()
         if self._collector is not None:
             await defer.maybeDeferred(self._collector.stopListening)
 
 
-def _talk(samples: tuple[Sample, ...], ports: dict[str, int]) -> None:
-    """Send every sample from its device's address; in a thread, as the sockets block. Raises SendError."""
+def _send_samples(samples: tuple[Sample, ...], ports: dict[str, int]) -> None:
+    """Sends every sample from the address of its device. Blocks, so call it in a thread. Raises SendError."""
     for sample in samples:
         kind = "udp" if sample.transport == "udp" else "tcp"
         frame = sample.write(datetime.now(UTC)).encode()
-        line = SendConnection(SendTarget(kind, "127.0.0.1", ports[kind]), sample.address)
-        line.send(b"%d %b" % (len(frame), frame) if sample.transport == "counted" else frame + b"\n")
-        line.close()
+        connection = SendConnection(SendTarget(kind, "127.0.0.1", ports[kind]), sample.address)
+        connection.send(b"%d %b" % (len(frame), frame) if sample.transport == "counted" else frame + b"\n")
+        connection.close()

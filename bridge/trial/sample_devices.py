@@ -1,4 +1,4 @@
-"""A dozen devices and what each says: short messages of our own in the manner of well-known products."""
+"""Defines a dozen sample devices and their messages, written in the style of well-known products."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,18 +11,18 @@ NEW_YORK = ZoneInfo("America/New_York")
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One message of one device."""
+    """A sample message of a device."""
 
     device: str
     address: IPv4Address
-    "It sends from here."
+    "The address that the device sends from."
     transport: str
-    "udp, tcp, or counted: tcp with octet counts"
+    "udp, tcp, or counted: TCP with octet counting."
     intake: str
     write: Callable[[datetime], str]
-    "The frame, at a time."
+    "Returns the frame for a time."
     text: str
-    "A part of the event that no other sample has."
+    "A part of the event that no other sample contains."
 
 
 def _bsd(pri: int, rest: str, zone: ZoneInfo | None = None) -> Callable[[datetime], str]:

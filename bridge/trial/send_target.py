@@ -1,4 +1,4 @@
-"""Where test messages go: one plain, blocking socket, and what goes wrong with it in words."""
+"""Sends test messages over one blocking socket and describes its errors for the operator."""
 
 import errno
 import os
@@ -9,16 +9,16 @@ from urllib.parse import urlsplit
 from bridge.routing.conditions import Address
 
 _CONNECT_SECONDS = 10.0
-_FAREWELL_SECONDS = 2.0
-"How long a receiver may take to close after us; one that never does is no fault."
+_CLOSE_SECONDS = 2.0
+"Maximum wait for the receiver to close the connection after us. A receiver that keeps it open is not an error."
 
 
 class SendError(Exception):
-    """Nothing more can be sent; the text says why."""
+    """Raised when nothing more can be sent; the text says why."""
 
 
 class SendTarget(NamedTuple):
-    """``udp://HOST:PORT`` or ``tcp://HOST:PORT``."""
+    """The target of test messages: ``udp://HOST:PORT`` or ``tcp://HOST:PORT``."""
 
     kind: str
     host: str
@@ -29,22 +29,22 @@ class SendTarget(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Raises ValueError, with what would be right."""
-        right = "udp://192.0.2.1:514, tcp://localhost:514 or udp://[::1]:514"
+        """Parses a target. Raises ValueError with examples of valid targets."""
+        wrong = f"invalid target '{text}'. Write udp://192.0.2.1:514, tcp://localhost:514 or udp://[::1]:514."
         try:
             parts = urlsplit(text)
             port = parts.port
         except ValueError:
-            raise ValueError(f"'{text}' is no target, such as {right}") from None
+            raise ValueError(wrong) from None
         if parts.scheme not in ("udp", "tcp") or not parts.hostname or not port or parts.path or parts.query:
-            raise ValueError(f"'{text}' is no target, such as {right}")
+            raise ValueError(wrong)
         if "@" in parts.netloc or (":" in parts.hostname) != ("[" in parts.netloc):
-            raise ValueError(f"'{text}' is no target, such as {right}")
+            raise ValueError(wrong)
         return cls(parts.scheme, parts.hostname, port)
 
 
 class SendConnection:
-    """A socket to a target. ``source`` binds it to one of this machine's addresses. Raises SendError, as all here."""
+    """A socket to a target; ``source`` binds it to one of this machine's addresses. All methods raise SendError."""
 
     def __init__(self, target: SendTarget, source: Address | None) -> None:
         self._target = target
@@ -58,13 +58,13 @@ class SendConnection:
         kind = socket.SOCK_DGRAM if self._udp else socket.SOCK_STREAM
         family = 0 if source is None else socket.AF_INET if source.version == 4 else socket.AF_INET6
         failure: OSError = OSError(errno.EADDRNOTAVAIL, os.strerror(errno.EADDRNOTAVAIL))
-        for found, _, _, _, where in socket.getaddrinfo(self._target.host, self._target.port, family, kind):
-            opened = socket.socket(found, kind)
+        for address_family, _, _, _, address in socket.getaddrinfo(self._target.host, self._target.port, family, kind):
+            opened = socket.socket(address_family, kind)
             try:
                 if source is not None:
                     opened.bind((str(source), 0))
                 opened.settimeout(_CONNECT_SECONDS)
-                opened.connect(where)
+                opened.connect(address)
                 opened.settimeout(None)
             except OSError as error:
                 opened.close()
@@ -74,24 +74,24 @@ class SendConnection:
         raise failure
 
     def send(self, data: bytes) -> None:
-        """A datagram, or a piece of the stream."""
+        """Sends a datagram, or a part of the stream."""
         try:
             self._socket.sendall(data)
         except OSError as error:
             raise self._error(error) from None
 
     def close(self) -> None:
-        """Say that nothing more comes. A refusal that has come back by now is raised."""
+        """Closes the connection; raises an error that the receiver has reported by now."""
         try:
             with self._socket:
                 if self._udp:
-                    # A host that has nobody on the port says so after the datagram, as far as it says so at all.
+                    # If no process listens on the port, the host may report it by ICMP after the datagram was sent.
                     code = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
                     if code:
                         raise OSError(code, os.strerror(code))
                     return
                 self._socket.shutdown(socket.SHUT_WR)
-                self._socket.settimeout(_FAREWELL_SECONDS)
+                self._socket.settimeout(_CLOSE_SECONDS)
                 while self._socket.recv(4096):
                     pass
         except TimeoutError:
@@ -101,15 +101,15 @@ class SendConnection:
 
     def _error(self, error: OSError, source: Address | None = None) -> SendError:
         if isinstance(error, socket.gaierror):
-            why = f"the name cannot be resolved ({error.strerror})"
+            why = f"cannot resolve the host name ({error.strerror})"
         elif isinstance(error, TimeoutError):
             why = f"no connection within {_CONNECT_SECONDS:g} s"
         elif error.errno == errno.ECONNREFUSED:
-            why = "nobody listens there (connection refused)"
+            why = "no process listens on this port (connection refused)"
         elif error.errno in (errno.ECONNRESET, errno.EPIPE, errno.ENOTCONN):
-            why = "the receiver closed the connection: is this address in its allow:, are its max_connections reached?"
+            why = "the receiver closed the connection. Check allow and max_connections of its listener."
         elif error.errno == errno.EMSGSIZE:
-            why = "a message is longer than a datagram can be (65,507 bytes): use tcp://"
+            why = "the message is longer than a datagram can be (65,507 bytes). Use tcp://."
         elif error.errno == errno.EADDRNOTAVAIL and source is not None:
             why = f"this machine has no address {source}"
         else:

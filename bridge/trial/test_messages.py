@@ -1,16 +1,16 @@
-"""Test messages, as a device would write them: RFC 3164 or RFC 5424, and the octet count of RFC 6587."""
+"""Composes test messages in the form of RFC 3164 or RFC 5424, optionally with the octet counting of RFC 6587."""
 
 from dataclasses import dataclass
 from datetime import datetime
 
 _MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 NUMBER = "{n}"
-"""Stands for the message's number, counted from 1."""
+"""The placeholder for the message's number, counted from 1."""
 
 
 @dataclass(frozen=True, slots=True)
 class Composer:
-    """Makes frames of texts. ``time``: None is the time of composing."""
+    """Builds frames from texts; ``time`` None means the current time."""
 
     rfc5424: bool
     priority: int
@@ -18,17 +18,17 @@ class Composer:
     app_name: str
     time: datetime | None
     raw: bool = False
-    "Texts are whole frames already."
+    "True if the texts are complete frames already."
     octet_counted: bool = False
 
     def compose(self, text: bytes, number: int) -> bytes:
-        """One frame, without the line end that ends it in a stream."""
+        """Returns one frame, without the line end that terminates it in a stream."""
         text = text.replace(NUMBER.encode(), b"%d" % number)
         frame = text if self.raw else self._header() + text
         return b"%d %b" % (len(frame), frame) if self.octet_counted else frame
 
     def _header(self) -> bytes:
-        # Real senders write their own clock: local time, which RFC 3164 shows without its zone.
+        # Real senders write their local time. RFC 3164 timestamps show it without its zone.
         time = self.time or datetime.now().astimezone()
         if self.rfc5424:
             aware = time if time.tzinfo is not None else time.astimezone()

@@ -5,11 +5,11 @@ from typing import Protocol
 
 
 class AlarmSink(Protocol):
-    """Receives conditions that an operator must know."""
+    """Receives conditions that an operator must know about."""
 
     @property
     def active(self) -> Mapping[tuple[str, str], str]:
-        """The alarms that are raised: (kind, about) to text."""
+        """Returns the active alarms: (kind, about) mapped to text."""
 
     def on(self, kind: str, about: str, text: str) -> None:
         """Raises an alarm, or updates its text."""

@@ -3,8 +3,8 @@
     python -m venv /tmp/fuzz && /tmp/fuzz/bin/pip install atheris hypothesis pytest tzdata
     mkdir -p /tmp/corpus && PYTHONPATH=. /tmp/fuzz/bin/python tests/fuzz/fuzz_syslog.py /tmp/corpus -max_total_time=300
 
-The folder is filled with our samples first. What it finds becomes a line of ``FINDS`` in
-``tests/unit/syslog/test_finds.py``.
+The directory is first filled with the samples. Add each finding to ``FINDINGS`` in
+``tests/unit/syslog/test_fuzzer_findings.py``.
 """
 
 import sys
@@ -16,17 +16,17 @@ with atheris.instrument_imports(include=["bridge.syslog"]):
     from bridge.syslog.frames import list_of
     from bridge.syslog.framing import StreamFramer
 
-from tests.unit.syslog.accounting import same_by_both_readings
+from tests.unit.syslog.accounting import assert_fast_equals_reference
 from tests.unit.syslog.mutation import SEEDS, check
 
 MODES = ("auto", "lf", "octet-counted")
 
 
 def parser(frame: bytes) -> None:
-    """Nothing lost, and fast = careful."""
+    """Asserts that nothing is lost and that the fast reader equals the reference parser."""
     check(frame)
     if frame.strip(b" \t\r\n\0"):
-        same_by_both_readings(frame)
+        assert_fast_equals_reference(frame)
 
 
 def framed(mode: str, pieces: list[bytes]) -> list[object]:

@@ -21,7 +21,7 @@ IMPATIENT: dict[str, object] = {
     "bridge.deliver.retry_state.PARKED_WAIT": 0.4,
     "bridge.deliver.circuit_breaker.FIRST_WAIT": 0.05,
     "bridge.deliver.circuit_breaker.LONGEST_WAIT": 0.4,
-    "bridge.deliver.circuit_breaker.COME_BACK": 0.3,
+    "bridge.deliver.circuit_breaker.RETURN_SPREAD": 0.3,
     "bridge.deliver.split_queue.PER_MINUTE": 100_000,
 }
 

@@ -61,7 +61,7 @@ def build_pipeline(spool: Spool, ledger: Ledger, **given: Any) -> Pipeline:
         "wall": lambda: float(NOON),
         "limits": GroupLimits(),
         "truncate": False,
-        "on_trouble": fail,
+        "on_error": fail,
     }
     return Pipeline(spool=spool, ledger=ledger, **defaults | given)
 
@@ -73,7 +73,7 @@ def build_fsync_policy(directory: Path, policy: str = "never", **given: Any) -> 
 
 
 def build_disk_budget(spool: Spool, terms: BudgetTerms, **given: Any) -> DiskBudget:
-    """Builds the disk budget of a spool; `alarms`, `ledger`, `stocks` and `clock` are the test's."""
+    """Builds the disk budget of a spool; `alarms`, `ledger`, `members` and `clock` are the test's."""
     defaults: dict[str, Any] = {"fsync_policy": build_fsync_policy(spool.directory), "work": at_once}
     return DiskBudget(spool, terms=terms, **defaults | given)
 

@@ -1,7 +1,7 @@
-"""A broker in memory: the fleet's `Session` and `Channel`, as RabbitMQ's quorum queues keep them, without a wire.
+"""Implements the cluster's `BrokerSession` and `Channel` in memory, with the behaviour of RabbitMQ quorum queues.
 
-Everything happens at once, but for confirms, which come in the next turn or can be held, and for what a test takes
-away: the way to it, its sessions, room.
+Everything happens at once, except confirms: they come in the next reactor turn, or a test holds them back. A test can
+also make the broker unreachable, end its sessions and fill its queues.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from bridge.cluster.message import BatchMessage, ReceivedBatch
 
 @dataclass(eq=False)
 class _Message:
-    letter: BatchMessage
+    batch: BatchMessage
     redelivered: bool = False
 
 
@@ -47,7 +47,7 @@ class _Queue:
 
     @property
     def size(self) -> int:
-        return sum(len(message.letter.body) for message in self.messages)
+        return sum(len(message.batch.body) for message in self.messages)
 
 
 class MemoryBroker:
@@ -76,8 +76,8 @@ class MemoryBroker:
 
     def block(self, reason: str | None) -> None:
         for session in self.sessions:
-            for told in session.blocked_told:
-                told(reason)
+            for callback in session.blocked_callbacks:
+                callback(reason)
 
     def confirm(self) -> None:
         """Confirm what was held back."""
@@ -97,10 +97,10 @@ class MemoryBroker:
 
     def texts(self, queue: str) -> list[bytes]:
         """The events in a queue that nobody has."""
-        return [line for message in self.queues[queue].messages for line in message.letter.body.splitlines()]
+        return [line for message in self.queues[queue].messages for line in message.batch.body.splitlines()]
 
-    def put(self, queue: str, letter: BatchMessage) -> None:
-        self.queues[queue].messages.append(_Message(letter))
+    def put(self, queue: str, batch: BatchMessage) -> None:
+        self.queues[queue].messages.append(_Message(batch))
         self.deliver(queue)
 
     # --- its work -----------------------------------------------------------------------------------------------------
@@ -115,22 +115,22 @@ class MemoryBroker:
             message = queue.messages.popleft()
             consumer.unacknowledged += 1
             tag = consumer.channel.lend(name, message, consumer)
-            consumer.got(ReceivedBatch(message.letter.headers, message.letter.body, message.redelivered, tag))
+            consumer.got(ReceivedBatch(message.batch.headers, message.batch.body, message.redelivered, tag))
 
 
 class MemorySession:
     def __init__(self, broker: MemoryBroker) -> None:
         self.broker = broker
         self.channels: list[MemoryChannel] = []
-        self.blocked_told: list[Callable[[str | None], None]] = []
-        self._lost_told: list[Callable[[str], None]] = []
+        self.blocked_callbacks: list[Callable[[str | None], None]] = []
+        self._lost_callbacks: list[Callable[[str], None]] = []
         self.lost: str | None = None
 
-    def on_lost(self, told: Callable[[str], None]) -> None:
-        self._lost_told.append(told)
+    def on_lost(self, callback: Callable[[str], None]) -> None:
+        self._lost_callbacks.append(callback)
 
-    def on_blocked(self, told: Callable[[str | None], None]) -> None:
-        self.blocked_told.append(told)
+    def on_blocked(self, callback: Callable[[str | None], None]) -> None:
+        self.blocked_callbacks.append(callback)
 
     def channel(self) -> defer.Deferred[MemoryChannel]:
         if self.lost is not None:
@@ -144,8 +144,8 @@ class MemorySession:
             self.broker.sessions.remove(self)
             for channel in self.channels:
                 channel.end(why)
-            for told in self._lost_told:
-                told(why)
+            for callback in self._lost_callbacks:
+                callback(why)
 
     def abort(self) -> None:
         self.end("aborted")
@@ -161,7 +161,7 @@ class MemoryChannel:
         self.unconfirmed: list[defer.Deferred[None]] = []
         self._closed: str | None = None
         self._refuses = False
-        self._told: list[Callable[[str], None]] = []
+        self._closed_callbacks: list[Callable[[str], None]] = []
         self._lent: dict[int, tuple[str, _Message, _Consumer]] = {}
         self._tags = 0
         self._consumers: dict[str, tuple[str, _Consumer]] = {}
@@ -170,11 +170,11 @@ class MemoryChannel:
     def open(self) -> bool:
         return self._closed is None
 
-    def on_closed(self, told: Callable[[str], None]) -> None:
+    def on_closed(self, callback: Callable[[str], None]) -> None:
         if self._closed is not None:
-            told(self._closed)
+            callback(self._closed)
         else:
-            self._told.append(told)
+            self._closed_callbacks.append(callback)
 
     def end(self, why: str) -> None:
         if self._closed is not None:
@@ -189,8 +189,8 @@ class MemoryChannel:
         for waiting in self.unconfirmed:
             waiting.errback(BrokerLost(why))
         self.unconfirmed = []
-        for told in self._told:
-            told(why)
+        for callback in self._closed_callbacks:
+            callback(why)
         for name in {name for name, _, _ in lent.values()}:
             self.broker.deliver(name)
 
@@ -204,9 +204,9 @@ class MemoryChannel:
         if found.terms != terms:
             self.end("inequivalent")
             return defer.fail(QueueMismatch("inequivalent arg"))
-        return self.look(queue)
+        return self.inspect(queue)
 
-    def look(self, queue: str) -> defer.Deferred[QueueDepth]:
+    def inspect(self, queue: str) -> defer.Deferred[QueueDepth]:
         if self._closed is not None:
             return defer.fail(BrokerLost(self._closed))
         found = self.broker.queues.get(queue)
@@ -215,13 +215,13 @@ class MemoryChannel:
             return defer.fail(QueueMissing(f"no queue {queue}"))
         return defer.succeed(QueueDepth(len(found.messages), len(found.consumers)))
 
-    def publish(self, queue: str, letter: BatchMessage) -> defer.Deferred[None]:
+    def publish(self, queue: str, message: BatchMessage) -> defer.Deferred[None]:
         if self._closed is not None:
             return defer.fail(BrokerLost(self._closed))
         found = self.broker.queues.get(queue)
         if found is None:
             return defer.fail(QueueMissing(f"no queue {queue}"))
-        if self._refuses or found.size + len(letter.body) > found.terms.max_bytes:
+        if self._refuses or found.size + len(message.body) > found.terms.max_bytes:
             # A channel that has refused once may do so for ever, as those of RabbitMQ 3.10.
             self._refuses = True
             return defer.fail(QueueFull(f"queue {queue} is full"))
@@ -229,7 +229,7 @@ class MemoryChannel:
         self.unconfirmed.append(waiting)
         if not self.broker.hold_confirms:
             self.broker.confirm_soon(self, waiting)
-        self.broker.put(queue, letter)
+        self.broker.put(queue, message)
         return waiting
 
     def consume(self, queue: str, *, prefetch: int, got: Callable[[ReceivedBatch], None]) -> defer.Deferred[str]:
@@ -261,7 +261,7 @@ class MemoryChannel:
             consumer.unacknowledged -= 1
             self.broker.deliver(name)
 
-    def give_back(self, lease: object) -> None:
+    def requeue(self, lease: object) -> None:
         if self._closed is None:
             assert isinstance(lease, int)
             name, message, consumer = self._lent.pop(lease)

@@ -204,18 +204,19 @@ def test_check_compares_the_intakes_with_the_queues(gateways: Gateways, tmp_path
     stranger.configuration["spool"]["share"] = share
     code, told = checked(stranger)
     assert code == 0, told
-    assert told.count("the broker lets us in") == 3
+    assert told.count("the broker accepts the login") == 3
     for name in INTAKES:
-        assert f"queue {gateways.prefix}.{name}: 0 batches wait, 3 couriers take from it" in told
-    assert f"there is no queue {gateways.prefix}.firewall yet" in told and "called otherwise on other nodes?" in told
+        assert f"queue {gateways.prefix}.{name}: 0 batches waiting, 3 couriers connected" in told
+    assert f"queue {gateways.prefix}.firewall does not exist yet" in told
+    assert "Do other nodes use another intake name?" in told
     # A password that is not right, and a broker that is none of ours.
     wrong = {"username": "guest", "password": "not-this-one"}
     stranger.configuration["spool"]["share"] = share | wrong
     code, told = checked(stranger)
-    assert code == 1 and "the broker does not let guest in" in told and "not-this-one" not in told
+    assert code == 1 and "the broker rejects the login of guest" in told and "not-this-one" not in told
     stranger.configuration["spool"]["share"] = {key: share[key] for key in ("amqp", "username", "password")}
     code, told = checked(stranger)
-    assert code == 1 and "whom we do not trust" in told
+    assert code == 1 and "untrusted issuer" in told
     stranger.configuration["spool"]["share"] = {"amqp": f"amqp://127.0.0.1:{gateways.collector.port}"}
     code, told = checked(stranger)
     assert code == 1 and "amqp" in told

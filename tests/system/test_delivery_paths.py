@@ -213,11 +213,11 @@ def test_through_a_proxy_that_asks_for_a_password(tmp_path: Path) -> None:
 REFUSALS = {
     "refuses": (
         b"HTTP/1.1 403 Forbidden\r\nContent-Length: 37\r\n\r\n<html>This site is not allowed</html>",
-        "refuses the way to localhost:{port}: 403 Forbidden This site is not allowed; it must let us through",
+        "refused a tunnel to localhost:{port}: 403 Forbidden This site is not allowed; allow the gateway to reach",
     ),
-    "own-page": (PAGE_200, "answers 200 with a page of its own instead of the way to localhost:{port}"),
-    "no-proxy": (b"SSH-2.0-OpenSSH_9.2\r\n", "is no HTTP proxy"),
-    "closes": (b"", "closed the connection instead of opening the way"),
+    "own-page": (PAGE_200, "answered 200 with its own page instead of a tunnel to localhost:{port}"),
+    "no-proxy": (b"SSH-2.0-OpenSSH_9.2\r\n", "is not an HTTP proxy"),
+    "closes": (b"", "closed the connection without opening a tunnel"),
 }  # fmt: skip
 
 
@@ -268,11 +268,11 @@ def test_a_proxy_that_opens_tls_needs_its_authority(tmp_path: Path) -> None:
         bridge.configuration["collector"]["proxy"] = {"url": proxy.url}
         code, rows = checked(bridge, "--connect")
         assert (code, steps(rows)[-2:]) == (1, [("proxy", True), ("tls", False)])
-        assert "whom we do not trust: does a proxy open TLS? Then give its authority as" in rows[-1]["text"]
+        assert ". If a proxy inspects TLS, add its CA as" in rows[-1]["text"]
         bridge.start()
         send_lines(bridge.tcp, [b"<13>inspected"])
         until(
-            lambda: "whom we do not trust" in (bridge.status()["intakes"][0]["last_error"] or ""),
+            lambda: "untrusted issuer" in (bridge.status()["intakes"][0]["last_error"] or ""),
             lambda: str(bridge.status()),
         )
         bridge.stop()

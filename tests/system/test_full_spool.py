@@ -75,7 +75,7 @@ def test_one_parked_intake_fills_its_part_and_nineteen_never_notice(tmp_path: Pa
         assert 2 * MB < int(str(parked["backlog_bytes"])) <= 4.2 * MB, parked
         assert bridge.process is not None
         # The alarm may have ended: the others' having drained leaves room. That it was raised is in the log.
-        assert "intake parked has filled its part of the spool" in bridge.process.stderr
+        assert "intake parked has used its share of the spool" in bridge.process.stderr
     collector.stop()
     for name in names[1:]:
         assert_same(collector.texts(key_of(name)), (message.text for message in others), name)

@@ -37,7 +37,7 @@ TROUBLE = {
 
 
 # Batches stay files of their own, which are counted here; packs have a test of their own.
-CONSTANTS = altered.IMPATIENT | {"bridge.deliver.send_queue.FEW": 10**9}
+CONSTANTS = altered.IMPATIENT | {"bridge.deliver.send_queue.MIN_BATCHES": 10**9}
 
 
 class Story:

@@ -90,7 +90,7 @@ def test_every_figure_is_the_status(browser: Browser, tmp_path: Path) -> None:
         assert {row["Listener"]: int(row["Port"]) for row in table(browser, "#listeners")} == status["listeners"]
         # The rate in it falls for some seconds yet.
         until(lambda: browser.text("#headline") == bridge.status()["headline"]["text"], "the same sentence")
-        assert browser.text("#headline").startswith("All is well")
+        assert browser.text("#headline").startswith("Healthy")
         browser.wait("return document.querySelectorAll('#plots canvas').length === 3", "three plots")
 
 
@@ -124,7 +124,7 @@ def test_trouble_appears_in_words(browser: Browser, tmp_path: Path) -> None:
                 now = datetime.now(UTC)
                 fortigate = f'<189>date={now:%Y-%m-%d} time={now:%H:%M:%S} devname="fw" devid="FG1" type="traffic"'
                 send(bridge, "127.0.3.1", fortigate.encode())
-                browser.wait_text("#state", "Trouble")
+                browser.wait_text("#state", "Critical")
                 for words in (
                     "Intake wrong is parked: the collector answered 401",
                     "put the right intake key",
@@ -241,7 +241,7 @@ def test_keyboard_screen_reader_and_the_end_of_the_bridge(browser: Browser, tmp_
         assert browser.run("return getComputedStyle(document.activeElement).outlineStyle") != "none"
         browser.run("document.querySelector('#find').focus()")
         browser.press(*"127.0.9")
-        browser.wait_text("#sources-table", "Nobody")
+        browser.wait_text("#sources-table", "No sources")
         # Paused, it asks no more.
         browser.click("#pause")
         browser.wait("return document.querySelector('#live').textContent === 'paused'", "paused")

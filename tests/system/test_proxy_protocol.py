@@ -118,7 +118,7 @@ def test_the_real_peer_is_the_source(tmp_path: Path) -> None:
         for kind in ports:
             refused(kind, STRANGER, V1 + b"<13>forged\n",
                     "begins with a PROXY header, and its sender is not in the listener's proxy_protocol")  # fmt: skip
-        refused("tcp", BALANCER, b"<13>no header\n", "it does not begin with a PROXY header, though its sender is in")
+        refused("tcp", BALANCER, b"<13>no header\n", "it does not begin with a PROXY header, although its sender is in")
         refused("tcp", BALANCER, DENIED + b"<13>denied\n", "connection from 198.51.100.9 closed: not in allow")
         assert bridge.ledger()["received"] == count + 3
         rejections = bridge.status()["refused_connections"]

@@ -92,7 +92,7 @@ def test_filtered_unrouted_and_oversize_frames_are_acknowledged_too(tmp_path: Pa
             stranger.read()
         process = bridge.process
         assert process is not None
-        until(lambda: "it does not speak RELP: is it a RELP client" in process.stderr, "a clear line")
+        until(lambda: "the received data is not RELP: is it a RELP client" in process.stderr, "a clear line")
 
 
 class Load:

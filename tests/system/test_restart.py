@@ -122,7 +122,7 @@ def test_what_waits_while_nobody_runs_is_received_then(tmp_path: Path) -> None:
                 lambda waited=waited: collector.refresh() and waited <= set(collector.texts()),
                 lambda: f"what waited has come: {collector.texts()}",
             )
-            assert "listener udp: goes on with the socket that was held for it" in process.stderr
+            assert "listener udp: reuses the socket that the service manager passed" in process.stderr
 
 
 def test_the_configuration_says_where_ports_are(tmp_path: Path) -> None:
@@ -136,7 +136,7 @@ def test_the_configuration_says_where_ports_are(tmp_path: Path) -> None:
         restart(manager, bridge)
         assert bridge.process is not None
         stderr = bridge.process.stderr
-        assert f"the socket tcp (stream, 127.0.0.1 port {gone}) was handed over, but no listener" in stderr
+        assert f"the socket tcp (stream, 127.0.0.1 port {gone}) was inherited, but no listener" in stderr
         until(lambda: manager.listen() and set(manager.held) == {"datagrams%3A all"}, lambda: str(set(manager.held)))
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(("127.0.0.1", gone), timeout=5).close()

@@ -184,11 +184,14 @@ def _until_closed(connection: socket.socket) -> None:
     [
         (plain_text, "open", "plain_text", "does not speak TLS"),
         (tls_on_the_plain_port, "plain", "tls_on_plain_port", "it begins a TLS handshake"),
-        (no_certificate, "mutual", "client_certificate", "the client showed no certificate"),
-        (a_stranger, "mutual", "client_authority", r"\(gw-stranger\) comes from an authority that is not in client_ca"),
+        (no_certificate, "mutual", "client_certificate", "the client sent no certificate"),
+        (
+            a_stranger, "mutual", "client_authority",
+            r"\(gw-stranger\) was issued by an authority that is not in client_ca",
+        ),
         (an_expired_one, "mutual", "client_expired", r"the client's certificate \(gw-old\) has expired"),
         (another_name, "mutual", "client_name", r"\(printer-7\) is in client_names"),
-        (a_client_that_does_not_trust_us, "open", "server_certificate", "does not accept our certificate"),
+        (a_client_that_does_not_trust_us, "open", "server_certificate", "does not accept the listener's certificate"),
         (tls_1_1, "open", "tls_version", "the client speaks neither TLS 1.2 nor 1.3"),
     ],
 )  # fmt: skip

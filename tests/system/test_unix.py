@@ -66,7 +66,7 @@ def test_a_path_that_is_taken(tmp_path: Path, tmp_path_factory: pytest.TempPathF
         with bridging(tmp_path, collector.url, listeners=[{"name": "log", "unix_datagram": str(path)}]) as bridge:
             process = bridge.launch()
             assert process.wait() == 2
-            what = "exists and is no socket" if there == "file" else "is in use"
+            what = "exists and is not a socket" if there == "file" else "is in use"
             assert f"syslog-bridge: listener log: {path} {what}" in process.stderr
             bridge.process = None
         assert os.path.lexists(path)

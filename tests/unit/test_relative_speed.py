@@ -1,8 +1,8 @@
-"""The pace of the road against a yardstick in the same process: what `tests.bench` has measured stays.
+"""Compares the speed of the ingest pipeline with a yardstick in the same process, to detect regressions.
 
-The yardstick is one plain expression that captures the header of every line, in C; what is compared is time of this
-process, the best of several turns each, so that a busy machine slows both. The bounds are more than twice what was
-measured: they catch a fast path that is no longer taken, not a few percent.
+The yardstick is one plain expression that captures the header of every line, in C. The best process time of several
+turns of each is compared, so that a busy machine slows both. The bounds are more than twice the measured ratio: they
+detect a fast reader that is no longer used, not a change of a few percent.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ TURNS = 9
 
 
 class House:
-    """The road from read to spool; sealed batches go away."""
+    """The pipeline from read to spool. Sealed batches are deleted."""
 
     def __init__(self, directory: Path) -> None:
         configuration = directory / "bridge.yaml"
@@ -77,18 +77,18 @@ def house(tmp_path: Path):
 
 
 def compare(work: Callable[[], None]) -> float:
-    """How much longer `work` takes than the yardstick takes for as many lines."""
+    """Returns the time of `work` divided by the time of the yardstick for the same number of lines."""
     lines = messages.Block(messages.unbound, EVENTS).now()
     assert len(YARDSTICK.findall(lines)) == EVENTS
-    mine, its = [], []
+    work_times, yardstick_times = [], []
     for _ in range(TURNS):
         start = time.process_time()
         YARDSTICK.findall(lines)
         between = time.process_time()
         work()
-        its.append(between - start)
-        mine.append(time.process_time() - between)
-    return min(mine) / min(its)
+        yardstick_times.append(between - start)
+        work_times.append(time.process_time() - between)
+    return min(work_times) / min(yardstick_times)
 
 
 # Measured on a busy machine: 1.2, 2.0, 14. 1.9.
@@ -128,7 +128,7 @@ def test_datagrams(house: House) -> None:
 
 
 # Measured on a busy machine: 0.9.
-def test_cutting_what_a_thousand_clocks_have_sent(house: House) -> None:
+def test_cutting_scattered_batches(house: House) -> None:
     sealed: list[Batch] = []
     house.spool.on_sealed = sealed.append
     house.pipeline.take(
@@ -147,8 +147,8 @@ def test_cutting_what_a_thousand_clocks_have_sent(house: House) -> None:
     assert compare(work) < 4.0
 
 
-def test_a_message_a_read(house: House) -> None:
-    """Of a thousand connections; twenty messages come in a turn of the reactor. Measured: 12, and 33 one by one."""
+def test_one_message_per_read(house: House) -> None:
+    """Tests a thousand connections with twenty messages per reactor turn. Measured: 12, and 33 one by one."""
     frames = messages.Block(messages.unbound, EVENTS).now().splitlines(keepends=True)
     ends: list[Callable[[], None]] = []
     listener = Listener.model_construct(name="tcp", max_connections=1000, max_connections_per_peer=1000)

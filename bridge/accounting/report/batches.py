@@ -1,8 +1,8 @@
-"""What a report knows of each batch: what it has been receipted for, and whether it can come once more.
+"""Tracks the receipts of each batch for the report, and whether the batch can be sent again.
 
-The batches of a killed process that a request had carried are sent again, whole. What a batch has been receipted for,
-beyond the most that one process has receipted, is twice delivered. ``start`` names the batches that are there again, so
-of each earlier batch it is known whether it can come once more.
+After a kill, batches that a request had carried are sent again as a whole. For one batch, receipted events beyond the
+largest number that one process receipted were delivered twice. Each ``start`` names the batches that are queued again,
+so the report knows which earlier batches can be sent again.
 """
 
 from collections import Counter, OrderedDict
@@ -10,29 +10,29 @@ from dataclasses import dataclass, field
 from typing import Any
 
 _MOST_COMPLETE = 100_000
-"Batches receipted whole that are remembered within a process's life; older ones are taken to be unlinked."
+"Most completely receipted batches that are remembered within a process run; older ones are assumed to be unlinked."
 
 
 @dataclass(slots=True)
 class _Settled:
-    """Events of one batch that were settled in one way."""
+    """The events of one batch that were settled with one outcome."""
 
     now: int = 0
-    "By the process at work."
+    "Events settled by the current process."
     most: int = 0
-    "The most by one process."
+    "Most events settled by any one process."
 
     def add(self, events: int) -> int:
-        """The process at work has settled these; how many of them for the first time."""
+        """Adds events that the current process settled. Returns how many were settled for the first time."""
         self.now += events
-        anew = max(0, self.now - self.most)
+        first_time = max(0, self.now - self.most)
         self.most = max(self.most, self.now)
-        return anew
+        return first_time
 
 
 @dataclass(slots=True)
-class _Book:
-    """What is known of one batch."""
+class _BatchRecord:
+    """The settled events of one batch, by outcome."""
 
     intake: str
     total: int
@@ -41,73 +41,77 @@ class _Book:
     handed: _Settled = field(default_factory=_Settled)
 
     @property
-    def ways(self) -> tuple[_Settled, ...]:
+    def outcomes(self) -> tuple[_Settled, ...]:
+        """Returns the counters of all outcomes."""
         return self.accepted, self.refused, self.handed
 
     @property
     def settled_now(self) -> int:
-        return sum(delivery_path.now for delivery_path in self.ways)
+        """Returns the events settled by the current process, over all outcomes."""
+        return sum(outcome.now for outcome in self.outcomes)
 
 
 class BatchReceipts:
-    """One of each batch that a process has settled events of, and that may be there still."""
+    """Records the settled events of each batch that may still be queued."""
 
     def __init__(self) -> None:
-        self._books: dict[int, _Book] = {}
+        self._records: dict[int, _BatchRecord] = {}
         self._complete: OrderedDict[int, None] = OrderedDict()
 
     def accept(self, sequence: int, intake: str, events: int, total: int) -> int:
-        """Events of a batch were accepted; how many of them for the first time."""
-        book = self._of(sequence, intake, total)
-        return self._settle(sequence, book, book.accepted, events)
+        """Records accepted events of a batch. Returns how many were accepted for the first time."""
+        record = self._of(sequence, intake, total)
+        return self._settle(sequence, record, record.accepted, events)
 
     def refuse(self, sequence: int, intake: str, events: int, total: int) -> int:
-        """The same of refused ones."""
-        book = self._of(sequence, intake, total)
-        return self._settle(sequence, book, book.refused, events)
+        """Records refused events of a batch. Returns how many were refused for the first time."""
+        record = self._of(sequence, intake, total)
+        return self._settle(sequence, record, record.refused, events)
 
     def hand_over(self, sequence: int, intake: str, events: int, total: int) -> None:
-        """Events of a batch went to a queue that gateways share."""
-        book = self._of(sequence, intake, total)
-        self._settle(sequence, book, book.handed, events)
+        """Records events of a batch that went to the shared backlog queue."""
+        record = self._of(sequence, intake, total)
+        self._settle(sequence, record, record.handed, events)
 
     def queued_again(self, start: dict[str, Any]) -> Counter[str]:
-        """A process begins. By intake: events that the one before had settled, in batches that are there again whole.
+        """Starts a new process from its ``start`` line.
 
-        Where a ``start`` counts more possible duplicates than its batches hold (there were too many, or it is an early
-        one, that does not name packed ones), the rest are taken to be batches that were settled in part.
+        Returns, by intake, the events that the previous process had settled in batches that are queued again as a
+        whole. A ``start`` line may count more possible duplicates than its batches contain, because there were too
+        many, or because an early version did not list packed batches. The rest is then assumed to be partly settled
+        batches.
         """
-        there = {sequence for batches in start["sending"].values() for sequence, _ in batches}
+        queued = {sequence for batches in start["sending"].values() for sequence, _ in batches}
         unnamed = Counter(start["possible_duplicates"])
         for intake, batches in start["sending"].items():
             unnamed[intake] -= sum(events for _, events in batches)
-        again: Counter[str] = Counter()
-        kept: dict[int, _Book] = {}
-        for sequence, book in self._books.items():
-            if sequence not in there:
-                if book.settled_now >= book.total or book.total > unnamed[book.intake]:
+        queued_again: Counter[str] = Counter()
+        kept: dict[int, _BatchRecord] = {}
+        for sequence, record in self._records.items():
+            if sequence not in queued:
+                if record.settled_now >= record.total or record.total > unnamed[record.intake]:
                     continue
-                unnamed[book.intake] -= book.total
-            again[book.intake] += book.settled_now
-            for delivery_path in book.ways:
-                delivery_path.now = 0
-            kept[sequence] = book
-        self._books = kept
+                unnamed[record.intake] -= record.total
+            queued_again[record.intake] += record.settled_now
+            for outcome in record.outcomes:
+                outcome.now = 0
+            kept[sequence] = record
+        self._records = kept
         self._complete.clear()
-        return again
+        return queued_again
 
-    def _of(self, sequence: int, intake: str, total: int) -> _Book:
-        book = self._books.get(sequence)
-        if book is None:
-            book = self._books[sequence] = _Book(intake, total)
-        # An operator may have moved it, or a part of it, to another intake.
-        book.intake, book.total = intake, total
-        return book
+    def _of(self, sequence: int, intake: str, total: int) -> _BatchRecord:
+        record = self._records.get(sequence)
+        if record is None:
+            record = self._records[sequence] = _BatchRecord(intake, total)
+        # An operator may have moved the batch, or a part of it, to another intake.
+        record.intake, record.total = intake, total
+        return record
 
-    def _settle(self, sequence: int, book: _Book, delivery_path: _Settled, events: int) -> int:
-        anew = delivery_path.add(events)
-        if book.settled_now >= book.total:
+    def _settle(self, sequence: int, record: _BatchRecord, outcome: _Settled, events: int) -> int:
+        first_time = outcome.add(events)
+        if record.settled_now >= record.total:
             self._complete[sequence] = None
             if len(self._complete) > _MOST_COMPLETE:
-                self._books.pop(self._complete.popitem(last=False)[0], None)
-        return anew
+                self._records.pop(self._complete.popitem(last=False)[0], None)
+        return first_time

@@ -1,4 +1,4 @@
-"""What a report knows of a process: its last accounts, and what its receipts have said since."""
+"""Tracks process runs for the report: the last counters of a run, and the receipts since then."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from bridge.accounting.report.rows import ReportRow
 
 SHORTFALL = "collector_shortfall"
 UNKNOWN = "lost_with_the_last_minute"
-"Events that a killed process held, and that the next one did not find: their reason was in the minute that is missing."
+"Drop reason for events that a killed process held and the next one did not find; the real reason was not written."
 
 Fields = dict[str, Any]
 
@@ -18,31 +18,32 @@ NOTHING: Fields = {
     "received": 0, "recovered": 0, "replayed": 0, "delivered": 0, "spooled": 0, "buffered": 0, "quarantined": 0,
     "filtered": 0, "dropped": {}, "possible_duplicates": 0,
 }  # fmt: skip
-"An account before anything happened."
+"Counters of an intake before its first event."
 
 
 @dataclass(slots=True)
 class Since:
-    """Of one intake, since its last account."""
+    """Events of one intake that the journal recorded since its last counters."""
 
     settled: int = 0
     counted: int = 0
     refused: int = 0
     taken: int = 0
-    "Of those settled and refused: they came from a queue that gateways share."
+    "The settled events that came from the shared backlog queue of a cluster."
     taken_refused: int = 0
+    "The refused events that came from the shared backlog queue."
     handed: int = 0
-    "They went to such a queue."
+    "Events that went to the shared backlog queue."
 
 
 @dataclass(slots=True)
 class ProcessRun:
-    """One process. ``known``: the figures are complete, from its start or from a whole minute on."""
+    """A run of the process. ``known``: its figures are complete since its start or since a ``whole`` minute."""
 
     known: bool
     from_start: bool = False
     after_kill: bool = False
-    "A process before was killed."
+    "True if an earlier process was killed."
     ended: bool = False
     mark: datetime | None = None
     last: str = ""
@@ -53,89 +54,94 @@ class ProcessRun:
     counted: Counter[str] = field(default_factory=Counter)
     since: dict[str, Since] = field(default_factory=dict)
     refused: int = 0
-    fell: Counter[str] = field(default_factory=Counter)
-    "By how much *recovered* went down: refused events that were in quarantine already."
-    knew: Counter[str] = field(default_factory=Counter)
-    "Of these, those whose first refusal has a line."
+    recovered_decrease: Counter[str] = field(default_factory=Counter)
+    "Decrease of *recovered* by intake: refused events that were in quarantine already."
+    known_decrease: Counter[str] = field(default_factory=Counter)
+    "The part of this decrease whose first refusal is in the journal, by intake."
 
     def since_account(self, intake: str) -> Since:
-        """What its receipts say."""
+        """Returns the events that the journal recorded for an intake since its last counters."""
         return self.since.setdefault(intake, Since())
 
 
 @dataclass(slots=True)
 class Interval:
-    """What happened since the last mark, and what is held now."""
+    """The changes since the last mark, and the current amounts."""
 
     rows: dict[str, ReportRow] = field(default_factory=dict)
     drops: Counter[str] = field(default_factory=Counter)
     lost: int = 0
     "Lines that could not be written."
     spooled: dict[str, int] = field(default_factory=dict)
-    "By intake, in spool and memory."
+    "Events in spool and memory, by intake."
     quarantined: dict[str, int] = field(default_factory=dict)
+    "Events in quarantine, by intake."
 
     def of(self, intake: str) -> ReportRow:
-        """An intake's row."""
+        """Returns the row of an intake."""
         return self.rows.setdefault(intake, ReportRow())
 
     def clear(self) -> None:
-        """A mark."""
+        """Clears the changes at a mark. Keeps the current amounts."""
         self.rows = {}
         self.drops.clear()
         self.lost = 0
 
 
 def compare(interval: Interval, start: Fields, again: Counter[str]) -> None:
-    """After a clean stop: is all there that it left?"""
+    """Compares the events found at start with the events left by the clean stop before it.
+
+    Counts any difference as *unexplained*.
+    """
     for intake in sorted({*interval.spooled, *start["recovered"]}):
         expected = interval.spooled.get(intake, 0) + again[intake] - start["damaged"].get(intake, 0)
-        if different := start["recovered"].get(intake, 0) - expected:
-            interval.of(intake).unexplained += different
-    if different := start["quarantined"] - sum(interval.quarantined.values()):
-        interval.of(UNROUTED).unexplained += different
-        interval.of(UNROUTED).quarantined += different
+        if difference := start["recovered"].get(intake, 0) - expected:
+            interval.of(intake).unexplained += difference
+    if difference := start["quarantined"] - sum(interval.quarantined.values()):
+        interval.of(UNROUTED).unexplained += difference
+        interval.of(UNROUTED).quarantined += difference
 
 
-def reconstruct(life: ProcessRun, interval: Interval, start: Fields, again: Counter[str]) -> None:
-    """What a killed process did since its last accounts, as far as it can be known.
+def reconstruct(run: ProcessRun, interval: Interval, start: Fields, again: Counter[str]) -> None:
+    """Reconstructs the changes that a killed process made after its last counters, as far as possible.
 
-    They are up to a minute old. What the next ``start`` finds, what was receipted and refused since, less what the last
-    accounts held, was received since. What was filtered or dropped in that time nobody knows; so it is in neither side.
+    The last counters are up to a minute old. The events received since then are the events that the next ``start``
+    finds, plus the events receipted and refused since, minus the events that the last counters held. Events filtered or
+    dropped in that time are unknown, so neither side contains them.
     """
-    refused_anew = 0
-    for intake in sorted({*life.figures, *life.since, *start["recovered"], *start["damaged"]}):
-        last, since, row = life.figures.get(intake, NOTHING), life.since_account(intake), interval.of(intake)
+    all_first_refused = 0
+    for intake in sorted({*run.figures, *run.since, *start["recovered"], *start["damaged"]}):
+        last, since, row = run.figures.get(intake, NOTHING), run.since_account(intake), interval.of(intake)
         settled, counted = since.settled, since.counted
-        if life.from_start and not life.lost:
-            # By the whole life: an account may be some requests ahead of the receipts, or behind them.
-            counted = max(0, life.counted[intake] - last["delivered"])
-            short = life.settled[intake] - life.counted[intake] - last["dropped"].get(SHORTFALL, 0)
+        if run.from_start and not run.lost:
+            # Compare the totals of the whole run: the counters may be some requests ahead of the receipts or behind.
+            counted = max(0, run.counted[intake] - last["delivered"])
+            short = run.settled[intake] - run.counted[intake] - last["dropped"].get(SHORTFALL, 0)
             settled = counted + max(0, short)
-        # Refused events that were in quarantine already, of which the accounts do not know yet.
-        known = max(0, life.knew[intake] - life.fell[intake])
-        anew = since.refused - known
-        refused_anew += anew
-        there = start["recovered"].get(intake, 0) + start["damaged"].get(intake, 0) - again[intake]
-        # What was borrowed is in its queue again, but for what was settled; that may have come since.
-        borrowed, lent = last.get("borrowed", 0), since.taken + since.taken_refused
-        row.taken += max(0, lent - borrowed)
-        row.handed += max(0, borrowed - lent) + since.handed
-        gone = settled + since.refused - lent + since.handed
-        received = there + gone - (last["spooled"] - borrowed) - last["buffered"]
+        # Refused events that were in quarantine already and that the last counters do not include.
+        known = max(0, run.known_decrease[intake] - run.recovered_decrease[intake])
+        first_refused = since.refused - known
+        all_first_refused += first_refused
+        found = start["recovered"].get(intake, 0) + start["damaged"].get(intake, 0) - again[intake]
+        # Borrowed events are in the shared queue again, except settled ones, which may have been taken over since.
+        borrowed, settled_borrowed = last.get("borrowed", 0), since.taken + since.taken_refused
+        row.taken += max(0, settled_borrowed - borrowed)
+        row.handed += max(0, borrowed - settled_borrowed) + since.handed
+        left_spool = settled + since.refused - settled_borrowed + since.handed
+        received = found + left_spool - (last["spooled"] - borrowed) - last["buffered"]
         row.received += max(0, received)
         row.dropped[UNKNOWN] += max(0, -received)
         row.delivered += counted
         row.dropped[SHORTFALL] += settled - counted
-        row.quarantined += anew
+        row.quarantined += first_refused
         row.again -= known
-        interval.spooled[intake] = there
+        interval.spooled[intake] = found
     interval.quarantined = {UNROUTED: start["quarantined"]}
-    arrived = start["quarantined"] - sum(f["quarantined"] for f in life.figures.values()) - refused_anew
-    none = interval.of(UNROUTED)
-    none.quarantined += arrived
-    if arrived >= 0 or (life.after_kill and -arrived <= life.refused):
-        # Below 0: some refused events were there already, without a line (see ``Reckoning._account``).
-        none.received += arrived
+    arrived = start["quarantined"] - sum(f["quarantined"] for f in run.figures.values()) - all_first_refused
+    without_intake = interval.of(UNROUTED)
+    without_intake.quarantined += arrived
+    if arrived >= 0 or (run.after_kill and -arrived <= run.refused):
+        # Below 0: some refused events were in quarantine already without a line (see ``ReportBuilder._account``).
+        without_intake.received += arrived
     else:
-        none.unexplained += arrived
+        without_intake.unexplained += arrived

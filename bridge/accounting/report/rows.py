@@ -1,4 +1,4 @@
-"""What a report says of a period: a row an intake, and what holds for the gateway."""
+"""Defines the report of a period: one row per intake, and the facts about the whole gateway."""
 
 from collections import Counter
 from dataclasses import dataclass, field, fields
@@ -10,54 +10,58 @@ OTHER = "(other reasons)"
 
 @dataclass(slots=True)
 class ReportRow:
-    """One intake's account of the period: ``carried + received + replayed + taken + moved + again + unexplained =
-    delivered + twice + quarantined + filtered + handed + dropped + held``."""
+    """The totals of one intake in the period.
+
+    ``carried + received + replayed + taken + moved + again + unexplained = delivered + twice + quarantined + filtered +
+    handed + dropped + held``.
+    """
 
     carried: int = 0
-    "Held in the spool when the period began."
+    "Events in the spool when the period began."
     received: int = 0
     replayed: int = 0
     taken: int = 0
-    "From a queue that gateways share."
+    "Events taken over from the shared backlog queue of a cluster."
     handed: int = 0
-    "To such a queue, or back to it."
+    "Events that went to the shared backlog queue, or back to it."
     moved: int = 0
-    "From other accounts by an operator's command, less what went to them; all together: 0."
+    "Events that an operator's command moved from other intakes, minus those moved to them. Sum over all rows: 0."
     again: int = 0
-    "Settled before a restart, but queued again by it."
+    "Events settled before a restart, but queued again by it."
     delivered: int = 0
-    "Unique events."
+    "Unique delivered events."
     twice: int = 0
-    "Events delivered before, delivered once more: both times receipted."
+    "Events delivered a second time, with a receipt for both deliveries."
     possible: int = 0
-    "Events of requests that may have been accepted without our knowing."
+    "Possible duplicates: events of requests that the collector may have accepted without confirmation."
     unconfirmed: int = 0
-    "Delivered events that the answer did not name."
+    "Delivered events that the response did not name."
     refused: int = 0
     "Unique events that the collector refused."
     quarantined: int = 0
-    "Into quarantine less out of it."
+    "Events that entered quarantine minus events that left it."
     filtered: int = 0
     held: int = 0
-    "In spool and memory when the period ended."
+    "Events in spool and memory when the period ended."
     unexplained: int = 0
-    "Found by a start beyond what the clean stop before it left; negative: missing."
+    "Events found at a start beyond those left by the clean stop before it. Negative: events are missing."
     receipts: int = 0
+    "Number of receipts."
     receipted: int = 0
-    "Events of the receipts."
+    "Events in the receipts."
     dropped: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
-    "Refused events by the collector's words."
+    "Refused events by the text of the collector's response."
 
     def add(self, other: "ReportRow") -> None:
-        """Add another account to this one."""
+        """Adds the totals of another row to this one."""
         for name in _COUNTS:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.dropped.update(other.dropped)
         self.reasons.update(other.reasons)
 
     def refuse(self, reason: str, count: int) -> None:
-        """Count events by their reason; beyond very many reasons, together."""
+        """Counts refused events by reason. Beyond ``MOST_REASONS`` reasons, counts them together as ``OTHER``."""
         self.reasons[reason if reason in self.reasons or len(self.reasons) < MOST_REASONS else OTHER] += count
 
 
@@ -66,36 +70,37 @@ _COUNTS = tuple(each.name for each in fields(ReportRow) if each.name not in ("dr
 
 @dataclass(slots=True)
 class Report:
-    """A period's account."""
+    """The report of a period."""
 
     rows: dict[str, ReportRow] = field(default_factory=dict)
-    "By intake; ``-``: of what belongs to none."
+    "Rows by intake. ``-``: events without an intake."
     kernel_drops: Counter[str] = field(default_factory=Counter)
     quarantine_begin: int = 0
     quarantine_end: int = 0
     starts: list[tuple[str, bool, str]] = field(default_factory=list)
-    "Time, whether the process before ended uncleanly, version."
+    "For each start: its time, whether the previous process ended uncleanly, and the version."
     lost_lines: int = 0
     torn_lines: int = 0
     begins_at: datetime | None = None
-    "The mark that stands for the period's begin, where a process was at work then."
+    "The mark used as the begin of the period, if a process was running then."
     ends_at: datetime | None = None
+    "The mark used as the end of the period, if a process was running then."
     first_line: datetime | None = None
-    "Of the history, not of the period."
+    "Time of the first line of the whole journal, not of the period."
     open_since: datetime | None = None
-    "The last account of a process that has not written ``stop``, where the period goes beyond it."
-    not_yet: int = 0
-    "Events receipted since then."
+    "Time of the last counters of a process that has not written ``stop``, if the period ends later."
+    receipted_since: int = 0
+    "Events receipted since ``open_since``."
     jumps: list[str] = field(default_factory=list)
-    "Intervals that are too long, or run backwards: the clock was set, or the machine slept."
+    "Intervals that are too long or negative: the clock was set, or the machine was suspended."
 
     @property
     def unclean(self) -> list[str]:
-        """The starts that followed an unclean end."""
+        """Returns the times of starts that followed an unclean end."""
         return [time for time, unclean, _ in self.starts if unclean]
 
     def total(self) -> ReportRow:
-        """All intakes together."""
+        """Returns the totals over all intakes."""
         whole = ReportRow()
         for row in self.rows.values():
             whole.add(row)

@@ -1,11 +1,11 @@
-"""The account of a period, reckoned from the lines of the ledger's history (``bridge.accounting.journal``).
+"""Computes the totals of a period from the lines of the journal (``bridge.accounting.journal``).
 
-The figures of a process count from its start, so what happened between two *marks* (``start``, the groups of
-``minute``, ``stop``) is the difference of their figures. Each such interval belongs whole to the period that its middle
-lies in: a period begins and ends at the mark nearest to its bound, and neighbouring periods add up.
+The figures of a process count from its start. So the changes between two *marks* (``start``, a group of ``minute``
+lines, ``stop``) are the differences of their figures. Each such interval belongs completely to the period that contains
+its middle: a period begins and ends at the marks nearest to its bounds, and neighbouring periods add up.
 
-Two things no account says; the lines between the marks do: what was sent twice (``report_books``), and what a killed
-process did since its last accounts (``report_lives``).
+The figures do not show two things, which come from the lines between the marks: events that were sent twice
+(``batches``), and the changes that a killed process made after its last figures (``process_runs``).
 """
 
 from collections.abc import Callable
@@ -29,17 +29,20 @@ _LONGEST_INTERVAL = timedelta(hours=1)
 
 
 class ReportBuilder:
-    """Takes all lines of a history in order; ``begin`` and ``end`` (exclusive) bound the period, None: all there is."""
+    """Builds a report from all lines of a journal in order.
+
+    ``begin`` and ``end`` (exclusive) bound the period; None: no bound.
+    """
 
     def __init__(self, begin: datetime | None, end: datetime | None) -> None:
         self._begin = begin or datetime.min.replace(tzinfo=UTC)
         self._end = end or datetime.max.replace(tzinfo=UTC)
         self._report = Report()
-        self._life: ProcessRun | None = None
-        self._books = BatchReceipts()
+        self._run: ProcessRun | None = None
+        self._batch_receipts = BatchReceipts()
         self._interval = Interval()
         self._held_at_end: tuple[dict[str, int], int] = ({}, 0)
-        self._any = False
+        self._any_inside = False
         self._kinds: dict[str, Callable[[Fields], None]] = {
             "start": self._start,
             "minute": self._minute,
@@ -50,25 +53,25 @@ class ReportBuilder:
         }
 
     def take(self, line: Fields) -> None:
-        """One line. Raises ValueError, KeyError, TypeError, AttributeError where it is not of the format."""
+        """Processes one line. Raises ValueError, KeyError, TypeError or AttributeError if its format is invalid."""
         if self._report.first_line is None:
             self._report.first_line = _time(line)
         if lost := line.get("lost", 0):
             self._interval.lost += lost
         kind = self._kinds.get(line["kind"])
         if kind is None:
-            raise ValueError("a line of an unknown kind")
+            raise ValueError("unknown kind of line")
         kind(line)
-        if self._life is not None:
-            self._life.last = line["t"]
-            self._life.lost |= bool(lost)
+        if self._run is not None:
+            self._run.last = line["t"]
+            self._run.lost |= bool(lost)
 
     def finish(self) -> Report:
-        """The account, after the last line."""
-        report, life = self._report, self._life
-        if life is not None and not life.ended and life.mark is not None and life.mark < self._end:
-            report.open_since = life.mark
-            report.not_yet = sum(row.receipted for row in self._interval.rows.values())
+        """Returns the report, after the last line."""
+        report, run = self._report, self._run
+        if run is not None and not run.ended and run.mark is not None and run.mark < self._end:
+            report.open_since = run.mark
+            report.receipted_since = sum(row.receipted for row in self._interval.rows.values())
         spooled, report.quarantine_end = self._held_at_end
         for intake, held in spooled.items():
             if held or intake in report.rows:
@@ -86,13 +89,13 @@ class ReportBuilder:
     # --- marks -------------------------------------------------------------------------------------------------------
 
     def _commit(self, before: datetime | None, now: datetime) -> None:
-        """What happened between two marks goes to the period, or not."""
+        """Adds the changes between two marks to the report if their interval belongs to the period."""
         begin, end, report, interval = self._begin, self._end, self._report, self._interval
         before = before or now
-        as_usual = timedelta() <= now - before <= _LONGEST_INTERVAL
-        middle = before + (now - before) / 2 if as_usual else now
+        plausible = timedelta() <= now - before <= _LONGEST_INTERVAL
+        middle = before + (now - before) / 2 if plausible else now
         inside = begin <= middle < end
-        if not as_usual and (inside or begin <= before < end):
+        if not plausible and (inside or begin <= before < end):
             report.jumps.append(f"from {_text(before)} to {_text(now)}")
         if before < begin < now:
             report.begins_at = before if inside else now
@@ -103,58 +106,58 @@ class ReportBuilder:
                 report.rows.setdefault(intake, ReportRow()).add(row)
             report.kernel_drops.update(interval.drops)
             report.lost_lines += interval.lost
-        if inside or (not self._any and middle < end):
-            self._any |= inside
+        if inside or (not self._any_inside and middle < end):
+            self._any_inside |= inside
             self._held_at_end = dict(interval.spooled), sum(interval.quarantined.values())
         interval.clear()
 
-    def _present(self) -> ProcessRun:
-        """The process at work; its start may not be kept any more."""
-        if self._life is None:
-            self._life = ProcessRun(known=False)
-        return self._life
+    def _current_run(self) -> ProcessRun:
+        """Returns the current process run. Its ``start`` line may have been deleted with an old day."""
+        if self._run is None:
+            self._run = ProcessRun(known=False)
+        return self._run
 
     def _minute(self, line: Fields) -> None:
-        life = self._present()
+        run = self._current_run()
         if line["intake"] is not None:
-            self._account(life, line["intake"], line)
+            self._account(run, line["intake"], line)
             return
-        self._drops(life, line["kernel_drops"])
+        self._drops(run, line["kernel_drops"])
         now = _time(line)
-        if life.known:
-            self._commit(life.mark, now)
+        if run.known:
+            self._commit(run.mark, now)
         else:
-            # Nothing is known of what was before; from a whole group on, all is.
+            # The changes before this group are unknown. From a ``whole`` group on, all figures are known.
             self._interval.rows = {}
             self._interval.drops.clear()
-            life.known = bool(line["whole"])
-            if life.known:
+            run.known = bool(line["whole"])
+            if run.known:
                 self._commit(now, now)
-        life.mark = now
+        run.mark = now
 
     def _stop(self, line: Fields) -> None:
-        life = self._present()
+        run = self._current_run()
         for intake, figures in line["accounts"].items():
-            self._account(life, intake, figures)
+            self._account(run, intake, figures)
             if left := figures.get("borrowed", 0):
-                # In flight to the last: they are in their queue again.
+                # Events in flight at the stop are in the shared queue again.
                 self._interval.of(intake).handed += left
                 self._interval.spooled[intake] -= left
-        self._drops(life, line["kernel_drops"])
+        self._drops(run, line["kernel_drops"])
         now = _time(line)
-        if not life.known:
-            self._interval.rows, life.known = {}, True
-        self._commit(life.mark, now)
-        life.mark, life.ended = now, True
+        if not run.known:
+            self._interval.rows, run.known = {}, True
+        self._commit(run.mark, now)
+        run.mark, run.ended = now, True
 
-    def _account(self, life: ProcessRun, intake: str, now: Fields) -> None:
-        """The difference of an intake's figures."""
-        before = life.figures.get(intake)
-        life.figures[intake] = now
-        life.since.pop(intake, None)
+    def _account(self, run: ProcessRun, intake: str, now: Fields) -> None:
+        """Adds the difference between an intake's figures and its previous figures."""
+        before = run.figures.get(intake)
+        run.figures[intake] = now
+        run.since.pop(intake, None)
         self._interval.spooled[intake] = now["spooled"] + now["buffered"]
         self._interval.quarantined[intake] = now["quarantined"]
-        if not life.known:
+        if not run.known:
             return
         before = before or NOTHING
         row = self._interval.of(intake)
@@ -171,34 +174,35 @@ class ReportBuilder:
         found = now["recovered"] - before["recovered"]
         row.again += found
         if found < 0:
-            life.fell[intake] -= found
-            hidden = life.fell[intake] - life.knew[intake]
-            if hidden > 0 and life.after_kill:
-                # A process killed between quarantine and its line: what it had put aside looked like newly arrived.
-                life.knew[intake] += hidden
-                row.again += hidden
-                row.quarantined += hidden
-                self._interval.of(UNROUTED).received -= hidden
-                self._interval.of(UNROUTED).quarantined -= hidden
+            run.recovered_decrease[intake] -= found
+            unrecorded = run.recovered_decrease[intake] - run.known_decrease[intake]
+            if unrecorded > 0 and run.after_kill:
+                # A process was killed after it had quarantined events and before it wrote their line, so the events
+                # looked newly received.
+                run.known_decrease[intake] += unrecorded
+                row.again += unrecorded
+                row.quarantined += unrecorded
+                self._interval.of(UNROUTED).received -= unrecorded
+                self._interval.of(UNROUTED).quarantined -= unrecorded
 
-    def _drops(self, life: ProcessRun, now: dict[str, int]) -> None:
+    def _drops(self, run: ProcessRun, now: dict[str, int]) -> None:
         for listener, count in now.items():
-            before = life.drops.get(listener, 0)
+            before = run.drops.get(listener, 0)
             self._interval.drops[listener] += count - before if count >= before else count
-            life.drops[listener] = count
+            run.drops[listener] = count
 
-    # --- between them ------------------------------------------------------------------------------------------------
+    # --- lines between marks -----------------------------------------------------------------------------------------
 
     def _receipt(self, line: Fields) -> None:
-        life, intake, count = self._present(), line["intake"], line["count"]
-        life.ended = False
-        row, since = self._interval.of(intake), life.since_account(intake)
+        run, intake, count = self._current_run(), line["intake"], line["count"]
+        run.ended = False
+        row, since = self._interval.of(intake), run.since_account(intake)
         settled = unique = 0
         if line.get("taken"):
             settled = unique = sum(events for _, events, _ in line["batches"])
             since.taken += settled
         for sequence, events, total in () if line.get("taken") else line["batches"]:
-            unique += self._books.accept(sequence, intake, events, total)
+            unique += self._batch_receipts.accept(sequence, intake, events, total)
             settled += events
         row.receipts += 1
         row.receipted += count
@@ -206,60 +210,60 @@ class ReportBuilder:
         row.unconfirmed += 0 if line["confirmed"] else count
         since.settled += settled
         since.counted += count
-        life.settled[intake] += settled
-        life.counted[intake] += count
+        run.settled[intake] += settled
+        run.counted[intake] += count
 
     def _refused(self, line: Fields) -> None:
-        life, intake, count = self._present(), line["intake"], line["count"]
-        life.ended = False
+        run, intake, count = self._current_run(), line["intake"], line["count"]
+        run.ended = False
         taken = bool(line.get("taken"))
-        unique = count if taken else self._books.refuse(line["sequence"], intake, count, line["batch_events"])
-        row, since = self._interval.of(intake), life.since_account(intake)
+        unique = count if taken else self._batch_receipts.refuse(line["sequence"], intake, count, line["batch_events"])
+        row, since = self._interval.of(intake), run.since_account(intake)
         row.refused += unique
         if unique:
             row.refuse(line["reason"], unique)
         since.refused += count
         since.taken_refused += count if taken else 0
-        life.refused += count
-        life.knew[intake] += count - unique
+        run.refused += count
+        run.known_decrease[intake] += count - unique
 
     def _handed(self, line: Fields) -> None:
-        life, intake, count = self._present(), line["intake"], line["count"]
-        life.ended = False
-        self._books.hand_over(line["sequence"], intake, count, line["batch_events"])
-        life.since_account(intake).handed += count
+        run, intake, count = self._current_run(), line["intake"], line["count"]
+        run.ended = False
+        self._batch_receipts.hand_over(line["sequence"], intake, count, line["batch_events"])
+        run.since_account(intake).handed += count
 
-    # --- a process begins --------------------------------------------------------------------------------------------
+    # --- start of a process ------------------------------------------------------------------------------------------
 
     def _start(self, line: Fields) -> None:
         now = _time(line)
-        before = self._life
-        again = self._books.queued_again(line)
+        before = self._run
+        queued_again = self._batch_receipts.queued_again(line)
         killed = before is not None and before.known and not before.ended
         if before is not None and killed:
-            reconstruct(before, self._interval, line, again)
+            reconstruct(before, self._interval, line, queued_again)
             self._commit(before.mark, max(before.mark or now, datetime.fromisoformat(before.last)))
         elif before is not None and before.known:
-            compare(self._interval, line, again)
+            compare(self._interval, line, queued_again)
         else:
             self._interval.rows = {}
             self._interval.drops.clear()
-        for intake, count in again.items():
+        for intake, count in queued_again.items():
             self._interval.of(intake).again += count
         for intake, count in line["damaged"].items():
             self._interval.of(intake).dropped[DAMAGED] += count
         after_kill = killed or (before is not None and before.after_kill)
-        life = ProcessRun(known=True, from_start=True, after_kill=after_kill, mark=now)
+        run = ProcessRun(known=True, from_start=True, after_kill=after_kill, mark=now)
         for intake, count in line["recovered"].items():
-            life.figures[intake] = NOTHING | {"recovered": count, "spooled": count}
+            run.figures[intake] = NOTHING | {"recovered": count, "spooled": count}
         if line["quarantined"]:
-            none = life.figures.setdefault(UNROUTED, dict(NOTHING))
-            none["recovered"] += line["quarantined"]
-            none["quarantined"] = line["quarantined"]
+            without_intake = run.figures.setdefault(UNROUTED, dict(NOTHING))
+            without_intake["recovered"] += line["quarantined"]
+            without_intake["quarantined"] = line["quarantined"]
         for intake, count in line["possible_duplicates"].items():
-            life.figures.setdefault(intake, dict(NOTHING))["possible_duplicates"] = count
+            run.figures.setdefault(intake, dict(NOTHING))["possible_duplicates"] = count
             self._interval.of(intake).possible += count
-        self._life = life
+        self._run = run
         self._interval.spooled = dict(line["recovered"])
         self._interval.quarantined = {UNROUTED: line["quarantined"]}
         self._commit(now, now)

@@ -1,4 +1,4 @@
-// The status page: asks the bridge every few seconds and shows what it says. It changes nothing.
+// The status page: polls the API every few seconds and shows the result. The page is read-only.
 
 import { Plots } from "./plots.js";
 import { Source } from "./source.js";
@@ -8,31 +8,31 @@ import { Table } from "./tables.js";
 const PAGE = matchMedia("(max-width: 760px)").matches ? 20 : 50;
 const at = (id) => document.getElementById(id);
 
-// --- asking ------------------------------------------------------------------------------------------------------------
+// --- polling -----------------------------------------------------------------------------------------------------------
 let paused = false;
 let answered = 0;
 let failing = false;
 
-async function ask(path) {
+async function fetchJson(path) {
   try {
     const answer = await fetch(path, { cache: "no-store", signal: AbortSignal.timeout(15000) });
-    if (!answer.ok) throw new Error(`answers ${answer.status}`);
-    const said = await answer.json();
+    if (!answer.ok) throw new Error(`HTTP status ${answer.status}`);
+    const data = await answer.json();
     answered = Date.now();
     failing = false;
-    return said;
+    return data;
   } catch {
     failing = true;
     return null;
   }
 }
 
-/** Call `job` now and then every `seconds`, while somebody looks; never twice at a time. */
+/** Calls `job` now and then every `seconds` while the page is visible and not paused. Calls never overlap. Returns a function that runs the job at once. */
 function every(seconds, job) {
   let busy = false, again = false;
-  const run = async (asked) => {
-    if (busy) { again ||= asked === true; return; }
-    if (asked !== true && (paused || document.hidden)) return;
+  const run = async (forced) => {
+    if (busy) { again ||= forced === true; return; }
+    if (forced !== true && (paused || document.hidden)) return;
     busy = true;
     try { await job(); } finally { busy = false; }
     if (again) { again = false; run(true); }
@@ -44,50 +44,50 @@ function every(seconds, job) {
   return () => run(true);
 }
 
-function live() {
+function showConnection() {
   const silent = (Date.now() - answered) / 1000;
-  const lost = answered && !paused && (silent > 12 || (failing && silent > 4));
-  document.body.classList.toggle("stale", Boolean(lost));
-  put(at("live"), paused ? "paused" : !answered ? "no answer yet" : lost ? `no answer for ${span(silent)}: is the bridge running?` : "live");
+  const stale = answered && !paused && (silent > 12 || (failing && silent > 4));
+  document.body.classList.toggle("stale", Boolean(stale));
+  put(at("live"), paused ? "paused" : !answered ? "no answer yet" : stale ? `no answer for ${span(silent)}: is the bridge running?` : "live");
 }
 
 at("pause").addEventListener("click", () => {
   paused = !paused;
   at("pause").setAttribute("aria-pressed", String(paused));
-  put(at("pause"), paused ? "Go on" : "Pause");
-  live();
+  put(at("pause"), paused ? "Resume" : "Pause");
+  showConnection();
 });
-setInterval(live, 1000);
+setInterval(showConnection, 1000);
 
-// --- how things are ----------------------------------------------------------------------------------------------------
-const WORDS = { well: "✓ All is well", attention: "! Attention", trouble: "✕ Trouble" };
+// --- health ------------------------------------------------------------------------------------------------------------
+const STATE_LABELS = { well: "✓ Healthy", attention: "! Degraded", trouble: "✕ Critical" };
 const COLUMNS = [
-  ["delivered", "delivered", "the collector has accepted them"], ["spooled", "waiting", "on disk, to be delivered"],
-  ["buffered", "held back", "read, and waiting for room"], ["quarantined", "quarantined", "kept aside"],
-  ["filtered", "filtered", "a route drops them on purpose"], ["handed_over", "handed over", "in the queues that gateways share, or delivered from there"], ["dropped", "lost", "dropped, with a reason"],
+  ["delivered", "delivered", "accepted by the collector"], ["spooled", "waiting", "on disk, waiting for delivery"],
+  ["buffered", "buffered", "read, waiting for room in the spool"], ["quarantined", "quarantined", "stored in quarantine"],
+  ["filtered", "filtered", "dropped on purpose by a route"], ["handed_over", "handed over", "in the shared queues, or delivered from there"], ["dropped", "dropped", "lost, by reason"],
 ];
 
-function showNow(status) {
+function showStatus(status) {
   const { headline, ledger } = status;
   at("now").dataset.state = headline.state;
-  put(at("state"), WORDS[headline.state]);
+  put(at("state"), STATE_LABELS[headline.state]);
   put(at("headline"), clean(headline.text, 600));
-  // The first is the headline itself.
+  // The headline has the text of the first problem already.
   list(at("problems"), headline.problems.map((one, place) => ({ ...one, first: place === 0 })), (one) => el("li", { class: one.state },
     one.first ? null : el("span", { class: "what" }, clean(one.text, 400)), one.remedy ? el("span", { class: "remedy" }, `To do: ${clean(one.remedy, 300)}`) : null));
-  document.title = headline.state === "well" ? "syslog-bridge" : `(${headline.problems.length}) ${WORDS[headline.state].slice(2)} – syslog-bridge`;
+  document.title = headline.state === "well" ? "syslog-bridge" : `(${headline.problems.length}) ${STATE_LABELS[headline.state].slice(2)} – syslog-bridge`;
   const waiting = status.intakes.reduce((sum, row) => sum + row.backlog_events, 0);
   const oldest = Math.max(0, ...status.intakes.map((row) => row.oldest_seconds ?? 0));
-  const lost = Object.values(ledger.dropped).reduce((sum, n) => sum + n, 0) + Object.values(status.kernel_drops).reduce((sum, n) => sum + n, 0);
+  const dropped = Object.values(ledger.dropped).reduce((sum, n) => sum + n, 0) + Object.values(status.kernel_drops).reduce((sum, n) => sum + n, 0);
   const figures = [
     ["received", "events/s in", rate(status.rates.received)], ["delivered", "events/s out", rate(status.rates.delivered)],
-    ["waiting", "waiting", count(waiting)], ["oldest", "oldest waits", waiting ? span(oldest) : "–"],
-    ["lost", "lost since start", count(lost)], ["sources", "sources", count(status.sources_count.total)],
+    ["waiting", "waiting", count(waiting)], ["oldest", "age of oldest", waiting ? span(oldest) : "–"],
+    ["lost", "dropped since start", count(dropped)], ["sources", "sources", count(status.sources_count.total)],
   ];
   list(at("figures"), figures, ([key, name, value]) => el("div", { "data-figure": key }, el("dt", {}, name), el("dd", {}, value)));
   showLedger(ledger);
   put(at("gateway"), clean(`${status.gateway} · up ${span(status.uptime_seconds)}`, 120));
-  put(at("version"), clean(`syslog-bridge ${status.version} · configuration ${status.config_sha256.slice(0, 12)} · taken ${status.taken}`));
+  put(at("version"), clean(`syslog-bridge ${status.version} · configuration ${status.config_sha256.slice(0, 12)} · as of ${status.taken}`));
 }
 
 function showLedger(ledger) {
@@ -104,12 +104,12 @@ function showLedger(ledger) {
   list(at("legend"), columns.map(([key, name, means]) => [key, name, means, count(amounts[key])]), ([key, name, means, amount]) =>
     el("li", { "data-ledger": key, title: means }, el("span", { class: `dot ${key}`, "aria-hidden": "true" }), `${name} `, el("b", {}, amount),
       key === "dropped" && reasons ? ` (${clean(reasons)})` : null));
-  put(at("identity"), `received ${count(ledger.received)} + found at start ${count(ledger.recovered)} + replayed ${count(ledger.replayed)}${ledger.taken_over ? ` + taken over ${count(ledger.taken_over)}` : ""} = all of the above`);
+  put(at("identity"), `received ${count(ledger.received)} + recovered at start ${count(ledger.recovered)} + replayed ${count(ledger.replayed)}${ledger.taken_over ? ` + taken over ${count(ledger.taken_over)}` : ""} = sum of the above`);
 }
 
 // --- tables ------------------------------------------------------------------------------------------------------------
 const intakes = new Table(at("intakes"), {
-  caption: "Intakes", key: (row) => row.name, empty: "There is no intake.",
+  caption: "Intakes", key: (row) => row.name, empty: "No intakes configured.",
   columns: [
     { head: "Intake", cell: (row) => ({ text: row.name, class: "name" }) },
     { head: "State", cell: (row) => { const [kind, word, means] = state(row.state); return [{ text: word, class: `state ${kind}`, title: means }, row.next_attempt_seconds ? { text: `next try in ${span(row.next_attempt_seconds)}`, class: "quiet" } : null]; } },
@@ -117,31 +117,31 @@ const intakes = new Table(at("intakes"), {
     { head: "Out/s", number: true, cell: (row) => rate(row.delivered_per_second) },
     { head: "Delivered", number: true, cell: (row) => count(row.delivered) },
     { head: "Waiting", number: true, cell: (row) => [count(row.backlog_events), row.backlog_events ? { text: `${size(row.backlog_bytes)}, ${span(row.oldest_seconds)} old`, class: "quiet" } : null] },
-    { head: "Last answer", wide: true, cell: answer },
+    { head: "Last response", wide: true, cell: lastResponse },
   ],
 });
 
-function answer(row) {
+function lastResponse(row) {
   const parts = [];
   const last = row.last_answer;
   if (row.last_error) parts.push({ text: row.last_error, class: "bad" });
   else if (last) parts.push(`accepted ${count(last.accepted)} at ${last.at.slice(11, 19)} UTC`);
   else parts.push({ text: "nothing sent yet", class: "quiet" });
-  if (row.format_mismatches) parts.push({ text: `${count(row.format_mismatches)} of ${count(row.format_sampled)} events looked at do not look like its format`, class: "bad" });
+  if (row.format_mismatches) parts.push({ text: `${count(row.format_mismatches)} of ${count(row.format_sampled)} sampled events do not match its format`, class: "bad" });
   return parts;
 }
 
-const source = new Source(ask);
+const source = new Source(fetchJson);
 const sources = new Table(at("sources-table"), {
-  caption: "Sources", key: (row) => JSON.stringify([row.listener, row.address, row.client, row.behind]), empty: "Nobody has sent yet.", open: (row) => source.open(row),
+  caption: "Sources", key: (row) => JSON.stringify([row.listener, row.address, row.client, row.behind]), empty: "No sources.", open: (row) => source.open(row),
   columns: [
     { head: "Source", cell: (row) => [{ text: row.name ?? row.address, class: "name" }, row.name ? { text: row.address, class: "quiet" } : null,
       row.behind ? { text: `behind ${row.behind}`, class: "quiet" } : null, row.client ? { text: `certificate ${row.client}`, class: "quiet" } : null] },
     { head: "Listener", extra: true, cell: (row) => row.listener },
     { head: "Route → intake", cell: (row) => (row.intake ? [row.intake, { text: `by ${row.route}`, class: "quiet" }] : row.route === "unrouted" ? { text: "no route", class: "bad" } : { text: `filtered by ${row.route ?? "–"}`, class: "quiet" }) },
     { head: "Shape", extra: true, cell: (row) => row.shape ?? "–" },
-    { head: "Events", number: true, cell: (row) => [count(row.events), row.sequence_missing ? { text: `${count(row.sequence_missing)} missing by their numbers`, class: "bad" } : null,
-      row.limited ? { text: `${count(row.limited)} above its limit`, class: "bad" } : null] },
+    { head: "Events", number: true, cell: (row) => [count(row.events), row.sequence_missing ? { text: `${count(row.sequence_missing)} missing by sequence number`, class: "bad" } : null,
+      row.limited ? { text: `${count(row.limited)} dropped above its limit`, class: "bad" } : null] },
     { head: "Events/s", number: true, cell: (row) => rate(row.events_per_second) },
     { head: "Last seen", cell: (row) => [ago(row.silent_seconds), row.expect_seconds && row.silent_seconds > row.expect_seconds ? { text: `expected every ${span(row.expect_seconds)}`, class: "bad" } : null] },
     { head: "Clock", wide: true, cell: (row) => (row.clock_remedy ? [{ text: row.clock, class: "bad" }, { text: row.clock_remedy, class: "quiet" }] : row.clock ?? "–") },
@@ -149,14 +149,14 @@ const sources = new Table(at("sources-table"), {
 });
 
 const queues = new Table(at("fleet-queues"), {
-  caption: "Shared queues", key: (row) => row.intake, empty: "There is no intake.",
+  caption: "Shared queues", key: (row) => row.intake, empty: "No intakes configured.",
   columns: [
     { head: "Intake", cell: (row) => [{ text: row.intake, class: "name" }, { text: row.queue, class: "quiet" }] },
     { head: "Batches in the queue", number: true, cell: (row) => (row.batches == null ? "–" : [count(row.batches), row.full ? { text: "full", class: "bad" } : null]) },
-    { head: "Couriers", number: true, cell: (row) => (row.couriers == null ? "–" : row.couriers ? count(row.couriers) : { text: "nobody", class: "bad" }) },
+    { head: "Couriers", number: true, cell: (row) => (row.couriers == null ? "–" : row.couriers ? count(row.couriers) : { text: "none", class: "bad" }) },
     { head: "Handed over here", number: true, cell: (row) => count(row.handed_over) },
     { head: "Taken over here", number: true, cell: (row) => [count(row.taken_over), row.held ? { text: `${count(row.held)} batches held now`, class: "quiet" } : null] },
-    { head: "Trouble", wide: true, cell: (row) => (row.trouble ? { text: row.trouble, class: "bad" } : "–") },
+    { head: "Error", wide: true, cell: (row) => (row.trouble ? { text: row.trouble, class: "bad" } : "–") },
   ],
 });
 
@@ -164,11 +164,11 @@ function showFleet(fleet) {
   at("fleet").hidden = !fleet;
   if (!fleet) return;
   put(at("fleet-words"), clean(fleet.broker, 300));
-  const does = { both: "hands over and delivers", gateway: "hands over", courier: "delivers" }[fleet.role] ?? fleet.role;
+  const role = { both: "hands over and delivers", gateway: "hands over", courier: "delivers" }[fleet.role] ?? fleet.role;
   list(at("fleet-facts"), [
-    ["This node", `${fleet.node}: ${does}`],
-    ["By itself, without a broker", fleet.alone.length ? fleet.alone.join(", ") : "nothing"],
-    ["Couriers that share the request rate", count(fleet.couriers)],
+    ["This node", `${fleet.node}: ${role}`],
+    ["Delivered without a broker", fleet.alone.length ? fleet.alone.join(", ") : "none"],
+    ["Couriers sharing the request rate", count(fleet.couriers)],
     ["Held in memory", `${size(fleet.held_bytes)} of ${size(fleet.held_limit_bytes)}`],
   ], ([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, clean(value, 300))));
   queues.show(fleet.queues);
@@ -179,8 +179,8 @@ const listeners = new Table(at("listeners"), {
   columns: [
     { head: "Listener", cell: (row) => ({ text: row.name, class: "name" }) },
     { head: "Port", number: true, cell: (row) => String(row.port) },
-    { head: "Lost by the kernel", number: true, cell: (row) => (row.drops ? { text: count(row.drops), class: "bad" } : "0") },
-    { head: "Refused", number: true, cell: (row) => count(row.refused) },
+    { head: "Dropped by the kernel", number: true, cell: (row) => (row.drops ? { text: count(row.drops), class: "bad" } : "0") },
+    { head: "Rejected", number: true, cell: (row) => count(row.refused) },
   ],
 });
 
@@ -188,80 +188,80 @@ const quarantine = new Table(at("quarantine"), {
   caption: "Quarantine", key: (row) => row.kind, empty: "Nothing is in quarantine.",
   columns: [
     { head: "Reason", cell: (row) => [{ text: row.reason, class: "name" }, row.intake ? { text: row.intake, class: "quiet" } : null] },
-    { head: "Latest", cell: (row) => [new Date(row.received_ms).toISOString().slice(0, 19).replace("T", " "), row.alike > 1 ? { text: `and ${row.alike - 1} more like it`, class: "quiet" } : null] },
-    { head: "From", cell: (row) => row.address },
-    { head: "Why", wide: true, cell: (row) => row.why },
-    { head: "What", wide: true, cell: (row) => (row.sample == null ? { text: "not shown", class: "quiet" } : { text: row.sample, class: "code" }) },
+    { head: "Latest", cell: (row) => [new Date(row.received_ms).toISOString().slice(0, 19).replace("T", " "), row.alike > 1 ? { text: `and ${row.alike - 1} similar`, class: "quiet" } : null] },
+    { head: "Source", cell: (row) => row.address },
+    { head: "Details", wide: true, cell: (row) => row.why },
+    { head: "Message", wide: true, cell: (row) => (row.sample == null ? { text: "not shown", class: "quiet" } : { text: row.sample, class: "code" }) },
   ],
 });
 
-// --- what is asked, and how often --------------------------------------------------------------------------------------
+// --- requests and their intervals --------------------------------------------------------------------------------------
 every(2, async () => {
-  const status = await ask("api/status?sources=0");
-  live();
+  const status = await fetchJson("api/status?sources=0");
+  showConnection();
   if (!status) return;
-  showNow(status);
+  showStatus(status);
   intakes.show(status.intakes);
   showFleet(status.fleet);
   listeners.show(Object.entries(status.listeners).map(([name, port]) => ({ name, port, drops: status.kernel_drops[name] ?? 0, refused: status.refused_connections[name] ?? 0 })));
   const spool = status.spool;
   list(at("spool"), [
-    ["On disk", `${size(spool.bytes)} of ${size(spool.limit_bytes)}`], ["Full", spool.full_in_seconds == null || spool.full_in_seconds > 60 * 86400 ? "not at the present rate" : `in ${span(spool.full_in_seconds)}`],
-    ["Connections held back", count(status.held_connections)],
-    ["Perhaps twice", count(Object.values(status.possible_duplicates).reduce((sum, n) => sum + n, 0))],
-    ["This gateway's clock", status.gateway_clock_offset_seconds == null ? "not compared yet" : status.gateway_clock_offset_seconds === 0 ? "agrees with the collector's" : `${span(Math.abs(status.gateway_clock_offset_seconds))} ${status.gateway_clock_offset_seconds > 0 ? "ahead of" : "behind"} the collector's`],
+    ["On disk", `${size(spool.bytes)} of ${size(spool.limit_bytes)}`], ["Full", spool.full_in_seconds == null || spool.full_in_seconds > 60 * 86400 ? "not at the current rate" : `in ${span(spool.full_in_seconds)}`],
+    ["Paused connections", count(status.held_connections)],
+    ["Possible duplicates", count(Object.values(status.possible_duplicates).reduce((sum, n) => sum + n, 0))],
+    ["This gateway's clock", status.gateway_clock_offset_seconds == null ? "not compared yet" : status.gateway_clock_offset_seconds === 0 ? "matches the collector's" : `${span(Math.abs(status.gateway_clock_offset_seconds))} ${status.gateway_clock_offset_seconds > 0 ? "ahead of" : "behind"} the collector's`],
   ], ([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value)));
   const fresh = at("inbox").hidden && status.unrouted.length > 0;
   at("inbox").hidden = status.unrouted.length === 0;
-  if (fresh) lookIntoInbox();
+  if (fresh) refreshInbox();
   put(at("quarantine-count"), Object.entries(status.quarantine).filter(([, n]) => n).map(([why, n]) => `${why} ${count(n)}`).join(", "));
 });
 
 let offset = 0;
-const lookForSources = every(3, async () => {
-  const asked = new URLSearchParams({ offset, limit: PAGE, find: at("find").value, only: at("only").value, sort: at("sort").value });
-  const found = await ask(`api/sources?${asked}`);
+const refreshSources = every(3, async () => {
+  const query = new URLSearchParams({ offset, limit: PAGE, find: at("find").value, only: at("only").value, sort: at("sort").value });
+  const found = await fetchJson(`api/sources?${query}`);
   if (!found) return;
   if (found.matching <= offset && offset) { offset = 0; return; }
   sources.show(found.sources);
-  put(at("sources-count"), found.matching === found.total ? `${count(found.total)} in all` : `${count(found.matching)} of ${count(found.total)}`);
+  put(at("sources-count"), found.matching === found.total ? `${count(found.total)} in total` : `${count(found.matching)} of ${count(found.total)}`);
   put(at("page"), found.matching ? `${count(offset + 1)}–${count(offset + found.sources.length)} of ${count(found.matching)}` : "none");
   at("previous").disabled = offset === 0;
   at("next").disabled = offset + PAGE >= found.matching;
 });
 at("sources-tools").addEventListener("submit", (event) => event.preventDefault());
-for (const id of ["find", "only", "sort"]) at(id).addEventListener("input", () => { offset = 0; lookForSources(); });
-at("previous").addEventListener("click", () => { offset = Math.max(0, offset - PAGE); lookForSources(); });
-at("next").addEventListener("click", () => { offset += PAGE; lookForSources(); });
+for (const id of ["find", "only", "sort"]) at(id).addEventListener("input", () => { offset = 0; refreshSources(); });
+at("previous").addEventListener("click", () => { offset = Math.max(0, offset - PAGE); refreshSources(); });
+at("next").addEventListener("click", () => { offset += PAGE; refreshSources(); });
 
 every(3, () => source.refresh());
 
-const lookIntoInbox = every(5, async () => {
+const refreshInbox = every(5, async () => {
   if (at("inbox").hidden) return;
-  const found = await ask("api/unrouted");
+  const found = await fetchJson("api/unrouted");
   if (found) list(at("inbox-list"), found.unrouted.map(({ events, last_seen, ...rest }) => rest), inboxCard);
   for (const row of found?.unrouted ?? []) {
     const where = document.querySelector(`[data-unrouted="${CSS.escape(`${row.listener} ${row.address}`)}"]`);
-    if (where) put(where, `${count(row.events)} messages, the last at ${row.last_seen.slice(11, 19)} UTC`);
+    if (where) put(where, `${count(row.events)} messages, last seen at ${row.last_seen.slice(11, 19)} UTC`);
   }
 });
 
 function inboxCard(row) {
-  const copy = el("button", { type: "button", onclick: async () => { await copied(row.route); put(copy, "Copied"); setTimeout(() => put(copy, "Copy the route"), 2000); } }, "Copy the route");
-  const guess = row.guesses.length ? `Looks like ${row.guesses.map((one) => `${one.product} (${one.format})`).join(" or ")}` : row.guessed ? "It looks like no product that is known here" : "Not looked at yet";
+  const copy = el("button", { type: "button", onclick: async () => { await copyText(row.route); put(copy, "Copied"); setTimeout(() => put(copy, "Copy route"), 2000); } }, "Copy route");
+  const guess = row.guesses.length ? `Looks like ${row.guesses.map((one) => `${one.product} (${one.format})`).join(" or ")}` : row.guessed ? "Product not recognised" : "Not analysed yet";
   return el("article", { class: "card" }, el("h3", {}, clean(row.address, 120), el("span", { class: "quiet" }, ` at ${clean(row.listener, 60)}`)),
     el("p", { "data-unrouted": `${row.listener} ${row.address}` }), el("p", {}, clean(guess, 300)),
     row.sample == null ? null : el("pre", { tabindex: "0" }, clean(row.sample, 600)), el("pre", { class: "route", tabindex: "0" }, row.route), copy);
 }
 
-async function copied(text) {
-  try { await navigator.clipboard.writeText(text); } catch { /* an old browser: the text can be selected by hand */ }
+async function copyText(text) {
+  try { await navigator.clipboard.writeText(text); } catch { /* no clipboard access: the user can select the text */ }
 }
 
 every(10, async () => {
-  const found = await ask("api/quarantine");
+  const found = await fetchJson("api/quarantine");
   if (!found) return;
-  // The last entries, those that say the same as one.
+  // Show the last entries and merge those with the same reason, source, intake and details.
   const kinds = new Map();
   for (const row of found.last) {
     const kind = JSON.stringify([row.reason, row.address, row.intake, row.why]);
@@ -273,14 +273,14 @@ every(10, async () => {
 });
 
 every(5, async () => {
-  const found = await ask("api/log");
+  const found = await fetchJson("api/log");
   if (found) list(at("log"), found.log, (line) => el("li", { class: line.level },
     el("time", { datetime: line.time }, line.time.slice(5, 19).replace("T", " ")), el("b", {}, line.level), el("span", {}, clean(`${line.logger}: ${line.text}`, 1000))));
 });
 
 const plots = new Plots(at("plots"));
-const lookBack = every(5, async () => {
-  const found = await ask(`api/history?span=${at("span").value}`);
+const refreshPlots = every(5, async () => {
+  const found = await fetchJson(`api/history?span=${at("span").value}`);
   if (found) plots.show(found);
 });
-at("span").addEventListener("change", lookBack);
+at("span").addEventListener("change", refreshPlots);

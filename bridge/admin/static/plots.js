@@ -1,11 +1,11 @@
-// What the figures were: three small plots, each with its latest values in words.
+// Shows the history in three small plots, each with its latest values as text.
 
 import { count, el, put, rate, span } from "./show.js";
 
 const PLOTS = [
-  { name: "Events a second", series: [["received", "in", "--in"], ["delivered", "out", "--out"]], shown: rate },
-  { name: "Events waiting", series: [["waiting", "waiting", "--wait"]], shown: count },
-  { name: "Delay", series: [["delay", "of what was delivered", "--out"], ["oldest", "of the oldest waiting", "--wait"]], shown: span },
+  { name: "Events per second", series: [["received", "in", "--in"], ["delivered", "out", "--out"]], format: rate },
+  { name: "Events waiting", series: [["waiting", "waiting", "--wait"]], format: count },
+  { name: "Delay", series: [["delay", "mean delivery", "--out"], ["oldest", "oldest waiting", "--wait"]], format: span },
 ];
 
 const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -34,16 +34,16 @@ export class Plots {
     this.draw(false);
   }
 
-  draw(anew) {
+  draw(rebuild) {
     if (!this.data) return;
     for (const figure of this.figures) {
       const { plot, now, area } = figure;
       const columns = plot.series.map(([key]) => this.data[key]);
       const last = columns.map((column) => column.at(-1));
-      const words = plot.series.map(([, name], i) => `${plot.shown(last[i])} ${name}`).join(", ");
-      put(now, words);
-      area.setAttribute("aria-label", `${plot.name}: now ${words}`);
-      if (anew && figure.chart) {
+      const latest = plot.series.map(([, name], i) => `${plot.format(last[i])} ${name}`).join(", ");
+      put(now, latest);
+      area.setAttribute("aria-label", `${plot.name}: now ${latest}`);
+      if (rebuild && figure.chart) {
         figure.chart.destroy();
         figure.chart = null;
       }
@@ -62,10 +62,10 @@ function options(plot, width) {
     height: 150,
     legend: { show: false },
     cursor: { y: false, drag: { x: false, y: false } },
-    scales: { y: { range: (_, __, most) => [0, Math.max(most * 1.1, 1)] } },
+    scales: { y: { range: (_, __, max) => [0, Math.max(max * 1.1, 1)] } },
     axes: [
       { ...axis, space: 70, size: 28, values: (_, ticks, __, ___, step) => ticks.map(step < 60 ? second : hour) },
-      { ...axis, size: 44, values: (_, ticks) => ticks.map(plot.shown === span ? clock : short) },
+      { ...axis, size: 44, values: (_, ticks) => ticks.map(plot.format === span ? clock : short) },
     ],
     series: [{}, ...plot.series.map(([, label, name]) => ({
       label, stroke: color(name), width: 2, fill: `color-mix(in srgb, ${color(name)} 14%, transparent)`, points: { show: false }, spanGaps: true,

@@ -1,16 +1,16 @@
-// Text, numbers and elements. Everything that comes from afar passes `clean` and becomes a text node, never markup.
+// Formats text and numbers and builds elements. All received text passes `clean` and becomes a text node, never markup.
 
-// Control characters, and those that turn the direction of what follows or take no room.
+// Control characters, characters that change the text direction, and invisible ones.
 const HIDDEN = /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]/g;
 
-/** A text whose invisible characters are shown, cut after `most` characters. */
-export function clean(text, most = 200) {
+/** Returns a text with visible escapes for invisible characters, cut after `maxLength` characters. */
+export function clean(text, maxLength = 200) {
   const whole = String(text ?? "");
-  const cut = whole.length > most ? `${whole.slice(0, most)}…` : whole;
+  const cut = whole.length > maxLength ? `${whole.slice(0, maxLength)}…` : whole;
   return cut.replace(HIDDEN, (c) => (c === "\n" ? "↵" : c === "\t" ? "⇥" : `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`));
 }
 
-/** An element with attributes and children; strings become text. */
+/** Creates an element with attributes and children; strings become text nodes. */
 export function el(tag, attributes = {}, ...children) {
   const made = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
@@ -23,16 +23,16 @@ export function el(tag, attributes = {}, ...children) {
   return made;
 }
 
-/** Replace what an element holds only where it differs, so that selections and screen readers are left in peace. */
+/** Sets the text of an element only if it differs, so that selections and screen readers are not disturbed. */
 export function put(where, text) {
   if (where.textContent !== text) where.textContent = text;
 }
 
-/** The same for children made of `rows`; nothing is touched while they say the same. */
+/** Replaces the children of an element by one per row; does nothing while the rows are unchanged. */
 export function list(where, rows, make) {
-  const said = JSON.stringify(rows);
-  if (where.said === said) return;
-  where.said = said;
+  const shown = JSON.stringify(rows);
+  if (where.shown === shown) return;
+  where.shown = shown;
   where.replaceChildren(...rows.map(make));
 }
 
@@ -51,7 +51,7 @@ export function size(bytes) {
   return `${unit ? fine.format(bytes) : whole.format(bytes)} ${units[unit]}`;
 }
 
-/** Seconds in words: 0.4 s, 12 s, 3 min, 5 h 20 min, 2 d 3 h. */
+/** Formats seconds: 0.4 s, 12 s, 3 min, 5 h 20 min, 2 d 3 h. */
 export function span(seconds) {
   if (seconds == null) return "–";
   if (seconds < 10) return `${fine.format(seconds)} s`;
@@ -66,12 +66,12 @@ export function span(seconds) {
 export const ago = (seconds) => (seconds == null ? "never" : seconds < 2 ? "just now" : `${span(seconds)} ago`);
 
 const STATES = {
-  idle: ["well", "idle", "everything is delivered"],
-  delivering: ["well", "delivering", "requests are under way"],
-  "backing-off": ["trouble", "backing off", "the last request failed; it is tried again after a wait"],
-  parked: ["trouble", "parked", "the collector takes none of this intake's events; tried again every few minutes"],
-  full: ["trouble", "full", "it has filled its part of the spool"],
+  idle: ["well", "idle", "all events are delivered"],
+  delivering: ["well", "delivering", "requests are in flight"],
+  "backing-off": ["trouble", "backing off", "the last request failed; it is retried after a wait"],
+  parked: ["trouble", "parked", "delivery is suspended because the collector accepts none of this intake's events; retried every few minutes"],
+  full: ["trouble", "full", "the intake has used its share of the spool"],
 };
 
-/** An intake's state: its colour, its word, what it means. */
+/** Returns the CSS class, the label and the explanation of an intake's state. */
 export const state = (name) => STATES[name] ?? ["attention", clean(name, 30), ""];

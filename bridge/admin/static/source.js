@@ -1,41 +1,41 @@
-// One sender opened: what is known of it, and its last messages as received, as read, as sent.
+// Shows the details of one source, and its last messages as received, as parsed and as sent.
 
 import { ago, clean, count, el, rate, span } from "./show.js";
 
 const FIELDS = ["facility", "severity", "timestamp", "hostname", "app_name", "procid", "msgid", "msg", "format", "shape"];
-const LONGEST = 4000;
+const MAX_LENGTH = 4000;
 
 export class Source {
-  constructor(ask) {
-    this.ask = ask;
+  constructor(fetchJson) {
+    this.fetchJson = fetchJson;
     this.dialog = document.getElementById("source");
     this.body = document.getElementById("source-body");
-    this.about = null;
+    this.row = null;
     document.getElementById("source-close").addEventListener("click", () => this.dialog.close());
-    // The event comes later; by then another may be open.
-    this.dialog.addEventListener("close", () => { if (!this.dialog.open) this.about = null; });
+    // The close event is asynchronous. By then another source may be open.
+    this.dialog.addEventListener("close", () => { if (!this.dialog.open) this.row = null; });
   }
 
   open(row) {
-    this.about = row;
-    this.said = null;
+    this.row = row;
+    this.shown = null;
     document.getElementById("source-title").textContent = clean(row.name ? `${row.name} · ${row.address}` : row.address, 120);
-    this.body.replaceChildren(el("p", { class: "quiet" }, "asking …"));
+    this.body.replaceChildren(el("p", { class: "quiet" }, "loading …"));
     this.dialog.showModal();
     return this.refresh();
   }
 
   async refresh() {
-    if (!this.about) return;
-    const { address, listener } = this.about;
-    const found = await this.ask(`api/source?${new URLSearchParams({ address, listener })}`);
-    if (!found || this.about?.address !== address) return;
+    if (!this.row) return;
+    const { address, listener } = this.row;
+    const found = await this.fetchJson(`api/source?${new URLSearchParams({ address, listener })}`);
+    if (!found || this.row?.address !== address) return;
     const row = found.seen[0];
-    // Not while somebody reads, selects or has something open.
-    const said = JSON.stringify([row?.messages?.[0]?.received, row?.events]);
-    if (said === this.said || this.body.querySelector("details[open]") || String(getSelection()).length) return;
-    this.said = said;
-    if (!row) this.body.replaceChildren(el("p", {}, "Nothing is known of it any more."));
+    // Do not replace the content while the user has selected text or opened a message's details.
+    const shown = JSON.stringify([row?.messages?.[0]?.received, row?.events]);
+    if (shown === this.shown || this.body.querySelector("details[open]") || String(getSelection()).length) return;
+    this.shown = shown;
+    if (!row) this.body.replaceChildren(el("p", {}, "This source is no longer known."));
     else this.body.replaceChildren(facts(row), ...messages(row, found.messages_shown));
   }
 }
@@ -45,21 +45,21 @@ function facts(row) {
     ["Listener", row.listener], ["Route", row.route ?? "none"], ["Intake", row.intake ?? "none"],
     ["Behind", row.behind], ["Certificate", row.client],
     ["Events", `${count(row.events)}, now ${rate(row.events_per_second)}/s`], ["Last seen", ago(row.silent_seconds)],
-    ["Shape of its messages", row.shape ?? "none found"],
-    ["Clock", row.clock_remedy ? `${row.clock}. To do: ${row.clock_remedy}` : row.clock ?? "no time in its messages"],
+    ["Message shape", row.shape ?? "not recognised"],
+    ["Clock", row.clock_remedy ? `${row.clock}. To do: ${row.clock_remedy}` : row.clock ?? "no timestamp in its messages"],
   ];
-  if (row.sequence_missing != null) rows.push(["Missing by their numbers", count(row.sequence_missing)]);
-  if (row.limited) rows.push(["Above its limit, dropped", count(row.limited)]);
+  if (row.sequence_missing != null) rows.push(["Missing by sequence number", count(row.sequence_missing)]);
+  if (row.limited) rows.push(["Dropped above its limit", count(row.limited)]);
   if (row.expect_seconds) rows.push(["Expected every", span(row.expect_seconds)]);
-  if (row.times_not_believed) rows.push(["Times not believed", count(row.times_not_believed)]);
+  if (row.times_not_believed) rows.push(["Timestamps out of range", count(row.times_not_believed)]);
   if (row.unrouted) rows.push(["Matched no route", count(row.unrouted)]);
   return el("dl", { class: "facts" }, ...rows.filter(([, value]) => value != null).flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, clean(value, 400))]));
 }
 
-function messages(row, shown) {
-  if (!shown) return [el("p", { class: "quiet" }, "Messages are not shown here: admin.show_messages is false.")];
-  if (!row.messages.length) return [el("p", { class: "quiet" }, "No message is kept of it.")];
-  return [el("h3", {}, "Last messages"), el("p", { class: "quiet" }, "At most one a second is kept."), ...row.messages.map(message)];
+function messages(row, allowed) {
+  if (!allowed) return [el("p", { class: "quiet" }, "Messages are not shown here: admin.show_messages is false.")];
+  if (!row.messages.length) return [el("p", { class: "quiet" }, "No messages are stored for this source.")];
+  return [el("h3", {}, "Last messages"), el("p", { class: "quiet" }, "At most one message per second is stored."), ...row.messages.map(message)];
 }
 
 function message(one) {
@@ -68,16 +68,16 @@ function message(one) {
   if (one.event != null) {
     parts.push(el("p", { class: "step" }, clean(`as sent to ${one.intake} (${one.payload}), event time ${one.event_timestamp ?? "none"}`)), text(one.event));
   } else if (one.kind) {
-    parts.push(el("p", { class: "step" }, one.kind === "drop" ? clean(`filtered by route ${one.route}`) : "no route takes it: held"));
+    parts.push(el("p", { class: "step" }, one.kind === "drop" ? clean(`filtered by route ${one.route}`) : "no route matches: held"));
   }
   for (const note of one.notes ?? []) parts.push(el("p", { class: "note" }, clean(note, 400)));
   if (one.format) {
     const read = FIELDS.filter((name) => one[name] != null && one[name] !== "").flatMap((name) => [el("dt", {}, name), el("dd", {}, clean(one[name], 1000))]);
     const over = (one.passed_over ?? []).slice(0, 20).map((route) => el("li", {}, clean(`${route.route}: ${route.why}`, 300)));
-    parts.push(el("details", {}, el("summary", {}, "as read"), el("dl", { class: "facts" }, ...read),
-      over.length ? el("p", { class: "step" }, "routes passed over") : null, over.length ? el("ul", {}, ...over) : null));
+    parts.push(el("details", {}, el("summary", {}, "as parsed"), el("dl", { class: "facts" }, ...read),
+      over.length ? el("p", { class: "step" }, "routes that did not match") : null, over.length ? el("ul", {}, ...over) : null));
   }
   return el("article", { class: "message" }, ...parts);
 }
 
-const text = (value) => el("pre", { tabindex: "0" }, clean(value, LONGEST));
+const text = (value) => el("pre", { tabindex: "0" }, clean(value, MAX_LENGTH));

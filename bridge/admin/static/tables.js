@@ -1,11 +1,11 @@
-// Tables whose rows keep their place and focus while their figures change; on a narrow screen each row is a card.
+// Tables whose rows keep position and focus while their values change. On a narrow screen each row is a card.
 
 import { clean, el } from "./show.js";
 
 /**
- * A table in `where`. A column: {head, cell(row), number, wide}; `cell` gives a string, or parts
- * {text, class, title} one under the other; what is `extra` is left out where there is no room. `open(row)` makes the
- * first column a button; `key(row)` names a row.
+ * Shows a table in `where`. A column is {head, cell(row), number, wide, extra}. `cell` returns a string, or parts
+ * {text, class, title} that are shown below each other. An `extra` column is hidden on a narrow screen. With `open(row)`
+ * the first column is a button. `key(row)` identifies a row.
  */
 export class Table {
   constructor(where, { caption, columns, key, open, empty }) {
@@ -26,24 +26,24 @@ export class Table {
     this.table.hidden = rows.length === 0;
     this.empty.hidden = rows.length > 0;
     const kept = new Map();
-    rows.forEach((row, place) => {
+    rows.forEach((row, index) => {
       const key = this.key(row);
       const line = this.rows.get(key) ?? this.make();
       line.row = row;
       this.fill(line);
       kept.set(key, line);
-      if (this.body.children[place] !== line.element) this.body.insertBefore(line.element, this.body.children[place] ?? null);
+      if (this.body.children[index] !== line.element) this.body.insertBefore(line.element, this.body.children[index] ?? null);
     });
     for (const [key, line] of this.rows) if (!kept.has(key)) line.element.remove();
     this.rows = kept;
   }
 
   make() {
-    const line = { said: [] };
-    line.cells = this.columns.map((column, place) => {
+    const line = { shown: [] };
+    line.cells = this.columns.map((column, index) => {
       const cell = el("td", { role: "cell", "data-label": column.head, class: kind(column) });
       line.target = line.target ?? cell;
-      if (place === 0 && this.open) {
+      if (index === 0 && this.open) {
         const button = el("button", { type: "button", class: "link", onclick: () => this.open(line.row) });
         cell.append(button);
         line.target = button;
@@ -55,12 +55,12 @@ export class Table {
   }
 
   fill(line) {
-    this.columns.forEach((column, place) => {
+    this.columns.forEach((column, index) => {
       const parts = [column.cell(line.row)].flat().filter((part) => part != null && part !== "");
-      const said = JSON.stringify(parts);
-      if (line.said[place] === said) return;
-      line.said[place] = said;
-      const cell = place === 0 ? line.target : line.cells[place];
+      const shown = JSON.stringify(parts);
+      if (line.shown[index] === shown) return;
+      line.shown[index] = shown;
+      const cell = index === 0 ? line.target : line.cells[index];
       cell.replaceChildren(...parts.map((part) => {
         const { text, ...rest } = typeof part === "string" ? { text: part } : part;
         return el("span", { ...rest, class: `part ${rest.class ?? ""}`.trim() }, clean(text, 300));

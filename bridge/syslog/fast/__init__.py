@@ -1,1 +1,1 @@
-"""Reads whole socket reads at once: expressions for the common header shapes."""
+"""Parses all frames of a socket read at once, with one expression per kind of read."""

@@ -1,10 +1,12 @@
-"""What stands behind a time, as parts of ``sweeping``'s expression: each takes the header's rest off and ends where the
-text begins. They call each other by name: ``tag`` and ``shapes`` are defined there.
+"""Builds the parts of ``mixed_formats``'s expression that match the header after the timestamp.
 
-``rows`` is the tables of shapes as they are: every row in its order, exact and slow, as each looks for the host anew.
-``BEHIND`` decides by first letters: behind a plain host the shapes differ in the next word, so the host is read once.
-What it does not know goes through the rows; what begins with a word that some shape puts in the host's place goes there
-at once.
+Each part matches the rest of the header and ends where the text begins. The parts call each other by name; the groups
+``tag`` and ``shapes`` are defined in ``mixed_formats``.
+
+``rows`` returns the shape tables unchanged: every row in its order. This is exact but slow, because each row matches
+the host again. ``AFTER_TIMESTAMP`` is faster: it matches a plain host once and chooses by the first letters of the next
+word, in which the shapes differ. A header that it does not recognise is tried with the rows. A header that begins with
+a word that some shape has in the place of the host goes to the rows directly.
 """
 
 import re
@@ -21,40 +23,42 @@ from bridge.syslog.shapes import TIMED, Shape, cisco
 
 
 def in_block(pattern: bytes) -> bytes:
-    """A row's pattern as a part of the expression: without groups, and with a frame's end where the text's end was."""
+    """Converts the pattern of a row for use within a block: without groups, and with an LF as the end of the text."""
     pattern = re.sub(rb"\(\?P<\w+>", b"(?:", pattern)
     pattern = re.sub(rb"(?<!\\)\((?!\?)", b"(?:", pattern)
     pattern = pattern.replace(rb"\\[\x00-\xff]", rb"\\.").replace(rb'[^"\\\]]', rb'[^"\\\]\n]')
     return pattern.replace(rb"\Z", rb"(?=\n|\Z)")
 
 
-TAG_OR_NONE = rb"(?>(?:" + in_block(grammar.TAG.pattern) + b" ?)?)"
-# No word in front of the text but those that the careful reading takes for host and tag.
+OPTIONAL_TAG = rb"(?>(?:" + in_block(grammar.TAG.pattern) + b" ?)?)"
+# Before the text, only the words that the reference parser accepts as host and tag.
 _HOST_AND_TAG = rb"(?>(?:" + grammar.HOST + rb" ++(?:: ++)?)?)(?&tag)"
 
 
-FORMS = {"bsd": b"b", "iso": b"i", "epoch": b"e"}
-"Formats of times that rows ask for, and the groups that ``sweeping`` sets where a time is of them."
+TIME_GROUPS = {"bsd": b"b", "iso": b"i", "epoch": b"e"}
+"Timestamp formats that rows require -> groups that ``mixed_formats`` sets for a timestamp of that format."
 
 
 def _header(row: Shape) -> bytes:
-    """What of a row stands before its text."""
+    """Returns the part of a row's pattern before its text."""
     header, has_msg, text = row.pattern.partition(b"(?P<msg>)")
     return in_block(header) + (b"(?=" + in_block(text) + b")" if has_msg else b"(?&tag)")
 
 
-def _unless_needed(row: Shape) -> bytes:
-    """What fits a row that asks for a time, behind another time, is none of those below: left to the careful
-    reading."""
-    return b"(?(" + FORMS[row.needs] + b")|(?!" + _header(row) + b"))"
+def _reject_other_times(row: Shape) -> bytes:
+    """Returns an expression that fails if the row matches after a timestamp of another format than it requires.
+
+    No row below may then match: such a frame is left to the reference parser.
+    """
+    return b"(?(" + TIME_GROUPS[row.needs] + b")|(?!" + _header(row) + b"))"
 
 
-def rows(of: Iterable[Shape], last: bytes = rb"(?!)") -> bytes:
-    """The rows in their order; the first that fits decides. ``last``: where none does."""
+def rows(table_rows: Iterable[Shape], last: bytes = rb"(?!)") -> bytes:
+    """Joins the patterns of rows in their order. The first that matches decides. ``last`` applies if none matches."""
     pattern = closing = b""
-    for row in of:
+    for row in table_rows:
         if row.needs:
-            pattern += _unless_needed(row) + b"(?:"
+            pattern += _reject_other_times(row) + b"(?:"
             closing += b")"
         pattern += _header(row) + b"|"
     return b"(?>" + pattern + last + closing + b")"
@@ -62,15 +66,15 @@ def rows(of: Iterable[Shape], last: bytes = rb"(?!)") -> bytes:
 
 PLAIN_HOST_AND_TAG = HOST + b" " + TAG + rb"(?:\[" + PID + rb"\]: |" + COLON + b")"
 _MNEMONIC = b"(?=" + grammar.MNEMONIC + b"|%%[0-9]{2}[A-Za-z0-9_]++/[0-7]/[A-Za-z0-9_])"
-# Words that are no host in some shape, or belong to the text.
+# Words that are not a host in some shape, or that belong to the text.
 _NO_HOST = (
     rb"(?:CEF|LEEF):|MSWinEventLog|slot[0-9]|[Mm]essage |[Ll]ast "
     rb"|(?:kern|user|mail|daemon|auth|syslog|lpr|news|uucp|cron|ftp|local[0-7])[a-z]*+\."
 )
 _PAN_OS = rb"[0-9A-Fx]*+,20[0-9]{2}/[0-9]{2}/[0-9]{2} "
 _WORD = rb"[A-Za-z_][A-Za-z0-9_./-]*+"
-_NO_SECOND = b"(?!(?:\\S++ )?" + cisco.MAY_BE_SECOND + b")"
-# In the order of the rows, as far as one text could be two of them.
+_NO_SECOND_TIME = b"(?!(?:\\S++ )?" + cisco.MAY_BE_SECOND + b")"
+# In the order of the rows, where a text could match two of them.
 _BY_FIRST_LETTER = (
     rb"(?=%)" + _MNEMONIC,
     rb"(?=[a-z])(?:"
@@ -86,16 +90,16 @@ _BY_FIRST_LETTER = (
     + rb"|[A-Z][A-Za-z]*+(?: [A-Z0-9][A-Za-z0-9.]*+){1,3}\[[0-9]++\]: ?)",
     rb"(?:" + _WORD + rb" (?:-: ?)?)?(?=" + grammar.CEF + rb")",
 )  # fmt: skip
-# RFC 5424 without its version needs four more fields: left to the rows.
+# RFC 5424 without its version needs four more fields and is left to the rows.
 _NO_ROW = rb"(?(i)(?! *+[0-9a-f]{12},)(?!\S++ (?:-|[0-9]++) )|(?![0-9a-f]{12},))"
-_HOSTED = (
+_AFTER_PLAIN_HOST = (
     rb"(?!" + _NO_HOST + rb")[A-Za-z0-9][A-Za-z0-9._-]*+"
-    rb"(?: (?=[^ :\n])" + _NO_ROW + rb"(?:" + b"|".join(_BY_FIRST_LETTER) + b"|" + _NO_SECOND + b"(?&tag))"
-    rb"|: (?!//)" + _NO_SECOND + rb"|\[" + PID + rb"\]: (?!%)" + _NO_SECOND + b")"
+    rb"(?: (?=[^ :\n])" + _NO_ROW + rb"(?:" + b"|".join(_BY_FIRST_LETTER) + b"|" + _NO_SECOND_TIME + b"(?&tag))"
+    rb"|: (?!//)" + _NO_SECOND_TIME + rb"|\[" + PID + rb"\]: (?!%)" + _NO_SECOND_TIME + b")"
 )  # fmt: skip
-_OTHERS = (
-    b"".join(_unless_needed(row) for row in TIMED.rows if row.needs) + rb"(?!" + cisco.MAY_BE_RELAYED + b")"
+_FALLBACK = (
+    b"".join(_reject_other_times(row) for row in TIMED.rows if row.needs) + rb"(?!" + cisco.MAY_BE_RELAYED + b")"
     + _HOST_AND_TAG
 )  # fmt: skip
-BEHIND = rb"(?>" + PLAIN_HOST_AND_TAG + b"|" + _HOSTED + b"|(?&shapes)|" + _OTHERS + b")"
-"What may stand behind the time of RFC 3164, and the blank, up to the text."
+AFTER_TIMESTAMP = rb"(?>" + PLAIN_HOST_AND_TAG + b"|" + _AFTER_PLAIN_HOST + b"|(?&shapes)|" + _FALLBACK + b")"
+"Matches everything between the timestamp of RFC 3164 (with its blank) and the text."

@@ -1,13 +1,13 @@
-"""The fast reading: all frames of one socket read at once, as columns.
+"""Parses all frames of one socket read at once into columns.
 
-Row *i* of every column is frame *i*. Only the columns that routes and payloads need are captured. Two expressions, one
-per RFC, each run once over the whole read; every frame begins with an LF there, so that the expression finds each of
-them by one literal byte and a frame that it does not know lands whole in the last group. Those rows, and reads that
-hold frames with a line end inside, go through the careful reading in ``header``. A property test holds both equal.
+Row *i* of every column is frame *i*. Only the columns that routes and payloads need are captured. There is one
+expression per RFC, and one of them runs once over the whole read. An LF precedes every frame, so the expression finds
+each frame by one literal byte, and the last group captures a frame that does not match. The reference parser reads
+those rows, and reads in which a frame contains a line end. Property tests assert that both give the same result.
 
-The expressions accept less than the careful rules do (plain host names, plain tags, a blank after the colon): what
-they accept means the same to both. Where the first frame of a read is neither, but of a vendor whose frames fill whole
-reads, an expression of ``vendors`` takes their place.
+The expressions accept less than the reference parser (plain host names, plain tags, a blank after the colon). What they
+accept has the same meaning for both. If the first frame of a read matches neither RFC but a vendor whose frames fill
+whole reads, an expression of ``vendor_patterns`` is used instead.
 """
 
 import re
@@ -39,33 +39,35 @@ FIELDS = (
     "raw", "device", "priority", "second", "fraction", "offset", "hostname", "content", "app_name", "procid", "msgid",
     "structured_data", "msg", "text", "format",
 )  # fmt: skip
-"""All columns there are. ``text`` is MSG from its first non-blank; the others are ``header.Header``'s."""
+"""Names of all columns. ``raw`` is the frame, ``text`` is MSG from its first non-blank. The others are fields of
+``grammar.Header``."""
 
 ALWAYS = frozenset(("second", "fraction", "offset"))
 
 
 class TimedLines(NamedTuple):
-    """Times and texts of a read as one."""
+    """The times and texts of a read as one block of bytes."""
 
     lines: bytes
-    "Of each row its milliseconds since the epoch, a TAB, its text, an LF."
+    "One line per row: milliseconds since the epoch, TAB, text, LF."
     earliest: int
-    "Of its times."
+    "Earliest time of the read, in milliseconds since the epoch."
     latest: int
+    "Latest time of the read, in milliseconds since the epoch."
 
     def times(self) -> list[int]:
-        """Of each row, in milliseconds."""
+        """Returns the time of each row, in milliseconds since the epoch."""
         return [int(line.partition(b"\t")[0]) for line in self.lines[:-1].split(b"\n")]
 
     def texts(self) -> list[bytes]:
-        """Of each row."""
+        """Returns the text of each row."""
         return [line.partition(b"\t")[2] for line in self.lines[:-1].split(b"\n")]
 
 
 class Columns:
-    """The frames of one read, column by column. ``count`` rows; a column that was not asked for is missing."""
+    """The frames of one read as columns of ``count`` rows each. Columns that were not requested are missing."""
 
-    __slots__ = ("blank", "count", "fields", "holds_lf", "lines", "stamps", "timed", "woven")
+    __slots__ = ("blank", "count", "fields", "holds_lf", "interleaved", "lines", "stamps", "timed")
 
     def __init__(
         self, count: int, fields: dict[str, Column], blank: dict[int, bytes] | None = None, *, holds_lf: bool = False
@@ -73,23 +75,26 @@ class Columns:
         self.count = count
         self.fields = fields
         self.holds_lf = holds_lf
-        "Whether a frame may hold a line end inside."
+        "True if a frame may contain a line end."
         self.blank = blank or {}
-        "Row -> frame, where MSG shows nothing: a payload made of it alone would be empty."
+        "Row -> frame, for rows whose MSG is blank: a payload made from MSG alone would be empty."
         self.lines: bytes | None = None
-        "The column ``text`` as one, each row ended by an LF, where it was read so."
-        self.woven: list[bytes] | None = None
-        "Behind one that is empty, of each row its stamp and its text, where it was read so."
+        "The column ``text`` as one block, with an LF after each row. None if the reader did not return this form."
+        self.interleaved: list[bytes] | None = None
+        "An empty item, then stamp and text of each row in turn. None if the reader did not return this form."
         self.stamps: Column | None = None
-        "PRI and second (RFC 3164) of each row of a woven read."
+        "PRI and second (RFC 3164) of each row of an interleaved read."
         self.timed: TimedLines | None = None
-        "Times and texts as one, where it was read so."
+        "Times and texts as one block. None if the reader did not return this form."
 
     @classmethod
     def of_texts(
         cls, lines: bytes, count: int, second: bytes, offset: bytes = b"", fractions: Column | None = None
     ) -> "Columns":
-        """A read of which only the texts are known, all of one second; they are cut apart when they are asked for."""
+        """Makes the columns of a read whose frames share one second and of which only the texts are needed.
+
+        ``lines`` is split into rows when the column ``text`` is first used.
+        """
         fields: dict[str, Column] = {"second": [second] * count, "offset": [offset] * count}
         fields["fraction"] = fractions or [b""] * count
         columns = cls(count, fields)
@@ -97,47 +102,47 @@ class Columns:
         return columns
 
     @classmethod
-    def of_woven(cls, woven: list[bytes]) -> "Columns":
-        """A read of which only stamps and texts are known; see ``woven``."""
-        count = len(woven) // 2
-        none = [b""] * count
-        columns = cls(count, {"offset": none, "fraction": none})
-        columns.woven, columns.stamps = woven, woven[1::2]
+    def of_interleaved(cls, interleaved: list[bytes]) -> "Columns":
+        """Makes the columns of a read of which only stamps and texts are needed. See the attribute ``interleaved``."""
+        count = len(interleaved) // 2
+        empty = [b""] * count
+        columns = cls(count, {"offset": empty, "fraction": empty})
+        columns.interleaved, columns.stamps = interleaved, interleaved[1::2]
         return columns
 
     @classmethod
     def of_timed(cls, lines: bytes, count: int, earliest: int, latest: int) -> "Columns":
-        """A read of which only times and texts are known, as lines."""
+        """Makes the columns of a read of which only times and texts are needed, as ``TimedLines``."""
         columns = cls(count, {})
         columns.timed = TimedLines(lines, earliest, latest)
         return columns
 
     def __getitem__(self, name: str) -> Column:
-        if name not in self.fields and (column := self._cut_apart(name)) is not None:
+        if name not in self.fields and (column := self._split_column(name)) is not None:
             self.fields[name] = column
         return self.fields[name]
 
-    def _cut_apart(self, name: str) -> Column | None:
-        """A column of what was read as one."""
+    def _split_column(self, name: str) -> Column | None:
+        """Splits a column off the block in which it was read. Returns None if no block contains it."""
         if name == "second" and self.stamps is not None:
             return [stamp.rpartition(b">")[2] for stamp in self.stamps]
         if name != "text":
             return None
         if self.lines is not None:
             return self.lines[:-1].split(b"\n")
-        if self.woven is not None:
-            return self.woven[2::2]
+        if self.interleaved is not None:
+            return self.interleaved[2::2]
         return self.timed.texts() if self.timed is not None else None
 
     def take(self, rows: Sequence[int]) -> "Columns":
-        """The columns of some rows, in their order."""
+        """Returns the columns of the given rows, in their order."""
         fields: dict[str, Column] = {name: [column[i] for i in rows] for name, column in self.fields.items()}
         blank = {new: self.blank[old] for new, old in enumerate(rows) if old in self.blank} if self.blank else None
         return Columns(len(rows), fields, blank, holds_lf=self.holds_lf)
 
 
 def parse_all(frames: Frames, needs: frozenset[str]) -> Columns:
-    """Read all frames. Frames of nothing but blanks, NUL and line ends are none and make no row."""
+    """Parses all frames of a read. Frames that consist of blanks, NUL and line ends only make no row."""
     needs = needs | ALWAYS
     if isinstance(frames, list):
         columns = _of_headers(frames, needs)
@@ -147,12 +152,12 @@ def parse_all(frames: Frames, needs: frozenset[str]) -> Columns:
     rows = plan.expression.findall(frames)
     if not rows:
         return _of_headers((), needs)
-    # The last group is what the expression does not know.
+    # The last group captures frames that do not match.
     if rows[0][-1] and (kind := vendor_patterns.kind_of(rows[0][-1])):
         plan = _plan(kind, needs)
         rows = plan.expression.findall(frames)
     groups = list(zip(*rows, strict=True))
-    strange = groups.pop()
+    unmatched = groups.pop()
     fields: dict[str, Column] = dict(zip(plan.names, groups, strict=True))
     if "date" in fields:
         fields["second"] = [date and date + b" " + clock for date, clock in zip(*map(fields.pop, _DATE), strict=True)]
@@ -166,30 +171,30 @@ def parse_all(frames: Frames, needs: frozenset[str]) -> Columns:
         _nil(fields)
         if "content" in needs:
             fields["content"] = _content(fields)
-    return _mixed(fields, strange, needs) if any(strange) else Columns(len(rows), fields)
+    return _merge_unmatched(fields, unmatched, needs) if any(unmatched) else Columns(len(rows), fields)
 
 
 class _Plan:
-    """One expression: which group is which column."""
+    """An expression, and the column of each of its groups."""
 
     __slots__ = ("absent", "expression", "format", "names")
 
     def __init__(self, fmt: bytes, pattern: bytes, names: tuple[str, ...], absent: Iterable[str]) -> None:
         self.format = fmt
-        # The last group takes what the grammar does not: a frame is never skipped, whatever it is.
+        # The last group captures any frame that the grammar does not match, so that no frame is skipped.
         self.expression = re.compile(rb"\n(?:" + pattern + rb"|(.++))")
         self.names = names
         self.absent = tuple(absent)
 
 
-# FortiGate tells the second in two.
+# FortiGate sends date and time of day in two fields.
 _DATE = ("date", "clock")
 
 
 @cache
 def _plan(kind: str, needs: frozenset[str]) -> _Plan:
     names: list[str] = []
-    asked = needs
+    requested = needs
     if kind == "fortinet":
         needs |= {*_DATE}
     if kind == "rfc5424" and "content" in needs:
@@ -201,7 +206,7 @@ def _plan(kind: str, needs: frozenset[str]) -> _Plan:
         names.append(name)
         return b"(" + pattern + b")"
 
-    # Nested groups are numbered by their opening, so the outer are opened here and closed at the end of the frame.
+    # Groups are numbered by their opening parenthesis, so the outer ones are opened here and closed at the frame's end.
     def opening(name: str) -> bytes:
         if name not in needs:
             return b"(?:"
@@ -213,7 +218,7 @@ def _plan(kind: str, needs: frozenset[str]) -> _Plan:
         pattern += opening("device") + b"1 "
         pattern += group("second", ISO) + group("fraction", FRACTION) + group("offset", OFFSET) + b" "
         for name in ("hostname", "app_name", "procid", "msgid"):
-            # An app-name that ends with a colon may be RFC 3164's tag.
+            # An APP-NAME that ends with a colon may be the tag of RFC 3164.
             pattern += group(name, WORD) + (b"(?<!:) " if name == "app_name" else b" ")
         pattern += group("structured_data", SD) + b" " + BOM
         pattern += opening("msg") + rb"[ \t]*+" + group("text", rb".++") + b")))"
@@ -228,7 +233,9 @@ def _plan(kind: str, needs: frozenset[str]) -> _Plan:
     else:
         pattern += vendor_patterns.pattern(kind, group, opening) + b")"
     absent = (
-        asked - {*names, "format"} - ({"second"} if kind == "fortinet" else {"content"} if kind == "rfc5424" else set())
+        requested
+        - {*names, "format"}
+        - ({"second"} if kind == "fortinet" else {"content"} if kind == "rfc5424" else set())
     )
     return _Plan({"rfc5424": b"rfc5424", "fortinet": b"none"}.get(kind, b"rfc3164"), pattern, tuple(names), absent)
 
@@ -239,9 +246,9 @@ def _looks_like_5424(block: bytes) -> bool:
 
 
 def are_times(seconds: Column) -> bool:
-    """Whether every text is a time in some year; ``b""`` stands in rows that the expression does not know.
+    """Returns True if every text is a valid time in some year. ``b""`` stands for rows that did not match.
 
-    The expressions cannot count the days of a month, so ``Feb 30`` gets here; its frame has no header.
+    The expressions do not check the length of a month, so ``Feb 30`` matches. A frame with such a time has no header.
     """
     first = seconds[0]
     if seconds.count(first) == len(seconds):
@@ -255,7 +262,7 @@ def _is_time(second: bytes) -> bool:
 
 
 def _nil(fields: dict[str, Column]) -> None:
-    """RFC 5424's NILVALUE is an absent field."""
+    """Replaces the NILVALUE of RFC 5424 by an empty field."""
     for name in ("hostname", "app_name", "procid", "msgid", "structured_data"):
         column = fields.get(name)
         if column is not None and b"-" in column:
@@ -269,22 +276,22 @@ def _content(fields: dict[str, Column]) -> list[bytes]:
     ]
 
 
-def _mixed(known: dict[str, Column], strange: Column, needs: frozenset[str]) -> Columns:
-    """A read in which some frames are not of the expression's kind: those rows are read again, one by one."""
+def _merge_unmatched(known: dict[str, Column], unmatched: Column, needs: frozenset[str]) -> Columns:
+    """Merges the matched rows with the unmatched frames, which the reference parser reads one by one."""
     names = [name for name in FIELDS if name in needs]
     fields: dict[str, list[bytes]] = {name: [] for name in names}
     blank: dict[int, bytes] = {}
-    for i, frame in enumerate(strange):
+    for i, frame in enumerate(unmatched):
         if not frame:
             for name in names:
                 fields[name].append(known[name][i])
         else:
-            append_careful(fields, blank, frame)
+            append_parsed(fields, blank, frame)
     return Columns(len(fields["second"]), dict(fields), blank)
 
 
-def careful(block: bytes, needs: frozenset[str]) -> Columns:
-    """A block read frame by frame."""
+def parse_each(block: bytes, needs: frozenset[str]) -> Columns:
+    """Parses a block frame by frame with the reference parser."""
     return _of_headers(list_of(block), needs)
 
 
@@ -292,12 +299,12 @@ def _of_headers(frames: Iterable[bytes], needs: frozenset[str]) -> Columns:
     fields: dict[str, list[bytes]] = {name: [] for name in FIELDS if name in needs}
     blank: dict[int, bytes] = {}
     for frame in frames:
-        append_careful(fields, blank, frame)
+        append_parsed(fields, blank, frame)
     return Columns(len(fields["second"]), dict(fields), blank)
 
 
-def append_careful(fields: dict[str, list[bytes]], blank: dict[int, bytes], frame: bytes) -> None:
-    """One more row, by the careful reading."""
+def append_parsed(fields: dict[str, list[bytes]], blank: dict[int, bytes], frame: bytes) -> None:
+    """Appends the row of one frame, read by the reference parser. A blank frame makes no row."""
     if not frame.strip(b" \t\r\n\0"):
         return
     parts = parser.read(frame)

@@ -1,11 +1,13 @@
-"""As ``stripping``, for reads whose frames bear seconds of their own: a plain header of one RFC each, and nothing is
-wanted but time and text. Clocks at random, a relay that replays its day, a read in which one second ends.
+"""Parses socket reads of plain headers with different seconds, if only time and text are needed.
 
-One expression takes the headers off and leaves the times. For a plain header of RFC 3164 it leaves PRI before the
-second, as it is: to look up both as one text is much cheaper than to take them apart.
+Every frame has a plain header of the same RFC, but its own second. Examples are devices with random clocks, a relay
+that replays a day, and a read in which one second ends. ``single_second`` handles reads of one second.
 
-What is accepted is what the fast path in ``columns`` accepts; anything else is left to others. A property test holds
-both equal.
+One expression removes the headers and leaves the times. For a plain header of RFC 3164 it leaves the PRI before the
+second: looking up both as one text is much cheaper than splitting them.
+
+The reader accepts the same headers as ``columns`` and rejects any other read. Property tests assert that both give the
+same result.
 """
 
 import re
@@ -14,8 +16,8 @@ from collections.abc import Callable, Sequence
 from bridge.syslog.fast.columns import Columns, are_times
 from bridge.syslog.fast.pcre2 import cutter, shortener
 from bridge.syslog.fast.plain_patterns import (
-    BEHIND_BSD,
-    BEHIND_OFFSET,
+    AFTER_BSD,
+    AFTER_OFFSET,
     BSD,
     FRACTION,
     ISO,
@@ -25,36 +27,39 @@ from bridge.syslog.fast.plain_patterns import (
 from bridge.syslog.fast.precompiled_times import PrecompiledTimes, Reception
 from bridge.syslog.fast.retry_pause import RetryPause
 
-# What ``columns`` finds to be no time is none here either: no text of these is.
-_NO_DAY = b"(?!Feb 3|(?:Apr|Jun|Sep|Nov) 31)"
-_STAMP = rb"\n" + PRI + _NO_DAY + BSD
+# Rejects days that the month does not have. ``columns`` rejects them as well.
+_VALID_DAY = b"(?!Feb 3|(?:Apr|Jun|Sep|Nov) 31)"
+_STAMP = rb"\n" + PRI + _VALID_DAY + BSD
 _FIRST = re.compile(_STAMP + b" ")
-_shortened = shortener(_STAMP, BEHIND_BSD)
+_shortened = shortener(_STAMP, AFTER_BSD)
 
 _FIRST_5424 = re.compile(rb"\n" + PRI + b"1 ")
-# Anything as long as a second: what stands there is looked at afterwards, each distinct text once for all reads.
-_cut_5424 = cutter(rb"\n" + PRI + b"1 (.{19})(" + FRACTION + b")(" + OFFSET + b")" + BEHIND_OFFSET, 3)
+# Matches any text of the length of a second. Each distinct text is checked afterwards, once for all reads.
+_cut_5424 = cutter(rb"\n" + PRI + b"1 (.{19})(" + FRACTION + b")(" + OFFSET + b")" + AFTER_OFFSET, 3)
 _second = re.compile(ISO)
 _known: set[bytes] = set()
-"Texts that are seconds of RFC 5424."
-MOST_KNOWN = 20_000
-"As many are remembered: a thousand random clocks must not grow the memory."
+"Cache of texts that are valid seconds of RFC 5424."
+MAX_KNOWN = 20_000
+"Limit of the cache. It bounds the memory when a thousand devices have random clocks."
 
 
 class ManySecondsReader:
-    """Strips whole reads. Remembers how often it has tried in vain."""
+    """Removes all headers of a socket read. Pauses for a growing number of reads while it fails."""
 
     LONGEST_PAUSE = 64
-    "Reads that are passed over, at most, after tries in vain."
+    "Maximum number of reads skipped after failures."
 
     def __init__(self) -> None:
         self._retry_pause = RetryPause(self.LONGEST_PAUSE)
         self._precompiled = PrecompiledTimes()
 
     def strip(self, block: bytes, reception: Callable[[], Reception | None] = lambda: None) -> Columns | None:
-        """Times and texts of a block's frames, or None: then nothing is known of them. ``reception``: of reads that
-        become timed lines where their times are scattered; asked only where it may be used."""
-        if self._retry_pause.passes():
+        """Returns times and texts of a block's frames, or None if another reader must read the block.
+
+        ``reception`` returns how times are converted, for reads that may become timed lines if their times are
+        scattered. It is called only if the result may be used.
+        """
+        if self._retry_pause.should_skip():
             return None
         columns = None
         received = None
@@ -66,7 +71,7 @@ class ManySecondsReader:
         elif _FIRST_5424.match(block):
             columns = _of_5424(block)
         if columns is None:
-            self._retry_pause.in_vain()
+            self._retry_pause.record_failure()
             return None
         self._retry_pause.reset()
         if received is not None and columns.stamps is not None:
@@ -76,9 +81,9 @@ class ManySecondsReader:
 
 def _of_3164(block: bytes) -> Columns | None:
     lines, count = _shortened(block) or (b"", 0)
-    woven = lines.split(b"\n")
-    # A part more is a frame without such a header.
-    return Columns.of_woven(woven) if count and len(woven) == 1 + 2 * count else None
+    interleaved = lines.split(b"\n")
+    # Any other number of parts means that some frame does not have such a header.
+    return Columns.of_interleaved(interleaved) if count and len(interleaved) == 1 + 2 * count else None
 
 
 def _of_5424(block: bytes) -> Columns | None:
@@ -93,10 +98,10 @@ def _of_5424(block: bytes) -> Columns | None:
 def _are_seconds(texts: Sequence[bytes]) -> bool:
     if _known.issuperset(texts):
         return True
-    fresh = set(texts) - _known
-    if not all(map(_second.fullmatch, fresh)) or not are_times(list(fresh)):
+    unknown = set(texts) - _known
+    if not all(map(_second.fullmatch, unknown)) or not are_times(list(unknown)):
         return False
-    if len(_known) + len(fresh) > MOST_KNOWN:
+    if len(_known) + len(unknown) > MAX_KNOWN:
         _known.clear()
-    _known.update(fresh)
+    _known.update(unknown)
     return True

@@ -1,19 +1,19 @@
-"""The fast reading of reads in which frames of any kind stand side by side, where nothing is wanted but time and text.
+"""Parses socket reads in which frames of any kind are mixed, if only time and text are needed.
 
-One expression over the whole read, made from the tables of times and shapes and run by PCRE2: each header becomes three
-lines, second, fraction and offset, and what stands up to the next header is the text, on a fourth. A frame that it does
-not know stays whole behind a mark, and the careful reading sees to it. So it does for all of a read where there is no
-PCRE2.
+One expression, built from the tables of timestamp formats and shapes, runs over the whole read in PCRE2. It replaces
+each header by three lines (second, fraction, offset); the text up to the next header is the fourth line. A frame that
+does not match is kept unchanged after a mark, and the reference parser reads it. Without PCRE2 the reference parser
+reads all frames.
 
-It accepts less than the careful reading and means the same; a property test holds both equal. In this order, and what
-comes first decides, as it does there:
+The expression accepts less than the reference parser, with the same meaning. Property tests assert that both give the
+same result. As in the reference parser, the first rule that matches decides:
 
-- behind ``1 ``: RFC 5424, and what begins like it (``shapes.timed.AFTER_VERSION``)
-- two times, of a relay and of a device; a time of any format, then what ``behind`` knows
+- after ``1 ``: RFC 5424, and headers that begin like it (``shapes.timed.AFTER_VERSION``)
+- two times, of a relay and of a device, or a time of any format followed by the patterns of ``after_timestamp``
 - Cisco's headers before the time (``shapes.cisco``)
-- what has no time in front (``shapes.opening``); text that is none of all that
+- headers without a leading time (``shapes.untimed``), and text without any header
 
-``key=value``, JSON and CEF, whose time is one of their values, are told by their first letters.
+``key=value``, JSON and CEF, whose time is one of their values, are recognised by their first letters.
 """
 
 from collections.abc import Callable, Iterable
@@ -22,13 +22,13 @@ from typing import NamedTuple
 
 from bridge.syslog import grammar, parser
 from bridge.syslog.fast.after_timestamp import (
-    BEHIND,
+    AFTER_TIMESTAMP,
+    OPTIONAL_TAG,
     PLAIN_HOST_AND_TAG,
-    TAG_OR_NONE,
     in_block,
     rows,
 )
-from bridge.syslog.fast.columns import ALWAYS, Columns, careful
+from bridge.syslog.fast.columns import ALWAYS, Columns, parse_each
 from bridge.syslog.fast.pcre2 import rewriter
 from bridge.syslog.fast.plain_patterns import (
     BOM,
@@ -42,8 +42,8 @@ from bridge.syslog.fast.plain_patterns import (
 from bridge.syslog.shapes import (
     KIWI,
     NO_TIME,
-    OPENINGS,
     TIMED,
+    UNTIMED,
     VERSIONED,
     cisco,
     keyvalue,
@@ -65,11 +65,11 @@ NEEDS = ALWAYS | {"text"}
 
 
 # --- times ---
-# A group has one number in all alternatives, as ``(?|`` counts anew in each; one that an alternative does not set is
-# there all the same, taken no times. Of a time: c, f and z are second, digits of the fraction and zone of the commonest
-# writings; t is all of any other. b is set behind RFC 3164's time, i behind an ISO date, e behind seconds since 1970:
-# some shapes ask. An atomic group costs as much as all groups within it, each time it is entered: so the table of times
-# is called by name, which captures nothing.
+# A group has the same number in all alternatives, because ``(?|`` restarts the numbering in each. An alternative that
+# does not set a group contains it with ``{0}``. For the most common time formats, c, f and z are second, digits of the
+# fraction, and zone. For any other format, t is the whole time. Some shapes require a format: b is set after a time of
+# RFC 3164, i after an ISO date, e after seconds since 1970. Entering an atomic group costs as much as all groups within
+# it, so the table of times is called by name, which captures nothing.
 def _unset(names: Iterable[bytes]) -> bytes:
     return b"".join(b"(?P<%b>){0}" % name for name in names)
 
@@ -94,11 +94,11 @@ _GAP = rb"(?> ++(?!:)|:?\t|(?=[A-Za-z]))"
 _ONE_BLANK = rb" (?=[^ :\n])"
 
 # --- RFC 5424 ---
-# An app-name that ends with a colon is RFC 3164's tag, unless the two fields behind it are empty.
+# An APP-NAME that ends with a colon is the tag of RFC 3164, unless the two fields after it are `-`.
 _FIELDS = WORD + b" " + WORD + b"(?:(?<!:) " + WORD + b" " + WORD + b"|(?<=:) - -) "
 _RFC5424 = _FIELDS + b"(?:" + SD + b") " + BOM
 _BAD_DATA = _FIELDS + rb"(?=\[)(?!(?:" + in_block(grammar.SD_ELEMENT) + rb")++(?:[ \n]|\Z))"
-# What cannot be RFC 5424, with or without good data; or has a tag where that has an app-name.
+# Headers that cannot be RFC 5424, with or without valid data, or that have a tag in the place of the APP-NAME.
 _NOT_5424 = rb"(?:(?!\S++ \S++ \S++ \S++ [-\[])|(?=\S++ \S++(?<=:) (?!- - )))"
 _NOT_ITS_TIME = b"(?!" + grammar.ISO_SECOND + rb"(?:[.,][0-9]{1,9})?(?:" + grammar.ISO_OFFSET + b") )"
 _VERSIONED = (
@@ -124,11 +124,11 @@ _CISCO = (
     b"(?!1 |(?&time)" + _GAP + b")" + _HEAD + b"(?|" + _OTHER + _TAIL + b"|" + _UPTIME + _TAIL
     + b"|(?<=: )(?=" + grammar.MNEMONIC + b"))"
 )  # fmt: skip
-# Behind a counter, a word and a colon may be Cisco's zone.
+# After a counter, a word with a colon may be Cisco's zone.
 _NO_ZONE = rb"(?![A-Za-z]{1,8} ?: )"
 _BSD = BSD + BLANK_ENDS_TIME + _ONE_BLANK
 _COUNTED = rb"[0-9]++: " + _PLAIN + _ONE_BLANK + _NO_ZONE + b"(?&after)"
-# The rows that ask for RFC 3164's time, which is the relay's here and in no group.
+# The rows that require a time of RFC 3164. Here that is the relay's time, which is in no group.
 _OF_BSD = b"|".join(in_block(row.pattern) for row in TIMED.rows if row.needs == "bsd")
 _RELAYED = (
     _BSD + b"(?=" + cisco.MAY_BE_RELAYED + b")(?!" + _OF_BSD + b"|(?&shapes))" + grammar.HOST + b" "
@@ -136,16 +136,16 @@ _RELAYED = (
     + b"|(?:[0-9]++: )?[*.]?" + _OTHER + _TAIL + b")"
 )  # fmt: skip
 
-# --- no time in front ---
-_OPENINGS = [row for row in OPENINGS.rows if row.name != "cef-alone"]
-# Without a pid, what follows must not be the rest of Cisco's header, or a time.
+# --- no leading time ---
+_UNTIMED = [row for row in UNTIMED.rows if row.name != "cef-alone"]
+# After a tag without pid, neither the rest of a Cisco header nor a time may follow.
 _TAG_ALONE = (
     rb"(?(p)(?!(?i:error|warning|info|notice|debug|critical|alert|fatal|message)[\[:])[a-z_][a-z_./-]*+"
     rb"(?:\[[0-9]++\]: (?!CEF:)|: (?=[a-z\[(\"'<]))|(?!))"
 )
-# Where the time is one of the values: r is what CEF says of it (LEEF has none there); kd to ks are six keys' values,
-# found in one walk over the pairs, as ``shapes.keyvalue`` finds them: of a repeated key the first counts. Of a text
-# that is longer than is looked at, nothing is known. k, j and q are marks: pairs, JSON, and what is not known.
+# Texts whose time is one of the values. r is the value of CEF's rt (LEEF has none). kd to ks are the values of six
+# keys, found in one pass over the pairs. As in ``shapes.keyvalue``, the first value of a repeated key is used. A text
+# that is longer than the searched length does not match. k, j and q are marks: pairs, JSON, and unmatched.
 _SHORT = rb"(?!.{2000})"
 _CEF = (
     _NO_TIME + rb"(?:(?=LEEF:[ ]?[0-9])|(?(p)[a-z_]++\[[0-9]++\]: )?+(?=CEF:[ ]?[0-9])" + _SHORT
@@ -162,8 +162,8 @@ _PAIRS = (
 _NO_VALUES = _NO_TIME + _unset((b"r", *_KEYS.values(), b"k"))
 _JSON = _NO_VALUES + rb"(?(w)(?!))(?=\{)(?P<j>)"
 _UNKNOWN = _NO_VALUES + _unset((b"j",)) + b"(?P<q>)"
-# Text that is no syslog: what might be a header in some shape is left to the careful reading.
-_NONE = (
+# Text without a syslog header. Text that may be a header of some shape is left to the reference parser.
+_PLAIN_TEXT = (
     rb"(?<=\n)(?=<)|(?<=>|> |\n)(?(p)|(?![0-9]++ <))(?=[A-Za-z0-9])"
     rb"(?!1 |(?&time)|Original|[0-9]*+: |[A-Za-z_][\w.-]*+=|" + grammar.CEF
     + rb"|[A-Za-z_][A-Za-z0-9_./-]*+(?:\[[^\]\s]*+\])?: "
@@ -173,14 +173,14 @@ _NONE = (
 _DEFINITIONS = {
     b"zone": ZONE,
     b"time": _ANY_TIME,
-    b"tag": TAG_OR_NONE,
+    b"tag": OPTIONAL_TAG,
     b"shapes": rows(TIMED.rows),
     b"versions": rows(VERSIONED.rows),
-    b"after": BEHIND,
+    b"after": AFTER_TIMESTAMP,
 }
-# What the first letters decide stands in front, only to be quick: it cannot be anything else.
+# Alternatives that the first letters decide come first, only for speed: they exclude all others.
 _ALTERNATIVES = (
-    # The commonest: RFC 3164 with a plain host and tag.
+    # The most common header: RFC 3164 with a plain host and tag.
     b"(?|" + _PLAIN + b"|" + _ISO + b")" + _ONE_BLANK + PLAIN_HOST_AND_TAG,
     b"(?=[0-9]*+: )(?|(?(p)" + _COUNTED + b"|(?!))|" + _CISCO + b")",
     b"(?(w)(?!)) {0,3}+(?=[A-Za-z_])(?>" + _PAIRS + b")",
@@ -190,18 +190,18 @@ _ALTERNATIVES = (
     _RELAYED,
     b"(?!1 ) {0,3}+(?|" + _PLAIN + b"|(?!" + PLAIN + b")" + _OTHER + b")" + _GAP + b"(?(e)" + _EPOCH + b"|(?&after))",
     b"(?=[A-Za-z])" + _CISCO,
-    b"(?=[A-Za-z%])(?!(?&time))" + rows(_OPENINGS, _TAG_ALONE),
-    _NONE,
+    b"(?=[A-Za-z%])(?!(?&time))" + rows(_UNTIMED, _TAG_ALONE),
+    _PLAIN_TEXT,
     _UNKNOWN,
 )
-# w: it stood there. Then what follows must be a header.
+# w is set after Kiwi's prefix. A header must then follow.
 _KIWI = b"(?>(?(p)" + in_block(KIWI.pattern) + b"(?P<w>)|(?!))|)"
 _EXPRESSION = (
     b"(?(DEFINE)" + b"".join(b"(?<" + name + b">" + pattern + b")" for name, pattern in _DEFINITIONS.items()) + b")"
     rb"\n(?:(?:[1-9][0-9]{0,5} (?=<))?+(?P<p>" + PRI + b") ?+)?+" + _KIWI + b"(?|" + b"|".join(_ALTERNATIVES)
     + rb")[ \t]*+"
 )  # fmt: skip
-# The first part is for most; to pass over the rest costs less than to ask each group.
+# The first branch is for most frames. Skipping the other branch costs less than testing each of its groups.
 _REPLACEMENT = (
     b"${c:+\n${c}\n${f:+.${f}:}\n${z}\n:${t:+\n${t}\nt\n\n:"
     b"${k:+\n${kd}\t${kt}\t${kz}\t${kn}\t${ke}\t${ks}\nk:\n${r}\n${r:+r:}${j:+j:}${q:+?:}}\n\n}}"
@@ -210,21 +210,21 @@ _rewrite = rewriter(_EXPRESSION, _REPLACEMENT)
 
 
 def read_mixed(block: bytes) -> Columns:
-    """The columns ``NEEDS`` of a block's frames."""
+    """Returns the columns ``NEEDS`` of a block's frames."""
     rewritten = _rewrite(block) if _rewrite else None
     if rewritten is None:
-        return careful(block, NEEDS)
+        return parse_each(block, NEEDS)
     lines = rewritten[0].split(b"\n")
-    # Before the first there is nothing: a block begins with an LF.
+    # The first item is empty, because a block begins with an LF.
     found = _Rows(lines[1::4], lines[2::4], lines[3::4], lines[4::4])
-    strange = _see_to_marked(found) + _without_time_or_text(found)
-    blank = _read_alone(found, sorted(set(strange)), block) if strange else {}
+    unresolved = _resolve_marked(found) + _rows_to_reparse(found)
+    blank = _reparse_rows(found, sorted(set(unresolved)), block) if unresolved else {}
     fields = {"second": found.seconds, "fraction": found.fractions, "offset": found.offsets, "text": found.texts}
     return Columns(len(found.texts), dict(fields), blank)
 
 
 class _Rows(NamedTuple):
-    """The columns while they are made."""
+    """The columns while they are being filled."""
 
     seconds: list[bytes]
     fractions: list[bytes]
@@ -232,11 +232,10 @@ class _Rows(NamedTuple):
     texts: list[bytes]
 
 
-def _see_to_marked(rows: _Rows) -> list[int]:
-    """Rows of which the expression has found where the time is, but not its parts. Returns those of which it knows
-    nothing."""
+def _resolve_marked(rows: _Rows) -> list[int]:
+    """Fills in the times that the expression found but did not split. Returns the rows that it did not match."""
     seconds, fractions, offsets, texts = rows
-    strange = []
+    unresolved = []
     for row, mark in enumerate(fractions):
         if not mark or mark[0] == _POINT:
             continue
@@ -244,20 +243,22 @@ def _see_to_marked(rows: _Rows) -> list[int]:
         stamp = read(texts[row] if mark == b"j" else seconds[row]) if read else None
         if stamp is None:
             seconds[row] = fractions[row] = b""
-            strange.append(row)
+            unresolved.append(row)
         else:
             seconds[row], fractions[row], offsets[row], *_ = stamp
-    return strange
+    return unresolved
 
 
-def _without_time_or_text(rows: _Rows) -> list[int]:
-    """Rows whose time is none in any year, as expressions cannot count the days of a month: then it is no header. And
-    rows that have nothing behind their header."""
+def _rows_to_reparse(rows: _Rows) -> list[int]:
+    """Returns the rows whose time is not valid in any year, and the rows without text.
+
+    The expression does not check the length of a month. A text with an invalid time has no header.
+    """
     pairs = set(zip(rows.seconds, rows.offsets, strict=True))
-    wrong = {pair for pair in pairs if pair[0] and not is_time(*pair)}
+    invalid = {pair for pair in pairs if pair[0] and not is_time(*pair)}
     found = []
-    if wrong:
-        found += [row for row, pair in enumerate(zip(rows.seconds, rows.offsets, strict=True)) if pair in wrong]
+    if invalid:
+        found += [row for row, pair in enumerate(zip(rows.seconds, rows.offsets, strict=True)) if pair in invalid]
     if b"" in rows.texts:
         found += [row for row, text in enumerate(rows.texts) if not text]
     return found
@@ -265,7 +266,7 @@ def _without_time_or_text(rows: _Rows) -> list[int]:
 
 @lru_cache(maxsize=5000)
 def _time_of_text(text: bytes) -> Stamp | None:
-    # What stood behind it is gone: a zone in small letters is one before a colon.
+    # The text after the time is missing here. A zone in lower case is recognised only before a colon.
     stamp = scan(text + b":") or scan(text)
     return stamp if stamp and stamp.end == len(text) else None
 
@@ -284,24 +285,23 @@ _READERS: dict[bytes, Callable[[bytes], Stamp | None]] = {
 _POINT = ord(".")
 
 
-def _read_alone(rows: _Rows, strange: list[int], block: bytes) -> dict[int, bytes]:
-    """Rows by the careful reading; frames of blanks alone are none and make no row. Returns what ``Columns.blank``
-    is."""
+def _reparse_rows(rows: _Rows, unresolved: list[int], block: bytes) -> dict[int, bytes]:
+    """Reads rows again with the reference parser, and deletes rows of blank frames. Returns ``Columns.blank``."""
     seconds, fractions, offsets, texts = rows
     frames = block.split(b"\n")
     blank: dict[int, bytes] = {}
-    none = []
-    for row in strange:
+    empty = []
+    for row in unresolved:
         frame = frames[row + 1]
         if not frame.strip(b" \t\r\n\0"):
-            none.append(row)
+            empty.append(row)
             continue
         parts = parser.read(frame)
         seconds[row], fractions[row], offsets[row] = parts.second, parts.fraction, parts.offset
         texts[row] = parts.msg.lstrip(b" \t")
         if not texts[row]:
-            blank[row - len(none)] = frame
-    for row in reversed(none):
+            blank[row - len(empty)] = frame
+    for row in reversed(empty):
         for column in rows:
             del column[row]
     return blank

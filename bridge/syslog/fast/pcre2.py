@@ -1,11 +1,11 @@
-"""Whole reads rewritten by one call of PCRE2, the system's own library, whose expressions are machine code.
+"""Rewrites a socket read with one call of the system's PCRE2 library, which compiles expressions to machine code.
 
-Python's ``re`` walks an expression step by step: 100 ns for a plain header, some microseconds where a frame may be of
-a hundred shapes. What PCRE2 compiles does the same in a fifth, and its ``pcre2_substitute`` puts all matches of a read
-into one answer, so that nothing is made for each frame. On Debian, and wherever SELinux, git or glib are, the library
-is there; where it is not, who asks has a slower way.
+Python's ``re`` interprets an expression: 100 ns for a plain header, several microseconds if a frame may have any of a
+hundred shapes. PCRE2's compiled code takes a fifth of that. ``pcre2_substitute`` replaces all matches of a read into
+one output, so no object is created per frame. Debian has the library, and so has any system with SELinux, git or glib.
+Without it, callers use a slower method.
 
-An expression here is of the syntax that both share; see ``_translated`` for what differs.
+Expressions use the syntax that ``re`` and PCRE2 share. ``_translated`` converts the differences.
 """
 
 import ctypes
@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 __all__ = ["Cut", "Rewriter", "cutter", "rewriter", "shortener"]
 
-# pcre2.h of 10.30; all later ones keep them.
+# Constants of pcre2.h, version 10.30. Later versions keep them.
 _NEWLINE_LF = 2
 _JIT_COMPLETE = 1
 _SUBSTITUTE = 0x100 | 0x200 | 0x400  # GLOBAL, EXTENDED, UNSET_EMPTY
@@ -28,20 +28,20 @@ _NAME = re.compile(rb"\$\{([a-z]+)")
 
 
 class _Workspace(NamedTuple):
-    """What one call works in, kept for the next."""
+    """The buffers of one call, which are reused by later calls."""
 
     match_data: ctypes.c_void_p
-    answer: Any
-    "An array of characters; a slice of it is bytes."
+    output: Any
+    "A ctypes array of characters. A slice of it is ``bytes``."
     length: ctypes.c_size_t
 
 
 class _Library:
-    """The functions that are used of it, with their types (pcre2api(3), pcre2jit(3)), and where they work."""
+    """The used functions of the library with their types (pcre2api(3), pcre2jit(3)), and the workspaces."""
 
-    _LEAST = 1 << 18
-    "Bytes of an answer: twice what a read of a stream may bring. Memory that is not written to is none."
-    _MOST_GROUPS = 64
+    _MIN_OUTPUT = 1 << 18
+    "Minimum size of an output buffer, in bytes: twice a stream read. Pages that are not written to take no memory."
+    _MAX_GROUPS = 64
 
     def __init__(self, library: ctypes.CDLL) -> None:
         pointer, size, number, text = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_uint32, ctypes.c_char_p
@@ -49,8 +49,8 @@ class _Library:
         self.compile = library.pcre2_compile_8
         self.compile.argtypes = (text, size, number, ctypes.POINTER(result), sizes, pointer)
         self.compile.restype = pointer
-        self.number_of = library.pcre2_substring_number_from_name_8
-        self.number_of.argtypes = (pointer, text)
+        self.group_number = library.pcre2_substring_number_from_name_8
+        self.group_number.argtypes = (pointer, text)
         self.jit_compile = library.pcre2_jit_compile_8
         self.jit_compile.argtypes = (pointer, number)
         self.substitute = library.pcre2_substitute_8
@@ -70,27 +70,27 @@ class _Library:
         self._spare: list[_Workspace] = []
 
     def workspace(self, size: int) -> _Workspace:
-        """One with room for ``size`` bytes; to be given back."""
-        # To take from a list and to give back is one step each: no two threads work in the same.
+        """Returns a workspace with room for ``size`` bytes of output. The caller must ``release`` it."""
+        # ``pop`` and ``append`` of a list are atomic, so two threads never get the same workspace.
         try:
             space = self._spare.pop()
         except IndexError:
             space = None
-        if space is None or len(space.answer) < size:
+        if space is None or len(space.output) < size:
             if space is not None:
                 self._free_match_data(space.match_data)
-            match_data = ctypes.c_void_p(self._match_data(self._MOST_GROUPS, None))
-            space = _Workspace(match_data, ctypes.create_string_buffer(max(size, self._LEAST)), ctypes.c_size_t())
+            match_data = ctypes.c_void_p(self._match_data(self._MAX_GROUPS, None))
+            space = _Workspace(match_data, ctypes.create_string_buffer(max(size, self._MIN_OUTPUT)), ctypes.c_size_t())
         return space
 
-    def give_back(self, space: _Workspace) -> None:
-        """For the next call."""
+    def release(self, space: _Workspace) -> None:
+        """Makes a workspace available to later calls."""
         self._spare.append(space)
 
 
 @cache
 def load() -> _Library | None:
-    """The library, or None: this machine has none, or one that is older than 2017."""
+    """Returns the library, or None if the system has none or one from before 2017."""
     for name in _SONAMES:
         try:
             return _Library(ctypes.CDLL(name))
@@ -100,18 +100,23 @@ def load() -> _Library | None:
 
 
 def _translated(pattern: bytes) -> bytes:
-    """An expression of Python's as one of PCRE2's. A bracket costs 32 bytes there, of 65,535 for all of an expression,
-    and a letter for the same costs two."""
-    for theirs, ours in ((rb"\Z", rb"\z"), (b"[0-9]", rb"\d"), (b"[A-Za-z0-9_]", rb"\w"), (b"[ ]", b" ")):
-        pattern = pattern.replace(theirs, ours)
+    """Translates an expression from Python's syntax to PCRE2's.
+
+    Character classes are shortened as well: PCRE2 needs 32 bytes for one in brackets and two for an escape such as
+    ``\\d``, and a compiled expression may have 65,535 bytes.
+    """
+    for python, pcre2 in ((rb"\Z", rb"\z"), (b"[0-9]", rb"\d"), (b"[A-Za-z0-9_]", rb"\w"), (b"[ ]", b" ")):
+        pattern = pattern.replace(python, pcre2)
     return pattern
 
 
 class Rewriter:
-    """One expression, and what stands for each of its matches: ``${name}`` is a group, empty where it took no part, and
-    ``${name:+then:else}`` asks whether it did. May be called by several threads at once.
+    """Replaces all matches of an expression. Several threads may call it at once.
 
-    Raises ValueError where PCRE2 does not take the expression: a defect here, never a sender's doing.
+    In the replacement, ``${name}`` is a group, empty if it did not take part in the match. ``${name:+then:else}`` is
+    ``then`` if the group took part, otherwise ``else``.
+
+    Raises ValueError if PCRE2 rejects the expression. That is a defect in this program and never caused by a sender.
     """
 
     def __init__(self, library: _Library, pattern: bytes, replacement: bytes) -> None:
@@ -123,23 +128,26 @@ class Rewriter:
         if not code:
             raise ValueError(f"PCRE2 error {error.value} at {at.value}: {pattern[max(0, at.value - 40) :][:80]!r}")
         self._code = ctypes.c_void_p(code)
-        # To look a name up costs more than to copy what it names.
-        self._replacement = _NAME.sub(lambda name: b"${%d" % library.number_of(code, name[1]), replacement)
-        # Where memory may not be both written and run, it is walked step by step, about as quick as Python's.
+        # Looking up a group's name costs more than copying the group, so names become numbers.
+        self._replacement = _NAME.sub(lambda name: b"${%d" % library.group_number(code, name[1]), replacement)
+        # If the system forbids memory that is both writable and executable, PCRE2 interprets the expression. That is
+        # about as fast as Python's ``re``.
         library.jit_compile(self._code, _JIT_COMPLETE)
 
     def __call__(self, block: bytes) -> tuple[bytes, int] | None:
-        """The block with all matches replaced, and how many there were; None: a frame is beyond what may be spent on
-        it, or the answer is more than twice as long as the block."""
+        """Returns the block with all matches replaced, and the number of matches.
+
+        Returns None if a frame exceeds PCRE2's match limits, or if the output is more than twice as long as the block.
+        """
         library = self._library
         space = library.workspace(2 * len(block))
-        space.length.value = len(space.answer)
+        space.length.value = len(space.output)
         count: int = library.substitute(
             self._code, block, len(block), 0, _SUBSTITUTE, space.match_data, None,
-            self._replacement, len(self._replacement), space.answer, space.length,
+            self._replacement, len(self._replacement), space.output, space.length,
         )  # fmt: skip
-        found = (space.answer[: space.length.value], count) if count >= 0 else None
-        library.give_back(space)
+        found = (space.output[: space.length.value], count) if count >= 0 else None
+        library.release(space)
         return found
 
     def __del__(self) -> None:
@@ -151,8 +159,10 @@ Cut = Callable[[bytes], tuple[bytes, int] | None]
 
 
 def cutter(pattern: bytes, groups: int = 0) -> Cut:
-    """For each match an LF, and each of its ``groups`` with an LF behind it; and how many matches there were. Where
-    there is no PCRE2, Python's expressions do the same."""
+    """Returns a function that replaces each match by an LF and its ``groups`` groups, each followed by an LF.
+
+    The function also returns the number of matches. Without PCRE2 it uses Python's ``re``.
+    """
     if library := load():
         return Rewriter(library, pattern, b"\n" + b"".join(b"$%d\n" % number for number in range(1, groups + 1)))
     template = b"\n" + b"".join(rb"\g<%d>" % number + b"\n" for number in range(1, groups + 1))
@@ -161,8 +171,11 @@ def cutter(pattern: bytes, groups: int = 0) -> Cut:
 
 
 def shortener(kept: bytes, removed: bytes) -> Cut:
-    """For each match of both, one behind the other, the first and an LF; and how many matches there were. A group costs
-    PCRE2 as much as all of a plain header; to forget what was matched so far (``\\K``) costs nothing."""
+    """Returns a function that removes ``removed`` after each match of ``kept`` and puts an LF there.
+
+    The function also returns the number of matches. In PCRE2 a group costs as much as a whole plain header, while
+    resetting the start of the match (``\\K``) costs nothing.
+    """
     if library := load():
         return Rewriter(library, kept + rb"\K" + removed, b"\n")
     expression = re.compile(b"(" + kept + b")" + removed)
@@ -170,6 +183,6 @@ def shortener(kept: bytes, removed: bytes) -> Cut:
 
 
 def rewriter(pattern: bytes, replacement: bytes) -> Rewriter | None:
-    """A rewriter, or None where there is no PCRE2."""
+    """Returns a Rewriter, or None if the system has no PCRE2."""
     library = load()
     return Rewriter(library, pattern, replacement) if library else None

@@ -1,8 +1,10 @@
-"""As ``many_seconds``, for clocks at random that go on and on: the times, too, are the expression's work.
+"""Parses socket reads with scattered RFC 3164 times, using an expression that also converts the times.
 
-Each second of some minutes stands in it with a mark, ``(*MARK:...)``, which is its milliseconds; PCRE2 puts the mark of
-what has matched in place of the header. So a read of RFC 3164 from a thousand clocks becomes lines with a time each by
-one call, and nothing is made for a frame. To make an expression takes some milliseconds, once in several minutes.
+It is an addition to ``many_seconds`` for connections whose reads keep having scattered times (random clocks). The
+expression contains each second of some minutes with a mark ``(*MARK:...)``, whose name is the time in milliseconds.
+PCRE2 replaces each header by the mark of the second that matched. One call turns a read from a thousand clocks into
+lines with a time each, and no object is created per frame. Compiling an expression takes some milliseconds, once in
+several minutes.
 """
 
 import weakref
@@ -13,97 +15,102 @@ from typing import NamedTuple
 
 from bridge.syslog.fast import pcre2
 from bridge.syslog.fast.columns import Columns
-from bridge.syslog.fast.plain_patterns import BEHIND_BSD, PRI
+from bridge.syslog.fast.plain_patterns import AFTER_BSD, PRI
 from bridge.syslog.fast.retry_pause import RetryPause
 from bridge.syslog.timestamps import MONTHS, TimeReader
 
 STEP_MINUTES = 4
-"Expressions begin and end at multiples of it, so that connections share them, and one serves for some minutes."
-MOST_MINUTES = 36
-"Of an expression, which is 64 KiB at most; a minute is 1.4."
+"Expressions begin and end at multiples of this, so that connections share them and each is used for some minutes."
+MAX_MINUTES = 36
+"Maximum length of the span of one expression. A compiled expression has at most 64 KiB, and a minute takes 1.4 KiB."
 MANY_SECONDS, FEW_A_SECOND = 16, 8
-"Of one read: with more seconds than this, and fewer events in each, its times are scattered."
+"The times of a read are scattered if it has more distinct seconds than the first number, and per second, on average, "
+"fewer events than the second."
 
-MOST_EXPRESSIONS = 16
-"Of all connections; each takes up to 400 KiB."
+MAX_EXPRESSIONS = 16
+"Maximum number of expressions of all connections together. Each takes up to 400 KiB."
 
 DIGITS = 13
-"Of milliseconds, from 2001 to 2286."
-_LEAST = 10 ** (DIGITS - 1)
+"Digits of a time in milliseconds since the epoch, from 2001 to 2286."
+_MIN_MS = 10 ** (DIGITS - 1)
 _MINUTE, _HOUR = 60_000, 3_600_000
 _STEP = STEP_MINUTES * _MINUTE
 
 
 class Reception(NamedTuple):
-    """How the times of a read are understood. All times in milliseconds since the epoch."""
+    """The values needed to convert the times of a read. All times are in milliseconds since the epoch."""
 
     reader: TimeReader
     zone: tzinfo
-    "Of times that tell none."
+    "Zone of times without zone."
     received: int
+    "Time of reception."
     earliest: float
-    "Times before it are not believed."
+    "Earlier times are out of range."
     latest: float
+    "Later times are out of range."
 
 
 class _Span(NamedTuple):
-    """Whole minutes, in a zone, as they are written."""
+    """A span of whole minutes in a zone, and how its times are written."""
 
     first: int
+    "Begin, in milliseconds since the epoch."
     end: int
+    "End (exclusive), in milliseconds since the epoch."
     zone: tzinfo
     hour: int
-    "Of reception: it decides the year."
+    "Hour of reception, in hours since the epoch. It determines the year."
     padded: bool
-    "``Nov 05``; else ``Nov  5``."
+    "True for ``Nov 05``, False for ``Nov  5``."
 
 
 class PrecompiledTimes:
-    """Of one connection."""
+    """Converts reads of scattered times of one connection, after learning their span."""
 
-    LOOK_AGAIN = 64
-    "Reads after which one is read otherwise, to see whether its times are still scattered."
+    RECHECK_READS = 64
+    "Interval, in reads, at which a read is left to another reader to check whether its times are still scattered."
     LONGEST_PAUSE = 1024
-    "Reads from which nothing is learnt, at most, after ones of other minutes, or that cannot be stamped."
+    "Maximum number of reads from which nothing is learnt after failures."
 
     def __init__(self) -> None:
         self._learnt: tuple[_Span, weakref.ref[pcre2.Rewriter]] | None = None
-        "The expression is not held: a connection that has gone quiet keeps no machine code."
+        "The weak reference lets the expression be freed, so a silent connection keeps no machine code."
         self._reads = 0
         self._retry_pause = RetryPause(self.LONGEST_PAUSE)
 
     def strip(self, block: bytes, reception: Reception) -> Columns | None:
-        """Times and texts of a block's frames, or None: then nothing is known of them."""
+        """Returns times and texts of a block's frames, or None if another reader must read the block."""
         if self._learnt is None:
             return None
-        span, held = self._learnt
-        rewrite = held()
+        span, reference = self._learnt
+        rewrite = reference()
         if rewrite is None:
-            # There are more zones and spans than expressions: to make them in turn would take longer than to do
-            # without.
+            # The expression was evicted: there are more zones and spans than expressions. Compiling them in turn would
+            # take longer than reading without them.
             self._give_up()
             return None
         self._reads += 1
-        if self._reads % self.LOOK_AGAIN == 0:
+        if self._reads % self.RECHECK_READS == 0:
             self._retry_pause.reset()
             return None
-        if not _holds(span, reception):
+        if not _is_valid(span, reception):
             self._learnt = None
             return None
         lines, count = rewrite(block) or (b"", 0)
         rows = lines.split(b"\n")
         if not count or len(rows) != 1 + count:
-            # Other minutes, mostly.
+            # The read has other headers, or usually times outside the span.
             self._give_up()
             return None
         del rows[0]
-        # As many digits in all of them: the text with the least time is the least.
+        # All times have the same number of digits, so the lexical minimum is the earliest time.
         first, last = min(rows)[:DIGITS], max(rows)[:DIGITS]
         return Columns.of_timed(b"".join((memoryview(lines)[1:], b"\n")), count, int(first), int(last))
 
     def learn(self, seconds: Sequence[bytes], reception: Reception) -> None:
-        """A read's seconds, as ``Nov 23 07:24:00``, a PRI before each or none."""
-        if self._retry_pause.passes():
+        """Learns the span of the seconds of a read (``Nov 23 07:24:00``, with or without a PRI before each)."""
+        if self._retry_pause.should_skip():
             return
         distinct = {second[-15:] for second in seconds}
         times = reception.reader.all_ms(list(distinct), b"", reception.zone, reception.received)
@@ -117,7 +124,7 @@ class PrecompiledTimes:
         if self._learnt is not None and self._learnt[0] == span and self._learnt[1]() is not None:
             return
         rewrite = None
-        if span.end - span.first <= MOST_MINUTES * _MINUTE and span.first >= _LEAST and _holds(span, reception):
+        if span.end - span.first <= MAX_MINUTES * _MINUTE and span.first >= _MIN_MS and _is_valid(span, reception):
             rewrite = _rewriter(span, reception.reader)
         if rewrite is None:
             self._give_up()
@@ -125,18 +132,18 @@ class PrecompiledTimes:
         self._learnt = span, weakref.ref(rewrite)
 
     def _give_up(self) -> None:
-        """Learn nothing for a while, and ever longer."""
+        """Forgets the span and starts a pause, which grows with every failure."""
         self._learnt = None
-        self._retry_pause.in_vain()
+        self._retry_pause.record_failure()
 
 
 def is_scattered(slots: int, events: int) -> bool:
-    """Whether so many events of so many slots would be a group for nearly each of them."""
+    """Returns True if ``events`` events in ``slots`` timestamp slots would need a group for nearly every event."""
     return slots > MANY_SECONDS and events < slots * FEW_A_SECOND
 
 
-def _holds(span: _Span, reception: Reception) -> bool:
-    """Whether the times of a span are what they were when they are read now, and all are believed."""
+def _is_valid(span: _Span, reception: Reception) -> bool:
+    """Returns True if the times of a span still convert to the same values, and all of them are in range."""
     same = span.zone is reception.zone and span.hour == _hour(reception.received)
     return same and span.first >= reception.earliest and span.end - 1 <= reception.latest
 
@@ -145,29 +152,29 @@ def _hour(received: int) -> int:
     return received // _HOUR
 
 
-@lru_cache(maxsize=MOST_EXPRESSIONS)
+@lru_cache(maxsize=MAX_EXPRESSIONS)
 def _rewriter(span: _Span, reader: TimeReader) -> pcre2.Rewriter | None:
-    """What makes lines, with their times, of frames of these minutes; None where they are written ambiguously."""
+    """Returns the rewriter that turns frames of a span into lines with times, or None if a time is ambiguous."""
     by_hour: dict[bytes, list[bytes]] = {}
     for ms in range(span.first, span.end, _MINUTE):
-        hour_text, minute = _written(ms, span)
-        # An hour that comes twice in autumn, or another year is nearer.
+        hour_text, minute = _format_minute(ms, span)
+        # The hour is repeated when daylight saving time ends, or another year is nearer to the reception.
         if reader.second_ms(hour_text + minute + b":00", b"", span.zone, span.hour * _HOUR) != ms:
             return None
-        by_hour.setdefault(hour_text, []).append(minute + b":(?:" + b"|".join(_seconds(ms)) + b")")
+        by_hour.setdefault(hour_text, []).append(minute + b":(?:" + b"|".join(_second_patterns(ms)) + b")")
     times = b"|".join(text + b"(?:" + b"|".join(minutes) + b")" for text, minutes in by_hour.items())
-    return pcre2.rewriter(rb"\n" + PRI + b"(?:" + times + b")" + BEHIND_BSD, b"\n${*MARK}\t")
+    return pcre2.rewriter(rb"\n" + PRI + b"(?:" + times + b")" + AFTER_BSD, b"\n${*MARK}\t")
 
 
-def _written(ms: int, span: _Span) -> tuple[bytes, bytes]:
-    """``Nov 23 07:`` and ``24``."""
+def _format_minute(ms: int, span: _Span) -> tuple[bytes, bytes]:
+    """Formats the time as ``Nov 23 07:`` and ``24``."""
     local = datetime.fromtimestamp(ms // 1000, span.zone)
     day = b"%02d" if span.padded else b"%2d"
     return tuple(MONTHS)[local.month - 1] + b" " + day % local.day + b" %02d:" % local.hour, b"%02d" % local.minute
 
 
-def _seconds(ms: int) -> Iterator[bytes]:
-    """Those of a minute: by their tens, so that six and ten are tried, not sixty."""
+def _second_patterns(ms: int) -> Iterator[bytes]:
+    """Yields the patterns of a minute's seconds, grouped by tens: a match tries 6 and 10 alternatives instead of 60."""
     for tens in range(6):
         units = (b"%d(*MARK:%d)" % (unit, ms + (10 * tens + unit) * 1000) for unit in range(10))
         yield b"%d(?:" % tens + b"|".join(units) + b")"

@@ -1,33 +1,33 @@
-"""How long to leave alone what was tried in vain."""
+"""Skips a strategy for a growing number of reads while it keeps failing."""
 
 
 class RetryPause:
-    """After each try in vain, twice as many chances are passed over as after the one before: 1, 2, 4 to ``most``."""
+    """Counts the reads to skip after a failure. Each further failure doubles them: 1, 2, 4, up to ``max_skips``."""
 
-    __slots__ = ("_next", "_passes", "most")
+    __slots__ = ("_next_skips", "_skips_left", "max_skips")
 
-    def __init__(self, most: int) -> None:
-        self.most = most
-        self._next = 1
-        self._passes = 0
+    def __init__(self, max_skips: int) -> None:
+        self.max_skips = max_skips
+        self._next_skips = 1
+        self._skips_left = 0
 
     @property
-    def tried(self) -> bool:
-        """Whether there was a try in vain since ``reset``."""
-        return self._next > 1
+    def has_failed(self) -> bool:
+        """True if a failure was recorded since the last ``reset``."""
+        return self._next_skips > 1
 
-    def passes(self) -> bool:
-        """Whether this chance is passed over; counts it."""
-        if self._passes:
-            self._passes -= 1
+    def should_skip(self) -> bool:
+        """Returns True if the current read is to be skipped, and counts it as skipped."""
+        if self._skips_left:
+            self._skips_left -= 1
             return True
         return False
 
-    def in_vain(self) -> None:
-        """It was tried for nothing."""
-        self._passes = self._next
-        self._next = min(self.most, 2 * self._next)
+    def record_failure(self) -> None:
+        """Starts a pause, and doubles the next one."""
+        self._skips_left = self._next_skips
+        self._next_skips = min(self.max_skips, 2 * self._next_skips)
 
     def reset(self) -> None:
-        """It was worth the try."""
-        self._next = 1
+        """Sets the next pause back to one read. A pause that is under way continues."""
+        self._next_skips = 1

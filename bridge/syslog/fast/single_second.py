@@ -1,8 +1,10 @@
-"""The fastest reading, for the commonest reads: every frame has a plain header of one RFC, all are of one second, and
-nothing is wanted but the text. One expression takes the headers off; no frame is looked at by itself.
+"""Parses socket reads of plain headers with one second, if only the text is needed. This is the fastest reader.
 
-What it accepts is what the fast path in ``columns`` accepts, with one time text in place of all; anything else is left
-to that. A property test holds both equal.
+Every frame has a plain header of the same RFC with the same second, which is the most common kind of read. One
+expression removes all headers; no frame is processed on its own.
+
+The reader accepts the same headers as ``columns``, with this one second as the only time, and rejects any other read.
+Property tests assert that both give the same result.
 """
 
 import re
@@ -14,8 +16,8 @@ from bridge.syslog.fast.columns import Columns
 from bridge.syslog.fast.many_seconds import ManySecondsReader
 from bridge.syslog.fast.pcre2 import Cut, cutter
 from bridge.syslog.fast.plain_patterns import (
-    BEHIND_BSD,
-    BEHIND_OFFSET,
+    AFTER_BSD,
+    AFTER_OFFSET,
     BSD,
     FRACTION,
     ISO,
@@ -27,50 +29,50 @@ from bridge.syslog.timestamps import is_time
 
 
 class _Kind(NamedTuple):
-    """One RFC."""
+    """The expressions for the headers of one RFC."""
 
     first: re.Pattern[bytes]
-    "The time of a read's first frame: second and, in the second group, offset."
+    "Matches the time of a read's first frame. Group 1 is the second, group 2 the offset."
     expression: Callable[[bytes, bytes], bytes]
-    "The headers of all frames with a second and an offset."
+    "Returns the expression for all headers with the given second and offset."
     groups: int
-    "One takes the fraction, where there is one."
+    "Number of groups in that expression: 1 if there is a group for the fraction, otherwise 0."
 
 
 _RFC3164 = _Kind(
     re.compile(rb"\n" + PRI + b"(" + BSD + rb")() "),
-    lambda second, offset: rb"\n" + PRI + second + BEHIND_BSD,
+    lambda second, offset: rb"\n" + PRI + second + AFTER_BSD,
     0,
 )
 _RFC5424 = _Kind(
     re.compile(rb"\n" + PRI + b"1 (" + ISO + b")" + FRACTION + b"(" + OFFSET + b") "),
     lambda second, offset: (
-        rb"\n" + PRI + b"1 " + second + b"(" + FRACTION + b")" + re.escape(offset) + BEHIND_OFFSET
+        rb"\n" + PRI + b"1 " + second + b"(" + FRACTION + b")" + re.escape(offset) + AFTER_OFFSET
     ),
     1,
 )  # fmt: skip
 
 
 class _Moment:
-    """What is known of a second, by all who read frames of it: a thousand connections share one expression."""
+    """The compiled expression for one second. All connections share it."""
 
-    WORTH = 2
-    "Reads that begin with it before an expression is made for it: that costs as much as a small read."
+    MIN_READS = 2
+    "Number of reads that must begin with the second before its expression is compiled. Compiling costs a small read."
 
     def __init__(self, kind: _Kind, second: bytes, offset: bytes) -> None:
         self.second = second
         self.offset = offset
         self.groups = kind.groups
-        "Lines of each header that stand before its text: its fraction, or nothing."
+        "Number of lines that the expression leaves before each text: 1 for the fraction, otherwise 0."
         self._kind = kind
         self._seen = 0
         self._cut: Cut | None = None
 
     def cut(self) -> Cut | None:
-        """What takes the headers off, once it is worth it; none where the text is no time."""
+        """Returns the function that removes the headers, or None before ``MIN_READS`` or if the second is invalid."""
         if self._cut is None:
             self._seen += 1
-            if self._seen >= self.WORTH and is_time(self.second, self.offset):
+            if self._seen >= self.MIN_READS and is_time(self.second, self.offset):
                 self._cut = cutter(self._kind.expression(self.second, self.offset), self.groups)
         return self._cut
 
@@ -79,41 +81,41 @@ _moment = lru_cache(maxsize=128)(_Moment)
 
 
 class SingleSecondReader:
-    """Strips whole reads. Remembers the last second, and how often it has tried in vain."""
+    """Removes all headers of a socket read. Pauses for a growing number of reads while it fails."""
 
     LONGEST_PAUSE = 64
-    "Reads that are passed over, at most, after tries in vain."
+    "Maximum number of reads skipped after failures."
 
     def __init__(self) -> None:
         self._moment: _Moment | None = None
         self._retry_pause = RetryPause(self.LONGEST_PAUSE)
         self.many_seconds = ManySecondsReader()
-        "Takes its turn where this tries in vain."
+        "Reader to use if this one fails."
 
     @property
     def mixed(self) -> bool:
-        """Whether the last try was in vain: frames of several kinds, or of one that this knows not."""
-        return self._retry_pause.tried
+        """True if the last attempt failed: the frames are of several kinds, or of an unknown kind."""
+        return self._retry_pause.has_failed
 
     def strip(self, block: bytes) -> Columns | None:
-        """The texts of a block's frames, or None: then nothing is known of them."""
-        if self._retry_pause.passes():
+        """Returns the texts of a block's frames, or None if another reader must read the block."""
+        if self._retry_pause.should_skip():
             return None
         moment = self._moment
         # Most reads begin with the second of the read before.
         if moment is None or block.find(moment.second, 3, 8 + len(moment.second)) < 0:
             moment = self._moment = _moment_of(block)
             if moment is None:
-                self._retry_pause.in_vain()
+                self._retry_pause.record_failure()
                 return None
         cut = moment.cut()
         if cut is None:
             return None
         lines, count = cut(block) or (b"", 0)
-        # As many LFs as headers. CPython counts a byte in a plain loop; to delete it is ten times as fast.
+        # There must be as many LFs as headers. CPython's ``count`` of a byte is ten times slower than deleting it.
         found = len(lines) - len(lines.replace(b"\n", b""))
         if not count or found != count * (1 + moment.groups):
-            self._retry_pause.in_vain()
+            self._retry_pause.record_failure()
             return None
         fractions = None
         if moment.groups:
@@ -126,7 +128,7 @@ class SingleSecondReader:
 
 
 def _moment_of(block: bytes) -> _Moment | None:
-    """The second that a read begins with; None: it begins otherwise."""
+    """Returns the second at the beginning of a read, or None if the read does not begin with a plain header."""
     for kind in (_RFC3164, _RFC5424):
         if first := kind.first.match(block):
             return _moment(kind, first[1], first[2])

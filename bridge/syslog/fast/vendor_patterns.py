@@ -1,7 +1,7 @@
-"""Expressions of the fast path for the vendor shapes that fill whole reads: Cisco and FortiGate.
+"""Defines expressions for the vendor headers that fill whole reads: Cisco and FortiGate.
 
-Like those in ``columns`` they accept less than the careful reading does, and mean the same; what they do not accept
-goes through that. One is tried where the first frame of a read is of its kind.
+Like those of ``columns``, they accept less than the reference parser, with the same meaning. The reference parser reads
+the frames that do not match. ``columns`` uses an expression if the first frame of a read is of its kind.
 """
 
 import re
@@ -11,9 +11,9 @@ from bridge.syslog.time_zones import ABBREVIATIONS
 from bridge.syslog.timestamps import MONTHS
 
 Group = Callable[[str, bytes], bytes]
-"A column's name and its pattern, as a group where the column is asked for."
+"Makes a group from a column's name and pattern. The group captures only if the column is requested."
 Opening = Callable[[str], bytes]
-"The same, to be closed by a parenthesis."
+"Returns the opening of such a group, from a column's name. The caller adds the closing parenthesis."
 
 _HOST = rb"(?![A-Z]{1,5}[ :]|[0-9]++[ :]|[0-9]{4}-[0-9]{2}-)[A-Za-z0-9][A-Za-z0-9._-]*+"
 _CLOCK = rb" (?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
@@ -35,12 +35,12 @@ _KINDS = (
 
 
 def kind_of(frame: bytes) -> str:
-    """The kind of a frame that is not plain; empty where there is no expression for it."""
+    """Returns the kind of a frame without plain header, or an empty string if there is no expression for it."""
     return next((kind for kind, expression in _KINDS if expression.match(frame)), "")
 
 
 def pattern(kind: str, group: Group, opening: Opening) -> bytes:
-    """What stands behind the PRI, up to the end of the frame."""
+    """Returns the expression for everything after the PRI, up to the end of the frame."""
     if kind == "fortinet":
         return _fortinet(group, opening)
     if kind == "cisco-untimed":
@@ -72,7 +72,7 @@ def _text(group: Group, opening: Opening) -> bytes:
 
 
 def _fortinet(group: Group, opening: Opening) -> bytes:
-    # The first `tz=` in reach, and no `key=` inside quotes before it.
+    # Uses the first `tz=` within 1,900 bytes. No quoted value before it may contain `key=`.
     return (
         opening("device") + opening("content") + opening("msg") + opening("text")
         + rb'(?=.{0,1900}? tz="' + _OFFSET + rb'")'

@@ -1,27 +1,31 @@
-"""What real devices send, as tables: one row a shape, with an example that a test checks.
+"""Defines the device shapes: headers that real devices send. Each shape is a row with an example that a test checks.
 
-``opening``: without a time in front · ``cisco``: counters, origin-id, relays · ``keyvalue``: no header at all ·
-``timed``: what differs behind the time, and behind a version that is none. A new device is a row there.
+- ``untimed``: headers without a leading timestamp
+- ``cisco``: Cisco's counters and origin-id, and relays
+- ``keyvalue``: ``key=value`` or JSON without a header
+- ``timed``: headers that differ from RFC 3164 after the timestamp, and headers after a false RFC 5424 version
+
+To support a new device, add a row to one of these modules.
 """
 
 from bridge.syslog.shapes import cisco, keyvalue
 from bridge.syslog.shapes.shape import NO_TIME, Shape, tagged
 from bridge.syslog.shapes.timed import TIMED, VERSIONED
-from bridge.syslog.shapes.untimed import KIWI, LAST, OPENINGS
+from bridge.syslog.shapes.untimed import KIWI, LAST, UNTIMED
 
 SHAPES: dict[str, Shape] = {
     shape.name: shape
-    for shape in (*OPENINGS.rows, *LAST.rows, KIWI, *cisco.SHAPES, *keyvalue.SHAPES, *TIMED.rows, *VERSIONED.rows)
+    for shape in (*UNTIMED.rows, *LAST.rows, KIWI, *cisco.SHAPES, *keyvalue.SHAPES, *TIMED.rows, *VERSIONED.rows)
 }  # fmt: skip
-"All rows by name."
+"All shapes by name."
 
 __all__ = [
     "KIWI",
     "LAST",
     "NO_TIME",
-    "OPENINGS",
     "SHAPES",
     "TIMED",
+    "UNTIMED",
     "VERSIONED",
     "Shape",
     "cisco",

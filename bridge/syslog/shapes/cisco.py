@@ -1,12 +1,12 @@
-"""Cisco's headers before the time, and before a second time: counters, origin-id, node (decision 9).
+"""Parses Cisco headers: counters, origin-id and node before the time, and a relay's header before them (decision 9).
 
 ::
 
     [COUNTER: ] [ORIGIN[:] ] [SEQUENCE: ] [NODE:] [TASK: ] [*.] TIME [ZONE]: [PROCESS[PID]: ] %FACILITY-n-MNEMONIC: text
 
-Every part may be missing, the counter may be empty (``: ``), an uptime (``2y10w``, ``1d03h``, ``00:00:52``) may stand
-for the time, and a relay's own ``TIME HOST `` may stand before all of it. ``*`` and ``.`` mark a clock that is not
-synchronised; the time is used.
+Every part is optional. The counter may be empty (``: ``). An uptime (``2y10w``, ``1d03h``, ``00:00:52``) may replace
+the time. A relay may put its own ``TIME HOST `` before the whole header. ``*`` and ``.`` mark a clock that is not
+synchronised; the time is used all the same.
 """
 
 import re
@@ -17,7 +17,7 @@ from bridge.syslog.shapes.shape import NO_TIME, Shape
 from bridge.syslog.time_formats import Stamp, scan
 from bridge.syslog.timestamps import is_time
 
-# No host: a counter, a mark, and what begins a time.
+# Text that is not a host: a counter, a clock mark, or the beginning of a time.
 _NO_HOST = rb"(?![0-9]++: |[*.]|[A-Z][a-z]{2} [ 0-9][0-9 ]|(?:19|20)[0-9]{2} [A-Z][a-z]{2} |[0-9]{4}-[0-9]{2}-)"
 _COUNTER = rb"(?:[0-9]*+: )?"
 _ORIGIN = rb"(?:" + _NO_HOST + rb"(?P<host>" + HOST + rb"):? )?"
@@ -29,7 +29,7 @@ HEAD = re.compile(
     rb"(?P<counter>[0-9]*+: )?" + _ORIGIN + _COUNTER + _NODE + _TASK + _MARK + rb"(?=[0-9A-Z%])"
 )  # fmt: skip
 UPTIME = re.compile(rb"(?:(?:[0-9]++[ywdhms]){1,5}|[0-9]{1,3}:[0-9]{2}:[0-9]{2})(?=: )")
-# What stands between the time and the mnemonic; a zone whose name we do not know, and the process of IOS-XR.
+# The text between time and mnemonic: a zone with an unknown name, and the process of IOS-XR.
 TAIL = re.compile(
     rb"(?: ?[A-Za-z]{1,8})? ?: (?P<content>)(?:[A-Za-z0-9_./-]++\[(?P<pid>[0-9]++)\]: ?)?(?P<msg>)(?=(?P<app>"
     + MNEMONIC + rb"))"
@@ -38,13 +38,14 @@ _TAIL_REPEATED = re.compile(rb" ?: (?P<content>)(?P<msg>)(?=last message repeate
 _SECOND = re.compile(
     rb"(?P<relay>" + HOST + rb")(?: ?:)? ++" + _ORIGIN + _COUNTER + _TASK + _MARK + rb"(?=[0-9A-Z])"
 )  # fmt: skip
-# The same without its names: most messages end here. The fast path asks for the second part behind a tag.
+# A quick check for a second time, without named groups: it rejects most messages. The fast readers apply
+# MAY_BE_SECOND after a tag.
 MAY_BE_SECOND = (
     rb"(?:[0-9]++: )?(?:\*[A-Za-z0-9_.-]++: )?[*.]?(?:[A-Z][a-z]{2} [ 0-3][0-9] |(?:19|20)[0-9]{2}[- ])"
 )  # fmt: skip
 MAY_BE_RELAYED = rb"\S++ (?:: ?)?(?:\S++ )?" + MAY_BE_SECOND
 _MAY_BE_RELAYED = re.compile(MAY_BE_RELAYED)
-# CUCM names its node in the text, where the header has no host.
+# CUCM names its node in the text if the header has no host.
 _NODE_ID = re.compile(rb"\[ ?Node ?ID ?=([A-Za-z0-9_.-]++)\]|\bNode ID:([A-Za-z0-9_.-]++)")
 _NODE_ID_WITHIN = 4096
 _COUNTED = re.compile(rb"[0-9]*+: (?=\S)")
@@ -90,20 +91,20 @@ SHAPES = (
 
 
 class Second(NamedTuple):
-    """Another time behind ``TIME HOST``."""
+    """A second timestamp after ``TIME HOST``."""
 
     header: Header | None
-    "Cisco's, where its tail follows."
+    "The complete header, if Cisco's mnemonic follows the second timestamp."
     stamp: Stamp
 
 
 def read(priority: bytes, text: bytes) -> Header | None:
-    """The header of a text that begins with a counter, an origin, or Cisco's time."""
+    """Parses a text that begins with a counter, an origin-id or Cisco's time. Returns None if it is not Cisco's."""
     head = HEAD.match(text)
     if head is None:
         return None
     at = head.end()
-    # Without a host, all that stands before the time are counters and marks.
+    # Without a host, only counters and clock marks precede the time.
     start = (head.end("counter") if head["counter"] else 0) if head["host"] else at
     stamp = scan(text, at)
     if stamp is not None and is_time(stamp.second, stamp.offset):
@@ -111,22 +112,22 @@ def read(priority: bytes, text: bytes) -> Header | None:
     elif uptime := UPTIME.match(text, at):
         stamp, end = NO_TIME, uptime.end()
     elif at >= 2 and text[at : at + 1] == b"%":
-        # `counter: %MNEMONIC`: the colon is behind us.
+        # `counter: %MNEMONIC`: the tail begins at the colon, which HEAD has consumed.
         stamp, end = NO_TIME, at - 2
     else:
         return None
     tail = TAIL.match(text, end) or (_TAIL_REPEATED.match(text, end) if at else None)
-    return tail and _made("cisco-ios", priority, text, start, head["host"] or b"", stamp, tail)
+    return tail and _build_header("cisco-ios", priority, text, start, head["host"] or b"", stamp, tail)
 
 
 def after_counter(text: bytes) -> int:
-    """Where the rest begins, of a text that begins with a counter; 0 where it does not."""
+    """Returns the position after a leading counter, or 0 if the text does not begin with one."""
     match = _COUNTED.match(text)
     return match.end() if match else 0
 
 
 def second(priority: bytes, text: bytes, start: int, at: int) -> Second | None:
-    """What a relay has put its own ``TIME HOST`` before: the second time is the device's own."""
+    """Finds the device's own timestamp in a text that a relay sent with its own ``TIME HOST`` before it."""
     if _MAY_BE_RELAYED.match(text, at) is None:
         return None
     head = _SECOND.match(text, at)
@@ -135,14 +136,14 @@ def second(priority: bytes, text: bytes, start: int, at: int) -> Second | None:
         return None
     if tail := TAIL.match(text, stamp.end):
         host = head["host"] or head["relay"]
-        return Second(_made("cisco-relayed", priority, text, start, host, stamp, tail), stamp)
-    # Anything else only where the relay's name is all that stands between the two.
+        return Second(_build_header("cisco-relayed", priority, text, start, host, stamp, tail), stamp)
+    # Other messages count as relayed only if nothing but the relay's name separates the two times.
     if head["host"] or text[at : head.end()].rstrip(b" ") != head["relay"]:
         return None
     return Second(None, stamp)
 
 
-def _made(
+def _build_header(
     shape: str, priority: bytes, text: bytes, start: int, host: bytes, stamp: Stamp, tail: re.Match[bytes]
 ) -> Header:
     groups = tail.groupdict()

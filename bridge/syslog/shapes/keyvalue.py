@@ -1,12 +1,13 @@
-"""Devices that send ``key=value``, or a JSON object, and no header: host and time are among the values; all of the text
-is MSG (decision 10). The values are looked for in the first two kilobytes; of a repeated key the first counts.
+"""Reads host and time from ``key=value`` texts and JSON objects that have no syslog header (decision 10).
+
+The whole text is MSG. Only the first 2,048 bytes are searched. If a key is repeated, its first value is used.
 
 ===================== ==========================================================
 host                  ``devname`` ``device_name`` ``hostname`` ``host_name`` ``fw``
 date and time of day  ``date`` and ``time``, with the zone of ``tz`` or ``timezone``
-epoch                 ``eventtime`` or ``time``: seconds, or the digits below them too
+epoch                 ``eventtime`` or ``time``: seconds, with or without further digits for the fraction
 CEF                   ``dvchost`` and ``rt``
-whole time            ``time`` or ``timestamp`` or ``date``, quoted where it holds a blank
+whole time            ``time`` or ``timestamp`` or ``date``, quoted if it contains a blank
 ===================== ==========================================================
 """
 
@@ -19,9 +20,9 @@ from bridge.syslog.shapes.shape import NO_TIME, Shape
 from bridge.syslog.time_formats import Stamp, scan
 from bridge.syslog.timestamps import is_time
 
-_LOOKED_AT = 2048
-_OPENING = re.compile(rb"(?:\xef\xbb\xbf)?(?P<key>[A-Za-z_][A-Za-z0-9_.-]*+)=(?!=)")
-# The look behind keeps it linear: a name is tried at its beginning only.
+_SCAN_LIMIT = 2048
+_FIRST_KEY = re.compile(rb"(?:\xef\xbb\xbf)?(?P<key>[A-Za-z_][A-Za-z0-9_.-]*+)=(?!=)")
+# The lookbehind keeps it linear: a key is tried only at its beginning.
 _PAIR = re.compile(rb'(?<![A-Za-z0-9_.-])([A-Za-z_][A-Za-z0-9_.-]*+)=(?:"([^"]*+)"|([^\s,;|"]*+))')
 _EPOCH = re.compile(rb"([1-9][0-9]{9})\.?([0-9]{0,9})")
 _HOST = re.compile(rb"[^\s=]++")
@@ -29,7 +30,7 @@ _DVCHOST = re.compile(rb"(?<=[ |])dvchost=([^\s=|]++)")
 _RT = re.compile(rb"(?<=[ |])rt=([^=|]++)")
 
 _GMT = re.compile(rb"\((GMT[+-][0-9]{1,2}:[0-9]{2})\)")
-# At the beginning of the object: its own members stand before what it holds.
+# The first member of a name is used: the object's own members come before those of nested objects.
 _MEMBER = re.compile(
     rb'[{,]\s*+"((?i:hostname|logtimestamp|eventtime|creationtime|timestamp|@timestamp))"\s*+:\s*+"([^"\\]*+)"'
 )
@@ -76,8 +77,8 @@ SHAPES = (
     ),
 )
 
-# A device is known by keys that no other sends.
-_TELLS = (
+# Keys that only one product sends.
+_IDENTIFYING_KEYS = (
     ("fortinet", {b"devname", b"devid"}),
     ("checkpoint-splunk", {b"ifdir", b"originsicname", b"loguid"}),
     ("sophos", {b"device_name", b"device_model", b"device_id"}),
@@ -87,23 +88,23 @@ _TELLS = (
 
 
 def read(priority: bytes, text: bytes) -> Header | None:
-    """The header of a text that begins with ``key=`` or ``{``."""
+    """Parses a text that begins with ``key=`` or ``{``. Returns None if it has neither host nor time."""
     return read_json(priority, text) if text.startswith(b"{") else read_pairs(priority, text)
 
 
 def read_pairs(priority: bytes, text: bytes) -> Header | None:
-    """The header of a text that begins with ``key=``."""
-    if _OPENING.match(text) is None:
+    """Parses a text that begins with ``key=``. Returns None if it has neither host nor time."""
+    if _FIRST_KEY.match(text) is None:
         return None
     values: dict[bytes, bytes] = {}
-    for key, quoted, bare in _PAIR.findall(text, 0, _LOOKED_AT):
+    for key, quoted, bare in _PAIR.findall(text, 0, _SCAN_LIMIT):
         if key not in values:
             values[key] = quoted or bare
     host = next((values[key] for key in _HOST_KEYS if values.get(key)), b"")
     stamp = _time(values)
     if not host and not stamp.second:
         return None
-    shape = next((name for name, keys in _TELLS if not keys.isdisjoint(values)), "key-value")
+    shape = next((name for name, keys in _IDENTIFYING_KEYS if not keys.isdisjoint(values)), "key-value")
     return Header(
         "none", shape, priority, stamp.second, stamp.fraction, stamp.offset,
         host if _HOST.fullmatch(host) else b"", b"", b"", b"", b"", text, text, text,
@@ -111,9 +112,9 @@ def read_pairs(priority: bytes, text: bytes) -> Header | None:
 
 
 def read_json(priority: bytes, text: bytes) -> Header | None:
-    """The header of a JSON object: Zscaler's, NXLog's."""
+    """Parses a JSON object (Zscaler, NXLog). Returns None if it has neither host nor time."""
     values: dict[bytes, bytes] = {}
-    for key, value in _MEMBER.findall(text, 0, _LOOKED_AT):
+    for key, value in _MEMBER.findall(text, 0, _SCAN_LIMIT):
         values.setdefault(key.lower(), value)
     host = values.get(b"hostname", b"")
     stamp = _time({b"time": next((values[key] for key in _TIME_MEMBERS if key in values), b"")})
@@ -126,10 +127,10 @@ def read_json(priority: bytes, text: bytes) -> Header | None:
 
 
 def of_cef(header: Header) -> Header:
-    """The header of CEF without one: host and time are among its extensions."""
+    """Adds host and time to the header of a CEF text that has no syslog header. Reads them from the extensions."""
     if not header.msg.startswith(b"CEF:"):
         return header
-    host = _DVCHOST.search(header.msg[:_LOOKED_AT])
+    host = _DVCHOST.search(header.msg[:_SCAN_LIMIT])
     stamp = time_of_cef(header.msg)
     return header._replace(
         hostname=host[1] if host else b"", second=stamp.second, fraction=stamp.fraction, offset=stamp.offset
@@ -137,14 +138,14 @@ def of_cef(header: Header) -> Header:
 
 
 def time_of_cef(text: bytes) -> Stamp:
-    """The time among the extensions of CEF; LEEF has none there."""
-    time = _RT.search(text[:_LOOKED_AT]) if text.startswith(b"CEF:") else None
+    """Returns the time from the extensions of a CEF text. LEEF has no time there."""
+    time = _RT.search(text[:_SCAN_LIMIT]) if text.startswith(b"CEF:") else None
     return time_of_rt(time[1]) if time else NO_TIME
 
 
 @lru_cache(maxsize=1000)
 def time_of_rt(value: bytes) -> Stamp:
-    """The time that CEF's ``rt`` tells; what stands behind it does not matter."""
+    """Returns the time in the value of CEF's ``rt``. Text after the time is ignored."""
     stamp = scan(value)
     if epoch := _EPOCH.match(value):
         stamp = Stamp(epoch[1], b"." + epoch[2] if epoch[2] else b"", b"", 0, "epoch")
@@ -161,30 +162,32 @@ def _time(values: Mapping[bytes, bytes]) -> Stamp:
 
 @lru_cache(maxsize=1000)
 def time_of_values(values: bytes) -> Stamp | None:
-    """The time that the values of ``date``, ``time``, ``tz``, ``timezone``, ``eventtime`` and ``timestamp`` tell, with
-    a TAB between them. None: there is a TAB in one."""
-    each = values.split(b"\t")
-    if len(each) != 6:
+    """Returns the time in the TAB-separated values of date, time, tz, timezone, eventtime and timestamp.
+
+    Returns None if a value contains a TAB.
+    """
+    parts = values.split(b"\t")
+    if len(parts) != 6:
         return None
-    date, time, tz, timezone, eventtime, timestamp = each
+    date, time, tz, timezone, eventtime, timestamp = parts
     return _time_of(date, time, tz or timezone, eventtime, timestamp)
 
 
 @lru_cache(maxsize=5000)
 def _time_of(date: bytes, time: bytes, zone: bytes, eventtime: bytes, timestamp: bytes) -> Stamp:
-    """Kept, since a device's times of one second are alike."""
+    """Determines the time from the values of the time keys. Cached: the values repeat within a second."""
     zone = _zone(zone)
-    of_day = scan(date + b" " + time) if date and time else None
-    if of_day is not None and zone:
-        stamp = of_day._replace(offset=of_day.offset or zone)
+    time_of_day = scan(date + b" " + time) if date and time else None
+    if time_of_day is not None and zone:
+        stamp = time_of_day._replace(offset=time_of_day.offset or zone)
         if is_time(stamp.second, stamp.offset):
             return stamp
-    # A time of day without zone says less than the epoch that the same device sends.
+    # A date and time without zone is ambiguous. The epoch that the same device sends is not.
     for text in (eventtime, time):
         if epoch := _EPOCH.fullmatch(text):
             return Stamp(epoch[1], b"." + epoch[2] if epoch[2] else b"", b"", 0, "epoch")
     for whole in (None, time, timestamp, date):
-        stamp_or_none = of_day if whole is None else scan(whole) if whole else None
+        stamp_or_none = time_of_day if whole is None else scan(whole) if whole else None
         if stamp_or_none is not None and is_time(stamp_or_none.second, stamp_or_none.offset):
             stamp = stamp_or_none._replace(offset=stamp_or_none.offset or zone)
             return stamp if is_time(stamp.second, stamp.offset) else stamp_or_none
@@ -192,6 +195,6 @@ def _time_of(date: bytes, time: bytes, zone: bytes, eventtime: bytes, timestamp:
 
 
 def _zone(text: bytes) -> bytes:
-    """``(GMT-8:00)Pacific Time`` is what FortiWeb and FortiMail write."""
+    """Returns the zone of a value. FortiWeb and FortiMail write ``(GMT-8:00)Pacific Time``."""
     match = _GMT.match(text)
     return match[1] if match else text

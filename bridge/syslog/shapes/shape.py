@@ -1,18 +1,19 @@
-"""What a row of the shape tables is, and how many rows are tried at once.
+"""Defines a shape, and the table that tries many shapes with one expression.
 
-A row's pattern stands at the beginning of the text (``WITHOUT_TIME``) or right behind a time (``AFTER_TIME``). Groups:
+The pattern of a shape matches at the beginning of the text (``untimed.WITHOUT_TIME``) or directly after a time
+(``timed.AFTER_TIME``). Its groups:
 
 ``host`` ``pid`` ``msgid`` ``sd``
     fields
 ``app``
-    the tag, or a mnemonic that stays in MSG (then it stands in a lookahead)
+    the tag, or a mnemonic that stays in MSG (then the group is inside a lookahead)
 ``content``
-    empty; where the ``content`` payload begins. Without it: where ``app`` begins, else where MSG does
+    empty group at the beginning of the ``content`` payload. Default: the beginning of ``app``, otherwise of MSG
 ``msg``
-    empty; where MSG begins. Without it the tag of RFC 3164 is read from the end of the match
+    empty group at the beginning of MSG. Without it, the tag of RFC 3164 is read from the end of the match
 
-The rows are one expression; the first that matches counts, so what is special stands above what is general. They are
-parts of ``sweeping``'s too, which PCRE2 runs: what is written here must mean the same to both.
+The first row that matches decides, so special rows come before general ones. ``fast.mixed_formats`` uses the same
+patterns in an expression for PCRE2, so a pattern must mean the same to ``re`` and PCRE2.
 """
 
 import re
@@ -29,21 +30,21 @@ _GROUP = re.compile(rb"\(\?P<(\w+)>")
 
 
 class Shape(NamedTuple):
-    """One row."""
+    """A header layout of a device: one row of a ``ShapeTable``."""
 
     name: str
     pattern: bytes
     example: bytes
-    "A whole frame, our own."
+    "A whole frame, written for the tests."
     drops: bytes = b""
-    "What of the header is kept in no field, besides separators: an expression."
+    "Expression for the parts of the header, besides separators, that no field keeps."
     format: str = "rfc3164"
     needs: str = ""
-    "A time of this format only, where one is named; `pri`: a frame with PRI only."
+    "Name of the only timestamp format that the row accepts, or `pri` if the frame must have a PRI. Empty for neither."
 
 
 class ShapeTable:
-    """Rows as one expression."""
+    """Matches many shapes with one expression."""
 
     def __init__(self, rows: Iterable[Shape]) -> None:
         self.rows: Sequence[Shape] = tuple(rows)
@@ -55,8 +56,10 @@ class ShapeTable:
         }
 
     def read(self, priority: bytes, text: bytes, start: int, at: int, stamp: Stamp) -> Header | None:
-        """The header of the first row that matches ``text`` at ``at``; ``start`` is where the payload ``device``
-        begins."""
+        """Parses ``text`` at ``at`` with the first row that matches. Returns None if no row matches.
+
+        The payload ``device`` begins at ``start``.
+        """
         match = self._expression.match(text, at)
         if match is None or match.lastgroup is None:
             return None
@@ -93,12 +96,12 @@ def _given(field: bytes | None) -> bytes:
 def tagged(
     priority: bytes, text: bytes, start: int, stamp: Stamp, shape: str, hostname: bytes, at: int
 ) -> Header:  # fmt: skip
-    """The header of ``TAG[PID]: MSG`` at ``at``. No tag: all of it is MSG."""
+    """Builds a header from ``TAG[PID]: MSG`` at ``at``. Without a tag, the whole rest is MSG."""
     app_name = procid = b""
     msg = at
     if tag := TAG.match(text, at):
         app_name, procid = tag[1], tag[2] or b""
-        # One blank separates tag and MSG; further ones are MSG's own.
+        # One blank separates tag and MSG. Further blanks belong to MSG.
         msg = tag.end()
         if text[msg : msg + 1] == b" ":
             msg += 1

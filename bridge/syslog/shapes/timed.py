@@ -1,6 +1,6 @@
-"""Shapes that differ behind the time: ``TIME`` and then something else than ``HOST TAG: MSG`` (RFC 3164).
+"""Defines shapes that begin with a timestamp but do not continue with ``HOST TAG: MSG`` (RFC 3164).
 
-The examples are ours; the quirks are the devices'. See ``table`` for the groups of a pattern.
+The examples were written for the tests. See ``shape`` for the groups of a pattern.
 """
 
 from bridge.syslog.grammar import (
@@ -19,8 +19,8 @@ _HOST = rb"(?P<host>" + HOST + rb")" + _BLANKS
 _ASA = rb"%(?:ASA|FTD|PIX|FWSM|ACE|NGIPS)-"
 
 AFTER_TIME = (
-    # --- Cisco, where the mnemonic stands where a tag would: it is app-name, and stays in MSG ---
-    # Viptela hides the host in the mnemonic. A host holds dashes itself, so the process is what stands before `-n-`.
+    # --- Cisco: the mnemonic is in the place of the tag. It is APP-NAME and also stays in MSG ---
+    # Viptela puts the host into the mnemonic. The host may contain dashes, so the process is the word before `-n-`.
     Shape(
         "cisco-viptela",
         rb"(?P<content>)(?:" + _WORD + rb"\[(?P<pid>[0-9]++)\]: )?(?P<msg>)(?=(?P<app>%Viptela-"
@@ -28,7 +28,7 @@ AFTER_TIME = (
         b"<189>Nov 23 07:24:00 SYSMGR[812]: %Viptela-edge-paris-2-sysmgrd-6-INFO-1400002: Notification: config change",
         drops=_WORD,
     ),
-    # ASA puts ` : ` or `: ` behind the host.
+    # ASA writes ` : ` or `: ` after the host.
     Shape(
         "cisco",
         rb"(?:(?P<host>"
@@ -45,7 +45,7 @@ AFTER_TIME = (
         b"<166>Nov 23 2026 07:24:00 fw-edge : %ASA-6-302013: Built inbound TCP connection 471 for outside:198.51.100.7",
         drops=rb"[A-Z]{2,5} ?:",
     ),
-    # Behind an ISO time `WORD: %` is an agent of Arista EOS: a tag.
+    # After an ISO time, the word of `WORD: %` is an agent of Arista EOS: a tag.
     Shape(
         "cisco-colon",
         rb"(?P<host>" + HOST + rb"):" + _BLANKS + rb"(?P<msg>)(?=(?P<app>" + MNEMONIC + rb"))",
@@ -59,7 +59,7 @@ AFTER_TIME = (
         b"<189>Nov 23 07:24:00 2026 core-hp %%10IFNET/3/LINK_UPDOWN: GigabitEthernet1/0/3 link status is UP.",
         drops=rb"\([A-Za-z]++\) ",
     ),
-    # --- CEF, LEEF, Snare: MSG begins where they begin (decision 12) ---
+    # --- CEF, LEEF, Snare: MSG begins with their first word (decision 12) ---
     Shape(
         "cef",
         rb"(?:" + _HOST + rb")?(?:(?P<app>" + _WORD + rb") (?:-: ?)?)?(?P<msg>)(?=" + CEF + rb")",
@@ -72,7 +72,7 @@ AFTER_TIME = (
         b"<14>Nov 23 07:24:00 dc1.example.org MSWinEventLog\t1\tSecurity\t4711\tMon Nov 23 07:24:00 2026\t4624\tok",
     ),
     # --- Others ---
-    # F5 says the blade before the host and the level before the tag.
+    # F5 writes the blade before the host and the level before the tag.
     Shape(
         "f5",
         rb"(?:slot[0-9]++/)?"
@@ -94,7 +94,7 @@ AFTER_TIME = (
         rb"(?P<msg>)(?P<host>" + _NAME + rb"),f5_irule=",
         b"<190>Nov 23 07:24:00 ltm-a,f5_irule=hsl-http,src_ip=198.51.100.3,vip=192.0.2.10,http_method=GET",
     ),
-    # Words of syslog.conf before the host: Cisco Meeting Server, Synology, DD-WRT
+    # FACILITY.LEVEL before the host: Cisco Meeting Server, Synology, DD-WRT
     Shape(
         "facility-and-level",
         rb"(?:kern|user|mail|daemon|auth|syslog|lpr|news|uucp|cron|authpriv|ftp|local[0-7])\."
@@ -104,7 +104,7 @@ AFTER_TIME = (
         b"<14>Nov 23 07:24:00 user.info meeting-1 authp: connection to directory 192.0.2.20 is up",
         drops=rb"[a-z]++[0-7]?\." + LEVEL,
     ),
-    # NAME,MAC,FIRMWARE or NAME MAC,FIRMWARE or, before the access point is named, MAC,FIRMWARE alone
+    # NAME,MAC,FIRMWARE or NAME MAC,FIRMWARE. An access point without a name sends MAC,FIRMWARE alone
     Shape(
         "unifi",
         rb"(?:(?P<host>" + _NAME + rb")[, ])?[0-9a-f]{12},[A-Za-z0-9_.+-]++:?" + _BLANKS,
@@ -142,26 +142,26 @@ AFTER_TIME = (
         rb"(?:" + _HOST + rb")?(?P<msg>)(?=[0-9A-Fx]*+,20[0-9]{2}/[0-9]{2}/[0-9]{2} )",
         b"<14>Nov 23 07:24:00 PA-850 1,2026/11/23 07:24:00,013201000001,TRAFFIC,end,2560,2026/11/23 07:24:00,192.0.2.5",
     ),
-    # ProCurve numbers its events
+    # ProCurve writes an event number before the tag
     Shape(
         "procurve",
         _HOST + rb"(?P<content>)[0-9]{5} (?P<app>[A-Za-z0-9_-]++): ?(?P<msg>)",
         b"<14>Nov 23 07:24:00 192.0.2.30 00076 ports:  port 12 is now on-line",
         drops=rb"[0-9]{5}",
     ),
-    # sysklogd speaks of itself with its version
+    # sysklogd adds its version to the tag of its own messages
     Shape(
         "sysklogd",
         _HOST + rb"(?P<app>syslogd [0-9][0-9.]*+(?:#[0-9]++)?): ?(?P<msg>)",
         b"<46>Nov 23 07:24:00 print-2 syslogd 1.5.0: restart.",
     ),
-    # macOS: the names of applications hold blanks
+    # macOS: application names may contain blanks
     Shape(
         "macos",
         _HOST + rb"(?P<app>[A-Z][A-Za-z]*+(?: [A-Z0-9][A-Za-z0-9.]*+){1,3})\[(?P<pid>[0-9]++)\]: ?(?P<msg>)",
         b"<13>Nov 23 07:24:00 mac-anna Activity Monitor[731]: sampling has ended",
     ),
-    # RFC 5424 less its version: Juniper, VMware. The fields must be plain to be told from prose.
+    # RFC 5424 without its version: Juniper, VMware. The fields are restricted, so that plain text does not match.
     Shape(
         "rfc5424-without-version",
         rb"(?P<host>[^\s:]++|-) (?P<app>[^\s:]++) (?P<pid>-|[0-9]++) (?P<msgid>-|[A-Z][A-Z0-9_]*+) "
@@ -179,7 +179,7 @@ AFTER_TIME = (
 
 _FIELDS = rb"(?P<host>[^\s:]++|-) (?P<app>[^\s:]++) (?P<pid>-|[0-9]++) (?P<msgid>-|[A-Za-z][A-Za-z0-9_]*+)"
 
-# Behind `1 `, where RFC 5424 does not hold: fields are missing, or the time has a blank for its T.
+# After `1 `, if the header is not valid RFC 5424: fields are missing, or the time has a blank instead of the T.
 AFTER_VERSION = (
     Shape(
         "rfc5424-other-time",
@@ -187,14 +187,14 @@ AFTER_VERSION = (
         b"<166>1 2026-11-23 07:24:00 leaf-3 bgp#zebra 292 - -  message repeated 3 times: [ route withdrawn ]",
         format="rfc5424",
     ),
-    # Data that is none: Check Point
+    # Check Point: the text in brackets is not valid structured data
     Shape(
         "rfc5424-foreign-data",
         _FIELDS + rb" (?P<msg>)(?=\[)",
         b'<134>1 2026-11-23 07:24:00 MDS-7 CheckPoint 13752 - [action:"Drop"; flags:"150784"; ifname:"eth1"]',
         format="rfc5424",
     ),
-    # The process in the app's name, so that one field is missing: BIND by way of some relays
+    # The pid is part of the app name, so one field is missing: BIND through some relays
     Shape(
         "rfc5424-pid-in-app",
         rb"(?P<host>[^\s:]++|-) (?P<app>[^\s:\[\]]++)\[(?P<pid>[0-9]++)\] (?P<msgid>-|[A-Z][A-Z0-9_]*+) "
@@ -209,7 +209,7 @@ AFTER_VERSION = (
         b"<34>1 2026-11-23T07:24:00.003Z gw-2 su - ID47 last message repeated 5 times",
         format="rfc5424",
     ),
-    # Meraki's dashboard: what stands behind the host is the event's type, no tag
+    # Meraki's dashboard: the word after the host is the event type, not a tag
     Shape(
         "meraki",
         rb"(?P<host>(?![0-9]++ )[A-Za-z0-9_.-]++) (?P<msg>)(?=[a-z][a-z_-]++ )",

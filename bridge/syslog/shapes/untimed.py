@@ -1,10 +1,10 @@
-"""Shapes without a time in front: the text begins with something else."""
+"""Defines shapes that do not begin with a timestamp."""
 
 from bridge.syslog.grammar import CEF, HOST, MNEMONIC
 from bridge.syslog.shapes.shape import Shape, ShapeTable
 
 WITHOUT_TIME = (
-    # Cisco with `no logging timestamp` (ASA's default), and small switches, whose severity is a letter
+    # Cisco with `no logging timestamp` (the default of ASA), and small switches, which write the severity as a letter
     Shape(
         "cisco-untimed",
         rb"(?P<msg>)(?=(?P<app>" + MNEMONIC + rb"))",
@@ -35,8 +35,8 @@ WITHOUT_TIME = (
 )
 
 LAST_RESORT = (
-    # The kernel's and the C library's own, on a device whose syslogd adds nothing. Only behind a PRI: `word: text`
-    # alone is text. A level is what the text says, not who says it.
+    # The format of the kernel and of the C library, from a device whose syslogd adds nothing. It needs a PRI: without
+    # one, `word: text` is text. A level such as `error:` is part of the text, not a tag.
     Shape(
         "tag-alone",
         rb"(?P<app>(?!(?i:error|warning|info|notice|debug|critical|alert|fatal|message)[:\[])[A-Za-z_][A-Za-z0-9_./-]*+)"
@@ -46,7 +46,7 @@ LAST_RESORT = (
     ),
 )
 
-# What Kiwi puts before a message that it passes on; the rest is read as if it were not there.
+# The prefix that Kiwi adds to forwarded messages. The text after it is parsed as if the prefix were not there.
 KIWI = Shape(
     "kiwi",
     rb"Original Address=(?P<host>[0-9A-Fa-f.:]++)[ ]++(?=\S)",
@@ -54,6 +54,6 @@ KIWI = Shape(
     drops=rb"Original Address=[0-9A-Fa-f.:]++|\S++",
 )
 
-OPENINGS = ShapeTable(WITHOUT_TIME)
+UNTIMED = ShapeTable(WITHOUT_TIME)
 LAST = ShapeTable(LAST_RESORT)
-"What is tried when nothing else has matched."
+"Shapes that are tried when nothing else has matched."

@@ -1,12 +1,12 @@
 # mypy: disallow-untyped-calls=False
 # (twisted.web has few annotations)
-"""The drill's collector, a child process: takes events, counts each by its number, and fails as it is told to.
+"""Runs the drill's collector in a child process: it counts events by number and fails on command.
 
     python -m bridge.trial.drill.collector_process PORT
 
-Commands are JSON lines on stdin, each answered by one on stdout: ``{"mode": "ok" | "refuse" | "429" | "500" | "413" |
-"poison"}``, and ``{"ask": [FIRST, LAST]}`` for ``{"distinct", "doubles", "events"}`` of these numbers. An event's
-number stands behind its last ``n=``. Ends with its stdin.
+Commands are JSON lines on stdin; each is answered by one line on stdout. ``{"mode": "ok" | "refuse" | "429" | "500" |
+"413" | "poison"}`` sets the mode; ``{"ask": [FIRST, LAST]}`` returns ``{"distinct", "doubles", "events"}`` of these
+numbers. The number of an event follows its last ``n=``. The process ends when stdin is closed.
 """
 
 import json
@@ -29,9 +29,9 @@ from bridge.collector.site import IntakeSite
 from bridge.host.reactor import install_reactor
 
 POISON = b"POISON"
-"""A request with this word in it is refused in mode ``poison``."""
+"""In mode ``poison``, a request that contains this word is rejected."""
 LARGEST = 100_000
-"""Bytes of a body in mode ``413``."""
+"""Maximum bytes of a request body in mode ``413``."""
 
 _FAULTS = {
     "429": InjectedFault(status=429, headers=(("Retry-After", "1"),)),
@@ -41,7 +41,7 @@ _FAULTS = {
 
 
 class DrillCollector:
-    """What has arrived, and how the next request is met."""
+    """Counts received events by number, and selects the fault of each request."""
 
     def __init__(self) -> None:
         self.mode = "ok"
@@ -49,15 +49,15 @@ class DrillCollector:
         self.events = 0
 
     def accept(self, delivery: Delivery) -> None:
-        """The collector's sink."""
+        """Counts the events of one accepted request."""
         self.events += delivery.content.count
         for row in delivery.content.rows():
             number = row.event.rpartition(b"n=")[2]
             if number.isdigit():
                 self.seen[int(number)] += 1
 
-    def meet(self, request: Request) -> InjectedFault | None:
-        """The fault that a request meets."""
+    def fault_for(self, request: Request) -> InjectedFault | None:
+        """Returns the fault to inject for a request, None to accept it."""
         if self.mode in ("413", "poison"):
             body = read_body(request, BODY_LIMIT)
             if self.mode == "413":
@@ -65,8 +65,8 @@ class DrillCollector:
             return InjectedFault(status=400, body=b'{"error": "this event cannot be read"}') if POISON in body else None
         return _FAULTS.get(self.mode)
 
-    def told(self, first: int, last: int) -> dict[str, int]:
-        """The account of a range of numbers, both included."""
+    def count(self, first: int, last: int) -> dict[str, int]:
+        """Counts distinct and duplicate events of a range of numbers, both ends included."""
         counts = [self.seen[number] for number in range(first, last + 1)]
         distinct = sum(1 for count in counts if count)
         return {"distinct": distinct, "doubles": sum(counts) - distinct, "events": self.events}
@@ -87,20 +87,20 @@ class _Commands(LineReceiver):
             self.sendLine(b"{}")
         else:
             first, last = command["ask"]
-            self.sendLine(json.dumps(self._drill_collector.told(first, last)).encode())
+            self.sendLine(json.dumps(self._drill_collector.count(first, last)).encode())
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._reactor.stop()
 
 
 def main(port: int) -> None:
-    """Serve until stdin ends."""
+    """Serves until stdin is closed."""
     reactor = install_reactor()
     drill_collector = DrillCollector()
-    site = IntakeSite(FaultyResource(IntakeResource(drill_collector), drill_collector.meet, reactor), reactor)
+    site = IntakeSite(FaultyResource(IntakeResource(drill_collector), drill_collector.fault_for, reactor), reactor)
     listen(reactor, ListenAddress("127.0.0.1", port), site).addCallbacks(
         lambda bound: StandardIO(_Commands(drill_collector, reactor)),
-        lambda failure: sys.exit(f"far side: {failure.value}"),
+        lambda failure: sys.exit(f"drill collector: {failure.value}"),
     )
     reactor.run()
 

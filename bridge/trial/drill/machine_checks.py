@@ -1,4 +1,4 @@
-"""What the machine brings: room for the spool, receive buffers, the clock. Each finding names its remedy."""
+"""Checks the machine: disk space for the spool, receive buffers and the clock. Each finding names its remedy."""
 
 import ctypes
 import http.client
@@ -15,10 +15,10 @@ from urllib.parse import urlsplit
 from bridge.config import Destination, Share
 
 PACKED = 0.3
-"""Of its plain size, what a backlog takes once it is packed; the rest of an hour's is not yet."""
+"""Disk space of a backlog once it is packed, as a fraction of its unpacked size. Its latest part is not packed yet."""
 CLOCK_TOLERANCE = 5.0
 "Seconds."
-_ASK_SECONDS = 10.0
+_TIMEOUT_SECONDS = 10.0
 
 _STA_UNSYNC = 0x0040  # linux/timex.h
 _TIME_ERROR = 5
@@ -26,7 +26,7 @@ _TIME_ERROR = 5
 
 @dataclass(frozen=True)
 class Finding:
-    """What was looked at; ``ok`` false where something is to be done."""
+    """The result of one check; ``ok`` is False if the operator has to act."""
 
     name: str
     ok: bool
@@ -35,7 +35,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Need:
-    """What the operator expects: events a second, and for how long the collector may be away (seconds)."""
+    """The load to plan for: events per second, outage of the collector in seconds, and bytes per event."""
 
     rate: int
     outage: float
@@ -43,7 +43,7 @@ class Need:
 
 
 def disk(spool: Path, max_size: int | Share, min_free: int | Share, need: Need) -> Finding:
-    """Whether the spool's budget holds an outage."""
+    """Checks that the spool's budget can hold the events of an outage."""
     place = next(folder for folder in (spool, *spool.parents) if folder.exists())
     try:
         found = os.statvfs(place)
@@ -54,16 +54,16 @@ def disk(spool: Path, max_size: int | Share, min_free: int | Share, need: Need) 
     budget = max(0, min(_bytes(max_size, total), free + own - _bytes(min_free, total)))
     wanted = need.rate * need.outage * need.bytes_per_event * PACKED
     holds = budget / (need.rate * need.bytes_per_event * PACKED)
-    said = (
-        f"the spool may take {_size(budget)} of {_size(total)} at {place} ({_size(free)} are free): at {need.rate:,}"
-        f" events/s that is an outage of {_span(holds)}"
+    text = (
+        f"the spool may use {_size(budget)} of {_size(total)} at {place} ({_size(free)} free). At {need.rate:,}"
+        f" events/s this holds an outage of {_span(holds)}"
     )
     if budget >= wanted:
-        return Finding("disk", True, said)
+        return Finding("disk", True, text)
     return Finding(
         "disk", False,
-        f"the spool's disk is too small: {said}, and {_span(need.outage)} need {_size(int(wanted))}. Give it a"
-        " larger filesystem of its own (spool.directory), or raise spool.max_size",
+        f"the spool's disk is too small: {text}, but {_span(need.outage)} need {_size(int(wanted))}. Move the spool to"
+        " a larger filesystem (spool.directory), or raise spool.max_size",
     )  # fmt: skip
 
 
@@ -72,7 +72,7 @@ def _bytes(given: int | Share, total: int) -> int:
 
 
 def _size_of(folder: Path) -> int:
-    """Bytes on disk; what may not be read counts as nothing."""
+    """Returns the bytes on disk of all files in a folder; unreadable ones count as zero."""
     total = 0
     for place, _, files in os.walk(folder):
         for name in files:
@@ -84,28 +84,29 @@ def _size_of(folder: Path) -> int:
 
 
 def receive_buffer(wanted: int) -> Finding:
-    """Whether the kernel grants what a UDP listener asks for (bytes)."""
+    """Checks that the kernel grants the receive buffer that a UDP listener requests, in bytes."""
     with socket.socket(type=socket.SOCK_DGRAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, wanted)
-        # The kernel doubles what was asked for its own bookkeeping, and answers with the double.
+        # The kernel doubles the requested size for its own bookkeeping and returns the doubled value.
         granted = probe.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 2
     if granted >= wanted:
-        return Finding("receive buffer", True, f"the kernel grants UDP listeners the {_size(wanted)} that they ask for")
+        return Finding("receive buffer", True, f"the kernel grants UDP listeners the requested {_size(wanted)}")
     return Finding(
         "receive buffer", False,
-        f"the kernel caps a UDP listener's receive buffer at {_size(granted)} of {_size(wanted)}: a burst of more than"
-        f" some {granted // 1000:,} messages is lost while the bridge is busy. sysctl -w net.core.rmem_max={wanted},"
-        " and the same line in /etc/sysctl.d/ (the Debian package brings it), then restart the bridge",
+        f"the kernel caps a UDP listener's receive buffer at {_size(granted)} of {_size(wanted)}. While the bridge is"
+        f" busy, messages of a burst beyond about {granted // 1000:,} are lost. Run sysctl -w"
+        f" net.core.rmem_max={wanted}, add net.core.rmem_max={wanted} to a file in /etc/sysctl.d/ (the Debian package"
+        " does this), and restart the bridge",
     )  # fmt: skip
 
 
 def clock(collector_date: str | None, now: float, *, synchronised: bool | None = None) -> Finding:
-    """Whether this machine's clock is right: against the Date of the collector's answer, and as the kernel knows.
+    """Checks this machine's clock against the Date header of a collector's response and the state of the kernel.
 
-    ``now``: seconds since the epoch when that answer came. ``synchronised``: None asks the kernel.
+    ``now`` is the time of the response in seconds since the epoch. ``synchronised`` None means: query the kernel.
     """
     synchronised = _kernel_is_synchronised() if synchronised is None else synchronised
-    remedy = "Set up time synchronisation (chrony or systemd-timesyncd; `timedatectl` tells)"
+    remedy = "Set up time synchronisation (chrony or systemd-timesyncd); `timedatectl` shows its state"
     offset = None
     if collector_date is not None:
         try:
@@ -116,22 +117,22 @@ def clock(collector_date: str | None, now: float, *, synchronised: bool | None =
         direction = "ahead of" if offset > 0 else "behind"
         return Finding(
             "clock", False,
-            f"this machine's clock is {_span(abs(offset))} {direction} the collector's: times without a zone or a year"
-            f" are read wrongly, and good clocks of devices are called wrong. {remedy}",
+            f"this machine's clock is {_span(abs(offset))} {direction} the collector's. Timestamps without zone or year"
+            f" are read wrongly, and correct device clocks are reported as wrong. {remedy}",
         )  # fmt: skip
     if offset is not None:
-        known = "" if synchronised else f"; the kernel does not know it to be synchronised, though. {remedy}"
-        return Finding("clock", True, f"the clock agrees with the collector's{known}")
+        warning = "" if synchronised else f", but the kernel reports it as not synchronised. {remedy}"
+        return Finding("clock", True, f"the clock agrees with the collector's{warning}")
     if not synchronised:
         return Finding(
             "clock", False,
-            f"the kernel says that this clock is not synchronised, and the collector's was not heard. {remedy}",
+            f"the kernel reports the clock as not synchronised, and the collector's time is unknown. {remedy}",
         )  # fmt: skip
-    return Finding("clock", True, "the clock is synchronised; the collector's was not heard")
+    return Finding("clock", True, "the clock is synchronised; the collector's time is unknown")
 
 
 def _kernel_is_synchronised() -> bool:
-    """adjtimex(2); true where it cannot be asked."""
+    """Returns the synchronisation state from adjtimex(2); True if the call fails."""
     buffer = (ctypes.c_char * 512)()
     try:
         state = ctypes.CDLL(None, use_errno=True).adjtimex(ctypes.byref(buffer))
@@ -156,10 +157,10 @@ def _size(size: int) -> str:
     return f"{size} B"
 
 
-def date_of(destination: Destination) -> tuple[str | None, float]:
-    """The ``Date`` of the collector's answer to an empty request without a key, and our time then; None: no answer.
+def fetch_date(destination: Destination) -> tuple[str | None, float]:
+    """Sends an empty request without a key; returns the ``Date`` of the response (None: no response) and our time then.
 
-    Asked directly, without a proxy: an answer of a proxy's own would tell of its clock.
+    The request does not use a proxy, because a response by the proxy itself would carry the proxy's time.
     """
     parts = urlsplit(destination.url)
     host, port, path = parts.hostname or "", parts.port, (parts.path or "") + destination.endpoint
@@ -169,9 +170,9 @@ def date_of(destination: Destination) -> tuple[str | None, float]:
             trust = ssl.create_default_context(cafile=destination.ca_file)
             if destination.extra_ca_file is not None:
                 trust.load_verify_locations(destination.extra_ca_file)
-            connection = http.client.HTTPSConnection(host, port, timeout=_ASK_SECONDS, context=trust)
+            connection = http.client.HTTPSConnection(host, port, timeout=_TIMEOUT_SECONDS, context=trust)
         else:
-            connection = http.client.HTTPConnection(host, port, timeout=_ASK_SECONDS)
+            connection = http.client.HTTPConnection(host, port, timeout=_TIMEOUT_SECONDS)
         with closing(connection):
             connection.request("HEAD", path)
             return connection.getresponse().headers.get("Date"), time.time()

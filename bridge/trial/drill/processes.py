@@ -1,4 +1,4 @@
-"""The drill's children: the bridge on a configuration of the drill's, and the far side; each ended by its own id."""
+"""Starts and stops the drill's child processes: a bridge with a generated configuration, and a collector."""
 
 import json
 import signal
@@ -15,16 +15,16 @@ from typing import Any
 from bridge.operations import control_client
 
 READY_WITHIN = 60.0
-"Seconds; a slow machine starts a Python in several."
+"Seconds; a slow machine needs several to start Python."
 _STOP_WITHIN = 20.0
 
 
 class DrillError(Exception):
-    """The drill cannot go on; the text says why."""
+    """Raised when the drill cannot continue; the text says why."""
 
 
 def free_port() -> int:
-    """A loopback port that was free a moment ago, for UDP and TCP."""
+    """Returns a loopback port that is free for UDP and TCP at the moment."""
     while True:
         with (
             socket.socket(socket.AF_INET, socket.SOCK_STREAM) as stream,
@@ -38,7 +38,7 @@ def free_port() -> int:
 
 
 def wait(condition: Callable[[], bool], within: float, what: str) -> float:
-    """Seconds until the condition held. Raises DrillError where that took longer than ``within``."""
+    """Waits for a condition; returns the seconds waited. Raises DrillError with ``what`` after ``within`` seconds."""
     began = time.monotonic()
     while not condition():
         if time.monotonic() - began > within:
@@ -48,7 +48,7 @@ def wait(condition: Callable[[], bool], within: float, what: str) -> float:
 
 
 class CollectorProcess:
-    """The collector on loopback; see `bridge.trial.drill.collector_process`."""
+    """The collector on loopback, as a child process; see `bridge.trial.drill.collector_process`."""
 
     def __init__(self) -> None:
         self.port = free_port()
@@ -59,11 +59,11 @@ class CollectorProcess:
         self.mode("ok")
 
     def mode(self, mode: str) -> None:
-        """How requests are met from now on."""
+        """Sets the mode in which the collector handles requests."""
         self._ask({"mode": mode})
 
-    def account(self, first: int, last: int) -> dict[str, int]:
-        """``distinct`` and ``doubles`` of the numbers from first to last."""
+    def count(self, first: int, last: int) -> dict[str, int]:
+        """Returns ``distinct``, ``doubles`` and ``events`` of the numbers from first to last."""
         found: dict[str, int] = self._ask({"ask": [first, last]})
         return found
 
@@ -76,11 +76,11 @@ class CollectorProcess:
         except OSError:
             answer = ""
         if not answer:
-            raise DrillError("the drill's collector has ended; its words are above")
+            raise DrillError("the drill's collector has ended. See its output above.")
         return json.loads(answer)
 
     def close(self) -> None:
-        """End it."""
+        """Stops the collector."""
         assert self._process.stdin is not None
         with suppress(OSError):
             self._process.stdin.close()
@@ -89,14 +89,14 @@ class CollectorProcess:
 
 @dataclass
 class GatewayProcess:
-    """The bridge, run in a folder of the drill's. ``fsync`` and ``receive_buffer`` (bytes) as the configuration has."""
+    """The bridge as a child process, in its own folder; ``fsync`` and ``receive_buffer`` (bytes) are as configured."""
 
     folder: Path
     collector: int
     fsync: str = "backlog"
     receive_buffer: int = 16 << 20
     max_size: int | None = None
-    "Bytes of the spool; None: the default."
+    "Maximum bytes of the spool; None: the default."
 
     def __post_init__(self) -> None:
         self.udp, self.tcp, self._admin = free_port(), free_port(), free_port()
@@ -104,7 +104,7 @@ class GatewayProcess:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> float:
-        """Start it; seconds until it was ready."""
+        """Starts the bridge; returns the seconds until it was ready."""
         self.folder.mkdir(exist_ok=True)
         limit = "" if self.max_size is None else f", max_size: {self.max_size}B, min_free: 1KiB"
         (self.folder / "drill.yaml").write_text(
@@ -125,42 +125,42 @@ class GatewayProcess:
     def _answers(self) -> bool:
         assert self._process is not None
         if self._process.poll() is not None:
-            raise DrillError(f"the bridge has ended with {self._process.returncode}: {self.last_words}")
+            raise DrillError(f"the bridge ended with exit code {self._process.returncode}: {self.last_log_line}")
         with suppress(control_client.ControlError, OSError):
             self.status()
             return True
         return False
 
     @property
-    def last_words(self) -> str:
-        """The end of its log."""
+    def last_log_line(self) -> str:
+        """Returns the last line of the bridge's log."""
         lines = (self.folder / "log").read_text(errors="backslashreplace").splitlines()
-        return lines[-1] if lines else "it said nothing"
+        return lines[-1] if lines else "the log is empty"
 
     def status(self) -> dict[str, Any]:
-        """``/api/status``."""
+        """Returns the bridge's ``/api/status``."""
         return control_client.get(self.spool, "/api/status")
 
     def ledger(self) -> dict[str, Any]:
-        """The account since its start."""
+        """Returns the ledger since the start of the bridge."""
         found: dict[str, Any] = self.status()["ledger"]
         return found
 
     def cpu_seconds(self) -> float:
-        """Of its process so far, user and system."""
+        """Returns the CPU time that the bridge has used so far, user and system."""
         assert self._process is not None
         fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / 100
 
     def kill(self) -> None:
-        """SIGKILL."""
+        """Ends the bridge with SIGKILL."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
             self._process = None
 
     def stop(self) -> None:
-        """SIGTERM, as its service manager would."""
+        """Stops the bridge with SIGTERM, as a service manager does."""
         if self._process is not None:
             self._process.send_signal(signal.SIGTERM)
             _end(self._process)

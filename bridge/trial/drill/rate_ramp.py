@@ -1,9 +1,8 @@
-"""How much this machine can take: a rate that grows until the bridge falls behind, over TCP and over UDP.
+"""Measures the highest sustained rate over TCP and UDP: raises the rate until the bridge falls behind.
 
-A step is good where the sender kept its pace, the bridge has read everything (over UDP: the kernel dropped nothing),
-and what waits in the spool is no more than a few seconds' worth. Senders, bridge and collector share the machine, and
-the drill's collector looks at each event: the real figure is rather higher. The bridge's own share is told as events
-per CPU second.
+A step succeeds if the sender kept the rate, the bridge has read all events (over UDP: the kernel dropped none), and
+the spool holds at most a few seconds of events. Senders, bridge and collector share the machine, and the drill's
+collector examines each event, so the real maximum is higher. The result also gives events per CPU second of the bridge.
 """
 
 from collections.abc import Callable, Iterator
@@ -19,7 +18,7 @@ _BACKLOG_SECONDS = 3.0
 
 @dataclass(frozen=True)
 class Ramp:
-    """The highest good rate, and why the next one was not; rates in events a second."""
+    """The highest sustained rate in events per second, and the reason why the next step failed."""
 
     kind: str
     rate: int
@@ -27,20 +26,20 @@ class Ramp:
     per_cpu_second: int
 
     def __str__(self) -> str:
-        most = f"{self.rate:,} events/s sustained" if self.rate else "not even the lowest rate was sustained"
+        most = f"{self.rate:,} events/s sustained" if self.rate else "the lowest rate was not sustained"
         return f"{most} ({self.reason}); {self.per_cpu_second:,} events per CPU second of the bridge"
 
 
-def climb(drill: Drill, kind: str, seconds: float, tell: Callable[[str], None]) -> Ramp:
-    """Climb until a step fails."""
-    good, reason, efficiency = 0, "the highest rate that is tried", 0
+def measure_rate(drill: Drill, kind: str, seconds: float, report: Callable[[str], None]) -> Ramp:
+    """Raises the rate until a step fails; reports each successful step."""
+    good, reason, efficiency = 0, "the highest tested rate", 0
     for rate, failed, per_cpu in _steps(drill, kind, seconds):
         efficiency = max(efficiency, per_cpu)
         if failed:
             reason = f"at {rate:,}: {failed}"
             break
         good = rate
-        tell(f"{rate:,}/s")
+        report(f"{rate:,}/s")
     return Ramp(kind, good, reason, efficiency)
 
 
@@ -61,12 +60,12 @@ def _steps(drill: Drill, kind: str, seconds: float) -> Iterator[tuple[int, str, 
             failed = f"the kernel dropped {drops:,} datagrams" if drops else f"{missing:,} events were not read in time"
         waiting = gateway.ledger()["spooled"]
         if not failed and stream.behind:
-            failed = "the sender could not keep this pace"
+            failed = "the sender could not keep this rate"
         if not failed and waiting > rate * _BACKLOG_SECONDS:
-            failed = f"{waiting:,} events waited in the spool"
+            failed = f"{waiting:,} events were waiting in the spool"
         used = gateway.cpu_seconds() - cpu
         yield rate, failed, int(len(numbers) / used) if used > 0.2 else 0
-        wait(lambda: not gateway.ledger()["spooled"], 120, "the spool did not drain after a step of the ramp")
+        wait(lambda: not gateway.ledger()["spooled"], 120, "the spool did not drain after a step of the rate test")
 
 
 def _read(status: dict[str, dict[str, int]], before: dict[str, dict[str, int]]) -> int:

@@ -1,8 +1,8 @@
-"""What is tried: each exercise brings trouble, takes it away, and tells what it cost.
+"""Defines the drill's fault scenarios: each one causes a fault, ends it, and measures its effect.
 
-Lost is what was read by the bridge and never arrived; twice is what arrived more than once, which a crash or a lost
-answer may cost and the bridge counts as possible; caught up is how long it took from the end of the trouble until
-everything had arrived.
+*Lost* counts events that the bridge received and that never arrived. *Twice* counts events that arrived more than once;
+a crash or a lost response can cause this, and the bridge counts them as possible duplicates. *Caught up* is the time
+from the end of the fault until all events had arrived.
 """
 
 import time
@@ -18,12 +18,12 @@ from bridge.trial.drill.processes import (
 from bridge.trial.drill.senders import Numbers, frame, send_tcp
 
 _ARRIVES_WITHIN = 90.0
-"Seconds from the end of a trouble; back-off and a breaker's probing are in it."
+"Seconds from the end of a fault, including back-off and the probes of the circuit breaker."
 
 
 @dataclass
 class ScenarioResult:
-    """What one exercise has shown. ``caught_up`` in seconds."""
+    """The result of one scenario; ``caught_up`` is in seconds, None if the events did not all arrive."""
 
     name: str
     ok: bool
@@ -37,29 +37,29 @@ class ScenarioResult:
 
 @dataclass
 class Drill:
-    """What the exercises share."""
+    """The collector, the bridge and the settings that all scenarios share."""
 
     drill_collector: CollectorProcess
     gateway: GatewayProcess
     numbers: Numbers
-    trouble_seconds: float
+    fault_seconds: float
     events: int
 
     def send(self, count: int, *, poison_at: int | None = None) -> range:
-        """Send so many over TCP, and wait until the bridge has read them all."""
+        """Sends ``count`` events over TCP and waits until the bridge has received them all; returns their numbers."""
         before = self.gateway.ledger()["received"]
         numbers = self.numbers.take(count)
         frames = [frame(number, poison=index == poison_at) for index, number in enumerate(numbers)]
         send_tcp(self.gateway.tcp, frames)
-        wait(lambda: self.gateway.ledger()["received"] >= before + count, 30, "the bridge has not read what was sent")
+        wait(lambda: self.gateway.ledger()["received"] >= before + count, 30, "the bridge has not received all events")
         return numbers
 
     def arrived(self, numbers: range) -> dict[str, int]:
-        """Of these numbers."""
-        return self.drill_collector.account(numbers[0], numbers[-1])
+        """Returns the collector's counts of these numbers."""
+        return self.drill_collector.count(numbers[0], numbers[-1])
 
     def catch_up(self, numbers: range, expected: int) -> float | None:
-        """Seconds until so many of them have arrived; None where they do not."""
+        """Returns the seconds until ``expected`` of the numbers have arrived, None if they do not arrive in time."""
         try:
             return wait(lambda: self.arrived(numbers)["distinct"] >= expected, _ARRIVES_WITHIN, "")
         except DrillError:
@@ -68,26 +68,26 @@ class Drill:
     def outcome(
         self, name: str, numbers: range, caught_up: float | None, *, expected: int, text: str = ""
     ) -> ScenarioResult:
-        """The account of an exercise that sent these numbers and expected so many of them to arrive."""
+        """Returns the result of a scenario that sent ``numbers`` and expects ``expected`` of them to arrive."""
         found = self.arrived(numbers)
         lost = max(0, expected - found["distinct"])
-        parts = [f"{len(numbers):,} events, {lost:,} lost, {found['doubles']:,} twice"]
+        parts = [f"{len(numbers):,} events sent, {lost:,} lost, {found['doubles']:,} delivered twice"]
         if caught_up is not None:
-            parts.append(f"caught up {caught_up:.1f} s after it")
+            parts.append(f"caught up in {caught_up:.1f} s")
         if text:
             parts.append(text)
         return ScenarioResult(name, not lost, "; ".join(parts), len(numbers), lost, found["doubles"], caught_up)
 
 
-def _trouble(name: str, mode: str) -> Callable[[Drill], ScenarioResult]:
-    def exercise(drill: Drill) -> ScenarioResult:
+def _collector_fault(name: str, mode: str) -> Callable[[Drill], ScenarioResult]:
+    def scenario(drill: Drill) -> ScenarioResult:
         drill.drill_collector.mode(mode)
         numbers = drill.send(drill.events)
-        time.sleep(drill.trouble_seconds)
+        time.sleep(drill.fault_seconds)
         drill.drill_collector.mode("ok")
         return drill.outcome(name, numbers, drill.catch_up(numbers, len(numbers)), expected=len(numbers))
 
-    return exercise
+    return scenario
 
 
 def _too_large(drill: Drill) -> ScenarioResult:
@@ -95,7 +95,7 @@ def _too_large(drill: Drill) -> ScenarioResult:
     numbers = drill.send(drill.events)
     caught_up = drill.catch_up(numbers, len(numbers))
     drill.drill_collector.mode("ok")
-    return drill.outcome("413", numbers, caught_up, expected=len(numbers), text="requests were halved until they fit")
+    return drill.outcome("413", numbers, caught_up, expected=len(numbers), text="requests were split until they fit")
 
 
 def _poison(drill: Drill) -> ScenarioResult:
@@ -103,10 +103,10 @@ def _poison(drill: Drill) -> ScenarioResult:
     before = drill.gateway.ledger()["quarantined"]
     numbers = drill.send(500, poison_at=250)
     caught_up = drill.catch_up(numbers, 499)
-    aside = drill.gateway.ledger()["quarantined"] - before
+    quarantined = drill.gateway.ledger()["quarantined"] - before
     drill.drill_collector.mode("ok")
-    found = drill.outcome("poison", numbers, caught_up, expected=499, text=f"{aside} put aside in quarantine")
-    found.ok = found.ok and aside == 1
+    found = drill.outcome("poison", numbers, caught_up, expected=499, text=f"{quarantined} quarantined")
+    found.ok = found.ok and quarantined == 1
     return found
 
 
@@ -122,7 +122,7 @@ def _kill(drill: Drill) -> ScenarioResult:
 
 
 def _full(drill: Drill) -> ScenarioResult:
-    """A bridge of its own, whose spool is small: what does not fit must be counted, and the rest arrive."""
+    """Fills the small spool of a separate bridge: events that do not fit must be counted, the others must arrive."""
     ordinary = drill.gateway
     ordinary.stop()
     small = GatewayProcess(
@@ -143,7 +143,7 @@ def _full(drill: Drill) -> ScenarioResult:
         dropped = sum(ledger["dropped"].values())
         found = drill.outcome(
             "full", numbers, caught_up, expected=count - dropped,
-            text=f"{held:,} fitted into 4 MiB, {dropped:,} dropped and counted ({', '.join(ledger['dropped'])})",
+            text=f"{held:,} fit into 4 MiB, {dropped:,} dropped and counted ({', '.join(ledger['dropped'])})",
         )  # fmt: skip
         found.ok = found.ok and dropped > 0
         return found
@@ -154,7 +154,7 @@ def _full(drill: Drill) -> ScenarioResult:
 
 
 def wait_steady(figure: Callable[[], int]) -> int:
-    """The figure once it has not moved for half a second."""
+    """Waits until a figure has not changed for half a second; returns it."""
     last, since = figure(), time.monotonic()
     while time.monotonic() - since < 0.5:
         time.sleep(0.1)
@@ -163,13 +163,13 @@ def wait_steady(figure: Callable[[], int]) -> int:
     return last
 
 
-EXERCISES: Mapping[str, tuple[str, Callable[[Drill], ScenarioResult]]] = {
-    "outage": ("the collector cannot be reached", _trouble("outage", "refuse")),
-    "429": ("the collector says: too many requests", _trouble("429", "429")),
-    "500": ("the collector is broken", _trouble("500", "500")),
-    "413": ("the collector takes small requests only", _too_large),
-    "poison": ("the collector refuses one event of 500", _poison),
-    "kill": ("the bridge is killed (kill -9) while it delivers", _kill),
-    "full": ("the spool is full while the collector is away", _full),
+SCENARIOS: Mapping[str, tuple[str, Callable[[Drill], ScenarioResult]]] = {
+    "outage": ("the collector cannot be reached", _collector_fault("outage", "refuse")),
+    "429": ("the collector answers 429, too many requests", _collector_fault("429", "429")),
+    "500": ("the collector answers 500", _collector_fault("500", "500")),
+    "413": ("the collector accepts only small requests", _too_large),
+    "poison": ("the collector rejects one event of 500", _poison),
+    "kill": ("the bridge is killed (kill -9) during delivery", _kill),
+    "full": ("the spool fills up during an outage of the collector", _full),
 }
-"""Name -> what happens in it, and what runs it."""
+"""The description and the function of each scenario, by name."""

@@ -1,4 +1,4 @@
-"""The drill's senders: numbered events, at a rate, over TCP or UDP to loopback, from a thread of the drill's."""
+"""Sends numbered events to loopback over TCP or UDP, all at once or from a thread at a given rate."""
 
 import socket
 import threading
@@ -12,33 +12,36 @@ _TEXT = b"<134>1 2026-11-23T07:24:00.250Z drill app - - - a message of the usual
 
 
 class Numbers:
-    """Gives each event of the whole drill a number of its own."""
+    """Assigns a unique number to each event of the drill."""
 
     def __init__(self) -> None:
         self.next = 0
 
     def take(self, count: int) -> range:
-        """The next numbers."""
+        """Returns the next ``count`` numbers."""
         first, self.next = self.next, self.next + count
         return range(first, self.next)
 
 
 def frame(number: int, *, poison: bool = False) -> bytes:
-    """One message."""
+    """Builds one message with its number; a poison message makes the collector reject its request in mode `poison`."""
     return b"%b%b n=%d" % (_TEXT, b" " + POISON if poison else b"", number)
 
 
 def send_tcp(port: int, frames: list[bytes]) -> None:
-    """All of them over one connection, as fast as they are read."""
-    with socket.create_connection(("127.0.0.1", port), timeout=30) as line:
-        line.sendall(b"".join(each + b"\n" for each in frames))
-        line.shutdown(socket.SHUT_WR)
-        while line.recv(4096):
+    """Sends all frames over one connection, as fast as the bridge reads them."""
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
+        connection.sendall(b"".join(each + b"\n" for each in frames))
+        connection.shutdown(socket.SHUT_WR)
+        while connection.recv(4096):
             pass
 
 
 class SenderThread(threading.Thread):
-    """Sends ``rate`` events a second for ``seconds`` over ``kind``; what was really sent is ``numbers[:sent]``."""
+    """Sends the events ``numbers`` over ``kind`` (tcp or udp) at ``rate`` events per second.
+
+    ``numbers[:sent]`` have been sent; ``seconds`` is the duration, set at the end.
+    """
 
     def __init__(self, kind: str, port: int, numbers: range, rate: int) -> None:
         super().__init__(daemon=True)
@@ -47,28 +50,28 @@ class SenderThread(threading.Thread):
         self.sent = 0
         self.seconds = 0.0
         self.behind = False
-        "Whether the pace could not be kept: the receiver, or this machine's other core, was too slow."
+        "True if the rate could not be kept, because the receiver or this machine was too slow."
 
     def run(self) -> None:
-        """Thread's entry."""
+        """Sends all events; called by the thread."""
         began = time.monotonic()
-        line = socket.socket(type=socket.SOCK_STREAM if self.kind == "tcp" else socket.SOCK_DGRAM)
-        line.connect(("127.0.0.1", self.port))
+        connection = socket.socket(type=socket.SOCK_STREAM if self.kind == "tcp" else socket.SOCK_DGRAM)
+        connection.connect(("127.0.0.1", self.port))
         while self.sent < len(self.numbers):
             due = min(len(self.numbers), int((time.monotonic() - began) * self.rate) + 1)
             if due > self.sent:
-                self._send(line, self.numbers[self.sent : due])
+                self._send(connection, self.numbers[self.sent : due])
                 self.sent = due
             time.sleep(_TICK)
         if self.kind == "tcp":
-            line.shutdown(socket.SHUT_WR)
-        line.close()
+            connection.shutdown(socket.SHUT_WR)
+        connection.close()
         self.seconds = time.monotonic() - began
         self.behind = self.seconds > len(self.numbers) / self.rate * 1.2 + 0.2
 
-    def _send(self, line: socket.socket, numbers: range) -> None:
+    def _send(self, connection: socket.socket, numbers: range) -> None:
         if self.kind == "tcp":
-            line.sendall(b"".join(b"%b n=%d\n" % (_TEXT, number) for number in numbers))
+            connection.sendall(b"".join(b"%b n=%d\n" % (_TEXT, number) for number in numbers))
             return
         for number in numbers:
-            line.send(b"%b n=%d" % (_TEXT, number))
+            connection.send(b"%b n=%d" % (_TEXT, number))

@@ -18,8 +18,8 @@ from bridge.accounting.journal import Journal, Receipt
 from bridge.accounting.journal_lines import (
     BEGINNING,
     JournalReader,
-    line_of,
-    taken_apart,
+    encode_line,
+    split_line,
 )
 from bridge.spool import Batch
 from bridge.spool.recovery import RecoveredSpool
@@ -243,8 +243,8 @@ def test_a_changed_line_is_a_note_at_start_and_has_its_place(here):
     lines[2] = lines[2].replace(b'"count":3', b'"count":2')
     path.write_bytes(b"".join(lines))
     here.started()
-    assert "1 lines do not follow" in here.found.notes[0]
-    assert here.faults() == [f"{path}:3: the line does not follow from the one before it"]
+    assert "chain errors in 1 lines" in here.found.notes[0]
+    assert here.faults() == [f"{path}:3: the chain does not match the previous line"]
 
 
 @pytest.mark.parametrize("last", [b"nonsense\n", b"{}\n", b"\n", b'{"t":1,"chain":"' + b"0" * 64 + b'"}\n'])
@@ -254,7 +254,7 @@ def test_a_last_line_that_is_none_does_not_stop_a_start(here, last):
     path.write_bytes(path.read_bytes() + last)
     here.started().close()
     assert here.found.notes
-    assert here.faults() == [f"{path}:2: this is no line of the history"]
+    assert here.faults() == [f"{path}:2: this is not a journal line"]
 
 
 def test_a_line_taken_out_or_a_day_removed_breaks_the_chain(here):
@@ -265,7 +265,7 @@ def test_a_line_taken_out_or_a_day_removed_breaks_the_chain(here):
     written.close()
     assert not here.faults()
     (here.directory / "2026-03-02.jsonl.gz").unlink()
-    assert here.faults() == [f"{here.directory}/2026-03-03.jsonl:1: the line does not follow from the one before it"]
+    assert here.faults() == [f"{here.directory}/2026-03-03.jsonl:1: the chain does not match the previous line"]
 
 
 def test_a_walk_knows_whether_it_saw_the_beginning_and_ignores_a_line_being_written(here):
@@ -382,7 +382,7 @@ def test_a_folder_that_cannot_be_written_stops_nothing(tmp_path):
     (tmp_path / "file").write_text("in the way")
     here = Here(tmp_path / "file" / "ledger")
     written = here.started()
-    assert "there may be no ledger history" in here.found.notes[0]
+    assert "the journal may not be written" in here.found.notes[0]
     written.receipt(RECEIPT)
     written.stop({}, {})
     written.close()
@@ -405,7 +405,7 @@ def test_a_receipt_after_the_stop_makes_the_end_unclean(here):
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_a_line_or_none(data):
-    parts = taken_apart(data)
+    parts = split_line(data)
     assert parts is None or parts[0][:-1] + b',"chain":"' + parts[1].encode() + b'"}' == data
-    line, chain = line_of({"t": "", "kind": data.decode("latin-1")}, BEGINNING)
-    assert taken_apart(line[:-1])[1] == chain
+    line, chain = encode_line({"t": "", "kind": data.decode("latin-1")}, BEGINNING)
+    assert split_line(line[:-1])[1] == chain

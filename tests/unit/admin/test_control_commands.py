@@ -8,19 +8,19 @@ from bridge.admin.control_commands import on_spool
 from bridge.operations.command import CommandError
 
 
-class Estate:
-    """A spool of which a command moves events of one intake; ``told`` is the account when it was asked for."""
+class FakeSession:
+    """A session with one intake; ``recorded`` has the purged events of the ledger at each journal entry."""
 
     def __init__(self):
         self.ledger = Ledger()
         self.ledger.recover_spooled("fw", 5)
-        self.told = []
+        self.recorded = []
 
     @property
     def spool(self):
         return self
 
-    def give_up(self, held):
+    def discard(self, held):
         pass
 
     async def release(self, intake):
@@ -33,25 +33,25 @@ class Estate:
         return ["fw"]
 
     async def account(self):
-        self.told.append(self.ledger.of("fw").dropped["purged"])
+        self.recorded.append(self.ledger.of("fw").dropped["purged"])
 
 
 def test_an_account_is_written_behind_a_command_that_moves_events():
-    session = Estate()
-    done = defer.ensureDeferred(on_spool(session)["spool-purge"]({}, lambda news: True))
+    session = FakeSession()
+    done = defer.ensureDeferred(on_spool(session)["spool-purge"]({}, lambda progress: True))
     assert done.result == {"purged": 5, "interrupted": False}
-    assert session.told == [5]
+    assert session.recorded == [5]
 
 
 def test_it_is_written_behind_one_that_fails_half_way(monkeypatch):
-    session = Estate()
+    session = FakeSession()
 
     def full(held):
         raise CommandError("no room")
 
-    monkeypatch.setattr(session, "give_up", full, raising=True)
-    done = defer.ensureDeferred(on_spool(session)["spool-purge"]({}, lambda news: True))
+    monkeypatch.setattr(session, "discard", full, raising=True)
+    done = defer.ensureDeferred(on_spool(session)["spool-purge"]({}, lambda progress: True))
     with pytest.raises(CommandError):
         done.result.raiseException()
     done.addErrback(lambda failure: None)
-    assert session.told == [5]
+    assert session.recorded == [5]

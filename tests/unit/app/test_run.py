@@ -12,7 +12,7 @@ from bridge.syslog.fast import pcre2
 def told(monkeypatch: pytest.MonkeyPatch, library: object) -> list[str]:
     monkeypatch.setattr(pcre2, "load", lambda: library)
     with capturedLogs() as events:
-        run._tell_what_is_missing()
+        run._warn_about_missing_libraries()
     return [str(event["log_format"]) for event in events]
 
 

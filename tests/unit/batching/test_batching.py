@@ -1,4 +1,4 @@
-"""From a read to what is appended: payload forms, encodings, slots, and that no event is lost or made."""
+"""Tests the path from a read to an append: payload forms, encodings, slots, and that no event is lost or duplicated."""
 
 import json
 from collections import Counter
@@ -14,7 +14,7 @@ from bridge.batching import (
     encoding,
     group,
 )
-from bridge.batching.event_times import of_read
+from bridge.batching.event_times import times_from_headers
 from bridge.batching.groups import NO_TIME, split
 from bridge.batching.payload import FORMS
 from bridge.routing.disposition import Disposition
@@ -226,7 +226,7 @@ def test_slots_are_aligned():
 
 
 def test_scattered_times_are_one_timed_group_with_each_time_exact():
-    """Clocks at random, a relay that replays its day: not a file, nor a write, for each event."""
+    """Sources with random clocks, or a relay that replays a day, must not cause a file or a write per event."""
     seconds = [7 * n % 120 for n in range(60)]
     frames = [b"<13>1 2026-11-23T07:%02d:%02d.250Z h a - - - e%d" % (*divmod(s, 60), s) for s in seconds]
     (part,) = grouped(frames).groups
@@ -250,7 +250,7 @@ def test_other_times(timestamp, expected):
     frames = [b"<13>Nov 23 07:24:00 gw a: 1", b"<13>Nov 23 07:20:00 gw a: 2"]
     (part,) = grouped(frames, timestamp=timestamp).groups
     assert (part.earliest, part.latest, part.count) == (expected, expected, 2)
-    # The line still shows what the sender said.
+    # The line still shows the time that the sender gave.
     (part,) = grouped(frames, timestamp=timestamp, payload="line").groups
     assert part.earliest == expected
     assert part.data.startswith(b"2026-11-23T07:24:00.000Z gw a: 1\n2026-11-23T07:20:00.000Z")
@@ -264,13 +264,13 @@ def test_times_outside_the_window_become_reception():
     assert result.outside == 3
     times = {line: part.earliest for part in result.groups for line in part.data.split()}
     assert times[b"past"] == times[b"future"] == times[b"x"] == times[b"no"] == RECEIVED
-    # All of one second, and that is not believed.
+    # All events share one second, which is outside the window.
     result = grouped([b"<13>1970-01-01T00:00:00.5Z gw a: x"] * 3, limits=limits)
     assert (result.outside, [part.earliest for part in result.groups]) == (3, [RECEIVED])
 
 
 def test_a_read_of_ever_other_times_that_are_not_believed_costs_no_more_than_its_rows():
-    """Clocks at random, each time converted before: with the square of its rows it would take two seconds."""
+    """With random clocks, each time needs a conversion. In quadratic time this would take two seconds."""
     count = 8000
     start = datetime(1990, 1, 1, tzinfo=UTC)
     frames = [
@@ -282,7 +282,7 @@ def test_a_read_of_ever_other_times_that_are_not_believed_costs_no_more_than_its
     reader = TimeReader()
 
     def read():
-        times = of_read(columns, reader=reader, zone=UTC, received_ms=RECEIVED, window=window, fine=False)
+        times = times_from_headers(columns, reader=reader, zone=UTC, received_ms=RECEIVED, window=window, fine=False)
         assert (times.outside, set(times.each())) == (count, {RECEIVED})
 
     assert stays_under(0.5, read)
@@ -299,7 +299,8 @@ TIMES = st.integers(0, 4000).map(lambda ms: NOV23 + ms) | st.integers(NOV23 - 12
     st.booleans(),
 )  # fmt: skip
 def test_events_are_neither_lost_nor_made(events, resolution, form, endpoint, holds_lf):
-    """Each row is one line of the right slot; a group's header is its earliest event, all within the resolution."""
+    """Each row is one line of the right slot. A group's time is its earliest event, and all events lie within the
+    resolution."""
     frames, expected = [], []
     for i, (ms, text) in enumerate(events):
         if ms is None:

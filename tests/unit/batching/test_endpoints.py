@@ -1,4 +1,4 @@
-"""Bodies of every endpoint, against the API's own reading of them; and what the spool keeps for each."""
+"""Tests the bodies of every endpoint against the API's reading of them, and what the spool keeps for each."""
 
 import json
 from datetime import UTC, datetime
@@ -11,8 +11,8 @@ from bridge.batching import encoding, group
 from bridge.batching.endpoints import (
     ENDPOINTS,
     as_json_string,
-    without_key,
-    wrapped,
+    json_body,
+    mask_key,
 )
 from bridge.batching.groups import GroupLimits
 from bridge.collector import formats
@@ -47,12 +47,12 @@ def test_the_configuration_knows_the_same_endpoints():
 )
 def test_bodies(path, body):
     count = 1 if ENDPOINTS[path].single else 2
-    assert wrapped(ENDPOINTS[path], [b'"a"', b'"b"'][:count], [NOON, NOON + 1250][:count], KEY) == body
+    assert json_body(ENDPOINTS[path], [b'"a"', b'"b"'][:count], [NOON, NOON + 1250][:count], KEY) == body
 
 
 def test_no_time_is_sent_where_there_is_none():
-    assert wrapped(ENDPOINTS["/"], [b'"a"'], [0], "k") == b'{"intake_key":"k","json":"a"}'
-    assert wrapped(ENDPOINTS["/array"], [b'"a"', b'"b"'], [0, NOON], "k") == (
+    assert json_body(ENDPOINTS["/"], [b'"a"'], [0], "k") == b'{"intake_key":"k","json":"a"}'
+    assert json_body(ENDPOINTS["/array"], [b'"a"', b'"b"'], [0, NOON], "k") == (
         b'[{"intake_key":"k","json":"a"},{"timestamp":"2026-11-23T12:00:00.000Z","intake_key":"k","json":"b"}]'
     )
 
@@ -61,7 +61,7 @@ def test_no_time_is_sent_where_there_is_none():
 @given(st.lists(st.binary(min_size=1, max_size=20), min_size=1, max_size=5), st.sampled_from(["lines", "json"]))
 @example([b"\xf0\x9f\x98\x80", b"\xe9", b'"intake_key":"k"', b"\xed\xb2\x80", b"a\nb"], "json")
 def test_the_collector_reads_the_events_that_were_sent(events, kept_as):
-    """Either encoding of the spool, to every endpoint that takes JSON; what is no UTF-8 is converted, never lost."""
+    """Both spool encodings convert to every JSON endpoint. Bytes that are not UTF-8 are converted, never lost."""
     to_line = encoding.json_line if kept_as == "json" else encoding.escaped
     strings = [as_json_string(to_line(event), kept_as) for event in events]
     times = [NOON + 10 * i for i in range(len(events))]
@@ -72,12 +72,12 @@ def test_the_collector_reads_the_events_that_were_sent(events, kept_as):
     for path, parser in (
         ("/jsons", formats.jsons), ("/batch", formats.structured_batch), ("/array", formats.array),
     ):  # fmt: skip
-        parsed = parser(wrapped(ENDPOINTS[path], strings, times, KEY), envelope)
+        parsed = parser(json_body(ENDPOINTS[path], strings, times, KEY), envelope)
         assert [row.event for row in parsed.content.rows()] == expected, path
     for event, string, ms in zip(expected, strings, times, strict=True):
-        (row,) = formats.structured(wrapped(ENDPOINTS["/"], [string], [ms], KEY), envelope).content.rows()
+        (row,) = formats.structured(json_body(ENDPOINTS["/"], [string], [ms], KEY), envelope).content.rows()
         assert (row.event, row.intake_key) == (event, KEY)
-    rows = formats.array(wrapped(ENDPOINTS["/array"], strings, times, KEY), envelope).content.rows()
+    rows = formats.array(json_body(ENDPOINTS["/array"], strings, times, KEY), envelope).content.rows()
     assert [milliseconds(datetime.fromisoformat(row.event_timestamp)) for row in rows] == times
 
 
@@ -85,7 +85,7 @@ def test_the_collector_reads_the_events_that_were_sent(events, kept_as):
 @given(st.text(max_size=30))
 def test_a_kept_body_holds_no_key_and_every_event(text):
     event = encoding.json_line(f'{text} "intake_key":"{KEY}"'.encode("utf-8", "surrogateescape"))
-    kept = without_key(wrapped(ENDPOINTS["/array"], [event], [NOON], KEY), KEY)
+    kept = mask_key(json_body(ENDPOINTS["/array"], [event], [NOON], KEY), KEY)
     (row,) = json.loads(kept)
     assert row["intake_key"] == "****"
     assert json.dumps(row["json"]) == json.dumps(json.loads(event))

@@ -1,4 +1,4 @@
-"""``check``: every fault in both formats, the verdict, and the check by ``bridge.setup.connection_check``."""
+"""Tests ``check``: faults in both output formats, the verdict, and the check of ``bridge.setup.connection_check``."""
 
 import json
 import re
@@ -46,12 +46,12 @@ def run(*options, results=()):
 # --- the configuration ------------------------------------------------------------------------------------------------
 
 
-def test_a_good_configuration(tmp_path):
+def test_a_valid_configuration(tmp_path):
     file = configuration(tmp_path, {"a": "", "b": ""})
     result, calls = run("-c", str(file))
     assert result.exit_code == 0
     *warnings, verdict = result.stdout.splitlines()
-    assert verdict == "configuration is good: 2 listeners, 2 intakes, 1 route, 0 source entries; unrouted: hold"
+    assert verdict == "configuration is valid: 2 listeners, 2 intakes, 1 route, 0 source entries; unrouted: hold"
     assert all(f"{file}:" in line and ": warning: " in line for line in warnings)
     assert calls == []
     found = json.loads(run("-c", str(file), "--format", "json")[0].stdout)
@@ -76,7 +76,7 @@ def test_every_fault_as_text_and_as_json(tmp_path):
     assert {fault["severity"] for fault in faults} == {"error"}
 
 
-def test_secrets_are_read_unless_they_are_not_to_be(tmp_path):
+def test_no_secrets_reads_no_secret(tmp_path):
     file = configuration(tmp_path, {"a": ""})
     (tmp_path / "key").unlink()
     assert run("-c", str(file))[0].exit_code == 2
@@ -87,7 +87,7 @@ def test_secrets_are_read_unless_they_are_not_to_be(tmp_path):
 
 
 @pytest.mark.parametrize("good", [True, False])
-def test_the_exit_code_is_that_of_the_trial(tmp_path, good):
+def test_the_exit_code_is_that_of_the_connection_check(tmp_path, good):
     file = configuration(tmp_path, {"a": ""})
     rows = [StepResult("http://h/plain/batch", ("a",), "tcp", good, "words")]
     result, calls = run("-c", str(file), "--connect", "--send-test", results=rows)
@@ -106,7 +106,7 @@ def test_the_exit_code_is_that_of_the_trial(tmp_path, good):
     ]
 
 
-# --- the way to the collector -----------------------------------------------------------------------------------------
+# --- the connection to the collector ----------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +121,7 @@ def authority(tmp_path_factory):
 
 @contextmanager
 def collector(*options):
-    """The collector as a process; gives its port and a list that has its events after the block."""
+    """Runs the collector as a process; yields its port and a list, which contains its events after the block."""
     process = subprocess.Popen(
         [sys.executable, "-c", COLLECTOR, "--listen", "127.0.0.1:0", *map(str, options)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -138,7 +138,7 @@ def collector(*options):
 
 @contextmanager
 def answering(data):
-    """A server that answers anything with the same bytes, and closes."""
+    """Runs a server that answers every request with the same bytes and closes the connection."""
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def serve():
@@ -160,8 +160,8 @@ def answering(data):
             thread.join()
 
 
-def tried(file, *options):
-    """Exit code, (step, ok, text) of each result by intake, and everything that was written."""
+def run_check(file, *options):
+    """Runs ``check``; returns the exit code, (step, ok, text) of each result by intake, and all result rows."""
     ran = subprocess.run(
         [sys.executable, "-c", CHECK, "-c", str(file), "--format", "json", *options], capture_output=True, check=False,
         timeout=DEADLINE,
@@ -175,18 +175,18 @@ def tried(file, *options):
     return ran.returncode, results, json.loads(ran.stdout)
 
 
-def test_each_step_of_a_good_way(tmp_path, authority):
+def test_all_steps_of_a_successful_check(tmp_path, authority):
     with collector("--key", KEY, "--certificate", authority / "localhost.pem") as (port, events):
         url = f'url: "https://localhost:{port}", ca_file: {authority / "ca.pem"}'
         file = configuration(tmp_path, {"a": url, "b": url})
-        code, results, rows = tried(file, "--connect")
+        code, results, rows = run_check(file, "--connect")
         assert code == 0, rows
         assert [(step, ok) for step, ok, _ in results["a"]] == [
             ("name", True), ("tcp", True), ("tls", True), ("http", True)
         ]  # fmt: skip
         assert results["a"] == results["b"]
         assert len(rows) == 4
-        assert "is good until" in results["a"][2][2]
+        assert "is valid until" in results["a"][2][2]
         assert "answers 401" in results["a"][3][2]
     assert events == []
 
@@ -194,7 +194,7 @@ def test_each_step_of_a_good_way(tmp_path, authority):
 def test_one_event_for_each_intake(tmp_path):
     with collector("--key", KEY) as (port, events):
         url = f'url: "http://127.0.0.1:{port}"'
-        code, _, rows = tried(configuration(tmp_path, {"a": url, "b": url}), "--send-test")
+        code, _, rows = run_check(configuration(tmp_path, {"a": url, "b": url}), "--send-test")
         assert code == 0, rows
     assert [row["intakes"] for row in rows] == [["a"], ["b"]]
     assert [row["event_ids"] for row in rows] == [[event["event_id"]] for event in events]
@@ -204,7 +204,7 @@ def test_one_event_for_each_intake(tmp_path):
     assert all(event["event_timestamp"] in event["event"] for event in events)
 
 
-def test_each_step_that_can_fail_says_so_in_its_own_words(tmp_path, authority):
+def test_each_failing_step_has_its_own_text(tmp_path, authority):
     redirection = (
         b"HTTP/1.1 302 Found\r\nLocation: http://portal.example/\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
     )
@@ -231,25 +231,25 @@ def test_each_step_that_can_fail_says_so_in_its_own_words(tmp_path, authority):
             "stranger": f'url: "http://127.0.0.1:{stranger}"',
         }
         file = configuration(tmp_path, intakes)
-        code, results, _ = tried(file, "--connect")
-        sent_code, sent, _ = tried(file, "--send-test")
+        code, results, _ = run_check(file, "--connect")
+        sent_code, sent, _ = run_check(file, "--send-test")
     assert (code, sent_code) == (1, 1)
     last = {name: steps[-1] for name, steps in results.items()}
     for name, step, text in (
-        ("name", "name", "nowhere.invalid cannot be resolved"),
+        ("name", "name", "cannot resolve nowhere.invalid"),
         ("tcp", "tcp", "Connection refused"),
-        ("trust", "tls", "whom we do not trust"),
+        ("trust", "tls", "untrusted issuer"),
         ("misnamed", "tls", "for another name"),
-        ("plain", "tls", "no TLS is spoken on this port"),
-        ("portal", "http", "302: a redirection to http://portal.example/"),
-        ("path", "http", "404: there is no such path"),
-        ("stranger", "http", "200 is not the intake's: <html></html>: a portal or proxy answers"),
+        ("plain", "tls", "does not speak TLS on this port"),
+        ("portal", "http", "302: a redirect to http://portal.example/"),
+        ("path", "http", "404: the path does not exist"),
+        ("stranger", "http", "200 is not from the collector: <html></html>: a captive portal or proxy answers"),
     ):
         assert last[name][:2] == (step, False), last[name]
         assert text in last[name][2]
-    # This shows an answer without a key; only an event tells.
+    # An empty request carries no key, so only a test event shows that the key is unknown.
     assert last["key"][1]
-    for name, text in (("key", "401"), ("stranger", "not the intake's")):
+    for name, text in (("key", "401"), ("stranger", "not from the collector")):
         ((step, ok, words),) = sent[name]
         assert (step, ok) == ("event", False)
         assert text in words

@@ -1,4 +1,4 @@
-"""`schema`, `config show`, `test`, and the 60 sites of conf/."""
+"""Tests `schema`, `config show`, `test`, and the 60 sites of conf/."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def run(*words: str, code: int = 0) -> str:
 
 
 def fits(value: Any, rule: dict[str, Any]) -> bool:
-    """As much of JSON Schema as ours uses."""
+    """Validates a value against the part of JSON Schema that our schema uses."""
     if "anyOf" in rule or "oneOf" in rule:
         return any(fits(value, one) for one in rule.get("anyOf") or rule["oneOf"])
     if "const" in rule or "enum" in rule:
@@ -53,11 +53,11 @@ def fits(value: Any, rule: dict[str, Any]) -> bool:
 
 
 @pytest.mark.parametrize("path", sorted(CONF.glob("*.yaml")), ids=lambda path: path.stem)
-def test_the_schema_takes_what_check_takes(path: Path) -> None:
+def test_the_schema_accepts_what_check_accepts(path: Path) -> None:
     assert fits(yaml.safe_load(path.read_text()), schema())
 
 
-def test_the_schema_refuses_what_check_refuses() -> None:
+def test_the_schema_rejects_what_check_rejects() -> None:
     good = yaml.safe_load((CONF / "site-office.yaml").read_text())
     for key, value in (("tiemzone", "UTC"), ("batch", {"max_age": "5 minutes"}), ("oversize", "drop"), ("routes", {})):
         assert not fits(good | {key: value}, schema()), key
@@ -81,7 +81,7 @@ def test_the_effective_configuration_shows_defaults_and_no_secret(tmp_path: Path
     assert shown["intakes"]["all"]["endpoint"] == "/plain/batch"
 
 
-def test_samples_are_held_against_a_configuration(tmp_path: Path) -> None:
+def test_samples_are_tested_with_a_configuration(tmp_path: Path) -> None:
     file = CONF / "site-office.yaml"
     samples = tmp_path / "samples.yaml"
     right = """
@@ -106,7 +106,7 @@ def test_samples_are_held_against_a_configuration(tmp_path: Path) -> None:
 
 
 def test_the_sixty_sites(tmp_path: Path) -> None:
-    """As `conf/sites/render` makes them, in this process: all are good, and take their samples as they should."""
+    """Generates the sites as `conf/sites/render` does; all are valid and handle their samples as expected."""
     folder = CONF / "sites"
     sites = list(csv.DictReader((folder / "sites.csv").read_text().splitlines()))
     assert len({site["site"] for site in sites}) == 60

@@ -357,4 +357,4 @@ def test_without_any_configuration_route_and_intake_are_null(tmp_path, monkeypat
 def test_a_file_that_is_named_must_be_there(tmp_path):
     result = CliRunner().invoke(explain, ["-c", str(tmp_path / "none.yaml")], input="x\n")
     assert result.exit_code == 2
-    assert "cannot be read" in result.stderr
+    assert "cannot read the file" in result.stderr

@@ -90,7 +90,7 @@ def test_json_has_a_line_each() -> None:
 def test_an_unknown_name_is_wrong_usage() -> None:
     result = CliRunner().invoke(formats, ["fortigat"])
     assert result.exit_code == 2
-    assert "there is no format 'fortigat': did you mean fortigate?" in result.stderr
+    assert "unknown format 'fortigat': did you mean fortigate?" in result.stderr
 
 
 def test_the_command_is_there() -> None:
@@ -156,6 +156,6 @@ def test_without_the_option_the_fields_are_those_of_the_contract(file: str) -> N
 def test_the_status_tells_what_does_not_look_like_its_format() -> None:
     row = {"name": "fw", "state": "idle", "format_sampled": 1200, "format_mismatches": 1100}
     text = of_running({"intakes": [row, row | {"name": "good", "format_mismatches": 0}]})
-    told = [line for line in text.splitlines() if "do not look like" in line]
+    told = [line for line in text.splitlines() if "do not match its format" in line]
     assert len(told) == 1
-    assert told[0].startswith("Intake fw: 1,100 of 1,200 events that were looked at do not look like its format")
+    assert told[0].startswith("Intake fw: 1,100 of 1,200 sampled events do not match its format")

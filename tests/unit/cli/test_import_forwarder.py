@@ -1,4 +1,4 @@
-"""``import``: the forwarder's file becomes a configuration that is good, and nothing of a key is shown."""
+"""Tests ``import``: the forwarder's file becomes a valid configuration, and no output shows a key."""
 
 import stat
 
@@ -82,7 +82,7 @@ def test_the_compose_file_beside_it_gives_region_queue_and_ports(tmp_path):
     assert "20517; the devices send to 514" in result.output
 
 
-def test_a_region_that_is_given_wins(tmp_path):
+def test_the_region_option_overrides_the_compose_file(tmp_path):
     run(tmp_path, INTAKES, "--region", "fra2", compose=COMPOSE)
     assert load(tmp_path / "out/bridge.yaml").collector.region == "FRA2"
 
@@ -113,7 +113,7 @@ def test_every_fault_with_its_place_and_nothing_written(tmp_path):
         ["4:45", "port"],
         ["5:51", "intake_key"],
         ["6:3", "name"],
-        ["7:3", "an intake is a mapping"],
+        ["7:3", "an intake must be a mapping with name, protocol, port and intake_key."],
     ]
     assert "two words" not in result.stderr
     assert not (tmp_path / "out").exists()
@@ -123,10 +123,10 @@ def test_every_fault_with_its_place_and_nothing_written(tmp_path):
 def test_another_file_is_no_forwarders(tmp_path, text):
     result = run(tmp_path, text)
     assert result.exit_code == 2
-    assert "is this the forwarder's intakes.yaml?" in result.stderr
+    assert "Is this the forwarder's intakes.yaml?" in result.stderr
 
 
-def test_what_is_there_is_replaced_only_by_force_and_kept(tmp_path):
+def test_existing_files_are_replaced_only_by_force_and_kept(tmp_path):
     assert run(tmp_path).exit_code == 0
     refused = run(tmp_path)
     assert refused.exit_code == 1

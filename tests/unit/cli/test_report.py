@@ -59,7 +59,7 @@ class Site:
         self.ledger = Ledger()
         self.ledger.recover_spooled("fw", 10)
         self.ledger.recover_quarantined(None, 1)
-        self.ledger.may_be_double("fw", 10)
+        self.ledger.add_possible_duplicates("fw", 10)
         self.now = MARCH + 240
         self.journal.stop(self.ledger.accounts, {"udp": 1})
         self.journal.close()
@@ -187,7 +187,7 @@ def test_wrong_usage(site):
 def test_without_a_history(site):
     done = site.run()
     assert done.exit_code == 1
-    assert done.stderr == f"report: there is no ledger history {site.ledger_folder}: the bridge has never run\n"
+    assert done.stderr == f"report: there is no journal {site.ledger_folder}: the bridge has never run\n"
     site.ledger_folder.mkdir(parents=True)
     assert "chain: there are no lines" in site.run().stdout
 

@@ -165,7 +165,7 @@ def test_nobody_listens(scheme):
     to = f"{scheme}://127.0.0.1:{closed_port(kind)}"
     result = run("--to", to, "x")
     assert result.exit_code == 1
-    assert result.stderr == f"send: {to}: nobody listens there (connection refused)\n"
+    assert result.stderr == f"send: {to}: no process listens on this port (connection refused)\n"
 
 
 def test_a_receiver_that_closes_at_once():
@@ -190,13 +190,13 @@ def test_an_address_of_another_machine(udp):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (("--to", "127.0.0.1:514"), "is no target"),
-        (("--to", "udp://127.0.0.1"), "is no target"),
-        (("--to", "udp://::1:514"), "is no target"),
-        (("--to", "udp://127.0.0.1:99999"), "is no target"),
-        (("--to", "tls://127.0.0.1:514"), "is no target"),
+        (("--to", "127.0.0.1:514"), "invalid target"),
+        (("--to", "udp://127.0.0.1"), "invalid target"),
+        (("--to", "udp://::1:514"), "invalid target"),
+        (("--to", "udp://127.0.0.1:99999"), "invalid target"),
+        (("--to", "tls://127.0.0.1:514"), "invalid target"),
         (("--to", "udp://h:1", "--rate", "0/s"), "is no rate"),
-        (("--to", "udp://h:1", "--facility", "local8"), "is none of kern, user"),
+        (("--to", "udp://h:1", "--facility", "local8"), "use one of kern, user"),
         (("--to", "udp://h:1", "--octet-counted"), "--octet-counted is for tcp"),
         (("--to", "udp://h:1", "--stdin", "x"), "leave out MESSAGE"),
         (("--to", "udp://h:1", "--priority", "3", "--severity", "err"), "facility and severity in one"),

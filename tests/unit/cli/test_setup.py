@@ -1,4 +1,4 @@
-"""``setup``: the configuration that comes of given answers and of a dialogue, and what keeps it from being written."""
+"""Tests ``setup``: the configuration made from options and from a dialogue, and the faults that prevent writing it."""
 
 import stat
 
@@ -15,7 +15,7 @@ BAD = StepResult("http://127.0.0.1/plain/batch", ("all",), "tcp", False, "no con
 
 
 class Trial:
-    """Stands for the network: notes what it was asked to try."""
+    """Replaces the connection check: records its calls and returns given results."""
 
     def __init__(self, *results):
         self.results, self.calls = results, []
@@ -35,7 +35,7 @@ def given(tmp_path, *options, **more):
     return run(tmp_path, "--non-interactive", "--key-file", str(tmp_path / "key.txt"), *options, **more)
 
 
-def test_defaults_make_a_good_configuration(tmp_path):
+def test_defaults_make_a_valid_configuration(tmp_path):
     trial = Trial(GOOD)
     result = given(tmp_path, trial=trial)
     assert result.exit_code == 0, result.output
@@ -66,7 +66,7 @@ def test_every_option(tmp_path):
     assert config.spool.directory == tmp_path / "a spool"
 
 
-def test_a_dialogue_asks_again_for_what_cannot_be(tmp_path):
+def test_a_dialogue_asks_again_after_an_invalid_answer(tmp_path):
     answers = ["mars", "usa1", "fortigat", "fortigate", "", "10.1.0.0/8", "10.1.0.0/16", "514", "", "", KEY, "y"]
     trial = Trial(GOOD)
     result = run(tmp_path, trial=trial, typed="\n".join(answers) + "\n")
@@ -102,20 +102,20 @@ def test_a_key_of_two_words_is_refused_and_not_shown(tmp_path):
     assert "verysecret" not in result.output
 
 
-def test_nothing_is_written_where_the_trial_fails(tmp_path):
+def test_nothing_is_written_if_the_connection_check_fails(tmp_path):
     result = given(tmp_path, trial=Trial(GOOD, BAD))
     assert result.exit_code == 1
     assert "NO  tcp" in result.output
     assert not (tmp_path / "etc").exists()
 
 
-def test_a_user_may_insist(tmp_path):
+def test_a_user_may_write_in_spite_of_a_failed_check(tmp_path):
     typed = "\n".join(["", "", "", "", "", "", KEY, "n", "y"]) + "\n"
     assert run(tmp_path, trial=Trial(BAD), typed=typed).exit_code == 0
     assert (tmp_path / "etc/bridge.yaml").exists()
 
 
-def test_without_a_trial_it_is_written_at_once(tmp_path):
+def test_no_connect_writes_without_a_check(tmp_path):
     trial = Trial(BAD)
     assert given(tmp_path, "--no-connect", trial=trial).exit_code == 0
     assert trial.calls == []

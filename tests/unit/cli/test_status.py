@@ -109,7 +109,9 @@ def test_the_json_is_that_of_the_running_bridge(spool, run):
 def test_the_first_sentence_says_what_is_wrong(spool, run):
     with running(spool):
         first, *rest = run().stdout.splitlines()
-    assert first == ("Intake bad cannot deliver: the collector answered 503: \\x1b[2J; 200 events are kept.")
+    assert first == (
+        "Intake bad cannot deliver: the collector answered 503: \\x1b[2J; 200 events waiting in the spool."
+    )
     text = "\n".join([*rest, ""])
     for shown in (
         "backing-off",
@@ -120,7 +122,7 @@ def test_the_first_sentence_says_what_is_wrong(spool, run):
         "5514",
         "spool_write_failed 2",
         "quarantined: oversize 1\n",
-        "nothing is to do here",
+        "no action needed here",
     ):
         assert shown in text
     assert not {"\x1b", "\x07"} & set(text)

@@ -1,4 +1,4 @@
-"""Nodes without a wire: real spool, couriers and fleet; broker and collector in memory, and time that a test moves."""
+"""Builds cluster nodes with a real spool and real couriers, and with broker, collector and clock in memory."""
 
 from collections import Counter
 
@@ -17,17 +17,17 @@ from bridge.deliver.request import RequestTarget
 from tests.harness.builders import build_base_urls, build_delivery_context, build_delivery_store, build_spool
 
 NOON = 1_795_435_200
-TURN = RequestLimits(in_flight=4, max_events=100, max_bytes=10_000, resolution_ms=1000, catch_up_ms=60_000)
+LIMITS = RequestLimits(in_flight=4, max_events=100, max_bytes=10_000, resolution_ms=1000, catch_up_ms=60_000)
 
 
 class Node:
-    """One bridge of one intake, `a`. ``role`` None: it shares nothing."""
+    """One gateway with one intake, `a`. ``role`` None: it has no shared backlog."""
 
     def __init__(self, directory, clock, *, broker=None, role=None, rate=None, **terms):
         self.clock = clock
         self.ledger = Ledger()
         self.alarms, self.receipts, self.refused, self.posted = {}, [], [], []
-        self.sessions, self.sharers = [], 1
+        self.sessions, self.courier_count = [], 1
         self.spool = build_spool(directory, recover=False, wall=self.wall, clock=clock.seconds, work=self.work)
         found = self.spool.recover()
         self.dispatcher = Dispatcher(clock, connections=8, rate=rate)
@@ -42,7 +42,7 @@ class Node:
         self.own = Courier(
             "a",
             self.delivery_path.target,
-            TURN,
+            LIMITS,
             context=self.context,
             poster=self,
             base_urls=self.base_urls,
@@ -50,17 +50,17 @@ class Node:
         self.dispatcher.add(self.own)
         self.cluster_node = None
         if role is not None:
-            given = {"max_bytes": 10**6, "prefetch": 10**6, "alone_after": 10.0}
+            defaults = {"max_bytes": 10**6, "prefetch": 10**6, "alone_after": 10.0}
             self.cluster_node = ClusterNode(
-                ClusterTerms(("amqp://broker.test",), "q", role, "default", **given | terms),
+                ClusterTerms(("amqp://broker.test",), "q", role, "default", **defaults | terms),
                 node=node_name(directory), connect=lambda url: self._connect(broker, url), own={"a": self.own},
-                context=self.context, shared=self._delivery_store(release), counted=self._counted,
-                aside=lambda *message: maybeDeferred(self.spool.quarantine.put_aside, *message),
+                context=self.context, shared=self._delivery_store(release), on_courier_count=self._set_courier_count,
+                quarantine=lambda *message: maybeDeferred(self.spool.quarantine.save_damaged, *message),
             )  # fmt: skip
-            self.cluster_node.follow("a", self.delivery_path, TURN)
+            self.cluster_node.configure_intake("a", self.delivery_path, LIMITS)
         self.ledger.recover_quarantined(None, self.spool.quarantine.counts.total())
         for intake, events in found.sending.items():
-            self.ledger.may_be_double(intake, events)
+            self.ledger.add_possible_duplicates(intake, events)
         for batch in found.batches:
             self.ledger.recover_spooled("a", batch.count)
             self.own.add(batch)
@@ -79,10 +79,10 @@ class Node:
         opened.addCallback(lambda session: self.sessions.append(session) or session)
         return opened
 
-    def _counted(self, sharers):
-        self.sharers = sharers
+    def _set_courier_count(self, courier_count):
+        self.courier_count = courier_count
 
-    # Its parts, as the others see them.
+    # Interfaces that the node needs.
     def wall(self):
         return NOON + self.clock.seconds()
 
@@ -100,9 +100,9 @@ class Node:
     def off(self, kind, about, text):
         self.alarms.pop((kind, about), None)
 
-    # What a test does.
+    # Actions of a test.
     def receive(self, *events, ms=0, encoding="lines", timed=False):
-        """Events that are appended, and sealed."""
+        """Appends events to the spool and seals them."""
         at = NOON * 1000 + ms
         data = b"".join((b"%d\t" % (at + 1000 * i) if timed else b"") + each + b"\n" for i, each in enumerate(events))
         latest = at + 1000 * (len(events) - 1) if timed else at
@@ -120,7 +120,7 @@ class Node:
         self.posted.pop(at)[2].callback(Response(status, text))
 
     def die(self):
-        """As a killed process: nothing is said, and the broker sees its connections end."""
+        """Ends like a killed process: nothing is sent, and the broker sees the connections end."""
         self.dispatcher.stop()
         for session in list(self.sessions):
             session.end("killed")
@@ -128,7 +128,7 @@ class Node:
         self.spool.close()
 
     def check(self):
-        """The account is exact, and what it says waits is what the couriers have."""
+        """Asserts that the ledger balances, and that its spooled events are those that the couriers hold."""
         assert self.ledger.imbalance == 0
         waiting = self.own.waiting_events + self.spool.open_amount("a")[0]
         if self.cluster_node is not None:
@@ -141,7 +141,7 @@ class Node:
 
 
 def pass_time(clock, *nodes, seconds=1.0):
-    """Let the time pass, in the steps in which a bridge looks around."""
+    """Advances the clock in the steps of the periodic task, and checks all nodes after each."""
     for _ in range(round(seconds / 0.25)):
         clock.advance(0.25)
         for node in nodes:
@@ -151,17 +151,16 @@ def pass_time(clock, *nodes, seconds=1.0):
 
 
 def drain(clock, *nodes, most=400):
-    """Accept whatever is posted until nothing has waited in a node for three seconds; the events as they came, with
-    repeats."""
-    taken, quiet = Counter(), 0
+    """Accepts all requests until no node has held an event for three seconds. Returns how often each event arrived."""
+    arrived, quiet = Counter(), 0
     for _ in range(most):
         for node in nodes:
             while node.posted:
-                taken.update(node.posted[0][0].split(b"\n"))
+                arrived.update(node.posted[0][0].split(b"\n"))
                 node.accept()
                 node.check()
         quiet = quiet + 1 if all(node.ledger.total().spooled == 0 for node in nodes) else 0
         if quiet > 12:
-            return taken
+            return arrived
         pass_time(clock, *nodes, seconds=0.25)
     raise AssertionError([node.ledger.columns() for node in nodes])

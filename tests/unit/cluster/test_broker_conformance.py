@@ -1,7 +1,7 @@
-"""One suite for both places in which a sealed batch waits for a courier: the spool of one bridge, and a shared queue.
+"""Conformance suite of both backlogs in which a sealed batch waits for a courier: one node's spool, and a shared queue.
 
-A *place* takes batches in, hands them to a courier, and lets them go once they are acknowledged. ``reborn`` is the node
-that delivers, after a kill.
+A *backlog* stores batches, hands them to a courier, and deletes them once they are acknowledged. ``restart`` kills the
+node that delivers and starts it again.
 """
 
 import pytest
@@ -11,8 +11,8 @@ from tests.harness.memory_broker import MemoryBroker
 from tests.unit.cluster.nodes import Node, drain, pass_time
 
 
-class Local:
-    """The spool."""
+class SpoolBacklog:
+    """Backlog in the spool of one node."""
 
     def __init__(self, directory):
         self.clock = Clock()
@@ -22,30 +22,30 @@ class Local:
     def put(self, *events, **how):
         self.node.receive(*events, **how)
 
-    def reborn(self):
+    def restart(self):
         self.node.die()
         self.node = Node(self._directory, self.clock)
         return self.node
 
     def damage(self):
-        """Spoil what comes next, on the disk."""
-        self.node.own.hold()
+        """Damages the file of the next batch."""
+        self.node.own.pause()
 
-        def spoiled(batch):
+        def damaged(batch):
             batch.path.write_bytes(bytes(batch.size))
             self.node.spool.on_sealed = self.node.own.add
             self.node.own.add(batch)
-            self.node.own.go_on()
+            self.node.own.resume()
 
-        self.node.spool.on_sealed = spoiled
+        self.node.spool.on_sealed = damaged
 
     @property
     def nodes(self):
         return [self.node]
 
 
-class Shared:
-    """A queue, filled by one gateway and emptied by one courier."""
+class QueueBacklog:
+    """Backlog in a queue that one gateway fills and one courier empties."""
 
     def __init__(self, directory):
         self.clock = Clock()
@@ -61,144 +61,144 @@ class Shared:
         pass_time(self.clock, self.gateway, seconds=0.5)
         assert self.gateway.account.handed_over == before + len(events)
 
-    def reborn(self):
+    def restart(self):
         self.node.die()
         self.node = Node(self._directory, self.clock, broker=self.broker, role="courier")
         pass_time(self.clock, *self.nodes)
         return self.node
 
     def damage(self):
-        """Spoil what comes next."""
+        """Damages the next message."""
         publish = self.broker.put
 
-        def spoiled(queue, letter):
+        def damaged(queue, message):
             self.broker.put = publish
-            publish(queue, type(letter)(letter.identity, letter.headers, b"one line\0too short\n"))
+            publish(queue, type(message)(message.identity, message.headers, b"one line\0too short\n"))
 
-        self.broker.put = spoiled
+        self.broker.put = damaged
 
     @property
     def nodes(self):
         return [self.gateway, self.node]
 
 
-@pytest.fixture(params=[Local, Shared], ids=["spool", "queue"])
-def place(request, tmp_path):
+@pytest.fixture(params=[SpoolBacklog, QueueBacklog], ids=["spool", "queue"])
+def backlog(request, tmp_path):
     return request.param(tmp_path)
 
 
-def test_what_is_accepted_is_gone_and_does_not_come_again(place):
-    place.put(b"one", b"two")
-    assert drain(place.clock, *place.nodes) == {b"one": 1, b"two": 1}
-    assert place.node.account.delivered == 2
-    again = place.reborn()
-    pass_time(place.clock, *place.nodes)
+def test_accepted_events_are_not_delivered_again(backlog):
+    backlog.put(b"one", b"two")
+    assert drain(backlog.clock, *backlog.nodes) == {b"one": 1, b"two": 1}
+    assert backlog.node.account.delivered == 2
+    again = backlog.restart()
+    pass_time(backlog.clock, *backlog.nodes)
     assert not again.posted and again.account.spooled == 0
 
 
-def test_what_was_not_sent_comes_whole_after_a_kill(place):
-    place.put(b"one")
-    place.node.posted[0][2].addErrback(lambda failure: None)
-    place.put(b"two", ms=1000)
-    again = place.reborn()
-    taken = drain(place.clock, *place.nodes)
+def test_unsent_events_are_delivered_after_a_kill(backlog):
+    backlog.put(b"one")
+    backlog.node.posted[0][2].addErrback(lambda failure: None)
+    backlog.put(b"two", ms=1000)
+    again = backlog.restart()
+    taken = drain(backlog.clock, *backlog.nodes)
     assert taken == {b"one": 1, b"two": 1}
     assert again.account.delivered == 2
 
 
-def test_what_was_posted_without_an_answer_counts_as_possibly_double_after_a_kill(place):
-    place.put(b"one", b"two")
-    assert len(place.node.posted) == 1
-    again = place.reborn()
-    assert drain(place.clock, *place.nodes) == {b"one": 1, b"two": 1}
+def test_events_posted_without_a_response_are_possible_duplicates_after_a_kill(backlog):
+    backlog.put(b"one", b"two")
+    assert len(backlog.node.posted) == 1
+    again = backlog.restart()
+    assert drain(backlog.clock, *backlog.nodes) == {b"one": 1, b"two": 1}
     assert again.account.possible_duplicates == 2
 
 
-def test_what_is_to_be_tried_again_stays(place):
-    place.put(b"one")
-    place.node.answer(503)
-    place.node.check()
-    assert place.node.account.spooled == 1
-    assert drain(place.clock, *place.nodes) == {b"one": 1}
+def test_events_to_retry_stay_in_the_backlog(backlog):
+    backlog.put(b"one")
+    backlog.node.answer(503)
+    backlog.node.check()
+    assert backlog.node.account.spooled == 1
+    assert drain(backlog.clock, *backlog.nodes) == {b"one": 1}
 
 
-def test_batches_leave_in_the_order_of_their_reception(place):
+def test_batches_are_sent_in_the_order_of_their_reception(backlog):
     for i in range(8):
-        place.put(b"%d" % i, ms=2000 * i)
+        backlog.put(b"%d" % i, ms=2000 * i)
     posted = []
-    while place.node.posted:
-        posted.append(place.node.posted[0][0])
-        place.node.accept()
-        pass_time(place.clock, *place.nodes, seconds=0.25)
+    while backlog.node.posted:
+        posted.append(backlog.node.posted[0][0])
+        backlog.node.accept()
+        pass_time(backlog.clock, *backlog.nodes, seconds=0.25)
     assert posted == [b"%d" % i for i in range(8)]
 
 
-def test_a_refused_event_is_in_quarantine_and_the_others_are_delivered(place):
-    place.put(b"good", b"bad", b"fine")
+def test_a_refused_event_is_quarantined_and_the_others_are_delivered(backlog):
+    backlog.put(b"good", b"bad", b"fine")
     for _ in range(200):
-        if not place.node.account.spooled:
+        if not backlog.node.account.spooled:
             break
-        if place.node.posted:
-            bad = b"bad" in place.node.posted[0][0].split(b"\n")
-            place.node.answer(400, text=b"cannot be parsed") if bad else place.node.accept()
-        pass_time(place.clock, *place.nodes, seconds=0.25)
-    account = place.node.account
+        if backlog.node.posted:
+            bad = b"bad" in backlog.node.posted[0][0].split(b"\n")
+            backlog.node.answer(400, text=b"cannot be parsed") if bad else backlog.node.accept()
+        pass_time(backlog.clock, *backlog.nodes, seconds=0.25)
+    account = backlog.node.account
     assert (account.delivered, account.quarantined, account.spooled) == (2, 1, 0)
-    assert [line[3] for line in place.node.refused] and place.node.spool.quarantine.counts["refused"] == 1
-    again = place.reborn()
-    pass_time(place.clock, *place.nodes)
+    assert [line[3] for line in backlog.node.refused] and backlog.node.spool.quarantine.counts["refused"] == 1
+    again = backlog.restart()
+    pass_time(backlog.clock, *backlog.nodes)
     assert not again.posted
     assert again.spool.quarantine.counts["refused"] == 1
 
 
-def test_what_is_damaged_goes_to_quarantine_and_the_others_on(place):
-    place.damage()
-    place.put(b"one", b"two")
-    place.put(b"three", ms=1000)
-    assert drain(place.clock, *place.nodes) == {b"three": 1}
-    place.node.check()
-    assert place.node.account.quarantined == 2
-    assert len(list((place.node.spool.directory / ".quarantine" / "damaged" / "files").iterdir())) == 1
-    again = place.reborn()
-    pass_time(place.clock, *place.nodes)
+def test_a_damaged_batch_is_quarantined_and_the_others_are_delivered(backlog):
+    backlog.damage()
+    backlog.put(b"one", b"two")
+    backlog.put(b"three", ms=1000)
+    assert drain(backlog.clock, *backlog.nodes) == {b"three": 1}
+    backlog.node.check()
+    assert backlog.node.account.quarantined == 2
+    assert len(list((backlog.node.spool.directory / ".quarantine" / "damaged" / "files").iterdir())) == 1
+    again = backlog.restart()
+    pass_time(backlog.clock, *backlog.nodes)
     assert not again.posted
 
 
 @pytest.mark.parametrize("encoding", ["lines", "json"])
-def test_both_encodings_arrive_as_they_were(place, encoding):
-    place.put(b'"a line"' if encoding == "json" else b"a line", encoding=encoding)
-    assert drain(place.clock, *place.nodes) == {b"a line": 1}
+def test_both_encodings_arrive_unchanged(backlog, encoding):
+    backlog.put(b'"a line"' if encoding == "json" else b"a line", encoding=encoding)
+    assert drain(backlog.clock, *backlog.nodes) == {b"a line": 1}
 
 
-def test_a_timed_batch_is_cut_by_its_times(place):
-    place.put(b"one", b"two", b"three", timed=True)
+def test_a_timed_batch_is_split_by_its_times(backlog):
+    backlog.put(b"one", b"two", b"three", timed=True)
     posted = []
     for _ in range(40):
-        while place.node.posted:
-            body, headers, _ = place.node.posted[0]
+        while backlog.node.posted:
+            body, headers, _ = backlog.node.posted[0]
             posted.append((body, headers["X-SEKOIAIO-EVENT-TIMESTAMP"][-10:]))
-            place.node.accept()
-        pass_time(place.clock, *place.nodes, seconds=0.25)
+            backlog.node.accept()
+        pass_time(backlog.clock, *backlog.nodes, seconds=0.25)
     assert sorted(posted) == [(b"one", "00:00.000Z"), (b"three", "00:02.000Z"), (b"two", "00:01.000Z")]
 
 
-def test_a_parked_intake_loses_nothing(place):
-    place.put(b"one", b"two")
-    place.node.answer(403, text=b"no such intake")
-    pass_time(place.clock, *place.nodes, seconds=5)
-    place.put(b"three", ms=1000)
-    pass_time(place.clock, *place.nodes, seconds=5)
-    assert not place.node.posted
-    view = place.node.own if place.node.cluster_node is None else place.node.cluster_node.view("a")
+def test_a_parked_intake_loses_no_event(backlog):
+    backlog.put(b"one", b"two")
+    backlog.node.answer(403, text=b"no such intake")
+    pass_time(backlog.clock, *backlog.nodes, seconds=5)
+    backlog.put(b"three", ms=1000)
+    pass_time(backlog.clock, *backlog.nodes, seconds=5)
+    assert not backlog.node.posted
+    view = backlog.node.own if backlog.node.cluster_node is None else backlog.node.cluster_node.view("a")
     assert view.state == "parked"
-    pass_time(place.clock, *place.nodes, seconds=200)
-    assert drain(place.clock, *place.nodes) == {b"one": 1, b"two": 1, b"three": 1}
-    assert place.node.account.possible_duplicates == 0
+    pass_time(backlog.clock, *backlog.nodes, seconds=200)
+    assert drain(backlog.clock, *backlog.nodes) == {b"one": 1, b"two": 1, b"three": 1}
+    assert backlog.node.account.possible_duplicates == 0
 
 
-def test_the_events_of_one_request_are_of_neighbours(place):
-    """While requests are held back, small batches are joined."""
+def test_small_batches_are_joined(backlog):
+    """Small batches are joined while the number of requests is limited."""
     for i in range(30):
-        place.put(b"%d" % i, ms=10 * i)
-    assert sum(drain(place.clock, *place.nodes).values()) == 30
-    assert len(place.node.receipts) < 30
+        backlog.put(b"%d" % i, ms=10 * i)
+    assert sum(drain(backlog.clock, *backlog.nodes).values()) == 30
+    assert len(backlog.node.receipts) < 30

@@ -1,4 +1,4 @@
-"""A link that is kept up, and what a share needs of the machine."""
+"""Tests the broker connection, and that pika is needed only with a shared backlog."""
 
 import re
 import subprocess
@@ -18,14 +18,14 @@ URLS = ["amqp://one", "amqp://two", "amqp://three"]
 
 
 class World:
-    """Three addresses, some of which answer."""
+    """Three broker addresses, some of which answer."""
 
     def __init__(self, *answering):
         self.clock = Clock()
         self.broker = MemoryBroker(self.clock)
         self.answering = set(answering)
         self.tried = []
-        self.link = BrokerConnection("test", URLS, connect=self.connect, clock=self.clock)
+        self.connection = BrokerConnection("test", URLS, connect=self.connect, clock=self.clock)
 
     def connect(self, url):
         self.tried.append(url)
@@ -40,80 +40,80 @@ class World:
 
 def test_addresses_are_tried_in_turn_without_a_wait():
     world = World("amqp://two")
-    world.link.start()
-    assert world.link.state == "up" and world.link.broker == "amqp://two"
-    assert world.link.words == "connected to amqp://two"
+    world.connection.start()
+    assert world.connection.state == "up" and world.connection.broker == "amqp://two"
+    assert world.connection.description == "connected to amqp://two"
     assert len(world.tried) == len(set(world.tried))
 
 
-def test_when_none_answers_all_are_tried_again_in_a_while():
+def test_all_addresses_are_tried_again_after_a_wait():
     world = World()
-    world.link.start()
+    world.connection.start()
     assert sorted(world.tried) == sorted(URLS)
-    assert world.link.state == "connecting" and "refuses" in world.link.words
+    assert world.connection.state == "connecting" and "refuses" in world.connection.description
     world.pass_time(60)
     rounds = len(world.tried) / 3
     assert 8 <= rounds <= 30
     world.answering.add("amqp://three")
     world.pass_time(8)
-    assert world.link.broker == "amqp://three" and world.link.away_for == 0
+    assert world.connection.broker == "amqp://three" and world.connection.unavailable_for == 0
 
 
-def test_nodes_begin_with_different_brokers():
+def test_nodes_start_with_different_brokers():
     begun = set()
     for _ in range(60):
         world = World(*URLS)
-        world.link.start()
-        begun.add(world.link.broker)
+        world.connection.start()
+        begun.add(world.connection.broker)
     assert begun == set(URLS)
 
 
 def test_a_lost_session_is_replaced_at_the_next_address():
     world = World(*URLS)
-    world.link.start()
-    first, ups = world.link.broker, []
-    world.link.on_up.append(lambda: ups.append(world.link.broker))
+    world.connection.start()
+    first, opened = world.connection.broker, []
+    world.connection.on_connected.append(lambda: opened.append(world.connection.broker))
     world.broker.lose("the broker died")
-    assert not world.link.is_up and "the broker died" in world.link.words
+    assert not world.connection.is_connected and "the broker died" in world.connection.description
     world.pass_time(1)
-    assert ups == [world.link.broker] and world.link.broker != first
+    assert opened == [world.connection.broker] and world.connection.broker != first
 
 
-def test_what_is_blocked_is_not_up_and_has_been_so_since_it_began():
+def test_a_blocked_connection_is_unavailable_since_the_block():
     world = World(*URLS)
-    world.link.start()
+    world.connection.start()
     world.pass_time(5)
-    assert world.link.away_for == 0
+    assert world.connection.unavailable_for == 0
     world.broker.block("low on memory")
     world.pass_time(3)
-    assert world.link.state == "blocked" and "low on memory" in world.link.words
-    assert world.link.away_for == pytest.approx(3)
+    assert world.connection.state == "blocked" and "low on memory" in world.connection.description
+    assert world.connection.unavailable_for == pytest.approx(3)
     world.answering.clear()
     world.broker.lose()
     world.pass_time(3)
-    assert world.link.away_for == pytest.approx(6)
+    assert world.connection.unavailable_for == pytest.approx(6)
 
 
-def test_after_the_end_nothing_is_tried():
+def test_no_address_is_tried_after_stop():
     world = World()
-    world.link.start()
-    defer.ensureDeferred(world.link.stop())
+    world.connection.start()
+    defer.ensureDeferred(world.connection.stop())
     tried = len(world.tried)
     world.pass_time(60)
-    assert len(world.tried) == tried and world.link.state == "stopped"
+    assert len(world.tried) == tried and world.connection.state == "stopped"
 
 
 def test_a_channel_without_a_session_fails():
     world = World()
     failed = []
-    world.link.channel().addErrback(failed.append)
+    world.connection.channel().addErrback(failed.append)
     assert failed and failed[0].check(BrokerError)
 
 
 # --- pika -------------------------------------------------------------------------------------------------------------
 
 
-def test_a_share_without_pika_names_the_remedy(monkeypatch, tmp_path):
+def test_a_shared_backlog_without_pika_names_the_remedy(monkeypatch, tmp_path):
     monkeypatch.setattr(checks, "find_spec", lambda name: None)
     text = (Path(__file__).parents[3] / "conf" / "site-fleet.yaml").read_text()
     file = tmp_path / "bridge.yaml"
@@ -121,9 +121,9 @@ def test_a_share_without_pika_names_the_remedy(monkeypatch, tmp_path):
     with pytest.raises(ConfigurationError) as raised:
         load(file)
     (fault,) = raised.value.faults
-    assert fault.message.endswith("pip install 'syslog-bridge[fleet]'") and fault.line > 10
+    assert fault.message.endswith("Run pip install 'syslog-bridge[fleet]'.") and fault.line > 10
 
 
-def test_a_bridge_without_a_share_does_not_import_pika():
+def test_a_gateway_without_a_shared_backlog_does_not_import_pika():
     code = "import sys, bridge.app.run, bridge.cli.main; sys.exit('pika' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,4 +1,4 @@
-"""What a share adds to a bridge: handing over, taking over, and what becomes of both when something is away."""
+"""Tests a node with a shared backlog: publishing, consuming, and both while a broker or node is unavailable."""
 
 import pytest
 from twisted.internet.defer import ensureDeferred
@@ -27,10 +27,10 @@ def node(tmp_path, clock, broker, name="node", role="both", **terms):
     return made
 
 
-# --- handing over -----------------------------------------------------------------------------------------------------
+# --- publishing -------------------------------------------------------------------------------------------------------
 
 
-def test_a_batch_leaves_the_spool_when_it_is_confirmed_and_not_before(tmp_path, clock, broker):
+def test_a_batch_leaves_the_spool_only_after_its_confirm(tmp_path, clock, broker):
     gateway = node(tmp_path, clock, broker, role="gateway")
     broker.hold_confirms = True
     gateway.receive(b"one", b"two")
@@ -45,20 +45,20 @@ def test_a_batch_leaves_the_spool_when_it_is_confirmed_and_not_before(tmp_path, 
     assert not gateway.posted
 
 
-def test_a_message_says_what_a_file_name_says_and_holds_no_key(tmp_path, clock, broker):
+def test_a_message_has_the_facts_of_a_file_name_and_no_key(tmp_path, clock, broker):
     gateway = node(tmp_path, clock, broker, role="gateway")
     gateway.receive(b"one", ms=250)
-    letter = broker.queues["q.a"].messages[0].letter
+    message = broker.queues["q.a"].messages[0].batch
     name = gateway.cluster_node.node
-    sequence = letter.headers["sequence"]
-    assert letter.headers == {
+    sequence = message.headers["sequence"]
+    assert message.headers == {
         "format": 1, "intake": "a", "batch": f"{name}-{sequence}", "sequence": sequence,
         "time": 1_795_435_200_250, "latest": 1_795_435_200_250, "count": 1, "encoding": "lines", "timed": False,
     }  # fmt: skip
-    assert letter.body == b"one\n"
+    assert message.body == b"one\n"
 
 
-def test_without_a_confirm_a_lost_connection_makes_it_possibly_double_once(tmp_path, clock, broker):
+def test_a_connection_lost_before_the_confirm_counts_possible_duplicates_once(tmp_path, clock, broker):
     gateway = node(tmp_path, clock, broker, role="gateway")
     broker.hold_confirms = True
     gateway.receive(b"one", b"two")
@@ -74,7 +74,7 @@ def test_without_a_confirm_a_lost_connection_makes_it_possibly_double_once(tmp_p
     assert len(broker.texts("q.a")) == 2 * 5
 
 
-def test_a_full_queue_leaves_batches_in_the_spool_and_they_follow_later(tmp_path, clock, broker):
+def test_a_full_queue_leaves_batches_in_the_spool_until_it_has_room(tmp_path, clock, broker):
     gateway = node(tmp_path, clock, broker, role="gateway", max_bytes=20)
     gateway.receive(b"0123456789")
     for i in range(3):
@@ -92,7 +92,7 @@ def test_a_full_queue_leaves_batches_in_the_spool_and_they_follow_later(tmp_path
     assert ("fleet", "full a") not in gateway.alarms
 
 
-def test_a_queue_that_is_deleted_is_made_again(tmp_path, clock, broker):
+def test_a_deleted_queue_is_declared_again(tmp_path, clock, broker):
     gateway = node(tmp_path, clock, broker, role="gateway")
     gateway.receive(b"one")
     del broker.queues["q.a"]
@@ -102,7 +102,7 @@ def test_a_queue_that_is_deleted_is_made_again(tmp_path, clock, broker):
     assert gateway.account.possible_duplicates == 0
 
 
-def test_a_queue_that_is_there_otherwise_is_used_as_it_is_and_that_is_said(tmp_path, clock, broker):
+def test_a_queue_with_other_arguments_is_used_and_raises_an_alarm(tmp_path, clock, broker):
     other = broker.connect("").result.channel().result
     other.declare("q.a", QueueTerms(5_000))
     gateway = node(tmp_path, clock, broker, role="gateway")
@@ -112,16 +112,16 @@ def test_a_queue_that_is_there_otherwise_is_used_as_it_is_and_that_is_said(tmp_p
     assert "used as it is" in gateway.alarms["fleet", "queue a"]
 
 
-def test_a_broker_that_confirms_nothing_is_given_up(tmp_path, clock, broker):
+def test_a_broker_without_confirms_is_disconnected(tmp_path, clock, broker):
     gateway = node(tmp_path, clock, broker, role="gateway")
     broker.hold_confirms = True
     gateway.receive(b"one")
-    before = gateway.cluster_node.giving.sessions
-    pass_time(clock, gateway, seconds=publisher.CONFIRM_WITHIN + 2)
-    assert gateway.cluster_node.giving.sessions == before + 1
+    before = gateway.cluster_node.publisher_connection.sessions
+    pass_time(clock, gateway, seconds=publisher.CONFIRM_TIMEOUT + 2)
+    assert gateway.cluster_node.publisher_connection.sessions == before + 1
 
 
-def test_a_new_session_is_asked_with_one_letter_first(tmp_path, clock, broker):
+def test_a_new_session_gets_one_message_first(tmp_path, clock, broker):
     broker.down = "no"
     gateway = node(tmp_path, clock, broker, role="gateway")
     for i in range(10):
@@ -134,7 +134,7 @@ def test_a_new_session_is_asked_with_one_letter_first(tmp_path, clock, broker):
     assert len(broker.texts("q.a")) == 10
 
 
-def test_packs_of_a_long_outage_are_handed_over_too(tmp_path, clock, broker):
+def test_packs_of_a_long_outage_are_published_too(tmp_path, clock, broker):
     broker.down = "no"
     gateway = node(tmp_path, clock, broker, role="gateway", alone_after=None)
     for i in range(300):
@@ -152,7 +152,7 @@ def test_packs_of_a_long_outage_are_handed_over_too(tmp_path, clock, broker):
 # --- alone ------------------------------------------------------------------------------------------------------------
 
 
-def test_without_a_broker_a_node_with_both_roles_delivers_by_itself_after_a_while(tmp_path, clock, broker):
+def test_a_node_with_both_roles_delivers_directly_after_a_while_without_a_broker(tmp_path, clock, broker):
     broker.down = "no route to it"
     both = node(tmp_path, clock, broker)
     both.receive(b"one")
@@ -171,7 +171,7 @@ def test_without_a_broker_a_node_with_both_roles_delivers_by_itself_after_a_whil
 
 
 @pytest.mark.parametrize(("role", "after"), [("gateway", 10.0), ("both", None)])
-def test_who_is_not_to_deliver_alone_keeps_what_it_has(tmp_path, clock, broker, role, after):
+def test_other_nodes_keep_their_batches_without_a_broker(tmp_path, clock, broker, role, after):
     broker.down = "no"
     gateway = node(tmp_path, clock, broker, role=role, alone_after=after)
     gateway.receive(b"one")
@@ -179,7 +179,7 @@ def test_who_is_not_to_deliver_alone_keeps_what_it_has(tmp_path, clock, broker, 
     assert not gateway.posted and gateway.account.spooled == 1
 
 
-def test_a_broker_that_hears_no_publisher_is_as_one_that_is_away(tmp_path, clock, broker):
+def test_a_broker_that_blocks_publishers_counts_as_unavailable(tmp_path, clock, broker):
     both = node(tmp_path, clock, broker)
     both.receive(b"before")
     assert drain(clock, both) == {b"before": 1}
@@ -199,7 +199,7 @@ def test_a_broker_that_hears_no_publisher_is_as_one_that_is_away(tmp_path, clock
     assert both.account.possible_duplicates == 0
 
 
-def test_what_was_split_while_alone_is_finished_here(tmp_path, clock, broker):
+def test_batches_split_while_alone_are_delivered_by_this_node(tmp_path, clock, broker):
     broker.down = "no"
     both = node(tmp_path, clock, broker)
     both.receive(b"one", b"two", b"three", b"four")
@@ -213,7 +213,7 @@ def test_what_was_split_while_alone_is_finished_here(tmp_path, clock, broker):
     assert both.account.delivered == 4
 
 
-# --- taking over ------------------------------------------------------------------------------------------------------
+# --- consuming --------------------------------------------------------------------------------------------------------
 
 
 def test_a_dead_nodes_batches_are_delivered_by_another(tmp_path, clock, broker):
@@ -227,7 +227,7 @@ def test_a_dead_nodes_batches_are_delivered_by_another(tmp_path, clock, broker):
     assert 1 <= second.account.possible_duplicates <= 6
 
 
-def test_a_lost_channel_gives_up_what_waits_and_settles_what_is_in_flight(tmp_path, clock, broker):
+def test_a_lost_channel_forgets_waiting_batches_and_settles_those_in_flight(tmp_path, clock, broker):
     gateway = node(tmp_path, clock, broker, "gateway", role="gateway")
     courier = node(tmp_path, clock, broker, "courier", role="courier")
     for i in range(8):
@@ -235,7 +235,7 @@ def test_a_lost_channel_gives_up_what_waits_and_settles_what_is_in_flight(tmp_pa
     pass_time(clock, gateway, courier)
     assert courier.account.spooled == 8 and courier.posted
     in_flight = len(courier.posted)
-    courier.cluster_node.taking.abort("a test")
+    courier.cluster_node.consumer_connection.abort("a test")
     courier.check()
     assert courier.account.spooled == in_flight
     broker.down = "away"
@@ -262,13 +262,13 @@ def test_a_parked_intakes_batches_stay_in_the_queue(tmp_path, clock, broker):
     assert len(broker.texts("q.a")) == 8
     assert courier.account.spooled == 0
     assert courier.account.taken_over == courier.account.handed_over
-    # One attempt, with one batch, when it is due.
+    # One attempt with one batch, when it is due.
     pass_time(clock, gateway, courier, seconds=200)
     assert len(courier.posted) == 1 and courier.account.spooled == 1
     assert courier.account.possible_duplicates == 0
 
 
-def test_memory_is_bounded_whatever_the_queue_holds(tmp_path, clock, broker):
+def test_memory_is_bounded_for_any_queue(tmp_path, clock, broker):
     gateway = node(tmp_path, clock, broker, "gateway", role="gateway")
     for i in range(40):
         gateway.receive(b"x" * 20_000, ms=5000 * i)
@@ -283,17 +283,17 @@ def test_memory_is_bounded_whatever_the_queue_holds(tmp_path, clock, broker):
     assert courier.cluster_node.consumer_memory.held == 0
 
 
-def test_small_batches_come_in_greater_number(tmp_path, clock, broker):
+def test_more_small_batches_are_prefetched(tmp_path, clock, broker):
     gateway = node(tmp_path, clock, broker, "gateway", role="gateway")
     for i in range(300):
         gateway.receive(b"%d" % i, ms=5000 * i)
     pass_time(clock, gateway, seconds=5)
     courier = node(tmp_path, clock, broker, "courier", role="courier")
     pass_time(clock, courier, seconds=2)
-    assert courier.cluster_node.view("a").waiting_events in range(consumer.MOST, consumer.MOST + 3)
+    assert courier.cluster_node.view("a").waiting_events in range(consumer.MAX_BATCHES, consumer.MAX_BATCHES + 3)
 
 
-def test_what_waits_too_long_goes_back_before_the_broker_takes_it(tmp_path, clock, broker):
+def test_a_batch_that_waits_too_long_is_requeued(tmp_path, clock, broker):
     gateway = node(tmp_path, clock, broker, "gateway", role="gateway")
     courier = node(tmp_path, clock, broker, "courier", role="courier")
     gateway.receive(b"one")
@@ -344,38 +344,38 @@ def test_a_foreign_message_cannot_choose_its_file(tmp_path, clock, broker):
 def test_couriers_of_one_exit_share_the_request_rate(tmp_path, clock, broker):
     nodes = [node(tmp_path, clock, broker, f"node{i}") for i in range(3)]
     pass_time(clock, *nodes, seconds=6)
-    assert [each.sharers for each in nodes] == [3, 3, 3]
+    assert [each.courier_count for each in nodes] == [3, 3, 3]
     nodes[0].die()
     pass_time(clock, *nodes[1:], seconds=6)
-    assert [each.sharers for each in nodes[1:]] == [2, 2]
-    # Who cannot ask goes on with what it knew.
+    assert [each.courier_count for each in nodes[1:]] == [2, 2]
+    # A node that cannot poll the broker keeps the last known number.
     broker.down = "away"
     broker.lose()
     pass_time(clock, *nodes[1:], seconds=20)
-    assert [each.sharers for each in nodes[1:]] == [2, 2]
+    assert [each.courier_count for each in nodes[1:]] == [2, 2]
 
 
 def test_gateways_and_other_exits_do_not_count(tmp_path, clock, broker):
     gateway = node(tmp_path, clock, broker, "gateway", role="gateway")
     courier = node(tmp_path, clock, broker, "courier", role="courier")
     pass_time(clock, gateway, courier, seconds=6)
-    assert courier.sharers == 1
+    assert courier.courier_count == 1
 
 
-def test_an_intake_that_leaves_the_configuration_is_left_in_its_queue(tmp_path, clock, broker):
+def test_batches_of_a_removed_intake_stay_in_the_queue(tmp_path, clock, broker):
     gateway = node(tmp_path, clock, broker, "gateway", role="gateway")
     courier = node(tmp_path, clock, broker, "courier", role="courier")
     gateway.receive(b"one")
     pass_time(clock, gateway, courier)
     courier.answer(503)
     courier.own.retire()
-    courier.cluster_node.follow("a", None, None)
+    courier.cluster_node.configure_intake("a", None, None)
     pass_time(clock, courier)
     assert broker.texts("q.a") == [b"one"] and courier.account.spooled == 0
     assert courier.dispatcher.senders == 1
 
 
-def test_the_end_gives_back_what_is_not_in_flight(tmp_path, clock, broker):
+def test_stop_requeues_batches_that_are_not_in_flight(tmp_path, clock, broker):
     gateway = node(tmp_path, clock, broker, "gateway", role="gateway")
     courier = node(tmp_path, clock, broker, "courier", role="courier")
     for i in range(8):
@@ -383,7 +383,7 @@ def test_the_end_gives_back_what_is_not_in_flight(tmp_path, clock, broker):
     pass_time(clock, gateway, courier)
     flying = len(courier.posted)
     courier.dispatcher.stop()
-    courier.cluster_node.stop_taking()
+    courier.cluster_node.stop_consuming()
     assert len(broker.texts("q.a")) == 8 - flying
     while courier.posted:
         courier.accept()
@@ -392,8 +392,8 @@ def test_the_end_gives_back_what_is_not_in_flight(tmp_path, clock, broker):
     assert len(broker.texts("q.a")) == 8 - flying
 
 
-def test_what_is_published_and_not_confirmed_is_bounded_over_all_intakes(tmp_path, clock, broker, monkeypatch):
-    monkeypatch.setattr(publisher, "MOST_OUT", 1000)
+def test_unconfirmed_bytes_are_bounded_over_all_intakes(tmp_path, clock, broker, monkeypatch):
+    monkeypatch.setattr(publisher, "MAX_NODE_BYTES", 1000)
     gateway = node(tmp_path, clock, broker, role="gateway")
     gateway.receive(b"first")
     pass_time(clock, gateway)
@@ -408,7 +408,7 @@ def test_what_is_published_and_not_confirmed_is_bounded_over_all_intakes(tmp_pat
     assert gateway.account.spooled == 0 and gateway.account.handed_over == 21
 
 
-def test_a_file_that_is_gone_does_not_stop_the_others(tmp_path, clock, broker):
+def test_a_missing_file_does_not_stop_the_other_batches(tmp_path, clock, broker):
     broker.down = "no"
     gateway = node(tmp_path, clock, broker, role="gateway")
     for i in range(5):

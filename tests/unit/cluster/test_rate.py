@@ -1,4 +1,4 @@
-"""``max_request_rate`` is of an address: whoever leaves by it has a part of it."""
+"""Tests that couriers of one exit share ``max_request_rate``."""
 
 from twisted.internet.task import Clock
 
@@ -15,7 +15,7 @@ spool: {directory: spool}
 
 
 class Eager:
-    """Always has a request to start, which is answered at once."""
+    """Sender that always has a request to start, which is answered at once."""
 
     def __init__(self, dispatcher):
         self.dispatcher = dispatcher
@@ -38,7 +38,7 @@ def in_ten_seconds(clock, sender):
     return sender.started - before
 
 
-def test_it_is_divided_by_those_who_share_it():
+def test_the_rate_is_divided_by_the_couriers_that_share_it():
     clock, config = Clock(), parse_text(CONFIGURATION, "bridge.yaml")
     courier_set = CourierSet(config, clock)
     sender = Eager(courier_set.dispatcher)

@@ -1,4 +1,4 @@
-"""The account of a period, of a node that hands over and takes over: also of one that is killed."""
+"""Tests the report of a node that hands batches over and takes batches over, also after a kill."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -15,8 +15,8 @@ from bridge.spool.recovery import RecoveredSpool
 MARCH = 1_772_323_200  # 2026-03-01T00:00:00Z
 
 
-class Life:
-    """A node's ledger and history."""
+class ProcessRun:
+    """Ledger and journal of one process run of a node."""
 
     def __init__(self, directory, now, waiting=0):
         self.now = now
@@ -57,37 +57,37 @@ def row_of(directory):
     return row
 
 
-def test_a_life_that_ends_well(tmp_path):
-    life = Life(tmp_path, MARCH)
-    life.ledger.receive_spooled("a", 10)
-    life.hand_over(10)
-    life.borrowing.take_over("a", 7)
-    life.accept(4, taken=True)
-    life.minute()
-    life.borrowing.hand_over("a", 1)
-    # Two are in flight to the last.
-    life.journal.stop(life.accounts(), {})
+def test_a_run_that_is_stopped(tmp_path):
+    run = ProcessRun(tmp_path, MARCH)
+    run.ledger.receive_spooled("a", 10)
+    run.hand_over(10)
+    run.borrowing.take_over("a", 7)
+    run.accept(4, taken=True)
+    run.minute()
+    run.borrowing.hand_over("a", 1)
+    # Two events are in flight until the end.
+    run.journal.stop(run.accounts(), {})
     row = row_of(tmp_path)
     assert (row.received, row.handed, row.taken, row.delivered, row.held) == (10, 13, 7, 4, 0)
-    Life(tmp_path, life.now + 5).journal.stop({}, {})
+    ProcessRun(tmp_path, run.now + 5).journal.stop({}, {})
     assert row_of(tmp_path).unexplained == 0
 
 
 @pytest.mark.parametrize("taken_since", [0, 5])
-def test_a_life_that_is_killed(tmp_path, taken_since):
-    life = Life(tmp_path, MARCH)
-    life.ledger.receive_spooled("a", 10)
-    life.borrowing.take_over("a", 6)
-    life.minute()
-    # What no account tells any more.
-    life.hand_over(8)
-    life.ledger.receive_spooled("a", 3)
+def test_a_run_that_is_killed(tmp_path, taken_since):
+    run = ProcessRun(tmp_path, MARCH)
+    run.ledger.receive_spooled("a", 10)
+    run.borrowing.take_over("a", 6)
+    run.minute()
+    # Events after the last minute line of the journal.
+    run.hand_over(8)
+    run.ledger.receive_spooled("a", 3)
     if taken_since:
-        life.borrowing.take_over("a", taken_since)
-    life.accept(4 + taken_since, taken=True)
-    again = Life(tmp_path, life.now + 5, waiting=5)
+        run.borrowing.take_over("a", taken_since)
+    run.accept(4 + taken_since, taken=True)
+    again = ProcessRun(tmp_path, run.now + 5, waiting=5)
     again.journal.stop(again.accounts(), {})
     row = row_of(tmp_path)
     assert (row.received, row.delivered, row.held) == (13, 4 + taken_since, 5)
-    # Two went back with the kill: of what came and went since, only the difference is known.
+    # The kill returned two events to the queue. Of later hand-overs only the difference is known.
     assert row.taken - row.handed == (6 + taken_since) - (8 + 2)

@@ -1,4 +1,4 @@
-"""Whatever is in a file: a configuration, or the faults of it; nothing else is raised, and no secret shown."""
+"""Tests arbitrary file contents: the result is a configuration or its faults, and no message shows a secret."""
 
 import random
 from pathlib import Path
@@ -72,7 +72,7 @@ def read(text: str) -> None:
         assert isinstance(config, Config)
 
 
-def test_the_good_one_is_good() -> None:
+def test_the_valid_text_loads() -> None:
     assert len(parse_text(GOOD).routes) == 2
 
 
@@ -108,7 +108,7 @@ def test_mutated(seed: int, count: int) -> None:
 @given(st.integers(0, 2**32))
 @settings(max_examples=300, deadline=None)
 def test_values_in_the_wrong_place_show_no_secret(seed: int) -> None:
-    """A key's text stays whole and in its place while everything else is changed: no report may hold it."""
+    """Changes everything except the text of an intake key; no fault may contain that text."""
     chance = random.Random(seed)
     lines = GOOD.splitlines()
     for _ in range(chance.randrange(1, 4)):

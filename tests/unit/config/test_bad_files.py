@@ -1,4 +1,4 @@
-"""Each file of `bad/` holds one mistake; its first lines say every fault it must give, with place and whole text."""
+"""Loads each file of `bad/`, which contains one mistake; its first lines list the expected faults in full."""
 
 import re
 from pathlib import Path
@@ -12,13 +12,13 @@ FILES = sorted(BAD.glob("*.yaml"))
 EXPECTED = re.compile(rb"^# fault: (?:(?P<file>[^\s:]+):)?(?P<place>\d+:\d+): (?P<text>.*)$", re.MULTILINE)
 
 
-def test_there_are_enough_of_them() -> None:
+def test_the_bad_files_are_found() -> None:
     assert len(FILES) > 100
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_bad_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(BAD)  # faults name files as they were given: relative ones make the texts the same everywhere
+    monkeypatch.chdir(BAD)  # Faults name files as they were given, so relative names make the texts reproducible.
     for name in ("CREDENTIALS_DIRECTORY", "SYSLOG_BRIDGE_TEST_NOT_SET"):
         monkeypatch.delenv(name, raising=False)
     expected = [
@@ -33,7 +33,7 @@ def test_bad_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "pydantic" not in str(raised.value).lower()
 
 
-def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+def test_a_missing_file(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError) as raised:
         load(tmp_path / "bridge.yaml")
-    assert str(raised.value) == f"{tmp_path}/bridge.yaml:1:1: the file cannot be read: No such file or directory"
+    assert str(raised.value) == f"{tmp_path}/bridge.yaml:1:1: cannot read the file: No such file or directory."

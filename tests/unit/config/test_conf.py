@@ -1,4 +1,4 @@
-"""The files of `conf/` load, tell the truth about defaults, and name every key; the reference file is understood."""
+"""Tests that the files of `conf/` load, show the real defaults and name every key, and that reference values load."""
 
 import re
 from datetime import timedelta
@@ -72,7 +72,7 @@ def test_the_datacenter_includes_its_branches() -> None:
     assert config.intakes["asa"].destination.url == "https://intake.fra2.sekoia.io/api/v1/intake-http"
 
 
-# Every key of the reference with its value there, in an order of our own.
+# Every key of the reference with its value there, in another order.
 WHOLE = """
 timezone: UTC
 max_frame_size: 250KiB

@@ -1,4 +1,4 @@
-"""Several files: what is joined, in which order, and what faults of an included file look like."""
+"""Tests the joining of several files, its order, and the faults of included files."""
 
 import hashlib
 from pathlib import Path
@@ -67,7 +67,7 @@ def test_faults_of_all_files_in_reading_order(site: Path) -> None:
     assert places == [("bridge.yaml", 9), ("a.yaml", 1), ("a.yaml", 2), ("more.yaml", 1), ("more.yaml", 2)]
 
 
-def test_a_file_that_cannot_be_read_hides_no_other_fault_and_invents_none(site: Path) -> None:
+def test_an_unreadable_file_neither_hides_nor_adds_other_faults(site: Path) -> None:
     (site / "more.yaml").write_text("intakes: {b: {intake_key: [}\n")
     (site / "bridge.yaml").write_text(MAIN.replace("intake: all, source", "intake: b, source") + "timezone: Nowhere\n")
     with pytest.raises(ConfigurationError) as raised:
@@ -78,5 +78,5 @@ def test_a_file_that_cannot_be_read_hides_no_other_fault_and_invents_none(site: 
 def test_a_loop_of_links_is_a_fault(site: Path) -> None:
     (site / "more.yaml").unlink()
     (site / "more.yaml").symlink_to("more.yaml")
-    with pytest.raises(ConfigurationError, match="cannot be read"):
+    with pytest.raises(ConfigurationError, match="include: cannot read"):
         load(site / "bridge.yaml")

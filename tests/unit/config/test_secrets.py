@@ -1,4 +1,4 @@
-"""Secrets in each form, and that they show themselves nowhere."""
+"""Tests each form of secret, and that secrets are masked everywhere."""
 
 from pathlib import Path
 
@@ -70,14 +70,12 @@ def test_an_unreadable_file_names_itself_at_the_key(tmp_path: Path) -> None:
     (fault,) = raised.value.faults
     assert (fault.line, fault.column) == (4, 17)
     assert (
-        fault.message == f"intake_key: the secret's file {tmp_path}/keys/none cannot be read: No such file or directory"
+        fault.message == f"intake_key: cannot read the secret's file {tmp_path}/keys/none: No such file or directory."
     )
 
 
 @pytest.mark.parametrize("form", ["file", "credential", "env", "path"])
-def test_a_key_written_where_its_file_belongs_is_not_shown(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
-) -> None:
+def test_a_key_in_place_of_its_file_is_not_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str) -> None:
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
     with pytest.raises(ConfigurationError) as raised:
         load(written(tmp_path, f"{{{form}: AbCdEfGh12345678}}"))

@@ -1,4 +1,4 @@
-"""Defaults, and what written values become."""
+"""Tests default values and the parsing of written values."""
 
 import ipaddress
 from datetime import timedelta
@@ -26,7 +26,7 @@ spool: {directory: spool}
 
 
 def shortest(**replaced: str) -> Config:
-    """The shortest configuration with some of its keys replaced, and others added."""
+    """Loads the shortest configuration with some keys replaced or added."""
     lines = dict(line.split(": ", 1) for line in SHORTEST.strip().splitlines())
     return parse_text("\n".join(f"{key}: {value}" for key, value in (lines | replaced).items()))
 
@@ -75,7 +75,7 @@ def test_unrouted_is_held_by_default() -> None:
     assert shortest(unrouted="drop", routes="[{intake: all}]").unrouted.kind == "drop"
 
 
-def test_a_text_is_taken_where_yaml_would_see_something_else() -> None:
+def test_scalars_stay_text_where_yaml_reads_another_type() -> None:
     config = parse_text("""
 collector: {region: FRA1}
 listeners: [{name: 0514, udp: "*:514"}]
@@ -134,13 +134,13 @@ def test_addresses(text: str, host: str, port: int, shown: str) -> None:
 def test_listeners_that_cannot_be_bound_at_once(one: str, other: str, clash: bool) -> None:
     listeners = f'[{{name: a, tcp: "{one}"}}, {{name: b, tcp: "{other}"}}]'
     if clash:
-        with pytest.raises(ConfigurationError, match="port is taken"):
+        with pytest.raises(ConfigurationError, match="port is used by the listener"):
             shortest(listeners=listeners)
     else:
         assert len(shortest(listeners=listeners).listeners) == 2
 
 
-def test_an_intake_goes_its_own_way() -> None:
+def test_keys_of_an_intake_override_those_of_the_collector() -> None:
     config = parse_text("""
 collector: {url: "https://intake.example:8443/api/", compression: gzip, timeout: 5s}
 listeners: [{udp: "*:514"}]
@@ -171,7 +171,7 @@ def test_authorities_are_those_of_the_intake_or_of_the_collector(tmp_path: Path)
     assert (shared.ca_file, shared.extra_ca_file) == (None, tmp_path / "a.pem")
 
 
-def test_a_default_gives_way_to_what_is_written() -> None:
+def test_written_values_limit_related_defaults() -> None:
     assert shortest(collector="{region: FRA1, connections: 2}").collector.connections_per_intake == 2
     assert shortest(batch="{timestamp_resolution: 5m}").batch.catch_up_resolution == timedelta(minutes=5)
     assert shortest(listeners='[{tcp: "*:514", max_connections: 3}]').listeners[0].max_connections_per_peer == 3

@@ -1,4 +1,4 @@
-"""The token bucket over bodies, and the width of joins."""
+"""Tests the token bucket for request bodies, and the join width."""
 
 from twisted.internet.defer import ensureDeferred
 from twisted.internet.task import Clock
@@ -13,7 +13,7 @@ def test_bodies_go_in_order_at_the_rate():
     bandwidth = Bandwidth(clock, 1000)
     gone = []
     for i, size in enumerate((500, 1000, 100)):
-        bandwidth.pass_(size).addCallback(lambda nothing, i=i: gone.append((i, clock.seconds())))
+        bandwidth.acquire(size).addCallback(lambda nothing, i=i: gone.append((i, clock.seconds())))
     assert gone == [(0, 0)]
     clock.pump([0.05] * 40)
     assert [i for i, _ in gone] == [0, 1, 2]
@@ -25,7 +25,7 @@ def test_the_mean_is_right_over_a_long_time():
     bandwidth = Bandwidth(clock, 10_000)
     gone = []
     for _ in range(200):
-        bandwidth.pass_(700).addCallback(lambda nothing: gone.append(700))
+        bandwidth.acquire(700).addCallback(lambda nothing: gone.append(700))
     clock.pump([0.1] * 100)
     assert abs(sum(gone) - 10 * 10_000) <= 2500 + 700
 
@@ -34,8 +34,8 @@ def test_a_body_larger_than_the_bucket_goes_too():
     clock = Clock()
     bandwidth = Bandwidth(clock, 10)
     gone = []
-    bandwidth.pass_(1000).addCallback(gone.append)
-    bandwidth.pass_(1).addCallback(gone.append)
+    bandwidth.acquire(1000).addCallback(gone.append)
+    bandwidth.acquire(1).addCallback(gone.append)
     assert len(gone) == 1
     clock.advance(99)
     assert len(gone) == 1
@@ -74,5 +74,5 @@ def test_the_width_stays_while_the_backlog_shrinks_or_something_else_is_the_limi
     assert not any(width.falls_behind(second, waiting=10_000 - second) for second in range(1000))
     for second in range(1000, 2000):
         if second % 50 == 0:
-            width.held_up()
+            width.limited_elsewhere()
         assert not width.falls_behind(second, waiting=second)

@@ -1,4 +1,4 @@
-"""A courier with a fake poster: what is posted, what is settled, and that the account is exact after each step."""
+"""Tests a courier with a fake poster: what it posts and settles, and that the ledger is exact after each step."""
 
 import gzip
 import random
@@ -21,7 +21,7 @@ NOON = 1_795_435_200
 
 
 class World:
-    """One intake: a real spool, a courier, a collector that answers when told to."""
+    """One intake: a real spool, a courier, and a collector that answers when the test says so."""
 
     def __init__(self, directory, *, gzip=False, rate=None, in_flight=4, limits=None, request_limits=None):
         self.clock = Clock()
@@ -46,7 +46,7 @@ class World:
         )
         self.spool.on_sealed = self.courier.add
 
-    # Its parts, as the courier sees them.
+    # The interfaces that the courier uses.
     def in_thread(self, job):
         return maybeDeferred(job)
 
@@ -65,7 +65,7 @@ class World:
     def keep_evidence(self, intake, sequence, body):
         self.evidence = body
 
-    def set_aside(self, batch, why):
+    def quarantine_batch(self, batch, why):
         self.aside.append(self.spool.quarantine.move_aside(batch.path))
 
     def pack(self, batches):
@@ -83,7 +83,7 @@ class World:
     def off(self, kind, about, text):
         pass
 
-    # What a test does.
+    # Steps of a test.
     def seal(self, *events, ms=0, encoding="lines", seal=True):
         data = b"".join(event + b"\n" for event in events)
         at = NOON * 1000 + ms
@@ -109,7 +109,7 @@ class World:
         self.check()
 
     def next_request(self):
-        """Let the time pass until something is posted."""
+        """Advances the clock until a request is posted."""
         for _ in range(2000):
             if self.posted:
                 return
@@ -184,7 +184,7 @@ def test_a_failure_keeps_the_batch_and_waits(world, status):
     world.clock.advance(0.4)
     assert world.posted == []
     world.next_request()
-    # One request while backing off, however much waits; the next is for after it.
+    # A courier that backs off sends one request at a time, however much waits.
     world.clock.advance(5)
     assert len(world.posted) == 1
     world.accept()
@@ -273,7 +273,7 @@ def _seal_timed(world, *moments):
 
 
 def _deliver_all(world):
-    """The bodies of all that is left, in their order."""
+    """Delivers all waiting events and returns the bodies in their order."""
     bodies = []
     while world.courier.waiting_events:
         world.next_request()
@@ -328,7 +328,7 @@ def test_a_shortfall_is_counted_and_shown(world):
     world.accept(named=2)
     account = world.ledger.of("a")
     assert (account.delivered, account.dropped) == (2, {"collector_shortfall": 1})
-    assert "named 2 of 3" in world.courier.last_error
+    assert "confirmed 2 of 3" in world.courier.last_error
     assert world.evidence == b"one\ntwo\nthree"
     assert world.alarms["loss"] == 1
 
@@ -338,7 +338,7 @@ def test_a_strangers_answer_settles_nothing(world):
     world.posted.pop()[2].callback(Response(200, b"<html>welcome</html>"))
     world.check()
     assert (world.ledger.of("a").delivered, len(world.files)) == (0, 1)
-    assert "not the intake's" in world.courier.last_error
+    assert "not from the collector" in world.courier.last_error
 
 
 @pytest.mark.parametrize("damage", [b"", b"something else\n", b"one\ntw"])
@@ -391,7 +391,7 @@ def test_the_rate_limit_joins_more_widely(make_world):
     assert world.bodies == [b"0"]
     world.accept()
     world.clock.advance(1)
-    # Within catch_up_resolution (60 s), not one batch a request.
+    # The batches are joined within catch_up_resolution (60 s), not sent one per request.
     assert world.bodies == [b"1\n2\n3\n4\n5\n6"]
     world.accept()
     world.clock.advance(1)
@@ -412,7 +412,7 @@ def test_headers_that_cannot_be_made_are_a_failure(world):
 
 @pytest.mark.parametrize("seed", range(20))
 def test_any_answers_in_any_order(make_world, seed):
-    """Conservation: whatever fails and in which order answers come, each event is accepted once."""
+    """Checks conservation: each event is accepted once, whatever fails and in whichever order responses arrive."""
     chance = random.Random(seed)
     world = make_world()
     sent, taken = [], Counter()

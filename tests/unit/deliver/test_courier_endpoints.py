@@ -1,4 +1,4 @@
-"""Couriers of every endpoint, of both encodings of the spool, and from each to each other with files waiting."""
+"""Tests couriers for every endpoint and both spool encodings, and changes between endpoints while files wait."""
 
 import itertools
 import json
@@ -30,7 +30,7 @@ def target(path, *, gzip=False):
 
 
 class Posts(World):
-    """A world with an endpoint, and what its collector takes: (event, time) as the API reads them."""
+    """A world with an endpoint. It collects (event, time) pairs as the API reads them."""
 
     def __init__(self, directory, path="/plain/batch", **options):
         super().__init__(directory, **options)
@@ -41,14 +41,14 @@ class Posts(World):
 
     def change(self, new):
         delivery_path = self.courier._delivery_path
-        self.courier.change(DeliveryPath(new, self, delivery_path.base_urls), self.courier._turn)
+        self.courier.change(DeliveryPath(new, self, delivery_path.base_urls), self.courier._limits)
 
     def post(self, url, body, headers):
         self.urls.append(url)
         return super().post(url, body, headers)
 
     def take(self):
-        """Read the first request as the collector would, and accept it."""
+        """Reads the first request as the collector would, and accepts it."""
         body, headers, answer = self.posted.pop(0)
         parser = PARSERS[self.urls.pop(0).removeprefix("http://collector.test")]
         envelope = formats.Envelope(
@@ -91,7 +91,7 @@ def test_every_endpoint_takes_what_the_spool_has(tmp_path, path, encoding):
 
 
 def timed(world, *rows):
-    """A file of an endpoint that has each event's time."""
+    """Adds a file whose events each have a time."""
     data = b"".join(b"%d\t%b\n" % (NOON * 1000 + ms, json.dumps(event).encode()) for ms, event in rows)
     moments = [NOON * 1000 + ms for ms, _ in rows]
     world.spool.append(Group("a", "json", NOON, min(moments), max(moments), len(rows), data, timed=True))
@@ -146,7 +146,7 @@ def test_a_refused_event_among_exact_ones_is_found_and_the_others_keep_their_tim
 
 @pytest.mark.parametrize(("old", "new"), list(itertools.permutations(PARSERS, 2)))
 def test_from_any_endpoint_to_any_other_with_files_waiting(tmp_path, old, new):
-    """Files of both kinds, one of them being searched for a bad event, and pieces in memory."""
+    """Files of both kinds wait, one of them is being searched for a bad event, and some pieces are in memory."""
     world = Posts(tmp_path / "spool", old, limits=BatchLimits(max_slots=1))
     world.seal(b"one", b"two", b"three", b"four")
     if ENDPOINTS[old].exact:

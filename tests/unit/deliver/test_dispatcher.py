@@ -1,4 +1,4 @@
-"""Connections and requests a second, shared out fairly."""
+"""Tests that connections and request rate are shared fairly."""
 
 from collections import Counter
 
@@ -9,7 +9,7 @@ from bridge.deliver.dispatcher import Dispatcher
 
 
 class Sender:
-    retry_pause = 1000.0
+    stall_timeout = 1000.0
 
     def __init__(self, name, dispatcher, log, waiting=0, refuses=False):
         self.name, self.dispatcher, self.log, self.waiting, self.refuses = name, dispatcher, log, waiting, refuses
@@ -24,7 +24,7 @@ class Sender:
             return False
         self.waiting -= 1
         self.log.append(self.name)
-        self.slots.append(self.dispatcher.begin(self.retry_pause))
+        self.slots.append(self.dispatcher.begin(self.stall_timeout))
         return True
 
     def end(self):
@@ -58,7 +58,7 @@ def test_a_busy_sender_does_not_starve_a_quiet_one():
 
 
 def test_who_has_more_does_not_make_the_others_be_asked():
-    """An outage: each batch that comes is offered while nobody may start anything."""
+    """In an outage, each new batch is offered while no request may start."""
     _, dispatcher, senders, log = made(0, 0, 0)
     asked = Counter()
     for sender in senders:
@@ -136,7 +136,7 @@ def test_a_sender_that_starts_nothing_costs_nothing():
 
 def test_a_stalled_request_holds_up_no_other():
     clock, dispatcher, (a, _), log = made(1, 3, connections=1)
-    a.retry_pause = 2.0
+    a.stall_timeout = 2.0
     dispatcher.wake()
     assert log == ["a"]
     clock.advance(2)

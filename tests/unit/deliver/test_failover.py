@@ -1,4 +1,4 @@
-"""A courier with two URLs: where its requests go, and that nothing waits while one of them answers."""
+"""Tests a courier with two URLs: where requests go, and that nothing waits while one URL answers."""
 
 import pytest
 from twisted.internet.error import ConnectionRefusedError
@@ -20,8 +20,8 @@ class Two(World):
         self.breakers = [CircuitBreaker(self.clock, wake=self.dispatcher.wake) for _ in range(2)]
         for breaker in self.breakers:
             breaker.opens_after = 1
-        target = RequestTarget(FIRST, dict, False, others=(SECOND,))
-        self.courier.change(DeliveryPath(target, self, BaseUrls(*self.breakers)), self.courier._turn)
+        target = RequestTarget(FIRST, dict, False, fallback_urls=(SECOND,))
+        self.courier.change(DeliveryPath(target, self, BaseUrls(*self.breakers)), self.courier._limits)
 
     def post(self, url, body, headers):
         self.urls.append(url)

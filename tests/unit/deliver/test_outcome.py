@@ -1,4 +1,4 @@
-"""What an answer means; above all, what is never taken for acceptance."""
+"""Tests how responses are classified, and above all which are never taken for acceptance."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""A courier whose backlog is in packs: order, joining, splits, damage and the account, as of loose batches."""
+"""Tests a courier whose backlog is in packs: order, joining, splits, damage and the ledger."""
 
 import errno
 import os
@@ -26,7 +26,7 @@ def make_world(tmp_path):
 
 
 def outage(world, count, *, first=0, every=2000, size=1):
-    """So many batches wait, the collector being away, and what can be is packed; their events."""
+    """Adds batches while the collector is unavailable and packs what can be packed. Returns their events."""
     events = []
     for i in range(first, first + count):
         events.append([b"%d.%d" % (i, k) for k in range(size)])
@@ -42,7 +42,7 @@ def outage(world, count, *, first=0, every=2000, size=1):
 
 
 def drain(world, answer=None):
-    """Answer until nothing waits; what was accepted."""
+    """Answers requests until nothing waits. Returns the accepted events."""
     taken = []
     for _ in range(20_000):
         if not world.courier.waiting_events:
@@ -74,7 +74,7 @@ def test_an_outage_becomes_few_files_and_leaves_in_order(make_world):
     taken = drain(world)
     assert Counter(taken) == Counter(events)
     assert world.ledger.of("a").delivered == 300
-    # Live first, then the backlog in its order: a merge of two rising sequences.
+    # Live events come first, then the backlog in order: a merge of two rising sequences.
     order = [events.index(event) for event in taken]
     falls = [i for i, (a, b) in enumerate(pairwise(order)) if b < a]
     live = {event for event in order[: falls[0] + 1]} if falls else set()
@@ -230,11 +230,11 @@ def blocks(world):
 
 
 def give_up(world):
-    """The oldest goes, as the keeper does it; what it was."""
+    """Drops the oldest batch or pack, as the disk budget does. Returns it."""
     gone = world.courier.drop_oldest()
     if gone is not None:
         world.ledger.drop_spooled("a", gone.unacknowledged, "spool_full")
-        world.spool.give_up([gone])
+        world.spool.discard([gone])
         world.check()
     return gone
 
@@ -323,7 +323,7 @@ def test_what_is_left_of_cut_batches_can_be_given_up_once_nothing_of_it_is_in_fl
         world.spool.seal_all()
     for _ in range(3):
         world.accept()
-    # The first is gone; the others are cut together, and a request has something of both.
+    # The first batch was sent before. The others are cut together, and a request has events of both.
     assert world.bodies == [b"at 0\nat 0"]
     assert give_up(world) is None
     world.accept()
@@ -369,7 +369,7 @@ def keeper_of(world, monkeypatch, *, max_size, available=10**9):
     made = build_disk_budget(
         world.spool,
         BudgetTerms(max_size, 0),
-        stocks={"a": world.courier},
+        members={"a": world.courier},
         ledger=world.ledger,
         alarms=Alarms(),
         clock=world.clock.seconds,
@@ -426,7 +426,7 @@ def test_progress_of_a_pack_that_could_not_be_written_is_tried_again_once(make_w
     outage(world, 300)
     pack = world.courier._pending.pack_queue._packs[-1]
     read = pack.read(most_batches=64, most_bytes=10**9, sealed=0.0).batches
-    left = pack._left
+    left = pack._unsettled
     rename = Path.rename
 
     def fail(path, target):
@@ -434,13 +434,13 @@ def test_progress_of_a_pack_that_could_not_be_written_is_tried_again_once(make_w
 
     monkeypatch.setattr(Path, "rename", fail)
     world.spool.remove(read[:2])
-    assert pack._left == left
+    assert pack._unsettled == left
     monkeypatch.setattr(Path, "rename", rename)
     world.clock.advance(2)
     world.spool.seal_due()
     world.clock.advance(2)
     world.spool.seal_due()
-    assert pack._left == left - sum(batch.count for batch in read[:2])
+    assert pack._unsettled == left - sum(batch.count for batch in read[:2])
 
 
 def test_a_pack_given_up_that_cannot_be_removed_is_tried_again(make_world, monkeypatch):

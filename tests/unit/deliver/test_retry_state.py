@@ -1,4 +1,4 @@
-"""When the next request of an intake may start: waits that double, parking, requests in flight."""
+"""Tests when the next request of an intake may start: back-off, parking, requests in flight."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ class Intake:
         context = build_delivery_context(
             self.clock, store=store, ledger=Ledger(), dispatcher=dispatcher, alarms=self.alarms
         )
-        self.retry_state = RetryState("fw", most=most, context=context, base_urls=self.urls)  # type: ignore[arg-type]
+        self.retry_state = RetryState("fw", max_in_flight=most, context=context, base_urls=self.urls)  # type: ignore[arg-type]
 
     def fail_and_wait(self) -> float:
-        """Fails once, and lets the wait pass; returns its seconds."""
+        """Fails once and lets the wait pass. Returns its seconds."""
         self.retry_state.fail("HTTP 503")
         wait = self.retry_state.next_in
         assert wait is not None
@@ -129,13 +129,13 @@ def test_retired_intake_makes_no_attempt_until_it_is_configured_again(intake: In
     intake.retry_state.fail("HTTP 503")
     assert not intake.retry_state.waiting
     assert intake.retry_state.parked == "not in the configuration"
-    intake.retry_state.change(intake.urls, most=4)  # type: ignore[arg-type]
+    intake.retry_state.change(intake.urls, max_in_flight=4)  # type: ignore[arg-type]
     assert intake.retry_state.parked is None
     assert intake.fail_and_wait() > 0
 
 
 def test_reload_ends_the_wait(intake: Intake) -> None:
     intake.retry_state.fail("HTTP 503", at_least=300.0)
-    intake.retry_state.change(intake.urls, most=4)  # type: ignore[arg-type]
+    intake.retry_state.change(intake.urls, max_in_flight=4)  # type: ignore[arg-type]
     assert not intake.retry_state.waiting
     assert intake.retry_state.failures == 0

@@ -1,4 +1,4 @@
-"""The order in which batches leave, and what is joined."""
+"""Tests the order in which batches are sent, and which are joined."""
 
 from itertools import pairwise
 from pathlib import Path
@@ -86,7 +86,7 @@ def test_timed_batches_that_stand_together_come_together():
     send_queue = SendQueue(live_for=10, live_first=True, exact=lambda sequence: sequence >= 6)
     for i in range(9):
         send_queue.add(batch(i, timed=i != 3, size=10), 0)
-    most = WIDE | {"uncut_bytes": 25}
+    most = WIDE | {"max_uncut_bytes": 25}
     assert [taken(send_queue, 0, **most) for _ in range(7)] == [[0, 1], [2], [3], [4, 5], [6, 7], [8], []]
 
 
@@ -96,7 +96,7 @@ def test_what_was_cut_counts_among_what_is_cut_next():
         send_queue.add(batch(i, timed=True, size=10), 0)
     cut = Piece(batch(9, timed=True), 0, 0, 1, 15, b"x" * 15)
     send_queue.put_back([cut], 0)
-    most = WIDE | {"uncut_bytes": 30}
+    most = WIDE | {"max_uncut_bytes": 30}
     assert taken(send_queue, 0, **most) == [0]
     send_queue.forget([cut.batch])
     assert taken(send_queue, 0, **most) == [1, 2, 3]

@@ -1,4 +1,4 @@
-"""Megabytes over TLS: whole, and in few steps."""
+"""Tests that megabytes over TLS arrive whole and in few steps."""
 
 import os
 import ssl
@@ -15,7 +15,7 @@ from tests.harness.pki import Authority
 
 
 class Kept(Protocol):
-    """Keeps what comes."""
+    """Keeps the received bytes."""
 
     def __init__(self):
         self.reads = []
@@ -41,7 +41,7 @@ class Wire(StringTransport):
 
 
 class Server:
-    """Python's TLS in memory, at the far end of a pipe."""
+    """A TLS server in memory, from Python's ssl module, at the other end of a pipe."""
 
     def __init__(self, tmp_path):
         pki = Authority(tmp_path)
@@ -65,13 +65,13 @@ class Server:
         (self.client,) = found
 
     def connect(self, factory):
-        """The pipe's way."""
+        """Connects the client to the pipe."""
         self.protocol = factory.buildProtocol(None)
         self.protocol.makeConnection(self.wire)
         return defer.succeed(self.protocol)
 
     def pass_on(self):
-        """What either has written; to the client as one read."""
+        """Passes on what either side has written; the client gets it as one read."""
         self._in.write(self.wire.value())
         self.wire.clear()
         if self._out.pending:
@@ -136,4 +136,4 @@ def test_the_end_is_told(server):
 def test_damage_ends_the_connection(server):
     server.protocol.dataReceived(b"\x17\x03\x03\x00\x20" + bytes(32))
     assert server.wire.disconnecting
-    assert server.wire.value(), "an alert tells the far side"
+    assert server.wire.value(), "an alert is sent to the server"

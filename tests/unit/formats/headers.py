@@ -1,7 +1,7 @@
-"""The header that a device puts in front of a text that the parser behind the intake is known to take.
+"""Adds the header that a device sends before a text that the intake's parser is known to read.
 
-A row of the corpus is what the collector got from somebody's relay: mostly the message alone. Each kind below is what
-stands before it on the wire; which kind a format's devices use is in ``KIND``.
+A row of the corpus is a text that the collector received from a relay, mostly the message alone. ``KINDS`` has the
+headers that precede it on the wire, and ``KIND`` has the kind that the devices of a format use.
 """
 
 import re
@@ -13,11 +13,11 @@ KINDS = {
     "host": b"<134>" + TIME + b" device01 ",
     "rfc5424": b"<134>1 2026-11-23T07:24:00.250+01:00 device01 app 4711 - - ",
     "priority": b"<134>",
-    # Its date was taken for a tag by the relay, so the known inputs lack it.
+    # The relay read the date as a tag, so the known inputs lack it.
     "date": b"<134>" + TIME + b" device01 2026-11-23 ",
 }
 
-# Formats whose devices write something else than TIME HOST APP[PID]: in front of the text.
+# Formats whose devices do not send TIME HOST APP[PID]: before the text.
 KIND = {
     name: kind
     for kind, names in {
@@ -35,7 +35,7 @@ KIND = {
             "trellix-epo-on-prem ubika-waap vmware-vcenter windows windows-log-insight"
         ),
         "priority": (
-            # No header at all, or the text begins with the device's own.
+            # No header, or the text begins with the device's own header.
             "apache-spamassassin broadcom-edge-secure-web-gateway cisco-ios cisco-meraki-mx cisco-nx-os "
             "cisco-secure-firewall citrix-adc ekinops-oneos forcepoint-management-server forcepoint-ngfw "
             "fortinet-fortigate fortinet-fortimail fortinet-fortiproxy fortinet-fortiweb sophos unbound"
@@ -44,7 +44,7 @@ KIND = {
     for name in names.split()
 }
 
-# Texts that carry their header already: only a PRI and what a device may have had between it and the time is missing.
+# Texts that include their header. Only the PRI, and anything between PRI and time, is missing.
 _CARRIES = re.compile(
     rb"[A-Z][a-z]{2} [ 0-9]?[0-9] [0-9:]{8} [\w.-]+ \w|"
     rb"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+(?:Z|[+-][0-9:]{5}) [\w.-]+ [\w()-]+ "
@@ -52,12 +52,12 @@ _CARRIES = re.compile(
 
 
 def frame_of(name: str, text: bytes) -> bytes:
-    """What the device would have sent for this text."""
+    """Returns the frame that the device would have sent for this text."""
     if re.match(rb"<[0-9]{1,3}>[^<]", text):
         return text
     carries = _CARRIES.match(text)
     if carries and name in ("vmware-vcenter", "wallix-bastion", "ubika-waap") and b" - - " in text[:120]:
-        # Less the PRI and the version, as an intermediate parser left it.
+        # An intermediate parser removed PRI and version.
         return b"<134>1 " + text
     if carries and name in ("cisco-ise", "f5-big-ip", "openssh"):
         return b"<134>" + text

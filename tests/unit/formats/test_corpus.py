@@ -1,4 +1,4 @@
-"""What the parsers behind the intakes are tested with, sent as a device would send it, comes out in the right form."""
+"""Tests that known inputs of the intakes' parsers, sent as a device would send them, become events of their format."""
 
 import json
 from collections import defaultdict
@@ -13,23 +13,23 @@ from tests.unit.formats.headers import frame_of
 
 SHARED = Path(__file__).parents[4] / "shared"
 CORPUS, REFERENCE = SHARED / "corpora" / "sekoia.jsonl", SHARED / "reference" / "formats.json"
-AROUND = FrameContext(received=datetime(2026, 11, 23, 7, 24, 5, tzinfo=UTC))
+CONTEXT = FrameContext(received=datetime(2026, 11, 23, 7, 24, 5, tzinfo=UTC))
 
-# Of the inputs known of a format, those that look like its expression (all of them where it is not named here).
+# Share of a format's known inputs that match its expression. All of them if the format is not listed.
 SHARE = {"vmware-esxi": 75 / 85}
 
-# Formats that the corpus has no input of.
-WITHOUT = {
-    "microsoft-iis": "no text of it is public but one",
+# Formats without input in the corpus, with the reason.
+NO_INPUTS = {
+    "microsoft-iis": "only one text is public",
     "paloalto-prisma-access": "the same texts as paloalto-ngfw",
     "veeam-backup": "left out of the corpus",
 }
 
-# Inputs whose event begins with something else than the expression takes, by the corpus's id, with the reason: none.
+# Inputs whose event does not match the expression, by corpus id, with the reason. There are none at present.
 EXCEPTIONS: dict[str, str] = {}
 
-# Formats whose event is not the known input to the letter, and why that is right.
-NOT_TO_THE_LETTER = {
+# Formats whose event differs from the known input, with the reason why that is correct.
+NOT_IDENTICAL = {
     "alsid": "its parser deletes line ends; so do we",
     "apache-spamassassin": "the line's time is in UTC",
     "checkpoint-firewall": "line ends inside become blanks",
@@ -54,7 +54,7 @@ NOT_TO_THE_LETTER = {
 
 
 def inputs() -> dict[str, list[tuple[str, bytes]]]:
-    """Format -> (id, text)."""
+    """Returns the known inputs: format -> (id, text)."""
     if not CORPUS.exists() or not REFERENCE.exists():
         pytest.skip("no ../shared/corpora/sekoia.jsonl")
     by_folder = {row["dir"]: row["slug"] for row in json.loads(REFERENCE.read_text())}
@@ -66,31 +66,31 @@ def inputs() -> dict[str, list[tuple[str, bytes]]]:
     return found
 
 
-def test_the_corpus_has_them_all() -> None:
-    assert set(FORMATS) - set(inputs()) == set(WITHOUT)
+def test_corpus_covers_all_formats() -> None:
+    assert set(FORMATS) - set(inputs()) == set(NO_INPUTS)
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_known_inputs_come_out_in_the_form_of_their_parser(name: str) -> None:
+def test_known_inputs_fit_the_format(name: str) -> None:
     one = FORMATS[name]
     texts = inputs().get(name, [])
     if not texts:
-        assert name in WITHOUT
+        assert name in NO_INPUTS
         return
-    strange = []
+    unmatched = []
     for number, text in texts:
-        if not one.fits(event_for(one, frame_of(name, text), AROUND)):
-            strange.append(number)
-    assert len(strange) <= (1 - SHARE.get(name, 1)) * len(texts) + len(EXCEPTIONS.keys() & set(strange)), strange
+        if not one.fits(event_for(one, frame_of(name, text), CONTEXT)):
+            unmatched.append(number)
+    assert len(unmatched) <= (1 - SHARE.get(name, 1)) * len(texts) + len(EXCEPTIONS.keys() & set(unmatched)), unmatched
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_known_inputs_come_out_to_the_letter(name: str) -> None:
-    """A stricter look, where the device's header is all that stands between frame and input."""
+def test_known_inputs_are_identical(name: str) -> None:
+    """Asserts that the event equals the known input, unless the format is in ``NOT_IDENTICAL``."""
     one = FORMATS[name]
     changed = [
         number
         for number, text in inputs().get(name, [])
-        if event_for(one, frame_of(name, text), AROUND) != text.lstrip(b" \n").replace(b"\n", b"#012")
+        if event_for(one, frame_of(name, text), CONTEXT) != text.lstrip(b" \n").replace(b"\n", b"#012")
     ]
-    assert bool(changed) == (name in NOT_TO_THE_LETTER), changed
+    assert bool(changed) == (name in NOT_IDENTICAL), changed

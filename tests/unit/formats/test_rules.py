@@ -1,4 +1,4 @@
-"""Rules: each choice and edit with a frame as a device sends it; a whole read and its rows one by one agree."""
+"""Tests the format rules: each choice and edit with a device's frame, and reads against single frames."""
 
 from datetime import UTC, datetime
 
@@ -15,12 +15,12 @@ from bridge.syslog.fast.columns import Columns, parse_all
 from bridge.syslog.frames import block_of
 from bridge.syslog.timestamps import TimeReader, milliseconds
 
-AROUND = FrameContext(received=datetime(2026, 11, 23, 7, 24, 5, tzinfo=UTC))
+CONTEXT = FrameContext(received=datetime(2026, 11, 23, 7, 24, 5, tzinfo=UTC))
 BSD = b"Nov 23 07:24:00"
 
-# Format, what is sent, what the parser gets.
+# Format, frame, and the event that the parser receives.
 CASES = [
-    # Cisco IOS: counters, origin-id, marks of the clock, years, zones; a relay's header in front.
+    # Cisco IOS: counters, origin-id, clock marks, years, zones, and a relay's header before them.
     ("ios", b"<189>: Mar 12 07:10:10: %SYS-5-CONFIG_I: text", b"Mar 12 07:10:10: %SYS-5-CONFIG_I: text"),
     ("ios", b"<189>105: 000104: Mar 12 07:12:10: %SYS-5-A: text", b"Mar 12 07:12:10: %SYS-5-A: text"),
     (
@@ -129,10 +129,10 @@ CASES = [
         b'<14>1 2026-11-23T07:24:00Z srx RT_IDS - RT_SCREEN_TCP [junos@2636.1.1.1.2.40 a="b"] text',
         b'RT_SCREEN_TCP [junos@2636.1.1.1.2.40 a="b"] text',
     ),
-    # Firewall filters of switches, whatever was taken for a tag.
+    # Firewall filters of switches, whichever word was read as a tag.
     ("juniper-ex", b"<158>" + BSD + b" ex feb FW: so-0/1/0.0 A icmp 192.0.2.1", b"FW: so-0/1/0.0 A icmp 192.0.2.1"),
     ("juniper-ex", b"<158>" + BSD + b" ex FW: so-0/1/0.0 A icmp 192.0.2.1", b"FW: so-0/1/0.0 A icmp 192.0.2.1"),
-    # PROVE IT: the mark that RFC 5424 takes away, and one that nobody wrote.
+    # PROVE IT: the byte order mark, removed from RFC 5424 or never sent.
     ("proveit", b"<14>" + BSD + b' p @cee: {"a": 1}', b'\xef\xbb\xbf@cee: {"a": 1}'),
     ("proveit", b'<14>1 2026-11-23T07:24:00Z p p - - - @cee: {"a": 1}', b'\xef\xbb\xbf@cee: {"a": 1}'),
     # SonicWall Enhanced needs the PRI.
@@ -163,7 +163,7 @@ CASES = [
         b'2026-11-23T07:24:00+01:00 b WAB(root) 17 - - [Vault Activity] type="Vault"',
     ),
     ("wallix", b'<14>1 2026-11-23T07:24:00+01:00 b rdpproxy 17 - - [RDP Session] a="b"', b'[RDP Session] a="b"'),
-    # CEF and LEEF: nothing in front, no line ends inside.
+    # CEF and LEEF: nothing before them, no line ends inside.
     ("trellix-nx", b"<149>fenotify-3.alert: CEF:0|FireEye|MPS|1|x|y|1|a=b", b"CEF:0|FireEye|MPS|1|x|y|1|a=b"),
     (
         "cyberark",
@@ -188,22 +188,22 @@ CASES = [
 @pytest.mark.parametrize(("name", "frame", "event"), CASES, ids=[f"{n}-{i}" for i, (n, _, _) in enumerate(CASES)])
 def test_a_rule(name: str, frame: bytes, event: bytes) -> None:
     one = find(name)
-    assert event_for(one, frame, AROUND) == event
+    assert event_for(one, frame, CONTEXT) == event
     assert one.fits(event)
 
 
 @pytest.mark.parametrize("name", sorted({find(name).name for name, _, _ in CASES}))
-def test_a_read_of_many_forms_comes_out_as_its_frames_alone(name: str) -> None:
+def test_read_of_many_forms_equals_single_frames(name: str) -> None:
     one = find(name)
     frames = [frame for other, frame, _ in CASES if find(other) is one] * 2 + [one.example, b"<13>unlike anything"]
-    end = Disposition("deliver", "r", "i", one.payload, zone=UTC, format=one.name, refined=True)
-    for part in (frames, [frame for frame in frames if b"\n" not in frame]):
+    disposition = Disposition("deliver", "r", "i", one.payload, zone=UTC, format=one.name, refined=True)
+    for selected in (frames, [frame for frame in frames if b"\n" not in frame]):
         grouped = group(
-            parse_all(block_of(part), needs_of(end)), end, reader=TimeReader(),
-            received_ms=milliseconds(AROUND.received), peer=AROUND.peer, limits=GroupLimits(resolution_ms=10**12),
+            parse_all(block_of(selected), needs_of(disposition)), disposition, reader=TimeReader(),
+            received_ms=milliseconds(CONTEXT.received), peer=CONTEXT.peer, limits=GroupLimits(resolution_ms=10**12),
         )  # fmt: skip
         lines = [line for made in grouped.groups for line in made.data.split(b"\n")[:-1]]
-        assert sorted(lines) == sorted(event_for(one, frame, AROUND) for frame in part)
+        assert sorted(lines) == sorted(event_for(one, frame, CONTEXT) for frame in selected)
 
 
 PIECES = st.sampled_from(
@@ -239,7 +239,7 @@ PIECES = st.sampled_from(
 
 
 @given(st.lists(st.lists(PIECES, max_size=6).map(b"".join), min_size=1, max_size=6))
-def test_an_edit_of_a_read_is_that_of_its_rows(events: list[bytes]) -> None:
+def test_edited_block_equals_edited_rows(events: list[bytes]) -> None:
     for one in FORMATS.values():
         if one.rule:
             assert list(one.rule.edited(events, holds_lf=False)) == list(one.rule.edited(events, holds_lf=True)), (
@@ -247,13 +247,18 @@ def test_an_edit_of_a_read_is_that_of_its_rows(events: list[bytes]) -> None:
             )
 
 
-def test_lines_that_came_as_one_are_edited_as_one() -> None:
-    """What the stripper brings: no column, only lines."""
+def test_lines_as_one_block_are_edited() -> None:
+    """Tests a read that consists of lines only, without columns, as SingleSecondReader returns it."""
     texts = [b"CEF:0|Example|a|1|2|3|4|x=y", b"word CEF:0|Example|a|1|2|3|4|x=y", b"nothing like it"]
     columns = Columns.of_texts(b"".join(text + b"\n" for text in texts), 3, BSD)
-    end = Disposition("deliver", "r", "i", "message", zone=UTC, format="cef", refined=True)
+    disposition = Disposition("deliver", "r", "i", "message", zone=UTC, format="cef", refined=True)
     grouped = group(
-        columns, end, reader=TimeReader(), received_ms=milliseconds(AROUND.received), peer=b"-", limits=GroupLimits()
+        columns,
+        disposition,
+        reader=TimeReader(),
+        received_ms=milliseconds(CONTEXT.received),
+        peer=b"-",
+        limits=GroupLimits(),
     )
     assert grouped.groups[0].data == texts[0] + b"\n" + texts[0] + b"\n" + texts[2] + b"\n"
     assert (grouped.sampled, grouped.mismatched) == (3, 1)

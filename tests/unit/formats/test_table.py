@@ -1,4 +1,4 @@
-"""The table: every format, what is said of it, and that its example comes out as its parser wants it."""
+"""Tests the table of formats: names, texts, and that each example becomes an event of its format."""
 
 import json
 import re
@@ -20,12 +20,12 @@ from bridge.syslog.fast.columns import FIELDS
 from tests.harness.cost import stays_under
 
 REFERENCE = Path(__file__).parents[4] / "shared" / "reference" / "formats.json"
-AROUND = FrameContext(received=datetime(2026, 11, 23, 7, 24, 5, tzinfo=UTC))
+CONTEXT = FrameContext(received=datetime(2026, 11, 23, 7, 24, 5, tzinfo=UTC))
 
 every_format = pytest.mark.parametrize("one", FORMATS.values(), ids=FORMATS)
 
 
-def test_there_is_one_of_each() -> None:
+def test_names_are_unique_and_sorted() -> None:
     assert len(FORMATS) == 88
     names = [name for one in FORMATS.values() for name in (one.name, *one.aliases)]
     assert len(set(names)) == len(names)
@@ -33,7 +33,7 @@ def test_there_is_one_of_each() -> None:
     assert list(FORMATS) == sorted(FORMATS)
 
 
-def test_they_are_those_of_the_reference() -> None:
+def test_formats_equal_the_reference() -> None:
     if not REFERENCE.exists():
         pytest.skip("no ../shared/reference/formats.json")
     rows = {row["slug"]: row for row in json.loads(REFERENCE.read_text())}
@@ -41,30 +41,38 @@ def test_they_are_those_of_the_reference() -> None:
     for name, one in FORMATS.items():
         row = rows[name]
         assert (one.begins.decode(), one.foreign) == (row["regex"], row["foreign"])
-        # "yes 9/9; ..." or "no 0/9; ...", where some of the latter read a time of one kind of their texts.
+        # "yes 9/9; ..." or "no 0/9; ...". Some formats with "no" read the time of one kind of text.
         if row["own_time"].startswith("yes"):
             assert one.own_time, name
 
 
 @every_format
-def test_a_format_is_whole(one: Format) -> None:
+def test_format_is_complete(one: Format) -> None:
     assert one.forms <= set(FORMS)
     assert one.timestamp in ("event", "received", "none")
     assert one.product
     assert one.setting
     assert one.lost
     assert one.example.startswith(b"<")
-    texts = (one.product, one.setting, one.lost, one.also, one.own_time, *one.notes, one.rule.says if one.rule else "")
+    texts = (
+        one.product,
+        one.setting,
+        one.lost,
+        one.also,
+        one.own_time,
+        *one.notes,
+        one.rule.description if one.rule else "",
+    )
     assert all(text.isprintable() and text == text.strip() for text in texts)
     if one.rule:
         assert one.rule.needs <= set(FIELDS)
-        # The times of a read are made for the format's payload form: one that shows them must be it.
+        # The times of a read are made for the format's own payload form. If a form shows times, it must be that one.
         assert not (one.forms & set(SHOWS_TIME)) or one.payload in SHOWS_TIME
 
 
 @every_format
-def test_its_example_comes_out_as_its_parser_wants_it(one: Format) -> None:
-    event = event_for(one, one.example, AROUND)
+def test_example_fits(one: Format) -> None:
+    event = event_for(one, one.example, CONTEXT)
     assert one.fits(event)
     assert event == event.strip()
     assert b"\n" not in event
@@ -78,16 +86,16 @@ PARTS = (
 
 
 @every_format
-def test_its_expression_takes_little_time_whatever_is_sent(one: Format) -> None:
+def test_expression_is_fast_for_hostile_texts(one: Format) -> None:
     for head in HEADS:
         for part in PARTS:
             text = head + part * (250_000 // len(part))
-            # Its worst is some milliseconds; a search that is not linear takes minutes.
+            # The slowest expression takes some milliseconds. A search that is not linear takes minutes.
             assert stays_under(0.1, lambda text=text: one.fits(text)), (head, part)
 
 
 class Row:
-    """A read of one frame, every column the same."""
+    """A read of one frame, in which all columns have the same value."""
 
     count = 1
     holds_lf = False
@@ -100,7 +108,7 @@ class Row:
 
 
 @pytest.mark.parametrize("one", [one for one in FORMATS.values() if one.rule], ids=lambda one: one.name)
-def test_its_rule_takes_little_time_whatever_is_sent(one: Format) -> None:
+def test_rule_is_fast_for_hostile_texts(one: Format) -> None:
     rule = one.rule
     assert rule
 
@@ -126,13 +134,13 @@ def test_its_rule_takes_little_time_whatever_is_sent(one: Format) -> None:
         ("esx", "esxi"),
     ],
 )
-def test_what_was_meant(wrong: str, meant: str) -> None:
+def test_nearest_name(wrong: str, meant: str) -> None:
     with pytest.raises(UnknownFormat) as raised:
         find(wrong)
     assert raised.value.hint == f"did you mean {meant}?"
 
 
-def test_nothing_near() -> None:
-    with pytest.raises(UnknownFormat, match=r"there is no format 'zzz': syslog-bridge formats lists them"):
+def test_no_near_name() -> None:
+    with pytest.raises(UnknownFormat, match=r"unknown format 'zzz': run \"syslog-bridge formats\" for a list"):
         find("zzz")
     assert find("asa") is find("cisco-secure-firewall")

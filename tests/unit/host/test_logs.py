@@ -1,4 +1,4 @@
-"""Lines of the log: styles, levels, and what comes too often."""
+"""Tests the log lines: styles, levels, and the throttle."""
 
 import io
 import json
@@ -24,8 +24,8 @@ def written(style="text", *, level="info", events=()):
     out, recent = io.StringIO(), Recent()
     observer = LogPublisher(LogObserver(Written(out, style), level=level), LogObserver(recent, level=level))
     log = Logger(namespace="deliver", observer=observer)
-    for said, text in events:
-        log.emit(said, "intake {name}: {text}", name="x", text=text)
+    for log_level, text in events:
+        log.emit(log_level, "intake {name}: {text}", name="x", text=text)
     return out.getvalue(), recent
 
 
@@ -35,14 +35,14 @@ def test_journald_reads_the_level(level, number):
     assert text == f"<{number}>deliver: intake x: so\n"
 
 
-def test_a_json_line_is_one():
+def test_a_json_event_is_one_line():
     text, _ = written("json", events=[(LogLevel.warn, HOSTILE)])
-    said = json.loads(text)
-    assert said.pop("time").endswith("Z")
-    assert said == {"level": "warn", "logger": "deliver", "message": "intake x: a\\nb\\x1b[2J\\x202ec"}
+    fields = json.loads(text)
+    assert fields.pop("time").endswith("Z")
+    assert fields == {"level": "warn", "logger": "deliver", "message": "intake x: a\\nb\\x1b[2J\\x202ec"}
 
 
-def test_an_event_is_one_line_that_can_do_nothing_to_a_terminal():
+def test_control_characters_are_escaped():
     text, recent = written(events=[(LogLevel.error, HOSTILE)])
     assert text.count("\n") == 1
     assert text[:-1].isprintable()
@@ -56,7 +56,7 @@ def test_levels():
     assert written(level="warn", events=events)[0].count("\n") == 1
 
 
-def test_what_comes_too_often_is_counted():
+def test_repeated_lines_are_suppressed_and_counted():
     got = []
     throttle = Throttle(got.append)
     for n in range(1000):
@@ -64,7 +64,7 @@ def test_what_comes_too_often_is_counted():
     throttle("other", LogLine(101.0, "warn", "deliver", "not like it"))
     assert len(got) == Throttle.BURST + 1
     throttle("other", LogLine(120.0, "warn", "deliver", "later"))
-    assert got[-2].text == f"{1000 - Throttle.BURST} lines like this were left out: same"
+    assert got[-2].text == f"suppressed {1000 - Throttle.BURST} similar lines: same"
     assert got[-1].text == "later"
     throttle("same", LogLine(121.0, "warn", "deliver", "again"))
     assert got[-1].text == "again"
@@ -75,24 +75,24 @@ def test_recent_is_bounded():
     for n in range(1000):
         recent(LogLine(float(n), "info", "app", "x" * 5000))
     lines = recent.lines()
-    assert len(lines) == Recent.MOST
+    assert len(lines) == Recent.MAX_LINES
     assert lines[0]["time"] == logs.stamp(999.0)
-    assert len(lines[0]["text"]) == Recent.LONGEST
+    assert len(lines[0]["text"]) == Recent.MAX_LENGTH
 
 
-def test_journald_is_known_by_its_stream(tmp_path, monkeypatch):
+def test_journald_is_recognised_by_its_stream(tmp_path, monkeypatch):
     with (tmp_path / "stream").open("w") as stream:
         found = os.fstat(stream.fileno())
         monkeypatch.setenv("JOURNAL_STREAM", f"{found.st_dev}:{found.st_ino}")
-        assert logs.chosen("auto", stream) == "journal"
-        assert logs.chosen("json", stream) == "json"
+        assert logs.choose_style("auto", stream) == "journal"
+        assert logs.choose_style("json", stream) == "json"
         monkeypatch.setenv("JOURNAL_STREAM", "1:2")
-        assert logs.chosen("auto", stream) == "text"
-    assert logs.chosen("auto", io.StringIO()) == "text"
+        assert logs.choose_style("auto", stream) == "text"
+    assert logs.choose_style("auto", io.StringIO()) == "text"
 
 
-def test_every_style_that_can_be_asked_for_is_there():
+def test_every_style_and_level_of_the_command_line_exists():
     for style in main.LOG_FORMATS:
-        assert written(logs.chosen(style, io.StringIO()), events=[(LogLevel.info, "x")])[0]
+        assert written(logs.choose_style(style, io.StringIO()), events=[(LogLevel.info, "x")])[0]
     for level in main.LOG_LEVELS:
         LogObserver(Written(io.StringIO()), level=level)

@@ -1,4 +1,4 @@
-"""The end of a turn: what is readable has been read, and no timer has run."""
+"""Tests that callbacks at the end of a reactor turn run after all reads and before any timer."""
 
 import os
 
@@ -10,11 +10,11 @@ from bridge.host.reactor import SteadyReactor
 
 
 class Pipe:
-    """A readable end; says in ``said`` when it is read."""
+    """Readable end of a pipe; appends its name to ``calls`` when it is read."""
 
-    def __init__(self, reactor, said, name, then=None):
+    def __init__(self, reactor, calls, name, then=None):
         self.end, self._write = os.pipe()
-        self._reactor, self._said, self._name, self._then = reactor, said, name, then
+        self._reactor, self._calls, self._name, self._then = reactor, calls, name, then
         os.write(self._write, b"x")
         reactor.addReader(self)
 
@@ -26,7 +26,7 @@ class Pipe:
 
     def doRead(self):
         os.read(self.end, 10)
-        self._said.append(self._name)
+        self._calls.append(self._name)
         if self._then:
             self._reactor.after_turn(self._then)
 
@@ -47,29 +47,29 @@ def reactor():
     made._poller.close()
 
 
-def test_the_end_of_a_turn_comes_once_after_all_reads(reactor):
-    said = []
-    pipes = [Pipe(reactor, said, "one", lambda: said.append("end")), Pipe(reactor, said, "two")]
-    reactor.callLater(0, said.append, "timer")
+def test_a_callback_runs_once_after_all_reads(reactor):
+    calls = []
+    pipes = [Pipe(reactor, calls, "one", lambda: calls.append("end")), Pipe(reactor, calls, "two")]
+    reactor.callLater(0, calls.append, "timer")
     reactor.doPoll(0)
-    assert said in (["one", "two", "end"], ["two", "one", "end"])
+    assert calls in (["one", "two", "end"], ["two", "one", "end"])
     reactor.runUntilCurrent()
     reactor.doPoll(0)
-    assert said[3:] == ["timer"]
+    assert calls[3:] == ["timer"]
     for pipe in pipes:
         pipe.close()
 
 
-def test_a_defect_at_the_end_of_a_turn_does_not_stop_it(reactor):
+def test_a_defect_in_a_callback_does_not_stop_the_others(reactor):
     logged = []
     globalLogPublisher.addObserver(logged.append)
-    said = []
-    pipe = Pipe(reactor, said, "one", lambda: 1 / 0)
-    reactor.after_turn(lambda: said.append("end"))
+    calls = []
+    pipe = Pipe(reactor, calls, "one", lambda: 1 / 0)
+    reactor.after_turn(lambda: calls.append("end"))
     try:
         reactor.doPoll(0)
     finally:
         globalLogPublisher.removeObserver(logged.append)
         pipe.close()
-    assert said == ["one", "end"]
-    assert any("end of a turn" in event.get("log_format", "") for event in logged)
+    assert calls == ["one", "end"]
+    assert any("end of a reactor turn" in event.get("log_format", "") for event in logged)

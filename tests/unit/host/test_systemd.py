@@ -1,4 +1,4 @@
-"""What a service manager hears, in sd_notify(3)'s form."""
+"""Tests the notifications to the service manager in the wire form of sd_notify(3)."""
 
 import os
 import socket
@@ -6,52 +6,52 @@ import socket
 from bridge.host.systemd import ServiceManager, first_environment
 
 
-def heard(directory, act, **environment):
+def received_by_manager(directory, act, **environment):
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as manager:
         manager.bind(str(directory / "n"))
         act(ServiceManager({"NOTIFY_SOCKET": str(directory / "n"), **environment}))
-        said = []
+        messages = []
         while True:
             try:
                 data, fds, _, _ = socket.recv_fds(manager, 4096, 4)
             except BlockingIOError:
-                return said
-            said.append((data.decode(), len(fds)))
+                return messages
+            messages.append((data.decode(), len(fds)))
             for number in fds:
                 os.close(number)
 
 
-def test_words(tmp_path):
+def test_each_notification_has_its_wire_form(tmp_path):
     def act(manager):
         manager.ready()
         manager.status("two\nlines  and blanks")
-        manager.alive()
+        manager.notify_watchdog()
         manager.stopping()
         with socket.socket() as held:
             manager.keep("a%3Ab", held)
         manager.forget("a%3Ab")
 
-    assert heard(tmp_path, act) == [
+    assert received_by_manager(tmp_path, act) == [
         ("READY=1", 0), ("STATUS=two lines and blanks", 0), ("WATCHDOG=1", 0), ("STOPPING=1", 0),
         ("FDSTORE=1\nFDPOLL=0\nFDNAME=a%3Ab", 1), ("FDSTOREREMOVE=1\nFDNAME=a%3Ab", 0),
     ]  # fmt: skip
 
 
 def test_reloading_has_the_time(tmp_path):
-    ((said, _),) = heard(tmp_path, ServiceManager.reloading)
-    word, _, time = said.partition("\n")
+    ((message, _),) = received_by_manager(tmp_path, ServiceManager.reloading)
+    word, _, time = message.partition("\n")
     assert word == "RELOADING=1"
     assert time.startswith("MONOTONIC_USEC=")
 
 
-def test_nobody_there():
+def test_without_a_service_manager_nothing_is_sent():
     ServiceManager().ready()
     ServiceManager({"NOTIFY_SOCKET": "/nowhere/at/all"}).ready()
     assert not ServiceManager().listens
     assert ServiceManager({"LISTEN_FDS": "1", "LISTEN_PID": "1"}).inherited() == []
 
 
-def test_the_watchdog_is_for_one_process():
+def test_the_watchdog_applies_to_one_process_only():
     mine = str(os.getpid())
     assert ServiceManager({"WATCHDOG_USEC": "60000000", "WATCHDOG_PID": mine}).watchdog == 60.0
     assert ServiceManager({"WATCHDOG_USEC": "60000000"}).watchdog == 60.0

@@ -1,4 +1,4 @@
-"""``when_full: pause``: streams wait, datagrams do not, and what had been read is first when there is room."""
+"""Tests ``when_full: pause``: streams are paused, datagrams are not, and held events are appended first."""
 
 from datetime import UTC
 
@@ -42,7 +42,7 @@ class Scene:
                 unrouted=Unrouted(), timezone=UTC,
             )
         )  # fmt: skip
-        self.pipeline = build_pipeline(self.spool, self.ledger, on_trouble=lambda text: None, room=self.room)
+        self.pipeline = build_pipeline(self.spool, self.ledger, on_error=lambda text: None, room=self.room)
         listener = Listener.model_construct(name="tcp", max_connections=10, max_connections_per_peer=10)
         self.factory = SyslogFactory(
             listener, ListenerContext(self.clock, self.pipeline, self.peers.get, max_frame_size=250 * 1024)
@@ -74,7 +74,7 @@ def frames(host, *texts):
     return b"".join(b"<13>Nov 24 00:00:00 %s t: %s\n" % (host, text) for text in texts)
 
 
-def test_a_connection_waits_with_what_it_had_read(scene):
+def test_connection_pauses_and_its_events_are_held(scene):
     scene.room.full["a"] = "spool_full"
     held, other = scene.connect(), scene.connect()
     held.dataReceived(frames(b"a", b"1", b"2") + frames(b"b", b"3"))
@@ -84,7 +84,7 @@ def test_a_connection_waits_with_what_it_had_read(scene):
     assert other.transport.producerState == "producing"
     scene.factory.check_idle()
     scene.pipeline.spool_writer.resume()
-    assert held.transport.producerState == "paused", "it is full still"
+    assert held.transport.producerState == "paused", "the intake is still full"
     scene.room.full.clear()
     scene.pipeline.spool_writer.resume()
     assert held.transport.producerState == "producing"
@@ -95,7 +95,7 @@ def test_a_connection_waits_with_what_it_had_read(scene):
     assert scene.events("b") == [b"3", b"4"]
 
 
-def test_a_connection_for_two_full_intakes_waits_for_both(scene):
+def test_connection_waits_for_two_full_intakes(scene):
     scene.room.full = {"a": "spool_full", "b": "disk_full"}
     held = scene.connect()
     held.dataReceived(frames(b"a", b"1") + frames(b"b", b"2"))
@@ -107,7 +107,7 @@ def test_a_connection_for_two_full_intakes_waits_for_both(scene):
     assert held.transport.producerState == "producing"
 
 
-def test_to_ask_for_room_may_make_some_and_nothing_is_appended_twice(scene):
+def test_nested_resume_appends_nothing_twice(scene):
     scene.room.full = {"a": "spool_full", "b": "spool_full"}
     first, second = scene.connect(), scene.connect()
     first.dataReceived(frames(b"a", b"1"))
@@ -115,25 +115,25 @@ def test_to_ask_for_room_may_make_some_and_nothing_is_appended_twice(scene):
     scene.room.full.clear()
     refuses = scene.room.refuses
 
-    def response_handler(intake, size):
-        # As the keeper does: its books show room, and whoever waits is told so at once.
+    def resume_then_refuse(intake, size):
+        # The disk budget does the same: it calls resume at once when it finds room.
         scene.pipeline.spool_writer.resume()
         return refuses(intake, size)
 
-    scene.room.refuses = response_handler
+    scene.room.refuses = resume_then_refuse
     scene.pipeline.spool_writer.resume()
     assert scene.account() == {"received": 2, "spooled": 2}
     assert (scene.events("a"), scene.events("b")) == ([b"1"], [b"2"])
     assert first.transport.producerState == second.transport.producerState == "producing"
 
 
-def test_datagrams_never_wait(scene):
+def test_datagrams_are_never_held(scene):
     scene.room.full["a"] = "spool_full"
     scene.pipeline.take_many([(scene.peers.get("udp", "192.0.2.7"), [b"<13>x", b"<13>y"])], lambda frames: frames)
     assert scene.account() == {"received": 2, "dropped": {"spool_full": 2}}
 
 
-def test_who_may_not_wait_loses(scene):
+def test_events_are_dropped_without_pause(scene):
     scene.room.full["a"] = "spool_full"
     scene.room.pauses = False
     connection = scene.connect()
@@ -142,7 +142,7 @@ def test_who_may_not_wait_loses(scene):
     assert scene.account() == {"received": 1, "dropped": {"spool_full": 1}}
 
 
-def test_a_connection_that_ends_while_it_waits(scene):
+def test_connection_ends_while_paused(scene):
     scene.room.full["a"] = "spool_full"
     held = scene.connect()
     held.dataReceived(frames(b"a", b"1") + b"<13>Nov 24 00:00:00 a t: 2")
@@ -153,7 +153,7 @@ def test_a_connection_that_ends_while_it_waits(scene):
     assert scene.events("a") == [b"1", b"2"]
 
 
-def test_a_write_that_finds_the_disk_full_waits_too(scene, monkeypatch):
+def test_write_to_a_full_disk_is_held(scene, monkeypatch):
     monkeypatch.setattr("bridge.spool.store.write_whole", lambda *args: (_ for _ in ()).throw(OSError(28, "No space")))
     held = scene.connect()
     held.dataReceived(frames(b"a", b"1"))

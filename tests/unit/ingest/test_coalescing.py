@@ -1,4 +1,4 @@
-"""Small reads of one reactor turn are read as one, and nothing is lost, counted twice or out of order for it."""
+"""Tests coalescing: nothing is lost, counted twice or out of order."""
 
 import pytest
 from twisted.internet.address import IPv4Address
@@ -12,7 +12,7 @@ from tests.unit.ingest.test_pipeline import Bridge, Route, lost, make_bridge  # 
 
 
 class Turns:
-    """Connections of a listener, and a turn that ends when told so."""
+    """Connections of a listener, with a reactor turn that a test ends."""
 
     def __init__(self, bridge: Bridge) -> None:
         self.bridge = bridge
@@ -44,7 +44,7 @@ def line(text):
     return b"<13>Nov 23 12:00:00 gw app: " + text + b"\n"
 
 
-def test_a_turn_is_read_as_one(turns, monkeypatch):
+def test_reads_of_one_turn_are_coalesced(turns, monkeypatch):
     first, second, again = turns.connect("192.0.2.1"), turns.connect("192.0.2.2"), turns.connect("192.0.2.1")
     blocks = []
     parse = turns.bridge.pipeline._parse
@@ -69,7 +69,7 @@ def test_a_turn_is_read_as_one(turns, monkeypatch):
     turns.bridge.check(received=6, spooled=6)
 
 
-def test_a_long_read_comes_after_the_small_ones_before_it(turns):
+def test_long_read_follows_earlier_small_reads(turns):
     connection = turns.connect("192.0.2.1")
     connection.dataReceived(line(b"1"))
     connection.dataReceived(line(b"x" * 5000))
@@ -79,7 +79,7 @@ def test_a_long_read_comes_after_the_small_ones_before_it(turns):
     assert turns.bridge.events("a") == [b"1", b"x" * 5000, b"2"]
 
 
-def test_many_small_reads_do_not_wait_for_the_end(turns):
+def test_many_small_reads_are_flushed_before_the_turn_ends(turns):
     connection = turns.connect("192.0.2.1")
     for _ in range(100):
         connection.dataReceived(line(b"x" * 1000))
@@ -88,7 +88,7 @@ def test_many_small_reads_do_not_wait_for_the_end(turns):
     turns.bridge.check(received=100, spooled=100)
 
 
-def test_the_end_of_a_connection_comes_last(turns):
+def test_last_frame_of_a_connection_comes_last(turns):
     connection = turns.connect("192.0.2.1")
     connection.dataReceived(line(b"1") + b"<13>tail")
     lost(connection)
@@ -97,14 +97,14 @@ def test_the_end_of_a_connection_comes_last(turns):
     turns.bridge.check(received=2, spooled=2)
 
 
-def test_senders_that_are_looked_at_alone_are_not_gathered(make_bridge):  # noqa: F811
+def test_peers_that_are_not_mergeable_are_not_coalesced(make_bridge):  # noqa: F811
     turns = Turns(make_bridge(Route("some", "a", app_name=("app",)), Route("all", "b")))
     turns.connect("192.0.2.1").dataReceived(line(b"1"))
     turns.bridge.check(received=1, spooled=1)
     assert not turns.waiting
 
 
-def test_nothing_is_gathered_while_senders_may_have_to_wait(turns, monkeypatch):
+def test_nothing_is_coalesced_while_senders_may_be_paused(turns, monkeypatch):
     monkeypatch.setattr(turns.bridge.pipeline.spool_writer._room, "pauses", True, raising=False)
     turns.connect("192.0.2.1").dataReceived(line(b"1"))
     turns.bridge.check(received=1, spooled=1)

@@ -1,4 +1,4 @@
-"""A format on its way: what a configuration names, what routing makes of it, what is counted on the road."""
+"""Tests text formats in the pipeline: configuration, routing, and the counted mismatches."""
 
 import json
 from datetime import UTC, datetime
@@ -67,7 +67,7 @@ def disposition_of(peer: int) -> Disposition:
         (6, "device", "received", "cisco-ios", True),
     ],
 )
-def test_route_before_intake_before_format_before_default(
+def test_precedence_is_route_intake_format_default(
     peer: int, payload: str, timestamp: str, of_format: str | None, refined: bool
 ) -> None:
     found = disposition_of(peer)
@@ -90,7 +90,7 @@ def grouped(frames: list[bytes], peer: int, **limits: int):  # type: ignore[no-u
     )  # fmt: skip
 
 
-def test_three_events_of_a_group_are_held_against_the_format() -> None:
+def test_three_events_of_a_group_are_checked_against_the_format() -> None:
     strange = b"<13>Nov 23 07:24:00 host app: unlike any FortiGate"
     assert grouped([FORTIGATE] * 100, 2).sampled == 3
     assert grouped([FORTIGATE] * 100, 2).mismatched == 0
@@ -99,7 +99,7 @@ def test_three_events_of_a_group_are_held_against_the_format() -> None:
     assert grouped([strange] * 100, 1).sampled == 0
 
 
-def test_of_many_groups_a_few_are_looked_at() -> None:
+def test_few_of_many_groups_are_checked() -> None:
     frames = [b"<13>Nov 23 07:%02d:%02d host app: x" % (number // 60, number % 60) for number in range(75)]
     result = grouped(frames * FEW_A_SECOND, 2)
     assert len(result.groups) == 75
@@ -107,14 +107,14 @@ def test_of_many_groups_a_few_are_looked_at() -> None:
     assert result.sampled <= MOST_SAMPLED + 2
 
 
-def test_a_payload_of_ones_own_is_held_against_the_format_too() -> None:
+def test_explicit_payload_is_checked_against_the_format() -> None:
     assert grouped([IOS], 3).mismatched == 0
     result = grouped([IOS], 4)
     assert result.groups[0].data == IOS + b"\n"
     assert (result.sampled, result.mismatched) == (1, 1)
 
 
-def test_the_road_counts_by_intake(tmp_path: Path) -> None:
+def test_pipeline_counts_by_intake(tmp_path: Path) -> None:
     config = parse_text(CONFIG)
     ledger = Ledger()
     spool = build_spool(tmp_path / "spool", wall=lambda: RECEIVED / 1000)
@@ -128,8 +128,8 @@ def test_the_road_counts_by_intake(tmp_path: Path) -> None:
     assert pipeline.read_counts.format_mismatches == {"fw": 3}
 
 
-def test_json_is_what_it_was() -> None:
-    """A format on the intake changes nothing of a form that was chosen by hand."""
+def test_explicit_json_is_unchanged_by_a_format() -> None:
+    """A text format does not change a payload form that is set explicitly."""
     text = CONFIG.replace("payload: raw", "payload: json")
     profile = router_of(parse_text(text)).profile("udp", ip_address("192.0.2.4"))
     assert profile.constant is not None

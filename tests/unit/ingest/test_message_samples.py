@@ -1,4 +1,4 @@
-"""The last messages of senders: bounded, and nothing where nobody may look."""
+"""Tests message samples: they are bounded, and none are kept if messages may not be shown."""
 
 from datetime import UTC
 
@@ -18,7 +18,7 @@ def peer(address="192.0.2.1"):
     return Peer("udp", address, PEERS)
 
 
-def test_the_latest_are_kept():
+def test_latest_messages_are_kept():
     message_samples, one = MessageSamples(), peer()
     for n in range(100):
         message_samples.note(one, b"%d" % n, n)
@@ -27,14 +27,14 @@ def test_the_latest_are_kept():
     assert message_samples.of(peer()) == ()
 
 
-def test_long_ones_are_cut_and_their_length_is_told():
+def test_long_messages_are_cut_and_keep_their_length():
     message_samples, one = MessageSamples(), peer()
     message_samples.note(one, b"x" * 100_000, 0)
     (kept,) = message_samples.of(one)
     assert (len(kept.frame), kept.length) == (MessageSamples.LONGEST, 100_000)
 
 
-def test_memory_is_bounded_and_the_silent_go_first(monkeypatch):
+def test_memory_is_bounded_and_silent_senders_are_removed_first(monkeypatch):
     monkeypatch.setattr(MessageSamples, "MOST_BYTES", 100_000)
     message_samples = MessageSamples()
     peers = [peer(f"10.0.{n // 250}.{n % 250}") for n in range(1000)]
@@ -59,27 +59,27 @@ def test_nothing_is_kept_where_messages_are_not_shown():
     assert message_samples.watch("a", None, 0.0) is None
 
 
-def test_a_looker_on_gets_all_of_a_read_from_his_address():
+def test_watch_gets_all_messages_of_its_address():
     message_samples, mine, other = MessageSamples(), peer(), peer("192.0.2.2")
     watch = message_samples.watch("a", "192.0.2.1", 0.0)
     assert message_samples.watches
-    message_samples.pass_by(mine, b"\none\ntwo", 5)
-    message_samples.pass_by(other, [b"three"], 5)
-    message_samples.pass_by(mine, [b"fo\nur"], 6)
+    message_samples.add_read(mine, b"\none\ntwo", 5)
+    message_samples.add_read(other, [b"three"], 5)
+    message_samples.add_read(mine, [b"fo\nur"], 6)
     assert [g.frame for g in watch.waiting] == [b"one", b"two", b"fo\nur"]
     assert message_samples.watch("a", "192.0.2.1", 1.0) is watch
 
 
-def test_what_a_looker_on_does_not_fetch_is_bounded_and_counted():
+def test_unfetched_messages_are_bounded_and_counted():
     message_samples, mine = MessageSamples(), peer()
     watch = message_samples.watch("a", None, 0.0)
     for _ in range(100):
-        message_samples.pass_by(mine, [b"x"] * 1000, 5)
+        message_samples.add_read(mine, [b"x"] * 1000, 5)
     assert len(watch.waiting) == SampleWatch.MOST
     assert watch.missed + len(watch.waiting) == 100_000
 
 
-def test_who_does_not_ask_looks_no_longer():
+def test_watch_ends_without_polls():
     message_samples = MessageSamples()
     message_samples.watch("a", None, 0.0)
     message_samples.forget_watches(SampleWatch.ENDS_AFTER + 1)

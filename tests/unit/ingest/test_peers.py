@@ -1,4 +1,4 @@
-"""What ``sources:`` says of senders, on the road: relays, limits, message numbers; and copies."""
+"""Tests ``sources:`` in the pipeline (relays, limits, message numbers), and mirroring."""
 
 from datetime import UTC, timedelta
 from ipaddress import ip_network
@@ -38,12 +38,12 @@ def make(tmp_path):
 
 def rows(bridge):
     return {
-        peer.address: (peer.events, peer.intake, peer.unrouted, peer.behind)
+        peer.address: (peer.events, peer.intake, peer.unrouted, peer.relay_address)
         for peer in bridge.peers.all() if peer.events or peer.unrouted
     }  # fmt: skip
 
 
-def test_behind_a_relay_the_hostname_is_the_source(make):
+def test_hostname_is_the_source_behind_a_relay(make):
     new_york = ZoneInfo("America/New_York")
     bridge = make(
         Source(RELAY, relay=True, timezone=ZoneInfo("Europe/Paris")),
@@ -71,7 +71,7 @@ def test_behind_a_relay_the_hostname_is_the_source(make):
     assert sorted(bridge.events("a")) == [b"no header at all", b"one", b"three", b"two"]
 
 
-def test_a_relays_unrouted_hosts_and_wrong_clocks_are_named(make):
+def test_unrouted_hosts_and_wrong_clocks_behind_a_relay_are_counted(make):
     routes = [Route("web", "a", hostname=("web*",))]
     bridge = make(Source(RELAY, relay=True), routes=routes, window=Window(86_400_000, 86_400_000))
     connection = Tcp(bridge).connect()
@@ -83,7 +83,7 @@ def test_a_relays_unrouted_hosts_and_wrong_clocks_are_named(make):
     assert {peer.address: peer.outside for peer in bridge.peers.all() if peer.outside} == {"web-2": 1}
 
 
-def test_a_bucket_holds_a_second():
+def test_token_bucket_holds_one_second():
     bucket = TokenBucket(100)
     assert bucket.take(150, 1_000) == 100
     assert bucket.take(10, 1_000) == 0
@@ -93,7 +93,7 @@ def test_a_bucket_holds_a_second():
 
 
 @pytest.mark.parametrize("by", ["datagrams", "stream"])
-def test_what_is_above_the_limit_is_dropped_and_counted(make, by):
+def test_events_above_the_limit_are_dropped_and_counted(make, by):
     bridge = make(Source(RELAY, limit=3))
     frames = [b"<13>Nov 23 12:00:00 gw app: %d" % number for number in range(5)]
 
@@ -125,16 +125,16 @@ def test_gaps_in_message_numbers(make):
     assert (peer.events, peer.gaps.missing) == (4, 2)
 
 
-def test_frames_are_copied_as_they_came(make):
+def test_frames_are_mirrored_unchanged(make):
     copied = []
 
-    class Copies:
+    class RecordingMirror:
         def send(self, targets, frames):
             copied.extend((target, frame) for target in targets for frame in frames)
 
     routes = [Route("noise", None, hostname=("noise",), copy_to=("x",)), Route("all", "a", copy_to=("x", "y"))]
     bridge = make(routes=routes)
-    bridge.pipeline.mirror = Copies()
+    bridge.pipeline.mirror = RecordingMirror()
     connection = Tcp(bridge).connect()
     kept, dropped = b"<13>Nov 23 12:00:00 gw app: one", b"<13>Nov 23 12:00:00 noise app: two"
     connection.dataReceived(kept + b"\n" + dropped + b"\n")
@@ -142,11 +142,11 @@ def test_frames_are_copied_as_they_came(make):
     bridge.check(received=2, spooled=1, filtered=1)
 
 
-def test_the_awaited(make):
+def test_expected_sources(make):
     router = make(
         Source(RELAY, expect=timedelta(minutes=1), name="fw"),
         Source((ip_network("10.0.0.0/8"),), expect=timedelta(minutes=2)),
     ).peers.router
-    assert {str(address): (known.name, known.expect) for address, known in router.awaited().items()} == {
+    assert {str(address): (known.name, known.expect) for address, known in router.expected_sources().items()} == {
         "192.0.2.7": ("fw", timedelta(minutes=1))
     }

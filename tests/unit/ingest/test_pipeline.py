@@ -1,4 +1,4 @@
-"""UDP and TCP over a real road and a real spool: what is in the files, what is counted."""
+"""Tests UDP and TCP with a real pipeline and spool: the file contents and the counters."""
 
 import socket
 from collections import Counter
@@ -74,7 +74,7 @@ class Bridge:
     def __post_init__(self):
         self.clock = Clock()
         self.ledger = Ledger()
-        self.trouble = []
+        self.errors = []
         self.spool = build_spool(self.directory, wall=self.wall, clock=self.clock.seconds)
         router = Router(
             routes=self.routes, intakes={"a": Intake(), "b": Intake("line"), "raw": Intake("raw")},
@@ -83,7 +83,7 @@ class Bridge:
         self.peers = Peers(router)
         self.pipeline = build_pipeline(
             self.spool, self.ledger, wall=self.wall, limits=GroupLimits(window=self.window),
-            truncate=self.truncate, on_trouble=self.trouble.append,
+            truncate=self.truncate, on_error=self.errors.append,
         )  # fmt: skip
 
     def wall(self):
@@ -97,10 +97,10 @@ class Bridge:
         return found
 
     def check(self, **columns):
-        """The account, exactly; what is not named is 0."""
+        """Asserts the ledger exactly; columns that are not given are 0."""
         assert self.ledger.imbalance == 0
-        said = self.ledger.columns()
-        assert {name: value for name, value in said.items() if value} == columns
+        columns_now = self.ledger.columns()
+        assert {name: value for name, value in columns_now.items() if value} == columns
 
 
 @pytest.fixture
@@ -157,18 +157,18 @@ def make_udp():
 # --- UDP ------------------------------------------------------------------------------------------------------------
 
 
-def test_a_drain_is_one_read(make_bridge, make_udp):
+def test_drain_is_one_read(make_bridge, make_udp):
     bridge = make_bridge()
     udp = make_udp(bridge)
     udp.send(*(b"<13>Nov 23 12:00:0%d gw app[7]: event %d" % (i, i) for i in range(5)))
     udp.send(b"<13>plain", b"<13>trailer\r\n\0", b"", b" \0\n", b"<13>two\nlines")
-    assert udp.reader.doRead_once() == 10
+    assert udp.reader.drain_once() == 10
     assert sorted(bridge.events("a")) == sorted(
         [*(b"event %d" % i for i in range(5)), b"plain", b"trailer", b"two#012lines"]
     )
     bridge.check(received=8, spooled=8)
     assert bridge.pipeline.read_counts.by_listener == {"udp": 8}
-    assert udp.reader.doRead_once() == 0
+    assert udp.reader.drain_once() == 0
 
 
 def test_a_drain_is_bounded(make_bridge, make_udp):
@@ -177,17 +177,17 @@ def test_a_drain_is_bounded(make_bridge, make_udp):
     if udp.granted < 2_000_000:
         pytest.skip("net.core.rmem_max is too small for 2,000 datagrams, and this user may not pass it")
     udp.send(*[b""] * 1100)
-    assert udp.reader.doRead_once() <= 1024
-    while udp.reader.doRead_once():
+    assert udp.reader.drain_once() <= 1024
+    while udp.reader.drain_once():
         pass
     udp.send(*[b"<13>" + b"x" * 60_000] * 30)
-    assert udp.reader.doRead_once() <= 18
-    while udp.reader.doRead_once():
+    assert udp.reader.drain_once() <= 18
+    while udp.reader.drain_once():
         pass
     bridge.check(received=30, spooled=30)
 
 
-def test_peers_that_are_treated_alike_are_read_together(make_bridge, make_udp, monkeypatch):
+def test_peers_with_the_same_profile_are_read_together(make_bridge, make_udp, monkeypatch):
     bridge = make_bridge(Route("b", "b", source=(ip_network("127.0.0.9/32"),)), Route("all", "a"))
     reads = []
     route = Pipeline._route
@@ -206,7 +206,7 @@ def test_peers_that_are_treated_alike_are_read_together(make_bridge, make_udp, m
     bridge.check(received=6, spooled=6)
 
 
-def test_a_form_that_shows_the_peer_shows_the_right_one(make_bridge, make_udp):
+def test_payload_with_the_peer_names_the_right_peer(make_bridge, make_udp):
     bridge = make_bridge(Route("b", "b"))
     udp = make_udp(bridge)
     for i in (1, 2):
@@ -226,7 +226,7 @@ def test_a_datagram_above_max_frame_size_goes_to_quarantine(make_bridge, make_ud
     assert b"frame of 101 bytes is longer than max_frame_size" in path.read_bytes()
 
 
-def test_a_datagram_above_max_frame_size_is_cut_where_that_is_asked(make_bridge, make_udp):
+def test_datagram_above_max_frame_size_is_truncated_if_configured(make_bridge, make_udp):
     bridge = make_bridge(truncate=True)
     udp = make_udp(bridge, max_frame_size=100)
     udp.send(b"<13>" + b"y" * 200)
@@ -237,7 +237,7 @@ def test_a_datagram_above_max_frame_size_is_cut_where_that_is_asked(make_bridge,
 
 
 @pytest.mark.parametrize("others", [0, 3])
-def test_a_datagram_that_the_kernel_cut_is_no_event(make_bridge, make_udp, others):
+def test_datagram_truncated_by_the_kernel_is_quarantined(make_bridge, make_udp, others):
     bridge = make_bridge()
     udp = make_udp(bridge, longest=100)
     udp.send(*[b"<13>" + b"x" * 96] * others, b"<13>" + b"y" * 97)
@@ -306,7 +306,7 @@ def test_a_connection(make_bridge):
     assert bridge.peers.get("tcp", "192.0.2.7").events == 3
 
 
-def test_a_counted_frame_that_does_not_end_goes_to_quarantine(make_bridge):
+def test_unfinished_octet_counted_frame_is_quarantined(make_bridge):
     bridge = make_bridge()
     connection = Tcp(bridge).connect()
     connection.dataReceived(b"7 <13>one12 <13>half")
@@ -328,7 +328,7 @@ def test_frames_that_are_too_long_and_bad_counts(make_bridge):
     bridge.check(received=5, spooled=4, quarantined=1)
 
 
-def test_a_frame_that_ends_with_nul_is_an_event_when_nothing_follows(make_bridge):
+def test_frame_that_ends_with_nul_is_taken_when_idle(make_bridge):
     bridge = make_bridge()
     tcp = Tcp(bridge)
     connection = tcp.connect()
@@ -364,7 +364,7 @@ def test_not_allowed(make_bridge):
     assert tcp.connect("198.51.100.9") is not None
 
 
-def test_tls_on_a_plain_port_is_no_message(make_bridge):
+def test_tls_on_a_plain_port_is_rejected(make_bridge):
     bridge = make_bridge()
     tcp = Tcp(bridge)
     connection, other = tcp.connect(), tcp.connect("192.0.2.8")
@@ -379,7 +379,7 @@ def test_tls_on_a_plain_port_is_no_message(make_bridge):
     bridge.check(received=1, spooled=1)
 
 
-# --- the road -------------------------------------------------------------------------------------------------------
+# --- pipeline -------------------------------------------------------------------------------------------------------
 
 
 def test_dispositions_in_one_read(make_bridge):
@@ -408,7 +408,7 @@ def test_a_spool_that_cannot_be_written_drops_with_a_reason(make_bridge, monkeyp
     )
     bridge.pipeline.take(bridge.peers.get("udp", "192.0.2.7"), b"\n<13>a\n<13>b")
     bridge.check(received=2, dropped={"spool_write_failed": 2})
-    assert bridge.trouble == ["spool: cannot write for intake a: No space left"]
+    assert bridge.errors == ["spool: cannot write for intake a: No space left"]
 
 
 def test_an_event_above_the_api_s_limit(make_bridge):
@@ -417,7 +417,7 @@ def test_an_event_above_the_api_s_limit(make_bridge):
     bridge.check(received=2, spooled=1, quarantined=1)
 
 
-def test_times_outside_the_window_are_shown_per_source(make_bridge, make_udp):
+def test_timestamps_out_of_range_are_counted_per_source(make_bridge, make_udp):
     bridge = make_bridge(window=Window(60_000, 60_000))
     udp = make_udp(bridge)
     for host, day in (("127.0.0.1", 22), ("127.0.0.2", 23)):
@@ -425,7 +425,7 @@ def test_times_outside_the_window_are_shown_per_source(make_bridge, make_udp):
     udp.reader.doRead()
     assert bridge.pipeline.read_counts.outside == 1
     assert {peer.address: peer.outside for peer in bridge.peers.all()} == {"127.0.0.1": 1, "127.0.0.2": 0}
-    # From now on it is read alone, and its count goes on.
+    # From now on it is read alone, and its counter continues.
     udp.send(b"<13>Nov 22 12:00:00 gw app: x", host="127.0.0.1")
     udp.send(b"<13>Nov 23 12:00:00 gw app: x", host="127.0.0.2")
     udp.reader.doRead()
@@ -509,7 +509,7 @@ LATER = [b"<13>Nov 23 11:58:%02d gw app: later %d" % (i % 60, i) for i in range(
 
 
 def event_of(frame):
-    """What becomes of a frame: its time, and its text as it is delivered."""
+    """Returns a frame's time, and its text as it is delivered."""
     stamp, _, text = frame.partition(b"gw app")
     moment = datetime.strptime(f"2026 {stamp.partition(b'>')[2].decode()}+0000", "%Y %b %d %H:%M:%S %z")
     text = text.partition(b": ")[2].replace(b"\xe9", "é".encode()).replace(b"\0", b"#000").replace(b"\r", b"#015")
@@ -518,7 +518,7 @@ def event_of(frame):
 
 @pytest.mark.parametrize("library", [True, False])
 @pytest.mark.parametrize("more", [b"", b"\xe9", b"\0\r", b"\t1\t"])
-def test_clocks_at_random_keep_their_times_whatever_reads_them(make_bridge, monkeypatch, library, more):
+def test_random_clocks_keep_their_times_with_any_reader(make_bridge, monkeypatch, library, more):
     if not library:
         monkeypatch.setattr(pcre2, "load", lambda: None)
     bridge = make_bridge()
@@ -536,9 +536,9 @@ def test_clocks_at_random_keep_their_times_whatever_reads_them(make_bridge, monk
     )
 
 
-def test_clocks_at_random_are_stamped(make_bridge):
+def test_random_clocks_use_precompiled_times(make_bridge):
     if pcre2.load() is None:
-        pytest.skip("this machine has no libpcre2-8 (Debian: libpcre2-8-0): nothing is stamped")
+        pytest.skip("this machine has no libpcre2-8 (Debian: libpcre2-8-0): no time is precompiled")
     bridge, single_second = make_bridge(), SingleSecondReader()
     peer = bridge.peers.get("tcp", "192.0.2.7")
     for _ in range(3):

@@ -1,4 +1,4 @@
-"""What is answered, and when: not before it is on the disk, and never a key."""
+"""Tests when HTTPS requests are answered: only after their events are on disk."""
 
 from datetime import UTC, datetime
 
@@ -23,90 +23,91 @@ class Keys:
         return key or None
 
 
-class Desk(Scene):
+class HttpsScene(Scene):
     def __init__(self, directory):
         super().__init__(directory)
         self.group_commit = []
         self.now = NOON
         listener_context = ListenerContext(self.clock, self.pipeline, self.peers.get, 1000, self.group_commit.append)
-        self.posts = RequestSink(Listener.model_construct(name="tcp"), listener_context, Keys(), lambda: self.now)
+        self.request_sink = RequestSink(
+            Listener.model_construct(name="tcp"), listener_context, Keys(), lambda: self.now
+        )
 
     def post(self, *rows):
         content = EventRows([EventRow(key, time, event) for key, time, event in rows])
         answers = []
-        kept = self.posts.accept(Delivery(datetime.now(UTC), content, EventIds(len(rows)), "192.0.2.7"))
-        kept.addCallbacks(lambda nothing: answers.append("kept"), lambda failure: answers.append(failure.value))
+        committed = self.request_sink.accept(Delivery(datetime.now(UTC), content, EventIds(len(rows)), "192.0.2.7"))
+        committed.addCallbacks(lambda nothing: answers.append("kept"), lambda failure: answers.append(failure.value))
         return answers
 
 
 @pytest.fixture
-def desk(tmp_path):
-    return Desk(tmp_path / "spool")
+def scene(tmp_path):
+    return HttpsScene(tmp_path / "spool")
 
 
 def iso(seconds):
     return datetime.fromtimestamp(NOON + seconds, UTC).isoformat().replace("+00:00", "Z")
 
 
-def test_it_is_answered_after_the_commit(desk):
-    answers = desk.post(("a", None, b"one"), ("b", iso(-60), b"two"))
-    assert (answers, len(desk.group_commit)) == ([], 1)
-    assert desk.account() == {"received": 2, "spooled": 2}
-    desk.group_commit[0](None)
+def test_request_is_answered_after_the_commit(scene):
+    answers = scene.post(("a", None, b"one"), ("b", iso(-60), b"two"))
+    assert (answers, len(scene.group_commit)) == ([], 1)
+    assert scene.account() == {"received": 2, "spooled": 2}
+    scene.group_commit[0](None)
     assert answers == ["kept"]
-    assert (desk.events("a"), desk.events("b")) == ([b"one"], [b"two"])
-    (path,) = (desk.spool.directory / "b").iterdir()
+    assert (scene.events("a"), scene.events("b")) == ([b"one"], [b"two"])
+    (path,) = (scene.spool.directory / "b").iterdir()
     assert path.name.split("-")[1].split(".")[0] == str((NOON - 60) * 1000)
 
 
-def test_an_error_of_the_disk_is_no_yes(desk):
-    answers = desk.post(("a", None, b"one"))
-    desk.group_commit[0](OSError(5, "Input/output error"))
+def test_sync_error_fails_the_request(scene):
+    answers = scene.post(("a", None, b"one"))
+    scene.group_commit[0](OSError(5, "Input/output error"))
     assert isinstance(answers[0], OSError)
 
 
-def test_no_room_for_one_intake_takes_nothing_of_the_request(desk):
-    desk.room.full["b"] = "spool_full"
+def test_full_intake_refuses_the_whole_request(scene):
+    scene.room.full["b"] = "spool_full"
     with pytest.raises(Refusal) as refused:
-        desk.post(("a", None, b"one"), ("b", None, b"two"))
+        scene.post(("a", None, b"one"), ("b", None, b"two"))
     assert (refused.value.status, refused.value.headers) == (503, {"Retry-After": "10"})
-    assert (desk.account(), len(desk.pipeline.spool_writer.backpressure)) == ({}, 0)
+    assert (scene.account(), len(scene.pipeline.spool_writer.backpressure)) == ({}, 0)
     with pytest.raises(Refusal):
-        desk.post(("", None, b"<13>Nov 24 00:00:00 b t: routed to b"))
-    assert desk.account() == {}
+        scene.post(("", None, b"<13>Nov 24 00:00:00 b t: routed to b"))
+    assert scene.account() == {}
 
 
-def test_without_a_key_the_routes_decide_and_blank_events_are_none(desk):
-    desk.post(
+def test_requests_without_key_are_routed_and_blank_events_are_ignored(scene):
+    scene.post(
         ("", None, b"<13>Nov 24 00:00:00 b t: to b"), ("", iso(-5), b"<13>Nov 24 00:00:00 x t: to a"), ("", None, b" ")
     )
-    assert desk.account() == {"received": 2, "spooled": 2}
-    assert (desk.events("a"), desk.events("b")) == ([b"to a"], [b"to b"])
+    assert scene.account() == {"received": 2, "spooled": 2}
+    assert (scene.events("a"), scene.events("b")) == ([b"to a"], [b"to b"])
 
 
-def test_a_time_that_nobody_believes_is_reception_and_a_leap_second_is_no_fault(desk):
-    desk.posts.listener_context.pipeline.change(
-        limits=desk.pipeline._limits.__class__(window=desk.pipeline._limits.window.__class__(3_600_000, 60_000)),
+def test_time_out_of_range_becomes_reception_time_and_leap_second_is_accepted(scene):
+    scene.request_sink.listener_context.pipeline.change(
+        limits=scene.pipeline._limits.__class__(window=scene.pipeline._limits.window.__class__(3_600_000, 60_000)),
         truncate=False,
     )
-    desk.post(("a", "1999-12-31T23:59:60Z", b"old"), ("a", "2026-11-23T12:00:00.5z", b"now"))
-    desk.spool.seal_all()
-    (path,) = (desk.spool.directory / "a").iterdir()
+    scene.post(("a", "1999-12-31T23:59:60Z", b"old"), ("a", "2026-11-23T12:00:00.5z", b"now"))
+    scene.spool.seal_all()
+    (path,) = (scene.spool.directory / "a").iterdir()
     assert path.name.split("-")[1] == str(NOON * 1000)
-    assert desk.peers.get("tcp", "192.0.2.7").outside == 1
+    assert scene.peers.get("tcp", "192.0.2.7").outside == 1
 
 
-def test_the_limit_of_a_source_delays_and_drops_nothing(desk):
-    """A request is taken whole while anything is left, also one longer than a second's worth; then 429 says when to
-    come again."""
-    peer = desk.peers.get("tcp", "192.0.2.7")
+def test_source_limit_delays_and_drops_nothing(scene):
+    """A request within the remaining limit is taken whole, even if it is larger; the next one gets 429."""
+    peer = scene.peers.get("tcp", "192.0.2.7")
     peer.decide()
     peer.bucket = TokenBucket(10)
-    desk.post(*[("a", None, b"event %d" % i) for i in range(25)])
+    scene.post(*[("a", None, b"event %d" % i) for i in range(25)])
     with pytest.raises(Refusal) as refused:
-        desk.post(("a", None, b"too early"))
+        scene.post(("a", None, b"too early"))
     assert (refused.value.status, refused.value.headers) == (429, {"Retry-After": "2"})
-    assert desk.account() == {"received": 25, "spooled": 25}
-    desk.now += 2
-    desk.post(("a", None, b"in time"))
-    assert desk.account() == {"received": 26, "spooled": 26}
+    assert scene.account() == {"received": 25, "spooled": 25}
+    scene.now += 2
+    scene.post(("a", None, b"in time"))
+    assert scene.account() == {"received": 26, "spooled": 26}

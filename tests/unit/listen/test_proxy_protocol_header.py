@@ -1,4 +1,4 @@
-"""PROXY headers, whole, byte by byte, and with what follows."""
+"""Tests PROXY headers: whole, byte by byte, and with following data."""
 
 import socket
 
@@ -47,14 +47,14 @@ def test_whole_byte_by_byte_and_with_a_tail(data, source):
         b"\r\n\r\n\0\r\nQUIT\n\x21\x11\xff\xff",
     ],
 )  # fmt: skip
-def test_what_is_no_header(data):
+def test_invalid_headers(data):
     with pytest.raises(ProxyHeaderError):
         proxy_protocol_header.read(data)
 
 
 @settings(deadline=None)
 @given(st.binary(max_size=60))
-def test_any_bytes_are_a_header_more_or_our_own_error(data):
+def test_any_bytes_give_a_header_or_none_or_our_own_error(data):
     for start in (b"", b"PROXY ", b"\r\n\r\n\0\r\nQUIT\n\x21"):
         try:
             header = proxy_protocol_header.read(start + data)
@@ -63,6 +63,6 @@ def test_any_bytes_are_a_header_more_or_our_own_error(data):
         assert header is None or 0 < header.size <= len(start + data)
 
 
-def test_syslog_is_never_taken_for_a_header():
+def test_syslog_is_not_a_header():
     for frame in (b"<13>x", b"PROXYD: up", b"PROXY is down", b"13 <13>x", b"\r\n\r\n"):
         assert not proxy_protocol_header.begins(frame)

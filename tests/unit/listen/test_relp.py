@@ -1,4 +1,4 @@
-"""When a RELP sender is told that its messages are kept: not before they are, and not if they are not."""
+"""Tests RELP acknowledgements: they are sent only after messages are on disk, and not if that fails."""
 
 import pytest
 from twisted.internet.address import IPv4Address
@@ -11,7 +11,7 @@ from tests.unit.ingest.test_backpressure import Scene
 
 
 class Relp(Scene):
-    """A scene whose disk commits when a test says so."""
+    """A scene whose commits a test completes by hand."""
 
     def __init__(self, directory):
         super().__init__(directory)
@@ -37,7 +37,7 @@ def syslog(number, text=b"x", host=b"a"):
     return b"%d syslog %d %b\n" % (number, len(frame), frame)
 
 
-def test_one_answer_a_read_after_the_commit_and_in_order(scene):
+def test_acknowledgements_follow_the_commit_in_order(scene):
     connection = scene.connect()
     connection.dataReceived(syslog(1) + syslog(2))
     connection.dataReceived(syslog(3))
@@ -49,7 +49,7 @@ def test_one_answer_a_read_after_the_commit_and_in_order(scene):
     assert scene.account() == {"received": 3, "spooled": 3}
 
 
-def test_a_disk_that_cannot_be_synced_acknowledges_nothing(scene):
+def test_failed_sync_acknowledges_nothing(scene):
     connection = scene.connect()
     connection.dataReceived(syslog(1))
     scene.group_commit[0](OSError(5, "Input/output error"))
@@ -59,7 +59,7 @@ def test_a_disk_that_cannot_be_synced_acknowledges_nothing(scene):
 
 
 @pytest.mark.parametrize("pauses", [True, False])
-def test_a_full_intake_delays_the_answer_whatever_when_full_says(scene, pauses):
+def test_full_intake_delays_acknowledgements_with_any_when_full(scene, pauses):
     scene.room.pauses, scene.room.full["a"] = pauses, "spool_full"
     connection = scene.connect()
     connection.dataReceived(syslog(1) + syslog(2, host=b"b"))
@@ -74,7 +74,7 @@ def test_a_full_intake_delays_the_answer_whatever_when_full_says(scene, pauses):
     assert connection.transport.producerState == "producing"
 
 
-def test_what_could_not_be_written_is_not_acknowledged_and_comes_again(scene):
+def test_failed_write_closes_the_connection_without_acknowledgement(scene):
     scene.room.failed = lambda intake, error: "spool_write_failed"
     broken = scene.spool.append
     scene.spool.append = lambda part: (_ for _ in ()).throw(OSError(13, "Permission denied"))
@@ -85,7 +85,7 @@ def test_what_could_not_be_written_is_not_acknowledged_and_comes_again(scene):
     scene.spool.append = broken
 
 
-def test_the_end_comes_after_what_is_being_committed(scene):
+def test_serverclose_follows_the_running_commit(scene):
     connection = scene.connect()
     connection.dataReceived(syslog(1))
     connection.end()
@@ -96,7 +96,7 @@ def test_the_end_comes_after_what_is_being_committed(scene):
     assert connection.transport.disconnecting
 
 
-def test_an_open_that_wants_no_syslog_and_a_goodbye(scene):
+def test_open_without_syslog_and_close(scene):
     connection = scene.connect()
     connection.dataReceived(b"1 open 13 commands=none\n2 close 0\n")
     scene.group_commit[0](None)

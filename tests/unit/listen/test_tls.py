@@ -1,4 +1,4 @@
-"""One read of a TLS socket is one parse, whatever its records and its end; and who is not in yet gives way."""
+"""Tests TLS connections: one socket read is one pipeline read, and unfinished handshakes are closed for new clients."""
 
 import ssl
 import sys
@@ -21,11 +21,11 @@ from tests.unit.ingest.test_pipeline import Bridge, Route
 
 class Transport(StringTransport):
     def getHandle(self):
-        return None  # no socket is behind it
+        return None  # there is no socket
 
 
 class Client:
-    """Python's TLS in memory, against one connection of a factory."""
+    """A TLS client in memory, connected to one connection of a factory."""
 
     def __init__(self, wrapping, ca, host="192.0.2.7"):
         self.protocol = wrapping.buildProtocol(IPv4Address("TCP", host, 4000))
@@ -35,34 +35,34 @@ class Client:
         context = ssl.create_default_context(cafile=ca)
         self.tls = context.wrap_bio(self._in, self._out, server_hostname="127.0.0.1")
 
-    def shake(self):
+    def handshake(self):
         for _ in range(4):
             try:
                 self.tls.do_handshake()
             except ssl.SSLWantReadError:
                 pass
-            self.pass_on()
+            self.exchange()
         return self
 
     def written(self):
         return self._out.read()
 
-    def pass_on(self):
-        """What the client has written, as one read; and back what the server has."""
+    def exchange(self):
+        """Passes the client's data to the server as one read, and the server's data to the client."""
         if self._out.pending:
             self.protocol.dataReceived(self.written())
         self._in.write(self.transport.value())
         self.transport.clear()
 
     def end(self):
-        """The socket is closed."""
+        """Closes the socket."""
         self.protocol.connectionLost(Failure(ConnectionDone()))
 
 
-@pytest.fixture(params=["OpenSSL is asked", "pyOpenSSL is asked"])
+@pytest.fixture(params=["OpenSSL reads", "pyOpenSSL reads"])
 def scene(tmp_path, request, monkeypatch):
-    """A bridge, its TLS listener, and how to connect to it; also where pyOpenSSL has other insides than today."""
-    if request.param == "pyOpenSSL is asked":
+    """A bridge, its TLS listener and a connect function, with and without access to pyOpenSSL's internals."""
+    if request.param == "pyOpenSSL reads":
         monkeypatch.setitem(sys.modules, "OpenSSL._util", ModuleType("empty"))
     pki = Authority(tmp_path / "pki")
     issued = pki.issue("127.0.0.1")
@@ -81,36 +81,36 @@ def scene(tmp_path, request, monkeypatch):
 ONE = b"<13>Nov 23 12:00:00 gw app: %d\n"
 
 
-def test_a_hundred_records_of_one_read_are_parsed_at_once(scene):
+def test_hundred_records_of_one_read_are_one_pipeline_read(scene):
     bridge, factory, connect = scene
-    client = connect().shake()
+    client = connect().handshake()
     for number in range(100):
         client.tls.write(ONE % number)
-    client.pass_on()
+    client.exchange()
     assert factory.reads == 1
     bridge.check(received=100, spooled=100)
     assert bridge.events("a") == [b"%d" % number for number in range(100)]
 
 
-def test_pyopenssl_is_asked_only_for_what_is_no_record(scene, request, monkeypatch):
+def test_pyopenssl_is_called_only_for_close_notify(scene, request, monkeypatch):
     _, _, connect = scene
-    client = connect().shake()
-    asked = []
+    client = connect().handshake()
+    recv_calls = []
     recv = SSL.Connection.recv
-    monkeypatch.setattr(SSL.Connection, "recv", lambda *call: asked.append(call) or recv(*call))
+    monkeypatch.setattr(SSL.Connection, "recv", lambda *call: recv_calls.append(call) or recv(*call))
     for number in range(100):
         client.tls.write(ONE % number)
-    client.pass_on()
-    assert len(asked) == (0 if "[OpenSSL" in request.node.name else 101)
+    client.exchange()
+    assert len(recv_calls) == (0 if "[OpenSSL" in request.node.name else 101)
     with pytest.raises(ssl.SSLWantReadError):
         client.tls.unwrap()
-    client.pass_on()
-    assert len(asked) in (1, 102), "the end"
+    client.exchange()
+    assert len(recv_calls) in (1, 102), "the close_notify"
 
 
-def test_records_end_where_they_like(scene):
+def test_records_split_at_any_byte(scene):
     bridge, factory, connect = scene
-    client = connect().shake()
+    client = connect().handshake()
     for number in range(10):
         client.tls.write(ONE % number)
     written = client.written()
@@ -120,39 +120,39 @@ def test_records_end_where_they_like(scene):
     bridge.check(received=9, spooled=9)
     client.protocol.dataReceived(written[-1:])
     assert bridge.events("a") == [b"%d" % number for number in range(10)]
-    assert factory.reads == 3, "the first record, eight, and the last: what completes none is no read"
+    assert factory.reads == 3, "the first record, eight, and the last: data without a complete record is no read"
 
 
-def test_a_message_longer_than_a_record(scene):
+def test_message_longer_than_a_record(scene):
     bridge, factory, connect = scene
-    client = connect().shake()
+    client = connect().handshake()
     text = b"x" * 200_000
     client.tls.write(b"<13>Nov 23 12:00:00 gw app: " + text + b"\n")
-    client.pass_on()
+    client.exchange()
     assert bridge.events("a") == [text]
     assert factory.reads <= 13
 
 
-def test_an_end_behind_good_records(scene):
+def test_close_notify_after_records(scene):
     bridge, factory, connect = scene
-    client = connect().shake()
+    client = connect().handshake()
     for number in range(3):
         client.tls.write(ONE % number)
     client.tls.write(b"<13>Nov 23 12:00:00 gw app: without a line end")
     with pytest.raises(ssl.SSLWantReadError):
         client.tls.unwrap()
-    client.pass_on()
+    client.exchange()
     assert client.transport.disconnecting
-    client.tls.unwrap()  # the bridge has answered that it ends, too
+    client.tls.unwrap()  # the bridge has answered with its own close_notify
     bridge.check(received=3, spooled=3)
     client.end()
     assert bridge.events("a") == [b"0", b"1", b"2", b"without a line end"]
     assert not factory.rejections.counts
 
 
-def test_damage_behind_good_records(scene):
+def test_damaged_record_after_good_records(scene):
     bridge, factory, connect = scene
-    client = connect().shake()
+    client = connect().handshake()
     for number in range(3):
         client.tls.write(ONE % number)
     client.protocol.dataReceived(client.written() + b"\x17\x03\x03\x00\x20" + bytes(32))
@@ -163,10 +163,10 @@ def test_damage_behind_good_records(scene):
     assert factory.rejections.counts == {"tls_broken": 1}
 
 
-def test_an_end_without_a_word(scene):
-    """Many senders do not say that they end."""
+def test_close_without_close_notify(scene):
+    """Many senders close the connection without close_notify."""
     bridge, factory, connect = scene
-    client = connect().shake()
+    client = connect().handshake()
     client.tls.write(ONE % 1)
     client.protocol.dataReceived(client.written()[:-1])
     bridge.check()
@@ -176,57 +176,57 @@ def test_an_end_without_a_word(scene):
     assert not factory.connections
 
 
-def test_nothing_is_read_after_a_refusal(scene):
+def test_nothing_is_read_after_a_rejection(scene):
     bridge, factory, connect = scene
-    client = connect().shake()
+    client = connect().handshake()
     client.tls.write(b"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n")
-    client.pass_on()
+    client.exchange()
     client.tls.write(ONE % 1)
-    client.pass_on()
+    client.exchange()
     assert factory.rejections.counts == {"proxy_header_from_stranger": 1}
     assert client.transport.disconnected
     bridge.check()
 
 
-def test_who_is_held_stops_reading_and_goes_on(scene):
+def test_paused_connection_stops_reading_and_resumes(scene):
     bridge, factory, connect = scene
-    client = connect().shake()
+    client = connect().handshake()
     take, connection = bridge.pipeline.take, client.protocol.wrappedProtocol
 
     def backpressure(peer, frames, single_second=None, sender=None):
         take(peer, frames, single_second, sender)
-        sender.hold()
+        sender.pause()
 
     bridge.pipeline.take = backpressure
     for number in range(50):
         client.tls.write(ONE % number)
-    client.pass_on()
+    client.exchange()
     assert client.transport.producerState == "paused"
-    assert factory.reads == 1, "the whole read is one unit: it is kept or held as one"
+    assert factory.reads == 1, "the whole read is one unit: it is appended or held as one"
     bridge.pipeline.take = take
-    connection.go_on()
+    connection.resume()
     assert client.transport.producerState == "producing"
     client.tls.write(ONE % 50)
-    client.pass_on()
+    client.exchange()
     assert bridge.events("a") == [b"%d" % number for number in range(51)]
 
 
-def test_a_handshake_that_is_not_done_gives_way(scene):
+def test_oldest_unfinished_handshake_is_closed_for_a_new_client(scene):
     _, factory, connect = scene
-    inside, half = connect().shake(), connect("192.0.2.8")
-    assert list(factory.handshaking) == [half.protocol.wrappedProtocol]
+    connected, unfinished = connect().handshake(), connect("192.0.2.8")
+    assert list(factory.handshaking) == [unfinished.protocol.wrappedProtocol]
     other = connect("192.0.2.9")
     assert other.protocol is not None
-    assert half.transport.disconnecting or half.transport.disconnected
+    assert unfinished.transport.disconnecting or unfinished.transport.disconnected
     assert factory.rejections.counts == {"handshake_timeout": 1}
-    other.shake()
+    other.handshake()
     assert not factory.handshaking
-    # All places have somebody who is in: nobody gives way.
+    # All connections have finished their handshake: none is closed.
     assert factory.buildProtocol(IPv4Address("TCP", "192.0.2.10", 4000)) is None
-    assert not inside.transport.disconnecting
+    assert not connected.transport.disconnecting
 
 
-def test_a_handshake_has_its_time(scene):
+def test_handshake_timeout(scene):
     bridge, factory, connect = scene
     silent, begun = connect(), connect("192.0.2.8")
     begun.protocol.dataReceived(b"\x16\x03\x01")

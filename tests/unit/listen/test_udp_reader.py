@@ -1,4 +1,4 @@
-"""Between two drains of a socket with a large buffer there is a rest, and none that would lose anything."""
+"""Tests the pause between two drains: it is made only with a large receive buffer, and loses nothing."""
 
 import socket
 
@@ -6,12 +6,12 @@ import pytest
 from twisted.internet.task import Clock
 
 from bridge.listen import udp_reader
-from bridge.listen.udp_reader import REST, UdpReader
+from bridge.listen.udp_reader import DRAIN_PAUSE, UdpReader
 from tests.unit.ingest.test_pipeline import make_bridge  # noqa: F401
 
 
 class Reactor(Clock):
-    """A clock that knows who reads."""
+    """A clock that records the registered readers."""
 
     def __init__(self):
         super().__init__()
@@ -47,40 +47,40 @@ class Scene:
 
 @pytest.fixture
 def scene(make_bridge, monkeypatch):  # noqa: F811
-    monkeypatch.setattr(udp_reader, "ROOMY", 1)
-    made = Scene(make_bridge())
-    yield made
-    made.reader.stop()
+    monkeypatch.setattr(udp_reader, "LARGE_BUFFER", 1)
+    built = Scene(make_bridge())
+    yield built
+    built.reader.stop()
 
 
-def test_after_a_drain_it_rests(scene):
+def test_reader_pauses_after_a_drain(scene):
     scene.send(b"1", b"2")
     scene.reader.doRead()
     assert scene.reactor.readers == []
     scene.bridge.check(received=2, spooled=2)
-    scene.reactor.advance(REST)
+    scene.reactor.advance(DRAIN_PAUSE)
     assert scene.reactor.readers == [scene.reader]
 
 
-def test_what_came_in_a_rest_is_taken_at_the_end(scene):
+def test_stop_reads_datagrams_that_arrived_during_a_pause(scene):
     scene.send(b"1")
     scene.reader.doRead()
     scene.send(b"2")
     scene.reader.stop()
     scene.bridge.check(received=2, spooled=2)
-    scene.reactor.advance(REST)
+    scene.reactor.advance(DRAIN_PAUSE)
     assert scene.reactor.readers == []
 
 
-def test_a_full_drain_goes_on_at_once(scene, monkeypatch):
+def test_reader_continues_at_once_after_a_full_drain(scene, monkeypatch):
     monkeypatch.setattr(udp_reader, "MOST_DATAGRAMS", 2)
     scene.send(b"1", b"2", b"3")
     scene.reader.doRead()
     assert scene.reactor.readers == [scene.reader]
 
 
-def test_a_small_buffer_leaves_no_time_to_rest(make_bridge, monkeypatch):  # noqa: F811
-    monkeypatch.setattr(udp_reader, "ROOMY", 1 << 30)
+def test_reader_does_not_pause_with_a_small_buffer(make_bridge, monkeypatch):  # noqa: F811
+    monkeypatch.setattr(udp_reader, "LARGE_BUFFER", 1 << 30)
     scene = Scene(make_bridge())
     scene.send(b"1")
     scene.reader.doRead()

@@ -1,4 +1,4 @@
-"""The one sentence, and what to do."""
+"""Tests the headline: its sentence, its problems and their remedies."""
 
 import pytest
 
@@ -17,35 +17,37 @@ def intake(state, error, **more):
     return WELL | {"intakes": [{"name": "a", "state": state, "backlog_events": 2, "last_error": error, **more}]}
 
 
-def test_all_is_well():
-    said = headline.of(WELL)
-    assert said == {
+def test_healthy():
+    result = headline.of(WELL)
+    assert result == {
         "state": "well",
-        "text": "All is well: 12 sources, 1 intake, 1,240 events/s, nothing waiting.",
+        "text": "Healthy: 12 sources, 1 intake, 1,240 events/s, no events waiting.",
         "problems": [],
     }
 
 
-def test_what_is_over_is_told_without_alarm():
-    said = headline.of(WELL | {"ledger": {"dropped": {"spool_full": 1}}, "kernel_drops": {"udp": 3}})
-    assert said["state"] == "well"
-    assert said["text"].endswith("since the start 1 event dropped and 3 datagrams lost by the kernel.")
+def test_past_losses_are_mentioned_without_a_problem():
+    result = headline.of(WELL | {"ledger": {"dropped": {"spool_full": 1}}, "kernel_drops": {"udp": 3}})
+    assert result["state"] == "well"
+    assert result["text"].endswith("Since start: 1 event dropped and 3 datagrams dropped by the kernel.")
 
 
 @pytest.mark.parametrize(
     ("status", "state", "text", "remedy"),
     [
-        (intake("parked", "the collector answered 401; is the intake key right?"), "trouble",
-         "Intake a is parked: the collector answered 401; 2 events are kept.", "put the right intake key"),
+        (intake("parked", "the collector answered 401; check the intake key"), "trouble",
+         "Intake a is parked: the collector answered 401; 2 events waiting in the spool.", "put the right intake key"),
         (intake("backing-off", "no connection: Connection refused"), "trouble",
-         "Intake a cannot deliver: no connection: Connection refused; 2 events are kept.", "check --connect"),
+         "Intake a cannot deliver: no connection: Connection refused; 2 events waiting in the spool.",
+         "check --connect"),
         (intake("backing-off", "the collector answered 503"), "trouble", "Intake a cannot deliver", "when it is back"),
-        (intake("full", None), "trouble", "Intake a has filled its part of the spool.", "spool.max_size"),
-        (intake("parked", "not in the configuration"), "attention", "Intake a is not in the configuration", "bring"),
+        (intake("full", None), "trouble", "Intake a has used its share of the spool.", "spool.max_size"),
+        (intake("parked", "not in the configuration"), "attention",
+         "Intake a is not in the configuration", "add the intake"),
         (intake("delivering", "the collector answered 413"), "attention", "Intake a: the collector answered 413.", ""),
         (intake("idle", None, format_sampled=100, format_mismatches=90), "attention", "90 of 100", "--payloads"),
         (WELL | {"unrouted": [{"address": "192.0.2.7"}]}, "attention",
-         "Messages of 192.0.2.7 match no route.", "ready to copy"),
+         "Messages from 192.0.2.7 match no route.", "ready to copy"),
         (WELL | {"clocks": [{"address": "192.0.2.7", "name": "fw", "text": "55 minutes behind", "remedy": "NTP"}]},
          "attention", "The clock of fw is off: 55 minutes behind.", "NTP"),
         (WELL | {"alarms": [{"kind": "loss", "about": "x", "text": "events are dropped"}]}, "trouble",
@@ -54,24 +56,24 @@ def test_what_is_over_is_told_without_alarm():
          "This gateway's clock.", ""),
     ],
 )  # fmt: skip
-def test_what_is_wrong_comes_with_what_to_do(status, state, text, remedy):
-    said = headline.of(status)
-    assert said["state"] == state
-    assert text in said["text"]
-    assert remedy in said["problems"][0]["remedy"]
+def test_each_problem_has_a_remedy(status, state, text, remedy):
+    result = headline.of(status)
+    assert result["state"] == state
+    assert text in result["text"]
+    assert remedy in result["problems"][0]["remedy"]
 
 
 def test_the_worst_comes_first_and_alarms_of_a_kind_together():
     alarms = [{"kind": "silence", "about": str(n), "text": f"source {n} is silent"} for n in range(500)]
-    said = headline.of(intake("parked", "answered 401") | {"alarms": alarms})
-    assert said["problems"][0]["state"] == "trouble"
-    assert said["text"].startswith("Intake a is parked")
-    assert said["text"].endswith("And 4 more things below.")
-    assert said["problems"][-1]["text"] == "497 further alarms of this kind: silence"
+    result = headline.of(intake("parked", "answered 401") | {"alarms": alarms})
+    assert result["problems"][0]["state"] == "trouble"
+    assert result["text"].startswith("Intake a is parked")
+    assert result["text"].endswith("And 4 more problems below.")
+    assert result["problems"][-1]["text"] == "497 further alarms of this kind: silence"
 
 
-def test_nothing_is_said_twice():
-    said = headline.of(
+def test_an_alarm_does_not_repeat_a_problem_of_an_intake():
+    result = headline.of(
         intake("parked", "answered 401") | {"alarms": [{"kind": "parked", "about": "a", "text": "again"}]}
     )
-    assert len(said["problems"]) == 1
+    assert len(result["problems"]) == 1

@@ -43,7 +43,7 @@ def test_silence():
     look()
     assert said == [[], [("10.1.1.1", 61)], [("10.1.1.1", 601), ("192.0.2.7", 601)], [("192.0.2.7", 601)]]
     assert alarms.active["silence", "192.0.2.7"] == (
-        "source fw-lyon (192.0.2.7) is silent for longer than its expect: 10m"
+        "source fw-lyon (192.0.2.7) has been silent for longer than its expect: 10m"
     )
     peers.change(router())
     look()

@@ -41,7 +41,7 @@ def made():
         peer.unrouted = number % 5 == 0
         peer.shape = "fortinet" if number % 2 else "rfc3164"
         peer.clock = SourceClock()
-        peer.clock.note(-7200.0 if number == 7 else -0.5, now_ms=NOW, zoned=False, dated=False, zone=UTC)
+        peer.clock.note(-7200.0 if number == 7 else -0.5, now_ms=NOW, has_zone=False, has_year=False, zone=UTC)
     return SourceList(peers, wall), peers, wall
 
 
@@ -92,8 +92,8 @@ def test_a_rate_is_that_of_the_last_seconds(made):
 
 def test_who_else_sends(made):
     sources, _, _ = made
-    others = sources.others("192.0.2.200")
+    others = sources.other_sources("192.0.2.200")
     assert others["only"] is None
     assert others["near"] == sorted(others["near"])
     assert len(others["near"]) == 5
-    assert sources.others("203.0.113.1")["near"] == []
+    assert sources.other_sources("203.0.113.1")["near"] == []

@@ -89,7 +89,7 @@ class Gateway:
         folder = self.directory / intake
         if not folder.is_dir():
             return []
-        return [event for _, events in inspect.waiting(folder) for _, event in events]
+        return [event for _, events in inspect.queued_batches(folder) for _, event in events]
 
     def held(self) -> list[str]:
         """The peers whose frames are unrouted."""

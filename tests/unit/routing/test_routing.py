@@ -1,4 +1,4 @@
-"""Routes: conditions alone and together, order, exceptions, what is decided per peer and what per frame."""
+"""Tests routes: single and combined conditions, order, exceptions, and profiles per peer."""
 
 from dataclasses import dataclass, replace
 from datetime import UTC, timedelta, timezone
@@ -140,7 +140,7 @@ def test_hostname(glob, hostname, holds):
     assert (found(router(Route(hostname=(glob,))), facts(hostname=hostname)) == "r") is holds
 
 
-def test_app_name_knows_no_short_form():
+def test_app_name_has_no_short_form():
     made = router(Route(app_name=("sshd", "sudo*")))
     names = {name: found(made, facts(app_name=name)) == "r" for name in (b"sshd", b"SSHD", b"sudoedit", b"sshd.x", b"")}
     assert names == {b"sshd": True, b"SSHD": True, b"sudoedit": True, b"sshd.x": False, b"": False}
@@ -177,7 +177,7 @@ def test_conditions_are_anded():
     assert found(made, good, peer="198.51.100.1") == found(made, good, listener="tcp") == "unrouted"
 
 
-def test_the_first_that_matches_wins():
+def test_first_matching_route_wins():
     made = router(
         Route(name="1", hostname=("gw",)), Route(name="2", hostname=("gw*",)), Route(name="3"), Route(name="4")
     )
@@ -212,10 +212,10 @@ def test_except_listener():
     assert [found(made, listener=name) for name in ("udp", "tcp")] == ["1", "unrouted"]
 
 
-# --- where nothing matches, and a listener's intake -----------------------------------------------------------------
+# --- unrouted frames, and a listener's intake -----------------------------------------------------------------------
 
 
-def test_an_intake_of_the_listener_comes_behind_routes_that_name_it():
+def test_listener_intake_comes_after_routes_that_name_the_listener():
     made = router(Route(name="all"), Route(name="named", listener=("own",), app_name=("x",), intake="b"))
     assert found(made, facts(app_name=b"x"), listener="own") == "named"
     own = made.profile("own", ip_address("192.0.2.7")).find(facts(app_name=b"y"))
@@ -248,7 +248,7 @@ def test_drop():
         (Route(intake="b", payload="json"), ("json", "latin-1", "received")),
     ],
 )  # fmt: skip
-def test_the_route_wins_over_the_intake_over_the_default(route, expected):
+def test_precedence_is_route_intake_default(route, expected):
     end = router(route).profile("udp", ip_address("192.0.2.7")).constant
     assert (end.payload, end.encoding, end.timestamp) == expected
 
@@ -287,7 +287,7 @@ def test_needs():
     assert needs("10.0.0.4") == {"text", "priority", "raw"}
 
 
-def test_peers_that_are_treated_alike_share_a_profile():
+def test_peers_with_the_same_rules_share_a_profile():
     routes = [
         Route(name=f"r{i}", source=nets(f"10.{i // 250}.{i % 250}.0/24"), intake="ab"[i % 2]) for i in range(2000)
     ]
@@ -310,7 +310,7 @@ def test_a_profile_differs_by_zone():
     assert profiles[1] is profiles[2]
 
 
-# --- any rules, any frames: as the words say ------------------------------------------------------------------------
+# --- any rules, any frames: compared with a naive implementation -----------------------------------------------------
 
 HOSTS = [b"web-1", b"WEB-1.example.org", b"db", b"", b"10.1.2.3"]
 APPS = [b"sshd", b"cron", b""]
@@ -328,7 +328,7 @@ CONDITIONS = {
 
 
 def when(of):
-    # Mostly few conditions: routes with all of them match nothing.
+    # Few conditions at a time: routes with all of them match nothing.
     given = st.fixed_dictionaries({}, optional=CONDITIONS).map(lambda all_: dict(list(all_.items())[:3]))
     return given.map(lambda conditions: of(**conditions))
 
@@ -340,7 +340,7 @@ ROUTES = st.builds(
 
 
 def holds(given, listener, peer, frame):
-    """The conditions, read word by word."""
+    """Checks the conditions one by one, without compilation."""
     names = [frame.hostname, frame.hostname if frame.hostname[:1].isdigit() else frame.hostname.split(b".")[0]]
     checks = [
         not given.listener or listener in given.listener,
@@ -393,7 +393,7 @@ def test_any_rules(routes, frames, peer, listener):
         for f in frames
     ]
     read = parse_all(block_of(lines), profile.needs | {"raw"})
-    # Twice: what the first look remembered must give the same.
+    # Twice: the cache must give the same result.
     for _ in range(2):
         parts = profile.assign(read)
         assert sum(part.count for _, part in parts) == len(lines)
@@ -403,7 +403,7 @@ def test_any_rules(routes, frames, peer, listener):
             assert list(part["raw"]) == [line for line in lines if line in set(part["raw"])]
 
 
-def test_what_a_profile_remembers_is_bounded(monkeypatch):
+def test_profile_cache_is_bounded(monkeypatch):
     profile = router(Route(hostname=("x*",))).profile("udp", ip_address("10.0.0.1"))
     monkeypatch.setattr(Profile, "CACHED", 100)
     for start in range(0, 5000, 50):
@@ -412,7 +412,7 @@ def test_what_a_profile_remembers_is_bounded(monkeypatch):
         assert len(profile._cache) <= 150
 
 
-def test_conditions_that_ask_nothing_need_nothing():
+def test_empty_conditions_need_no_columns():
     assert Conditions(When()).needs == frozenset()
     assert Conditions(When()).hold(facts())
     assert Disposition("drop", "r") == Disposition("drop", "r")

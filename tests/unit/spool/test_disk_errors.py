@@ -169,6 +169,6 @@ def test_files_that_were_moved_aside_are_bounded_too(make_yard, tmp_path):
         path.write_bytes(bytes(1000))
         quarantine.move_aside(path, events=i)
         yard.clocks.pass_(100)
-    assert [(path.name[-1], events) for path, _, events in quarantine.trim_aside(None)] == [("0", 0), ("1", 1)]
-    assert [(path.name[-1], intake) for path, intake, _ in quarantine.trim_aside(150)] == [("2", tmp_path.name)]
-    assert list(quarantine.trim_aside(150)) == []
+    assert [(path.name[-1], events) for path, _, events in quarantine.trim_damaged(None)] == [("0", 0), ("1", 1)]
+    assert [(path.name[-1], intake) for path, intake, _ in quarantine.trim_damaged(150)] == [("2", tmp_path.name)]
+    assert list(quarantine.trim_damaged(150)) == []

@@ -19,7 +19,7 @@ def test_the_latest_of_each_reason_come_first(tmp_path):
     held(tmp_path, 50)
     held(tmp_path, 3, "refused")
     found = newest_entries.last_entries(tmp_path)
-    assert len(found) == newest_entries.EACH + 3
+    assert len(found) == newest_entries.PER_REASON + 3
     assert found[0]["sample"] == "<13>frame 49"
     assert {row["reason"] for row in found} == {"unrouted", "refused"}
     assert found[0]["why"] == "no route matches"
@@ -35,8 +35,8 @@ def test_what_cannot_be_read_is_left_out(tmp_path):
 
 
 def test_little_is_read_of_much(tmp_path, monkeypatch):
-    monkeypatch.setattr(newest_entries, "READ", 2000)
+    monkeypatch.setattr(newest_entries, "TAIL_BYTES", 2000)
     held(tmp_path, 1000)
     found = newest_entries.last_entries(tmp_path)
     assert found[0]["sample"] == "<13>frame 999"
-    assert 0 < len(found) <= newest_entries.EACH
+    assert 0 < len(found) <= newest_entries.PER_REASON

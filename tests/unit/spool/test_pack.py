@@ -283,7 +283,7 @@ def damaged(yard, change, *, count=100):
     assert len(texts(read)) + sum(loss.events for loss in losses) == len(wanted)
     assert sum(batch.size for batch in read) + sum(loss.size for loss in losses) == sum(b.size for b in batches)
     for loss in losses:
-        found.lose(loss)
+        found.record_loss(loss)
     # What is lost is lost once, whatever restarts follow before the next request.
     left = yard.restart().packs
     assert [each.count for each in left] == [len(texts(read))] * bool(read)

@@ -134,7 +134,7 @@ def test_a_rename_never_replaces(yard):
     target.write_bytes(b"two\n")
     found = yard.restart()
     assert yard.events(found.batches) == [b"two"]
-    assert "is there already" in found.notes[0]
+    assert "already exists" in found.notes[0]
     (aside,) = (yard.directory / ".quarantine/damaged/files").iterdir()
     assert aside.read_bytes() == b"one\n"
 

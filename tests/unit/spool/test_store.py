@@ -340,7 +340,7 @@ def test_sending_is_a_rename(yard):
     batch.path.unlink()
     other = batch
     other.sending = False
-    with pytest.raises(batch_reader.Missing, match="the file is gone"):
+    with pytest.raises(batch_reader.Missing, match="the file is missing"):
         batch_reader.begin_sending(other)
     assert not other.sending
 
@@ -427,7 +427,7 @@ def test_a_seal_that_fails_says_so_and_keeps_the_events(yard, monkeypatch):
     monkeypatch.setattr(path_type, "rename", lambda self, to: (_ for _ in ()).throw(OSError(errno.EIO, "I/O error")))
     assert yard.seal() == []
     monkeypatch.undo()
-    assert re.fullmatch(r"spool: cannot seal .*\.open\.lines: I/O error; tried again", yard.errors[0])
+    assert re.fullmatch(r"spool: cannot seal .*\.open\.lines: I/O error; the bridge tries again", yard.errors[0])
     assert yard.spool.idle
     assert yard.spool.open_amount("a") == (1, 2)
     assert yard.events(yard.restart().batches) == [b"x"]
@@ -438,7 +438,7 @@ def test_a_seal_that_fails_says_so_and_keeps_the_events(yard, monkeypatch):
 
 def test_a_second_owner_is_refused_and_told_who_has_it(yard):
     other = type(yard)(yard.directory)
-    with pytest.raises(SpoolError, match=rf"in use by process {os.getpid()}; stop "):
+    with pytest.raises(SpoolError, match=rf"in use by process {os.getpid()}\. Stop it"):
         other.open()
     assert yard.append(b"still ours") is None
 
@@ -458,7 +458,7 @@ def test_the_lock_of_a_dead_owner_is_free(yard, tmp_path):
 def test_a_layout_of_another_version_is_refused(yard):
     yard.crash()
     (yard.directory / "format").write_text("2\n")
-    with pytest.raises(SpoolError, match="layout version '2', this bridge knows 1"):
+    with pytest.raises(SpoolError, match="layout version is '2', this bridge supports 1"):
         yard.open()
     (yard.directory / "format").write_text("1\n")
     yard.open()
@@ -466,5 +466,5 @@ def test_a_layout_of_another_version_is_refused(yard):
 
 def test_a_directory_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(SpoolError, match=r"spool .*/file/spool: Not a directory; make the directory writable"):
+    with pytest.raises(SpoolError, match=r"spool .*/file/spool: Not a directory\. Make the directory writable"):
         Spool(tmp_path / "file" / "spool", limits=None, wall=None, clock=None, work=None, bounds={})

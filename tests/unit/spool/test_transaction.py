@@ -24,8 +24,8 @@ from bridge.spool.partition import (
     EventFilter,
     divide,
     events_of,
-    needs,
-    take_over,
+    reassign,
+    sequences_needed,
 )
 from bridge.spool.quarantine import QuarantineEntry
 from bridge.spool.reprocess import Reprocessor, Selection
@@ -67,7 +67,7 @@ def everything(directory: Path) -> Counter[bytes]:
     """Every event of a spool, wherever it is."""
     found: Counter[bytes] = Counter()
     for name in inspect.intakes(directory):
-        for _, events in inspect.waiting(directory / name):
+        for _, events in inspect.queued_batches(directory / name):
             found.update(event for _, event in events)
     for reason in REASONS:
         for path in (directory / ".quarantine" / reason).glob("*.jsonl"):
@@ -114,14 +114,14 @@ def held_of(spool: Spool) -> list:
 def move_some(spool: Spool) -> None:
     for held in held_of(spool):
         divided = divide(
-            held, EventFilter(source="two").matcher(), spool.directory, spool.sequences(needs(held)), to="b"
+            held, EventFilter(source="two").matcher(), spool.directory, spool.sequences(sequences_needed(held)), to="b"
         )
         assert divided.events
 
 
 def move_all(spool: Spool) -> None:
     for held in held_of(spool):
-        taken = take_over(held, "b", spool.directory / "b")
+        taken = reassign(held, "b", spool.directory / "b")
         assert taken.intake == "b"
 
 
@@ -192,7 +192,7 @@ def test_a_second_time_finds_nothing(tmp_path):
     spool = spool_at(tmp_path)
     for file in spool.quarantine.claim("unrouted"):
         outcome = routes.retry(spool, "unrouted", file, Selection(), spool.sequences(100))
-        assert outcome.left is file and not outcome.moves
+        assert outcome.remaining is file and not outcome.moves
     assert everything(tmp_path) == before
     spool.close()
 
@@ -202,7 +202,7 @@ def test_rerouted_frames_keep_their_own_times(tmp_path):
     spool.close()
     spool = spool_at(tmp_path)
     reroute(spool)
-    times = {event: ms for _, events in inspect.waiting(tmp_path / "a") for ms, event in events}
+    times = {event: ms for _, events in inspect.queued_batches(tmp_path / "a") for ms, event in events}
     assert times == {b"frame %d" % n: NOON * 1000 + 7000 * n for n in range(0, 40, 2)}
     spool.close()
 
@@ -217,7 +217,7 @@ def test_frames_of_one_reception_and_many_times_keep_each_its_own(tmp_path):
     routes = Reprocessor(router(a="10.0.0.0/24"), GroupLimits(), BatchLimits())
     for file in spool.quarantine.claim("unrouted"):
         routes.retry(spool, "unrouted", file, Selection(), spool.sequences(100))
-    times = {event: ms for _, events in inspect.waiting(tmp_path / "a") for ms, event in events}
+    times = {event: ms for _, events in inspect.queued_batches(tmp_path / "a") for ms, event in events}
     first = min(times.values())
     assert times == {b"at minute %d" % n: first + 60_000 * n for n in range(6)}
     spool.close()
@@ -254,7 +254,7 @@ def test_what_is_committed_and_cannot_be_finished_is_kept(tmp_path, monkeypatch)
     ],
 )
 def test_a_host_is_named_as_a_word(host, text, names):
-    assert EventFilter(source=host).matcher().takes(text) is names
+    assert EventFilter(source=host).matcher().matches(text) is names
 
 
 def test_a_pack_that_was_read_is_read_again_from_its_beginning(tmp_path):
@@ -282,7 +282,8 @@ def test_what_was_taken_may_come_back(tmp_path, packed):
         for held in held_of(spool):
             if held.intake == publisher:
                 words = EventFilter(containing=str(turn))
-                divide(held, words.matcher(), tmp_path, spool.sequences(needs(held), exact=False), to=consumer)
+                numbers = spool.sequences(sequences_needed(held), exact=False)
+                divide(held, words.matcher(), tmp_path, numbers, to=consumer)
         spool.close()
         assert everything(tmp_path) == whole
     spool = spool_at(tmp_path)

@@ -4,7 +4,7 @@ import pytest
 
 from bridge.spool import batch_reader, pack_blocks, pack_writer
 from bridge.spool import pack as packs
-from bridge.spool.unconfirmed import UnconfirmedBatches, carried
+from bridge.spool.unconfirmed import UnconfirmedBatch, carried
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def read(made):
 
 
 def named(*batches):
-    return [UnconfirmedBatches(batch.sequence, 2, batch.intake) for batch in batches]
+    return [UnconfirmedBatch(batch.sequence, 2, batch.intake) for batch in batches]
 
 
 @pytest.mark.usefixtures("small_blocks")

@@ -1,4 +1,4 @@
-"""The keeper over a real spool, with a filesystem that says what the test wants."""
+"""Tests the disk budget over a real spool, with a simulated filesystem."""
 
 import errno
 import os
@@ -19,8 +19,8 @@ NOON = 1_795_435_200
 MB = 1_000_000
 
 
-class Stock:
-    """A courier that sends nothing: what waits, waits in order."""
+class WaitingBatches:
+    """Courier that sends nothing and keeps its batches in order."""
 
     def __init__(self):
         self.batches = []
@@ -35,12 +35,12 @@ class Stock:
         return self.batches.pop(self.in_flight) if len(self.batches) > self.in_flight else None
 
 
-class House:
+class Scene:
     def __init__(self, directory, monkeypatch, *, names="ab", max_size=MB, min_free=0, pause=False):
         self.steady = 100.0
         self.available = 100 * MB
         self.ledger, self.alarms = Ledger(), Alarms()
-        self.stocks = {name: Stock() for name in names}
+        self.members = {name: WaitingBatches() for name in names}
         self.work = lambda job, done: done(job())
         self.spool = build_spool(
             directory, limits=BatchLimits(max_bytes=16 * 1024), wall=lambda: NOON + self.steady,
@@ -49,28 +49,28 @@ class House:
         self.spool.on_sealed = self.sealed
         self.disk_budget = build_disk_budget(
             self.spool, BudgetTerms(max_size, min_free, pause=pause),
-            stocks=self.stocks, ledger=self.ledger, alarms=self.alarms,
+            members=self.members, ledger=self.ledger, alarms=self.alarms,
             work=self.work, clock=lambda: self.steady,
         )  # fmt: skip
-        self.rooms = 0
+        self.room_calls = 0
         self.disk_budget.on_room = self.room
         monkeypatch.setattr(os, "statvfs", self.statvfs)
         self.disk_budget.begin()
 
     def room(self):
-        self.rooms += 1
+        self.room_calls += 1
 
     def statvfs(self, path):
         return SimpleNamespace(f_blocks=100 * MB, f_frsize=1, f_bavail=self.available, f_favail=1000)
 
     def sealed(self, batch):
-        if batch.intake not in self.stocks:
-            self.stocks[batch.intake] = Stock()
-            self.stocks[batch.intake].parked = "not in the configuration"
-        self.stocks[batch.intake].batches.append(batch)
+        if batch.intake not in self.members:
+            self.members[batch.intake] = WaitingBatches()
+            self.members[batch.intake].parked = "not in the configuration"
+        self.members[batch.intake].batches.append(batch)
 
     def write(self, intake, size=8000):
-        """An append as the road makes it; the reason where it is refused."""
+        """Appends as the pipeline does. Returns the reason code if the append is rejected."""
         reason = self.disk_budget.refuses(intake, size)
         if reason is None:
             try:
@@ -91,7 +91,7 @@ class House:
     def on_disk(self, *intakes):
         return sum(
             path.stat().st_blocks * 512
-            for intake in intakes or self.stocks
+            for intake in intakes or self.members
             for path in (self.spool.directory / intake).glob("*")
         )
 
@@ -100,11 +100,11 @@ class House:
 
 
 @pytest.fixture
-def house(tmp_path, monkeypatch):
+def make_scene(tmp_path, monkeypatch):
     made = []
 
     def make(**given):
-        made.append(House(tmp_path / f"spool-{len(made)}", monkeypatch, **given))
+        made.append(Scene(tmp_path / f"spool-{len(made)}", monkeypatch, **given))
         return made[-1]
 
     yield make
@@ -113,140 +113,140 @@ def house(tmp_path, monkeypatch):
         os.close(one.spool._lock)
 
 
-def test_the_oldest_of_the_full_intake_go_and_are_counted(house):
-    home = house()
+def test_the_oldest_batches_of_a_full_intake_are_dropped_and_counted(make_scene):
+    scene = make_scene()
     for _ in range(300):
-        assert home.write("a") is None
-    dropped = home.ledger.of("a").dropped
+        assert scene.write("a") is None
+    dropped = scene.ledger.of("a").dropped
     assert set(dropped) == {"spool_full"}
-    assert dropped["spool_full"] == home.disk_budget.evicted["a"]
-    assert home.on_disk() <= MB
-    assert home.disk_budget.full == {"a"}
-    assert home.alarmed("full") == ["a"]
-    oldest = min(batch.sequence for batch in home.stocks["a"].batches)
+    assert dropped["spool_full"] == scene.disk_budget.evicted["a"]
+    assert scene.on_disk() <= MB
+    assert scene.disk_budget.full == {"a"}
+    assert scene.alarmed("full") == ["a"]
+    oldest = min(batch.sequence for batch in scene.members["a"].batches)
     assert oldest > (NOON + 100) * MB, "the first are gone"
-    assert home.disk_budget.unready() == ["the spool is full"]
-    home.stocks["a"].batches.clear()
-    home.look()
-    assert (home.disk_budget.full, home.disk_budget.unready(), home.alarmed("full")) == (set(), [], [])
+    assert scene.disk_budget.unready() == ["the spool is full"]
+    scene.members["a"].batches.clear()
+    scene.look()
+    assert (scene.disk_budget.full, scene.disk_budget.unready(), scene.alarmed("full")) == (set(), [], [])
 
 
-def test_who_comes_back_to_its_share_gets_it_from_the_borrower(house):
-    home = house()
+def test_an_intake_reclaims_its_share_from_a_borrower(make_scene):
+    scene = make_scene()
     for _ in range(200):
-        home.write("a")
+        scene.write("a")
     for _ in range(50):
-        assert home.write("b") is None
-    assert not home.ledger.of("b").dropped
-    home.look()
-    assert home.on_disk() <= MB
-    assert home.on_disk("b") >= 50 * 8000
+        assert scene.write("b") is None
+    assert not scene.ledger.of("b").dropped
+    scene.look()
+    assert scene.on_disk() <= MB
+    assert scene.on_disk("b") >= 50 * 8000
 
 
-def test_a_parked_intake_has_half_of_what_may_be_lent_and_takes_from_nobody(house):
-    home = house(names="abcd")
-    home.stocks["a"].parked = "its key is refused"
+def test_a_parked_intake_may_borrow_half_and_evicts_no_other_intake(make_scene):
+    scene = make_scene(names="abcd")
+    scene.members["a"].parked = "its key is refused"
     for _ in range(300):
-        assert home.write("a") is None
+        assert scene.write("a") is None
     share = MB // 4
-    assert home.on_disk("a") <= share + (MB - share) // 2
-    assert home.disk_budget.unready() == [], "one parked intake makes no gateway unready"
+    assert scene.on_disk("a") <= share + (MB - share) // 2
+    assert scene.disk_budget.unready() == [], "one parked intake does not make the gateway unready"
     for _ in range(60):
-        assert home.write("b") is None
-    before = dict(home.disk_budget.evicted)
+        assert scene.write("b") is None
+    before = dict(scene.disk_budget.evicted)
     for _ in range(100):
-        home.write("a")
-    assert home.disk_budget.evicted["b"] == before.get("b", 0) == 0
-    assert home.on_disk() <= MB
+        scene.write("a")
+    assert scene.disk_budget.evicted["b"] == before.get("b", 0) == 0
+    assert scene.on_disk() <= MB
 
 
-def test_what_is_in_flight_is_never_dropped(house):
-    home = house(names="a")
-    home.stocks["a"].in_flight = 10**6
-    reasons = Counter(home.write("a") for _ in range(200))
+def test_batches_in_flight_are_never_dropped(make_scene):
+    scene = make_scene(names="a")
+    scene.members["a"].in_flight = 10**6
+    reasons = Counter(scene.write("a") for _ in range(200))
     assert reasons["spool_full"] > 50
-    assert not home.disk_budget.evicted
-    assert home.on_disk() <= MB
+    assert not scene.disk_budget.evicted
+    assert scene.on_disk() <= MB
 
 
-def test_strangers_are_parked_and_may_be_dropped(house):
-    home = house(names="ab")
+def test_batches_of_removed_intakes_may_be_dropped(make_scene):
+    scene = make_scene(names="ab")
     for _ in range(100):
-        home.write("gone")
-    home.look()
-    assert home.stocks["gone"].parked
+        scene.write("gone")
+    scene.look()
+    assert scene.members["gone"].parked
     for _ in range(200):
-        assert home.write("a") is None
-    assert home.disk_budget.evicted["gone"] > 0
+        assert scene.write("a") is None
+    assert scene.disk_budget.evicted["gone"] > 0
 
 
-def test_a_pack_of_a_stranger_goes_whole(house):
-    home = house(names="a")
+def test_a_pack_of_a_removed_intake_is_dropped_whole(make_scene):
+    scene = make_scene(names="a")
     for _ in range(40):
-        home.write("gone")
-    home.look()
-    pack, apart = pack_writer.pack(home.stocks["gone"].batches, home.spool.cannot_remove)
+        scene.write("gone")
+    scene.look()
+    pack, apart = pack_writer.pack(scene.members["gone"].batches, scene.spool.cannot_remove)
     assert (pack.count, apart) == (40, [])
-    assert pack.disk == home.on_disk("gone")
-    home.stocks["gone"].batches[:] = [pack]
+    assert pack.disk == scene.on_disk("gone")
+    scene.members["gone"].batches[:] = [pack]
     pack.disk = MB * 6 // 10
     for _ in range(110):
-        assert home.write("a") is None
-    assert (home.stocks["gone"].batches, home.disk_budget.evicted["gone"], pack.path.exists()) == ([], 40, False)
-    assert home.ledger.of("gone").dropped["spool_full"] == 40
+        assert scene.write("a") is None
+    assert (scene.members["gone"].batches, scene.disk_budget.evicted["gone"], pack.path.exists()) == ([], 40, False)
+    assert scene.ledger.of("gone").dropped["spool_full"] == 40
 
 
-def test_pause_refuses_and_drops_nothing_and_resumes_with_some_room(house):
-    home = house(pause=True)
-    while home.write("a") is None:
+def test_pause_drops_nothing_and_resumes_with_some_room(make_scene):
+    scene = make_scene(pause=True)
+    while scene.write("a") is None:
         pass
-    home.look()
-    assert home.disk_budget.full == {"a"}
-    assert not home.disk_budget.evicted
+    scene.look()
+    assert scene.disk_budget.full == {"a"}
+    assert not scene.disk_budget.evicted
     for _ in range(20):
-        assert home.write("b") is None
-    held = home.stocks["a"].batches
+        assert scene.write("b") is None
+    held = scene.members["a"].batches
     del held[:3]
-    home.look()
-    assert (home.disk_budget.full, home.rooms) == ({"a"}, 0), "a little room is none"
+    scene.look()
+    assert (scene.disk_budget.full, scene.room_calls) == ({"a"}, 0), "a little room is not enough"
     del held[: len(held) // 2]
-    home.look()
-    assert (home.disk_budget.full, home.rooms) == (set(), 1)
-    assert home.write("a") is None
+    scene.look()
+    assert (scene.disk_budget.full, scene.room_calls) == (set(), 1)
+    assert scene.write("a") is None
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
-def test_a_full_disk_gives_up_the_reserve_and_makes_it_again(house, monkeypatch, number):
-    home = house(max_size=100 * MB)
-    assert home.disk_budget.reserve.held
-    home.write("a")
+def test_a_full_disk_deletes_the_reserve_and_creates_it_again(make_scene, monkeypatch, number):
+    scene = make_scene(max_size=100 * MB)
+    assert scene.disk_budget.reserve.held
+    scene.write("a")
     monkeypatch.setattr(
         "bridge.spool.store.write_whole", lambda *args: (_ for _ in ()).throw(OSError(number, os.strerror(number)))
     )
-    home.available = 0
-    assert home.write("a") == "disk_full"
+    scene.available = 0
+    assert scene.write("a") == "disk_full"
     monkeypatch.undo()
-    monkeypatch.setattr(os, "statvfs", home.statvfs)
-    assert not home.disk_budget.reserve.held
-    assert not home.disk_budget.reserve.path.exists()
-    assert home.disk_budget.unready() == ["the disk of the spool is full"]
-    assert home.alarmed("spool") == ["disk"]
-    home.look()
-    assert home.write("b") == "disk_full", "what was given up is not for them"
-    home.available = 50 * MB
-    home.look()
-    assert home.disk_budget.reserve.held
-    assert home.write("a") is None
-    assert (home.disk_budget.unready(), home.alarmed("spool"), home.rooms) == ([], [], 1)
+    monkeypatch.setattr(os, "statvfs", scene.statvfs)
+    assert not scene.disk_budget.reserve.held
+    assert not scene.disk_budget.reserve.path.exists()
+    assert scene.disk_budget.unready() == ["the disk of the spool is full"]
+    assert scene.alarmed("spool") == ["disk"]
+    scene.look()
+    assert scene.write("b") == "disk_full", "the space of the reserve is not for new events"
+    scene.available = 50 * MB
+    scene.look()
+    assert scene.disk_budget.reserve.held
+    assert scene.write("a") is None
+    assert (scene.disk_budget.unready(), scene.alarmed("spool"), scene.room_calls) == ([], [], 1)
 
 
-def test_a_neighbour_takes_the_disk_and_the_oldest_make_room(house, monkeypatch):
-    home = house(names="a", max_size=100 * MB)
+def test_the_oldest_batches_make_room_when_another_program_fills_the_disk(make_scene, monkeypatch):
+    scene = make_scene(names="a", max_size=100 * MB)
     capacity = 2 * MB
 
     def free():
-        reserve = home.disk_budget.reserve.size if home.disk_budget.reserve.held else 0
-        return max(0, capacity - home.on_disk() - reserve)
+        reserve = scene.disk_budget.reserve.size if scene.disk_budget.reserve.held else 0
+        return max(0, capacity - scene.on_disk() - reserve)
 
     def write(descriptor, data, size):
         if free() < len(data):
@@ -254,25 +254,25 @@ def test_a_neighbour_takes_the_disk_and_the_oldest_make_room(house, monkeypatch)
         write_whole(descriptor, data, size)
 
     monkeypatch.setattr("bridge.spool.store.write_whole", write)
-    monkeypatch.setattr(House, "available", property(lambda home: free(), lambda home, value: None), raising=False)
-    home.look()
+    monkeypatch.setattr(Scene, "available", property(lambda scene: free(), lambda scene, value: None), raising=False)
+    scene.look()
     for _ in range(100):
-        assert home.write("a") is None
-    assert not home.disk_budget.evicted
-    capacity = home.on_disk() + home.disk_budget.reserve.size
-    reasons = Counter(home.write("a") for _ in range(10))
-    home.look()
-    home.look()
-    reasons.update(home.write("a") for _ in range(50))
-    assert reasons[None] >= 50, "it goes on, the newest stay"
-    lost = home.ledger.of("a").dropped
-    assert lost["disk_full"] <= 10
-    assert lost["spool_full"] * 8000 <= 60 * 8000 + home.disk_budget.reserve.size + 300_000
-    assert home.disk_budget.reserve.held
+        assert scene.write("a") is None
+    assert not scene.disk_budget.evicted
+    capacity = scene.on_disk() + scene.disk_budget.reserve.size
+    reasons = Counter(scene.write("a") for _ in range(10))
+    scene.look()
+    scene.look()
+    reasons.update(scene.write("a") for _ in range(50))
+    assert reasons[None] >= 50, "the newest events are kept"
+    dropped = scene.ledger.of("a").dropped
+    assert dropped["disk_full"] <= 10
+    assert dropped["spool_full"] * 8000 <= 60 * 8000 + scene.disk_budget.reserve.size + 300_000
+    assert scene.disk_budget.reserve.held
 
 
-def test_an_archive_goes_first(house, monkeypatch):
-    home = house(max_size=100 * MB)
+def test_the_archive_is_deleted_first(make_scene, monkeypatch):
+    scene = make_scene(max_size=100 * MB)
     shrunk = []
 
     class Archive:
@@ -282,47 +282,47 @@ def test_an_archive_goes_first(house, monkeypatch):
             shrunk.append(size)
             return size
 
-    home.disk_budget.archive = Archive()
-    home.available = 0
-    home.look()
+    scene.disk_budget.archive = Archive()
+    scene.available = 0
+    scene.look()
     assert shrunk
-    assert not home.disk_budget.evicted
+    assert not scene.disk_budget.evicted
 
 
-def test_permission_lost_is_said_and_mends_itself(house, monkeypatch):
-    home = house()
-    home.write("b")
-    opened = os.open
+def test_a_permission_error_raises_an_alarm_until_it_is_fixed(make_scene, monkeypatch):
+    scene = make_scene()
+    scene.write("b")
+    real_open = os.open
 
     def refused(path, *args, **kwargs):
-        if f"{os.sep}a" in str(path)[len(str(home.spool.directory)) :]:
+        if f"{os.sep}a" in str(path)[len(str(scene.spool.directory)) :]:
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-        return opened(path, *args, **kwargs)
+        return real_open(path, *args, **kwargs)
 
     monkeypatch.setattr(os, "open", refused)
-    assert home.write("a") == "spool_write_failed"
-    assert home.write("b") is None
-    home.look()
-    assert home.alarmed("spool") == ["intake a"]
-    (text,) = home.alarms.active.values()
+    assert scene.write("a") == "spool_write_failed"
+    assert scene.write("b") is None
+    scene.look()
+    assert scene.alarmed("spool") == ["intake a"]
+    (text,) = scene.alarms.active.values()
     assert "Permission denied" in text
-    assert str(home.spool.directory) in text
-    assert home.disk_budget.unready()
-    monkeypatch.setattr(os, "open", opened)
-    home.look()
-    assert (home.alarms.active, home.disk_budget.unready()) == ({}, [])
+    assert str(scene.spool.directory) in text
+    assert scene.disk_budget.unready()
+    monkeypatch.setattr(os, "open", real_open)
+    scene.look()
+    assert (scene.alarms.active, scene.disk_budget.unready()) == ({}, [])
 
 
-def test_warnings_and_a_forecast(house):
-    home = house(names="a")
+def test_budget_alarms_have_a_forecast(make_scene):
+    scene = make_scene(names="a")
     for _ in range(75):
-        home.write("a", 12_000)
-        home.look()
-    assert home.alarmed("budget") == ["70 %", "90 %"]
-    assert any("full in about" in text for text in home.alarms.active.values())
-    left = home.disk_budget.report()["full_in_seconds"]
+        scene.write("a", 12_000)
+        scene.look()
+    assert scene.alarmed("budget") == ["70 %", "90 %"]
+    assert any("full in about" in text for text in scene.alarms.active.values())
+    left = scene.disk_budget.report()["full_in_seconds"]
     assert left is not None
     assert left >= 0
-    home.stocks["a"].batches.clear()
-    home.look()
-    assert home.alarmed("budget") == []
+    scene.members["a"].batches.clear()
+    scene.look()
+    assert scene.alarmed("budget") == []

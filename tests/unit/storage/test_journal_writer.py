@@ -1,4 +1,4 @@
-"""The recorder: a line each full minute, of one moment, and a stop that is the last line."""
+"""Tests that the journal writer writes one line per full minute, of one moment, and a last line at stop."""
 
 from twisted.internet import defer, task
 
@@ -12,12 +12,12 @@ START = 1_772_323_200 + 12.5  # 2026-03-01T00:00:12.5Z
 
 
 class Bench:
-    """A recorder whose clocks and thread the test moves."""
+    """Journal writer whose clocks and thread the test controls."""
 
     def __init__(self, directory):
         self.directory = directory / ".ledger"
         self.clock = task.Clock()
-        self.ahead = 0.0
+        self.offset = 0.0
         self.ledger = Ledger()
         self.drops = {"udp": 0}
         self.jobs = []
@@ -28,7 +28,7 @@ class Bench:
         self.journal_writer.start(RecoveredSpool(), quarantined=0, config_sha256="c")
 
     def wall(self):
-        return START + self.clock.seconds() + self.ahead
+        return START + self.clock.seconds() + self.offset
 
     def in_thread(self, job):
         done = defer.Deferred()
@@ -36,7 +36,7 @@ class Bench:
         return done
 
     def work(self):
-        """The thread does what it has been given."""
+        """Runs the queued jobs of the thread."""
         while self.jobs:
             job, done = self.jobs.pop(0)
             try:
@@ -75,11 +75,11 @@ def test_a_line_each_full_minute(tmp_path):
     assert bench.minutes() == [("00:01:00", "fw"), ("00:01:00", None), ("00:02:00", "fw"), ("00:02:00", None)]
 
 
-def test_a_wall_clock_that_is_set_is_followed(tmp_path):
+def test_the_minutes_follow_a_wall_clock_that_is_set(tmp_path):
     bench = Bench(tmp_path)
     bench.clock.advance(47.5)
     bench.work()
-    bench.ahead = -3600 + 20
+    bench.offset = -3600 + 20
     bench.clock.advance(60)
     bench.work()
     bench.clock.advance(40)
@@ -87,7 +87,7 @@ def test_a_wall_clock_that_is_set_is_followed(tmp_path):
     assert [time for time, _ in bench.minutes()] == ["00:01:00", "23:02:20", "23:03:00"]
 
 
-def test_the_accounts_are_those_of_the_moment_not_of_the_writing(tmp_path):
+def test_accounts_are_copied_when_the_job_is_queued(tmp_path):
     bench = Bench(tmp_path)
     bench.ledger.receive_spooled("fw", 1)
     bench.ledger.receive_dropped("fw", 1, "why")
@@ -100,7 +100,7 @@ def test_the_accounts_are_those_of_the_moment_not_of_the_writing(tmp_path):
     assert (account["spooled"], account["dropped"], gateway["kernel_drops"]) == (1, {"why": 1}, {"udp": 0})
 
 
-def test_a_thread_that_is_busy_for_minutes_is_given_one_group(tmp_path):
+def test_a_busy_thread_gets_one_job_only(tmp_path):
     bench = Bench(tmp_path)
     bench.clock.advance(47.5)
     bench.clock.advance(180)
@@ -111,21 +111,21 @@ def test_a_thread_that_is_busy_for_minutes_is_given_one_group(tmp_path):
     assert len(bench.minutes()) == 2
 
 
-def test_what_a_command_has_moved_is_written_at_once_and_the_minutes_go_on(tmp_path):
+def test_moves_of_a_command_are_written_at_once_and_minutes_continue(tmp_path):
     bench = Bench(tmp_path)
     bench.ledger.replay("fw", 1)
-    bench.journal_writer.account()
+    bench.journal_writer.write_accounts()
     bench.ledger.replay("fw", 1)
     bench.work()
     bench.clock.advance(47.5)
-    bench.journal_writer.account()
+    bench.journal_writer.write_accounts()
     bench.work()
     assert [row["replayed"] for row in bench.rows() if row.get("intake")] == [1, 2, 2]
     bench.clock.advance(60)
     bench.work()
     assert bench.minutes()[-1] == ("00:02:00", None)
     bench.stop()
-    bench.journal_writer.account()
+    bench.journal_writer.write_accounts()
     assert not bench.jobs
 
 
@@ -168,7 +168,7 @@ def test_a_defect_while_writing_does_not_end_the_minutes(tmp_path, monkeypatch):
     assert len(seen) == 2
 
 
-def test_receipts_and_refusals_are_written_where_they_are_called(tmp_path):
+def test_receipts_and_refusals_are_written_in_the_calling_thread(tmp_path):
     bench = Bench(tmp_path)
     bench.journal_writer.receipt(Receipt("fw", [(1, 1, 2)], 1, "", 200, None, None, confirmed=True))
     bench.journal_writer.refused("fw", 1, 1, "no", 2)

@@ -1,4 +1,4 @@
-"""An archive without a configuration is told once, with its size, and no more when it is gone or configured again."""
+"""Tests the alarm for an archive that is not configured: raised with its size, cleared when deleted or configured."""
 
 from bridge.monitoring.alarms import Alarms
 from bridge.storage.orphaned_archive import OrphanedArchive
@@ -6,21 +6,21 @@ from bridge.storage.orphaned_archive import OrphanedArchive
 
 def test_an_archive_that_was_switched_off(tmp_path):
     alarms = Alarms()
-    left = OrphanedArchive(tmp_path / ".archive", alarms, lambda job, done: done(job()))
-    left.look()
+    orphaned_archive = OrphanedArchive(tmp_path / ".archive", alarms, lambda job, done: done(job()))
+    orphaned_archive.look()
     assert not alarms.active
     (tmp_path / ".archive" / "all").mkdir(parents=True)
-    left.look()
+    orphaned_archive.look()
     assert not alarms.active
     file = tmp_path / ".archive" / "all" / "pack"
     file.write_bytes(b"x" * 3_000_000)
-    left.look()
+    orphaned_archive.look()
     (text,) = alarms.active.values()
     assert "1 files (3." in text and "spool.archive" in text and str(tmp_path) in text
-    left.in_use()
+    orphaned_archive.in_use()
     assert not alarms.active
-    left.look()
+    orphaned_archive.look()
     assert alarms.active
     file.unlink()
-    left.look()
+    orphaned_archive.look()
     assert not alarms.active

@@ -1,4 +1,4 @@
-"""What was delivered today, and when it is too much."""
+"""Tests the daily quotas: counts, alarm and restart."""
 
 from types import SimpleNamespace
 
@@ -27,7 +27,7 @@ def scene(tmp_path):
     return scene
 
 
-def test_said_when_passed_and_over_with_the_day(scene):
+def test_alarm_above_the_quota_ends_with_the_day(scene):
     quotas = scene.make()
     scene.a.delivered_bytes = 1000
     quotas.look()
@@ -45,7 +45,7 @@ def test_said_when_passed_and_over_with_the_day(scene):
     assert quotas.report("a")["delivered_bytes_today"] == 499
 
 
-def test_a_restart_goes_on(scene):
+def test_a_restart_continues_the_counts(scene):
     quotas = scene.make()
     scene.a.delivered_bytes = 700
     quotas.look()
@@ -60,7 +60,7 @@ def test_a_restart_goes_on(scene):
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"day": "2026-11-23", "bytes": 3}', "\x00"])
-def test_a_damaged_file_stops_nothing(scene, text):
+def test_a_damaged_file_is_ignored(scene, text):
     scene.file.write_text(text)
     quotas = scene.make()
     assert quotas.today == {}

@@ -1,4 +1,4 @@
-"""What is too old in quarantine leaves the ledger's column in the turn in which its file has gone."""
+"""Tests that expired quarantine leaves the ledger in the reactor turn in which its file is deleted."""
 
 from types import SimpleNamespace
 
@@ -17,28 +17,28 @@ def scene(tmp_path):
     ledger = Ledger()
     hold = SimpleNamespace(max_age=SimpleNamespace(total_seconds=lambda: 30 * DAY))
     config = SimpleNamespace(unrouted=hold, spool=SimpleNamespace(quarantine=hold))
-    expiry = Retention(config, SimpleNamespace(quarantine=quarantine), ledger, lambda job, done: done(job()))
-    return clock, quarantine, ledger, expiry
+    retention = Retention(config, SimpleNamespace(quarantine=quarantine), ledger, lambda job, done: done(job()))
+    return clock, quarantine, ledger, retention
 
 
 def test_a_batch_that_was_moved_aside_is_dropped_with_its_file(tmp_path):
-    clock, quarantine, ledger, expiry = scene(tmp_path)
+    clock, quarantine, ledger, retention = scene(tmp_path)
     ledger.receive_spooled("a", 7)
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "torn").write_bytes(b"x" * 70)
     aside = quarantine.move_aside(tmp_path / "a" / "torn", events=7)
     ledger.quarantine("a", 7)
-    expiry.look()
+    retention.look()
     assert (aside.exists(), ledger.total().quarantined) == (True, 7)
     clock.now += 31 * DAY
-    expiry.look()
+    retention.look()
     total = ledger.total()
     assert (aside.exists(), total.quarantined, dict(total.dropped)) == (False, 0, {"damaged_expired": 7})
     assert ledger.of("a").dropped["damaged_expired"] == 7
 
 
 def test_frames_of_each_reason(tmp_path):
-    clock, quarantine, ledger, expiry = scene(tmp_path)
+    clock, quarantine, ledger, retention = scene(tmp_path)
     for reason in REASONS:
         key = (1, 0) if reason == "refused" else None
         quarantine.add(
@@ -48,7 +48,7 @@ def test_frames_of_each_reason(tmp_path):
     quarantine.close()
     quarantine.recover()
     clock.now = max(path.stat().st_mtime for path in tmp_path.rglob("*.jsonl")) + 31 * DAY
-    expiry.look()
+    retention.look()
     total = ledger.total()
     assert total.quarantined == 0
     assert dict(total.dropped) == {f"{reason}_expired": 1 for reason in REASONS}

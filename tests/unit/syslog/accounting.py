@@ -1,8 +1,8 @@
-"""Where every byte of a frame went: the meaning of "nothing is lost" (parsing decision 1).
+"""Accounts for every byte of a frame: the definition of "nothing is lost" (parsing decision 1).
 
 A frame is COUNT, PRI, header and MSG. MSG is the end of the frame, byte for byte. Every byte before it belongs to a
-field (also to one that MSG repeats, as Cisco's mnemonic), is a separator, a message counter, a relay's own time and
-name before another time, or one of the words that the shape says it drops (``Shape.drops``: F5's level ...).
+field (also to one that MSG repeats, such as Cisco's mnemonic), is a separator or a message counter, belongs to a
+relay's own time and name, or is a word that the shape drops (``Shape.drops``, such as F5's level).
 """
 
 import re
@@ -14,19 +14,19 @@ from bridge.syslog.shapes import SHAPES
 from bridge.syslog.time_formats import scan
 
 _BEFORE_DEVICE = re.compile(rb"(?:[1-9][0-9]{0,5} (?=<))?\s*(?:<[0-9]{1,3}> ?)?")
-# Also the version, NILVALUE and the BOM.
+# Includes the version, NILVALUE and the BOM.
 _SEPARATORS = rb"[ \t:\[\]]|\xef\xbb\xbf|1 |-(?= |\Z)"
 _PLAIN = re.compile(_SEPARATORS)
-# A message counter, or RFC 5424's version.
+# A message counter, or the version of RFC 5424.
 _VERSION = re.compile(rb"[0-9]*: |1 +")
 _RELAY = re.compile(rb"[ :\t]*[^\s]+[ :\t]*")
-_BESIDES = {
+_DROPPED = {
     name: re.compile(shape.drops + rb"|" + _SEPARATORS) for name, shape in SHAPES.items() if shape.drops
 }  # fmt: skip
 
 
 def account(frame: bytes) -> Header:
-    """The header of a frame, after every byte has been found again."""
+    """Returns the header of a frame, and asserts that every byte is accounted for."""
     parts = read(frame)
     assert frame.endswith(parts.device), parts
     assert parts.device.endswith(parts.msg), parts
@@ -46,33 +46,33 @@ def account(frame: bytes) -> Header:
     words = sorted({word for field in fields for word in (field, *field.split(b" ")) if word}, key=len, reverse=True)
     for word in fields[4:]:
         assert word in frame, parts
-    besides = _BESIDES.get(parts.shape, _PLAIN)
+    dropped = _DROPPED.get(parts.shape, _PLAIN)
     at = _own_header(header, start, parts)
-    # All places that a row of words and separators leads to.
+    # All positions that a sequence of words and separators can reach.
     reached = {at}
     while reached and (at := min(reached)) < len(header):
         reached.remove(at)
         reached.update(at + len(word) for word in words if header.startswith(word, at))
-        if found := besides.match(header, at):
+        if found := dropped.match(header, at):
             reached.add(found.end())
     assert reached, (header[at:], parts)
     return parts
 
 
 def _own_header(header: bytes, at: int, parts: Header) -> int:
-    """Where the device's own header begins: behind a counter, and a relay's time and name, whatever the shape is."""
+    """Returns the position of the device's own header, after a counter and a relay's time and name."""
     if parts.shape not in ("none", "rfc5424", "rfc5424-malformed-data"):
         if version := _VERSION.match(header, at):
             at = version.end()
         stamp = scan(header, at)
-        behind = _RELAY.match(header, stamp.end) if stamp else None
-        if behind and ((stamp.second, stamp.fraction) != (parts.second, parts.fraction) or scan(header, behind.end())):
-            at = behind.end()
+        relay = _RELAY.match(header, stamp.end) if stamp else None
+        if relay and ((stamp.second, stamp.fraction) != (parts.second, parts.fraction) or scan(header, relay.end())):
+            at = relay.end()
     return at
 
 
-def same_by_both_readings(frame: bytes) -> None:
-    """The fast reading of a frame is the careful one's, field by field; the frame is not blank."""
+def assert_fast_equals_reference(frame: bytes) -> None:
+    """Asserts that the fast reader and the reference parser agree in every field. The frame must not be blank."""
     columns = parse_all(block_of([frame, frame]), frozenset(FIELDS))
     header = read(frame)
     for name in (

@@ -1,4 +1,4 @@
-"""Strategies: messages as devices send them, put together from parts, then damaged."""
+"""Provides hypothesis strategies: messages as devices send them, built from parts and then damaged."""
 
 import pytest
 from hypothesis import strategies as st
@@ -66,7 +66,7 @@ GARBAGE = st.binary(max_size=20) | st.lists(PRI | BSD | ISO | HOST | TAG | SD | 
 
 @st.composite
 def damaged(draw, frames):
-    """A frame with some bytes changed, taken out, put in or doubled."""
+    """Draws a frame with some bytes changed, removed, inserted or duplicated."""
     frame = bytearray(draw(frames))
     for _ in range(draw(st.integers(0, 3))):
         at = draw(st.integers(0, len(frame)))
@@ -87,7 +87,7 @@ FRAME = RFC3164 | RFC5424 | damaged(RFC3164) | damaged(RFC5424) | GARBAGE
 
 
 class Strategies:
-    """What the tests of this folder draw from."""
+    """The strategies that the tests of this directory use."""
 
     frame = FRAME
     reads = (

@@ -1,4 +1,4 @@
-"""A seeded mutator over the samples: what devices send, damaged in the ways that lines and buffers damage it."""
+"""Damages sample messages as lines and buffers do. The same seed always gives the same messages."""
 
 import random
 from collections.abc import Iterator, Sequence
@@ -65,13 +65,13 @@ ZONE = ZoneInfo("Europe/Paris")
 
 
 def mutated(seed: int, count: int, seeds: Sequence[bytes] = SEEDS) -> Iterator[bytes]:
-    """``count`` damaged frames, always the same for one seed."""
+    """Yields ``count`` damaged frames, always the same for one seed."""
     chance = random.Random(seed)
     below, pick, byte = chance.randrange, chance.choice, chance.getrandbits
     for _ in range(count):
         frame = bytearray(pick(seeds))
         for _ in range(1 + below(3)):
-            # Mostly where the header is.
+            # Mostly within the header.
             at = below(min(len(frame), 70) + 1) if below(5) else below(len(frame) + 1)
             match below(8):
                 case 0:
@@ -87,7 +87,7 @@ def mutated(seed: int, count: int, seeds: Sequence[bytes] = SEEDS) -> Iterator[b
                 case 5:
                     del frame[at:]
                 case 6:
-                    # The beginning of one and the end of another
+                    # The beginning of one frame and the end of another
                     frame[at:] = pick(SEEDS)[at:]
                 case _:
                     frame[:at] = b""
@@ -95,7 +95,7 @@ def mutated(seed: int, count: int, seeds: Sequence[bytes] = SEEDS) -> Iterator[b
 
 
 def check(frame: bytes) -> None:
-    """Nothing raised, nothing lost, nothing altered."""
+    """Asserts that parsing a frame raises nothing, loses nothing and changes nothing."""
     message = parse(frame, received=NOW, timezone=ZONE)
     kept = frame.rstrip(b"\r\n\0")
     assert account(kept).msg == message.msg
@@ -103,7 +103,7 @@ def check(frame: bytes) -> None:
 
 
 def run(job: tuple[int, int]) -> int:
-    """One seed's frames; how many they were. A failure names its frame."""
+    """Checks the frames of a (seed, count) and returns the count. A failure names its frame."""
     seed, count = job
     for frame in mutated(seed, count):
         try:

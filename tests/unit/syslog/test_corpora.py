@@ -1,4 +1,4 @@
-"""The test suites of other parsers, where their corpora are at hand: 90 % agree, and every miss is explained."""
+"""Compares with the test suites of other parsers, if their corpora exist: 90 % agree, every difference is explained."""
 
 import base64
 import importlib.util
@@ -30,7 +30,7 @@ def cases():
     for path in sorted(CORPORA.glob("*.jsonl")):
         if path.stem == "framing":
             continue
-        # The clock of each suite, as score.py has it.
+        # The reception time of each suite, as in score.py.
         received = datetime(2025, 3, 14, 15, 9, 26, 535897, UTC) if path.stem.startswith("sc4s") else datetime(
             2026, 1, 15, 12, tzinfo=UTC
         )  # fmt: skip
@@ -45,7 +45,7 @@ def cases():
 
 
 def explained() -> set[str]:
-    """The case ids of the table's first column."""
+    """Returns the case ids in the first column of the table."""
     rows = [line.split("|")[1] for line in MISSES.read_text().splitlines() if line.startswith("| ")][1:]
     names = [name for row in rows for name in row.split()]
     assert len(names) == len(set(names))

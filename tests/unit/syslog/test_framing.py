@@ -1,4 +1,4 @@
-"""Framing: what a stream yields, whole, byte by byte, in random reads and with something behind it."""
+"""Tests framing: a stream in one read, byte by byte, in random reads, and with an incomplete frame after it."""
 
 import base64
 import json
@@ -20,7 +20,7 @@ BLANK = b" \t\r\n\0"
 
 
 class Taken:
-    """All that came out of one framer."""
+    """Everything that one framer has returned."""
 
     def __init__(self, mode, limit=LIMIT):
         self.framer = StreamFramer(mode, limit)
@@ -38,7 +38,7 @@ class Taken:
         self._take(frames)
 
     def _take(self, frames):
-        # A frame of nothing but blanks is none: parse_all makes no row of it.
+        # Blank frames are ignored: parse_all makes no row of them.
         self.frames += [frame for frame in list_of(frames) if frame.strip(BLANK)] if frames else []
         self.oversize += self.framer.oversize
         self.framer.oversize.clear()
@@ -49,11 +49,11 @@ class Taken:
 
 
 def read(mode, chunks, limit=LIMIT):
-    taken = Taken(mode, limit)
+    output = Taken(mode, limit)
     for chunk in chunks:
-        taken.feed(chunk)
-    taken.close()
-    return taken.result
+        output.feed(chunk)
+    output.close()
+    return output.result
 
 
 def cut(stream, seed):
@@ -70,17 +70,17 @@ def singles(stream):
 
 
 def check(mode, stream, frames, *, tail=b"", oversize=(), unfinished=b"", resyncs=0, limit=LIMIT):
-    """The stream yields these frames, however it is cut, and with ``tail``, a frame that is not whole, behind it."""
+    """Asserts that the stream yields these frames, however it is split, also with an incomplete ``tail`` after it."""
     expected = (list(frames), list(oversize), unfinished, resyncs)
     for chunks in ([stream], singles(stream), *(list(cut(stream, seed)) for seed in range(5))):
         assert read(mode, chunks, limit) == expected
     if tail:
         for chunks in ([stream + tail], singles(stream + tail), *(list(cut(stream + tail, seed)) for seed in range(5))):
-            taken = Taken(mode, limit)
+            output = Taken(mode, limit)
             for chunk in chunks:
-                taken.feed(chunk)
-            assert (taken.frames, taken.oversize, taken.framer.resyncs) == (list(frames), list(oversize), resyncs)
-            assert taken.framer.pending > 0
+                output.feed(chunk)
+            assert (output.frames, output.oversize, output.framer.resyncs) == (list(frames), list(oversize), resyncs)
+            assert output.framer.pending > 0
 
 
 LF_CASES = {
@@ -115,27 +115,27 @@ def test_a_line_without_lf_is_an_event_when_the_connection_ends(mode):
     check(mode, b"<14>last\r", [b"<14>last"])
 
 
-def test_only_lf_knows_no_counts():
+def test_lf_mode_ignores_counts():
     check("lf", b"5 <13>a\n", [b"5 <13>a"])
 
 
-def test_a_nul_at_the_end_of_a_read_waits_until_nothing_follows():
-    taken = Taken("lf")
-    taken.feed(b"<13>a\0")
-    assert taken.frames == []
-    taken._take(taken.framer.idle())
-    assert taken.frames == [b"<13>a"]
-    taken.feed(b"text without pri\0")
-    assert taken.frames == [b"<13>a", b"text without pri"]
+def test_nul_at_the_end_of_a_read_ends_a_frame_only_when_idle():
+    output = Taken("lf")
+    output.feed(b"<13>a\0")
+    assert output.frames == []
+    output._take(output.framer.idle())
+    assert output.frames == [b"<13>a"]
+    output.feed(b"text without pri\0")
+    assert output.frames == [b"<13>a", b"text without pri"]
 
 
-def test_idle_leaves_a_line_that_is_not_whole():
-    taken = Taken("lf")
-    taken.feed(b"<13>a\0b")
-    taken._take(taken.framer.idle())
-    assert taken.frames == []
-    taken.feed(b"c\n")
-    assert taken.frames == [b"<13>a\0bc"]
+def test_idle_keeps_an_incomplete_line():
+    output = Taken("lf")
+    output.feed(b"<13>a\0b")
+    output._take(output.framer.idle())
+    assert output.frames == []
+    output.feed(b"c\n")
+    assert output.frames == [b"<13>a\0bc"]
 
 
 COUNTED_CASES = {
@@ -162,11 +162,11 @@ def test_counted(mode, name):
     check(mode, stream, frames, tail=b"7")
 
 
-def test_a_count_covers_whatever_looks_like_a_count():
+def test_counted_frame_may_contain_counts():
     check("auto", b"12 <13>a 5 <14>5 <15>y", [b"<13>a 5 <14>", b"<15>y"])
 
 
-def test_counted_needs_no_pri_where_the_mode_says_counted():
+def test_octet_counted_mode_needs_no_pri():
     check("octet-counted", b"10 I am test.13 I am test 22.", [b"I am test.", b"I am test 22."], tail=b"4 abc")
 
 
@@ -206,7 +206,7 @@ def test_resyncs_add_up():
     check("auto", b"5 <13>ax\n5 <13>by\n5 <13>c", [b"<13>a", b"x", b"<13>b", b"y", b"<13>c"], resyncs=2)
 
 
-# --- frames that are too long ---------------------------------------------------------------------------------------
+# --- oversize frames ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("mode", ["lf", "auto"])
@@ -247,12 +247,12 @@ def test_a_frame_that_is_too_long_and_ends_at_a_nul(more):
 def test_a_frame_that_is_too_long_and_ends_at_a_nul_before_silence():
     long = b"<13>" + b"x" * LIMIT
     for chunks in ([long + b"\0"], singles(long + b"\0")):
-        taken = Taken("lf")
+        output = Taken("lf")
         for chunk in chunks:
-            taken.feed(chunk)
-        taken._take(taken.framer.idle())
-        taken.feed(b"text\0")
-        assert (taken.frames, taken.oversize) == ([b"text"], [Oversize(long[:LIMIT], len(long))])
+            output.feed(chunk)
+        output._take(output.framer.idle())
+        output.feed(b"text\0")
+        assert (output.frames, output.oversize) == ([b"text"], [Oversize(long[:LIMIT], len(long))])
 
 
 @pytest.mark.parametrize("mode", ["octet-counted", "auto"])
@@ -277,22 +277,22 @@ def test_a_line_that_is_too_long_between_counted_frames():
 
 
 @pytest.mark.parametrize("end", [b"\n5 <14>b", b"<14>line\n5 <14>b"])
-def test_text_behind_a_bad_count_that_is_too_long(end):
+def test_oversize_text_after_a_bad_count(end):
     long = b"x" * (LIMIT + 700)
     frames = [b"<13>a", b"<14>b"] if end.startswith(b"\n") else [b"<13>a", b"<14>line", b"<14>b"]
     check("auto", b"5 <13>a" + long + end, frames, oversize=[Oversize(long[:LIMIT], len(long))], resyncs=1)
 
 
-def test_a_whole_counted_frame_behind_a_long_line_needs_no_lf():
-    """What was waited for before the long line ended does not hold back the frame behind it."""
-    taken = Taken("auto")
+def test_counted_frame_after_an_oversize_line_needs_no_lf():
+    """Asserts that the end bytes awaited before the end of the oversize line do not delay the frame after it."""
+    output = Taken("auto")
     for chunk in (b"5 <13>a<14>" + b"x" * LIMIT, b"yyy", b"\n9 <15>", b"bcdef"):
-        taken.feed(chunk)
-    assert taken.frames == [b"<13>a", b"<15>bcdef"]
+        output.feed(chunk)
+    assert output.frames == [b"<13>a", b"<15>bcdef"]
 
 
 @pytest.mark.parametrize("mode", ["lf", "auto", "octet-counted"])
-def test_a_frame_without_end_is_not_held(mode):
+def test_endless_frame_is_not_buffered(mode):
     framer = StreamFramer(mode, LIMIT)
     for start in (b"<13>", b"999999 <13>"):
         framer.feed(start)
@@ -303,7 +303,7 @@ def test_a_frame_without_end_is_not_held(mode):
 
 # --- any bytes ------------------------------------------------------------------------------------------------------
 
-# Where the grammar has its edges: counts, PRIs, ends, limits.
+# Edge cases of the grammar: counts, PRIs, frame ends, limits.
 PIECES = st.sampled_from(
     [b"<13>", b"<191>", b"<", b">", b"5 ", b"12 ", b"5 <13>a", b"9 <13>ab", b"2024 Aug ", b"\n", b"\r\n", b"\0",
     b"\r",
@@ -341,10 +341,10 @@ def test_any_frames_as_counted(texts, cuts, mode):
 @settings(max_examples=examples(400, long=1500), deadline=None)
 @given(STREAMS, CUTS, MODES, st.sampled_from([12, 20, 1000]))
 @example(b"<13>aaaaaaaaaaaaaa\0<14>b\n", [15], "lf", 12)
-def test_reads_do_not_matter(stream, cuts, mode, limit):
-    whole = read(mode, [stream], limit)
-    assert read(mode, reads(stream, cuts), limit) == whole
-    assert read(mode, singles(stream), limit) == whole
+def test_result_is_independent_of_reads(stream, cuts, mode, limit):
+    expected = read(mode, [stream], limit)
+    assert read(mode, reads(stream, cuts), limit) == expected
+    assert read(mode, singles(stream), limit) == expected
 
 
 def without(stream, removable):
@@ -354,9 +354,9 @@ def without(stream, removable):
 @settings(max_examples=examples(300, long=800), deadline=None)
 @given(STREAMS, CUTS, MODES, st.sampled_from([12, 1000]))
 def test_nothing_is_lost(stream, cuts, mode, limit):
-    """Each byte is in a frame, in an oversize one (by its length), unfinished, or a delimiter or a count."""
+    """Asserts that each byte is in a frame, an oversize frame (by length) or the unfinished rest, or is a delimiter."""
     frames, oversize, unfinished, _ = read(mode, reads(stream, cuts), limit)
-    # Delimiters, and the digits of counts, are the only bytes that may be missing.
+    # Only delimiters and the digits of counts may be missing.
     removable = b"\n\r\0 \t" if mode == "lf" else b"\n\r\0 \t0123456789"
     shown = b"".join(frames) + b"".join(frame.kept for frame in oversize) + unfinished
     missing = sum(frame.length - len(frame.kept) for frame in oversize)
@@ -364,7 +364,7 @@ def test_nothing_is_lost(stream, cuts, mode, limit):
     if not missing:
         assert got == given_
     else:
-        # A counted frame that is too long has its announced length, however much of it came.
+        # An oversize counted frame has its announced length, however much of it was received.
         assert 0 <= len(given_) - len(got) <= missing
         rest = list(given_)
         for byte in got:
@@ -394,40 +394,43 @@ def test_datagrams_keep_their_number_and_order(frames):
     assert list_of(datagrams(frames)) == [frame.rstrip(b"\r\n\0") for frame in frames]
 
 
-# --- outside check --------------------------------------------------------------------------------------------------
+# --- cases of other suites ------------------------------------------------------------------------------------------
 
-# What other suites expect and the issue's rules decide otherwise.
-OTHERWISE = {
-    "framing-001": ("in auto a count is one only before `<`", [b"10 I am test."]),
-    "framing-002": ("in auto a count is one only before `<`", [b"10 I am test.12 I am test 2.9 hahahahah"]),
+# Cases in which the framing rules differ from the expectation by design, with the reason.
+DIFFERENT_BY_DESIGN = {
+    "framing-001": ("in mode auto a count is a count only before `<`", [b"10 I am test."]),
+    "framing-002": ("in mode auto a count is a count only before `<`", [b"10 I am test.12 I am test 2.9 hahahahah"]),
     "framing-003": ("a PRI ends no line", [b"<1> I am a test.<2> I am a test 2.<3> hahahah"]),
-    "framing-009": ("what stands behind a bad count is kept", [b"<1>1 - - - - - -", b"xaaa"]),
+    "framing-009": ("the text after a bad count is kept", [b"<1>1 - - - - - -", b"xaaa"]),
     "framing-014": ("the connection's end ends a line", [b"<3>1 - - - - - -"]),
     "framing-017": ("a line end always ends a line: no multi-line mode", None),
     "framing-018": ("a line end always ends a line: no multi-line mode", [b"<133>Msg 1", b"Line 2", b"<133>Msg 2"]),
-    "framing-023": ("in auto a count is one only before `<`", [b"46 my custom syslog message without any timestamp"]),
-    "framing-026": ("in auto a count is one only before `<`", [b"5 aaaaa"]),
-    "framing-029": ("the PROXY protocol is a later issue: its line is a frame", None),
+    "framing-023": (
+        "in mode auto a count is a count only before `<`",
+        [b"46 my custom syslog message without any timestamp"],
+    ),
+    "framing-026": ("in mode auto a count is a count only before `<`", [b"5 aaaaa"]),
+    "framing-029": ("the framer does not read the PROXY protocol: its line is a frame", None),
 }
 
 
-def outside():
+def external_cases():
     if not CORPUS.is_file():
         return [pytest.param(None, marks=pytest.mark.skip(reason="../shared/corpora/framing.jsonl is not here"))]
     cases = [json.loads(line) for line in CORPUS.read_text().splitlines()]
     return [pytest.param(case, id=case["id"]) for case in cases if isinstance(case["expect_frames"], list)]
 
 
-@pytest.mark.parametrize("case", outside())
-def test_the_cases_of_other_suites(case):
+@pytest.mark.parametrize("case", external_cases())
+def test_cases_of_other_suites(case):
     stream = base64.b64decode(case["stream_b64"]) if "stream_b64" in case else case["stream"].encode()
     expected = [frame.encode() for frame in case["expect_frames"]]
     frames = read("auto", [stream], 250 * 1024)[0]
     assert read("auto", singles(stream), 250 * 1024)[0] == frames
-    if case["id"] in OTHERWISE:
-        _, ours = OTHERWISE[case["id"]]
+    if case["id"] in DIFFERENT_BY_DESIGN:
+        _, own_frames = DIFFERENT_BY_DESIGN[case["id"]]
         assert frames != expected
-        if ours is not None:
-            assert frames == ours
+        if own_frames is not None:
+            assert frames == own_frames
     else:
         assert frames == expected

@@ -1,6 +1,8 @@
-"""Time is linear in the frame, whatever it holds (parsing decision 14): time per byte at 31 KiB and at 250 KiB is
-compared in one run, as the least of several, in time of this process: others may have the processor. Quadratic work
-would make the ratio 8, and take minutes."""
+"""Tests that parsing time is linear in the frame length for any content (parsing decision 14).
+
+One run compares the time per byte at 31 KiB and at 250 KiB. It uses the minimum of several measurements of process
+time, because other processes may use the CPU. Quadratic work would have a ratio of 8 and take minutes.
+"""
 
 import time
 
@@ -88,7 +90,7 @@ def of_size(start: bytes, piece: bytes, size: int) -> bytes:
 
 
 def cost(frame: bytes, reading=read, *, tries: int = 3) -> float:
-    """The least of a few."""
+    """Returns the minimum of several measurements, in seconds of process time."""
     times = []
     for _ in range(tries):
         begin = time.process_time()
@@ -97,25 +99,25 @@ def cost(frame: bytes, reading=read, *, tries: int = 3) -> float:
     return min(times)
 
 
-def swept(frame: bytes) -> None:
+def read_mixed_frame(frame: bytes) -> None:
     read_mixed(b"\n" + frame)
 
 
-@pytest.mark.parametrize("reading", [read, swept])
+@pytest.mark.parametrize("reading", [read, read_mixed_frame])
 def test_hostile_texts(reading):
     slow = {}
     for name, (start, piece) in HOSTILE.items():
-        # Most are done within the floor at the first try, and that is all there is to know of them.
-        if (whole := cost(of_size(start, piece, BIG), reading, tries=1)) > FLOOR:
-            # Looked at again only if it seems so: another process may have had the processor.
+        # Most texts finish below the floor at the first try and need no ratio.
+        if (seconds := cost(of_size(start, piece, BIG), reading, tries=1)) > FLOOR:
+            # Repeat only slow measurements: another process may have disturbed them.
             for _ in range(5):
-                whole = cost(of_size(start, piece, BIG), reading)
-                ratio = whole / max(8 * cost(of_size(start, piece, SMALL), reading), 1e-7)
+                seconds = cost(of_size(start, piece, BIG), reading)
+                ratio = seconds / max(8 * cost(of_size(start, piece, SMALL), reading), 1e-7)
                 if ratio < WIDEST:
                     break
             else:
                 slow[name] = ratio
-        assert whole < 1, f"{name}: {whole:.1f} s for 250 KiB"
+        assert seconds < 1, f"{name}: {seconds:.1f} s for 250 KiB"
     assert not slow
 
 
@@ -126,10 +128,10 @@ def _columns(block: bytes) -> None:
 @pytest.mark.parametrize("reading", [_columns, read_mixed])
 @pytest.mark.parametrize("unit", _UNITS)
 def test_hostile_reads_of_many_lines(unit, reading):
-    """The fast paths, on frames that break off everywhere."""
+    """Applies the fast readers to frames that end at any point of a header."""
     piece = _UNITS[unit]
 
-    def whole(size):
+    def seconds(size):
         lines = [of_size(_HEADS[head], piece, size // 13) for head in _HEADS]
         block = block_of(lines)
         assert isinstance(block, bytes)
@@ -138,7 +140,7 @@ def test_hostile_reads_of_many_lines(unit, reading):
         return time.process_time() - begin
 
     for _ in range(5):
-        big, small = whole(BIG), whole(SMALL)
+        big, small = seconds(BIG), seconds(SMALL)
         if big < 2e-2 or big / (8 * small) < WIDEST:
             break
     else:
@@ -146,16 +148,16 @@ def test_hostile_reads_of_many_lines(unit, reading):
 
 
 def test_thirty_elements():
-    def act():
+    def work():
         for head in _HEADS.values():
             read(head + b"[example]" * 30 + b"[")
             values(b"[example]" * 30)
 
-    assert stays_under(0.5, act)
+    assert stays_under(0.5, work)
 
 
 @pytest.mark.parametrize("name", SHAPES)
-def test_a_long_text_behind_a_shape(name):
+def test_long_text_after_a_shape(name):
     frame = SHAPES[name].example
 
     def per_byte(size):

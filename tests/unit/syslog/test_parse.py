@@ -1,4 +1,4 @@
-"""``parse``: the decisions of parsing.md (1-7 and 13) as examples, and what holds for any bytes."""
+"""Tests ``parse``: examples of the decisions of parsing.md (1-7 and 13), and properties for any bytes."""
 
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -24,7 +24,7 @@ def fields(frame, **options):
     )  # fmt: skip
 
 
-# --- decision 1 and 2: PRI, and what is none ------------------------------------------------------------------------
+# --- decisions 1 and 2: PRI, and texts that are not a PRI -----------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -49,12 +49,12 @@ def test_pri(priority):
     assert (message.format, message.msg) == ("none", b"text")
 
 
-def test_a_blank_behind_the_pri_is_tolerated():
+def test_blank_after_the_pri_is_tolerated():
     assert fields(b"<13> Nov 23 07:24:00 gw app: text") == (13, TIME, "gw", "app", None, None, b"text")
     assert parse(b"<13>  text", received=NOW).msg == b" text"
 
 
-def test_an_octet_count_that_was_left_is_stripped():
+def test_leftover_octet_count_is_removed():
     assert fields(b"579 <13>Nov 23 07:24:00 gw app: text") == (13, TIME, "gw", "app", None, None, b"text")
     assert parse(b"579 <13>text", received=NOW).msg == b"text"
 
@@ -62,7 +62,7 @@ def test_an_octet_count_that_was_left_is_stripped():
 # --- decision 3: no PRI ---------------------------------------------------------------------------------------------
 
 
-def test_without_pri_the_rest_is_read():
+def test_header_without_pri_is_parsed():
     assert fields(b"Nov 23 07:24:00 gw sshd[7]: text") == (None, TIME, "gw", "sshd", "7", None, b"text")
     assert fields(b"1 2026-11-23T07:24:00Z gw app 7 ID - text") == (None, TIME, "gw", "app", "7", "ID", b"text")
 
@@ -86,11 +86,11 @@ def test_a_false_rfc5424_header_is_text(text):
 @pytest.mark.parametrize(
     ("rest", "expected"),
     [
-        # Structured data is missing, and no app's name holds a colon.
+        # Structured data is missing, and an app-name contains no colon.
         (b"gw app 7 ID text", ("rfc5424", "gw", "app", "7", "ID", b"text")),
         (b"gw su - ID47 ", ("rfc5424", "gw", "su", None, "ID47", b"")),
         (b"gw su - - ", ("rfc5424", "gw", "su", None, None, b"")),
-        # RFC 3164 behind a version
+        # RFC 3164 after a version
         (b"gw DriveArray: Smart Array - Drive is failed", ("rfc3164", "gw", "DriveArray", None, None,
                                                            b"Smart Array - Drive is failed")),
         (b"gw PulseSecure: - - - text", ("rfc5424", "gw", "PulseSecure:", None, None, b"text")),
@@ -98,7 +98,7 @@ def test_a_false_rfc5424_header_is_text(text):
         (b"", ("rfc3164", None, None, None, None, b"")),
     ],
 )  # fmt: skip
-def test_what_begins_like_rfc5424_falls_back(rest, expected):
+def test_malformed_rfc5424_falls_back(rest, expected):
     message = parse(b"<134>1 2026-11-23T07:24:00Z " + rest, received=NOW)
     assert message.timestamp == TIME
     assert (
@@ -230,14 +230,14 @@ def test_times_in_the_rfc3164_layout(text, expected):
     assert fields(b"<30>%b gw app: text" % text) == (30, expected, "gw", "app", None, None, b"text")
 
 
-def test_a_zone_that_is_missing_is_the_one_given():
+def test_missing_zone_is_the_given_zone():
     zone = ZoneInfo("America/New_York")
     assert fields(b"<30>Nov 23 02:24:00 gw app: text", timezone=zone)[1] == TIME
     assert fields(b"<30>2026-11-23T02:24:00 gw app: text", timezone=zone)[1] == TIME
     assert fields(b"<30>2026-11-23T07:24:00Z gw app: text", timezone=zone)[1] == TIME
 
 
-def test_a_text_that_is_no_time_is_no_header():
+def test_invalid_time_is_not_a_header():
     message = parse(b"<30>Feb 30 07:24:00 gw app: text", received=NOW)
     assert (message.format, message.timestamp, message.msg) == ("none", None, b"Feb 30 07:24:00 gw app: text")
 
@@ -253,7 +253,7 @@ def test_bytes_pass_through_msg(msg):
 
 
 @pytest.mark.parametrize("end", [b"\n", b"\0", b"\r\n", b"\n\0"])
-def test_what_ends_a_frame_is_the_transports(end):
+def test_trailing_line_ends_and_nuls_are_removed(end):
     assert parse(b"<30>Nov 23 07:24:00 gw app: text" + end, received=NOW).msg == b"text"
 
 

@@ -1,4 +1,4 @@
-"""RELP frames, whole, byte by byte, and in any pieces."""
+"""Tests RELP commands: in one read, byte by byte, and in any reads."""
 
 import pytest
 from hypothesis import given, settings
@@ -44,7 +44,7 @@ def test_whole_byte_by_byte_and_with_a_tail(stream, commands):
         b"1 syslog 9999999999", b"4 syslog 12 abcdefghijklm\n",
     ],
 )  # fmt: skip
-def test_what_is_no_relp(stream):
+def test_invalid_relp_raises(stream):
     with pytest.raises(RelpError):
         RelpFramer(8).feed(stream)
     framer = RelpFramer(8)
@@ -73,7 +73,7 @@ def test_any_messages_in_any_pieces(messages, sizes):
 
 @settings(max_examples=300, deadline=None)
 @given(st.lists(st.binary(max_size=20), max_size=5))
-def test_any_bytes_end_in_commands_or_our_own_error(chunks):
+def test_any_bytes_give_commands_or_a_relp_error(chunks):
     framer = RelpFramer(10)
     try:
         for chunk in chunks:
@@ -82,7 +82,7 @@ def test_any_bytes_end_in_commands_or_our_own_error(chunks):
         pass
 
 
-def test_memory_is_bounded_whatever_is_claimed():
+def test_memory_is_bounded_for_any_announced_length():
     framer = RelpFramer(100)
     framer.feed(b"1 syslog 999999999 ")
     for _ in range(1000):

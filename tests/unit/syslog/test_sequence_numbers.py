@@ -1,4 +1,4 @@
-"""Message numbers of senders, and the gaps in them."""
+"""Tests the sequence numbers of senders and the counting of gaps."""
 
 import pytest
 from hypothesis import given
@@ -42,7 +42,7 @@ def test_gaps():
 
 
 @given(st.sets(st.integers(0, 60)), st.randoms())
-def test_what_is_left_out_is_missing_whatever_comes_late(dropped, random):
+def test_dropped_numbers_are_missing_in_any_order(dropped, random):
     kept = [number for number in range(1000, 1061) if number - 1000 not in dropped]
     for i in range(len(kept) - 1):
         if random.random() < 0.3:

@@ -1,4 +1,4 @@
-"""The tables of shapes and of timestamp formats, and our own samples of products."""
+"""Tests the tables of shapes and timestamp formats, and the samples of products."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -29,7 +29,7 @@ NOW = datetime(2026, 11, 23, 7, 24, 5, tzinfo=UTC)
 
 
 @pytest.mark.parametrize("name", SHAPES)
-def test_no_earlier_row_steals_an_example(name):
+def test_example_matches_its_own_row(name):
     header = account(SHAPES[name].example)
     assert header.shape == name
     assert header.format == ("none" if header.format == "none" else SHAPES[name].format)
@@ -60,7 +60,7 @@ def test_there_are_sixty_products():
 @pytest.mark.parametrize(
     "sample", [s for s in SAMPLES if s.frame.startswith(b"<") and s.shape != "none"], ids=lambda s: s.product
 )
-def test_what_stands_around_a_frame_changes_nothing(sample):
+def test_surrounding_frames_change_nothing(sample):
     bare = read(sample.frame)
     for frame in (b"79 " + sample.frame, b" " + sample.frame):
         assert read(frame) == bare
@@ -91,7 +91,7 @@ def test_formats(row):
     stamp = scan(row.example)
     assert (stamp.format, stamp.end) == (row.name, len(row.example))
     when = moment(stamp.second, stamp.fraction, stamp.offset, zone=UTC, received=NOW)
-    assert when == datetime.fromisoformat(row.means)
+    assert when == datetime.fromisoformat(row.example_utc)
     # The same in a frame.
     message = parse(b"<13>" + row.example + b" gw app: text", received=NOW)
     if row.name != "epoch":
@@ -100,7 +100,7 @@ def test_formats(row):
 
 @settings(max_examples=400, deadline=None)
 @given(st.data())
-def test_the_quick_look_is_the_table(messages, data):
+def test_plain_scan_equals_the_table(messages, data):
     frame = data.draw(messages.frame)
     at = frame.find(b">") + 1
     assert scan(frame, at) == scan_table(frame, at)
@@ -116,7 +116,7 @@ def test_the_quick_look_is_the_table(messages, data):
         ("2026-11-23T07:24:00+0100", "2026-11-23T06:24:00Z"), ("2026-11-23 07:24:00,5", "2026-11-23T07:24:00.5Z"),
         ("Nov 23 07:24:00 GMT+01:00", "2026-11-23T06:24:00Z"), ("Nov 23 7:24:00", "2026-11-23T07:24:00Z"),
         ("Mon, 23 Nov 2026 07:24:00 +0100", "2026-11-23T06:24:00Z"), ("2026-11-23T07:24:00z", "2026-11-23T07:24:00Z"),
-        # Day and month: what is nearest to reception
+        # Day and month: the order nearest to reception
         ("11/12/2026:07:24:00", "2026-11-12T07:24:00Z"), ("12/11/2026:07:24:00", "2026-11-12T07:24:00Z"),
         ("23/11/2026:07:24:00", "2026-11-23T07:24:00Z"), ("02/03/2027:07:24:00", "2027-02-03T07:24:00Z"),
     ],
@@ -126,7 +126,7 @@ def test_times(text, expected):
     assert (message.timestamp, message.hostname) == (datetime.fromisoformat(expected), "gw")
 
 
-def test_an_unknown_zone_is_the_sources():
+def test_unknown_zone_is_the_zone_of_the_source():
     message = parse(
         b"<189>7: sw: Nov 23 07:24:00 VIENNA: %SYS-5-CONFIG_I: x", received=NOW, timezone=ZoneInfo("Europe/Vienna")
     )
@@ -134,7 +134,7 @@ def test_an_unknown_zone_is_the_sources():
     assert message.hostname == "sw"
 
 
-def test_a_host_that_is_no_zone():
+def test_host_that_resembles_a_zone():
     for host in (b"UTC-host", b"gmt", b"z", b"am", b"CETUS", b"est1", b"2001:db8::1", b"2026host"):
         message = parse(b"<13>Nov 23 07:24:00 " + host + b" app: text", received=NOW)
         assert message.hostname == host.decode(), host
@@ -148,8 +148,8 @@ def test_zones():
 
 
 @pytest.mark.parametrize("sample", [s for s in SAMPLES if s.time], ids=lambda s: f"{s.product}-{s.shape}")
-def test_a_reads_times_are_the_messages(sample):
-    """What the hot path makes of the three columns is what ``parse`` says."""
+def test_column_times_equal_message_times(sample):
+    """Compares the times that the hot path makes from the three columns with those of ``parse``."""
     header = read(sample.frame)
     ms = TimeReader().second_ms(header.second, header.offset, UTC, milliseconds(NOW))
     when = parse(sample.frame, received=NOW).timestamp

@@ -1,4 +1,4 @@
-"""Time texts to moments: years that are missing, zones, clocks that are changed, nonsense."""
+"""Tests the conversion of timestamps: missing years, zones, daylight saving time, invalid texts."""
 
 from datetime import UTC, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
@@ -45,7 +45,7 @@ def test_a_missing_year_is_the_nearest(text, received, expected):
 
 
 def test_new_year_in_the_zone_of_the_source():
-    # It is 2027 in Tokyo already, and 2026 where we stand.
+    # It is already 2027 in Tokyo, and still 2026 at the gateway.
     received = at("2026-12-31T15:00:05+00:00")
     assert moment(b"Jan  1 00:00:00", zone=ZoneInfo("Asia/Tokyo"), received=received) == at("2026-12-31T15:00:00+00:00")
     assert moment(b"Dec 31 10:00:00", zone=NEW_YORK, received=received) == at("2026-12-31T15:00:00+00:00")
@@ -57,7 +57,7 @@ def test_new_year_in_the_zone_of_the_source():
     st.integers(-180 * 86400, 180 * 86400),
     st.sampled_from([UTC, timezone(timedelta(hours=5, minutes=45)), timezone(timedelta(hours=-11))]),
 )
-def test_any_time_within_half_a_year_is_found_without_its_year(when, away, zone):
+def test_missing_year_is_found_within_half_a_year(when, away, zone):
     when = when.replace(tzinfo=zone, microsecond=0)
     text = f"{when:%b} {when.day:2} {when:%H:%M:%S}".encode()
     assert moment(text, zone=zone, received=when + timedelta(seconds=away)) == when
@@ -74,13 +74,13 @@ def test_the_repeated_hour_is_read_nearest_to_reception():
     # 25 October 2026: 03:00 CEST becomes 02:00 CET.
     for received in ("2026-10-25T00:30:05+00:00", "2026-10-25T01:30:05+00:00"):
         expected = at(received) - timedelta(seconds=5)
-        # In UTC: Python holds no time of a repeated hour equal to one of another zone.
+        # In UTC: Python never treats a time in a repeated hour as equal to one in another zone.
         for text in (b"Oct 25 02:30:00", b"2026-10-25T02:30:00"):
             assert moment(text, zone=PARIS, received=at(received)).astimezone(UTC) == expected
 
 
-def test_an_hour_that_is_left_out_still_names_a_moment():
-    # 29 March 2026: 02:00 CET becomes 03:00 CEST; a clock that has not been told is an hour behind.
+def test_skipped_hour_is_a_valid_time():
+    # 29 March 2026: 02:00 CET becomes 03:00 CEST. A clock that was not changed is an hour behind.
     received = at("2026-03-29T01:30:05+00:00")
     found = moment(b"Mar 29 02:30:00", zone=PARIS, received=received)
     assert found.astimezone(UTC) == at("2026-03-29T01:30:00+00:00")
@@ -94,12 +94,12 @@ def test_an_hour_that_is_left_out_still_names_a_moment():
         (b"-00:00", "2026-11-23T07:24:00+00:00"), (b"", "2026-11-23T12:24:00+00:00"),
     ],
 )  # fmt: skip
-def test_an_offset_wins_over_the_zone(offset, expected):
+def test_offset_overrides_the_zone(offset, expected):
     assert moment(b"2026-11-23T07:24:00", offset=offset, zone=NEW_YORK, received=NOW) == at(expected)
 
 
 @pytest.mark.parametrize("offset", [b"+24:00", b"-99:99", b"+01:60", b"+1:2"])
-def test_an_offset_out_of_range_is_none(offset):
+def test_offset_out_of_range_is_invalid(offset):
     assert zone_of(offset) is None
     assert moment(b"2026-11-23T07:24:00", offset=offset, zone=UTC, received=NOW) is None
 
@@ -130,11 +130,11 @@ def test_a_leap_second_is_the_second_before():
         b"2y10w", b"16474790", b"Nov 23 07:24", b"Nov 23 07:24:00 ", b"\xff\xff\xff 23 07:24:00",
     ],
 )  # fmt: skip
-def test_nonsense_is_no_time(text):
+def test_invalid_text_is_not_a_time(text):
     assert moment(text, zone=UTC, received=NOW) is None
 
 
-def test_the_edges_of_all_time():
+def test_earliest_and_latest_time():
     assert moment(b"0001-01-01T00:00:00", offset=b"+01:00", zone=UTC, received=NOW) is None
     assert moment(b"9999-12-31T23:59:59", offset=b"-01:00", zone=UTC, received=NOW) is None
     assert moment(b"Dec 31 00:00:00", zone=UTC, received=datetime(9999, 12, 31, tzinfo=UTC)).year == 9999
@@ -143,7 +143,7 @@ def test_the_edges_of_all_time():
 
 @settings(max_examples=300, deadline=None)
 @given(st.binary(max_size=24), st.binary(max_size=10).map(lambda b: b"." + b), st.binary(max_size=7))
-def test_any_bytes_are_a_moment_or_none(second, fraction, offset):
+def test_any_bytes_give_a_time_or_none(second, fraction, offset):
     if not fraction[1:7].isdigit():
         fraction = b""
     assert moment(second, fraction, offset, zone=PARIS, received=NOW) is None or second
@@ -212,7 +212,7 @@ def test_the_year_follows_reception_across_hours():
         assert rfc3339(ms).startswith(year)
 
 
-def test_a_text_that_is_no_time_is_remembered_too(conversions):
+def test_invalid_text_is_cached_as_well(conversions):
     reader = TimeReader()
     for _ in range(3):
         assert reader.second_ms(b"Feb 30 00:00:00", b"", UTC, milliseconds(NOW)) is None
@@ -221,7 +221,7 @@ def test_a_text_that_is_no_time_is_remembered_too(conversions):
 
 def test_the_reader_is_bounded():
     reader = TimeReader()
-    reader.MOST = 50
+    reader.MAX_TEXTS = 50
     for i in range(500):
         reader.second_ms(b"2026-11-23T07:%02d:%02d" % divmod(i, 60), b"Z", UTC, milliseconds(NOW))
         assert len(reader._known) <= 50

@@ -1,4 +1,4 @@
-"""The server's side of TLS in memory, Python's own TLS being the client: who comes in, what is said of the others."""
+"""Tests the TLS server in memory against Python's ssl as client: accepted clients, and the errors of the others."""
 
 import ssl
 from datetime import UTC, datetime, timedelta
@@ -32,8 +32,8 @@ def pki(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def stranger(tmp_path_factory):
-    return Authority(tmp_path_factory.mktemp("stranger"))
+def other_authority(tmp_path_factory):
+    return Authority(tmp_path_factory.mktemp("other_authority"))
 
 
 @pytest.fixture(scope="module")
@@ -57,11 +57,11 @@ class Both(NamedTuple):
 
 
 class Failed(Exception):
-    """The handshake did; the server's account of it."""
+    """Raised when a handshake fails, with the server's reason code and text."""
 
 
 def shake(server_context, client_context, session=None):
-    """Both sides after a handshake; raises Failed as soon as the server has failed."""
+    """Makes a handshake and returns both sides. Raises Failed as soon as the server has failed."""
     served = server_context.serverConnectionForTLS(None)
     served.set_accept_state()
     to_client, to_server = ssl.MemoryBIO(), ssl.MemoryBIO()
@@ -93,7 +93,7 @@ def shake(server_context, client_context, session=None):
         if len(done) == 2:
             break
     assert len(done) == 2, refusal
-    # TLS 1.3 hands tickets out after the handshake.
+    # TLS 1.3 sends session tickets after the handshake.
     with pytest.raises(ssl.SSLWantReadError):
         asking.read(1)
     return Both(served, asking, to_client)
@@ -101,7 +101,7 @@ def shake(server_context, client_context, session=None):
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 @pytest.mark.parametrize("asks", [False, True])
-def test_a_session_is_resumed_and_its_client_is_known(pki, server, version, asks):
+def test_a_session_is_resumed_with_the_names_of_its_client(pki, server, version, asks):
     context = ServerContext(
         server.certificate, server.private_key, ClientTerms(pki.ca, ("gw-*",)) if asks else ClientTerms()
     )
@@ -109,10 +109,10 @@ def test_a_session_is_resumed_and_its_client_is_known(pki, server, version, asks
     first = shake(context, side)
     again = shake(context, side, first.client.session)
     assert again.client.session_reused
-    assert context.admit(first.server) == context.admit(again.server) == (("gw-1.example",) if asks else ())
+    assert context.authorize(first.server) == context.authorize(again.server) == (("gw-1.example",) if asks else ())
 
 
-def test_tls_1_1_is_told_that_it_is_too_old(pki, server):
+def test_tls_1_1_is_rejected(pki, server):
     context = ServerContext(server.certificate, server.private_key)
     side = client(pki, version=ssl.TLSVersion.TLSv1_2)
     side.set_ciphers("ALL:@SECLEVEL=0")
@@ -125,16 +125,20 @@ def test_tls_1_1_is_told_that_it_is_too_old(pki, server):
 @pytest.mark.parametrize(
     ("case", "word", "says"),
     [
-        ("none", "client_certificate", "showed no certificate"),
-        ("stranger", "client_authority", r"\(gw-2.example\) comes from an authority that is not in client_ca"),
+        ("none", "client_certificate", "sent no certificate"),
+        (
+            "other authority",
+            "client_authority",
+            r"\(gw-2.example\) was issued by an authority that is not in client_ca",
+        ),
         ("expired", "client_expired", r"\(gw-3.example\) has expired"),
         ("early", "client_expired", "is not valid yet"),
     ],
 )
-def test_a_client_that_may_not_come_in(pki, stranger, server, case, word, says):
+def test_a_rejected_client(pki, other_authority, server, case, word, says):
     own = {
         "none": lambda: None,
-        "stranger": lambda: stranger.issue("gw-2.example"),
+        "other authority": lambda: other_authority.issue("gw-2.example"),
         "expired": lambda: pki.issue("gw-3.example", not_before=PAST, not_after=PAST + timedelta(days=1)),
         "early": lambda: pki.issue("gw-4.example", not_before=datetime.now(UTC) + timedelta(days=1)),
     }[case]()
@@ -144,35 +148,38 @@ def test_a_client_that_may_not_come_in(pki, stranger, server, case, word, says):
     assert failed.value.args[0] == word
 
 
-def test_names_and_fingerprints(pki, stranger, server):
-    mine, other = pki.issue("fw-1.example", common_name="Firewall 1"), stranger.issue("fw-1.example", file="other")
+def test_names_and_fingerprints(pki, other_authority, server):
+    mine, other = (
+        pki.issue("fw-1.example", common_name="Firewall 1"),
+        other_authority.issue("fw-1.example", file="other"),
+    )
 
-    def admit(own, *terms):
+    def authorize(own, *terms):
         context = ServerContext(server.certificate, server.private_key, ClientTerms(*terms))
-        return context.admit(shake(context, client(pki, own)).server)
+        return context.authorize(shake(context, client(pki, own)).server)
 
-    assert admit(mine, pki.ca, ("FW-?.example",)) == ("fw-1.example", "Firewall 1")
-    assert admit(mine, pki.ca, ("firewall *",)) == ("fw-1.example", "Firewall 1")
+    assert authorize(mine, pki.ca, ("FW-?.example",)) == ("fw-1.example", "Firewall 1")
+    assert authorize(mine, pki.ca, ("firewall *",)) == ("fw-1.example", "Firewall 1")
     with pytest.raises(ClientRefused, match=r"\(fw-1.example, Firewall 1\) is in client_names") as refused:
-        admit(mine, pki.ca, ("fw-1", "*.example.org"))
+        authorize(mine, pki.ca, ("fw-1", "*.example.org"))
     assert refused.value.reason == "client_name"
-    # Pinned: the authority does not matter, unless it is given.
-    assert admit(other, None, (), frozenset({other.fingerprint})) == ("fw-1.example",)
-    with pytest.raises(ClientRefused, match=f"{mine.fingerprint}, is not in client_fingerprints") as refused:
-        admit(mine, pki.ca, (), frozenset({other.fingerprint}))
+    # With fingerprints, the authority matters only if one is given.
+    assert authorize(other, None, (), frozenset({other.fingerprint})) == ("fw-1.example",)
+    with pytest.raises(ClientRefused, match=f"{mine.fingerprint}, which is not in client_fingerprints") as refused:
+        authorize(mine, pki.ca, (), frozenset({other.fingerprint}))
     assert refused.value.reason == "client_fingerprint"
     with pytest.raises(Failed):
-        admit(other, pki.ca, (), frozenset({other.fingerprint}))
+        authorize(other, pki.ca, (), frozenset({other.fingerprint}))
 
 
-def test_our_certificate_is_refused(pki, stranger, server):
+def test_our_certificate_is_refused(pki, other_authority, server):
     context = ServerContext(server.certificate, server.private_key)
-    with pytest.raises(Failed, match=r"does not accept our certificate .*unknown ca") as failed:
-        shake(context, client(stranger))
+    with pytest.raises(Failed, match=r"does not accept the listener's certificate .*unknown ca") as failed:
+        shake(context, client(other_authority))
     assert failed.value.args[0] == "server_certificate"
 
 
-def test_a_renewed_certificate_is_for_new_connections(pki, stranger, tmp_path):
+def test_new_connections_use_a_renewed_certificate(pki, other_authority, tmp_path):
     first = pki.issue("127.0.0.1", file="renewed", not_after=datetime.now(UTC) + timedelta(days=2))
     context = ServerContext(first.certificate, first.private_key)
     old, still, incoming = shake(context, client(pki))
@@ -185,7 +192,7 @@ def test_a_renewed_certificate_is_for_new_connections(pki, stranger, tmp_path):
     old.send(b"still there")
     incoming.write(old.bio_read(4096))
     assert still.read(100) == b"still there"
-    first.private_key.write_bytes(stranger.issue("127.0.0.1").private_key.read_bytes())
+    first.private_key.write_bytes(other_authority.issue("127.0.0.1").private_key.read_bytes())
     with pytest.raises(PemError, match="does not belong to the certificate"):
         context.reload()
     assert ssl.cert_time_to_seconds(shake(context, client(pki)).client.getpeercert()["notAfter"]) == context.expires

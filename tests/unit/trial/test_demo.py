@@ -1,4 +1,4 @@
-"""``demo`` as a process: nothing to configure, every device's event arrives, nothing is left behind."""
+"""Runs ``demo`` as a process: it needs no configuration, all events arrive, and no files remain."""
 
 import os
 import re
@@ -24,7 +24,7 @@ def start(tmp_path):
             [sys.executable, "-c", "from bridge.cli.demo import demo; demo()", *options],
             stdout=more.get("stdout", subprocess.PIPE), stderr=subprocess.PIPE, text=True,
             env=os.environ | {"TMPDIR": str(tmp_path)},
-            # A shell's background jobs ignore Ctrl-C, and what they start inherits that.
+            # Background jobs of a shell ignore SIGINT, and child processes inherit that.
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509  # one thread here
         )  # fmt: skip
         started.append(process)
@@ -48,7 +48,7 @@ def test_once_ends_with_every_event(start):
     assert "\x1b" not in out
 
 
-def test_it_invites_and_goes_on_until_ctrl_c(start):
+def test_it_prints_next_steps_and_runs_until_ctrl_c(start):
     process = start()
     port = None
     for line in process.stdout:
@@ -69,7 +69,7 @@ def test_it_invites_and_goes_on_until_ctrl_c(start):
     assert process.stderr.read() == ""
 
 
-def test_a_reader_that_goes_away_ends_it(start):
+def test_it_ends_when_stdout_is_closed(start):
     read, write = os.pipe()
     os.close(read)
     process = start(stdout=write)

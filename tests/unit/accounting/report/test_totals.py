@@ -69,7 +69,7 @@ class Packed:
             doubtful=sum(len(file.poisoned) for file in here if file.sending), settled=settled, begun=begun,
         )  # fmt: skip
         folder.mkdir(exist_ok=True)
-        made.path.write_bytes(b"".join(pack_writer.in_blocks(entries)))
+        made.path.write_bytes(b"".join(pack_writer.encode_blocks(entries)))
         return made
 
 
@@ -122,7 +122,7 @@ class World:
             self.ledger.recover_spooled(file.intake, count)
             if file.sending:
                 found.sending[file.intake] = found.sending.get(file.intake, 0) + count
-                self.ledger.may_be_double(file.intake, count)
+                self.ledger.add_possible_duplicates(file.intake, count)
         self.ledger.recover_quarantined(None, len(self.quarantine))
         self.journal.start(found, quarantined=len(self.quarantine), version="1", config_sha256="c")
         self.unsaid = Counter()
@@ -263,7 +263,7 @@ class World:
         if minute_between:
             self.minute()
         if again:
-            self.ledger.was_quarantined_before(intake, again)
+            self.ledger.remove_recovered_duplicates(intake, again)
 
     def drain(self):
         while self.files:

@@ -1,4 +1,4 @@
-"""The fast reading and the careful one say the same of every frame."""
+"""Tests that ``columns`` and the reference parser give the same result for every frame."""
 
 import pytest
 from hypothesis import example, given, settings
@@ -25,8 +25,8 @@ NEEDS = [
 ]
 
 
-def careful(frames, needs):
-    """Rows by ``header.read`` alone: {column: values}, and the rows that show nothing."""
+def reference(frames, needs):
+    """Returns count, {column: values} and blank rows, made with ``parser.read`` alone."""
     rows = [frame for frame in frames if frame.strip(b" \t\r\n\0")]
     columns = {name: [] for name in FIELDS if name in needs | ALWAYS}
     blank = {}
@@ -47,18 +47,18 @@ def fast(frames, needs):
 
 def check(frames):
     for needs in NEEDS:
-        assert fast(frames, needs) == careful(list_of(frames), needs)
+        assert fast(frames, needs) == reference(list_of(frames), needs)
 
 
 @settings(max_examples=examples(400, long=1500), deadline=None)
 @given(st.data())
-def test_fast_is_careful(messages, data):
+def test_fast_equals_reference(messages, data):
     check(block_of([frame.replace(b"\n", b" ") for frame in data.draw(messages.reads)]))
 
 
 @settings(max_examples=300, deadline=None)
 @given(st.data())
-def test_fast_is_careful_where_frames_hold_line_ends(messages, data):
+def test_fast_equals_reference_if_frames_contain_line_ends(messages, data):
     frames = data.draw(messages.reads)
     at = data.draw(st.integers(0, 10))
     frames = [frame[:at] + b"\n" + frame[at:] for frame in frames] or [b"\n"]
@@ -68,7 +68,7 @@ def test_fast_is_careful_where_frames_hold_line_ends(messages, data):
     assert parse_all(read, EVERYTHING).holds_lf
 
 
-def test_a_read_of_one_kind_needs_no_careful_reading(monkeypatch):
+def test_read_of_one_kind_never_uses_the_reference_parser(monkeypatch):
     monkeypatch.setattr(parser, "read", None)
     lines = [b"<30>Nov 23 07:24:0%d gw sshd[%d]: text %d" % (i, i, i) for i in range(5)]
     assert parse_all(block_of(lines), EVERYTHING)["text"] == tuple(b"text %d" % i for i in range(5))
@@ -76,15 +76,15 @@ def test_a_read_of_one_kind_needs_no_careful_reading(monkeypatch):
     assert parse_all(block_of(lines), EVERYTHING)["msg"] == tuple(b"text %d" % i for i in range(5))
 
 
-# What the two once read differently, or easily would.
+# Frames on which the two once differed, or could easily differ.
 EDGES = {
     "offset out of range": b"<13>1 2026-11-23T07:24:00+99:00 h a p m - text",
     "offset minutes out of range": b"<13>1 2026-11-23T07:24:00+01:60 h a p m - text",
     "3164 offset out of range": b"<13>2026-11-23T07:24:00+25:00 gw app: text",
-    "offset behind a BSD time": b"<13>Nov 23 07:24:00Z gw app: text",
+    "offset after a BSD time": b"<13>Nov 23 07:24:00Z gw app: text",
     "year 0": b"<13>1 0000-01-01T00:00:00Z h a p m - text",
-    "first hour of all, east": b"<13>1 0001-01-01T00:00:00+01:00 h a p m - text",
-    "last hour of all, west": b"<13>1 9999-12-31T23:59:59-01:00 h a p m - text",
+    "earliest hour, east": b"<13>1 0001-01-01T00:00:00+01:00 h a p m - text",
+    "latest hour, west": b"<13>1 9999-12-31T23:59:59-01:00 h a p m - text",
     "BOM alone": b"<13>1 2026-11-23T07:24:00Z h a p m - \xef\xbb\xbf",
     "BOM and blanks": b"<13>1 2026-11-23T07:24:00Z h a p m - \xef\xbb\xbf  ",
     "BOM twice": b"<13>1 2026-11-23T07:24:00Z h a p m - \xef\xbb\xbf\xef\xbb\xbfx",
@@ -110,7 +110,7 @@ def test_edges(name):
         check(block_of([frame, other]))
 
 
-def test_a_value_does_not_reach_into_the_next_frame():
+def test_value_does_not_extend_into_the_next_frame():
     check(block_of([b'<13>1 2026-11-23T07:24:00Z h a p m [x y="a', b'<13>1 2026-11-23T07:24:00Z h a p m [x y="b"] c']))
     check(block_of([b'<13>1 2026-11-23T07:24:00Z h a p m [x y="a\\', b'b"] text']))
 

@@ -1,4 +1,4 @@
-"""The reading of many seconds says what the fast one says, or nothing."""
+"""Tests that ManySecondsReader gives the result of ``columns``, or None."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.unit.syslog.fast.test_single_second import (
     FRAMES,
     FRAMES_5424,
     NEEDS,
-    STRANGE,
+    NOT_PLAIN,
     block,
     rows,
 )
@@ -42,32 +42,32 @@ def test_structured_data_with_fractions_and_zones() -> None:
 @pytest.mark.parametrize(
     "frame",
     [
-        *STRANGE,
+        *NOT_PLAIN,
         b"<30>Nov 31 07:24:00 gw app: no day",
         b"<30>Nov 23 24:24:00 gw app: no hour",
         b"<30>something like it gw app: no time",
     ],
 )
 @pytest.mark.parametrize("place", [0, 1, 2])
-def test_one_other_frame_and_nothing_is_said(frame: bytes, place: int) -> None:
+def test_one_unmatched_frame_rejects_the_read(frame: bytes, place: int) -> None:
     frames = [b"<30>Nov 23 07:24:00 gw app: one", b"<31>Nov 23 07:24:09 gw app: two"]
     frames.insert(place, frame)
     assert strip(block(*frames)) is None
 
 
-def test_tries_in_vain_are_not_made_at_every_read() -> None:
+def test_failures_pause_the_reader() -> None:
     reading = ManySecondsReader()
     for _ in range(50):
         assert reading.strip(block(b"<30>Nov 23 07:24:00 gw app: text", b"something else")) is None
     plain = block(b"<30>Nov 23 07:24:00 gw app: text")
     assert reading.strip(plain) is None
-    # It comes back by itself.
+    # The reader tries again after the pause.
     assert any(reading.strip(plain) is not None for _ in range(2 * ManySecondsReader.LONGEST_PAUSE))
     assert reading.strip(plain) is not None
 
 
-def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(many_seconds, "MOST_KNOWN", 20)
+def test_cache_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(many_seconds, "MAX_KNOWN", 20)
     for minute in range(60):
         read = block(*(b"<30>1 2026-11-23T07:%02d:0%dZ gw app - - - text" % (minute, i) for i in range(9)))
         assert len(strip(read) or ()) == 9
@@ -76,8 +76,8 @@ def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @settings(max_examples=600, deadline=None)
 @given(st.lists(FRAMES, min_size=1, max_size=4) | st.lists(FRAMES_5424, min_size=1, max_size=4), st.booleans())
-def test_what_is_said_is_what_the_fast_path_says(frames: list[bytes], same: bool) -> None:
+def test_result_equals_columns(frames: list[bytes], same: bool) -> None:
     read = block(*(frames[:1] * len(frames) if same else frames))
-    said = strip(read)
-    if said is not None:
-        assert said == rows(parse_all(read, NEEDS))
+    result = strip(read)
+    if result is not None:
+        assert result == rows(parse_all(read, NEEDS))

@@ -1,4 +1,4 @@
-"""The reading of mixed reads says what the careful reading says of every frame."""
+"""Tests that ``read_mixed`` and the reference parser give the same result for every frame."""
 
 from __future__ import annotations
 
@@ -59,12 +59,12 @@ def test_a_million_damaged_messages(thousand: int) -> None:
 
 @settings(max_examples=1000, deadline=None)
 @given(st.data())
-def test_messages_put_together_from_parts(messages, data) -> None:
+def test_generated_messages(messages, data) -> None:
     check([frame.replace(b"\n", b" ") for frame in data.draw(messages.reads)])
 
 
 @pytest.mark.parametrize("frames", [[], [b""], [b"", b" "], [b"x"], [b"", b"<30>Nov 23 07:24:00 gw app: x"]])
-def test_little_reads(frames: list[bytes]) -> None:
+def test_small_reads(frames: list[bytes]) -> None:
     if frames:
         assert isinstance(block_of(frames), bytes)
     check(frames)
@@ -88,30 +88,30 @@ def test_little_reads(frames: list[bytes]) -> None:
         b"<13>Nov 23 07:24:00 brain-1 vectra_cef -: CEF:: |Vectra Networks|X Series|8.1|hsc|Host Score|3|x=y",
     ],
 )
-def test_what_was_once_read_otherwise(frame: bytes) -> None:
+def test_regressions(frame: bytes) -> None:
     check([frame])
 
 
-def test_what_is_a_time_in_no_year() -> None:
+def test_invalid_date() -> None:
     check([b"<30>Nov 23 07:24:00 gw app: x", b"<30>Feb 30 07:24:00 gw app: x", b"<30>Nov 23 07:24:00 gw app: y"])
 
 
-# Its example has no text behind the header.
+# Its example has no text after the header.
 SLOW = {"rfc5424-without-version"}
 
 
-def test_most_shapes_need_no_careful_reading(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_most_shapes_never_use_the_reference_parser(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parser, "read", None)
     for name, shape in SHAPES.items():
         if name not in SLOW:
             assert read_mixed(b"\n" + shape.example).count == 1, name
 
 
-def test_without_the_library_all_is_read_carefully(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reference_parser_reads_all_without_pcre2(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mixed_formats, "_rewrite", None)
     check(FRAMES)
 
 
-def test_a_read_beyond_what_may_be_spent_on_it_is_read_carefully(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reference_parser_reads_all_if_pcre2_gives_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mixed_formats, "_rewrite", lambda block: None)
     check(FRAMES)

@@ -1,4 +1,4 @@
-"""Blocks rewritten by PCRE2; and by Python's expressions where there is none."""
+"""Tests the rewriting of blocks by PCRE2, and by Python's ``re`` without PCRE2."""
 
 from __future__ import annotations
 
@@ -67,12 +67,12 @@ def rewriter(pattern: bytes, replacement: bytes) -> pcre2.Rewriter:
     return made
 
 
-def test_groups_by_name_and_what_stands_for_none() -> None:
+def test_named_and_unset_groups() -> None:
     rewrite = rewriter(rb"(?P<a>x)|(?P<b>y)", b"[${a}${b:+b:-}]")
     assert rewrite(b"xyz") == (b"[x-][b]z", 2)
 
 
-def test_an_answer_much_longer_than_the_block_is_none() -> None:
+def test_output_much_longer_than_the_block_is_none() -> None:
     rewrite = rewriter(rb"x", b"0123456789")
     assert rewrite(b"x" * 10) == (b"0123456789" * 10, 10)
     assert rewrite(b"x" * 500_000) is None
@@ -85,7 +85,7 @@ def test_longer_blocks_than_before() -> None:
         assert rewrite(b"\na" + b"b" * length) == (b"\n" + b"b" * length, 1)
 
 
-def test_an_expression_that_is_none_is_told_with_its_place() -> None:
+def test_invalid_expression_raises_with_its_position() -> None:
     with pytest.raises(ValueError, match=r"PCRE2 error \d+ at 5: .*oops"):
         rewriter(rb"oops(", b"")
 
@@ -94,15 +94,15 @@ def test_several_threads() -> None:
     rewrite = rewriter(rb"(?P<digit>[0-9])", b"<${digit}>")
 
     def many(digit: int) -> bool:
-        block, answer = b"%d" % digit * 1000, b"<%d>" % digit * 1000
-        return all(rewrite(block) == (answer, 1000) for _ in range(200))
+        block, output = b"%d" % digit * 1000, b"<%d>" % digit * 1000
+        return all(rewrite(block) == (output, 1000) for _ in range(200))
 
     with ThreadPoolExecutor(8) as pool:
         assert all(pool.map(many, range(8)))
 
 
 @pytest.mark.parametrize("engine", ["pcre2", "python"])
-def test_what_stands_before_is_kept_by_a_shortener(engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_shortener_keeps_the_first_part(engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if engine == "python":
         monkeypatch.setattr(pcre2, "load", lambda: None)
     elif pcre2.load() is None:

@@ -1,4 +1,4 @@
-"""The fastest reading says what the fast one says, or nothing."""
+"""Tests that SingleSecondReader gives the result of ``columns``, or None."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SECOND = b"Nov 23 07:24:00"
 
 
 def strip(block: bytes, times: int = 3) -> list[tuple[bytes, ...]] | None:
-    """What a stripper says once it has seen the second often enough."""
+    """Returns the rows of a reader that has seen the second often enough, or None."""
     single_second = SingleSecondReader()
     columns = None
     for _ in range(times):
@@ -64,7 +64,7 @@ def test_a_read_of_structured_data_is_stripped() -> None:
     ],
 )
 @pytest.mark.parametrize("place", [0, 1, 2])
-def test_one_other_frame_in_structured_data_and_nothing_is_said(frame: bytes, place: int) -> None:
+def test_one_unmatched_rfc5424_frame_rejects_the_read(frame: bytes, place: int) -> None:
     frames = [b"<30>1 2026-11-23T07:24:00Z gw app - - - one", b'<31>1 2026-11-23T07:24:00.5Z gw app - - [a b="c"] two']
     frames.insert(place, frame)
     single_second = SingleSecondReader()
@@ -73,8 +73,8 @@ def test_one_other_frame_in_structured_data_and_nothing_is_said(frame: bytes, pl
     assert single_second.strip(block(*frames)) is None
 
 
-# Frames that no short way may read: it says nothing of a read that holds one.
-STRANGE = [
+# Frames without plain header: a reader of plain headers must reject a read that contains one.
+NOT_PLAIN = [
     b"<192>Nov 23 07:24:00 gw app: no PRI",
     b"<30>Nov 23 07:24:00 gw no tag",
     b"<30>Nov 23 07:24:00 gw app: ",
@@ -89,7 +89,7 @@ STRANGE = [
 @pytest.mark.parametrize(
     "frame",
     [
-        *STRANGE,
+        *NOT_PLAIN,
         b"<30>Nov 23 07:24:01 gw app: another second",
         b"<30>Nov 23 07:24:00 gw app:text without a blank",
         b"<30>Nov 23 07:24:00 2026 app: a year",
@@ -97,32 +97,32 @@ STRANGE = [
     ],
 )
 @pytest.mark.parametrize("place", [0, 1, 2])
-def test_one_other_frame_and_nothing_is_said(frame: bytes, place: int) -> None:
+def test_one_unmatched_frame_rejects_the_read(frame: bytes, place: int) -> None:
     frames = [b"<30>Nov 23 07:24:00 gw app: one", b"<31>Nov 23 07:24:00 gw app: two"]
     frames.insert(place, frame)
     assert strip(block(*frames)) is None
 
 
-def test_no_second_of_any_year_is_stripped() -> None:
+def test_invalid_date_is_rejected() -> None:
     assert strip(block(b"<30>Feb 30 07:24:00 gw app: text"), times=9) is None
 
 
-def test_tries_in_vain_are_not_made_at_every_read() -> None:
+def test_failures_pause_the_reader() -> None:
     single_second = SingleSecondReader()
     mixed = block(b"<30>Nov 23 07:24:00 gw app: text", b"something else")
     plain = block(b"<30>Nov 23 07:24:00 gw app: text")
     for _ in range(50):
         assert single_second.strip(mixed) is None
-    # It comes back by itself.
+    # The reader tries again after the pause.
     assert any(single_second.strip(plain) is not None for _ in range(2 * SingleSecondReader.LONGEST_PAUSE))
 
 
-def test_a_new_second_is_taken_up() -> None:
+def test_new_second_is_recognised() -> None:
     single_second = SingleSecondReader()
     for second in range(5):
         read = block(b"<30>Nov 23 07:24:%02d gw app: text" % second)
-        said = [single_second.strip(read) for _ in range(4)]
-        assert said[-1] is not None and said[-1]["second"] == [b"Nov 23 07:24:%02d" % second]
+        result = [single_second.strip(read) for _ in range(4)]
+        assert result[-1] is not None and result[-1]["second"] == [b"Nov 23 07:24:%02d" % second]
 
 
 TIMES = st.sampled_from(
@@ -158,14 +158,14 @@ FRAMES_5424 = st.builds(
 
 @settings(max_examples=600, deadline=None)
 @given(st.lists(FRAMES, min_size=1, max_size=4) | st.lists(FRAMES_5424, min_size=1, max_size=4), st.booleans())
-def test_what_is_said_is_what_the_fast_path_says(frames: list[bytes], same: bool) -> None:
+def test_result_equals_columns(frames: list[bytes], same: bool) -> None:
     read = block(*(frames[:1] * len(frames) if same else frames))
-    said = strip(read)
-    if said is not None:
-        assert said == rows(parse_all(read, NEEDS))
+    result = strip(read)
+    if result is not None:
+        assert result == rows(parse_all(read, NEEDS))
 
 
-def test_connections_share_what_is_known_of_a_second() -> None:
+def test_connections_share_the_expression_of_a_second() -> None:
     read = block(b"<30>Oct 11 05:33:07 gw app: text")
     first, second, third = SingleSecondReader(), SingleSecondReader(), SingleSecondReader()
     assert first.strip(read) is None

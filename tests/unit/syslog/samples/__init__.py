@@ -1,7 +1,7 @@
-"""Our own messages, written from the formats of real products, each with what must be read in it.
+"""Defines sample messages in the formats of real products, each with the expected fields.
 
-``¦`` stands where MSG begins and is no part of the frame. All were received on 23 November 2026 at 07:24:05 UTC from a
-source in UTC; unless a sample says otherwise its time is 07:24:00 that day.
+``¦`` marks the beginning of MSG and is not part of the frame. All samples were received on 23 November 2026 at 07:24:05
+UTC from a source in UTC. Unless a sample has another time, its time is 07:24:00 on that day.
 """
 
 from typing import NamedTuple

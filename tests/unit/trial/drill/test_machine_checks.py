@@ -1,4 +1,4 @@
-"""What the drill finds around it, and the words it has for that."""
+"""Tests the drill's checks of disk, receive buffers and clock, and their texts."""
 
 import os
 import socket
@@ -19,18 +19,18 @@ NOW = 1_800_000_000.0
 def test_a_disk_with_room(tmp_path):
     found = machine_checks.disk(tmp_path / "spool", 10 << 20, 1 << 10, Need(1, 3600, 300))
     assert found.ok
-    assert "that is an outage of" in found.text
+    assert "this holds an outage of" in found.text
 
 
 def test_a_spool_that_is_too_small_is_named_with_what_is_needed(tmp_path):
     found = machine_checks.disk(tmp_path / "not" / "yet" / "there", 50 << 20, 1 << 10, Need(5000, 8 * 3600, 300))
     assert not found.ok
-    assert "the spool's disk is too small: the spool may take 50 MiB" in found.text
-    assert "at 5,000 events/s that is an outage of 117 seconds" in found.text
+    assert "the spool's disk is too small: the spool may use 50 MiB" in found.text
+    assert "At 5,000 events/s this holds an outage of 117 seconds" in found.text
     assert "8 hours need 12.1 GiB" in found.text
 
 
-def test_what_must_stay_free_is_not_the_spools(tmp_path):
+def test_min_free_reduces_the_budget(tmp_path):
     found = machine_checks.disk(tmp_path, Share(100), Share(100), Need(1, 60, 300))
     assert not found.ok
     assert "an outage of 0 seconds" in found.text
@@ -41,14 +41,14 @@ def test_a_receive_buffer_that_is_granted_and_one_that_is_capped():
     assert machine_checks.receive_buffer(most).ok
     capped = machine_checks.receive_buffer(most * 4)
     assert not capped.ok
-    assert f"sysctl -w net.core.rmem_max={most * 4}" in capped.text
+    assert f"Run sysctl -w net.core.rmem_max={most * 4}" in capped.text
 
 
 @pytest.mark.parametrize(
     ("offset", "synchronised", "ok", "words"),
     [
         (0, True, True, "agrees with the collector's"),
-        (2, False, True, "does not know it to be synchronised"),
+        (2, False, True, "the kernel reports it as not synchronised"),
         (3600, True, False, "60 minutes ahead of the collector's"),
         (-86400 * 3, True, False, "3 days behind the collector's"),
     ],
@@ -60,7 +60,7 @@ def test_a_clock_against_the_collectors(offset, synchronised, ok, words):
 
 @pytest.mark.parametrize(("synchronised", "ok"), [(True, True), (False, False)])
 @pytest.mark.parametrize("date", [None, "yesterday"])
-def test_a_clock_alone(date, synchronised, ok):
+def test_the_clock_without_the_collectors_time(date, synchronised, ok):
     assert machine_checks.clock(date, NOW, synchronised=synchronised).ok is ok
 
 
@@ -91,18 +91,18 @@ def test_the_collector_is_asked_for_its_time_without_a_key():
     server = HTTPServer(("127.0.0.1", 0), _Dated)
     thread = threading.Thread(target=server.handle_request)
     thread.start()
-    date, _ = machine_checks.date_of(destination(server.server_port))
+    date, _ = machine_checks.fetch_date(destination(server.server_port))
     thread.join()
     server.server_close()
     assert date == formatdate(NOW, usegmt=True)
 
 
-def test_a_collector_that_does_not_answer_has_no_time():
-    with socket.socket() as nobody:
-        nobody.bind(("127.0.0.1", 0))
-        assert machine_checks.date_of(destination(nobody.getsockname()[1]))[0] is None
+def test_no_date_if_the_collector_does_not_answer():
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        assert machine_checks.fetch_date(destination(closed.getsockname()[1]))[0] is None
 
 
-def test_the_spools_own_files_are_room_of_its_own(tmp_path):
+def test_the_size_of_a_folder_is_that_of_its_files(tmp_path):
     (tmp_path / "file").write_bytes(os.urandom(100_000))
     assert machine_checks._size_of(tmp_path) >= 100_000

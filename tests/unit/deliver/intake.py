@@ -1,0 +1,82 @@
+"""Keeps one intake's pending batches over a real spool, for tests of settling and loss."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.task import Clock
+
+from bridge.accounting import Ledger
+from bridge.batching import Group
+from bridge.deliver.dispatcher import Dispatcher
+from bridge.deliver.pending import PendingBatches
+from bridge.spool import Batch, Pack, Piece, pack_writer
+from tests.harness.builders import NOON, build_delivery_context, build_request_limits, build_spool
+
+
+class Intake:
+    """The intake `fw`; it is its own store and alarm sink."""
+
+    def __init__(self, directory: Path) -> None:
+        self.clock, self.ledger = Clock(), Ledger()
+        self.alarms: dict[tuple[str, str], str] = {}
+        self.acknowledged: list[Batch] = []
+        self.receipts: list[Any] = []
+        self.refused: list[bytes | None] = []
+        self.evidence: list[bytes] = []
+        self.quarantined: list[Batch] = []
+        self.spool = build_spool(directory, wall=lambda: NOON + self.clock.seconds(), clock=self.clock.seconds)
+        self.context = build_delivery_context(
+            self.clock, store=self, ledger=self.ledger, alarms=self,
+            dispatcher=Dispatcher(self.clock, connections=8, rate=None),
+        )  # fmt: skip
+        self.errors: list[str] = []
+        self.pending = PendingBatches(
+            "fw", build_request_limits(), context=self.context, failed=self.errors.append, changed=lambda: None
+        )
+        self.spool.on_sealed = self.pending.add
+
+    def add(self, *events: bytes, second: int = 0) -> Batch:
+        """Seals one batch of these events, and adds it."""
+        ms = (NOON + second) * 1000
+        self.spool.append(Group("fw", "lines", ms // 1000, ms, ms, len(events), b"".join(e + b"\n" for e in events)))
+        self.ledger.receive_spooled("fw", len(events))
+        self.spool.seal_all()
+        return max(self.pending.batches, key=lambda batch: batch.sequence)
+
+    def take(self) -> list[Piece]:
+        """Takes the pieces of the next request."""
+        return self.pending.send_queue.take(self.clock.seconds(), width_ms=1000, max_events=100, max_bytes=10_000)
+
+    def check(self) -> None:
+        """Compares the pending amounts with the ledger."""
+        assert self.ledger.imbalance == 0
+        assert self.pending.events == self.ledger.of("fw").spooled
+
+    # As the store and the alarm sink.
+    def acknowledge(self, batches: list[Batch], receipt: Any) -> None:
+        self.acknowledged += batches
+        self.receipts.append(receipt)
+
+    def refuse(self, intake: str, refused: list[tuple[Piece, str]], settled: list[Batch]) -> None:
+        self.refused += [piece.lines for piece, _ in refused]
+        self.acknowledged += settled
+
+    def keep_evidence(self, intake: str, sequence: int, body: bytes) -> None:
+        self.evidence.append(body)
+
+    def quarantine_batch(self, batch: Batch, why: str) -> None:
+        self.quarantined.append(batch)
+
+    def pack(self, batches: list[Batch]) -> Any:
+        return pack_writer.pack(batches, self.spool.cannot_remove)
+
+    def merge(self, packs: list[Pack]) -> Any:
+        return pack_writer.merge(packs, self.spool.on_error)
+
+    def on(self, kind: str, about: str, text: str) -> None:
+        self.alarms[kind, about] = text
+
+    def off(self, kind: str, about: str, text: str) -> None:
+        self.alarms.pop((kind, about), None)

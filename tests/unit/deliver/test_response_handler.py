@@ -1,0 +1,151 @@
+"""Consequences of each outcome: for the events of the request, and for the intake."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from twisted.internet import defer
+
+from bridge.deliver.body_limit import BodyLimit
+from bridge.deliver.outcome import Outcome, Verdict
+from bridge.deliver.request import Request
+from bridge.deliver.response_handler import MAX_FOREIGN_RESPONSES, ResponseHandler
+from bridge.deliver.retry_state import RetryState
+from bridge.spool import Piece
+from tests.harness.builders import build_base_urls
+from tests.unit.deliver.intake import Intake
+
+
+class Courier:
+    """The parts of a courier around its response handler."""
+
+    def __init__(self, directory: Path) -> None:
+        self.intake = intake = Intake(directory)
+        self.halved: list[list[Piece]] = []
+        self.nothing_left = False
+        base_urls = build_base_urls(intake.clock, intake.context.dispatcher)
+        self.retry_state = RetryState("fw", max_in_flight=4, context=intake.context, base_urls=base_urls)
+        self.body_limit = BodyLimit(10_000)
+        self.handler = ResponseHandler(
+            "fw", context=intake.context, pending=intake.pending, retry_state=self.retry_state,
+            body_limit=self.body_limit, halve=self.halve, is_last=lambda: self.nothing_left,
+        )  # fmt: skip
+
+    async def halve(self, pieces: list[Piece]) -> None:
+        self.halved.append(pieces)
+
+    def request(self, *events: bytes) -> list[Piece]:
+        """Takes a batch of these events for a request."""
+        self.intake.add(*events)
+        return self.intake.take()
+
+    def settle(self, pieces: list[Piece], outcome: Outcome) -> None:
+        size = sum(piece.size for piece in pieces)
+        request = Request(b"", size, size, "ab" * 32, {}, exact=False, evidence=lambda: b"the body")
+        done = defer.ensureDeferred(self.handler.settle(pieces, False, outcome, request))
+        results: list[object] = []
+        done.addBoth(results.append)
+        assert results == [None]
+        self.intake.check()
+
+
+@pytest.fixture
+def courier(tmp_path: Path) -> Courier:
+    return Courier(tmp_path / "spool")
+
+
+def accepted(count: int) -> Outcome:
+    return Outcome(Verdict.ACCEPTED, status=200, accepted=count, first_id="a", last_id="b")
+
+
+def test_accepted_events_are_delivered_with_a_receipt(courier: Courier) -> None:
+    pieces = courier.request(b"one", b"two")
+    courier.settle(pieces, accepted(2))
+    assert courier.intake.ledger.total().delivered == 2
+    assert courier.intake.acknowledged == [pieces[0].batch]
+    (receipt,) = courier.intake.receipts
+    assert (receipt.count, receipt.status, receipt.first_id, receipt.last_id) == (2, 200, "a", "b")
+    assert courier.handler.requests["accepted"] == 1
+    assert courier.handler.last_acceptance is courier.handler.last_answer
+
+
+def test_retry_puts_the_events_back_and_waits(courier: Courier) -> None:
+    courier.settle(courier.request(b"one"), Outcome(Verdict.RETRY, "HTTP 503", 503))
+    assert courier.retry_state.waiting
+    assert courier.retry_state.last_error == "HTTP 503"
+    assert sum(piece.count for piece in courier.intake.take()) == 1
+
+
+def test_retry_after_sets_the_wait(courier: Courier) -> None:
+    courier.settle(courier.request(b"one"), Outcome(Verdict.RETRY, "HTTP 429", 429, retry_after=120.0))
+    assert courier.retry_state.next_in == 120.0
+
+
+def test_responses_that_are_not_the_collectors_park_the_intake(courier: Courier) -> None:
+    pieces = courier.request(b"one")
+    for _ in range(MAX_FOREIGN_RESPONSES):
+        assert courier.retry_state.parked is None
+        courier.settle(pieces, Outcome(Verdict.RETRY, "HTTP 200 with a page", 200, foreign=True))
+        pieces = courier.intake.take()
+    assert "not from the collector" in str(courier.retry_state.parked)
+    assert courier.intake.ledger.total().delivered == 0
+
+
+def test_413_halves_the_request_and_lowers_the_body_limit(courier: Courier) -> None:
+    pieces = courier.request(b"x" * 100, b"y" * 100)
+    courier.settle(pieces, Outcome(Verdict.SPLIT, "HTTP 413", 413))
+    assert courier.halved == [pieces]
+    assert courier.body_limit.limit < sum(piece.size for piece in pieces)
+
+
+def test_401_parks_the_intake_and_keeps_its_events(courier: Courier) -> None:
+    courier.settle(courier.request(b"one"), Outcome(Verdict.PARKED, "HTTP 401; check the intake key", 401))
+    assert courier.retry_state.parked == "HTTP 401; check the intake key"
+    assert ("parked", "fw") in courier.intake.alarms
+    assert courier.intake.pending.events == 1
+
+
+def test_refused_request_of_several_events_is_halved(courier: Courier) -> None:
+    pieces = courier.request(b"one", b"two")
+    courier.settle(pieces, Outcome(Verdict.REFUSED, "HTTP 400", 400))
+    assert courier.halved == [pieces]
+    assert courier.handler.bisection.consecutive_refusals == 1
+
+
+def test_refused_single_event_waits_for_an_acceptance(courier: Courier) -> None:
+    (bad,) = courier.request(b"bad")
+    courier.settle([bad], Outcome(Verdict.REFUSED, "HTTP 400", 400))
+    assert list(courier.handler.bisection.refused_pieces()) == [bad]
+    courier.settle(courier.request(b"good"), accepted(1))
+    assert courier.intake.ledger.total().quarantined == 1
+    assert list(courier.handler.bisection.refused_pieces()) == []
+
+
+def test_events_that_the_collector_names_as_refused_are_quarantined_alone(courier: Courier) -> None:
+    pieces = courier.request(b"one", b"two", b"three")
+    outcome = Outcome(Verdict.ACCEPTED, status=200, accepted=2, rejected={1: "too old"})
+    courier.settle(pieces, outcome)
+    total = courier.intake.ledger.total()
+    assert (total.delivered, total.quarantined) == (2, 1)
+    assert courier.intake.refused == [b"two\n"]
+
+
+def test_unnamed_shortfall_is_a_counted_loss_with_evidence_and_alarm(courier: Courier) -> None:
+    courier.settle(courier.request(b"one", b"two"), accepted(1))
+    total = courier.intake.ledger.total()
+    assert (total.delivered, total.dropped) == (1, {"collector_shortfall": 1})
+    assert courier.intake.evidence == [b"the body"]
+    assert ("loss", "fw") in courier.intake.alarms
+
+
+def test_acceptance_without_ids_is_counted_as_unconfirmed(courier: Courier) -> None:
+    courier.settle(courier.request(b"one", b"two"), Outcome(Verdict.ACCEPTED, status=200, accepted=2, confirmed=False))
+    assert courier.handler.unconfirmed == 2
+
+
+def test_acceptance_ends_the_wait_after_failures(courier: Courier) -> None:
+    courier.settle(courier.request(b"one"), Outcome(Verdict.RETRY, "HTTP 503", 503))
+    courier.settle(courier.intake.take(), accepted(1))
+    assert courier.retry_state.failures == 0
+    assert courier.retry_state.last_error is None

@@ -1,0 +1,204 @@
+"""All listeners of a configuration: opened together or not at all, kept, replaced and closed by a reload."""
+
+from __future__ import annotations
+
+import socket
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from twisted.internet.defer import ensureDeferred
+from twisted.internet.task import Clock
+
+from bridge.config import Config, Listener, parse_text
+from bridge.listen.listener_set import ListenerSet
+from bridge.listen.sockets import ListenError
+
+
+class FakeListener:
+    """A listener that notes what is done with it."""
+
+    made: list[FakeListener]
+
+    def __init__(self, listener: Listener, bound: socket.socket, listener_context: Any) -> None:
+        self.listener, self.bound, self.context = listener, bound, listener_context
+        self.started = self.accepting = self.closed = self.shared = False
+        self.refused: Counter[str] = Counter()
+        self.activity, self.connected, self.kernel_drops = 0, False, 0
+        FakeListener.made.append(self)
+
+    @property
+    def port(self) -> int:
+        port: int = self.bound.getsockname()[1]
+        return port
+
+    def start(self) -> None:
+        self.started = self.accepting = True
+
+    def prepare_change(self, listener: Listener, listener_context: Any) -> Callable[[], None]:
+        def apply() -> None:
+            self.listener, self.context = listener, listener_context
+
+        return apply
+
+    def duplicate(self) -> socket.socket:
+        return self.bound.dup()
+
+    def last_rejection(self, hosts: Callable[[str], bool]) -> str | None:
+        return "plain text on a TLS port" if hosts("192.0.2.7") else None
+
+    def check_idle(self) -> None:
+        pass
+
+    async def stop_accepting(self) -> None:
+        self.accepting = False
+
+    def close(self, *, shared: bool) -> None:
+        self.closed, self.shared = True, shared
+        self.bound.close()
+
+
+class Gateway:
+    def __init__(self, directory: Path) -> None:
+        self.directory, self.clock = directory, Clock()
+        pipeline: Any = object()
+        peers: Any = self
+        self.get = None
+        kinds: Any = dict.fromkeys(("udp", "tcp", "relp"), FakeListener)
+        self.listeners = ListenerSet(
+            self.config("a: udp", "b: tcp"), reactor=self.clock, pipeline=pipeline, peers=peers,
+            commit=lambda done: done(None), kinds=kinds,
+        )  # fmt: skip
+
+    def config(self, *listeners: str, **changes: int) -> Config:
+        """Returns a configuration of listeners `NAME: KIND`; the kernel chooses ports that are not given."""
+        rows = []
+        for listener in listeners:
+            name, kind = listener.split(": ")
+            rows.append(f'{{name: {name}, {kind}: "127.0.0.1:{changes.get(name, 0)}"}}')
+        return parse_text(
+            f"collector: {{region: FRA1}}\nlisteners: [{', '.join(rows)}]\n"
+            f"intakes: {{fw: {{intake_key: {'k' * 16}}}}}\n"
+            f"unrouted: {{intake: fw}}\nspool: {{directory: {self.directory}}}\n",
+            "bridge.yaml",
+        )
+
+    def apply(self, config: Config) -> list[object]:
+        """Prepares and applies a configuration; returns what its closing resulted in, once it has."""
+        results: list[object] = []
+        self.listeners.apply(self.listeners.prepare(config)).addBoth(results.append)
+        self.clock.pump([0.1] * 10)
+        return results
+
+
+@pytest.fixture
+def gateway(tmp_path: Path) -> Iterator[Gateway]:
+    FakeListener.made = []
+    yield Gateway(tmp_path)
+    for made in FakeListener.made:
+        made.bound.close()
+
+
+def test_all_listeners_are_started_with_bound_sockets(gateway: Gateway) -> None:
+    gateway.listeners.open()
+    assert [made.started for made in FakeListener.made] == [True, True]
+    ports = gateway.listeners.ports()
+    assert set(ports) == {"a", "b"}
+    assert all(ports.values())
+    assert gateway.listeners.names() == [f"a (udp port {ports['a']})", f"b (tcp port {ports['b']})"]
+
+
+def test_no_listener_stays_open_if_one_port_is_taken(gateway: Gateway) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        config = gateway.config("a: udp", "b: tcp", b=taken.getsockname()[1])
+        with pytest.raises(ListenError, match="b"):
+            gateway.listeners.make(config.listeners)
+    assert [made.closed for made in FakeListener.made] == [True]
+
+
+def test_reload_keeps_the_socket_of_an_unchanged_address(gateway: Gateway) -> None:
+    gateway.listeners.open()
+    before = gateway.listeners.ports()
+    assert gateway.apply(gateway.config("a: udp", "b: tcp")) == [None]
+    assert gateway.listeners.ports() == before
+    assert len(FakeListener.made) == 2
+
+
+def test_reload_opens_new_listeners_and_closes_removed_ones(gateway: Gateway) -> None:
+    gateway.listeners.open()
+    a, b = FakeListener.made
+    assert gateway.apply(gateway.config("b: tcp", "c: relp")) == [None]
+    assert list(gateway.listeners.ports()) == ["b", "c"]
+    assert (a.closed, b.closed) == (True, False)
+    assert FakeListener.made[-1].started
+
+
+def test_removed_listener_stops_accepting_before_it_is_closed(gateway: Gateway) -> None:
+    gateway.listeners.open()
+    _, b = FakeListener.made
+    b.activity = 1
+    gateway.listeners.apply(gateway.listeners.prepare(gateway.config("a: udp")))
+    assert not b.accepting
+    assert not b.closed
+    gateway.clock.pump([0.1] * 10)
+    assert b.closed
+
+
+def test_listener_of_another_kind_at_the_same_address_takes_over_the_socket(gateway: Gateway) -> None:
+    gateway.listeners.open()
+    _, b = FakeListener.made
+    port = b.port
+    # The address in the configuration is the same, `127.0.0.1:0`; only the kind has changed.
+    assert gateway.apply(gateway.config("a: udp", "b: relp")) == [None]
+    assert gateway.listeners.ports()["b"] == port
+    assert (b.closed, b.shared) == (True, True)
+
+
+def test_change_that_is_discarded_leaves_the_open_listeners(gateway: Gateway) -> None:
+    gateway.listeners.open()
+    change = gateway.listeners.prepare(gateway.config("a: udp", "b: tcp", "c: relp"))
+    change.discard()
+    assert FakeListener.made[-1].closed
+    assert set(gateway.listeners.ports()) == {"a", "b"}
+
+
+def test_failed_preparation_leaves_the_open_listeners(gateway: Gateway) -> None:
+    gateway.listeners.open()
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(ListenError):
+        gateway.listeners.prepare(gateway.config("c: relp", "a: udp", "b: tcp", "d: tcp", d=taken.getsockname()[1]))
+    a, b, *new = FakeListener.made
+    assert (a.closed, b.closed) == (False, False)
+    assert new
+    assert all(made.closed for made in new)
+
+
+def test_drops_of_a_closed_udp_listener_stay_counted(gateway: Gateway) -> None:
+    gateway.listeners.open()
+    FakeListener.made[0].kernel_drops = 7
+    assert gateway.listeners.kernel_drops() == {"a": 7}
+    gateway.apply(gateway.config("b: tcp"))
+    assert gateway.listeners.kernel_drops() == {"a": 7}
+
+
+def test_rejections_are_listed_by_listener_and_reason(gateway: Gateway) -> None:
+    gateway.listeners.open()
+    FakeListener.made[1].refused["allow"] += 3
+    assert gateway.listeners.refused() == {"a": 0, "b": 3}
+    assert gateway.listeners.rejections() == {"b": {"allow": 3}}
+    assert gateway.listeners.last_rejections("192.0.2.7") == dict.fromkeys("ab", "plain text on a TLS port")
+    assert gateway.listeners.last_rejections("192.0.2.8") == {}
+
+
+def test_close_drains_until_no_data_arrives(gateway: Gateway) -> None:
+    gateway.listeners.open()
+    results: list[object] = []
+    ensureDeferred(gateway.listeners.close()).addBoth(results.append)
+    for _ in range(3):
+        FakeListener.made[0].activity += 1
+        gateway.clock.advance(0.1)
+        assert not FakeListener.made[0].closed
+    gateway.clock.pump([0.1] * 5)
+    assert results == [None]
+    assert gateway.listeners.ports() == {}
