@@ -1,4 +1,4 @@
-"""For every test: `--long`, the import root, and the totals that `tests/run` adds up."""
+"""Configures every test run: `--long`, the import root, and the totals that `tests/run` adds up."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-# No example is judged by its time: a busy machine is no fault of the code.
-settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("house")
+# No deadline for examples: a busy machine is not a fault of the code.
+settings.register_profile("syslog-bridge", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("syslog-bridge")
 
 # The tests import their helpers as `tests.harness`, `tests.peers`; importlib mode leaves sys.path alone.
 _ROOT = str(Path(__file__).resolve().parents[1])
@@ -29,7 +29,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     examples.LONG = config.getoption("--long")
-    # A shell starts what runs in its background deaf to Ctrl-C, and so would be every program that a test starts.
+    # A shell starts background jobs with SIGINT ignored, and every program that a test starts would inherit that.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -39,13 +39,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         kept = [item for item in items if item.get_closest_marker("long") is None]
         config.hook.pytest_deselected(items=[item for item in items if item not in set(kept)])
         items[:] = kept
-    if spool_thread := getattr(config, "workerinput", None):
-        items[:] = _dealt(items, spool_thread["workercount"])
+    if worker := getattr(config, "workerinput", None):
+        items[:] = _distribute(items, worker["workercount"])
 
 
-def _dealt(items: list[pytest.Item], workers: int) -> list[pytest.Item]:
-    """In another order: `--dist=worksteal` gives each worker an equal piece of the list, and who is done takes from the
-    end of another's. Each piece begins with its share of the heavy ones: for one that began late everybody would wait.
+def _distribute(items: list[pytest.Item], workers: int) -> list[pytest.Item]:
+    """Reorders the tests: `--dist=worksteal` gives each worker an equal piece of the list, and an idle worker takes
+    tests from the end of another's piece. Each piece begins with its share of the heavy tests, so that none starts late.
     """
     heavy = sorted((item for item in items if _weight(item)), key=_weight, reverse=True)
     light = iter([item for item in items if not _weight(item)])
@@ -64,13 +64,13 @@ def _weight(item: pytest.Item) -> int:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Append this run's totals to the file that `tests/run` named."""
+    """Appends this run's totals to the file that `tests/run` named."""
     file = os.environ.get("TESTS_RUN_TOTALS")
     if not file or hasattr(terminalreporter.config, "workerinput"):
-        return  # the workers of a run are summed up by the run
+        return  # the run itself adds up its workers
     stats = terminalreporter.stats
     count = {name: len(stats.get(name, ())) for name in ("passed", "xfailed", "failed", "error", "skipped")}
-    # An expected failure that failed is as it should be.
+    # An expected failure counts as passed.
     passed, failed = count["passed"] + count["xfailed"], count["failed"] + count["error"]
     lines = [f"total {passed} {failed} {count['skipped']}"]
     lines += [f"skipped {_reason(report)}" for report in stats.get("skipped", ())]

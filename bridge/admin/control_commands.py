@@ -96,7 +96,7 @@ def _with_accounting(session: Session, command: Command) -> Command:
         try:
             return await command(given, progress)
         finally:
-            await session.account()
+            await session.write_accounts()
 
     return run
 

@@ -1,1 +1,1 @@
-"""The command line: one module per command; each parses its arguments and prints the result."""
+"""Implements the command line, one module per command: each parses its arguments and prints the result."""

@@ -1,4 +1,4 @@
-"""``syslog-bridge check``: checks the configuration and, on request, the way to each collector."""
+"""Implements ``syslog-bridge check``: checks the configuration and, on request, the connection to each collector."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -17,39 +17,46 @@ from bridge.setup.check_result import (
 
 
 def make_check(connect: Connect) -> click.Command:
-    """The command, with what tries the network; a tool may not reach the network by itself."""
+    """Returns the command. ``connect`` tests the connection; without it, the command never uses the network."""
 
     @click.command(epilog="\b\nExample:\n  syslog-bridge check -c bridge.yaml --connect")
     @configuration_option
-    @click.option("--connect", "connecting", is_flag=True, help="Try name, TCP, proxy, TLS, HTTP of each collector.")
-    @click.option("--send-test", "sending", is_flag=True, help="Deliver one test event for each intake.")
-    @click.option("--no-secrets", is_flag=True, help="Read no secrets: for a review elsewhere.")
-    @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+    @click.option("--connect", "connecting", is_flag=True, help="Test DNS, TCP, proxy, TLS and HTTP of each collector.")
+    @click.option("--send-test", "sending", is_flag=True, help="Send one test event to each intake.")
+    @click.option("--no-secrets", is_flag=True, help="Do not read keys and passwords; for a review on another machine.")
+    @click.option(
+        "--format",
+        "form",
+        type=click.Choice(["text", "json"]),
+        default="text",
+        show_default=True,
+        help="Output format.",
+    )
     def check(file: Path, connecting: bool, sending: bool, no_secrets: bool, form: str) -> None:
-        """Name every fault of a configuration: file, line, column, what is wrong and what would be right.
+        """Check the configuration and print all errors, each with file, line, column and what would be correct.
 
-        Warnings name what is right by the letter and probably not what was meant: routes that never take anything, keys
-        that look wrong or that everybody can read, more intakes than max_request_rate can carry, and so on.
+        Warnings are about valid settings that are probably a mistake: routes that never match, keys that look wrong or
+        that every user can read, more intakes than max_request_rate allows, and others.
 
-        Exit code 2 if there is a fault, 1 if --connect or --send-test did not succeed. --format json is an array of
-        faults and warnings (severity error or warning); with --connect or --send-test, of what these found.
+        Exit code 2 if there is an error, 1 if --connect or --send-test fails. --format json prints an array of errors
+        and warnings (severity error or warning); with --connect or --send-test, an array of the test results.
         """
         if sending and no_secrets:
-            raise click.UsageError("--send-test needs the intake keys that --no-secrets leaves out")
+            raise click.UsageError("--send-test needs the intake keys, which --no-secrets does not read")
         config, faults = faults_of(file, secrets=not no_secrets)
         if config is None:
             rows = [{**asdict(fault), "severity": "error"} for fault in faults]
             _write(form, rows, [str(fault) for fault in faults])
             raise SystemExit(WRONG_USAGE)
-        trying = connecting or sending
+        testing = connecting or sending
         if form == "text":
             for fault in faults:
                 click.echo(f"{fault.file}:{fault.line}:{fault.column}: warning: {fault.message}")
             click.echo(verdict(config))
-        results = connect(config, connecting, sending) if trying else []
+        results = connect(config, connecting, sending) if testing else []
         rows = [asdict(result) for result in results]
         _write(
-            form, rows if trying else [{**asdict(fault), "severity": "warning"} for fault in faults], lines_of(results)
+            form, rows if testing else [{**asdict(fault), "severity": "warning"} for fault in faults], lines_of(results)
         )
         if not all(result.ok for result in results):
             raise SystemExit(1)

@@ -1,4 +1,4 @@
-"""``syslog-bridge collector``."""
+"""Implements ``syslog-bridge collector``: runs the stand-in collector."""
 
 from pathlib import Path
 
@@ -13,13 +13,15 @@ _FILE = click.Path(path_type=Path)
 @click.command(
     epilog="Example: syslog-bridge collector --listen 127.0.0.1:8080 --key testkey0testkey0 --output events.jsonl"
 )
-@click.option("--listen", required=True, metavar="HOST:PORT", help="Where to listen; port 0 takes a free one.")
-@click.option("--key", "keys", multiple=True, metavar="KEY", help="An intake key to let in; none given: any key.")
-@click.option("--certificate", type=_FILE, metavar="PEM", help="Serve HTTPS with this certificate (and chain).")
-@click.option("--private-key", type=_FILE, metavar="PEM", help="Its key, unless it is in the certificate's file.")
+@click.option("--listen", required=True, metavar="HOST:PORT", help="Address to listen on. Port 0: any free port.")
+@click.option(
+    "--key", "keys", multiple=True, metavar="KEY", help="Accepted intake key; repeatable.  [default: any key]"
+)
+@click.option("--certificate", type=_FILE, metavar="PEM", help="Serve HTTPS with this certificate and its chain.")
+@click.option("--private-key", type=_FILE, metavar="PEM", help="Private key, if it is not in the certificate file.")
 @click.option("--output", type=_FILE, metavar="FILE", help="Append events to FILE instead of stdout.")
-@click.option("--count", is_flag=True, help="Write totals, a JSON line a second, instead of events.")
-def collector(  # click passes them by name
+@click.option("--count", is_flag=True, help="Write totals as one JSON line per second instead of events.")
+def collector(  # click passes the options by name
     listen: str,
     keys: tuple[str, ...],
     certificate: Path | None,
@@ -27,11 +29,11 @@ def collector(  # click passes them by name
     output: Path | None,
     count: bool,
 ) -> None:
-    """Stand in for SEKOIA.IO's HTTPS log collector and write the events it gets.
+    """Run a stand-in for SEKOIA.IO's HTTPS log collector and write the events that it receives.
 
-    Serves /plain, /plain/batch, /jsons, /, /batch and /array. Each event becomes a JSON line with event_id, intake_key,
-    event_timestamp, received and event, in order of arrival. Bytes that are not UTF-8 appear as \\udc80 to \\udcff
-    (Python's surrogateescape). Ends at SIGTERM or Ctrl-C.
+    Serves /plain, /plain/batch, /jsons, /, /batch and /array. Each event is written as a JSON line with event_id,
+    intake_key, event_timestamp, received and event, in order of arrival. Bytes that are not UTF-8 are written as
+    \\udc80 to \\udcff (Python's surrogateescape). Stops on SIGTERM or Ctrl-C.
     """
     if private_key is not None and certificate is None:
         raise click.UsageError("--private-key needs --certificate")

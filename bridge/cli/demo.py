@@ -1,4 +1,4 @@
-"""``syslog-bridge demo``: runs a collector, a bridge and a dozen devices in one process."""
+"""Implements ``syslog-bridge demo``: runs a collector, a bridge and a dozen devices in one process."""
 
 import shutil
 import tempfile
@@ -18,14 +18,14 @@ from bridge.trial.send_target import SendError
 
 
 def _write(text: str, color: str | None, bold: bool) -> None:
-    # click removes the colour where stdout is not a terminal.
+    # click removes the colour if stdout is not a terminal.
     click.secho(text, fg=color, bold=bold or None)
 
 
 @click.command(epilog="\b\nExample:\n  syslog-bridge demo")
-@click.option("--once", is_flag=True, help="End when the events of all devices have arrived.")
+@click.option("--once", is_flag=True, help="Exit when the events of all devices have arrived.")
 def demo(once: bool) -> None:
-    """Show the bridge at work: a collector, a bridge and some devices' messages, nothing to configure."""
+    """Run a demonstration: a collector, a bridge and sample devices in one process. Needs no configuration."""
     reactor = install_reactor()
     recent = logs.begin("text", "warn", kept="info")
     spool = Path(tempfile.mkdtemp(prefix="syslog-bridge-demo-"))
@@ -45,7 +45,7 @@ def _run(reactor: Any, system: Demo, *, once: bool) -> int:
         click.echo(f"demo: {text}", err=True)
         _stop(reactor)
 
-    async def live() -> None:
+    async def run_demo() -> None:
         await system.start()
         await system.arrivals.complete.addTimeout(WITHIN_SECONDS, reactor)
         if once:
@@ -56,14 +56,14 @@ def _run(reactor: Any, system: Demo, *, once: bool) -> int:
     def failed(failure: Failure) -> None:
         if failure.check(defer.TimeoutError):
             missing = ", ".join(f"{sample.device} (intake {sample.intake})" for sample in system.arrivals.missing)
-            fail(f"after {WITHIN_SECONDS:g} s there is no event of {missing}")
+            fail(f"no event arrived within {WITHIN_SECONDS:g} s from {missing}")
         elif failure.check(SendError, SpoolError, ListenError):
             fail(str(failure.value))
         elif not failure.check(defer.CancelledError):
-            fail(f"a defect of ours: {failure.getTraceback()}")
+            fail(f"unexpected error. Please report this as a defect: {failure.getTraceback()}")
 
     def begin() -> None:
-        defer.ensureDeferred(live()).addErrback(failed)
+        defer.ensureDeferred(run_demo()).addErrback(failed)
 
     system.arrivals.broken.addCallback(lambda error: fail(f"cannot write to stdout: {error.strerror}"))
     reactor.addSystemEventTrigger("before", "shutdown", lambda: defer.ensureDeferred(system.stop()))
@@ -73,5 +73,5 @@ def _run(reactor: Any, system: Demo, *, once: bool) -> int:
 
 
 def _stop(reactor: Any) -> None:
-    # Not from within a request: its answer is still to be written.
+    # Stop in the next reactor turn: if a request is being handled, its response must still be written.
     task.deferLater(reactor, 0, reactor.stop)

@@ -1,41 +1,41 @@
-"""``syslog-bridge drain``: delivers everything that waits before a gateway is taken away."""
+"""Implements ``syslog-bridge drain``: delivers all waiting events before a gateway is decommissioned."""
 
 from pathlib import Path
 
 import click
 
-from bridge.cli.execute import act, needs_bridge
+from bridge.cli.execute import bridge_runs, run_command
 from bridge.cli.options import (
     configuration_option,
-    failed,
-    loaded,
-    span,
+    duration_seconds,
+    fail,
+    load_config,
 )
 from bridge.operations.command import CommandError
 
 
 @click.command(epilog="\b\nExample:\n  syslog-bridge drain --timeout 30m && systemctl stop syslog-bridge")
 @configuration_option
-@click.option("--timeout", type=span, default="30m", show_default=True, help="Give up after so long.")
+@click.option("--timeout", type=duration_seconds, default="30m", show_default=True, help="Maximum duration.")
 def drain(file: Path, timeout: float) -> None:
-    """Take no more messages, and deliver all that is there: before a gateway is taken away.
+    """Close the listeners and deliver all waiting events, before a gateway is decommissioned.
 
-    Exit code 0: nothing is left; 1: this is left. The bridge goes on running and delivering, with its listeners closed
-    until a reload opens them again. Without a running bridge, its spool is emptied by this command.
+    Exit code 0 if no events are left, else 1. The bridge keeps running and delivering; its listeners stay closed until
+    a reload or a restart. If no bridge is running, this command delivers the events in the spool itself.
     """
-    config = loaded(file, secrets=False)
-    if needs_bridge(config, "drain"):
-        result = act(config, "drain", {"timeout_seconds": int(timeout)}, what="draining")
+    config = load_config(file, secrets=False)
+    if bridge_runs(config, "drain"):
+        result = run_command(config, "drain", {"timeout_seconds": int(timeout)}, description="draining")
     else:
         from bridge.app.offline_drain import drain_spool  # noqa: PLC0415
 
         try:
-            result = drain_spool(loaded(file), timeout)
+            result = drain_spool(load_config(file), timeout)
         except CommandError as error:
-            failed(f"drain: {error}")
+            fail(f"drain: {error}")
     if not result["left"]:
-        click.echo("drained: nothing is left")
+        click.echo("drained: no events are left")
         return
     for intake, count in result["by_intake"].items():
         click.echo(f"{intake}: {count:,} events")
-    failed(f"drain: {result['left']:,} events are left; syslog-bridge status tells why")
+    fail(f'drain: {result["left"]:,} events are left. Run "syslog-bridge status" to see why')

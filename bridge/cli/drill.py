@@ -1,4 +1,4 @@
-"""``syslog-bridge drill``: the order of things, progress, and the verdict."""
+"""Implements ``syslog-bridge drill``: runs the checks and scenarios, prints the progress and the verdict."""
 
 import json
 import shutil
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from bridge.cli.options import DEFAULT_FILE, WRONG_USAGE, failed
+from bridge.cli.options import DEFAULT_FILE, WRONG_USAGE, fail
 from bridge.config import (
     Config,
     ConfigurationError,
@@ -28,20 +28,20 @@ from bridge.trial.drill.senders import Numbers
 
 _PARTS = ("surroundings", *SCENARIOS, "ramp")
 _TYPICAL_EVENT = 300.0
-"Bytes on disk; the outage exercise measures the drill's own."
+"Assumed bytes on disk per event, for the check of the disk space."
 
 
 @dataclass
 class DrillResults:
-    """All that was found out."""
+    """The results of all parts of a drill."""
 
     findings: list[Finding] = field(default_factory=list)
     outcomes: list[ScenarioResult] = field(default_factory=list)
     ramps: list[Ramp] = field(default_factory=list)
 
     @property
-    def to_do(self) -> list[str]:
-        """Names of what is not as it should be."""
+    def failed_checks(self) -> list[str]:
+        """Returns the names of the checks and scenarios that failed."""
         return [
             *(finding.name for finding in self.findings if not finding.ok),
             *(outcome.name for outcome in self.outcomes if not outcome.ok),
@@ -49,22 +49,22 @@ class DrillResults:
         ]
 
     def verdict(self) -> list[str]:
-        """The end, in words."""
+        """Returns the final text: losses, rates, and the checks that failed."""
         sent = sum(outcome.sent for outcome in self.outcomes)
         lost = sum(outcome.lost for outcome in self.outcomes)
         twice = sum(outcome.twice for outcome in self.outcomes)
-        waits = [outcome.caught_up for outcome in self.outcomes if outcome.caught_up is not None]
+        delays = [outcome.caught_up for outcome in self.outcomes if outcome.caught_up is not None]
         lines: list[str] = []
         if self.outcomes:
-            slowest = f", and had caught up {max(waits):.1f} s after the longest trouble" if waits else ""
+            slowest = f" The slowest recovery took {max(delays):.1f} s." if delays else ""
             lines.append(
-                f"In {len(self.outcomes)} kinds of trouble {sent:,} events were sent: {lost:,} were lost without a"
-                f" trace, {twice:,} came twice{slowest}."
+                f"{sent:,} events were sent in {len(self.outcomes)} fault scenarios: {lost:,} were lost and not"
+                f" counted, {twice:,} were delivered twice.{slowest}"
             )
         for ramp in self.ramps:
-            lines.append(f"Over {ramp.kind.upper()} this machine sustains {ramp.rate:,} events a second.")
-        mend = f"To be mended first: {', '.join(self.to_do)}; the lines marked NO say why."
-        return [*lines, mend if self.to_do else "This machine is fit for the bridge."]
+            lines.append(f"Over {ramp.kind.upper()} this machine sustains {ramp.rate:,} events/s.")
+        failed = f"Failed: {', '.join(self.failed_checks)}. The lines marked NO say why and what to do."
+        return [*lines, failed if self.failed_checks else "Passed: this machine is ready for the bridge."]
 
 
 def _rate(text: str) -> int:
@@ -83,26 +83,26 @@ def _duration(text: str) -> timedelta:
 
 @click.command(epilog="\b\nExamples:\n  syslog-bridge drill\n  syslog-bridge drill --only outage,kill --quick")
 @click.option("-c", "--config", "file", metavar="FILE", type=click.Path(path_type=Path), default=DEFAULT_FILE,
-              show_default=True, help="Whose spool, buffers and URL are looked at; it may be missing.")  # fmt: skip
+              show_default=True, help="Its spool, buffers and URL are checked; may be missing.")  # fmt: skip
 @click.option(
-    "--rate", "expected", metavar="N/s", type=_rate, default="500/s", show_default=True, help="Events expected."
+    "--rate", "expected", metavar="N/s", type=_rate, default="500/s", show_default=True, help="Expected event rate."
 )
 @click.option("--outage", metavar="TIME", type=_duration, default="8h", show_default=True,
-              help="How long the spool must hold them.")  # fmt: skip
+              help="Duration of a collector outage that the spool must hold.")  # fmt: skip
 @click.option("--directory", metavar="DIR", type=click.Path(path_type=Path, file_okay=False, exists=True),
-              help="Where the drill's own spool lies.  [default: beside the configured one]")  # fmt: skip
-@click.option("--only", metavar="NAMES", help=f"Parts, with commas: {', '.join(_PARTS)}")
-@click.option("--quick", is_flag=True, help="Shorter troubles and steps: half a minute instead of two.")
-@click.option("--no-connect", is_flag=True, help="Do not ask the configured collector for its time.")
-@click.option("--json", "as_json", is_flag=True, help="The results as JSON, for programs.")
+              help="Directory for the drill's own spool.  [default: beside the configured spool]")  # fmt: skip
+@click.option("--only", metavar="NAMES", help=f"Comma-separated list of parts to run: {', '.join(_PARTS)}")
+@click.option("--quick", is_flag=True, help="Shorter faults and steps: half a minute instead of two minutes.")
+@click.option("--no-connect", is_flag=True, help="Do not request the time from the configured collector.")
+@click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
 def drill(
     file: Path, expected: int, outage: timedelta, directory: Path | None, only: str | None, quick: bool,
     no_connect: bool, as_json: bool,
 ) -> None:  # fmt: skip
-    """Rehearse on this machine what can go wrong: outage, 429, 500, 413, a poison event, kill -9, a full spool, load.
+    """Test this machine with fault scenarios and load: outage, 429, 500, 413, a rejected event, kill -9, a full spool.
 
-    A second bridge runs on loopback against a collector of the drill's; the real one is not touched. Ends with a
-    verdict; exit code 1 where something is to be mended.
+    Runs a second bridge on loopback against a stand-in collector; the production bridge and collector are not touched.
+    Prints a verdict at the end. Exit code 1 if a check or scenario failed.
     """
     parts = _chosen(only)
     config = _configuration(file)
@@ -113,15 +113,15 @@ def drill(
         click.echo(text, err=as_json, nl=nl)
 
     if "surroundings" in parts:
-        for finding in _look_around(config, need, no_connect):
+        for finding in _machine_findings(config, need, no_connect):
             results.findings.append(finding)
             say(f"{_mark(finding.ok)} {finding.name}: {finding.text}")
     try:
         with _system(config, directory, quick) as system:
-            named = [name for name in SCENARIOS if name in parts]
-            for position, name in enumerate(named, start=1):
-                what, run = SCENARIOS[name]
-                say(f"   [{position}/{len(named)}] {name}: {what} ...")
+            chosen = [name for name in SCENARIOS if name in parts]
+            for position, name in enumerate(chosen, start=1):
+                description, run = SCENARIOS[name]
+                say(f"   [{position}/{len(chosen)}] {name}: {description} ...")
                 outcome = run(system)
                 results.outcomes.append(outcome)
                 say(f"{_mark(outcome.ok)} {name}: {outcome.text}")
@@ -131,13 +131,13 @@ def drill(
                 results.ramps.append(ramp)
                 say(f"\n{_mark(bool(ramp.rate))} {kind}: {ramp}")
     except (DrillError, OSError) as error:
-        failed(f"drill: {error}")
+        fail(f"drill: {error}")
     if as_json:
-        click.echo(json.dumps({"good": not results.to_do, **asdict(results)}, indent=2))
+        click.echo(json.dumps({"good": not results.failed_checks, **asdict(results)}, indent=2))
     else:
         say("")
         say("\n".join(results.verdict()))
-    raise SystemExit(1 if results.to_do else 0)
+    raise SystemExit(1 if results.failed_checks else 0)
 
 
 def _chosen(only: str | None) -> set[str]:
@@ -145,7 +145,7 @@ def _chosen(only: str | None) -> set[str]:
         return set(_PARTS)
     chosen = {name.strip() for name in only.split(",")}
     if unknown := chosen - set(_PARTS):
-        raise click.UsageError(f"--only: no part {', '.join(sorted(unknown))}; there are {', '.join(_PARTS)}")
+        raise click.UsageError(f"--only: unknown part {', '.join(sorted(unknown))}. The parts are {', '.join(_PARTS)}")
     return chosen
 
 
@@ -159,7 +159,7 @@ def _configuration(file: Path) -> Config | None:
         raise SystemExit(WRONG_USAGE) from None
 
 
-def _look_around(config: Config | None, need: Need, no_connect: bool) -> Iterator[Finding]:
+def _machine_findings(config: Config | None, need: Need, no_connect: bool) -> Iterator[Finding]:
     if config is None:
         yield machine_checks.disk(Path("/var/lib/syslog-bridge/spool"), Share(80), Share(10), need)
         yield machine_checks.receive_buffer(16 << 20)
@@ -176,14 +176,16 @@ def _look_around(config: Config | None, need: Need, no_connect: bool) -> Iterato
 
 @contextmanager
 def _system(config: Config | None, directory: Path | None, quick: bool) -> Iterator[Drill]:
-    """The far side and the bridge, in a folder that is gone afterwards."""
-    beside = directory
-    if beside is None and config is not None:
-        beside = next(folder for folder in config.spool.directory.parents if folder.exists())
+    """Runs a stand-in collector and a bridge in a temporary folder, and deletes the folder afterwards."""
+    parent = directory
+    if parent is None and config is not None:
+        parent = next(folder for folder in config.spool.directory.parents if folder.exists())
     try:
-        folder = Path(tempfile.mkdtemp(prefix="syslog-bridge-drill-", dir=beside))
+        folder = Path(tempfile.mkdtemp(prefix="syslog-bridge-drill-", dir=parent))
     except OSError as error:
-        raise DrillError(f"cannot write in {beside}: {error.strerror}; use sudo, or name a --directory") from None
+        raise DrillError(
+            f"cannot write to {parent}: {error.strerror}. Run the command as root, or give another --directory"
+        ) from None
     drill_collector = CollectorProcess()
     gateway = GatewayProcess(folder, drill_collector.port, *(() if config is None else (config.spool.fsync,)))
     try:

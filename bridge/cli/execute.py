@@ -1,4 +1,4 @@
-"""Carrying a command out: by the running bridge, or here, with the spool's lock."""
+"""Runs a command on the running bridge or, if none runs, in this process with the lock of the spool."""
 
 import sys
 from collections.abc import Callable, Mapping
@@ -11,116 +11,120 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from twisted.internet import defer
 
 from bridge.admin.control_commands import OPERATOR_ERRORS, on_spool
-from bridge.cli.options import failed
+from bridge.cli.options import fail
 from bridge.config import Config
 from bridge.operations import control_client, offline_spool
 from bridge.operations.command import WrongRequest
 from bridge.operations.session import OfflineSession
 from bridge.spool import SpoolError
 
-News = dict[str, Any]
+JSON = dict[str, Any]
 
 
-def act(config: Config, command: str, given: Mapping[str, object], *, what: str = "") -> News:
-    """The result of a command. With ``what`` its progress is shown, where somebody looks. Ends the program where it
-    cannot be carried out."""
-    with _shown(what) as tell:
+def run_command(config: Config, command: str, given: Mapping[str, object], *, description: str = "") -> JSON:
+    """Runs a command and returns its result. Exits with 1 if it fails.
+
+    With ``description``, shows the progress on stderr if that is a terminal.
+    """
+    with _ProgressBar(description) as on_progress:
         try:
-            directory = existing(config.spool.directory)
+            directory = existing_spool(config.spool.directory)
             if offline_spool.owner(directory) is not None:
-                return control_client.do(directory, command, given, tell)
-            return _alone(config, command, given, tell)
+                return control_client.execute(directory, command, given, on_progress)
+            return _run_offline(config, command, given, on_progress)
         except control_client.ControlError as error:
-            failed(f"{command}: {error}")
+            fail(f"{command}: {error}")
         except (*OPERATOR_ERRORS, SpoolError, WrongRequest) as error:
-            failed(f"{command}: {error}")
+            fail(f"{command}: {error}")
         except OSError as error:
-            failed(f"{command}: {error.filename or config.spool.directory}: {error.strerror}{_remedy(error)}")
+            fail(f"{command}: {error.filename or config.spool.directory}: {error.strerror}{_remedy(error)}")
 
 
-def existing(directory: Path) -> Path:
-    """A spool's directory, if there is one."""
+def existing_spool(directory: Path) -> Path:
+    """Returns the directory of a spool. Raises ControlError if it does not exist."""
     if not directory.is_dir():
         raise control_client.ControlError(f"the bridge has never run: there is no spool {directory}")
     return directory
 
 
-def needs_bridge(config: Config, command: str) -> bool:
-    """Whether a bridge runs, for what can only be done by one. Ends the program where that cannot be told."""
+def bridge_runs(config: Config, command: str) -> bool:
+    """Returns True if a bridge has the lock of the spool. Exits with 1 if there is no spool or it cannot be read."""
     try:
-        return offline_spool.owner(existing(config.spool.directory)) is not None
+        return offline_spool.owner(existing_spool(config.spool.directory)) is not None
     except control_client.ControlError as error:
-        failed(f"{command}: {error}")
+        fail(f"{command}: {error}")
     except OSError as error:
-        failed(f"{command}: {error.filename}: {error.strerror}{_remedy(error)}")
+        fail(f"{command}: {error.filename}: {error.strerror}{_remedy(error)}")
 
 
-def unreadable(command: str, error: OSError) -> NoReturn:
-    """A file of the spool could not be read."""
-    failed(f"{command}: {error.filename}: {error.strerror}{_remedy(error)}")
+def fail_unreadable(command: str, error: OSError) -> NoReturn:
+    """Reports a file of the spool that could not be read, and exits with 1."""
+    fail(f"{command}: {error.filename}: {error.strerror}{_remedy(error)}")
 
 
 def _remedy(error: OSError) -> str:
-    return "; only the bridge's own user and root may look: use sudo" if isinstance(error, PermissionError) else ""
+    return ". Run the command as root or as the bridge's user" if isinstance(error, PermissionError) else ""
 
 
-def _alone(config: Config, command: str, given: Mapping[str, object], tell: control_client.Tell) -> News:
+def _run_offline(
+    config: Config, command: str, given: Mapping[str, object], on_progress: control_client.ProgressCallback
+) -> JSON:
     session = OfflineSession(config)
     try:
 
-        def progress(news: dict[str, object]) -> bool:
-            tell(news)
+        def progress(report: dict[str, object]) -> bool:
+            on_progress(report)
             return True
 
-        answers: list[Any] = []
-        defer.ensureDeferred(on_spool(session)[command](dict(given), progress)).addBoth(answers.append)
-        (answer,) = answers
-        if hasattr(answer, "raiseException"):
-            answer.raiseException()
-        result: News = answer
+        results: list[Any] = []
+        defer.ensureDeferred(on_spool(session)[command](dict(given), progress)).addBoth(results.append)
+        (outcome,) = results
+        if hasattr(outcome, "raiseException"):
+            outcome.raiseException()
+        result: JSON = outcome
         return result
     finally:
         session.close()
-        for text in session.said:
+        for text in session.notes:
             click.echo(text, err=True)
 
 
-class _shown:
-    """A bar on a terminal; nothing elsewhere."""
+class _ProgressBar:
+    """Shows a progress bar on stderr if that is a terminal, else nothing."""
 
-    def __init__(self, what: str) -> None:
-        self._what = what
+    def __init__(self, description: str) -> None:
+        self._description = description
         self._progress: Progress | None = None
 
-    def __enter__(self) -> Callable[[News], None]:
-        if not self._what or not sys.stderr.isatty():
-            return lambda news: None
+    def __enter__(self) -> Callable[[JSON], None]:
+        if not self._description or not sys.stderr.isatty():
+            return lambda report: None
         self._progress = Progress(
             TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[count]}"),
             TimeElapsedColumn(), console=Console(stderr=True),
         )  # fmt: skip
         self._progress.start()
-        task = self._progress.add_task(self._what, total=None, count="")
+        task = self._progress.add_task(self._description, total=None, count="")
 
-        def tell(news: News) -> None:
+        def update(report: JSON) -> None:
             assert self._progress is not None
-            done = news.get("done", news.get("events"))
-            total = news.get("total")
+            done = report.get("done", report.get("events"))
+            total = report.get("total")
             self._progress.update(task, completed=done or 0, total=total, count="" if done is None else f"{done:,}")
 
-        return tell
+        return update
 
     def __exit__(self, *exc: object) -> None:
         if self._progress is not None:
             self._progress.stop()
 
 
-def confirmed(question: str, *, yes: bool) -> None:
-    """Ask, unless ``--yes`` was given; without an answer nothing is done."""
+def confirm(question: str, *, yes: bool) -> None:
+    """Asks for confirmation, unless ``--yes`` was given. Exits with 1 if the answer is no."""
     if not yes and not click.confirm(question, err=True):
         raise SystemExit(1)
 
 
 def yes_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """``--yes``."""
-    return click.option("--yes", is_flag=True, help="Do not ask.")(command)
+    """Adds the option ``--yes``."""
+    return click.option("--yes", is_flag=True, help="Do not ask for confirmation.")(command)

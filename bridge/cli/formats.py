@@ -1,4 +1,4 @@
-"""``syslog-bridge formats``."""
+"""Implements ``syslog-bridge formats``: lists and explains the text formats of the intakes' parsers."""
 
 import json
 from collections.abc import Iterator
@@ -15,15 +15,15 @@ from bridge.formats import (
     find,
 )
 
-# When the examples were sent.
-_AROUND = FrameContext(received=datetime(2026, 11, 23, 7, 24, 1, tzinfo=UTC))
+# The examples were received one second after they were sent.
+_CONTEXT = FrameContext(received=datetime(2026, 11, 23, 7, 24, 1, tzinfo=UTC))
 
 
 @click.command(epilog="\b\nExample:\n  syslog-bridge formats fortigate")
 @click.argument("name", required=False)
-@click.option("--json", "as_lines", is_flag=True, help="A JSON object a line, for programs.")
+@click.option("--json", "as_lines", is_flag=True, help="Print one JSON object per line.")
 def formats(name: str | None, as_lines: bool) -> None:
-    """List the text formats that an intake's format: may name, or explain the one of this NAME."""
+    """List the text formats that an intake may use as format:, or explain the format NAME."""
     try:
         chosen = [find(name)] if name else list(FORMATS.values())
     except UnknownFormat as error:
@@ -38,7 +38,7 @@ def formats(name: str | None, as_lines: bool) -> None:
 
 
 def as_json(one: Format) -> dict[str, object]:
-    """All that is known of a format."""
+    """Returns the properties of a format for JSON output."""
     return {
         "name": one.name,
         "aliases": list(one.aliases),
@@ -56,7 +56,7 @@ def as_json(one: Format) -> dict[str, object]:
         "weak": one.weak,
         "setting": one.setting,
         "notes": list(one.notes),
-        "example": {"frame": _text(one.example), "event": _text(event_for(one, one.example, _AROUND))},
+        "example": {"frame": _text(one.example), "event": _text(event_for(one, one.example, _CONTEXT))},
     }
 
 
@@ -66,7 +66,7 @@ def _text(data: bytes) -> str:
 
 def _table(chosen: list[Format]) -> str:
     rows = [("format", "payload", "time", "product")]
-    rows += [(one.name, _payload(one), "its own" if one.own_time else "ours", one.product) for one in chosen]
+    rows += [(one.name, _payload(one), "text" if one.own_time else "request", one.product) for one in chosen]
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     lines = [
         "  ".join((*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[3])) for row in rows
@@ -75,8 +75,9 @@ def _table(chosen: list[Format]) -> str:
         [
             *lines,
             "",
-            "time: `its own` is read from the text, `ours` is the syslog time that goes with each request.",
-            "A + behind the payload: with a rule of its own; `syslog-bridge formats NAME` says which.",
+            "time: `text` means that the parser reads the time from the event text; `request` means that it uses the",
+            "syslog time that is sent with each request.",
+            "A + after the payload: the format has its own rule. `syslog-bridge formats NAME` shows it.",
         ]
     )
 
@@ -95,12 +96,12 @@ def _rows(one: Format) -> Iterator[tuple[str, str]]:
         yield "rule", f"{one.rule.name}: {one.rule.description}"
     if one.also:
         yield "also read", one.also
-    yield "time", f"its own: {one.own_time}" if one.own_time else "ours: the syslog time that goes with each request"
+    yield "time", f"text: {one.own_time}" if one.own_time else "request: the syslog time that is sent with each request"
     yield "lost", one.lost
-    weak = f" (weak: {one.foreign} known inputs of other formats begin like this too)" if one.weak else ""
+    weak = f" (weak: {one.foreign} known inputs of other formats also begin like this)" if one.weak else ""
     yield "begins with", one.begins.decode() + weak
     yield "on device", one.setting
     for note in one.notes:
         yield "note", note
     yield "frame", printable(_text(one.example))
-    yield "event", printable(_text(event_for(one, one.example, _AROUND)))
+    yield "event", printable(_text(event_for(one, one.example, _CONTEXT)))

@@ -1,10 +1,10 @@
-"""``syslog-bridge import``."""
+"""Implements ``syslog-bridge import``: converts the configuration of SEKOIA.IO's forwarder."""
 
 from pathlib import Path
 
 import click
 
-from bridge.cli.options import WRONG_USAGE, failed
+from bridge.cli.options import WRONG_USAGE, fail
 from bridge.config.addresses import REGIONS
 from bridge.setup import compose_file
 from bridge.setup.check_result import verdict
@@ -16,16 +16,23 @@ _FILE = click.Path(path_type=Path)
 
 @click.command("import", epilog="\b\nExample:\n  syslog-bridge import intakes.yaml --output /etc/syslog-bridge")
 @click.argument("file", metavar="INTAKES.YAML", type=_FILE)
-@click.option("--output", metavar="DIR", type=_FILE, required=True, help="Gets bridge.yaml, and keys/ with the keys.")
+@click.option("--output", metavar="DIR", type=_FILE, required=True, help="Directory to write bridge.yaml and keys/ to.")
 @click.option(
-    "--region", type=click.Choice(list(REGIONS), case_sensitive=False), help="[default: docker-compose.yml's]"
+    "--region",
+    type=click.Choice(list(REGIONS), case_sensitive=False),
+    help="Region of the collector.  [default: from docker-compose.yml]",
 )
-@click.option("--compose", metavar="FILE", type=_FILE, help="[default: docker-compose.yml beside INTAKES.YAML]")
-@click.option("--force", is_flag=True, help="Replace a configuration that is there.")
+@click.option(
+    "--compose",
+    metavar="FILE",
+    type=_FILE,
+    help="Compose file of the forwarder.  [default: docker-compose.yml beside INTAKES.YAML]",
+)
+@click.option("--force", is_flag=True, help="Replace an existing configuration.")
 def import_forwarder(file: Path, output: Path, region: str | None, compose: Path | None, force: bool) -> None:
-    """Make a configuration from that of SEKOIA.IO's forwarder, with a list of what changes.
+    """Convert the configuration of SEKOIA.IO's forwarder, and list what changes.
 
-    Each of its entries (name, protocol, port, intake_key) becomes a listener on the same port and an intake.
+    Each entry (name, protocol, port, intake_key) becomes a listener on the same port and an intake.
     """
     try:
         data = file.read_bytes()
@@ -39,19 +46,19 @@ def import_forwarder(file: Path, output: Path, region: str | None, compose: Path
         click.echo(str(report.error()), err=True)
         raise SystemExit(WRONG_USAGE)
     if not found.ports:
-        failed(f"import: {file}: no entry receives messages, so there is nothing to listen for")
+        fail(f"import: {file}: no entry receives messages, so no listener can be created")
     draft = Draft((output / "bridge.yaml").absolute(), found.as_yaml(file.name), found.keys)
     try:
         if not force:
             draft.refuse_existing()
-        # The certificates are still where the forwarder has them.
+        # The certificates are still in the folder of the forwarder, so their files may not exist here yet.
         config = write(draft, secrets=not found.certificates)
     except DraftError as error:
-        failed(f"import: {error}")
+        fail(f"import: {error}")
     assert config is not None
     click.echo(f"wrote {draft.file} and {len(found.keys)} files in {draft.file.parent / 'keys'}")
     click.echo(verdict(config))
     click.echo("\nWhat changes:")
     click.echo("\n".join(f"  - {change}" for change in found.changes))
-    click.echo("\nFrom one to the other:")
+    click.echo("\nSteps to switch over:")
     click.echo("\n".join(f"  {number}. {step}" for number, step in enumerate(CUT_OVER, start=1)))

@@ -1,4 +1,4 @@
-"""``syslog-bridge key set``: replaces the key of an intake."""
+"""Implements ``syslog-bridge key set``: replaces the key of an intake."""
 
 import os
 import sys
@@ -6,12 +6,12 @@ from pathlib import Path
 
 import click
 
-from bridge.cli.execute import act, needs_bridge
+from bridge.cli.execute import bridge_runs, run_command
 from bridge.cli.options import (
     WRONG_USAGE,
     configuration_option,
-    failed,
-    loaded,
+    fail,
+    load_config,
 )
 from bridge.config import ConfigurationError, Fault, key_file
 from bridge.config.secret import looks_like_a_key
@@ -19,66 +19,70 @@ from bridge.config.secret import looks_like_a_key
 
 @click.group(epilog="\b\nExample:\n  syslog-bridge key set firewalls < new-key")
 def key() -> None:
-    """Intake keys."""
+    """Manage intake keys."""
 
 
 @key.command("set", epilog="\b\nExample:\n  syslog-bridge key set firewalls < new-key")
 @configuration_option
 @click.argument("intake")
 def set_(file: Path, intake: str) -> None:
-    """Read a key from standard input, write it to the file that the intake's intake_key: {file: ...} names, use it.
+    """Read a key from standard input, write it to the key file of the intake, and use it.
 
-    A parked intake goes on at once. Nothing else of the configuration is read.
+    The key file is the one named by intake_key: {file: ...}. A parked intake resumes delivery at once. No other part of
+    the configuration is reloaded.
     """
-    config = loaded(file, secrets=False)
+    config = load_config(file, secrets=False)
     if intake not in config.intakes:
-        raise click.UsageError(f"there is no intake {intake}: there are {', '.join(config.intakes)}")
+        raise click.UsageError(f"there is no intake {intake}. The intakes are {', '.join(config.intakes)}")
     try:
-        place = key_file(file, intake)
+        path = key_file(file, intake)
     except ConfigurationError as error:
         click.echo(str(error), err=True)
         raise SystemExit(WRONG_USAGE) from None
-    if isinstance(place, Fault):
-        failed(f"key set: {place}")
+    if isinstance(path, Fault):
+        fail(f"key set: {path}")
     if sys.stdin.isatty():
         text = click.prompt(f"Key of intake {intake}", hide_input=True, err=True)
     else:
         text = sys.stdin.buffer.read(4096).decode("utf-8", "replace")
     text = text.strip()
-    if wrong := _wrong(text):
-        click.echo(f"key set: {wrong}; nothing was changed", err=True)
+    if error_text := _invalid(text):
+        click.echo(f"key set: {error_text}; nothing was changed", err=True)
         raise SystemExit(WRONG_USAGE)
     if not looks_like_a_key(text):
-        click.echo("key set: warning: this does not look like an intake key, 16 letters and digits", err=True)
+        click.echo("key set: warning: an intake key usually has 16 letters and digits; this one does not", err=True)
     try:
-        _write(place, text)
+        _write(path, text)
     except OSError as error:
-        failed(f"key set: {error.filename or place}: {error.strerror}; the old key stays")
-    click.echo(f"written to {place}")
-    if config.spool.directory.is_dir() and needs_bridge(config, "key set"):
-        act(config, "key", {"intake": intake, "key": text})
-        click.echo("in use")
+        fail(f"key set: {error.filename or path}: {error.strerror}. The old key is kept")
+    click.echo(f"wrote {path}")
+    if config.spool.directory.is_dir() and bridge_runs(config, "key set"):
+        run_command(config, "key", {"intake": intake, "key": text})
+        click.echo("the running bridge uses the new key")
 
 
-def _wrong(text: str) -> str | None:
+def _invalid(text: str) -> str | None:
     if not text:
-        return "standard input holds no key"
+        return "standard input has no key"
     if not text.isascii() or not text.isprintable() or " " in text:
-        return "a key is printable ASCII without blanks, on one line"
+        return "a key must be one line of printable ASCII without spaces"
     return None
 
 
-def _write(place: Path, text: str) -> None:
-    """Whole or not at all; with the owner and mode of the file that it replaces, for the owner only where there was
-    none."""
+def _write(path: Path, text: str) -> None:
+    """Writes the key file atomically.
+
+    Keeps the owner and the read and write rights of an existing file, except rights for others. Only the owner may
+    access a new file.
+    """
     try:
-        before = place.stat()
-        place = place.resolve()
+        before = path.stat()
+        path = path.resolve()
     except FileNotFoundError:
         before = None
-    aside = place.with_name(f".{place.name}.new")
-    aside.unlink(missing_ok=True)
-    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    temporary = path.with_name(f".{path.name}.new")
+    temporary.unlink(missing_ok=True)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         if before is not None:
             if (before.st_uid, before.st_gid) != (os.geteuid(), os.getegid()):
@@ -87,8 +91,8 @@ def _write(place: Path, text: str) -> None:
         os.write(descriptor, f"{text}\n".encode())
         os.fsync(descriptor)
     except OSError:
-        aside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
     finally:
         os.close(descriptor)
-    aside.replace(place)
+    temporary.replace(path)

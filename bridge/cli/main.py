@@ -1,7 +1,7 @@
-"""The command line. Each command lives with what it does; here they only meet.
+"""Defines the command ``syslog-bridge`` and loads its subcommands on demand.
 
-A command's module is imported when the command is named: each starts as fast as it can, and those that need a reactor
-can install ours first.
+The module of a subcommand is imported only when the subcommand is used. So each one starts as fast as possible, and
+those that need a reactor can install the bridge's reactor first.
 """
 
 import gc
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 LOG_FORMATS = ("auto", "text", "journal", "json")
 LOG_LEVELS = ("debug", "info", "warn", "error")
 
-# Name -> module below `bridge`, and the command's name there.
+# Command name -> its module below `bridge`, and the name of the click command in that module.
 _COMMANDS = {
     "collector": ("cli.collector", "collector"),
     "config": ("cli.config", "config_group"),
@@ -49,8 +49,11 @@ _COMMANDS = {
 
 
 def _module(name: str) -> ModuleType:
-    """``bridge.NAME``. What a module makes lives as long as the process: not to look for garbage among it meanwhile
-    saves a sixth of the time in which a bridge starts."""
+    """Imports ``bridge.NAME`` without garbage collection.
+
+    The objects of a module live as long as the process. Not collecting during the import saves a sixth of the start
+    time of a bridge.
+    """
     enabled = gc.isenabled()
     gc.disable()
     try:
@@ -86,35 +89,35 @@ def _run() -> click.Command:
         type=click.Choice(LOG_FORMATS),
         default="auto",
         show_default=True,
-        help="text; journal: journald's levels; json: a line each; auto: journal under systemd, else text.",
+        help="text; journal: with journald priorities; json: one object per line; auto: journal or text.",
     )
     @click.option(
-        "--log-level", type=click.Choice(LOG_LEVELS), default="info", show_default=True, help="The least to log."
+        "--log-level", type=click.Choice(LOG_LEVELS), default="info", show_default=True, help="Lowest level to log."
     )
     @click.pass_context
     def run(context: click.Context, file: Path, log_format: str, log_level: str) -> None:
-        """Run in the foreground until SIGTERM or Ctrl-C."""
+        """Run the bridge in the foreground until SIGTERM or Ctrl-C. SIGHUP reloads the configuration."""
         context.exit(_module("app.run").run(file, log_format=log_format, log_level=log_level))
 
     return run
 
 
-# Those that are put together here.
-_MADE: dict[str, Callable[[], click.Command]] = {"check": _check, "run": _run, "setup": _setup}
+# Commands that are built in this module.
+_BUILT: dict[str, Callable[[], click.Command]] = {"check": _check, "run": _run, "setup": _setup}
 
 
 class _Lazy(click.Group):
-    """Commands whose modules are imported when they are named, or when the overview asks for their help."""
+    """Imports the module of a command when the command is used or its help is shown."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """All names."""
-        return sorted([*_COMMANDS, *_MADE])
+        """Returns the names of all commands."""
+        return sorted([*_COMMANDS, *_BUILT])
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """One command."""
+        """Returns a command, None if it does not exist."""
         if cmd_name not in self.commands:
-            if cmd_name in _MADE:
-                self.add_command(_MADE[cmd_name](), cmd_name)
+            if cmd_name in _BUILT:
+                self.add_command(_BUILT[cmd_name](), cmd_name)
             elif cmd_name in _COMMANDS:
                 module, name = _COMMANDS[cmd_name]
                 self.add_command(getattr(_module(module), name), cmd_name)
@@ -124,7 +127,7 @@ class _Lazy(click.Group):
 @click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="syslog-bridge")
 def main() -> None:
-    """Syslog in, SEKOIA.IO's HTTPS log collector out, every event on disk in between.
+    """Receive syslog and deliver it to SEKOIA.IO's HTTPS log collector, with every event buffered on disk.
 
     \b
     Example: syslog-bridge check -c bridge.yaml && syslog-bridge run -c bridge.yaml

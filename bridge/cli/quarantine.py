@@ -1,4 +1,4 @@
-"""``syslog-bridge quarantine`` and ``syslog-bridge unrouted``: what was put aside, seen, brought back, removed."""
+"""Implements ``syslog-bridge quarantine`` and ``syslog-bridge unrouted``: lists, retries and purges held frames."""
 
 import json
 from collections import Counter
@@ -9,17 +9,17 @@ import click
 
 from bridge.admin.control_commands import networks
 from bridge.cli.execute import (
-    act,
-    confirmed,
-    existing,
-    unreadable,
+    confirm,
+    existing_spool,
+    fail_unreadable,
+    run_command,
     yes_option,
 )
 from bridge.cli.options import (
     Bundle,
     configuration_option,
-    failed,
-    loaded,
+    fail,
+    load_config,
 )
 from bridge.config import Config
 from bridge.config.faults import printable
@@ -30,36 +30,43 @@ from bridge.spool.reprocess import Selection
 from bridge.syslog.timestamps import rfc3339
 
 _WHICH = Bundle(
-    click.option("--reason", multiple=True, type=click.Choice(REASONS), help="Of this reason; may be repeated."),
-    click.option("--intake", metavar="NAME", help="Events that were refused, or too long, for this intake."),
-    click.option("--source", metavar="ADDRESS", help="From this address or network."),
+    click.option(
+        "--reason",
+        multiple=True,
+        type=click.Choice(REASONS),
+        help="Only frames with this reason; repeatable.  [default: all]",
+    ),
+    click.option("--intake", metavar="NAME", help="Only events that this intake refused or that were too long for it."),
+    click.option("--source", metavar="ADDRESS", help="Only frames from this address or network."),
 )
 _SHOWN = 160
-"Bytes of a frame in a list."
+"Bytes of a frame that a list shows."
 
 
 @click.group(epilog="\b\nExample:\n  syslog-bridge quarantine list --reason refused")
 def quarantine() -> None:
-    """See and change what could not be delivered.
+    """List, retry or purge frames in quarantine. The reasons are:
 
     \b
-    unrouted   no route took it
-    refused    the collector refused this one event
-    oversize   longer than max_frame_size, or than an event may be
-    damaged    cut off, or its file was damaged
+    unrouted   no route matches the frame
+    refused    the collector refused the event
+    oversize   longer than max_frame_size or than the limit of an event
+    damaged    the frame is truncated, or its file was damaged
     """
 
 
 @quarantine.command("list", epilog="\b\nExample:\n  syslog-bridge quarantine list --reason refused --json")
 @configuration_option
 @_WHICH
-@click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="So many of the latest.")
-@click.option("--json", "as_json", is_flag=True, help="JSON lines, with whole frames in base64.")
+@click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="Maximum number of frames.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON object per line, with the complete frame in base64."
+)
 def list_(
     file: Path, reason: tuple[str, ...], intake: str | None, source: str | None, limit: int, as_json: bool
 ) -> None:
-    """Show the latest frames: reception, reason, from where or for which intake, why, and the beginning of it."""
-    config = loaded(file, secrets=False)
+    """Show the latest frames: time of reception, reason, sender or intake, details, and the beginning of the frame."""
+    config = load_config(file, secrets=False)
     found: list[tuple[str, QuarantineEntry]] = []
     total: Counter[str] = Counter()
     for why, entry in _entries(config, "quarantine list", reason or REASONS, intake, source):
@@ -75,18 +82,18 @@ def list_(
             text = printable(entry.frame[:_SHOWN].decode("utf-8", "backslashreplace"))
             click.echo(f"{rfc3339(entry.received_ms)} {why:<8} {about:<16} {printable(entry.detail)}\n    {text}")
     if not as_json:
-        click.echo(", ".join(f"{why}: {count:,}" for why, count in total.items()) or "nothing is held")
+        click.echo(", ".join(f"{why}: {count:,}" for why, count in total.items()) or "the quarantine is empty")
 
 
 @quarantine.command(epilog="\b\nExample:\n  syslog-bridge quarantine retry --reason refused --intake firewalls")
 @configuration_option
 @_WHICH
 def retry(file: Path, reason: tuple[str, ...], intake: str | None, source: str | None) -> None:
-    """Bring frames back: refused events to their intake as they were, the others by the routes of today.
+    """Retry frames: queue refused events for their intake unchanged, and route the others by the current routes.
 
-    What no route takes, or is still too long, stays.
+    Frames that match no route or are still too long stay in quarantine.
     """
-    _bring_back(file, reason or REASONS, intake, source)
+    _retry(file, reason or REASONS, intake, source)
 
 
 @quarantine.command(epilog="\b\nExample:\n  syslog-bridge quarantine purge --reason damaged --yes")
@@ -94,27 +101,27 @@ def retry(file: Path, reason: tuple[str, ...], intake: str | None, source: str |
 @_WHICH
 @yes_option
 def purge(file: Path, reason: tuple[str, ...], intake: str | None, source: str | None, yes: bool) -> None:
-    """Remove frames. They are lost; the account has them as dropped: purged."""
-    config = loaded(file, secrets=False)
+    """Delete frames. They are lost, and are counted as dropped (reason purged)."""
+    config = load_config(file, secrets=False)
     which = " that match" if intake or source else ""
-    confirmed(f"Remove the frames in quarantine ({', '.join(reason or REASONS)}){which}?", yes=yes)
+    confirm(f"Delete the frames in quarantine ({', '.join(reason or REASONS)}){which}?", yes=yes)
     given = {"reasons": list(reason or REASONS), "intake": intake, "source": source}
-    result = act(config, "quarantine-purge", given, what="purging")
-    click.echo(f"{result['purged']:,} frames removed")
+    result = run_command(config, "quarantine-purge", given, description="purging")
+    click.echo(f"{result['purged']:,} frames deleted")
     _end(result)
 
 
 @click.group(epilog="\b\nExample:\n  syslog-bridge unrouted list")
 def unrouted() -> None:
-    """See what no route takes, and route it once there is a route."""
+    """List frames that match no route, and route them once a route exists."""
 
 
 @unrouted.command("list", epilog="\b\nExample:\n  syslog-bridge unrouted list --json")
 @configuration_option
-@click.option("--json", "as_json", is_flag=True, help="A JSON array.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON array.")
 def list_unrouted(file: Path, as_json: bool) -> None:
-    """One line a sender: how many of its frames are held, since when, and the latest."""
-    config = loaded(file, secrets=False)
+    """Show for each sender: the number of held frames, the first and last time of reception, and the latest frame."""
+    config = load_config(file, secrets=False)
     senders: dict[tuple[str, str], list[QuarantineEntry]] = {}
     counts: Counter[tuple[str, str]] = Counter()
     for _, entry in _entries(config, "unrouted list", ("unrouted",), None, None):
@@ -140,48 +147,48 @@ def list_unrouted(file: Path, as_json: bool) -> None:
         )
         click.echo(f"    {printable(str(row['sample']))}")
     if not rows:
-        click.echo("nothing is held")
+        click.echo("no unrouted frames are held")
 
 
 @unrouted.command(epilog="\b\nExample:\n  syslog-bridge unrouted reroute --source 10.1.0.0/16")
 @configuration_option
-@click.option("--source", metavar="ADDRESS", help="From this address or network.")
+@click.option("--source", metavar="ADDRESS", help="Only frames from this address or network.")
 def reroute(file: Path, source: str | None) -> None:
-    """Route what is held by the routes of today, as if it had just come, with its own time.
+    """Route held frames by the current routes. Each event keeps its own time.
 
-    What no route takes stays. A running bridge uses the routes that it runs: reload it first.
+    Frames that match no route stay held. A running bridge uses the routes it has loaded, so reload it first.
     """
-    _bring_back(file, ("unrouted",), None, source)
+    _retry(file, ("unrouted",), None, source)
 
 
 def _received(entry: QuarantineEntry) -> int:
     return entry.received_ms
 
 
-def _bring_back(file: Path, reasons: tuple[str, ...], intake: str | None, source: str | None) -> None:
-    config = loaded(file, secrets=False)
+def _retry(file: Path, reasons: tuple[str, ...], intake: str | None, source: str | None) -> None:
+    config = load_config(file, secrets=False)
     given = {"reasons": list(reasons), "intake": intake, "source": source}
-    result = act(config, "quarantine-retry", given, what="routing")
+    result = run_command(config, "quarantine-retry", given, description="routing")
     for name, count in sorted(result["moved"].items()):
         click.echo(f"{count:,} to intake {name}")
     if result["filtered"]:
-        click.echo(f"{result['filtered']:,} taken by routes that drop")
-    click.echo(f"{result['stayed']:,} stay")
+        click.echo(f"{result['filtered']:,} dropped by routes")
+    click.echo(f"{result['stayed']:,} still held")
     _end(result)
 
 
 def _end(result: dict[str, object]) -> None:
     if result["interrupted"]:
-        failed("interrupted: the rest is as it was")
+        fail("interrupted. The remaining frames were not changed")
 
 
 def _entries(
     config: Config, command: str, reasons: tuple[str, ...], intake: str | None, source: str | None
 ) -> Iterator[tuple[str, QuarantineEntry]]:
-    """What is in the files; a running bridge may take some away meanwhile."""
+    """Yields the matching entries of the quarantine files. A running bridge may remove files meanwhile."""
     try:
         selection = Selection(intake, networks(source))
-        folder = existing(config.spool.directory) / ".quarantine"
+        folder = existing_spool(config.spool.directory) / ".quarantine"
         for reason in reasons:
             for path in sorted((folder / reason).glob("*.jsonl")):
                 try:
@@ -193,6 +200,6 @@ def _entries(
                     if entry is not None and selection.matches(entry):
                         yield reason, entry
     except (ControlError, WrongRequest) as error:
-        failed(f"{command}: {error}")
+        fail(f"{command}: {error}")
     except OSError as error:
-        unreadable(command, error)
+        fail_unreadable(command, error)

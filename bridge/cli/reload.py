@@ -1,18 +1,18 @@
-"""``syslog-bridge reload``: applies the configuration file to the running bridge."""
+"""Implements ``syslog-bridge reload``: applies the configuration file to the running bridge."""
 
 from pathlib import Path
 
 import click
 
-from bridge.cli.execute import act, needs_bridge
-from bridge.cli.options import configuration_option, failed, loaded
+from bridge.cli.execute import bridge_runs, run_command
+from bridge.cli.options import configuration_option, fail, load_config
 
 
 @click.command(epilog="\b\nExample:\n  syslog-bridge reload -c /etc/syslog-bridge/bridge.yaml")
 @configuration_option
 def reload(file: Path) -> None:
-    """Have the running bridge read its configuration again, as systemctl reload does, and tell what became of it."""
-    config = loaded(file, secrets=False)
-    if not needs_bridge(config, "reload"):
-        failed("reload: no bridge is running")
-    click.echo(act(config, "reload", {})["text"])
+    """Reload the configuration of the running bridge, as systemctl reload does, and print the result."""
+    config = load_config(file, secrets=False)
+    if not bridge_runs(config, "reload"):
+        fail("reload: no bridge is running")
+    click.echo(run_command(config, "reload", {})["text"])

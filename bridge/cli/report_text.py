@@ -1,4 +1,4 @@
-"""A report for people and for spreadsheets, and in words what it cannot know."""
+"""Formats a report as text or CSV, and states the limits of its figures."""
 
 import csv
 import io
@@ -17,9 +17,9 @@ from bridge.accounting.report.rows import Report, ReportRow
 from bridge.config.faults import printable
 
 NO_INTAKE = "(no intake)"
-ALL = "(all together)"
-_MOST_SHOWN = 10
-"Reasons or times in a list; the rest are counted."
+TOTAL = "(total)"
+_MAX_LISTED = 10
+"Maximum reasons or times in a list; the others are only counted."
 
 _COLUMNS = (
     ("carried over", "carried"), ("received", "received"), ("replayed", "replayed"), ("taken over", "taken"),
@@ -29,7 +29,7 @@ _COLUMNS = (
     ("handed over", "handed"), ("dropped", "dropped"), ("held", "held"),
 )  # fmt: skip
 _ALWAYS = {"received", "delivered", "dropped", "held"}
-"Columns that are shown even where they are all 0."
+"Columns that are shown even if all their values are 0."
 
 CSV_COLUMNS = (
     "intake", "carried_over", "received", "replayed", "queued_again", "unexplained", "delivered", "sent_twice",
@@ -39,7 +39,7 @@ CSV_COLUMNS = (
 
 
 def as_csv(report: Report) -> str:
-    """A header, and a row an intake."""
+    """Returns CSV with a header and one row per intake."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(CSV_COLUMNS)
@@ -55,38 +55,38 @@ def as_csv(report: Report) -> str:
     return out.getvalue()
 
 
-def as_text(report: Report, walk: JournalReader, *, period: str, whole: bool) -> Iterator[str]:
-    """Lines below the table's heading; ``whole``: all intakes are in the report."""
+def as_text(report: Report, journal: JournalReader, *, period: str, whole: bool) -> Iterator[str]:
+    """Yields the lines below the table. ``whole``: the report has all intakes."""
     total = report.total()
     yield from _reasons(report)
     yield ""
     if whole:
-        moved = total.quarantined
+        change = total.quarantined
         yield (
-            f"quarantine: {report.quarantine_begin:,} frames at the beginning, {moved:+,}, {report.quarantine_end:,} at"
-            " the end"
+            f"quarantine: {report.quarantine_begin:,} frames at the beginning, {change:+,}, {report.quarantine_end:,}"
+            " at the end"
         )
-    lost = {name: count for name, count in report.kernel_drops.items() if count}
-    yield "kernel drops: " + (_listed(Counter(lost), most=None) if lost else "none")
+    drops = {name: count for name, count in report.kernel_drops.items() if count}
+    yield "dropped by the kernel: " + (_listed(Counter(drops), most=None) if drops else "none")
     unclean = report.unclean
     yield f"starts: {len(report.starts)}" + (
         f", {len(unclean)} after an unclean stop: {_some(unclean)}" if unclean else ""
     )
     yield f"receipts: {total.receipts:,} accepted requests with {total.receipted:,} events" + (
-        f", of which {total.unconfirmed:,} were not named by the answer" if total.unconfirmed else ""
+        f"; the response did not name {total.unconfirmed:,} of them" if total.unconfirmed else ""
     )
-    yield chain_verdict(walk)
+    yield chain_verdict(journal)
     yield ""
-    yield "What this report cannot know:"
-    for text in unknowable(report, period):
+    yield "Limits of this report:"
+    for text in limitations(report, period):
         yield f"- {text}"
 
 
 def table(report: Report, *, whole: bool, terminal: bool) -> str:
-    """The accounts as a table; with colour and rules only for a terminal."""
+    """Returns the totals as a table; ``terminal``: with styles and lines."""
     rows = [(NO_INTAKE if intake == UNROUTED else intake, row) for intake, row in report.rows.items()]
     if whole:
-        rows.append((ALL, report.total()))
+        rows.append((TOTAL, report.total()))
     columns = [(head, name) for head, name in _COLUMNS if name in _ALWAYS or any(_figure(row, name) for _, row in rows)]
     heads = ["intake", *(head for head, _ in columns)]
     cells = [[printable(intake), *(f"{_figure(row, name):,}" for _, name in columns)] for intake, row in rows]
@@ -99,84 +99,96 @@ def table(report: Report, *, whole: bool, terminal: bool) -> str:
 
 
 def _rich(heads: Sequence[str], cells: Sequence[Sequence[str]], *, whole: bool) -> str:
-    made = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for at, head in enumerate(heads):
-        made.add_column(head, justify="right" if at else "left", no_wrap=True)
-    for at, row in enumerate(cells):
-        made.add_row(*map(Text, row), style="bold" if whole and at == len(cells) - 1 else None)
-    # As wide as it needs: a figure that is cut to fit would be another figure.
+    drawn = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for index, head in enumerate(heads):
+        drawn.add_column(head, justify="right" if index else "left", no_wrap=True)
+    for index, row in enumerate(cells):
+        drawn.add_row(*map(Text, row), style="bold" if whole and index == len(cells) - 1 else None)
+    # Do not limit the width: a truncated figure would be read as a different figure.
     console = Console(force_terminal=True, width=1000)
     with console.capture() as captured:
-        console.print(made)
+        console.print(drawn)
     return captured.get().rstrip("\n")
 
 
-def chain_verdict(walk: JournalReader) -> str:
-    """One line on the chain."""
-    if walk.fault_count:
-        more = f" (and {walk.fault_count - 1:,} more)" if walk.fault_count > 1 else ""
-        return f"chain BROKEN: {printable(walk.faults[0])}{more}; {walk.lines:,} lines could be read"
-    if not walk.lines:
-        return "chain: there are no lines"
-    begin = "" if walk.from_beginning else f" from {walk.first} on, what was before is not kept"
-    return f"chain whole: {walk.lines:,} lines{begin}; the last is {walk.last_chain}"
+def chain_verdict(journal: JournalReader) -> str:
+    """Returns one line about the state of the hash chain."""
+    if journal.fault_count:
+        more = f" (and {journal.fault_count - 1:,} more)" if journal.fault_count > 1 else ""
+        return f"hash chain BROKEN: {printable(journal.faults[0])}{more}; {journal.lines:,} lines were read"
+    if not journal.lines:
+        return "hash chain: the journal has no lines"
+    begin = "" if journal.from_beginning else f" from {journal.first} on; older lines are deleted"
+    return f"hash chain intact: {journal.lines:,} lines{begin}; the last hash is {journal.last_chain}"
 
 
-def unknowable(report: Report, period: str) -> Iterator[str]:
-    """What the figures leave open, for the period at hand."""
+def limitations(report: Report, period: str) -> Iterator[str]:
+    """Yields what the figures do not show, for the period of the report."""
     yield (
-        "what was lost before this host. Of datagrams lost in the host, kernel drops say how many; of messages that"
-        " never came, only gaps in the senders' own sequence numbers."
+        "Losses before this host are not counted. For datagrams lost in this host, see dropped by the kernel. For"
+        " messages lost on the way, see gaps in the senders' own sequence numbers."
     )
     yield (
-        "whether someone who may write the ledger's folder has written it anew: keep the last chain elsewhere (this"
-        " report names it), then a later report can be checked against it."
+        "A user who may write to the journal's folder can rewrite it completely. To detect that, keep the last hash of"
+        " this report in another place and compare it with a later journal."
     )
     if report.unclean:
         yield (
-            "what was filtered or dropped in the last minute before each unclean stop. What was received then is"
-            " reconstructed from what the next start found and from the receipts; after a power cut some of these may"
-            " be missing too."
+            "Events filtered or dropped in the last minute before each unclean stop are missing. Received events of"
+            " that minute are reconstructed from the spool and the receipts; after a power failure some of them may also"
+            " be missing."
         )
     if (possible := report.total().possible) > 0:
-        yield f"whether {possible:,} events of requests without a known answer were accepted, and so came twice."
+        yield (
+            f"{possible:,} events are possible duplicates: the responses to their requests are unknown, so the events"
+            " were sent again and may have been delivered twice."
+        )
     if report.begins_at is not None:
-        yield f"the accounts at the beginning of {period}: those of {_time(report.begins_at)} stand for them."
+        yield f"The beginning of {period} has no totals. The report uses those of {_time(report.begins_at)}."
     if report.ends_at is not None:
-        yield f"the accounts at the end of {period}: those of {_time(report.ends_at)} stand for them."
+        yield f"The end of {period} has no totals. The report uses those of {_time(report.ends_at)}."
     if report.open_since is not None:
         yield (
-            f"what came after the accounts of {_time(report.open_since)}, the last of a process that still runs or was"
-            f" killed; {report.receipted_since:,} events have receipts since then."
+            f"Events after {_time(report.open_since)} are not in the totals: a process still runs or was killed after"
+            f" it wrote them. {report.receipted_since:,} events have receipts since then."
         )
     if report.lost_lines:
         yield (
-            f"what {report.lost_lines:,} lines said that could not be written (a full disk). Without its receipt, an"
-            " event that was sent again after an unclean stop looks like one received and delivered anew."
+            f"{report.lost_lines:,} lines could not be written to the journal (the disk was full). If the receipt of an"
+            " event is missing and the event was sent again after an unclean stop, it counts as received and delivered"
+            " twice."
         )
     if missing := report.total().delivered + report.total().twice - report.total().receipted:
         yield (
-            f"who has taken {missing:,} delivered events: no receipt of the period names them."
+            f"{missing:,} delivered events have no receipt in the period."
             if missing > 0
-            else (f"in which minute {-missing:,} events were delivered whose receipts lie in the period.")
+            else (
+                f"{-missing:,} events have a receipt in the period, but the totals of the period do not count them as"
+                " delivered."
+            )
         )
     for intake, row in report.rows.items():
         if row.unexplained:
-            what = "more events than the stop before had left" if row.unexplained > 0 else "fewer events than were left"
+            change = (
+                "more events than the stop before had left" if row.unexplained > 0 else "fewer events than were left"
+            )
             where = "in quarantine" if intake == UNROUTED else f"of intake {printable(intake)}"
-            yield f"why a start found {abs(row.unexplained):,} {what} {where}: someone has touched the spool."
+            yield f"A start found {abs(row.unexplained):,} {change} {where}: the files of the spool were changed."
     if report.jumps:
-        yield f"how long these intervals were, the clock was set or the machine slept: {_some(report.jumps)}."
+        yield (
+            "The length of these intervals is unknown, because the clock was set or the machine was suspended:"
+            f" {_some(report.jumps)}."
+        )
 
 
 def _reasons(report: Report) -> Iterator[str]:
     for title, name in (("dropped", "dropped"), ("refused by the collector", "reasons")):
-        said = [(intake, getattr(row, name)) for intake, row in report.rows.items() if getattr(row, name).total()]
-        if said:
+        affected = [(intake, getattr(row, name)) for intake, row in report.rows.items() if getattr(row, name).total()]
+        if affected:
             yield ""
             yield f"{title}:"
-        for intake, reasons in said:
-            yield f"  {NO_INTAKE if intake == UNROUTED else printable(intake)}: {_listed(reasons, most=_MOST_SHOWN)}"
+        for intake, reasons in affected:
+            yield f"  {NO_INTAKE if intake == UNROUTED else printable(intake)}: {_listed(reasons, most=_MAX_LISTED)}"
 
 
 def _figure(row: ReportRow, name: str) -> int:
@@ -185,16 +197,16 @@ def _figure(row: ReportRow, name: str) -> int:
 
 
 def _listed(reasons: Counter[str], *, most: int | None) -> str:
-    """``3 of this; 2 of that``"""
-    told = [(reason, count) for reason, count in reasons.most_common() if count]
-    shown = [f"{count:,} {printable(reason)}" for reason, count in told[:most]]
-    left = len(told) - len(shown)
+    """Returns the counts and reasons, the largest first: ``3 reason; 2 other``."""
+    counted = [(reason, count) for reason, count in reasons.most_common() if count]
+    shown = [f"{count:,} {printable(reason)}" for reason, count in counted[:most]]
+    left = len(counted) - len(shown)
     return "; ".join(shown) + (f"; and {left:,} more reasons" if left else "")
 
 
 def _some(texts: Sequence[str]) -> str:
-    left = len(texts) - _MOST_SHOWN
-    return ", ".join(map(printable, texts[:_MOST_SHOWN])) + (f" and {left:,} more" if left > 0 else "")
+    left = len(texts) - _MAX_LISTED
+    return ", ".join(map(printable, texts[:_MAX_LISTED])) + (f" and {left:,} more" if left > 0 else "")
 
 
 def _time(time: datetime) -> str:

@@ -1,16 +1,16 @@
-"""``syslog-bridge schema``: prints the JSON Schema of a configuration file."""
+"""Implements ``syslog-bridge schema``: prints the JSON Schema of the configuration file."""
 
 import json
 
 import click
 
-from bridge.config.schema import schema as made_schema
+from bridge.config.schema import schema as configuration_schema
 
 
 @click.command(epilog="\b\nExample:\n  syslog-bridge schema > bridge.schema.json")
 def schema() -> None:
-    """Print the JSON Schema of a configuration file, for editors and pipelines.
+    """Print the JSON Schema of the configuration file, for editors and CI pipelines.
 
-    In an editor: # yaml-language-server: $schema=bridge.schema.json as the first line of the file.
+    For an editor, make this the first line of the configuration: # yaml-language-server: $schema=bridge.schema.json
     """
-    click.echo(json.dumps(made_schema(), indent=2))
+    click.echo(json.dumps(configuration_schema(), indent=2))

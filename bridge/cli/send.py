@@ -1,4 +1,4 @@
-"""``syslog-bridge send``."""
+"""Implements ``syslog-bridge send``: sends test messages."""
 
 import re
 import socket
@@ -11,7 +11,7 @@ from datetime import datetime
 import click
 
 from bridge.cli import options
-from bridge.cli.options import failed
+from bridge.cli.options import fail
 from bridge.routing.conditions import Address
 from bridge.syslog import priorities
 from bridge.trial.send_target import SendConnection, SendError, SendTarget
@@ -28,7 +28,7 @@ def _target(text: str) -> SendTarget:
 def _rate(text: str) -> float:
     match = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)(?:/s)?", text)
     if match is None or not float(match[1]):
-        raise click.BadParameter(f"'{text}' is no rate, such as 100/s or 0.5/s")
+        raise click.BadParameter(f"'{text}' is not a rate, such as 100/s or 0.5/s")
     return float(match[1])
 
 
@@ -49,27 +49,49 @@ def _number(text: str, names: tuple[str, ...]) -> int:
 
 def _word(text: str) -> str:
     if not re.fullmatch(r"[!-~]{1,255}", text):
-        raise click.BadParameter(f"'{text}': a header field is printable ASCII without blanks")
+        raise click.BadParameter(f"'{text}': a header field must be printable ASCII without spaces")
     return text
 
 
 @click.command(
     epilog="\b\nExample:\n  syslog-bridge send --to tcp://127.0.0.1:514 --count 1000 --rate 100/s 'message {n}'"
 )
-@click.option("--to", "target", metavar="URL", type=_target, required=True, help="udp://HOST:PORT, tcp://HOST:PORT")
-@click.option("--count", metavar="N", type=click.IntRange(1), help="How often MESSAGE is sent.  [default: 1]")
-@click.option("--rate", metavar="N/s", type=_rate, help="Messages a second.  [default: as fast as it goes]")
-@click.option("--format", "form", type=click.Choice(["rfc3164", "rfc5424"]), default="rfc3164", show_default=True)
-@click.option("--octet-counted", is_flag=True, help="Over TCP: each message behind its length (RFC 6587).")
-@click.option("--hostname", metavar="H", type=_word, help="HOSTNAME of the header.  [default: this machine's]")
-@click.option("--app-name", metavar="A", type=_word, default="syslog-bridge", show_default=True)
+@click.option(
+    "--to",
+    "target",
+    metavar="URL",
+    type=_target,
+    required=True,
+    help="Destination: udp://HOST:PORT or tcp://HOST:PORT.",
+)
+@click.option("--count", metavar="N", type=click.IntRange(1), help="Number of times to send MESSAGE.  [default: 1]")
+@click.option("--rate", metavar="N/s", type=_rate, help="Messages per second.  [default: no limit]")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["rfc3164", "rfc5424"]),
+    default="rfc3164",
+    show_default=True,
+    help="Header format.",
+)
+@click.option("--octet-counted", is_flag=True, help="TCP only: send the length before each message (RFC 6587).")
+@click.option("--hostname", metavar="H", type=_word, help="HOSTNAME in the header.  [default: this machine's]")
+@click.option(
+    "--app-name", metavar="A", type=_word, default="syslog-bridge", show_default=True, help="APP-NAME or TAG."
+)
 @click.option("--facility", metavar="NAME", type=_facility, help="Name or number.  [default: user]")
 @click.option("--severity", metavar="NAME", type=_severity, help="Name or number.  [default: notice]")
 @click.option("--priority", metavar="N", type=click.IntRange(0, 191), help="PRI, instead of facility and severity.")
-@click.option("--timestamp", "when", metavar="TIME", type=options.clock_time, help="RFC 3339.  [default: now, local]")
-@click.option("--from", "source", metavar="ADDRESS", type=options.address, help="Send from this one of our addresses.")
-@click.option("--stdin", "from_stdin", is_flag=True, help="A message for each line of stdin.")
-@click.option("--raw", is_flag=True, help="MESSAGE, or each line, is a whole frame: no header is put before it.")
+@click.option(
+    "--timestamp",
+    "when",
+    metavar="TIME",
+    type=options.clock_time,
+    help="Time in the header, RFC 3339.  [default: local time]",
+)
+@click.option("--from", "source", metavar="ADDRESS", type=options.address, help="Local address to send from.")
+@click.option("--stdin", "from_stdin", is_flag=True, help="Send each line of stdin as a message.")
+@click.option("--raw", is_flag=True, help="Send MESSAGE, or each line, without adding a header.")
 @click.argument("message", required=False)
 def send(
     target: SendTarget,
@@ -88,15 +110,15 @@ def send(
     raw: bool,
     message: str | None,
 ) -> None:
-    """Send test messages, one or at a rate. {n} in MESSAGE is the number of the message."""
+    """Send one or more test messages. {n} in MESSAGE is replaced by the number of the message."""
     if from_stdin and (message is not None or count is not None):
-        raise click.UsageError("--stdin sends its lines, once each: leave out MESSAGE and --count")
+        raise click.UsageError("--stdin sends each line once: omit MESSAGE and --count")
     if priority is not None and (facility is not None or severity is not None):
-        raise click.UsageError("--priority is facility and severity in one: give it or them")
+        raise click.UsageError("--priority includes facility and severity: omit --facility and --severity")
     if octet_counted and target.kind == "udp":
-        raise click.UsageError("--octet-counted is for tcp://: a datagram is one message already")
+        raise click.UsageError("--octet-counted is only for tcp://, because a UDP datagram is one message")
     if message is not None and "\n" in message and target.kind == "tcp" and not octet_counted:
-        raise click.UsageError("MESSAGE holds a line end, which ends a message here: --octet-counted carries it")
+        raise click.UsageError("MESSAGE contains a line end, which would end the message: use --octet-counted")
     if raw and message is None and not from_stdin:
         raise click.UsageError("--raw needs a MESSAGE, or --stdin")
     if priority is None:
@@ -114,11 +136,11 @@ def send(
 
 @contextmanager
 def _progress(target: SendTarget, total: int | None) -> Iterator[Callable[[], None]]:
-    """A bar on a terminal, nothing elsewhere; what is given is called once a message."""
+    """Shows a progress bar if stdout is a terminal. Yields a function to call after each message."""
     if not sys.stdout.isatty():
         yield lambda: None
         return
-    from rich.progress import Progress  # noqa: PLC0415  slow to import, and rarely wanted
+    from rich.progress import Progress  # noqa: PLC0415  slow to import and rarely needed
 
     with Progress() as progress:
         bar = progress.add_task(f"to {target}", total=total)
@@ -141,24 +163,24 @@ def _send(
 ) -> None:
     count = size = 0
     began = time.monotonic()
-    trouble: SendError | None = None
+    failure: SendError | None = None
     try:
-        line = SendConnection(target, source)
+        connection = SendConnection(target, source)
         for frame in frames:
             if rate is not None and (early := began + count / rate - time.monotonic()) > 0:
                 time.sleep(early)
-            line.send(frame)
+            connection.send(frame)
             count += 1
             size += len(frame)
             sent()
-        line.close()
+        connection.close()
     except SendError as error:
-        trouble = error
+        failure = error
     except KeyboardInterrupt:
         click.echo(err=True)
     seconds = time.monotonic() - began
-    if trouble is not None:
-        failed(f"send: {trouble}" + (f"; {count:,} messages had been sent" if count > 1 else ""))
+    if failure is not None:
+        fail(f"send: {failure}" + (f"; {count:,} messages were sent before" if count > 1 else ""))
     speed = f" ({count / seconds:,.0f}/s)" if count > 1 and seconds > 0 else ""
-    what = "1 message" if count == 1 else f"{count:,} messages"
-    click.echo(f"send: {what}, {size:,} bytes, to {target} in {seconds:.2f} s{speed}", err=True)
+    messages = "1 message" if count == 1 else f"{count:,} messages"
+    click.echo(f"send: {messages}, {size:,} bytes, to {target} in {seconds:.2f} s{speed}", err=True)

@@ -1,7 +1,7 @@
-"""``syslog-bridge setup``: a first configuration out of a handful of answers, tried against the collector.
+"""Implements ``syslog-bridge setup``: writes a first configuration from a few answers and tests the connection.
 
-What is asked and what is given as an option go through the same readers, so both refuse the same things in the same
-words. The key is never an option: command lines are seen by every user of a machine and kept in histories.
+Answers and options are parsed by the same functions, so both are rejected with the same texts. The key is never an
+option, because every user of a machine can see command lines, and shells save them in their history.
 """
 
 import json
@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import click
 
-from bridge.cli.options import DEFAULT_FILE, configuration_option, failed
+from bridge.cli.options import DEFAULT_FILE, configuration_option, fail
 from bridge.config import Config
 from bridge.config import addresses as read
 from bridge.config.addresses import REGIONS
@@ -31,61 +31,61 @@ from bridge.setup.configuration_writer import Draft, DraftError, write
 T = TypeVar("T")
 
 _SPOOL = Path("/var/lib/syslog-bridge/spool")
-_ABOUT_FORMAT = "Format of your intake, such as fortigate (`syslog-bridge formats` lists them)"
+_FORMAT_QUESTION = "Format of your intake, such as fortigate (`syslog-bridge formats` lists them)"
 _SYSTEMD = Path("/run/systemd/system")
 
 
 @dataclass(frozen=True)
 class SetupAnswers:
-    """All that a first configuration needs; texts as the configuration writes them."""
+    """The values of a first configuration, written as in the configuration file."""
 
     collector: str
     "A region's name or an https:// base URL."
     format: str | None
     intake: str
     sources: tuple[str, ...]
-    "Addresses and networks; none: every sender."
+    "Addresses and networks; empty: every sender."
     listeners: tuple[tuple[str, str], ...]
     "Kind and address, such as ('udp', '*:514')."
     timezone: str
     spool: Path
 
     def as_yaml(self) -> str:
-        """The configuration, with the comments that help who edits it next."""
-        where = "region" if self.collector in REGIONS else "url"
-        look = f", format: {self.format}" if self.format else ""
+        """Returns the configuration, with comments for editing it later."""
+        key = "region" if self.collector in REGIONS else "url"
+        format_option = f", format: {self.format}" if self.format else ""
         lines = [
-            "# Written by `syslog-bridge setup`. `syslog-bridge check` names every fault after a change.",
-            f"timezone: {self.timezone}    # of device times that carry no zone; sources: gives some senders another",
+            "# Written by `syslog-bridge setup`. After a change, run `syslog-bridge check` to find errors.",
+            f"timezone: {self.timezone}    # for device times without a time zone; set another per sender in sources:",
             "",
-            f"collector: {{{where}: {self.collector}}}",
+            f"collector: {{{key}: {self.collector}}}",
             "",
             "listeners:",
             *(f"  - {{name: {name}, {kind}: {json.dumps(at)}}}" for name, kind, at in _named(self.listeners)),
             "",
             "intakes:",
-            f"  {self.intake}: {{intake_key: {{file: keys/{self.intake}}}{look}}}",
+            f"  {self.intake}: {{intake_key: {{file: keys/{self.intake}}}{format_option}}}",
             *(
                 []
                 if self.format
-                else ["    # payload: line inside the braces, where the text alone does not name its host"]
+                else ["    # If the text of a message does not name its host, add payload: line inside the braces."]
             ),
             "",
         ]
         if self.sources:
             listed = ", ".join(json.dumps(source) if ":" in source else source for source in self.sources)
             lines += [
-                "routes:                # the first that matches takes the message",
+                "routes:                # the first matching route applies",
                 f"  - {{name: {self.intake}, intake: {self.intake}, source: [{listed}]}}",
-                "unrouted: hold         # kept aside and shown by `syslog-bridge status` until there is a route",
+                "unrouted: hold         # held and shown by `syslog-bridge status` until a route matches",
             ]
         else:
-            lines.append(f"unrouted: {{intake: {self.intake}}}    # whoever sends; routes: tells senders apart")
+            lines.append(f"unrouted: {{intake: {self.intake}}}    # all senders; add routes: for several intakes")
         return "\n".join([*lines, "", f"spool: {{directory: {json.dumps(str(self.spool))}}}", ""])
 
 
 def _named(listeners: tuple[tuple[str, str], ...]) -> list[tuple[str, str, str]]:
-    """Each with a name of its own: udp, tcp, udp-2."""
+    """Returns each listener with a unique name: udp, tcp, udp-2."""
     kinds: list[str] = []
     named = []
     for kind, at in listeners:
@@ -95,14 +95,14 @@ def _named(listeners: tuple[tuple[str, str], ...]) -> list[tuple[str, str, str]]
     return named
 
 
-# --- readers: a text of the user's to a value, or BadParameter with what would be right -------------------------------
+# --- parsers: convert the user's text to a value, or raise BadParameter with what is expected -------------------------
 
 
 def _collector(text: str) -> str:
     if text.upper() in REGIONS:
         return text.upper()
     if "://" not in text:
-        raise click.BadParameter(f"'{printable(text)}' is no region: {', '.join(REGIONS)}, or an https:// URL")
+        raise click.BadParameter(f"'{printable(text)}' is not a region ({', '.join(REGIONS)}) or an https:// URL")
     return _checked(read.base_url, text)
 
 
@@ -130,14 +130,14 @@ def _sources(text: str) -> tuple[str, ...]:
 def _listener(text: str) -> tuple[str, str]:
     kind, mark, at = text.partition("://")
     if not mark or kind not in ("udp", "tcp"):
-        raise click.BadParameter(f"'{printable(text)}' is no listener, such as udp://*:514 or tcp://192.0.2.1:514")
+        raise click.BadParameter(f"'{printable(text)}' is not a listener, such as udp://*:514 or tcp://192.0.2.1:514")
     return kind, str(_checked(read.address, at))
 
 
 def _listeners(text: str) -> tuple[tuple[str, str], ...]:
     found = tuple(map(_listener, text.replace(",", " ").split()))
     if not found:
-        raise click.BadParameter("at least one is needed, such as udp://*:514")
+        raise click.BadParameter("at least one listener is needed, such as udp://*:514")
     return found
 
 
@@ -148,7 +148,7 @@ def _zone(text: str) -> str:
 def _key(text: str) -> str:
     key = text.strip()
     if not key or not all("!" <= letter <= "~" for letter in key):
-        raise click.BadParameter("an intake key is one word of letters and digits, as the intake's page shows it")
+        raise click.BadParameter("an intake key is one word of letters and digits; copy it from the intake's page")
     return key
 
 
@@ -163,48 +163,59 @@ def _checked(parse: Callable[[str], T], text: str) -> T:
 
 
 def make_setup(connect: Connect) -> click.Command:
-    """The command, with what tries the network."""
+    """Returns the command. ``connect`` tests the connection to the collector."""
 
     @click.command(
         epilog="\b\nExamples:\n  sudo syslog-bridge setup\n  syslog-bridge setup --non-interactive --region FRA1"
         " --intake firewalls --key-file key.txt\n    --source 10.1.0.0/16 --listen udp://*:514"
     )
     @configuration_option
-    @click.option("--region", metavar="NAME|URL", help=f"{' '.join(REGIONS)}, or a base URL.  [default: FRA1]")
-    @click.option("--intake", metavar="NAME", help="What we call the intake.  [default: its format, or all]")
-    @click.option("--key-file", metavar="FILE", type=click.File(), help="Holds the intake key; - reads it from stdin.")
-    @click.option("--format", "form", metavar="NAME", help="The text format of its parser: syslog-bridge formats.")
-    @click.option("--source", metavar="NETWORKS", help="Who sends to it, such as '10.1.0.1, 10.2.0.0/16'; or all.")
-    @click.option("--listen", metavar="URLS", help="[default: udp://*:514 tcp://*:514]")
-    @click.option("--timezone", metavar="PLACE", help="Of device times without a zone.  [default: UTC]")
-    @click.option("--spool", metavar="DIRECTORY", type=click.Path(path_type=Path), default=_SPOOL, show_default=True)
-    @click.option("--non-interactive", is_flag=True, help="Ask nothing: what is not given takes its default.")
-    @click.option("--send-test", "sending", is_flag=True, help="Deliver one test event: only that shows a wrong key.")
-    @click.option("--no-connect", is_flag=True, help="Do not try the way to the collector.")
-    @click.option("--force", is_flag=True, help="Replace a configuration that is there.")
+    @click.option(
+        "--region", metavar="NAME|URL", help=f"{' '.join(REGIONS)}, or a base URL of the collector.  [default: FRA1]"
+    )
+    @click.option("--intake", metavar="NAME", help="Name for the intake.  [default: its format, or all]")
+    @click.option("--key-file", metavar="FILE", type=click.File(), help="File with the intake key; - for stdin.")
+    @click.option(
+        "--format", "form", metavar="NAME", help="Text format of the intake's parser; see syslog-bridge formats."
+    )
+    @click.option(
+        "--source", metavar="NETWORKS", help="Senders, such as '10.1.0.1, 10.2.0.0/16', or all.  [default: all]"
+    )
+    @click.option("--listen", metavar="URLS", help="Listeners.  [default: udp://*:514 tcp://*:514]")
+    @click.option("--timezone", metavar="ZONE", help="Time zone of device times without one.  [default: UTC]")
+    @click.option("--spool", metavar="DIRECTORY", type=click.Path(path_type=Path), default=_SPOOL, show_default=True,
+        help="Directory of the spool.")  # fmt: skip
+    @click.option(
+        "--non-interactive", is_flag=True, help="Do not ask; use the default of each option that is not given."
+    )
+    @click.option(
+        "--send-test", "sending", is_flag=True, help="Send one test event: the only way to detect a wrong key."
+    )
+    @click.option("--no-connect", is_flag=True, help="Do not test the connection to the collector.")
+    @click.option("--force", is_flag=True, help="Replace an existing configuration.")
     def setup(
         file: Path, region: str | None, intake: str | None, key_file: Any, form: str | None, source: str | None,
         listen: str | None, timezone: str | None, spool: Path, non_interactive: bool, sending: bool, no_connect: bool,
         force: bool,
     ) -> None:  # fmt: skip
-        """Write a first configuration: asks for region, intake, key, senders and ports, and tries the connection."""
+        """Write a first configuration: ask for region, intake, key, senders and ports, and test the connection."""
         if sending and no_connect:
-            raise click.UsageError("--send-test needs the connection that --no-connect leaves out")
+            raise click.UsageError("--send-test needs a connection, which --no-connect excludes")
         if non_interactive and key_file is None:
-            raise click.UsageError("--non-interactive needs --key-file FILE, or --key-file - and the key on stdin")
+            raise click.UsageError("--non-interactive needs --key-file FILE, or --key-file - with the key on stdin")
         if not non_interactive and not sys.stdin.isatty() and key_file is not None and key_file.name == "<stdin>":
-            raise click.UsageError("the key comes from stdin, so nothing can be asked there: give --non-interactive")
+            raise click.UsageError("the key is read from stdin, so questions cannot be answered: add --non-interactive")
         ask = _Asker(interactive=not non_interactive)
-        ask.say("A first configuration. Enter takes what stands in [brackets]; Ctrl-C ends without a change.\n")
+        ask.say("Create a first configuration. Enter accepts the value in [brackets]. Ctrl-C cancels.\n")
         try:
             _refuse_existing(file, force)
             answers = SetupAnswers(
-                collector=ask("Region of your SEKOIA.IO, or the collector's URL", region, "FRA1", _collector),
-                format=(looks := ask(_ABOUT_FORMAT, form, "none", _format)),
-                intake=(name := ask("A name for the intake (a-z 0-9 - _ .)", intake, looks or "all", _intake)),
-                sources=ask("Who sends to it: addresses and networks, or all", source, "all", _sources),
-                listeners=ask("Where to listen", listen, "udp://*:514 tcp://*:514", _listeners),
-                timezone=ask("Time zone of device times that carry none", timezone, "UTC", _zone),
+                collector=ask("SEKOIA.IO region, or URL of the collector", region, "FRA1", _collector),
+                format=(format_name := ask(_FORMAT_QUESTION, form, "none", _format)),
+                intake=(name := ask("Name for the intake (a-z 0-9 - _ .)", intake, format_name or "all", _intake)),
+                sources=ask("Senders: addresses and networks, or all", source, "all", _sources),
+                listeners=ask("Listeners", listen, "udp://*:514 tcp://*:514", _listeners),
+                timezone=ask("Time zone of device times without one", timezone, "UTC", _zone),
                 spool=spool.absolute(),
             )
             key = _read_key(key_file) if key_file is not None else ask.secret(f"Intake key of {name}", _key)
@@ -212,14 +223,14 @@ def make_setup(connect: Connect) -> click.Command:
             if not force:
                 draft.refuse_existing()
             if not non_interactive and not no_connect and not sending:
-                sending = click.confirm("Send one test event to the intake? Only that shows a wrong key", default=True)
-            written = write(draft, agree=lambda config: no_connect or _tried(connect, config, sending, ask))
+                sending = click.confirm("Send a test event to the intake? Only this detects a wrong key", default=True)
+            written = write(draft, agree=lambda config: no_connect or _test_connection(connect, config, sending, ask))
         except DraftError as error:
-            failed(f"setup: {error}")
+            fail(f"setup: {error}")
         if written is None:
-            failed(
-                "setup: nothing was written, as the trial has failed. Mend what is marked NO"
-                + (", or give --no-connect to write it all the same" if non_interactive else "")
+            fail(
+                "setup: the connection test failed, and nothing was written. Fix the steps marked NO"
+                + (", or use --no-connect to write the configuration without a test" if non_interactive else "")
             )
         click.echo(f"wrote {draft.file} and {draft.key_file(name)}")
         click.echo(verdict(written))
@@ -229,7 +240,7 @@ def make_setup(connect: Connect) -> click.Command:
 
 
 class _Asker:
-    """Takes an option where it was given, the user's answer where there is a user, else the default."""
+    """Returns the value of an option if given, else the user's answer if interactive, else the default."""
 
     def __init__(self, *, interactive: bool) -> None:
         self._interactive = interactive
@@ -250,12 +261,12 @@ class _Asker:
         found: str = click.prompt(f"{question} (not shown)", hide_input=True, value_proc=parse)
         return found
 
-    def all_the_same(self) -> bool:
-        return self._interactive and click.confirm("Write the configuration all the same?", default=False)
+    def write_anyway(self) -> bool:
+        return self._interactive and click.confirm("Write the configuration anyway?", default=False)
 
 
 def _refuse_existing(file: Path, force: bool) -> None:
-    # Before anything is asked; the key's file has a name only later.
+    # Check before the first question. The name of the key file is known only later.
     if not force:
         Draft(file.absolute(), "", {}).refuse_existing()
 
@@ -264,13 +275,13 @@ def _read_key(file: Any) -> str:
     try:
         return _key(file.read(4096))
     except (OSError, UnicodeDecodeError):
-        raise click.BadParameter("the key's file cannot be read as text", param_hint="--key-file") from None
+        raise click.BadParameter("the key file cannot be read as text", param_hint="--key-file") from None
 
 
-def _tried(connect: Connect, config: Config, sending: bool, ask: _Asker) -> bool:
+def _test_connection(connect: Connect, config: Config, sending: bool, ask: _Asker) -> bool:
     results: list[StepResult] = list(connect(config, True, sending))
     click.echo("\n".join(lines_of(results)))
-    return all(result.ok for result in results) or ask.all_the_same()
+    return all(result.ok for result in results) or ask.write_anyway()
 
 
 def _next_steps(file: Path, answers: SetupAnswers) -> list[str]:
@@ -279,7 +290,7 @@ def _next_steps(file: Path, answers: SetupAnswers) -> list[str]:
     host, _, port = at.rpartition(":")
     if host in ("*", "0.0.0.0", "[::]"):
         host = "127.0.0.1"
-    steps = ["", "Next:"]
+    steps = ["", "Next steps:"]
     if file == DEFAULT_FILE and _SYSTEMD.is_dir():
         steps.append("  sudo systemctl enable --now syslog-bridge")
     else:
@@ -288,6 +299,6 @@ def _next_steps(file: Path, answers: SetupAnswers) -> list[str]:
     steps.append(f"  sudo syslog-bridge status{option}")
     if answers.sources:
         steps.append(
-            "(It has a route only where this machine is among the senders; status shows it among the unrouted.)"
+            "(The message is delivered only if this machine is one of the senders. Else status shows it as unrouted.)"
         )
     return steps

@@ -1,4 +1,4 @@
-"""``syslog-bridge spool``: what waits, seen, written out, moved, removed."""
+"""Implements ``syslog-bridge spool``: lists, exports, moves and purges waiting events."""
 
 import json
 import sys
@@ -9,17 +9,17 @@ import click
 
 from bridge.batching.encoding import escaped
 from bridge.cli.execute import (
-    act,
-    confirmed,
-    existing,
-    unreadable,
+    confirm,
+    existing_spool,
+    fail_unreadable,
+    run_command,
     yes_option,
 )
 from bridge.cli.options import (
     Bundle,
     configuration_option,
-    failed,
-    loaded,
+    fail,
+    load_config,
 )
 from bridge.config import Config
 from bridge.operations import offline_spool
@@ -29,32 +29,32 @@ from bridge.spool.partition import EventFilter
 from bridge.syslog.timestamps import rfc3339
 
 _FILTERS = Bundle(
-    click.option("--intake", metavar="NAME", help="Of this intake only."),
-    click.option("--source", metavar="HOST", help="Events whose text names this host or address."),
-    click.option("--containing", metavar="TEXT", help="Events that hold this text."),
+    click.option("--intake", metavar="NAME", help="Only events of this intake."),
+    click.option("--source", metavar="HOST", help="Only events whose text contains this host or address."),
+    click.option("--containing", metavar="TEXT", help="Only events that contain this text."),
 )
 
 
 @click.group(epilog="\b\nExample:\n  syslog-bridge spool list -c bridge.yaml")
 def spool() -> None:
-    """See and change what waits in the spool, while the bridge runs or when it does not.
+    """List, export, move or purge the events in the spool. Works with and without a running bridge.
 
-    The spool keeps the text of an event and not who sent it: --source finds events whose text names a host.
+    The spool stores the text of an event, not its sender: --source finds events whose text contains the host.
     """
 
 
 @spool.command("list", epilog="\b\nExample:\n  syslog-bridge spool list --json")
 @configuration_option
-@click.option("--json", "as_json", is_flag=True, help="A JSON object.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
 def list_(file: Path, as_json: bool) -> None:
-    """Tell how much waits for each intake, by the names of its files."""
-    config = loaded(file, secrets=False)
+    """Show the number of waiting events, their bytes and the age of the oldest for each intake."""
+    config = load_config(file, secrets=False)
     try:
-        found = offline_spool.read(existing(config.spool.directory))
+        found = offline_spool.read(existing_spool(config.spool.directory))
     except ControlError as error:
-        failed(f"spool list: {error}")
+        fail(f"spool list: {error}")
     except OSError as error:
-        unreadable("spool list", error)
+        fail_unreadable("spool list", error)
     rows = offline_spool.as_json(config.spool.directory, found)["intakes"]
     assert isinstance(rows, list)
     for row in rows:
@@ -67,17 +67,17 @@ def list_(file: Path, as_json: bool) -> None:
     click.echo(f"{'intake':<24} {'events':>12} {'bytes':>15} {'oldest':>10}")
     for row in rows:
         age = "-" if row["oldest_seconds"] is None else f"{row['oldest_seconds']:.0f} s"
-        strange = "" if row["configured"] else "   not in the configuration: parked"
-        click.echo(f"{row['name']:<24} {row['backlog_events']:>12,} {row['backlog_bytes']:>15,} {age:>10}{strange}")
+        note = "" if row["configured"] else "   not in the configuration: parked"
+        click.echo(f"{row['name']:<24} {row['backlog_events']:>12,} {row['backlog_bytes']:>15,} {age:>10}{note}")
 
 
 @spool.command(epilog="\b\nExample:\n  syslog-bridge spool show --intake firewalls --limit 5")
 @configuration_option
 @_FILTERS
-@click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="So many of the oldest.")
+@click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="Maximum number of events.")
 def show(file: Path, intake: str | None, source: str | None, containing: str | None, limit: int) -> None:
-    """Print the oldest events that wait: intake, event time, text."""
-    config = loaded(file, secrets=False)
+    """Print the oldest waiting events: intake, event time, text."""
+    config = load_config(file, secrets=False)
     for number, (name, ms, event) in enumerate(_events(config, "spool show", intake, EventFilter(containing, source))):
         if number == limit:
             break
@@ -88,15 +88,17 @@ def show(file: Path, intake: str | None, source: str | None, containing: str | N
 @spool.command(epilog="\b\nExample:\n  syslog-bridge spool export --intake firewalls --output events.jsonl")
 @configuration_option
 @_FILTERS
-@click.option("--output", type=click.Path(path_type=Path), help="A new file, for the owner only. Default: stdout.")
+@click.option(
+    "--output", type=click.Path(path_type=Path), help="New file, readable by its owner only.  [default: stdout]"
+)
 def export(file: Path, intake: str | None, source: str | None, containing: str | None, output: Path | None) -> None:
-    """Write out what waits, as JSON lines: intake, event_timestamp, event. Nothing is removed."""
-    config = loaded(file, secrets=False)
+    """Write the waiting events as JSON lines with intake, event_timestamp and event. Removes nothing."""
+    config = load_config(file, secrets=False)
     count = 0
     try:
         out = sys.stdout if output is None else output.open("x", encoding="utf-8")
     except OSError as error:
-        failed(f"spool export: {output}: {error.strerror}")
+        fail(f"spool export: {output}: {error.strerror}")
     try:
         if output is not None:
             output.chmod(0o600)
@@ -117,20 +119,20 @@ def export(file: Path, intake: str | None, source: str | None, containing: str |
 @spool.command(epilog="\b\nExample:\n  syslog-bridge spool move --intake old --to firewalls")
 @configuration_option
 @_FILTERS
-@click.option("--to", required=True, metavar="NAME", help="The intake that gets them.")
+@click.option("--to", required=True, metavar="NAME", help="Intake to move the events to.")
 @yes_option
 def move(file: Path, intake: str | None, source: str | None, containing: str | None, to: str, yes: bool) -> None:
-    """Give what waits for an intake to another, as it is: events keep text and time.
+    """Move waiting events to another intake. Events keep their text and time.
 
-    Requests in flight are waited for, and what they carried stays where it was.
+    The command waits until no requests are in flight. Events of those requests are not moved.
     """
-    config = loaded(file, secrets=False)
+    config = load_config(file, secrets=False)
     if intake is None and not (source or containing):
-        raise click.UsageError("say what: --intake, --source or --containing")
+        raise click.UsageError("specify the events: --intake, --source or --containing")
     if intake is None:
-        confirmed(f"Move the events of ALL intakes that match to {to}?", yes=yes)
+        confirm(f"Move the matching events of ALL intakes to {to}?", yes=yes)
     given = {"intake": intake, "source": source, "containing": containing, "to": to}
-    result = act(config, "spool-move", given, what="moving")
+    result = run_command(config, "spool-move", given, description="moving")
     click.echo(f"{result['moved']:,} events moved to {to}")
     _end(result)
 
@@ -140,32 +142,34 @@ def move(file: Path, intake: str | None, source: str | None, containing: str | N
 @_FILTERS
 @yes_option
 def purge(file: Path, intake: str | None, source: str | None, containing: str | None, yes: bool) -> None:
-    """Remove what waits. It is lost; the account has it as dropped: purged."""
-    config = loaded(file, secrets=False)
-    whose = "ALL intakes" if intake is None else f"intake {intake}"
-    which = " that match" if source or containing else ""
-    confirmed(f"Remove the events of {whose}{which}? They will never be delivered.", yes=yes)
+    """Delete waiting events. They are lost, and are counted as dropped (reason purged)."""
+    config = load_config(file, secrets=False)
+    owner = "ALL intakes" if intake is None else f"intake {intake}"
+    which = "matching" if source or containing else "waiting"
+    confirm(f"Delete the {which} events of {owner}? They will never be delivered.", yes=yes)
     given = {"intake": intake, "source": source, "containing": containing}
-    result = act(config, "spool-purge", given, what="purging")
-    click.echo(f"{result['purged']:,} events removed")
+    result = run_command(config, "spool-purge", given, description="purging")
+    click.echo(f"{result['purged']:,} events deleted")
     _end(result)
 
 
 def _end(result: dict[str, object]) -> None:
     if result["interrupted"]:
-        failed("interrupted: the rest is as it was")
+        fail("interrupted. The remaining events were not changed")
 
 
-def _events(config: Config, command: str, intake: str | None, words: EventFilter) -> Iterator[tuple[str, int, bytes]]:
-    matcher = words.matcher()
+def _events(
+    config: Config, command: str, intake: str | None, event_filter: EventFilter
+) -> Iterator[tuple[str, int, bytes]]:
+    matcher = event_filter.matcher()
     try:
-        directory = existing(config.spool.directory)
+        directory = existing_spool(config.spool.directory)
         for name in [intake] if intake is not None else inspect.intakes(directory):
             for _, events in inspect.queued_batches(directory / name):
                 for ms, event in events:
                     if matcher.matches(event):
                         yield name, ms, event
     except ControlError as error:
-        failed(f"{command}: {error}")
+        fail(f"{command}: {error}")
     except OSError as error:
-        unreadable(command, error)
+        fail_unreadable(command, error)

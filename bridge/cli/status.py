@@ -1,4 +1,4 @@
-"""``syslog-bridge status``."""
+"""Implements ``syslog-bridge status``: shows the health of the bridge, or the contents of the spool if none runs."""
 
 import json
 from pathlib import Path
@@ -7,47 +7,49 @@ from typing import Any
 import click
 
 from bridge.cli import status_text
-from bridge.cli.options import configuration_option, failed, loaded
+from bridge.cli.options import configuration_option, fail, load_config
 from bridge.operations import control_client, offline_spool
 
-MOST_SHOWN = 100
-"Sources that are asked for, to show those that fit."
+MAX_SOURCES = 100
+"Sources requested from the bridge. The output shows as many as fit."
 
 
 @click.command(epilog="\b\nExample:\n  syslog-bridge status -c /etc/syslog-bridge/bridge.yaml")
 @configuration_option
-@click.option("--json", "as_json", is_flag=True, help="The JSON of /api/status; running: false where there is none.")
-@click.option("--watch", "watched", is_flag=True, help="Go on, and show it anew every two seconds, until Ctrl-C.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print the JSON of /api/status; running is false if no bridge runs."
+)
+@click.option("--watch", "watched", is_flag=True, help="Update the status every two seconds until Ctrl-C.")
 def status(file: Path, as_json: bool, watched: bool) -> None:
-    """Tell how the bridge is doing; where it is not running, what its spool holds."""
-    directory = loaded(file, secrets=False).spool.directory
+    """Show the health of the running bridge and what to do; if none runs, show the contents of the spool."""
+    directory = load_config(file, secrets=False).spool.directory
     if watched and not as_json:
         _watch(directory)
         return
     try:
-        found, running = _found(directory, "" if as_json else f"?sources={MOST_SHOWN}")
+        report, running = _read_status(directory, "" if as_json else f"?sources={MAX_SOURCES}")
     except control_client.ControlError as error:
-        failed(f"status: {error}")
+        fail(f"status: {error}")
     except OSError as error:
-        remedy = "; only the bridge's own user and root may look" if isinstance(error, PermissionError) else ""
-        failed(f"status: {error.filename or directory}: {error.strerror}{remedy}")
+        remedy = ". Run the command as root or as the bridge's user" if isinstance(error, PermissionError) else ""
+        fail(f"status: {error.filename or directory}: {error.strerror}{remedy}")
     if as_json:
-        click.echo(json.dumps(found, indent=2))
+        click.echo(json.dumps(report, indent=2))
     else:
-        click.echo(status_text.of_running(found) if running else status_text.of_files(found))
+        click.echo(status_text.of_running(report) if running else status_text.of_files(report))
 
 
-def _found(directory: Path, asked: str) -> tuple[dict[str, Any], bool]:
-    """What is known, and whether a running bridge said it."""
+def _read_status(directory: Path, query: str) -> tuple[dict[str, Any], bool]:
+    """Returns the status, and True if it is from a running bridge."""
     if not directory.is_dir():
         raise control_client.ControlError(f"the bridge has never run: there is no spool {directory}")
     process = offline_spool.owner(directory)
     if process is None:
         return offline_spool.as_json(directory, offline_spool.read(directory)), False
     try:
-        return control_client.get(directory, f"/api/status{asked}"), True
+        return control_client.get(directory, f"/api/status{query}"), True
     except control_client.ControlError as error:
-        raise control_client.ControlError(f"process {process} holds the spool, but {error}") from None
+        raise control_client.ControlError(f"process {process} has locked the spool, but {error}") from None
 
 
 def _watch(directory: Path) -> None:
@@ -57,8 +59,8 @@ def _watch(directory: Path) -> None:
 
     console = Console()
     if not console.is_terminal:
-        failed("status: --watch needs a terminal; without one, ask again and again: status --json")
+        fail("status: --watch needs a terminal. Without one, run status --json repeatedly")
     try:
-        watch(lambda: control_client.get(directory, f"/api/status?sources={MOST_SHOWN}"), console)
+        watch(lambda: control_client.get(directory, f"/api/status?sources={MAX_SOURCES}"), console)
     except (control_client.ControlError, OSError) as error:
-        failed(f"status: {error}; is the bridge running?")
+        fail(f"status: {error}. Check that the bridge is running")

@@ -1,4 +1,4 @@
-"""A status for people: one sentence first, then tables. Every key but the contract's may be missing."""
+"""Formats a status as text: one sentence first, then tables. Only the keys of the contract are required."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -7,11 +7,11 @@ from bridge.accounting.ledger import IN, OUT
 from bridge.config.faults import printable
 from bridge.monitoring import headline
 
-_MOST_ROWS = 30
+_MAX_ROWS = 30
 
 
 def of_running(status: dict[str, Any]) -> str:
-    """The summary of ``/api/status``."""
+    """Formats the status of a running bridge (``/api/status``)."""
     ledger, intakes = status.get("ledger", {}), status.get("intakes", [])
     lines = list(_headline(headline.of(status)))
     lines += _listeners(status)
@@ -26,7 +26,7 @@ def of_running(status: dict[str, Any]) -> str:
     )
     clocks = status.get("clocks", [])
     lines += _table(
-        "wrong clocks", ("source", "is", "to do"),
+        "wrong clocks", ("source", "offset", "remedy"),
         ((row.get("name") or row.get("address"), row.get("text"), row.get("remedy")) for row in clocks),
         status.get("sources_count", {}).get("clock"),
     )  # fmt: skip
@@ -37,7 +37,7 @@ def of_running(status: dict[str, Any]) -> str:
         ([row.get(key) for key in ("address", "listener", "events", "last_seen")] for row in unrouted),
     )
     lines += ["", *_ledger(ledger)]
-    for name, title in (("quarantine", "quarantined: "), ("possible_duplicates", "perhaps twice: ")):
+    for name, title in (("quarantine", "quarantined: "), ("possible_duplicates", "possible duplicates: ")):
         table = status.get(name)
         if isinstance(table, dict) and any(table.values()):
             lines.append(f"{title}{_counts(table)}")
@@ -45,42 +45,44 @@ def of_running(status: dict[str, Any]) -> str:
 
 
 def of_files(status: dict[str, Any]) -> str:
-    """The summary of a spool whose bridge is not running."""
+    """Formats the status of a spool without a running bridge."""
     waiting = sum(row["backlog_events"] for row in status["intakes"])
-    what = f"{waiting:,} events wait in {status['spool']}" if waiting else f"nothing waits in {status['spool']}"
-    lines = [f"The bridge is not running; {what}."]
+    backlog = f"{waiting:,} events wait in {status['spool']}" if waiting else f"no events wait in {status['spool']}"
+    lines = [f"The bridge is not running; {backlog}."]
     lines += _intakes(status["intakes"])
     if any(status["quarantine"].values()):
         lines += ["", f"quarantined: {_counts(status['quarantine'])}"]
     if status["possible_duplicates"]:
-        lines.append(f"{status['possible_duplicates']:,} of the events may have been accepted already")
+        lines.append(
+            f"possible duplicates: {status['possible_duplicates']:,} of these events may have been accepted already"
+        )
     if status["foreign_files"]:
-        lines.append(f"{status['foreign_files']:,} files are no batches: the next start moves them to quarantine")
+        lines.append(f"{status['foreign_files']:,} files are not batches: the next start moves them to quarantine")
     return "\n".join(lines)
 
 
-def _headline(said: dict[str, Any]) -> Iterator[str]:
-    """The sentence, what to do, and a line for each further thing that is wrong."""
-    yield printable(said["text"])
-    for number, problem in enumerate(said["problems"][:_MOST_ROWS]):
+def _headline(summary: dict[str, Any]) -> Iterator[str]:
+    """Yields the first sentence with its remedy, and a line for each further problem and its remedy."""
+    yield printable(summary["text"])
+    for number, problem in enumerate(summary["problems"][:_MAX_ROWS]):
         if number:
             yield f"! {printable(problem['text'])}"
         if problem["remedy"]:
-            yield f"  to do: {printable(problem['remedy'])}"
+            yield f"  remedy: {printable(problem['remedy'])}"
 
 
 def _listeners(status: dict[str, Any]) -> list[str]:
     listeners = status.get("listeners")
     if not isinstance(listeners, dict):
         return []
-    lost, refused = status.get("kernel_drops"), status.get("refused_connections")
+    drops, rejected = status.get("kernel_drops"), status.get("refused_connections")
     rows = [
-        (name, str(port), _of(lost, name), _of(refused, name)) for name, port in listeners.items()
+        (name, str(port), _value(drops, name), _value(rejected, name)) for name, port in listeners.items()
     ]  # fmt: skip
-    return _table("listeners", ("name", "port", "lost by the kernel", "refused"), rows)
+    return _table("listeners", ("name", "port", "dropped by the kernel", "rejected connections"), rows)
 
 
-def _of(table: Any, name: str) -> Any:
+def _value(table: Any, name: str) -> Any:
     return table.get(name, 0) if isinstance(table, dict) else 0
 
 
@@ -107,13 +109,13 @@ def _cluster_node(cluster_node: Any) -> list[str]:
     )  # fmt: skip
     table = _table(
         f"shared backlog: {printable(str(cluster_node.get('broker')))}",
-        ("intake", "batches in queue", "couriers", "handed over", "taken over", "trouble"), rows,
+        ("intake", "batches in queue", "couriers", "handed over", "taken over", "last error"), rows,
     )  # fmt: skip
     alone = cluster_node.get("alone") or []
-    said = [f"  delivered from here by itself: {printable(', '.join(alone))}"] if alone else []
+    local = [f"  delivered by this node alone: {printable(', '.join(alone))}"] if alone else []
     couriers = cluster_node.get("couriers")
     shares = "one courier has the request rate" if couriers == 1 else f"{couriers} couriers share the request rate"
-    return [*table, *said, f"  role {cluster_node.get('role')}; {shares}"]
+    return [*table, *local, f"  role {cluster_node.get('role')}; {shares}"]
 
 
 def _source(row: dict[str, Any]) -> tuple[Any, ...]:
@@ -126,14 +128,14 @@ def _source(row: dict[str, Any]) -> tuple[Any, ...]:
 
 
 def _ledger(ledger: dict[str, Any]) -> Iterator[str]:
-    # 0 where no backlog is shared: then nobody has heard of them.
-    unheard = {name for name in ("taken_over", "handed_over") if not ledger.get(name)}
-    left = [name for name in IN if name in ledger and name not in unheard]
-    right = [name for name in OUT if name in ledger and name not in unheard]
+    # These counters exist only if the backlog is shared. Do not show them as 0 otherwise.
+    unused = {name for name in ("taken_over", "handed_over") if not ledger.get(name)}
+    left = [name for name in IN if name in ledger and name not in unused]
+    right = [name for name in OUT if name in ledger and name not in unused]
     yield "ledger   in:  " + ", ".join(f"{name} {ledger[name]:,}" for name in left)
     dropped = ledger.get("dropped", {})
-    told = f", dropped {sum(dropped.values()):,}" + (f" ({_counts(dropped)})" if dropped else "")
-    yield "         out: " + ", ".join(f"{name} {ledger[name]:,}" for name in right) + told
+    drops = f", dropped {sum(dropped.values()):,}" + (f" ({_counts(dropped)})" if dropped else "")
+    yield "         out: " + ", ".join(f"{name} {ledger[name]:,}" for name in right) + drops
 
 
 def _counts(table: dict[str, int]) -> str:
@@ -141,25 +143,25 @@ def _counts(table: dict[str, int]) -> str:
 
 
 def _table(title: str, heads: Sequence[str], rows: Iterable[Sequence[Any]], total: int | None = None) -> list[str]:
-    """``total``: how many rows there are, where not all were given."""
+    """Returns the lines of a table, none if it has no rows. ``total``: number of rows, if ``rows`` has not all."""
     cells = [[_cell(value) for value in row] for row in rows]
     if not cells:
         return []
-    left_out = (total or len(cells)) - _MOST_ROWS
-    cells = cells[:_MOST_ROWS]
+    left_out = (total or len(cells)) - _MAX_ROWS
+    cells = cells[:_MAX_ROWS]
     widths = [max(map(len, column)) for column in zip(heads, *cells, strict=True)]
     lines = ["  ".join(map(str.ljust, row, widths)) for row in (heads, *cells)]
-    more = [f"  ... and {left_out:,} more: --json has all"] if left_out > 0 else []
+    more = [f"  ... and {left_out:,} more; use --json to see all"] if left_out > 0 else []
     return ["", title, *(f"  {line.rstrip()}" for line in lines), *more]
 
 
 def _cell(value: Any) -> str:
-    # Error texts and names come from far away: nothing in them may act on the terminal.
+    # Error texts and names come from other hosts. Control characters in them must not reach the terminal.
     return "-" if value is None else f"{value:,}" if isinstance(value, int) else printable(str(value))
 
 
 def size(count: int) -> str:
-    """``1.5 MB``"""
+    """Formats a number of bytes, such as ``1.5 MB``."""
     value, units = float(count), ["B", "kB", "MB", "GB", "TB"]
     while value >= 1000 and len(units) > 1:
         value /= 1000
@@ -168,7 +170,7 @@ def size(count: int) -> str:
 
 
 def age(seconds: float | None) -> str:
-    """``3 m 20 s``"""
+    """Formats a duration in its two largest units, such as ``3 m 20 s``; ``-`` for None."""
     if seconds is None:
         return "-"
     whole = int(seconds)

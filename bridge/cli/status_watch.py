@@ -1,4 +1,4 @@
-"""``status --watch``: the status in a terminal, anew every two seconds, cut to the terminal's height."""
+"""Shows the status in a terminal, updated every two seconds and limited to its height (``status --watch``)."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -14,8 +14,8 @@ from bridge.cli.status_text import age, size
 from bridge.config.faults import printable
 from bridge.monitoring import headline
 
-EVERY = 2.0
-"Seconds."
+UPDATE_INTERVAL = 2.0
+"Seconds between two updates."
 
 _COLORS = {"well": "green", "attention": "yellow", "trouble": "red"}
 _NUMBERS = ("In/s", "Out/s", "Waiting", "Events", "Events/s")
@@ -23,24 +23,24 @@ _LONG = ("Last error", "Clock")
 _STATES = {"idle": "green", "delivering": "green"}
 
 
-def watch(ask: Callable[[], dict[str, Any]], console: Console) -> None:
-    """Show what ``ask`` tells, until Ctrl-C. What ``ask`` raises goes on."""
+def watch(read_status: Callable[[], dict[str, Any]], console: Console) -> None:
+    """Shows the status until Ctrl-C. Does not catch the errors of ``read_status``."""
     try:
-        with Live(screen(ask(), console.height), console=console, auto_refresh=False, screen=True) as live:
+        with Live(screen(read_status(), console.height), console=console, auto_refresh=False, screen=True) as live:
             while True:
-                time.sleep(EVERY)
-                live.update(screen(ask(), console.height), refresh=True)
+                time.sleep(UPDATE_INTERVAL)
+                live.update(screen(read_status(), console.height), refresh=True)
     except KeyboardInterrupt:
         return
 
 
 def screen(status: dict[str, Any], height: int) -> RenderableType:
-    """One picture. Nothing in it is read as markup, and control characters are escaped."""
-    said = headline.of(status)
-    color = _COLORS[said["state"]]
-    # At the top: what does not fit the terminal is cut off below.
+    """Draws one screen. Text of the status is not read as markup, and control characters are escaped."""
+    summary = headline.of(status)
+    color = _COLORS[summary["state"]]
+    # The problems come first, because rich cuts off the bottom of what does not fit the terminal.
     parts: list[RenderableType] = [
-        Panel(_problems(said), border_style=color, title=_plain(_title(status)), subtitle="Ctrl-C ends")
+        Panel(_problems(summary), border_style=color, title=_plain(_title(status)), subtitle="Ctrl-C to quit")
     ]
     intakes = _table("Intake", "State", "In/s", "Out/s", "Waiting", "Oldest", "Last error")
     for row in status.get("intakes", []):
@@ -52,15 +52,15 @@ def screen(status: dict[str, Any], height: int) -> RenderableType:
             age(row.get("oldest_seconds")), _plain(row.get("last_error") or ""),
         )  # fmt: skip
     parts.append(intakes)
-    left = height - 8 - len(said["problems"]) - len(status.get("intakes", [])) - 6
+    left = height - 8 - len(summary["problems"]) - len(status.get("intakes", [])) - 6
     sources = _table("Source", "Listener", "Intake", "Events", "Events/s", "Last seen", "Clock")
     for row in status.get("sources", [])[: max(3, left)]:
-        sick = row.get("clock_remedy")
+        remedy = row.get("clock_remedy")
         sources.add_row(
             _plain(row.get("name") or row.get("address")), _plain(row.get("listener")),
             _plain(row.get("intake") or "-"), f"{row.get('events', 0):,}",
             _rate(row.get("events_per_second")), f"{age(row.get('silent_seconds'))} ago",
-            Text(printable(str(row.get("clock") or "-")), style="yellow" if sick else ""),
+            Text(printable(str(row.get("clock") or "-")), style="yellow" if remedy else ""),
         )  # fmt: skip
     parts.append(sources)
     return Group(*parts)
@@ -70,17 +70,17 @@ def _title(status: dict[str, Any]) -> str:
     return f"syslog-bridge on {status.get('gateway', '?')}, {str(status.get('taken', ''))[11:19]} UTC"
 
 
-def _problems(said: dict[str, Any]) -> Text:
-    return Text("\n").join(_lines(said))
+def _problems(summary: dict[str, Any]) -> Text:
+    return Text("\n").join(_lines(summary))
 
 
-def _lines(said: dict[str, Any]) -> Iterator[Text]:
-    yield Text(printable(said["text"]), style="bold")
-    for number, problem in enumerate(said["problems"][:6]):
+def _lines(summary: dict[str, Any]) -> Iterator[Text]:
+    yield Text(printable(summary["text"]), style="bold")
+    for number, problem in enumerate(summary["problems"][:6]):
         if number:
             yield Text(printable(problem["text"]))
         if problem["remedy"]:
-            yield Text(f"  to do: {printable(problem['remedy'])}", style="dim")
+            yield Text(f"  remedy: {printable(problem['remedy'])}", style="dim")
 
 
 def _table(*heads: str) -> Table:

@@ -1,19 +1,19 @@
-"""``syslog-bridge test``: messages with what is expected of them, held against a configuration.
+"""Implements ``syslog-bridge test``: checks that a configuration handles sample messages as expected.
 
-A file of samples is YAML, a list of::
+A file of samples is YAML, with a list of::
 
     - name: a login on the bastion          # optional
       from: 10.1.8.4                        # the sender; default 127.0.0.1
       listener: tcp                         # default: the first
-      client_name: fw.example               # of a TLS client's certificate
+      client_name: fw.example               # name in a TLS client's certificate
       received: 2026-11-23T07:24:30Z        # default: now
       frame: '<30>Nov 23 07:24:00 gw sshd[7]: accepted'     # or base64:
-      expect:                               # what is named is compared, nothing else
-        intake: linux                       # null: none
+      expect:                               # only the given keys are compared
+        intake: linux                       # null: no intake
         route: logins
         payload: content
         event: 'sshd[7]: accepted'
-        event_timestamp: 2026-11-23T07:24:00.000Z           # any notation of the moment; null: none
+        event_timestamp: 2026-11-23T07:24:00.000Z           # any RFC 3339 form; null: no time is sent
 """
 
 import base64
@@ -28,7 +28,7 @@ import click
 import yaml
 
 from bridge.cli import options
-from bridge.cli.options import WRONG_USAGE, configuration_option, loaded
+from bridge.cli.options import WRONG_USAGE, configuration_option, load_config
 from bridge.config import Config, Listener
 from bridge.explain.explanation import Explainer, as_json
 from bridge.explain.frames import Cut
@@ -39,35 +39,36 @@ EXPECTED = {"intake", "route", "payload", "event", "event_timestamp"}
 
 
 class SampleError(Exception):
-    """A file of samples is not what it should be; the text has its line."""
+    """Raised when a file of samples is invalid; the text names its line."""
 
 
 @click.command(epilog="\b\nExample:\n  syslog-bridge test -c bridge.yaml samples.yaml")
 @configuration_option
 @click.argument("samples", type=click.Path(path_type=Path), nargs=-1, required=True)
 def test(file: Path, samples: tuple[Path, ...]) -> None:
-    """Hold messages against a configuration: each in SAMPLES says where it should go, as what text, with what time.
+    """Test the configuration with the sample messages in SAMPLES: each states its expected intake, event and time.
 
-    Unit tests for a site's configuration: no key is read and nothing is sent. Exit code 1 if one goes elsewhere.
+    These are unit tests for a configuration: the command reads no keys and sends nothing. Exit code 1 if a sample does
+    not match its expectation.
 
     \b
     - {from: 10.1.8.4, frame: '<30>Nov 23 07:24:00 gw sshd[7]: hello', expect: {intake: linux, event: 'hello'}}
     """
-    config = loaded(file, secrets=False)
+    config = load_config(file, secrets=False)
     router = _router(config)
     failures = count = 0
     for path in samples:
         try:
             for place, sample in _read(path):
                 count += 1
-                wrong = list(_compared(config, router, sample))
-                failures += bool(wrong)
-                for text in wrong:
+                differences = list(_differences(config, router, sample))
+                failures += bool(differences)
+                for text in differences:
                     click.echo(f"{place}: {sample.get('name', f'sample {count}')}: {text}")
         except (SampleError, click.UsageError) as error:
             click.echo(str(error), err=True)
             raise SystemExit(WRONG_USAGE) from None
-    click.echo(f"{count - failures} of {count} samples are as expected")
+    click.echo(f"{count - failures} of {count} samples match their expectations")
     if failures:
         raise SystemExit(1)
 
@@ -75,13 +76,13 @@ def test(file: Path, samples: tuple[Path, ...]) -> None:
 def _router(config: Config) -> Router:
     return Router(
         routes=config.routes, intakes=config.intakes,
-        listeners={known.name: known.intake for known in config.listeners}, sources=config.sources,
+        listeners={listener.name: listener.intake for listener in config.listeners}, sources=config.sources,
         unrouted=config.unrouted, timezone=config.timezone,
     )  # fmt: skip
 
 
 def _read(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The samples of a file, each with its place."""
+    """Yields the samples of a file, each with its file and line."""
     try:
         node = yaml.compose(path.read_bytes(), Loader=yaml.BaseLoader)
     except OSError as error:
@@ -89,57 +90,57 @@ def _read(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     except yaml.YAMLError as error:
         raise SampleError(f"{path}: {error}") from None
     if not isinstance(node, yaml.SequenceNode):
-        raise SampleError(f"{path}:1: a list of samples is expected, each begun with '- '")
+        raise SampleError(f"{path}:1: must be a list of samples, each starting with '- '")
     for item in node.value:
         place = f"{path}:{item.start_mark.line + 1}"
-        sample = _plain(item)
+        sample = _convert(item)
         if not isinstance(sample, dict) or not isinstance(sample.get("expect"), dict):
-            raise SampleError(f"{place}: a sample has frame: and expect:, see syslog-bridge test --help")
-        _known(place, sample, KEYS)
-        _known(place, sample["expect"], EXPECTED)
+            raise SampleError(f"{place}: a sample needs frame: and expect:. See syslog-bridge test --help")
+        _check_keys(place, sample, KEYS)
+        _check_keys(place, sample["expect"], EXPECTED)
         if ("frame" in sample) == ("base64" in sample):
-            raise SampleError(f"{place}: give the message as frame: or as base64:")
+            raise SampleError(f"{place}: a sample needs either frame: or base64:")
         yield place, {**sample, "place": place}
 
 
-def _plain(node: yaml.Node) -> Any:
-    """Texts as they are written; a plain null, ~ or nothing is None."""
+def _convert(node: yaml.Node) -> Any:
+    """Converts a node to Python values. Scalars stay text; an unquoted null, ~ or empty value is None."""
     if isinstance(node, yaml.MappingNode):
-        return {str(_plain(key)): _plain(value) for key, value in node.value}
+        return {str(_convert(key)): _convert(value) for key, value in node.value}
     if isinstance(node, yaml.SequenceNode):
-        return [_plain(item) for item in node.value]
+        return [_convert(item) for item in node.value]
     assert isinstance(node, yaml.ScalarNode)
     return None if node.style is None and node.value in ("null", "~", "") else node.value
 
 
-def _known(place: str, given: dict[str, Any], keys: set[str]) -> None:
+def _check_keys(place: str, given: dict[str, Any], keys: set[str]) -> None:
     for key in given:
         if key not in keys:
-            raise SampleError(f"{place}: {key}: not known here; there are {', '.join(sorted(keys))}")
+            raise SampleError(f"{place}: unknown key {key}. Valid keys are {', '.join(sorted(keys))}")
 
 
-def _compared(config: Config, router: Router, sample: dict[str, Any]) -> Iterator[str]:
-    """What is otherwise than expected."""
+def _differences(config: Config, router: Router, sample: dict[str, Any]) -> Iterator[str]:
+    """Yields a text for each value that differs from its expectation."""
     place = sample["place"]
     explainer = Explainer(
         config, listener=_listener(config, sample), strict=True, router=router,
-        source=_asked(place, options.address, sample.get("from")) or IPv4Address("127.0.0.1"),
-        received=_asked(place, options.time, sample.get("received")) or datetime.now(UTC),
+        source=_parsed(place, options.address, sample.get("from")) or IPv4Address("127.0.0.1"),
+        received=_parsed(place, options.time, sample.get("received")) or datetime.now(UTC),
         client=(sample["client_name"],) if sample.get("client_name") else (),
     )  # fmt: skip
     explanation = explainer.explain(Cut(_frame(sample), "given as a sample"))
     if explanation is None:
-        yield "the frame holds nothing, so it is none"
+        yield "the frame is empty, so it is not a message"
         return
-    found = as_json(explanation)
-    for key, wanted in sample["expect"].items():
-        is_ = found[key]
-        same = is_ == wanted
-        if key == "event_timestamp" and is_ and wanted:
-            same = _asked(place, options.time, str(is_)) == _asked(place, options.time, wanted)
+    result = as_json(explanation)
+    for key, expected in sample["expect"].items():
+        actual = result[key]
+        same = actual == expected
+        if key == "event_timestamp" and actual and expected:
+            same = _parsed(place, options.time, str(actual)) == _parsed(place, options.time, expected)
         if not same:
-            yield f"{key} is {_shown(is_)}, expected {_shown(wanted)}"
-    yield from (note for note in explanation.notes if found["intake"] is None and explanation.disposition is None)
+            yield f"{key} is {_shown(actual)}, expected {_shown(expected)}"
+    yield from (note for note in explanation.notes if result["intake"] is None and explanation.disposition is None)
 
 
 def _listener(config: Config, sample: dict[str, Any]) -> Listener:
@@ -148,7 +149,7 @@ def _listener(config: Config, sample: dict[str, Any]) -> Listener:
         if name in (None, listener.name):
             return listener
     names = ", ".join(listener.name for listener in config.listeners)
-    raise SampleError(f"{sample['place']}: there is no listener {name}; there are {names}")
+    raise SampleError(f"{sample['place']}: there is no listener {name}. The listeners are {names}")
 
 
 def _frame(sample: dict[str, Any]) -> bytes:
@@ -157,10 +158,10 @@ def _frame(sample: dict[str, Any]) -> bytes:
     try:
         return base64.b64decode(str(sample["base64"]), validate=True)
     except binascii.Error:
-        raise SampleError(f"{sample['place']}: base64: this is none") from None
+        raise SampleError(f"{sample['place']}: base64: not valid base64") from None
 
 
-def _asked(place: str, parse: Any, text: str | None) -> Any:
+def _parsed(place: str, parse: Any, text: str | None) -> Any:
     if text is None:
         return None
     try:

@@ -1,4 +1,7 @@
-"""The road of one frame, with everything that is decided on it. The road's own four verbs; nothing is decided here."""
+"""Explains each decision of the pipeline about one frame.
+
+The explanation uses the functions of the pipeline: parse, route, group and encode. This module decides nothing itself.
+"""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -24,37 +27,40 @@ _ALL_FIELDS = frozenset(FIELDS)
 
 @dataclass(slots=True)
 class Explanation:
-    """What becomes of one frame."""
+    """The decisions of the pipeline about one frame."""
 
     cut: Cut
     listener: str
     source: Address | None
     fields: dict[str, Any]
-    "The header and the message, as the payload form ``json`` has them."
+    "The header fields and the message, as in the payload form ``json``."
     disposition: Disposition | None
-    "None: no route was asked."
+    "None if the frame is rejected or quarantined before routing."
     passed_over: list[tuple[str, str]]
-    "Routes before the one that matched, and why they did not."
+    "Routes before the matching one, each with the reason why it did not match."
     zone: str
-    "Of the time, and where it comes from; empty where there is no time."
+    "Time zone of the timestamp and where it is set; empty if there is no timestamp."
     event: bytes | None = None
-    "As ``/plain/batch`` carries it."
+    "The event as sent to ``/plain/batch``."
     event_timestamp: str | None = None
     notes: list[str] = field(default_factory=list)
-    "What is unusual about it."
+    "Anything unusual about the frame."
     forms: dict[str, bytes] | None = None
-    "The event in every payload form, where it was asked for."
-    body_limit: list[str] = field(default_factory=list)
-    "Those of the forms that look like the intake's format."
+    "The event in every payload form, if requested."
+    matching_forms: list[str] = field(default_factory=list)
+    "Payload forms whose event matches the intake's format."
     look_alikes: list[str] = field(default_factory=list)
-    "Where the intake has no format: formats whose event of the frame would look like them."
+    "If the intake has no format: the formats that the frame's event would match."
 
 
 class Explainer:
-    """Explains the frames of one sender. ``strict``: what the listener's ``allow`` refuses is refused here too;
-    ``payloads``: every payload form is shown; ``client``: what the sender's certificate calls it; ``router``: the
-    configuration's, where it is compiled already; ``host``: the source behind a relay, whose address ``source`` is;
-    ``most_reasons``: routes passed over that are told of, None: all."""
+    """Explains the frames of one sender.
+
+    ``strict``: reject senders that the listener's ``allow`` rejects. ``payloads``: add every payload form. ``client``:
+    the names in the sender's certificate. ``router``: the router of the configuration, if it is already compiled.
+    ``host``: the host behind a relay; then ``source`` is the address of the relay. ``most_reasons``: maximum number of
+    routes that did not match to explain, None for all.
+    """
 
     def __init__(
         self,
@@ -77,14 +83,14 @@ class Explainer:
         self._router = router or Router(
             routes=config.routes,
             intakes=config.intakes,
-            listeners={known.name: known.intake for known in config.listeners},
+            listeners={each.name: each.intake for each in config.listeners},
             sources=config.sources,
             unrouted=config.unrouted,
             timezone=config.timezone,
         )
         self._client = client
         self._profile = self._router.profile(listener.name, source, client, host)
-        self._refused = strict and not _allows(listener, source)
+        self._rejected = strict and not _allows(listener, source)
         self._payloads = payloads
         self._most_reasons = most_reasons
         self._reader = TimeReader()
@@ -98,20 +104,20 @@ class Explainer:
         )
 
     def explain(self, cut: Cut) -> Explanation | None:
-        """What becomes of one frame; None: it holds nothing, so it is none."""
+        """Explains one frame; returns None if it is empty and therefore not a message."""
         columns = parse_all(block_of([cut.frame]), _ALL_FIELDS)
         if not columns.count:
             return None
-        if cut.trouble or self._refused:
-            refused = f"listener {self._listener.name} refuses {self._source}: it is not in its allow"
-            return self._explanation(cut, None, [], [cut.trouble or refused])
+        if cut.quarantine_reason or self._rejected:
+            rejected = f"listener {self._listener.name} rejects {self._source}, which is not in its allow: list"
+            return self._explanation(cut, None, [], [cut.quarantine_reason or rejected])
         facts = Facts(*(columns[name][0] for name in Facts._fields))
         ((disposition, part),) = self._profile.assign(columns)
-        over = reasons.passed_over(
+        skipped = reasons.passed_over(
             self._config, listener=self._listener.name, address=self._source, client=self._client, facts=facts,
             route=disposition.route,
         )  # fmt: skip
-        explanation = self._explanation(cut, disposition, list(islice(over, self._most_reasons)), [])
+        explanation = self._explanation(cut, disposition, list(islice(skipped, self._most_reasons)), [])
         if disposition.kind == "deliver":
             grouped = batching.group(
                 part, disposition, reader=self._reader, received_ms=milliseconds(self._received),
@@ -124,20 +130,20 @@ class Explainer:
 
     def _add_forms(self, explanation: Explanation, disposition: Disposition) -> None:
         zone = disposition.zone or self._router.zone(self._source)
-        around = payloads.FrameContext(
+        context = payloads.FrameContext(
             self._received, str(self._source or "-").encode(), zone, listener=self._listener.name,
             route=disposition.route, intake=disposition.intake, limits=self._limits,
         )  # fmt: skip
         frame = explanation.cut.frame
-        explanation.forms = payloads.every_form(frame, around)
+        explanation.forms = payloads.every_form(frame, context)
         if disposition.format is None:
-            explanation.look_alikes = [one.name for one in payloads.look_alikes(frame, around)]
+            explanation.look_alikes = [candidate.name for candidate in payloads.look_alikes(frame, context)]
             return
         chosen = formats.find(disposition.format)
-        explanation.body_limit = [form for form, event in explanation.forms.items() if chosen.fits(event)]
+        explanation.matching_forms = [form for form, event in explanation.forms.items() if chosen.fits(event)]
 
     def _explanation(
-        self, cut: Cut, disposition: Disposition | None, over: list[tuple[str, str]], notes: list[str]
+        self, cut: Cut, disposition: Disposition | None, skipped: list[tuple[str, str]], notes: list[str]
     ) -> Explanation:
         zone = (disposition and disposition.zone) or self._router.zone(self._source)
         return Explanation(
@@ -146,7 +152,7 @@ class Explainer:
             source=self._source,
             fields=fields_of(cut.frame, self._received, zone),
             disposition=disposition,
-            passed_over=over,
+            passed_over=skipped,
             zone=self._zone(cut.frame, str(zone), disposition),
             notes=notes,
         )
@@ -167,17 +173,19 @@ def _add_event(explanation: Explanation, grouped: batching.Grouped) -> None:
     notes = explanation.notes
     if grouped.mismatched and explanation.disposition:
         notes.append(
-            f"the event does not look like the intake's format {explanation.disposition.format}: probably nobody "
-            "parses it; --payloads shows every form"
+            f"the event does not match the intake's format {explanation.disposition.format}, so its parser probably"
+            " cannot read it. Use --payloads to see every payload form"
         )
     if grouped.oversize:
-        notes.append("the event is longer than the collector takes (250 KiB): quarantined as oversize")
+        notes.append("the event is longer than the collector accepts (250 KiB): quarantined as oversize")
     if grouped.outside:
-        notes.append("the time is outside timestamps: max_past, max_future: the time of reception instead")
+        notes.append(
+            "the timestamp is out of range (timestamps: max_past, max_future): the time of reception is used instead"
+        )
     if grouped.converted:
-        notes.append("the text is no UTF-8: converted")
+        notes.append("the text is not UTF-8: converted to UTF-8")
     if grouped.emptied:
-        notes.append("the message shows nothing: sent with its structured data, or whole")
+        notes.append("the message has no visible text: sent with its structured data, or as the whole frame")
 
 
 def _allows(listener: Listener, source: Address | None) -> bool:
@@ -188,7 +196,7 @@ def _allows(listener: Listener, source: Address | None) -> bool:
 
 
 def as_json(explanation: Explanation, *, routed: bool = True) -> dict[str, object]:
-    """The contract's fields. ``routed`` false: there is no configuration, so no route and no intake to name."""
+    """Returns the contract's fields. ``routed`` false: no configuration, so route and intake are None."""
     disposition = explanation.disposition
     delivered = disposition is not None and disposition.kind == "deliver"
     return (
@@ -212,6 +220,6 @@ def _forms_as_json(explanation: Explanation) -> dict[str, object]:
     return {
         "intake_format": disposition.format if disposition else None,
         "payloads": {form: event.decode("utf-8", "surrogateescape") for form, event in explanation.forms.items()},
-        "fitting": explanation.body_limit,
+        "fitting": explanation.matching_forms,
         "look_alikes": explanation.look_alikes,
     }

@@ -1,4 +1,4 @@
-"""A frame in every payload form, and in the way of a text format: the road's own grouping, for one frame."""
+"""Encodes one frame in every payload form, and as the text formats do. Uses the grouping of the pipeline."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ from bridge.syslog.timestamps import TimeReader, milliseconds
 
 @dataclass(frozen=True, slots=True)
 class FrameContext:
-    """What the forms show beside the frame's own text."""
+    """Values of an event that are not in the frame itself."""
 
     received: datetime
     peer: bytes = b"192.0.2.1"
@@ -26,43 +26,45 @@ class FrameContext:
     route: str = ""
     intake: str | None = None
     limits: GroupLimits = field(default_factory=GroupLimits)
-    "Times that are not believed show as reception here too."
+    "Timestamps out of range are replaced by the time of reception, as in the pipeline."
 
 
-def event_in(form: str, frame: bytes, around: FrameContext) -> bytes:
-    """The event of a frame in a payload form, as ``/plain/batch`` carries it; ``b""`` where it is too long for it."""
-    return _event(Disposition("deliver", around.route, around.intake, form, zone=around.zone), frame, around)
+def event_in(form: str, frame: bytes, context: FrameContext) -> bytes:
+    """Returns the event of a frame in a payload form, as sent to ``/plain/batch``; ``b""`` if it is too long."""
+    return _event(Disposition("deliver", context.route, context.intake, form, zone=context.zone), frame, context)
 
 
-def event_for(of_format: Format, frame: bytes, around: FrameContext) -> bytes:
-    """The event of a frame in the way of a format, with its rule."""
+def event_for(text_format: Format, frame: bytes, context: FrameContext) -> bytes:
+    """Returns the event of a frame as an intake of a format sends it, with the format's rule applied."""
     return _event(
         Disposition(
-            "deliver", around.route, around.intake, of_format.payload, timestamp=of_format.timestamp, zone=around.zone,
-            format=of_format.name, refined=True,
+            "deliver", context.route, context.intake, text_format.payload, timestamp=text_format.timestamp,
+            zone=context.zone, format=text_format.name, refined=True,
         ),
         frame,
-        around,
+        context,
     )  # fmt: skip
 
 
-def every_form(frame: bytes, around: FrameContext) -> dict[str, bytes]:
-    """The event of a frame by payload form."""
-    return {form: event_in(form, frame, around) for form in FORMS}
+def every_form(frame: bytes, context: FrameContext) -> dict[str, bytes]:
+    """Returns the event of a frame in each payload form."""
+    return {form: event_in(form, frame, context) for form in FORMS}
 
 
-def look_alikes(frame: bytes, around: FrameContext) -> list[Format]:
-    """The formats whose own event of a frame looks like them, those that say most first. Hints, no more."""
-    found: Iterable[Format] = (one for one in FORMATS.values() if one.fits(event_for(one, frame, around)))
-    return sorted(found, key=lambda one: (one.foreign, one.name))
+def look_alikes(frame: bytes, context: FrameContext) -> list[Format]:
+    """Returns the formats that the frame's event would match, the most specific first. They are only hints."""
+    found: Iterable[Format] = (
+        candidate for candidate in FORMATS.values() if candidate.fits(event_for(candidate, frame, context))
+    )
+    return sorted(found, key=lambda candidate: (candidate.foreign, candidate.name))
 
 
-def _event(disposition: Disposition, frame: bytes, around: FrameContext) -> bytes:
+def _event(disposition: Disposition, frame: bytes, context: FrameContext) -> bytes:
     columns = parse_all(block_of([frame]), needs_of(disposition))
     if not columns.count:
         return b""
     grouped = batching.group(
-        columns, disposition, reader=TimeReader(), received_ms=milliseconds(around.received), peer=around.peer,
-        listener=around.listener, limits=around.limits,
+        columns, disposition, reader=TimeReader(), received_ms=milliseconds(context.received), peer=context.peer,
+        listener=context.listener, limits=context.limits,
     )  # fmt: skip
     return b"".join(group.data for group in grouped.groups).removesuffix(b"\n")

@@ -1,4 +1,4 @@
-"""Why a route does not match, and where a zone comes from: decided by routing's own conditions."""
+"""Explains why a route does not match and where a time zone is set, using the conditions of the router."""
 
 from collections.abc import Iterable, Iterator
 from ipaddress import ip_network
@@ -10,20 +10,20 @@ from bridge.routing import Disposition, Facts
 from bridge.routing.conditions import Address, Conditions, peer_matches
 from bridge.syslog.priorities import SEVERITIES
 
-_SHOWN = 40
-"Characters of a value that are quoted."
+_MAX_CHARACTERS = 40
+"Maximum characters of a value in a text."
 
 
 def passed_over(
     config: Config, *, listener: str, address: Address | None, client: tuple[str, ...], facts: Facts, route: str
 ) -> Iterator[tuple[str, str]]:
-    """The routes before the one that matched, each with why it did not."""
-    own = any(known.name == listener and known.intake for known in config.listeners)
+    """Yields the routes before the matching one, each with the reason why it does not match."""
+    own = any(each.name == listener and each.intake for each in config.listeners)
     for candidate in config.routes:
         if candidate.name == route:
             return
         if own and not candidate.listener:
-            yield candidate.name, f"listener {listener} has an intake of its own: only routes that name it are asked"
+            yield candidate.name, f"listener {listener} has its own intake, so only routes that name it apply"
         else:
             yield candidate.name, _why_not(candidate, listener, address, client, facts)
 
@@ -33,28 +33,28 @@ def _why_not(route: Route, listener: str, address: Address | None, client: tuple
         given = getattr(route, name)
         if given is None or given == ():
             continue
-        # The condition alone, asked in routing's own way.
-        alone = Given.model_construct(**{name: given})
-        if not (peer_matches(alone, listener, address, client) and Conditions(alone).hold(facts)):
+        # Let the router evaluate this condition alone.
+        single = Given.model_construct(**{name: given})
+        if not (peer_matches(single, listener, address, client) and Conditions(single).hold(facts)):
             if name == "client_name":
                 shown = ", ".join(map(printable, client)) or "none"
-                return f"its certificate's names ({shown}) are not like {_listed(route.client_name)}"
-            return _in_words(name, route, listener, address, facts)
-    return "its except: holds"
+                return f"the names of the client certificate ({shown}) do not match {_listed(route.client_name)}"
+            return _mismatch_text(name, route, listener, address, facts)
+    return "its except: matches"
 
 
-def _in_words(name: str, route: Route, listener: str, address: Address | None, facts: Facts) -> str:
+def _mismatch_text(name: str, route: Route, listener: str, address: Address | None, facts: Facts) -> str:
     if name == "source":
         return f"{address} is not in its source: {_listed(str(network) for network in route.source)}"
     if name == "listener":
-        return f"it came in at {listener}, not at {_listed(route.listener)}"
+        return f"received by listener {listener}, not by {_listed(route.listener)}"
     if name == "hostname":
-        return _not_like("hostname", facts.hostname, route.hostname)
+        return _glob_mismatch("hostname", facts.hostname, route.hostname)
     if name == "app_name":
-        return _not_like("app_name", facts.app_name, route.app_name)
+        return _glob_mismatch("app_name", facts.app_name, route.app_name)
     if name == "min_severity":
         if not facts.priority:
-            return "the message has no PRI, so no severity"
+            return "the message has no PRI and therefore no severity"
         return f"severity {SEVERITIES[int(facts.priority) & 7]} is below {SEVERITIES[route.min_severity or 0]}"
     assert route.message is not None
     if route.message.contains and not Conditions(
@@ -64,11 +64,11 @@ def _in_words(name: str, route: Route, listener: str, address: Address | None, f
     return f"the message does not start with {_listed(map(repr, route.message.starts_with))}"
 
 
-def _not_like(field: str, value: bytes, globs: tuple[str, ...]) -> str:
+def _glob_mismatch(field: str, value: bytes, globs: tuple[str, ...]) -> str:
     if not value:
         return f"the message has no {field}"
     shown = printable(value.decode("utf-8", "replace"))
-    return f"{field} {shown[:_SHOWN]} is not like {_listed(globs)}"
+    return f"{field} {shown[:_MAX_CHARACTERS]} does not match {_listed(globs)}"
 
 
 def _listed(values: Iterable[str]) -> str:
@@ -78,12 +78,12 @@ def _listed(values: Iterable[str]) -> str:
 
 
 def origin_of_zone(config: Config, address: Address | None, disposition: Disposition | None) -> str:
-    """Which line of the configuration gave the zone of a time that names none."""
+    """Returns the part of the configuration that sets the time zone of timestamps without one."""
     for route in config.routes:
         if disposition is not None and route.name == disposition.route and route.timezone is not None:
-            return f"timezone: of route {route.name}"
+            return f"from timezone: of route {route.name}"
     for entry in config.sources:
         if entry.timezone is not None and peer_matches(Given.model_construct(source=entry.source), "", address):
-            known = entry.name or _listed(str(ip_network(network)) for network in entry.source)
-            return f"timezone: of source {known}"
-    return "timezone: of the configuration"
+            name = entry.name or _listed(str(ip_network(network)) for network in entry.source)
+            return f"from timezone: of source {name}"
+    return "from the global timezone:"

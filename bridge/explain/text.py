@@ -1,4 +1,4 @@
-"""An explanation for people: a few lines a frame, safe for a terminal whatever the frame holds."""
+"""Formats an explanation as text: a few lines per frame. Control characters of the frame are escaped."""
 
 from collections.abc import Iterator
 
@@ -6,13 +6,13 @@ from bridge.config.faults import printable
 from bridge.explain.explanation import Explanation
 from bridge.syslog.priorities import named
 
-_LONGEST = 2000
-"Characters of a value that are shown."
+_MAX_CHARACTERS = 2000
+"Maximum characters of a value that are shown."
 
 
 def text_of(number: int, explanation: Explanation, *, routed: bool) -> str:
-    """The explanation of the ``number``-th frame, ended by an empty line."""
-    lines = [f"frame {number}: {explanation.cut.how}"]
+    """Formats the explanation of frame ``number``, with an empty line at the end."""
+    lines = [f"frame {number}: {explanation.cut.description}"]
     lines += [f"  {name:<11} {_shown(value)}" for name, value in _rows(explanation, routed)]
     return "\n".join(lines) + "\n"
 
@@ -23,7 +23,7 @@ def _rows(explanation: Explanation, routed: bool) -> Iterator[tuple[str, str]]:
     shape = "" if fields["shape"] == fields["format"] else f", shape {fields['shape']}"
     yield "format", ("no header could be read" if fields["format"] == "none" else fields["format"]) + shape
     yield "priority", "none" if fields["priority"] is None else f"{fields['priority']} = {named(fields['priority'])}"
-    yield "timestamp", fields["timestamp"] or "none that can be read: the time of reception counts"
+    yield "timestamp", fields["timestamp"] or "none readable: the time of reception is used"
     if explanation.zone:
         yield "zone", explanation.zone
     for name in ("hostname", "app_name", "procid", "msgid"):
@@ -41,46 +41,46 @@ def _rows(explanation: Explanation, routed: bool) -> Iterator[tuple[str, str]]:
 def _decision(explanation: Explanation, routed: bool) -> Iterator[tuple[str, str]]:
     disposition = explanation.disposition
     if disposition is None:
-        yield "route", "none is asked: it is not delivered"
+        yield "route", "not routed and not delivered; see the note"
         return
     if routed:
         for name, why in explanation.passed_over:
-            yield "not route", f"{name}: {why}"
+            yield "no match", f"{name}: {why}"
     if disposition.kind == "drop":
         unrouted = disposition.route == "unrouted"
-        yield "route", "none matches: unrouted, dropped" if unrouted else f"{disposition.route}: dropped, as it says"
+        yield "route", "no route matches: dropped as unrouted" if unrouted else f"{disposition.route}: dropped"
         return
     if disposition.kind == "hold":
-        yield "route", "none matches: unrouted, held in quarantine until a route comes"
+        yield "route", "no route matches: held in quarantine until a route matches"
         return
     if routed:
-        yield "route", "none matches: unrouted" if disposition.route == "unrouted" else disposition.route
+        yield "route", "no route matches: unrouted" if disposition.route == "unrouted" else disposition.route
         yield "intake", str(disposition.intake)
-    refined = f", as format {disposition.format} refines it" if disposition.refined else ""
+    refined = f", as set by format {disposition.format}" if disposition.refined else ""
     yield "payload", disposition.payload + refined
     if explanation.event is not None:
         yield "event", explanation.event.decode("utf-8", "backslashreplace")
         stamp = explanation.event_timestamp
         origin = "" if disposition.timestamp == "event" else f" (timestamp: {disposition.timestamp})"
-        yield "event time", f"{stamp or 'none is sent'}{origin}"
+        yield "event time", f"{stamp or 'not sent'}{origin}"
 
 
 def _forms(explanation: Explanation) -> Iterator[tuple[str, str]]:
-    """Every payload form, where it was asked for; a star marks what looks like the intake's format."""
+    """Yields every payload form if requested. A star marks the forms that match the intake's format."""
     if explanation.forms is None:
         return
     for form, event in explanation.forms.items():
-        mark = "*" if form in explanation.body_limit else " "
+        mark = "*" if form in explanation.matching_forms else " "
         yield f"{mark} {form}", event.decode("utf-8", "backslashreplace")
-    of_format = explanation.disposition.format if explanation.disposition else None
-    if of_format:
-        yield "* fits", f"{', '.join(explanation.body_limit) or 'no form'} like {of_format}, as its expression sees it"
+    format_name = explanation.disposition.format if explanation.disposition else None
+    if format_name:
+        yield "* matches", f"{', '.join(explanation.matching_forms) or 'no payload form'}, for format {format_name}"
     elif explanation.look_alikes:
-        yield "like format", f"{', '.join(explanation.look_alikes)}: hints only, the sender's product decides"
+        yield "may match", f"format {', '.join(explanation.look_alikes)} (hints only; choose by the sender's product)"
     else:
-        yield "like format", "none that is known"
+        yield "may match", "no known format"
 
 
 def _shown(value: str) -> str:
-    text = printable(value.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace"))
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}... ({len(text)} characters)"
+    escaped = printable(value.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace"))
+    return escaped if len(escaped) <= _MAX_CHARACTERS else f"{escaped[:_MAX_CHARACTERS]}... ({len(escaped)} characters)"

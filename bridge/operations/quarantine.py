@@ -1,11 +1,11 @@
-"""Quarantine: what is held is brought back by the routes of today, or removed. One file after the other, each whole."""
+"""Retries or purges quarantined frames, one quarantine file at a time. A retry uses the current routes."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from bridge.operations.session import Session, rerouter
+from bridge.operations.session import Session, make_reprocessor
 from bridge.spool.quarantine import QuarantineFile
 from bridge.spool.reprocess import (
     SEQUENCES,
@@ -16,34 +16,43 @@ from bridge.spool.reprocess import (
 from bridge.spool.transaction import UnfinishedTransaction
 
 Progress = Callable[[dict[str, object]], bool]
-"Told how far it is; False: nobody waits any more, stop here."
+"Receives the progress. Returns False if the operator no longer waits: the command stops after the current file."
 
 
 async def retry(
     session: Session, reasons: Sequence[str], selection: Selection, progress: Progress
 ) -> dict[str, object]:
-    """Bring frames back: their number by intake, how many a route drops, and how many stayed. Raises OSError."""
-    routes = await session.in_thread(lambda: rerouter(session.config))
-    return await _each(session, reasons, selection, progress, routes, routes.retry)
+    """Queues quarantined frames for delivery: refused events to their intake, others by the current routes.
+
+    Returns the number of frames by intake, of those that a route drops, and of those that stay in quarantine. Raises
+    OSError, UnfinishedTransaction.
+    """
+    reprocessor = await session.in_thread(lambda: make_reprocessor(session.config))
+    return await _process_files(session, reasons, selection, progress, reprocessor, reprocessor.retry)
 
 
 async def purge(
     session: Session, reasons: Sequence[str], selection: Selection, progress: Progress
 ) -> dict[str, object]:
-    """Remove frames; in the account they are dropped. Raises OSError."""
-    routes = await session.in_thread(lambda: rerouter(session.config))
-    return await _each(session, reasons, selection, progress, routes, routes.purge)
+    """Removes quarantined frames; the ledger counts them as dropped. Raises OSError, UnfinishedTransaction."""
+    reprocessor = await session.in_thread(lambda: make_reprocessor(session.config))
+    return await _process_files(session, reasons, selection, progress, reprocessor, reprocessor.purge)
 
 
 Work = Callable[..., ReprocessResult]
 
 
-async def _each(
-    session: Session, reasons: Sequence[str], selection: Selection, progress: Progress, routes: Reprocessor, work: Work
+async def _process_files(
+    session: Session,
+    reasons: Sequence[str],
+    selection: Selection,
+    progress: Progress,
+    reprocessor: Reprocessor,
+    work: Work,
 ) -> dict[str, object]:
     moved: Counter[str] = Counter()
     filtered = purged = stayed = done = 0
-    waiting = [(reason, file) for reason in reasons for file in await _claimed(session, reason)]
+    waiting = [(reason, file) for reason in reasons for file in await _claim(session, reason)]
     total = sum(file.count for _, file in waiting)
     interrupted = not progress({"done": 0, "total": total})
     try:
@@ -53,11 +62,11 @@ async def _each(
             try:
                 outcome = await session.in_thread(partial(work, session.spool, reason, file, selection, numbers))
             except UnfinishedTransaction:
-                # Its frames are quarantined until then.
+                # The next start finishes the transaction. Until then its frames count as quarantined.
                 waiting.pop(0)
                 raise
             waiting.pop(0)
-            await _count(session, reason, file, outcome)
+            await _apply(session, reason, file, outcome)
             for (_, intake), count in outcome.moves.items():
                 moved[intake] += count
             filtered += outcome.filtered.total()
@@ -67,29 +76,29 @@ async def _each(
             interrupted = not progress({"done": done, "total": total})
     finally:
         for reason, file in waiting:
-            await _files(session, reason, partial(session.spool.quarantine.give_back, reason, [file]))
+            await _run_job(session, reason, partial(session.spool.quarantine.give_back, reason, [file]))
     return {
         "moved": dict(moved), "filtered": filtered, "purged": purged, "stayed": stayed, "interrupted": interrupted,
     }  # fmt: skip
 
 
-async def _claimed(session: Session, reason: str) -> list[QuarantineFile]:
-    found: list[QuarantineFile] = await _files(session, reason, partial(session.spool.quarantine.claim, reason))
+async def _claim(session: Session, reason: str) -> list[QuarantineFile]:
+    found: list[QuarantineFile] = await _run_job(session, reason, partial(session.spool.quarantine.claim, reason))
     return found
 
 
-async def _files(session: Session, reason: str, job: Callable[[], Any]) -> Any:
-    """*Refused* belongs to the spool's thread, the other reasons to the reactor."""
+async def _run_job(session: Session, reason: str, job: Callable[[], Any]) -> Any:
+    """Runs a job on quarantine files: on the spool thread for reason *refused*, on the reactor for the others."""
     return await session.in_thread(job) if reason == "refused" else job()
 
 
-async def _count(session: Session, reason: str, file: QuarantineFile, outcome: ReprocessResult) -> None:
-    """The account moves in one turn."""
+async def _apply(session: Session, reason: str, file: QuarantineFile, outcome: ReprocessResult) -> None:
+    """Replaces or gives back a processed quarantine file, and updates the ledger in one reactor turn."""
     ledger, quarantine = session.ledger, session.spool.quarantine
     if outcome.remaining is file:
-        await _files(session, reason, partial(quarantine.give_back, reason, [file]))
+        await _run_job(session, reason, partial(quarantine.give_back, reason, [file]))
         return
-    await _files(session, reason, partial(quarantine.replace, reason, file, outcome.remaining))
+    await _run_job(session, reason, partial(quarantine.replace, reason, file, outcome.remaining))
     for (publisher, intake), count in outcome.moves.items():
         ledger.release(publisher, intake, count)
     for publisher, count in outcome.filtered.items():
@@ -97,4 +106,4 @@ async def _count(session: Session, reason: str, file: QuarantineFile, outcome: R
     for publisher, count in outcome.purged.items():
         ledger.drop_quarantined(publisher, count, "purged")
     for batch in outcome.batches:
-        session.take_in(batch)
+        session.enqueue(batch)

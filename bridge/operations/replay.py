@@ -1,4 +1,4 @@
-"""What was delivered, delivered again: an intake's events of a period, out of the archive."""
+"""Delivers the archived events of an intake and a period again."""
 
 import os
 from functools import partial
@@ -9,67 +9,74 @@ from bridge.operations.quarantine import Progress
 from bridge.operations.session import Session
 from bridge.spool.archive_replay import ArchiveChanged, Replay
 
-LEFT_FREE = 64 << 20
-"Bytes that must be free beside what is replayed."
-AT_A_TIME = 500
-"Batches that are handed to their courier in one reactor turn."
+MIN_FREE_BYTES = 64 << 20
+"Bytes that must stay free in the filesystem of the spool during a replay."
+BATCHES_PER_TURN = 500
+"Batches that are queued for delivery in one reactor turn."
 
 
 async def count(session: Session, intake: str, from_ms: int, to_ms: int, progress: Progress) -> dict[str, object]:
-    """How much would be replayed. Raises CommandError, OSError."""
-    made = _replay(session, intake, from_ms, to_ms)
-    made.archive.busy = True
+    """Counts the events, bytes and batches that a replay would queue. Raises CommandError, OSError."""
+    operation = _replay(session, intake, from_ms, to_ms)
+    operation.archive.busy = True
     try:
-        while not await session.in_thread(made.count):
-            if not progress({"events": made.amount.events}):
+        while not await session.in_thread(operation.count):
+            if not progress({"events": operation.amount.events}):
                 break
     finally:
-        made.archive.busy = False
-    return {"events": made.amount.events, "bytes": made.amount.size, "batches": made.amount.batches}
+        operation.archive.busy = False
+    return {"events": operation.amount.events, "bytes": operation.amount.size, "batches": operation.amount.batches}
 
 
 async def replay(
     session: Session, intake: str, from_ms: int, to_ms: int, batches: int, progress: Progress
 ) -> dict[str, object]:
-    """Do it; ``batches``: as many as were counted. Raises CommandError, OSError, Unfinished: nothing is replayed."""
-    made = _replay(session, intake, from_ms, to_ms)
+    """Copies the events of a period from the archive to the spool, all or none.
+
+    ``batches`` is the number that `count` returned. Raises CommandError, ArchiveChanged or OSError; then no events are
+    replayed. Raises UnfinishedTransaction.
+    """
+    operation = _replay(session, intake, from_ms, to_ms)
     numbers = session.spool.sequences(batches + 2)
-    made.archive.busy = True
+    operation.archive.busy = True
     try:
         try:
-            while not await session.in_thread(partial(made.stage, numbers)):
-                if not progress({"events": made.amount.events}):
-                    raise CommandError("interrupted: nothing was replayed")
-                _check_room(session)
-            if made.amount.batches != batches:
-                raise ArchiveChanged("the archive is less than was counted: nothing was replayed; try again")
+            while not await session.in_thread(partial(operation.stage, numbers)):
+                if not progress({"events": operation.amount.events}):
+                    raise CommandError("interrupted. Nothing was replayed")
+                _check_free_space(session)
+            if operation.amount.batches != batches:
+                raise ArchiveChanged("the archive has less than was counted. Nothing was replayed; try again")
         except BaseException:
-            await session.in_thread(made.discard)
+            await session.in_thread(operation.discard)
             raise
-        await session.in_thread(made.commit)
+        await session.in_thread(operation.commit)
     finally:
-        made.archive.busy = False
-    for place, batch in enumerate(made.made):
-        if place % AT_A_TIME == 0:
-            await session.breathe()
+        operation.archive.busy = False
+    for position, batch in enumerate(operation.made):
+        if position % BATCHES_PER_TURN == 0:
+            await session.next_turn()
         session.ledger.replay(intake, batch.count)
-        session.take_in(batch)
-    return {"replayed": made.amount.events, "bytes": made.amount.size, "batches": made.amount.batches}
+        session.enqueue(batch)
+    return {"replayed": operation.amount.events, "bytes": operation.amount.size, "batches": operation.amount.batches}
 
 
 def _replay(session: Session, intake: str, from_ms: int, to_ms: int) -> Replay:
     archive = session.spool.archive
     if archive is None:
-        raise CommandError("there is no archive: spool.archive: is not configured, so what was delivered is not kept")
+        raise CommandError("there is no archive: spool.archive: is not configured, so delivered events are not kept")
     if archive.busy:
-        raise CommandError("another replay is under way")
+        raise CommandError("another replay is running. Wait until it has ended")
     if intake not in session.config.intakes:
         raise CommandError(f"intake {intake} is not in the configuration")
     resolution = milliseconds(session.config.batch.timestamp_resolution)
     return Replay(session.spool, archive, intake, from_ms, to_ms, resolution)
 
 
-def _check_room(session: Session) -> None:
-    found = os.statvfs(session.spool.directory)
-    if found.f_bavail * found.f_frsize < LEFT_FREE:
-        raise CommandError("there is no room in the spool's filesystem: nothing was replayed")
+def _check_free_space(session: Session) -> None:
+    filesystem = os.statvfs(session.spool.directory)
+    if filesystem.f_bavail * filesystem.f_frsize < MIN_FREE_BYTES:
+        raise CommandError(
+            f"{session.spool.directory}: fewer than {MIN_FREE_BYTES >> 20} MiB are free. Nothing was replayed."
+            f" Free some space, or replay a shorter period"
+        )

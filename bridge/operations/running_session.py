@@ -1,4 +1,7 @@
-"""The estate of a running bridge: couriers hold what waits, and let it go when they are at rest."""
+"""Gives commands access to the spool of a running bridge.
+
+The couriers own the waiting batches. They release them once no request of the intake is in flight.
+"""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -8,17 +11,17 @@ from twisted.internet import task
 from bridge.accounting import Ledger
 from bridge.config import Config
 from bridge.deliver.couriers import CourierSet
-from bridge.operations.session import Held
+from bridge.operations.session import Backlog
 from bridge.spool import Batch, Pack, Spool
 from bridge.storage.journal_writer import JournalWriter
 from bridge.storage.spool_thread import SpoolThread
 
-REST_WITHIN = 45.0
-"Seconds that a courier may need to come to rest: what is in flight is not called back."
+QUIESCE_TIMEOUT = 45.0
+"Maximum seconds to wait until a courier has no request in flight. Requests in flight are not cancelled."
 
 
 class RunningSession:
-    """One bridge's. ``config`` gives the configuration that holds."""
+    """Implements Session for a running bridge. ``config`` returns the current configuration."""
 
     def __init__(
         self,
@@ -41,28 +44,31 @@ class RunningSession:
 
     @property
     def config(self) -> Config:
-        """The configuration that holds."""
+        """Returns the current configuration."""
         return self._config()
 
     def in_thread(self, job: Callable[[], Any]) -> Awaitable[Any]:
-        """In the spool's thread."""
+        """Runs a job on the spool thread."""
         return self._spool_thread.in_thread(job)
 
-    def breathe(self) -> Awaitable[None]:
-        """Until the next reactor turn."""
+    def next_turn(self) -> Awaitable[None]:
+        """Waits for the next reactor turn."""
         return task.deferLater(self._reactor, 0, lambda: None)
 
-    def take_in(self, held: Batch | Pack) -> None:
-        """To its courier."""
-        if isinstance(held, Pack):
-            self._courier_set.add_pack(held)
+    def enqueue(self, stored: Batch | Pack) -> None:
+        """Adds a batch or pack to its courier."""
+        if isinstance(stored, Pack):
+            self._courier_set.add_pack(stored)
         else:
-            self._courier_set.add(held)
+            self._courier_set.add(stored)
 
-    async def release(self, intake: str) -> Held:
-        """Once the intake is at rest; what is in flight all the same stays."""
+    async def release(self, intake: str) -> Backlog:
+        """Takes the waiting batches from the courier of an intake once it has no request in flight.
+
+        Returns none if requests are still in flight after ``QUIESCE_TIMEOUT``.
+        """
         self.spool.seal_of(intake)
-        ends_at = self._reactor.seconds() + REST_WITHIN
+        ends_at = self._reactor.seconds() + QUIESCE_TIMEOUT
         while self.spool.is_sealing(intake) and self._reactor.seconds() < ends_at:
             await task.deferLater(self._reactor, 0.02)
         courier = self._courier_set.couriers.get(intake)
@@ -77,9 +83,9 @@ class RunningSession:
             courier.resume()
 
     def intakes(self) -> list[str]:
-        """Those that have a courier."""
+        """Returns the intakes that have a courier."""
         return sorted(self._courier_set.couriers)
 
-    def account(self) -> Awaitable[None]:
-        """Not only at the next full minute."""
+    def write_accounts(self) -> Awaitable[None]:
+        """Writes the totals to the journal now, not only at the next full minute."""
         return self._journal_writer.write_accounts()

@@ -1,7 +1,8 @@
-"""What an operator's commands act on: a spool and its account, in a running bridge or, where none runs, alone.
+"""Gives an operator's commands access to a spool and its ledger, with or without a running bridge.
 
-The same commands do the same in both. In a running bridge what blocks is done in the spool's thread, and couriers hold
-what waits; alone, this process has the lock, all is done at once, and what waits are the files that were found.
+The commands have the same effect in both cases. In a running bridge, blocking jobs run on the spool thread, and the
+couriers own the waiting batches. Without one, this process takes the lock of the spool and runs all jobs at once, and
+the waiting batches are the files found in the spool.
 """
 
 import time
@@ -20,108 +21,113 @@ from bridge.spool.archive import Archive
 from bridge.spool.reprocess import Reprocessor
 from bridge.storage import from_config as storage_config
 
-Held = list[tuple[Batch | Pack, int]]
-"Batches and packs, each with the number of its events that are not settled."
+Backlog = list[tuple[Batch | Pack, int]]
+"Waiting batches and packs, each with the number of its events that are not settled."
 
 
 class Session(Protocol):
-    """One spool, with what moves with it."""
+    """Declares what commands need of a spool, with or without a running bridge."""
 
     spool: Spool
     ledger: Ledger
 
     @property
     def config(self) -> Config:
-        """The configuration that holds."""
+        """Returns the current configuration."""
 
     def in_thread(self, job: Callable[[], Any]) -> Awaitable[Any]:
-        """Run what blocks."""
+        """Runs a blocking job off the reactor, if a reactor runs."""
 
-    def breathe(self) -> Awaitable[None]:
-        """Let others have their turn."""
+    def next_turn(self) -> Awaitable[None]:
+        """Lets the reactor process other work."""
 
-    def take_in(self, held: Batch | Pack) -> None:
-        """A batch or pack waits from now on; its file is there, and the account has moved."""
+    def enqueue(self, stored: Batch | Pack) -> None:
+        """Queues a batch or pack for delivery. Its file must exist, and the ledger must count its events as spooled."""
 
-    def release(self, intake: str) -> Awaitable[Held]:
-        """Take out all that waits of an intake, but what is in flight or in parts; its file and account stay."""
+    def release(self, intake: str) -> Awaitable[Backlog]:
+        """Takes the waiting batches and packs of an intake out of delivery; returns them.
+
+        Leaves out batches in flight and batches that were split. The files and the ledger do not change.
+        """
 
     def intakes(self) -> list[str]:
-        """Those of which something waits."""
+        """Returns the intakes that may have waiting batches."""
 
-    def account(self) -> Awaitable[None]:
-        """A command has moved events: the ledger's history says so then."""
+    def write_accounts(self) -> Awaitable[None]:
+        """Writes the current totals to the journal, after a command has moved events."""
 
 
-def rerouter(config: Config) -> Reprocessor:
-    """One with routes of its own; takes a while where there are many."""
+def make_reprocessor(config: Config) -> Reprocessor:
+    """Returns a Reprocessor with newly compiled routes. Blocks for a while if there are many routes."""
     return Reprocessor(
         ingest_config.router(config), ingest_config.group_limits(config), storage_config.batch_limits(config)
     )
 
 
 class OfflineSession:
-    """A spool without its bridge: in the ledger's history a life of its own. Takes the lock; raises SpoolError where
-    somebody has it."""
+    """Implements Session for a spool without a running bridge. The journal records it as a process run of its own.
+
+    Takes the lock of the spool. Raises SpoolError if another process has it.
+    """
 
     def __init__(self, config: Config, wall: Callable[[], float] = time.time) -> None:
         self.config = config
         self.ledger = Ledger()
-        self.said: list[str] = []
-        "What had to be said of the spool's state."
+        self.notes: list[str] = []
+        "Messages for the operator about the state of the spool."
         self.spool = Spool(
             config.spool.directory, limits=storage_config.batch_limits(config), wall=wall, clock=time.monotonic,
             work=lambda job, done: done(job()), bounds=storage_config.quarantine_bounds(config),
         )  # fmt: skip
-        self.spool.on_error = self.said.append
-        # The archive of an earlier configuration can still be replayed.
-        kept = config.spool.archive.max_age if config.spool.archive else None
-        age = None if kept is None else kept.total_seconds()
+        self.spool.on_error = self.notes.append
+        # Open the archive even if it is not configured: an archive of an earlier configuration can still be replayed.
+        max_age = config.spool.archive.max_age if config.spool.archive else None
+        age = None if max_age is None else max_age.total_seconds()
         self.spool.archive = Archive(
             config.spool.directory / ".archive", max_size=1 << 62, max_age=age, wall=wall,
-            on_error=self.said.append,
+            on_error=self.notes.append,
         )  # fmt: skip
         found = self.spool.recover()
-        self.said += found.notes
+        self.notes += found.notes
         self.ledger.recover_quarantined(None, self.spool.quarantine.counts.total())
         self._journal = Journal(config.spool.directory / ".ledger", keep=config.ledger.keep, wall=wall)
-        self._journal.on_error = self.said.append
+        self._journal.on_error = self.notes.append
         self._journal.open()
         self._journal.start(
             found, quarantined=self.spool.quarantine.counts.total(), version=__version__, config_sha256=config.sha256
         )
-        self._held: dict[str, Held] = {}
-        everything: list[Batch | Pack] = [*found.batches, *found.packs]
-        for held in everything:
-            self.ledger.recover_spooled(held.intake, held.count)
-            self.take_in(held)
+        self._backlogs: dict[str, Backlog] = {}
+        recovered: list[Batch | Pack] = [*found.batches, *found.packs]
+        for stored in recovered:
+            self.ledger.recover_spooled(stored.intake, stored.count)
+            self.enqueue(stored)
 
     def in_thread(self, job: Callable[[], Any]) -> Awaitable[Any]:
-        """At once."""
+        """Runs a job at once, in this thread."""
         return defer.maybeDeferred(job)
 
-    def breathe(self) -> Awaitable[None]:
-        """There is nobody else."""
+    def next_turn(self) -> Awaitable[None]:
+        """Does nothing: no reactor runs."""
         return defer.succeed(None)
 
-    def take_in(self, held: Batch | Pack) -> None:
-        """It is in the spool."""
-        self._held.setdefault(held.intake, []).append((held, held.count))
+    def enqueue(self, stored: Batch | Pack) -> None:
+        """Adds a batch or pack to the backlog of its intake."""
+        self._backlogs.setdefault(stored.intake, []).append((stored, stored.count))
 
-    def release(self, intake: str) -> Awaitable[Held]:
-        """All that was found."""
-        return defer.succeed(self._held.pop(intake, []))
+    def release(self, intake: str) -> Awaitable[Backlog]:
+        """Takes the backlog of an intake."""
+        return defer.succeed(self._backlogs.pop(intake, []))
 
     def intakes(self) -> list[str]:
-        """Those of which something was found."""
-        return sorted(name for name, held in self._held.items() if held)
+        """Returns the intakes that have a backlog."""
+        return sorted(name for name, backlog in self._backlogs.items() if backlog)
 
-    def account(self) -> Awaitable[None]:
-        """At the end, all of it: this life is over with its command."""
+    def write_accounts(self) -> Awaitable[None]:
+        """Does nothing: `close` writes the totals at the end of the command."""
         return defer.succeed(None)
 
     def close(self) -> None:
-        """The account, as at the end of a bridge's life; then the lock is free."""
+        """Writes the totals to the journal, as at a clean stop of a bridge, and releases the lock."""
         self._journal.stop(self.ledger.accounts, {})
         self._journal.close()
         self.spool.close()

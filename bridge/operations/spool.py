@@ -1,10 +1,10 @@
-"""What waits in the spool: moved to another intake, or removed; all of it, or the events that hold some words."""
+"""Moves waiting events to another intake, or purges them: all events of an intake, or those that match a filter."""
 
 from collections.abc import Sequence
 from functools import partial
 
 from bridge.operations.quarantine import Progress
-from bridge.operations.session import Held, Session
+from bridge.operations.session import Backlog, Session
 from bridge.spool import Batch, Pack, batch_reader
 from bridge.spool.partition import (
     EventFilter,
@@ -16,19 +16,24 @@ from bridge.spool.partition import (
 from bridge.spool.transaction import UnfinishedTransaction
 
 
-async def purge(session: Session, intakes: Sequence[str], words: EventFilter, progress: Progress) -> dict[str, object]:
-    """Remove what waits of some intakes; in the account it is dropped. Raises OSError, Unfinished."""
+async def purge(
+    session: Session, intakes: Sequence[str], event_filter: EventFilter, progress: Progress
+) -> dict[str, object]:
+    """Removes waiting events of some intakes; the ledger counts them as dropped.
+
+    Raises OSError, UnfinishedTransaction.
+    """
     done = 0
     interrupted = False
     for intake in intakes:
-        held = await session.release(intake)
-        if words:
-            count, interrupted = await _divide(session, intake, held, words, None, progress, done)
+        backlog = await session.release(intake)
+        if event_filter:
+            count, interrupted = await _divide_all(session, intake, backlog, event_filter, None, progress, done)
             done += count
         else:
-            count = sum(events for _, events in held)
+            count = sum(events for _, events in backlog)
             session.ledger.drop_spooled(intake, count, "purged")
-            await session.in_thread(partial(session.spool.discard, [each for each, _ in held]))
+            await session.in_thread(partial(session.spool.discard, [stored for stored, _ in backlog]))
             done += count
             interrupted = not progress({"done": done})
         if interrupted:
@@ -37,65 +42,71 @@ async def purge(session: Session, intakes: Sequence[str], words: EventFilter, pr
 
 
 async def move(
-    session: Session, intakes: Sequence[str], to: str, words: EventFilter, progress: Progress
+    session: Session, intakes: Sequence[str], to: str, event_filter: EventFilter, progress: Progress
 ) -> dict[str, object]:
-    """What waits of some intakes is another's from now on. Raises OSError, Unfinished."""
+    """Moves waiting events of some intakes to another intake. Raises OSError, UnfinishedTransaction."""
     done = 0
     interrupted = False
     for intake in intakes:
-        held = await session.release(intake)
-        if words:
-            count, interrupted = await _divide(session, intake, held, words, to, progress, done)
+        backlog = await session.release(intake)
+        if event_filter:
+            count, interrupted = await _divide_all(session, intake, backlog, event_filter, to, progress, done)
         else:
-            count, interrupted = await _take_over(session, intake, held, to, progress, done)
+            count, interrupted = await _move_all(session, intake, backlog, to, progress, done)
         done += count
         if interrupted:
             break
     return {"moved": done, "interrupted": interrupted}
 
 
-async def _take_over(
-    session: Session, intake: str, held: Held, to: str, progress: Progress, done: int
+async def _move_all(
+    session: Session, intake: str, backlog: Backlog, to: str, progress: Progress, done: int
 ) -> tuple[int, bool]:
-    count, waiting = 0, list(held)
+    count, waiting = 0, list(backlog)
     interrupted = False
     folder = session.spool.directory / to
     try:
         while waiting and not interrupted:
-            each, events = waiting[0]
+            stored, events = waiting[0]
             try:
-                taken: Batch | Pack = await session.in_thread(partial(reassign, each, to, folder))
+                moved: Batch | Pack = await session.in_thread(partial(reassign, stored, to, folder))
             except FileNotFoundError:
-                # The courier will find it so, and see to the account.
-                await _put_back(session, [waiting.pop(0)])
+                # The file is missing. The courier handles that, and corrects the ledger.
+                await _requeue(session, [waiting.pop(0)])
                 continue
             waiting.pop(0)
             session.ledger.move(intake, to, events)
-            session.take_in(taken)
+            session.enqueue(moved)
             count += events
             interrupted = not progress({"done": done + count})
     finally:
-        await _put_back(session, waiting)
+        await _requeue(session, waiting)
     return count, interrupted
 
 
-async def _divide(
-    session: Session, intake: str, held: Held, words: EventFilter, to: str | None, progress: Progress, done: int
+async def _divide_all(
+    session: Session,
+    intake: str,
+    backlog: Backlog,
+    event_filter: EventFilter,
+    to: str | None,
+    progress: Progress,
+    done: int,
 ) -> tuple[int, bool]:
-    count, waiting = 0, list(held)
+    count, waiting = 0, list(backlog)
     interrupted = False
-    matcher = words.matcher()
+    matcher = event_filter.matcher()
     try:
         while waiting and not interrupted:
-            each, _ = waiting[0]
-            numbers = session.spool.sequences(sequences_needed(each), exact=False)
-            job = partial(divide, each, matcher, session.spool.directory, numbers, to=to)
+            stored, _ = waiting[0]
+            numbers = session.spool.sequences(sequences_needed(stored), exact=False)
+            job = partial(divide, stored, matcher, session.spool.directory, numbers, to=to)
             try:
                 divided: Partition = await session.in_thread(job)
             except batch_reader.Damaged as error:
-                # The courier will find it so, and see to it.
+                # The courier handles the damage when it reads the batch.
                 session.spool.on_error(str(error))
-                await _put_back(session, [waiting.pop(0)])
+                await _requeue(session, [waiting.pop(0)])
                 continue
             except UnfinishedTransaction:
                 waiting.pop(0)
@@ -106,18 +117,18 @@ async def _divide(
             else:
                 session.ledger.move(intake, to, divided.events)
             for part in (*divided.kept, *divided.taken):
-                session.take_in(part)
+                session.enqueue(part)
             count += divided.events
             interrupted = not progress({"done": done + count})
     finally:
-        await _put_back(session, waiting)
+        await _requeue(session, waiting)
     return count, interrupted
 
 
-async def _put_back(session: Session, held: Held) -> None:
-    """Nothing was done with these: they wait again. A pack is read from its beginning."""
-    for each, _ in held:
-        if isinstance(each, Pack):
-            session.take_in(await session.in_thread(each.rewound))
+async def _requeue(session: Session, backlog: Backlog) -> None:
+    """Queues batches that the command did not change for delivery again. A pack is read from its beginning."""
+    for stored, _ in backlog:
+        if isinstance(stored, Pack):
+            session.enqueue(await session.in_thread(stored.rewound))
         else:
-            session.take_in(each)
+            session.enqueue(stored)

@@ -1,5 +1,5 @@
-"""What system tests and benchmark share: processes of the installed program, ports, polling, senders, a gate.
+"""Provides what system tests and the benchmark share: processes of the installed program, ports, polling, senders.
 
-Rules of the house: wait on conditions (`polling.until`), never on sleeps; nothing is asserted about time; every load is
-bounded and goes to loopback; a process is ended by its own pid.
+Rules: wait on conditions (`polling.until`), never on sleeps. Assert nothing about time. Bound every load and send it to
+loopback. End a process by its own pid.
 """

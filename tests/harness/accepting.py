@@ -1,4 +1,4 @@
-"""A server of a test's own: it accepts on a free loopback port, and talks with each in a thread."""
+"""Accepts TCP connections on a free loopback port and handles each in a thread."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import Callable
 from contextlib import suppress
 
 
-class Accepting:
-    """Listens from now on; `talk` has each connection to itself, and ends it."""
+class ThreadedServer:
+    """Listens at once; `handle` is called with each connection in a thread of its own, and closes it."""
 
-    def __init__(self, talk: Callable[[socket.socket], None]) -> None:
-        self._talk = talk
+    def __init__(self, handle: Callable[[socket.socket], None]) -> None:
+        self._handle = handle
         self._server = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._server.getsockname()[1]
         threading.Thread(target=self._serve, daemon=True).start()
@@ -32,4 +32,4 @@ class Accepting:
                 connection, _ = self._server.accept()
             except OSError:
                 return
-            threading.Thread(target=self._talk, args=(connection,), daemon=True).start()
+            threading.Thread(target=self._handle, args=(connection,), daemon=True).start()

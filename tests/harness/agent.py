@@ -1,4 +1,4 @@
-"""An agent: a client of the collector's API over HTTPS."""
+"""Posts to the HTTPS listener as an agent does: a client of the collector's API."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 
 class Agent:
-    """Posts to the gateway."""
+    """Posts to the gateway over one HTTPS connection."""
 
     def __init__(self, port: int, ca: Path) -> None:
         context = ssl.create_default_context(cafile=str(ca))

@@ -1,4 +1,4 @@
-"""A bridge that runs through `altered_bridge.py`: short waits, an append counter, an end at a named point."""
+"""Starts a bridge through `altered_bridge.py`: with short waits, an append counter, or a kill at a named point."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from tests.harness.bridge import Bridge
 from tests.harness.polling import until
 from tests.harness.process import Process
 
-# A bridge that waits tenths of a second where the real one waits seconds and minutes; and that may bisect at will.
-IMPATIENT: dict[str, object] = {
+# Waits of tenths of a second instead of seconds and minutes, and no limit on how often a batch is split.
+SHORT_WAITS: dict[str, object] = {
     "bridge.deliver.retry_state.FIRST_WAIT": 0.05,
     "bridge.deliver.retry_state.LONGEST_WAIT": 0.4,
     "bridge.deliver.retry_state.PARKED_WAIT": 0.4,
@@ -27,14 +27,14 @@ IMPATIENT: dict[str, object] = {
 
 
 class AppendCounter:
-    """The shared memory of one life of the bridge."""
+    """Reads the append counter that one process run of the bridge shares as a mapped file."""
 
     def __init__(self, file: Path) -> None:
         file.write_bytes(bytes(8))
         self.file = file
 
     def value(self) -> int:
-        """Events whose append has returned."""
+        """Returns how many events have been appended; an append counts once it has returned."""
         (count,) = struct.unpack("<Q", self.file.read_bytes()[:8])
         return int(count)
 
@@ -46,7 +46,7 @@ def launch(
     counter: AppendCounter | None = None,
     kill: tuple[str, int] | None = None,
 ) -> Process:
-    """Start it and return at once."""
+    """Starts the bridge and returns at once."""
     changes = {"set": constants or {}, "counter": str(counter.file) if counter else None, "kill": kill}
     argv = [sys.executable, "-P", altered_bridge.__file__, str(bridge.write_configuration()), json.dumps(changes)]
     bridge.process = Process(argv, directory=bridge.directory, name="bridge")
@@ -60,7 +60,7 @@ def start(
     counter: AppendCounter | None = None,
     kill: tuple[str, int] | None = None,
 ) -> bool:
-    """Start it and wait until it says that it is ready; False: its end came before that."""
+    """Starts the bridge and waits until it is ready; returns False if it was killed before that."""
     process = launch(bridge, constants=constants, counter=counter, kill=kill)
     process_ended = False
 
@@ -79,6 +79,6 @@ def start(
 def _until_ready_or_killed(process: Process, ready: Callable[[], bool]) -> None:
     until(
         lambda: ready() or process.exit_code is not None,
-        lambda: f"the bridge is ready, or killed; its stderr:\n{process.stderr}",
+        lambda: f"ready or killed; stderr of the bridge:\n{process.stderr}",
     )
-    assert process.exit_code in (None, -signal.SIGKILL), f"it ended with {process.exit_code}:\n{process.stderr}"
+    assert process.exit_code in (None, -signal.SIGKILL), f"exit code {process.exit_code}:\n{process.stderr}"

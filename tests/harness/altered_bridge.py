@@ -1,12 +1,12 @@
-"""`syslog-bridge run` with other constants, with a counter of its appends, and with an end at a named point.
+"""Runs `syslog-bridge run` with changed constants, with a counter of its appends, or with a kill at a named point.
 
 Usage: python -P altered_bridge.py FILE JSON, where JSON has, each optional:
   `set`      {"bridge.deliver.retry_state.PARKED_WAIT": 0.3, ...}: constants of modules;
   `counter`  a file of 8 bytes that is mapped: after each append to the spool it holds the number of events whose append
-             has returned (little-endian uint64), and outlives us;
-  `kill`     ["after-seal", 3]: the process kills itself (SIGKILL) at the third passage of a point of `POINTS`.
+             has returned (little-endian uint64); it outlives the process;
+  `kill`     ["after-seal", 3]: the process kills itself (SIGKILL) the third time it reaches a point of `POINTS`.
 
-The product has no hooks for this: its functions are replaced from outside, before it runs.
+The product has no hooks for this: this script replaces its functions before it runs.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 
 
 class Point(NamedTuple):
-    """A passage: before or after a call of a function, which is named `module:[class.]function`."""
+    """A point before or after a call of a function, which is named `module:[class.]function`."""
 
     when: str
     function: str
@@ -38,9 +38,9 @@ POINTS = {
     "before-mark": Point("before", "bridge.spool.batch_reader:begin_sending"),
     "after-mark": Point("after", "bridge.spool.batch_reader:begin_sending"),
     "before-post": Point("before", "bridge.deliver.client:Client.post"),
-    # The answer is there, nothing of it is acted upon.
+    # The response is there and has not been handled.
     "after-post": Point("before", "bridge.deliver.response_handler:ResponseHandler.settle"),
-    # Accepted, in the ledger, and the receipt written; the files are still there.
+    # Accepted, in the ledger, receipt written; the batch files still exist.
     "after-receipt": Point("before", "bridge.spool.store:Spool.remove"),
     "during-split": Point("after", "bridge.deliver.split_pieces:halves"),
     "before-quarantine": Point("before", "bridge.spool.quarantine:Quarantine.add_once"),
@@ -48,7 +48,7 @@ POINTS = {
 }
 
 
-def _place(function: str) -> tuple[Any, str]:
+def _locate(function: str) -> tuple[Any, str]:
     module, _, names = function.partition(":")
     owner: Any = importlib.import_module(module)
     *classes, name = names.split(".")
@@ -61,7 +61,7 @@ def _set_constants(constants: dict[str, object]) -> None:
     for path, value in constants.items():
         module, _, name = path.rpartition(".")
         owner = importlib.import_module(module)
-        getattr(owner, name)  # a constant that is gone must not be set in vain
+        getattr(owner, name)  # raises if the constant no longer exists
         setattr(owner, name, value)
 
 
@@ -81,25 +81,25 @@ def _count_appends(file: str) -> None:
     Spool.append = counted  # type: ignore[method-assign]
 
 
-def _die_at(name: str, passage: int) -> None:
+def _kill_at(name: str, count: int) -> None:
     point = POINTS[name]
-    owner, attribute = _place(point.function)
+    owner, attribute = _locate(point.function)
     original = getattr(owner, attribute)
     lock, passed = threading.Lock(), 0
 
-    def die_when_due() -> None:
+    def kill_when_due() -> None:
         nonlocal passed
         with lock:
             passed += 1
-            if passed == passage:
+            if passed == count:
                 os.kill(os.getpid(), signal.SIGKILL)
 
     def replaced(*args: Any, **named: Any) -> Any:
         if point.when == "before":
-            die_when_due()
+            kill_when_due()
             return original(*args, **named)
         result = original(*args, **named)
-        die_when_due()
+        kill_when_due()
         return result
 
     setattr(owner, attribute, replaced)
@@ -111,7 +111,7 @@ if __name__ == "__main__":
     if changes.get("counter"):
         _count_appends(changes["counter"])
     if changes.get("kill"):
-        _die_at(*changes["kill"])
+        _kill_at(*changes["kill"])
     from bridge.app.run import run
 
     sys.exit(run(Path(sys.argv[1])))

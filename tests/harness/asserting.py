@@ -1,4 +1,4 @@
-"""What must be true of what arrived, said once."""
+"""Asserts on delivered events: the same texts, right timestamps, the order of live and backlog delivery."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
-from tests.harness.collector import Arrived
+from tests.harness.collector import DeliveredEvent
 from tests.harness.messages import number_of, time_of
 
 RESOLUTION = timedelta(seconds=1)  # batch.timestamp_resolution's default
 
 
 def assert_same(arrived: Iterable[str], sent: Iterable[str], what: str = "") -> None:
-    """The same texts equally often, in any order. Shows a few of the differences, not a hundred thousand lines."""
+    """Asserts that both hold the same texts equally often, in any order. Shows a few of the differences."""
     got, wanted = Counter(arrived), Counter(sent)
     lost, extra = wanted - got, got - wanted
     assert not lost and not extra, (
@@ -24,21 +24,21 @@ def assert_same(arrived: Iterable[str], sent: Iterable[str], what: str = "") -> 
 
 
 def assert_time(header: datetime | None, time: datetime) -> None:
-    """A request's time is its earliest event's, and no event of it is a resolution or more later."""
-    assert header is not None, f"no event time; {time} is right"
-    assert header <= time < header + RESOLUTION, f"request says {header}, its event {time}"
+    """Asserts that an event's time lies within the timestamp resolution after its request's time."""
+    assert header is not None, f"the request has no event time; expected {time}"
+    assert header <= time < header + RESOLUTION, f"request time {header}, event time {time}"
 
 
-def assert_times(events: Iterable[Arrived]) -> None:
+def assert_times(events: Iterable[DeliveredEvent]) -> None:
     for event in events:
         assert_time(event.time, time_of(event.text))
 
 
-def assert_two_lanes(events: Sequence[Arrived]) -> None:
-    """Each lane is in order: the arrival is a merge of at most two rising sequences, live and backlog.
+def assert_two_lanes(events: Sequence[DeliveredEvent]) -> None:
+    """Asserts that live and backlog delivery are each in order: the events are a merge of two rising sequences.
 
-    True exactly when no three events arrived in falling order (Dilworth); the tails are those of the longest falling
-    subsequence, found by patience sorting.
+    True exactly when no three events arrived in falling order (Dilworth). Patience sorting finds the longest falling
+    subsequence; `tails` are its piles.
     """
     tails: list[int] = []
     for event in events:
@@ -46,5 +46,5 @@ def assert_two_lanes(events: Sequence[Arrived]) -> None:
         place = bisect_left(tails, falling)
         tails[place : place + 1] = [falling]
         assert len(tails) <= 2, (
-            f"number {-falling} arrived after {[-tail for tail in tails[:-1]]}: in neither lane's order"
+            f"number {-falling} arrived after {[-tail for tail in tails[:-1]]}: out of order for live and backlog"
         )

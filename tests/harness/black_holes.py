@@ -1,4 +1,4 @@
-"""Addresses where a request finds no end: connections that are accepted and never answered, or not even accepted."""
+"""Provides servers that never answer: one accepts connections and stays silent, one does not even accept."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from contextlib import contextmanager
 
 
 class BlackHole:
-    """Accepts, reads, and never answers. `most` connections were open at a time; `bytes` were swallowed."""
+    """Accepts, reads, and never answers. Records the highest number of open connections and the bytes read."""
 
     def __init__(self) -> None:
-        self.most = 0
+        self.max_open = 0
         self.bytes = 0
         self._server = socket.create_server(("127.0.0.1", 0), backlog=64)
         self._ending, self._wake = socket.socketpair()
@@ -44,7 +44,7 @@ class BlackHole:
                         connection, _ = self._server.accept()
                         open_now.add(connection)
                         selector.register(connection, selectors.EVENT_READ)
-                        self.most = max(self.most, len(open_now))
+                        self.max_open = max(self.max_open, len(open_now))
                         continue
                     connection = key.fileobj  # type: ignore[assignment]
                     data = b""
@@ -57,8 +57,8 @@ class BlackHole:
                         connection.close()
 
 
-class Deaf:
-    """Listens, and its queue is full: a SYN gets no answer, as behind a firewall that drops."""
+class FullAcceptQueue:
+    """Listens with a full accept queue: a SYN gets no answer, as behind a firewall that drops it."""
 
     def __init__(self) -> None:
         self._server = socket.create_server(("127.0.0.1", 0), backlog=0)
@@ -84,7 +84,8 @@ class Deaf:
 
 
 @contextmanager
-def closing_all(holes: list[BlackHole] | list[Deaf]) -> Iterator[None]:
+def closing_all(holes: list[BlackHole] | list[FullAcceptQueue]) -> Iterator[None]:
+    """Closes all servers at the end of the `with` block."""
     try:
         yield
     finally:

@@ -1,8 +1,8 @@
-"""Sends datagrams at a steady rate until SIGTERM, in a process of its own; then it prints how many it has sent.
+"""Sends datagrams at a steady rate until SIGTERM, then prints how many it has sent. Runs in a process of its own.
 
     python -m tests.harness.blaster PORT RATE
 
-Each is `<13>... number N of a flood ...`; the pace is kept by sending what is due, a few milliseconds at a time.
+Each is `<13>... number N of a flood ...`. Every few milliseconds it sends the datagrams that are due.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _STEP = 0.005
 
 
 def blast(port: int, rate: int) -> None:
-    """To 127.0.0.1, RATE a second."""
+    """Sends `rate` datagrams a second to 127.0.0.1."""
     ended = threading.Event()
     signal.signal(signal.SIGTERM, lambda number, frame: ended.set())
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as origin:

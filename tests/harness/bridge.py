@@ -1,4 +1,4 @@
-"""The installed `syslog-bridge run` as a process: its configuration, its ports, its status."""
+"""Runs the installed `syslog-bridge run` as a process, and reads its configuration, ports and status."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from tests.harness.polling import until
 from tests.harness.ports import free_port
 from tests.harness.process import SYSLOG_BRIDGE, Process
 
-# The identity of DESIGN's ledger; `dropped` is a table of reasons.
+# The two sides of the ledger's identity (see DESIGN); `dropped` maps reasons to counts.
 _IN = ("received", "recovered", "replayed", "taken_over")
 _OUT = ("delivered", "spooled", "buffered", "quarantined", "filtered", "handed_over")
 
 
 def key_of(intake: str) -> str:
-    """An intake's key: 16 letters or digits, as real ones have, and its name legible in it."""
+    """Returns an intake's key: 16 letters or digits, as real ones have, beginning with the intake's name."""
     letters = "".join(filter(str.isalnum, intake))
     return f"{letters}{'0' * 16}"[:16]
 
 
 class Bridge:
-    """One bridge: a folder with its configuration, keys and spool; it may be started again and again."""
+    """Manages one bridge: a directory with its configuration, keys and spool. It can be started repeatedly."""
 
     def __init__(self, directory: Path, *, collector_url: str, intakes: Mapping[str, Mapping[str, Any]]) -> None:
-        """`intakes` are names and their options; each gets a key file. Change `configuration` before `start`."""
+        """`intakes` maps names to options; each gets a key file. Change `configuration` before `start`."""
         self.directory = directory
         directory.mkdir(parents=True, exist_ok=True)
         self.udp, self.tcp, self.admin = free_port(), free_port(), free_port()
@@ -59,33 +59,33 @@ class Bridge:
         self.file.write_text(yaml.safe_dump(self.configuration, sort_keys=False))
         return self.file
 
-    # --- its life -----------------------------------------------------------------------------------------------------
+    # --- start and stop -----------------------------------------------------------------------------------------------
     def launch(self, env: Mapping[str, str] | None = None) -> Process:
-        """Start it and return at once."""
+        """Starts the bridge and returns at once."""
         argv = [SYSLOG_BRIDGE, "run", "-c", str(self.write_configuration())]
         self.process = Process(argv, directory=self.directory, name="bridge", env=env)
         return self.process
 
     def start(self, env: Mapping[str, str] | None = None) -> None:
-        """Start it and wait until it says that it is ready."""
+        """Starts the bridge and waits until it is ready."""
         self.launch(env).wait_until(lambda: self.get("/readyz")[0] == 200, "/readyz answers 200")
 
     def stop(self) -> None:
-        """SIGTERM; it must end with 0."""
+        """Sends SIGTERM and asserts exit code 0."""
         if self.process is not None:
             process, self.process = self.process, None
             code = process.terminate()
-            assert code == 0, f"exit code {code} after SIGTERM; its stderr:\n{process.stderr}"
+            assert code == 0, f"exit code {code} after SIGTERM; stderr:\n{process.stderr}"
 
     def kill(self) -> None:
-        """SIGKILL."""
+        """Sends SIGKILL."""
         if self.process is not None:
             self.process.kill()
             self.process = None
 
-    # --- what it says -------------------------------------------------------------------------------------------------
+    # --- status -------------------------------------------------------------------------------------------------------
     def get(self, path: str) -> tuple[int, bytes]:
-        """Status and body of a page of its admin endpoint; (0, reason) where nobody answers."""
+        """Returns status and body of an admin endpoint page; (0, reason) if the connection fails."""
         connection = http.client.HTTPConnection("127.0.0.1", self.admin, timeout=30)
         try:
             connection.request("GET", path)
@@ -97,7 +97,7 @@ class Bridge:
             connection.close()
 
     def status(self) -> dict[str, Any]:
-        """`/api/status`; the ledger's identity must hold in every one that is ever taken."""
+        """Returns `/api/status`, and asserts that the ledger balances in it."""
         code, body = self.get("/api/status")
         assert code == 200, f"/api/status: {code} {body!r}; {self._stderr()}"
         status: dict[str, Any] = json.loads(body)
@@ -112,14 +112,15 @@ class Bridge:
         return ledger
 
     def wait_received(self, count: int) -> None:
-        """Wait until it took `count` events since it started."""
+        """Waits until the bridge has received `count` events since its start."""
         until(
-            lambda: self.ledger()["received"] >= count, lambda: f"{count} received: {self.ledger()}\n{self._stderr()}"
+            lambda: self.ledger()["received"] >= count,
+            lambda: f"{count} events received: {self.ledger()}\n{self._stderr()}",
         )
 
     def wait_drained(self) -> None:
-        """Wait until nothing is left to deliver."""
-        until(lambda: self.ledger()["spooled"] == 0, lambda: f"an empty spool: {self.status()}\n{self._stderr()}")
+        """Waits until nothing is left to deliver."""
+        until(lambda: self.ledger()["spooled"] == 0, lambda: f"empty spool: {self.status()}\n{self._stderr()}")
 
     def _stderr(self) -> str:
-        return f"its stderr:\n{self.process.stderr}" if self.process else "it is not running"
+        return f"stderr:\n{self.process.stderr}" if self.process else "not running"

@@ -1,7 +1,8 @@
-"""`syslog-bridge run` with a wall clock that an administrator sets back by an hour: when the file FOLDER/set-back is
-there. Usage: python -P clock_set_back.py FILE FOLDER
+"""Runs `syslog-bridge run` with a wall clock that goes back by an hour once the file FOLDER/set-back exists.
 
-The whole process is deceived, Twisted with it: `time.time` is replaced before anything imports it.
+Usage: python -P clock_set_back.py FILE FOLDER
+
+`time.time` is replaced before anything imports it, so Twisted uses the changed clock too.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The installed `syslog-bridge collector` as a process, and what arrived there."""
+"""Runs the installed `syslog-bridge collector` as a process, and reads the events it accepted."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import NamedTuple
 
 from tests.harness.polling import until
 from tests.harness.ports import accepts, free_port
-from tests.harness.process import SYSLOG_BRIDGE, Died, Process
+from tests.harness.process import SYSLOG_BRIDGE, Process, ProcessExited
 
 
-class Arrived(NamedTuple):
-    """One event as the collector took it."""
+class DeliveredEvent(NamedTuple):
+    """One event as the collector accepted it."""
 
     key: str
     time: datetime | None  # of the request's X-SEKOIAIO-EVENT-TIMESTAMP
@@ -22,9 +22,9 @@ class Arrived(NamedTuple):
 
 
 class Collector:
-    """Takes events on a loopback port of its own; `arrived` grows in their order of arrival.
+    """Accepts events on a loopback port; `arrived` lists them in order of arrival.
 
-    It can be stopped and started again on the same port: what arrived stays.
+    It can be stopped and started again on the same port, and keeps what arrived.
     """
 
     def __init__(
@@ -35,9 +35,9 @@ class Collector:
         certificate: tuple[Path, Path] | None = None,
         host: str = "127.0.0.1",
     ) -> None:
-        """`certificate` and its key: it speaks HTTPS, at the name `localhost`."""
+        """`certificate` is a certificate and its key: the collector then serves HTTPS as `localhost`."""
         self.port = free_port()
-        self.arrived: list[Arrived] = []
+        self.arrived: list[DeliveredEvent] = []
         self._directory = directory
         self.keys = keys
         self._certificate = certificate
@@ -58,7 +58,7 @@ class Collector:
         return f"[{self._host}]" if ":" in self._host else self._host
 
     def start(self) -> None:
-        """Start, on another port if somebody took ours; each start has an output file of its own."""
+        """Starts it, on another port if this one is taken. Each start writes an output file of its own."""
         self._starts += 1
         self._output = self._directory / f"arrived-{self._starts}.jsonl"
         self._read_up_to = 0
@@ -71,19 +71,19 @@ class Collector:
                 argv += ["--key", key]
             self._process = Process(argv, directory=self._directory, name="collector")
             try:
-                self._process.wait_until(self._listens, "it listens")
+                self._process.wait_until(self._listens, "listening")
                 return
-            except Died:
+            except ProcessExited:
                 if self._starts > 1 or attempt == 3:
                     raise
                 self.port = free_port()
 
     def _listens(self) -> bool:
-        # That it takes connections is not enough: it must also take SIGTERM.
+        # Accepting connections is not enough: it must also handle SIGTERM.
         return "listening on" in self.stderr and accepts(self.port, self._host)
 
     def stop(self) -> None:
-        """SIGTERM, which must end it well."""
+        """Sends SIGTERM and asserts exit code 0."""
         if self._process is not None:
             process, self._process = self._process, None
             assert process.terminate() == 0, process.stderr
@@ -99,8 +99,8 @@ class Collector:
     def stderr(self) -> str:
         return self._process.stderr if self._process else ""
 
-    def refresh(self) -> list[Arrived]:
-        """Everything that arrived until now."""
+    def refresh(self) -> list[DeliveredEvent]:
+        """Reads the output and returns every event that has arrived."""
         if not self._output.exists():
             return self.arrived
         with self._output.open("rb") as file:
@@ -112,12 +112,12 @@ class Collector:
             fields = json.loads(line)
             time = fields["event_timestamp"]
             self.arrived.append(
-                Arrived(fields["intake_key"], datetime.fromisoformat(time) if time else None, fields["event"])
+                DeliveredEvent(fields["intake_key"], datetime.fromisoformat(time) if time else None, fields["event"])
             )
         return self.arrived
 
-    def wait_for(self, count: int) -> list[Arrived]:
-        """Wait until at least `count` events arrived (the caller looks whether there are more)."""
+    def wait_for(self, count: int) -> list[DeliveredEvent]:
+        """Waits until at least `count` events have arrived (the caller checks for more)."""
         until(
             lambda: len(self.refresh()) >= count,
             lambda: f"{count} events; {len(self.arrived)} arrived, {self.per_key()}",

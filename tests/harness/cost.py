@@ -1,6 +1,6 @@
-"""What work costs, told so that a busy machine does not matter: in time of this process, the least of several tries.
+"""Measures the CPU time of work in this process, as the least of several tries, so that a busy machine has no effect.
 
-For telling linear work from quadratic, which lie a factor of a hundred apart, never for speed: that is `tests/bench`.
+It tells linear work from quadratic, a factor of about a hundred. Speed is measured by `tests/bench`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 
 def stays_under(seconds: float, act: Callable[[], object], *, tries: int = 6) -> bool:
-    """Whether one of a few tries takes less than so much time of this process."""
+    """Returns True if one of a few tries takes less than `seconds` of this process's CPU time."""
     for _ in range(tries):
         start = time.process_time()
         act()

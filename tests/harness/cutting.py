@@ -1,4 +1,4 @@
-"""Cuts a command off at a moment that nobody chose: its bridge is killed, or the command itself."""
+"""Interrupts a command at a random moment: kills its bridge, or the command itself."""
 
 from __future__ import annotations
 
@@ -14,54 +14,54 @@ from tests.harness.process import SYSLOG_BRIDGE
 from tests.harness.send import tcp
 
 Victim = Literal["bridge", "command", "alone"]
-"""``bridge``: the running bridge dies; ``command``: what asked it does; ``alone``: no bridge runs, the command works on
-the files and dies."""
+"""What is killed. ``bridge``: the running bridge. ``command``: the command that talks to it. ``alone``: a command that
+works on the files while no bridge runs."""
 
 
-class Cutter:
-    """Runs commands of one kind. The first is not cut and tells how long the work takes; the others are cut somewhere
-    in that time. It begins when the bridge says that it was asked, or, alone, when the command has the spool's lock:
-    before that an interpreter starts, which is most of a command's time and nothing to cut."""
+class CommandInterrupter:
+    """Runs commands of one kind. The first runs to its end and shows how long the work takes; each other is killed at a
+    random moment within that time. The work begins when the bridge logs the request or, without a bridge, when the
+    command holds the spool's lock: before that, only an interpreter starts."""
 
     def __init__(self, bridge: Bridge, victim: Victim, seed: int) -> None:
         self.bridge = bridge
         self.victim = victim
-        self.cut = self.ended = 0
+        self.interrupted = self.finished = 0
         self._chance = random.Random(seed)
-        self._takes: float | None = None
+        self._duration: float | None = None
 
     def run(self, *words: str, code: int = 0) -> bool:
-        """Run a command, and cut it; True: it came to its end, with ``code``. A bridge that was killed has no process
-        any more."""
-        asked = self._asked()
+        """Runs a command and interrupts it; returns True if it ended with ``code``. A bridge that was killed has no
+        process afterwards."""
+        requests_before = self._requests()
         argv = [SYSLOG_BRIDGE, *words, "-c", str(self.bridge.file)]
         with subprocess.Popen(
             argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         ) as command:  # fmt: skip
-            while command.poll() is None and not self._works(command, asked):
+            while command.poll() is None and not self._has_begun(command, requests_before):
                 time.sleep(0.001)
             began = time.monotonic()
-            if self._takes is not None:
+            if self._duration is not None:
                 with suppress(subprocess.TimeoutExpired):
-                    command.wait(self._takes * self._chance.random())
+                    command.wait(self._duration * self._chance.random())
                 self._kill(command)
             _, stderr = command.communicate()
-        if self._takes is None:
-            self._takes = time.monotonic() - began
+        if self._duration is None:
+            self._duration = time.monotonic() - began
             assert command.returncode == code, stderr.decode()
-        well = command.returncode == code
-        self.ended += well
-        self.cut += not well
-        return well
+        finished = command.returncode == code
+        self.finished += finished
+        self.interrupted += not finished
+        return finished
 
-    def _asked(self) -> int:
+    def _requests(self) -> int:
         return self.bridge.process.stderr.count("control: ") if self.bridge.process else 0
 
-    def _works(self, command: subprocess.Popen[bytes], asked: int) -> bool:
+    def _has_begun(self, command: subprocess.Popen[bytes], requests_before: int) -> bool:
         if self.victim == "alone":
-            # Read only: to try the lock could be what keeps the command from it.
+            # Only read the file: trying to lock it could keep the command from the lock.
             return (self.bridge.spool / "lock").read_text().strip() == str(command.pid)
-        return self._asked() > asked
+        return self._requests() > requests_before
 
     def _kill(self, command: subprocess.Popen[bytes]) -> None:
         if self.victim == "bridge":
@@ -70,8 +70,8 @@ class Cutter:
             command.kill()
 
 
-class Load:
-    """Somebody who sends on and on, whatever becomes of the receiver: ``load 0``, ``load 1``, ..."""
+class ContinuousSender:
+    """Sends ``load 0``, ``load 1``, ... without end, and reconnects if the receiver goes away."""
 
     def __init__(self, port: int, source: str) -> None:
         self._port = port
@@ -80,7 +80,7 @@ class Load:
         self._ends = threading.Event()
         self._thread = threading.Thread(target=self._send)
 
-    def __enter__(self) -> Load:
+    def __enter__(self) -> ContinuousSender:
         self._thread.start()
         return self
 

@@ -1,4 +1,4 @@
-"""A small filesystem of its own, to be filled: a tmpfs, which only root may mount."""
+"""Mounts a small tmpfs that a test can fill; only root can mount one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 
 @contextmanager
 def small_disk(directory: Path, size: str) -> Iterator[Path]:
-    """A mounted tmpfs; skips the test where it cannot be."""
+    """Mounts a tmpfs for the length of the `with` block; skips the test if that is not possible."""
     if os.geteuid() != 0:
         pytest.skip("needs root, to mount a small tmpfs")
     directory.mkdir(parents=True)
@@ -29,7 +29,7 @@ def small_disk(directory: Path, size: str) -> Iterator[Path]:
 
 
 def fill(path: Path) -> None:
-    """Write until the disk is full."""
+    """Writes to a file until the disk is full."""
     with path.open("wb", buffering=0) as ballast:
         block = bytes(1 << 20)
         while len(block) >= 512:
@@ -40,7 +40,7 @@ def fill(path: Path) -> None:
 
 
 def blocks(directory: Path) -> int:
-    """Bytes in allocated blocks of all that is below a directory, as `du` says."""
+    """Returns the bytes in allocated blocks below a directory, as `du` reports them."""
     found = 0
     for path in directory.rglob("*"):
         try:

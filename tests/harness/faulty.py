@@ -1,4 +1,4 @@
-"""`faulty_collector.py` as a process, and what it wrote down."""
+"""Runs `faulty_collector.py` as a process, and reads the requests that it recorded."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from tests.harness.ports import accepts, free_port
 from tests.harness.process import Process
 
 
-class Seen(NamedTuple):
-    """One request as the collector saw it; the fields are those of `faulty_collector.py`."""
+class RecordedRequest(NamedTuple):
+    """One recorded request; the fields are those of `faulty_collector.py`."""
 
     at: float
     key: str
@@ -33,14 +33,14 @@ class Seen(NamedTuple):
 
 
 class FaultyCollector:
-    """`seen` grows in the order of the requests."""
+    """Runs a faulty collector; `requests` lists its requests in order."""
 
     def __init__(self, directory: Path, **plan: Any) -> None:
         self.port = free_port()
         self.plan = plan
-        self.seen: list[Seen] = []
+        self.requests: list[RecordedRequest] = []
         self._directory = directory
-        self._output = directory / "seen.jsonl"
+        self._output = directory / "requests.jsonl"
         self._read_up_to = 0
         self._process: Process | None = None
 
@@ -57,7 +57,7 @@ class FaultyCollector:
         argv = [sys.executable, "-P", script, str(self.port), str(self._output), json.dumps(self.plan)]
         self._process = Process(argv, directory=self._directory, name="faulty-collector")
         first = self.plan.get("hosts", ["127.0.0.1"])[0]
-        self._process.wait_until(lambda: accepts(self.port, first), "it listens")
+        self._process.wait_until(lambda: accepts(self.port, first), "listening")
 
     def kill(self) -> None:
         if self._process is not None:
@@ -65,43 +65,44 @@ class FaultyCollector:
             self._process = None
             self.refresh()
 
-    def refresh(self) -> list[Seen]:
-        """Every request until now."""
+    def refresh(self) -> list[RecordedRequest]:
+        """Reads the output and returns every request until now."""
         if self._output.exists():
             with self._output.open("rb") as file:
                 file.seek(self._read_up_to)
                 fresh = file.read()
             whole = fresh[: fresh.rfind(b"\n") + 1]
             self._read_up_to += len(whole)
-            self.seen += [Seen(**json.loads(line)) for line in whole.splitlines()]
-        return self.seen
+            self.requests += [RecordedRequest(**json.loads(line)) for line in whole.splitlines()]
+        return self.requests
 
     def wait_taken(self, count: int) -> None:
-        """Wait until so many different events were taken."""
+        """Waits until `count` different events were accepted."""
         until(
-            lambda: len({text for seen in self.refresh() for text in seen.taken}) >= count,
-            lambda: f"{count} events taken; of the requests: {self.faults()}",
+            lambda: len({text for request in self.refresh() for text in request.taken}) >= count,
+            lambda: f"{count} events accepted; faults: {self.faults()}",
         )
 
-    # --- what it wrote down -------------------------------------------------------------------------------------------
+    # --- what it recorded ---------------------------------------------------------------------------------------------
     def taken(self, key: str | None = None) -> Counter[str]:
-        """Each event taken, and how often."""
-        return Counter(text for seen in self.refresh() if key in (None, seen.key) for text in seen.taken)
+        """Returns each accepted event and how often it was accepted."""
+        return Counter(text for request in self.refresh() if key in (None, request.key) for text in request.taken)
 
-    def doubtful(self) -> set[str]:
-        """Events that were taken by a request whose sender could not know it."""
-        return {text for seen in self.refresh() if not seen.clean for text in seen.taken}
+    def unconfirmed(self) -> set[str]:
+        """Returns events of requests that were accepted without the sender being able to know it."""
+        return {text for request in self.refresh() if not request.clean for text in request.taken}
 
     def withheld(self) -> set[str]:
-        return {text for seen in self.refresh() for text in seen.withheld}
+        """Returns events that a successful response left out."""
+        return {text for request in self.refresh() for text in request.withheld}
 
     def faults(self) -> Counter[str]:
-        return Counter(seen.fault for seen in self.refresh())
+        return Counter(request.fault for request in self.refresh())
 
 
 @contextmanager
 def faulty(directory: Path, **plan: Any) -> Iterator[FaultyCollector]:
-    """A running one."""
+    """Runs a faulty collector for the length of the `with` block."""
     collector = FaultyCollector(directory / "collector", **plan)
     try:
         collector.start()

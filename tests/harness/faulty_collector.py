@@ -1,19 +1,19 @@
-"""A collector that misbehaves by chance or by rule, as a process, and writes down what it took.
+"""Runs a collector that misbehaves at random or by rule, and records what it accepted.
 
 Usage: python -P faulty_collector.py PORT OUTPUT JSON, where JSON has, each optional:
   `hosts`        loopback addresses to listen on (default 127.0.0.1);
-  `seed`         of the chances below;
-  `faults`       {name of `FAULTS`: weight}; the rest up to 1 is a faithful answer. Each comes once at the beginning;
+  `seed`         of the random choices below;
+  `faults`       {name of `FAULTS`: weight}; the rest up to 1 is a correct answer. Each fault first comes once;
   `poison_every` an event with the words `number N` is refused (400, and its whole request with it) where N % this == 7;
   `poison`       words that make an event refused in the same way;
   `largest`      bytes of a body, unpacked, above which the answer is 413;
-  `refuse_all`   a file: while it is there, everything is answered with 400.
+  `refuse_all`   a file: while it exists, every answer is 400.
 
 Each request becomes a line of OUTPUT before it is answered: `at` (wall time), `key`, `id` (X-Request-ID), `time` (its
-event time), `fault`, `count`, `size`, `host`, `taken` (events' texts), `clean` (the sender can know that they were
-taken), and `withheld` (events that were neither taken nor refused, though the answer was a success).
+event time), `fault`, `count`, `size`, `host`, `taken` (texts of accepted events), `clean` (the sender can know
+that they were accepted), and `withheld` (events that were neither accepted nor refused, though the answer was a success).
 
-A faithful judge in one thing: it never refuses an event that it has taken before.
+It never refuses an event that it has accepted before.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ _PAGE = (("Content-Type", "text/html"),)
 _NUMBER = re.compile(r"\bnumber (\d+) ")
 
 
-class Chosen(NamedTuple):
-    """What becomes of a request, and of its events."""
+class Answer(NamedTuple):
+    """How a request is answered, and which of its events are accepted."""
 
     fault: InjectedFault | None
     taken: list[str]
@@ -58,64 +58,64 @@ class Chosen(NamedTuple):
     garbage: bool = False
 
 
-Maker = Callable[[random.Random, list[str]], Chosen]
+Maker = Callable[[random.Random, list[str]], Answer]
 
 
 def _status(status: int, *headers: tuple[str, str], body: bytes = b"") -> Maker:
-    return lambda chance, texts: Chosen(InjectedFault(status=status, headers=headers or _JSON, body=body), [])
+    return lambda chance, texts: Answer(InjectedFault(status=status, headers=headers or _JSON, body=body), [])
 
 
-def _lost(fault: InjectedFault) -> Maker:
-    """The events are not taken."""
-    return lambda chance, texts: Chosen(fault, [])
+def _not_accepted(fault: InjectedFault) -> Maker:
+    """Returns a maker of answers that accept no event."""
+    return lambda chance, texts: Answer(fault, [])
 
 
-def _kept(fault: InjectedFault) -> Maker:
-    """The events are taken, and the sender is told."""
-    return lambda chance, texts: Chosen(fault, texts)
+def _confirmed(fault: InjectedFault) -> Maker:
+    """Returns a maker of answers that accept the events and confirm it."""
+    return lambda chance, texts: Answer(fault, texts)
 
 
-def _doubtful(fault: InjectedFault) -> Maker:
-    """The events are taken, and the sender cannot know it."""
-    return lambda chance, texts: Chosen(fault, texts, clean=False)
+def _unconfirmed(fault: InjectedFault) -> Maker:
+    """Returns a maker of answers that accept the events without the sender being able to know it."""
+    return lambda chance, texts: Answer(fault, texts, clean=False)
 
 
-def _shortfall(chance: random.Random, texts: list[str]) -> Chosen:
-    """Fewer ids than events, and not a word on which."""
+def _shortfall(chance: random.Random, texts: list[str]) -> Answer:
+    """Answers with fewer ids than events, without saying which events are missing."""
     taken = texts[: chance.randrange(len(texts))]
     body = json.dumps({"received": True, "event_ids": _ids(len(taken))}).encode()
-    return Chosen(InjectedFault(headers=_JSON, body=body), taken, withheld=texts[len(taken) :])
+    return Answer(InjectedFault(headers=_JSON, body=body), taken, withheld=texts[len(taken) :])
 
 
-def _with_errors(chance: random.Random, texts: list[str]) -> Chosen:
+def _with_errors(chance: random.Random, texts: list[str]) -> Answer:
     refused = sorted(chance.sample(range(len(texts)), chance.randint(1, max(1, len(texts) // 4))))
     taken = [text for place, text in enumerate(texts) if place not in refused]
     errors = [{"index": place, "status": 422, "message": "not to my taste"} for place in refused]
     body = json.dumps({"received": True, "event_ids": _ids(len(taken)), "errors": errors}).encode()
-    return Chosen(InjectedFault(headers=_JSON, body=body), taken)
+    return Answer(InjectedFault(headers=_JSON, body=body), taken)
 
 
-def _with_nulls(chance: random.Random, texts: list[str]) -> Chosen:
+def _with_nulls(chance: random.Random, texts: list[str]) -> Answer:
     ids: list[str | None] = [*_ids(len(texts))]
     ids[place := chance.randrange(len(texts))] = None
     taken = texts[:place] + texts[place + 1 :]
-    return Chosen(InjectedFault(headers=_JSON, body=json.dumps({"event_ids": ids}).encode()), taken)
+    return Answer(InjectedFault(headers=_JSON, body=json.dumps({"event_ids": ids}).encode()), taken)
 
 
-def _later(chance: random.Random, texts: list[str]) -> Chosen:
+def _later(chance: random.Random, texts: list[str]) -> Answer:
     at = email.utils.formatdate(time.time() + 1, usegmt=True)
-    return Chosen(InjectedFault(status=429, headers=(("Retry-After", at),)), [])
+    return Answer(InjectedFault(status=429, headers=(("Retry-After", at),)), [])
 
 
 def _garbage(taken: bool) -> Maker:
-    return lambda chance, texts: Chosen(InjectedFault(), texts if taken else [], clean=False, garbage=True)
+    return lambda chance, texts: Answer(InjectedFault(), texts if taken else [], clean=False, garbage=True)
 
 
 def _ids(count: int) -> list[str]:
     return [str(uuid.uuid4()) for _ in range(count)]
 
 
-# Those of which the sender must conclude that the events themselves are not wanted.
+# Answers that refuse the events themselves.
 REFUSING: dict[str, Maker] = {
     "400": _status(400, body=b'{"error": "I cannot read this"}'),
     "422": _status(422, body=b'{"error": "I can read this, but no"}'),
@@ -130,10 +130,10 @@ FAULTS: dict[str, Maker] = {
     "200-no-object": _status(200, body=b"[]"),
     "200-empty": _status(200),
     "204": _status(204),
-    "taken-200-html": _doubtful(
+    "taken-200-html": _unconfirmed(
         InjectedFault(accept=True, headers=_PAGE, body=b"<html>Your request was scanned</html>")
     ),
-    "taken-without-ids": _kept(InjectedFault(accept=True, headers=_JSON, body=b'{"received": true}')),
+    "taken-without-ids": _confirmed(InjectedFault(accept=True, headers=_JSON, body=b'{"received": true}')),
     "301": _status(301, ("Location", "https://portal.example/")),
     "401": _status(401, body=b'{"error": "who are you?"}'),
     "403": _status(403),
@@ -146,31 +146,31 @@ FAULTS: dict[str, Maker] = {
     "429": _status(429, ("Retry-After", "1")),
     "429-date": _later,
     "500": _status(500),
-    "502": _lost(HTML),
+    "502": _not_accepted(HTML),
     "503": _status(503, ("Retry-After", "0")),
     "504": _status(504),
     "599": _status(599),
-    "taken-500": _doubtful(InjectedFault(accept=True, status=500)),
-    "taken-502": _doubtful(InjectedFault(accept=True, status=502)),
-    "taken-504": _doubtful(InjectedFault(accept=True, status=504, body=b"")),
-    "reset": _lost(InjectedFault(reset=True)),
-    "half": _lost(InjectedFault(body=b'{"received": true, "event_ids": []}', cut=9)),
-    "taken-half": _doubtful(InjectedFault(accept=True, cut=20)),
-    "taken-half-reset": _doubtful(InjectedFault(accept=True, cut=20, reset=True)),
-    "taken-reset": _doubtful(InjectedFault(accept=True, reset=True)),
-    "slow": _kept(InjectedFault(accept=True, delay=0.3)),
-    "never": _lost(InjectedFault(delay=NEVER)),
-    "taken-never": _doubtful(InjectedFault(accept=True, delay=NEVER)),
-    "taken-short-length": _doubtful(InjectedFault(accept=True, headers=(("Content-Length", "7"),))),
-    "taken-long-length": _doubtful(InjectedFault(accept=True, headers=(("Content-Length", "99999"),), close=True)),
+    "taken-500": _unconfirmed(InjectedFault(accept=True, status=500)),
+    "taken-502": _unconfirmed(InjectedFault(accept=True, status=502)),
+    "taken-504": _unconfirmed(InjectedFault(accept=True, status=504, body=b"")),
+    "reset": _not_accepted(InjectedFault(reset=True)),
+    "half": _not_accepted(InjectedFault(body=b'{"received": true, "event_ids": []}', cut=9)),
+    "taken-half": _unconfirmed(InjectedFault(accept=True, cut=20)),
+    "taken-half-reset": _unconfirmed(InjectedFault(accept=True, cut=20, reset=True)),
+    "taken-reset": _unconfirmed(InjectedFault(accept=True, reset=True)),
+    "slow": _confirmed(InjectedFault(accept=True, delay=0.3)),
+    "never": _not_accepted(InjectedFault(delay=NEVER)),
+    "taken-never": _unconfirmed(InjectedFault(accept=True, delay=NEVER)),
+    "taken-short-length": _unconfirmed(InjectedFault(accept=True, headers=(("Content-Length", "7"),))),
+    "taken-long-length": _unconfirmed(InjectedFault(accept=True, headers=(("Content-Length", "99999"),), close=True)),
     "garbage": _garbage(taken=False),
     "taken-garbage": _garbage(taken=True),
-    "closed-keep-alive": _kept(InjectedFault(accept=True, close=True)),
+    "closed-keep-alive": _confirmed(InjectedFault(accept=True, close=True)),
 }
 
 
-class Judge:
-    """Chooses each request's fault and writes it down."""
+class FaultPlan:
+    """Chooses the fault of each request and records it."""
 
     def __init__(self, plan: dict[str, Any], output: Path) -> None:
         self._plan = plan
@@ -182,7 +182,7 @@ class Judge:
         self._taken: set[str] = set()
         self._output = output.open("a")
 
-    def judge(self, request: Any) -> Chosen:
+    def answer(self, request: Any) -> Answer:
         body = read_body(request)
         texts = body.decode().split("\n")
         name, chosen = self._choose(texts, len(body))
@@ -204,23 +204,23 @@ class Judge:
         self._output.flush()
         return chosen
 
-    def _choose(self, texts: list[str], size: int) -> tuple[str, Chosen]:
+    def _choose(self, texts: list[str], size: int) -> tuple[str, Answer]:
         plan = self._plan
         if (marker := plan.get("refuse_all")) and Path(marker).exists():
             return "refuse-all", FAULTS["400"](self._chance, texts)
         if size > plan.get("largest", 1 << 60) and len(texts) > 1:
-            return "413", Chosen(InjectedFault(status=413, body=b'{"error": "too large"}'), [])
+            return "413", Answer(InjectedFault(status=413, body=b'{"error": "too large"}'), [])
         if any(map(self._is_poison, texts)):
-            return "poison", Chosen(InjectedFault(status=400, body=b'{"error": "there is poison in it"}'), [])
-        name = self._drawn()
+            return "poison", Answer(InjectedFault(status=400, body=b'{"error": "there is poison in it"}'), [])
+        name = self._draw()
         if name is None:
-            return "none", Chosen(None, texts)
+            return "none", Answer(None, texts)
         if name in REFUSING and not self._taken.isdisjoint(texts):
             self._each_once.insert(0, name)
-            return "none", Chosen(None, texts)
+            return "none", Answer(None, texts)
         return name, FAULTS[name](self._chance, texts)
 
-    def _drawn(self) -> str | None:
+    def _draw(self) -> str | None:
         if self._each_once:
             return self._each_once.pop()
         drawn = self._chance.random()
@@ -240,15 +240,15 @@ class Judge:
 
 
 class Collector(FaultyResource):
-    """`FaultyResource`, and answers that are no HTTP."""
+    """Serves `FaultyResource`, and answers that are not HTTP."""
 
-    def __init__(self, judge: Judge, clock: Any) -> None:
+    def __init__(self, plan: FaultPlan, clock: Any) -> None:
         super().__init__(IntakeResource(Counting()), lambda request: self._chosen.fault, clock)
-        self._judge = judge
-        self._chosen = Chosen(None, [])
+        self._plan = plan
+        self._chosen = Answer(None, [])
 
     def render(self, request: Any) -> int:
-        self._chosen = self._judge.judge(request)
+        self._chosen = self._plan.answer(request)
         if not self._chosen.garbage:
             return super().render(request)
         request.notifyFinish().addErrback(lambda gone: None)
@@ -261,7 +261,7 @@ def main(port: int, output: Path, plan: dict[str, Any]) -> None:
     from twisted.internet import reactor
     from twisted.internet.defer import gatherResults
 
-    resource = Collector(Judge(plan, output), reactor)
+    resource = Collector(FaultPlan(plan, output), reactor)
     listening = gatherResults(
         [
             listen(reactor, ListenAddress(host, port), IntakeSite(resource, reactor))

@@ -1,9 +1,8 @@
-"""A gate between bridge and collector which shuts without cutting an answer in two.
+"""Proxies HTTP between bridge and collector, and can be shut without losing an answer.
 
-Stopping a collector can lose the answer to a request that it has already taken; the bridge must then send it again, and
-"exactly once" would be true or not by luck. The gate is one HTTP hop in the test's process: while it is shut, nobody
-listens on its port; and it shuts only between requests, so that each is either answered or was never taken.
-It also keeps the order in which requests began.
+Stopping a collector can lose the answer to a request that it has already accepted; the bridge must then send it again,
+and "exactly once" would depend on luck. The gate is an HTTP proxy in the test's process. While it is shut, nothing
+listens on its port. It shuts only between requests, so that each request is either answered or was never accepted.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from tests.harness.ports import free_port
 
 
 class Request(NamedTuple):
-    """A request that was passed on and answered."""
+    """A request that was forwarded and answered."""
 
     key: str
     timestamp: str | None
@@ -25,7 +24,7 @@ class Request(NamedTuple):
 
 
 class Gate:
-    """Listens on `port` while it is open, and passes every POST on to the collector."""
+    """Listens on `port` while open, and forwards every POST to the collector; `requests` lists the answered ones."""
 
     def __init__(self, collector_port: int) -> None:
         self.port = free_port()
@@ -42,7 +41,7 @@ class Gate:
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
 
     def shut(self) -> None:
-        """Refuse connections from now on; returns when the requests under way have their answers."""
+        """Refuses new connections, and returns when the pending requests are answered."""
         if self._server is not None:
             server, self._server = self._server, None
             server.shut()
@@ -56,7 +55,7 @@ class _Server(ThreadingHTTPServer):
         self.collector_port = collector_port
         self.requests = requests
         self.shutting = False
-        self.under_way = 0
+        self.pending = 0
         self.changed = threading.Condition()
         super().__init__(("127.0.0.1", port), _Handler)
 
@@ -66,7 +65,7 @@ class _Server(ThreadingHTTPServer):
         self.shutdown()
         self.server_close()
         with self.changed:
-            assert self.changed.wait_for(lambda: self.under_way == 0, timeout=120), "a request hangs"
+            assert self.changed.wait_for(lambda: self.pending == 0, timeout=120), "a request is not answered"
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -79,17 +78,17 @@ class _Handler(BaseHTTPRequestHandler):
             if server.shutting:
                 self.close_connection = True
                 return
-            server.under_way += 1
+            server.pending += 1
         try:
-            self._pass_on(server)
+            self._forward(server)
         finally:
             with server.changed:
-                server.under_way -= 1
-                # The connection of a shut gate ends with this answer.
+                server.pending -= 1
+                # After a shutdown, the connection ends with this answer.
                 self.close_connection = self.close_connection or server.shutting
                 server.changed.notify_all()
 
-    def _pass_on(self, server: _Server) -> None:
+    def _forward(self, server: _Server) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
         onward = http.client.HTTPConnection("127.0.0.1", server.collector_port, timeout=180)
         try:
@@ -110,4 +109,4 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.flush()
 
     def log_message(self, format: str, *args: object) -> None:
-        """Nothing: a request is no news."""
+        """Logs nothing."""

@@ -1,4 +1,4 @@
-"""What a stopped or killed bridge holds: the events of its spool and its quarantine."""
+"""Reads the events in the spool and the quarantine of a stopped or killed bridge."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from tests.harness.messages import NUMBER
 from tests.harness.polling import until
 
 
-def refused(spool: Path) -> Iterator[dict[str, str]]:
-    """What quarantine holds as refused: each entry, with its event as `text`."""
+def refused_entries(spool: Path) -> Iterator[dict[str, str]]:
+    """Yields each refused entry of the quarantine, with its event as `text`."""
     for file in sorted((spool / ".quarantine" / "refused").glob("*.jsonl")):
         for line in file.read_bytes().splitlines(keepends=True):
             if line.endswith(b"\n"):
@@ -25,12 +25,12 @@ def refused(spool: Path) -> Iterator[dict[str, str]]:
 
 
 def batch_files(spool: Path) -> list[Path]:
-    """Every intake's batches, open ones too."""
+    """Returns the batch files of every intake, open ones included."""
     return list(spool.glob("[a-z0-9]*/[0-9]*-*"))
 
 
-def numbers(spool: Path) -> Counter[int]:
-    """Numbers of the messages in all batch files, whole lines only, and how often each is there."""
+def message_numbers(spool: Path) -> Counter[int]:
+    """Counts the message numbers in all batch files, complete lines only."""
     found: Counter[int] = Counter()
     for file in batch_files(spool):
         whole, _, _ = file.read_bytes().rpartition(b"\n")
@@ -38,18 +38,18 @@ def numbers(spool: Path) -> Counter[int]:
     return found
 
 
-def settled(bridge: Bridge) -> dict[str, Any]:
-    """The status, once nothing waits and quarantine holds what the ledger says: the ledger moves first, then the files.
+def wait_settled(bridge: Bridge) -> dict[str, Any]:
+    """Waits until nothing is spooled and the quarantine files match the ledger, then returns the status.
 
-    Only for a bridge that quarantines nothing but what was refused.
+    The ledger changes first, then the files. Only for a bridge that quarantines nothing but refused events.
     """
 
     def done() -> dict[str, Any] | None:
-        held, status = len(list(refused(bridge.spool))), bridge.status()
+        quarantined, status = len(list(refused_entries(bridge.spool))), bridge.status()
         ledger = status["ledger"]
-        same = held == ledger["quarantined"] == status["quarantine"].get("refused", 0)
+        same = quarantined == ledger["quarantined"] == status["quarantine"].get("refused", 0)
         return status if ledger["spooled"] == 0 and same else None
 
-    status = until(done, lambda: f"{len(list(refused(bridge.spool)))} in quarantine; {bridge.status()}")
+    status = until(done, lambda: f"{len(list(refused_entries(bridge.spool)))} in quarantine; {bridge.status()}")
     assert status is not None
     return status

@@ -1,5 +1,6 @@
-"""`syslog-bridge run` that ends itself by SIGKILL at a passage of its work on packs, the N-th time that it comes there.
-Usage: python -P killed_at.py FILE PASSAGE N
+"""Runs `syslog-bridge run` and kills it (SIGKILL) the N-th time that it reaches a point of its work on packs.
+
+Usage: python -P killed_at.py FILE POINT N
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-# Passage -> module or class, function, whether the end comes before it is called.
+# Point -> module or class, function, whether the kill comes before the call.
 PACKING = {
     "a pack is half written": ("os", "fsync", True),
     "a pack is written, not named": ("os", "fsync", False),
@@ -28,46 +29,46 @@ SENDING = {
     "an answer is about to be noted": ("bridge.spool.pack.Pack", "settle", True),
     "an answer was noted": ("bridge.spool.pack.Pack", "settle", False),
 }
-PASSAGES = {**PACKING, **SENDING}
+POINTS = {**PACKING, **SENDING}
 
-# What everybody calls, and whose call of it is meant: a start syncs the ledger's history too.
+# Functions with many callers, and the caller that counts: a start also syncs the journal.
 CALLERS = {"os": "bridge.spool.pack_writer", "pathlib.Path": "bridge.spool.batch_reader"}
 
 
-def arm(passage: str, count: int) -> None:
-    """End this process at that passage."""
-    where, name, before = PASSAGES[passage]
-    owner = _find(where)
-    really: Callable[..., Any] = getattr(owner, name)
+def arm_kill(point: str, count: int) -> None:
+    """Replaces the function of a point so that its `count`-th call kills this process."""
+    owner_path, name, before = POINTS[point]
+    owner = _find(owner_path)
+    original: Callable[..., Any] = getattr(owner, name)
     left = count
 
-    def passed(*arguments: Any, **named: Any) -> Any:
+    def replacement(*arguments: Any, **named: Any) -> Any:
         nonlocal left
-        if where in CALLERS and sys._getframe(1).f_globals["__name__"] != CALLERS[where]:
-            return really(*arguments, **named)
+        if owner_path in CALLERS and sys._getframe(1).f_globals["__name__"] != CALLERS[owner_path]:
+            return original(*arguments, **named)
         left -= 1
         if before and left <= 0:
             os.kill(os.getpid(), signal.SIGKILL)
-        result = really(*arguments, **named)
+        result = original(*arguments, **named)
         if left <= 0:
             os.kill(os.getpid(), signal.SIGKILL)
         return result
 
-    setattr(owner, name, passed)
+    setattr(owner, name, replacement)
 
 
-def _find(where: str) -> Any:
+def _find(owner_path: str) -> Any:
     import importlib
 
     try:
-        return importlib.import_module(where)
+        return importlib.import_module(owner_path)
     except ModuleNotFoundError:
-        module, _, name = where.rpartition(".")
+        module, _, name = owner_path.rpartition(".")
         return getattr(importlib.import_module(module), name)
 
 
 if __name__ == "__main__":
     from bridge.app.run import run
 
-    arm(sys.argv[2], int(sys.argv[3]))
+    arm_kill(sys.argv[2], int(sys.argv[3]))
     sys.exit(run(Path(sys.argv[1])))

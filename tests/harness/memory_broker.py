@@ -1,7 +1,7 @@
 """Implements the cluster's `BrokerSession` and `Channel` in memory, with the behaviour of RabbitMQ quorum queues.
 
-Everything happens at once, except confirms: they come in the next reactor turn, or a test holds them back. A test can
-also make the broker unreachable, end its sessions and fill its queues.
+Everything happens immediately, except confirms: they come in the next reactor turn, or when a test releases them. A
+test can also make the broker unreachable, end its sessions and fill its queues.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class _Queue:
 
 
 class MemoryBroker:
-    """All brokers of a cluster, as one."""
+    """Represents all brokers of a cluster."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -68,9 +68,9 @@ class MemoryBroker:
         self.sessions.append(session)
         return defer.succeed(session)
 
-    # --- what a test does ---------------------------------------------------------------------------------------------
+    # --- controls for tests -------------------------------------------------------------------------------------------
     def lose(self, why: str = "cut") -> None:
-        """Every session ends."""
+        """Ends every session."""
         for session in list(self.sessions):
             session.end(why)
 
@@ -80,7 +80,7 @@ class MemoryBroker:
                 callback(reason)
 
     def confirm(self) -> None:
-        """Confirm what was held back."""
+        """Confirms what was held back."""
         for session in self.sessions:
             for channel in session.channels:
                 held, channel.unconfirmed = channel.unconfirmed, []
@@ -96,14 +96,14 @@ class MemoryBroker:
         self._clock.callLater(0, confirm)
 
     def texts(self, queue: str) -> list[bytes]:
-        """The events in a queue that nobody has."""
+        """Returns the events in a queue that no consumer holds."""
         return [line for message in self.queues[queue].messages for line in message.batch.body.splitlines()]
 
     def put(self, queue: str, batch: BatchMessage) -> None:
         self.queues[queue].messages.append(_Message(batch))
         self.deliver(queue)
 
-    # --- its work -----------------------------------------------------------------------------------------------------
+    # --- delivery -----------------------------------------------------------------------------------------------------
     def deliver(self, name: str) -> None:
         queue = self.queues[name]
         while queue.messages:
@@ -222,7 +222,7 @@ class MemoryChannel:
         if found is None:
             return defer.fail(QueueMissing(f"no queue {queue}"))
         if self._refuses or found.size + len(message.body) > found.terms.max_bytes:
-            # A channel that has refused once may do so for ever, as those of RabbitMQ 3.10.
+            # A channel that has refused once may keep refusing, as in RabbitMQ 3.10.
             self._refuses = True
             return defer.fail(QueueFull(f"queue {queue} is full"))
         waiting: defer.Deferred[None] = defer.Deferred()

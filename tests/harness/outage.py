@@ -1,5 +1,5 @@
-"""A long outage of many quiet intakes, made quickly: the bridge's own spool and couriers, a collector that is away, and
-a clock moved by hand. What it leaves on disk is what days of waiting would.
+"""Simulates a long outage of many quiet intakes with the real spool and couriers, an unreachable collector and a
+manual clock. It leaves on disk what days of waiting would leave.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ from tests.harness.builders import (
     build_spool,
 )
 
-EVERY = 2  # seconds between two batches of an intake: batch.max_age's default
-EVENTS = 3
+BATCH_INTERVAL = 2  # seconds between two batches of an intake: batch.max_age's default
+EVENTS_PER_BATCH = 3
 
 
-class Size(NamedTuple):
-    """What a spool takes on disk."""
+class DiskUsage(NamedTuple):
+    """Disk usage of a spool."""
 
     files: int
     bytes: int
 
 
 class Outage:
-    """`begin_ms` is when it began; `text` counts the bytes of all events with their line ends."""
+    """Simulates an outage from `begin_ms` on; `text` counts the bytes of all events with their line ends."""
 
     def __init__(self, directory: Path, *, intakes: list[str], begin_ms: int) -> None:
         self.clock = Clock()
@@ -60,41 +60,45 @@ class Outage:
         base_urls = build_base_urls(self.clock, dispatcher)
         limits = build_request_limits(max_events=20_000, max_bytes=5_000_000)
         self.couriers = {
-            name: build_courier(name, limits, context=context, poster=_Away(self.clock), base_urls=base_urls)
+            name: build_courier(
+                name, limits, context=context, poster=_UnreachableCollector(self.clock), base_urls=base_urls
+            )
             for name in intakes
         }
         self.spool.on_sealed = lambda batch: self.couriers[batch.intake].add(batch)
 
     def _in_thread(self, job: Callable[[], Any]) -> Deferred[Any]:
-        # Not at once: in a bridge the result never comes in the turn in which it is asked for.
+        # Not immediately: in a bridge, the result never comes in the same reactor turn.
         return deferLater(self.clock, 0, job)
 
     def _wall(self) -> float:
         return self.begin_ms / 1000 + self.clock.seconds()
 
-    def last(self, rounds: int, text: Callable[[str, int], str]) -> None:
-        """Let so many batches of `EVENTS` events come to each intake; `text` is of an intake and an event's number."""
+    def run(self, rounds: int, text: Callable[[str, int], str]) -> None:
+        """Spools `rounds` batches of `EVENTS_PER_BATCH` events per intake; `text` makes an event's text."""
         for at in range(rounds):
             ms = int(self._wall() * 1000)
             for intake in self.intakes:
-                lines = "".join(text(intake, at * EVENTS + k) + "\n" for k in range(EVENTS)).encode()
-                self.spool.append(Group(intake, "lines", ms // 1000, ms, ms, EVENTS, lines))
-                self.ledger.receive_spooled(intake, EVENTS)
+                lines = "".join(
+                    text(intake, at * EVENTS_PER_BATCH + k) + "\n" for k in range(EVENTS_PER_BATCH)
+                ).encode()
+                self.spool.append(Group(intake, "lines", ms // 1000, ms, ms, EVENTS_PER_BATCH, lines))
+                self.ledger.receive_spooled(intake, EVENTS_PER_BATCH)
                 self.text += len(lines)
-            self.clock.advance(EVERY)
+            self.clock.advance(BATCH_INTERVAL)
             self.spool.seal_due()
             for courier in self.couriers.values():
                 courier.tidy()
         assert self.ledger.imbalance == 0
 
-    def end(self) -> None:
-        """As when the process is stopped."""
+    def close(self) -> None:
+        """Seals and closes the spool, as a stop of the process does."""
         self.spool.seal_all()
         self.spool.close()
 
 
-def size_of(spool: Path) -> Size:
-    """Files in the folders of intakes, and the disk blocks that all of it takes, folders included."""
+def disk_usage(spool: Path) -> DiskUsage:
+    """Counts the files in intake directories, and the disk blocks of files and directories."""
     files = taken = 0
     for folder in spool.iterdir():
         if folder.is_dir() and not folder.name.startswith("."):
@@ -102,14 +106,14 @@ def size_of(spool: Path) -> Size:
             for file in os.scandir(folder):
                 files += 1
                 taken += file.stat().st_blocks * 512
-    return Size(files, taken)
+    return DiskUsage(files, taken)
 
 
 def _work(job: Callable[[], object], done: Callable[[object], None]) -> None:
     done(job())
 
 
-class _Away:
+class _UnreachableCollector:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
 

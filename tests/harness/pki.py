@@ -1,4 +1,4 @@
-"""Authorities and certificates of a test, in PEM files."""
+"""Issues certificates for tests, in PEM files."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bridge.tls.pem import fingerprint_of
 
 @dataclass(frozen=True)
 class Issued:
-    """A certificate and its key."""
+    """A certificate and its private key."""
 
     certificate: Path
     private_key: Path
@@ -25,7 +25,7 @@ class Issued:
 
 
 class Authority:
-    """One authority; its certificate is in the file `ca`."""
+    """A certificate authority; its certificate is in the file `ca`."""
 
     def __init__(self, directory: Path, name: str = "authority") -> None:
         directory.mkdir(parents=True, exist_ok=True)
@@ -42,7 +42,7 @@ class Authority:
         not_before: datetime | None = None,
         not_after: datetime | None = None,
     ) -> Issued:
-        """A certificate for DNS names and addresses; `file` is what its files are called, by default the first name."""
+        """Issues a certificate for DNS names and addresses; `file` names its files, by default the first name."""
         made = self._ca.issue_cert(*names, common_name=common_name, not_before=not_before, not_after=not_after)
         stem = file or names[0]
         issued = Issued(self._directory / f"{stem}.crt", self._directory / f"{stem}.key")

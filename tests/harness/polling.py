@@ -1,4 +1,4 @@
-"""Waiting for a condition, the only way in which these tests wait."""
+"""Waits for conditions; the tests wait in no other way."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-# Far beyond what a slow, busy machine needs: a deadline tells "hangs" from "slow", it measures nothing.
+# Far more than a slow, busy machine needs: the deadline detects hangs, it does not measure speed.
 DEADLINE_SECONDS = 180.0
 
 
-class TookTooLong(AssertionError):
+class DeadlineExceeded(AssertionError):
     """The condition did not come true before the deadline."""
 
 
@@ -23,9 +23,9 @@ def until(
     deadline_seconds: float = DEADLINE_SECONDS,
     every_seconds: float = 0.02,
 ) -> T:
-    """The first true value that `condition` returns.
+    """Polls `condition` and returns its first true value.
 
-    Raises TookTooLong with `what` (a callable is asked only then, so that it can tell how far it came).
+    Raises DeadlineExceeded with `what`; a callable is called only then, so that it can report the progress.
     """
     give_up = time.monotonic() + deadline_seconds
     while True:
@@ -33,6 +33,6 @@ def until(
         if value:
             return value
         if time.monotonic() > give_up:
-            told = what() if callable(what) else what
-            raise TookTooLong(f"not within {deadline_seconds:.0f} s: {told}")
+            text = what() if callable(what) else what
+            raise DeadlineExceeded(f"not within {deadline_seconds:.0f} s: {text}")
         time.sleep(every_seconds)

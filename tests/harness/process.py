@@ -1,4 +1,4 @@
-"""One child process: started, watched, ended by its pid, with what it printed."""
+"""Runs a child process: starts it, waits for it, ends it by its pid, and reads its output."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from tests.harness.polling import DEADLINE_SECONDS, until
 SYSLOG_BRIDGE = str(Path(sys.executable).with_name("syslog-bridge"))
 
 
-class Died(AssertionError):
-    """The process ended where it should have gone on."""
+class ProcessExited(AssertionError):
+    """The process ended before the expected condition."""
 
 
 class Process:
-    """A child with its stdout and stderr in files of `directory` (a pipe that nobody reads would stop it)."""
+    """A child process with its output in files of `directory` (an unread pipe would block it)."""
 
     def __init__(
         self,
@@ -36,7 +36,7 @@ class Process:
         self._stdout = directory / f"{name}.stdout"
         self._stderr = directory / f"{name}.stderr"
         with self._stdout.open("ab") as out, self._stderr.open("ab") as err:
-            # One name's restarts share the files; only what this process prints is told as its own.
+            # Restarts under one name share the files; remember where the output of this process begins.
             self._stdout_start, self._stderr_start = out.tell(), err.tell()
             self._popen = subprocess.Popen(
                 list(argv),
@@ -54,7 +54,7 @@ class Process:
 
     @property
     def exit_code(self) -> int | None:
-        """None while it runs; negative: the signal that ended it."""
+        """Returns None while the process runs; a negative value is the signal that ended it."""
         return self._popen.poll()
 
     @property
@@ -68,29 +68,29 @@ class Process:
     def wait_until(
         self, condition: Callable[[], bool], what: str, *, deadline_seconds: float = DEADLINE_SECONDS
     ) -> None:
-        """Wait for `condition`; raises Died with stderr if the process ends first."""
+        """Waits for `condition`; raises ProcessExited with stderr if the process ends first."""
 
         def holds() -> bool:
             if self.exit_code is not None:
-                raise Died(f"{self.name} exited with {self.exit_code} before {what}:\n{self.stderr}")
+                raise ProcessExited(f"{self.name} exited with {self.exit_code} before {what}:\n{self.stderr}")
             return condition()
 
-        told = lambda: f"{self.name}: {what}; its stderr:\n{self.stderr}"  # noqa: E731
-        until(holds, told, deadline_seconds=deadline_seconds)
+        text = lambda: f"{self.name}: {what}; stderr:\n{self.stderr}"  # noqa: E731
+        until(holds, text, deadline_seconds=deadline_seconds)
 
     def wait(self, deadline_seconds: float = DEADLINE_SECONDS) -> int:
-        """The exit code, once it has ended by itself."""
-        until(lambda: self.exit_code is not None, f"{self.name} has ended", deadline_seconds=deadline_seconds)
+        """Waits until the process has ended and returns its exit code."""
+        until(lambda: self.exit_code is not None, f"exit of {self.name}", deadline_seconds=deadline_seconds)
         assert self.exit_code is not None
         return self.exit_code
 
     def terminate(self) -> int:
-        """SIGTERM, then the exit code."""
+        """Sends SIGTERM and returns the exit code."""
         self._signal(signal.SIGTERM)
         return self.wait()
 
     def kill(self) -> None:
-        """SIGKILL: no goodbye, as with an out-of-memory kill or a power cut of the process."""
+        """Sends SIGKILL, as the out-of-memory killer does."""
         self._signal(signal.SIGKILL)
         self._popen.wait()
 

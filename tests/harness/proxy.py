@@ -1,4 +1,4 @@
-"""HTTP proxies as companies have them: one that lets through, and those that do not, each in its own way."""
+"""Runs an HTTP proxy that opens tunnels, refuses them, or inspects TLS."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tests.harness.accepting import Accepting
+from tests.harness.accepting import ThreadedServer
 
 PAGE = b"<html><head><title>x</title></head><body>Welcome to <b>the hotel</b></body></html>"
 
 
 class Proxy:
-    """`answer` says what becomes of a CONNECT: None lets it through, bytes are sent instead.
+    """`answer` decides each CONNECT: None opens the tunnel, bytes are sent instead.
 
-    `inspect`: certificate and key with which the proxy opens TLS, as companies do that read along.
+    `inspect`: certificate and key with which the proxy terminates TLS in order to inspect it.
     """
 
     def __init__(
@@ -28,22 +28,22 @@ class Proxy:
         answer: Callable[[str], bytes | None] = lambda authority: None,
         inspect: tuple[Path, Path] | None = None,
     ) -> None:
-        self.asked: list[str] = []
-        self.passed = 0
+        self.connect_targets: list[str] = []
+        self.bytes_relayed = 0
         self._authorization = None if password is None else b64encode(f"us:{password}".encode())
         self._answer = answer
         self._inspect = inspect
         self._open: set[socket.socket] = set()
-        self._accepting = Accepting(self._talk)
-        self.port, self.url = self._accepting.port, self._accepting.url
+        self._server = ThreadedServer(self._handle)
+        self.port, self.url = self._server.port, self._server.url
 
     def close(self) -> None:
-        self._accepting.close()
+        self._server.close()
         for each in list(self._open):
             with suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
 
-    def _talk(self, client: socket.socket) -> None:
+    def _handle(self, client: socket.socket) -> None:
         self._open.add(client)
         with client, suppress(OSError, ValueError):
             head = b""
@@ -52,7 +52,7 @@ class Proxy:
                 if not more:
                     return
             authority = head.split(b" ", 2)[1].decode()
-            self.asked.append(authority)
+            self.connect_targets.append(authority)
             if self._authorization is not None and b"Basic " + self._authorization not in head:
                 client.sendall(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
                 return
@@ -64,7 +64,7 @@ class Proxy:
             host, _, port = authority.rpartition(":")
             with socket.create_connection((host.strip("[]"), int(port))) as server:
                 self._open.add(server)
-                # The head in two pieces: nobody says that it comes in one.
+                # The header in two writes: a client must not expect it in one read.
                 client.sendall(b"HTTP/1.1 200 Connection ")
                 client.sendall(b"established\r\n\r\n")
                 if self._inspect is not None:
@@ -78,7 +78,7 @@ class Proxy:
     def _pipe(self, source: socket.socket, target: socket.socket) -> None:
         with suppress(OSError):
             while data := source.recv(65536):
-                self.passed += len(data)
+                self.bytes_relayed += len(data)
                 target.sendall(data)
         with suppress(OSError):
             target.shutdown(socket.SHUT_WR)
@@ -86,7 +86,7 @@ class Proxy:
 
 @contextmanager
 def proxying(**options: object) -> Iterator[Proxy]:
-    """A proxy for the length of a `with`."""
+    """Runs a proxy for the length of the `with` block."""
     proxy = Proxy(**options)  # type: ignore[arg-type]
     try:
         yield proxy

@@ -1,9 +1,9 @@
-"""Three RabbitMQ brokers as one cluster, on loopback: Debian's `rabbitmq-server`, without its service or its user.
+"""Runs three RabbitMQ brokers as one cluster on loopback: Debian's `rabbitmq-server`, without its service or its user.
 
-Each node has its own name, ports, data and log; all of a cluster share a cookie and an epmd of their own, so that
-neither a broker of the machine nor another cluster is met. Every process is a child, ended by its pid. A partition is
-one of Erlang's distribution: a node is given a wrong cookie for its peers and the connections are cut, while clients
-still reach it. That is how a switch that fails between brokers looks to a bridge.
+Each node has its own name, ports, data and log. The nodes of a cluster share a cookie and an epmd of their own, so that
+they meet neither a broker of the machine nor another cluster. Every process is a child, ended by its pid. A partition
+cuts Erlang's distribution: a node gets a wrong cookie for its peers and the connections are closed, while clients still
+reach it. A failed switch between brokers looks the same to a bridge.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ net_ticktime = 8
 
 
 def installed() -> bool:
-    """Whether this machine can run a broker."""
+    """Returns True if this machine can run a broker."""
     return (SCRIPTS / "rabbitmq-server").exists() and shutil.which("erl") is not None
 
 
 class Broker:
-    """One node; it may be killed and started again with its data."""
+    """One node; it can be killed and started again with its data."""
 
     def __init__(self, cluster: Cluster, number: int) -> None:
         self.number = number
@@ -64,7 +64,7 @@ class Broker:
         return f"amqps://localhost:{self.tls_port}"
 
     def launch(self) -> None:
-        """Start it and return at once."""
+        """Starts the broker and returns at once."""
         self.directory.mkdir(parents=True, exist_ok=True)
         peers = "\n".join(
             f"cluster_formation.classic_config.nodes.{each.number} = {each.name}" for each in self._cluster.brokers
@@ -85,29 +85,29 @@ class Broker:
             "RABBITMQ_CONFIG_FILE": str(configuration),
             "RABBITMQ_ENABLED_PLUGINS_FILE": str(plugins),
             "RABBITMQ_SERVER_ERL_ARGS": _ERL,
-            # Erlang in place of the script: then the pid is the broker's.
+            # The script then execs Erlang, so that the pid is the broker's.
             "RUNNING_UNDER_SYSTEMD": "true",
         }
         self.process = Process([str(SCRIPTS / "rabbitmq-server")], directory=self.directory, name="broker", env=env)
 
     def wait_started(self) -> None:
-        """Wait until it takes clients."""
+        """Waits until the broker accepts clients."""
         assert self.process is not None, f"{self.name} was not launched"
         process = self.process
-        process.wait_until(lambda: accepts(self.port), f"{self.name} takes clients", deadline_seconds=_BOOT_SECONDS)
+        process.wait_until(lambda: accepts(self.port), f"{self.name} accepts clients", deadline_seconds=_BOOT_SECONDS)
 
     def start(self) -> None:
         self.launch()
         self.wait_started()
 
     def kill(self) -> None:
-        """SIGKILL."""
+        """Sends SIGKILL."""
         if self.process is not None:
             self.process.kill()
             self.process = None
 
     def evaluate(self, expression: str) -> str:
-        """What an Erlang expression is on this node."""
+        """Returns the value of an Erlang expression on this node."""
         return self._cluster.control(self, "eval", expression)
 
 
@@ -115,7 +115,7 @@ class Cluster:
     """Three brokers of one cluster."""
 
     def __init__(self, directory: Path, *, tls: Mapping[str, str] | None = None, size: int = 3) -> None:
-        """`tls`: lines of rabbitmq.conf, `ssl_options.cacertfile` and so on; then each has a TLS port too."""
+        """`tls` holds lines of rabbitmq.conf, such as `ssl_options.cacertfile`; each broker then has a TLS port too."""
         self.directory = directory
         directory.mkdir(parents=True, exist_ok=True)
         self.tls = dict(tls or {})
@@ -142,7 +142,7 @@ class Cluster:
         return [broker.tls_url for broker in self.brokers]
 
     def start(self) -> None:
-        """Start all; returns once they are one cluster."""
+        """Starts all brokers; returns once they form one cluster."""
         argv = ["epmd", "-port", str(self._epmd_port), "-address", "127.0.0.1"]
         self._epmd = Process(argv, directory=self.directory, name="epmd", env=self.environment)
         self._epmd.wait_until(lambda: accepts(self._epmd_port), "epmd listens")
@@ -150,21 +150,21 @@ class Cluster:
             broker.launch()
         for broker in self.brokers:
             broker.wait_started()
-        self.wait_whole()
+        self.wait_formed()
 
-    def wait_whole(self) -> None:
-        """Wait until every broker sees all others."""
+    def wait_formed(self) -> None:
+        """Waits until every broker sees all others."""
         size = len(self.brokers)
         expression = "length(rabbit_nodes:all_running())."
         until(
             lambda: all(broker.evaluate(expression).strip() == str(size) for broker in self.brokers),
-            "the brokers are one cluster",
+            "brokers form one cluster",
             deadline_seconds=_BOOT_SECONDS,
             every_seconds=0.5,
         )
 
     def stop(self) -> None:
-        """End all. Nothing is asked of them: tests end hard, and the data goes with the test's folder."""
+        """Kills all brokers; the data is removed with the test's directory."""
         for broker in self.brokers:
             broker.kill()
         if self._epmd is not None:
@@ -172,7 +172,7 @@ class Cluster:
             self._epmd = None
 
     def control(self, broker: Broker, *command: str) -> str:
-        """What `rabbitmqctl` prints of a command for one node; AssertionError where it fails."""
+        """Runs a `rabbitmqctl` command for one node and returns its output; raises AssertionError if it fails."""
         argv = [str(SCRIPTS / "rabbitmqctl"), "--node", broker.name, "--quiet", *command]
         done = subprocess.run(
             argv,
@@ -185,9 +185,9 @@ class Cluster:
         assert done.returncode == 0, f"{' '.join(argv)}: {done.stdout}{done.stderr}"
         return done.stdout
 
-    # --- what may happen to it ----------------------------------------------------------------------------------------
+    # --- faults -------------------------------------------------------------------------------------------------------
     def leader_of(self, queue: str) -> Broker:
-        """The broker that leads a quorum queue."""
+        """Returns the broker that leads a quorum queue."""
         expression = (
             f'{{ok, Q}} = rabbit_amqqueue:lookup(rabbit_misc:r(<<"/">>, queue, <<"{queue}">>)),'
             " {_, Node} = amqqueue:get_pid(Q), atom_to_list(Node)."
@@ -196,22 +196,22 @@ class Cluster:
         name = alive.evaluate(expression).strip().strip('"')
         return next(broker for broker in self.brokers if broker.name == name)
 
-    def part(self, broker: Broker) -> None:
-        """Cut a broker off from its peers; clients still reach it."""
+    def partition(self, broker: Broker) -> None:
+        """Cuts a broker off from its peers; clients still reach it."""
         self._cookies(broker, "wrong")
 
-    def join(self, broker: Broker) -> None:
-        """Undo `part`; the brokers find each other again by themselves."""
+    def heal(self, broker: Broker) -> None:
+        """Undoes `partition`; the brokers reconnect by themselves."""
         self._cookies(broker, _COOKIE)
 
     def _cookies(self, broker: Broker, cookie: str) -> None:
         names = ", ".join(f"'{each.name}'" for each in self.brokers if each is not broker)
         broker.evaluate(f"[begin erlang:set_cookie(N, {cookie}), erlang:disconnect_node(N) end || N <- [{names}]].")
 
-    def alarm(self, broker: Broker) -> None:
-        """Let a broker find its disk too full: no publisher is heard, on any of them."""
+    def raise_disk_alarm(self, broker: Broker) -> None:
+        """Raises the disk alarm of a broker: all brokers block publishers."""
         self.control(broker, "set_disk_free_limit", "1000000GB")
 
-    def all_clear(self, broker: Broker) -> None:
-        """Undo `alarm`."""
+    def clear_disk_alarm(self, broker: Broker) -> None:
+        """Undoes `raise_disk_alarm`."""
         self.control(broker, "set_disk_free_limit", "1MB")

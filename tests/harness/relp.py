@@ -1,4 +1,4 @@
-"""A RELP client that knows exactly what was acknowledged."""
+"""Sends messages over RELP and records which were acknowledged."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _ANSWER = re.compile(rb"(\d+) rsp (\d+)(?: |(?=\n))")
 
 
 class RelpClient:
-    """One connection; `acknowledged` are the messages that the server has answered with 200."""
+    """One connection; `acknowledged` lists the messages that the server has answered with 200."""
 
     def __init__(self, port: int, *, source: str = "127.0.0.1", open_: bool = True) -> None:
         self.acknowledged: list[bytes] = []
@@ -24,7 +24,7 @@ class RelpClient:
             assert b"commands=syslog" in self.answers[-1], self.answers
 
     def command(self, name: bytes, data: bytes = b"") -> bytes:
-        """Send one and wait for its answer."""
+        """Sends a command and waits for its answer."""
         self._write(name, data)
         count = len(self.answers)
         while len(self.answers) == count:
@@ -32,7 +32,7 @@ class RelpClient:
         return self.answers[-1]
 
     def send(self, messages: Iterable[bytes]) -> None:
-        """Send without waiting."""
+        """Sends messages without waiting for answers."""
         for message in messages:
             self._write(b"syslog", message)
 
@@ -41,10 +41,10 @@ class RelpClient:
             self.read()
 
     def read(self) -> None:
-        """Read what comes next. Raises ConnectionError at the end."""
+        """Reads the next data. Raises ConnectionError at the end of the connection."""
         more = self._socket.recv(65536)
         if not more:
-            raise ConnectionError("the server has closed")
+            raise ConnectionError("the server closed the connection")
         self._data += more
         while found := _ANSWER.match(self._data):
             end = found.end() + int(found[2])
@@ -59,7 +59,7 @@ class RelpClient:
 
     @property
     def rest(self) -> bytes:
-        """What came and is no answer."""
+        """Returns received bytes that are not part of an answer."""
         return self._data
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""What `syslog-bridge report` says of a bridge's history."""
+"""Runs `syslog-bridge report` and parses its CSV."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.harness.process import SYSLOG_BRIDGE
 
 
 def report(bridge: Bridge, *options: str) -> tuple[dict[str, dict[str, str]], str]:
-    """The rows of `report --csv`, by intake, and what it said beside them."""
+    """Returns the rows of `report --csv` by intake, and its stderr."""
     run = subprocess.run(
         [SYSLOG_BRIDGE, "report", "-c", str(bridge.file), "--csv", *options],
         capture_output=True, text=True, timeout=180,

@@ -1,4 +1,4 @@
-"""A collector and a bridge that run for the length of a `with`, and their words on failure."""
+"""Runs a collector and a bridge for the length of a `with` block, and prints their stderr on failure."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from tests.harness.collector import Collector
 from tests.harness.polling import until
 from tests.harness.send import send_lines
 
-# Short, so that a test need not wait for the default of two seconds each time.
+# Short: the default of two seconds would slow down every test.
 BATCH_AGE = "200ms"
 
 
 @contextmanager
 def collecting(directory: Path, **options: Any) -> Iterator[Collector]:
-    """A running collector."""
+    """Runs a collector for the length of the `with` block."""
     collector = Collector(directory / "collector", **options)
     try:
         collector.start()
@@ -34,12 +34,12 @@ def collecting(directory: Path, **options: Any) -> Iterator[Collector]:
 def bridging(
     directory: Path, collector_url: str, *, intakes: Mapping[str, Mapping[str, Any]] | None = None, **configuration: Any
 ) -> Iterator[Bridge]:
-    """A bridge that the body starts (`start`), and that must end well if the body did.
+    """Yields a bridge that the body starts (`start`); it is stopped at the end and must then exit with 0.
 
-    `configuration` replaces top-level keys; without `intakes` there is one, `all`.
+    `configuration` replaces top-level keys. Without `intakes` there is one intake, `all`.
     """
     bridge = Bridge(directory / "bridge", collector_url=collector_url, intakes=intakes or {"all": {}})
-    # On a slow machine a batch may wait so long that it counts as backlog: times are to be exact there too.
+    # On a slow machine a batch may wait so long that it counts as backlog; timestamps must be exact there too.
     bridge.configuration |= {"batch": {"max_age": BATCH_AGE, "catch_up_resolution": "1s"}, **configuration}
     try:
         yield bridge
@@ -55,7 +55,7 @@ def bridging(
 def running(
     directory: Path, *, intakes: Mapping[str, Mapping[str, Any]] | None = None, **configuration: Any
 ) -> Iterator[tuple[Collector, Bridge]]:
-    """Both, started."""
+    """Runs a collector and a bridge that delivers to it."""
     with (
         collecting(directory) as collector,
         bridging(directory, collector.url, intakes=intakes, **configuration) as bridge,
@@ -65,8 +65,8 @@ def running(
 
 
 @contextmanager
-def parked(directory: Path) -> Iterator[tuple[Collector, Bridge, Path]]:
-    """Both, and the file of the intake's key, which is wrong: one event waits until it is right."""
+def parked_bridge(directory: Path) -> Iterator[tuple[Collector, Bridge, Path]]:
+    """Runs both with a wrong intake key, and yields the key file too; one event waits until the key is right."""
     with collecting(directory) as collector:
         collector.stop()
         collector.keys = (key_of("all"),)
@@ -76,5 +76,5 @@ def parked(directory: Path) -> Iterator[tuple[Collector, Bridge, Path]]:
             file.write_text("wrong" + "0" * 11 + "\n")
             bridge.start()
             send_lines(bridge.tcp, [b"<13>waits for its key"])
-            until(lambda: bridge.status()["intakes"][0]["state"] == "parked", "parked")
+            until(lambda: bridge.status()["intakes"][0]["state"] == "parked", "intake is parked")
             yield collector, bridge, file

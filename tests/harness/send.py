@@ -1,4 +1,4 @@
-"""Sending on loopback from chosen source addresses: bounded, and over UDP no faster than the receiver follows."""
+"""Sends on loopback from chosen source addresses; over UDP no faster than the receiver reads."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-# Datagrams in flight while nobody has said how far it came. The kernel charges a small datagram about 1 KiB of the
+# Datagrams sent before the receiver has confirmed them. The kernel charges a small datagram about 1 KiB of the
 # receive buffer, and an unprivileged bridge gets no more than net.core.rmem_max (208 KiB on a default Debian).
 _WINDOW = 150
 
 
 @contextmanager
 def tcp(port: int, *, source: str | None = None, host: str = "127.0.0.1") -> Iterator[socket.socket]:
-    """A connection, closed in order at the end: everything that was written arrives."""
+    """Opens a TCP connection and shuts it down in order at the end, so that everything written arrives."""
     origin = (source, 0) if source else None
     with socket.create_connection((host, port), timeout=120, source_address=origin) as connection:
         yield connection
@@ -26,6 +26,7 @@ def tcp(port: int, *, source: str | None = None, host: str = "127.0.0.1") -> Ite
 
 @contextmanager
 def udp(*, source: str = "127.0.0.1") -> Iterator[socket.socket]:
+    """Opens a UDP socket that is bound to the source address."""
     family = socket.AF_INET6 if ":" in source else socket.AF_INET
     with socket.socket(family, socket.SOCK_DGRAM) as origin:
         origin.bind((source, 0))
@@ -33,7 +34,7 @@ def udp(*, source: str = "127.0.0.1") -> Iterator[socket.socket]:
 
 
 def send_lines(port: int, messages: Iterable[bytes], *, source: str | None = None, host: str = "127.0.0.1") -> None:
-    """One TCP connection, a line each, at full speed."""
+    """Sends each message as a line over one TCP connection, at full speed."""
     with tcp(port, source=source, host=host) as connection:
         for block in _chunks(messages, 1000):
             connection.sendall(b"".join(message + b"\n" for message in block))
@@ -42,9 +43,9 @@ def send_lines(port: int, messages: Iterable[bytes], *, source: str | None = Non
 def send_datagrams(
     port: int, messages: Iterable[tuple[str, bytes]], *, wait_received: Callable[[int], None], host: str = "127.0.0.1"
 ) -> int:
-    """(source address, datagram) pairs, in windows: `wait_received(n)` returns once the receiver took n of them.
+    """Sends (source address, datagram) pairs in windows: `wait_received(n)` returns once the receiver has read n.
 
-    So the pace is the receiver's own, and a datagram that is lost is lost by its fault. Returns how many were sent.
+    The receiver sets the pace, so a lost datagram is its fault. Returns how many datagrams were sent.
     """
     sockets: dict[str, socket.socket] = {}
     sent = 0

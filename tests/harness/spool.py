@@ -1,4 +1,4 @@
-"""Looking into a spool as an operator does: names and lines are the whole truth (DESIGN, Spool)."""
+"""Reads a spool's files; their names and contents are its only state (DESIGN, Spool)."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from tests.harness.messages import NUMBER
 
 
 def batches(spool: Path) -> list[Path]:
-    """Sealed batches that wait, in flight or not."""
+    """Returns the files of sealed batches, in flight or not."""
     return [file for file in _batch_files(spool) if ".open." not in file.name]
 
 
 def numbers_in_flight(spool: Path) -> set[int]:
-    """Numbers of the messages in batches whose first POST has begun: what a crash now may deliver twice."""
+    """Returns message numbers of batches whose first POST has begun: a crash may deliver these twice."""
     found: set[int] = set()
     for file in _batch_files(spool):
         if ".sending" in file.name:
             found.update(int(number) for number in re.findall(NUMBER, file.read_bytes().decode()))
     for pack in packs(spool):
-        fed = pack.read(most_batches=1 << 30, most_bytes=1 << 40, sealed=0.0)
-        for batch in fed.batches:
+        read = pack.read(most_batches=1 << 30, most_bytes=1 << 40, sealed=0.0)
+        for batch in read.batches:
             if batch.sending:
                 found.update(int(number) for number in re.findall(NUMBER, (batch.held or b"").decode()))
     return found
 
 
 def packs(spool: Path) -> list[Pack]:
-    """Packs that wait."""
+    """Returns the packs in the spool."""
     found = [Pack.of_name(file.parent.name, file.parent, file.name) for file in spool.glob("[!.]*/*.pack")]
     return [pack for pack in found if pack is not None]
 

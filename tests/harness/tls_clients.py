@@ -1,4 +1,4 @@
-"""TLS clients of a test: `openssl s_client`, and Python's own for what that one cannot do."""
+"""Provides TLS clients: `openssl s_client`, and Python's `ssl` for what it cannot do."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from tests.harness.pki import Issued
 
 
 def s_client(port: int, data: bytes, *options: str) -> str:
-    """What `openssl s_client` says that was given `data` to send; it ends when that is sent, or when it is refused."""
+    """Sends `data` with `openssl s_client`, until all is sent or the connection is refused; returns its output."""
     program = shutil.which("openssl")
     if program is None:
         pytest.skip("no openssl (Debian: openssl)")
-    # -nocommands: lines that begin with Q or R are data. It ends at the end of its input.
+    # -nocommands: lines that begin with Q or R are data. -no_ign_eof: it ends at the end of its input.
     argv = [program, "s_client", "-connect", f"127.0.0.1:{port}", "-nocommands", "-no_ign_eof", *options]
     done = subprocess.run(argv, input=data, capture_output=True, timeout=180, check=False)
     return (done.stdout + done.stderr).decode(errors="replace")
@@ -28,7 +28,7 @@ def s_client(port: int, data: bytes, *options: str) -> str:
 
 @contextmanager
 def tls(port: int, ca: Path, own: Issued | None = None, *, source: str = "127.0.0.1") -> Iterator[ssl.SSLSocket]:
-    """A connection that verifies the bridge's certificate, closed in order at the end."""
+    """Opens a TLS connection that verifies the bridge's certificate; closes it in order at the end."""
     context = ssl.create_default_context(cafile=ca)
     if own is not None:
         context.load_cert_chain(own.certificate, own.private_key)

@@ -1,4 +1,4 @@
-"""A device that talks without end: numbered messages with the time of their sending, on one TCP connection."""
+"""Simulates a device that sends numbered messages with their sending time over one TCP connection."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
-from tests.harness.messages import Sent, rfc5424
+from tests.harness.messages import SentMessage, rfc5424
 from tests.harness.send import tcp
 
-_MOST = 2_000_000  # bounded, whatever happens
+_MOST = 2_000_000  # an upper bound in any case
 
 
 class Traffic:
-    """`sent[n]` is message n; a message is in it before any byte of it is written."""
+    """Sends messages in a thread; `sent[n]` is message n, recorded before any byte of it is written."""
 
     def __init__(self, port: int, *, first: int = 0, per_write: int = 10, pause_seconds: float = 0.02) -> None:
-        self.sent: list[Sent] = []
+        self.sent: list[SentMessage] = []
         self.broken: OSError | None = None
         self._port = port
         self._first = first
@@ -49,7 +49,7 @@ class Traffic:
 
 @contextmanager
 def traffic(port: int) -> Iterator[Traffic]:
-    """Traffic for the length of a `with`."""
+    """Sends traffic for the length of the `with` block."""
     device = Traffic(port)
     device.start()
     try:

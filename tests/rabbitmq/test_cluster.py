@@ -112,7 +112,7 @@ def test_a_broker_is_killed(gateways: Gateways, leader: bool) -> None:
         victim.kill()
         took = load.wait_flowing()
         victim.start()
-        gateways.cluster.wait_whole()
+        gateways.cluster.wait_formed()
         load.wait_flowing()
     gateways.wait_sharing()
     which = "of a queue's leader" if leader else "of another broker"
@@ -123,10 +123,10 @@ def test_a_broker_is_parted_and_comes_back(gateways: Gateways) -> None:
     before = gateways.duplicates()
     victim = gateways.cluster.leader_of(f"{gateways.prefix}.{INTAKES[0]}")
     with gateways.load() as load:
-        gateways.cluster.part(victim)
+        gateways.cluster.partition(victim)
         took = load.wait_flowing()
-        gateways.cluster.join(victim)
-        gateways.cluster.wait_whole()
+        gateways.cluster.heal(victim)
+        gateways.cluster.wait_formed()
         load.wait_flowing()
     gateways.wait_sharing()
     report(f"a leader is parted: events of all bridges flow after {took:.1f} s; {duplicates(gateways, before)}")
@@ -146,7 +146,7 @@ def _all_brokers_gone(gateways: Gateways, seconds: float) -> None:
             broker.launch()
         for broker in gateways.cluster.brokers:
             broker.wait_started()
-        gateways.cluster.wait_whole()
+        gateways.cluster.wait_formed()
         up = time.monotonic() - began
         shared = load.wait_for(
             lambda: not any(bridge.status()["fleet"]["alone"] for bridge in gateways.bridges), "all share again"
@@ -170,7 +170,7 @@ def test_all_brokers_are_gone_for_a_minute(gateways: Gateways) -> None:
 def _alarm(gateways: Gateways, seconds: float) -> None:
     before = gateways.duplicates()
     with gateways.load() as load:
-        gateways.cluster.alarm(gateways.cluster.brokers[0])
+        gateways.cluster.raise_disk_alarm(gateways.cluster.brokers[0])
         blocked = load.wait_for(
             lambda: all(bridge.status()["fleet"]["state"] == "blocked" for bridge in gateways.bridges),
             "all are blocked",
@@ -180,7 +180,7 @@ def _alarm(gateways: Gateways, seconds: float) -> None:
         alone = load.wait_flowing()
         begun = time.monotonic()
         until(lambda: time.monotonic() - begun >= seconds, "the alarm lasts", deadline_seconds=seconds + 60)
-        gateways.cluster.all_clear(gateways.cluster.brokers[0])
+        gateways.cluster.clear_disk_alarm(gateways.cluster.brokers[0])
         shared = load.wait_for(
             lambda: all(bridge.status()["fleet"]["state"] == "up" for bridge in gateways.bridges), "none is blocked"
         )

@@ -1,4 +1,4 @@
-"""The admin endpoint with TLS and token: both are needed beyond loopback, and work there as here."""
+"""Tests the admin endpoint with TLS and token, and that both are required beyond loopback."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def certificate(directory: Path, authority: trustme.CA) -> dict[str, str]:
     return {"certificate": str(directory / "admin.pem"), "private_key": str(directory / "admin.key")}
 
 
-def ask(bridge: Bridge, context: ssl.SSLContext, path: str, token: str | None = None) -> tuple[int, bytes, int]:
-    """Status, body and the serial number of the certificate that was shown; 0 where nobody answers."""
+def request(bridge: Bridge, context: ssl.SSLContext, path: str, token: str | None = None) -> tuple[int, bytes, int]:
+    """Returns status, body and the serial number of the server certificate; zeros if the connection fails."""
     connection = http.client.HTTPSConnection("127.0.0.1", bridge.admin, context=context, timeout=30)
     try:
         connection.request("GET", path, headers={"Authorization": f"Bearer {token}"} if token else {})
@@ -40,7 +40,7 @@ def ask(bridge: Bridge, context: ssl.SSLContext, path: str, token: str | None = 
         connection.close()
 
 
-def test_tls_and_token(tmp_path: Path) -> None:
+def test_admin_endpoint_requires_tls_and_token_and_reloads_both(tmp_path: Path) -> None:
     authority = trustme.CA()
     context = ssl.create_default_context()
     authority.configure_trust(context)
@@ -51,32 +51,35 @@ def test_tls_and_token(tmp_path: Path) -> None:
         bridge.configuration |= {"unrouted": "hold", "routes": [{"intake": "all", "source": "192.0.2.1"}]}
         bridge.configuration["admin"] |= certificate(tmp_path, authority) | {"token": {"file": str(token)}}
         process = bridge.launch()
-        process.wait_until(lambda: ask(bridge, context, "/readyz")[0] == 200, "it is ready")
-        assert ask(bridge, context, "/api/status")[0] == 401
-        assert ask(bridge, context, "/api/status", "wrong")[0] == 401
-        status, body, serial = ask(bridge, context, "/api/status", TOKEN)
+        process.wait_until(lambda: request(bridge, context, "/readyz")[0] == 200, "ready")
+        assert request(bridge, context, "/api/status")[0] == 401
+        assert request(bridge, context, "/api/status", "wrong")[0] == 401
+        status, body, serial = request(bridge, context, "/api/status", TOKEN)
         assert status == 200
         assert b'"ledger"' in body
-        status, body, _ = ask(bridge, context, "/metrics", TOKEN)
+        status, body, _ = request(bridge, context, "/metrics", TOKEN)
         assert b'syslog_bridge_certificate_expiry_seconds{name="admin.listen"}' in body
         assert bridge.get("/api/status")[0] == 0, "plain HTTP is not answered"
-        no_message_is_shown(bridge, context)
-        # Both are read again on reload; connections made from then on see the new certificate.
+        assert_no_message_is_shown(bridge, context)
+        # A reload reads both again; later connections get the new certificate.
         certificate(tmp_path, authority)
         token.write_text("another-token-of-more-than-16\n")
         process.signal(1)
-        until(lambda: ask(bridge, context, "/api/status", "another-token-of-more-than-16")[0] == 200, "the new token")
-        assert ask(bridge, context, "/api/status", TOKEN)[0] == 401
-        assert ask(bridge, context, "/healthz")[2] != serial
+        until(
+            lambda: request(bridge, context, "/api/status", "another-token-of-more-than-16")[0] == 200,
+            "new token is accepted",
+        )
+        assert request(bridge, context, "/api/status", TOKEN)[0] == 401
+        assert request(bridge, context, "/healthz")[2] != serial
         assert TOKEN not in process.stderr
 
 
-def no_message_is_shown(bridge: Bridge, context: ssl.SSLContext) -> None:
-    """With ``show_messages: false``: by no page, and not by ``tail``."""
+def assert_no_message_is_shown(bridge: Bridge, context: ssl.SSLContext) -> None:
+    """Asserts that with ``show_messages: false`` neither a page nor ``tail`` shows a message."""
     send_lines(bridge.tcp, [b"<13>Nov 23 07:24:00 gw app: PRIVATE"], source="127.0.1.1")
-    until(lambda: b'"unrouted": 1' in ask(bridge, context, "/api/quarantine", TOKEN)[1], "it is held")
+    until(lambda: b'"unrouted": 1' in request(bridge, context, "/api/quarantine", TOKEN)[1], "frame is held")
     for path in ("/api/source?address=127.0.1.1", "/api/unrouted", "/api/quarantine", "/api/log", "/api/status"):
-        status, body, _ = ask(bridge, context, path, TOKEN)
+        status, body, _ = request(bridge, context, path, TOKEN)
         assert status == 200
         assert b"PRIVATE" not in body, path
     tail = Process([SYSLOG_BRIDGE, "tail", "-c", str(bridge.file)], directory=bridge.directory, name="tail")
@@ -84,7 +87,7 @@ def no_message_is_shown(bridge: Bridge, context: ssl.SSLContext) -> None:
     assert "show_messages" in tail.stderr
 
 
-def test_beyond_loopback_it_is_demanded(tmp_path: Path) -> None:
+def test_admin_endpoint_beyond_loopback_requires_tls_and_token(tmp_path: Path) -> None:
     bridge = Bridge(tmp_path / "bridge", collector_url="http://127.0.0.1:9", intakes={"all": {}})
     bridge.configuration["admin"] = {"listen": f"0.0.0.0:{bridge.admin}"}
     check = Process(

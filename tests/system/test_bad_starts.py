@@ -1,4 +1,4 @@
-"""A start that cannot succeed says so in one clear line, with the place of the fault, and exit code 2."""
+"""Tests that a start which cannot succeed prints one line with the place of the fault and exits with 2."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.harness.polling import DEADLINE_SECONDS
 from tests.harness.ports import free_port
 from tests.harness.process import SYSLOG_BRIDGE, Process
 
-# What a fault in the configuration begins with, somewhere in its line.
+# The place of a configuration fault, somewhere in the error line.
 PLACE = re.compile(r"bridge\.yaml:(\d+):(\d+)")
 
 
@@ -27,8 +27,8 @@ def bridge(tmp_path: Path) -> Iterator[Bridge]:
     bridge.kill()
 
 
-def the_line(process: Process) -> str:
-    """The one line on stderr of a start that failed with 2."""
+def error_line(process: Process) -> str:
+    """Waits for exit code 2 and returns the only line on stderr."""
     code = process.wait(DEADLINE_SECONDS)
     stderr = process.stderr
     assert code == 2, f"exit code {code}; stderr:\n{stderr}"
@@ -39,76 +39,78 @@ def the_line(process: Process) -> str:
 
 
 def line_of(file: Path, text: str) -> int:
-    """The number of the file's first line with `text`."""
+    """Returns the number of the first line that contains `text`."""
     return next(number for number, line in enumerate(file.read_text().splitlines(), 1) if text in line)
 
 
 @contextmanager
-def held(kind: socket.SocketKind, port: int) -> Iterator[None]:
-    """The port is taken, by this very process."""
-    with socket.socket(socket.AF_INET, kind) as holder:
-        holder.bind(("127.0.0.1", port))
+def occupied(kind: socket.SocketKind, port: int) -> Iterator[None]:
+    """Occupies the port from the test process."""
+    with socket.socket(socket.AF_INET, kind) as blocker:
+        blocker.bind(("127.0.0.1", port))
         if kind == socket.SOCK_STREAM:
-            holder.listen()
+            blocker.listen()
         yield
 
 
 @pytest.mark.parametrize("name", ["tcp", "udp", "admin"])
-def test_taken_port(bridge: Bridge, name: str) -> None:
+def test_port_in_use_is_reported_with_its_process(bridge: Bridge, name: str) -> None:
     port = {"tcp": bridge.tcp, "udp": bridge.udp, "admin": bridge.admin}[name]
-    with held(socket.SOCK_DGRAM if name == "udp" else socket.SOCK_STREAM, port):
-        line = the_line(bridge.launch())
+    with occupied(socket.SOCK_DGRAM if name == "udp" else socket.SOCK_STREAM, port):
+        line = error_line(bridge.launch())
     assert str(port) in line
-    # The holder is of the same user: /proc tells.
+    # Both processes have the same user, so /proc shows the owner of the port.
     assert str(os.getpid()) in line, f"does not name process {os.getpid()}: {line}"
 
 
-def test_spool_that_cannot_be_written(bridge: Bridge, tmp_path: Path) -> None:
-    # Below a regular file: not even root can write there.
+def test_unwritable_spool_directory_is_reported(bridge: Bridge, tmp_path: Path) -> None:
+    # A path below a regular file: not even root can write there.
     obstacle = tmp_path / "obstacle"
     obstacle.touch()
     spool = obstacle / "spool"
     bridge.configuration["spool"]["directory"] = str(spool)
-    assert str(obstacle) in the_line(bridge.launch())
+    assert str(obstacle) in error_line(bridge.launch())
 
 
-def test_spool_of_another_bridge(bridge: Bridge) -> None:
+def test_spool_of_a_running_bridge_is_not_opened_twice(bridge: Bridge) -> None:
     bridge.start()
     second = Bridge(bridge.directory / "second", collector_url="http://127.0.0.1:9", intakes={"all": {}})
     second.configuration["spool"] = bridge.configuration["spool"]
-    assert str(bridge.spool) in the_line(second.launch())
+    assert str(bridge.spool) in error_line(second.launch())
     assert bridge.get("/readyz")[0] == 200
 
 
-def test_missing_key_file(bridge: Bridge) -> None:
+def test_missing_key_file_is_reported_with_its_place(bridge: Bridge) -> None:
     missing = bridge.directory / "keys" / "nowhere"
     bridge.configuration["intakes"]["all"]["intake_key"]["file"] = str(missing)
-    line = the_line(bridge.launch())
+    line = error_line(bridge.launch())
     place = PLACE.search(line)
     assert place, line
     assert str(missing) in line
     assert int(place[1]) in (line_of(bridge.file, "intake_key:"), line_of(bridge.file, str(missing)))
 
 
-def test_unknown_key(bridge: Bridge) -> None:
+def test_unknown_option_is_reported_with_a_suggestion(bridge: Bridge) -> None:
     bridge.configuration["listeners"][0]["recieve_buffer"] = "16MiB"
-    line = the_line(bridge.launch())
+    line = error_line(bridge.launch())
     place = PLACE.search(line)
     assert place, line
     assert int(place[1]) == line_of(bridge.file, "recieve_buffer")
-    assert "receive_buffer" in line, f"does not say what would be right: {line}"
+    assert "receive_buffer" in line, f"does not suggest the right option: {line}"
 
 
-def test_bad_yaml(bridge: Bridge) -> None:
+def test_yaml_error_is_reported_with_its_line(bridge: Bridge) -> None:
     bridge.file.write_text('collector: {region: FRA1}\nlisteners:\n  - {udp: "*:514"\nintakes: {}\n')
-    line = the_line(Process([SYSLOG_BRIDGE, "run", "-c", str(bridge.file)], directory=bridge.directory, name="bridge"))
+    line = error_line(
+        Process([SYSLOG_BRIDGE, "run", "-c", str(bridge.file)], directory=bridge.directory, name="bridge")
+    )
     place = PLACE.search(line)
     assert place, line
     # The bracket opens in line 3; a parser may see that in line 4 only.
     assert int(place[1]) in (3, 4)
 
 
-def test_no_configuration(bridge: Bridge) -> None:
+def test_missing_configuration_file_is_reported(bridge: Bridge) -> None:
     nowhere = bridge.directory / "nowhere.yaml"
-    line = the_line(Process([SYSLOG_BRIDGE, "run", "-c", str(nowhere)], directory=bridge.directory, name="bridge"))
+    line = error_line(Process([SYSLOG_BRIDGE, "run", "-c", str(nowhere)], directory=bridge.directory, name="bridge"))
     assert str(nowhere) in line

@@ -1,4 +1,4 @@
-"""The commands that change a gateway, with a running bridge and with a stopped one: same words, same outcome."""
+"""Tests the commands that change a gateway: they do the same with a running bridge and with a stopped one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.harness.bridge import Bridge, key_of
-from tests.harness.cli import cli, process
+from tests.harness.cli import cli, cli_process
 from tests.harness.collector import Collector
 from tests.harness.polling import until
 from tests.harness.ports import free_port
@@ -20,12 +20,12 @@ from tests.harness.reporting import report
 from tests.harness.running import (
     bridging,
     collecting,
-    parked,
+    parked_bridge,
     running,
 )
 from tests.harness.send import send_lines
 
-# Each command is tried in both states; half of it with every run, as starting bridges takes most of the time.
+# Each command is tested in both states. Half of the tests run only with --long, as starting bridges takes long.
 both = pytest.mark.parametrize(
     "stopped", [pytest.param(False, id="running"), pytest.param(True, id="stopped", marks=pytest.mark.long)]
 )
@@ -43,13 +43,13 @@ def stop_if(bridge: Bridge, stopped: bool) -> None:
         bridge.stop()
 
 
-def go_on(bridge: Bridge, stopped: bool) -> None:
+def start_if(bridge: Bridge, stopped: bool) -> None:
     if stopped:
         bridge.start()
 
 
 @both
-def test_unrouted_frames_come_out_in_their_real_payload_with_their_real_time(tmp_path: Path, stopped: bool) -> None:
+def test_rerouted_frames_keep_their_time_and_get_the_intakes_payload(tmp_path: Path, stopped: bool) -> None:
     long_ago = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=5)
     times = [long_ago + timedelta(seconds=7 * i) for i in range(50)]
     with running(tmp_path, intakes={"all": {"payload": "line"}}) as (collector, bridge):
@@ -73,11 +73,11 @@ def test_unrouted_frames_come_out_in_their_real_payload_with_their_real_time(tmp
             bridge.stop()
         else:
             cli(bridge, "reload")
-        said = cli(bridge, "unrouted", "reroute").stdout
-        assert "50 to intake all" in said and "1 taken by routes that drop" in said and "1 stay" in said
-        # Once more: nothing is there that a route takes.
+        output = cli(bridge, "unrouted", "reroute").stdout
+        assert "50 to intake all" in output and "1 dropped by routes" in output and "1 still held" in output
+        # The second run finds no frame that a route matches.
         assert "to intake" not in cli(bridge, "unrouted", "reroute").stdout
-        go_on(bridge, stopped)
+        start_if(bridge, stopped)
         arrived = collector.wait_for(50)
         bridge.wait_drained()
         assert {int(event.text.rpartition(" ")[2]) for event in arrived} == set(range(50))
@@ -90,14 +90,14 @@ def test_unrouted_frames_come_out_in_their_real_payload_with_their_real_time(tmp
 
 
 @both_stopped
-def test_refused_events_are_tried_again_with_their_time(tmp_path: Path, stopped: bool) -> None:
+def test_refused_events_are_retried_with_their_time_then_purged(tmp_path: Path, stopped: bool) -> None:
     at = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=2)
     with running(tmp_path) as (collector, bridge):
         send_lines(bridge.tcp, [b"<13>opens the folders"])
         collector.wait_for(1)
         bridge.wait_drained()
         bridge.stop()
-        # As the courier leaves it when the collector has refused one event.
+        # The file that a courier writes when the collector has refused one event.
         entry = {
             "received_ms": int(at.timestamp() * 1000) + 60_000, "listener": "", "peer": "", "intake": "all",
             "reason": "400", "frame": base64.b64encode(b"refused once").decode(), "sequence": 7, "position": 0,
@@ -110,21 +110,21 @@ def test_refused_events_are_tried_again_with_their_time(tmp_path: Path, stopped:
         assert json.loads(listed)["frame"] == entry["frame"]
         stop_if(bridge, stopped)
         assert "1 to intake all" in cli(bridge, "quarantine", "retry", "--reason", "refused", "--intake", "all").stdout
-        go_on(bridge, stopped)
+        start_if(bridge, stopped)
         arrived = collector.wait_for(2)
         assert (arrived[1].text, arrived[1].time) == ("refused once", at)
         assert bridge.ledger()["quarantined"] == 1
         stop_if(bridge, stopped)
-        assert cli(bridge, "quarantine", "purge", given="n\n", code=1).stdout == ""
-        assert "1 frames removed" in cli(bridge, "quarantine", "purge", "--yes").stdout
-        go_on(bridge, stopped)
+        assert cli(bridge, "quarantine", "purge", stdin="n\n", code=1).stdout == ""
+        assert "1 frames deleted" in cli(bridge, "quarantine", "purge", "--yes").stdout
+        start_if(bridge, stopped)
         ledger = bridge.ledger()
         assert ledger["quarantined"] == 0
         assert stopped or ledger["dropped"] == {"purged": 1}
 
 
 def backlog(bridge: Bridge, count: int = 400) -> None:
-    """Events of several seconds that wait, as nobody answers."""
+    """Spools events of several seconds; their collector does not answer."""
     now = datetime.now(UTC)
     lines = [rfc3164(i, now - timedelta(seconds=i % 40), host=f"host{i % 4}") for i in range(count)]
     send_lines(bridge.tcp, lines)
@@ -136,7 +136,7 @@ def backlog(bridge: Bridge, count: int = 400) -> None:
 @pytest.mark.parametrize(
     "filtered", [pytest.param(False, id="all", marks=pytest.mark.long), pytest.param(True, id="some")]
 )
-def test_what_waits_is_moved_to_another_intake(tmp_path: Path, stopped: bool, filtered: bool) -> None:
+def test_spool_move_moves_the_backlog_to_another_intake(tmp_path: Path, stopped: bool, filtered: bool) -> None:
     dead = {"url": f"http://127.0.0.1:{free_port()}", "payload": "line"}
     with running(tmp_path, intakes={"all": dead, "other": {}}) as (collector, bridge):
         backlog(bridge)
@@ -149,41 +149,41 @@ def test_what_waits_is_moved_to_another_intake(tmp_path: Path, stopped: bool, fi
         stop_if(bridge, stopped)
         which = ["--source", "host1", "--containing", "app: event"] if filtered else []
         count = 100 if filtered else 400
-        said = cli(bridge, "spool", "move", "--intake", "all", "--to", "other", *which).stdout
-        assert f"{count} events moved to other" in said
-        go_on(bridge, stopped)
+        output = cli(bridge, "spool", "move", "--intake", "all", "--to", "other", *which).stdout
+        assert f"{count} events moved to other" in output
+        start_if(bridge, stopped)
         arrived = collector.wait_for(count)
-        until(lambda: bridge.status()["intakes"][0]["backlog_events"] == 400 - count, "the rest waits")
+        until(lambda: bridge.status()["intakes"][0]["backlog_events"] == 400 - count, "the rest stays in the backlog")
         assert {event.key for event in arrived} == {key_of("other")}
         assert len({event.text for event in arrived}) == len(arrived) == count
         texts = {row["event"]: row["event_timestamp"] for row in exported}
         for event in arrived:
             assert event.text in texts and (not filtered or " host1 " in event.text)
             about = datetime.fromisoformat(texts[event.text])
-            # Requests of a backlog carry events of up to a minute.
+            # A request of a backlog carries events of up to a minute.
             assert event.time is not None and abs(event.time - about) < timedelta(minutes=1)
         assert bridge.ledger()["spooled"] == 400 - count
 
 
 @both_stopped
-def test_what_waits_is_purged(tmp_path: Path, stopped: bool) -> None:
+def test_spool_purge_removes_the_backlog(tmp_path: Path, stopped: bool) -> None:
     dead = {"url": f"http://127.0.0.1:{free_port()}", "payload": "line"}
     with collecting(tmp_path) as collector, bridging(tmp_path, collector.url, intakes={"all": dead}) as bridge:
         bridge.start()
         backlog(bridge)
         stop_if(bridge, stopped)
-        assert "100 events removed" in cli(bridge, "spool", "purge", "--source", "host2", "--yes").stdout
+        assert "100 events deleted" in cli(bridge, "spool", "purge", "--source", "host2", "--yes").stdout
         assert len(cli(bridge, "spool", "export", "--source", "host2").stdout.splitlines()) == 0
         assert len(cli(bridge, "spool", "export").stdout.splitlines()) == 300
         assert cli(bridge, "spool", "purge", "--intake", "all", code=1).stdout == ""
-        assert "300 events removed" in cli(bridge, "spool", "purge", "--intake", "all", "--yes").stdout
-        go_on(bridge, stopped)
+        assert "300 events deleted" in cli(bridge, "spool", "purge", "--intake", "all", "--yes").stdout
+        start_if(bridge, stopped)
         ledger = bridge.ledger()
         assert ledger["spooled"] == 0
         assert stopped or ledger["dropped"] == {"purged": 400}
 
 
-def test_what_was_moved_is_not_taken_for_received_after_a_kill(tmp_path: Path) -> None:
+def test_moved_events_are_not_counted_as_received_after_a_kill(tmp_path: Path) -> None:
     dead = {"url": f"http://127.0.0.1:{free_port()}", "payload": "line"}
     archive = {"directory": str(tmp_path / "bridge" / "spool"), "archive": {"max_size": "1GB", "max_age": "7d"}}
     with running(tmp_path, intakes={"all": dead, "other": {}}, spool=archive) as (collector, bridge):
@@ -196,7 +196,7 @@ def test_what_was_moved_is_not_taken_for_received_after_a_kill(tmp_path: Path) -
         since, until_ = datetime.now(UTC) - day, datetime.now(UTC) + day
         period = ["--from", since.isoformat(), "--to", until_.isoformat()]
         until(lambda: bridge.ledger()["spooled"] == 200, lambda: str(bridge.ledger()))
-        assert "100 events are in the spool" in cli(bridge, "replay", "--intake", "other", *period, "--yes").stdout
+        assert "100 events are queued" in cli(bridge, "replay", "--intake", "other", *period, "--yes").stdout
         bridge.kill()
         bridge.start()
         collector.wait_for(200)
@@ -211,8 +211,8 @@ def test_what_was_moved_is_not_taken_for_received_after_a_kill(tmp_path: Path) -
     assert taken == {"moved_here": 100, "replayed": 100, "delivered": 200}
 
 
-def archived(bridge: Bridge, collector: Collector, start: datetime, seconds: int) -> list[str]:
-    """Delivered events, three a second; their texts."""
+def deliver_events(bridge: Bridge, collector: Collector, start: datetime, seconds: int) -> list[str]:
+    """Delivers events, three per second of event time, and returns their texts."""
     lines = [rfc3164(i, start + timedelta(seconds=i // 3)) for i in range(3 * seconds)]
     send_lines(bridge.tcp, lines)
     collector.wait_for(len(lines))
@@ -221,20 +221,20 @@ def archived(bridge: Bridge, collector: Collector, start: datetime, seconds: int
 
 
 @both
-def test_a_period_is_replayed(tmp_path: Path, stopped: bool) -> None:
-    """The exact set, each with its original time, counted as replayed; a second replay is as long as the first."""
+def test_replay_delivers_exactly_the_events_of_a_period(tmp_path: Path, stopped: bool) -> None:
+    """Each event arrives with its original time and is counted as replayed; a second replay delivers the same set."""
     start = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=3)
     archive = {"directory": str(tmp_path / "bridge" / "spool"), "archive": {"max_size": "1GB", "max_age": "7d"}}
     with running(tmp_path, spool=archive) as (collector, bridge):
-        archived(bridge, collector, start, 300)
+        deliver_events(bridge, collector, start, 300)
         since, until_ = start + timedelta(seconds=60), start + timedelta(seconds=160)
         period = ["replay", "--intake", "all", "--from", since.isoformat(), "--to", until_.isoformat()]
         for turn in range(2):
             before = len(collector.arrived)
             stop_if(bridge, stopped)
-            assert cli(bridge, *period, given="n\n", code=1).stdout == ""
-            assert "300 events are in the spool again" in cli(bridge, *period, "--yes").stdout
-            go_on(bridge, stopped)
+            assert cli(bridge, *period, stdin="n\n", code=1).stdout == ""
+            assert "300 events are queued for delivery again" in cli(bridge, *period, "--yes").stdout
+            start_if(bridge, stopped)
             arrived = collector.wait_for(before + 300)[before:]
             bridge.wait_drained()
             assert sorted(int(event.text.rpartition(" ")[2]) for event in arrived) == list(range(180, 480))
@@ -246,50 +246,52 @@ def test_a_period_is_replayed(tmp_path: Path, stopped: bool) -> None:
         stop_if(bridge, stopped)
         cli(bridge, "replay", "--intake", "all", "--from", "2001-01-01", "--to", "2001-01-02", code=1)
         assert not list((bridge.spool / ".transfer").iterdir())
-        go_on(bridge, stopped)
+        start_if(bridge, stopped)
 
 
 @pytest.mark.weight(15)
-def test_drain_empties_a_running_bridge_and_a_stopped_one(tmp_path: Path) -> None:
+def test_drain_empties_a_running_and_a_stopped_bridge(tmp_path: Path) -> None:
     port = free_port()
     with collecting(tmp_path) as collector:
         collector.stop()
         with bridging(tmp_path, f"http://127.0.0.1:{port}") as bridge:
             bridge.start()
             backlog(bridge)
-            said = cli(bridge, "drain", "--timeout", "1s", code=1)
-            assert "all: 400 events" in said.stdout and "400 events are left" in said.stderr
+            output = cli(bridge, "drain", "--timeout", "1s", code=1)
+            assert "all: 400 events" in output.stdout and "400 events are left" in output.stderr
             assert bridge.get("/readyz")[0] == 503
             with pytest.raises(OSError):
                 send_lines(bridge.tcp, [b"<13>too late"])
             collector.port = port
             collector.start()
-            assert "nothing is left" in cli(bridge, "drain").stdout
+            assert "no events are left" in cli(bridge, "drain").stdout
             cli(bridge, "reload")
             assert bridge.get("/readyz")[0] == 200
             send_lines(bridge.tcp, [b"<13>welcome again"])
             assert len(collector.wait_for(401)) == 401
             bridge.wait_drained()
-            # A stopped one.
+            # The same with a stopped bridge.
             collector.stop()
             send_lines(bridge.tcp, [b"<13>left behind"])
             bridge.wait_received(402)
             bridge.stop()
-            assert "1 events are left" in process(bridge, "drain", "--timeout", "1s", code=1).stderr
+            assert "1 events are left" in cli_process(bridge, "drain", "--timeout", "1s", code=1).stderr
             collector.start()
-            assert "nothing is left" in process(bridge, "drain").stdout
+            assert "no events are left" in cli_process(bridge, "drain").stdout
             assert collector.wait_for(402)[-1].text == "left behind"
             bridge.start()
 
 
-def test_a_reload_while_the_listeners_close_opens_them(tmp_path: Path) -> None:
-    """Whoever changes his mind about a drain: doors that are closing are not taken for such as stay."""
+def test_reload_during_a_drain_opens_the_listeners_again(tmp_path: Path) -> None:
+    """The reload does not mistake closing listeners for open ones."""
     with running(tmp_path) as (collector, bridge):
         assert bridge.process is not None
         for turn in range(3):
             drain = subprocess.Popen([SYSLOG_BRIDGE, "drain", "-c", str(bridge.file)], stdout=subprocess.DEVNULL)
-            said = bridge.process
-            until(lambda said=said, turn=turn: said.stderr.count("drained by command") > turn, "drained")
+            process = bridge.process
+            until(
+                lambda process=process, turn=turn: process.stderr.count("drained by command") > turn, "drain has begun"
+            )
             cli(bridge, "reload")
             assert drain.wait() == 0
             assert bridge.get("/readyz")[0] == 200
@@ -297,36 +299,36 @@ def test_a_reload_while_the_listeners_close_opens_them(tmp_path: Path) -> None:
             collector.wait_for(turn + 1)
 
 
-def test_a_key_is_set_from_standard_input(tmp_path: Path) -> None:
-    with parked(tmp_path) as (collector, bridge, file):
-        assert "nothing was changed" in cli(bridge, "key", "set", "all", given="two words\n", code=2).stderr
-        assert "nothing was changed" in cli(bridge, "key", "set", "all", given="", code=2).stderr
-        assert "there is no intake" in cli(bridge, "key", "set", "nobody", given="k" * 16, code=2).stderr
-        done = cli(bridge, "key", "set", "all", given=key_of("all") + "\n")
-        assert "in use" in done.stdout and key_of("all") not in done.stdout + done.stderr
+def test_key_set_reads_the_key_from_standard_input(tmp_path: Path) -> None:
+    with parked_bridge(tmp_path) as (collector, bridge, file):
+        assert "nothing was changed" in cli(bridge, "key", "set", "all", stdin="two words\n", code=2).stderr
+        assert "nothing was changed" in cli(bridge, "key", "set", "all", stdin="", code=2).stderr
+        assert "there is no intake" in cli(bridge, "key", "set", "nobody", stdin="k" * 16, code=2).stderr
+        done = cli(bridge, "key", "set", "all", stdin=key_of("all") + "\n")
+        assert "uses the new key" in done.stdout and key_of("all") not in done.stdout + done.stderr
         assert len(collector.wait_for(1)) == 1
         assert (file.read_text(), file.stat().st_mode & 0o777) == (key_of("all") + "\n", 0o600)
         assert bridge.process is not None and key_of("all") not in bridge.process.stderr
-        # The next reload reads the same.
+        # The next reload reads the same key.
         cli(bridge, "reload")
         send_lines(bridge.tcp, [b"<13>goes on"])
         assert len(collector.wait_for(2)) == 2
         bridge.configuration["intakes"]["all"]["intake_key"] = key_of("all")
-        assert "not in a file" in cli(bridge, "key", "set", "all", given="k" * 16, code=1).stderr
+        assert "not in a file" in cli(bridge, "key", "set", "all", stdin="k" * 16, code=1).stderr
 
 
-def test_commands_say_what_is_missing(tmp_path: Path) -> None:
+def test_commands_report_what_is_missing(tmp_path: Path) -> None:
     bridge = Bridge(tmp_path / "bridge", collector_url=f"http://127.0.0.1:{free_port()}", intakes={"all": {}})
     for words in (["spool", "list"], ["quarantine", "list"], ["unrouted", "reroute"], ["drain"], ["reload"]):
         assert "the bridge has never run" in cli(bridge, *words, code=1).stderr
     bridge.start()
     try:
-        said = cli(bridge, "replay", "--intake", "all", "--from", "2026-01-01", "--to", "2026-01-02", "--yes", code=1)
-        assert "spool.archive: is not configured" in said.stderr
+        output = cli(bridge, "replay", "--intake", "all", "--from", "2026-01-01", "--to", "2026-01-02", "--yes", code=1)
+        assert "spool.archive: is not configured" in output.stderr
         assert "not in the configuration" in cli(bridge, "spool", "move", "--intake", "all", "--to", "x", code=1).stderr
-        assert "is no address" in cli(bridge, "unrouted", "reroute", "--source", "nonsense", code=1).stderr
+        assert "is not an address" in cli(bridge, "unrouted", "reroute", "--source", "nonsense", code=1).stderr
         for path in ("/control/reload", "/control/spool-purge"):
-            # Nothing can be changed over TCP.
+            # Nothing can be changed over TCP, only over the control socket.
             assert bridge.get(path)[0] == 404
         help_text = subprocess.run([SYSLOG_BRIDGE, "spool", "purge", "--help"], capture_output=True, text=True).stdout
         assert "Example:" in help_text
@@ -335,16 +337,17 @@ def test_commands_say_what_is_missing(tmp_path: Path) -> None:
 
 
 @pytest.mark.long
-def test_an_hour_is_replayed(tmp_path: Path) -> None:
-    """3,600 seconds, three events each: the exact set, each with its own second."""
+def test_replay_delivers_an_hour_with_exact_times(tmp_path: Path) -> None:
+    """3,600 seconds with three events each: the exact set, each event with its own second."""
     start = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=3)
     archive = {"directory": str(tmp_path / "bridge" / "spool"), "archive": {"max_size": "1GB", "max_age": "7d"}}
     with running(tmp_path, spool=archive) as (collector, bridge):
-        archived(bridge, collector, start, 3600 + 600)
+        deliver_events(bridge, collector, start, 3600 + 600)
         before = len(collector.arrived)
         period = ["--from", start.isoformat(), "--to", (start + timedelta(hours=1)).isoformat()]
         assert (
-            "10,800 events are in the spool again" in cli(bridge, "replay", "--intake", "all", *period, "--yes").stdout
+            "10,800 events are queued for delivery again"
+            in cli(bridge, "replay", "--intake", "all", *period, "--yes").stdout
         )
         arrived = collector.wait_for(before + 10_800)[before:]
         bridge.wait_drained()

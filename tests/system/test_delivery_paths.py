@@ -1,4 +1,4 @@
-"""Every endpoint, and every road to the collector: proxies, certificates of ours, IPv6, another URL that stands by."""
+"""Tests every endpoint, and every way to reach the collector: proxies, client certificates, IPv6, a second URL."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from typing import Any
 
 import pytest
 
-from tests.harness.accepting import Accepting
+from tests.harness.accepting import ThreadedServer
 from tests.harness.bridge import Bridge, key_of
 from tests.harness.collector import Collector
-from tests.harness.messages import Sent, rfc5424
+from tests.harness.messages import SentMessage, rfc5424
 from tests.harness.pki import Authority
 from tests.harness.polling import until
 from tests.harness.ports import has_ipv6
@@ -36,7 +36,7 @@ PAGE_200 = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: %d\r\
 
 
 def reload(bridge: Bridge) -> None:
-    """The configuration as it is now, by SIGHUP."""
+    """Writes the configuration, sends SIGHUP and waits for the end of the reload."""
     process = bridge.process
     assert process is not None
     before = len(process.stderr)
@@ -52,8 +52,8 @@ def name_of(endpoint: str) -> str:
 SOURCE = {endpoint: f"127.0.5.{number}" for number, endpoint in enumerate(ENDPOINTS, 1)}
 
 
-def messages(first: int, count: int = 12) -> list[Sent]:
-    """Times that differ within a second and beyond."""
+def messages(first: int, count: int = 12) -> list[SentMessage]:
+    """Builds messages whose times differ within a second and beyond."""
     return [rfc5424(first + i, START + timedelta(milliseconds=137 * (first + i))) for i in range(count)]
 
 
@@ -68,7 +68,7 @@ def routes() -> list[dict[str, Any]]:
     return [{"intake": name_of(endpoint), "source": SOURCE[endpoint]} for endpoint in ENDPOINTS]
 
 
-def test_every_endpoint_to_our_collector(tmp_path: Path) -> None:
+def test_every_endpoint_delivers_text_and_time(tmp_path: Path) -> None:
     keys = tuple(key_of(name_of(endpoint)) for endpoint in ENDPOINTS)
     with (
         collecting(tmp_path, keys=keys) as collector,
@@ -92,11 +92,11 @@ def test_every_endpoint_to_our_collector(tmp_path: Path) -> None:
 
 
 class Recorder:
-    """A plain server that keeps each request as it came, and answers as told."""
+    """Serves HTTP, records each request as received, and answers like the collector."""
 
     def __init__(self) -> None:
         self.requests: list[tuple[str, dict[str, str], bytes]] = []
-        self._accepting = Accepting(self._talk)
+        self._accepting = ThreadedServer(self._talk)
         self.url, self.close = self._accepting.url, self._accepting.close
 
     def _talk(self, connection: socket.socket) -> None:
@@ -110,30 +110,30 @@ class Recorder:
                 self.requests.append((line.decode().split(" ")[1], headers, body))
                 inflated = zlib.decompress(body, 31) if "content-encoding" in headers else body
                 path = line.decode().split(" ")[1]
-                said = {"event_id": "1"} if path in ("/plain", "/") else {"event_ids": ["1"] * _count(path, inflated)}
-                answer = json.dumps(said).encode()
+                result = {"event_id": "1"} if path in ("/plain", "/") else {"event_ids": ["1"] * _count(path, inflated)}
+                answer = json.dumps(result).encode()
                 connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(answer), answer))
 
 
 def _count(path: str, body: bytes) -> int:
     if path == "/plain/batch":
         return body.count(b"\n") + 1
-    said = json.loads(body)
-    return len(said["jsons"] if path == "/batch" else said)
+    content = json.loads(body)
+    return len(content["jsons"] if path == "/batch" else content)
 
 
-def test_every_endpoint_byte_for_byte(tmp_path: Path) -> None:
-    """One event of each, as the API's page has it; nothing more than it names."""
-    journal_writer = Recorder()
-    with bridging(tmp_path, journal_writer.url, intakes=intakes(), routes=routes()) as bridge:
+def test_every_endpoint_sends_the_documented_bytes(tmp_path: Path) -> None:
+    """Each request holds one event in the form that the API documentation shows, and no further fields."""
+    recorder = Recorder()
+    with bridging(tmp_path, recorder.url, intakes=intakes(), routes=routes()) as bridge:
         bridge.configuration["collector"]["compression"] = "none"
         bridge.start()
         stamp = START.isoformat(timespec="milliseconds").replace("+00:00", "Z")
         for endpoint in ENDPOINTS:
             send_lines(bridge.tcp, [f'<30>1 {stamp} gw app - - - say "caf\u00e9"'.encode()], source=SOURCE[endpoint])
-        until(lambda: len(journal_writer.requests) == 6, lambda: f"6 requests, not {journal_writer.requests}")
+        until(lambda: len(recorder.requests) == 6, lambda: f"6 requests, not {recorder.requests}")
         bridge.wait_drained()
-    journal_writer.close()
+    recorder.close()
     plain, quoted = 'say "caf\u00e9"'.encode(), '"say \\"caf\u00e9\\""'.encode()
     keys = {endpoint: key_of(name_of(endpoint)) for endpoint in ENDPOINTS}
     time = b'"' + stamp.encode() + b'"'
@@ -145,8 +145,8 @@ def test_every_endpoint_byte_for_byte(tmp_path: Path) -> None:
         "/": b'{"intake_key":"%b","@timestamp":%b,"json":%b}' % (keys["/"].encode(), time, quoted),
         "/array": b'[{"timestamp":%b,"intake_key":"%b","json":%b}]' % (time, keys["/array"].encode(), quoted),
     }
-    assert {path: body for path, _, body in journal_writer.requests} == expected
-    for path, headers, _ in journal_writer.requests:
+    assert {path: body for path, _, body in recorder.requests} == expected
+    for path, headers, _ in recorder.requests:
         json_body = path not in ("/plain/batch", "/plain")
         assert headers["content-type"] == ("application/json" if json_body else "text/plain; charset=utf-8")
         assert headers.get("x-sekoiaio-event-timestamp") == (None if path == "/array" else stamp)
@@ -164,15 +164,15 @@ def test_every_endpoint_byte_for_byte(tmp_path: Path) -> None:
 
 
 @contextmanager
-def secure(directory: Path) -> Iterator[tuple[Collector, Authority]]:
-    """A collector with TLS of a private authority."""
+def tls_collector(directory: Path) -> Iterator[tuple[Collector, Authority]]:
+    """Runs a collector with a certificate of a private authority."""
     authority = Authority(directory / "pki")
     issued = authority.issue("localhost")
     with collecting(directory, certificate=(issued.certificate, issued.private_key)) as collector:
         yield collector, authority
 
 
-def checked(bridge: Bridge, *options: str) -> tuple[int, list[dict[str, Any]]]:
+def run_check(bridge: Bridge, *options: str) -> tuple[int, list[dict[str, Any]]]:
     ran = subprocess.run(
         [SYSLOG_BRIDGE, "check", "-c", str(bridge.write_configuration()), "--format", "json", *options],
         capture_output=True, check=False, timeout=180,
@@ -185,16 +185,16 @@ def steps(rows: list[dict[str, Any]]) -> list[tuple[str, bool]]:
     return [(row["step"], row["ok"]) for row in rows]
 
 
-def test_through_a_proxy_that_asks_for_a_password(tmp_path: Path) -> None:
+def test_proxy_with_password_is_used_for_check_and_delivery(tmp_path: Path) -> None:
     (tmp_path / "password").write_text("secret-of-the-proxy\n")
     with (
-        secure(tmp_path) as (collector, authority),
+        tls_collector(tmp_path) as (collector, authority),
         proxying(password="secret-of-the-proxy") as proxy,
         bridging(tmp_path, collector.url) as bridge,
     ):
         written = {"url": proxy.url, "username": "us", "password": {"file": str(tmp_path / "password")}}
         bridge.configuration["collector"] |= {"proxy": written, "extra_ca_file": str(authority.ca)}
-        code, rows = checked(bridge, "--connect", "--send-test")
+        code, rows = run_check(bridge, "--connect", "--send-test")
         assert code == 0, rows
         assert steps(rows) == [(step, True) for step in ("name", "tcp", "proxy", "tls", "http", "event")]
         assert rows[-1]["event_ids"]
@@ -203,9 +203,9 @@ def test_through_a_proxy_that_asks_for_a_password(tmp_path: Path) -> None:
         bridge.wait_received(1)
         assert "through the proxy" in [event.text for event in collector.wait_for(2)]
         bridge.wait_drained()
-        assert set(proxy.asked) == {f"localhost:{collector.port}"}
+        assert set(proxy.connect_targets) == {f"localhost:{collector.port}"}
         bridge.configuration["collector"]["proxy"]["password"] = "secret-of-the-proxy-2"
-        code, rows = checked(bridge, "--connect")
+        code, rows = run_check(bridge, "--connect")
         assert (code, rows[-1]["step"]) == (1, "proxy")
         assert "407" in rows[-1]["text"] and "proxy.password" in rows[-1]["text"]
 
@@ -221,13 +221,13 @@ REFUSALS = {
 }  # fmt: skip
 
 
-def test_a_proxy_that_lets_nothing_through_is_one_clear_line(tmp_path: Path) -> None:
-    """Four intakes, each behind a proxy of its own."""
-    with secure(tmp_path) as (collector, authority), ExitStack() as proxies:
+def test_proxy_refusals_are_reported_in_one_line(tmp_path: Path) -> None:
+    """Four intakes, each behind its own proxy."""
+    with tls_collector(tmp_path) as (collector, authority), ExitStack() as proxies:
         intakes = {}
         for number, (kind, (answer, _)) in enumerate(REFUSALS.items()):
             proxy = proxies.enter_context(proxying(answer=lambda authority, answer=answer: answer or None))
-            # Without an answer it lets through, to a port where nobody is: then it just closes.
+            # Without an answer it opens a tunnel to a closed port, and so closes the connection.
             url = collector.url if answer else "https://localhost:1"
             intakes[kind] = {"proxy": {"url": proxy.url}, "url": url, "source": f"127.0.6.{number + 1}"}
         sources = {kind: intake.pop("source") for kind, intake in intakes.items()}
@@ -235,7 +235,7 @@ def test_a_proxy_that_lets_nothing_through_is_one_clear_line(tmp_path: Path) -> 
         with bridging(tmp_path, collector.url, intakes=intakes, routes=routes) as bridge:
             bridge.configuration["collector"]["extra_ca_file"] = str(authority.ca)
             expected = {kind: words.format(port=collector.port) for kind, (_, words) in REFUSALS.items()}
-            code, rows = checked(bridge, "--connect")
+            code, rows = run_check(bridge, "--connect")
             assert code == 1
             found = {row["intakes"][0]: row for row in rows if not row["ok"]}
             for kind, words in expected.items():
@@ -245,11 +245,11 @@ def test_a_proxy_that_lets_nothing_through_is_one_clear_line(tmp_path: Path) -> 
             for source in sources.values():
                 send_lines(bridge.tcp, [b"<13>it waits"], source=source)
 
-            def said() -> bool:
+            def all_reported() -> bool:
                 errors = {intake["name"]: intake["last_error"] or "" for intake in bridge.status()["intakes"]}
                 return all(words in errors[kind] for kind, words in expected.items())
 
-            until(said, lambda: str(bridge.status()))
+            until(all_reported, lambda: str(bridge.status()))
             assert bridge.status()["possible_duplicates"] == {}
             assert bridge.ledger()["spooled"] == len(expected)
             assert bridge.process is not None
@@ -257,7 +257,7 @@ def test_a_proxy_that_lets_nothing_through_is_one_clear_line(tmp_path: Path) -> 
                 assert words in bridge.process.stderr
 
 
-def test_a_proxy_that_opens_tls_needs_its_authority(tmp_path: Path) -> None:
+def test_tls_inspecting_proxy_needs_its_ca_as_extra_ca_file(tmp_path: Path) -> None:
     company = Authority(tmp_path / "company")
     forged = company.issue("localhost")
     with (
@@ -266,7 +266,7 @@ def test_a_proxy_that_opens_tls_needs_its_authority(tmp_path: Path) -> None:
         bridging(tmp_path, f"https://localhost:{collector.port}") as bridge,
     ):
         bridge.configuration["collector"]["proxy"] = {"url": proxy.url}
-        code, rows = checked(bridge, "--connect")
+        code, rows = run_check(bridge, "--connect")
         assert (code, steps(rows)[-2:]) == (1, [("proxy", True), ("tls", False)])
         assert ". If a proxy inspects TLS, add its CA as" in rows[-1]["text"]
         bridge.start()
@@ -283,8 +283,8 @@ def test_a_proxy_that_opens_tls_needs_its_authority(tmp_path: Path) -> None:
 
 
 @contextmanager
-def asking_for_certificates(authority: Authority) -> Iterator[tuple[str, list[str]]]:
-    """A TLS server that lets in who has a certificate of the authority, and answers like the collector."""
+def mutual_tls_server(authority: Authority) -> Iterator[tuple[str, list[str]]]:
+    """Runs a TLS server that requires a client certificate of the authority, and answers like the collector."""
     issued = authority.issue("localhost", file="server")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(issued.certificate, issued.private_key)
@@ -322,12 +322,12 @@ def asking_for_certificates(authority: Authority) -> Iterator[tuple[str, list[st
         server.close()
 
 
-def test_a_certificate_of_ours(tmp_path: Path) -> None:
+def test_client_certificate_is_sent_to_the_collector(tmp_path: Path) -> None:
     authority = Authority(tmp_path / "pki")
     ours = authority.issue("gateway.example", common_name="gateway")
-    with asking_for_certificates(authority) as (url, seen), bridging(tmp_path, url) as bridge:
+    with mutual_tls_server(authority) as (url, seen), bridging(tmp_path, url) as bridge:
         bridge.configuration["collector"] |= {"ca_file": str(authority.ca)}
-        code, rows = checked(bridge, "--connect")
+        code, rows = run_check(bridge, "--connect")
         assert code == 1
         assert rows[-1]["step"] in ("tls", "http") and "client_certificate" in rows[-1]["text"], rows
         bridge.configuration["collector"] |= {
@@ -341,10 +341,10 @@ def test_a_certificate_of_ours(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not has_ipv6(), reason="this machine has no ::1")
-def test_a_collector_with_an_ipv6_address_for_a_name(tmp_path: Path) -> None:
+def test_ipv6_literal_in_the_collector_url_works(tmp_path: Path) -> None:
     with collecting(tmp_path, host="::1") as collector, bridging(tmp_path, collector.url) as bridge:
         assert collector.url.startswith("http://[::1]:")
-        code, rows = checked(bridge, "--connect", "--send-test")
+        code, rows = run_check(bridge, "--connect", "--send-test")
         assert code == 0, rows
         bridge.start()
         send_lines(bridge.tcp, [b"<13>over six"])
@@ -353,8 +353,8 @@ def test_a_collector_with_an_ipv6_address_for_a_name(tmp_path: Path) -> None:
         assert [event.text for event in collector.refresh()][1:] == ["over six"]
 
 
-def test_another_url_stands_by(tmp_path: Path) -> None:
-    """The first is used while it answers, the second as soon as it does not, the first again when it is back."""
+def test_second_url_is_used_while_the_first_does_not_answer(tmp_path: Path) -> None:
+    """The first URL is used again as soon as it answers."""
     with (
         collecting(tmp_path / "1") as first,
         collecting(tmp_path / "2") as second,
@@ -379,7 +379,7 @@ def test_another_url_stands_by(tmp_path: Path) -> None:
             sent += 1
             return len(first.refresh()) > 1
 
-        until(back, "the first has events again", every_seconds=0.3)
+        until(back, "the first URL receives events again", every_seconds=0.3)
         bridge.wait_received(2 + sent)
         bridge.wait_drained()
         assert not [alarm for alarm in bridge.status()["alarms"] if alarm["kind"] == "failover"]
@@ -392,13 +392,13 @@ def test_another_url_stands_by(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "last", [pytest.param(end, marks=[] if end == "/array" else [pytest.mark.long]) for end in ENDPOINTS], ids=name_of
 )
-def test_from_every_endpoint_to_another_with_files_waiting(tmp_path: Path, last: str) -> None:
-    """The collector is away while each endpoint has its turn, by SIGHUP; then one of them delivers all that waits."""
+def test_backlog_is_delivered_after_endpoint_changes(tmp_path: Path, last: str) -> None:
+    """The collector is down while SIGHUPs select each endpoint in turn; then one endpoint delivers the whole backlog."""
     with collecting(tmp_path) as collector, bridging(tmp_path, collector.url) as bridge:
         collector.stop()
         bridge.configuration["collector"]["endpoint"] = ENDPOINTS[0]
         bridge.start()
-        sent: list[Sent] = []
+        sent: list[SentMessage] = []
         for number, endpoint in enumerate(ENDPOINTS):
             bridge.configuration["collector"]["endpoint"] = endpoint
             reload(bridge)

@@ -1,4 +1,4 @@
-"""`syslog-bridge drill` as a user runs it: its trials, and the machine's faults that it must find by name."""
+"""Tests `syslog-bridge drill`: its fault scenarios, and the faults of a machine that it must report by name."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def drill(*options: str, cwd: Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A filesystem of 24 MB."""
+    """Mounts a filesystem of 24 MB."""
     if os.geteuid() != 0:
         pytest.skip("a small disk needs root to be mounted")
     disk = tmp_path / "disk"
@@ -46,7 +46,7 @@ def configuration(folder: Path, spool: Path, buffer: int) -> Path:
     return file
 
 
-def test_it_finds_and_names_a_small_disk_and_a_capped_buffer(tmp_path: Path, small_disk: Path) -> None:
+def test_drill_reports_a_small_disk_and_a_capped_receive_buffer(tmp_path: Path, small_disk: Path) -> None:
     most = int(Path("/proc/sys/net/core/rmem_max").read_text())
     file = configuration(tmp_path, small_disk / "spool", most * 2)
     done = drill("-c", str(file), "--only", "surroundings", cwd=tmp_path)
@@ -54,11 +54,11 @@ def test_it_finds_and_names_a_small_disk_and_a_capped_buffer(tmp_path: Path, sma
     assert "NO disk: the spool's disk is too small" in done.stdout
     assert str(small_disk) in done.stdout
     assert "NO receive buffer: the kernel caps" in done.stdout
-    assert "To be mended first: disk, receive buffer" in done.stdout
+    assert "Failed: disk, receive buffer" in done.stdout
     assert list(small_disk.iterdir()) == []
 
 
-def test_no_trouble_loses_an_event(tmp_path: Path) -> None:
+def test_drill_loses_no_event_to_any_fault(tmp_path: Path) -> None:
     done = drill("--directory", str(tmp_path), "--only", "500,poison,kill", "--json", cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     outcomes = {one["name"]: one for one in json.loads(done.stdout)["outcomes"]}
@@ -70,15 +70,15 @@ def test_no_trouble_loses_an_event(tmp_path: Path) -> None:
 
 
 @pytest.mark.long
-def test_all_of_it(tmp_path: Path) -> None:
+def test_drill_passes_all_scenarios(tmp_path: Path) -> None:
     done = drill("--directory", str(tmp_path), "--only", "outage,429,500,413,poison,kill,full,ramp", cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "0 were lost without a trace" in done.stdout
+    assert "0 were lost and not counted" in done.stdout
     assert "sustains" in done.stdout
-    assert done.stdout.rstrip().endswith("This machine is fit for the bridge.")
+    assert done.stdout.rstrip().endswith("Passed: this machine is ready for the bridge.")
 
 
-def test_an_unknown_part_is_wrong_usage(tmp_path: Path) -> None:
+def test_unknown_drill_scenario_is_a_usage_error(tmp_path: Path) -> None:
     done = drill("--only", "earthquake", cwd=tmp_path)
     assert done.returncode == 2
-    assert "there are surroundings, outage" in done.stderr
+    assert "The parts are surroundings, outage" in done.stderr

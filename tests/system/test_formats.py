@@ -1,4 +1,4 @@
-"""``format:`` on an intake, end to end: each device's frame arrives as its parser wants it; what does not is told."""
+"""Tests ``format:`` end to end: each device's frame arrives in its parser's form, and mismatches are counted."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.harness.polling import until
 from tests.harness.running import running
 from tests.harness.send import udp
 
-# How some of the events begin, or what is in them.
+# Text that some of the events contain.
 EXPECTED = {
     "cisco-ios": "sw-core-01: Nov 23 07:24:00.631 CET: %SYS-5-CONFIG_I: Configured from console by jdoe on vty0",
     "unbound": "[17265:0] info: 192.0.2.10 www.example.org. A IN",
@@ -19,7 +19,7 @@ EXPECTED = {
 }
 
 
-def test_formats_end_to_end(tmp_path: Path) -> None:
+def test_every_format_delivers_its_example_and_counts_mismatches(tmp_path: Path) -> None:
     source = {name: f"127.0.3.{last}" for last, name in enumerate(FORMATS, 1)}
     with running(
         tmp_path,

@@ -1,4 +1,4 @@
-"""How messages are cut from a stream (RFC 6587 as it is spoken), and on which addresses they are taken."""
+"""Tests how frames are cut from a stream (RFC 6587 as devices use it), and on which addresses listeners accept."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ from tests.harness.running import running
 from tests.harness.send import send_lines, tcp, udp
 
 
-class System:
+class FramingFixture:
     def __init__(self, collector: Collector, bridge: Bridge) -> None:
         self.collector, self.bridge = collector, bridge
 
     def arrived(self, count: int, since: int) -> list[str]:
-        """The texts of the events after the first `since`, when `count` of them, and no more, are there."""
-        until(lambda: len(self.collector.refresh()) >= since + count, lambda: f"{count} events: {self.told(since)}")
+        """Waits for `count` events after the first `since`, and returns the texts of all events after it."""
+        until(lambda: len(self.collector.refresh()) >= since + count, lambda: f"{count} events: {self.describe(since)}")
         self.bridge.wait_drained()
         return [event.text for event in self.collector.refresh()[since:]]
 
-    def told(self, since: int) -> str:
+    def describe(self, since: int) -> str:
         return f"{self.collector.arrived[since:]}\n{self.bridge.status()}"
 
 
-# The event is the frame itself, so that a cut in the wrong place shows.
+# The event is the frame itself, so that a wrong cut is visible.
 RAW = {"payload": "raw"}
 
 
 @pytest.fixture(scope="module")
-def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FramingFixture]:
     with running(tmp_path_factory.mktemp("framing"), intakes={"all": RAW}, batch={"max_age": "50ms"}) as running_system:
-        yield System(*running_system)
+        yield FramingFixture(*running_system)
 
 
 def counted(frame: bytes) -> bytes:
@@ -64,29 +64,29 @@ STREAMS = {
 
 @pytest.mark.parametrize("name", STREAMS)
 @pytest.mark.parametrize("step", [None, 1], ids=["whole", "byte by byte"])
-def test_stream(system: System, name: str, step: int | None) -> None:
+def test_stream_is_cut_into_its_frames(system: FramingFixture, name: str, step: int | None) -> None:
     stream, frames = STREAMS[name]
     if step and len(stream) > 1000:
-        step = 999  # as many writes as one byte each makes of a short one
+        step = 999  # about as many writes as a short stream has bytes
     since = len(system.collector.refresh())
     with tcp(system.bridge.tcp) as connection:
-        # Each write a segment of its own.
+        # Each write becomes a segment of its own.
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for start in range(0, len(stream), step or len(stream)):
             connection.sendall(stream[start : start + (step or len(stream))])
     assert system.arrived(len(frames), since) == [frame.decode() for frame in frames]
 
 
-def test_unfinished_counted_frame_is_quarantined(system: System) -> None:
+def test_unfinished_counted_frame_is_quarantined(system: FramingFixture) -> None:
     since, held = len(system.collector.refresh()), system.bridge.ledger()["quarantined"]
     with tcp(system.bridge.tcp) as connection:
         connection.sendall(counted(A) + b"100 <30>cut off")
     assert system.arrived(1, since) == [A.decode()]
-    until(lambda: system.bridge.ledger()["quarantined"] == held + 1, lambda: system.told(since))
+    until(lambda: system.bridge.ledger()["quarantined"] == held + 1, lambda: system.describe(since))
 
 
-def test_connections_do_not_mix(system: System) -> None:
-    """Two connections whose pieces alternate; one goes away in the middle of its line."""
+def test_frames_of_two_connections_do_not_mix(system: FramingFixture) -> None:
+    """The pieces of two connections alternate; one closes in the middle of its line."""
     since = len(system.collector.refresh())
     with tcp(system.bridge.tcp) as one, tcp(system.bridge.tcp) as two:
         for connection in (one, two):
@@ -101,8 +101,8 @@ def test_connections_do_not_mix(system: System) -> None:
 
 @pytest.mark.skipif(not has_ipv6(), reason="this machine has no ::1")
 @pytest.mark.parametrize("address", ["[::1]", "*"])
-def test_both_families(tmp_path_factory: pytest.TempPathFactory, address: str) -> None:
-    """`*` takes both families on one port, and an IPv4 peer is an IPv4 address to the routes; `[::1]` takes IPv6."""
+def test_listener_accepts_ipv4_and_ipv6_as_configured(tmp_path_factory: pytest.TempPathFactory, address: str) -> None:
+    """`*` accepts both families on one port, and routes see an IPv4 peer as an IPv4 address; `[::1]` accepts IPv6."""
     with running(
         tmp_path_factory.mktemp("families"),
         intakes={"other": RAW, "four": RAW, "six": RAW},

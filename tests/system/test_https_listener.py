@@ -1,4 +1,4 @@
-"""The HTTPS intake listener: agents and other bridges use this one as their collector."""
+"""Tests the HTTPS intake listener, which agents and other bridges use as their collector."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NOW = datetime.now(UTC).replace(microsecond=250_000) - timedelta(minutes=5)
 STAMP = NOW.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def listening(bridge: Bridge, authority: Authority) -> int:
+def add_https_listener(bridge: Bridge, authority: Authority) -> int:
     issued = authority.issue("localhost")
     port = free_port()
     bridge.configuration["listeners"].append(
@@ -35,7 +35,7 @@ def listening(bridge: Bridge, authority: Authority) -> int:
     return port
 
 
-def test_keys_routes_times_and_bounds(tmp_path: Path) -> None:
+def test_listener_applies_keys_routes_times_and_limits(tmp_path: Path) -> None:
     authority = Authority(tmp_path / "pki")
     with (
         collecting(tmp_path) as collector,
@@ -43,32 +43,32 @@ def test_keys_routes_times_and_bounds(tmp_path: Path) -> None:
             "endpoint": "/array"}},
             routes=[{"intake": "other", "message": {"contains": ["routed"]}}], unrouted="hold") as bridge,
     ):  # fmt: skip
-        port = listening(bridge, authority)
+        port = add_https_listener(bridge, authority)
         bridge.start()
         agent = Agent(port, authority.ca)
         mine, exact = key_of("mine"), key_of("exact")
         line = "<13>1 2020-01-01T00:00:00Z h a - - - whole, as it is"
-        status, _, said = agent.post(
+        status, _, answer = agent.post(
             "/plain/batch", gzip.compress(f"{line}\ncaf\u00e9".encode()), X_SEKOIAIO_INTAKE_KEY=mine,
             X_SEKOIAIO_EVENT_TIMESTAMP=STAMP, Content_Encoding="gzip",
         )  # fmt: skip
-        assert (status, len(said["event_ids"])) == (200, 2)
+        assert (status, len(answer["event_ids"])) == (200, 2)
         basic = "Basic " + b64encode(f"any:{mine}".encode()).decode()
         assert agent.post("/plain", b"by password", Authorization=basic)[0] == 200
         rows = [{"timestamp": STAMP.replace(".250", f".{ms:03}"), "intake_key": exact, "json": f"at {ms}\nx"}
                 for ms in (1, 500, 999)]  # fmt: skip
         assert agent.post("/array", rows)[0] == 200
-        # No key: a frame for the routes; its own time, or the one beside it.
+        # Without a key the routes decide. The event time is the frame's own, or the one in the header.
         own = (NOW - timedelta(minutes=1)).isoformat(timespec="seconds").replace("+00:00", "Z")
         assert agent.post("/plain", f"<13>1 {own} h a - - - routed one".encode())[0] == 200
         assert agent.post("/jsons", [f"<13>1 {own} h a - - - routed two"], X_SEKOIAIO_EVENT_TIMESTAMP=STAMP)[0] == 200
         assert agent.post("/plain", b"<13>nobody knows")[0] == 200
         ledger = bridge.ledger()
         assert (ledger["received"], ledger["quarantined"]) == (9, 1)
-        status, _, said = agent.post("/plain", b"x", X_SEKOIAIO_INTAKE_KEY="0000000000000000")
-        assert (status, "unknown intake key" in said["error"]) == (401, True)
+        status, _, answer = agent.post("/plain", b"x", X_SEKOIAIO_INTAKE_KEY="0000000000000000")
+        assert (status, "unknown intake key" in answer["error"]) == (401, True)
         assert agent.post("/jsons", b"{")[0] == 400
-        status, _, said = agent.post("/plain/batch", gzip.compress(b"x" * 11_000_000), Content_Encoding="gzip")
+        status, _, answer = agent.post("/plain/batch", gzip.compress(b"x" * 11_000_000), Content_Encoding="gzip")
         assert status == 413
         assert bridge.ledger()["received"] == 9
         strange = ssl.create_default_context()
@@ -77,7 +77,7 @@ def test_keys_routes_times_and_bounds(tmp_path: Path) -> None:
             strange.wrap_socket(socket.create_connection(("127.0.0.1", port)), server_hostname="localhost")
         process = bridge.process
         assert process is not None
-        until(lambda: "listener post: connection from 127.0.0.1 closed: " in process.stderr, "a clear line")
+        until(lambda: "listener post: connection from 127.0.0.1 closed: " in process.stderr, "TLS failure is logged")
         bridge.wait_drained()
         found = {event.text: event for event in collector.wait_for(8)}
         assert sorted(found) == sorted(
@@ -94,14 +94,14 @@ def test_keys_routes_times_and_bounds(tmp_path: Path) -> None:
         assert (source["address"], source["events"]) == ("127.0.0.1", 9)
 
 
-def test_a_chain_of_two_bridges(tmp_path: Path) -> None:
-    """What a bridge delivers arrives at the collector as if it had been delivered there: text, time, once each."""
+def test_chained_bridges_deliver_text_and_time_once(tmp_path: Path) -> None:
+    """Events of the near bridge arrive at the collector with the same text and time, once each."""
     authority = Authority(tmp_path / "pki")
     with (
         collecting(tmp_path) as collector,
         bridging(tmp_path / "far", collector.url, intakes={"all": {}, "array": {"endpoint": "/array"}}) as far,
     ):
-        port = listening(far, authority)
+        port = add_https_listener(far, authority)
         far.configuration["batch"]["catch_up_resolution"] = "1s"
         far.start()
         intakes = {"all": {}, "array": {"endpoint": "/array"}}
@@ -122,16 +122,16 @@ def test_a_chain_of_two_bridges(tmp_path: Path) -> None:
                 exact = datetime.fromisoformat(event.text.split(" ", 3)[2])
                 assert event.time is not None
                 late = (exact - event.time).total_seconds()
-                # Each of the two bridges may join what lies within its resolution.
+                # Each bridge may join events within its timestamp resolution.
                 assert late == 0 if event.key == key_of("array") else 0 <= late < 2, (late, event)
             assert near.ledger()["dropped"] == far.ledger()["dropped"] == {}
 
 
-def test_a_full_spool_is_503_at_once_and_nothing_was_taken(tmp_path: Path) -> None:
+def test_full_spool_is_answered_with_503_and_accepts_nothing(tmp_path: Path) -> None:
     authority = Authority(tmp_path / "pki")
     with bridging(tmp_path, "http://127.0.0.1:9") as bridge:
         bridge.configuration["spool"] |= {"max_size": "1MB", "min_free": "1MB", "when_full": "pause"}
-        port = listening(bridge, authority)
+        port = add_https_listener(bridge, authority)
         bridge.start()
         agent = Agent(port, authority.ca)
         key, taken, body = key_of("all"), 0, b"\n".join(b"x" * 1000 for _ in range(100))
@@ -143,6 +143,6 @@ def test_a_full_spool_is_503_at_once_and_nothing_was_taken(tmp_path: Path) -> No
             taken += 100 * (status == 200)
             return status == 503 and headers["retry-after"] == "10"
 
-        until(full, "503", every_seconds=0.01)
+        until(full, "answer 503", every_seconds=0.01)
         ledger = bridge.ledger()
         assert (ledger["received"], ledger["buffered"], ledger["dropped"]) == (taken, 0, {})

@@ -1,4 +1,4 @@
-"""A hundred thousand messages from twenty sources to eight intakes: every count, text and time exact."""
+"""Tests 100,000 messages from twenty sources to eight intakes: every count, text and time is exact."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 from tests.harness.asserting import assert_same, assert_times
 from tests.harness.bridge import key_of
-from tests.harness.messages import Sent, rfc3164, rfc5424
+from tests.harness.messages import SentMessage, rfc3164, rfc5424
 from tests.harness.running import running
 from tests.harness.send import send_datagrams, send_lines
 
@@ -22,17 +22,17 @@ INTAKE_OF = {source: INTAKES[index % len(INTAKES)] for index, source in enumerat
 TOTAL = 100_000
 
 
-def message(number: int, start: datetime) -> tuple[str, Sent]:
-    """Message `number` and its source: both formats, ten seconds of event times, in no order."""
+def message(number: int, start: datetime) -> tuple[str, SentMessage]:
+    """Returns the source of message `number` and the message: both formats, unordered times within ten seconds."""
     source = SOURCES[number % len(SOURCES)]
     time = start + timedelta(milliseconds=number * 7919 % 10_000)
-    # By the source's turn, so that every source, and so every intake, sends both.
+    # Alternates per source, so that every source and every intake has both formats.
     write = rfc3164 if number // len(SOURCES) % 2 else rfc5424
     return source, write(number, time)
 
 
 @pytest.mark.weight(40)
-def test_every_message_arrives_once_whole_in_its_intake_with_its_time(tmp_path: Path) -> None:
+def test_every_message_arrives_once_in_its_intake_with_its_time(tmp_path: Path) -> None:
     start = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=1)
     messages = [message(number, start) for number in range(TOTAL)]
     over_udp, over_tcp = messages[: TOTAL // 2], messages[TOTAL // 2 :]
@@ -40,7 +40,7 @@ def test_every_message_arrives_once_whole_in_its_intake_with_its_time(tmp_path: 
         {"intake": intake, "source": [source for source in SOURCES if INTAKE_OF[source] == intake]}
         for intake in INTAKES[1:]
     ]
-    # No route names the first intake: it gets what no route matched.
+    # The first intake has no route: it gets the unrouted frames.
     with running(tmp_path, intakes={name: {} for name in INTAKES}, routes=routes) as (collector, bridge):
         send_datagrams(
             bridge.udp, ((source, sent.frame) for source, sent in over_udp), wait_received=bridge.wait_received
@@ -50,7 +50,7 @@ def test_every_message_arrives_once_whole_in_its_intake_with_its_time(tmp_path: 
             streams[source].append(sent.frame)
         with ThreadPoolExecutor(4) as pool:
             sending = [pool.submit(send_lines, bridge.tcp, streams[source], source=source) for source in streams]
-            # Looks at the ledger, and so at its balance, all the while.
+            # Reads the ledger, and checks its balance, while events arrive.
             bridge.wait_received(TOTAL)
             for sender in sending:
                 sender.result()
@@ -74,8 +74,8 @@ def test_every_message_arrives_once_whole_in_its_intake_with_its_time(tmp_path: 
     assert_times(collector.arrived)
 
 
-def test_clocks_all_over_the_day_keep_their_times(tmp_path: Path) -> None:
-    """More time slots than stay open at once: what goes through the timed file has its time all the same."""
+def test_events_of_many_time_slots_keep_their_times(tmp_path: Path) -> None:
+    """There are more time slots than open batch files; events in the timed file keep their time too."""
     midnight = datetime.now(UTC).replace(microsecond=0) - timedelta(days=1)
     seconds = list(range(0, 86_400, 360)) * 10
     random.Random(2).shuffle(seconds)

@@ -1,4 +1,4 @@
-"""What an operator asks over SSH: `why`, `tail`, `status --watch`, against a running bridge."""
+"""Tests `why`, `tail` and `status --watch` against a running bridge."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ from tests.harness.running import bridging
 from tests.harness.send import tcp, udp
 
 
-def ask(bridge: Bridge, *arguments: str) -> subprocess.CompletedProcess[str]:
+def run_command(bridge: Bridge, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [SYSLOG_BRIDGE, *arguments, "-c", str(bridge.file)], capture_output=True, text=True, timeout=120
     )
 
 
-def say(bridge: Bridge, source: str, text: str) -> None:
+def send_frame(bridge: Bridge, source: str, text: str) -> None:
     when = datetime.now(UTC)
     with udp(source=source) as origin:
         origin.sendto(f"<13>{when:%b} {when.day:2} {when:%H:%M:%S} gw {text}".encode(), ("127.0.0.1", bridge.udp))
 
 
 @pytest.mark.weight(15)
-def test_an_operator_finds_out(tmp_path: Path) -> None:
+def test_why_tail_and_status_explain_each_source(tmp_path: Path) -> None:
     collector = Collector(tmp_path / "collector", keys=(key_of("good"),))
     collector.start()
     routes = [
@@ -49,41 +49,41 @@ def test_an_operator_finds_out(tmp_path: Path) -> None:
             bridge.configuration["listeners"][1]["allow"] = ["127.0.0.0/16"]
             bridge.start()
             tail = start_tail(bridge, tmp_path)
-            say(bridge, "127.0.1.1", "app: for good \x1b[2J")
-            say(bridge, "127.0.2.1", "app: for wrong")
-            say(bridge, "127.0.3.1", "app: for nobody")
-            tail_shows(tail)
-            raw_and_sent(bridge, tmp_path)
-            until(lambda: bridge.status()["intakes"][1]["state"] == "parked", "it is parked")
-            until(lambda: bridge.status()["intakes"][0]["delivered"] >= 1, "it is delivered")
+            send_frame(bridge, "127.0.1.1", "app: for good \x1b[2J")
+            send_frame(bridge, "127.0.2.1", "app: for wrong")
+            send_frame(bridge, "127.0.3.1", "app: for nobody")
+            assert_tail_output(tail)
+            assert_raw_and_sent_output(bridge, tmp_path)
+            until(lambda: bridge.status()["intakes"][1]["state"] == "parked", "intake wrong is parked")
+            until(lambda: bridge.status()["intakes"][0]["delivered"] >= 1, "intake good has delivered")
 
-            found = ask(bridge, "why", "127.0.1.1").stdout
-            assert "127.0.1.1 at listener udp: all is well" in found
+            found = run_command(bridge, "why", "127.0.1.1").stdout
+            assert "127.0.1.1 at listener udp: healthy" in found
             for words in (
-                "route web: app_name app is not like nginx",
+                "route web: app_name app does not match nginx",
                 "all, to intake good",
                 "events accepted at",
                 "event ids",
             ):
                 assert words in found, found
-            found = ask(bridge, "why", "127.0.2.1").stdout
+            found = run_command(bridge, "why", "127.0.2.1").stdout
             assert "stops at: intake" in found
             assert "wrong is parked" in found
             assert "answered 401" in found
-            found = ask(bridge, "why", "127.0.3.1").stdout
+            found = run_command(bridge, "why", "127.0.3.1").stdout
             assert "stops at: route" in found
-            assert "none takes it" in found
-            never_seen(bridge)
-            assert "go by name" in ask(bridge, "why", "no-address").stdout
-            watched(bridge)
-            # In the bridge's own words, for scripts.
-            known = json.loads(ask(bridge, "why", "127.0.3.1", "--json").stdout)
+            assert "no route matches" in found
+            assert_unseen_source_is_explained(bridge)
+            assert "known by name" in run_command(bridge, "why", "no-address").stdout
+            assert_status_watch_output(bridge)
+            # The JSON output, for scripts.
+            known = json.loads(run_command(bridge, "why", "127.0.3.1", "--json").stdout)
             assert known["seen"][0]["unrouted"] >= 1
             bridge.stop()
-            gone = ask(bridge, "why", "127.0.9.9")
-            assert gone.returncode == 1
-            assert "the bridge does not run" in gone.stdout
-            assert ask(bridge, "tail").returncode == 1
+            result = run_command(bridge, "why", "127.0.9.9")
+            assert result.returncode == 1
+            assert "the bridge is not running" in result.stdout
+            assert run_command(bridge, "tail").returncode == 1
     finally:
         collector.kill()
 
@@ -91,17 +91,17 @@ def test_an_operator_finds_out(tmp_path: Path) -> None:
 def start_tail(bridge: Bridge, directory: Path) -> Process:
     argv = [SYSLOG_BRIDGE, "tail", "-c", str(bridge.file), "-n", "3"]
     tail = Process(argv, directory=directory, name="tail", env={"PYTHONUNBUFFERED": "1"})
-    # It looks on once it has asked for the first time: until then nothing is kept for it.
-    until(lambda: looks_on(bridge, tail), lambda: f"it looks on: {tail.stderr}")
+    # It shows frames from its first request on; the bridge keeps none for it before that.
+    until(lambda: shows_frames(bridge, tail), lambda: f"tail shows frames: {tail.stderr}")
     return tail
 
 
-def looks_on(bridge: Bridge, tail: Process) -> bool:
-    say(bridge, "127.0.7.7", "app: is anybody there")
+def shows_frames(bridge: Bridge, tail: Process) -> bool:
+    send_frame(bridge, "127.0.7.7", "app: is anybody there")
     return "is anybody there" in tail.stdout
 
 
-def tail_shows(tail: Process) -> None:
+def assert_tail_output(tail: Process) -> None:
     assert tail.wait() == 0
     lines = tail.stdout.splitlines()
     assert len(lines) == 3
@@ -109,35 +109,38 @@ def tail_shows(tail: Process) -> None:
     assert not any("\x1b" in line for line in lines)
 
 
-def raw_and_sent(bridge: Bridge, directory: Path) -> None:
+def assert_raw_and_sent_output(bridge: Bridge, directory: Path) -> None:
     for form, shown in (("--raw", "<13>"), ("--sent", "one of many")):
         argv = [SYSLOG_BRIDGE, "tail", "-c", str(bridge.file), "-n", "1", "--source", "127.0.1.9", form]
         tail = Process(argv, directory=directory, name=f"tail{form}")
 
         def ended(tail: Process = tail) -> bool:
-            say(bridge, "127.0.1.8", "app: not asked for")
-            say(bridge, "127.0.1.9", "app: one of many")
+            send_frame(bridge, "127.0.1.8", "app: not asked for")
+            send_frame(bridge, "127.0.1.9", "app: one of many")
             return tail.exit_code is not None
 
-        until(ended, "it has shown one", every_seconds=0.2)
+        until(ended, "tail has shown one frame", every_seconds=0.2)
         (line,) = tail.stdout.splitlines()
         assert line.startswith(shown), line
         assert "not asked for" not in line
 
 
-def never_seen(bridge: Bridge) -> None:
-    found = ask(bridge, "why", "192.0.2.99").stdout
-    assert "stops at: seen" in found
+def assert_unseen_source_is_explained(bridge: Bridge) -> None:
+    found = run_command(bridge, "why", "192.0.2.99").stdout
+    assert "stops at: received" in found
     assert f"tcpdump -ni any 'host 192.0.2.99 and (tcp port {bridge.tcp} or udp port {bridge.udp})'" in found
-    assert "listener tcp does not take it: add it to allow:" in found
-    # One that came, and was not let in.
+    assert "listener tcp rejects it. Add it to allow:" in found
+    # A source that connected and was rejected.
     with tcp(bridge.tcp, source="127.7.7.7"):
         pass
-    until(lambda: "turned it away: not in allow" in ask(bridge, "why", "127.7.7.7").stdout, "it was turned away")
+    until(
+        lambda: "rejected it: not in allow" in run_command(bridge, "why", "127.7.7.7").stdout,
+        "the rejection is reported",
+    )
 
 
-def watched(bridge: Bridge) -> None:
-    """In a terminal of its own: the picture, then Ctrl-C."""
+def assert_status_watch_output(bridge: Bridge) -> None:
+    """Runs `status --watch` in a terminal of its own, checks the screen, and ends it with Ctrl-C."""
     leader, follower = pty.openpty()
     process = subprocess.Popen(
         [SYSLOG_BRIDGE, "status", "--watch", "-c", str(bridge.file)], stdin=follower, stdout=follower,
@@ -147,7 +150,7 @@ def watched(bridge: Bridge) -> None:
     seen = b""
 
     def read() -> None:
-        # What nobody reads stops it.
+        # Unread output would block it.
         nonlocal seen
         if select.select([leader], [], [], 0.1)[0]:
             with suppress(OSError):  # it has closed its side
@@ -155,21 +158,21 @@ def watched(bridge: Bridge) -> None:
 
     def shown() -> bool:
         read()
-        return b"Ctrl-C ends" in seen
+        return b"Ctrl-C to quit" in seen
 
     def ended() -> bool:
         read()
         return process.poll() is not None
 
     try:
-        until(shown, lambda: f"the picture: {seen.decode(errors='replace')}")
+        until(shown, lambda: f"the screen: {seen.decode(errors='replace')}")
         process.send_signal(signal.SIGINT)
-        until(ended, lambda: f"its end: {seen.decode(errors='replace')}")
+        until(ended, lambda: f"exit: {seen.decode(errors='replace')}")
         assert process.returncode == 0, seen.decode(errors="replace")
     finally:
         process.kill()
         process.wait()
         os.close(leader)
     text = seen.decode(errors="replace")
-    for words in ("wrong", "parked", "127.0.1.1", "Ctrl-C ends"):
+    for words in ("wrong", "parked", "127.0.1.1", "Ctrl-C to quit"):
         assert words in text, text

@@ -1,6 +1,6 @@
-"""`kill -9` under load, and start again: whatever an append had returned for is delivered.
+"""Tests `kill -9` under load and a restart: every event whose append had returned is delivered.
 
-How much that is, the bridge itself says, in memory that outlives it (`altered_bridge.py`).
+The bridge counts these appends in a mapped file that outlives it (`altered_bridge.py`).
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from tests.harness.polling import until
 from tests.harness.running import bridging, collecting
 from tests.harness.traffic import Traffic
 
-MOST_PER_LIFE = 20_000
+MAX_EVENTS_PER_RUN = 20_000
 
 
-def live_and_die(bridge: Bridge, directory: Path, *, first: int, appended: int) -> tuple[Traffic, int]:
-    """Start it, load it, kill it once `appended` events are in the spool. Returns what was sent and the count."""
+def run_until_killed(bridge: Bridge, directory: Path, *, first: int, appended: int) -> tuple[Traffic, int]:
+    """Starts the bridge under load and kills it after `appended` events. Returns what was sent and appended."""
     counter = AppendCounter(directory / f"appended-{first}")
     altered.start(bridge, counter=counter)
     device = Traffic(bridge.tcp, first=first, per_write=50, pause_seconds=0)
@@ -43,19 +43,19 @@ def live_and_die(bridge: Bridge, directory: Path, *, first: int, appended: int) 
 
 @pytest.mark.weight(15)
 @pytest.mark.parametrize("kills", [5, pytest.param(50, marks=pytest.mark.long)])
-def test_what_was_appended_is_delivered(tmp_path: Path, kills: int) -> None:
+def test_appended_events_are_delivered_after_kills(tmp_path: Path, kills: int) -> None:
     chance = random.Random(kills)
     sent: dict[int, str] = {}
-    owed: list[range] = []  # numbers whose append returned, per life
-    twice: set[int] = set()  # numbers that may come again
+    owed: list[range] = []  # numbers whose append returned, per process run
+    twice: set[int] = set()  # numbers that may arrive twice
     with collecting(tmp_path) as collector, bridging(tmp_path, collector.url) as bridge:
-        # Small batches and short waits: each kill hits open, sealed and departing files.
+        # Small batches and short waits: each kill meets open, sealed and in-flight files.
         bridge.configuration["batch"] |= {"max_events": 1000}
         for _ in range(kills):
-            device, appended = live_and_die(
-                bridge, tmp_path, first=len(sent), appended=chance.randint(1, MOST_PER_LIFE)
+            device, appended = run_until_killed(
+                bridge, tmp_path, first=len(sent), appended=chance.randint(1, MAX_EVENTS_PER_RUN)
             )
-            # One connection: the first so many of this life's messages are those that were appended.
+            # One connection: the first `appended` messages of this run are those that were appended.
             owed.append(range(len(sent), len(sent) + appended))
             twice |= spool.numbers_in_flight(bridge.spool)
             sent |= {number_of(message.text): message.text for message in device.sent}
@@ -66,8 +66,8 @@ def test_what_was_appended_is_delivered(tmp_path: Path, kills: int) -> None:
 
     assert ledger["delivered"] == ledger["recovered"], ledger
     arrived = Counter(number_of(event.text) for event in events)
-    assert all(sent.get(number_of(event.text)) == event.text for event in events), "a text that nobody sent"
-    missing = [number for life in owed for number in life if number not in arrived]
+    assert all(sent.get(number_of(event.text)) == event.text for event in events), "a text that was not sent"
+    missing = [number for run in owed for number in run if number not in arrived]
     assert not missing, f"{len(missing)} appended events are lost: {missing[:5]} ..."
     again = {number for number, times in arrived.items() if times > 1}
-    assert again <= twice, f"delivered twice though not in flight at a kill: {sorted(again - twice)[:5]} ..."
+    assert again <= twice, f"delivered twice, though not in flight at a kill: {sorted(again - twice)[:5]} ..."

@@ -1,4 +1,4 @@
-"""A long outage of many quiet intakes: what it leaves on disk, what a restart costs, and how it drains."""
+"""Tests a long outage of many quiet intakes: disk usage, memory after a restart, and the requests needed to drain."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from tests.harness.admin_server import Gate
 
 from tests.harness.asserting import assert_same
 from tests.harness.bridge import key_of
+from tests.harness.gate import Gate
 from tests.harness.messages import time_of
 from tests.harness.outage import (
-    EVENTS,
-    EVERY,
+    BATCH_INTERVAL,
+    EVENTS_PER_BATCH,
     Outage,
-    size_of,
+    disk_usage,
 )
 from tests.harness.polling import until
 from tests.harness.running import bridging, collecting
 
 INTAKES = [f"quiet-{number:03}" for number in range(200)]
 CATCH_UP = timedelta(seconds=60)
-MOST_RESIDENT_KIB = 150 * 1024
+MAX_RESIDENT_KIB = 150 * 1024
 
 
 @pytest.fixture
-def fast_path(tmp_path: Path) -> Iterator[Path]:
-    """A folder on a filesystem in memory where there is one: what is measured are files and blocks, not the disk."""
+def memory_directory(tmp_path: Path) -> Iterator[Path]:
+    """Yields a directory in memory if possible: the test measures files and blocks, not the disk."""
     if not os.access("/dev/shm", os.W_OK):
         yield tmp_path
         return
@@ -41,13 +41,17 @@ def fast_path(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.mark.weight(40)
 @pytest.mark.parametrize("batches", [50_000, pytest.param(1_000_000, marks=pytest.mark.long)])
-def test_many_quiet_intakes(tmp_path: Path, fast_path: Path, batches: int) -> None:
+def test_long_outage_of_quiet_intakes_stays_small_and_drains(
+    tmp_path: Path, memory_directory: Path, batches: int
+) -> None:
     rounds = batches // len(INTAKES)
-    begin = datetime.now(UTC).replace(microsecond=0) - timedelta(seconds=EVERY * rounds + 60)
+    begin = datetime.now(UTC).replace(microsecond=0) - timedelta(seconds=BATCH_INTERVAL * rounds + 60)
 
     def text(intake: str, number: int) -> str:
         # About the length of a short firewall message.
-        time = (begin + timedelta(seconds=number // EVENTS * EVERY)).isoformat(timespec="milliseconds")
+        time = (begin + timedelta(seconds=number // EVENTS_PER_BATCH * BATCH_INTERVAL)).isoformat(
+            timespec="milliseconds"
+        )
         session, port, policy = number * 7919 % 100_003, number * 17 % 65_521, number % 41
         return (
             f"number {number} {time} {intake} session {session} from 10.1.{number % 251}.{number * 31 % 253}"
@@ -56,14 +60,14 @@ def test_many_quiet_intakes(tmp_path: Path, fast_path: Path, batches: int) -> No
 
     intakes: dict[str, dict[str, str]] = {name: {} for name in INTAKES}
     with collecting(tmp_path) as collector:
-        admin_server = Gate(collector.port)
+        gate = Gate(collector.port)
         with bridging(
-            fast_path, admin_server.url, intakes=intakes, batch={"max_age": "2s", "catch_up_resolution": "60s"}
+            memory_directory, gate.url, intakes=intakes, batch={"max_age": "2s", "catch_up_resolution": "60s"}
         ) as b:
             outage = Outage(b.spool, intakes=INTAKES, begin_ms=int(begin.timestamp() * 1000))
-            outage.last(rounds, text)
-            outage.end()
-            taken = size_of(b.spool)
+            outage.run(rounds, text)
+            outage.close()
+            taken = disk_usage(b.spool)
             print(
                 f"{taken.files} files, {taken.bytes} bytes for {outage.text} of text: {taken.bytes / outage.text:.2f}"
             )
@@ -73,32 +77,32 @@ def test_many_quiet_intakes(tmp_path: Path, fast_path: Path, batches: int) -> No
             assert before
 
             b.start()
-            events = rounds * len(INTAKES) * EVENTS
+            events = rounds * len(INTAKES) * EVENTS_PER_BATCH
             assert b.ledger()["recovered"] == b.ledger()["spooled"] == events
             resident = _resident_kib(b.process.pid if b.process else 0)
             print(f"{resident} KiB resident after the start")
-            assert resident < MOST_RESIDENT_KIB
-            admin_server.open()
+            assert resident < MAX_RESIDENT_KIB
+            gate.open()
             until(
                 lambda: b.ledger()["spooled"] == 0,
                 lambda: f"drained: {b.ledger()}",
                 deadline_seconds=180 + batches / 500,
             )
             resident = _resident_kib(b.process.pid if b.process else 0, "VmHWM")
-            print(f"{resident} KiB resident at most, {len(admin_server.requests)} requests")
-            assert resident < MOST_RESIDENT_KIB
+            print(f"{resident} KiB resident at most, {len(gate.requests)} requests")
+            assert resident < MAX_RESIDENT_KIB
             assert b.ledger()["delivered"] == events
-            until(lambda: not list(b.spool.glob("quiet-*/*")), "the last files are gone")
-            accepted = [request for request in admin_server.requests if request.status == 200]
+            until(lambda: not list(b.spool.glob("quiet-*/*")), "the last files are removed")
+            accepted = [request for request in gate.requests if request.status == 200]
             assert len(accepted) <= 0.15 * rounds * len(INTAKES)
-        admin_server.shut()
+        gate.shut()
         arrived = defaultdict(list)
         for event in collector.refresh():
             assert event.time is not None
             assert timedelta() <= time_of(event.text) - event.time < CATCH_UP, event
             arrived[event.key].append(event.text)
         for intake in INTAKES:
-            assert_same(arrived[key_of(intake)], (text(intake, n) for n in range(rounds * EVENTS)), intake)
+            assert_same(arrived[key_of(intake)], (text(intake, n) for n in range(rounds * EVENTS_PER_BATCH)), intake)
 
 
 def _resident_kib(pid: int, what: str = "VmRSS") -> int:

@@ -1,4 +1,4 @@
-"""Many, slow, silent and babbling peers: each costs only itself. Small numbers always, the full ones with `--long`."""
+"""Many, slow, silent and endless peers: each costs only itself. Small numbers always, the full ones with `--long`."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ FORGED = b"<13>1 2031-01-01T00:00:00Z forged app - - - a time that is not believ
 
 
 @pytest.fixture(autouse=True)
-def descriptors() -> None:
-    """This process holds the other ends."""
+def raise_descriptor_limit() -> None:
+    """Raises the descriptor limit: the test process holds the other ends of the connections."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def sources() -> Iterator[str]:
-    """Addresses of 127.0.0.0/8, each once."""
+    """Yields addresses of 127.0.0.0/8, each once."""
     return (f"127.{a}.{b}.{c}" for a in range(1, 255) for b in range(256) for c in range(1, 255))
 
 
 def resident(bridge: Bridge, what: str = "VmRSS") -> int:
-    """Bytes of memory that it has; `VmHWM`: that it ever had."""
+    """Returns the resident memory of the bridge in bytes; its peak with `VmHWM`."""
     assert bridge.process is not None
     found = re.search(rf"{what}:\s+(\d+) kB", Path(f"/proc/{bridge.process.pid}/status").read_text())
     assert found is not None
@@ -47,13 +47,13 @@ def resident(bridge: Bridge, what: str = "VmRSS") -> int:
 
 
 def received(bridge: Bridge) -> int:
-    """By the metrics, which do not list the senders."""
+    """Returns the number of received events from the metrics, which do not list sources."""
     text = bridge.get("/metrics")[1].decode()
     return _sum("events_received_total", text)
 
 
-def served(bridge: Bridge, mark: str) -> None:
-    """Somebody else gets a message through, over TCP and UDP."""
+def assert_served(bridge: Bridge, mark: str) -> None:
+    """Asserts that a message over TCP and one over UDP are received."""
     before = received(bridge)
     with tcp(bridge.tcp) as connection:
         connection.sendall(f"<13>Nov 24 00:00:00 gw app: {mark}\n".encode())
@@ -68,12 +68,12 @@ def _sum(name: str, text: str) -> int:
 
 
 def _drops(bridge: Bridge) -> int:
-    """Datagrams that the kernel had no room for."""
+    """Returns the number of datagrams that the kernel dropped."""
     text = bridge.get("/metrics")[1].decode()
     return _sum("udp_receive_buffer_drops_total", text)
 
 
-def _taken(bridge: Bridge) -> int:
+def _received_or_dropped(bridge: Bridge) -> int:
     text = bridge.get("/metrics")[1].decode()
     return _sum("events_received_total", text) + _sum("udp_receive_buffer_drops_total", text)
 
@@ -82,7 +82,7 @@ SIZES = [pytest.param((300, 20), id="small"), pytest.param((5_000, 200), id="ful
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_idle_connections_beside_busy_ones(tmp_path: Path, size: tuple[int, int]) -> None:
+def test_idle_connections_cost_little_memory_beside_busy_ones(tmp_path: Path, size: tuple[int, int]) -> None:
     idle, busy = size
     with running(tmp_path) as (collector, bridge), contextlib.ExitStack() as connections:
         bridge.stop()
@@ -96,7 +96,9 @@ def test_idle_connections_beside_busy_ones(tmp_path: Path, size: tuple[int, int]
         for turn in range(5):
             for connection in talking:
                 connection.sendall(b"".join(b"<13>Nov 24 00:00:00 gw app: %d %d\n" % (turn, n) for n in range(20)))
-            until(lambda turn=turn: received(bridge) == busy * 20 * (turn + 1), "the busy ones are read")  # type: ignore[misc]
+            until(
+                lambda turn=turn: received(bridge) == busy * 20 * (turn + 1), "events of busy connections are received"
+            )  # type: ignore[misc]
         assert bridge.status()["refused_connections"]["tcp"] == 0
         # A connection costs a socket, a protocol and its framer.
         assert (resident(bridge) - before) / (idle + busy) < 40 * 1024 + 16 * MIB / (idle + busy)
@@ -105,17 +107,17 @@ def test_idle_connections_beside_busy_ones(tmp_path: Path, size: tuple[int, int]
 
 @contextlib.contextmanager
 def _connected(port: int, source: str) -> Iterator[socket.socket]:
-    # An address of its own has all its ports: none is waited for.
+    # A source address per connection has all ports free, so none runs out.
     with socket.create_connection(("127.0.0.1", port), timeout=120, source_address=(source, 0)) as connection:
         yield connection
 
 
-HALVES = [pytest.param(60, id="small"), pytest.param(1_000, id="full", marks=pytest.mark.long)]
+HANDSHAKE_COUNTS = [pytest.param(60, id="small"), pytest.param(1_000, id="full", marks=pytest.mark.long)]
 
 
-@pytest.mark.parametrize("count", HALVES)
-def test_half_open_handshakes(tmp_path: Path, count: int) -> None:
-    """They hold all places, and still each who finishes his handshake gets in; in the end they are sent away."""
+@pytest.mark.parametrize("count", HANDSHAKE_COUNTS)
+def test_unfinished_handshakes_give_way_to_finished_ones(tmp_path: Path, count: int) -> None:
+    """At the connection limit, a client that finishes its handshake is accepted; the others are closed by the timeout."""
     pki, port = Authority(tmp_path / "pki"), free_port()
     server = pki.issue("127.0.0.1", file="server")
     listener = {
@@ -126,7 +128,7 @@ def test_half_open_handshakes(tmp_path: Path, count: int) -> None:
     with running(tmp_path, listeners=[listener]) as (collector, bridge), contextlib.ExitStack() as connections:
         for number, source in enumerate(itertools.islice(sources(), count)):
             half = connections.enter_context(_connected(port, source))
-            # Silent ones, and ones that begin and do not go on.
+            # Half of them are silent, half begin a handshake and stop.
             half.sendall(b"" if number % 2 else b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")
         with tls(port, pki.ca) as first, tls(port, pki.ca, source="127.0.0.9") as second:
             for connection in (first, second):
@@ -138,64 +140,67 @@ def test_half_open_handshakes(tmp_path: Path, count: int) -> None:
             collector.wait_for(3)
 
 
-def test_a_peer_that_sends_a_byte_at_a_time(tmp_path: Path) -> None:
+def test_peer_that_sends_single_bytes_does_not_delay_others(tmp_path: Path) -> None:
     message = b"<13>Nov 24 00:00:00 gw app: slowly, but all of it\n"
     with running(tmp_path) as (collector, bridge), tcp(bridge.tcp) as slow:
         slow.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for number, byte in enumerate(message):
             slow.sendall(bytes([byte]))
             if number % 10 == 0:
-                served(bridge, f"beside byte {number}")
+                assert_served(bridge, f"beside byte {number}")
         collector.wait_for(11)
         assert "slowly, but all of it" in collector.texts()
 
 
-BABBLE = [pytest.param(48 * MIB, id="small"), pytest.param(1000 * MIB, id="full", marks=pytest.mark.long)]
+ENDLESS_LINE_SIZES = [pytest.param(48 * MIB, id="small"), pytest.param(1000 * MIB, id="full", marks=pytest.mark.long)]
 
 
-@pytest.mark.parametrize("size", BABBLE)
-def test_a_line_that_does_not_end(tmp_path: Path, size: int) -> None:
+@pytest.mark.parametrize("size", ENDLESS_LINE_SIZES)
+def test_endless_line_is_quarantined_in_bounded_memory(tmp_path: Path, size: int) -> None:
     with running(tmp_path) as (_, bridge):
-        served(bridge, "before")
+        assert_served(bridge, "before")
         before = resident(bridge)
-        with tcp(bridge.tcp) as babbling:
+        with tcp(bridge.tcp) as endless:
             block = b"x" * MIB
-            babbling.sendall(b"<13>Nov 24 00:00:00 gw app: ")
+            endless.sendall(b"<13>Nov 24 00:00:00 gw app: ")
             for number in range(size // MIB):
-                babbling.sendall(block)
+                endless.sendall(block)
                 if number % 50 == 0:
-                    served(bridge, f"beside megabyte {number}")
+                    assert_served(bridge, f"beside megabyte {number}")
         until(lambda: bridge.status()["quarantine"].get("oversize") == 1, lambda: str(bridge.status()["quarantine"]))
         assert resident(bridge, "VmHWM") - before < 32 * MIB
-        served(bridge, "after")
+        assert_served(bridge, "after")
 
 
-FORGERS = [pytest.param(55_000, id="small"), pytest.param(1_000_000, id="full", marks=pytest.mark.long)]
+FORGED_COUNTS = [pytest.param(55_000, id="small"), pytest.param(1_000_000, id="full", marks=pytest.mark.long)]
 
 
 @pytest.mark.weight(12)
-@pytest.mark.parametrize("count", FORGERS)
-def test_forged_sources(tmp_path: Path, count: int) -> None:
-    """More senders than are remembered: memory is bounded, and who is known by name stays known."""
+@pytest.mark.parametrize("count", FORGED_COUNTS)
+def test_forged_sources_use_bounded_memory_and_keep_named_sources(tmp_path: Path, count: int) -> None:
+    """More sources than the bridge remembers: memory is bounded, and a named source stays known."""
     known = [{"source": "127.0.0.1", "name": "known"}]
     with running(tmp_path, sources=known) as (_, bridge), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as forging:
-        served(bridge, "before")
+        assert_served(bridge, "before")
         before = resident(bridge)
         target = ("127.0.0.1", bridge.udp)
         sent = 0
         at_once = 10_000
-        # Times that are not believed make each sender looked at alone; the full number comes without.
+        # Timestamps out of range are handled per sender; the full number is sent without them.
         frame = FORGED if count < 1_000_000 else b"<13>forged"
         forged = itertools.islice(sources(), count)
         while block := list(itertools.islice(forged, at_once)):
             for source in block:
                 address = socket.inet_aton(source)
-                # The kernel writes any local address as the sender's: no socket for each is needed (ip(7), IP_PKTINFO).
+                # IP_PKTINFO sets any local address as the source, without a socket for each (ip(7)).
                 info = struct.pack("=I4s4s", 0, address, address)
                 forging.sendmsg([frame], [(socket.IPPROTO_IP, IP_PKTINFO, info)], 0, target)
             sent += len(block)
-            until(lambda sent=sent: _taken(bridge) >= sent, "what was sent is read, or lost by the kernel")  # type: ignore[misc]
-        served(bridge, "after")
+            until(
+                lambda sent=sent: _received_or_dropped(bridge) >= sent,
+                "all datagrams are received or dropped by the kernel",
+            )  # type: ignore[misc]
+        assert_served(bridge, "after")
         assert resident(bridge, "VmHWM") - before < 200 * MIB
         status = bridge.status()
         assert status["sources_count"]["total"] <= 50_000

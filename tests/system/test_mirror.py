@@ -1,4 +1,4 @@
-"""`copy_to`, `limit` and `expect` in a running bridge: others get the frames too, or not; it hurts nobody."""
+"""Tests `copy_to`, `limit` and `expect` in a running bridge."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.harness.running import bridging, collecting
 from tests.harness.send import send_lines
 
 
-def test_copies_go_to_others_and_hurt_nobody(tmp_path: Path) -> None:
+def test_copies_reach_tcp_and_udp_targets_and_dead_targets_only_drop(tmp_path: Path) -> None:
     sent = [rfc5424(number, datetime.now(UTC)) for number in range(100)]
     nobody = free_port()
     with (
@@ -62,14 +62,14 @@ def test_copies_go_to_others_and_hurt_nobody(tmp_path: Path) -> None:
             assert_same((text for text in collector.texts() if "number" in text), (message.text for message in sent))
             dead = mirror()[targets[2]]
             assert dead == {"sent": 0, "dropped": len(sent) + tries}
-            assert not bridge.ledger()["dropped"], "copies are no events"
+            assert not bridge.ledger()["dropped"], "copies do not count as events"
             metrics = bridge.get("/metrics")[1].decode()
             assert f'syslog_bridge_copies_dropped_total{{target="{targets[2]}"}} {dead["dropped"]}.0' in metrics
             assert bridge.process is not None
             assert bridge.process.stderr.count(f"copy_to {targets[2]}: no connection, copies are dropped") == 1
 
 
-def test_a_limited_source_and_one_that_is_silent(tmp_path: Path) -> None:
+def test_source_limit_drops_events_and_expect_reports_a_silent_source(tmp_path: Path) -> None:
     sources = [
         {"source": "127.0.0.2", "limit": "10/s"},
         {"source": "127.0.0.3", "name": "fw-lyon", "expect": "1s"},

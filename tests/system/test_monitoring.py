@@ -1,4 +1,4 @@
-"""Metrics: the contract's names are there, and dashboard and alert rules ask for none that are not."""
+"""Tests that the contract's metrics are exported, and that dashboard and alert rules use no other metrics."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 RULES = CHECKOUT / "packaging/prometheus/syslog-bridge.rules.yml"
 DASHBOARD = CHECKOUT / "packaging/grafana/syslog-bridge.json"
 
-# DESIGN's contract: name, labels.
+# The contract in DESIGN: name, labels.
 CONTRACT = {
     "events_received_total": ["listener"],
     "events_delivered_total": ["intake"],
@@ -48,7 +48,7 @@ WITHOUT_SAMPLES = {"certificate_expiry_seconds"}
 
 @pytest.fixture(scope="module")
 def scrape(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Of a bridge that has delivered, filtered and held something."""
+    """Returns the metrics of a bridge that has delivered, filtered and held events."""
     routes = [{"name": "noise", "drop": True, "message": {"contains": ["noise"]}}, {"intake": "all", "app_name": "app"}]
     with running(tmp_path_factory.mktemp("metrics"), routes=routes, unrouted="hold") as (collector, bridge):
         send_lines(bridge.tcp, [b"<13>Nov 23 07:24:00 gw app: one", b"<13>Nov 23 07:24:00 gw app: noise", b"<13>other"])
@@ -58,7 +58,7 @@ def scrape(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def families(scrape: str) -> set[str]:
-    """All names, and those of a histogram's parts."""
+    """Returns all metric names, including the series of histograms."""
     found = dict(re.findall(r"^# TYPE syslog_bridge_(\S+) (\S+)$", scrape, re.M))
     parts = {
         f"{name}_{part}" for name, kind in found.items() if kind == "histogram" for part in ("bucket", "sum", "count")
@@ -67,7 +67,7 @@ def families(scrape: str) -> set[str]:
 
 
 @pytest.mark.parametrize("name", CONTRACT)
-def test_the_contracts_metrics_are_there(scrape: str, name: str) -> None:
+def test_contract_metrics_are_exported(scrape: str, name: str) -> None:
     assert name in families(scrape)
     if name in WITHOUT_SAMPLES:
         return
@@ -77,20 +77,20 @@ def test_the_contracts_metrics_are_there(scrape: str, name: str) -> None:
     assert labels >= set(CONTRACT[name])
 
 
-def test_sources_are_never_labels(scrape: str) -> None:
+def test_sources_are_never_metric_labels(scrape: str) -> None:
     assert "127.0.0.1" not in scrape
 
 
-def test_the_dashboard_asks_for_what_is_there(scrape: str) -> None:
+def test_dashboard_uses_only_exported_metrics(scrape: str) -> None:
     dashboard: dict[str, Any] = json.loads(DASHBOARD.read_text())
-    asked = {name for panel in dashboard["panels"] for target in panel["targets"] for name in names(target["expr"])}
-    assert len(asked) > 10
-    assert asked <= families(scrape), asked - families(scrape)
+    used = {name for panel in dashboard["panels"] for target in panel["targets"] for name in names(target["expr"])}
+    assert len(used) > 10
+    assert used <= families(scrape), used - families(scrape)
     assert len({panel["id"] for panel in dashboard["panels"]}) == len(dashboard["panels"])
 
 
-def test_the_rules_ask_for_what_is_there(scrape: str) -> None:
-    # The clock is compared once a collector that tells the time has answered.
+def test_alert_rules_use_only_exported_metrics(scrape: str) -> None:
+    # The clock metric exists once a collector has answered with its time.
     assert names(RULES.read_text()) <= families(scrape)
 
 
@@ -98,7 +98,7 @@ def names(text: str) -> set[str]:
     return set(re.findall(r"syslog_bridge_(\w+)", text))
 
 
-def test_promtool_takes_the_rules_and_every_metric(scrape: str) -> None:
+def test_promtool_accepts_rules_metrics_and_dashboard_queries(scrape: str) -> None:
     try:
         promtool = str(Unpacked.find("prometheus").root / "usr/bin/promtool")
     except PeerMissing as missing:
@@ -109,7 +109,7 @@ def test_promtool_takes_the_rules_and_every_metric(scrape: str) -> None:
         (["check", "metrics"], scrape),
     ):
         done = subprocess.run([promtool, *arguments], input=given, capture_output=True, text=True, timeout=120)
-        # `check metrics` exits with 3 for its opinions on names; the contract's names stay.
+        # `check metrics` exits with 3 for style warnings on names; the contract's names stay.
         assert done.returncode in ((0, 3) if arguments[1] == "metrics" else (0,)), done.stdout + done.stderr
         assert "error while linting" not in done.stderr
     for panel in json.loads(DASHBOARD.read_text())["panels"]:

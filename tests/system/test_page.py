@@ -1,4 +1,4 @@
-"""The status page in a real browser, against a running bridge with live traffic."""
+"""Tests the status page in a real browser, against a running bridge with live traffic."""
 
 from __future__ import annotations
 
@@ -30,21 +30,21 @@ ROWS = "#sources-table tbody tr"
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     with browsing(tmp_path_factory.mktemp("browser")) as browser:
-        browser.width(DESKTOP)
+        browser.resize(DESKTOP)
         yield browser
 
 
 @contextmanager
-def opened(browser: Browser, bridge: Bridge, *, but: str = "\0") -> Iterator[None]:
-    """The page, and nothing that the console complains of, `but` such as these."""
-    browser.complaints()
+def page_opened(browser: Browser, bridge: Bridge, *, ignored: str = "\0") -> Iterator[None]:
+    """Opens the page; asserts at the end that the console has no errors except those that contain `ignored`."""
+    browser.console_messages()
     browser.open(f"http://127.0.0.1:{bridge.admin}/")
-    browser.wait("return document.querySelector('#state').textContent", "the page has an answer")
+    browser.wait("return document.querySelector('#state').textContent", "page has loaded the status")
     yield
-    complaints = [each for each in browser.complaints() if but not in each]
+    errors = [each for each in browser.console_messages() if ignored not in each]
     # Its bridge ends before the next page is opened.
     browser.open("about:blank")
-    assert complaints == []
+    assert errors == []
 
 
 def bsd(text: str, off: float = 0.0) -> bytes:
@@ -62,20 +62,20 @@ def delivered(browser: Browser) -> int:
     return int(browser.text("[data-ledger=delivered] b").replace(",", "") or 0)
 
 
-def test_every_figure_is_the_status(browser: Browser, tmp_path: Path) -> None:
-    """Live: between two answers of the status; and equal to it once everything stands still."""
+def test_page_shows_the_figures_of_the_status(browser: Browser, tmp_path: Path) -> None:
+    """Under traffic the figures lie between two status answers; without traffic they are equal to the status."""
     routes = [{"intake": "b", "source": "127.0.1.2"}]
-    with running(tmp_path, intakes={"a": {}, "b": {}}, routes=routes) as (_, bridge), opened(browser, bridge):
+    with running(tmp_path, intakes={"a": {}, "b": {}}, routes=routes) as (_, bridge), page_opened(browser, bridge):
         with traffic(bridge.tcp):
             for _ in range(2):
                 before = bridge.ledger()["delivered"]
                 until(lambda before=before: delivered(browser) > before, f"more than {before} delivered")  # type: ignore[misc]
                 assert delivered(browser) <= bridge.ledger()["delivered"]
         send(bridge, "127.0.1.2", *(bsd(f"app: {n}") for n in range(20)))
-        until(lambda: bridge.ledger()["received"] == bridge.ledger()["delivered"] > 0, "all is delivered")
+        until(lambda: bridge.ledger()["received"] == bridge.ledger()["delivered"] > 0, "all events are delivered")
         status = bridge.status()
         ledger = status["ledger"]
-        until(lambda: delivered(browser) == ledger["delivered"], "the page has the last figure")
+        until(lambda: delivered(browser) == ledger["delivered"], "page shows the last figure")
         for column in ("delivered", "spooled", "buffered", "quarantined", "filtered"):
             assert browser.text(f"[data-ledger={column}] b") == f"{ledger[column]:,}", column
         assert f"received {ledger['received']:,} + " in browser.text("#identity")
@@ -88,8 +88,8 @@ def test_every_figure_is_the_status(browser: Browser, tmp_path: Path) -> None:
             (one["name"], one["state"], f"{one['delivered']:,}") for one in status["intakes"]
         ]
         assert {row["Listener"]: int(row["Port"]) for row in table(browser, "#listeners")} == status["listeners"]
-        # The rate in it falls for some seconds yet.
-        until(lambda: browser.text("#headline") == bridge.status()["headline"]["text"], "the same sentence")
+        # The rate in the headline falls for some seconds.
+        until(lambda: browser.text("#headline") == bridge.status()["headline"]["text"], "same headline")
         assert browser.text("#headline").startswith("Healthy")
         browser.wait("return document.querySelectorAll('#plots canvas').length === 3", "three plots")
 
@@ -100,15 +100,15 @@ def sources_shown(browser: Browser) -> list[tuple[str, ...]]:
 
 
 def table(browser: Browser, where: str) -> list[dict[str, str]]:
-    """The rows of a table by the words of their heads."""
+    """Returns the rows of a table, with cells by column name."""
     script = """return [...document.querySelectorAll(arguments[0] + ' tbody tr')].map(row => Object.fromEntries(
         [...row.cells].map(cell => [cell.dataset.label, cell.innerText])))"""
     rows: list[dict[str, str]] = browser.run(script, where)
     return rows
 
 
-def test_trouble_appears_in_words(browser: Browser, tmp_path: Path) -> None:
-    """A parked key, an unrouted sender with its route, skewed clocks; then an outage, and its end."""
+def test_page_explains_problems_in_words(browser: Browser, tmp_path: Path) -> None:
+    """Shows a wrong key, an unrouted source with its route, skewed clocks, an outage and its end."""
     collector = Collector(tmp_path / "collector", keys=(key_of("good"),))
     collector.start()
     routes = [{"intake": "good", "source": "127.0.1.0/24"}, {"intake": "wrong", "source": "127.0.2.1"}]
@@ -117,7 +117,7 @@ def test_trouble_appears_in_words(browser: Browser, tmp_path: Path) -> None:
         with bridging(tmp_path, collector.url, intakes=intakes, routes=routes) as bridge:
             bridge.configuration["unrouted"] = "hold"
             bridge.start()
-            with opened(browser, bridge):
+            with page_opened(browser, bridge):
                 send(bridge, "127.0.1.1", bsd("app: behind", -55 * 60))
                 send(bridge, "127.0.1.2", bsd("app: local time", 2 * 3600))
                 send(bridge, "127.0.2.1", bsd("app: for the wrong key"))
@@ -154,7 +154,9 @@ def test_trouble_appears_in_words(browser: Browser, tmp_path: Path) -> None:
                 browser.wait_text("#intakes", "next try in")
                 collector.keys = ()
                 collector.start()
-                browser.wait("return !document.querySelector('#now').innerText.includes('cannot deliver')", "its end")
+                browser.wait(
+                    "return !document.querySelector('#now').innerText.includes('cannot deliver')", "end of the outage"
+                )
     finally:
         collector.kill()
 
@@ -169,7 +171,7 @@ HOSTILE = (
 )
 
 
-def test_hostile_names_neither_run_nor_break_the_layout(browser: Browser, tmp_path: Path) -> None:
+def test_hostile_names_neither_run_scripts_nor_break_the_layout(browser: Browser, tmp_path: Path) -> None:
     routes = [{"intake": "all", "source": "127.0.1.0/24"}]
     with running(tmp_path, routes=routes, unrouted="hold") as (_, bridge):
         for position, name in enumerate(HOSTILE):
@@ -177,18 +179,18 @@ def test_hostile_names_neither_run_nor_break_the_layout(browser: Browser, tmp_pa
             for source in (f"127.0.1.{position + 1}", f"127.0.2.{position + 1}"):
                 send(bridge, source, b"<13>1 " + when + b" " + name + b" " + name[:48] + b" - - - text of " + name)
         bridge.wait_received(2 * len(HOSTILE))
-        with opened(browser, bridge):
+        with page_opened(browser, bridge):
             browser.wait_count(ROWS, 2 * len(HOSTILE))
             browser.wait_count("#inbox article", len(HOSTILE))
             for position in range(len(HOSTILE)):
                 open_source(browser, f"127.0.1.{position + 1}")
-                browser.wait("return document.querySelector('#source article pre')", "its message")
+                browser.wait("return document.querySelector('#source article pre')", "message of the source")
                 assert not hidden_characters(browser.text("#source"))
                 wide = browser.run("const d = document.querySelector('#source'); return d.scrollWidth - d.clientWidth")
                 assert wide <= 0, f"the dialog is {wide} pixels too wide for {HOSTILE[position][:40]!r}"
                 browser.click("#source-close")
             for size in (DESKTOP, PHONE):
-                browser.width(size)
+                browser.resize(size)
                 browser.open(f"http://127.0.0.1:{bridge.admin}/")
                 browser.wait("return document.querySelectorAll('#inbox article').length", "the inbox")
                 browser.wait(f"return document.querySelectorAll('{ROWS}').length", "sources")
@@ -201,7 +203,7 @@ def test_hostile_names_neither_run_nor_break_the_layout(browser: Browser, tmp_pa
                 )
                 assert not hidden_characters(browser.text("body"))
                 assert "owned" not in browser.run("return document.title")
-            browser.width(DESKTOP)
+            browser.resize(DESKTOP)
 
 
 def open_source(browser: Browser, address: str) -> None:
@@ -210,31 +212,31 @@ def open_source(browser: Browser, address: str) -> None:
 
 
 def hidden_characters(text: str) -> set[str]:
-    """Those that turn what follows, take no room, or control a terminal."""
+    """Returns characters that reverse text, are invisible, or control a terminal."""
     return {c for c in text if c not in "\n\t" and (ord(c) < 32 or c in "\u202e\u202c\u2066\u200b\x7f")}
 
 
-def test_keyboard_screen_reader_and_the_end_of_the_bridge(browser: Browser, tmp_path: Path) -> None:
-    with running(tmp_path) as (_, bridge), opened(browser, bridge, but="ERR_CONNECTION_REFUSED"):
+def test_page_works_by_keyboard_and_reports_a_stopped_bridge(browser: Browser, tmp_path: Path) -> None:
+    with running(tmp_path) as (_, bridge), page_opened(browser, bridge, ignored="ERR_CONNECTION_REFUSED"):
         send(bridge, "127.0.1.1", bsd("app: one"))
         browser.wait(f"return document.querySelector('{ROWS} button')", "a source")
-        # Everything that can be used has a name for those who do not see it.
+        # Every control has an accessible name.
         nameless = browser.run(
             """return [...document.querySelectorAll('button, input, select, a, [role=img], section, table')].filter(e =>
             e.checkVisibility() && !(e.innerText || e.getAttribute('aria-label') || e.labels?.length ||
               e.getAttribute('aria-labelledby') || e.querySelector?.('caption'))).map(e => e.outerHTML.slice(0, 100))"""
         )
         assert nameless == []
-        # By keys alone: to the source, into it, and out again to where one was.
+        # By keyboard only: open a source, and close it again with the focus back on its row.
         browser.run(f"document.querySelector('{ROWS} button').focus()")
         browser.press("\ue007")
         browser.wait(
-            "return document.querySelector('#source').open && document.querySelector('#source pre')", "it opens"
+            "return document.querySelector('#source').open && document.querySelector('#source pre')", "dialog opens"
         )
         assert browser.run("return document.querySelector('#source').contains(document.activeElement)")
         browser.press("\ue00c")
-        browser.wait("return !document.querySelector('#source').open", "it closes")
-        # The row keeps its focus while its figures change.
+        browser.wait("return !document.querySelector('#source').open", "dialog closes")
+        # The row keeps the focus while its figures change.
         send(bridge, "127.0.1.1", bsd("app: two"))
         browser.wait_text(ROWS, "2")
         assert browser.run(f"return document.activeElement === document.querySelector('{ROWS} button')")
@@ -242,19 +244,19 @@ def test_keyboard_screen_reader_and_the_end_of_the_bridge(browser: Browser, tmp_
         browser.run("document.querySelector('#find').focus()")
         browser.press(*"127.0.9")
         browser.wait_text("#sources-table", "No sources")
-        # Paused, it asks no more.
+        # While paused, it sends no requests.
         browser.click("#pause")
         browser.wait("return document.querySelector('#live').textContent === 'paused'", "paused")
         browser.click("#pause")
-        other_sites_may_not_read_it(bridge)
-        assert browser.complaints() == []
+        assert_security_headers(bridge)
+        assert browser.console_messages() == []
         bridge.stop()
-        # That it asks on, and nobody answers, is what the console now complains of.
+        # The page keeps polling, and the console reports the refused connections.
         browser.wait_text("#live", "no answer for")
 
 
 @pytest.mark.long
-def test_ten_thousand_sources(browser: Browser, tmp_path: Path) -> None:
+def test_page_shows_ten_thousand_sources(browser: Browser, tmp_path: Path) -> None:
     many = 10_000
     with running(tmp_path) as (_, bridge):
         sources = [f"127.{1 + n // 62500}.{n // 250 % 250}.{1 + n % 250}" for n in range(many)]
@@ -265,7 +267,7 @@ def test_ten_thousand_sources(browser: Browser, tmp_path: Path) -> None:
             )  # fmt: skip
         status = bridge.status()
         assert len(status["sources"]) == many == status["sources_count"]["total"]
-        with opened(browser, bridge):
+        with page_opened(browser, bridge):
             browser.wait(f"return document.querySelectorAll('{ROWS}').length === 50", "a page of sources")
             browser.wait(f"return document.querySelector('#page').textContent === '1–50 of {many:,}'", "how many")
             browser.click("#next")
@@ -276,25 +278,26 @@ def test_ten_thousand_sources(browser: Browser, tmp_path: Path) -> None:
                 "const f = document.querySelector('#find'); f.value = '127.1.7.7'; f.dispatchEvent(new Event('input'))"
             )
             browser.wait(
-                f"return [...document.querySelectorAll('{ROWS} button')].some(b => b.innerText === '127.1.7.7')", "it"
+                f"return [...document.querySelectorAll('{ROWS} button')].some(b => b.innerText === '127.1.7.7')",
+                "source 127.1.7.7",
             )
             size = browser.run("return performance.getEntriesByType('resource').at(-1).decodedBodySize")
-            assert size < 100_000, f"an answer of {size} bytes"
+            assert size < 100_000, f"answer of {size} bytes"
         began = time.monotonic()
         code, body = bridge.get("/api/sources?limit=50&sort=rate")
         print(f"50 of {many} sources: {1000 * (time.monotonic() - began):.0f} ms, {len(body)} bytes")
         assert code == 200
-        assert stall(bridge) < 0.5
+        assert reactor_stall(bridge) < 0.5
 
 
-def stall(bridge: Bridge) -> float:
-    """The longest that the reactor was held lately, in seconds."""
+def reactor_stall(bridge: Bridge) -> float:
+    """Returns the longest recent reactor stall in seconds."""
     _, text = bridge.get("/metrics")
     (line,) = [row for row in text.decode().splitlines() if row.startswith("syslog_bridge_reactor_stall_seconds ")]
     return float(line.split()[1])
 
 
-def other_sites_may_not_read_it(bridge: Bridge) -> None:
+def assert_security_headers(bridge: Bridge) -> None:
     def ask(path: str, **headers: str) -> http.client.HTTPResponse:
         connection = http.client.HTTPConnection("127.0.0.1", bridge.admin, timeout=30)
         connection.request("GET", path, headers=headers)

@@ -1,4 +1,4 @@
-"""Behind a balancer: the PROXY header, on every kind of stream listener, and from whom it is believed."""
+"""Tests the PROXY header on every kind of stream listener, and which peers may send it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.harness.polling import until
 from tests.harness.ports import free_port
 from tests.harness.running import bridging, collecting
 
-BALANCER, STRANGER = "127.0.8.1", "127.0.8.2"
+BALANCER, OTHER_PEER = "127.0.8.1", "127.0.8.2"
 V1 = b"PROXY TCP4 192.0.2.7 10.0.0.1 40000 514\r\n"
 V2 = (
     b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c"
@@ -43,7 +43,7 @@ def unread_bytes(port: int, client: socket.socket) -> int | None:
     return None
 
 
-def test_the_real_peer_is_the_source(tmp_path: Path) -> None:
+def test_proxy_header_sets_the_source_on_every_stream_listener(tmp_path: Path) -> None:
     authority = Authority(tmp_path / "pki")
     issued = authority.issue("localhost")
     context = ssl.create_default_context(cafile=str(authority.ca))
@@ -61,52 +61,54 @@ def test_the_real_peer_is_the_source(tmp_path: Path) -> None:
             )  # fmt: skip
         bridge.start()
 
-        def behind(kind: str, header: bytes) -> Any:
-            """A connection whose header comes in three pieces."""
+        def connect_with_header(kind: str, header: bytes) -> Any:
+            """Opens a connection and sends the header in three pieces."""
             raw = connect(ports[kind], BALANCER)
             raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             for part in (header[:5], header[5:20], header[20:]):
                 raw.sendall(part)
-                until(lambda: unread_bytes(ports[kind], raw) == 0, "the bridge has read the part")
+                until(lambda: unread_bytes(ports[kind], raw) == 0, "the bridge has read the piece")
             return context.wrap_socket(raw, server_hostname="localhost") if kind in ("tls", "https") else raw
 
         count = 0
         for header in (V1, V2):
             for kind in ("tcp", "tls"):
-                with closing(behind(kind, header)) as connection:
+                with closing(connect_with_header(kind, header)) as connection:
                     connection.sendall(b"<13>over %b\n" % kind.encode())
                 count += 1
-            with closing(behind("relp", header)) as connection:
+            with closing(connect_with_header("relp", header)) as connection:
                 connection.sendall(b"1 syslog 13 <13>over relp\n")
                 assert connection.recv(100) == b"1 rsp 6 200 OK\n"
             client = http.client.HTTPSConnection("localhost")
-            client.sock = behind("https", header)
+            client.sock = connect_with_header("https", header)
             client.request("POST", "/plain", b"<13>over https")
             assert client.getresponse().status == 200
             client.close()
             count += 2
-        # All in one piece with what follows; the balancer for itself; no header needed of others.
+        # Header and frame in one write; a health check of the balancer; a peer that needs no header.
         with closing(connect(ports["tcp"], BALANCER)) as connection:
             connection.sendall(V1 + b"<13>at once\n")
         with closing(connect(ports["tcp"], BALANCER)) as connection:
             connection.sendall(b"PROXY UNKNOWN\r\n<13>health\n")
-        with closing(connect(ports["tcp"], STRANGER)) as connection:
+        with closing(connect(ports["tcp"], OTHER_PEER)) as connection:
             connection.sendall(b"<13>direct\n")
         bridge.wait_received(count + 3)
         bridge.wait_drained()
         arrived = collector.wait_for(count + 3)
-        real = sorted(event.text for event in arrived if event.key == key_of("real"))
-        assert real == sorted([f"over {kind}" for kind in ports] * 2 + ["at once"])
+        from_header = sorted(event.text for event in arrived if event.key == key_of("real"))
+        assert from_header == sorted([f"over {kind}" for kind in ports] * 2 + ["at once"])
         assert sorted(event.text for event in arrived if event.key == key_of("other")) == ["direct", "health"]
         addresses = {(one["address"], one["listener"]) for one in bridge.status()["sources"]}
         assert addresses == {("192.0.2.7", f"b-{kind}") for kind in ports} | {
-            (BALANCER, "b-tcp"), (STRANGER, "b-tcp")
+            (BALANCER, "b-tcp"), (OTHER_PEER, "b-tcp")
         }  # fmt: skip
 
         process = bridge.process
         assert process is not None
 
-        def refused(kind: str, source: str, data: bytes, words: str, before: Callable[[], None] = lambda: None) -> None:
+        def assert_closed(
+            kind: str, source: str, data: bytes, words: str, before: Callable[[], None] = lambda: None
+        ) -> None:
             with closing(connect(ports[kind], source)) as connection:
                 connection.sendall(data)
                 try:
@@ -116,10 +118,12 @@ def test_the_real_peer_is_the_source(tmp_path: Path) -> None:
             until(lambda: f"listener b-{kind}: connection from" in process.stderr and words in process.stderr, words)
 
         for kind in ports:
-            refused(kind, STRANGER, V1 + b"<13>forged\n",
+            assert_closed(kind, OTHER_PEER, V1 + b"<13>forged\n",
                     "begins with a PROXY header, and its sender is not in the listener's proxy_protocol")  # fmt: skip
-        refused("tcp", BALANCER, b"<13>no header\n", "it does not begin with a PROXY header, although its sender is in")
-        refused("tcp", BALANCER, DENIED + b"<13>denied\n", "connection from 198.51.100.9 closed: not in allow")
+        assert_closed(
+            "tcp", BALANCER, b"<13>no header\n", "it does not begin with a PROXY header, although its sender is in"
+        )
+        assert_closed("tcp", BALANCER, DENIED + b"<13>denied\n", "connection from 198.51.100.9 closed: not in allow")
         assert bridge.ledger()["received"] == count + 3
         rejections = bridge.status()["refused_connections"]
         assert (rejections["b-tcp"], rejections["b-https"]) == (3, 1)

@@ -1,4 +1,4 @@
-"""``max_bandwidth``, ``quota``, ``fsync: always`` in a running bridge: all arrives, and what is to be said is said."""
+"""Tests ``max_bandwidth``, ``quota`` and ``fsync: always`` in a running bridge: all events arrive, the quota alarms."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.harness.running import bridging, collecting
 from tests.harness.send import send_lines
 
 
-def test_a_thin_line_a_quota_and_every_batch_on_disk(tmp_path: Path) -> None:
+def test_bandwidth_quota_and_fsync_lose_nothing_and_report_the_quota(tmp_path: Path) -> None:
     sent = [rfc5424(number, datetime.now(UTC)) for number in range(2000)]
     size = sum(len(message.text) + 1 for message in sent)
     with collecting(tmp_path) as collector, bridging(tmp_path, collector.url) as bridge:
@@ -26,7 +26,7 @@ def test_a_thin_line_a_quota_and_every_batch_on_disk(tmp_path: Path) -> None:
         bridge.wait_drained()
         until(
             lambda: [alarm["kind"] for alarm in bridge.status()["alarms"]] == ["quota"],
-            lambda: f"the quota is passed: {bridge.status()}",
+            lambda: f"quota alarm: {bridge.status()}",
         )
         status = bridge.status()
         (intake,) = status["intakes"]

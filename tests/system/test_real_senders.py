@@ -1,4 +1,4 @@
-"""Real senders: what logger, rsyslog and syslog-ng send arrives once, whole, under its key, with its time."""
+"""Tests that messages of logger, rsyslog and syslog-ng arrive once, unchanged, with the right key and time."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from tests.harness.asserting import assert_same, assert_times
 from tests.harness.bridge import Bridge, key_of
-from tests.harness.collector import Arrived, Collector
+from tests.harness.collector import Collector, DeliveredEvent
 from tests.harness.messages import rfc3164, rfc5424
 from tests.harness.polling import until
 from tests.harness.running import running
@@ -23,7 +23,7 @@ System = tuple[Collector, Bridge]
 
 @pytest.fixture(scope="module")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    """One bridge for all senders: they come from 127.0.0.1, whose intake is not the first and not the default one."""
+    """Runs one bridge for all senders: 127.0.0.1 is routed to an intake that is neither the first nor the default."""
     with running(
         tmp_path_factory.mktemp("senders"),
         intakes={"other": {}, "hosts": {}},
@@ -32,10 +32,10 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
         yield system
 
 
-def arrived_with(collector: Collector, bridge: Bridge, mark: str, count: int) -> list[Arrived]:
-    """The events with the word `mark` in their texts, when `count` of them are there and nothing more is on its way."""
+def arrived_with(collector: Collector, bridge: Bridge, mark: str, count: int) -> list[DeliveredEvent]:
+    """Waits for `count` events with the word `mark` and an empty spool; returns the events with that word."""
 
-    def found() -> list[Arrived]:
+    def found() -> list[DeliveredEvent]:
         return [event for event in collector.refresh() if mark in event.text.split()]
 
     until(lambda: len(found()) >= count, lambda: f"{count} events with {mark!r}: {found()}\n{bridge.status()}")
@@ -54,9 +54,9 @@ def arrived_with(collector: Collector, bridge: Bridge, mark: str, count: int) ->
         "--tcp --rfc5424 --octet-count",
     ],
 )
-def test_logger(system: System, options: str) -> None:
+def test_logger_messages_arrive_unchanged(system: System, options: str) -> None:
     collector, bridge = system
-    # Blanks at the end and inside, brackets and a colon, two-byte letters, near logger's limit of 1 KiB.
+    # Spaces inside, brackets, a colon, two-byte letters, and lengths near logger's limit of 1 KiB.
     mark = options.replace("-", "").replace(" ", "-")
     texts = [f"{mark} {number} [1:0] info:  Ünïcode, {'x' * number * 200} end" for number in range(5)]
     before = datetime.now(UTC).replace(microsecond=0)
@@ -69,7 +69,7 @@ def test_logger(system: System, options: str) -> None:
     after = datetime.now(UTC)
     assert_same((event.text for event in events), texts)
     assert {event.key for event in events} == {key_of("hosts")}
-    # logger writes its own clock: somewhere between our two looks at ours, RFC 3164 in whole seconds.
+    # logger writes the current time: between `before` and `after`, RFC 3164 in whole seconds.
     assert all(event.time is not None and before <= event.time <= after for event in events), events
 
 
@@ -92,7 +92,7 @@ DAEMONS = {"rsyslog": rsyslog.start, "syslog-ng": syslog_ng.start}
         "syslog-ng tcp rfc5424 octet-counted",
     ],
 )
-def test_daemon(system: System, tmp_path: Path, case: str) -> None:
+def test_forwarded_messages_of_a_daemon_arrive_unchanged(system: System, tmp_path: Path, case: str) -> None:
     collector, bridge = system
     name, transport, form, *counted = case.split()
     port = bridge.udp if transport == "udp" else bridge.tcp
@@ -100,9 +100,9 @@ def test_daemon(system: System, tmp_path: Path, case: str) -> None:
         client = DAEMONS[name](Forwarding(port, transport, form, octet_counted=bool(counted)), directory=tmp_path)
     except PeerMissing as missing:
         pytest.skip(str(missing))
-    # Times over some seconds, a while ago: none of them the time of reception.
+    # Times in the past, so that none is the time of reception.
     start = datetime.now(UTC) - timedelta(minutes=10)
-    # syslog-ng is fed RFC 5424 always; rsyslog's RFC 3164 would lose the colon after a tag that it did not read itself.
+    # syslog-ng always gets RFC 5424; rsyslog's RFC 3164 output loses the colon after a tag that it has not parsed.
     write = rfc3164 if (name, form) == ("rsyslog", "rfc3164") else rfc5424
     sent = [write(number, start + timedelta(milliseconds=250 * number)) for number in range(40)]
     mark = case.replace(" ", "-")

@@ -1,4 +1,4 @@
-"""SIGHUP: the configuration changes under load, and nothing is lost; a bad one changes nothing."""
+"""Tests SIGHUP: the configuration changes under load without loss, and an invalid one changes nothing."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from tests.harness.bridge import Bridge, key_of
 from tests.harness.cli import cli
 from tests.harness.polling import until
 from tests.harness.ports import free_port
-from tests.harness.running import parked, running
+from tests.harness.running import parked_bridge, running
 from tests.harness.send import send_lines, tcp
 from tests.harness.traffic import Traffic
 
 
 def reload(bridge: Bridge, *, good: bool = True) -> str:
-    """Write the configuration, send SIGHUP, wait for the log's answer; what was logged since."""
+    """Writes the configuration, sends SIGHUP, waits for the result in the log, and returns the new log lines."""
     assert bridge.process is not None
     before = len(bridge.process.stderr)
     bridge.write_configuration()
@@ -39,8 +39,8 @@ def intake(bridge: Bridge, name: str) -> dict[str, Any]:
     return next(each for each in bridge.status()["intakes"] if each["name"] == name)
 
 
-def test_routes_intakes_and_listeners_change_under_load(tmp_path: Path) -> None:
-    """A connection stays open over reloads in which its intake changes, a listener goes and another comes."""
+def test_reload_changes_routes_and_listeners_without_loss(tmp_path: Path) -> None:
+    """A connection stays open while its intake changes, a listener is removed and another added."""
     with running(tmp_path, intakes={"all": {}, "other": {}}) as (collector, bridge):
         devices = [Traffic(bridge.tcp, first=1_000_000 * i, per_write=20, pause_seconds=0.002) for i in range(3)]
         for device in devices:
@@ -51,8 +51,8 @@ def test_routes_intakes_and_listeners_change_under_load(tmp_path: Path) -> None:
             taken = bridge.ledger()["received"]
             bridge.configuration["unrouted"] = {"intake": ("other", "all")[turn % 2]}
             bridge.configuration["listeners"] = listeners + [{"tcp": f"127.0.0.1:{second}"}] * (turn % 2 == 0)
-            said = reload(bridge)
-            assert "3 listeners" in said if turn % 2 == 0 else "removed" in said
+            log = reload(bridge)
+            assert "3 listeners" in log if turn % 2 == 0 else "removed" in log
             bridge.wait_received(taken + 500)
             if turn % 2 == 0:
                 send_lines(second, [b"<13>a line to the new listener"])
@@ -68,13 +68,13 @@ def test_routes_intakes_and_listeners_change_under_load(tmp_path: Path) -> None:
     assert set(collector.per_key()) == {key_of("all"), key_of("other")}
 
 
-def test_a_bad_file_leaves_everything_as_it_was(tmp_path: Path) -> None:
+def test_invalid_configuration_changes_nothing(tmp_path: Path) -> None:
     with running(tmp_path) as (collector, bridge):
         sha = bridge.status()["config_sha256"]
         good = dict(bridge.configuration)
         bridge.configuration = good | {"routes": [{"intake": "nobody"}], "timezone": "Nowhere/Land"}
-        said = reload(bridge, good=False)
-        assert "nobody" in said and "Nowhere/Land" in said, "every fault is told"
+        log = reload(bridge, good=False)
+        assert "nobody" in log and "Nowhere/Land" in log, "every fault is reported"
         bridge.configuration = good | {"admin": {"listen": f"127.0.0.1:{free_port()}"}}
         assert "admin.listen cannot change while the bridge runs" in reload(bridge, good=False)
         bridge.configuration = good | {"spool": {"directory": str(tmp_path / "elsewhere")}}
@@ -95,16 +95,16 @@ def test_a_bad_file_leaves_everything_as_it_was(tmp_path: Path) -> None:
         assert metric(bridge, "config_last_reload_success") == "1.0"
 
 
-def test_a_key_from_its_file_is_read_again(tmp_path: Path) -> None:
-    """A parked intake goes on at once when its key is right."""
-    with parked(tmp_path) as (collector, bridge, file):
+def test_reload_reads_the_key_file_again(tmp_path: Path) -> None:
+    """A parked intake delivers at once when its key is right."""
+    with parked_bridge(tmp_path) as (collector, bridge, file):
         file.write_text(key_of("all") + "\n")
         reload(bridge)
         collector.wait_for(1)
         until(lambda: intake(bridge, "all")["state"] == "idle", lambda: f"idle: {intake(bridge, 'all')}")
 
 
-def test_a_removed_intakes_events_stay_and_go_on_when_it_comes_back(tmp_path: Path) -> None:
+def test_events_of_a_removed_intake_are_delivered_when_it_returns(tmp_path: Path) -> None:
     with running(tmp_path, intakes={"all": {}, "gone": {"url": f"http://127.0.0.1:{free_port()}"}}) as (
         collector,
         bridge,
@@ -121,15 +121,15 @@ def test_a_removed_intakes_events_stay_and_go_on_when_it_comes_back(tmp_path: Pa
         send_lines(bridge.tcp, [b"<13>for the other"])
         collector.wait_for(1)
         until(lambda: intake(bridge, "gone")["backlog_events"] == 100, lambda: f"{intake(bridge, 'gone')}")
-        # It comes back, to a collector that is there.
+        # It returns, with a collector that answers.
         bridge.configuration = good | {"intakes": {name: good["intakes"]["all"] for name in ("all", "gone")}}
         reload(bridge)
         assert len(collector.wait_for(101)) == 101
         bridge.wait_drained()
 
 
-def test_a_listener_becomes_another_kind_and_name_on_its_port(tmp_path: Path) -> None:
-    """Renamed, an open connection goes on, and routes that name the listener know it by the new one."""
+def test_renamed_listener_keeps_its_connections(tmp_path: Path) -> None:
+    """An open connection of a renamed listener stays open, and routes use the new name."""
     with running(tmp_path, intakes={"all": {}, "other": {}}) as (collector, bridge), tcp(bridge.tcp) as connection:
         connection.sendall(b"<13>before\n")
         bridge.wait_received(1)
@@ -152,8 +152,8 @@ def _resident_kib(pid: int) -> int:
 
 
 @pytest.mark.parametrize("times", [pytest.param(10, id="10"), pytest.param(100, id="100", marks=pytest.mark.long)])
-def test_reloads_in_a_row_leak_nothing(tmp_path: Path, times: int) -> None:
-    """Descriptors are as many as before; memory is what ten more reloads do not raise."""
+def test_repeated_reloads_leak_no_descriptors_or_memory(tmp_path: Path, times: int) -> None:
+    """The number of descriptors stays the same, and the second half of the reloads does not raise the memory."""
     with running(tmp_path, intakes={f"i{n}": {} for n in range(20)}) as (collector, bridge):
         assert bridge.process is not None
         pid = bridge.process.pid
@@ -163,7 +163,7 @@ def test_reloads_in_a_row_leak_nothing(tmp_path: Path, times: int) -> None:
         sizes = []
         for turn in range(times):
             bridge.configuration["timezone"] = ("UTC", "Europe/Paris")[turn % 2]
-            # By command, which is answered: of a hundred log lines most are left out.
+            # By command, which has an answer: repeated log lines are suppressed.
             cli(bridge, "reload")
             send_lines(bridge.tcp, [b"<13>after reload %d" % turn])
             bridge.wait_received(turn + 1)
@@ -173,6 +173,6 @@ def test_reloads_in_a_row_leak_nothing(tmp_path: Path, times: int) -> None:
         collector.wait_for(times)
     (first, _), (_, middle), (last, end) = sizes
     print(f"descriptors {first} -> {last}, resident {middle} -> {end} KiB over {times // 2} reloads")
-    # A connection to the collector more or less.
+    # A few connections to the collector may differ.
     assert last <= first + 3, sizes
     assert end <= middle + 20_000, sizes

@@ -1,9 +1,9 @@
-"""Reloads of ten thousand routes under load: datagrams at a steady rate and 50 TCP connections, and nothing is lost.
+"""Tests that reloads of ten thousand routes lose nothing under load: a steady rate of datagrams, 50 TCP connections.
 
-The pause is what the bridge measures itself: the one reactor turn in which everything changes. It is printed.
+The test prints the pause that the bridge measures: the one reactor turn in which everything changes.
 
-A machine that is busy with other things may not take 50,000 datagrams a second at all. So the rate is halved until it
-loses none for a while without any reload; at that rate, which is printed, reloads must lose none either.
+A busy machine may not handle 50,000 datagrams a second. So the rate is halved until none is lost without a reload. At
+that rate, which is printed, reloads must lose none either.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from tests.harness.running import running
 from tests.system.test_reload import reload
 
 
-class Flood:
-    """Datagrams, paced: `rate` a second in slices of a hundredth."""
+class DatagramSender:
+    """Sends `rate` datagrams a second, in slices of a hundredth of a second."""
 
     def __init__(self, port: int, rate: int) -> None:
         self.sent = 0
@@ -29,7 +29,7 @@ class Flood:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run)
 
-    def __enter__(self) -> Flood:
+    def __enter__(self) -> DatagramSender:
         self._thread.start()
         return self
 
@@ -52,8 +52,8 @@ class Flood:
                 time.sleep(max(0.0, due - time.monotonic()))
 
 
-class Lines:
-    """50 connections, a few lines each, over and over."""
+class LineSender:
+    """Sends lines over 50 connections in turn."""
 
     def __init__(self, port: int) -> None:
         self.sent = 0
@@ -61,7 +61,7 @@ class Lines:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run)
 
-    def __enter__(self) -> Lines:
+    def __enter__(self) -> LineSender:
         self._thread.start()
         return self
 
@@ -84,37 +84,37 @@ class Lines:
     ("rate", "routes"),
     [pytest.param(1000, 2000, id="1000"), pytest.param(50_000, 10_000, id="50000", marks=pytest.mark.long)],
 )
-def test_reload_loses_nothing(tmp_path: Path, rate: int, routes: int) -> None:
+def test_reload_of_many_routes_under_load_loses_nothing(tmp_path: Path, rate: int, routes: int) -> None:
     with running(tmp_path, intakes={f"i{n}": {} for n in range(20)}, batch={"max_age": "1s"}) as (collector, bridge):
         bridge.configuration["routes"] = [
             {"name": f"r{n}", "intake": f"i{n % 20}", "source": f"10.{n // 256}.{n % 256}.0/24"} for n in range(routes)
         ]
         reload(bridge)
-        before = 0
+        sent_before = 0
 
         def drops() -> int:
             return sum(bridge.status()["kernel_drops"].values())
 
         while True:
-            lost = drops()
-            with Flood(bridge.udp, rate) as datagrams:
+            baseline_drops = drops()
+            with DatagramSender(bridge.udp, rate) as datagrams:
                 time.sleep(4)
-            before += datagrams.sent
-            bridge.wait_received(before - drops())
-            if drops() == lost:
+            sent_before += datagrams.sent
+            bridge.wait_received(sent_before - drops())
+            if drops() == baseline_drops:
                 break
             rate //= 2
-            assert rate >= 500, "this machine takes no datagrams at all"
-        with Flood(bridge.udp, rate) as datagrams, Lines(bridge.tcp) as lines:
-            bridge.wait_received(before - lost + rate)
+            assert rate >= 500, "this machine cannot receive 500 datagrams a second"
+        with DatagramSender(bridge.udp, rate) as datagrams, LineSender(bridge.tcp) as lines:
+            bridge.wait_received(sent_before - baseline_drops + rate)
             pauses = []
             for turn in range(3):
                 bridge.configuration["unrouted"] = {"intake": f"i{turn + 1}"}
-                said = reload(bridge)
-                pauses += [float(found) for found in re.findall(r"the pause was ([0-9.]+) ms", said)]
-        sent = before - lost + datagrams.sent + lines.sent
+                log = reload(bridge)
+                pauses += [float(found) for found in re.findall(r"the pause was ([0-9.]+) ms", log)]
+        sent = sent_before - baseline_drops + datagrams.sent + lines.sent
         print(f"{rate} datagrams/s, {routes} routes: {datagrams.sent} + {lines.sent} sent, pauses {pauses} ms")
-        bridge.wait_received(sent - (drops() - lost))
-        assert (bridge.ledger()["received"], drops()) == (sent, lost)
+        bridge.wait_received(sent - (drops() - baseline_drops))
+        assert (bridge.ledger()["received"], drops()) == (sent, baseline_drops)
         bridge.wait_drained()
         assert len(collector.refresh()) == sent

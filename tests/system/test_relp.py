@@ -1,4 +1,4 @@
-"""RELP: acknowledged is kept, whatever happens to the bridge or to its machine."""
+"""Tests RELP: an acknowledged message survives a kill of the bridge and a power cut."""
 
 from __future__ import annotations
 
@@ -29,26 +29,26 @@ from tests.peers.unpacked import PeerMissing
 POWER = Path(power.__file__)
 
 
-def listening(bridge: Bridge, **options: Any) -> int:
+def add_relp_listener(bridge: Bridge, **options: Any) -> int:
     port = free_port()
     bridge.configuration["listeners"].append({"name": "relp", "relp": f"127.0.0.1:{port}", **options})
     return port
 
 
 @pytest.mark.parametrize("tls", [False, True])
-def test_rsyslog(tmp_path: Path, tls: bool) -> None:
-    """Exact set and times; each once, for nothing was cut off."""
+def test_rsyslog_messages_over_relp_arrive_once(tmp_path: Path, tls: bool) -> None:
+    """Every message arrives exactly once."""
     with collecting(tmp_path) as collector, bridging(tmp_path, collector.url) as bridge:
         security = None
         if tls:
             authority = Authority(tmp_path / "pki")
             issued = authority.issue("gateway.example")
             own = authority.issue("client.example")
-            port = listening(bridge, certificate=str(issued.certificate), private_key=str(issued.private_key),
+            port = add_relp_listener(bridge, certificate=str(issued.certificate), private_key=str(issued.private_key),
                              client_ca=str(authority.ca))  # fmt: skip
             security = Security(authority.ca, own, "gateway.example")
         else:
-            port = listening(bridge)
+            port = add_relp_listener(bridge)
         bridge.start()
         start = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=1)
         sent = [rfc5424(i, start + timedelta(milliseconds=10 * i)) for i in range(500)]
@@ -66,13 +66,13 @@ def test_rsyslog(tmp_path: Path, tls: bool) -> None:
         assert bridge.status()["sources"][0]["listener"] == "relp"
 
 
-def test_filtered_unrouted_and_oversize_frames_are_acknowledged_too(tmp_path: Path) -> None:
+def test_filtered_unrouted_and_oversize_frames_are_acknowledged(tmp_path: Path) -> None:
     with running(tmp_path, intakes={"all": {}}, max_frame_size="1KiB",
                  routes=[{"name": "noise", "drop": True, "message": {"contains": ["noise"]}},
                          {"intake": "all", "message": {"contains": ["good"]}}],
                  unrouted="hold") as (collector, bridge):  # fmt: skip
         bridge.stop()
-        port = listening(bridge)
+        port = add_relp_listener(bridge)
         bridge.start()
         client = RelpClient(port)
         frames = [b"<13>good", b"<13>noise", b"<13>strange", b"<13>" + b"x" * 5000, b"<13>two\nlines, good"]
@@ -86,22 +86,24 @@ def test_filtered_unrouted_and_oversize_frames_are_acknowledged_too(tmp_path: Pa
             client.read()
         assert client.rest == b"0 serverclose 0\n"
         assert sorted(event.text for event in collector.wait_for(2)) == ["good", "two#012lines, good"]
-        stranger = RelpClient(port, open_=False)
-        stranger._socket.sendall(b"<13>plain syslog\n")
+        plain_client = RelpClient(port, open_=False)
+        plain_client._socket.sendall(b"<13>plain syslog\n")
         with pytest.raises((ConnectionError, OSError)):
-            stranger.read()
+            plain_client.read()
         process = bridge.process
         assert process is not None
-        until(lambda: "the received data is not RELP: is it a RELP client" in process.stderr, "a clear line")
+        until(
+            lambda: "the received data is not RELP: is it a RELP client" in process.stderr, "protocol error is logged"
+        )
 
 
-class Load:
-    """Clients that send as fast as they are acknowledged, until the bridge is gone."""
+class RelpLoad:
+    """Runs clients that send as fast as they are acknowledged, until the bridge ends."""
 
-    def __init__(self, port: int, life: int, clients: int = 3) -> None:
+    def __init__(self, port: int, run: int, clients: int = 3) -> None:
         self.acknowledged: list[bytes] = []
         self._lock = threading.Lock()
-        self._threads = [threading.Thread(target=self._send, args=(port, f"{life}-{n}")) for n in range(clients)]
+        self._threads = [threading.Thread(target=self._send, args=(port, f"{run}-{n}")) for n in range(clients)]
         for thread in self._threads:
             thread.start()
 
@@ -129,14 +131,14 @@ def texts(acknowledged: list[bytes]) -> set[str]:
     return {frame.removeprefix(b"<13>").decode() for frame in acknowledged}
 
 
-def test_a_killed_bridge_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
+def test_kill_loses_no_acknowledged_message(tmp_path: Path) -> None:
     with collecting(tmp_path) as collector, bridging(tmp_path, collector.url) as bridge:
-        port = listening(bridge)
+        port = add_relp_listener(bridge)
         acknowledged: list[bytes] = []
-        for life in range(3):
+        for run in range(3):
             bridge.start()
-            load = Load(port, life)
-            until(lambda: bridge.ledger()["received"] > 300, "some load")
+            load = RelpLoad(port, run)
+            until(lambda: bridge.ledger()["received"] > 300, "load is received")
             bridge.kill()
             load.wait()
             assert load.acknowledged
@@ -146,10 +148,10 @@ def test_a_killed_bridge_loses_nothing_that_was_acknowledged(tmp_path: Path) -> 
         assert texts(acknowledged) <= {event.text for event in collector.refresh()}
 
 
-def test_a_power_cut_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
-    """RELP and HTTPS; fsync: never; the collector is away, so all of it must come from the disk."""
+def test_power_cut_loses_no_acknowledged_message(tmp_path: Path) -> None:
+    """With RELP, HTTPS and `fsync: never`; the collector is unreachable, so all events must come from the disk."""
     with collecting(tmp_path) as collector, bridging(tmp_path, "http://127.0.0.1:9") as bridge:
-        port = listening(bridge)
+        port = add_relp_listener(bridge)
         bridge.configuration["spool"]["fsync"] = "never"
         bridge.configuration["routes"] = [{"intake": "all", "message": {"contains": ["event"]}}]
         bridge.configuration["unrouted"] = "hold"
@@ -164,13 +166,13 @@ def test_a_power_cut_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None
         argv = [sys.executable, "-P", str(POWER), str(shadow), "run", "-c", str(bridge.write_configuration())]
         bridge.process = Process(argv, directory=bridge.directory, name="bridge")
         bridge.process.wait_until(lambda: bridge.get("/readyz")[0] == 200, "/readyz answers 200")
-        stray = RelpClient(port)
-        stray.send([b"<13>nobody routes this %d" % i for i in range(3)])
-        stray.wait_acknowledged(3)
-        load = Load(port, 0, clients=2)
+        unrouted_client = RelpClient(port)
+        unrouted_client.send([b"<13>nobody routes this %d" % i for i in range(3)])
+        unrouted_client.wait_acknowledged(3)
+        load = RelpLoad(port, 0, clients=2)
         posted = set()
         agent = Agent(https, authority.ca)
-        until(lambda: bridge.ledger()["received"] > 500, "some load")
+        until(lambda: bridge.ledger()["received"] > 500, "load is received")
         for number in range(5):
             status, *_ = agent.post(
                 "/plain", b"posted event %d" % number, X_SEKOIAIO_INTAKE_KEY=key_of("all")

@@ -1,4 +1,4 @@
-"""`syslog-bridge report` over lives that end with kills, refusals and an outage: its totals are what others counted."""
+"""Tests the totals of `syslog-bridge report` after kills, refusals and outages against independent counts."""
 
 from __future__ import annotations
 
@@ -18,42 +18,42 @@ from tests.harness.traffic import Traffic
 POISON_EVERY = 401
 
 
-def live(bridge: Bridge, directory: Path, sent: int, *, appended: int) -> tuple[Traffic, AppendCounter]:
-    """A life under load, up to so many events."""
+def start_under_load(bridge: Bridge, directory: Path, sent: int, *, appended: int) -> tuple[Traffic, AppendCounter]:
+    """Starts the bridge under load and waits for `appended` events."""
     counter = AppendCounter(directory / f"appended-{sent}")
-    altered.start(bridge, constants=altered.IMPATIENT, counter=counter)
+    altered.start(bridge, constants=altered.SHORT_WAITS, counter=counter)
     device = Traffic(bridge.tcp, first=sent, per_write=50, pause_seconds=0.001)
     device.start()
     until(lambda: counter.value() >= appended, lambda: f"{appended} appended: {counter.value()}")
     return device, counter
 
 
-def outage(bridge: Bridge, collector: FaultyCollector) -> None:
-    """Away until it has been missed, and back."""
+def collector_outage(bridge: Bridge, collector: FaultyCollector) -> None:
+    """Stops the collector until the bridge notices, then starts it again."""
     collector.kill()
     until(lambda: bridge.status()["intakes"][0]["state"] == "backing-off", lambda: str(bridge.status()["intakes"]))
     collector.start()
 
 
 @pytest.mark.weight(30)
-def test_totals_are_what_an_outside_recorder_counted(tmp_path: Path) -> None:
+def test_report_totals_match_what_collector_and_quarantine_hold(tmp_path: Path) -> None:
     sent = counted = 0
     with faulty(tmp_path, poison_every=POISON_EVERY) as collector, bridging(tmp_path, collector.url) as bridge:
         bridge.configuration["batch"] |= {"max_events": 500}
         for appended in (700, 2500, 1300):
-            device, counter = live(bridge, tmp_path, sent, appended=appended)
-            outage(bridge, collector)
+            device, counter = start_under_load(bridge, tmp_path, sent, appended=appended)
+            collector_outage(bridge, collector)
             bridge.kill()
             device.stop()
             sent += len(device.sent)
             counted += counter.value()
-        altered.start(bridge, constants=altered.IMPATIENT)
+        altered.start(bridge, constants=altered.SHORT_WAITS)
         bridge.wait_drained()
         ledger = bridge.ledger()
-        # Beside a running bridge it reaches to the last full minute.
+        # With a running bridge, the report ends at the last full minute.
         assert int(report(bridge)[0]["all"]["received"]) <= sent
         taken = collector.taken()
-        refused = [entry["text"] for entry in held.refused(bridge.spool)]
+        refused = [entry["text"] for entry in held.refused_entries(bridge.spool)]
         bridge.stop()
         rows, verdict = report(bridge)
     row = rows["all"]
@@ -61,9 +61,9 @@ def test_totals_are_what_an_outside_recorder_counted(tmp_path: Path) -> None:
     assert int(row["delivered"]) == len(taken)
     assert int(row["refused"]) == len(refused) == len(set(refused)) > 0
     assert int(row["received"]) == len(taken) + len(refused)
-    # An append that was written, but not yet counted when the kill came, is received all the same.
+    # An append that was written but not counted before the kill counts as received too.
     assert counted <= int(row["received"]) <= sent
     assert int(row["dropped"]) == int(row["held"]) == int(row["unexplained"]) == 0
     doubled = sum(taken.values()) - len(taken)
     assert doubled <= int(row["possible_duplicates"])
-    assert "chain whole" in verdict
+    assert "hash chain intact" in verdict

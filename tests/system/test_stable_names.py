@@ -1,6 +1,6 @@
-"""Names that users' tools rely on stay: JSON keys of the API and the journal, metrics with their labels, file names.
+"""Tests that names stay which users' tools rely on: JSON keys of API and journal, metrics with labels, file names.
 
-`stable_names.json` lists them. A name that is missing from a running bridge fails the test; new names may come.
+`stable_names.json` lists them. A name that is missing from a running bridge fails the test; new names are allowed.
 """
 
 from __future__ import annotations
@@ -47,9 +47,9 @@ def names(value: Any, path: str = "") -> Iterator[str]:
     """Yields the path of every key: `intakes[].name`, `ledger.dropped.*`."""
     if isinstance(value, dict):
         for key, below in value.items():
-            here = f"{path}.{'*' if DATA.fullmatch(path.rpartition('.')[2]) else key}".lstrip(".")
-            yield here
-            yield from names(below, here)
+            key_path = f"{path}.{'*' if DATA.fullmatch(path.rpartition('.')[2]) else key}".lstrip(".")
+            yield key_path
+            yield from names(below, key_path)
     elif isinstance(value, list):
         for below in value:
             yield from names(below, f"{path}[]")
@@ -89,7 +89,7 @@ def observe_files(bridge: Bridge) -> dict[str, set[str]]:
     return found
 
 
-def test_names_stay(tmp_path: Path) -> None:
+def test_listed_names_exist(tmp_path: Path) -> None:
     routes = [
         {"name": "good", "intake": "good", "source": "127.0.1.1"},
         {"name": "none", "drop": True, "source": "127.0.1.2"},
@@ -110,7 +110,7 @@ def test_names_stay(tmp_path: Path) -> None:
                 frame = f"<13>{now:%b} {now.day:2} {now:%H:%M:%S} gw app: {text}"
                 device.sendto(frame.encode(), ("127.0.0.1", bridge.udp))
         bridge.wait_received(4)
-        until(lambda: bridge.ledger()["delivered"] == 1, "one is delivered")
+        until(lambda: bridge.ledger()["delivered"] == 1, "one event is delivered")
         found = observe(bridge)
         bridge.stop()
         for title, listed in observe_files(bridge).items():
@@ -119,7 +119,7 @@ def test_names_stay(tmp_path: Path) -> None:
     assert not any(missing.values()), missing
 
 
-def test_reason_codes_stay() -> None:
+def test_reason_codes_exist() -> None:
     """Reasons of drops, quarantine and alarms are labels of metrics, and keys of the API and the journal."""
     code = "".join(path.read_text() for path in Path(bridge_package.__file__).parent.rglob("*.py"))
     assert [reason for reason in REASON_CODES if f'"{reason}"' not in code] == []

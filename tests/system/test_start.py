@@ -1,4 +1,4 @@
-"""What a start says of the machine that it finds."""
+"""Tests what a start logs about the machine."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ main()
 """
 
 
-def test_a_library_that_is_missing_is_told_in_the_log(tmp_path: Path) -> None:
+def test_missing_pcre2_library_is_logged(tmp_path: Path) -> None:
     with bridging(tmp_path, "http://127.0.0.1:1") as bridge:
         argv = [sys.executable, "-c", WITHOUT_PCRE2, str(bridge.write_configuration())]
         process = Process(argv, directory=bridge.directory, name="bridge")
         try:
-            process.wait_until(lambda: "ready:" in process.stderr, "it is ready")
+            process.wait_until(lambda: "ready:" in process.stderr, "ready")
         finally:
             assert process.terminate() == 0, process.stderr
         assert any("libpcre2-8-0" in line and " warn " in line for line in process.stderr.splitlines()), process.stderr

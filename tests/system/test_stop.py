@@ -1,4 +1,4 @@
-"""SIGTERM under load: the bridge ends well, and what it had taken arrives once, without a gap."""
+"""Tests SIGTERM and SIGINT under load: the bridge exits with 0, and what it had received arrives once, without gaps."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from tests.harness.traffic import Traffic
 
 @pytest.mark.weight(13)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
-def test_stopped_under_load(tmp_path: Path, number: int) -> None:
+def test_stop_under_load_delivers_received_events_once(tmp_path: Path, number: int) -> None:
     sent: list[str] = []
-    lives = 3
+    runs = 3
     with collecting(tmp_path) as collector, bridging(tmp_path, collector.url) as bridge:
-        for _ in range(lives):
+        for _ in range(runs):
             bridge.start()
             device = Traffic(bridge.tcp, first=len(sent), per_write=20, pause_seconds=0.002)
             device.start()
@@ -29,17 +29,17 @@ def test_stopped_under_load(tmp_path: Path, number: int) -> None:
             bridge.stop()
             device.stop()
             sent += [message.text for message in device.sent]
-        # Whatever a stop left in the spool goes out now.
+        # Deliver what the stops left in the spool.
         bridge.start()
         bridge.wait_drained()
         texts = [event.text for event in collector.refresh()]
-    # The stop cuts the stream wherever it is: what was there of a line, header or text, may come as an event.
+    # A stop cuts the stream anywhere: the received part of a line may become an event.
     whole = set(sent)
     cut = [text for text in texts if text not in whole]
-    assert len(cut) <= lives, cut
+    assert len(cut) <= runs, cut
     texts = [text for text in texts if text in whole]
     arrived = {number_of(text) for text in texts}
-    # What was still in the sockets of a stopped bridge was never taken: of each life a beginning arrives.
+    # Data in the sockets of a stopped bridge is not received: the first messages of each run arrive.
     assert_same(texts, (text for text in sent if number_of(text) in arrived))
     gaps = [number for number in arrived if number and number - 1 not in arrived]
-    assert len(gaps) < lives, f"more beginnings than lives: {gaps}"
+    assert len(gaps) < runs, f"gaps within a run: {gaps}"

@@ -1,4 +1,4 @@
-"""Syslog over TLS (RFC 5425): real clients, with and without certificates; what is wrong is told once."""
+"""Tests syslog over TLS (RFC 5425) with real clients, with and without certificates, and with rejected clients."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 
 from tests.harness.asserting import assert_same
 from tests.harness.bridge import Bridge, key_of
-from tests.harness.collector import Arrived, Collector
+from tests.harness.collector import Collector, DeliveredEvent
 from tests.harness.messages import rfc5424
 from tests.harness.pki import Authority, Issued
 from tests.harness.polling import until
@@ -29,19 +29,19 @@ from tests.peers.unpacked import PeerMissing
 NOW = datetime.now(UTC)
 
 
-class Scene(NamedTuple):
-    """A bridge with an open TLS listener, and one that wants certificates of `pki` for gw-* names."""
+class TlsFixture(NamedTuple):
+    """A bridge with a TLS listener for all clients, and one that requires certificates of `pki` for gw-* names."""
 
     collector: Collector
     bridge: Bridge
     pki: Authority
-    stranger: Authority
+    other_pki: Authority
     own: Issued
     open_port: int
     mutual_port: int
 
-    def arrived(self, mark: str, count: int) -> list[Arrived]:
-        def found() -> list[Arrived]:
+    def arrived(self, mark: str, count: int) -> list[DeliveredEvent]:
+        def found() -> list[DeliveredEvent]:
             return [event for event in self.collector.refresh() if mark in event.text.split()]
 
         until(lambda: len(found()) >= count, lambda: f"{count} events with {mark!r}: {found()}\n{self.bridge.status()}")
@@ -53,9 +53,9 @@ class Scene(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TlsFixture]:
     folder = tmp_path_factory.mktemp("tls")
-    pki, stranger = Authority(folder / "pki"), Authority(folder / "stranger")
+    pki, other_pki = Authority(folder / "pki"), Authority(folder / "stranger")
     server = pki.issue("127.0.0.1", "localhost", file="server")
     served = {"certificate": str(server.certificate), "private_key": str(server.private_key)}
     open_port, mutual_port = free_port(), free_port()
@@ -74,7 +74,9 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
         bridge,
     ):
         bridge.tcp = tcp
-        yield Scene(collector, bridge, pki, stranger, pki.issue("gw-branch-1", file="client"), open_port, mutual_port)
+        yield TlsFixture(
+            collector, bridge, pki, other_pki, pki.issue("gw-branch-1", file="client"), open_port, mutual_port
+        )
 
 
 def frames(mark: str, count: int = 5) -> tuple[list[bytes], list[str]]:
@@ -89,16 +91,16 @@ def counted(frame: bytes) -> bytes:
 @pytest.mark.parametrize("version", ["-tls1_2", "-tls1_3"])
 @pytest.mark.parametrize("framing", ["lf", "octet-counted"])
 @pytest.mark.parametrize("mutual", [False, True])
-def test_openssl(scene: Scene, version: str, framing: str, mutual: bool) -> None:
+def test_openssl_client_messages_arrive_once(gateway: TlsFixture, version: str, framing: str, mutual: bool) -> None:
     mark = f"openssl{version}-{framing}-{mutual}"
     sent, texts = frames(mark)
     data = b"".join(counted(frame) if framing == "octet-counted" else frame + b"\n" for frame in sent)
-    options = [version, "-CAfile", str(scene.pki.ca), "-verify_return_error"]
+    options = [version, "-CAfile", str(gateway.pki.ca), "-verify_return_error"]
     if mutual:
-        options += ["-cert", str(scene.own.certificate), "-key", str(scene.own.private_key)]
-    said = s_client(scene.mutual_port if mutual else scene.open_port, data, *options)
+        options += ["-cert", str(gateway.own.certificate), "-key", str(gateway.own.private_key)]
+    said = s_client(gateway.mutual_port if mutual else gateway.open_port, data, *options)
     assert "Verification: OK" in said, said
-    events = scene.arrived(mark, len(texts))
+    events = gateway.arrived(mark, len(texts))
     assert_same((event.text for event in events), texts)
     assert {event.key for event in events} == {key_of("branch" if mutual else "hosts")}
 
@@ -106,11 +108,13 @@ def test_openssl(scene: Scene, version: str, framing: str, mutual: bool) -> None
 @pytest.mark.parametrize("daemon", ["rsyslog", "syslog-ng"])
 @pytest.mark.parametrize("octet_counted", [False, True])
 @pytest.mark.parametrize("mutual", [False, True])
-def test_daemons(scene: Scene, tmp_path: Path, daemon: str, octet_counted: bool, mutual: bool) -> None:
+def test_daemon_messages_over_tls_arrive_once(
+    gateway: TlsFixture, tmp_path: Path, daemon: str, octet_counted: bool, mutual: bool
+) -> None:
     mark = f"{daemon}-tls-{octet_counted}-{mutual}"
     sent, texts = frames(mark, 20)
-    port = scene.mutual_port if mutual else scene.open_port
-    security = Security(scene.pki.ca, scene.own if mutual else None, "localhost")
+    port = gateway.mutual_port if mutual else gateway.open_port
+    security = Security(gateway.pki.ca, gateway.own if mutual else None, "localhost")
     forwarding = Forwarding(port, "tls", "rfc5424", octet_counted=octet_counted, security=security)
     try:
         client = {"rsyslog": rsyslog.start, "syslog-ng": syslog_ng.start}[daemon](forwarding, directory=tmp_path)
@@ -118,54 +122,54 @@ def test_daemons(scene: Scene, tmp_path: Path, daemon: str, octet_counted: bool,
         pytest.skip(str(missing))
     try:
         client.feed(frame.decode() for frame in sent)
-        events = scene.arrived(mark, len(texts))
+        events = gateway.arrived(mark, len(texts))
     finally:
         client.stop()
     assert_same((event.text for event in events), texts)
     assert {event.key for event in events} == {key_of("branch" if mutual else "hosts")}
 
 
-def plain_text(scene: Scene) -> None:
-    with socket.create_connection(("127.0.0.1", scene.open_port), timeout=180) as connection:
+def plain_text(gateway: TlsFixture) -> None:
+    with socket.create_connection(("127.0.0.1", gateway.open_port), timeout=180) as connection:
         connection.sendall(b"<13>Nov 24 00:00:00 gw app: in the clear\n")
         _until_closed(connection)
 
 
-def tls_on_the_plain_port(scene: Scene) -> None:
-    with pytest.raises((ssl.SSLError, OSError)), tls(scene.bridge.tcp, scene.pki.ca):
+def tls_on_the_plain_port(gateway: TlsFixture) -> None:
+    with pytest.raises((ssl.SSLError, OSError)), tls(gateway.bridge.tcp, gateway.pki.ca):
         pass
 
 
-def no_certificate(scene: Scene) -> None:
-    _refused(scene, None)
+def no_certificate(gateway: TlsFixture) -> None:
+    _refused(gateway, None)
 
 
-def a_stranger(scene: Scene) -> None:
-    _refused(scene, scene.stranger.issue("gw-stranger"))
+def untrusted_certificate(gateway: TlsFixture) -> None:
+    _refused(gateway, gateway.other_pki.issue("gw-stranger"))
 
 
-def an_expired_one(scene: Scene) -> None:
+def expired_certificate(gateway: TlsFixture) -> None:
     past = datetime.now(UTC) - timedelta(days=30)
-    _refused(scene, scene.pki.issue("gw-old", not_before=past, not_after=past + timedelta(days=1)))
+    _refused(gateway, gateway.pki.issue("gw-old", not_before=past, not_after=past + timedelta(days=1)))
 
 
-def another_name(scene: Scene) -> None:
-    _refused(scene, scene.pki.issue("printer-7"))
+def wrong_client_name(gateway: TlsFixture) -> None:
+    _refused(gateway, gateway.pki.issue("printer-7"))
 
 
-def a_client_that_does_not_trust_us(scene: Scene) -> None:
-    with pytest.raises(ssl.SSLError, match="CERTIFICATE_VERIFY_FAILED"), tls(scene.open_port, scene.stranger.ca):
+def client_with_untrusted_server(gateway: TlsFixture) -> None:
+    with pytest.raises(ssl.SSLError, match="CERTIFICATE_VERIFY_FAILED"), tls(gateway.open_port, gateway.other_pki.ca):
         pass
 
 
-def tls_1_1(scene: Scene) -> None:
-    said = s_client(scene.open_port, b"", "-tls1_1", "-cipher", "ALL:@SECLEVEL=0")
+def tls_1_1(gateway: TlsFixture) -> None:
+    said = s_client(gateway.open_port, b"", "-tls1_1", "-cipher", "ALL:@SECLEVEL=0")
     assert "alert protocol version" in said, said
 
 
-def _refused(scene: Scene, own: Issued | None) -> None:
-    # In TLS 1.3 the client's part is done before ours: it learns of the refusal when it reads.
-    with pytest.raises((ssl.SSLError, OSError)), tls(scene.mutual_port, scene.pki.ca, own) as connection:
+def _refused(gateway: TlsFixture, own: Issued | None) -> None:
+    # In TLS 1.3 the client finishes its handshake first; it learns of the rejection when it reads.
+    with pytest.raises((ssl.SSLError, OSError)), tls(gateway.mutual_port, gateway.pki.ca, own) as connection:
         connection.sendall(b"<13>Nov 24 00:00:00 gw app: never\n")
         _until_closed(connection)
         raise ConnectionResetError
@@ -180,90 +184,92 @@ def _until_closed(connection: socket.socket) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "listener", "reason", "says"),
+    ("misbehave", "listener", "reason", "log_pattern"),
     [
         (plain_text, "open", "plain_text", "does not speak TLS"),
         (tls_on_the_plain_port, "plain", "tls_on_plain_port", "it begins a TLS handshake"),
         (no_certificate, "mutual", "client_certificate", "the client sent no certificate"),
         (
-            a_stranger, "mutual", "client_authority",
+            untrusted_certificate, "mutual", "client_authority",
             r"\(gw-stranger\) was issued by an authority that is not in client_ca",
         ),
-        (an_expired_one, "mutual", "client_expired", r"the client's certificate \(gw-old\) has expired"),
-        (another_name, "mutual", "client_name", r"\(printer-7\) is in client_names"),
-        (a_client_that_does_not_trust_us, "open", "server_certificate", "does not accept the listener's certificate"),
+        (expired_certificate, "mutual", "client_expired", r"the client's certificate \(gw-old\) has expired"),
+        (wrong_client_name, "mutual", "client_name", r"\(printer-7\) is in client_names"),
+        (client_with_untrusted_server, "open", "server_certificate", "does not accept the listener's certificate"),
         (tls_1_1, "open", "tls_version", "the client speaks neither TLS 1.2 nor 1.3"),
     ],
 )  # fmt: skip
-def test_what_is_wrong_is_told_once_and_disturbs_nobody(
-    scene: Scene, wrong: Any, listener: str, reason: str, says: str
+def test_rejected_connection_is_logged_once_and_disturbs_no_other(
+    gateway: TlsFixture, misbehave: Any, listener: str, reason: str, log_pattern: str
 ) -> None:
-    before = scene.rejections(listener).get(reason, 0)
-    received = scene.bridge.ledger()["received"]
-    mark = f"beside-{wrong.__name__}"
+    before = gateway.rejections(listener).get(reason, 0)
+    received = gateway.bridge.ledger()["received"]
+    mark = f"beside-{misbehave.__name__}"
     sent, texts = frames(mark, 4)
-    with tls(scene.open_port, scene.pki.ca) as bystander:
-        bystander.sendall(counted(sent[0]) + counted(sent[1]))
-        wrong(scene)
+    with tls(gateway.open_port, gateway.pki.ca) as other_client:
+        other_client.sendall(counted(sent[0]) + counted(sent[1]))
+        misbehave(gateway)
         until(
-            lambda: scene.rejections(listener).get(reason, 0) == before + 1,
-            lambda: f"{reason}: {scene.rejections(listener)}\n{scene.bridge.process and scene.bridge.process.stderr}",
+            lambda: gateway.rejections(listener).get(reason, 0) == before + 1,
+            lambda: (
+                f"{reason}: {gateway.rejections(listener)}\n{gateway.bridge.process and gateway.bridge.process.stderr}"
+            ),
         )
-        bystander.sendall(counted(sent[2]) + counted(sent[3]))
-    assert_same((event.text for event in scene.arrived(mark, 4)), texts)
-    assert scene.bridge.ledger()["received"] == received + 4, "nothing of the refused was taken for a message"
-    assert scene.bridge.process is not None
+        other_client.sendall(counted(sent[2]) + counted(sent[3]))
+    assert_same((event.text for event in gateway.arrived(mark, 4)), texts)
+    assert gateway.bridge.ledger()["received"] == received + 4, "data of the rejected connection became a message"
+    assert gateway.bridge.process is not None
     lines = re.findall(
-        f"listener {listener}: connection from 127.0.0.1 closed: .*{says}.*", scene.bridge.process.stderr
+        f"listener {listener}: connection from 127.0.0.1 closed: .*{log_pattern}.*", gateway.bridge.process.stderr
     )
-    assert len(lines) == 1, scene.bridge.process.stderr
+    assert len(lines) == 1, gateway.bridge.process.stderr
     assert f'syslog_bridge_connections_refused_total{{listener="{listener}",reason="{reason}"}} {before + 1}.0' in (
-        scene.bridge.get("/metrics")[1].decode()
+        gateway.bridge.get("/metrics")[1].decode()
     )
 
 
-def test_a_renewed_certificate_drops_nobody(scene: Scene) -> None:
-    """On SIGHUP; and a pair that does not fit is told, and changes nothing."""
-    process = scene.bridge.process
+def test_renewed_certificate_keeps_open_connections(gateway: TlsFixture) -> None:
+    """A SIGHUP loads the new certificate; a key that does not match is logged and changes nothing."""
+    process = gateway.bridge.process
     assert process is not None
-    key = scene.pki.ca.parent / "server.key"
+    key = gateway.pki.ca.parent / "server.key"
 
     def shown() -> bytes:
-        with tls(scene.open_port, scene.pki.ca) as connection:
+        with tls(gateway.open_port, gateway.pki.ca) as connection:
             certificate = connection.getpeercert(binary_form=True)
             assert certificate is not None
             return certificate
 
     sent, texts = frames("renewed", 2)
-    with tls(scene.open_port, scene.pki.ca) as old:
+    with tls(gateway.open_port, gateway.pki.ca) as old:
         old.sendall(counted(sent[0]))
         first = shown()
-        scene.pki.issue("127.0.0.1", file="server", not_after=datetime.now(UTC) + timedelta(days=5))
+        gateway.pki.issue("127.0.0.1", file="server", not_after=datetime.now(UTC) + timedelta(days=5))
         process.signal(signal.SIGHUP)
-        until(lambda: shown() != first, "the new certificate is shown")
+        until(lambda: shown() != first, "new certificate is sent")
         old.sendall(counted(sent[1]))
-    assert_same((event.text for event in scene.arrived("renewed", 2)), texts)
-    # Whole seconds: within half a second of its making it is five days.
-    assert 4 * 86400 < scene.bridge.status()["certificates"]["open"] <= 5 * 86400
+    assert_same((event.text for event in gateway.arrived("renewed", 2)), texts)
+    # Whole seconds: a new certificate has five days or a little less.
+    assert 4 * 86400 < gateway.bridge.status()["certificates"]["open"] <= 5 * 86400
 
-    def told() -> set[str]:
-        return {alarm["about"] for alarm in scene.bridge.status()["alarms"] if alarm["kind"] == "certificate"}
+    def alarms() -> set[str]:
+        return {alarm["about"] for alarm in gateway.bridge.status()["alarms"] if alarm["kind"] == "certificate"}
 
-    until(lambda: told() == {"open", "mutual"}, lambda: f"alarms of both listeners: {told()}")
+    until(lambda: alarms() == {"open", "mutual"}, lambda: f"alarms of both listeners: {alarms()}")
     assert re.search(
         r'^syslog_bridge_certificate_expiry_seconds\{name="open"\} 43[12]\d{3}\.',
-        scene.bridge.get("/metrics")[1].decode(),
+        gateway.bridge.get("/metrics")[1].decode(),
         re.M,
     )
     second = shown()
-    key.write_bytes(scene.stranger.issue("127.0.0.1").private_key.read_bytes())
+    key.write_bytes(gateway.other_pki.issue("127.0.0.1").private_key.read_bytes())
     process.signal(signal.SIGHUP)
-    scene.bridge.process.wait_until(
-        lambda: "does not belong to the certificate" in scene.bridge.process.stderr,
-        "the pair that does not fit is told",  # type: ignore[union-attr]
+    gateway.bridge.process.wait_until(
+        lambda: "does not belong to the certificate" in gateway.bridge.process.stderr,
+        "mismatched key is logged",  # type: ignore[union-attr]
     )
     assert shown() == second
-    scene.pki.issue("127.0.0.1", file="server")
+    gateway.pki.issue("127.0.0.1", file="server")
     process.signal(signal.SIGHUP)
-    until(lambda: shown() != second, "a whole pair is shown again")
-    until(lambda: not scene.bridge.status()["alarms"], "the alarm has ended")
+    until(lambda: shown() != second, "a matching pair is sent again")
+    until(lambda: not gateway.bridge.status()["alarms"], "the alarm has ended")

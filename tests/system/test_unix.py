@@ -1,4 +1,4 @@
-"""Unix sockets: the programs of this machine."""
+"""Tests Unix socket listeners for programs of the same machine."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.harness.asserting import assert_same
 from tests.harness.running import bridging, collecting
 
 
-def test_datagrams_and_streams_of_this_machine(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_unix_datagrams_and_streams_arrive(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp("u")
     datagrams, streams = folder / "log", folder / "stream"
     listeners = [
@@ -23,7 +23,7 @@ def test_datagrams_and_streams_of_this_machine(tmp_path: Path, tmp_path_factory:
     ]
     intakes = {"all": {"payload": "line"}}
     with collecting(tmp_path) as collector:
-        # A bridge that was killed leaves its sockets behind.
+        # A killed bridge leaves its sockets behind.
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as left:
             left.bind(str(datagrams))
         with bridging(tmp_path, collector.url, intakes=intakes, listeners=listeners) as bridge:
@@ -33,7 +33,7 @@ def test_datagrams_and_streams_of_this_machine(tmp_path: Path, tmp_path_factory:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as origin:
                 origin.connect(str(datagrams))
                 for text in ("short", long):
-                    # As glibc's syslog() writes it: no host.
+                    # As glibc's syslog() writes it, without a host name.
                     origin.send(f"<13>Nov 24 00:00:00 cron[7]: {text}".encode())
             with socket.socket(socket.AF_UNIX) as origin:
                 origin.connect(str(streams))
@@ -52,7 +52,9 @@ def test_datagrams_and_streams_of_this_machine(tmp_path: Path, tmp_path_factory:
 
 
 @pytest.mark.parametrize("there", ["file", "listener"])
-def test_a_path_that_is_taken(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, there: str) -> None:
+def test_occupied_socket_path_is_reported_and_kept(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, there: str
+) -> None:
     path = tmp_path_factory.mktemp("u") / "log"
     with (
         collecting(tmp_path) as collector,

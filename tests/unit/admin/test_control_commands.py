@@ -1,4 +1,4 @@
-"""The commands of the control socket: what each leaves in the ledger's history."""
+"""Tests the commands of the control socket: what each one writes to the journal."""
 
 import pytest
 from twisted.internet import defer
@@ -32,18 +32,18 @@ class FakeSession:
     def intakes(self):
         return ["fw"]
 
-    async def account(self):
+    async def write_accounts(self):
         self.recorded.append(self.ledger.of("fw").dropped["purged"])
 
 
-def test_an_account_is_written_behind_a_command_that_moves_events():
+def test_a_command_that_moves_events_writes_the_journal():
     session = FakeSession()
     done = defer.ensureDeferred(on_spool(session)["spool-purge"]({}, lambda progress: True))
     assert done.result == {"purged": 5, "interrupted": False}
     assert session.recorded == [5]
 
 
-def test_it_is_written_behind_one_that_fails_half_way(monkeypatch):
+def test_a_command_that_fails_half_way_writes_the_journal(monkeypatch):
     session = FakeSession()
 
     def full(held):

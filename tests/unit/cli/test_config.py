@@ -95,7 +95,7 @@ def test_samples_are_tested_with_a_configuration(tmp_path: Path) -> None:
   expect: {intake: null, event: null}
 """
     samples.write_text(right)
-    assert run("test", "-c", str(file), str(samples)) == "2 of 2 samples are as expected\n"
+    assert run("test", "-c", str(file), str(samples)) == "2 of 2 samples match their expectations\n"
     samples.write_text(right.replace("route: firewall}", "route: linux}"))
     said = run("test", "-c", str(file), str(samples), code=1)
     assert f"{samples}:2: zone of the office: route is 'firewall', expected 'linux'" in said

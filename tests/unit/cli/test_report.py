@@ -90,16 +90,16 @@ def test_it_accounts_for_everything(site):
         "received": 12, "queued again": 9, "delivered": 8, "quarantined": 1, "filtered": 0, "dropped": 2, "held": 10,
     }  # fmt: skip
     assert figures["(no intake)"]["filtered"] == figures["(no intake)"]["received"] == 3
-    assert figures["(all together)"]["received"] == 15
+    assert figures["(total)"]["received"] == 15
     assert "fw: 2 spool_write_failed" in done.stdout
     assert "fw: 1 too\\x1b[31m red" in done.stdout
-    assert "kernel drops: 5 udp" in done.stdout
+    assert "dropped by the kernel: 5 udp" in done.stdout
     assert "starts: 2, 1 after an unclean stop: 2026-03-01T00:03:20.000Z" in done.stdout
-    assert "receipts: 1 accepted requests with 8 events, of which 8 were not named by the answer" in done.stdout
+    assert "receipts: 1 accepted requests with 8 events; the response did not name 8 of them" in done.stdout
     assert "quarantine: 0 frames at the beginning, +1, 1 at the end" in done.stdout
-    assert re.search(r"chain whole: 8 lines; the last is [0-9a-f]{64}\n", done.stdout)
-    assert "filtered or dropped in the last minute before each unclean stop" in done.stdout
-    assert "whether 10 events of requests without a known answer" in done.stdout
+    assert re.search(r"hash chain intact: 8 lines; the last hash is [0-9a-f]{64}\n", done.stdout)
+    assert "filtered or dropped in the last minute before each unclean stop are missing" in done.stdout
+    assert "10 events are possible duplicates: the responses to their requests are unknown" in done.stdout
 
 
 def test_a_spreadsheet(site):
@@ -110,7 +110,7 @@ def test_a_spreadsheet(site):
     assert fw["dropped_reasons"] == "2 spool_write_failed"
     assert fw["refused_reasons"] == "1 too\\x1b[31m red"
     assert fw["possible_duplicates"] == "10"
-    assert done.stderr.startswith("chain whole")
+    assert done.stderr.startswith("hash chain intact")
 
 
 def test_one_intake(site):
@@ -127,10 +127,10 @@ def test_a_period_begins_and_ends_at_the_nearest_minute_and_says_so(site):
     site.live()
     first = site.run("--to", "2026-03-01T00:01:05Z")
     assert (table(first.stdout)["fw"]["quarantined"], table(first.stdout)["fw"]["held"]) == (1, 1)
-    assert "the accounts at the end of" not in first.stdout  # the process had died by then
+    assert "The end of" not in first.stdout  # the process had died by then
     early = site.run("--to", "2026-03-01T00:00:55Z")
     assert table(early.stdout)["fw"]["delivered"] == 8
-    assert "those of 2026-03-01T00:01:00Z stand for them" in early.stdout
+    assert "The report uses those of 2026-03-01T00:01:00Z" in early.stdout
     later = site.run("--from", "2026-03-01T00:00:55Z")
     assert table(later.stdout)["fw"]["carried over"] == 2
     assert table(later.stdout)["fw"]["delivered"] == 0
@@ -147,7 +147,7 @@ def test_a_process_that_still_runs(site):
     site.journal.receipt(Receipt("fw", [(1, 5, 5)], 5, "", 200, None, None, confirmed=True))
     done = site.run()
     assert table(done.stdout)["fw"] == {"received": 5, "delivered": 0, "dropped": 0, "held": 5}
-    assert "the last of a process that still runs or was killed; 5 events have receipts since then" in done.stdout
+    assert "a process still runs or was killed after it wrote them. 5 events have receipts since then" in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,7 @@ def test_a_changed_line_is_named_and_the_rest_still_printed(site, old, new):
     path.write_bytes(b"".join(lines))
     done = site.run()
     assert done.exit_code == 1
-    assert f"chain BROKEN: {path}:2:" in done.stdout
+    assert f"hash chain BROKEN: {path}:2:" in done.stdout
     assert f"report: {path}:2:" in done.stderr
     assert table(done.stdout)["fw"]["dropped"] == 2
 
@@ -187,9 +187,9 @@ def test_wrong_usage(site):
 def test_without_a_history(site):
     done = site.run()
     assert done.exit_code == 1
-    assert done.stderr == f"report: there is no journal {site.ledger_folder}: the bridge has never run\n"
+    assert done.stderr == f"report: the bridge has never run: there is no journal {site.ledger_folder}\n"
     site.ledger_folder.mkdir(parents=True)
-    assert "chain: there are no lines" in site.run().stdout
+    assert "hash chain: the journal has no lines" in site.run().stdout
 
 
 def test_nothing_is_changed(site):

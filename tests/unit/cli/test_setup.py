@@ -74,7 +74,7 @@ def test_a_dialogue_asks_again_after_an_invalid_answer(tmp_path):
     config = load(tmp_path / "etc/bridge.yaml")
     assert (config.collector.region, list(config.intakes)) == ("USA1", ["fortigate"])
     assert trial.calls[0][1] is True
-    for word in ("no region", "did you mean", "host bits", "no listener"):
+    for word in ("not a region", "did you mean", "host bits", "not a listener"):
         assert word in result.output
 
 

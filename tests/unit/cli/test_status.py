@@ -137,7 +137,8 @@ def test_the_contract_alone_is_enough(spool, run):
 
 
 @pytest.mark.parametrize(
-    ("code", "body", "said"), [(404, b"", "answers 404"), (200, b"<html>", "no status"), (200, b"[1]", "no status")]
+    ("code", "body", "said"),
+    [(404, b"", "answers 404"), (200, b"<html>", "is not a JSON object"), (200, b"[1]", "is not a JSON object")],
 )
 def test_another_answer_is_an_error(spool, run, code, body, said):
     with running(spool, code, body):
@@ -154,8 +155,8 @@ def test_a_holder_that_does_not_answer(spool, run):
     finally:
         os.close(descriptor)
     assert result.exit_code == 1
-    assert f"process {os.getpid()} holds the spool" in result.stderr
-    assert "control.sock is not there" in result.stderr
+    assert f"process {os.getpid()} has locked the spool" in result.stderr
+    assert "control.sock does not exist" in result.stderr
 
 
 # --- not running ------------------------------------------------------------------------------------------------------
@@ -208,7 +209,7 @@ def test_the_first_sentence_says_that_it_is_not_running(spool, run):
     fill(spool)
     text = run().stdout
     assert text.startswith(f"The bridge is not running; 7 events wait in {spool}.\n")
-    for shown in ("unrouted 42", "3 of the events may have been accepted already", "1 files are no batches"):
+    for shown in ("unrouted 42", "3 of these events may have been accepted already", "1 files are not batches"):
         assert shown in text
 
 

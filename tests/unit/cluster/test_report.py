@@ -8,7 +8,7 @@ import pytest
 from bridge.accounting import Ledger
 from bridge.accounting.journal import Journal, Receipt
 from bridge.accounting.journal_lines import JournalReader
-from bridge.cli.report import reckoned
+from bridge.cli.report import build_report
 from bridge.spool import Batch
 from bridge.spool.recovery import RecoveredSpool
 
@@ -48,7 +48,7 @@ class ProcessRun:
 
 def row_of(directory):
     walk = JournalReader(directory)
-    report = reckoned(walk, None, None)
+    report = build_report(walk, None, None)
     assert walk.fault_count == 0
     row = report.rows["a"]
     left = row.carried + row.received + row.replayed + row.taken + row.moved + row.again + row.unexplained

@@ -182,7 +182,7 @@ def test_replay_delivers_archived_events_once_more(gateway: Gateway) -> None:
 
 def test_replay_refuses_if_the_archive_holds_less_than_was_counted(gateway: Gateway) -> None:
     period = {"intake": "fw", "from_ms": NOON * 1000, "to_ms": (NOON + 1) * 1000, "batches": 2}
-    with pytest.raises(Exception, match="nothing was replayed"):
+    with pytest.raises(Exception, match="Nothing was replayed"):
         gateway.run("replay", period)
     assert len(gateway.events("fw")) == 6
 

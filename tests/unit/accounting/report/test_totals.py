@@ -17,7 +17,7 @@ from bridge.accounting import Ledger
 from bridge.accounting.journal import Journal, Receipt
 from bridge.accounting.journal_lines import JournalReader
 from bridge.accounting.report.process_runs import UNKNOWN
-from bridge.cli.report import reckoned
+from bridge.cli.report import build_report
 from bridge.spool import Batch, Pack, pack_blocks, pack_writer
 from bridge.spool.pack_ranges import Ranges
 from bridge.spool.recovery import RecoveredSpool
@@ -316,7 +316,7 @@ def live(directory, acts, seconds=20):
 def account(world, begin=None, end=None):
     world.journal.close()
     walk = JournalReader(world.directory)
-    report = reckoned(walk, begin, end)
+    report = build_report(walk, begin, end)
     assert not walk.faults, walk.faults
     return report
 
