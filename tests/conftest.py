@@ -45,7 +45,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def _distribute(items: list[pytest.Item], workers: int) -> list[pytest.Item]:
     """Reorders the tests: `--dist=worksteal` gives each worker an equal piece of the list, and an idle worker takes
-    tests from the end of another's piece. Each piece begins with its share of the heavy tests, so that none starts late.
+    tests from the end of another's piece. Each piece begins with its share of the heavy tests: none starts late.
     """
     heavy = sorted((item for item in items if _weight(item)), key=_weight, reverse=True)
     light = iter([item for item in items if not _weight(item)])

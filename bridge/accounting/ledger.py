@@ -1,4 +1,10 @@
-"""Counts events per intake, and moves them between the columns of the ledger."""
+"""Counts events per intake, and moves them between the columns of the ledger.
+
+The identity, in every reactor turn:
+received + recovered + replayed + taken_over (+ transferred)
+= delivered + spooled + buffered + quarantined + filtered + handed_over + dropped.
+``monitoring.loss_monitor`` checks it and raises an alarm.
+"""
 
 from collections import Counter
 from dataclasses import dataclass, field

@@ -1,10 +1,10 @@
-# mypy: disallow-untyped-calls=False
 """Runs commands of the control socket: ``POST /control/NAME`` with a JSON object.
 
 The response has one JSON object per line: ``{"progress": {...}}`` while the command runs, at least every two seconds,
 and at the end ``{"result": {...}}`` or ``{"error": "..."}``. If the client closes the connection, the command stops at
 the next point where it can. The admin endpoint on TCP has no commands.
 """
+# mypy: disallow-untyped-calls=False
 
 import json
 from collections.abc import Mapping

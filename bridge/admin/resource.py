@@ -1,9 +1,9 @@
-# mypy: disallow-untyped-calls=False
 """Serves the pages of the admin site; each page is a function from a query to a result, called per request.
 
 Every response may contain hostile text. So the headers forbid to sniff JSON as HTML and to read or frame a response
 from other sites, and the status page may run only its own files.
 """
+# mypy: disallow-untyped-calls=False
 
 import hashlib
 import json

@@ -1,5 +1,5 @@
-# mypy: disallow-untyped-calls=False
 """Opens ``admin.listen`` and the control socket, which only its owner may use."""
+# mypy: disallow-untyped-calls=False
 
 import os
 import socket

@@ -21,7 +21,7 @@ from bridge.admin.server import AdminServer
 from bridge.app.reload import Reload, ReloadTargets
 from bridge.cluster import from_config as cluster_config
 from bridge.cluster.backlog_view import BacklogView, BacklogViews
-from bridge.cluster.consumer import release
+from bridge.cluster.consumer import acknowledge_all
 from bridge.cluster.node import EVERY as CLUSTER_EVERY
 from bridge.cluster.node import ClusterNode
 from bridge.cluster.node_name import node_name
@@ -343,7 +343,7 @@ class Bridge:
             shared=DeliveryStore(
                 self.spool, self.ledger, work=self._spool_thread.work, receipt=self.journal_writer.taken_receipt,
                 refused=self.journal_writer.taken_refused,
-                remove=lambda batches: self._reactor.callFromThread(release, batches),
+                remove=lambda batches: self._reactor.callFromThread(acknowledge_all, batches),
             ),
             quarantine=lambda *message: in_thread(lambda: self.spool.quarantine.save_damaged(*message)),
         )  # fmt: skip

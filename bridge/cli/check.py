@@ -33,10 +33,11 @@ def make_check(connect: Connect) -> click.Command:
         help="Output format.",
     )
     def check(file: Path, connecting: bool, sending: bool, no_secrets: bool, form: str) -> None:
-        """Check the configuration and print all errors, each with file, line, column and what would be correct.
+        """Check the configuration and print all errors and warnings.
 
-        Warnings are about valid settings that are probably a mistake: routes that never match, keys that look wrong or
-        that every user can read, more intakes than max_request_rate allows, and others.
+        Each error has file, line, column, what is wrong and what would be correct. Warnings are about valid settings
+        that are probably a mistake: routes that never match, keys that look wrong or that every user can read, more
+        intakes than max_request_rate allows, and others.
 
         Exit code 2 if there is an error, 1 if --connect or --send-test fails. --format json prints an array of errors
         and warnings (severity error or warning); with --connect or --send-test, an array of the test results.

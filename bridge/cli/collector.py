@@ -11,7 +11,7 @@ _FILE = click.Path(path_type=Path)
 
 
 @click.command(
-    epilog="Example: syslog-bridge collector --listen 127.0.0.1:8080 --key testkey0testkey0 --output events.jsonl"
+    epilog="\b\nExample:\n  syslog-bridge collector --listen 127.0.0.1:8080 --key testkey0testkey0 --output out.jsonl"
 )
 @click.option("--listen", required=True, metavar="HOST:PORT", help="Address to listen on. Port 0: any free port.")
 @click.option(
@@ -29,7 +29,7 @@ def collector(  # click passes the options by name
     output: Path | None,
     count: bool,
 ) -> None:
-    """Run a stand-in for SEKOIA.IO's HTTPS log collector and write the events that it receives.
+    """Run a stand-in for SEKOIA.IO's HTTPS log collector.
 
     Serves /plain, /plain/batch, /jsons, /, /batch and /array. Each event is written as a JSON line with event_id,
     intake_key, event_timestamp, received and event, in order of arrival. Bytes that are not UTF-8 are written as

@@ -16,12 +16,15 @@ from bridge.operations.command import CommandError
 
 @click.command(epilog="\b\nExample:\n  syslog-bridge drain --timeout 30m && systemctl stop syslog-bridge")
 @configuration_option
-@click.option("--timeout", type=duration_seconds, default="30m", show_default=True, help="Maximum duration.")
+@click.option(
+    "--timeout", metavar="TIME", type=duration_seconds, default="30m", show_default=True, help="Maximum duration."
+)
 def drain(file: Path, timeout: float) -> None:
-    """Close the listeners and deliver all waiting events, before a gateway is decommissioned.
+    """Close the listeners and deliver all waiting events.
 
-    Exit code 0 if no events are left, else 1. The bridge keeps running and delivering; its listeners stay closed until
-    a reload or a restart. If no bridge is running, this command delivers the events in the spool itself.
+    Use it before a gateway is decommissioned. Exit code 0 if no events are left, else 1. The bridge keeps running and
+    delivering; its listeners stay closed until a reload or a restart. If no bridge is running, this command delivers
+    the events in the spool itself.
     """
     config = load_config(file, secrets=False)
     if bridge_runs(config, "drain"):

@@ -99,10 +99,11 @@ def drill(
     file: Path, expected: int, outage: timedelta, directory: Path | None, only: str | None, quick: bool,
     no_connect: bool, as_json: bool,
 ) -> None:  # fmt: skip
-    """Test this machine with fault scenarios and load: outage, 429, 500, 413, a rejected event, kill -9, a full spool.
+    """Test this machine with fault scenarios and load.
 
-    Runs a second bridge on loopback against a stand-in collector; the production bridge and collector are not touched.
-    Prints a verdict at the end. Exit code 1 if a check or scenario failed.
+    The scenarios are outage, 429, 500, 413, a rejected event, kill -9 and a full spool. The drill runs a second bridge
+    on loopback against a stand-in collector; the production bridge and collector are not touched. It prints a verdict
+    at the end. Exit code 1 if a check or scenario failed.
     """
     parts = _chosen(only)
     config = _configuration(file)

@@ -23,7 +23,7 @@ _CONTEXT = FrameContext(received=datetime(2026, 11, 23, 7, 24, 1, tzinfo=UTC))
 @click.argument("name", required=False)
 @click.option("--json", "as_lines", is_flag=True, help="Print one JSON object per line.")
 def formats(name: str | None, as_lines: bool) -> None:
-    """List the text formats that an intake may use as format:, or explain the format NAME."""
+    """List the text formats for an intake's format:, or explain format NAME."""
     try:
         chosen = [find(name)] if name else list(FORMATS.values())
     except UnknownFormat as error:

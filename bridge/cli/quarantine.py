@@ -65,7 +65,10 @@ def quarantine() -> None:
 def list_(
     file: Path, reason: tuple[str, ...], intake: str | None, source: str | None, limit: int, as_json: bool
 ) -> None:
-    """Show the latest frames: time of reception, reason, sender or intake, details, and the beginning of the frame."""
+    """Show the latest frames and why they are held.
+
+    Shows time of reception, reason, sender or intake, details and the beginning of each frame.
+    """
     config = load_config(file, secrets=False)
     found: list[tuple[str, QuarantineEntry]] = []
     total: Counter[str] = Counter()
@@ -89,9 +92,10 @@ def list_(
 @configuration_option
 @_WHICH
 def retry(file: Path, reason: tuple[str, ...], intake: str | None, source: str | None) -> None:
-    """Retry frames: queue refused events for their intake unchanged, and route the others by the current routes.
+    """Retry frames with the current routes.
 
-    Frames that match no route or are still too long stay in quarantine.
+    Refused events are queued for their intake unchanged; the other frames are routed by the current routes. Frames that
+    match no route or are still too long stay in quarantine.
     """
     _retry(file, reason or REASONS, intake, source)
 
@@ -120,7 +124,10 @@ def unrouted() -> None:
 @configuration_option
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON array.")
 def list_unrouted(file: Path, as_json: bool) -> None:
-    """Show for each sender: the number of held frames, the first and last time of reception, and the latest frame."""
+    """Show the senders of held frames.
+
+    Shows the number of frames, the first and last time of reception and the latest frame of each sender.
+    """
     config = load_config(file, secrets=False)
     senders: dict[tuple[str, str], list[QuarantineEntry]] = {}
     counts: Counter[tuple[str, str]] = Counter()

@@ -11,7 +11,10 @@ from bridge.cli.options import configuration_option, fail, load_config
 @click.command(epilog="\b\nExample:\n  syslog-bridge reload -c /etc/syslog-bridge/bridge.yaml")
 @configuration_option
 def reload(file: Path) -> None:
-    """Reload the configuration of the running bridge, as systemctl reload does, and print the result."""
+    """Reload the configuration of the running bridge.
+
+    Does the same as systemctl reload, and prints the result.
+    """
     config = load_config(file, secrets=False)
     if not bridge_runs(config, "reload"):
         fail("reload: no bridge is running")

@@ -19,10 +19,11 @@ from bridge.syslog.timestamps import milliseconds, rfc3339
 @click.option("--to", "until", required=True, type=time, metavar="TIME", help="End of the period, not included.")
 @yes_option
 def replay(file: Path, intake: str, since: datetime, until: datetime, yes: bool) -> None:
-    """Deliver an intake's archived events of a period again, each with its original event time.
+    """Deliver archived events of an intake and a period again.
 
-    Needs spool.archive:. Either all events are queued, or none. They are counted as replayed, and the collector
-    receives them as new events. --from and --to are rounded down to batch.timestamp_resolution.
+    Each event keeps its original time. Needs spool.archive:. Either all events are queued, or none. They are counted as
+    replayed, and the collector receives them as new events. --from and --to are rounded down to
+    batch.timestamp_resolution.
     """
     config = load_config(file, secrets=False)
     if until <= since:

@@ -49,11 +49,11 @@ def day_or_time(text: str) -> datetime:
     help="Print CSV with one row per intake. The state of the hash chain goes to stderr.",
 )
 def report(file: Path, begin: datetime | None, end: datetime | None, intake: str | None, as_csv: bool) -> None:
-    """Account for every event of a period: received, delivered, refused and dropped events, with the reasons.
+    """Account for every event of a period.
 
-    In each row: carried over + received + replayed + taken over + moved here + queued again = delivered + sent twice +
-    quarantined + filtered + handed over + dropped + held. Days are UTC. Exit code 1 if the journal's hash chain is
-    broken or files cannot be read.
+    Shows received, delivered, refused and dropped events, with the reasons. In each row: carried over + received +
+    replayed + taken over + moved here + queued again = delivered + sent twice + quarantined + filtered + handed over +
+    dropped + held. Days are UTC. Exit code 1 if the journal's hash chain is broken or files cannot be read.
     """
     if begin is not None and end is not None and begin >= end:
         raise click.UsageError("--from must be before --to")

@@ -135,8 +135,8 @@ def limitations(report: Report, period: str) -> Iterator[str]:
     if report.unclean:
         yield (
             "Events filtered or dropped in the last minute before each unclean stop are missing. Received events of"
-            " that minute are reconstructed from the spool and the receipts; after a power failure some of them may also"
-            " be missing."
+            " that minute are reconstructed from the spool and the receipts; after a power failure some of them may"
+            " also be missing."
         )
     if (possible := report.total().possible) > 0:
         yield (

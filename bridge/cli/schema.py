@@ -9,8 +9,11 @@ from bridge.config.schema import schema as configuration_schema
 
 @click.command(epilog="\b\nExample:\n  syslog-bridge schema > bridge.schema.json")
 def schema() -> None:
-    """Print the JSON Schema of the configuration file, for editors and CI pipelines.
+    """Print the JSON Schema of the configuration file.
 
-    For an editor, make this the first line of the configuration: # yaml-language-server: $schema=bridge.schema.json
+    It is for editors and CI pipelines. For an editor, make this the first line of the configuration:
+
+    \b
+    # yaml-language-server: $schema=bridge.schema.json
     """
     click.echo(json.dumps(configuration_schema(), indent=2))

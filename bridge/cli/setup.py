@@ -198,7 +198,10 @@ def make_setup(connect: Connect) -> click.Command:
         listen: str | None, timezone: str | None, spool: Path, non_interactive: bool, sending: bool, no_connect: bool,
         force: bool,
     ) -> None:  # fmt: skip
-        """Write a first configuration: ask for region, intake, key, senders and ports, and test the connection."""
+        """Write a first configuration and test the connection.
+
+        Asks for region, intake, key, senders and ports.
+        """
         if sending and no_connect:
             raise click.UsageError("--send-test needs a connection, which --no-connect excludes")
         if non_interactive and key_file is None:

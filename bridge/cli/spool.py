@@ -47,7 +47,7 @@ def spool() -> None:
 @configuration_option
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
 def list_(file: Path, as_json: bool) -> None:
-    """Show the number of waiting events, their bytes and the age of the oldest for each intake."""
+    """Show the waiting events of each intake: number, bytes, age of the oldest."""
     config = load_config(file, secrets=False)
     try:
         found = offline_spool.read(existing_spool(config.spool.directory))

@@ -21,7 +21,11 @@ MAX_SOURCES = 100
 )
 @click.option("--watch", "watched", is_flag=True, help="Update the status every two seconds until Ctrl-C.")
 def status(file: Path, as_json: bool, watched: bool) -> None:
-    """Show the health of the running bridge and what to do; if none runs, show the contents of the spool."""
+    """Show the health of the bridge, or of its spool if none runs.
+
+    The first line says whether the bridge is healthy and, if not, what to do. If no bridge runs, shows the contents of
+    the spool.
+    """
     directory = load_config(file, secrets=False).spool.directory
     if watched and not as_json:
         _watch(directory)

@@ -46,10 +46,10 @@ class SampleError(Exception):
 @configuration_option
 @click.argument("samples", type=click.Path(path_type=Path), nargs=-1, required=True)
 def test(file: Path, samples: tuple[Path, ...]) -> None:
-    """Test the configuration with the sample messages in SAMPLES: each states its expected intake, event and time.
+    """Test the configuration with sample messages.
 
-    These are unit tests for a configuration: the command reads no keys and sends nothing. Exit code 1 if a sample does
-    not match its expectation.
+    Each sample in SAMPLES states its expected intake, event and time. These are unit tests for a configuration: the
+    command reads no keys and sends nothing. Exit code 1 if a sample does not match its expectation.
 
     \b
     - {from: 10.1.8.4, frame: '<30>Nov 23 07:24:00 gw sshd[7]: hello', expect: {intake: linux, event: 'hello'}}

@@ -22,7 +22,7 @@ OK, WRONG, NOTE = "ok", "NO", "--"
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step of a message through the bridge, with its result."""
+    """A step of a message through the bridge, with its result."""
 
     mark: str
     name: str
@@ -34,9 +34,10 @@ class Step:
 @click.argument("address")
 @click.option("--json", "as_json", is_flag=True, help="Print what the bridge knows about the address as JSON.")
 def why(file: Path, address: str, as_json: bool) -> None:
-    """Show where the messages of a sender go or stop: received, listener, parsing, clock, route, intake, response.
+    """Show where the messages of a sender go or stop.
 
-    Each step has a mark: ok, NO (the messages stop here) or -- (a hint).
+    The steps are received, listener, parsed, clock, route, intake and response. Each step has a
+    mark: ok, NO (the messages stop here) or -- (a hint).
     """
     config = load_config(file, secrets=False)
     directory = config.spool.directory

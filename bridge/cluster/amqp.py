@@ -1,4 +1,3 @@
-# mypy: disallow-untyped-calls=False
 """Opens AMQP 0-9-1 connections to RabbitMQ through pika's Twisted adapter.
 
 ``amqp_channel`` implements the channels. Only these two modules import pika.
@@ -10,6 +9,7 @@ Hazards, each found in the source of pika 1.4:
   its own heuristics for a connection that ends while it is opened. ``_Protocol`` keeps the reason and repeats the
   heuristics.
 """
+# mypy: disallow-untyped-calls=False
 
 import logging
 from collections.abc import Callable

@@ -1,4 +1,3 @@
-# mypy: disallow-untyped-calls=False
 """Implements an AMQP 0-9-1 channel (queues, publishing with confirms, consuming) and describes connection errors.
 
 Hazards, each found in the source of pika 1.4:
@@ -8,6 +7,7 @@ Hazards, each found in the source of pika 1.4:
   module uses the id of the returned message instead.
 - pika's queue of a consumer discards messages that nobody has fetched when it is closed. So one ``get`` always waits.
 """
+# mypy: disallow-untyped-calls=False
 
 import re
 from collections.abc import Callable
@@ -151,13 +151,13 @@ class AmqpChannel:
         cancelled: defer.Deferred[None] = self._translate(self._channel.basic_cancel(tag), lambda frame: None)
         return cancelled
 
-    def acknowledge(self, lease: object) -> None:
+    def acknowledge(self, delivery_tag: object) -> None:
         if self.open:
-            self._channel.basic_ack(lease)
+            self._channel.basic_ack(delivery_tag)
 
-    def requeue(self, lease: object) -> None:
+    def requeue(self, delivery_tag: object) -> None:
         if self.open:
-            self._channel.basic_nack(lease, requeue=True)
+            self._channel.basic_nack(delivery_tag, requeue=True)
 
     def close(self) -> None:
         if self.open:

@@ -77,10 +77,10 @@ class Channel(Protocol):
     def cancel(self, tag: str) -> "defer.Deferred[None]":
         """Stops a consumer. More batches may arrive until this fires. Delivered batches stay with this channel."""
 
-    def acknowledge(self, lease: object) -> None:
+    def acknowledge(self, delivery_tag: object) -> None:
         """Acknowledges a batch, so that the queue deletes it. Does nothing if the channel is closed."""
 
-    def requeue(self, lease: object) -> None:
+    def requeue(self, delivery_tag: object) -> None:
         """Returns a batch to its queue for another consumer. Does nothing if the channel is closed."""
 
     def close(self) -> None:

@@ -92,7 +92,7 @@ class ConsumerContext:
 
 
 @dataclass(slots=True, eq=False)
-class Lease:
+class HeldDelivery:
     """Channel and delivery tag with which one batch is acknowledged, and the time of its delivery."""
 
     channel: Channel
@@ -116,8 +116,8 @@ class Consumer:
         self._typical_size = float(context.consumer_memory.limit)
         "Moving average of the bytes of a batch. Starts with the limit, as no batch is known yet."
         self._has_received = False
-        self._leases: dict[TakenBatch, Lease] = {}
-        self._excess: list[Lease] = []
+        self._deliveries: dict[TakenBatch, HeldDelivery] = {}
+        self._excess: list[HeldDelivery] = []
         "Batches that were delivered without room for them, and are requeued."
         self._requeued: dict[str, None] = {}
         "Identities of requeued batches that the collector has not accepted, the newest last."
@@ -130,12 +130,12 @@ class Consumer:
         """State of the consumer: idle, consuming or ending."""
         if self._tag is not None:
             return "consuming"
-        return "ending" if self._leases else "idle"
+        return "ending" if self._deliveries else "idle"
 
     @property
     def held(self) -> int:
         """Number of batches that this node holds and has not settled."""
-        return len(self._leases)
+        return len(self._deliveries)
 
     # --- inputs ------------------------------------------------------------------------------------------------------
 
@@ -157,10 +157,10 @@ class Consumer:
 
     def acknowledge(self, batch: TakenBatch) -> None:
         """Acknowledges a settled batch to the broker."""
-        lease = self._leases.pop(batch, None)
-        if lease is not None:
+        delivery = self._deliveries.pop(batch, None)
+        if delivery is not None:
             self._free_memory(batch)
-            lease.channel.acknowledge(lease.tag)
+            delivery.channel.acknowledge(delivery.tag)
 
     def stop(self) -> None:
         """Stops consuming, and requeues the batches that are not in flight."""
@@ -168,7 +168,7 @@ class Consumer:
         if self._tag is not None and not self._busy:
             self._cancel()
         elif self._tag is None:
-            self._requeue(list(self._leases))
+            self._requeue(list(self._deliveries))
 
     def close(self) -> None:
         """Closes the channel. The broker gives the batches that are still in flight to another consumer."""
@@ -186,7 +186,7 @@ class Consumer:
             return 1
         consumer_memory = self._context.consumer_memory
         # Require some more room, or the consumer would have to stop again at once.
-        if self._leases and not consumer_memory.has_room(
+        if self._deliveries and not consumer_memory.has_room(
             int(self._typical_size) + (0 if self._tag else consumer_memory.limit // 8)
         ):
             return 0
@@ -250,10 +250,10 @@ class Consumer:
         def ended(result: object) -> None:
             self._busy = False
             excess, self._excess = self._excess, []
-            for lease in excess:
-                lease.channel.requeue(lease.tag)
+            for delivery in excess:
+                delivery.channel.requeue(delivery.tag)
             if self._stopped:
-                self._requeue(list(self._leases))
+                self._requeue(list(self._deliveries))
             else:
                 self._requeue_unwanted(self._context.clock.seconds())
 
@@ -272,9 +272,9 @@ class Consumer:
     def _received(self, channel: Channel, received: ReceivedBatch) -> None:
         context, name = self._context, self._courier.name
         now, size = context.clock.seconds(), len(received.body)
-        if self._stopped or (self._leases and not context.consumer_memory.has_room(size)):
+        if self._stopped or (self._deliveries and not context.consumer_memory.has_room(size)):
             # Delivered before the prefetch could be reduced. The lines are not kept.
-            self._excess.append(Lease(channel, received.lease, now))
+            self._excess.append(HeldDelivery(channel, received.delivery_tag, now))
             self._typical_size = max(self._typical_size, float(size))
             if self._tag is not None and not self._busy:
                 self._cancel()
@@ -291,8 +291,8 @@ class Consumer:
         batch.sealed = now - max(0.0, context.wall() - batch.sequence / 1_000_000)
         self._typical_size = 0.9 * self._typical_size + 0.1 * size if self._has_received else float(size)
         self._has_received = True
-        self._leases[batch] = Lease(channel, received.lease, now)
-        batch.lease = self
+        self._deliveries[batch] = HeldDelivery(channel, received.delivery_tag, now)
+        batch.consumer = self
         context.consumer_memory.held += size
         if "exact" in received.headers:
             context.exact.add(batch.sequence)
@@ -312,12 +312,12 @@ class Consumer:
         def written(nothing: object) -> None:
             context.ledger.take_over(name, events)
             context.ledger.quarantine(name, events)
-            channel.acknowledge(received.lease)
+            channel.acknowledge(received.delivery_tag)
 
         def failed(failure: Failure) -> None:
             # The message stays in the queue and in no ledger.
             log.failure("queue {queue}: cannot write a message to quarantine", failure, queue=self._queue)
-            channel.requeue(received.lease)
+            channel.requeue(received.delivery_tag)
 
         label = re.sub("[^A-Za-z0-9.-]", "_", str(received.headers.get("batch", "message")))[:100]
         context.quarantine(name, label, received.body, events).addCallbacks(written, failed)
@@ -325,9 +325,9 @@ class Consumer:
     def _requeue_unwanted(self, now: float) -> None:
         """Requeues all batches while the courier sends nothing, and otherwise those that have waited too long."""
         if self._is_delivery_suspended:
-            self._requeue(list(self._leases))
+            self._requeue(list(self._deliveries))
         else:
-            self._requeue([batch for batch, lease in self._leases.items() if now - lease.since > MAX_HOLD])
+            self._requeue([batch for batch, delivery in self._deliveries.items() if now - delivery.since > MAX_HOLD])
         self._forget_lost()
 
     def _requeue(self, batches: list[TakenBatch]) -> None:
@@ -335,12 +335,12 @@ class Consumer:
             self._courier.undo_splits()
         for batch in self._courier.withdraw(batches):
             assert isinstance(batch, TakenBatch)
-            lease = self._leases.pop(batch)
+            delivery = self._deliveries.pop(batch)
             self._free_memory(batch)
             self._context.ledger.hand_over(self._courier.name, batch.unacknowledged)
             if not batch.doubtful:
                 self._remember_requeued(batch.origin)
-            lease.channel.requeue(lease.tag)
+            delivery.channel.requeue(delivery.tag)
 
     def _remember_requeued(self, origin: str) -> None:
         """Remembers a requeued batch that was not delivered, so that its redelivery is no possible duplicate."""
@@ -350,10 +350,10 @@ class Consumer:
 
     def _forget_lost(self) -> None:
         """Forgets waiting batches of a closed channel, as the broker gives them to another consumer."""
-        lost = [batch for batch, lease in self._leases.items() if not lease.channel.open]
+        lost = [batch for batch, delivery in self._deliveries.items() if not delivery.channel.open]
         for batch in self._courier.withdraw(lost) if lost else ():
             assert isinstance(batch, TakenBatch)
-            del self._leases[batch]
+            del self._deliveries[batch]
             self._free_memory(batch)
             self._context.ledger.hand_over(self._courier.name, batch.unacknowledged)
 
@@ -362,8 +362,8 @@ class Consumer:
         self._context.exact.discard(batch.sequence)
 
 
-def release(batches: list[Batch]) -> None:
+def acknowledge_all(batches: list[Batch]) -> None:
     """Acknowledges settled batches to the broker. Call on the reactor thread."""
     for batch in batches:
-        if isinstance(batch, TakenBatch) and isinstance(batch.lease, Consumer):
-            batch.lease.acknowledge(batch)
+        if isinstance(batch, TakenBatch) and isinstance(batch.consumer, Consumer):
+            batch.consumer.acknowledge(batch)

@@ -49,7 +49,7 @@ class TakenBatch(Batch):
     origin: str = ""
     "Identity of the batch among those of all nodes."
     queue: str = ""
-    lease: object = None
+    consumer: object = None
     "Consumer that acknowledges or requeues this batch."
 
     @property
@@ -70,7 +70,7 @@ class ReceivedBatch:
     headers: Mapping[str, object]
     body: bytes = field(repr=False)
     redelivered: bool
-    lease: object
+    delivery_tag: object
 
 
 def message_from_piece(piece: Piece, data: bytes, *, node: str, exact: bool) -> BatchMessage:
@@ -122,7 +122,7 @@ def batch_from_message(received: ReceivedBatch, *, intake: str, queue: str, seal
     made = TakenBatch(
         intake=intake, sequence=sequence, encoding=encoding, timed=headers.get("timed") is True, earliest=earliest,
         latest=latest, count=count, size=len(body), directory=Path(queue), sealed=sealed,
-        doubtful=received.redelivered, held=body, origin=origin, queue=queue, lease=received.lease,
+        doubtful=received.redelivered, held=body, origin=origin, queue=queue,
     )  # fmt: skip
     # The batch has no file on this disk, so there is nothing to rename to ``.sending``.
     made.sending, made.disk = True, 0

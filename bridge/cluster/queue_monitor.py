@@ -109,7 +109,7 @@ class QueueMonitor:
         if self._consumes:
 
             def got(received: ReceivedBatch) -> None:
-                channel.requeue(received.lease)
+                channel.requeue(received.delivery_tag)
 
             await self._with_timeout(channel.consume(self._presence, prefetch=1, got=got))
         return channel

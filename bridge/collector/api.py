@@ -1,5 +1,3 @@
-# mypy: disallow-untyped-calls=False
-# (twisted.web has few annotations)
 """Serves the endpoints of the intake API (`https-log-collector.md`, `intake.md`).
 
 | path | body | answer |
@@ -15,6 +13,8 @@ Refusals are JSON, ``{"error": ...}``, checked in this order: 404, 405, 400 for 
 header, 401, 415, 413, 400. ``event_ids`` has only the accepted events; a sender that compares the count with its own
 sees that some were refused.
 """
+# mypy: disallow-untyped-calls=False
+# (twisted.web has few annotations)
 
 import json
 from collections.abc import Callable, Set

@@ -1,10 +1,10 @@
-# mypy: disallow-untyped-calls=False
-# (twisted.web has few annotations)
 """Finds the intake key of a request and checks it against the accepted keys.
 
 The key is the header ``X-SEKOIAIO-INTAKE-KEY``, the HTTP Basic password (any user), the query ``intake_key=``, or part
 of the JSON body; the first one present is used. It is never in a response, log line or error.
 """
+# mypy: disallow-untyped-calls=False
+# (twisted.web has few annotations)
 
 import hmac
 from collections.abc import Set

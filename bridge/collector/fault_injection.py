@@ -1,10 +1,10 @@
-# mypy: disallow-untyped-calls=False
-# (twisted.web has few annotations)
 """Injects faults into the responses of the collector, as networks, proxies and overloaded services cause them.
 
 faults = iter([InjectedFault(status=503, headers=(("Retry-After", "2"),)), InjectedFault(accept=True, reset=True)])
 resource = FaultyResource(IntakeResource(sink), lambda request: next(faults, None), reactor)
 """
+# mypy: disallow-untyped-calls=False
+# (twisted.web has few annotations)
 
 import math
 from collections.abc import Callable

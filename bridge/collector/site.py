@@ -1,6 +1,6 @@
+"""Limits request bodies while they are received (a twisted.web Site)."""
 # mypy: disallow-untyped-calls=False
 # (twisted.web has few annotations)
-"""Limits request bodies while they are received (a twisted.web Site)."""
 
 import json
 from io import BytesIO

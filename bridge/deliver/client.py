@@ -1,9 +1,9 @@
-# mypy: disallow-untyped-calls=False
 """Posts one request body and returns the response, or fails with an error that describes the cause.
 
 Response bodies are always read, up to a limit: an unread body would occupy its connection for ever. The timeout
 applies to lack of progress in either direction, so a slow line may take as long as it needs.
 """
+# mypy: disallow-untyped-calls=False
 
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit

@@ -42,7 +42,7 @@ class OutcomeStore(Packer, Protocol):
 
 
 class HandOver(Protocol):
-    """Declares what a courier needs of the consumer that takes its batches for the cluster."""
+    """Declares what a courier needs of the publisher that hands its batches over to the cluster."""
 
     @property
     def stuck(self) -> bool:

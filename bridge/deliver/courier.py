@@ -4,16 +4,18 @@
 idle           no events are waiting
 delivering     up to ``in_flight`` requests are in flight
 backing-off    the last request failed; after a wait, one request at a time until one is accepted
-parked         the collector accepts no events of this intake; one attempt every few minutes
+parked         the collector accepts no events of this intake: one attempt every few minutes; or the
+               intake is not in the configuration: no attempt
 =============  ======================================================================================
 
-Whatever the response, an event stays in the spool until it is accepted or in quarantine. The ledger changes on the
+Whatever the response, an event stays in the spool until it is accepted or in quarantine. Only a full spool or an
+operator's purge drops it. The ledger changes on the
 reactor, in the turn in which the response is read. The file is removed later, in the spool thread. ``pending`` keeps
 the waiting batches, ``retry_state`` decides when the next request may start, ``response_handler`` processes responses,
 and ``bisection`` handles refused events.
 
 A courier can delegate its batches to the cluster (``bridge.cluster``). It then posts only what it has already split.
-Courier and delegate take batches from the same lanes, so no batch is taken by both.
+Courier and publisher take batches from the same send queue, so no batch is taken by both.
 """
 
 from collections import Counter
@@ -49,7 +51,7 @@ from bridge.spool import (
     batch_reader,
 )
 
-NO_WIDTH = 1 << 62
+UNLIMITED_WIDTH_MS = 1 << 62
 "A join width in milliseconds that is larger than any difference of two times."
 CUT_BYTES = 32 << 20
 """Approximate limit in bytes of timed batches that all intakes together hold in memory to cut several at once. A
@@ -281,12 +283,12 @@ class Courier:
 
     # --- handover to the cluster -------------------------------------------------------------------------------------
 
-    def delegate_to(self, consumer: HandOver | None) -> None:
-        """Lets ``consumer`` take the waiting batches; with None, the courier posts them again."""
-        if consumer is self._delegate:
+    def delegate_to(self, publisher: HandOver | None) -> None:
+        """Lets ``publisher`` take the waiting batches; with None, the courier posts them again."""
+        if publisher is self._delegate:
             return
-        self._delegate = consumer
-        if consumer is not None:
+        self._delegate = publisher
+        if publisher is not None:
             self._bisection.undo_splits()
         self._changed()
 
@@ -423,7 +425,7 @@ class Courier:
     def _width_now(self) -> int:
         """Returns by how much the times of one request may differ, in milliseconds."""
         if self._delivery_path.target.endpoint.exact:
-            return NO_WIDTH
+            return UNLIMITED_WIDTH_MS
         catching_up = self._context.dispatcher.limited or self._send_queue.has_backlog
         return self._width.ms if catching_up else self._limits.resolution_ms
 
@@ -434,7 +436,7 @@ class Courier:
         pieces = self._send_queue.take(
             now,
             width_ms=width_ms,
-            narrow_ms=NO_WIDTH if endpoint.exact else self._limits.resolution_ms,
+            narrow_ms=UNLIMITED_WIDTH_MS if endpoint.exact else self._limits.resolution_ms,
             max_events=1 if endpoint.single else self._limits.max_events,
             max_bytes=max_bytes,
             timed=endpoint.exact,

@@ -1,9 +1,9 @@
-# mypy: disallow-untyped-calls=False
 """Opens connections through an HTTP proxy with CONNECT (RFC 9110 section 9.3.6).
 
 The proxy resolves the host name of the server. If the proxy sends a response of its own instead of a tunnel, that
 response is never taken for the collector's. No event has been sent at that point, so none can be a possible duplicate.
 """
+# mypy: disallow-untyped-calls=False
 
 import re
 from base64 import b64encode

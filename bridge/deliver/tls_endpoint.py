@@ -1,9 +1,9 @@
-# mypy: disallow-untyped-calls=False
 """Provides TLS connections for bodies of megabytes, with fewer and larger steps than Twisted's.
 
 Twisted passes on OpenSSL's output after each 16 KiB and handles each record of a response separately. A body of 4 MB
 is 250 records. Here the output is passed on once per write, and a response is read one socket read at a time.
 """
+# mypy: disallow-untyped-calls=False
 
 from typing import Any
 

@@ -11,7 +11,7 @@ LONGEST_DATAGRAM = 65_535
 
 
 class Cut(NamedTuple):
-    """One frame, with a description of its framing."""
+    """A frame, with a description of its framing."""
 
     frame: bytes
     description: str

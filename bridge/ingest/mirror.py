@@ -1,10 +1,10 @@
-# mypy: disallow-untyped-calls=False
 """Mirrors frames to other forwarders, as the ``copy_to:`` of a route asks, so that both can be compared for a while.
 
 Mirroring is best effort and counted separately. A copy that cannot be sent at once is dropped, never held, and never
 delays the original. Over UDP each frame is one datagram. Over TCP each frame is one line, or octet-counted (RFC 6587)
 if it contains a line end. The receiver sees the bridge's address as the sender.
 """
+# mypy: disallow-untyped-calls=False
 
 import socket
 from collections import Counter

@@ -1,4 +1,4 @@
-"""Takes all messages of one socket read through the pipeline: four steps, and no work per message.
+"""Takes all messages of one socket read through four steps: parse, route, group, append, each once per read.
 
 ``frames`` (cut by the listener) -> ``parse_all`` -> ``assign`` -> ``group`` -> ``append``. The ledger is updated in
 the same call as the append, so it is exact in every reactor turn.
@@ -43,8 +43,11 @@ class ReadCounts:
     by_route: Counter[str] = field(default_factory=Counter)
     filtered_by_route: Counter[str] = field(default_factory=Counter)
     converted: int = 0
+    "Events whose text was converted to UTF-8."
     emptied: int = 0
+    "Events whose payload would have been empty, and were sent in another form."
     outside: int = 0
+    "Events with a timestamp out of range, sent with the time of reception."
     truncated: int = 0
     resyncs: int = 0
     format_sampled: Counter[str] = field(default_factory=Counter)

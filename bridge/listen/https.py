@@ -1,4 +1,3 @@
-# mypy: disallow-untyped-calls=False
 """Receives events over HTTPS with the collector's own API, from agents and from other gateways.
 
 A request's intake key selects the intake: its events are passed on as they are, with the time that the sender gives,
@@ -6,6 +5,7 @@ or the reception time if it gives none. Without a key, routes decide as for any 
 after its events are in the spool and a group commit has synced them to disk. Without room for them the answer is 503
 with ``Retry-After``, at once; a request is never held.
 """
+# mypy: disallow-untyped-calls=False
 
 import math
 import socket

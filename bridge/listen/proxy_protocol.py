@@ -1,4 +1,3 @@
-# mypy: disallow-untyped-calls=False
 """Accepts connections through load balancers that send a PROXY header (``proxy_protocol``).
 
 The header is removed before anything else, TLS included. The real peer is the source for ``allow``, limits and
@@ -7,6 +6,7 @@ routes.
 The header is accepted only from the addresses in ``proxy_protocol``, and it is required from them: any other client
 could write any source into it. It may arrive in pieces.
 """
+# mypy: disallow-untyped-calls=False
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,3 @@
-# mypy: disallow-untyped-calls=False
 """Receives syslog over RELP, and acknowledges each message once it is on disk.
 
 The messages of one read are appended as a whole; after a group commit (``spool.group_commit``) all acknowledgements go
@@ -8,6 +7,7 @@ connection is closed without acknowledgement, and the sender sends it again.
 A full intake pauses its sender, whatever ``when_full`` says: nothing is read or acknowledged until what it sent is in
 the spool. With a certificate, the listener uses TLS.
 """
+# mypy: disallow-untyped-calls=False
 
 import socket
 

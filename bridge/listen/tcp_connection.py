@@ -1,5 +1,5 @@
-# mypy: disallow-untyped-calls=False
 """Reads syslog over TCP (RFC 6587), with one framer per connection and one pipeline call per read."""
+# mypy: disallow-untyped-calls=False
 
 import socket
 from collections import Counter

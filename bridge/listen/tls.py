@@ -1,10 +1,10 @@
-# mypy: disallow-untyped-calls=False
 """Listens for syslog over TLS (RFC 5425): a TCP listener whose connections start with a handshake.
 
 A connection counts from its first byte, so a client that never finishes its handshake takes up a slot. It is closed
 after ``handshake_timeout``. When the connection limit is reached, the oldest unfinished handshake is closed for a new
 client.
 """
+# mypy: disallow-untyped-calls=False
 
 import socket
 from collections.abc import Callable

@@ -1,9 +1,9 @@
-# mypy: disallow-untyped-calls=False
 """Accepts connections on a Unix socket that is already bound.
 
 Twisted's own port needs a path, changes its mode, and removes it at the end. This socket may have been inherited as a
 descriptor, and may outlive the process.
 """
+# mypy: disallow-untyped-calls=False
 
 import socket
 from typing import Any

@@ -47,7 +47,7 @@ def _figures(status: JSON) -> str:
 
 
 def _losses(status: JSON) -> str:
-    """Returns the losses since the start that no alarm reports any more; the log has the end of each alarm."""
+    """Returns all losses since the start, for a status without problems; the log has the time of each."""
     drops = status.get("kernel_drops")
     kernel_dropped = sum(drops.values()) if isinstance(drops, dict) else 0
     dropped = sum(status.get("ledger", {}).get("dropped", {}).values())
@@ -59,7 +59,7 @@ def _losses(status: JSON) -> str:
 def _intake_problems(status: JSON) -> Iterator[JSON]:
     for row in status.get("intakes", []):
         name, state, error = row.get("name"), row.get("state"), row.get("last_error")
-        # Cut the question at the end of the error: the remedy answers it.
+        # Remove "; check the ..." from the end of the error: the remedy says it.
         error = error and str(error).partition("; check the ")[0]
         events = row.get("backlog_events") or 0
         waiting = f"{_number(events, 'event')} waiting in the spool"
@@ -104,7 +104,7 @@ def _remedy(error: str) -> str:
         ("certificate", 'run "syslog-bridge check --connect"; if a proxy inspects TLS, add its CA as extra_ca_file'),
         ("connect", 'run "syslog-bridge check --connect": it names the step that fails (DNS, firewall, proxy)'),
         ("progress", 'run "syslog-bridge check --connect": it names the step that fails (DNS, firewall, proxy)'),
-        ("answered 5", "no action needed here: the collector has failed, and events are delivered when it is back"),
+        ("answered 5", "the collector has a fault; delivery resumes by itself when it is back"),
         ("answered 429", "no action needed: delivery is retried; lower max_request_rate if this persists"),
     ):
         if sign in error:

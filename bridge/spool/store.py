@@ -51,7 +51,7 @@ class BatchLimits:
     max_bytes: int = 5_000_000
     resolution_ms: int = 1000
     max_slots: int = 64
-    "Most open slots of one intake; further events go to its timed file."
+    "Maximum open slots of one intake; further events go to one file whose lines carry their own time (*timed*)."
 
 
 class Spool:
@@ -84,8 +84,9 @@ class Spool:
         self._sequence = 0
         self._exact_firsts: list[int] = []
         self._exact_lasts: list[int] = []
+        # The timed file of an intake has its own key, see ``_key``.
         self._slots: dict[str, dict[tuple[str, int], OpenBatch]] = {}
-        # In order of opening, so due batches come first. The timed file of an intake has its own key, see ``_key``.
+        # In order of opening, so due batches come first.
         self._by_age: OrderedDict[OpenBatch, None] = OrderedDict()
         self._folders: set[str] = set()
         self._most_open = max(64, min(8192, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2))
@@ -125,7 +126,7 @@ class Spool:
         return (group,)
 
     def append(self, group: Group) -> None:
-        """Writes the events of one part; afterwards they survive a killed process.
+        """Writes the events of one part. When it returns, a kill of the process loses none (a power failure may).
 
         Raises OSError; then none was written.
         """

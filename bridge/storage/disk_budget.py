@@ -109,7 +109,10 @@ class DiskBudget:
         return self._terms.pause
 
     def refuses(self, intake: str, size: int) -> str | None:
-        """Returns the reason code if ``size`` bytes of an intake may not be written now, otherwise None."""
+        """Makes room for ``size`` bytes of an intake if necessary.
+
+        Returns the reason code if they may not be written now, otherwise None.
+        """
         if self._disk_full:
             return "disk_full"
         self._appended += size + _OVERHEAD
@@ -190,7 +193,7 @@ class DiskBudget:
         # Require some more room, or the intake would be full again with the next read.
         full |= {name for name in self.full & set(names) if shares.room(name) < 3 * granule}
         if not pause:
-            # Drop as late as possible: the disk may get room in another way.
+            # Drop nothing earlier than necessary: space may be freed elsewhere.
             for name in names:
                 self._make_room(name, 0, shares)
             if wanted in full and shares.room(wanted) < size:
@@ -213,7 +216,7 @@ class DiskBudget:
         uses = self._uses()
         used = sum(uses.values())
         assumed = self._assumed_limit if self._clock() < self._assumed_until else None
-        # Drop few events for the reserve: a small one is enough until there is room for more.
+        # Recreate only a small reserve at first, so that few events are dropped for it.
         self._needed = min(self.reserve.size, used // 8) + SOME
         kept_free = 0 if self.reserve.held or not self.reserve.size else self._needed + SOME
         assert self._disk is not None

@@ -1,10 +1,10 @@
-# mypy: disallow-untyped-calls=False
 """Writes the ledger's accounts to the journal at each full minute, and after an operator's command has moved events.
 
 The accounts are copied on the reactor and written in the spool thread. So a line shows one moment, and all jobs queued
 before that moment are done. An account that changes in the same reactor turn in which its receipt is queued is neither
 behind nor ahead of its receipts.
 """
+# mypy: disallow-untyped-calls=False
 
 from collections.abc import Callable
 from dataclasses import replace

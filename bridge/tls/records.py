@@ -1,4 +1,3 @@
-# mypy: disallow-untyped-calls=False
 """Decrypts all TLS records of one socket read at once.
 
 Twisted calls pyOpenSSL's ``recv`` for each record, which costs a buffer, a copy, some calls and one delivery. A sender
@@ -6,6 +5,7 @@ that writes one record per message has hundreds of records in one read; then ``r
 this module calls OpenSSL directly through internals of pyOpenSSL. If they are missing, it decrypts nothing, and Twisted
 decrypts all records.
 """
+# mypy: disallow-untyped-calls=False
 
 from collections.abc import Callable
 from typing import Any

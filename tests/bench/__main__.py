@@ -1,4 +1,4 @@
-"""Runs the rounds: every contender once a round, in turn, so that a machine that drifts drifts for all."""
+"""Runs the rounds: every contender once per round, in turn, so that a change of the machine affects all."""
 
 from __future__ import annotations
 
@@ -17,14 +17,18 @@ from tests.peers.unpacked import PeerMissing
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("--load", choices=[*plan.SERIES, "ladder"], action="append", help="only these (default: all)")
+    parser.add_argument(
+        "--load", choices=[*plan.SERIES, "ladder"], action="append", help="run only these loads (default: all)"
+    )
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--scale", type=float, default=1.0, help="of the numbers of events: 0.5 is twice as quick")
-    parser.add_argument("--only", choices=CONTENDERS, action="append", help="leave out the others")
-    parser.add_argument("--add", type=Path, action="append", default=[], help="take in the runs of an earlier --json")
-    parser.add_argument("--no-runs", action="store_true", help="run nothing: only what --add brings")
-    parser.add_argument("--json", type=Path, help="also write the results there")
-    parser.add_argument("--plot", type=Path, help="also draw the ratios there, as SVG")
+    parser.add_argument(
+        "--scale", type=float, default=1.0, help="factor for the numbers of events: 0.5 takes half the time"
+    )
+    parser.add_argument("--only", choices=CONTENDERS, action="append", help="run only these contenders")
+    parser.add_argument("--add", type=Path, action="append", default=[], help="add the runs of an earlier --json file")
+    parser.add_argument("--no-runs", action="store_true", help="run nothing, report only what --add reads")
+    parser.add_argument("--json", type=Path, help="write the results to this file")
+    parser.add_argument("--plot", type=Path, help="draw the ratios to this SVG file")
     options = parser.parse_args()
     if why := grant_receive_buffers():
         print(why, file=sys.stderr)
@@ -54,7 +58,7 @@ def main() -> int:
 
 
 def further_rounds(before: list[Result], runs: list[Result]) -> list[Result]:
-    """Runs of another time, as further rounds: only what took turns is compared."""
+    """Renumbers runs of another time as further rounds, since only runs of one round are compared."""
     last = {
         series: max(run.round for run in before if run.series == series) for series in {run.series for run in before}
     }
@@ -64,14 +68,14 @@ def further_rounds(before: list[Result], runs: list[Result]) -> list[Result]:
 def _series(name: str, rounds: int, scale: float, only: list[str] | None) -> Iterable[Result]:
     runs = [run for run in plan.SERIES[name] if not only or run[0] in only]
     for number in range(1, rounds + 1):
-        # Each goes first as often as it goes last.
+        # Alternate the order, so that each contender runs first as often as last.
         for contender, load in runs if number % 2 else reversed(runs):
-            events = plan.EVENTS.get((contender, load), plan.USUAL_EVENTS) * plan.TIMES_AS_MANY.get(name, 1)
+            events = plan.EVENTS.get((contender, load), plan.DEFAULT_EVENTS) * plan.EVENT_FACTORS.get(name, 1)
             yield replace(_run(contender, load, number, int(events * scale)), series=name)
 
 
 def _ladder(contenders: list[str], tries: int, results: list[Result]) -> None:
-    """The rates of the ladder from the lowest up, for each contender until it loses."""
+    """Runs the rates of the ladder from the lowest up, for each contender until it loses events."""
     report.print_head("ladder")
     climbing = list(contenders)
     for rate in plan.LADDER:

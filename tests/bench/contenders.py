@@ -1,9 +1,9 @@
-"""Who is measured: each takes syslog on a port of 127.0.0.1 and delivers to the sink over TLS.
+"""Starts the contenders: each receives syslog on a port of 127.0.0.1 and delivers to the sink over TLS.
 
-Settings are those of the field: the bridge as it comes but for what the sink needs, so with every event on disk;
-syslog-ng as `http()` is tuned for such a load (its flow-control window is shared out over `max-connections`; too small
-a window makes it wait for the batch timeout), in memory and with its reliable disk buffer. rsyslog is not among them:
-Debian does not package its `omhttp`.
+The bridge has its default settings, except for what the sink needs, so every event is on disk. syslog-ng has its
+`http()` tuned for the load (its flow-control window is divided by `max-connections`; if it is too small, syslog-ng
+waits for the batch timeout), in memory and with its reliable disk buffer. rsyslog is missing, as Debian does not
+package its `omhttp`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from tests.peers.unpacked import PeerMissing
 
 @dataclass(frozen=True)
 class Sink:
-    """Where events go, and the certificates of both sides."""
+    """Port of the sink, and the certificates of sink and TLS listeners."""
 
     port: int
     authority: Path
@@ -45,7 +45,7 @@ class Sink:
 
 @dataclass(frozen=True)
 class Running:
-    """A contender that is ready for load."""
+    """A contender that is ready to receive."""
 
     process: Process
     port: int
@@ -78,14 +78,14 @@ def start_bridge(
     if routes:
         configuration["routes"] = routes
     if brokers is not None:
-        # It hands over and takes over all by itself: what both cost is seen.
+        # It hands over all events and takes them over itself, so that both are measured.
         configuration["spool"]["share"] = {"amqp": brokers, "queue_prefix": directory.parent.name}
     bridge.start()
     if brokers is not None:
-        until(lambda: (bridge.status()["fleet"] or {})["broker_up"], "it is connected")
+        until(lambda: (bridge.status()["fleet"] or {})["broker_up"], "connected to the brokers")
     assert bridge.process is not None
     if watched:
-        # It ends by itself when the bridge does.
+        # It ends by itself after the bridge has ended.
         argv = [sys.executable, "-m", "tests.bench.looking", str(bridge.admin)]
         subprocess.Popen(argv, cwd=Path(__file__).resolve().parents[2], stdin=subprocess.DEVNULL)
     return Running(bridge.process, port)
@@ -97,9 +97,9 @@ def start_sharing(load: Load, sink: Sink, directory: Path) -> Running:
 
 @functools.cache
 def _brokers() -> list[str]:
-    """Three, for all runs of this process: they take half a minute to start."""
+    """Starts three brokers for all runs of this process, as they take half a minute to start."""
     if not rabbit.installed():
-        raise PeerMissing("there is no rabbitmq-server (Debian: rabbitmq-server): sh tests/cluster installs it")
+        raise PeerMissing("rabbitmq-server is not installed (Debian: rabbitmq-server); sh tests/cluster installs it")
     directory = Path(tempfile.mkdtemp(prefix="bench-brokers-"))
     cluster = rabbit.Cluster(directory)
     atexit.register(shutil.rmtree, directory, ignore_errors=True)
@@ -109,19 +109,18 @@ def _brokers() -> list[str]:
 
 
 RECEIVE_BUFFER = 4 << 20
-"Bytes, of every UDP listener."
+"Receive buffer of every UDP listener in bytes."
 
 
 def grant_receive_buffers() -> str | None:
-    """Let every process have `RECEIVE_BUFFER`, as an administrator would; why not, where it cannot be."""
+    """Allows every process `RECEIVE_BUFFER`, as an administrator would; returns the reason if that fails."""
     most = Path("/proc/sys/net/core/rmem_max")
     try:
         if int(most.read_text()) < RECEIVE_BUFFER:
             most.write_text(str(RECEIVE_BUFFER))
     except OSError as error:
-        return (
-            f"net.core.rmem_max is {most.read_text().strip()} and stays ({error.strerror}): UDP loses more than it must"
-        )
+        value = most.read_text().strip()
+        return f"net.core.rmem_max is {value} and cannot be raised ({error.strerror}): UDP loses more than necessary"
     return None
 
 
@@ -144,7 +143,7 @@ def start_syslog_ng(load: Load, sink: Sink, directory: Path, *, disk: bool = Fal
     process = syslog_ng.launch(
         _SYSLOG_NG.format(port=port, sink=sink, transport=transport, buffer=buffer, flags=flags), directory=directory
     )
-    process.wait_until(lambda: accepts(port) if load.transport != "udp" else _udp_bound(port), "it listens")
+    process.wait_until(lambda: accepts(port) if load.transport != "udp" else _udp_bound(port), "listening")
     return Running(process, port)
 
 

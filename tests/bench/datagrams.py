@@ -1,4 +1,4 @@
-"""Loads over UDP: `sendmmsg` by ctypes, so that a sender takes less than a core."""
+"""Sends loads over UDP with `sendmmsg` through ctypes, so that the sender needs less than one core."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import socket
 import time
 
 from tests.bench.messages import Block, Lines
-from tests.bench.streams import tell
+from tests.bench.streams import print_start
 
 _LINES = 2000
 _AT_ONCE = 25
@@ -32,13 +32,13 @@ class _Message(ctypes.Structure):
 
 
 class _Header(ctypes.Structure):
-    """struct mmsghdr: recvmmsg(2). One in the other: flags and length are not neighbours, the first is padded."""
+    """struct mmsghdr: recvmmsg(2). Nested structures, since `msghdr` is padded before `length`."""
 
     _fields_ = (("message", _Message), ("length", ctypes.c_uint))
 
 
 def steady(port: int, events: int, lines: Lines, *, rate: int, addresses: int = 20) -> None:
-    """`rate` datagrams a second from 127.0.1.1 and on, in small bursts, each from the next address."""
+    """Sends `rate` datagrams a second from 127.0.1.1 and up, in small bursts, each from the next address."""
     sockets = []
     for number in range(addresses):
         sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -49,7 +49,7 @@ def steady(port: int, events: int, lines: Lines, *, rate: int, addresses: int = 
     send = ctypes.CDLL(None, use_errno=True).sendmmsg
     block = Block(lines, _LINES)
     vector = _Vector(block.now())
-    tell()
+    print_start()
     start, sent, turn = time.monotonic(), 0, 0
     while sent < events:
         now = time.monotonic()
@@ -70,7 +70,7 @@ def steady(port: int, events: int, lines: Lines, *, rate: int, addresses: int = 
 
 
 class _Vector:
-    """The messages of a block as what `sendmmsg` takes."""
+    """Prepares the messages of a block for `sendmmsg`."""
 
     def __init__(self, block: bytes) -> None:
         self.block = block

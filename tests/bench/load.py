@@ -1,9 +1,8 @@
-"""The loads of the benchmark, each sent by a process of its own.
+"""Defines and sends the loads of the benchmark; each is sent by a process of its own.
 
     python -m tests.bench.load --load W1 --port PORT --events N [--rate EVENTS_PER_SECOND] [--authority PEM]
 
-Prints when the first byte goes out, and when the last has gone, on the clock that all processes share: building the
-blocks is nobody's time.
+Prints the monotonic time of the first and of the last byte, so that building the blocks is not measured.
 """
 
 from __future__ import annotations
@@ -18,35 +17,35 @@ from tests.bench import datagrams, messages, streams
 
 @dataclass(frozen=True)
 class Target:
-    """Where a load goes, on 127.0.0.1, and how fast."""
+    """Target of a load on 127.0.0.1, and its rate."""
 
     port: int
     events: int
     rate: int
-    "Events a second; 0: as fast as they are read."
+    "Events per second; 0: as fast as they are read."
     authority: str | None
     "PEM of the authority of a TLS listener."
 
 
 @dataclass(frozen=True)
 class Load:
-    """A load: what it is in words, what sends it, and what a contender must be set to for it."""
+    """A load: its description, its sender, and the settings that contenders need for it."""
 
     description: str
     send: Callable[[Target], None]
     transport: str = "tcp"
-    "Of the listener: tcp, udp or tls."
+    "Transport of the listener: tcp, udp or tls."
     gzip: bool = False
-    "Whether the bridge compresses; syslog-ng never does."
+    "True if the bridge compresses; syslog-ng never does."
     intakes: int = 1
-    "The bridge has so many, with a route by the source's address each."
+    "Number of intakes of the bridge, each with a route by source address."
     routes: int = 0
-    "Routes beside those, by other addresses."
+    "Number of further routes, by other addresses."
     rate: int = 0
-    "Events a second; 0: as fast as they are read."
+    "Events per second; 0: as fast as they are read."
     connections: int = 4
     request_rate: int | None = None
-    "Of the bridge, a second; None: more than it needs."
+    "Request rate of the bridge per second; None: more than it needs."
 
 
 def _full_speed(lines: messages.Lines) -> Callable[[Target], None]:
@@ -54,7 +53,7 @@ def _full_speed(lines: messages.Lines) -> Callable[[Target], None]:
 
 
 LOADS = {
-    "W1": Load("4 TCP connections at full speed, RFC 3164 of 215 bytes, a line each", _full_speed(messages.unbound)),
+    "W1": Load("4 TCP connections at full speed, RFC 3164 of 215 bytes, LF framing", _full_speed(messages.unbound)),
     "W2": Load("the same with RFC 5424 of 230 bytes, structured data", _full_speed(messages.structured)),
     "W3": Load(
         "UDP from 20 addresses, RFC 3164 of 215 bytes, at a steady rate",
@@ -62,9 +61,9 @@ LOADS = {
         transport="udp",
         rate=100_000,
     ),
-    "W4": Load("as W1 with every vendor's shape in any order, a line each", _full_speed(messages.vendors)),
+    "W4": Load("as W1 with every vendor's format in random order", _full_speed(messages.vendors)),
     "W4 apart": Load(
-        "the same shapes, a TCP connection each",
+        "the same formats, one TCP connection per format",
         lambda to: streams.many_devices(to.port, to.events, messages.devices()),
         connections=len(messages.EXAMPLES),
     ),
@@ -75,34 +74,34 @@ LOADS = {
         connections=500,
     ),
     "W6": Load(
-        "as W1, TLS in",
+        "as W1, received over TLS",
         lambda to: streams.full_speed(to.port, to.events, messages.unbound, authority=to.authority),
         transport="tls",
     ),
     "W1 small": Load(
-        "as W1, each message written for itself",
+        "as W1, one write per message",
         lambda to: streams.full_speed(to.port, to.events, messages.unbound, rate=to.rate, each=True),
     ),
     "W6 small": Load(
-        "the same, TLS in: a record for each message",
+        "the same over TLS: one record per message",
         lambda to: streams.full_speed(to.port, to.events, messages.unbound, authority=to.authority, each=True),
         transport="tls",
     ),
     "W7": Load(
-        "1,000 TCP connections, one message a read, 20,000 a second",
+        "1,000 TCP connections, one message per read, 20,000 messages per second",
         lambda to: streams.one_by_one(to.port, to.events, messages.unbound, rate=to.rate),
         rate=20_000,
         connections=1000,
     ),
-    "W8": Load("as W1 with 10,000 routes, by the source's address", _full_speed(messages.unbound), routes=10_000),
-    "W9": Load("as W1, gzip out (the bridge alone)", _full_speed(messages.unbound), gzip=True),
+    "W8": Load("as W1 with 10,000 routes by source address", _full_speed(messages.unbound), routes=10_000),
+    "W9": Load("as W1, delivered with gzip (only the bridge)", _full_speed(messages.unbound), gzip=True),
     "W10": Load(
-        "as W1 from a thousand clocks: each event bears its own second; 20 requests a second, as configured by default",
+        "as W1 from a thousand clocks: each event has its own second; 20 requests per second, the default",
         _full_speed(messages.scattered),
         request_rate=20,
     ),
     "delay": Load(
-        "as W1 at 50,000 a second, each event timed",
+        "as W1 at 50,000 events per second, with the delay of each event",
         lambda to: streams.timed(to.port, to.events, messages.timed, rate=to.rate),
         rate=50_000,
     ),
@@ -114,7 +113,7 @@ def main() -> None:
     parser.add_argument("--load", choices=LOADS, required=True)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--events", type=int, required=True)
-    parser.add_argument("--rate", type=int, help="events a second (default: the load's own)")
+    parser.add_argument("--rate", type=int, help="events per second (default: the rate of the load)")
     parser.add_argument("--authority", help="PEM of the authority of a TLS listener")
     options = parser.parse_args()
     load = LOADS[options.load]

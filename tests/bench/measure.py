@@ -1,4 +1,4 @@
-"""What a process and its children cost, read from /proc."""
+"""Reads the CPU time and memory of a process and its children from /proc."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ _TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 
 def cpu_seconds(pid: int) -> float:
-    """User and system time of the process, its living descendants, and those that it has waited for."""
+    """Returns user and system time of the process, its living descendants and its reaped children."""
     return sum(_cpu_ticks(member) for member in _tree(pid)) / _TICKS_PER_SECOND
 
 
 def peak_rss_mb(pid: int) -> float:
-    """The sum of the peaks of the process and its living descendants."""
+    """Returns the sum of the peak RSS of the process and its living descendants."""
     return sum(_peak_kib(member) for member in _tree(pid)) / 1024
 
 
@@ -27,7 +27,7 @@ def _tree(pid: int) -> list[int]:
 
 
 def _cpu_ticks(pid: int) -> int:
-    # proc(5), after the name in parentheses, which may hold blanks: field 14 is utime, then stime, cutime, cstime.
+    # proc(5), after the name in parentheses, which may contain spaces: field 14 is utime, then stime, cutime, cstime.
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return sum(map(int, fields[11:15]))
 

@@ -1,7 +1,7 @@
-"""What the loads are made of: messages as real senders write them, no two alike, all of one second.
+"""Builds the messages of the loads: as real senders write them, no two alike, all of one second.
 
-A `Block` is many messages, an LF behind each, built before the first byte is sent. While it is sent again and again it
-is kept at the present second: messages of a busy second all bear the same time.
+A `Block` is many messages, each with an LF, built before the first byte is sent. When it is sent repeatedly, its
+timestamps are updated to the current second.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from bridge.syslog.shapes import SHAPES
 from tests.unit.syslog.samples import SAMPLES
 
 Lines = Callable[[int], list[bytes]]
-"""So many messages of the moment `WRITTEN`, without LF."""
+"""Returns a number of messages with the time `WRITTEN`, without LF."""
 
-# The moment of every message when it is written, and of the examples of bridge.syslog.shapes.
+# The time in all generated messages, and in the examples of bridge.syslog.shapes.
 WRITTEN = datetime(2026, 11, 23, 7, 24, tzinfo=UTC)
 EXAMPLES = [*(sample.frame for sample in SAMPLES), *(shape.example for shape in SHAPES.values())]
-# Zones in which the examples tell it, in hours east.
+# The zones of the times in the examples, in hours east.
 _ZONES = (0, 1, -5, -7)
 
 
 def unbound(count: int) -> list[bytes]:
-    """RFC 3164, as a resolver logs, about 215 bytes each."""
+    """Builds RFC 3164 messages of a DNS resolver, about 215 bytes each."""
     chance = random.Random(3164)
     return [
         (
@@ -36,7 +36,7 @@ def unbound(count: int) -> list[bytes]:
 
 
 def structured(count: int) -> list[bytes]:
-    """RFC 5424 with structured data, about 230 bytes each."""
+    """Builds RFC 5424 messages with structured data, about 230 bytes each."""
     chance = random.Random(5424)
     return [
         (
@@ -50,15 +50,15 @@ def structured(count: int) -> list[bytes]:
 
 
 def vendors(count: int) -> list[bytes]:
-    """A message of every product of our samples and of every shape that the bridge knows, in any order; each ends with
-    a number of its own."""
+    """Builds messages of every product in the samples and of every known shape, in random order; each ends with a
+    number."""
     chance = random.Random(32473)
     return [chance.choice(EXAMPLES) + b" #%06d" % chance.randrange(10**6) for _ in range(count)]
 
 
 def devices() -> list[Lines]:
-    """The same by device: all messages of one have one shape. Less the one that begins like a count of octets: at the
-    beginning of a connection it is one."""
+    """Returns one builder per device, whose messages have one shape. Omits the shape that begins like an octet count,
+    since at the start of a connection it would be read as one."""
 
     def of(example: bytes) -> Lines:
         def lines(count: int) -> list[bytes]:
@@ -71,7 +71,7 @@ def devices() -> list[Lines]:
 
 
 def scattered(count: int) -> list[bytes]:
-    """As `unbound`, from a thousand clocks: each message bears a second of its own, of the last thousand."""
+    """As `unbound`, but each message has a random second of the last thousand."""
     chance, now = random.Random(1000), datetime.now(UTC)
     return [
         line.replace(b"Nov 23 07:24:00", f"{now - timedelta(seconds=chance.randrange(1000)):%b %d %H:%M:%S}".encode())
@@ -80,7 +80,7 @@ def scattered(count: int) -> list[bytes]:
 
 
 def timed(count: int) -> list[bytes]:
-    """As `unbound`; ` at=SECONDS` says when each was sent, on the clock that all processes share."""
+    """As `unbound`, with ` at=SECONDS`: the monotonic time at which each was sent."""
     return [line + AT % 0.0 for line in unbound(count)]
 
 
@@ -96,7 +96,7 @@ def _query(chance: random.Random, *, octets: int = 40) -> str:
 
 
 class Block:
-    """`count` messages that are always of now, or `offset_seconds` from it."""
+    """Holds `count` messages whose time is the current second plus `offset_seconds`."""
 
     def __init__(self, lines: Lines, count: int, *, offset_seconds: int = 0) -> None:
         self._offset = timedelta(seconds=offset_seconds)
@@ -104,10 +104,10 @@ class Block:
         self._data = b"\n".join((*lines(count), b""))
 
     def now(self) -> bytes:
-        """The block as it is to be sent now."""
+        """Returns the block with current timestamps."""
         moment = datetime.now(UTC).replace(microsecond=0) + self._offset
         if moment != self._moment:
-            for old, new in zip(_writings(self._moment), _writings(moment), strict=True):
+            for old, new in zip(_notations(self._moment), _notations(moment), strict=True):
                 if old != new:
                     self._data = self._data.replace(old, new)
             self._moment = moment
@@ -115,12 +115,12 @@ class Block:
 
 
 def first_lines(block: bytes, count: int) -> bytes:
-    """The first messages of a block."""
+    """Returns the first messages of a block."""
     return b"".join(block.splitlines(keepends=True)[:count])
 
 
-def _writings(moment: datetime) -> list[bytes]:
-    """A moment's date, clock and epoch, in each way that some message writes it."""
+def _notations(moment: datetime) -> list[bytes]:
+    """Returns date, time and epoch of a moment in every notation that a message uses."""
     dates = [f"{moment:{form}}" for form in ("%b %d", "%Y-%m-%d", "%Y/%m/%d", "%d/%m/%Y")]
     clocks = [f"{moment + timedelta(hours=zone):%H:%M:%S}" for zone in _ZONES]
     return [text.encode() for text in (*dates, *clocks, str(int(moment.timestamp())))]

@@ -1,4 +1,4 @@
-"""What is run, in which order, and what it must show."""
+"""Defines the runs, their order, and the targets that they must reach."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.bench.rounds import Result
 Run = tuple[str, str]
 """A contender and a load."""
 
-# Long enough for a CPU time of more than a second, which the kernel counts in hundredths.
+# Enough events for more than a second of CPU time, which the kernel counts in hundredths.
 EVENTS: dict[Run, int] = {
     ("syslog-ng on disk", "W1"): 250_000,
     ("bridge", "W4"): 300_000,
@@ -26,9 +26,9 @@ EVENTS: dict[Run, int] = {
     ("bridge", "W1 small"): 300_000,
     ("bridge", "W6 small"): 300_000,
 }
-USUAL_EVENTS = 1_000_000
-TIMES_AS_MANY = {"watched": 4}
-"""Events of all runs of a series: who looks comes every few seconds, and asks everything at once when it begins."""
+DEFAULT_EVENTS = 1_000_000
+EVENT_FACTORS = {"watched": 4}
+"""Factor for the events of a series. The page polls every few seconds, and requests everything when it opens."""
 
 SERIES: dict[str, Sequence[Run]] = {
     "W1": [("bridge", "W1"), ("syslog-ng", "W1"), ("syslog-ng on disk", "W1")],
@@ -45,16 +45,16 @@ SERIES: dict[str, Sequence[Run]] = {
     "share": [("bridge", "W1"), ("bridge sharing", "W1")],
     "watched": [("bridge", "W1"), ("bridge watched", "W1")],
 }
-"""Runs of one round, in turn: a machine that drifts drifts for all of them."""
+"""Runs of one round, in turn, so that a change of the machine affects all of them."""
 
 LADDER = (25_000, 50_000, 75_000, 100_000, 125_000, 150_000, 175_000, 200_000, 225_000, 250_000, 300_000)
-"""Datagrams a second; the highest step that loses nothing in three of three counts."""
+"""Datagrams per second; the highest step without loss in all tries counts."""
 LADDER_SECONDS = 2
 
 
 @dataclass(frozen=True)
 class Bar:
-    """A ratio of events per CPU second within one round, and what it must be."""
+    """A ratio of events per CPU second within one round, and its targets."""
 
     series: str
     over: Run
@@ -64,7 +64,7 @@ class Bar:
     says: str
 
     def ratios(self, results: Sequence[Result]) -> list[float]:
-        """One a round."""
+        """Returns one ratio per round."""
 
         def per_round(run: Run) -> dict[int, float]:
             return {
@@ -95,15 +95,15 @@ BARS = (
     Bar("share", ("bridge sharing", "W1"), ("bridge", "W1"), 0.5, 0.6, "W1 by the shared queues, over W1"),
     Bar("W9", ("bridge", "W9"), ("syslog-ng", "W1"), 1.2, 1.2, "W9 over syslog-ng's W1 without gzip"),
 )
-MOST_RSS_MB = (120, 80)
-"""Peak of the bridge in W1: must, aim."""
-MOST_DELAY = (2.5, 2.25)
-"""Seconds, p99 at 50,000/s: max_age (2 s) and 500 ms, 250 ms."""
+MAX_RSS_MB = (120, 80)
+"""Peak RSS of the bridge in W1: must, aim."""
+MAX_DELAY = (2.5, 2.25)
+"""p99 delay at 50,000/s in seconds: max_age (2 s) plus 500 ms (must), 250 ms (aim)."""
 
 
 def steps(results: Sequence[Result]) -> dict[str, int]:
-    """Contender -> the highest rate of the ladder without loss in all tries."""
-    # Those of the ladder are in no series.
+    """Returns each contender's highest rate of the ladder without loss in all tries."""
+    # Runs of the ladder have no series.
     climbed = [result for result in results if result.load == "W3" and not result.series]
     lost = {(result.contender, result.rate) for result in climbed if result.lost}
     found = dict.fromkeys((result.contender for result in climbed), 0)
@@ -114,12 +114,12 @@ def steps(results: Sequence[Result]) -> dict[str, int]:
 
 
 def median_rss(results: Sequence[Result]) -> float | None:
-    """Of the bridge in W1, in MB."""
+    """Returns the median peak RSS of the bridge in W1, in MB."""
     found = [r.peak_rss_mb for r in results if (r.contender, r.load) == ("bridge", "W1")]
     return statistics.median(found) if found else None
 
 
 def median_delay(results: Sequence[Result]) -> float | None:
-    """The p99 of the bridge, in seconds."""
+    """Returns the median p99 delay of the bridge, in seconds."""
     found = [r.delay_p99 for r in results if r.contender == "bridge" and r.delay_p99 is not None]
     return statistics.median(found) if found else None

@@ -1,4 +1,4 @@
-"""What was found: rows as they come, then the bars; as JSON, and as a plot for the README."""
+"""Prints result rows and the summary, and writes results as JSON and as a plot for the README."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ROW = "{:<18} {:<5} {:>5} {:>8} {:>8} {:>12} {:>9} {:>7} {:>7} {:>6} {:>6}"
 
 @dataclass(frozen=True)
 class Line:
-    """One bar: what was measured, what it must be."""
+    """One target: the measured value and what it must be."""
 
     says: str
     value: float
@@ -30,7 +30,7 @@ class Line:
 
     @property
     def met(self) -> str:
-        """aim, must or missed."""
+        """Returns which target is reached: aim, must or missed."""
 
         def holds(bound: float) -> bool:
             return self.value >= bound if self.unit == "x" else self.value <= bound
@@ -39,7 +39,7 @@ class Line:
 
 
 def print_head(series: str) -> None:
-    """What is run now."""
+    """Prints the loads of a series and the column heads."""
     loads = dict.fromkeys(load for _, load in plan.SERIES.get(series, [("", "W3")]))
     for load in loads:
         print(f"{load}: {LOADS[load].description}")
@@ -49,7 +49,7 @@ def print_head(series: str) -> None:
 
 
 def print_row(result: Result) -> None:
-    """One run."""
+    """Prints one run."""
     print(
         _ROW.format(
             result.contender,
@@ -69,7 +69,7 @@ def print_row(result: Result) -> None:
 
 
 def summary(results: Sequence[Result]) -> list[Line]:
-    """All bars for which there are figures."""
+    """Returns all targets for which there are results."""
     lines, steps = [], plan.steps(results)
     for bar in plan.BARS:
         if ratios := bar.ratios(results):
@@ -79,14 +79,14 @@ def summary(results: Sequence[Result]) -> list[Line]:
         says = f"W3, highest rate without loss: {steps['bridge']:,}/s over {steps['syslog-ng']:,}/s"
         lines.append(Line(says, ratio, 1.25, 1.25, "x", [ratio]))
     if (rss := plan.median_rss(results)) is not None:
-        lines.append(Line("W1, peak RSS", rss, *plan.MOST_RSS_MB, "MB", [rss]))
+        lines.append(Line("W1, peak RSS", rss, *plan.MAX_RSS_MB, "MB", [rss]))
     if (delay := plan.median_delay(results)) is not None:
-        lines.append(Line("delay to acceptance at 50,000/s, p99", delay, *plan.MOST_DELAY, "s", [delay]))
+        lines.append(Line("delay to acceptance at 50,000/s, p99", delay, *plan.MAX_DELAY, "s", [delay]))
     return lines
 
 
 def print_summary(lines: Sequence[Line]) -> None:
-    """A row a bar."""
+    """Prints one row per target."""
     print(f"\n{'':<52} {'median':>9} {'must':>7} {'aim':>7}  met     rounds")
     for line in lines:
         rounds = " ".join(f"{value:.2f}" for value in line.rounds)
@@ -96,13 +96,13 @@ def print_summary(lines: Sequence[Line]) -> None:
 
 
 def read_json(path: Path) -> list[Result]:
-    """The runs that ``write_json`` has written."""
+    """Reads the runs that ``write_json`` has written."""
     runs = json.loads(path.read_text())["runs"]
     return [Result(**{name: value for name, value in run.items() if name != "events_per_cpu_second"}) for run in runs]
 
 
 def write_json(path: Path, results: Sequence[Result], lines: Sequence[Line]) -> None:
-    """All runs and all bars."""
+    """Writes all runs and all targets."""
     runs = [asdict(result) | {"events_per_cpu_second": result.events_per_cpu_second} for result in results]
     bars = [asdict(line) | {"met": line.met} for line in lines]
     machine = f"{platform.machine()}, {platform.python_implementation()} {platform.python_version()}"
@@ -110,7 +110,7 @@ def write_json(path: Path, results: Sequence[Result], lines: Sequence[Line]) -> 
 
 
 def write_plot(path: Path, lines: Sequence[Line]) -> None:
-    """Horizontal bars of the ratios, as SVG; a tick where the bar must be."""
+    """Draws the ratios as horizontal bars in SVG, with a mark at the required value."""
     ratios = [line for line in lines if line.unit == "x"]
     if not ratios:
         return

@@ -1,4 +1,4 @@
-"""One run: sink, contender and sender as processes, until the last event is counted."""
+"""Does one run: starts sink, contender and sender as processes, and waits until the last event is counted."""
 
 from __future__ import annotations
 
@@ -19,34 +19,34 @@ from tests.harness.process import Process
 
 _REPOSITORY = Path(__file__).resolve().parents[2]
 
-# This long without a single event more, and the rest counts as lost. Datagrams are lost, streams wait.
+# After this time without a further event, the rest counts as lost. Datagrams get lost, streams may stall.
 _STALLED_SECONDS = {"udp": 4.5, "tcp": 30.0, "tls": 30.0}
 
-# The wall rate is taken to here: the last events wait for a batch to come of age, which is a setting and no speed.
+# The wall rate is measured up to this share: the last events wait for max_age of their batch, which is a setting.
 _WALL_SHARE = 0.9
 
 
 @dataclass(frozen=True)
 class Result:
-    """One contender's run of one load."""
+    """Result of one contender with one load."""
 
     contender: str
     load: str
     round: int
     rate: int
-    "Events a second that were sent; 0: as fast as they were read."
+    "Events sent per second; 0: as fast as they were read."
     events: int
     delivered: int
     requests: int
     events_per_second: float
-    "Of the first nine tenths, from the first byte sent."
+    "Rate of the first nine tenths, from the first byte sent."
     cpu_seconds: float
-    "User and system, the contender's process tree, until the last event."
+    "User and system time of the contender's process tree, until the last event."
     peak_rss_mb: float
     delay_p99: float | None
-    "Seconds from sending to the collector's answer, where events were timed."
+    "Seconds from sending to the collector's answer, if the load has send times."
     series: str = ""
-    "With which others it took turns: only those are compared."
+    "The series of the run; only runs of one series are compared."
 
     @property
     def events_per_cpu_second(self) -> float:
@@ -54,12 +54,12 @@ class Result:
 
     @property
     def lost(self) -> int:
-        """Negative: so many came twice."""
+        """Returns the number of lost events; a negative value counts duplicates."""
         return self.events - self.delivered
 
 
 def run_once(contender: str, load: str, round_number: int, events: int, directory: Path, *, rate: int = 0) -> Result:
-    """Start sink and contender, send the load, wait for the last event, stop both. ``rate`` 0: the load's own."""
+    """Starts sink and contender, sends the load, waits for the last event, stops both. ``rate`` 0: the load's rate."""
     authority = trustme.CA()
     authority.cert_pem.write_to_path(str(directory / "authority.pem"))
     authority.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(str(directory / "sink.pem"))
@@ -72,10 +72,10 @@ def run_once(contender: str, load: str, round_number: int, events: int, director
     sink = _module("tests.bench.sink", options, directory)
     rate = rate or LOADS[load].rate
     try:
-        sink.wait_until(lambda: accepts(target.port), "it listens")
+        sink.wait_until(lambda: accepts(target.port), "listening")
         running = CONTENDERS[contender](LOADS[load], target, directory / contender.replace(" ", "-"))
         try:
-            # What starting costs is not compared.
+            # The cost of starting is not compared.
             cpu_before = cpu_seconds(running.process.pid)
             sender = ["--load", load, "--port", str(running.port), "--events", str(events), "--rate", str(rate)]
             sender += ["--authority", str(target.authority)]
@@ -104,7 +104,7 @@ def run_once(contender: str, load: str, round_number: int, events: int, director
 def _send(
     running: Running, options: Sequence[str], events: int, counts: Path, directory: Path, patience: float
 ) -> tuple[int, float]:
-    """Send the load. Returns how many events the sink counted, and the wall rate."""
+    """Sends the load. Returns how many events the sink counted, and the wall rate."""
     sender = _module("tests.bench.load", options, directory)
     delivered, progressed, most_at, most = 0, time.monotonic(), 0.0, 0
     while delivered < events and (sender.exit_code is None or time.monotonic() < progressed + patience):
@@ -124,12 +124,12 @@ def _send(
             sender.kill()
         else:
             sender.wait()
-    # The sender tells its first byte on the same clock: its own start is not the contender's time.
+    # The sender prints the monotonic time of its first byte, so that its start is not counted.
     return delivered, most / (most_at - float(sender.stdout.split()[0])) if most_at else 0.0
 
 
 def _p99(delays: Path) -> float:
-    """Of lines `SECONDS EVENTS`, as the sink writes them."""
+    """Returns the p99 of lines `SECONDS EVENTS` that the sink writes."""
     found = sorted((float(seconds), int(events)) for seconds, events in map(str.split, delays.open()))
     left = sum(events for _, events in found) * 0.99
     for seconds, events in found:

@@ -1,8 +1,8 @@
-"""The collector of the benchmark: a process that takes POSTs over TLS, counts events, answers as the intake does.
+"""Runs the collector of the benchmark: accepts POSTs over TLS, counts events, and answers as the intake does.
 
-It is the same for every contender and cheap, since it shares the machine with them: a thread per connection, blocking
-reads into one buffer (SSL_read and zlib work without the GIL), nothing kept. Its answer is honest, one id per event, so
-that a contender that reads answers pays for that. What it counted stands in a mapped file: reading it costs nobody.
+It is the same for every contender, and cheap, since it shares the machine with them: a thread per connection, blocking
+reads into one buffer (SSL_read and zlib release the GIL), no stored data. Its answer has one id per event, so that a
+contender that reads answers pays for it. The counts are in a mapped file, which is cheap to read.
 
     python -m tests.bench.sink --port PORT --certificate PEM --counts FILE
 """
@@ -28,14 +28,14 @@ _LAYOUT = "<QQQ"
 _BUFFER = 256 * 1024
 _AT = re.compile(rb" at=([0-9.]+)")
 
-# Ids as JSON, each of the same width: an answer for n events is one slice.
+# Ids as JSON, all of the same width, so that the answer for n events is one slice.
 _WIDTH = len(f'"{uuid.UUID(int=0)}", ')
 _POOL_IDS = 20_000
 _POOL = b"".join(b'"%b", ' % str(uuid.uuid4()).encode() for _ in range(_POOL_IDS))
 
 
 class Counts(NamedTuple):
-    """What the sink has taken so far."""
+    """What the sink has received so far."""
 
     events: int
     requests: int
@@ -51,7 +51,7 @@ class Counts(NamedTuple):
 
 
 def answer(events: int) -> bytes:
-    """`{"event_ids": [...]}` with one id per event."""
+    """Builds `{"event_ids": [...]}` with one id per event."""
     whole, rest = divmod(events, _POOL_IDS)
     ids = _POOL * whole + _POOL[: rest * _WIDTH]
     return b'{"event_ids": [%b]}' % ids[:-2]
@@ -64,7 +64,7 @@ class Sink:
         self._lock = threading.Lock()
 
     def serve(self, connection: ssl.SSLSocket) -> None:
-        """One connection's requests, one after the other, until its end."""
+        """Serves the requests of one connection until it ends."""
         buffer = bytearray(_BUFFER)
         pending = b""
         with connection, contextlib.suppress(OSError):
@@ -96,10 +96,10 @@ class Sink:
                     + content
                 )
                 if self._delays is not None:
-                    self._tell_delays(body.text, self._delays)
+                    self._write_delays(body.text, self._delays)
 
-    def _tell_delays(self, text: bytes, to: TextIO) -> None:
-        """A line `SECONDS EVENTS` for each time that messages bear (`messages.AT`), until just now."""
+    def _write_delays(self, text: bytes, to: TextIO) -> None:
+        """Writes a line `SECONDS EVENTS` for each send time in the messages (`messages.AT`)."""
         now = time.monotonic()
         with self._lock:
             for sent, events in Counter(_AT.findall(text)).items():
@@ -113,7 +113,7 @@ class Sink:
 
 
 class _Body:
-    """Events of a body: lines, the last with or without its LF."""
+    """Counts the events of a body: lines, the last with or without LF."""
 
     def __init__(self, *, gzip: bool, kept: bool) -> None:
         self._inflate = zlib.decompressobj(wbits=31) if gzip else None
@@ -133,7 +133,7 @@ class _Body:
 
     @property
     def text(self) -> bytes:
-        """All of it, where it was to be kept."""
+        """Returns the whole body if it was kept."""
         return b"".join(self._parts or ())
 
     @property
@@ -153,8 +153,8 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--certificate", required=True, help="PEM: private key and chain")
-    parser.add_argument("--counts", type=Path, required=True, help="an existing file, made by Counts.create")
-    parser.add_argument("--delays", type=Path, help="where to write how long events took that bear a time")
+    parser.add_argument("--counts", type=Path, required=True, help="an existing file, created by Counts.create")
+    parser.add_argument("--delays", type=Path, help="file for the delays of events that have a send time")
     options = parser.parse_args()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(options.certificate)

@@ -1,5 +1,5 @@
-"""Loads over TCP and TLS. Blocks are built first; sending is one `sendall` a block, so that the sender is never what is
-measured."""
+"""Sends loads over TCP and TLS. Blocks are built first and sent with one `sendall` each, so that the sender is never
+the bottleneck."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from tests.bench.messages import (
 
 _LINES = 5000
 _SMALL = 300
-"Lines of a block for one of very many connections: one read."
+"Lines per block with very many connections: about one read."
 _ADDRESSES = 50
 
 
-def tell() -> None:
-    """When the first byte goes out."""
+def print_start() -> None:
+    """Prints the time of the first byte."""
     print(time.monotonic(), flush=True)
 
 
@@ -38,12 +38,12 @@ def full_speed(
     authority: str | None = None,
     each: bool = False,
 ) -> None:
-    """`connections` connections, a thread each, as fast as they are read, or at `rate` in all; `each`: with one write
-    for each line."""
+    """Sends over `connections` connections, one thread each, at full speed or at a total `rate`; `each`: with one write
+    per line."""
     blocks = [Block(lines, _LINES) for _ in range(connections)]
     for block in blocks:
         block.now()
-    tell()
+    print_start()
 
     def one(block: Block, share: int) -> None:
         with _connected(port, authority=authority) as connection:
@@ -64,18 +64,18 @@ def full_speed(
 
 
 def many_clocks(port: int, events: int, lines: Lines) -> None:
-    """500 connections from 50 addresses, whose clocks are up to 5 s apart."""
+    """Sends over 500 connections from 50 addresses, whose clocks are up to 5 s apart."""
     blocks = [Block(lines, _SMALL, offset_seconds=offset) for offset in range(-2, 4)]
     _in_turns(port, events, [blocks[number % len(blocks)] for number in range(500)])
 
 
 def many_devices(port: int, events: int, devices: list[Lines]) -> None:
-    """A connection each, from 50 addresses."""
+    """Sends over one connection per device, from 50 addresses."""
     _in_turns(port, events, [Block(lines, _SMALL) for lines in devices])
 
 
 def _in_turns(port: int, events: int, blocks: list[Block]) -> None:
-    """A connection for each block, from 127.0.2.1 and on; eight threads take turns with theirs."""
+    """Sends each block over its own connection, from 127.0.2.1 and up; eight threads serve the connections in turn."""
     connections = len(blocks)
     for block in blocks:
         block.now()
@@ -84,13 +84,13 @@ def _in_turns(port: int, events: int, blocks: list[Block]) -> None:
             stack.enter_context(_connected(port, source=f"127.0.2.{number % _ADDRESSES + 1}"))
             for number in range(connections)
         ]
-        tell()
+        print_start()
         lock = threading.Lock()
 
         def some(first: int, share: int) -> None:
             number = first
             while share:
-                # A connection keeps its clock.
+                # A connection keeps its clock offset.
                 with lock:
                     data = blocks[number].now()
                 opened[number].sendall(data if share >= _SMALL else first_lines(data, share))
@@ -108,7 +108,7 @@ def _in_turns(port: int, events: int, blocks: list[Block]) -> None:
 def one_by_one(
     port: int, events: int, lines: Lines, *, rate: int, connections: int = 1000, addresses: int = 50
 ) -> None:
-    """Many slow connections in turn, a message each: every read of the receiver brings one."""
+    """Sends one message at a time over many connections in turn: every read of the receiver returns one."""
     block = Block(lines, _LINES)
     with contextlib.ExitStack() as stack:
         opened = [
@@ -117,7 +117,7 @@ def one_by_one(
         ]
         sends = [connection.send for connection in opened]
         block.now()
-        tell()
+        print_start()
         start, sent = time.monotonic(), 0
         messages: list[bytes] = []
         seen = b""
@@ -132,13 +132,13 @@ def one_by_one(
 
 
 def timed(port: int, events: int, lines: Lines, *, rate: int) -> None:
-    """At a steady rate over four connections, in blocks of 10 ms; each message says when it was sent (`AT`)."""
+    """Sends at a steady rate over four connections, in blocks of 10 ms; each message contains its send time (`AT`)."""
     size = max(1, rate // 100)
     block = Block(lines, size)
     mark = AT % 0.0
     opened = [_connected(port) for _ in range(4)]
     block.now()
-    tell()
+    print_start()
     start, sent = time.monotonic(), 0
     while sent < events:
         while (now := time.monotonic()) < start + sent / rate:

@@ -1,9 +1,9 @@
-"""Coverage-guided fuzzing of the parser and the framer, for a person with time:
+"""Fuzzes the parser and the framer, guided by coverage. Run it by hand:
 
     python -m venv /tmp/fuzz && /tmp/fuzz/bin/pip install atheris hypothesis pytest tzdata
     mkdir -p /tmp/corpus && PYTHONPATH=. /tmp/fuzz/bin/python tests/fuzz/fuzz_syslog.py /tmp/corpus -max_total_time=300
 
-The directory is first filled with the samples. Add each finding to ``FINDINGS`` in
+The script first fills the directory with the samples. Add each finding to ``FINDINGS`` in
 ``tests/unit/syslog/test_fuzzer_findings.py``.
 """
 
@@ -22,7 +22,7 @@ from tests.unit.syslog.mutation import SEEDS, check
 MODES = ("auto", "lf", "octet-counted")
 
 
-def parser(frame: bytes) -> None:
+def check_parser(frame: bytes) -> None:
     """Asserts that nothing is lost and that the fast reader equals the reference parser."""
     check(frame)
     if frame.strip(b" \t\r\n\0"):
@@ -30,7 +30,7 @@ def parser(frame: bytes) -> None:
 
 
 def framed(mode: str, pieces: list[bytes]) -> list[object]:
-    """All that came out of a stream that came in these pieces."""
+    """Returns all frames of a stream that arrives in these pieces."""
     framer = StreamFramer(mode, 1000)
     frames: list[object] = []
     for piece in pieces:
@@ -40,22 +40,22 @@ def framed(mode: str, pieces: list[bytes]) -> list[object]:
     return [f for f in frames + list_of(rest) if f.strip(b" \t\r\n\0")] + framer.oversize + [unfinished]
 
 
-def stream(mode: str, step: int, data: bytes) -> None:
-    """The frames do not depend on the reads."""
+def check_stream(mode: str, step: int, data: bytes) -> None:
+    """Asserts that the frames do not depend on how the stream is read."""
     pieces = [data[i : i + step] for i in range(0, len(data), step)]
     assert framed(mode, [data]) == framed(mode, pieces)
 
 
-def one(data: bytes) -> None:
-    """The first byte says what is tried."""
+def run_input(data: bytes) -> None:
+    """Runs one input; its first byte selects the test."""
     if data[:1] > b"\xf0":
-        stream(MODES[data[0] % 3], 1 + data[0] % 7, data[1:])
+        check_stream(MODES[data[0] % 3], 1 + data[0] % 7, data[1:])
     else:
-        parser(data)
+        check_parser(data)
 
 
 def main() -> None:
-    """Fill the corpus, then fuzz."""
+    """Fills the corpus, then fuzzes."""
     folder = next((Path(arg) for arg in sys.argv[1:] if not arg.startswith("-")), None)
     if folder:
         for i, seed in enumerate(SEEDS):
@@ -64,7 +64,7 @@ def main() -> None:
             some = SEEDS[i : i + 3]
             (folder / f"lines-{i}").write_bytes(b"\xf3" + b"\n".join(some) + b"\n")
             (folder / f"counted-{i}").write_bytes(b"\xf5" + b"".join(b"%d %b" % (len(s), s) for s in some))
-    atheris.Setup(sys.argv, one)
+    atheris.Setup(sys.argv, run_input)
     atheris.Fuzz()
 
 

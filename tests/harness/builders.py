@@ -35,7 +35,7 @@ def at_once(job: Callable[[], Any], done: Callable[[Any], None]) -> None:
     done(job())
 
 
-def build_spool(directory: Path, *, recover: bool = True, **given: Any) -> Spool:
+def build_spool(directory: Path, *, recover: bool = True, **overrides: Any) -> Spool:
     """Opens a spool whose clocks stand at noon and whose jobs run at once."""
     defaults: dict[str, Any] = {
         "limits": BatchLimits(),
@@ -44,7 +44,7 @@ def build_spool(directory: Path, *, recover: bool = True, **given: Any) -> Spool
         "work": at_once,
         "bounds": dict.fromkeys(REASONS, 10**6),
     }
-    spool = Spool(directory, **defaults | given)
+    spool = Spool(directory, **defaults | overrides)
     if recover:
         spool.recover()
     return spool
@@ -55,7 +55,7 @@ def fail(text: str) -> None:
     raise AssertionError(text)
 
 
-def build_pipeline(spool: Spool, ledger: Ledger, **given: Any) -> Pipeline:
+def build_pipeline(spool: Spool, ledger: Ledger, **overrides: Any) -> Pipeline:
     """Builds a pipeline in front of a spool; an error of the spool fails the test."""
     defaults: dict[str, Any] = {
         "wall": lambda: float(NOON),
@@ -63,38 +63,38 @@ def build_pipeline(spool: Spool, ledger: Ledger, **given: Any) -> Pipeline:
         "truncate": False,
         "on_error": fail,
     }
-    return Pipeline(spool=spool, ledger=ledger, **defaults | given)
+    return Pipeline(spool=spool, ledger=ledger, **defaults | overrides)
 
 
-def build_fsync_policy(directory: Path, policy: str = "never", **given: Any) -> FsyncPolicy:
+def build_fsync_policy(directory: Path, policy: str = "never", **overrides: Any) -> FsyncPolicy:
     """Builds an fsync policy; by default it syncs nothing."""
     defaults: dict[str, Any] = {"clock": lambda: 0.0, "wall": lambda: float(NOON), "on_error": fail}
-    return FsyncPolicy(policy, directory=directory, **defaults | given)
+    return FsyncPolicy(policy, directory=directory, **defaults | overrides)
 
 
-def build_disk_budget(spool: Spool, terms: BudgetTerms, **given: Any) -> DiskBudget:
+def build_disk_budget(spool: Spool, terms: BudgetTerms, **overrides: Any) -> DiskBudget:
     """Builds the disk budget of a spool; `alarms`, `ledger`, `members` and `clock` are the test's."""
     defaults: dict[str, Any] = {"fsync_policy": build_fsync_policy(spool.directory), "work": at_once}
-    return DiskBudget(spool, terms=terms, **defaults | given)
+    return DiskBudget(spool, terms=terms, **defaults | overrides)
 
 
-def build_delivery_store(spool: Spool, ledger: Ledger, **given: Any) -> DeliveryStore:
+def build_delivery_store(spool: Spool, ledger: Ledger, **overrides: Any) -> DeliveryStore:
     """Builds the store of what couriers have settled; receipts are dropped unless the test takes them."""
     defaults: dict[str, Any] = {"work": at_once, "receipt": lambda receipt: None, "refused": lambda *line: None}
-    return DeliveryStore(spool, ledger, **defaults | given)
+    return DeliveryStore(spool, ledger, **defaults | overrides)
 
 
-def build_delivery_context(clock: Any, **given: Any) -> DeliveryContext:
+def build_delivery_context(clock: Any, **overrides: Any) -> DeliveryContext:
     """Builds what couriers share; `store`, `ledger`, `dispatcher` and `alarms` are the test's, jobs run at once."""
     defaults: dict[str, Any] = {
         "wall": lambda: NOON + clock.seconds(),
         "runtime_metrics": RuntimeMetrics(clock.seconds),
         "in_thread": maybeDeferred,
     }
-    return DeliveryContext(clock=clock, **defaults | given)
+    return DeliveryContext(clock=clock, **defaults | overrides)
 
 
-def build_request_limits(**given: Any) -> RequestLimits:
+def build_request_limits(**overrides: Any) -> RequestLimits:
     """Builds limits small enough that a few events reach them."""
     defaults: dict[str, Any] = {
         "in_flight": 4,
@@ -103,7 +103,7 @@ def build_request_limits(**given: Any) -> RequestLimits:
         "resolution_ms": 1000,
         "catch_up_ms": 60_000,
     }
-    return RequestLimits(**defaults | given)
+    return RequestLimits(**defaults | overrides)
 
 
 def build_base_urls(clock: Any, dispatcher: Dispatcher) -> BaseUrls:
@@ -112,12 +112,12 @@ def build_base_urls(clock: Any, dispatcher: Dispatcher) -> BaseUrls:
 
 
 def build_courier(
-    name: str, limits: RequestLimits, *, context: DeliveryContext, target: RequestTarget | None = None, **given: Any
+    name: str, limits: RequestLimits, *, context: DeliveryContext, target: RequestTarget | None = None, **overrides: Any
 ) -> Courier:
     """Builds a courier and adds it to its dispatcher; `poster` is the test's."""
-    base_urls = given.pop("base_urls", None) or build_base_urls(context.clock, context.dispatcher)
+    base_urls = overrides.pop("base_urls", None) or build_base_urls(context.clock, context.dispatcher)
     target = target or RequestTarget(URL, dict, gzip=False)
-    courier = Courier(name, target, limits, context=context, base_urls=base_urls, **given)
+    courier = Courier(name, target, limits, context=context, base_urls=base_urls, **overrides)
     context.dispatcher.add(courier)
     return courier
 

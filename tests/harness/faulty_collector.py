@@ -11,7 +11,7 @@ Usage: python -P faulty_collector.py PORT OUTPUT JSON, where JSON has, each opti
 
 Each request becomes a line of OUTPUT before it is answered: `at` (wall time), `key`, `id` (X-Request-ID), `time` (its
 event time), `fault`, `count`, `size`, `host`, `taken` (texts of accepted events), `clean` (the sender can know
-that they were accepted), and `withheld` (events that were neither accepted nor refused, though the answer was a success).
+that they were accepted), and `withheld` (events neither accepted nor refused, though the answer was a success).
 
 It never refuses an event that it has accepted before.
 """

@@ -70,13 +70,13 @@ class ServiceManager:
                 gone.close()
             self.notifications += lines
 
-    def _store(self, name: str, given: socket.socket) -> None:
+    def _store(self, name: str, descriptor: socket.socket) -> None:
         # systemd stores only one descriptor per open file.
         known = {os.fstat(held.fileno()).st_ino for held in self.stored.values()}
-        if not self._fd_store or os.fstat(given.fileno()).st_ino in known:
-            given.close()
+        if not self._fd_store or os.fstat(descriptor.fileno()).st_ino in known:
+            descriptor.close()
             return
-        self.stored[name] = given
+        self.stored[name] = descriptor
 
     def close(self) -> None:
         self._socket.close()

@@ -254,17 +254,17 @@ class MemoryChannel:
         self._lent[self._tags] = name, message, consumer
         return self._tags
 
-    def acknowledge(self, lease: object) -> None:
+    def acknowledge(self, delivery_tag: object) -> None:
         if self._closed is None:
-            assert isinstance(lease, int)
-            name, _, consumer = self._lent.pop(lease)
+            assert isinstance(delivery_tag, int)
+            name, _, consumer = self._lent.pop(delivery_tag)
             consumer.unacknowledged -= 1
             self.broker.deliver(name)
 
-    def requeue(self, lease: object) -> None:
+    def requeue(self, delivery_tag: object) -> None:
         if self._closed is None:
-            assert isinstance(lease, int)
-            name, message, consumer = self._lent.pop(lease)
+            assert isinstance(delivery_tag, int)
+            name, message, consumer = self._lent.pop(delivery_tag)
             consumer.unacknowledged -= 1
             message.redelivered = True
             self.broker.queues[name].messages.appendleft(message)

@@ -43,9 +43,9 @@ class Authority:
         not_after: datetime | None = None,
     ) -> Issued:
         """Issues a certificate for DNS names and addresses; `file` names its files, by default the first name."""
-        made = self._ca.issue_cert(*names, common_name=common_name, not_before=not_before, not_after=not_after)
+        leaf = self._ca.issue_cert(*names, common_name=common_name, not_before=not_before, not_after=not_after)
         stem = file or names[0]
         issued = Issued(self._directory / f"{stem}.crt", self._directory / f"{stem}.key")
-        issued.certificate.write_bytes(b"".join(blob.bytes() for blob in made.cert_chain_pems))
-        made.private_key_pem.write_to_path(issued.private_key)
+        issued.certificate.write_bytes(b"".join(blob.bytes() for blob in leaf.cert_chain_pems))
+        leaf.private_key_pem.write_to_path(issued.private_key)
         return issued

@@ -52,15 +52,15 @@ def after_power_cut(shadow: Path, spool: Path, target: Path) -> None:
         recorded = json.loads(file.read_text())
         folders[recorded["path"]] = recorded["names"]
 
-    def make(source: Path, made: Path) -> None:
-        made.mkdir(mode=0o750)
+    def make(source: Path, copy_to: Path) -> None:
+        copy_to.mkdir(mode=0o750)
         for name, (inode, kind) in folders.get(str(source), {}).items():
             if kind == "folder":
-                make(source / name, made / name)
+                make(source / name, copy_to / name)
             elif kind == "synced":
-                shutil.copyfile(shadow / "files" / str(inode), made / name)
+                shutil.copyfile(shadow / "files" / str(inode), copy_to / name)
             elif name not in ("lock", "control.sock"):
-                (made / name).touch()
+                (copy_to / name).touch()
 
     make(spool, target)
     # Written by the very first start, so it was synced long ago.

@@ -1,1 +1,1 @@
-"""Checks of what is delivered: the Debian package, its unit, its bill of materials. `sh packaging/check` runs them."""
+"""Tests the Debian package, its unit and its bill of materials. `sh packaging/check` runs them."""

@@ -1,4 +1,4 @@
-"""The package built from this checkout, and a fresh Debian to install it in; each once for all tests."""
+"""Provides the package built from this checkout, and a fresh Debian to install it on."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from tests.package.machine import Machine
 CHECKOUT = Path(__file__).resolve().parents[2]
 
 
-def built(output: Path, *options: str, checkout: Path = CHECKOUT) -> Path:
-    """The package that packaging/build makes."""
+def build_package(output: Path, *options: str, checkout: Path = CHECKOUT) -> Path:
+    """Runs packaging/build and returns the package."""
     argv = ["sh", str(checkout / "packaging/build"), "--output", str(output), *options]
     done = subprocess.run(argv, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -25,18 +25,18 @@ def built(output: Path, *options: str, checkout: Path = CHECKOUT) -> Path:
 
 
 def version_of(package: Path) -> str:
-    """By its name."""
+    """Returns the version in a package's file name."""
     return package.name.split("_")[1]
 
 
 @pytest.fixture(scope="session")
 def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return built(tmp_path_factory.mktemp("package"))
+    return build_package(tmp_path_factory.mktemp("package"))
 
 
 @pytest.fixture(scope="session")
 def newer_package(package: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same with a higher version: what an upgrade does is done by dpkg, its scripts and the unit."""
+    """Returns the same package with a higher version: dpkg, the scripts and the unit then do an upgrade."""
     work = tmp_path_factory.mktemp("newer")
     subprocess.run(["dpkg-deb", "-R", str(package), str(work / "content")], check=True)
     control = work / "content/DEBIAN/control"
@@ -49,15 +49,15 @@ def newer_package(package: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 @pytest.fixture
 def machine(tmp_path: Path) -> Iterator[Machine]:
-    """A Debian 12 of its own: a layer over one that debootstrap made once."""
+    """Provides a fresh Debian 12: a layer over a base that debootstrap creates once."""
     if os.geteuid() != 0 or shutil.which("debootstrap") is None:
         pytest.skip("a fresh Debian needs root and debootstrap")
     base = CHECKOUT / ".cache/roots/bookworm"
     base.parent.mkdir(parents=True, exist_ok=True)
-    made = subprocess.run(
+    result = subprocess.run(
         ["sh", str(CHECKOUT / "packaging/root"), "bookworm", str(base)], capture_output=True, text=True
     )
-    if made.returncode:
-        pytest.skip(f"no fresh Debian: {made.stderr.strip()}")
+    if result.returncode:
+        pytest.skip(f"no fresh Debian: {result.stderr.strip()}")
     with Machine(base, tmp_path / "machine") as one:
         yield one

@@ -1,7 +1,7 @@
-"""A machine to install on: a fresh Debian in a folder, entered with chroot, thrown away afterwards.
+"""Provides a machine to install on: a fresh Debian in a directory, entered with chroot and removed afterwards.
 
-An overlay mount over the base where the kernel allows it (a plain copy elsewhere), in the network and process spaces of
-the host: what listens in it can be reached at 127.0.0.1.
+It is an overlay mount over the base, or a copy if the kernel does not allow that. It shares the network and process
+namespaces of the host, so its listeners can be reached at 127.0.0.1.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Machine:
         else:
             self.root.rmdir()
             shutil.copytree(self._base, self.root, symlinks=True)
-        # Devices of its own, not the host's folder: what is left of a test that was killed may be removed by anybody.
+        # Its own devices, not a mount of the host's /dev: leftovers of a killed test can then be removed safely.
         for name, number in (("null", 3), ("zero", 5), ("full", 7), ("random", 8), ("urandom", 9)):
             device = self.root / "dev" / name
             if not device.exists():
@@ -47,7 +47,7 @@ class Machine:
         for name in ("proc", "proc/sys"):
             subprocess.run(["mount", "--bind", f"/{name}", str(self.root / name)], check=True)
             self._ending.callback(subprocess.run, ["umount", str(self.root / name)], check=True)
-        # The kernel is the host's: an installation here must not change its settings.
+        # The kernel is the host's, so an installation here must not change its settings.
         subprocess.run(["mount", "-o", "remount,bind,ro", str(self.root / "proc/sys")], check=True)
         return self
 
@@ -57,7 +57,7 @@ class Machine:
         self._ending.close()
 
     def run(self, *argv: str, stdin: str | None = None, code: int | None = 0) -> str:
-        """What a command says in it; its exit code must be `code`, unless that is None."""
+        """Runs a command in it and returns its output; asserts the exit code, unless `code` is None."""
         environment = {
             "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
             "DEBIAN_FRONTEND": "noninteractive",
@@ -70,12 +70,12 @@ class Machine:
         return done.stdout + done.stderr
 
     def install(self, package: Path, code: int = 0) -> str:
-        """`dpkg -i`: what it depends on is there."""
+        """Installs a package with `dpkg -i`; its dependencies are already installed."""
         shutil.copy(package, self.root / "tmp" / package.name)
         return self.run("dpkg", "-i", f"/tmp/{package.name}", code=code)
 
     def files(self) -> set[str]:
-        """Everything on its disk but logs, caches and dpkg's own books."""
+        """Returns all paths on its disk except logs, caches and dpkg's own files."""
         skip = ("/proc", "/dev", "/tmp", "/run", "/var/lib/dpkg", "/var/log", "/var/cache", "/etc/.pwd.lock")
         found = self.run("find", "/", "-xdev").splitlines()
         return {path for path in found if not path.startswith(skip) and not path.endswith("-")}

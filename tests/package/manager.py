@@ -1,9 +1,9 @@
-"""A service manager as far as the unit of the package needs one: systemd itself does not run in a folder.
+"""Stands in for systemd, which does not run in a chroot, as far as the unit of the package needs it.
 
-It reads the unit file and does what its lines say: user, group, the one capability, no new privileges, umask, state
+It reads the unit file and applies its settings: user, group, the one capability, no new privileges, umask, state
 directory, environment, the notify socket with readiness, watchdog and descriptor store (sockets that the service hands
 over are passed to its next process), ExecReload, stop with SIGTERM within TimeoutStopSec. Sandboxing that only systemd
-knows how to build (read-only system, system call filter) is not imitated; `systemd-analyze` judges it.
+provides (read-only system, system call filter) is not imitated; `systemd-analyze` checks it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from tests.package.machine import Machine
 
 
 def seconds(text: str) -> float:
-    """systemd's time span, as far as the unit uses it."""
+    """Parses a systemd time span, as far as the unit uses them."""
     for unit, factor in (("min", 60), ("s", 1)):
         if text.endswith(unit):
             return float(text.removesuffix(unit)) * factor
@@ -32,7 +32,7 @@ def seconds(text: str) -> float:
 
 
 class _Repeated(dict):  # type: ignore[type-arg]
-    """Keys of a unit may come again: their values are joined by line ends."""
+    """Keys of a unit may repeat; their values are joined by line ends."""
 
     def __setitem__(self, key: object, value: object) -> None:
         if key in self and isinstance(value, list):
@@ -44,7 +44,7 @@ class _Repeated(dict):  # type: ignore[type-arg]
 _PASS_ON = """
 import os, sys
 given = [int(fd) for fd in sys.argv[1].split(",") if fd]
-# From 3 on, in order, as sd_listen_fds(3) has it; by way of high numbers, so that none overwrites another.
+# From 3 on, in order, as sd_listen_fds(3) requires; through high numbers first, so that none overwrites another.
 high = [os.dup2(fd, 600 + number) for number, fd in enumerate(given)]
 os.closerange(3, 600)
 for number, fd in enumerate(high):
@@ -54,7 +54,7 @@ os.execvp(sys.argv[2], sys.argv[2:])
 """
 
 
-class Manager:
+class UnitManager:
     """Runs the unit of an installed package."""
 
     def __init__(self, machine: Machine, unit: str = "lib/systemd/system/syslog-bridge.service") -> None:
@@ -66,9 +66,9 @@ class Manager:
         self.log = machine.root.parent / "journal"
         self._process: subprocess.Popen[bytes] | None = None
         self.stored: list[tuple[str, int]] = []
-        "Name and descriptor of what the service has stored."
-        self.said: list[str] = []
-        "What it has notified since its last start."
+        "Names and descriptors that the service has stored."
+        self.notifications: list[str] = []
+        "Notification lines since the last start."
         self._notified = 0.0
         name = f"\0syslog-bridge-test-{os.getpid()}-{id(self)}"
         self._notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -79,20 +79,23 @@ class Manager:
         self._listener.start()
 
     def service(self, key: str, default: str = "") -> str:
-        """A line of [Service]."""
+        """Returns a setting of [Service]."""
         return self.unit.get("Service", key, fallback=default)
 
     # --- what systemd does --------------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Start it, and wait until it says READY=1, as Type=notify does."""
+        """Starts the service and waits for READY=1, as Type=notify does."""
         self._exec()
-        until(lambda: self._alive() and "READY=1" in self.said, lambda: f"READY=1: {self.said}\n{self.journal}")
+        until(
+            lambda: self._alive() and "READY=1" in self.notifications,
+            lambda: f"READY=1: {self.notifications}\n{self.journal}",
+        )
 
     def _exec(self) -> None:
         self._machine.run("install", "-d", "-o", self.service("User"), "-g", self.service("Group"), "-m",
                           self.service("StateDirectoryMode"), f"/var/lib/{self.service('StateDirectory')}")  # fmt: skip
-        self.said.clear()
+        self.notifications.clear()
         self._notified = time.monotonic()
         capability = self.service("AmbientCapabilities").removeprefix("CAP_").lower()
         assert self.service("CapabilityBoundingSet").removeprefix("CAP_").lower() == capability
@@ -119,12 +122,12 @@ class Manager:
             )  # fmt: skip
 
     def reload(self) -> None:
-        """ExecReload's lines, in order."""
+        """Runs the lines of ExecReload in order."""
         for line in self.service("ExecReload").splitlines():
             self._machine.run(*shlex.split(line.replace("$MAINPID", str(self.pid))))
 
     def stop(self) -> int:
-        """SIGTERM; the exit code, within TimeoutStopSec. What is stored stays, as in a restart."""
+        """Sends SIGTERM and returns the exit code, within TimeoutStopSec. Stored sockets stay, as in a restart."""
         process = self._process
         assert process is not None
         process.send_signal(signal.SIGTERM)
@@ -133,13 +136,13 @@ class Manager:
         return code
 
     def restart(self) -> None:
-        """Stop and start, as `systemctl restart` does."""
+        """Stops and starts it, as `systemctl restart` does."""
         code = self.stop()
         assert code == 0, f"exit code {code}\n{self.journal}"
         self.start()
 
     def close(self) -> None:
-        """End it whatever it does, and forget what it has stored."""
+        """Kills the service and closes the stored sockets."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
@@ -149,7 +152,7 @@ class Manager:
             os.close(fd)
         self.stored.clear()
 
-    # --- what the service says ----------------------------------------------------------------------------------------
+    # --- output of the service ----------------------------------------------------------------------------------------
 
     @property
     def pid(self) -> int:
@@ -168,7 +171,7 @@ class Manager:
 
     @property
     def silent_seconds(self) -> float:
-        """Since its last word; WatchdogSec is the most."""
+        """Returns the seconds since its last notification; WatchdogSec is the limit."""
         return time.monotonic() - self._notified
 
     def _listen(self) -> None:
@@ -184,7 +187,7 @@ class Manager:
                 if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
                     fds += array.array("i", payload[: len(payload) - len(payload) % size])
             lines = data.decode().splitlines()
-            self.said += lines
+            self.notifications += lines
             fields = dict(line.partition("=")[::2] for line in lines)
             name = fields.get("FDNAME", "stored")
             if fields.get("FDSTOREREMOVE") == "1":
@@ -198,7 +201,7 @@ class Manager:
     def _store(self, name: str, fds: list[int]) -> None:
         room = int(self.service("FileDescriptorStoreMax")) - len(self.stored)
         for fd in fds:
-            # systemd closes duplicates of what it holds (same file), and what is too many.
+            # systemd closes duplicates of stored files, and descriptors beyond the limit.
             same = any(os.path.sameopenfile(fd, held) for _, held in self.stored)
             if same or room <= 0:
                 os.close(fd)
@@ -208,7 +211,7 @@ class Manager:
 
 
 def free_low_port() -> int:
-    """A port below 1024 that nobody has, on UDP and TCP: binding it is what the capability is for."""
+    """Returns a free port below 1024 for UDP and TCP; binding it needs the capability."""
     for port in (514, *range(700, 1024)):
         try:
             for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):

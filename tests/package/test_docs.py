@@ -1,4 +1,4 @@
-"""What the operator's pages say is so: metrics, alarms, the options and files that they name."""
+"""Tests that the operator's pages name the metrics, alarms, options and files that exist."""
 
 import re
 
@@ -18,25 +18,25 @@ def table(page: str, heading: str) -> str:
     return (DOCS / page).read_text().split(f"## {heading}\n")[1].split("\n## ")[0]
 
 
-def test_every_metric_is_told():
+def test_every_metric_is_documented():
     text = (CHECKOUT / "bridge/monitoring/metrics.py").read_text()
-    # Names are the first argument of their makers, or the second of a triple whose third is words.
-    made = set(re.findall(r'(?:_counter|_gauge|_one)\(\s*"([a-z_]+)"', text)) | set(
+    # Names are the first argument of a metric's constructor, or the first or second item of a tuple with a help text.
+    defined = set(re.findall(r'(?:_counter|_gauge|_one)\(\s*"([a-z_]+)"', text)) | set(
         re.findall(r'PREFIX \+ "([a-z_]+)"', text)
     )
-    made |= set(re.findall(r'\("[a-z_]+", "([a-z_]+)", "[A-Z]', text)) | set(
-        re.findall(r'\("([a-z_]+)", "[A-Z][^"]+\.", status', text)
+    defined |= set(re.findall(r'\("[a-z_]+", "([a-z_]+)", "[A-Z]', text)) | set(
+        re.findall(r'\(\s*"([a-z_]+)", "[A-Z][^"]+\.",\s+status', text)
     )
     columns = re.findall(r"^\| ([^|]+) \|", table("operating.md", "Metrics"), re.MULTILINE)
-    told = {re.sub(r"_total$", "", name) for column in columns for name in re.findall(r"`([a-z_]+)", column)}
-    assert made - told == set()
-    assert told - made - {"syslog_bridge_"} == set()
+    documented = {re.sub(r"_total$", "", name) for column in columns for name in re.findall(r"`([a-z_]+)", column)}
+    assert defined - documented == set()
+    assert documented - defined - {"syslog_bridge_"} == set()
 
 
-def test_every_alarm_is_told():
+def test_every_alarm_is_documented():
     raised = set(re.findall(r'alarms\.on\(\s*"([a-z]+)"', BRIDGE)) | {"clock"}
-    told = set(re.findall(r"^\| `([a-z]+)`", table("operating.md", "Alarms"), re.MULTILINE))
-    assert raised - told == set()
+    documented = set(re.findall(r"^\| `([a-z]+)`", table("operating.md", "Alarms"), re.MULTILINE))
+    assert raised - documented == set()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

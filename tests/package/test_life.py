@@ -1,4 +1,4 @@
-"""The life of the package on a fresh machine: installed, run as its unit says, upgraded, removed, purged."""
+"""Tests the package on a fresh machine: installed, run by its unit, upgraded, removed, purged."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from tests.harness.polling import until
 from tests.harness.ports import free_port
 from tests.package.conftest import version_of
 from tests.package.machine import Machine
-from tests.package.manager import Manager, free_low_port
+from tests.package.manager import UnitManager, free_low_port
 
 KEY = "abcdefgh12345678"
 SO_RCVBUFFORCE = 33
 
 
 def configure(machine: Machine, collector: Collector, *, udp: int, tcp: int, more: str = "") -> None:
-    """As a user would: setup, then what it does not ask for."""
+    """Configures the bridge as a user would: runs setup, then adds what it does not ask for."""
     machine.run(
         "syslog-bridge", "setup", "--non-interactive", "--key-file", "-", "--region", collector.url, "--send-test",
         "--listen", f"udp://127.0.0.1:{udp} tcp://127.0.0.1:{tcp}", stdin=KEY,
@@ -44,7 +44,7 @@ def collector(tmp_path: Path):
 @pytest.fixture
 def manager(machine: Machine, package: Path):
     machine.install(package)
-    one = Manager(machine)
+    one = UnitManager(machine)
     yield one
     one.close()
 
@@ -54,11 +54,11 @@ def texts(collector: Collector) -> list[str]:
     return [event.text for event in collector.arrived]
 
 
-def test_its_life_on_a_fresh_machine(machine, package, collector):
+def test_package_installs_runs_and_purges_without_a_trace(machine, package, collector):
     before = machine.files()
-    said = machine.install(package)
-    assert "sudo syslog-bridge setup" in said
-    manager = Manager(machine)
+    output = machine.install(package)
+    assert "sudo syslog-bridge setup" in output
+    manager = UnitManager(machine)
     port = free_low_port()
     try:
         configure(machine, collector, udp=port, tcp=port)
@@ -74,7 +74,7 @@ def test_its_life_on_a_fresh_machine(machine, package, collector):
         assert "delivering" in machine.run("syslog-bridge", "status") or "idle" in machine.run(
             "syslog-bridge", "status"
         )
-        # Every user may run the program, and none but its own and root may read the keys.
+        # Every user may run the program; only its own user and root may read the keys.
         assert "Permission denied" in machine.run(
             "setpriv", "--reuid=nobody", "--clear-groups", "cat", "/etc/syslog-bridge/keys/all", code=1
         )
@@ -90,7 +90,7 @@ def test_its_life_on_a_fresh_machine(machine, package, collector):
     assert machine.run("getent", "passwd", "syslog-bridge", code=2) == ""
 
 
-def test_what_the_administrator_changed_is_kept_on_upgrade_and_rollback(machine, package, newer_package):
+def test_upgrade_and_rollback_keep_administrator_changes(machine, package, newer_package):
     machine.install(package)
     default = machine.root / "etc/default/syslog-bridge"
     default.write_text("TOKEN=mine\n")
@@ -107,11 +107,11 @@ def test_what_the_administrator_changed_is_kept_on_upgrade_and_rollback(machine,
     assert (default.read_text(), (keys / "all").read_text()) == ("TOKEN=mine\n", KEY)
 
 
-def test_without_a_configuration_there_is_nothing_to_start(manager):
+def test_unit_starts_only_with_a_configuration(manager):
     assert manager.unit.get("Unit", "ConditionPathExists") == "/etc/syslog-bridge/bridge.yaml"
 
 
-def test_a_health_page_answers_while_it_runs(machine, manager, collector):
+def test_healthz_answers_while_the_service_runs(machine, manager, collector):
     port, admin = free_port(), free_port()
     configure(machine, collector, udp=port, tcp=port)
     file = machine.root / "etc/syslog-bridge/bridge.yaml"
@@ -126,7 +126,7 @@ def test_a_health_page_answers_while_it_runs(machine, manager, collector):
 
 
 class Datagrams(threading.Thread):
-    """Numbered datagrams at a steady rate until told to end."""
+    """Sends numbered datagrams at a steady rate until `ending` is set."""
 
     def __init__(self, port: int, rate: int) -> None:
         super().__init__(daemon=True)
@@ -142,14 +142,14 @@ class Datagrams(threading.Thread):
 
 
 class Lines(threading.Thread):
-    """Numbered lines over TCP at a steady rate; a new connection where the old one is closed, as devices do."""
+    """Sends numbered lines over TCP at a steady rate; reconnects when the connection is closed, as devices do."""
 
     def __init__(self, port: int, rate: int) -> None:
         super().__init__(daemon=True)
         self._port, self._rate = port, rate
         self.ending = threading.Event()
         self.connections: list[list[int]] = []
-        "The numbers that were written to each."
+        "The numbers written to each connection."
         self.refused = 0
 
     def run(self) -> None:
@@ -164,7 +164,7 @@ class Lines(threading.Thread):
             written: list[int] = []
             self.connections.append(written)
             with line:
-                # With a timeout Python would wait for the peer's word before each look at it.
+                # With a timeout, Python would wait for data before each MSG_DONTWAIT read.
                 line.settimeout(None)
                 while not self.ending.wait(1 / self._rate):
                     if self._closed(line):
@@ -186,13 +186,13 @@ class Lines(threading.Thread):
             return True
 
 
-def test_an_upgrade_under_load_loses_nothing(machine, manager, newer_package, collector):
+def test_upgrade_under_load_loses_nothing(machine, manager, newer_package, collector):
     port = free_low_port()
     configure(machine, collector, udp=port, tcp=port)
     manager.start()
-    until(lambda: manager.stored, lambda: f"the listeners' sockets are stored: {manager.said}\n{manager.journal}")
+    until(lambda: manager.stored, lambda: f"listener sockets are stored: {manager.notifications}\n{manager.journal}")
     for _, fd in manager.stored:
-        # As the package's sysctl allows; the kernel here is the host's, whose setting a test must not change.
+        # As the package's sysctl allows. The kernel here is the host's, and a test must not change its settings.
         with socket.socket(fileno=os.dup(fd)) as held:
             if held.type == socket.SOCK_DGRAM:
                 held.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 16 << 20)
@@ -200,13 +200,16 @@ def test_an_upgrade_under_load_loses_nothing(machine, manager, newer_package, co
     datagrams.start()
     lines.start()
     try:
-        until(lambda: "udp 100" in texts(collector), lambda: f"the first events: {texts(collector)[-3:]}")
+        until(lambda: "udp 100" in texts(collector), lambda: f"first events: {texts(collector)[-3:]}")
         first = manager.pid
         machine.install(newer_package)
         manager.restart()
         assert manager.pid != first
         mark = datagrams.sent
-        until(lambda: f"udp {mark + 100}" in texts(collector), lambda: f"events after it: {texts(collector)[-3:]}")
+        until(
+            lambda: f"udp {mark + 100}" in texts(collector),
+            lambda: f"events after the restart: {texts(collector)[-3:]}",
+        )
     finally:
         for load in (datagrams, lines):
             load.ending.set()
@@ -215,7 +218,7 @@ def test_an_upgrade_under_load_loses_nothing(machine, manager, newer_package, co
     assert lines.refused == 0
     assert len(lines.connections) >= 2
     last = lines.connections[-1][-1]
-    until(lambda: {f"udp {datagrams.sent - 1}", f"tcp {last}"} <= set(texts(collector)), "the last events")
+    until(lambda: {f"udp {datagrams.sent - 1}", f"tcp {last}"} <= set(texts(collector)), "last events")
     arrived = Counter(texts(collector))
     missing = [number for number in range(datagrams.sent) if not arrived[f"udp {number}"]]
     assert missing == [], (
@@ -224,7 +227,7 @@ def test_an_upgrade_under_load_loses_nothing(machine, manager, newer_package, co
     )
     for written in lines.connections:
         there = [bool(arrived[f"tcp {number}"]) for number in written]
-        # What a device wrote into a connection that was closed under it was never read: the end of it, and no more.
+        # Data written to a connection that was then closed may be unread: only its end may be lost.
         assert there == sorted(there, reverse=True), "an event in the middle of a connection is lost"
     print(
         f"{datagrams.sent} datagrams, {last + 1} lines over {len(lines.connections)} connections;"

@@ -1,4 +1,4 @@
-"""The man page names what the command line has, and nothing else."""
+"""Tests that the man page names exactly the existing commands and is well-formed."""
 
 import re
 import shutil
@@ -13,13 +13,13 @@ from tests.package.conftest import CHECKOUT
 PAGE = CHECKOUT / "packaging/syslog-bridge.1"
 
 
-def test_it_names_every_command():
+def test_man_page_names_every_command():
     section = PAGE.read_text().split(".SH COMMANDS")[1].split(".SH OPTIONS")[0]
     named = set(re.findall(r"^\.TP\n\.B ([a-z]+)", section, re.MULTILINE))
     assert named == set(main.list_commands(click.Context(main)))
 
 
-def test_it_is_well_formed():
+def test_man_page_has_no_warnings():
     if shutil.which("man") is None:
         pytest.skip("man is not installed")
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""A syslog daemon as a client: fed over a loopback TCP socket, it forwards to the bridge in a chosen dialect."""
+"""Controls a syslog daemon that reads from a loopback TCP socket and forwards to the bridge in a chosen format."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.harness.process import Process
 
 @dataclass(frozen=True)
 class Security:
-    """How it speaks TLS: whom it trusts, what it shows, the name that it expects of the other side."""
+    """TLS settings of the daemon: trusted CA, own certificate, expected name of the server."""
 
     ca: Path
     own: Issued | None
@@ -23,33 +23,33 @@ class Security:
 
 @dataclass(frozen=True)
 class Forwarding:
-    """How the daemon sends on."""
+    """Target, transport and format of the forwarded messages."""
 
     port: int
     transport: str  # udp | tcp | tls | relp (rsyslog only; with `security`: over TLS)
     format: str  # rfc3164 | rfc5424
-    octet_counted: bool = False  # TCP only; otherwise a line each
+    octet_counted: bool = False  # TCP only; otherwise one line per message
     host: str = "127.0.0.1"
-    security: Security | None = None  # of tls, relp
+    security: Security | None = None  # for tls and relp
 
 
 @dataclass(frozen=True)
 class Client:
-    """A running daemon that forwards each line it is fed."""
+    """A running daemon that forwards each line it reads."""
 
     process: Process
     input_port: int
 
     def wait_ready(self) -> None:
-        """Return when it can be fed; a daemon that never can is ended."""
+        """Waits until the daemon accepts input; kills it on failure."""
         try:
-            self.process.wait_until(lambda: accepts(self.input_port), "it listens for what the test feeds it")
+            self.process.wait_until(lambda: accepts(self.input_port), "listening for input")
         except BaseException:
             self.process.kill()
             raise
 
     def feed(self, lines: Iterable[str]) -> None:
-        """Write the lines, each a whole syslog message, and close."""
+        """Writes the lines, each a complete syslog message, and closes the connection."""
         data = b"".join(line.encode() + b"\n" for line in lines)
         with socket.create_connection(("127.0.0.1", self.input_port), timeout=60) as connection:
             connection.sendall(data)

@@ -1,4 +1,4 @@
-"""Debian's rsyslogd as a client of the bridge."""
+"""Starts Debian's rsyslogd as a client of the bridge."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.harness.process import Process
 from tests.peers.client import Client, Forwarding
 from tests.peers.unpacked import Unpacked
 
-# rsyslog's own names of what it writes by default, and of RFC 5424.
+# rsyslog's template names for its default format and for RFC 5424.
 _TEMPLATES = {
     "rfc3164": "RSYSLOG_TraditionalForwardFormat",
     "rfc5424": "RSYSLOG_SyslogProtocol23Format",
@@ -17,7 +17,7 @@ _TEMPLATES = {
 
 
 def start(forwarding: Forwarding, *, directory: Path) -> Client:
-    """Start `rsyslogd`, which reads RFC 3164 or 5424 lines and forwards them. Raises PeerMissing."""
+    """Starts `rsyslogd`, which reads RFC 3164 or 5424 lines and forwards them. Raises PeerMissing."""
     unpacked = Unpacked.find("rsyslog")
     directory.mkdir(parents=True, exist_ok=True)
     input_port = free_port()

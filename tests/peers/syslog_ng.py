@@ -1,4 +1,4 @@
-"""Debian's syslog-ng as a client of the bridge."""
+"""Starts Debian's syslog-ng as a client of the bridge."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.peers.unpacked import Unpacked
 
 
 def start(forwarding: Forwarding, *, directory: Path) -> Client:
-    """Start `syslog-ng`, which reads RFC 5424 lines and forwards them. Raises PeerMissing."""
+    """Starts `syslog-ng`, which reads RFC 5424 lines and forwards them. Raises PeerMissing."""
     input_port = free_port()
     process = launch(_configuration(forwarding, input_port), directory=directory)
     client = Client(process, input_port)
@@ -20,14 +20,14 @@ def start(forwarding: Forwarding, *, directory: Path) -> Client:
 
 
 def launch(configuration: str, *, directory: Path) -> Process:
-    """Start `syslog-ng` in the foreground with this configuration. Raises PeerMissing."""
+    """Starts `syslog-ng` in the foreground with this configuration. Raises PeerMissing."""
     unpacked = Unpacked.find("syslog-ng")
     directory.mkdir(parents=True, exist_ok=True)
     file = directory / "syslog-ng.conf"
     file.write_text(configuration)
     argv = [unpacked.program("syslog-ng"), "-F", "--no-caps", "-f", str(file)]
     argv += [f"--module-path={unpacked.library('syslog-ng/[0-9]*')}"]
-    # Every path that it would otherwise take from /var.
+    # Every path that would otherwise be below /var.
     argv += ["-R", str(directory / "persist"), "-p", str(directory / "pid"), "-c", str(directory / "control")]
     return Process(argv, directory=directory, name="syslog-ng", env=unpacked.environment)
 
@@ -42,7 +42,7 @@ log {{ source(fed); destination(bridge); }};
 
 
 def _destination(forwarding: Forwarding) -> str:
-    """`syslog()` over TCP counts octets; `network()` sends a line each, in RFC 5424 with a flag."""
+    """Builds the destination: `syslog()` over TCP counts octets, `network()` sends lines, in RFC 5424 with a flag."""
     where = f'"{forwarding.host}" port({forwarding.port}) transport("{forwarding.transport}")'
     if security := forwarding.security:
         files = f'ca-file("{security.ca}")'
@@ -50,7 +50,7 @@ def _destination(forwarding: Forwarding) -> str:
             files += f' cert-file("{security.own.certificate}") key-file("{security.own.private_key}")'
         where += f" tls({files} peer-verify(required-trusted))"
     if forwarding.octet_counted:
-        assert forwarding.format == "rfc5424", "syslog-ng counts octets only so"
+        assert forwarding.format == "rfc5424", "syslog-ng counts octets only in RFC 5424"
         return f"syslog({where});"
     flags = " flags(syslog-protocol)" if forwarding.format == "rfc5424" else ""
     return f"network({where}{flags});"

@@ -1,4 +1,4 @@
-"""Where `tests/peers/fetch` put a daemon, and the environment it needs to run from there."""
+"""Locates what `tests/peers/fetch` unpacked, and the environment it needs to run from there."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ class PeerMissing(Exception):
 
 @dataclass(frozen=True)
 class Unpacked:
-    """The root that Debian packages were unpacked into."""
+    """The directory that Debian packages were unpacked into."""
 
     root: Path
 
     @classmethod
     def find(cls, name: str) -> Unpacked:
-        """Raises PeerMissing where `fetch` did not come to its end."""
+        """Returns the unpacked packages; raises PeerMissing if `fetch` did not complete."""
         root = PEERS / name
         if not (root / "complete").exists():
             raise PeerMissing(f"{name} is not in .cache/peers: run `sh tests/peers/fetch` (needs apt-get)")
@@ -30,11 +30,11 @@ class Unpacked:
         return str(self.root / "usr/sbin" / name)
 
     def library(self, pattern: str) -> str:
-        """The one path below usr/lib that matches (the multiarch folder's name differs per architecture)."""
+        """Returns the path below usr/lib that matches (the multiarch directory differs per architecture)."""
         return str(next((self.root / "usr/lib").glob(pattern)))
 
     @property
     def environment(self) -> dict[str, str]:
-        """Its own libraries before the system's; UTC, since RFC 3164 times are local and name no zone."""
+        """Puts its own libraries before the system's, and sets UTC, since RFC 3164 times are local and have no zone."""
         folders = sorted({str(path.parent) for path in self.root.rglob("*.so*") if path.parent.parent.name == "lib"})
         return {"LD_LIBRARY_PATH": ":".join(folders), "TZ": "UTC"}

@@ -1,5 +1,5 @@
-"""Three brokers, three bridges, a collector, and a real rsyslogd before each bridge that resends what is not
-acknowledged: so whatever a test does to the rest, every message must arrive."""
+"""Runs three brokers, three bridges, a collector, and a real rsyslogd before each bridge. rsyslogd resends what is not
+acknowledged, so every message must arrive, whatever a test does to the rest."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ _ARRIVES_WITHIN = 120.0
 
 
 def report(text: str) -> None:
-    """A line of what was measured, for who runs the command."""
+    """Appends a line of measurements to the report of `sh tests/cluster`."""
     if path := os.environ.get("TESTS_CLUSTER_REPORT"):
         with Path(path).open("a") as file:
             file.write(f"{text}\n")
 
 
 class Gateways:
-    """All of it. `numbers` are given out once: each message of a run has its own."""
+    """Runs the bridges, their senders and the collector. Each message of a run has its own number."""
 
     def __init__(self, directory: Path, cluster: Cluster, *, ca: Path) -> None:
         self.cluster = cluster
@@ -46,7 +46,7 @@ class Gateways:
         self.prefix = directory.name
         password = directory / "password"
         password.write_text("guest\n")
-        # As in the field: over TLS, with a name and a password.
+        # As in production: over TLS, with user name and password.
         terms = {
             "amqp": cluster.tls_urls, "ca_file": str(ca), "username": "guest", "password": {"file": str(password)},
             "alone_after": f"{ALONE_AFTER}s", "queue_prefix": self.prefix,
@@ -64,19 +64,19 @@ class Gateways:
         for bridge in self.bridges:
             bridge.start()
         for number, port in enumerate(self.relp):
-            way = Forwarding(port=port, transport="relp", format="rfc5424")
-            self.senders.append(rsyslog.start(way, directory=directory / f"rsyslog{number}"))
+            forwarding = Forwarding(port=port, transport="relp", format="rfc5424")
+            self.senders.append(rsyslog.start(forwarding, directory=directory / f"rsyslog{number}"))
         self.wait_sharing()
 
     def wait_sharing(self) -> None:
-        """Wait until every running bridge hands over, and knows of all others."""
+        """Waits until every running bridge shares its backlog and sees all others."""
         running = [bridge for bridge in self.bridges if bridge.process is not None]
 
         def sharing() -> bool:
-            seen = [bridge.status()["fleet"] for bridge in running]
-            return all(each["broker_up"] and not each["alone"] and each["couriers"] == len(running) for each in seen)
+            fleets = [bridge.status()["fleet"] for bridge in running]
+            return all(each["broker_up"] and not each["alone"] and each["couriers"] == len(running) for each in fleets)
 
-        until(sharing, lambda: f"all share: {[bridge.status()['fleet'] for bridge in running]}")
+        until(sharing, lambda: f"all bridges share: {[bridge.status()['fleet'] for bridge in running]}")
 
     def stop(self) -> None:
         for sender in self.senders:
@@ -87,9 +87,9 @@ class Gateways:
 
     # --- load ---------------------------------------------------------------------------------------------------------
     @contextmanager
-    def load(self) -> Iterator[Load]:
-        """Every sender talks for the length of a `with`; then all that was sent must have arrived."""
-        load = Load(self)
+    def load(self) -> Iterator[ClusterLoad]:
+        """Sends from every device for the length of the `with` block; then asserts that all messages have arrived."""
+        load = ClusterLoad(self)
         try:
             yield load
         finally:
@@ -97,20 +97,20 @@ class Gateways:
         load.check()
 
     def numbers(self) -> set[int]:
-        """Of all that arrived."""
+        """Returns the message numbers that arrived."""
         return {number_of(text) for text in self.collector.texts() if text.startswith("number ")}
 
     def duplicates(self) -> int:
-        """Of all that arrived."""
+        """Returns how many messages arrived more than once."""
         texts = [text for text in self.collector.texts() if text.startswith("number ")]
         return len(texts) - len(set(texts))
 
     def possible_duplicates(self) -> int:
-        """As the running bridges count them since their start."""
+        """Returns what the running bridges have counted since their start."""
         return sum(sum(b.status()["possible_duplicates"].values()) for b in self.bridges if b.process is not None)
 
     def wait_settled(self) -> None:
-        """Wait until nothing waits anywhere."""
+        """Waits until spools and queues are empty."""
 
         def settled() -> bool:
             for bridge in self.bridges:
@@ -121,21 +121,25 @@ class Gateways:
                         return False
             return True
 
-        until(settled, lambda: f"nothing waits: {[self.told(b) for b in self.bridges]}", deadline_seconds=120)
+        until(
+            settled,
+            lambda: f"spools and queues are empty: {[self.describe(b) for b in self.bridges]}",
+            deadline_seconds=120,
+        )
 
     @staticmethod
-    def told(bridge: Bridge) -> Any:
+    def describe(bridge: Bridge) -> Any:
         if bridge.process is None:
             return "not running"
         status = bridge.status()
         return status["ledger"], status["fleet"], status["alarms"]
 
 
-class Load:
-    """One device before each sender."""
+class ClusterLoad:
+    """Runs one device before each sender."""
 
     def __init__(self, gateways: Gateways) -> None:
-        self._fleet = gateways
+        self._gateways = gateways
         self._stopped = False
         self._devices: list[Traffic] = []
         for sender in gateways.senders:
@@ -146,27 +150,27 @@ class Load:
         self.wait_flowing()
 
     def wait_flowing(self, which: list[int] | None = None) -> float:
-        """Wait until something that was sent from now on has arrived of every device; how many seconds that took."""
+        """Waits until a message sent from now on has arrived from every device; returns the seconds that took."""
         began = time.monotonic()
         devices = [self._devices[i] for i in which] if which is not None else self._devices
         marks = [len(device.sent) for device in devices]
 
         def flows() -> bool:
-            arrived = self._fleet.numbers() if self._fleet.collector.refresh() else set()
+            arrived = self._gateways.numbers() if self._gateways.collector.refresh() else set()
             return all(
                 any(number_of(sent.text) in arrived for sent in device.sent[mark : mark + 400])
                 for device, mark in zip(devices, marks, strict=True)
             )
 
-        told = lambda: f"events flow: {[Gateways.told(bridge) for bridge in self._fleet.bridges]}"  # noqa: E731
-        until(flows, told, deadline_seconds=_ARRIVES_WITHIN, every_seconds=0.1)
+        text = lambda: f"events flow: {[Gateways.describe(bridge) for bridge in self._gateways.bridges]}"  # noqa: E731
+        until(flows, text, deadline_seconds=_ARRIVES_WITHIN, every_seconds=0.1)
         return time.monotonic() - began
 
     def wait_for(self, condition: Callable[[], bool], what: str) -> float:
-        """Wait for a condition; how many seconds that took."""
+        """Waits for a condition; returns the seconds that took."""
         began = time.monotonic()
-        told = lambda: f"{what}: {[Gateways.told(bridge) for bridge in self._fleet.bridges]}"  # noqa: E731
-        until(condition, told, deadline_seconds=_ARRIVES_WITHIN, every_seconds=0.1)
+        text = lambda: f"{what}: {[Gateways.describe(bridge) for bridge in self._gateways.bridges]}"  # noqa: E731
+        until(condition, text, deadline_seconds=_ARRIVES_WITHIN, every_seconds=0.1)
         return time.monotonic() - began
 
     def stop(self) -> None:
@@ -176,22 +180,22 @@ class Load:
                 device.stop()
 
     def check(self) -> None:
-        """All that was sent has arrived."""
+        """Asserts that all messages have arrived."""
         wanted = {number_of(sent.text) for device in self._devices for sent in device.sent}
         for device in self._devices:
             assert device.broken is None, device.broken
 
         def complete() -> bool:
-            self._fleet.collector.refresh()
-            return wanted <= self._fleet.numbers()
+            self._gateways.collector.refresh()
+            return wanted <= self._gateways.numbers()
 
         def missing() -> str:
-            left = sorted(wanted - self._fleet.numbers())
-            told = [Gateways.told(bridge) for bridge in self._fleet.bridges]
-            return f"{len(left)} of {len(wanted)} are missing, such as {left[:5]} and {left[-5:]}: {told}"
+            left = sorted(wanted - self._gateways.numbers())
+            states = [Gateways.describe(bridge) for bridge in self._gateways.bridges]
+            return f"{len(left)} of {len(wanted)} are missing, such as {left[:5]} and {left[-5:]}: {states}"
 
         until(complete, missing, deadline_seconds=_ARRIVES_WITHIN, every_seconds=0.1)
-        self._fleet.wait_settled()
+        self._gateways.wait_settled()
 
 
 def intakes() -> dict[str, dict[str, str]]:

@@ -1,6 +1,6 @@
-"""A real RabbitMQ cluster under three bridges that real senders talk to: whatever dies, every event arrives.
+"""Tests three bridges with real senders and a real RabbitMQ cluster: every event arrives, whichever process dies.
 
-Run by `sh tests/cluster`. A test leaves the gateways whole, as the next one finds it.
+`sh tests/cluster` runs them. Each test leaves all brokers and bridges running for the next one.
 """
 
 from __future__ import annotations
@@ -87,15 +87,15 @@ def test_events_of_every_bridge_arrive_once(gateways: Gateways) -> None:
     received = sum(ledger["received"] for ledger in ledgers)
     assert sum(ledger["delivered"] for ledger in ledgers) == received
     assert sum(ledger["handed_over"] for ledger in ledgers) == sum(ledger["taken_over"] for ledger in ledgers) > 0
-    assert all(ledger["delivered"] for ledger in ledgers), "all of them deliver"
+    assert all(ledger["delivered"] for ledger in ledgers), "a bridge did not deliver"
 
 
-def test_a_bridge_is_killed(gateways: Gateways) -> None:
+def test_killed_bridge_loses_no_event(gateways: Gateways) -> None:
     before = gateways.duplicates()
     with gateways.load() as load:
         gateways.bridges[0].kill()
         others = load.wait_flowing([1, 2])
-        # What is in its spool waits for it, as without a shared backlog; what it has published does not.
+        # Its spool waits for it, as without a shared backlog; what it has published does not.
         gateways.bridges[0].start()
         again = load.wait_flowing()
     gateways.wait_sharing()
@@ -104,7 +104,7 @@ def test_a_bridge_is_killed(gateways: Gateways) -> None:
 
 
 @pytest.mark.parametrize("leader", [False, True], ids=["any", "leader"])
-def test_a_broker_is_killed(gateways: Gateways, leader: bool) -> None:
+def test_killed_broker_loses_no_event(gateways: Gateways, leader: bool) -> None:
     before = gateways.duplicates()
     lead = gateways.cluster.leader_of(f"{gateways.prefix}.{INTAKES[0]}")
     victim = lead if leader else next(broker for broker in gateways.cluster.brokers if broker is not lead)
@@ -119,7 +119,7 @@ def test_a_broker_is_killed(gateways: Gateways, leader: bool) -> None:
     report(f"kill -9 {which}: events of all bridges flow after {took:.1f} s; {duplicates(gateways, before)}")
 
 
-def test_a_broker_is_parted_and_comes_back(gateways: Gateways) -> None:
+def test_partitioned_broker_loses_no_event(gateways: Gateways) -> None:
     before = gateways.duplicates()
     victim = gateways.cluster.leader_of(f"{gateways.prefix}.{INTAKES[0]}")
     with gateways.load() as load:
@@ -132,14 +132,14 @@ def test_a_broker_is_parted_and_comes_back(gateways: Gateways) -> None:
     report(f"a leader is parted: events of all bridges flow after {took:.1f} s; {duplicates(gateways, before)}")
 
 
-def _all_brokers_gone(gateways: Gateways, seconds: float) -> None:
+def _stop_all_brokers(gateways: Gateways, seconds: float) -> None:
     before = gateways.duplicates()
     with gateways.load() as load:
         for broker in gateways.cluster.brokers:
             broker.kill()
         alone = load.wait_flowing()
         gone = time.monotonic()
-        until(lambda: time.monotonic() - gone >= seconds, "the brokers are away", deadline_seconds=seconds + 60)
+        until(lambda: time.monotonic() - gone >= seconds, "outage of the brokers", deadline_seconds=seconds + 60)
         assert all(bridge.status()["fleet"]["alone"] for bridge in gateways.bridges)
         began = time.monotonic()
         for broker in gateways.cluster.brokers:
@@ -149,7 +149,7 @@ def _all_brokers_gone(gateways: Gateways, seconds: float) -> None:
         gateways.cluster.wait_formed()
         up = time.monotonic() - began
         shared = load.wait_for(
-            lambda: not any(bridge.status()["fleet"]["alone"] for bridge in gateways.bridges), "all share again"
+            lambda: not any(bridge.status()["fleet"]["alone"] for bridge in gateways.bridges), "all bridges share again"
         )
         load.wait_flowing()
     gateways.wait_sharing()
@@ -158,82 +158,83 @@ def _all_brokers_gone(gateways: Gateways, seconds: float) -> None:
            f" {duplicates(gateways, before)}")  # fmt: skip
 
 
-def test_all_brokers_are_gone_for_a_while(gateways: Gateways) -> None:
-    _all_brokers_gone(gateways, 1.0)
+def test_bridges_deliver_alone_while_all_brokers_are_down(gateways: Gateways) -> None:
+    _stop_all_brokers(gateways, 1.0)
 
 
 @pytest.mark.long
-def test_all_brokers_are_gone_for_a_minute(gateways: Gateways) -> None:
-    _all_brokers_gone(gateways, 60.0)
+def test_bridges_deliver_alone_while_all_brokers_are_down_a_minute(gateways: Gateways) -> None:
+    _stop_all_brokers(gateways, 60.0)
 
 
-def _alarm(gateways: Gateways, seconds: float) -> None:
+def _raise_disk_alarm(gateways: Gateways, seconds: float) -> None:
     before = gateways.duplicates()
     with gateways.load() as load:
         gateways.cluster.raise_disk_alarm(gateways.cluster.brokers[0])
         blocked = load.wait_for(
             lambda: all(bridge.status()["fleet"]["state"] == "blocked" for bridge in gateways.bridges),
-            "all are blocked",
+            "all bridges are blocked",
         )
-        told = gateways.bridges[0].status()["fleet"]["broker"]
-        assert "low on disk" in told, told
+        broker_state = gateways.bridges[0].status()["fleet"]["broker"]
+        assert "low on disk" in broker_state, broker_state
         alone = load.wait_flowing()
         begun = time.monotonic()
-        until(lambda: time.monotonic() - begun >= seconds, "the alarm lasts", deadline_seconds=seconds + 60)
+        until(lambda: time.monotonic() - begun >= seconds, "duration of the alarm", deadline_seconds=seconds + 60)
         gateways.cluster.clear_disk_alarm(gateways.cluster.brokers[0])
         shared = load.wait_for(
-            lambda: all(bridge.status()["fleet"]["state"] == "up" for bridge in gateways.bridges), "none is blocked"
+            lambda: all(bridge.status()["fleet"]["state"] == "up" for bridge in gateways.bridges),
+            "no bridge is blocked",
         )
     gateways.wait_sharing()
     report(f"a broker's disk alarm: all know after {blocked:.1f} s, each delivers by itself {alone:.1f} s later;"
            f" shared again {shared:.1f} s after its end; {duplicates(gateways, before)}")  # fmt: skip
 
 
-def test_a_broker_finds_its_disk_full(gateways: Gateways) -> None:
-    _alarm(gateways, 1.0)
+def test_bridges_deliver_alone_during_a_disk_alarm(gateways: Gateways) -> None:
+    _raise_disk_alarm(gateways, 1.0)
 
 
 @pytest.mark.long
-def test_a_broker_finds_its_disk_full_for_a_minute(gateways: Gateways) -> None:
-    _alarm(gateways, 60.0)
+def test_bridges_deliver_alone_during_a_disk_alarm_of_a_minute(gateways: Gateways) -> None:
+    _raise_disk_alarm(gateways, 60.0)
 
 
 def test_check_compares_the_intakes_with_the_queues(gateways: Gateways, tmp_path: Path) -> None:
     share = gateways.bridges[0].configuration["spool"]["share"]
-    stranger = Bridge(tmp_path, collector_url=gateways.collector.url, intakes=intakes() | {"firewall": {}})
-    stranger.configuration["spool"]["share"] = share
-    code, told = checked(stranger)
-    assert code == 0, told
-    assert told.count("the broker accepts the login") == 3
+    other_node = Bridge(tmp_path, collector_url=gateways.collector.url, intakes=intakes() | {"firewall": {}})
+    other_node.configuration["spool"]["share"] = share
+    code, output = run_check(other_node)
+    assert code == 0, output
+    assert output.count("the broker accepts the login") == 3
     for name in INTAKES:
-        assert f"queue {gateways.prefix}.{name}: 0 batches waiting, 3 couriers connected" in told
-    assert f"queue {gateways.prefix}.firewall does not exist yet" in told
-    assert "Do other nodes use another intake name?" in told
-    # A password that is not right, and a broker that is none of ours.
+        assert f"queue {gateways.prefix}.{name}: 0 batches waiting, 3 couriers connected" in output
+    assert f"queue {gateways.prefix}.firewall does not exist yet" in output
+    assert "Do other nodes use another intake name?" in output
+    # A wrong password, an untrusted issuer, and a server that is not a broker.
     wrong = {"username": "guest", "password": "not-this-one"}
-    stranger.configuration["spool"]["share"] = share | wrong
-    code, told = checked(stranger)
-    assert code == 1 and "the broker rejects the login of guest" in told and "not-this-one" not in told
-    stranger.configuration["spool"]["share"] = {key: share[key] for key in ("amqp", "username", "password")}
-    code, told = checked(stranger)
-    assert code == 1 and "untrusted issuer" in told
-    stranger.configuration["spool"]["share"] = {"amqp": f"amqp://127.0.0.1:{gateways.collector.port}"}
-    code, told = checked(stranger)
-    assert code == 1 and "amqp" in told
+    other_node.configuration["spool"]["share"] = share | wrong
+    code, output = run_check(other_node)
+    assert code == 1 and "the broker rejects the login of guest" in output and "not-this-one" not in output
+    other_node.configuration["spool"]["share"] = {key: share[key] for key in ("amqp", "username", "password")}
+    code, output = run_check(other_node)
+    assert code == 1 and "untrusted issuer" in output
+    other_node.configuration["spool"]["share"] = {"amqp": f"amqp://127.0.0.1:{gateways.collector.port}"}
+    code, output = run_check(other_node)
+    assert code == 1 and "amqp" in output
 
 
-def checked(bridge: Bridge) -> tuple[int, str]:
+def run_check(bridge: Bridge) -> tuple[int, str]:
     command = [SYSLOG_BRIDGE, "check", "-c", str(bridge.write_configuration()), "--connect"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     return done.returncode, done.stdout + done.stderr
 
 
-def test_status_and_metrics_speak_of_the_queues(gateways: Gateways) -> None:
+def test_status_and_metrics_show_the_queues(gateways: Gateways) -> None:
     bridge = gateways.bridges[1]
     command = [SYSLOG_BRIDGE, "status", "-c", str(bridge.file)]
-    told = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
-    assert "shared backlog: connected to amqps://localhost:" in told
-    assert "3 couriers share the request rate" in told and "taken_over" in told and "handed_over" in told
+    output = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
+    assert "shared backlog: connected to amqps://localhost:" in output
+    assert "3 couriers share the request rate" in output and "taken_over" in output and "handed_over" in output
     metrics = bridge.get("/metrics")[1].decode()
     assert "syslog_bridge_fleet_broker_up 1.0" in metrics and "syslog_bridge_fleet_couriers 3.0" in metrics
     for name in INTAKES:
@@ -242,15 +243,15 @@ def test_status_and_metrics_speak_of_the_queues(gateways: Gateways) -> None:
     assert "syslog_bridge_ledger_imbalance_events 0.0" in metrics
 
 
-def test_duplicates_are_at_most_what_is_counted(gateways: Gateways) -> None:
-    """After all of the above. A window of what rsyslog had sent to the killed bridge, it sent again."""
+def test_duplicates_do_not_exceed_the_counted_ones(gateways: Gateways) -> None:
+    """Counts over all tests above; rsyslog resends up to one window of messages to the killed bridge."""
     gateways.collector.refresh()
     counted = gateways.possible_duplicates()
     report(f"in all: {gateways.duplicates()} events came twice, {counted} are counted as possible duplicates")
     assert gateways.duplicates() <= counted + _RELP_WINDOW
 
 
-def test_what_a_queue_refuses_waits_in_the_spool_and_follows(cluster: Cluster, tmp_path: Path) -> None:
+def test_events_refused_by_a_full_queue_wait_in_the_spool(cluster: Cluster, tmp_path: Path) -> None:
     collector = Collector(tmp_path)
     share = {"amqp": cluster.urls, "queue_prefix": tmp_path.name, "max_bytes": "1MB"}
     bridges = []
@@ -265,22 +266,22 @@ def test_what_a_queue_refuses_waits_in_the_spool_and_follows(cluster: Cluster, t
         gateway.start()
         send_lines(gateway.tcp, (rfc5424(number, now).frame for number in range(count)))
         gateway.wait_received(count)
-        until(lambda: gateway.status()["fleet"]["queues"][0]["full"], lambda: f"it is full: {gateway.status()}")
+        until(lambda: gateway.status()["fleet"]["queues"][0]["full"], lambda: f"queue is full: {gateway.status()}")
         ledger = gateway.ledger()
         assert ledger["spooled"] > count / 3 and ledger["handed_over"] > 1000, ledger
         assert "is full" in gateway.status()["headline"]["text"]
-        # It is full, not away: nothing goes round it, nothing may be double.
+        # The queue is full, not unreachable: no event bypasses it, so there are no possible duplicates.
         assert gateway.status()["possible_duplicates"] == {}
         collector.start()
         courier.start()
         until(
             lambda: len({number_of(text) for text in collector.texts()} if collector.refresh() else ()) == count,
-            lambda: f"all arrive: {len(collector.arrived)}, {gateway.status()}, {courier.status()}",
+            lambda: f"all events arrive: {len(collector.arrived)}, {gateway.status()}, {courier.status()}",
             deadline_seconds=120,
             every_seconds=0.2,
         )
         assert len(collector.arrived) == count
-        until(lambda: gateway.ledger()["spooled"] == 0, "nothing waits at the gateway")
+        until(lambda: gateway.ledger()["spooled"] == 0, "spool of the gateway is empty")
         assert gateway.ledger()["handed_over"] == count
     finally:
         for each in bridges:
@@ -289,8 +290,10 @@ def test_what_a_queue_refuses_waits_in_the_spool_and_follows(cluster: Cluster, t
 
 
 @pytest.mark.parametrize("count", [pytest.param(100_000, id="100000")])
-def test_a_dead_gateways_published_backlog_is_delivered_by_others(cluster: Cluster, tmp_path: Path, count: int) -> None:
-    """Nobody does anything but to run couriers, as they would."""
+def test_published_backlog_of_a_dead_gateway_is_delivered_by_others(
+    cluster: Cluster, tmp_path: Path, count: int
+) -> None:
+    """No operator action is needed: the running couriers deliver it."""
     collector = Collector(tmp_path)
     share = {"amqp": cluster.urls, "queue_prefix": tmp_path.name}
 
@@ -302,12 +305,12 @@ def test_a_dead_gateways_published_backlog_is_delivered_by_others(cluster: Clust
         return made
 
     gateway = bridge("gateway", "gateway")
-    # They are there, as their collector is not: what they take goes back and forth until it is.
+    # The couriers run before their collector: what they take is requeued until it answers.
     couriers = [bridge(f"courier{number}", "courier") for number in range(2)]
     try:
         now = datetime.now(UTC)
         send_lines(gateway.tcp, (rfc5424(number, now).frame for number in range(count)))
-        until(lambda: gateway.ledger()["handed_over"] == count, lambda: f"all is published: {gateway.status()}")
+        until(lambda: gateway.ledger()["handed_over"] == count, lambda: f"all events are published: {gateway.status()}")
         gateway.kill()
         collector.start()
         began = time.monotonic()

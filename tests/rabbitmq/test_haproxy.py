@@ -1,4 +1,4 @@
-"""Two gateways with spools of their own behind a real HAProxy: the first layout of packaging/docs/gateways.md."""
+"""Tests two gateways with separate spools behind a real HAProxy: the first layout of packaging/docs/gateways.md."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.rabbitmq.cluster import report
 
 pytestmark = pytest.mark.skipif(shutil.which("haproxy") is None, reason="no haproxy here (Debian: haproxy)")
 
-# As in the documentation, with ports of this machine and a quick look after the gateways.
+# As in the documentation, with free ports and fast health checks.
 _CONFIGURATION = """\
 defaults
     mode tcp
@@ -63,7 +63,7 @@ def layout(tmp_path: Path) -> Iterator[tuple[Collector, list[Bridge], dict[str, 
             if kind == "tls":
                 listener |= {"certificate": str(own.certificate), "private_key": str(own.private_key)}
             bridge.configuration["listeners"].append(listener)
-        # The address that HAProxy tells, not its own, decides.
+        # The address in HAProxy's PROXY header decides, not HAProxy's own.
         bridge.configuration["routes"] = [{"intake": "devices", "source": "127.0.9.7"}]
         bridge.configuration["unrouted"] = {"intake": "nobody"}
         bridge.start()
@@ -84,7 +84,7 @@ def layout(tmp_path: Path) -> Iterator[tuple[Collector, list[Bridge], dict[str, 
     file.write_text(_CONFIGURATION.format(frontends=frontends))
     haproxy = Process(["haproxy", "-db", "-f", str(file)], directory=tmp_path, name="haproxy")
     try:
-        haproxy.wait_until(lambda: all(map(accepts, fronts.values())), "it listens")
+        haproxy.wait_until(lambda: all(map(accepts, fronts.values())), "listening")
         yield collector, bridges, fronts, authority
     finally:
         haproxy.kill()
@@ -94,8 +94,7 @@ def layout(tmp_path: Path) -> Iterator[tuple[Collector, list[Bridge], dict[str, 
 
 
 class Device:
-    """Talks over one connection at a time; connects again when it is cut, and sends its last lines again, as devices
-    with a buffer do."""
+    """Sends over one connection at a time, and reconnects after it is cut."""
 
     def __init__(self, front: int, context: ssl.SSLContext | None) -> None:
         self._front = front
@@ -116,7 +115,7 @@ class Device:
 
 
 @pytest.mark.parametrize("kind", ["tcp", "tls"])
-def test_a_gateway_dies_behind_the_balancer(
+def test_gateway_killed_behind_the_balancer_loses_no_event(
     layout: tuple[Collector, list[Bridge], dict[str, int], Authority], kind: str
 ) -> None:
     collector, bridges, fronts, authority = layout
@@ -125,13 +124,13 @@ def test_a_gateway_dies_behind_the_balancer(
     now = datetime.now(UTC)
     sent = []
 
-    def everybody(first: int) -> None:
+    def send_from_all(first: int) -> None:
         for number, device in enumerate(devices):
             block = [rfc5424(first + 100 * number + i, now) for i in range(100)]
             device.send(b"".join(each.frame + b"\n" for each in block))
             sent.extend(each.text for each in block)
 
-    everybody(0)
+    send_from_all(0)
     collector.wait_for(400)
     shares = [bridge.ledger()["received"] for bridge in bridges]
     assert min(shares) >= 100, shares
@@ -148,12 +147,17 @@ def test_a_gateway_dies_behind_the_balancer(
             return False
         return True
 
-    until(reach, "the balancer leads to the other gateway", every_seconds=0.2)
+    until(reach, "balancer uses the other gateway", every_seconds=0.2)
     for first in (10_000, 20_000):
-        everybody(first)
-    until(lambda: set(sent) <= set(collector.texts()) if collector.refresh() else False, "all arrive at the other")
+        send_from_all(first)
+    until(
+        lambda: set(sent) <= set(collector.texts()) if collector.refresh() else False,
+        "all events arrive through the other gateway",
+    )
     bridges[0].start()
     collector.refresh()
     key = key_of("devices")
-    assert {event.key for event in collector.arrived if event.text in set(sent)} == {key}, "by the address behind"
+    assert {event.key for event in collector.arrived if event.text in set(sent)} == {key}, (
+        "routed by another address than the device's"
+    )
     report(f"two gateways behind HAProxy, {kind}: {shares[0]} and {shares[1]} events before one died; all arrived")

@@ -18,9 +18,9 @@ TOKEN = "a-token-of-32-characters-in-all.."
 
 
 def certificate(directory: Path, authority: trustme.CA) -> dict[str, str]:
-    made = authority.issue_cert("127.0.0.1")
-    made.private_key_pem.write_to_path(str(directory / "admin.key"))
-    made.cert_chain_pems[0].write_to_path(str(directory / "admin.pem"))
+    issued = authority.issue_cert("127.0.0.1")
+    issued.private_key_pem.write_to_path(str(directory / "admin.key"))
+    issued.cert_chain_pems[0].write_to_path(str(directory / "admin.pem"))
     return {"certificate": str(directory / "admin.pem"), "private_key": str(directory / "admin.key")}
 
 
@@ -94,4 +94,4 @@ def test_admin_endpoint_beyond_loopback_requires_tls_and_token(tmp_path: Path) -
         [SYSLOG_BRIDGE, "run", "-c", str(bridge.write_configuration())], directory=tmp_path, name="run"
     )  # fmt: skip
     assert check.wait() == 2
-    assert "reachable from elsewhere, it needs certificate, private_key, token" in check.stderr
+    assert "an address other than loopback requires certificate, private_key, token" in check.stderr

@@ -204,11 +204,11 @@ def test_moved_events_are_not_counted_as_received_after_a_kill(tmp_path: Path) -
         bridge.stop()
         rows, _ = report(bridge)
     names = ("received", "replayed", "moved_here", "delivered", "dropped", "held", "carried_over", "unexplained")
-    given, taken = (
+    source_row, target_row = (
         {name: int(rows[intake][name]) for name in names if int(rows[intake][name])} for intake in ("all", "other")
     )
-    assert given == {"received": 400, "moved_here": -100, "dropped": 100, "held": 200}
-    assert taken == {"moved_here": 100, "replayed": 100, "delivered": 200}
+    assert source_row == {"received": 400, "moved_here": -100, "dropped": 100, "held": 200}
+    assert target_row == {"moved_here": 100, "replayed": 100, "delivered": 200}
 
 
 def deliver_events(bridge: Bridge, collector: Collector, start: datetime, seconds: int) -> list[str]:

@@ -290,7 +290,7 @@ def mutual_tls_server(authority: Authority) -> Iterator[tuple[str, list[str]]]:
     context.load_cert_chain(issued.certificate, issued.private_key)
     context.load_verify_locations(authority.ca)
     context.verify_mode = ssl.CERT_REQUIRED
-    seen: list[str] = []
+    client_names: list[str] = []
     server = socket.create_server(("127.0.0.1", 0))
 
     def talk(raw: socket.socket) -> None:
@@ -299,7 +299,7 @@ def mutual_tls_server(authority: Authority) -> Iterator[tuple[str, list[str]]]:
             data = b""
             while b"\r\n\r\n" not in data:
                 data += connection.recv(65536)
-            seen.append(str(subject.get("commonName")))
+            client_names.append(str(subject.get("commonName")))
             answer = b'{"event_ids": ["1"]}'
             connection.sendall(
                 b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%b" % (len(answer), answer)
@@ -315,7 +315,7 @@ def mutual_tls_server(authority: Authority) -> Iterator[tuple[str, list[str]]]:
 
     threading.Thread(target=serve, daemon=True).start()
     try:
-        yield f"https://localhost:{server.getsockname()[1]}", seen
+        yield f"https://localhost:{server.getsockname()[1]}", client_names
     finally:
         with suppress(OSError):
             server.shutdown(socket.SHUT_RDWR)
@@ -325,7 +325,7 @@ def mutual_tls_server(authority: Authority) -> Iterator[tuple[str, list[str]]]:
 def test_client_certificate_is_sent_to_the_collector(tmp_path: Path) -> None:
     authority = Authority(tmp_path / "pki")
     ours = authority.issue("gateway.example", common_name="gateway")
-    with mutual_tls_server(authority) as (url, seen), bridging(tmp_path, url) as bridge:
+    with mutual_tls_server(authority) as (url, client_names), bridging(tmp_path, url) as bridge:
         bridge.configuration["collector"] |= {"ca_file": str(authority.ca)}
         code, rows = run_check(bridge, "--connect")
         assert code == 1
@@ -337,7 +337,7 @@ def test_client_certificate_is_sent_to_the_collector(tmp_path: Path) -> None:
         send_lines(bridge.tcp, [b"<13>who I am is known"])
         bridge.wait_received(1)
         bridge.wait_drained()
-        assert seen == ["gateway"]
+        assert client_names == ["gateway"]
 
 
 @pytest.mark.skipif(not has_ipv6(), reason="this machine has no ::1")
@@ -393,7 +393,7 @@ def test_second_url_is_used_while_the_first_does_not_answer(tmp_path: Path) -> N
     "last", [pytest.param(end, marks=[] if end == "/array" else [pytest.mark.long]) for end in ENDPOINTS], ids=name_of
 )
 def test_backlog_is_delivered_after_endpoint_changes(tmp_path: Path, last: str) -> None:
-    """The collector is down while SIGHUPs select each endpoint in turn; then one endpoint delivers the whole backlog."""
+    """The collector is down while SIGHUPs select each endpoint in turn; then one delivers the whole backlog."""
     with collecting(tmp_path) as collector, bridging(tmp_path, collector.url) as bridge:
         collector.stop()
         bridge.configuration["collector"]["endpoint"] = ENDPOINTS[0]

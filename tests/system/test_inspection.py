@@ -147,32 +147,32 @@ def assert_status_watch_output(bridge: Bridge) -> None:
         stderr=subprocess.STDOUT, env={**os.environ, "TERM": "xterm", "COLUMNS": "140", "LINES": "40"},
     )  # fmt: skip
     os.close(follower)
-    seen = b""
+    screen = b""
 
     def read() -> None:
         # Unread output would block it.
-        nonlocal seen
+        nonlocal screen
         if select.select([leader], [], [], 0.1)[0]:
             with suppress(OSError):  # it has closed its side
-                seen += os.read(leader, 65536)
+                screen += os.read(leader, 65536)
 
     def shown() -> bool:
         read()
-        return b"Ctrl-C to quit" in seen
+        return b"Ctrl-C to quit" in screen
 
     def ended() -> bool:
         read()
         return process.poll() is not None
 
     try:
-        until(shown, lambda: f"the screen: {seen.decode(errors='replace')}")
+        until(shown, lambda: f"the screen: {screen.decode(errors='replace')}")
         process.send_signal(signal.SIGINT)
-        until(ended, lambda: f"exit: {seen.decode(errors='replace')}")
-        assert process.returncode == 0, seen.decode(errors="replace")
+        until(ended, lambda: f"exit: {screen.decode(errors='replace')}")
+        assert process.returncode == 0, screen.decode(errors="replace")
     finally:
         process.kill()
         process.wait()
         os.close(leader)
-    text = seen.decode(errors="replace")
+    text = screen.decode(errors="replace")
     for words in ("wrong", "parked", "127.0.1.1", "Ctrl-C to quit"):
         assert words in text, text

@@ -1,4 +1,4 @@
-"""Many, slow, silent and endless peers: each costs only itself. Small numbers always, the full ones with `--long`."""
+"""Tests many, slow, silent and endless senders: none affects others. The full numbers run with `--long`."""
 
 from __future__ import annotations
 
@@ -96,9 +96,7 @@ def test_idle_connections_cost_little_memory_beside_busy_ones(tmp_path: Path, si
         for turn in range(5):
             for connection in talking:
                 connection.sendall(b"".join(b"<13>Nov 24 00:00:00 gw app: %d %d\n" % (turn, n) for n in range(20)))
-            until(
-                lambda turn=turn: received(bridge) == busy * 20 * (turn + 1), "events of busy connections are received"
-            )  # type: ignore[misc]
+            until(lambda turn=turn: received(bridge) == busy * 20 * (turn + 1), "busy connections are read")  # type: ignore[misc]
         assert bridge.status()["refused_connections"]["tcp"] == 0
         # A connection costs a socket, a protocol and its framer.
         assert (resident(bridge) - before) / (idle + busy) < 40 * 1024 + 16 * MIB / (idle + busy)
@@ -117,7 +115,7 @@ HANDSHAKE_COUNTS = [pytest.param(60, id="small"), pytest.param(1_000, id="full",
 
 @pytest.mark.parametrize("count", HANDSHAKE_COUNTS)
 def test_unfinished_handshakes_give_way_to_finished_ones(tmp_path: Path, count: int) -> None:
-    """At the connection limit, a client that finishes its handshake is accepted; the others are closed by the timeout."""
+    """At the limit, a client that finishes its handshake is accepted; the others are closed by the timeout."""
     pki, port = Authority(tmp_path / "pki"), free_port()
     server = pki.issue("127.0.0.1", file="server")
     listener = {
@@ -196,10 +194,7 @@ def test_forged_sources_use_bounded_memory_and_keep_named_sources(tmp_path: Path
                 info = struct.pack("=I4s4s", 0, address, address)
                 forging.sendmsg([frame], [(socket.IPPROTO_IP, IP_PKTINFO, info)], 0, target)
             sent += len(block)
-            until(
-                lambda sent=sent: _received_or_dropped(bridge) >= sent,
-                "all datagrams are received or dropped by the kernel",
-            )  # type: ignore[misc]
+            until(lambda sent=sent: _received_or_dropped(bridge) >= sent, "datagrams are read or dropped")  # type: ignore[misc]
         assert_served(bridge, "after")
         assert resident(bridge, "VmHWM") - before < 200 * MIB
         status = bridge.status()

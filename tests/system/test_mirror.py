@@ -16,7 +16,7 @@ from tests.harness.send import send_lines
 
 def test_copies_reach_tcp_and_udp_targets_and_dead_targets_only_drop(tmp_path: Path) -> None:
     sent = [rfc5424(number, datetime.now(UTC)) for number in range(100)]
-    nobody = free_port()
+    closed_port = free_port()
     with (
         collecting(tmp_path) as collector,
         socket.create_server(("127.0.0.1", 0)) as stream,
@@ -26,7 +26,7 @@ def test_copies_reach_tcp_and_udp_targets_and_dead_targets_only_drop(tmp_path: P
         targets = [
             f"tcp://127.0.0.1:{stream.getsockname()[1]}",
             f"udp://127.0.0.1:{datagrams.getsockname()[1]}",
-            f"tcp://127.0.0.1:{nobody}",
+            f"tcp://127.0.0.1:{closed_port}",
         ]
         routes = [{"name": "all", "intake": "all", "source": "127.0.0.1", "copy_to": targets}]
         with bridging(tmp_path, collector.url, routes=routes) as bridge:
@@ -90,5 +90,5 @@ def test_source_limit_drops_events_and_expect_reports_a_silent_source(tmp_path: 
             return "127.0.0.3" in bridge.status()["silent_sources"]
 
         until(silent, lambda: str(bridge.status()["alarms"]))
-        assert any("fw-lyon (127.0.0.3) is silent" in alarm["text"] for alarm in bridge.status()["alarms"])
+        assert any("fw-lyon (127.0.0.3) has been silent" in alarm["text"] for alarm in bridge.status()["alarms"])
         assert "syslog_bridge_sources_silent 1.0" in bridge.get("/metrics")[1].decode()

@@ -86,7 +86,7 @@ class Senders:
         send_lines(self._bridge.tcp, (message.frame for message in fresh), source=SOURCE_OF[intake])
 
     def settle(self) -> bool:
-        """Returns True if all is settled; else sends one more message, as a refused event waits until another is accepted."""
+        """Returns True if all is settled; else sends one more message: a refused event waits for an accepted one."""
         status = self._bridge.status()
         for intake in status["intakes"]:
             # A parked intake retries by itself, unless only a refused event is left.

@@ -64,7 +64,7 @@ class GatewayFixture:
         return self.interrupter.run(*words, code=code)
 
     def held(self) -> tuple[Counter[str], Counter[str]]:
-        """Returns the events in spool and quarantine; asserts that no load event is doubled and that the ledger matches."""
+        """Returns the events in spool and quarantine; asserts that the load is not doubled and the ledger matches."""
         if self.bridge.process is None:
             self.bridge.start()
         # The bridge may still finish the work of a killed command.
@@ -80,9 +80,8 @@ class GatewayFixture:
         assert ledger["quarantined"] == frames.total()
         for text in load:
             del events[text]
-        print(
-            f"{self.interrupter.victim}: {self.interrupter.interrupted} interrupted, {self.interrupter.finished} finished"
-        )
+        interrupter = self.interrupter
+        print(f"{interrupter.victim}: {interrupter.interrupted} interrupted, {interrupter.finished} finished")
         return events, frames
 
     def _is_idle(self) -> bool:

@@ -118,8 +118,10 @@ def test_proxy_header_sets_the_source_on_every_stream_listener(tmp_path: Path) -
             until(lambda: f"listener b-{kind}: connection from" in process.stderr and words in process.stderr, words)
 
         for kind in ports:
-            assert_closed(kind, OTHER_PEER, V1 + b"<13>forged\n",
-                    "begins with a PROXY header, and its sender is not in the listener's proxy_protocol")  # fmt: skip
+            assert_closed(
+                kind, OTHER_PEER, V1 + b"<13>forged\n",
+                "begins with a PROXY header, and its sender is not in the listener's proxy_protocol",
+            )  # fmt: skip
         assert_closed(
             "tcp", BALANCER, b"<13>no header\n", "it does not begin with a PROXY header, although its sender is in"
         )

@@ -1,4 +1,4 @@
-"""Tests ``max_bandwidth``, ``quota`` and ``fsync: always`` in a running bridge: all events arrive, the quota alarms."""
+"""Tests ``max_bandwidth``, ``quota`` and ``fsync: always``: all events arrive and the quota is reported."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ def test_one_refused_event_of_5000_is_found_and_quarantined(tmp_path: Path, plac
         send(bridge, sent)
         status = held.wait_settled(bridge)
         entries = list(held.refused_entries(bridge.spool))
-    assert collector.requests[0].count == 5000, "it was only_intake batch"
+    assert collector.requests[0].count == 5000, "it was one batch"
     assert len(collector.requests) <= 30, f"{len(collector.requests)} requests"
     print(f"{len(collector.requests)} requests")
     assert collector.taken() == dict.fromkeys((message.text for message in sent if message.text != poison), 1)
@@ -142,7 +142,7 @@ def test_413_halves_the_request_and_the_size_is_remembered(tmp_path: Path) -> No
         send(bridge, sent)
         bridge.wait_drained()
         first = len(collector.refresh())
-        assert collector.requests[0].count == 4000, "it was only_intake batch"
+        assert collector.requests[0].count == 4000, "it was one batch"
         # 4000, 2000 and 1000 are too large, then eight requests fit: each size is tried once.
         assert [request.count for request in collector.requests if request.fault == "413"] == [4000, 2000, 1000]
         assert first == 3 + 8

@@ -98,8 +98,8 @@ def test_openssl_client_messages_arrive_once(gateway: TlsFixture, version: str, 
     options = [version, "-CAfile", str(gateway.pki.ca), "-verify_return_error"]
     if mutual:
         options += ["-cert", str(gateway.own.certificate), "-key", str(gateway.own.private_key)]
-    said = s_client(gateway.mutual_port if mutual else gateway.open_port, data, *options)
-    assert "Verification: OK" in said, said
+    output = s_client(gateway.mutual_port if mutual else gateway.open_port, data, *options)
+    assert "Verification: OK" in output, output
     events = gateway.arrived(mark, len(texts))
     assert_same((event.text for event in events), texts)
     assert {event.key for event in events} == {key_of("branch" if mutual else "hosts")}
@@ -163,8 +163,8 @@ def client_with_untrusted_server(gateway: TlsFixture) -> None:
 
 
 def tls_1_1(gateway: TlsFixture) -> None:
-    said = s_client(gateway.open_port, b"", "-tls1_1", "-cipher", "ALL:@SECLEVEL=0")
-    assert "alert protocol version" in said, said
+    output = s_client(gateway.open_port, b"", "-tls1_1", "-cipher", "ALL:@SECLEVEL=0")
+    assert "alert protocol version" in output, output
 
 
 def _refused(gateway: TlsFixture, own: Issued | None) -> None:

@@ -24,8 +24,7 @@ STEP_MINUTES = 4
 MAX_MINUTES = 36
 "Maximum length of the span of one expression. A compiled expression has at most 64 KiB, and a minute takes 1.4 KiB."
 MANY_SECONDS, FEW_A_SECOND = 16, 8
-"The times of a read are scattered if it has more distinct seconds than the first number, and per second, on average, "
-"fewer events than the second."
+"The times of a read are scattered if it has more than 16 distinct seconds, and on average fewer than 8 events each."
 
 MAX_EXPRESSIONS = 16
 "Maximum number of expressions of all connections together. Each takes up to 400 KiB."

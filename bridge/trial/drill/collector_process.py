@@ -1,5 +1,3 @@
-# mypy: disallow-untyped-calls=False
-# (twisted.web has few annotations)
 """Runs the drill's collector in a child process: it counts events by number and fails on command.
 
     python -m bridge.trial.drill.collector_process PORT
@@ -8,6 +6,8 @@ Commands are JSON lines on stdin; each is answered by one line on stdout. ``{"mo
 "413" | "poison"}`` sets the mode; ``{"ask": [FIRST, LAST]}`` returns ``{"distinct", "doubles", "events"}`` of these
 numbers. The number of an event follows its last ``n=``. The process ends when stdin is closed.
 """
+# mypy: disallow-untyped-calls=False
+# (twisted.web has few annotations)
 
 import json
 import sys

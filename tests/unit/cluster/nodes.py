@@ -6,7 +6,7 @@ from twisted.internet.defer import Deferred, maybeDeferred
 
 from bridge.accounting import Ledger
 from bridge.batching import Group
-from bridge.cluster.consumer import release
+from bridge.cluster.consumer import acknowledge_all
 from bridge.cluster.node import ClusterNode, ClusterTerms
 from bridge.cluster.node_name import node_name
 from bridge.deliver.client import Response
@@ -54,7 +54,8 @@ class Node:
             self.cluster_node = ClusterNode(
                 ClusterTerms(("amqp://broker.test",), "q", role, "default", **defaults | terms),
                 node=node_name(directory), connect=lambda url: self._connect(broker, url), own={"a": self.own},
-                context=self.context, shared=self._delivery_store(release), on_courier_count=self._set_courier_count,
+                context=self.context, shared=self._delivery_store(acknowledge_all),
+                on_courier_count=self._set_courier_count,
                 quarantine=lambda *message: maybeDeferred(self.spool.quarantine.save_damaged, *message),
             )  # fmt: skip
             self.cluster_node.configure_intake("a", self.delivery_path, LIMITS)

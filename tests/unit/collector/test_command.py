@@ -312,7 +312,7 @@ def test_wrong_certificates_and_files_are_one_clear_line(pem, authority, tmp_pat
 def test_help_has_an_example():
     done = subprocess.run([*COMMAND, "--help"], capture_output=True, text=True, timeout=DEADLINE)
     assert done.returncode == 0
-    assert "Example: syslog-bridge collector --listen" in done.stdout
+    assert "Example:\n    syslog-bridge collector --listen" in done.stdout
 
 
 def test_sigterm_ends_it_under_open_connections(tmp_path):
