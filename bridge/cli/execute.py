@@ -13,9 +13,9 @@ from twisted.internet import defer
 from bridge.admin.control_commands import OPERATOR_ERRORS, on_spool
 from bridge.cli.options import fail
 from bridge.config import Config
-from bridge.operations import control_client, offline_spool
+from bridge.operations import control_client, spool_summary
 from bridge.operations.command import WrongRequest
-from bridge.operations.session import OfflineSession
+from bridge.operations.offline_session import OfflineSession
 from bridge.spool import SpoolError
 
 JSON = dict[str, Any]
@@ -29,7 +29,7 @@ def run_command(config: Config, command: str, given: Mapping[str, object], *, de
     with _ProgressBar(description) as on_progress:
         try:
             directory = existing_spool(config.spool.directory)
-            if offline_spool.owner(directory) is not None:
+            if spool_summary.owner(directory) is not None:
                 return control_client.execute(directory, command, given, on_progress)
             return _run_offline(config, command, given, on_progress)
         except control_client.ControlError as error:
@@ -50,7 +50,7 @@ def existing_spool(directory: Path) -> Path:
 def bridge_runs(config: Config, command: str) -> bool:
     """Returns True if a bridge has the lock of the spool. Exits with 1 if there is no spool or it cannot be read."""
     try:
-        return offline_spool.owner(existing_spool(config.spool.directory)) is not None
+        return spool_summary.owner(existing_spool(config.spool.directory)) is not None
     except control_client.ControlError as error:
         fail(f"{command}: {error}")
     except OSError as error:

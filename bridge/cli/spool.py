@@ -22,7 +22,7 @@ from bridge.cli.options import (
     load_config,
 )
 from bridge.config import Config
-from bridge.operations import offline_spool
+from bridge.operations import spool_summary
 from bridge.operations.control_client import ControlError
 from bridge.spool import inspect
 from bridge.spool.partition import EventFilter
@@ -50,12 +50,12 @@ def list_(file: Path, as_json: bool) -> None:
     """Show the waiting events of each intake: number, bytes, age of the oldest."""
     config = load_config(file, secrets=False)
     try:
-        found = offline_spool.read(existing_spool(config.spool.directory))
+        found = spool_summary.read(existing_spool(config.spool.directory))
     except ControlError as error:
         fail(f"spool list: {error}")
     except OSError as error:
         fail_unreadable("spool list", error)
-    rows = offline_spool.as_json(config.spool.directory, found)["intakes"]
+    rows = spool_summary.as_json(config.spool.directory, found)["intakes"]
     assert isinstance(rows, list)
     for row in rows:
         row["configured"] = row["name"] in config.intakes

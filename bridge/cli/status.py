@@ -8,7 +8,7 @@ import click
 
 from bridge.cli import status_text
 from bridge.cli.options import configuration_option, fail, load_config
-from bridge.operations import control_client, offline_spool
+from bridge.operations import control_client, spool_summary
 
 MAX_SOURCES = 100
 "Sources requested from the bridge. The output shows as many as fit."
@@ -47,9 +47,9 @@ def _read_status(directory: Path, query: str) -> tuple[dict[str, Any], bool]:
     """Returns the status, and True if it is from a running bridge."""
     if not directory.is_dir():
         raise control_client.ControlError(f"the bridge has never run: there is no spool {directory}")
-    process = offline_spool.owner(directory)
+    process = spool_summary.owner(directory)
     if process is None:
-        return offline_spool.as_json(directory, offline_spool.read(directory)), False
+        return spool_summary.as_json(directory, spool_summary.read(directory)), False
     try:
         return control_client.get(directory, f"/api/status{query}"), True
     except control_client.ControlError as error:

@@ -14,7 +14,7 @@ from bridge.cli.options import configuration_option, fail, load_config
 from bridge.cli.status_text import age
 from bridge.config import Config, Listener
 from bridge.config.faults import printable
-from bridge.operations import control_client, offline_spool
+from bridge.operations import control_client, spool_summary
 
 OK, WRONG, NOTE = "ok", "NO", "--"
 "Marks of a step: it is fine; the messages stop here; a hint."
@@ -42,7 +42,7 @@ def why(file: Path, address: str, as_json: bool) -> None:
     config = load_config(file, secrets=False)
     directory = config.spool.directory
     try:
-        if not directory.is_dir() or offline_spool.owner(directory) is None:
+        if not directory.is_dir() or spool_summary.owner(directory) is None:
             steps = [
                 Step(WRONG, "running", "the bridge is not running, so it receives nothing"),
                 *unseen_source_steps(config, address, {}),

@@ -122,7 +122,7 @@ def test_the_first_sentence_says_what_is_wrong(spool, run):
         "5514",
         "spool_write_failed 2",
         "quarantined: oversize 1\n",
-        "no action needed here",
+        "delivery resumes by itself",
     ):
         assert shown in text
     assert not {"\x1b", "\x07"} & set(text)

@@ -13,7 +13,7 @@ from bridge.admin.control_commands import on_spool
 from bridge.batching import Group
 from bridge.config import parse_text
 from bridge.operations.command import CommandError, WrongRequest
-from bridge.operations.session import OfflineSession
+from bridge.operations.offline_session import OfflineSession
 from bridge.spool import inspect
 from bridge.spool.archive import Archive
 from bridge.spool.quarantine import QuarantineEntry
