@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import socket
 import ssl
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -106,9 +105,7 @@ def test_proxy_header_sets_the_source_on_every_stream_listener(tmp_path: Path) -
         process = bridge.process
         assert process is not None
 
-        def assert_closed(
-            kind: str, source: str, data: bytes, words: str, before: Callable[[], None] = lambda: None
-        ) -> None:
+        def assert_closed(kind: str, source: str, data: bytes, words: str) -> None:
             with closing(connect(ports[kind], source)) as connection:
                 connection.sendall(data)
                 try:
