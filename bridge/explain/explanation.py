@@ -44,13 +44,13 @@ class Explanation:
     "The event as sent to ``/plain/batch``."
     event_timestamp: str | None = None
     notes: list[str] = field(default_factory=list)
-    "Anything unusual about the frame."
+    "Texts for the operator about anything unusual in the frame."
     forms: dict[str, bytes] | None = None
     "The event in every payload form, if requested."
     matching_forms: list[str] = field(default_factory=list)
     "Payload forms whose event matches the intake's format."
     look_alikes: list[str] = field(default_factory=list)
-    "If the intake has no format: the formats that the frame's event would match."
+    "Names of the formats that the frame's event would match, if the intake has no format."
 
 
 class Explainer:
@@ -58,8 +58,8 @@ class Explainer:
 
     ``strict``: reject senders that the listener's ``allow`` rejects. ``payloads``: add every payload form. ``client``:
     the names in the sender's certificate. ``router``: the router of the configuration, if it is already compiled.
-    ``host``: the host behind a relay; then ``source`` is the address of the relay. ``most_reasons``: maximum number of
-    routes that did not match to explain, None for all.
+    ``host``: the host behind a relay; then ``source`` is the address of the relay. ``max_reasons``: maximum number of
+    unmatched routes to give a reason for; None means all.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class Explainer:
         client: tuple[str, ...] = (),
         router: Router | None = None,
         host: str | None = None,
-        most_reasons: int | None = None,
+        max_reasons: int | None = None,
     ) -> None:
         self._config = config
         self._listener = listener
@@ -92,7 +92,7 @@ class Explainer:
         self._profile = self._router.profile(listener.name, source, client, host)
         self._rejected = strict and not _allows(listener, source)
         self._payloads = payloads
-        self._most_reasons = most_reasons
+        self._max_reasons = max_reasons
         self._reader = TimeReader()
         past, future = config.timestamps.max_past, config.timestamps.max_future
         self._limits = GroupLimits(
@@ -104,7 +104,7 @@ class Explainer:
         )
 
     def explain(self, cut: Cut) -> Explanation | None:
-        """Explains one frame; returns None if it is empty and therefore not a message."""
+        """Explains one frame. Returns None if the frame is empty and therefore not a message."""
         columns = parse_all(block_of([cut.frame]), _ALL_FIELDS)
         if not columns.count:
             return None
@@ -112,15 +112,15 @@ class Explainer:
             rejected = f"listener {self._listener.name} rejects {self._source}, which is not in its allow: list"
             return self._explanation(cut, None, [], [cut.quarantine_reason or rejected])
         facts = Facts(*(columns[name][0] for name in Facts._fields))
-        ((disposition, part),) = self._profile.assign(columns)
+        ((disposition, assigned),) = self._profile.assign(columns)
         skipped = reasons.passed_over(
             self._config, listener=self._listener.name, address=self._source, client=self._client, facts=facts,
             route=disposition.route,
         )  # fmt: skip
-        explanation = self._explanation(cut, disposition, list(islice(skipped, self._most_reasons)), [])
+        explanation = self._explanation(cut, disposition, list(islice(skipped, self._max_reasons)), [])
         if disposition.kind == "deliver":
             grouped = batching.group(
-                part, disposition, reader=self._reader, received_ms=milliseconds(self._received),
+                assigned, disposition, reader=self._reader, received_ms=milliseconds(self._received),
                 peer=str(self._source or "-").encode(), listener=self._listener.name, limits=self._limits,
             )  # fmt: skip
             _add_event(explanation, grouped)
@@ -139,8 +139,8 @@ class Explainer:
         if disposition.format is None:
             explanation.look_alikes = [candidate.name for candidate in payloads.look_alikes(frame, context)]
             return
-        chosen = formats.find(disposition.format)
-        explanation.matching_forms = [form for form, event in explanation.forms.items() if chosen.fits(event)]
+        text_format = formats.find(disposition.format)
+        explanation.matching_forms = [form for form, event in explanation.forms.items() if text_format.fits(event)]
 
     def _explanation(
         self, cut: Cut, disposition: Disposition | None, skipped: list[tuple[str, str]], notes: list[str]
@@ -196,7 +196,10 @@ def _allows(listener: Listener, source: Address | None) -> bool:
 
 
 def as_json(explanation: Explanation, *, routed: bool = True) -> dict[str, object]:
-    """Returns the contract's fields. ``routed`` false: no configuration, so route and intake are None."""
+    """Returns the JSON object that ``explain --json`` prints.
+
+    Route and intake are None if ``routed`` is false, that is, without a configuration.
+    """
     disposition = explanation.disposition
     delivered = disposition is not None and disposition.kind == "deliver"
     return (

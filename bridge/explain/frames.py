@@ -11,16 +11,16 @@ LONGEST_DATAGRAM = 65_535
 
 
 class Cut(NamedTuple):
-    """A frame, with a description of its framing."""
+    """A frame as cut from the input, with a description of its framing."""
 
     frame: bytes
     description: str
     quarantine_reason: str | None = None
-    """The reason if the frame is quarantined before routing."""
+    "Text for the operator if the frame is quarantined before routing, else None."
 
 
 class Cutter:
-    """Cuts frames as a listener does. ``truncate``: truncate longer frames instead of quarantining them."""
+    """Cuts frames as a listener does. ``truncate``: truncate oversize frames instead of quarantining them."""
 
     def __init__(self, listener: Listener, *, max_frame_size: int, truncate: bool) -> None:
         self._listener = listener
@@ -43,23 +43,23 @@ class Cutter:
         """Yields the frames of one connection that ends with the last chunk."""
         framer = StreamFramer(self._listener.framing, self._limit)
         for chunk in chunks:
-            yield from self._of_stream(framer, framer.feed(chunk))
+            yield from self._stream_frames(framer, framer.feed(chunk))
         frames, unfinished = framer.close()
-        yield from self._of_stream(framer, frames)
+        yield from self._stream_frames(framer, frames)
         if unfinished:
             description = f"the stream ended {len(unfinished)} bytes into an octet-counted frame"
             yield Cut(unfinished, description, f"{description}: quarantined as damaged")
         self.resyncs = framer.resyncs
 
-    def _of_stream(self, framer: StreamFramer, frames: Frames) -> Iterator[Cut]:
+    def _stream_frames(self, framer: StreamFramer, frames: Frames) -> Iterator[Cut]:
         for frame in list_of(frames) if frames else ():
             yield Cut(frame, f"{len(frame)} bytes of a stream, framing: {self._listener.framing}")
-        for long in framer.oversize:
-            yield self._oversize(long)
+        for oversize in framer.oversize:
+            yield self._oversize(oversize)
         framer.oversize.clear()
 
-    def _oversize(self, long: Oversize) -> Cut:
-        description = f"a frame of {long.length} bytes, longer than {self._limit} (max_frame_size)"
+    def _oversize(self, oversize: Oversize) -> Cut:
+        description = f"a frame of {oversize.length} bytes, longer than {self._limit} (max_frame_size)"
         if self._truncate:
-            return Cut(long.kept, f"{description}, truncated to that length")
-        return Cut(long.kept, description, f"{description}: quarantined as oversize")
+            return Cut(oversize.kept, f"{description}, truncated to that length")
+        return Cut(oversize.kept, description, f"{description}: quarantined as oversize")

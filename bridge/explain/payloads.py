@@ -1,4 +1,4 @@
-"""Encodes one frame in every payload form, and as the text formats do. Uses the grouping of the pipeline."""
+"""Encodes one frame in every payload form and for every text format. Uses the grouping of the pipeline."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -26,7 +26,7 @@ class FrameContext:
     route: str = ""
     intake: str | None = None
     limits: GroupLimits = field(default_factory=GroupLimits)
-    "Timestamps out of range are replaced by the time of reception, as in the pipeline."
+    "Limits of the pipeline. A timestamp outside their time window is replaced by the time of reception."
 
 
 def event_in(form: str, frame: bytes, context: FrameContext) -> bytes:
@@ -35,7 +35,7 @@ def event_in(form: str, frame: bytes, context: FrameContext) -> bytes:
 
 
 def event_for(text_format: Format, frame: bytes, context: FrameContext) -> bytes:
-    """Returns the event of a frame as an intake of a format sends it, with the format's rule applied."""
+    """Returns the event of a frame for an intake with a text format. Applies the format's payload form and rule."""
     return _event(
         Disposition(
             "deliver", context.route, context.intake, text_format.payload, timestamp=text_format.timestamp,
@@ -52,7 +52,7 @@ def every_form(frame: bytes, context: FrameContext) -> dict[str, bytes]:
 
 
 def look_alikes(frame: bytes, context: FrameContext) -> list[Format]:
-    """Returns the formats that the frame's event would match, the most specific first. They are only hints."""
+    """Returns the formats that the frame's event would match, the most specific first. The result is only a hint."""
     found: Iterable[Format] = (
         candidate for candidate in FORMATS.values() if candidate.fits(event_for(candidate, frame, context))
     )

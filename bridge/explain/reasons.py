@@ -1,10 +1,13 @@
-"""Explains why a route does not match and where a time zone is set, using the conditions of the router."""
+"""Explains why a route does not match, and which part of the configuration sets the time zone.
+
+Uses the conditions of the router.
+"""
 
 from collections.abc import Iterable, Iterator
 from ipaddress import ip_network
 
 from bridge.config import Config, Route
-from bridge.config import RouteConditions as Given
+from bridge.config import RouteConditions as ConfiguredConditions
 from bridge.config.faults import printable
 from bridge.routing import Disposition, Facts
 from bridge.routing.conditions import Address, Conditions, peer_matches
@@ -18,32 +21,32 @@ def passed_over(
     config: Config, *, listener: str, address: Address | None, client: tuple[str, ...], facts: Facts, route: str
 ) -> Iterator[tuple[str, str]]:
     """Yields the routes before the matching one, each with the reason why it does not match."""
-    own = any(each.name == listener and each.intake for each in config.listeners)
+    has_own_intake = any(each.name == listener and each.intake for each in config.listeners)
     for candidate in config.routes:
         if candidate.name == route:
             return
-        if own and not candidate.listener:
+        if has_own_intake and not candidate.listener:
             yield candidate.name, f"listener {listener} has its own intake, so only routes that name it apply"
         else:
-            yield candidate.name, _why_not(candidate, listener, address, client, facts)
+            yield candidate.name, _mismatch(candidate, listener, address, client, facts)
 
 
-def _why_not(route: Route, listener: str, address: Address | None, client: tuple[str, ...], facts: Facts) -> str:
+def _mismatch(route: Route, listener: str, address: Address | None, client: tuple[str, ...], facts: Facts) -> str:
     for name in ("source", "listener", "client_name", "hostname", "app_name", "min_severity", "message"):
         given = getattr(route, name)
         if given is None or given == ():
             continue
-        # Let the router evaluate this condition alone.
-        single = Given.model_construct(**{name: given})
+        # Let the router's own code evaluate this condition alone.
+        single = ConfiguredConditions.model_construct(**{name: given})
         if not (peer_matches(single, listener, address, client) and Conditions(single).hold(facts)):
             if name == "client_name":
                 shown = ", ".join(map(printable, client)) or "none"
                 return f"the names of the client certificate ({shown}) do not match {_listed(route.client_name)}"
-            return _mismatch_text(name, route, listener, address, facts)
+            return _condition_mismatch(name, route, listener, address, facts)
     return "its except: matches"
 
 
-def _mismatch_text(name: str, route: Route, listener: str, address: Address | None, facts: Facts) -> str:
+def _condition_mismatch(name: str, route: Route, listener: str, address: Address | None, facts: Facts) -> str:
     if name == "source":
         return f"{address} is not in its source: {_listed(str(network) for network in route.source)}"
     if name == "listener":
@@ -58,7 +61,7 @@ def _mismatch_text(name: str, route: Route, listener: str, address: Address | No
         return f"severity {SEVERITIES[int(facts.priority) & 7]} is below {SEVERITIES[route.min_severity or 0]}"
     assert route.message is not None
     if route.message.contains and not Conditions(
-        Given.model_construct(message=route.message.model_copy(update={"starts_with": ()}))
+        ConfiguredConditions.model_construct(message=route.message.model_copy(update={"starts_with": ()}))
     ).hold(facts):
         return f"the message does not contain {_listed(map(repr, route.message.contains))}"
     return f"the message does not start with {_listed(map(repr, route.message.starts_with))}"
@@ -83,7 +86,9 @@ def origin_of_zone(config: Config, address: Address | None, disposition: Disposi
         if disposition is not None and route.name == disposition.route and route.timezone is not None:
             return f"from timezone: of route {route.name}"
     for entry in config.sources:
-        if entry.timezone is not None and peer_matches(Given.model_construct(source=entry.source), "", address):
+        if entry.timezone is not None and peer_matches(
+            ConfiguredConditions.model_construct(source=entry.source), "", address
+        ):
             name = entry.name or _listed(str(ip_network(network)) for network in entry.source)
             return f"from timezone: of source {name}"
     return "from the global timezone:"

@@ -1,4 +1,4 @@
-"""Formats an explanation as text: a few lines per frame. Control characters of the frame are escaped."""
+"""Formats an explanation as text, one value per line. Escapes the control characters of the frame."""
 
 from collections.abc import Iterator
 
@@ -7,11 +7,11 @@ from bridge.explain.explanation import Explanation
 from bridge.syslog.priorities import named
 
 _MAX_CHARACTERS = 2000
-"Maximum characters of a value that are shown."
+"Maximum number of characters shown of a value."
 
 
 def text_of(number: int, explanation: Explanation, *, routed: bool) -> str:
-    """Formats the explanation of frame ``number``, with an empty line at the end."""
+    """Formats the explanation of frame ``number``. The text ends with a line end."""
     lines = [f"frame {number}: {explanation.cut.description}"]
     lines += [f"  {name:<11} {_shown(value)}" for name, value in _rows(explanation, routed)]
     return "\n".join(lines) + "\n"
@@ -44,8 +44,8 @@ def _decision(explanation: Explanation, routed: bool) -> Iterator[tuple[str, str
         yield "route", "not routed and not delivered; see the note"
         return
     if routed:
-        for name, why in explanation.passed_over:
-            yield "no match", f"{name}: {why}"
+        for name, reason in explanation.passed_over:
+            yield "no match", f"{name}: {reason}"
     if disposition.kind == "drop":
         unrouted = disposition.route == "unrouted"
         yield "route", "no route matches: dropped as unrouted" if unrouted else f"{disposition.route}: dropped"
@@ -60,18 +60,18 @@ def _decision(explanation: Explanation, routed: bool) -> Iterator[tuple[str, str
     yield "payload", disposition.payload + refined
     if explanation.event is not None:
         yield "event", explanation.event.decode("utf-8", "backslashreplace")
-        stamp = explanation.event_timestamp
-        origin = "" if disposition.timestamp == "event" else f" (timestamp: {disposition.timestamp})"
-        yield "event time", f"{stamp or 'not sent'}{origin}"
+        timestamp = explanation.event_timestamp
+        setting = "" if disposition.timestamp == "event" else f" (timestamp: {disposition.timestamp})"
+        yield "event time", f"{timestamp or 'not sent'}{setting}"
 
 
 def _forms(explanation: Explanation) -> Iterator[tuple[str, str]]:
-    """Yields every payload form if requested. A star marks the forms that match the intake's format."""
+    """Yields the event in every payload form, if requested. A star marks the forms that match the intake's format."""
     if explanation.forms is None:
         return
     for form, event in explanation.forms.items():
-        mark = "*" if form in explanation.matching_forms else " "
-        yield f"{mark} {form}", event.decode("utf-8", "backslashreplace")
+        marker = "*" if form in explanation.matching_forms else " "
+        yield f"{marker} {form}", event.decode("utf-8", "backslashreplace")
     format_name = explanation.disposition.format if explanation.disposition else None
     if format_name:
         yield "* matches", f"{', '.join(explanation.matching_forms) or 'no payload form'}, for format {format_name}"

@@ -7,20 +7,20 @@ from twisted.logger import Logger
 log = Logger(namespace="app")
 
 EVERY = 10.0
-"Seconds between two log lines with the same text."
+"Minimum seconds between two log lines with the same text."
 MAX_TEXTS = 1000
-"Number of texts that are remembered."
+"Maximum number of texts whose last time is stored."
 
 
 class LogThrottle:
-    """Logs errors, each text at most once in ``EVERY`` seconds."""
+    """Logs errors, each text at most once per ``EVERY`` seconds."""
 
     def __init__(self, reactor: Any) -> None:
         self._reactor = reactor
         self._last: dict[str, float] = {}
 
     def log_error(self, text: str) -> None:
-        """Logs an error unless the same text was logged a moment ago."""
+        """Logs an error unless the same text was logged less than ``EVERY`` seconds ago."""
         now = self._reactor.seconds()
         if now - self._last.get(text, float("-inf")) >= EVERY:
             if len(self._last) > MAX_TEXTS:

@@ -1,11 +1,11 @@
 """Writes the process log to stderr, one line per log event. The log never contains an intake key or a message body.
 
-Twisted's own log events below warnings are dropped. Lines of one kind are written at most ``Throttle.BURST`` times in
-ten seconds; then one line says how many were suppressed.
+Twisted's own log events below level ``warn`` are dropped. At most ``Throttle.BURST`` lines of one kind are written in
+ten seconds; then one line gives the number of suppressed lines.
 
 =========  ==================================================================================
 text       ``2026-11-23T07:24:00Z warn deliver: ...``
-journal    ``<4>deliver: ...``: the level as journald reads it (sd-daemon(3)); journald adds the time
+journal    ``<4>deliver: ...``: the prefix is the level for journald (sd-daemon(3)); journald adds the time
 json       ``{"time": ..., "level": "warn", "logger": "deliver", "message": ...}``
 auto       journal if stderr is connected to journald, else text
 =========  ==================================================================================
@@ -24,12 +24,12 @@ from zope.interface import implementer
 
 NAMESPACES = ("app", "listen", "deliver", "fleet", "spool", "admin", "collector")
 
-# Severities of syslog(3), which journald reads.
+# Severities of syslog(3) by level. journald reads them from the prefix of a line.
 _PRIORITIES = {"debug": 7, "info": 6, "warn": 4, "error": 3, "critical": 2}
 
 
 class LogLine(NamedTuple):
-    """One log event, ready to be written."""
+    """Log event as one line, before it is formatted in a style."""
 
     time: float
     "Seconds since the epoch."
@@ -40,7 +40,7 @@ class LogLine(NamedTuple):
 
 
 class Recent:
-    """Last lines of the log, for the status page."""
+    """Keeps the last lines of the log for the status page."""
 
     MAX_LINES = 200
     MAX_LENGTH = 1000
@@ -98,7 +98,7 @@ def stamp(seconds: float) -> str:
 
 
 class Throttle:
-    """Passes lines of one kind at most ``BURST`` times in ``PERIOD`` seconds, then says how many it suppressed."""
+    """Passes at most ``BURST`` lines of one kind in ``PERIOD`` seconds, then writes how many lines it suppressed."""
 
     BURST = 30
     PERIOD = 10.0
@@ -107,7 +107,7 @@ class Throttle:
     def __init__(self, outlet: Callable[[LogLine], None]) -> None:
         self._outlet = outlet
         self._kinds: dict[str, tuple[float, int]] = {}
-        "Time of the first line in the period and number of lines, by kind."
+        "Time of the first line in the period and number of lines in it, by kind."
 
     def __call__(self, kind: str, line: LogLine) -> None:
         """Passes or suppresses a line. Lines of one kind differ only in their numbers and names."""
@@ -146,14 +146,20 @@ class LogObserver:
 
 
 def _on_one_line(text: str) -> str:
-    """Returns the text as one line of printable characters. Line ends of tracebacks become ``\\n``; control characters
-    are escaped, so that text from the network cannot control a terminal."""
+    """Returns the text as one line of printable characters.
+
+    Replaces each line end, for example of a traceback, by ``\\n``. Escapes control characters, so that text from the
+    network cannot control a terminal.
+    """
     text = text.replace("\n", "\\n")
     return text if text.isprintable() else "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
 
 
 def choose_style(style: str, stream: TextIO) -> str:
-    """Resolves ``auto``: journal if the stream goes to journald (JOURNAL_STREAM, systemd.exec(5)), else text."""
+    """Resolves the style ``auto``: journal if the stream is connected to journald, else text.
+
+    Compares the stream with JOURNAL_STREAM (systemd.exec(5)).
+    """
     if style != "auto":
         return style
     try:
@@ -164,7 +170,10 @@ def choose_style(style: str, stream: TextIO) -> str:
 
 
 def begin(style: str = "auto", level: str = "info", *, kept: str | None = None) -> Recent:
-    """Starts logging to stderr. Returns the last lines, from the level ``kept`` on (by default the same ``level``)."""
+    """Starts logging to stderr from ``level`` on. Returns the store of the last lines.
+
+    ``kept`` is the lowest level of the stored lines; the default is ``level``.
+    """
     recent = Recent()
     observers = [
         LogObserver(Written(sys.stderr, choose_style(style, sys.stderr)), level=level),

@@ -12,8 +12,8 @@ log = Logger(namespace="app")
 class PeriodicTasks:
     """Calls functions at fixed intervals of the reactor's clock. The first call comes one interval after ``start``.
 
-    An exception is logged and does not end the task: without its periodic tasks a gateway would neither receive nor
-    seal anything.
+    An exception is logged and does not end the task, because a gateway without its periodic tasks would neither receive
+    messages nor seal batches.
     """
 
     def __init__(self, reactor: Any) -> None:

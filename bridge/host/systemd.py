@@ -1,9 +1,11 @@
-"""Notifies the service manager and stores sockets in it: sd_notify(3) and sd_listen_fds(3) in their wire form.
+"""Sends notifications and sockets to the service manager, and receives sockets from it.
+
+Implements the wire form of sd_notify(3) and sd_listen_fds(3).
 
 Notifications are datagrams of ``KEY=VALUE`` lines to ``$NOTIFY_SOCKET``. Without that variable, nothing is sent.
 Sockets that were stored with ``keep`` come back after a restart or a crash as descriptors from 3 on, with their names
 in ``$LISTEN_FDNAMES`` (systemd: ``FileDescriptorStoreMax=``, ``NotifyAccess=main``). Sockets of socket units come the
-same way. No function raises an exception: the gateway also works without a service manager that listens.
+same way. No function raises an exception, because the gateway also works without a service manager.
 """
 
 import os
@@ -17,13 +19,13 @@ from twisted.logger import Logger
 log = Logger(namespace="app")
 
 _TIMEOUT = 1.0
-"Seconds to wait for a busy service manager with a notification that must not be lost."
+"Maximum seconds to wait until a busy service manager takes a notification. Watchdog and status do not wait."
 _FIRST_FD = 3
 "SD_LISTEN_FDS_START of sd_listen_fds(3)."
 
 
 class ServiceManager:
-    """Service manager that started this process, as described by the variables of ``environment``."""
+    """Represents the service manager that started this process. ``environment`` has the variables that it set."""
 
     def __init__(self, environment: Mapping[str, str] | None = None) -> None:
         variables = environment or {}
@@ -60,30 +62,34 @@ class ServiceManager:
         """Sends a status line for the operator."""
         self._notify(f"STATUS={' '.join(text.split())}", timeout=0)
 
-    def keep(self, name: str, held: socket.socket) -> None:
-        """Stores a socket under a name (``fd_name``) in the service manager, beyond the end of this process."""
-        self._notify(f"FDSTORE=1\nFDPOLL=0\nFDNAME={name}", held)
+    def keep(self, name: str, stored: socket.socket) -> None:
+        """Stores a socket under a name (``fd_name``) in the service manager. The socket outlives this process."""
+        self._notify(f"FDSTORE=1\nFDPOLL=0\nFDNAME={name}", stored)
 
     def forget(self, name: str) -> None:
-        """Removes the stored socket of a name."""
+        """Removes the socket that is stored under a name from the service manager."""
         self._notify(f"FDSTOREREMOVE=1\nFDNAME={name}")
 
     def inherited(self) -> list[tuple[str, socket.socket]]:
         """Returns the inherited sockets with their names. Only the first call returns them; the caller owns them."""
-        taken, self._inherited = self._inherited, []
-        return taken
+        inherited, self._inherited = self._inherited, []
+        return inherited
 
-    def _notify(self, text: str, held: socket.socket | None = None, *, timeout: float = _TIMEOUT) -> None:
+    def _notify(self, text: str, stored: socket.socket | None = None, *, timeout: float = _TIMEOUT) -> None:
         if not self._address:
             return
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as notify_socket:
                 notify_socket.settimeout(timeout)
                 notify_socket.connect(self._address)
-                socket.send_fds(notify_socket, [text.encode()], [] if held is None else [held.fileno()])
+                socket.send_fds(notify_socket, [text.encode()], [] if stored is None else [stored.fileno()])
         except OSError as error:
-            what = text.partition("\n")[0]
-            log.warn("cannot send {what} to the service manager: {why}", what=what, why=error.strerror or error)
+            notification = text.partition("\n")[0]
+            log.warn(
+                "cannot send {notification} to the service manager: {reason}",
+                notification=notification,
+                reason=error.strerror or error,
+            )
 
 
 def first_environment() -> dict[str, str]:
@@ -106,11 +112,11 @@ def _inherited(variables: Mapping[str, str]) -> list[tuple[str, socket.socket]]:
     found = []
     for number in range(int(count)):
         try:
-            held = socket.socket(fileno=_FIRST_FD + number)
+            inherited = socket.socket(fileno=_FIRST_FD + number)
         except OSError as error:
-            log.warn("inherited descriptor {n} is not a socket: {why}", n=_FIRST_FD + number, why=error.strerror)
+            log.warn("inherited descriptor {n} is not a socket: {reason}", n=_FIRST_FD + number, reason=error.strerror)
             continue
-        held.set_inheritable(False)
-        held.setblocking(False)
-        found.append((names[number] if number < len(names) else "unknown", held))
+        inherited.set_inheritable(False)
+        inherited.setblocking(False)
+        found.append((names[number] if number < len(names) else "unknown", inherited))
     return found

@@ -101,7 +101,7 @@ class MessagePreview:
             config, listener=listener, source=address_of(peer.relay_address or peer.address),
             received=datetime.fromtimestamp(sample.received_ms / 1000, UTC), strict=False,
             client=peer.names, router=self._peers.router,
-            host=peer.address if peer.relay_address else None, most_reasons=reasons,
+            host=peer.address if peer.relay_address else None, max_reasons=reasons,
         )  # fmt: skip
         explanation = explainer.explain(Cut(list_of(datagrams([sample.frame]))[0], ""))
         if explanation is None:

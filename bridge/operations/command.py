@@ -7,7 +7,7 @@ JSON = dict[str, object]
 Progress = Callable[[JSON], bool]
 "Receives the progress of a command. Returns False if the operator no longer waits for the result."
 Command = Callable[[JSON, Progress], Coroutine[Any, Any, JSON]]
-"Takes the JSON object of the request and returns that of the result."
+"Takes the JSON object of the request and returns the JSON object of the result."
 
 
 class WrongRequest(Exception):
@@ -21,7 +21,7 @@ class CommandError(Exception):
 class ReloadError(Exception):
     """Raised when a new configuration is not applied and the current one stays in use.
 
-    Each text of ``faults`` tells the operator a reason.
+    ``faults`` has one text for the operator per reason.
     """
 
     def __init__(self, faults: list[str]) -> None:

@@ -19,25 +19,27 @@ class ControlError(Exception):
 
 
 class _Connection(http.client.HTTPConnection):
+    """Connects to the control socket of a spool directory. Times out after ``timeout`` seconds without data."""
+
     def __init__(self, directory: Path, timeout: float) -> None:
         super().__init__("localhost", timeout=timeout)
         self._directory = directory
-        self._seconds = timeout
+        self._timeout_seconds = timeout
 
     def connect(self) -> None:
         # The path of a Unix socket has at most 107 bytes. The path through the open directory is always short enough.
-        folder = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        descriptor = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            self.sock.settimeout(self._seconds)
-            self.sock.connect(f"/proc/self/fd/{folder}/control.sock")
+            self.sock.settimeout(self._timeout_seconds)
+            self.sock.connect(f"/proc/self/fd/{descriptor}/control.sock")
         finally:
-            os.close(folder)
+            os.close(descriptor)
 
 
 @contextmanager
-def _control_errors(path: Path, seconds: float) -> Iterator[None]:
-    """Converts errors of the connection to ControlError."""
+def _control_errors(path: Path, timeout: float) -> Iterator[None]:
+    """Converts connection errors to ControlError. ``path`` is the socket; ``timeout`` is in seconds."""
     try:
         yield
     except PermissionError:
@@ -45,7 +47,7 @@ def _control_errors(path: Path, seconds: float) -> Iterator[None]:
     except FileNotFoundError:
         raise ControlError(f"{path} does not exist: the bridge is starting or stopping. Try again") from None
     except TimeoutError:
-        raise ControlError(f"{path}: no response within {seconds:g} s. See the log of the bridge") from None
+        raise ControlError(f"{path}: no response within {timeout:g} s. See the log of the bridge") from None
     except (OSError, http.client.HTTPException) as error:
         raise ControlError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
 
@@ -54,7 +56,7 @@ ProgressCallback = Callable[[dict[str, Any]], None]
 
 
 def execute(
-    directory: Path, command: str, given: Mapping[str, object], on_progress: ProgressCallback
+    directory: Path, command: str, parameters: Mapping[str, object], on_progress: ProgressCallback
 ) -> dict[str, Any]:
     """Runs a command on the bridge that owns a spool, and returns its result.
 
@@ -64,7 +66,7 @@ def execute(
     connection = _Connection(directory, _COMMAND_TIMEOUT_SECONDS)
     try:
         with _control_errors(path, _COMMAND_TIMEOUT_SECONDS):
-            connection.request("POST", f"/control/{command}", body=json.dumps(given).encode())
+            connection.request("POST", f"/control/{command}", body=json.dumps(parameters).encode())
             response = connection.getresponse()
             if response.status == http.client.NOT_FOUND:
                 raise ControlError(
@@ -83,11 +85,11 @@ def execute(
         raise ControlError(f"{path}: invalid response to {command}. Restart the bridge if it was upgraded") from None
     finally:
         connection.close()
-    raise ControlError(f"{path}: the bridge closed the connection before the command had ended. See its log")
+    raise ControlError(f"{path}: the bridge closed the connection before the command ended. See its log")
 
 
 def get(directory: Path, path: str) -> dict[str, Any]:
-    """Requests a JSON page of the bridge that owns a spool. Raises ControlError."""
+    """Requests a JSON page of the bridge that owns a spool, and returns the object. Raises ControlError."""
     socket_path = directory / "control.sock"
     connection = _Connection(directory, _PAGE_TIMEOUT_SECONDS)
     try:
@@ -98,11 +100,13 @@ def get(directory: Path, path: str) -> dict[str, Any]:
     finally:
         connection.close()
     if response.status != http.client.OK:
-        raise ControlError(f"{socket_path}: {path} answers {response.status}. Restart the bridge if it was upgraded")
+        raise ControlError(
+            f"{socket_path}: {path} returned HTTP status {response.status}. Restart the bridge if it was upgraded"
+        )
     try:
         page = json.loads(body)
     except ValueError:
         page = None
     if not isinstance(page, dict):
-        raise ControlError(f"{socket_path}: {path} is not a JSON object. Restart the bridge if it was upgraded")
+        raise ControlError(f"{socket_path}: {path} did not return a JSON object. Restart the bridge if it was upgraded")
     return page

@@ -11,11 +11,14 @@ from bridge.monitoring.alarms import Alarms
 from bridge.operations.quarantine import Progress
 
 POLL_INTERVAL = 0.25
-"Seconds between two checks whether all events are delivered."
+"Seconds between two checks of the number of events left."
 
 
 class Drain:
-    """Drains one running bridge. ``finish`` appends the reads that were held back because the spool was full."""
+    """Drains one running bridge.
+
+    ``finish`` appends to the spool the socket reads that were held back because the spool was full.
+    """
 
     def __init__(
         self, reactor: Any, *, listener_set: ListenerSet, ledger: Ledger, alarms: Alarms, finish: Callable[[], None]

@@ -17,9 +17,10 @@ from bridge.storage import from_config as storage_config
 
 
 class OfflineSession:
-    """Implements Session for a spool without a running bridge. The journal records it as a process run of its own.
+    """Implements Session for a spool without a running bridge.
 
-    Takes the lock of the spool. Raises SpoolError if another process has it.
+    Takes the lock of the spool. Raises SpoolError if another process has the lock. The journal records the session as a
+    separate process run.
     """
 
     def __init__(self, config: Config, wall: Callable[[], float] = time.time) -> None:
@@ -55,11 +56,11 @@ class OfflineSession:
             self.enqueue(stored)
 
     def in_thread(self, job: Callable[[], Any]) -> Awaitable[Any]:
-        """Runs a job at once, in this thread."""
+        """Runs a job at once, in the calling thread."""
         return defer.maybeDeferred(job)
 
     def next_turn(self) -> Awaitable[None]:
-        """Does nothing: no reactor runs."""
+        """Does nothing, because no reactor runs."""
         return defer.succeed(None)
 
     def enqueue(self, stored: Batch | Pack) -> None:
@@ -67,7 +68,7 @@ class OfflineSession:
         self._backlogs.setdefault(stored.intake, []).append((stored, stored.count))
 
     def release(self, intake: str) -> Awaitable[Backlog]:
-        """Takes the backlog of an intake."""
+        """Removes the backlog of an intake from this session and returns it."""
         return defer.succeed(self._backlogs.pop(intake, []))
 
     def intakes(self) -> list[str]:
@@ -75,7 +76,7 @@ class OfflineSession:
         return sorted(name for name, backlog in self._backlogs.items() if backlog)
 
     def write_accounts(self) -> Awaitable[None]:
-        """Does nothing: `close` writes the totals at the end of the command."""
+        """Does nothing, because `close` writes the totals at the end of the command."""
         return defer.succeed(None)
 
     def close(self) -> None:

@@ -24,8 +24,8 @@ async def retry(
 ) -> dict[str, object]:
     """Queues quarantined frames for delivery: refused events to their intake, others by the current routes.
 
-    Returns the number of frames by intake, of those that a route drops, and of those that stay in quarantine. Raises
-    OSError, UnfinishedTransaction.
+    Returns the number of frames queued for each intake, dropped by a route, and left in quarantine. Raises OSError,
+    UnfinishedTransaction.
     """
     reprocessor = await session.in_thread(lambda: make_reprocessor(session.config))
     return await _process_files(session, reasons, selection, progress, reprocessor, reprocessor.retry)
@@ -58,20 +58,20 @@ async def _process_files(
     try:
         while waiting and not interrupted:
             reason, file = waiting[0]
-            numbers = session.spool.sequences(SEQUENCES)
+            sequences = session.spool.sequences(SEQUENCES)
             try:
-                outcome = await session.in_thread(partial(work, session.spool, reason, file, selection, numbers))
+                result = await session.in_thread(partial(work, session.spool, reason, file, selection, sequences))
             except UnfinishedTransaction:
-                # The next start finishes the transaction. Until then its frames count as quarantined.
+                # The next start finishes the transaction. Until then, the ledger counts its frames as quarantined.
                 waiting.pop(0)
                 raise
             waiting.pop(0)
-            await _apply(session, reason, file, outcome)
-            for (_, intake), count in outcome.moves.items():
+            await _apply(session, reason, file, result)
+            for (_, intake), count in result.moves.items():
                 moved[intake] += count
-            filtered += outcome.filtered.total()
-            purged += outcome.purged.total()
-            stayed += outcome.stayed
+            filtered += result.filtered.total()
+            purged += result.purged.total()
+            stayed += result.stayed
             done += file.count
             interrupted = not progress({"done": done, "total": total})
     finally:
@@ -92,18 +92,18 @@ async def _run_job(session: Session, reason: str, job: Callable[[], Any]) -> Any
     return await session.in_thread(job) if reason == "refused" else job()
 
 
-async def _apply(session: Session, reason: str, file: QuarantineFile, outcome: ReprocessResult) -> None:
+async def _apply(session: Session, reason: str, file: QuarantineFile, result: ReprocessResult) -> None:
     """Replaces or gives back a processed quarantine file, and updates the ledger in one reactor turn."""
     ledger, quarantine = session.ledger, session.spool.quarantine
-    if outcome.remaining is file:
+    if result.remaining is file:
         await _run_job(session, reason, partial(quarantine.give_back, reason, [file]))
         return
-    await _run_job(session, reason, partial(quarantine.replace, reason, file, outcome.remaining))
-    for (publisher, intake), count in outcome.moves.items():
-        ledger.release(publisher, intake, count)
-    for publisher, count in outcome.filtered.items():
-        ledger.filter_quarantined(publisher, count)
-    for publisher, count in outcome.purged.items():
-        ledger.drop_quarantined(publisher, count, "purged")
-    for batch in outcome.batches:
+    await _run_job(session, reason, partial(quarantine.replace, reason, file, result.remaining))
+    for (origin, intake), count in result.moves.items():
+        ledger.release(origin, intake, count)
+    for origin, count in result.filtered.items():
+        ledger.filter_quarantined(origin, count)
+    for origin, count in result.purged.items():
+        ledger.drop_quarantined(origin, count, "purged")
+    for batch in result.batches:
         session.enqueue(batch)

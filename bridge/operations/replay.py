@@ -12,7 +12,7 @@ from bridge.spool.archive_replay import ArchiveChanged, Replay
 MIN_FREE_BYTES = 64 << 20
 "Bytes that must stay free in the filesystem of the spool during a replay."
 BATCHES_PER_TURN = 500
-"Batches that are queued for delivery in one reactor turn."
+"Maximum number of batches that are queued for delivery in one reactor turn."
 
 
 async def count(session: Session, intake: str, from_ms: int, to_ms: int, progress: Progress) -> dict[str, object]:
@@ -33,15 +33,15 @@ async def replay(
 ) -> dict[str, object]:
     """Copies the events of a period from the archive to the spool, all or none.
 
-    ``batches`` is the number that `count` returned. Raises CommandError, ArchiveChanged or OSError; then no events are
+    ``batches`` is the number that `count` returned. If CommandError, ArchiveChanged or OSError is raised, no events are
     replayed. Raises UnfinishedTransaction.
     """
     operation = _replay(session, intake, from_ms, to_ms)
-    numbers = session.spool.sequences(batches + 2)
+    sequences = session.spool.sequences(batches + 2)
     operation.archive.busy = True
     try:
         try:
-            while not await session.in_thread(partial(operation.stage, numbers)):
+            while not await session.in_thread(partial(operation.stage, sequences)):
                 if not progress({"events": operation.amount.events}):
                     raise CommandError("interrupted. Nothing was replayed")
                 _check_free_space(session)
@@ -77,6 +77,6 @@ def _check_free_space(session: Session) -> None:
     filesystem = os.statvfs(session.spool.directory)
     if filesystem.f_bavail * filesystem.f_frsize < MIN_FREE_BYTES:
         raise CommandError(
-            f"{session.spool.directory}: fewer than {MIN_FREE_BYTES >> 20} MiB are free. Nothing was replayed."
+            f"{session.spool.directory}: less than {MIN_FREE_BYTES >> 20} MiB is free. Nothing was replayed."
             f" Free some space, or replay a shorter period"
         )

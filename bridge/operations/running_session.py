@@ -1,6 +1,6 @@
-"""Gives commands access to the spool of a running bridge.
+"""Gives an operator's commands access to the spool of a running bridge.
 
-The couriers own the waiting batches. They release them once no request of the intake is in flight.
+The couriers own the waiting batches. A courier releases its batches once it has no request in flight.
 """
 
 from collections.abc import Awaitable, Callable
@@ -56,7 +56,7 @@ class RunningSession:
         return task.deferLater(self._reactor, 0, lambda: None)
 
     def enqueue(self, stored: Batch | Pack) -> None:
-        """Adds a batch or pack to its courier."""
+        """Adds a batch or pack to the courier of its intake."""
         if isinstance(stored, Pack):
             self._courier_set.add_pack(stored)
         else:
@@ -65,7 +65,7 @@ class RunningSession:
     async def release(self, intake: str) -> Backlog:
         """Takes the waiting batches from the courier of an intake once it has no request in flight.
 
-        Returns none if requests are still in flight after ``QUIESCE_TIMEOUT``.
+        Returns an empty list if requests are still in flight after ``QUIESCE_TIMEOUT``.
         """
         self.spool.seal_of(intake)
         ends_at = self._reactor.seconds() + QUIESCE_TIMEOUT
@@ -87,5 +87,5 @@ class RunningSession:
         return sorted(self._courier_set.couriers)
 
     def write_accounts(self) -> Awaitable[None]:
-        """Writes the totals to the journal now, not only at the next full minute."""
+        """Writes the totals to the journal now instead of at the next full minute."""
         return self._journal_writer.write_accounts()

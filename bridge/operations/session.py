@@ -33,22 +33,22 @@ class Session(Protocol):
         """Runs a blocking job off the reactor, if a reactor runs."""
 
     def next_turn(self) -> Awaitable[None]:
-        """Lets the reactor process other work."""
+        """Waits for the next reactor turn, so that the reactor can do other work."""
 
     def enqueue(self, stored: Batch | Pack) -> None:
         """Queues a batch or pack for delivery. Its file must exist, and the ledger must count its events as spooled."""
 
     def release(self, intake: str) -> Awaitable[Backlog]:
-        """Takes the waiting batches and packs of an intake out of delivery; returns them.
+        """Takes the waiting batches and packs of an intake out of delivery and returns them.
 
-        Leaves out batches in flight and batches that were split. The files and the ledger do not change.
+        Does not take batches in flight or batches that were split. Does not change the files or the ledger.
         """
 
     def intakes(self) -> list[str]:
         """Returns the intakes that may have waiting batches."""
 
     def write_accounts(self) -> Awaitable[None]:
-        """Writes the current totals to the journal, after a command has moved events."""
+        """Writes the current totals to the journal. Call after a command has moved events."""
 
 
 def make_reprocessor(config: Config) -> Reprocessor:

@@ -71,7 +71,7 @@ async def _move_all(
             try:
                 moved: Batch | Pack = await session.in_thread(partial(reassign, stored, to, folder))
             except FileNotFoundError:
-                # The file is missing. The courier handles that, and corrects the ledger.
+                # The file is missing. Give it back: the courier handles missing files and corrects the ledger.
                 await _requeue(session, [waiting.pop(0)])
                 continue
             waiting.pop(0)
@@ -99,12 +99,12 @@ async def _divide_all(
     try:
         while waiting and not interrupted:
             stored, _ = waiting[0]
-            numbers = session.spool.sequences(sequences_needed(stored), exact=False)
-            job = partial(divide, stored, matcher, session.spool.directory, numbers, to=to)
+            sequences = session.spool.sequences(sequences_needed(stored), exact=False)
+            job = partial(divide, stored, matcher, session.spool.directory, sequences, to=to)
             try:
                 divided: Partition = await session.in_thread(job)
             except batch_reader.Damaged as error:
-                # The courier handles the damage when it reads the batch.
+                # Give it back: the courier handles the damage when it reads the batch.
                 session.spool.on_error(str(error))
                 await _requeue(session, [waiting.pop(0)])
                 continue
@@ -126,7 +126,7 @@ async def _divide_all(
 
 
 async def _requeue(session: Session, backlog: Backlog) -> None:
-    """Queues batches that the command did not change for delivery again. A pack is read from its beginning."""
+    """Queues the batches that the command did not change for delivery again. Packs are read from the beginning."""
     for stored, _ in backlog:
         if isinstance(stored, Pack):
             session.enqueue(await session.in_thread(stored.rewound))

@@ -33,20 +33,22 @@ class SpoolContents:
     quarantine: dict[str, int] = field(default_factory=dict)
     "Number of frames by reason."
     sending: int = 0
-    "Events of requests that had started. The collector may have accepted them: they are possible duplicates."
+    "Events of requests that had started: possible duplicates, as the collector may have accepted them."
     foreign: int = 0
     "Number of files that are not batches."
 
 
 def owner(directory: Path) -> str | None:
-    """Returns the ID of the process that has the lock of a spool: ``unknown`` if the lock file has no ID, None if no
-    process has the lock. Raises OSError."""
+    """Returns the ID of the process that has the lock of a spool, or None if no process has it. Raises OSError.
+
+    Returns ``unknown`` if the lock file contains no ID.
+    """
     try:
         descriptor = os.open(directory / "lock", os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         return None
     try:
-        # The lock is shared and released at once, so that a bridge that starts now can take it.
+        # Take a shared lock and release it at once, so that a bridge that starts now can take the lock.
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return os.read(descriptor, 32).decode("ascii", "replace").strip() or "unknown"
@@ -58,7 +60,7 @@ def owner(directory: Path) -> str | None:
 def read(directory: Path) -> SpoolContents:
     """Reads the contents of a spool from its file names. Raises OSError.
 
-    Opens only files whose names have no counts, because they were still open when their process died.
+    Opens only the files that were still open when their process died, because their names have no counts.
     """
     found = SpoolContents()
     for folder in sorted(directory.iterdir()):

@@ -1,4 +1,4 @@
-"""Reads certificates and private keys from PEM files. An error names the file and the fault, never the content."""
+"""Reads certificates and private keys from PEM files. Error texts name the file and the fault, never the content."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +33,7 @@ class Identity:
 def read_identity(certificate: Path, private_key: Path | None = None) -> Identity:
     """Reads a certificate chain and its private key. Raises PemError.
 
-    ``private_key`` must have no passphrase; None: the key is in the certificate's file.
+    ``private_key`` must have no passphrase. If it is None, the key is in the certificate's file.
     """
     chain = read_certificates(certificate)
     key_file = private_key or certificate
@@ -44,7 +44,7 @@ def read_identity(certificate: Path, private_key: Path | None = None) -> Identit
 
 
 def read_certificates(path: Path) -> tuple[x509.Certificate, ...]:
-    """Reads all certificates of a file. Raises PemError if it has none."""
+    """Reads all certificates of a file. Raises PemError if the file has none or cannot be read."""
     try:
         return tuple(x509.load_pem_x509_certificates(_read(path)))
     except PemError:
@@ -67,7 +67,7 @@ def names_of(certificate: x509.Certificate) -> tuple[str, ...]:
         found += [value if isinstance(value := name.value, str) else "" for name in common]
     except ValueError:
         pass
-    # Names are shown and logged, so only printable ones are returned.
+    # Names are shown and logged: return only printable names.
     return tuple(dict.fromkeys(name for name in found if name and name.isprintable()))
 
 

@@ -1,9 +1,9 @@
 """Decrypts all TLS records of one socket read at once.
 
-Twisted calls pyOpenSSL's ``recv`` for each record, which costs a buffer, a copy, some calls and one delivery. A sender
-that writes one record per message has hundreds of records in one read; then ``recv`` costs more than the messages. So
-this module calls OpenSSL directly through internals of pyOpenSSL. If they are missing, it decrypts nothing, and Twisted
-decrypts all records.
+Twisted calls pyOpenSSL's ``recv`` for each record. Each call costs a buffer, a copy, several function calls and one
+``dataReceived``. A sender that writes one record per message has hundreds of records in one read; then ``recv`` costs
+more than processing the messages. So this module calls OpenSSL directly through internals of pyOpenSSL. If those
+internals are missing, this module decrypts nothing, and Twisted decrypts all records.
 """
 # mypy: disallow-untyped-calls=False
 
@@ -19,7 +19,7 @@ class Records:
     """Decrypts records into one buffer that all connections of a thread may share."""
 
     SIZE = (1 << 17) + (1 << 14)
-    "Bytes of the buffer: one socket read and the rest of the read before; a record has at most 16 KiB."
+    "Size of the buffer in bytes: one socket read and the rest of the previous read. A record has at most 16 KiB."
 
     def __init__(self) -> None:
         try:
@@ -34,8 +34,11 @@ class Records:
             self._read = None
 
     def decrypt(self, connection: SSL.Connection) -> tuple[bytes, bool]:
-        """Returns all bytes that can be decrypted now, and True if more remains: data beyond SIZE, the end of the
-        connection, or an error. The caller leaves the last two to ``recv``, which finds and raises them again."""
+        """Returns all bytes that can be decrypted now, and True if more remains.
+
+        More is data beyond SIZE, the end of the connection, or an error. The caller leaves the end and errors to
+        ``recv``, which finds and raises them again.
+        """
         # Local names are faster: this loop may run once for each message.
         read, handle = self._read, getattr(connection, "_ssl", None)
         if read is None or handle is None:
@@ -49,12 +52,12 @@ class Records:
 
 
 class RecordsTransport(BufferingTLSTransport):
-    """Twisted's TLS transport, which delivers the data of one socket read at once."""
+    """Extends Twisted's TLS transport: delivers the decrypted data of one socket read at once."""
 
     records: Records
 
     def _flushReceiveBIO(self) -> None:
-        # Twisted calls this when decrypted bytes may be available. Twisted also handles whatever ends the connection.
+        # Twisted calls this when decrypted bytes may be available. Twisted's own method handles the end and errors.
         while not (self._lostTLSConnection or self._aborted):
             data, more = self.records.decrypt(self._tlsConnection)
             if data:

@@ -1,10 +1,10 @@
 """Serves TLS 1.2 and 1.3 to the clients of a listener, with renewable certificates and optional client certificates.
 
-Twisted asks a ``ServerContext`` for the TLS of each new connection. ``reload`` reads the files again: later connections
-use the new certificate, open connections keep theirs. A failed reload changes nothing.
+Twisted asks a ``ServerContext`` for the TLS state of each new connection. ``reload`` reads the files again: later
+connections use the new certificate, open connections keep the old one. A failed reload changes nothing.
 
-Sessions are resumed, as all senders reconnect at once when a gateway reboots. After a reload, each client makes a full
-handshake, so that no client reconnects with a session that another authority has authenticated.
+Session resumption is enabled, because all senders reconnect at once when a gateway reboots. After a reload, each client
+makes a full handshake, so that no client resumes a session that was authenticated by another authority.
 """
 
 import re
@@ -31,13 +31,15 @@ from bridge.tls.pem import (
 
 @dataclass(frozen=True, slots=True)
 class ClientTerms:
-    """Requirements for client certificates. A client must meet all that are set. If none is set, any client may connect
-    and no certificate is requested."""
+    """Requirements for client certificates. A client must meet every requirement that is set.
+
+    If none is set, no certificate is requested and any client may connect.
+    """
 
     authority: Path | None = None
     "PEM file of the authorities, one of which must have issued the client's certificate."
     names: tuple[str, ...] = ()
-    "Globs, one of which must match a name of the certificate. They need an authority, as anybody can choose a name."
+    "Globs, one of which must match a name of the certificate. They need an authority: anybody can sign any name."
     fingerprints: frozenset[str] = frozenset()
     "SHA-256 fingerprints of accepted certificates. Without an authority, these may be self-signed."
 
@@ -56,7 +58,7 @@ class ClientRefused(Exception):
 
 
 class _Connection(SSL.Connection):
-    """OpenSSL connection that stores the verification error of the client's certificate."""
+    """Extends the OpenSSL connection: stores the verification error of the client's certificate."""
 
     fault: tuple[int, tuple[str, ...]] | None = None
     "OpenSSL's number of the error, and the names of the certificate."
@@ -64,7 +66,10 @@ class _Connection(SSL.Connection):
 
 @implementer(IOpenSSLServerConnectionCreator)
 class ServerContext:
-    """Certificate, key and client requirements of one listener. Raises PemError if a file cannot be used."""
+    """Holds the certificate, private key and client requirements of one listener.
+
+    Raises PemError if a file cannot be used.
+    """
 
     def __init__(self, certificate: Path, private_key: Path | None = None, clients: ClientTerms | None = None) -> None:
         self._certificate = certificate
@@ -74,7 +79,7 @@ class ServerContext:
         self.reload()
 
     def reload(self) -> None:
-        """Reads the files again. Raises PemError; then the certificates read before stay in use."""
+        """Reads the files again. Raises PemError and keeps the current certificates if a file cannot be used."""
         identity = read_identity(self._certificate, self._private_key)
         authority = self._clients.authority
         authorities = read_certificates(authority) if authority is not None else ()
@@ -92,14 +97,14 @@ class ServerContext:
         return self._clients.requires_certificate
 
     def serverConnectionForTLS(self, protocol: TLSMemoryBIOProtocol) -> SSL.Connection:
-        """Returns the TLS of a new connection. Called by Twisted."""
+        """Returns the TLS state of a new connection. Called by Twisted."""
         return _Connection(self._context)
 
     def authorize(self, connection: SSL.Connection) -> tuple[str, ...]:
-        """Checks a client after the handshake and returns the names of its certificate; () if none is required. Raises
-        ClientRefused.
+        """Checks a client after the handshake and returns the names of its certificate. Raises ClientRefused.
 
-        This is not part of OpenSSL's verification, because a resumed session does not repeat that.
+        Returns () if no certificate is required. OpenSSL's verification cannot make these checks, because OpenSSL does
+        not repeat it for a resumed session.
         """
         sent = connection.get_peer_certificate() if self._clients.requires_certificate else None
         if sent is None:
@@ -140,7 +145,8 @@ def _context(identity: Identity, authorities: Sequence[x509.Certificate], *, req
     if requires_certificate:
         context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, _verify if trusted else _accept)
     if trusted:
-        # Accept an intermediate authority as trust anchor. Tell clients with several certificates which one to send.
+        # Accept an intermediate authority as trust anchor. Send the authorities' names, so that clients with several
+        # certificates know which one to send.
         context.get_cert_store().set_flags(crypto.X509StoreFlags.PARTIAL_CHAIN)  # type: ignore[union-attr]
         for each in authorities:
             context.add_client_ca(each)
@@ -154,7 +160,7 @@ def _protocol(connection: SSL.Connection, offered: list[bytes]) -> Any:
 
 def _verify(connection: SSL.Connection, certificate: crypto.X509, number: int, depth: int, ok: int) -> bool:
     if not ok and isinstance(connection, _Connection) and connection.fault is None:
-        # Report the first error; OpenSSL itself would only say that verification failed.
+        # Store the first error, because OpenSSL itself only reports that verification failed.
         connection.fault = number, names_of(certificate.to_cryptography())
     return bool(ok)
 
@@ -187,11 +193,11 @@ _VERIFICATION = {
 
 
 def handshake_fault(connection: SSL.Connection | None, error: BaseException | None) -> tuple[str, str]:
-    """Returns why a handshake failed: reason code for metrics, and text for the operator."""
+    """Returns the reason code for metrics and the text for the operator of a failed handshake."""
     if isinstance(connection, _Connection) and connection.fault is not None:
         number, names = connection.fault
-        reason, what = _VERIFICATION.get(number, ("client_certificate", f"is not accepted (OpenSSL error {number})"))
-        return reason, f"the client's certificate ({_join(names)}) {what}"
+        reason, problem = _VERIFICATION.get(number, ("client_certificate", f"is not accepted (OpenSSL error {number})"))
+        return reason, f"the client's certificate ({_join(names)}) {problem}"
     if not isinstance(error, SSL.Error):
         return "handshake_broken", "the client closed the connection during the TLS handshake"
     reason = _reason(error)
@@ -201,14 +207,14 @@ def handshake_fault(connection: SSL.Connection | None, error: BaseException | No
             "the client sent no certificate, but client_ca or client_fingerprints requires one",
         )
     if "alert" in reason:
-        what = reason.partition("alert ")[2]
-        if "certificate" in what or "unknown ca" in what:
+        alert = reason.partition("alert ")[2]
+        if "certificate" in alert or "unknown ca" in alert:
             text = (
-                f"the client does not accept the listener's certificate (alert: {what});"
+                f"the client does not accept the listener's certificate (alert: {alert});"
                 " install its authority on the client, or renew the certificate"
             )
             return "server_certificate", text
-        return "handshake", f"the client aborted the TLS handshake (alert: {what})"
+        return "handshake", f"the client aborted the TLS handshake (alert: {alert})"
     if any(word in reason for word in ("unsupported protocol", "version too low", "no protocols available")):
         return "tls_version", "the client speaks neither TLS 1.2 nor 1.3"
     if "no shared cipher" in reason or "no suitable" in reason:

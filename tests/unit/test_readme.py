@@ -1,4 +1,4 @@
-"""What the README shows is so: its configuration is good, and its example of ``explain`` is the command's output."""
+"""Tests that the configuration in README.md is valid and that its ``explain`` example shows the real output."""
 
 import re
 from pathlib import Path
@@ -19,12 +19,12 @@ def file(tmp_path):
     return path
 
 
-def test_its_configuration_is_good(file):
+def test_the_configuration_in_the_readme_is_valid(file):
     result = CliRunner().invoke(make_check(lambda *_: []), ["-c", str(file), "--no-secrets"])
     assert result.exit_code == 0, result.output
 
 
-def test_its_explanation_is_the_one_given(file):
+def test_the_explain_example_in_the_readme_is_the_real_output(file):
     example = r"```sh\necho '(.*?)' \| syslog-bridge explain.*?```\n```\n(.*?)```"
     frame, shown = re.search(example, README, re.DOTALL).groups()
     options = ["-c", str(file), "--from", "10.2.0.1", "--received", "2026-11-23T12:30:00Z"]

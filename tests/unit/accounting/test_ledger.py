@@ -1,4 +1,4 @@
-"""The account balances after any moves."""
+"""Tests that the ledger balances after any moves."""
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -29,21 +29,23 @@ MOVE = st.sampled_from(list(MOVES)).flatmap(lambda name: st.tuples(st.just(name)
 
 @settings(max_examples=examples(100, long=300), deadline=None)
 @given(st.lists(MOVE, max_size=30))
-def test_any_moves_balance(moves):
+def test_ledger_balances_after_any_moves(moves):
     ledger = Ledger()
     for name, *arguments in moves:
         getattr(ledger, name)(*arguments)
         assert ledger.imbalance == 0
-    said = ledger.columns()
-    left = sum(said[name] for name in ("received", "recovered", "replayed", "taken_over"))
-    right = sum(said[name] for name in ("delivered", "spooled", "buffered", "quarantined", "filtered", "handed_over"))
-    assert left == right + sum(said["dropped"].values())
-    assert said["received"] == sum(
+    columns = ledger.columns()
+    left = sum(columns[name] for name in ("received", "recovered", "replayed", "taken_over"))
+    right = sum(
+        columns[name] for name in ("delivered", "spooled", "buffered", "quarantined", "filtered", "handed_over")
+    )
+    assert left == right + sum(columns["dropped"].values())
+    assert columns["received"] == sum(
         arguments[-1 - (name == "receive_dropped")] for name, *arguments in moves if name.startswith("receive")
     )
 
 
-def test_each_move_is_of_its_columns():
+def test_each_move_changes_its_columns():
     ledger = Ledger()
     ledger.receive_spooled("a", 10)
     ledger.receive_quarantined(None, 4)
@@ -64,7 +66,7 @@ def test_each_move_is_of_its_columns():
     assert ledger.of("a").spooled == 6
 
 
-def test_an_imbalance_shows_even_where_two_intakes_are_wrong_the_other_way_round():
+def test_opposite_imbalances_of_two_intakes_do_not_cancel():
     ledger = Ledger()
     ledger.of("a").received += 1
     ledger.of("b").delivered += 1

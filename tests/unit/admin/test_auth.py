@@ -1,4 +1,4 @@
-"""Who may read the admin site: by token, or, on loopback, under no other site's name."""
+"""Tests authentication of the admin site: by token or, on loopback without a token, by the Host header."""
 
 import base64
 
@@ -17,18 +17,18 @@ PAGES = {
 }
 
 
-def ask(path, *, token=TOKEN, method="GET", **headers):
-    """Status and the whole answer, as the bytes go over the wire."""
-    made = site(PAGES, Authentication(lambda: token))
-    made.timeOut = None
-    protocol = made.buildProtocol(None)
+def request(path, *, token=TOKEN, method="GET", **headers):
+    """Sends a request. Returns the status and the whole response as text."""
+    resource = site(PAGES, Authentication(lambda: token))
+    resource.timeOut = None
+    protocol = resource.buildProtocol(None)
     transport = StringTransport()
     protocol.makeConnection(transport)
     fields = {"Host": "127.0.0.1:8514", "Connection": "close", **{k.replace("_", "-"): v for k, v in headers.items()}}
     lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in fields.items()), "", ""]
     protocol.dataReceived("\r\n".join(lines).encode())
-    said = transport.value().decode()
-    return int(said.split()[1]), said
+    response = transport.value().decode()
+    return int(response.split()[1]), response
 
 
 def basic(user, password):
@@ -37,8 +37,8 @@ def basic(user, password):
 
 @pytest.mark.parametrize("header", [f"Bearer {TOKEN}", f"bearer  {TOKEN}", basic("anybody", TOKEN), basic("", TOKEN)])
 @pytest.mark.parametrize("path", ["/", "/page.js", "/metrics", "/api/status"])
-def test_the_token_opens(path, header):
-    assert ask(path, Authorization=header)[0] == 200
+def test_token_gives_access(path, header):
+    assert request(path, Authorization=header)[0] == 200
 
 
 @pytest.mark.parametrize(
@@ -56,46 +56,46 @@ def test_the_token_opens(path, header):
     ],
 )
 @pytest.mark.parametrize("path", ["/", "/page.js", "/metrics", "/api/status", "/api/log", "/nothing", "//api/status"])
-def test_without_it_nothing_is_said(path, header):
-    status, said = ask(path, Authorization=header)
+def test_response_without_a_valid_token_reveals_nothing(path, header):
+    status, response = request(path, Authorization=header)
     assert status == 401
-    assert 'WWW-Authenticate: Basic realm="' in said
-    assert "secret" not in said
-    assert "# metrics" not in said
-    assert TOKEN not in said
+    assert 'WWW-Authenticate: Basic realm="' in response
+    assert "secret" not in response
+    assert "# metrics" not in response
+    assert TOKEN not in response
 
 
-def test_a_balancer_learns_one_word():
-    assert ask("/healthz")[0] == 200
-    status, said = ask("/readyz")
+def test_readyz_without_a_token_says_only_not_ready():
+    assert request("/healthz")[0] == 200
+    status, response = request("/readyz")
     assert status == 503
-    assert said.endswith("\r\n\r\nnot ready\n")
-    assert "intake x is parked" in ask("/readyz", Authorization=f"Bearer {TOKEN}")[1]
+    assert response.endswith("\r\n\r\nnot ready\n")
+    assert "intake x is parked" in request("/readyz", Authorization=f"Bearer {TOKEN}")[1]
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:8514", "[::1]:8514", "localhost", "LOCALHOST:1", "gw.localhost:8514", ""])
-def test_on_loopback_it_is_asked_by_address_or_as_localhost(host):
-    assert ask("/api/status", token=None, Host=host)[0] == 200
+def test_loopback_host_header_needs_no_token(host):
+    assert request("/api/status", token=None, Host=host)[0] == 200
 
 
 @pytest.mark.parametrize(
     "host", ["evil.example", "evil.example:8514", "127.0.0.1.evil.example", "localhost.evil.example"]
 )
-def test_another_sites_name_reads_nothing(host):
+def test_foreign_host_header_is_rejected(host):
     for path in ("/", "/api/status", "/metrics"):
-        status, said = ask(path, token=None, Host=host)
+        status, response = request(path, token=None, Host=host)
         assert status == 403
-        assert "secret" not in said
-    assert ask("/healthz", token=None, Host=host)[0] == 200
+        assert "secret" not in response
+    assert request("/healthz", token=None, Host=host)[0] == 200
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
-def test_nothing_can_be_changed(method):
-    assert ask("/api/status", method=method, Authorization=f"Bearer {TOKEN}", Content_Length="0")[0] in (405, 501)
+def test_methods_that_change_data_are_rejected(method):
+    assert request("/api/status", method=method, Authorization=f"Bearer {TOKEN}", Content_Length="0")[0] in (405, 501)
 
 
-def test_every_answer_has_the_strict_headers():
+def test_every_response_has_the_security_headers():
     for path in ("/", "/api/status", "/nothing", "/metrics", "/healthz"):
-        _, said = ask(path, Authorization=f"Bearer {TOKEN}")
-        assert "Content-Security-Policy: default-src 'none'; script-src 'self';" in said
-        assert "X-Content-Type-Options: nosniff" in said
+        _, response = request(path, Authorization=f"Bearer {TOKEN}")
+        assert "Content-Security-Policy: default-src 'none'; script-src 'self';" in response
+        assert "X-Content-Type-Options: nosniff" in response

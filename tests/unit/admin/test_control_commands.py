@@ -20,7 +20,7 @@ class FakeSession:
     def spool(self):
         return self
 
-    def discard(self, held):
+    def discard(self, batches):
         pass
 
     async def release(self, intake):
@@ -36,17 +36,17 @@ class FakeSession:
         self.recorded.append(self.ledger.of("fw").dropped["purged"])
 
 
-def test_a_command_that_moves_events_writes_the_journal():
+def test_command_that_removes_events_writes_the_journal():
     session = FakeSession()
     done = defer.ensureDeferred(on_spool(session)["spool-purge"]({}, lambda progress: True))
     assert done.result == {"purged": 5, "interrupted": False}
     assert session.recorded == [5]
 
 
-def test_a_command_that_fails_half_way_writes_the_journal(monkeypatch):
+def test_command_that_fails_half_way_writes_the_journal(monkeypatch):
     session = FakeSession()
 
-    def full(held):
+    def full(batches):
         raise CommandError("no room")
 
     monkeypatch.setattr(session, "discard", full, raising=True)

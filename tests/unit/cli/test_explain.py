@@ -1,4 +1,4 @@
-"""``explain``: exactly the contract's fields, and what the road would do, for every payload form."""
+"""Tests that ``explain`` prints the documented fields, and the pipeline's event in each payload form."""
 
 import json
 import subprocess
@@ -78,12 +78,12 @@ def file(tmp_path):
 
 
 def run(file, frames, *options):
-    """The command's result; no key is there to be read."""
+    """Runs ``explain`` on some frames. The key files of the configuration do not exist."""
     return CliRunner().invoke(explain, ["-c", str(file), "--received", RECEIVED, *options], input=frames)
 
 
 def explained(file, frame, *options):
-    """The one JSON line of one frame."""
+    """Returns the JSON object that ``explain`` prints for one frame."""
     result = run(file, frame + b"\n", "--json", *options)
     assert result.exit_code == 0, result.output
     (line,) = result.stdout.splitlines()
@@ -133,7 +133,7 @@ def test_the_event_in_each_payload_form(file, form):
     assert (fields["payload"], fields["event"], fields["event_timestamp"]) == (form, EVENTS[form], STAMP)
 
 
-def test_the_event_in_payload_form_json_has_the_contracts_fields(file):
+def test_the_event_in_payload_form_json_has_the_documented_fields(file):
     fields = explained(file, frame_for("json").encode())
     event = json.loads(fields["event"])
     own = {name: fields[name] for name in FIELDS if name not in ("payload", "event", "event_timestamp")}
@@ -141,7 +141,7 @@ def test_the_event_in_payload_form_json_has_the_contracts_fields(file):
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_the_event_is_the_very_text_that_the_road_would_spool(file, form):
+def test_the_event_is_identical_to_the_event_that_the_pipeline_spools(file, form):
     config = load(file, secrets=False)
     router = Router(
         routes=config.routes, intakes=config.intakes, listeners={one.name: one.intake for one in config.listeners},
@@ -160,53 +160,53 @@ def test_the_event_is_the_very_text_that_the_road_would_spool(file, form):
 @pytest.mark.parametrize(
     ("name", "stamp"), [("untimed", None), ("arrival", "2026-11-23T06:25:00.000Z")], ids=["none", "received"]
 )
-def test_the_intake_says_which_time_is_sent(file, name, stamp):
+def test_the_intake_sets_the_timestamp_that_is_sent(file, name, stamp):
     assert explained(file, frame_for(name).encode())["event_timestamp"] == stamp
 
 
-def test_a_time_outside_the_window_is_the_time_of_reception(file):
+def test_a_timestamp_out_of_range_is_replaced_by_the_time_of_reception(file):
     result = run(file, f"<30>Aug 23 07:24:00 as-message a: {MSG}\n", "--json")
     assert json.loads(result.stdout)["event_timestamp"] == "2026-11-23T06:25:00.000Z"
     assert "timestamp is out of range" in result.stderr
 
 
-def test_a_message_that_shows_nothing_is_sent_whole(file):
+def test_a_message_without_visible_text_is_sent_as_the_whole_frame(file):
     result = run(file, f"<30>{BSD} as-message app:  \n", "--json")
     assert json.loads(result.stdout)["event"] == f"<30>{BSD} as-message app:  "
     assert "no visible text" in result.stderr
 
 
-def test_bytes_that_are_no_utf8_are_converted_in_the_event_and_kept_in_msg(file):
+def test_text_that_is_not_utf8_is_converted_in_the_event_and_unchanged_in_msg(file):
     fields = explained(file, f"<30>{BSD} as-message app: ".encode() + b"gr\xfc\xdfe \x80")
     assert fields["event"] == "grüße €"
     assert fields["msg"].encode("utf-8", "surrogateescape") == b"gr\xfc\xdfe \x80"
 
 
-# --- where it goes ----------------------------------------------------------------------------------------------------
+# --- routes -----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("frame", "route"), [(f"<30>{BSD} gw CRON[1]: x", "noise"), (f"<30>{BSD} nobody app: x", "unrouted")]
 )
-def test_what_is_not_delivered_has_no_intake_and_no_event(file, frame, route):
+def test_a_frame_that_is_not_delivered_has_no_intake_and_no_event(file, frame, route):
     fields = explained(file, frame.encode())
     assert fields["route"] == route
     assert [fields[name] for name in ("intake", "payload", "event", "event_timestamp")] == [None] * 4
 
 
-def test_the_source_decides_zone_and_route(file):
+def test_the_source_sets_the_zone_and_the_route(file):
     fields = explained(file, f"<30>{BSD} gw app: x".encode(), "--from", "::ffff:10.20.1.1")
     assert (fields["route"], fields["intake"], fields["event"]) == ("far", "content", "app: x")
     assert fields["timestamp"] == "2026-11-23T07:24:00-05:00"
     assert fields["event_timestamp"] == "2026-11-23T12:24:00.000Z"
 
 
-def test_a_listeners_own_intake_takes_all(file):
+def test_a_listener_with_an_intake_sends_all_its_frames_there(file):
     fields = explained(file, f"<30>{BSD} web-1 app: login".encode(), "--listener", "own")
     assert (fields["listener"], fields["route"], fields["intake"]) == ("own", "listener own", "raw")
 
 
-def test_a_listener_refuses_who_is_not_in_its_allow(file):
+def test_a_listener_rejects_a_source_that_is_not_in_its_allow(file):
     result = run(file, f"<30>{BSD} as-message app: x\n", "--json", "--from", "192.0.2.1")
     assert json.loads(result.stdout)["route"] is None
     assert "192.0.2.1" in result.stderr
@@ -256,7 +256,7 @@ def test_a_listener_refuses_who_is_not_in_its_allow(file):
     ],
     ids=["first", "second", "severity", "no header", "own intake"],
 )
-def test_people_are_told_which_route_and_why_no_earlier_one(file, frame, options, route, reasons):
+def test_the_text_has_the_route_and_why_no_earlier_route_matches(file, frame, options, route, reasons):
     output = run(file, frame + "\n", *options).stdout
     assert f"  route       {route}" in output
     for reason in reasons:
@@ -272,11 +272,11 @@ def test_people_are_told_which_route_and_why_no_earlier_one(file, frame, options
         ("<28>1 2026-11-23T07:24:00+01:00 h a - - - x", (), "+01:00, in the message"),
     ],
 )
-def test_people_are_told_where_the_zone_comes_from(file, frame, options, zone):
+def test_the_text_has_the_zone_and_where_it_is_set(file, frame, options, zone):
     assert f"  zone        {zone}\n" in run(file, frame + "\n", *options).stdout
 
 
-def test_nothing_in_a_frame_reaches_the_terminal_as_it_is(file):
+def test_control_characters_of_a_frame_are_escaped(file):
     output = run(file, b"<30>Nov 23 07:24:00 \x1b[2J app: \x07\x1b]0;x\x07\xff\n").stdout_bytes
     assert b"\x1b" not in output
     assert b"\x07" not in output
@@ -285,11 +285,11 @@ def test_nothing_in_a_frame_reaches_the_terminal_as_it_is(file):
 # --- framing ----------------------------------------------------------------------------------------------------------
 
 
-def test_blank_lines_are_no_messages(file):
+def test_blank_lines_are_ignored(file):
     assert run(file, b"\n \n\0\r\n", "--json").stdout == ""
 
 
-def test_a_stream_is_framed_as_the_listener_does(file):
+def test_a_stream_is_framed_as_by_the_listener(file):
     counted = f"<30>{BSD} gw app: one\ntwo".encode()
     stream = b"%d %b%d %b" % (len(counted), counted, len(counted), counted) + b"<30>no count\n20 <30>unfinished"
     result = run(file, stream, "--stream", "--json")
@@ -301,7 +301,7 @@ def test_a_stream_is_framed_as_the_listener_does(file):
     assert "quarantined as damaged" in result.stderr
 
 
-def test_a_long_frame_is_quarantined_or_cut(file):
+def test_an_oversize_frame_is_quarantined_or_truncated(file):
     frame = f"<30>{BSD} as-message app: ".encode() + b"x" * 600
     result = run(file, frame, "--json")
     assert json.loads(result.stdout)["event"] is None
@@ -313,7 +313,7 @@ def test_a_long_frame_is_quarantined_or_cut(file):
 # --- usage ------------------------------------------------------------------------------------------------------------
 
 
-def test_a_configuration_with_faults_ends_with_all_of_them(tmp_path):
+def test_all_faults_of_the_configuration_are_reported(tmp_path):
     (tmp_path / "bad.yaml").write_text("collector: {region: FRA9}\nlisteners: [{udp: 514}]\n")
     result = CliRunner().invoke(explain, ["-c", str(tmp_path / "bad.yaml")], input="x\n")
     assert result.exit_code == 2
@@ -323,7 +323,7 @@ def test_a_configuration_with_faults_ends_with_all_of_them(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "expected"),
     [
         (("--listener", "nope"), "The listeners are udp, tcp, own"),
         (("--listener", "udp", "--stream"), "listener udp takes datagrams"),
@@ -331,14 +331,14 @@ def test_a_configuration_with_faults_ends_with_all_of_them(tmp_path):
         (("--received", "noon"), "is not a time"),
     ],
 )
-def test_wrong_usage_is_2(file, options, said):
+def test_wrong_usage_exits_with_2(file, options, expected):
     result = run(file, "x\n", *options)
     assert result.exit_code == 2
-    assert said in result.stderr
+    assert expected in result.stderr
 
 
 def test_without_any_configuration_route_and_intake_are_null(tmp_path, monkeypatch):
-    # As a process, so that the option's default is what it is in life, but for its file.
+    # Run a process, so that the option has its real default. Only the default file is replaced.
     code = (
         "from pathlib import Path; import bridge.cli.options as o;"
         f"o.DEFAULT_FILE = Path({str(tmp_path / 'none.yaml')!r});"
@@ -354,7 +354,7 @@ def test_without_any_configuration_route_and_intake_are_null(tmp_path, monkeypat
     assert b"without routes" in ran.stderr
 
 
-def test_a_file_that_is_named_must_be_there(tmp_path):
+def test_a_configuration_file_given_as_option_must_exist(tmp_path):
     result = CliRunner().invoke(explain, ["-c", str(tmp_path / "none.yaml")], input="x\n")
     assert result.exit_code == 2
     assert "cannot read the file" in result.stderr

@@ -1,4 +1,4 @@
-"""``formats`` lists and explains them; ``explain --payloads`` shows every form, and which look like the format."""
+"""Tests that ``formats`` shows the text formats, and ``explain --payloads`` the forms that match a format."""
 
 import json
 import subprocess
@@ -49,7 +49,7 @@ def explained(file: str, frame: str, *options: str) -> str:
 # --- formats ---------------------------------------------------------------------------------------------------------
 
 
-def test_all_are_listed() -> None:
+def test_all_formats_are_listed() -> None:
     result = CliRunner().invoke(formats)
     assert result.exit_code == 0
     lines = result.stdout.splitlines()
@@ -59,7 +59,7 @@ def test_all_are_listed() -> None:
     assert row.split(maxsplit=3) == ["cisco-ios", "device+", "text", "Cisco IOS and IOS-XE"]
 
 
-def test_one_is_explained_with_its_example() -> None:
+def test_one_format_is_shown_with_its_example() -> None:
     text = CliRunner().invoke(formats, ["ios"]).stdout
     rows = [line[:12].strip() for line in text.splitlines()]
     assert rows == [
@@ -71,14 +71,14 @@ def test_one_is_explained_with_its_example() -> None:
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_each_is_explained(name: str) -> None:
+def test_each_format_is_shown(name: str) -> None:
     result = CliRunner().invoke(formats, [name])
     assert result.exit_code == 0
     assert result.stdout.count("\n") == len(result.stdout.splitlines())
     assert FORMATS[name].product in result.stdout
 
 
-def test_json_has_a_line_each() -> None:
+def test_json_output_has_one_line_per_format() -> None:
     rows = [json.loads(line) for line in CliRunner().invoke(formats, ["--json"]).stdout.splitlines()]
     assert [row["name"] for row in rows] == list(FORMATS)
     (one,) = [row for row in rows if row["name"] == "unbound"]
@@ -87,13 +87,13 @@ def test_json_has_a_line_each() -> None:
     assert json.loads(CliRunner().invoke(formats, ["unbound", "--json"]).stdout) == one
 
 
-def test_an_unknown_name_is_wrong_usage() -> None:
+def test_an_unknown_format_is_a_usage_error() -> None:
     result = CliRunner().invoke(formats, ["fortigat"])
     assert result.exit_code == 2
     assert "unknown format 'fortigat': did you mean fortigate?" in result.stderr
 
 
-def test_the_command_is_there() -> None:
+def test_the_command_has_a_help_text() -> None:
     result = subprocess.run(
         [sys.executable, "-m", "bridge", "formats", "--help"], capture_output=True, text=True, timeout=60
     )
@@ -110,13 +110,13 @@ def test_explain_shows_the_event_in_the_formats_form(file: str) -> None:
     assert f"event       {EVENT}" in text
 
 
-def test_explain_says_what_nobody_will_parse(file: str) -> None:
+def test_explain_notes_an_event_that_does_not_match_the_format(file: str) -> None:
     assert "note" not in explained(file, UNBOUND)
     wrong = explained(file, UNBOUND.replace("ns1", "ns2"))
     assert "note        the event does not match the intake's format unbound" in wrong
 
 
-def test_payloads_marks_what_fits_the_intakes_format(file: str) -> None:
+def test_payloads_marks_the_forms_that_match_the_intakes_format(file: str) -> None:
     found = json.loads(explained(file, UNBOUND, "--json", "--payloads"))
     assert list(found["payloads"]) == list(FORMS)
     assert found["payloads"]["line"] == found["event"] == EVENT
@@ -153,9 +153,9 @@ def test_without_the_option_the_fields_are_those_of_the_contract(file: str) -> N
 # --- status ----------------------------------------------------------------------------------------------------------
 
 
-def test_the_status_tells_what_does_not_look_like_its_format() -> None:
+def test_the_status_shows_events_that_do_not_match_their_format() -> None:
     row = {"name": "fw", "state": "idle", "format_sampled": 1200, "format_mismatches": 1100}
     text = of_running({"intakes": [row, row | {"name": "good", "format_mismatches": 0}]})
-    told = [line for line in text.splitlines() if "do not match its format" in line]
-    assert len(told) == 1
-    assert told[0].startswith("Intake fw: 1,100 of 1,200 sampled events do not match its format")
+    lines = [line for line in text.splitlines() if "do not match its format" in line]
+    assert len(lines) == 1
+    assert lines[0].startswith("Intake fw: 1,100 of 1,200 sampled events do not match its format")

@@ -138,7 +138,11 @@ def test_the_contract_alone_is_enough(spool, run):
 
 @pytest.mark.parametrize(
     ("code", "body", "said"),
-    [(404, b"", "answers 404"), (200, b"<html>", "is not a JSON object"), (200, b"[1]", "is not a JSON object")],
+    [
+        (404, b"", "HTTP status 404"),
+        (200, b"<html>", "not return a JSON object"),
+        (200, b"[1]", "not return a JSON object"),
+    ],
 )
 def test_another_answer_is_an_error(spool, run, code, body, said):
     with running(spool, code, body):

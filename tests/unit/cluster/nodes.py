@@ -21,7 +21,7 @@ LIMITS = RequestLimits(in_flight=4, max_events=100, max_bytes=10_000, resolution
 
 
 class Node:
-    """One gateway with one intake, `a`. ``role`` None: it has no shared backlog."""
+    """A gateway with one intake, `a`. If ``role`` is None, it has no shared backlog."""
 
     def __init__(self, directory, clock, *, broker=None, role=None, rate=None, **terms):
         self.clock = clock
@@ -121,7 +121,7 @@ class Node:
         self.posted.pop(at)[2].callback(Response(status, text))
 
     def die(self):
-        """Ends like a killed process: nothing is sent, and the broker sees the connections end."""
+        """Ends like a killed process: nothing more is sent, and the broker sees the connections end."""
         self.dispatcher.stop()
         for session in list(self.sessions):
             session.end("killed")
@@ -153,15 +153,15 @@ def pass_time(clock, *nodes, seconds=1.0):
 
 def drain(clock, *nodes, most=400):
     """Accepts all requests until no node has held an event for three seconds. Returns how often each event arrived."""
-    arrived, quiet = Counter(), 0
+    arrived, quiet_steps = Counter(), 0
     for _ in range(most):
         for node in nodes:
             while node.posted:
                 arrived.update(node.posted[0][0].split(b"\n"))
                 node.accept()
                 node.check()
-        quiet = quiet + 1 if all(node.ledger.total().spooled == 0 for node in nodes) else 0
-        if quiet > 12:
+        quiet_steps = quiet_steps + 1 if all(node.ledger.total().spooled == 0 for node in nodes) else 0
+        if quiet_steps > 12:
             return arrived
         pass_time(clock, *nodes, seconds=0.25)
     raise AssertionError([node.ledger.columns() for node in nodes])

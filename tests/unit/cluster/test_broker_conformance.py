@@ -19,8 +19,8 @@ class SpoolBacklog:
         self._directory = directory / "spool"
         self.node = Node(self._directory, self.clock)
 
-    def put(self, *events, **how):
-        self.node.receive(*events, **how)
+    def put(self, *events, **options):
+        self.node.receive(*events, **options)
 
     def restart(self):
         self.node.die()
@@ -55,9 +55,9 @@ class QueueBacklog:
         self.node = Node(self._directory, self.clock, broker=self.broker, role="courier")
         pass_time(self.clock, *self.nodes)
 
-    def put(self, *events, **how):
+    def put(self, *events, **options):
         before = self.gateway.account.handed_over
-        self.gateway.receive(*events, **how)
+        self.gateway.receive(*events, **options)
         pass_time(self.clock, self.gateway, seconds=0.5)
         assert self.gateway.account.handed_over == before + len(events)
 
@@ -91,27 +91,27 @@ def test_accepted_events_are_not_delivered_again(backlog):
     backlog.put(b"one", b"two")
     assert drain(backlog.clock, *backlog.nodes) == {b"one": 1, b"two": 1}
     assert backlog.node.account.delivered == 2
-    again = backlog.restart()
+    restarted = backlog.restart()
     pass_time(backlog.clock, *backlog.nodes)
-    assert not again.posted and again.account.spooled == 0
+    assert not restarted.posted and restarted.account.spooled == 0
 
 
 def test_unsent_events_are_delivered_after_a_kill(backlog):
     backlog.put(b"one")
     backlog.node.posted[0][2].addErrback(lambda failure: None)
     backlog.put(b"two", ms=1000)
-    again = backlog.restart()
-    taken = drain(backlog.clock, *backlog.nodes)
-    assert taken == {b"one": 1, b"two": 1}
-    assert again.account.delivered == 2
+    restarted = backlog.restart()
+    arrived = drain(backlog.clock, *backlog.nodes)
+    assert arrived == {b"one": 1, b"two": 1}
+    assert restarted.account.delivered == 2
 
 
 def test_events_posted_without_a_response_are_possible_duplicates_after_a_kill(backlog):
     backlog.put(b"one", b"two")
     assert len(backlog.node.posted) == 1
-    again = backlog.restart()
+    restarted = backlog.restart()
     assert drain(backlog.clock, *backlog.nodes) == {b"one": 1, b"two": 1}
-    assert again.account.possible_duplicates == 2
+    assert restarted.account.possible_duplicates == 2
 
 
 def test_events_to_retry_stay_in_the_backlog(backlog):
@@ -133,7 +133,7 @@ def test_batches_are_sent_in_the_order_of_their_reception(backlog):
     assert posted == [b"%d" % i for i in range(8)]
 
 
-def test_a_refused_event_is_quarantined_and_the_others_are_delivered(backlog):
+def test_refused_event_is_quarantined_and_the_others_are_delivered(backlog):
     backlog.put(b"good", b"bad", b"fine")
     for _ in range(200):
         if not backlog.node.account.spooled:
@@ -145,13 +145,13 @@ def test_a_refused_event_is_quarantined_and_the_others_are_delivered(backlog):
     account = backlog.node.account
     assert (account.delivered, account.quarantined, account.spooled) == (2, 1, 0)
     assert [line[3] for line in backlog.node.refused] and backlog.node.spool.quarantine.counts["refused"] == 1
-    again = backlog.restart()
+    restarted = backlog.restart()
     pass_time(backlog.clock, *backlog.nodes)
-    assert not again.posted
-    assert again.spool.quarantine.counts["refused"] == 1
+    assert not restarted.posted
+    assert restarted.spool.quarantine.counts["refused"] == 1
 
 
-def test_a_damaged_batch_is_quarantined_and_the_others_are_delivered(backlog):
+def test_damaged_batch_is_quarantined_and_the_others_are_delivered(backlog):
     backlog.damage()
     backlog.put(b"one", b"two")
     backlog.put(b"three", ms=1000)
@@ -159,9 +159,9 @@ def test_a_damaged_batch_is_quarantined_and_the_others_are_delivered(backlog):
     backlog.node.check()
     assert backlog.node.account.quarantined == 2
     assert len(list((backlog.node.spool.directory / ".quarantine" / "damaged" / "files").iterdir())) == 1
-    again = backlog.restart()
+    restarted = backlog.restart()
     pass_time(backlog.clock, *backlog.nodes)
-    assert not again.posted
+    assert not restarted.posted
 
 
 @pytest.mark.parametrize("encoding", ["lines", "json"])
@@ -170,7 +170,7 @@ def test_both_encodings_arrive_unchanged(backlog, encoding):
     assert drain(backlog.clock, *backlog.nodes) == {b"a line": 1}
 
 
-def test_a_timed_batch_is_split_by_its_times(backlog):
+def test_timed_batch_is_split_by_its_times(backlog):
     backlog.put(b"one", b"two", b"three", timed=True)
     posted = []
     for _ in range(40):
@@ -182,7 +182,7 @@ def test_a_timed_batch_is_split_by_its_times(backlog):
     assert sorted(posted) == [(b"one", "00:00.000Z"), (b"three", "00:02.000Z"), (b"two", "00:01.000Z")]
 
 
-def test_a_parked_intake_loses_no_event(backlog):
+def test_parked_intake_loses_no_event(backlog):
     backlog.put(b"one", b"two")
     backlog.node.answer(403, text=b"no such intake")
     pass_time(backlog.clock, *backlog.nodes, seconds=5)

@@ -17,8 +17,8 @@ from tests.harness.memory_broker import MemoryBroker
 URLS = ["amqp://one", "amqp://two", "amqp://three"]
 
 
-class World:
-    """Three broker addresses, some of which answer."""
+class BrokerConnectionFixture:
+    """A broker connection with three addresses, of which only the given ones accept connections."""
 
     def __init__(self, *answering):
         self.clock = Clock()
@@ -38,82 +38,82 @@ class World:
             self.clock.advance(0.1)
 
 
-def test_addresses_are_tried_in_turn_without_a_wait():
-    world = World("amqp://two")
-    world.connection.start()
-    assert world.connection.state == "up" and world.connection.broker == "amqp://two"
-    assert world.connection.description == "connected to amqp://two"
-    assert len(world.tried) == len(set(world.tried))
+def test_addresses_are_tried_in_turn_without_a_delay():
+    fixture = BrokerConnectionFixture("amqp://two")
+    fixture.connection.start()
+    assert fixture.connection.state == "up" and fixture.connection.broker == "amqp://two"
+    assert fixture.connection.description == "connected to amqp://two"
+    assert len(fixture.tried) == len(set(fixture.tried))
 
 
-def test_all_addresses_are_tried_again_after_a_wait():
-    world = World()
-    world.connection.start()
-    assert sorted(world.tried) == sorted(URLS)
-    assert world.connection.state == "connecting" and "refuses" in world.connection.description
-    world.pass_time(60)
-    rounds = len(world.tried) / 3
-    assert 8 <= rounds <= 30
-    world.answering.add("amqp://three")
-    world.pass_time(8)
-    assert world.connection.broker == "amqp://three" and world.connection.unavailable_for == 0
+def test_all_addresses_are_tried_again_after_a_delay():
+    fixture = BrokerConnectionFixture()
+    fixture.connection.start()
+    assert sorted(fixture.tried) == sorted(URLS)
+    assert fixture.connection.state == "connecting" and "refuses" in fixture.connection.description
+    fixture.pass_time(60)
+    attempts = len(fixture.tried) / 3
+    assert 8 <= attempts <= 30
+    fixture.answering.add("amqp://three")
+    fixture.pass_time(8)
+    assert fixture.connection.broker == "amqp://three" and fixture.connection.unavailable_for == 0
 
 
 def test_nodes_start_with_different_brokers():
-    begun = set()
+    used = set()
     for _ in range(60):
-        world = World(*URLS)
-        world.connection.start()
-        begun.add(world.connection.broker)
-    assert begun == set(URLS)
+        fixture = BrokerConnectionFixture(*URLS)
+        fixture.connection.start()
+        used.add(fixture.connection.broker)
+    assert used == set(URLS)
 
 
-def test_a_lost_session_is_replaced_at_the_next_address():
-    world = World(*URLS)
-    world.connection.start()
-    first, opened = world.connection.broker, []
-    world.connection.on_connected.append(lambda: opened.append(world.connection.broker))
-    world.broker.lose("the broker died")
-    assert not world.connection.is_connected and "the broker died" in world.connection.description
-    world.pass_time(1)
-    assert opened == [world.connection.broker] and world.connection.broker != first
+def test_lost_session_is_replaced_at_another_address():
+    fixture = BrokerConnectionFixture(*URLS)
+    fixture.connection.start()
+    first, opened = fixture.connection.broker, []
+    fixture.connection.on_connected.append(lambda: opened.append(fixture.connection.broker))
+    fixture.broker.lose("the broker died")
+    assert not fixture.connection.is_connected and "the broker died" in fixture.connection.description
+    fixture.pass_time(1)
+    assert opened == [fixture.connection.broker] and fixture.connection.broker != first
 
 
-def test_a_blocked_connection_is_unavailable_since_the_block():
-    world = World(*URLS)
-    world.connection.start()
-    world.pass_time(5)
-    assert world.connection.unavailable_for == 0
-    world.broker.block("low on memory")
-    world.pass_time(3)
-    assert world.connection.state == "blocked" and "low on memory" in world.connection.description
-    assert world.connection.unavailable_for == pytest.approx(3)
-    world.answering.clear()
-    world.broker.lose()
-    world.pass_time(3)
-    assert world.connection.unavailable_for == pytest.approx(6)
+def test_blocked_connection_is_unavailable_since_the_block():
+    fixture = BrokerConnectionFixture(*URLS)
+    fixture.connection.start()
+    fixture.pass_time(5)
+    assert fixture.connection.unavailable_for == 0
+    fixture.broker.block("low on memory")
+    fixture.pass_time(3)
+    assert fixture.connection.state == "blocked" and "low on memory" in fixture.connection.description
+    assert fixture.connection.unavailable_for == pytest.approx(3)
+    fixture.answering.clear()
+    fixture.broker.lose()
+    fixture.pass_time(3)
+    assert fixture.connection.unavailable_for == pytest.approx(6)
 
 
 def test_no_address_is_tried_after_stop():
-    world = World()
-    world.connection.start()
-    defer.ensureDeferred(world.connection.stop())
-    tried = len(world.tried)
-    world.pass_time(60)
-    assert len(world.tried) == tried and world.connection.state == "stopped"
+    fixture = BrokerConnectionFixture()
+    fixture.connection.start()
+    defer.ensureDeferred(fixture.connection.stop())
+    tried = len(fixture.tried)
+    fixture.pass_time(60)
+    assert len(fixture.tried) == tried and fixture.connection.state == "stopped"
 
 
-def test_a_channel_without_a_session_fails():
-    world = World()
+def test_channel_without_a_session_fails():
+    fixture = BrokerConnectionFixture()
     failed = []
-    world.connection.channel().addErrback(failed.append)
+    fixture.connection.channel().addErrback(failed.append)
     assert failed and failed[0].check(BrokerError)
 
 
 # --- pika -------------------------------------------------------------------------------------------------------------
 
 
-def test_a_shared_backlog_without_pika_names_the_remedy(monkeypatch, tmp_path):
+def test_shared_backlog_without_pika_names_the_remedy(monkeypatch, tmp_path):
     monkeypatch.setattr(checks, "find_spec", lambda name: None)
     text = (Path(__file__).parents[3] / "conf" / "site-fleet.yaml").read_text()
     file = tmp_path / "bridge.yaml"
@@ -124,6 +124,6 @@ def test_a_shared_backlog_without_pika_names_the_remedy(monkeypatch, tmp_path):
     assert fault.message.endswith("Run pip install 'syslog-bridge[fleet]'.") and fault.line > 10
 
 
-def test_a_gateway_without_a_shared_backlog_does_not_import_pika():
+def test_gateway_without_a_shared_backlog_does_not_import_pika():
     code = "import sys, bridge.app.run, bridge.cli.main; sys.exit('pika' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -21,17 +21,17 @@ def broker(clock):
     return MemoryBroker(clock)
 
 
-def node(tmp_path, clock, broker, name="node", role="both", **terms):
-    made = Node(tmp_path / name, clock, broker=broker, role=role, **terms)
-    pass_time(clock, made, seconds=0.5)
-    return made
+def start_node(tmp_path, clock, broker, name="node", role="both", **terms):
+    new_node = Node(tmp_path / name, clock, broker=broker, role=role, **terms)
+    pass_time(clock, new_node, seconds=0.5)
+    return new_node
 
 
 # --- publishing -------------------------------------------------------------------------------------------------------
 
 
-def test_a_batch_leaves_the_spool_only_after_its_confirm(tmp_path, clock, broker):
-    gateway = node(tmp_path, clock, broker, role="gateway")
+def test_batch_leaves_the_spool_only_after_its_confirm(tmp_path, clock, broker):
+    gateway = start_node(tmp_path, clock, broker, role="gateway")
     broker.hold_confirms = True
     gateway.receive(b"one", b"two")
     assert broker.texts("q.a") == [b"one", b"two"]
@@ -45,8 +45,8 @@ def test_a_batch_leaves_the_spool_only_after_its_confirm(tmp_path, clock, broker
     assert not gateway.posted
 
 
-def test_a_message_has_the_facts_of_a_file_name_and_no_key(tmp_path, clock, broker):
-    gateway = node(tmp_path, clock, broker, role="gateway")
+def test_message_has_the_fields_of_a_file_name_and_no_key(tmp_path, clock, broker):
+    gateway = start_node(tmp_path, clock, broker, role="gateway")
     gateway.receive(b"one", ms=250)
     message = broker.queues["q.a"].messages[0].batch
     name = gateway.cluster_node.node
@@ -58,8 +58,8 @@ def test_a_message_has_the_facts_of_a_file_name_and_no_key(tmp_path, clock, brok
     assert message.body == b"one\n"
 
 
-def test_a_connection_lost_before_the_confirm_counts_possible_duplicates_once(tmp_path, clock, broker):
-    gateway = node(tmp_path, clock, broker, role="gateway")
+def test_connection_lost_before_confirm_counts_possible_duplicates_once(tmp_path, clock, broker):
+    gateway = start_node(tmp_path, clock, broker, role="gateway")
     broker.hold_confirms = True
     gateway.receive(b"one", b"two")
     for _ in range(3):
@@ -74,8 +74,8 @@ def test_a_connection_lost_before_the_confirm_counts_possible_duplicates_once(tm
     assert len(broker.texts("q.a")) == 2 * 5
 
 
-def test_a_full_queue_leaves_batches_in_the_spool_until_it_has_room(tmp_path, clock, broker):
-    gateway = node(tmp_path, clock, broker, role="gateway", max_bytes=20)
+def test_full_queue_leaves_batches_in_the_spool_until_it_has_room(tmp_path, clock, broker):
+    gateway = start_node(tmp_path, clock, broker, role="gateway", max_bytes=20)
     gateway.receive(b"0123456789")
     for i in range(3):
         gateway.receive(b"%d123456789" % i, ms=5000 * i)
@@ -84,7 +84,7 @@ def test_a_full_queue_leaves_batches_in_the_spool_until_it_has_room(tmp_path, cl
     assert gateway.account.possible_duplicates == 0
     assert ("fleet", "full a") in gateway.alarms
     assert gateway.cluster_node.report()["queues"][0]["full"]
-    courier = node(tmp_path, clock, broker, name="courier", role="courier", max_bytes=20)
+    courier = start_node(tmp_path, clock, broker, name="courier", role="courier", max_bytes=20)
     drain(clock, gateway, courier)
     pass_time(clock, gateway, courier, seconds=60)
     drain(clock, gateway, courier)
@@ -92,8 +92,8 @@ def test_a_full_queue_leaves_batches_in_the_spool_until_it_has_room(tmp_path, cl
     assert ("fleet", "full a") not in gateway.alarms
 
 
-def test_a_deleted_queue_is_declared_again(tmp_path, clock, broker):
-    gateway = node(tmp_path, clock, broker, role="gateway")
+def test_deleted_queue_is_declared_again(tmp_path, clock, broker):
+    gateway = start_node(tmp_path, clock, broker, role="gateway")
     gateway.receive(b"one")
     del broker.queues["q.a"]
     gateway.receive(b"two")
@@ -102,18 +102,18 @@ def test_a_deleted_queue_is_declared_again(tmp_path, clock, broker):
     assert gateway.account.possible_duplicates == 0
 
 
-def test_a_queue_with_other_arguments_is_used_and_raises_an_alarm(tmp_path, clock, broker):
+def test_queue_with_other_arguments_is_used_and_raises_an_alarm(tmp_path, clock, broker):
     other = broker.connect("").result.channel().result
     other.declare("q.a", QueueTerms(5_000))
-    gateway = node(tmp_path, clock, broker, role="gateway")
+    gateway = start_node(tmp_path, clock, broker, role="gateway")
     gateway.receive(b"one")
     pass_time(clock, gateway)
     assert broker.texts("q.a") == [b"one"]
     assert "used as it is" in gateway.alarms["fleet", "queue a"]
 
 
-def test_a_broker_without_confirms_is_disconnected(tmp_path, clock, broker):
-    gateway = node(tmp_path, clock, broker, role="gateway")
+def test_broker_without_confirms_is_disconnected(tmp_path, clock, broker):
+    gateway = start_node(tmp_path, clock, broker, role="gateway")
     broker.hold_confirms = True
     gateway.receive(b"one")
     before = gateway.cluster_node.publisher_connection.sessions
@@ -121,9 +121,9 @@ def test_a_broker_without_confirms_is_disconnected(tmp_path, clock, broker):
     assert gateway.cluster_node.publisher_connection.sessions == before + 1
 
 
-def test_a_new_session_gets_one_message_first(tmp_path, clock, broker):
+def test_new_session_gets_one_message_first(tmp_path, clock, broker):
     broker.down = "no"
-    gateway = node(tmp_path, clock, broker, role="gateway")
+    gateway = start_node(tmp_path, clock, broker, role="gateway")
     for i in range(10):
         gateway.receive(b"%d" % i, ms=5000 * i)
     broker.down, broker.hold_confirms = None, True
@@ -134,9 +134,9 @@ def test_a_new_session_gets_one_message_first(tmp_path, clock, broker):
     assert len(broker.texts("q.a")) == 10
 
 
-def test_packs_of_a_long_outage_are_published_too(tmp_path, clock, broker):
+def test_packs_of_a_long_outage_are_published(tmp_path, clock, broker):
     broker.down = "no"
-    gateway = node(tmp_path, clock, broker, role="gateway", alone_after=None)
+    gateway = start_node(tmp_path, clock, broker, role="gateway", alone_after=None)
     for i in range(300):
         gateway.receive(b"%d" % i, ms=20 * i)
     gateway.own.tidy()
@@ -152,9 +152,9 @@ def test_packs_of_a_long_outage_are_published_too(tmp_path, clock, broker):
 # --- alone ------------------------------------------------------------------------------------------------------------
 
 
-def test_a_node_with_both_roles_delivers_directly_after_a_while_without_a_broker(tmp_path, clock, broker):
+def test_node_with_both_roles_delivers_directly_after_alone_after(tmp_path, clock, broker):
     broker.down = "no route to it"
-    both = node(tmp_path, clock, broker)
+    both = start_node(tmp_path, clock, broker)
     both.receive(b"one")
     pass_time(clock, both, seconds=9)
     assert not both.posted
@@ -173,14 +173,14 @@ def test_a_node_with_both_roles_delivers_directly_after_a_while_without_a_broker
 @pytest.mark.parametrize(("role", "after"), [("gateway", 10.0), ("both", None)])
 def test_other_nodes_keep_their_batches_without_a_broker(tmp_path, clock, broker, role, after):
     broker.down = "no"
-    gateway = node(tmp_path, clock, broker, role=role, alone_after=after)
+    gateway = start_node(tmp_path, clock, broker, role=role, alone_after=after)
     gateway.receive(b"one")
     pass_time(clock, gateway, seconds=60)
     assert not gateway.posted and gateway.account.spooled == 1
 
 
-def test_a_broker_that_blocks_publishers_counts_as_unavailable(tmp_path, clock, broker):
-    both = node(tmp_path, clock, broker)
+def test_broker_that_blocks_publishers_is_unavailable(tmp_path, clock, broker):
+    both = start_node(tmp_path, clock, broker)
     both.receive(b"before")
     assert drain(clock, both) == {b"before": 1}
     broker.block("low on disk")
@@ -201,7 +201,7 @@ def test_a_broker_that_blocks_publishers_counts_as_unavailable(tmp_path, clock, 
 
 def test_batches_split_while_alone_are_delivered_by_this_node(tmp_path, clock, broker):
     broker.down = "no"
-    both = node(tmp_path, clock, broker)
+    both = start_node(tmp_path, clock, broker)
     both.receive(b"one", b"two", b"three", b"four")
     pass_time(clock, both, seconds=12)
     both.answer(413)
@@ -216,20 +216,20 @@ def test_batches_split_while_alone_are_delivered_by_this_node(tmp_path, clock, b
 # --- consuming --------------------------------------------------------------------------------------------------------
 
 
-def test_a_dead_nodes_batches_are_delivered_by_another(tmp_path, clock, broker):
-    first = node(tmp_path, clock, broker, "first")
+def test_batches_of_a_dead_node_are_delivered_by_another(tmp_path, clock, broker):
+    first = start_node(tmp_path, clock, broker, "first")
     for i in range(6):
         first.receive(b"%d" % i, ms=5000 * i)
     assert first.posted
     first.die()
-    second = node(tmp_path, clock, broker, "second")
+    second = start_node(tmp_path, clock, broker, "second")
     assert drain(clock, second) == {b"%d" % i: 1 for i in range(6)}
     assert 1 <= second.account.possible_duplicates <= 6
 
 
-def test_a_lost_channel_forgets_waiting_batches_and_settles_those_in_flight(tmp_path, clock, broker):
-    gateway = node(tmp_path, clock, broker, "gateway", role="gateway")
-    courier = node(tmp_path, clock, broker, "courier", role="courier")
+def test_lost_channel_drops_waiting_batches_and_settles_those_in_flight(tmp_path, clock, broker):
+    gateway = start_node(tmp_path, clock, broker, "gateway", role="gateway")
+    courier = start_node(tmp_path, clock, broker, "courier", role="courier")
     for i in range(8):
         gateway.receive(b"%d" % i, ms=5000 * i)
     pass_time(clock, gateway, courier)
@@ -250,9 +250,9 @@ def test_a_lost_channel_forgets_waiting_batches_and_settles_those_in_flight(tmp_
     assert courier.account.possible_duplicates == 8
 
 
-def test_a_parked_intakes_batches_stay_in_the_queue(tmp_path, clock, broker):
-    gateway = node(tmp_path, clock, broker, "gateway", role="gateway")
-    courier = node(tmp_path, clock, broker, "courier", role="courier")
+def test_batches_of_a_parked_intake_stay_in_the_queue(tmp_path, clock, broker):
+    gateway = start_node(tmp_path, clock, broker, "gateway", role="gateway")
+    courier = start_node(tmp_path, clock, broker, "courier", role="courier")
     for i in range(8):
         gateway.receive(b"%d" % i, ms=5000 * i)
     pass_time(clock, gateway, courier)
@@ -269,11 +269,11 @@ def test_a_parked_intakes_batches_stay_in_the_queue(tmp_path, clock, broker):
 
 
 def test_memory_is_bounded_for_any_queue(tmp_path, clock, broker):
-    gateway = node(tmp_path, clock, broker, "gateway", role="gateway")
+    gateway = start_node(tmp_path, clock, broker, "gateway", role="gateway")
     for i in range(40):
         gateway.receive(b"x" * 20_000, ms=5000 * i)
     pass_time(clock, gateway, seconds=5)
-    courier = node(tmp_path, clock, broker, "courier", role="courier", prefetch=100_000)
+    courier = start_node(tmp_path, clock, broker, "courier", role="courier", prefetch=100_000)
     for _ in range(100):
         pass_time(clock, courier, seconds=0.25)
         assert courier.cluster_node.consumer_memory.held <= 100_000
@@ -283,19 +283,19 @@ def test_memory_is_bounded_for_any_queue(tmp_path, clock, broker):
     assert courier.cluster_node.consumer_memory.held == 0
 
 
-def test_more_small_batches_are_prefetched(tmp_path, clock, broker):
-    gateway = node(tmp_path, clock, broker, "gateway", role="gateway")
+def test_small_batches_are_prefetched_up_to_max_batches(tmp_path, clock, broker):
+    gateway = start_node(tmp_path, clock, broker, "gateway", role="gateway")
     for i in range(300):
         gateway.receive(b"%d" % i, ms=5000 * i)
     pass_time(clock, gateway, seconds=5)
-    courier = node(tmp_path, clock, broker, "courier", role="courier")
+    courier = start_node(tmp_path, clock, broker, "courier", role="courier")
     pass_time(clock, courier, seconds=2)
     assert courier.cluster_node.view("a").waiting_events in range(consumer.MAX_BATCHES, consumer.MAX_BATCHES + 3)
 
 
-def test_a_batch_that_waits_too_long_is_requeued(tmp_path, clock, broker):
-    gateway = node(tmp_path, clock, broker, "gateway", role="gateway")
-    courier = node(tmp_path, clock, broker, "courier", role="courier")
+def test_batch_that_waits_too_long_is_requeued(tmp_path, clock, broker):
+    gateway = start_node(tmp_path, clock, broker, "gateway", role="gateway")
+    courier = start_node(tmp_path, clock, broker, "courier", role="courier")
     gateway.receive(b"one")
     pass_time(clock, gateway, courier)
     courier.answer(503)
@@ -315,8 +315,8 @@ def test_a_batch_that_waits_too_long_is_requeued(tmp_path, clock, broker):
         ({"encoding": "xml"}, "headers"), ({"sequence": "x"}, "headers"), ({"batch": "../../etc/x"}, ""),
     ],
 )  # fmt: skip
-def test_a_foreign_message_goes_to_quarantine(tmp_path, clock, broker, change, why):
-    courier = node(tmp_path, clock, broker, role="courier")
+def test_foreign_message_is_quarantined(tmp_path, clock, broker, change, why):
+    courier = start_node(tmp_path, clock, broker, role="courier")
     headers = {
         "format": 1, "intake": "a", "batch": "x-1", "sequence": 1, "time": 1, "latest": 1, "count": 1,
         "encoding": "lines", "timed": False,
@@ -329,20 +329,20 @@ def test_a_foreign_message_goes_to_quarantine(tmp_path, clock, broker, change, w
     assert not courier.posted and not broker.queues["q.a"].messages
     assert why in courier.alarms["damaged", "a"]
     assert courier.account.quarantined == courier.account.taken_over > 0
-    (kept,) = (tmp_path / "node" / ".quarantine" / "damaged" / "files").iterdir()
-    assert kept.read_bytes() == b"text\n"
+    (quarantined,) = (tmp_path / "node" / ".quarantine" / "damaged" / "files").iterdir()
+    assert quarantined.read_bytes() == b"text\n"
 
 
-def test_a_foreign_message_cannot_choose_its_file(tmp_path, clock, broker):
-    courier = node(tmp_path, clock, broker, role="courier")
+def test_foreign_message_cannot_choose_its_file(tmp_path, clock, broker):
+    courier = start_node(tmp_path, clock, broker, role="courier")
     broker.put("q.a", BatchMessage("x", {"batch": "../../../../tmp/x"}, b"text\n"))
     pass_time(clock, courier)
-    (kept,) = (tmp_path / "node" / ".quarantine" / "damaged" / "files").iterdir()
-    assert kept.read_bytes() == b"text\n"
+    (quarantined,) = (tmp_path / "node" / ".quarantine" / "damaged" / "files").iterdir()
+    assert quarantined.read_bytes() == b"text\n"
 
 
 def test_couriers_of_one_exit_share_the_request_rate(tmp_path, clock, broker):
-    nodes = [node(tmp_path, clock, broker, f"node{i}") for i in range(3)]
+    nodes = [start_node(tmp_path, clock, broker, f"node{i}") for i in range(3)]
     pass_time(clock, *nodes, seconds=6)
     assert [each.courier_count for each in nodes] == [3, 3, 3]
     nodes[0].die()
@@ -356,15 +356,15 @@ def test_couriers_of_one_exit_share_the_request_rate(tmp_path, clock, broker):
 
 
 def test_gateways_and_other_exits_do_not_count(tmp_path, clock, broker):
-    gateway = node(tmp_path, clock, broker, "gateway", role="gateway")
-    courier = node(tmp_path, clock, broker, "courier", role="courier")
+    gateway = start_node(tmp_path, clock, broker, "gateway", role="gateway")
+    courier = start_node(tmp_path, clock, broker, "courier", role="courier")
     pass_time(clock, gateway, courier, seconds=6)
     assert courier.courier_count == 1
 
 
 def test_batches_of_a_removed_intake_stay_in_the_queue(tmp_path, clock, broker):
-    gateway = node(tmp_path, clock, broker, "gateway", role="gateway")
-    courier = node(tmp_path, clock, broker, "courier", role="courier")
+    gateway = start_node(tmp_path, clock, broker, "gateway", role="gateway")
+    courier = start_node(tmp_path, clock, broker, "courier", role="courier")
     gateway.receive(b"one")
     pass_time(clock, gateway, courier)
     courier.answer(503)
@@ -376,25 +376,25 @@ def test_batches_of_a_removed_intake_stay_in_the_queue(tmp_path, clock, broker):
 
 
 def test_stop_requeues_batches_that_are_not_in_flight(tmp_path, clock, broker):
-    gateway = node(tmp_path, clock, broker, "gateway", role="gateway")
-    courier = node(tmp_path, clock, broker, "courier", role="courier")
+    gateway = start_node(tmp_path, clock, broker, "gateway", role="gateway")
+    courier = start_node(tmp_path, clock, broker, "courier", role="courier")
     for i in range(8):
         gateway.receive(b"%d" % i, ms=5000 * i)
     pass_time(clock, gateway, courier)
-    flying = len(courier.posted)
+    in_flight = len(courier.posted)
     courier.dispatcher.stop()
     courier.cluster_node.stop_consuming()
-    assert len(broker.texts("q.a")) == 8 - flying
+    assert len(broker.texts("q.a")) == 8 - in_flight
     while courier.posted:
         courier.accept()
     courier.check()
     ensureDeferred(courier.cluster_node.stop())
-    assert len(broker.texts("q.a")) == 8 - flying
+    assert len(broker.texts("q.a")) == 8 - in_flight
 
 
 def test_unconfirmed_bytes_are_bounded_over_all_intakes(tmp_path, clock, broker, monkeypatch):
     monkeypatch.setattr(publisher, "MAX_NODE_BYTES", 1000)
-    gateway = node(tmp_path, clock, broker, role="gateway")
+    gateway = start_node(tmp_path, clock, broker, role="gateway")
     gateway.receive(b"first")
     pass_time(clock, gateway)
     broker.hold_confirms = True
@@ -408,9 +408,9 @@ def test_unconfirmed_bytes_are_bounded_over_all_intakes(tmp_path, clock, broker,
     assert gateway.account.spooled == 0 and gateway.account.handed_over == 21
 
 
-def test_a_missing_file_does_not_stop_the_other_batches(tmp_path, clock, broker):
+def test_missing_file_does_not_stop_the_other_batches(tmp_path, clock, broker):
     broker.down = "no"
-    gateway = node(tmp_path, clock, broker, role="gateway")
+    gateway = start_node(tmp_path, clock, broker, role="gateway")
     for i in range(5):
         gateway.receive(b"%d" % i, ms=5000 * i)
     sorted((tmp_path / "node" / "a").iterdir())[2].unlink()

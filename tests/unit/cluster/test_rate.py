@@ -14,8 +14,8 @@ spool: {directory: spool}
 """
 
 
-class Eager:
-    """Sender that always has a request to start, which is answered at once."""
+class BusySender:
+    """Always has a request to start. Each request is answered at once."""
 
     def __init__(self, dispatcher):
         self.dispatcher = dispatcher
@@ -30,7 +30,7 @@ class Eager:
         return True
 
 
-def in_ten_seconds(clock, sender):
+def requests_in_ten_seconds(clock, sender):
     before = sender.started
     for _ in range(1000):
         clock.advance(0.01)
@@ -38,13 +38,13 @@ def in_ten_seconds(clock, sender):
     return sender.started - before
 
 
-def test_the_rate_is_divided_by_the_couriers_that_share_it():
+def test_rate_is_divided_by_the_couriers_that_share_it():
     clock, config = Clock(), parse_text(CONFIGURATION, "bridge.yaml")
     courier_set = CourierSet(config, clock)
-    sender = Eager(courier_set.dispatcher)
+    sender = BusySender(courier_set.dispatcher)
     courier_set.dispatcher.add(sender)
-    assert in_ten_seconds(clock, sender) in range(118, 126)
+    assert requests_in_ten_seconds(clock, sender) in range(118, 126)
     courier_set.share_rate(3)
-    assert in_ten_seconds(clock, sender) in range(38, 46)
+    assert requests_in_ten_seconds(clock, sender) in range(38, 46)
     courier_set.share_rate(1)
-    assert in_ten_seconds(clock, sender) in range(116, 126)
+    assert requests_in_ten_seconds(clock, sender) in range(116, 126)

@@ -47,9 +47,9 @@ class ProcessRun:
 
 
 def row_of(directory):
-    walk = JournalReader(directory)
-    report = build_report(walk, None, None)
-    assert walk.fault_count == 0
+    reader = JournalReader(directory)
+    report = build_report(reader, None, None)
+    assert reader.fault_count == 0
     row = report.rows["a"]
     left = row.carried + row.received + row.replayed + row.taken + row.moved + row.again + row.unexplained
     right = row.delivered + row.twice + row.quarantined + row.filtered + row.handed + row.dropped.total() + row.held
@@ -57,7 +57,7 @@ def row_of(directory):
     return row
 
 
-def test_a_run_that_is_stopped(tmp_path):
+def test_stopped_run_balances_in_the_report(tmp_path):
     run = ProcessRun(tmp_path, MARCH)
     run.ledger.receive_spooled("a", 10)
     run.hand_over(10)
@@ -74,7 +74,7 @@ def test_a_run_that_is_stopped(tmp_path):
 
 
 @pytest.mark.parametrize("taken_since", [0, 5])
-def test_a_run_that_is_killed(tmp_path, taken_since):
+def test_killed_run_balances_in_the_report(tmp_path, taken_since):
     run = ProcessRun(tmp_path, MARCH)
     run.ledger.receive_spooled("a", 10)
     run.borrowing.take_over("a", 6)
@@ -85,8 +85,8 @@ def test_a_run_that_is_killed(tmp_path, taken_since):
     if taken_since:
         run.borrowing.take_over("a", taken_since)
     run.accept(4 + taken_since, taken=True)
-    again = ProcessRun(tmp_path, run.now + 5, waiting=5)
-    again.journal.stop(again.accounts(), {})
+    restarted = ProcessRun(tmp_path, run.now + 5, waiting=5)
+    restarted.journal.stop(restarted.accounts(), {})
     row = row_of(tmp_path)
     assert (row.received, row.delivered, row.held) == (13, 4 + taken_since, 5)
     # The kill returned two events to the queue. Of later hand-overs only the difference is known.

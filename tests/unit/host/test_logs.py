@@ -61,7 +61,7 @@ def test_repeated_lines_are_suppressed_and_counted():
     throttle = Throttle(got.append)
     for n in range(1000):
         throttle("same", LogLine(100.0 + n / 1000, "warn", "deliver", f"line {n}"))
-    throttle("other", LogLine(101.0, "warn", "deliver", "not like it"))
+    throttle("other", LogLine(101.0, "warn", "deliver", "different"))
     assert len(got) == Throttle.BURST + 1
     throttle("other", LogLine(120.0, "warn", "deliver", "later"))
     assert got[-2].text == f"suppressed {1000 - Throttle.BURST} similar lines: same"

@@ -19,7 +19,9 @@ from tests.unit.ingest.test_pipeline import Intake, Route, Unrouted
 NOON = 1_795_435_200
 
 
-class Room:
+class FakeDiskBudget:
+    """Refuses writes for the intakes in ``full``."""
+
     def __init__(self):
         self.pauses = True
         self.full = {}
@@ -31,9 +33,11 @@ class Room:
         return "disk_full"
 
 
-class Scene:
+class BackpressureFixture:
+    """A TCP listener with a real pipeline and spool, and a disk budget that a test controls."""
+
     def __init__(self, directory):
-        self.clock, self.ledger, self.room = Clock(), Ledger(), Room()
+        self.clock, self.ledger, self.disk_budget = Clock(), Ledger(), FakeDiskBudget()
         self.spool = build_spool(directory, clock=self.clock.seconds)
         routes = [Route("b", "b", hostname=("b",)), Route("all", "a")]
         self.peers = Peers(
@@ -42,7 +46,7 @@ class Scene:
                 unrouted=Unrouted(), timezone=UTC,
             )
         )  # fmt: skip
-        self.pipeline = build_pipeline(self.spool, self.ledger, on_error=lambda text: None, room=self.room)
+        self.pipeline = build_pipeline(self.spool, self.ledger, on_error=lambda text: None, room=self.disk_budget)
         listener = Listener.model_construct(name="tcp", max_connections=10, max_connections_per_peer=10)
         self.factory = SyslogFactory(
             listener, ListenerContext(self.clock, self.pipeline, self.peers.get, max_frame_size=250 * 1024)
@@ -60,104 +64,104 @@ class Scene:
             for line in path.read_bytes().split(b"\n")[:-1]
         ]  # fmt: skip
 
-    def account(self):
+    def ledger_columns(self):
         assert self.ledger.imbalance == 0
         return {name: value for name, value in self.ledger.columns().items() if value}
 
 
 @pytest.fixture
-def scene(tmp_path):
-    return Scene(tmp_path / "spool")
+def fixture(tmp_path):
+    return BackpressureFixture(tmp_path / "spool")
 
 
 def frames(host, *texts):
     return b"".join(b"<13>Nov 24 00:00:00 %s t: %s\n" % (host, text) for text in texts)
 
 
-def test_connection_pauses_and_its_events_are_held(scene):
-    scene.room.full["a"] = "spool_full"
-    held, other = scene.connect(), scene.connect()
+def test_connection_pauses_and_its_events_are_held(fixture):
+    fixture.disk_budget.full["a"] = "spool_full"
+    held, other = fixture.connect(), fixture.connect()
     held.dataReceived(frames(b"a", b"1", b"2") + frames(b"b", b"3"))
     assert held.transport.producerState == "paused"
-    assert scene.account() == {"received": 3, "buffered": 2, "spooled": 1}
+    assert fixture.ledger_columns() == {"received": 3, "buffered": 2, "spooled": 1}
     other.dataReceived(frames(b"b", b"4"))
     assert other.transport.producerState == "producing"
-    scene.factory.check_idle()
-    scene.pipeline.spool_writer.resume()
+    fixture.factory.check_idle()
+    fixture.pipeline.spool_writer.resume()
     assert held.transport.producerState == "paused", "the intake is still full"
-    scene.room.full.clear()
-    scene.pipeline.spool_writer.resume()
+    fixture.disk_budget.full.clear()
+    fixture.pipeline.spool_writer.resume()
     assert held.transport.producerState == "producing"
-    assert len(scene.pipeline.spool_writer.backpressure) == 0
+    assert len(fixture.pipeline.spool_writer.backpressure) == 0
     held.dataReceived(frames(b"a", b"5"))
-    assert scene.account() == {"received": 5, "spooled": 5}
-    assert scene.events("a") == [b"1", b"2", b"5"]
-    assert scene.events("b") == [b"3", b"4"]
+    assert fixture.ledger_columns() == {"received": 5, "spooled": 5}
+    assert fixture.events("a") == [b"1", b"2", b"5"]
+    assert fixture.events("b") == [b"3", b"4"]
 
 
-def test_connection_waits_for_two_full_intakes(scene):
-    scene.room.full = {"a": "spool_full", "b": "disk_full"}
-    held = scene.connect()
+def test_connection_waits_for_two_full_intakes(fixture):
+    fixture.disk_budget.full = {"a": "spool_full", "b": "disk_full"}
+    held = fixture.connect()
     held.dataReceived(frames(b"a", b"1") + frames(b"b", b"2"))
-    del scene.room.full["a"]
-    scene.pipeline.spool_writer.resume()
+    del fixture.disk_budget.full["a"]
+    fixture.pipeline.spool_writer.resume()
     assert held.transport.producerState == "paused"
-    del scene.room.full["b"]
-    scene.pipeline.spool_writer.resume()
+    del fixture.disk_budget.full["b"]
+    fixture.pipeline.spool_writer.resume()
     assert held.transport.producerState == "producing"
 
 
-def test_nested_resume_appends_nothing_twice(scene):
-    scene.room.full = {"a": "spool_full", "b": "spool_full"}
-    first, second = scene.connect(), scene.connect()
+def test_nested_resume_appends_nothing_twice(fixture):
+    fixture.disk_budget.full = {"a": "spool_full", "b": "spool_full"}
+    first, second = fixture.connect(), fixture.connect()
     first.dataReceived(frames(b"a", b"1"))
     second.dataReceived(frames(b"b", b"2"))
-    scene.room.full.clear()
-    refuses = scene.room.refuses
+    fixture.disk_budget.full.clear()
+    refuses = fixture.disk_budget.refuses
 
     def resume_then_refuse(intake, size):
         # The disk budget does the same: it calls resume at once when it finds room.
-        scene.pipeline.spool_writer.resume()
+        fixture.pipeline.spool_writer.resume()
         return refuses(intake, size)
 
-    scene.room.refuses = resume_then_refuse
-    scene.pipeline.spool_writer.resume()
-    assert scene.account() == {"received": 2, "spooled": 2}
-    assert (scene.events("a"), scene.events("b")) == ([b"1"], [b"2"])
+    fixture.disk_budget.refuses = resume_then_refuse
+    fixture.pipeline.spool_writer.resume()
+    assert fixture.ledger_columns() == {"received": 2, "spooled": 2}
+    assert (fixture.events("a"), fixture.events("b")) == ([b"1"], [b"2"])
     assert first.transport.producerState == second.transport.producerState == "producing"
 
 
-def test_datagrams_are_never_held(scene):
-    scene.room.full["a"] = "spool_full"
-    scene.pipeline.take_many([(scene.peers.get("udp", "192.0.2.7"), [b"<13>x", b"<13>y"])], lambda frames: frames)
-    assert scene.account() == {"received": 2, "dropped": {"spool_full": 2}}
+def test_datagrams_for_a_full_intake_are_dropped(fixture):
+    fixture.disk_budget.full["a"] = "spool_full"
+    fixture.pipeline.take_many([(fixture.peers.get("udp", "192.0.2.7"), [b"<13>x", b"<13>y"])], lambda frames: frames)
+    assert fixture.ledger_columns() == {"received": 2, "dropped": {"spool_full": 2}}
 
 
-def test_events_are_dropped_without_pause(scene):
-    scene.room.full["a"] = "spool_full"
-    scene.room.pauses = False
-    connection = scene.connect()
+def test_events_are_dropped_without_pause(fixture):
+    fixture.disk_budget.full["a"] = "spool_full"
+    fixture.disk_budget.pauses = False
+    connection = fixture.connect()
     connection.dataReceived(frames(b"a", b"1"))
     assert connection.transport.producerState == "producing"
-    assert scene.account() == {"received": 1, "dropped": {"spool_full": 1}}
+    assert fixture.ledger_columns() == {"received": 1, "dropped": {"spool_full": 1}}
 
 
-def test_connection_ends_while_paused(scene):
-    scene.room.full["a"] = "spool_full"
-    held = scene.connect()
+def test_held_events_of_an_ended_connection_are_appended(fixture):
+    fixture.disk_budget.full["a"] = "spool_full"
+    held = fixture.connect()
     held.dataReceived(frames(b"a", b"1") + b"<13>Nov 24 00:00:00 a t: 2")
     held.connectionLost()
-    assert scene.account() == {"received": 2, "buffered": 2}
-    scene.pipeline.spool_writer.finish()
-    assert scene.account() == {"received": 2, "spooled": 2}
-    assert scene.events("a") == [b"1", b"2"]
+    assert fixture.ledger_columns() == {"received": 2, "buffered": 2}
+    fixture.pipeline.spool_writer.finish()
+    assert fixture.ledger_columns() == {"received": 2, "spooled": 2}
+    assert fixture.events("a") == [b"1", b"2"]
 
 
-def test_write_to_a_full_disk_is_held(scene, monkeypatch):
+def test_write_to_a_full_disk_is_held(fixture, monkeypatch):
     monkeypatch.setattr("bridge.spool.store.write_whole", lambda *args: (_ for _ in ()).throw(OSError(28, "No space")))
-    held = scene.connect()
+    held = fixture.connect()
     held.dataReceived(frames(b"a", b"1"))
-    assert scene.account() == {"received": 1, "buffered": 1}
+    assert fixture.ledger_columns() == {"received": 1, "buffered": 1}
     assert held.transport.producerState == "paused"
-    scene.pipeline.spool_writer.finish()
-    assert scene.account() == {"received": 1, "dropped": {"disk_full": 1}}
+    fixture.pipeline.spool_writer.finish()
+    assert fixture.ledger_columns() == {"received": 1, "dropped": {"disk_full": 1}}

@@ -44,7 +44,7 @@ HOUR, DAY = 3600.0, 86400.0
          "unset", "it shows March 1: probably not set since the device started", "NTP"),
     ],
 )  # fmt: skip
-def test_diagnosis_and_remedy(offset, now, zone, has_year, kind, words, remedy):
+def test_offset_gives_diagnosis_and_remedy(offset, now, zone, has_year, kind, words, remedy):
     found = diagnose(offset, latest=offset, now=now, zone=zone, has_year=has_year)
     assert found.kind == kind, found
     assert words in found.words

@@ -11,8 +11,8 @@ from bridge.listen.tcp_connection import SyslogFactory
 from tests.unit.ingest.test_pipeline import Bridge, Route, lost, make_bridge  # noqa: F401
 
 
-class Turns:
-    """Connections of a listener, with a reactor turn that a test ends."""
+class CoalescingFixture:
+    """Connections of a listener whose reactor turn ends when the test calls ``end_turn``."""
 
     def __init__(self, bridge: Bridge) -> None:
         self.bridge = bridge
@@ -29,82 +29,84 @@ class Turns:
         protocol.makeConnection(StringTransport())
         return protocol
 
-    def end(self):
+    def end_turn(self):
         calls, self.waiting[:] = list(self.waiting), []
         for call in calls:
             call()
 
 
 @pytest.fixture
-def turns(make_bridge):  # noqa: F811
-    return Turns(make_bridge())
+def fixture(make_bridge):  # noqa: F811
+    return CoalescingFixture(make_bridge())
 
 
 def line(text):
     return b"<13>Nov 23 12:00:00 gw app: " + text + b"\n"
 
 
-def test_reads_of_one_turn_are_coalesced(turns, monkeypatch):
-    first, second, again = turns.connect("192.0.2.1"), turns.connect("192.0.2.2"), turns.connect("192.0.2.1")
+def test_reads_of_one_turn_are_coalesced(fixture, monkeypatch):
+    first, second, again = fixture.connect("192.0.2.1"), fixture.connect("192.0.2.2"), fixture.connect("192.0.2.1")
     blocks = []
-    parse = turns.bridge.pipeline._parse
+    parse = fixture.bridge.pipeline._parse
     monkeypatch.setattr(
-        turns.bridge.pipeline, "_parse", lambda peer, frames, *rest: blocks.append(frames) or parse(peer, frames, *rest)
+        fixture.bridge.pipeline,
+        "_parse",
+        lambda peer, frames, *rest: blocks.append(frames) or parse(peer, frames, *rest),
     )
     first.dataReceived(line(b"1"))
     second.dataReceived(line(b"2") + b"\n \n" + line(b"3"))
     again.dataReceived(line(b"4"))
     first.dataReceived(line(b"5"))
-    turns.bridge.check()
-    assert len(turns.waiting) == 1
-    turns.end()
+    fixture.bridge.check()
+    assert len(fixture.waiting) == 1
+    fixture.end_turn()
     assert len(blocks) == 1
-    turns.bridge.check(received=5, spooled=5)
-    assert turns.bridge.events("a") == [b"1", b"4", b"5", b"2", b"3"]
-    assert [turns.bridge.peers.get("tcp", f"192.0.2.{n}").events for n in (1, 2)] == [3, 2]
-    assert turns.bridge.pipeline.read_counts.by_listener["tcp"] == 5
-    turns.end()
+    fixture.bridge.check(received=5, spooled=5)
+    assert fixture.bridge.events("a") == [b"1", b"4", b"5", b"2", b"3"]
+    assert [fixture.bridge.peers.get("tcp", f"192.0.2.{n}").events for n in (1, 2)] == [3, 2]
+    assert fixture.bridge.pipeline.read_counts.by_listener["tcp"] == 5
+    fixture.end_turn()
     first.dataReceived(line(b"6"))
-    turns.end()
-    turns.bridge.check(received=6, spooled=6)
+    fixture.end_turn()
+    fixture.bridge.check(received=6, spooled=6)
 
 
-def test_long_read_follows_earlier_small_reads(turns):
-    connection = turns.connect("192.0.2.1")
+def test_long_read_follows_earlier_small_reads(fixture):
+    connection = fixture.connect("192.0.2.1")
     connection.dataReceived(line(b"1"))
     connection.dataReceived(line(b"x" * 5000))
-    turns.bridge.check(received=2, spooled=2)
+    fixture.bridge.check(received=2, spooled=2)
     connection.dataReceived(line(b"2"))
-    turns.end()
-    assert turns.bridge.events("a") == [b"1", b"x" * 5000, b"2"]
+    fixture.end_turn()
+    assert fixture.bridge.events("a") == [b"1", b"x" * 5000, b"2"]
 
 
-def test_many_small_reads_are_flushed_before_the_turn_ends(turns):
-    connection = turns.connect("192.0.2.1")
+def test_many_small_reads_are_flushed_before_the_turn_ends(fixture):
+    connection = fixture.connect("192.0.2.1")
     for _ in range(100):
         connection.dataReceived(line(b"x" * 1000))
-    assert turns.bridge.ledger.columns()["received"] >= 60
-    turns.end()
-    turns.bridge.check(received=100, spooled=100)
+    assert fixture.bridge.ledger.columns()["received"] >= 60
+    fixture.end_turn()
+    fixture.bridge.check(received=100, spooled=100)
 
 
-def test_last_frame_of_a_connection_comes_last(turns):
-    connection = turns.connect("192.0.2.1")
+def test_last_frame_of_a_connection_comes_last(fixture):
+    connection = fixture.connect("192.0.2.1")
     connection.dataReceived(line(b"1") + b"<13>tail")
     lost(connection)
-    assert turns.bridge.events("a") == [b"1", b"tail"]
-    turns.end()
-    turns.bridge.check(received=2, spooled=2)
+    assert fixture.bridge.events("a") == [b"1", b"tail"]
+    fixture.end_turn()
+    fixture.bridge.check(received=2, spooled=2)
 
 
 def test_peers_that_are_not_mergeable_are_not_coalesced(make_bridge):  # noqa: F811
-    turns = Turns(make_bridge(Route("some", "a", app_name=("app",)), Route("all", "b")))
-    turns.connect("192.0.2.1").dataReceived(line(b"1"))
-    turns.bridge.check(received=1, spooled=1)
-    assert not turns.waiting
+    fixture = CoalescingFixture(make_bridge(Route("some", "a", app_name=("app",)), Route("all", "b")))
+    fixture.connect("192.0.2.1").dataReceived(line(b"1"))
+    fixture.bridge.check(received=1, spooled=1)
+    assert not fixture.waiting
 
 
-def test_nothing_is_coalesced_while_senders_may_be_paused(turns, monkeypatch):
-    monkeypatch.setattr(turns.bridge.pipeline.spool_writer._room, "pauses", True, raising=False)
-    turns.connect("192.0.2.1").dataReceived(line(b"1"))
-    turns.bridge.check(received=1, spooled=1)
+def test_nothing_is_coalesced_while_senders_may_be_paused(fixture, monkeypatch):
+    monkeypatch.setattr(fixture.bridge.pipeline.spool_writer._room, "pauses", True, raising=False)
+    fixture.connect("192.0.2.1").dataReceived(line(b"1"))
+    fixture.bridge.check(received=1, spooled=1)

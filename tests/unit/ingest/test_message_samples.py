@@ -19,18 +19,18 @@ def peer(address="192.0.2.1"):
 
 
 def test_latest_messages_are_kept():
-    message_samples, one = MessageSamples(), peer()
+    message_samples, sender = MessageSamples(), peer()
     for n in range(100):
-        message_samples.note(one, b"%d" % n, n)
-    kept = message_samples.of(one)
+        message_samples.note(sender, b"%d" % n, n)
+    kept = message_samples.of(sender)
     assert [g.frame for g in kept] == [b"%d" % n for n in range(90, 100)]
     assert message_samples.of(peer()) == ()
 
 
 def test_long_messages_are_cut_and_keep_their_length():
-    message_samples, one = MessageSamples(), peer()
-    message_samples.note(one, b"x" * 100_000, 0)
-    (kept,) = message_samples.of(one)
+    message_samples, sender = MessageSamples(), peer()
+    message_samples.note(sender, b"x" * 100_000, 0)
+    (kept,) = message_samples.of(sender)
     assert (len(kept.frame), kept.length) == (MessageSamples.LONGEST, 100_000)
 
 
@@ -38,8 +38,8 @@ def test_memory_is_bounded_and_silent_senders_are_removed_first(monkeypatch):
     monkeypatch.setattr(MessageSamples, "MOST_BYTES", 100_000)
     message_samples = MessageSamples()
     peers = [peer(f"10.0.{n // 250}.{n % 250}") for n in range(1000)]
-    for one in peers:
-        message_samples.note(one, b"x" * 1000, 0)
+    for sender in peers:
+        message_samples.note(sender, b"x" * 1000, 0)
         message_samples.note(peers[0], b"y" * 1000, 0)
     assert message_samples.of(peers[0])
     assert message_samples.of(peers[-1])
@@ -48,14 +48,14 @@ def test_memory_is_bounded_and_silent_senders_are_removed_first(monkeypatch):
     assert sum(bool(message_samples.of(p)) for p in peers) <= 100
 
 
-def test_nothing_is_kept_where_messages_are_not_shown():
-    message_samples, one = MessageSamples(), peer()
-    message_samples.note(one, b"before", 0)
+def test_no_message_is_kept_if_messages_may_not_be_shown():
+    message_samples, sender = MessageSamples(), peer()
+    message_samples.note(sender, b"before", 0)
     message_samples.watch("a", None, 0.0)
     message_samples.allow(False)
     assert not message_samples.watches
-    message_samples.note(one, b"secret", 0)
-    assert message_samples.of(one) == ()
+    message_samples.note(sender, b"secret", 0)
+    assert message_samples.of(sender) == ()
     assert message_samples.watch("a", None, 0.0) is None
 
 

@@ -1,4 +1,4 @@
-"""Mirroring to other receivers: what is sent, what is dropped and counted, and what follows a reload."""
+"""Tests mirroring to other receivers: sent frames, dropped frames, and changes by a reload."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ STREAM = copy_target("tcp://127.0.0.1:5140")
 FRAMES = [b"<13>one", b"<13>two"]
 
 
-class Receiver:
-    """The receiver of a stream: accepts connections of the mirror's reactor."""
+class MirrorFixture:
+    """A mirror and the receiver of its stream, which accepts the mirror's connections."""
 
     def __init__(self) -> None:
         self.reactor = MemoryReactorClock()
@@ -42,71 +42,71 @@ class Receiver:
 
 
 @pytest.fixture
-def receiver() -> Receiver:
-    return Receiver()
+def fixture() -> MirrorFixture:
+    return MirrorFixture()
 
 
-def test_frames_are_lines_of_the_stream(receiver: Receiver) -> None:
-    receiver.accept()
-    assert receiver.send() == (2, 0)
-    assert receiver.transport.value() == b"<13>one\n<13>two\n"
+def test_frames_are_lines_of_the_stream(fixture: MirrorFixture) -> None:
+    fixture.accept()
+    assert fixture.send() == (2, 0)
+    assert fixture.transport.value() == b"<13>one\n<13>two\n"
 
 
-def test_frame_with_a_line_end_is_octet_counted(receiver: Receiver) -> None:
-    receiver.accept()
-    receiver.send([b"<13>a\nb", b"<13>c"])
-    assert receiver.transport.value() == b"7 <13>a\nb<13>c\n"
+def test_frame_with_a_line_end_is_octet_counted(fixture: MirrorFixture) -> None:
+    fixture.accept()
+    fixture.send([b"<13>a\nb", b"<13>c"])
+    assert fixture.transport.value() == b"7 <13>a\nb<13>c\n"
 
 
-def test_frames_are_dropped_until_the_receiver_has_accepted(receiver: Receiver) -> None:
-    assert receiver.send() == (0, 2)
-    receiver.accept()
-    assert receiver.send() == (2, 2)
+def test_frames_are_dropped_until_the_receiver_has_accepted(fixture: MirrorFixture) -> None:
+    assert fixture.send() == (0, 2)
+    fixture.accept()
+    assert fixture.send() == (2, 2)
 
 
-def test_frames_are_dropped_while_the_receiver_does_not_read(receiver: Receiver) -> None:
-    receiver.accept()
-    receiver.protocol.pauseProducing()
-    assert receiver.send() == (0, 2)
-    receiver.protocol.resumeProducing()
-    assert receiver.send() == (2, 2)
+def test_frames_are_dropped_while_the_receiver_does_not_read(fixture: MirrorFixture) -> None:
+    fixture.accept()
+    fixture.protocol.pauseProducing()
+    assert fixture.send() == (0, 2)
+    fixture.protocol.resumeProducing()
+    assert fixture.send() == (2, 2)
 
 
-def test_lost_connection_is_opened_again(receiver: Receiver) -> None:
-    receiver.accept()
-    connector = receiver.reactor.connectors[-1]
+def test_lost_connection_is_opened_again(fixture: MirrorFixture) -> None:
+    fixture.accept()
+    connector = fixture.reactor.connectors[-1]
     retries = []
     connector.connect = lambda: retries.append(True)
-    receiver.factory.clientConnectionLost(connector, Failure(ConnectionDone()))
-    assert receiver.send() == (0, 2)
-    receiver.reactor.advance(60)
+    fixture.factory.clientConnectionLost(connector, Failure(ConnectionDone()))
+    assert fixture.send() == (0, 2)
+    fixture.reactor.advance(60)
     assert retries == [True]
 
 
-def test_refused_connection_is_tried_again(receiver: Receiver) -> None:
-    connector = receiver.reactor.connectors[-1]
+def test_refused_connection_is_tried_again(fixture: MirrorFixture) -> None:
+    connector = fixture.reactor.connectors[-1]
     retries = []
     connector.connect = lambda: retries.append(True)
-    receiver.factory.clientConnectionFailed(connector, Failure(ConnectionRefusedError()))
-    receiver.reactor.advance(60)
+    fixture.factory.clientConnectionFailed(connector, Failure(ConnectionRefusedError()))
+    fixture.reactor.advance(60)
     assert retries == [True]
 
 
-def test_target_that_a_reload_removes_is_closed(receiver: Receiver) -> None:
-    receiver.accept()
-    receiver.mirror.change(set())
-    assert receiver.transport.disconnecting
-    assert receiver.send() == (0, 2)
+def test_target_that_a_reload_removes_is_closed(fixture: MirrorFixture) -> None:
+    fixture.accept()
+    fixture.mirror.change(set())
+    assert fixture.transport.disconnecting
+    assert fixture.send() == (0, 2)
 
 
-def test_target_that_a_reload_keeps_keeps_its_connection(receiver: Receiver) -> None:
-    receiver.accept()
-    receiver.mirror.change({STREAM, copy_target("tcp://127.0.0.1:5141")})
-    assert receiver.send() == (2, 0)
-    assert not receiver.transport.disconnecting
+def test_target_that_a_reload_keeps_keeps_its_connection(fixture: MirrorFixture) -> None:
+    fixture.accept()
+    fixture.mirror.change({STREAM, copy_target("tcp://127.0.0.1:5141")})
+    assert fixture.send() == (2, 0)
+    assert not fixture.transport.disconnecting
 
 
-class Resolving(MemoryReactorClock):
+class ResolvingReactor(MemoryReactorClock):
     """A reactor that resolves addresses to themselves."""
 
     def resolve(self, name: str, timeout: object = None) -> Deferred[str]:
@@ -123,7 +123,7 @@ def datagrams() -> Iterator[socket.socket]:
 
 def test_frames_are_datagrams(datagrams: socket.socket) -> None:
     target = copy_target(f"udp://127.0.0.1:{datagrams.getsockname()[1]}")
-    mirror = Mirror(Resolving())
+    mirror = Mirror(ResolvingReactor())
     mirror.change({target})
     mirror.send({target}, [*FRAMES, b"a\nb"])
     assert [datagrams.recv(100) for _ in range(3)] == [*FRAMES, b"a\nb"]
@@ -135,7 +135,7 @@ def test_frames_are_datagrams(datagrams: socket.socket) -> None:
 
 def test_frame_too_long_for_a_datagram_is_dropped_alone(datagrams: socket.socket) -> None:
     target = copy_target(f"udp://127.0.0.1:{datagrams.getsockname()[1]}")
-    mirror = Mirror(Resolving())
+    mirror = Mirror(ResolvingReactor())
     mirror.change({target})
     mirror.send({target}, [b"x" * 70_000, b"<13>short"])
     assert datagrams.recv(100) == b"<13>short"

@@ -24,8 +24,8 @@ RELAY = (ip_network("192.0.2.7"),)
 
 
 @pytest.fixture
-def make(tmp_path):
-    def made(*sources, routes=None, window=None):
+def make_bridge(tmp_path):
+    def make(*sources, routes=None, window=None):
         bridge = Bridge(tmp_path / "spool", routes or [Route("all", "a")], window=window or Window(None, None))
         bridge.peers.router = Router(
             routes=bridge.routes, intakes={"a": Intake(), "b": Intake()}, listeners={"udp": None, "tcp": None},
@@ -33,7 +33,7 @@ def make(tmp_path):
         )  # fmt: skip
         return bridge
 
-    return made
+    return make
 
 
 def rows(bridge):
@@ -43,9 +43,9 @@ def rows(bridge):
     }  # fmt: skip
 
 
-def test_hostname_is_the_source_behind_a_relay(make):
+def test_hostname_is_the_source_behind_a_relay(make_bridge):
     new_york = ZoneInfo("America/New_York")
-    bridge = make(
+    bridge = make_bridge(
         Source(RELAY, relay=True, timezone=ZoneInfo("Europe/Paris")),
         Source(RELAY, hostname=("ny-*",), timezone=new_york, name="branch"),
     )
@@ -71,9 +71,9 @@ def test_hostname_is_the_source_behind_a_relay(make):
     assert sorted(bridge.events("a")) == [b"no header at all", b"one", b"three", b"two"]
 
 
-def test_unrouted_hosts_and_wrong_clocks_behind_a_relay_are_counted(make):
+def test_unrouted_hosts_and_wrong_clocks_behind_a_relay_are_counted(make_bridge):
     routes = [Route("web", "a", hostname=("web*",))]
-    bridge = make(Source(RELAY, relay=True), routes=routes, window=Window(86_400_000, 86_400_000))
+    bridge = make_bridge(Source(RELAY, relay=True), routes=routes, window=Window(86_400_000, 86_400_000))
     connection = Tcp(bridge).connect()
     connection.dataReceived(
         b"<13>Nov 23 12:00:00 web-1 app: one\n<13>Jan  2 12:00:00 web-2 app: two\n<13>Nov 23 12:00:00 db-1 app: three\n"
@@ -92,13 +92,13 @@ def test_token_bucket_holds_one_second():
     assert bucket.take(1000, 60_000) == 100
 
 
-@pytest.mark.parametrize("by", ["datagrams", "stream"])
-def test_events_above_the_limit_are_dropped_and_counted(make, by):
-    bridge = make(Source(RELAY, limit=3))
+@pytest.mark.parametrize("transport", ["datagrams", "stream"])
+def test_events_above_the_limit_are_dropped_and_counted(make_bridge, transport):
+    bridge = make_bridge(Source(RELAY, limit=3))
     frames = [b"<13>Nov 23 12:00:00 gw app: %d" % number for number in range(5)]
 
     def send():
-        if by == "stream":
+        if transport == "stream":
             connection.dataReceived(b"".join(frame + b"\n" for frame in frames) + b"\n\n")
         else:
             other = bridge.peers.get("udp", "192.0.2.8")
@@ -107,17 +107,17 @@ def test_events_above_the_limit_are_dropped_and_counted(make, by):
 
     connection = Tcp(bridge).connect()
     send()
-    others = by == "datagrams"
-    bridge.check(received=5 + others, spooled=3 + others, dropped={"source_limit": 2})
+    other_count = transport == "datagrams"
+    bridge.check(received=5 + other_count, spooled=3 + other_count, dropped={"source_limit": 2})
     bridge.clock.advance(1)
     send()
-    bridge.check(received=2 * (5 + others), spooled=2 * (3 + others), dropped={"source_limit": 4})
+    bridge.check(received=2 * (5 + other_count), spooled=2 * (3 + other_count), dropped={"source_limit": 4})
     limited = {peer.address: (peer.events, peer.limited) for peer in bridge.peers.all() if peer.limited}
     assert limited == {"192.0.2.7": (10, 4)}
 
 
-def test_gaps_in_message_numbers(make):
-    bridge = make(Source(RELAY, sequence=True))
+def test_missing_message_numbers_are_counted(make_bridge):
+    bridge = make_bridge(Source(RELAY, sequence=True))
     connection = Tcp(bridge).connect()
     connection.dataReceived(b"".join(b"<189>%d: Nov 23 12:00:00: %%A-1-B: c\n" % n for n in (7, 8, 11)))
     connection.dataReceived(b"<189>12: Nov 23 12:00:00: %A-1-B: c\n")
@@ -125,7 +125,7 @@ def test_gaps_in_message_numbers(make):
     assert (peer.events, peer.gaps.missing) == (4, 2)
 
 
-def test_frames_are_mirrored_unchanged(make):
+def test_frames_are_mirrored_unchanged(make_bridge):
     copied = []
 
     class RecordingMirror:
@@ -133,7 +133,7 @@ def test_frames_are_mirrored_unchanged(make):
             copied.extend((target, frame) for target in targets for frame in frames)
 
     routes = [Route("noise", None, hostname=("noise",), copy_to=("x",)), Route("all", "a", copy_to=("x", "y"))]
-    bridge = make(routes=routes)
+    bridge = make_bridge(routes=routes)
     bridge.pipeline.mirror = RecordingMirror()
     connection = Tcp(bridge).connect()
     kept, dropped = b"<13>Nov 23 12:00:00 gw app: one", b"<13>Nov 23 12:00:00 noise app: two"
@@ -142,8 +142,8 @@ def test_frames_are_mirrored_unchanged(make):
     bridge.check(received=2, spooled=1, filtered=1)
 
 
-def test_expected_sources(make):
-    router = make(
+def test_expected_sources_are_those_with_an_address_and_expect(make_bridge):
+    router = make_bridge(
         Source(RELAY, expect=timedelta(minutes=1), name="fw"),
         Source((ip_network("10.0.0.0/8"),), expect=timedelta(minutes=2)),
     ).peers.router

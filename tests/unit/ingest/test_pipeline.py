@@ -116,15 +116,15 @@ class Reactor(Clock):
 
 
 class Udp:
-    """A reader on a real socket, drained by hand, and senders."""
+    """A UDP reader on a real socket, which the test drains, and its senders."""
 
     def __init__(self, bridge, **options):
         bound = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         self.granted = grow_receive_buffer(bound, 4_000_000)
         bound.bind(("127.0.0.1", 0))
-        given = {"allowed": lambda host: True, "max_frame_size": 250 * 1024}
+        defaults = {"allowed": lambda host: True, "max_frame_size": 250 * 1024}
         self.reader = UdpReader(
-            bound, reactor=Reactor(), name="udp", pipeline=bridge.pipeline, peer=bridge.peers.get, **given | options
+            bound, reactor=Reactor(), name="udp", pipeline=bridge.pipeline, peer=bridge.peers.get, **defaults | options
         )  # fmt: skip
         self.senders = {}
 
@@ -171,7 +171,7 @@ def test_drain_is_one_read(make_bridge, make_udp):
     assert udp.reader.drain_once() == 0
 
 
-def test_a_drain_is_bounded(make_bridge, make_udp):
+def test_drain_is_bounded(make_bridge, make_udp):
     bridge = make_bridge()
     udp = make_udp(bridge)
     if udp.granted < 2_000_000:
@@ -215,7 +215,7 @@ def test_payload_with_the_peer_names_the_right_peer(make_bridge, make_udp):
     assert sorted(bridge.events("b")) == [b"2026-11-23T12:00:00.000Z 127.0.0.%d text %d" % (i, i) for i in (1, 2)]
 
 
-def test_a_datagram_above_max_frame_size_goes_to_quarantine(make_bridge, make_udp):
+def test_datagram_above_max_frame_size_is_quarantined(make_bridge, make_udp):
     bridge = make_bridge()
     udp = make_udp(bridge, max_frame_size=100)
     udp.send(b"<13>" + b"x" * 96, b"<13>" + b"y" * 97, b"<13>z")
@@ -236,19 +236,19 @@ def test_datagram_above_max_frame_size_is_truncated_if_configured(make_bridge, m
     bridge.check(received=1, spooled=1)
 
 
-@pytest.mark.parametrize("others", [0, 3])
-def test_datagram_truncated_by_the_kernel_is_quarantined(make_bridge, make_udp, others):
+@pytest.mark.parametrize("valid_count", [0, 3])
+def test_datagram_truncated_by_the_kernel_is_quarantined(make_bridge, make_udp, valid_count):
     bridge = make_bridge()
     udp = make_udp(bridge, longest=100)
-    udp.send(*[b"<13>" + b"x" * 96] * others, b"<13>" + b"y" * 97)
+    udp.send(*[b"<13>" + b"x" * 96] * valid_count, b"<13>" + b"y" * 97)
     udp.reader.doRead()
     assert udp.reader.truncated == 1
-    assert bridge.events("a") == [b"x" * 96] * others
+    assert bridge.events("a") == [b"x" * 96] * valid_count
     assert bridge.ledger.of(None).quarantined == 1
     assert bridge.ledger.imbalance == 0
 
 
-def test_peers_that_are_not_allowed(make_bridge, make_udp):
+def test_datagrams_of_peers_that_are_not_allowed_are_refused(make_bridge, make_udp):
     bridge = make_bridge()
     udp = make_udp(bridge, allowed=lambda host: host != "127.0.0.2")
     udp.send(b"<13>no", host="127.0.0.2")
@@ -257,7 +257,7 @@ def test_peers_that_are_not_allowed(make_bridge, make_udp):
     assert (bridge.events("a"), udp.reader.refused, len(bridge.peers.all())) == ([b"yes"], 1, 1)
 
 
-def test_stop_takes_what_the_kernel_holds(make_bridge, make_udp):
+def test_stop_reads_the_datagrams_in_the_kernel(make_bridge, make_udp):
     bridge = make_bridge()
     udp = make_udp(bridge)
     if udp.granted < 2_000_000:
@@ -273,8 +273,8 @@ def test_stop_takes_what_the_kernel_holds(make_bridge, make_udp):
 
 class Tcp:
     def __init__(self, bridge, **options):
-        given = {"max_connections": 3, "max_connections_per_peer": 2}
-        listener = Listener.model_construct(name="tcp", **given | options)
+        defaults = {"max_connections": 3, "max_connections_per_peer": 2}
+        listener = Listener.model_construct(name="tcp", **defaults | options)
         self.factory = SyslogFactory(
             listener, ListenerContext(bridge.clock, bridge.pipeline, bridge.peers.get, max_frame_size=1000)
         )
@@ -294,7 +294,7 @@ def lost(protocol):
     protocol.connectionLost(Failure(ConnectionDone()))
 
 
-def test_a_connection(make_bridge):
+def test_frames_of_a_connection_are_spooled(make_bridge):
     bridge = make_bridge()
     connection = Tcp(bridge).connect()
     for chunk in (b"<13>Nov 23 12:00:00 gw app: on", b"e\n<13>Nov 23 12:00:00 gw app: two\n\n<13>tai", b"l"):
@@ -316,7 +316,7 @@ def test_unfinished_octet_counted_frame_is_quarantined(make_bridge):
     assert b"octet-counted frame" in next((bridge.directory / ".quarantine/damaged").glob("*.jsonl")).read_bytes()
 
 
-def test_frames_that_are_too_long_and_bad_counts(make_bridge):
+def test_long_frame_is_quarantined_and_reading_continues(make_bridge):
     bridge = make_bridge()
     connection = Tcp(bridge).connect()
     connection.dataReceived(b"5 <13>ab\n5 <13>c" + b"<13>" + b"x" * 2000)
@@ -351,13 +351,13 @@ def test_connections_are_bounded(make_bridge):
     assert tcp.connect("192.0.2.1") is not None
 
 
-def test_connections_of_a_mapped_peer_are_bounded_too(make_bridge):
+def test_connections_of_an_ipv4_mapped_peer_are_bounded(make_bridge):
     """A socket for both families gives IPv4 peers as ::ffff:192.0.2.1."""
     tcp = Tcp(make_bridge())
     assert [tcp.connect("::ffff:192.0.2.1") is not None for _ in range(3)] == [True, True, False]
 
 
-def test_not_allowed(make_bridge):
+def test_connections_of_peers_that_are_not_allowed_are_rejected(make_bridge):
     tcp = Tcp(make_bridge(), allow=(ip_network("198.51.100.0/24"),))
     assert tcp.connect() is None
     assert tcp.factory.rejections.counts == {"not_in_allow": 1}
@@ -382,7 +382,7 @@ def test_tls_on_a_plain_port_is_rejected(make_bridge):
 # --- pipeline -------------------------------------------------------------------------------------------------------
 
 
-def test_dispositions_in_one_read(make_bridge):
+def test_frames_of_one_read_follow_their_routes(make_bridge):
     bridge = make_bridge(
         Route("noise", None, app_name=("cron",)),
         Route("web", "raw", hostname=("web-*",)),
@@ -401,7 +401,7 @@ def test_dispositions_in_one_read(make_bridge):
     assert bridge.pipeline.read_counts.by_route == {"noise": 1, "web": 1, "db": 1, "unrouted": 1}
 
 
-def test_a_spool_that_cannot_be_written_drops_with_a_reason(make_bridge, monkeypatch):
+def test_failed_spool_write_drops_events_with_a_reason(make_bridge, monkeypatch):
     bridge = make_bridge()
     monkeypatch.setattr(
         "bridge.spool.store.write_whole", lambda *args: (_ for _ in ()).throw(OSError(28, "No space left"))
@@ -411,7 +411,7 @@ def test_a_spool_that_cannot_be_written_drops_with_a_reason(make_bridge, monkeyp
     assert bridge.errors == ["spool: cannot write for intake a: No space left"]
 
 
-def test_an_event_above_the_api_s_limit(make_bridge):
+def test_event_above_the_api_limit_is_quarantined(make_bridge):
     bridge = make_bridge()
     bridge.pipeline.take(bridge.peers.get("udp", "192.0.2.7"), b"\n<13>a\n<13>" + b"x" * (250 * 1024 + 1))
     bridge.check(received=2, spooled=1, quarantined=1)
@@ -432,7 +432,7 @@ def test_timestamps_out_of_range_are_counted_per_source(make_bridge, make_udp):
     assert {peer.address: peer.outside for peer in bridge.peers.all()} == {"127.0.0.1": 2, "127.0.0.2": 0}
 
 
-def test_the_clock_of_a_sender(make_bridge):
+def test_clock_offset_of_a_sender_is_measured(make_bridge):
     bridge = make_bridge()
     peer = bridge.peers.get("udp", "192.0.2.7")
     bridge.pipeline.take(peer, b"\n<13>Nov 23 12:00:07 gw app: x")
@@ -455,7 +455,7 @@ def test_the_clock_of_a_sender(make_bridge):
         ("fe80::1%eth0", "fe80::1"), ("", None), ("name", None), ("192.0.2", None),
     ],
 )  # fmt: skip
-def test_addresses(host, address):
+def test_address_of_parses_hosts(host, address):
     assert address_of(host) == (None if address is None else address_of(address))
     assert address is None or str(address_of(host)) == address
 

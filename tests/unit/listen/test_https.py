@@ -15,22 +15,22 @@ from bridge.config import Listener
 from bridge.listen.https import RequestSink
 from bridge.listen.listener import ListenerContext
 from bridge.util.token_bucket import TokenBucket
-from tests.unit.ingest.test_backpressure import NOON, Scene
+from tests.unit.ingest.test_backpressure import NOON, BackpressureFixture
 
 
-class Keys:
+class AnyKeys:
     def intake_of(self, key):
         return key or None
 
 
-class HttpsScene(Scene):
+class HttpsFixture(BackpressureFixture):
     def __init__(self, directory):
         super().__init__(directory)
         self.group_commit = []
         self.now = NOON
         listener_context = ListenerContext(self.clock, self.pipeline, self.peers.get, 1000, self.group_commit.append)
         self.request_sink = RequestSink(
-            Listener.model_construct(name="tcp"), listener_context, Keys(), lambda: self.now
+            Listener.model_construct(name="tcp"), listener_context, AnyKeys(), lambda: self.now
         )
 
     def post(self, *rows):
@@ -42,72 +42,72 @@ class HttpsScene(Scene):
 
 
 @pytest.fixture
-def scene(tmp_path):
-    return HttpsScene(tmp_path / "spool")
+def fixture(tmp_path):
+    return HttpsFixture(tmp_path / "spool")
 
 
 def iso(seconds):
     return datetime.fromtimestamp(NOON + seconds, UTC).isoformat().replace("+00:00", "Z")
 
 
-def test_request_is_answered_after_the_commit(scene):
-    answers = scene.post(("a", None, b"one"), ("b", iso(-60), b"two"))
-    assert (answers, len(scene.group_commit)) == ([], 1)
-    assert scene.account() == {"received": 2, "spooled": 2}
-    scene.group_commit[0](None)
+def test_request_is_answered_after_the_commit(fixture):
+    answers = fixture.post(("a", None, b"one"), ("b", iso(-60), b"two"))
+    assert (answers, len(fixture.group_commit)) == ([], 1)
+    assert fixture.ledger_columns() == {"received": 2, "spooled": 2}
+    fixture.group_commit[0](None)
     assert answers == ["kept"]
-    assert (scene.events("a"), scene.events("b")) == ([b"one"], [b"two"])
-    (path,) = (scene.spool.directory / "b").iterdir()
+    assert (fixture.events("a"), fixture.events("b")) == ([b"one"], [b"two"])
+    (path,) = (fixture.spool.directory / "b").iterdir()
     assert path.name.split("-")[1].split(".")[0] == str((NOON - 60) * 1000)
 
 
-def test_sync_error_fails_the_request(scene):
-    answers = scene.post(("a", None, b"one"))
-    scene.group_commit[0](OSError(5, "Input/output error"))
+def test_sync_error_fails_the_request(fixture):
+    answers = fixture.post(("a", None, b"one"))
+    fixture.group_commit[0](OSError(5, "Input/output error"))
     assert isinstance(answers[0], OSError)
 
 
-def test_full_intake_refuses_the_whole_request(scene):
-    scene.room.full["b"] = "spool_full"
+def test_full_intake_refuses_the_whole_request(fixture):
+    fixture.disk_budget.full["b"] = "spool_full"
     with pytest.raises(Refusal) as refused:
-        scene.post(("a", None, b"one"), ("b", None, b"two"))
+        fixture.post(("a", None, b"one"), ("b", None, b"two"))
     assert (refused.value.status, refused.value.headers) == (503, {"Retry-After": "10"})
-    assert (scene.account(), len(scene.pipeline.spool_writer.backpressure)) == ({}, 0)
+    assert (fixture.ledger_columns(), len(fixture.pipeline.spool_writer.backpressure)) == ({}, 0)
     with pytest.raises(Refusal):
-        scene.post(("", None, b"<13>Nov 24 00:00:00 b t: routed to b"))
-    assert scene.account() == {}
+        fixture.post(("", None, b"<13>Nov 24 00:00:00 b t: routed to b"))
+    assert fixture.ledger_columns() == {}
 
 
-def test_requests_without_key_are_routed_and_blank_events_are_ignored(scene):
-    scene.post(
+def test_requests_without_key_are_routed_and_blank_events_are_ignored(fixture):
+    fixture.post(
         ("", None, b"<13>Nov 24 00:00:00 b t: to b"), ("", iso(-5), b"<13>Nov 24 00:00:00 x t: to a"), ("", None, b" ")
     )
-    assert scene.account() == {"received": 2, "spooled": 2}
-    assert (scene.events("a"), scene.events("b")) == ([b"to a"], [b"to b"])
+    assert fixture.ledger_columns() == {"received": 2, "spooled": 2}
+    assert (fixture.events("a"), fixture.events("b")) == ([b"to a"], [b"to b"])
 
 
-def test_time_out_of_range_becomes_reception_time_and_leap_second_is_accepted(scene):
-    scene.request_sink.listener_context.pipeline.change(
-        limits=scene.pipeline._limits.__class__(window=scene.pipeline._limits.window.__class__(3_600_000, 60_000)),
+def test_time_out_of_range_becomes_reception_time_and_leap_second_is_accepted(fixture):
+    fixture.request_sink.listener_context.pipeline.change(
+        limits=fixture.pipeline._limits.__class__(window=fixture.pipeline._limits.window.__class__(3_600_000, 60_000)),
         truncate=False,
     )
-    scene.post(("a", "1999-12-31T23:59:60Z", b"old"), ("a", "2026-11-23T12:00:00.5z", b"now"))
-    scene.spool.seal_all()
-    (path,) = (scene.spool.directory / "a").iterdir()
+    fixture.post(("a", "1999-12-31T23:59:60Z", b"old"), ("a", "2026-11-23T12:00:00.5z", b"now"))
+    fixture.spool.seal_all()
+    (path,) = (fixture.spool.directory / "a").iterdir()
     assert path.name.split("-")[1] == str(NOON * 1000)
-    assert scene.peers.get("tcp", "192.0.2.7").outside == 1
+    assert fixture.peers.get("tcp", "192.0.2.7").outside == 1
 
 
-def test_source_limit_delays_and_drops_nothing(scene):
+def test_source_limit_delays_and_drops_nothing(fixture):
     """A request within the remaining limit is taken whole, even if it is larger; the next one gets 429."""
-    peer = scene.peers.get("tcp", "192.0.2.7")
+    peer = fixture.peers.get("tcp", "192.0.2.7")
     peer.decide()
     peer.bucket = TokenBucket(10)
-    scene.post(*[("a", None, b"event %d" % i) for i in range(25)])
+    fixture.post(*[("a", None, b"event %d" % i) for i in range(25)])
     with pytest.raises(Refusal) as refused:
-        scene.post(("a", None, b"too early"))
+        fixture.post(("a", None, b"too early"))
     assert (refused.value.status, refused.value.headers) == (429, {"Retry-After": "2"})
-    assert scene.account() == {"received": 25, "spooled": 25}
-    scene.now += 2
-    scene.post(("a", None, b"in time"))
-    assert scene.account() == {"received": 26, "spooled": 26}
+    assert fixture.ledger_columns() == {"received": 25, "spooled": 25}
+    fixture.now += 2
+    fixture.post(("a", None, b"in time"))
+    assert fixture.ledger_columns() == {"received": 26, "spooled": 26}

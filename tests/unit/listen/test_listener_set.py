@@ -1,4 +1,4 @@
-"""All listeners of a configuration: opened together or not at all, kept, replaced and closed by a reload."""
+"""Tests the listener set: listeners are opened together or not at all, and a reload keeps or replaces them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from bridge.listen.sockets import ListenError
 
 
 class FakeListener:
-    """A listener that notes what is done with it."""
+    """A listener that records the calls it gets."""
 
     made: list[FakeListener]
 
@@ -60,7 +60,7 @@ class FakeListener:
         self.bound.close()
 
 
-class Gateway:
+class ListenerSetFixture:
     def __init__(self, directory: Path) -> None:
         self.directory, self.clock = directory, Clock()
         pipeline: Any = object()
@@ -86,7 +86,7 @@ class Gateway:
         )
 
     def apply(self, config: Config) -> list[object]:
-        """Prepares and applies a configuration; returns what its closing resulted in, once it has."""
+        """Prepares and applies a configuration. Returns the result, once the removed listeners are closed."""
         results: list[object] = []
         self.listeners.apply(self.listeners.prepare(config)).addBoth(results.append)
         self.clock.pump([0.1] * 10)
@@ -94,111 +94,111 @@ class Gateway:
 
 
 @pytest.fixture
-def gateway(tmp_path: Path) -> Iterator[Gateway]:
+def fixture(tmp_path: Path) -> Iterator[ListenerSetFixture]:
     FakeListener.made = []
-    yield Gateway(tmp_path)
+    yield ListenerSetFixture(tmp_path)
     for made in FakeListener.made:
         made.bound.close()
 
 
-def test_all_listeners_are_started_with_bound_sockets(gateway: Gateway) -> None:
-    gateway.listeners.open()
+def test_all_listeners_are_started_with_bound_sockets(fixture: ListenerSetFixture) -> None:
+    fixture.listeners.open()
     assert [made.started for made in FakeListener.made] == [True, True]
-    ports = gateway.listeners.ports()
+    ports = fixture.listeners.ports()
     assert set(ports) == {"a", "b"}
     assert all(ports.values())
-    assert gateway.listeners.names() == [f"a (udp port {ports['a']})", f"b (tcp port {ports['b']})"]
+    assert fixture.listeners.names() == [f"a (udp port {ports['a']})", f"b (tcp port {ports['b']})"]
 
 
-def test_no_listener_stays_open_if_one_port_is_taken(gateway: Gateway) -> None:
+def test_no_listener_stays_open_if_one_port_is_taken(fixture: ListenerSetFixture) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        config = gateway.config("a: udp", "b: tcp", b=taken.getsockname()[1])
+        config = fixture.config("a: udp", "b: tcp", b=taken.getsockname()[1])
         with pytest.raises(ListenError, match="b"):
-            gateway.listeners.make(config.listeners)
+            fixture.listeners.make(config.listeners)
     assert [made.closed for made in FakeListener.made] == [True]
 
 
-def test_reload_keeps_the_socket_of_an_unchanged_address(gateway: Gateway) -> None:
-    gateway.listeners.open()
-    before = gateway.listeners.ports()
-    assert gateway.apply(gateway.config("a: udp", "b: tcp")) == [None]
-    assert gateway.listeners.ports() == before
+def test_reload_keeps_the_socket_of_an_unchanged_address(fixture: ListenerSetFixture) -> None:
+    fixture.listeners.open()
+    before = fixture.listeners.ports()
+    assert fixture.apply(fixture.config("a: udp", "b: tcp")) == [None]
+    assert fixture.listeners.ports() == before
     assert len(FakeListener.made) == 2
 
 
-def test_reload_opens_new_listeners_and_closes_removed_ones(gateway: Gateway) -> None:
-    gateway.listeners.open()
+def test_reload_opens_new_listeners_and_closes_removed_ones(fixture: ListenerSetFixture) -> None:
+    fixture.listeners.open()
     a, b = FakeListener.made
-    assert gateway.apply(gateway.config("b: tcp", "c: relp")) == [None]
-    assert list(gateway.listeners.ports()) == ["b", "c"]
+    assert fixture.apply(fixture.config("b: tcp", "c: relp")) == [None]
+    assert list(fixture.listeners.ports()) == ["b", "c"]
     assert (a.closed, b.closed) == (True, False)
     assert FakeListener.made[-1].started
 
 
-def test_removed_listener_stops_accepting_before_it_is_closed(gateway: Gateway) -> None:
-    gateway.listeners.open()
+def test_removed_listener_stops_accepting_before_it_is_closed(fixture: ListenerSetFixture) -> None:
+    fixture.listeners.open()
     _, b = FakeListener.made
     b.activity = 1
-    gateway.listeners.apply(gateway.listeners.prepare(gateway.config("a: udp")))
+    fixture.listeners.apply(fixture.listeners.prepare(fixture.config("a: udp")))
     assert not b.accepting
     assert not b.closed
-    gateway.clock.pump([0.1] * 10)
+    fixture.clock.pump([0.1] * 10)
     assert b.closed
 
 
-def test_listener_of_another_kind_at_the_same_address_takes_over_the_socket(gateway: Gateway) -> None:
-    gateway.listeners.open()
+def test_listener_of_another_kind_at_the_same_address_takes_over_the_socket(fixture: ListenerSetFixture) -> None:
+    fixture.listeners.open()
     _, b = FakeListener.made
     port = b.port
     # The address in the configuration is the same, `127.0.0.1:0`; only the kind has changed.
-    assert gateway.apply(gateway.config("a: udp", "b: relp")) == [None]
-    assert gateway.listeners.ports()["b"] == port
+    assert fixture.apply(fixture.config("a: udp", "b: relp")) == [None]
+    assert fixture.listeners.ports()["b"] == port
     assert (b.closed, b.shared) == (True, True)
 
 
-def test_change_that_is_discarded_leaves_the_open_listeners(gateway: Gateway) -> None:
-    gateway.listeners.open()
-    change = gateway.listeners.prepare(gateway.config("a: udp", "b: tcp", "c: relp"))
+def test_change_that_is_discarded_leaves_the_open_listeners(fixture: ListenerSetFixture) -> None:
+    fixture.listeners.open()
+    change = fixture.listeners.prepare(fixture.config("a: udp", "b: tcp", "c: relp"))
     change.discard()
     assert FakeListener.made[-1].closed
-    assert set(gateway.listeners.ports()) == {"a", "b"}
+    assert set(fixture.listeners.ports()) == {"a", "b"}
 
 
-def test_failed_preparation_leaves_the_open_listeners(gateway: Gateway) -> None:
-    gateway.listeners.open()
+def test_failed_preparation_leaves_the_open_listeners(fixture: ListenerSetFixture) -> None:
+    fixture.listeners.open()
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(ListenError):
-        gateway.listeners.prepare(gateway.config("c: relp", "a: udp", "b: tcp", "d: tcp", d=taken.getsockname()[1]))
+        fixture.listeners.prepare(fixture.config("c: relp", "a: udp", "b: tcp", "d: tcp", d=taken.getsockname()[1]))
     a, b, *new = FakeListener.made
     assert (a.closed, b.closed) == (False, False)
     assert new
     assert all(made.closed for made in new)
 
 
-def test_drops_of_a_closed_udp_listener_stay_counted(gateway: Gateway) -> None:
-    gateway.listeners.open()
+def test_drops_of_a_closed_udp_listener_stay_counted(fixture: ListenerSetFixture) -> None:
+    fixture.listeners.open()
     FakeListener.made[0].kernel_drops = 7
-    assert gateway.listeners.kernel_drops() == {"a": 7}
-    gateway.apply(gateway.config("b: tcp"))
-    assert gateway.listeners.kernel_drops() == {"a": 7}
+    assert fixture.listeners.kernel_drops() == {"a": 7}
+    fixture.apply(fixture.config("b: tcp"))
+    assert fixture.listeners.kernel_drops() == {"a": 7}
 
 
-def test_rejections_are_listed_by_listener_and_reason(gateway: Gateway) -> None:
-    gateway.listeners.open()
+def test_rejections_are_listed_by_listener_and_reason(fixture: ListenerSetFixture) -> None:
+    fixture.listeners.open()
     FakeListener.made[1].refused["allow"] += 3
-    assert gateway.listeners.refused() == {"a": 0, "b": 3}
-    assert gateway.listeners.rejections() == {"b": {"allow": 3}}
-    assert gateway.listeners.last_rejections("192.0.2.7") == dict.fromkeys("ab", "plain text on a TLS port")
-    assert gateway.listeners.last_rejections("192.0.2.8") == {}
+    assert fixture.listeners.refused() == {"a": 0, "b": 3}
+    assert fixture.listeners.rejections() == {"b": {"allow": 3}}
+    assert fixture.listeners.last_rejections("192.0.2.7") == dict.fromkeys("ab", "plain text on a TLS port")
+    assert fixture.listeners.last_rejections("192.0.2.8") == {}
 
 
-def test_close_drains_until_no_data_arrives(gateway: Gateway) -> None:
-    gateway.listeners.open()
+def test_close_drains_until_no_data_arrives(fixture: ListenerSetFixture) -> None:
+    fixture.listeners.open()
     results: list[object] = []
-    ensureDeferred(gateway.listeners.close()).addBoth(results.append)
+    ensureDeferred(fixture.listeners.close()).addBoth(results.append)
     for _ in range(3):
         FakeListener.made[0].activity += 1
-        gateway.clock.advance(0.1)
+        fixture.clock.advance(0.1)
         assert not FakeListener.made[0].closed
-    gateway.clock.pump([0.1] * 5)
+    fixture.clock.pump([0.1] * 5)
     assert results == [None]
-    assert gateway.listeners.ports() == {}
+    assert fixture.listeners.ports() == {}

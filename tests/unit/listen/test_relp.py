@@ -7,11 +7,11 @@ from twisted.internet.testing import StringTransport
 from bridge.config import Listener
 from bridge.listen.listener import ListenerContext
 from bridge.listen.relp import RelpFactory
-from tests.unit.ingest.test_backpressure import Scene
+from tests.unit.ingest.test_backpressure import BackpressureFixture
 
 
-class Relp(Scene):
-    """A scene whose commits a test completes by hand."""
+class RelpFixture(BackpressureFixture):
+    """A RELP listener whose group commits the test completes."""
 
     def __init__(self, directory):
         super().__init__(directory)
@@ -28,8 +28,8 @@ class Relp(Scene):
 
 
 @pytest.fixture
-def scene(tmp_path):
-    return Relp(tmp_path / "spool")
+def fixture(tmp_path):
+    return RelpFixture(tmp_path / "spool")
 
 
 def syslog(number, text=b"x", host=b"a"):
@@ -37,69 +37,69 @@ def syslog(number, text=b"x", host=b"a"):
     return b"%d syslog %d %b\n" % (number, len(frame), frame)
 
 
-def test_acknowledgements_follow_the_commit_in_order(scene):
-    connection = scene.connect()
+def test_acknowledgements_follow_the_commit_in_order(fixture):
+    connection = fixture.connect()
     connection.dataReceived(syslog(1) + syslog(2))
     connection.dataReceived(syslog(3))
-    assert (connection.transport.value(), len(scene.group_commit)) == (b"", 2)
-    scene.group_commit[0](None)
+    assert (connection.transport.value(), len(fixture.group_commit)) == (b"", 2)
+    fixture.group_commit[0](None)
     assert connection.transport.value() == b"1 rsp 6 200 OK\n2 rsp 6 200 OK\n"
-    scene.group_commit[1](None)
+    fixture.group_commit[1](None)
     assert connection.transport.value().endswith(b"\n3 rsp 6 200 OK\n")
-    assert scene.account() == {"received": 3, "spooled": 3}
+    assert fixture.ledger_columns() == {"received": 3, "spooled": 3}
 
 
-def test_failed_sync_acknowledges_nothing(scene):
-    connection = scene.connect()
+def test_failed_sync_acknowledges_nothing(fixture):
+    connection = fixture.connect()
     connection.dataReceived(syslog(1))
-    scene.group_commit[0](OSError(5, "Input/output error"))
+    fixture.group_commit[0](OSError(5, "Input/output error"))
     assert connection.transport.value() == b""
     assert connection.transport.disconnected
-    assert scene.factory.rejections.counts == {"not_kept": 1}
+    assert fixture.factory.rejections.counts == {"not_kept": 1}
 
 
 @pytest.mark.parametrize("pauses", [True, False])
-def test_full_intake_delays_acknowledgements_with_any_when_full(scene, pauses):
-    scene.room.pauses, scene.room.full["a"] = pauses, "spool_full"
-    connection = scene.connect()
+def test_full_intake_delays_acknowledgements_with_any_when_full(fixture, pauses):
+    fixture.disk_budget.pauses, fixture.disk_budget.full["a"] = pauses, "spool_full"
+    connection = fixture.connect()
     connection.dataReceived(syslog(1) + syslog(2, host=b"b"))
-    assert (connection.transport.producerState, scene.group_commit) == ("paused", [])
-    assert scene.account() == {"received": 2, "buffered": 1, "spooled": 1}
-    scene.room.full.clear()
-    scene.pipeline.spool_writer.resume()
-    assert scene.account() == {"received": 2, "spooled": 2}
+    assert (connection.transport.producerState, fixture.group_commit) == ("paused", [])
+    assert fixture.ledger_columns() == {"received": 2, "buffered": 1, "spooled": 1}
+    fixture.disk_budget.full.clear()
+    fixture.pipeline.spool_writer.resume()
+    assert fixture.ledger_columns() == {"received": 2, "spooled": 2}
     assert connection.transport.value() == b""
-    scene.group_commit.pop()(None)
+    fixture.group_commit.pop()(None)
     assert connection.transport.value() == b"1 rsp 6 200 OK\n2 rsp 6 200 OK\n"
     assert connection.transport.producerState == "producing"
 
 
-def test_failed_write_closes_the_connection_without_acknowledgement(scene):
-    scene.room.failed = lambda intake, error: "spool_write_failed"
-    broken = scene.spool.append
-    scene.spool.append = lambda part: (_ for _ in ()).throw(OSError(13, "Permission denied"))
-    connection = scene.connect()
+def test_failed_write_closes_the_connection_without_acknowledgement(fixture):
+    fixture.disk_budget.failed = lambda intake, error: "spool_write_failed"
+    broken = fixture.spool.append
+    fixture.spool.append = lambda part: (_ for _ in ()).throw(OSError(13, "Permission denied"))
+    connection = fixture.connect()
     connection.dataReceived(syslog(1))
-    assert (connection.transport.value(), connection.transport.disconnected, scene.group_commit) == (b"", True, [])
-    assert scene.account() == {"received": 1, "dropped": {"spool_write_failed": 1}}
-    scene.spool.append = broken
+    assert (connection.transport.value(), connection.transport.disconnected, fixture.group_commit) == (b"", True, [])
+    assert fixture.ledger_columns() == {"received": 1, "dropped": {"spool_write_failed": 1}}
+    fixture.spool.append = broken
 
 
-def test_serverclose_follows_the_running_commit(scene):
-    connection = scene.connect()
+def test_serverclose_follows_the_running_commit(fixture):
+    connection = fixture.connect()
     connection.dataReceived(syslog(1))
     connection.end()
     assert not connection.transport.disconnecting
-    for commit in list(scene.group_commit):
+    for commit in list(fixture.group_commit):
         commit(None)
     assert connection.transport.value() == b"1 rsp 6 200 OK\n0 serverclose 0\n"
     assert connection.transport.disconnecting
 
 
-def test_open_without_syslog_and_close(scene):
-    connection = scene.connect()
+def test_open_without_syslog_and_close(fixture):
+    connection = fixture.connect()
     connection.dataReceived(b"1 open 13 commands=none\n2 close 0\n")
-    scene.group_commit[0](None)
+    fixture.group_commit[0](None)
     assert connection.transport.value().startswith(b"1 rsp ")
     assert b"500 this server takes the command syslog only" in connection.transport.value()
     assert connection.transport.value().endswith(b"\n2 rsp 0\n0 serverclose 0\n")

@@ -60,7 +60,7 @@ class Client:
 
 
 @pytest.fixture(params=["OpenSSL reads", "pyOpenSSL reads"])
-def scene(tmp_path, request, monkeypatch):
+def fixture(tmp_path, request, monkeypatch):
     """A bridge, its TLS listener and a connect function, with and without access to pyOpenSSL's internals."""
     if request.param == "pyOpenSSL reads":
         monkeypatch.setitem(sys.modules, "OpenSSL._util", ModuleType("empty"))
@@ -78,41 +78,41 @@ def scene(tmp_path, request, monkeypatch):
     return bridge, factory, lambda host="192.0.2.7": Client(wrapping, pki.ca, host)
 
 
-ONE = b"<13>Nov 23 12:00:00 gw app: %d\n"
+FRAME = b"<13>Nov 23 12:00:00 gw app: %d\n"
 
 
-def test_hundred_records_of_one_read_are_one_pipeline_read(scene):
-    bridge, factory, connect = scene
+def test_hundred_records_of_one_read_are_one_pipeline_read(fixture):
+    bridge, factory, connect = fixture
     client = connect().handshake()
     for number in range(100):
-        client.tls.write(ONE % number)
+        client.tls.write(FRAME % number)
     client.exchange()
     assert factory.reads == 1
     bridge.check(received=100, spooled=100)
     assert bridge.events("a") == [b"%d" % number for number in range(100)]
 
 
-def test_pyopenssl_is_called_only_for_close_notify(scene, request, monkeypatch):
-    _, _, connect = scene
+def test_pyopenssl_is_called_only_for_close_notify(fixture, request, monkeypatch):
+    _, _, connect = fixture
     client = connect().handshake()
     recv_calls = []
     recv = SSL.Connection.recv
     monkeypatch.setattr(SSL.Connection, "recv", lambda *call: recv_calls.append(call) or recv(*call))
     for number in range(100):
-        client.tls.write(ONE % number)
+        client.tls.write(FRAME % number)
     client.exchange()
     assert len(recv_calls) == (0 if "[OpenSSL" in request.node.name else 101)
     with pytest.raises(ssl.SSLWantReadError):
         client.tls.unwrap()
     client.exchange()
-    assert len(recv_calls) in (1, 102), "the close_notify"
+    assert len(recv_calls) in (1, 102), "one further call for the close_notify"
 
 
-def test_records_split_at_any_byte(scene):
-    bridge, factory, connect = scene
+def test_records_may_be_split_at_any_byte(fixture):
+    bridge, factory, connect = fixture
     client = connect().handshake()
     for number in range(10):
-        client.tls.write(ONE % number)
+        client.tls.write(FRAME % number)
     written = client.written()
     for byte in written[:100]:
         client.protocol.dataReceived(bytes([byte]))
@@ -123,8 +123,8 @@ def test_records_split_at_any_byte(scene):
     assert factory.reads == 3, "the first record, eight, and the last: data without a complete record is no read"
 
 
-def test_message_longer_than_a_record(scene):
-    bridge, factory, connect = scene
+def test_message_longer_than_a_record_is_spooled(fixture):
+    bridge, factory, connect = fixture
     client = connect().handshake()
     text = b"x" * 200_000
     client.tls.write(b"<13>Nov 23 12:00:00 gw app: " + text + b"\n")
@@ -133,11 +133,11 @@ def test_message_longer_than_a_record(scene):
     assert factory.reads <= 13
 
 
-def test_close_notify_after_records(scene):
-    bridge, factory, connect = scene
+def test_records_before_close_notify_are_spooled(fixture):
+    bridge, factory, connect = fixture
     client = connect().handshake()
     for number in range(3):
-        client.tls.write(ONE % number)
+        client.tls.write(FRAME % number)
     client.tls.write(b"<13>Nov 23 12:00:00 gw app: without a line end")
     with pytest.raises(ssl.SSLWantReadError):
         client.tls.unwrap()
@@ -150,11 +150,11 @@ def test_close_notify_after_records(scene):
     assert not factory.rejections.counts
 
 
-def test_damaged_record_after_good_records(scene):
-    bridge, factory, connect = scene
+def test_records_before_a_damaged_record_are_spooled(fixture):
+    bridge, factory, connect = fixture
     client = connect().handshake()
     for number in range(3):
-        client.tls.write(ONE % number)
+        client.tls.write(FRAME % number)
     client.protocol.dataReceived(client.written() + b"\x17\x03\x03\x00\x20" + bytes(32))
     assert client.transport.disconnecting
     bridge.check(received=3, spooled=3)
@@ -163,11 +163,11 @@ def test_damaged_record_after_good_records(scene):
     assert factory.rejections.counts == {"tls_broken": 1}
 
 
-def test_close_without_close_notify(scene):
+def test_close_without_close_notify_is_not_a_rejection(fixture):
     """Many senders close the connection without close_notify."""
-    bridge, factory, connect = scene
+    bridge, factory, connect = fixture
     client = connect().handshake()
-    client.tls.write(ONE % 1)
+    client.tls.write(FRAME % 1)
     client.protocol.dataReceived(client.written()[:-1])
     bridge.check()
     client.end()
@@ -176,20 +176,20 @@ def test_close_without_close_notify(scene):
     assert not factory.connections
 
 
-def test_nothing_is_read_after_a_rejection(scene):
-    bridge, factory, connect = scene
+def test_nothing_is_read_after_a_rejection(fixture):
+    bridge, factory, connect = fixture
     client = connect().handshake()
     client.tls.write(b"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n")
     client.exchange()
-    client.tls.write(ONE % 1)
+    client.tls.write(FRAME % 1)
     client.exchange()
     assert factory.rejections.counts == {"proxy_header_from_stranger": 1}
     assert client.transport.disconnected
     bridge.check()
 
 
-def test_paused_connection_stops_reading_and_resumes(scene):
-    bridge, factory, connect = scene
+def test_paused_connection_stops_reading_and_resumes(fixture):
+    bridge, factory, connect = fixture
     client = connect().handshake()
     take, connection = bridge.pipeline.take, client.protocol.wrappedProtocol
 
@@ -199,20 +199,20 @@ def test_paused_connection_stops_reading_and_resumes(scene):
 
     bridge.pipeline.take = backpressure
     for number in range(50):
-        client.tls.write(ONE % number)
+        client.tls.write(FRAME % number)
     client.exchange()
     assert client.transport.producerState == "paused"
     assert factory.reads == 1, "the whole read is one unit: it is appended or held as one"
     bridge.pipeline.take = take
     connection.resume()
     assert client.transport.producerState == "producing"
-    client.tls.write(ONE % 50)
+    client.tls.write(FRAME % 50)
     client.exchange()
     assert bridge.events("a") == [b"%d" % number for number in range(51)]
 
 
-def test_oldest_unfinished_handshake_is_closed_for_a_new_client(scene):
-    _, factory, connect = scene
+def test_oldest_unfinished_handshake_is_closed_for_a_new_client(fixture):
+    _, factory, connect = fixture
     connected, unfinished = connect().handshake(), connect("192.0.2.8")
     assert list(factory.handshaking) == [unfinished.protocol.wrappedProtocol]
     other = connect("192.0.2.9")
@@ -226,13 +226,13 @@ def test_oldest_unfinished_handshake_is_closed_for_a_new_client(scene):
     assert not connected.transport.disconnecting
 
 
-def test_handshake_timeout(scene):
-    bridge, factory, connect = scene
-    silent, begun = connect(), connect("192.0.2.8")
-    begun.protocol.dataReceived(b"\x16\x03\x01")
+def test_unfinished_handshakes_time_out(fixture):
+    bridge, factory, connect = fixture
+    silent, partial = connect(), connect("192.0.2.8")
+    partial.protocol.dataReceived(b"\x16\x03\x01")
     bridge.clock.advance(9)
     assert not factory.rejections.counts
     bridge.clock.advance(2)
     assert factory.rejections.counts == {"handshake_timeout": 2}
     assert silent.transport.disconnecting
-    assert begun.transport.disconnecting
+    assert partial.transport.disconnecting

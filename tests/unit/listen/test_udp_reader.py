@@ -25,7 +25,7 @@ class Reactor(Clock):
             self.readers.remove(reader)
 
 
-class Scene:
+class UdpReaderFixture:
     def __init__(self, bridge):
         self.bridge = bridge
         self.reactor = Reactor()
@@ -46,43 +46,43 @@ class Scene:
 
 
 @pytest.fixture
-def scene(make_bridge, monkeypatch):  # noqa: F811
+def fixture(make_bridge, monkeypatch):  # noqa: F811
     monkeypatch.setattr(udp_reader, "LARGE_BUFFER", 1)
-    built = Scene(make_bridge())
+    built = UdpReaderFixture(make_bridge())
     yield built
     built.reader.stop()
 
 
-def test_reader_pauses_after_a_drain(scene):
-    scene.send(b"1", b"2")
-    scene.reader.doRead()
-    assert scene.reactor.readers == []
-    scene.bridge.check(received=2, spooled=2)
-    scene.reactor.advance(DRAIN_PAUSE)
-    assert scene.reactor.readers == [scene.reader]
+def test_reader_pauses_after_a_drain(fixture):
+    fixture.send(b"1", b"2")
+    fixture.reader.doRead()
+    assert fixture.reactor.readers == []
+    fixture.bridge.check(received=2, spooled=2)
+    fixture.reactor.advance(DRAIN_PAUSE)
+    assert fixture.reactor.readers == [fixture.reader]
 
 
-def test_stop_reads_datagrams_that_arrived_during_a_pause(scene):
-    scene.send(b"1")
-    scene.reader.doRead()
-    scene.send(b"2")
-    scene.reader.stop()
-    scene.bridge.check(received=2, spooled=2)
-    scene.reactor.advance(DRAIN_PAUSE)
-    assert scene.reactor.readers == []
+def test_stop_reads_datagrams_that_arrived_during_a_pause(fixture):
+    fixture.send(b"1")
+    fixture.reader.doRead()
+    fixture.send(b"2")
+    fixture.reader.stop()
+    fixture.bridge.check(received=2, spooled=2)
+    fixture.reactor.advance(DRAIN_PAUSE)
+    assert fixture.reactor.readers == []
 
 
-def test_reader_continues_at_once_after_a_full_drain(scene, monkeypatch):
+def test_reader_continues_at_once_after_a_full_drain(fixture, monkeypatch):
     monkeypatch.setattr(udp_reader, "MOST_DATAGRAMS", 2)
-    scene.send(b"1", b"2", b"3")
-    scene.reader.doRead()
-    assert scene.reactor.readers == [scene.reader]
+    fixture.send(b"1", b"2", b"3")
+    fixture.reader.doRead()
+    assert fixture.reactor.readers == [fixture.reader]
 
 
 def test_reader_does_not_pause_with_a_small_buffer(make_bridge, monkeypatch):  # noqa: F811
     monkeypatch.setattr(udp_reader, "LARGE_BUFFER", 1 << 30)
-    scene = Scene(make_bridge())
-    scene.send(b"1")
-    scene.reader.doRead()
-    assert scene.reactor.readers == [scene.reader]
-    scene.reader.stop()
+    fixture = UdpReaderFixture(make_bridge())
+    fixture.send(b"1")
+    fixture.reader.doRead()
+    assert fixture.reactor.readers == [fixture.reader]
+    fixture.reader.stop()

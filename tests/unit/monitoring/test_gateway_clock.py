@@ -1,4 +1,4 @@
-"""Our clock against the collector's ``Date``."""
+"""Tests how the gateway's clock is compared with the ``Date`` header of the collector."""
 
 from email.utils import formatdate
 
@@ -10,52 +10,52 @@ from bridge.monitoring.gateway_clock import GatewayClock
 NOW = 1_795_418_640.4
 
 
-def keeping(ours=NOW):
+def build_gateway_clock(wall=NOW):
     alarms = Alarms()
-    return GatewayClock(alarms, wall=lambda: ours), alarms
+    return GatewayClock(alarms, wall=lambda: wall), alarms
 
 
-def answers(gateway_clock, theirs, took=0.2):
+def answer_three_times(gateway_clock, date, seconds=0.2):
     for _ in range(3):
-        gateway_clock.answered(formatdate(theirs, usegmt=True), took)
+        gateway_clock.answered(formatdate(date, usegmt=True), seconds)
 
 
 @pytest.mark.parametrize("offset", [-4.0, -0.5, 0.0, 0.9, 4.0])
-def test_clocks_that_agree_as_far_as_seconds_can_tell(offset):
-    gateway_clock, alarms = keeping()
-    answers(gateway_clock, NOW - offset)
+def test_small_offset_raises_no_alarm(offset):
+    gateway_clock, alarms = build_gateway_clock()
+    answer_three_times(gateway_clock, NOW - offset)
     assert abs(gateway_clock.offset) <= abs(offset) + 1
     assert not alarms.active
 
 
 @pytest.mark.parametrize(("offset", "words"), [(-180.0, "behind"), (7200.0, "ahead of")])
-def test_a_wrong_clock_is_an_alarm_with_its_remedy(offset, words):
-    gateway_clock, alarms = keeping()
-    answers(gateway_clock, NOW - offset)
+def test_wrong_clock_raises_an_alarm_with_its_remedy(offset, words):
+    gateway_clock, alarms = build_gateway_clock()
+    answer_three_times(gateway_clock, NOW - offset)
     assert abs(gateway_clock.offset - offset) < 1.5
     text = alarms.active["clock", "gateway"]
     assert f"{words} the collector's" in text
     assert "NTP" in text
 
 
-def test_a_slow_answer_is_no_wrong_clock():
-    gateway_clock, alarms = keeping()
-    answers(gateway_clock, NOW - 20, took=25.0)
+def test_slow_response_is_not_a_wrong_clock():
+    gateway_clock, alarms = build_gateway_clock()
+    answer_three_times(gateway_clock, NOW - 20, seconds=25.0)
     assert gateway_clock.offset == 0
     assert not alarms.active
 
 
-def test_it_ends_when_the_clock_is_set():
-    gateway_clock, alarms = keeping()
-    answers(gateway_clock, NOW + 3600)
+def test_alarm_ends_when_the_clock_is_corrected():
+    gateway_clock, alarms = build_gateway_clock()
+    answer_three_times(gateway_clock, NOW + 3600)
     assert alarms.active
-    answers(gateway_clock, NOW)
+    answer_three_times(gateway_clock, NOW)
     assert not alarms.active
     assert gateway_clock.offset == 0
 
 
 @pytest.mark.parametrize("date", [None, "", "yesterday", "Mon, 99 Nov 2026 07:24:00 GMT", "\x00" * 100])
-def test_no_date_says_nothing(date):
-    gateway_clock, _ = keeping()
+def test_missing_or_invalid_date_gives_no_offset(date):
+    gateway_clock, _ = build_gateway_clock()
     gateway_clock.answered(date, 0.1)
     assert gateway_clock.offset is None

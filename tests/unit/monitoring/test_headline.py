@@ -4,7 +4,7 @@ import pytest
 
 from bridge.monitoring import headline
 
-WELL = {
+HEALTHY = {
     "intakes": [{"name": "a", "state": "idle", "backlog_events": 12, "oldest_seconds": 1.5}],
     "sources_count": {"total": 12},
     "rates": {"received": 1240.4},
@@ -13,12 +13,12 @@ WELL = {
 }
 
 
-def intake(state, error, **more):
-    return WELL | {"intakes": [{"name": "a", "state": state, "backlog_events": 2, "last_error": error, **more}]}
+def intake(state, error, **fields):
+    return HEALTHY | {"intakes": [{"name": "a", "state": state, "backlog_events": 2, "last_error": error, **fields}]}
 
 
-def test_healthy():
-    result = headline.of(WELL)
+def test_healthy_status_gives_one_sentence():
+    result = headline.of(HEALTHY)
     assert result == {
         "state": "well",
         "text": "Healthy: 12 sources, 1 intake, 1,240 events/s, no events waiting.",
@@ -27,7 +27,7 @@ def test_healthy():
 
 
 def test_past_losses_are_mentioned_without_a_problem():
-    result = headline.of(WELL | {"ledger": {"dropped": {"spool_full": 1}}, "kernel_drops": {"udp": 3}})
+    result = headline.of(HEALTHY | {"ledger": {"dropped": {"spool_full": 1}}, "kernel_drops": {"udp": 3}})
     assert result["state"] == "well"
     assert result["text"].endswith("Since start: 1 event dropped and 3 datagrams dropped by the kernel.")
 
@@ -46,13 +46,13 @@ def test_past_losses_are_mentioned_without_a_problem():
          "Intake a is not in the configuration", "add the intake"),
         (intake("delivering", "the collector answered 413"), "attention", "Intake a: the collector answered 413.", ""),
         (intake("idle", None, format_sampled=100, format_mismatches=90), "attention", "90 of 100", "--payloads"),
-        (WELL | {"unrouted": [{"address": "192.0.2.7"}]}, "attention",
+        (HEALTHY | {"unrouted": [{"address": "192.0.2.7"}]}, "attention",
          "Messages from 192.0.2.7 match no route.", "ready to copy"),
-        (WELL | {"clocks": [{"address": "192.0.2.7", "name": "fw", "text": "55 minutes behind", "remedy": "NTP"}]},
+        (HEALTHY | {"clocks": [{"address": "192.0.2.7", "name": "fw", "text": "55 minutes behind", "remedy": "NTP"}]},
          "attention", "The clock of fw is off: 55 minutes behind.", "NTP"),
-        (WELL | {"alarms": [{"kind": "loss", "about": "x", "text": "events are dropped"}]}, "trouble",
+        (HEALTHY | {"alarms": [{"kind": "loss", "about": "x", "text": "events are dropped"}]}, "trouble",
          "Events are dropped.", ""),
-        (WELL | {"alarms": [{"kind": "clock", "about": "gateway", "text": "this gateway's clock"}]}, "attention",
+        (HEALTHY | {"alarms": [{"kind": "clock", "about": "gateway", "text": "this gateway's clock"}]}, "attention",
          "This gateway's clock.", ""),
     ],
 )  # fmt: skip
@@ -63,7 +63,7 @@ def test_each_problem_has_a_remedy(status, state, text, remedy):
     assert remedy in result["problems"][0]["remedy"]
 
 
-def test_the_worst_comes_first_and_alarms_of_a_kind_together():
+def test_worst_problem_comes_first_and_alarms_are_grouped_by_kind():
     alarms = [{"kind": "silence", "about": str(n), "text": f"source {n} is silent"} for n in range(500)]
     result = headline.of(intake("parked", "answered 401") | {"alarms": alarms})
     assert result["problems"][0]["state"] == "trouble"
@@ -72,7 +72,7 @@ def test_the_worst_comes_first_and_alarms_of_a_kind_together():
     assert result["problems"][-1]["text"] == "497 further alarms of this kind: silence"
 
 
-def test_an_alarm_does_not_repeat_a_problem_of_an_intake():
+def test_alarm_does_not_repeat_the_problem_of_an_intake():
     result = headline.of(
         intake("parked", "answered 401") | {"alarms": [{"kind": "parked", "about": "a", "text": "again"}]}
     )

@@ -1,4 +1,4 @@
-"""Readings for the plots."""
+"""Tests the rate history that the plots show."""
 
 import pytest
 
@@ -7,15 +7,15 @@ from bridge.monitoring.rate_history import EVERY, FIGURES, RateHistory
 from bridge.monitoring.runtime_metrics import DELAYS, Histogram
 
 
-class Time:
+class ManualClock:
     now = 1000.0
 
     def __call__(self):
         return self.now
 
 
-def test_rates_are_differences_over_the_time_that_passed():
-    ledger, delays, clock = Ledger(), Histogram(DELAYS), Time()
+def test_rates_are_differences_over_the_elapsed_time():
+    ledger, delays, clock = Ledger(), Histogram(DELAYS), ManualClock()
     rate_history = RateHistory(ledger, delays, clock=clock, wall=clock)
     rate_history.waiting = lambda: (7, 1.5)
     ledger.receive_spooled("a", 50)
@@ -37,8 +37,8 @@ def test_rates_are_differences_over_the_time_that_passed():
     assert {"step", "time", *FIGURES} == set(report)
 
 
-def test_rings_are_bounded_and_the_day_is_coarser():
-    clock = Time()
+def test_history_is_bounded_and_the_day_is_coarser():
+    clock = ManualClock()
     rate_history = RateHistory(Ledger(), Histogram(DELAYS), clock=clock, wall=clock)
     for _ in range(3000):
         clock.now += EVERY

@@ -1,4 +1,4 @@
-"""``expect:``: who is silent for too long, also who never came."""
+"""Tests ``expect:``: which sources have been silent for too long, including those that never sent."""
 
 from datetime import UTC, timedelta
 from ipaddress import ip_network
@@ -11,7 +11,7 @@ from tests.unit.ingest.test_pipeline import Intake, Route, Unrouted
 from tests.unit.routing.test_routing import Source
 
 
-def test_silence():
+def test_expected_sources_raise_an_alarm_while_they_are_silent():
     def router(*sources):
         return Router(
             routes=[Route("all", "a")], intakes={"a": Intake()}, listeners={"udp": None}, unrouted=Unrouted(),
@@ -23,28 +23,28 @@ def test_silence():
         Source((ip_network("10.0.0.0/8"),), expect=timedelta(minutes=1)),
     ]
     now = 1_000_000.0
-    peers, alarms, said = Peers(router(*sources)), Alarms(None), []
+    peers, alarms, silent_lists = Peers(router(*sources)), Alarms(None), []
     silent_sources = SilentSources(alarms, peers, lambda: now)
 
     def look():
         silent_sources.look()
-        said.append(sorted(silent_sources.silent_now().items()))
+        silent_lists.append(sorted(silent_sources.silent_now().items()))
         assert {about for _, about in alarms.active} == set(silent_sources.silent_now())
 
-    heard = peers.get("udp", "10.1.1.1")
-    heard.last_seen_ms = int(now * 1000)
-    peers.get("udp", "198.51.100.1")  # nobody waits for it
+    active_peer = peers.get("udp", "10.1.1.1")
+    active_peer.last_seen_ms = int(now * 1000)
+    peers.get("udp", "198.51.100.1")  # not an expected source
     look()
     now += 61
     look()
     now += 540
     look()
-    heard.last_seen_ms = int(now * 1000)
+    active_peer.last_seen_ms = int(now * 1000)
     look()
-    assert said == [[], [("10.1.1.1", 61)], [("10.1.1.1", 601), ("192.0.2.7", 601)], [("192.0.2.7", 601)]]
+    assert silent_lists == [[], [("10.1.1.1", 61)], [("10.1.1.1", 601), ("192.0.2.7", 601)], [("192.0.2.7", 601)]]
     assert alarms.active["silence", "192.0.2.7"] == (
         "source fw-lyon (192.0.2.7) has been silent for longer than its expect: 10m"
     )
     peers.change(router())
     look()
-    assert said[-1] == []
+    assert silent_lists[-1] == []

@@ -1,4 +1,4 @@
-"""Senders for people: sorted, searched, a page at a time."""
+"""Tests the source list: sorting, search and pages."""
 
 from datetime import UTC
 
@@ -21,7 +21,7 @@ class Unrouted:
     kind, intake = "hold", None
 
 
-class Wall:
+class ManualClock:
     now = NOW / 1000
 
     def __call__(self):
@@ -29,10 +29,10 @@ class Wall:
 
 
 @pytest.fixture
-def made():
+def source_list():
     peers, wall = (
         Peers(Router(routes=(), intakes={}, listeners={"udp": None}, unrouted=Unrouted(), timezone=UTC)),
-        Wall(),
+        ManualClock(),
     )
     for number in range(20):
         peer = peers.get("udp", f"192.0.2.{number}")
@@ -50,16 +50,16 @@ def addresses(page):
 
 
 @pytest.mark.parametrize("sort", SORTS)
-def test_pages_are_the_whole_in_order(made, sort):
-    sources, _, _ = made
-    whole = addresses(sources.page(Wanted(sort=sort)))
+def test_pages_add_up_to_the_sorted_list(source_list, sort):
+    sources, _, _ = source_list
+    all_addresses = addresses(sources.page(Wanted(sort=sort)))
     pages = [addresses(sources.page(Wanted(sort=sort, offset=offset, limit=7))) for offset in (0, 7, 14, 21)]
-    assert [address for page in pages for address in page] == whole
-    assert len(set(whole)) == 20
+    assert [address for page in pages for address in page] == all_addresses
+    assert len(set(all_addresses)) == 20
 
 
-def test_what_is_asked_for(made):
-    sources, _, _ = made
+def test_filters_and_search_select_sources(source_list):
+    sources, _, _ = source_list
     page = sources.page(Wanted(only="unrouted", limit=2))
     assert (page["total"], page["matching"], len(page["sources"])) == (20, 4, 2)
     assert addresses(sources.page(Wanted(only="clock"))) == ["192.0.2.7"]
@@ -69,8 +69,8 @@ def test_what_is_asked_for(made):
     assert sources.page(Wanted(find="fortinet"))["matching"] == 10
 
 
-def test_figures_over_all_are_counted_now_and_then(made):
-    sources, peers, wall = made
+def test_counts_are_refreshed_at_intervals(source_list):
+    sources, peers, wall = source_list
     counts = sources.counts()
     assert (counts["total"], counts["unrouted"], counts["clock"], counts["silent"]) == (20, 4, 1, 14)
     peers.get("udp", "192.0.2.99")
@@ -79,8 +79,8 @@ def test_figures_over_all_are_counted_now_and_then(made):
     assert sources.counts()["total"] == 21
 
 
-def test_a_rate_is_that_of_the_last_seconds(made):
-    _, peers, _ = made
+def test_rate_is_that_of_the_last_seconds(source_list):
+    _, peers, _ = source_list
     peer = peers.get("udp", "198.51.100.1")
     for second in range(20):
         peer.events += 50
@@ -90,8 +90,8 @@ def test_a_rate_is_that_of_the_last_seconds(made):
     assert peer.rate_at(NOW + 3_600_000) < 1
 
 
-def test_who_else_sends(made):
-    sources, _, _ = made
+def test_other_sources_are_near_the_address(source_list):
+    sources, _, _ = source_list
     others = sources.other_sources("192.0.2.200")
     assert others["only"] is None
     assert others["near"] == sorted(others["near"])

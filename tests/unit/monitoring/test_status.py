@@ -1,4 +1,4 @@
-"""`/api/status`: what it says of intakes, unrouted sources, alarms and readiness, over a real spool and pipeline."""
+"""Tests what `/api/status` reports of intakes, unrouted sources, alarms and readiness."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ spool: {directory: unused}
 """
 
 
-class Gateway:
-    """A bridge whose spool, ledger, pipeline and peers are real; delivery and sockets are stand-ins."""
+class StatusFixture:
+    """A status over a real spool, ledger, pipeline and peers. Delivery and sockets are stand-ins."""
 
     def __init__(self, directory: Path) -> None:
         self.now = float(NOON)
@@ -49,8 +49,8 @@ class Gateway:
         self.disk_budget: Any = SimpleNamespace(full=set(), report=dict, unready=list)
         self.listener_set = Mock()
         self.listener_set.open_ = True
-        for figures in ("kernel_drops", "ports", "refused", "rejections"):
-            getattr(self.listener_set, figures).return_value = {}
+        for method in ("kernel_drops", "ports", "refused", "rejections"):
+            getattr(self.listener_set, method).return_value = {}
         self.mirror: Any = SimpleNamespace(sent=Counter(), dropped=Counter())
         self.rate_history: Any = SimpleNamespace(received=0.0, delivered=0.0, rates={})
         gateway_clock: Any = SimpleNamespace(offset=None)
@@ -75,11 +75,11 @@ class Gateway:
 
 
 @pytest.fixture
-def gateway(tmp_path: Path) -> Gateway:
-    return Gateway(tmp_path / "spool")
+def gateway(tmp_path: Path) -> StatusFixture:
+    return StatusFixture(tmp_path / "spool")
 
 
-def test_events_in_an_open_batch_are_backlog(gateway: Gateway) -> None:
+def test_events_in_an_open_batch_are_backlog(gateway: StatusFixture) -> None:
     gateway.receive("192.0.2.7", b"one", b"two")
     gateway.now += 5
     row = gateway.intake
@@ -87,7 +87,7 @@ def test_events_in_an_open_batch_are_backlog(gateway: Gateway) -> None:
     assert row["oldest_seconds"] == pytest.approx(5, abs=0.1)
 
 
-def test_sealed_and_open_batches_add_up_and_the_oldest_counts(gateway: Gateway) -> None:
+def test_sealed_and_open_batches_add_up_and_the_oldest_counts(gateway: StatusFixture) -> None:
     gateway.receive("192.0.2.7", b"one")
     gateway.courier.waiting_events, gateway.courier.waiting_bytes = 10, 1000
     gateway.courier.oldest_sequence = (NOON - 30) * 1_000_000
@@ -96,19 +96,19 @@ def test_sealed_and_open_batches_add_up_and_the_oldest_counts(gateway: Gateway) 
     assert row["oldest_seconds"] == 30.0
 
 
-def test_intake_without_backlog_has_no_oldest_event(gateway: Gateway) -> None:
+def test_intake_without_backlog_has_no_oldest_event(gateway: StatusFixture) -> None:
     row = gateway.intake
     assert (row["backlog_events"], row["oldest_seconds"]) == (0, None)
 
 
-def test_full_intake_is_full_whatever_its_courier_does(gateway: Gateway) -> None:
+def test_full_intake_is_full_whatever_its_courier_does(gateway: StatusFixture) -> None:
     gateway.courier.state = "backing-off"
     assert gateway.intake["state"] == "backing-off"
     gateway.disk_budget.full.add("fw")
     assert gateway.intake["state"] == "full"
 
 
-def test_last_response_is_shown_with_its_time_and_ids(gateway: Gateway) -> None:
+def test_last_response_is_shown_with_its_time_and_ids(gateway: StatusFixture) -> None:
     outcome = Outcome(Verdict.ACCEPTED, status=200, accepted=3, first_id="a", last_id="c")
     gateway.courier.last_answer = gateway.courier.last_acceptance = Answered(float(NOON), outcome)
     answer = gateway.intake["last_answer"]
@@ -117,14 +117,14 @@ def test_last_response_is_shown_with_its_time_and_ids(gateway: Gateway) -> None:
     assert gateway.intake["last_acceptance"] == answer
 
 
-def test_unrouted_sources_are_listed_with_their_events(gateway: Gateway) -> None:
+def test_unrouted_sources_are_listed_with_their_events(gateway: StatusFixture) -> None:
     gateway.receive("192.0.2.7", b"routed")
     gateway.receive("198.51.100.1", b"no", b"route")
     (row,) = gateway.status.unrouted()
     assert (row["address"], row["listener"], row["events"]) == ("198.51.100.1", "udp", 2)
 
 
-def test_report_counts_agree_with_the_ledger(gateway: Gateway) -> None:
+def test_report_counts_agree_with_the_ledger(gateway: StatusFixture) -> None:
     gateway.receive("192.0.2.7", b"one", b"two")
     gateway.receive("198.51.100.1", b"held")
     report: dict[str, Any] = gateway.status.report()
@@ -135,7 +135,7 @@ def test_report_counts_agree_with_the_ledger(gateway: Gateway) -> None:
     assert report["certificates"] == {"secure": 86_400}
 
 
-def test_report_limits_the_source_rows_but_not_their_count(gateway: Gateway) -> None:
+def test_report_limits_the_source_rows_but_not_their_count(gateway: StatusFixture) -> None:
     for last in range(5):
         gateway.receive(f"192.0.2.{last + 1}", b"text")
     report: dict[str, Any] = gateway.status.report(sources=2)
@@ -144,7 +144,7 @@ def test_report_limits_the_source_rows_but_not_their_count(gateway: Gateway) -> 
     assert gateway.status.report(sources=0)["sources"] == []
 
 
-def test_alarms_and_delivery_errors_are_problems(gateway: Gateway) -> None:
+def test_alarms_and_delivery_errors_are_problems(gateway: StatusFixture) -> None:
     gateway.alarms.on("loss", "fw", "events were lost")
     gateway.alarms.on("parked", "fw", "intake fw is parked")
     gateway.courier.state, gateway.courier.last_error = "parked", "HTTP 401"
@@ -154,7 +154,7 @@ def test_alarms_and_delivery_errors_are_problems(gateway: Gateway) -> None:
     assert {"kind": "loss", "about": "fw", "text": "events were lost"} in report["alarms"]
 
 
-def test_gateway_is_ready_while_listeners_are_open_and_the_spool_has_room(gateway: Gateway) -> None:
+def test_gateway_is_ready_while_listeners_are_open_and_the_spool_has_room(gateway: StatusFixture) -> None:
     gateway.courier.last_error = "no connection"
     assert gateway.status.unready() == []
     gateway.listener_set.open_ = False
@@ -162,7 +162,7 @@ def test_gateway_is_ready_while_listeners_are_open_and_the_spool_has_room(gatewa
     assert gateway.status.unready() == ["the listeners are not open", "the disk is full"]
 
 
-def test_waiting_sums_the_backlog_and_names_the_oldest_age(gateway: Gateway) -> None:
+def test_waiting_returns_the_backlog_and_the_oldest_age(gateway: StatusFixture) -> None:
     assert gateway.status.waiting() == (0, 0.0)
     gateway.spool.append(Group("fw", "lines", NOON, NOON * 1000, NOON * 1000, 3, b"a\nb\nc\n"))
     gateway.now += 10

@@ -1,4 +1,4 @@
-"""Commands on the files of a stopped bridge: what each moves, on disk and in the ledger."""
+"""Tests that commands on the files of a stopped bridge change the files and the ledger alike."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ ALL = {"reasons": ["unrouted"]}
 
 
 class Gateway:
-    """A stopped bridge: its spool holds six events of `fw`, two archived ones, and three unrouted frames."""
+    """Stopped bridge whose spool has six events of `fw`, two archived events and three unrouted frames."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -60,15 +60,15 @@ class Gateway:
         spool.quarantine.close()
         spool.close()
         self.progress: list[dict[str, object]] = []
-        self.patience = 1000
-        "Reports of progress after which the operator hangs up."
+        self.max_reports = 1000
+        "Number of progress reports after which the operator no longer waits."
 
     def run(self, command: str, given: dict[str, object]) -> dict[str, object]:
-        """Runs a command to its end, as `syslog-bridge` does where no bridge runs. Raises what it raises."""
+        """Runs a command to its end, as `syslog-bridge` does without a running bridge. Raises the command's errors."""
 
-        def progress(news: dict[str, object]) -> bool:
-            self.progress.append(news)
-            return len(self.progress) < self.patience
+        def progress(report: dict[str, object]) -> bool:
+            self.progress.append(report)
+            return len(self.progress) < self.max_reports
 
         session = OfflineSession(self.config, wall=lambda: float(NOON + 60))
         try:
@@ -85,14 +85,14 @@ class Gateway:
             session.close()
 
     def events(self, intake: str) -> list[bytes]:
-        """The events of an intake in the spool, in their order."""
+        """Returns the events of an intake in the spool, in order."""
         folder = self.directory / intake
         if not folder.is_dir():
             return []
         return [event for _, events in inspect.queued_batches(folder) for _, event in events]
 
-    def held(self) -> list[str]:
-        """The peers whose frames are unrouted."""
+    def unrouted(self) -> list[str]:
+        """Returns the peers whose unrouted frames are in quarantine."""
         files = sorted((self.directory / ".quarantine" / "unrouted").glob("*.jsonl"))
         entries = (QuarantineEntry.read(line) for file in files for line in file.read_bytes().splitlines())
         return [entry.peer for entry in entries if entry is not None]
@@ -103,35 +103,35 @@ def gateway(tmp_path: Path) -> Iterator[Gateway]:
     yield Gateway(tmp_path / "spool")
 
 
-def test_retry_routes_held_frames_by_the_present_configuration(gateway: Gateway) -> None:
+def test_retry_routes_unrouted_frames_by_the_current_configuration(gateway: Gateway) -> None:
     result = gateway.run("quarantine-retry", ALL)
     assert result == {"moved": {"linux": 1}, "filtered": 1, "purged": 0, "stayed": 1, "interrupted": False}
     assert gateway.events("linux") == [b"frame of 192.0.2.7"]
-    assert gateway.held() == ["198.51.100.1"]
+    assert gateway.unrouted() == ["198.51.100.1"]
     assert (gateway.ledger.quarantined, gateway.ledger.filtered) == (1, 1)
 
 
 def test_retry_takes_only_frames_of_the_given_source(gateway: Gateway) -> None:
     result = gateway.run("quarantine-retry", ALL | {"source": "192.0.2.99/32"})
     assert (result["moved"], result["filtered"], result["stayed"]) == ({}, 1, 2)
-    assert gateway.held() == ["192.0.2.7", "198.51.100.1"]
+    assert gateway.unrouted() == ["192.0.2.7", "198.51.100.1"]
 
 
 def test_quarantine_purge_counts_frames_as_dropped(gateway: Gateway) -> None:
     result = gateway.run("quarantine-purge", ALL)
     assert (result["purged"], result["stayed"]) == (3, 0)
-    assert gateway.held() == []
+    assert gateway.unrouted() == []
     assert gateway.ledger.dropped == {"purged": 3}
 
 
-def test_nothing_changes_if_the_operator_has_hung_up(gateway: Gateway) -> None:
-    gateway.patience = 1
+def test_nothing_changes_if_the_operator_no_longer_waits(gateway: Gateway) -> None:
+    gateway.max_reports = 1
     result = gateway.run("quarantine-purge", ALL)
     assert (result["purged"], result["interrupted"]) == (0, True)
-    assert len(gateway.held()) == 3
+    assert len(gateway.unrouted()) == 3
 
 
-def test_purge_drops_all_that_waits_of_an_intake(gateway: Gateway) -> None:
+def test_purge_drops_all_waiting_events_of_an_intake(gateway: Gateway) -> None:
     assert gateway.run("spool-purge", {"intake": "fw"}) == {"purged": 6, "interrupted": False}
     assert gateway.events("fw") == []
     assert gateway.ledger.dropped == {"purged": 6}
@@ -142,14 +142,14 @@ def test_purge_drops_only_events_that_contain_the_text(gateway: Gateway) -> None
     assert gateway.events("fw") == [b"gw 1", b"gw 2", b"gw 3"]
 
 
-def test_move_gives_what_waits_to_another_intake(gateway: Gateway) -> None:
+def test_move_assigns_waiting_events_to_another_intake(gateway: Gateway) -> None:
     assert gateway.run("spool-move", {"intake": "fw", "to": "linux"}) == {"moved": 6, "interrupted": False}
     assert gateway.events("fw") == []
     assert gateway.events("linux") == [b"gw 1", b"gw 2", b"gw 3", b"host 4", b"host 5", b"host 6"]
     assert gateway.ledger.spooled == 6
 
 
-def test_move_of_a_source_leaves_the_other_events(gateway: Gateway) -> None:
+def test_move_with_a_source_leaves_the_other_events(gateway: Gateway) -> None:
     assert gateway.run("spool-move", {"intake": "fw", "to": "linux", "source": "gw"})["moved"] == 3
     assert (gateway.events("fw"), gateway.events("linux")) == (
         [b"host 4", b"host 5", b"host 6"],
@@ -157,20 +157,20 @@ def test_move_of_a_source_leaves_the_other_events(gateway: Gateway) -> None:
     )
 
 
-def test_interrupted_move_leaves_the_rest_where_it_was(gateway: Gateway) -> None:
-    gateway.patience = 1
+def test_an_interrupted_move_leaves_the_remaining_events(gateway: Gateway) -> None:
+    gateway.max_reports = 1
     assert gateway.run("spool-move", {"intake": "fw", "to": "linux"}) == {"moved": 2, "interrupted": True}
     assert len(gateway.events("fw")) == 4
     assert len(gateway.events("linux")) == 2
 
 
-def test_move_to_an_unknown_intake_is_refused(gateway: Gateway) -> None:
+def test_move_to_an_unknown_intake_fails(gateway: Gateway) -> None:
     with pytest.raises(CommandError, match="other is not in the configuration"):
         gateway.run("spool-move", {"intake": "fw", "to": "other"})
     assert len(gateway.events("fw")) == 6
 
 
-def test_replay_delivers_archived_events_once_more(gateway: Gateway) -> None:
+def test_replay_queues_archived_events_again(gateway: Gateway) -> None:
     period = {"intake": "fw", "from_ms": NOON * 1000, "to_ms": (NOON + 1) * 1000}
     counted = gateway.run("replay-count", period)
     assert (counted["events"], counted["batches"]) == (2, 1)
@@ -180,7 +180,7 @@ def test_replay_delivers_archived_events_once_more(gateway: Gateway) -> None:
     assert gateway.ledger.replayed == 2
 
 
-def test_replay_refuses_if_the_archive_holds_less_than_was_counted(gateway: Gateway) -> None:
+def test_replay_fails_if_the_archive_has_fewer_batches_than_were_counted(gateway: Gateway) -> None:
     period = {"intake": "fw", "from_ms": NOON * 1000, "to_ms": (NOON + 1) * 1000, "batches": 2}
     with pytest.raises(Exception, match="Nothing was replayed"):
         gateway.run("replay", period)
@@ -197,8 +197,8 @@ def test_replay_refuses_if_the_archive_holds_less_than_was_counted(gateway: Gate
         ("replay", {"intake": "fw", "from_ms": "now", "to_ms": 1, "batches": 1}),
     ],
 )
-def test_incomplete_request_is_refused(gateway: Gateway, command: str, given: dict[str, object]) -> None:
+def test_an_invalid_request_is_rejected(gateway: Gateway, command: str, given: dict[str, object]) -> None:
     with pytest.raises(WrongRequest):
         gateway.run(command, given)
     assert len(gateway.events("fw")) == 6
-    assert len(gateway.held()) == 3
+    assert len(gateway.unrouted()) == 3

@@ -87,16 +87,22 @@ def nets(*texts):
 
 
 def router(*routes, sources=(), unrouted=None, **options):
-    given = {"intakes": INTAKES, "listeners": LISTENERS, "timezone": UTC, "unrouted": unrouted or Unrouted(), **options}
-    return Router(routes=routes, sources=sources, **given)
+    arguments = {
+        "intakes": INTAKES,
+        "listeners": LISTENERS,
+        "timezone": UTC,
+        "unrouted": unrouted or Unrouted(),
+        **options,
+    }
+    return Router(routes=routes, sources=sources, **arguments)
 
 
 def facts(hostname=b"", app_name=b"", priority=b"", text=b""):
     return Facts(hostname, app_name, priority, text)
 
 
-def found(made, frame=None, *, peer="192.0.2.7", listener="udp"):
-    return made.profile(listener, ip_address(peer) if peer else None).find(frame or facts()).route
+def route_of(compiled, frame=None, *, peer="192.0.2.7", listener="udp"):
+    return compiled.profile(listener, ip_address(peer) if peer else None).find(frame or facts()).route
 
 
 # --- one condition --------------------------------------------------------------------------------------------------
@@ -113,13 +119,13 @@ def found(made, frame=None, *, peer="192.0.2.7", listener="udp"):
         None, False),
     ],
 )  # fmt: skip
-def test_source(source, peer, holds):
-    assert (found(router(Route(source=nets(*source))), peer=peer) == "r") is holds
+def test_source_condition_matches_networks(source, peer, holds):
+    assert (route_of(router(Route(source=nets(*source))), peer=peer) == "r") is holds
 
 
-def test_listener():
-    made = router(Route(listener=("tcp", "own")))
-    assert [found(made, listener=name) for name in ("udp", "tcp", "own")] == ["unrouted", "r", "r"]
+def test_listener_condition_matches_names():
+    compiled = router(Route(listener=("tcp", "own")))
+    assert [route_of(compiled, listener=name) for name in ("udp", "tcp", "own")] == ["unrouted", "r", "r"]
 
 
 @pytest.mark.parametrize(
@@ -136,29 +142,32 @@ def test_listener():
         ("*a*b*c", b"xbyazc", False), ("h\u00f6st*", "h\u00f6st1".encode(), True), ("*", b"x" * 5000, False),
     ],
 )  # fmt: skip
-def test_hostname(glob, hostname, holds):
-    assert (found(router(Route(hostname=(glob,))), facts(hostname=hostname)) == "r") is holds
+def test_hostname_glob_matches_full_and_short_name(glob, hostname, holds):
+    assert (route_of(router(Route(hostname=(glob,))), facts(hostname=hostname)) == "r") is holds
 
 
-def test_app_name_has_no_short_form():
-    made = router(Route(app_name=("sshd", "sudo*")))
-    names = {name: found(made, facts(app_name=name)) == "r" for name in (b"sshd", b"SSHD", b"sudoedit", b"sshd.x", b"")}
+def test_app_name_is_not_shortened():
+    compiled = router(Route(app_name=("sshd", "sudo*")))
+    names = {
+        name: route_of(compiled, facts(app_name=name)) == "r"
+        for name in (b"sshd", b"SSHD", b"sudoedit", b"sshd.x", b"")
+    }
     assert names == {b"sshd": True, b"SSHD": True, b"sudoedit": True, b"sshd.x": False, b"": False}
 
 
 @pytest.mark.parametrize("level", range(8))
-def test_min_severity_is_this_one_or_worse(level):
-    made = router(Route(min_severity=level))
-    matched = {n for n in range(192) if found(made, facts(priority=b"%d" % n)) == "r"}
+def test_min_severity_matches_this_severity_or_worse(level):
+    compiled = router(Route(min_severity=level))
+    matched = {n for n in range(192) if route_of(compiled, facts(priority=b"%d" % n)) == "r"}
     assert matched == {n for n in range(192) if n % 8 <= level}
-    assert found(made, facts(priority=b"")) == "unrouted"
+    assert route_of(compiled, facts(priority=b"")) == "unrouted"
 
 
-def test_message():
-    made = router(Route(message=Message(contains=("a=1", "b=2"), starts_with=("x", "y"))))
+def test_message_condition_matches_its_texts():
+    compiled = router(Route(message=Message(contains=("a=1", "b=2"), starts_with=("x", "y"))))
     texts = (b"x a=1", b"y b=2", b"x c=3", b"z a=1", b" x a=1", b"")
-    assert [found(made, facts(text=text)) == "r" for text in texts] == [True, True, False, False, False, False]
-    assert found(router(Route(message=Message(contains=("\u00e9",)))), facts(text="caf\u00e9".encode())) == "r"
+    assert [route_of(compiled, facts(text=text)) == "r" for text in texts] == [True, True, False, False, False, False]
+    assert route_of(router(Route(message=Message(contains=("\u00e9",)))), facts(text="caf\u00e9".encode())) == "r"
 
 
 # --- conditions together --------------------------------------------------------------------------------------------
@@ -170,69 +179,69 @@ def test_conditions_are_anded():
         message=Message(contains=("text",)),
     )  # fmt: skip
     good = facts(b"gw1", b"app", b"4", b"a text")
-    made = router(route)
-    assert found(made, good) == "r"
+    compiled = router(route)
+    assert route_of(compiled, good) == "r"
     wrong = {"hostname": b"db", "app_name": b"x", "priority": b"5", "text": b"nothing"}
-    assert {found(made, good._replace(**{name: value})) for name, value in wrong.items()} == {"unrouted"}
-    assert found(made, good, peer="198.51.100.1") == found(made, good, listener="tcp") == "unrouted"
+    assert {route_of(compiled, good._replace(**{name: value})) for name, value in wrong.items()} == {"unrouted"}
+    assert route_of(compiled, good, peer="198.51.100.1") == route_of(compiled, good, listener="tcp") == "unrouted"
 
 
 def test_first_matching_route_wins():
-    made = router(
+    compiled = router(
         Route(name="1", hostname=("gw",)), Route(name="2", hostname=("gw*",)), Route(name="3"), Route(name="4")
     )
-    assert [found(made, facts(hostname=host)) for host in (b"gw", b"gw1", b"x")] == ["1", "2", "3"]
+    assert [route_of(compiled, facts(hostname=host)) for host in (b"gw", b"gw1", b"x")] == ["1", "2", "3"]
 
 
-def test_except_by_peer_alone():
-    made = router(Route(name="1", except_=When(source=nets("192.0.2.7"))), Route(name="2"))
-    assert (found(made), found(made, peer="192.0.2.8")) == ("2", "1")
-    assert made.profile("udp", ip_address("192.0.2.7")).constant.route == "2"
+def test_exception_by_peer_excludes_that_peer():
+    compiled = router(Route(name="1", except_=When(source=nets("192.0.2.7"))), Route(name="2"))
+    assert (route_of(compiled), route_of(compiled, peer="192.0.2.8")) == ("2", "1")
+    assert compiled.profile("udp", ip_address("192.0.2.7")).constant.route == "2"
 
 
-def test_except_by_frame_alone():
-    made = router(Route(name="1", except_=When(hostname=("test-*",))), Route(name="2"))
-    assert (found(made, facts(hostname=b"test-1")), found(made, facts(hostname=b"web"))) == ("2", "1")
+def test_exception_by_frame_excludes_that_frame():
+    compiled = router(Route(name="1", except_=When(hostname=("test-*",))), Route(name="2"))
+    assert (route_of(compiled, facts(hostname=b"test-1")), route_of(compiled, facts(hostname=b"web"))) == ("2", "1")
 
 
-def test_except_by_peer_and_frame():
-    made = router(Route(name="1", except_=When(source=nets("192.0.2.7"), app_name=("cron",))), Route(name="2"))
+def test_exception_by_peer_and_frame_needs_both():
+    compiled = router(Route(name="1", except_=When(source=nets("192.0.2.7"), app_name=("cron",))), Route(name="2"))
     cron, other = facts(app_name=b"cron"), facts(app_name=b"sshd")
-    assert [found(made, frame, peer=p) for frame in (cron, other) for p in ("192.0.2.7", "192.0.2.8")] == [
+    assert [route_of(compiled, frame, peer=p) for frame in (cron, other) for p in ("192.0.2.7", "192.0.2.8")] == [
         "2",
         "1",
         "1",
         "1",
     ]
-    assert made.profile("udp", ip_address("192.0.2.8")).constant.route == "1"
+    assert compiled.profile("udp", ip_address("192.0.2.8")).constant.route == "1"
 
 
-def test_except_listener():
-    made = router(Route(name="1", except_=When(listener=("tcp",))))
-    assert [found(made, listener=name) for name in ("udp", "tcp")] == ["1", "unrouted"]
+def test_exception_by_listener_excludes_that_listener():
+    compiled = router(Route(name="1", except_=When(listener=("tcp",))))
+    assert [route_of(compiled, listener=name) for name in ("udp", "tcp")] == ["1", "unrouted"]
 
 
 # --- unrouted frames, and a listener's intake -----------------------------------------------------------------------
 
 
 def test_listener_intake_comes_after_routes_that_name_the_listener():
-    made = router(Route(name="all"), Route(name="named", listener=("own",), app_name=("x",), intake="b"))
-    assert found(made, facts(app_name=b"x"), listener="own") == "named"
-    own = made.profile("own", ip_address("192.0.2.7")).find(facts(app_name=b"y"))
+    compiled = router(Route(name="all"), Route(name="named", listener=("own",), app_name=("x",), intake="b"))
+    assert route_of(compiled, facts(app_name=b"x"), listener="own") == "named"
+    own = compiled.profile("own", ip_address("192.0.2.7")).find(facts(app_name=b"y"))
     assert (own.kind, own.route, own.intake, own.payload) == ("deliver", "listener own", "own", "raw")
-    assert found(made, listener="udp") == "all"
+    assert route_of(compiled, listener="udp") == "all"
 
 
 @pytest.mark.parametrize(
     ("unrouted", "kind", "intake"),
     [(Unrouted("hold"), "hold", None), (Unrouted("drop"), "drop", None), (Unrouted("intake", "b"), "deliver", "b")],
 )
-def test_unrouted(unrouted, kind, intake):
+def test_unrouted_frames_get_the_configured_disposition(unrouted, kind, intake):
     profile = router(unrouted=unrouted).profile("udp", ip_address("192.0.2.7"))
     assert (profile.constant.kind, profile.constant.route, profile.constant.intake) == (kind, "unrouted", intake)
 
 
-def test_drop():
+def test_route_without_intake_drops():
     constant = router(Route(name="noise", intake=None)).profile("udp", ip_address("192.0.2.7")).constant
     assert (constant.kind, constant.route, constant.intake) == ("drop", "noise", None)
 
@@ -258,28 +267,28 @@ def test_zones_and_names_come_from_the_first_entry_that_has_one():
         Source(nets("192.0.2.7"), name="fw"), Source(nets("192.0.2.0/24"), EAST, "all"), Source(nets("0.0.0.0/0"),
         WEST),
     ]  # fmt: skip
-    made = router(Route(name="1", source=nets("192.0.2.9"), timezone=WEST), Route(name="2"), sources=sources)
+    compiled = router(Route(name="1", source=nets("192.0.2.9"), timezone=WEST), Route(name="2"), sources=sources)
     zones = {
-        peer: made.profile("udp", ip_address(peer)).constant.zone
+        peer: compiled.profile("udp", ip_address(peer)).constant.zone
         for peer in ("192.0.2.7", "192.0.2.9", "10.0.0.1", "2001:db8::1")
     }
     assert zones == {"192.0.2.7": EAST, "192.0.2.9": WEST, "10.0.0.1": WEST, "2001:db8::1": UTC}
-    assert [made.known(ip_address(p)).name for p in ("192.0.2.7", "192.0.2.8", "10.0.0.1")] == ["fw", "all", None]
-    assert made.known(None).name is None
+    assert [compiled.known(ip_address(p)).name for p in ("192.0.2.7", "192.0.2.8", "10.0.0.1")] == ["fw", "all", None]
+    assert compiled.known(None).name is None
 
 
 # --- a profile reads only what its rules need -----------------------------------------------------------------------
 
 
-def test_needs():
-    made = router(
+def test_profile_needs_only_the_columns_of_its_routes():
+    compiled = router(
         Route(source=nets("10.0.0.1"), payload="raw"), Route(source=nets("10.0.0.2"), hostname=("x",),
         payload="content"),
         Route(source=nets("10.0.0.3"), intake=None), Route(source=nets("10.0.0.4"), except_=When(min_severity=3)),
     )  # fmt: skip
 
     def needs(peer):
-        return made.profile("udp", ip_address(peer)).needs
+        return compiled.profile("udp", ip_address(peer)).needs
 
     assert needs("10.0.0.1") == {"raw"}
     assert needs("10.0.0.2") == {"hostname", "content", "raw"}
@@ -291,21 +300,23 @@ def test_peers_with_the_same_rules_share_a_profile():
     routes = [
         Route(name=f"r{i}", source=nets(f"10.{i // 250}.{i % 250}.0/24"), intake="ab"[i % 2]) for i in range(2000)
     ]
-    made = router(*routes, Route(name="rest", hostname=("x",)))
+    compiled = router(*routes, Route(name="rest", hostname=("x",)))
     profiles = {}
     for i in range(2000):
         for last in (1, 200):
-            profiles.setdefault(made.profile("udp", ip_address(f"10.{i // 250}.{i % 250}.{last}")), set()).add(i)
+            profiles.setdefault(compiled.profile("udp", ip_address(f"10.{i // 250}.{i % 250}.{last}")), set()).add(i)
     assert len(profiles) == 2000
     assert all(len(numbers) == 1 for numbers in profiles.values())
     assert {profile.constant.route for profile in profiles} == {route.name for route in routes}
-    others = {made.profile(listener, ip_address(f"198.51.{i}.1")) for i in range(100) for listener in ("udp", "tcp")}
+    others = {
+        compiled.profile(listener, ip_address(f"198.51.{i}.1")) for i in range(100) for listener in ("udp", "tcp")
+    }
     assert len(others) == 1
 
 
-def test_a_profile_differs_by_zone():
-    made = router(Route(), sources=[Source(nets("10.0.0.1"), EAST)])
-    profiles = [made.profile("udp", ip_address(f"10.0.0.{i}")) for i in (1, 2, 3)]
+def test_peers_of_different_zones_have_different_profiles():
+    compiled = router(Route(), sources=[Source(nets("10.0.0.1"), EAST)])
+    profiles = [compiled.profile("udp", ip_address(f"10.0.0.{i}")) for i in (1, 2, 3)]
     assert profiles[0] is not profiles[1]
     assert profiles[1] is profiles[2]
 
@@ -327,37 +338,38 @@ CONDITIONS = {
 }
 
 
-def when(of):
+def condition_strategy(condition_type):
     # Few conditions at a time: routes with all of them match nothing.
-    given = st.fixed_dictionaries({}, optional=CONDITIONS).map(lambda all_: dict(list(all_.items())[:3]))
-    return given.map(lambda conditions: of(**conditions))
+    dictionaries = st.fixed_dictionaries({}, optional=CONDITIONS).map(lambda all_: dict(list(all_.items())[:3]))
+    return dictionaries.map(lambda conditions: condition_type(**conditions))
 
 
 ROUTES = st.builds(
     lambda route, exception, intake: replace(route, except_=exception, intake=intake),
-    when(Route), st.none() | when(When).filter(lambda w: w != When()), st.sampled_from(["a", "b", None]),
+    condition_strategy(Route), st.none() | condition_strategy(When).filter(lambda w: w != When()),
+    st.sampled_from(["a", "b", None]),
 )  # fmt: skip
 
 
-def holds(given, listener, peer, frame):
+def holds(when, listener, peer, frame):
     """Checks the conditions one by one, without compilation."""
     names = [frame.hostname, frame.hostname if frame.hostname[:1].isdigit() else frame.hostname.split(b".")[0]]
     checks = [
-        not given.listener or listener in given.listener,
-        not given.source or any(peer.version == net.version and peer in net for net in given.source),
-        not given.hostname
-        or any(name and fnmatchcase(name.decode().lower(), g.lower()) for name in names for g in given.hostname),
-        not given.app_name or any(frame.app_name and fnmatchcase(frame.app_name.decode(), g) for g in given.app_name),
-        given.min_severity is None or (frame.priority != b"" and int(frame.priority) % 8 <= given.min_severity),
+        not when.listener or listener in when.listener,
+        not when.source or any(peer.version == net.version and peer in net for net in when.source),
+        not when.hostname
+        or any(name and fnmatchcase(name.decode().lower(), g.lower()) for name in names for g in when.hostname),
+        not when.app_name or any(frame.app_name and fnmatchcase(frame.app_name.decode(), g) for g in when.app_name),
+        when.min_severity is None or (frame.priority != b"" and int(frame.priority) % 8 <= when.min_severity),
     ]
-    if given.message:
+    if when.message:
         text = frame.text.decode()
-        checks.append(not given.message.contains or any(part in text for part in given.message.contains))
-        checks.append(not given.message.starts_with or any(text.startswith(p) for p in given.message.starts_with))
+        checks.append(not when.message.contains or any(part in text for part in when.message.contains))
+        checks.append(not when.message.starts_with or any(text.startswith(p) for p in when.message.starts_with))
     return all(checks)
 
 
-def naive(routes, listener, peer, frame):
+def expected_route(routes, listener, peer, frame):
     for route in routes:
         if LISTENERS[listener] and not route.listener:
             continue
@@ -377,12 +389,12 @@ FACTS = st.builds(Facts, *map(st.sampled_from, (HOSTS, APPS, [b"", b"0", b"13", 
     st.sampled_from(PEERS),
     st.sampled_from(list(LISTENERS)),
 )
-def test_any_rules(routes, frames, peer, listener):
+def test_any_routes_equal_a_naive_implementation(routes, frames, peer, listener):
     routes = [replace(route, name=f"r{i}") for i, route in enumerate(routes)]
-    made = router(*routes)
+    compiled = router(*routes)
     address = ip_address(peer)
-    profile = made.profile(listener, address)
-    expected = [naive(routes, listener, address, frame) for frame in frames]
+    profile = compiled.profile(listener, address)
+    expected = [expected_route(routes, listener, address, frame) for frame in frames]
     assert [profile.find(frame).route for frame in frames] == expected
     if profile.constant is not None:
         assert set(expected) == {profile.constant.route}

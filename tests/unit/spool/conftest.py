@@ -1,4 +1,4 @@
-"""A spool without a thread, with clocks moved by hand."""
+"""Defines a spool without a thread, whose clocks a test advances."""
 
 import os
 
@@ -13,17 +13,19 @@ NOON = 1_795_435_200
 
 
 class Clocks:
+    """A wall clock and a monotonic clock, in seconds."""
+
     def __init__(self):
         self.wall = float(NOON)
-        self.steady = 100.0
+        self.monotonic = 100.0
 
-    def pass_(self, seconds):
+    def advance(self, seconds):
         self.wall += seconds
-        self.steady += seconds
+        self.monotonic += seconds
 
 
-class Yard:
-    """A spool's directory, its clocks, and the spool that owns it now."""
+class SpoolFixture:
+    """A spool directory, its clocks, and the spool object that owns the directory now."""
 
     NOON_MS = NOON * 1000
 
@@ -39,7 +41,7 @@ class Yard:
     def open(self):
         self.spool = build_spool(
             self.directory, recover=False, limits=self.limits, wall=lambda: self.clocks.wall,
-            clock=lambda: self.clocks.steady, bounds=self.bounds,
+            clock=lambda: self.clocks.monotonic, bounds=self.bounds,
         )  # fmt: skip
         self.sealed = []
         self.spool.on_sealed = self.sealed.append
@@ -47,7 +49,7 @@ class Yard:
         return self.spool.recover()
 
     def crash(self):
-        """The process is gone: its descriptors are closed, and with them its lock."""
+        """Closes all descriptors and the lock, as the end of the process does."""
         for batch in self.spool._by_age:
             os.close(batch.descriptor)
         os.close(self.spool._lock)
@@ -66,7 +68,7 @@ class Yard:
             self.spool.append(part)
 
     def seal(self):
-        self.clocks.pass_(self.limits.max_age)
+        self.clocks.advance(self.limits.max_age)
         self.spool.seal_due()
         return self.sealed
 
@@ -76,7 +78,7 @@ class Yard:
 
     @staticmethod
     def events(batches):
-        """What the batches hold, as the courier would send it."""
+        """Returns the events of the batches as the courier would send them."""
         found = []
         for batch in batches:
             pieces = (
@@ -90,22 +92,22 @@ class Yard:
 
 
 @pytest.fixture
-def make_yard(tmp_path):
-    """Makes yards; the last of each directory is closed in the end."""
+def make_spool_fixture(tmp_path):
+    """Returns a function that opens a spool; every spool is closed after the test."""
     made = []
 
     def make(directory=None, **limits):
-        yard = Yard(directory or tmp_path / "spool", **limits)
-        yard.open()
-        made.append(yard)
-        return yard
+        spool_fixture = SpoolFixture(directory or tmp_path / "spool", **limits)
+        spool_fixture.open()
+        made.append(spool_fixture)
+        return spool_fixture
 
     yield make
-    for yard in made:
-        if yard.spool is not None:
-            yard.crash()
+    for spool_fixture in made:
+        if spool_fixture.spool is not None:
+            spool_fixture.crash()
 
 
 @pytest.fixture
-def yard(make_yard):
-    return make_yard()
+def spool_fixture(make_spool_fixture):
+    return make_spool_fixture()

@@ -1,4 +1,4 @@
-"""The archive: what was delivered is kept by the hour, within its bounds, and can be read again."""
+"""Tests that delivered batches are archived by the hour, within the limits, and can be read again."""
 
 import pytest
 
@@ -10,35 +10,35 @@ PAD = b"x" * 100
 
 
 @pytest.fixture
-def archive(yard):
-    return attach(yard)
+def archive(spool_fixture):
+    return attach(spool_fixture)
 
 
-def attach(yard, *, max_size=10**9, max_age=None):
+def attach(spool_fixture, *, max_size=10**9, max_age=None):
     archive = Archive(
-        yard.directory / ".archive", max_size=max_size, max_age=max_age, wall=lambda: yard.clocks.wall,
-        on_error=yard.errors.append,
+        spool_fixture.directory / ".archive", max_size=max_size, max_age=max_age,
+        wall=lambda: spool_fixture.clocks.wall, on_error=spool_fixture.errors.append,
     )  # fmt: skip
     archive.recover()
-    yard.spool.archive = archive
+    spool_fixture.spool.archive = archive
     return archive
 
 
-def deliver(yard, count, *, first=0, seconds=1.0, settle=True):
-    """So many batches, one every so many seconds, settled; their events."""
-    yard.spool.on_sealed = (sealed := []).append
+def deliver(spool_fixture, count, *, first=0, seconds=1.0, settle=True):
+    """Seals batches of one event each at an interval, and settles them. Returns the events and the batches."""
+    spool_fixture.spool.on_sealed = (sealed := []).append
     events = []
     for i in range(first, first + count):
         events.append(b"event %d %s" % (i, PAD))
-        yard.append(events[-1], ms=int(yard.clocks.wall * 1000))
-        yard.spool.seal_all()
-        yard.clocks.pass_(seconds)
+        spool_fixture.append(events[-1], ms=int(spool_fixture.clocks.wall * 1000))
+        spool_fixture.spool.seal_all()
+        spool_fixture.clocks.advance(seconds)
     if settle:
-        yard.spool.remove(sealed)
+        spool_fixture.spool.remove(sealed)
     return events, sealed
 
 
-def kept(archive, low=0, high=1 << 60):
+def archived_events(archive, low=0, high=1 << 60):
     return [line for batch in archive.read("a", low, high) for line in batch_reader.content(batch).split(b"\n")[:-1]]
 
 
@@ -47,90 +47,90 @@ def files(archive):
     return sorted(path.name for path in folder.iterdir()) if folder.exists() else []
 
 
-def test_delivered_batches_are_kept_and_become_one_pack_an_hour(yard, archive):
-    events, _ = deliver(yard, 600, seconds=1)
-    assert yard.names() == []
+def test_delivered_batches_are_archived_in_one_pack_per_hour(spool_fixture, archive):
+    events, _ = deliver(spool_fixture, 600, seconds=1)
+    assert spool_fixture.names() == []
     archive.tidy()
-    more, _ = deliver(yard, 300, first=600, seconds=20)
-    assert kept(archive) == events + more
-    yard.clocks.pass_(HOUR)
+    more, _ = deliver(spool_fixture, 300, first=600, seconds=20)
+    assert archived_events(archive) == events + more
+    spool_fixture.clocks.advance(HOUR)
     archive.tidy()
-    assert kept(archive) == events + more
+    assert archived_events(archive) == events + more
     hours = [name.partition(".")[0] for name in files(archive)]
     assert hours == ["20261123T12", "20261123T13"]
-    assert yard.errors == []
+    assert spool_fixture.errors == []
 
 
-def test_what_was_delivered_from_a_pack_is_kept(yard, archive):
-    events, batches = deliver(yard, 20, settle=False)
-    made, _ = pack_writer.pack(batches, yard.spool.cannot_remove)
+def test_batches_delivered_from_a_pack_are_archived(spool_fixture, archive):
+    events, batches = deliver(spool_fixture, 20, settle=False)
+    made, _ = pack_writer.pack(batches, spool_fixture.spool.cannot_remove)
     read = made.read(most_batches=1000, most_bytes=10**9, sealed=0.0).batches
-    yard.spool.remove(read)
-    assert (yard.names(), kept(archive)) == ([], events)
+    spool_fixture.spool.remove(read)
+    assert (spool_fixture.names(), archived_events(archive)) == ([], events)
 
 
-def test_only_what_lies_within_the_times_is_read(yard, archive):
-    events, _ = deliver(yard, 600, seconds=10)
-    yard.clocks.pass_(HOUR)
+def test_read_returns_only_events_of_the_period(spool_fixture, archive):
+    events, _ = deliver(spool_fixture, 600, seconds=10)
+    spool_fixture.clocks.advance(HOUR)
     archive.tidy()
-    begin = yard.NOON_MS + 200_000
-    assert kept(archive, begin, begin + 100_000) == events[20:30]
+    begin = spool_fixture.NOON_MS + 200_000
+    assert archived_events(archive, begin, begin + 100_000) == events[20:30]
     assert list(archive.read("other", 0, 1 << 60)) == []
 
 
-def test_a_restart_knows_what_is_kept(yard, archive):
-    events, _ = deliver(yard, 300, seconds=20)
+def test_restart_finds_the_archived_events(spool_fixture, archive):
+    events, _ = deliver(spool_fixture, 300, seconds=20)
     archive.tidy()
-    again = attach(yard)
-    assert kept(again) == events
-    assert again.size == archive.size
+    reopened = attach(spool_fixture)
+    assert archived_events(reopened) == events
+    assert reopened.size == archive.size
 
 
-def test_what_is_too_old_goes_by_whole_hours(yard):
-    archive = attach(yard, max_age=2 * HOUR)
-    events, _ = deliver(yard, 300, seconds=60)
+def test_hours_older_than_max_age_are_deleted(spool_fixture):
+    archive = attach(spool_fixture, max_age=2 * HOUR)
+    events, _ = deliver(spool_fixture, 300, seconds=60)
     archive.tidy()
-    left = kept(archive)
-    assert 120 <= len(left) < 240
-    assert left == events[-len(left) :]
+    remaining = archived_events(archive)
+    assert 120 <= len(remaining) < 240
+    assert remaining == events[-len(remaining) :]
 
 
-def test_what_is_too_much_goes_the_oldest_first(yard):
-    archive = attach(yard, max_size=100 * 4096)
-    events, _ = deliver(yard, 150, seconds=60)
+def test_oldest_events_are_deleted_above_max_size(spool_fixture):
+    archive = attach(spool_fixture, max_size=100 * 4096)
+    events, _ = deliver(spool_fixture, 150, seconds=60)
     assert archive.size <= 100 * 4096
-    left = kept(archive)
-    assert left == events[-len(left) :]
-    assert left
+    remaining = archived_events(archive)
+    assert remaining == events[-len(remaining) :]
+    assert remaining
     assert sum(path.stat().st_blocks * 512 for path in (archive.directory / "a").iterdir()) == archive.size
 
 
-def test_a_disk_that_needs_room_gets_it(yard, archive):
-    deliver(yard, 10)
+def test_shrink_releases_space(spool_fixture, archive):
+    deliver(spool_fixture, 10)
     assert archive.shrink(0) == 10 * 4096
     assert (files(archive), archive.size) == ([], 0)
 
 
-def test_a_batch_that_cannot_be_kept_goes_all_the_same(yard, archive, monkeypatch):
-    _, batches = deliver(yard, 1, settle=False)
-    path_type = type(yard.directory)
+def test_batch_that_cannot_be_archived_is_deleted(spool_fixture, archive, monkeypatch):
+    _, batches = deliver(spool_fixture, 1, settle=False)
+    path_type = type(spool_fixture.directory)
     monkeypatch.setattr(path_type, "rename", lambda self, to: (_ for _ in ()).throw(OSError(28, "No space left")))
-    yard.spool.remove(batches)
+    spool_fixture.spool.remove(batches)
     monkeypatch.undo()
-    assert (yard.names(), files(archive)) == ([], [])
-    assert "No space left" in yard.errors[0]
+    assert (spool_fixture.names(), files(archive)) == ([], [])
+    assert "No space left" in spool_fixture.errors[0]
 
 
-def test_damage_is_said_and_the_rest_read(yard, archive, monkeypatch):
+def test_damage_is_reported_and_the_other_events_are_read(spool_fixture, archive, monkeypatch):
     monkeypatch.setattr(pack_writer, "BLOCK", 1200)
-    events, _ = deliver(yard, 300)
+    events, _ = deliver(spool_fixture, 300)
     archive.tidy()
     (name,) = files(archive)
     path = archive.directory / "a" / name
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 0xFF
     path.write_bytes(data)
-    left = kept(archive)
-    assert 285 <= len(left) < 300
-    assert set(left) < set(events)
-    assert "damaged" in yard.errors[0]
+    remaining = archived_events(archive)
+    assert 285 <= len(remaining) < 300
+    assert set(remaining) < set(events)
+    assert "damaged" in spool_fixture.errors[0]

@@ -1,4 +1,4 @@
-"""The budget's arithmetic: what the spool may hold, and who of the intakes may have it."""
+"""Tests how the disk budget computes the spool's limit and the room of each intake."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,39 +21,41 @@ def shares(limit, parked=(), pause=False, **uses):
     return Shares(limit, uses, frozenset(parked), pause=pause)
 
 
-def test_a_share_and_a_size():
+def test_limit_is_a_share_of_the_disk_or_a_size():
     assert limit(TERMS, DiskState(100 * GB, 100 * GB), used=0) == 80 * GB
     assert limit(BudgetTerms(5 * GB, Share(10)), DiskState(100 * GB, 100 * GB), used=0) == 5 * GB
 
 
-def test_what_must_stay_free_stops_growth_and_takes_nothing_away():
+def test_min_free_stops_growth_but_does_not_shrink_the_spool():
     disk = DiskState(100 * GB, 12 * GB)
     assert limit(TERMS, disk, used=20 * GB) == 22 * GB
-    crowded = DiskState(100 * GB, 5 * GB)
-    assert limit(TERMS, crowded, used=20 * GB) == 20 * GB + MOST_GRANULE
-    stands = limit(TERMS, crowded, used=20 * GB, before=20 * GB)
-    assert stands == 20 * GB
-    assert limit(TERMS, crowded, used=4 * GB, before=stands) == 4 * GB + MOST_GRANULE, "what drains is the others'"
+    almost_full = DiskState(100 * GB, 5 * GB)
+    assert limit(TERMS, almost_full, used=20 * GB) == 20 * GB + MOST_GRANULE
+    limit_before = limit(TERMS, almost_full, used=20 * GB, before=20 * GB)
+    assert limit_before == 20 * GB
+    assert limit(TERMS, almost_full, used=4 * GB, before=limit_before) == 4 * GB + MOST_GRANULE, (
+        "space that the spool releases is left to others"
+    )
 
 
-def test_the_live_road_goes_on_on_a_disk_of_others():
+def test_empty_spool_may_hold_64_mib_on_a_disk_filled_by_others():
     assert limit(TERMS, DiskState(100 * GB, 5 * GB), used=0, before=0) == 64 << 20
 
 
-def test_never_more_than_there_is():
+def test_limit_is_at_most_the_free_space():
     assert limit(TERMS, DiskState(100 * GB, 1000), used=0) == 1000
     assert limit(TERMS, DiskState(100 * GB, 10_000), used=0, kept_free=4000) == 6000
     assert limit(TERMS, DiskState(100 * GB, 100 * GB), used=5, most=4) == 4
 
 
-def test_an_intake_borrows_what_others_leave():
+def test_intake_borrows_free_space():
     found = shares(1000 << 20, a=600 << 20, b=0, c=0, d=0)
     assert found.share == 250 << 20
     assert found.room("a") == 400 << 20
-    assert found.room("b") == 400 << 20, "all that is free"
+    assert found.room("b") == 400 << 20, "all free space"
 
 
-def test_a_share_is_guaranteed_and_the_borrower_shrinks():
+def test_share_is_guaranteed_and_the_borrower_must_shrink():
     found = shares(1000 << 20, a=900 << 20, b=150 << 20, c=0, d=0)
     assert found.room("a") == -(50 << 20)
     assert found.room("b") == 100 << 20
@@ -61,7 +63,7 @@ def test_a_share_is_guaranteed_and_the_borrower_shrinks():
     assert found.room("a") == 10 << 20
 
 
-def test_parked_intakes_together_have_half_of_what_is_lent():
+def test_parked_intakes_together_borrow_at_most_half():
     found = shares(1000 << 20, parked="ab", a=400 << 20, b=300 << 20, c=0, d=0)
     lendable = (1000 - 500) << 20
     assert found.borrowed("a") + found.borrowed("b") == 200 << 20
@@ -69,7 +71,7 @@ def test_parked_intakes_together_have_half_of_what_is_lent():
     assert found.room("c") == 300 << 20
 
 
-def test_where_nothing_may_be_dropped_half_is_lent():
+def test_intake_borrows_at_most_half_with_pause():
     found = shares(1000 << 20, pause=True, a=600 << 20, b=0)
     assert found.room("a") == ((1000 - 500) // 2 - 100) << 20
 
@@ -80,12 +82,12 @@ def test_where_nothing_may_be_dropped_half_is_lent():
     st.frozensets(st.sampled_from("abcdefgh")),
     st.booleans(),
 )
-def test_who_keeps_to_its_room_keeps_everybody_within_the_limit(most, uses, parked, pause):
+def test_releasing_overdrawn_room_keeps_the_spool_within_its_limit(most, uses, parked, pause):
     found = Shares(most, uses, parked, pause=pause)
     assert found.used == sum(uses.values())
     for name, size in uses.items():
         if size < found.share:
-            assert found.room(name) >= found.share - size, "guaranteed whatever the others hold"
+            assert found.room(name) >= found.share - size, "the share is guaranteed whatever other intakes hold"
     for name in sorted(uses, key=found.borrowed, reverse=True):
         if (room := found.room(name)) < 0:
             found.release(name, min(-room, found.borrowed(name)))
@@ -93,10 +95,10 @@ def test_who_keeps_to_its_room_keeps_everybody_within_the_limit(most, uses, park
     assert found.used <= most
 
 
-def test_the_forecast():
+def test_forecast_gives_the_seconds_until_the_limit():
     forecast = Forecast()
     assert forecast.seconds(0, 0, 1000) is None
     for second in range(31):
         forecast.note(second, second * 10)
     assert forecast.seconds(30, 300, 1000) == 70
-    assert forecast.seconds(30, 0, 1000) is None, "it drains"
+    assert forecast.seconds(30, 0, 1000) is None, "no forecast while the spool shrinks"

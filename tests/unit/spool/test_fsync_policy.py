@@ -1,4 +1,4 @@
-"""Which batches are forced to the disk, and when."""
+"""Tests which batches the fsync policies sync, and when."""
 
 import errno
 import os
@@ -11,103 +11,103 @@ from tests.harness.builders import build_fsync_policy
 
 @pytest.fixture
 def synced(monkeypatch):
-    """The names of what was, files and folders."""
-    found = []
+    """Returns the names of the files and folders that were synced."""
+    synced_names = []
     fsync = os.fsync
 
-    def recorded(descriptor):
-        found.append(Path(f"/proc/self/fd/{descriptor}").readlink().name)
+    def recording_fsync(descriptor):
+        synced_names.append(Path(f"/proc/self/fd/{descriptor}").readlink().name)
         fsync(descriptor)
 
-    monkeypatch.setattr(os, "fsync", recorded)
-    return found
+    monkeypatch.setattr(os, "fsync", recording_fsync)
+    return synced_names
 
 
-def make(yard, policy, errors=None):
-    made = build_fsync_policy(
-        yard.directory, policy, clock=lambda: yard.clocks.steady, wall=lambda: yard.clocks.wall,
-        on_error=(errors if errors is not None else []).append,
+def build_policy(spool_fixture, policy, errors=None):
+    policy_under_test = build_fsync_policy(
+        spool_fixture.directory, policy, clock=lambda: spool_fixture.clocks.monotonic,
+        wall=lambda: spool_fixture.clocks.wall, on_error=(errors if errors is not None else []).append,
     )  # fmt: skip
-    yard.spool.on_sealed = lambda batch: (yard.sealed.append(batch), made.add(batch))
-    return made
+    spool_fixture.spool.on_sealed = lambda batch: (spool_fixture.sealed.append(batch), policy_under_test.add(batch))
+    return policy_under_test
 
 
-def test_backlog_syncs_what_is_still_there_after_a_while_in_groups(yard, synced):
-    fsync_policy = make(yard, "backlog")
+def test_backlog_syncs_the_batches_that_still_exist_after_5_seconds(spool_fixture, synced):
+    fsync_policy = build_policy(spool_fixture, "backlog")
     for slot in range(4):
-        yard.append(b"x", slot=slot)
-    first, second, sent, settled = yard.seal()
+        spool_fixture.append(b"x", slot=slot)
+    first, second, sent_batch, settled_batch = spool_fixture.seal()
     assert fsync_policy.due() == []
-    yard.clocks.pass_(5)
-    settled.unacknowledged = 0
-    sent.path.unlink()
+    spool_fixture.clocks.advance(5)
+    settled_batch.unacknowledged = 0
+    sent_batch.path.unlink()
     due = fsync_policy.due()
-    assert due == [first, second, sent]
+    assert due == [first, second, sent_batch]
     fsync_policy.try_sync(due)
     assert synced == [first.path.name, second.path.name, "a", "spool"]
-    assert (first.synced, sent.synced, fsync_policy.synced) == (True, False, 2)
+    assert (first.synced, sent_batch.synced, fsync_policy.synced) == (True, False, 2)
     assert fsync_policy.due() == []
 
 
-def test_the_folder_of_the_spool_only_where_a_name_in_it_is_new(yard, synced):
-    fsync_policy = make(yard, "backlog")
+def test_spool_folder_is_synced_only_for_a_new_intake_folder(spool_fixture, synced):
+    fsync_policy = build_policy(spool_fixture, "backlog")
     for _ in range(2):
-        yard.append(b"x")
-        yard.seal()
-        yard.clocks.pass_(5)
+        spool_fixture.append(b"x")
+        spool_fixture.seal()
+        spool_fixture.clocks.advance(5)
         fsync_policy.try_sync(fsync_policy.due())
     assert synced.count("spool") == 1
     assert synced.count("a") == 2
 
 
-def test_never(yard):
-    fsync_policy = make(yard, "never")
-    yard.append(b"x")
-    yard.seal()
-    yard.clocks.pass_(60)
+def test_never_syncs_nothing(spool_fixture):
+    fsync_policy = build_policy(spool_fixture, "never")
+    spool_fixture.append(b"x")
+    spool_fixture.seal()
+    spool_fixture.clocks.advance(60)
     assert fsync_policy.due() == []
-    fsync_policy.before_sending(yard.sealed)
+    fsync_policy.before_sending(spool_fixture.sealed)
     assert fsync_policy.synced == 0
 
 
-def test_always_before_the_first_post_and_others_with_it(yard, synced):
-    fsync_policy = make(yard, "always")
-    yard.append(b"x")
-    yard.append(b"y", slot=1)
-    first, second = yard.seal()
+def test_always_syncs_all_waiting_batches_before_the_first_post(spool_fixture, synced):
+    fsync_policy = build_policy(spool_fixture, "always")
+    spool_fixture.append(b"x")
+    spool_fixture.append(b"y", slot=1)
+    first, second = spool_fixture.seal()
     fsync_policy.before_sending([first])
     assert first.synced
     assert second.synced, "group commit"
     before = len(synced)
     fsync_policy.before_sending([first, second])
-    assert len(synced) == before, "once is enough"
+    assert len(synced) == before, "a batch is synced once"
 
 
-def test_an_error_is_said_and_stops_the_request_that_waits_for_it(yard, monkeypatch):
+def test_sync_error_is_reported_and_fails_the_waiting_request(spool_fixture, monkeypatch):
     errors = []
-    fsync_policy = make(yard, "always", errors)
-    yard.append(b"x")
-    yard.seal()
+    fsync_policy = build_policy(spool_fixture, "always", errors)
+    spool_fixture.append(b"x")
+    spool_fixture.seal()
 
     def broken(descriptor):
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     monkeypatch.setattr(os, "fsync", broken)
     with pytest.raises(OSError, match="Input/output"):
-        fsync_policy.before_sending(yard.sealed)
-    fsync_policy.try_sync(yard.sealed)
+        fsync_policy.before_sending(spool_fixture.sealed)
+    fsync_policy.try_sync(spool_fixture.sealed)
     assert "cannot sync" in errors[0]
 
 
-def test_what_an_earlier_process_left_long_ago_is_on_disk(yard):
-    fsync_policy = make(yard, "backlog")
-    yard.append(b"x")
-    yard.seal()
-    yard.clocks.pass_(1000)
-    found = yard.restart()
-    later = make(yard, "backlog")
-    for batch in found.batches:
-        later.add(batch)
-    yard.clocks.pass_(10)
-    assert later.due() == []
+def test_old_batches_of_an_earlier_process_are_not_synced(spool_fixture):
+    fsync_policy = build_policy(spool_fixture, "backlog")
+    spool_fixture.append(b"x")
+    spool_fixture.seal()
+    spool_fixture.clocks.advance(1000)
+    synced_names = spool_fixture.restart()
+    later_policy = build_policy(spool_fixture, "backlog")
+    for batch in synced_names.batches:
+        later_policy.add(batch)
+    spool_fixture.clocks.advance(10)
+    assert later_policy.due() == []
     assert fsync_policy.due() != []

@@ -1,4 +1,4 @@
-"""Group commits: what is synced, when who waits is told, and that files which moved on are found."""
+"""Tests which files a group commit syncs, when it answers its callers, and that it finds files sealed meanwhile."""
 
 import os
 from pathlib import Path
@@ -13,19 +13,19 @@ from tests.harness.builders import build_fsync_policy, build_spool
 NOON = 1_795_435_200
 
 
-class Disk:
-    """A spool whose thread works when a test says so; the paths that were synced."""
+class CommitFixture:
+    """A spool and a group commit whose thread runs when the test calls it. Records the synced paths."""
 
     def __init__(self, directory, monkeypatch):
         self.jobs = []
         self.synced = []
-        self.broken = None
-        really = os.fsync
+        self.sync_error = None
+        original_fsync = os.fsync
 
         def fsync(descriptor):
-            if self.broken is not None:
-                raise self.broken
-            really(descriptor)
+            if self.sync_error is not None:
+                raise self.sync_error
+            original_fsync(descriptor)
             self.synced.append(
                 str(Path(f"/proc/self/fd/{descriptor}").readlink()).removeprefix(f"{directory}").strip("/")
             )
@@ -37,99 +37,99 @@ class Disk:
             self.spool, self.fsync_policy, work=lambda job, done: self.jobs.append((job, done))
         )
         self.spool.on_sealed = self.group_commit.sealed
-        self.told = []
+        self.answers = []
 
     def append(self, intake="a", text=b"x\n"):
         at = NOON * 1000
         self.spool.append(Group(intake, "lines", at // 1000, at, at, 1, text))
 
-    def work(self):
+    def run_jobs(self):
         while self.jobs:
             job, done = self.jobs.pop(0)
             done(job())
 
-    def ask(self, name):
-        self.group_commit.after(lambda error: self.told.append((name, error)))
+    def request_commit(self, name):
+        self.group_commit.after(lambda error: self.answers.append((name, error)))
 
 
 @pytest.fixture
-def disk(tmp_path, monkeypatch):
-    return Disk(tmp_path / "spool", monkeypatch)
+def commits(tmp_path, monkeypatch):
+    return CommitFixture(tmp_path / "spool", monkeypatch)
 
 
-def test_all_who_wait_share_a_commit(disk):
-    disk.append()
+def test_waiting_callers_share_a_commit(commits):
+    commits.append()
     for name in "abc":
-        disk.ask(name)
-    assert len(disk.jobs) == 1
-    disk.work()
-    assert [name for name, _ in disk.told] == ["a", "b", "c"]
-    assert disk.group_commit.count == 2
-    files = [name for name in disk.synced if ".open." in name]
-    assert len(files) == 1, "what is on the disk already is not synced again"
-    assert {"a", ""} <= set(disk.synced)
+        commits.request_commit(name)
+    assert len(commits.jobs) == 1
+    commits.run_jobs()
+    assert [name for name, _ in commits.answers] == ["a", "b", "c"]
+    assert commits.group_commit.count == 2
+    files = [name for name in commits.synced if ".open." in name]
+    assert len(files) == 1, "a synced file is not synced again"
+    assert {"a", ""} <= set(commits.synced)
 
 
-def test_what_comes_while_a_commit_runs_waits_for_the_next(disk):
-    disk.append()
-    disk.ask("first")
-    job, done = disk.jobs.pop()
-    disk.append(text=b"later\n")
-    disk.ask("second")
+def test_append_during_a_commit_waits_for_the_next(commits):
+    commits.append()
+    commits.request_commit("first")
+    job, done = commits.jobs.pop()
+    commits.append(text=b"later\n")
+    commits.request_commit("second")
     done(job())
-    assert [name for name, _ in disk.told] == ["first"]
-    before = len(disk.synced)
-    disk.work()
-    assert [name for name, _ in disk.told] == ["first", "second"]
-    assert any(".open." in name for name in disk.synced[before:])
+    assert [name for name, _ in commits.answers] == ["first"]
+    before = len(commits.synced)
+    commits.run_jobs()
+    assert [name for name, _ in commits.answers] == ["first", "second"]
+    assert any(".open." in name for name in commits.synced[before:])
 
 
-@pytest.mark.parametrize("asked", ["before sealing", "while sealing", "after another's commit"])
-def test_a_file_that_was_sealed_meanwhile_is_found(disk, asked):
-    disk.append()
-    if asked == "after another's commit":
-        disk.ask("another")
-        disk.append(text=b"more\n")
-        disk.ask("me")
-        disk.spool.seal_all()
-        disk.work()
-        assert [name for name, _ in disk.told] == ["another", "me"]
-    elif asked == "while sealing":
-        disk.spool.seal_all()
-        disk.ask("me")
-        disk.work()
+@pytest.mark.parametrize("moment", ["before sealing", "while sealing", "after another's commit"])
+def test_file_sealed_meanwhile_is_synced(commits, moment):
+    commits.append()
+    if moment == "after another's commit":
+        commits.request_commit("another")
+        commits.append(text=b"more\n")
+        commits.request_commit("me")
+        commits.spool.seal_all()
+        commits.run_jobs()
+        assert [name for name, _ in commits.answers] == ["another", "me"]
+    elif moment == "while sealing":
+        commits.spool.seal_all()
+        commits.request_commit("me")
+        commits.run_jobs()
     else:
-        disk.ask("me")
-        disk.spool.seal_all()
-        disk.work()
-    (path,) = (disk.spool.directory / "a").iterdir()
-    assert disk.told[-1] == ("me", None)
-    assert any("lines" in name for name in disk.synced)
+        commits.request_commit("me")
+        commits.spool.seal_all()
+        commits.run_jobs()
+    (path,) = (commits.spool.directory / "a").iterdir()
+    assert commits.answers[-1] == ("me", None)
+    assert any("lines" in name for name in commits.synced)
     assert ".open." not in path.name
 
 
-def test_quarantine_is_synced_too_even_where_its_file_was_closed(disk):
-    disk.spool.quarantine.bounds["oversize"] = 800
+def test_quarantine_is_synced_even_if_its_file_was_closed(commits):
+    commits.spool.quarantine.bounds["oversize"] = 800
     for reason in ("unrouted", "oversize"):
-        disk.spool.quarantine.add(reason, [QuarantineEntry(0, "l", "p", b"frame" * 20, "why")])
-    disk.ask("me")
-    disk.work()
-    assert {name.split("/")[1] for name in disk.synced if name.endswith("jsonl")} == {"unrouted", "oversize"}
-    disk.synced.clear()
-    disk.ask("again")
-    disk.work()
-    assert [name for name in disk.synced if name.endswith("jsonl")] == []
+        commits.spool.quarantine.add(reason, [QuarantineEntry(0, "l", "p", b"frame" * 20, "why")])
+    commits.request_commit("me")
+    commits.run_jobs()
+    assert {name.split("/")[1] for name in commits.synced if name.endswith("jsonl")} == {"unrouted", "oversize"}
+    commits.synced.clear()
+    commits.request_commit("again")
+    commits.run_jobs()
+    assert [name for name in commits.synced if name.endswith("jsonl")] == []
 
 
-def test_an_error_is_told_and_the_next_commit_tries_again(disk):
-    disk.append()
-    disk.broken = OSError(5, "Input/output error")
-    disk.ask("me")
-    disk.work()
-    ((_, error),) = disk.told
-    assert error is disk.broken
-    disk.broken = None
-    disk.ask("again")
-    disk.work()
-    assert disk.told[-1] == ("again", None)
-    assert any(".open." in name for name in disk.synced)
+def test_sync_error_is_reported_and_the_next_commit_retries(commits):
+    commits.append()
+    commits.sync_error = OSError(5, "Input/output error")
+    commits.request_commit("me")
+    commits.run_jobs()
+    ((_, error),) = commits.answers
+    assert error is commits.sync_error
+    commits.sync_error = None
+    commits.request_commit("again")
+    commits.run_jobs()
+    assert commits.answers[-1] == ("again", None)
+    assert any(".open." in name for name in commits.synced)

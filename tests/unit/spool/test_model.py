@@ -1,8 +1,8 @@
-"""The spool against its model: append, seal, send, acknowledge, pack, merge, kill, power cut, full disk, recover.
+"""Tests the spool against a model: append, seal, send, acknowledge, pack, merge, kill, power cut, full disk, recover.
 
-Every event has a number. What must hold: what an append returned for survives a kill; what is packed survives a power
-cut; nothing is delivered twice but what was in flight at a kill or may have gone back at a power cut; nothing vanishes
-without being counted; and nobody sees an event that was never appended.
+Every event has a number. An event whose append returned survives a kill. A packed event survives a power cut. An event
+is delivered twice only if it was in flight at a kill, or if a power cut may have undone its removal. No event vanishes
+without being counted. No event appears that was never appended.
 """
 
 import os
@@ -18,215 +18,217 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from bridge.spool import batch_reader, pack_writer
 from tests.harness.examples import examples
-from tests.unit.spool.conftest import Yard
-from tests.unit.spool.power import Power
+from tests.unit.spool.conftest import SpoolFixture
+from tests.unit.spool.power import PowerCutSimulator
 
 
-class Life(RuleBasedStateMachine):
+class SpoolMachine(RuleBasedStateMachine):
     def __init__(self):
         super().__init__()
         self.folder = TemporaryDirectory()
-        self.yard = Yard(Path(self.folder.name) / "spool")
-        self.power = Power(self.yard.directory)
-        self.power.on()
-        self.number = 0
-        self.owed = set()
-        "Appended, and neither delivered nor lost to a power cut."
-        self.safe = set()
-        "Of these, packed: a power cut must leave them."
+        self.fixture = SpoolFixture(Path(self.folder.name) / "spool")
+        self.disk_simulator = PowerCutSimulator(self.fixture.directory)
+        self.disk_simulator.start()
+        self.next_number = 0
+        self.undelivered = set()
+        "Events that were appended, and neither delivered nor lost to a power cut."
+        self.packed = set()
+        "Undelivered events in packs, which must survive a power cut."
         self.delivered = Counter()
-        self.double = set()
-        "May be delivered again."
-        self.packs, self.loose, self.flight = [], [], []
+        self.possible_duplicates = set()
+        "Events that may be delivered again."
+        self.packs, self.waiting, self.in_flight = [], [], []
         self.open()
 
     def open(self):
-        found = self.yard.open()
-        self.power.settle()
-        self.yard.spool.on_sealed = self.loose.append
-        self.loose[:] = found.batches
-        self.packs = found.packs
-        self.flight = []
-        return found
+        recovered = self.fixture.open()
+        self.disk_simulator.record_all()
+        self.fixture.spool.on_sealed = self.waiting.append
+        self.waiting[:] = recovered.batches
+        self.packs = recovered.packs
+        self.in_flight = []
+        return recovered
 
     def teardown(self):
         try:
-            self.power.room = None
+            self.disk_simulator.writable_bytes = None
             self.kill()
             self.drain()
         finally:
-            self.power.off()
-            self.power.forget()
-            self.yard.crash()
+            self.disk_simulator.stop()
+            self.disk_simulator.reset()
+            self.fixture.crash()
             self.folder.cleanup()
 
     def drain(self):
-        """Everything that is owed is delivered."""
+        """Delivers all undelivered events."""
         for pack in list(self.packs):
             self.read(pack, most=1 << 30)
-        self.send(len(self.loose) + 1)
-        while self.flight:
+        self.send(len(self.waiting) + 1)
+        while self.in_flight:
             self.accept(0)
-        assert not self.owed, f"{len(self.owed)} events vanished"
-        assert not any(Path(self.yard.directory / "a").iterdir()) if (self.yard.directory / "a").exists() else True
+        assert not self.undelivered, f"{len(self.undelivered)} events vanished"
+        assert (
+            not any(Path(self.fixture.directory / "a").iterdir()) if (self.fixture.directory / "a").exists() else True
+        )
 
-    # --- what a bridge does -------------------------------------------------------------------------------------------
+    # --- operations ---------------------------------------------------------------------------------------------------
 
     @rule(count=st.integers(1, 4), slots=st.integers(1, 5))
     def append(self, count, slots):
         for slot in range(slots):
-            numbers = range(self.number, self.number + count)
-            self.number += count
+            numbers = range(self.next_number, self.next_number + count)
+            self.next_number += count
             with suppress(OSError):
-                self.yard.append(*(b"event %d" % n for n in numbers), slot=slot)
-                self.owed.update(numbers)
+                self.fixture.append(*(b"event %d" % n for n in numbers), slot=slot)
+                self.undelivered.update(numbers)
 
     @rule()
     def seal(self):
-        self.yard.clocks.pass_(0.5)
-        self.yard.spool.seal_all()
+        self.fixture.clocks.advance(0.5)
+        self.fixture.spool.seal_all()
 
     @rule(slots=st.integers(2, 8))
-    def outage(self, slots):
-        """A while in which nothing can be sent, and what waits is packed."""
+    def pack_waiting_batches(self, slots):
+        """Appends events during an outage of the collector, and packs the waiting batches."""
         self.append(2, slots)
         self.seal()
-        loose = [batch for batch in self.loose if batch.pack is None]
+        loose = [batch for batch in self.waiting if batch.pack is None]
         if len(loose) > 1:
             self.pack(loose)
 
-    @precondition(lambda self: self.loose or self.packs)
+    @precondition(lambda self: self.waiting or self.packs)
     @rule(count=st.integers(1, 4))
     def send(self, count):
-        """A request takes the next batches."""
-        if not self.loose and self.packs:
+        """Starts a request with the next batches."""
+        if not self.waiting and self.packs:
             self.read(self.packs[0], most=3)
-        taken, self.loose[:count] = self.loose[:count], []
+        request, self.waiting[:count] = self.waiting[:count], []
         try:
-            batch_reader.begin_all(taken)
+            batch_reader.begin_all(request)
         except OSError:
-            self.loose[:0] = taken
+            self.waiting[:0] = request
         else:
-            if taken:
-                self.flight.append(taken)
+            if request:
+                self.in_flight.append(request)
 
-    @precondition(lambda self: self.flight)
+    @precondition(lambda self: self.in_flight)
     @rule(which=st.integers(0, 5), fails=st.booleans())
     def answer(self, which, fails):
         if fails:
-            self.loose[:0] = self.flight.pop(which % len(self.flight))
+            self.waiting[:0] = self.in_flight.pop(which % len(self.in_flight))
         else:
-            self.accept(which % len(self.flight))
+            self.accept(which % len(self.in_flight))
 
     def accept(self, at):
-        taken = self.flight.pop(at)
-        self.yard.spool.archive = None
-        for batch in taken:
+        request = self.in_flight.pop(at)
+        self.fixture.spool.archive = None
+        for batch in request:
             numbers = numbers_of(batch)
-            again = {n for n in numbers if self.delivered[n]}
-            assert again <= self.double, f"{again - self.double} delivered twice"
+            repeated = {n for n in numbers if self.delivered[n]}
+            assert repeated <= self.possible_duplicates, f"{repeated - self.possible_duplicates} delivered twice"
             self.delivered.update(numbers)
-            self.owed -= set(numbers)
-            self.safe -= set(numbers)
-        self.yard.spool.remove(taken)
+            self.undelivered -= set(numbers)
+            self.packed -= set(numbers)
+        self.fixture.spool.remove(request)
 
     def read(self, pack, *, most):
-        fed = pack.read(most_batches=most, most_bytes=1 << 30, sealed=0.0)
-        assert not fed.losses
-        self.loose += fed.batches
-        if fed.exhausted:
+        result = pack.read(most_batches=most, most_bytes=1 << 30, sealed=0.0)
+        assert not result.losses
+        self.waiting += result.batches
+        if result.exhausted:
             self.packs.remove(pack)
 
-    @precondition(lambda self: len([b for b in self.loose if b.pack is None]) > 1)
+    @precondition(lambda self: len([b for b in self.waiting if b.pack is None]) > 1)
     @rule(count=st.integers(2, 10))
     def pack_some(self, count):
-        self.pack([batch for batch in self.loose if batch.pack is None][:count])
+        self.pack([batch for batch in self.waiting if batch.pack is None][:count])
 
     def pack(self, chosen):
         numbers = [n for batch in chosen for n in numbers_of(batch)]
         try:
-            made, apart = pack_writer.pack(chosen, self.yard.spool.cannot_remove)
+            new_pack, damaged = pack_writer.pack(chosen, self.fixture.spool.cannot_remove)
         except OSError:
             return
-        assert not apart
-        self.loose = [batch for batch in self.loose if batch not in chosen]
-        self.yard.spool.on_sealed = self.loose.append
-        self.packs.append(made)
-        self.safe.update(self.owed & set(numbers))
+        assert not damaged
+        self.waiting = [batch for batch in self.waiting if batch not in chosen]
+        self.fixture.spool.on_sealed = self.waiting.append
+        self.packs.append(new_pack)
+        self.packed.update(self.undelivered & set(numbers))
 
     @precondition(lambda self: sum(pack.untouched for pack in self.packs) > 1)
     @rule()
-    def put_together(self):
+    def merge_packs(self):
         chosen = [pack for pack in self.packs if pack.untouched]
         with suppress(OSError):
-            made = pack_writer.merge(chosen, self.yard.errors.append)
-            self.packs = [pack for pack in self.packs if pack not in chosen] + [made]
+            new_pack = pack_writer.merge(chosen, self.fixture.errors.append)
+            self.packs = [pack for pack in self.packs if pack not in chosen] + [new_pack]
 
-    # --- what happens to it -------------------------------------------------------------------------------------------
+    # --- faults -------------------------------------------------------------------------------------------------------
 
-    @rule(room=st.one_of(st.none(), st.integers(0, 400)))
-    def disk(self, room):
-        """It is full, or soon, or has room again."""
-        self.power.room = room
+    @rule(writable_bytes=st.one_of(st.none(), st.integers(0, 400)))
+    def limit_disk_space(self, writable_bytes):
+        """Makes the disk full after this number of bytes, or removes the limit."""
+        self.disk_simulator.writable_bytes = writable_bytes
 
     @rule()
     def kill(self):
-        self.double |= {n for taken in self.flight for batch in taken for n in numbers_of(batch)}
-        # What failed may have been taken by the collector: it keeps its mark, and comes once.
-        self.yard.crash()
-        found = self.open_with_room()
-        assert not found.damaged
-        assert self.found() == self.owed, "a kill lost or doubled something"
+        self.possible_duplicates |= {n for request in self.in_flight for batch in request for n in numbers_of(batch)}
+        # The collector may have accepted a failed request: its batches stay marked as .sending and are found once.
+        self.fixture.crash()
+        recovered = self.open_with_room()
+        assert not recovered.damaged
+        assert self.recovered_numbers() == self.undelivered, "a kill lost or duplicated events"
 
     @rule(seed=st.integers(0, 1 << 30))
     def power_cut(self, seed):
-        in_flight = {n for taken in self.flight for batch in taken for n in numbers_of(batch)}
-        # Renames that record what is settled are not synced, and neither are unlinks: it may come back.
-        self.double |= in_flight | set(self.delivered)
-        self.yard.crash()
-        self.power.cut(random.Random(seed))
+        in_flight = {n for request in self.in_flight for batch in request for n in numbers_of(batch)}
+        # Unlinks, and renames that record settled batches, are not synced, so a power cut may undo them.
+        self.possible_duplicates |= in_flight | set(self.delivered)
+        self.fixture.crash()
+        self.disk_simulator.cut_power(random.Random(seed))
         self.open_with_room()
-        for batch in list(self.loose):
+        for batch in list(self.waiting):
             try:
                 batch_reader.content(batch)
             except batch_reader.Damaged:
-                # As the courier does; it counts them.
-                self.yard.spool.quarantine.move_aside(batch.path)
-                self.loose.remove(batch)
-        found = self.found()
-        assert self.safe <= found, "packed events are gone"
-        assert found <= self.owed | set(self.delivered), "events that nobody appended"
-        self.owed = found
-        self.safe = {n for n in self.safe if n in found}
+                # The courier also moves damaged files aside, and counts them.
+                self.fixture.spool.quarantine.move_aside(batch.path)
+                self.waiting.remove(batch)
+        recovered = self.recovered_numbers()
+        assert self.packed <= recovered, "packed events were lost"
+        assert recovered <= self.undelivered | set(self.delivered), "events that were never appended"
+        self.undelivered = recovered
+        self.packed = {n for n in self.packed if n in recovered}
 
     def open_with_room(self):
-        room, self.power.room = self.power.room, None
+        writable_bytes, self.disk_simulator.writable_bytes = self.disk_simulator.writable_bytes, None
         try:
             return self.open()
         finally:
-            self.power.room = room
+            self.disk_simulator.writable_bytes = writable_bytes
 
-    def found(self):
-        """The numbers of all events that recovery has found, each once."""
-        numbers = Counter(n for batch in self.loose for n in numbers_of(batch))
+    def recovered_numbers(self):
+        """Returns the numbers of all recovered events. Fails if one was recovered twice."""
+        numbers = Counter(n for batch in self.waiting for n in numbers_of(batch))
         for pack in self.packs:
-            again = type(pack).of_name(pack.intake, pack.directory, pack.name)
-            fed = again.read(most_batches=1 << 30, most_bytes=1 << 30, sealed=0.0)
-            assert fed.exhausted
-            assert not fed.losses
-            assert sum(batch.count for batch in fed.batches) == pack.count
-            numbers.update(n for batch in fed.batches for n in numbers_of(batch))
-        assert not numbers or max(numbers.values()) == 1, "one event is there twice"
+            repeated = type(pack).of_name(pack.intake, pack.directory, pack.name)
+            result = repeated.read(most_batches=1 << 30, most_bytes=1 << 30, sealed=0.0)
+            assert result.exhausted
+            assert not result.losses
+            assert sum(batch.count for batch in result.batches) == pack.count
+            numbers.update(n for batch in result.batches for n in numbers_of(batch))
+        assert not numbers or max(numbers.values()) == 1, "an event was recovered twice"
         return set(numbers)
 
     @invariant()
-    def names_tell_all(self):
-        """The sums of the names are what is owed, whatever has happened."""
-        waiting = sum(batch.count for batch in self.loose) + sum(
-            batch.count for taken in self.flight for batch in taken
+    def names_account_for_all_events(self):
+        """Compares the event counts in the file names with the number of undelivered events."""
+        waiting = sum(batch.count for batch in self.waiting) + sum(
+            batch.count for request in self.in_flight for batch in request
         )
         packed = sum(pack._unread for pack in self.packs)
-        assert waiting + packed + self.yard.spool.open_amount("a")[0] == len(self.owed)
+        assert waiting + packed + self.fixture.spool.open_amount("a")[0] == len(self.undelivered)
 
 
 def numbers_of(batch):
@@ -234,14 +236,14 @@ def numbers_of(batch):
     return [int(line[6:]) for line in lines if line.startswith(b"event ")]
 
 
-Life.TestCase.settings = settings(max_examples=examples(40, long=100), stateful_step_count=40, deadline=None)
-TestModel = Life.TestCase
+SpoolMachine.TestCase.settings = settings(max_examples=examples(40, long=100), stateful_step_count=40, deadline=None)
+TestModel = SpoolMachine.TestCase
 
 
-def test_the_power_layer_keeps_what_was_synced(tmp_path):
-    """The layer itself: without fsync a file may go, with fsync of file and folder it stays."""
-    power = Power(tmp_path)
-    power.on()
+def test_power_cut_simulator_keeps_what_was_synced(tmp_path):
+    """Tests the simulator itself: a file survives if the file and its folder were synced, otherwise it may be lost."""
+    disk_simulator = PowerCutSimulator(tmp_path)
+    disk_simulator.start()
     try:
         for seed in range(20):
             for name in ("synced", "not"):
@@ -251,8 +253,8 @@ def test_the_power_layer_keeps_what_was_synced(tmp_path):
                     os.fsync(descriptor)
                     pack_writer.sync(tmp_path)
                 os.close(descriptor)
-            power.cut(random.Random(seed))
+            disk_simulator.cut_power(random.Random(seed))
             assert (tmp_path / "synced").read_bytes() == b"contents"
     finally:
-        power.off()
-        power.forget()
+        disk_simulator.stop()
+        disk_simulator.reset()

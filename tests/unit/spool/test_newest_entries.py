@@ -1,10 +1,10 @@
-"""The last of the quarantine, for people who look."""
+"""Tests which quarantine entries are listed as the newest."""
 
 from bridge.spool import newest_entries
 from bridge.spool.quarantine import Quarantine, QuarantineEntry
 
 
-def held(directory, count, reason="unrouted"):
+def quarantine_with(directory, count, reason="unrouted"):
     bounds = dict.fromkeys(("refused", "oversize", "damaged", "unrouted"), 10**9)
     quarantine = Quarantine(directory, wall=lambda: 1_795_418_640.0, bounds=bounds)
     quarantine.recover()
@@ -15,9 +15,9 @@ def held(directory, count, reason="unrouted"):
     return quarantine
 
 
-def test_the_latest_of_each_reason_come_first(tmp_path):
-    held(tmp_path, 50)
-    held(tmp_path, 3, "refused")
+def test_newest_entries_of_each_reason_come_first(tmp_path):
+    quarantine_with(tmp_path, 50)
+    quarantine_with(tmp_path, 3, "refused")
     found = newest_entries.last_entries(tmp_path)
     assert len(found) == newest_entries.PER_REASON + 3
     assert found[0]["sample"] == "<13>frame 49"
@@ -25,18 +25,18 @@ def test_the_latest_of_each_reason_come_first(tmp_path):
     assert found[0]["why"] == "no route matches"
 
 
-def test_what_cannot_be_read_is_left_out(tmp_path):
-    held(tmp_path, 2).close()
+def test_unreadable_lines_are_skipped(tmp_path):
+    quarantine_with(tmp_path, 2).close()
     (file,) = (tmp_path / "unrouted").iterdir()
-    whole = file.read_bytes()
-    file.write_bytes(b"garbage\n{}\n" + whole + b'{"received_ms": 1, "frame": "AAAA')
+    original = file.read_bytes()
+    file.write_bytes(b"garbage\n{}\n" + original + b'{"received_ms": 1, "frame": "AAAA')
     assert [row["sample"] for row in newest_entries.last_entries(tmp_path)] == ["<13>frame 1", "<13>frame 0"]
     assert newest_entries.last_entries(tmp_path / "nowhere") == []
 
 
-def test_little_is_read_of_much(tmp_path, monkeypatch):
+def test_only_the_tail_of_a_long_file_is_read(tmp_path, monkeypatch):
     monkeypatch.setattr(newest_entries, "TAIL_BYTES", 2000)
-    held(tmp_path, 1000)
+    quarantine_with(tmp_path, 1000)
     found = newest_entries.last_entries(tmp_path)
     assert found[0]["sample"] == "<13>frame 999"
     assert 0 < len(found) <= newest_entries.PER_REASON

@@ -1,4 +1,4 @@
-"""A spool and journal that version 0.1 wrote are read: batches, a pack, quarantine, archive, journal.
+"""Tests that a spool written by version 0.1 is read: batches, a pack, quarantine, archive, journal.
 
 `written_by_0_1/` is a copy of such a spool, with a batch whose request had begun and an open file with a torn end.
 """
@@ -64,7 +64,7 @@ def test_archive_is_recovered(spool: Spool) -> None:
     assert batch_reader.content(batch) == b"delivered\n"
 
 
-def test_journal_is_read_and_its_chain_is_whole(spool: Spool) -> None:
+def test_journal_is_read_and_its_chain_is_complete(spool: Spool) -> None:
     reader = JournalReader(spool.directory / ".ledger")
     builder = ReportBuilder(None, None)
     for line in reader:

@@ -1,4 +1,4 @@
-"""The reserve: there while there is room, gone when a write finds none."""
+"""Tests that the reserve is allocated while there is space, and released when there is none."""
 
 import errno
 import os
@@ -8,7 +8,7 @@ import pytest
 from bridge.spool.reserve import Reserve
 
 
-def test_made_released_and_made_again(tmp_path):
+def test_reserve_is_allocated_released_and_allocated_again(tmp_path):
     reserve = Reserve(tmp_path)
     reserve.make(100 << 20)
     assert reserve.held
@@ -21,7 +21,7 @@ def test_made_released_and_made_again(tmp_path):
     assert reserve.size == 4 << 20
 
 
-def test_one_that_cannot_be_allocated_is_none(tmp_path, monkeypatch):
+def test_failed_allocation_holds_no_reserve(tmp_path, monkeypatch):
     def full(*args):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -31,4 +31,4 @@ def test_one_that_cannot_be_allocated_is_none(tmp_path, monkeypatch):
         reserve.make(10**9)
     assert not reserve.held
     assert not reserve.path.exists()
-    assert reserve.size, "how much is to be kept free for it"
+    assert reserve.size, "the size to keep free for it"

@@ -1,4 +1,4 @@
-"""Commands that die anywhere: after the next start each event is there once, in quarantine or in the spool."""
+"""Tests commands that are killed at any call: after the next start each event is in quarantine or spool once."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ REASONS = ("refused", "oversize", "damaged", "unrouted")
 
 
 @pytest.fixture(autouse=True)
-def _no_disk_is_waited_for(monkeypatch):
+def _without_fsync(monkeypatch):
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)
 
 
-class Killed(BaseException):
-    """The process is gone."""
+class ProcessKilled(BaseException):
+    """Stands for the end of the process."""
 
 
 def spool_at(directory: Path) -> Spool:
@@ -52,7 +52,7 @@ def spool_at(directory: Path) -> Spool:
 
 
 def router(**intakes: str) -> Router:
-    """`name=network`: what of it comes from there goes to the intake."""
+    """Returns a router; `name=network` sends events of that network to that intake."""
     keys = ", ".join(f"{name}: {{intake_key: {'k' * 16}}}" for name in intakes)
     routes = ", ".join(f"{{intake: {name}, source: {network}}}" for name, network in intakes.items())
     return ingest_config.router(
@@ -63,8 +63,8 @@ def router(**intakes: str) -> Router:
     )
 
 
-def everything(directory: Path) -> Counter[bytes]:
-    """Every event of a spool, wherever it is."""
+def count_all_events(directory: Path) -> Counter[bytes]:
+    """Counts every event in the queues and in the quarantine of a spool."""
     found: Counter[bytes] = Counter()
     for name in inspect.intakes(directory):
         for _, events in inspect.queued_batches(directory / name):
@@ -76,7 +76,7 @@ def everything(directory: Path) -> Counter[bytes]:
     return found
 
 
-def with_frames(directory: Path) -> Spool:
+def spool_with_frames(directory: Path) -> Spool:
     spool = spool_at(directory)
     for n in range(40):
         frame = b"<13>frame %d" % n
@@ -87,7 +87,7 @@ def with_frames(directory: Path) -> Spool:
     return spool
 
 
-def with_batches(directory: Path, *, packed: bool, count: int = 3) -> Spool:
+def spool_with_batches(directory: Path, *, packed: bool, count: int = 3) -> Spool:
     spool = spool_at(directory)
     sealed = []
     spool.on_sealed = sealed.append
@@ -100,115 +100,119 @@ def with_batches(directory: Path, *, packed: bool, count: int = 3) -> Spool:
     return spool
 
 
-def reroute(spool: Spool) -> None:
+def reroute_quarantine(spool: Spool) -> None:
     routes = Reprocessor(router(a="10.0.0.0/24"), GroupLimits(), BatchLimits())
     for file in spool.quarantine.claim("unrouted"):
         outcome = routes.retry(spool, "unrouted", file, Selection(), spool.sequences(100))
         assert (sum(outcome.moves.values()), outcome.stayed) == (20, 20)
 
 
-def held_of(spool: Spool) -> list:
+def recovered_files(spool: Spool) -> list:
     return [*spool.found.batches, *spool.found.packs]  # type: ignore[attr-defined]
 
 
-def move_some(spool: Spool) -> None:
-    for held in held_of(spool):
+def move_matching_events(spool: Spool) -> None:
+    for recovered in recovered_files(spool):
         divided = divide(
-            held, EventFilter(source="two").matcher(), spool.directory, spool.sequences(sequences_needed(held)), to="b"
+            recovered,
+            EventFilter(source="two").matcher(),
+            spool.directory,
+            spool.sequences(sequences_needed(recovered)),
+            to="b",
         )
         assert divided.events
 
 
-def move_all(spool: Spool) -> None:
-    for held in held_of(spool):
-        taken = reassign(held, "b", spool.directory / "b")
-        assert taken.intake == "b"
+def move_all_events(spool: Spool) -> None:
+    for recovered in recovered_files(spool):
+        reassigned = reassign(recovered, "b", spool.directory / "b")
+        assert reassigned.intake == "b"
 
 
 CASES = [
-    pytest.param(with_frames, reroute, id="reroute"),
-    pytest.param(lambda path: with_batches(path, packed=False), move_some, id="some-of-batches"),
-    pytest.param(lambda path: with_batches(path, packed=True), move_some, id="some-of-a-pack"),
-    pytest.param(lambda path: with_batches(path, packed=False), move_all, id="batches"),
-    pytest.param(lambda path: with_batches(path, packed=True), move_all, id="a-pack"),
+    pytest.param(spool_with_frames, reroute_quarantine, id="reroute"),
+    pytest.param(lambda path: spool_with_batches(path, packed=False), move_matching_events, id="some-of-batches"),
+    pytest.param(lambda path: spool_with_batches(path, packed=True), move_matching_events, id="some-of-a-pack"),
+    pytest.param(lambda path: spool_with_batches(path, packed=False), move_all_events, id="batches"),
+    pytest.param(lambda path: spool_with_batches(path, packed=True), move_all_events, id="a-pack"),
 ]
 
 
 @pytest.mark.parametrize(("prepare", "command"), CASES)
-def test_killed_anywhere_nothing_is_lost_or_doubled(tmp_path, monkeypatch, prepare, command):
-    """The process dies before each of its calls that change names or files, one run a call."""
+def test_kill_at_any_call_loses_and_duplicates_no_event(tmp_path, monkeypatch, prepare, command):
+    """Kills the command before each call that changes names or files, in one run per call."""
     prepare(tmp_path / "before").close()
-    whole = everything(tmp_path / "before")
-    assert set(whole.values()) == {1}
+    expected = count_all_events(tmp_path / "before")
+    assert set(expected.values()) == {1}
     calls = 0
-    for dies_at in range(1, 500):
+    for fatal_call in range(1, 500):
         directory = tmp_path / "spool"
         shutil.copytree(tmp_path / "before", directory)
         spool = spool_at(directory)
         with monkeypatch.context() as patch:
             calls = 0
 
-            def counted(original, dies_at=dies_at):
-                def call(*args, **named):
+            def counted(original, fatal_call=fatal_call):
+                def wrapper(*args, **kwargs):
                     nonlocal calls
                     calls += 1
-                    if calls == dies_at:
-                        raise Killed
-                    return original(*args, **named)
+                    if calls == fatal_call:
+                        raise ProcessKilled
+                    return original(*args, **kwargs)
 
-                return call
+                return wrapper
 
             for name in ("rename", "unlink", "mkdir", "rmdir", "write"):
                 patch.setattr(os, name, counted(getattr(os, name)))
             patch.setattr(os, "fsync", counted(lambda descriptor: None))
             try:
                 command(spool)
-            except Killed:
+            except ProcessKilled:
                 pass
-            done = calls < dies_at
-        if not done:
-            # A process that is killed cleans nothing up: what an except clause has removed was never committed.
+            completed = calls < fatal_call
+        if not completed:
+            # A killed process runs no cleanup. What an except clause removed here was not committed.
             spool.close()
             spool = spool_at(directory)
-        assert everything(directory) == whole, f"killed before call {dies_at}"
+        assert count_all_events(directory) == expected, f"killed before call {fatal_call}"
         assert not list((directory / ".transfer").glob("*"))
         spool.close()
-        if done:
+        if completed:
             break
         shutil.rmtree(directory)
-    assert done and calls > 1
+    assert completed and calls > 1
     moved = [path for path in (tmp_path / "spool").glob("[ab]/*") if path.stat().st_size]
     assert moved
 
 
-def test_a_second_time_finds_nothing(tmp_path):
-    spool = with_frames(tmp_path)
+def test_second_retry_moves_nothing(tmp_path):
+    spool = spool_with_frames(tmp_path)
     spool.close()
     spool = spool_at(tmp_path)
-    reroute(spool)
-    before = everything(tmp_path)
+    reroute_quarantine(spool)
+    before = count_all_events(tmp_path)
     routes = Reprocessor(router(a="10.0.0.0/24"), GroupLimits(), BatchLimits())
     spool.close()
     spool = spool_at(tmp_path)
     for file in spool.quarantine.claim("unrouted"):
         outcome = routes.retry(spool, "unrouted", file, Selection(), spool.sequences(100))
         assert outcome.remaining is file and not outcome.moves
-    assert everything(tmp_path) == before
+    assert count_all_events(tmp_path) == before
     spool.close()
 
 
-def test_rerouted_frames_keep_their_own_times(tmp_path):
-    spool = with_frames(tmp_path)
+def test_rerouted_frames_keep_their_times(tmp_path):
+    spool = spool_with_frames(tmp_path)
     spool.close()
     spool = spool_at(tmp_path)
-    reroute(spool)
+    reroute_quarantine(spool)
     times = {event: ms for _, events in inspect.queued_batches(tmp_path / "a") for ms, event in events}
     assert times == {b"frame %d" % n: NOON * 1000 + 7000 * n for n in range(0, 40, 2)}
     spool.close()
 
 
-def test_frames_of_one_reception_and_many_times_keep_each_its_own(tmp_path):
-    """A batch of a read whose times lie apart comes with the times in its lines already."""
+def test_rerouted_frames_of_one_read_keep_their_different_times(tmp_path):
+    """A read whose times lie far apart becomes a batch with the times in its lines."""
     spool = spool_at(tmp_path)
     lines = [b"<13>Nov 23 12:0%d:00 gw app: at minute %d" % (n, n) for n in range(6)]
     spool.quarantine.add(
@@ -223,7 +227,7 @@ def test_frames_of_one_reception_and_many_times_keep_each_its_own(tmp_path):
     spool.close()
 
 
-def test_what_is_committed_and_cannot_be_finished_is_kept(tmp_path, monkeypatch):
+def test_unfinished_transaction_is_completed_by_the_next_start(tmp_path, monkeypatch):
     spool = spool_at(tmp_path)
     transfer = Transaction(tmp_path, 7)
     transfer.write(tmp_path / "a" / "1-0-1-2.lines", b"x\n")
@@ -238,7 +242,7 @@ def test_what_is_committed_and_cannot_be_finished_is_kept(tmp_path, monkeypatch)
 
 
 @pytest.mark.parametrize(
-    ("host", "text", "names"),
+    ("host", "text", "matches"),
     [
         ("10.0.0.1", b"<13>10.0.0.1 said", True),
         ("10.0.0.1", b"from 110.0.0.1", False),
@@ -253,12 +257,12 @@ def test_what_is_committed_and_cannot_be_finished_is_kept(tmp_path, monkeypatch)
         ("2001:db8::1", b"2001:db8::12 x", False),
     ],
 )
-def test_a_host_is_named_as_a_word(host, text, names):
-    assert EventFilter(source=host).matcher().matches(text) is names
+def test_source_filter_matches_whole_words(host, text, matches):
+    assert EventFilter(source=host).matcher().matches(text) is matches
 
 
-def test_a_pack_that_was_read_is_read_again_from_its_beginning(tmp_path):
-    spool = with_batches(tmp_path, packed=True, count=20)
+def test_rewound_pack_is_read_again_from_its_beginning(tmp_path):
+    spool = spool_with_batches(tmp_path, packed=True, count=20)
     spool.close()
     spool = spool_at(tmp_path)
     (pack,) = spool.found.packs  # type: ignore[attr-defined]
@@ -272,20 +276,20 @@ def test_a_pack_that_was_read_is_read_again_from_its_beginning(tmp_path):
 
 
 @pytest.mark.parametrize("packed", [False, True])
-def test_what_was_taken_may_come_back(tmp_path, packed):
-    """To and fro, some of it each time: no folder has a sequence twice, or a start would take one for a leftover."""
-    with_batches(tmp_path, packed=packed, count=20).close()
-    whole = everything(tmp_path)
+def test_moving_events_back_and_forth_keeps_each_once(tmp_path, packed):
+    """No folder may get a sequence twice, because a start would take one of the files for a leftover."""
+    spool_with_batches(tmp_path, packed=packed, count=20).close()
+    expected = count_all_events(tmp_path)
     for turn in range(6):
         spool = spool_at(tmp_path)
-        publisher, consumer = ("a", "b") if turn % 2 == 0 else ("b", "a")
-        for held in held_of(spool):
-            if held.intake == publisher:
-                words = EventFilter(containing=str(turn))
-                numbers = spool.sequences(sequences_needed(held), exact=False)
-                divide(held, words.matcher(), tmp_path, numbers, to=consumer)
+        origin, target = ("a", "b") if turn % 2 == 0 else ("b", "a")
+        for recovered in recovered_files(spool):
+            if recovered.intake == origin:
+                event_filter = EventFilter(containing=str(turn))
+                numbers = spool.sequences(sequences_needed(recovered), exact=False)
+                divide(recovered, event_filter.matcher(), tmp_path, numbers, to=target)
         spool.close()
-        assert everything(tmp_path) == whole
+        assert count_all_events(tmp_path) == expected
     spool = spool_at(tmp_path)
-    assert sum(held.count for held in held_of(spool)) == 40
+    assert sum(recovered.count for recovered in recovered_files(spool)) == 40
     spool.close()

@@ -1,4 +1,4 @@
-"""What is kept in memory of batches that wait to be sent: bounded, handed out once, never instead of the file."""
+"""Tests the cache of appended lines: it is bounded, is read once, and never replaces the file."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def group(data: bytes, slot: int = 1) -> Group:
     return Group("a", "lines", slot, slot * 1000, slot * 1000, data.count(b"\n"), data)
 
 
-def test_the_first_to_read_gets_what_was_appended_the_next_the_file(tmp_path: Path) -> None:
+def test_first_read_returns_the_cached_lines_and_the_next_reads_the_file(tmp_path: Path) -> None:
     made, sealed = spool(tmp_path / "spool", keep=1000)
     for line in (b"one\n", b"two\n", b"three\n", b"four\n"):
         made.append(group(line))
@@ -47,7 +47,7 @@ def test_the_first_to_read_gets_what_was_appended_the_next_the_file(tmp_path: Pa
     made.close()
 
 
-def test_a_file_that_is_gone_is_missed_though_its_lines_are_known(tmp_path: Path) -> None:
+def test_removed_file_is_missing_even_if_its_lines_are_cached(tmp_path: Path) -> None:
     made, sealed = spool(tmp_path / "spool", keep=1000)
     made.append(group(b"1\n2\n3\n4\n"))
     sealed[0].path.unlink()
@@ -62,15 +62,17 @@ def test_a_file_that_is_gone_is_missed_though_its_lines_are_known(tmp_path: Path
     st.integers(0, 300),
     st.lists(st.tuples(st.integers(1, 5), st.integers(1, 3), st.integers(1, 40), st.booleans()), max_size=60),
 )
-def test_what_is_kept_is_bounded_and_true(
+def test_cache_is_bounded_and_equals_the_files(
     tmp_path_factory: pytest.TempPathFactory, keep: int, writes: list[tuple[int, int, int, bool]]
 ) -> None:
     made, sealed = spool(tmp_path_factory.mktemp("fresh") / "spool", keep=keep)
     for slot, count, length, read in writes:
         made.append(group((b"x" * length + b"\n") * count, slot))
-        kept = sum(batch.size for batch in sealed if batch.fresh is not None)
-        kept += sum(sum(map(len, batch.fresh or ())) for slots in made._slots.values() for batch in slots.values())
-        assert kept <= keep
+        cached_bytes = sum(batch.size for batch in sealed if batch.fresh is not None)
+        cached_bytes += sum(
+            sum(map(len, batch.fresh or ())) for slots in made._slots.values() for batch in slots.values()
+        )
+        assert cached_bytes <= keep
         if read and sealed:
             batch = sealed[len(sealed) // 2]
             assert batch_reader.content(batch) == batch.path.read_bytes()

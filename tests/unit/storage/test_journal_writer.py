@@ -11,8 +11,8 @@ from bridge.storage.journal_writer import JournalWriter
 START = 1_772_323_200 + 12.5  # 2026-03-01T00:00:12.5Z
 
 
-class Bench:
-    """Journal writer whose clocks and thread the test controls."""
+class JournalWriterFixture:
+    """A journal writer whose clocks and thread the test controls."""
 
     def __init__(self, directory):
         self.directory = directory / ".ledger"
@@ -35,7 +35,7 @@ class Bench:
         self.jobs.append((job, done))
         return done
 
-    def work(self):
+    def run_jobs(self):
         """Runs the queued jobs of the thread."""
         while self.jobs:
             job, done = self.jobs.pop(0)
@@ -48,128 +48,128 @@ class Bench:
 
     def stop(self):
         stopping = defer.ensureDeferred(self.journal_writer.stop())
-        self.work()
+        self.run_jobs()
         assert stopping.called
         return stopping
 
     def rows(self):
-        walk = JournalReader(self.directory)
-        rows = [line.fields for line in walk]
-        assert not walk.faults
+        reader = JournalReader(self.directory)
+        rows = [line.fields for line in reader]
+        assert not reader.faults
         return rows
 
     def minutes(self):
         return [(row["t"][11:19], row["intake"]) for row in self.rows() if row["kind"] == "minute"]
 
 
-def test_a_line_each_full_minute(tmp_path):
-    bench = Bench(tmp_path)
-    bench.ledger.receive_spooled("fw", 1)
-    bench.clock.advance(47.4)
-    bench.work()
-    assert bench.minutes() == []
-    bench.clock.advance(0.1)
-    bench.work()
-    bench.clock.advance(60)
-    bench.work()
-    assert bench.minutes() == [("00:01:00", "fw"), ("00:01:00", None), ("00:02:00", "fw"), ("00:02:00", None)]
+def test_one_line_per_account_is_written_each_full_minute(tmp_path):
+    fixture = JournalWriterFixture(tmp_path)
+    fixture.ledger.receive_spooled("fw", 1)
+    fixture.clock.advance(47.4)
+    fixture.run_jobs()
+    assert fixture.minutes() == []
+    fixture.clock.advance(0.1)
+    fixture.run_jobs()
+    fixture.clock.advance(60)
+    fixture.run_jobs()
+    assert fixture.minutes() == [("00:01:00", "fw"), ("00:01:00", None), ("00:02:00", "fw"), ("00:02:00", None)]
 
 
-def test_the_minutes_follow_a_wall_clock_that_is_set(tmp_path):
-    bench = Bench(tmp_path)
-    bench.clock.advance(47.5)
-    bench.work()
-    bench.offset = -3600 + 20
-    bench.clock.advance(60)
-    bench.work()
-    bench.clock.advance(40)
-    bench.work()
-    assert [time for time, _ in bench.minutes()] == ["00:01:00", "23:02:20", "23:03:00"]
+def test_minutes_follow_a_changed_wall_clock(tmp_path):
+    fixture = JournalWriterFixture(tmp_path)
+    fixture.clock.advance(47.5)
+    fixture.run_jobs()
+    fixture.offset = -3600 + 20
+    fixture.clock.advance(60)
+    fixture.run_jobs()
+    fixture.clock.advance(40)
+    fixture.run_jobs()
+    assert [time for time, _ in fixture.minutes()] == ["00:01:00", "23:02:20", "23:03:00"]
 
 
 def test_accounts_are_copied_when_the_job_is_queued(tmp_path):
-    bench = Bench(tmp_path)
-    bench.ledger.receive_spooled("fw", 1)
-    bench.ledger.receive_dropped("fw", 1, "why")
-    bench.clock.advance(47.5)
-    bench.ledger.receive_spooled("fw", 10)
-    bench.ledger.receive_dropped("fw", 10, "why")
-    bench.drops["udp"] = 9
-    bench.work()
-    account, gateway = bench.rows()[1:]
+    fixture = JournalWriterFixture(tmp_path)
+    fixture.ledger.receive_spooled("fw", 1)
+    fixture.ledger.receive_dropped("fw", 1, "why")
+    fixture.clock.advance(47.5)
+    fixture.ledger.receive_spooled("fw", 10)
+    fixture.ledger.receive_dropped("fw", 10, "why")
+    fixture.drops["udp"] = 9
+    fixture.run_jobs()
+    account, gateway = fixture.rows()[1:]
     assert (account["spooled"], account["dropped"], gateway["kernel_drops"]) == (1, {"why": 1}, {"udp": 0})
 
 
-def test_a_busy_thread_gets_one_job_only(tmp_path):
-    bench = Bench(tmp_path)
-    bench.clock.advance(47.5)
-    bench.clock.advance(180)
-    assert len(bench.jobs) == 1
-    bench.work()
-    bench.clock.advance(60)
-    bench.work()
-    assert len(bench.minutes()) == 2
+def test_busy_thread_gets_only_one_job(tmp_path):
+    fixture = JournalWriterFixture(tmp_path)
+    fixture.clock.advance(47.5)
+    fixture.clock.advance(180)
+    assert len(fixture.jobs) == 1
+    fixture.run_jobs()
+    fixture.clock.advance(60)
+    fixture.run_jobs()
+    assert len(fixture.minutes()) == 2
 
 
 def test_moves_of_a_command_are_written_at_once_and_minutes_continue(tmp_path):
-    bench = Bench(tmp_path)
-    bench.ledger.replay("fw", 1)
-    bench.journal_writer.write_accounts()
-    bench.ledger.replay("fw", 1)
-    bench.work()
-    bench.clock.advance(47.5)
-    bench.journal_writer.write_accounts()
-    bench.work()
-    assert [row["replayed"] for row in bench.rows() if row.get("intake")] == [1, 2, 2]
-    bench.clock.advance(60)
-    bench.work()
-    assert bench.minutes()[-1] == ("00:02:00", None)
-    bench.stop()
-    bench.journal_writer.write_accounts()
-    assert not bench.jobs
+    fixture = JournalWriterFixture(tmp_path)
+    fixture.ledger.replay("fw", 1)
+    fixture.journal_writer.write_accounts()
+    fixture.ledger.replay("fw", 1)
+    fixture.run_jobs()
+    fixture.clock.advance(47.5)
+    fixture.journal_writer.write_accounts()
+    fixture.run_jobs()
+    assert [row["replayed"] for row in fixture.rows() if row.get("intake")] == [1, 2, 2]
+    fixture.clock.advance(60)
+    fixture.run_jobs()
+    assert fixture.minutes()[-1] == ("00:02:00", None)
+    fixture.stop()
+    fixture.journal_writer.write_accounts()
+    assert not fixture.jobs
 
 
 def test_stop_writes_the_last_line_and_waits_for_the_minute_before_it(tmp_path):
-    bench = Bench(tmp_path)
-    bench.ledger.receive_spooled("fw", 1)
-    bench.clock.advance(47.5)
-    bench.stop()
-    assert [row["kind"] for row in bench.rows()] == ["start", "minute", "minute", "stop"]
-    assert bench.rows()[-1]["accounts"]["fw"]["spooled"] == 1
-    bench.clock.advance(600)
-    assert not bench.jobs
-    assert not bench.clock.getDelayedCalls()
+    fixture = JournalWriterFixture(tmp_path)
+    fixture.ledger.receive_spooled("fw", 1)
+    fixture.clock.advance(47.5)
+    fixture.stop()
+    assert [row["kind"] for row in fixture.rows()] == ["start", "minute", "minute", "stop"]
+    assert fixture.rows()[-1]["accounts"]["fw"]["spooled"] == 1
+    fixture.clock.advance(600)
+    assert not fixture.jobs
+    assert not fixture.clock.getDelayedCalls()
 
 
-def test_a_second_stop_and_a_stop_without_a_start_do_nothing(tmp_path):
-    bench = Bench(tmp_path)
-    bench.stop()
-    bench.stop()
-    assert [row["kind"] for row in bench.rows()] == ["start", "stop"]
-    unused = Journal(tmp_path / "x", keep=None, wall=bench.wall)
-    never = JournalWriter(unused, Ledger(), bench.in_thread, bench.clock, dict, bench.wall)
+def test_second_stop_and_stop_without_start_do_nothing(tmp_path):
+    fixture = JournalWriterFixture(tmp_path)
+    fixture.stop()
+    fixture.stop()
+    assert [row["kind"] for row in fixture.rows()] == ["start", "stop"]
+    unused = Journal(tmp_path / "x", keep=None, wall=fixture.wall)
+    never = JournalWriter(unused, Ledger(), fixture.in_thread, fixture.clock, dict, fixture.wall)
     assert defer.ensureDeferred(never.stop()).called
     assert not (tmp_path / "x").exists()
 
 
-def test_a_defect_while_writing_does_not_end_the_minutes(tmp_path, monkeypatch):
-    bench = Bench(tmp_path)
-    seen = []
+def test_exception_while_writing_does_not_end_the_minutes(tmp_path, monkeypatch):
+    fixture = JournalWriterFixture(tmp_path)
+    calls = []
 
     def broken(self, accounts, drops):
-        seen.append(1)
+        calls.append(1)
         raise ZeroDivisionError
 
     monkeypatch.setattr(Journal, "minute", broken)
-    bench.clock.advance(47.5)
-    bench.work()
-    bench.clock.advance(60)
-    bench.work()
-    assert len(seen) == 2
+    fixture.clock.advance(47.5)
+    fixture.run_jobs()
+    fixture.clock.advance(60)
+    fixture.run_jobs()
+    assert len(calls) == 2
 
 
 def test_receipts_and_refusals_are_written_in_the_calling_thread(tmp_path):
-    bench = Bench(tmp_path)
-    bench.journal_writer.receipt(Receipt("fw", [(1, 1, 2)], 1, "", 200, None, None, confirmed=True))
-    bench.journal_writer.refused("fw", 1, 1, "no", 2)
-    assert [row["kind"] for row in bench.rows()] == ["start", "receipt", "refused"]
+    fixture = JournalWriterFixture(tmp_path)
+    fixture.journal_writer.receipt(Receipt("fw", [(1, 1, 2)], 1, "", 200, None, None, confirmed=True))
+    fixture.journal_writer.refused("fw", 1, 1, "no", 2)
+    assert [row["kind"] for row in fixture.rows()] == ["start", "receipt", "refused"]

@@ -4,7 +4,7 @@ from bridge.monitoring.alarms import Alarms
 from bridge.storage.orphaned_archive import OrphanedArchive
 
 
-def test_an_archive_that_was_switched_off(tmp_path):
+def test_alarm_for_an_unconfigured_archive_is_raised_and_cleared(tmp_path):
     alarms = Alarms()
     orphaned_archive = OrphanedArchive(tmp_path / ".archive", alarms, lambda job, done: done(job()))
     orphaned_archive.look()

@@ -10,35 +10,35 @@ DAY = 86_400.0
 NOON = 1_795_435_200.0
 
 
-def scene(tmp_path):
+def build_retention(tmp_path):
     clock = SimpleNamespace(now=NOON)
     quarantine = Quarantine(tmp_path / "q", wall=lambda: clock.now, bounds=dict.fromkeys(REASONS, 1_000_000))
     quarantine.recover()
     ledger = Ledger()
-    hold = SimpleNamespace(max_age=SimpleNamespace(total_seconds=lambda: 30 * DAY))
-    config = SimpleNamespace(unrouted=hold, spool=SimpleNamespace(quarantine=hold))
+    terms = SimpleNamespace(max_age=SimpleNamespace(total_seconds=lambda: 30 * DAY))
+    config = SimpleNamespace(unrouted=terms, spool=SimpleNamespace(quarantine=terms))
     retention = Retention(config, SimpleNamespace(quarantine=quarantine), ledger, lambda job, done: done(job()))
     return clock, quarantine, ledger, retention
 
 
-def test_a_batch_that_was_moved_aside_is_dropped_with_its_file(tmp_path):
-    clock, quarantine, ledger, retention = scene(tmp_path)
+def test_quarantined_batch_is_dropped_with_its_file(tmp_path):
+    clock, quarantine, ledger, retention = build_retention(tmp_path)
     ledger.receive_spooled("a", 7)
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "torn").write_bytes(b"x" * 70)
-    aside = quarantine.move_aside(tmp_path / "a" / "torn", events=7)
+    quarantined_file = quarantine.move_aside(tmp_path / "a" / "torn", events=7)
     ledger.quarantine("a", 7)
     retention.look()
-    assert (aside.exists(), ledger.total().quarantined) == (True, 7)
+    assert (quarantined_file.exists(), ledger.total().quarantined) == (True, 7)
     clock.now += 31 * DAY
     retention.look()
     total = ledger.total()
-    assert (aside.exists(), total.quarantined, dict(total.dropped)) == (False, 0, {"damaged_expired": 7})
+    assert (quarantined_file.exists(), total.quarantined, dict(total.dropped)) == (False, 0, {"damaged_expired": 7})
     assert ledger.of("a").dropped["damaged_expired"] == 7
 
 
-def test_frames_of_each_reason(tmp_path):
-    clock, quarantine, ledger, retention = scene(tmp_path)
+def test_expired_frames_are_dropped_with_their_reason(tmp_path):
+    clock, quarantine, ledger, retention = build_retention(tmp_path)
     for reason in REASONS:
         key = (1, 0) if reason == "refused" else None
         quarantine.add(

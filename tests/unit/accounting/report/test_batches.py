@@ -1,53 +1,55 @@
-"""What is known of each batch over the lives of processes."""
+"""Tests how the receipts of a batch are tracked over several process runs."""
 
 from bridge.accounting.report.batches import BatchReceipts
 
-NOTHING_THERE = {"sending": {}, "possible_duplicates": {}}
+NO_BATCHES = {"sending": {}, "possible_duplicates": {}}
 
 
-def start(*there, intake="fw", events=10, doubled=None):
-    """A line that names these batches; ``doubled`` possible duplicates, not only theirs."""
+def start(*sequences, intake="fw", events=10, possible_duplicates=None):
+    """Returns a start line that names these batches. ``possible_duplicates`` may also count others."""
     return {
-        "sending": {intake: [[sequence, events] for sequence in there]},
-        "possible_duplicates": {intake: events * len(there) if doubled is None else doubled},
+        "sending": {intake: [[sequence, events] for sequence in sequences]},
+        "possible_duplicates": {
+            intake: events * len(sequences) if possible_duplicates is None else possible_duplicates
+        },
     }
 
 
-def test_a_batch_that_is_there_again_is_queued_again_and_twice_only_beyond_what_was_settled():
-    books = BatchReceipts()
-    assert books.accept(1, "fw", 6, 10) == 6
-    assert books.refuse(1, "fw", 2, 10) == 2
-    assert books.queued_again(start(1)) == {"fw": 8}
-    assert books.accept(1, "fw", 8, 10) == 2
-    assert books.refuse(1, "fw", 2, 10) == 0
-    assert not books.queued_again(NOTHING_THERE)
-    # Its file is gone: a batch with that number would be another.
-    assert books.accept(1, "fw", 10, 10) == 10
+def test_requeued_batch_is_counted_twice_only_beyond_its_settled_events():
+    receipts = BatchReceipts()
+    assert receipts.accept(1, "fw", 6, 10) == 6
+    assert receipts.refuse(1, "fw", 2, 10) == 2
+    assert receipts.queued_again(start(1)) == {"fw": 8}
+    assert receipts.accept(1, "fw", 8, 10) == 2
+    assert receipts.refuse(1, "fw", 2, 10) == 0
+    assert not receipts.queued_again(NO_BATCHES)
+    # The file of the batch was removed, so a batch with that number is another one.
+    assert receipts.accept(1, "fw", 10, 10) == 10
 
 
-def test_a_batch_that_an_operator_moved_is_queued_again_where_it_is_now():
-    books = BatchReceipts()
-    books.accept(1, "fw", 6, 10)
-    assert books.queued_again(start(1)) == {"fw": 6}
-    assert books.accept(1, "linux", 10, 10) == 4
-    assert books.queued_again(start(1, intake="linux")) == {"linux": 10}
+def test_moved_batch_is_queued_again_for_its_new_intake():
+    receipts = BatchReceipts()
+    receipts.accept(1, "fw", 6, 10)
+    assert receipts.queued_again(start(1)) == {"fw": 6}
+    assert receipts.accept(1, "linux", 10, 10) == 4
+    assert receipts.queued_again(start(1, intake="linux")) == {"linux": 10}
 
 
-def test_what_went_to_a_shared_queue_is_queued_again_too():
-    books = BatchReceipts()
-    books.hand_over(1, "fw", 4, 10)
-    books.accept(1, "fw", 6, 10)
-    assert books.queued_again(start(1)) == {"fw": 10}
-    books.hand_over(1, "fw", 10, 10)
-    assert not books.queued_again(NOTHING_THERE)
+def test_handed_over_batch_is_queued_again():
+    receipts = BatchReceipts()
+    receipts.hand_over(1, "fw", 4, 10)
+    receipts.accept(1, "fw", 6, 10)
+    assert receipts.queued_again(start(1)) == {"fw": 10}
+    receipts.hand_over(1, "fw", 10, 10)
+    assert not receipts.queued_again(NO_BATCHES)
 
 
-def test_a_start_that_does_not_name_all_leaves_what_was_settled_in_part():
-    books = BatchReceipts()
+def test_start_with_unnamed_batches_requeues_partly_settled_ones():
+    receipts = BatchReceipts()
     for sequence, accepted in enumerate((10, 3, 4, 5)):
-        books.accept(sequence, "fw", accepted, 10)
-    books.accept(4, "linux", 1, 10)
-    # Of 20 possible duplicates nobody says what they are in: of two batches, and none of another intake.
-    assert books.queued_again(start(3, doubled=30)) == {"fw": 12}
-    assert [books.accept(sequence, "fw", 10, 10) for sequence in range(4)] == [10, 7, 6, 5]
-    assert books.accept(4, "linux", 10, 10) == 10
+        receipts.accept(sequence, "fw", accepted, 10)
+    receipts.accept(4, "linux", 1, 10)
+    # 20 possible duplicates are not named: they are in two batches of this intake, and in none of another intake.
+    assert receipts.queued_again(start(3, possible_duplicates=30)) == {"fw": 12}
+    assert [receipts.accept(sequence, "fw", 10, 10) for sequence in range(4)] == [10, 7, 6, 5]
+    assert receipts.accept(4, "linux", 10, 10) == 10

@@ -1,4 +1,4 @@
-"""The report's totals against a simulated life, in which an outside recorder counts every event."""
+"""Compares the totals of the report with a simulated gateway that counts every event independently."""
 
 import os
 import tempfile
@@ -28,30 +28,30 @@ INTAKES = ("fw", "linux")
 
 
 @dataclass(eq=False)
-class File:
-    """A sealed batch on disk. Events go in order; the poisoned ones are refused, by whichever process sends them."""
+class SpooledBatch:
+    """A sealed batch on disk. Its events are sent in order. Poisoned events are always refused."""
 
     intake: str
     sequence: int
     poisoned: list[bool]
     sending: bool = False
     done: int = 0
-    "Events that the process at work has settled."
-    pack: "Packed | None" = None
+    "Events that the current process has settled."
+    pack: "SpooledPack | None" = None
     sent_before: bool = False
-    "It was being sent when it was packed: only the pack's contents say so."
+    "The batch was being sent when it was packed. Only the contents of the pack record this."
 
 
 @dataclass(eq=False)
-class Packed:
-    """A pack: its name says what of it is begun and settled."""
+class SpooledPack:
+    """A pack, whose name records which of its batches are begun and settled."""
 
     intake: str
-    files: list[File]
+    files: list[SpooledBatch]
 
-    def found(self, folder, left):
-        """As a start finds it, whose file is there; ``left``: those that are not settled."""
-        here = [file for file in self.files if file in left]
+    def as_recovered(self, folder, left):
+        """Writes the pack and returns it as a start finds it. ``left``: the batches that are not settled."""
+        unsettled = [file for file in self.files if file in left]
         settled, begun = Ranges(), Ranges()
         for position, file in enumerate(self.files):
             if file not in left:
@@ -65,8 +65,8 @@ class Packed:
         ]  # fmt: skip
         made = Pack(
             self.intake, folder, first=self.files[0].sequence, last=self.files[-1].sequence, earliest=0, latest=0,
-            batches=len(self.files), count=sum(len(file.poisoned) for file in here), size=1,
-            doubtful=sum(len(file.poisoned) for file in here if file.sending), settled=settled, begun=begun,
+            batches=len(self.files), count=sum(len(file.poisoned) for file in unsettled), size=1,
+            doubtful=sum(len(file.poisoned) for file in unsettled if file.sending), settled=settled, begun=begun,
         )  # fmt: skip
         folder.mkdir(exist_ok=True)
         made.path.write_bytes(b"".join(pack_writer.encode_blocks(entries)))
@@ -74,8 +74,8 @@ class Packed:
 
 
 @dataclass
-class Truth:
-    """What the outside recorder counts."""
+class ExpectedTotals:
+    """The totals that the report must show, counted independently."""
 
     received: Counter = field(default_factory=Counter)
     accepted: set = field(default_factory=set)
@@ -88,22 +88,22 @@ class Truth:
     kernel: int = 0
 
 
-class World:
-    """A spool, a collector, a ledger and its history."""
+class GatewaySimulation:
+    """Simulates a gateway: spool, collector, ledger and journal."""
 
     def __init__(self, directory):
         self.directory = directory
         self.now = MARCH + 1.0
-        self.truth = Truth()
-        self.files: list[File] = []
+        self.expected = ExpectedTotals()
+        self.files: list[SpooledBatch] = []
         self.quarantine: set = set()
         self.sequence = 0
         self.starts = self.unclean = 0
-        self.hidden = False
-        "An event is in quarantine, but the process died before its line: only its next refusal tells."
+        self.unrecorded_refusal = False
+        "An event is quarantined, but the process was killed before its journal line. Its next refusal records it."
         self.start()
 
-    # --- the bridge's lives ------------------------------------------------------------------------------------------
+    # --- process runs ------------------------------------------------------------------------------------------------
 
     def start(self):
         self.ledger, self.kernel = Ledger(), 0
@@ -112,7 +112,7 @@ class World:
         self.starts += 1
         found = RecoveredSpool()
         packs = {file.pack for file in self.files if file.pack}
-        found.packs = [pack.found(self.directory.parent / "packs", self.files) for pack in packs]
+        found.packs = [pack.as_recovered(self.directory.parent / "packs", self.files) for pack in packs]
         for file in self.files:
             file.done = 0
             count = len(file.poisoned)
@@ -125,12 +125,12 @@ class World:
                 self.ledger.add_possible_duplicates(file.intake, count)
         self.ledger.recover_quarantined(None, len(self.quarantine))
         self.journal.start(found, quarantined=len(self.quarantine), version="1", config_sha256="c")
-        self.unsaid = Counter()
+        self.unjournaled = Counter()
 
     def stop(self):
         self.journal.stop(deepcopy(self.ledger.accounts), {"udp": self.kernel})
         self.journal.close()
-        self.unsaid.clear()
+        self.unjournaled.clear()
         self.start()
 
     def kill(self, torn):
@@ -138,92 +138,92 @@ class World:
         if torn:
             newest = max(self.directory.iterdir())
             newest.write_bytes(newest.read_bytes() + b'{"t":"2026-03-01T00:0')
-        # What nobody can know: it is in no column.
-        self.truth.filtered -= self.unsaid["filtered"]
-        self.truth.dropped["spool_write_failed"] -= self.unsaid["dropped"]
-        self.truth.received["-"] -= self.unsaid["filtered"]
-        self.truth.received["fw"] -= self.unsaid["dropped"]
-        self.truth.kernel -= self.unsaid["kernel"]
-        if self.unsaid["evicted"]:
-            self.truth.dropped["evicted"] -= self.unsaid["evicted"]
-            self.truth.dropped[UNKNOWN] += self.unsaid["evicted"]
+        # Events since the last minute line are unknown after a kill, so no column has them.
+        self.expected.filtered -= self.unjournaled["filtered"]
+        self.expected.dropped["spool_write_failed"] -= self.unjournaled["dropped"]
+        self.expected.received["-"] -= self.unjournaled["filtered"]
+        self.expected.received["fw"] -= self.unjournaled["dropped"]
+        self.expected.kernel -= self.unjournaled["kernel"]
+        if self.unjournaled["evicted"]:
+            self.expected.dropped["evicted"] -= self.unjournaled["evicted"]
+            self.expected.dropped[UNKNOWN] += self.unjournaled["evicted"]
         self.start()
 
     def minute(self):
         self.journal.minute(deepcopy(self.ledger.accounts), {"udp": self.kernel})
-        self.unsaid.clear()
+        self.unjournaled.clear()
 
-    # --- what happens to events --------------------------------------------------------------------------------------
+    # --- operations on events ---------------------------------------------------------------------------------------
 
     def receive(self, intake, poisoned):
         self.sequence += 1
-        self.files.append(File(intake, self.sequence, poisoned))
+        self.files.append(SpooledBatch(intake, self.sequence, poisoned))
         self.ledger.receive_spooled(intake, len(poisoned))
-        self.truth.received[intake] += len(poisoned)
+        self.expected.received[intake] += len(poisoned)
 
     def arrive_in_quarantine(self, count):
         for _ in range(count):
             self.sequence += 1
             self.quarantine.add((self.sequence, 0))
         self.ledger.receive_quarantined(None, count)
-        self.truth.received["-"] += count
+        self.expected.received["-"] += count
 
     def filter(self, count):
         self.ledger.receive_filtered(count)
-        self.truth.filtered += count
-        self.truth.received["-"] += count
-        self.unsaid["filtered"] += count
+        self.expected.filtered += count
+        self.expected.received["-"] += count
+        self.unjournaled["filtered"] += count
 
     def drop(self, count):
         self.ledger.receive_dropped("fw", count, "spool_write_failed")
-        self.truth.dropped["spool_write_failed"] += count
-        self.truth.received["fw"] += count
-        self.unsaid["dropped"] += count
+        self.expected.dropped["spool_write_failed"] += count
+        self.expected.received["fw"] += count
+        self.unjournaled["dropped"] += count
 
     def lose_in_kernel(self, count):
         self.kernel += count
-        self.truth.kernel += count
-        self.unsaid["kernel"] += count
+        self.expected.kernel += count
+        self.unjournaled["kernel"] += count
 
     def evict(self):
         file = self.files.pop(0)
         left = len(file.poisoned) - file.done
         self.ledger.drop_spooled(file.intake, left, "evicted")
-        self.truth.dropped["evicted"] += left
-        self.unsaid["evicted"] += left
+        self.expected.dropped["evicted"] += left
+        self.unjournaled["evicted"] += left
 
     def pack(self, intake):
         files = [file for file in self.files if file.intake == intake and not file.pack and not file.done]
-        made = Packed(intake, files)
+        made = SpooledPack(intake, files)
         for file in files:
             file.pack, file.sent_before = made, file.sending
 
     def replay(self, intake, count):
         self.sequence += 1
-        self.files.append(File(intake, self.sequence, [False] * count))
+        self.files.append(SpooledBatch(intake, self.sequence, [False] * count))
         self.ledger.replay(intake, count)
-        self.truth.replayed += count
-        # As behind each command of an operator.
+        self.expected.replayed += count
+        # An operator's command also writes a minute line.
         self.minute()
 
-    def move(self, publisher, consumer):
-        busy = {file.pack for file in self.files if file.done and file.pack}
+    def move(self, origin, target):
+        partly_sent = {file.pack for file in self.files if file.done and file.pack}
         for file in self.files:
-            if file.intake == publisher and not file.done and file.pack not in busy:
-                file.intake = consumer
-                self.ledger.move(publisher, consumer, len(file.poisoned))
+            if file.intake == origin and not file.done and file.pack not in partly_sent:
+                file.intake = target
+                self.ledger.move(origin, target, len(file.poisoned))
                 if file.pack:
-                    file.pack.intake = consumer
+                    file.pack.intake = target
         self.minute()
 
-    def send(self, sizes, die, minute_between, torn):
-        """One request; ``die`` at a named point."""
+    def send(self, sizes, killed_at, minute_between, torn):
+        """Sends one request. ``killed_at`` names the point at which the process is killed, if any."""
         chosen = [file for file in self.files if file.intake == self.files[0].intake][: len(sizes)]
         parts = []
         for file, size in zip(chosen, sizes, strict=False):
             file.sending = True
             parts.append((file, list(range(file.done, min(file.done + size, len(file.poisoned))))))
-        if die == "before the receipt":
+        if killed_at == "before the receipt":
             return self.kill(torn)
         intake = chosen[0].intake
         good = [(file, at) for file, places in parts for at in places if not file.poisoned[at]]
@@ -235,35 +235,35 @@ class World:
         self.journal.receipt(Receipt(intake, batches, len(good), "", 200, None, None, confirmed=bool(len(good) % 2)))
         for file, at in good:
             key = (file.sequence, at)
-            self.truth.twice[intake] += key in self.truth.accepted
-            self.truth.accepted.add(key)
+            self.expected.twice[intake] += key in self.expected.accepted
+            self.expected.accepted.add(key)
         for file, places in parts:
             file.done += len(places)
-        # A batch whose refused events are not in quarantine is not settled.
-        with_bad = {file for file, _ in bad}
-        if die == "after the receipt":
+        # A batch is not settled until its refused events are quarantined.
+        with_refused = {file for file, _ in bad}
+        if killed_at == "after the receipt":
             return self.kill(torn)
-        self.remove(file for file, _ in parts if file not in with_bad)
-        again = 0
+        self.remove(file for file, _ in parts if file not in with_refused)
+        already_held = 0
         for _, _ in bad:
             self.ledger.quarantine(intake, 1)
         for file, at in bad:
             key = (file.sequence, at)
             held = key in self.quarantine
             self.quarantine.add(key)
-            self.truth.refused.add(key)
-            if die == "after quarantine":
-                self.hidden = True
+            self.expected.refused.add(key)
+            if killed_at == "after quarantine":
+                self.unrecorded_refusal = True
                 return self.kill(torn)
             self.journal.refused(intake, file.sequence, 1, f"poison {at % 2}", len(file.poisoned))
-            again += held
-        if die == "after refusals":
+            already_held += held
+        if killed_at == "after refusals":
             return self.kill(torn)
-        self.remove(with_bad)
+        self.remove(with_refused)
         if minute_between:
             self.minute()
-        if again:
-            self.ledger.remove_recovered_duplicates(intake, again)
+        if already_held:
+            self.ledger.remove_recovered_duplicates(intake, already_held)
 
     def drain(self):
         while self.files:
@@ -283,7 +283,7 @@ KILL = ("kill", False)
 counts = st.integers(1, 5)
 poison = st.lists(st.integers(0, 4).map(lambda n: n == 0), min_size=1, max_size=8)
 sizes = st.lists(st.integers(1, 8), min_size=1, max_size=3)
-lives = st.lists(
+operation_lists = st.lists(
     st.one_of(
         st.tuples(st.just("receive"), st.sampled_from(INTAKES), poison),
         st.tuples(st.just("send"), sizes, st.none() | st.sampled_from(POINTS), st.booleans(), st.booleans()),
@@ -304,45 +304,45 @@ lives = st.lists(
 )
 
 
-def live(directory, acts, seconds=20):
-    world = World(directory)
-    for act, *how in acts:
-        world.now += seconds
-        if act != "send" or world.files:
-            getattr(world, act)(*how)
-    return world
+def run_gateway(directory, operations, seconds=20):
+    gateway = GatewaySimulation(directory)
+    for operation, *args in operations:
+        gateway.now += seconds
+        if operation != "send" or gateway.files:
+            getattr(gateway, operation)(*args)
+    return gateway
 
 
-def account(world, begin=None, end=None):
-    world.journal.close()
-    walk = JournalReader(world.directory)
-    report = build_report(walk, begin, end)
-    assert not walk.faults, walk.faults
+def build_checked_report(gateway, begin=None, end=None):
+    gateway.journal.close()
+    reader = JournalReader(gateway.directory)
+    report = build_report(reader, begin, end)
+    assert not reader.faults, reader.faults
     return report
 
 
-def same(report, world):
-    """Every figure is what the outside recorder counted."""
-    truth, total = world.truth, report.total()
-    assert {name: row.received for name, row in report.rows.items() if row.received} == +truth.received
-    assert total.delivered == len(truth.accepted)
-    assert {name: row.twice for name, row in report.rows.items() if row.twice} == +truth.twice
+def assert_totals(report, gateway):
+    """Asserts that every figure equals the independent count."""
+    expected, total = gateway.expected, report.total()
+    assert {name: row.received for name, row in report.rows.items() if row.received} == +expected.received
+    assert total.delivered == len(expected.accepted)
+    assert {name: row.twice for name, row in report.rows.items() if row.twice} == +expected.twice
     assert total.refused == sum(row.reasons.total() for row in report.rows.values())
-    assert total.filtered == truth.filtered
-    assert (total.replayed, total.moved) == (truth.replayed, 0)
-    assert +total.dropped == +truth.dropped
-    assert report.kernel_drops.total() == truth.kernel
-    assert report.quarantine_end == len(world.quarantine) == total.quarantined
+    assert total.filtered == expected.filtered
+    assert (total.replayed, total.moved) == (expected.replayed, 0)
+    assert +total.dropped == +expected.dropped
+    assert report.kernel_drops.total() == expected.kernel
+    assert report.quarantine_end == len(gateway.quarantine) == total.quarantined
     assert report.quarantine_begin == total.carried == total.unexplained == 0
-    assert total.held == sum(len(file.poisoned) - file.done for file in world.files)
-    assert (len(report.starts), len(report.unclean)) == (world.starts, world.unclean)
+    assert total.held == sum(len(file.poisoned) - file.done for file in gateway.files)
+    assert (len(report.starts), len(report.unclean)) == (gateway.starts, gateway.unclean)
     for row in report.rows.values():
         assert row.carried == 0
         assert min(row.received, row.delivered, row.twice, row.filtered, row.held, *row.dropped.values(), 0) == 0
 
 
-def in_a_folder(test):
-    """Runs a test with a folder of its own, without waiting for the disk."""
+def in_temporary_folder(test):
+    """Returns a function that runs a test in a new temporary folder, without fsync."""
 
     def run(*given_):
         with tempfile.TemporaryDirectory() as folder, mock.patch.object(os, "fsync"):
@@ -352,7 +352,7 @@ def in_a_folder(test):
 
 
 @settings(max_examples=examples(100, long=300), deadline=None)
-@given(lives, st.booleans())
+@given(operation_lists, st.booleans())
 @example([("receive", "fw", [False] * 4), ("send", [2], "after the receipt", True, False)], False)
 @example([("receive", "fw", [True] * 4), ("send", [2], "after refusals", True, True)], False)
 @example([*POISONED, ("send", [1], None, False, False), ("stop",), ("send", [1], None, True, False), KILL], False)
@@ -363,151 +363,151 @@ def in_a_folder(test):
 @example([*PACKED, ("send", [2], None, False, False), ("stop",)], True)
 @example([*PACKED, ("send", [2], None, False, False), KILL, ("move", *INTAKES), SEND, KILL], True)
 @example([*PACKED[:1], ("send", [2], "after the receipt", False, False), *PACKED[1:], KILL], True)
-def test_totals_equal_what_an_outside_recorder_counted(acts, drained):
-    @in_a_folder
+def test_totals_equal_independent_counts(operations, drained):
+    @in_temporary_folder
     def check(folder):
-        world = live(folder, acts)
-        if world.hidden or drained:
-            world.drain()
-        world.stop()
-        report = account(world)
-        same(report, world)
-        assert report.total().refused == len(world.truth.refused)
+        gateway = run_gateway(folder, operations)
+        if gateway.unrecorded_refusal or drained:
+            gateway.drain()
+        gateway.stop()
+        report = build_checked_report(gateway)
+        assert_totals(report, gateway)
+        assert report.total().refused == len(gateway.expected.refused)
 
     check()
 
 
 @settings(max_examples=100, deadline=None)
-@given(lives, st.lists(st.integers(0, 1300), min_size=1, max_size=4))
-def test_neighbouring_periods_add_up(acts, bounds):
-    @in_a_folder
+@given(operation_lists, st.lists(st.integers(0, 1300), min_size=1, max_size=4))
+def test_adjacent_periods_add_up(operations, bounds):
+    @in_temporary_folder
     def check(folder):
-        world = live(folder, acts)
-        world.stop()
-        whole = account(world)
+        gateway = run_gateway(folder, operations)
+        gateway.stop()
+        full_report = build_checked_report(gateway)
         times = [None, *(datetime.fromtimestamp(MARCH + at, UTC) for at in sorted(set(bounds))), None]
-        parts = [account(world, *pair) for pair in pairwise(times)]
+        parts = [build_checked_report(gateway, *pair) for pair in pairwise(times)]
         for name in ("received", "delivered", "twice", "filtered", "again", "quarantined", "refused", "receipts"):
-            assert sum(getattr(part.total(), name) for part in parts) == getattr(whole.total(), name), name
-        assert sum((part.total().dropped for part in parts), Counter()) == +whole.total().dropped
-        assert sum(len(part.starts) for part in parts) == len(whole.starts)
+            assert sum(getattr(part.total(), name) for part in parts) == getattr(full_report.total(), name), name
+        assert sum((part.total().dropped for part in parts), Counter()) == +full_report.total().dropped
+        assert sum(len(part.starts) for part in parts) == len(full_report.starts)
         for before, after in pairwise(parts):
             assert before.total().held == after.total().carried
             assert before.quarantine_end == after.quarantine_begin
-        assert parts[-1].total().held == whole.total().held
+        assert parts[-1].total().held == full_report.total().held
 
     check()
 
 
 @settings(max_examples=100, deadline=None)
-@given(lives)
-def test_a_history_without_its_first_days_is_no_fault(acts):
-    @in_a_folder
+@given(operation_lists)
+def test_missing_first_days_are_not_a_fault(operations):
+    @in_temporary_folder
     def check(folder):
-        world = live(folder, acts, seconds=3600)
-        world.stop()
+        gateway = run_gateway(folder, operations, seconds=3600)
+        gateway.stop()
         if len(list(folder.iterdir())) > 1:
             min(folder.iterdir()).unlink()
-        report = account(world)
-        assert report.total().held == sum(len(file.poisoned) for file in world.files)
+        report = build_checked_report(gateway)
+        assert report.total().held == sum(len(file.poisoned) for file in gateway.files)
 
     check()
 
 
-def test_an_eviction_in_the_minute_that_is_missing_has_an_unknown_reason():
-    @in_a_folder
+def test_drop_in_a_missing_minute_has_an_unknown_reason():
+    @in_temporary_folder
     def check(folder):
-        acts = [("receive", "fw", [False] * 5), ("minute",), ("evict",), ("kill", False), ("stop",)]
-        world = live(folder, acts)
-        same(account(world), world)
+        operations = [("receive", "fw", [False] * 5), ("minute",), ("evict",), ("kill", False), ("stop",)]
+        gateway = run_gateway(folder, operations)
+        assert_totals(build_checked_report(gateway), gateway)
 
     check()
 
 
-def test_after_a_lost_line_the_receipts_since_the_last_account_count():
-    @in_a_folder
+def test_receipts_after_a_lost_minute_line_are_counted():
+    @in_temporary_folder
     def check(folder):
-        world = World(folder)
+        gateway = GatewaySimulation(folder)
         with mock.patch.object(os, "write", side_effect=OSError(28, "No space left on device")):
-            world.minute()
-        world.receive("fw", [False] * 5)
-        world.send([2], None, minute_between=False, torn=False)
-        world.minute()
-        world.send([2], "after the receipt", minute_between=False, torn=False)
-        report = account(world)
-        assert report.lost_lines == 2  # the group: no intake, and the gateway
+            gateway.minute()
+        gateway.receive("fw", [False] * 5)
+        gateway.send([2], None, minute_between=False, torn=False)
+        gateway.minute()
+        gateway.send([2], "after the receipt", minute_between=False, torn=False)
+        report = build_checked_report(gateway)
+        assert report.lost_lines == 2  # two lines: the account without an intake, and the gateway
         assert (report.rows["fw"].received, report.rows["fw"].delivered) == (5, 4)
         assert not any(report.rows["fw"].dropped.values())
 
     check()
 
 
-def test_a_collector_that_took_a_part_only_leaves_a_shortfall():
-    @in_a_folder
+def test_partial_acceptance_is_reported_as_a_shortfall():
+    @in_temporary_folder
     def check(folder):
-        world = World(folder)
-        world.receive("fw", [False] * 5)
-        world.minute()
-        file = world.files.pop()
+        gateway = GatewaySimulation(folder)
+        gateway.receive("fw", [False] * 5)
+        gateway.minute()
+        file = gateway.files.pop()
         file.sending = True
-        world.ledger.deliver("fw", 3)
-        world.ledger.drop_spooled("fw", 2, "collector_shortfall")
-        world.journal.receipt(Receipt("fw", [(file.sequence, 5, 5)], 3, "", 200, None, None, confirmed=True))
-        world.kill(torn=False)
-        row = account(world).rows["fw"]
+        gateway.ledger.deliver("fw", 3)
+        gateway.ledger.drop_spooled("fw", 2, "collector_shortfall")
+        gateway.journal.receipt(Receipt("fw", [(file.sequence, 5, 5)], 3, "", 200, None, None, confirmed=True))
+        gateway.kill(torn=False)
+        row = build_checked_report(gateway).rows["fw"]
         assert (row.received, row.delivered, row.twice, row.dropped.total(), row.held) == (5, 3, 0, 2, 0)
         assert row.dropped["collector_shortfall"] == 2
 
     check()
 
 
-def test_what_was_damaged_while_nothing_ran_is_dropped_and_what_was_touched_is_named():
-    @in_a_folder
+def test_changes_to_a_stopped_spool_are_reported():
+    @in_temporary_folder
     def check(folder):
-        world = World(folder)
-        world.receive("fw", [False] * 5)
-        world.receive("linux", [False] * 4)
-        world.stop()
-        world.journal.close()
-        world.journal = Journal(folder, keep=None, wall=lambda: world.now)
-        world.journal.open()
+        gateway = GatewaySimulation(folder)
+        gateway.receive("fw", [False] * 5)
+        gateway.receive("linux", [False] * 4)
+        gateway.stop()
+        gateway.journal.close()
+        gateway.journal = Journal(folder, keep=None, wall=lambda: gateway.now)
+        gateway.journal.open()
         batch = Batch("fw", 1, "lines", False, 0, 0, 2, 1, Path(), 0.0)
         found = RecoveredSpool(batches=[batch], damaged={"fw": 3})
-        # The start before this one was clean but wrote no stop: give it one.
-        world.journal.stop(deepcopy(world.ledger.accounts), {})
-        world.journal.start(found, quarantined=0, version="1", config_sha256="c")
-        rows = account(world).rows
+        # The previous run was clean but wrote no stop line. Write it.
+        gateway.journal.stop(deepcopy(gateway.ledger.accounts), {})
+        gateway.journal.start(found, quarantined=0, version="1", config_sha256="c")
+        rows = build_checked_report(gateway).rows
         assert (rows["fw"].dropped["damaged_at_start"], rows["fw"].held, rows["fw"].unexplained) == (3, 2, 0)
         assert (rows["linux"].held, rows["linux"].unexplained) == (0, -4)
 
     check()
 
 
-def test_what_went_to_a_shared_queue_and_is_there_again_was_received_once():
-    @in_a_folder
+def test_batch_returned_from_a_shared_queue_is_received_once():
+    @in_temporary_folder
     def check(folder):
-        world = World(folder)
-        world.receive("fw", [False] * 5)
-        world.files[0].sending = True
-        world.minute()
+        gateway = GatewaySimulation(folder)
+        gateway.receive("fw", [False] * 5)
+        gateway.files[0].sending = True
+        gateway.minute()
         for _ in range(2):
-            world.ledger.hand_over("fw", 5)
-            world.journal.handed("fw", 1, 5, 5)
-            world.kill(torn=False)
-        row = account(world).rows["fw"]
+            gateway.ledger.hand_over("fw", 5)
+            gateway.journal.handed("fw", 1, 5, 5)
+            gateway.kill(torn=False)
+        row = build_checked_report(gateway).rows["fw"]
         assert (row.received, row.handed, row.again, row.held) == (5, 10, 10, 5)
         assert (row.carried, row.unexplained, row.dropped.total()) == (0, 0, 0)
 
     check()
 
 
-def test_an_early_history_does_not_name_what_is_in_packs():
-    @in_a_folder
+def test_older_journal_without_packed_batches_gives_correct_totals():
+    @in_temporary_folder
     def check(folder):
         with mock.patch("bridge.spool.unconfirmed.carried", return_value=([], 0)):
-            world = live(folder, [*PACKED, ("send", [3], None, False, False), KILL])
-            world.drain()
-            world.stop()
-        same(account(world), world)
+            gateway = run_gateway(folder, [*PACKED, ("send", [3], None, False, False), KILL])
+            gateway.drain()
+            gateway.stop()
+        assert_totals(build_checked_report(gateway), gateway)
 
     check()
