@@ -85,7 +85,8 @@ def _pipeline(config: Config, row: dict[str, Any], status: dict[str, Any]) -> It
     yield Step(
         OK,
         "received",
-        f"{row['events']:,} messages, {row['events_per_second']:g}/s now, the last {age(row['silent_seconds'])} ago",
+        f"{row['events']:,} message{'s' * (row['events'] != 1)}, {row['events_per_second']:g}/s now,"
+        f" the last {age(row['silent_seconds'])} ago",
     )
     drops = status.get("kernel_drops", {}).get(listener, 0)
     yield Step(

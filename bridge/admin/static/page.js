@@ -242,7 +242,7 @@ const refreshInbox = every(5, async () => {
   if (found) list(at("inbox-list"), found.unrouted.map(({ events, last_seen, ...rest }) => rest), inboxCard);
   for (const row of found?.unrouted ?? []) {
     const where = document.querySelector(`[data-unrouted="${CSS.escape(`${row.listener} ${row.address}`)}"]`);
-    if (where) put(where, `${count(row.events)} messages, last seen at ${row.last_seen.slice(11, 19)} UTC`);
+    if (where) put(where, `${count(row.events)} message${row.events === 1 ? "" : "s"}, last seen at ${row.last_seen.slice(11, 19)} UTC`);
   }
 });
 
