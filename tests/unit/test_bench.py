@@ -1,4 +1,4 @@
-"""What the benchmark makes of its runs."""
+"""Tests how the benchmark sends its load and evaluates its runs."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ def result(
     )  # fmt: skip
 
 
-def test_a_step_of_the_ladder_holds_when_no_try_loses() -> None:
+def test_rate_step_passes_if_no_round_loses_events() -> None:
     runs = [result("bridge", "W3", number=n, rate=rate) for rate in (25_000, 50_000) for n in (1, 2, 3)]
     runs += [result("syslog-ng", "W3", number=n, rate=25_000) for n in (1, 2, 3)]
     runs += [result("syslog-ng", "W3", rate=50_000), result("syslog-ng", "W3", number=2, rate=50_000, lost=1)]
-    # Rounds of the load itself are none of the ladder's.
+    # Rounds of the load itself are not steps of the ladder.
     runs.append(result("syslog-ng", "W3", rate=100_000, series="W3"))
     assert plan.steps(runs) == {"bridge": 50_000, "syslog-ng": 25_000}
     assert any("50,000/s over 25,000/s" in line.says and line.value == 2.0 for line in report.summary(runs))
 
 
-def test_runs_of_several_files_make_one_table(tmp_path: Path) -> None:
+def test_runs_of_several_files_are_summarised_together(tmp_path: Path) -> None:
     parts = [
         [
             result("bridge", "W1", number=n, cpu=1.0, series="W1"),
@@ -53,13 +53,13 @@ def test_runs_of_several_files_make_one_table(tmp_path: Path) -> None:
     assert "3.50 x" in (tmp_path / "plot.svg").read_text()
 
 
-def test_runs_of_another_time_are_further_rounds() -> None:
+def test_later_runs_are_numbered_as_further_rounds() -> None:
     before = [result("bridge", "W1", number=n, series="W1") for n in (1, 2)]
     more = [result("bridge", "W1", number=1, series="W1"), result("bridge", "W2", number=1, series="W2")]
     assert [run.round for run in further_rounds(before, more)] == [3, 1]
 
 
-def test_every_datagram_is_a_message() -> None:
+def test_each_datagram_is_one_message() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
         receiver.bind(("127.0.0.1", 0))
         receiver.settimeout(10)
@@ -70,8 +70,8 @@ def test_every_datagram_is_a_message() -> None:
     assert {address for _, (address, _) in got} == {"127.0.1.1", "127.0.1.2", "127.0.1.3"}
 
 
-def test_devices_are_all_of_the_mix_but_one() -> None:
+def test_devices_cover_the_vendor_mix_except_one_line() -> None:
     mix = {line[:-8] for line in messages.vendors(50_000)}
-    apart = {device(1)[0][:-8] for device in messages.devices()}
-    assert len(mix - apart) == 1
-    assert apart < mix
+    device_lines = {device(1)[0][:-8] for device in messages.devices()}
+    assert len(mix - device_lines) == 1
+    assert device_lines < mix

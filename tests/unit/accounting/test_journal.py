@@ -49,15 +49,15 @@ class JournalFixture:
         self.errors = []
 
     def open_journal(self):
-        made = Journal(self.directory, keep=self.keep, wall=self.wall)
-        made.on_error = self.errors.append
-        self.found = made.open()
-        return made
+        new_journal = Journal(self.directory, keep=self.keep, wall=self.wall)
+        new_journal.on_error = self.errors.append
+        self.found = new_journal.open()
+        return new_journal
 
     def start_journal(self, found=None, quarantined=0):
-        made = self.open_journal()
-        made.start(found or RecoveredSpool(), quarantined=quarantined, version="1", config_sha256="c")
-        return made
+        new_journal = self.open_journal()
+        new_journal.start(found or RecoveredSpool(), quarantined=quarantined, version="1", config_sha256="c")
+        return new_journal
 
     def files(self):
         return sorted(path.name for path in self.directory.iterdir())

@@ -33,23 +33,23 @@ def grouped(
     frames, *, payload="message", limits=None, received_ms=RECEIVED, endpoint="/plain/batch", zone=UTC, **options
 ):
     columns = parse_all(block_of(frames), PAYLOAD_NEEDS[payload])
-    end = Disposition(
+    disposition = Disposition(
         "deliver", "r", "i", payload, options.pop("encoding", "auto"), options.pop("timestamp", "event"), zone,
         endpoint=endpoint,
     )  # fmt: skip
     return group(
-        columns, end, reader=TimeReader(), received_ms=received_ms, peer=b"192.0.2.7", listener="udp",
+        columns, disposition, reader=TimeReader(), received_ms=received_ms, peer=b"192.0.2.7", listener="udp",
         limits=limits or GroupLimits(), **options,
     )  # fmt: skip
 
 
-def lines(result):
+def lines_of(result):
     return [line for part in result.groups for line in part.data.split(b"\n")[:-1]]
 
 
-def one(frame, **options):
+def line_of(frame, **options):
     result = grouped([frame], **options)
-    (line,) = lines(result)
+    (line,) = lines_of(result)
     return line
 
 
@@ -79,34 +79,36 @@ EXPECTED = {
 
 
 @pytest.mark.parametrize("form", EXPECTED)
-def test_payload_forms(form):
-    assert tuple(one(frame, payload=form) for frame in (UNBOUND, SSHD, BARE)) == EXPECTED[form]
-    assert sorted(lines(grouped([UNBOUND, SSHD, BARE], payload=form))) == sorted(EXPECTED[form])
+def test_payload_forms_contain_the_expected_header_fields(form):
+    assert tuple(line_of(frame, payload=form) for frame in (UNBOUND, SSHD, BARE)) == EXPECTED[form]
+    assert sorted(lines_of(grouped([UNBOUND, SSHD, BARE], payload=form))) == sorted(EXPECTED[form])
     assert set(EXPECTED) | {"json"} == set(FORMS)
 
 
-def test_json_form():
-    assert json.loads(one(SSHD, payload="json")) == {
+def test_json_form_contains_all_fields():
+    assert json.loads(line_of(SSHD, payload="json")) == {
         "priority": 38, "facility": 4, "severity": 6, "timestamp": "2026-11-23T08:24:00.250000+01:00",
         "hostname": "db.example",
         "app_name": "sshd", "procid": "123", "msgid": "ID47", "structured_data": {"x@1": [["y", "z"]]}, "msg": " text",
         "format": "rfc5424", "shape": "rfc5424", "listener": "udp", "route": "r", "intake": "i",
     }  # fmt: skip
-    assert json.loads(one(BARE, payload="json"))["hostname"] is None
+    assert json.loads(line_of(BARE, payload="json"))["hostname"] is None
 
 
-def test_no_pri_becomes_the_default_in_a_clean_line():
-    assert one(b"Nov 23 07:24:00 gw app: x", payload="rfc5424") == b"<13>1 2026-11-23T07:24:00.000Z gw app - - - x"
+def test_rfc5424_form_adds_the_default_pri():
+    assert line_of(b"Nov 23 07:24:00 gw app: x", payload="rfc5424") == b"<13>1 2026-11-23T07:24:00.000Z gw app - - - x"
 
 
 def test_content_and_message_begin_at_the_first_non_blank():
     frame = b"<13>1 2026-11-23T07:24:00Z h - - - -  \t two "
-    assert one(frame, payload="message") == one(frame, payload="content") == b"two "
+    assert line_of(frame, payload="message") == line_of(frame, payload="content") == b"two "
 
 
-def test_the_zone_of_the_source_is_in_the_line():
+def test_line_form_converts_the_time_from_the_source_zone():
     zone = timezone(timedelta(hours=-5))
-    assert one(b"<13>Nov 23 02:24:00 gw app: x", payload="line", zone=zone).startswith(b"2026-11-23T07:24:00.000Z gw")
+    assert line_of(b"<13>Nov 23 02:24:00 gw app: x", payload="line", zone=zone).startswith(
+        b"2026-11-23T07:24:00.000Z gw"
+    )
 
 
 @pytest.mark.parametrize("form", ["message", "content", "device", "structured", "raw", "line", "rfc5424", "json"])
@@ -116,18 +118,18 @@ def test_the_zone_of_the_source_is_in_the_line():
     b'<13>1 - h - - - [a b="c"]'])  # fmt: skip
 def test_no_event_is_empty(form, frame):
     result = grouped([frame, UNBOUND], payload=form)
-    assert len(lines(result)) == 2
-    assert all(line.strip(b" \t") for line in lines(result))
+    assert len(lines_of(result)) == 2
+    assert all(line.strip(b" \t") for line in lines_of(result))
 
 
-def test_what_an_empty_event_becomes():
+def test_empty_event_is_sent_as_structured_or_raw():
     with_data = b'<13>1 2026-11-23T07:24:00Z h - - ID47 [a b="c"]'
-    assert one(with_data, payload="message") == b'ID47 [a b="c"]'
+    assert line_of(with_data, payload="message") == b'ID47 [a b="c"]'
     without = b"<13>1 2026-11-23T07:24:00Z h a p - -"
-    assert one(without, payload="message") == without
-    assert one(without, payload="content") == b"a[p]: "
+    assert line_of(without, payload="message") == without
+    assert line_of(without, payload="content") == b"a[p]: "
     assert grouped([with_data, without, UNBOUND], payload="message").emptied == 2
-    assert one(b"<13>", payload="device") == b"<13>"
+    assert line_of(b"<13>", payload="device") == b"<13>"
 
 
 # --- encodings ------------------------------------------------------------------------------------------------------
@@ -144,21 +146,21 @@ def test_what_an_empty_event_becomes():
         (b"\xc3\xa9\xff", "\u00c3\u00a9\u00ff".encode(), "\u00c3\u00a9\u00ff".encode()),
     ],
 )  # fmt: skip
-def test_encodings(text, auto, latin_1):
+def test_encoding_option_converts_the_text(text, auto, latin_1):
     frame = b"<13>" + text
-    assert [one(frame, encoding=name) for name in ("auto", "latin-1", "bytes")] == [auto, latin_1, text]
+    assert [line_of(frame, encoding=name) for name in ("auto", "latin-1", "bytes")] == [auto, latin_1, text]
     assert grouped([frame]).converted == (auto != text)
 
 
-def test_one_event_that_is_no_utf8_changes_no_other():
+def test_invalid_utf8_in_one_event_changes_no_other():
     frames = [b"<13>caf\xe9", "<13>na\u00efve".encode(), b"<13>plain"]
     result = grouped(frames)
-    assert lines(result) == ["caf\u00e9".encode(), "na\u00efve".encode(), b"plain"]
+    assert lines_of(result) == ["caf\u00e9".encode(), "na\u00efve".encode(), b"plain"]
     assert result.converted == 1
 
 
 @pytest.mark.parametrize("endpoint", ["/plain/batch", "/jsons", "/array"])
-def test_no_frame_makes_two_events(endpoint):
+def test_line_ends_in_a_frame_do_not_split_the_event(endpoint):
     frames = [b"<13>a\nb", b"<13>c\rd\0e", b"<13>\n", b"<13>f"]
     result = grouped(frames, endpoint=endpoint, payload="raw")
     found = [line for part in result.groups for line in part.data.split(b"\n")[:-1]]
@@ -170,14 +172,14 @@ def test_no_frame_makes_two_events(endpoint):
     assert sum(part.count for part in result.groups) == 4
 
 
-def test_cr_and_nul_are_escaped_where_no_frame_holds_lf():
-    assert lines(grouped([b"<13>a\0b", b"<13>c\rd"])) == [b"a#000b", b"c#015d"]
+def test_cr_and_nul_are_escaped_if_no_frame_contains_lf():
+    assert lines_of(grouped([b"<13>a\0b", b"<13>c\rd"])) == [b"a#000b", b"c#015d"]
 
 
 @settings(max_examples=examples(200, long=500), deadline=None)
 @given(st.binary(max_size=30))
 @example(b"\xed\xa0\x80\xed\xb0\x80")
-def test_a_json_line_keeps_every_byte(event):
+def test_json_line_preserves_every_byte(event):
     line = encoding.json_line(event)
     assert b"\n" not in line
     assert b"\0" not in line
@@ -186,14 +188,14 @@ def test_a_json_line_keeps_every_byte(event):
 
 
 @pytest.mark.parametrize("line", [b"", b"x", b"1", b"[]", b'"a', b'"\\ud800"', b"null"])
-def test_what_is_no_json_line(line):
+def test_invalid_json_line_raises_value_error(line):
     with pytest.raises(ValueError):
         encoding.from_json_line(line)
 
 
 @settings(max_examples=300, deadline=None)
 @given(st.binary(max_size=20))
-def test_auto_gives_utf8_and_keeps_what_is(event):
+def test_auto_encoding_returns_utf8_and_keeps_valid_utf8(event):
     text, converted = encoding.as_utf8(event, "auto")
     text.decode()
     assert converted == (not encoding.is_utf8(event))
@@ -203,7 +205,7 @@ def test_auto_gives_utf8_and_keeps_what_is(event):
 # --- times and slots ------------------------------------------------------------------------------------------------
 
 
-def test_a_read_of_one_second_is_one_group():
+def test_read_of_one_second_is_one_group():
     result = grouped(
         [b"<13>Nov 23 07:24:00 gw a: 1", b"<13>Nov 23 07:24:00.75 gw a: 2", b"<13>Nov 23 07:24:00.5 gw a: 3"]
     )
@@ -211,13 +213,13 @@ def test_a_read_of_one_second_is_one_group():
     assert (part.earliest, part.latest, part.count, part.slot) == (NOV23, NOV23 + 750, 3, NOV23 // 1000)
 
 
-def test_the_header_is_the_earliest_whatever_separates_the_fraction():
+def test_earliest_time_is_found_with_dot_and_comma_fractions():
     frames = [b"<13>Nov 23 07:24:00,900 gw a: 1", b"<13>Nov 23 07:24:00.200 gw a: 2", b"<13>Nov 23 07:24:00.95 gw a: 2"]
     (part,) = grouped(frames).groups
     assert (part.earliest, part.latest) == (NOV23 + 200, NOV23 + 950)
 
 
-def test_slots_are_aligned():
+def test_slots_are_aligned_to_seconds():
     frames = [b"<13>Nov 23 07:24:0%d gw a: %d" % (second, second) for second in (1, 0, 2, 1, 0)]
     result = grouped(frames)
     assert [(part.slot - NOV23 // 1000, part.data) for part in result.groups] == [
@@ -225,7 +227,7 @@ def test_slots_are_aligned():
     ]  # fmt: skip
 
 
-def test_scattered_times_are_one_timed_group_with_each_time_exact():
+def test_scattered_times_form_one_timed_group_with_exact_times():
     """Sources with random clocks, or a relay that replays a day, must not cause a file or a write per event."""
     seconds = [7 * n % 120 for n in range(60)]
     frames = [b"<13>1 2026-11-23T07:%02d:%02d.250Z h a - - - e%d" % (*divmod(s, 60), s) for s in seconds]
@@ -236,17 +238,17 @@ def test_scattered_times_are_one_timed_group_with_each_time_exact():
     assert (part.earliest, part.latest) == (noon + min(seconds) * 1000 + 250, noon + max(seconds) * 1000 + 250)
     few = grouped(frames[:16]).groups
     assert [part.timed for part in few] == [False] * 16
-    many_a_slot = grouped([frame for frame in frames[:17] for _ in range(8)]).groups
-    assert [(part.timed, part.count) for part in many_a_slot] == [(False, 8)] * 17
+    eight_per_slot = grouped([frame for frame in frames[:17] for _ in range(8)]).groups
+    assert [(part.timed, part.count) for part in eight_per_slot] == [(False, 8)] * 17
 
 
-def test_no_readable_time_is_reception():
+def test_event_without_readable_time_gets_the_reception_time():
     (part,) = grouped([b"<13>text", b"<13>Feb 30 07:24:00 gw a: x"]).groups
     assert (part.earliest, part.latest) == (RECEIVED, RECEIVED)
 
 
 @pytest.mark.parametrize(("timestamp", "expected"), [("received", RECEIVED), ("none", NO_TIME)])
-def test_other_times(timestamp, expected):
+def test_timestamp_option_replaces_the_event_time(timestamp, expected):
     frames = [b"<13>Nov 23 07:24:00 gw a: 1", b"<13>Nov 23 07:20:00 gw a: 2"]
     (part,) = grouped(frames, timestamp=timestamp).groups
     assert (part.earliest, part.latest, part.count) == (expected, expected, 2)
@@ -256,7 +258,7 @@ def test_other_times(timestamp, expected):
     assert part.data.startswith(b"2026-11-23T07:24:00.000Z gw a: 1\n2026-11-23T07:20:00.000Z")
 
 
-def test_times_outside_the_window_become_reception():
+def test_times_outside_the_window_become_the_reception_time():
     limits = GroupLimits(window=Window(3_600_000, 60_000))
     frames = [b"<13>Nov 23 06:24:06 gw a: in", b"<13>Nov 23 06:24:05 gw a: past", b"<13>Nov 23 07:25:05 gw a: in",
               b"<13>Nov 23 07:25:06 gw a: future", b"<13>1970-01-01T00:00:00Z gw a: x", b"<13>no time"]  # fmt: skip
@@ -269,8 +271,8 @@ def test_times_outside_the_window_become_reception():
     assert (result.outside, [part.earliest for part in result.groups]) == (3, [RECEIVED])
 
 
-def test_a_read_of_ever_other_times_that_are_not_believed_costs_no_more_than_its_rows():
-    """With random clocks, each time needs a conversion. In quadratic time this would take two seconds."""
+def test_read_of_distinct_out_of_range_times_takes_linear_time():
+    """Tests random clocks, which need a conversion per event. In quadratic time, this would take two seconds."""
     count = 8000
     start = datetime(1990, 1, 1, tzinfo=UTC)
     frames = [
@@ -298,7 +300,7 @@ TIMES = st.integers(0, 4000).map(lambda ms: NOV23 + ms) | st.integers(NOV23 - 12
     st.sampled_from([100, 1000, 60_000]), st.sampled_from(FORMS), st.sampled_from(["/plain/batch", "/jsons"]),
     st.booleans(),
 )  # fmt: skip
-def test_events_are_neither_lost_nor_made(events, resolution, form, endpoint, holds_lf):
+def test_events_are_neither_lost_nor_duplicated(events, resolution, form, endpoint, holds_lf):
     """Each row is one line of the right slot. A group's time is its earliest event, and all events lie within the
     resolution."""
     frames, expected = [], []
@@ -317,7 +319,7 @@ def test_events_are_neither_lost_nor_made(events, resolution, form, endpoint, ho
     assert len({part.slot for part in result.groups}) == len(result.groups)
     want = {}
     for frame, ms in zip(frames, expected, strict=True):
-        want.setdefault(ms // resolution, []).append((ms, one(frame, payload=form, endpoint=endpoint)))
+        want.setdefault(ms // resolution, []).append((ms, line_of(frame, payload=form, endpoint=endpoint)))
     assert {part.slot: Counter(part.data.split(b"\n")[:-1]) for part in result.groups} == {
         slot: Counter(line for _, line in rows) for slot, rows in want.items()
     }
@@ -331,7 +333,7 @@ def test_events_are_neither_lost_nor_made(events, resolution, form, endpoint, ho
 # --- limits ---------------------------------------------------------------------------------------------------------
 
 
-def test_the_limit_holds_for_the_encoded_event():
+def test_size_limit_applies_to_the_encoded_event():
     limits = GroupLimits(event_bytes=20)
     frames = [
         b"<13>" + b"x" * 20,
@@ -342,23 +344,23 @@ def test_the_limit_holds_for_the_encoded_event():
         b"<13>z",
     ]
     result = grouped(frames, limits=limits)
-    assert lines(result) == [b"x" * 20, "\u00e9".encode() * 10, b"z"]
+    assert lines_of(result) == [b"x" * 20, "\u00e9".encode() * 10, b"z"]
     assert result.oversize == [b"y" * 21, b"\xe9" * 11, b"\0" * 6]
 
 
-def test_a_group_of_oversize_events_alone_is_none():
+def test_group_of_oversize_events_only_is_omitted():
     result = grouped([b"<13>" + b"y" * 21], limits=GroupLimits(event_bytes=20))
     assert (result.groups, len(result.oversize)) == ([], 1)
 
 
-def test_many_events_above_the_limit_together_are_none_above_it():
+def test_size_limit_applies_to_each_event_not_to_their_sum():
     result = grouped([b"<13>" + b"y" * 19] * 50, limits=GroupLimits(event_bytes=20))
-    assert (lines(result), result.oversize) == ([b"y" * 19] * 50, [])
+    assert (lines_of(result), result.oversize) == ([b"y" * 19] * 50, [])
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.integers(0, 30), min_size=1, max_size=20), st.integers(1, 6), st.integers(5, 60))
-def test_split(sizes, max_events, max_bytes):
+def test_split_keeps_all_events_and_respects_the_limits(sizes, max_events, max_bytes):
     (whole,) = grouped([b"<13>" + b"x" * (size + 1) for size in sizes]).groups
     parts = list(split(whole, max_events, max_bytes))
     assert b"".join(part.data for part in parts) == whole.data

@@ -1,4 +1,4 @@
-"""Tests the bodies of every endpoint against the API's reading of them, and what the spool keeps for each."""
+"""Tests that the collector reads the bodies of every endpoint, and what the spool keeps for each endpoint."""
 
 import json
 from datetime import UTC, datetime
@@ -17,7 +17,7 @@ from bridge.batching.endpoints import (
 from bridge.batching.groups import GroupLimits
 from bridge.collector import formats
 from bridge.collector.credentials import Keys
-from bridge.config.addresses import ENDPOINTS as KNOWN
+from bridge.config.addresses import ENDPOINTS as CONFIG_ENDPOINTS
 from bridge.routing import Disposition
 from bridge.routing.router import PAYLOAD_NEEDS
 from bridge.syslog.fast.columns import parse_all
@@ -28,8 +28,8 @@ NOON = milliseconds(datetime(2026, 11, 23, 12, tzinfo=UTC))
 KEY = "0123456789abcdef"
 
 
-def test_the_configuration_knows_the_same_endpoints():
-    assert set(ENDPOINTS) == set(KNOWN)
+def test_configuration_accepts_the_same_endpoints():
+    assert set(ENDPOINTS) == set(CONFIG_ENDPOINTS)
 
 
 @pytest.mark.parametrize(
@@ -45,12 +45,12 @@ def test_the_configuration_knows_the_same_endpoints():
         ),
     ],
 )
-def test_bodies(path, body):
+def test_json_body_has_the_form_of_its_endpoint(path, body):
     count = 1 if ENDPOINTS[path].single else 2
     assert json_body(ENDPOINTS[path], [b'"a"', b'"b"'][:count], [NOON, NOON + 1250][:count], KEY) == body
 
 
-def test_no_time_is_sent_where_there_is_none():
+def test_event_without_time_is_sent_without_timestamp():
     assert json_body(ENDPOINTS["/"], [b'"a"'], [0], "k") == b'{"intake_key":"k","json":"a"}'
     assert json_body(ENDPOINTS["/array"], [b'"a"', b'"b"'], [0, NOON], "k") == (
         b'[{"intake_key":"k","json":"a"},{"timestamp":"2026-11-23T12:00:00.000Z","intake_key":"k","json":"b"}]'
@@ -60,13 +60,13 @@ def test_no_time_is_sent_where_there_is_none():
 @settings(deadline=None)
 @given(st.lists(st.binary(min_size=1, max_size=20), min_size=1, max_size=5), st.sampled_from(["lines", "json"]))
 @example([b"\xf0\x9f\x98\x80", b"\xe9", b'"intake_key":"k"', b"\xed\xb2\x80", b"a\nb"], "json")
-def test_the_collector_reads_the_events_that_were_sent(events, kept_as):
+def test_collector_reads_the_events_that_were_sent(events, spool_encoding):
     """Both spool encodings convert to every JSON endpoint. Bytes that are not UTF-8 are converted, never lost."""
-    to_line = encoding.json_line if kept_as == "json" else encoding.escaped
-    strings = [as_json_string(to_line(event), kept_as) for event in events]
+    to_line = encoding.json_line if spool_encoding == "json" else encoding.escaped
+    strings = [as_json_string(to_line(event), spool_encoding) for event in events]
     times = [NOON + 10 * i for i in range(len(events))]
     expected = [
-        encoding.as_utf8(event if kept_as == "json" else encoding.escaped(event), "auto")[0] for event in events
+        encoding.as_utf8(event if spool_encoding == "json" else encoding.escaped(event), "auto")[0] for event in events
     ]
     envelope = formats.Envelope(keys=Keys({KEY}), intake_key=KEY)
     for path, parser in (
@@ -83,20 +83,20 @@ def test_the_collector_reads_the_events_that_were_sent(events, kept_as):
 
 @settings(deadline=None)
 @given(st.text(max_size=30))
-def test_a_kept_body_holds_no_key_and_every_event(text):
+def test_masked_body_contains_the_event_and_no_key(text):
     event = encoding.json_line(f'{text} "intake_key":"{KEY}"'.encode("utf-8", "surrogateescape"))
-    kept = mask_key(json_body(ENDPOINTS["/array"], [event], [NOON], KEY), KEY)
-    (row,) = json.loads(kept)
+    masked = mask_key(json_body(ENDPOINTS["/array"], [event], [NOON], KEY), KEY)
+    (row,) = json.loads(masked)
     assert row["intake_key"] == "****"
     assert json.dumps(row["json"]) == json.dumps(json.loads(event))
 
 
-def test_the_spool_keeps_each_events_time_where_the_endpoint_takes_it():
+def test_spool_keeps_each_events_time_for_exact_endpoints():
     frames = [b"<13>1 2026-11-23T12:00:00.%03dZ h a - - - m%d\nx" % (ms, ms) for ms in (500, 0, 250)]
     columns = parse_all(block_of(frames), PAYLOAD_NEEDS["message"])
-    end = Disposition("deliver", "r", "i", zone=UTC, endpoint="/array")
-    made = group(columns, end, reader=TimeReader(), received_ms=NOON, limits=GroupLimits(resolution_ms=100))
-    (part,) = made.groups
+    disposition = Disposition("deliver", "r", "i", zone=UTC, endpoint="/array")
+    grouped = group(columns, disposition, reader=TimeReader(), received_ms=NOON, limits=GroupLimits(resolution_ms=100))
+    (part,) = grouped.groups
     assert part.timed and (part.earliest, part.latest, part.count) == (NOON, NOON + 500, 3)
     assert part.data == b'%d\t"m500\\nx"\n%d\t"m0\\nx"\n%d\t"m250\\nx"\n' % (NOON + 500, NOON, NOON + 250)
     assert part.events() == [b"m500\nx", b"m0\nx", b"m250\nx"]

@@ -46,7 +46,7 @@ def run(*options, results=()):
 # --- the configuration ------------------------------------------------------------------------------------------------
 
 
-def test_a_valid_configuration(tmp_path):
+def test_valid_configuration_prints_its_verdict(tmp_path):
     file = configuration(tmp_path, {"a": "", "b": ""})
     result, calls = run("-c", str(file))
     assert result.exit_code == 0
@@ -59,7 +59,7 @@ def test_a_valid_configuration(tmp_path):
     assert any("b has the same key as intake a" in row["message"] for row in found)
 
 
-def test_every_fault_as_text_and_as_json(tmp_path):
+def test_every_fault_is_listed_as_text_and_as_json(tmp_path):
     file = tmp_path / "bad.yaml"
     file.write_text("collector: {region: FRA9}\nlisteners: [{udp: 514}]\nwhat: 1\n")
     text, calls = run("-c", str(file), "--connect")
@@ -87,7 +87,7 @@ def test_no_secrets_reads_no_secret(tmp_path):
 
 
 @pytest.mark.parametrize("good", [True, False])
-def test_the_exit_code_is_that_of_the_connection_check(tmp_path, good):
+def test_exit_code_is_that_of_the_connection_check(tmp_path, good):
     file = configuration(tmp_path, {"a": ""})
     rows = [StepResult("http://h/plain/batch", ("a",), "tcp", good, "words")]
     result, calls = run("-c", str(file), "--connect", "--send-test", results=rows)
@@ -110,7 +110,7 @@ def test_the_exit_code_is_that_of_the_connection_check(tmp_path, good):
 
 
 @pytest.fixture(scope="module")
-def authority(tmp_path_factory):
+def ca_folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("authority")
     made = trustme.CA()
     made.cert_pem.write_to_path(str(folder / "ca.pem"))
@@ -175,9 +175,9 @@ def run_check(file, *options):
     return ran.returncode, results, json.loads(ran.stdout)
 
 
-def test_all_steps_of_a_successful_check(tmp_path, authority):
-    with collector("--key", KEY, "--certificate", authority / "localhost.pem") as (port, events):
-        url = f'url: "https://localhost:{port}", ca_file: {authority / "ca.pem"}'
+def test_successful_check_lists_all_steps(tmp_path, ca_folder):
+    with collector("--key", KEY, "--certificate", ca_folder / "localhost.pem") as (port, events):
+        url = f'url: "https://localhost:{port}", ca_file: {ca_folder / "ca.pem"}'
         file = configuration(tmp_path, {"a": url, "b": url})
         code, results, rows = run_check(file, "--connect")
         assert code == 0, rows
@@ -191,7 +191,7 @@ def test_all_steps_of_a_successful_check(tmp_path, authority):
     assert events == []
 
 
-def test_one_event_for_each_intake(tmp_path):
+def test_send_test_sends_one_event_for_each_intake(tmp_path):
     with collector("--key", KEY) as (port, events):
         url = f'url: "http://127.0.0.1:{port}"'
         code, _, rows = run_check(configuration(tmp_path, {"a": url, "b": url}), "--send-test")
@@ -204,7 +204,7 @@ def test_one_event_for_each_intake(tmp_path):
     assert all(event["event_timestamp"] in event["event"] for event in events)
 
 
-def test_each_failing_step_has_its_own_text(tmp_path, authority):
+def test_each_failing_step_has_its_own_text(tmp_path, ca_folder):
     redirection = (
         b"HTTP/1.1 302 Found\r\nLocation: http://portal.example/\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
     )
@@ -212,13 +212,13 @@ def test_each_failing_step_has_its_own_text(tmp_path, authority):
     with socket.create_server(("127.0.0.1", 0)) as unused:
         closed = unused.getsockname()[1]
     with (
-        collector("--certificate", authority / "localhost.pem") as (untrusted, _),
-        collector("--certificate", authority / "elsewhere.example.pem") as (misnamed, _),
+        collector("--certificate", ca_folder / "localhost.pem") as (untrusted, _),
+        collector("--certificate", ca_folder / "elsewhere.example.pem") as (misnamed, _),
         collector("--key", "another0another0") as (unknown, _),
         answering(redirection) as portal,
-        answering(page) as stranger,
+        answering(page) as foreign,
     ):
-        trust = f"ca_file: {authority / 'ca.pem'}"
+        trust = f"ca_file: {ca_folder / 'ca.pem'}"
         intakes = {
             "name": 'url: "https://nowhere.invalid"',
             "tcp": f'url: "http://127.0.0.1:{closed}"',
@@ -228,7 +228,7 @@ def test_each_failing_step_has_its_own_text(tmp_path, authority):
             "portal": f'url: "http://127.0.0.1:{portal}"',
             "path": f'url: "http://127.0.0.1:{unknown}/wrong"',
             "key": f'url: "http://127.0.0.1:{unknown}"',
-            "stranger": f'url: "http://127.0.0.1:{stranger}"',
+            "foreign": f'url: "http://127.0.0.1:{foreign}"',
         }
         file = configuration(tmp_path, intakes)
         code, results, _ = run_check(file, "--connect")
@@ -243,13 +243,13 @@ def test_each_failing_step_has_its_own_text(tmp_path, authority):
         ("plain", "tls", "does not speak TLS on this port"),
         ("portal", "http", "302: a redirect to http://portal.example/"),
         ("path", "http", "404: the path does not exist"),
-        ("stranger", "http", "200 is not from the collector: <html></html>: a captive portal or proxy answers"),
+        ("foreign", "http", "200 is not from the collector: <html></html>: a captive portal or proxy answers"),
     ):
         assert last[name][:2] == (step, False), last[name]
         assert text in last[name][2]
     # An empty request carries no key, so only a test event shows that the key is unknown.
     assert last["key"][1]
-    for name, text in (("key", "401"), ("stranger", "not from the collector")):
+    for name, text in (("key", "401"), ("foreign", "not from the collector")):
         ((step, ok, words),) = sent[name]
         assert (step, ok) == ("event", False)
         assert text in words

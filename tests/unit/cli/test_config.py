@@ -53,11 +53,11 @@ def fits(value: Any, rule: dict[str, Any]) -> bool:
 
 
 @pytest.mark.parametrize("path", sorted(CONF.glob("*.yaml")), ids=lambda path: path.stem)
-def test_the_schema_accepts_what_check_accepts(path: Path) -> None:
+def test_schema_accepts_valid_configurations(path: Path) -> None:
     assert fits(yaml.safe_load(path.read_text()), schema())
 
 
-def test_the_schema_rejects_what_check_rejects() -> None:
+def test_schema_rejects_invalid_configurations() -> None:
     good = yaml.safe_load((CONF / "site-office.yaml").read_text())
     for key, value in (("tiemzone", "UTC"), ("batch", {"max_age": "5 minutes"}), ("oversize", "drop"), ("routes", {})):
         assert not fits(good | {key: value}, schema()), key
@@ -66,7 +66,7 @@ def test_the_schema_rejects_what_check_rejects() -> None:
     assert "except" in made["properties"]["routes"]["items"]["properties"]
 
 
-def test_the_effective_configuration_shows_defaults_and_no_secret(tmp_path: Path) -> None:
+def test_effective_configuration_shows_defaults_and_no_secret(tmp_path: Path) -> None:
     file = tmp_path / "bridge.yaml"
     shutil.copytree(CONF / "sites", tmp_path, dirs_exist_ok=True)
     file.write_text(
@@ -74,14 +74,14 @@ def test_the_effective_configuration_shows_defaults_and_no_secret(tmp_path: Path
         "spool: {directory: spool}\ncollector: {region: FRA1}\n"
     )
     (tmp_path / "more.yaml").write_text("intakes: {all: {intake_key: SecretSecret1234}}\n")
-    said = run("config", "show", "--effective", "-c", str(file))
-    shown = yaml.safe_load(said)
-    assert shown["intakes"]["all"]["intake_key"] == "****" and "SecretSecret1234" not in said
+    output = run("config", "show", "--effective", "-c", str(file))
+    shown = yaml.safe_load(output)
+    assert shown["intakes"]["all"]["intake_key"] == "****" and "SecretSecret1234" not in output
     assert shown["batch"]["max_age"] == "2s" and shown["listeners"][0]["receive_buffer"] == 16 << 20
     assert shown["intakes"]["all"]["endpoint"] == "/plain/batch"
 
 
-def test_samples_are_tested_with_a_configuration(tmp_path: Path) -> None:
+def test_samples_are_compared_with_their_expectations(tmp_path: Path) -> None:
     file = CONF / "site-office.yaml"
     samples = tmp_path / "samples.yaml"
     right = """
@@ -97,15 +97,15 @@ def test_samples_are_tested_with_a_configuration(tmp_path: Path) -> None:
     samples.write_text(right)
     assert run("test", "-c", str(file), str(samples)) == "2 of 2 samples match their expectations\n"
     samples.write_text(right.replace("route: firewall}", "route: linux}"))
-    said = run("test", "-c", str(file), str(samples), code=1)
-    assert f"{samples}:2: zone of the office: route is 'firewall', expected 'linux'" in said
-    assert "1 of 2" in said
+    output = run("test", "-c", str(file), str(samples), code=1)
+    assert f"{samples}:2: zone of the office: route is 'firewall', expected 'linux'" in output
+    assert "1 of 2" in output
     for wrong in ("- {frame: x}", "hello: 1", "- {frame: x, expect: {intak: a}}", "- {frame: x, from: y, expect: {}}"):
         samples.write_text(wrong)
         run("test", "-c", str(file), str(samples), code=2)
 
 
-def test_the_sixty_sites(tmp_path: Path) -> None:
+def test_sixty_generated_sites_are_valid_and_pass_their_samples(tmp_path: Path) -> None:
     """Generates the sites as `conf/sites/render` does; all are valid and handle their samples as expected."""
     folder = CONF / "sites"
     sites = list(csv.DictReader((folder / "sites.csv").read_text().splitlines()))
@@ -118,6 +118,6 @@ def test_the_sixty_sites(tmp_path: Path) -> None:
                 text = text.replace(f"@{key.upper()}@", value)
             assert "@" not in text.replace("@ ", "")
             (tmp_path / name).write_text(text)
-        said = run("check", "--no-secrets", "-c", str(tmp_path / "site.yaml"), "--format", "json")
-        assert json.loads(said) == [], site
+        output = run("check", "--no-secrets", "-c", str(tmp_path / "site.yaml"), "--format", "json")
+        assert json.loads(output) == [], site
         run("test", "-c", str(tmp_path / "site.yaml"), str(tmp_path / "samples.yaml"))

@@ -82,7 +82,7 @@ def run(file, frames, *options):
     return CliRunner().invoke(explain, ["-c", str(file), "--received", RECEIVED, *options], input=frames)
 
 
-def explained(file, frame, *options):
+def explain_json(file, frame, *options):
     """Returns the JSON object that ``explain`` prints for one frame."""
     result = run(file, frame + b"\n", "--json", *options)
     assert result.exit_code == 0, result.output
@@ -92,8 +92,8 @@ def explained(file, frame, *options):
     return fields
 
 
-def test_an_rfc3164_frame_field_by_field(file):
-    assert explained(file, f"<30>{BSD} as-message unbound[7640]: {MSG}".encode()) == {
+def test_rfc3164_frame_has_the_expected_fields(file):
+    assert explain_json(file, f"<30>{BSD} as-message unbound[7640]: {MSG}".encode()) == {
         "priority": 30, "facility": 3, "severity": 6, "timestamp": "2026-11-23T07:24:00+01:00",
         "hostname": "as-message", "app_name": "unbound", "procid": "7640", "msgid": None, "structured_data": {},
         "msg": MSG, "format": "rfc3164", "shape": "rfc3164", "listener": "udp", "route": "by-host-message",
@@ -101,9 +101,9 @@ def test_an_rfc3164_frame_field_by_field(file):
     }  # fmt: skip
 
 
-def test_an_rfc5424_frame_field_by_field(file):
+def test_rfc5424_frame_has_the_expected_fields(file):
     frame = rb'<165>1 2026-11-23T07:24:00.25+01:00 as-structured app 77 ID7 [x@1 k="a\"b" k="2"] ' + MSG.encode()
-    assert explained(file, frame) == {
+    assert explain_json(file, frame) == {
         "priority": 165, "facility": 20, "severity": 5, "timestamp": "2026-11-23T07:24:00.250000+01:00",
         "hostname": "as-structured", "app_name": "app", "procid": "77", "msgid": "ID7",
         "structured_data": {"x@1": [["k", 'a"b'], ["k", "2"]]}, "msg": MSG, "format": "rfc5424", "shape": "rfc5424",
@@ -128,13 +128,13 @@ EVENTS = {
 
 
 @pytest.mark.parametrize("form", EVENTS)
-def test_the_event_in_each_payload_form(file, form):
-    fields = explained(file, frame_for(form).encode())
+def test_event_has_the_payload_form_of_its_intake(file, form):
+    fields = explain_json(file, frame_for(form).encode())
     assert (fields["payload"], fields["event"], fields["event_timestamp"]) == (form, EVENTS[form], STAMP)
 
 
-def test_the_event_in_payload_form_json_has_the_documented_fields(file):
-    fields = explained(file, frame_for("json").encode())
+def test_event_in_payload_form_json_has_the_documented_fields(file):
+    fields = explain_json(file, frame_for("json").encode())
     event = json.loads(fields["event"])
     own = {name: fields[name] for name in FIELDS if name not in ("payload", "event", "event_timestamp")}
     assert event == own
@@ -154,14 +154,14 @@ def test_the_event_is_identical_to_the_event_that_the_pipeline_spools(file, form
         columns, disposition, reader=TimeReader(), received_ms=1795415100000, peer=b"127.0.0.1", listener="udp",
         limits=GroupLimits(window=Window(None, None)),
     )  # fmt: skip
-    assert explained(file, frame)["event"].encode() + b"\n" == grouped.groups[0].data
+    assert explain_json(file, frame)["event"].encode() + b"\n" == grouped.groups[0].data
 
 
 @pytest.mark.parametrize(
     ("name", "stamp"), [("untimed", None), ("arrival", "2026-11-23T06:25:00.000Z")], ids=["none", "received"]
 )
 def test_the_intake_sets_the_timestamp_that_is_sent(file, name, stamp):
-    assert explained(file, frame_for(name).encode())["event_timestamp"] == stamp
+    assert explain_json(file, frame_for(name).encode())["event_timestamp"] == stamp
 
 
 def test_a_timestamp_out_of_range_is_replaced_by_the_time_of_reception(file):
@@ -177,7 +177,7 @@ def test_a_message_without_visible_text_is_sent_as_the_whole_frame(file):
 
 
 def test_text_that_is_not_utf8_is_converted_in_the_event_and_unchanged_in_msg(file):
-    fields = explained(file, f"<30>{BSD} as-message app: ".encode() + b"gr\xfc\xdfe \x80")
+    fields = explain_json(file, f"<30>{BSD} as-message app: ".encode() + b"gr\xfc\xdfe \x80")
     assert fields["event"] == "grüße €"
     assert fields["msg"].encode("utf-8", "surrogateescape") == b"gr\xfc\xdfe \x80"
 
@@ -189,20 +189,20 @@ def test_text_that_is_not_utf8_is_converted_in_the_event_and_unchanged_in_msg(fi
     ("frame", "route"), [(f"<30>{BSD} gw CRON[1]: x", "noise"), (f"<30>{BSD} nobody app: x", "unrouted")]
 )
 def test_a_frame_that_is_not_delivered_has_no_intake_and_no_event(file, frame, route):
-    fields = explained(file, frame.encode())
+    fields = explain_json(file, frame.encode())
     assert fields["route"] == route
     assert [fields[name] for name in ("intake", "payload", "event", "event_timestamp")] == [None] * 4
 
 
 def test_the_source_sets_the_zone_and_the_route(file):
-    fields = explained(file, f"<30>{BSD} gw app: x".encode(), "--from", "::ffff:10.20.1.1")
+    fields = explain_json(file, f"<30>{BSD} gw app: x".encode(), "--from", "::ffff:10.20.1.1")
     assert (fields["route"], fields["intake"], fields["event"]) == ("far", "content", "app: x")
     assert fields["timestamp"] == "2026-11-23T07:24:00-05:00"
     assert fields["event_timestamp"] == "2026-11-23T12:24:00.000Z"
 
 
 def test_a_listener_with_an_intake_sends_all_its_frames_there(file):
-    fields = explained(file, f"<30>{BSD} web-1 app: login".encode(), "--listener", "own")
+    fields = explain_json(file, f"<30>{BSD} web-1 app: login".encode(), "--listener", "own")
     assert (fields["listener"], fields["route"], fields["intake"]) == ("own", "listener own", "raw")
 
 
@@ -256,7 +256,7 @@ def test_a_listener_rejects_a_source_that_is_not_in_its_allow(file):
     ],
     ids=["first", "second", "severity", "no header", "own intake"],
 )
-def test_the_text_has_the_route_and_why_no_earlier_route_matches(file, frame, options, route, reasons):
+def test_text_output_names_the_route_and_why_earlier_ones_do_not_match(file, frame, options, route, reasons):
     output = run(file, frame + "\n", *options).stdout
     assert f"  route       {route}" in output
     for reason in reasons:
@@ -272,7 +272,7 @@ def test_the_text_has_the_route_and_why_no_earlier_route_matches(file, frame, op
         ("<28>1 2026-11-23T07:24:00+01:00 h a - - - x", (), "+01:00, in the message"),
     ],
 )
-def test_the_text_has_the_zone_and_where_it_is_set(file, frame, options, zone):
+def test_text_output_names_the_zone_and_where_it_is_set(file, frame, options, zone):
     assert f"  zone        {zone}\n" in run(file, frame + "\n", *options).stdout
 
 
@@ -307,7 +307,7 @@ def test_an_oversize_frame_is_quarantined_or_truncated(file):
     assert json.loads(result.stdout)["event"] is None
     assert "quarantined as oversize" in result.stderr
     file.write_text(CONFIGURATION + "oversize: truncate\n")
-    assert explained(file, frame)["event"] == "x" * (480 - frame.index(b"x" * 600))
+    assert explain_json(file, frame)["event"] == "x" * (480 - frame.index(b"x" * 600))
 
 
 # --- usage ------------------------------------------------------------------------------------------------------------

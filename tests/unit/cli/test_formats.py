@@ -39,7 +39,7 @@ def file(tmp_path: Path) -> str:
     return str(path)
 
 
-def explained(file: str, frame: str, *options: str) -> str:
+def explain_text(file: str, frame: str, *options: str) -> str:
     given = ["-c", file, "--received", "2026-11-23T07:24:05Z", *options]
     result = CliRunner().invoke(explain, given, input=f"{frame}\n")
     assert result.exit_code == 0, result.output
@@ -104,20 +104,20 @@ def test_the_command_has_a_help_text() -> None:
 # --- explain ---------------------------------------------------------------------------------------------------------
 
 
-def test_explain_shows_the_event_in_the_formats_form(file: str) -> None:
-    text = explained(file, UNBOUND)
+def test_explain_shows_the_event_in_the_payload_form_of_the_format(file: str) -> None:
+    text = explain_text(file, UNBOUND)
     assert "payload     line, as set by format unbound" in text
     assert f"event       {EVENT}" in text
 
 
 def test_explain_notes_an_event_that_does_not_match_the_format(file: str) -> None:
-    assert "note" not in explained(file, UNBOUND)
-    wrong = explained(file, UNBOUND.replace("ns1", "ns2"))
+    assert "note" not in explain_text(file, UNBOUND)
+    wrong = explain_text(file, UNBOUND.replace("ns1", "ns2"))
     assert "note        the event does not match the intake's format unbound" in wrong
 
 
 def test_payloads_marks_the_forms_that_match_the_intakes_format(file: str) -> None:
-    found = json.loads(explained(file, UNBOUND, "--json", "--payloads"))
+    found = json.loads(explain_text(file, UNBOUND, "--json", "--payloads"))
     assert list(found["payloads"]) == list(FORMS)
     assert found["payloads"]["line"] == found["event"] == EVENT
     assert (found["intake_format"], found["fitting"], found["look_alikes"]) == (
@@ -125,35 +125,35 @@ def test_payloads_marks_the_forms_that_match_the_intakes_format(file: str) -> No
         ["message", "line", "structured"],
         [],
     )
-    text = explained(file, UNBOUND, "--payloads")
+    text = explain_text(file, UNBOUND, "--payloads")
     assert f"* line      {EVENT}" in text
     assert "    content   unbound[17265]:" in text
     assert "* matches   message, line, structured, for format unbound" in text
 
 
-def test_payloads_without_a_format_gives_hints(file: str) -> None:
-    found = json.loads(explained(file, UNBOUND.replace("ns1", "elsewhere"), "--json", "--payloads"))
+def test_payloads_without_a_format_lists_similar_formats(file: str) -> None:
+    found = json.loads(explain_text(file, UNBOUND.replace("ns1", "elsewhere"), "--json", "--payloads"))
     assert (found["intake_format"], found["fitting"]) == (None, [])
     assert found["look_alikes"][0] == "unbound"
-    text = explained(file, "<13>nothing that anyone knows", "--payloads")
+    text = explain_text(file, "<13>nothing that anyone knows", "--payloads")
     assert "may match   no known format" in text
 
 
 def test_payloads_show_the_time_that_would_be_sent(file: str) -> None:
-    """A time that is not believed is reception on the road, so it is here."""
+    """A timestamp out of range is replaced by the time of reception, as in the pipeline."""
     frame = "<13>Mar 06 2016 12:53:10 gw app: text"
-    found = json.loads(explained(file, frame, "--json", "--payloads", "--received", "2026-11-23T10:00:00Z"))
+    found = json.loads(explain_text(file, frame, "--json", "--payloads", "--received", "2026-11-23T10:00:00Z"))
     assert found["payloads"]["line"] == "2026-11-23T10:00:00.000Z gw app: text"
 
 
-def test_without_the_option_the_fields_are_those_of_the_contract(file: str) -> None:
-    assert "payloads" not in json.loads(explained(file, UNBOUND, "--json"))
+def test_fields_are_those_of_the_contract_without_payloads(file: str) -> None:
+    assert "payloads" not in json.loads(explain_text(file, UNBOUND, "--json"))
 
 
 # --- status ----------------------------------------------------------------------------------------------------------
 
 
-def test_the_status_shows_events_that_do_not_match_their_format() -> None:
+def test_status_shows_events_that_do_not_match_their_format() -> None:
     row = {"name": "fw", "state": "idle", "format_sampled": 1200, "format_mismatches": 1100}
     text = of_running({"intakes": [row, row | {"name": "good", "format_mismatches": 0}]})
     lines = [line for line in text.splitlines() if "do not match its format" in line]

@@ -51,7 +51,7 @@ def run(tmp_path, intakes=INTAKES, *options, compose=None):
     return CliRunner().invoke(import_forwarder, argv)
 
 
-def test_each_entry_is_a_listener_on_its_port_and_each_key_an_intake(tmp_path):
+def test_each_entry_becomes_a_listener_and_each_key_an_intake(tmp_path):
     result = run(tmp_path)
     assert result.exit_code == 0, result.output
     config = load(tmp_path / "out/bridge.yaml")
@@ -73,7 +73,7 @@ def test_no_key_is_shown(tmp_path):
         assert key not in result.output + written
 
 
-def test_the_compose_file_beside_it_gives_region_queue_and_ports(tmp_path):
+def test_compose_file_provides_region_spool_size_and_ports(tmp_path):
     result = run(tmp_path, compose=COMPOSE)
     config = load(tmp_path / "out/bridge.yaml")
     assert (config.collector.region, config.spool.max_size) == ("MCO1", 180 << 30)
@@ -82,12 +82,12 @@ def test_the_compose_file_beside_it_gives_region_queue_and_ports(tmp_path):
     assert "20517; the devices send to 514" in result.output
 
 
-def test_the_region_option_overrides_the_compose_file(tmp_path):
+def test_region_option_overrides_the_compose_file(tmp_path):
     run(tmp_path, INTAKES, "--region", "fra2", compose=COMPOSE)
     assert load(tmp_path / "out/bridge.yaml").collector.region == "FRA2"
 
 
-def test_a_setgid_folder_of_keys_passes_its_group_on(tmp_path):
+def test_setgid_key_directory_makes_keys_readable_by_its_group(tmp_path):
     keys = tmp_path / "out/keys"
     keys.mkdir(parents=True)
     keys.chmod(0o2750)
@@ -95,7 +95,7 @@ def test_a_setgid_folder_of_keys_passes_its_group_on(tmp_path):
     assert stat.S_IMODE((keys / "techno2").stat().st_mode) == 0o640
 
 
-def test_every_fault_with_its_place_and_nothing_written(tmp_path):
+def test_all_faults_are_listed_and_nothing_is_written(tmp_path):
     bad = f"""intakes:
 - {{name: a, protocol: tcp, port: 514, intake_key: {KEY}}}
 - {{name: b, protocol: tcp, port: 514, intake_key: {OTHER}}}
@@ -120,13 +120,13 @@ def test_every_fault_with_its_place_and_nothing_written(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["", "intakes: []", "collector: {region: FRA1}", "- a"])
-def test_another_file_is_no_forwarders(tmp_path, text):
+def test_file_that_is_not_the_forwarders_is_rejected(tmp_path, text):
     result = run(tmp_path, text)
     assert result.exit_code == 2
     assert "Is this the forwarder's intakes.yaml?" in result.stderr
 
 
-def test_existing_files_are_replaced_only_by_force_and_kept(tmp_path):
+def test_force_replaces_existing_files_and_keeps_the_old_ones(tmp_path):
     assert run(tmp_path).exit_code == 0
     refused = run(tmp_path)
     assert refused.exit_code == 1

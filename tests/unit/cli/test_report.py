@@ -1,4 +1,4 @@
-"""The command ``report``: what it prints, its bounds, and its exit codes."""
+"""Tests the command ``report``: its output, its period, and its exit codes."""
 
 import csv
 import io
@@ -16,8 +16,8 @@ from bridge.spool.recovery import RecoveredSpool
 MARCH = 1_772_323_200  # 2026-03-01T00:00:00Z
 
 
-class Site:
-    """A configuration, its spool, and a life that was recorded there."""
+class ReportFixture:
+    """Provides a configuration, its spool, and a recorded journal."""
 
     def __init__(self, directory):
         self.spool = directory / "spool"
@@ -37,8 +37,8 @@ class Site:
         self.journal.open()
         self.journal.start(found or RecoveredSpool(), quarantined=0, version="1.0", config_sha256="c")
 
-    def live(self):
-        """Two minutes, an unclean stop, a clean one."""
+    def record_history(self):
+        """Records two minutes, an unclean stop and a clean stop."""
         self.start()
         self.ledger.receive_spooled("fw", 10)
         self.ledger.receive_filtered(3)
@@ -71,51 +71,51 @@ class Site:
 
 @pytest.fixture
 def site(tmp_path):
-    return Site(tmp_path)
+    return ReportFixture(tmp_path)
 
 
 def table(text):
-    """The figures of the plain table, by intake and head."""
+    """Returns the figures of the plain table, by intake and heading."""
     heads, *rows = text.split("\n\n")[1].splitlines()
     names = re.split(r"  +", heads.strip())
     cells = [re.split(r"  +", row.strip()) for row in rows if not row.endswith(":")]
     return {row[0]: dict(zip(names[1:], map(int, row[1:]), strict=True)) for row in cells}
 
 
-def test_it_accounts_for_everything(site):
-    done = site.live().run()
-    assert done.exit_code == 0, done.output
-    figures = table(done.stdout)
+def test_report_accounts_for_every_event(site):
+    result = site.record_history().run()
+    assert result.exit_code == 0, result.output
+    figures = table(result.stdout)
     assert figures["fw"] == {
         "received": 12, "queued again": 9, "delivered": 8, "quarantined": 1, "filtered": 0, "dropped": 2, "held": 10,
     }  # fmt: skip
     assert figures["(no intake)"]["filtered"] == figures["(no intake)"]["received"] == 3
     assert figures["(total)"]["received"] == 15
-    assert "fw: 2 spool_write_failed" in done.stdout
-    assert "fw: 1 too\\x1b[31m red" in done.stdout
-    assert "dropped by the kernel: 5 udp" in done.stdout
-    assert "starts: 2, 1 after an unclean stop: 2026-03-01T00:03:20.000Z" in done.stdout
-    assert "receipts: 1 accepted requests with 8 events; the response did not name 8 of them" in done.stdout
-    assert "quarantine: 0 frames at the beginning, +1, 1 at the end" in done.stdout
-    assert re.search(r"hash chain intact: 8 lines; the last hash is [0-9a-f]{64}\n", done.stdout)
-    assert "filtered or dropped in the last minute before each unclean stop are missing" in done.stdout
-    assert "10 events are possible duplicates: the responses to their requests are unknown" in done.stdout
+    assert "fw: 2 spool_write_failed" in result.stdout
+    assert "fw: 1 too\\x1b[31m red" in result.stdout
+    assert "dropped by the kernel: 5 udp" in result.stdout
+    assert "starts: 2, 1 after an unclean stop: 2026-03-01T00:03:20.000Z" in result.stdout
+    assert "receipts: 1 accepted requests with 8 events; the response did not name 8 of them" in result.stdout
+    assert "quarantine: 0 frames at the beginning, +1, 1 at the end" in result.stdout
+    assert re.search(r"hash chain intact: 8 lines; the last hash is [0-9a-f]{64}\n", result.stdout)
+    assert "filtered or dropped in the last minute before each unclean stop are missing" in result.stdout
+    assert "10 events are possible duplicates: the responses to their requests are unknown" in result.stdout
 
 
-def test_a_spreadsheet(site):
-    done = site.live().run("--csv")
-    assert done.exit_code == 0
-    fw, = [row for row in csv.DictReader(io.StringIO(done.stdout)) if row["intake"] == "fw"]  # fmt: skip
+def test_csv_contains_the_figures_and_reasons(site):
+    result = site.record_history().run("--csv")
+    assert result.exit_code == 0
+    fw, = [row for row in csv.DictReader(io.StringIO(result.stdout)) if row["intake"] == "fw"]  # fmt: skip
     assert (fw["received"], fw["delivered"], fw["held"], fw["queued_again"]) == ("12", "8", "10", "9")
     assert fw["dropped_reasons"] == "2 spool_write_failed"
     assert fw["refused_reasons"] == "1 too\\x1b[31m red"
     assert fw["possible_duplicates"] == "10"
-    assert done.stderr.startswith("hash chain intact")
+    assert result.stderr.startswith("hash chain intact")
 
 
-def test_one_intake(site):
-    done = site.live().run("--intake", "fw")
-    assert set(table(done.stdout)) == {"fw"}
+def test_intake_option_selects_one_intake(site):
+    result = site.record_history().run("--intake", "fw")
+    assert set(table(result.stdout)) == {"fw"}
     assert table(site.run("--intake", "idle").stdout)["idle"]["received"] == 0
     assert table(site.run("--intake", "-").stdout)["(no intake)"]["filtered"] == 3
     wrong = site.run("--intake", "fx")
@@ -123,8 +123,8 @@ def test_one_intake(site):
     assert "fw, idle" in wrong.stderr
 
 
-def test_a_period_begins_and_ends_at_the_nearest_minute_and_says_so(site):
-    site.live()
+def test_period_is_rounded_to_the_nearest_minute_with_a_note(site):
+    site.record_history()
     first = site.run("--to", "2026-03-01T00:01:05Z")
     assert (table(first.stdout)["fw"]["quarantined"], table(first.stdout)["fw"]["held"]) == (1, 1)
     assert "The end of" not in first.stdout  # the process had died by then
@@ -139,44 +139,44 @@ def test_a_period_begins_and_ends_at_the_nearest_minute_and_says_so(site):
     assert "the period from 2026-04-01 to now" in nothing.stdout.lower()
 
 
-def test_a_process_that_still_runs(site):
+def test_report_of_a_running_process_counts_later_receipts(site):
     site.start()
     site.ledger.receive_spooled("fw", 5)
     site.now = MARCH + 60
     site.journal.minute(site.ledger.accounts, {})
     site.journal.receipt(Receipt("fw", [(1, 5, 5)], 5, "", 200, None, None, confirmed=True))
-    done = site.run()
-    assert table(done.stdout)["fw"] == {"received": 5, "delivered": 0, "dropped": 0, "held": 5}
-    assert "a process still runs or was killed after it wrote them. 5 events have receipts since then" in done.stdout
+    result = site.run()
+    assert table(result.stdout)["fw"] == {"received": 5, "delivered": 0, "dropped": 0, "held": 5}
+    assert "a process still runs or was killed after it wrote them. 5 events have receipts since then" in result.stdout
 
 
 @pytest.mark.parametrize(
     ("old", "new"), [(b'"count":8', b'"count":9'), (b'"kind":"receipt"', b'"kind":"receist"'), (b'{"t"', b'{"u"')]
 )
-def test_a_changed_line_is_named_and_the_rest_still_printed(site, old, new):
-    site.live()
+def test_changed_line_is_named_and_the_report_is_printed(site, old, new):
+    site.record_history()
     path = site.ledger_folder / "2026-03-01.jsonl"
     lines = path.read_bytes().splitlines(keepends=True)
     lines[1] = lines[1].replace(old, new)
     path.write_bytes(b"".join(lines))
-    done = site.run()
-    assert done.exit_code == 1
-    assert f"hash chain BROKEN: {path}:2:" in done.stdout
-    assert f"report: {path}:2:" in done.stderr
-    assert table(done.stdout)["fw"]["dropped"] == 2
+    result = site.run()
+    assert result.exit_code == 1
+    assert f"hash chain BROKEN: {path}:2:" in result.stdout
+    assert f"report: {path}:2:" in result.stderr
+    assert table(result.stdout)["fw"]["dropped"] == 2
 
 
-def test_a_file_that_cannot_be_read_is_named(site):
-    site.live()
+def test_unreadable_journal_file_is_named(site):
+    site.record_history()
     path = site.ledger_folder / "2026-03-02.jsonl"
     path.mkdir()
-    done = site.run()
-    assert done.exit_code == 1
-    assert f"{path}: Is a directory" in done.stderr
-    assert table(done.stdout)["fw"]["received"] == 12
+    result = site.run()
+    assert result.exit_code == 1
+    assert f"{path}: Is a directory" in result.stderr
+    assert table(result.stdout)["fw"]["received"] == 12
 
 
-def test_wrong_usage(site):
+def test_wrong_usage_exits_2(site):
     assert site.run("--from", "yesterday").exit_code == 2
     assert "such as 2026-03-01" in site.run("--from", "yesterday").stderr
     assert site.run("--from", "2026-03-02", "--to", "2026-03-02").exit_code == 2
@@ -184,16 +184,16 @@ def test_wrong_usage(site):
     assert site.run().exit_code == 2
 
 
-def test_without_a_history(site):
-    done = site.run()
-    assert done.exit_code == 1
-    assert done.stderr == f"report: the bridge has never run: there is no journal {site.ledger_folder}\n"
+def test_missing_or_empty_journal_is_reported(site):
+    result = site.run()
+    assert result.exit_code == 1
+    assert result.stderr == f"report: the bridge has never run: there is no journal {site.ledger_folder}\n"
     site.ledger_folder.mkdir(parents=True)
     assert "hash chain: the journal has no lines" in site.run().stdout
 
 
-def test_nothing_is_changed(site):
-    site.live()
+def test_report_does_not_change_the_journal(site):
+    site.record_history()
     path = site.ledger_folder / "2026-03-01.jsonl"
     before = path.read_bytes() + b'{"t":"torn'
     path.write_bytes(before)
@@ -201,7 +201,7 @@ def test_nothing_is_changed(site):
     assert path.read_bytes() == before
 
 
-def test_a_terminal_gets_a_table_whose_figures_are_whole(site):
+def test_terminal_table_shows_complete_figures(site):
     from bridge.accounting.report.rows import Report, ReportRow
     from bridge.cli import report_text
 

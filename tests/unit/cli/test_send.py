@@ -1,4 +1,4 @@
-"""``send`` against real sockets: what arrives, byte for byte, and what is said when nothing can."""
+"""Tests ``send`` with real sockets: the bytes that arrive, and the error messages."""
 
 import re
 import socket
@@ -35,34 +35,34 @@ def url(receiver):
 
 
 @contextmanager
-def stream(*, reset=False):
-    """A TCP receiver of one connection; gives its URL and what it got, complete after the block."""
-    got = []
+def tcp_receiver(*, reset=False):
+    """Runs a TCP receiver for one connection; yields its URL and a list, which is complete after the block."""
+    received = []
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def receive():
             connection, peer = server.accept()
             with connection:
                 connection.settimeout(DEADLINE)
-                got.append(peer[0])
+                received.append(peer[0])
                 if reset:
                     connection.recv(1)
                     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
                     return
                 while data := connection.recv(65536):
-                    got.append(data)
+                    received.append(data)
 
         thread = threading.Thread(target=receive)
         thread.start()
-        yield f"tcp://127.0.0.1:{server.getsockname()[1]}", got
+        yield f"tcp://127.0.0.1:{server.getsockname()[1]}", received
         thread.join(DEADLINE)
         assert not thread.is_alive()
 
 
-# --- what is sent -----------------------------------------------------------------------------------------------------
+# --- sent messages ----------------------------------------------------------------------------------------------------
 
 
-def test_a_datagram_is_one_message_without_a_line_end(udp):
+def test_datagram_is_one_message_without_a_line_end(udp):
     options = ("--hostname", "gw", "--app-name", "app", "--timestamp", "2026-11-03T07:24:00Z")
     result = run("--to", url(udp), *options, "hello\nthere")
     assert result.exit_code == 0, result.output
@@ -71,7 +71,7 @@ def test_a_datagram_is_one_message_without_a_line_end(udp):
     assert result.stdout == ""
 
 
-def test_rfc5424(udp):
+def test_rfc5424_format_is_sent(udp):
     options = (
         "--format",
         "rfc5424",
@@ -87,7 +87,7 @@ def test_rfc5424(udp):
 
 
 @pytest.mark.parametrize("form", ["rfc3164", "rfc5424"])
-def test_the_time_is_now_unless_it_is_given(udp, form):
+def test_default_timestamp_is_now(udp, form):
     before = datetime.now(UTC).replace(microsecond=0)
     run("--to", url(udp), "--format", form, "hello")
     now = datetime.now(UTC)
@@ -104,45 +104,45 @@ def test_the_time_is_now_unless_it_is_given(udp, form):
         (("--severity", "emerg"), 8),
     ],
 )
-def test_priority(udp, options, pri):
+def test_priority_options_set_the_pri(udp, options, pri):
     run("--to", url(udp), *options, "x")
     assert udp.recv(65536).startswith(b"<%d>" % pri)
 
 
-def test_it_sends_from_the_address_that_is_named(udp):
+def test_from_option_sets_the_sender_address(udp):
     run("--to", url(udp), "--from", "127.0.1.9", "x")
     assert udp.recvfrom(65536)[1][0] == "127.0.1.9"
-    with stream() as (to, got):
+    with tcp_receiver() as (to, received):
         run("--to", to, "--from", "127.0.1.9", "x")
-    assert got[0] == "127.0.1.9"
+    assert received[0] == "127.0.1.9"
 
 
-def test_many_over_tcp_end_with_a_line_feed_each_and_are_numbered():
-    with stream() as (to, got):
+def test_tcp_messages_are_numbered_and_end_with_a_line_feed():
+    with tcp_receiver() as (to, received):
         result = run("--to", to, "--count", "300", "--app-name", "a", "number {n} of {m}")
-    lines = b"".join(got[1:]).split(b"\n")
+    lines = b"".join(received[1:]).split(b"\n")
     assert lines.pop() == b""
     assert [line.partition(b": ")[2] for line in lines] == [b"number %d of {m}" % n for n in range(1, 301)]
     assert "300 messages" in result.stderr
 
 
-def test_octet_counted():
-    with stream() as (to, got):
+def test_octet_counted_frames_are_sent():
+    with tcp_receiver() as (to, received):
         run("--to", to, "--count", "3", "--octet-counted", "--hostname", "gw", "{n}\nx")
     framer = StreamFramer("octet-counted", 1000)
-    frames = list_of(framer.feed(b"".join(got[1:])))
+    frames = list_of(framer.feed(b"".join(received[1:])))
     assert [frame.partition(b": ")[2] for frame in frames] == [b"1\nx", b"2\nx", b"3\nx"]
 
 
-def test_lines_of_stdin_raw_or_behind_a_header(udp):
+def test_stdin_lines_are_sent_raw_or_after_a_header(udp):
     assert run("--to", url(udp), "--stdin", "--raw", stdin=b"<1>whole\n\n\xff frame\r\n").exit_code == 0
     assert [udp.recv(65536), udp.recv(65536)] == [b"<1>whole", b"\xff frame"]
     run("--to", url(udp), "--stdin", "--hostname", "gw", stdin=b"one\n")
     assert udp.recv(65536).endswith(b" gw syslog-bridge: one")
 
 
-def test_the_rate_is_kept(udp, monkeypatch):
-    # A clock that only sleeping moves: the last of 11 messages at 10/s leaves after one second.
+def test_rate_option_limits_the_rate(udp, monkeypatch):
+    # Only sleep advances this clock. The last of 11 messages at 10/s is sent after one second.
     now = [0.0]
     monkeypatch.setattr("bridge.cli.send.time.monotonic", lambda: now[0])
     monkeypatch.setattr("bridge.cli.send.time.sleep", lambda seconds: now.__setitem__(0, now[0] + seconds))
@@ -150,7 +150,7 @@ def test_the_rate_is_kept(udp, monkeypatch):
     assert now[0] == pytest.approx(1.0)
 
 
-# --- what goes wrong --------------------------------------------------------------------------------------------------
+# --- errors ---------------------------------------------------------------------------------------------------------
 
 
 def closed_port(kind):
@@ -160,7 +160,7 @@ def closed_port(kind):
 
 
 @pytest.mark.parametrize("scheme", ["udp", "tcp"])
-def test_nobody_listens(scheme):
+def test_closed_port_is_an_error(scheme):
     kind = socket.SOCK_DGRAM if scheme == "udp" else socket.SOCK_STREAM
     to = f"{scheme}://127.0.0.1:{closed_port(kind)}"
     result = run("--to", to, "x")
@@ -168,27 +168,27 @@ def test_nobody_listens(scheme):
     assert result.stderr == f"send: {to}: no process listens on this port (connection refused)\n"
 
 
-def test_a_receiver_that_closes_at_once():
-    with stream(reset=True) as (to, _):
+def test_connection_closed_by_the_receiver_is_an_error():
+    with tcp_receiver(reset=True) as (to, _):
         result = run("--to", to, "x" * 100)
     assert result.exit_code == 1
     assert "the receiver closed the connection" in result.stderr
 
 
-def test_a_datagram_that_is_too_long(udp):
+def test_oversize_datagram_is_an_error(udp):
     result = run("--to", url(udp), "x" * 70_000)
     assert result.exit_code == 1
     assert "65,507 bytes" in result.stderr
 
 
-def test_an_address_of_another_machine(udp):
+def test_from_address_of_another_machine_is_an_error(udp):
     result = run("--to", url(udp), "--from", "192.0.2.1", "x")
     assert result.exit_code == 1
     assert "this machine has no address 192.0.2.1" in result.stderr
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "text"),
     [
         (("--to", "127.0.0.1:514"), "invalid target"),
         (("--to", "udp://127.0.0.1"), "invalid target"),
@@ -205,12 +205,12 @@ def test_an_address_of_another_machine(udp):
         (("--to", "udp://h:1", "--hostname", "two words"), "without spaces"),
     ],
 )
-def test_wrong_usage_is_2(options, said):
+def test_wrong_usage_exits_2(options, text):
     result = run(*options)
     assert result.exit_code == 2
-    assert said in result.stderr
+    assert text in result.stderr
 
 
-def test_targets_are_shown_as_they_are_written():
+def test_target_is_shown_as_it_is_written():
     for text in ("udp://192.0.2.1:514", "tcp://[::1]:6514", "udp://localhost:1"):
         assert str(send_target.SendTarget.parse(text)) == text

@@ -14,8 +14,8 @@ GOOD = StepResult("http://127.0.0.1/plain/batch", ("all",), "http", True, "answe
 BAD = StepResult("http://127.0.0.1/plain/batch", ("all",), "tcp", False, "no connection")
 
 
-class Trial:
-    """Replaces the connection check: records its calls and returns given results."""
+class FakeConnectionCheck:
+    """Replaces the connection check: records its calls and returns the given results."""
 
     def __init__(self, *results):
         self.results, self.calls = results, []
@@ -25,32 +25,32 @@ class Trial:
         return self.results
 
 
-def run(tmp_path, *options, trial=None, typed=None, key=KEY):
+def run(tmp_path, *options, connection_check=None, stdin_text=None, key=KEY):
     (tmp_path / "key.txt").write_text(f"{key}\n")
     argv = ["-c", str(tmp_path / "etc/bridge.yaml"), *options]
-    return CliRunner().invoke(make_setup(trial or Trial(GOOD)), argv, input=typed)
+    return CliRunner().invoke(make_setup(connection_check or FakeConnectionCheck(GOOD)), argv, input=stdin_text)
 
 
-def given(tmp_path, *options, **more):
+def run_non_interactive(tmp_path, *options, **more):
     return run(tmp_path, "--non-interactive", "--key-file", str(tmp_path / "key.txt"), *options, **more)
 
 
 def test_defaults_make_a_valid_configuration(tmp_path):
-    trial = Trial(GOOD)
-    result = given(tmp_path, trial=trial)
+    connection_check = FakeConnectionCheck(GOOD)
+    result = run_non_interactive(tmp_path, connection_check=connection_check)
     assert result.exit_code == 0, result.output
     config = load(tmp_path / "etc/bridge.yaml")
     assert (config.collector.region, list(config.intakes), config.unrouted.intake) == ("FRA1", ["all"], "all")
     assert [(one.kind, str(one.address)) for one in config.listeners] == [("udp", "*:514"), ("tcp", "*:514")]
     assert config.intakes["all"].intake_key.reveal() == KEY
-    [(intakes, sending)] = trial.calls
+    [(intakes, sending)] = connection_check.calls
     assert (intakes["all"].intake_key.reveal(), sending) == (KEY, False)
     assert stat.S_IMODE((tmp_path / "etc/keys/all").stat().st_mode) == 0o600
     assert KEY not in result.output + (tmp_path / "etc/bridge.yaml").read_text()
 
 
-def test_every_option(tmp_path):
-    result = given(
+def test_every_option_is_applied(tmp_path):
+    result = run_non_interactive(
         tmp_path, "--region", "https://intake.example.org/x/", "--format", "fortigate", "--source",
         "10.1.0.0/16, 2001:db8::7", "--listen", "udp://127.0.0.1:5514 udp://[::1]:5514", "--timezone", "Europe/Paris",
         "--spool", str(tmp_path / "a spool"), "--send-test",
@@ -66,14 +66,14 @@ def test_every_option(tmp_path):
     assert config.spool.directory == tmp_path / "a spool"
 
 
-def test_a_dialogue_asks_again_after_an_invalid_answer(tmp_path):
+def test_dialogue_asks_again_after_an_invalid_answer(tmp_path):
     answers = ["mars", "usa1", "fortigat", "fortigate", "", "10.1.0.0/8", "10.1.0.0/16", "514", "", "", KEY, "y"]
-    trial = Trial(GOOD)
-    result = run(tmp_path, trial=trial, typed="\n".join(answers) + "\n")
+    connection_check = FakeConnectionCheck(GOOD)
+    result = run(tmp_path, connection_check=connection_check, stdin_text="\n".join(answers) + "\n")
     assert result.exit_code == 0, result.output
     config = load(tmp_path / "etc/bridge.yaml")
     assert (config.collector.region, list(config.intakes)) == ("USA1", ["fortigate"])
-    assert trial.calls[0][1] is True
+    assert connection_check.calls[0][1] is True
     for word in ("not a region", "did you mean", "host bits", "not a listener"):
         assert word in result.output
 
@@ -92,40 +92,40 @@ def test_a_dialogue_asks_again_after_an_invalid_answer(tmp_path):
     ],
 )
 def test_wrong_usage_writes_nothing(tmp_path, options):
-    assert given(tmp_path, *options).exit_code == 2
+    assert run_non_interactive(tmp_path, *options).exit_code == 2
     assert not (tmp_path / "etc").exists()
 
 
-def test_a_key_of_two_words_is_refused_and_not_shown(tmp_path):
-    result = given(tmp_path, key="verysecret two")
+def test_key_of_two_words_is_refused_and_not_shown(tmp_path):
+    result = run_non_interactive(tmp_path, key="verysecret two")
     assert result.exit_code == 2
     assert "verysecret" not in result.output
 
 
 def test_nothing_is_written_if_the_connection_check_fails(tmp_path):
-    result = given(tmp_path, trial=Trial(GOOD, BAD))
+    result = run_non_interactive(tmp_path, connection_check=FakeConnectionCheck(GOOD, BAD))
     assert result.exit_code == 1
     assert "NO  tcp" in result.output
     assert not (tmp_path / "etc").exists()
 
 
-def test_a_user_may_write_in_spite_of_a_failed_check(tmp_path):
-    typed = "\n".join(["", "", "", "", "", "", KEY, "n", "y"]) + "\n"
-    assert run(tmp_path, trial=Trial(BAD), typed=typed).exit_code == 0
+def test_user_can_write_despite_a_failed_check(tmp_path):
+    stdin_text = "\n".join(["", "", "", "", "", "", KEY, "n", "y"]) + "\n"
+    assert run(tmp_path, connection_check=FakeConnectionCheck(BAD), stdin_text=stdin_text).exit_code == 0
     assert (tmp_path / "etc/bridge.yaml").exists()
 
 
 def test_no_connect_writes_without_a_check(tmp_path):
-    trial = Trial(BAD)
-    assert given(tmp_path, "--no-connect", trial=trial).exit_code == 0
-    assert trial.calls == []
+    connection_check = FakeConnectionCheck(BAD)
+    assert run_non_interactive(tmp_path, "--no-connect", connection_check=connection_check).exit_code == 0
+    assert connection_check.calls == []
 
 
-def test_an_existing_configuration_stays(tmp_path):
-    given(tmp_path)
+def test_existing_configuration_is_replaced_only_with_force(tmp_path):
+    run_non_interactive(tmp_path)
     before = (tmp_path / "etc/bridge.yaml").read_bytes()
-    refused = given(tmp_path, "--region", "FRA2")
+    refused = run_non_interactive(tmp_path, "--region", "FRA2")
     assert refused.exit_code == 1
     assert (tmp_path / "etc/bridge.yaml").read_bytes() == before
-    assert given(tmp_path, "--region", "FRA2", "--force").exit_code == 0
+    assert run_non_interactive(tmp_path, "--region", "FRA2", "--force").exit_code == 0
     assert (tmp_path / "etc/bridge.yaml.old").read_bytes() == before

@@ -1,4 +1,4 @@
-"""``status``: of a bridge that answers on its control socket, and of files that nobody holds."""
+"""Tests ``status`` of a running bridge through its control socket, and of the spool files of a stopped one."""
 
 import fcntl
 import json
@@ -50,8 +50,8 @@ class UnixServer(HTTPServer):
 
 
 @contextmanager
-def running(spool, code=200, body=None):
-    """A process that holds the spool and answers on its control socket."""
+def running_bridge(spool, code=200, body=None):
+    """Locks the spool and serves its control socket, as a running bridge does."""
     data = json.dumps(REPORT).encode() if body is None else body
 
     class Handler(BaseHTTPRequestHandler):
@@ -79,7 +79,7 @@ def running(spool, code=200, body=None):
 
 @pytest.fixture
 def spool(tmp_path):
-    # Longer than the name of a Unix socket may be.
+    # Longer than the path of a Unix socket may be.
     path = tmp_path / ("deep" * 20) / ("er" * 40) / "spool"
     path.mkdir(parents=True)
     return path
@@ -99,15 +99,15 @@ def run(tmp_path, spool):
 # --- running ----------------------------------------------------------------------------------------------------------
 
 
-def test_the_json_is_that_of_the_running_bridge(spool, run):
-    with running(spool):
+def test_json_is_the_status_of_the_running_bridge(spool, run):
+    with running_bridge(spool):
         result = run("--json")
     assert result.exit_code == 0, result.output
     assert json.loads(result.stdout) == REPORT
 
 
-def test_the_first_sentence_says_what_is_wrong(spool, run):
-    with running(spool):
+def test_first_sentence_names_the_problem(spool, run):
+    with running_bridge(spool):
         first, *rest = run().stdout.splitlines()
     assert first == (
         "Intake bad cannot deliver: the collector answered 503: \\x1b[2J; 200 events waiting in the spool."
@@ -128,31 +128,33 @@ def test_the_first_sentence_says_what_is_wrong(spool, run):
     assert not {"\x1b", "\x07"} & set(text)
 
 
-def test_the_contract_alone_is_enough(spool, run):
+def test_fields_of_the_contract_are_enough(spool, run):
     contract = {name: REPORT[name] for name in ("ledger", "intakes", "sources", "unrouted", "kernel_drops")}
-    with running(spool, body=json.dumps(contract | {"intakes": REPORT["intakes"][:1], "kernel_drops": 0}).encode()):
+    with running_bridge(
+        spool, body=json.dumps(contract | {"intakes": REPORT["intakes"][:1], "kernel_drops": 0}).encode()
+    ):
         result = run()
     assert result.exit_code == 0
     assert "2 events dropped" in result.stdout
 
 
 @pytest.mark.parametrize(
-    ("code", "body", "said"),
+    ("code", "body", "message"),
     [
         (404, b"", "HTTP status 404"),
         (200, b"<html>", "not return a JSON object"),
         (200, b"[1]", "not return a JSON object"),
     ],
 )
-def test_another_answer_is_an_error(spool, run, code, body, said):
-    with running(spool, code, body):
+def test_unexpected_response_is_an_error(spool, run, code, body, message):
+    with running_bridge(spool, code, body):
         result = run()
     assert result.exit_code == 1
-    assert said in result.stderr
+    assert message in result.stderr
     assert str(os.getpid()) in result.stderr
 
 
-def test_a_holder_that_does_not_answer(spool, run):
+def test_locked_spool_without_a_control_socket_is_an_error(spool, run):
     descriptor = lock.take(spool)
     try:
         result = run()
@@ -186,7 +188,7 @@ def contents(spool):
     return {path: path.read_bytes() if path.is_file() else None for path in sorted(spool.rglob("*"))}
 
 
-def test_files_without_a_bridge_are_reported_and_left_alone(spool, run):
+def test_spool_files_without_a_bridge_are_reported_and_not_changed(spool, run):
     fill(spool)
     before = contents(spool)
     result = run("--json")
@@ -209,7 +211,7 @@ def test_files_without_a_bridge_are_reported_and_left_alone(spool, run):
     assert contents(spool) == before
 
 
-def test_the_first_sentence_says_that_it_is_not_running(spool, run):
+def test_first_sentence_says_that_the_bridge_is_not_running(spool, run):
     fill(spool)
     text = run().stdout
     assert text.startswith(f"The bridge is not running; 7 events wait in {spool}.\n")
@@ -217,21 +219,21 @@ def test_the_first_sentence_says_that_it_is_not_running(spool, run):
         assert shown in text
 
 
-def test_the_lock_is_free_afterwards(spool, run):
+def test_lock_is_released_afterwards(spool, run):
     fill(spool)
     run()
     with (spool / "lock").open("r+") as file:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
-def test_a_spool_that_never_was(spool, run):
+def test_missing_spool_is_an_error(spool, run):
     spool.rmdir()
     result = run()
     assert result.exit_code == 1
     assert "has never run" in result.stderr
 
 
-def test_a_bad_configuration_is_2(tmp_path):
+def test_invalid_configuration_exits_2(tmp_path):
     result = CliRunner().invoke(status, ["-c", str(tmp_path / "none.yaml")])
     assert result.exit_code == 2
     assert "none.yaml:1:1" in result.stderr

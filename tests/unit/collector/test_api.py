@@ -1,4 +1,4 @@
-"""The endpoints through a real Agent and the real resource, in memory."""
+"""Tests the endpoints with a real Agent and the real resource, in memory."""
 
 import base64
 import gzip
@@ -22,7 +22,7 @@ HEADERS = {"X-SEKOIAIO-INTAKE-KEY": KEY}
 
 
 class Client:
-    """Posts to an IntakeResource; each call gives (status, JSON or text, headers)."""
+    """Posts to an IntakeResource; each call returns (status, JSON or text, headers)."""
 
     def __init__(self, sink=None, *, keys=frozenset({KEY, OTHER}), root=None, **options):
         self.sink = sink or Memory()
@@ -33,16 +33,16 @@ class Client:
         return self.treq.request(method, "http://intake.test" + path, data=data, headers=headers, **options)
 
     def send(self, *args, **options):
-        response = self.finished(self.start(*args, **options))
-        body = self.finished(self.treq.content(response))
+        response = self.result_of(self.start(*args, **options))
+        body = self.result_of(self.treq.content(response))
         is_json = response.headers.getRawHeaders("Content-Type") == ["application/json"]
         return response.code, json.loads(body) if is_json and body else body, response.headers
 
-    def finished(self, deferred):
+    def result_of(self, deferred):
         results = []
         deferred.addBoth(results.append)
         self.treq.flush()
-        assert results, "no answer"
+        assert results, "no response"
         return results[0]
 
     @property
@@ -57,7 +57,7 @@ def client():
 
 @pytest.fixture
 def logged():
-    """Log events of the test, to be empty where nothing went wrong."""
+    """Collects the log events of the test."""
     events = []
     globalLogPublisher.addObserver(events.append)
     yield events
@@ -68,7 +68,7 @@ def dumps(value):
     return json.dumps(value).encode()
 
 
-def test_plain_takes_the_body_as_one_event(client):
+def test_plain_accepts_the_body_as_one_event(client):
     status, answer, _ = client.send("/plain", b"[764008:0] info: 198.51.100.10 example.org. A IN\nx\n")
     assert (status, answer["received"]) == (200, True)
     (event,) = client.sink.events
@@ -77,14 +77,14 @@ def test_plain_takes_the_body_as_one_event(client):
     assert str(uuid.UUID(event.event_id)) == event.event_id
 
 
-def test_plain_batch_cuts_at_line_feeds_only(client):
+def test_plain_batch_splits_at_line_feeds_only(client):
     status, answer, _ = client.send("/plain/batch", b"\n\na\n\n\nb\r\n\xff\x00c\n\n")
     assert status == 200
     assert client.texts == [b"a", b"b\r", b"\xff\x00c"]
     assert answer == {"received": True, "event_ids": [event.event_id for event in client.sink.events]}
 
 
-def test_jsons_takes_strings_and_objects(client):
+def test_jsons_accepts_strings_and_objects(client):
     status, answer, _ = client.send("/jsons", dumps(["a", {"b": [1, "é"]}, "", "\ud800"]))
     assert status == 200
     assert client.texts == [b"a", '{"b":[1,"é"]}'.encode(), b"\xed\xa0\x80"]
@@ -92,26 +92,26 @@ def test_jsons_takes_strings_and_objects(client):
 
 
 @pytest.mark.parametrize("path", ["$.a.b", "$.a.b[*]"])
-def test_jsons_path_picks_the_array(client, path):
+def test_jsons_path_selects_the_array(client, path):
     assert client.send(f"/jsons?path={path}", dumps({"a": {"b": ["x", "y"]}}))[0] == 200
     assert client.texts == [b"x", b"y"]
 
 
 @pytest.mark.parametrize("field", ["@timestamp", "timestamp"])
-def test_structured_content_brings_key_and_time(client, field):
+def test_structured_content_provides_key_and_time(client, field):
     body = dumps({"intake_key": OTHER, "json": "text", field: "2026-11-23T07:24:00Z"})
     status, answer, _ = client.send("/", body, headers={})
     assert status == 200
     assert client.sink.events == [(answer["event_id"], OTHER, "2026-11-23T07:24:00Z", b"text")]
 
 
-def test_batch_takes_one_key_for_all(client):
+def test_batch_uses_one_key_for_all_events(client):
     status, answer, _ = client.send("/batch", dumps({"intake_key": KEY, "jsons": ["a", "b"]}), headers={})
     assert (status, len(answer["event_ids"])) == (200, 2)
     assert [(event.intake_key, event.event) for event in client.sink.events] == [(KEY, b"a"), (KEY, b"b")]
 
 
-def test_array_mixes_keys_and_times_in_one_delivery(client):
+def test_array_accepts_several_keys_and_times_in_one_delivery(client):
     records = [
         {"intake_key": KEY, "json": "a", "timestamp": "2026-11-23T07:24:00Z"},
         {"intake_key": OTHER, "json": "b", "@timestamp": "2026-11-23T07:24:01+01:00"},
@@ -127,14 +127,14 @@ def test_array_mixes_keys_and_times_in_one_delivery(client):
     assert delivery.counts == {KEY: 2, OTHER: 1}
 
 
-def test_the_time_header_is_kept_to_the_letter(client):
+def test_timestamp_header_is_kept_verbatim(client):
     headers = {**HEADERS, "X-SEKOIAIO-EVENT-TIMESTAMP": "2026-11-23T07:24:00.2500+00:00"}
     assert client.send("/plain/batch", b"a\nb", headers=headers)[0] == 200
     assert {event.event_timestamp for event in client.sink.events} == {"2026-11-23T07:24:00.2500+00:00"}
 
 
 @pytest.mark.parametrize("time", ["yesterday", "2026-11-23", "2026-11-23T07:24:00", "2026-02-30T07:24:00Z", ""])
-def test_a_malformed_time_is_refused(client, time):
+def test_malformed_timestamp_header_is_400(client, time):
     status, answer, _ = client.send("/plain", b"a", headers={**HEADERS, "X-SEKOIAIO-EVENT-TIMESTAMP": time})
     assert status == 400
     assert "X-SEKOIAIO-EVENT-TIMESTAMP" in answer["error"]
@@ -149,7 +149,7 @@ def basic(password, user="any"):
     [("", HEADERS), ("", basic(KEY)), ("", basic(KEY, user="")), (f"?intake_key={KEY}", {})],
     ids=["header", "basic", "basic without user", "query"],
 )
-def test_the_key_comes_in_three_ways(client, query, headers):
+def test_key_is_read_from_header_basic_auth_or_query(client, query, headers):
     assert client.send("/plain/batch" + query, b"a", headers=headers)[0] == 200
     assert client.sink.deliveries[0].counts == {KEY: 1}
 
@@ -177,7 +177,7 @@ UNKNOWN = "unknown-key-0000"
         ("/array", dumps([{"json": "a", "intake_key": KEY}, {"json": "a"}]), {}),
     ],
 )
-def test_an_unknown_or_missing_key_is_401_and_takes_nothing(client, path, body, headers):
+def test_unknown_or_missing_key_is_401_and_accepts_nothing(client, path, body, headers):
     status, answer, got = client.send(path, body, headers=headers)
     assert status == 401
     assert got.getRawHeaders("WWW-Authenticate")[0].startswith("Basic ")
@@ -185,7 +185,7 @@ def test_an_unknown_or_missing_key_is_401_and_takes_nothing(client, path, body, 
     assert UNKNOWN not in answer["error"] and KEY not in answer["error"]
 
 
-def test_without_known_keys_any_key_is_taken_but_not_none():
+def test_without_configured_keys_any_key_is_accepted_but_required():
     client = Client(keys=None)
     assert client.send("/plain", b"a", headers={"X-SEKOIAIO-INTAKE-KEY": "anything"})[0] == 200
     assert client.send("/plain", b"a", headers={})[0] == 401
@@ -230,7 +230,7 @@ def test_without_known_keys_any_key_is_taken_but_not_none():
         ("/plain?status_code=", b"a"),
     ],
 )
-def test_malformed_input_is_400_in_words_and_takes_nothing(client, logged, path, body):
+def test_malformed_input_is_400_with_a_reason_and_accepts_nothing(client, logged, path, body):
     status, answer, _ = client.send(path, body)
     assert status == 400
     assert answer["error"] and KEY not in answer["error"]
@@ -239,30 +239,30 @@ def test_malformed_input_is_400_in_words_and_takes_nothing(client, logged, path,
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
-def test_the_status_of_success_can_be_chosen(client, status):
+def test_status_code_parameter_sets_the_success_status(client, status):
     assert client.send(f"/plain?status_code={status}", b"a")[0] == status
     assert client.texts == [b"a"]
 
 
 @pytest.mark.parametrize("path", ["/plain/x", "/x", "/plain/batch/x", "//plain", "/api/v1/plain", "/jsons/batch"])
-def test_an_unknown_path_is_404(client, path):
+def test_unknown_path_is_404(client, path):
     status, answer, _ = client.send(path, b"a")
     assert (status, "/plain/batch" in answer["error"]) == (404, True)
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "OPTIONS", "BREW"])
-def test_another_method_is_405(client, method):
+def test_other_method_is_405(client, method):
     status, answer, headers = client.send("/plain", b"", method=method)
     assert (status, headers.getRawHeaders("Allow")) == (405, ["POST"])
     assert answer == b"" if method == "HEAD" else "POST" in answer["error"]
 
 
 @pytest.mark.parametrize("path", ["/plain/", "/api/v1/intake-http/plain", "/api/v1/intake-http/plain/"])
-def test_the_regions_path_works_too(client, path):
+def test_path_prefix_of_the_regions_is_accepted(client, path):
     assert client.send(path, b"a")[0] == 200
 
 
-def test_it_can_be_mounted_at_any_depth():
+def test_resource_can_be_mounted_at_any_depth():
     def below_x_y(intake):
         root, middle = Resource(), Resource()
         root.putChild(b"x", middle)
@@ -279,7 +279,7 @@ def test_it_can_be_mounted_at_any_depth():
 GZIP = {**HEADERS, "Content-Encoding": "gzip"}
 
 
-def test_gzip_bodies_of_one_or_several_members(client):
+def test_gzip_body_may_have_several_members(client):
     assert client.send("/plain/batch", gzip.compress(b"a\nb"), headers=GZIP)[0] == 200
     assert client.send("/plain/batch", gzip.compress(b"c\n") + gzip.compress(b"d"), headers=GZIP)[0] == 200
     assert client.texts == [b"a", b"b", b"c", b"d"]
@@ -301,7 +301,7 @@ def test_malformed_gzip_is_400(client, body):
     assert client.send("/plain", body, headers=GZIP)[0] == 400
 
 
-def test_another_encoding_is_415(client):
+def test_other_content_encoding_is_415(client):
     for encoding in ("br", "gzip, gzip", "deflate"):
         status, _, headers = client.send("/plain", b"a", headers={**HEADERS, "Content-Encoding": encoding})
         assert (status, headers.getRawHeaders("Accept-Encoding")) == (415, ["gzip"])
@@ -311,7 +311,7 @@ def test_another_encoding_is_415(client):
 LIMIT = 256_000
 
 
-def test_an_event_of_exactly_250_kib_is_taken(client):
+def test_event_of_exactly_250_kib_is_accepted(client):
     assert client.send("/plain", b"x" * LIMIT)[0] == 200
     status, answer, _ = client.send("/plain/batch", b"\n".join([b"y" * LIMIT] * 3))
     assert (status, "errors" in answer) == (200, False)
@@ -319,7 +319,7 @@ def test_an_event_of_exactly_250_kib_is_taken(client):
 
 
 @pytest.mark.parametrize("path", ["/plain/batch", "/jsons", "/batch", "/array"])
-def test_a_larger_event_of_a_batch_is_refused_alone(client, path):
+def test_oversize_event_of_a_batch_is_refused_alone(client, path):
     texts = ["a", "b" * (LIMIT + 1), "c" * LIMIT, "é" * (LIMIT // 2 + 1), "e"]
     body = {
         "/plain/batch": "\n".join(texts).encode(),
@@ -335,14 +335,14 @@ def test_a_larger_event_of_a_batch_is_refused_alone(client, path):
 
 
 @pytest.mark.parametrize("path", ["/plain", "/plain/batch", "/jsons"])
-def test_413_when_every_event_is_too_large(client, path):
+def test_413_if_every_event_is_oversize(client, path):
     large = b"x" * (LIMIT + 1)
     status, answer, _ = client.send(path, dumps([large.decode()]) if path == "/jsons" else large)
     assert (status, answer["errors"][0]["index"]) == (413, 0)
     assert not client.sink.deliveries
 
 
-def test_413_beyond_the_body_limit_as_sent_and_as_inflated():
+def test_413_if_the_sent_or_inflated_body_exceeds_the_limit():
     client = Client(body_limit=1000)
     assert client.send("/plain", b"x" * 1000)[0] == 200
     assert client.send("/plain", b"x" * 1001)[0] == 413
@@ -351,7 +351,7 @@ def test_413_beyond_the_body_limit_as_sent_and_as_inflated():
     assert client.send("/plain", gzip.compress(b"x" * 600) * 2, headers=GZIP)[0] == 413
 
 
-def test_a_batch_of_20_000_events_is_answered():
+def test_batch_of_20_000_events_is_accepted():
     client = Client(Counting())
     lines = [b"%05d %s" % (number, b"x" * 244) for number in range(20_000)]
     status, answer, _ = client.send("/plain/batch", b"\n".join(lines))
@@ -361,8 +361,8 @@ def test_a_batch_of_20_000_events_is_answered():
     assert {str(uuid.UUID(each)) for each in answer["event_ids"]} == set(answer["event_ids"])
 
 
-class Waiting:
-    """A sink that takes its time."""
+class DeferredSink:
+    """A sink whose acceptance the test completes."""
 
     def __init__(self):
         self.done = Deferred()
@@ -371,8 +371,8 @@ class Waiting:
         return self.done
 
 
-def test_the_answer_waits_for_the_sink():
-    sink = Waiting()
+def test_response_waits_for_the_sink():
+    sink = DeferredSink()
     client = Client(sink)
     answers = []
     client.start("/plain", b"a").addCallback(answers.append)
@@ -383,8 +383,8 @@ def test_the_answer_waits_for_the_sink():
     assert answers[0].code == 200
 
 
-def test_a_sink_that_fails_is_503_and_the_log_has_no_key(logged):
-    sink = Waiting()
+def test_failing_sink_is_503_and_the_log_shows_no_key(logged):
+    sink = DeferredSink()
     sink.done.errback(OSError(28, "No space left on device"))
     client = Client(sink)
     status, answer, _ = client.send(f"/plain?intake_key={KEY}", b"a")

@@ -1,4 +1,4 @@
-"""``syslog-bridge collector`` as a process of its own: real sockets, real TLS, what clients do wrong."""
+"""Tests ``syslog-bridge collector`` as a process: real sockets, real TLS, and misbehaving clients."""
 
 import base64
 import contextlib
@@ -25,7 +25,7 @@ DEADLINE = 30
 
 
 class Collector:
-    """The command, listening; `stop` gives (exit status, stdout, stderr after the first line)."""
+    """Runs the command; `stop` returns (exit status, stdout, stderr after the first line)."""
 
     def __init__(self, *options, stdout=subprocess.PIPE):
         self.process = subprocess.Popen(
@@ -62,7 +62,7 @@ def post(connection, path, body, headers=HEADERS):
 
 
 @contextlib.contextmanager
-def started(*options, **more):
+def running_collector(*options, **more):
     collector = Collector(*options, **more)
     try:
         yield collector
@@ -73,8 +73,8 @@ def started(*options, **more):
 
 @pytest.fixture
 def collector(tmp_path):
-    """One that takes any key and writes to a file; it must end with an empty log."""
-    with started("--output", tmp_path / "events") as running:
+    """Runs a collector that accepts any key and writes to a file; it must exit with an empty log."""
+    with running_collector("--output", tmp_path / "events") as running:
         yield running
         assert running.stop() == (0, b"", "")
 
@@ -99,32 +99,32 @@ def pem(authority, tmp_path):
     return certificate, key, both
 
 
-def test_events_come_out_in_order_exactly(collector, tmp_path):
+def test_events_are_written_in_order_and_unchanged(collector, tmp_path):
     with contextlib.closing(collector.connection()) as connection:
         for number in range(50):
             body = b"%d a\n%d \xff\xfe\x00" % (number, number)
             assert post(connection, "/plain/batch", body)[0] == 200
-            # Written before it was answered.
+            # The events are written before the response is sent.
             assert len(events(tmp_path)) == 2 * number + 2
     texts = [event["event"].encode("utf-8", "surrogateescape") for event in events(tmp_path)]
     assert texts == [text for number in range(50) for text in (b"%d a" % number, b"%d \xff\xfe\x00" % number)]
     assert list(events(tmp_path)[0]) == ["event_id", "intake_key", "event_timestamp", "received", "event"]
 
 
-def test_stdout_is_the_default_and_keys_are_checked():
-    with started("--key", KEY, "--key", "second") as collector:
+def test_stdout_is_the_default_output_and_keys_are_checked():
+    with running_collector("--key", KEY, "--key", "second") as collector:
         assert collector.post("/plain", b"one")[0] == 200
         basic = {"Authorization": "Basic " + base64.b64encode(b"user:second").decode()}
         assert collector.post("/api/v1/intake-http/plain", b"two", basic)[0] == 200
         assert collector.post("/plain", b"three", {"X-SEKOIAIO-INTAKE-KEY": "third"})[0] == 401
         status, out, err = collector.stop()
     assert (status, err) == (0, "")
-    got = [json.loads(line) for line in out.splitlines()]
-    assert [(event["intake_key"], event["event"]) for event in got] == [(KEY, "one"), ("second", "two")]
+    events_written = [json.loads(line) for line in out.splitlines()]
+    assert [(event["intake_key"], event["event"]) for event in events_written] == [(KEY, "one"), ("second", "two")]
 
 
-def test_count_writes_totals_instead():
-    with started("--count") as collector:
+def test_count_writes_totals_instead_of_events():
+    with running_collector("--count") as collector:
         assert collector.post("/plain/batch", b"a\nb\nc")[0] == 200
         assert collector.post("/plain/batch", b"d")[0] == 200
         status, out, _ = collector.stop()
@@ -132,16 +132,16 @@ def test_count_writes_totals_instead():
     assert (status, totals["requests"], totals["by_intake_key"]) == (0, 2, {KEY: 4})
 
 
-def test_output_is_appended_to(tmp_path):
+def test_events_are_appended_to_the_output_file(tmp_path):
     (tmp_path / "events").write_text('{"event": "before"}\n')
-    with started("--output", tmp_path / "events") as collector:
+    with running_collector("--output", tmp_path / "events") as collector:
         collector.post("/plain", b"after")
         collector.stop()
     assert [event["event"] for event in events(tmp_path)] == ["before", "after"]
 
 
-def test_a_closed_pipe_ends_it_and_nothing_was_accepted():
-    with started() as collector:
+def test_closed_stdout_is_503_and_stops_the_collector():
+    with running_collector() as collector:
         collector.process.stdout.close()
         collector.process.stdout = None
         assert collector.post("/plain", b"a")[0] == 503
@@ -150,12 +150,12 @@ def test_a_closed_pipe_ends_it_and_nothing_was_accepted():
 
 
 @pytest.mark.parametrize("in_one_file", [False, True])
-def test_https_with_keep_alive_and_nothing_below_tls_1_2(pem, authority, in_one_file):
+def test_https_keeps_connections_alive_and_uses_tls_1_2_or_later(pem, authority, in_one_file):
     certificate, key, both = pem
     options = ["--certificate", both] if in_one_file else ["--certificate", certificate, "--private-key", key]
     context = ssl.create_default_context()
     authority.configure_trust(context)
-    with started(*options) as collector:
+    with running_collector(*options) as collector:
         assert collector.url.startswith("collector: listening on https://")
         with contextlib.closing(collector.connection(context)) as connection:
             assert post(connection, "/plain", b"a")[0] == 200
@@ -163,7 +163,7 @@ def test_https_with_keep_alive_and_nothing_below_tls_1_2(pem, authority, in_one_
             assert used.version() in ("TLSv1.2", "TLSv1.3")
             assert post(connection, "/plain", b"b")[0] == 200
             assert connection.sock is used
-        # A plain request and a broken handshake leave no trace in the log.
+        # A plain HTTP request on the TLS port is not logged.
         with collector.socket() as plain:
             plain.sendall(b"POST /plain HTTP/1.1\r\n\r\n")
             while plain.recv(4096):
@@ -183,7 +183,7 @@ def read_all(sock):
 HEAD = b"POST /plain/batch HTTP/1.1\r\nHost: x\r\nX-SEKOIAIO-INTAKE-KEY: " + KEY.encode() + b"\r\n"
 
 
-def test_413_by_content_length_comes_before_the_body(collector):
+def test_413_for_an_excessive_content_length_is_sent_before_the_body(collector):
     with collector.socket() as client:
         client.sendall(HEAD + b"Expect: 100-continue\r\nContent-Length: %d\r\n\r\n" % (BODY_LIMIT + 1))
         head, _, body = client.recv(65536).partition(b"\r\n\r\n")
@@ -192,17 +192,17 @@ def test_413_by_content_length_comes_before_the_body(collector):
         assert "error" in json.loads(body)
 
 
-def test_a_client_that_sends_all_of_a_body_too_large_reads_the_answer(collector):
+def test_client_that_sends_an_oversize_body_reads_the_413(collector):
     status, answer = collector.post("/plain", b"x" * (BODY_LIMIT + 1))
     assert (status, "error" in answer) == (413, True)
 
 
-def test_413_for_chunks_without_end(collector):
+def test_endless_chunked_body_is_cut_off(collector):
     with collector.socket() as client:
         client.sendall(HEAD + b"Transfer-Encoding: chunked\r\n\r\n")
         chunk = b"10000\r\n" + b"x" * 65536 + b"\r\n"
         sent = 0
-        # The answer comes while we still send; the connection is cut when we do not stop.
+        # The response arrives during sending. The collector closes the connection if the client does not stop.
         with contextlib.suppress(ConnectionResetError, BrokenPipeError):
             while sent < 20 * BODY_LIMIT:
                 client.sendall(chunk)
@@ -210,7 +210,7 @@ def test_413_for_chunks_without_end(collector):
         assert BODY_LIMIT < sent < 20 * BODY_LIMIT
 
 
-def test_chunks_over_the_limit_that_end_are_answered(collector):
+def test_chunked_body_over_the_limit_is_413(collector):
     with collector.socket() as client:
         client.sendall(HEAD + b"Transfer-Encoding: chunked\r\n\r\n")
         for _ in range(BODY_LIMIT // 65536 + 1):
@@ -221,7 +221,7 @@ def test_chunks_over_the_limit_that_end_are_answered(collector):
     assert answer.count(b"HTTP/1.1 ") == 1
 
 
-def test_chunked_bodies_and_slow_senders_are_fine(collector, tmp_path):
+def test_chunked_body_sent_byte_by_byte_is_accepted(collector, tmp_path):
     with collector.socket() as client:
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for byte in HEAD + b"Transfer-Encoding: chunked\r\n\r\n3\r\na\nb\r\n1\r\nc\r\n0\r\n\r\n":
@@ -230,16 +230,16 @@ def test_chunked_bodies_and_slow_senders_are_fine(collector, tmp_path):
     assert [event["event"] for event in events(tmp_path)] == ["a", "bc"]
 
 
-def test_a_gzip_bomb_is_413(collector):
+def test_gzip_bomb_is_413(collector):
     bomb = gzip.compress(gzip.compress(b"\n" * (200 * 1024 * 1024), 1), 1)
     assert collector.post("/plain", gzip.decompress(bomb), {**HEADERS, "Content-Encoding": "gzip"})[0] == 413
 
 
-def test_half_requests_and_resets_leave_no_trace(collector, tmp_path):
+def test_incomplete_requests_and_resets_are_not_logged(collector, tmp_path):
     pieces = [b"", b"PO", HEAD, HEAD + b"Content-Length: 10\r\n\r\nhalf", b"\x00\xff\r\n\r\n", b"GET\r\n\r\n"]
     pieces.append(HEAD + b"Content-Length: %d\r\n\r\n" % (BODY_LIMIT + 1))
     pieces.append(HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n")
-    pieces.append(HEAD + b"Content-Length: 1\r\n\r\na")  # gone before the answer
+    pieces.append(HEAD + b"Content-Length: 1\r\n\r\na")  # closed before the response
     for piece in pieces:
         for reset in (False, True):
             with collector.socket() as client:
@@ -250,7 +250,7 @@ def test_half_requests_and_resets_leave_no_trace(collector, tmp_path):
     assert [event["event"] for event in events(tmp_path)][-1] == "still here"
 
 
-def test_many_clients_at_once(collector, tmp_path):
+def test_events_of_each_concurrent_client_stay_in_order(collector, tmp_path):
     def client(name):
         with contextlib.closing(collector.connection()) as connection:
             for number in range(20):
@@ -261,32 +261,34 @@ def test_many_clients_at_once(collector, tmp_path):
         thread.start()
     for thread in threads:
         thread.join(DEADLINE)
-    got = [event["event"] for event in events(tmp_path)]
+    events_written = [event["event"] for event in events(tmp_path)]
     for name in "abcdefgh":
-        assert [text for text in got if text.startswith(name)] == [f"{name} {number}" for number in range(20)]
+        assert [text for text in events_written if text.startswith(name)] == [
+            f"{name} {number}" for number in range(20)
+        ]
 
 
-def fails(*options):
-    """Run it with wrong options; gives (exit status, stderr)."""
+def run_invalid(*options):
+    """Runs the command with invalid options, and returns (exit status, stderr)."""
     done = subprocess.run([*COMMAND, *map(str, options)], capture_output=True, text=True, timeout=DEADLINE)
     assert done.stdout == ""
     return done.returncode, done.stderr
 
 
-def test_wrong_addresses_are_one_clear_line():
+def test_invalid_address_is_reported_in_one_line():
     for text in ("8080", "127.0.0.1:", "127.0.0.1:x", "127.0.0.1:65536", "::1:80", "nowhere.example:80", ":80"):
-        status, error = fails("--listen", text)
+        status, error = run_invalid("--listen", text)
         assert (status, error.count("\n"), repr(text)[1:-1] in error) == (2, 1, True), error
 
 
-def test_a_taken_port_is_one_clear_line():
+def test_port_in_use_is_reported_in_one_line():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        status, error = fails("--listen", f"127.0.0.1:{port}")
+        status, error = run_invalid("--listen", f"127.0.0.1:{port}")
     assert (status, error) == (2, f"collector: cannot listen on 127.0.0.1:{port}: Address already in use\n")
 
 
-def test_wrong_certificates_and_files_are_one_clear_line(pem, authority, tmp_path):
+def test_invalid_certificate_or_file_is_reported_in_one_line(pem, authority, tmp_path):
     certificate, key, _ = pem
     other = tmp_path / "other.pem"
     authority.issue_cert("127.0.0.2").private_key_pem.write_to_path(other)
@@ -303,10 +305,10 @@ def test_wrong_certificates_and_files_are_one_clear_line(pem, authority, tmp_pat
         (("--certificate", certificate, "--private-key", other), "does not belong"),
         (("--output", tmp_path), "cannot write to"),
     ]:
-        status, error = fails(*listen, *options)
+        status, error = run_invalid(*listen, *options)
         assert (status, error.count("\n"), words in error) == (2, 1, True), error
-    assert fails(*listen, "--private-key", key)[0] == 2
-    assert fails()[0] == 2
+    assert run_invalid(*listen, "--private-key", key)[0] == 2
+    assert run_invalid()[0] == 2
 
 
 def test_help_has_an_example():
@@ -315,8 +317,8 @@ def test_help_has_an_example():
     assert "Example:\n    syslog-bridge collector --listen" in done.stdout
 
 
-def test_sigterm_ends_it_under_open_connections(tmp_path):
-    with started("--output", tmp_path / "events") as collector, collector.socket() as half:
+def test_sigterm_stops_the_collector_with_open_connections(tmp_path):
+    with running_collector("--output", tmp_path / "events") as collector, collector.socket() as half:
         half.sendall(HEAD + b"Content-Length: 10\r\n\r\nhalf")
         assert collector.post("/plain", b"a")[0] == 200
         assert collector.stop()[0] == 0

@@ -1,4 +1,4 @@
-"""Each fault as a sender sees it, over real loopback sockets."""
+"""Tests each injected fault as a sender sees it, over loopback sockets."""
 
 from http.client import HTTPConnection, HTTPException, IncompleteRead, RemoteDisconnected
 
@@ -25,11 +25,11 @@ def post(connection, body=b"a"):
     return response.status, response.read(), response
 
 
-class FaultsTests(TestCase):
+class FaultInjectionTests(TestCase):
     timeout = 30
 
     async def serve(self, *faults, clock=reactor):
-        """A collector whose first requests meet ``faults``; gives its port."""
+        """Starts a collector that applies ``faults`` to its first requests, and returns its port."""
         self.sink = Memory()
         left = iter(faults)
         resource = FaultyResource(IntakeResource(self.sink), lambda request: next(left, None), clock)
@@ -37,88 +37,88 @@ class FaultsTests(TestCase):
         self.addCleanup(port.stopListening)
         return port.getHost().port
 
-    async def talk(self, port, conversation):
-        """Run a blocking ``conversation(connection)`` in a thread."""
+    async def run_client(self, port, exchange):
+        """Runs a blocking ``exchange(connection)`` in a thread."""
 
         def run():
             connection = HTTPConnection("127.0.0.1", port, timeout=20)
             try:
-                return conversation(connection)
+                return exchange(connection)
             finally:
                 connection.close()
 
         return await deferToThread(run)
 
-    async def meet(self, *faults):
-        """One request; gives (status, body, response) or the exception it ended in."""
+    async def request_with(self, *faults):
+        """Sends one request, and returns (status, body, response) or the exception that it raised."""
         port = await self.serve(*faults)
 
-        def conversation(connection):
+        def exchange(connection):
             try:
                 return post(connection)
             except (OSError, HTTPException) as error:
                 return error
 
-        return await self.talk(port, conversation)
+        return await self.run_client(port, exchange)
 
-    async def test_none_is_the_collectors_own_answer(self):
-        status, body, _ = await self.meet(None)
+    async def test_request_without_fault_gets_the_collectors_response(self):
+        status, body, _ = await self.request_with(None)
         self.assertEqual((status, len(self.sink.events)), (200, 1))
         self.assertIn(b"event_id", body)
 
-    async def test_status_and_headers(self):
-        status, body, response = await self.meet(
+    async def test_fault_sets_status_headers_and_body(self):
+        status, body, response = await self.request_with(
             InjectedFault(status=429, headers=(("Retry-After", "2"),), body=b"slow")
         )
         self.assertEqual((status, body, response.headers["Retry-After"]), (429, b"slow", "2"))
         self.assertEqual(self.sink.events, [])
 
-    async def test_a_proxys_page(self):
-        status, body, response = await self.meet(HTML)
+    async def test_html_fault_sends_a_proxy_page(self):
+        status, body, response = await self.request_with(HTML)
         self.assertEqual((status, response.headers["Content-Type"]), (502, "text/html"))
         self.assertIn(b"<html>", body)
 
-    async def test_accepted_but_answered_otherwise(self):
-        status, _, _ = await self.meet(InjectedFault(accept=True, status=504, body=b""))
+    async def test_accepted_request_can_get_an_error_status(self):
+        status, _, _ = await self.request_with(InjectedFault(accept=True, status=504, body=b""))
         self.assertEqual((status, len(self.sink.events)), (504, 1))
 
-    async def test_a_length_that_is_too_long(self):
-        error = await self.meet(InjectedFault(body=b"short", headers=(("Content-Length", "7"),), close=True))
+    async def test_excessive_content_length_leaves_the_response_incomplete(self):
+        error = await self.request_with(InjectedFault(body=b"short", headers=(("Content-Length", "7"),), close=True))
         self.assertIsInstance(error, IncompleteRead)
 
-    async def test_half_an_answer_after_acceptance(self):
-        error = await self.meet(InjectedFault(accept=True, cut=10))
+    async def test_response_can_be_cut_after_acceptance(self):
+        error = await self.request_with(InjectedFault(accept=True, cut=10))
         self.assertIsInstance(error, IncompleteRead)
         self.assertEqual((len(error.partial), len(self.sink.events)), (10, 1))
 
-    async def test_half_an_answer_and_a_reset(self):
-        error = await self.meet(InjectedFault(accept=True, cut=10, reset=True))
+    async def test_cut_response_can_end_with_a_reset(self):
+        error = await self.request_with(InjectedFault(accept=True, cut=10, reset=True))
         self.assertIsInstance(error, ConnectionResetError)
 
-    async def test_reset_before_and_after_acceptance(self):
-        self.assertIsInstance(await self.meet(InjectedFault(reset=True)), ConnectionResetError)
+    async def test_connection_can_be_reset_before_or_after_acceptance(self):
+        self.assertIsInstance(await self.request_with(InjectedFault(reset=True)), ConnectionResetError)
         self.assertEqual(self.sink.events, [])
-        self.assertIsInstance(await self.meet(InjectedFault(reset=True, accept=True)), ConnectionResetError)
+        self.assertIsInstance(await self.request_with(InjectedFault(reset=True, accept=True)), ConnectionResetError)
         self.assertEqual(len(self.sink.events), 1)
 
-    async def test_closed_without_an_answer(self):
-        # No body byte was promised, so the head alone would be an answer: reset is the fault for none at all.
+    async def test_keep_alive_connection_can_be_closed_after_the_response(self):
+        # A head without a body is a complete response. The fault for no response at all is `reset`.
         port = await self.serve(InjectedFault(accept=True, close=True))
 
-        def conversation(connection):
+        def exchange(connection):
             status, _, response = post(connection)
             assert status == 200 and response.headers["Connection"] is None
-            # A dead keep-alive connection: what becomes of the next request is the sender's to bear.
+            # The keep-alive connection is closed. The sender must handle the failure of its next request.
             connection.auto_open = False
             try:
                 post(connection)
             except (RemoteDisconnected, ConnectionResetError, BrokenPipeError) as error:
                 return error
 
-        self.assertIsNotNone(await self.talk(port, conversation))
+        self.assertIsNotNone(await self.run_client(port, exchange))
         self.assertEqual(len(self.sink.events), 1)
 
-    async def test_delay_by_its_clock(self):
+    async def test_delay_follows_the_given_clock(self):
         clock = Clock()
         port = await self.serve(InjectedFault(accept=True, delay=5.0), clock=clock)
         answer = deferToThread(lambda: post(HTTPConnection("127.0.0.1", port, timeout=20))[0])
@@ -129,15 +129,15 @@ class FaultsTests(TestCase):
         clock.advance(5.0)
         self.assertEqual(await answer, 200)
 
-    async def test_never(self):
+    async def test_delay_never_sends_no_response(self):
         port = await self.serve(InjectedFault(delay=NEVER))
 
-        def conversation(connection):
+        def exchange(connection):
             connection.timeout = 0.2
             try:
                 post(connection)
             except TimeoutError as error:
                 return error
 
-        self.assertIsInstance(await self.talk(port, conversation), TimeoutError)
+        self.assertIsInstance(await self.run_client(port, exchange), TimeoutError)
         self.assertEqual(self.sink.events, [])

@@ -1,4 +1,4 @@
-"""listen() in this process: TLS with treq as the client, addresses, faults of certificates."""
+"""Tests listen(): TLS with treq as the client, addresses, and a port that is in use."""
 
 import tempfile
 from contextlib import closing
@@ -30,20 +30,20 @@ class ListenTests(TestCase):
     timeout = 30
 
     def setUp(self):
-        self.folder = Path(tempfile.mkdtemp(dir=self.mktemp_parent()))
+        self.folder = Path(tempfile.mkdtemp(dir=self.make_parent_folder()))
         self.authority = trustme.CA()
         self.issued = self.authority.issue_cert("127.0.0.1", "localhost")
         self.pem = self.folder / "both.pem"
         self.issued.private_key_and_cert_chain_pem.write_to_path(self.pem)
         self.sink = Memory()
 
-    def mktemp_parent(self):
+    def make_parent_folder(self):
         parent = tempfile.TemporaryDirectory()
         self.addCleanup(parent.cleanup)
         return parent.name
 
     def client(self):
-        """treq, trusting the test's authority only; keeps connections alive."""
+        """Returns a treq client that trusts only the test's CA and keeps connections alive."""
         root = trustRootFromCertificates([Certificate.loadPEM(self.authority.cert_pem.bytes())])
         pool = HTTPConnectionPool(reactor)
         self.addCleanup(pool.closeCachedConnections)
@@ -55,7 +55,7 @@ class ListenTests(TestCase):
         self.addCleanup(port.stopListening)
         return port.getHost().port
 
-    async def test_treq_over_tls_with_basic_auth(self):
+    async def test_tls_client_with_basic_auth_is_accepted(self):
         port = await self.serve(certificate=self.pem)
         client = self.client()
         for body in (b"a\nb", b"c"):
@@ -63,7 +63,7 @@ class ListenTests(TestCase):
             self.assertEqual((response.code, (await response.json())["received"]), (200, True))
         self.assertEqual([event[1::2] for event in self.sink.events], [("key", each) for each in (b"a", b"b", b"c")])
 
-    async def test_all_addresses_at_once(self):
+    async def test_wildcard_address_accepts_ipv4_and_ipv6(self):
         port = await self.serve(parse_address("*:0"))
 
         def post(host):
@@ -74,13 +74,13 @@ class ListenTests(TestCase):
         for host in ("127.0.0.1", "::1"):
             self.assertEqual(await deferToThread(post, host), 200)
 
-    async def test_a_taken_port(self):
+    async def test_port_in_use_raises_collector_error(self):
         port = await self.serve()
         with self.assertRaisesRegex(CollectorError, f"cannot listen on 127.0.0.1:{port}: Address already in use"):
             await self.serve(ListenAddress("127.0.0.1", port))
 
 
-def test_addresses():
+def test_addresses_are_parsed():
     assert str(parse_address("127.0.0.1:80")) == "127.0.0.1:80"
     assert parse_address("[::1]:65535") == ListenAddress("::1", 65535)
     assert str(parse_address("[::1]:0")) == "[::1]:0"

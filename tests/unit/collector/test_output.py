@@ -1,4 +1,4 @@
-"""Deliveries and the three sinks."""
+"""Tests deliveries and the three sinks."""
 
 import json
 import uuid
@@ -33,7 +33,7 @@ def written(*deliveries):
     return file.getvalue()
 
 
-def test_a_line_has_the_contracts_fields_in_order():
+def test_json_line_has_the_fields_of_the_contract_in_order():
     sent = delivery(("key", "2026-11-23T07:24:00Z", 'é "\n'.encode()), ("key", None, b"b"))
     first, second = written(sent).splitlines()
     assert first.decode() == (
@@ -44,7 +44,7 @@ def test_a_line_has_the_contracts_fields_in_order():
 
 
 @given(st.lists(st.binary(), min_size=1), st.text(st.characters(), min_size=1))
-def test_any_bytes_survive_and_each_event_is_one_line_of_utf8(events, key):
+def test_any_event_bytes_survive_as_one_utf8_line(events, key):
     text = written(delivery(*((key, None, event) for event in events))).decode("utf-8")
     lines = text.split("\n")
     assert lines.pop() == ""
@@ -53,7 +53,7 @@ def test_any_bytes_survive_and_each_event_is_one_line_of_utf8(events, key):
     assert {record["intake_key"] for record in records} == {key}
 
 
-def test_one_write_a_request():
+def test_each_request_is_one_write():
     writes = []
 
     class File(BytesIO):
@@ -65,7 +65,7 @@ def test_one_write_a_request():
     assert len(writes) == 1
 
 
-def test_memory_and_counting():
+def test_memory_keeps_the_events_and_counting_counts_them():
     memory, counting = Memory(), Counting()
     lines = Delivery(NOW, EventLines("a", None, b"x\ny", 2), EventIds(2))
     for each in (lines, delivery(("a", None, b"z"), ("b", None, b"w"))):

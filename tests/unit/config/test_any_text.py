@@ -60,7 +60,7 @@ PARTS = [
 ]
 
 
-def read(text: str) -> None:
+def check_text(text: str) -> None:
     try:
         config = parse_text(text)
     except ConfigurationError as error:
@@ -72,19 +72,19 @@ def read(text: str) -> None:
         assert isinstance(config, Config)
 
 
-def test_the_valid_text_loads() -> None:
+def test_valid_text_loads() -> None:
     assert len(parse_text(GOOD).routes) == 2
 
 
 @given(st.text())
 @settings(deadline=None)
-def test_any_text(text: str) -> None:
-    read(text)
+def test_any_text_is_a_configuration_or_faults(text: str) -> None:
+    check_text(text)
 
 
 @given(data=st.binary(max_size=200))
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_any_bytes(data: bytes, tmp_path: Path) -> None:
+def test_file_of_any_bytes_is_rejected_with_faults(data: bytes, tmp_path: Path) -> None:
     path = tmp_path / "bridge.yaml"
     path.write_bytes(data)
     with pytest.raises(ConfigurationError):
@@ -93,30 +93,30 @@ def test_any_bytes(data: bytes, tmp_path: Path) -> None:
 
 @given(st.integers(0, 2**32), st.integers(1, 4))
 @settings(max_examples=400, deadline=None)
-def test_mutated(seed: int, count: int) -> None:
-    chance = random.Random(seed)
+def test_mutated_text_is_a_configuration_or_faults(seed: int, count: int) -> None:
+    rng = random.Random(seed)
     text = GOOD
     for _ in range(count):
-        start = chance.randrange(len(text))
-        end = start + chance.choice([0, 0, 1, 1, 3, 10, 40])
-        moved = chance.randrange(len(text))
-        put = chance.choice([chance.choice(PARTS), "", text[moved : moved + chance.randrange(30)]])
+        start = rng.randrange(len(text))
+        end = start + rng.choice([0, 0, 1, 1, 3, 10, 40])
+        moved = rng.randrange(len(text))
+        put = rng.choice([rng.choice(PARTS), "", text[moved : moved + rng.randrange(30)]])
         text = text[:start] + put + text[end:]
-    read(text)
+    check_text(text)
 
 
 @given(st.integers(0, 2**32))
 @settings(max_examples=300, deadline=None)
-def test_values_in_the_wrong_place_show_no_secret(seed: int) -> None:
+def test_faults_of_misplaced_values_show_no_secret(seed: int) -> None:
     """Changes everything except the text of an intake key; no fault may contain that text."""
-    chance = random.Random(seed)
+    rng = random.Random(seed)
     lines = GOOD.splitlines()
-    for _ in range(chance.randrange(1, 4)):
-        number = chance.randrange(len(lines))
+    for _ in range(rng.randrange(1, 4)):
+        number = rng.randrange(len(lines))
         words = lines[number].split(" ")
-        word = chance.randrange(len(words))
+        word = rng.randrange(len(words))
         if "SECRET" not in words[word] and "intake_key" not in words[word]:
-            words[word] = chance.choice([*PARTS[:-1], "1", "x:", ""])
+            words[word] = rng.choice([*PARTS[:-1], "1", "x:", ""])
             lines[number] = " ".join(words)
     try:
         parse_text("\n".join(lines))
@@ -139,9 +139,9 @@ VALUES = st.recursive(
 
 @given(st.sampled_from(["routes", "sources", "listeners", "intakes", "unrouted", "include", "spool", "batch"]), VALUES)
 @settings(max_examples=300, deadline=None)
-def test_any_shape_in_any_section(key: str, value: object) -> None:
+def test_any_value_in_any_section_is_a_configuration_or_faults(key: str, value: object) -> None:
     import json
 
     text = json.dumps({key: value}, ensure_ascii=True)
-    read(text)
-    read("\n".join(line for line in GOOD.splitlines() if not line.startswith((key, " "))) + f"\n{text[1:-1]}\n")
+    check_text(text)
+    check_text("\n".join(line for line in GOOD.splitlines() if not line.startswith((key, " "))) + f"\n{text[1:-1]}\n")

@@ -12,12 +12,12 @@ FILES = sorted(BAD.glob("*.yaml"))
 EXPECTED = re.compile(rb"^# fault: (?:(?P<file>[^\s:]+):)?(?P<place>\d+:\d+): (?P<text>.*)$", re.MULTILINE)
 
 
-def test_the_bad_files_are_found() -> None:
+def test_bad_files_are_found() -> None:
     assert len(FILES) > 100
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_bad_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bad_file_has_exactly_the_expected_faults(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(BAD)  # Faults name files as they were given, so relative names make the texts reproducible.
     for name in ("CREDENTIALS_DIRECTORY", "SYSLOG_BRIDGE_TEST_NOT_SET"):
         monkeypatch.delenv(name, raising=False)
@@ -33,7 +33,7 @@ def test_bad_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "pydantic" not in str(raised.value).lower()
 
 
-def test_a_missing_file(tmp_path: Path) -> None:
+def test_missing_file_is_a_fault(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError) as raised:
         load(tmp_path / "bridge.yaml")
     assert str(raised.value) == f"{tmp_path}/bridge.yaml:1:1: cannot read the file: No such file or directory."

@@ -30,7 +30,7 @@ def test_conf_files_load(path: Path) -> None:
     assert load(path, secrets=False).intakes
 
 
-def test_the_commented_file_shows_the_defaults() -> None:
+def test_commented_file_shows_the_defaults() -> None:
     config = load(CONF / "bridge.yaml", secrets=False)
     assert config.collector == CollectorSection().model_copy(update={"region": "FRA1"})
     assert config.timestamps == TimestampsSection()
@@ -44,7 +44,7 @@ def test_the_commented_file_shows_the_defaults() -> None:
     assert (config.max_frame_size, config.oversize, str(config.timezone)) == (256_000, "quarantine", "UTC")
 
 
-def test_the_commented_file_names_every_key() -> None:
+def test_commented_file_names_every_key() -> None:
     text = (CONF / "bridge.yaml").read_text()
     named = set(re.findall(r"([a-z_]+)(?=:| and|,)", text))
     for section in (
@@ -64,7 +64,7 @@ def test_the_commented_file_names_every_key() -> None:
         assert set(keys_of(section)) - {"proxy"} <= named
 
 
-def test_the_datacenter_includes_its_branches() -> None:
+def test_datacenter_site_includes_its_branches() -> None:
     config = load(CONF / "site-datacenter.yaml", secrets=False)
     assert [path.name for path in config.files] == ["site-datacenter.yaml", "branches.yaml"]
     assert config.routes[-1].name == "branches"
@@ -72,8 +72,8 @@ def test_the_datacenter_includes_its_branches() -> None:
     assert config.intakes["asa"].destination.url == "https://intake.fra2.sekoia.io/api/v1/intake-http"
 
 
-# Every key of the reference with its value there, in another order.
-WHOLE = """
+# Every key of the reference with the reference's value, in another order.
+FULL_TEXT = """
 timezone: UTC
 max_frame_size: 250KiB
 oversize: quarantine
@@ -123,14 +123,14 @@ routes:
 
 
 @pytest.fixture
-def whole(tmp_path: Path) -> str:
+def full_text(tmp_path: Path) -> str:
     issued = Authority(tmp_path).issue("gateway.example")
-    text = WHOLE.replace("/etc/a.pem", str(issued.certificate))
+    text = FULL_TEXT.replace("/etc/a.pem", str(issued.certificate))
     return text.replace("/etc/a.key", str(issued.private_key))
 
 
-def test_the_values_of_the_reference(whole: str) -> None:
-    config = parse_text(whole)
+def test_reference_configuration_is_parsed_to_its_values(full_text: str) -> None:
+    config = parse_text(full_text)
     udp, tcp, secure, veeam = config.listeners
     assert (udp.kind, str(udp.address), udp.receive_buffer, udp.allow) == ("udp", "*:514", 16 << 20, None)
     assert (secure.kind, str(secure.address), secure.client_ca) == ("tls", "*:6514", None)

@@ -1,4 +1,4 @@
-"""Tests the joining of several files, its order, and the faults of included files."""
+"""Tests `include`: the order in which files are joined, and the faults of included files."""
 
 import hashlib
 from pathlib import Path
@@ -26,7 +26,7 @@ def site(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_files_are_joined_in_order(site: Path) -> None:
+def test_included_files_are_joined_in_order(site: Path) -> None:
     (site / "conf.d" / "b.yaml").write_text("routes: [{name: third, intake: b, source: 10.0.0.3}]\n")
     (site / "conf.d" / "a.yaml").write_text(
         "intakes: {b: {intake_key: {file: key}}}\ncollector: {timeout: 5s}\n"
@@ -46,18 +46,18 @@ def test_files_are_joined_in_order(site: Path) -> None:
     assert config.spool.directory == site / "spool"
 
 
-def test_a_glob_may_match_nothing_and_a_file_may_be_empty(site: Path) -> None:
+def test_glob_may_match_nothing_and_file_may_be_empty(site: Path) -> None:
     (site / "more.yaml").write_text("# nothing yet\n")
     assert len(load(site / "bridge.yaml").listeners) == 1
 
 
-def test_a_file_is_read_once(site: Path) -> None:
+def test_file_included_twice_is_read_once(site: Path) -> None:
     text = MAIN.replace("[conf.d/*.yaml, more.yaml]", "[more.yaml, m*.yaml, more.yaml]")
     (site / "bridge.yaml").write_text(text)
     assert len(load(site / "bridge.yaml").files) == 2
 
 
-def test_faults_of_all_files_in_reading_order(site: Path) -> None:
+def test_faults_of_all_files_are_listed_in_reading_order(site: Path) -> None:
     (site / "conf.d" / "a.yaml").write_text("routes: [{intake: nobody}]\nbatch: {max_age: 5}\n")
     (site / "more.yaml").write_text("oversize: shrink\ninclude: [x]\n")
     (site / "bridge.yaml").write_text(MAIN + "timezone: Nowhere\n")
@@ -67,7 +67,7 @@ def test_faults_of_all_files_in_reading_order(site: Path) -> None:
     assert places == [("bridge.yaml", 9), ("a.yaml", 1), ("a.yaml", 2), ("more.yaml", 1), ("more.yaml", 2)]
 
 
-def test_an_unreadable_file_neither_hides_nor_adds_other_faults(site: Path) -> None:
+def test_malformed_file_neither_hides_nor_adds_other_faults(site: Path) -> None:
     (site / "more.yaml").write_text("intakes: {b: {intake_key: [}\n")
     (site / "bridge.yaml").write_text(MAIN.replace("intake: all, source", "intake: b, source") + "timezone: Nowhere\n")
     with pytest.raises(ConfigurationError) as raised:
@@ -75,7 +75,7 @@ def test_an_unreadable_file_neither_hides_nor_adds_other_faults(site: Path) -> N
     assert [Path(fault.file).name for fault in raised.value.faults] == ["bridge.yaml", "more.yaml"]
 
 
-def test_a_loop_of_links_is_a_fault(site: Path) -> None:
+def test_symlink_loop_is_a_fault(site: Path) -> None:
     (site / "more.yaml").unlink()
     (site / "more.yaml").symlink_to("more.yaml")
     with pytest.raises(ConfigurationError, match="include: cannot read"):

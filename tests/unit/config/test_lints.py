@@ -1,4 +1,4 @@
-"""Tests the warnings of `check`, and valid configurations without warnings."""
+"""Tests the warnings of `check`, and that useful configurations have none."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def warn(tmp_path: Path):
 BOTH = "- {name: r1, intake: a, source: 10.0.0.1}\n- {name: r2, intake: b, source: 10.0.0.2}"
 
 
-def test_a_good_configuration_has_no_warnings(warn):
+def test_valid_configuration_has_no_warnings(warn):
     assert warn(BOTH) == []
 
 
@@ -64,7 +64,7 @@ def test_a_good_configuration_has_no_warnings(warn):
         ("- {name: r1, intake: a, source: 10.0.0.1}", "intake b receives no events"),
     ],
 )
-def test_routes(warn, routes, text):
+def test_questionable_route_is_warned_about(warn, routes, text):
     found = warn(routes)
     assert len(found) == 1 and text in found[0]
 
@@ -82,18 +82,18 @@ def test_routes(warn, routes, text):
         "- {name: r1, intake: a, source: 10.0.0.1}\n- {name: r2, intake: b, source: '2001:db8::1'}",
     ],
 )
-def test_routes_that_are_fine(warn, routes):
+def test_useful_routes_have_no_warnings(warn, routes):
     assert warn(routes) == []
 
 
-def test_routes_without_effect(warn):
+def test_routes_without_effect_are_warned_about(warn):
     one = "- {name: r1, intake: a, source: 10.0.0.1}\n- {name: r2, intake: b, source: 10.0.0.2}"
     assert any("r2 has no effect: unrouted does the same" in text for text in warn(one, unrouted="{intake: b}"))
     own = '\nlisteners: [{name: udp, udp: "127.0.0.1:5514", intake: a}]\nspool: {directory: spool}\n'
     assert sum("every listener has its own intake" in text for text in warn(one, rest=own)) == 2
 
 
-def test_keys(warn, tmp_path):
+def test_shared_malformed_and_readable_keys_are_warned_about(warn, tmp_path):
     same = "intakes: {a: {intake_key: {file: a.key}}, b: {intake_key: {file: a.key}}}\n"
     assert ["b has the same key as intake a" in text for text in warn(BOTH, intakes=same)] == [True]
     written = "intakes: {a: {intake_key: too-short}, b: {intake_key: {file: open.key}}}\n"
@@ -109,14 +109,14 @@ def test_keys(warn, tmp_path):
     assert len(found) == 3 and not any("too-short" in one or "c" * 16 in one for one in found)
 
 
-def test_plain_http_and_the_request_rate(warn):
+def test_plain_http_and_a_low_request_rate_are_warned_about(warn):
     assert any("plain HTTP" in text for text in warn(BOTH, url='{url: "http://127.0.0.1:1"}'))
     (text,) = warn(BOTH, url="{region: FRA1, max_request_rate: 3}")
     assert "2 intakes with about 2 clocks each need up to 4 requests per second" in text
     assert "max_request_rate is 3" in text
 
 
-def test_one_event_a_request_and_the_request_rate(warn):
+def test_endpoint_with_one_event_per_request_is_warned_about(warn):
     assert warn(BOTH, url="{region: FRA1, endpoint: /array, max_request_rate: 1}") == []
     first, second = warn(BOTH, url="{region: FRA1, endpoint: /}")
     expected = "/ takes one event per request, so at most 20 events per second at max_request_rate, shared with 1 other"
@@ -124,7 +124,7 @@ def test_one_event_a_request_and_the_request_rate(warn):
     assert "the backlog keeps growing" in second
 
 
-def test_thousands_of_routes_are_checked_quickly(warn):
+def test_warnings_of_two_thousand_routes(warn):
     lines = [f"- {{name: r{n}, intake: {'ab'[n % 2]}, source: 10.{n // 256}.{n % 256}.0/24}}" for n in range(2000)]
     assert warn("\n".join(lines)) == []
     lines += ["- {name: late, intake: a, source: 10.1.1.1}"]

@@ -18,30 +18,30 @@ counts = st.integers(1, 36_500)
 
 
 @given(counts, st.sampled_from(sorted(DURATIONS)))
-def test_durations(count: int, unit: str) -> None:
+def test_durations_are_parsed(count: int, unit: str) -> None:
     assert units.duration(f"{count}{unit}") == count * DURATIONS[unit]
     assert units.duration_or_never(f"{count}{unit}") == count * DURATIONS[unit]
 
 
 @given(counts, st.sampled_from(sorted(SIZES)))
-def test_sizes(count: int, unit: str) -> None:
+def test_sizes_are_parsed(count: int, unit: str) -> None:
     assert units.size(f"{count}{unit}") == units.size_or_share(f"{count}{unit}") == count * SIZES[unit]
     assert units.volume(f"{count}{unit}/day") == count * SIZES[unit]
 
 
 @given(counts, st.sampled_from(sorted(BITS)))
-def test_rates(count: int, unit: str) -> None:
+def test_rates_are_parsed(count: int, unit: str) -> None:
     assert units.rate(f"{count}/s") == count
     assert units.bandwidth(f"{count}{unit}/s") == count * BITS[unit]
 
 
 @given(st.integers(1, 100))
-def test_shares(percent: int) -> None:
+def test_shares_are_parsed_and_shown(percent: int) -> None:
     assert units.size_or_share(f"{percent}%") == Share(percent)
     assert str(Share(percent)) == f"{percent}%"
 
 
-def test_examples() -> None:
+def test_documented_quantities_are_parsed() -> None:
     assert units.duration("500ms") == timedelta(milliseconds=500)
     assert units.duration_or_never("never") is None
     assert (units.size("64KiB"), units.size("5MB"), units.size("480B")) == (65536, 5_000_000, 480)
@@ -51,7 +51,7 @@ TEXTS = st.text(max_size=30) | st.from_regex(r"[0-9]{0,25}[A-Za-z%]{0,4}(/[a-z]{
 
 
 @given(TEXTS)
-def test_anything_else_is_a_value_error(text: str) -> None:
+def test_any_text_is_a_quantity_or_a_printable_value_error(text: str) -> None:
     for parse in (
         units.duration,
         units.duration_or_never,

@@ -16,7 +16,7 @@ from bridge.config import (
     parse_text,
 )
 
-SHORTEST = """
+MINIMAL = """
 collector: {region: FRA1}
 listeners: [{udp: "*:514"}, {tcp: "*:514"}]
 intakes: {all: {intake_key: AbCdEf}}
@@ -25,14 +25,14 @@ spool: {directory: spool}
 """
 
 
-def shortest(**replaced: str) -> Config:
-    """Loads the shortest configuration with some keys replaced or added."""
-    lines = dict(line.split(": ", 1) for line in SHORTEST.strip().splitlines())
+def load_minimal(**replaced: str) -> Config:
+    """Loads the minimal configuration with some keys replaced or added."""
+    lines = dict(line.split(": ", 1) for line in MINIMAL.strip().splitlines())
     return parse_text("\n".join(f"{key}: {value}" for key, value in (lines | replaced).items()))
 
 
-def test_defaults() -> None:
-    config = parse_text(SHORTEST)
+def test_minimal_configuration_has_the_defaults() -> None:
+    config = parse_text(MINIMAL)
     assert config.timezone == ZoneInfo("UTC")
     assert config.max_frame_size == 250 * 1024
     assert config.oversize == "quarantine"
@@ -67,12 +67,12 @@ def test_defaults() -> None:
 def test_unrouted_is_held_by_default() -> None:
     for written in ({}, {"unrouted": "hold"}, {"unrouted": "{hold: {}}"}):
         config = parse_text(
-            SHORTEST.replace("unrouted: {intake: all}", "routes: [{intake: all}]")
+            MINIMAL.replace("unrouted: {intake: all}", "routes: [{intake: all}]")
             + "\n".join(f"{key}: {value}" for key, value in written.items())
         )
         assert (config.unrouted.kind, config.unrouted.intake) == ("hold", None)
         assert (config.unrouted.max_size, config.unrouted.max_age) == (500_000_000, timedelta(days=7))
-    assert shortest(unrouted="drop", routes="[{intake: all}]").unrouted.kind == "drop"
+    assert load_minimal(unrouted="drop", routes="[{intake: all}]").unrouted.kind == "drop"
 
 
 def test_scalars_stay_text_where_yaml_reads_another_type() -> None:
@@ -93,7 +93,7 @@ spool: {directory: 2024-08-27}
     assert config.spool.directory == Path("2024-08-27")
 
 
-def test_anchors_and_aliases() -> None:
+def test_anchors_and_aliases_are_resolved() -> None:
     config = parse_text("""
 collector: {region: FRA1}
 listeners: [{udp: "*:514", allow: &inside [10.0.0.0/8]}, {tcp: "*:514", allow: *inside}]
@@ -113,8 +113,8 @@ spool: {directory: spool}
         ("[0:0::1]:6514", "::1", 6514, "[::1]:6514"),
     ],
 )
-def test_addresses(text: str, host: str, port: int, shown: str) -> None:
-    (listener,) = shortest(listeners=f'[{{udp: "{text}"}}]').listeners
+def test_addresses_are_parsed_and_normalised(text: str, host: str, port: int, shown: str) -> None:
+    (listener,) = load_minimal(listeners=f'[{{udp: "{text}"}}]').listeners
     assert (listener.address.host, listener.address.port, str(listener.address)) == (host, port, shown)
     assert listener.name == f"udp:{shown}"
 
@@ -131,13 +131,13 @@ def test_addresses(text: str, host: str, port: int, shown: str) -> None:
         ("*:0", "*:0", False),
     ],
 )
-def test_listeners_that_cannot_be_bound_at_once(one: str, other: str, clash: bool) -> None:
+def test_conflicting_listener_addresses_are_a_fault(one: str, other: str, clash: bool) -> None:
     listeners = f'[{{name: a, tcp: "{one}"}}, {{name: b, tcp: "{other}"}}]'
     if clash:
         with pytest.raises(ConfigurationError, match="port is used by the listener"):
-            shortest(listeners=listeners)
+            load_minimal(listeners=listeners)
     else:
-        assert len(shortest(listeners=listeners).listeners) == 2
+        assert len(load_minimal(listeners=listeners).listeners) == 2
 
 
 def test_keys_of_an_intake_override_those_of_the_collector() -> None:
@@ -158,10 +158,10 @@ spool: {directory: spool}
     assert shared.timeout == own.timeout == timedelta(seconds=5)
 
 
-def test_authorities_are_those_of_the_intake_or_of_the_collector(tmp_path: Path) -> None:
+def test_ca_files_of_an_intake_replace_those_of_the_collector(tmp_path: Path) -> None:
     (tmp_path / "a.pem").write_text("-----BEGIN CERTIFICATE-----\n")
     config = parse_text(
-        SHORTEST.replace("{region: FRA1}", "{region: FRA1, extra_ca_file: a.pem}").replace(
+        MINIMAL.replace("{region: FRA1}", "{region: FRA1, extra_ca_file: a.pem}").replace(
             "intakes: {", "intakes: {own: {intake_key: k, ca_file: a.pem}, "
         ),
         str(tmp_path / "bridge.yaml"),
@@ -171,14 +171,14 @@ def test_authorities_are_those_of_the_intake_or_of_the_collector(tmp_path: Path)
     assert (shared.ca_file, shared.extra_ca_file) == (None, tmp_path / "a.pem")
 
 
-def test_written_values_limit_related_defaults() -> None:
-    assert shortest(collector="{region: FRA1, connections: 2}").collector.connections_per_intake == 2
-    assert shortest(batch="{timestamp_resolution: 5m}").batch.catch_up_resolution == timedelta(minutes=5)
-    assert shortest(listeners='[{tcp: "*:514", max_connections: 3}]').listeners[0].max_connections_per_peer == 3
+def test_configured_values_limit_related_defaults() -> None:
+    assert load_minimal(collector="{region: FRA1, connections: 2}").collector.connections_per_intake == 2
+    assert load_minimal(batch="{timestamp_resolution: 5m}").batch.catch_up_resolution == timedelta(minutes=5)
+    assert load_minimal(listeners='[{tcp: "*:514", max_connections: 3}]').listeners[0].max_connections_per_peer == 3
 
 
-def test_conditions() -> None:
-    (route, other) = shortest(
+def test_conditions_of_a_route_are_parsed() -> None:
+    (route, other) = load_minimal(
         routes="[{intake: all, source: 192.0.2.7, message: {starts_with: a, contains: [b, c]}, timezone: Asia/Tokyo,"
         " timestamp: none, min_severity: 0}, {drop: true, min_severity: emergency}]"
     ).routes
@@ -189,16 +189,16 @@ def test_conditions() -> None:
     assert (other.drop, other.min_severity, other.message, other.except_) == (True, 0, None, None)
 
 
-def test_networks_from_a_file(tmp_path: Path) -> None:
+def test_networks_are_read_from_a_file(tmp_path: Path) -> None:
     (tmp_path / "firewalls").write_text("# ours\n192.0.2.7\n\n 2001:db8::/64 # lab\n")
     config = parse_text(
-        SHORTEST + "routes: [{intake: all, source: [10.0.0.1, {file: firewalls}]}]\n", str(tmp_path / "bridge.yaml")
+        MINIMAL + "routes: [{intake: all, source: [10.0.0.1, {file: firewalls}]}]\n", str(tmp_path / "bridge.yaml")
     )
     assert [str(network) for network in config.routes[0].source] == ["10.0.0.1/32", "192.0.2.7/32", "2001:db8::/64"]
 
 
-def test_nothing_can_be_changed() -> None:
-    config = parse_text(SHORTEST)
+def test_configuration_is_immutable() -> None:
+    config = parse_text(MINIMAL)
     with pytest.raises(Exception, match="frozen"):
         config.batch.max_events = 1  # type: ignore[misc]
     with pytest.raises(AttributeError):

@@ -1,4 +1,4 @@
-"""Keeps one intake's pending batches over a real spool, for tests of settling and loss."""
+"""Provides one intake's pending batches over a real spool, for tests of settling and loss."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from bridge.spool import Batch, Pack, Piece, pack_writer
 from tests.harness.builders import NOON, build_delivery_context, build_request_limits, build_spool
 
 
-class Intake:
-    """The intake `fw`; it is its own store and alarm sink."""
+class IntakeFixture:
+    """Provides the intake `fw`, and records what its store and its alarms receive."""
 
     def __init__(self, directory: Path) -> None:
         self.clock, self.ledger = Clock(), Ledger()
@@ -54,7 +54,7 @@ class Intake:
         assert self.ledger.imbalance == 0
         assert self.pending.events == self.ledger.of("fw").spooled
 
-    # As the store and the alarm sink.
+    # Interfaces of the store and of the alarms.
     def acknowledge(self, batches: list[Batch], receipt: Any) -> None:
         self.acknowledged += batches
         self.receipts.append(receipt)

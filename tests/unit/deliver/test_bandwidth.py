@@ -8,42 +8,42 @@ from bridge.deliver.dispatcher import Dispatcher
 from bridge.deliver.join_window import JoinWidth
 
 
-def test_bodies_go_in_order_at_the_rate():
+def test_bodies_are_sent_in_order_at_the_rate():
     clock = Clock()
     bandwidth = Bandwidth(clock, 1000)
-    gone = []
+    sent = []
     for i, size in enumerate((500, 1000, 100)):
-        bandwidth.acquire(size).addCallback(lambda nothing, i=i: gone.append((i, clock.seconds())))
-    assert gone == [(0, 0)]
+        bandwidth.acquire(size).addCallback(lambda nothing, i=i: sent.append((i, clock.seconds())))
+    assert sent == [(0, 0)]
     clock.pump([0.05] * 40)
-    assert [i for i, _ in gone] == [0, 1, 2]
-    assert [round(when, 2) for _, when in gone] == [0, 0.25, 1.25]
+    assert [i for i, _ in sent] == [0, 1, 2]
+    assert [round(when, 2) for _, when in sent] == [0, 0.25, 1.25]
 
 
-def test_the_mean_is_right_over_a_long_time():
+def test_mean_rate_over_ten_seconds_equals_the_limit():
     clock = Clock()
     bandwidth = Bandwidth(clock, 10_000)
-    gone = []
+    sent = []
     for _ in range(200):
-        bandwidth.acquire(700).addCallback(lambda nothing: gone.append(700))
+        bandwidth.acquire(700).addCallback(lambda nothing: sent.append(700))
     clock.pump([0.1] * 100)
-    assert abs(sum(gone) - 10 * 10_000) <= 2500 + 700
+    assert abs(sum(sent) - 10 * 10_000) <= 2500 + 700
 
 
-def test_a_body_larger_than_the_bucket_goes_too():
+def test_body_larger_than_the_bucket_is_sent():
     clock = Clock()
     bandwidth = Bandwidth(clock, 10)
-    gone = []
-    bandwidth.acquire(1000).addCallback(gone.append)
-    bandwidth.acquire(1).addCallback(gone.append)
-    assert len(gone) == 1
+    sent = []
+    bandwidth.acquire(1000).addCallback(sent.append)
+    bandwidth.acquire(1).addCallback(sent.append)
+    assert len(sent) == 1
     clock.advance(99)
-    assert len(gone) == 1
+    assert len(sent) == 1
     clock.advance(1)
-    assert len(gone) == 2
+    assert len(sent) == 2
 
 
-def test_a_request_that_waits_for_its_bytes_is_not_stalled():
+def test_request_waiting_for_bandwidth_is_not_stalled():
     clock = Clock()
     dispatcher = Dispatcher(clock, connections=1, rate=None, bandwidth=10)
     first, second = dispatcher.begin(5), dispatcher.begin(5)
@@ -54,7 +54,7 @@ def test_a_request_that_waits_for_its_bytes_is_not_stalled():
     dispatcher.stop()
 
 
-def test_the_width_doubles_when_a_minute_brought_nothing_and_comes_back():
+def test_join_width_doubles_each_minute_without_progress_and_is_restored():
     width = JoinWidth(60_000)
     now = 0.0
     doubled = []
@@ -69,7 +69,7 @@ def test_the_width_doubles_when_a_minute_brought_nothing_and_comes_back():
     assert not width.caught_up()
 
 
-def test_the_width_stays_while_the_backlog_shrinks_or_something_else_is_the_limit():
+def test_join_width_stays_if_backlog_shrinks_or_another_limit_applies():
     width = JoinWidth(60_000)
     assert not any(width.falls_behind(second, waiting=10_000 - second) for second in range(1000))
     for second in range(1000, 2000):

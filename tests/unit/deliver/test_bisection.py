@@ -1,4 +1,4 @@
-"""Search for refused events: when they go to quarantine, and when the collector is at fault instead."""
+"""Tests the search for refused events: when they are quarantined, and when the collector is at fault instead."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ import pytest
 from bridge.deliver.bisection import MOST_REFUSALS, Bisection
 from bridge.deliver.split_pieces import halves
 from bridge.spool import Piece
-from tests.unit.deliver.intake import Intake
+from tests.unit.deliver.intake import IntakeFixture
 
 
 @pytest.fixture
-def intake(tmp_path: Path) -> Intake:
-    return Intake(tmp_path / "spool")
+def intake(tmp_path: Path) -> IntakeFixture:
+    return IntakeFixture(tmp_path / "spool")
 
 
 @pytest.fixture
-def bisection(intake: Intake) -> Bisection:
+def bisection(intake: IntakeFixture) -> Bisection:
     return Bisection("fw", pending=intake.pending, context=intake.context)
 
 
-def split(intake: Intake, *events: bytes, second: int = 0) -> tuple[Piece, Piece]:
+def split(intake: IntakeFixture, *events: bytes, second: int = 0) -> tuple[Piece, Piece]:
     """Adds a batch of two events, takes it for a request, and halves it."""
     intake.add(*events, second=second)
     (piece,) = intake.take()
@@ -30,7 +30,7 @@ def split(intake: Intake, *events: bytes, second: int = 0) -> tuple[Piece, Piece
     return first, last
 
 
-def test_refused_event_waits_until_another_is_accepted(intake: Intake, bisection: Bisection) -> None:
+def test_refused_event_waits_until_another_is_accepted(intake: IntakeFixture, bisection: Bisection) -> None:
     good, bad = split(intake, b"good", b"bad")
     assert bisection.record_refusal([good, bad])
     bisection.add_refused((bad, "HTTP 400"))
@@ -45,7 +45,7 @@ def test_refused_event_waits_until_another_is_accepted(intake: Intake, bisection
     intake.check()
 
 
-def test_batch_is_settled_with_its_refused_event(intake: Intake, bisection: Bisection) -> None:
+def test_batch_is_settled_with_its_refused_event(intake: IntakeFixture, bisection: Bisection) -> None:
     good, bad = split(intake, b"good", b"bad")
     bisection.record_refusal([bad])
     bisection.add_refused((bad, "HTTP 400"))
@@ -56,7 +56,9 @@ def test_batch_is_settled_with_its_refused_event(intake: Intake, bisection: Bise
     assert not intake.pending
 
 
-def test_acceptance_during_the_search_is_enough_if_nothing_else_is_left(intake: Intake, bisection: Bisection) -> None:
+def test_earlier_acceptance_is_enough_if_only_refused_events_are_left(
+    intake: IntakeFixture, bisection: Bisection
+) -> None:
     good, bad = split(intake, b"good", b"bad")
     bisection.record_refusal([good, bad])
     intake.ledger.deliver("fw", 1)
@@ -68,7 +70,7 @@ def test_acceptance_during_the_search_is_enough_if_nothing_else_is_left(intake: 
     assert intake.refused == [b"bad\n"]
 
 
-def test_without_any_acceptance_nothing_is_quarantined(intake: Intake, bisection: Bisection) -> None:
+def test_nothing_is_quarantined_without_an_acceptance(intake: IntakeFixture, bisection: Bisection) -> None:
     _, bad = split(intake, b"good", b"bad")
     bisection.record_refusal([bad])
     bisection.add_refused((bad, "HTTP 400"))
@@ -77,14 +79,14 @@ def test_without_any_acceptance_nothing_is_quarantined(intake: Intake, bisection
     assert list(bisection.refused_pieces()) == [bad]
 
 
-def test_too_many_consecutive_refusals_are_the_collectors_fault(intake: Intake, bisection: Bisection) -> None:
+def test_too_many_consecutive_refusals_are_the_collectors_fault(intake: IntakeFixture, bisection: Bisection) -> None:
     _, bad = split(intake, b"good", b"bad")
     assert [bisection.record_refusal([bad]) for _ in range(MOST_REFUSALS)] == [True] * (MOST_REFUSALS - 1) + [False]
     assert bisection.consecutive_refusals == 0
     assert bad.suspected is None
 
 
-def test_undoing_splits_makes_an_untouched_batch_whole(intake: Intake, bisection: Bisection) -> None:
+def test_undoing_splits_makes_an_untouched_batch_whole(intake: IntakeFixture, bisection: Bisection) -> None:
     first, last = split(intake, b"one", b"two")
     intake.pending.split_queue.add([first])
     bisection.add_refused((last, "HTTP 400"))
@@ -95,7 +97,7 @@ def test_undoing_splits_makes_an_untouched_batch_whole(intake: Intake, bisection
     assert (again.count, again.lines) == (2, None)
 
 
-def test_undoing_splits_leaves_the_rest_of_a_settled_batch_a_range(intake: Intake, bisection: Bisection) -> None:
+def test_undoing_splits_leaves_the_rest_of_a_settled_batch_a_range(intake: IntakeFixture, bisection: Bisection) -> None:
     first, last = split(intake, b"one", b"two")
     intake.ledger.deliver("fw", 1)
     intake.pending.settle([first])
@@ -104,7 +106,7 @@ def test_undoing_splits_leaves_the_rest_of_a_settled_batch_a_range(intake: Intak
     assert list(intake.pending.split_queue.pieces()) == [last]
 
 
-def test_refused_events_of_purged_batches_are_forgotten(intake: Intake, bisection: Bisection) -> None:
+def test_refused_events_of_purged_batches_are_forgotten(intake: IntakeFixture, bisection: Bisection) -> None:
     _, bad = split(intake, b"good", b"bad")
     bisection.add_refused((bad, "HTTP 400"))
     bisection.forget([bad.batch])

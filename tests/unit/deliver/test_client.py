@@ -23,7 +23,7 @@ SHORT = 0.3
 
 
 class Echo(Resource):
-    """Answers as the request's path says."""
+    """Sends the response that the request's path selects."""
 
     isLeaf = True
 
@@ -60,15 +60,15 @@ class Echo(Resource):
         return body.upper()
 
 
-class Deaf(Protocol):
+class NonReadingProtocol(Protocol):
     """Accepts a connection and reads nothing."""
 
     def connectionMade(self):
         self.transport.pauseProducing()
-        self.factory.made.append(self)
+        self.factory.protocols.append(self)
 
 
-class Closing(Protocol):
+class ClosingProtocol(Protocol):
     """Closes the connection at the first byte."""
 
     def dataReceived(self, data):
@@ -94,85 +94,85 @@ class ClientCase(TestCase):
     def client(self, **options):
         names = ("ca_file", "extra_ca_file", "client_certificate", "client_key")
         trust = Trust(**{name: options.pop(name, None) for name in names})
-        made = Client(reactor, **{"connections": 2, "timeout": 5.0, "trust": trust} | options)
-        self.clients.append(made)
-        self.addCleanup(lambda: self.settled(made))
-        return made
+        new_client = Client(reactor, **{"connections": 2, "timeout": 5.0, "trust": trust} | options)
+        self.clients.append(new_client)
+        self.addCleanup(lambda: self.close_client(new_client))
+        return new_client
 
-    def settled(self, made):
-        """Waits until the pool is empty and the reactor has closed its connections."""
+    def close_client(self, new_client):
+        """Closes the client, and waits until the reactor has closed its connections."""
         closed = Deferred()
-        found = made.close()
-        found = Deferred.fromCoroutine(found) if hasattr(found, "send") else found
-        found.addBoth(lambda result: reactor.callLater(0, closed.callback, None))
+        closing = new_client.close()
+        closing = Deferred.fromCoroutine(closing) if hasattr(closing, "send") else closing
+        closing.addBoth(lambda result: reactor.callLater(0, closed.callback, None))
         return closed
 
     @inlineCallbacks
-    def test_an_answer(self):
-        answer = yield self.client().post(self.url, b"body", {"X-Key": "k"})
-        self.assertEqual((answer.status, answer.body, answer.headers["x-some"]), (200, b"BODY", "last"))
+    def test_post_returns_status_body_and_headers(self):
+        response = yield self.client().post(self.url, b"body", {"X-Key": "k"})
+        self.assertEqual((response.status, response.body, response.headers["x-some"]), (200, b"BODY", "last"))
         ((_, body, headers),) = self.resource.requests
         self.assertEqual((body, headers[b"X-Key"], headers[b"Content-Length"]), (b"body", [b"k"], [b"4"]))
         self.assertTrue(headers[b"User-Agent"][0].startswith(b"syslog-bridge/"))
         self.assertNotIn(b"Transfer-Encoding", headers)
 
     @inlineCallbacks
-    def test_any_status_is_an_answer_and_redirects_are_not_followed(self):
+    def test_any_status_is_returned_and_redirects_are_not_followed(self):
         client = self.client()
         for status in (201, 400, 404, 500, 503):
-            answer = yield client.post(f"{self.url}{status}", b"x", {})
-            self.assertEqual(answer.status, status)
-        answer = yield client.post(self.url + "redirect", b"x", {})
-        self.assertEqual((answer.status, len(self.resource.requests)), (302, 6))
+            response = yield client.post(f"{self.url}{status}", b"x", {})
+            self.assertEqual(response.status, status)
+        response = yield client.post(self.url + "redirect", b"x", {})
+        self.assertEqual((response.status, len(self.resource.requests)), (302, 6))
 
     @inlineCallbacks
-    def test_a_connection_is_used_again_because_every_answer_is_read(self):
+    def test_connection_is_reused_after_any_response(self):
         client = self.client()
         for path in ("a", "500", "large", "b"):
             yield client.post(self.url + path, b"x", {})
         self.assertEqual(len(self.resource.peers), 1)
 
     @inlineCallbacks
-    def test_bodies_large_and_empty(self):
+    def test_empty_and_large_bodies_arrive_unchanged(self):
         client = self.client()
         for body in (b"", b"x" * 3_000_000):
-            answer = yield client.post(self.url, body, {})
-            self.assertEqual((answer.body == body.upper(), self.resource.requests[-1][1] == body), (True, True))
+            response = yield client.post(self.url, body, {})
+            self.assertEqual((response.body == body.upper(), self.resource.requests[-1][1] == body), (True, True))
 
     @inlineCallbacks
-    def test_an_answer_is_bounded(self):
-        answer = yield self.client().post(self.url + "large", b"x", {})
-        self.assertEqual(len(answer.body), module.MAX_ANSWER)
+    def test_response_body_is_truncated_at_the_limit(self):
+        response = yield self.client().post(self.url + "large", b"x", {})
+        self.assertEqual(len(response.body), module.MAX_ANSWER)
 
     @inlineCallbacks
-    def test_no_answer_is_no_progress(self):
+    def test_missing_response_raises_no_progress(self):
         client = self.client(timeout=SHORT)
         failure = yield self.assertFailure(client.post(self.url + "silent", b"x", {}), NoProgress)
         self.assertEqual(str(failure), f"no progress for {SHORT:g} s")
-        answer = yield client.post(self.url, b"next", {})
-        self.assertEqual(answer.body, b"NEXT")
+        response = yield client.post(self.url, b"next", {})
+        self.assertEqual(response.body, b"NEXT")
 
     @inlineCallbacks
-    def test_half_an_answer_is_no_progress(self):
+    def test_partial_response_raises_no_progress(self):
         yield self.assertFailure(self.client(timeout=SHORT).post(self.url + "half", b"x", {}), NoProgress)
 
     @inlineCallbacks
-    def test_a_body_that_nobody_takes_is_no_progress(self):
-        factory = Factory.forProtocol(Deaf)
-        factory.made = []
+    def test_unread_request_body_raises_no_progress(self):
+        factory = Factory.forProtocol(NonReadingProtocol)
+        factory.protocols = []
         url = f"http://127.0.0.1:{self.listen(factory)}/"
         yield self.assertFailure(self.client(timeout=SHORT).post(url, b"x" * 30_000_000, {}), NoProgress)
-        for protocol in factory.made:
+        for protocol in factory.protocols:
             protocol.transport.abortConnection()
 
     @inlineCallbacks
-    def test_a_slow_answer_makes_progress(self):
-        answer = yield self.client(timeout=SHORT).post(self.url + "slow", b"x", {})
-        self.assertEqual(answer.body, b"012345")
+    def test_slow_response_is_progress(self):
+        response = yield self.client(timeout=SHORT).post(self.url + "slow", b"x", {})
+        self.assertEqual(response.body, b"012345")
 
     @inlineCallbacks
-    def test_a_refused_connection_in_words(self):
-        port = self.listen(Factory.forProtocol(Closing))
+    def test_refused_connection_is_described_without_the_key(self):
+        port = self.listen(Factory.forProtocol(ClosingProtocol))
         yield self.assertFailure(self.client().post(f"http://127.0.0.1:{port}/", b"x", {}), Exception)
         free = reactor.listenTCP(0, Factory(), interface="127.0.0.1")
         url = f"http://127.0.0.1:{free.getHost().port}/"
@@ -189,7 +189,7 @@ class ClientCase(TestCase):
         port = self.listen(Site(self.resource), ssl.PrivateCertificate.loadPEM(pem).options())
         outcome = []
         yield self.client(**options).post(f"https://localhost:{port}/", b"x", {}).addBoth(outcome.append)
-        # A Deferred that yields a failure would fail, so the failure is in a list.
+        # A Deferred that yields a failure would fail, so the failure is returned in a list.
         return outcome
 
     def pem(self, authority):
@@ -200,13 +200,13 @@ class ClientCase(TestCase):
         return path
 
     @inlineCallbacks
-    def test_a_name_is_resolved_anew_for_each_new_connection(self):
-        """Tries both address families: no server listens at the first address."""
-        asked = []
+    def test_name_is_resolved_for_each_new_connection(self):
+        """Resolves both address families: no server listens on the first address."""
+        resolved_names = []
 
         class Resolver:
             def resolveHostName(self, receiver, host, portNumber=0, *rest, **named):
-                asked.append(host)
+                resolved_names.append(host)
                 receiver.resolutionBegan(self)
                 for address in (IPv6Address("TCP", "::1", portNumber), IPv4Address("TCP", "127.0.0.1", portNumber)):
                     receiver.addressResolved(address)
@@ -219,21 +219,21 @@ class ClientCase(TestCase):
         url = f"http://collector.test:{self.listen(Site(self.resource))}/"
         client = self.client()
         for closing in (False, False, True):
-            answer = yield client.post(url, b"x", {})
-            self.assertEqual(answer.status, 200)
+            response = yield client.post(url, b"x", {})
+            self.assertEqual(response.status, 200)
             if closing or len(self.resource.requests) == 2:
                 yield client.close()
-        self.assertEqual(asked, ["collector.test", "collector.test"])
+        self.assertEqual(resolved_names, ["collector.test", "collector.test"])
 
     @inlineCallbacks
-    def test_an_authority_that_we_trust(self):
+    def test_server_certificate_of_a_trusted_ca_is_accepted(self):
         authority = trustme.CA()
         for option in ("ca_file", "extra_ca_file"):
-            (answer,) = yield self.tls(authority, **{option: self.pem(authority)})
-            self.assertEqual((answer.status, answer.body), (200, b"X"))
+            (response,) = yield self.tls(authority, **{option: self.pem(authority)})
+            self.assertEqual((response.status, response.body), (200, b"X"))
 
     @inlineCallbacks
-    def test_an_authority_that_we_do_not_trust(self):
+    def test_server_certificate_of_an_untrusted_issuer_is_rejected(self):
         (failure,) = yield self.tls(trustme.CA(), ca_file=self.pem(trustme.CA()))
         self.assertIn("untrusted issuer", describe_failure(failure))
         (failure,) = yield self.tls(trustme.CA())
@@ -241,7 +241,7 @@ class ClientCase(TestCase):
         self.assertEqual(self.resource.requests, [])
 
     @inlineCallbacks
-    def test_a_certificate_of_another_name(self):
+    def test_server_certificate_for_another_name_is_rejected(self):
         authority = trustme.CA()
         (failure,) = yield self.tls(authority, ca_file=self.pem(authority), name="other.example")
         self.assertTrue(failure.value)

@@ -14,7 +14,7 @@ from bridge.deliver.client import Response
 from bridge.deliver.context import DeliveryPath
 from bridge.deliver.request import RequestTarget, authentication
 from bridge.spool import BatchLimits
-from tests.unit.deliver.test_courier import NOON, World
+from tests.unit.deliver.test_courier import NOON, CourierFixture
 
 PARSERS = {
     "/plain/batch": formats.plain_batch, "/plain": formats.plain, "/jsons": formats.jsons,
@@ -29,13 +29,13 @@ def target(path, *, gzip=False):
     return RequestTarget(f"http://collector.test{path}", headers, gzip, endpoint, lambda: KEY)
 
 
-class Posts(World):
-    """A world with an endpoint. It collects (event, time) pairs as the API reads them."""
+class EndpointFixture(CourierFixture):
+    """Provides a courier for an endpoint, and collects (event, time) pairs as the API reads them."""
 
     def __init__(self, directory, path="/plain/batch", **options):
         super().__init__(directory, **options)
         self.path = path
-        self.taken = []
+        self.received = []
         self.urls = []
         self.change(target(path))
 
@@ -47,8 +47,8 @@ class Posts(World):
         self.urls.append(url)
         return super().post(url, body, headers)
 
-    def take(self):
-        """Reads the first request as the collector would, and accepts it."""
+    def accept_first(self):
+        """Reads the first request as the collector does, and accepts it."""
         body, headers, answer = self.posted.pop(0)
         parser = PARSERS[self.urls.pop(0).removeprefix("http://collector.test")]
         envelope = formats.Envelope(
@@ -56,9 +56,11 @@ class Posts(World):
             event_timestamp=headers.get("X-SEKOIAIO-EVENT-TIMESTAMP"),
         )  # fmt: skip
         rows = parser(body, envelope).content.rows()
-        self.taken += [(row.event, row.event_timestamp) for row in rows]
-        said = {"event_id": "1"} if parser in (formats.plain, formats.structured) else {"event_ids": ["1"] * len(rows)}
-        answer.callback(Response(200, json.dumps(said).encode()))
+        self.received += [(row.event, row.event_timestamp) for row in rows]
+        response = (
+            {"event_id": "1"} if parser in (formats.plain, formats.structured) else {"event_ids": ["1"] * len(rows)}
+        )
+        answer.callback(Response(200, json.dumps(response).encode()))
         self.check()
 
     def drain(self):
@@ -66,10 +68,10 @@ class Posts(World):
             if not self.courier.waiting_events:
                 return
             if self.posted:
-                self.take()
+                self.accept_first()
             else:
                 self.clock.advance(1)
-        raise AssertionError("it does not end")
+        raise AssertionError("events still wait after 1,000 steps")
 
 
 def at(ms):
@@ -78,135 +80,135 @@ def at(ms):
 
 @pytest.mark.parametrize("path", PARSERS)
 @pytest.mark.parametrize("encoding", ["lines", "json"])
-def test_every_endpoint_takes_what_the_spool_has(tmp_path, path, encoding):
-    world = Posts(tmp_path / "spool", path)
+def test_every_endpoint_receives_all_spooled_events(tmp_path, path, encoding):
+    fixture = EndpointFixture(tmp_path / "spool", path)
     for ms, events in ((0, (b"one", b"two")), (500, (b"three",)), (2000, (b"four",))):
         quoted = [json.dumps(event.decode()).encode() for event in events] if encoding == "json" else events
-        world.seal(*quoted, ms=ms, encoding=encoding)
-    world.drain()
-    assert sorted(event for event, _ in world.taken) == [b"four", b"one", b"three", b"two"]
-    times = dict(world.taken)
+        fixture.seal(*quoted, ms=ms, encoding=encoding)
+    fixture.drain()
+    assert sorted(event for event, _ in fixture.received) == [b"four", b"one", b"three", b"two"]
+    times = dict(fixture.received)
     assert (times[b"one"], times[b"two"], times[b"four"]) == (at(0), at(0), at(2000))
-    assert (world.files, world.ledger.of("a").delivered) == ([], 4)
+    assert (fixture.files, fixture.ledger.of("a").delivered) == ([], 4)
 
 
-def timed(world, *rows):
-    """Adds a file whose events each have a time."""
+def seal_timed(fixture, *rows):
+    """Seals one batch file in which each event has its own time."""
     data = b"".join(b"%d\t%b\n" % (NOON * 1000 + ms, json.dumps(event).encode()) for ms, event in rows)
     moments = [NOON * 1000 + ms for ms, _ in rows]
-    world.spool.append(Group("a", "json", NOON, min(moments), max(moments), len(rows), data, timed=True))
-    world.ledger.receive_spooled("a", len(rows))
-    world.spool.seal_all()
-    world.check()
+    fixture.spool.append(Group("a", "json", NOON, min(moments), max(moments), len(rows), data, timed=True))
+    fixture.ledger.receive_spooled("a", len(rows))
+    fixture.spool.seal_all()
+    fixture.check()
 
 
 @pytest.mark.parametrize("path", ["/array", "/"])
 def test_each_event_has_its_exact_time(tmp_path, path):
-    world = Posts(tmp_path / "spool", path)
-    timed(world, (250, "b"), (0, "a\nb"), (59_999, "c"))
-    timed(world, (1, "d"))
-    world.drain()
-    assert sorted(world.taken) == [(b"a\nb", at(0)), (b"b", at(250)), (b"c", at(59_999)), (b"d", at(1))]
-    assert world.ledger.of("a").delivered == 4
+    fixture = EndpointFixture(tmp_path / "spool", path)
+    seal_timed(fixture, (250, "b"), (0, "a\nb"), (59_999, "c"))
+    seal_timed(fixture, (1, "d"))
+    fixture.drain()
+    assert sorted(fixture.received) == [(b"a\nb", at(0)), (b"b", at(250)), (b"c", at(59_999)), (b"d", at(1))]
+    assert fixture.ledger.of("a").delivered == 4
 
 
 def test_array_joins_batches_of_any_times(tmp_path):
-    world = Posts(tmp_path / "spool", "/array", in_flight=1)
-    timed(world, (0, "first"))
-    timed(world, (30_000, "second"), (7, "third"))
-    world.seal(b"fourth", ms=45_000)
-    world.take()
-    assert len(world.posted) == 1
-    world.take()
-    assert [event for event, _ in world.taken] == [b"first", b"third", b"second", b"fourth"]
+    fixture = EndpointFixture(tmp_path / "spool", "/array", in_flight=1)
+    seal_timed(fixture, (0, "first"))
+    seal_timed(fixture, (30_000, "second"), (7, "third"))
+    fixture.seal(b"fourth", ms=45_000)
+    fixture.accept_first()
+    assert len(fixture.posted) == 1
+    fixture.accept_first()
+    assert [event for event, _ in fixture.received] == [b"first", b"third", b"second", b"fourth"]
 
 
-def test_a_refused_event_among_exact_ones_is_found_and_the_others_keep_their_times(tmp_path):
-    world = Posts(tmp_path / "spool", "/array")
-    aside = []
-    world.refuse = lambda intake, refused, settled: (aside.extend(refused), world.spool.remove(settled))
-    timed(world, *((i * 100, f"event {i}") for i in range(16)))
+def test_refused_event_is_isolated_and_the_others_keep_their_times(tmp_path):
+    fixture = EndpointFixture(tmp_path / "spool", "/array")
+    refused_pieces = []
+    fixture.refuse = lambda intake, refused, settled: (refused_pieces.extend(refused), fixture.spool.remove(settled))
+    seal_timed(fixture, *((i * 100, f"event {i}") for i in range(16)))
     for _ in range(100):
-        if not world.posted:
-            if not world.courier.waiting_events:
+        if not fixture.posted:
+            if not fixture.courier.waiting_events:
                 break
-            if not world.courier._pending.split_queue and world.courier.waiting_events == 1:
-                timed(world, (50_000, "one more"))
-            world.clock.advance(1)
-        elif b"event 11" in world.bodies[0]:
-            world.urls.pop(0)
-            world.fail(status=400)
+            if not fixture.courier._pending.split_queue and fixture.courier.waiting_events == 1:
+                seal_timed(fixture, (50_000, "one more"))
+            fixture.clock.advance(1)
+        elif b"event 11" in fixture.bodies[0]:
+            fixture.urls.pop(0)
+            fixture.fail(status=400)
         else:
-            world.take()
-    assert [piece.lines for piece, _ in aside] == [b'"event 11"\n']
+            fixture.accept_first()
+    assert [piece.lines for piece, _ in refused_pieces] == [b'"event 11"\n']
     expected = {(f"event {i}".encode(), at(i * 100)) for i in range(16) if i != 11}
-    assert expected <= set(world.taken)
-    assert len(world.taken) == len(set(world.taken))
+    assert expected <= set(fixture.received)
+    assert len(fixture.received) == len(set(fixture.received))
 
 
 @pytest.mark.parametrize(("old", "new"), list(itertools.permutations(PARSERS, 2)))
-def test_from_any_endpoint_to_any_other_with_files_waiting(tmp_path, old, new):
-    """Files of both kinds wait, one of them is being searched for a bad event, and some pieces are in memory."""
-    world = Posts(tmp_path / "spool", old, limits=BatchLimits(max_slots=1))
-    world.seal(b"one", b"two", b"three", b"four")
+def test_endpoint_change_delivers_waiting_files_once(tmp_path, old, new):
+    """Files of both kinds wait, one is being searched for a refused event, and some pieces are in memory."""
+    fixture = EndpointFixture(tmp_path / "spool", old, limits=BatchLimits(max_slots=1))
+    fixture.seal(b"one", b"two", b"three", b"four")
     if ENDPOINTS[old].exact:
-        timed(world, (9_000, "five"), (5_000, "six"))
+        seal_timed(fixture, (9_000, "five"), (5_000, "six"))
     else:
-        world.seal(b"five", ms=9_000, seal=False)
-        world.seal(b"six", ms=5_000)
+        fixture.seal(b"five", ms=9_000, seal=False)
+        fixture.seal(b"six", ms=5_000)
     expected = {b"one", b"two", b"three", b"four", b"five", b"six"}
     if not ENDPOINTS[old].single:
-        world.urls.pop(0)
-        world.fail(status=400)
-    while world.posted:
-        world.urls.pop(0)
-        world.fail(status=500)
-    world.change(target(new))
-    world.drain()
-    assert {event for event, _ in world.taken} == expected
-    assert len(world.taken) == len(expected)
-    times = dict(world.taken)
+        fixture.urls.pop(0)
+        fixture.fail(status=400)
+    while fixture.posted:
+        fixture.urls.pop(0)
+        fixture.fail(status=500)
+    fixture.change(target(new))
+    fixture.drain()
+    assert {event for event, _ in fixture.received} == expected
+    assert len(fixture.received) == len(expected)
+    times = dict(fixture.received)
     assert abs(int(times[b"five"][17:19]) - 9) < 1
-    assert world.files == []
-    assert world.ledger.of("a").delivered == 6
+    assert fixture.files == []
+    assert fixture.ledger.of("a").delivered == 6
 
 
 @pytest.mark.parametrize("path", ["/batch", "/array"])
 @pytest.mark.parametrize("gzip", [False, True])
-def test_no_key_is_kept_with_the_evidence(tmp_path, path, gzip):
-    world = Posts(tmp_path / "spool", path)
-    world.change(target(path, gzip=gzip))
-    world.seal(b"one", b"two")
-    _, _, answer = world.posted.pop(0)
+def test_evidence_contains_no_key(tmp_path, path, gzip):
+    fixture = EndpointFixture(tmp_path / "spool", path)
+    fixture.change(target(path, gzip=gzip))
+    fixture.seal(b"one", b"two")
+    _, _, answer = fixture.posted.pop(0)
     answer.callback(Response(200, b'{"event_ids":["1"]}'))
-    assert KEY.encode() not in world.evidence
-    assert b'"one"' in world.evidence
+    assert KEY.encode() not in fixture.evidence
+    assert b'"one"' in fixture.evidence
     assert repr(target(path)) == f"Target(http://collector.test{path})"
 
 
-def test_what_a_collector_echoes_shows_no_key(tmp_path):
-    world = Posts(tmp_path / "spool", "/array")
-    world.seal(b"one")
-    body, _, answer = world.posted.pop(0)
+def test_key_echoed_by_the_collector_is_masked(tmp_path):
+    fixture = EndpointFixture(tmp_path / "spool", "/array")
+    fixture.seal(b"one")
+    body, _, answer = fixture.posted.pop(0)
     answer.callback(Response(401, body))
-    assert world.courier.parked is not None
-    assert KEY not in world.courier.parked
-    assert "****" in world.courier.parked
+    assert fixture.courier.parked is not None
+    assert KEY not in fixture.courier.parked
+    assert "****" in fixture.courier.parked
 
 
-def test_a_body_that_cannot_be_made_is_damage_of_its_file(tmp_path):
-    world = Posts(tmp_path / "spool", "/jsons", in_flight=1)
-    world.seal(b"first")
-    world.seal(b'"good"', encoding="json", ms=5000)
-    (path,) = (world.spool.directory / "a").glob("*.json")
+def test_file_that_cannot_be_encoded_raises_a_damage_alarm(tmp_path):
+    fixture = EndpointFixture(tmp_path / "spool", "/jsons", in_flight=1)
+    fixture.seal(b"first")
+    fixture.seal(b'"good"', encoding="json", ms=5000)
+    (path,) = (fixture.spool.directory / "a").glob("*.json")
     path.write_bytes(b"12345 \n")
     assert path.stat().st_size == len(b'"good"\n')
-    world.drain()
-    assert [event for event, _ in world.taken] == [b"first"]
-    assert world.alarms["damaged"] == 1
-    assert not isinstance(world.courier.last_error, Failure)
+    fixture.drain()
+    assert [event for event, _ in fixture.received] == [b"first"]
+    assert fixture.alarms["damaged"] == 1
+    assert not isinstance(fixture.courier.last_error, Failure)
 
 
-def test_authentication():
+def test_authentication_option_selects_the_header():
     assert authentication("header", "k") == {"X-SEKOIAIO-INTAKE-KEY": "k"}
     assert authentication("basic", "k") == {"Authorization": "Basic c3lzbG9nLWJyaWRnZTpr"}

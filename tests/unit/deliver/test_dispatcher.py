@@ -11,15 +11,21 @@ from bridge.deliver.dispatcher import Dispatcher
 class Sender:
     stall_timeout = 1000.0
 
-    def __init__(self, name, dispatcher, log, waiting=0, refuses=False):
-        self.name, self.dispatcher, self.log, self.waiting, self.refuses = name, dispatcher, log, waiting, refuses
+    def __init__(self, name, dispatcher, log, waiting=0, starts_nothing=False):
+        self.name, self.dispatcher, self.log, self.waiting, self.starts_nothing = (
+            name,
+            dispatcher,
+            log,
+            waiting,
+            starts_nothing,
+        )
         self.slots = []
 
     def ready(self):
         return self.waiting > 0
 
     def start(self):
-        if self.refuses:
+        if self.starts_nothing:
             self.waiting = 0
             return False
         self.waiting -= 1
@@ -31,7 +37,7 @@ class Sender:
         self.dispatcher.end(self.slots.pop(0))
 
 
-def made(*waiting, connections=100, rate=None):
+def make_dispatcher(*waiting, connections=100, rate=None):
     clock, log = Clock(), []
     dispatcher = Dispatcher(clock, connections=connections, rate=rate)
     senders = [Sender(name, dispatcher, log, count) for name, count in zip("abcdefgh", waiting, strict=False)]
@@ -40,16 +46,16 @@ def made(*waiting, connections=100, rate=None):
     return clock, dispatcher, senders, log
 
 
-def test_connections_bound_what_is_in_flight():
-    _, dispatcher, (a, _), log = made(5, 5, connections=3)
+def test_connections_limit_the_requests_in_flight():
+    _, dispatcher, (a, _), log = make_dispatcher(5, 5, connections=3)
     dispatcher.wake()
     assert (log, dispatcher.in_flight) == (["a", "b", "a"], 3)
     a.end()
     assert (log, dispatcher.in_flight) == (["a", "b", "a", "b"], 3)
 
 
-def test_a_busy_sender_does_not_starve_a_quiet_one():
-    _, dispatcher, (a, b, c), log = made(1000, 0, 0, connections=2)
+def test_busy_sender_does_not_starve_a_quiet_one():
+    _, dispatcher, (a, b, c), log = make_dispatcher(1000, 0, 0, connections=2)
     dispatcher.wake()
     b.waiting = c.waiting = 1
     a.end()
@@ -57,22 +63,22 @@ def test_a_busy_sender_does_not_starve_a_quiet_one():
     assert log == ["a", "a", "b", "c"]
 
 
-def test_who_has_more_does_not_make_the_others_be_asked():
+def test_offer_polls_only_the_offering_sender():
     """In an outage, each new batch is offered while no request may start."""
-    _, dispatcher, senders, log = made(0, 0, 0)
-    asked = Counter()
+    _, dispatcher, senders, log = make_dispatcher(0, 0, 0)
+    polled = Counter()
     for sender in senders:
-        sender.ready = lambda sender=sender: (asked.update(sender.name), sender.waiting > 0)[1]
+        sender.ready = lambda sender=sender: (polled.update(sender.name), sender.waiting > 0)[1]
     b = senders[1]
     dispatcher.offer(b)
-    assert (log, asked) == ([], {"b": 1})
+    assert (log, polled) == ([], {"b": 1})
     b.waiting = 1
     dispatcher.offer(b)
     assert log == ["b"]
 
 
-def test_an_offer_keeps_the_turns_of_the_others_and_the_bounds():
-    _, dispatcher, (a, b), log = made(2, 0, connections=1)
+def test_offer_respects_turns_limits_and_stop():
+    _, dispatcher, (a, b), log = make_dispatcher(2, 0, connections=1)
     dispatcher.offer(a)
     b.waiting = 1
     dispatcher.offer(b)
@@ -85,8 +91,8 @@ def test_an_offer_keeps_the_turns_of_the_others_and_the_bounds():
     assert log == ["a", "b"]
 
 
-def test_turns_are_equal():
-    _, dispatcher, senders, log = made(50, 50, 50, connections=1)
+def test_senders_get_equal_turns():
+    _, dispatcher, senders, log = make_dispatcher(50, 50, 50, connections=1)
     dispatcher.wake()
     for _ in range(89):
         next(sender for sender in senders if sender.slots).end()
@@ -94,8 +100,8 @@ def test_turns_are_equal():
 
 
 @pytest.mark.parametrize("rate", [0.5, 3, 20])
-def test_the_rate_is_kept(rate):
-    clock, dispatcher, _, log = made(10_000, 10_000, connections=10_000, rate=rate)
+def test_request_rate_is_respected(rate):
+    clock, dispatcher, _, log = make_dispatcher(10_000, 10_000, connections=10_000, rate=rate)
     dispatcher.wake()
     assert len(log) == 1
     for _ in range(1000):
@@ -104,16 +110,16 @@ def test_the_rate_is_kept(rate):
     assert abs(log.count("a") - log.count("b")) <= 1
 
 
-def test_a_pause_allows_a_small_burst():
-    clock, dispatcher, (a,), log = made(0, rate=20)
+def test_idle_time_allows_a_small_burst():
+    clock, dispatcher, (a,), log = make_dispatcher(0, rate=20)
     clock.advance(60)
     a.waiting = 100
     dispatcher.wake()
     assert len(log) == 5
 
 
-def test_limited_says_whether_the_rate_holds_back():
-    clock, dispatcher, (a,), _ = made(1, rate=1)
+def test_limited_is_true_while_the_rate_delays_requests():
+    clock, dispatcher, (a,), _ = make_dispatcher(1, rate=1)
     dispatcher.wake()
     assert not dispatcher.limited
     a.waiting = 1
@@ -125,17 +131,17 @@ def test_limited_says_whether_the_rate_holds_back():
     assert not dispatcher.limited
 
 
-def test_a_sender_that_starts_nothing_costs_nothing():
-    clock, dispatcher, (a, _), log = made(5, 5, rate=1)
-    a.refuses = True
+def test_sender_that_starts_nothing_consumes_no_rate():
+    clock, dispatcher, (a, _), log = make_dispatcher(5, 5, rate=1)
+    a.starts_nothing = True
     dispatcher.wake()
     assert (log, dispatcher.in_flight) == (["b"], 1)
     clock.advance(1)
     assert log == ["b", "b"]
 
 
-def test_a_stalled_request_holds_up_no_other():
-    clock, dispatcher, (a, _), log = made(1, 3, connections=1)
+def test_stalled_request_delays_no_other():
+    clock, dispatcher, (a, _), log = make_dispatcher(1, 3, connections=1)
     a.stall_timeout = 2.0
     dispatcher.wake()
     assert log == ["a"]
@@ -145,8 +151,8 @@ def test_a_stalled_request_holds_up_no_other():
     assert (log, dispatcher.in_flight) == (["a", "b"], 1)
 
 
-def test_stop():
-    clock, dispatcher, (a,), log = made(5, rate=1)
+def test_stop_cancels_timers_and_starts_no_request():
+    clock, dispatcher, (a,), log = make_dispatcher(5, rate=1)
     dispatcher.wake()
     dispatcher.wake()
     dispatcher.stop()

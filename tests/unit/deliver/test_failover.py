@@ -1,4 +1,4 @@
-"""Tests a courier with two URLs: where requests go, and that nothing waits while one URL answers."""
+"""Tests a courier with two URLs: which URL gets a request, and that nothing waits while one URL responds."""
 
 import pytest
 from twisted.internet.error import ConnectionRefusedError
@@ -8,12 +8,12 @@ from bridge.deliver.client import Response
 from bridge.deliver.context import DeliveryPath
 from bridge.deliver.failover import BaseUrls
 from bridge.deliver.request import RequestTarget
-from tests.unit.deliver.test_courier import World
+from tests.unit.deliver.test_courier import CourierFixture
 
 FIRST, SECOND = "http://first.test/plain/batch", "http://second.test/plain/batch"
 
 
-class Two(World):
+class TwoUrlFixture(CourierFixture):
     def __init__(self, directory, **options):
         super().__init__(directory, **options)
         self.urls = []
@@ -29,62 +29,62 @@ class Two(World):
 
 
 @pytest.fixture
-def two(tmp_path):
-    return Two(tmp_path / "spool")
+def fixture(tmp_path):
+    return TwoUrlFixture(tmp_path / "spool")
 
 
-def test_the_second_carries_on_at_once_and_the_first_is_back_after_a_probe(two):
-    two.seal(b"one")
-    two.fail()
-    assert two.urls == [FIRST, SECOND]
-    two.accept()
-    assert (two.courier.state, two.courier.last_error) == ("idle", None)
-    two.seal(b"two", ms=1000)
-    assert two.urls == [FIRST, SECOND, SECOND]
-    two.accept()
-    two.clock.advance(1.5)
-    two.seal(b"probe", ms=2000)
-    two.seal(b"beside", ms=5000)
-    assert two.urls[3:] == [FIRST, SECOND]
-    two.accept(1)
-    two.accept()
-    two.seal(b"three", ms=9000)
-    assert two.urls[5:] == [FIRST]
-    two.accept()
-    assert two.ledger.of("a").delivered == 5
-    assert two.alarms["failover"] >= 1
+def test_second_url_takes_over_at_once_and_a_probe_restores_the_first(fixture):
+    fixture.seal(b"one")
+    fixture.fail()
+    assert fixture.urls == [FIRST, SECOND]
+    fixture.accept()
+    assert (fixture.courier.state, fixture.courier.last_error) == ("idle", None)
+    fixture.seal(b"two", ms=1000)
+    assert fixture.urls == [FIRST, SECOND, SECOND]
+    fixture.accept()
+    fixture.clock.advance(1.5)
+    fixture.seal(b"probe", ms=2000)
+    fixture.seal(b"beside", ms=5000)
+    assert fixture.urls[3:] == [FIRST, SECOND]
+    fixture.accept(1)
+    fixture.accept()
+    fixture.seal(b"three", ms=9000)
+    assert fixture.urls[5:] == [FIRST]
+    fixture.accept()
+    assert fixture.ledger.of("a").delivered == 5
+    assert fixture.alarms["failover"] >= 1
 
 
-def test_a_probe_that_hangs_holds_nothing_up(two):
-    two.seal(b"one")
-    two.fail()
-    two.accept()
-    two.clock.advance(1.5)
-    two.seal(b"hangs", ms=1000)
+def test_hanging_probe_delays_no_other_request(fixture):
+    fixture.seal(b"one")
+    fixture.fail()
+    fixture.accept()
+    fixture.clock.advance(1.5)
+    fixture.seal(b"hangs", ms=1000)
     for i in range(3):
-        two.seal(b"fine %d" % i, ms=5000 * (i + 1))
-        two.accept(1)
-    assert [len(two.posted), two.bodies[0]] == [1, b"hangs"]
-    two.posted.pop(0)[2].errback(ConnectionRefusedError("refused"))
-    assert two.bodies == [b"hangs"] and two.urls[-1] == SECOND
-    two.accept()
-    assert two.files == []
+        fixture.seal(b"fine %d" % i, ms=5000 * (i + 1))
+        fixture.accept(1)
+    assert [len(fixture.posted), fixture.bodies[0]] == [1, b"hangs"]
+    fixture.posted.pop(0)[2].errback(ConnectionRefusedError("refused"))
+    assert fixture.bodies == [b"hangs"] and fixture.urls[-1] == SECOND
+    fixture.accept()
+    assert fixture.files == []
 
 
-def test_where_neither_answers_it_waits_and_loses_nothing(two):
-    two.seal(b"one")
-    two.fail()
-    two.fail()
-    assert (two.posted, two.courier.state) == ([], "backing-off")
-    two.next_request()
-    two.posted.pop(0)[2].callback(Response(200, b'{"event_ids":["1"]}'))
-    two.check()
-    assert (two.courier.state, two.files) == ("idle", [])
+def test_failure_of_both_urls_backs_off_and_loses_nothing(fixture):
+    fixture.seal(b"one")
+    fixture.fail()
+    fixture.fail()
+    assert (fixture.posted, fixture.courier.state) == ([], "backing-off")
+    fixture.next_request()
+    fixture.posted.pop(0)[2].callback(Response(200, b'{"event_ids":["1"]}'))
+    fixture.check()
+    assert (fixture.courier.state, fixture.files) == ("idle", [])
 
 
-def test_what_the_collector_itself_refuses_does_not_go_elsewhere(two):
-    two.seal(b"one")
-    two.fail(status=401)
-    two.clock.advance(10)
-    assert two.urls == [FIRST]
-    assert two.courier.state == "parked"
+def test_401_from_the_collector_does_not_fail_over(fixture):
+    fixture.seal(b"one")
+    fixture.fail(status=401)
+    fixture.clock.advance(10)
+    assert fixture.urls == [FIRST]
+    assert fixture.courier.state == "parked"

@@ -1,4 +1,4 @@
-"""Tests how responses are classified, and above all which are never taken for acceptance."""
+"""Tests how responses are classified, in particular which are never taken for acceptance."""
 
 import json
 
@@ -25,18 +25,18 @@ def verdict(body, status=200, count=3, **headers):
         json.dumps({"event_ids": IDS, "more": {"a": [1]}}),
     ],
 )  # fmt: skip
-def test_the_collectors_answer_is_acceptance(body):
+def test_collector_response_is_accepted_with_its_event_ids(body):
     result = verdict(body.encode())
     assert (result.verdict, result.accepted, result.confirmed) == (Verdict.ACCEPTED, 3, True)
     assert (result.first_id, result.last_id) == (IDS[0], IDS[2])
 
 
-def test_fewer_and_more_ids_than_events():
+def test_accepted_count_is_limited_by_ids_and_by_events():
     assert verdict(json.dumps({"event_ids": IDS[:2]}).encode()).accepted == 2
     assert verdict(json.dumps({"event_ids": IDS}).encode(), count=2).accepted == 2
 
 
-def test_one_event():
+def test_single_event_id_is_accepted():
     result = verdict(json.dumps({"event_id": IDS[0]}).encode(), count=1)
     assert (result.verdict, result.accepted, result.first_id) == (Verdict.ACCEPTED, 1, IDS[0])
 
@@ -46,7 +46,7 @@ def test_received_without_ids_is_unconfirmed():
     assert (result.verdict, result.accepted, result.confirmed) == (Verdict.ACCEPTED, 3, False)
 
 
-STRANGERS = [
+FOREIGN_BODIES = [
     b"", b" ", b"OK", b"<html><body>200 OK</body></html>",
     b'<!DOCTYPE html><script>var x={"event_ids":["a"]}</script>',
     b"{}", b"[]", b"null", b"true", b'"event_ids"', b'["event_ids"]', b'{"event_ids": "a"}', b'{"event_ids": null}',
@@ -60,9 +60,9 @@ STRANGERS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("body", STRANGERS, ids=range(len(STRANGERS)))
+@pytest.mark.parametrize("body", FOREIGN_BODIES, ids=range(len(FOREIGN_BODIES)))
 @pytest.mark.parametrize("status", [200, 201, 204, 299])
-def test_a_stranger_is_never_acceptance(body, status):
+def test_foreign_body_is_never_accepted(body, status):
     result = verdict(body, status)
     assert (result.verdict, result.accepted) == (Verdict.RETRY, 0)
     assert result.reason
@@ -73,7 +73,7 @@ def test_a_stranger_is_never_acceptance(body, status):
 @pytest.mark.parametrize(
     "status", [0, 100, 199, *range(300, 600, 7), 301, 302, 400, 401, 403, 404, 413, 429, 500, 503, 599]
 )
-def test_no_other_status_is_acceptance_whatever_it_says(status):
+def test_other_status_is_never_accepted_whatever_its_body(status):
     result = verdict(json.dumps({"event_ids": IDS}).encode(), status)
     assert result.verdict is not Verdict.ACCEPTED
     assert result.accepted == 0
@@ -92,14 +92,14 @@ def test_no_other_status_is_acceptance_whatever_it_says(status):
     ).map(lambda value: json.dumps(value).encode()),
     st.integers(0, 999), st.integers(1, 5), st.sampled_from(["", "5", "x", "Mon, 23 Nov 2026 07:24:00 GMT", "9" * 30]),
 )  # fmt: skip
-def test_any_answer_has_an_outcome(body, status, count, retry_after):
+def test_any_response_has_a_consistent_outcome(body, status, count, retry_after):
     result = verdict(body, status, count, **{"retry-after": retry_after})
     assert 0 <= result.accepted <= count
     assert all(0 <= position < count for position in result.rejected)
     assert not result.rejected or result.accepted + len(result.rejected) == count
     if result.verdict is Verdict.ACCEPTED:
         assert 200 <= status < 300
-        said = json.loads(body)
-        assert "event_ids" in said or "event_id" in said or said["received"] is True
+        decoded = json.loads(body)
+        assert "event_ids" in decoded or "event_id" in decoded or decoded["received"] is True
     else:
         assert result.reason

@@ -17,74 +17,74 @@ from bridge.spool.archive import Archive
 from bridge.spool.budget import BudgetTerms
 from bridge.storage.budget_members import KeptArchive
 from tests.harness.builders import build_disk_budget
-from tests.unit.deliver.test_courier import World
+from tests.unit.deliver.test_courier import CourierFixture
 
 
 @pytest.fixture
-def make_world(tmp_path):
-    return lambda **options: World(tmp_path / "spool", **options)
+def make_fixture(tmp_path):
+    return lambda **options: CourierFixture(tmp_path / "spool", **options)
 
 
-def outage(world, count, *, first=0, every=2000, size=1):
+def add_during_outage(fixture, count, *, first=0, interval_ms=2000, size=1):
     """Adds batches while the collector is unavailable and packs what can be packed. Returns their events."""
     events = []
     for i in range(first, first + count):
         events.append([b"%d.%d" % (i, k) for k in range(size)])
-        world.seal(*events[-1], ms=i * every)
-        while world.posted:
-            world.fail()
-        world.clock.advance(1)
-        while world.posted:
-            world.fail()
-        world.courier.tidy()
-        world.check()
+        fixture.seal(*events[-1], ms=i * interval_ms)
+        while fixture.posted:
+            fixture.fail()
+        fixture.clock.advance(1)
+        while fixture.posted:
+            fixture.fail()
+        fixture.courier.tidy()
+        fixture.check()
     return [event for batch in events for event in batch]
 
 
-def drain(world, answer=None):
+def drain(fixture, answer=None):
     """Answers requests until nothing waits. Returns the accepted events."""
-    taken = []
+    accepted = []
     for _ in range(20_000):
-        if not world.courier.waiting_events:
+        if not fixture.courier.waiting_events:
             break
-        if not world.posted:
-            world.clock.advance(1)
+        if not fixture.posted:
+            fixture.clock.advance(1)
             continue
-        body = world.bodies[0]
+        body = fixture.bodies[0]
         if answer is not None and answer(body):
             continue
-        taken += body.split(b"\n")
-        world.accept()
-    assert (world.courier.waiting_events, world.courier.waiting_bytes, world.courier.state) == (0, 0, "idle")
-    assert world.files == []
-    assert (world.courier.waiting_disk, world.courier._pending.pack_queue.disk) == (0, 0)
-    return taken
+        accepted += body.split(b"\n")
+        fixture.accept()
+    assert (fixture.courier.waiting_events, fixture.courier.waiting_bytes, fixture.courier.state) == (0, 0, "idle")
+    assert fixture.files == []
+    assert (fixture.courier.waiting_disk, fixture.courier._pending.pack_queue.disk) == (0, 0)
+    return accepted
 
 
-def packs(world):
-    return [name for name in world.files if name.endswith(".pack")]
+def pack_names(fixture):
+    return [name for name in fixture.files if name.endswith(".pack")]
 
 
-def test_an_outage_becomes_few_files_and_leaves_in_order(make_world):
-    world = make_world(in_flight=1)
-    events = outage(world, 300)
-    assert packs(world)
-    assert len(world.files) <= 45
-    assert world.courier.waiting_events == 300
-    taken = drain(world)
-    assert Counter(taken) == Counter(events)
-    assert world.ledger.of("a").delivered == 300
-    # Live events come first, then the backlog in order: a merge of two rising sequences.
-    order = [events.index(event) for event in taken]
-    falls = [i for i, (a, b) in enumerate(pairwise(order)) if b < a]
-    live = {event for event in order[: falls[0] + 1]} if falls else set()
+def test_backlog_of_an_outage_is_packed_and_sent_in_order(make_fixture):
+    fixture = make_fixture(in_flight=1)
+    events = add_during_outage(fixture, 300)
+    assert pack_names(fixture)
+    assert len(fixture.files) <= 45
+    assert fixture.courier.waiting_events == 300
+    accepted = drain(fixture)
+    assert Counter(accepted) == Counter(events)
+    assert fixture.ledger.of("a").delivered == 300
+    # Live events come first, then the backlog in order: two merged ascending sequences.
+    order = [events.index(event) for event in accepted]
+    descents = [i for i, (a, b) in enumerate(pairwise(order)) if b < a]
+    live = {event for event in order[: descents[0] + 1]} if descents else set()
     backlog = [event for event in order if event not in live]
     assert backlog[: len(backlog) // 2] == sorted(backlog[: len(backlog) // 2])
 
 
-def test_requests_from_packs_are_joined_within_the_catch_up_width(make_world):
-    world = make_world(in_flight=1)
-    outage(world, 400, every=1000)
+def test_packed_batches_are_joined_within_the_catch_up_width(make_fixture):
+    fixture = make_fixture(in_flight=1)
+    add_during_outage(fixture, 400, interval_ms=1000)
     requests = 0
 
     def count(body):
@@ -93,369 +93,369 @@ def test_requests_from_packs_are_joined_within_the_catch_up_width(make_world):
         numbers = [int(event.partition(b".")[0]) for event in body.split(b"\n")]
         assert max(numbers) - min(numbers) < 60
 
-    drain(world, count)
+    drain(fixture, count)
     assert requests <= 0.15 * 400
 
 
-def test_a_restart_finds_what_is_left(make_world, tmp_path):
-    world = make_world(in_flight=1)
-    events = outage(world, 200)
-    taken = []
-    while len(taken) < 80:
-        if world.posted:
-            taken += world.bodies[0].split(b"\n")
-            world.accept()
+def test_restart_delivers_the_remaining_events(make_fixture, tmp_path):
+    fixture = make_fixture(in_flight=1)
+    events = add_during_outage(fixture, 200)
+    accepted = []
+    while len(accepted) < 80:
+        if fixture.posted:
+            accepted += fixture.bodies[0].split(b"\n")
+            fixture.accept()
         else:
-            world.clock.advance(1)
-    in_flight = set(world.bodies[0].split(b"\n")) if world.posted else set()
-    world.spool.close()
-    again = make_world(in_flight=1)
-    again.clock.advance(1000)
-    found = again.spool.recover()
-    for held in (*found.packs, *found.batches):
-        again.ledger.recover_spooled("a", held.count)
+            fixture.clock.advance(1)
+    in_flight = set(fixture.bodies[0].split(b"\n")) if fixture.posted else set()
+    fixture.spool.close()
+    restarted = make_fixture(in_flight=1)
+    restarted.clock.advance(1000)
+    found = restarted.spool.recover()
+    for recovered in (*found.packs, *found.batches):
+        restarted.ledger.recover_spooled("a", recovered.count)
     for pack in found.packs:
-        again.courier.add_pack(pack)
+        restarted.courier.add_pack(pack)
     for batch in found.batches:
-        again.courier.add(batch)
+        restarted.courier.add(batch)
     assert sum(found.sending.values()) >= len(in_flight)
-    assert Counter(taken + drain(again)) == Counter(events)
+    assert Counter(accepted + drain(restarted)) == Counter(events)
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_any_answers_while_packs_are_made_and_read(make_world, seed):
-    chance = random.Random(seed)
-    world = make_world()
-    events = outage(world, 120, size=2)
+def test_any_responses_while_packing_deliver_each_event_once(make_fixture, seed):
+    rng = random.Random(seed)
+    fixture = make_fixture()
+    events = add_during_outage(fixture, 120, size=2)
     more = []
 
     def answer(body):
-        if chance.random() < 0.1:
+        if rng.random() < 0.1:
             i = len(more) // 2 + 1000
             more.extend([b"%d.0" % i, b"%d.1" % i])
-            world.seal(*more[-2:], ms=i * 100)
-        world.courier.tidy()
-        act = chance.random()
-        if act < 0.15:
-            world.fail(0, chance.choice([500, 429, None]))
+            fixture.seal(*more[-2:], ms=i * 100)
+        fixture.courier.tidy()
+        draw = rng.random()
+        if draw < 0.15:
+            fixture.fail(0, rng.choice([500, 429, None]))
             return True
-        if act < 0.2:
-            world.fail(0, 413)
+        if draw < 0.2:
+            fixture.fail(0, 413)
             return True
         return False
 
-    assert Counter(drain(world, answer)) == Counter(events + more)
-    assert world.ledger.of("a").delivered == len(events) + len(more)
+    assert Counter(drain(fixture, answer)) == Counter(events + more)
+    assert fixture.ledger.of("a").delivered == len(events) + len(more)
 
 
-def test_a_bad_event_in_a_pack_is_found_and_the_others_arrive(make_world, monkeypatch):
-    world = make_world(in_flight=1)
+def test_refused_event_in_a_pack_is_quarantined_alone(make_fixture, monkeypatch):
+    fixture = make_fixture(in_flight=1)
     refused = []
 
     def refuse(intake, pieces, settled):
         refused.extend(piece.lines or piece.batch.held for piece, _ in pieces)
-        world.spool.remove(settled)
+        fixture.spool.remove(settled)
 
-    monkeypatch.setattr(world, "refuse", refuse)
-    events = outage(world, 100, size=3)
+    monkeypatch.setattr(fixture, "refuse", refuse)
+    events = add_during_outage(fixture, 100, size=3)
 
     def answer(body):
         if b"42.1" in body.split(b"\n"):
-            world.fail(0, 400)
+            fixture.fail(0, 400)
             return True
         return False
 
-    taken = drain(world, answer)
-    assert Counter(taken) == Counter(events) - Counter([b"42.1"])
+    accepted = drain(fixture, answer)
+    assert Counter(accepted) == Counter(events) - Counter([b"42.1"])
     assert refused == [b"42.1\n"]
-    assert world.ledger.of("a").quarantined == 1
+    assert fixture.ledger.of("a").quarantined == 1
 
 
-def test_damage_in_a_pack_is_counted_and_the_rest_arrives(make_world, monkeypatch):
+def test_damage_in_a_pack_is_counted_and_the_rest_is_delivered(make_fixture, monkeypatch):
     monkeypatch.setattr(pack_writer, "BLOCK", 100)
-    world = make_world(in_flight=1)
-    events = outage(world, 150)
-    path = world.spool.directory / "a" / packs(world)[-1]
+    fixture = make_fixture(in_flight=1)
+    events = add_during_outage(fixture, 150)
+    path = fixture.spool.directory / "a" / pack_names(fixture)[-1]
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 0x55
     path.write_bytes(data)
-    taken = drain(world)
-    account = world.ledger.of("a")
-    lost = account.quarantined + account.dropped.total()
+    accepted = drain(fixture)
+    totals = fixture.ledger.of("a")
+    lost = totals.quarantined + totals.dropped.total()
     assert 0 < lost < 100
-    assert len(taken) + lost == 150
-    assert set(taken) < set(events)
-    assert world.alarms["damaged"] >= 1
-    assert world.aside[0].data
+    assert len(accepted) + lost == 150
+    assert set(accepted) < set(events)
+    assert fixture.alarms["damaged"] >= 1
+    assert fixture.quarantined[0].data
 
 
-def test_a_pack_that_is_gone_is_counted(make_world):
-    world = make_world(in_flight=1)
-    outage(world, 150)
-    gone = packs(world)[-1]
-    (world.spool.directory / "a" / gone).unlink()
-    taken = drain(world)
-    assert len(taken) + world.ledger.of("a").dropped["spool_file_damaged"] == 150
-    assert len(taken) < 150
+def test_missing_pack_is_counted_as_dropped(make_fixture):
+    fixture = make_fixture(in_flight=1)
+    add_during_outage(fixture, 150)
+    missing = pack_names(fixture)[-1]
+    (fixture.spool.directory / "a" / missing).unlink()
+    accepted = drain(fixture)
+    assert len(accepted) + fixture.ledger.of("a").dropped["spool_file_damaged"] == 150
+    assert len(accepted) < 150
 
 
-def test_nothing_is_packed_while_the_collector_takes_it(make_world):
-    world = make_world()
+def test_nothing_is_packed_while_the_collector_accepts(make_fixture):
+    fixture = make_fixture()
     for i in range(200):
-        world.seal(b"%d" % i, ms=i * 2000)
-        while world.posted:
-            world.accept()
-        world.clock.advance(2)
-        world.courier.tidy()
-    assert world.files == []
+        fixture.seal(b"%d" % i, ms=i * 2000)
+        while fixture.posted:
+            fixture.accept()
+        fixture.clock.advance(2)
+        fixture.courier.tidy()
+    assert fixture.files == []
 
 
-def test_a_flood_that_cannot_leave_is_packed_before_it_is_old(make_world):
-    world = make_world()
+def test_many_waiting_batches_are_packed_before_they_are_old(make_fixture):
+    fixture = make_fixture()
     for i in range(send_queue.MANY + 50):
-        world.seal(b"%d" % i, ms=i)
-        while world.posted:
-            world.fail()
-    world.courier.tidy()
-    assert packs(world)
-    assert len(world.files) <= send_queue.NEWEST + 3
-    assert len(drain(world)) == send_queue.MANY + 50
+        fixture.seal(b"%d" % i, ms=i)
+        while fixture.posted:
+            fixture.fail()
+    fixture.courier.tidy()
+    assert pack_names(fixture)
+    assert len(fixture.files) <= send_queue.NEWEST + 3
+    assert len(drain(fixture)) == send_queue.MANY + 50
 
 
 # --- the budget ------------------------------------------------------------------------------------------------------
 
 
-def blocks(world):
-    return sum(path.stat().st_blocks * 512 for path in (world.spool.directory / "a").iterdir())
+def allocated_bytes(fixture):
+    return sum(path.stat().st_blocks * 512 for path in (fixture.spool.directory / "a").iterdir())
 
 
-def give_up(world):
+def drop_oldest(fixture):
     """Drops the oldest batch or pack, as the disk budget does. Returns it."""
-    gone = world.courier.drop_oldest()
-    if gone is not None:
-        world.ledger.drop_spooled("a", gone.unacknowledged, "spool_full")
-        world.spool.discard([gone])
-        world.check()
-    return gone
+    dropped = fixture.courier.drop_oldest()
+    if dropped is not None:
+        fixture.ledger.drop_spooled("a", dropped.unacknowledged, "spool_full")
+        fixture.spool.discard([dropped])
+        fixture.check()
+    return dropped
 
 
-def test_packs_count_with_their_blocks(make_world):
-    world = make_world(in_flight=1)
-    outage(world, 300)
-    assert packs(world)
-    assert world.courier.waiting_disk == blocks(world) < 300 * 4096 / 4
-    world.spool.close()
-    again = make_world(in_flight=1)
-    (*_, last), batches = (found := again.spool.recover()).packs, found.batches
+def test_packs_count_with_their_allocated_blocks(make_fixture):
+    fixture = make_fixture(in_flight=1)
+    add_during_outage(fixture, 300)
+    assert pack_names(fixture)
+    assert fixture.courier.waiting_disk == allocated_bytes(fixture) < 300 * 4096 / 4
+    fixture.spool.close()
+    restarted = make_fixture(in_flight=1)
+    (*_, last), batches = (found := restarted.spool.recover()).packs, found.batches
     assert last.disk == last.path.stat().st_blocks * 512
     for pack in found.packs:
-        again.ledger.recover_spooled("a", pack.count)
-        again.courier.add_pack(pack)
+        restarted.ledger.recover_spooled("a", pack.count)
+        restarted.courier.add_pack(pack)
     for batch in batches:
-        again.ledger.recover_spooled("a", batch.count)
-        again.courier.add(batch)
-    assert again.courier.waiting_disk == blocks(again)
-    drain(again)
+        restarted.ledger.recover_spooled("a", batch.count)
+        restarted.courier.add(batch)
+    assert restarted.courier.waiting_disk == allocated_bytes(restarted)
+    drain(restarted)
 
 
-def test_a_pack_counts_until_all_of_it_is_settled(make_world):
-    world = make_world(in_flight=1)
-    outage(world, 400)
-    while world.courier.waiting_events:
-        if world.posted:
-            world.accept()
+def test_pack_counts_until_it_is_settled_completely(make_fixture):
+    fixture = make_fixture(in_flight=1)
+    add_during_outage(fixture, 400)
+    while fixture.courier.waiting_events:
+        if fixture.posted:
+            fixture.accept()
         else:
-            world.clock.advance(1)
-        assert world.courier.waiting_disk == blocks(world)
-    assert world.courier.waiting_disk == 0
+            fixture.clock.advance(1)
+        assert fixture.courier.waiting_disk == allocated_bytes(fixture)
+    assert fixture.courier.waiting_disk == 0
 
 
-def test_the_oldest_may_be_a_pack_and_goes_whole_but_nothing_that_is_in_flight(make_world):
-    world = make_world(in_flight=1)
-    events = outage(world, 500)
-    world.next_request()
-    gone = []
-    while (each := give_up(world)) is not None:
-        gone.append(each)
-        assert world.courier.waiting_disk == blocks(world)
-    assert any(isinstance(each, Pack) for each in gone)
-    assert not any(isinstance(each, Pack) and not each.count for each in gone)
-    order = [each.sequence for each in gone]
+def test_oldest_packs_are_dropped_whole_but_not_in_flight(make_fixture):
+    fixture = make_fixture(in_flight=1)
+    events = add_during_outage(fixture, 500)
+    fixture.next_request()
+    dropped = []
+    while (each := drop_oldest(fixture)) is not None:
+        dropped.append(each)
+        assert fixture.courier.waiting_disk == allocated_bytes(fixture)
+    assert any(isinstance(each, Pack) for each in dropped)
+    assert not any(isinstance(each, Pack) and not each.count for each in dropped)
+    order = [each.sequence for each in dropped]
     assert order == sorted(order)
-    dropped = world.ledger.of("a").dropped["spool_full"]
-    taken = drain(world)
-    assert len(taken) == len(set(taken)) == len(events) - dropped
-    assert world.ledger.of("a").delivered == len(taken)
+    dropped_count = fixture.ledger.of("a").dropped["spool_full"]
+    accepted = drain(fixture)
+    assert len(accepted) == len(set(accepted)) == len(events) - dropped_count
+    assert fixture.ledger.of("a").delivered == len(accepted)
 
 
-def test_what_is_left_of_a_pack_can_be_given_up_once_nothing_of_it_is_in_flight(make_world):
-    world = make_world(in_flight=1)
-    events = outage(world, 500)
-    unsettled = world.courier._pending.pack_queue._unsettled
-    taken = []
+def test_rest_of_a_pack_can_be_dropped_once_none_of_it_is_in_flight(make_fixture):
+    fixture = make_fixture(in_flight=1)
+    events = add_during_outage(fixture, 500)
+    unsettled = fixture.courier._pending.pack_queue._unsettled
+    accepted = []
 
-    def begun():
-        return [pack for pack, left in unsettled.items() if left < pack.count]
+    def partly_settled():
+        return [pack for pack, unsettled_count in unsettled.items() if unsettled_count < pack.count]
 
-    while not begun():
-        world.next_request()
-        taken += world.bodies[0].split(b"\n")
-        world.accept()
-    (pack,) = begun()
-    while world.posted:
-        world.fail()
-    gone = []
-    while (each := give_up(world)) is not None:
-        gone.append(each)
-        assert world.courier.waiting_disk == blocks(world)
-    assert pack in gone
-    assert (world.files, world.courier.waiting_events, world.courier.waiting_bytes) == ([], 0, 0)
-    assert len(taken) + world.ledger.of("a").dropped["spool_full"] == len(events)
-    outage(world, 1, first=500)
-    assert drain(world) == [b"500.0"]
+    while not partly_settled():
+        fixture.next_request()
+        accepted += fixture.bodies[0].split(b"\n")
+        fixture.accept()
+    (pack,) = partly_settled()
+    while fixture.posted:
+        fixture.fail()
+    dropped = []
+    while (each := drop_oldest(fixture)) is not None:
+        dropped.append(each)
+        assert fixture.courier.waiting_disk == allocated_bytes(fixture)
+    assert pack in dropped
+    assert (fixture.files, fixture.courier.waiting_events, fixture.courier.waiting_bytes) == ([], 0, 0)
+    assert len(accepted) + fixture.ledger.of("a").dropped["spool_full"] == len(events)
+    add_during_outage(fixture, 1, first=500)
+    assert drain(fixture) == [b"500.0"]
 
 
-def test_what_is_left_of_cut_batches_can_be_given_up_once_nothing_of_it_is_in_flight(make_world):
-    world = make_world(in_flight=1, limits=BatchLimits(max_slots=0))
+def test_rest_of_cut_batches_can_be_dropped_once_none_is_in_flight(make_fixture):
+    fixture = make_fixture(in_flight=1, limits=BatchLimits(max_slots=0))
     for _ in range(3):
         for ms in (0, 5000, 9000):
-            world.seal(b"at %d" % ms, ms=ms, seal=False)
-        world.spool.seal_all()
+            fixture.seal(b"at %d" % ms, ms=ms, seal=False)
+        fixture.spool.seal_all()
     for _ in range(3):
-        world.accept()
+        fixture.accept()
     # The first batch was sent before. The others are cut together, and a request has events of both.
-    assert world.bodies == [b"at 0\nat 0"]
-    assert give_up(world) is None
-    world.accept()
-    assert give_up(world) is None
-    world.fail()
-    dropped = 0
-    while (each := give_up(world)) is not None:
-        dropped += each.unacknowledged
-    assert (world.files, world.courier.waiting_events, world.courier.waiting_bytes) == ([], 0, 0)
-    account = world.ledger.of("a")
-    assert (account.delivered, account.dropped, dropped) == (5, {"spool_full": 4}, 4)
+    assert fixture.bodies == [b"at 0\nat 0"]
+    assert drop_oldest(fixture) is None
+    fixture.accept()
+    assert drop_oldest(fixture) is None
+    fixture.fail()
+    dropped_count = 0
+    while (each := drop_oldest(fixture)) is not None:
+        dropped_count += each.unacknowledged
+    assert (fixture.files, fixture.courier.waiting_events, fixture.courier.waiting_bytes) == ([], 0, 0)
+    totals = fixture.ledger.of("a")
+    assert (totals.delivered, totals.dropped, dropped_count) == (5, {"spool_full": 4}, 4)
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_giving_up_in_between_loses_only_what_is_counted(make_world, seed):
-    chance = random.Random(seed)
-    world = make_world()
+def test_drops_between_requests_are_all_counted(make_fixture, seed):
+    rng = random.Random(seed)
+    fixture = make_fixture()
     events = []
     for i in range(4):
-        events += outage(world, 60, first=60 * i, size=2)
-        for _ in range(chance.randrange(1, 10)):
-            give_up(world)
+        events += add_during_outage(fixture, 60, first=60 * i, size=2)
+        for _ in range(rng.randrange(1, 10)):
+            drop_oldest(fixture)
 
     def answer(body):
-        world.courier.tidy()
-        if chance.random() < 0.2:
-            give_up(world)
-        if chance.random() < 0.3:
-            world.fail(0, chance.choice([500, 429, None]))
+        fixture.courier.tidy()
+        if rng.random() < 0.2:
+            drop_oldest(fixture)
+        if rng.random() < 0.3:
+            fixture.fail(0, rng.choice([500, 429, None]))
             return True
         return False
 
-    taken = drain(world, answer)
-    dropped = world.ledger.of("a").dropped["spool_full"]
-    assert len(taken) == len(set(taken)) == len(events) - dropped
-    assert dropped
+    accepted = drain(fixture, answer)
+    dropped_count = fixture.ledger.of("a").dropped["spool_full"]
+    assert len(accepted) == len(set(accepted)) == len(events) - dropped_count
+    assert dropped_count
 
 
-def keeper_of(world, monkeypatch, *, max_size, available=10**9):
+def build_budget(fixture, monkeypatch, *, max_size, available=10**9):
     monkeypatch.setattr(
         os, "statvfs", lambda path: SimpleNamespace(f_blocks=10**9, f_frsize=1, f_bavail=available, f_favail=1000)
     )
-    made = build_disk_budget(
-        world.spool,
+    disk_budget = build_disk_budget(
+        fixture.spool,
         BudgetTerms(max_size, 0),
-        members={"a": world.courier},
-        ledger=world.ledger,
+        members={"a": fixture.courier},
+        ledger=fixture.ledger,
         alarms=Alarms(),
-        clock=world.clock.seconds,
+        clock=fixture.clock.seconds,
     )
-    made.begin()
-    return made
+    disk_budget.begin()
+    return disk_budget
 
 
-def archive_of(world):
-    world.spool.archive = archive = Archive(
-        world.spool.directory / ".archive", max_size=10**9, max_age=None, wall=lambda: 1_795_435_200, on_error=print
+def build_archive(fixture):
+    fixture.spool.archive = archive = Archive(
+        fixture.spool.directory / ".archive", max_size=10**9, max_age=None, wall=lambda: 1_795_435_200, on_error=print
     )
     archive.recover()
     return archive
 
 
-def test_a_full_spool_whose_oldest_is_a_pack(make_world, monkeypatch):
-    world = make_world(in_flight=1)
-    archive = archive_of(world)
-    events = outage(world, 400)
-    held, before = packs(world), world.courier.waiting_disk
-    disk_budget = keeper_of(world, monkeypatch, max_size=before * 2 // 3)
-    assert disk_budget.evicted["a"] == world.ledger.of("a").dropped["spool_full"] > 0
-    assert len(packs(world)) < len(held)
-    assert world.courier.waiting_disk == blocks(world) <= before * 2 // 3
-    assert archive.size == 0, "what was dropped was not delivered"
-    world.check()
-    taken = drain(world)
-    assert Counter(taken) <= Counter(events)
-    assert len(taken) == len(events) - disk_budget.evicted["a"]
+def test_full_spool_drops_its_oldest_packs(make_fixture, monkeypatch):
+    fixture = make_fixture(in_flight=1)
+    archive = build_archive(fixture)
+    events = add_during_outage(fixture, 400)
+    packs_before, disk_before = pack_names(fixture), fixture.courier.waiting_disk
+    disk_budget = build_budget(fixture, monkeypatch, max_size=disk_before * 2 // 3)
+    assert disk_budget.evicted["a"] == fixture.ledger.of("a").dropped["spool_full"] > 0
+    assert len(pack_names(fixture)) < len(packs_before)
+    assert fixture.courier.waiting_disk == allocated_bytes(fixture) <= disk_before * 2 // 3
+    assert archive.size == 0, "dropped events were not delivered, so they are not archived"
+    fixture.check()
+    accepted = drain(fixture)
+    assert Counter(accepted) <= Counter(events)
+    assert len(accepted) == len(events) - disk_budget.evicted["a"]
 
 
-def test_the_archive_gives_way_to_what_waits(make_world, monkeypatch):
-    world = make_world(in_flight=1)
-    archive = archive_of(world)
-    outage(world, 40)
-    drain(world)
+def test_archive_is_deleted_before_waiting_batches_are_dropped(make_fixture, monkeypatch):
+    fixture = make_fixture(in_flight=1)
+    archive = build_archive(fixture)
+    add_during_outage(fixture, 40)
+    drain(fixture)
     assert archive.size >= 40 * 4096
-    outage(world, 40, first=100)
-    disk_budget = keeper_of(world, monkeypatch, max_size=10 * 2**20)
+    add_during_outage(fixture, 40, first=100)
+    disk_budget = build_budget(fixture, monkeypatch, max_size=10 * 2**20)
     disk_budget.archive = KeptArchive(archive)
     disk_budget.look()
     assert disk_budget.archive.disk == archive.size >= 40 * 4096
-    disk_budget = keeper_of(world, monkeypatch, max_size=2**20 + world.courier.waiting_disk)
+    disk_budget = build_budget(fixture, monkeypatch, max_size=2**20 + fixture.courier.waiting_disk)
     disk_budget.archive = KeptArchive(archive)
     disk_budget.look()
     assert archive.size == 0
     assert not disk_budget.evicted
-    drain(world)
+    drain(fixture)
 
 
-def test_progress_of_a_pack_that_could_not_be_written_is_tried_again_once(make_world, monkeypatch):
-    world = make_world(in_flight=1)
-    outage(world, 300)
-    pack = world.courier._pending.pack_queue._packs[-1]
+def test_failed_progress_of_a_pack_is_retried_once(make_fixture, monkeypatch):
+    fixture = make_fixture(in_flight=1)
+    add_during_outage(fixture, 300)
+    pack = fixture.courier._pending.pack_queue._packs[-1]
     read = pack.read(most_batches=64, most_bytes=10**9, sealed=0.0).batches
-    left = pack._unsettled
+    unsettled_count = pack._unsettled
     rename = Path.rename
 
     def fail(path, target):
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     monkeypatch.setattr(Path, "rename", fail)
-    world.spool.remove(read[:2])
-    assert pack._unsettled == left
+    fixture.spool.remove(read[:2])
+    assert pack._unsettled == unsettled_count
     monkeypatch.setattr(Path, "rename", rename)
-    world.clock.advance(2)
-    world.spool.seal_due()
-    world.clock.advance(2)
-    world.spool.seal_due()
-    assert pack._unsettled == left - sum(batch.count for batch in read[:2])
+    fixture.clock.advance(2)
+    fixture.spool.seal_due()
+    fixture.clock.advance(2)
+    fixture.spool.seal_due()
+    assert pack._unsettled == unsettled_count - sum(batch.count for batch in read[:2])
 
 
-def test_a_pack_given_up_that_cannot_be_removed_is_tried_again(make_world, monkeypatch):
-    world = make_world(in_flight=1)
-    outage(world, 500)
+def test_failed_removal_of_a_dropped_pack_is_retried(make_fixture, monkeypatch):
+    fixture = make_fixture(in_flight=1)
+    add_during_outage(fixture, 500)
     unlink = Path.unlink
 
     def fail(path, missing_ok=False):
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     monkeypatch.setattr(Path, "unlink", fail)
-    while not isinstance(gone := give_up(world), Pack):
-        assert gone is not None
-    assert gone.path.exists()
+    while not isinstance(dropped := drop_oldest(fixture), Pack):
+        assert dropped is not None
+    assert dropped.path.exists()
     monkeypatch.setattr(Path, "unlink", unlink)
-    world.clock.advance(2)
-    world.spool.seal_due()
-    assert not gone.path.exists()
+    fixture.clock.advance(2)
+    fixture.spool.seal_due()
+    assert not dropped.path.exists()

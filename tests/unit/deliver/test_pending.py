@@ -1,4 +1,4 @@
-"""What waits of one intake, and how much: adding, settling, dropping, releasing, damaged files."""
+"""Tests an intake's pending batches and their amounts: adding, settling, dropping, releasing, damaged files."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from pathlib import Path
 import pytest
 
 from bridge.spool import Pack, Piece, batch_reader
-from tests.unit.deliver.intake import Intake
+from tests.unit.deliver.intake import IntakeFixture
 
 
 @pytest.fixture
-def intake(tmp_path: Path) -> Intake:
-    return Intake(tmp_path / "spool")
+def intake(tmp_path: Path) -> IntakeFixture:
+    return IntakeFixture(tmp_path / "spool")
 
 
-def test_sealed_batches_are_counted_with_events_and_bytes(intake: Intake) -> None:
+def test_sealed_batches_are_counted_with_events_and_bytes(intake: IntakeFixture) -> None:
     intake.add(b"one", b"two")
     intake.add(b"three", second=1)
     assert (intake.pending.events, intake.pending.size) == (3, len(b"one\ntwo\nthree\n"))
@@ -24,7 +24,7 @@ def test_sealed_batches_are_counted_with_events_and_bytes(intake: Intake) -> Non
     intake.check()
 
 
-def test_oldest_is_the_batch_with_the_lowest_sequence(intake: Intake) -> None:
+def test_oldest_is_the_batch_with_the_lowest_sequence(intake: IntakeFixture) -> None:
     assert intake.pending.oldest is None
     assert intake.pending.oldest_sequence is None
     first = intake.add(b"one")
@@ -33,21 +33,21 @@ def test_oldest_is_the_batch_with_the_lowest_sequence(intake: Intake) -> None:
     assert intake.pending.oldest_sequence == first.sequence
 
 
-def test_batch_is_settled_with_its_last_event(intake: Intake) -> None:
+def test_batch_is_settled_with_its_last_event(intake: IntakeFixture) -> None:
     batch = intake.add(b"one", b"two")
     lines, times = batch_reader.rows_of(Piece.whole(batch))
-    halves = [batch_reader.part_of(Piece.whole(batch), lines, times, slice(i, i + 1)) for i in range(2)]
+    parts = [batch_reader.part_of(Piece.whole(batch), lines, times, slice(i, i + 1)) for i in range(2)]
     intake.ledger.deliver("fw", 1)
-    assert intake.pending.settle(halves[:1]) == []
+    assert intake.pending.settle(parts[:1]) == []
     intake.check()
     intake.ledger.deliver("fw", 1)
-    assert intake.pending.settle(halves[1:]) == [batch]
+    assert intake.pending.settle(parts[1:]) == [batch]
     intake.check()
     assert not intake.pending
     assert (intake.pending.size, intake.pending.disk) == (0, 0)
 
 
-def test_drop_oldest_forgets_the_oldest_batch_only(intake: Intake) -> None:
+def test_drop_oldest_forgets_the_oldest_batch_only(intake: IntakeFixture) -> None:
     first = intake.add(b"one", b"two")
     second = intake.add(b"three", second=1)
     assert intake.pending.drop_oldest() is first
@@ -57,7 +57,7 @@ def test_drop_oldest_forgets_the_oldest_batch_only(intake: Intake) -> None:
     assert (intake.pending.events, intake.pending.size, intake.pending.disk) == (0, 0, 0)
 
 
-def test_batch_in_flight_is_not_dropped(intake: Intake) -> None:
+def test_batch_in_flight_is_not_dropped(intake: IntakeFixture) -> None:
     intake.add(b"one")
     taken = intake.take()
     assert sum(piece.count for piece in taken) == 1
@@ -66,7 +66,7 @@ def test_batch_in_flight_is_not_dropped(intake: Intake) -> None:
     assert intake.pending.drop_oldest() is not None
 
 
-def test_release_returns_all_that_waits_with_its_events(intake: Intake) -> None:
+def test_release_returns_all_that_waits_with_its_events(intake: IntakeFixture) -> None:
     intake.add(b"one", b"two")
     intake.add(b"three", second=1)
     released = intake.pending.release()
@@ -75,7 +75,7 @@ def test_release_returns_all_that_waits_with_its_events(intake: Intake) -> None:
     assert (intake.pending.events, intake.pending.size, intake.pending.disk) == (0, 0, 0)
 
 
-def test_pack_found_at_start_is_counted_and_released_whole(intake: Intake) -> None:
+def test_pack_found_at_start_is_counted_and_released_whole(intake: IntakeFixture) -> None:
     batches = [intake.add(b"event %d" % n, second=n) for n in range(3)]
     intake.pending.release()
     made, _ = intake.pack(batches)
@@ -86,7 +86,7 @@ def test_pack_found_at_start_is_counted_and_released_whole(intake: Intake) -> No
     assert intake.pending.events == 0
 
 
-def test_missing_file_is_a_counted_loss_with_an_alarm(intake: Intake) -> None:
+def test_missing_file_is_a_counted_loss_with_an_alarm(intake: IntakeFixture) -> None:
     batch = intake.add(b"one", b"two")
     intake.pending.quarantine_batch(batch, batch_reader.Missing(batch, "the file is missing"))
     assert intake.ledger.total().dropped == {"spool_file_missing": 2}
@@ -95,7 +95,7 @@ def test_missing_file_is_a_counted_loss_with_an_alarm(intake: Intake) -> None:
     intake.check()
 
 
-def test_damaged_file_is_quarantined_with_an_alarm(intake: Intake) -> None:
+def test_damaged_file_is_quarantined_with_an_alarm(intake: IntakeFixture) -> None:
     batch = intake.add(b"one", b"two")
     intake.pending.quarantine_batch(batch, batch_reader.Damaged(batch, "3 events instead of 2"))
     assert intake.ledger.total().quarantined == 2
@@ -104,7 +104,7 @@ def test_damaged_file_is_quarantined_with_an_alarm(intake: Intake) -> None:
     intake.check()
 
 
-def test_forgotten_batches_leave_no_amount(intake: Intake) -> None:
+def test_forgotten_batches_leave_no_amount(intake: IntakeFixture) -> None:
     first = intake.add(b"one", b"two")
     second = intake.add(b"three", second=1)
     intake.pending.forget([first])

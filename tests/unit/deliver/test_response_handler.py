@@ -1,4 +1,4 @@
-"""Consequences of each outcome: for the events of the request, and for the intake."""
+"""Tests the effect of each outcome on the events of the request and on the intake."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from bridge.deliver.response_handler import MAX_FOREIGN_RESPONSES, ResponseHandl
 from bridge.deliver.retry_state import RetryState
 from bridge.spool import Piece
 from tests.harness.builders import build_base_urls
-from tests.unit.deliver.intake import Intake
+from tests.unit.deliver.intake import IntakeFixture
 
 
-class Courier:
-    """The parts of a courier around its response handler."""
+class HandlerFixture:
+    """Provides a response handler with the parts of a courier that it uses."""
 
     def __init__(self, directory: Path) -> None:
-        self.intake = intake = Intake(directory)
+        self.intake = intake = IntakeFixture(directory)
         self.halved: list[list[Piece]] = []
         self.nothing_left = False
         base_urls = build_base_urls(intake.clock, intake.context.dispatcher)
@@ -51,15 +51,15 @@ class Courier:
 
 
 @pytest.fixture
-def courier(tmp_path: Path) -> Courier:
-    return Courier(tmp_path / "spool")
+def courier(tmp_path: Path) -> HandlerFixture:
+    return HandlerFixture(tmp_path / "spool")
 
 
 def accepted(count: int) -> Outcome:
     return Outcome(Verdict.ACCEPTED, status=200, accepted=count, first_id="a", last_id="b")
 
 
-def test_accepted_events_are_delivered_with_a_receipt(courier: Courier) -> None:
+def test_accepted_events_are_delivered_with_a_receipt(courier: HandlerFixture) -> None:
     pieces = courier.request(b"one", b"two")
     courier.settle(pieces, accepted(2))
     assert courier.intake.ledger.total().delivered == 2
@@ -70,19 +70,19 @@ def test_accepted_events_are_delivered_with_a_receipt(courier: Courier) -> None:
     assert courier.handler.last_acceptance is courier.handler.last_answer
 
 
-def test_retry_puts_the_events_back_and_waits(courier: Courier) -> None:
+def test_retry_puts_the_events_back_and_waits(courier: HandlerFixture) -> None:
     courier.settle(courier.request(b"one"), Outcome(Verdict.RETRY, "HTTP 503", 503))
     assert courier.retry_state.waiting
     assert courier.retry_state.last_error == "HTTP 503"
     assert sum(piece.count for piece in courier.intake.take()) == 1
 
 
-def test_retry_after_sets_the_wait(courier: Courier) -> None:
+def test_retry_after_sets_the_wait(courier: HandlerFixture) -> None:
     courier.settle(courier.request(b"one"), Outcome(Verdict.RETRY, "HTTP 429", 429, retry_after=120.0))
     assert courier.retry_state.next_in == 120.0
 
 
-def test_responses_that_are_not_the_collectors_park_the_intake(courier: Courier) -> None:
+def test_responses_that_are_not_the_collectors_park_the_intake(courier: HandlerFixture) -> None:
     pieces = courier.request(b"one")
     for _ in range(MAX_FOREIGN_RESPONSES):
         assert courier.retry_state.parked is None
@@ -92,28 +92,28 @@ def test_responses_that_are_not_the_collectors_park_the_intake(courier: Courier)
     assert courier.intake.ledger.total().delivered == 0
 
 
-def test_413_halves_the_request_and_lowers_the_body_limit(courier: Courier) -> None:
+def test_413_halves_the_request_and_lowers_the_body_limit(courier: HandlerFixture) -> None:
     pieces = courier.request(b"x" * 100, b"y" * 100)
     courier.settle(pieces, Outcome(Verdict.SPLIT, "HTTP 413", 413))
     assert courier.halved == [pieces]
     assert courier.body_limit.limit < sum(piece.size for piece in pieces)
 
 
-def test_401_parks_the_intake_and_keeps_its_events(courier: Courier) -> None:
+def test_401_parks_the_intake_and_keeps_its_events(courier: HandlerFixture) -> None:
     courier.settle(courier.request(b"one"), Outcome(Verdict.PARKED, "HTTP 401; check the intake key", 401))
     assert courier.retry_state.parked == "HTTP 401; check the intake key"
     assert ("parked", "fw") in courier.intake.alarms
     assert courier.intake.pending.events == 1
 
 
-def test_refused_request_of_several_events_is_halved(courier: Courier) -> None:
+def test_refused_request_of_several_events_is_halved(courier: HandlerFixture) -> None:
     pieces = courier.request(b"one", b"two")
     courier.settle(pieces, Outcome(Verdict.REFUSED, "HTTP 400", 400))
     assert courier.halved == [pieces]
     assert courier.handler.bisection.consecutive_refusals == 1
 
 
-def test_refused_single_event_waits_for_an_acceptance(courier: Courier) -> None:
+def test_refused_single_event_waits_for_an_acceptance(courier: HandlerFixture) -> None:
     (bad,) = courier.request(b"bad")
     courier.settle([bad], Outcome(Verdict.REFUSED, "HTTP 400", 400))
     assert list(courier.handler.bisection.refused_pieces()) == [bad]
@@ -122,7 +122,7 @@ def test_refused_single_event_waits_for_an_acceptance(courier: Courier) -> None:
     assert list(courier.handler.bisection.refused_pieces()) == []
 
 
-def test_events_that_the_collector_names_as_refused_are_quarantined_alone(courier: Courier) -> None:
+def test_events_that_the_collector_names_as_refused_are_quarantined_alone(courier: HandlerFixture) -> None:
     pieces = courier.request(b"one", b"two", b"three")
     outcome = Outcome(Verdict.ACCEPTED, status=200, accepted=2, rejected={1: "too old"})
     courier.settle(pieces, outcome)
@@ -131,7 +131,7 @@ def test_events_that_the_collector_names_as_refused_are_quarantined_alone(courie
     assert courier.intake.refused == [b"two\n"]
 
 
-def test_unnamed_shortfall_is_a_counted_loss_with_evidence_and_alarm(courier: Courier) -> None:
+def test_unnamed_shortfall_is_a_counted_loss_with_evidence_and_alarm(courier: HandlerFixture) -> None:
     courier.settle(courier.request(b"one", b"two"), accepted(1))
     total = courier.intake.ledger.total()
     assert (total.delivered, total.dropped) == (1, {"collector_shortfall": 1})
@@ -139,12 +139,12 @@ def test_unnamed_shortfall_is_a_counted_loss_with_evidence_and_alarm(courier: Co
     assert ("loss", "fw") in courier.intake.alarms
 
 
-def test_acceptance_without_ids_is_counted_as_unconfirmed(courier: Courier) -> None:
+def test_acceptance_without_ids_is_counted_as_unconfirmed(courier: HandlerFixture) -> None:
     courier.settle(courier.request(b"one", b"two"), Outcome(Verdict.ACCEPTED, status=200, accepted=2, confirmed=False))
     assert courier.handler.unconfirmed == 2
 
 
-def test_acceptance_ends_the_wait_after_failures(courier: Courier) -> None:
+def test_acceptance_ends_the_wait_after_failures(courier: HandlerFixture) -> None:
     courier.settle(courier.request(b"one"), Outcome(Verdict.RETRY, "HTTP 503", 503))
     courier.settle(courier.intake.take(), accepted(1))
     assert courier.retry_state.failures == 0

@@ -26,7 +26,7 @@ class Alarms:
 
 
 class BaseUrls:
-    """One URL whose circuit breaker is `state`; `count` of them are configured."""
+    """Stands for `count` base URLs whose circuit breaker is in the state `state`."""
 
     def __init__(self, count: int = 1) -> None:
         self.state, self.retry_at, self.count = "closed", 0.0, count
@@ -35,15 +35,15 @@ class BaseUrls:
         return self.count
 
 
-class Intake:
-    def __init__(self, most: int = 8, urls: int = 1) -> None:
+class RetryFixture:
+    def __init__(self, max_in_flight: int = 8, urls: int = 1) -> None:
         self.clock, self.alarms, self.urls = Clock(), Alarms(), BaseUrls(urls)
         dispatcher = Dispatcher(self.clock, connections=8, rate=None)
         store: Any = None
         context = build_delivery_context(
             self.clock, store=store, ledger=Ledger(), dispatcher=dispatcher, alarms=self.alarms
         )
-        self.retry_state = RetryState("fw", max_in_flight=most, context=context, base_urls=self.urls)  # type: ignore[arg-type]
+        self.retry_state = RetryState("fw", max_in_flight=max_in_flight, context=context, base_urls=self.urls)  # type: ignore[arg-type]
 
     def fail_and_wait(self) -> float:
         """Fails once and lets the wait pass. Returns its seconds."""
@@ -56,36 +56,36 @@ class Intake:
 
 
 @pytest.fixture
-def intake(monkeypatch: pytest.MonkeyPatch) -> Intake:
+def intake(monkeypatch: pytest.MonkeyPatch) -> RetryFixture:
     monkeypatch.setattr("random.uniform", lambda low, high: high)
-    return Intake()
+    return RetryFixture()
 
 
-def test_waits_double_up_to_the_longest(intake: Intake) -> None:
+def test_waits_double_up_to_the_longest(intake: RetryFixture) -> None:
     waits = [intake.fail_and_wait() for _ in range(10)]
     assert waits == sorted(waits)
     assert waits[0] <= 2 * retry_state.FIRST_WAIT
     assert waits[-1] == waits[-2] <= 1.5 * retry_state.LONGEST_WAIT
 
 
-def test_success_resets_the_wait(intake: Intake) -> None:
+def test_success_resets_the_wait(intake: RetryFixture) -> None:
     first, *_ = [intake.fail_and_wait() for _ in range(4)]
     intake.retry_state.succeeded()
     assert intake.fail_and_wait() == first
 
 
-def test_requests_that_fail_together_are_one_failure(intake: Intake) -> None:
+def test_requests_that_fail_together_are_one_failure(intake: RetryFixture) -> None:
     for _ in range(5):
         intake.retry_state.fail("HTTP 503")
     assert intake.retry_state.failures == 1
 
 
-def test_retry_after_is_honoured(intake: Intake) -> None:
+def test_retry_after_is_honoured(intake: RetryFixture) -> None:
     intake.retry_state.fail("HTTP 429", at_least=300.0)
     assert intake.retry_state.next_in == 300.0
 
 
-def test_requests_in_flight_double_with_success_up_to_the_limit(intake: Intake) -> None:
+def test_requests_in_flight_double_with_success_up_to_the_limit(intake: RetryFixture) -> None:
     windows = []
     for _ in range(5):
         intake.retry_state.succeeded()
@@ -95,14 +95,14 @@ def test_requests_in_flight_double_with_success_up_to_the_limit(intake: Intake) 
     assert intake.retry_state.window == 1
 
 
-def test_parked_intake_is_tried_every_few_minutes_and_raises_an_alarm(intake: Intake) -> None:
+def test_parked_intake_is_tried_every_few_minutes_and_raises_an_alarm(intake: RetryFixture) -> None:
     intake.retry_state.park("HTTP 401")
     assert intake.retry_state.next_in == pytest.approx(1.1 * retry_state.PARKED_WAIT)
     assert "HTTP 401" in intake.alarms.active["parked", "fw"]
     assert intake.retry_state.last_error == "HTTP 401"
 
 
-def test_acceptance_unparks_an_intake_and_clears_the_alarm(intake: Intake) -> None:
+def test_acceptance_unparks_an_intake_and_clears_the_alarm(intake: RetryFixture) -> None:
     intake.retry_state.park("HTTP 401")
     intake.retry_state.succeeded()
     assert intake.retry_state.parked is None
@@ -110,21 +110,21 @@ def test_acceptance_unparks_an_intake_and_clears_the_alarm(intake: Intake) -> No
     assert intake.alarms.active == {}
 
 
-def test_network_failure_waits_for_an_open_circuit_breaker(intake: Intake) -> None:
+def test_network_failure_waits_for_an_open_circuit_breaker(intake: RetryFixture) -> None:
     intake.urls.state, intake.urls.retry_at = "open", 12.0
     intake.retry_state.fail("no connection", network=True)
     # The breaker wakes the intake; it sets no timer of its own.
     assert not intake.retry_state.waiting
 
 
-def test_network_failure_with_another_url_at_hand_does_not_wait() -> None:
-    intake = Intake(urls=2)
+def test_network_failure_with_another_url_does_not_wait() -> None:
+    intake = RetryFixture(urls=2)
     intake.retry_state.fail("no connection", network=True)
     assert not intake.retry_state.waiting
     assert intake.retry_state.failures == 0
 
 
-def test_retired_intake_makes_no_attempt_until_it_is_configured_again(intake: Intake) -> None:
+def test_retired_intake_makes_no_attempt_until_it_is_configured_again(intake: RetryFixture) -> None:
     intake.retry_state.retire("not in the configuration")
     intake.retry_state.fail("HTTP 503")
     assert not intake.retry_state.waiting
@@ -134,7 +134,7 @@ def test_retired_intake_makes_no_attempt_until_it_is_configured_again(intake: In
     assert intake.fail_and_wait() > 0
 
 
-def test_reload_ends_the_wait(intake: Intake) -> None:
+def test_reload_ends_the_wait(intake: RetryFixture) -> None:
     intake.retry_state.fail("HTTP 503", at_least=300.0)
     intake.retry_state.change(intake.urls, max_in_flight=4)  # type: ignore[arg-type]
     assert not intake.retry_state.waiting

@@ -21,88 +21,88 @@ def batch(sequence, *, sealed=0.0, earliest=0, latest=None, count=1, size=10, ti
     )  # fmt: skip
 
 
-def taken(send_queue, now, **limits):
+def take_sequences(send_queue, now, **limits):
     return [piece.batch.sequence for piece in send_queue.take(now, **(limits or ALONE))]
 
 
-def test_live_first_and_a_fifth_for_the_backlog():
+def test_backlog_gets_every_fifth_turn_while_live_events_wait():
     send_queue = SendQueue(live_for=10, live_first=True)
     for i in range(40):
         send_queue.add(batch(i, sealed=0), 100)
     for i in range(100, 180):
         send_queue.add(batch(i, sealed=100), 100)
-    order = [taken(send_queue, 100)[0] for _ in range(50)]
+    order = [take_sequences(send_queue, 100)[0] for _ in range(50)]
     assert [i for i in order if i < 100] == list(range(10))
     assert [i for i in order if i >= 100] == list(range(100, 140))
     assert all(any(i < 100 for i in order[start : start + 5]) for start in range(45))
 
 
-def test_a_lane_alone_has_every_turn():
+def test_single_lane_gets_every_turn():
     send_queue = SendQueue(live_for=10, live_first=True)
     for i in (3, 1, 2):
         send_queue.add(batch(i), 100)
     assert send_queue.has_backlog
-    assert [taken(send_queue, 100) for _ in range(4)] == [[1], [2], [3], []]
+    assert [take_sequences(send_queue, 100) for _ in range(4)] == [[1], [2], [3], []]
 
 
-def test_what_has_waited_becomes_backlog():
+def test_batch_that_has_waited_becomes_backlog():
     send_queue = SendQueue(live_for=10, live_first=True)
     send_queue.add(batch(1, sealed=0), 0)
     assert not send_queue.has_backlog
     send_queue.add(batch(2, sealed=11), 11)
-    assert taken(send_queue, 11) == [2]
+    assert take_sequences(send_queue, 11) == [2]
     assert send_queue.has_backlog
 
 
-def test_oldest_first_knows_one_lane():
+def test_oldest_first_uses_one_lane():
     send_queue = SendQueue(live_for=10, live_first=False)
     for i in range(5):
         send_queue.add(batch(i, sealed=0 if i < 3 else 100), 100)
-    assert [taken(send_queue, 100)[0] for _ in range(5)] == [0, 1, 2, 3, 4]
+    assert [take_sequences(send_queue, 100)[0] for _ in range(5)] == [0, 1, 2, 3, 4]
 
 
-def test_neighbours_within_the_width_are_joined():
+def test_neighbouring_batches_within_the_width_are_joined():
     send_queue = SendQueue(live_for=10, live_first=True)
     for i, (earliest, latest) in enumerate([(0, 400), (500, 999), (900, 950), (1000, 1000), (100, 200)]):
         send_queue.add(batch(i, earliest=earliest, latest=latest), 0)
-    assert [taken(send_queue, 0, **WIDE) for _ in range(4)] == [[0, 1, 2], [3, 4], [], []]
+    assert [take_sequences(send_queue, 0, **WIDE) for _ in range(4)] == [[0, 1, 2], [3, 4], [], []]
 
 
-def test_limits_bound_a_join_but_not_a_single_batch():
+def test_limits_apply_to_joined_batches_but_not_to_a_single_one():
     send_queue = SendQueue(live_for=10, live_first=True)
     for i, (count, size) in enumerate([(60, 10), (41, 10), (59, 10), (1, 9_970), (1, 11), (500, 99_999), (1, 1)]):
         send_queue.add(batch(i, count=count, size=size), 0)
-    assert [taken(send_queue, 0, **WIDE) for _ in range(6)] == [[0], [1, 2], [3, 4], [5], [6], []]
+    assert [take_sequences(send_queue, 0, **WIDE) for _ in range(6)] == [[0], [1, 2], [3, 4], [5], [6], []]
 
 
-def test_a_timed_batch_comes_alone():
+def test_timed_batch_is_taken_alone():
     send_queue = SendQueue(live_for=10, live_first=True)
     for i in range(3):
         send_queue.add(batch(i, timed=i == 1), 0)
-    assert [taken(send_queue, 0, **WIDE) for _ in range(3)] == [[0], [1], [2]]
+    assert [take_sequences(send_queue, 0, **WIDE) for _ in range(3)] == [[0], [1], [2]]
 
 
-def test_timed_batches_that_stand_together_come_together():
+def test_adjacent_timed_batches_are_taken_together():
     send_queue = SendQueue(live_for=10, live_first=True, exact=lambda sequence: sequence >= 6)
     for i in range(9):
         send_queue.add(batch(i, timed=i != 3, size=10), 0)
     most = WIDE | {"max_uncut_bytes": 25}
-    assert [taken(send_queue, 0, **most) for _ in range(7)] == [[0, 1], [2], [3], [4, 5], [6, 7], [8], []]
+    assert [take_sequences(send_queue, 0, **most) for _ in range(7)] == [[0, 1], [2], [3], [4, 5], [6, 7], [8], []]
 
 
-def test_what_was_cut_counts_among_what_is_cut_next():
+def test_cut_pieces_count_towards_the_limit_of_uncut_bytes():
     send_queue = SendQueue(live_for=10, live_first=True)
     for i in range(5):
         send_queue.add(batch(i, timed=True, size=10), 0)
     cut = Piece(batch(9, timed=True), 0, 0, 1, 15, b"x" * 15)
     send_queue.put_back([cut], 0)
     most = WIDE | {"max_uncut_bytes": 30}
-    assert taken(send_queue, 0, **most) == [0]
+    assert take_sequences(send_queue, 0, **most) == [0]
     send_queue.forget([cut.batch])
-    assert taken(send_queue, 0, **most) == [1, 2, 3]
+    assert take_sequences(send_queue, 0, **most) == [1, 2, 3]
 
 
-def test_pieces_that_were_cut_together_leave_by_their_windows():
+def test_pieces_cut_together_are_taken_by_time_window():
     send_queue = SendQueue(live_for=10, live_first=True)
     one, two = batch(1, timed=True), batch(2, timed=True)
     pieces = [
@@ -111,10 +111,10 @@ def test_pieces_that_were_cut_together_leave_by_their_windows():
     ]  # fmt: skip
     send_queue.put_back(pieces, 0)
     send_queue.add(batch(3), 0)
-    assert [taken(send_queue, 0, **WIDE) for _ in range(3)] == [[1, 2], [1, 2], [3]]
+    assert [take_sequences(send_queue, 0, **WIDE) for _ in range(3)] == [[1, 2], [1, 2], [3]]
 
 
-def test_put_back_stands_where_it_stood():
+def test_put_back_restores_the_position():
     send_queue = SendQueue(live_for=10, live_first=True)
     for i in range(6):
         send_queue.add(batch(i), 0)
@@ -122,7 +122,7 @@ def test_put_back_stands_where_it_stood():
     second = send_queue.take(0, width_ms=1000, max_events=2, max_bytes=1000)
     send_queue.put_back(second, 0)
     send_queue.put_back(first, 0)
-    assert [taken(send_queue, 0)[0] for _ in range(6)] == [0, 1, 2, 3, 4, 5]
+    assert [take_sequences(send_queue, 0)[0] for _ in range(6)] == [0, 1, 2, 3, 4, 5]
 
 
 @settings(max_examples=examples(100, long=300), deadline=None)
@@ -130,7 +130,7 @@ def test_put_back_stands_where_it_stood():
     st.lists(st.tuples(st.integers(0, 5000), st.integers(0, 900), st.integers(1, 60), st.booleans()), max_size=25),
     st.randoms(use_true_random=False), st.sampled_from([100, 1000, 60_000]),
 )  # fmt: skip
-def test_any_batches(rows, random, width):
+def test_any_batches_are_taken_once_in_order_within_the_limits(rows, random, width):
     send_queue = SendQueue(live_for=10, live_first=True)
     order = list(range(len(rows)))
     random.shuffle(order)
@@ -153,7 +153,7 @@ def test_any_batches(rows, random, width):
     assert len(send_queue) == 0
 
 
-def test_pieces_of_one_batch_leave_in_their_order():
+def test_pieces_of_one_batch_are_taken_in_order():
     send_queue = SendQueue(live_for=10, live_first=True)
     whole = batch(1, timed=True)
     pieces = [Piece(whole, i, i, 1, 2, b"x\n", start=i) for i in range(4)]
@@ -161,17 +161,17 @@ def test_pieces_of_one_batch_leave_in_their_order():
     assert [send_queue.take(0, **ALONE)[0].start for _ in range(4)] == [0, 1, 2, 3]
 
 
-def test_the_oldest_that_waits_whole_can_be_dropped():
+def test_drop_oldest_returns_the_oldest_untouched_batch():
     send_queue = SendQueue(live_for=10, live_first=True)
     batches = [batch(number) for number in range(4)]
     for one in batches:
         send_queue.add(one, now=0)
     taken = send_queue.take(0, width_ms=1, max_events=1, max_bytes=1)
     assert [piece.batch for piece in taken] == batches[:1]
-    assert send_queue.drop_oldest() is batches[1], "what is in flight is not here"
+    assert send_queue.drop_oldest() is batches[1], "a batch in flight is not in the queue"
     send_queue.put_back(taken, 0)
     batches[0].unacknowledged -= 1
-    assert send_queue.drop_oldest() is batches[2], "a part of the first is settled"
+    assert send_queue.drop_oldest() is batches[2], "the first batch is partly settled"
     assert send_queue.drop_oldest() is batches[3]
     assert send_queue.drop_oldest() is None
     assert len(send_queue) == 1

@@ -1,4 +1,4 @@
-"""Tests that megabytes over TLS arrive whole and in few steps."""
+"""Tests that large bodies over TLS arrive complete, in few reads and writes."""
 
 import os
 import ssl
@@ -14,7 +14,7 @@ from bridge.tls.records import Records
 from tests.harness.pki import Authority
 
 
-class Kept(Protocol):
+class RecordingProtocol(Protocol):
     """Keeps the received bytes."""
 
     def __init__(self):
@@ -28,7 +28,7 @@ class Kept(Protocol):
         self.lost = reason
 
 
-class Wire(StringTransport):
+class CountingTransport(StringTransport):
     """Counts writes."""
 
     def __init__(self):
@@ -50,16 +50,16 @@ class Server:
         context.load_cert_chain(issued.certificate, issued.private_key)
         self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
         self.tls = context.wrap_bio(self._in, self._out, server_side=True)
-        self.wire = Wire()
+        self.wire = CountingTransport()
         policy = CachedPolicy(Trust(ca_file=pki.ca))
         pipe = TlsEndpoint(policy.creatorForNetloc(b"127.0.0.1", 443), self, Records())
-        connecting = pipe.connect(Factory.forProtocol(Kept))
+        connecting = pipe.connect(Factory.forProtocol(RecordingProtocol))
         for _ in range(4):
             try:
                 self.tls.do_handshake()
             except ssl.SSLWantReadError:
                 pass
-            self.pass_on()
+            self.exchange()
         found = []
         connecting.addCallback(found.append)
         (self.client,) = found
@@ -70,8 +70,8 @@ class Server:
         self.protocol.makeConnection(self.wire)
         return defer.succeed(self.protocol)
 
-    def pass_on(self):
-        """Passes on what either side has written; the client gets it as one read."""
+    def exchange(self):
+        """Transfers what either side has written; the client receives it as one read."""
         self._in.write(self.wire.value())
         self.wire.clear()
         if self._out.pending:
@@ -93,24 +93,24 @@ def server(tmp_path):
     return Server(tmp_path)
 
 
-def test_a_body_is_handed_on_in_few_pieces(server):
+def test_body_is_sent_in_few_writes(server):
     body = os.urandom(1_000_000)
     before = server.wire.writes
     server.client.transport.write(body)
     assert server.wire.writes - before <= 8, "a million bytes are 62 records"
-    server.pass_on()
+    server.exchange()
     assert server.read() == body
 
 
-def test_an_answer_is_taken_a_read_at_a_time(server):
-    answer = os.urandom(300_000)
-    server.tls.write(answer)
-    server.pass_on()
-    assert b"".join(server.client.reads) == answer
-    assert len(server.client.reads) <= 4, "it came in 19 records"
+def test_response_is_received_in_few_reads(server):
+    response = os.urandom(300_000)
+    server.tls.write(response)
+    server.exchange()
+    assert b"".join(server.client.reads) == response
+    assert len(server.client.reads) <= 4, "300,000 bytes are 19 records"
 
 
-def test_who_aborts_gets_no_more(server):
+def test_aborted_connection_receives_no_more_data(server):
     received = server.client.dataReceived
 
     def abort(data):
@@ -119,21 +119,21 @@ def test_who_aborts_gets_no_more(server):
 
     server.client.dataReceived = abort
     server.tls.write(os.urandom(300_000))
-    server.pass_on()
+    server.exchange()
     assert len(server.client.reads) == 1
     assert server.wire.disconnected
 
 
-def test_the_end_is_told(server):
+def test_close_notify_closes_the_connection_after_the_last_data(server):
     server.tls.write(b"last")
     with pytest.raises(ssl.SSLWantReadError):
         server.tls.unwrap()
-    server.pass_on()
+    server.exchange()
     assert b"".join(server.client.reads) == b"last"
     assert server.wire.disconnecting
 
 
-def test_damage_ends_the_connection(server):
+def test_damaged_record_closes_the_connection_with_an_alert(server):
     server.protocol.dataReceived(b"\x17\x03\x03\x00\x20" + bytes(32))
     assert server.wire.disconnecting
-    assert server.wire.value(), "an alert is sent to the server"
+    assert server.wire.value(), "no alert was sent to the server"

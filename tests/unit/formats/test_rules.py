@@ -186,7 +186,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("name", "frame", "event"), CASES, ids=[f"{n}-{i}" for i, (n, _, _) in enumerate(CASES)])
-def test_a_rule(name: str, frame: bytes, event: bytes) -> None:
+def test_rule_makes_the_event_that_the_parser_expects(name: str, frame: bytes, event: bytes) -> None:
     one = find(name)
     assert event_for(one, frame, CONTEXT) == event
     assert one.fits(event)

@@ -71,7 +71,7 @@ def test_format_is_complete(one: Format) -> None:
 
 
 @every_format
-def test_example_fits(one: Format) -> None:
+def test_example_fits_its_format(one: Format) -> None:
     event = event_for(one, one.example, CONTEXT)
     assert one.fits(event)
     assert event == event.strip()
@@ -134,13 +134,13 @@ def test_rule_is_fast_for_hostile_texts(one: Format) -> None:
         ("esx", "esxi"),
     ],
 )
-def test_nearest_name(wrong: str, meant: str) -> None:
+def test_unknown_name_suggests_the_nearest_name(wrong: str, meant: str) -> None:
     with pytest.raises(UnknownFormat) as raised:
         find(wrong)
     assert raised.value.hint == f"did you mean {meant}?"
 
 
-def test_no_near_name() -> None:
+def test_unknown_name_without_a_near_one_points_to_the_list() -> None:
     with pytest.raises(UnknownFormat, match=r"unknown format 'zzz': run \"syslog-bridge formats\" for a list"):
         find("zzz")
     assert find("asa") is find("cisco-secure-firewall")

@@ -20,7 +20,7 @@ from bridge.host.logs import (
 HOSTILE = "a\nb\x1b[2J\u202ec"
 
 
-def written(style="text", *, level="info", events=()):
+def log_events(style="text", *, level="info", events=()):
     out, recent = io.StringIO(), Recent()
     observer = LogPublisher(LogObserver(Written(out, style), level=level), LogObserver(recent, level=level))
     log = Logger(namespace="deliver", observer=observer)
@@ -30,47 +30,47 @@ def written(style="text", *, level="info", events=()):
 
 
 @pytest.mark.parametrize(("level", "number"), [("info", 6), ("warn", 4), ("error", 3), ("critical", 2)])
-def test_journald_reads_the_level(level, number):
-    text, _ = written("journal", events=[(LogLevel.lookupByName(level), "so")])
+def test_journal_lines_begin_with_their_level(level, number):
+    text, _ = log_events("journal", events=[(LogLevel.lookupByName(level), "so")])
     assert text == f"<{number}>deliver: intake x: so\n"
 
 
-def test_a_json_event_is_one_line():
-    text, _ = written("json", events=[(LogLevel.warn, HOSTILE)])
+def test_json_event_is_one_line():
+    text, _ = log_events("json", events=[(LogLevel.warn, HOSTILE)])
     fields = json.loads(text)
     assert fields.pop("time").endswith("Z")
     assert fields == {"level": "warn", "logger": "deliver", "message": "intake x: a\\nb\\x1b[2J\\x202ec"}
 
 
 def test_control_characters_are_escaped():
-    text, recent = written(events=[(LogLevel.error, HOSTILE)])
+    text, recent = log_events(events=[(LogLevel.error, HOSTILE)])
     assert text.count("\n") == 1
     assert text[:-1].isprintable()
     assert recent.lines()[0]["text"].isprintable()
 
 
-def test_levels():
+def test_lines_below_the_level_are_omitted():
     events = [(LogLevel.debug, "1"), (LogLevel.info, "2"), (LogLevel.warn, "3")]
-    assert written(events=events)[0].count("\n") == 2
-    assert written(level="debug", events=events)[0].count("\n") == 3
-    assert written(level="warn", events=events)[0].count("\n") == 1
+    assert log_events(events=events)[0].count("\n") == 2
+    assert log_events(level="debug", events=events)[0].count("\n") == 3
+    assert log_events(level="warn", events=events)[0].count("\n") == 1
 
 
 def test_repeated_lines_are_suppressed_and_counted():
-    got = []
-    throttle = Throttle(got.append)
+    lines = []
+    throttle = Throttle(lines.append)
     for n in range(1000):
         throttle("same", LogLine(100.0 + n / 1000, "warn", "deliver", f"line {n}"))
     throttle("other", LogLine(101.0, "warn", "deliver", "different"))
-    assert len(got) == Throttle.BURST + 1
+    assert len(lines) == Throttle.BURST + 1
     throttle("other", LogLine(120.0, "warn", "deliver", "later"))
-    assert got[-2].text == f"suppressed {1000 - Throttle.BURST} similar lines: same"
-    assert got[-1].text == "later"
+    assert lines[-2].text == f"suppressed {1000 - Throttle.BURST} similar lines: same"
+    assert lines[-1].text == "later"
     throttle("same", LogLine(121.0, "warn", "deliver", "again"))
-    assert got[-1].text == "again"
+    assert lines[-1].text == "again"
 
 
-def test_recent_is_bounded():
+def test_recent_lines_are_bounded():
     recent = Recent()
     for n in range(1000):
         recent(LogLine(float(n), "info", "app", "x" * 5000))
@@ -91,8 +91,8 @@ def test_journald_is_recognised_by_its_stream(tmp_path, monkeypatch):
     assert logs.choose_style("auto", io.StringIO()) == "text"
 
 
-def test_every_style_and_level_of_the_command_line_exists():
+def test_every_log_format_and_level_of_the_command_line_exists():
     for style in main.LOG_FORMATS:
-        assert written(logs.choose_style(style, io.StringIO()), events=[(LogLevel.info, "x")])[0]
+        assert log_events(logs.choose_style(style, io.StringIO()), events=[(LogLevel.info, "x")])[0]
     for level in main.LOG_LEVELS:
         LogObserver(Written(io.StringIO()), level=level)

@@ -10,7 +10,7 @@ from bridge.host.reactor import SteadyReactor
 
 
 class Pipe:
-    """Readable end of a pipe; appends its name to ``calls`` when it is read."""
+    """The readable end of a pipe. Appends its name to ``calls`` when it is read."""
 
     def __init__(self, reactor, calls, name, then=None):
         self.end, self._write = os.pipe()
@@ -47,7 +47,7 @@ def reactor():
     made._poller.close()
 
 
-def test_a_callback_runs_once_after_all_reads(reactor):
+def test_callback_runs_once_after_all_reads(reactor):
     calls = []
     pipes = [Pipe(reactor, calls, "one", lambda: calls.append("end")), Pipe(reactor, calls, "two")]
     reactor.callLater(0, calls.append, "timer")
@@ -60,7 +60,7 @@ def test_a_callback_runs_once_after_all_reads(reactor):
         pipe.close()
 
 
-def test_a_defect_in_a_callback_does_not_stop_the_others(reactor):
+def test_exception_in_a_callback_does_not_stop_the_others(reactor):
     logged = []
     globalLogPublisher.addObserver(logged.append)
     calls = []

@@ -45,7 +45,7 @@ def line(text):
 
 
 def test_reads_of_one_turn_are_coalesced(fixture, monkeypatch):
-    first, second, again = fixture.connect("192.0.2.1"), fixture.connect("192.0.2.2"), fixture.connect("192.0.2.1")
+    first, second, same_peer = fixture.connect("192.0.2.1"), fixture.connect("192.0.2.2"), fixture.connect("192.0.2.1")
     blocks = []
     parse = fixture.bridge.pipeline._parse
     monkeypatch.setattr(
@@ -55,7 +55,7 @@ def test_reads_of_one_turn_are_coalesced(fixture, monkeypatch):
     )
     first.dataReceived(line(b"1"))
     second.dataReceived(line(b"2") + b"\n \n" + line(b"3"))
-    again.dataReceived(line(b"4"))
+    same_peer.dataReceived(line(b"4"))
     first.dataReceived(line(b"5"))
     fixture.bridge.check()
     assert len(fixture.waiting) == 1

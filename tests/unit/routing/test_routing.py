@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.routing import (
-    Disposition,
     Facts,
     Profile,
     Router,
@@ -427,4 +426,3 @@ def test_profile_cache_is_bounded(monkeypatch):
 def test_empty_conditions_need_no_columns():
     assert Conditions(When()).needs == frozenset()
     assert Conditions(When()).hold(facts())
-    assert Disposition("drop", "r") == Disposition("drop", "r")

@@ -63,9 +63,9 @@ def test_delivered_batches_are_archived_in_one_pack_per_hour(spool_fixture, arch
 
 def test_batches_delivered_from_a_pack_are_archived(spool_fixture, archive):
     events, batches = deliver(spool_fixture, 20, settle=False)
-    made, _ = pack_writer.pack(batches, spool_fixture.spool.cannot_remove)
-    read = made.read(most_batches=1000, most_bytes=10**9, sealed=0.0).batches
-    spool_fixture.spool.remove(read)
+    new_pack, _ = pack_writer.pack(batches, spool_fixture.spool.cannot_remove)
+    read_batches = new_pack.read(most_batches=1000, most_bytes=10**9, sealed=0.0).batches
+    spool_fixture.spool.remove(read_batches)
     assert (spool_fixture.names(), archived_events(archive)) == ([], events)
 
 

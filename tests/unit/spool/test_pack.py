@@ -22,18 +22,18 @@ def fill(spool_fixture, count, *, events=3, first=0, size=20):
 
 
 def pack(spool_fixture, batches):
-    made, apart = pack_writer.pack(batches, spool_fixture.spool.cannot_remove)
-    assert apart == []
-    return made
+    new_pack, damaged = pack_writer.pack(batches, spool_fixture.spool.cannot_remove)
+    assert damaged == []
+    return new_pack
 
 
 def read_all(pack, *, at_a_time=1):
     batches, losses = [], []
     for _ in range(100_000):
-        fed = pack.read(most_batches=at_a_time, most_bytes=1 << 30, sealed=0.0)
-        batches += fed.batches
-        losses += fed.losses
-        if fed.exhausted:
+        result = pack.read(most_batches=at_a_time, most_bytes=1 << 30, sealed=0.0)
+        batches += result.batches
+        losses += result.losses
+        if result.exhausted:
             return batches, losses
     raise AssertionError("the pack was not exhausted after 100,000 reads")
 
@@ -54,10 +54,15 @@ def many_blocks(monkeypatch):
 def test_pack_replaces_its_batches(spool_fixture, many_blocks):
     batches = fill(spool_fixture, 100)
     expected = texts(batches)
-    made = pack(spool_fixture, batches)
-    assert spool_fixture.names() == [made.name]
-    assert (made.count, made.batches, made.first, made.last) == (300, 100, batches[0].sequence, batches[-1].sequence)
-    found, losses = read_all(made)
+    new_pack = pack(spool_fixture, batches)
+    assert spool_fixture.names() == [new_pack.name]
+    assert (new_pack.count, new_pack.batches, new_pack.first, new_pack.last) == (
+        300,
+        100,
+        batches[0].sequence,
+        batches[-1].sequence,
+    )
+    found, losses = read_all(new_pack)
     assert (texts(found), losses) == (expected, [])
     for before, after in zip(batches, found, strict=True):
         for name in ("sequence", "earliest", "latest", "count", "size", "encoding", "timed", "sending"):
@@ -67,17 +72,17 @@ def test_pack_replaces_its_batches(spool_fixture, many_blocks):
 def test_zcat_reads_a_pack(spool_fixture, many_blocks):
     batches = fill(spool_fixture, 30)
     expected = texts(batches)
-    made = pack(spool_fixture, batches)
-    plain = subprocess.run(["gzip", "-dc"], input=made.path.read_bytes(), capture_output=True, check=True).stdout
+    new_pack = pack(spool_fixture, batches)
+    plain = subprocess.run(["gzip", "-dc"], input=new_pack.path.read_bytes(), capture_output=True, check=True).stdout
     assert [line for line in plain.split(b"\n") if b"." in line] == expected
 
 
 def test_sending_batch_is_a_possible_duplicate_in_its_pack(spool_fixture):
     batches = fill(spool_fixture, 4)
     batch_reader.begin_sending(batches[1])
-    made = pack(spool_fixture, batches)
+    new_pack = pack(spool_fixture, batches)
     found = spool_fixture.restart()
-    assert (found.batches, [each.name for each in found.packs], found.sending) == ([], [made.name], {"a": 3})
+    assert (found.batches, [each.name for each in found.packs], found.sending) == ([], [new_pack.name], {"a": 3})
     assert [batch.doubtful for batch in read_all(found.packs[0])[0]] == [False, True, False, False]
 
 
@@ -86,16 +91,16 @@ def test_timed_and_json_batches_are_unchanged_in_a_pack(make_spool_fixture):
     spool_fixture.append(b'"b"', slot=3, encoding="json")
     spool_fixture.append(b'"a"', slot=1, encoding="json")
     spool_fixture.append(b"plain", slot=1)
-    made = pack(spool_fixture, spool_fixture.seal())
-    assert spool_fixture.events(read_all(made)[0]) == [b"a", b"b", b"plain"]
+    new_pack = pack(spool_fixture, spool_fixture.seal())
+    assert spool_fixture.events(read_all(new_pack)[0]) == [b"a", b"b", b"plain"]
 
 
 def test_damaged_file_is_not_packed(spool_fixture):
     batches = fill(spool_fixture, 3)
     batches[1].path.write_bytes(b"short\n")
-    made, apart = pack_writer.pack(batches, spool_fixture.spool.cannot_remove)
-    assert (made.batches, apart) == (2, [batches[1]])
-    assert spool_fixture.names() == sorted([made.name, batches[1].path.name])
+    new_pack, damaged = pack_writer.pack(batches, spool_fixture.spool.cannot_remove)
+    assert (new_pack.batches, damaged) == (2, [batches[1]])
+    assert spool_fixture.names() == sorted([new_pack.name, batches[1].path.name])
 
 
 def test_small_packs_are_merged(spool_fixture, many_blocks):
@@ -103,9 +108,9 @@ def test_small_packs_are_merged(spool_fixture, many_blocks):
     expected = texts(batches)
     small = [pack(spool_fixture, batches[i : i + 15]) for i in range(0, 60, 15)]
     assert pack_writer.mergeable(small) == (0, 4)
-    made = pack_writer.merge(small, spool_fixture.errors.append)
-    assert spool_fixture.names() == [made.name]
-    found, losses = read_all(made)
+    new_pack = pack_writer.merge(small, spool_fixture.errors.append)
+    assert spool_fixture.names() == [new_pack.name]
+    found, losses = read_all(new_pack)
     assert (texts(found), losses) == (expected, [])
     assert [batch.position for batch in found] == list(range(60))
 
@@ -121,11 +126,11 @@ def test_packs_that_were_read_are_not_merged(spool_fixture):
 
 
 def test_pack_name_records_begun_and_settled_batches(spool_fixture, many_blocks):
-    made = pack(spool_fixture, fill(spool_fixture, 40))
-    batches, _ = read_all(made)
+    new_pack = pack(spool_fixture, fill(spool_fixture, 40))
+    batches, _ = read_all(new_pack)
     batch_reader.begin_all(batches[:20])
     assert spool_fixture.restart().sending == {"a": 60}
-    made.settle(batches[5:15])
+    new_pack.settle(batches[5:15])
     (after,) = spool_fixture.restart().packs
     assert (after.count, after.doubtful) == (90, 30)
     found, losses = read_all(after)
@@ -135,8 +140,8 @@ def test_pack_name_records_begun_and_settled_batches(spool_fixture, many_blocks)
 
 
 def test_pack_is_removed_with_its_last_batch(spool_fixture):
-    made = pack(spool_fixture, fill(spool_fixture, 10))
-    batches, _ = read_all(made)
+    new_pack = pack(spool_fixture, fill(spool_fixture, 10))
+    batches, _ = read_all(new_pack)
     for batch in reversed(batches):
         assert len(spool_fixture.names()) == 1
         batch_reader.begin_all([batch])
@@ -145,13 +150,13 @@ def test_pack_is_removed_with_its_last_batch(spool_fixture):
 
 
 def test_name_at_its_length_limit_settles_less_but_nothing_else(spool_fixture):
-    made = pack(spool_fixture, fill(spool_fixture, 300))
-    batches, _ = read_all(made)
+    new_pack = pack(spool_fixture, fill(spool_fixture, 300))
+    batches, _ = read_all(new_pack)
     batch_reader.begin_all(batches[::2])
-    assert len(made.name) <= 255
+    assert len(new_pack.name) <= 255
     for batch in batches[::4]:
-        made.settle([batch])
-        assert len(made.name) <= 255
+        new_pack.settle([batch])
+        assert len(new_pack.name) <= 255
     (after,) = spool_fixture.restart().packs
     left = {batch.position for batch in read_all(after)[0]}
     assert left >= set(range(300)) - set(range(0, 300, 4))
@@ -162,7 +167,7 @@ def test_name_at_its_length_limit_settles_less_but_nothing_else(spool_fixture):
     assert doubtful >= left & set(range(0, 300, 2))
     for batch in batches:
         if batch.position % 4:
-            made.settle([batch])
+            new_pack.settle([batch])
     assert spool_fixture.names() == []
 
 
@@ -181,8 +186,8 @@ def test_ranges_behave_like_sets(parts, probe):
 
 
 def test_failed_settle_is_recorded_by_the_next(spool_fixture, monkeypatch):
-    made = pack(spool_fixture, fill(spool_fixture, 10))
-    batches, _ = read_all(made)
+    new_pack = pack(spool_fixture, fill(spool_fixture, 10))
+    batches, _ = read_all(new_pack)
     path_type = type(spool_fixture.directory)
     monkeypatch.setattr(path_type, "rename", lambda self, to: (_ for _ in ()).throw(OSError(5, "I/O error")))
     spool_fixture.spool.remove(batches[:3])
@@ -212,34 +217,34 @@ def test_restart_reads_only_file_names(spool_fixture, monkeypatch):
 
 
 def test_sequence_continues_after_a_pack(spool_fixture):
-    made = pack(spool_fixture, fill(spool_fixture, 5))
+    new_pack = pack(spool_fixture, fill(spool_fixture, 5))
     spool_fixture.clocks.wall -= 3600
     spool_fixture.restart()
     spool_fixture.append(b"x")
-    assert spool_fixture.seal()[0].sequence > made.last
+    assert spool_fixture.seal()[0].sequence > new_pack.last
 
 
 def test_restart_removes_only_the_loose_files_that_a_pack_contains(spool_fixture):
     batches = fill(spool_fixture, 6)
-    kept = {batch.path: batch.path.read_bytes() for batch in batches}
-    late = batches.pop(3)
+    original_files = {batch.path: batch.path.read_bytes() for batch in batches}
+    late_batch = batches.pop(3)
     batch_reader.begin_sending(batches[0])
-    made = pack(spool_fixture, batches)
-    for path, data in kept.items():
+    new_pack = pack(spool_fixture, batches)
+    for path, data in original_files.items():
         path.write_bytes(data)
     found = spool_fixture.restart()
-    assert [batch.sequence for batch in found.batches] == [late.sequence]
-    assert spool_fixture.names() == sorted([made.name, late.path.name])
+    assert [batch.sequence for batch in found.batches] == [late_batch.sequence]
+    assert spool_fixture.names() == sorted([new_pack.name, late_batch.path.name])
 
 
 def test_restart_removes_packs_that_a_merged_pack_contains(spool_fixture):
     batches = fill(spool_fixture, 64)
     small = [pack(spool_fixture, batches[i : i + 16]) for i in range(0, 64, 16)]
-    kept = {each.path: each.path.read_bytes() for each in small}
-    made = pack_writer.merge(small, spool_fixture.errors.append)
-    for path, data in kept.items():
+    original_files = {each.path: each.path.read_bytes() for each in small}
+    new_pack = pack_writer.merge(small, spool_fixture.errors.append)
+    for path, data in original_files.items():
         path.write_bytes(data)
-    assert [each.name for each in spool_fixture.restart().packs] == spool_fixture.names() == [made.name]
+    assert [each.name for each in spool_fixture.restart().packs] == spool_fixture.names() == [new_pack.name]
 
 
 def test_restart_removes_an_unfinished_pack(spool_fixture):
@@ -275,10 +280,10 @@ def damage_pack(spool_fixture, change, *, count=100):
     """Packs batches, changes the bytes of the pack, and reads it. Returns the number of events read and the losses."""
     batches = fill(spool_fixture, count)
     expected = texts(batches)
-    made = pack(spool_fixture, batches)
-    data = bytearray(made.path.read_bytes())
+    new_pack = pack(spool_fixture, batches)
+    data = bytearray(new_pack.path.read_bytes())
     change(data)
-    made.path.write_bytes(data)
+    new_pack.path.write_bytes(data)
     (found,) = spool_fixture.restart().packs
     read, losses = read_all(found)
     assert set(texts(read)) <= set(expected)

@@ -228,13 +228,15 @@ def test_refused_event_is_held_once(spool_fixture):
     spool_fixture.crash()
     spool_fixture.bounds["refused"] = 400
     spool_fixture.open()
-    made = [QuarantineEntry(1, "", "", b"x" * 60, "400", "a", (7, i)) for i in range(3)]
-    dropped_counts = [spool_fixture.spool.quarantine.add_once("refused", entry) for entry in (*made, made[0])]
+    entries_to_add = [QuarantineEntry(1, "", "", b"x" * 60, "400", "a", (7, i)) for i in range(3)]
+    dropped_counts = [
+        spool_fixture.spool.quarantine.add_once("refused", entry) for entry in (*entries_to_add, entries_to_add[0])
+    ]
     assert dropped_counts[-1] is None and None not in dropped_counts[:-1]
     assert spool_fixture.spool.quarantine.counts["refused"] == 3 - sum(filter(None, dropped_counts))
     spool_fixture.restart()
     # The size bound drops the oldest entries. An event that is still held is not added again.
-    assert spool_fixture.spool.quarantine.add_once("refused", made[2]) is None
+    assert spool_fixture.spool.quarantine.add_once("refused", entries_to_add[2]) is None
     spool_fixture.spool.quarantine.close()
 
 

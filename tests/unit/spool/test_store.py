@@ -279,7 +279,7 @@ def test_cutting_any_timed_batches_together_loses_no_event(files, width, max_eve
         Batch("a", i, "lines", True, 0, 0, len(files[i]), len(data), Path("/x"), 0.0, held=data)
         for i, data in contents.items()
     ]
-    wide = batch_reader.cut_together([Piece.whole(first) for first in batches], width, max_events, max_bytes)
+    wide = batch_reader.cut_together([Piece.whole(batch) for batch in batches], width, max_events, max_bytes)
     # The pieces of the wider window are cut again with the narrower one.
     for pieces, within in ((wide, width), (batch_reader.cut_together(wide, narrower, max_events, max_bytes), narrower)):
         for i, rows in enumerate(files):
@@ -450,7 +450,8 @@ def test_second_owner_is_refused_with_the_process_id_of_the_first(spool_fixture)
     other = type(spool_fixture)(spool_fixture.directory)
     with pytest.raises(SpoolError, match=rf"in use by process {os.getpid()}\. Stop it"):
         other.open()
-    assert spool_fixture.append(b"still ours") is None
+    spool_fixture.append(b"still ours")
+    assert spool_fixture.spool.open_amount("a") == (1, len(b"still ours\n"))
 
 
 def test_lock_of_a_killed_owner_is_free(spool_fixture, tmp_path):

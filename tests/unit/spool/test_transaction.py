@@ -46,9 +46,9 @@ class ProcessKilled(BaseException):
 
 
 def spool_at(directory: Path) -> Spool:
-    made = build_spool(directory, recover=False, bounds=dict.fromkeys(REASONS, 10**7))
-    made.found = made.recover()  # type: ignore[attr-defined]
-    return made
+    opened_spool = build_spool(directory, recover=False, bounds=dict.fromkeys(REASONS, 10**7))
+    opened_spool.found = opened_spool.recover()  # type: ignore[attr-defined]
+    return opened_spool
 
 
 def router(**intakes: str) -> Router:
@@ -266,12 +266,12 @@ def test_rewound_pack_is_read_again_from_its_beginning(tmp_path):
     spool.close()
     spool = spool_at(tmp_path)
     (pack,) = spool.found.packs  # type: ignore[attr-defined]
-    fed = pack.read(most_batches=100, most_bytes=10**6, sealed=0.0)
-    pack.begin(fed.batches[:3])
-    pack.settle(fed.batches[:2])
-    again = pack.rewound()
-    assert isinstance(again, Pack) and again.count == 36
-    assert len(list(events_of(again))) == 36
+    result = pack.read(most_batches=100, most_bytes=10**6, sealed=0.0)
+    pack.begin(result.batches[:3])
+    pack.settle(result.batches[:2])
+    rewound = pack.rewound()
+    assert isinstance(rewound, Pack) and rewound.count == 36
+    assert len(list(events_of(rewound))) == 36
     spool.close()
 
 

@@ -23,14 +23,14 @@ def fill(spool_fixture, count, intake="a"):
 
 
 def pack(spool_fixture, batches):
-    made, apart = pack_writer.pack(batches, spool_fixture.spool.cannot_remove)
-    assert made is not None
-    assert not apart
-    return made
+    new_pack, damaged_batches = pack_writer.pack(batches, spool_fixture.spool.cannot_remove)
+    assert new_pack is not None
+    assert not damaged_batches
+    return new_pack
 
 
-def read(made):
-    return made.read(most_batches=1000, most_bytes=10**6, sealed=0.0).batches
+def read(pack_to_read):
+    return pack_to_read.read(most_batches=1000, most_bytes=10**6, sealed=0.0).batches
 
 
 def unconfirmed(*batches):
@@ -42,9 +42,9 @@ def test_packed_and_loose_batches_of_a_request_are_unconfirmed(spool_fixture):
     packed, loose, others = fill(spool_fixture, 6), fill(spool_fixture, 2), fill(spool_fixture, 2, "b")
     # The file was named .sending; now only the contents of the pack record this.
     batch_reader.begin_sending(packed[4])
-    made = read(pack(spool_fixture, packed))
-    batch_reader.begin_all([made[1], made[2], loose[1], others[0]])
-    made[1].pack.settle([made[1]])
+    batches = read(pack(spool_fixture, packed))
+    batch_reader.begin_all([batches[1], batches[2], loose[1], others[0]])
+    batches[1].pack.settle([batches[1]])
     assert carried(spool_fixture.restart()) == (unconfirmed(packed[2], packed[4], loose[1], others[0]), 0)
 
 
@@ -64,17 +64,17 @@ def test_packed_batch_is_unconfirmed_until_the_pack_records_it_as_settled(spool_
 
 def test_more_batches_are_unconfirmed_if_the_ranges_exceed_the_name_length(spool_fixture, monkeypatch):
     packed = fill(spool_fixture, 9)
-    made = read(pack(spool_fixture, packed))
-    monkeypatch.setattr(packs, "LONGEST_NAME", len(made[0].pack.name) + len(".b0-8"))
-    batch_reader.begin_all([made[0], made[4], made[6]])
+    batches = read(pack(spool_fixture, packed))
+    monkeypatch.setattr(packs, "LONGEST_NAME", len(batches[0].pack.name) + len(".b0-8"))
+    batch_reader.begin_all([batches[0], batches[4], batches[6]])
     assert carried(spool_fixture.restart()) == (unconfirmed(*packed[:7]), 0)
 
 
 def test_pack_without_possible_duplicates_is_not_read(spool_fixture):
     packed = fill(spool_fixture, 3)
-    made = read(pack(spool_fixture, packed))
-    batch_reader.begin_all(made[:2])
-    made[0].pack.settle(made[:2])
+    batches = read(pack(spool_fixture, packed))
+    batch_reader.begin_all(batches[:2])
+    batches[0].pack.settle(batches[:2])
     found = spool_fixture.restart()
     found.packs[0].path.unlink()
     assert carried(found) == ([], 0)
@@ -82,16 +82,16 @@ def test_pack_without_possible_duplicates_is_not_read(spool_fixture):
 
 @pytest.mark.usefixtures("small_blocks")
 def test_unreadable_batches_are_counted(spool_fixture):
-    made = pack(spool_fixture, fill(spool_fixture, 4))
-    batches = read(made)
+    new_pack = pack(spool_fixture, fill(spool_fixture, 4))
+    batches = read(new_pack)
     batch_reader.begin_all(batches)
-    made.settle(batches[:1])
-    data = bytearray(made.path.read_bytes())
+    new_pack.settle(batches[:1])
+    data = bytearray(new_pack.path.read_bytes())
     starts = [at for at in range(len(data)) if data.startswith(pack_blocks._START, at)]
     # The first damage is in a settled block, which is not read. The others are in the contents and in a header.
     for damaged in (starts[0] + pack_blocks.HEADER, starts[1] + pack_blocks.HEADER, starts[2] + 30):
         data[damaged] ^= 0xFF
-    made.path.write_bytes(data)
+    new_pack.path.write_bytes(data)
     found = spool_fixture.restart()
     assert carried(found) == (unconfirmed(batches[3]), 2)
     found.packs[0].path.unlink()

@@ -18,16 +18,16 @@ from bridge.spool import (
 from tests.harness.builders import build_spool
 
 
-def spool(directory: Path, *, keep: int) -> tuple[Spool, list[Batch]]:
+def open_spool(directory: Path, *, keep: int) -> tuple[Spool, list[Batch]]:
     sealed: list[Batch] = []
     clock = iter(range(1_000_000))
-    made = build_spool(
+    store = build_spool(
         directory, recover=False, limits=BatchLimits(max_events=4), clock=lambda: float(next(clock)), bounds={},
         keep=keep,
     )  # fmt: skip
-    made.on_sealed = sealed.append
-    made.recover()
-    return made, sealed
+    store.on_sealed = sealed.append
+    store.recover()
+    return store, sealed
 
 
 def group(data: bytes, slot: int = 1) -> Group:
@@ -35,27 +35,27 @@ def group(data: bytes, slot: int = 1) -> Group:
 
 
 def test_first_read_returns_the_cached_lines_and_the_next_reads_the_file(tmp_path: Path) -> None:
-    made, sealed = spool(tmp_path / "spool", keep=1000)
+    store, sealed = open_spool(tmp_path / "spool", keep=1000)
     for line in (b"one\n", b"two\n", b"three\n", b"four\n"):
-        made.append(group(line))
+        store.append(group(line))
     (batch,) = sealed
     content = batch.path.read_bytes()
     assert content == b"one\ntwo\nthree\nfour\n"
     batch.path.write_bytes(content.upper())
     assert batch_reader.content(batch) == content
     assert batch_reader.content(batch) == content.upper()
-    made.close()
+    store.close()
 
 
 def test_removed_file_is_missing_even_if_its_lines_are_cached(tmp_path: Path) -> None:
-    made, sealed = spool(tmp_path / "spool", keep=1000)
-    made.append(group(b"1\n2\n3\n4\n"))
+    store, sealed = open_spool(tmp_path / "spool", keep=1000)
+    store.append(group(b"1\n2\n3\n4\n"))
     sealed[0].path.unlink()
     batch_reader.content(sealed[0])
     with pytest.raises(batch_reader.Missing):
         batch_reader.begin_all(sealed)
     assert not sealed[0].sending
-    made.close()
+    store.close()
 
 
 @given(
@@ -65,18 +65,18 @@ def test_removed_file_is_missing_even_if_its_lines_are_cached(tmp_path: Path) ->
 def test_cache_is_bounded_and_equals_the_files(
     tmp_path_factory: pytest.TempPathFactory, keep: int, writes: list[tuple[int, int, int, bool]]
 ) -> None:
-    made, sealed = spool(tmp_path_factory.mktemp("fresh") / "spool", keep=keep)
+    store, sealed = open_spool(tmp_path_factory.mktemp("fresh") / "spool", keep=keep)
     for slot, count, length, read in writes:
-        made.append(group((b"x" * length + b"\n") * count, slot))
+        store.append(group((b"x" * length + b"\n") * count, slot))
         cached_bytes = sum(batch.size for batch in sealed if batch.fresh is not None)
         cached_bytes += sum(
-            sum(map(len, batch.fresh or ())) for slots in made._slots.values() for batch in slots.values()
+            sum(map(len, batch.fresh or ())) for slots in store._slots.values() for batch in slots.values()
         )
         assert cached_bytes <= keep
         if read and sealed:
             batch = sealed[len(sealed) // 2]
             assert batch_reader.content(batch) == batch.path.read_bytes()
-    made.seal_all()
+    store.seal_all()
     for batch in sealed:
         assert batch_reader.content(batch) == batch.path.read_bytes()
-    made.close()
+    store.close()

@@ -87,7 +87,7 @@ FRAME = RFC3164 | RFC5424 | damaged(RFC3164) | damaged(RFC5424) | GARBAGE
 
 
 class Strategies:
-    """The strategies that the tests of this directory use."""
+    """Groups the strategies that the tests of this directory use."""
 
     frame = FRAME
     reads = (

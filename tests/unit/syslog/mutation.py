@@ -1,4 +1,4 @@
-"""Damages sample messages as lines and buffers do. The same seed always gives the same messages."""
+"""Damages sample messages as transmission and buffers do. The same seed always gives the same messages."""
 
 import random
 from collections.abc import Iterator, Sequence
@@ -66,8 +66,8 @@ ZONE = ZoneInfo("Europe/Paris")
 
 def mutated(seed: int, count: int, seeds: Sequence[bytes] = SEEDS) -> Iterator[bytes]:
     """Yields ``count`` damaged frames, always the same for one seed."""
-    chance = random.Random(seed)
-    below, pick, byte = chance.randrange, chance.choice, chance.getrandbits
+    rng = random.Random(seed)
+    below, pick, byte = rng.randrange, rng.choice, rng.getrandbits
     for _ in range(count):
         frame = bytearray(pick(seeds))
         for _ in range(1 + below(3)):
@@ -87,7 +87,7 @@ def mutated(seed: int, count: int, seeds: Sequence[bytes] = SEEDS) -> Iterator[b
                 case 5:
                     del frame[at:]
                 case 6:
-                    # The beginning of one frame and the end of another
+                    # The beginning of one frame and the end of another.
                     frame[at:] = pick(SEEDS)[at:]
                 case _:
                     frame[:at] = b""

@@ -1,4 +1,4 @@
-"""Compares with the test suites of other parsers, if their corpora exist: 90 % agree, every difference is explained."""
+"""Compares with the test suites of other parsers, if their corpora exist: 90 % agree, every difference is listed."""
 
 import base64
 import importlib.util
@@ -13,7 +13,7 @@ from bridge.syslog import parse
 from tests.unit.syslog.accounting import account
 
 CORPORA = Path(__file__).parents[4] / "shared" / "corpora"
-MISSES = Path(__file__).with_name("misses.md")
+DIFFERENCES = Path(__file__).with_name("misses.md")
 
 pytestmark = pytest.mark.skipif(not CORPORA.is_dir(), reason="no corpora beside the checkout (../shared/corpora)")
 
@@ -44,9 +44,9 @@ def cases():
             yield case, raw, received
 
 
-def explained() -> set[str]:
+def listed_differences() -> set[str]:
     """Returns the case ids in the first column of the table."""
-    rows = [line.split("|")[1] for line in MISSES.read_text().splitlines() if line.startswith("| ")][1:]
+    rows = [line.split("|")[1] for line in DIFFERENCES.read_text().splitlines() if line.startswith("| ")][1:]
     names = [name for row in rows for name in row.split()]
     assert len(names) == len(set(names))
     assert all(re.fullmatch(r"[a-z0-9_]+-[0-9]{4}", name) for name in names)
@@ -58,16 +58,16 @@ def test_every_byte_of_every_case_is_accounted_for():
         account(raw.rstrip(b"\r\n\0"))
 
 
-def test_nine_in_ten_agree_and_every_miss_is_explained(score):
-    asserted, missed = 0, set()
+def test_ninety_percent_agree_and_every_difference_is_listed(score):
+    asserted, differing = 0, set()
     for case, raw, received in cases():
-        got = score.read(parse(raw, received=received))
-        expect = {key: value for key, value in case["expect"].items() if key in got}
+        parsed = score.read(parse(raw, received=received))
+        expect = {key: value for key, value in case["expect"].items() if key in parsed}
         if not expect or case["expect"].get("valid") is False:
             continue
         asserted += 1
-        if not all(score.equal(key, value, got[key]) for key, value in expect.items()):
-            missed.add(case["id"])
+        if not all(score.equal(key, value, parsed[key]) for key, value in expect.items()):
+            differing.add(case["id"])
     assert asserted > 1000
-    assert len(missed) <= asserted // 10
-    assert missed == explained()
+    assert len(differing) <= asserted // 10
+    assert differing == listed_differences()

@@ -19,7 +19,7 @@ LIMIT = 1000
 BLANK = b" \t\r\n\0"
 
 
-class Taken:
+class FramerOutput:
     """Everything that one framer has returned."""
 
     def __init__(self, mode, limit=LIMIT):
@@ -49,7 +49,7 @@ class Taken:
 
 
 def read(mode, chunks, limit=LIMIT):
-    output = Taken(mode, limit)
+    output = FramerOutput(mode, limit)
     for chunk in chunks:
         output.feed(chunk)
     output.close()
@@ -58,9 +58,9 @@ def read(mode, chunks, limit=LIMIT):
 
 def cut(stream, seed):
     at = 0
-    chance = random.Random(seed)
+    rng = random.Random(seed)
     while at < len(stream):
-        size = chance.choice((1, 2, 3, 7, 30, 400))
+        size = rng.choice((1, 2, 3, 7, 30, 400))
         yield stream[at : at + size]
         at += size
 
@@ -76,7 +76,7 @@ def check(mode, stream, frames, *, tail=b"", oversize=(), unfinished=b"", resync
         assert read(mode, chunks, limit) == expected
     if tail:
         for chunks in ([stream + tail], singles(stream + tail), *(list(cut(stream + tail, seed)) for seed in range(5))):
-            output = Taken(mode, limit)
+            output = FramerOutput(mode, limit)
             for chunk in chunks:
                 output.feed(chunk)
             assert (output.frames, output.oversize, output.framer.resyncs) == (list(frames), list(oversize), resyncs)
@@ -93,8 +93,8 @@ LF_CASES = {
     "cr inside": (b"<13>a\rb\n", [b"<13>a\rb"]),
     "nul inside": (b"<13>a\0b\n<14>c\n", [b"<13>a\0b", b"<14>c"]),
     "nul alone ends frames": (b"<13>a\0<14>b\0<15>c\n", [b"<13>a", b"<14>b", b"<15>c"]),
-    "once a nul has ended one, every nul does": (b"<13>a\0<14>b\0text\0\n", [b"<13>a", b"<14>b", b"text"]),
-    "nul before lf, before the first that ends": (b"x\0y\n<13>a\0<14>b\n", [b"x\0y", b"<13>a", b"<14>b"]),
+    "after a nul has ended a frame, every nul does": (b"<13>a\0<14>b\0text\0\n", [b"<13>a", b"<14>b", b"text"]),
+    "nul before lf, before the first nul that ends a frame": (b"x\0y\n<13>a\0<14>b\n", [b"x\0y", b"<13>a", b"<14>b"]),
     "no pri": (b"plain text\n", [b"plain text"]),
     "year is no count": (b"2024 Aug 27 21:40:50 host app: x\n<13>b\n", [b"2024 Aug 27 21:40:50 host app: x", b"<13>b"]),
     "blanks stay": (b"  <13>a  \n", [b"  <13>a  "]),
@@ -104,13 +104,13 @@ LF_CASES = {
 
 @pytest.mark.parametrize("mode", ["lf", "auto"])
 @pytest.mark.parametrize("name", LF_CASES)
-def test_lines(mode, name):
+def test_lines_are_cut_into_frames(mode, name):
     stream, frames = LF_CASES[name]
     check(mode, stream, frames, tail=b"<13>to come")
 
 
 @pytest.mark.parametrize("mode", ["lf", "auto"])
-def test_a_line_without_lf_is_an_event_when_the_connection_ends(mode):
+def test_line_without_lf_is_a_frame_when_the_connection_ends(mode):
     check(mode, b"<13>a\n<14>last", [b"<13>a", b"<14>last"])
     check(mode, b"<14>last\r", [b"<14>last"])
 
@@ -120,7 +120,7 @@ def test_lf_mode_ignores_counts():
 
 
 def test_nul_at_the_end_of_a_read_ends_a_frame_only_when_idle():
-    output = Taken("lf")
+    output = FramerOutput("lf")
     output.feed(b"<13>a\0")
     assert output.frames == []
     output._take(output.framer.idle())
@@ -130,7 +130,7 @@ def test_nul_at_the_end_of_a_read_ends_a_frame_only_when_idle():
 
 
 def test_idle_keeps_an_incomplete_line():
-    output = Taken("lf")
+    output = FramerOutput("lf")
     output.feed(b"<13>a\0b")
     output._take(output.framer.idle())
     assert output.frames == []
@@ -147,7 +147,7 @@ COUNTED_CASES = {
     "nul counted": (b"6 <13>a\x006 <14>b\0", [b"<13>a", b"<14>b"]),
     "lf between": (b"5 <13>a\n5 <14>b\r\n", [b"<13>a", b"<14>b"]),
     "nul between": (b"5 <13>a\x005 <14>b\0", [b"<13>a", b"<14>b"]),
-    "digits behind lf are no frame": (b"5 <13>a\n", [b"<13>a"]),
+    "digits after lf are not a frame": (b"5 <13>a\n", [b"<13>a"]),
     "mixed with lines": (b"5 <13>a<14>line\n6 <15>bc<16>line\n", [b"<13>a", b"<14>line", b"<15>bc", b"<16>line"]),
     "a line in front of a counted frame": (b"5 <13>a<14>line\r\n5 <15>b", [b"<13>a", b"<14>line", b"<15>b"]),
     "blank before a line": (b"5 <13>a\n <14>line \n5 <15>b", [b"<13>a", b"<14>line ", b"<15>b"]),
@@ -156,7 +156,7 @@ COUNTED_CASES = {
 
 @pytest.mark.parametrize("mode", ["octet-counted", "auto"])
 @pytest.mark.parametrize("name", COUNTED_CASES)
-def test_counted(mode, name):
+def test_octet_counted_stream_is_cut_into_frames(mode, name):
     stream, frames = COUNTED_CASES[name]
     check(mode, stream, frames, tail=b"77 <13>to come")
     check(mode, stream, frames, tail=b"7")
@@ -171,16 +171,16 @@ def test_octet_counted_mode_needs_no_pri():
 
 
 @pytest.mark.parametrize("mode", ["octet-counted", "auto"])
-def test_a_counted_frame_that_the_connection_cuts_is_unfinished(mode):
+def test_counted_frame_cut_by_the_end_of_the_connection_is_unfinished(mode):
     check(mode, b"5 <13>a9 <14>abc", [b"<13>a"], unfinished=b"9 <14>abc")
     check(mode, b"5 <13>a12", [b"<13>a"], unfinished=b"12")
 
 
-def test_a_line_at_the_end_of_a_counted_connection_is_an_event():
+def test_line_at_the_end_of_a_counted_connection_is_a_frame():
     check("auto", b"5 <13>a<14>tail ", [b"<13>a", b"<14>tail "])
 
 
-def test_auto_decides_by_the_first_bytes():
+def test_auto_mode_decides_by_the_first_bytes():
     check("auto", b"2024 Aug 27 5 <13>a\n5 <13>b\n", [b"2024 Aug 27 5 <13>a", b"5 <13>b"])
     check("auto", b"1234567 <13>a\n", [b"1234567 <13>a"])
     check("auto", b"0 <13>a\n", [b"0 <13>a"])
@@ -189,20 +189,20 @@ def test_auto_decides_by_the_first_bytes():
     check("auto", b"12 ", [b"12 "])
 
 
-def test_a_count_that_is_too_short_resyncs_at_the_next_pri():
+def test_short_count_resyncs_at_the_next_pri():
     check("auto", b"5 <13>abcd<14>line\n5 <15>e", [b"<13>a", b"bcd", b"<14>line", b"<15>e"], resyncs=1)
 
 
-def test_a_count_that_is_too_short_resyncs_at_the_next_lf():
+def test_short_count_resyncs_at_the_next_lf():
     check("auto", b"5 <13>abcd\r\n5 <15>e", [b"<13>a", b"bcd", b"<15>e"], resyncs=1)
 
 
-def test_other_digits_are_text_and_counted():
+def test_digits_that_are_not_a_count_are_text_and_a_resync():
     check("auto", b"5 <13>a2024 Aug 27 x\n5 <15>e", [b"<13>a", b"2024 Aug 27 x", b"<15>e"], resyncs=1)
     check("auto", b"5 <13>a1234567 <14>x\n5 <15>e", [b"<13>a", b"1234567 ", b"<14>x", b"<15>e"], resyncs=1)
 
 
-def test_resyncs_add_up():
+def test_resyncs_are_summed():
     check("auto", b"5 <13>ax\n5 <13>by\n5 <13>c", [b"<13>a", b"x", b"<13>b", b"y", b"<13>c"], resyncs=2)
 
 
@@ -212,7 +212,7 @@ def test_resyncs_add_up():
 @pytest.mark.parametrize("mode", ["lf", "auto"])
 @pytest.mark.parametrize("trailer", [b"", b"\r", b"\0", b"\r\0\r"])
 @pytest.mark.parametrize("more", [1, 2, 5, 3000])
-def test_a_line_that_is_too_long(mode, trailer, more):
+def test_line_over_the_limit_is_oversize(mode, trailer, more):
     long = b"<13>" + b"x" * (LIMIT - 4 + more)
     stream = b"<13>a\n" + long + trailer + b"\n<14>b\n"
     check(mode, stream, [b"<13>a", b"<14>b"], oversize=[Oversize(long[:LIMIT], len(long))], tail=b"<15>c")
@@ -220,21 +220,21 @@ def test_a_line_that_is_too_long(mode, trailer, more):
 
 @pytest.mark.parametrize("mode", ["lf", "auto"])
 @pytest.mark.parametrize("trailer", [b"\n", b"\r\n", b"\r\0\n"])
-def test_a_line_of_the_greatest_length_is_a_frame(mode, trailer):
+def test_line_of_maximum_length_is_a_frame(mode, trailer):
     long = b"<13>" + b"x" * (LIMIT - 4)
     check(mode, long + trailer + b"<14>b\n", [long, b"<14>b"])
 
 
 @pytest.mark.parametrize("mode", ["lf", "auto"])
 @pytest.mark.parametrize("trailer", [b"", b"\r\0"])
-def test_a_line_that_is_too_long_at_the_end(mode, trailer):
+def test_last_line_over_the_limit_is_oversize(mode, trailer):
     long = b"<13>" + b"x" * LIMIT
     check(mode, b"<13>a\n" + long + trailer, [b"<13>a"], oversize=[Oversize(long[:LIMIT], len(long))])
     check(mode, long[:LIMIT] + trailer, [long[:LIMIT]])
 
 
 @pytest.mark.parametrize("more", [-4, 1, 3000])
-def test_a_frame_that_is_too_long_and_ends_at_a_nul(more):
+def test_nul_ends_an_oversize_frame(more):
     long = b"<13>" + b"x" * (LIMIT + more)
     for before in (b"", b"<12>z\0<12>y\0"):
         frames = [b"<12>z", b"<12>y"] if before else []
@@ -244,10 +244,10 @@ def test_a_frame_that_is_too_long_and_ends_at_a_nul(more):
         check("lf", stream, [*frames, *kept, b"<14>b", b"<15>c"], oversize=oversize)
 
 
-def test_a_frame_that_is_too_long_and_ends_at_a_nul_before_silence():
+def test_nul_ends_an_oversize_frame_when_idle():
     long = b"<13>" + b"x" * LIMIT
     for chunks in ([long + b"\0"], singles(long + b"\0")):
-        output = Taken("lf")
+        output = FramerOutput("lf")
         for chunk in chunks:
             output.feed(chunk)
         output._take(output.framer.idle())
@@ -257,18 +257,18 @@ def test_a_frame_that_is_too_long_and_ends_at_a_nul_before_silence():
 
 @pytest.mark.parametrize("mode", ["octet-counted", "auto"])
 @pytest.mark.parametrize("more", [1, 3000])
-def test_a_counted_frame_that_is_too_long(mode, more):
+def test_counted_frame_over_the_limit_is_oversize(mode, more):
     long = b"<13>" + b"x\n" * ((LIMIT + more - 4) // 2) + b"<" * ((LIMIT + more) % 2)
     stream = b"5 <13>a%d %b5 <14>b" % (len(long), long)
     check(mode, stream, [b"<13>a", b"<14>b"], oversize=[Oversize(long[:LIMIT], len(long))], tail=b"88 <15>c")
 
 
-def test_a_counted_frame_of_the_greatest_length():
+def test_counted_frame_of_maximum_length_is_a_frame():
     long = b"<13>" + b"x" * (LIMIT - 4)
     check("auto", b"%d %b5 <14>b" % (LIMIT, long), [long, b"<14>b"])
 
 
-def test_a_line_that_is_too_long_between_counted_frames():
+def test_line_over_the_limit_between_counted_frames_is_oversize():
     long = b"<13>" + b"x" * LIMIT
     for trailer in (b"\n", b"\r\n"):
         stream = b"5 <13>a" + long + trailer + b"5 <14>b"
@@ -277,7 +277,7 @@ def test_a_line_that_is_too_long_between_counted_frames():
 
 
 @pytest.mark.parametrize("end", [b"\n5 <14>b", b"<14>line\n5 <14>b"])
-def test_oversize_text_after_a_bad_count(end):
+def test_text_over_the_limit_after_a_bad_count_is_oversize(end):
     long = b"x" * (LIMIT + 700)
     frames = [b"<13>a", b"<14>b"] if end.startswith(b"\n") else [b"<13>a", b"<14>line", b"<14>b"]
     check("auto", b"5 <13>a" + long + end, frames, oversize=[Oversize(long[:LIMIT], len(long))], resyncs=1)
@@ -285,7 +285,7 @@ def test_oversize_text_after_a_bad_count(end):
 
 def test_counted_frame_after_an_oversize_line_needs_no_lf():
     """Asserts that the end bytes awaited before the end of the oversize line do not delay the frame after it."""
-    output = Taken("auto")
+    output = FramerOutput("auto")
     for chunk in (b"5 <13>a<14>" + b"x" * LIMIT, b"yyy", b"\n9 <15>", b"bcdef"):
         output.feed(chunk)
     assert output.frames == [b"<13>a", b"<15>bcdef"]
@@ -324,7 +324,7 @@ CUTS = st.lists(st.integers(0, 200), max_size=12)
 
 @settings(max_examples=300, deadline=None)
 @given(st.lists(TEXTS, max_size=12), CUTS, st.sampled_from(["lf", "auto"]))
-def test_any_frames_without_lf_as_lines(texts, cuts, mode):
+def test_any_frames_without_lf_are_read_as_lines(texts, cuts, mode):
     frames = [b"<13>" + text.replace(b"\n", b"").replace(b"\0", b"").rstrip(b"\r") for text in texts]
     stream = b"".join(frame + b"\n" for frame in frames)
     assert read(mode, reads(stream, cuts)) == (frames, [], b"", 0)
@@ -332,7 +332,7 @@ def test_any_frames_without_lf_as_lines(texts, cuts, mode):
 
 @settings(max_examples=300, deadline=None)
 @given(st.lists(TEXTS, max_size=12), CUTS, st.sampled_from(["octet-counted", "auto"]))
-def test_any_frames_as_counted(texts, cuts, mode):
+def test_any_frames_are_read_octet_counted(texts, cuts, mode):
     frames = [b"<13>" + text.rstrip(b"\r\n\0") for text in texts]
     stream = b"".join(b"%d %b" % (len(frame), frame) for frame in frames)
     assert read(mode, reads(stream, cuts)) == (frames, [], b"", 0)
@@ -353,7 +353,7 @@ def without(stream, removable):
 
 @settings(max_examples=examples(300, long=800), deadline=None)
 @given(STREAMS, CUTS, MODES, st.sampled_from([12, 1000]))
-def test_nothing_is_lost(stream, cuts, mode, limit):
+def test_no_byte_is_lost(stream, cuts, mode, limit):
     """Asserts that each byte is in a frame, an oversize frame (by length) or the unfinished rest, or is a delimiter."""
     frames, oversize, unfinished, _ = read(mode, reads(stream, cuts), limit)
     # Only delimiters and the digits of counts may be missing.
@@ -383,7 +383,7 @@ def test_nothing_is_lost(stream, cuts, mode, limit):
         (b"<13>a\n\0", b"<13>a"), (b"<13>a\nb\n", b"<13>a\nb"), (b"<13>a\0b", b"<13>a\0b"), (b" <13>a ", b" <13>a "),
     ],
 )  # fmt: skip
-def test_a_datagram_is_a_frame(datagram, frame):
+def test_datagram_is_one_frame(datagram, frame):
     assert list_of(datagrams([datagram])) == [frame]
     assert list_of(datagrams([b"<1>x", datagram, b"<2>y"])) == [b"<1>x", frame, b"<2>y"]
 
@@ -394,13 +394,13 @@ def test_datagrams_keep_their_number_and_order(frames):
     assert list_of(datagrams(frames)) == [frame.rstrip(b"\r\n\0") for frame in frames]
 
 
-# --- cases of other suites ------------------------------------------------------------------------------------------
+# --- cases of other test suites -------------------------------------------------------------------------------------
 
 # Cases in which the framing rules differ from the expectation by design, with the reason.
 DIFFERENT_BY_DESIGN = {
     "framing-001": ("in mode auto a count is a count only before `<`", [b"10 I am test."]),
     "framing-002": ("in mode auto a count is a count only before `<`", [b"10 I am test.12 I am test 2.9 hahahahah"]),
-    "framing-003": ("a PRI ends no line", [b"<1> I am a test.<2> I am a test 2.<3> hahahah"]),
+    "framing-003": ("a PRI does not end a line", [b"<1> I am a test.<2> I am a test 2.<3> hahahah"]),
     "framing-009": ("the text after a bad count is kept", [b"<1>1 - - - - - -", b"xaaa"]),
     "framing-014": ("the connection's end ends a line", [b"<3>1 - - - - - -"]),
     "framing-017": ("a line end always ends a line: no multi-line mode", None),
@@ -422,7 +422,7 @@ def external_cases():
 
 
 @pytest.mark.parametrize("case", external_cases())
-def test_cases_of_other_suites(case):
+def test_cases_of_other_test_suites(case):
     stream = base64.b64decode(case["stream_b64"]) if "stream_b64" in case else case["stream"].encode()
     expected = [frame.encode() for frame in case["expect_frames"]]
     frames = read("auto", [stream], 250 * 1024)[0]

@@ -17,7 +17,7 @@ FINDINGS = {
 
 
 @pytest.mark.parametrize("name", FINDINGS)
-def test_findings(name):
+def test_finding_is_parsed_alike_by_all_readers_and_without_loss(name):
     frame = FINDINGS[name]
     check(frame)
     assert_fast_equals_reference(frame)

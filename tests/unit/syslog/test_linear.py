@@ -18,10 +18,10 @@ from tests.harness.cost import stays_under
 
 BIG = 250 * 1024
 SMALL = BIG // 8
-WIDEST = 4.0
-"Of time per byte."
+MAX_RATIO = 4.0
+"Limit of the ratio of the times per byte."
 FLOOR = 5e-3
-"Seconds: what is faster is copying and noise, and no quadratic work over 250 KiB."
+"Seconds. Shorter times are copying and noise, not quadratic work over 250 KiB."
 
 _HEADS = {
     "": b"",
@@ -104,7 +104,7 @@ def read_mixed_frame(frame: bytes) -> None:
 
 
 @pytest.mark.parametrize("reading", [read, read_mixed_frame])
-def test_hostile_texts(reading):
+def test_hostile_text_takes_linear_time(reading):
     slow = {}
     for name, (start, piece) in HOSTILE.items():
         # Most texts finish below the floor at the first try and need no ratio.
@@ -113,7 +113,7 @@ def test_hostile_texts(reading):
             for _ in range(5):
                 seconds = cost(of_size(start, piece, BIG), reading)
                 ratio = seconds / max(8 * cost(of_size(start, piece, SMALL), reading), 1e-7)
-                if ratio < WIDEST:
+                if ratio < MAX_RATIO:
                     break
             else:
                 slow[name] = ratio
@@ -127,7 +127,7 @@ def _columns(block: bytes) -> None:
 
 @pytest.mark.parametrize("reading", [_columns, read_mixed])
 @pytest.mark.parametrize("unit", _UNITS)
-def test_hostile_reads_of_many_lines(unit, reading):
+def test_hostile_read_of_many_lines_takes_linear_time(unit, reading):
     """Applies the fast readers to frames that end at any point of a header."""
     piece = _UNITS[unit]
 
@@ -141,13 +141,13 @@ def test_hostile_reads_of_many_lines(unit, reading):
 
     for _ in range(5):
         big, small = seconds(BIG), seconds(SMALL)
-        if big < 2e-2 or big / (8 * small) < WIDEST:
+        if big < 2e-2 or big / (8 * small) < MAX_RATIO:
             break
     else:
         pytest.fail(f"{big:.3f} s for 250 KiB, {small:.3f} s for an eighth")
 
 
-def test_thirty_elements():
+def test_thirty_structured_data_elements_are_read_in_bounded_time():
     def work():
         for head in _HEADS.values():
             read(head + b"[example]" * 30 + b"[")
@@ -157,13 +157,13 @@ def test_thirty_elements():
 
 
 @pytest.mark.parametrize("name", SHAPES)
-def test_long_text_after_a_shape(name):
+def test_long_text_after_a_shape_takes_linear_time(name):
     frame = SHAPES[name].example
 
     def per_byte(size):
         return cost(frame + b'x[ :="' * (size // 6)) / size
 
     for _ in range(5):
-        if cost(frame + b'x[ :="' * (BIG // 6)) < FLOOR or per_byte(BIG) / per_byte(SMALL) < WIDEST:
+        if cost(frame + b'x[ :="' * (BIG // 6)) < FLOOR or per_byte(BIG) / per_byte(SMALL) < MAX_RATIO:
             return
     pytest.fail("time per byte grows")

@@ -22,12 +22,12 @@ LONG = 10_000_000
 JOB = 50_000
 
 
-def test_fifty_thousand():
+def test_fifty_thousand_damaged_frames_lose_nothing():
     assert sum(run((seed, 5_000)) for seed in range(10)) == 50_000
 
 
 @pytest.mark.long
-def test_ten_million():
+def test_ten_million_damaged_frames_lose_nothing():
     """Takes about six minutes of one core."""
     jobs = ((seed, JOB) for seed in range(1_000_000, 1_000_000 + LONG // JOB))
     with get_context("spawn").Pool(os.cpu_count()) as pool:

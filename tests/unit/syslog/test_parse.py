@@ -36,14 +36,14 @@ def fields(frame, **options):
         b"579 <192>x",
     ],
 )  # fmt: skip
-def test_a_frame_without_pri_and_time_is_all_text(frame):
+def test_frame_without_pri_and_time_is_all_text(frame):
     message = parse(frame, received=NOW)
     assert (message.format, message.msg, message.priority, message.facility) == ("none", frame, None, None)
     assert (message.severity, message.timestamp, message.hostname, message.app_name) == (None, None, None, None)
 
 
 @pytest.mark.parametrize("priority", [0, 7, 13, 99, 100, 165, 189, 191])
-def test_pri(priority):
+def test_pri_sets_facility_and_severity(priority):
     message = parse(b"<%d>text" % priority, received=NOW)
     assert (message.priority, message.facility, message.severity) == (priority, priority // 8, priority % 8)
     assert (message.format, message.msg) == ("none", b"text")
@@ -78,7 +78,7 @@ def test_header_without_pri_is_parsed():
         b"1 1700000000.5 gw", b"1 1700000000 gw events type=x",
     ],
 )  # fmt: skip
-def test_a_false_rfc5424_header_is_text(text):
+def test_false_rfc5424_header_is_text(text):
     message = parse(b"<134>" + text, received=NOW)
     assert (message.format, message.msg, message.priority) == ("none", text, 134)
 
@@ -106,7 +106,7 @@ def test_malformed_rfc5424_falls_back(rest, expected):
     ) == expected  # fmt: skip
 
 
-def test_a_missing_version_is_read_as_rfc3164():
+def test_missing_version_is_read_as_rfc3164():
     message = parse(b"<134>2026-11-23T07:24:00Z gw rest of the text", received=NOW)
     assert (message.format, message.timestamp, message.hostname, message.msg) == (
         "rfc3164", TIME, "gw", b"rest of the text"
@@ -116,7 +116,7 @@ def test_a_missing_version_is_read_as_rfc3164():
 # --- decision 5: RFC 5424 -------------------------------------------------------------------------------------------
 
 
-def test_rfc5424():
+def test_rfc5424_fields_are_parsed():
     message = parse(b'<165>1 2026-11-23T07:24:00.003-01:00 gw.example app 7 ID47 [x@1 y="z"] text', received=NOW)
     assert message.timestamp == TIME + timedelta(hours=1, milliseconds=3)
     assert (message.facility, message.severity) == (20, 5)
@@ -130,7 +130,7 @@ def test_nil_values_are_none():
     assert fields(b"<13>1 - - - - - -") == (13, None, None, None, None, None, b"")
 
 
-def test_lengths_are_not_enforced():
+def test_field_lengths_are_not_enforced():
     name = b"n" * 300
     assert fields(b"<13>1 2026-11-23T07:24:00Z %b %b %b %b - x" % ((name,) * 4))[2:6] == (name.decode(),) * 4
 
@@ -143,7 +143,7 @@ def test_lengths_are_not_enforced():
         (b'[a b="c"] text', b"text"), (b'[a b="c"]', b""), (b'[a b="c"]  x', b" x"), (b"- a\nb", b"a\nb"),
     ],
 )  # fmt: skip
-def test_one_blank_before_msg(tail, msg):
+def test_one_blank_before_msg_is_removed(tail, msg):
     assert parse(b"<13>1 2026-11-23T07:24:00Z h a p m " + tail, received=NOW).msg == msg
 
 
@@ -163,7 +163,7 @@ def test_one_blank_before_msg(tail, msg):
         (b'[a b="line\nend"]', {"a": [("b", "line\nend")]}),
     ],
 )
-def test_structured_data(text, values):
+def test_structured_data_is_parsed(text, values):
     message = parse(b"<13>1 2026-11-23T07:24:00Z h a p m " + text + b" text", received=NOW)
     assert (message.structured_data, message.msg) == (values, b"text")
     assert list(message.structured_data) == list(values)
@@ -210,7 +210,7 @@ def test_malformed_structured_data_stays_in_msg(text):
         (b"", (None, None, None, b"")),
     ],
 )  # fmt: skip
-def test_rfc3164(rest, expected):
+def test_rfc3164_fields_are_parsed(rest, expected):
     assert fields(b"<30>Nov 23 07:24:00 " + rest) == (30, TIME, *expected[:3], None, expected[3])
     assert parse(b"<30>Nov 23 07:24:00 " + rest, received=NOW).format == "rfc3164"
 
@@ -226,7 +226,7 @@ def test_rfc3164(rest, expected):
         (b"2026-11-23T07:24:00.123456789Z", TIME + timedelta(microseconds=123456)), (b"Nov 23 08:24:00+01:00", TIME),
     ],
 )  # fmt: skip
-def test_times_in_the_rfc3164_layout(text, expected):
+def test_time_forms_of_rfc3164_are_parsed(text, expected):
     assert fields(b"<30>%b gw app: text" % text) == (30, expected, "gw", "app", None, None, b"text")
 
 
@@ -267,7 +267,7 @@ def test_header_fields_decode_with_surrogateescape():
 
 @settings(max_examples=examples(400, long=1500), deadline=None)
 @given(st.data())
-def test_nothing_raises_and_nothing_is_lost(messages, data):
+def test_any_message_is_parsed_without_loss(messages, data):
     frame = data.draw(messages.frame)
     account(frame)
     message = parse(frame, received=NOW)
@@ -280,6 +280,6 @@ def test_nothing_raises_and_nothing_is_lost(messages, data):
 
 @settings(max_examples=500, deadline=None)
 @given(st.binary(max_size=80))
-def test_any_bytes(frame):
+def test_any_bytes_are_parsed_without_loss(frame):
     account(frame)
     assert frame.rstrip(b"\r\n\0").endswith(parse(frame, received=NOW).msg)

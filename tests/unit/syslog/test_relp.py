@@ -25,7 +25,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("stream", "commands"), CASES)
-def test_whole_byte_by_byte_and_with_a_tail(stream, commands):
+def test_commands_are_independent_of_reads_and_of_an_incomplete_tail(stream, commands):
     framer = RelpFramer(8)
     assert framer.feed(stream) == commands
     assert not framer.unfinished
@@ -44,7 +44,7 @@ def test_whole_byte_by_byte_and_with_a_tail(stream, commands):
         b"1 syslog 9999999999", b"4 syslog 12 abcdefghijklm\n",
     ],
 )  # fmt: skip
-def test_invalid_relp_raises(stream):
+def test_invalid_relp_raises_relp_error(stream):
     with pytest.raises(RelpError):
         RelpFramer(8).feed(stream)
     framer = RelpFramer(8)
@@ -55,7 +55,7 @@ def test_invalid_relp_raises(stream):
 
 @settings(max_examples=300, deadline=None)
 @given(st.lists(st.binary(max_size=12), max_size=6), st.lists(st.integers(1, 9), min_size=1, max_size=30))
-def test_any_messages_in_any_pieces(messages, sizes):
+def test_any_messages_are_read_in_any_pieces(messages, sizes):
     stream = b"".join(
         b"%d syslog %d%b\n" % (i, len(text), b" " + text if text else b"") for i, text in enumerate(messages)
     )
@@ -90,7 +90,7 @@ def test_memory_is_bounded_for_any_announced_length():
     assert len(framer._kept) == 100 and len(framer._buffer) == 0
 
 
-def test_answers():
+def test_answer_is_encoded_and_offers_are_parsed():
     assert answer(7) == b"7 rsp 6 200 OK\n"
     assert answer(8, b"") == b"8 rsp 0\n"
     assert offers(b"relp_version=0\ncommands=syslog,x\n") == {b"relp_version": b"0", b"commands": b"syslog,x"}

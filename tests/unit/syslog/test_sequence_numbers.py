@@ -21,7 +21,7 @@ from bridge.syslog.sequence_numbers import Gaps, number_of
         (b"\xff\x00<", None),
     ],
 )
-def test_number_of(frame, number):
+def test_sequence_number_is_read_from_the_frame(frame, number):
     assert number_of(frame) == number
 
 
@@ -31,7 +31,7 @@ def gaps_of(*numbers):
     return gaps.missing, gaps.restarts
 
 
-def test_gaps():
+def test_gaps_and_restarts_are_counted():
     assert gaps_of(1, 2, 3) == (0, 0)
     assert gaps_of(5, 6, 9, 10) == (2, 0)
     assert gaps_of(5, 9, 7, 10) == (2, 0), "7 was late"

@@ -36,7 +36,7 @@ def test_example_matches_its_own_row(name):
 
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda s: f"{s.product}-{s.shape}")
-def test_products(sample):
+def test_product_sample_is_parsed_as_expected(sample):
     message = parse(sample.frame, received=NOW)
     got = (
         message.hostname,
@@ -53,14 +53,14 @@ def test_products(sample):
     account(sample.frame)
 
 
-def test_there_are_sixty_products():
+def test_samples_cover_sixty_products():
     assert len({sample.product for sample in SAMPLES}) >= 60
 
 
 @pytest.mark.parametrize(
     "sample", [s for s in SAMPLES if s.frame.startswith(b"<") and s.shape != "none"], ids=lambda s: s.product
 )
-def test_surrounding_frames_change_nothing(sample):
+def test_bytes_around_a_frame_do_not_change_its_fields(sample):
     bare = read(sample.frame)
     for frame in (b"79 " + sample.frame, b" " + sample.frame):
         assert read(frame) == bare
@@ -70,7 +70,7 @@ def test_surrounding_frames_change_nothing(sample):
         assert account(sample.frame + b" caf\xe9 \xff\0\t\n end").msg == sample.msg + b" caf\xe9 \xff\0\t\n end"
 
 
-def test_devices_payload():
+def test_device_payload_begins_after_pri_and_counters():
     def device(frame):
         return read(frame).device
 
@@ -87,7 +87,7 @@ def test_devices_payload():
 
 
 @pytest.mark.parametrize("row", FORMATS, ids=lambda row: row.name)
-def test_formats(row):
+def test_example_of_each_time_format_is_read(row):
     stamp = scan(row.example)
     assert (stamp.format, stamp.end) == (row.name, len(row.example))
     when = moment(stamp.second, stamp.fraction, stamp.offset, zone=UTC, received=NOW)
@@ -116,17 +116,17 @@ def test_plain_scan_equals_the_table(messages, data):
         ("2026-11-23T07:24:00+0100", "2026-11-23T06:24:00Z"), ("2026-11-23 07:24:00,5", "2026-11-23T07:24:00.5Z"),
         ("Nov 23 07:24:00 GMT+01:00", "2026-11-23T06:24:00Z"), ("Nov 23 7:24:00", "2026-11-23T07:24:00Z"),
         ("Mon, 23 Nov 2026 07:24:00 +0100", "2026-11-23T06:24:00Z"), ("2026-11-23T07:24:00z", "2026-11-23T07:24:00Z"),
-        # Day and month: the order nearest to reception
+        # Day and month: the order nearest to reception.
         ("11/12/2026:07:24:00", "2026-11-12T07:24:00Z"), ("12/11/2026:07:24:00", "2026-11-12T07:24:00Z"),
         ("23/11/2026:07:24:00", "2026-11-23T07:24:00Z"), ("02/03/2027:07:24:00", "2027-02-03T07:24:00Z"),
     ],
 )  # fmt: skip
-def test_times(text, expected):
+def test_time_text_is_converted_to_utc(text, expected):
     message = parse(b"<13>" + text.encode() + b" gw app: text", received=NOW)
     assert (message.timestamp, message.hostname) == (datetime.fromisoformat(expected), "gw")
 
 
-def test_unknown_zone_is_the_zone_of_the_source():
+def test_unknown_zone_is_read_as_the_zone_of_the_source():
     message = parse(
         b"<189>7: sw: Nov 23 07:24:00 VIENNA: %SYS-5-CONFIG_I: x", received=NOW, timezone=ZoneInfo("Europe/Vienna")
     )
@@ -134,13 +134,13 @@ def test_unknown_zone_is_the_zone_of_the_source():
     assert message.hostname == "sw"
 
 
-def test_host_that_resembles_a_zone():
+def test_host_that_resembles_a_zone_is_a_host():
     for host in (b"UTC-host", b"gmt", b"z", b"am", b"CETUS", b"est1", b"2001:db8::1", b"2026host"):
         message = parse(b"<13>Nov 23 07:24:00 " + host + b" app: text", received=NOW)
         assert message.hostname == host.decode(), host
 
 
-def test_zones():
+def test_zone_names_and_offsets_are_resolved():
     assert zone_of(b"CEST") == zone_of(b"cest") == zone_of(b"+0200") == zone_of(b"GMT+2")
     assert zone_of(b"NOWHERE") is None
     assert all(re.fullmatch(rb"[A-Z]{3,4}", name) for name in ABBREVIATIONS)

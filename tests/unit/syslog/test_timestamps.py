@@ -40,11 +40,11 @@ def at(text):
         (b"Feb 29 12:00:00", "2100-06-01T00:00:00+00:00", "2104-02-29T12:00:00+00:00"),
     ],
 )
-def test_a_missing_year_is_the_nearest(text, received, expected):
+def test_missing_year_is_the_year_nearest_to_reception(text, received, expected):
     assert moment(text, zone=UTC, received=at(received)) == at(expected)
 
 
-def test_new_year_in_the_zone_of_the_source():
+def test_new_year_follows_the_zone_of_the_source():
     # It is already 2027 in Tokyo, and still 2026 at the gateway.
     received = at("2026-12-31T15:00:05+00:00")
     assert moment(b"Jan  1 00:00:00", zone=ZoneInfo("Asia/Tokyo"), received=received) == at("2026-12-31T15:00:00+00:00")
@@ -66,11 +66,11 @@ def test_missing_year_is_found_within_half_a_year(when, away, zone):
 @pytest.mark.parametrize(
     "form", [b"Nov  3 07:24:00", b"Nov 3 07:24:00", b"Nov 03 07:24:00", b"nov 03 07:24:00", b"NOV  3 07:24:00"]
 )
-def test_days_and_cases(form):
+def test_day_padding_and_month_case_do_not_matter(form):
     assert moment(form, zone=UTC, received=NOW) == datetime(2026, 11, 3, 7, 24, tzinfo=UTC)
 
 
-def test_the_repeated_hour_is_read_nearest_to_reception():
+def test_repeated_hour_is_read_nearest_to_reception():
     # 25 October 2026: 03:00 CEST becomes 02:00 CET.
     for received in ("2026-10-25T00:30:05+00:00", "2026-10-25T01:30:05+00:00"):
         expected = at(received) - timedelta(seconds=5)
@@ -114,7 +114,7 @@ def test_fractions_are_kept_to_the_microsecond():
     assert [fraction_ms(f) for f in (b"", b".5", b".003", b".9999", b",25")] == [0, 500, 3, 999, 250]
 
 
-def test_a_leap_second_is_the_second_before():
+def test_leap_second_is_read_as_the_second_before():
     assert moment(b"2016-12-31T23:59:60", offset=b"Z", zone=UTC, received=NOW) == at("2016-12-31T23:59:59+00:00")
     assert moment(b"Dec 31 23:59:60", zone=UTC, received=at("2017-01-01T00:00:01+00:00")) == at(
         "2016-12-31T23:59:59+00:00"
@@ -134,7 +134,7 @@ def test_invalid_text_is_not_a_time(text):
     assert moment(text, zone=UTC, received=NOW) is None
 
 
-def test_earliest_and_latest_time():
+def test_earliest_and_latest_years_are_handled():
     assert moment(b"0001-01-01T00:00:00", offset=b"+01:00", zone=UTC, received=NOW) is None
     assert moment(b"9999-12-31T23:59:59", offset=b"-01:00", zone=UTC, received=NOW) is None
     assert moment(b"Dec 31 00:00:00", zone=UTC, received=datetime(9999, 12, 31, tzinfo=UTC)).year == 9999
@@ -157,14 +157,14 @@ def test_any_bytes_give_a_time_or_none(second, fraction, offset):
         (-62135596800000, "0001-01-01T00:00:00.000Z"),
     ],
 )  # fmt: skip
-def test_rfc3339(ms, text):
+def test_milliseconds_convert_to_rfc3339_and_back(ms, text):
     assert rfc3339(ms) == text
     assert milliseconds(at(text)) == ms
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.datetimes())
-def test_rfc3339_is_read_back(when):
+def test_any_rfc3339_time_is_read_back(when):
     when = when.replace(tzinfo=UTC, microsecond=when.microsecond // 1000 * 1000)
     assert datetime.fromisoformat(rfc3339(milliseconds(when))) == when
 
@@ -195,7 +195,7 @@ def test_each_text_is_converted_once_an_hour(conversions):
     assert len(conversions) == 3
 
 
-def test_a_text_is_kept_by_offset_and_zone():
+def test_text_is_cached_by_offset_and_zone():
     reader = TimeReader()
     received = milliseconds(NOW)
     found = {
@@ -205,7 +205,7 @@ def test_a_text_is_kept_by_offset_and_zone():
     assert len(found) == 3
 
 
-def test_the_year_follows_reception_across_hours():
+def test_year_follows_reception_across_hours():
     reader = TimeReader()
     for received, year in (("2026-12-31T23:59:59+00:00", "2027"), ("2027-12-31T23:59:59+00:00", "2028")):
         ms = reader.second_ms(b"Jan  1 00:00:00", b"", UTC, milliseconds(at(received)))
@@ -219,7 +219,7 @@ def test_invalid_text_is_cached_as_well(conversions):
     assert len(conversions) == 1
 
 
-def test_the_reader_is_bounded():
+def test_cache_of_the_reader_is_bounded():
     reader = TimeReader()
     reader.MAX_TEXTS = 50
     for i in range(500):

@@ -50,44 +50,44 @@ def client(authority, own=None, *, version=ssl.TLSVersion.TLSv1_3):
     return context
 
 
-class Both(NamedTuple):
+class HandshakeSides(NamedTuple):
     server: SSL.Connection
     client: ssl.SSLObject
     to_client: ssl.MemoryBIO
 
 
-class Failed(Exception):
+class HandshakeFailed(Exception):
     """Raised when a handshake fails, with the server's reason code and text."""
 
 
-def shake(server_context, client_context, session=None):
-    """Makes a handshake and returns both sides. Raises Failed as soon as the server has failed."""
-    served = server_context.serverConnectionForTLS(None)
-    served.set_accept_state()
+def make_handshake(server_context, client_context, session=None):
+    """Makes a handshake and returns both sides. Raises HandshakeFailed as soon as the server has failed."""
+    server_side = server_context.serverConnectionForTLS(None)
+    server_side.set_accept_state()
     to_client, to_server = ssl.MemoryBIO(), ssl.MemoryBIO()
-    asking = client_context.wrap_bio(to_client, to_server, server_hostname="127.0.0.1", session=session)
+    client_side = client_context.wrap_bio(to_client, to_server, server_hostname="127.0.0.1", session=session)
     done, refusal = set(), None
     for _ in range(10):
         if "client" not in done and refusal is None:
             try:
-                asking.do_handshake()
+                client_side.do_handshake()
                 done.add("client")
             except ssl.SSLWantReadError:
                 pass
             except ssl.SSLError as error:
                 refusal = error
         if data := to_server.read():
-            served.bio_write(data)
+            server_side.bio_write(data)
         if "server" not in done:
             try:
-                served.do_handshake()
+                server_side.do_handshake()
                 done.add("server")
             except SSL.WantReadError:
                 pass
             except SSL.Error as error:
-                raise Failed(*handshake_fault(served, error)) from None
+                raise HandshakeFailed(*handshake_fault(server_side, error)) from None
         try:
-            to_client.write(served.bio_read(65536))
+            to_client.write(server_side.bio_read(65536))
         except SSL.WantReadError:
             pass
         if len(done) == 2:
@@ -95,35 +95,41 @@ def shake(server_context, client_context, session=None):
     assert len(done) == 2, refusal
     # TLS 1.3 sends session tickets after the handshake.
     with pytest.raises(ssl.SSLWantReadError):
-        asking.read(1)
-    return Both(served, asking, to_client)
+        client_side.read(1)
+    return HandshakeSides(server_side, client_side, to_client)
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-@pytest.mark.parametrize("asks", [False, True])
-def test_a_session_is_resumed_with_the_names_of_its_client(pki, server, version, asks):
+@pytest.mark.parametrize("requires_certificate", [False, True])
+def test_resumed_session_has_the_names_of_its_client(pki, server, version, requires_certificate):
     context = ServerContext(
-        server.certificate, server.private_key, ClientTerms(pki.ca, ("gw-*",)) if asks else ClientTerms()
+        server.certificate,
+        server.private_key,
+        ClientTerms(pki.ca, ("gw-*",)) if requires_certificate else ClientTerms(),
     )
-    side = client(pki, pki.issue("gw-1.example") if asks else None, version=version)
-    first = shake(context, side)
-    again = shake(context, side, first.client.session)
-    assert again.client.session_reused
-    assert context.authorize(first.server) == context.authorize(again.server) == (("gw-1.example",) if asks else ())
+    client_context = client(pki, pki.issue("gw-1.example") if requires_certificate else None, version=version)
+    first = make_handshake(context, client_context)
+    second = make_handshake(context, client_context, first.client.session)
+    assert second.client.session_reused
+    assert (
+        context.authorize(first.server)
+        == context.authorize(second.server)
+        == (("gw-1.example",) if requires_certificate else ())
+    )
 
 
 def test_tls_1_1_is_rejected(pki, server):
     context = ServerContext(server.certificate, server.private_key)
-    side = client(pki, version=ssl.TLSVersion.TLSv1_2)
-    side.set_ciphers("ALL:@SECLEVEL=0")
-    side.minimum_version = side.maximum_version = ssl.TLSVersion.TLSv1_1
-    with pytest.raises(Failed) as failed:
-        shake(context, side)
+    client_context = client(pki, version=ssl.TLSVersion.TLSv1_2)
+    client_context.set_ciphers("ALL:@SECLEVEL=0")
+    client_context.minimum_version = client_context.maximum_version = ssl.TLSVersion.TLSv1_1
+    with pytest.raises(HandshakeFailed) as failed:
+        make_handshake(context, client_context)
     assert failed.value.args == ("tls_version", "the client speaks neither TLS 1.2 nor 1.3")
 
 
 @pytest.mark.parametrize(
-    ("case", "word", "says"),
+    ("case", "reason", "text"),
     [
         ("none", "client_certificate", "sent no certificate"),
         (
@@ -135,7 +141,7 @@ def test_tls_1_1_is_rejected(pki, server):
         ("early", "client_expired", "is not valid yet"),
     ],
 )
-def test_a_rejected_client(pki, other_authority, server, case, word, says):
+def test_rejected_client_has_reason_and_text(pki, other_authority, server, case, reason, text):
     own = {
         "none": lambda: None,
         "other authority": lambda: other_authority.issue("gw-2.example"),
@@ -143,86 +149,90 @@ def test_a_rejected_client(pki, other_authority, server, case, word, says):
         "early": lambda: pki.issue("gw-4.example", not_before=datetime.now(UTC) + timedelta(days=1)),
     }[case]()
     context = ServerContext(server.certificate, server.private_key, ClientTerms(pki.ca))
-    with pytest.raises(Failed, match=says) as failed:
-        shake(context, client(pki, own))
-    assert failed.value.args[0] == word
+    with pytest.raises(HandshakeFailed, match=text) as failed:
+        make_handshake(context, client(pki, own))
+    assert failed.value.args[0] == reason
 
 
-def test_names_and_fingerprints(pki, other_authority, server):
-    mine, other = (
+def test_clients_are_authorized_by_name_or_fingerprint(pki, other_authority, server):
+    known, other = (
         pki.issue("fw-1.example", common_name="Firewall 1"),
         other_authority.issue("fw-1.example", file="other"),
     )
 
     def authorize(own, *terms):
         context = ServerContext(server.certificate, server.private_key, ClientTerms(*terms))
-        return context.authorize(shake(context, client(pki, own)).server)
+        return context.authorize(make_handshake(context, client(pki, own)).server)
 
-    assert authorize(mine, pki.ca, ("FW-?.example",)) == ("fw-1.example", "Firewall 1")
-    assert authorize(mine, pki.ca, ("firewall *",)) == ("fw-1.example", "Firewall 1")
+    assert authorize(known, pki.ca, ("FW-?.example",)) == ("fw-1.example", "Firewall 1")
+    assert authorize(known, pki.ca, ("firewall *",)) == ("fw-1.example", "Firewall 1")
     with pytest.raises(ClientRefused, match=r"\(fw-1.example, Firewall 1\) is in client_names") as refused:
-        authorize(mine, pki.ca, ("fw-1", "*.example.org"))
+        authorize(known, pki.ca, ("fw-1", "*.example.org"))
     assert refused.value.reason == "client_name"
     # With fingerprints, the authority matters only if one is given.
     assert authorize(other, None, (), frozenset({other.fingerprint})) == ("fw-1.example",)
-    with pytest.raises(ClientRefused, match=f"{mine.fingerprint}, which is not in client_fingerprints") as refused:
-        authorize(mine, pki.ca, (), frozenset({other.fingerprint}))
+    with pytest.raises(ClientRefused, match=f"{known.fingerprint}, which is not in client_fingerprints") as refused:
+        authorize(known, pki.ca, (), frozenset({other.fingerprint}))
     assert refused.value.reason == "client_fingerprint"
-    with pytest.raises(Failed):
+    with pytest.raises(HandshakeFailed):
         authorize(other, pki.ca, (), frozenset({other.fingerprint}))
 
 
-def test_our_certificate_is_refused(pki, other_authority, server):
+def test_client_that_refuses_the_certificate_is_reported(pki, other_authority, server):
     context = ServerContext(server.certificate, server.private_key)
-    with pytest.raises(Failed, match=r"does not accept the listener's certificate .*unknown ca") as failed:
-        shake(context, client(other_authority))
+    with pytest.raises(HandshakeFailed, match=r"does not accept the listener's certificate .*unknown ca") as failed:
+        make_handshake(context, client(other_authority))
     assert failed.value.args[0] == "server_certificate"
 
 
 def test_new_connections_use_a_renewed_certificate(pki, other_authority, tmp_path):
     first = pki.issue("127.0.0.1", file="renewed", not_after=datetime.now(UTC) + timedelta(days=2))
     context = ServerContext(first.certificate, first.private_key)
-    old, still, incoming = shake(context, client(pki))
-    ends = context.expires
+    old, client_end, incoming = make_handshake(context, client(pki))
+    expiry_before = context.expires
     pki.issue("127.0.0.1", file="renewed", not_after=datetime.now(UTC) + timedelta(days=90))
     context.reload()
-    assert 80 * 86400 < context.expires - ends < 90 * 86400
-    shown = shake(context, client(pki)).client.getpeercert()
-    assert ssl.cert_time_to_seconds(shown["notAfter"]) == context.expires
+    assert 80 * 86400 < context.expires - expiry_before < 90 * 86400
+    presented = make_handshake(context, client(pki)).client.getpeercert()
+    assert ssl.cert_time_to_seconds(presented["notAfter"]) == context.expires
     old.send(b"still there")
     incoming.write(old.bio_read(4096))
-    assert still.read(100) == b"still there"
+    assert client_end.read(100) == b"still there"
     first.private_key.write_bytes(other_authority.issue("127.0.0.1").private_key.read_bytes())
     with pytest.raises(PemError, match="does not belong to the certificate"):
         context.reload()
-    assert ssl.cert_time_to_seconds(shake(context, client(pki)).client.getpeercert()["notAfter"]) == context.expires
+    assert (
+        ssl.cert_time_to_seconds(make_handshake(context, client(pki)).client.getpeercert()["notAfter"])
+        == context.expires
+    )
 
 
-def test_faults_of_files(pki, server, tmp_path):
+def test_unusable_files_are_reported_with_their_name(pki, server, tmp_path):
     key = load_pem_private_key(server.private_key.read_bytes(), None)
-    locked = tmp_path / "locked.key"
+    encrypted_key = tmp_path / "locked.key"
     form = (Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"passphrase"))
-    locked.write_bytes(key.private_bytes(*form))
-    for certificate, private_key, says in (
-        (server.certificate, locked, f"{locked}: the private key is encrypted"),
+    encrypted_key.write_bytes(key.private_bytes(*form))
+    for certificate, private_key, text in (
+        (server.certificate, encrypted_key, f"{encrypted_key}: the private key is encrypted"),
         (server.private_key, None, "holds no readable PEM certificate"),
         (server.certificate, server.certificate, "holds no readable PEM private key"),
         (tmp_path / "nowhere", None, "cannot read .*nowhere: No such file"),
     ):
-        with pytest.raises(PemError, match=says):
+        with pytest.raises(PemError, match=text):
             read_identity(certificate, private_key)
 
 
-def test_the_chain_is_served(pki, server, tmp_path):
+def test_intermediate_certificates_are_sent(pki, server, tmp_path):
     intermediate = pki._ca.create_child_ca()
-    both = tmp_path / "both.pem"
-    intermediate.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(both)
-    shown = shake(ServerContext(both), client(pki)).client.getpeercert()  # the client knows the root alone
-    issuer = dict(part[0] for part in shown["issuer"])
+    chain_file = tmp_path / "both.pem"
+    intermediate.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(chain_file)
+    # The client trusts only the root certificate.
+    presented = make_handshake(ServerContext(chain_file), client(pki)).client.getpeercert()
+    issuer = dict(part[0] for part in presented["issuer"])
     subject = x509.load_pem_x509_certificate(intermediate.cert_pem.bytes()).subject
     assert issuer["organizationalUnitName"] in subject.rfc4514_string()
 
 
-def test_names_of_a_certificate(pki):
+def test_names_of_returns_the_names_of_a_certificate(pki):
     issued = pki.issue("a.example", "192.0.2.7", common_name="a.example")
     assert names_of(x509.load_pem_x509_certificate(issued.certificate.read_bytes())) == ("a.example", "192.0.2.7")

@@ -1,4 +1,4 @@
-"""Runs ``demo`` as a process: it needs no configuration, all events arrive, and no files remain."""
+"""Tests ``demo`` as a process: it needs no configuration, all events arrive, and no files remain."""
 
 import os
 import re
@@ -37,7 +37,7 @@ def start(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_once_ends_with_every_event(start):
+def test_once_prints_every_sample_event_and_exits(start):
     process = start("--once")
     out, err = process.communicate(timeout=DEADLINE)
     assert (process.returncode, err) == (0, ""), out
@@ -48,7 +48,7 @@ def test_once_ends_with_every_event(start):
     assert "\x1b" not in out
 
 
-def test_it_prints_next_steps_and_runs_until_ctrl_c(start):
+def test_demo_prints_next_steps_and_runs_until_ctrl_c(start):
     process = start()
     port = None
     for line in process.stdout:
@@ -69,7 +69,7 @@ def test_it_prints_next_steps_and_runs_until_ctrl_c(start):
     assert process.stderr.read() == ""
 
 
-def test_it_ends_when_stdout_is_closed(start):
+def test_demo_exits_when_stdout_is_closed(start):
     read, write = os.pipe()
     os.close(read)
     process = start(stdout=write)

@@ -101,7 +101,7 @@ EDGES = {
 
 
 @pytest.mark.parametrize("name", EDGES)
-def test_edges(name):
+def test_edge_case_equals_reference(name):
     frame = EDGES[name]
     check(block_of([frame]))
     plain = [b"<13>Nov 23 07:24:00 gw app: x", b'<13>1 2026-11-23T07:24:00Z h a p m [x y="z"] x']
@@ -115,7 +115,7 @@ def test_value_does_not_extend_into_the_next_frame():
     check(block_of([b'<13>1 2026-11-23T07:24:00Z h a p m [x y="a\\', b'b"] text']))
 
 
-def test_empty_reads():
+def test_empty_reads_have_no_rows():
     for frames in ([], [b""], [b"", b" \0\r"]):
         read = parse_all(block_of(frames), EVERYTHING)
         assert (read.count, set(read.fields)) == (0, set(FIELDS))
@@ -123,13 +123,13 @@ def test_empty_reads():
 
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.binary(max_size=6), max_size=6))
-def test_a_block_and_a_list_hold_the_same_frames(frames):
+def test_block_and_list_contain_the_same_frames(frames):
     assert list_of(block_of(frames)) == frames or frames == []
 
 
 @example([0, 2])
 @given(st.lists(st.integers(0, 3), max_size=6))
-def test_take_keeps_what_belongs_to_a_row(rows):
+def test_take_keeps_the_values_of_each_row(rows):
     read = parse_all(
         block_of([b"<1>Nov 23 07:24:00 a x: 1", b"<13>", b"<2>Nov 23 07:24:00 b y: 2", b"<14>  "]), EVERYTHING
     )

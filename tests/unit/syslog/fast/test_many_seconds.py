@@ -30,7 +30,7 @@ def test_each_frame_has_its_second() -> None:
     assert strip(block(*frames)) == expected
 
 
-def test_structured_data_with_fractions_and_zones() -> None:
+def test_read_of_structured_data_with_fractions_and_zones_is_stripped() -> None:
     read = block(
         b'<30>1 2026-11-23T07:24:00.250Z gw app 7 ID1 [a@1 b="c\\"" d="e"][f] \xef\xbb\xbf  text',
         b"<191>1 2025-01-31T00:00:59+01:00 - - - - - x",

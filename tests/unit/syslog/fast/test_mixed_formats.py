@@ -34,37 +34,37 @@ def check(frames: Sequence[bytes]) -> None:
 
 
 @pytest.mark.parametrize("frame", FRAMES)
-def test_each_message_of_a_device(frame: bytes) -> None:
+def test_each_device_message_equals_reference(frame: bytes) -> None:
     assert b"\n" not in frame
     check([frame])
     check([frame, b"<30>Nov 23 07:24:00 gw app: x", frame, b"no syslog", b"", frame])
 
 
-def test_all_of_them_in_one_read() -> None:
+def test_all_device_messages_in_one_read_equal_reference() -> None:
     check(FRAMES)
     check(FRAMES[::-1])
 
 
 @pytest.mark.parametrize("seed", range(40))
-def test_damaged_messages(seed: int) -> None:
+def test_damaged_messages_equal_reference(seed: int) -> None:
     check([frame.replace(b"\n", b" ") for frame in mutated(seed, 300, FRAMES)])
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("thousand", range(1, 11))
-def test_a_million_damaged_messages(thousand: int) -> None:
+def test_million_damaged_messages_equal_reference(thousand: int) -> None:
     for seed in range(thousand * 1000, thousand * 1000 + 1000):
         check([frame.replace(b"\n", b" ") for frame in mutated(seed, 100, FRAMES)])
 
 
 @settings(max_examples=1000, deadline=None)
 @given(st.data())
-def test_generated_messages(messages, data) -> None:
+def test_generated_messages_equal_reference(messages, data) -> None:
     check([frame.replace(b"\n", b" ") for frame in data.draw(messages.reads)])
 
 
 @pytest.mark.parametrize("frames", [[], [b""], [b"", b" "], [b"x"], [b"", b"<30>Nov 23 07:24:00 gw app: x"]])
-def test_small_reads(frames: list[bytes]) -> None:
+def test_small_reads_equal_reference(frames: list[bytes]) -> None:
     if frames:
         assert isinstance(block_of(frames), bytes)
     check(frames)
@@ -88,11 +88,11 @@ def test_small_reads(frames: list[bytes]) -> None:
         b"<13>Nov 23 07:24:00 brain-1 vectra_cef -: CEF:: |Vectra Networks|X Series|8.1|hsc|Host Score|3|x=y",
     ],
 )
-def test_regressions(frame: bytes) -> None:
+def test_regression_equals_reference(frame: bytes) -> None:
     check([frame])
 
 
-def test_invalid_date() -> None:
+def test_read_with_an_invalid_date_equals_reference() -> None:
     check([b"<30>Nov 23 07:24:00 gw app: x", b"<30>Feb 30 07:24:00 gw app: x", b"<30>Nov 23 07:24:00 gw app: y"])
 
 

@@ -18,9 +18,7 @@ def cutter(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch):
         monkeypatch.setattr(pcre2, "load", lambda: None)
         assert pcre2.rewriter(WORDS, b"") is None
     elif pcre2.load() is None:
-        pytest.skip(
-            "this machine has no libpcre2-8 (Debian: libpcre2-8-0): reads are taken apart by Python's expressions"
-        )
+        pytest.skip("this machine has no libpcre2-8 (Debian: libpcre2-8-0): Python's re is used instead")
     return pcre2.cutter
 
 
@@ -32,7 +30,7 @@ def test_each_match_becomes_lines(cutter) -> None:
     assert cut(b"\nab=1\0\xff\n") == (b"\nab\n1\n\0\xff\n", 1)
 
 
-def test_without_groups_a_line_end_is_left(cutter) -> None:
+def test_match_without_groups_becomes_a_line_end(cutter) -> None:
     assert cutter(rb"\n<[0-9]+>(?:[a-z]++): ")(b"\n<13>ab: x\n<14>c: y") == (b"\nx\ny", 2)
 
 
@@ -51,9 +49,9 @@ def test_without_groups_a_line_end_is_left(cutter) -> None:
         rb"[0-9]{2}",
     ],
 )
-def test_both_engines_mean_the_same(pattern: bytes) -> None:
+def test_both_engines_match_alike(pattern: bytes) -> None:
     if (library := pcre2.load()) is None:
-        pytest.skip("this machine has no libpcre2-8 (Debian: libpcre2-8-0): there is but one engine")
+        pytest.skip("this machine has no libpcre2-8 (Debian: libpcre2-8-0): only one engine is available")
     block = b"a\nc a c a\rc a\x0bc a\x85c aaab AB ab\nb\xe9[:a 12\r\n3c\n"
     for text in (block, block + b"c", block + b"b"):
         expected = re.subn(pattern, b"\n", text)
@@ -67,7 +65,7 @@ def rewriter(pattern: bytes, replacement: bytes) -> pcre2.Rewriter:
     return made
 
 
-def test_named_and_unset_groups() -> None:
+def test_named_and_unset_groups_are_substituted() -> None:
     rewrite = rewriter(rb"(?P<a>x)|(?P<b>y)", b"[${a}${b:+b:-}]")
     assert rewrite(b"xyz") == (b"[x-][b]z", 2)
 
@@ -79,7 +77,7 @@ def test_output_much_longer_than_the_block_is_none() -> None:
     assert rewrite(b"xx") == (b"0123456789" * 2, 2)
 
 
-def test_longer_blocks_than_before() -> None:
+def test_longer_blocks_than_before_are_rewritten() -> None:
     rewrite = rewriter(rb"\n(?P<word>a+)", b"\n")
     for length in (10, 300_000, 10, 1_000_000):
         assert rewrite(b"\na" + b"b" * length) == (b"\n" + b"b" * length, 1)
@@ -90,7 +88,7 @@ def test_invalid_expression_raises_with_its_position() -> None:
         rewriter(rb"oops(", b"")
 
 
-def test_several_threads() -> None:
+def test_rewriter_works_in_several_threads() -> None:
     rewrite = rewriter(rb"(?P<digit>[0-9])", b"<${digit}>")
 
     def many(digit: int) -> bool:
@@ -106,7 +104,7 @@ def test_shortener_keeps_the_first_part(engine: str, monkeypatch: pytest.MonkeyP
     if engine == "python":
         monkeypatch.setattr(pcre2, "load", lambda: None)
     elif pcre2.load() is None:
-        pytest.skip("this machine has no libpcre2-8 (Debian: libpcre2-8-0): there is but one engine")
+        pytest.skip("this machine has no libpcre2-8 (Debian: libpcre2-8-0): only one engine is available")
     shorten = pcre2.shortener(rb"\n<[0-9]+>[a-z]++", rb" (?:x|yy): ")
     assert shorten(b"\n<13>ab x: text\n<14>c yy: \n<15>d z: no") == (b"\n<13>ab\ntext\n<14>c\n\n<15>d z: no", 2)
     assert shorten(b"") == (b"", 0)

@@ -22,7 +22,7 @@ from tests.unit.syslog.fast.test_single_second import (
 )
 
 pytestmark = pytest.mark.skipif(
-    pcre2.load() is None, reason="this machine has no libpcre2-8 (Debian: libpcre2-8-0): nothing is stamped"
+    pcre2.load() is None, reason="this machine has no libpcre2-8 (Debian: libpcre2-8-0): times are not precompiled"
 )
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -44,8 +44,8 @@ def format_second(moment: datetime) -> bytes:
 
 def clocks(until: datetime, zone: tzinfo = UTC, *, spread: int = 600, count: int = 100, seed: int = 1) -> list[bytes]:
     """Returns random seconds of the last ``spread`` seconds, as many clocks would write them."""
-    chance = random.Random(seed)
-    moments = (until - timedelta(seconds=chance.randrange(spread)) for _ in range(count))
+    rng = random.Random(seed)
+    moments = (until - timedelta(seconds=rng.randrange(spread)) for _ in range(count))
     return [format_second(moment.astimezone(zone)) for moment in moments]
 
 
@@ -114,7 +114,7 @@ def test_span_that_holds_a_repeated_half_hour_is_left_to_the_parser() -> None:
     assert read_timed(precompiled, block(*frames(seconds)), reception_values) is None
 
 
-def test_days_of_one_digit_as_they_are_written() -> None:
+def test_days_of_one_digit_are_read_with_blank_or_zero() -> None:
     received = datetime(2026, 12, 7, 12, tzinfo=UTC)
     reception_values = reception(received)
     for old, new in ((b"Dec  7", b"Dec  7"), (b"Dec  7", b"Dec 07")):

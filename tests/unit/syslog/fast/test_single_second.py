@@ -35,12 +35,12 @@ def block(*frames: bytes) -> bytes:
     return b"".join(b"\n" + frame for frame in frames)
 
 
-def test_a_plain_read_is_stripped() -> None:
+def test_plain_read_is_stripped() -> None:
     read = block(b"<30>Nov 23 07:24:00 gw unbound[7640]: [1:0] info: a", b"<0>Nov 23 07:24:00 h-2.example app:   b: c")
     assert strip(read) == [(SECOND, b"", b"", b"[1:0] info: a"), (SECOND, b"", b"", b"b: c")]
 
 
-def test_a_read_of_structured_data_is_stripped() -> None:
+def test_read_of_structured_data_is_stripped() -> None:
     read = block(
         b'<30>1 2026-11-23T07:24:00.250Z gw app 7 ID1 [a@1 b="c\\"" d="e"][f] \xef\xbb\xbf  text',
         b"<191>1 2026-11-23T07:24:00Z - - - - - x",

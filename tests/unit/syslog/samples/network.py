@@ -1,4 +1,4 @@
-"""Firewalls, switches, routers, access points, load balancers, proxies."""
+"""Defines samples of firewalls, switches, routers, access points, load balancers, proxies."""
 
 from tests.unit.syslog.samples import sample
 

@@ -1,4 +1,4 @@
-"""Hosts, hypervisors, storage, security products, applications."""
+"""Defines samples of hosts, hypervisors, storage, security products, applications."""
 
 from tests.unit.syslog.samples import sample
 
@@ -114,7 +114,7 @@ SAMPLES = [
            shape="kiwi"),
     sample("Zscaler NSS status", "<134>Nov 23 07:24:00 [192.0.2.143] ZscalerNSS: ¦The NSS free memory has decreased",
            "192.0.2.143", "ZscalerNSS", shape="bracketed-host"),
-    # --- what is no syslog at all ---
+    # --- text that is not syslog ---
     sample("text", "¦This is a message!", time=None, shape="none", format="none"),
     sample("text with a false PRI", "¦<192>Nov 23 07:24:00 gw app: text", time=None, shape="none", format="none"),
     sample("access log", '¦192.0.2.7 - - [23/Nov/2026:07:24:00 +0000] "GET / HTTP/1.1" 200 5', time=None, shape="none", format="none"),
