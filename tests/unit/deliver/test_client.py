@@ -244,5 +244,5 @@ class ClientCase(TestCase):
     def test_server_certificate_for_another_name_is_rejected(self):
         authority = trustme.CA()
         (failure,) = yield self.tls(authority, ca_file=self.pem(authority), name="other.example")
-        self.assertTrue(failure.value)
+        self.assertIn("for another name", describe_failure(failure))
         self.assertEqual(self.resource.requests, [])
