@@ -32,6 +32,7 @@ from bridge.cli.options import WRONG_USAGE, configuration_option, load_config
 from bridge.config import Config, Listener
 from bridge.explain.explanation import Explainer, as_json
 from bridge.explain.frames import Cut
+from bridge.ingest import from_config as ingest_config
 from bridge.routing import Router
 
 KEYS = {"name", "from", "listener", "client_name", "received", "frame", "base64", "expect"}
@@ -55,7 +56,7 @@ def test(file: Path, samples: tuple[Path, ...]) -> None:
     - {from: 10.1.8.4, frame: '<30>Nov 23 07:24:00 gw sshd[7]: hello', expect: {intake: linux, event: 'hello'}}
     """
     config = load_config(file, secrets=False)
-    router = _router(config)
+    router = ingest_config.router(config)
     failures = count = 0
     for path in samples:
         try:
@@ -71,14 +72,6 @@ def test(file: Path, samples: tuple[Path, ...]) -> None:
     click.echo(f"{count - failures} of {count} samples match their expectations")
     if failures:
         raise SystemExit(1)
-
-
-def _router(config: Config) -> Router:
-    return Router(
-        routes=config.routes, intakes=config.intakes,
-        listeners={listener.name: listener.intake for listener in config.listeners}, sources=config.sources,
-        unrouted=config.unrouted, timezone=config.timezone,
-    )  # fmt: skip
 
 
 def _read(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -9,12 +9,12 @@ from itertools import islice
 from typing import Any
 
 from bridge import batching, formats
-from bridge.batching import GroupLimits, Window
 from bridge.batching.groups import NO_TIME
 from bridge.batching.payload import fields as fields_of
 from bridge.config import Config, Listener
 from bridge.explain import payloads, reasons
 from bridge.explain.frames import Cut
+from bridge.ingest import from_config as ingest_config
 from bridge.routing import Disposition, Facts, Router
 from bridge.routing.conditions import Address
 from bridge.syslog import parser
@@ -80,28 +80,14 @@ class Explainer:
         self._listener = listener
         self._source = source
         self._received = received
-        self._router = router or Router(
-            routes=config.routes,
-            intakes=config.intakes,
-            listeners={each.name: each.intake for each in config.listeners},
-            sources=config.sources,
-            unrouted=config.unrouted,
-            timezone=config.timezone,
-        )
+        self._router = router or ingest_config.router(config)
         self._client = client
         self._profile = self._router.profile(listener.name, source, client, host)
         self._rejected = strict and not _allows(listener, source)
         self._payloads = payloads
         self._max_reasons = max_reasons
         self._reader = TimeReader()
-        past, future = config.timestamps.max_past, config.timestamps.max_future
-        self._limits = GroupLimits(
-            resolution_ms=int(config.batch.timestamp_resolution.total_seconds() * 1000),
-            window=Window(
-                None if past is None else int(past.total_seconds() * 1000),
-                None if future is None else int(future.total_seconds() * 1000),
-            ),
-        )
+        self._limits = ingest_config.group_limits(config)
 
     def explain(self, cut: Cut) -> Explanation | None:
         """Explains one frame. Returns None if the frame is empty and therefore not a message."""
