@@ -8,7 +8,7 @@ from twisted.internet import task
 from bridge.accounting import Ledger
 from bridge.listen.listener_set import ListenerSet
 from bridge.monitoring.alarms import Alarms
-from bridge.operations.quarantine import Progress
+from bridge.operations.command import Progress
 
 POLL_INTERVAL = 0.25
 "Seconds between two checks of the number of events left."

@@ -5,18 +5,15 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
+from bridge.operations.command import Progress
 from bridge.operations.session import Session, make_reprocessor
 from bridge.spool.quarantine import QuarantineFile
 from bridge.spool.reprocess import (
     SEQUENCES,
-    Reprocessor,
     ReprocessResult,
     Selection,
 )
 from bridge.spool.transaction import UnfinishedTransaction
-
-Progress = Callable[[dict[str, object]], bool]
-"Receives the progress. Returns False if the operator no longer waits: the command stops after the current file."
 
 
 async def retry(
@@ -28,7 +25,7 @@ async def retry(
     UnfinishedTransaction.
     """
     reprocessor = await session.in_thread(lambda: make_reprocessor(session.config))
-    return await _process_files(session, reasons, selection, progress, reprocessor, reprocessor.retry)
+    return await _process_files(session, reasons, selection, progress, reprocessor.retry)
 
 
 async def purge(
@@ -36,7 +33,7 @@ async def purge(
 ) -> dict[str, object]:
     """Removes quarantined frames; the ledger counts them as dropped. Raises OSError, UnfinishedTransaction."""
     reprocessor = await session.in_thread(lambda: make_reprocessor(session.config))
-    return await _process_files(session, reasons, selection, progress, reprocessor, reprocessor.purge)
+    return await _process_files(session, reasons, selection, progress, reprocessor.purge)
 
 
 Work = Callable[..., ReprocessResult]
@@ -47,7 +44,6 @@ async def _process_files(
     reasons: Sequence[str],
     selection: Selection,
     progress: Progress,
-    reprocessor: Reprocessor,
     work: Work,
 ) -> dict[str, object]:
     moved: Counter[str] = Counter()

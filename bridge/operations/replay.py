@@ -4,8 +4,7 @@ import os
 from functools import partial
 
 from bridge.config.units import milliseconds
-from bridge.operations.command import CommandError
-from bridge.operations.quarantine import Progress
+from bridge.operations.command import CommandError, Progress
 from bridge.operations.session import Session
 from bridge.spool.archive_replay import ArchiveChanged, Replay
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from functools import partial
 
-from bridge.operations.quarantine import Progress
+from bridge.operations.command import Progress
 from bridge.operations.session import Backlog, Session
 from bridge.spool import Batch, Pack, batch_reader
 from bridge.spool.partition import (
