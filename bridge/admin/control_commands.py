@@ -4,20 +4,8 @@ from collections.abc import Awaitable, Mapping
 from ipaddress import ip_network
 from typing import Protocol
 
-from bridge.operations import (
-    drain,
-    quarantine,
-    replay,
-    spool,
-)
-from bridge.operations.command import (
-    JSON,
-    Command,
-    CommandError,
-    Progress,
-    ReloadError,
-    WrongRequest,
-)
+from bridge.operations import drain, quarantine, replay, spool
+from bridge.operations.command import JSON, Command, CommandError, Progress, ReloadError, WrongRequest
 from bridge.operations.session import Session
 from bridge.routing.conditions import Network
 from bridge.spool.archive_replay import ArchiveChanged

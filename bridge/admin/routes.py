@@ -6,13 +6,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from bridge.admin.resource import (
-    JSON,
-    Encoded,
-    Page,
-    Query,
-    Result,
-)
+from bridge.admin.resource import JSON, Encoded, Page, Query, Result
 from bridge.host.logs import Recent
 from bridge.monitoring.message_preview import MessagePreview, bounded_number
 from bridge.monitoring.rate_history import RateHistory

@@ -25,12 +25,7 @@ from bridge.cluster.consumer import acknowledge_all
 from bridge.cluster.node import EVERY as CLUSTER_EVERY
 from bridge.cluster.node import ClusterNode
 from bridge.cluster.node_name import node_name
-from bridge.config import (
-    Config,
-    Secret,
-    SharedBacklog,
-    load,
-)
+from bridge.config import Config, Secret, SharedBacklog, load
 from bridge.config.subprocess_load import is_large, load_in_subprocess
 from bridge.deliver.context import DeliveryContext
 from bridge.deliver.courier import Courier
@@ -63,12 +58,7 @@ from bridge.monitoring.sources import SourceList
 from bridge.monitoring.status import Status
 from bridge.operations.drain import Drain
 from bridge.operations.running_session import RunningSession
-from bridge.spool import (
-    Batch,
-    Pack,
-    Spool,
-    write_cache,
-)
+from bridge.spool import Batch, Pack, Spool, write_cache
 from bridge.spool.archive import Archive
 from bridge.spool.fsync_policy import FsyncPolicy
 from bridge.spool.group_commit import GroupCommit

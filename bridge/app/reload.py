@@ -20,12 +20,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from bridge.accounting.journal import Journal
-from bridge.config import (
-    Config,
-    ConfigurationError,
-    Secret,
-    SharedBacklog,
-)
+from bridge.config import Config, ConfigurationError, Secret, SharedBacklog
 from bridge.deliver.couriers import CourierSet, PreparedCouriers
 from bridge.ingest import from_config as ingest_config
 from bridge.ingest.peers import Peers

@@ -23,13 +23,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from bridge.batching.encoding import (
-    JSON,
-    LINES,
-    as_utf8,
-    from_json_line,
-    json_line,
-)
+from bridge.batching.encoding import JSON, LINES, as_utf8, from_json_line, json_line
 from bridge.syslog.timestamps import rfc3339
 
 # Matches an escaped low surrogate in JSON text: the second half of a pair, or a byte that is not UTF-8 (DC80 to DCFF).

@@ -8,12 +8,7 @@ from pathlib import Path
 import click
 
 from bridge.cli.options import WRONG_USAGE, configuration_option
-from bridge.setup.check_result import (
-    Connect,
-    faults_of,
-    lines_of,
-    verdict,
-)
+from bridge.setup.check_result import Connect, faults_of, lines_of, verdict
 
 
 def make_check(connect: Connect) -> click.Command:

@@ -5,12 +5,7 @@ from pathlib import Path
 import click
 
 from bridge.cli.execute import bridge_runs, run_command
-from bridge.cli.options import (
-    configuration_option,
-    duration_seconds,
-    fail,
-    load_config,
-)
+from bridge.cli.options import configuration_option, duration_seconds, fail, load_config
 from bridge.operations.command import CommandError
 
 

@@ -12,12 +12,7 @@ from pathlib import Path
 import click
 
 from bridge.cli.options import DEFAULT_FILE, WRONG_USAGE, fail
-from bridge.config import (
-    Config,
-    ConfigurationError,
-    Share,
-    load,
-)
+from bridge.config import Config, ConfigurationError, Share, load
 from bridge.config.units import duration, rate
 from bridge.trial.drill import machine_checks
 from bridge.trial.drill.machine_checks import Finding, Need

@@ -8,12 +8,7 @@ import click
 
 from bridge.config.faults import printable
 from bridge.explain.payloads import FrameContext, event_for
-from bridge.formats import (
-    FORMATS,
-    Format,
-    UnknownFormat,
-    find,
-)
+from bridge.formats import FORMATS, Format, UnknownFormat, find
 
 # The examples were received one second after they were sent.
 _CONTEXT = FrameContext(received=datetime(2026, 11, 23, 7, 24, 1, tzinfo=UTC))

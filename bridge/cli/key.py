@@ -7,12 +7,7 @@ from pathlib import Path
 import click
 
 from bridge.cli.execute import bridge_runs, run_command
-from bridge.cli.options import (
-    WRONG_USAGE,
-    configuration_option,
-    fail,
-    load_config,
-)
+from bridge.cli.options import WRONG_USAGE, configuration_option, fail, load_config
 from bridge.config import ConfigurationError, Fault, key_file
 from bridge.config.secret import looks_like_a_key
 

@@ -20,12 +20,7 @@ from bridge.config.addresses import REGIONS
 from bridge.config.faults import printable
 from bridge.config.fields import intake_name, time_zone
 from bridge.formats import UnknownFormat, find
-from bridge.setup.check_result import (
-    Connect,
-    StepResult,
-    lines_of,
-    verdict,
-)
+from bridge.setup.check_result import Connect, StepResult, lines_of, verdict
 from bridge.setup.configuration_writer import Draft, DraftError, write
 
 T = TypeVar("T")

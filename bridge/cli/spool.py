@@ -8,19 +8,8 @@ from pathlib import Path
 import click
 
 from bridge.batching.encoding import escaped
-from bridge.cli.execute import (
-    confirm,
-    existing_spool,
-    fail_unreadable,
-    run_command,
-    yes_option,
-)
-from bridge.cli.options import (
-    Bundle,
-    configuration_option,
-    fail,
-    load_config,
-)
+from bridge.cli.execute import confirm, existing_spool, fail_unreadable, run_command, yes_option
+from bridge.cli.options import Bundle, configuration_option, fail, load_config
 from bridge.config import Config
 from bridge.operations import spool_summary
 from bridge.operations.control_client import ControlError

@@ -27,12 +27,7 @@ from twisted.python.failure import Failure
 
 from bridge import __version__
 from bridge.cluster.amqp_channel import AmqpChannel, describe_error
-from bridge.cluster.broker import (
-    BrokerError,
-    BrokerLost,
-    BrokerSession,
-    Channel,
-)
+from bridge.cluster.broker import BrokerError, BrokerLost, BrokerSession, Channel
 from bridge.config import Secret, SharedBacklog
 from bridge.deliver.tls import CachedPolicy, Trust
 

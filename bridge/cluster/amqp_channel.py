@@ -18,14 +18,7 @@ from pika import exceptions
 from twisted.internet import defer
 from twisted.python.failure import Failure
 
-from bridge.cluster.broker import (
-    BrokerLost,
-    QueueDepth,
-    QueueFull,
-    QueueMismatch,
-    QueueMissing,
-    QueueTerms,
-)
+from bridge.cluster.broker import BrokerLost, QueueDepth, QueueFull, QueueMismatch, QueueMissing, QueueTerms
 from bridge.cluster.message import BatchMessage, ReceivedBatch
 from bridge.deliver import error_text
 

@@ -19,13 +19,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from bridge.cluster.broker import (
-    BrokerError,
-    BrokerLost,
-    BrokerSession,
-    Channel,
-    Connect,
-)
+from bridge.cluster.broker import BrokerError, BrokerLost, BrokerSession, Channel, Connect
 from bridge.deliver.backoff import doubling
 
 FIRST_WAIT, LONGEST_WAIT = 0.5, 5.0

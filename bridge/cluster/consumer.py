@@ -24,19 +24,9 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from bridge.accounting import Ledger
-from bridge.cluster.broker import (
-    BrokerError,
-    Channel,
-    QueueMismatch,
-    QueueTerms,
-)
+from bridge.cluster.broker import BrokerError, Channel, QueueMismatch, QueueTerms
 from bridge.cluster.broker_connection import BrokerConnection
-from bridge.cluster.message import (
-    ForeignMessage,
-    ReceivedBatch,
-    TakenBatch,
-    batch_from_message,
-)
+from bridge.cluster.message import ForeignMessage, ReceivedBatch, TakenBatch, batch_from_message
 from bridge.deliver.context import OutcomeStore
 from bridge.deliver.courier import Courier
 from bridge.spool import Batch

@@ -25,12 +25,7 @@ from bridge.cluster.broker_connection import BrokerConnection
 from bridge.cluster.consumer import Consumer, ConsumerContext, ConsumerMemory
 from bridge.cluster.publisher import Outbox, Publisher, PublisherContext
 from bridge.cluster.queue_monitor import QueueMonitor
-from bridge.deliver.context import (
-    DeliveryContext,
-    DeliveryPath,
-    OutcomeStore,
-    RequestLimits,
-)
+from bridge.deliver.context import DeliveryContext, DeliveryPath, OutcomeStore, RequestLimits
 from bridge.deliver.courier import Courier
 
 JSON = dict[str, object]

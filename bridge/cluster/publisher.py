@@ -25,14 +25,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from bridge.accounting import Ledger
-from bridge.cluster.broker import (
-    BrokerError,
-    Channel,
-    QueueFull,
-    QueueMismatch,
-    QueueMissing,
-    QueueTerms,
-)
+from bridge.cluster.broker import BrokerError, Channel, QueueFull, QueueMismatch, QueueMissing, QueueTerms
 from bridge.cluster.broker_connection import BrokerConnection
 from bridge.cluster.message import BatchMessage, message_from_piece, piece_lines
 from bridge.deliver.backoff import doubling

@@ -13,13 +13,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from bridge.cluster.broker import (
-    BrokerError,
-    Channel,
-    QueueDepth,
-    QueueMissing,
-    QueueTerms,
-)
+from bridge.cluster.broker import BrokerError, Channel, QueueDepth, QueueMissing, QueueTerms
 from bridge.cluster.broker_connection import BrokerConnection
 from bridge.cluster.message import ReceivedBatch
 

@@ -18,12 +18,7 @@ from twisted.python.failure import Failure
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
-from bridge.collector.api import (
-    ApiAnswer,
-    IntakeResource,
-    send_when_ready,
-    write_head,
-)
+from bridge.collector.api import ApiAnswer, IntakeResource, send_when_ready, write_head
 
 _FLUSH_SECONDS = 0.1
 

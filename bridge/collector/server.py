@@ -16,12 +16,7 @@ from twisted.logger import textFileLogObserver as text_log
 
 from bridge.collector.api import IntakeResource
 from bridge.collector.delivery import Sink
-from bridge.collector.listening import (
-    CollectorError,
-    ListenAddress,
-    listen,
-    parse_address,
-)
+from bridge.collector.listening import CollectorError, ListenAddress, listen, parse_address
 from bridge.collector.output import Counting, JsonLines
 from bridge.collector.site import IntakeSite
 

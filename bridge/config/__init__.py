@@ -10,12 +10,7 @@ To add a key, add a field to its section (`collector_section`, `listener_section
 type to `fields` if no existing type fits, and a line to `conf/bridge.yaml`.
 """
 
-from bridge.config.addresses import (
-    Address,
-    CopyTarget,
-    Network,
-    UnixAddress,
-)
+from bridge.config.addresses import Address, CopyTarget, Network, UnixAddress
 from bridge.config.collector_section import CollectorSection
 from bridge.config.effective import effective
 from bridge.config.faults import ConfigurationError, Fault
@@ -28,24 +23,9 @@ from bridge.config.gateway_sections import (
     TimestampsSection,
 )
 from bridge.config.listener_sections import Listener, SourceFacts
-from bridge.config.load import (
-    key_file,
-    linted,
-    load,
-    parse_text,
-)
-from bridge.config.model import (
-    Config,
-    Destination,
-    Intake,
-    never,
-)
-from bridge.config.routes import (
-    MessageMatch,
-    Route,
-    RouteConditions,
-    Unrouted,
-)
+from bridge.config.load import key_file, linted, load, parse_text
+from bridge.config.model import Config, Destination, Intake, never
+from bridge.config.routes import MessageMatch, Route, RouteConditions, Unrouted
 from bridge.config.secret import Secret
 from bridge.config.units import Share
 

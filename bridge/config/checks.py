@@ -12,12 +12,7 @@ from importlib.util import find_spec
 
 from bridge.config.collector_section import DeliverySettings
 from bridge.config.document import Document
-from bridge.config.faults import (
-    FaultReport,
-    Place,
-    nearest,
-    shown_word,
-)
+from bridge.config.faults import FaultReport, Place, nearest, shown_word
 from bridge.config.gateway_sections import SharedBacklog
 from bridge.config.listener_checks import check_listeners
 from bridge.config.listener_sections import KINDS, SourceFacts

@@ -17,12 +17,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BeforeValidator, PlainValidator, ValidationInfo
 
 from bridge import formats
-from bridge.config import (
-    addresses,
-    networks,
-    secret,
-    units,
-)
+from bridge.config import addresses, networks, secret, units
 from bridge.config.faults import nearest, shown
 from bridge.config.secret import Secret
 from bridge.config.validation_context import ValidationContext

@@ -16,12 +16,7 @@ from pathlib import Path
 
 from bridge.config.document import APPENDED
 from bridge.config.faults import FaultReport, Place, shown
-from bridge.config.yaml_tree import (
-    Entries,
-    Items,
-    Scalar,
-    read,
-)
+from bridge.config.yaml_tree import Entries, Items, Scalar, read
 
 # Sections whose keys may be spread over several files; other top-level keys, such as `timezone`, hold one value.
 _SPREAD = ("collector", "timestamps", "batch", "spool", "ledger", "admin")

@@ -15,13 +15,7 @@ from zoneinfo import ZoneInfo
 
 from bridge.config.collector_section import CollectorSection, ProxySection
 from bridge.config.fields import PayloadName, TimestampName
-from bridge.config.gateway_sections import (
-    AdminSection,
-    BatchSection,
-    LedgerSection,
-    SpoolSection,
-    TimestampsSection,
-)
+from bridge.config.gateway_sections import AdminSection, BatchSection, LedgerSection, SpoolSection, TimestampsSection
 from bridge.config.listener_sections import Listener, SourceFacts
 from bridge.config.routes import Route, Unrouted
 from bridge.config.secret import Secret

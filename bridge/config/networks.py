@@ -5,12 +5,7 @@ from __future__ import annotations
 from bridge.config.addresses import Network, network
 from bridge.config.faults import Place
 from bridge.config.validation_context import Reported, ValidationContext
-from bridge.config.yaml_tree import (
-    Entries,
-    Items,
-    Node,
-    Scalar,
-)
+from bridge.config.yaml_tree import Entries, Items, Node, Scalar
 
 _LARGEST = 4 << 20  # maximum bytes of a list file
 

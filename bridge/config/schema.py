@@ -14,12 +14,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from pydantic import PlainValidator
 from pydantic.fields import FieldInfo
 
-from bridge.config import (
-    addresses,
-    fields,
-    secret,
-    units,
-)
+from bridge.config import addresses, fields, secret, units
 from bridge.config.document import Document
 from bridge.config.routes import Unrouted
 from bridge.config.section import Section

@@ -29,13 +29,7 @@ from twisted.python.failure import Failure
 from bridge.deliver import outcome, split_pieces
 from bridge.deliver.body_limit import BodyLimit
 from bridge.deliver.circuit_breaker import CircuitBreaker
-from bridge.deliver.context import (
-    DeliveryContext,
-    DeliveryPath,
-    HandOver,
-    Poster,
-    RequestLimits,
-)
+from bridge.deliver.context import DeliveryContext, DeliveryPath, HandOver, Poster, RequestLimits
 from bridge.deliver.dispatcher import Slot
 from bridge.deliver.failover import BaseUrls
 from bridge.deliver.join_window import JoinWidth
@@ -44,12 +38,7 @@ from bridge.deliver.pending import PendingBatches
 from bridge.deliver.request import Request, RequestTarget, compose
 from bridge.deliver.response_handler import Answered, ResponseHandler
 from bridge.deliver.retry_state import RetryState
-from bridge.spool import (
-    Batch,
-    Pack,
-    Piece,
-    batch_reader,
-)
+from bridge.spool import Batch, Pack, Piece, batch_reader
 
 UNLIMITED_WIDTH_MS = 1 << 62
 "A join width in milliseconds that is larger than any difference of two times."

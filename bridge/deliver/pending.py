@@ -10,13 +10,7 @@ from bridge.deliver.context import DeliveryContext, RequestLimits
 from bridge.deliver.pack_queue import PackQueue
 from bridge.deliver.send_queue import SendQueue
 from bridge.deliver.split_queue import SplitQueue
-from bridge.spool import (
-    Batch,
-    Loss,
-    Pack,
-    Piece,
-    batch_reader,
-)
+from bridge.spool import Batch, Loss, Pack, Piece, batch_reader
 
 
 class PendingBatches:

@@ -3,16 +3,7 @@
 import difflib
 from collections.abc import Mapping
 
-from bridge.formats import (
-    table_a_b,
-    table_c,
-    table_cisco,
-    table_d_f,
-    table_g_m,
-    table_n_p,
-    table_r_t,
-    table_u_w,
-)
+from bridge.formats import table_a_b, table_c, table_cisco, table_d_f, table_g_m, table_n_p, table_r_t, table_u_w
 from bridge.formats.format import Format
 
 _TABLES = (table_a_b, table_c, table_cisco, table_d_f, table_g_m, table_n_p, table_r_t, table_u_w)

@@ -3,12 +3,7 @@
 An edit searches at most the first 200 bytes of a text, so a hostile text costs no more than that.
 """
 
-from bridge.formats.rule import (
-    Beginning,
-    Choice,
-    Ends,
-    FormatRule,
-)
+from bridge.formats.rule import Beginning, Choice, Ends, FormatRule
 
 # --- Edits of many formats -------------------------------------------------------------------------------------------
 

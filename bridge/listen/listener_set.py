@@ -7,12 +7,7 @@ from typing import Any
 
 from twisted.internet import defer, task
 
-from bridge.config import (
-    Address,
-    Config,
-    Listener,
-    UnixAddress,
-)
+from bridge.config import Address, Config, Listener, UnixAddress
 from bridge.ingest.coalescing import Coalescer
 from bridge.ingest.peers import Peers, address_of
 from bridge.ingest.pipeline import Pipeline

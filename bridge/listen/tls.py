@@ -25,12 +25,7 @@ from bridge.listen.tcp import TcpListener
 from bridge.listen.tcp_connection import READ, SyslogConnection, SyslogFactory
 from bridge.tls.pem import PemError
 from bridge.tls.records import Records, RecordsTransport
-from bridge.tls.server import (
-    ClientRefused,
-    ClientTerms,
-    ServerContext,
-    handshake_fault,
-)
+from bridge.tls.server import ClientRefused, ClientTerms, ServerContext, handshake_fault
 
 _HANDSHAKE = 0x16
 "The first byte of a TLS handshake (RFC 8446, content type 22)."

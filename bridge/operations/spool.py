@@ -6,13 +6,7 @@ from functools import partial
 from bridge.operations.command import Progress
 from bridge.operations.session import Backlog, Session
 from bridge.spool import Batch, Pack, batch_reader
-from bridge.spool.partition import (
-    EventFilter,
-    Partition,
-    divide,
-    reassign,
-    sequences_needed,
-)
+from bridge.spool.partition import EventFilter, Partition, divide, reassign, sequences_needed
 from bridge.spool.transaction import UnfinishedTransaction
 
 

@@ -13,15 +13,7 @@ from datetime import timedelta, tzinfo
 from typing import NamedTuple, Protocol
 
 from bridge import formats
-from bridge.routing.conditions import (
-    Address,
-    Conditions,
-    ConditionsLike,
-    Facts,
-    Network,
-    globs_match,
-    peer_matches,
-)
+from bridge.routing.conditions import Address, Conditions, ConditionsLike, Facts, Network, globs_match, peer_matches
 from bridge.routing.disposition import Disposition
 from bridge.routing.networks import NetworkIndex
 from bridge.syslog.fast.columns import Columns

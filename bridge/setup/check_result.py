@@ -4,12 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bridge.config import (
-    Config,
-    ConfigurationError,
-    Fault,
-    linted,
-)
+from bridge.config import Config, ConfigurationError, Fault, linted
 
 
 @dataclass(frozen=True, slots=True)

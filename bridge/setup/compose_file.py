@@ -4,12 +4,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from bridge.config.faults import FaultReport
-from bridge.config.yaml_tree import (
-    Entries,
-    Items,
-    Scalar,
-    read,
-)
+from bridge.config.yaml_tree import Entries, Items, Scalar, read
 
 
 def parse(data: bytes, file: str) -> Entries | None:

@@ -22,18 +22,8 @@ from zope.interface import implementer
 from bridge.batching.encoding import LINES
 from bridge.batching.endpoints import ENDPOINTS
 from bridge.cluster import from_config as cluster_config
-from bridge.cluster.broker import (
-    BrokerError,
-    BrokerSession,
-    QueueDepth,
-    QueueMissing,
-)
-from bridge.config import (
-    Config,
-    Destination,
-    Intake,
-    SharedBacklog,
-)
+from bridge.cluster.broker import BrokerError, BrokerSession, QueueDepth, QueueMissing
+from bridge.config import Config, Destination, Intake, SharedBacklog
 from bridge.config.faults import printable
 from bridge.deliver import from_config as deliver_config
 from bridge.deliver import outcome

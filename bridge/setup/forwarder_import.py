@@ -15,12 +15,7 @@ from bridge.config.addresses import REGIONS
 from bridge.config.faults import FaultReport, Place, printable
 from bridge.config.fields import SPOOL_NAMES
 from bridge.config.units import size
-from bridge.config.yaml_tree import (
-    Entries,
-    Items,
-    Scalar,
-    read,
-)
+from bridge.config.yaml_tree import Entries, Items, Scalar, read
 from bridge.formats import UnknownFormat, find
 from bridge.setup import compose_file
 

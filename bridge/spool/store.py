@@ -16,13 +16,7 @@ from typing import TypeVar
 
 from bridge.batching import Group
 from bridge.batching.groups import split
-from bridge.spool import (
-    batch_names,
-    batch_reader,
-    lock,
-    recovery,
-    transaction,
-)
+from bridge.spool import batch_names, batch_reader, lock, recovery, transaction
 from bridge.spool.archive import Archive
 from bridge.spool.batch import Batch, OpenBatch
 from bridge.spool.budget import on_disk

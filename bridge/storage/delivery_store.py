@@ -12,15 +12,7 @@ from twisted.logger import Logger
 from bridge.accounting import Ledger
 from bridge.accounting.journal import Receipt
 from bridge.batching.encoding import JSON, from_json_line
-from bridge.spool import (
-    Batch,
-    Loss,
-    Pack,
-    Piece,
-    Spool,
-    batch_reader,
-    pack_writer,
-)
+from bridge.spool import Batch, Loss, Pack, Piece, Spool, batch_reader, pack_writer
 from bridge.spool.quarantine import QuarantineEntry
 
 log = Logger(namespace="spool")

@@ -17,14 +17,7 @@ from dataclasses import replace
 
 from bridge.accounting import Ledger
 from bridge.spool import Batch, Pack, Spool
-from bridge.spool.budget import (
-    MOST_GRANULE,
-    BudgetTerms,
-    DiskState,
-    Forecast,
-    Shares,
-    limit,
-)
+from bridge.spool.budget import MOST_GRANULE, BudgetTerms, DiskState, Forecast, Shares, limit
 from bridge.spool.fsync_policy import FsyncPolicy
 from bridge.spool.reserve import Reserve
 from bridge.storage import disk_usage

@@ -6,12 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bridge.spool.budget import (
-    MOST_GRANULE,
-    BudgetTerms,
-    DiskState,
-    limit,
-)
+from bridge.spool.budget import MOST_GRANULE, BudgetTerms, DiskState, limit
 from bridge.spool.reserve import Reserve
 
 SOME = 64 * 1024

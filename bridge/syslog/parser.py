@@ -29,17 +29,7 @@ from bridge.syslog.grammar import (
     content_5424,
     content_shown,
 )
-from bridge.syslog.shapes import (
-    KIWI,
-    LAST,
-    NO_TIME,
-    TIMED,
-    UNTIMED,
-    VERSIONED,
-    cisco,
-    keyvalue,
-    tagged,
-)
+from bridge.syslog.shapes import KIWI, LAST, NO_TIME, TIMED, UNTIMED, VERSIONED, cisco, keyvalue, tagged
 from bridge.syslog.time_formats import Stamp, scan
 from bridge.syslog.timestamps import is_time
 

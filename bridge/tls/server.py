@@ -20,13 +20,7 @@ from twisted.internet.ssl import Certificate, CertificateOptions, TLSVersion, tr
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 from zope.interface import implementer
 
-from bridge.tls.pem import (
-    Identity,
-    fingerprint_of,
-    names_of,
-    read_certificates,
-    read_identity,
-)
+from bridge.tls.pem import Identity, fingerprint_of, names_of, read_certificates, read_identity
 
 
 @dataclass(frozen=True, slots=True)

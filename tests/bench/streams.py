@@ -10,12 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from tests.bench.messages import (
-    AT,
-    Block,
-    Lines,
-    first_lines,
-)
+from tests.bench.messages import AT, Block, Lines, first_lines
 
 _LINES = 5000
 _SMALL = 300

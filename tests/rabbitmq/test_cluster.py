@@ -22,13 +22,7 @@ from tests.harness.process import SYSLOG_BRIDGE
 from tests.harness.rabbit import Cluster, installed
 from tests.harness.send import send_lines
 from tests.peers.unpacked import PeerMissing, Unpacked
-from tests.rabbitmq.cluster import (
-    ALONE_AFTER,
-    INTAKES,
-    Gateways,
-    intakes,
-    report,
-)
+from tests.rabbitmq.cluster import ALONE_AFTER, INTAKES, Gateways, intakes, report
 
 _RELP_WINDOW = 128  # messages that rsyslog sends ahead of their acknowledgements
 

@@ -17,12 +17,7 @@ from tests.harness.polling import until
 from tests.harness.ports import free_port
 from tests.harness.process import SYSLOG_BRIDGE
 from tests.harness.reporting import report
-from tests.harness.running import (
-    bridging,
-    collecting,
-    parked_bridge,
-    running,
-)
+from tests.harness.running import bridging, collecting, parked_bridge, running
 from tests.harness.send import send_lines
 
 # Each command is tested in both states. Half of the tests run only with --long, as starting bridges takes long.

@@ -15,12 +15,7 @@ from tests.harness.asserting import assert_same
 from tests.harness.bridge import key_of
 from tests.harness.gate import Gate
 from tests.harness.messages import time_of
-from tests.harness.outage import (
-    BATCH_INTERVAL,
-    EVENTS_PER_BATCH,
-    Outage,
-    disk_usage,
-)
+from tests.harness.outage import BATCH_INTERVAL, EVENTS_PER_BATCH, Outage, disk_usage
 from tests.harness.polling import until
 from tests.harness.running import bridging, collecting
 

@@ -12,12 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.harness.bridge import Bridge, key_of
-from tests.harness.browser import (
-    DESKTOP,
-    PHONE,
-    Browser,
-    browsing,
-)
+from tests.harness.browser import DESKTOP, PHONE, Browser, browsing
 from tests.harness.collector import Collector
 from tests.harness.polling import until
 from tests.harness.running import bridging, running

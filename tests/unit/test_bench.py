@@ -5,12 +5,7 @@ from __future__ import annotations
 import socket
 from pathlib import Path
 
-from tests.bench import (
-    datagrams,
-    messages,
-    plan,
-    report,
-)
+from tests.bench import datagrams, messages, plan, report
 from tests.bench.__main__ import further_rounds
 from tests.bench.rounds import Result
 

@@ -25,11 +25,7 @@ from bridge.ingest.peers import Peer, Peers
 from bridge.listen.listener import ListenerContext
 from bridge.listen.tcp_connection import SyslogFactory
 from bridge.routing import Router
-from bridge.spool import (
-    Batch,
-    Piece,
-    batch_reader,
-)
+from bridge.spool import Batch, Piece, batch_reader
 from bridge.syslog.fast.single_second import SingleSecondReader
 from bridge.syslog.framing import StreamFramer, datagrams
 from tests.bench import messages

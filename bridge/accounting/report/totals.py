@@ -13,14 +13,7 @@ from datetime import UTC, datetime, timedelta
 
 from bridge.accounting import UNROUTED
 from bridge.accounting.report.batches import BatchReceipts
-from bridge.accounting.report.process_runs import (
-    NOTHING,
-    Fields,
-    Interval,
-    ProcessRun,
-    compare,
-    reconstruct,
-)
+from bridge.accounting.report.process_runs import NOTHING, Fields, Interval, ProcessRun, compare, reconstruct
 from bridge.accounting.report.rows import Report, ReportRow
 
 DAMAGED = "damaged_at_start"

@@ -13,12 +13,7 @@ import re
 from collections.abc import Iterable
 
 from bridge.syslog import grammar
-from bridge.syslog.fast.plain_patterns import (
-    COLON,
-    HOST,
-    PID,
-    TAG,
-)
+from bridge.syslog.fast.plain_patterns import COLON, HOST, PID, TAG
 from bridge.syslog.shapes import TIMED, Shape, cisco
 
 

@@ -17,20 +17,7 @@ from typing import NamedTuple
 
 from bridge.syslog import parser
 from bridge.syslog.fast import vendor_patterns
-from bridge.syslog.fast.plain_patterns import (
-    BOM,
-    BSD,
-    COLON,
-    FRACTION,
-    HOST,
-    ISO,
-    OFFSET,
-    PID,
-    PRI,
-    SD,
-    TAG,
-    WORD,
-)
+from bridge.syslog.fast.plain_patterns import BOM, BSD, COLON, FRACTION, HOST, ISO, OFFSET, PID, PRI, SD, TAG, WORD
 from bridge.syslog.frames import Frames, list_of
 
 Column = Sequence[bytes]

@@ -15,15 +15,7 @@ from collections.abc import Callable, Sequence
 
 from bridge.syslog.fast.columns import Columns, are_times
 from bridge.syslog.fast.pcre2 import cutter, shortener
-from bridge.syslog.fast.plain_patterns import (
-    AFTER_BSD,
-    AFTER_OFFSET,
-    BSD,
-    FRACTION,
-    ISO,
-    OFFSET,
-    PRI,
-)
+from bridge.syslog.fast.plain_patterns import AFTER_BSD, AFTER_OFFSET, BSD, FRACTION, ISO, OFFSET, PRI
 from bridge.syslog.fast.precompiled_times import PrecompiledTimes, Reception
 from bridge.syslog.fast.retry_pause import RetryPause
 

@@ -21,33 +21,11 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from bridge.syslog import grammar, parser
-from bridge.syslog.fast.after_timestamp import (
-    AFTER_TIMESTAMP,
-    OPTIONAL_TAG,
-    PLAIN_HOST_AND_TAG,
-    in_block,
-    rows,
-)
+from bridge.syslog.fast.after_timestamp import AFTER_TIMESTAMP, OPTIONAL_TAG, PLAIN_HOST_AND_TAG, in_block, rows
 from bridge.syslog.fast.columns import ALWAYS, Columns, parse_each
 from bridge.syslog.fast.pcre2 import rewriter
-from bridge.syslog.fast.plain_patterns import (
-    BOM,
-    BSD,
-    ISO,
-    OFFSET,
-    PRI,
-    SD,
-    WORD,
-)
-from bridge.syslog.shapes import (
-    KIWI,
-    NO_TIME,
-    TIMED,
-    UNTIMED,
-    VERSIONED,
-    cisco,
-    keyvalue,
-)
+from bridge.syslog.fast.plain_patterns import BOM, BSD, ISO, OFFSET, PRI, SD, WORD
+from bridge.syslog.shapes import KIWI, NO_TIME, TIMED, UNTIMED, VERSIONED, cisco, keyvalue
 from bridge.syslog.time_formats import (
     BLANK_ENDS_TIME,
     DIGIT_FIRST,

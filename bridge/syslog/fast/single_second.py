@@ -15,15 +15,7 @@ from typing import NamedTuple
 from bridge.syslog.fast.columns import Columns
 from bridge.syslog.fast.many_seconds import ManySecondsReader
 from bridge.syslog.fast.pcre2 import Cut, cutter
-from bridge.syslog.fast.plain_patterns import (
-    AFTER_BSD,
-    AFTER_OFFSET,
-    BSD,
-    FRACTION,
-    ISO,
-    OFFSET,
-    PRI,
-)
+from bridge.syslog.fast.plain_patterns import AFTER_BSD, AFTER_OFFSET, BSD, FRACTION, ISO, OFFSET, PRI
 from bridge.syslog.fast.retry_pause import RetryPause
 from bridge.syslog.timestamps import is_time
 

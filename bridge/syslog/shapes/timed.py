@@ -3,13 +3,7 @@
 The examples were written for the tests. See ``shape`` for the groups of a pattern.
 """
 
-from bridge.syslog.grammar import (
-    CEF,
-    HOST,
-    LEVEL,
-    MNEMONIC,
-    SD_ELEMENT,
-)
+from bridge.syslog.grammar import CEF, HOST, LEVEL, MNEMONIC, SD_ELEMENT
 from bridge.syslog.shapes.shape import Shape, ShapeTable
 
 _WORD = rb"[A-Za-z_][A-Za-z0-9_./-]*+"

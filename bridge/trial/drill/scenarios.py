@@ -9,12 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from bridge.trial.drill.processes import (
-    CollectorProcess,
-    DrillError,
-    GatewayProcess,
-    wait,
-)
+from bridge.trial.drill.processes import CollectorProcess, DrillError, GatewayProcess, wait
 from bridge.trial.drill.senders import Numbers, frame, send_tcp
 
 _ARRIVES_WITHIN = 90.0

@@ -15,12 +15,7 @@ from hypothesis import strategies as st
 
 from bridge.accounting import Account, journal
 from bridge.accounting.journal import Journal, Receipt
-from bridge.accounting.journal_lines import (
-    BEGINNING,
-    JournalReader,
-    encode_line,
-    split_line,
-)
+from bridge.accounting.journal_lines import BEGINNING, JournalReader, encode_line, split_line
 from bridge.spool import Batch
 from bridge.spool.recovery import RecoveredSpool
 

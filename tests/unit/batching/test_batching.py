@@ -8,12 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from bridge.batching import (
-    GroupLimits,
-    Window,
-    encoding,
-    group,
-)
+from bridge.batching import GroupLimits, Window, encoding, group
 from bridge.batching.event_times import times_from_headers
 from bridge.batching.groups import NO_TIME, split
 from bridge.batching.payload import FORMS

@@ -8,12 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bridge.batching import encoding, group
-from bridge.batching.endpoints import (
-    ENDPOINTS,
-    as_json_string,
-    json_body,
-    mask_key,
-)
+from bridge.batching.endpoints import ENDPOINTS, as_json_string, json_body, mask_key
 from bridge.batching.groups import GroupLimits
 from bridge.collector import formats
 from bridge.collector.credentials import Keys

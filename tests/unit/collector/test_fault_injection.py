@@ -8,12 +8,7 @@ from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import TestCase
 
 from bridge.collector.api import IntakeResource
-from bridge.collector.fault_injection import (
-    HTML,
-    NEVER,
-    FaultyResource,
-    InjectedFault,
-)
+from bridge.collector.fault_injection import HTML, NEVER, FaultyResource, InjectedFault
 from bridge.collector.listening import ListenAddress, listen
 from bridge.collector.output import Memory
 from bridge.collector.site import IntakeSite

@@ -14,12 +14,7 @@ from twisted.trial.unittest import TestCase
 from twisted.web.client import Agent, BrowserLikePolicyForHTTPS, HTTPConnectionPool
 
 from bridge.collector.api import IntakeResource
-from bridge.collector.listening import (
-    CollectorError,
-    ListenAddress,
-    listen,
-    parse_address,
-)
+from bridge.collector.listening import CollectorError, ListenAddress, listen, parse_address
 from bridge.collector.output import Memory
 from bridge.collector.site import IntakeSite
 

@@ -9,13 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.collector.delivery import (
-    Delivery,
-    EventIds,
-    EventLines,
-    EventRow,
-    EventRows,
-)
+from bridge.collector.delivery import Delivery, EventIds, EventLines, EventRow, EventRows
 from bridge.collector.output import Counting, JsonLines, Memory
 
 NOW = datetime(2026, 11, 23, 7, 24, 0, 250_000, tzinfo=UTC)

@@ -7,12 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bridge.config import (
-    Config,
-    ConfigurationError,
-    load,
-    parse_text,
-)
+from bridge.config import Config, ConfigurationError, load, parse_text
 
 GOOD = """
 timezone: Europe/Paris

@@ -6,20 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from bridge.config import (
-    CollectorSection,
-    Listener,
-    load,
-    parse_text,
-)
+from bridge.config import CollectorSection, Listener, load, parse_text
 from bridge.config.document import Document, keys_of
-from bridge.config.gateway_sections import (
-    AdminSection,
-    BatchSection,
-    LedgerSection,
-    SpoolSection,
-    TimestampsSection,
-)
+from bridge.config.gateway_sections import AdminSection, BatchSection, LedgerSection, SpoolSection, TimestampsSection
 from tests.harness.pki import Authority
 
 CONF = Path(__file__).parents[3] / "conf"

@@ -7,12 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.config import units
-from bridge.config.units import (
-    BITS,
-    DURATIONS,
-    SIZES,
-    Share,
-)
+from bridge.config.units import BITS, DURATIONS, SIZES, Share
 
 counts = st.integers(1, 36_500)
 

@@ -7,14 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from bridge.config import (
-    Address,
-    Config,
-    ConfigurationError,
-    Share,
-    never,
-    parse_text,
-)
+from bridge.config import Address, Config, ConfigurationError, Share, never, parse_text
 
 MINIMAL = """
 collector: {region: FRA1}

@@ -10,12 +10,7 @@ import pytest
 from bridge.batching.grouping import SHOWS_TIME
 from bridge.batching.payload import FORMS
 from bridge.explain.payloads import FrameContext, event_for
-from bridge.formats import (
-    FORMATS,
-    Format,
-    UnknownFormat,
-    find,
-)
+from bridge.formats import FORMATS, Format, UnknownFormat, find
 from bridge.syslog.fast.columns import FIELDS
 from tests.harness.cost import stays_under
 

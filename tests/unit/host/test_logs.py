@@ -9,13 +9,7 @@ from twisted.logger import Logger, LogLevel, LogPublisher
 
 from bridge.cli import main
 from bridge.host import logs
-from bridge.host.logs import (
-    LogLine,
-    LogObserver,
-    Recent,
-    Throttle,
-    Written,
-)
+from bridge.host.logs import LogLine, LogObserver, Recent, Throttle, Written
 
 HOSTILE = "a\nb\x1b[2J\u202ec"
 

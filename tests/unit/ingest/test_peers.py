@@ -10,14 +10,7 @@ from bridge.batching import Window
 from bridge.routing import Router
 from bridge.syslog.framing import datagrams
 from bridge.util.token_bucket import TokenBucket
-from tests.unit.ingest.test_pipeline import (
-    NOON,
-    Bridge,
-    Intake,
-    Route,
-    Tcp,
-    Unrouted,
-)
+from tests.unit.ingest.test_pipeline import NOON, Bridge, Intake, Route, Tcp, Unrouted
 from tests.unit.routing.test_routing import Source
 
 RELAY = (ip_network("192.0.2.7"),)

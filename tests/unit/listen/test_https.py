@@ -4,12 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from bridge.collector.delivery import (
-    Delivery,
-    EventIds,
-    EventRow,
-    EventRows,
-)
+from bridge.collector.delivery import Delivery, EventIds, EventRow, EventRows
 from bridge.collector.refusal import Refusal
 from bridge.config import Listener
 from bridge.listen.https import RequestSink

@@ -6,12 +6,7 @@ import pytest
 
 from bridge.ingest.clock_skew import SourceClock
 from bridge.ingest.peers import Peers
-from bridge.monitoring.sources import (
-    SORTS,
-    SURVEY_MS,
-    SourceList,
-    Wanted,
-)
+from bridge.monitoring.sources import SORTS, SURVEY_MS, SourceList, Wanted
 from bridge.routing import Router
 
 NOW = 1_795_418_640_000

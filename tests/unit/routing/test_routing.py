@@ -9,11 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.routing import (
-    Facts,
-    Profile,
-    Router,
-)
+from bridge.routing import Facts, Profile, Router
 from bridge.routing.conditions import Conditions
 from bridge.syslog.fast.columns import FIELDS, parse_all
 from bridge.syslog.frames import block_of

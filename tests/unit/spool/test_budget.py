@@ -4,14 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.config.units import Share
-from bridge.spool.budget import (
-    MOST_GRANULE,
-    BudgetTerms,
-    DiskState,
-    Forecast,
-    Shares,
-    limit,
-)
+from bridge.spool.budget import MOST_GRANULE, BudgetTerms, DiskState, Forecast, Shares, limit
 
 GB = 10**9
 TERMS = BudgetTerms(Share(80), Share(10))

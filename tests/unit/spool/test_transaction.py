@@ -13,20 +13,8 @@ from bridge.batching import Group, GroupLimits
 from bridge.config import parse_text
 from bridge.ingest import from_config as ingest_config
 from bridge.routing import Router
-from bridge.spool import (
-    BatchLimits,
-    Pack,
-    Spool,
-    inspect,
-    pack_writer,
-)
-from bridge.spool.partition import (
-    EventFilter,
-    divide,
-    events_of,
-    reassign,
-    sequences_needed,
-)
+from bridge.spool import BatchLimits, Pack, Spool, inspect, pack_writer
+from bridge.spool.partition import EventFilter, divide, events_of, reassign, sequences_needed
 from bridge.spool.quarantine import QuarantineEntry
 from bridge.spool.reprocess import Reprocessor, Selection
 from bridge.spool.transaction import Transaction, UnfinishedTransaction

@@ -9,12 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.batching import Group
-from bridge.spool import (
-    Batch,
-    BatchLimits,
-    Spool,
-    batch_reader,
-)
+from bridge.spool import Batch, BatchLimits, Spool, batch_reader
 from tests.harness.builders import build_spool
 
 

@@ -11,12 +11,7 @@ from bridge.syslog.fast.columns import FIELDS, parse_all
 from bridge.syslog.frames import block_of, list_of
 from bridge.syslog.parser import read
 from bridge.syslog.timestamps import TimeReader
-from tests.unit.syslog.mutation import (
-    NOW,
-    ZONE,
-    mutated,
-    run,
-)
+from tests.unit.syslog.mutation import NOW, ZONE, mutated, run
 
 LONG = 10_000_000
 JOB = 50_000

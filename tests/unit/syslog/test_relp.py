@@ -5,13 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.syslog.framing import Oversize
-from bridge.syslog.relp import (
-    RelpCommand,
-    RelpError,
-    RelpFramer,
-    answer,
-    offers,
-)
+from bridge.syslog.relp import RelpCommand, RelpError, RelpFramer, answer, offers
 
 OPEN = b"1 open 41 relp_version=0\nrelp_software=x\ncommands=syslog"
 CASES = [

@@ -13,12 +13,7 @@ from bridge.syslog.parser import read
 from bridge.syslog.shapes import SHAPES
 from bridge.syslog.time_formats import FORMATS, scan, scan_table
 from bridge.syslog.time_zones import ABBREVIATIONS, zone_of
-from bridge.syslog.timestamps import (
-    TimeReader,
-    fraction_ms,
-    milliseconds,
-    moment,
-)
+from bridge.syslog.timestamps import TimeReader, fraction_ms, milliseconds, moment
 from tests.unit.syslog.accounting import account
 from tests.unit.syslog.samples import SAMPLES
 

@@ -8,14 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.syslog import timestamps
-from bridge.syslog.timestamps import (
-    TimeReader,
-    fraction_ms,
-    milliseconds,
-    moment,
-    rfc3339,
-    zone_of,
-)
+from bridge.syslog.timestamps import TimeReader, fraction_ms, milliseconds, moment, rfc3339, zone_of
 
 PARIS = ZoneInfo("Europe/Paris")
 NEW_YORK = ZoneInfo("America/New_York")

@@ -15,12 +15,7 @@ from cryptography.hazmat.primitives.serialization import (
 from OpenSSL import SSL
 
 from bridge.tls.pem import PemError, names_of, read_identity
-from bridge.tls.server import (
-    ClientRefused,
-    ClientTerms,
-    ServerContext,
-    handshake_fault,
-)
+from bridge.tls.server import ClientRefused, ClientTerms, ServerContext, handshake_fault
 from tests.harness.pki import Authority
 
 PAST = datetime.now(UTC) - timedelta(days=30)

@@ -6,12 +6,7 @@ from hypothesis import strategies as st
 
 from bridge.routing.router import PAYLOAD_NEEDS
 from bridge.syslog import parser
-from bridge.syslog.fast.columns import (
-    ALWAYS,
-    FIELDS,
-    Columns,
-    parse_all,
-)
+from bridge.syslog.fast.columns import ALWAYS, FIELDS, Columns, parse_all
 from bridge.syslog.frames import block_of, list_of
 from tests.harness.examples import examples
 

@@ -9,14 +9,7 @@ from hypothesis import strategies as st
 from bridge.syslog.fast import many_seconds
 from bridge.syslog.fast.columns import parse_all
 from bridge.syslog.fast.many_seconds import ManySecondsReader
-from tests.unit.syslog.fast.test_single_second import (
-    FRAMES,
-    FRAMES_5424,
-    NEEDS,
-    NOT_PLAIN,
-    block,
-    rows,
-)
+from tests.unit.syslog.fast.test_single_second import FRAMES, FRAMES_5424, NEEDS, NOT_PLAIN, block, rows
 
 
 def strip(read: bytes) -> list[tuple[bytes, ...]] | None:

@@ -14,12 +14,7 @@ from bridge.syslog.fast import pcre2, precompiled_times
 from bridge.syslog.fast.columns import parse_all
 from bridge.syslog.fast.precompiled_times import PrecompiledTimes, Reception
 from bridge.syslog.timestamps import TimeReader, milliseconds
-from tests.unit.syslog.fast.test_single_second import (
-    FRAMES,
-    NEEDS,
-    NOT_PLAIN,
-    block,
-)
+from tests.unit.syslog.fast.test_single_second import FRAMES, NEEDS, NOT_PLAIN, block
 
 pytestmark = pytest.mark.skipif(
     pcre2.load() is None, reason="this machine has no libpcre2-8 (Debian: libpcre2-8-0): times are not precompiled"
