@@ -2,11 +2,11 @@
 
 import json
 from collections.abc import Callable
-from typing import Any
 
 from twisted.internet.defer import Deferred
 
 from bridge.admin.resource import JSON, Encoded, Page, Query, Result
+from bridge.host.interfaces import Run
 from bridge.host.logs import Recent
 from bridge.monitoring.message_preview import MessagePreview, bounded_number
 from bridge.monitoring.rate_history import RateHistory
@@ -21,7 +21,7 @@ ROWS_PER_TURN = 500
 class Routes:
     """Builds the pages from the parts of a running bridge.
 
-    ``in_thread`` runs a job on the spool thread. ``pause`` lets the reactor handle other work. ``metrics`` returns the
+    ``run`` runs a job on the spool thread. ``pause`` lets the reactor handle other work. ``metrics`` returns the
     response to one scrape.
     """
 
@@ -33,7 +33,7 @@ class Routes:
         showing: MessagePreview,
         recent: Recent,
         metrics: Callable[[], bytes],
-        in_thread: Callable[[Callable[[], Any]], "Deferred[Any]"],
+        run: Run,
         pause: Callable[[], "Deferred[None]"],
     ) -> None:
         self._status = status
@@ -41,7 +41,7 @@ class Routes:
         self._message_preview = showing
         self._recent = recent
         self._metrics = metrics
-        self._in_thread = in_thread
+        self._in_thread = run
         self._pause = pause
 
     def pages(self) -> dict[str, Page]:

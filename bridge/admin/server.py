@@ -15,6 +15,7 @@ from twisted.web.resource import Resource
 from bridge.admin.auth import Authentication
 from bridge.admin.resource import Page, site
 from bridge.config import Config
+from bridge.host.interfaces import Reactor
 from bridge.listen.sockets import ListenError, bind, port_of
 from bridge.listen.unix_port import UnixPort
 from bridge.tls.pem import PemError
@@ -29,7 +30,7 @@ class AdminServer:
     def __init__(
         self,
         config: Config,
-        reactor: Any,
+        reactor: Reactor,
         *,
         pages: Mapping[str, Page],
         control_pages: Mapping[str, Page],

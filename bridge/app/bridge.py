@@ -7,7 +7,6 @@ batches.
 
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from twisted.internet import task
 from twisted.logger import Logger
@@ -31,6 +30,7 @@ from bridge.deliver.context import DeliveryContext
 from bridge.deliver.courier import Courier
 from bridge.deliver.couriers import CourierSet
 from bridge.host import logs
+from bridge.host.interfaces import Reactor
 from bridge.host.log_throttle import LogThrottle
 from bridge.host.periodic import PeriodicTasks
 from bridge.host.systemd import ServiceManager
@@ -100,7 +100,7 @@ class Bridge:
     def __init__(
         self,
         config: Config,
-        reactor: Any,
+        reactor: Reactor,
         *,
         listening: bool = True,
         wall: Callable[[], float] = time.time,
@@ -179,7 +179,7 @@ class Bridge:
         journal = Journal(config.spool.directory / ".ledger", keep=config.ledger.keep, wall=wall)
         journal.on_error = self._log_throttle.log_error_from_thread
         self.journal_writer = JournalWriter(
-            journal, self.ledger, self._spool_thread.in_thread, reactor, self.listener_set.kernel_drops, wall
+            journal, self.ledger, self._spool_thread.run, reactor, self.listener_set.kernel_drops, wall
         )
         self.gateway_clock = GatewayClock(self.alarms, wall=wall)
         self.courier_set.context = DeliveryContext(
@@ -197,7 +197,7 @@ class Bridge:
             dispatcher=self.dispatcher,
             alarms=self.alarms,
             runtime_metrics=self.runtime_metrics,
-            in_thread=self._spool_thread.in_thread,
+            run=self._spool_thread.run,
             before_sending=self._fsync_policy.before_sending,
             date_seen=self.gateway_clock.answered,
             exact=self.spool.is_exact,
@@ -273,7 +273,7 @@ class Bridge:
                 reactor.seconds,
                 self.listener_set.last_rejections,
             ),
-            in_thread=self._spool_thread.in_thread,
+            run=self._spool_thread.run,
             pause=lambda: task.deferLater(reactor, 0),
         )
         session = RunningSession(
@@ -326,7 +326,7 @@ class Bridge:
         access = access_of(share, password)
         node = node_name(self.spool.directory)
         context = self.courier_set.context
-        in_thread = self._spool_thread.in_thread
+        run = self._spool_thread.run
         return ClusterNode(
             cluster_config.cluster_terms(share), node=node, connect=Rabbit(self._reactor, access, name=node).connect,
             own=self.couriers, context=context, on_courier_count=self.courier_set.share_rate,
@@ -335,7 +335,7 @@ class Bridge:
                 refused=self.journal_writer.taken_refused,
                 remove=lambda batches: self._reactor.callFromThread(acknowledge_all, batches),
             ),
-            quarantine=lambda *message: in_thread(lambda: self.spool.quarantine.save_damaged(*message)),
+            quarantine=lambda *message: run(lambda: self.spool.quarantine.save_damaged(*message)),
         )  # fmt: skip
 
     def _existing_node(self) -> ClusterNode:

@@ -12,7 +12,6 @@ If anything is wrong, the bridge keeps the old configuration and reports it in t
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 from twisted.internet import defer
 from twisted.internet.threads import deferToThreadPool
@@ -22,6 +21,7 @@ from twisted.python.failure import Failure
 from bridge.accounting.journal import Journal
 from bridge.config import Config, ConfigurationError, Secret, SharedBacklog
 from bridge.deliver.couriers import CourierSet, PreparedCouriers
+from bridge.host.interfaces import Reactor
 from bridge.ingest import from_config as ingest_config
 from bridge.ingest.peers import Peers
 from bridge.ingest.pipeline import Pipeline
@@ -100,7 +100,7 @@ class Reload:
         config: Config,
         parts: ReloadTargets,
         *,
-        reactor: Any,
+        reactor: Reactor,
         load: Callable[[], Config],
         applied: Callable[[Config], None],
     ) -> None:

@@ -3,13 +3,13 @@
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import click
 from twisted.internet import defer, task
 from twisted.python.failure import Failure
 
 from bridge.host import logs
+from bridge.host.interfaces import Reactor
 from bridge.host.reactor import install_reactor
 from bridge.listen.sockets import ListenError
 from bridge.spool import SpoolError
@@ -36,7 +36,7 @@ def demo(once: bool) -> None:
     raise SystemExit(code)
 
 
-def _run(reactor: Any, system: Demo, *, once: bool) -> int:
+def _run(reactor: Reactor, system: Demo, *, once: bool) -> int:
     code = 0
 
     def fail(text: str) -> None:
@@ -72,6 +72,6 @@ def _run(reactor: Any, system: Demo, *, once: bool) -> int:
     return code
 
 
-def _stop(reactor: Any) -> None:
+def _stop(reactor: Reactor) -> None:
     # Stop in the next reactor turn: if a request is being handled, its response must still be written.
     task.deferLater(reactor, 0, reactor.stop)

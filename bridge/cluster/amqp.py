@@ -30,6 +30,7 @@ from bridge.cluster.amqp_channel import AmqpChannel, describe_error
 from bridge.cluster.broker import BrokerError, BrokerLost, BrokerSession, Channel
 from bridge.config import Secret, SharedBacklog
 from bridge.deliver.tls import CachedPolicy, Trust
+from bridge.host.interfaces import Reactor
 
 HEARTBEAT = 10
 "Seconds between heartbeats. A silent broker is disconnected after at most twice as long."
@@ -70,7 +71,7 @@ def access_of(share: SharedBacklog, password: Callable[[], Secret | None]) -> Ac
 class Rabbit:
     """Opens sessions with RabbitMQ brokers."""
 
-    def __init__(self, reactor: Any, access: Access, *, name: str) -> None:
+    def __init__(self, reactor: Reactor, access: Access, *, name: str) -> None:
         """Stores the settings. The broker shows ``name`` as the name of this node's connections."""
         self._reactor = reactor
         self._access = access
@@ -163,7 +164,7 @@ class _Protocol(twisted_connection.TwistedProtocolConnection):  # type: ignore[m
 class _Session:
     """Open connection to one broker."""
 
-    def __init__(self, reactor: Any, protocol: Any) -> None:
+    def __init__(self, reactor: Reactor, protocol: Any) -> None:
         self._reactor = reactor
         self._protocol = protocol
         self._lost: str | None = None

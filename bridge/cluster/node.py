@@ -114,7 +114,7 @@ class ClusterNode:
             store=context.store,
             ledger=context.ledger,
             alarms=context.alarms,
-            in_thread=context.in_thread,
+            run=context.run,
             outbox=Outbox(),
             before_sending=context.before_sending,
             exact=context.exact,

@@ -17,7 +17,6 @@ possible duplicates. Its file is renamed to ``.sending`` before it is published,
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from twisted.internet import defer
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -31,6 +30,7 @@ from bridge.cluster.message import BatchMessage, message_from_piece, piece_lines
 from bridge.deliver.backoff import doubling
 from bridge.deliver.context import OutcomeStore
 from bridge.deliver.courier import Courier
+from bridge.host.interfaces import Run
 from bridge.spool import Batch, Piece, batch_reader
 from bridge.util.alarms import AlarmSink
 
@@ -78,7 +78,7 @@ class Outbox:
 
 @dataclass(frozen=True, slots=True)
 class PublisherContext:
-    """Dependencies that all publishers of a node share. ``in_thread`` runs a job in the spool thread."""
+    """Dependencies that all publishers of a node share. ``run`` runs a job in the spool thread."""
 
     node: str
     clock: IReactorTime
@@ -88,7 +88,7 @@ class PublisherContext:
     store: OutcomeStore
     ledger: Ledger
     alarms: AlarmSink
-    in_thread: Callable[[Callable[[], Any]], "defer.Deferred[Any]"]
+    run: Run
     outbox: Outbox
     before_sending: Callable[[list[Batch]], None] = lambda batches: None
     exact: Callable[[int], bool] = lambda sequence: False
@@ -284,7 +284,7 @@ class Publisher:
             return _mark_sending(messages, failed, context.before_sending), failed
 
         messages: list[tuple[Piece, BatchMessage]]
-        messages, failed = await context.in_thread(read)
+        messages, failed = await context.run(read)
         for piece, error in failed:
             self._forget(piece)
             self._courier.fail_handover(piece, error)

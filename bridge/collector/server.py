@@ -6,7 +6,7 @@ from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IListeningPort
@@ -19,6 +19,7 @@ from bridge.collector.delivery import Sink
 from bridge.collector.listening import CollectorError, ListenAddress, listen, parse_address
 from bridge.collector.output import Counting, JsonLines
 from bridge.collector.site import IntakeSite
+from bridge.host.interfaces import Reactor
 
 _COUNT_INTERVAL_SECONDS = 1.0
 _LAST_ANSWER_SECONDS = 0.1
@@ -42,7 +43,7 @@ class Options:
     """Count the events (a JSON line with totals per second) instead of writing them."""
 
 
-def run(options: Options, reactor: Any = None) -> None:
+def run(options: Options, reactor: Reactor | None = None) -> None:
     """Serves until the reactor stops. Prints the URL in one line on stderr once the port is bound.
 
     ``reactor``: the reactor to run, None for Twisted's default. Raises CollectorError if it cannot start. Raises
@@ -50,7 +51,9 @@ def run(options: Options, reactor: Any = None) -> None:
     """
     if reactor is None:
         # The import installs Twisted's default reactor, so it must not run before the collector does.
-        from twisted.internet import reactor  # noqa: PLC0415
+        from twisted.internet import reactor as default  # noqa: PLC0415
+
+        reactor = cast(Reactor, default)
     address = parse_address(options.listen)
     observer = FilteringLogObserver(text_log(sys.stderr), [LogLevelFilterPredicate(LogLevel.warn)])
     globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False, discardBuffer=True)
@@ -70,7 +73,7 @@ def run(options: Options, reactor: Any = None) -> None:
 class _Output:
     """Writes the sink's data to a file. Ends the program if a write fails: endless 503 would hide a closed pipe."""
 
-    def __init__(self, path: Path | None, reactor: Any) -> None:
+    def __init__(self, path: Path | None, reactor: Reactor) -> None:
         """Opens the file. Raises CollectorError if ``path`` cannot be opened."""
         self._name = str(path or "stdout")
         self._reactor = reactor
@@ -104,7 +107,7 @@ class _Output:
             raise OutputError(f"cannot write to {self._name}: {self.error.strerror or self.error}")
 
 
-def _counting_sink(output: _Output, reactor: Any, ending: ExitStack) -> Sink:
+def _counting_sink(output: _Output, reactor: Reactor, ending: ExitStack) -> Sink:
     sink, written = Counting(), 0
 
     def write_counts() -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from twisted.internet import defer
 from twisted.internet.interfaces import IReactorTime
@@ -14,6 +14,7 @@ from bridge.deliver.dispatcher import Dispatcher
 from bridge.deliver.failover import BaseUrls
 from bridge.deliver.pack_queue import Packer
 from bridge.deliver.request import RequestTarget
+from bridge.host.interfaces import Run
 from bridge.spool import Batch, Piece
 from bridge.util.alarms import AlarmSink
 
@@ -92,7 +93,7 @@ class RequestLimits:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryContext:
-    """Objects and callbacks that all couriers share. ``in_thread`` runs a job in the spool thread. ``wall`` returns
+    """Objects and callbacks that all couriers share. ``run`` runs a job in the spool thread. ``wall`` returns
     seconds since the epoch."""
 
     clock: IReactorTime
@@ -102,7 +103,7 @@ class DeliveryContext:
     dispatcher: Dispatcher
     alarms: AlarmSink
     runtime_metrics: DeliveryMetrics
-    in_thread: Callable[[Callable[[], Any]], "defer.Deferred[Any]"]
+    run: Run
     before_sending: Callable[[list[Batch]], None] = lambda batches: None
     """Called in the spool thread before a request with these batches is sent. An OSError that it raises delays the
     request."""

@@ -483,7 +483,7 @@ class Courier:
         self, pieces: list[Piece], split: bool, slot: Slot, delivery_path: DeliveryPath, breaker: CircuitBreaker
     ) -> None:
         try:
-            request = await self._context.in_thread(lambda: self._compose(pieces, delivery_path.target))
+            request = await self._context.run(lambda: self._compose(pieces, delivery_path.target))
         except (batch_reader.Damaged, OSError) as error:
             breaker.withdrawn()
             self._cannot_read(pieces, split, error)
@@ -553,7 +553,7 @@ class Courier:
         if any(self._context.exact(piece.batch.sequence) for piece in pieces):
             width_ms = min(width_ms, limits.resolution_ms)
         try:
-            cut = await self._context.in_thread(
+            cut = await self._context.run(
                 lambda: batch_reader.cut_together(pieces, width_ms, max_events, limits.max_bytes)
             )
         except (batch_reader.Damaged, OSError) as error:
@@ -564,7 +564,7 @@ class Courier:
     async def _halve(self, pieces: list[Piece]) -> None:
         """Splits the pieces of one request into two requests."""
         try:
-            halves = await self._context.in_thread(lambda: split_pieces.halves(pieces))
+            halves = await self._context.run(lambda: split_pieces.halves(pieces))
         except (batch_reader.Damaged, OSError) as error:
             self._cannot_read(pieces, split=True, error=error)
         else:

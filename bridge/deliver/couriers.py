@@ -8,7 +8,6 @@ An intake that is not in the configuration still has a courier while the spool h
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from twisted.internet import defer
 
@@ -21,6 +20,7 @@ from bridge.deliver.courier import Courier
 from bridge.deliver.dispatcher import Dispatcher
 from bridge.deliver.failover import BaseUrls
 from bridge.deliver.request import RequestTarget
+from bridge.host.interfaces import Reactor
 from bridge.spool import Batch, Pack
 
 Trust = tuple[object, ...]
@@ -48,7 +48,7 @@ class CourierSet:
 
     context: DeliveryContext
 
-    def __init__(self, config: Config, reactor: Any) -> None:
+    def __init__(self, config: Config, reactor: Reactor) -> None:
         self.couriers: dict[str, Courier] = {}
         self.dispatcher = Dispatcher(
             reactor,

@@ -8,11 +8,11 @@ other batch, with their lines in memory: up to 64 batches, or the intake's share
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from twisted.internet import defer
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from bridge.deliver.send_queue import ENOUGH, SendQueue
+from bridge.host.interfaces import Run
 from bridge.spool import Batch, Loss, Pack
 from bridge.spool.pack import Fed
 from bridge.spool.pack_writer import mergeable
@@ -54,7 +54,7 @@ class PackQueue:
         send_queue: SendQueue,
         *,
         packer: Packer,
-        in_thread: Callable[[Callable[[], Any]], "defer.Deferred[Any]"],
+        run: Run,
         on_read: Callable[[list[Batch]], None],
         on_loss: Callable[[Pack, Loss], None],
         changed: Callable[[], None],
@@ -63,7 +63,7 @@ class PackQueue:
         self._name = name
         self._send_queue = send_queue
         self._packer = packer
-        self._in_thread = in_thread
+        self._in_thread = run
         self._on_read = on_read
         self._on_loss = on_loss
         self._changed = changed

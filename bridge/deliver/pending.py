@@ -32,7 +32,7 @@ class PendingBatches:
         "Bytes of these events, as lines."
         self.send_queue = SendQueue(live_for=limits.live_for, live_first=limits.live_first, exact=context.exact)
         self.pack_queue = PackQueue(
-            name, self.send_queue, packer=context.store, in_thread=context.in_thread,
+            name, self.send_queue, packer=context.store, run=context.run,
             on_read=lambda batches: self.batches.update(dict.fromkeys(batches)), on_loss=self._lost_packed,
             changed=changed, failed=failed,
         )  # fmt: skip

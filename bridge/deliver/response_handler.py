@@ -103,9 +103,7 @@ class ResponseHandler:
         self.delivered_bytes += request.plain_size
         self.unconfirmed += 0 if result.confirmed else result.accepted
         if result.rejected:
-            chosen, others = await self._context.in_thread(
-                lambda: split_pieces.single_out(pieces, set(result.rejected))
-            )
+            chosen, others = await self._context.run(lambda: split_pieces.single_out(pieces, set(result.rejected)))
             self.bisection.add_refused(*((piece, result.rejected[position]) for position, piece in chosen))
             pieces = others
         elif missing := count - result.accepted:

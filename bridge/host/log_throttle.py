@@ -1,8 +1,8 @@
 """Limits how often the same error of the hot path is logged."""
 
-from typing import Any
-
 from twisted.logger import Logger
+
+from bridge.host.interfaces import Reactor
 
 log = Logger(namespace="app")
 
@@ -15,7 +15,7 @@ MAX_TEXTS = 1000
 class LogThrottle:
     """Logs errors, each text at most once per ``EVERY`` seconds."""
 
-    def __init__(self, reactor: Any) -> None:
+    def __init__(self, reactor: Reactor) -> None:
         self._reactor = reactor
         self._last: dict[str, float] = {}
 

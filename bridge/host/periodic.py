@@ -1,10 +1,11 @@
 """Runs periodic tasks while the gateway runs."""
 
 from collections.abc import Callable
-from typing import Any
 
 from twisted.internet import task
 from twisted.logger import Logger
+
+from bridge.host.interfaces import Reactor
 
 log = Logger(namespace="app")
 
@@ -16,7 +17,7 @@ class PeriodicTasks:
     messages nor seal batches.
     """
 
-    def __init__(self, reactor: Any) -> None:
+    def __init__(self, reactor: Reactor) -> None:
         self._reactor = reactor
         self._calls: list[tuple[task.LoopingCall, float]] = []
 

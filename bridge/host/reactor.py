@@ -6,11 +6,15 @@ from collections.abc import Callable
 
 from twisted.internet.epollreactor import EPollReactor
 from twisted.logger import Logger
+from zope.interface import implementer
+
+from bridge.host.interfaces import Reactor
 
 log = Logger(namespace="reactor")
 
 
-class SteadyReactor(EPollReactor):
+@implementer(Reactor)
+class SteadyReactor(EPollReactor):  # type: ignore[override]
     """Runs Twisted's epoll reactor with timers on the monotonic clock.
 
     With Twisted's own reactor, all timers would stop for an hour if the wall clock were set back by one hour.

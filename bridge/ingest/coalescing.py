@@ -9,8 +9,8 @@ sender of many could not be told apart.
 """
 
 from collections.abc import Callable
-from typing import Any
 
+from bridge.host.interfaces import Reactor
 from bridge.ingest.peers import Peer
 from bridge.ingest.pipeline import Pipeline
 from bridge.syslog.frames import Frames
@@ -35,7 +35,7 @@ class Coalescer:
         self._blocks: dict[Peer, list[bytes]] = {}
 
     @classmethod
-    def for_reactor(cls, reactor: Any, pipeline: Pipeline) -> "Coalescer | None":
+    def for_reactor(cls, reactor: Reactor, pipeline: Pipeline) -> "Coalescer | None":
         """Creates a coalescer for a reactor with ``after_turn`` (``bridge.host.reactor``); None for any other."""
         after_turn = getattr(reactor, "after_turn", None)
         return None if after_turn is None else cls(pipeline, after_turn)

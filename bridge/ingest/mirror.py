@@ -20,6 +20,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from bridge.config import CopyTarget
+from bridge.host.interfaces import Reactor
 
 log = Logger(namespace="listen")
 
@@ -42,7 +43,7 @@ class MirrorTarget(Protocol):
 class Mirror:
     """Sends copies to all targets of a configuration and counts them by target, as the configuration writes it."""
 
-    def __init__(self, reactor: Any) -> None:
+    def __init__(self, reactor: Reactor) -> None:
         self.sent: Counter[str] = Counter()
         self.dropped: Counter[str] = Counter()
         self._reactor = reactor
@@ -75,7 +76,7 @@ class Mirror:
 class DatagramMirror:
     """Sends copies to one target over UDP."""
 
-    def __init__(self, target: CopyTarget, reactor: Any) -> None:
+    def __init__(self, target: CopyTarget, reactor: Reactor) -> None:
         self._target = target
         self._socket: socket.socket | None = None
         self._reactor = reactor
@@ -163,11 +164,11 @@ class StreamMirror(ReconnectingClientFactory):
     noisy = False
     maxDelay = LONGEST_WAIT
 
-    def __init__(self, target: CopyTarget, reactor: Any) -> None:
+    def __init__(self, target: CopyTarget, reactor: Reactor) -> None:
         self._target = target
         self._writer: _Writer | None = None
         self._warned = False
-        self.clock = reactor
+        self.clock = reactor  # type: ignore[assignment]
         self._connector = reactor.connectTCP(target.host, target.port, self, timeout=10)
 
     def send(self, frames: Sequence[bytes]) -> int:

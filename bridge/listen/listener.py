@@ -13,9 +13,10 @@ import socket
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from bridge.config import Listener
+from bridge.host.interfaces import Reactor
 from bridge.ingest.coalescing import Coalescer
 from bridge.ingest.peers import Peer, address_of
 from bridge.ingest.pipeline import Pipeline
@@ -32,7 +33,7 @@ class PeerLookup(Protocol):
 class ListenerContext:
     """Everything that all listeners share."""
 
-    reactor: Any
+    reactor: Reactor
     pipeline: Pipeline
     peer: PeerLookup
     max_frame_size: int

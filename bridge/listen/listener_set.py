@@ -3,11 +3,11 @@
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from socket import SOCK_DGRAM, SOCK_STREAM, socket
-from typing import Any
 
 from twisted.internet import defer, task
 
 from bridge.config import Address, Config, Listener, UnixAddress
+from bridge.host.interfaces import Reactor
 from bridge.ingest.coalescing import Coalescer
 from bridge.ingest.peers import Peers, address_of
 from bridge.ingest.pipeline import Pipeline
@@ -59,7 +59,7 @@ class ListenerSet:
         self,
         config: Config,
         *,
-        reactor: Any,
+        reactor: Reactor,
         pipeline: Pipeline,
         peers: Peers,
         commit: Callable[[Callable[[OSError | None], None]], None],

@@ -19,6 +19,7 @@ from twisted.python.failure import Failure
 from zope.interface import directlyProvides, providedBy
 
 from bridge.config import Listener
+from bridge.host.interfaces import Reactor
 from bridge.ingest.peers import address_of
 from bridge.listen import proxy_protocol_header
 from bridge.listen.rejections import Rejections
@@ -32,7 +33,9 @@ class ProxyProtocolFactory(Factory):
 
     noisy = False
 
-    def __init__(self, inner: Any, *, listener: Callable[[], Listener], rejections: Rejections, reactor: Any) -> None:
+    def __init__(
+        self, inner: Any, *, listener: Callable[[], Listener], rejections: Rejections, reactor: Reactor
+    ) -> None:
         self.inner = inner
         self.rejections = rejections
         self.reactor = reactor

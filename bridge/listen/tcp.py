@@ -85,7 +85,9 @@ class TcpListener:
         )
         # The reactor takes a duplicate of the descriptor.
         self._listening = self._listener_context.reactor.adoptStreamPort(
-            self._bound.fileno(), self._bound.family, self._proxy_factory
+            self._bound.fileno(),
+            self._bound.family,
+            self._proxy_factory,  # type: ignore[arg-type]
         )
 
     def check_idle(self) -> None:

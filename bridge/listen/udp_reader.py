@@ -13,6 +13,7 @@ from twisted.internet.interfaces import IDelayedCall, IReadDescriptor
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from bridge.host.interfaces import Reactor
 from bridge.ingest.peers import Peer
 from bridge.ingest.pipeline import Pipeline
 from bridge.listen.sockets import kernel_drops
@@ -40,7 +41,7 @@ class UdpReader:
         self,
         bound: socket.socket,
         *,
-        reactor: Any,
+        reactor: Reactor,
         name: str,
         pipeline: Pipeline,
         peer: Callable[[str, str], Peer],

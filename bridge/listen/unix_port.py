@@ -6,11 +6,12 @@ descriptor, and may outlive the process.
 # mypy: disallow-untyped-calls=False
 
 import socket
-from typing import Any
 
 from twisted.internet.interfaces import IProtocolFactory, IReadDescriptor
 from twisted.python.failure import Failure
 from zope.interface import implementer
+
+from bridge.host.interfaces import Reactor
 
 _AT_ONCE = 100
 "Connections accepted before the reactor handles other events."
@@ -20,7 +21,7 @@ _AT_ONCE = 100
 class UnixPort:
     """Accepts connections on one listening socket, which ``close`` closes."""
 
-    def __init__(self, bound: socket.socket, reactor: Any, factory: IProtocolFactory) -> None:
+    def __init__(self, bound: socket.socket, reactor: Reactor, factory: IProtocolFactory) -> None:
         self._bound = bound
         self._reactor = reactor
         self._factory = factory
@@ -48,7 +49,7 @@ class UnixPort:
             with connection:
                 connection.setblocking(False)
                 # The reactor takes a duplicate of the descriptor.
-                self._reactor.adoptStreamConnection(connection.fileno(), socket.AF_UNIX, self._factory)
+                self._reactor.adoptStreamConnection(connection.fileno(), socket.AF_UNIX, self._factory)  # type: ignore[arg-type]
 
     def close(self) -> None:
         """Stops accepting connections and closes the socket."""

@@ -1,11 +1,11 @@
 """Drains a gateway: closes the listeners and delivers all events. A reload opens the listeners again."""
 
 from collections.abc import Callable
-from typing import Any
 
 from twisted.internet import task
 
 from bridge.accounting import Ledger
+from bridge.host.interfaces import Reactor
 from bridge.listen.listener_set import ListenerSet
 from bridge.monitoring.alarms import Alarms
 from bridge.operations.command import Progress
@@ -21,7 +21,7 @@ class Drain:
     """
 
     def __init__(
-        self, reactor: Any, *, listener_set: ListenerSet, ledger: Ledger, alarms: Alarms, finish: Callable[[], None]
+        self, reactor: Reactor, *, listener_set: ListenerSet, ledger: Ledger, alarms: Alarms, finish: Callable[[], None]
     ) -> None:
         self._reactor = reactor
         self._listener_set = listener_set

@@ -55,7 +55,7 @@ class OfflineSession:
             self.ledger.recover_spooled(stored.intake, stored.count)
             self.enqueue(stored)
 
-    def in_thread(self, job: Callable[[], Any]) -> Awaitable[Any]:
+    def run(self, job: Callable[[], Any]) -> Awaitable[Any]:
         """Runs a job at once, in the calling thread."""
         return defer.maybeDeferred(job)
 

@@ -20,7 +20,7 @@ async def retry(
     Returns the number of frames queued for each intake, dropped by a route, and left in quarantine. Raises OSError,
     UnfinishedTransaction.
     """
-    reprocessor = await session.in_thread(lambda: make_reprocessor(session.config))
+    reprocessor = await session.run(lambda: make_reprocessor(session.config))
     return await _process_files(session, reasons, selection, progress, reprocessor.retry)
 
 
@@ -28,7 +28,7 @@ async def purge(
     session: Session, reasons: Sequence[str], selection: Selection, progress: Progress
 ) -> dict[str, object]:
     """Removes quarantined frames; the ledger counts them as dropped. Raises OSError, UnfinishedTransaction."""
-    reprocessor = await session.in_thread(lambda: make_reprocessor(session.config))
+    reprocessor = await session.run(lambda: make_reprocessor(session.config))
     return await _process_files(session, reasons, selection, progress, reprocessor.purge)
 
 
@@ -52,7 +52,7 @@ async def _process_files(
             reason, file = waiting[0]
             sequences = session.spool.sequences(SEQUENCES)
             try:
-                result = await session.in_thread(partial(work, session.spool, reason, file, selection, sequences))
+                result = await session.run(partial(work, session.spool, reason, file, selection, sequences))
             except UnfinishedTransaction:
                 # The next start finishes the transaction. Until then, the ledger counts its frames as quarantined.
                 waiting.pop(0)
@@ -81,7 +81,7 @@ async def _claim(session: Session, reason: str) -> list[QuarantineFile]:
 
 async def _run_job(session: Session, reason: str, job: Callable[[], Any]) -> Any:
     """Runs a job on quarantine files: on the spool thread for reason *refused*, on the reactor for the others."""
-    return await session.in_thread(job) if reason == "refused" else job()
+    return await session.run(job) if reason == "refused" else job()
 
 
 async def _apply(session: Session, reason: str, file: QuarantineFile, result: ReprocessResult) -> None:

@@ -19,7 +19,7 @@ async def count(session: Session, intake: str, from_ms: int, to_ms: int, progres
     operation = _replay(session, intake, from_ms, to_ms)
     operation.archive.busy = True
     try:
-        while not await session.in_thread(operation.count):
+        while not await session.run(operation.count):
             if not progress({"events": operation.amount.events}):
                 break
     finally:
@@ -40,16 +40,16 @@ async def replay(
     operation.archive.busy = True
     try:
         try:
-            while not await session.in_thread(partial(operation.stage, sequences)):
+            while not await session.run(partial(operation.stage, sequences)):
                 if not progress({"events": operation.amount.events}):
                     raise CommandError("interrupted. Nothing was replayed")
                 _check_free_space(session)
             if operation.amount.batches != batches:
                 raise ArchiveChanged("the archive has less than was counted. Nothing was replayed; try again")
         except BaseException:
-            await session.in_thread(operation.discard)
+            await session.run(operation.discard)
             raise
-        await session.in_thread(operation.commit)
+        await session.run(operation.commit)
     finally:
         operation.archive.busy = False
     for position, batch in enumerate(operation.made):

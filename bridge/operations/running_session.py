@@ -11,6 +11,7 @@ from twisted.internet import task
 from bridge.accounting import Ledger
 from bridge.config import Config
 from bridge.deliver.couriers import CourierSet
+from bridge.host.interfaces import Reactor
 from bridge.operations.session import Backlog
 from bridge.spool import Batch, Pack, Spool
 from bridge.storage.journal_writer import JournalWriter
@@ -25,7 +26,7 @@ class RunningSession:
 
     def __init__(
         self,
-        reactor: Any,
+        reactor: Reactor,
         *,
         config: Callable[[], Config],
         spool: Spool,
@@ -47,9 +48,9 @@ class RunningSession:
         """Returns the current configuration."""
         return self._config()
 
-    def in_thread(self, job: Callable[[], Any]) -> Awaitable[Any]:
+    def run(self, job: Callable[[], Any]) -> Awaitable[Any]:
         """Runs a job on the spool thread."""
-        return self._spool_thread.in_thread(job)
+        return self._spool_thread.run(job)
 
     def next_turn(self) -> Awaitable[None]:
         """Waits for the next reactor turn."""

@@ -29,7 +29,7 @@ class Session(Protocol):
     def config(self) -> Config:
         """Returns the current configuration."""
 
-    def in_thread(self, job: Callable[[], Any]) -> Awaitable[Any]:
+    def run(self, job: Callable[[], Any]) -> Awaitable[Any]:
         """Runs a blocking job off the reactor, if a reactor runs."""
 
     def next_turn(self) -> Awaitable[None]:

@@ -27,7 +27,7 @@ async def purge(
         else:
             count = sum(events for _, events in backlog)
             session.ledger.drop_spooled(intake, count, "purged")
-            await session.in_thread(partial(session.spool.discard, [stored for stored, _ in backlog]))
+            await session.run(partial(session.spool.discard, [stored for stored, _ in backlog]))
             done += count
             interrupted = not progress({"done": done})
         if interrupted:
@@ -63,7 +63,7 @@ async def _move_all(
         while waiting and not interrupted:
             stored, events = waiting[0]
             try:
-                moved: Batch | Pack = await session.in_thread(partial(reassign, stored, to, folder))
+                moved: Batch | Pack = await session.run(partial(reassign, stored, to, folder))
             except FileNotFoundError:
                 # The file is missing. Give it back: the courier handles missing files and corrects the ledger.
                 await _requeue(session, [waiting.pop(0)])
@@ -96,7 +96,7 @@ async def _divide_all(
             sequences = session.spool.sequences(sequences_needed(stored), exact=False)
             job = partial(divide, stored, matcher, session.spool.directory, sequences, to=to)
             try:
-                divided: Partition = await session.in_thread(job)
+                divided: Partition = await session.run(job)
             except batch_reader.Damaged as error:
                 # Give it back: the courier handles the damage when it reads the batch.
                 session.spool.on_error(str(error))
@@ -123,6 +123,6 @@ async def _requeue(session: Session, backlog: Backlog) -> None:
     """Queues the batches that the command did not change for delivery again. Packs are read from the beginning."""
     for stored, _ in backlog:
         if isinstance(stored, Pack):
-            session.enqueue(await session.in_thread(stored.rewound))
+            session.enqueue(await session.run(stored.rewound))
         else:
             session.enqueue(stored)

@@ -33,6 +33,7 @@ from bridge.deliver.http_connect import ProxyError
 from bridge.deliver.outcome import Verdict
 from bridge.deliver.request import compose
 from bridge.deliver.tls import CachedPolicy
+from bridge.host.interfaces import Reactor
 from bridge.host.reactor import install_reactor
 from bridge.setup.check_result import StepResult
 from bridge.spool import Batch, Piece
@@ -98,7 +99,7 @@ def _targets(config: Config) -> list[_Target]:
     ]
 
 
-async def _check_target(reactor: Any, target: _Target) -> Sequence[StepResult]:
+async def _check_target(reactor: Reactor, target: _Target) -> Sequence[StepResult]:
     parts = urlsplit(target.url)
     host, secure = parts.hostname or "", parts.scheme == "https"
     port = parts.port or (443 if secure else 80)
@@ -131,7 +132,7 @@ async def _check_target(reactor: Any, target: _Target) -> Sequence[StepResult]:
     return results
 
 
-async def _check_brokers(reactor: Any, config: Config, share: SharedBacklog) -> Sequence[StepResult]:
+async def _check_brokers(reactor: Reactor, config: Config, share: SharedBacklog) -> Sequence[StepResult]:
     """Checks each broker, and the queues of the configured intakes on the first broker that accepts the login."""
     from bridge.cluster.amqp import Rabbit, access_of  # noqa: PLC0415  only a share needs pika
 
@@ -191,7 +192,7 @@ def _resolve(host: str, port: int) -> list[str]:
     return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
 
-async def _connect(reactor: Any, endpoint: Any, timeout: float) -> str:
+async def _connect(reactor: Reactor, endpoint: Any, timeout: float) -> str:
     try:
         protocol = await _in_time(reactor, timeout, endpoint.connect(Factory.forProtocol(Protocol)))
     except _StepFailed:
@@ -226,7 +227,7 @@ class _Handshake(Protocol):
 
 
 async def _handshake(
-    reactor: Any, policy: CachedPolicy, tcp_endpoint: Any, host: str, port: int, timeout: float
+    reactor: Reactor, policy: CachedPolicy, tcp_endpoint: Any, host: str, port: int, timeout: float
 ) -> str:
     endpoint = endpoints.wrapClientTLS(policy.creatorForNetloc(host.encode("idna"), port), tcp_endpoint)
     try:
@@ -242,7 +243,7 @@ async def _handshake(
         protocol.transport.abortConnection()
 
 
-async def _post_empty(reactor: Any, target: _Target, timeout: float) -> str:
+async def _post_empty(reactor: Reactor, target: _Target, timeout: float) -> str:
     """Sends an empty POST without a key, which cannot create an event; returns the text of the result."""
     client = _client(reactor, target.destination)
     content_type = ENDPOINTS[target.destination.endpoint].content_type
@@ -276,7 +277,7 @@ async def _post_empty(reactor: Any, target: _Target, timeout: float) -> str:
     raise _StepFailed(f"the endpoint answers {answer.status}: {meaning}")
 
 
-async def _send_test(reactor: Any, intake: Intake) -> StepResult:
+async def _send_test(reactor: Reactor, intake: Intake) -> StepResult:
     now = datetime.now(UTC)
     target = deliver_config.target(intake)
     event = f"syslog-bridge: test event for intake {intake.name}, {rfc3339(milliseconds(now))}"
@@ -316,7 +317,7 @@ def _piece(intake: str, event: bytes, ms: int) -> Piece:
     return Piece(batch, ms, ms, 1, len(line), line)
 
 
-def _client(reactor: Any, destination: Destination) -> Client:
+def _client(reactor: Reactor, destination: Destination) -> Client:
     return Client(
         reactor, connections=1, timeout=destination.timeout.total_seconds(), trust=deliver_config.trust(destination),
         proxy=deliver_config.proxy(destination),
@@ -330,7 +331,7 @@ def _failure_text() -> str:
     return f"no connection ({os.strerror(number)})" if isinstance(number, int) else describe_failure(failure)
 
 
-async def _in_time(reactor: Any, timeout: float, waiting: "defer.Deferred[Any]", remedy: str = "") -> Any:
+async def _in_time(reactor: Reactor, timeout: float, waiting: "defer.Deferred[Any]", remedy: str = "") -> Any:
     try:
         return await waiting.addTimeout(timeout, reactor)
     except defer.TimeoutError:

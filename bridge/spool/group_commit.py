@@ -15,7 +15,8 @@ from pathlib import Path
 
 from bridge.spool.batch import Batch, OpenBatch
 from bridge.spool.fsync_policy import FsyncPolicy
-from bridge.spool.store import Spool, Work
+from bridge.spool.store import Spool
+from bridge.util.jobs import Work
 
 Done = Callable[[OSError | None], None]
 """Called on the reactor with None if the data is on disk, or with the error."""

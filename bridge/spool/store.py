@@ -24,6 +24,7 @@ from bridge.spool.lock import SpoolError
 from bridge.spool.pack import Pack
 from bridge.spool.quarantine import Quarantine, write_whole
 from bridge.spool.write_cache import WriteCache
+from bridge.util.jobs import Work
 
 __all__ = ["BatchLimits", "Spool", "SpoolError"]
 
@@ -31,7 +32,7 @@ T = TypeVar("T")
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
 TRY_AGAIN = 1.0
 "Seconds between attempts to rename or remove a file after a failure."
-Work = Callable[[Callable[[], object], Callable[[object], None]], None]
+
 """Runs the first function on the spool thread, then the second, with its result, on the reactor."""
 
 

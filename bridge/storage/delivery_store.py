@@ -14,6 +14,7 @@ from bridge.accounting.journal import Receipt
 from bridge.batching.encoding import JSON, from_json_line
 from bridge.spool import Batch, Loss, Pack, Piece, Spool, batch_reader, pack_writer
 from bridge.spool.quarantine import QuarantineEntry
+from bridge.util.jobs import Work
 
 log = Logger(namespace="spool")
 
@@ -31,7 +32,7 @@ class DeliveryStore:
         spool: Spool,
         ledger: Ledger,
         *,
-        work: Callable[[Callable[[], object], Callable[[object], None]], None],
+        work: Work,
         receipt: Callable[[Receipt], None],
         refused: Callable[[str, int, int, str, int], None],
         remove: Callable[[list[Batch]], None] | None = None,

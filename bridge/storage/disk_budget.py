@@ -24,6 +24,7 @@ from bridge.storage import disk_usage
 from bridge.storage.budget_members import ArchiveUsage, BudgetMember, NoArchive
 from bridge.storage.disk_usage import FULL, SOME, DiskUsage
 from bridge.util.alarms import AlarmSink
+from bridge.util.jobs import Work
 
 EVERY = 1.0
 "Seconds between two calls of ``look``."
@@ -48,7 +49,7 @@ class DiskBudget:
         members: Mapping[str, BudgetMember],
         ledger: Ledger,
         alarms: AlarmSink,
-        work: Callable[[Callable[[], object], Callable[[object], None]], None],
+        work: Work,
         clock: Callable[[], float],
     ) -> None:
         self.full: set[str] = set()

@@ -8,7 +8,6 @@ behind nor ahead of its receipts.
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 from twisted.internet import defer
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -18,6 +17,7 @@ from twisted.python.failure import Failure
 from bridge import __version__
 from bridge.accounting import Account, Ledger
 from bridge.accounting.journal import Journal, Receipt
+from bridge.host.interfaces import Run
 from bridge.spool.recovery import RecoveredSpool
 
 MINUTE = 60.0
@@ -26,21 +26,21 @@ log = Logger(namespace="ledger")
 
 
 class JournalWriter:
-    """Writes the journal of one process run. ``in_thread`` runs a job in the spool thread, ``kernel_drops`` is called
+    """Writes the journal of one process run. ``run`` runs a job in the spool thread, ``kernel_drops`` is called
     on the reactor, ``wall`` is in seconds since the epoch."""
 
     def __init__(
         self,
         journal: Journal,
         ledger: Ledger,
-        in_thread: "Callable[[Callable[[], Any]], defer.Deferred[Any]]",
+        run: Run,
         reactor: IReactorTime,
         kernel_drops: Callable[[], dict[str, int]],
         wall: Callable[[], float],
     ) -> None:
         self._journal = journal
         self._ledger = ledger
-        self._in_thread = in_thread
+        self._in_thread = run
         self._reactor = reactor
         self._kernel_drops = kernel_drops
         self._wall = wall

@@ -1,10 +1,10 @@
 """Raises an alarm for an archive that is no longer configured, as nothing limits or deletes its files."""
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 from bridge.util.alarms import AlarmSink
+from bridge.util.jobs import Work
 
 BLOCK = 512
 "Bytes of one block of ``st_blocks`` in stat(2)."
@@ -18,7 +18,7 @@ class OrphanedArchive:
         self,
         directory: Path,
         alarms: AlarmSink,
-        work: Callable[[Callable[[], object], Callable[[object], None]], None],
+        work: Work,
     ) -> None:
         self._directory = directory
         self._alarms = alarms

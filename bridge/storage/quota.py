@@ -13,6 +13,7 @@ from typing import Protocol
 from twisted.logger import Logger
 
 from bridge.util.alarms import AlarmSink
+from bridge.util.jobs import Work
 
 log = Logger(namespace="app")
 
@@ -37,7 +38,7 @@ class Quotas:
         deliverers: Mapping[str, DeliveredBytes],
         alarms: AlarmSink,
         wall: Callable[[], float],
-        work: Callable[[Callable[[], object], Callable[[object], None]], None],
+        work: Work,
     ) -> None:
         self.today: dict[str, int] = {}
         "Bytes delivered on the current day by intake."

@@ -10,6 +10,7 @@ from bridge.config import Config
 from bridge.spool import Spool
 from bridge.spool.quarantine import REASONS
 from bridge.storage import from_config as storage_config
+from bridge.util.jobs import Work
 
 EVERY = 3600.0
 "Seconds between two runs."
@@ -25,7 +26,7 @@ class Retention:
         config: Config,
         spool: Spool,
         ledger: Ledger,
-        work: Callable[[Callable[[], object], Callable[[object], None]], None],
+        work: Work,
     ) -> None:
         self.config = config
         self._spool = spool

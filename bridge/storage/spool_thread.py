@@ -1,7 +1,7 @@
 """Runs all blocking work on the spool in one thread, in the order of the calls."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import TypeVar
 
 from twisted.internet import defer
 from twisted.internet.threads import deferToThreadPool
@@ -9,13 +9,16 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 
+from bridge.host.interfaces import Reactor
+
+T = TypeVar("T")
 log = Logger(namespace="spool")
 
 
 class SpoolThread:
     """Thread that runs jobs in order and passes their results to the reactor."""
 
-    def __init__(self, reactor: Any) -> None:
+    def __init__(self, reactor: Reactor) -> None:
         self._reactor = reactor
         self._threads = ThreadPool(1, 1, name="spool")
 
@@ -28,14 +31,14 @@ class SpoolThread:
         if self._threads.started:
             self._threads.stop()
 
-    def in_thread(self, job: Callable[[], Any]) -> "defer.Deferred[Any]":
+    def run(self, job: Callable[[], T]) -> "defer.Deferred[T]":
         """Runs a job and returns its result or failure."""
         return deferToThreadPool(self._reactor, self._threads, job)
 
-    def work(self, job: Callable[[], object], done: Callable[[object], None]) -> None:
+    def work(self, job: Callable[[], T], done: Callable[[T], object]) -> None:
         """Runs a job that is not expected to fail, then calls ``done`` with its result on the reactor."""
 
         def defect(failure: Failure) -> None:
             log.failure("spool: defect in the spool thread", failure)
 
-        self.in_thread(job).addCallback(done).addErrback(defect)
+        self.run(job).addCallback(done).addErrback(defect)

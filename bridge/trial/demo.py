@@ -23,6 +23,7 @@ from bridge.collector.site import IntakeSite
 from bridge.config import Config, parse_text
 from bridge.config.faults import printable
 from bridge.host import logs
+from bridge.host.interfaces import Reactor
 from bridge.trial.sample_devices import SAMPLES, Sample
 from bridge.trial.send_target import SendConnection, SendTarget
 
@@ -111,7 +112,7 @@ class Demo:
 
     def __init__(
         self,
-        reactor: Any,
+        reactor: Reactor,
         spool: Path,
         write: Write,
         samples: tuple[Sample, ...] = SAMPLES,

@@ -89,7 +89,7 @@ def build_delivery_context(clock: Any, **overrides: Any) -> DeliveryContext:
     defaults: dict[str, Any] = {
         "wall": lambda: NOON + clock.seconds(),
         "runtime_metrics": RuntimeMetrics(clock.seconds),
-        "in_thread": maybeDeferred,
+        "run": maybeDeferred,
     }
     return DeliveryContext(clock=clock, **defaults | overrides)
 

@@ -55,7 +55,7 @@ class Outage:
             ledger=self.ledger,
             dispatcher=dispatcher,
             alarms=_Alarms(),
-            in_thread=self._in_thread,
+            run=self._in_thread,
         )
         base_urls = build_base_urls(self.clock, dispatcher)
         limits = build_request_limits(max_events=20_000, max_bytes=5_000_000)

@@ -12,7 +12,6 @@ numbers. The number of an event follows its last ``n=``. The process ends when s
 import json
 import sys
 from collections import Counter
-from typing import Any
 
 from twisted.internet.protocol import connectionDone
 from twisted.internet.stdio import StandardIO
@@ -26,6 +25,7 @@ from bridge.collector.delivery import Delivery
 from bridge.collector.fault_injection import FaultyResource, InjectedFault
 from bridge.collector.listening import ListenAddress, listen
 from bridge.collector.site import IntakeSite
+from bridge.host.interfaces import Reactor
 from bridge.host.reactor import install_reactor
 
 POISON = b"POISON"
@@ -76,7 +76,7 @@ class _Commands(LineReceiver):
     delimiter = b"\n"
     MAX_LENGTH = 65536
 
-    def __init__(self, drill_collector: DrillCollector, reactor: Any) -> None:
+    def __init__(self, drill_collector: DrillCollector, reactor: Reactor) -> None:
         self._drill_collector = drill_collector
         self._reactor = reactor
 

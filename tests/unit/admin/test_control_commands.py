@@ -26,7 +26,7 @@ class FakeSession:
     async def release(self, intake):
         return [(None, 5)]
 
-    def in_thread(self, job):
+    def run(self, job):
         return defer.maybeDeferred(job)
 
     def intakes(self):

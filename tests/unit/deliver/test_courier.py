@@ -35,7 +35,7 @@ class CourierFixture:
         self.dispatcher = Dispatcher(self.clock, connections=8, rate=rate)
         context = build_delivery_context(
             self.clock, store=self, ledger=self.ledger, dispatcher=self.dispatcher, alarms=self,
-            in_thread=self.in_thread,
+            run=self.run,
         )  # fmt: skip
         self.courier = build_courier(
             "a",
@@ -47,7 +47,7 @@ class CourierFixture:
         self.spool.on_sealed = self.courier.add
 
     # Interfaces that the courier uses.
-    def in_thread(self, job):
+    def run(self, job):
         return maybeDeferred(job)
 
     def post(self, url, body, headers):

@@ -23,14 +23,14 @@ class JournalWriterFixture:
         self.jobs = []
         journal = Journal(self.directory, keep=None, wall=self.wall)
         self.journal_writer = JournalWriter(
-            journal, self.ledger, self.in_thread, self.clock, lambda: dict(self.drops), wall=self.wall
+            journal, self.ledger, self.run, self.clock, lambda: dict(self.drops), wall=self.wall
         )
         self.journal_writer.start(RecoveredSpool(), quarantined=0, config_sha256="c")
 
     def wall(self):
         return START + self.clock.seconds() + self.offset
 
-    def in_thread(self, job):
+    def run(self, job):
         done = defer.Deferred()
         self.jobs.append((job, done))
         return done
@@ -147,7 +147,7 @@ def test_second_stop_and_stop_without_start_do_nothing(tmp_path):
     fixture.stop()
     assert [row["kind"] for row in fixture.rows()] == ["start", "stop"]
     unused = Journal(tmp_path / "x", keep=None, wall=fixture.wall)
-    never = JournalWriter(unused, Ledger(), fixture.in_thread, fixture.clock, dict, fixture.wall)
+    never = JournalWriter(unused, Ledger(), fixture.run, fixture.clock, dict, fixture.wall)
     assert defer.ensureDeferred(never.stop()).called
     assert not (tmp_path / "x").exists()
 

@@ -1,0 +1,38 @@
+"""Declares what the gateway needs of its reactor and of its thread for blocking jobs."""
+
+from collections.abc import Callable
+from typing import Protocol, TypeVar
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import (
+    IReactorCore,
+    IReactorFDSet,
+    IReactorPluggableNameResolver,
+    IReactorSocket,
+    IReactorTCP,
+    IReactorThreads,
+    IReactorTime,
+    IReactorUNIX,
+)
+
+T = TypeVar("T")
+
+
+class Reactor(
+    IReactorCore,
+    IReactorFDSet,
+    IReactorPluggableNameResolver,
+    IReactorSocket,
+    IReactorTCP,
+    IReactorThreads,
+    IReactorTime,
+    IReactorUNIX,
+):
+    """The reactor of the process. Where only timers are needed, use Twisted's ``IReactorTime`` instead."""
+
+
+class Run(Protocol):
+    """Runs a blocking job in another thread: ``await run(job)``. Jobs run one at a time, in order."""
+
+    def __call__(self, job: Callable[[], T], /) -> Deferred[T]:
+        """Queues the job. The result is that of the job, or its failure."""
