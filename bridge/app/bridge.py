@@ -328,7 +328,7 @@ class Bridge:
         context = self.courier_set.context
         run = self._spool_thread.run
         return ClusterNode(
-            cluster_config.cluster_terms(share), node=node, connect=Rabbit(self._reactor, access, name=node).connect,
+            cluster_config.cluster_terms(share, node=node), connect=Rabbit(self._reactor, access, name=node).connect,
             own=self.couriers, context=context, on_courier_count=self.courier_set.share_rate,
             shared=DeliveryStore(
                 self.spool, self.ledger, work=self._spool_thread.work, receipt=self.journal_writer.taken_receipt,

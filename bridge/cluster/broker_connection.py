@@ -19,7 +19,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from bridge.cluster.broker import BrokerError, BrokerLost, BrokerSession, Channel, Connect
+from bridge.cluster.broker import BrokerError, BrokerLost, BrokerSession, Channel, Connect, QueueMismatch, QueueTerms
 from bridge.deliver.backoff import doubling
 
 FIRST_WAIT, LONGEST_WAIT = 0.5, 5.0
@@ -108,6 +108,18 @@ class BrokerConnection:
         if self._session is None:
             return defer.fail(BrokerLost(self.description))
         return self._session.channel()
+
+    async def open_queue(self, queue: str, terms: QueueTerms) -> tuple[Channel, QueueMismatch | None]:
+        """Opens a channel and declares a queue. A queue with other arguments is used as it is; then the mismatch is
+        returned as well. Raises BrokerError."""
+        channel = await self.channel()
+        try:
+            await channel.declare(queue, terms)
+        except QueueMismatch as mismatch:
+            channel = await self.channel()
+            await channel.inspect(queue)
+            return channel, mismatch
+        return channel, None
 
     def _try(self) -> None:
         self.broker = self._urls[self._next]

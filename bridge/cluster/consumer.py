@@ -19,21 +19,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from twisted.internet import defer
-from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from bridge.accounting import Ledger
-from bridge.cluster.broker import BrokerError, Channel, QueueMismatch, QueueTerms
+from bridge.cluster.broker import BrokerError, Channel, QueueTerms
 from bridge.cluster.broker_connection import BrokerConnection
+from bridge.cluster.consumer_memory import ConsumerMemory
 from bridge.cluster.message import ForeignMessage, ReceivedBatch, TakenBatch, batch_from_message
-from bridge.deliver.context import OutcomeStore
+from bridge.cluster.terms import ClusterTerms
+from bridge.deliver.context import DeliveryContext
 from bridge.deliver.courier import Courier
 from bridge.spool import Batch
-from bridge.util.alarms import AlarmSink
 
-MIN_BATCHES, MAX_BATCHES = 2, 256
-"Limits of the number of batches that an intake may hold."
 MAX_HOLD = 600.0
 "Seconds for which a batch may wait here. A broker ends a consumer that acknowledges nothing for 30 minutes."
 MAX_REQUEUED = 4096
@@ -41,44 +38,10 @@ MAX_REQUEUED = 4096
 RETRY_AFTER = 2.0
 "Seconds to wait after consuming from a queue has failed."
 
+Quarantine = Callable[[str, str, bytes, int], "defer.Deferred[object]"]
+"""Writes the body of a foreign message to quarantine: intake, name, body, events. Fires when it is on disk."""
+
 log = Logger(namespace="fleet")
-
-
-class ConsumerMemory:
-    """Limits the bytes of the batches that all consumers of this node hold."""
-
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-        self.held = 0
-        self.consumers = 1
-        "Number of consumers that share the limit."
-
-    def prefetch(self, typical_size: float) -> int:
-        """Returns how many batches of a typical size one intake may hold."""
-        return max(MIN_BATCHES, min(MAX_BATCHES, int(self.limit / max(1, self.consumers) / typical_size)))
-
-    def has_room(self, size: int) -> bool:
-        """Returns True if ``size`` more bytes may be held."""
-        return self.held + size <= self.limit
-
-
-@dataclass(frozen=True, slots=True)
-class ConsumerContext:
-    """Dependencies that all consumers of a node share. ``wall`` is in seconds since the epoch."""
-
-    clock: IReactorTime
-    wall: Callable[[], float]
-    connection: BrokerConnection
-    terms: QueueTerms
-    queue_of: Callable[[str], str]
-    consumer_memory: ConsumerMemory
-    ledger: Ledger
-    store: OutcomeStore
-    alarms: AlarmSink
-    quarantine: Callable[[str, str, bytes, int], "defer.Deferred[object]"]
-    "Writes the body of a foreign message to quarantine: intake, name, body, events. Fires when it is on disk."
-    exact: set[int]
-    "Sequences of the held batches that are joined only within the timestamp resolution."
 
 
 @dataclass(slots=True, eq=False)
@@ -93,17 +56,30 @@ class HeldDelivery:
 class Consumer:
     """Consumes the batches of one intake. ``courier`` delivers them."""
 
-    def __init__(self, courier: Courier, context: ConsumerContext) -> None:
+    def __init__(
+        self,
+        courier: Courier,
+        context: DeliveryContext,
+        terms: ClusterTerms,
+        *,
+        connection: BrokerConnection,
+        memory: ConsumerMemory,
+        quarantine: Quarantine,
+    ) -> None:
         self.last_error: str | None = None
         self._courier = courier
         self._context = context
-        self._queue = context.queue_of(courier.name)
+        self._connection = connection
+        self._memory = memory
+        self._write_to_quarantine = quarantine
+        self._queue = terms.queue_of(courier.name)
+        self._terms = QueueTerms(terms.max_bytes)
         self._channel: Channel | None = None
         self._tag: str | None = None
         self._prefetch = 0
         self._busy = False
         self._not_before = float("-inf")
-        self._typical_size = float(context.consumer_memory.limit)
+        self._typical_size = float(memory.limit)
         "Moving average of the bytes of a batch. Starts with the limit, as no batch is known yet."
         self._has_received = False
         self._deliveries: dict[TakenBatch, HeldDelivery] = {}
@@ -142,14 +118,14 @@ class Consumer:
                 self._requeue_unwanted(now)
         else:
             self._requeue_unwanted(now)
-            if prefetch and self._context.connection.is_connected and now >= self._not_before:
+            if prefetch and self._connection.is_connected and now >= self._not_before:
                 self._begin(prefetch)
 
     def acknowledge(self, batch: TakenBatch) -> None:
         """Acknowledges a settled batch to the broker."""
         delivery = self._deliveries.pop(batch, None)
         if delivery is not None:
-            self._free_memory(batch)
+            self._memory.release(batch)
             delivery.channel.acknowledge(delivery.tag)
 
     def stop(self) -> None:
@@ -174,13 +150,11 @@ class Consumer:
         courier = self._courier
         if courier.parked is not None or courier.state == "backing-off":
             return 1
-        consumer_memory = self._context.consumer_memory
+        memory = self._memory
         # Require some more room, or the consumer would have to stop again at once.
-        if self._deliveries and not consumer_memory.has_room(
-            int(self._typical_size) + (0 if self._tag else consumer_memory.limit // 8)
-        ):
+        if self._deliveries and not memory.has_room(int(self._typical_size) + (0 if self._tag else memory.limit // 8)):
             return 0
-        return consumer_memory.prefetch(self._typical_size)
+        return memory.prefetch(self._typical_size)
 
     @property
     def _is_delivery_suspended(self) -> bool:
@@ -205,24 +179,18 @@ class Consumer:
         defer.ensureDeferred(self._consume(prefetch)).addBoth(ended)
 
     async def _consume(self, prefetch: int) -> None:
-        connection = self._context.connection
         try:
-            channel = self._channel
-            if channel is None or not channel.open:
-                channel = await connection.channel()
-                try:
-                    await channel.declare(self._queue, self._context.terms)
-                except QueueMismatch as error:
+            if self._channel is not None and self._channel.open:
+                channel = self._channel
+            else:
+                channel, mismatch = await self._connection.open_queue(self._queue, self._terms)
+                if mismatch is not None:
                     # The publisher of this node, if it has one, raises an alarm.
-                    log.warn("queue {queue} has other arguments, used as it is: {why}", queue=self._queue, why=error)
-                    channel = await connection.channel()
-                    await channel.inspect(self._queue)
+                    log.warn("queue {queue} has other arguments, used as it is: {why}", queue=self._queue, why=mismatch)
                 self._channel = channel
-                opened = channel
-                opened.on_closed(lambda reason: self._lost(opened, reason))
-            source = channel
+                channel.on_closed(lambda reason: self._lost(channel, reason))
             self._tag = await channel.consume(
-                self._queue, prefetch=prefetch, got=lambda received: self._received(source, received)
+                self._queue, prefetch=prefetch, got=lambda received: self._received(channel, received)
             )
             self._prefetch = prefetch
             self.last_error = None
@@ -262,7 +230,7 @@ class Consumer:
     def _received(self, channel: Channel, received: ReceivedBatch) -> None:
         context, name = self._context, self._courier.name
         now, size = context.clock.seconds(), len(received.body)
-        if self._stopped or (self._deliveries and not context.consumer_memory.has_room(size)):
+        if self._stopped or (self._deliveries and not self._memory.has_room(size)):
             # Delivered before the prefetch could be reduced. The lines are not kept.
             self._excess.append(HeldDelivery(channel, received.delivery_tag, now))
             self._typical_size = max(self._typical_size, float(size))
@@ -283,9 +251,7 @@ class Consumer:
         self._has_received = True
         self._deliveries[batch] = HeldDelivery(channel, received.delivery_tag, now)
         batch.consumer = self
-        context.consumer_memory.held += size
-        if "exact" in received.headers:
-            context.exact.add(batch.sequence)
+        self._memory.hold(batch, exact="exact" in received.headers)
         context.ledger.take_over(name, batch.count)
         if batch.doubtful:
             # Another consumer had it and may have delivered it.
@@ -310,7 +276,7 @@ class Consumer:
             channel.requeue(received.delivery_tag)
 
         label = re.sub("[^A-Za-z0-9.-]", "_", str(received.headers.get("batch", "message")))[:100]
-        context.quarantine(name, label, received.body, events).addCallbacks(written, failed)
+        self._write_to_quarantine(name, label, received.body, events).addCallbacks(written, failed)
 
     def _requeue_unwanted(self, now: float) -> None:
         """Requeues all batches while the courier sends nothing, and otherwise those that have waited too long."""
@@ -326,7 +292,7 @@ class Consumer:
         for batch in self._courier.withdraw(batches):
             assert isinstance(batch, TakenBatch)
             delivery = self._deliveries.pop(batch)
-            self._free_memory(batch)
+            self._memory.release(batch)
             self._context.ledger.hand_over(self._courier.name, batch.unacknowledged)
             if not batch.doubtful:
                 self._remember_requeued(batch.origin)
@@ -344,12 +310,8 @@ class Consumer:
         for batch in self._courier.withdraw(lost) if lost else ():
             assert isinstance(batch, TakenBatch)
             del self._deliveries[batch]
-            self._free_memory(batch)
+            self._memory.release(batch)
             self._context.ledger.hand_over(self._courier.name, batch.unacknowledged)
-
-    def _free_memory(self, batch: TakenBatch) -> None:
-        self._context.consumer_memory.held -= batch.size
-        self._context.exact.discard(batch.sequence)
 
 
 def acknowledge_all(batches: list[Batch]) -> None:

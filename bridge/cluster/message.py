@@ -17,7 +17,7 @@ exact      true: an operator replayed the batch; it is joined only within the ti
 Neither headers nor body contain the intake key. The courier that delivers a batch adds its own.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -101,6 +101,37 @@ def piece_lines(piece: Piece) -> bytes:
         return piece.lines
     rows = piece.lines.split(b"\n")[:-1]
     return b"".join(b"%d\t%b\n" % row for row in zip(piece.times, rows, strict=True))
+
+
+def read_messages(
+    pieces: Sequence[Piece], *, node: str, exact: Callable[[int], bool], before_sending: Callable[[list[Batch]], None]
+) -> tuple[list[tuple[Piece, BatchMessage]], list[tuple[Piece, Exception]]]:
+    """Returns the messages of some pieces after marking their batches as ``.sending``, and the pieces that cannot be
+    read or marked. Blocking."""
+    messages: list[tuple[Piece, BatchMessage]] = []
+    failed: list[tuple[Piece, Exception]] = []
+    for piece in pieces:
+        try:
+            data = piece_lines(piece)
+        except (batch_reader.Damaged, OSError) as error:
+            failed.append((piece, error))
+        else:
+            messages.append((piece, message_from_piece(piece, data, node=node, exact=exact(piece.batch.sequence))))
+
+    def mark(marked: list[tuple[Piece, BatchMessage]]) -> list[tuple[Piece, BatchMessage]]:
+        # Together, as the batches of one pack are one file. If that fails, one by one.
+        batches = [piece.batch for piece, _ in marked]
+        try:
+            before_sending(batches)
+            batch_reader.begin_all(batches)
+        except (batch_reader.Damaged, OSError) as error:
+            if len(marked) > 1:
+                return [one for message in marked for one in mark([message])]
+            failed.append((marked[0][0], error))
+            return []
+        return marked
+
+    return mark(messages), failed
 
 
 def batch_from_message(received: ReceivedBatch, *, intake: str, queue: str, sealed: float) -> TakenBatch:

@@ -14,17 +14,19 @@ reachable. A full queue is no reason to do so: then the couriers, including this
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from twisted.internet import defer
 from twisted.logger import Logger
 
 from bridge.cluster.backlog_view import BacklogView
-from bridge.cluster.broker import Connect, QueueTerms
+from bridge.cluster.broker import Connect
 from bridge.cluster.broker_connection import BrokerConnection
-from bridge.cluster.consumer import Consumer, ConsumerContext, ConsumerMemory
-from bridge.cluster.publisher import Outbox, Publisher, PublisherContext
+from bridge.cluster.consumer import Consumer, Quarantine
+from bridge.cluster.consumer_memory import ConsumerMemory
+from bridge.cluster.publisher import Outbox, Publisher
 from bridge.cluster.queue_monitor import QueueMonitor
+from bridge.cluster.terms import ClusterTerms
 from bridge.deliver.context import DeliveryContext, DeliveryPath, OutcomeStore, RequestLimits
 from bridge.deliver.courier import Courier
 
@@ -36,46 +38,11 @@ EVERY = 0.25
 log = Logger(namespace="fleet")
 
 
-@dataclass(frozen=True, slots=True)
-class ClusterTerms:
-    """Settings of a node that shares its backlog."""
-
-    urls: tuple[str, ...]
-    prefix: str
-    role: str
-    exit: str
-    "Name of the source address that the collector sees. Couriers of one exit share the request rate."
-    max_bytes: int
-    prefetch: int
-    "Limit of the bytes of taken-over batches that this node holds in memory."
-    alone_after: float | None
-    "Seconds without a usable broker after which the node delivers directly; None: never."
-
-    @property
-    def publishes(self) -> bool:
-        """True if this node publishes the events that it receives to the queues."""
-        return self.role != "courier"
-
-    @property
-    def consumes(self) -> bool:
-        """True if this node delivers batches from the queues."""
-        return self.role != "gateway"
-
-    def queue_of(self, intake: str) -> str:
-        """Returns the name of an intake's queue."""
-        return f"{self.prefix}.{intake}"
-
-    @property
-    def presence(self) -> str:
-        """Name of the queue by which the couriers of this exit are counted."""
-        return f"{self.prefix}:couriers:{self.exit}"
-
-
 class ClusterNode:
     """Publishes this node's batches and delivers batches of the queues, as its role says.
 
     ``own`` are the couriers of this node's spool by intake, and ``context`` is their context. ``shared`` stores the
-    outcomes of batches that were taken over. ``quarantine`` writes a foreign message to quarantine.
+    outcomes of batches that were taken over.
     ``on_courier_count`` is called with the number of couriers that share the request rate.
     """
 
@@ -83,75 +50,44 @@ class ClusterNode:
         self,
         terms: ClusterTerms,
         *,
-        node: str,
         connect: Connect,
         own: dict[str, Courier],
         context: DeliveryContext,
         shared: OutcomeStore,
-        quarantine: Callable[[str, str, bytes, int], "defer.Deferred[object]"],
+        quarantine: Quarantine,
         on_courier_count: Callable[[int], None],
     ) -> None:
         self.terms = terms
-        self.node = node
         self.alone: set[str] = set()
         "Intakes whose events this node delivers directly, as no broker accepts them."
         self._own = own
-        self._clock = context.clock
+        self._own_context = context
+        self._quarantine = quarantine
         self._alarms = context.alarms
-        self._dispatcher = context.dispatcher
-        queues = QueueTerms(terms.max_bytes)
-        self.publisher_connection = BrokerConnection("publishing", terms.urls, connect=connect, clock=context.clock)
-        self.consumer_connection = BrokerConnection("consuming", terms.urls, connect=connect, clock=context.clock)
+        self._outbox = Outbox()
         self.consumer_memory = ConsumerMemory(terms.prefetch)
-        exact: set[int] = set()
-        borrowing = context.ledger.borrowing()
-        self._publisher_context = PublisherContext(
-            node=node,
-            clock=context.clock,
-            connection=self.publisher_connection,
-            terms=queues,
-            queue_of=terms.queue_of,
-            store=context.store,
-            ledger=context.ledger,
-            alarms=context.alarms,
-            run=context.run,
-            outbox=Outbox(),
-            before_sending=context.before_sending,
-            exact=context.exact,
-        )
-        self._consumer_context = ConsumerContext(
-            clock=context.clock,
-            wall=context.wall,
-            connection=self.consumer_connection,
-            terms=queues,
-            queue_of=terms.queue_of,
-            consumer_memory=self.consumer_memory,
-            ledger=borrowing,
-            store=shared,
-            alarms=context.alarms,
-            quarantine=quarantine,
-            exact=exact,
-        )
         # Batches that were taken over have no file that must be synced before they are sent.
-        self._context = replace(
-            context,
-            store=shared,
-            ledger=borrowing,
-            before_sending=lambda batches: None,
-            exact=lambda sequence: sequence in exact,
-        )
-        self.queue_monitor = QueueMonitor(
-            self.consumer_connection, clock=context.clock, presence=terms.presence, consumes=terms.consumes,
-            queues=lambda: [terms.queue_of(name) for name in sorted({*self._publishers, *self._consumers})],
-            on_courier_count=on_courier_count,
+        self._taken_context = replace(
+            context, store=shared, ledger=context.ledger.borrowing(), before_sending=lambda batches: None,
+            exact=self.consumer_memory.is_exact,
         )  # fmt: skip
         self._publishers: dict[str, Publisher] = {}
         self._consumers: dict[str, tuple[Courier, Consumer]] = {}
         self._alarmed: set[tuple[str, str]] = set()
         self._stopped = False
+        self.publisher_connection = BrokerConnection("publishing", terms.urls, connect=connect, clock=context.clock)
+        self.consumer_connection = BrokerConnection("consuming", terms.urls, connect=connect, clock=context.clock)
+        self.queue_monitor = QueueMonitor(
+            self.consumer_connection, clock=context.clock, presence=terms.presence, consumes=terms.consumes,
+            queues=lambda: list(map(terms.queue_of, self._names())), on_courier_count=on_courier_count,
+        )  # fmt: skip
         self.publisher_connection.on_connected.append(self._publisher_session_opened)
         self.consumer_connection.on_connected.append(self.queue_monitor.session_opened)
         self.publisher_connection.on_change.append(self._wake)
+
+    def _names(self) -> list[str]:
+        """Returns the intakes that have a queue on this node."""
+        return sorted({*self._publishers, *self._consumers})
 
     # --- lifecycle ---------------------------------------------------------------------------------------------------
 
@@ -165,7 +101,9 @@ class ClusterNode:
         """Adds, changes or (without a path) retires an intake. Call before any event of the intake is sent."""
         own = self._own[name]
         if self.terms.publishes and name not in self._publishers:
-            self._publishers[name] = Publisher(own, self._publisher_context)
+            self._publishers[name] = Publisher(
+                own, self._own_context, self.terms, connection=self.publisher_connection, outbox=self._outbox
+            )
             own.delegate_to(self._publishers[name])
         if not self.terms.consumes:
             return
@@ -180,13 +118,17 @@ class ClusterNode:
                 name,
                 delivery_path.target,
                 limits,
-                context=self._context,
+                context=self._taken_context,
                 poster=delivery_path.poster,
                 base_urls=delivery_path.base_urls,
             )
-            self._consumers[name] = courier, Consumer(courier, self._consumer_context)
-            self._dispatcher.add(courier)
-        self.consumer_memory.consumers = sum(not courier.retired for courier, _ in self._consumers.values())
+            consumer = Consumer(
+                courier, self._taken_context, self.terms, connection=self.consumer_connection,
+                memory=self.consumer_memory, quarantine=self._quarantine,
+            )  # fmt: skip
+            self._consumers[name] = courier, consumer
+            self._own_context.dispatcher.add(courier)
+        self.consumer_memory.divide_among(sum(not courier.retired for courier, _ in self._consumers.values()))
 
     def look(self) -> None:
         """Drives publishers, consumers and the queue monitor, and updates alarms. Called every ``EVERY`` seconds."""
@@ -204,7 +146,7 @@ class ClusterNode:
             if courier.retired and not consumer.held and courier.is_quiescent:
                 consumer.close()
                 courier.leave()
-                self._dispatcher.remove(courier)
+                self._own_context.dispatcher.remove(courier)
                 del self._consumers[name]
         self._update_alarms()
 
@@ -226,7 +168,7 @@ class ClusterNode:
         elif connection.state == "up":
             alarms.off("fleet", "broker", f"shared backlog: {connection.description}")
 
-        for name in sorted({*self._publishers, *self._consumers}):
+        for name in self._names():
             depth = self.queue_monitor.depths.get(self.terms.queue_of(name))
             if depth is not None and depth.batches and not depth.consumers and not self._is_parked(name):
                 text = (
@@ -299,11 +241,11 @@ class ClusterNode:
         terms = self.terms
         connection = self.publisher_connection if terms.publishes else self.consumer_connection
         queues: list[JSON] = []
-        for name in sorted({*self._publishers, *self._consumers}):
+        for name in self._names():
             queue = terms.queue_of(name)
             depth = self.queue_monitor.depths.get(queue)
             publisher, taken = self._publishers.get(name), self._consumers.get(name)
-            account = self._publisher_context.ledger.of(name)
+            account = self._own_context.ledger.of(name)
             queues.append(
                 {
                     "intake": name,
@@ -320,7 +262,7 @@ class ClusterNode:
             )
         return {
             "role": terms.role,
-            "node": self.node,
+            "node": terms.node,
             "state": connection.state,
             "broker": connection.description,
             "broker_up": connection.state == "up",

@@ -15,24 +15,19 @@ spool thread. A batch whose channel is lost before the confirm waits again at it
 possible duplicates. Its file is renamed to ``.sending`` before it is published, so that a restart counts them too.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
 from twisted.internet import defer
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from bridge.accounting import Ledger
-from bridge.cluster.broker import BrokerError, Channel, QueueFull, QueueMismatch, QueueMissing, QueueTerms
+from bridge.cluster.broker import BrokerError, Channel, QueueFull, QueueMissing, QueueTerms
 from bridge.cluster.broker_connection import BrokerConnection
-from bridge.cluster.message import BatchMessage, message_from_piece, piece_lines
+from bridge.cluster.message import read_messages
+from bridge.cluster.terms import ClusterTerms
 from bridge.deliver.backoff import doubling
-from bridge.deliver.context import OutcomeStore
+from bridge.deliver.context import DeliveryContext
 from bridge.deliver.courier import Courier
-from bridge.host.interfaces import Run
 from bridge.spool import Batch, Piece, batch_reader
-from bridge.util.alarms import AlarmSink
 
 MAX_BATCHES = 64
 MAX_BYTES = 8 << 20
@@ -64,6 +59,10 @@ class Outbox:
         self._waiting.pop(publisher, None)
         return True
 
+    def add(self, size: int) -> None:
+        """Adds the bytes of a batch that is about to be published."""
+        self.bytes += size
+
     def release(self, size: int) -> None:
         """Subtracts the bytes of a batch that is confirmed or back in the spool."""
         self.bytes -= size
@@ -76,35 +75,29 @@ class Outbox:
             publisher.wake()
 
 
-@dataclass(frozen=True, slots=True)
-class PublisherContext:
-    """Dependencies that all publishers of a node share. ``run`` runs a job in the spool thread."""
-
-    node: str
-    clock: IReactorTime
-    connection: BrokerConnection
-    terms: QueueTerms
-    queue_of: Callable[[str], str]
-    store: OutcomeStore
-    ledger: Ledger
-    alarms: AlarmSink
-    run: Run
-    outbox: Outbox
-    before_sending: Callable[[list[Batch]], None] = lambda batches: None
-    exact: Callable[[int], bool] = lambda sequence: False
-
-
 class Publisher:
     """Publishes the batches of one intake. ``courier`` owns the batches and lends them to this publisher."""
 
-    def __init__(self, courier: Courier, context: PublisherContext) -> None:
+    def __init__(
+        self,
+        courier: Courier,
+        context: DeliveryContext,
+        terms: ClusterTerms,
+        *,
+        connection: BrokerConnection,
+        outbox: Outbox,
+    ) -> None:
         self.last_error: str | None = None
         "Error of the last attempt; None after a confirm."
         self.full = False
         "True while the queue rejects batches because it is full."
         self._courier = courier
         self._context = context
-        self._queue = context.queue_of(courier.name)
+        self._connection = connection
+        self._outbox = outbox
+        self._node = terms.node
+        self._queue = terms.queue_of(courier.name)
+        self._terms = QueueTerms(terms.max_bytes)
         self._channel: Channel | None = None
         self._opening = False
         self._lent: dict[Piece, float] = {}
@@ -130,19 +123,18 @@ class Publisher:
     @property
     def stuck(self) -> bool:
         """True if no batch can be published now."""
-        return self._failures > 0 or self._context.connection.state != "up"
+        return self._failures > 0 or self._connection.state != "up"
 
     @property
     def unavailable_reason(self) -> str | None:
         """Reason why no batch can be published now; None if batches can be published."""
-        connection = self._context.connection
-        return self.last_error or (None if connection.state == "up" else connection.description)
+        return self.last_error or (None if self._connection.state == "up" else self._connection.description)
 
     @property
     def unavailable_for(self) -> float:
         """Seconds for which the broker has been unavailable, or a batch of this intake has waited for its confirm. A
         full queue does not count."""
-        unavailable = self._context.connection.unavailable_for
+        unavailable = self._connection.unavailable_for
         now = self._context.clock.seconds()
         return max([unavailable, *(now - since for since in self._lent.values() if since < now)])
 
@@ -160,7 +152,7 @@ class Publisher:
         if (
             self._stopped
             or self._retry is not None
-            or self._context.connection.state != "up"
+            or self._connection.state != "up"
             or not self._courier.can_hand_over
         ):
             return
@@ -176,19 +168,18 @@ class Publisher:
         # Only one batch after a failure, and on a channel that has not confirmed anything yet.
         limit = MAX_BATCHES if self._has_confirmed and not self._failures else 1
         pieces: list[Piece] = []
-        outbox = self._context.outbox
         while (
             len(self._lent) < limit
             and self._lent_bytes < MAX_BYTES
             and len(pieces) < MAX_READ_BATCHES
-            and outbox.has_room(self)
+            and self._outbox.has_room(self)
         ):
             piece = self._courier.take_for_handover()
             if piece is None:
                 break
             self._lent[piece] = float("inf")
             self._lent_bytes += piece.size
-            outbox.bytes += piece.size
+            self._outbox.add(piece.size)
             pieces.append(piece)
         if pieces:
             defer.ensureDeferred(self._publish(pieces, self._channel)).addErrback(self._defect, pieces)
@@ -197,7 +188,7 @@ class Publisher:
         """Publishes waiting batches, and closes a connection without confirms. Called several times a second."""
         now = self._context.clock.seconds()
         if any(now - since > CONFIRM_TIMEOUT for since in self._lent.values()):
-            self._context.connection.abort(f"no confirm for queue {self._queue} within {CONFIRM_TIMEOUT:g} s")
+            self._connection.abort(f"no confirm for queue {self._queue} within {CONFIRM_TIMEOUT:g} s")
         else:
             self.wake()
 
@@ -230,28 +221,31 @@ class Publisher:
 
     async def _prepare(self) -> None:
         """Opens a channel and declares the queue."""
-        connection, alarms, name = self._context.connection, self._context.alarms, self._courier.name
         try:
-            channel = await connection.channel()
-            try:
-                await channel.declare(self._queue, self._context.terms)
-                alarms.off("fleet", f"queue {name}", f"queue {self._queue} has the arguments that this node declares")
-            except QueueMismatch as error:
-                alarms.on(
-                    "fleet", f"queue {name}",
-                    f"queue {self._queue} has other arguments than this node declares ({error}); it is used as it is",
-                )  # fmt: skip
-                channel = await connection.channel()
-                await channel.inspect(self._queue)
+            channel, mismatch = await self._connection.open_queue(self._queue, self._terms)
         except BrokerError as error:
             self._fail(str(error))
             return
+        alarms, about = self._context.alarms, f"queue {self._courier.name}"
+        if mismatch is None:
+            alarms.off("fleet", about, f"queue {self._queue} has the arguments that this node declares")
+        else:
+            text = f"queue {self._queue} has other arguments than this node declares ({mismatch}); it is used as it is"
+            alarms.on("fleet", about, text)
         self._channel, self._has_confirmed, self._must_reopen = channel, False, False
 
     # --- the batches -------------------------------------------------------------------------------------------------
 
     async def _publish(self, pieces: list[Piece], channel: Channel) -> None:
-        messages = await self._read(pieces)
+        context = self._context
+        messages, failed = await context.run(
+            lambda: read_messages(pieces, node=self._node, exact=context.exact, before_sending=context.before_sending)
+        )
+        for piece, error in failed:
+            self._forget(piece)
+            self._courier.fail_handover(piece, error)
+            if not isinstance(error, batch_reader.Damaged):
+                self._fail(f"cannot read the spool: {error}")
         for piece, message in messages:
             if not channel.open or self._stopped:
                 self._take_back([piece])
@@ -260,37 +254,6 @@ class Publisher:
             sent = channel.publish(self._queue, message)
             sent.addCallbacks(self._confirmed, self._failed, callbackArgs=(piece,), errbackArgs=(piece,))
             sent.addErrback(self._defect, [piece])
-
-    async def _read(self, pieces: list[Piece]) -> list[tuple[Piece, BatchMessage]]:
-        """Returns the messages of some pieces after marking their batches as ``.sending``. Reports pieces that cannot
-        be read to the courier."""
-        context = self._context
-
-        def read() -> tuple[list[tuple[Piece, BatchMessage]], list[tuple[Piece, Exception]]]:
-            messages: list[tuple[Piece, BatchMessage]] = []
-            failed: list[tuple[Piece, Exception]] = []
-            for piece in pieces:
-                try:
-                    lines = piece_lines(piece)
-                except (batch_reader.Damaged, OSError) as error:
-                    failed.append((piece, error))
-                    continue
-                messages.append(
-                    (
-                        piece,
-                        message_from_piece(piece, lines, node=context.node, exact=context.exact(piece.batch.sequence)),
-                    )
-                )
-            return _mark_sending(messages, failed, context.before_sending), failed
-
-        messages: list[tuple[Piece, BatchMessage]]
-        messages, failed = await context.run(read)
-        for piece, error in failed:
-            self._forget(piece)
-            self._courier.fail_handover(piece, error)
-            if not isinstance(error, batch_reader.Damaged):
-                self._fail(f"cannot read the spool: {error}")
-        return messages
 
     def _confirmed(self, nothing: None, piece: Piece) -> None:
         if piece not in self._lent:
@@ -309,7 +272,7 @@ class Publisher:
                 self.full = False
                 text = f"queue {self._queue} accepts batches again"
                 self._context.alarms.off("fleet", f"full {self._courier.name}", text)
-        self._context.outbox.wake_next()
+        self._outbox.wake_next()
         self.wake()
 
     def _remove_confirmed(self) -> None:
@@ -334,9 +297,8 @@ class Publisher:
             if self._channel is not None:
                 self._channel.close()
             self._channel = None
-        elif not piece.doubtful:
-            piece.doubtful = True
-            self._context.ledger.add_possible_duplicates(self._courier.name, piece.count)
+        elif events := piece.mark_doubtful():
+            self._context.ledger.add_possible_duplicates(self._courier.name, events)
         self._take_back([piece])
         self._fail(str(error))
 
@@ -348,7 +310,7 @@ class Publisher:
     def _forget(self, piece: Piece) -> None:
         if self._lent.pop(piece, None) is not None:
             self._lent_bytes -= piece.size
-            self._context.outbox.release(piece.size)
+            self._outbox.release(piece.size)
 
     # --- failures ----------------------------------------------------------------------------------------------------
 
@@ -375,25 +337,3 @@ class Publisher:
         log.failure("intake {intake}: defect while publishing to the shared queue", failure, intake=self._courier.name)
         self._take_back([piece for piece in pieces if piece in self._lent])
         self._fail(f"defect: {failure.value!r}")
-
-
-def _mark_sending(
-    messages: list[tuple[Piece, BatchMessage]],
-    failed: list[tuple[Piece, Exception]],
-    before_sending: Callable[[list[Batch]], None],
-) -> list[tuple[Piece, BatchMessage]]:
-    """Marks the batches as ``.sending`` on disk, and returns the messages whose batches are marked.
-
-    Marks them together, as the batches of one pack are one file. Runs in the spool thread. Appends the pieces that
-    cannot be marked to ``failed``.
-    """
-    batches = [piece.batch for piece, _ in messages]
-    try:
-        before_sending(batches)
-        batch_reader.begin_all(batches)
-    except (batch_reader.Damaged, OSError) as error:
-        if len(messages) == 1:
-            failed.append((messages[0][0], error))
-            return []
-        return [marked for message in messages for marked in _mark_sending([message], failed, before_sending)]
-    return messages

@@ -133,3 +133,8 @@ class Piece:
     def whole(cls, batch: Batch) -> "Piece":
         """Returns a piece with all events of a batch that is not timed."""
         return cls(batch, batch.earliest, batch.latest, batch.count, batch.size)
+
+    def mark_doubtful(self) -> int:
+        """Marks the events as possibly accepted already. Returns their number, 0 if they were marked before."""
+        events, self.doubtful = 0 if self.doubtful else self.count, True
+        return events

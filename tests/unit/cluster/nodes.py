@@ -7,8 +7,9 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from bridge.accounting import Ledger
 from bridge.batching import Group
 from bridge.cluster.consumer import acknowledge_all
-from bridge.cluster.node import ClusterNode, ClusterTerms
+from bridge.cluster.node import ClusterNode
 from bridge.cluster.node_name import node_name
+from bridge.cluster.terms import ClusterTerms
 from bridge.deliver.client import Response
 from bridge.deliver.context import DeliveryPath, RequestLimits
 from bridge.deliver.courier import Courier
@@ -52,8 +53,10 @@ class Node:
         if role is not None:
             defaults = {"max_bytes": 10**6, "prefetch": 10**6, "alone_after": 10.0}
             self.cluster_node = ClusterNode(
-                ClusterTerms(("amqp://broker.test",), "q", role, "default", **defaults | terms),
-                node=node_name(directory), connect=lambda url: self._connect(broker, url), own={"a": self.own},
+                ClusterTerms(
+                    ("amqp://broker.test",), "q", role, "default", **defaults | terms, node=node_name(directory)
+                ),
+                connect=lambda url: self._connect(broker, url), own={"a": self.own},
                 context=self.context, shared=self._delivery_store(acknowledge_all),
                 on_courier_count=self._set_courier_count,
                 quarantine=lambda *message: maybeDeferred(self.spool.quarantine.save_damaged, *message),

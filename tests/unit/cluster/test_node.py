@@ -4,7 +4,7 @@ import pytest
 from twisted.internet.defer import ensureDeferred
 from twisted.internet.task import Clock
 
-from bridge.cluster import consumer, publisher
+from bridge.cluster import consumer_memory, publisher
 from bridge.cluster.broker import QueueTerms
 from bridge.cluster.message import BatchMessage
 from tests.harness.memory_broker import MemoryBroker
@@ -49,7 +49,7 @@ def test_message_has_the_fields_of_a_file_name_and_no_key(tmp_path, clock, broke
     gateway = start_node(tmp_path, clock, broker, role="gateway")
     gateway.receive(b"one", ms=250)
     message = broker.queues["q.a"].messages[0].batch
-    name = gateway.cluster_node.node
+    name = gateway.cluster_node.terms.node
     sequence = message.headers["sequence"]
     assert message.headers == {
         "format": 1, "intake": "a", "batch": f"{name}-{sequence}", "sequence": sequence,
@@ -290,7 +290,9 @@ def test_small_batches_are_prefetched_up_to_max_batches(tmp_path, clock, broker)
     pass_time(clock, gateway, seconds=5)
     courier = start_node(tmp_path, clock, broker, "courier", role="courier")
     pass_time(clock, courier, seconds=2)
-    assert courier.cluster_node.view("a").waiting_events in range(consumer.MAX_BATCHES, consumer.MAX_BATCHES + 3)
+    assert courier.cluster_node.view("a").waiting_events in range(
+        consumer_memory.MAX_BATCHES, consumer_memory.MAX_BATCHES + 3
+    )
 
 
 def test_batch_that_waits_too_long_is_requeued(tmp_path, clock, broker):
