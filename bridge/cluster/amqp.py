@@ -14,7 +14,7 @@ Hazards, each found in the source of pika 1.4:
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import cast
 from urllib.parse import urlsplit
 
 import pika
@@ -22,11 +22,12 @@ from pika import exceptions
 from pika.adapters import twisted_connection
 from pika.credentials import ExternalCredentials, PlainCredentials
 from twisted.internet import defer, endpoints
-from twisted.internet.protocol import Factory, connectionDone
+from twisted.internet.interfaces import IStreamClientEndpoint, ITCPTransport
+from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
 from bridge import __version__
-from bridge.cluster.amqp_channel import AmqpChannel, describe_error
+from bridge.cluster.amqp_channel import AmqpChannel, End, describe_error
 from bridge.cluster.broker import BrokerError, BrokerLost, BrokerSession, Channel
 from bridge.config import Secret, SharedBacklog
 from bridge.deliver.tls import CachedPolicy, Trust
@@ -85,35 +86,26 @@ class Rabbit:
         parts = urlsplit(url)
         host, secure = parts.hostname or "", parts.scheme == "amqps"
         port = parts.port or (5671 if secure else 5672)
-        protocols: list[_Protocol] = []
-
-        class ProtocolFactory(Factory):
-            noisy = False
-
-            def buildProtocol(factory, address: object) -> Any:
-                protocols.append(_Protocol(self._parameters(), custom_reactor=self._reactor))
-                return protocols[-1]
-
-        endpoint: Any = endpoints.HostnameEndpoint(self._reactor, host, port, timeout=CONNECT_TIMEOUT)
+        protocol = _Protocol(self._parameters(), custom_reactor=self._reactor)
+        endpoint: IStreamClientEndpoint = endpoints.HostnameEndpoint(self._reactor, host, port, timeout=CONNECT_TIMEOUT)
         policy = None
         try:
             if secure:
                 policy = self._access.policy()
                 endpoint = endpoints.wrapClientTLS(policy.creatorForNetloc(host.encode("idna"), port), endpoint)
-            await endpoint.connect(ProtocolFactory())
-            await protocols[0].opened.addTimeout(OPEN_TIMEOUT, self._reactor)
+            await endpoints.connectProtocol(endpoint, protocol)
+            await protocol.opened.addTimeout(OPEN_TIMEOUT, self._reactor)
         except defer.TimeoutError:
-            protocols[0].transport.abortConnection()
-            raise BrokerError("no AMQP handshake within 10 s; check that the port is a broker's") from None
+            protocol.abort()
+            raise BrokerError("no AMQP handshake within 10 s", "Check that the port is a broker's.") from None
         except Exception:
             refused = policy.refused(host) if policy is not None else None
-            reason = protocols[0].reason if protocols else None
-            raise BrokerError(refused or self._describe_error(reason or Failure().value)) from None
-        return _Session(self._reactor, protocols[0])
+            raise BrokerError(refused or self._describe_error(protocol.reason or Failure().value)) from None
+        return _Session(self._reactor, protocol)
 
-    def _parameters(self) -> Any:
+    def _parameters(self) -> pika.ConnectionParameters:
         access = self._access
-        credentials: Any
+        credentials: ExternalCredentials | PlainCredentials
         if access.username is None and access.certificate:
             credentials = ExternalCredentials()
         elif access.username is None:
@@ -128,20 +120,23 @@ class Rabbit:
     def _describe_error(self, error: BaseException | None) -> str:
         login = self._access.username or ("the client certificate" if self._access.certificate else "guest")
         if isinstance(error, exceptions.ProbableAuthenticationError | exceptions.AuthenticationError):
-            return f"the broker rejects the login of {login}; check spool.share.username and spool.share.password"
+            return f"the broker rejects the login of {login}. Check spool.share.username and spool.share.password."
         if isinstance(error, exceptions.ProbableAccessDeniedError):
-            return f"{login} may not use the virtual host {self._access.virtual_host}; check its permissions"
+            return f"{login} may not use the virtual host {self._access.virtual_host}. Check its permissions."
         return describe_error(error)
 
 
 class _Protocol(twisted_connection.TwistedProtocolConnection):  # type: ignore[misc]
     """Connection that remembers why it ended."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(self, parameters: pika.ConnectionParameters, custom_reactor: Reactor) -> None:
+        super().__init__(parameters, custom_reactor)
         self.reason: BaseException | None = None
         "Error that the broker sent or that ended the connection; None if only the end of the socket is known."
-        self.opened: defer.Deferred[Any] = self.ready
+        self.opened: defer.Deferred[object] = self.ready
+
+    def abort(self) -> None:
+        cast(ITCPTransport, self.transport).abortConnection()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         if self.reason is None:
@@ -164,24 +159,17 @@ class _Protocol(twisted_connection.TwistedProtocolConnection):  # type: ignore[m
 class _Session:
     """Open connection to one broker."""
 
-    def __init__(self, reactor: Reactor, protocol: Any) -> None:
+    def __init__(self, reactor: Reactor, protocol: _Protocol) -> None:
         self._reactor = reactor
         self._protocol = protocol
-        self._lost: str | None = None
-        self._on_lost: list[Callable[[str], None]] = []
+        self._end = End("the connection was closed")
+        self.on_lost = self._end.when_known
         self._on_blocked: list[Callable[[str | None], None]] = []
         self._is_watched = False
-        self._closing: list[defer.Deferred[None]] = []
         if protocol.closed is None:
             self._ended(None)
         else:
             protocol.closed.addBoth(self._ended)
-
-    def on_lost(self, callback: Callable[[str], None]) -> None:
-        if self._lost is not None:
-            callback(self._lost)
-        else:
-            self._on_lost.append(callback)
 
     def on_blocked(self, callback: Callable[[str | None], None]) -> None:
         self._on_blocked.append(callback)
@@ -198,7 +186,7 @@ class _Session:
             raise BrokerLost(describe_error(error)) from None
         return AmqpChannel(channel)
 
-    def _watch_blocking(self, connection: Any) -> None:
+    def _watch_blocking(self, connection: pika.connection.Connection) -> None:
         if self._is_watched:
             return
         self._is_watched = True
@@ -210,34 +198,20 @@ class _Session:
             callback(reason)
 
     def _ended(self, reason: object) -> None:
-        error = self._protocol.reason or (reason.value if isinstance(reason, Failure) else reason)
-        self._lost = describe_error(error) if isinstance(error, BaseException) else "the connection was closed"
-        callbacks, self._on_lost = self._on_lost, []
-        for callback in callbacks:
-            callback(self._lost)
-        closing, self._closing = self._closing, []
-        for waiting in closing:
-            waiting.callback(None)
+        self._end.record(self._protocol.reason or reason)
 
     def abort(self) -> None:
-        if self._lost is None:
-            self._protocol.transport.abortConnection()
+        if self._end.reason is None:
+            self._protocol.abort()
 
     def close(self) -> "defer.Deferred[None]":
-        waiting: defer.Deferred[None] = defer.Deferred()
-        if self._lost is not None:
-            waiting.callback(None)
-            return waiting
-        self._closing.append(waiting)
-        timeout = self._reactor.callLater(CLOSE_TIMEOUT, self.abort)
-
-        def closed(nothing: None) -> None:
-            if timeout.active():
-                timeout.cancel()
-
-        waiting.addCallback(closed)
-        try:
-            self._protocol.close()
-        except exceptions.AMQPError:
-            self.abort()
-        return waiting
+        closed: defer.Deferred[None] = defer.Deferred()
+        self.on_lost(lambda reason: closed.callback(None))
+        if not closed.called:
+            timeout = self._reactor.callLater(CLOSE_TIMEOUT, self.abort)
+            closed.addCallback(lambda nothing: timeout.cancel() if timeout.active() else None)
+            try:
+                self._protocol.close()
+            except exceptions.AMQPError:
+                self.abort()
+        return closed

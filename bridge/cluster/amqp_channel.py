@@ -10,52 +10,79 @@ Hazards, each found in the source of pika 1.4:
 # mypy: disallow-untyped-calls=False
 
 import re
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import NoReturn, TypeVar
 
 import pika
-from pika import exceptions
+from pika import exceptions, spec
+from pika.adapters.twisted_connection import ClosableDeferredQueue, ReceivedMessage, TwistedChannel
+from pika.frame import Method
 from twisted.internet import defer
 from twisted.python.failure import Failure
 
-from bridge.cluster.broker import BrokerLost, QueueDepth, QueueFull, QueueMismatch, QueueMissing, QueueTerms
+from bridge.cluster.broker import (
+    BrokerError,
+    BrokerLost,
+    QueueDepth,
+    QueueFull,
+    QueueMismatch,
+    QueueMissing,
+    QueueTerms,
+)
 from bridge.cluster.message import BatchMessage, ReceivedBatch
 from bridge.deliver import error_text
 
 UNLIMITED_SINCE = 4
 "First major version of RabbitMQ whose quorum queues limit redeliveries, unless the limit is switched off."
 _PERSISTENT = 2
-_NOT_FOUND, _PRECONDITION = 404, 406
+_ERRORS: Mapping[int, type[BrokerError]] = {404: QueueMissing, 406: QueueMismatch}
+"Errors by the code with which the broker closes the channel."
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class End:
+    """Keeps the reason why a channel or a connection ended, and calls back with it. ``unknown`` is the text for an end
+    without an error."""
+
+    def __init__(self, unknown: str) -> None:
+        self.reason: str | None = None
+        "None before the end."
+        self._unknown = unknown
+        self._callbacks: list[Callable[[str], None]] = []
+
+    def when_known(self, callback: Callable[[str], None]) -> None:
+        """Calls ``callback`` with the reason; at once if the end is past."""
+        if self.reason is not None:
+            callback(self.reason)
+        else:
+            self._callbacks.append(callback)
+
+    def record(self, reason: object) -> None:
+        """Records the end; ``reason`` is an error, a Failure, or anything else if the reason is unknown."""
+        error = reason.value if isinstance(reason, Failure) else reason
+        self.reason = describe_error(error) if isinstance(error, BaseException) else self._unknown
+        callbacks, self._callbacks = self._callbacks, []
+        for callback in callbacks:
+            callback(self.reason)
 
 
 class AmqpChannel:
     """Open channel in confirm mode."""
 
-    def __init__(self, channel: Any) -> None:
+    def __init__(self, channel: TwistedChannel) -> None:
         self._channel = channel
-        self._reason: str | None = None
-        self._on_closed: list[Callable[[str], None]] = []
+        self._end = End("the channel was closed")
+        self.on_closed = self._end.when_known
         self._returned: set[str] = set()
         self._cancelled: set[str] = set()
-        channel.on_closed.addBoth(self._closed)
+        channel.on_closed.addBoth(self._end.record)
         channel.add_on_return_callback(lambda message: self._returned.add(message.properties.message_id))
 
     @property
     def open(self) -> bool:
-        return self._reason is None and bool(self._channel.is_open)
-
-    def on_closed(self, callback: Callable[[str], None]) -> None:
-        if self._reason is not None:
-            callback(self._reason)
-        else:
-            self._on_closed.append(callback)
-
-    def _closed(self, reason: object) -> None:
-        error = reason.value if isinstance(reason, Failure) else reason
-        self._reason = describe_error(error) if isinstance(error, BaseException) else "the channel was closed"
-        callbacks, self._on_closed = self._on_closed, []
-        for callback in callbacks:
-            callback(self._reason)
+        return self._end.reason is None and bool(self._channel.is_open)
 
     def declare(self, queue: str, terms: QueueTerms) -> "defer.Deferred[QueueDepth]":
         arguments: dict[str, object] = {
@@ -65,14 +92,10 @@ class AmqpChannel:
         }
         if self._version() >= UNLIMITED_SINCE:
             arguments["x-delivery-limit"] = -1
-        declared = self._channel.queue_declare(queue=queue, durable=True, arguments=arguments)
-        depth: defer.Deferred[QueueDepth] = self._translate(declared, _depth)
-        return depth
+        return _translate(self._channel.queue_declare(queue=queue, durable=True, arguments=arguments), _depth)
 
     def inspect(self, queue: str) -> "defer.Deferred[QueueDepth]":
-        declared = self._channel.queue_declare(queue=queue, passive=True)
-        depth: defer.Deferred[QueueDepth] = self._translate(declared, _depth)
-        return depth
+        return _translate(self._channel.queue_declare(queue=queue, passive=True), _depth)
 
     def _version(self) -> int:
         version = str((self._channel.connection.server_properties or {}).get("version", ""))
@@ -113,10 +136,10 @@ class AmqpChannel:
         started = self._channel.basic_qos(prefetch_count=prefetch)
         started.addCallback(lambda ok: self._channel.basic_consume(queue=queue))
 
-        def receive_all(consumer: tuple[Any, str]) -> str:
+        def receive_all(consumer: tuple[ClosableDeferredQueue, str]) -> str:
             inbox, tag = consumer
 
-            def received(message: Any) -> None:
+            def received(message: ReceivedMessage) -> None:
                 wait()
                 got(
                     ReceivedBatch(
@@ -136,13 +159,11 @@ class AmqpChannel:
             wait()
             return tag
 
-        tag: defer.Deferred[str] = self._translate(started, receive_all)
-        return tag
+        return _translate(started, receive_all)
 
     def cancel(self, tag: str) -> "defer.Deferred[None]":
         self._cancelled.add(tag)
-        cancelled: defer.Deferred[None] = self._translate(self._channel.basic_cancel(tag), lambda frame: None)
-        return cancelled
+        return _translate(self._channel.basic_cancel(tag), lambda frame: None)
 
     def acknowledge(self, delivery_tag: object) -> None:
         if self.open:
@@ -156,24 +177,19 @@ class AmqpChannel:
         if self.open:
             self._channel.close()
 
-    @staticmethod
-    def _translate(request: Any, read: Callable[[Any], Any]) -> Any:
-        """Returns ``request`` with its result read by ``read`` and its errors as BrokerError."""
 
-        def failed(failure: Failure) -> None:
-            error = failure.value
-            code = error.reply_code if isinstance(error, exceptions.ChannelClosedByBroker) else None
-            kind = (
-                {_NOT_FOUND: QueueMissing, _PRECONDITION: QueueMismatch}.get(code, BrokerLost)
-                if code is not None
-                else BrokerLost
-            )
-            raise kind(describe_error(error)) from None
+def _translate(request: "defer.Deferred[T]", read: Callable[[T], R]) -> "defer.Deferred[R]":
+    """Returns ``request`` with its result read by ``read`` and its errors as BrokerError."""
 
-        return request.addErrback(failed).addCallback(read)
+    def failed(failure: Failure) -> NoReturn:
+        error = failure.value
+        code = error.reply_code if isinstance(error, exceptions.ChannelClosedByBroker) else 0
+        raise _ERRORS.get(code, BrokerLost)(describe_error(error)) from None
+
+    return request.addCallbacks(read, failed)
 
 
-def _depth(frame: Any) -> QueueDepth:
+def _depth(frame: "Method[spec.Queue.DeclareOk]") -> QueueDepth:
     return QueueDepth(frame.method.message_count, frame.method.consumer_count)
 
 

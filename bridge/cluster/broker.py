@@ -12,10 +12,11 @@ from typing import Protocol
 from twisted.internet import defer
 
 from bridge.cluster.message import BatchMessage, ReceivedBatch
+from bridge.util.errors import BridgeError
 
 
-class BrokerError(Exception):
-    """Raised when a broker cannot be reached or refuses a request. The text is for the operator."""
+class BrokerError(BridgeError):
+    """Raised when a broker cannot be reached or refuses a request."""
 
 
 class BrokerLost(BrokerError):

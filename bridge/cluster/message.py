@@ -24,13 +24,14 @@ from pathlib import Path
 
 from bridge.spool import Batch, Piece, batch_reader
 from bridge.spool.batch_names import ENCODINGS
+from bridge.util.errors import BridgeError
 
 FORMAT = 1
 "Version of the message format. Increase it when an older reader could misunderstand a message."
 
 
-class ForeignMessage(Exception):
-    """Raised when a message is not a batch for this queue. The text says what is wrong."""
+class ForeignMessage(BridgeError):
+    """Raised when a message is not a batch for this queue."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +139,7 @@ def batch_from_message(received: ReceivedBatch, *, intake: str, queue: str, seal
     """Returns the batch of a message. ``sealed`` is in monotonic seconds of this node. Raises ForeignMessage."""
     headers, body = received.headers, received.body
     if headers.get("format") != FORMAT:
-        raise ForeignMessage(f"message format {headers.get('format')!r} is not {FORMAT}, update this node")
+        raise ForeignMessage(f"message format {headers.get('format')!r} is not {FORMAT}", "Update this node.")
     if headers.get("intake") != intake:
         raise ForeignMessage('the header "intake" names another intake')
     sequence, earliest, latest, count = (headers.get(name) for name in ("sequence", "time", "latest", "count"))
