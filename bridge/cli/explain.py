@@ -15,7 +15,7 @@ from click.core import ParameterSource
 from bridge.cli import options
 from bridge.cli.options import configuration_option, load_config
 from bridge.config import Config, Listener, parse_text
-from bridge.explain.explanation import Explainer, Explanation, as_json
+from bridge.explain.explanation import Explainer, Explanation, Origin, as_json
 from bridge.explain.frames import Cutter
 from bridge.explain.text import text_of
 from bridge.routing.conditions import Address
@@ -72,9 +72,8 @@ def explain(
         config = load_config(file, secrets=False)
     chosen = _listener(config, listener, stream=stream)
     explainer = Explainer(
-        config, listener=chosen, source=source or IPv4Address("127.0.0.1"),
+        config, Origin(chosen, source or IPv4Address("127.0.0.1"), (client_name,) if client_name else ()),
         received=received or datetime.now(UTC), strict=source is not None, payloads=payloads,
-        client=(client_name,) if client_name else (),
     )  # fmt: skip
     cutter = Cutter(chosen, max_frame_size=config.max_frame_size, truncate=config.oversize == "truncate")
     cuts = cutter.stream(_chunks()) if stream else cutter.lines(sys.stdin.buffer)

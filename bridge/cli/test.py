@@ -30,7 +30,7 @@ import yaml
 from bridge.cli import options
 from bridge.cli.options import WRONG_USAGE, configuration_option, load_config
 from bridge.config import Config, Listener
-from bridge.explain.explanation import Explainer, as_json
+from bridge.explain.explanation import Explainer, Origin, as_json
 from bridge.explain.frames import Cut
 from bridge.ingest import from_config as ingest_config
 from bridge.routing import Router
@@ -115,12 +115,12 @@ def _check_keys(place: str, given: dict[str, Any], keys: set[str]) -> None:
 def _differences(config: Config, router: Router, sample: dict[str, Any]) -> Iterator[str]:
     """Yields a text for each value that differs from its expectation."""
     place = sample["place"]
-    explainer = Explainer(
-        config, listener=_listener(config, sample), strict=True, router=router,
-        source=_parsed(place, options.address, sample.get("from")) or IPv4Address("127.0.0.1"),
-        received=_parsed(place, options.time, sample.get("received")) or datetime.now(UTC),
-        client=(sample["client_name"],) if sample.get("client_name") else (),
+    origin = Origin(
+        _listener(config, sample), _parsed(place, options.address, sample.get("from")) or IPv4Address("127.0.0.1"),
+        (sample["client_name"],) if sample.get("client_name") else (),
     )  # fmt: skip
+    received = _parsed(place, options.time, sample.get("received")) or datetime.now(UTC)
+    explainer = Explainer(config, origin, received=received, strict=True, router=router)
     explanation = explainer.explain(Cut(_frame(sample), "given as a sample"))
     if explanation is None:
         yield "the frame is empty, so it is not a message"

@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 
 from bridge import batching
-from bridge.batching import GroupLimits
+from bridge.batching import Grouped, GroupLimits
 from bridge.batching.payload import FORMS
 from bridge.formats import FORMATS, Format
 from bridge.routing import Disposition
-from bridge.routing.router import needs_of
-from bridge.syslog.fast.columns import parse_all
+from bridge.routing.profile import needs_of
+from bridge.syslog.fast.columns import Columns, parse_all
 from bridge.syslog.frames import block_of
 from bridge.syslog.timestamps import TimeReader, milliseconds
 
@@ -59,12 +59,16 @@ def look_alikes(frame: bytes, context: FrameContext) -> list[Format]:
     return sorted(found, key=lambda candidate: (candidate.foreign, candidate.name))
 
 
+def grouped(columns: Columns, disposition: Disposition, context: FrameContext) -> Grouped:
+    """Groups the columns of a frame as the pipeline does."""
+    return batching.group(
+        columns, disposition, reader=TimeReader(), received_ms=milliseconds(context.received), peer=context.peer,
+        listener=context.listener, limits=context.limits,
+    )  # fmt: skip
+
+
 def _event(disposition: Disposition, frame: bytes, context: FrameContext) -> bytes:
     columns = parse_all(block_of([frame]), needs_of(disposition))
     if not columns.count:
         return b""
-    grouped = batching.group(
-        columns, disposition, reader=TimeReader(), received_ms=milliseconds(context.received), peer=context.peer,
-        listener=context.listener, limits=context.limits,
-    )  # fmt: skip
-    return b"".join(group.data for group in grouped.groups).removesuffix(b"\n")
+    return b"".join(group.data for group in grouped(columns, disposition, context).groups).removesuffix(b"\n")

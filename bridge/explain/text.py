@@ -19,7 +19,8 @@ def text_of(number: int, explanation: Explanation, *, routed: bool) -> str:
 
 def _rows(explanation: Explanation, routed: bool) -> Iterator[tuple[str, str]]:
     fields = explanation.fields
-    yield "from", f"{explanation.source} at listener {explanation.listener}" if routed else str(explanation.source)
+    origin = explanation.origin
+    yield "from", f"{origin.source} at listener {origin.listener.name}" if routed else str(origin.source)
     shape = "" if fields["shape"] == fields["format"] else f", shape {fields['shape']}"
     yield "format", ("no header could be read" if fields["format"] == "none" else fields["format"]) + shape
     yield "priority", "none" if fields["priority"] is None else f"{fields['priority']} = {named(fields['priority'])}"
@@ -67,16 +68,16 @@ def _decision(explanation: Explanation, routed: bool) -> Iterator[tuple[str, str
 
 def _forms(explanation: Explanation) -> Iterator[tuple[str, str]]:
     """Yields the event in every payload form, if requested. A star marks the forms that match the intake's format."""
-    if explanation.forms is None:
+    forms = explanation.forms
+    if forms is None:
         return
-    for form, event in explanation.forms.items():
-        marker = "*" if form in explanation.matching_forms else " "
-        yield f"{marker} {form}", event.decode("utf-8", "backslashreplace")
+    for form, event in forms.events.items():
+        yield f"{'*' if form in forms.matching else ' '} {form}", event.decode("utf-8", "backslashreplace")
     format_name = explanation.disposition.format if explanation.disposition else None
     if format_name:
-        yield "* matches", f"{', '.join(explanation.matching_forms) or 'no payload form'}, for format {format_name}"
-    elif explanation.look_alikes:
-        yield "may match", f"format {', '.join(explanation.look_alikes)} (hints only; choose by the sender's product)"
+        yield "* matches", f"{', '.join(forms.matching) or 'no payload form'}, for format {format_name}"
+    elif forms.look_alikes:
+        yield "may match", f"format {', '.join(forms.look_alikes)} (hints only; choose by the sender's product)"
     else:
         yield "may match", "no known format"
 

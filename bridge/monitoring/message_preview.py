@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from bridge import formats
 from bridge.config import Config
 from bridge.explain import payloads
-from bridge.explain.explanation import Explainer, as_json
+from bridge.explain.explanation import Explainer, Origin, as_json
 from bridge.explain.frames import Cut
 from bridge.formats import Format
 from bridge.ingest.message_samples import MessageSample, MessageSamples, SampleWatch
@@ -98,10 +98,13 @@ class MessagePreview:
         if listener is None:
             return {}
         explainer = Explainer(
-            config, listener=listener, source=address_of(peer.relay_address or peer.address),
-            received=datetime.fromtimestamp(sample.received_ms / 1000, UTC), strict=False,
-            client=peer.names, router=self._peers.router,
-            host=peer.address if peer.relay_address else None, max_reasons=reasons,
+            config,
+            Origin(
+                listener, address_of(peer.relay_address or peer.address), peer.names,
+                peer.address if peer.relay_address else None,
+            ),
+            received=datetime.fromtimestamp(sample.received_ms / 1000, UTC), strict=False, router=self._peers.router,
+            max_reasons=reasons,
         )  # fmt: skip
         explanation = explainer.explain(Cut(list_of(datagrams([sample.frame]))[0], ""))
         if explanation is None:

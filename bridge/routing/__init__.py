@@ -2,6 +2,7 @@
 
 from bridge.routing.conditions import Facts
 from bridge.routing.disposition import Disposition
-from bridge.routing.router import Profile, Router
+from bridge.routing.profile import Profile
+from bridge.routing.router import Router
 
 __all__ = ["Disposition", "Facts", "Profile", "Router"]

@@ -62,22 +62,15 @@ class Conditions:
         self._hostname = _globs(given.hostname)
         self._app_name = _globs(given.app_name)
         self._severity = given.min_severity
-        self._contains = (
-            tuple(t.encode("utf-8", "surrogateescape") for t in given.message.contains) if given.message else ()
-        )
-        self._starts_with = (
-            tuple(t.encode("utf-8", "surrogateescape") for t in given.message.starts_with) if given.message else ()
-        )
-        needs = set()
-        if self._hostname:
-            needs.add("hostname")
-        if self._app_name:
-            needs.add("app_name")
-        if self._severity is not None:
-            needs.add("priority")
-        if self._contains or self._starts_with:
-            needs.add("text")
-        self.needs = frozenset(needs)
+        self._contains = _encoded(given.message.contains) if given.message else ()
+        self._starts_with = _encoded(given.message.starts_with) if given.message else ()
+        used = {
+            "hostname": self._hostname is not None,
+            "app_name": self._app_name is not None,
+            "priority": self._severity is not None,
+            "text": bool(self._contains or self._starts_with),
+        }
+        self.needs = frozenset(name for name, is_used in used.items() if is_used)
         "Columns that the conditions read. If empty, the conditions always hold."
 
     def hold(self, facts: Facts) -> bool:
@@ -115,6 +108,10 @@ def globs_match(patterns: Sequence[str], name: str, *, short: bool = False) -> b
     return globs is not None and (_matches(globs, encoded) or (short and _matches(globs, _short(encoded))))
 
 
+def _encoded(texts: Sequence[str]) -> tuple[bytes, ...]:
+    return tuple(text.encode("utf-8", "surrogateescape") for text in texts)
+
+
 def _short(hostname: bytes) -> bytes:
     """Returns the first label of a full host name. An IPv4 address is returned whole."""
     return hostname if hostname.replace(b".", b"").isdigit() else hostname.partition(b".")[0]
@@ -129,7 +126,7 @@ def _globs(patterns: Sequence[str]) -> re.Pattern[bytes] | None:
     """Compiles globs (``*``, ``?``) to one expression that ignores case, or returns None if there are none."""
     if not patterns:
         return None
-    return re.compile(b"|".join(_glob(p.encode("utf-8", "surrogateescape")) for p in patterns), re.IGNORECASE)
+    return re.compile(b"|".join(map(_glob, _encoded(patterns))), re.IGNORECASE)
 
 
 def _glob(pattern: bytes) -> bytes:

@@ -1,9 +1,5 @@
 """Compiles routes: from a peer to its profile, and from a frame's fields to its disposition.
 
-A **profile** is what routing knows of a peer before its first frame: the rules that can still match, and the columns
-that they need. Peers with the same residual rules share one profile, so a read of many peers is divided only as far
-as the routes require. Most profiles are *constant*: no rule looks at the frame.
-
 Order: first the routes, then the listener's own ``intake:`` (which takes all other frames of that listener), then
 ``unrouted``. For a listener with an ``intake:``, only routes that name it in ``listener:`` apply.
 """
@@ -13,10 +9,10 @@ from datetime import timedelta, tzinfo
 from typing import NamedTuple, Protocol
 
 from bridge import formats
-from bridge.routing.conditions import Address, Conditions, ConditionsLike, Facts, Network, globs_match, peer_matches
+from bridge.routing.conditions import Address, Conditions, ConditionsLike, Network, globs_match, peer_matches
 from bridge.routing.disposition import Disposition
 from bridge.routing.networks import NetworkIndex
-from bridge.syslog.fast.columns import Columns
+from bridge.routing.profile import Profile, Rule
 
 
 class RouteLike(ConditionsLike, Protocol):
@@ -94,92 +90,6 @@ class UnroutedLike(Protocol):
     def kind(self) -> str: ...
     @property
     def intake(self) -> str | None: ...
-
-
-# Columns that each payload form is made of, besides the time.
-PAYLOAD_NEEDS: Mapping[str, frozenset[str]] = {
-    "message": frozenset(("text",)),
-    "content": frozenset(("content",)),
-    "device": frozenset(("device",)),
-    "line": frozenset(("hostname", "app_name", "procid", "msg")),
-    "structured": frozenset(("msgid", "structured_data", "text")),
-    "raw": frozenset(("raw",)),
-    "rfc5424": frozenset(("priority", "hostname", "app_name", "procid", "msgid", "structured_data", "msg")),
-    "json": frozenset(("raw",)),
-}
-
-
-def needs_of(disposition: Disposition) -> frozenset[str]:
-    """Returns the columns that the events of a disposition are built from."""
-    if disposition.format is None or not disposition.refined:
-        return PAYLOAD_NEEDS[disposition.payload]
-    text_format = formats.find(disposition.format)
-    rule_needs = text_format.rule.needs if text_format.rule else frozenset()
-    return rule_needs.union(*(PAYLOAD_NEEDS[form] for form in text_format.forms))
-
-
-class Rule(NamedTuple):
-    """One residual rule of a profile."""
-
-    conditions: Conditions
-    exception: Conditions | None
-    disposition: Disposition
-
-    def matches(self, facts: Facts) -> bool:
-        """Returns True if a frame with these fields matches the rule."""
-        return self.conditions.hold(facts) and not (self.exception is not None and self.exception.hold(facts))
-
-
-class Profile:
-    """Holds the residual rules of a peer; the last rule always matches."""
-
-    __slots__ = ("_cache", "constant", "needs", "rules", "zone")
-
-    CACHED = 10_000
-    "Distinct (host, app, PRI) combinations in the cache; bounded because host names can be forged."
-
-    def __init__(self, rules: tuple[Rule, ...]) -> None:
-        self.rules = rules
-        self.constant = rules[0].disposition if len(rules) == 1 else None
-        "The disposition of every frame if no rule looks at the frame, else None."
-        needs: set[str] = set()
-        for rule in rules:
-            needs |= rule.conditions.needs | (rule.exception.needs if rule.exception else frozenset())
-            if rule.disposition.kind == "deliver":
-                needs |= needs_of(rule.disposition)
-            if rule.disposition.kind == "hold" or rule.disposition.copy_to:
-                needs.add("raw")
-        self.needs = frozenset(needs)
-        "The columns that must be read."
-        self._cache: dict[tuple[bytes, ...], Disposition] = {}
-
-    def find(self, facts: Facts) -> Disposition:
-        """Returns the disposition of a frame: that of the first matching rule."""
-        return next(rule.disposition for rule in self.rules if rule.matches(facts))
-
-    def assign(self, columns: Columns) -> list[tuple[Disposition, Columns]]:
-        """Divides a read by disposition. The order within each part is kept."""
-        if self.constant is not None:
-            return [(self.constant, columns)]
-        blank: Sequence[bytes] = (b"",) * columns.count
-        fact_columns = [columns.fields.get(name, blank) for name in Facts._fields]
-        if not any("text" in r.conditions.needs or (r.exception and "text" in r.exception.needs) for r in self.rules):
-            # No rule looks at the message, so equal headers are decided once.
-            fact_columns[3] = blank
-        rows: dict[Disposition, list[int]] = {}
-        if len(self._cache) > self.CACHED:
-            self._cache.clear()
-        cached = self._cache.get if fact_columns[3] is blank else None
-        for i, values in enumerate(zip(*fact_columns, strict=True)):
-            disposition = cached(values) if cached else None
-            if disposition is None:
-                disposition = self.find(Facts(*values))
-                if cached:
-                    self._cache[values] = disposition
-            rows.setdefault(disposition, []).append(i)
-        if len(rows) == 1:
-            return [(disposition, columns) for disposition in rows]
-        return [(disposition, columns.take(numbers)) for disposition, numbers in rows.items()]
 
 
 class Router:
@@ -286,16 +196,16 @@ class Router:
         for number, excepted in candidates:
             route = self._routes[number]
             conditions, exception = self._compiled(number, route)
-            yield Rule(conditions, exception if excepted else None, self._disposition(route, zone))
+            yield Rule(self._disposition(route, zone), conditions, exception if excepted else None)
             if not excepted and not conditions.needs:
                 return
         if intake := self._listeners.get(listener):
-            yield Rule(_ALWAYS, None, self._deliver(f"listener {listener}", intake, zone))
+            yield Rule(self._deliver(f"listener {listener}", intake, zone))
         elif self._unrouted.kind == "intake" and self._unrouted.intake:
-            yield Rule(_ALWAYS, None, self._deliver("unrouted", self._unrouted.intake, zone))
+            yield Rule(self._deliver("unrouted", self._unrouted.intake, zone))
         else:
             kind = "drop" if self._unrouted.kind == "drop" else "hold"
-            yield Rule(_ALWAYS, None, Disposition(kind, "unrouted", zone=zone))
+            yield Rule(Disposition(kind, "unrouted", zone=zone))
 
     def _disposition(self, route: RouteLike, zone: tzinfo) -> Disposition:
         copy_to = tuple(route.copy_to)
@@ -345,18 +255,3 @@ class Router:
 def _entry_applies(entry: SourceLike, host: str | None) -> bool:
     """Returns True if an entry is about a sender itself (``host`` is None) or about this host behind it."""
     return globs_match(entry.hostname, host, short=True) if host is not None else not entry.hostname
-
-
-class _Nothing:
-    """Has no conditions, so it matches every frame."""
-
-    source: Sequence[Network] = ()
-    listener: Sequence[str] = ()
-    client_name: Sequence[str] = ()
-    hostname: Sequence[str] = ()
-    app_name: Sequence[str] = ()
-    min_severity: int | None = None
-    message = None
-
-
-_ALWAYS = Conditions(_Nothing())

@@ -13,7 +13,7 @@ from bridge.batching.event_times import times_from_headers
 from bridge.batching.groups import NO_TIME, split
 from bridge.batching.payload import FORMS
 from bridge.routing.disposition import Disposition
-from bridge.routing.router import PAYLOAD_NEEDS
+from bridge.routing.profile import PAYLOAD_NEEDS
 from bridge.syslog.fast.columns import parse_all
 from bridge.syslog.frames import block_of
 from bridge.syslog.timestamps import TimeReader, milliseconds

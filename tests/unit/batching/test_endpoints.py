@@ -14,7 +14,7 @@ from bridge.collector import formats
 from bridge.collector.credentials import Keys
 from bridge.config.addresses import ENDPOINTS as CONFIG_ENDPOINTS
 from bridge.routing import Disposition
-from bridge.routing.router import PAYLOAD_NEEDS
+from bridge.routing.profile import PAYLOAD_NEEDS
 from bridge.syslog.fast.columns import parse_all
 from bridge.syslog.frames import block_of
 from bridge.syslog.timestamps import TimeReader, milliseconds

@@ -10,7 +10,7 @@ from bridge.batching import GroupLimits, group
 from bridge.explain.payloads import FrameContext, event_for
 from bridge.formats import FORMATS, find
 from bridge.routing import Disposition
-from bridge.routing.router import needs_of
+from bridge.routing.profile import needs_of
 from bridge.syslog.fast.columns import Columns, parse_all
 from bridge.syslog.frames import block_of
 from bridge.syslog.timestamps import TimeReader, milliseconds

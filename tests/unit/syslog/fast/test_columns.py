@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from bridge.routing.router import PAYLOAD_NEEDS
+from bridge.routing.profile import PAYLOAD_NEEDS
 from bridge.syslog import parser
 from bridge.syslog.fast.columns import ALWAYS, FIELDS, Columns, parse_all
 from bridge.syslog.frames import block_of, list_of

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from bridge.routing.router import PAYLOAD_NEEDS
+from bridge.routing.profile import PAYLOAD_NEEDS
 from bridge.syslog import parse, parser
 from bridge.syslog.fast import vendor_patterns
 from bridge.syslog.fast.columns import ALWAYS, FIELDS, parse_all

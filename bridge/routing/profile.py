@@ -1,0 +1,107 @@
+"""Divides the frames of a peer by disposition, with the rules that are left for the peer.
+
+A **profile** is what routing knows of a peer before its first frame: the rules that can still match, and the columns
+that they need. Peers with the same residual rules share one profile, so a read of many peers is divided only as far
+as the routes require. Most profiles are *constant*: no rule looks at the frame.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from bridge import formats
+from bridge.routing.conditions import Conditions, Facts
+from bridge.routing.disposition import Disposition
+from bridge.syslog.fast.columns import Columns
+
+# Columns that each payload form is made of, besides the time.
+PAYLOAD_NEEDS: Mapping[str, frozenset[str]] = {
+    "message": frozenset(("text",)),
+    "content": frozenset(("content",)),
+    "device": frozenset(("device",)),
+    "line": frozenset(("hostname", "app_name", "procid", "msg")),
+    "structured": frozenset(("msgid", "structured_data", "text")),
+    "raw": frozenset(("raw",)),
+    "rfc5424": frozenset(("priority", "hostname", "app_name", "procid", "msgid", "structured_data", "msg")),
+    "json": frozenset(("raw",)),
+}
+
+
+def needs_of(disposition: Disposition) -> frozenset[str]:
+    """Returns the columns that the events of a disposition are built from."""
+    if disposition.format is None or not disposition.refined:
+        return PAYLOAD_NEEDS[disposition.payload]
+    text_format = formats.find(disposition.format)
+    rule_needs = text_format.rule.needs if text_format.rule else frozenset()
+    return rule_needs.union(*(PAYLOAD_NEEDS[form] for form in text_format.forms))
+
+
+class Rule(NamedTuple):
+    """One residual rule of a profile."""
+
+    disposition: Disposition
+    conditions: Conditions | None = None
+    "None: every frame matches."
+    exception: Conditions | None = None
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """The columns that the conditions read."""
+        return frozenset().union(*(given.needs for given in (self.conditions, self.exception) if given is not None))
+
+    def matches(self, facts: Facts) -> bool:
+        """Returns True if a frame with these fields matches the rule."""
+        if self.conditions is not None and not self.conditions.hold(facts):
+            return False
+        return self.exception is None or not self.exception.hold(facts)
+
+
+class Profile:
+    """Holds the residual rules of a peer; the last rule always matches."""
+
+    __slots__ = ("_cache", "_reads_text", "constant", "needs", "rules")
+
+    CACHED = 10_000
+    "Distinct (host, app, PRI) combinations in the cache; bounded because host names can be forged."
+
+    def __init__(self, rules: tuple[Rule, ...]) -> None:
+        self.rules = rules
+        self.constant = rules[0].disposition if len(rules) == 1 else None
+        "The disposition of every frame if no rule looks at the frame, else None."
+        needs = set().union(*(rule.needs for rule in rules))
+        self._reads_text = "text" in needs
+        for rule in rules:
+            if rule.disposition.kind == "deliver":
+                needs |= needs_of(rule.disposition)
+            if rule.disposition.kind == "hold" or rule.disposition.copy_to:
+                needs.add("raw")
+        self.needs = frozenset(needs)
+        "The columns that must be read."
+        self._cache: dict[tuple[bytes, ...], Disposition] = {}
+
+    def find(self, facts: Facts) -> Disposition:
+        """Returns the disposition of a frame: that of the first matching rule."""
+        return next(rule.disposition for rule in self.rules if rule.matches(facts))
+
+    def assign(self, columns: Columns) -> list[tuple[Disposition, Columns]]:
+        """Divides a read by disposition. The order within each part is kept."""
+        if self.constant is not None:
+            return [(self.constant, columns)]
+        blank: Sequence[bytes] = (b"",) * columns.count
+        fact_columns = [columns.fields.get(name, blank) for name in Facts._fields]
+        if not self._reads_text:
+            # No rule looks at the message, so equal headers are decided once.
+            fact_columns[3] = blank
+        rows: dict[Disposition, list[int]] = {}
+        if len(self._cache) > self.CACHED:
+            self._cache.clear()
+        cached = self._cache.get if fact_columns[3] is blank else None
+        for i, values in enumerate(zip(*fact_columns, strict=True)):
+            disposition = cached(values) if cached else None
+            if disposition is None:
+                disposition = self.find(Facts(*values))
+                if cached:
+                    self._cache[values] = disposition
+            rows.setdefault(disposition, []).append(i)
+        if len(rows) == 1:
+            return [(disposition, columns) for disposition in rows]
+        return [(disposition, columns.take(numbers)) for disposition, numbers in rows.items()]
