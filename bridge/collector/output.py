@@ -1,11 +1,11 @@
-"""Provides sinks that write events as JSON lines, keep them in memory or only count them."""
+"""Provides sinks that write events as JSON lines or only count them."""
 
 import json
 from collections import Counter
 from datetime import datetime
 from typing import Protocol
 
-from bridge.collector.delivery import Delivery, Event
+from bridge.collector.delivery import Delivery
 
 _ENCODE = json.JSONEncoder(ensure_ascii=False).encode
 
@@ -54,21 +54,6 @@ def as_json_lines(delivery: Delivery) -> bytes:
     )
     # UTF-8 cannot encode a lone surrogate; Python's backslash form is the same as the JSON escape.
     return text.encode("utf-8", "backslashreplace")
-
-
-class Memory:
-    """Keeps all deliveries, for tests."""
-
-    def __init__(self) -> None:
-        self.deliveries: list[Delivery] = []
-
-    def accept(self, delivery: Delivery) -> None:
-        self.deliveries.append(delivery)
-
-    @property
-    def events(self) -> list[Event]:
-        """All events in order of arrival."""
-        return [event for delivery in self.deliveries for event in delivery.events]
 
 
 class Counting:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from bridge.formats import table_a_b, table_c, table_cisco, table_d_f, table_g_m, table_n_p, table_r_t, table_u_w
 from bridge.formats.format import Format
+from bridge.util.errors import BridgeError
 
 _TABLES = (table_a_b, table_c, table_cisco, table_d_f, table_g_m, table_n_p, table_r_t, table_u_w)
 
@@ -15,13 +16,14 @@ FORMATS: Mapping[str, Format] = {
 _BY_ANY_NAME: Mapping[str, Format] = {name: one for one in FORMATS.values() for name in (one.name, *one.aliases)}
 
 
-class UnknownFormat(ValueError):
+class UnknownFormat(BridgeError, ValueError):
     """Raised when no format has the given name. ``hint`` says what to write instead."""
 
     def __init__(self, name: str) -> None:
         meant = _nearest(name)
-        self.hint = f"did you mean {meant}?" if meant else 'run "syslog-bridge formats" for a list'
-        super().__init__(f"unknown format {name!r}: {self.hint}")
+        hint = f"did you mean {meant}?" if meant else 'run "syslog-bridge formats" for a list'
+        super().__init__(f"unknown format {name!r}: {hint}")
+        self.hint = hint
 
 
 def find(name: str) -> Format:

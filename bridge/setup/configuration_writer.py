@@ -10,16 +10,17 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from bridge.config import Config, ConfigurationError, load
+from bridge.util.errors import BridgeError
 
 
-class DraftError(Exception):
-    """Raised when the draft cannot be written; the text says why and what to do."""
+class DraftError(BridgeError):
+    """Raised when the draft cannot be written."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +40,8 @@ class Draft:
         existing = [path for path in (self.file, *map(self.key_file, self.keys)) if path.exists()]
         if existing:
             raise DraftError(
-                f"{_listed(existing)} already {'exists' if len(existing) == 1 else 'exist'}. Edit what is there, or use"
-                " --force to replace it; the old file is kept as NAME.old."
+                f"{', '.join(map(str, existing))} already {'exists' if len(existing) == 1 else 'exist'}",
+                "Edit what is there, or use --force to replace it; the old file is kept as NAME.old.",
             )
 
 
@@ -59,14 +60,14 @@ def write(draft: Draft, *, secrets: bool = True, agree: Agree = lambda config: T
         folder.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(prefix=".new-", dir=folder))
     except OSError as error:
-        raise DraftError(_cannot(error, folder)) from None
+        raise _cannot_write(error, folder) from None
     try:
         config = _checked(draft, work, secrets=secrets)
         if not agree(config):
             return None
         _move(draft, work)
     except OSError as error:
-        raise DraftError(_cannot(error, folder)) from None
+        raise _cannot_write(error, folder) from None
     finally:
         shutil.rmtree(work, ignore_errors=True)
         if not existed:
@@ -114,10 +115,6 @@ def _replace(new: Path, place: Path) -> None:
     new.replace(place)
 
 
-def _cannot(error: OSError, folder: Path) -> str:
-    remedy = " Run the command with sudo." if isinstance(error, PermissionError) else ""
-    return f"cannot write to {folder}: {error.strerror}.{remedy}"
-
-
-def _listed(paths: Iterable[Path]) -> str:
-    return ", ".join(map(str, paths))
+def _cannot_write(error: OSError, folder: Path) -> DraftError:
+    hint = "Run the command with sudo." if isinstance(error, PermissionError) else ""
+    return DraftError(f"cannot write to {folder}: {error.strerror}", hint)

@@ -9,12 +9,19 @@ import socket
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeVar, cast
 from urllib.parse import urlsplit
 
+from OpenSSL.crypto import X509
 from twisted.internet import defer, endpoints
-from twisted.internet.interfaces import IHandshakeListener
-from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.internet.interfaces import (
+    IHandshakeListener,
+    IReactorTime,
+    ISSLTransport,
+    IStreamClientEndpoint,
+    ITCPTransport,
+)
+from twisted.internet.protocol import Protocol, connectionDone
 from twisted.internet.threads import deferToThread
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -39,13 +46,16 @@ from bridge.setup.check_result import StepResult
 from bridge.spool import Batch, Piece
 from bridge.syslog.timestamps import milliseconds, rfc3339
 from bridge.tls.pem import PemError
+from bridge.util.errors import BridgeError
+
+T = TypeVar("T")
 
 _EXPECTED_REJECTIONS = frozenset((400, 401, 403, 411, 422))
 """Statuses that a working endpoint may return for an empty body without a key."""
 
 
-class _StepFailed(Exception):
-    """Raised when a step fails; the text is for the operator."""
+class _StepFailed(BridgeError):
+    """Raised when a step fails."""
 
 
 class _Target(NamedTuple):
@@ -192,18 +202,18 @@ def _resolve(host: str, port: int) -> list[str]:
     return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
 
-async def _connect(reactor: Reactor, endpoint: Any, timeout: float) -> str:
+async def _connect(reactor: Reactor, endpoint: IStreamClientEndpoint, timeout: float) -> str:
     try:
-        protocol = await _in_time(reactor, timeout, endpoint.connect(Factory.forProtocol(Protocol)))
+        protocol = await _in_time(reactor, timeout, endpoints.connectProtocol(endpoint, Protocol()))
     except _StepFailed:
         raise
     except ProxyError as error:
         raise _StepFailed(str(error)) from None
     except Exception:
         raise _StepFailed(f"{_failure_text()}. Check the port, and the firewalls in between.") from None
-    peer = str(protocol.transport.getPeer().host)
-    protocol.transport.abortConnection()
-    return peer
+    transport = cast(ITCPTransport, protocol.transport)
+    transport.abortConnection()
+    return str(getattr(transport.getPeer(), "host", ""))
 
 
 @implementer(IHandshakeListener)
@@ -214,10 +224,9 @@ class _Handshake(Protocol):
         self.done: defer.Deferred[str] = defer.Deferred()
 
     def handshakeCompleted(self) -> None:
-        transport: Any = self.transport
-        certificate = transport.getPeerCertificate()
-        until = datetime.strptime(certificate.get_notAfter().decode(), "%Y%m%d%H%M%SZ").replace(tzinfo=UTC)
-        issuer = certificate.get_issuer()
+        transport = cast(ISSLTransport, self.transport)
+        certificate = cast(X509, transport.getPeerCertificate())
+        until, issuer = certificate.to_cryptography().not_valid_after_utc, certificate.get_issuer()
         self.done.callback(f"the certificate, issued by {issuer.O or issuer.CN}, is valid until {until:%Y-%m-%d}")
         transport.abortConnection()
 
@@ -227,20 +236,20 @@ class _Handshake(Protocol):
 
 
 async def _handshake(
-    reactor: Reactor, policy: CachedPolicy, tcp_endpoint: Any, host: str, port: int, timeout: float
+    reactor: Reactor, policy: CachedPolicy, tcp_endpoint: IStreamClientEndpoint, host: str, port: int, timeout: float
 ) -> str:
     endpoint = endpoints.wrapClientTLS(policy.creatorForNetloc(host.encode("idna"), port), tcp_endpoint)
     try:
-        protocol: Any = await endpoint.connect(Factory.forProtocol(_Handshake))
+        protocol = await endpoints.connectProtocol(endpoint, _Handshake())
     except Exception:
         raise _StepFailed(_failure_text()) from None
     try:
-        return str(await _in_time(reactor, timeout, protocol.done, ". Check that the server uses TLS on this port."))
+        return await _in_time(reactor, timeout, protocol.done, "Check that the server uses TLS on this port.")
     except _StepFailed as error:
         # The policy has seen the certificate and may know more.
         raise _StepFailed(policy.refused(host) or str(error)) from None
     finally:
-        protocol.transport.abortConnection()
+        cast(ITCPTransport, protocol.transport).abortConnection()
 
 
 async def _post_empty(reactor: Reactor, target: _Target, timeout: float) -> str:
@@ -331,8 +340,8 @@ def _failure_text() -> str:
     return f"no connection ({os.strerror(number)})" if isinstance(number, int) else describe_failure(failure)
 
 
-async def _in_time(reactor: Reactor, timeout: float, waiting: "defer.Deferred[Any]", remedy: str = "") -> Any:
+async def _in_time(reactor: IReactorTime, timeout: float, waiting: "defer.Deferred[T]", hint: str = "") -> T:
     try:
         return await waiting.addTimeout(timeout, reactor)
     except defer.TimeoutError:
-        raise _StepFailed(f"no answer within {timeout:g} s{remedy}") from None
+        raise _StepFailed(f"no answer within {timeout:g} s", hint) from None

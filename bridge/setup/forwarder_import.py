@@ -5,16 +5,16 @@ change. The ``docker-compose.yml`` that is usually in the same folder gives the 
 the host ports of the container. ``changes`` lists everything that will be different.
 """
 
+import itertools
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from bridge.config.addresses import REGIONS
 from bridge.config.faults import FaultReport, Place, printable
 from bridge.config.fields import SPOOL_NAMES
-from bridge.config.units import size
 from bridge.config.yaml_tree import Entries, Items, Scalar, read
 from bridge.formats import UnknownFormat, find
 from bridge.setup import compose_file
@@ -23,6 +23,7 @@ _KINDS = ("udp", "tcp", "tls")
 _KNOWN = ("name", "protocol", "input_protocol", "port", "intake_key", "debug", "stats", "queue_size",
           "tls_key_name", "tls_cert_name", "tls_ca_name")  # fmt: skip
 _KEY = re.compile("[!-~]+")
+_DEFAULT_REGION = "FRA1"
 _REAL_KEY = re.compile("[A-Za-z0-9]{16,}")
 
 
@@ -38,21 +39,18 @@ class Port:
     private_key: str | None = None
 
 
-@dataclass
+@dataclass(frozen=True)
 class Imported:
     """The result of an import. ``keys`` has the intake keys by intake name; ``changes`` are sorted by importance."""
 
-    region: str = "FRA1"
+    region: str = _DEFAULT_REGION
     max_size: str | None = None
-    ports: list[Port] = field(default_factory=list)
-    keys: dict[str, str] = field(default_factory=dict, repr=False)
-    formats: dict[str, str] = field(default_factory=dict)
-    changes: list[str] = field(default_factory=list)
-
-    @property
-    def certificates(self) -> list[str]:
-        """Returns the certificate and key files that the operator must copy, relative to the configuration."""
-        return sorted({name for port in self.ports for name in (port.certificate, port.private_key) if name})
+    ports: Sequence[Port] = ()
+    keys: Mapping[str, str] = field(default_factory=dict, repr=False)
+    formats: Mapping[str, str] = field(default_factory=dict)
+    changes: Sequence[str] = ()
+    certificates: Sequence[str] = ()
+    "The certificate and key files that the operator must copy, relative to the configuration."
 
     def as_yaml(self, source: str) -> str:
         """Returns the configuration as YAML; ``source`` is the imported file."""
@@ -94,40 +92,40 @@ def imported(data: bytes, file: str, services: Entries | None, region: str | Non
     """Imports an ``intakes.yaml``; returns the result and a report of all faults. Neither quotes an intake key."""
     report = FaultReport()
     root, whole = read(data, file, report)
-    found = Imported()
     entries = root.get("intakes") if isinstance(root, Entries) else None
     if not isinstance(entries, Items) or not entries:
         if whole:
             report.at(Place(file, 1, 1), "the file has no list of intakes. Is this the forwarder's intakes.yaml?")
-        return found, report
-    _Reader(found, report, compose_file.environment(services), compose_file.published(services)).read(entries, region)
-    return found, report
+        return Imported(), report
+    return _Reader(report, services).read(entries, region), report
 
 
 class _Reader:
-    """Reads the entries and fills the result and the fault report."""
+    """Reads the entries into listeners and intakes, and fills the fault report."""
 
-    def __init__(
-        self, found: Imported, report: FaultReport, environment: dict[str, str], published: dict[tuple[str, int], int]
-    ) -> None:
-        self._found = found
+    def __init__(self, report: FaultReport, services: Entries | None) -> None:
         self._report = report
-        self._environment = environment
-        self._published = published
+        self._environment = compose_file.environment(services)
+        self._published = compose_file.published(services)
+        self._ports: list[Port] = []
+        self._keys: dict[str, str] = {}
+        self._formats: dict[str, str] = {}
         self._places: dict[tuple[str, int], Place] = {}
-        self._names_of_keys: dict[str, str] = {}
         self._notes: list[str] = []
         self._placeholders: list[str] = []
 
-    def read(self, entries: Items, region: str | None) -> None:
+    def read(self, entries: Items, given_region: str | None) -> Imported:
         for entry, place in zip(entries, entries.places, strict=True):
             if isinstance(entry, Entries):
                 self._entry(entry, place)
             else:
                 self._report.at(place, "an intake must be a mapping with name, protocol, port and intake_key.")
-        self._region(region)
-        self._queue()
-        self._found.changes += [*self._outbound(), *_ALWAYS, *self._tls(), *self._keys(), *self._notes]
+        region, max_size = self._region(given_region), self._queue_size()
+        certificates = sorted({name for port in self._ports for name in (port.certificate, port.private_key) if name})
+        return Imported(
+            region, max_size, self._ports, self._keys, self._formats,
+            [*self._changes(region, certificates), *self._notes], certificates,
+        )  # fmt: skip
 
     def _entry(self, entry: Entries, place: Place) -> None:
         title = _text(entry, "name")
@@ -136,11 +134,12 @@ class _Reader:
             self._report.at(place, "name: missing. Add the name of the intake.")
             return
         for unknown in sorted(set(entry) - set(_KNOWN)):
-            self._notes.append(f"{printable(title)}: the unknown key {unknown[:40]!r} was ignored")
+            self._note(title, f"the unknown key {unknown[:40]!r} was ignored")
         if _is_true(entry, "stats"):
-            self._notes.append(
-                f"{printable(title)}: the forwarder's own statistics are not imported; use /metrics and"
-                " `syslog-bridge status`, or set admin.self_events: INTAKE to send alarms to an intake"
+            self._note(
+                title,
+                "the forwarder's own statistics are not imported; use /metrics and `syslog-bridge status`, or set"
+                " admin.self_events: INTAKE to send alarms to an intake",
             )
             return
         if not key or not _KEY.fullmatch(key):
@@ -152,9 +151,10 @@ class _Reader:
         transport = "udp" if kind == "udp" else "tcp"
         host_port = self._published.get((transport, port), port)
         if host_port != port:
-            self._notes.append(
-                f"{printable(title)}: the port in the container was {port}; the devices send to {host_port}"
-                " (docker-compose.yml), so the listener uses that port"
+            self._note(
+                title,
+                f"the port in the container was {port}; the devices send to {host_port} (docker-compose.yml), so the"
+                " listener uses that port",
             )
         first = self._places.setdefault((transport, host_port), place)
         if first is not place:
@@ -168,11 +168,14 @@ class _Reader:
         if kind == "tls":
             certificate = _safe(_text(entry, "tls_cert_name") or "server")
             files = (f"tls/{certificate}.crt", f"tls/{_safe(_text(entry, 'tls_key_name') or 'server')}.key")
-        self._found.ports.append(Port(self._listener_name(title), kind, host_port, intake, *files))
+        listener = " ".join(printable(title).split())[:60] or "listener"
+        listener = _free_name(listener, " ", {port.name for port in self._ports})
+        self._ports.append(Port(listener, kind, host_port, intake, *files))
         if _is_true(entry, "debug"):
-            self._notes.append(
-                f"{printable(title)}: debug is not imported; use `syslog-bridge explain` or `syslog-bridge tail`"
-            )
+            self._note(title, "debug is not imported; use `syslog-bridge explain` or `syslog-bridge tail`")
+
+    def _note(self, title: str, text: str) -> None:
+        self._notes.append(f"{printable(title)}: {text}")
 
     def _kind(self, entry: Entries) -> str | None:
         key = "input_protocol" if entry.get("input_protocol") else "protocol"
@@ -191,84 +194,60 @@ class _Reader:
 
     def _intake(self, title: str, key: str) -> str:
         """Returns the intake of an entry. Entries with the same key share one intake, and so one spool folder."""
-        if key in self._names_of_keys:
-            name = self._names_of_keys[key]
-            self._notes.append(
-                f"{printable(title)}: has the same key as intake {name}, so it became another listener of that intake"
-            )
-            return name
-        name = self._free_name(title)
+        for name, known in self._keys.items():
+            if known == key:
+                self._note(title, f"has the same key as intake {name}, so it became another listener of that intake")
+                return name
+        base = re.sub("[^a-z0-9_.-]+", "-", title.lower()).strip("-_.")[:60] or "intake"
+        name = _free_name(base, "-", {*self._keys, *SPOOL_NAMES})
         if name != title:
-            self._notes.append(f"{printable(title)}: the intake is named {name} (only a-z 0-9 _ . - are allowed)")
+            self._note(title, f"the intake is named {name} (only a-z 0-9 _ . - are allowed)")
         if not _REAL_KEY.fullmatch(key):
             self._placeholders.append(name)
-        self._names_of_keys[key] = name
-        self._found.keys[name] = key
+        self._keys[name] = key
         if (guessed := _guess_format(name)) is not None:
-            self._found.formats[name] = guessed
-        return name
-
-    def _free_name(self, title: str) -> str:
-        base = re.sub("[^a-z0-9_.-]+", "-", title.lower()).strip("-_.")[:60] or "intake"
-        name, count = base, 1
-        while name in self._found.keys or name in SPOOL_NAMES:
-            count += 1
-            name = f"{base}-{count}"
-        return name
-
-    def _listener_name(self, title: str) -> str:
-        base = " ".join(printable(title).split())[:60] or "listener"
-        taken, name, count = {port.name for port in self._found.ports}, base, 1
-        while name in taken:
-            count += 1
-            name = f"{base} {count}"
+            self._formats[name] = guessed
         return name
 
     # --- settings of the whole configuration --------------------------------------------------------------------------
 
-    def _region(self, given: str | None) -> None:
+    def _region(self, given: str | None) -> str:
         configured = self._environment.get("REGION", "").upper()
-        if given is not None:
-            self._found.region = given
-        elif configured in REGIONS:
-            self._found.region = configured
-        elif configured:
+        if given is not None or configured in REGIONS:
+            return given or configured
+        if configured:
             self._notes.append(
-                f"the region {printable(configured)[:20]} is unknown, so FRA1 is used; set one of {', '.join(REGIONS)}"
-                " with --region"
+                f"the region {printable(configured)[:20]} is unknown, so {_DEFAULT_REGION} is used; set one of"
+                f" {', '.join(REGIONS)} with --region"
             )
         else:
             self._notes.append(
-                "docker-compose.yml sets no region, so FRA1 is used, the forwarder's default; set another with --region"
+                f"docker-compose.yml sets no region, so {_DEFAULT_REGION} is used, the forwarder's default; set another"
+                " with --region"
             )
+        return _DEFAULT_REGION
 
-    def _queue(self) -> None:
+    def _queue_size(self) -> str | None:
         # rsyslog's units are powers of 1024, for example 180g.
         match = re.fullmatch("([1-9][0-9]{0,6})([kmgt])b?", self._environment.get("DISK_SPACE", "").lower())
-        if match:
-            self._found.max_size = f"{match[1]}{match[2].upper() if match[2] != 'k' else 'K'}iB"
-            size(self._found.max_size)
-            self._notes.append(
-                f"the disk queue of {match[0]} became spool.max_size: {self._found.max_size}, shared by all intakes"
-            )
+        if match is None:
+            return None
+        max_size = f"{match[1]}{match[2].upper()}iB"
+        self._notes.append(f"the disk queue of {match[0]} became spool.max_size: {max_size}, shared by all intakes")
+        return max_size
 
-    def _outbound(self) -> Iterator[str]:
-        host = urlsplit(REGIONS[self._found.region]).hostname
+    def _changes(self, region: str, certificates: Sequence[str]) -> Iterator[str]:
         yield (
-            f"firewall: the bridge sends HTTPS, TCP 443 to {host} (region {self._found.region}), instead of TCP"
-            " 10514; test it with `syslog-bridge check --connect`"
+            f"firewall: the bridge sends HTTPS, TCP 443 to {urlsplit(REGIONS[region]).hostname} (region {region}),"
+            " instead of TCP 10514; test it with `syslog-bridge check --connect`"
         )
-
-    def _tls(self) -> Iterator[str]:
-        if self._found.certificates:
+        yield from _ALWAYS
+        if certificates:
             yield (
-                f"TLS: copy {', '.join(self._found.certificates)} from the forwarder's certs/ to the folder of the"
-                " configuration, readable only by the bridge's user; a .crt with a chain must begin with the server's"
-                " certificate"
+                f"TLS: copy {', '.join(certificates)} from the forwarder's certs/ to the folder of the configuration,"
+                " readable only by the bridge's user; a .crt with a chain must begin with the server's certificate"
             )
-
-    def _keys(self) -> Iterator[str]:
-        yield ("keys: each key is in its own file, keys/NAME, not in the configuration; a reload reads changed keys")
+        yield "keys: each key is in its own file, keys/NAME, not in the configuration; a reload reads changed keys"
         if self._placeholders:
             yield (
                 f"keys: {', '.join(self._placeholders)}: not 16 letters and digits, so probably a placeholder;"
@@ -293,6 +272,12 @@ CUT_OVER = (
     "start the forwarder again with other host ports (ports: in docker-compose.yml) until its disk queue is empty",
 )
 """The steps to replace the forwarder by the bridge."""
+
+
+def _free_name(base: str, separator: str, taken: Collection[str]) -> str:
+    """Returns ``base``, with a number if it is taken."""
+    numbered = (f"{base}{separator}{count}" for count in itertools.count(2))
+    return next(name for name in itertools.chain((base,), numbered) if name not in taken)
 
 
 def _text(entry: Entries, key: str) -> str | None:

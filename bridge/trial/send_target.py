@@ -7,14 +7,15 @@ from typing import NamedTuple, Self
 from urllib.parse import urlsplit
 
 from bridge.routing.conditions import Address
+from bridge.util.errors import BridgeError
 
 _CONNECT_SECONDS = 10.0
 _CLOSE_SECONDS = 2.0
 "Maximum wait for the receiver to close the connection after us. A receiver that keeps it open is not an error."
 
 
-class SendError(Exception):
-    """Raised when nothing more can be sent; the text says why."""
+class SendError(BridgeError):
+    """Raised when nothing more can be sent."""
 
 
 class SendTarget(NamedTuple):
@@ -100,6 +101,7 @@ class SendConnection:
             raise self._error(error) from None
 
     def _error(self, error: OSError, source: Address | None = None) -> SendError:
+        hint = ""
         if isinstance(error, socket.gaierror):
             why = f"cannot resolve the host name ({error.strerror})"
         elif isinstance(error, TimeoutError):
@@ -107,11 +109,11 @@ class SendConnection:
         elif error.errno == errno.ECONNREFUSED:
             why = "no process listens on this port (connection refused)"
         elif error.errno in (errno.ECONNRESET, errno.EPIPE, errno.ENOTCONN):
-            why = "the receiver closed the connection. Check allow and max_connections of its listener."
+            why, hint = "the receiver closed the connection", "Check allow and max_connections of its listener."
         elif error.errno == errno.EMSGSIZE:
-            why = "the message is longer than a datagram can be (65,507 bytes). Use tcp://."
+            why, hint = "the message is longer than a datagram can be (65,507 bytes)", "Use tcp://."
         elif error.errno == errno.EADDRNOTAVAIL and source is not None:
             why = f"this machine has no address {source}"
         else:
             why = error.strerror or str(error)
-        return SendError(f"{self._target}: {why}")
+        return SendError(f"{self._target}: {why}", hint)

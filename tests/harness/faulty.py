@@ -54,8 +54,9 @@ class FaultyCollector:
 
     def start(self) -> None:
         script = faulty_collector.__file__
+        root = Path(script).parents[2]
         argv = [sys.executable, "-P", script, str(self.port), str(self._output), json.dumps(self.plan)]
-        self._process = Process(argv, directory=self._directory, name="faulty-collector")
+        self._process = Process(argv, directory=self._directory, name="faulty-collector", env={"PYTHONPATH": str(root)})
         first = self.plan.get("hosts", ["127.0.0.1"])[0]
         self._process.wait_until(lambda: accepts(self.port, first), "listening")
 

@@ -33,10 +33,10 @@ from twisted.web.server import NOT_DONE_YET
 
 from bridge.collector.api import TIMESTAMP_HEADER, IntakeResource
 from bridge.collector.body import read_body
-from bridge.collector.fault_injection import HTML, NEVER, FaultyResource, InjectedFault
 from bridge.collector.listening import ListenAddress, listen
 from bridge.collector.output import Counting
 from bridge.collector.site import IntakeSite
+from tests.harness.fault_injection import HTML, NEVER, FaultyResource, InjectedFault
 
 _JSON = (("Content-Type", "application/json"),)
 _PAGE = (("Content-Type", "text/html"),)

@@ -12,17 +12,20 @@ numbers. The number of an event follows its last ``n=``. The process ends when s
 import json
 import sys
 from collections import Counter
+from typing import cast
 
+from twisted.internet.defer import succeed
+from twisted.internet.interfaces import ITCPTransport
 from twisted.internet.protocol import connectionDone
 from twisted.internet.stdio import StandardIO
 from twisted.protocols.basic import LineReceiver
 from twisted.python.failure import Failure
-from twisted.web.server import Request
+from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET, Request
 
-from bridge.collector.api import IntakeResource
-from bridge.collector.body import BODY_LIMIT, read_body
+from bridge.collector.api import ApiAnswer, IntakeResource, send_when_ready
+from bridge.collector.body import read_body
 from bridge.collector.delivery import Delivery
-from bridge.collector.fault_injection import FaultyResource, InjectedFault
 from bridge.collector.listening import ListenAddress, listen
 from bridge.collector.site import IntakeSite
 from bridge.host.interfaces import Reactor
@@ -33,43 +36,71 @@ POISON = b"POISON"
 LARGEST = 100_000
 """Maximum bytes of a request body in mode ``413``."""
 
-_FAULTS = {
-    "429": InjectedFault(status=429, headers=(("Retry-After", "1"),)),
-    "500": InjectedFault(status=500),
-    "refuse": InjectedFault(reset=True),
-}
-
 
 class DrillCollector:
     """Counts received events by number, and selects the fault of each request."""
 
     def __init__(self) -> None:
-        self.mode = "ok"
-        self.seen: Counter[int] = Counter()
-        self.events = 0
+        self._mode = "ok"
+        self._seen: Counter[int] = Counter()
+        self._events = 0
+
+    def enter(self, mode: str) -> None:
+        """Handles the following requests as this mode says."""
+        self._mode = mode
 
     def accept(self, delivery: Delivery) -> None:
         """Counts the events of one accepted request."""
-        self.events += delivery.content.count
+        self._events += delivery.content.count
         for row in delivery.content.rows():
             number = row.event.rpartition(b"n=")[2]
             if number.isdigit():
-                self.seen[int(number)] += 1
+                self._seen[int(number)] += 1
 
-    def fault_for(self, request: Request) -> InjectedFault | None:
-        """Returns the fault to inject for a request, None to accept it."""
-        if self.mode in ("413", "poison"):
-            body = read_body(request, BODY_LIMIT)
-            if self.mode == "413":
-                return InjectedFault(status=413) if len(body) > LARGEST else None
-            return InjectedFault(status=400, body=b'{"error": "this event cannot be read"}') if POISON in body else None
-        return _FAULTS.get(self.mode)
+    def refusal(self, request: Request) -> ApiAnswer | None:
+        """Returns the answer that refuses a request in the current mode; None if it is accepted."""
+        if self._mode == "429":
+            return ApiAnswer(429, (("Retry-After", "1"),), b"")
+        if self._mode == "500":
+            return ApiAnswer(500, (), b"")
+        body = read_body(request) if self._mode in ("413", "poison") else b""
+        if self._mode == "413" and len(body) > LARGEST:
+            return ApiAnswer(413, (), b"")
+        if self._mode == "poison" and POISON in body:
+            return ApiAnswer(400, (), b'{"error": "this event cannot be read"}')
+        return None
+
+    @property
+    def resets(self) -> bool:
+        """True if connections are reset instead of answered."""
+        return self._mode == "refuse"
 
     def count(self, first: int, last: int) -> dict[str, int]:
         """Counts distinct and duplicate events of a range of numbers, both ends included."""
-        counts = [self.seen[number] for number in range(first, last + 1)]
+        counts = [self._seen[number] for number in range(first, last + 1)]
         distinct = sum(1 for count in counts if count)
-        return {"distinct": distinct, "doubles": sum(counts) - distinct, "events": self.events}
+        return {"distinct": distinct, "doubles": sum(counts) - distinct, "events": self._events}
+
+
+class _FailingResource(Resource):
+    """Wraps the intake API and fails as the drill's collector says."""
+
+    isLeaf = True
+
+    def __init__(self, intake: IntakeResource, drill_collector: DrillCollector) -> None:
+        super().__init__()
+        self._intake = intake
+        self._drill_collector = drill_collector
+
+    def render(self, request: Request) -> int:
+        if self._drill_collector.resets:
+            request.notifyFinish().addErrback(lambda disconnected: None)
+            cast(ITCPTransport, request.transport).abortConnection()
+        elif (refusal := self._drill_collector.refusal(request)) is not None:
+            send_when_ready(request, succeed(refusal))
+        else:
+            self._intake.render(request)
+        return NOT_DONE_YET
 
 
 class _Commands(LineReceiver):
@@ -83,7 +114,7 @@ class _Commands(LineReceiver):
     def lineReceived(self, line: bytes) -> None:
         command = json.loads(line)
         if "mode" in command:
-            self._drill_collector.mode = command["mode"]
+            self._drill_collector.enter(command["mode"])
             self.sendLine(b"{}")
         else:
             first, last = command["ask"]
@@ -97,7 +128,7 @@ def main(port: int) -> None:
     """Serves until stdin is closed."""
     reactor = install_reactor()
     drill_collector = DrillCollector()
-    site = IntakeSite(FaultyResource(IntakeResource(drill_collector), drill_collector.fault_for, reactor), reactor)
+    site = IntakeSite(_FailingResource(IntakeResource(drill_collector), drill_collector), reactor)
     listen(reactor, ListenAddress("127.0.0.1", port), site).addCallbacks(
         lambda bound: StandardIO(_Commands(drill_collector, reactor)),
         lambda failure: sys.exit(f"drill collector: {failure.value}"),

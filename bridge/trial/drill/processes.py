@@ -13,14 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from bridge.operations import control_client
+from bridge.util.errors import BridgeError
 
 READY_WITHIN = 60.0
 "Seconds; a slow machine needs several to start Python."
 _STOP_WITHIN = 20.0
 
 
-class DrillError(Exception):
-    """Raised when the drill cannot continue; the text says why."""
+class DrillError(BridgeError):
+    """Raised when the drill cannot continue."""
 
 
 def free_port() -> int:
@@ -76,7 +77,7 @@ class CollectorProcess:
         except OSError:
             answer = ""
         if not answer:
-            raise DrillError("the drill's collector has ended. See its output above.")
+            raise DrillError("the drill's collector has ended", "See its output above.")
         return json.loads(answer)
 
     def close(self) -> None:

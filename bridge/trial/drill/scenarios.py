@@ -7,7 +7,7 @@ from the end of the fault until all events had arrived.
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bridge.trial.drill.processes import CollectorProcess, DrillError, GatewayProcess, wait
 from bridge.trial.drill.senders import Numbers, frame, send_tcp
@@ -16,7 +16,10 @@ _ARRIVES_WITHIN = 90.0
 "Seconds from the end of a fault, including back-off and the probes of the circuit breaker."
 
 
-@dataclass
+_NOTHING: Mapping[str, object] = {}
+
+
+@dataclass(frozen=True)
 class ScenarioResult:
     """The result of one scenario; ``caught_up`` is in seconds, None if the events did not all arrive."""
 
@@ -30,7 +33,7 @@ class ScenarioResult:
     more: Mapping[str, object] = field(default_factory=dict)
 
 
-@dataclass
+@dataclass(frozen=True)
 class Drill:
     """The collector, the bridge and the settings that all scenarios share."""
 
@@ -61,9 +64,11 @@ class Drill:
             return None
 
     def outcome(
-        self, name: str, numbers: range, caught_up: float | None, *, expected: int, text: str = ""
-    ) -> ScenarioResult:
-        """Returns the result of a scenario that sent ``numbers`` and expects ``expected`` of them to arrive."""
+        self, name: str, numbers: range, caught_up: float | None, *, expected: int, text: str = "", ok: bool = True,
+        more: Mapping[str, object] = _NOTHING,
+    ) -> ScenarioResult:  # fmt: skip
+        """Returns the result of a scenario that sent ``numbers`` and expects ``expected`` of them to arrive. ``ok`` is
+        False if it failed for another reason."""
         found = self.arrived(numbers)
         lost = max(0, expected - found["distinct"])
         parts = [f"{len(numbers):,} events sent, {lost:,} lost, {found['doubles']:,} delivered twice"]
@@ -71,7 +76,9 @@ class Drill:
             parts.append(f"caught up in {caught_up:.1f} s")
         if text:
             parts.append(text)
-        return ScenarioResult(name, not lost, "; ".join(parts), len(numbers), lost, found["doubles"], caught_up)
+        return ScenarioResult(
+            name, ok and not lost, "; ".join(parts), len(numbers), lost, found["doubles"], caught_up, more
+        )
 
 
 def _collector_fault(name: str, mode: str) -> Callable[[Drill], ScenarioResult]:
@@ -100,9 +107,8 @@ def _poison(drill: Drill) -> ScenarioResult:
     caught_up = drill.catch_up(numbers, 499)
     quarantined = drill.gateway.ledger()["quarantined"] - before
     drill.drill_collector.mode("ok")
-    found = drill.outcome("poison", numbers, caught_up, expected=499, text=f"{quarantined} quarantined")
-    found.ok = found.ok and quarantined == 1
-    return found
+    text = f"{quarantined} quarantined"
+    return drill.outcome("poison", numbers, caught_up, expected=499, text=text, ok=quarantined == 1)
 
 
 def _kill(drill: Drill) -> ScenarioResult:
@@ -111,9 +117,10 @@ def _kill(drill: Drill) -> ScenarioResult:
     seconds = drill.gateway.start()
     caught_up = drill.catch_up(numbers, len(numbers))
     possible = sum(drill.gateway.status()["possible_duplicates"].values())
-    found = drill.outcome("kill", numbers, caught_up, expected=len(numbers), text=f"ready again after {seconds:.1f} s")
-    found.more = {"ready_seconds": round(seconds, 2), "possible_duplicates": possible}
-    return found
+    return drill.outcome(
+        "kill", numbers, caught_up, expected=len(numbers), text=f"ready again after {seconds:.1f} s",
+        more={"ready_seconds": round(seconds, 2), "possible_duplicates": possible},
+    )  # fmt: skip
 
 
 def _full(drill: Drill) -> ScenarioResult:
@@ -123,7 +130,7 @@ def _full(drill: Drill) -> ScenarioResult:
     small = GatewayProcess(
         ordinary.folder / "full", drill.drill_collector.port, ordinary.fsync, ordinary.receive_buffer, max_size=4 << 20
     )
-    drill.gateway = small
+    drill = replace(drill, gateway=small)
     try:
         drill.drill_collector.mode("500")
         small.start()
@@ -132,19 +139,15 @@ def _full(drill: Drill) -> ScenarioResult:
         held = wait_steady(lambda: int(small.ledger()["spooled"]))
         dropped = sum(small.ledger()["dropped"].values())
         drill.drill_collector.mode("ok")
-        kept = count - dropped
-        caught_up = drill.catch_up(numbers, kept)
+        caught_up = drill.catch_up(numbers, count - dropped)
         ledger = small.ledger()
         dropped = sum(ledger["dropped"].values())
-        found = drill.outcome(
-            "full", numbers, caught_up, expected=count - dropped,
+        return drill.outcome(
+            "full", numbers, caught_up, expected=count - dropped, ok=dropped > 0,
             text=f"{held:,} fit into 4 MiB, {dropped:,} dropped and counted ({', '.join(ledger['dropped'])})",
         )  # fmt: skip
-        found.ok = found.ok and dropped > 0
-        return found
     finally:
         small.stop()
-        drill.gateway = ordinary
         ordinary.start()
 
 

@@ -13,7 +13,8 @@ from twisted.logger import globalLogPublisher
 from twisted.web.resource import Resource
 
 from bridge.collector.api import IntakeResource
-from bridge.collector.output import Counting, Memory
+from bridge.collector.output import Counting
+from tests.harness.memory_sink import Memory
 
 KEY = "k" * 16
 OTHER = "o" * 16

@@ -8,10 +8,10 @@ from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import TestCase
 
 from bridge.collector.api import IntakeResource
-from bridge.collector.fault_injection import HTML, NEVER, FaultyResource, InjectedFault
 from bridge.collector.listening import ListenAddress, listen
-from bridge.collector.output import Memory
 from bridge.collector.site import IntakeSite
+from tests.harness.fault_injection import HTML, NEVER, FaultyResource, InjectedFault
+from tests.harness.memory_sink import Memory
 
 
 def post(connection, body=b"a"):

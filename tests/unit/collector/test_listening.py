@@ -15,8 +15,8 @@ from twisted.web.client import Agent, BrowserLikePolicyForHTTPS, HTTPConnectionP
 
 from bridge.collector.api import IntakeResource
 from bridge.collector.listening import CollectorError, ListenAddress, listen, parse_address
-from bridge.collector.output import Memory
 from bridge.collector.site import IntakeSite
+from tests.harness.memory_sink import Memory
 
 ANY_PORT = ListenAddress("127.0.0.1", 0)
 

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.collector.delivery import Delivery, EventIds, EventLines, EventRow, EventRows
-from bridge.collector.output import Counting, JsonLines, Memory
+from bridge.collector.output import Counting, JsonLines
+from tests.harness.memory_sink import Memory
 
 NOW = datetime(2026, 11, 23, 7, 24, 0, 250_000, tzinfo=UTC)
 
