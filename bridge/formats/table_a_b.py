@@ -12,9 +12,8 @@ FORMATS = (
         own_time="rt=, milliseconds",
         begins=rb"(CEF:)?0\|ManageEngine\|ADAuditPlus\|",
         setting="SIEM integration: ArcSight (CEF)",
-        example=b"<14>Nov 23 07:24:00 adaudit01 CEF:0|ManageEngine|ADAuditPlus|8.1|EventLog|Logon "
-        b"Failure|5|cat=Logon Failure "
-        b"rt=1795418640000 suser=jdoe shost=PC-17 msg=Bad password",
+        example=b"<14>Nov 23 07:24:00 adaudit01 CEF:0|ManageEngine|ADAuditPlus|8.1|EventLog|Logon Failure|5|cat=Logon "
+        b"Failure rt=1795418640000 suser=jdoe shost=PC-17 msg=Bad password",
         aliases=("adaudit",),
     ),
     Format(
@@ -24,8 +23,7 @@ FORMATS = (
         begins=rb'"[012]" "\d+" "',
         setting="a syslog alert that sends to this gateway (SEKOIA.IO's page describes an rsyslog relay)",
         example=b'<116>Nov 23 07:24:00 alsid-ceti01 AlsidForAD[4]: "0" "17" "HQ" "corp.example" "C-PASSWORD-POLICY" '
-        b'"high" '
-        b'"CN=Default,CN=Policies,CN=System,DC=corp,DC=example" "213" "R-PWD-LENGTH" "7"',
+        b'"high" "CN=Default,CN=Policies,CN=System,DC=corp,DC=example" "213" "R-PWD-LENGTH" "7"',
         aliases=("tenable-ad", "tenable-identity-exposure"),
     ),
     Format(
@@ -63,8 +61,7 @@ FORMATS = (
         setting="logging ADDRESS (UDP), logging level informational",
         notes=("The text begins with <code> <pid>, which is not a PRI.",),
         example=b"<190>Nov 23 07:24:00 ac01 stm[8447]: <501093> <NOTI> AP:02:00:5e:00:53:01 <192.0.2.21 "
-        b"02:00:5e:00:53:02>  "
-        b"Auth success: 02:00:5e:00:53:03: AP 192.0.2.21-02:00:5e:00:53:02-ap1",
+        b"02:00:5e:00:53:02>  Auth success: 02:00:5e:00:53:03: AP 192.0.2.21-02:00:5e:00:53:02-ap1",
         aliases=("aruba",),
     ),
     Format(
@@ -74,8 +71,7 @@ FORMATS = (
         begins=rb"(Info|Notice|Warning|Security|Error|Fatal|Panic|Alert) +\S+ ",
         setting="Syslog Streaming: address and port of this gateway, TCP or UDP",
         example=b"<13>Nov 23 07:24:00 cgf01 box_Auth_access: Security cgf01 LOGIN ATTEMPT: Login from 192.0.2.44: "
-        b"Denied: "
-        b"Firewall Rule BLOCKALL",
+        b"Denied: Firewall Rule BLOCKALL",
         aliases=("barracuda",),
     ),
     Format(
@@ -128,8 +124,7 @@ FORMATS = (
         setting="External Logging: syslog server, TCP 514 recommended",
         notes=("The text is comma separated. Nothing may precede it.",),
         example=b"<54>Nov 23 07:24:00 sepm01 SymantecServer: Site: HQ,Server Name: sepm01,Domain Name: Default,The "
-        b"client has "
-        b"downloaded the content package successfully,PC-17,jdoe,example.org",
+        b"client has downloaded the content package successfully,PC-17,jdoe,example.org",
         aliases=("symantec-endpoint-protection", "sepm"),
     ),
 )

@@ -15,8 +15,7 @@ FORMATS = (
         setting="CEF over syslog (SEKOIA.IO's page describes an rsyslog relay)",
         notes=("If the product has its own format, use that one: it gives better results.",),
         example=b"<134>Nov 23 07:24:00 gw01 CEF:0|Example|Gateway|1.0|100|Login failed|5|rt=1795418640000 "
-        b"src=192.0.2.10 "
-        b"suser=jdoe dvchost=gw01",
+        b"src=192.0.2.10 suser=jdoe dvchost=gw01",
     ),
     Format(
         name="checkpoint-firewall",
@@ -35,7 +34,6 @@ FORMATS = (
     Format(
         name="citrix-adc",
         product="Citrix NetScaler ADC",
-        payload="message",
         rule=rules.CITRIX,
         own_time="the date at the beginning, tried as Y/M/D, M/D/Y, D/M/Y in this order",
         names_device="the word after the date",
@@ -45,8 +43,7 @@ FORMATS = (
         setting="set audit syslogParams -dateFormat MMDDYYYY; for the application firewall: -CEFLogging ON",
         notes=("A D/M/Y date is misread on the first twelve days of a month. Set MMDDYYYY.",),
         example=b"<134> 11/23/2026:07:24:00 GMT ns01 0-PPE-0 : default AAA LOGIN_FAILED 73912122 0 : User jdoe - "
-        b"Client_ip "
-        b'192.0.2.10 - Failure_reason "External authentication server denied access" - Browser curl/8.5.0',
+        b'Client_ip 192.0.2.10 - Failure_reason "External authentication server denied access" - Browser curl/8.5.0',
         aliases=("netscaler", "citrix-netscaler"),
     ),
     Format(
@@ -57,8 +54,7 @@ FORMATS = (
         begins=rb"CEF:0\|Claroty\|",
         setting="syslog integration: TCP, CEF, RFC 5424",
         example=b"<14>1 2026-11-23T07:24:00Z xdome - - - - CEF:0|Claroty|Industrial Device Security "
-        b"Platform|1.0|11111111|"
-        b"Plaintext password login over HTTP from 192.0.2.4 to 192.0.2.8|5|device_ip=192.0.2.4",
+        b"Platform|1.0|11111111|Plaintext password login over HTTP from 192.0.2.4 to 192.0.2.8|5|device_ip=192.0.2.4",
         aliases=("claroty",),
     ),
     Format(
@@ -67,8 +63,7 @@ FORMATS = (
         begins=rb"id=\d{6,8} event=\w+ ",
         setting="LogReceiverSyslog with facility local1",
         example=b"<142>1 2026-11-23T07:24:00+01:00 cos01 ALG - - - id=200002 event=alg_session_closed message=ALG "
-        b"session "
-        b"closed [alg algmod=lw-http algsesid=4711 ]",
+        b"session closed [alg algmod=lw-http algsesid=4711 ]",
         aliases=("clavister",),
     ),
     Format(
@@ -94,8 +89,7 @@ FORMATS = (
         "UseLegacySyslogFormat=no",
         notes=("LEEF separates its fields by TABs. A relay that writes them as #011 makes the event unreadable.",),
         example=b"<5>1 2026-11-23T07:24:00Z VAULT01 LEEF:1.0|Cyber-Ark|Vault|14.4.0001|7|"
-        b"sev=6\tAction=Logon\tEventMessage="
-        b"Logon\tOSUser=\tusrName=jdoe\tsrc=192.0.2.4\tSourceUser=\tTargetUser=",
+        b"sev=6\tAction=Logon\tEventMessage=Logon\tOSUser=\tusrName=jdoe\tsrc=192.0.2.4\tSourceUser=\tTargetUser=",
         aliases=("cyberark",),
     ),
     Format(
@@ -107,8 +101,7 @@ FORMATS = (
         foreign=5,
         setting="the vendor's CEF Forwarder (a container): address and port of this gateway",
         example=b"<134>Nov 23 07:24:00 cef-forwarder CEF:0|Cybereason|Cybereason|1.0|1|Malop "
-        b"Created|5|rt=1795418640409 "
-        b"deviceFacility=Under Investigation cs1=11.1323449861766643222",
+        b"Created|5|rt=1795418640409 deviceFacility=Under Investigation cs1=11.1323449861766643222",
         aliases=("cybereason",),
     ),
     Format(

@@ -27,15 +27,13 @@ FORMATS = (
         begins=rb"([\w.-]+: )?[A-Z][a-z]{2} +\d+( \d{4})? \d\d:\d\d:\d\d[^%]*: %\w+-\d-\w+: ",
         foreign=2,
         setting="service timestamps log datetime msec localtime show-timezone year; logging origin-id hostname; "
-        "logging host "
-        "ADDRESS",
+        "logging host ADDRESS",
         notes=(
             "Without `logging origin-id hostname` the events do not name the device.",
             "Events without a date (service timestamps log uptime) are not parsed, nor are those with %FAC-SW1-5-NAME.",
         ),
-        example=b"<189>782431: sw-core-01: 104: *Nov 23 07:24:00.631 CET: %SYS-5-CONFIG_I: Configured from console "
-        b"by jdoe on "
-        b"vty0 (192.0.2.17)",
+        example=b"<189>782431: sw-core-01: 104: *Nov 23 07:24:00.631 CET: %SYS-5-CONFIG_I: Configured from console by "
+        b"jdoe on vty0 (192.0.2.17)",
         aliases=("ios", "ios-xe"),
     ),
     Format(
@@ -102,8 +100,7 @@ FORMATS = (
             "%ASA-CLASS-n-nnnnnn (logging message class in the id) is not recognised.",
         ),
         example=b"<166>Nov 23 2026 07:24:00: %ASA-6-302013: Built inbound TCP connection 1428 for "
-        b"outside:203.0.113.7/51544 "
-        b"(203.0.113.7/51544) to dmz:192.0.2.80/443 (192.0.2.80/443)",
+        b"outside:203.0.113.7/51544 (203.0.113.7/51544) to dmz:192.0.2.80/443 (192.0.2.80/443)",
         aliases=("cisco-asa", "asa", "ftd", "firepower"),
     ),
     Format(

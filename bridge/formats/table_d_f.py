@@ -23,8 +23,7 @@ FORMATS = (
         begins=rb"\w{3} +\d+ \d\d:\d\d:\d\d localhost : #\w+# ",
         setting="syslog server ADDRESS 23 tcp PORT; logging syslog filter all",
         example=b"<189>Nov 23 07:24:00 localhost : #NOTIFY# LOGIN_SUCCESS for VTY user 'admin' from Local Console at "
-        b"07:23:58  "
-        b"Mon Nov 23 2026",
+        b"07:23:58  Mon Nov 23 2026",
         aliases=("oneos",),
     ),
     Format(
@@ -51,8 +50,7 @@ FORMATS = (
         begins=rb'Timestamp="\d{4}-',
         setting="log forwarding, format McAfee ESM",
         example=b'<6>Timestamp="2026-11-23 07:24:00",NodeId="192.0.2.11",CompId="Mngt Server 01",InfoMsg="Login '
-        b"succeeded for "
-        b'user jdoe in domain Shared Domain",EventId="830427305296"',
+        b'succeeded for user jdoe in domain Shared Domain",EventId="830427305296"',
         aliases=("forcepoint-smc",),
     ),
     Format(
@@ -77,8 +75,7 @@ FORMATS = (
         begins=rb"(CEF: ?)?0\|Forcepoint\|",
         setting="SIEM integration: TCP 514, format syslog/CEF",
         example=b"<159>Nov 23 07:24:00 wcg01 CEF:0|Forcepoint|Security|8.5.4|9|Transaction blocked|7| act=blocked "
-        b"app=http "
-        b"dvc=192.0.2.8 dst=203.0.113.80 dhost=www.example.org dpt=80 src=192.0.2.10 rt=1795418640000",
+        b"app=http dvc=192.0.2.8 dst=203.0.113.80 dhost=www.example.org dpt=80 src=192.0.2.10 rt=1795418640000",
         aliases=("websense",),
     ),
     Format(
@@ -92,8 +89,7 @@ FORMATS = (
         begins=rb"(CEF:)?0\|Fortinet\||(date|time|timestamp|eventtime|devname|type|logver)=",
         foreign=79,
         setting="config log syslogd setting: set status enable, set server ADDRESS, set mode reliable (TCP), set "
-        "format rfc5424 "
-        "or cef",
+        "format rfc5424 or cef",
         example=b'<189>date=2026-11-23 time=08:24:00 devname="FGT-LYON" devid="FG100F0000000001" '
         b'eventtime=1795418640123456789 tz="+0100" logid="0000000013" type="traffic" subtype="forward" level="notice" '
         b'vd="root" srcip=192.0.2.10 dstip=203.0.113.80 action="close"',
@@ -131,8 +127,7 @@ FORMATS = (
         foreign=111,
         setting="a syslog policy: UDP 514",
         example=b"<185>date=2026-11-23 time=08:24:00 log_id=20000008 msg_id=000000055888 device_id=FVVM010000000001 "
-        b"vd=root "
-        b'timezone="(GMT+1:00)Paris" type=attack subtype=waf pri=alert src=192.0.2.10 action=Alert_Deny',
+        b'vd=root timezone="(GMT+1:00)Paris" type=attack subtype=waf pri=alert src=192.0.2.10 action=Alert_Deny',
         aliases=("fortiweb",),
     ),
     Format(

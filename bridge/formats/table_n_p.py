@@ -12,8 +12,7 @@ FORMATS = (
         setting='a LOG target with --log-prefix "IPTables: Dropped: "; rsyslog forwards kern.*',
         example=b"<4>Nov 23 07:24:00 gw01 kernel: IPTables: Dropped: IN=eth0 OUT= "
         b"MAC=02:00:5e:00:53:01:02:00:5e:00:53:02:08:00 SRC=203.0.113.43 DST=192.0.2.30 LEN=52 TOS=0x00 TTL=64 "
-        b"PROTO=TCP "
-        b"SPT=51234 DPT=22",
+        b"PROTO=TCP SPT=51234 DPT=22",
         aliases=("iptables", "nftables"),
     ),
     Format(
@@ -26,8 +25,7 @@ FORMATS = (
             "The parser reads the time in the text (also with French months) but does not use it as the event's time.",
         ),
         example=b"<110>1 2026-11-23T07:24:00Z NWX01 Netwrix - - - CEF:0|Netwrix|Exchange Online|1.0|Added|Added "
-        b"Mailbox|0|"
-        b"shost=EX01 cat=Mailbox suser=jdoe@example.org filePath=mailboxes/new start=Nov 23 2026 07:24:00",
+        b"Mailbox|0|shost=EX01 cat=Mailbox suser=jdoe@example.org filePath=mailboxes/new start=Nov 23 2026 07:24:00",
         aliases=("netwrix",),
     ),
     Format(
@@ -39,8 +37,7 @@ FORMATS = (
         foreign=11,
         setting="access_log and error_log: syslog:server=ADDRESS:514,tag=nginx (UDP)",
         example=b'<190>Nov 23 07:24:00 web01 nginx: 192.0.2.10 - - [23/Nov/2026:07:24:00 +0000] "GET / HTTP/1.1" 200 '
-        b'537 "-" '
-        b'"curl/8.5.0"',
+        b'537 "-" "curl/8.5.0"',
     ),
     Format(
         name="nozomi-cmc",
@@ -72,8 +69,7 @@ FORMATS = (
         setting="SIEM forwarder: syslog, CEF",
         notes=("The parser fails on a header before CEF:. This payload form has none.",),
         example=b"<134>Nov 23 07:24:00 sps01 CEF:0|OneIdentity|SPS|7.5.1|1865245228|ServerAuthenticationSuccess|0|"
-        b"app=SSH "
-        b"cs1=svc-ik-SSH-65304 cs1Label=Session ID duser=root dst=192.0.2.22",
+        b"app=SSH cs1=svc-ik-SSH-65304 cs1Label=Session ID duser=root dst=192.0.2.22",
         aliases=("safeguard-sps",),
     ),
     Format(
@@ -81,9 +77,8 @@ FORMATS = (
         product="OpenBSD pf, pfSense, OPNsense (filterlog)",
         begins=rb"\d+,\w*,[^,]*,[^,]*,[^,]+,\w+,\w+,(in|out),[46],",
         setting="pfSense: remote syslog contents Firewall Events; OPNsense: UDP(4), application filter, RFC5424",
-        example=b"<134>Nov 23 07:24:00 filterlog[41621]: 69,,,1000006765,vmx1,match,pass,out,4,0x0,,31,42511,0,none,"
-        b"1,icmp,60,"
-        b"192.0.2.4,203.0.113.8,request,1,100140",
+        example=b"<134>Nov 23 07:24:00 filterlog[41621]: 69,,,1000006765,vmx1,match,pass,out,4,0x0,,31,42511,0,none,1,"
+        b"icmp,60,192.0.2.4,203.0.113.8,request,1,100140",
         aliases=("pfsense", "opnsense", "pf"),
     ),
     Format(
@@ -106,8 +101,7 @@ FORMATS = (
         foreign=13,
         setting="rsyslog forwards auth and authpriv",
         example=b"<86>Nov 23 07:24:00 web01 sshd[3296336]: Accepted publickey for jdoe from 192.0.2.17 port 51826 "
-        b"ssh2: "
-        b"ED25519 SHA256:4fGx0bN1",
+        b"ssh2: ED25519 SHA256:4fGx0bN1",
         aliases=("sshd",),
     ),
     Format(
@@ -149,8 +143,7 @@ FORMATS = (
         foreign=71,
         setting="Strata Logging Service: syslog forwarding. HTTPS forwarding (array of JSON) needs no gateway",
         example=b"<14>1 2026-11-23T07:24:00.000Z stream-logfwd20-1795418640 logforwarder - panwlogs - 1,2026/11/23 "
-        b"07:24:00,"
-        b"007951000000001,GLOBALPROTECT,gateway-connected,2562,2026/11/23 07:24:00,vsys1,gateway-auth",
+        b"07:24:00,007951000000001,GLOBALPROTECT,gateway-connected,2562,2026/11/23 07:24:00,vsys1,gateway-auth",
         aliases=("prisma-access",),
     ),
     Format(
@@ -160,9 +153,8 @@ FORMATS = (
         names_device="MachineName=",
         begins=rb"CEF:1\|Panda Security\|",
         setting="SIEM Feeder's importer can send CEF over syslog (SEKOIA.IO's page describes only API access)",
-        example=b"<13>Nov 23 07:24:00 siemfeeder CEF:1|Panda "
-        b"Security|paps|02.45.00.0000|registryc|registryc|1|Client=1212122 "
-        b"Date=2026-11-23 07:24:00.200188 MachineName=PC-17 MachineIP=192.0.2.17",
+        example=b"<13>Nov 23 07:24:00 siemfeeder CEF:1|Panda Security|paps|02.45.00.0000|registryc|registryc|1|"
+        b"Client=1212122 Date=2026-11-23 07:24:00.200188 MachineName=PC-17 MachineIP=192.0.2.17",
         aliases=("panda",),
     ),
     Format(
@@ -197,8 +189,7 @@ FORMATS = (
         begins=rb'id=firewall time="[^"]+" pri=\d fw=\S+ vpn=',
         setting="a syslog server with the filter WELF",
         example=b'<134>1 2026-11-23T08:24:00+01:00 pcs01 PulseSecure: - - - id=firewall time="2026-11-23 08:24:00" '
-        b"pri=6 "
-        b'fw=192.0.2.22 vpn=pcs01 ivs=Root user=jdoe realm="Users" roles="VDI" proto=auth src=203.0.113.164 '
+        b'pri=6 fw=192.0.2.22 vpn=pcs01 ivs=Root user=jdoe realm="Users" roles="VDI" proto=auth src=203.0.113.164 '
         b'msg="AUT24326"',
         aliases=("ivanti-connect-secure", "pulse"),
     ),

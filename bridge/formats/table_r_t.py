@@ -40,8 +40,7 @@ FORMATS = (
         setting="a syslog entry for the service dns: address and port of this gateway",
         notes=("The parser fails on a blank before the text. This payload form has none.",),
         example=b"<30>Nov 23 07:24:00 sds01 named[4412]: client @0x7fd36d364968 192.0.2.15#44121 (www.example.org): "
-        b"query: "
-        b"www.example.org IN A + (192.0.2.53)",
+        b"query: www.example.org IN A + (192.0.2.53)",
         aliases=("solidserver", "efficientip"),
     ),
     Format(
@@ -79,9 +78,8 @@ FORMATS = (
         foreign=9,
         setting="a syslog server: UDP, facility DAEMON, all severities",
         example=b'<30>device="SFW" date=2026-11-23 time=08:24:00 timezone="CET" device_name="XG210" '
-        b"device_id=C21007000000001 "
-        b'log_id=010101600001 log_type="Firewall" log_component="Firewall Rule" log_subtype="Allowed" '
-        b"src_ip=192.0.2.10",
+        b'device_id=C21007000000001 log_id=010101600001 log_type="Firewall" log_component="Firewall Rule" '
+        b'log_subtype="Allowed" src_ip=192.0.2.10',
         aliases=("sophos-firewall", "sophos-xg", "sfos"),
     ),
     Format(
@@ -93,8 +91,7 @@ FORMATS = (
         foreign=15,
         setting="the logformat of SEKOIA.IO's page, and access_log syslog:local5.info FORMAT",
         example=b"<174>Nov 23 07:24:00 proxy01 squid[3387]: 1795418640.277   3387 192.0.2.10 TCP_TUNNEL/200 19131 "
-        b"CONNECT "
-        b"www.example.org:443 - HIER_DIRECT/203.0.113.8 -",
+        b"CONNECT www.example.org:443 - HIER_DIRECT/203.0.113.8 -",
     ),
     Format(
         name="stormshield-sns",
@@ -130,10 +127,9 @@ FORMATS = (
         setting="a registered server of the type Syslog Server: TCP port with TLS",
         notes=("The text begins with <, which is not the beginning of a PRI.",),
         example=b'<29>1 2026-11-23T07:24:00.0Z EPO01 EPOEvents - EventFwd [agentInfo@3401 tenantId="1" bpsId="1"] '
-        b'\xef\xbb\xbf<?xml version="1.0" encoding="UTF-8"?><EPOEvent><MachineInfo><MachineName>PC-17</MachineName>'
-        b"</MachineInfo><SoftwareInfo "
-        b'ProductName="ENS"><Event><EventID>1027</EventID><GMTTime>2026-11-23T07:23:58</GMTTime>'
-        b"</Event></SoftwareInfo></EPOEvent>",
+        b'\xef\xbb\xbf<?xml version="1.0" encoding="UTF-8"?><EPOEvent><MachineInfo><MachineName>PC-17</MachineName></'
+        b'MachineInfo><SoftwareInfo ProductName="ENS"><Event><EventID>1027</EventID><GMTTime>2026-11-23T07:23:58</'
+        b"GMTTime></Event></SoftwareInfo></EPOEvent>",
         aliases=("trellix-epo", "mcafee-epo"),
     ),
     Format(
@@ -145,8 +141,7 @@ FORMATS = (
         begins=rb"CEF:0\|(Trellix|FireEye)\|",
         setting="notifications over rsyslog, format CEF",
         example=b"<149>fenotify-3463232.alert: CEF:0|Trellix|MPS|10.0.0.992057|IM|infection-match|1|rt=Nov 23 2026 "
-        b"07:24:00 UTC "
-        b"src=192.0.2.10 spt=1046 dst=203.0.113.8 dpt=53 dvchost=nx01 dvc=192.0.2.5",
+        b"07:24:00 UTC src=192.0.2.10 spt=1046 dst=203.0.113.8 dpt=53 dvchost=nx01 dvc=192.0.2.5",
         aliases=("trellix-nx", "fireeye-nx"),
     ),
     Format(
@@ -169,9 +164,8 @@ FORMATS = (
         names_device="dvchost= (the protected machine)",
         begins=rb"CEF:0\|Trend Micro\|(Deep Security|Workload)",
         setting="a syslog configuration: CEF, UDP 514, agents send directly",
-        example=b"<134>Nov 23 07:24:00 srv01 CEF:0|Trend Micro|Deep Security "
-        b"Agent|20.0.677|4000000|Eicar_test_file|6|cn1=1 "
-        b"cn1Label=Host ID dvchost=srv01 cn2=205 cn2Label=Quarantine File Size act=Quarantined",
+        example=b"<134>Nov 23 07:24:00 srv01 CEF:0|Trend Micro|Deep Security Agent|20.0.677|4000000|Eicar_test_file|6|"
+        b"cn1=1 cn1Label=Host ID dvchost=srv01 cn2=205 cn2Label=Quarantine File Size act=Quarantined",
         aliases=("deep-security",),
     ),
 )

@@ -12,9 +12,8 @@ FORMATS = (
         begins=rb"(\d{4}-\S+T\S+ \S+ [\w-]+:? - - - )?([\da-fA-F.:]+ \S+ \S+ \[\d\d/\w{3}/|\{\")",
         foreign=8,
         setting="a log destination of the type Syslog",
-        example=b"<134>1 2026-11-23T07:24:00.190263+01:00 waf01 ad97ec2b41c342ebbb1fec1fc283fff3: - - - 203.0.113.8 "
-        b"- - "
-        b'[23/Nov/2026:07:24:00 +0100] "GET /logo.png HTTP/1.1" 404 1245 "https://www.example.org/" "curl/8.5.0"',
+        example=b"<134>1 2026-11-23T07:24:00.190263+01:00 waf01 ad97ec2b41c342ebbb1fec1fc283fff3: - - - 203.0.113.8 - "
+        b'- [23/Nov/2026:07:24:00 +0100] "GET /logo.png HTTP/1.1" 404 1245 "https://www.example.org/" "curl/8.5.0"',
         aliases=("ubika",),
     ),
     Format(
@@ -39,9 +38,8 @@ FORMATS = (
         begins=rb"(CEF:)?0\|Varonis[^|]*\|DatAdvantage\|",
         setting="a DatAlert template for CEF over syslog",
         notes=("The header does not follow an RFC. If its time cannot be read, the time of reception is used.",),
-        example=b"<110>Nov 23 07:24:00 varonis01 CEF:0|Varonis Inc.|DatAdvantage|8.6.32|5011|User locked "
-        b"out|3|rt=Nov 23 2026 "
-        b"07:24:00 cat=Alert cs2=Lockout: Multiple account lock-out events cs2Label=RuleName duser=jdoe",
+        example=b"<110>Nov 23 07:24:00 varonis01 CEF:0|Varonis Inc.|DatAdvantage|8.6.32|5011|User locked out|3|rt=Nov "
+        b"23 2026 07:24:00 cat=Alert cs2=Lockout: Multiple account lock-out events cs2Label=RuleName duser=jdoe",
         aliases=("varonis",),
     ),
     Format(
@@ -82,8 +80,7 @@ FORMATS = (
             "The expression matches 75 of the 85 known inputs. The parser reads the others as plain text.",
         ),
         example=b"<166>2026-11-23T07:24:00.250Z esx01 Hostd: info hostd[2099156] [Originator@6876 "
-        b"sub=Vimsvc.ha-eventmgr] Event "
-        b"4711 : User root@192.0.2.17 logged in as VMware-client/8.0",
+        b"sub=Vimsvc.ha-eventmgr] Event 4711 : User root@192.0.2.17 logged in as VMware-client/8.0",
         aliases=("esxi",),
     ),
     Format(
@@ -96,9 +93,8 @@ FORMATS = (
         setting="appliance management: syslog forwarding, TCP recommended (the rsyslog template of SEKOIA.IO's page is "
         "not needed)",
         example=b"<14>1 2026-11-23T07:24:00.394Z vc01 vpxd 7879 - - Event [11111111] [1-1] "
-        b"[2026-11-23T07:24:00.335088Z] "
-        b"[vim.event.UserLoginSessionEvent] [info] [EXAMPLE\\jdoe] [] [11111111] [User EXAMPLE\\jdoe@192.0.2.17 "
-        b"logged in]",
+        b"[2026-11-23T07:24:00.335088Z] [vim.event.UserLoginSessionEvent] [info] [EXAMPLE\\jdoe] [] [11111111] [User "
+        b"EXAMPLE\\jdoe@192.0.2.17 logged in]",
         aliases=("vcenter",),
     ),
     Format(
@@ -111,8 +107,7 @@ FORMATS = (
         foreign=12,
         setting="SIEM integration: RFC 3164 with ISO timestamps, TCP or UDP",
         example=b'<38>2026-11-23T07:24:00+01:00 bastion01 wabaudit[2211]: [wabaudit] action="edit" type="User" '
-        b'user="admin" '
-        b'client_ip="192.0.2.17" infos="UserName [jdoe]"',
+        b'user="admin" client_ip="192.0.2.17" infos="UserName [jdoe]"',
         aliases=("wallix",),
     ),
     Format(
@@ -150,9 +145,8 @@ FORMATS = (
         begins=rb"(?s)[^:=]+\.#015#012|.+\(utilisateur=",
         setting="liagent.ini of the agent: proto=syslog; TCP with octet counting, because the texts contain line ends",
         notes=("Use octet counting: LF framing would split these texts at their line ends.",),
-        example=b"<14>1 2026-11-23T07:24:00.000Z DC01 Microsoft-Windows-Security-Auditing - - - An account was "
-        b"logged off."
-        b"\r\n\r\nSubject:\r\n\tSecurity ID:\t\tS-1-5-21-1494196517-1000\r\n\tAccount Name:\t\tjdoe",
+        example=b"<14>1 2026-11-23T07:24:00.000Z DC01 Microsoft-Windows-Security-Auditing - - - An account was logged "
+        b"off.\r\n\r\nSubject:\r\n\tSecurity ID:\t\tS-1-5-21-1494196517-1000\r\n\tAccount Name:\t\tjdoe",
         aliases=("log-insight-windows",),
     ),
 )
