@@ -317,18 +317,18 @@ class Bridge:
 
     def _make_cluster_node(self, share: SharedBacklog) -> ClusterNode:
         # Imported only if the backlog is shared: nothing else needs pika.
-        from bridge.cluster.amqp import Rabbit, access_of  # noqa: PLC0415
+        from bridge.cluster.amqp import Rabbit  # noqa: PLC0415
 
         def password() -> Secret | None:
             current = self.config.spool.share
             return None if current is None else current.password
 
-        access = access_of(share, password)
         node = node_name(self.spool.directory)
         context = self.courier_set.context
         run = self._spool_thread.run
         return ClusterNode(
-            cluster_config.cluster_terms(share, node=node), connect=Rabbit(self._reactor, access, name=node).connect,
+            cluster_config.cluster_terms(share, node=node),
+            connect=Rabbit(self._reactor, share, password, name=node).connect,
             own=self.couriers, context=context, on_courier_count=self.courier_set.share_rate,
             shared=DeliveryStore(
                 self.spool, self.ledger, work=self._spool_thread.work, receipt=self.journal_writer.taken_receipt,

@@ -13,7 +13,6 @@ Hazards, each found in the source of pika 1.4:
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import cast
 from urllib.parse import urlsplit
 
@@ -41,41 +40,18 @@ CONNECT_TIMEOUT, OPEN_TIMEOUT, CLOSE_TIMEOUT = 5.0, 10.0, 1.0
 logging.getLogger("pika").setLevel(logging.CRITICAL + 1)
 
 
-@dataclass(frozen=True, slots=True)
-class Access:
-    """Credentials and TLS settings for the brokers. Without a user name, the client certificate authenticates this node
+class Rabbit:
+    """Opens sessions with RabbitMQ brokers. Without a user name, the client certificate authenticates this node
     (``EXTERNAL``); without a certificate, it logs in as guest."""
 
-    username: str | None
-    password: Callable[[], str]
-    "Called for each connection, as the password may have changed."
-    virtual_host: str
-    policy: Callable[[], CachedPolicy]
-    "Returns the TLS trust settings. Called for each connection, as the files may have changed. Raises PemError."
-    certificate: bool
-
-
-def access_of(share: SharedBacklog, password: Callable[[], Secret | None]) -> Access:
-    """Returns the credentials and TLS settings of a configuration; ``password`` returns the current password."""
-    trust = Trust(share.ca_file, share.extra_ca_file, share.client_certificate, share.client_key)
-
-    def current_password() -> str:
-        secret = password()
-        return "" if secret is None else secret.reveal()
-
-    return Access(
-        username=share.username, password=current_password, virtual_host=share.virtual_host,
-        policy=lambda: CachedPolicy(trust), certificate=share.client_certificate is not None,
-    )  # fmt: skip
-
-
-class Rabbit:
-    """Opens sessions with RabbitMQ brokers."""
-
-    def __init__(self, reactor: Reactor, access: Access, *, name: str) -> None:
-        """Stores the settings. The broker shows ``name`` as the name of this node's connections."""
+    def __init__(
+        self, reactor: Reactor, share: SharedBacklog, password: Callable[[], Secret | None], *, name: str
+    ) -> None:
+        """Stores the settings. ``password`` is called for each connection, as the password may have changed. The broker
+        shows ``name`` as the name of this node's connections."""
         self._reactor = reactor
-        self._access = access
+        self._share = share
+        self._password = password
         self._name = name
 
     def connect(self, url: str) -> "defer.Deferred[BrokerSession]":
@@ -91,7 +67,11 @@ class Rabbit:
         policy = None
         try:
             if secure:
-                policy = self._access.policy()
+                share = self._share
+                # Built for each connection, as the files may have changed.
+                policy = CachedPolicy(
+                    Trust(share.ca_file, share.extra_ca_file, share.client_certificate, share.client_key)
+                )
                 endpoint = endpoints.wrapClientTLS(policy.creatorForNetloc(host.encode("idna"), port), endpoint)
             await endpoints.connectProtocol(endpoint, protocol)
             await protocol.opened.addTimeout(OPEN_TIMEOUT, self._reactor)
@@ -104,25 +84,25 @@ class Rabbit:
         return _Session(self._reactor, protocol)
 
     def _parameters(self) -> pika.ConnectionParameters:
-        access = self._access
+        share, secret = self._share, self._password()
         credentials: ExternalCredentials | PlainCredentials
-        if access.username is None and access.certificate:
+        if share.username is None and share.client_certificate is not None:
             credentials = ExternalCredentials()
-        elif access.username is None:
+        elif share.username is None:
             credentials = PlainCredentials("guest", "guest")
         else:
-            credentials = PlainCredentials(access.username, access.password())
+            credentials = PlainCredentials(share.username, "" if secret is None else secret.reveal())
         return pika.ConnectionParameters(
-            virtual_host=access.virtual_host, credentials=credentials, heartbeat=HEARTBEAT,
+            virtual_host=share.virtual_host, credentials=credentials, heartbeat=HEARTBEAT,
             client_properties={"connection_name": self._name, "product": "syslog-bridge", "version": __version__},
         )  # fmt: skip
 
     def _describe_error(self, error: BaseException | None) -> str:
-        login = self._access.username or ("the client certificate" if self._access.certificate else "guest")
+        login = self._share.username or ("the client certificate" if self._share.client_certificate else "guest")
         if isinstance(error, exceptions.ProbableAuthenticationError | exceptions.AuthenticationError):
             return f"the broker rejects the login of {login}. Check spool.share.username and spool.share.password."
         if isinstance(error, exceptions.ProbableAccessDeniedError):
-            return f"{login} may not use the virtual host {self._access.virtual_host}. Check its permissions."
+            return f"{login} may not use the virtual host {self._share.virtual_host}. Check its permissions."
         return describe_error(error)
 
 

@@ -14,13 +14,7 @@ from urllib.parse import urlsplit
 
 from OpenSSL.crypto import X509
 from twisted.internet import defer, endpoints
-from twisted.internet.interfaces import (
-    IHandshakeListener,
-    IReactorTime,
-    ISSLTransport,
-    IStreamClientEndpoint,
-    ITCPTransport,
-)
+from twisted.internet.interfaces import IHandshakeListener, ISSLTransport, IStreamClientEndpoint, ITCPTransport
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.internet.threads import deferToThread
 from twisted.python.failure import Failure
@@ -78,7 +72,7 @@ def probe(config: Config, connect: bool, send_test: bool) -> list[StepResult]:
     async def check_all() -> None:
         if connect:
             for target in _targets(config):
-                results.extend(await _check_target(reactor, target))
+                results.extend(await _TargetCheck(reactor, target).run())
             if config.spool.share is not None:
                 results.extend(await _check_brokers(reactor, config, config.spool.share))
         if send_test:
@@ -109,44 +103,90 @@ def _targets(config: Config) -> list[_Target]:
     ]
 
 
-async def _check_target(reactor: Reactor, target: _Target) -> Sequence[StepResult]:
-    parts = urlsplit(target.url)
-    host, secure = parts.hostname or "", parts.scheme == "https"
-    port = parts.port or (443 if secure else 80)
-    timeout = target.destination.timeout.total_seconds()
-    proxy = deliver_config.proxy(target.destination)
-    first = (proxy.host, proxy.port) if proxy else (host, port)
-    owner = "proxy " if proxy else ""
-    results = []
-    step = "name"
-    try:
-        addresses = await _in_time(reactor, timeout, deferToThread(_resolve, *first))
-        results.append(target.result(step, f"{owner}{first[0]} resolves to {', '.join(addresses)}", ok=True))
-        step = "tcp"
-        peer = await _connect(reactor, endpoints.HostnameEndpoint(reactor, *first, timeout=timeout), timeout)
-        results.append(target.result(step, f"{owner}port {first[1]} of {peer} accepts connections", ok=True))
-        policy = CachedPolicy(deliver_config.trust(target.destination))
-        tcp_endpoint = CollectorEndpoints(reactor, policy, timeout=timeout, proxy=proxy).endpoint(host, port)
-        if proxy:
-            step = "proxy"
-            await _connect(reactor, tcp_endpoint, timeout)
-            results.append(target.result(step, f"{proxy} connects to {host}:{port}", ok=True))
-        if secure:
-            step = "tls"
-            text = await _handshake(reactor, policy, tcp_endpoint, host, port, timeout)
-            results.append(target.result(step, text, ok=True))
-        step = "http"
-        results.append(target.result(step, await _post_empty(reactor, target, timeout), ok=True))
-    except (_StepFailed, PemError) as error:
-        results.append(target.result(step, str(error), ok=False))
-    return results
+class _TargetCheck:
+    """Checks one target step by step, as a courier would connect to it."""
+
+    def __init__(self, reactor: Reactor, target: _Target) -> None:
+        parts = urlsplit(target.url)
+        self._reactor = reactor
+        self._target = target
+        self._host, self._secure = parts.hostname or "", parts.scheme == "https"
+        self._port = parts.port or (443 if self._secure else 80)
+        self._timeout = target.destination.timeout.total_seconds()
+        self._proxy = deliver_config.proxy(target.destination)
+
+    async def run(self) -> Sequence[StepResult]:
+        proxy, results = self._proxy, []
+        first = (proxy.host, proxy.port) if proxy else (self._host, self._port)
+        owner = "proxy " if proxy else ""
+
+        def add(text: str) -> None:
+            results.append(self._target.result(step, text, ok=True))
+
+        step = "name"
+        try:
+            addresses = await self._in_time(deferToThread(_resolve, *first))
+            add(f"{owner}{first[0]} resolves to {', '.join(addresses)}")
+            step = "tcp"
+            peer = await self._connect(endpoints.HostnameEndpoint(self._reactor, *first, timeout=self._timeout))
+            add(f"{owner}port {first[1]} of {peer} accepts connections")
+            policy = CachedPolicy(deliver_config.trust(self._target.destination))
+            endpoint = CollectorEndpoints(self._reactor, policy, timeout=self._timeout, proxy=proxy).endpoint(
+                self._host, self._port
+            )
+            if proxy:
+                step = "proxy"
+                await self._connect(endpoint)
+                add(f"{proxy} connects to {self._host}:{self._port}")
+            if self._secure:
+                step = "tls"
+                add(await self._handshake(policy, endpoint))
+            step = "http"
+            add(await _post_empty(self._reactor, self._target))
+        except (_StepFailed, PemError) as error:
+            results.append(self._target.result(step, str(error), ok=False))
+        return results
+
+    async def _connect(self, endpoint: IStreamClientEndpoint) -> str:
+        """Connects and disconnects; returns the address of the peer."""
+        try:
+            protocol = await self._in_time(endpoints.connectProtocol(endpoint, Protocol()))
+        except _StepFailed:
+            raise
+        except ProxyError as error:
+            raise _StepFailed(str(error)) from None
+        except Exception:
+            raise _StepFailed(_failure_text(), "Check the port, and the firewalls in between.") from None
+        transport = cast(ITCPTransport, protocol.transport)
+        transport.abortConnection()
+        return str(getattr(transport.getPeer(), "host", ""))
+
+    async def _handshake(self, policy: CachedPolicy, tcp_endpoint: IStreamClientEndpoint) -> str:
+        creator = policy.creatorForNetloc(self._host.encode("idna"), self._port)
+        try:
+            protocol = await endpoints.connectProtocol(endpoints.wrapClientTLS(creator, tcp_endpoint), _Handshake())
+        except Exception:
+            raise _StepFailed(_failure_text()) from None
+        try:
+            return await self._in_time(protocol.done, "Check that the server uses TLS on this port.")
+        except _StepFailed as error:
+            # The policy has seen the certificate and may know more.
+            raise _StepFailed(policy.refused(self._host) or str(error)) from None
+        finally:
+            cast(ITCPTransport, protocol.transport).abortConnection()
+
+    async def _in_time(self, waiting: "defer.Deferred[T]", hint: str = "") -> T:
+        try:
+            return await waiting.addTimeout(self._timeout, self._reactor)
+        except defer.TimeoutError:
+            raise _StepFailed(f"no answer within {self._timeout:g} s", hint) from None
 
 
 async def _check_brokers(reactor: Reactor, config: Config, share: SharedBacklog) -> Sequence[StepResult]:
     """Checks each broker, and the queues of the configured intakes on the first broker that accepts the login."""
-    from bridge.cluster.amqp import Rabbit, access_of  # noqa: PLC0415  only a share needs pika
+    from bridge.cluster.amqp import Rabbit  # noqa: PLC0415  only a share needs pika
 
-    rabbit = Rabbit(reactor, access_of(share, lambda: share.password), name="syslog-bridge check")
+    rabbit = Rabbit(reactor, share, lambda: share.password, name="syslog-bridge check")
     names, results, queues_checked = tuple(config.intakes), [], False
     for url in share.amqp:
         try:
@@ -202,20 +242,6 @@ def _resolve(host: str, port: int) -> list[str]:
     return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
 
-async def _connect(reactor: Reactor, endpoint: IStreamClientEndpoint, timeout: float) -> str:
-    try:
-        protocol = await _in_time(reactor, timeout, endpoints.connectProtocol(endpoint, Protocol()))
-    except _StepFailed:
-        raise
-    except ProxyError as error:
-        raise _StepFailed(str(error)) from None
-    except Exception:
-        raise _StepFailed(f"{_failure_text()}. Check the port, and the firewalls in between.") from None
-    transport = cast(ITCPTransport, protocol.transport)
-    transport.abortConnection()
-    return str(getattr(transport.getPeer(), "host", ""))
-
-
 @implementer(IHandshakeListener)
 class _Handshake(Protocol):
     """Waits for the end of the TLS handshake, whether it succeeds or fails."""
@@ -235,24 +261,7 @@ class _Handshake(Protocol):
             self.done.errback(_StepFailed(describe_tls_error(reason.value)))
 
 
-async def _handshake(
-    reactor: Reactor, policy: CachedPolicy, tcp_endpoint: IStreamClientEndpoint, host: str, port: int, timeout: float
-) -> str:
-    endpoint = endpoints.wrapClientTLS(policy.creatorForNetloc(host.encode("idna"), port), tcp_endpoint)
-    try:
-        protocol = await endpoints.connectProtocol(endpoint, _Handshake())
-    except Exception:
-        raise _StepFailed(_failure_text()) from None
-    try:
-        return await _in_time(reactor, timeout, protocol.done, "Check that the server uses TLS on this port.")
-    except _StepFailed as error:
-        # The policy has seen the certificate and may know more.
-        raise _StepFailed(policy.refused(host) or str(error)) from None
-    finally:
-        cast(ITCPTransport, protocol.transport).abortConnection()
-
-
-async def _post_empty(reactor: Reactor, target: _Target, timeout: float) -> str:
+async def _post_empty(reactor: Reactor, target: _Target) -> str:
     """Sends an empty POST without a key, which cannot create an event; returns the text of the result."""
     client = _client(reactor, target.destination)
     content_type = ENDPOINTS[target.destination.endpoint].content_type
@@ -338,10 +347,3 @@ def _failure_text() -> str:
     failure = Failure()
     number = getattr(failure.value, "osError", None)
     return f"no connection ({os.strerror(number)})" if isinstance(number, int) else describe_failure(failure)
-
-
-async def _in_time(reactor: IReactorTime, timeout: float, waiting: "defer.Deferred[T]", hint: str = "") -> T:
-    try:
-        return await waiting.addTimeout(timeout, reactor)
-    except defer.TimeoutError:
-        raise _StepFailed(f"no answer within {timeout:g} s", hint) from None
