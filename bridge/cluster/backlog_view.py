@@ -15,7 +15,8 @@ _WORST_FIRST = ("parked", "backing-off", "delivering", "idle")
 
 
 class BacklogView:
-    """Combined state of one intake. ``own`` has the batches of this node's spool, ``taken`` those from the queue."""
+    """Combined state of one intake. ``own`` has the batches of this node's spool, ``taken`` those from the queue. What
+    is not described means the same as for one courier."""
 
     def __init__(self, own: Courier, taken: Courier | None, publisher: Publisher | None, *, alone: bool) -> None:
         self.name = own.name
@@ -46,7 +47,6 @@ class BacklogView:
 
     @property
     def retired(self) -> bool:
-        """True if the intake is not in the configuration."""
         return self._own.retired
 
     @property
@@ -60,7 +60,6 @@ class BacklogView:
 
     @property
     def next_attempt_in(self) -> float | None:
-        """Seconds until the next attempt; None if no attempt is scheduled."""
         waits = [courier.next_attempt_in for courier in self._couriers]
         if self._publisher is not None:
             waits.append(self._publisher.next_attempt_in)
@@ -68,12 +67,10 @@ class BacklogView:
 
     @property
     def waiting_events(self) -> int:
-        """Sealed events on this node that are not settled."""
         return sum(courier.waiting_events for courier in self._couriers)
 
     @property
     def waiting_bytes(self) -> int:
-        """Bytes of the waiting events, as lines."""
         return sum(courier.waiting_bytes for courier in self._couriers)
 
     @property
@@ -83,38 +80,31 @@ class BacklogView:
 
     @property
     def oldest_sequence(self) -> int | None:
-        """Sequence of the batch that has waited longest."""
         found = [courier.oldest_sequence for courier in self._couriers]
         return min((sequence for sequence in found if sequence is not None), default=None)
 
     @property
     def delivered(self) -> int:
-        """Events of this node that the collector has accepted."""
         return sum(courier.delivered for courier in self._couriers)
 
     @property
     def delivered_bytes(self) -> int:
-        """Bytes of text in accepted requests."""
         return sum(courier.delivered_bytes for courier in self._couriers)
 
     @property
     def unconfirmed(self) -> int:
-        """Delivered events whose ids the collector did not return."""
         return sum(courier.unconfirmed for courier in self._couriers)
 
     @property
     def last_answer(self) -> Answered | None:
-        """Last response of the collector."""
         return _latest(courier.last_answer for courier in self._couriers)
 
     @property
     def last_acceptance(self) -> Answered | None:
-        """Last response by which the collector accepted events."""
         return _latest(courier.last_acceptance for courier in self._couriers)
 
     @property
     def requests(self) -> dict[str, int]:
-        """Number of requests by outcome."""
         return {outcome: sum(courier.requests[outcome] for courier in self._couriers) for outcome in self._own.requests}
 
     def drop_oldest(self) -> Batch | Pack | None:

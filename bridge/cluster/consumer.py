@@ -26,6 +26,7 @@ from bridge.cluster.broker import BrokerError, Channel, QueueTerms
 from bridge.cluster.broker_connection import BrokerConnection
 from bridge.cluster.consumer_memory import ConsumerMemory
 from bridge.cluster.message import ForeignMessage, ReceivedBatch, TakenBatch, batch_from_message
+from bridge.cluster.single_job import SingleJob
 from bridge.cluster.terms import ClusterTerms
 from bridge.deliver.context import DeliveryContext
 from bridge.deliver.courier import Courier
@@ -77,7 +78,7 @@ class Consumer:
         self._channel: Channel | None = None
         self._tag: str | None = None
         self._prefetch = 0
-        self._busy = False
+        self._job = SingleJob("consuming from a queue")
         self._not_before = float("-inf")
         self._typical_size = float(memory.limit)
         "Moving average of the bytes of a batch. Starts with the limit, as no batch is known yet."
@@ -92,13 +93,6 @@ class Consumer:
     # --- status ------------------------------------------------------------------------------------------------------
 
     @property
-    def state(self) -> str:
-        """State of the consumer: idle, consuming or ending."""
-        if self._tag is not None:
-            return "consuming"
-        return "ending" if self._deliveries else "idle"
-
-    @property
     def held(self) -> int:
         """Number of batches that this node holds and has not settled."""
         return len(self._deliveries)
@@ -108,7 +102,7 @@ class Consumer:
     def look(self) -> None:
         """Starts, stops or resizes the consumer. Called several times a second."""
         now = self._context.clock.seconds()
-        if self._busy or self._stopped:
+        if self._job.busy or self._stopped:
             return
         prefetch = self._wanted_prefetch()
         if self._tag is not None:
@@ -119,7 +113,7 @@ class Consumer:
         else:
             self._requeue_unwanted(now)
             if prefetch and self._connection.is_connected and now >= self._not_before:
-                self._begin(prefetch)
+                self._job.start(self._consume(prefetch))
 
     def acknowledge(self, batch: TakenBatch) -> None:
         """Acknowledges a settled batch to the broker."""
@@ -131,7 +125,7 @@ class Consumer:
     def stop(self) -> None:
         """Stops consuming, and requeues the batches that are not in flight."""
         self._stopped = True
-        if self._tag is not None and not self._busy:
+        if self._tag is not None and not self._job.busy:
             self._cancel()
         elif self._tag is None:
             self._requeue(list(self._deliveries))
@@ -168,16 +162,6 @@ class Consumer:
 
     # --- the consumer ------------------------------------------------------------------------------------------------
 
-    def _begin(self, prefetch: int) -> None:
-        self._busy = True
-
-        def ended(result: object) -> None:
-            self._busy = False
-            if isinstance(result, Failure):
-                log.failure("defect while consuming from a queue", result)
-
-        defer.ensureDeferred(self._consume(prefetch)).addBoth(ended)
-
     async def _consume(self, prefetch: int) -> None:
         try:
             if self._channel is not None and self._channel.open:
@@ -203,10 +187,8 @@ class Consumer:
         would deliver them to this consumer again."""
         assert self._channel is not None and self._tag is not None
         tag, self._tag = self._tag, None
-        self._busy = True
 
-        def ended(result: object) -> None:
-            self._busy = False
+        def ended() -> None:
             excess, self._excess = self._excess, []
             for delivery in excess:
                 delivery.channel.requeue(delivery.tag)
@@ -215,7 +197,8 @@ class Consumer:
             else:
                 self._requeue_unwanted(self._context.clock.seconds())
 
-        self._channel.cancel(tag).addBoth(ended)
+        # If the channel is closed, so is its consumer.
+        self._job.start(self._channel.cancel(tag).addErrback(lambda failure: failure.trap(BrokerError)), ended)
 
     def _lost(self, channel: Channel, reason: str) -> None:
         if channel is self._channel:
@@ -234,7 +217,7 @@ class Consumer:
             # Delivered before the prefetch could be reduced. The lines are not kept.
             self._excess.append(HeldDelivery(channel, received.delivery_tag, now))
             self._typical_size = max(self._typical_size, float(size))
-            if self._tag is not None and not self._busy:
+            if self._tag is not None and not self._job.busy:
                 self._cancel()
             return
         try:

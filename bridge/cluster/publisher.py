@@ -23,6 +23,7 @@ from twisted.python.failure import Failure
 from bridge.cluster.broker import BrokerError, Channel, QueueFull, QueueMissing, QueueTerms
 from bridge.cluster.broker_connection import BrokerConnection
 from bridge.cluster.message import read_messages
+from bridge.cluster.single_job import SingleJob
 from bridge.cluster.terms import ClusterTerms
 from bridge.deliver.backoff import doubling
 from bridge.deliver.context import DeliveryContext
@@ -99,7 +100,7 @@ class Publisher:
         self._queue = terms.queue_of(courier.name)
         self._terms = QueueTerms(terms.max_bytes)
         self._channel: Channel | None = None
-        self._opening = False
+        self._opening = SingleJob("opening a queue")
         self._lent: dict[Piece, float] = {}
         "Pieces lent by the courier, with the time of their publishing; infinite: not published yet."
         self._lent_bytes = 0
@@ -163,7 +164,8 @@ class Publisher:
             self._channel.close()
             self._channel = None
         if self._channel is None or not self._channel.open:
-            self._open()
+            if not self._opening.busy:
+                self._opening.start(self._prepare(), lambda: self.wake() if self._channel is not None else None)
             return
         # Only one batch after a failure, and on a channel that has not confirmed anything yet.
         limit = MAX_BATCHES if self._has_confirmed and not self._failures else 1
@@ -207,17 +209,6 @@ class Publisher:
             self._channel.close()
 
     # --- the queue ---------------------------------------------------------------------------------------------------
-
-    def _open(self) -> None:
-        if not self._opening:
-            self._opening = True
-
-            def ended(result: object) -> None:
-                self._opening = False
-
-            opened = defer.ensureDeferred(self._prepare()).addBoth(ended)
-            opened.addErrback(lambda failure: log.failure("defect while opening a queue", failure))
-            opened.addCallback(lambda nothing: self.wake() if self._channel is not None else None)
 
     async def _prepare(self) -> None:
         """Opens a channel and declares the queue."""

@@ -11,11 +11,11 @@ from typing import TypeVar
 from twisted.internet import defer
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from bridge.cluster.broker import BrokerError, Channel, QueueDepth, QueueMissing, QueueTerms
 from bridge.cluster.broker_connection import BrokerConnection
 from bridge.cluster.message import ReceivedBatch
+from bridge.cluster.single_job import SingleJob
 
 EVERY = 5.0
 "Seconds between two polls."
@@ -53,7 +53,7 @@ class QueueMonitor:
         self._on_courier_count = on_courier_count
         self._presence_channel: Channel | None = None
         self._inspect_channel: Channel | None = None
-        self._busy = False
+        self._job = SingleJob("polling the queues")
         self._last_poll = float("-inf")
 
     def session_opened(self) -> None:
@@ -64,16 +64,10 @@ class QueueMonitor:
     def look(self) -> None:
         """Starts a poll if one is due. Called several times a second."""
         now = self._clock.seconds()
-        if self._busy or not self._connection.is_connected or now - self._last_poll < EVERY:
+        if self._job.busy or not self._connection.is_connected or now - self._last_poll < EVERY:
             return
-        self._busy, self._last_poll = True, now
-
-        def ended(result: object) -> None:
-            self._busy = False
-            if isinstance(result, Failure):
-                log.failure("defect while polling the queues", result)
-
-        defer.ensureDeferred(self._poll()).addBoth(ended)
+        self._last_poll = now
+        self._job.start(self._poll())
 
     async def _poll(self) -> None:
         try:

@@ -35,18 +35,17 @@ class Envelope:
     path: str | None = None
     """The query ``?path=`` of ``/jsons``."""
 
-    def key(self) -> str:
+    def key(self, where: str = "") -> str:
+        """Returns the key of the request; empty if it has none and needs none."""
         if not self.intake_key and not self.keys.optional:
-            raise missing_key()
+            raise missing_key(where)
         return self.intake_key or ""
 
     def key_in(self, record: dict[str, Any], where: str = "") -> str:
         """Returns the key of a JSON object, or that of the request if the object has none."""
         key = record.get("intake_key")
         if key is None or key == "":
-            if not self.intake_key and not self.keys.optional:
-                raise missing_key(where)
-            return self.intake_key or ""
+            return self.key(where)
         if not isinstance(key, str):
             raise Refusal(400, f"{where}intake_key must be a string")
         return self.keys.checked(key, where)
