@@ -29,9 +29,19 @@ log = Logger(namespace="fleet")
 
 
 class BrokerConnection:
-    """Keeps a session with one of several brokers. ``purpose`` names the connection in log lines."""
+    """Keeps a session with one of several brokers. ``purpose`` names the connection in log lines. ``on_connected`` is
+    called for each new session, ``on_change`` when state or error change."""
 
-    def __init__(self, purpose: str, urls: Sequence[str], *, connect: Connect, clock: IReactorTime) -> None:
+    def __init__(
+        self,
+        purpose: str,
+        urls: Sequence[str],
+        *,
+        connect: Connect,
+        clock: IReactorTime,
+        on_connected: Callable[[], None] = lambda: None,
+        on_change: Callable[[], None] = lambda: None,
+    ) -> None:
         self.state = "stopped"
         self.since = clock.seconds()
         "Monotonic time of the last change of state, in seconds."
@@ -41,8 +51,8 @@ class BrokerConnection:
         "Error of the last attempt or session; None while the connection is up."
         self.sessions = 0
         "Sessions opened since start."
-        self.on_connected: list[Callable[[], None]] = []
-        self.on_change: list[Callable[[], None]] = []
+        self._on_connected = on_connected
+        self._on_change = on_change
         self._purpose = purpose
         self._urls = list(urls)
         self._connect = connect
@@ -139,8 +149,7 @@ class BrokerConnection:
         session.on_blocked(lambda reason: self._blocked(session, reason))
         session.on_lost(lambda reason: self._lost(session, reason))
         if self._session is session:
-            for callback in list(self.on_connected):
-                callback()
+            self._on_connected()
 
     def _refused(self, failure: Failure) -> None:
         failure.trap(BrokerError)
@@ -155,7 +164,7 @@ class BrokerConnection:
         else:
             self._failed_rounds += 1
             self._retry_later()
-        self._notify()
+        self._on_change()
 
     def _retry_later(self) -> None:
         wait = doubling(self._failed_rounds, first=FIRST_WAIT, longest=LONGEST_WAIT)
@@ -187,11 +196,7 @@ class BrokerConnection:
     def _set_state(self, state: str) -> None:
         if state != self.state:
             self.state, self.since = state, self._clock.seconds()
-            self._notify()
-
-    def _notify(self) -> None:
-        for callback in list(self.on_change):
-            callback()
+            self._on_change()
 
     def _defect(self, failure: Failure) -> None:
         log.failure("defect while connecting to a broker", failure)

@@ -42,8 +42,8 @@ class ClusterNode:
     """Publishes this node's batches and delivers batches of the queues, as its role says.
 
     ``own`` are the couriers of this node's spool by intake, and ``context`` is their context. ``shared`` stores the
-    outcomes of batches that were taken over.
-    ``on_courier_count`` is called with the number of couriers that share the request rate.
+    outcomes of batches that were taken over. ``on_courier_count`` is called with the number of couriers that share the
+    request rate.
     """
 
     def __init__(
@@ -75,15 +75,18 @@ class ClusterNode:
         self._consumers: dict[str, tuple[Courier, Consumer]] = {}
         self._alarmed: set[tuple[str, str]] = set()
         self._stopped = False
-        self.publisher_connection = BrokerConnection("publishing", terms.urls, connect=connect, clock=context.clock)
-        self.consumer_connection = BrokerConnection("consuming", terms.urls, connect=connect, clock=context.clock)
+        self.publisher_connection = BrokerConnection(
+            "publishing", terms.urls, connect=connect, clock=context.clock, on_connected=self._publisher_session_opened,
+            on_change=self._wake,
+        )  # fmt: skip
+        self.consumer_connection = BrokerConnection(
+            "consuming", terms.urls, connect=connect, clock=context.clock,
+            on_connected=lambda: self.queue_monitor.session_opened(),  # noqa: PLW0108  made below
+        )  # fmt: skip
         self.queue_monitor = QueueMonitor(
-            self.consumer_connection, clock=context.clock, presence=terms.presence, consumes=terms.consumes,
+            self.consumer_connection, terms, clock=context.clock,
             queues=lambda: list(map(terms.queue_of, self._names())), on_courier_count=on_courier_count,
         )  # fmt: skip
-        self.publisher_connection.on_connected.append(self._publisher_session_opened)
-        self.consumer_connection.on_connected.append(self.queue_monitor.session_opened)
-        self.publisher_connection.on_change.append(self._wake)
 
     def _names(self) -> list[str]:
         """Returns the intakes that have a queue on this node."""

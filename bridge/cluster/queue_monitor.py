@@ -16,6 +16,7 @@ from bridge.cluster.broker import BrokerError, Channel, QueueDepth, QueueMissing
 from bridge.cluster.broker_connection import BrokerConnection
 from bridge.cluster.message import ReceivedBatch
 from bridge.cluster.single_job import SingleJob
+from bridge.cluster.terms import ClusterTerms
 
 EVERY = 5.0
 "Seconds between two polls."
@@ -34,10 +35,9 @@ class QueueMonitor:
     def __init__(
         self,
         connection: BrokerConnection,
+        terms: ClusterTerms,
         *,
         clock: IReactorTime,
-        presence: str,
-        consumes: bool,
         queues: Callable[[], list[str]],
         on_courier_count: Callable[[int], None],
     ) -> None:
@@ -47,8 +47,7 @@ class QueueMonitor:
         "Last known depth by queue."
         self._connection = connection
         self._clock = clock
-        self._presence = presence
-        self._consumes = consumes
+        self._terms = terms
         self._queues = queues
         self._on_courier_count = on_courier_count
         self._presence_channel: Channel | None = None
@@ -73,7 +72,7 @@ class QueueMonitor:
         try:
             if self._presence_channel is None or not self._presence_channel.open:
                 self._presence_channel = await self._announce()
-            presence = await self._depth(self._presence)
+            presence = await self._depth(self._terms.presence)
             queues = self._queues()
             for removed in self.depths.keys() - set(queues):
                 del self.depths[removed]
@@ -93,13 +92,13 @@ class QueueMonitor:
 
     async def _announce(self) -> Channel:
         channel = await self._with_timeout(self._connection.channel())
-        await self._with_timeout(channel.declare(self._presence, QueueTerms(max_bytes=1)))
-        if self._consumes:
+        await self._with_timeout(channel.declare(self._terms.presence, QueueTerms(max_bytes=1)))
+        if self._terms.consumes:
 
             def got(received: ReceivedBatch) -> None:
                 channel.requeue(received.delivery_tag)
 
-            await self._with_timeout(channel.consume(self._presence, prefetch=1, got=got))
+            await self._with_timeout(channel.consume(self._terms.presence, prefetch=1, got=got))
         return channel
 
     async def _depth(self, queue: str) -> QueueDepth:

@@ -13,6 +13,7 @@ from twisted.internet.interfaces import IListeningPort
 from twisted.internet.task import LoopingCall
 from twisted.logger import FilteringLogObserver, LogLevel, LogLevelFilterPredicate, globalLogBeginner
 from twisted.logger import textFileLogObserver as text_log
+from twisted.python.failure import Failure
 
 from bridge.collector.api import IntakeResource
 from bridge.collector.delivery import Sink
@@ -127,9 +128,8 @@ def _counting_sink(output: _Output, reactor: Reactor, ending: ExitStack) -> Sink
 
 def _fired_result(listening: Deferred[IListeningPort]) -> IListeningPort:
     """Returns the result of a Deferred that has already fired, as binding a port does not wait."""
-    results: list[IListeningPort] = []
-    failures: list[BaseException] = []
-    listening.addCallbacks(results.append, lambda failure: failures.append(failure.value))
-    for error in failures:
-        raise error
+    results: list[IListeningPort | Failure] = []
+    listening.addBoth(results.append)
+    if isinstance(results[0], Failure):
+        results[0].raiseException()
     return results[0]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from bridge.trial.drill.processes import DrillError, wait
 from bridge.trial.drill.scenarios import Drill
-from bridge.trial.drill.senders import SenderThread
+from bridge.trial.drill.senders import send_at_rate
 
 _RATES = (1_000, 2_000, 5_000, 10_000, 20_000, 35_000, 50_000, 75_000, 100_000, 150_000, 200_000)
 _BACKLOG_SECONDS = 3.0
@@ -48,9 +48,7 @@ def _steps(drill: Drill, kind: str, seconds: float) -> Iterator[tuple[int, str, 
     for rate in _RATES:
         before, cpu = gateway.status(), gateway.cpu_seconds()
         numbers = drill.numbers.take(int(rate * seconds))
-        stream = SenderThread(kind, gateway.udp if kind == "udp" else gateway.tcp, numbers, rate)
-        stream.start()
-        stream.join()
+        kept = send_at_rate(kind, gateway.udp if kind == "udp" else gateway.tcp, numbers, rate)
         failed = ""
         try:
             wait(lambda: _read(gateway.status(), before) >= len(numbers), 2.0, "")  # noqa: B023
@@ -59,7 +57,7 @@ def _steps(drill: Drill, kind: str, seconds: float) -> Iterator[tuple[int, str, 
             drops = _drops(gateway.status()) - _drops(before)
             failed = f"the kernel dropped {drops:,} datagrams" if drops else f"{missing:,} events were not read in time"
         waiting = gateway.ledger()["spooled"]
-        if not failed and stream.behind:
+        if not failed and not kept:
             failed = "the sender could not keep this rate"
         if not failed and waiting > rate * _BACKLOG_SECONDS:
             failed = f"{waiting:,} events were waiting in the spool"

@@ -1,7 +1,6 @@
-"""Sends numbered events to loopback over TCP or UDP, all at once or from a thread at a given rate."""
+"""Sends numbered events to loopback over TCP or UDP, all at once or at a given rate."""
 
 import socket
-import threading
 import time
 
 from bridge.trial.drill.collector_process import POISON
@@ -37,41 +36,25 @@ def send_tcp(port: int, frames: list[bytes]) -> None:
             pass
 
 
-class SenderThread(threading.Thread):
-    """Sends the events ``numbers`` over ``kind`` (tcp or udp) at ``rate`` events per second.
-
-    ``numbers[:sent]`` have been sent; ``seconds`` is the duration, set at the end.
-    """
-
-    def __init__(self, kind: str, port: int, numbers: range, rate: int) -> None:
-        super().__init__(daemon=True)
-        self.kind, self.port, self.rate = kind, port, rate
-        self.numbers = numbers
-        self.sent = 0
-        self.seconds = 0.0
-        self.behind = False
-        "True if the rate could not be kept, because the receiver or this machine was too slow."
-
-    def run(self) -> None:
-        """Sends all events; called by the thread."""
-        began = time.monotonic()
-        connection = socket.socket(type=socket.SOCK_STREAM if self.kind == "tcp" else socket.SOCK_DGRAM)
-        connection.connect(("127.0.0.1", self.port))
-        while self.sent < len(self.numbers):
-            due = min(len(self.numbers), int((time.monotonic() - began) * self.rate) + 1)
-            if due > self.sent:
-                self._send(connection, self.numbers[self.sent : due])
-                self.sent = due
+def send_at_rate(kind: str, port: int, numbers: range, rate: int) -> bool:
+    """Sends the events ``numbers`` over ``kind`` (tcp or udp) at ``rate`` events per second. Returns False if the rate
+    could not be kept, because the receiver or this machine was too slow."""
+    began, sent = time.monotonic(), 0
+    with socket.socket(type=socket.SOCK_STREAM if kind == "tcp" else socket.SOCK_DGRAM) as connection:
+        connection.connect(("127.0.0.1", port))
+        while sent < len(numbers):
+            due = min(len(numbers), int((time.monotonic() - began) * rate) + 1)
+            _send(connection, kind, numbers[sent:due])
+            sent = due
             time.sleep(_TICK)
-        if self.kind == "tcp":
+        if kind == "tcp":
             connection.shutdown(socket.SHUT_WR)
-        connection.close()
-        self.seconds = time.monotonic() - began
-        self.behind = self.seconds > len(self.numbers) / self.rate * 1.2 + 0.2
+    return time.monotonic() - began <= len(numbers) / rate * 1.2 + 0.2
 
-    def _send(self, connection: socket.socket, numbers: range) -> None:
-        if self.kind == "tcp":
-            connection.sendall(b"".join(b"%b n=%d\n" % (_TEXT, number) for number in numbers))
-            return
-        for number in numbers:
-            connection.send(b"%b n=%d" % (_TEXT, number))
+
+def _send(connection: socket.socket, kind: str, numbers: range) -> None:
+    if kind == "tcp":
+        connection.sendall(b"".join(b"%b n=%d\n" % (_TEXT, number) for number in numbers))
+        return
+    for number in numbers:
+        connection.send(b"%b n=%d" % (_TEXT, number))

@@ -25,7 +25,11 @@ class BrokerConnectionFixture:
         self.broker = MemoryBroker(self.clock)
         self.answering = set(answering)
         self.tried = []
-        self.connection = BrokerConnection("test", URLS, connect=self.connect, clock=self.clock)
+        self.opened = []
+        self.connection = BrokerConnection(
+            "test", URLS, connect=self.connect, clock=self.clock,
+            on_connected=lambda: self.opened.append(self.connection.broker),
+        )  # fmt: skip
 
     def connect(self, url):
         self.tried.append(url)
@@ -71,12 +75,11 @@ def test_nodes_start_with_different_brokers():
 def test_lost_session_is_replaced_at_another_address():
     fixture = BrokerConnectionFixture(*URLS)
     fixture.connection.start()
-    first, opened = fixture.connection.broker, []
-    fixture.connection.on_connected.append(lambda: opened.append(fixture.connection.broker))
+    first = fixture.connection.broker
     fixture.broker.lose("the broker died")
     assert not fixture.connection.is_connected and "the broker died" in fixture.connection.description
     fixture.pass_time(1)
-    assert opened == [fixture.connection.broker] and fixture.connection.broker != first
+    assert fixture.opened == [first, fixture.connection.broker] and fixture.connection.broker != first
 
 
 def test_blocked_connection_is_unavailable_since_the_block():
