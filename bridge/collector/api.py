@@ -33,7 +33,6 @@ from bridge.collector.body import BODY_LIMIT, read_body
 from bridge.collector.credentials import Keys
 from bridge.collector.delivery import Delivery, EventIds, Sink
 from bridge.collector.refusal import Refusal
-from bridge.collector.timestamps import checked_timestamp
 
 __all__ = ["TIMESTAMP_HEADER", "ApiAnswer", "IntakeResource", "Sink"]
 
@@ -131,7 +130,7 @@ class IntakeResource(Resource):
         path = _query(request, b"path")
         return formats.Envelope(
             keys=self._keys,
-            event_timestamp=None if timestamp is None else checked_timestamp(timestamp, TIMESTAMP_HEADER),
+            event_timestamp=None if timestamp is None else formats.checked_timestamp(timestamp, TIMESTAMP_HEADER),
             intake_key=self._keys.of_request(request),
             path=None if path is None else path.decode("utf-8", "replace"),
         )

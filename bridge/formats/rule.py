@@ -70,13 +70,11 @@ class Beginning:
         object.__setattr__(self, "_all", re.compile(rb"\n(?:" + self.begins + rb")"))
 
     def on_block(self, block: bytes) -> bytes:
-        """Edits all rows with one substitution."""
         if self.required_text not in block:
             return block
         return self._all.sub(rb"\n" + self.replacement, block)
 
     def on_event(self, event: bytes) -> bytes:
-        """Edits one event."""
         if self.required_text not in event:
             return event
         match = self._one.match(event)
@@ -90,13 +88,12 @@ class Ends:
     pairs: tuple[tuple[bytes, bytes], ...]
 
     def on_block(self, block: bytes) -> bytes:
-        """Edits all rows. Pairs with an LF are skipped, because LFs only separate the rows here."""
+        # LFs only separate the rows here.
         for old, new in self.pairs:
             block = block if b"\n" in old else block.replace(old, new)
         return block
 
     def on_event(self, event: bytes) -> bytes:
-        """Edits one event."""
         for old, new in self.pairs:
             event = event.replace(old, new)
         return event

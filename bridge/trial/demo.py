@@ -10,9 +10,11 @@ import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 from twisted.internet import defer
+from twisted.internet.address import IPv4Address
+from twisted.internet.interfaces import IListeningPort
 from twisted.internet.threads import deferToThreadPool
 
 from bridge.app.bridge import Bridge
@@ -125,13 +127,14 @@ class Demo:
         self._spool = spool
         self._samples = samples
         self._bridge: Bridge | None = None
-        self._collector: Any = None
+        self._collector: IListeningPort | None = None
 
     async def start(self) -> None:
         """Starts the collector and the bridge, then sends the messages of the devices."""
         site = IntakeSite(IntakeResource(self.arrivals, keys=frozenset(_KEYS.values())), self._reactor)
         self._collector = await listen(self._reactor, ListenAddress("127.0.0.1", 0), site)
-        bridge = Bridge(self._configuration(self._collector.getHost().port), self._reactor, recent=self._recent)
+        port = cast(IPv4Address, self._collector.getHost()).port
+        bridge = Bridge(self._configuration(port), self._reactor, recent=self._recent)
         await bridge.start()
         self._bridge = bridge
         ports = bridge.listener_set.ports()
