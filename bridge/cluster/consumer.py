@@ -221,19 +221,17 @@ class Consumer:
                 self._cancel()
             return
         try:
-            batch = batch_from_message(received, intake=name, queue=self._queue, sealed=now)
+            batch = batch_from_message(
+                received, intake=name, queue=self._queue, consumer=self, requeued=self._requeued,
+                seconds=(now, context.wall()),
+            )  # fmt: skip
         except ForeignMessage as error:
             self._quarantine(channel, received, str(error))
             return
-        if batch.origin in self._requeued:
-            del self._requeued[batch.origin]
-            batch.doubtful = False
-        # Count its age from its reception, so that after an outage live events are sent first here too.
-        batch.sealed = now - max(0.0, context.wall() - batch.sequence / 1_000_000)
+        self._requeued.pop(batch.origin, None)
         self._typical_size = 0.9 * self._typical_size + 0.1 * size if self._has_received else float(size)
         self._has_received = True
         self._deliveries[batch] = HeldDelivery(channel, received.delivery_tag, now)
-        batch.consumer = self
         self._memory.hold(batch, exact="exact" in received.headers)
         context.ledger.take_over(name, batch.count)
         if batch.doubtful:

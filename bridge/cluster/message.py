@@ -17,7 +17,7 @@ exact      true: an operator replayed the batch; it is joined only within the ti
 Neither headers nor body contain the intake key. The courier that delivers a batch adds its own.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -53,6 +53,11 @@ class TakenBatch(Batch):
     consumer: object = None
     "Consumer that acknowledges or requeues this batch."
 
+    def __post_init__(self) -> None:
+        Batch.__post_init__(self)
+        # The batch has no file on this disk, so there is nothing to rename to ``.sending``.
+        self.sending, self.disk = True, 0
+
     @property
     def path(self) -> Path:
         """Queue and identity of the batch, in the form of a path, for the operator."""
@@ -74,8 +79,8 @@ class ReceivedBatch:
     delivery_tag: object
 
 
-def message_from_piece(piece: Piece, data: bytes, *, node: str, exact: bool) -> BatchMessage:
-    """Returns a piece as a message; ``data`` is the result of ``piece_lines``."""
+def _message(piece: Piece, data: bytes, *, node: str, exact: bool) -> BatchMessage:
+    """Returns a piece as a message; ``data`` are its lines."""
     batch = piece.batch
     identity = f"{node}-{batch.sequence}" + (f"-{piece.start}" if piece.start else "")
     headers: dict[str, object] = {
@@ -94,7 +99,7 @@ def message_from_piece(piece: Piece, data: bytes, *, node: str, exact: bool) -> 
     return BatchMessage(identity, headers, data)
 
 
-def piece_lines(piece: Piece) -> bytes:
+def _lines(piece: Piece) -> bytes:
     """Returns the lines of a piece in the form of a batch file. Blocking. Raises Damaged, OSError."""
     if piece.lines is None:
         return batch_reader.content(piece.batch)
@@ -113,11 +118,11 @@ def read_messages(
     failed: list[tuple[Piece, Exception]] = []
     for piece in pieces:
         try:
-            data = piece_lines(piece)
+            data = _lines(piece)
         except (batch_reader.Damaged, OSError) as error:
             failed.append((piece, error))
         else:
-            messages.append((piece, message_from_piece(piece, data, node=node, exact=exact(piece.batch.sequence))))
+            messages.append((piece, _message(piece, data, node=node, exact=exact(piece.batch.sequence))))
 
     def mark(marked: list[tuple[Piece, BatchMessage]]) -> list[tuple[Piece, BatchMessage]]:
         # Together, as the batches of one pack are one file. If that fails, one by one.
@@ -126,7 +131,7 @@ def read_messages(
             before_sending(batches)
             batch_reader.begin_all(batches)
         except (batch_reader.Damaged, OSError) as error:
-            if len(marked) > 1:
+            if len(marked) != 1:
                 return [one for message in marked for one in mark([message])]
             failed.append((marked[0][0], error))
             return []
@@ -135,8 +140,12 @@ def read_messages(
     return mark(messages), failed
 
 
-def batch_from_message(received: ReceivedBatch, *, intake: str, queue: str, sealed: float) -> TakenBatch:
-    """Returns the batch of a message. ``sealed`` is in monotonic seconds of this node. Raises ForeignMessage."""
+def batch_from_message(
+    received: ReceivedBatch, *, intake: str, queue: str, consumer: object, requeued: Container[str],
+    seconds: tuple[float, float],
+) -> TakenBatch:  # fmt: skip
+    """Returns the batch of a message for its consumer. ``requeued`` are identities of batches that this node returned
+    without delivering them. ``seconds`` are the monotonic time and the wall time. Raises ForeignMessage."""
     headers, body = received.headers, received.body
     if headers.get("format") != FORMAT:
         raise ForeignMessage(f"message format {headers.get('format')!r} is not {FORMAT}", "Update this node.")
@@ -151,11 +160,12 @@ def batch_from_message(received: ReceivedBatch, *, intake: str, queue: str, seal
     assert isinstance(latest, int) and isinstance(count, int) and isinstance(encoding, str)
     if count < 1 or b"\0" in body or len(body) - len(body.replace(b"\n", b"")) != count or body[-1:] != b"\n":
         raise ForeignMessage(f'the body is not {count} lines, as the header "count" says')
-    made = TakenBatch(
+    now, wall = seconds
+    return TakenBatch(
         intake=intake, sequence=sequence, encoding=encoding, timed=headers.get("timed") is True, earliest=earliest,
-        latest=latest, count=count, size=len(body), directory=Path(queue), sealed=sealed,
-        doubtful=received.redelivered, held=body, origin=origin, queue=queue,
+        latest=latest, count=count, size=len(body), directory=Path(queue),
+        # Its age counts from its reception, so that after an outage live events are sent first here too.
+        sealed=now - max(0.0, wall - sequence / 1_000_000),
+        doubtful=received.redelivered and origin not in requeued, held=body, origin=origin, queue=queue,
+        consumer=consumer,
     )  # fmt: skip
-    # The batch has no file on this disk, so there is nothing to rename to ``.sending``.
-    made.sending, made.disk = True, 0
-    return made
