@@ -20,7 +20,6 @@ from twisted.internet.protocol import connectionDone
 from twisted.internet.stdio import StandardIO
 from twisted.protocols.basic import LineReceiver
 from twisted.python.failure import Failure
-from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
 from bridge.collector.api import ApiAnswer, IntakeResource, send_when_ready
@@ -82,14 +81,11 @@ class DrillCollector:
         return {"distinct": distinct, "doubles": sum(counts) - distinct, "events": self._events}
 
 
-class _FailingResource(Resource):
-    """Wraps the intake API and fails as the drill's collector says."""
+class _FailingResource(IntakeResource):
+    """Serves the intake API and fails as the drill's collector says."""
 
-    isLeaf = True
-
-    def __init__(self, intake: IntakeResource, drill_collector: DrillCollector) -> None:
-        super().__init__()
-        self._intake = intake
+    def __init__(self, drill_collector: DrillCollector) -> None:
+        super().__init__(drill_collector)
         self._drill_collector = drill_collector
 
     def render(self, request: Request) -> int:
@@ -99,7 +95,7 @@ class _FailingResource(Resource):
         elif (refusal := self._drill_collector.refusal(request)) is not None:
             send_when_ready(request, succeed(refusal))
         else:
-            self._intake.render(request)
+            return super().render(request)
         return NOT_DONE_YET
 
 
@@ -128,7 +124,7 @@ def main(port: int) -> None:
     """Serves until stdin is closed."""
     reactor = install_reactor()
     drill_collector = DrillCollector()
-    site = IntakeSite(_FailingResource(IntakeResource(drill_collector), drill_collector), reactor)
+    site = IntakeSite(_FailingResource(drill_collector), reactor)
     listen(reactor, ListenAddress("127.0.0.1", port), site).addCallbacks(
         lambda bound: StandardIO(_Commands(drill_collector, reactor)),
         lambda failure: sys.exit(f"drill collector: {failure.value}"),
