@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import tzinfo
 from operator import add, itemgetter
 
-from bridge.syslog.fast.columns import Columns
+from bridge.syslog.columns import Columns, TextBlock
 from bridge.syslog.timestamps import TimeReader, fraction_ms
 
 _MILLISECONDS = itemgetter(slice(1, 4))
@@ -53,14 +53,12 @@ class EventTimes:
 
 
 def times_from_headers(
-    columns: Columns, *, reader: TimeReader, zone: tzinfo, received_ms: int, window: Window, fine: bool
+    read: Columns | TextBlock, *, reader: TimeReader, zone: tzinfo, received_ms: int, window: Window, fine: bool
 ) -> EventTimes:
     """Reads the event times from the syslog headers of a read. ``fine`` requests a time per row even within one
     second."""
-    count = columns.count
-    # A stamp can stand in for its second, because the time reader skips the PRI.
-    seconds = columns["second"] if columns.stamps is None else columns.stamps
-    offsets, fractions = columns["offset"], columns["fraction"]
+    count = read.count
+    seconds, fractions, offsets = read.times()
     if not fine and seconds.count(seconds[0]) == count and offsets.count(offsets[0]) == count:
         base, in_window = _second_or_reception(seconds[0], offsets[0], reader, zone, received_ms, window)
         if not in_window:

@@ -23,7 +23,7 @@ from datetime import UTC, datetime, tzinfo
 
 from bridge.formats import FormatRule
 from bridge.syslog import parser
-from bridge.syslog.fast.columns import Columns
+from bridge.syslog.columns import Columns
 from bridge.syslog.message import of_header
 from bridge.syslog.timestamps import rfc3339
 

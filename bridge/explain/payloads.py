@@ -10,8 +10,8 @@ from bridge.batching.payload import FORMS
 from bridge.formats import FORMATS, Format
 from bridge.routing import Disposition
 from bridge.routing.router import needs_of
-from bridge.syslog.fast.columns import parse_all
 from bridge.syslog.frames import block_of
+from bridge.syslog.reader import read_columns
 from bridge.syslog.timestamps import TimeReader, milliseconds
 
 
@@ -60,7 +60,7 @@ def look_alikes(frame: bytes, context: FrameContext) -> list[Format]:
 
 
 def _event(disposition: Disposition, frame: bytes, context: FrameContext) -> bytes:
-    columns = parse_all(block_of([frame]), needs_of(disposition))
+    columns = read_columns(block_of([frame]), needs_of(disposition))
     if not columns.count:
         return b""
     grouped = batching.group(

@@ -10,13 +10,15 @@ Order: first the routes, then the listener's own ``intake:`` (which takes all ot
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta, tzinfo
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
 from bridge import formats
 from bridge.routing.conditions import Address, Conditions, ConditionsLike, Facts, Network, globs_match, peer_matches
 from bridge.routing.disposition import Disposition
 from bridge.routing.networks import NetworkIndex
-from bridge.syslog.fast.columns import Columns
+from bridge.syslog.columns import Columns, TextBlock
+
+_Read = TypeVar("_Read", Columns, Columns | TextBlock)
 
 
 class RouteLike(ConditionsLike, Protocol):
@@ -157,10 +159,11 @@ class Profile:
         """Returns the disposition of a frame: that of the first matching rule."""
         return next(rule.disposition for rule in self.rules if rule.matches(facts))
 
-    def assign(self, columns: Columns) -> list[tuple[Disposition, Columns]]:
+    def assign(self, read: _Read) -> list[tuple[Disposition, _Read | Columns]]:
         """Divides a read by disposition. The order within each part is kept."""
         if self.constant is not None:
-            return [(self.constant, columns)]
+            return [(self.constant, read)]
+        columns = read.rows()
         blank: Sequence[bytes] = (b"",) * columns.count
         fact_columns = [columns.fields.get(name, blank) for name in Facts._fields]
         if not any("text" in r.conditions.needs or (r.exception and "text" in r.exception.needs) for r in self.rules):

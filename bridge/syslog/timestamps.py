@@ -16,11 +16,25 @@ an hour that is repeated when daylight saving time ends, and an unknown order of
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
+from typing import NamedTuple
 
 from bridge.syslog.time_formats import MONTHS, Civil, civil
 from bridge.syslog.time_zones import zone_of
 
-__all__ = ["MONTHS", "TimeReader", "fraction_ms", "is_time", "milliseconds", "moment", "rfc3339", "zone_of"]
+__all__ = [
+    "MONTHS",
+    "TimeConversion",
+    "TimeReader",
+    "fraction_ms",
+    "is_time",
+    "milliseconds",
+    "moment",
+    "rfc3339",
+    "zone_of",
+]
+
+MANY_SECONDS, FEW_A_SECOND = 16, 8
+"The times of a read are scattered if it has more than 16 distinct seconds, and on average fewer than 8 events each."
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -91,6 +105,11 @@ def rfc3339(ms: int) -> str:
     return (_EPOCH + timedelta(milliseconds=ms)).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
+def is_scattered(slots: int, events: int) -> bool:
+    """Returns True if ``events`` events in ``slots`` timestamp slots would need a group for nearly every event."""
+    return slots > MANY_SECONDS and events < slots * FEW_A_SECOND
+
+
 class TimeReader:
     """Converts each distinct (second, offset, zone) once. A read of 300 messages has one or two of them.
 
@@ -143,3 +162,17 @@ class TimeReader:
                 return None
             known[second] = known[bare] = milliseconds(when)
         return list(map(known.__getitem__, seconds))
+
+
+class TimeConversion(NamedTuple):
+    """The values needed to convert the times of a read. All times are in milliseconds since the epoch."""
+
+    reader: TimeReader
+    zone: tzinfo
+    "Zone of times without zone."
+    received: int
+    "Time of reception."
+    earliest: float
+    "Earlier times are out of range."
+    latest: float
+    "Later times are out of range."

@@ -1,10 +1,8 @@
-"""Parses socket reads of plain headers with one second, if only the text is needed. This is the fastest reader.
+"""Parses socket reads of plain headers with one second, if only the text is needed. This is the fastest strategy.
 
 Every frame has a plain header of the same RFC with the same second, which is the most common kind of read. One
-expression removes all headers; no frame is processed on its own.
-
-The reader accepts the same headers as ``columns``, with this one second as the only time, and rejects any other read.
-Property tests assert that both give the same result.
+expression removes all headers; no frame is processed on its own. It accepts the same headers as ``fields``, with this
+one second as the only time, and rejects any other read.
 """
 
 import re
@@ -12,8 +10,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple
 
-from bridge.syslog.fast.columns import Columns
-from bridge.syslog.fast.many_seconds import ManySecondsReader
+from bridge.syslog.columns import SameSecond
 from bridge.syslog.fast.pcre2 import Cut, cutter
 from bridge.syslog.fast.plain_patterns import AFTER_BSD, AFTER_OFFSET, BSD, FRACTION, ISO, OFFSET, PRI
 from bridge.syslog.fast.retry_pause import RetryPause
@@ -46,7 +43,7 @@ _RFC5424 = _Kind(
 
 
 class _Moment:
-    """The compiled expression for one second. All connections share it."""
+    """The compiled expression for one second. All readers share it."""
 
     MIN_READS = 2
     "Number of reads that must begin with the second before its expression is compiled. Compiling costs a small read."
@@ -55,7 +52,6 @@ class _Moment:
         self.second = second
         self.offset = offset
         self.groups = kind.groups
-        "Number of lines that the expression leaves before each text: 1 for the fraction, otherwise 0."
         self._kind = kind
         self._seen = 0
         self._cut: Cut | None = None
@@ -72,7 +68,7 @@ class _Moment:
 _moment = lru_cache(maxsize=128)(_Moment)
 
 
-class SingleSecondReader:
+class SingleSecond:
     """Removes all headers of a socket read. Pauses for a growing number of reads while it fails."""
 
     LONGEST_PAUSE = 64
@@ -81,16 +77,14 @@ class SingleSecondReader:
     def __init__(self) -> None:
         self._moment: _Moment | None = None
         self._retry_pause = RetryPause(self.LONGEST_PAUSE)
-        self.many_seconds = ManySecondsReader()
-        "Reader to use if this one fails."
 
     @property
-    def mixed(self) -> bool:
+    def has_failed(self) -> bool:
         """True if the last attempt failed: the frames are of several kinds, or of an unknown kind."""
         return self._retry_pause.has_failed
 
-    def strip(self, block: bytes) -> Columns | None:
-        """Returns the texts of a block's frames, or None if another reader must read the block."""
+    def read(self, block: bytes) -> SameSecond | None:
+        """Returns the texts of a block's frames, or None if another strategy must read the block."""
         if self._retry_pause.should_skip():
             return None
         moment = self._moment
@@ -116,7 +110,7 @@ class SingleSecondReader:
         else:
             lines = b"".join((memoryview(lines)[1:], b"\n"))
         self._retry_pause.reset()
-        return Columns.of_texts(lines, count, moment.second, moment.offset, fractions)
+        return SameSecond(lines, count, moment.second, moment.offset, fractions)
 
 
 def _moment_of(block: bytes) -> _Moment | None:

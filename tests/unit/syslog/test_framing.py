@@ -38,7 +38,7 @@ class FramerOutput:
         self._take(frames)
 
     def _take(self, frames):
-        # Blank frames are ignored: parse_all makes no row of them.
+        # Blank frames are ignored: a reader makes no row of them.
         self.frames += [frame for frame in list_of(frames) if frame.strip(BLANK)] if frames else []
         self.oversize += self.framer.oversize
         self.framer.oversize.clear()

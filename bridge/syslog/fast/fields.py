@@ -11,134 +11,28 @@ whole reads, an expression of ``vendor_patterns`` is used instead.
 """
 
 import re
-from collections.abc import Iterable, Sequence
-from functools import cache, lru_cache
-from typing import NamedTuple
+from collections.abc import Iterable
+from functools import cache
 
 from bridge.syslog import parser
+from bridge.syslog.columns import FIELDS, Column, Columns
 from bridge.syslog.fast import vendor_patterns
 from bridge.syslog.fast.plain_patterns import BOM, BSD, COLON, FRACTION, HOST, ISO, OFFSET, PID, PRI, SD, TAG, WORD
 from bridge.syslog.frames import Frames, list_of
-
-Column = Sequence[bytes]
-
-FIELDS = (
-    "raw", "device", "priority", "second", "fraction", "offset", "hostname", "content", "app_name", "procid", "msgid",
-    "structured_data", "msg", "text", "format",
-)  # fmt: skip
-"""Names of all columns. ``raw`` is the frame, ``text`` is MSG from its first non-blank. The others are fields of
-``grammar.Header``."""
-
-ALWAYS = frozenset(("second", "fraction", "offset"))
-
-
-class TimedLines(NamedTuple):
-    """The times and texts of a read as one block of bytes."""
-
-    lines: bytes
-    "One line per row: milliseconds since the epoch, TAB, text, LF."
-    earliest: int
-    "Earliest time of the read, in milliseconds since the epoch."
-    latest: int
-    "Latest time of the read, in milliseconds since the epoch."
-
-    def times(self) -> list[int]:
-        """Returns the time of each row, in milliseconds since the epoch."""
-        return [int(line.partition(b"\t")[0]) for line in self.lines[:-1].split(b"\n")]
-
-    def texts(self) -> list[bytes]:
-        """Returns the text of each row."""
-        return [line.partition(b"\t")[2] for line in self.lines[:-1].split(b"\n")]
-
-
-class Columns:
-    """The frames of one read as columns of ``count`` rows each. Columns that were not requested are missing."""
-
-    __slots__ = ("blank", "count", "fields", "holds_lf", "interleaved", "lines", "stamps", "timed")
-
-    def __init__(
-        self, count: int, fields: dict[str, Column], blank: dict[int, bytes] | None = None, *, holds_lf: bool = False
-    ) -> None:
-        self.count = count
-        self.fields = fields
-        self.holds_lf = holds_lf
-        "True if a frame may contain a line end."
-        self.blank = blank or {}
-        "Row -> frame, for rows whose MSG is blank: a payload made from MSG alone would be empty."
-        self.lines: bytes | None = None
-        "The column ``text`` as one block, with an LF after each row. None if the reader did not return this form."
-        self.interleaved: list[bytes] | None = None
-        "An empty item, then stamp and text of each row in turn. None if the reader did not return this form."
-        self.stamps: Column | None = None
-        "PRI and second (RFC 3164) of each row of an interleaved read."
-        self.timed: TimedLines | None = None
-        "Times and texts as one block. None if the reader did not return this form."
-
-    @classmethod
-    def of_texts(
-        cls, lines: bytes, count: int, second: bytes, offset: bytes = b"", fractions: Column | None = None
-    ) -> "Columns":
-        """Makes the columns of a read whose frames share one second and of which only the texts are needed.
-
-        ``lines`` is split into rows when the column ``text`` is first used.
-        """
-        fields: dict[str, Column] = {"second": [second] * count, "offset": [offset] * count}
-        fields["fraction"] = fractions or [b""] * count
-        columns = cls(count, fields)
-        columns.lines = lines
-        return columns
-
-    @classmethod
-    def of_interleaved(cls, interleaved: list[bytes]) -> "Columns":
-        """Makes the columns of a read of which only stamps and texts are needed. See the attribute ``interleaved``."""
-        count = len(interleaved) // 2
-        empty = [b""] * count
-        columns = cls(count, {"offset": empty, "fraction": empty})
-        columns.interleaved, columns.stamps = interleaved, interleaved[1::2]
-        return columns
-
-    @classmethod
-    def of_timed(cls, lines: bytes, count: int, earliest: int, latest: int) -> "Columns":
-        """Makes the columns of a read of which only times and texts are needed, as ``TimedLines``."""
-        columns = cls(count, {})
-        columns.timed = TimedLines(lines, earliest, latest)
-        return columns
-
-    def __getitem__(self, name: str) -> Column:
-        if name not in self.fields and (column := self._split_column(name)) is not None:
-            self.fields[name] = column
-        return self.fields[name]
-
-    def _split_column(self, name: str) -> Column | None:
-        """Splits a column off the block in which it was read. Returns None if no block contains it."""
-        if name == "second" and self.stamps is not None:
-            return [stamp.rpartition(b">")[2] for stamp in self.stamps]
-        if name != "text":
-            return None
-        if self.lines is not None:
-            return self.lines[:-1].split(b"\n")
-        if self.interleaved is not None:
-            return self.interleaved[2::2]
-        return self.timed.texts() if self.timed is not None else None
-
-    def take(self, rows: Sequence[int]) -> "Columns":
-        """Returns the columns of the given rows, in their order."""
-        fields: dict[str, Column] = {name: [column[i] for i in rows] for name, column in self.fields.items()}
-        blank = {new: self.blank[old] for new, old in enumerate(rows) if old in self.blank} if self.blank else None
-        return Columns(len(rows), fields, blank, holds_lf=self.holds_lf)
+from bridge.syslog.timestamps import is_time
 
 
 def parse_all(frames: Frames, needs: frozenset[str]) -> Columns:
-    """Parses all frames of a read. Frames that consist of blanks, NUL and line ends only make no row."""
-    needs = needs | ALWAYS
+    """Parses all frames of a read into the columns ``needs``, which include the times.
+
+    Frames that consist of blanks, NUL and line ends only make no row.
+    """
     if isinstance(frames, list):
-        columns = _of_headers(frames, needs)
-        columns.holds_lf = True
-        return columns
+        return parse_each(frames, needs, holds_lf=True)
     plan = _plan("rfc5424" if _looks_like_5424(frames) else "rfc3164", needs)
     rows = plan.expression.findall(frames)
     if not rows:
-        return _of_headers((), needs)
+        return parse_each((), needs)
     # The last group captures frames that do not match.
     if rows[0][-1] and (kind := vendor_patterns.kind_of(rows[0][-1])):
         plan = _plan(kind, needs)
@@ -148,8 +42,8 @@ def parse_all(frames: Frames, needs: frozenset[str]) -> Columns:
     fields: dict[str, Column] = dict(zip(plan.names, groups, strict=True))
     if "date" in fields:
         fields["second"] = [date and date + b" " + clock for date, clock in zip(*map(fields.pop, _DATE), strict=True)]
-    if "second" in fields and not are_times(fields["second"]):
-        return _of_headers(list_of(frames), needs)
+    if "second" in fields and not _are_times(fields["second"]):
+        return parse_each(list_of(frames), needs)
     if "format" in needs:
         fields["format"] = [plan.format] * len(rows)
     for name in plan.absent:
@@ -232,20 +126,15 @@ def _looks_like_5424(block: bytes) -> bool:
     return block[end + 1 : end + 3] == b"1 "
 
 
-def are_times(seconds: Column) -> bool:
+def _are_times(seconds: Column) -> bool:
     """Returns True if every text is a valid time in some year. ``b""`` stands for rows that did not match.
 
     The expressions do not check the length of a month, so ``Feb 30`` matches. A frame with such a time has no header.
     """
     first = seconds[0]
     if seconds.count(first) == len(seconds):
-        return not first or _is_time(first)
-    return all(map(_is_time, filter(None, set(seconds))))
-
-
-@lru_cache(maxsize=20_000)
-def _is_time(second: bytes) -> bool:
-    return parser.is_time(second, b"")
+        return not first or is_time(first)
+    return all(map(is_time, filter(None, set(seconds))))
 
 
 def _nil(fields: dict[str, Column]) -> None:
@@ -273,24 +162,20 @@ def _merge_unmatched(known: dict[str, Column], unmatched: Column, needs: frozens
             for name in names:
                 fields[name].append(known[name][i])
         else:
-            append_parsed(fields, blank, frame)
+            _append_parsed(fields, blank, frame)
     return Columns(len(fields["second"]), dict(fields), blank)
 
 
-def parse_each(block: bytes, needs: frozenset[str]) -> Columns:
-    """Parses a block frame by frame with the reference parser."""
-    return _of_headers(list_of(block), needs)
-
-
-def _of_headers(frames: Iterable[bytes], needs: frozenset[str]) -> Columns:
+def parse_each(frames: Iterable[bytes], needs: frozenset[str], *, holds_lf: bool = False) -> Columns:
+    """Parses frame by frame with the reference parser."""
     fields: dict[str, list[bytes]] = {name: [] for name in FIELDS if name in needs}
     blank: dict[int, bytes] = {}
     for frame in frames:
-        append_parsed(fields, blank, frame)
-    return Columns(len(fields["second"]), dict(fields), blank)
+        _append_parsed(fields, blank, frame)
+    return Columns(len(fields["second"]), dict(fields), blank, holds_lf=holds_lf)
 
 
-def append_parsed(fields: dict[str, list[bytes]], blank: dict[int, bytes], frame: bytes) -> None:
+def _append_parsed(fields: dict[str, list[bytes]], blank: dict[int, bytes], frame: bytes) -> None:
     """Appends the row of one frame, read by the reference parser. A blank frame makes no row."""
     if not frame.strip(b" \t\r\n\0"):
         return
