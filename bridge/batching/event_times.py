@@ -4,35 +4,16 @@ A time outside ``Window`` is replaced by the reception time, because a search wo
 times stay unchanged.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
 from operator import add, itemgetter
 
 from bridge.syslog.columns import Columns, TextBlock
-from bridge.syslog.timestamps import TimeReader, fraction_ms
+from bridge.syslog.timestamps import TimeReader, Window, fraction_ms
 
 _MILLISECONDS = itemgetter(slice(1, 4))
 "Selects the millisecond digits of a fraction that has at least three digits."
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """Allowed distance of an event time from reception, in milliseconds. None means no limit."""
-
-    past_ms: int | None
-    future_ms: int | None
-
-    def holds(self, ms: int, received_ms: int) -> bool:
-        """Returns True if an event time is within the window around this reception time."""
-        earliest, latest = self.bounds(received_ms)
-        return earliest <= ms <= latest
-
-    def bounds(self, received_ms: int) -> tuple[float, float]:
-        """Returns the earliest and the latest event time in the window."""
-        earliest = -math.inf if self.past_ms is None else received_ms - self.past_ms
-        return earliest, math.inf if self.future_ms is None else received_ms + self.future_ms
 
 
 @dataclass(slots=True)

@@ -171,7 +171,7 @@ def group(
 def _whole(read: TextBlock, target: _Target, times: EventTimes, *, timed: bool) -> Grouped | None:
     """Groups a block without splitting it into rows. Returns None if its rows must be handled one by one."""
     rule, resolution = target.rule, target.limits.resolution_ms
-    if target.disposition.payload != "message" or not target.in_lines:
+    if target.disposition.payload != "message" or target.endpoint.json:
         return None
     if isinstance(read, SameSecond):
         if timed or times.earliest // resolution != times.latest // resolution or (rule and rule.choices):

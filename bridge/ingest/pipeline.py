@@ -92,6 +92,7 @@ class Pipeline:
         self._limits = limits
         self._truncate = truncate
         self._reader = TimeReader()
+        self._contexts: dict[Profile, ReadContext] = {}
         self._merged_readers: dict[Profile, Reader] = {}
         "Readers for datagrams, by profile, because the datagrams of many peers are read together."
 
@@ -199,7 +200,8 @@ class Pipeline:
         """Applies the limits of another configuration."""
         self._limits = limits
         self._truncate = truncate
-        # The readers are keyed by profile, and the old profiles are no longer used.
+        # The keys are profiles, and the old profiles are no longer used.
+        self._contexts.clear()
         self._merged_readers.clear()
 
     def take_request(self, peer: Peer, parts: Sequence[tuple[str | None, list[bytes], list[int | None]]]) -> bool:
@@ -329,19 +331,22 @@ class Pipeline:
 
     # --- steps of the pipeline ---------------------------------------------------------------------------------------
 
-    def _conversion(self, profile: Profile, now: int) -> TimeConversion | None:
+    def _parse(self, profile: Profile, frames: Frames, reader: Reader | None, now: int) -> Columns | TextBlock:
+        if reader is None:
+            return read_columns(frames, profile.needs)
+        try:
+            context = self._contexts[profile]
+        except KeyError:
+            context = self._contexts[profile] = ReadContext(profile.needs, self._conversion(profile.constant))
+        return reader.read(frames, context, now)
+
+    def _conversion(self, disposition: Disposition | None) -> TimeConversion | None:
         """Returns how times are converted if event timestamps are only passed on, else None."""
-        disposition = profile.constant
         if disposition is None or disposition.kind != "deliver" or disposition.timestamp != "event":
             return None
         if disposition.payload != "message" or self._limits.resolution_ms > 1000:
             return None
-        return TimeConversion(self._reader, disposition.zone or UTC, now, *self._limits.window.bounds(now))
-
-    def _parse(self, profile: Profile, frames: Frames, reader: Reader | None, now: int) -> Columns | TextBlock:
-        if reader is None:
-            return read_columns(frames, profile.needs)
-        return reader.read(frames, ReadContext(profile.needs, self._conversion(profile, now)))
+        return TimeConversion(self._reader, disposition.zone or UTC, self._limits.window)
 
     def _route(
         self,

@@ -1,9 +1,7 @@
 """Defines what a read is parsed into: columns, or a block of texts if nothing but time and text is needed."""
 
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from operator import itemgetter
-from typing import NamedTuple
 
 Column = Sequence[bytes]
 
@@ -22,13 +20,8 @@ TEXT = ALWAYS | {"text"}
 _SECOND_OF_STAMP = itemgetter(slice(-len(b"Nov 23 07:24:00"), None))
 
 
-class TimeColumns(NamedTuple):
-    """The times of a read as text, one row per frame, for ``TimeReader``."""
-
-    seconds: Column
-    "A PRI may precede each second."
-    fractions: Column
-    offsets: Column
+TimeColumns = tuple[Column, Column, Column]
+"Seconds, fractions and offsets of a read, for ``TimeReader``. A PRI may precede a second."
 
 
 class Columns:
@@ -55,7 +48,7 @@ class Columns:
 
     def times(self) -> TimeColumns:
         """Returns the columns of the times."""
-        return TimeColumns(self.fields["second"], self.fields["fraction"], self.fields["offset"])
+        return self.fields["second"], self.fields["fraction"], self.fields["offset"]
 
     def take(self, rows: Sequence[int]) -> "Columns":
         """Returns the columns of the given rows, in their order."""
@@ -64,21 +57,20 @@ class Columns:
         return Columns(len(rows), fields, blank, holds_lf=self.holds_lf)
 
 
-class TextBlock(ABC):
+class TextBlock:
     """The times and texts of a read, without an object per row where possible. No text is empty or contains an LF."""
 
     __slots__ = ("count",)
 
-    def __init__(self, count: int) -> None:
-        self.count = count
+    count: int
 
-    @abstractmethod
     def times(self) -> TimeColumns:
         """Returns the time of each row."""
+        raise NotImplementedError
 
-    @abstractmethod
     def texts(self) -> Column:
         """Returns the text of each row."""
+        raise NotImplementedError
 
     def rows(self) -> Columns:
         """Returns the columns ``TEXT``."""
@@ -96,14 +88,14 @@ class SameSecond(TextBlock):
     def __init__(
         self, lines: bytes, count: int, second: bytes, offset: bytes = b"", fractions: Column | None = None
     ) -> None:
-        super().__init__(count)
+        self.count = count
         self.lines = lines
         "Each text, followed by an LF."
         self._second, self._offset, self._fractions = second, offset, fractions
 
     def times(self) -> TimeColumns:
         count = self.count
-        return TimeColumns([self._second] * count, self._fractions or [b""] * count, [self._offset] * count)
+        return [self._second] * count, self._fractions or [b""] * count, [self._offset] * count
 
     def texts(self) -> Column:
         return self.lines[:-1].split(b"\n")
@@ -115,13 +107,13 @@ class Stamped(TextBlock):
     __slots__ = ("interleaved",)
 
     def __init__(self, interleaved: list[bytes]) -> None:
-        super().__init__(len(interleaved) // 2)
+        self.count = len(interleaved) // 2
         self.interleaved = interleaved
         "An empty item, then stamp and text of each row in turn."
 
     def times(self) -> TimeColumns:
         empty = [b""] * self.count
-        return TimeColumns(self.interleaved[1::2], empty, empty)
+        return self.interleaved[1::2], empty, empty
 
     def texts(self) -> Column:
         return self.interleaved[2::2]
@@ -137,7 +129,7 @@ class Timed(TextBlock):
     __slots__ = ("earliest", "latest", "lines")
 
     def __init__(self, lines: bytes, count: int, earliest: int, latest: int) -> None:
-        super().__init__(count)
+        self.count = count
         self.lines = lines
         "One line per row: milliseconds, TAB, text, LF."
         self.earliest = earliest
@@ -145,7 +137,7 @@ class Timed(TextBlock):
 
     def times(self) -> TimeColumns:
         empty = [b""] * self.count
-        return TimeColumns([line.partition(b"\t")[0][:-3] for line in self._split()], empty, [b"Z"] * self.count)
+        return [line.partition(b"\t")[0][:-3] for line in self._split()], empty, [b"Z"] * self.count
 
     def texts(self) -> Column:
         return [line.partition(b"\t")[2] for line in self._split()]

@@ -22,7 +22,7 @@ from bridge.syslog.timestamps import TimeConversion
 
 
 class ReadContext(NamedTuple):
-    """What a read is parsed for."""
+    """What the reads of a routing profile are parsed for."""
 
     fields: frozenset[str]
     "Columns that are needed, besides the times."
@@ -40,10 +40,15 @@ class Reader:
         self._single_second = SingleSecond()
         self._many_seconds = ManySeconds()
 
-    def read(self, frames: Frames, context: ReadContext) -> Columns | TextBlock:
-        """Parses the frames of one read. Frames of blanks, NUL and line ends only make no row."""
+    def read(self, frames: Frames, context: ReadContext, received: int) -> Columns | TextBlock:
+        """Parses the frames of one read, received at ``received`` ms since the epoch.
+
+        Frames of blanks, NUL and line ends only make no row.
+        """
         if isinstance(frames, bytes) and context.fields <= TEXT:
-            block = self._single_second.read(frames) or self._many_seconds.read(frames, context.conversion)
+            block: TextBlock | None = self._single_second.read(frames)
+            if block is None:
+                block = self._many_seconds.read(frames, received, context.conversion)
             if block is not None:
                 return block
             if self._single_second.has_failed:

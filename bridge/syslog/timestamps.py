@@ -13,7 +13,9 @@ An ambiguous timestamp is read as the time nearest to reception. This covers a m
 an hour that is repeated when daylight saving time ends, and an unknown order of day and month.
 """
 
+import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
 from typing import NamedTuple
@@ -164,15 +166,29 @@ class TimeReader:
         return list(map(known.__getitem__, seconds))
 
 
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Allowed distance of an event time from reception, in milliseconds. None means no limit."""
+
+    past_ms: int | None
+    future_ms: int | None
+
+    def holds(self, ms: int, received_ms: int) -> bool:
+        """Returns True if an event time is within the window around this reception time."""
+        earliest, latest = self.bounds(received_ms)
+        return earliest <= ms <= latest
+
+    def bounds(self, received_ms: int) -> tuple[float, float]:
+        """Returns the earliest and the latest event time in the window."""
+        earliest = -math.inf if self.past_ms is None else received_ms - self.past_ms
+        return earliest, math.inf if self.future_ms is None else received_ms + self.future_ms
+
+
 class TimeConversion(NamedTuple):
-    """The values needed to convert the times of a read. All times are in milliseconds since the epoch."""
+    """How the times of a read are converted."""
 
     reader: TimeReader
     zone: tzinfo
     "Zone of times without zone."
-    received: int
-    "Time of reception."
-    earliest: float
-    "Earlier times are out of range."
-    latest: float
-    "Later times are out of range."
+    window: Window = Window(None, None)
+    "Reads with a time outside are left to the caller to convert."

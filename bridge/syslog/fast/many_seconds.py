@@ -30,16 +30,17 @@ class ManySeconds:
         self._retry_pause = RetryPause(self.LONGEST_PAUSE)
         self._precompiled = PrecompiledTimes()
 
-    def read(self, block: bytes, conversion: TimeConversion | None = None) -> TextBlock | None:
+    def read(self, block: bytes, received: int, conversion: TimeConversion | None) -> TextBlock | None:
         """Returns times and texts of a block's frames, or None if another strategy must read the block.
 
-        With ``conversion``, reads may become timed lines if their times are scattered.
+        With ``conversion``, reads may become timed lines if their times are scattered. ``received`` is the time of
+        reception in milliseconds since the epoch.
         """
         if self._retry_pause.should_skip():
             return None
         interleaved: list[bytes] = []
         if _FIRST.match(block):
-            if conversion is not None and (timed := self._precompiled.read(block, conversion)) is not None:
+            if conversion is not None and (timed := self._precompiled.read(block, received, conversion)) is not None:
                 return timed
             lines, count = _shortened(block) or (b"", 0)
             interleaved = lines.split(b"\n")
@@ -49,5 +50,5 @@ class ManySeconds:
             return None
         self._retry_pause.reset()
         if conversion is not None:
-            self._precompiled.learn(interleaved[1::2], conversion)
+            self._precompiled.learn(interleaved[1::2], received, conversion)
         return Stamped(interleaved)

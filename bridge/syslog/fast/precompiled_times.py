@@ -61,7 +61,7 @@ class PrecompiledTimes:
         self._reads = 0
         self._retry_pause = RetryPause(self.LONGEST_PAUSE)
 
-    def read(self, block: bytes, conversion: TimeConversion) -> Timed | None:
+    def read(self, block: bytes, received: int, conversion: TimeConversion) -> Timed | None:
         """Returns times and texts of a block's frames, or None if another strategy must read the block."""
         if self._learnt is None:
             return None
@@ -76,7 +76,7 @@ class PrecompiledTimes:
         if self._reads % self.RECHECK_READS == 0:
             self._retry_pause.reset()
             return None
-        if not _is_valid(span, conversion):
+        if not _is_valid(span, received, conversion):
             self._learnt = None
             return None
         lines, count = rewrite(block) or (b"", 0)
@@ -90,23 +90,27 @@ class PrecompiledTimes:
         first, last = min(rows)[:DIGITS], max(rows)[:DIGITS]
         return Timed(b"".join((memoryview(lines)[1:], b"\n")), count, int(first), int(last))
 
-    def learn(self, seconds: Sequence[bytes], conversion: TimeConversion) -> None:
+    def learn(self, seconds: Sequence[bytes], received: int, conversion: TimeConversion) -> None:
         """Learns the span of the seconds of a read (``Nov 23 07:24:00``, with or without a PRI before each)."""
         if self._retry_pause.should_skip():
             return
         distinct = {second[-15:] for second in seconds}
-        times = conversion.reader.all_ms(list(distinct), b"", conversion.zone, conversion.received)
+        times = conversion.reader.all_ms(list(distinct), b"", conversion.zone, received)
         if times is None or not is_scattered(len(distinct), len(seconds)):
             self._give_up()
             return
         span = _Span(
-            min(times) // _STEP * _STEP, (max(times) // _STEP + 1) * _STEP, conversion.zone, _hour(conversion.received),
+            min(times) // _STEP * _STEP, (max(times) // _STEP + 1) * _STEP, conversion.zone, _hour(received),
             any(second[4:5] == b"0" for second in distinct),
         )  # fmt: skip
         if self._learnt is not None and self._learnt[0] == span and self._learnt[1]() is not None:
             return
         rewrite = None
-        if span.end - span.first <= MAX_MINUTES * _MINUTE and span.first >= _MIN_MS and _is_valid(span, conversion):
+        if (
+            span.end - span.first <= MAX_MINUTES * _MINUTE
+            and span.first >= _MIN_MS
+            and _is_valid(span, received, conversion)
+        ):
             rewrite = _rewriter(span, conversion.reader)
         if rewrite is None:
             self._give_up()
@@ -119,10 +123,11 @@ class PrecompiledTimes:
         self._retry_pause.record_failure()
 
 
-def _is_valid(span: _Span, conversion: TimeConversion) -> bool:
+def _is_valid(span: _Span, received: int, conversion: TimeConversion) -> bool:
     """Returns True if the times of a span still convert to the same values, and all of them are in range."""
-    same = span.zone is conversion.zone and span.hour == _hour(conversion.received)
-    return same and span.first >= conversion.earliest and span.end - 1 <= conversion.latest
+    same = span.zone is conversion.zone and span.hour == _hour(received)
+    earliest, latest = conversion.window.bounds(received)
+    return same and span.first >= earliest and span.end - 1 <= latest
 
 
 def _hour(received: int) -> int:

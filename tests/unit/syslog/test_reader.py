@@ -35,7 +35,7 @@ needs_pcre2 = pytest.mark.skipif(
 
 
 def converting() -> ReadContext:
-    return ReadContext(FIELDS, TimeConversion(TimeReader(), UTC, RECEIVED, float("-inf"), float("inf")))
+    return ReadContext(FIELDS, TimeConversion(TimeReader(), UTC))
 
 
 def rows_of(read: Columns | TextBlock) -> list[tuple[int | None, bytes]]:
@@ -46,10 +46,10 @@ def rows_of(read: Columns | TextBlock) -> list[tuple[int | None, bytes]]:
         reader.second_ms(second.rpartition(b">")[2], offset, UTC, RECEIVED) if second else None
         for second, _, offset in zip(*read.times(), strict=True)
     ]
-    assert list(rows["fraction"]) == list(read.times().fractions)
+    assert list(rows["fraction"]) == list(read.times()[1])
     assert [reader.second_ms(second, b"", UTC, RECEIVED) if second else None for second in rows["second"]] == [
         reader.second_ms(second.rpartition(b">")[2], b"", UTC, RECEIVED) if second else None
-        for second in read.times().seconds
+        for second in read.times()[0]
     ]
     return list(zip(times, rows["text"], strict=True))
 
@@ -82,7 +82,7 @@ ANY = st.one_of(
 def test_any_sequence_of_reads_equals_reference(reads: list[list[bytes]], convert: bool) -> None:
     reader, context = Reader(), converting() if convert else TEXTS_ONLY
     for frames in reads:
-        assert rows_of(reader.read(block_of(frames), context)) == reference(frames)
+        assert rows_of(reader.read(block_of(frames), context, RECEIVED)) == reference(frames)
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_reads_of_one_kind_are_blocks(
     @given(reads)
     def check(frames: list[bytes]) -> None:
         reader = Reader()
-        found = [reader.read(block_of(frames), context) for _ in range(6)][-1]
+        found = [reader.read(block_of(frames), context, RECEIVED) for _ in range(6)][-1]
         hits.note(isinstance(found, kind))
         assert rows_of(found) == reference(frames)
 
@@ -115,7 +115,7 @@ def test_reads_of_one_kind_are_blocks(
 def test_reads_of_many_kinds_are_columns() -> None:
     reader = Reader()
     for _ in range(4):
-        found = reader.read(block_of(DEVICES), TEXTS_ONLY)
+        found = reader.read(block_of(DEVICES), TEXTS_ONLY, RECEIVED)
         assert isinstance(found, Columns) and set(found.fields) == TEXT
         assert rows_of(found) == reference(DEVICES)
 
@@ -124,17 +124,17 @@ def test_other_fields_are_columns() -> None:
     reader = Reader()
     frames = [b"<30>Nov 23 07:24:00 gw app: text"] * 3
     for _ in range(4):
-        found = reader.read(block_of(frames), ReadContext(frozenset(("hostname",))))
+        found = reader.read(block_of(frames), ReadContext(frozenset(("hostname",))), RECEIVED)
         assert isinstance(found, Columns)
         assert list(found["hostname"]) == [b"gw"] * 3
-    assert isinstance(reader.read(frames, TEXTS_ONLY), Columns)
+    assert isinstance(reader.read(frames, TEXTS_ONLY, RECEIVED), Columns)
 
 
 @needs_pcre2
 def test_times_are_converted_only_with_a_conversion() -> None:
     reader = Reader()
-    assert not any(isinstance(reader.read(block_of(SCATTERED), TEXTS_ONLY), Timed) for _ in range(6))
-    kinds = [type(reader.read(block_of(SCATTERED), converting())) for _ in range(6)]
+    assert not any(isinstance(reader.read(block_of(SCATTERED), TEXTS_ONLY, RECEIVED), Timed) for _ in range(6))
+    kinds = [type(reader.read(block_of(SCATTERED), converting(), RECEIVED)) for _ in range(6)]
     assert kinds == [Stamped] + [Timed] * 5
 
 

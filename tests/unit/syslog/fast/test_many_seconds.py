@@ -14,7 +14,7 @@ from tests.unit.syslog.fast.test_single_second import NOT_PLAIN, rows
 
 
 def strip(read: bytes) -> list[tuple[bytes, ...]] | None:
-    found = ManySeconds().read(read)
+    found = ManySeconds().read(read, 0, None)
     return None if found is None else rows(found.rows())
 
 
@@ -44,12 +44,12 @@ def test_one_unmatched_frame_rejects_the_read(frame: bytes, place: int) -> None:
 def test_failures_pause_the_reader() -> None:
     reading = ManySeconds()
     for _ in range(50):
-        assert reading.read(block(b"<30>Nov 23 07:24:00 gw app: text", b"something else")) is None
+        assert reading.read(block(b"<30>Nov 23 07:24:00 gw app: text", b"something else"), 0, None) is None
     plain = block(b"<30>Nov 23 07:24:00 gw app: text")
-    assert reading.read(plain) is None
+    assert reading.read(plain, 0, None) is None
     # The reader tries again after the pause.
-    assert any(reading.read(plain) is not None for _ in range(2 * ManySeconds.LONGEST_PAUSE))
-    assert reading.read(plain) is not None
+    assert any(reading.read(plain, 0, None) is not None for _ in range(2 * ManySeconds.LONGEST_PAUSE))
+    assert reading.read(plain, 0, None) is not None
 
 
 def test_reads_that_fit_equal_fields() -> None:

@@ -116,7 +116,7 @@ def test_new_second_is_recognised() -> None:
     for second in range(5):
         read = block(b"<30>Nov 23 07:24:%02d gw app: text" % second)
         result = [single_second.read(read) for _ in range(4)]
-        assert result[-1] is not None and result[-1].times().seconds == [b"Nov 23 07:24:%02d" % second]
+        assert result[-1] is not None and result[-1].times()[0] == [b"Nov 23 07:24:%02d" % second]
 
 
 def test_reads_that_fit_equal_fields() -> None:
