@@ -138,7 +138,6 @@ def group(
             return whole
     zone = disposition.zone or UTC
     shows_time = disposition.payload in SHOWS_TIME
-    shown = sent = EventTimes(read.count, received_ms, received_ms)
     if sender_times is not None:
         shown = times_from_sender(sender_times, received_ms=received_ms, window=limits.window)
     elif disposition.timestamp == "event" or shows_time:
@@ -146,10 +145,13 @@ def group(
             read, reader=reader, zone=zone, received_ms=received_ms, window=limits.window,
             fine=limits.resolution_ms % 1000 != 0 or shows_time or target.endpoint.exact,
         )  # fmt: skip
+    else:
+        shown = EventTimes(read.count, received_ms, received_ms)
     if disposition.timestamp == "event":
         sent = shown
-    elif disposition.timestamp == "none":
-        sent = EventTimes(read.count, NO_TIME, NO_TIME)
+    else:
+        sent_ms = NO_TIME if disposition.timestamp == "none" else received_ms
+        sent = EventTimes(read.count, sent_ms, sent_ms)
     timed = target.endpoint.exact or _scattered(sent, limits.resolution_ms)
     if isinstance(read, TextBlock) and (whole := _whole(read, target, sent, timed=timed)):
         return whole
