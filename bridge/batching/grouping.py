@@ -8,7 +8,6 @@ with each event, or if the times of a read are scattered. Each line then carries
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC
-from functools import partial
 from itertools import repeat
 from operator import floordiv
 from typing import NamedTuple
@@ -156,12 +155,12 @@ def group(
     if isinstance(read, TextBlock) and (whole := _whole(read, target, sent, timed=timed)):
         return whole
     columns = read.rows()
-    make_events = payload.events if rule is None else partial(payload.refined_events, rule)
-    events = make_events(
-        disposition.payload, columns, times=shown.each() if shows_time else (), peer=peer,
-        zone=zone, received_ms=received_ms,
-        extra_fields={"listener": listener, "route": disposition.route, "intake": disposition.intake},
-    )  # fmt: skip
+    extra_fields = {"listener": listener, "route": disposition.route, "intake": disposition.intake}
+    context = payload.EventContext(shown.each() if shows_time else (), peer, zone, received_ms, extra_fields)
+    if rule is None:
+        events = payload.events(disposition.payload, columns, context)
+    else:
+        events = payload.refined_events(rule, disposition.payload, columns, context)
     result = Grouped(outside=shown.outside)
     if columns.blank and disposition.payload in ("message", "content", "device", "structured"):
         events = result.replace_empty(events, columns.blank)
