@@ -25,6 +25,7 @@ from typing import NamedTuple
 from bridge.formats import FormatRule
 from bridge.syslog import parser
 from bridge.syslog.columns import Columns
+from bridge.syslog.grammar import content_shown
 from bridge.syslog.message import of_header
 from bridge.syslog.timestamps import rfc3339
 
@@ -76,7 +77,7 @@ def events(form: str, columns: Columns, context: EventContext) -> Sequence[bytes
         return column
     if form == "line":
         return [
-            b"%s %s %s" % (rfc3339(ms).encode(), host or peer, parser.content_shown(app, procid, msg))
+            b"%s %s %s" % (rfc3339(ms).encode(), host or peer, content_shown(app, procid, msg))
             for ms, host, app, procid, msg in zip(
                 times, columns["hostname"], columns["app_name"], columns["procid"], columns["msg"], strict=True
             )

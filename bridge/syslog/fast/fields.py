@@ -13,12 +13,14 @@ whole reads, an expression of ``vendor_patterns`` is used instead.
 import re
 from collections.abc import Iterable
 from functools import cache
+from typing import NamedTuple
 
 from bridge.syslog import parser
 from bridge.syslog.columns import FIELDS, Column, Columns
 from bridge.syslog.fast import vendor_patterns
 from bridge.syslog.fast.plain_patterns import BOM, BSD, COLON, FRACTION, HOST, ISO, OFFSET, PID, PRI, SD, TAG, WORD
 from bridge.syslog.frames import Frames, list_of
+from bridge.syslog.grammar import PRIVAL, content_5424
 from bridge.syslog.timestamps import is_time
 
 
@@ -37,8 +39,7 @@ def parse_all(frames: Frames, needs: frozenset[str]) -> Columns:
     if rows[0][-1] and (kind := vendor_patterns.kind_of(rows[0][-1])):
         plan = _plan(kind, needs)
         rows = plan.expression.findall(frames)
-    groups = list(zip(*rows, strict=True))
-    unmatched = groups.pop()
+    *groups, unmatched = zip(*rows, strict=True)
     fields: dict[str, Column] = dict(zip(plan.names, groups, strict=True))
     if "date" in fields:
         fields["second"] = [date and date + b" " + clock for date, clock in zip(*map(fields.pop, _DATE), strict=True)]
@@ -55,17 +56,15 @@ def parse_all(frames: Frames, needs: frozenset[str]) -> Columns:
     return _merge_unmatched(fields, unmatched, needs) if any(unmatched) else Columns(len(rows), fields)
 
 
-class _Plan:
+class _Plan(NamedTuple):
     """An expression, and the column of each of its groups."""
 
-    __slots__ = ("absent", "expression", "format", "names")
-
-    def __init__(self, fmt: bytes, pattern: bytes, names: tuple[str, ...], absent: Iterable[str]) -> None:
-        self.format = fmt
-        # The last group captures any frame that the grammar does not match, so that no frame is skipped.
-        self.expression = re.compile(rb"\n(?:" + pattern + rb"|(.++))")
-        self.names = names
-        self.absent = tuple(absent)
+    format: bytes
+    expression: re.Pattern[bytes]
+    "Its last group captures any frame that the grammar does not match, so that no frame is skipped."
+    names: tuple[str, ...]
+    absent: frozenset[str]
+    "Columns that are empty in each row."
 
 
 # FortiGate sends date and time of day in two fields.
@@ -94,7 +93,7 @@ def _plan(kind: str, needs: frozenset[str]) -> _Plan:
         names.append(name)
         return b"("
 
-    pattern = opening("raw") + (b"<" + group("priority", parser.PRIVAL) + b">" if "priority" in needs else PRI)
+    pattern = opening("raw") + (b"<" + group("priority", PRIVAL) + b">" if "priority" in needs else PRI)
     if kind == "rfc5424":
         pattern += opening("device") + b"1 "
         pattern += group("second", ISO) + group("fraction", FRACTION) + group("offset", OFFSET) + b" "
@@ -118,7 +117,8 @@ def _plan(kind: str, needs: frozenset[str]) -> _Plan:
         - {*names, "format"}
         - ({"second"} if kind == "fortinet" else {"content"} if kind == "rfc5424" else set())
     )
-    return _Plan({"rfc5424": b"rfc5424", "fortinet": b"none"}.get(kind, b"rfc3164"), pattern, tuple(names), absent)
+    format_ = {"rfc5424": b"rfc5424", "fortinet": b"none"}.get(kind, b"rfc3164")
+    return _Plan(format_, re.compile(rb"\n(?:" + pattern + rb"|(.++))"), tuple(names), absent)
 
 
 def _looks_like_5424(block: bytes) -> bool:
@@ -147,7 +147,7 @@ def _nil(fields: dict[str, Column]) -> None:
 
 def _content(fields: dict[str, Column]) -> list[bytes]:
     return [
-        parser.content_5424(app_name, procid, msg)
+        content_5424(app_name, procid, msg)
         for app_name, procid, msg in zip(fields["app_name"], fields["procid"], fields["msg"], strict=True)
     ]
 

@@ -6,9 +6,7 @@ one second as the only time, and rejects any other read.
 """
 
 import re
-from collections.abc import Callable
 from functools import lru_cache
-from typing import NamedTuple
 
 from bridge.syslog.columns import SameSecond
 from bridge.syslog.fast.pcre2 import Cut, cutter
@@ -16,30 +14,9 @@ from bridge.syslog.fast.plain_patterns import AFTER_BSD, AFTER_OFFSET, BSD, FRAC
 from bridge.syslog.fast.retry_pause import RetryPause
 from bridge.syslog.timestamps import is_time
 
-
-class _Kind(NamedTuple):
-    """The expressions for the headers of one RFC."""
-
-    first: re.Pattern[bytes]
-    "Matches the time of a read's first frame. Group 1 is the second, group 2 the offset."
-    expression: Callable[[bytes, bytes], bytes]
-    "Returns the expression for all headers with the given second and offset."
-    groups: int
-    "Number of groups in that expression: 1 if there is a group for the fraction, otherwise 0."
-
-
-_RFC3164 = _Kind(
-    re.compile(rb"\n" + PRI + b"(" + BSD + rb")() "),
-    lambda second, offset: rb"\n" + PRI + second + AFTER_BSD,
-    0,
-)
-_RFC5424 = _Kind(
-    re.compile(rb"\n" + PRI + b"1 (" + ISO + b")" + FRACTION + b"(" + OFFSET + b") "),
-    lambda second, offset: (
-        rb"\n" + PRI + b"1 " + second + b"(" + FRACTION + b")" + re.escape(offset) + AFTER_OFFSET
-    ),
-    1,
-)  # fmt: skip
+# They match the time of a read's first frame. Group 1 is the second, group 2 the offset.
+_FIRST_3164 = re.compile(rb"\n" + PRI + b"(" + BSD + b") ")
+_FIRST_5424 = re.compile(rb"\n" + PRI + b"1 (" + ISO + b")" + FRACTION + b"(" + OFFSET + b") ")
 
 
 class _Moment:
@@ -48,11 +25,12 @@ class _Moment:
     MIN_READS = 2
     "Number of reads that must begin with the second before its expression is compiled. Compiling costs a small read."
 
-    def __init__(self, kind: _Kind, second: bytes, offset: bytes) -> None:
+    def __init__(self, second: bytes, offset: bytes = b"") -> None:
         self.second = second
         self.offset = offset
-        self.groups = kind.groups
-        self._kind = kind
+        "Empty in RFC 3164, never in RFC 5424."
+        self.groups = 1 if offset else 0
+        "Number of lines that the expression leaves before each text: 1 for the fraction of RFC 5424, otherwise 0."
         self._seen = 0
         self._cut: Cut | None = None
 
@@ -61,7 +39,10 @@ class _Moment:
         if self._cut is None:
             self._seen += 1
             if self._seen >= self.MIN_READS and is_time(self.second, self.offset):
-                self._cut = cutter(self._kind.expression(self.second, self.offset), self.groups)
+                header = self.second + AFTER_BSD
+                if self.offset:
+                    header = b"1 " + self.second + b"(" + FRACTION + b")" + re.escape(self.offset) + AFTER_OFFSET
+                self._cut = cutter(rb"\n" + PRI + header, self.groups)
         return self._cut
 
 
@@ -115,7 +96,7 @@ class SingleSecond:
 
 def _moment_of(block: bytes) -> _Moment | None:
     """Returns the second at the beginning of a read, or None if the read does not begin with a plain header."""
-    for kind in (_RFC3164, _RFC5424):
-        if first := kind.first.match(block):
-            return _moment(kind, first[1], first[2])
-    return None
+    if first := _FIRST_3164.match(block):
+        return _moment(first[1])
+    first = _FIRST_5424.match(block)
+    return _moment(first[1], first[2]) if first else None
