@@ -6,11 +6,10 @@ times stay unchanged.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import tzinfo
 from operator import add, itemgetter
 
 from bridge.syslog.columns import Columns, TextBlock
-from bridge.syslog.timestamps import TimeReader, Window, fraction_ms
+from bridge.syslog.timestamps import TimeConversion, Window, fraction_ms
 
 _MILLISECONDS = itemgetter(slice(1, 4))
 "Selects the millisecond digits of a fraction that has at least three digits."
@@ -34,24 +33,24 @@ class EventTimes:
 
 
 def times_from_headers(
-    read: Columns | TextBlock, *, reader: TimeReader, zone: tzinfo, received_ms: int, window: Window, fine: bool
+    read: Columns | TextBlock, conversion: TimeConversion, received_ms: int, *, fine: bool
 ) -> EventTimes:
     """Reads the event times from the syslog headers of a read. ``fine`` requests a time per row even within one
     second."""
     count = read.count
     seconds, fractions, offsets = read.times()
     if not fine and seconds.count(seconds[0]) == count and offsets.count(offsets[0]) == count:
-        base, in_window = _second_or_reception(seconds[0], offsets[0], reader, zone, received_ms, window)
+        base, in_window = _second_or_reception(seconds[0], offsets[0], conversion, received_ms)
         if not in_window:
             return EventTimes(count, base, base, outside=count if seconds[0] else 0)
         if fractions.count(b"") == count:
             return EventTimes(count, base, base)
         return EventTimes(count, base + fraction_ms(min(fractions)), base + fraction_ms(max(fractions)))
     if offsets.count(offsets[0]) == count:
-        whole = reader.all_ms(seconds, offsets[0], zone, received_ms)
+        whole = conversion.reader.all_ms(seconds, offsets[0], conversion.zone, received_ms)
         if whole is not None:
             earliest, latest = min(whole), max(whole)
-            if window.holds(earliest, received_ms) and window.holds(latest, received_ms):
+            if conversion.window.holds(earliest, received_ms) and conversion.window.holds(latest, received_ms):
                 if fractions.count(b"") == count:
                     return EventTimes(count, earliest, latest, whole)
                 rows = _with_fractions(whole, fractions)
@@ -60,7 +59,7 @@ def times_from_headers(
     ms: dict[tuple[bytes, bytes], int] = {}
     replaced = set()
     for key in set(keys):
-        ms[key], in_window = _second_or_reception(*key, reader, zone, received_ms, window)
+        ms[key], in_window = _second_or_reception(*key, conversion, received_ms)
         if not in_window:
             replaced.add(key)
     # A replaced time is the reception time, which gets no fraction.
@@ -88,11 +87,11 @@ def times_from_sender(sender_times: Sequence[int], *, received_ms: int, window: 
 
 
 def _second_or_reception(
-    second: bytes, offset: bytes, reader: TimeReader, zone: tzinfo, received_ms: int, window: Window
+    second: bytes, offset: bytes, conversion: TimeConversion, received_ms: int
 ) -> tuple[int, bool]:
     """Returns the milliseconds of a second and True, or the reception time and False if the time is missing,
     unreadable or outside the window."""
-    ms = reader.second_ms(second, offset, zone, received_ms) if second else None
-    if ms is None or not window.holds(ms, received_ms):
+    ms = conversion.reader.second_ms(second, offset, conversion.zone, received_ms) if second else None
+    if ms is None or not conversion.window.holds(ms, received_ms):
         return received_ms, False
     return ms, True

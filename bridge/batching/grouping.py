@@ -20,7 +20,7 @@ from bridge.batching.groups import NO_TIME, Group, GroupLimits
 from bridge.formats import MAX_EXAMINED, Format, FormatRule
 from bridge.routing.disposition import Disposition
 from bridge.syslog.columns import Columns, SameSecond, Stamped, TextBlock, Timed
-from bridge.syslog.timestamps import MANY_SECONDS, TimeReader, is_scattered
+from bridge.syslog.timestamps import MANY_SECONDS, TimeConversion, TimeReader, is_scattered
 
 SHOWS_TIME = ("line", "rfc5424")
 
@@ -141,7 +141,7 @@ def group(
         shown = times_from_sender(sender_times, received_ms=received_ms, window=limits.window)
     elif disposition.timestamp == "event" or shows_time:
         shown = times_from_headers(
-            read, reader=reader, zone=zone, received_ms=received_ms, window=limits.window,
+            read, TimeConversion(reader, zone, limits.window), received_ms,
             fine=limits.resolution_ms % 1000 != 0 or shows_time or target.endpoint.exact,
         )  # fmt: skip
     else:

@@ -1,6 +1,6 @@
 """Takes all messages of one socket read through four steps: parse, route, group, append, each once per read.
 
-``frames`` (cut by the listener) -> ``parse_all`` -> ``assign`` -> ``group`` -> ``append``. The ledger is updated in
+``frames`` (cut by the listener) -> ``Reader.read`` -> ``assign`` -> ``group`` -> ``append``. The ledger is updated in
 the same call as the append, so it is exact in every reactor turn.
 """
 
@@ -191,10 +191,8 @@ class Pipeline:
         """Returns the number of events whose timestamp is out of range."""
         if disposition.zone is None:
             return 0
-        return times_from_headers(
-            columns, reader=self._reader, zone=disposition.zone, received_ms=now, window=self._limits.window,
-            fine=False,
-        ).outside  # fmt: skip
+        conversion = TimeConversion(self._reader, disposition.zone, self._limits.window)
+        return times_from_headers(columns, conversion, now, fine=False).outside
 
     def change(self, *, limits: GroupLimits, truncate: bool) -> None:
         """Applies the limits of another configuration."""

@@ -16,7 +16,7 @@ from bridge.routing.disposition import Disposition
 from bridge.routing.router import PAYLOAD_NEEDS
 from bridge.syslog.frames import block_of
 from bridge.syslog.reader import read_columns
-from bridge.syslog.timestamps import TimeReader, milliseconds
+from bridge.syslog.timestamps import TimeConversion, TimeReader, milliseconds
 from tests.harness.cost import stays_under
 from tests.harness.examples import examples
 
@@ -279,7 +279,7 @@ def test_read_of_distinct_out_of_range_times_takes_linear_time():
     reader = TimeReader()
 
     def read():
-        times = times_from_headers(columns, reader=reader, zone=UTC, received_ms=RECEIVED, window=window, fine=False)
+        times = times_from_headers(columns, TimeConversion(reader, UTC, window), RECEIVED, fine=False)
         assert (times.outside, set(times.each())) == (count, {RECEIVED})
 
     assert stays_under(0.5, read)
