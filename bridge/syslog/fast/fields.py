@@ -52,8 +52,8 @@ def parse_all(frames: Frames, needs: frozenset[str]) -> Columns:
     if plan.format == b"rfc5424":
         _nil(fields)
         if "content" in needs:
-            fields["content"] = _content(fields)
-    return _merge_unmatched(fields, unmatched, needs) if any(unmatched) else Columns(len(rows), fields)
+            fields["content"] = list(map(content_5424, fields["app_name"], fields["procid"], fields["msg"]))
+    return parse_each(unmatched, needs, fields) if any(unmatched) else Columns(len(rows), fields)
 
 
 class _Plan(NamedTuple):
@@ -145,33 +145,18 @@ def _nil(fields: dict[str, Column]) -> None:
             fields[name] = [b"" if value == b"-" else value for value in column]
 
 
-def _content(fields: dict[str, Column]) -> list[bytes]:
-    return [
-        content_5424(app_name, procid, msg)
-        for app_name, procid, msg in zip(fields["app_name"], fields["procid"], fields["msg"], strict=True)
-    ]
-
-
-def _merge_unmatched(known: dict[str, Column], unmatched: Column, needs: frozenset[str]) -> Columns:
-    """Merges the matched rows with the unmatched frames, which the reference parser reads one by one."""
-    names = [name for name in FIELDS if name in needs]
-    fields: dict[str, list[bytes]] = {name: [] for name in names}
-    blank: dict[int, bytes] = {}
-    for i, frame in enumerate(unmatched):
-        if not frame:
-            for name in names:
-                fields[name].append(known[name][i])
-        else:
-            _append_parsed(fields, blank, frame)
-    return Columns(len(fields["second"]), dict(fields), blank)
-
-
-def parse_each(frames: Iterable[bytes], needs: frozenset[str], *, holds_lf: bool = False) -> Columns:
-    """Parses frame by frame with the reference parser."""
+def parse_each(
+    frames: Iterable[bytes], needs: frozenset[str], known: dict[str, Column] | None = None, *, holds_lf: bool = False
+) -> Columns:
+    """Parses frame by frame with the reference parser. With ``known``, an empty frame stands for its row there."""
     fields: dict[str, list[bytes]] = {name: [] for name in FIELDS if name in needs}
     blank: dict[int, bytes] = {}
-    for frame in frames:
-        _append_parsed(fields, blank, frame)
+    for row, frame in enumerate(frames):
+        if frame or known is None:
+            _append_parsed(fields, blank, frame)
+        else:
+            for name, column in fields.items():
+                column.append(known[name][row])
     return Columns(len(fields["second"]), dict(fields), blank, holds_lf=holds_lf)
 
 
