@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import add, itemgetter
 
-from bridge.syslog.columns import Columns, TextBlock
+from bridge.syslog.columns import Columns, SameSecond, TextBlock
 from bridge.syslog.timestamps import TimeConversion, Window, fraction_ms
 
 _MILLISECONDS = itemgetter(slice(1, 4))
@@ -38,14 +38,12 @@ def times_from_headers(
     """Reads the event times from the syslog headers of a read. ``fine`` requests a time per row even within one
     second."""
     count = read.count
+    if isinstance(read, SameSecond) and not fine:
+        return _times_of_second(count, read.second, read.offset, read.fractions, conversion, received_ms)
     seconds, fractions, offsets = read.times()
     if not fine and seconds.count(seconds[0]) == count and offsets.count(offsets[0]) == count:
-        base, in_window = _second_or_reception(seconds[0], offsets[0], conversion, received_ms)
-        if not in_window:
-            return EventTimes(count, base, base, outside=count if seconds[0] else 0)
-        if fractions.count(b"") == count:
-            return EventTimes(count, base, base)
-        return EventTimes(count, base + fraction_ms(min(fractions)), base + fraction_ms(max(fractions)))
+        given = () if fractions.count(b"") == count else fractions
+        return _times_of_second(count, seconds[0], offsets[0], given, conversion, received_ms)
     if offsets.count(offsets[0]) == count:
         whole = conversion.reader.all_ms(seconds, offsets[0], conversion.zone, received_ms)
         if whole is not None:
@@ -69,6 +67,18 @@ def times_from_headers(
     ]
     outside = sum(key in replaced and key[0] != b"" for key in keys) if replaced else 0
     return EventTimes(count, min(rows), max(rows), rows, outside)
+
+
+def _times_of_second(
+    count: int, second: bytes, offset: bytes, fractions: Sequence[bytes], conversion: TimeConversion, received_ms: int
+) -> EventTimes:
+    """Returns the times of rows that share a second."""
+    base, in_window = _second_or_reception(second, offset, conversion, received_ms)
+    if not in_window:
+        return EventTimes(count, base, base, outside=count if second else 0)
+    if not fractions:
+        return EventTimes(count, base, base)
+    return EventTimes(count, base + fraction_ms(min(fractions)), base + fraction_ms(max(fractions)))
 
 
 def _with_fractions(seconds: list[int], fractions: Sequence[bytes]) -> list[int]:

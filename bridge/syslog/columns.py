@@ -83,19 +83,20 @@ class TextBlock:
 class SameSecond(TextBlock):
     """The texts of a read whose frames share one second."""
 
-    __slots__ = ("_fractions", "_offset", "_second", "lines")
+    __slots__ = ("fractions", "lines", "offset", "second")
 
-    def __init__(
-        self, lines: bytes, count: int, second: bytes, offset: bytes = b"", fractions: Column | None = None
-    ) -> None:
+    def __init__(self, lines: bytes, count: int, second: bytes, offset: bytes = b"", fractions: Column = ()) -> None:
         self.count = count
         self.lines = lines
         "Each text, followed by an LF."
-        self._second, self._offset, self._fractions = second, offset, fractions
+        self.second = second
+        self.offset = offset
+        self.fractions = fractions
+        "One per row, or none at all."
 
     def times(self) -> TimeColumns:
         count = self.count
-        return [self._second] * count, self._fractions or [b""] * count, [self._offset] * count
+        return [self.second] * count, self.fractions or [b""] * count, [self.offset] * count
 
     def texts(self) -> Column:
         return self.lines[:-1].split(b"\n")

@@ -8,7 +8,7 @@ one second as the only time, and rejects any other read.
 import re
 from functools import lru_cache
 
-from bridge.syslog.columns import SameSecond
+from bridge.syslog.columns import Column, SameSecond
 from bridge.syslog.fast.pcre2 import Cut, cutter
 from bridge.syslog.fast.plain_patterns import AFTER_BSD, AFTER_OFFSET, BSD, FRACTION, ISO, OFFSET, PRI
 from bridge.syslog.fast.retry_pause import RetryPause
@@ -84,7 +84,7 @@ class SingleSecond:
         if not count or found != count * (1 + moment.groups):
             self._retry_pause.record_failure()
             return None
-        fractions = None
+        fractions: Column = ()
         if moment.groups:
             parts = lines.split(b"\n")
             lines, fractions = b"\n".join((*parts[2::2], b"")), parts[1::2]
