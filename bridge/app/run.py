@@ -17,7 +17,7 @@ from bridge.host.reactor import install_reactor
 from bridge.host.systemd import ServiceManager, first_environment
 from bridge.listen.sockets import ListenError
 from bridge.spool import SpoolError
-from bridge.syslog.fast import pcre2
+from bridge.syslog.reader import uses_pcre2
 
 log = Logger(namespace="app")
 
@@ -36,7 +36,7 @@ def _raise_descriptor_limit(config: Config) -> None:
 
 def _warn_about_missing_libraries() -> None:
     """Logs a warning for each missing library that the bridge can run without, but slower."""
-    if pcre2.load() is None:
+    if not uses_pcre2():
         log.warn(
             "libpcre2-8 is not installed: parsing uses more CPU, several times as much if one connection carries"
             " messages of many kinds. Install it (Debian: libpcre2-8-0)"

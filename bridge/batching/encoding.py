@@ -52,7 +52,7 @@ def joined_timed_lines(events: Sequence[bytes], times: Sequence[int]) -> bytes:
 
 def interleaved_timed_lines(interleaved: list[bytes], times: Sequence[int]) -> bytes:
     """Replaces the placeholder before each event by its time, and joins them into timed lines; see
-    ``Columns.interleaved``. The list is changed."""
+    ``Stamped.interleaved``. The list is changed."""
     interleaved[1::2] = map(_before.__getitem__, times)
     # The LF belongs after the last event, not before the first.
     interleaved[1] = interleaved[1][1:]

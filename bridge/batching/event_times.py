@@ -4,35 +4,15 @@ A time outside ``Window`` is replaced by the reception time, because a search wo
 times stay unchanged.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import tzinfo
 from operator import add, itemgetter
 
-from bridge.syslog.fast.columns import Columns
-from bridge.syslog.timestamps import TimeReader, fraction_ms
+from bridge.syslog.columns import Columns, SameSecond, TextBlock
+from bridge.syslog.timestamps import TimeConversion, Window, fraction_ms
 
 _MILLISECONDS = itemgetter(slice(1, 4))
 "Selects the millisecond digits of a fraction that has at least three digits."
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """Allowed distance of an event time from reception, in milliseconds. None means no limit."""
-
-    past_ms: int | None
-    future_ms: int | None
-
-    def holds(self, ms: int, received_ms: int) -> bool:
-        """Returns True if an event time is within the window around this reception time."""
-        earliest, latest = self.bounds(received_ms)
-        return earliest <= ms <= latest
-
-    def bounds(self, received_ms: int) -> tuple[float, float]:
-        """Returns the earliest and the latest event time in the window."""
-        earliest = -math.inf if self.past_ms is None else received_ms - self.past_ms
-        return earliest, math.inf if self.future_ms is None else received_ms + self.future_ms
 
 
 @dataclass(slots=True)
@@ -53,26 +33,22 @@ class EventTimes:
 
 
 def times_from_headers(
-    columns: Columns, *, reader: TimeReader, zone: tzinfo, received_ms: int, window: Window, fine: bool
+    read: Columns | TextBlock, conversion: TimeConversion, received_ms: int, *, fine: bool
 ) -> EventTimes:
     """Reads the event times from the syslog headers of a read. ``fine`` requests a time per row even within one
     second."""
-    count = columns.count
-    # A stamp can stand in for its second, because the time reader skips the PRI.
-    seconds = columns["second"] if columns.stamps is None else columns.stamps
-    offsets, fractions = columns["offset"], columns["fraction"]
+    count = read.count
+    if isinstance(read, SameSecond) and not fine:
+        return _times_of_second(count, read.second, read.offset, read.fractions, conversion, received_ms)
+    seconds, fractions, offsets = read.times()
     if not fine and seconds.count(seconds[0]) == count and offsets.count(offsets[0]) == count:
-        base, in_window = _second_or_reception(seconds[0], offsets[0], reader, zone, received_ms, window)
-        if not in_window:
-            return EventTimes(count, base, base, outside=count if seconds[0] else 0)
-        if fractions.count(b"") == count:
-            return EventTimes(count, base, base)
-        return EventTimes(count, base + fraction_ms(min(fractions)), base + fraction_ms(max(fractions)))
+        given = () if fractions.count(b"") == count else fractions
+        return _times_of_second(count, seconds[0], offsets[0], given, conversion, received_ms)
     if offsets.count(offsets[0]) == count:
-        whole = reader.all_ms(seconds, offsets[0], zone, received_ms)
+        whole = conversion.reader.all_ms(seconds, offsets[0], conversion.zone, received_ms)
         if whole is not None:
             earliest, latest = min(whole), max(whole)
-            if window.holds(earliest, received_ms) and window.holds(latest, received_ms):
+            if conversion.window.holds(earliest, received_ms) and conversion.window.holds(latest, received_ms):
                 if fractions.count(b"") == count:
                     return EventTimes(count, earliest, latest, whole)
                 rows = _with_fractions(whole, fractions)
@@ -81,7 +57,7 @@ def times_from_headers(
     ms: dict[tuple[bytes, bytes], int] = {}
     replaced = set()
     for key in set(keys):
-        ms[key], in_window = _second_or_reception(*key, reader, zone, received_ms, window)
+        ms[key], in_window = _second_or_reception(*key, conversion, received_ms)
         if not in_window:
             replaced.add(key)
     # A replaced time is the reception time, which gets no fraction.
@@ -91,6 +67,18 @@ def times_from_headers(
     ]
     outside = sum(key in replaced and key[0] != b"" for key in keys) if replaced else 0
     return EventTimes(count, min(rows), max(rows), rows, outside)
+
+
+def _times_of_second(
+    count: int, second: bytes, offset: bytes, fractions: Sequence[bytes], conversion: TimeConversion, received_ms: int
+) -> EventTimes:
+    """Returns the times of rows that share a second."""
+    base, in_window = _second_or_reception(second, offset, conversion, received_ms)
+    if not in_window:
+        return EventTimes(count, base, base, outside=count if second else 0)
+    if not fractions:
+        return EventTimes(count, base, base)
+    return EventTimes(count, base + fraction_ms(min(fractions)), base + fraction_ms(max(fractions)))
 
 
 def _with_fractions(seconds: list[int], fractions: Sequence[bytes]) -> list[int]:
@@ -109,11 +97,11 @@ def times_from_sender(sender_times: Sequence[int], *, received_ms: int, window: 
 
 
 def _second_or_reception(
-    second: bytes, offset: bytes, reader: TimeReader, zone: tzinfo, received_ms: int, window: Window
+    second: bytes, offset: bytes, conversion: TimeConversion, received_ms: int
 ) -> tuple[int, bool]:
     """Returns the milliseconds of a second and True, or the reception time and False if the time is missing,
     unreadable or outside the window."""
-    ms = reader.second_ms(second, offset, zone, received_ms) if second else None
-    if ms is None or not window.holds(ms, received_ms):
+    ms = conversion.reader.second_ms(second, offset, conversion.zone, received_ms) if second else None
+    if ms is None or not conversion.window.holds(ms, received_ms):
         return received_ms, False
     return ms, True

@@ -5,23 +5,22 @@ group and are handled as a block, without a loop over rows. No slots are used if
 with each event, or if the times of a read are scattered. Each line then carries its own time.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC
-from functools import partial
 from itertools import repeat
 from operator import floordiv
+from typing import NamedTuple
 
 from bridge import formats
 from bridge.batching import encoding, payload
-from bridge.batching.endpoints import ENDPOINTS
+from bridge.batching.endpoints import ENDPOINTS, Endpoint
 from bridge.batching.event_times import EventTimes, times_from_headers, times_from_sender
 from bridge.batching.groups import NO_TIME, Group, GroupLimits
 from bridge.formats import MAX_EXAMINED, Format, FormatRule
 from bridge.routing.disposition import Disposition
-from bridge.syslog.fast.columns import Columns
-from bridge.syslog.fast.precompiled_times import MANY_SECONDS, is_scattered
-from bridge.syslog.timestamps import TimeReader
+from bridge.syslog.columns import Columns, SameSecond, Stamped, TextBlock, Timed
+from bridge.syslog.timestamps import MANY_SECONDS, TimeConversion, TimeReader, is_scattered
 
 SHOWS_TIME = ("line", "rfc5424")
 
@@ -34,7 +33,7 @@ mismatch is the only sign that the intake will not parse the events."""
 class Grouped:
     """Groups of one read's rows for one disposition, and counts of what was changed."""
 
-    groups: list[Group]
+    groups: list[Group] = field(default_factory=list)
     converted: int = 0
     "Events that were not UTF-8 and were converted."
     emptied: int = 0
@@ -48,9 +47,76 @@ class Grouped:
     mismatched: int = 0
     "Sampled events that do not match the intake's format."
 
+    def compare(self, events: Sequence[bytes], format_: Format) -> None:
+        """Compares events, as they are delivered, with the intake's format."""
+        self.sampled += len(events)
+        self.mismatched += sum(not format_.fits(event) for event in events)
+
+    def replace_empty(self, events: Sequence[bytes], blank: dict[int, bytes]) -> Sequence[bytes]:
+        """Returns the events with another form for those that would be empty. ``blank``: see ``Columns``."""
+        filled = list(events)
+        for row, frame in blank.items():
+            if not filled[row].strip(b" \t"):
+                filled[row] = payload.replacement_for_empty(frame)
+                self.emptied += 1
+        return filled
+
+    def encode(self, events: Sequence[bytes], target: "_Target", times: Sequence[int] | None) -> list[bytes]:
+        """Encodes each event as a line without LF, except events above the size limit.
+
+        ``times``, if given, puts a time before each event.
+        """
+        lines = []
+        to_line = encoding.escaped if target.in_lines else encoding.json_line
+        for row, event in enumerate(events):
+            text, converted = encoding.as_utf8(event, target.disposition.encoding)
+            line = to_line(text)
+            if len(line) > target.limits.event_bytes:
+                self.oversize.append(event)
+                continue
+            self.converted += converted
+            lines.append(line if times is None else b"%d\t%b" % (times[row], line))
+        return lines
+
+
+class _Target(NamedTuple):
+    """A disposition and everything that it refers to."""
+
+    disposition: Disposition
+    limits: GroupLimits
+    endpoint: Endpoint
+    format: Format | None
+    rule: FormatRule | None
+
+    @property
+    def in_lines(self) -> bool:
+        """True if the spool encoding is ``lines``."""
+        return self.endpoint.encoding == encoding.LINES
+
+    def group(self, times: EventTimes, count: int, data: bytes, *, timed: bool) -> Group:
+        """Makes a group of encoded events."""
+        slot = times.earliest // self.limits.resolution_ms
+        return Group(
+            self.disposition.intake or "",
+            self.endpoint.encoding,
+            slot,
+            times.earliest,
+            times.latest,
+            count,
+            data,
+            timed,
+        )
+
+    def fits(self, lines: bytes) -> bool:
+        """Returns True if all lines are valid text and within the size limit. Both are checked on the block first."""
+        limit, text_encoding = self.limits.event_bytes, self.disposition.encoding
+        if len(lines) > limit and max(map(len, lines.split(b"\n"))) > limit:
+            return False
+        return text_encoding == "bytes" or lines.isascii() or (text_encoding == "auto" and encoding.is_utf8(lines))
+
 
 def group(
-    columns: Columns,
+    read: Columns | TextBlock,
     disposition: Disposition,
     *,
     reader: TimeReader,
@@ -60,159 +126,110 @@ def group(
     limits: GroupLimits,
     sender_times: Sequence[int] | None = None,
 ) -> Grouped:
-    """Groups rows that share one disposition of kind ``deliver``. ``columns`` must not be empty. ``sender_times``
+    """Groups rows that share one disposition of kind ``deliver``. ``read`` must not be empty. ``sender_times``
     are event times that the sender gave outside the event text, in milliseconds, one per row."""
-    result = Grouped([])
-    endpoint = ENDPOINTS[disposition.endpoint]
-    spool_encoding = endpoint.encoding
-    zone = disposition.zone or UTC
-    shows_time = disposition.payload in SHOWS_TIME
-    shown = sent = EventTimes(columns.count, received_ms, received_ms)
     format_ = formats.find(disposition.format) if disposition.format else None
     rule = format_.rule if format_ and disposition.refined else None
-    if (stamped := columns.timed) is not None:
-        lines = encoding.escaped_lines(stamped.lines)
-        if (
-            rule is None
-            and spool_encoding == encoding.LINES
-            and _fit(lines, lambda: columns["text"], disposition.encoding, limits.event_bytes)
-        ):
-            sent = EventTimes(columns.count, stamped.earliest, stamped.latest)
-            timed_group = _group(disposition, spool_encoding, sent, limits, columns.count, lines)
-            return _add_timed(result, timed_group, columns, format_)
-        sender_times = stamped.times()
+    target = _Target(disposition, limits, ENDPOINTS[disposition.endpoint], format_, rule)
+    if isinstance(read, Timed):
+        times = EventTimes(read.count, read.earliest, read.latest)
+        if whole := _whole(read, target, times, timed=True):
+            return whole
+    zone = disposition.zone or UTC
+    shows_time = disposition.payload in SHOWS_TIME
     if sender_times is not None:
         shown = times_from_sender(sender_times, received_ms=received_ms, window=limits.window)
-        result.outside = shown.outside
     elif disposition.timestamp == "event" or shows_time:
         shown = times_from_headers(
-            columns, reader=reader, zone=zone, received_ms=received_ms, window=limits.window,
-            fine=limits.resolution_ms % 1000 != 0 or shows_time or endpoint.exact,
+            read, TimeConversion(reader, zone, limits.window), received_ms,
+            fine=limits.resolution_ms % 1000 != 0 or shows_time or target.endpoint.exact,
         )  # fmt: skip
-        result.outside = shown.outside
+    else:
+        shown = EventTimes(read.count, received_ms, received_ms)
     if disposition.timestamp == "event":
         sent = shown
-    elif disposition.timestamp == "none":
-        sent = EventTimes(columns.count, NO_TIME, NO_TIME)
-    if (data := _block_lines(columns, disposition, rule, sent, spool_encoding, limits)) is not None:
-        result.groups.append(_group(disposition, spool_encoding, sent, limits, columns.count, data))
-        if format_ is not None:
-            _sample(_three_lines(data), format_, result, as_lines=False)
-        return result
-    timed = endpoint.exact or _scattered(sent, limits.resolution_ms)
-    if timed and (data := _interleaved(columns, disposition, rule, sent, spool_encoding, limits)) is not None:
-        timed_group = _group(disposition, spool_encoding, sent, limits, columns.count, data)
-        return _add_timed(result, timed_group, columns, format_)
-    make_events = payload.events if rule is None else partial(payload.refined_events, rule)
-    events = make_events(
-        disposition.payload, columns, times=shown.each() if shows_time else (), peer=peer,
-        zone=zone, received_ms=received_ms,
-        extra_fields={"listener": listener, "route": disposition.route, "intake": disposition.intake},
-    )  # fmt: skip
+    else:
+        sent_ms = NO_TIME if disposition.timestamp == "none" else received_ms
+        sent = EventTimes(read.count, sent_ms, sent_ms)
+    timed = target.endpoint.exact or _scattered(sent, limits.resolution_ms)
+    if isinstance(read, TextBlock) and (whole := _whole(read, target, sent, timed=timed)):
+        return whole
+    columns = read.rows()
+    extra_fields = {"listener": listener, "route": disposition.route, "intake": disposition.intake}
+    context = payload.EventContext(shown.each() if shows_time else (), peer, zone, received_ms, extra_fields)
+    if rule is None:
+        events = payload.events(disposition.payload, columns, context)
+    else:
+        events = payload.refined_events(rule, disposition.payload, columns, context)
+    result = Grouped(outside=shown.outside)
     if columns.blank and disposition.payload in ("message", "content", "device", "structured"):
-        events = _replace_empty(events, columns.blank, result)
-    for part, times in [(events, sent)] if timed else _slots(events, sent, limits.resolution_ms):
-        if format_ is not None and result.sampled < MOST_SAMPLED:
-            _sample(part, format_, result, as_lines=spool_encoding == encoding.LINES)
-        each = times.each() if timed else None
-        data, count = _encoded(
-            part, columns.holds_lf, disposition.encoding, spool_encoding, limits.event_bytes, result, each
+        events = result.replace_empty(events, columns.blank)
+    parts = [(events, sent)] if timed else _slots(events, sent, limits.resolution_ms)
+    _add_parts(result, parts, target, timed=timed, holds_lf=columns.holds_lf)
+    return result
+
+
+def _whole(read: TextBlock, target: _Target, times: EventTimes, *, timed: bool) -> Grouped | None:
+    """Groups a block without splitting it into rows. Returns None if its rows must be handled one by one."""
+    rule, resolution = target.rule, target.limits.resolution_ms
+    if target.disposition.payload != "message" or target.endpoint.json:
+        return None
+    if isinstance(read, SameSecond):
+        if timed or times.earliest // resolution != times.latest // resolution or (rule and rule.choices):
+            return None
+        lines = read.lines if rule is None else rule.edited_block(b"\n" + read.lines[:-1])[1:] + b"\n"
+        data = encoding.escaped_lines(lines)
+    elif rule is not None or not timed:
+        return None
+    elif isinstance(read, Stamped):
+        data = encoding.interleaved_timed_lines(read.interleaved.copy(), times.each())
+    elif isinstance(read, Timed):
+        data = encoding.escaped_lines(read.lines)
+    else:
+        return None
+    if not target.fits(data):
+        return None
+    result = Grouped([target.group(times, read.count, data, timed=timed)], outside=times.outside)
+    if target.format is not None:
+        lines_compared = _three_lines(data)
+        result.compare(
+            [line.partition(b"\t")[2] for line in lines_compared] if timed else lines_compared, target.format
         )
+    return result
+
+
+def _add_parts(
+    result: Grouped,
+    parts: Iterable[tuple[Sequence[bytes], EventTimes]],
+    target: _Target,
+    *,
+    timed: bool,
+    holds_lf: bool,
+) -> None:
+    """Encodes the events of each group as lines, as a block if possible."""
+    for events, times in parts:
+        if target.format is not None and result.sampled < MOST_SAMPLED:
+            sample = [events[row][:MAX_EXAMINED] for row in {0, len(events) // 2, len(events) - 1}]
+            if target.in_lines:
+                sample = [encoding.escaped(event.lstrip(b" \n")) for event in sample]
+            result.compare(sample, target.format)
+        each = times.each() if timed else None
+        count = len(events)
+        data = b""
+        if target.in_lines and not holds_lf:
+            data = encoding.joined_lines(events) if each is None else encoding.joined_timed_lines(events, each)
+        if not data or not target.fits(data):
+            lines = result.encode(events, target, each)
+            count, data = len(lines), b"\n".join((*lines, b""))
         if count:
-            new_group = _group(disposition, spool_encoding, times, limits, count, data)
-            new_group.timed = timed
-            result.groups.append(new_group)
-    return result
-
-
-def _group(
-    disposition: Disposition, spool_encoding: str, times: EventTimes, limits: GroupLimits, count: int, data: bytes
-) -> Group:
-    slot = times.earliest // limits.resolution_ms
-    return Group(disposition.intake or "", spool_encoding, slot, times.earliest, times.latest, count, data)
-
-
-def _block_lines(
-    columns: Columns,
-    disposition: Disposition,
-    rule: FormatRule | None,
-    times: EventTimes,
-    spool_encoding: str,
-    limits: GroupLimits,
-) -> bytes | None:
-    """Returns the lines of a read that arrived as one block of lines, edited as a block if a rule applies. Returns
-    None if the rows must be handled one by one."""
-    if columns.lines is None or disposition.payload != "message" or spool_encoding != encoding.LINES:
-        return None
-    if rule is not None and rule.choices:
-        return None
-    if times.earliest // limits.resolution_ms != times.latest // limits.resolution_ms:
-        return None
-    lines = columns.lines if rule is None else rule.edited_block(b"\n" + columns.lines[:-1])[1:] + b"\n"
-    data = encoding.escaped_lines(lines)
-    return data if len(data) <= limits.event_bytes and _is_text(data, disposition.encoding) else None
-
-
-def _interleaved(
-    columns: Columns,
-    disposition: Disposition,
-    rule: FormatRule | None,
-    times: EventTimes,
-    spool_encoding: str,
-    limits: GroupLimits,
-) -> bytes | None:
-    """Returns the timed lines of a read whose columns are interleaved already. Returns None if the texts cannot be
-    used unchanged."""
-    if columns.interleaved is None or rule is not None:
-        return None
-    if disposition.payload != "message" or spool_encoding != encoding.LINES:
-        return None
-    data = encoding.interleaved_timed_lines(columns.interleaved.copy(), times.each())
-    return data if _fit(data, lambda: columns["text"], disposition.encoding, limits.event_bytes) else None
-
-
-def _add_timed(result: Grouped, timed_group: Group, columns: Columns, format_: Format | None) -> Grouped:
-    """Adds a whole read as one timed group."""
-    timed_group.timed = True
-    result.groups.append(timed_group)
-    if format_ is not None:
-        _sample(columns["text"], format_, result, as_lines=True)
-    return result
-
-
-def _fit(data: bytes, events: Callable[[], Sequence[bytes]], text_encoding: str, limit: int) -> bool:
-    """Returns True if the lines can be used unchanged: each event is valid text and within the size limit. Both are
-    checked on the whole block first. ``events`` is called only if the block is larger than the limit."""
-    return (len(data) <= limit or max(map(len, events())) * 4 <= limit) and _is_text(data, text_encoding)
-
-
-def _is_text(data: bytes, text_encoding: str) -> bool:
-    """Returns True if the bytes need no conversion in this text encoding."""
-    return text_encoding == "bytes" or data.isascii() or (text_encoding == "auto" and encoding.is_utf8(data))
-
-
-def _replace_empty(events: Sequence[bytes], blank: dict[int, bytes], result: Grouped) -> Sequence[bytes]:
-    filled = list(events)
-    for row, frame in blank.items():
-        if not filled[row].strip(b" \t"):
-            filled[row] = payload.replacement_for_empty(frame)
-            result.emptied += 1
-    return filled
-
-
-def _sample(events: Sequence[bytes], format_: Format, result: Grouped, *, as_lines: bool) -> None:
-    """Compares the first, the middle and the last event of a group with the intake's format, as they are delivered."""
-    for row in {0, len(events) // 2, len(events) - 1}:
-        result.sampled += 1
-        event = events[row][:MAX_EXAMINED]
-        result.mismatched += not format_.fits(encoding.escaped(event.lstrip(b" \n")) if as_lines else event)
+            result.groups.append(target.group(times, count, data, timed=timed))
 
 
 def _three_lines(data: bytes) -> list[bytes]:
     """Returns the first line, one from the middle and the last line; fewer if the lines coincide."""
     middle = data.rfind(b"\n", 0, len(data) // 2) + 1
     last = data.rfind(b"\n", 0, -1) + 1
-    return [data[start : min(data.find(b"\n", start), start + MAX_EXAMINED)] for start in sorted({0, middle, last})]
+    return [data[start : data.find(b"\n", start)] for start in sorted({0, middle, last})]
 
 
 def _scattered(times: EventTimes, resolution_ms: int) -> bool:
@@ -243,32 +260,3 @@ def _slots(
         part[0].append(event)
         part[1].append(ms)
     return [(part, EventTimes(len(part), min(moments), max(moments))) for part, moments in slots.values()]
-
-
-def _encoded(
-    events: Sequence[bytes],
-    holds_lf: bool,
-    text_encoding: str,
-    spool_encoding: str,
-    limit: int,
-    result: Grouped,
-    times: Sequence[int] | None = None,
-) -> tuple[bytes, int]:
-    """Encodes the events of a group as lines. Returns the lines and their number. Events above the limit are in
-    neither. ``times``, if given, puts a time before each event."""
-    if spool_encoding == encoding.LINES and not holds_lf:
-        data = encoding.joined_lines(events) if times is None else encoding.joined_timed_lines(events, times)
-        if _fit(data, lambda: events, text_encoding, limit):
-            return data, len(events)
-    lines = []
-    to_line = encoding.escaped if spool_encoding == encoding.LINES else encoding.json_line
-    for row, event in enumerate(events):
-        text, converted = encoding.as_utf8(event, text_encoding)
-        line = to_line(text)
-        if len(line) > limit:
-            result.oversize.append(event)
-            continue
-        result.converted += converted
-        lines.append(line if times is None else b"%d\t%b" % (times[row], line))
-    lines.append(b"")
-    return b"\n".join(lines), len(lines) - 1

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from bridge.batching import encoding
-from bridge.batching.event_times import Window
+from bridge.syslog.timestamps import Window
 
 NO_TIME = 0
 "Event time of a batch that is sent without X-SEKOIAIO-EVENT-TIMESTAMP."

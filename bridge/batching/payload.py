@@ -20,10 +20,12 @@ A text format may refine its form by a rule, which selects another form for some
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime, tzinfo
+from typing import NamedTuple
 
 from bridge.formats import FormatRule
 from bridge.syslog import parser
-from bridge.syslog.fast.columns import Columns
+from bridge.syslog.columns import Columns
+from bridge.syslog.grammar import content_shown
 from bridge.syslog.message import of_header
 from bridge.syslog.timestamps import rfc3339
 
@@ -36,51 +38,38 @@ _BLANK = b" \t"
 _DEFAULT_PRIORITY = b"13"  # RFC 3164 section 4.3.3: user.notice for a message without PRI
 
 
-def refined_events(
-    rule: FormatRule,
-    form: str,
-    columns: Columns,
-    *,
-    times: Sequence[int],
-    peer: bytes,
-    zone: tzinfo,
-    received_ms: int,
-    extra_fields: dict[str, str | None],
-) -> Sequence[bytes]:
+class EventContext(NamedTuple):
+    """Values of a read's events that are not in its frames."""
+
+    times: Sequence[int]
+    "Milliseconds since the epoch, one per row, for the forms that show a time. Empty for the others."
+    peer: bytes
+    "Replaces a missing HOSTNAME."
+    zone: tzinfo
+    received_ms: int
+    extra_fields: dict[str, str | None]
+    "Fields that are added to the ``json`` form."
+
+
+def refined_events(rule: FormatRule, form: str, columns: Columns, context: EventContext) -> Sequence[bytes]:
     """Builds one event per row: in the form that the rule selects for the row, or else in ``form``. The rule then
     edits the text."""
     forms = rule.forms(form, columns)
-    made: Sequence[bytes]
     if forms.count(forms[0]) == len(forms):
-        made = events(
-            forms[0], columns, times=times, peer=peer, zone=zone, received_ms=received_ms, extra_fields=extra_fields
-        )
-    else:
-        by_row = [b""] * len(forms)
-        for chosen in set(forms):
-            rows = [row for row, name in enumerate(forms) if name == chosen]
-            part = events(
-                chosen, columns.take(rows), times=[times[row] for row in rows] if times else (), peer=peer, zone=zone,
-                received_ms=received_ms, extra_fields=extra_fields,
-            )  # fmt: skip
-            for row, event in zip(rows, part, strict=True):
-                by_row[row] = event
-        made = by_row
-    return rule.edited(made, columns.holds_lf)
+        return rule.edited(events(forms[0], columns, context), columns.holds_lf)
+    by_row = [b""] * len(forms)
+    for chosen in set(forms):
+        rows = [row for row, name in enumerate(forms) if name == chosen]
+        times = [context.times[row] for row in rows] if context.times else ()
+        part = events(chosen, columns.take(rows), context._replace(times=times))
+        for row, event in zip(rows, part, strict=True):
+            by_row[row] = event
+    return rule.edited(by_row, columns.holds_lf)
 
 
-def events(
-    form: str,
-    columns: Columns,
-    *,
-    times: Sequence[int],
-    peer: bytes,
-    zone: tzinfo,
-    received_ms: int,
-    extra_fields: dict[str, str | None],
-) -> Sequence[bytes]:
-    """Builds one event per row. Forms that show a time use ``times`` (ms since the epoch, one per row). ``peer``
-    replaces a missing HOSTNAME. ``extra_fields`` are added to the ``json`` form."""
+def events(form: str, columns: Columns, context: EventContext) -> Sequence[bytes]:
+    """Builds one event per row."""
+    times, peer = context.times, context.peer
     if name := AS_READ.get(form):
         column = columns[name]
         if form == "content" and any(event[:1] in (b" ", b"\t") for event in column):
@@ -88,7 +77,7 @@ def events(
         return column
     if form == "line":
         return [
-            b"%s %s %s" % (rfc3339(ms).encode(), host or peer, parser.content_shown(app, procid, msg))
+            b"%s %s %s" % (rfc3339(ms).encode(), host or peer, content_shown(app, procid, msg))
             for ms, host, app, procid, msg in zip(
                 times, columns["hostname"], columns["app_name"], columns["procid"], columns["msg"], strict=True
             )
@@ -108,9 +97,9 @@ def events(
                 columns["msgid"], columns["structured_data"], columns["msg"], strict=True,
             )
         ]  # fmt: skip
-    received = datetime.fromtimestamp(received_ms / 1000, UTC)
+    received = datetime.fromtimestamp(context.received_ms / 1000, UTC)
     return [
-        json.dumps(fields(frame, received, zone) | extra_fields, ensure_ascii=True, separators=(",", ":")).encode()
+        json.dumps(fields(frame, received, context.zone) | context.extra_fields, separators=(",", ":")).encode()
         for frame in columns["raw"]
     ]
 

@@ -19,8 +19,9 @@ from bridge.ingest import from_config as ingest_config
 from bridge.routing import Disposition, Facts, Router
 from bridge.routing.conditions import Address
 from bridge.syslog import parser
-from bridge.syslog.fast.columns import FIELDS, parse_all
+from bridge.syslog.columns import FIELDS
 from bridge.syslog.frames import block_of
+from bridge.syslog.reader import read_columns
 from bridge.syslog.timestamps import rfc3339
 
 _ALL_FIELDS = frozenset(FIELDS)
@@ -117,7 +118,7 @@ class Explainer:
 
     def explain(self, cut: Cut) -> Explanation | None:
         """Explains one frame. Returns None if the frame is empty and therefore not a message."""
-        columns = parse_all(block_of([cut.frame]), _ALL_FIELDS)
+        columns = read_columns(block_of([cut.frame]), _ALL_FIELDS)
         if not columns.count:
             return None
         origin = self._origin

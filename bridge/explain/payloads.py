@@ -10,8 +10,9 @@ from bridge.batching.payload import FORMS
 from bridge.formats import FORMATS, Format
 from bridge.routing import Disposition
 from bridge.routing.profile import needs_of
-from bridge.syslog.fast.columns import Columns, parse_all
+from bridge.syslog.columns import Columns
 from bridge.syslog.frames import block_of
+from bridge.syslog.reader import read_columns
 from bridge.syslog.timestamps import TimeReader, milliseconds
 
 
@@ -68,7 +69,7 @@ def grouped(columns: Columns, disposition: Disposition, context: FrameContext) -
 
 
 def _event(disposition: Disposition, frame: bytes, context: FrameContext) -> bytes:
-    columns = parse_all(block_of([frame]), needs_of(disposition))
+    columns = read_columns(block_of([frame]), needs_of(disposition))
     if not columns.count:
         return b""
     return b"".join(group.data for group in grouped(columns, disposition, context).groups).removesuffix(b"\n")

@@ -7,11 +7,9 @@ from weakref import WeakSet
 from bridge.ingest.clock_skew import SourceClock
 from bridge.routing import Disposition, Profile, Router
 from bridge.routing.conditions import Address
-from bridge.syslog.fast.columns import ALWAYS
 from bridge.syslog.sequence_numbers import Gaps
 from bridge.util.token_bucket import TokenBucket
 
-_TEXT = ALWAYS | {"text"}
 _UNDECIDED = Profile(())
 _LONGEST_NAME = 255
 "Bytes kept of a host name behind a relay."
@@ -26,7 +24,7 @@ class Peer:
     __slots__ = (
         "__weakref__", "_peers", "address", "bucket", "clock", "decided", "encoded", "events", "expect", "gaps",
         "intake", "last_seen_ms", "limited", "listener", "mergeable", "name", "names", "outside", "profile", "rate",
-        "rate_events", "rate_ms", "relay", "relay_address", "route", "sampled", "shape", "strippable", "unrouted",
+        "rate_events", "rate_ms", "relay", "relay_address", "route", "sampled", "shape", "unrouted",
     )  # fmt: skip
 
     def __init__(
@@ -92,8 +90,6 @@ class Peer:
             and constant.payload not in ("line", "rfc5424", "json")
         )
         "True if its frames may be read together with those of other peers, because no event depends on the peer."
-        self.strippable = not self.relay and constant is not None and profile.needs <= _TEXT
-        "True if only the time and the text of its frames are needed."
         self.route = constant.route if constant else None
         self.intake = constant.intake if constant else None
         "The intake of its frames; if it depends on the frame, the intake of the latest ones."

@@ -1,6 +1,6 @@
 """Takes all messages of one socket read through four steps: parse, route, group, append, each once per read.
 
-``frames`` (cut by the listener) -> ``parse_all`` -> ``assign`` -> ``group`` -> ``append``. The ledger is updated in
+``frames`` (cut by the listener) -> ``Reader.read`` -> ``assign`` -> ``group`` -> ``append``. The ledger is updated in
 the same call as the append, so it is exact in every reactor turn.
 """
 
@@ -23,13 +23,11 @@ from bridge.ingest.spool_writer import Room, SpoolWriter, UnlimitedRoom
 from bridge.routing import Disposition, Profile
 from bridge.spool import Spool
 from bridge.syslog import parser
-from bridge.syslog.fast.columns import Columns, parse_all
-from bridge.syslog.fast.mixed_formats import read_mixed
-from bridge.syslog.fast.precompiled_times import Reception
-from bridge.syslog.fast.single_second import SingleSecondReader
+from bridge.syslog.columns import Columns, TextBlock
 from bridge.syslog.frames import Frames, block_of, list_of
 from bridge.syslog.framing import Oversize
-from bridge.syslog.timestamps import TimeReader, fraction_ms, zone_of
+from bridge.syslog.reader import ReadContext, Reader, read_columns
+from bridge.syslog.timestamps import TimeConversion, TimeReader, fraction_ms, zone_of
 from bridge.util.token_bucket import TokenBucket
 
 _HOSTNAME = frozenset(("hostname",))
@@ -94,40 +92,41 @@ class Pipeline:
         self._limits = limits
         self._truncate = truncate
         self._reader = TimeReader()
-        self._single_second_readers: dict[Profile, SingleSecondReader] = {}
+        self._contexts: dict[Profile, ReadContext] = {}
+        self._merged_readers: dict[Profile, Reader] = {}
         "Readers for datagrams, by profile, because the datagrams of many peers are read together."
 
     def take(
         self,
         peer: Peer,
         frames: Frames,
-        single_second: SingleSecondReader | None = None,
+        reader: Reader | None = None,
         sender: PausableSender | None = None,
     ) -> None:
         """Takes all frames that one read brought from one peer.
 
-        ``single_second`` is the connection's reader; ``sender`` can be paused.
+        ``reader`` is that of the connection; ``sender`` can be paused.
         """
         now = int(self._wall() * 1000)
         if not peer.decided:
             peer.decide()
         if peer.bucket is not None:
             frames = self._within_limit(peer, peer.bucket, frames, now)
-        columns = self._parse(peer, frames, single_second, now)
-        if not columns.count:
-            return
         if peer.relay:
-            self._take_relayed(peer, frames, columns, now, sender)
+            self._take_relayed(peer, frames, now, sender)
+            return
+        read = self._parse(peer.profile, frames, reader, now)
+        if not read.count:
             return
         if peer.gaps is not None:
             peer.gaps.note(list_of(frames))
-        peer.events += columns.count
+        peer.events += read.count
         peer.last_seen_ms = now
         if now - peer.sampled >= self.SAMPLE_MS or now < peer.sampled:
             self._sample(peer, frames, now)
         if self.message_samples.watches:
             self.message_samples.add_read(peer, frames, now)
-        peer.outside += self._route(peer, columns, now, sender)
+        peer.outside += self._route(peer, read, now, sender)
 
     def _within_limit(self, peer: Peer, bucket: TokenBucket, frames: Frames, now: int) -> Frames:
         """Returns the frames within the peer's rate limit. The others are dropped unparsed."""
@@ -145,13 +144,14 @@ class Pipeline:
         self.read_counts.by_listener[peer.listener] += count
         self._ledger.receive_dropped(None, count, "source_limit")
 
-    def _take_relayed(
-        self, relay: Peer, frames: Frames, columns: Columns, now: int, sender: PausableSender | None
-    ) -> None:
+    def _take_relayed(self, relay: Peer, frames: Frames, now: int, sender: PausableSender | None) -> None:
         """Takes a read from a relay, where the HOSTNAME in the header is the source.
 
         Frames of hosts with the same routing profile are routed together.
         """
+        columns = read_columns(frames, relay.profile.needs | _HOSTNAME)
+        if not columns.count:
+            return
         relay.last_seen_ms = now
         rows: dict[bytes, list[int]] = {}
         for row, name in enumerate(columns["hostname"]):
@@ -191,17 +191,16 @@ class Pipeline:
         """Returns the number of events whose timestamp is out of range."""
         if disposition.zone is None:
             return 0
-        return times_from_headers(
-            columns, reader=self._reader, zone=disposition.zone, received_ms=now, window=self._limits.window,
-            fine=False,
-        ).outside  # fmt: skip
+        conversion = TimeConversion(self._reader, disposition.zone, self._limits.window)
+        return times_from_headers(columns, conversion, now, fine=False).outside
 
     def change(self, *, limits: GroupLimits, truncate: bool) -> None:
         """Applies the limits of another configuration."""
         self._limits = limits
         self._truncate = truncate
-        # The readers are keyed by profile, and the old profiles are no longer used.
-        self._single_second_readers.clear()
+        # The keys are profiles, and the old profiles are no longer used.
+        self._contexts.clear()
+        self._merged_readers.clear()
 
     def take_request(self, peer: Peer, parts: Sequence[tuple[str | None, list[bytes], list[int | None]]]) -> bool:
         """Takes the events of one HTTPS request; returns False, and takes none, if there is no room for some of them.
@@ -217,7 +216,7 @@ class Pipeline:
         for intake, events, times in parts:
             rows = [(event, ms) for event, ms in zip(events, times, strict=True) if event.strip(_BLANK)]
             if intake is not None:
-                columns = parse_all([event for event, _ in rows], _RAW)
+                columns = read_columns([event for event, _ in rows], _RAW)
                 disposition = peer.keyed_disposition(intake)
                 if columns.count:
                     found.append((disposition, columns, [now if ms is None else ms for _, ms in rows]))
@@ -227,7 +226,7 @@ class Pipeline:
             for event, ms in rows:
                 by_time.setdefault(ms, []).append(event)
             for ms, frames in by_time.items():
-                columns = self._parse(peer, frames, None, now)
+                columns = read_columns(frames, peer.profile.needs | _HOSTNAME if peer.relay else peer.profile.needs)
                 size = sum(map(len, frames)) + len(frames)
                 for disposition, part in peer.profile.assign(columns) if columns.count else ():
                     found.append((disposition, part, None if ms is None else [ms] * part.count))
@@ -287,19 +286,19 @@ class Pipeline:
             merged.setdefault(peer.profile, []).append((peer, pieces, count))
         for profile, group in merged.items():
             peer = group[0][0]
-            single_second = self._single_second_readers.setdefault(profile, SingleSecondReader())
+            reader = self._merged_readers.setdefault(profile, Reader())
             together = group[0][1] if len(group) == 1 else [piece for _, pieces, _ in group for piece in pieces]
-            columns = self._parse(peer, to_frames(together), single_second, now)
-            if columns.count != sum(count for _, _, count in group):
+            read = self._parse(profile, to_frames(together), reader, now)
+            if read.count != sum(count for _, _, count in group):
                 for member, pieces, _ in group:
                     member.events -= sum(not frame.strip(b" \t\r\n\0") for frame in list_of(to_frames(pieces)))
-            if columns.count and self._route(peer, columns, now):
+            if read.count and self._route(peer, read, now):
                 self._find_out_of_range([(peer, to_frames(pieces)) for peer, pieces, _ in group], now)
 
     def _find_out_of_range(self, members: list[tuple[Peer, Frames]], now: int) -> None:
         """Finds the peers of a merged read whose timestamps were out of range. They are read alone from then on."""
         for peer, frames in members:
-            columns = parse_all(frames, peer.profile.needs)
+            columns = read_columns(frames, peer.profile.needs)
             constant = peer.profile.constant
             if not columns.count or constant is None:
                 continue
@@ -330,86 +329,82 @@ class Pipeline:
 
     # --- steps of the pipeline ---------------------------------------------------------------------------------------
 
-    def _reception(self, peer: Peer, now: int) -> Reception | None:
-        """Returns the context for precompiled timestamps if event timestamps are only passed on, else None."""
-        disposition = peer.profile.constant
+    def _parse(self, profile: Profile, frames: Frames, reader: Reader | None, now: int) -> Columns | TextBlock:
+        if reader is None:
+            return read_columns(frames, profile.needs)
+        try:
+            context = self._contexts[profile]
+        except KeyError:
+            context = self._contexts[profile] = ReadContext(profile.needs, self._conversion(profile.constant))
+        return reader.read(frames, context, now)
+
+    def _conversion(self, disposition: Disposition | None) -> TimeConversion | None:
+        """Returns how times are converted if event timestamps are only passed on, else None."""
         if disposition is None or disposition.kind != "deliver" or disposition.timestamp != "event":
             return None
         if disposition.payload != "message" or self._limits.resolution_ms > 1000:
             return None
-        return Reception(self._reader, disposition.zone or UTC, now, *self._limits.window.bounds(now))
-
-    def _parse(self, peer: Peer, frames: Frames, single_second: SingleSecondReader | None, now: int) -> Columns:
-        if single_second is not None and peer.strippable and isinstance(frames, bytes):
-            columns = single_second.strip(frames)
-            if columns is not None:
-                return columns
-            columns = single_second.many_seconds.strip(frames, lambda: self._reception(peer, now))
-            if columns is not None:
-                return columns
-            if single_second.mixed:
-                return read_mixed(frames)
-        return parse_all(frames, peer.profile.needs | _HOSTNAME if peer.relay else peer.profile.needs)
+        return TimeConversion(self._reader, disposition.zone or UTC, self._limits.window)
 
     def _route(
         self,
         peer: Peer,
-        columns: Columns,
+        read: Columns | TextBlock,
         now: int,
         sender: PausableSender | None = None,
         profile: Profile | None = None,
     ) -> int:
-        self.read_counts.by_listener[peer.listener] += columns.count
+        self.read_counts.by_listener[peer.listener] += read.count
         return sum(
             self._apply(peer, disposition, part, now, sender)
-            for disposition, part in (profile or peer.profile).assign(columns)
+            for disposition, part in (profile or peer.profile).assign(read)
         )
 
     def _apply(
         self,
         peer: Peer,
         disposition: Disposition,
-        columns: Columns,
+        read: Columns | TextBlock,
         now: int,
         sender: PausableSender | None,
         sender_times: Sequence[int] | None = None,
     ) -> int:
         """Delivers, drops or holds rows, as their disposition says; returns how many timestamps were out of range."""
         if disposition.copy_to and self.mirror is not None:
-            self.mirror.send(disposition.copy_to, columns["raw"])
-        self.read_counts.by_route[disposition.route] += columns.count
+            self.mirror.send(disposition.copy_to, read.rows()["raw"])
+        self.read_counts.by_route[disposition.route] += read.count
         peer.route, peer.intake = disposition.route, disposition.intake
         if disposition.kind == "deliver":
-            return self._append(peer, disposition, columns, now, sender, sender_times)
+            return self._append(peer, disposition, read, now, sender, sender_times)
         if disposition.kind == "drop":
-            self.read_counts.filtered_by_route[disposition.route] += columns.count
-            self._ledger.receive_filtered(columns.count)
+            self.read_counts.filtered_by_route[disposition.route] += read.count
+            self._ledger.receive_filtered(read.count)
         else:
-            self._count_unrouted(peer, columns)
+            self._count_unrouted(peer, read)
             self.spool_writer.quarantine(
-                "unrouted", peer, [(frame, "no route matches") for frame in columns["raw"]], now
+                "unrouted", peer, [(frame, "no route matches") for frame in read.rows()["raw"]], now
             )
         return 0
 
     @staticmethod
-    def _count_unrouted(peer: Peer, part: Columns) -> None:
+    def _count_unrouted(peer: Peer, part: Columns | TextBlock) -> None:
         if not peer.relay:
             peer.unrouted += part.count
             return
-        for name, count in Counter(part["hostname"]).items():
+        for name, count in Counter(part.rows()["hostname"]).items():
             peer.relayed_source(name).unrouted += count
 
     def _append(
         self,
         peer: Peer,
         disposition: Disposition,
-        columns: Columns,
+        read: Columns | TextBlock,
         now: int,
         sender: PausableSender | None,
         sender_times: Sequence[int] | None,
     ) -> int:
         grouped = batching.group(
-            columns, disposition, reader=self._reader, received_ms=now, peer=peer.encoded, listener=peer.listener,
+            read, disposition, reader=self._reader, received_ms=now, peer=peer.encoded, listener=peer.listener,
             limits=self._limits, sender_times=sender_times,
         )  # fmt: skip
         for group in grouped.groups:

@@ -15,9 +15,9 @@ from bridge.ingest.peers import Peer, address_of
 from bridge.listen import proxy_protocol_header
 from bridge.listen.listener import ListenerContext, address_filter
 from bridge.listen.rejections import Rejections
-from bridge.syslog.fast.single_second import SingleSecondReader
 from bridge.syslog.frames import list_of
 from bridge.syslog.framing import StreamFramer
+from bridge.syslog.reader import Reader
 
 READ = 128 * 1024
 """Bytes of one read, at most: twice Twisted's own limit. A sender at full speed has that much in the socket, and half
@@ -37,7 +37,7 @@ class SyslogConnection(Protocol, TimeoutMixin):
         self._factory = factory
         self._peer = peer
         self._framer = StreamFramer(factory.listener.framing, factory.listener_context.max_frame_size)
-        self._single_second = SingleSecondReader()
+        self._reader = Reader()
         self._first_read = True
         self._closed = False
         "True once the connection is rejected: data that still arrives is ignored."
@@ -86,7 +86,7 @@ class SyslogConnection(Protocol, TimeoutMixin):
         if frames:
             listener_context = self._factory.listener_context
             if listener_context.coalescer is None or not listener_context.coalescer.try_add(self._peer, frames):
-                listener_context.pipeline.take(self._peer, frames, self._single_second, self)
+                listener_context.pipeline.take(self._peer, frames, self._reader, self)
         if self._framer.oversize:
             self._take_oversize()
 

@@ -6,12 +6,14 @@ as the routes require. Most profiles are *constant*: no rule looks at the frame.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from bridge import formats
 from bridge.routing.conditions import Conditions, Facts
 from bridge.routing.disposition import Disposition
-from bridge.syslog.fast.columns import Columns
+from bridge.syslog.columns import Columns, TextBlock
+
+_Read = TypeVar("_Read", Columns, Columns | TextBlock)
 
 # Columns that each payload form is made of, besides the time.
 PAYLOAD_NEEDS: Mapping[str, frozenset[str]] = {
@@ -82,10 +84,11 @@ class Profile:
         """Returns the disposition of a frame: that of the first matching rule."""
         return next(rule.disposition for rule in self.rules if rule.matches(facts))
 
-    def assign(self, columns: Columns) -> list[tuple[Disposition, Columns]]:
+    def assign(self, read: _Read) -> list[tuple[Disposition, _Read | Columns]]:
         """Divides a read by disposition. The order within each part is kept."""
         if self.constant is not None:
-            return [(self.constant, columns)]
+            return [(self.constant, read)]
+        columns = read.rows()
         blank: Sequence[bytes] = (b"",) * columns.count
         fact_columns = [columns.fields.get(name, blank) for name in Facts._fields]
         if not self._reads_text:

@@ -24,9 +24,9 @@ from bridge.spool.batch_reader import timed_lines
 from bridge.spool.quarantine import QuarantineEntry, QuarantineFile
 from bridge.spool.store import BatchLimits, Spool
 from bridge.spool.transaction import Transaction
-from bridge.syslog.fast.columns import parse_all
 from bridge.syslog.frames import list_of
 from bridge.syslog.framing import datagrams
+from bridge.syslog.reader import read_columns
 from bridge.syslog.timestamps import TimeReader
 
 MOST_SLOTS = 8
@@ -122,7 +122,7 @@ class Reprocessor:
         stay: list[bytes] = []
         profile = self._router.profile(first.listener, _address(first.peer))
         frames = datagrams([entry.frame for entry in run])
-        columns = parse_all(frames, profile.needs | {"raw"})
+        columns = read_columns(frames, profile.needs | {"raw"})
         if columns.count != len(list_of(frames)):
             # At least one frame is blank and contains no event.
             return [entry.line() for entry in run]

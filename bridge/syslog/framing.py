@@ -22,9 +22,11 @@ data ends a frame only after ``idle`` has reported that nothing follows.
 """
 
 import re
-from typing import NamedTuple
 
+from bridge.syslog.frame_buffer import LF, EndPatterns, FrameBuffer, Oversize
 from bridge.syslog.frames import Frames, block_of, list_of
+
+__all__ = ["Oversize", "StreamFramer", "datagrams"]
 
 _COUNT = re.compile(rb"([1-9][0-9]{0,5}) (?=<)")
 _ANY_COUNT = re.compile(rb"([1-9][0-9]{0,5}) ")
@@ -34,21 +36,14 @@ _TRAILER = re.compile(rb"(?<![\r\0])[\r\0]++(?=\n|\Z)")
 _NUL_BEFORE_PRI = re.compile(rb"\0(?=<[0-9]{1,3}>)")
 _MAY_BECOME_NUL_BEFORE_PRI = re.compile(rb"\0(?:<[0-9]{0,3})?\Z")
 _RESYNC = re.compile(rb"\n|(?=<[0-9]{1,3}>)")
-# Pairs of expressions for a frame that is being discarded: the end of the frame, and the bytes at the end of a read
-# that may turn out to be the first part of such an end.
-_LF = (re.compile(rb"\n"), re.compile(rb"\Z"))
-_LF_OR_NUL = (re.compile(rb"[\n\0]"), re.compile(rb"\Z"))
-_LF_OR_NUL_BEFORE_PRI = (re.compile(rb"\n|\0(?=<[0-9]{1,3}>)"), re.compile(rb"(?:\0(?:<[0-9]{0,3})?)?\Z"))
-_LF_OR_PRI = (_RESYNC, re.compile(rb"(?:<[0-9]{0,3})?\Z"))
+# The ends of a frame that is being discarded.
+_LF_OR_NUL = EndPatterns(re.compile(rb"[\n\0]"), re.compile(rb"\Z"))
+_LF_OR_NUL_BEFORE_PRI = EndPatterns(
+    re.compile(rb"\n|\0(?=<[0-9]{1,3}>)"), re.compile(rb"(?:\0(?:<[0-9]{0,3})?)?\Z")
+)  # fmt: skip
+_LF_OR_PRI = EndPatterns(_RESYNC, re.compile(rb"(?:<[0-9]{0,3})?\Z"))
 _SEPARATORS = b"\n\r\0 "
 _NO_FRAMES: Frames = []
-
-
-class Oversize(NamedTuple):
-    """A frame that exceeded ``max_frame_size``: its first bytes and its full length in bytes."""
-
-    kept: bytes
-    length: int
 
 
 def datagrams(frames: list[bytes]) -> Frames:
@@ -62,37 +57,34 @@ def datagrams(frames: list[bytes]) -> Frames:
 class StreamFramer:
     """Cuts the bytes of one connection into frames. ``mode`` is ``auto``, ``lf`` or ``octet-counted``."""
 
-    __slots__ = ("_cutter", "oversize")
+    __slots__ = ("_cutter", "_undecided", "oversize")
 
     def __init__(self, mode: str, max_frame_size: int) -> None:
         self.oversize: list[Oversize] = []
         "Frames that exceeded the limit. The owner of the framer removes them."
+        self._undecided = mode == "auto"
+        "True until the first bytes of a connection in mode ``auto`` show its framing. They are held as a line."
         self._cutter: _Lines | _Counted
         if mode == "octet-counted":
             self._cutter = _Counted(_ANY_COUNT, max_frame_size, self.oversize)
         else:
-            self._cutter = _Undecided(max_frame_size, self.oversize) if mode == "auto" else _Lines(
-                max_frame_size, self.oversize
-            )  # fmt: skip
+            self._cutter = _Lines(max_frame_size, self.oversize)
 
     @property
     def resyncs(self) -> int:
         """Number of times a count did not lead to the next frame."""
         return self._cutter.resyncs
 
-    @property
-    def pending(self) -> int:
-        """Number of buffered bytes of an unfinished frame."""
-        return self._cutter.size
-
     def feed(self, chunk: bytes) -> Frames:
         """Takes the bytes of one read and returns the frames that they complete."""
-        if isinstance(self._cutter, _Undecided):
-            data = self._cutter.take_held() + chunk
-            if _MAY_BECOME_COUNT.fullmatch(data):
-                self._cutter.hold(data)
+        if self._undecided:
+            chunk = self._cutter.take_held() + chunk
+            if _MAY_BECOME_COUNT.fullmatch(chunk):
+                self._cutter.hold(chunk)
                 return _NO_FRAMES
-            self._cutter, chunk = self._cutter.decide(data), data
+            self._undecided = False
+            if _COUNT.match(chunk):
+                self._cutter = _Counted(_COUNT, self._cutter.max_frame_size, self.oversize)
         return self._cutter.feed(chunk)
 
     def idle(self) -> Frames:
@@ -104,100 +96,7 @@ class StreamFramer:
         return self._cutter.close()
 
 
-class _Cutter:
-    """Buffers the beginning of a frame and discards the rest of an oversize frame, for both framings.
-
-    The buffer is a list of the received pieces. Joining them at every read would take quadratic time for a sender of
-    single bytes.
-    """
-
-    def __init__(self, max_frame_size: int, oversize: list[Oversize]) -> None:
-        self.max_frame_size = max_frame_size
-        self.oversize = oversize
-        self.resyncs = 0
-        self.size = 0
-        self.discarded = -1
-        "Length so far, in bytes, of the oversize frame that is being discarded. -1 if no frame is being discarded."
-        self._trailing = 0
-        "Number of CRs and NULs at the end of the discarded bytes. If the frame ends there, they are the transport's."
-        self._carry = b""
-        "Last received bytes, if they may be the first part of the oversize frame's end."
-        self._parts: list[bytes] = []
-
-    def hold(self, piece: bytes) -> None:
-        """Buffers the next piece of an unfinished frame."""
-        self._parts.append(piece)
-        self.size += len(piece)
-
-    def take_held(self) -> bytes:
-        """Returns the buffered bytes and empties the buffer."""
-        tail = b"".join(self._parts)
-        self._parts.clear()
-        self.size = 0
-        return tail
-
-    def hold_line(self, piece: bytes) -> None:
-        """Buffers the beginning of a frame without a count. Beyond the limit only the first bytes are kept."""
-        self.hold(piece)
-        if self.size > self.max_frame_size:
-            tail = self.take_held()
-            self.hold(tail[: self.max_frame_size])
-            self.discarded = self._trailing = 0
-            self.after_oversize(tail)
-
-    def end_patterns(self) -> tuple[re.Pattern[bytes], re.Pattern[bytes]]:
-        """Returns the expression for the end of the discarded frame, and one for bytes that may become such an end."""
-        return _LF
-
-    def after_end(self, end: bytes, data: bytes) -> bytes:
-        """Returns the data after the discarded frame, which the bytes ``end`` terminated."""
-        return data
-
-    def after_oversize(self, chunk: bytes) -> bytes | None:
-        """Discards the oversize frame up to its end. Returns the data after it, or None if the frame continues.
-
-        A frame that exceeded the limit only because of its trailing CRs and NULs is returned as a line.
-        """
-        data, self._carry = self._carry + chunk, b""
-        if not (b"\n" in data or b"\0" in data or b"<" in data):
-            # Every end begins with one of these bytes. A peer that never ends a line must cost little.
-            self._discard(data)
-            return None
-        end, may_become = self.end_patterns()
-        if found := end.search(data):
-            self._discard(data[: found.start()])
-            return self.end_oversize() + self.after_end(found[0], data[found.end() :])
-        possible_end = may_become.search(data, max(0, len(data) - 5))
-        kept = possible_end.start() if possible_end else len(data)
-        self._discard(data[:kept])
-        self._carry = data[kept:]
-        return None
-
-    def _discard(self, piece: bytes) -> None:
-        """Counts a discarded piece of the oversize frame."""
-        trailing = len(piece) - len(piece.rstrip(b"\r\0"))
-        self._trailing = trailing + (self._trailing if trailing == len(piece) else 0)
-        self.discarded += len(piece)
-
-    def end_oversize(self) -> bytes:
-        """Ends the oversize frame. Returns it as a line if it fits without its trailer, otherwise ``b""``."""
-        self._discard(self._carry)
-        length, frame = self.discarded - self._trailing, self.take_held()
-        self.discarded, self._carry = -1, b""
-        if length <= self.max_frame_size:
-            return frame[:length] + b"\n"
-        self.oversize.append(Oversize(frame, length))
-        return b""
-
-    def fits(self, frame: bytes) -> bool:
-        """Returns True if the frame is within the limit. Otherwise appends it to ``oversize``."""
-        if len(frame) <= self.max_frame_size:
-            return True
-        self.oversize.append(Oversize(frame[: self.max_frame_size], len(frame)))
-        return False
-
-
-class _Lines(_Cutter):
+class _Lines(FrameBuffer):
     """Cuts frames that end at an LF or a NUL."""
 
     def __init__(self, max_frame_size: int, oversize: list[Oversize]) -> None:
@@ -248,7 +147,7 @@ class _Lines(_Cutter):
             return data.replace(b"\0", b"\n")
         return data
 
-    def end_patterns(self) -> tuple[re.Pattern[bytes], re.Pattern[bytes]]:
+    def end_patterns(self) -> EndPatterns:
         return _LF_OR_NUL if self._nul_ends else _LF_OR_NUL_BEFORE_PRI
 
     def _frames(self, block: bytes) -> Frames:
@@ -270,17 +169,7 @@ class _Lines(_Cutter):
         return data
 
 
-class _Undecided(_Lines):
-    """Holds the first bytes of a connection in mode ``auto`` until the framing is known."""
-
-    def decide(self, data: bytes) -> "_Lines | _Counted":
-        """Returns the cutter for a connection that begins with ``data``."""
-        if _COUNT.match(data):
-            return _Counted(_COUNT, self.max_frame_size, self.oversize)
-        return _Lines(self.max_frame_size, self.oversize)
-
-
-class _Counted(_Cutter):
+class _Counted(FrameBuffer):
     """Cuts octet-counted frames, and frames between them that end at an LF."""
 
     def __init__(self, count: re.Pattern[bytes], max_frame_size: int, oversize: list[Oversize]) -> None:
@@ -363,8 +252,8 @@ class _Counted(_Cutter):
         if self.fits(frame):
             frames.append(frame)
 
-    def end_patterns(self) -> tuple[re.Pattern[bytes], re.Pattern[bytes]]:
-        return _LF_OR_PRI if b">" in self._end_bytes else _LF
+    def end_patterns(self) -> EndPatterns:
+        return _LF_OR_PRI if b">" in self._end_bytes else LF
 
     def end_oversize(self) -> bytes:
         line = super().end_oversize()

@@ -1,11 +1,17 @@
 """Parses one frame into a ``Message``, for tools, tests and users of the library. The hot path uses columns instead."""
 
+import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 
 from bridge.syslog import parser
-from bridge.syslog import structured_data as structured
+from bridge.syslog.grammar import SD_ELEMENT
 from bridge.syslog.timestamps import moment
+
+_ELEMENT = re.compile(SD_ELEMENT)
+_ID = re.compile(rb'\[([^\s=\]"]++)')
+_PARAM = re.compile(rb' ([^\s=\]"]++)="((?:[^"\\\]]++|\\[\x00-\xff])*+)"')
+_ESCAPE = re.compile(rb'\\(["\\\]])')
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +60,30 @@ def of_header(parts: parser.Header, *, received: datetime, timezone: tzinfo) -> 
         app_name=_text(parts.app_name),
         procid=_text(parts.procid),
         msgid=_text(parts.msgid),
-        structured_data=structured.values(parts.structured_data),
+        structured_data=structured_data_of(parts.structured_data),
         msg=parts.msg,
         format=parts.format,
         shape=parts.shape,
     )
 
 
+def structured_data_of(text: bytes) -> dict[str, list[tuple[str, str]]]:
+    """Parses ``[id name="value"]...`` into id -> (name, value) pairs. Order and repeated names are kept.
+
+    ``\\"``, ``\\\\`` and ``\\]`` are unescaped, other backslashes stay. ``text`` must be well formed or empty.
+    """
+    found: dict[str, list[tuple[str, str]]] = {}
+    for element in _ELEMENT.finditer(text):
+        name = _ID.match(element[0])
+        pairs = found.setdefault(_decoded(name[1]) if name else "", [])
+        for param in _PARAM.finditer(element[0]):
+            pairs.append((_decoded(param[1]), _decoded(_ESCAPE.sub(rb"\1", param[2]))))
+    return found
+
+
 def _text(field: bytes) -> str | None:
-    return field.decode("utf-8", "surrogateescape") if field else None
+    return _decoded(field) if field else None
+
+
+def _decoded(field: bytes) -> str:
+    return field.decode("utf-8", "surrogateescape")

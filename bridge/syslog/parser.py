@@ -16,24 +16,12 @@ No input raises an exception and no text is lost: bytes that are not part of the
 
 import re
 
-from bridge.syslog.grammar import (
-    BOM,
-    HOST,
-    ISO_SECOND,
-    PRI,
-    PRIVAL,
-    RFC5424,
-    RFC5424_LOOSE,
-    SD_ELEMENT,
-    Header,
-    content_5424,
-    content_shown,
-)
+from bridge.syslog.grammar import BOM, HOST, PRI, PRIVAL, RFC5424, RFC5424_LOOSE, Header, content_5424
 from bridge.syslog.shapes import KIWI, LAST, NO_TIME, TIMED, UNTIMED, VERSIONED, cisco, keyvalue, tagged
 from bridge.syslog.time_formats import Stamp, scan
 from bridge.syslog.timestamps import is_time
 
-__all__ = ["ISO_SECOND", "PRIVAL", "SD_ELEMENT", "Header", "content_5424", "content_shown", "is_time", "read"]
+__all__ = ["Header", "read"]
 
 _PRI = re.compile(rb"(?:[1-9][0-9]{0,5} (?=<))?\s*+" + PRI % PRIVAL + rb" ?")
 # The separator after a time: blanks, a colon, both, or a TAB. A few devices write the host directly after the time.

@@ -13,14 +13,30 @@ An ambiguous timestamp is read as the time nearest to reception. This covers a m
 an hour that is repeated when daylight saving time ends, and an unknown order of day and month.
 """
 
+import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
+from typing import NamedTuple
 
 from bridge.syslog.time_formats import MONTHS, Civil, civil
 from bridge.syslog.time_zones import zone_of
 
-__all__ = ["MONTHS", "TimeReader", "fraction_ms", "is_time", "milliseconds", "moment", "rfc3339", "zone_of"]
+__all__ = [
+    "MONTHS",
+    "TimeConversion",
+    "TimeReader",
+    "fraction_ms",
+    "is_time",
+    "milliseconds",
+    "moment",
+    "rfc3339",
+    "zone_of",
+]
+
+MANY_SECONDS, FEW_A_SECOND = 16, 8
+"The times of a read are scattered if it has more than 16 distinct seconds, and on average fewer than 8 events each."
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -91,6 +107,11 @@ def rfc3339(ms: int) -> str:
     return (_EPOCH + timedelta(milliseconds=ms)).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
+def is_scattered(slots: int, events: int) -> bool:
+    """Returns True if ``events`` events in ``slots`` timestamp slots would need a group for nearly every event."""
+    return slots > MANY_SECONDS and events < slots * FEW_A_SECOND
+
+
 class TimeReader:
     """Converts each distinct (second, offset, zone) once. A read of 300 messages has one or two of them.
 
@@ -143,3 +164,31 @@ class TimeReader:
                 return None
             known[second] = known[bare] = milliseconds(when)
         return list(map(known.__getitem__, seconds))
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Allowed distance of an event time from reception, in milliseconds. None means no limit."""
+
+    past_ms: int | None
+    future_ms: int | None
+
+    def holds(self, ms: int, received_ms: int) -> bool:
+        """Returns True if an event time is within the window around this reception time."""
+        earliest, latest = self.bounds(received_ms)
+        return earliest <= ms <= latest
+
+    def bounds(self, received_ms: int) -> tuple[float, float]:
+        """Returns the earliest and the latest event time in the window."""
+        earliest = -math.inf if self.past_ms is None else received_ms - self.past_ms
+        return earliest, math.inf if self.future_ms is None else received_ms + self.future_ms
+
+
+class TimeConversion(NamedTuple):
+    """How the times of a read are converted."""
+
+    reader: TimeReader
+    zone: tzinfo
+    "Zone of times without zone."
+    window: Window = Window(None, None)
+    "Reads with a time outside are left to the caller to convert."

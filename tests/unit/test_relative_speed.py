@@ -26,8 +26,8 @@ from bridge.listen.listener import ListenerContext
 from bridge.listen.tcp_connection import SyslogFactory
 from bridge.routing import Router
 from bridge.spool import Batch, Piece, batch_reader
-from bridge.syslog.fast.single_second import SingleSecondReader
 from bridge.syslog.framing import StreamFramer, datagrams
+from bridge.syslog.reader import Reader
 from tests.bench import messages
 from tests.harness.builders import build_pipeline, build_spool
 
@@ -102,9 +102,9 @@ def test_stream_ingest_is_within_the_bound(ingest: IngestFixture, lines: message
     reads = [data[at : at + READ] for at in range(0, len(data), READ)]
 
     def work() -> None:
-        framer, single_second = StreamFramer("auto", 256_000), SingleSecondReader()
+        framer, reader = StreamFramer("auto", 256_000), Reader()
         for read in reads:
-            ingest.pipeline.take(ingest.peer, framer.feed(read), single_second)
+            ingest.pipeline.take(ingest.peer, framer.feed(read), reader)
 
     ratio = compare(work)
     assert ingest.ledger.columns()["received"] == EVENTS * TURNS

@@ -1,41 +1,26 @@
-"""Parses socket reads of plain headers with different seconds, if only time and text are needed.
+"""Parses socket reads of plain RFC 3164 headers with different seconds, if only time and text are needed.
 
-Every frame has a plain header of the same RFC, but its own second. Examples are devices with random clocks, a relay
-that replays a day, and a read in which one second ends. ``single_second`` handles reads of one second.
-
-One expression removes the headers and leaves the times. For a plain header of RFC 3164 it leaves the PRI before the
-second: looking up both as one text is much cheaper than splitting them.
-
-The reader accepts the same headers as ``columns`` and rejects any other read. Property tests assert that both give the
-same result.
+Examples are devices with random clocks, a relay that replays a day, and a read in which one second ends. One expression
+removes the headers and leaves the PRI and the second: looking up both as one text is much cheaper than splitting them.
+It accepts the same headers as ``fields`` and rejects any other read.
 """
 
 import re
-from collections.abc import Callable, Sequence
 
-from bridge.syslog.fast.columns import Columns, are_times
-from bridge.syslog.fast.pcre2 import cutter, shortener
-from bridge.syslog.fast.plain_patterns import AFTER_BSD, AFTER_OFFSET, BSD, FRACTION, ISO, OFFSET, PRI
-from bridge.syslog.fast.precompiled_times import PrecompiledTimes, Reception
+from bridge.syslog.columns import Stamped, TextBlock
+from bridge.syslog.fast.pcre2 import shortener
+from bridge.syslog.fast.plain_patterns import AFTER_BSD, BSD, PRI
+from bridge.syslog.fast.precompiled_times import PrecompiledTimes
 from bridge.syslog.fast.retry_pause import RetryPause
+from bridge.syslog.timestamps import TimeConversion
 
-# Rejects days that the month does not have. ``columns`` rejects them as well.
-_VALID_DAY = b"(?!Feb 3|(?:Apr|Jun|Sep|Nov) 31)"
-_STAMP = rb"\n" + PRI + _VALID_DAY + BSD
+# Rejects days that the month does not have. ``fields`` rejects them as well.
+_STAMP = rb"\n" + PRI + b"(?!Feb 3|(?:Apr|Jun|Sep|Nov) 31)" + BSD
 _FIRST = re.compile(_STAMP + b" ")
 _shortened = shortener(_STAMP, AFTER_BSD)
 
-_FIRST_5424 = re.compile(rb"\n" + PRI + b"1 ")
-# Matches any text of the length of a second. Each distinct text is checked afterwards, once for all reads.
-_cut_5424 = cutter(rb"\n" + PRI + b"1 (.{19})(" + FRACTION + b")(" + OFFSET + b")" + AFTER_OFFSET, 3)
-_second = re.compile(ISO)
-_known: set[bytes] = set()
-"Cache of texts that are valid seconds of RFC 5424."
-MAX_KNOWN = 20_000
-"Limit of the cache. It bounds the memory when a thousand devices have random clocks."
 
-
-class ManySecondsReader:
+class ManySeconds:
     """Removes all headers of a socket read. Pauses for a growing number of reads while it fails."""
 
     LONGEST_PAUSE = 64
@@ -45,55 +30,25 @@ class ManySecondsReader:
         self._retry_pause = RetryPause(self.LONGEST_PAUSE)
         self._precompiled = PrecompiledTimes()
 
-    def strip(self, block: bytes, reception: Callable[[], Reception | None] = lambda: None) -> Columns | None:
-        """Returns times and texts of a block's frames, or None if another reader must read the block.
+    def read(self, block: bytes, received: int, conversion: TimeConversion | None) -> TextBlock | None:
+        """Returns times and texts of a block's frames, or None if another strategy must read the block.
 
-        ``reception`` returns how times are converted, for reads that may become timed lines if their times are
-        scattered. It is called only if the result may be used.
+        With ``conversion``, reads may become timed lines if their times are scattered. ``received`` is the time of
+        reception in milliseconds since the epoch.
         """
         if self._retry_pause.should_skip():
             return None
-        columns = None
-        received = None
+        interleaved: list[bytes] = []
         if _FIRST.match(block):
-            received = reception()
-            if received is not None and (timed := self._precompiled.strip(block, received)) is not None:
+            if conversion is not None and (timed := self._precompiled.read(block, received, conversion)) is not None:
                 return timed
-            columns = _of_3164(block)
-        elif _FIRST_5424.match(block):
-            columns = _of_5424(block)
-        if columns is None:
+            lines, count = _shortened(block) or (b"", 0)
+            interleaved = lines.split(b"\n")
+        # Any other number of parts means that some frame does not have such a header.
+        if not interleaved or not count or len(interleaved) != 1 + 2 * count:
             self._retry_pause.record_failure()
             return None
         self._retry_pause.reset()
-        if received is not None and columns.stamps is not None:
-            self._precompiled.learn(columns.stamps, received)
-        return columns
-
-
-def _of_3164(block: bytes) -> Columns | None:
-    lines, count = _shortened(block) or (b"", 0)
-    interleaved = lines.split(b"\n")
-    # Any other number of parts means that some frame does not have such a header.
-    return Columns.of_interleaved(interleaved) if count and len(interleaved) == 1 + 2 * count else None
-
-
-def _of_5424(block: bytes) -> Columns | None:
-    lines, count = _cut_5424(block) or (b"", 0)
-    parts = lines.split(b"\n")
-    if not count or len(parts) != 1 + 4 * count or not _are_seconds(parts[1::4]):
-        return None
-    names = ("second", "fraction", "offset", "text")
-    return Columns(count, {name: parts[place::4] for place, name in enumerate(names, 1)})
-
-
-def _are_seconds(texts: Sequence[bytes]) -> bool:
-    if _known.issuperset(texts):
-        return True
-    unknown = set(texts) - _known
-    if not all(map(_second.fullmatch, unknown)) or not are_times(list(unknown)):
-        return False
-    if len(_known) + len(unknown) > MAX_KNOWN:
-        _known.clear()
-    _known.update(unknown)
-    return True
+        if conversion is not None:
+            self._precompiled.learn(interleaved[1::2], received, conversion)
+        return Stamped(interleaved)

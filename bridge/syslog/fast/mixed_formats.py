@@ -21,10 +21,12 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from bridge.syslog import grammar, parser
+from bridge.syslog.columns import TEXT, Columns
 from bridge.syslog.fast.after_timestamp import AFTER_TIMESTAMP, OPTIONAL_TAG, PLAIN_HOST_AND_TAG, in_block, rows
-from bridge.syslog.fast.columns import ALWAYS, Columns, parse_each
+from bridge.syslog.fast.fields import parse_each
 from bridge.syslog.fast.pcre2 import rewriter
 from bridge.syslog.fast.plain_patterns import BOM, BSD, ISO, OFFSET, PRI, SD, WORD
+from bridge.syslog.frames import list_of
 from bridge.syslog.shapes import KIWI, NO_TIME, TIMED, UNTIMED, VERSIONED, cisco, keyvalue
 from bridge.syslog.time_formats import (
     BLANK_ENDS_TIME,
@@ -38,8 +40,6 @@ from bridge.syslog.time_formats import (
 )
 from bridge.syslog.time_zones import ZONE
 from bridge.syslog.timestamps import is_time
-
-NEEDS = ALWAYS | {"text"}
 
 
 # --- times ---
@@ -188,10 +188,10 @@ _rewrite = rewriter(_EXPRESSION, _REPLACEMENT)
 
 
 def read_mixed(block: bytes) -> Columns:
-    """Returns the columns ``NEEDS`` of a block's frames."""
+    """Returns the columns ``TEXT`` of a block's frames."""
     rewritten = _rewrite(block) if _rewrite else None
     if rewritten is None:
-        return parse_each(block, NEEDS)
+        return parse_each(list_of(block), TEXT)
     lines = rewritten[0].split(b"\n")
     # The first item is empty, because a block begins with an LF.
     found = _Rows(lines[1::4], lines[2::4], lines[3::4], lines[4::4])

@@ -3,7 +3,7 @@
 They accept less than the reference parser (``parser``). What they accept has the same meaning for both.
 """
 
-from bridge.syslog import parser
+from bridge.syslog.grammar import ISO_SECOND
 from bridge.syslog.shapes import cisco
 from bridge.syslog.timestamps import MONTHS
 
@@ -17,7 +17,7 @@ COLON = b": (?!" + cisco.MAY_BE_SECOND + b")"
 PRI = rb"<(?:[1-9]?[0-9]>|1[0-8][0-9]>|19[01]>)"
 _MONTH = b"(?:" + b"|".join(MONTHS) + b")"
 # Only texts that are a valid time in any zone. With ``+25:00`` or the year 0000, the text is not a header.
-ISO = b"(?=[12])" + parser.ISO_SECOND
+ISO = b"(?=[12])" + ISO_SECOND
 OFFSET = rb"Z|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9]"
 FRACTION = rb"(?:\.[0-9]{1,9})?"
 # Fields and names of RFC 5424, with the characters that are in common use.

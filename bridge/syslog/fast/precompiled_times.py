@@ -13,19 +13,16 @@ from datetime import datetime, tzinfo
 from functools import lru_cache
 from typing import NamedTuple
 
+from bridge.syslog.columns import Timed
 from bridge.syslog.fast import pcre2
-from bridge.syslog.fast.columns import Columns
 from bridge.syslog.fast.plain_patterns import AFTER_BSD, PRI
 from bridge.syslog.fast.retry_pause import RetryPause
-from bridge.syslog.timestamps import MONTHS, TimeReader
+from bridge.syslog.timestamps import MONTHS, TimeConversion, TimeReader, is_scattered
 
 STEP_MINUTES = 4
 "Expressions begin and end at multiples of this, so that connections share them and each is used for some minutes."
 MAX_MINUTES = 36
 "Maximum length of the span of one expression. A compiled expression has at most 64 KiB, and a minute takes 1.4 KiB."
-MANY_SECONDS, FEW_A_SECOND = 16, 8
-"The times of a read are scattered if it has more than 16 distinct seconds, and on average fewer than 8 events each."
-
 MAX_EXPRESSIONS = 16
 "Maximum number of expressions of all connections together. Each takes up to 400 KiB."
 
@@ -34,20 +31,6 @@ DIGITS = 13
 _MIN_MS = 10 ** (DIGITS - 1)
 _MINUTE, _HOUR = 60_000, 3_600_000
 _STEP = STEP_MINUTES * _MINUTE
-
-
-class Reception(NamedTuple):
-    """The values needed to convert the times of a read. All times are in milliseconds since the epoch."""
-
-    reader: TimeReader
-    zone: tzinfo
-    "Zone of times without zone."
-    received: int
-    "Time of reception."
-    earliest: float
-    "Earlier times are out of range."
-    latest: float
-    "Later times are out of range."
 
 
 class _Span(NamedTuple):
@@ -68,7 +51,7 @@ class PrecompiledTimes:
     """Converts reads of scattered times of one connection, after learning their span."""
 
     RECHECK_READS = 64
-    "Interval, in reads, at which a read is left to another reader to check whether its times are still scattered."
+    "Interval, in reads, at which a read is left to another strategy to check whether its times are still scattered."
     LONGEST_PAUSE = 1024
     "Maximum number of reads from which nothing is learnt after failures."
 
@@ -78,8 +61,8 @@ class PrecompiledTimes:
         self._reads = 0
         self._retry_pause = RetryPause(self.LONGEST_PAUSE)
 
-    def strip(self, block: bytes, reception: Reception) -> Columns | None:
-        """Returns times and texts of a block's frames, or None if another reader must read the block."""
+    def read(self, block: bytes, received: int, conversion: TimeConversion) -> Timed | None:
+        """Returns times and texts of a block's frames, or None if another strategy must read the block."""
         if self._learnt is None:
             return None
         span, reference = self._learnt
@@ -93,7 +76,7 @@ class PrecompiledTimes:
         if self._reads % self.RECHECK_READS == 0:
             self._retry_pause.reset()
             return None
-        if not _is_valid(span, reception):
+        if not _is_valid(span, received, conversion):
             self._learnt = None
             return None
         lines, count = rewrite(block) or (b"", 0)
@@ -105,26 +88,30 @@ class PrecompiledTimes:
         del rows[0]
         # All times have the same number of digits, so the lexical minimum is the earliest time.
         first, last = min(rows)[:DIGITS], max(rows)[:DIGITS]
-        return Columns.of_timed(b"".join((memoryview(lines)[1:], b"\n")), count, int(first), int(last))
+        return Timed(b"".join((memoryview(lines)[1:], b"\n")), count, int(first), int(last))
 
-    def learn(self, seconds: Sequence[bytes], reception: Reception) -> None:
+    def learn(self, seconds: Sequence[bytes], received: int, conversion: TimeConversion) -> None:
         """Learns the span of the seconds of a read (``Nov 23 07:24:00``, with or without a PRI before each)."""
         if self._retry_pause.should_skip():
             return
         distinct = {second[-15:] for second in seconds}
-        times = reception.reader.all_ms(list(distinct), b"", reception.zone, reception.received)
+        times = conversion.reader.all_ms(list(distinct), b"", conversion.zone, received)
         if times is None or not is_scattered(len(distinct), len(seconds)):
             self._give_up()
             return
         span = _Span(
-            min(times) // _STEP * _STEP, (max(times) // _STEP + 1) * _STEP, reception.zone, _hour(reception.received),
+            min(times) // _STEP * _STEP, (max(times) // _STEP + 1) * _STEP, conversion.zone, _hour(received),
             any(second[4:5] == b"0" for second in distinct),
         )  # fmt: skip
         if self._learnt is not None and self._learnt[0] == span and self._learnt[1]() is not None:
             return
         rewrite = None
-        if span.end - span.first <= MAX_MINUTES * _MINUTE and span.first >= _MIN_MS and _is_valid(span, reception):
-            rewrite = _rewriter(span, reception.reader)
+        if (
+            span.end - span.first <= MAX_MINUTES * _MINUTE
+            and span.first >= _MIN_MS
+            and _is_valid(span, received, conversion)
+        ):
+            rewrite = _rewriter(span, conversion.reader)
         if rewrite is None:
             self._give_up()
             return
@@ -136,15 +123,11 @@ class PrecompiledTimes:
         self._retry_pause.record_failure()
 
 
-def is_scattered(slots: int, events: int) -> bool:
-    """Returns True if ``events`` events in ``slots`` timestamp slots would need a group for nearly every event."""
-    return slots > MANY_SECONDS and events < slots * FEW_A_SECOND
-
-
-def _is_valid(span: _Span, reception: Reception) -> bool:
+def _is_valid(span: _Span, received: int, conversion: TimeConversion) -> bool:
     """Returns True if the times of a span still convert to the same values, and all of them are in range."""
-    same = span.zone is reception.zone and span.hour == _hour(reception.received)
-    return same and span.first >= reception.earliest and span.end - 1 <= reception.latest
+    same = span.zone is conversion.zone and span.hour == _hour(received)
+    earliest, latest = conversion.window.bounds(received)
+    return same and span.first >= earliest and span.end - 1 <= latest
 
 
 def _hour(received: int) -> int:

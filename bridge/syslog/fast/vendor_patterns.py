@@ -1,7 +1,7 @@
 """Defines expressions for the vendor headers that fill whole reads: Cisco and FortiGate.
 
-Like those of ``columns``, they accept less than the reference parser, with the same meaning. The reference parser reads
-the frames that do not match. ``columns`` uses an expression if the first frame of a read is of its kind.
+Like those of ``fields``, they accept less than the reference parser, with the same meaning. The reference parser reads
+the frames that do not match. ``fields`` uses an expression if the first frame of a read is of its kind.
 """
 
 import re

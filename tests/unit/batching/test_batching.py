@@ -14,9 +14,9 @@ from bridge.batching.groups import NO_TIME, split
 from bridge.batching.payload import FORMS
 from bridge.routing.disposition import Disposition
 from bridge.routing.profile import PAYLOAD_NEEDS
-from bridge.syslog.fast.columns import parse_all
 from bridge.syslog.frames import block_of
-from bridge.syslog.timestamps import TimeReader, milliseconds
+from bridge.syslog.reader import read_columns
+from bridge.syslog.timestamps import TimeConversion, TimeReader, milliseconds
 from tests.harness.cost import stays_under
 from tests.harness.examples import examples
 
@@ -27,7 +27,7 @@ NOV23 = milliseconds(datetime(2026, 11, 23, 7, 24, tzinfo=UTC))
 def grouped(
     frames, *, payload="message", limits=None, received_ms=RECEIVED, endpoint="/plain/batch", zone=UTC, **options
 ):
-    columns = parse_all(block_of(frames), PAYLOAD_NEEDS[payload])
+    columns = read_columns(block_of(frames), PAYLOAD_NEEDS[payload])
     disposition = Disposition(
         "deliver", "r", "i", payload, options.pop("encoding", "auto"), options.pop("timestamp", "event"), zone,
         endpoint=endpoint,
@@ -274,12 +274,12 @@ def test_read_of_distinct_out_of_range_times_takes_linear_time():
         b"<13>%b gw a: x" % f"{start + timedelta(seconds=i):%Y-%m-%dT%H:%M:%S}{'Z' if i % 2 else '+00:00'}".encode()
         for i in range(count)
     ]
-    columns = parse_all(block_of(frames), PAYLOAD_NEEDS["message"])
+    columns = read_columns(block_of(frames), PAYLOAD_NEEDS["message"])
     window = Window(3_600_000, 60_000)
     reader = TimeReader()
 
     def read():
-        times = times_from_headers(columns, reader=reader, zone=UTC, received_ms=RECEIVED, window=window, fine=False)
+        times = times_from_headers(columns, TimeConversion(reader, UTC, window), RECEIVED, fine=False)
         assert (times.outside, set(times.each())) == (count, {RECEIVED})
 
     assert stays_under(0.5, read)

@@ -15,8 +15,8 @@ from bridge.collector.credentials import Keys
 from bridge.config.addresses import ENDPOINTS as CONFIG_ENDPOINTS
 from bridge.routing import Disposition
 from bridge.routing.profile import PAYLOAD_NEEDS
-from bridge.syslog.fast.columns import parse_all
 from bridge.syslog.frames import block_of
+from bridge.syslog.reader import read_columns
 from bridge.syslog.timestamps import TimeReader, milliseconds
 
 NOON = milliseconds(datetime(2026, 11, 23, 12, tzinfo=UTC))
@@ -88,7 +88,7 @@ def test_masked_body_contains_the_event_and_no_key(text):
 
 def test_spool_keeps_each_events_time_for_exact_endpoints():
     frames = [b"<13>1 2026-11-23T12:00:00.%03dZ h a - - - m%d\nx" % (ms, ms) for ms in (500, 0, 250)]
-    columns = parse_all(block_of(frames), PAYLOAD_NEEDS["message"])
+    columns = read_columns(block_of(frames), PAYLOAD_NEEDS["message"])
     disposition = Disposition("deliver", "r", "i", zone=UTC, endpoint="/array")
     grouped = group(columns, disposition, reader=TimeReader(), received_ms=NOON, limits=GroupLimits(resolution_ms=100))
     (part,) = grouped.groups

@@ -13,8 +13,8 @@ from bridge.batching.payload import FORMS
 from bridge.cli.explain import explain
 from bridge.config import load
 from bridge.routing import Router
-from bridge.syslog.fast.columns import parse_all
 from bridge.syslog.frames import block_of
+from bridge.syslog.reader import read_columns
 from bridge.syslog.timestamps import TimeReader
 
 FIELDS = [
@@ -149,7 +149,7 @@ def test_the_event_is_identical_to_the_event_that_the_pipeline_spools(file, form
     )  # fmt: skip
     profile = router.profile("udp", ip_address("127.0.0.1"))
     frame = frame_for(form).encode() + b" \xfctail\0middle\r."
-    ((disposition, columns),) = profile.assign(parse_all(block_of([frame]), profile.needs))
+    ((disposition, columns),) = profile.assign(read_columns(block_of([frame]), profile.needs))
     grouped = group(
         columns, disposition, reader=TimeReader(), received_ms=1795415100000, peer=b"127.0.0.1", listener="udp",
         limits=GroupLimits(window=Window(None, None)),

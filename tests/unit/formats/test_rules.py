@@ -11,8 +11,9 @@ from bridge.explain.payloads import FrameContext, event_for
 from bridge.formats import FORMATS, find
 from bridge.routing import Disposition
 from bridge.routing.profile import needs_of
-from bridge.syslog.fast.columns import Columns, parse_all
+from bridge.syslog.columns import SameSecond
 from bridge.syslog.frames import block_of
+from bridge.syslog.reader import read_columns
 from bridge.syslog.timestamps import TimeReader, milliseconds
 
 CONTEXT = FrameContext(received=datetime(2026, 11, 23, 7, 24, 5, tzinfo=UTC))
@@ -199,7 +200,7 @@ def test_read_of_many_forms_equals_single_frames(name: str) -> None:
     disposition = Disposition("deliver", "r", "i", one.payload, zone=UTC, format=one.name, refined=True)
     for selected in (frames, [frame for frame in frames if b"\n" not in frame]):
         grouped = group(
-            parse_all(block_of(selected), needs_of(disposition)), disposition, reader=TimeReader(),
+            read_columns(block_of(selected), needs_of(disposition)), disposition, reader=TimeReader(),
             received_ms=milliseconds(CONTEXT.received), peer=CONTEXT.peer, limits=GroupLimits(resolution_ms=10**12),
         )  # fmt: skip
         lines = [line for made in grouped.groups for line in made.data.split(b"\n")[:-1]]
@@ -248,9 +249,9 @@ def test_edited_block_equals_edited_rows(events: list[bytes]) -> None:
 
 
 def test_lines_as_one_block_are_edited() -> None:
-    """Tests a read that consists of lines only, without columns, as SingleSecondReader returns it."""
+    """Tests a read that consists of lines only, without columns, as SameSecond."""
     texts = [b"CEF:0|Example|a|1|2|3|4|x=y", b"word CEF:0|Example|a|1|2|3|4|x=y", b"nothing like it"]
-    columns = Columns.of_texts(b"".join(text + b"\n" for text in texts), 3, BSD)
+    columns = SameSecond(b"".join(text + b"\n" for text in texts), 3, BSD)
     disposition = Disposition("deliver", "r", "i", "message", zone=UTC, format="cef", refined=True)
     grouped = group(
         columns,

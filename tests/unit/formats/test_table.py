@@ -11,7 +11,7 @@ from bridge.batching.grouping import SHOWS_TIME
 from bridge.batching.payload import FORMS
 from bridge.explain.payloads import FrameContext, event_for
 from bridge.formats import FORMATS, Format, UnknownFormat, find
-from bridge.syslog.fast.columns import FIELDS
+from bridge.syslog.columns import FIELDS
 from tests.harness.cost import stays_under
 
 REFERENCE = Path(__file__).parents[4] / "shared" / "reference" / "formats.json"

@@ -14,10 +14,9 @@ from bridge.config import Config, parse_text
 from bridge.formats import FORMATS
 from bridge.ingest.peers import Peers
 from bridge.routing import Disposition, Router
-from bridge.syslog.fast.columns import parse_all
-from bridge.syslog.fast.precompiled_times import FEW_A_SECOND
 from bridge.syslog.frames import block_of
-from bridge.syslog.timestamps import TimeReader, milliseconds
+from bridge.syslog.reader import read_columns
+from bridge.syslog.timestamps import FEW_A_SECOND, TimeReader, milliseconds
 from tests.harness.builders import build_pipeline, build_spool
 
 RECEIVED = milliseconds(datetime(2026, 11, 23, 7, 24, 5, tzinfo=UTC))
@@ -85,7 +84,7 @@ def grouped(frames: list[bytes], peer: int, **limits: int):  # type: ignore[no-u
     found = disposition_of(peer)
     profile = router_of(parse_text(CONFIG)).profile("udp", ip_address(f"192.0.2.{peer}"))
     return group(
-        parse_all(block_of(frames), profile.needs), found, reader=TimeReader(), received_ms=RECEIVED, peer=b"-",
+        read_columns(block_of(frames), profile.needs), found, reader=TimeReader(), received_ms=RECEIVED, peer=b"-",
         limits=GroupLimits(window=Window(None, None), **limits),
     )  # fmt: skip
 
@@ -134,7 +133,7 @@ def test_explicit_json_is_unchanged_by_a_format() -> None:
     profile = router_of(parse_text(text)).profile("udp", ip_address("192.0.2.4"))
     assert profile.constant is not None
     made = group(
-        parse_all(block_of([IOS]), profile.needs), profile.constant, reader=TimeReader(), received_ms=RECEIVED,
+        read_columns(block_of([IOS]), profile.needs), profile.constant, reader=TimeReader(), received_ms=RECEIVED,
         peer=b"-", limits=GroupLimits(window=Window(None, None)),
     )  # fmt: skip
     assert json.loads(made.groups[0].data)["intake"] == "own"

@@ -21,9 +21,10 @@ from bridge.listen.sockets import grow_receive_buffer
 from bridge.listen.tcp_connection import SyslogFactory
 from bridge.listen.udp_reader import UdpReader
 from bridge.routing import Router
+from bridge.syslog.columns import Timed
 from bridge.syslog.fast import pcre2
-from bridge.syslog.fast.single_second import SingleSecondReader
 from bridge.syslog.frames import block_of
+from bridge.syslog.reader import Reader
 from bridge.syslog.timestamps import milliseconds
 from tests.harness.builders import build_pipeline, build_spool
 
@@ -522,12 +523,12 @@ def test_random_clocks_keep_their_times_with_any_reader(make_bridge, monkeypatch
     if not library:
         monkeypatch.setattr(pcre2, "load", lambda: None)
     bridge = make_bridge()
-    single_second = SingleSecondReader()
+    reader = Reader()
     frames = [frame + more for frame in SCATTERED]
     mixed, old = [b"no header", *LATER], [b"<13>Nov 20 11:00:00 gw app: old", *frames]
     reads = [frames, frames, frames, LATER, frames, mixed, old]
     for read in reads:
-        bridge.pipeline.take(bridge.peers.get("tcp", "192.0.2.7"), block_of(read), single_second)
+        bridge.pipeline.take(bridge.peers.get("tcp", "192.0.2.7"), block_of(read), reader)
     count = sum(map(len, reads))
     bridge.check(received=count, spooled=count)
     rows = [line.partition(b"\t") for line in bridge.events("a")]
@@ -539,8 +540,8 @@ def test_random_clocks_keep_their_times_with_any_reader(make_bridge, monkeypatch
 def test_random_clocks_use_precompiled_times(make_bridge):
     if pcre2.load() is None:
         pytest.skip("this machine has no libpcre2-8 (Debian: libpcre2-8-0): no time is precompiled")
-    bridge, single_second = make_bridge(), SingleSecondReader()
+    bridge, reader = make_bridge(), Reader()
     peer = bridge.peers.get("tcp", "192.0.2.7")
     for _ in range(3):
-        bridge.pipeline.take(peer, block_of(SCATTERED), single_second)
-    assert bridge.pipeline._parse(peer, block_of(SCATTERED), single_second, int(NOON * 1000)).timed is not None
+        bridge.pipeline.take(peer, block_of(SCATTERED), reader)
+    assert isinstance(bridge.pipeline._parse(peer.profile, block_of(SCATTERED), reader, int(NOON * 1000)), Timed)

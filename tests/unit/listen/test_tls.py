@@ -193,8 +193,8 @@ def test_paused_connection_stops_reading_and_resumes(fixture):
     client = connect().handshake()
     take, connection = bridge.pipeline.take, client.protocol.wrappedProtocol
 
-    def backpressure(peer, frames, single_second=None, sender=None):
-        take(peer, frames, single_second, sender)
+    def backpressure(peer, frames, reader=None, sender=None):
+        take(peer, frames, reader, sender)
         sender.pause()
 
     bridge.pipeline.take = backpressure

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from bridge.routing import Facts, Profile, Router
 from bridge.routing.conditions import Conditions
-from bridge.syslog.fast.columns import FIELDS, parse_all
+from bridge.syslog.columns import FIELDS
 from bridge.syslog.frames import block_of
+from bridge.syslog.reader import read_columns
 from tests.harness.examples import examples
 
 EAST, WEST = timezone(timedelta(hours=5)), timezone(timedelta(hours=-7))
@@ -399,7 +400,7 @@ def test_any_routes_equal_a_naive_implementation(routes, frames, peer, listener)
         % (b"<%b>" % f.priority if f.priority else b"", f.hostname or b"-", f.app_name or b"-", f.text)
         for f in frames
     ]
-    read = parse_all(block_of(lines), profile.needs | {"raw"})
+    read = read_columns(block_of(lines), profile.needs | {"raw"})
     # Twice: the cache must give the same result.
     for _ in range(2):
         parts = profile.assign(read)
@@ -414,7 +415,7 @@ def test_profile_cache_is_bounded(monkeypatch):
     profile = router(Route(hostname=("x*",))).profile("udp", ip_address("10.0.0.1"))
     monkeypatch.setattr(Profile, "CACHED", 100)
     for start in range(0, 5000, 50):
-        read = parse_all(block_of([b"Nov 23 07:24:00 h%d a: t" % (start + i) for i in range(50)]), frozenset(FIELDS))
+        read = read_columns(block_of([b"Nov 23 07:24:00 h%d a: t" % (start + i) for i in range(50)]), frozenset(FIELDS))
         profile.assign(read)
         assert len(profile._cache) <= 150
 

@@ -7,9 +7,10 @@ relay's own time and name, or is a word that the shape drops (``Shape.drops``, s
 
 import re
 
-from bridge.syslog.fast.columns import FIELDS, parse_all
+from bridge.syslog.columns import FIELDS
 from bridge.syslog.frames import block_of
 from bridge.syslog.parser import Header, read
+from bridge.syslog.reader import read_columns
 from bridge.syslog.shapes import SHAPES
 from bridge.syslog.time_formats import scan
 
@@ -73,7 +74,7 @@ def _own_header(header: bytes, at: int, parts: Header) -> int:
 
 def assert_fast_equals_reference(frame: bytes) -> None:
     """Asserts that the fast reader and the reference parser agree in every field. The frame must not be blank."""
-    columns = parse_all(block_of([frame, frame]), frozenset(FIELDS))
+    columns = read_columns(block_of([frame, frame]), frozenset(FIELDS))
     header = read(frame)
     for name in (
         "second", "fraction", "offset", "hostname", "app_name", "procid", "msgid", "msg", "content", "device",

@@ -31,14 +31,14 @@ class FramerOutput:
 
     def feed(self, chunk):
         self._take(self.framer.feed(chunk))
-        assert self.framer.pending <= self.limit + 16
+        assert self.framer._cutter.size <= self.limit + 16
 
     def close(self):
         frames, self.unfinished = self.framer.close()
         self._take(frames)
 
     def _take(self, frames):
-        # Blank frames are ignored: parse_all makes no row of them.
+        # Blank frames are ignored: a reader makes no row of them.
         self.frames += [frame for frame in list_of(frames) if frame.strip(BLANK)] if frames else []
         self.oversize += self.framer.oversize
         self.framer.oversize.clear()
@@ -80,7 +80,7 @@ def check(mode, stream, frames, *, tail=b"", oversize=(), unfinished=b"", resync
             for chunk in chunks:
                 output.feed(chunk)
             assert (output.frames, output.oversize, output.framer.resyncs) == (list(frames), list(oversize), resyncs)
-            assert output.framer.pending > 0
+            assert output.framer._cutter.size > 0
 
 
 LF_CASES = {
@@ -298,7 +298,7 @@ def test_endless_frame_is_not_buffered(mode):
         framer.feed(start)
         for _ in range(500):
             framer.feed(b"x" * 1000)
-            assert framer.pending <= LIMIT + 16
+            assert framer._cutter.size <= LIMIT + 16
 
 
 # --- any bytes ------------------------------------------------------------------------------------------------------

@@ -8,12 +8,13 @@ import time
 
 import pytest
 
-from bridge.syslog.fast.columns import FIELDS, parse_all
+from bridge.syslog.columns import FIELDS
 from bridge.syslog.fast.mixed_formats import read_mixed
 from bridge.syslog.frames import block_of
+from bridge.syslog.message import structured_data_of
 from bridge.syslog.parser import read
+from bridge.syslog.reader import read_columns
 from bridge.syslog.shapes import SHAPES
-from bridge.syslog.structured_data import values
 from tests.harness.cost import stays_under
 
 BIG = 250 * 1024
@@ -122,7 +123,7 @@ def test_hostile_text_takes_linear_time(reading):
 
 
 def _columns(block: bytes) -> None:
-    parse_all(block, frozenset(FIELDS))
+    read_columns(block, frozenset(FIELDS))
 
 
 @pytest.mark.parametrize("reading", [_columns, read_mixed])
@@ -151,7 +152,7 @@ def test_thirty_structured_data_elements_are_read_in_bounded_time():
     def work():
         for head in _HEADS.values():
             read(head + b"[example]" * 30 + b"[")
-            values(b"[example]" * 30)
+            structured_data_of(b"[example]" * 30)
 
     assert stays_under(0.5, work)
 

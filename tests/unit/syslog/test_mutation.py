@@ -7,9 +7,10 @@ import pytest
 
 from bridge.batching import GroupLimits, group
 from bridge.routing.disposition import Disposition
-from bridge.syslog.fast.columns import FIELDS, parse_all
+from bridge.syslog.columns import FIELDS
 from bridge.syslog.frames import block_of, list_of
 from bridge.syslog.parser import read
+from bridge.syslog.reader import read_columns
 from bridge.syslog.timestamps import TimeReader
 from tests.unit.syslog.mutation import NOW, ZONE, mutated, run
 
@@ -35,7 +36,7 @@ def test_fast_equals_reference_and_each_frame_is_one_event():
     for seed in range(20):
         frames = [frame for frame in mutated(seed, 200) if frame.strip(b" \t\r\n\0")]
         for read_frames in (frames, [frame.replace(b"\n", b" ") for frame in frames]):
-            columns = parse_all(block_of(read_frames), needs)
+            columns = read_columns(block_of(read_frames), needs)
             assert columns.count == len(read_frames)
             for i, frame in enumerate(list_of(block_of(read_frames))):
                 header = read(frame)

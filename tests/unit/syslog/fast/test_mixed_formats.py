@@ -9,10 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.syslog import parser
-from bridge.syslog.fast import mixed_formats
-from bridge.syslog.fast.mixed_formats import NEEDS, read_mixed
+from bridge.syslog.columns import TEXT
+from bridge.syslog.fast import mixed_formats, pcre2
+from bridge.syslog.fast.mixed_formats import read_mixed
 from bridge.syslog.frames import block_of
 from bridge.syslog.shapes import SHAPES
+from tests.unit.syslog.fast.generated import MANY_SECONDS, MANY_SECONDS_5424, CountedReference, HitRate, block
 from tests.unit.syslog.mutation import mutated
 from tests.unit.syslog.samples import SAMPLES
 
@@ -20,12 +22,17 @@ EXAMPLES = [shape.example for shape in SHAPES.values()]
 FRAMES = [*EXAMPLES, *(sample.frame for sample in SAMPLES)]
 
 
+needs_pcre2 = pytest.mark.skipif(
+    pcre2.load() is None, reason="this machine has no libpcre2-8 (Debian: libpcre2-8-0): the reference parser reads all"
+)
+
+
 def check(frames: Sequence[bytes]) -> None:
     rows = [frame for frame in frames if frame.strip(b" \t\r\n\0")]
     read = [parser.read(frame) for frame in rows]
     columns = read_mixed(b"".join(b"\n" + frame for frame in frames))
     assert columns.count == len(rows)
-    assert set(columns.fields) == NEEDS
+    assert set(columns.fields) == TEXT
     for name in ("second", "fraction", "offset"):
         assert list(columns[name]) == [getattr(parts, name) for parts in read], name
     assert list(columns["text"]) == [parts.msg.lstrip(b" \t") for parts in read]
@@ -48,6 +55,34 @@ def test_all_device_messages_in_one_read_equal_reference() -> None:
 @pytest.mark.parametrize("seed", range(40))
 def test_damaged_messages_equal_reference(seed: int) -> None:
     check([frame.replace(b"\n", b" ") for frame in mutated(seed, 300, FRAMES)])
+
+
+@needs_pcre2
+def test_most_damaged_messages_never_use_the_reference_parser(monkeypatch: pytest.MonkeyPatch) -> None:
+    reference_parser, hits = CountedReference(), HitRate()
+    monkeypatch.setattr(parser, "read", reference_parser)
+    for seed in range(10):
+        frames = [frame.replace(b"\n", b" ") for frame in mutated(seed, 300, FRAMES)]
+        read_mixed(b"".join(b"\n" + frame for frame in frames))
+        hits.note(len(frames) - reference_parser.calls, len(frames))
+        reference_parser.calls = 0
+    hits.check(0.65)
+
+
+@needs_pcre2
+def test_plain_messages_never_use_the_reference_parser(monkeypatch: pytest.MonkeyPatch) -> None:
+    reference_parser, hits = CountedReference(), HitRate()
+    monkeypatch.setattr(parser, "read", reference_parser)
+
+    @settings(max_examples=100, deadline=None)
+    @given(MANY_SECONDS | MANY_SECONDS_5424)
+    def check_count(frames: list[bytes]) -> None:
+        before = reference_parser.calls
+        assert read_mixed(block(*frames)).count == len(frames)
+        hits.note(len(frames) - (reference_parser.calls - before), len(frames))
+
+    check_count()
+    hits.check(0.99)
 
 
 @pytest.mark.long

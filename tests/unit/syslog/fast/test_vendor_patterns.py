@@ -6,8 +6,9 @@ import pytest
 
 from bridge.routing.profile import PAYLOAD_NEEDS
 from bridge.syslog import parse, parser
+from bridge.syslog.columns import ALWAYS, FIELDS
 from bridge.syslog.fast import vendor_patterns
-from bridge.syslog.fast.columns import ALWAYS, FIELDS, parse_all
+from bridge.syslog.fast.fields import parse_all
 from bridge.syslog.frames import block_of
 from bridge.syslog.shapes import SHAPES
 from tests.unit.syslog.mutation import mutated
@@ -52,7 +53,7 @@ def test_fast_equals_reference(kind):
         frames = intact[seed % len(intact) :] + [frame for frame in frames if frame.strip(b" \t\r\0")]
         read = [parser.read(frame) for frame in frames]
         for needs in NEEDS if seed < 3 else NEEDS[:1]:
-            columns = parse_all(block_of(frames), needs)
+            columns = parse_all(block_of(frames), needs | ALWAYS)
             assert columns.count == len(frames)
             for name in (needs | ALWAYS) - {"raw", "text", "format"}:
                 assert list(columns[name]) == [getattr(parts, name) for parts in read], name

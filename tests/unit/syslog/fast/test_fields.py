@@ -1,4 +1,4 @@
-"""Tests that ``columns`` and the reference parser give the same result for every frame."""
+"""Tests that ``fields`` and the reference parser give the same result for every frame."""
 
 import pytest
 from hypothesis import example, given, settings
@@ -6,9 +6,18 @@ from hypothesis import strategies as st
 
 from bridge.routing.profile import PAYLOAD_NEEDS
 from bridge.syslog import parser
-from bridge.syslog.fast.columns import ALWAYS, FIELDS, Columns, parse_all
+from bridge.syslog.columns import ALWAYS, FIELDS, Columns
+from bridge.syslog.fast.fields import parse_all
 from bridge.syslog.frames import block_of, list_of
 from tests.harness.examples import examples
+from tests.unit.syslog.fast.generated import (
+    MANY_SECONDS,
+    MANY_SECONDS_5424,
+    ONE_SECOND,
+    ONE_SECOND_5424,
+    CountedReference,
+    HitRate,
+)
 
 EVERYTHING = frozenset(FIELDS)
 NEEDS = [
@@ -36,7 +45,7 @@ def reference(frames, needs):
 
 
 def fast(frames, needs):
-    read = parse_all(frames, needs)
+    read = parse_all(frames, needs | ALWAYS)
     return read.count, {name: list(read[name]) for name in FIELDS if name in needs | ALWAYS}, read.blank
 
 
@@ -49,6 +58,22 @@ def check(frames):
 @given(st.data())
 def test_fast_equals_reference(messages, data):
     check(block_of([frame.replace(b"\n", b" ") for frame in data.draw(messages.reads)]))
+
+
+def test_frames_that_fit_rarely_use_the_reference_parser(monkeypatch):
+    hits = HitRate()
+    reference_parser = CountedReference()
+    monkeypatch.setattr(parser, "read", reference_parser)
+
+    @settings(max_examples=100, deadline=None)
+    @given(ONE_SECOND | MANY_SECONDS | ONE_SECOND_5424 | MANY_SECONDS_5424)
+    def check_count(frames):
+        before = reference_parser.calls
+        assert parse_all(block_of(frames), EVERYTHING).count == len(frames)
+        hits.note(len(frames) - (reference_parser.calls - before), len(frames))
+
+    check_count()
+    hits.check(0.99)
 
 
 @settings(max_examples=300, deadline=None)

@@ -1,0 +1,147 @@
+"""Defines what a read is parsed into: columns, or a block of texts if nothing but time and text is needed."""
+
+from collections.abc import Sequence
+from operator import itemgetter
+
+Column = Sequence[bytes]
+
+FIELDS = (
+    "raw", "device", "priority", "second", "fraction", "offset", "hostname", "content", "app_name", "procid", "msgid",
+    "structured_data", "msg", "text", "format",
+)  # fmt: skip
+"""Names of all columns. ``raw`` is the frame, ``text`` is MSG from its first non-blank. The others are fields of
+``grammar.Header``."""
+
+ALWAYS = frozenset(("second", "fraction", "offset"))
+"Columns that every read has."
+TEXT = ALWAYS | {"text"}
+"Columns of a read whose result may be a ``TextBlock``."
+
+_SECOND_OF_STAMP = itemgetter(slice(-len(b"Nov 23 07:24:00"), None))
+
+
+TimeColumns = tuple[Column, Column, Column]
+"Seconds, fractions and offsets of a read, for ``TimeReader``. A PRI may precede a second."
+
+
+class Columns:
+    """The frames of one read as columns of ``count`` rows each. Columns that were not requested are missing."""
+
+    __slots__ = ("blank", "count", "fields", "holds_lf")
+
+    def __init__(
+        self, count: int, fields: dict[str, Column], blank: dict[int, bytes] | None = None, *, holds_lf: bool = False
+    ) -> None:
+        self.count = count
+        self.fields = fields
+        self.holds_lf = holds_lf
+        "True if a frame may contain a line end."
+        self.blank = blank or {}
+        "Row -> frame, for rows whose MSG is blank: a payload made from MSG alone would be empty."
+
+    def __getitem__(self, name: str) -> Column:
+        return self.fields[name]
+
+    def rows(self) -> "Columns":
+        """Returns the columns themselves."""
+        return self
+
+    def times(self) -> TimeColumns:
+        """Returns the columns of the times."""
+        return self.fields["second"], self.fields["fraction"], self.fields["offset"]
+
+    def take(self, rows: Sequence[int]) -> "Columns":
+        """Returns the columns of the given rows, in their order."""
+        fields: dict[str, Column] = {name: [column[i] for i in rows] for name, column in self.fields.items()}
+        blank = {new: self.blank[old] for new, old in enumerate(rows) if old in self.blank} if self.blank else None
+        return Columns(len(rows), fields, blank, holds_lf=self.holds_lf)
+
+
+class TextBlock:
+    """The times and texts of a read, without an object per row where possible. No text is empty or contains an LF."""
+
+    __slots__ = ("count",)
+
+    count: int
+
+    def times(self) -> TimeColumns:
+        """Returns the time of each row."""
+        raise NotImplementedError
+
+    def texts(self) -> Column:
+        """Returns the text of each row."""
+        raise NotImplementedError
+
+    def rows(self) -> Columns:
+        """Returns the columns ``TEXT``."""
+        seconds, fractions, offsets = self.times()
+        return Columns(
+            self.count, {"second": seconds, "fraction": fractions, "offset": offsets, "text": self.texts()}
+        )  # fmt: skip
+
+
+class SameSecond(TextBlock):
+    """The texts of a read whose frames share one second."""
+
+    __slots__ = ("fractions", "lines", "offset", "second")
+
+    def __init__(self, lines: bytes, count: int, second: bytes, offset: bytes = b"", fractions: Column = ()) -> None:
+        self.count = count
+        self.lines = lines
+        "Each text, followed by an LF."
+        self.second = second
+        self.offset = offset
+        self.fractions = fractions
+        "One per row, or none at all."
+
+    def times(self) -> TimeColumns:
+        count = self.count
+        return [self.second] * count, self.fractions or [b""] * count, [self.offset] * count
+
+    def texts(self) -> Column:
+        return self.lines[:-1].split(b"\n")
+
+
+class Stamped(TextBlock):
+    """The texts of a read, each after the PRI and the second of its RFC 3164 header."""
+
+    __slots__ = ("interleaved",)
+
+    def __init__(self, interleaved: list[bytes]) -> None:
+        self.count = len(interleaved) // 2
+        self.interleaved = interleaved
+        "An empty item, then stamp and text of each row in turn."
+
+    def times(self) -> TimeColumns:
+        empty = [b""] * self.count
+        return self.interleaved[1::2], empty, empty
+
+    def texts(self) -> Column:
+        return self.interleaved[2::2]
+
+    def rows(self) -> Columns:
+        columns = super().rows()
+        return Columns(self.count, columns.fields | {"second": list(map(_SECOND_OF_STAMP, columns["second"]))})
+
+
+class Timed(TextBlock):
+    """The texts of a read, each after its time in milliseconds since the epoch. All times are whole seconds."""
+
+    __slots__ = ("earliest", "latest", "lines")
+
+    def __init__(self, lines: bytes, count: int, earliest: int, latest: int) -> None:
+        self.count = count
+        self.lines = lines
+        "One line per row: milliseconds, TAB, text, LF."
+        self.earliest = earliest
+        self.latest = latest
+
+    def times(self) -> TimeColumns:
+        empty = [b""] * self.count
+        return [line.partition(b"\t")[0][:-3] for line in self._split()], empty, [b"Z"] * self.count
+
+    def texts(self) -> Column:
+        return [line.partition(b"\t")[2] for line in self._split()]
+
+    def _split(self) -> list[bytes]:
+        return self.lines[:-1].split(b"\n")

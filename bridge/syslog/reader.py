@@ -1,0 +1,66 @@
+"""Parses the frames of one socket read. This is the only entry to the strategies in ``fast``, which are private.
+
+Every strategy gives exactly what the reference parser gives, or leaves the read to the next one. Property tests assert
+that. The order is that of their speed:
+
+1. plain headers of one second: ``fast.single_second``
+2. plain headers of RFC 3164 with different seconds: ``fast.many_seconds``
+3. frames of any kind, if only time and text are needed: ``fast.mixed_formats``
+4. any other fields, and frames that contain line ends: ``fast.fields``
+"""
+
+from typing import NamedTuple
+
+from bridge.syslog.columns import ALWAYS, TEXT, Columns, TextBlock
+from bridge.syslog.fast import pcre2
+from bridge.syslog.fast.fields import parse_all
+from bridge.syslog.fast.many_seconds import ManySeconds
+from bridge.syslog.fast.mixed_formats import read_mixed
+from bridge.syslog.fast.single_second import SingleSecond
+from bridge.syslog.frames import Frames
+from bridge.syslog.timestamps import TimeConversion
+
+
+class ReadContext(NamedTuple):
+    """What the reads of a routing profile are parsed for."""
+
+    fields: frozenset[str]
+    "Columns that are needed, besides the times."
+    conversion: TimeConversion | None = None
+    "How times are converted, if the result may be lines with converted times."
+
+
+class Reader:
+    """Reads the frames of one connection, or of several peers that are read together.
+
+    A reader remembers which strategy fits its reads. Frames of one sender are usually of one kind.
+    """
+
+    def __init__(self) -> None:
+        self._single_second = SingleSecond()
+        self._many_seconds = ManySeconds()
+
+    def read(self, frames: Frames, context: ReadContext, received: int) -> Columns | TextBlock:
+        """Parses the frames of one read, received at ``received`` ms since the epoch.
+
+        Frames of blanks, NUL and line ends only make no row.
+        """
+        if isinstance(frames, bytes) and context.fields <= TEXT:
+            block: TextBlock | None = self._single_second.read(frames)
+            if block is None:
+                block = self._many_seconds.read(frames, received, context.conversion)
+            if block is not None:
+                return block
+            if self._single_second.has_failed:
+                return read_mixed(frames)
+        return parse_all(frames, context.fields | ALWAYS)
+
+
+def read_columns(frames: Frames, fields: frozenset[str]) -> Columns:
+    """Parses the frames of one read into columns, without a memory of earlier reads."""
+    return parse_all(frames, fields | ALWAYS)
+
+
+def uses_pcre2() -> bool:
+    """Returns True if the system has the PCRE2 library, without which parsing takes several times as long."""
+    return pcre2.load() is not None

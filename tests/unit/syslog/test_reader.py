@@ -1,0 +1,142 @@
+"""Tests that a Reader gives the result of the reference parser, whichever strategies it chooses, and how it chooses."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bridge.syslog import parser
+from bridge.syslog.columns import TEXT, Columns, SameSecond, Stamped, TextBlock, Timed
+from bridge.syslog.fast import pcre2
+from bridge.syslog.frames import block_of
+from bridge.syslog.reader import ReadContext, Reader, read_columns
+from bridge.syslog.shapes import SHAPES
+from bridge.syslog.timestamps import TimeConversion, TimeReader, milliseconds
+from tests.unit.syslog.fast.generated import (
+    MANY_SECONDS,
+    NEARLY_PLAIN,
+    NEARLY_PLAIN_5424,
+    ONE_SECOND,
+    ONE_SECOND_5424,
+    HitRate,
+)
+
+RECEIVED = milliseconds(datetime(2026, 11, 23, 7, 28, tzinfo=UTC))
+FIELDS = frozenset(("text",))
+TEXTS_ONLY = ReadContext(FIELDS)
+SCATTERED = [b"<%d>Nov 23 07:%02d:%02d gw app[7]: %d" % (i % 192, 20 + i % 8, i * 7 % 60, i) for i in range(100)]
+DEVICES = [shape.example for shape in SHAPES.values()]
+needs_pcre2 = pytest.mark.skipif(
+    pcre2.load() is None, reason="this machine has no libpcre2-8 (Debian: libpcre2-8-0): times are not precompiled"
+)
+
+
+def converting() -> ReadContext:
+    return ReadContext(FIELDS, TimeConversion(TimeReader(), UTC))
+
+
+def rows_of(read: Columns | TextBlock) -> list[tuple[int | None, bytes]]:
+    """Returns time and text of each row."""
+    reader, rows = TimeReader(), read.rows()
+    assert read.count == rows.count == len(rows["text"])
+    times = [
+        reader.second_ms(second.rpartition(b">")[2], offset, UTC, RECEIVED) if second else None
+        for second, _, offset in zip(*read.times(), strict=True)
+    ]
+    assert list(rows["fraction"]) == list(read.times()[1])
+    assert [reader.second_ms(second, b"", UTC, RECEIVED) if second else None for second in rows["second"]] == [
+        reader.second_ms(second.rpartition(b">")[2], b"", UTC, RECEIVED) if second else None
+        for second in read.times()[0]
+    ]
+    return list(zip(times, rows["text"], strict=True))
+
+
+def reference(frames: list[bytes]) -> list[tuple[int | None, bytes]]:
+    parsed = [parser.read(frame) for frame in frames if frame.strip(b" \t\r\n\0")]
+    reader = TimeReader()
+    return [
+        (
+            reader.second_ms(parts.second, parts.offset, UTC, RECEIVED) if parts.second else None,
+            parts.msg.lstrip(b" \t"),
+        )
+        for parts in parsed
+    ]
+
+
+ANY = st.one_of(
+    ONE_SECOND,
+    ONE_SECOND_5424,
+    MANY_SECONDS,
+    st.lists(NEARLY_PLAIN | NEARLY_PLAIN_5424, max_size=4),
+    st.just(SCATTERED),
+    st.lists(st.sampled_from(DEVICES), max_size=4),
+    st.just([b"<30>Nov 23 07:24:00 gw app: with\na line end"]),
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(ANY, min_size=1, max_size=8), st.booleans())
+def test_any_sequence_of_reads_equals_reference(reads: list[list[bytes]], convert: bool) -> None:
+    reader, context = Reader(), converting() if convert else TEXTS_ONLY
+    for frames in reads:
+        assert rows_of(reader.read(block_of(frames), context, RECEIVED)) == reference(frames)
+
+
+@pytest.mark.parametrize(
+    ("reads", "kind", "context"),
+    [
+        pytest.param(ONE_SECOND, SameSecond, TEXTS_ONLY, id="one second"),
+        pytest.param(ONE_SECOND_5424, SameSecond, TEXTS_ONLY, id="one second, RFC 5424"),
+        pytest.param(MANY_SECONDS, Stamped | SameSecond, TEXTS_ONLY, id="many seconds"),
+        pytest.param(st.just(SCATTERED), Timed, converting(), id="scattered", marks=needs_pcre2),
+    ],
+)
+def test_reads_of_one_kind_are_blocks(
+    reads: st.SearchStrategy[list[bytes]], kind: type[TextBlock], context: ReadContext
+) -> None:
+    hits = HitRate()
+
+    @settings(max_examples=200, deadline=None)
+    @given(reads)
+    def check(frames: list[bytes]) -> None:
+        reader = Reader()
+        found = [reader.read(block_of(frames), context, RECEIVED) for _ in range(6)][-1]
+        hits.note(isinstance(found, kind))
+        assert rows_of(found) == reference(frames)
+
+    for _ in range(100 if kind is Timed else 1):
+        check()
+    hits.check(0.95)
+
+
+def test_reads_of_many_kinds_are_columns() -> None:
+    reader = Reader()
+    for _ in range(4):
+        found = reader.read(block_of(DEVICES), TEXTS_ONLY, RECEIVED)
+        assert isinstance(found, Columns) and set(found.fields) == TEXT
+        assert rows_of(found) == reference(DEVICES)
+
+
+def test_other_fields_are_columns() -> None:
+    reader = Reader()
+    frames = [b"<30>Nov 23 07:24:00 gw app: text"] * 3
+    for _ in range(4):
+        found = reader.read(block_of(frames), ReadContext(frozenset(("hostname",))), RECEIVED)
+        assert isinstance(found, Columns)
+        assert list(found["hostname"]) == [b"gw"] * 3
+    assert isinstance(reader.read(frames, TEXTS_ONLY, RECEIVED), Columns)
+
+
+@needs_pcre2
+def test_times_are_converted_only_with_a_conversion() -> None:
+    reader = Reader()
+    assert not any(isinstance(reader.read(block_of(SCATTERED), TEXTS_ONLY, RECEIVED), Timed) for _ in range(6))
+    kinds = [type(reader.read(block_of(SCATTERED), converting(), RECEIVED)) for _ in range(6)]
+    assert kinds == [Stamped] + [Timed] * 5
+
+
+def test_reading_columns_needs_no_memory() -> None:
+    assert list(read_columns(b"\n<30>Nov 23 07:24:00 gw app: text", frozenset(("app_name",)))["app_name"]) == [b"app"]
