@@ -16,6 +16,8 @@ _UNDECIDED = Profile(())
 _LONGEST_NAME = 255
 "Bytes kept of a host name behind a relay."
 
+SAMPLE_MS = 1000
+"Shortest time between two samples of a sender, in milliseconds."
 RATE_MS = 5000
 "Milliseconds over which a rate is measured."
 
@@ -112,8 +114,47 @@ class Peer:
         """Returns the latest clock offset in seconds, positive if the sender's clock is ahead of the gateway's."""
         return None if self.clock is None else self.clock.offset
 
+    def note_read(self, count: int, now_ms: int) -> bool:
+        """Counts the events of a read. Returns True if a sample is due (``bridge.ingest.source_samples``)."""
+        self.events += count
+        self.last_seen_ms = now_ms
+        return not 0 <= now_ms - self.sampled < SAMPLE_MS
+
+    def note_limited(self, count: int, now_ms: int) -> None:
+        """Counts events that the rate limit has dropped."""
+        self.events += count
+        self.limited += count
+        self.last_seen_ms = now_ms
+
+    def note_routed(self, route: str | None, intake: str | None) -> None:
+        """Records the route and the intake of the latest frames."""
+        self.route, self.intake = route, intake
+
+    def note_outside(self, count: int) -> None:
+        """Counts events whose timestamp was out of range."""
+        self.outside += count
+
+    def note_unrouted(self, count: int) -> None:
+        """Counts frames that no route matched."""
+        self.unrouted += count
+
+    def note_shape(self, shape: str) -> None:
+        """Records the message shape of a sample."""
+        self.shape = shape
+
+    def source_clock(self) -> SourceClock:
+        """Returns the clock of the sender, created for its first timestamp."""
+        if self.clock is None:
+            self.clock = SourceClock()
+        return self.clock
+
+    def read_alone(self) -> None:
+        """Reads the frames apart from those of other peers from now on."""
+        self.mergeable = False
+
     def measure(self, now_ms: int) -> None:
-        """Updates the event rate. Called about once per second while the peer sends."""
+        """Updates the event rate. Called for each sample."""
+        self.sampled = now_ms
         passed = now_ms - self.rate_ms
         if passed >= RATE_MS or passed < 0:
             self.rate = (self.events - self.rate_events) * 1000 / passed if self.rate_ms and passed > 0 else 0.0

@@ -49,7 +49,7 @@ class RelpSession:
             return
         frames: list[bytes] = []
         oversize: list[Oversize] = []
-        lost = pipeline.spool_writer.losses
+        lost = 0
         for number, name, message, cut in commands:
             if name == b"syslog":
                 if cut is not None:
@@ -60,10 +60,10 @@ class RelpSession:
             else:
                 self._answers.append(self._control(number, name, message))
         if frames:
-            pipeline.take(self._peer, datagrams(frames), sender=self)  # type: ignore[arg-type]
+            lost = pipeline.take(self._peer, datagrams(frames), sender=self).lost  # type: ignore[arg-type]
         if oversize:
-            pipeline.take_oversize(self._peer, oversize, self)  # type: ignore[arg-type]
-        if pipeline.spool_writer.losses != lost:
+            lost += pipeline.take_oversize(self._peer, oversize, self).lost  # type: ignore[arg-type]
+        if lost:
             text = "its messages could not be stored, so they are not acknowledged; the sender will repeat them"
             self._answers.clear()
             self._refuse("not_kept", text)  # type: ignore[attr-defined]

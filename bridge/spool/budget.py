@@ -16,6 +16,7 @@ wait for the network.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from bridge.config.units import Share
 
@@ -46,6 +47,18 @@ class DiskState:
 
     total: int
     available: int
+
+
+class Reserved(NamedTuple):
+    """Room for ``size`` bytes, to be written in the same reactor turn."""
+
+    size: int
+
+
+class Full(NamedTuple):
+    """No room: the reason code under which events that cannot wait are dropped."""
+
+    reason: str
 
 
 def limit(

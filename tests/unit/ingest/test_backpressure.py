@@ -13,21 +13,18 @@ from bridge.ingest.peers import Peers
 from bridge.listen.listener import ListenerContext
 from bridge.listen.tcp_connection import SyslogFactory
 from bridge.routing import Router
-from tests.harness.builders import build_pipeline, build_spool
+from tests.harness.builders import UnlimitedRoom, build_pipeline, build_spool
 from tests.unit.ingest.test_pipeline import Intake, Route, Unrouted
 
 NOON = 1_795_435_200
 
 
-class FakeDiskBudget:
-    """Refuses writes for the intakes in ``full``."""
+class FakeDiskBudget(UnlimitedRoom):
+    """Pauses senders, and finds the disk full with each failed write."""
 
     def __init__(self):
+        super().__init__()
         self.pauses = True
-        self.full = {}
-
-    def refuses(self, intake, size):
-        return self.full.get(intake)
 
     def failed(self, intake, error):
         return "disk_full"
@@ -117,14 +114,14 @@ def test_nested_resume_appends_nothing_twice(fixture):
     first.dataReceived(frames(b"a", b"1"))
     second.dataReceived(frames(b"b", b"2"))
     fixture.disk_budget.full.clear()
-    refuses = fixture.disk_budget.refuses
+    reserve = fixture.disk_budget.reserve
 
     def resume_then_refuse(intake, size):
         # The disk budget does the same: it calls resume at once when it finds room.
         fixture.pipeline.spool_writer.resume()
-        return refuses(intake, size)
+        return reserve(intake, size)
 
-    fixture.disk_budget.refuses = resume_then_refuse
+    fixture.disk_budget.reserve = resume_then_refuse
     fixture.pipeline.spool_writer.resume()
     assert fixture.ledger_columns() == {"received": 2, "spooled": 2}
     assert (fixture.events("a"), fixture.events("b")) == ([b"1"], [b"2"])
