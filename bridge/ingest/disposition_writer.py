@@ -1,27 +1,20 @@
 """Handles the rows of a read as their disposition says: delivers, drops or holds them, and mirrors their frames."""
 
 from collections import Counter
-from collections.abc import Collection, Sequence
-from typing import Protocol
+from collections.abc import Sequence
 
 from bridge import batching
 from bridge.accounting import Ledger
 from bridge.batching import GroupLimits
 from bridge.batching.event_times import times_from_headers
 from bridge.batching.grouping import Grouped
+from bridge.ingest.mirror import Mirror
 from bridge.ingest.peers import Peer
 from bridge.ingest.read import Read, ReadCounts
 from bridge.ingest.spool_writer import SpoolWriter
 from bridge.routing import Disposition, Profile
 from bridge.syslog.fast.columns import Columns
 from bridge.syslog.timestamps import TimeReader
-
-
-class FrameMirror(Protocol):
-    """Declares what the pipeline needs to mirror frames."""
-
-    def send(self, targets: Collection[object], frames: Sequence[bytes]) -> None:
-        """Sends frames to each target of a route's ``copy_to``."""
 
 
 class DispositionWriter:
@@ -34,7 +27,7 @@ class DispositionWriter:
         ledger: Ledger,
         reader: TimeReader,
         limits: GroupLimits,
-        mirror: FrameMirror | None,
+        mirror: Mirror | None,
     ) -> None:
         self.read_counts = ReadCounts()
         self._spool_writer = spool_writer

@@ -1,5 +1,6 @@
 """Keeps the state of each sender: its routing profile, computed once, and its counters, updated once per read."""
 
+import re
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 from weakref import WeakSet
@@ -7,12 +8,16 @@ from weakref import WeakSet
 from bridge.ingest.clock_skew import SourceClock
 from bridge.routing import Disposition, Profile, Router
 from bridge.routing.conditions import Address
+from bridge.syslog import parser
 from bridge.syslog.fast.columns import ALWAYS
 from bridge.syslog.sequence_numbers import Gaps
+from bridge.syslog.timestamps import TimeReader, fraction_ms, zone_of
 from bridge.util.token_bucket import TokenBucket
 
 _TEXT = ALWAYS | {"text"}
 _UNDECIDED = Profile(())
+_YEAR = re.compile(rb"[0-9]{4}")
+"A year in a timestamp's text, or seconds since 1970, which imply the year."
 _LONGEST_NAME = 255
 "Bytes kept of a host name behind a relay."
 
@@ -115,7 +120,7 @@ class Peer:
         return None if self.clock is None else self.clock.offset
 
     def note_read(self, count: int, now_ms: int) -> bool:
-        """Counts the events of a read. Returns True if a sample is due (``bridge.ingest.source_samples``)."""
+        """Counts the events of a read. Returns True if ``sample`` is due."""
         self.events += count
         self.last_seen_ms = now_ms
         return not 0 <= now_ms - self.sampled < SAMPLE_MS
@@ -138,23 +143,27 @@ class Peer:
         """Counts frames that no route matched."""
         self.unrouted += count
 
-    def note_shape(self, shape: str) -> None:
-        """Records the message shape of a sample."""
-        self.shape = shape
-
-    def source_clock(self) -> SourceClock:
-        """Returns the clock of the sender, created for its first timestamp."""
-        if self.clock is None:
-            self.clock = SourceClock()
-        return self.clock
-
     def read_alone(self) -> None:
         """Reads the frames apart from those of other peers from now on."""
         self.mergeable = False
 
-    def measure(self, now_ms: int) -> None:
-        """Updates the event rate. Called for each sample."""
+    def sample(self, frame: bytes, now_ms: int, reader: TimeReader) -> None:
+        """Updates the event rate, and the message shape and clock offset from one frame."""
         self.sampled = now_ms
+        self.measure(now_ms)
+        parts = parser.read(frame[:512])
+        self.shape = parts.shape if frame else self.shape
+        if parts.second and (zone := self.profile.rules[0].disposition.zone) is not None:
+            ms = reader.second_ms(parts.second, parts.offset, zone, now_ms)
+            if ms is not None:
+                self.clock = self.clock or SourceClock()
+                self.clock.note(
+                    (ms + fraction_ms(parts.fraction) - now_ms) / 1000, now_ms=now_ms, zone=zone,
+                    has_zone=_names_zone(parts.second, parts.offset), has_year=_YEAR.search(parts.second) is not None,
+                )  # fmt: skip
+
+    def measure(self, now_ms: int) -> None:
+        """Updates the event rate. Called about once per second while the peer sends."""
         passed = now_ms - self.rate_ms
         if passed >= RATE_MS or passed < 0:
             self.rate = (self.events - self.rate_events) * 1000 / passed if self.rate_ms and passed > 0 else 0.0
@@ -245,3 +254,8 @@ def address_of(host: str) -> Address | None:
     if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
         return address.ipv4_mapped
     return address
+
+
+def _names_zone(second: bytes, offset: bytes) -> bool:
+    """Returns True if a timestamp means the same instant in every zone. An unknown zone name does not count."""
+    return second.isdigit() or (bool(offset) and zone_of(offset) is not None)

@@ -4,19 +4,19 @@
 the same call as the append, so it is exact in every reactor turn.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC
 
 from bridge.accounting import Ledger
 from bridge.batching import GroupLimits
 from bridge.ingest import requests
 from bridge.ingest.backpressure import PausableSender
-from bridge.ingest.disposition_writer import DispositionWriter, FrameMirror
+from bridge.ingest.disposition_writer import DispositionWriter
 from bridge.ingest.message_samples import MessageSamples
+from bridge.ingest.mirror import Mirror
 from bridge.ingest.peers import Peer
 from bridge.ingest.read import Read, Taken
-from bridge.ingest.requests import RequestPart
-from bridge.ingest.source_samples import sample
+from bridge.ingest.requests import RequestPart, TimedEvent
 from bridge.ingest.spool_writer import SpoolWriter
 from bridge.routing import Profile
 from bridge.spool.budget import Full
@@ -46,7 +46,7 @@ class Pipeline:
         limits: GroupLimits,
         truncate: bool,
         message_samples: MessageSamples,
-        mirror: FrameMirror | None = None,
+        mirror: Mirror | None = None,
     ) -> None:
         self.spool_writer = spool_writer
         self.message_samples = message_samples
@@ -155,30 +155,27 @@ class Pipeline:
         # The readers are keyed by profile, and the old profiles are no longer used.
         self._single_second_readers.clear()
 
-    def take_request(
-        self, peer: Peer, parts: Sequence[tuple[str | None, list[bytes], list[int | None]]]
-    ) -> Taken | Full:
+    def take_request(self, peer: Peer, events: Mapping[str | None, list[TimedEvent]]) -> Taken | Full:
         """Takes the events of one HTTPS request, or none if there is no room for some of them (``Full``).
 
-        Each part is an intake with ready-made events, or None with frames for the routes. Each event has the time
-        that the sender gives, in milliseconds since the epoch, or None.
+        ``events``: ready-made events by intake, and under None frames for the routes.
         """
         now = int(self._wall() * 1000)
         if not peer.decided:
             peer.decide()
         result = requests.store(
-            peer, now, list(self._request_parts(peer, parts, now)), writer=self._writer, spool_writer=self.spool_writer,
-            ledger=self._ledger,
+            peer, now, list(self._request_parts(peer, events, now)), writer=self._writer,
+            spool_writer=self.spool_writer, ledger=self._ledger,
         )  # fmt: skip
         if self.message_samples.watches and not isinstance(result, Full):
-            self.message_samples.add_read(peer, [event for _, events, _ in parts for event in events], now)
+            self.message_samples.add_read(peer, [event for rows in events.values() for event, _ in rows], now)
         return result
 
     def _request_parts(
-        self, peer: Peer, parts: Sequence[tuple[str | None, list[bytes], list[int | None]]], now: int
+        self, peer: Peer, events: Mapping[str | None, list[TimedEvent]], now: int
     ) -> Iterator[RequestPart]:
-        for intake, events, times in parts:
-            rows = [(event, ms) for event, ms in zip(events, times, strict=True) if event.strip(_BLANK)]
+        for intake, timed_events in events.items():
+            rows = [(event, ms) for event, ms in timed_events if event.strip(_BLANK)]
             if intake is not None:
                 columns = parse_all([event for event, _ in rows], _RAW)
                 if columns.count:
@@ -270,7 +267,11 @@ class Pipeline:
         return read.taken
 
     def _sample(self, peer: Peer, frames: Frames, now: int) -> None:
-        sample(peer, frames, now, reader=self._reader, message_samples=self.message_samples)
+        """Samples the last frame of a read."""
+        frame = frames.rpartition(b"\n")[2] if isinstance(frames, bytes) else (list_of(frames) or [b""])[-1]
+        peer.sample(frame, now, self._reader)
+        if frame:
+            self.message_samples.note(peer, frame, now)
 
     def _reception(self, peer: Peer, now: int) -> Reception | None:
         """Returns the context for precompiled timestamps if event timestamps are only passed on, else None."""

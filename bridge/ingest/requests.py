@@ -24,6 +24,9 @@ from bridge.routing import Disposition
 from bridge.spool.budget import Full
 from bridge.syslog.fast.columns import Columns
 
+TimedEvent = tuple[bytes, int | None]
+"An event or a frame, and the time that the client gives, in milliseconds since the epoch, or None."
+
 
 class RequestPart(NamedTuple):
     """Events of a request with one disposition, and their times if the client gives them."""
@@ -43,7 +46,7 @@ def store(
     for _, found in grouped:
         for group in () if found is None else found.groups:
             sizes[group.intake] += len(group.data)
-    room = spool_writer.reserve_all(sizes)
+    room = spool_writer.room.reserve_all(sizes)
     if isinstance(room, Full):
         return room
     read = Read(peer, now, reserved=room)

@@ -3,36 +3,16 @@
 Frames that cannot be delivered are written to quarantine. Each event or frame updates the ledger exactly once.
 """
 
-from collections.abc import Callable, Mapping
-from typing import Protocol
+from collections.abc import Callable
 
 from bridge.accounting import Ledger
 from bridge.batching import Group
 from bridge.ingest.backpressure import Backpressure
 from bridge.ingest.read import Read
 from bridge.spool import Spool
-from bridge.spool.budget import Full, Reserved
+from bridge.spool.budget import Full
 from bridge.spool.quarantine import QuarantineEntry
-
-
-class Room(Protocol):
-    """Declares what the spool writer needs of the disk budget."""
-
-    @property
-    def pauses(self) -> bool:
-        """True if senders that can wait should pause while an intake is full."""
-
-    def reserve(self, intake: str, size: int) -> Reserved | Full:
-        """Reserves room for ``size`` bytes of an intake."""
-
-    def reserve_all(self, sizes: Mapping[str, int]) -> Reserved | Full:
-        """Reserves room for the bytes of every intake of a request, or for none."""
-
-    def failed(self, intake: str, error: OSError) -> str:
-        """Called after a failed write; returns the reason under which its events are counted as dropped."""
-
-    def subscribe(self, on_room: Callable[[], None]) -> None:
-        """Calls ``on_room`` whenever an intake or the disk was full and may have room again."""
+from bridge.storage.disk_budget import DiskBudget
 
 
 class RequestFailed(Exception):
@@ -42,23 +22,14 @@ class RequestFailed(Exception):
 class SpoolWriter:
     """Writes the events of one bridge. ``on_error`` receives the text of each failed write."""
 
-    def __init__(self, *, spool: Spool, ledger: Ledger, room: Room, on_error: Callable[[str], None]) -> None:
+    def __init__(self, *, spool: Spool, ledger: Ledger, room: DiskBudget, on_error: Callable[[str], None]) -> None:
         self.backpressure = Backpressure()
         self._spool = spool
         self._ledger = ledger
-        self._room = room
+        self.room = room
         self._on_error = on_error
         self._resuming = False
         room.subscribe(self.resume)
-
-    @property
-    def pauses(self) -> bool:
-        """True if senders that can wait should pause while an intake is full."""
-        return self._room.pauses
-
-    def reserve_all(self, sizes: Mapping[str, int]) -> Reserved | Full:
-        """Reserves room for all parts of a request, for ``append``."""
-        return self._room.reserve_all(sizes)
 
     def append(self, group: Group, read: Read) -> None:
         """Appends events to the spool. Without room they are held if their sender can wait, else dropped.
@@ -70,7 +41,7 @@ class SpoolWriter:
 
     def _append_part(self, part: Group, read: Read) -> None:
         intake, taken, sender = part.intake, read.taken, read.sender
-        room = read.reserved or self._room.reserve(intake, len(part.data))
+        room = read.reserved or self.room.reserve(intake, len(part.data))
         if isinstance(room, Full):
             reason = room.reason
         else:
@@ -84,7 +55,7 @@ class SpoolWriter:
                 self._ledger.receive_spooled(intake, part.count)
                 taken.spooled += part.count
                 return
-        waits = sender is not None and (sender.acknowledges or self._room.pauses)
+        waits = sender is not None and (sender.acknowledges or self.room.pauses)
         if sender is not None and waits and reason in ("spool_full", "disk_full"):
             self._ledger.receive_buffered(intake, part.count)
             taken.held += part.count
@@ -95,7 +66,7 @@ class SpoolWriter:
 
     def _failed(self, intake: str, error: OSError) -> str:
         self._on_error(f"spool: cannot write for intake {intake}: {error.strerror}")
-        return self._room.failed(intake, error)
+        return self.room.failed(intake, error)
 
     def quarantine(self, reason: str, read: Read, frames: list[tuple[bytes, str]], intake: str | None = None) -> None:
         """Writes frames to quarantine under a reason code, each with a description of its fault.
@@ -131,7 +102,7 @@ class SpoolWriter:
         try:
             for intake in self.backpressure.intakes():
                 while part := self.backpressure.first(intake):
-                    if isinstance(self._room.reserve(intake, len(part.data)), Full):
+                    if isinstance(self.room.reserve(intake, len(part.data)), Full):
                         break
                     self._append_held(part)
         finally:

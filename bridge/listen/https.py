@@ -23,7 +23,7 @@ from twisted.python.failure import Failure
 
 from bridge.collector.api import IntakeResource
 from bridge.collector.credentials import Keys
-from bridge.collector.delivery import Delivery, EventRow
+from bridge.collector.delivery import Delivery
 from bridge.collector.refusal import Refusal
 from bridge.collector.site import IDLE_TIMEOUT_SECONDS, IntakeSite
 from bridge.config import Config, Listener
@@ -85,14 +85,11 @@ class RequestSink:
         peer = self.listener_context.peer(self.listener.name, delivery.client)
         rows = list(delivery.content.rows())
         self._check_limit(peer, len(rows))
-        by_intake: dict[str | None, list[EventRow]] = {}
+        by_intake: dict[str | None, list[tuple[bytes, int | None]]] = {}
         for row in rows:
-            by_intake.setdefault(self._keys.intake_of(row.intake_key), []).append(row)
-        parts = [
-            (intake, [row.event for row in rows], [_milliseconds(row.event_timestamp) for row in rows])
-            for intake, rows in by_intake.items()
-        ]
-        taken = self.listener_context.pipeline.take_request(peer, parts)
+            event = row.event, _milliseconds(row.event_timestamp)
+            by_intake.setdefault(self._keys.intake_of(row.intake_key), []).append(event)
+        taken = self.listener_context.pipeline.take_request(peer, by_intake)
         if isinstance(taken, Full):
             text = "no room for these events, none was taken; send them again later"
             raise Refusal(503, text, headers={"Retry-After": RETRY_AFTER})
