@@ -91,7 +91,8 @@ class Pipeline:
             self._sample(peer, frames, now)
         if self.message_samples.watches:
             self.message_samples.add_read(peer, frames, now)
-        peer.note_outside(self._writer.route(read, peer.profile, columns))
+        if outside := self._writer.route(read, peer.profile, columns):
+            peer.note_outside(outside)
         return read.taken
 
     def _within_limit(self, peer: Peer, bucket: TokenBucket, frames: Frames, now: int) -> Frames:

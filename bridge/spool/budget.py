@@ -49,10 +49,13 @@ class DiskState:
     available: int
 
 
-class Reserved(NamedTuple):
-    """Room for ``size`` bytes, to be written in the same reactor turn."""
+class Reserved:
+    """There is room, for what is written in the same reactor turn."""
 
-    size: int
+    __slots__ = ()
+
+
+RESERVED = Reserved()
 
 
 class Full(NamedTuple):

@@ -16,7 +16,7 @@ from dataclasses import replace
 
 from bridge.accounting import Ledger
 from bridge.spool import Spool
-from bridge.spool.budget import MOST_GRANULE, BudgetTerms, DiskState, Forecast, Full, Reserved, Shares, limit
+from bridge.spool.budget import MOST_GRANULE, RESERVED, BudgetTerms, DiskState, Forecast, Full, Reserved, Shares, limit
 from bridge.spool.reserve import Reserve
 from bridge.storage import disk_usage
 from bridge.storage.disk_usage import FULL, SOME, DiskUsage
@@ -109,7 +109,7 @@ class DiskBudget:
         if self._appended >= self._granule or (remaining is not None and remaining < 0):
             self.enforce(intake, size + _OVERHEAD)
         full = intake in self._paused or self._remaining.get(intake, 0) < 0
-        return Full("spool_full") if full else Reserved(size)
+        return Full("spool_full") if full else RESERVED
 
     def reserve_all(self, sizes: Mapping[str, int]) -> Reserved | Full:
         """Reserves room for every intake of a request that must be taken as a whole, or for none.
@@ -121,7 +121,7 @@ class DiskBudget:
                 return Full("spool_write_failed")
             if isinstance(room := self.reserve(intake, size), Full):
                 return room
-        return Reserved(sum(sizes.values()))
+        return RESERVED
 
     def failed(self, intake: str, error: OSError) -> str:
         """Handles a failed write. Returns the reason code under which its events are counted."""

@@ -21,7 +21,7 @@ from bridge.ingest.pipeline import Pipeline
 from bridge.ingest.spool_writer import SpoolWriter
 from bridge.monitoring.runtime_metrics import RuntimeMetrics
 from bridge.spool import BatchLimits, Spool
-from bridge.spool.budget import BudgetTerms, Full, Reserved
+from bridge.spool.budget import RESERVED, BudgetTerms, Full, Reserved
 from bridge.spool.fsync_policy import FsyncPolicy
 from bridge.spool.quarantine import REASONS
 from bridge.storage.delivery_store import DeliveryStore
@@ -65,11 +65,11 @@ class UnlimitedRoom:
         self.full: dict[str, str] = {}
 
     def reserve(self, intake: str, size: int) -> Reserved | Full:
-        return Full(self.full[intake]) if intake in self.full else Reserved(size)
+        return Full(self.full[intake]) if intake in self.full else RESERVED
 
     def reserve_all(self, sizes: Mapping[str, int]) -> Reserved | Full:
         found = [self.reserve(intake, size) for intake, size in sizes.items()]
-        return next((each for each in found if isinstance(each, Full)), Reserved(sum(sizes.values())))
+        return next((each for each in found if isinstance(each, Full)), RESERVED)
 
     def failed(self, intake: str, error: OSError) -> str:
         return "spool_write_failed"

@@ -11,7 +11,7 @@ from bridge.accounting import Ledger
 from bridge.batching import Group
 from bridge.monitoring.alarms import Alarms
 from bridge.spool import BatchLimits, pack_writer
-from bridge.spool.budget import BudgetTerms, Full, Reserved
+from bridge.spool.budget import RESERVED, BudgetTerms, Full
 from bridge.spool.quarantine import write_whole
 from tests.harness.builders import build_disk_budget, build_spool
 
@@ -320,20 +320,20 @@ def test_permission_error_raises_an_alarm_until_it_is_fixed(make_fixture, monkey
 
 def test_request_is_refused_as_a_whole_for_an_intake_that_is_full_or_cannot_be_written(make_fixture, monkeypatch):
     fixture = make_fixture(pause=True)
-    assert fixture.disk_budget.reserve_all({"a": 100, "b": 200}) == Reserved(300)
+    assert fixture.disk_budget.reserve_all({"a": 100, "b": 200}) is RESERVED
     while fixture.write("a") is None:
         pass
     assert fixture.disk_budget.reserve_all({"b": 100, "a": 100}) == Full("spool_full")
-    assert fixture.disk_budget.reserve_all({"b": 100}) == Reserved(100)
-    assert fixture.disk_budget.reserve_all({}) == Reserved(0)
+    assert fixture.disk_budget.reserve_all({"b": 100}) is RESERVED
+    assert fixture.disk_budget.reserve_all({}) is RESERVED
     monkeypatch.setattr(
         "bridge.spool.store.write_whole", lambda *args: (_ for _ in ()).throw(OSError(errno.EIO, "Input/output error"))
     )
     assert fixture.write("b") == "spool_write_failed"
     assert fixture.disk_budget.reserve_all({"b": 100}) == Full("spool_write_failed")
-    assert fixture.disk_budget.reserve("b", 100) == Reserved(100), "a read is tried again each time"
+    assert fixture.disk_budget.reserve("b", 100) is RESERVED, "a read is tried again each time"
     fixture.look()
-    assert fixture.disk_budget.reserve_all({"b": 100}) == Reserved(100)
+    assert fixture.disk_budget.reserve_all({"b": 100}) is RESERVED
 
 
 def test_budget_alarms_have_a_forecast(make_fixture):
