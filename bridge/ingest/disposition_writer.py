@@ -52,12 +52,7 @@ class DispositionWriter:
         return outside
 
     def group(
-        self,
-        peer: Peer,
-        now: int,
-        disposition: Disposition,
-        rows: Columns,
-        sender_times: Sequence[int] | None = None,
+        self, peer: Peer, now: int, disposition: Disposition, rows: Columns, sender_times: Sequence[int] | None = None
     ) -> Grouped | None:
         """Encodes and groups the rows; returns None if they are not to be delivered. Writes nothing."""
         if disposition.kind != "deliver":

@@ -13,6 +13,7 @@ from bridge.ingest.peers import Peers
 from bridge.listen.listener import ListenerContext
 from bridge.listen.tcp_connection import SyslogFactory
 from bridge.routing import Router
+from bridge.syslog.frames import block_of
 from tests.harness.builders import UnlimitedRoom, build_pipeline, build_spool
 from tests.unit.ingest.test_pipeline import Intake, Route, Unrouted
 
@@ -126,6 +127,22 @@ def test_nested_resume_appends_nothing_twice(fixture):
     assert fixture.ledger_columns() == {"received": 2, "spooled": 2}
     assert (fixture.events("a"), fixture.events("b")) == ([b"1"], [b"2"])
     assert first.transport.producerState == second.transport.producerState == "producing"
+
+
+def test_take_returns_what_happened_to_the_events(fixture):
+    fixture.disk_budget.full["b"] = "spool_full"
+    peer, connection = fixture.peers.get("tcp", "192.0.2.7"), fixture.connect()
+    read = block_of([b"<13>Nov 24 00:00:00 %s t: x" % host for host in (b"a", b"a", b"b")])
+    taken = fixture.pipeline.take(peer, read, sender=connection)
+    assert (taken.spooled, taken.held, taken.lost) == (2, 1, 0)
+    assert [(batch.intake, batch.count) for batch in taken.files] == [("a", 2)]
+    taken = fixture.pipeline.take(peer, read)
+    assert (taken.spooled, taken.held, taken.lost) == (2, 0, 1)
+    fixture.spool.quarantine.add = lambda reason, entries: (_ for _ in ()).throw(OSError(28, "No space"))
+    assert fixture.pipeline.take_unfinished(peer, b"rest", "cut").lost == 1
+    assert fixture.ledger_columns() == {
+        "received": 7, "spooled": 4, "buffered": 1, "dropped": {"spool_full": 1, "quarantine_write_failed": 1}
+    }  # fmt: skip
 
 
 def test_datagrams_for_a_full_intake_are_dropped(fixture):
