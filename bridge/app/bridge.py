@@ -39,6 +39,7 @@ from bridge.ingest.message_samples import MessageSamples
 from bridge.ingest.mirror import Mirror
 from bridge.ingest.peers import Peers
 from bridge.ingest.pipeline import Pipeline
+from bridge.ingest.spool_writer import SpoolWriter
 from bridge.listen.https import HttpsListener, IntakeKeys
 from bridge.listen.listener_set import ListenerSet
 from bridge.monitoring import metrics
@@ -63,7 +64,6 @@ from bridge.spool.archive import Archive
 from bridge.spool.fsync_policy import FsyncPolicy
 from bridge.spool.group_commit import GroupCommit
 from bridge.storage import from_config as storage_config
-from bridge.storage.budget_members import KeptArchive
 from bridge.storage.delivery_store import DeliveryStore
 from bridge.storage.disk_budget import EVERY as BUDGET_EVERY
 from bridge.storage.disk_budget import DiskBudget
@@ -138,30 +138,28 @@ class Bridge:
         if config.spool.share is not None:
             backlogs = BacklogViews(lambda: iter(list(self.couriers)), lambda name: self._existing_node().view(name))
         self.disk_budget = DiskBudget(
-            self.spool, terms=storage_config.budget_terms(config), fsync_policy=self._fsync_policy, members=backlogs,
-            ledger=self.ledger, alarms=self.alarms, work=work, clock=reactor.seconds,
+            self.spool, terms=storage_config.budget_terms(config), members=backlogs, ledger=self.ledger,
+            alarms=self.alarms, work=work, clock=reactor.seconds,
         )  # fmt: skip
-        if self.spool.archive is not None:
-            self.disk_budget.archive = KeptArchive(self.spool.archive)
         self.quotas = Quotas(
             config.spool.directory / ".quota.json", {name: intake.quota for name, intake in config.intakes.items()},
             deliverers=backlogs, alarms=self.alarms, wall=wall, work=work,
         )  # fmt: skip
         self.expiry = Retention(config, self.spool, self.ledger, work)
         self._left_archive = OrphanedArchive(config.spool.directory / ARCHIVE, self.alarms, work)
+        self.mirror = Mirror(reactor)
         self.pipeline = Pipeline(
-            spool=self.spool,
+            spool_writer=SpoolWriter(
+                spool=self.spool, ledger=self.ledger, room=self.disk_budget, on_error=self._log_throttle.log_error
+            ),
             ledger=self.ledger,
             wall=wall,
             limits=ingest_config.group_limits(config),
             truncate=config.oversize == "truncate",
-            on_error=self._log_throttle.log_error,
-            room=self.disk_budget,
             message_samples=MessageSamples(on=config.admin.show_messages),
+            mirror=self.mirror,
         )
-        self.disk_budget.on_room = self.pipeline.spool_writer.resume
         self._keys = IntakeKeys(config)
-        self.pipeline.mirror = self.mirror = Mirror(reactor)
         self.silent_sources = SilentSources(self.alarms, self.peers, wall)
         self.listener_set = ListenerSet(
             config,
@@ -226,6 +224,7 @@ class Bridge:
             config_sha256=config.sha256,
             wall=wall,
             disk_budget=self.disk_budget,
+            fsync_policy=self._fsync_policy,
             quota=self.quotas.report,
             certificates=self.certificate_expiry.left,
             senders=source_list,
@@ -300,6 +299,7 @@ class Bridge:
         self._sealer = self._periodic_tasks.add(self._seal_due, storage_config.seal_every(config))
         for job, every in (
             (self.disk_budget.look, BUDGET_EVERY),
+            (self._sync_due, BUDGET_EVERY),
             (self._loss_monitor.look, EVERY),
             (self.quotas.look, EVERY),
             (self.expiry.look, EXPIRE_EVERY),
@@ -443,6 +443,10 @@ class Bridge:
     def _on_sealed(self, batch: Batch) -> None:
         self._fsync_policy.add(batch)
         self._group_commit.sealed(batch)
+
+    def _sync_due(self) -> None:
+        if due := self._fsync_policy.due():
+            self._spool_thread.work(lambda: self._fsync_policy.try_sync(due), lambda nothing: None)
 
     def _seal_due(self) -> None:
         if len(self.pipeline.spool_writer.backpressure):

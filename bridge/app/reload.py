@@ -36,7 +36,6 @@ from bridge.spool import Spool
 from bridge.spool.archive import Archive
 from bridge.spool.fsync_policy import FsyncPolicy
 from bridge.storage import from_config as storage_config
-from bridge.storage.budget_members import KeptArchive, NoArchive
 from bridge.storage.disk_budget import DiskBudget
 from bridge.storage.quota import Quotas
 from bridge.storage.retention import Retention
@@ -239,7 +238,7 @@ class Reload:
         parts.fsync_policy.policy = config.spool.fsync
         parts.journal.keep = config.ledger.keep
         parts.expiry.config = parts.self_events.config = config
-        parts.quotas.limits = {name: intake.quota for name, intake in config.intakes.items()}
+        parts.quotas.change({name: intake.quota for name, intake in config.intakes.items()})
         parts.status.config_sha256 = config.sha256
         parts.peers.change(generation.router)
         parts.pipeline.change(limits=ingest_config.group_limits(config), truncate=config.oversize == "truncate")
@@ -247,11 +246,11 @@ class Reload:
         parts.disk_budget.change(storage_config.budget_terms(config))
 
     def _swap_archive(self, generation: Generation) -> None:
-        spool, disk_budget, terms = self._parts.spool, self._parts.disk_budget, generation.config.spool.archive
+        spool, terms = self._parts.spool, generation.config.spool.archive
         if terms is None:
-            spool.archive, disk_budget.archive = None, NoArchive()
+            spool.archive = None
         elif generation.archive is not None:
-            spool.archive, disk_budget.archive = generation.archive, KeptArchive(generation.archive)
+            spool.archive = generation.archive
         elif spool.archive is not None:
             spool.archive.max_size = terms.max_size
             spool.archive.max_age = None if terms.max_age is None else terms.max_age.total_seconds()

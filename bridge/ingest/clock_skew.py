@@ -144,13 +144,9 @@ def _diagnose_date(offset: float, device_time: datetime, now: datetime, has_year
             f"never set: it shows {device_time:%Y-%m-%d}",
             "set the device's clock (NTP); it does not keep time while the device is off",
         )
-    years = [
-        year
-        for year in (device_time.year - now.year, device_time.year - now.year - 1, device_time.year - now.year + 1)
-        if year
-    ]
-    for year in years if has_year else ():
-        if abs((_shifted(now, year) - device_time).total_seconds()) <= 15 * 3600:
+    difference = device_time.year - now.year
+    for years in (difference, difference - 1, difference + 1) if has_year else ():
+        if years and abs((_shifted(now, years) - device_time).total_seconds()) <= 15 * 3600:
             return Diagnosis(
                 "year", f"the year is wrong: it shows {device_time:%Y-%m-%d}", "set the year of the device's clock"
             )

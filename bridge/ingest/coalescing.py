@@ -61,7 +61,7 @@ class Coalescer:
     def _can_coalesce(self, peer: Peer) -> bool:
         if not peer.decided:
             peer.decide()
-        return peer.mergeable and not self._pipeline.spool_writer.pauses
+        return peer.mergeable and not self._pipeline.spool_writer.room.pauses
 
     def flush(self) -> None:
         """Passes all collected reads to the pipeline."""

@@ -101,8 +101,7 @@ class MessageSamples:
 
         ``source`` is the address to watch; None watches all senders.
         """
-        for old in [key for key, one in self.watches.items() if now - one.last_polled > SampleWatch.ENDS_AFTER]:
-            del self.watches[old]
+        self.forget_watches(now)
         found = self.watches.get(name)
         if found is None or found.source != source:
             if not self.on or len(self.watches) >= self.MOST_WATCHES:
@@ -113,9 +112,8 @@ class MessageSamples:
 
     def forget_watches(self, now: float) -> None:
         """Ends the watches that were not polled for a while. Called every few seconds."""
-        if self.watches:
-            for name in [key for key, one in self.watches.items() if now - one.last_polled > SampleWatch.ENDS_AFTER]:
-                del self.watches[name]
+        for name in [key for key, one in self.watches.items() if now - one.last_polled > SampleWatch.ENDS_AFTER]:
+            del self.watches[name]
 
     def add_read(self, peer: Peer, frames: Frames, now_ms: int) -> None:
         """Adds the frames of one read to the watches of its sender."""

@@ -8,36 +8,27 @@ if it contains a line end. The receiver sees the bridge's address as the sender.
 
 import socket
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
-from typing import Any, Protocol
+from collections.abc import Collection, Sequence
 
-from twisted.internet import task
-from twisted.internet.interfaces import IAddress, IConnector, IPushProducer
-from twisted.internet.protocol import Protocol as TwistedProtocol
-from twisted.internet.protocol import ReconnectingClientFactory, connectionDone
+from twisted.application.internet import ClientService, backoffPolicy
+from twisted.internet.endpoints import HostnameEndpoint, TCP4ClientEndpoint
+from twisted.internet.interfaces import IAddress, IPushProducer
+from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from bridge.config import CopyTarget
 from bridge.host.interfaces import Reactor
+from bridge.host.periodic import PeriodicTasks
 
 log = Logger(namespace="listen")
 
 RESOLVE_EVERY = 300.0
 "Seconds after which a host name is resolved again."
-LONGEST_WAIT = 30
+LONGEST_WAIT = 30.0
 "Longest time between two connection attempts, in seconds."
-
-
-class MirrorTarget(Protocol):
-    """Declares what ``Mirror`` needs of one target."""
-
-    def send(self, frames: Sequence[bytes]) -> int:
-        """Sends frames and returns how many were sent."""
-
-    def stop(self) -> None:
-        """Stops sending and closes the socket."""
 
 
 class Mirror:
@@ -47,9 +38,10 @@ class Mirror:
         self.sent: Counter[str] = Counter()
         self.dropped: Counter[str] = Counter()
         self._reactor = reactor
-        self._mirrors: dict[CopyTarget, MirrorTarget] = {}
+        self._mirrors: dict[object, DatagramMirror | StreamMirror] = {}
+        "Sockets and connections by target, a ``CopyTarget``."
 
-    def send(self, targets: Collection[CopyTarget], frames: Sequence[bytes]) -> None:
+    def send(self, targets: Collection[object], frames: Sequence[bytes]) -> None:
         """Sends the frames of one read to each target."""
         for target in targets:
             mirror = self._mirrors.get(target)
@@ -62,9 +54,7 @@ class Mirror:
         for target in set(self._mirrors) - set(targets):
             self._mirrors.pop(target).stop()
         for target in set(targets) - set(self._mirrors):
-            kind: Callable[[CopyTarget, Any], MirrorTarget] = (
-                DatagramMirror if target.transport == "udp" else StreamMirror
-            )
+            kind = DatagramMirror if target.transport == "udp" else StreamMirror
             self._mirrors[target] = kind(target, self._reactor)
             self.sent[str(target)] += 0
 
@@ -74,15 +64,21 @@ class Mirror:
 
 
 class DatagramMirror:
-    """Sends copies to one target over UDP."""
+    """Sends copies to one target over UDP.
+
+    If a name has addresses of both families, IPv4 is preferred: UDP does not show whether the receiver listens on
+    both, and a receiver that listens on one nearly always listens on IPv4.
+    """
 
     def __init__(self, target: CopyTarget, reactor: Reactor) -> None:
         self._target = target
         self._socket: socket.socket | None = None
         self._reactor = reactor
-        self._resolve_loop = task.LoopingCall(self._resolve)
-        self._resolve_loop.clock = reactor
-        self._resolve_loop.start(RESOLVE_EVERY)
+        self._stopped = False
+        self._tasks = PeriodicTasks(reactor)
+        self._tasks.add(self._resolve, RESOLVE_EVERY)
+        self._tasks.start()
+        self._resolve()
 
     def send(self, frames: Sequence[bytes]) -> int:
         """Sends the frames that the kernel accepts without blocking, and returns their number."""
@@ -101,49 +97,62 @@ class DatagramMirror:
 
     def stop(self) -> None:
         """Closes the socket."""
-        if self._resolve_loop.running:
-            self._resolve_loop.stop()
-        if self._socket is not None:
-            self._socket.close()
-            self._socket = None
+        self._stopped = True
+        self._tasks.stop()
+        self._replace_socket(None)
 
     def _resolve(self) -> None:
-        found = self._reactor.resolve(self._target.host)
-        found.addCallbacks(self._connect, self._unknown)
+        deferToThreadPool(
+            self._reactor, self._reactor.getThreadPool(), socket.getaddrinfo, self._target.host, self._target.port,
+            type=socket.SOCK_DGRAM,
+        ).addCallbacks(self._connect, self._warn)  # fmt: skip
 
-    def _connect(self, address: str) -> None:
-        if not self._resolve_loop.running:
+    def _connect(self, addresses: Sequence[tuple[int, int, int, str, tuple[object, ...]]]) -> None:
+        if self._stopped:
             return
-        new_socket = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
-        new_socket.setblocking(False)
-        try:
-            new_socket.connect((address, self._target.port))
-        except OSError as error:
-            new_socket.close()
-            log.warn("copy_to {target}: cannot connect the socket: {why}", target=self._target, why=error.strerror)
-            return
+        for family, kind, _, _, address in sorted(addresses, key=lambda found: found[0] != socket.AF_INET):
+            new_socket = socket.socket(family, kind)
+            new_socket.setblocking(False)
+            try:
+                new_socket.connect(address)
+            except OSError:
+                # There is no route for this family.
+                new_socket.close()
+                reason = Failure()
+            else:
+                self._replace_socket(new_socket)
+                return
+        self._warn(reason)
+
+    def _warn(self, reason: Failure) -> None:
+        effect = "copies are dropped" if self._socket is None else "copies are still sent to its previous address"
+        log.warn(
+            "copy_to {target}: no address: {why}; {effect}. Check the name, DNS and the network.",
+            target=self._target, why=reason.getErrorMessage(), effect=effect,
+        )  # fmt: skip
+
+    def _replace_socket(self, new_socket: socket.socket | None) -> None:
         if self._socket is not None:
             self._socket.close()
         self._socket = new_socket
 
-    def _unknown(self, failure: Failure) -> None:
-        log.warn(
-            "copy_to {target}: the host name cannot be resolved, copies are dropped. Check the name and DNS.",
-            target=self._target,
-        )
-
 
 @implementer(IPushProducer)
-class _Writer(TwistedProtocol):
+class _Writer(Protocol):
     """Holds a connection to a target. ``full`` is True while the receiver does not read fast enough."""
 
     full = False
 
+    def __init__(self, mirror: "StreamMirror") -> None:
+        self._mirror = mirror
+
     def connectionMade(self) -> None:
         self.transport.registerProducer(self, True)  # type: ignore[union-attr]
+        self._mirror.connected(self)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self.full = True
+        self._mirror.disconnected(reason)
 
     def pauseProducing(self) -> None:
         """Called by the transport when its buffer is full."""
@@ -158,18 +167,23 @@ class _Writer(TwistedProtocol):
         self.full = True
 
 
-class StreamMirror(ReconnectingClientFactory):
-    """Sends copies to one target over TCP, and reconnects with increasing delays."""
+class StreamMirror(Factory):
+    """Sends copies to one target over TCP, to any of its addresses, and reconnects with increasing delays."""
 
     noisy = False
-    maxDelay = LONGEST_WAIT
 
     def __init__(self, target: CopyTarget, reactor: Reactor) -> None:
         self._target = target
         self._writer: _Writer | None = None
-        self._warned = False
-        self.clock = reactor  # type: ignore[assignment]
-        self._connector = reactor.connectTCP(target.host, target.port, self, timeout=10)
+        # HostnameEndpoint rejects names with an underscore, as containers have.
+        endpoint = TCP4ClientEndpoint if "_" in target.host else HostnameEndpoint
+        self._service = ClientService(
+            endpoint(reactor, target.host, target.port, timeout=10), self,
+            retryPolicy=backoffPolicy(maxDelay=LONGEST_WAIT), clock=reactor,
+        )  # fmt: skip
+        # A lost connection is reported by ``disconnected``, so only the first attempts are watched here.
+        self._service.whenConnected(failAfterFailures=1).addErrback(self._warn)
+        self._service.startService()
 
     def send(self, frames: Sequence[bytes]) -> int:
         """Sends all frames, or none while the receiver is disconnected or slow. Returns how many were sent."""
@@ -181,34 +195,25 @@ class StreamMirror(ReconnectingClientFactory):
 
     def stop(self) -> None:
         """Closes the connection after the data written so far has been sent."""
-        self.stopTrying()
         if self._writer is not None and self._writer.transport is not None:
             self._writer.transport.unregisterProducer()  # type: ignore[attr-defined]
-            self._writer.transport.loseConnection()
-        else:
-            self._connector.disconnect()
+        self._service.stopService()
 
     def buildProtocol(self, addr: IAddress | None) -> _Writer:
         """Creates the protocol of a new connection."""
-        self.resetDelay()
-        self._warned = False
-        self._writer = _Writer()
-        return self._writer
+        return _Writer(self)
 
-    def clientConnectionLost(self, connector: IConnector, reason: Failure) -> None:
-        """Called when the connection is lost: logs it and reconnects."""
+    def connected(self, writer: _Writer) -> None:
+        """Called when a connection is open."""
+        self._writer = writer
+
+    def disconnected(self, reason: Failure) -> None:
+        """Called when the connection is lost."""
         self._writer = None
-        self._warn_once(reason)
-        super().clientConnectionLost(connector, reason)
+        self._warn(reason)
 
-    def clientConnectionFailed(self, connector: IConnector, reason: Failure) -> None:
-        """Called when a connection attempt fails: logs it and tries again."""
-        self._warn_once(reason)
-        super().clientConnectionFailed(connector, reason)
-
-    def _warn_once(self, reason: Failure) -> None:
-        if not self._warned and self.continueTrying:
-            self._warned = True
+    def _warn(self, reason: Failure) -> None:
+        if self._service.running:
             why = reason.getErrorMessage()
             log.warn("copy_to {target}: no connection, copies are dropped: {why}", target=self._target, why=why)
 

@@ -1,5 +1,6 @@
 """Keeps the state of each sender: its routing profile, computed once, and its counters, updated once per read."""
 
+import re
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 from weakref import WeakSet
@@ -7,13 +8,19 @@ from weakref import WeakSet
 from bridge.ingest.clock_skew import SourceClock
 from bridge.routing import Disposition, Profile, Router
 from bridge.routing.conditions import Address
+from bridge.syslog import parser
 from bridge.syslog.sequence_numbers import Gaps
+from bridge.syslog.timestamps import TimeReader, fraction_ms, zone_of
 from bridge.util.token_bucket import TokenBucket
 
 _UNDECIDED = Profile(())
+_YEAR = re.compile(rb"[0-9]{4}")
+"A year in a timestamp's text, or seconds since 1970, which imply the year."
 _LONGEST_NAME = 255
 "Bytes kept of a host name behind a relay."
 
+SAMPLE_MS = 1000
+"Shortest time between two samples of a sender, in milliseconds."
 RATE_MS = 5000
 "Milliseconds over which a rate is measured."
 
@@ -108,6 +115,49 @@ class Peer:
         """Returns the latest clock offset in seconds, positive if the sender's clock is ahead of the gateway's."""
         return None if self.clock is None else self.clock.offset
 
+    def note_read(self, count: int, now_ms: int) -> bool:
+        """Counts the events of a read. Returns True if ``sample`` is due."""
+        self.events += count
+        self.last_seen_ms = now_ms
+        return not 0 <= now_ms - self.sampled < SAMPLE_MS
+
+    def note_limited(self, count: int, now_ms: int) -> None:
+        """Counts events that the rate limit has dropped."""
+        self.events += count
+        self.limited += count
+        self.last_seen_ms = now_ms
+
+    def note_routed(self, route: str | None, intake: str | None) -> None:
+        """Records the route and the intake of the latest frames."""
+        self.route, self.intake = route, intake
+
+    def note_outside(self, count: int) -> None:
+        """Counts events whose timestamp was out of range."""
+        self.outside += count
+
+    def note_unrouted(self, count: int) -> None:
+        """Counts frames that no route matched."""
+        self.unrouted += count
+
+    def read_alone(self) -> None:
+        """Reads the frames apart from those of other peers from now on."""
+        self.mergeable = False
+
+    def sample(self, frame: bytes, now_ms: int, reader: TimeReader) -> None:
+        """Updates the event rate, and the message shape and clock offset from one frame."""
+        self.sampled = now_ms
+        self.measure(now_ms)
+        parts = parser.read(frame[:512])
+        self.shape = parts.shape if frame else self.shape
+        if parts.second and (zone := self.profile.rules[0].disposition.zone) is not None:
+            ms = reader.second_ms(parts.second, parts.offset, zone, now_ms)
+            if ms is not None:
+                self.clock = self.clock or SourceClock()
+                self.clock.note(
+                    (ms + fraction_ms(parts.fraction) - now_ms) / 1000, now_ms=now_ms, zone=zone,
+                    has_zone=_names_zone(parts.second, parts.offset), has_year=_YEAR.search(parts.second) is not None,
+                )  # fmt: skip
+
     def measure(self, now_ms: int) -> None:
         """Updates the event rate. Called about once per second while the peer sends."""
         passed = now_ms - self.rate_ms
@@ -200,3 +250,8 @@ def address_of(host: str) -> Address | None:
     if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
         return address.ipv4_mapped
     return address
+
+
+def _names_zone(second: bytes, offset: bytes) -> bool:
+    """Returns True if a timestamp means the same instant in every zone. An unknown zone name does not count."""
+    return second.isdigit() or (bool(offset) and zone_of(offset) is not None)

@@ -4,63 +4,30 @@
 the same call as the append, so it is exact in every reactor turn.
 """
 
-import re
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC
-from typing import Any, Protocol
 
-from bridge import batching
 from bridge.accounting import Ledger
 from bridge.batching import GroupLimits
-from bridge.batching.event_times import times_from_headers
+from bridge.ingest import requests
 from bridge.ingest.backpressure import PausableSender
-from bridge.ingest.clock_skew import SourceClock
+from bridge.ingest.disposition_writer import DispositionWriter
 from bridge.ingest.message_samples import MessageSamples
+from bridge.ingest.mirror import Mirror
 from bridge.ingest.peers import Peer
-from bridge.ingest.spool_writer import Room, SpoolWriter, UnlimitedRoom
+from bridge.ingest.read import Read, Taken
+from bridge.ingest.requests import RequestPart, TimedEvent
+from bridge.ingest.spool_writer import SpoolWriter
 from bridge.routing import Disposition, Profile
-from bridge.spool import Spool
-from bridge.syslog import parser
+from bridge.spool.budget import Full
 from bridge.syslog.columns import Columns, TextBlock
 from bridge.syslog.frames import Frames, block_of, list_of
 from bridge.syslog.framing import Oversize
 from bridge.syslog.reader import ReadContext, Reader, read_columns
-from bridge.syslog.timestamps import TimeConversion, TimeReader, fraction_ms, zone_of
+from bridge.syslog.timestamps import TimeConversion, TimeReader
 from bridge.util.token_bucket import TokenBucket
 
 _HOSTNAME = frozenset(("hostname",))
-
-
-@dataclass(slots=True)
-class ReadCounts:
-    """Counters that the pipeline keeps besides the ledger, updated once per read."""
-
-    by_listener: Counter[str] = field(default_factory=Counter)
-    by_route: Counter[str] = field(default_factory=Counter)
-    filtered_by_route: Counter[str] = field(default_factory=Counter)
-    converted: int = 0
-    "Events whose text was converted to UTF-8."
-    emptied: int = 0
-    "Events whose payload would have been empty, and were sent in another form."
-    outside: int = 0
-    "Events with a timestamp out of range, sent with the time of reception."
-    truncated: int = 0
-    resyncs: int = 0
-    format_sampled: Counter[str] = field(default_factory=Counter)
-    "Events that were checked against the text format of their intake, by intake."
-    format_mismatches: Counter[str] = field(default_factory=Counter)
-    "Checked events that do not match the format, by intake. The intake's parser cannot read them and reports no error."
-
-
-class FrameMirror(Protocol):
-    """Declares what the pipeline needs to mirror frames."""
-
-    def send(self, targets: Any, frames: Sequence[bytes]) -> None:
-        """Sends frames to each target of a route's ``copy_to``."""
-
-
 _BLANK = b" \t\r\n\0"
 _RAW = frozenset(("raw",))
 
@@ -68,30 +35,28 @@ _RAW = frozenset(("raw",))
 class Pipeline:
     """Takes frames to the spool. ``wall`` returns the time in seconds since the epoch."""
 
-    SAMPLE_MS = 1000
-    "Shortest time between two clock samples of a sender, in milliseconds."
-
     def __init__(
         self,
         *,
-        spool: Spool,
+        spool_writer: SpoolWriter,
         ledger: Ledger,
         wall: Callable[[], float],
         limits: GroupLimits,
         truncate: bool,
-        on_error: Callable[[str], None],
-        room: Room | None = None,
-        message_samples: MessageSamples | None = None,
+        message_samples: MessageSamples,
+        mirror: Mirror | None = None,
     ) -> None:
-        self.spool_writer = SpoolWriter(spool=spool, ledger=ledger, room=room or UnlimitedRoom(), on_error=on_error)
-        self.message_samples = message_samples or MessageSamples()
-        self.mirror: FrameMirror | None = None
-        self.read_counts = ReadCounts()
+        self.spool_writer = spool_writer
+        self.message_samples = message_samples
         self._ledger = ledger
         self._wall = wall
         self._limits = limits
         self._truncate = truncate
         self._reader = TimeReader()
+        self._writer = DispositionWriter(
+            spool_writer=spool_writer, ledger=ledger, reader=self._reader, limits=limits, mirror=mirror
+        )
+        self.read_counts = self._writer.read_counts
         self._contexts: dict[Profile, ReadContext] = {}
         self._merged_readers: dict[Profile, Reader] = {}
         "Readers for datagrams, by profile, because the datagrams of many peers are read together."
@@ -102,35 +67,36 @@ class Pipeline:
         frames: Frames,
         reader: Reader | None = None,
         sender: PausableSender | None = None,
-    ) -> None:
+    ) -> Taken:
         """Takes all frames that one read brought from one peer.
 
         ``reader`` is that of the connection; ``sender`` can be paused.
         """
         now = int(self._wall() * 1000)
+        read = Read(peer, now, sender)
         if not peer.decided:
             peer.decide()
         if peer.bucket is not None:
             frames = self._within_limit(peer, peer.bucket, frames, now)
         if peer.relay:
-            self._take_relayed(peer, frames, now, sender)
-            return
-        read = self._parse(peer.profile, frames, reader, now)
-        if not read.count:
-            return
+            self._take_relayed(read, frames)
+            return read.taken
+        parsed = self._parse(peer.profile, frames, reader, now)
+        if not parsed.count:
+            return read.taken
         if peer.gaps is not None:
             peer.gaps.note(list_of(frames))
-        peer.events += read.count
-        peer.last_seen_ms = now
-        if now - peer.sampled >= self.SAMPLE_MS or now < peer.sampled:
+        if peer.note_read(parsed.count, now):
             self._sample(peer, frames, now)
         if self.message_samples.watches:
             self.message_samples.add_read(peer, frames, now)
-        peer.outside += self._route(peer, read, now, sender)
+        if outside := self._writer.route(read, peer.profile, parsed):
+            peer.note_outside(outside)
+        return read.taken
 
     def _within_limit(self, peer: Peer, bucket: TokenBucket, frames: Frames, now: int) -> Frames:
         """Returns the frames within the peer's rate limit. The others are dropped unparsed."""
-        sent = [frame for frame in list_of(frames) if frame.strip(b" \t\r\n\0")]
+        sent = [frame for frame in list_of(frames) if frame.strip(_BLANK)]
         allowed = bucket.take(len(sent), now)
         if allowed == len(sent):
             return frames
@@ -138,21 +104,20 @@ class Pipeline:
         return block_of(sent[:allowed])
 
     def _drop_limited(self, peer: Peer, count: int, now: int) -> None:
-        peer.events += count
-        peer.limited += count
-        peer.last_seen_ms = now
+        peer.note_limited(count, now)
         self.read_counts.by_listener[peer.listener] += count
         self._ledger.receive_dropped(None, count, "source_limit")
 
-    def _take_relayed(self, relay: Peer, frames: Frames, now: int, sender: PausableSender | None) -> None:
+    def _take_relayed(self, read: Read, frames: Frames) -> None:
         """Takes a read from a relay, where the HOSTNAME in the header is the source.
 
         Frames of hosts with the same routing profile are routed together.
         """
+        relay, now = read.peer, read.now
         columns = read_columns(frames, relay.profile.needs | _HOSTNAME)
         if not columns.count:
             return
-        relay.last_seen_ms = now
+        relay.note_read(0, now)
         rows: dict[bytes, list[int]] = {}
         for row, name in enumerate(columns["hostname"]):
             rows.setdefault(name, []).append(row)
@@ -170,9 +135,7 @@ class Pipeline:
                         continue
             if source.gaps is not None and rows_match_frames:
                 source.gaps.note(each[row] for row in numbers)
-            source.events += len(numbers)
-            source.last_seen_ms = now
-            if rows_match_frames and (now - source.sampled >= self.SAMPLE_MS or now < source.sampled):
+            if source.note_read(len(numbers), now) and rows_match_frames:
                 self._sample(source, [each[numbers[-1]]], now)
             together.setdefault(source.profile, []).append((source, numbers))
         if self.message_samples.watches:
@@ -180,74 +143,56 @@ class Pipeline:
         for profile, members in together.items():
             taken = sorted(row for _, numbers in members for row in numbers)
             part = columns if len(taken) == columns.count else columns.take(taken)
-            outside = self._route(relay, part, now, sender, profile)
+            outside = self._writer.route(read, profile, part)
             for source, numbers in members:
-                source.route, source.intake = relay.route, relay.intake
+                source.note_routed(relay.route, relay.intake)
                 if outside:
                     constant = profile.rules[-1].disposition
-                    source.outside += self._count_out_of_range(columns.take(numbers), constant, now)
-
-    def _count_out_of_range(self, columns: Columns, disposition: Disposition, now: int) -> int:
-        """Returns the number of events whose timestamp is out of range."""
-        if disposition.zone is None:
-            return 0
-        conversion = TimeConversion(self._reader, disposition.zone, self._limits.window)
-        return times_from_headers(columns, conversion, now, fine=False).outside
+                    source.note_outside(self._writer.count_out_of_range(columns.take(numbers), constant, now))
 
     def change(self, *, limits: GroupLimits, truncate: bool) -> None:
         """Applies the limits of another configuration."""
         self._limits = limits
+        self._writer.change(limits)
         self._truncate = truncate
         # The keys are profiles, and the old profiles are no longer used.
         self._contexts.clear()
         self._merged_readers.clear()
 
-    def take_request(self, peer: Peer, parts: Sequence[tuple[str | None, list[bytes], list[int | None]]]) -> bool:
-        """Takes the events of one HTTPS request; returns False, and takes none, if there is no room for some of them.
+    def take_request(self, peer: Peer, events: Mapping[str | None, list[TimedEvent]]) -> Taken | Full:
+        """Takes the events of one HTTPS request, or none if there is no room for some of them (``Full``).
 
-        Each part is an intake with ready-made events, or None with frames for the routes. Each event has the time
-        that the sender gives, in milliseconds since the epoch, or None.
+        ``events``: ready-made events by intake, and under None frames for the routes.
         """
         now = int(self._wall() * 1000)
         if not peer.decided:
             peer.decide()
-        found: list[tuple[Disposition, Columns, Sequence[int] | None]] = []
-        sizes: Counter[str] = Counter()
-        for intake, events, times in parts:
-            rows = [(event, ms) for event, ms in zip(events, times, strict=True) if event.strip(_BLANK)]
+        result = requests.store(
+            peer, now, list(self._request_parts(peer, events, now)), writer=self._writer,
+            spool_writer=self.spool_writer, ledger=self._ledger,
+        )  # fmt: skip
+        if self.message_samples.watches and not isinstance(result, Full):
+            self.message_samples.add_read(peer, [event for rows in events.values() for event, _ in rows], now)
+        return result
+
+    def _request_parts(
+        self, peer: Peer, events: Mapping[str | None, list[TimedEvent]], now: int
+    ) -> Iterator[RequestPart]:
+        for intake, timed_events in events.items():
+            rows = [(event, ms) for event, ms in timed_events if event.strip(_BLANK)]
             if intake is not None:
                 columns = read_columns([event for event, _ in rows], _RAW)
-                disposition = peer.keyed_disposition(intake)
                 if columns.count:
-                    found.append((disposition, columns, [now if ms is None else ms for _, ms in rows]))
-                    sizes[intake] += sum(map(len, events)) + len(events)
+                    disposition = peer.keyed_disposition(intake)
+                    yield RequestPart(disposition, columns, [now if ms is None else ms for _, ms in rows])
                 continue
             by_time: dict[int | None, list[bytes]] = {}
             for event, ms in rows:
                 by_time.setdefault(ms, []).append(event)
             for ms, frames in by_time.items():
                 columns = read_columns(frames, peer.profile.needs | _HOSTNAME if peer.relay else peer.profile.needs)
-                size = sum(map(len, frames)) + len(frames)
                 for disposition, part in peer.profile.assign(columns) if columns.count else ():
-                    found.append((disposition, part, None if ms is None else [ms] * part.count))
-                    if disposition.kind == "deliver" and disposition.intake:
-                        sizes[disposition.intake] += size * part.count // columns.count
-        if any(self.spool_writer.refuses(intake, size) for intake, size in sizes.items()):
-            return False
-        count = sum(columns.count for _, columns, _ in found)
-        peer.events += count
-        peer.last_seen_ms = now
-        self.read_counts.by_listener[peer.listener] += count
-        if self.message_samples.watches:
-            self.message_samples.add_read(peer, [event for _, events, _ in parts for event in events], now)
-        # Room for every part was checked above, so the request is taken as a whole.
-        self.spool_writer.granted = True
-        try:
-            for disposition, columns, sender_times in found:
-                peer.outside += self._apply(peer, disposition, columns, now, None, sender_times)
-        finally:
-            self.spool_writer.granted = False
-        return True
+                    yield RequestPart(disposition, part, None if ms is None else [ms] * part.count)
 
     def take_many(
         self, by_peer: Iterable[tuple[Peer, list[bytes]]], to_frames: Callable[[list[bytes]], Frames]
@@ -277,9 +222,7 @@ class Pipeline:
         now = int(self._wall() * 1000)
         merged: dict[Profile, list[tuple[Peer, list[bytes], int]]] = {}
         for peer, pieces, count in members:
-            peer.events += count
-            peer.last_seen_ms = now
-            if now - peer.sampled >= self.SAMPLE_MS or now < peer.sampled:
+            if peer.note_read(count, now):
                 self._sample(peer, to_frames(pieces), now)
             if self.message_samples.watches:
                 self.message_samples.add_read(peer, to_frames(pieces), now)
@@ -288,11 +231,12 @@ class Pipeline:
             peer = group[0][0]
             reader = self._merged_readers.setdefault(profile, Reader())
             together = group[0][1] if len(group) == 1 else [piece for _, pieces, _ in group for piece in pieces]
-            read = self._parse(profile, to_frames(together), reader, now)
-            if read.count != sum(count for _, _, count in group):
+            parsed = self._parse(profile, to_frames(together), reader, now)
+            if parsed.count != sum(count for _, _, count in group):
                 for member, pieces, _ in group:
-                    member.events -= sum(not frame.strip(b" \t\r\n\0") for frame in list_of(to_frames(pieces)))
-            if read.count and self._route(peer, read, now):
+                    blank = sum(not frame.strip(_BLANK) for frame in list_of(to_frames(pieces)))
+                    member.note_read(-blank, now)
+            if parsed.count and self._writer.route(Read(peer, now), profile, parsed):
                 self._find_out_of_range([(peer, to_frames(pieces)) for peer, pieces, _ in group], now)
 
     def _find_out_of_range(self, members: list[tuple[Peer, Frames]], now: int) -> None:
@@ -302,32 +246,36 @@ class Pipeline:
             constant = peer.profile.constant
             if not columns.count or constant is None:
                 continue
-            if outside := self._count_out_of_range(columns, constant, now):
-                peer.outside += outside
-                peer.mergeable = False
+            if outside := self._writer.count_out_of_range(columns, constant, now):
+                peer.note_outside(outside)
+                peer.read_alone()
 
-    def take_oversize(self, peer: Peer, frames: list[Oversize], sender: PausableSender | None = None) -> None:
+    def take_oversize(self, peer: Peer, frames: list[Oversize], sender: PausableSender | None = None) -> Taken:
         """Takes frames longer than ``max_frame_size``: truncates and delivers them, or writes them to quarantine."""
         if self._truncate:
-            self.read_counts.truncated += len(frames)
-            self.take(peer, block_of([frame.kept for frame in frames]), sender=sender)
-            return
+            self.read_counts.note_truncated(len(frames))
+            return self.take(peer, block_of([frame.kept for frame in frames]), sender=sender)
         details = [(frame.kept, f"frame of {frame.length} bytes is longer than max_frame_size") for frame in frames]
-        self._quarantine("oversize", peer, details)
+        return self._quarantine("oversize", peer, details)
 
-    def take_unfinished(self, peer: Peer, rest: bytes, detail: str) -> None:
+    def take_unfinished(self, peer: Peer, rest: bytes, detail: str) -> Taken:
         """Quarantines the beginning of a frame whose end did not arrive; ``detail`` says why."""
-        self._quarantine("damaged", peer, [(rest, detail)])
+        return self._quarantine("damaged", peer, [(rest, detail)])
 
-    def _quarantine(self, reason: str, peer: Peer, frames: list[tuple[bytes, str]]) -> None:
+    def _quarantine(self, reason: str, peer: Peer, frames: list[tuple[bytes, str]]) -> Taken:
         """Counts frames as received and writes them to quarantine instead of parsing them."""
-        now = int(self._wall() * 1000)
-        peer.events += len(frames)
-        peer.last_seen_ms = now
+        read = Read(peer, int(self._wall() * 1000))
+        peer.note_read(len(frames), read.now)
         self.read_counts.by_listener[peer.listener] += len(frames)
-        self.spool_writer.quarantine(reason, peer, frames, now)
+        self.spool_writer.quarantine(reason, read, frames)
+        return read.taken
 
-    # --- steps of the pipeline ---------------------------------------------------------------------------------------
+    def _sample(self, peer: Peer, frames: Frames, now: int) -> None:
+        """Samples the last frame of a read."""
+        frame = frames.rpartition(b"\n")[2] if isinstance(frames, bytes) else (list_of(frames) or [b""])[-1]
+        peer.sample(frame, now, self._reader)
+        if frame:
+            self.message_samples.note(peer, frame, now)
 
     def _parse(self, profile: Profile, frames: Frames, reader: Reader | None, now: int) -> Columns | TextBlock:
         if reader is None:
@@ -345,106 +293,3 @@ class Pipeline:
         if disposition.payload != "message" or self._limits.resolution_ms > 1000:
             return None
         return TimeConversion(self._reader, disposition.zone or UTC, self._limits.window)
-
-    def _route(
-        self,
-        peer: Peer,
-        read: Columns | TextBlock,
-        now: int,
-        sender: PausableSender | None = None,
-        profile: Profile | None = None,
-    ) -> int:
-        self.read_counts.by_listener[peer.listener] += read.count
-        return sum(
-            self._apply(peer, disposition, part, now, sender)
-            for disposition, part in (profile or peer.profile).assign(read)
-        )
-
-    def _apply(
-        self,
-        peer: Peer,
-        disposition: Disposition,
-        read: Columns | TextBlock,
-        now: int,
-        sender: PausableSender | None,
-        sender_times: Sequence[int] | None = None,
-    ) -> int:
-        """Delivers, drops or holds rows, as their disposition says; returns how many timestamps were out of range."""
-        if disposition.copy_to and self.mirror is not None:
-            self.mirror.send(disposition.copy_to, read.rows()["raw"])
-        self.read_counts.by_route[disposition.route] += read.count
-        peer.route, peer.intake = disposition.route, disposition.intake
-        if disposition.kind == "deliver":
-            return self._append(peer, disposition, read, now, sender, sender_times)
-        if disposition.kind == "drop":
-            self.read_counts.filtered_by_route[disposition.route] += read.count
-            self._ledger.receive_filtered(read.count)
-        else:
-            self._count_unrouted(peer, read)
-            self.spool_writer.quarantine(
-                "unrouted", peer, [(frame, "no route matches") for frame in read.rows()["raw"]], now
-            )
-        return 0
-
-    @staticmethod
-    def _count_unrouted(peer: Peer, part: Columns | TextBlock) -> None:
-        if not peer.relay:
-            peer.unrouted += part.count
-            return
-        for name, count in Counter(part.rows()["hostname"]).items():
-            peer.relayed_source(name).unrouted += count
-
-    def _append(
-        self,
-        peer: Peer,
-        disposition: Disposition,
-        read: Columns | TextBlock,
-        now: int,
-        sender: PausableSender | None,
-        sender_times: Sequence[int] | None,
-    ) -> int:
-        grouped = batching.group(
-            read, disposition, reader=self._reader, received_ms=now, peer=peer.encoded, listener=peer.listener,
-            limits=self._limits, sender_times=sender_times,
-        )  # fmt: skip
-        for group in grouped.groups:
-            self.spool_writer.append(group, sender)
-        read_counts = self.read_counts
-        read_counts.converted += grouped.converted
-        read_counts.emptied += grouped.emptied
-        read_counts.outside += grouped.outside
-        if grouped.sampled and disposition.intake:
-            read_counts.format_sampled[disposition.intake] += grouped.sampled
-            read_counts.format_mismatches[disposition.intake] += grouped.mismatched
-        if grouped.oversize:
-            details = [(event, "event is longer than the collector takes (250 KiB)") for event in grouped.oversize]
-            self.spool_writer.quarantine("oversize", peer, details, now, disposition.intake)
-        return grouped.outside
-
-    def _sample(self, peer: Peer, frames: Frames, now: int) -> None:
-        """Samples the last frame of a read: message shape, clock offset, and the message itself."""
-        peer.sampled = now
-        peer.measure(now)
-        frame = frames.rpartition(b"\n")[2] if isinstance(frames, bytes) else (list_of(frames) or [b""])[-1]
-        if not frame:
-            return
-        self.message_samples.note(peer, frame, now)
-        parts = parser.read(frame[:512])
-        peer.shape = parts.shape
-        if parts.second and (zone := peer.profile.rules[0].disposition.zone) is not None:
-            ms = self._reader.second_ms(parts.second, parts.offset, zone, now)
-            if ms is not None:
-                clock = peer.clock = peer.clock or SourceClock()
-                clock.note(
-                    (ms + fraction_ms(parts.fraction) - now) / 1000, now_ms=now, zone=zone,
-                    has_zone=_names_zone(parts.second, parts.offset), has_year=_YEAR.search(parts.second) is not None,
-                )  # fmt: skip
-
-
-_YEAR = re.compile(rb"[0-9]{4}")
-"A year in a timestamp's text, or seconds since 1970, which imply the year."
-
-
-def _names_zone(second: bytes, offset: bytes) -> bool:
-    """Returns True if a timestamp means the same instant in every zone. An unknown zone name does not count."""
-    return second.isdigit() or (bool(offset) and zone_of(offset) is not None)

@@ -23,7 +23,7 @@ from twisted.python.failure import Failure
 
 from bridge.collector.api import IntakeResource
 from bridge.collector.credentials import Keys
-from bridge.collector.delivery import Delivery, EventRow
+from bridge.collector.delivery import Delivery
 from bridge.collector.refusal import Refusal
 from bridge.collector.site import IDLE_TIMEOUT_SECONDS, IntakeSite
 from bridge.config import Config, Listener
@@ -33,6 +33,7 @@ from bridge.listen.listener import ListenerContext, address_filter
 from bridge.listen.rejections import Rejections
 from bridge.listen.tcp import TcpListener
 from bridge.listen.tls import load_context
+from bridge.spool.budget import Full
 from bridge.syslog.timestamps import milliseconds
 from bridge.tls.server import handshake_fault
 
@@ -77,25 +78,27 @@ class RequestSink:
     def accept(self, delivery: Delivery) -> "defer.Deferred[None]":
         """Takes a request's events; the result fires when they are on disk.
 
-        Raises Refusal if there is no room (nothing was taken), if the sender exceeds its limit (nothing was taken),
-        or if some of the events could not be stored.
+        Raises Refusal if there is no room or the sender exceeds its limit, which takes nothing, or if a write fails,
+        which may leave some events in the spool (``bridge.ingest.requests``).
         """
         self.requests += 1
         peer = self.listener_context.peer(self.listener.name, delivery.client)
         rows = list(delivery.content.rows())
         self._check_limit(peer, len(rows))
-        by_intake: dict[str | None, list[EventRow]] = {}
+        by_intake: dict[str | None, list[tuple[bytes, int | None]]] = {}
         for row in rows:
-            by_intake.setdefault(self._keys.intake_of(row.intake_key), []).append(row)
-        lost = self.listener_context.pipeline.spool_writer.losses
-        parts = [
-            (intake, [row.event for row in rows], [_milliseconds(row.event_timestamp) for row in rows])
-            for intake, rows in by_intake.items()
-        ]
-        if not self.listener_context.pipeline.take_request(peer, parts):
-            raise Refusal(503, "no room for these events; send them again later", headers={"Retry-After": RETRY_AFTER})
-        if self.listener_context.pipeline.spool_writer.losses != lost:
-            raise Refusal(503, "the events could not be stored; send them again", headers={"Retry-After": RETRY_AFTER})
+            event = row.event, _milliseconds(row.event_timestamp)
+            by_intake.setdefault(self._keys.intake_of(row.intake_key), []).append(event)
+        taken = self.listener_context.pipeline.take_request(peer, by_intake)
+        if isinstance(taken, Full):
+            text = "no room for these events, none was taken; send them again later"
+            raise Refusal(503, text, headers={"Retry-After": RETRY_AFTER})
+        if taken.lost:
+            text = (
+                f"{taken.lost} of {len(rows)} events could not be stored; send the request again."
+                " The events that were stored may arrive twice"
+            )
+            raise Refusal(503, text, headers={"Retry-After": RETRY_AFTER})
         committed: defer.Deferred[None] = defer.Deferred()
         self.listener_context.commit(
             lambda error: committed.callback(None) if error is None else committed.errback(error)

@@ -157,7 +157,7 @@ class SyslogConnection(Protocol, TimeoutMixin):
             pipeline.take_unfinished(self._peer, unfinished, what)
         if self._framer.oversize:
             self._take_oversize()
-        pipeline.read_counts.resyncs += self._framer.resyncs
+        pipeline.read_counts.note_resyncs(self._framer.resyncs)
 
     def _take_oversize(self) -> None:
         frames = self._framer.oversize.copy()

@@ -19,6 +19,7 @@ from bridge.monitoring.rate_history import RateHistory
 from bridge.monitoring.runtime_metrics import RuntimeMetrics
 from bridge.monitoring.sources import MAX_ROWS, SourceList, Wanted
 from bridge.spool import Spool
+from bridge.spool.fsync_policy import FsyncPolicy
 from bridge.syslog.timestamps import rfc3339
 
 MAX_UNROUTED = 1000
@@ -107,6 +108,7 @@ class Status:
     config_sha256: str
     wall: Callable[[], float]
     disk_budget: SpoolHealth
+    fsync_policy: FsyncPolicy
     quota: Callable[[str], JSON]
     certificates: Callable[[], dict[str, float]]
     "Returns TLS listener -> seconds until its certificate expires."
@@ -151,7 +153,7 @@ class Status:
             "routes": dict(self.pipeline.read_counts.by_route),
             "filtered": dict(self.pipeline.read_counts.filtered_by_route),
             "quarantine": dict(self.spool.quarantine.counts),
-            "spool": self.disk_budget.report(),
+            "spool": {**self.disk_budget.report(), "synced_files": self.fsync_policy.synced},
             "held_connections": len(self.pipeline.spool_writer.backpressure),
             "possible_duplicates": {
                 name: account.possible_duplicates

@@ -16,6 +16,7 @@ wait for the network.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from bridge.config.units import Share
 
@@ -46,6 +47,21 @@ class DiskState:
 
     total: int
     available: int
+
+
+class Reserved:
+    """There is room, for what is written in the same reactor turn."""
+
+    __slots__ = ()
+
+
+RESERVED = Reserved()
+
+
+class Full(NamedTuple):
+    """No room: the reason code under which events that cannot wait are dropped."""
+
+    reason: str
 
 
 def limit(

@@ -112,6 +112,10 @@ class Spool:
         self._sequence = max(self._sequence, found.sequence)
         return found
 
+    def change(self, *, limits: BatchLimits) -> None:
+        """Applies other limits. Batches that are open keep their slots."""
+        self.limits = limits
+
     # --- writing -----------------------------------------------------------------------------------------------------
 
     def parts(self, group: Group) -> Iterable[Group]:
@@ -120,21 +124,21 @@ class Spool:
             return split(group, self.limits.max_events, self.limits.max_bytes)
         return (group,)
 
-    def append(self, group: Group) -> None:
-        """Writes the events of one part. When it returns, a kill of the process loses none (a power failure may).
+    def append(self, group: Group) -> OpenBatch:
+        """Writes the events of one part and returns their batch. From then on a kill of the process loses none.
 
-        Raises OSError; then none was written.
+        Only a power failure may. Raises OSError; then none was written.
         """
         try:
-            self._append(group)
+            return self._append(group)
         except OSError as error:
             if error.errno != errno.EFBIG:
                 raise
             # This file must not grow further. A new one can still be written.
             self._seal([batch for batch in self._slots.get(group.intake, {}).values() if batch.count])
-            self._append(group)
+            return self._append(group)
 
-    def _append(self, group: Group) -> None:
+    def _append(self, group: Group) -> OpenBatch:
         batch = self._batch_for(group)
         data = self._lines(group, batch)
         while batch.count and (
@@ -158,6 +162,7 @@ class Spool:
         batch.latest = max(batch.latest, group.latest)
         if batch.count >= self.limits.max_events or batch.size >= self.limits.max_bytes:
             self._seal([batch])
+        return batch
 
     def _batch_for(self, group: Group) -> OpenBatch:
         slots = self._slots.setdefault(group.intake, {})

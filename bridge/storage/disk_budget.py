@@ -11,18 +11,16 @@ there is room for the reserve and a little more. The size at which the write fai
 any other error, each later write is tried again. The alarm ends when a file can be created again in the folder.
 """
 
-from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from bridge.accounting import Ledger
-from bridge.spool import Batch, Pack, Spool
-from bridge.spool.budget import MOST_GRANULE, BudgetTerms, DiskState, Forecast, Shares, limit
-from bridge.spool.fsync_policy import FsyncPolicy
+from bridge.spool import Spool
+from bridge.spool.budget import MOST_GRANULE, RESERVED, BudgetTerms, DiskState, Forecast, Full, Reserved, Shares, limit
 from bridge.spool.reserve import Reserve
 from bridge.storage import disk_usage
-from bridge.storage.budget_members import ArchiveUsage, BudgetMember, NoArchive
 from bridge.storage.disk_usage import FULL, SOME, DiskUsage
+from bridge.storage.eviction import BudgetMember, Eviction
 from bridge.util.alarms import AlarmSink
 from bridge.util.jobs import Work
 
@@ -45,7 +43,6 @@ class DiskBudget:
         spool: Spool,
         *,
         terms: BudgetTerms,
-        fsync_policy: FsyncPolicy,
         members: Mapping[str, BudgetMember],
         ledger: Ledger,
         alarms: AlarmSink,
@@ -54,20 +51,16 @@ class DiskBudget:
     ) -> None:
         self.full: set[str] = set()
         "Intakes without room in the spool."
-        self.on_room: Callable[[], None] = lambda: None
-        "Called when an intake or the disk was full and may have room again."
-        self.archive: ArchiveUsage = NoArchive()
-        self.reserve = Reserve(spool.directory)
-        self.evicted: Counter[str] = Counter()
-        "Events dropped to make room for newer ones, by intake."
+        self.reserve_file = Reserve(spool.directory)
         self._spool = spool
         self._terms = terms
-        self._fsync_policy = fsync_policy
         self._members = members
-        self._ledger = ledger
+        self._eviction = Eviction(members, ledger)
+        self.evicted = self._eviction.evicted
         self._alarms = alarms
         self._work = work
         self._clock = clock
+        self._on_room: list[Callable[[], None]] = []
         self._forecast = Forecast()
         self._disk: DiskState | None = None
         self._used = self._limit = 0
@@ -79,8 +72,6 @@ class DiskBudget:
         self._appended = 0
         self._remaining: dict[str, int] = {}
         "Bytes that full intakes may still write."
-        self._dropped: list[Batch | Pack] = []
-        "Batches and packs dropped by the current ``enforce``, whose files are still on disk."
         self._max_bytes = spool.limits.max_bytes
         self._paused: set[str] = set()
         "Intakes whose senders wait."
@@ -102,13 +93,14 @@ class DiskBudget:
         """True if senders that can wait should pause while an intake is full."""
         return self._terms.pause
 
-    def refuses(self, intake: str, size: int) -> str | None:
-        """Makes room for ``size`` bytes of an intake if necessary.
+    def subscribe(self, on_room: Callable[[], None]) -> None:
+        """Calls ``on_room`` whenever an intake or the disk was full and may have room again."""
+        self._on_room.append(on_room)
 
-        Returns the reason code if they may not be written now, otherwise None.
-        """
+    def reserve(self, intake: str, size: int) -> Reserved | Full:
+        """Reserves room for ``size`` bytes of an intake, to be written now. Makes room if necessary."""
         if self._disk_full:
-            return "disk_full"
+            return Full("disk_full")
         self._appended += size + _OVERHEAD
         remaining = self._remaining.get(intake)
         if remaining is not None:
@@ -116,7 +108,20 @@ class DiskBudget:
             self._remaining[intake] = remaining
         if self._appended >= self._granule or (remaining is not None and remaining < 0):
             self.enforce(intake, size + _OVERHEAD)
-        return "spool_full" if intake in self._paused or self._remaining.get(intake, 0) < 0 else None
+        full = intake in self._paused or self._remaining.get(intake, 0) < 0
+        return Full("spool_full") if full else RESERVED
+
+    def reserve_all(self, sizes: Mapping[str, int]) -> Reserved | Full:
+        """Reserves room for every intake of a request that must be taken as a whole, or for none.
+
+        An intake whose last write failed has no room: a part of the request would be stored each time it is repeated.
+        """
+        for intake, size in sizes.items():
+            if intake in self._broken and not self._disk_full:
+                return Full("spool_write_failed")
+            if isinstance(room := self.reserve(intake, size), Full):
+                return room
+        return RESERVED
 
     def failed(self, intake: str, error: OSError) -> str:
         """Handles a failed write. Returns the reason code under which its events are counted."""
@@ -151,13 +156,11 @@ class DiskBudget:
         self._measured(self._measure(()))
 
     def look(self) -> None:
-        """Queries the filesystem, enforces the budget, and syncs files that are due. Called every ``EVERY`` seconds."""
+        """Queries the filesystem and enforces the budget. Called every ``EVERY`` seconds."""
         if not self._querying:
             self._querying = True
             broken = tuple(self._broken)
             self._work(lambda: self._measure(broken), self._measured)
-        if due := self._fsync_policy.due():
-            self._work(lambda: self._fsync_policy.try_sync(due), lambda nothing: None)
 
     def enforce(self, wanted: str | None = None, size: int = 0) -> None:
         """Brings every intake within its limit, and makes room for ``size`` more bytes of the intake ``wanted``."""
@@ -169,7 +172,11 @@ class DiskBudget:
         finally:
             self._enforcing = False
         if room:
-            self.on_room()
+            self._report_room()
+
+    def _report_room(self) -> None:
+        for on_room in self._on_room:
+            on_room()
 
     def _enforce(self, wanted: str | None, size: int) -> bool:
         self._appended = 0
@@ -181,7 +188,7 @@ class DiskBudget:
         # Open batches cannot be dropped, so a batch must be a small part of the limit of its intake.
         max_bytes = min(self._max_bytes, max(SOME, shares.share // 8))
         if self._spool.limits.max_bytes != max_bytes:
-            self._spool.limits = replace(self._spool.limits, max_bytes=max_bytes)
+            self._spool.change(limits=replace(self._spool.limits, max_bytes=max_bytes))
         names = sorted(shares.uses, key=shares.borrowed, reverse=True)
         full = {name for name in names if shares.room(name) < granule}
         # Require some more room, or the intake would be full again with the next read.
@@ -189,11 +196,10 @@ class DiskBudget:
         if not pause:
             # Drop nothing earlier than necessary: space may be freed elsewhere.
             for name in names:
-                self._make_room(name, 0, shares)
+                self._eviction.make_room(name, 0, shares)
             if wanted in full and shares.room(wanted) < size:
-                self._reclaim_borrowed(wanted, size + granule, shares, names)
-        if self._dropped:
-            dropped, self._dropped = self._dropped, []
+                self._eviction.reclaim_borrowed(wanted, size + granule, shares, names)
+        if dropped := self._eviction.take_dropped():
             self._work(lambda: self._spool.discard(dropped), lambda nothing: self.look() if self._disk_full else None)
         self._used = shares.used
         self._remaining = {name: shares.room(name) - (size if name == wanted else 0) for name in full}
@@ -211,10 +217,10 @@ class DiskBudget:
         used = sum(uses.values())
         assumed = self._assumed_limit if self._clock() < self._assumed_until else None
         # Recreate only a small reserve at first, so that few events are dropped for it.
-        self._needed = min(self.reserve.size, used // 8) + SOME
-        kept_free = 0 if self.reserve.held or not self.reserve.size else self._needed + SOME
+        self._needed = min(self.reserve_file.size, used // 8) + SOME
+        kept_free = 0 if self.reserve_file.held or not self.reserve_file.size else self._needed + SOME
         assert self._disk is not None
-        archived = self.archive.disk
+        archived = self._archived
         # Correct the free space by the bytes that were written and deleted since the query.
         disk = DiskState(self._disk.total, max(0, self._disk.available - (used + archived - self._used_at_query)))
         self._last_limit = limit(
@@ -224,40 +230,22 @@ class DiskBudget:
         if archived and not self._shrinking and (too_much := used + archived + MOST_GRANULE - self._limit) > 0:
             # The archive may use free space only until the spool needs it.
             self._shrinking = True
-            self._work(lambda: self.archive.shrink(min(archived, too_much)), self._shrunk)
+            self._work(lambda: self._shrink_archive(too_much), self._shrunk)
         parked = {name for name, member in self._members.items() if member.parked is not None}
         return Shares(self._limit, uses, frozenset(parked), pause=self._terms.pause)
 
-    def _shrunk(self, freed: object) -> None:
+    @property
+    def _archived(self) -> int:
+        """Bytes of the archive on disk, as last measured."""
+        return 0 if self._spool.archive is None else self._spool.archive.size
+
+    def _shrink_archive(self, size: int) -> None:
+        """Deletes the oldest hours of the archive until ``size`` bytes are freed. Runs in the spool thread."""
+        if (archive := self._spool.archive) is not None:
+            archive.shrink(max(0, archive.size - size))
+
+    def _shrunk(self, nothing: None) -> None:
         self._shrinking = False
-
-    def _reclaim_borrowed(self, wanted: str, size: int, shares: Shares, names: list[str]) -> None:
-        """Makes room for ``size`` bytes of an intake. Intakes that borrow more than it lose batches first, the largest
-        borrower first."""
-        own = shares.borrowed(wanted)
-        for name in names:
-            # A parked intake takes no borrowed space from intakes that are not parked.
-            if shares.borrowed(name) > own and (not own or not shares.parked(wanted) or shares.parked(name)):
-                self._make_room(wanted, size, shares, evict_from=name, down_to=own)
-        self._make_room(wanted, size, shares)
-
-    def _make_room(
-        self, name: str, size: int, shares: Shares, *, evict_from: str | None = None, down_to: int = -1
-    ) -> None:
-        """Drops the oldest batches of an intake, or of a borrower, until the intake has room for ``size`` bytes."""
-        victim = evict_from or name
-        while shares.room(name) < size and shares.borrowed(victim) > down_to:
-            batch = self._oldest(victim) if shares.uses[victim] else None
-            if batch is None:
-                return
-            shares.release(victim, batch.disk)
-            self._ledger.drop_spooled(victim, batch.unacknowledged, "spool_full")
-            self.evicted[victim] += batch.unacknowledged
-            self._dropped.append(batch)
-
-    def _oldest(self, name: str) -> Batch | Pack | None:
-        member = self._members.get(name)
-        return None if member is None else member.drop_oldest()
 
     def _uses(self) -> dict[str, int]:
         uses = {name: member.waiting_disk for name, member in self._members.items()}
@@ -267,7 +255,7 @@ class DiskBudget:
 
     def _measure(self, broken: tuple[str, ...]) -> DiskUsage:
         return disk_usage.measure(
-            self._spool.directory, self.reserve, terms=self._terms, spool_limit=self._limit, needed=self._needed,
+            self._spool.directory, self.reserve_file, terms=self._terms, spool_limit=self._limit, needed=self._needed,
             broken=broken,
         )  # fmt: skip
 
@@ -277,24 +265,23 @@ class DiskBudget:
         Returns True if the filesystem reports little free space.
         """
         explained = disk_usage.is_nearly_full(self._spool.directory)
-        self.reserve.release()
-        self.archive.shrink(self.reserve.size + SOME)
+        self.reserve_file.release()
+        self._shrink_archive(self.reserve_file.size + SOME)
         return explained
 
-    def _reserve_released(self, explained: object) -> None:
+    def _reserve_released(self, explained: bool) -> None:
         if not explained:
             # A quota or a lack of inodes may be the cause: assume a limit a little below the current use.
             used = sum(self._uses().values())
             self._assumed_limit, self._assumed_until = max(MOST_GRANULE, used - used // 20), self._clock() + ASSUMED_FOR
         self.look()
 
-    def _measured(self, result: object) -> None:
+    def _measured(self, result: DiskUsage) -> None:
         self._querying = False
-        assert isinstance(result, DiskUsage)
         now = self._clock()
         if result.disk is not None:
             self._disk = result.disk
-            self._used_at_query = sum(self._uses().values()) + self.archive.disk
+            self._used_at_query = sum(self._uses().values()) + self._archived
         # On a full disk, a small file may be created long before there is room.
         recovered = result.recovered if result.room or not self._disk_full else []
         for intake in recovered:
@@ -305,7 +292,7 @@ class DiskBudget:
             self._alarms.off("spool", "disk", f"spool {self._spool.directory}: the disk has room again")
             self.enforce()
             # A full disk also pauses senders whose intake is not full.
-            self.on_room()
+            self._report_room()
         else:
             self.enforce()
         self._forecast.note(now, self._used)
@@ -349,9 +336,8 @@ class DiskBudget:
             "limit_bytes": self._limit,
             "full_in_seconds": None if left is None else round(left),
             "full": sorted(self.full),
-            "reserve": self.reserve.held,
+            "reserve": self.reserve_file.held,
             "evicted": dict(self.evicted),
-            "synced_files": self._fsync_policy.synced,
         }
 
 

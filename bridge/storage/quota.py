@@ -43,7 +43,7 @@ class Quotas:
         self.today: dict[str, int] = {}
         "Bytes delivered on the current day by intake."
         self._file = file
-        self.limits = limits
+        self._limits = limits
         self._deliverers = deliverers
         self._alarms = alarms
         self._wall = wall
@@ -64,6 +64,10 @@ class Quotas:
             log.warn("quota: cannot read {file}, counting today from zero: {why}", file=self._file, why=error)
         self._saved = dict(self.today)
 
+    def change(self, limits: Mapping[str, int | None]) -> None:
+        """Applies the quotas of another configuration."""
+        self._limits = limits
+
     def look(self) -> None:
         """Adds the bytes delivered since the last call, and updates the alarms. Called every few seconds."""
         if self._date() != self._day:
@@ -79,7 +83,7 @@ class Quotas:
             self._counted[name] = deliverer.delivered_bytes
             if size:
                 self.today[name] = self.today.get(name, 0) + size
-            limit = self.limits.get(name)
+            limit = self._limits.get(name)
             if limit is not None and self.today.get(name, 0) > limit:
                 text = f"intake {name}: delivered more than its quota of {limit} bytes today (UTC); nothing is dropped"
                 self._alarms.on("quota", name, text)
@@ -90,7 +94,7 @@ class Quotas:
 
     def report(self, intake: str) -> dict[str, object]:
         """Returns the quota fields of an intake for ``/api/status``."""
-        return {"delivered_bytes_today": self.today.get(intake, 0), "quota_bytes": self.limits.get(intake)}
+        return {"delivered_bytes_today": self.today.get(intake, 0), "quota_bytes": self._limits.get(intake)}
 
     def _date(self) -> str:
         return datetime.fromtimestamp(self._wall(), UTC).date().isoformat()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,12 @@ from bridge.deliver.courier import Courier
 from bridge.deliver.dispatcher import Dispatcher
 from bridge.deliver.failover import BaseUrls
 from bridge.deliver.request import RequestTarget
+from bridge.ingest.message_samples import MessageSamples
 from bridge.ingest.pipeline import Pipeline
+from bridge.ingest.spool_writer import SpoolWriter
 from bridge.monitoring.runtime_metrics import RuntimeMetrics
 from bridge.spool import BatchLimits, Spool
-from bridge.spool.budget import BudgetTerms
+from bridge.spool.budget import RESERVED, BudgetTerms, Full, Reserved
 from bridge.spool.fsync_policy import FsyncPolicy
 from bridge.spool.quarantine import REASONS
 from bridge.storage.delivery_store import DeliveryStore
@@ -55,15 +57,37 @@ def fail(text: str) -> None:
     raise AssertionError(text)
 
 
+class UnlimitedRoom:
+    """A disk budget that refuses nothing, except for the intakes in ``full``, each with a reason."""
+
+    def __init__(self) -> None:
+        self.pauses = False
+        self.full: dict[str, str] = {}
+
+    def reserve(self, intake: str, size: int) -> Reserved | Full:
+        return Full(self.full[intake]) if intake in self.full else RESERVED
+
+    def reserve_all(self, sizes: Mapping[str, int]) -> Reserved | Full:
+        found = [self.reserve(intake, size) for intake, size in sizes.items()]
+        return next((each for each in found if isinstance(each, Full)), RESERVED)
+
+    def failed(self, intake: str, error: OSError) -> str:
+        return "spool_write_failed"
+
+    def subscribe(self, on_room: Callable[[], None]) -> None: ...
+
+
 def build_pipeline(spool: Spool, ledger: Ledger, **overrides: Any) -> Pipeline:
     """Builds a pipeline in front of a spool; an error of the spool fails the test."""
+    room, on_error = overrides.pop("room", UnlimitedRoom()), overrides.pop("on_error", fail)
     defaults: dict[str, Any] = {
         "wall": lambda: float(NOON),
         "limits": GroupLimits(),
         "truncate": False,
-        "on_error": fail,
+        "message_samples": MessageSamples(),
     }
-    return Pipeline(spool=spool, ledger=ledger, **defaults | overrides)
+    spool_writer = SpoolWriter(spool=spool, ledger=ledger, room=room, on_error=on_error)
+    return Pipeline(spool_writer=spool_writer, ledger=ledger, **defaults | overrides)
 
 
 def build_fsync_policy(directory: Path, policy: str = "never", **overrides: Any) -> FsyncPolicy:
@@ -74,8 +98,7 @@ def build_fsync_policy(directory: Path, policy: str = "never", **overrides: Any)
 
 def build_disk_budget(spool: Spool, terms: BudgetTerms, **overrides: Any) -> DiskBudget:
     """Builds the disk budget of a spool; `alarms`, `ledger`, `members` and `clock` are the test's."""
-    defaults: dict[str, Any] = {"fsync_policy": build_fsync_policy(spool.directory), "work": at_once}
-    return DiskBudget(spool, terms=terms, **defaults | overrides)
+    return DiskBudget(spool, terms=terms, **{"work": at_once} | overrides)
 
 
 def build_delivery_store(spool: Spool, ledger: Ledger, **overrides: Any) -> DeliveryStore:

@@ -6,6 +6,8 @@ import socket
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
+
 from tests.harness.asserting import assert_same
 from tests.harness.messages import rfc5424
 from tests.harness.polling import until
@@ -14,18 +16,22 @@ from tests.harness.running import bridging, collecting
 from tests.harness.send import send_lines
 
 
-def test_copies_reach_tcp_and_udp_targets_and_dead_targets_only_drop(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("family", "host"), [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")])
+def test_copies_reach_tcp_and_udp_targets_and_dead_targets_only_drop(
+    tmp_path: Path, family: socket.AddressFamily, host: str
+) -> None:
     sent = [rfc5424(number, datetime.now(UTC)) for number in range(100)]
     closed_port = free_port()
     with (
         collecting(tmp_path) as collector,
-        socket.create_server(("127.0.0.1", 0)) as stream,
-        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagrams,
+        socket.create_server((host, 0), family=family) as stream,
+        socket.socket(family, socket.SOCK_DGRAM) as datagrams,
     ):
-        datagrams.bind(("127.0.0.1", 0))
+        datagrams.bind((host, 0))
+        literal = f"[{host}]" if ":" in host else host
         targets = [
-            f"tcp://127.0.0.1:{stream.getsockname()[1]}",
-            f"udp://127.0.0.1:{datagrams.getsockname()[1]}",
+            f"tcp://{literal}:{stream.getsockname()[1]}",
+            f"udp://{literal}:{datagrams.getsockname()[1]}",
             f"tcp://127.0.0.1:{closed_port}",
         ]
         routes = [{"name": "all", "intake": "all", "source": "127.0.0.1", "copy_to": targets}]
@@ -65,8 +71,11 @@ def test_copies_reach_tcp_and_udp_targets_and_dead_targets_only_drop(tmp_path: P
             assert not bridge.ledger()["dropped"], "copies do not count as events"
             metrics = bridge.get("/metrics")[1].decode()
             assert f'syslog_bridge_copies_dropped_total{{target="{targets[2]}"}} {dead["dropped"]}.0' in metrics
-            assert bridge.process is not None
-            assert bridge.process.stderr.count(f"copy_to {targets[2]}: no connection, copies are dropped") == 1
+            process = bridge.process
+            assert process is not None
+            text = f"copy_to {targets[2]}: no connection, copies are dropped"
+            until(lambda: text in process.stderr, lambda: process.stderr)
+            assert process.stderr.count(text) == 1
 
 
 def test_source_limit_drops_events_and_expect_reports_a_silent_source(tmp_path: Path) -> None:

@@ -13,21 +13,19 @@ from bridge.ingest.peers import Peers
 from bridge.listen.listener import ListenerContext
 from bridge.listen.tcp_connection import SyslogFactory
 from bridge.routing import Router
-from tests.harness.builders import build_pipeline, build_spool
+from bridge.syslog.frames import block_of
+from tests.harness.builders import UnlimitedRoom, build_pipeline, build_spool
 from tests.unit.ingest.test_pipeline import Intake, Route, Unrouted
 
 NOON = 1_795_435_200
 
 
-class FakeDiskBudget:
-    """Refuses writes for the intakes in ``full``."""
+class FakeDiskBudget(UnlimitedRoom):
+    """Pauses senders, and finds the disk full with each failed write."""
 
     def __init__(self):
+        super().__init__()
         self.pauses = True
-        self.full = {}
-
-    def refuses(self, intake, size):
-        return self.full.get(intake)
 
     def failed(self, intake, error):
         return "disk_full"
@@ -117,18 +115,34 @@ def test_nested_resume_appends_nothing_twice(fixture):
     first.dataReceived(frames(b"a", b"1"))
     second.dataReceived(frames(b"b", b"2"))
     fixture.disk_budget.full.clear()
-    refuses = fixture.disk_budget.refuses
+    reserve = fixture.disk_budget.reserve
 
     def resume_then_refuse(intake, size):
         # The disk budget does the same: it calls resume at once when it finds room.
         fixture.pipeline.spool_writer.resume()
-        return refuses(intake, size)
+        return reserve(intake, size)
 
-    fixture.disk_budget.refuses = resume_then_refuse
+    fixture.disk_budget.reserve = resume_then_refuse
     fixture.pipeline.spool_writer.resume()
     assert fixture.ledger_columns() == {"received": 2, "spooled": 2}
     assert (fixture.events("a"), fixture.events("b")) == ([b"1"], [b"2"])
     assert first.transport.producerState == second.transport.producerState == "producing"
+
+
+def test_take_returns_what_happened_to_the_events(fixture):
+    fixture.disk_budget.full["b"] = "spool_full"
+    peer, connection = fixture.peers.get("tcp", "192.0.2.7"), fixture.connect()
+    read = block_of([b"<13>Nov 24 00:00:00 %s t: x" % host for host in (b"a", b"a", b"b")])
+    taken = fixture.pipeline.take(peer, read, sender=connection)
+    assert (taken.spooled, taken.held, taken.lost) == (2, 1, 0)
+    assert [(batch.intake, batch.count) for batch in taken.files] == [("a", 2)]
+    taken = fixture.pipeline.take(peer, read)
+    assert (taken.spooled, taken.held, taken.lost) == (2, 0, 1)
+    fixture.spool.quarantine.add = lambda reason, entries: (_ for _ in ()).throw(OSError(28, "No space"))
+    assert fixture.pipeline.take_unfinished(peer, b"rest", "cut").lost == 1
+    assert fixture.ledger_columns() == {
+        "received": 7, "spooled": 4, "buffered": 1, "dropped": {"spool_full": 1, "quarantine_write_failed": 1}
+    }  # fmt: skip
 
 
 def test_datagrams_for_a_full_intake_are_dropped(fixture):

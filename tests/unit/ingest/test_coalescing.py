@@ -107,6 +107,6 @@ def test_peers_that_are_not_mergeable_are_not_coalesced(make_bridge):  # noqa: F
 
 
 def test_nothing_is_coalesced_while_senders_may_be_paused(fixture, monkeypatch):
-    monkeypatch.setattr(fixture.bridge.pipeline.spool_writer._room, "pauses", True, raising=False)
+    monkeypatch.setattr(fixture.bridge.pipeline.spool_writer.room, "pauses", True, raising=False)
     fixture.connect("192.0.2.1").dataReceived(line(b"1"))
     fixture.bridge.check(received=1, spooled=1)

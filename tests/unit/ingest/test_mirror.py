@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
-from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import ConnectionDone, ConnectionRefusedError
 from twisted.internet.testing import MemoryReactorClock, StringTransport
+from twisted.logger import LogEvent, LogLevel, eventAsText, globalLogPublisher
 from twisted.python.failure import Failure
 
 from bridge.config.addresses import copy_target
-from bridge.ingest.mirror import Mirror
+from bridge.ingest.mirror import RESOLVE_EVERY, Mirror
 
 STREAM = copy_target("tcp://127.0.0.1:5140")
 FRAMES = [b"<13>one", b"<13>two"]
@@ -27,12 +29,8 @@ class MirrorFixture:
         self.mirror.change({STREAM})
         self.transport = StringTransport()
 
-    @property
-    def factory(self):
-        return self.reactor.tcpClients[-1][2]
-
     def accept(self):
-        self.protocol = self.factory.buildProtocol(None)
+        self.protocol = self.reactor.tcpClients[-1][2].buildProtocol(None)
         self.protocol.makeConnection(self.transport)
 
     def send(self, frames: list[bytes] = FRAMES) -> tuple[int, int]:
@@ -66,30 +64,37 @@ def test_frames_are_dropped_until_the_receiver_has_accepted(fixture: MirrorFixtu
 
 def test_frames_are_dropped_while_the_receiver_does_not_read(fixture: MirrorFixture) -> None:
     fixture.accept()
-    fixture.protocol.pauseProducing()
+    producer = fixture.transport.producer
+    producer.pauseProducing()
     assert fixture.send() == (0, 2)
-    fixture.protocol.resumeProducing()
+    producer.resumeProducing()
     assert fixture.send() == (2, 2)
 
 
-def test_lost_connection_is_opened_again(fixture: MirrorFixture) -> None:
+def test_lost_connection_is_opened_again(fixture: MirrorFixture, warnings: list[str]) -> None:
     fixture.accept()
-    connector = fixture.reactor.connectors[-1]
-    retries = []
-    connector.connect = lambda: retries.append(True)
-    fixture.factory.clientConnectionLost(connector, Failure(ConnectionDone()))
+    fixture.protocol.connectionLost(Failure(ConnectionDone()))
     assert fixture.send() == (0, 2)
+    assert len(warnings) == 1 and "no connection, copies are dropped" in warnings[0]
     fixture.reactor.advance(60)
-    assert retries == [True]
+    assert len(fixture.reactor.tcpClients) == 2
+    fixture.transport = StringTransport()
+    fixture.accept()
+    assert fixture.send() == (2, 2)
 
 
-def test_refused_connection_is_tried_again(fixture: MirrorFixture) -> None:
-    connector = fixture.reactor.connectors[-1]
-    retries = []
-    connector.connect = lambda: retries.append(True)
-    fixture.factory.clientConnectionFailed(connector, Failure(ConnectionRefusedError()))
-    fixture.reactor.advance(60)
-    assert retries == [True]
+def test_refused_connection_is_tried_again_and_reported_once(fixture: MirrorFixture, warnings: list[str]) -> None:
+    for attempts in range(1, 4):
+        assert len(fixture.reactor.tcpClients) == attempts
+        fixture.reactor.tcpClients[-1][2].clientConnectionFailed(None, Failure(ConnectionRefusedError()))
+        # First the attempt is given up, then the wait before the next one passes.
+        fixture.reactor.pump([1, 60])
+    assert len(warnings) == 1 and "no connection, copies are dropped" in warnings[0]
+
+
+def test_name_with_an_underscore_is_connected(fixture: MirrorFixture) -> None:
+    fixture.mirror.change({copy_target("tcp://log_collector:5140")})
+    assert fixture.reactor.tcpClients[-1][:2] == ("log_collector", 5140)
 
 
 def test_target_that_a_reload_removes_is_closed(fixture: MirrorFixture) -> None:
@@ -106,24 +111,68 @@ def test_target_that_a_reload_keeps_keeps_its_connection(fixture: MirrorFixture)
     assert not fixture.transport.disconnecting
 
 
-class ResolvingReactor(MemoryReactorClock):
-    """A reactor that resolves addresses to themselves."""
+class ThreadlessReactor(MemoryReactorClock):
+    """A reactor that runs the jobs of its thread pool at once."""
 
-    def resolve(self, name: str, timeout: object = None) -> Deferred[str]:
-        return succeed(name)
+    def getThreadPool(self) -> Any:
+        return SimpleNamespace(callInThreadWithCallback=lambda done, job, *args, **named: _run(done, job, args, named))
+
+    def callFromThread(self, call: Callable[..., object], *args: object) -> None:
+        call(*args)
+
+
+def _run(done: Callable[..., object], job: Callable[..., object], args: Any, named: Any) -> None:
+    try:
+        result = job(*args, **named)
+    except Exception:
+        done(False, Failure())
+    else:
+        done(True, result)
 
 
 @pytest.fixture
-def datagrams() -> Iterator[socket.socket]:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as bound:
-        bound.bind(("127.0.0.1", 0))
+def warnings() -> Iterator[list[str]]:
+    found: list[str] = []
+
+    def observe(event: LogEvent) -> None:
+        if event.get("log_level") == LogLevel.warn:
+            found.append(eventAsText(event, includeTimestamp=False, includeSystem=False))
+
+    globalLogPublisher.addObserver(observe)
+    yield found
+    globalLogPublisher.removeObserver(observe)
+
+
+@pytest.fixture
+def resolver(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
+    """Addresses by host name; names that are missing cannot be resolved."""
+    real, found = socket.getaddrinfo, {}
+
+    def resolve(host: str, port: int, **options: Any) -> list[Any]:
+        if host not in found:
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return [each for address in found[host] for each in real(address, port, **options)]
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    return found
+
+
+@pytest.fixture(params=["127.0.0.1", "::1"])
+def datagrams(request: pytest.FixtureRequest) -> Iterator[socket.socket]:
+    with socket.socket(socket.AF_INET6 if ":" in request.param else socket.AF_INET, socket.SOCK_DGRAM) as bound:
+        bound.bind((request.param, 0))
         bound.settimeout(30)
         yield bound
 
 
+def url(bound: socket.socket, host: str | None = None) -> str:
+    address, port = bound.getsockname()[:2]
+    return f"udp://{host or (f'[{address}]' if ':' in address else address)}:{port}"
+
+
 def test_frames_are_datagrams(datagrams: socket.socket) -> None:
-    target = copy_target(f"udp://127.0.0.1:{datagrams.getsockname()[1]}")
-    mirror = Mirror(ResolvingReactor())
+    target = copy_target(url(datagrams))
+    mirror = Mirror(ThreadlessReactor())
     mirror.change({target})
     mirror.send({target}, [*FRAMES, b"a\nb"])
     assert [datagrams.recv(100) for _ in range(3)] == [*FRAMES, b"a\nb"]
@@ -134,10 +183,43 @@ def test_frames_are_datagrams(datagrams: socket.socket) -> None:
 
 
 def test_frame_too_long_for_a_datagram_is_dropped_alone(datagrams: socket.socket) -> None:
-    target = copy_target(f"udp://127.0.0.1:{datagrams.getsockname()[1]}")
-    mirror = Mirror(ResolvingReactor())
+    target = copy_target(url(datagrams))
+    mirror = Mirror(ThreadlessReactor())
     mirror.change({target})
     mirror.send({target}, [b"x" * 70_000, b"<13>short"])
     assert datagrams.recv(100) == b"<13>short"
     assert (mirror.sent[str(target)], mirror.dropped[str(target)]) == (1, 1)
     mirror.stop()
+
+
+def test_name_is_resolved_in_both_families(datagrams: socket.socket, resolver: dict[str, list[str]]) -> None:
+    address = datagrams.getsockname()[0]
+    # With both families, IPv4 is preferred: the receiver on ::1 is only found where the name has no IPv4 address.
+    resolver["receiver"] = ["::1", "127.0.0.1"] if address == "127.0.0.1" else ["::1"]
+    target = copy_target(url(datagrams, "receiver"))
+    mirror = Mirror(ThreadlessReactor())
+    mirror.change({target})
+    mirror.send({target}, FRAMES)
+    assert [datagrams.recv(100) for _ in FRAMES] == FRAMES
+    mirror.stop()
+
+
+def test_failed_resolution_keeps_the_previous_address(
+    datagrams: socket.socket, resolver: dict[str, list[str]], warnings: list[str]
+) -> None:
+    reactor, target = ThreadlessReactor(), copy_target(url(datagrams, "receiver"))
+    mirror = Mirror(reactor)
+    mirror.change({target})
+    mirror.send({target}, FRAMES)
+    assert mirror.dropped[str(target)] == 2
+    assert "Name or service not known; copies are dropped" in warnings.pop()
+    resolver["receiver"] = [datagrams.getsockname()[0]]
+    reactor.advance(RESOLVE_EVERY)
+    resolver.clear()
+    reactor.advance(RESOLVE_EVERY)
+    assert "Name or service not known; copies are still sent to its previous address" in warnings.pop()
+    mirror.send({target}, FRAMES)
+    assert [datagrams.recv(100) for _ in FRAMES] == FRAMES
+    mirror.stop()
+    reactor.advance(RESOLVE_EVERY)
+    assert not warnings

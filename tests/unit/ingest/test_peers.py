@@ -18,8 +18,10 @@ RELAY = (ip_network("192.0.2.7"),)
 
 @pytest.fixture
 def make_bridge(tmp_path):
-    def make(*sources, routes=None, window=None):
-        bridge = Bridge(tmp_path / "spool", routes or [Route("all", "a")], window=window or Window(None, None))
+    def make(*sources, routes=None, window=None, mirror=None):
+        bridge = Bridge(
+            tmp_path / "spool", routes or [Route("all", "a")], window=window or Window(None, None), mirror=mirror
+        )  # fmt: skip
         bridge.peers.router = Router(
             routes=bridge.routes, intakes={"a": Intake(), "b": Intake()}, listeners={"udp": None, "tcp": None},
             unrouted=Unrouted(), timezone=UTC, sources=sources,
@@ -126,8 +128,7 @@ def test_frames_are_mirrored_unchanged(make_bridge):
             copied.extend((target, frame) for target in targets for frame in frames)
 
     routes = [Route("noise", None, hostname=("noise",), copy_to=("x",)), Route("all", "a", copy_to=("x", "y"))]
-    bridge = make_bridge(routes=routes)
-    bridge.pipeline.mirror = RecordingMirror()
+    bridge = make_bridge(routes=routes, mirror=RecordingMirror())
     connection = Tcp(bridge).connect()
     kept, dropped = b"<13>Nov 23 12:00:00 gw app: one", b"<13>Nov 23 12:00:00 noise app: two"
     connection.dataReceived(kept + b"\n" + dropped + b"\n")

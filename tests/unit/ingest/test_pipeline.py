@@ -14,8 +14,8 @@ from twisted.internet.testing import StringTransport
 from bridge.accounting import Ledger
 from bridge.batching import GroupLimits, Window
 from bridge.config import Listener
+from bridge.ingest.disposition_writer import DispositionWriter
 from bridge.ingest.peers import Peers, address_of
-from bridge.ingest.pipeline import Pipeline
 from bridge.listen.listener import ListenerContext
 from bridge.listen.sockets import grow_receive_buffer
 from bridge.listen.tcp_connection import SyslogFactory
@@ -71,6 +71,7 @@ class Bridge:
     routes: list
     truncate: bool = False
     window: Window = field(default_factory=lambda: Window(None, None))
+    mirror: object = None
 
     def __post_init__(self):
         self.clock = Clock()
@@ -84,7 +85,7 @@ class Bridge:
         self.peers = Peers(router)
         self.pipeline = build_pipeline(
             self.spool, self.ledger, wall=self.wall, limits=GroupLimits(window=self.window),
-            truncate=self.truncate, on_error=self.errors.append,
+            truncate=self.truncate, on_error=self.errors.append, mirror=self.mirror,
         )  # fmt: skip
 
     def wall(self):
@@ -191,8 +192,8 @@ def test_drain_is_bounded(make_bridge, make_udp):
 def test_peers_with_the_same_profile_are_read_together(make_bridge, make_udp, monkeypatch):
     bridge = make_bridge(Route("b", "b", source=(ip_network("127.0.0.9/32"),)), Route("all", "a"))
     reads = []
-    route = Pipeline._route
-    monkeypatch.setattr(Pipeline, "_route", lambda *args: reads.append(args[2].count) or route(*args))
+    route = DispositionWriter.route
+    monkeypatch.setattr(DispositionWriter, "route", lambda *args: reads.append(args[3].count) or route(*args))
     udp = make_udp(bridge)
     for i in range(1, 6):
         udp.send(b"<13>Nov 23 12:00:00 gw app: %d" % i, host=f"127.0.0.{i}")

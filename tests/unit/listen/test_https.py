@@ -9,8 +9,10 @@ from bridge.collector.refusal import Refusal
 from bridge.config import Listener
 from bridge.listen.https import RequestSink
 from bridge.listen.listener import ListenerContext
+from bridge.routing import Router
 from bridge.util.token_bucket import TokenBucket
 from tests.unit.ingest.test_backpressure import NOON, BackpressureFixture
+from tests.unit.ingest.test_pipeline import Intake, Route, Unrouted
 
 
 class AnyKeys:
@@ -70,6 +72,72 @@ def test_full_intake_refuses_the_whole_request(fixture):
     assert (fixture.ledger_columns(), len(fixture.pipeline.spool_writer.backpressure)) == ({}, 0)
     with pytest.raises(Refusal):
         fixture.post(("", None, b"<13>Nov 24 00:00:00 b t: routed to b"))
+    assert fixture.ledger_columns() == {}
+
+
+def test_full_intake_of_a_later_event_stores_nothing_of_the_request(fixture):
+    """The budget is full for the intake that routes choose for the last event; the first events have room."""
+    fixture.disk_budget.full["b"] = "disk_full"
+    with pytest.raises(Refusal) as refused:
+        fixture.post(("a", None, b"one"), ("", None, b"<13>Nov 24 00:00:00 a t: two"), ("b", iso(-60), b"three"))
+    assert (refused.value.status, "none was taken" in str(refused.value)) == (503, True)
+    assert (fixture.ledger_columns(), fixture.events("a"), fixture.group_commit) == ({}, [], [])
+    assert fixture.pipeline.read_counts.by_listener.total() == fixture.peers.get("tcp", "192.0.2.7").events == 0
+
+
+def fail_writes_of(fixture, intake, error):
+    append = fixture.spool.append
+
+    def failing(part):
+        if part.intake == intake:
+            raise error
+        return append(part)
+
+    fixture.spool.append = failing
+
+
+def test_failed_write_in_the_middle_is_no_promise_and_counts_possible_duplicates(fixture):
+    fail_writes_of(fixture, "b", OSError(5, "Input/output error"))
+    request = [
+        ("a", None, b"one"),
+        ("a", None, b"two"),
+        ("b", None, b"three"),
+        ("", None, b"<13>Nov 24 00:00:00 a t: 4"),
+    ]
+    with pytest.raises(Refusal) as refused:
+        fixture.post(*request)
+    assert refused.value.status == 503
+    assert "2 of 4 events could not be stored; send the request again" in str(refused.value)
+    assert "none was taken" not in str(refused.value)
+    # Only what is in the spool counts as received: the client still has the rest.
+    assert fixture.ledger_columns() == {"received": 2, "spooled": 2}
+    assert fixture.ledger.of("a").possible_duplicates == 2
+    assert fixture.pipeline.read_counts.by_listener["tcp"] == fixture.peers.get("tcp", "192.0.2.7").events == 2
+    assert (fixture.events("a"), fixture.group_commit) == ([b"one", b"two"], [])
+    del fixture.spool.append
+    fixture.post(*request)
+    assert fixture.ledger_columns() == {"received": 6, "spooled": 6}
+    assert sorted(fixture.events("a")) == [b"4", b"one", b"one", b"two", b"two"]
+
+
+def test_failed_write_of_a_request_with_one_intake_and_time_stores_nothing(fixture):
+    fail_writes_of(fixture, "a", OSError(13, "Permission denied"))
+    with pytest.raises(Refusal):
+        fixture.post(("a", None, b"one"), ("a", None, b"two"))
+    assert fixture.ledger_columns() == {}
+    assert fixture.ledger.total().possible_duplicates == 0
+
+
+def test_failed_write_to_quarantine_stores_nothing_of_the_request(fixture):
+    fixture.spool.quarantine.add = lambda reason, entries: (_ for _ in ()).throw(OSError(5, "Input/output error"))
+    router = Router(
+        routes=[Route("a", "a", hostname=("a",))], intakes={"a": Intake()}, listeners={"tcp": None},
+        unrouted=Unrouted(), timezone=UTC,
+    )  # fmt: skip
+    fixture.peers.change(router)
+    with pytest.raises(Refusal) as refused:
+        fixture.post(("", None, b"<13>Nov 24 00:00:00 a t: one"), ("", None, b"<13>Nov 24 00:00:00 other t: two"))
+    assert "2 of 2 events could not be stored" in str(refused.value)
     assert fixture.ledger_columns() == {}
 
 

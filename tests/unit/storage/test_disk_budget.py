@@ -11,7 +11,7 @@ from bridge.accounting import Ledger
 from bridge.batching import Group
 from bridge.monitoring.alarms import Alarms
 from bridge.spool import BatchLimits, pack_writer
-from bridge.spool.budget import BudgetTerms
+from bridge.spool.budget import RESERVED, BudgetTerms, Full
 from bridge.spool.quarantine import write_whole
 from tests.harness.builders import build_disk_budget, build_spool
 
@@ -55,7 +55,7 @@ class BudgetFixture:
             work=self.work, clock=lambda: self.monotonic,
         )  # fmt: skip
         self.room_calls = 0
-        self.disk_budget.on_room = self.count_room_call
+        self.disk_budget.subscribe(self.count_room_call)
         monkeypatch.setattr(os, "statvfs", self.statvfs)
         self.disk_budget.begin()
 
@@ -73,7 +73,8 @@ class BudgetFixture:
 
     def write(self, intake, size=8000):
         """Appends as the pipeline does. Returns the reason code if the append is rejected."""
-        reason = self.disk_budget.refuses(intake, size)
+        room = self.disk_budget.reserve(intake, size)
+        reason = room.reason if isinstance(room, Full) else None
         if reason is None:
             try:
                 self.spool.append(Group(intake, "lines", 1, NOON * 1000, NOON * 1000, 1, b"x" * (size - 1) + b"\n"))
@@ -220,7 +221,7 @@ def test_pause_drops_nothing_and_resumes_with_some_room(make_fixture):
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
 def test_full_disk_releases_the_reserve_until_there_is_space(make_fixture, monkeypatch, number):
     fixture = make_fixture(max_size=100 * MB)
-    assert fixture.disk_budget.reserve.held
+    assert fixture.disk_budget.reserve_file.held
     fixture.write("a")
     monkeypatch.setattr(
         "bridge.spool.store.write_whole", lambda *args: (_ for _ in ()).throw(OSError(number, os.strerror(number)))
@@ -229,15 +230,15 @@ def test_full_disk_releases_the_reserve_until_there_is_space(make_fixture, monke
     assert fixture.write("a") == "disk_full"
     monkeypatch.undo()
     monkeypatch.setattr(os, "statvfs", fixture.statvfs)
-    assert not fixture.disk_budget.reserve.held
-    assert not fixture.disk_budget.reserve.path.exists()
+    assert not fixture.disk_budget.reserve_file.held
+    assert not fixture.disk_budget.reserve_file.path.exists()
     assert fixture.disk_budget.unready() == ["the disk of the spool is full"]
     assert fixture.active_alarms("spool") == ["disk"]
     fixture.look()
     assert fixture.write("b") == "disk_full", "the space of the reserve is not for new events"
     fixture.available = 50 * MB
     fixture.look()
-    assert fixture.disk_budget.reserve.held
+    assert fixture.disk_budget.reserve_file.held
     assert fixture.write("a") is None
     assert (fixture.disk_budget.unready(), fixture.active_alarms("spool"), fixture.room_calls) == ([], [], 1)
 
@@ -247,7 +248,7 @@ def test_oldest_batches_are_dropped_when_another_program_fills_the_disk(make_fix
     capacity = 2 * MB
 
     def free():
-        reserve = fixture.disk_budget.reserve.size if fixture.disk_budget.reserve.held else 0
+        reserve = fixture.disk_budget.reserve_file.size if fixture.disk_budget.reserve_file.held else 0
         return max(0, capacity - fixture.on_disk() - reserve)
 
     def write(descriptor, data, size):
@@ -263,7 +264,7 @@ def test_oldest_batches_are_dropped_when_another_program_fills_the_disk(make_fix
     for _ in range(100):
         assert fixture.write("a") is None
     assert not fixture.disk_budget.evicted
-    capacity = fixture.on_disk() + fixture.disk_budget.reserve.size
+    capacity = fixture.on_disk() + fixture.disk_budget.reserve_file.size
     reasons = Counter(fixture.write("a") for _ in range(10))
     fixture.look()
     fixture.look()
@@ -271,8 +272,8 @@ def test_oldest_batches_are_dropped_when_another_program_fills_the_disk(make_fix
     assert reasons[None] >= 50, "the newest events are kept"
     dropped = fixture.ledger.of("a").dropped
     assert dropped["disk_full"] <= 10
-    assert dropped["spool_full"] * 8000 <= 60 * 8000 + fixture.disk_budget.reserve.size + 300_000
-    assert fixture.disk_budget.reserve.held
+    assert dropped["spool_full"] * 8000 <= 60 * 8000 + fixture.disk_budget.reserve_file.size + 300_000
+    assert fixture.disk_budget.reserve_file.held
 
 
 def test_archive_is_deleted_before_batches_are_dropped(make_fixture, monkeypatch):
@@ -280,13 +281,13 @@ def test_archive_is_deleted_before_batches_are_dropped(make_fixture, monkeypatch
     shrunk = []
 
     class Archive:
-        disk = 40 * MB
+        size = 40 * MB
 
-        def shrink(self, size):
-            shrunk.append(size)
-            return size
+        def shrink(self, to):
+            shrunk.append(to)
+            return self.size - to
 
-    fixture.disk_budget.archive = Archive()
+    fixture.spool.archive = Archive()
     fixture.available = 0
     fixture.look()
     assert shrunk
@@ -315,6 +316,24 @@ def test_permission_error_raises_an_alarm_until_it_is_fixed(make_fixture, monkey
     monkeypatch.setattr(os, "open", real_open)
     fixture.look()
     assert (fixture.alarms.active, fixture.disk_budget.unready()) == ({}, [])
+
+
+def test_request_is_refused_as_a_whole_for_an_intake_that_is_full_or_cannot_be_written(make_fixture, monkeypatch):
+    fixture = make_fixture(pause=True)
+    assert fixture.disk_budget.reserve_all({"a": 100, "b": 200}) is RESERVED
+    while fixture.write("a") is None:
+        pass
+    assert fixture.disk_budget.reserve_all({"b": 100, "a": 100}) == Full("spool_full")
+    assert fixture.disk_budget.reserve_all({"b": 100}) is RESERVED
+    assert fixture.disk_budget.reserve_all({}) is RESERVED
+    monkeypatch.setattr(
+        "bridge.spool.store.write_whole", lambda *args: (_ for _ in ()).throw(OSError(errno.EIO, "Input/output error"))
+    )
+    assert fixture.write("b") == "spool_write_failed"
+    assert fixture.disk_budget.reserve_all({"b": 100}) == Full("spool_write_failed")
+    assert fixture.disk_budget.reserve("b", 100) is RESERVED, "a read is tried again each time"
+    fixture.look()
+    assert fixture.disk_budget.reserve_all({"b": 100}) is RESERVED
 
 
 def test_budget_alarms_have_a_forecast(make_fixture):

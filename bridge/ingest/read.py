@@ -1,0 +1,75 @@
+"""Defines one ingest call: its sender and time, what happened to its events, and the counters of all calls."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from bridge.batching.grouping import Grouped
+from bridge.ingest.backpressure import PausableSender
+from bridge.ingest.peers import Peer
+from bridge.spool.batch import OpenBatch
+from bridge.spool.budget import Reserved
+
+
+@dataclass(slots=True)
+class Taken:
+    """Result of one ingest call: what happened to the events that had to be stored."""
+
+    spooled: int = 0
+    held: int = 0
+    "Events that wait for room. Their sender is paused."
+    lost: int = 0
+    "Events that could not be stored. If there are any, the sender must not get an acknowledgement."
+    files: list[OpenBatch] = field(default_factory=list)
+    "The batch files that the spooled events were appended to."
+
+
+@dataclass(slots=True)
+class Read:
+    """One read of a peer, or one request, while it is taken."""
+
+    peer: Peer
+    now: int
+    "Time of reception in milliseconds since the epoch."
+    sender: PausableSender | None = None
+    "The connection, if it can be paused."
+    reserved: Reserved | None = None
+    "The room that was reserved for a request, which is taken as a whole."
+    taken: Taken = field(default_factory=Taken)
+
+
+@dataclass(slots=True)
+class ReadCounts:
+    """Counters that the pipeline keeps besides the ledger, updated once per read."""
+
+    by_listener: Counter[str] = field(default_factory=Counter)
+    by_route: Counter[str] = field(default_factory=Counter)
+    filtered_by_route: Counter[str] = field(default_factory=Counter)
+    converted: int = 0
+    "Events whose text was converted to UTF-8."
+    emptied: int = 0
+    "Events whose payload would have been empty, and were sent in another form."
+    outside: int = 0
+    "Events with a timestamp out of range, sent with the time of reception."
+    truncated: int = 0
+    resyncs: int = 0
+    format_sampled: Counter[str] = field(default_factory=Counter)
+    "Events that were checked against the text format of their intake, by intake."
+    format_mismatches: Counter[str] = field(default_factory=Counter)
+    "Checked events that do not match the format, by intake. The intake's parser cannot read them and reports no error."
+
+    def note_grouped(self, grouped: Grouped, intake: str | None) -> None:
+        """Counts what was changed in the events of one disposition."""
+        self.converted += grouped.converted
+        self.emptied += grouped.emptied
+        self.outside += grouped.outside
+        if grouped.sampled and intake:
+            self.format_sampled[intake] += grouped.sampled
+            self.format_mismatches[intake] += grouped.mismatched
+
+    def note_truncated(self, count: int) -> None:
+        """Counts frames that were truncated to ``max_frame_size``."""
+        self.truncated += count
+
+    def note_resyncs(self, count: int) -> None:
+        """Counts resynchronisations of an octet-counted stream."""
+        self.resyncs += count
