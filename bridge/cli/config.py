@@ -4,16 +4,16 @@ from pathlib import Path
 
 import click
 
-from bridge.cli.options import configuration_option, load_config
-from bridge.config import effective
+from bridge.cli.options import Group, configuration_option, example
+from bridge.config import effective, load
 
 
-@click.group("config", epilog="\b\nExample:\n  syslog-bridge config show --effective")
+@click.group("config", cls=Group, epilog=example("syslog-bridge config show --effective"))
 def config_group() -> None:
     """Show the effective configuration."""
 
 
-@config_group.command(epilog="\b\nExample:\n  syslog-bridge config show --effective -c bridge.yaml")
+@config_group.command(epilog=example("syslog-bridge config show --effective -c bridge.yaml"))
 @configuration_option
 @click.option("--effective", "whole", is_flag=True, help="Fill in every default. Always on.")
 def show(file: Path, whole: bool) -> None:
@@ -23,4 +23,4 @@ def show(file: Path, whole: bool) -> None:
     The output is for reading only: paths are absolute, and comments are not kept.
     """
     del whole
-    click.echo(effective(load_config(file, secrets=False)), nl=False)
+    click.echo(effective(load(file, secrets=False)), nl=False)

@@ -5,11 +5,11 @@ from pathlib import Path
 import click
 
 from bridge.cli.execute import bridge_runs, run_command
-from bridge.cli.options import configuration_option, duration_seconds, fail, load_config
-from bridge.operations.command import CommandError
+from bridge.cli.options import Command, configuration_option, duration_seconds, example, fail
+from bridge.config import load
 
 
-@click.command(epilog="\b\nExample:\n  syslog-bridge drain --timeout 30m && systemctl stop syslog-bridge")
+@click.command(cls=Command, epilog=example("syslog-bridge drain --timeout 30m && systemctl stop syslog-bridge"))
 @configuration_option
 @click.option(
     "--timeout", metavar="TIME", type=duration_seconds, default="30m", show_default=True, help="Maximum duration."
@@ -21,16 +21,13 @@ def drain(file: Path, timeout: float) -> None:
     delivering; its listeners stay closed until a reload or a restart. If no bridge is running, this command delivers
     the events in the spool itself.
     """
-    config = load_config(file, secrets=False)
-    if bridge_runs(config, "drain"):
+    config = load(file, secrets=False)
+    if bridge_runs(config):
         result = run_command(config, "drain", {"timeout_seconds": int(timeout)}, description="draining")
     else:
         from bridge.app.offline_drain import drain_spool  # noqa: PLC0415
 
-        try:
-            result = drain_spool(load_config(file), timeout)
-        except CommandError as error:
-            fail(f"drain: {error}")
+        result = drain_spool(load(file), timeout)
     if not result["left"]:
         click.echo("drained: no events are left")
         return

@@ -1,5 +1,6 @@
 """Defines options, option types and helpers that several commands share."""
 
+import errno
 from collections.abc import Callable
 from datetime import UTC, datetime
 from ipaddress import ip_address
@@ -8,9 +9,10 @@ from typing import Any, NoReturn
 
 import click
 
-from bridge.config import Config, ConfigurationError, load
+from bridge.config import ConfigurationError
 from bridge.config.units import duration
 from bridge.routing.conditions import Address
+from bridge.util.errors import BridgeError
 
 DEFAULT_FILE = Path("/etc/syslog-bridge/bridge.yaml")
 
@@ -39,19 +41,53 @@ class Bundle:
         return command
 
 
-def load_config(file: Path, *, secrets: bool = True) -> Config:
-    """Loads the configuration. If it has errors, prints each on a line of stderr and exits with 2."""
-    try:
-        return load(file, secrets=secrets)
-    except ConfigurationError as error:
-        click.echo(str(error), err=True)
-        raise SystemExit(WRONG_USAGE) from None
-
-
-def fail(text: str) -> NoReturn:
-    """Prints an error on stderr and exits with 1."""
+def fail(text: str, code: int = 1) -> NoReturn:
+    """Prints an error on stderr and exits with ``code``."""
     click.echo(text, err=True)
-    raise SystemExit(1)
+    raise SystemExit(code)
+
+
+class Command(click.Command):
+    """Prints an error whose text is for the operator and exits; other exceptions are defects and keep their trace."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Runs the command. Exits with 2 if the configuration has errors, with 1 after other errors."""
+        try:
+            return super().invoke(ctx)
+        except ConfigurationError as error:
+            # Each fault begins with its own place.
+            fail(str(error), WRONG_USAGE)
+        except BridgeError as error:
+            fail(f"{_name(ctx)}: {error}")
+        except OSError as error:
+            if error.errno == errno.EPIPE:
+                raise  # click exits quietly when the reader of stdout has closed the pipe.
+            fail(f"{_name(ctx)}: {os_error_text(error)}")
+
+
+class Group(click.Group):
+    """A command with subcommands, such as ``spool list``."""
+
+    command_class = Command
+
+
+def example(*commands: str) -> str:
+    """Returns the end of a command's help: one example, or several."""
+    return "\n  ".join([f"\b\nExample{'s' * (len(commands) > 1)}:", *commands])
+
+
+def _name(ctx: click.Context) -> str:
+    """Returns the command as typed, without the program: ``spool list``."""
+    parent = ctx.parent
+    above = "" if parent is None or parent.parent is None else f"{parent.info_name} "
+    return f"{above}{ctx.info_name}"
+
+
+def os_error_text(error: OSError, path: Path | None = None) -> str:
+    """Returns file, reason and remedy of an error; ``path`` is the file if the error names none."""
+    place = error.filename or path
+    remedy = ". Run the command as root or as the bridge's user" if isinstance(error, PermissionError) else ""
+    return f"{f'{place}: ' if place else ''}{error.strerror or error}{remedy}"
 
 
 # Option types. click calls them with the text of the option; they raise BadParameter if the text is invalid.

@@ -8,12 +8,10 @@ from pathlib import Path
 import click
 
 from bridge.admin.control_commands import networks
-from bridge.cli.execute import confirm, existing_spool, fail_unreadable, run_command, yes_option
-from bridge.cli.options import Bundle, configuration_option, fail, load_config
-from bridge.config import Config
+from bridge.cli.execute import confirm, existing_spool, run_command, yes_option
+from bridge.cli.options import Bundle, Group, configuration_option, example, fail
+from bridge.config import Config, load
 from bridge.config.faults import printable
-from bridge.operations.command import WrongRequest
-from bridge.operations.control_client import ControlError
 from bridge.spool.quarantine import REASONS, QuarantineEntry
 from bridge.spool.reprocess import Selection
 from bridge.syslog.timestamps import rfc3339
@@ -32,7 +30,7 @@ _SHOWN = 160
 "Bytes of a frame that a list shows."
 
 
-@click.group(epilog="\b\nExample:\n  syslog-bridge quarantine list --reason refused")
+@click.group(cls=Group, epilog=example("syslog-bridge quarantine list --reason refused"))
 def quarantine() -> None:
     """List, retry or purge frames in quarantine. The reasons are:
 
@@ -44,7 +42,7 @@ def quarantine() -> None:
     """
 
 
-@quarantine.command("list", epilog="\b\nExample:\n  syslog-bridge quarantine list --reason refused --json")
+@quarantine.command("list", epilog=example("syslog-bridge quarantine list --reason refused --json"))
 @configuration_option
 @_WHICH
 @click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="Maximum number of frames.")
@@ -58,10 +56,10 @@ def list_(
 
     Shows time of reception, reason, sender or intake, details and the beginning of each frame.
     """
-    config = load_config(file, secrets=False)
+    config = load(file, secrets=False)
     found: list[tuple[str, QuarantineEntry]] = []
     total: Counter[str] = Counter()
-    for why, entry in _entries(config, "quarantine list", reason or REASONS, intake, source):
+    for why, entry in _entries(config, reason or REASONS, intake, source):
         total[why] += 1
         found.append((why, entry))
         if len(found) > 2 * limit:
@@ -77,7 +75,7 @@ def list_(
         click.echo(", ".join(f"{why}: {count:,}" for why, count in total.items()) or "the quarantine is empty")
 
 
-@quarantine.command(epilog="\b\nExample:\n  syslog-bridge quarantine retry --reason refused --intake firewalls")
+@quarantine.command(epilog=example("syslog-bridge quarantine retry --reason refused --intake firewalls"))
 @configuration_option
 @_WHICH
 def retry(file: Path, reason: tuple[str, ...], intake: str | None, source: str | None) -> None:
@@ -89,13 +87,13 @@ def retry(file: Path, reason: tuple[str, ...], intake: str | None, source: str |
     _retry(file, reason or REASONS, intake, source)
 
 
-@quarantine.command(epilog="\b\nExample:\n  syslog-bridge quarantine purge --reason damaged --yes")
+@quarantine.command(epilog=example("syslog-bridge quarantine purge --reason damaged --yes"))
 @configuration_option
 @_WHICH
 @yes_option
 def purge(file: Path, reason: tuple[str, ...], intake: str | None, source: str | None, yes: bool) -> None:
     """Delete frames. They are lost, and are counted as dropped (reason purged)."""
-    config = load_config(file, secrets=False)
+    config = load(file, secrets=False)
     which = " that match" if intake or source else ""
     confirm(f"Delete the frames in quarantine ({', '.join(reason or REASONS)}){which}?", yes=yes)
     given = {"reasons": list(reason or REASONS), "intake": intake, "source": source}
@@ -104,12 +102,12 @@ def purge(file: Path, reason: tuple[str, ...], intake: str | None, source: str |
     _end(result)
 
 
-@click.group(epilog="\b\nExample:\n  syslog-bridge unrouted list")
+@click.group(cls=Group, epilog=example("syslog-bridge unrouted list"))
 def unrouted() -> None:
     """List frames that match no route, and route them once a route exists."""
 
 
-@unrouted.command("list", epilog="\b\nExample:\n  syslog-bridge unrouted list --json")
+@unrouted.command("list", epilog=example("syslog-bridge unrouted list --json"))
 @configuration_option
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON array.")
 def list_unrouted(file: Path, as_json: bool) -> None:
@@ -117,10 +115,10 @@ def list_unrouted(file: Path, as_json: bool) -> None:
 
     Shows the number of frames, the first and last time of reception and the latest frame of each sender.
     """
-    config = load_config(file, secrets=False)
+    config = load(file, secrets=False)
     senders: dict[tuple[str, str], list[QuarantineEntry]] = {}
     counts: Counter[tuple[str, str]] = Counter()
-    for _, entry in _entries(config, "unrouted list", ("unrouted",), None, None):
+    for _, entry in _entries(config, ("unrouted",), None, None):
         sender = (entry.peer, entry.listener)
         counts[sender] += 1
         first, last = senders.get(sender, [entry, entry])
@@ -146,7 +144,7 @@ def list_unrouted(file: Path, as_json: bool) -> None:
         click.echo("no unrouted frames are held")
 
 
-@unrouted.command(epilog="\b\nExample:\n  syslog-bridge unrouted reroute --source 10.1.0.0/16")
+@unrouted.command(epilog=example("syslog-bridge unrouted reroute --source 10.1.0.0/16"))
 @configuration_option
 @click.option("--source", metavar="ADDRESS", help="Only frames from this address or network.")
 def reroute(file: Path, source: str | None) -> None:
@@ -162,7 +160,7 @@ def _received(entry: QuarantineEntry) -> int:
 
 
 def _retry(file: Path, reasons: tuple[str, ...], intake: str | None, source: str | None) -> None:
-    config = load_config(file, secrets=False)
+    config = load(file, secrets=False)
     given = {"reasons": list(reasons), "intake": intake, "source": source}
     result = run_command(config, "quarantine-retry", given, description="routing")
     for name, count in sorted(result["moved"].items()):
@@ -179,23 +177,18 @@ def _end(result: dict[str, object]) -> None:
 
 
 def _entries(
-    config: Config, command: str, reasons: tuple[str, ...], intake: str | None, source: str | None
+    config: Config, reasons: tuple[str, ...], intake: str | None, source: str | None
 ) -> Iterator[tuple[str, QuarantineEntry]]:
     """Yields the matching entries of the quarantine files. A running bridge may remove files meanwhile."""
-    try:
-        selection = Selection(intake, networks(source))
-        folder = existing_spool(config.spool.directory) / ".quarantine"
-        for reason in reasons:
-            for path in sorted((folder / reason).glob("*.jsonl")):
-                try:
-                    lines = path.read_bytes().splitlines(keepends=True)
-                except FileNotFoundError:
-                    continue
-                for line in lines:
-                    entry = QuarantineEntry.read(line)
-                    if entry is not None and selection.matches(entry):
-                        yield reason, entry
-    except (ControlError, WrongRequest) as error:
-        fail(f"{command}: {error}")
-    except OSError as error:
-        fail_unreadable(command, error)
+    selection = Selection(intake, networks(source))
+    folder = existing_spool(config.spool.directory) / ".quarantine"
+    for reason in reasons:
+        for path in sorted((folder / reason).glob("*.jsonl")):
+            try:
+                lines = path.read_bytes().splitlines(keepends=True)
+            except FileNotFoundError:
+                continue
+            for line in lines:
+                entry = QuarantineEntry.read(line)
+                if entry is not None and selection.matches(entry):
+                    yield reason, entry

@@ -6,12 +6,14 @@ from pathlib import Path
 import click
 
 from bridge.cli.execute import confirm, run_command, yes_option
-from bridge.cli.options import configuration_option, load_config, time
+from bridge.cli.options import Command, configuration_option, example, time
+from bridge.config import load
 from bridge.syslog.timestamps import milliseconds, rfc3339
 
 
 @click.command(
-    epilog="\b\nExample:\n  syslog-bridge replay --intake linux --from 2026-11-23T07:00:00Z --to 2026-11-23T08:00:00Z"
+    cls=Command,
+    epilog=example("syslog-bridge replay --intake linux --from 2026-11-23T07:00:00Z --to 2026-11-23T08:00:00Z"),
 )
 @configuration_option
 @click.option("--intake", required=True, metavar="NAME", help="Intake whose events are delivered to it again.")
@@ -25,7 +27,7 @@ def replay(file: Path, intake: str, since: datetime, until: datetime, yes: bool)
     replayed, and the collector receives them as new events. --from and --to are rounded down to
     batch.timestamp_resolution.
     """
-    config = load_config(file, secrets=False)
+    config = load(file, secrets=False)
     if until <= since:
         raise click.UsageError("--to must be after --from")
     from_ms, to_ms = milliseconds(since), milliseconds(until)

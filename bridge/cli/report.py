@@ -4,6 +4,7 @@ The command only reads files, so it works with and without a running bridge.
 """
 
 import sys
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -13,8 +14,8 @@ from bridge.accounting.journal_lines import JournalReader
 from bridge.accounting.report.rows import Report, ReportRow
 from bridge.accounting.report.totals import ReportBuilder
 from bridge.cli import report_text
-from bridge.cli.options import configuration_option, fail, load_config
-from bridge.config import Config
+from bridge.cli.options import Command, configuration_option, example, fail
+from bridge.config import Config, load
 from bridge.config.faults import printable
 
 FOLDER = ".ledger"
@@ -31,7 +32,7 @@ def day_or_time(text: str) -> datetime:
     return parsed if parsed.tzinfo is not None else parsed.replace(tzinfo=UTC)
 
 
-@click.command(epilog="\b\nExample:\n  syslog-bridge report --from 2026-03-01 --to 2026-04-01")
+@click.command(cls=Command, epilog=example("syslog-bridge report --from 2026-03-01 --to 2026-04-01"))
 @configuration_option
 @click.option(
     "--from",
@@ -57,15 +58,12 @@ def report(file: Path, begin: datetime | None, end: datetime | None, intake: str
     """
     if begin is not None and end is not None and begin >= end:
         raise click.UsageError("--from must be before --to")
-    config = load_config(file, secrets=False)
+    config = load(file, secrets=False)
     folder = config.spool.directory / FOLDER
     try:
         folder.stat()
     except FileNotFoundError:
         fail(f"report: the bridge has never run: there is no journal {folder}")
-    except OSError as error:
-        remedy = ". Run the command as root or as the bridge's user" if isinstance(error, PermissionError) else ""
-        fail(f"report: {folder}: {error.strerror}{remedy}")
     journal = JournalReader(folder)
     result = build_report(journal, begin, end)
     if intake is not None:
@@ -102,8 +100,7 @@ def _only(result: Report, intake: str, config: Config) -> Report:
         raise click.UsageError(
             f"--intake: there is no intake {intake} in the configuration or the period. The intakes are {known}"
         )
-    result.rows = {intake: result.rows.get(intake, ReportRow())}
-    return result
+    return replace(result, rows={intake: result.rows.get(intake, ReportRow())})
 
 
 def _period(begin: datetime | None, end: datetime | None) -> str:

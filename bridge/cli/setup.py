@@ -6,14 +6,14 @@ option, because every user of a machine can see command lines, and shells save t
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import IO, TypeVar
 
 import click
 
-from bridge.cli.options import DEFAULT_FILE, configuration_option, fail
+from bridge.cli.options import DEFAULT_FILE, Bundle, Command, configuration_option, example, fail
 from bridge.config import Config
 from bridge.config import addresses as read
 from bridge.config.addresses import REGIONS
@@ -21,7 +21,7 @@ from bridge.config.faults import printable
 from bridge.config.fields import intake_name, time_zone
 from bridge.formats import UnknownFormat, find
 from bridge.setup.check_result import Connect, StepResult, lines_of, verdict
-from bridge.setup.configuration_writer import Draft, DraftError, write
+from bridge.setup.configuration_writer import Draft, write
 
 T = TypeVar("T")
 
@@ -157,41 +157,55 @@ def _checked(parse: Callable[[str], T], text: str) -> T:
 # --- the command ------------------------------------------------------------------------------------------------------
 
 
+_OPTIONS = Bundle(
+    click.option(
+        "--region", metavar="NAME|URL", help=f"{' '.join(REGIONS)}, or a base URL of the collector.  [default: FRA1]"
+    ),
+    click.option("--intake", metavar="NAME", help="Name for the intake.  [default: its format, or all]"),
+    click.option("--key-file", metavar="FILE", type=click.File(), help="File with the intake key; - for stdin."),
+    click.option(
+        "--format", "form", metavar="NAME", help="Text format of the intake's parser; see syslog-bridge formats."
+    ),
+    click.option(
+        "--source", metavar="NETWORKS", help="Senders, such as '10.1.0.1, 10.2.0.0/16', or all.  [default: all]"
+    ),
+    click.option("--listen", metavar="URLS", help="Listeners.  [default: udp://*:514 tcp://*:514]"),
+    click.option("--timezone", metavar="ZONE", help="Time zone of device times without one.  [default: UTC]"),
+    click.option(
+        "--spool",
+        metavar="DIRECTORY",
+        type=click.Path(path_type=Path),
+        default=_SPOOL,
+        show_default=True,
+        help="Directory of the spool.",
+    ),
+    click.option(
+        "--non-interactive", is_flag=True, help="Do not ask; use the default of each option that is not given."
+    ),
+    click.option(
+        "--send-test", "sending", is_flag=True, help="Send one test event: the only way to detect a wrong key."
+    ),
+    click.option("--no-connect", is_flag=True, help="Do not test the connection to the collector."),
+    click.option("--force", is_flag=True, help="Replace an existing configuration."),
+)
+
+
 def make_setup(connect: Connect) -> click.Command:
     """Returns the command. ``connect`` tests the connection to the collector."""
 
     @click.command(
-        epilog="\b\nExamples:\n  sudo syslog-bridge setup\n  syslog-bridge setup --non-interactive --region FRA1"
-        " --intake firewalls --key-file key.txt\n    --source 10.1.0.0/16 --listen udp://*:514"
+        cls=Command,
+        epilog=example(
+            "sudo syslog-bridge setup",
+            "syslog-bridge setup --non-interactive --region FRA1 --intake firewalls --key-file key.txt",
+            "  --source 10.1.0.0/16 --listen udp://*:514",
+        ),
     )
     @configuration_option
-    @click.option(
-        "--region", metavar="NAME|URL", help=f"{' '.join(REGIONS)}, or a base URL of the collector.  [default: FRA1]"
-    )
-    @click.option("--intake", metavar="NAME", help="Name for the intake.  [default: its format, or all]")
-    @click.option("--key-file", metavar="FILE", type=click.File(), help="File with the intake key; - for stdin.")
-    @click.option(
-        "--format", "form", metavar="NAME", help="Text format of the intake's parser; see syslog-bridge formats."
-    )
-    @click.option(
-        "--source", metavar="NETWORKS", help="Senders, such as '10.1.0.1, 10.2.0.0/16', or all.  [default: all]"
-    )
-    @click.option("--listen", metavar="URLS", help="Listeners.  [default: udp://*:514 tcp://*:514]")
-    @click.option("--timezone", metavar="ZONE", help="Time zone of device times without one.  [default: UTC]")
-    @click.option("--spool", metavar="DIRECTORY", type=click.Path(path_type=Path), default=_SPOOL, show_default=True,
-        help="Directory of the spool.")  # fmt: skip
-    @click.option(
-        "--non-interactive", is_flag=True, help="Do not ask; use the default of each option that is not given."
-    )
-    @click.option(
-        "--send-test", "sending", is_flag=True, help="Send one test event: the only way to detect a wrong key."
-    )
-    @click.option("--no-connect", is_flag=True, help="Do not test the connection to the collector.")
-    @click.option("--force", is_flag=True, help="Replace an existing configuration.")
+    @_OPTIONS
     def setup(
-        file: Path, region: str | None, intake: str | None, key_file: Any, form: str | None, source: str | None,
-        listen: str | None, timezone: str | None, spool: Path, non_interactive: bool, sending: bool, no_connect: bool,
-        force: bool,
+        file: Path, key_file: IO[str] | None, spool: Path, non_interactive: bool, sending: bool, no_connect: bool,
+        force: bool, **given: str | None,
     ) -> None:  # fmt: skip
         """Write a first configuration and test the connection.
 
@@ -205,26 +219,18 @@ def make_setup(connect: Connect) -> click.Command:
             raise click.UsageError("the key is read from stdin, so questions cannot be answered: add --non-interactive")
         ask = _Asker(interactive=not non_interactive)
         ask.say("Create a first configuration. Enter accepts the value in [brackets]. Ctrl-C cancels.\n")
-        try:
-            _refuse_existing(file, force)
-            answers = SetupAnswers(
-                collector=ask("SEKOIA.IO region, or URL of the collector", region, "FRA1", _collector),
-                format=(format_name := ask(_FORMAT_QUESTION, form, "none", _format)),
-                intake=(name := ask("Name for the intake (a-z 0-9 - _ .)", intake, format_name or "all", _intake)),
-                sources=ask("Senders: addresses and networks, or all", source, "all", _sources),
-                listeners=ask("Listeners", listen, "udp://*:514 tcp://*:514", _listeners),
-                timezone=ask("Time zone of device times without one", timezone, "UTC", _zone),
-                spool=spool.absolute(),
-            )
-            key = _read_key(key_file) if key_file is not None else ask.secret(f"Intake key of {name}", _key)
-            draft = Draft(file.absolute(), answers.as_yaml(), {name: key})
-            if not force:
-                draft.refuse_existing()
-            if not non_interactive and not no_connect and not sending:
-                sending = click.confirm("Send a test event to the intake? Only this detects a wrong key", default=True)
-            written = write(draft, agree=lambda config: no_connect or _test_connection(connect, config, sending, ask))
-        except DraftError as error:
-            fail(f"setup: {error}")
+        if not force:
+            # Before the first question. The name of the key file is known only later.
+            Draft(file.absolute(), "", {}).refuse_existing()
+        answers = _answers(ask, spool.absolute(), given)
+        name = answers.intake
+        key = _read_key(key_file) if key_file is not None else ask.secret(f"Intake key of {name}", _key)
+        draft = Draft(file.absolute(), answers.as_yaml(), {name: key})
+        if not force:
+            draft.refuse_existing()
+        if not non_interactive and not no_connect and not sending:
+            sending = click.confirm("Send a test event to the intake? Only this detects a wrong key", default=True)
+        written = write(draft, agree=lambda config: no_connect or _test_connection(connect, config, sending, ask))
         if written is None:
             fail(
                 "setup: the connection test failed, and nothing was written. Fix the steps marked NO"
@@ -237,6 +243,18 @@ def make_setup(connect: Connect) -> click.Command:
     return setup
 
 
+def _answers(ask: "_Asker", spool: Path, given: Mapping[str, str | None]) -> SetupAnswers:
+    return SetupAnswers(
+        collector=ask("SEKOIA.IO region, or URL of the collector", given["region"], "FRA1", _collector),
+        format=(format_name := ask(_FORMAT_QUESTION, given["form"], "none", _format)),
+        intake=ask("Name for the intake (a-z 0-9 - _ .)", given["intake"], format_name or "all", _intake),
+        sources=ask("Senders: addresses and networks, or all", given["source"], "all", _sources),
+        listeners=ask("Listeners", given["listen"], "udp://*:514 tcp://*:514", _listeners),
+        timezone=ask("Time zone of device times without one", given["timezone"], "UTC", _zone),
+        spool=spool,
+    )
+
+
 class _Asker:
     """Returns the value of an option if given, else the user's answer if interactive, else the default."""
 
@@ -247,13 +265,14 @@ class _Asker:
         if self._interactive:
             click.echo(text)
 
-    def __call__(self, question: str, given: str | None, default: str, parse: Callable[[str], Any]) -> Any:
+    def __call__(self, question: str, given: str | None, default: str, parse: Callable[[str], T]) -> T:
         if given is not None:
             return parse(given)
         if not self._interactive:
             return parse(default)
         # click asks again after a BadParameter, and shows its text.
-        return click.prompt(question, default=default, value_proc=parse)
+        answer: T = click.prompt(question, default=default, value_proc=parse)
+        return answer
 
     def secret(self, question: str, parse: Callable[[str], str]) -> str:
         found: str = click.prompt(f"{question} (not shown)", hide_input=True, value_proc=parse)
@@ -263,13 +282,7 @@ class _Asker:
         return self._interactive and click.confirm("Write the configuration anyway?", default=False)
 
 
-def _refuse_existing(file: Path, force: bool) -> None:
-    # Check before the first question. The name of the key file is known only later.
-    if not force:
-        Draft(file.absolute(), "", {}).refuse_existing()
-
-
-def _read_key(file: Any) -> str:
+def _read_key(file: IO[str]) -> str:
     try:
         return _key(file.read(4096))
     except (OSError, UnicodeDecodeError):

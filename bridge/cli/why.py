@@ -10,9 +10,9 @@ from urllib.parse import urlencode
 
 import click
 
-from bridge.cli.options import configuration_option, fail, load_config
+from bridge.cli.options import Command, configuration_option, example
 from bridge.cli.status_text import age
-from bridge.config import Config, Listener
+from bridge.config import Config, Listener, load
 from bridge.config.faults import printable
 from bridge.operations import control_client, spool_summary
 
@@ -29,7 +29,7 @@ class Step:
     text: str
 
 
-@click.command(epilog="\b\nExample:\n  syslog-bridge why 192.0.2.7 -c /etc/syslog-bridge/bridge.yaml")
+@click.command(cls=Command, epilog=example("syslog-bridge why 192.0.2.7 -c /etc/syslog-bridge/bridge.yaml"))
 @configuration_option
 @click.argument("address")
 @click.option("--json", "as_json", is_flag=True, help="Print what the bridge knows about the address as JSON.")
@@ -39,22 +39,17 @@ def why(file: Path, address: str, as_json: bool) -> None:
     The steps are received, listener, parsed, clock, route, intake and response. Each step has a
     mark: ok, NO (the messages stop here) or -- (a hint).
     """
-    config = load_config(file, secrets=False)
+    config = load(file, secrets=False)
     directory = config.spool.directory
-    try:
-        if not directory.is_dir() or spool_summary.owner(directory) is None:
-            steps = [
-                Step(WRONG, "running", "the bridge is not running, so it receives nothing"),
-                *unseen_source_steps(config, address, {}),
-            ]
-            click.echo(_text(address, steps))
-            raise SystemExit(1)
-        known = control_client.get(directory, f"/api/source?{urlencode({'address': address})}")
-        status = control_client.get(directory, "/api/status?sources=0")
-    except control_client.ControlError as error:
-        fail(f"why: {error}")
-    except OSError as error:
-        fail(f"why: {error.filename or directory}: {error.strerror}. Run the command as root or as the bridge's user")
+    if not directory.is_dir() or spool_summary.owner(directory) is None:
+        steps = [
+            Step(WRONG, "running", "the bridge is not running, so it receives nothing"),
+            *unseen_source_steps(config, address, {}),
+        ]
+        click.echo(_text(address, steps))
+        raise SystemExit(1)
+    known = control_client.get(directory, f"/api/source?{urlencode({'address': address})}")
+    status = control_client.get(directory, "/api/status?sources=0")
     if as_json:
         click.echo(json.dumps(known, indent=2))
         return

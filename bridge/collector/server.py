@@ -20,12 +20,13 @@ from bridge.collector.listening import CollectorError, ListenAddress, listen, pa
 from bridge.collector.output import Counting, JsonLines
 from bridge.collector.site import IntakeSite
 from bridge.host.interfaces import Reactor
+from bridge.util.errors import BridgeError
 
 _COUNT_INTERVAL_SECONDS = 1.0
 _LAST_ANSWER_SECONDS = 0.1
 
 
-class OutputError(Exception):
+class OutputError(BridgeError):
     """Raised when the collector has ended because its output could not be written."""
 
 

@@ -16,9 +16,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bridge.config import Config, ConfigurationError, load
+from bridge.util.errors import BridgeError
 
 
-class DraftError(Exception):
+class DraftError(BridgeError):
     """Raised when the draft cannot be written; the text says why and what to do."""
 
 

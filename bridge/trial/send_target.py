@@ -7,13 +7,14 @@ from typing import NamedTuple, Self
 from urllib.parse import urlsplit
 
 from bridge.routing.conditions import Address
+from bridge.util.errors import BridgeError
 
 _CONNECT_SECONDS = 10.0
 _CLOSE_SECONDS = 2.0
 "Maximum wait for the receiver to close the connection after us. A receiver that keeps it open is not an error."
 
 
-class SendError(Exception):
+class SendError(BridgeError):
     """Raised when nothing more can be sent; the text says why."""
 
 

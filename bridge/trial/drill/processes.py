@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from bridge.operations import control_client
+from bridge.util.errors import BridgeError
 
 READY_WITHIN = 60.0
 "Seconds; a slow machine needs several to start Python."
 _STOP_WITHIN = 20.0
 
 
-class DrillError(Exception):
+class DrillError(BridgeError):
     """Raised when the drill cannot continue; the text says why."""
 
 
