@@ -7,14 +7,14 @@ from pathlib import Path
 
 import click
 
-from bridge.cli.options import WRONG_USAGE, Command, configuration_option, example
+from bridge.cli.options import WRONG_USAGE, CliCommand, configuration_option, example
 from bridge.setup.check_result import Connect, faults_of, lines_of, verdict
 
 
 def make_check(connect: Connect) -> click.Command:
     """Returns the command. ``connect`` tests the connection; without it, the command never uses the network."""
 
-    @click.command(cls=Command, epilog=example("syslog-bridge check -c bridge.yaml --connect"))
+    @click.command(cls=CliCommand, epilog=example("syslog-bridge check -c bridge.yaml --connect"))
     @configuration_option
     @click.option("--connect", "connecting", is_flag=True, help="Test DNS, TCP, proxy, TLS and HTTP of each collector.")
     @click.option("--send-test", "sending", is_flag=True, help="Send one test event to each intake.")

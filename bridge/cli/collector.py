@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from bridge.cli.options import WRONG_USAGE, Command, example, fail
+from bridge.cli.options import WRONG_USAGE, CliCommand, example, fail
 from bridge.collector.listening import CollectorError
 from bridge.collector.server import Options, run
 
@@ -12,7 +12,7 @@ _FILE = click.Path(path_type=Path)
 
 
 @click.command(
-    cls=Command,
+    cls=CliCommand,
     epilog=example("syslog-bridge collector --listen 127.0.0.1:8080 --key testkey0testkey0 --output out.jsonl"),
 )
 @click.option("--listen", required=True, metavar="HOST:PORT", help="Address to listen on. Port 0: any free port.")

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import click
 
-from bridge.cli.options import Group, configuration_option, example
+from bridge.cli.options import CliGroup, configuration_option, example
 from bridge.config import effective, load
 
 
-@click.group("config", cls=Group, epilog=example("syslog-bridge config show --effective"))
+@click.group("config", cls=CliGroup, epilog=example("syslog-bridge config show --effective"))
 def config_group() -> None:
     """Show the effective configuration."""
 

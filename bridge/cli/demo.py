@@ -8,7 +8,7 @@ import click
 from twisted.internet import defer, task
 from twisted.python.failure import Failure
 
-from bridge.cli.options import Command, example
+from bridge.cli.options import CliCommand, example
 from bridge.host import logs
 from bridge.host.interfaces import Reactor
 from bridge.host.reactor import install_reactor
@@ -23,7 +23,7 @@ def _write(text: str, color: str | None, bold: bool) -> None:
     click.secho(text, fg=color, bold=bold or None)
 
 
-@click.command(cls=Command, epilog=example("syslog-bridge demo"))
+@click.command(cls=CliCommand, epilog=example("syslog-bridge demo"))
 @click.option("--once", is_flag=True, help="Exit when the events of all devices have arrived.")
 def demo(once: bool) -> None:
     """Run a demonstration: a collector, a bridge and sample devices in one process. Needs no configuration."""

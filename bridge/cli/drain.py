@@ -5,11 +5,11 @@ from pathlib import Path
 import click
 
 from bridge.cli.execute import bridge_runs, run_command
-from bridge.cli.options import Command, configuration_option, duration_seconds, example, fail
+from bridge.cli.options import CliCommand, configuration_option, duration_seconds, example, fail
 from bridge.config import load
 
 
-@click.command(cls=Command, epilog=example("syslog-bridge drain --timeout 30m && systemctl stop syslog-bridge"))
+@click.command(cls=CliCommand, epilog=example("syslog-bridge drain --timeout 30m && systemctl stop syslog-bridge"))
 @configuration_option
 @click.option(
     "--timeout", metavar="TIME", type=duration_seconds, default="30m", show_default=True, help="Maximum duration."

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from bridge.cli.options import DEFAULT_FILE, Command, example
+from bridge.cli.options import DEFAULT_FILE, CliCommand, example
 from bridge.config import Config, Share, load
 from bridge.config.units import duration, rate
 from bridge.trial.drill import machine_checks
@@ -76,7 +76,7 @@ def _duration(text: str) -> timedelta:
         raise click.BadParameter(str(error)) from None
 
 
-@click.command(cls=Command, epilog=example("syslog-bridge drill", "syslog-bridge drill --only outage,kill --quick"))
+@click.command(cls=CliCommand, epilog=example("syslog-bridge drill", "syslog-bridge drill --only outage,kill --quick"))
 @click.option("-c", "--config", "file", metavar="FILE", type=click.Path(path_type=Path), default=DEFAULT_FILE,
               show_default=True, help="Its spool, buffers and URL are checked; may be missing.")  # fmt: skip
 @click.option(

@@ -13,7 +13,7 @@ import click
 from click.core import ParameterSource
 
 from bridge.cli import options
-from bridge.cli.options import Command, configuration_option, example
+from bridge.cli.options import CliCommand, configuration_option, example
 from bridge.config import Config, Listener, load, parse_text
 from bridge.explain.explanation import Explainer, Explanation, as_json
 from bridge.explain.frames import Cutter
@@ -33,7 +33,7 @@ spool: {directory: unused}
 
 
 @click.command(
-    cls=Command,
+    cls=CliCommand,
     epilog=example("echo '<30>Nov 23 07:24:00 gw unbound[7]: info: A IN' | syslog-bridge explain --json"),
 )
 @configuration_option

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from bridge.cli.options import WRONG_USAGE, Command, example, fail
+from bridge.cli.options import WRONG_USAGE, CliCommand, example, fail
 from bridge.config.addresses import REGIONS
 from bridge.setup import compose_file
 from bridge.setup.check_result import verdict
@@ -14,7 +14,9 @@ from bridge.setup.forwarder_import import CUT_OVER, imported
 _FILE = click.Path(path_type=Path)
 
 
-@click.command("import", cls=Command, epilog=example("syslog-bridge import intakes.yaml --output /etc/syslog-bridge"))
+@click.command(
+    "import", cls=CliCommand, epilog=example("syslog-bridge import intakes.yaml --output /etc/syslog-bridge")
+)
 @click.argument("file", metavar="INTAKES.YAML", type=_FILE)
 @click.option("--output", metavar="DIR", type=_FILE, required=True, help="Directory to write bridge.yaml and keys/ to.")
 @click.option(

@@ -7,12 +7,12 @@ from pathlib import Path
 import click
 
 from bridge.cli.execute import bridge_runs, run_command
-from bridge.cli.options import WRONG_USAGE, Group, configuration_option, example, fail
+from bridge.cli.options import WRONG_USAGE, CliGroup, configuration_option, example, fail
 from bridge.config import Fault, key_file, load
 from bridge.config.secret import looks_like_a_key
 
 
-@click.group(cls=Group, epilog=example("syslog-bridge key set firewalls < new-key"))
+@click.group(cls=CliGroup, epilog=example("syslog-bridge key set firewalls < new-key"))
 def key() -> None:
     """Manage intake keys."""
 

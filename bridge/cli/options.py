@@ -47,7 +47,7 @@ def fail(text: str, code: int = 1) -> NoReturn:
     raise SystemExit(code)
 
 
-class Command(click.Command):
+class CliCommand(click.Command):
     """Prints an error whose text is for the operator and exits; other exceptions are defects and keep their trace."""
 
     def invoke(self, ctx: click.Context) -> object:
@@ -65,10 +65,10 @@ class Command(click.Command):
             fail(f"{_name(ctx)}: {os_error_text(error)}")
 
 
-class Group(click.Group):
+class CliGroup(click.Group):
     """A command with subcommands, such as ``spool list``."""
 
-    command_class = Command
+    command_class = CliCommand
 
 
 def example(*commands: str) -> str:

@@ -9,7 +9,7 @@ import click
 
 from bridge.admin.control_commands import networks
 from bridge.cli.execute import confirm, existing_spool, run_command, yes_option
-from bridge.cli.options import Bundle, Group, configuration_option, example, fail
+from bridge.cli.options import Bundle, CliGroup, configuration_option, example, fail
 from bridge.config import Config, load
 from bridge.config.faults import printable
 from bridge.spool.quarantine import REASONS, QuarantineEntry
@@ -30,7 +30,7 @@ _SHOWN = 160
 "Bytes of a frame that a list shows."
 
 
-@click.group(cls=Group, epilog=example("syslog-bridge quarantine list --reason refused"))
+@click.group(cls=CliGroup, epilog=example("syslog-bridge quarantine list --reason refused"))
 def quarantine() -> None:
     """List, retry or purge frames in quarantine. The reasons are:
 
@@ -102,7 +102,7 @@ def purge(file: Path, reason: tuple[str, ...], intake: str | None, source: str |
     _end(result)
 
 
-@click.group(cls=Group, epilog=example("syslog-bridge unrouted list"))
+@click.group(cls=CliGroup, epilog=example("syslog-bridge unrouted list"))
 def unrouted() -> None:
     """List frames that match no route, and route them once a route exists."""
 

@@ -5,11 +5,11 @@ from pathlib import Path
 import click
 
 from bridge.cli.execute import bridge_runs, run_command
-from bridge.cli.options import Command, configuration_option, example, fail
+from bridge.cli.options import CliCommand, configuration_option, example, fail
 from bridge.config import load
 
 
-@click.command(cls=Command, epilog=example("syslog-bridge reload -c /etc/syslog-bridge/bridge.yaml"))
+@click.command(cls=CliCommand, epilog=example("syslog-bridge reload -c /etc/syslog-bridge/bridge.yaml"))
 @configuration_option
 def reload(file: Path) -> None:
     """Reload the configuration of the running bridge.

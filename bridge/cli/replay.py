@@ -6,13 +6,13 @@ from pathlib import Path
 import click
 
 from bridge.cli.execute import confirm, run_command, yes_option
-from bridge.cli.options import Command, configuration_option, example, time
+from bridge.cli.options import CliCommand, configuration_option, example, time
 from bridge.config import load
 from bridge.syslog.timestamps import milliseconds, rfc3339
 
 
 @click.command(
-    cls=Command,
+    cls=CliCommand,
     epilog=example("syslog-bridge replay --intake linux --from 2026-11-23T07:00:00Z --to 2026-11-23T08:00:00Z"),
 )
 @configuration_option

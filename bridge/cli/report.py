@@ -14,7 +14,7 @@ from bridge.accounting.journal_lines import JournalReader
 from bridge.accounting.report.rows import Report, ReportRow
 from bridge.accounting.report.totals import ReportBuilder
 from bridge.cli import report_text
-from bridge.cli.options import Command, configuration_option, example, fail
+from bridge.cli.options import CliCommand, configuration_option, example, fail
 from bridge.config import Config, load
 from bridge.config.faults import printable
 
@@ -32,7 +32,7 @@ def day_or_time(text: str) -> datetime:
     return parsed if parsed.tzinfo is not None else parsed.replace(tzinfo=UTC)
 
 
-@click.command(cls=Command, epilog=example("syslog-bridge report --from 2026-03-01 --to 2026-04-01"))
+@click.command(cls=CliCommand, epilog=example("syslog-bridge report --from 2026-03-01 --to 2026-04-01"))
 @configuration_option
 @click.option(
     "--from",

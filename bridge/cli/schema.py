@@ -4,11 +4,11 @@ import json
 
 import click
 
-from bridge.cli.options import Command, example
+from bridge.cli.options import CliCommand, example
 from bridge.config.schema import schema as configuration_schema
 
 
-@click.command(cls=Command, epilog=example("syslog-bridge schema > bridge.schema.json"))
+@click.command(cls=CliCommand, epilog=example("syslog-bridge schema > bridge.schema.json"))
 def schema() -> None:
     """Print the JSON Schema of the configuration file.
 

@@ -11,7 +11,7 @@ from datetime import datetime
 import click
 
 from bridge.cli import options
-from bridge.cli.options import Command, example, fail
+from bridge.cli.options import CliCommand, example, fail
 from bridge.routing.conditions import Address
 from bridge.syslog import priorities
 from bridge.trial.send_target import SendConnection, SendError, SendTarget
@@ -54,7 +54,7 @@ def _word(text: str) -> str:
 
 
 @click.command(
-    cls=Command,
+    cls=CliCommand,
     epilog=example("syslog-bridge send --to tcp://127.0.0.1:514 --count 1000 --rate 100/s 'message {n}'"),
 )
 @click.option(

@@ -13,7 +13,7 @@ from typing import IO, TypeVar
 
 import click
 
-from bridge.cli.options import DEFAULT_FILE, Bundle, Command, configuration_option, example, fail
+from bridge.cli.options import DEFAULT_FILE, Bundle, CliCommand, configuration_option, example, fail
 from bridge.config import Config
 from bridge.config import addresses as read
 from bridge.config.addresses import REGIONS
@@ -194,7 +194,7 @@ def make_setup(connect: Connect) -> click.Command:
     """Returns the command. ``connect`` tests the connection to the collector."""
 
     @click.command(
-        cls=Command,
+        cls=CliCommand,
         epilog=example(
             "sudo syslog-bridge setup",
             "syslog-bridge setup --non-interactive --region FRA1 --intake firewalls --key-file key.txt",

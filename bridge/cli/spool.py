@@ -9,7 +9,7 @@ import click
 
 from bridge.batching.encoding import escaped
 from bridge.cli.execute import confirm, existing_spool, run_command, yes_option
-from bridge.cli.options import Bundle, Group, configuration_option, example, fail
+from bridge.cli.options import Bundle, CliGroup, configuration_option, example, fail
 from bridge.config import Config, load
 from bridge.operations import spool_summary
 from bridge.spool import inspect
@@ -23,7 +23,7 @@ _FILTERS = Bundle(
 )
 
 
-@click.group(cls=Group, epilog=example("syslog-bridge spool list -c bridge.yaml"))
+@click.group(cls=CliGroup, epilog=example("syslog-bridge spool list -c bridge.yaml"))
 def spool() -> None:
     """List, export, move or purge the events in the spool. Works with and without a running bridge.
 

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from bridge.cli import status_text
-from bridge.cli.options import Command, configuration_option, example, fail
+from bridge.cli.options import CliCommand, configuration_option, example, fail
 from bridge.config import load
 from bridge.operations import control_client, spool_summary
 
@@ -15,7 +15,7 @@ MAX_SOURCES = 100
 "Sources requested from the bridge. The output shows as many as fit."
 
 
-@click.command(cls=Command, epilog=example("syslog-bridge status -c /etc/syslog-bridge/bridge.yaml"))
+@click.command(cls=CliCommand, epilog=example("syslog-bridge status -c /etc/syslog-bridge/bridge.yaml"))
 @configuration_option
 @click.option(
     "--json", "as_json", is_flag=True, help="Print the JSON of /api/status; running is false if no bridge runs."

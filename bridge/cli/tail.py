@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 import click
 
-from bridge.cli.options import Command, configuration_option, example
+from bridge.cli.options import CliCommand, configuration_option, example
 from bridge.config import load
 from bridge.config.faults import printable
 from bridge.operations import control_client
@@ -21,7 +21,7 @@ POLL_INTERVAL = 0.4
 "Seconds between two requests to the bridge."
 
 
-@click.command(cls=Command, epilog=example("syslog-bridge tail --source 192.0.2.7 --sent"))
+@click.command(cls=CliCommand, epilog=example("syslog-bridge tail --source 192.0.2.7 --sent"))
 @configuration_option
 @click.option("--source", metavar="ADDRESS", help="Only messages from this address.")
 @click.option("--raw", "form", flag_value="raw", help="Show complete frames as received.")

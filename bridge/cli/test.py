@@ -28,7 +28,7 @@ import click
 import yaml
 
 from bridge.cli import options
-from bridge.cli.options import WRONG_USAGE, Command, configuration_option, example, fail
+from bridge.cli.options import WRONG_USAGE, CliCommand, configuration_option, example, fail
 from bridge.config import Config, Listener, load
 from bridge.explain.explanation import Explainer, as_json
 from bridge.explain.frames import Cut
@@ -41,7 +41,7 @@ T = TypeVar("T")
 EXPECTED = {"intake", "route", "payload", "event", "event_timestamp"}
 
 
-@click.command(cls=Command, epilog=example("syslog-bridge test -c bridge.yaml samples.yaml"))
+@click.command(cls=CliCommand, epilog=example("syslog-bridge test -c bridge.yaml samples.yaml"))
 @configuration_option
 @click.argument("samples", type=click.Path(path_type=Path), nargs=-1, required=True)
 def test(file: Path, samples: tuple[Path, ...]) -> None:

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 import click
 
-from bridge.cli.options import Command, configuration_option, example
+from bridge.cli.options import CliCommand, configuration_option, example
 from bridge.cli.status_text import age
 from bridge.config import Config, Listener, load
 from bridge.config.faults import printable
@@ -29,7 +29,7 @@ class Step:
     text: str
 
 
-@click.command(cls=Command, epilog=example("syslog-bridge why 192.0.2.7 -c /etc/syslog-bridge/bridge.yaml"))
+@click.command(cls=CliCommand, epilog=example("syslog-bridge why 192.0.2.7 -c /etc/syslog-bridge/bridge.yaml"))
 @configuration_option
 @click.argument("address")
 @click.option("--json", "as_json", is_flag=True, help="Print what the bridge knows about the address as JSON.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Literal, Union, get_args, get_origin
 from zoneinfo import ZoneInfo
 
 from bridge.config import fields, units
@@ -40,7 +40,7 @@ class Document(Section):
 
 def section_at(path: Sequence[str | int]) -> type[Section] | None:
     """Returns the section model at a path of keys and indices, or None if the path leads to no section."""
-    found: Any = Document
+    found: object = Document
     for step in path:
         if isinstance(found, type) and issubclass(found, Section):
             found = next((_bare(annotation) for key, annotation in _fields(found) if key == step), None)
@@ -74,12 +74,12 @@ def sections_with_key(key: str) -> list[str]:
     return [name for name, section in sections.items() if key in keys_of(section)]
 
 
-def _fields(section: type[Section]) -> Iterator[tuple[str, Any]]:
+def _fields(section: type[Section]) -> Iterator[tuple[str, object]]:
     for name, field in section.model_fields.items():
         yield field.alias or name, _bare(field.annotation)
 
 
-def _bare(annotation: Any) -> Any:
+def _bare(annotation: object) -> object:
     """Strips Annotated and Optional from an annotation."""
     origin = get_origin(annotation)
     if origin is Annotated:

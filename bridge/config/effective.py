@@ -23,7 +23,7 @@ MASK = "****"
 
 def effective(config: Config) -> str:
     """Returns the configuration as YAML: durations and shares as written in files, sizes in bytes, secrets ``****``."""
-    plain = _plain(config)
+    plain: Any = _plain(config)
     for name in ("sha256", "files"):
         del plain[name]
     for intake in plain["intakes"].values():
@@ -39,7 +39,7 @@ def effective(config: Config) -> str:
     return head + yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=120)
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     if isinstance(value, Secret):
         return MASK
     if isinstance(value, timedelta):

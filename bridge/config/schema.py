@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import inspect
 import types
-from collections.abc import Callable
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import PlainValidator
@@ -46,7 +45,7 @@ _FILE_OF = {
 _NETWORK = {"oneOf": [{"type": "string"}, _FILE_OF]}
 
 
-def _schemas_by_parser() -> dict[Callable[..., Any], JSON]:
+def _schemas_by_parser() -> dict[object, JSON]:
     """Returns the schema of each value parser, by the parser function."""
     return {
         units.duration: {"type": "string", "pattern": _DURATION},
@@ -78,7 +77,7 @@ def schema() -> JSON:
     return {"$schema": DIALECT, "title": "syslog-bridge configuration", **document}
 
 
-def _section(section: type[Section], parsers: dict[Callable[..., Any], JSON]) -> JSON:
+def _section(section: type[Section], parsers: dict[object, JSON]) -> JSON:
     schema: JSON = {"type": "object", "additionalProperties": False, "properties": {}}
     if section.__doc__:
         schema["description"] = " ".join(section.__doc__.split())
@@ -87,11 +86,11 @@ def _section(section: type[Section], parsers: dict[Callable[..., Any], JSON]) ->
     return schema
 
 
-def _field(field: FieldInfo, parsers: dict[Callable[..., Any], JSON]) -> JSON:
+def _field(field: FieldInfo, parsers: dict[object, JSON]) -> JSON:
     return _value(field.annotation, list(field.metadata), parsers)
 
 
-def _value(annotation: Any, metadata: list[Any], parsers: dict[Callable[..., Any], JSON]) -> JSON:
+def _value(annotation: object, metadata: list[object], parsers: dict[object, JSON]) -> JSON:
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         return _value(arguments[0], [*arguments[1:], *metadata], parsers)
@@ -113,7 +112,7 @@ def _value(annotation: Any, metadata: list[Any], parsers: dict[Callable[..., Any
     return dict(_SCALAR)
 
 
-def _validator_schema(function: Any, parsers: dict[Callable[..., Any], JSON]) -> JSON | None:
+def _validator_schema(function: object, parsers: dict[object, JSON]) -> JSON | None:
     """Returns the schema of a validator of this package, found through the parser in its closure; None if unknown."""
     if function in parsers:
         return dict(parsers[function])

@@ -10,7 +10,7 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from bridge.cli.options import Command, Group
+from bridge.cli.options import CliCommand, CliGroup
 from bridge.config import ConfigurationError, Fault
 from bridge.util.errors import BridgeError
 
@@ -19,14 +19,14 @@ def run(error: Exception) -> Result:
     @click.group()
     def main() -> None: ...
 
-    @main.group(cls=Group)
+    @main.group(cls=CliGroup)
     def spool() -> None: ...
 
     @spool.command("list")
     def list_() -> None:
         raise error
 
-    @main.command(cls=Command)
+    @main.command(cls=CliCommand)
     def status() -> None:
         raise error
 
