@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from bridge.cli.options import DEFAULT_FILE, CliCommand, example
+from bridge.cli.options import DEFAULT_FILE, CliCommand, example, parsed
 from bridge.config import Config, Share, load
 from bridge.config.units import duration, rate
 from bridge.trial.drill import machine_checks
@@ -63,26 +63,22 @@ class DrillResults:
 
 
 def _rate(text: str) -> int:
-    try:
-        return rate(text if text.endswith("/s") else f"{text}/s")
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from None
-
-
-def _duration(text: str) -> timedelta:
-    try:
-        return duration(text)
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from None
+    return rate(text if text.endswith("/s") else f"{text}/s")
 
 
 @click.command(cls=CliCommand, epilog=example("syslog-bridge drill", "syslog-bridge drill --only outage,kill --quick"))
 @click.option("-c", "--config", "file", metavar="FILE", type=click.Path(path_type=Path), default=DEFAULT_FILE,
               show_default=True, help="Its spool, buffers and URL are checked; may be missing.")  # fmt: skip
 @click.option(
-    "--rate", "expected", metavar="N/s", type=_rate, default="500/s", show_default=True, help="Expected event rate."
+    "--rate",
+    "expected",
+    metavar="N/s",
+    type=parsed(_rate),
+    default="500/s",
+    show_default=True,
+    help="Expected event rate.",
 )
-@click.option("--outage", metavar="TIME", type=_duration, default="8h", show_default=True,
+@click.option("--outage", metavar="TIME", type=parsed(duration), default="8h", show_default=True,
               help="Duration of a collector outage that the spool must hold.")  # fmt: skip
 @click.option("--directory", metavar="DIR", type=click.Path(path_type=Path, file_okay=False, exists=True),
               help="Directory for the drill's own spool.  [default: beside the configured spool]")  # fmt: skip

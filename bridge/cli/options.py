@@ -5,14 +5,16 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import click
 
 from bridge.config import ConfigurationError
-from bridge.config.units import duration
+from bridge.config.faults import printable
 from bridge.routing.conditions import Address
 from bridge.util.errors import BridgeError
+
+T = TypeVar("T")
 
 DEFAULT_FILE = Path("/etc/syslog-bridge/bridge.yaml")
 
@@ -103,12 +105,16 @@ def address(text: str) -> Address:
     return parsed if mapped is None else mapped
 
 
-def duration_seconds(text: str) -> float:
-    """Parses a duration such as 30m; returns seconds."""
-    try:
-        return duration(text).total_seconds()
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from None
+def parsed(parse: Callable[[str], T]) -> Callable[[str], T]:
+    """Returns an option type: a parser whose ValueError has a text for the operator."""
+
+    def convert(text: str) -> T:
+        try:
+            return parse(text)
+        except ValueError as error:
+            raise click.BadParameter(printable(str(error))) from None
+
+    return convert
 
 
 def time(text: str) -> datetime:

@@ -7,22 +7,19 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 
 import click
 
 from bridge.cli import options
-from bridge.cli.options import CliCommand, example, fail
+from bridge.cli.options import CliCommand, example, fail, parsed
 from bridge.routing.conditions import Address
 from bridge.syslog import priorities
 from bridge.trial.send_target import SendConnection, SendError, SendTarget
 from bridge.trial.test_messages import Composer
 
-
-def _target(text: str) -> SendTarget:
-    try:
-        return SendTarget.parse(text)
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from None
+_facility = partial(priorities.number, names=priorities.FACILITIES)
+_severity = partial(priorities.number, names=priorities.SEVERITIES)
 
 
 def _rate(text: str) -> float:
@@ -30,21 +27,6 @@ def _rate(text: str) -> float:
     if match is None or not float(match[1]):
         raise click.BadParameter(f"'{text}' is not a rate, such as 100/s or 0.5/s")
     return float(match[1])
-
-
-def _facility(text: str) -> int:
-    return _number(text, priorities.FACILITIES)
-
-
-def _severity(text: str) -> int:
-    return _number(text, priorities.SEVERITIES)
-
-
-def _number(text: str, names: tuple[str, ...]) -> int:
-    try:
-        return priorities.number(text, names)
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from None
 
 
 def _word(text: str) -> str:
@@ -61,7 +43,7 @@ def _word(text: str) -> str:
     "--to",
     "target",
     metavar="URL",
-    type=_target,
+    type=parsed(SendTarget.parse),
     required=True,
     help="Destination: udp://HOST:PORT or tcp://HOST:PORT.",
 )
@@ -80,8 +62,8 @@ def _word(text: str) -> str:
 @click.option(
     "--app-name", metavar="A", type=_word, default="syslog-bridge", show_default=True, help="APP-NAME or TAG."
 )
-@click.option("--facility", metavar="NAME", type=_facility, help="Name or number.  [default: user]")
-@click.option("--severity", metavar="NAME", type=_severity, help="Name or number.  [default: notice]")
+@click.option("--facility", metavar="NAME", type=parsed(_facility), help="Name or number.  [default: user]")
+@click.option("--severity", metavar="NAME", type=parsed(_severity), help="Name or number.  [default: notice]")
 @click.option("--priority", metavar="N", type=click.IntRange(0, 191), help="PRI, instead of facility and severity.")
 @click.option(
     "--timestamp",

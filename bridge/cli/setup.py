@@ -13,13 +13,13 @@ from typing import IO, TypeVar
 
 import click
 
-from bridge.cli.options import DEFAULT_FILE, Bundle, CliCommand, configuration_option, example, fail
+from bridge.cli.options import DEFAULT_FILE, Bundle, CliCommand, configuration_option, example, fail, parsed
 from bridge.config import Config
 from bridge.config import addresses as read
 from bridge.config.addresses import REGIONS
 from bridge.config.faults import printable
 from bridge.config.fields import intake_name, time_zone
-from bridge.formats import UnknownFormat, find
+from bridge.formats import find
 from bridge.setup.check_result import Connect, StepResult, lines_of, verdict
 from bridge.setup.configuration_writer import Draft, write
 
@@ -90,28 +90,21 @@ def _named(listeners: tuple[tuple[str, str], ...]) -> list[tuple[str, str, str]]
     return named
 
 
-# --- parsers: convert the user's text to a value, or raise BadParameter with what is expected -------------------------
+# --- parsers: convert the user's text to a value, or raise ValueError with what is expected -------------------------
 
 
 def _collector(text: str) -> str:
     if text.upper() in REGIONS:
         return text.upper()
     if "://" not in text:
-        raise click.BadParameter(f"'{printable(text)}' is not a region ({', '.join(REGIONS)}) or an https:// URL")
-    return _checked(read.base_url, text)
-
-
-def _intake(text: str) -> str:
-    return _checked(intake_name, text)
+        raise ValueError(f"'{printable(text)}' is not a region ({', '.join(REGIONS)}) or an https:// URL")
+    return read.base_url(text)
 
 
 def _format(text: str) -> str | None:
     if not text or text == "none":
         return None
-    try:
-        find(text)
-    except UnknownFormat as error:
-        raise click.BadParameter(printable(str(error))) from None
+    find(text)
     return text
 
 
@@ -119,39 +112,32 @@ def _sources(text: str) -> tuple[str, ...]:
     given = text.replace(",", " ").split()
     if [each.lower() for each in given] == ["all"]:
         return ()
-    return tuple(str(_checked(read.network, each)).removesuffix("/32").removesuffix("/128") for each in given)
+    return tuple(str(read.network(each)).removesuffix("/32").removesuffix("/128") for each in given)
 
 
 def _listener(text: str) -> tuple[str, str]:
     kind, mark, at = text.partition("://")
     if not mark or kind not in ("udp", "tcp"):
-        raise click.BadParameter(f"'{printable(text)}' is not a listener, such as udp://*:514 or tcp://192.0.2.1:514")
-    return kind, str(_checked(read.address, at))
+        raise ValueError(f"'{printable(text)}' is not a listener, such as udp://*:514 or tcp://192.0.2.1:514")
+    return kind, str(read.address(at))
 
 
 def _listeners(text: str) -> tuple[tuple[str, str], ...]:
     found = tuple(map(_listener, text.replace(",", " ").split()))
     if not found:
-        raise click.BadParameter("at least one listener is needed, such as udp://*:514")
+        raise ValueError("at least one listener is needed, such as udp://*:514")
     return found
 
 
 def _zone(text: str) -> str:
-    return _checked(lambda name: time_zone(name).key, text)
+    return time_zone(text).key
 
 
 def _key(text: str) -> str:
     key = text.strip()
     if not key or not all("!" <= letter <= "~" for letter in key):
-        raise click.BadParameter("an intake key is one word of letters and digits; copy it from the intake's page")
+        raise ValueError("an intake key is one word of letters and digits; copy it from the intake's page")
     return key
-
-
-def _checked(parse: Callable[[str], T], text: str) -> T:
-    try:
-        return parse(text)
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from None
 
 
 # --- the command ------------------------------------------------------------------------------------------------------
@@ -247,7 +233,7 @@ def _answers(ask: "_Asker", spool: Path, given: Mapping[str, str | None]) -> Set
     return SetupAnswers(
         collector=ask("SEKOIA.IO region, or URL of the collector", given["region"], "FRA1", _collector),
         format=(format_name := ask(_FORMAT_QUESTION, given["form"], "none", _format)),
-        intake=ask("Name for the intake (a-z 0-9 - _ .)", given["intake"], format_name or "all", _intake),
+        intake=ask("Name for the intake (a-z 0-9 - _ .)", given["intake"], format_name or "all", intake_name),
         sources=ask("Senders: addresses and networks, or all", given["source"], "all", _sources),
         listeners=ask("Listeners", given["listen"], "udp://*:514 tcp://*:514", _listeners),
         timezone=ask("Time zone of device times without one", given["timezone"], "UTC", _zone),
@@ -266,16 +252,17 @@ class _Asker:
             click.echo(text)
 
     def __call__(self, question: str, given: str | None, default: str, parse: Callable[[str], T]) -> T:
+        convert = parsed(parse)
         if given is not None:
-            return parse(given)
+            return convert(given)
         if not self._interactive:
-            return parse(default)
+            return convert(default)
         # click asks again after a BadParameter, and shows its text.
-        answer: T = click.prompt(question, default=default, value_proc=parse)
+        answer: T = click.prompt(question, default=default, value_proc=convert)
         return answer
 
     def secret(self, question: str, parse: Callable[[str], str]) -> str:
-        found: str = click.prompt(f"{question} (not shown)", hide_input=True, value_proc=parse)
+        found: str = click.prompt(f"{question} (not shown)", hide_input=True, value_proc=parsed(parse))
         return found
 
     def write_anyway(self) -> bool:
@@ -284,7 +271,7 @@ class _Asker:
 
 def _read_key(file: IO[str]) -> str:
     try:
-        return _key(file.read(4096))
+        return parsed(_key)(file.read(4096))
     except (OSError, UnicodeDecodeError):
         raise click.BadParameter("the key file cannot be read as text", param_hint="--key-file") from None
 

@@ -58,19 +58,10 @@ def keys_of(section: type[Section]) -> list[str]:
 def sections_with_key(key: str) -> list[str]:
     """Returns the names of the sections that have a key; "" stands for the top level."""
     sections: dict[str, type[Section]] = {
-        "": Document,
-        "intakes": IntakeSection,
-        "listeners": Listener,
-        "sources": SourceFacts,
-        "routes": Route,
-    }
-    sections |= {
-        "collector": CollectorSection,
-        "batch": BatchSection,
-        "timestamps": TimestampsSection,
-        "spool": SpoolSection,
+        "": Document, "intakes": IntakeSection, "listeners": Listener, "sources": SourceFacts, "routes": Route,
+        "collector": CollectorSection, "batch": BatchSection, "timestamps": TimestampsSection, "spool": SpoolSection,
         "admin": AdminSection,
-    }
+    }  # fmt: skip
     return [name for name, section in sections.items() if key in keys_of(section)]
 
 
