@@ -176,11 +176,7 @@ def _system(config: Config | None, directory: Path | None, quick: bool) -> Itera
     try:
         gateway.start()
         yield Drill(
-            drill_collector,
-            gateway,
-            Numbers(),
-            fault_seconds=2.0 if quick else 6.0,
-            events=2_000 if quick else 10_000,
+            drill_collector, gateway, Numbers(), fault_seconds=2.0 if quick else 6.0, events=2_000 if quick else 10_000
         )
     finally:
         gateway.stop()

@@ -3,18 +3,20 @@
 import errno
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import reduce, wraps
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import click
 
-from bridge.config import ConfigurationError
+from bridge.config import ConfigurationError, load
 from bridge.config.faults import printable
 from bridge.routing.conditions import Address
 from bridge.util.errors import BridgeError
 
 T = TypeVar("T")
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 DEFAULT_FILE = Path("/etc/syslog-bridge/bridge.yaml")
 
@@ -30,17 +32,20 @@ def configuration_option(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)  # fmt: skip
 
 
-class Bundle:
-    """Adds several options to a command."""
+def configured(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds the option ``-c FILE`` and passes the configuration as the first argument, read without its secrets."""
 
-    def __init__(self, *options: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
-        self._options = options
+    @configuration_option
+    @wraps(command)
+    def loaded(file: Path, **given: object) -> None:
+        command(load(file, secrets=False), **given)
 
-    def __call__(self, command: Callable[..., Any]) -> Callable[..., Any]:
-        """Adds the options in the given order."""
-        for option in reversed(self._options):
-            command = option(command)
-        return command
+    return loaded
+
+
+def bundle(*options: Decorator) -> Decorator:
+    """Returns a decorator that adds several options to a command, in the given order."""
+    return lambda command: reduce(lambda decorated, option: option(decorated), reversed(options), command)
 
 
 def fail(text: str, code: int = 1) -> NoReturn:

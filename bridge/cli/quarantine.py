@@ -3,20 +3,19 @@
 import json
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 
 import click
 
 from bridge.admin.control_commands import networks
 from bridge.cli.execute import confirm, existing_spool, run_command, yes_option
-from bridge.cli.options import Bundle, CliGroup, configuration_option, example, fail
-from bridge.config import Config, load
+from bridge.cli.options import CliGroup, bundle, configured, example, fail
+from bridge.config import Config
 from bridge.config.faults import printable
 from bridge.spool.quarantine import REASONS, QuarantineEntry
 from bridge.spool.reprocess import Selection
 from bridge.syslog.timestamps import rfc3339
 
-_WHICH = Bundle(
+_WHICH = bundle(
     click.option(
         "--reason",
         multiple=True,
@@ -43,20 +42,19 @@ def quarantine() -> None:
 
 
 @quarantine.command("list", epilog=example("syslog-bridge quarantine list --reason refused --json"))
-@configuration_option
+@configured
 @_WHICH
 @click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="Maximum number of frames.")
 @click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object per line, with the complete frame in base64."
 )
 def list_(
-    file: Path, reason: tuple[str, ...], intake: str | None, source: str | None, limit: int, as_json: bool
+    config: Config, reason: tuple[str, ...], intake: str | None, source: str | None, limit: int, as_json: bool
 ) -> None:
     """Show the latest frames and why they are held.
 
     Shows time of reception, reason, sender or intake, details and the beginning of each frame.
     """
-    config = load(file, secrets=False)
     found: list[tuple[str, QuarantineEntry]] = []
     total: Counter[str] = Counter()
     for why, entry in _entries(config, reason or REASONS, intake, source):
@@ -76,24 +74,23 @@ def list_(
 
 
 @quarantine.command(epilog=example("syslog-bridge quarantine retry --reason refused --intake firewalls"))
-@configuration_option
+@configured
 @_WHICH
-def retry(file: Path, reason: tuple[str, ...], intake: str | None, source: str | None) -> None:
+def retry(config: Config, reason: tuple[str, ...], intake: str | None, source: str | None) -> None:
     """Retry frames with the current routes.
 
     Refused events are queued for their intake unchanged; the other frames are routed by the current routes. Frames that
     match no route or are still too long stay in quarantine.
     """
-    _retry(file, reason or REASONS, intake, source)
+    _retry(config, reason or REASONS, intake, source)
 
 
 @quarantine.command(epilog=example("syslog-bridge quarantine purge --reason damaged --yes"))
-@configuration_option
+@configured
 @_WHICH
 @yes_option
-def purge(file: Path, reason: tuple[str, ...], intake: str | None, source: str | None, yes: bool) -> None:
+def purge(config: Config, reason: tuple[str, ...], intake: str | None, source: str | None, yes: bool) -> None:
     """Delete frames. They are lost, and are counted as dropped (reason purged)."""
-    config = load(file, secrets=False)
     which = " that match" if intake or source else ""
     confirm(f"Delete the frames in quarantine ({', '.join(reason or REASONS)}){which}?", yes=yes)
     given = {"reasons": list(reason or REASONS), "intake": intake, "source": source}
@@ -108,14 +105,13 @@ def unrouted() -> None:
 
 
 @unrouted.command("list", epilog=example("syslog-bridge unrouted list --json"))
-@configuration_option
+@configured
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON array.")
-def list_unrouted(file: Path, as_json: bool) -> None:
+def list_unrouted(config: Config, as_json: bool) -> None:
     """Show the senders of held frames.
 
     Shows the number of frames, the first and last time of reception and the latest frame of each sender.
     """
-    config = load(file, secrets=False)
     senders: dict[tuple[str, str], list[QuarantineEntry]] = {}
     counts: Counter[tuple[str, str]] = Counter()
     for _, entry in _entries(config, ("unrouted",), None, None):
@@ -145,22 +141,21 @@ def list_unrouted(file: Path, as_json: bool) -> None:
 
 
 @unrouted.command(epilog=example("syslog-bridge unrouted reroute --source 10.1.0.0/16"))
-@configuration_option
+@configured
 @click.option("--source", metavar="ADDRESS", help="Only frames from this address or network.")
-def reroute(file: Path, source: str | None) -> None:
+def reroute(config: Config, source: str | None) -> None:
     """Route held frames by the current routes. Each event keeps its own time.
 
     Frames that match no route stay held. A running bridge uses the routes it has loaded, so reload it first.
     """
-    _retry(file, ("unrouted",), None, source)
+    _retry(config, ("unrouted",), None, source)
 
 
 def _received(entry: QuarantineEntry) -> int:
     return entry.received_ms
 
 
-def _retry(file: Path, reasons: tuple[str, ...], intake: str | None, source: str | None) -> None:
-    config = load(file, secrets=False)
+def _retry(config: Config, reasons: tuple[str, ...], intake: str | None, source: str | None) -> None:
     given = {"reasons": list(reasons), "intake": intake, "source": source}
     result = run_command(config, "quarantine-retry", given, description="routing")
     for name, count in sorted(result["moved"].items()):

@@ -6,7 +6,6 @@ The command only reads files, so it works with and without a running bridge.
 import sys
 from dataclasses import replace
 from datetime import UTC, date, datetime
-from pathlib import Path
 
 import click
 
@@ -14,8 +13,8 @@ from bridge.accounting.journal_lines import JournalReader
 from bridge.accounting.report.rows import Report, ReportRow
 from bridge.accounting.report.totals import ReportBuilder
 from bridge.cli import report_text
-from bridge.cli.options import CliCommand, configuration_option, example, fail
-from bridge.config import Config, load
+from bridge.cli.options import CliCommand, configured, example, fail
+from bridge.config import Config
 from bridge.config.faults import printable
 
 FOLDER = ".ledger"
@@ -33,7 +32,7 @@ def day_or_time(text: str) -> datetime:
 
 
 @click.command(cls=CliCommand, epilog=example("syslog-bridge report --from 2026-03-01 --to 2026-04-01"))
-@configuration_option
+@configured
 @click.option(
     "--from",
     "begin",
@@ -49,7 +48,7 @@ def day_or_time(text: str) -> datetime:
     is_flag=True,
     help="Print CSV with one row per intake. The state of the hash chain goes to stderr.",
 )
-def report(file: Path, begin: datetime | None, end: datetime | None, intake: str | None, as_csv: bool) -> None:
+def report(config: Config, begin: datetime | None, end: datetime | None, intake: str | None, as_csv: bool) -> None:
     """Account for every event of a period.
 
     Shows received, delivered, refused and dropped events, with the reasons. In each row: carried over + received +
@@ -58,7 +57,6 @@ def report(file: Path, begin: datetime | None, end: datetime | None, intake: str
     """
     if begin is not None and end is not None and begin >= end:
         raise click.UsageError("--from must be before --to")
-    config = load(file, secrets=False)
     folder = config.spool.directory / FOLDER
     try:
         folder.stat()

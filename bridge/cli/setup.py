@@ -13,7 +13,7 @@ from typing import IO, TypeVar
 
 import click
 
-from bridge.cli.options import DEFAULT_FILE, Bundle, CliCommand, configuration_option, example, fail, parsed
+from bridge.cli.options import DEFAULT_FILE, CliCommand, bundle, configuration_option, example, fail, parsed
 from bridge.config import Config
 from bridge.config import addresses as read
 from bridge.config.addresses import REGIONS
@@ -143,7 +143,7 @@ def _key(text: str) -> str:
 # --- the command ------------------------------------------------------------------------------------------------------
 
 
-_OPTIONS = Bundle(
+_OPTIONS = bundle(
     click.option(
         "--region", metavar="NAME|URL", help=f"{' '.join(REGIONS)}, or a base URL of the collector.  [default: FRA1]"
     ),

@@ -9,14 +9,14 @@ import click
 
 from bridge.batching.encoding import escaped
 from bridge.cli.execute import confirm, existing_spool, run_command, yes_option
-from bridge.cli.options import Bundle, CliGroup, configuration_option, example, fail
-from bridge.config import Config, load
+from bridge.cli.options import CliGroup, bundle, configured, example, fail
+from bridge.config import Config
 from bridge.operations import spool_summary
 from bridge.spool import inspect
 from bridge.spool.partition import EventFilter
 from bridge.syslog.timestamps import rfc3339
 
-_FILTERS = Bundle(
+_FILTERS = bundle(
     click.option("--intake", metavar="NAME", help="Only events of this intake."),
     click.option("--source", metavar="HOST", help="Only events whose text contains this host or address."),
     click.option("--containing", metavar="TEXT", help="Only events that contain this text."),
@@ -32,11 +32,10 @@ def spool() -> None:
 
 
 @spool.command("list", epilog=example("syslog-bridge spool list --json"))
-@configuration_option
+@configured
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
-def list_(file: Path, as_json: bool) -> None:
+def list_(config: Config, as_json: bool) -> None:
     """Show the waiting events of each intake: number, bytes, age of the oldest."""
-    config = load(file, secrets=False)
     found = spool_summary.read(existing_spool(config.spool.directory))
     rows = spool_summary.as_json(config.spool.directory, found)["intakes"]
     assert isinstance(rows, list)
@@ -55,12 +54,11 @@ def list_(file: Path, as_json: bool) -> None:
 
 
 @spool.command(epilog=example("syslog-bridge spool show --intake firewalls --limit 5"))
-@configuration_option
+@configured
 @_FILTERS
 @click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="Maximum number of events.")
-def show(file: Path, intake: str | None, source: str | None, containing: str | None, limit: int) -> None:
+def show(config: Config, intake: str | None, source: str | None, containing: str | None, limit: int) -> None:
     """Print the oldest waiting events: intake, event time, text."""
-    config = load(file, secrets=False)
     for number, (name, ms, event) in enumerate(_events(config, intake, EventFilter(containing, source))):
         if number == limit:
             break
@@ -69,14 +67,13 @@ def show(file: Path, intake: str | None, source: str | None, containing: str | N
 
 
 @spool.command(epilog=example("syslog-bridge spool export --intake firewalls --output events.jsonl"))
-@configuration_option
+@configured
 @_FILTERS
 @click.option(
     "--output", type=click.Path(path_type=Path), help="New file, readable by its owner only.  [default: stdout]"
 )
-def export(file: Path, intake: str | None, source: str | None, containing: str | None, output: Path | None) -> None:
+def export(config: Config, intake: str | None, source: str | None, containing: str | None, output: Path | None) -> None:
     """Write the waiting events as JSON lines with intake, event_timestamp and event. Removes nothing."""
-    config = load(file, secrets=False)
     count = 0
     try:
         out = sys.stdout if output is None else output.open("x", encoding="utf-8")
@@ -100,16 +97,15 @@ def export(file: Path, intake: str | None, source: str | None, containing: str |
 
 
 @spool.command(epilog=example("syslog-bridge spool move --intake old --to firewalls"))
-@configuration_option
+@configured
 @_FILTERS
 @click.option("--to", required=True, metavar="NAME", help="Intake to move the events to.")
 @yes_option
-def move(file: Path, intake: str | None, source: str | None, containing: str | None, to: str, yes: bool) -> None:
+def move(config: Config, intake: str | None, source: str | None, containing: str | None, to: str, yes: bool) -> None:
     """Move waiting events to another intake. Events keep their text and time.
 
     The command waits until no requests are in flight. Events of those requests are not moved.
     """
-    config = load(file, secrets=False)
     if intake is None and not (source or containing):
         raise click.UsageError("specify the events: --intake, --source or --containing")
     if intake is None:
@@ -121,12 +117,11 @@ def move(file: Path, intake: str | None, source: str | None, containing: str | N
 
 
 @spool.command(epilog=example("syslog-bridge spool purge --intake lab --containing 'debug:'"))
-@configuration_option
+@configured
 @_FILTERS
 @yes_option
-def purge(file: Path, intake: str | None, source: str | None, containing: str | None, yes: bool) -> None:
+def purge(config: Config, intake: str | None, source: str | None, containing: str | None, yes: bool) -> None:
     """Delete waiting events. They are lost, and are counted as dropped (reason purged)."""
-    config = load(file, secrets=False)
     owner = "ALL intakes" if intake is None else f"intake {intake}"
     which = "matching" if source or containing else "waiting"
     confirm(f"Delete the {which} events of {owner}? They will never be delivered.", yes=yes)

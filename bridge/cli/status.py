@@ -7,8 +7,8 @@ from typing import Any
 import click
 
 from bridge.cli import status_text
-from bridge.cli.options import CliCommand, configuration_option, example, fail
-from bridge.config import load
+from bridge.cli.options import CliCommand, configured, example, fail
+from bridge.config import Config
 from bridge.operations import control_client, spool_summary
 
 MAX_SOURCES = 100
@@ -16,18 +16,18 @@ MAX_SOURCES = 100
 
 
 @click.command(cls=CliCommand, epilog=example("syslog-bridge status -c /etc/syslog-bridge/bridge.yaml"))
-@configuration_option
+@configured
 @click.option(
     "--json", "as_json", is_flag=True, help="Print the JSON of /api/status; running is false if no bridge runs."
 )
 @click.option("--watch", "watched", is_flag=True, help="Update the status every two seconds until Ctrl-C.")
-def status(file: Path, as_json: bool, watched: bool) -> None:
+def status(config: Config, as_json: bool, watched: bool) -> None:
     """Show the health of the bridge, or of its spool if none runs.
 
     The first line says whether the bridge is healthy and, if not, what to do. If no bridge runs, shows the contents of
     the spool.
     """
-    directory = load(file, secrets=False).spool.directory
+    directory = config.spool.directory
     if watched and not as_json:
         _watch(directory)
         return

@@ -242,18 +242,6 @@ def _sections(value: object) -> tuple[Any, ...]:
     return tuple(value)
 
 
-def _networks(value: object, info: ValidationInfo) -> tuple[addresses.Network, ...]:
-    return networks.networks(value, ValidationContext.of(info))
-
-
-def _secret(value: object, info: ValidationInfo) -> Secret:
-    return secret.secret(value, ValidationContext.of(info))
-
-
-def _header_secret(value: object, info: ValidationInfo) -> Secret:
-    return secret.header_secret(value, ValidationContext.of(info))
-
-
 PayloadName = Literal["message", "content", "device", "line", "structured", "raw", "rfc5424", "json"]
 TimestampName = Literal["event", "received", "none"]
 
@@ -291,8 +279,8 @@ BrokerUrl = Annotated[str, of_text(addresses.amqp_url)]
 BrokerUrls = Annotated[tuple[BrokerUrl, ...], BeforeValidator(_one_or_list)]
 QueuePrefix = Annotated[str, of_text(_queue_prefix)]
 ProxyUrl = Annotated[str, of_text(addresses.proxy_url)]
-Networks = Annotated[tuple[addresses.Network, ...], PlainValidator(_networks)]
-AnySecret = Annotated[Secret, PlainValidator(_secret)]
-HeaderSecret = Annotated[Secret, PlainValidator(_header_secret)]
+Networks = Annotated[tuple[addresses.Network, ...], PlainValidator(networks.networks)]
+AnySecret = Annotated[Secret, PlainValidator(secret.secret)]
+HeaderSecret = Annotated[Secret, PlainValidator(secret.header_secret)]
 Payload = Annotated[PayloadName, of_choice(*get_args(PayloadName))]
 Timestamp = Annotated[TimestampName, of_choice(*get_args(TimestampName))]

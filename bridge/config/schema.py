@@ -13,7 +13,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from pydantic import PlainValidator
 from pydantic.fields import FieldInfo
 
-from bridge.config import addresses, fields, secret, units
+from bridge.config import addresses, fields, networks, secret, units
 from bridge.config.document import Document
 from bridge.config.routes import Unrouted
 from bridge.config.section import Section
@@ -115,9 +115,9 @@ def _validator_schema(function: object) -> JSON | None:
     """Returns the schema of a validator of this package, found through the parser in its closure; None if unknown."""
     if function in _PARSERS:
         return dict(_PARSERS[function])
-    if function is fields._networks:
+    if function is networks.networks:
         return _one_or_many(_NETWORK)
-    if function in (fields._secret, fields._header_secret, secret.secret):
+    if function in (secret.secret, secret.header_secret):
         return _SECRET
     if not inspect.isfunction(function):
         return None

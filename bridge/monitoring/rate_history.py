@@ -66,12 +66,7 @@ class RateHistory:
     """Measures the rates of one bridge. ``clock`` returns monotonic seconds, ``wall`` seconds since the epoch."""
 
     def __init__(
-        self,
-        ledger: Ledger,
-        delays: Histogram,
-        *,
-        clock: Callable[[], float],
-        wall: Callable[[], float],
+        self, ledger: Ledger, delays: Histogram, *, clock: Callable[[], float], wall: Callable[[], float]
     ) -> None:
         self.hour = Ring(EVERY, 720)
         self.day = Ring(60.0, 1440)
