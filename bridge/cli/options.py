@@ -1,19 +1,22 @@
 """Defines options, option types and helpers that several commands share."""
 
 import errno
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import reduce, wraps
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
-from bridge.config import ConfigurationError, load
+from bridge.config import Config, ConfigurationError, load
 from bridge.config.faults import printable
 from bridge.routing.conditions import Address
 from bridge.util.errors import BridgeError
+
+if TYPE_CHECKING:
+    from bridge.setup.check_result import StepResult
 
 T = TypeVar("T")
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -46,6 +49,13 @@ def configured(command: Callable[..., Any]) -> Callable[..., Any]:
 def bundle(*options: Decorator) -> Decorator:
     """Returns a decorator that adds several options to a command, in the given order."""
     return lambda command: reduce(lambda decorated, option: option(decorated), reversed(options), command)
+
+
+def probe(config: Config, connect: bool, send_test: bool) -> "Sequence[StepResult]":
+    """Tests the connection to the collector; imported on use, because the test needs the HTTP client."""
+    from bridge.setup import connection_check  # noqa: PLC0415
+
+    return connection_check.probe(config, connect, send_test)
 
 
 def fail(text: str, code: int = 1) -> NoReturn:

@@ -13,7 +13,7 @@ from typing import IO, TypeVar
 
 import click
 
-from bridge.cli.options import DEFAULT_FILE, CliCommand, bundle, configuration_option, example, fail, parsed
+from bridge.cli.options import DEFAULT_FILE, CliCommand, bundle, configuration_option, example, fail, parsed, probe
 from bridge.config import Config
 from bridge.config import addresses as read
 from bridge.config.addresses import REGIONS
@@ -176,57 +176,53 @@ _OPTIONS = bundle(
 )
 
 
-def make_setup(connect: Connect) -> click.Command:
-    """Returns the command. ``connect`` tests the connection to the collector."""
+@click.command(
+    cls=CliCommand,
+    epilog=example(
+        "sudo syslog-bridge setup",
+        "syslog-bridge setup --non-interactive --region FRA1 --intake firewalls --key-file key.txt",
+        "  --source 10.1.0.0/16 --listen udp://*:514",
+    ),
+)
+@configuration_option
+@_OPTIONS
+@click.pass_obj
+def setup(
+    connect: Connect | None, /, file: Path, key_file: IO[str] | None, spool: Path, non_interactive: bool,
+    sending: bool, no_connect: bool, force: bool, **given: str | None,
+) -> None:  # fmt: skip
+    """Write a first configuration and test the connection.
 
-    @click.command(
-        cls=CliCommand,
-        epilog=example(
-            "sudo syslog-bridge setup",
-            "syslog-bridge setup --non-interactive --region FRA1 --intake firewalls --key-file key.txt",
-            "  --source 10.1.0.0/16 --listen udp://*:514",
-        ),
-    )
-    @configuration_option
-    @_OPTIONS
-    def setup(
-        file: Path, key_file: IO[str] | None, spool: Path, non_interactive: bool, sending: bool, no_connect: bool,
-        force: bool, **given: str | None,
-    ) -> None:  # fmt: skip
-        """Write a first configuration and test the connection.
-
-        Asks for region, intake, key, senders and ports.
-        """
-        if sending and no_connect:
-            raise click.UsageError("--send-test needs a connection, which --no-connect excludes")
-        if non_interactive and key_file is None:
-            raise click.UsageError("--non-interactive needs --key-file FILE, or --key-file - with the key on stdin")
-        if not non_interactive and not sys.stdin.isatty() and key_file is not None and key_file.name == "<stdin>":
-            raise click.UsageError("the key is read from stdin, so questions cannot be answered: add --non-interactive")
-        ask = _Asker(interactive=not non_interactive)
-        ask.say("Create a first configuration. Enter accepts the value in [brackets]. Ctrl-C cancels.\n")
-        if not force:
-            # Before the first question. The name of the key file is known only later.
-            Draft(file.absolute(), "", {}).refuse_existing()
-        answers = _answers(ask, spool.absolute(), given)
-        name = answers.intake
-        key = _read_key(key_file) if key_file is not None else ask.secret(f"Intake key of {name}", _key)
-        draft = Draft(file.absolute(), answers.as_yaml(), {name: key})
-        if not force:
-            draft.refuse_existing()
-        if not non_interactive and not no_connect and not sending:
-            sending = click.confirm("Send a test event to the intake? Only this detects a wrong key", default=True)
-        written = write(draft, agree=lambda config: no_connect or _test_connection(connect, config, sending, ask))
-        if written is None:
-            fail(
-                "setup: the connection test failed, and nothing was written. Fix the steps marked NO"
-                + (", or use --no-connect to write the configuration without a test" if non_interactive else "")
-            )
-        click.echo(f"wrote {draft.file} and {draft.key_file(name)}")
-        click.echo(verdict(written))
-        click.echo("\n".join(_next_steps(draft.file, answers)))
-
-    return setup
+    Asks for region, intake, key, senders and ports.
+    """
+    if sending and no_connect:
+        raise click.UsageError("--send-test needs a connection, which --no-connect excludes")
+    if non_interactive and key_file is None:
+        raise click.UsageError("--non-interactive needs --key-file FILE, or --key-file - with the key on stdin")
+    if not non_interactive and not sys.stdin.isatty() and key_file is not None and key_file.name == "<stdin>":
+        raise click.UsageError("the key is read from stdin, so questions cannot be answered: add --non-interactive")
+    ask = _Asker(interactive=not non_interactive)
+    ask.say("Create a first configuration. Enter accepts the value in [brackets]. Ctrl-C cancels.\n")
+    if not force:
+        # Before the first question. The name of the key file is known only later.
+        Draft(file.absolute(), "", {}).refuse_existing()
+    answers = _answers(ask, spool.absolute(), given)
+    name = answers.intake
+    key = _read_key(key_file) if key_file is not None else ask.secret(f"Intake key of {name}", _key)
+    draft = Draft(file.absolute(), answers.as_yaml(), {name: key})
+    if not force:
+        draft.refuse_existing()
+    if not non_interactive and not no_connect and not sending:
+        sending = click.confirm("Send a test event to the intake? Only this detects a wrong key", default=True)
+    written = write(draft, agree=lambda config: no_connect or _test_connection(connect or probe, config, sending, ask))
+    if written is None:
+        fail(
+            "setup: the connection test failed, and nothing was written. Fix the steps marked NO"
+            + (", or use --no-connect to write the configuration without a test" if non_interactive else "")
+        )
+    click.echo(f"wrote {draft.file} and {draft.key_file(name)}")
+    click.echo(verdict(written))
+    click.echo("\n".join(_next_steps(draft.file, answers)))
 
 
 def _answers(ask: "_Asker", spool: Path, given: Mapping[str, str | None]) -> SetupAnswers:
