@@ -132,15 +132,15 @@ def parsed(parse: Callable[[str], T]) -> Callable[[str], T]:
     return convert
 
 
-def time(text: str) -> datetime:
-    """Parses an RFC 3339 time; without an offset it is UTC."""
-    parsed = clock_time(text)
+def time(text: str, expected: str = "a time, such as 2026-11-23T07:24:00Z") -> datetime:
+    """Parses an RFC 3339 time, or a day; without an offset it is UTC. ``expected`` is for the error."""
+    parsed = clock_time(text, expected)
     return parsed if parsed.tzinfo is not None else parsed.replace(tzinfo=UTC)
 
 
-def clock_time(text: str) -> datetime:
+def clock_time(text: str, expected: str = "a time, such as 2026-11-23T07:24:00Z") -> datetime:
     """Parses an RFC 3339 time with or without an offset."""
     try:
         return datetime.fromisoformat(text)
     except ValueError:
-        raise click.BadParameter(f"'{text}' is not a time, such as 2026-11-23T07:24:00Z") from None
+        raise click.BadParameter(f"'{text}' is not {expected}") from None

@@ -13,7 +13,7 @@ from bridge.accounting.journal_lines import JournalReader
 from bridge.accounting.report.rows import Report, ReportRow
 from bridge.accounting.report.totals import ReportBuilder
 from bridge.cli import report_text
-from bridge.cli.options import CliCommand, configured, example, fail
+from bridge.cli.options import CliCommand, configured, example, fail, time
 from bridge.config import Config
 from bridge.config.faults import printable
 
@@ -23,12 +23,7 @@ FOLDER = ".ledger"
 
 def day_or_time(text: str) -> datetime:
     """Parses a day, which begins at midnight UTC, or an RFC 3339 time; without an offset it is UTC."""
-    try:
-        parsed = datetime.fromisoformat(text)
-    except ValueError:
-        expected = "a day or a time, such as 2026-03-01 or 2026-03-01T07:24:00Z"
-        raise click.BadParameter(f"'{text}' is not {expected}") from None
-    return parsed if parsed.tzinfo is not None else parsed.replace(tzinfo=UTC)
+    return time(text, "a day or a time, such as 2026-03-01 or 2026-03-01T07:24:00Z")
 
 
 @click.command(cls=CliCommand, epilog=example("syslog-bridge report --from 2026-03-01 --to 2026-04-01"))

@@ -13,11 +13,11 @@ from importlib.util import find_spec
 from bridge.config.collector_section import DeliverySettings
 from bridge.config.document import Document
 from bridge.config.faults import FaultReport, Place, nearest, shown_word
+from bridge.config.fields import Section
 from bridge.config.gateway_sections import SharedBacklog
 from bridge.config.listener_checks import check_identity, check_listeners
 from bridge.config.listener_sections import KINDS, SourceFacts
 from bridge.config.routes import Route, RouteConditions
-from bridge.config.section import Section
 from bridge.config.yaml_tree import Entries, Items, Node
 
 

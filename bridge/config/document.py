@@ -9,10 +9,10 @@ from zoneinfo import ZoneInfo
 
 from bridge.config import fields, units
 from bridge.config.collector_section import CollectorSection, IntakeSection
+from bridge.config.fields import Section
 from bridge.config.gateway_sections import AdminSection, BatchSection, LedgerSection, SpoolSection, TimestampsSection
 from bridge.config.listener_sections import Listener, SourceFacts
 from bridge.config.routes import Hold, Route, Unrouted, UnroutedChoice
-from bridge.config.section import Section
 
 # Lists that an included file may append to.
 APPENDED = ("listeners", "sources", "routes")

@@ -13,9 +13,9 @@ from zoneinfo import ZoneInfo
 import yaml
 
 from bridge.config.addresses import Address
+from bridge.config.fields import Section
 from bridge.config.model import Config
 from bridge.config.secret import Secret
-from bridge.config.section import Section
 from bridge.config.units import Share, as_written
 
 MASK = "****"

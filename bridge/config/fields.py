@@ -1,4 +1,4 @@
-"""Defines the types of configuration fields: each one parses and validates a written value.
+"""Defines the base of all sections and the types of their fields: each one parses and validates a written value.
 
 The validators receive nodes of the tree. A function of this package parses every value from its text, except mappings
 and lists of sections, so pydantic converts nothing.
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BeforeValidator, PlainValidator, ValidationInfo
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, PlainValidator, ValidationInfo
 
 from bridge import formats
 from bridge.config import addresses, networks, secret, units
@@ -44,6 +44,14 @@ SEVERITIES = {
     for name in names
 }
 _INTAKE_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
+
+
+class Section(BaseModel):
+    """An immutable mapping of the configuration: its keys are the fields; unknown keys are rejected."""
+
+    model_config = ConfigDict(
+        strict=True, frozen=True, extra="forbid", arbitrary_types_allowed=True, hide_input_in_errors=True
+    )
 
 
 def of_text(parse: Callable[[Scalar], Any]) -> PlainValidator:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from bridge.config.addresses import Address, UnixAddress
 from bridge.config.faults import FaultReport, Place
+from bridge.config.fields import Section
 from bridge.config.listener_sections import KINDS, ONLY_FOR, Listener
-from bridge.config.section import Section
 from bridge.config.yaml_tree import Entries
 from bridge.tls.pem import PemError, read_identity
 

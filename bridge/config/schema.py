@@ -15,8 +15,8 @@ from pydantic.fields import FieldInfo
 
 from bridge.config import addresses, fields, networks, secret, units
 from bridge.config.document import Document
+from bridge.config.fields import Section
 from bridge.config.routes import Unrouted
-from bridge.config.section import Section
 
 JSON = dict[str, Any]
 
