@@ -96,8 +96,8 @@ def example(*commands: str) -> str:
 def _name(ctx: click.Context) -> str:
     """Returns the command as typed, without the program: ``spool list``."""
     parent = ctx.parent
-    above = "" if parent is None or parent.parent is None else f"{parent.info_name} "
-    return f"{above}{ctx.info_name}"
+    above = "" if parent is None or parent.parent is None else f"{parent.command.name} "
+    return f"{above}{ctx.command.name}"
 
 
 def os_error_text(error: OSError, path: Path | None = None) -> str:
