@@ -258,7 +258,6 @@ class Bridge:
             applied=self._applied,
         )
         self.reload.on_begin, self.reload.on_end = self.manager.reloading, self.manager.ready
-        self.rate_history.waiting = self.status.waiting
         routes = Routes(
             self.status,
             rate_history=self.rate_history,
@@ -306,7 +305,7 @@ class Bridge:
             (self._tidy_archive, ARCHIVE_EVERY),
             (self.runtime_metrics.tick, self.runtime_metrics.TICK),
             (self.certificate_expiry.look, CERTIFICATES_EVERY),
-            (self.rate_history.beat, RATES_EVERY),
+            (lambda: self.rate_history.beat(*self.status.waiting()), RATES_EVERY),
             (self._end_watches, EVERY),
             (self.silent_sources.look, SILENCE_EVERY),
             (self._notify_manager, min(MANAGER_INTERVAL, (self.manager.watchdog or MANAGER_INTERVAL) / 3)),

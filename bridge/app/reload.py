@@ -152,12 +152,11 @@ class Reload:
             text = f"the configuration on disk is not in use: {error.faults[0]}"
             if len(error.faults) > 1:
                 text += f" (and {len(error.faults) - 1} more faults: see the log, or run syslog-bridge check)"
-            self._parts.status.reloaded = False
+            self._parts.status.note_failed_reload()
             self._parts.alarms.on("reload", "configuration", text)
             raise
         finally:
             self.on_end()
-        self._parts.status.reloaded = True
         self._parts.alarms.off("drain", "listeners", "the listeners are open again")
         self._parts.alarms.off("reload", "configuration", "the configuration on disk is in use again")
         log.info("reload: {text}", text=done.text)
@@ -237,9 +236,10 @@ class Reload:
         self._swap_archive(generation)
         parts.fsync_policy.policy = config.spool.fsync
         parts.journal.keep = config.ledger.keep
-        parts.expiry.config = parts.self_events.config = config
+        parts.expiry.config = config
+        parts.self_events.change(config)
         parts.quotas.change({name: intake.quota for name, intake in config.intakes.items()})
-        parts.status.config_sha256 = config.sha256
+        parts.status.change(config.sha256)
         parts.peers.change(generation.router)
         parts.pipeline.change(limits=ingest_config.group_limits(config), truncate=config.oversize == "truncate")
         parts.courier_set.apply(config, generation.prepared_couriers)

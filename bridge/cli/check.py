@@ -7,57 +7,51 @@ from pathlib import Path
 
 import click
 
-from bridge.cli.options import WRONG_USAGE, configuration_option
+from bridge.cli.options import WRONG_USAGE, CliCommand, configuration_option, example, probe
 from bridge.setup.check_result import Connect, faults_of, lines_of, verdict
 
 
-def make_check(connect: Connect) -> click.Command:
-    """Returns the command. ``connect`` tests the connection; without it, the command never uses the network."""
+@click.command(cls=CliCommand, epilog=example("syslog-bridge check -c bridge.yaml --connect"))
+@configuration_option
+@click.option("--connect", "connecting", is_flag=True, help="Test DNS, TCP, proxy, TLS and HTTP of each collector.")
+@click.option("--send-test", "sending", is_flag=True, help="Send one test event to each intake.")
+@click.option("--no-secrets", is_flag=True, help="Do not read keys and passwords; for a review on another machine.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="Output format.",
+)
+@click.pass_obj
+def check(connect: Connect | None, file: Path, connecting: bool, sending: bool, no_secrets: bool, form: str) -> None:
+    """Check the configuration and print all errors and warnings.
 
-    @click.command(epilog="\b\nExample:\n  syslog-bridge check -c bridge.yaml --connect")
-    @configuration_option
-    @click.option("--connect", "connecting", is_flag=True, help="Test DNS, TCP, proxy, TLS and HTTP of each collector.")
-    @click.option("--send-test", "sending", is_flag=True, help="Send one test event to each intake.")
-    @click.option("--no-secrets", is_flag=True, help="Do not read keys and passwords; for a review on another machine.")
-    @click.option(
-        "--format",
-        "form",
-        type=click.Choice(["text", "json"]),
-        default="text",
-        show_default=True,
-        help="Output format.",
-    )
-    def check(file: Path, connecting: bool, sending: bool, no_secrets: bool, form: str) -> None:
-        """Check the configuration and print all errors and warnings.
+    Each error has file, line, column, what is wrong and what would be correct. Warnings are about valid settings
+    that are probably a mistake: routes that never match, keys that look wrong or that every user can read, more
+    intakes than max_request_rate allows, and others.
 
-        Each error has file, line, column, what is wrong and what would be correct. Warnings are about valid settings
-        that are probably a mistake: routes that never match, keys that look wrong or that every user can read, more
-        intakes than max_request_rate allows, and others.
-
-        Exit code 2 if there is an error, 1 if --connect or --send-test fails. --format json prints an array of errors
-        and warnings (severity error or warning); with --connect or --send-test, an array of the test results.
-        """
-        if sending and no_secrets:
-            raise click.UsageError("--send-test needs the intake keys, which --no-secrets does not read")
-        config, faults = faults_of(file, secrets=not no_secrets)
-        if config is None:
-            rows = [{**asdict(fault), "severity": "error"} for fault in faults]
-            _write(form, rows, [str(fault) for fault in faults])
-            raise SystemExit(WRONG_USAGE)
-        testing = connecting or sending
-        if form == "text":
-            for fault in faults:
-                click.echo(f"{fault.file}:{fault.line}:{fault.column}: warning: {fault.message}")
-            click.echo(verdict(config))
-        results = connect(config, connecting, sending) if testing else []
-        rows = [asdict(result) for result in results]
-        _write(
-            form, rows if testing else [{**asdict(fault), "severity": "warning"} for fault in faults], lines_of(results)
-        )
-        if not all(result.ok for result in results):
-            raise SystemExit(1)
-
-    return check
+    Exit code 2 if there is an error, 1 if --connect or --send-test fails. --format json prints an array of errors
+    and warnings (severity error or warning); with --connect or --send-test, an array of the test results.
+    """
+    if sending and no_secrets:
+        raise click.UsageError("--send-test needs the intake keys, which --no-secrets does not read")
+    config, faults = faults_of(file, secrets=not no_secrets)
+    if config is None:
+        rows = [{**asdict(fault), "severity": "error"} for fault in faults]
+        _write(form, rows, [str(fault) for fault in faults])
+        raise SystemExit(WRONG_USAGE)
+    testing = connecting or sending
+    if form == "text":
+        for fault in faults:
+            click.echo(f"{fault.file}:{fault.line}:{fault.column}: warning: {fault.message}")
+        click.echo(verdict(config))
+    results = (connect or probe)(config, connecting, sending) if testing else []
+    rows = [asdict(result) for result in results]
+    _write(form, rows if testing else [{**asdict(fault), "severity": "warning"} for fault in faults], lines_of(results))
+    if not all(result.ok for result in results):
+        raise SystemExit(1)
 
 
 def _write(form: str, rows: Sequence[Mapping[str, object]], lines: Sequence[str]) -> None:

@@ -4,14 +4,16 @@ from pathlib import Path
 
 import click
 
+from bridge.cli.options import WRONG_USAGE, CliCommand, example, fail
 from bridge.collector.listening import CollectorError
-from bridge.collector.server import Options, OutputError, run
+from bridge.collector.server import Options, run
 
 _FILE = click.Path(path_type=Path)
 
 
 @click.command(
-    epilog="\b\nExample:\n  syslog-bridge collector --listen 127.0.0.1:8080 --key testkey0testkey0 --output out.jsonl"
+    cls=CliCommand,
+    epilog=example("syslog-bridge collector --listen 127.0.0.1:8080 --key testkey0testkey0 --output out.jsonl"),
 )
 @click.option("--listen", required=True, metavar="HOST:PORT", help="Address to listen on. Port 0: any free port.")
 @click.option(
@@ -42,8 +44,4 @@ def collector(  # click passes the options by name
     try:
         run(Options(listen, keys, certificate, private_key, output, count))
     except CollectorError as error:
-        click.echo(f"collector: {error}", err=True)
-        raise SystemExit(2) from None
-    except OutputError as error:
-        click.echo(f"collector: {error}", err=True)
-        raise SystemExit(1) from None
+        fail(f"collector: {error}", WRONG_USAGE)

@@ -8,13 +8,14 @@ import click
 from twisted.internet import defer, task
 from twisted.python.failure import Failure
 
+from bridge.cli.options import CliCommand, example
 from bridge.host import logs
 from bridge.host.interfaces import Reactor
 from bridge.host.reactor import install_reactor
 from bridge.listen.sockets import ListenError
 from bridge.spool import SpoolError
 from bridge.trial.demo import WITHIN_SECONDS, Demo
-from bridge.trial.send_target import SendError
+from bridge.util.errors import BridgeError
 
 
 def _write(text: str, color: str | None, bold: bool) -> None:
@@ -22,7 +23,7 @@ def _write(text: str, color: str | None, bold: bool) -> None:
     click.secho(text, fg=color, bold=bold or None)
 
 
-@click.command(epilog="\b\nExample:\n  syslog-bridge demo")
+@click.command(cls=CliCommand, epilog=example("syslog-bridge demo"))
 @click.option("--once", is_flag=True, help="Exit when the events of all devices have arrived.")
 def demo(once: bool) -> None:
     """Run a demonstration: a collector, a bridge and sample devices in one process. Needs no configuration."""
@@ -57,7 +58,7 @@ def _run(reactor: Reactor, system: Demo, *, once: bool) -> int:
         if failure.check(defer.TimeoutError):
             missing = ", ".join(f"{sample.device} (intake {sample.intake})" for sample in system.arrivals.missing)
             fail(f"no event arrived within {WITHIN_SECONDS:g} s from {missing}")
-        elif failure.check(SendError, SpoolError, ListenError):
+        elif failure.check(BridgeError, SpoolError, ListenError):
             fail(str(failure.value))
         elif not failure.check(defer.CancelledError):
             fail(f"unexpected error. Please report this as a defect: {failure.getTraceback()}")

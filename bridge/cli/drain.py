@@ -1,36 +1,35 @@
 """Implements ``syslog-bridge drain``: delivers all waiting events before a gateway is decommissioned."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import click
 
 from bridge.cli.execute import bridge_runs, run_command
-from bridge.cli.options import configuration_option, duration_seconds, fail, load_config
-from bridge.operations.command import CommandError
+from bridge.cli.options import CliCommand, configuration_option, example, fail, parsed
+from bridge.config import load
+from bridge.config.units import duration
 
 
-@click.command(epilog="\b\nExample:\n  syslog-bridge drain --timeout 30m && systemctl stop syslog-bridge")
+@click.command(cls=CliCommand, epilog=example("syslog-bridge drain --timeout 30m && systemctl stop syslog-bridge"))
 @configuration_option
 @click.option(
-    "--timeout", metavar="TIME", type=duration_seconds, default="30m", show_default=True, help="Maximum duration."
+    "--timeout", metavar="TIME", type=parsed(duration), default="30m", show_default=True, help="Maximum duration."
 )
-def drain(file: Path, timeout: float) -> None:
+def drain(file: Path, timeout: timedelta) -> None:
     """Close the listeners and deliver all waiting events.
 
     Use it before a gateway is decommissioned. Exit code 0 if no events are left, else 1. The bridge keeps running and
     delivering; its listeners stay closed until a reload or a restart. If no bridge is running, this command delivers
     the events in the spool itself.
     """
-    config = load_config(file, secrets=False)
-    if bridge_runs(config, "drain"):
-        result = run_command(config, "drain", {"timeout_seconds": int(timeout)}, description="draining")
+    config = load(file, secrets=False)
+    if bridge_runs(config):
+        result = run_command(config, "drain", {"timeout_seconds": int(timeout.total_seconds())}, description="draining")
     else:
         from bridge.app.offline_drain import drain_spool  # noqa: PLC0415
 
-        try:
-            result = drain_spool(load_config(file), timeout)
-        except CommandError as error:
-            fail(f"drain: {error}")
+        result = drain_spool(load(file), timeout.total_seconds())
     if not result["left"]:
         click.echo("drained: no events are left")
         return

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import click
 
-from bridge.cli.options import DEFAULT_FILE, WRONG_USAGE, fail
-from bridge.config import Config, ConfigurationError, Share, load
+from bridge.cli.options import DEFAULT_FILE, CliCommand, example, parsed
+from bridge.config import Config, Share, load
 from bridge.config.units import duration, rate
 from bridge.trial.drill import machine_checks
 from bridge.trial.drill.machine_checks import Finding, Need
@@ -63,26 +63,22 @@ class DrillResults:
 
 
 def _rate(text: str) -> int:
-    try:
-        return rate(text if text.endswith("/s") else f"{text}/s")
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from None
+    return rate(text if text.endswith("/s") else f"{text}/s")
 
 
-def _duration(text: str) -> timedelta:
-    try:
-        return duration(text)
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from None
-
-
-@click.command(epilog="\b\nExamples:\n  syslog-bridge drill\n  syslog-bridge drill --only outage,kill --quick")
+@click.command(cls=CliCommand, epilog=example("syslog-bridge drill", "syslog-bridge drill --only outage,kill --quick"))
 @click.option("-c", "--config", "file", metavar="FILE", type=click.Path(path_type=Path), default=DEFAULT_FILE,
               show_default=True, help="Its spool, buffers and URL are checked; may be missing.")  # fmt: skip
 @click.option(
-    "--rate", "expected", metavar="N/s", type=_rate, default="500/s", show_default=True, help="Expected event rate."
+    "--rate",
+    "expected",
+    metavar="N/s",
+    type=parsed(_rate),
+    default="500/s",
+    show_default=True,
+    help="Expected event rate.",
 )
-@click.option("--outage", metavar="TIME", type=_duration, default="8h", show_default=True,
+@click.option("--outage", metavar="TIME", type=parsed(duration), default="8h", show_default=True,
               help="Duration of a collector outage that the spool must hold.")  # fmt: skip
 @click.option("--directory", metavar="DIR", type=click.Path(path_type=Path, file_okay=False, exists=True),
               help="Directory for the drill's own spool.  [default: beside the configured spool]")  # fmt: skip
@@ -112,22 +108,19 @@ def drill(
         for finding in _machine_findings(config, need, no_connect):
             results.findings.append(finding)
             say(f"{_mark(finding.ok)} {finding.name}: {finding.text}")
-    try:
-        with _system(config, directory, quick) as system:
-            chosen = [name for name in SCENARIOS if name in parts]
-            for position, name in enumerate(chosen, start=1):
-                description, run = SCENARIOS[name]
-                say(f"   [{position}/{len(chosen)}] {name}: {description} ...")
-                outcome = run(system)
-                results.outcomes.append(outcome)
-                say(f"{_mark(outcome.ok)} {name}: {outcome.text}")
-            for kind in ("tcp", "udp") if "ramp" in parts else ():
-                say(f"   ramp over {kind}: ", nl=False)
-                ramp = measure_rate(system, kind, 1.0 if quick else 3.0, lambda step: say(f"{step} ", nl=False))
-                results.ramps.append(ramp)
-                say(f"\n{_mark(bool(ramp.rate))} {kind}: {ramp}")
-    except (DrillError, OSError) as error:
-        fail(f"drill: {error}")
+    with _system(config, directory, quick) as system:
+        chosen = [name for name in SCENARIOS if name in parts]
+        for position, name in enumerate(chosen, start=1):
+            description, run = SCENARIOS[name]
+            say(f"   [{position}/{len(chosen)}] {name}: {description} ...")
+            outcome = run(system)
+            results.outcomes.append(outcome)
+            say(f"{_mark(outcome.ok)} {name}: {outcome.text}")
+        for kind in ("tcp", "udp") if "ramp" in parts else ():
+            say(f"   ramp over {kind}: ", nl=False)
+            ramp = measure_rate(system, kind, 1.0 if quick else 3.0, lambda step: say(f"{step} ", nl=False))
+            results.ramps.append(ramp)
+            say(f"\n{_mark(bool(ramp.rate))} {kind}: {ramp}")
     if as_json:
         click.echo(json.dumps({"good": not results.failed_checks, **asdict(results)}, indent=2))
     else:
@@ -148,11 +141,7 @@ def _chosen(only: str | None) -> set[str]:
 def _configuration(file: Path) -> Config | None:
     if file == DEFAULT_FILE and not file.exists():
         return None
-    try:
-        return load(file, secrets=False)
-    except ConfigurationError as error:
-        click.echo(str(error), err=True)
-        raise SystemExit(WRONG_USAGE) from None
+    return load(file, secrets=False)
 
 
 def _machine_findings(config: Config | None, need: Need, no_connect: bool) -> Iterator[Finding]:
@@ -187,11 +176,7 @@ def _system(config: Config | None, directory: Path | None, quick: bool) -> Itera
     try:
         gateway.start()
         yield Drill(
-            drill_collector,
-            gateway,
-            Numbers(),
-            fault_seconds=2.0 if quick else 6.0,
-            events=2_000 if quick else 10_000,
+            drill_collector, gateway, Numbers(), fault_seconds=2.0 if quick else 6.0, events=2_000 if quick else 10_000
         )
     finally:
         gateway.stop()

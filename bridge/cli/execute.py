@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 from rich.console import Console
@@ -11,12 +11,12 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from twisted.internet import defer
 
 from bridge.admin.control_commands import OPERATOR_ERRORS, on_spool
-from bridge.cli.options import fail
+from bridge.cli.options import fail, os_error_text
 from bridge.config import Config
 from bridge.operations import control_client, spool_summary
-from bridge.operations.command import WrongRequest
 from bridge.operations.offline_session import OfflineSession
 from bridge.spool import SpoolError
+from bridge.util.errors import BridgeError
 
 JSON = dict[str, Any]
 
@@ -32,12 +32,10 @@ def run_command(config: Config, command: str, given: Mapping[str, object], *, de
             if spool_summary.owner(directory) is not None:
                 return control_client.execute(directory, command, given, on_progress)
             return _run_offline(config, command, given, on_progress)
-        except control_client.ControlError as error:
-            fail(f"{command}: {error}")
-        except (*OPERATOR_ERRORS, SpoolError, WrongRequest) as error:
+        except (BridgeError, *OPERATOR_ERRORS, SpoolError) as error:
             fail(f"{command}: {error}")
         except OSError as error:
-            fail(f"{command}: {error.filename or config.spool.directory}: {error.strerror}{_remedy(error)}")
+            fail(f"{command}: {os_error_text(error, config.spool.directory)}")
 
 
 def existing_spool(directory: Path) -> Path:
@@ -47,23 +45,9 @@ def existing_spool(directory: Path) -> Path:
     return directory
 
 
-def bridge_runs(config: Config, command: str) -> bool:
-    """Returns True if a bridge has the lock of the spool. Exits with 1 if there is no spool or it cannot be read."""
-    try:
-        return spool_summary.owner(existing_spool(config.spool.directory)) is not None
-    except control_client.ControlError as error:
-        fail(f"{command}: {error}")
-    except OSError as error:
-        fail(f"{command}: {error.filename}: {error.strerror}{_remedy(error)}")
-
-
-def fail_unreadable(command: str, error: OSError) -> NoReturn:
-    """Reports a file of the spool that could not be read, and exits with 1."""
-    fail(f"{command}: {error.filename}: {error.strerror}{_remedy(error)}")
-
-
-def _remedy(error: OSError) -> str:
-    return ". Run the command as root or as the bridge's user" if isinstance(error, PermissionError) else ""
+def bridge_runs(config: Config) -> bool:
+    """Returns True if a bridge has the lock of the spool. Raises ControlError if there is no spool."""
+    return spool_summary.owner(existing_spool(config.spool.directory)) is not None
 
 
 def _run_offline(

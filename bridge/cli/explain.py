@@ -13,8 +13,8 @@ import click
 from click.core import ParameterSource
 
 from bridge.cli import options
-from bridge.cli.options import configuration_option, load_config
-from bridge.config import Config, Listener, parse_text
+from bridge.cli.options import CliCommand, configuration_option, example
+from bridge.config import Config, Listener, load, parse_text
 from bridge.explain.explanation import Explainer, Explanation, Origin, as_json
 from bridge.explain.frames import Cutter
 from bridge.explain.text import text_of
@@ -33,7 +33,8 @@ spool: {directory: unused}
 
 
 @click.command(
-    epilog="\b\nExample:\n  echo '<30>Nov 23 07:24:00 gw unbound[7]: info: A IN' | syslog-bridge explain --json"
+    cls=CliCommand,
+    epilog=example("echo '<30>Nov 23 07:24:00 gw unbound[7]: info: A IN' | syslog-bridge explain --json"),
 )
 @configuration_option
 @click.option(
@@ -69,7 +70,7 @@ def explain(
     config = _built_in(context, file)
     routed = config is None
     if config is None:
-        config = load_config(file, secrets=False)
+        config = load(file, secrets=False)
     chosen = _listener(config, listener, stream=stream)
     explainer = Explainer(
         config, Origin(chosen, source or IPv4Address("127.0.0.1"), (client_name,) if client_name else ()),

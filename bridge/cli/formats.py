@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import click
 
+from bridge.cli.options import CliCommand, example
 from bridge.config.faults import printable
 from bridge.explain.payloads import FrameContext, event_for
 from bridge.formats import FORMATS, Format, UnknownFormat, find
@@ -14,7 +15,7 @@ from bridge.formats import FORMATS, Format, UnknownFormat, find
 _CONTEXT = FrameContext(received=datetime(2026, 11, 23, 7, 24, 1, tzinfo=UTC))
 
 
-@click.command(epilog="\b\nExample:\n  syslog-bridge formats fortigate")
+@click.command(cls=CliCommand, epilog=example("syslog-bridge formats fortigate"))
 @click.argument("name", required=False)
 @click.option("--json", "as_lines", is_flag=True, help="Print one JSON object per line.")
 def formats(name: str | None, as_lines: bool) -> None:

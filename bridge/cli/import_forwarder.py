@@ -4,17 +4,19 @@ from pathlib import Path
 
 import click
 
-from bridge.cli.options import WRONG_USAGE, fail
+from bridge.cli.options import WRONG_USAGE, CliCommand, example, fail
 from bridge.config.addresses import REGIONS
 from bridge.setup import compose_file
 from bridge.setup.check_result import verdict
-from bridge.setup.configuration_writer import Draft, DraftError, write
+from bridge.setup.configuration_writer import Draft, write
 from bridge.setup.forwarder_import import CUT_OVER, imported
 
 _FILE = click.Path(path_type=Path)
 
 
-@click.command("import", epilog="\b\nExample:\n  syslog-bridge import intakes.yaml --output /etc/syslog-bridge")
+@click.command(
+    "import", cls=CliCommand, epilog=example("syslog-bridge import intakes.yaml --output /etc/syslog-bridge")
+)
 @click.argument("file", metavar="INTAKES.YAML", type=_FILE)
 @click.option("--output", metavar="DIR", type=_FILE, required=True, help="Directory to write bridge.yaml and keys/ to.")
 @click.option(
@@ -39,22 +41,17 @@ def import_forwarder(file: Path, output: Path, region: str | None, compose: Path
         beside = compose or file.with_name("docker-compose.yml")
         tree = compose_file.parse(beside.read_bytes(), str(beside)) if compose or beside.exists() else None
     except OSError as error:
-        click.echo(f"import: {error.filename}: {error.strerror}", err=True)
-        raise SystemExit(WRONG_USAGE) from None
+        fail(f"import: {error.filename}: {error.strerror}", WRONG_USAGE)
     found, report = imported(data, str(file), tree, region)
     if report.faults:
-        click.echo(str(report.error()), err=True)
-        raise SystemExit(WRONG_USAGE)
+        raise report.error()
     if not found.ports:
         fail(f"import: {file}: no entry receives messages, so no listener can be created")
     draft = Draft((output / "bridge.yaml").absolute(), found.as_yaml(file.name), found.keys)
-    try:
-        if not force:
-            draft.refuse_existing()
-        # The certificates are still in the folder of the forwarder, so their files may not exist here yet.
-        config = write(draft, secrets=not found.certificates)
-    except DraftError as error:
-        fail(f"import: {error}")
+    if not force:
+        draft.refuse_existing()
+    # The certificates are still in the folder of the forwarder, so their files may not exist here yet.
+    config = write(draft, secrets=not found.certificates)
     assert config is not None
     click.echo(f"wrote {draft.file} and {len(found.keys)} files in {draft.file.parent / 'keys'}")
     click.echo(verdict(config))

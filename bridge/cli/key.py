@@ -7,17 +7,17 @@ from pathlib import Path
 import click
 
 from bridge.cli.execute import bridge_runs, run_command
-from bridge.cli.options import WRONG_USAGE, configuration_option, fail, load_config
-from bridge.config import ConfigurationError, Fault, key_file
+from bridge.cli.options import WRONG_USAGE, CliGroup, configuration_option, example, fail
+from bridge.config import Fault, key_file, load
 from bridge.config.secret import looks_like_a_key
 
 
-@click.group(epilog="\b\nExample:\n  syslog-bridge key set firewalls < new-key")
+@click.group(cls=CliGroup, epilog=example("syslog-bridge key set firewalls < new-key"))
 def key() -> None:
     """Manage intake keys."""
 
 
-@key.command("set", epilog="\b\nExample:\n  syslog-bridge key set firewalls < new-key")
+@key.command("set", epilog=example("syslog-bridge key set firewalls < new-key"))
 @configuration_option
 @click.argument("intake")
 def set_(file: Path, intake: str) -> None:
@@ -26,14 +26,10 @@ def set_(file: Path, intake: str) -> None:
     The key file is the one named by intake_key: {file: ...}. A parked intake resumes delivery at once. No other part of
     the configuration is reloaded.
     """
-    config = load_config(file, secrets=False)
+    config = load(file, secrets=False)
     if intake not in config.intakes:
         raise click.UsageError(f"there is no intake {intake}. The intakes are {', '.join(config.intakes)}")
-    try:
-        path = key_file(file, intake)
-    except ConfigurationError as error:
-        click.echo(str(error), err=True)
-        raise SystemExit(WRONG_USAGE) from None
+    path = key_file(file, intake)
     if isinstance(path, Fault):
         fail(f"key set: {path}")
     if sys.stdin.isatty():
@@ -42,8 +38,7 @@ def set_(file: Path, intake: str) -> None:
         text = sys.stdin.buffer.read(4096).decode("utf-8", "replace")
     text = text.strip()
     if error_text := _invalid(text):
-        click.echo(f"key set: {error_text}; nothing was changed", err=True)
-        raise SystemExit(WRONG_USAGE)
+        fail(f"key set: {error_text}; nothing was changed", WRONG_USAGE)
     if not looks_like_a_key(text):
         click.echo("key set: warning: an intake key usually has 16 letters and digits; this one does not", err=True)
     try:
@@ -51,7 +46,7 @@ def set_(file: Path, intake: str) -> None:
     except OSError as error:
         fail(f"key set: {error.filename or path}: {error.strerror}. The old key is kept")
     click.echo(f"wrote {path}")
-    if config.spool.directory.is_dir() and bridge_runs(config, "key set"):
+    if config.spool.directory.is_dir() and bridge_runs(config):
         run_command(config, "key", {"intake": intake, "key": text})
         click.echo("the running bridge uses the new key")
 

@@ -5,25 +5,21 @@ those that need a reactor can install the bridge's reactor first.
 """
 
 import gc
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
 
 import click
 
 from bridge import __version__
-
-if TYPE_CHECKING:
-    from bridge.config import Config
-    from bridge.setup.check_result import StepResult
 
 LOG_FORMATS = ("auto", "text", "journal", "json")
 LOG_LEVELS = ("debug", "info", "warn", "error")
 
 # Command name -> its module below `bridge`, and the name of the click command in that module.
 _COMMANDS = {
+    "check": ("cli.check", "check"),
     "collector": ("cli.collector", "collector"),
     "config": ("cli.config", "config_group"),
     "demo": ("cli.demo", "demo"),
@@ -39,6 +35,7 @@ _COMMANDS = {
     "report": ("cli.report", "report"),
     "schema": ("cli.schema", "schema"),
     "send": ("cli.send", "send"),
+    "setup": ("cli.setup", "setup"),
     "spool": ("cli.spool", "spool"),
     "status": ("cli.status", "status"),
     "tail": ("cli.tail", "tail"),
@@ -61,21 +58,6 @@ def _module(name: str) -> ModuleType:
     finally:
         if enabled:
             gc.enable()
-
-
-def _probe(config: "Config", connect: bool, send_test: bool) -> "Sequence[StepResult]":
-    results: Sequence[StepResult] = _module("setup.connection_check").probe(config, connect, send_test)
-    return results
-
-
-def _check() -> click.Command:
-    command: click.Command = _module("cli.check").make_check(_probe)
-    return command
-
-
-def _setup() -> click.Command:
-    command: click.Command = _module("cli.setup").make_setup(_probe)
-    return command
 
 
 def _run() -> click.Command:
@@ -102,22 +84,18 @@ def _run() -> click.Command:
     return run
 
 
-# Commands that are built in this module.
-_BUILT: dict[str, Callable[[], click.Command]] = {"check": _check, "run": _run, "setup": _setup}
-
-
 class _Lazy(click.Group):
     """Imports the module of a command when the command is used or its help is shown."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Returns the names of all commands."""
-        return sorted([*_COMMANDS, *_BUILT])
+        return sorted([*_COMMANDS, "run"])
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Returns a command, None if it does not exist."""
         if cmd_name not in self.commands:
-            if cmd_name in _BUILT:
-                self.add_command(_BUILT[cmd_name](), cmd_name)
+            if cmd_name == "run":
+                self.add_command(_run(), cmd_name)
             elif cmd_name in _COMMANDS:
                 module, name = _COMMANDS[cmd_name]
                 self.add_command(getattr(_module(module), name), cmd_name)

@@ -1,16 +1,25 @@
 """Defines options, option types and helpers that several commands share."""
 
-from collections.abc import Callable
+import errno
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import reduce, wraps
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
 from bridge.config import Config, ConfigurationError, load
-from bridge.config.units import duration
+from bridge.config.faults import printable
 from bridge.routing.conditions import Address
+from bridge.util.errors import BridgeError
+
+if TYPE_CHECKING:
+    from bridge.setup.check_result import StepResult
+
+T = TypeVar("T")
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 DEFAULT_FILE = Path("/etc/syslog-bridge/bridge.yaml")
 
@@ -26,32 +35,76 @@ def configuration_option(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)  # fmt: skip
 
 
-class Bundle:
-    """Adds several options to a command."""
+def configured(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds the option ``-c FILE`` and passes the configuration as the first argument, read without its secrets."""
 
-    def __init__(self, *options: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
-        self._options = options
+    @configuration_option
+    @wraps(command)
+    def loaded(file: Path, **given: object) -> None:
+        command(load(file, secrets=False), **given)
 
-    def __call__(self, command: Callable[..., Any]) -> Callable[..., Any]:
-        """Adds the options in the given order."""
-        for option in reversed(self._options):
-            command = option(command)
-        return command
+    return loaded
 
 
-def load_config(file: Path, *, secrets: bool = True) -> Config:
-    """Loads the configuration. If it has errors, prints each on a line of stderr and exits with 2."""
-    try:
-        return load(file, secrets=secrets)
-    except ConfigurationError as error:
-        click.echo(str(error), err=True)
-        raise SystemExit(WRONG_USAGE) from None
+def bundle(*options: Decorator) -> Decorator:
+    """Returns a decorator that adds several options to a command, in the given order."""
+    return lambda command: reduce(lambda decorated, option: option(decorated), reversed(options), command)
 
 
-def fail(text: str) -> NoReturn:
-    """Prints an error on stderr and exits with 1."""
+def probe(config: Config, connect: bool, send_test: bool) -> "Sequence[StepResult]":
+    """Tests the connection to the collector; imported on use, because the test needs the HTTP client."""
+    from bridge.setup import connection_check  # noqa: PLC0415
+
+    return connection_check.probe(config, connect, send_test)
+
+
+def fail(text: str, code: int = 1) -> NoReturn:
+    """Prints an error on stderr and exits with ``code``."""
     click.echo(text, err=True)
-    raise SystemExit(1)
+    raise SystemExit(code)
+
+
+class CliCommand(click.Command):
+    """Prints an error whose text is for the operator and exits; other exceptions are defects and keep their trace."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Runs the command. Exits with 2 if the configuration has errors, with 1 after other errors."""
+        try:
+            return super().invoke(ctx)
+        except ConfigurationError as error:
+            # Each fault begins with its own place.
+            fail(str(error), WRONG_USAGE)
+        except BridgeError as error:
+            fail(f"{_name(ctx)}: {error}")
+        except OSError as error:
+            if error.errno == errno.EPIPE:
+                raise  # click exits quietly when the reader of stdout has closed the pipe.
+            fail(f"{_name(ctx)}: {os_error_text(error)}")
+
+
+class CliGroup(click.Group):
+    """A command with subcommands, such as ``spool list``."""
+
+    command_class = CliCommand
+
+
+def example(*commands: str) -> str:
+    """Returns the end of a command's help: one example, or several."""
+    return "\n  ".join([f"\b\nExample{'s' * (len(commands) > 1)}:", *commands])
+
+
+def _name(ctx: click.Context) -> str:
+    """Returns the command as typed, without the program: ``spool list``."""
+    parent = ctx.parent
+    above = "" if parent is None or parent.parent is None else f"{parent.command.name} "
+    return f"{above}{ctx.command.name}"
+
+
+def os_error_text(error: OSError, path: Path | None = None) -> str:
+    """Returns file, reason and remedy of an error; ``path`` is the file if the error names none."""
+    place = error.filename or path
+    remedy = ". Run the command as root or as the bridge's user" if isinstance(error, PermissionError) else ""
+    return f"{f'{place}: ' if place else ''}{error.strerror or error}{remedy}"
 
 
 # Option types. click calls them with the text of the option; they raise BadParameter if the text is invalid.
@@ -67,23 +120,27 @@ def address(text: str) -> Address:
     return parsed if mapped is None else mapped
 
 
-def duration_seconds(text: str) -> float:
-    """Parses a duration such as 30m; returns seconds."""
-    try:
-        return duration(text).total_seconds()
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from None
+def parsed(parse: Callable[[str], T]) -> Callable[[str], T]:
+    """Returns an option type: a parser whose ValueError has a text for the operator."""
+
+    def convert(text: str) -> T:
+        try:
+            return parse(text)
+        except ValueError as error:
+            raise click.BadParameter(printable(str(error))) from None
+
+    return convert
 
 
-def time(text: str) -> datetime:
-    """Parses an RFC 3339 time; without an offset it is UTC."""
-    parsed = clock_time(text)
+def time(text: str, expected: str = "a time, such as 2026-11-23T07:24:00Z") -> datetime:
+    """Parses an RFC 3339 time, or a day; without an offset it is UTC. ``expected`` is for the error."""
+    parsed = clock_time(text, expected)
     return parsed if parsed.tzinfo is not None else parsed.replace(tzinfo=UTC)
 
 
-def clock_time(text: str) -> datetime:
+def clock_time(text: str, expected: str = "a time, such as 2026-11-23T07:24:00Z") -> datetime:
     """Parses an RFC 3339 time with or without an offset."""
     try:
         return datetime.fromisoformat(text)
     except ValueError:
-        raise click.BadParameter(f"'{text}' is not a time, such as 2026-11-23T07:24:00Z") from None
+        raise click.BadParameter(f"'{text}' is not {expected}") from None

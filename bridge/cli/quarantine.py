@@ -3,22 +3,19 @@
 import json
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 
 import click
 
 from bridge.admin.control_commands import networks
-from bridge.cli.execute import confirm, existing_spool, fail_unreadable, run_command, yes_option
-from bridge.cli.options import Bundle, configuration_option, fail, load_config
+from bridge.cli.execute import confirm, existing_spool, run_command, yes_option
+from bridge.cli.options import CliGroup, bundle, configured, example, fail
 from bridge.config import Config
 from bridge.config.faults import printable
-from bridge.operations.command import WrongRequest
-from bridge.operations.control_client import ControlError
 from bridge.spool.quarantine import REASONS, QuarantineEntry
 from bridge.spool.reprocess import Selection
 from bridge.syslog.timestamps import rfc3339
 
-_WHICH = Bundle(
+_WHICH = bundle(
     click.option(
         "--reason",
         multiple=True,
@@ -32,7 +29,7 @@ _SHOWN = 160
 "Bytes of a frame that a list shows."
 
 
-@click.group(epilog="\b\nExample:\n  syslog-bridge quarantine list --reason refused")
+@click.group(cls=CliGroup, epilog=example("syslog-bridge quarantine list --reason refused"))
 def quarantine() -> None:
     """List, retry or purge frames in quarantine. The reasons are:
 
@@ -44,24 +41,23 @@ def quarantine() -> None:
     """
 
 
-@quarantine.command("list", epilog="\b\nExample:\n  syslog-bridge quarantine list --reason refused --json")
-@configuration_option
+@quarantine.command("list", epilog=example("syslog-bridge quarantine list --reason refused --json"))
+@configured
 @_WHICH
 @click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="Maximum number of frames.")
 @click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object per line, with the complete frame in base64."
 )
 def list_(
-    file: Path, reason: tuple[str, ...], intake: str | None, source: str | None, limit: int, as_json: bool
+    config: Config, reason: tuple[str, ...], intake: str | None, source: str | None, limit: int, as_json: bool
 ) -> None:
     """Show the latest frames and why they are held.
 
     Shows time of reception, reason, sender or intake, details and the beginning of each frame.
     """
-    config = load_config(file, secrets=False)
     found: list[tuple[str, QuarantineEntry]] = []
     total: Counter[str] = Counter()
-    for why, entry in _entries(config, "quarantine list", reason or REASONS, intake, source):
+    for why, entry in _entries(config, reason or REASONS, intake, source):
         total[why] += 1
         found.append((why, entry))
         if len(found) > 2 * limit:
@@ -77,25 +73,24 @@ def list_(
         click.echo(", ".join(f"{why}: {count:,}" for why, count in total.items()) or "the quarantine is empty")
 
 
-@quarantine.command(epilog="\b\nExample:\n  syslog-bridge quarantine retry --reason refused --intake firewalls")
-@configuration_option
+@quarantine.command(epilog=example("syslog-bridge quarantine retry --reason refused --intake firewalls"))
+@configured
 @_WHICH
-def retry(file: Path, reason: tuple[str, ...], intake: str | None, source: str | None) -> None:
+def retry(config: Config, reason: tuple[str, ...], intake: str | None, source: str | None) -> None:
     """Retry frames with the current routes.
 
     Refused events are queued for their intake unchanged; the other frames are routed by the current routes. Frames that
     match no route or are still too long stay in quarantine.
     """
-    _retry(file, reason or REASONS, intake, source)
+    _retry(config, reason or REASONS, intake, source)
 
 
-@quarantine.command(epilog="\b\nExample:\n  syslog-bridge quarantine purge --reason damaged --yes")
-@configuration_option
+@quarantine.command(epilog=example("syslog-bridge quarantine purge --reason damaged --yes"))
+@configured
 @_WHICH
 @yes_option
-def purge(file: Path, reason: tuple[str, ...], intake: str | None, source: str | None, yes: bool) -> None:
+def purge(config: Config, reason: tuple[str, ...], intake: str | None, source: str | None, yes: bool) -> None:
     """Delete frames. They are lost, and are counted as dropped (reason purged)."""
-    config = load_config(file, secrets=False)
     which = " that match" if intake or source else ""
     confirm(f"Delete the frames in quarantine ({', '.join(reason or REASONS)}){which}?", yes=yes)
     given = {"reasons": list(reason or REASONS), "intake": intake, "source": source}
@@ -104,23 +99,22 @@ def purge(file: Path, reason: tuple[str, ...], intake: str | None, source: str |
     _end(result)
 
 
-@click.group(epilog="\b\nExample:\n  syslog-bridge unrouted list")
+@click.group(cls=CliGroup, epilog=example("syslog-bridge unrouted list"))
 def unrouted() -> None:
     """List frames that match no route, and route them once a route exists."""
 
 
-@unrouted.command("list", epilog="\b\nExample:\n  syslog-bridge unrouted list --json")
-@configuration_option
+@unrouted.command("list", epilog=example("syslog-bridge unrouted list --json"))
+@configured
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON array.")
-def list_unrouted(file: Path, as_json: bool) -> None:
+def list_unrouted(config: Config, as_json: bool) -> None:
     """Show the senders of held frames.
 
     Shows the number of frames, the first and last time of reception and the latest frame of each sender.
     """
-    config = load_config(file, secrets=False)
     senders: dict[tuple[str, str], list[QuarantineEntry]] = {}
     counts: Counter[tuple[str, str]] = Counter()
-    for _, entry in _entries(config, "unrouted list", ("unrouted",), None, None):
+    for _, entry in _entries(config, ("unrouted",), None, None):
         sender = (entry.peer, entry.listener)
         counts[sender] += 1
         first, last = senders.get(sender, [entry, entry])
@@ -146,23 +140,22 @@ def list_unrouted(file: Path, as_json: bool) -> None:
         click.echo("no unrouted frames are held")
 
 
-@unrouted.command(epilog="\b\nExample:\n  syslog-bridge unrouted reroute --source 10.1.0.0/16")
-@configuration_option
+@unrouted.command(epilog=example("syslog-bridge unrouted reroute --source 10.1.0.0/16"))
+@configured
 @click.option("--source", metavar="ADDRESS", help="Only frames from this address or network.")
-def reroute(file: Path, source: str | None) -> None:
+def reroute(config: Config, source: str | None) -> None:
     """Route held frames by the current routes. Each event keeps its own time.
 
     Frames that match no route stay held. A running bridge uses the routes it has loaded, so reload it first.
     """
-    _retry(file, ("unrouted",), None, source)
+    _retry(config, ("unrouted",), None, source)
 
 
 def _received(entry: QuarantineEntry) -> int:
     return entry.received_ms
 
 
-def _retry(file: Path, reasons: tuple[str, ...], intake: str | None, source: str | None) -> None:
-    config = load_config(file, secrets=False)
+def _retry(config: Config, reasons: tuple[str, ...], intake: str | None, source: str | None) -> None:
     given = {"reasons": list(reasons), "intake": intake, "source": source}
     result = run_command(config, "quarantine-retry", given, description="routing")
     for name, count in sorted(result["moved"].items()):
@@ -179,23 +172,18 @@ def _end(result: dict[str, object]) -> None:
 
 
 def _entries(
-    config: Config, command: str, reasons: tuple[str, ...], intake: str | None, source: str | None
+    config: Config, reasons: tuple[str, ...], intake: str | None, source: str | None
 ) -> Iterator[tuple[str, QuarantineEntry]]:
     """Yields the matching entries of the quarantine files. A running bridge may remove files meanwhile."""
-    try:
-        selection = Selection(intake, networks(source))
-        folder = existing_spool(config.spool.directory) / ".quarantine"
-        for reason in reasons:
-            for path in sorted((folder / reason).glob("*.jsonl")):
-                try:
-                    lines = path.read_bytes().splitlines(keepends=True)
-                except FileNotFoundError:
-                    continue
-                for line in lines:
-                    entry = QuarantineEntry.read(line)
-                    if entry is not None and selection.matches(entry):
-                        yield reason, entry
-    except (ControlError, WrongRequest) as error:
-        fail(f"{command}: {error}")
-    except OSError as error:
-        fail_unreadable(command, error)
+    selection = Selection(intake, networks(source))
+    folder = existing_spool(config.spool.directory) / ".quarantine"
+    for reason in reasons:
+        for path in sorted((folder / reason).glob("*.jsonl")):
+            try:
+                lines = path.read_bytes().splitlines(keepends=True)
+            except FileNotFoundError:
+                continue
+            for line in lines:
+                entry = QuarantineEntry.read(line)
+                if entry is not None and selection.matches(entry):
+                    yield reason, entry

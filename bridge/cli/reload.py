@@ -1,21 +1,19 @@
 """Implements ``syslog-bridge reload``: applies the configuration file to the running bridge."""
 
-from pathlib import Path
-
 import click
 
 from bridge.cli.execute import bridge_runs, run_command
-from bridge.cli.options import configuration_option, fail, load_config
+from bridge.cli.options import CliCommand, configured, example, fail
+from bridge.config import Config
 
 
-@click.command(epilog="\b\nExample:\n  syslog-bridge reload -c /etc/syslog-bridge/bridge.yaml")
-@configuration_option
-def reload(file: Path) -> None:
+@click.command(cls=CliCommand, epilog=example("syslog-bridge reload -c /etc/syslog-bridge/bridge.yaml"))
+@configured
+def reload(config: Config) -> None:
     """Reload the configuration of the running bridge.
 
     Does the same as systemctl reload, and prints the result.
     """
-    config = load_config(file, secrets=False)
-    if not bridge_runs(config, "reload"):
+    if not bridge_runs(config):
         fail("reload: no bridge is running")
     click.echo(run_command(config, "reload", {})["text"])

@@ -1,31 +1,31 @@
 """Implements ``syslog-bridge replay``: delivers events of the archive again."""
 
 from datetime import datetime
-from pathlib import Path
 
 import click
 
 from bridge.cli.execute import confirm, run_command, yes_option
-from bridge.cli.options import configuration_option, load_config, time
+from bridge.cli.options import CliCommand, configured, example, time
+from bridge.config import Config
 from bridge.syslog.timestamps import milliseconds, rfc3339
 
 
 @click.command(
-    epilog="\b\nExample:\n  syslog-bridge replay --intake linux --from 2026-11-23T07:00:00Z --to 2026-11-23T08:00:00Z"
+    cls=CliCommand,
+    epilog=example("syslog-bridge replay --intake linux --from 2026-11-23T07:00:00Z --to 2026-11-23T08:00:00Z"),
 )
-@configuration_option
+@configured
 @click.option("--intake", required=True, metavar="NAME", help="Intake whose events are delivered to it again.")
 @click.option("--from", "since", required=True, type=time, metavar="TIME", help="Start of the period of event times.")
 @click.option("--to", "until", required=True, type=time, metavar="TIME", help="End of the period, not included.")
 @yes_option
-def replay(file: Path, intake: str, since: datetime, until: datetime, yes: bool) -> None:
+def replay(config: Config, intake: str, since: datetime, until: datetime, yes: bool) -> None:
     """Deliver archived events of an intake and a period again.
 
     Each event keeps its original time. Needs spool.archive:. Either all events are queued, or none. They are counted as
     replayed, and the collector receives them as new events. --from and --to are rounded down to
     batch.timestamp_resolution.
     """
-    config = load_config(file, secrets=False)
     if until <= since:
         raise click.UsageError("--to must be after --from")
     from_ms, to_ms = milliseconds(since), milliseconds(until)

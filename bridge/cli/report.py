@@ -4,8 +4,8 @@ The command only reads files, so it works with and without a running bridge.
 """
 
 import sys
+from dataclasses import replace
 from datetime import UTC, date, datetime
-from pathlib import Path
 
 import click
 
@@ -13,7 +13,7 @@ from bridge.accounting.journal_lines import JournalReader
 from bridge.accounting.report.rows import Report, ReportRow
 from bridge.accounting.report.totals import ReportBuilder
 from bridge.cli import report_text
-from bridge.cli.options import configuration_option, fail, load_config
+from bridge.cli.options import CliCommand, configured, example, fail, time
 from bridge.config import Config
 from bridge.config.faults import printable
 
@@ -23,16 +23,11 @@ FOLDER = ".ledger"
 
 def day_or_time(text: str) -> datetime:
     """Parses a day, which begins at midnight UTC, or an RFC 3339 time; without an offset it is UTC."""
-    try:
-        parsed = datetime.fromisoformat(text)
-    except ValueError:
-        expected = "a day or a time, such as 2026-03-01 or 2026-03-01T07:24:00Z"
-        raise click.BadParameter(f"'{text}' is not {expected}") from None
-    return parsed if parsed.tzinfo is not None else parsed.replace(tzinfo=UTC)
+    return time(text, "a day or a time, such as 2026-03-01 or 2026-03-01T07:24:00Z")
 
 
-@click.command(epilog="\b\nExample:\n  syslog-bridge report --from 2026-03-01 --to 2026-04-01")
-@configuration_option
+@click.command(cls=CliCommand, epilog=example("syslog-bridge report --from 2026-03-01 --to 2026-04-01"))
+@configured
 @click.option(
     "--from",
     "begin",
@@ -48,7 +43,7 @@ def day_or_time(text: str) -> datetime:
     is_flag=True,
     help="Print CSV with one row per intake. The state of the hash chain goes to stderr.",
 )
-def report(file: Path, begin: datetime | None, end: datetime | None, intake: str | None, as_csv: bool) -> None:
+def report(config: Config, begin: datetime | None, end: datetime | None, intake: str | None, as_csv: bool) -> None:
     """Account for every event of a period.
 
     Shows received, delivered, refused and dropped events, with the reasons. In each row: carried over + received +
@@ -57,15 +52,11 @@ def report(file: Path, begin: datetime | None, end: datetime | None, intake: str
     """
     if begin is not None and end is not None and begin >= end:
         raise click.UsageError("--from must be before --to")
-    config = load_config(file, secrets=False)
     folder = config.spool.directory / FOLDER
     try:
         folder.stat()
     except FileNotFoundError:
         fail(f"report: the bridge has never run: there is no journal {folder}")
-    except OSError as error:
-        remedy = ". Run the command as root or as the bridge's user" if isinstance(error, PermissionError) else ""
-        fail(f"report: {folder}: {error.strerror}{remedy}")
     journal = JournalReader(folder)
     result = build_report(journal, begin, end)
     if intake is not None:
@@ -102,8 +93,7 @@ def _only(result: Report, intake: str, config: Config) -> Report:
         raise click.UsageError(
             f"--intake: there is no intake {intake} in the configuration or the period. The intakes are {known}"
         )
-    result.rows = {intake: result.rows.get(intake, ReportRow())}
-    return result
+    return replace(result, rows={intake: result.rows.get(intake, ReportRow())})
 
 
 def _period(begin: datetime | None, end: datetime | None) -> str:

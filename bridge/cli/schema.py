@@ -4,10 +4,11 @@ import json
 
 import click
 
+from bridge.cli.options import CliCommand, example
 from bridge.config.schema import schema as configuration_schema
 
 
-@click.command(epilog="\b\nExample:\n  syslog-bridge schema > bridge.schema.json")
+@click.command(cls=CliCommand, epilog=example("syslog-bridge schema > bridge.schema.json"))
 def schema() -> None:
     """Print the JSON Schema of the configuration file.
 

@@ -7,22 +7,19 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 
 import click
 
 from bridge.cli import options
-from bridge.cli.options import fail
+from bridge.cli.options import CliCommand, example, fail, parsed
 from bridge.routing.conditions import Address
 from bridge.syslog import priorities
 from bridge.trial.send_target import SendConnection, SendError, SendTarget
 from bridge.trial.test_messages import Composer
 
-
-def _target(text: str) -> SendTarget:
-    try:
-        return SendTarget.parse(text)
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from None
+_facility = partial(priorities.number, names=priorities.FACILITIES)
+_severity = partial(priorities.number, names=priorities.SEVERITIES)
 
 
 def _rate(text: str) -> float:
@@ -32,21 +29,6 @@ def _rate(text: str) -> float:
     return float(match[1])
 
 
-def _facility(text: str) -> int:
-    return _number(text, priorities.FACILITIES)
-
-
-def _severity(text: str) -> int:
-    return _number(text, priorities.SEVERITIES)
-
-
-def _number(text: str, names: tuple[str, ...]) -> int:
-    try:
-        return priorities.number(text, names)
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from None
-
-
 def _word(text: str) -> str:
     if not re.fullmatch(r"[!-~]{1,255}", text):
         raise click.BadParameter(f"'{text}': a header field must be printable ASCII without spaces")
@@ -54,13 +36,14 @@ def _word(text: str) -> str:
 
 
 @click.command(
-    epilog="\b\nExample:\n  syslog-bridge send --to tcp://127.0.0.1:514 --count 1000 --rate 100/s 'message {n}'"
+    cls=CliCommand,
+    epilog=example("syslog-bridge send --to tcp://127.0.0.1:514 --count 1000 --rate 100/s 'message {n}'"),
 )
 @click.option(
     "--to",
     "target",
     metavar="URL",
-    type=_target,
+    type=parsed(SendTarget.parse),
     required=True,
     help="Destination: udp://HOST:PORT or tcp://HOST:PORT.",
 )
@@ -79,8 +62,8 @@ def _word(text: str) -> str:
 @click.option(
     "--app-name", metavar="A", type=_word, default="syslog-bridge", show_default=True, help="APP-NAME or TAG."
 )
-@click.option("--facility", metavar="NAME", type=_facility, help="Name or number.  [default: user]")
-@click.option("--severity", metavar="NAME", type=_severity, help="Name or number.  [default: notice]")
+@click.option("--facility", metavar="NAME", type=parsed(_facility), help="Name or number.  [default: user]")
+@click.option("--severity", metavar="NAME", type=parsed(_severity), help="Name or number.  [default: notice]")
 @click.option("--priority", metavar="N", type=click.IntRange(0, 191), help="PRI, instead of facility and severity.")
 @click.option(
     "--timestamp",

@@ -6,22 +6,22 @@ option, because every user of a machine can see command lines, and shells save t
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import IO, TypeVar
 
 import click
 
-from bridge.cli.options import DEFAULT_FILE, configuration_option, fail
+from bridge.cli.options import DEFAULT_FILE, CliCommand, bundle, configuration_option, example, fail, parsed, probe
 from bridge.config import Config
 from bridge.config import addresses as read
 from bridge.config.addresses import REGIONS
 from bridge.config.faults import printable
 from bridge.config.fields import intake_name, time_zone
-from bridge.formats import UnknownFormat, find
+from bridge.formats import find
 from bridge.setup.check_result import Connect, StepResult, lines_of, verdict
-from bridge.setup.configuration_writer import Draft, DraftError, write
+from bridge.setup.configuration_writer import Draft, write
 
 T = TypeVar("T")
 
@@ -90,28 +90,21 @@ def _named(listeners: tuple[tuple[str, str], ...]) -> list[tuple[str, str, str]]
     return named
 
 
-# --- parsers: convert the user's text to a value, or raise BadParameter with what is expected -------------------------
+# --- parsers: convert the user's text to a value, or raise ValueError with what is expected -------------------------
 
 
 def _collector(text: str) -> str:
     if text.upper() in REGIONS:
         return text.upper()
     if "://" not in text:
-        raise click.BadParameter(f"'{printable(text)}' is not a region ({', '.join(REGIONS)}) or an https:// URL")
-    return _checked(read.base_url, text)
-
-
-def _intake(text: str) -> str:
-    return _checked(intake_name, text)
+        raise ValueError(f"'{printable(text)}' is not a region ({', '.join(REGIONS)}) or an https:// URL")
+    return read.base_url(text)
 
 
 def _format(text: str) -> str | None:
     if not text or text == "none":
         return None
-    try:
-        find(text)
-    except UnknownFormat as error:
-        raise click.BadParameter(printable(str(error))) from None
+    find(text)
     return text
 
 
@@ -119,122 +112,129 @@ def _sources(text: str) -> tuple[str, ...]:
     given = text.replace(",", " ").split()
     if [each.lower() for each in given] == ["all"]:
         return ()
-    return tuple(str(_checked(read.network, each)).removesuffix("/32").removesuffix("/128") for each in given)
+    return tuple(str(read.network(each)).removesuffix("/32").removesuffix("/128") for each in given)
 
 
 def _listener(text: str) -> tuple[str, str]:
     kind, mark, at = text.partition("://")
     if not mark or kind not in ("udp", "tcp"):
-        raise click.BadParameter(f"'{printable(text)}' is not a listener, such as udp://*:514 or tcp://192.0.2.1:514")
-    return kind, str(_checked(read.address, at))
+        raise ValueError(f"'{printable(text)}' is not a listener, such as udp://*:514 or tcp://192.0.2.1:514")
+    return kind, str(read.address(at))
 
 
 def _listeners(text: str) -> tuple[tuple[str, str], ...]:
     found = tuple(map(_listener, text.replace(",", " ").split()))
     if not found:
-        raise click.BadParameter("at least one listener is needed, such as udp://*:514")
+        raise ValueError("at least one listener is needed, such as udp://*:514")
     return found
 
 
 def _zone(text: str) -> str:
-    return _checked(lambda name: time_zone(name).key, text)
+    return time_zone(text).key
 
 
 def _key(text: str) -> str:
     key = text.strip()
     if not key or not all("!" <= letter <= "~" for letter in key):
-        raise click.BadParameter("an intake key is one word of letters and digits; copy it from the intake's page")
+        raise ValueError("an intake key is one word of letters and digits; copy it from the intake's page")
     return key
-
-
-def _checked(parse: Callable[[str], T], text: str) -> T:
-    try:
-        return parse(text)
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from None
 
 
 # --- the command ------------------------------------------------------------------------------------------------------
 
 
-def make_setup(connect: Connect) -> click.Command:
-    """Returns the command. ``connect`` tests the connection to the collector."""
-
-    @click.command(
-        epilog="\b\nExamples:\n  sudo syslog-bridge setup\n  syslog-bridge setup --non-interactive --region FRA1"
-        " --intake firewalls --key-file key.txt\n    --source 10.1.0.0/16 --listen udp://*:514"
-    )
-    @configuration_option
-    @click.option(
+_OPTIONS = bundle(
+    click.option(
         "--region", metavar="NAME|URL", help=f"{' '.join(REGIONS)}, or a base URL of the collector.  [default: FRA1]"
-    )
-    @click.option("--intake", metavar="NAME", help="Name for the intake.  [default: its format, or all]")
-    @click.option("--key-file", metavar="FILE", type=click.File(), help="File with the intake key; - for stdin.")
-    @click.option(
+    ),
+    click.option("--intake", metavar="NAME", help="Name for the intake.  [default: its format, or all]"),
+    click.option("--key-file", metavar="FILE", type=click.File(), help="File with the intake key; - for stdin."),
+    click.option(
         "--format", "form", metavar="NAME", help="Text format of the intake's parser; see syslog-bridge formats."
-    )
-    @click.option(
+    ),
+    click.option(
         "--source", metavar="NETWORKS", help="Senders, such as '10.1.0.1, 10.2.0.0/16', or all.  [default: all]"
-    )
-    @click.option("--listen", metavar="URLS", help="Listeners.  [default: udp://*:514 tcp://*:514]")
-    @click.option("--timezone", metavar="ZONE", help="Time zone of device times without one.  [default: UTC]")
-    @click.option("--spool", metavar="DIRECTORY", type=click.Path(path_type=Path), default=_SPOOL, show_default=True,
-        help="Directory of the spool.")  # fmt: skip
-    @click.option(
+    ),
+    click.option("--listen", metavar="URLS", help="Listeners.  [default: udp://*:514 tcp://*:514]"),
+    click.option("--timezone", metavar="ZONE", help="Time zone of device times without one.  [default: UTC]"),
+    click.option(
+        "--spool",
+        metavar="DIRECTORY",
+        type=click.Path(path_type=Path),
+        default=_SPOOL,
+        show_default=True,
+        help="Directory of the spool.",
+    ),
+    click.option(
         "--non-interactive", is_flag=True, help="Do not ask; use the default of each option that is not given."
-    )
-    @click.option(
+    ),
+    click.option(
         "--send-test", "sending", is_flag=True, help="Send one test event: the only way to detect a wrong key."
+    ),
+    click.option("--no-connect", is_flag=True, help="Do not test the connection to the collector."),
+    click.option("--force", is_flag=True, help="Replace an existing configuration."),
+)
+
+
+@click.command(
+    cls=CliCommand,
+    epilog=example(
+        "sudo syslog-bridge setup",
+        "syslog-bridge setup --non-interactive --region FRA1 --intake firewalls --key-file key.txt",
+        "  --source 10.1.0.0/16 --listen udp://*:514",
+    ),
+)
+@configuration_option
+@_OPTIONS
+@click.pass_obj
+def setup(
+    connect: Connect | None, /, file: Path, key_file: IO[str] | None, spool: Path, non_interactive: bool,
+    sending: bool, no_connect: bool, force: bool, **given: str | None,
+) -> None:  # fmt: skip
+    """Write a first configuration and test the connection.
+
+    Asks for region, intake, key, senders and ports.
+    """
+    if sending and no_connect:
+        raise click.UsageError("--send-test needs a connection, which --no-connect excludes")
+    if non_interactive and key_file is None:
+        raise click.UsageError("--non-interactive needs --key-file FILE, or --key-file - with the key on stdin")
+    if not non_interactive and not sys.stdin.isatty() and key_file is not None and key_file.name == "<stdin>":
+        raise click.UsageError("the key is read from stdin, so questions cannot be answered: add --non-interactive")
+    ask = _Asker(interactive=not non_interactive)
+    ask.say("Create a first configuration. Enter accepts the value in [brackets]. Ctrl-C cancels.\n")
+    if not force:
+        # Before the first question. The name of the key file is known only later.
+        Draft(file.absolute(), "", {}).refuse_existing()
+    answers = _answers(ask, spool.absolute(), given)
+    name = answers.intake
+    key = _read_key(key_file) if key_file is not None else ask.secret(f"Intake key of {name}", _key)
+    draft = Draft(file.absolute(), answers.as_yaml(), {name: key})
+    if not force:
+        draft.refuse_existing()
+    if not non_interactive and not no_connect and not sending:
+        sending = click.confirm("Send a test event to the intake? Only this detects a wrong key", default=True)
+    written = write(draft, agree=lambda config: no_connect or _test_connection(connect or probe, config, sending, ask))
+    if written is None:
+        fail(
+            "setup: the connection test failed, and nothing was written. Fix the steps marked NO"
+            + (", or use --no-connect to write the configuration without a test" if non_interactive else "")
+        )
+    click.echo(f"wrote {draft.file} and {draft.key_file(name)}")
+    click.echo(verdict(written))
+    click.echo("\n".join(_next_steps(draft.file, answers)))
+
+
+def _answers(ask: "_Asker", spool: Path, given: Mapping[str, str | None]) -> SetupAnswers:
+    return SetupAnswers(
+        collector=ask("SEKOIA.IO region, or URL of the collector", given["region"], "FRA1", _collector),
+        format=(format_name := ask(_FORMAT_QUESTION, given["form"], "none", _format)),
+        intake=ask("Name for the intake (a-z 0-9 - _ .)", given["intake"], format_name or "all", intake_name),
+        sources=ask("Senders: addresses and networks, or all", given["source"], "all", _sources),
+        listeners=ask("Listeners", given["listen"], "udp://*:514 tcp://*:514", _listeners),
+        timezone=ask("Time zone of device times without one", given["timezone"], "UTC", _zone),
+        spool=spool,
     )
-    @click.option("--no-connect", is_flag=True, help="Do not test the connection to the collector.")
-    @click.option("--force", is_flag=True, help="Replace an existing configuration.")
-    def setup(
-        file: Path, region: str | None, intake: str | None, key_file: Any, form: str | None, source: str | None,
-        listen: str | None, timezone: str | None, spool: Path, non_interactive: bool, sending: bool, no_connect: bool,
-        force: bool,
-    ) -> None:  # fmt: skip
-        """Write a first configuration and test the connection.
-
-        Asks for region, intake, key, senders and ports.
-        """
-        if sending and no_connect:
-            raise click.UsageError("--send-test needs a connection, which --no-connect excludes")
-        if non_interactive and key_file is None:
-            raise click.UsageError("--non-interactive needs --key-file FILE, or --key-file - with the key on stdin")
-        if not non_interactive and not sys.stdin.isatty() and key_file is not None and key_file.name == "<stdin>":
-            raise click.UsageError("the key is read from stdin, so questions cannot be answered: add --non-interactive")
-        ask = _Asker(interactive=not non_interactive)
-        ask.say("Create a first configuration. Enter accepts the value in [brackets]. Ctrl-C cancels.\n")
-        try:
-            _refuse_existing(file, force)
-            answers = SetupAnswers(
-                collector=ask("SEKOIA.IO region, or URL of the collector", region, "FRA1", _collector),
-                format=(format_name := ask(_FORMAT_QUESTION, form, "none", _format)),
-                intake=(name := ask("Name for the intake (a-z 0-9 - _ .)", intake, format_name or "all", _intake)),
-                sources=ask("Senders: addresses and networks, or all", source, "all", _sources),
-                listeners=ask("Listeners", listen, "udp://*:514 tcp://*:514", _listeners),
-                timezone=ask("Time zone of device times without one", timezone, "UTC", _zone),
-                spool=spool.absolute(),
-            )
-            key = _read_key(key_file) if key_file is not None else ask.secret(f"Intake key of {name}", _key)
-            draft = Draft(file.absolute(), answers.as_yaml(), {name: key})
-            if not force:
-                draft.refuse_existing()
-            if not non_interactive and not no_connect and not sending:
-                sending = click.confirm("Send a test event to the intake? Only this detects a wrong key", default=True)
-            written = write(draft, agree=lambda config: no_connect or _test_connection(connect, config, sending, ask))
-        except DraftError as error:
-            fail(f"setup: {error}")
-        if written is None:
-            fail(
-                "setup: the connection test failed, and nothing was written. Fix the steps marked NO"
-                + (", or use --no-connect to write the configuration without a test" if non_interactive else "")
-            )
-        click.echo(f"wrote {draft.file} and {draft.key_file(name)}")
-        click.echo(verdict(written))
-        click.echo("\n".join(_next_steps(draft.file, answers)))
-
-    return setup
 
 
 class _Asker:
@@ -247,31 +247,27 @@ class _Asker:
         if self._interactive:
             click.echo(text)
 
-    def __call__(self, question: str, given: str | None, default: str, parse: Callable[[str], Any]) -> Any:
+    def __call__(self, question: str, given: str | None, default: str, parse: Callable[[str], T]) -> T:
+        convert = parsed(parse)
         if given is not None:
-            return parse(given)
+            return convert(given)
         if not self._interactive:
-            return parse(default)
+            return convert(default)
         # click asks again after a BadParameter, and shows its text.
-        return click.prompt(question, default=default, value_proc=parse)
+        answer: T = click.prompt(question, default=default, value_proc=convert)
+        return answer
 
     def secret(self, question: str, parse: Callable[[str], str]) -> str:
-        found: str = click.prompt(f"{question} (not shown)", hide_input=True, value_proc=parse)
+        found: str = click.prompt(f"{question} (not shown)", hide_input=True, value_proc=parsed(parse))
         return found
 
     def write_anyway(self) -> bool:
         return self._interactive and click.confirm("Write the configuration anyway?", default=False)
 
 
-def _refuse_existing(file: Path, force: bool) -> None:
-    # Check before the first question. The name of the key file is known only later.
-    if not force:
-        Draft(file.absolute(), "", {}).refuse_existing()
-
-
-def _read_key(file: Any) -> str:
+def _read_key(file: IO[str]) -> str:
     try:
-        return _key(file.read(4096))
+        return parsed(_key)(file.read(4096))
     except (OSError, UnicodeDecodeError):
         raise click.BadParameter("the key file cannot be read as text", param_hint="--key-file") from None
 

@@ -8,23 +8,22 @@ from pathlib import Path
 import click
 
 from bridge.batching.encoding import escaped
-from bridge.cli.execute import confirm, existing_spool, fail_unreadable, run_command, yes_option
-from bridge.cli.options import Bundle, configuration_option, fail, load_config
+from bridge.cli.execute import confirm, existing_spool, run_command, yes_option
+from bridge.cli.options import CliGroup, bundle, configured, example, fail
 from bridge.config import Config
 from bridge.operations import spool_summary
-from bridge.operations.control_client import ControlError
 from bridge.spool import inspect
 from bridge.spool.partition import EventFilter
 from bridge.syslog.timestamps import rfc3339
 
-_FILTERS = Bundle(
+_FILTERS = bundle(
     click.option("--intake", metavar="NAME", help="Only events of this intake."),
     click.option("--source", metavar="HOST", help="Only events whose text contains this host or address."),
     click.option("--containing", metavar="TEXT", help="Only events that contain this text."),
 )
 
 
-@click.group(epilog="\b\nExample:\n  syslog-bridge spool list -c bridge.yaml")
+@click.group(cls=CliGroup, epilog=example("syslog-bridge spool list -c bridge.yaml"))
 def spool() -> None:
     """List, export, move or purge the events in the spool. Works with and without a running bridge.
 
@@ -32,18 +31,12 @@ def spool() -> None:
     """
 
 
-@spool.command("list", epilog="\b\nExample:\n  syslog-bridge spool list --json")
-@configuration_option
+@spool.command("list", epilog=example("syslog-bridge spool list --json"))
+@configured
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
-def list_(file: Path, as_json: bool) -> None:
+def list_(config: Config, as_json: bool) -> None:
     """Show the waiting events of each intake: number, bytes, age of the oldest."""
-    config = load_config(file, secrets=False)
-    try:
-        found = spool_summary.read(existing_spool(config.spool.directory))
-    except ControlError as error:
-        fail(f"spool list: {error}")
-    except OSError as error:
-        fail_unreadable("spool list", error)
+    found = spool_summary.read(existing_spool(config.spool.directory))
     rows = spool_summary.as_json(config.spool.directory, found)["intakes"]
     assert isinstance(rows, list)
     for row in rows:
@@ -60,29 +53,27 @@ def list_(file: Path, as_json: bool) -> None:
         click.echo(f"{row['name']:<24} {row['backlog_events']:>12,} {row['backlog_bytes']:>15,} {age:>10}{note}")
 
 
-@spool.command(epilog="\b\nExample:\n  syslog-bridge spool show --intake firewalls --limit 5")
-@configuration_option
+@spool.command(epilog=example("syslog-bridge spool show --intake firewalls --limit 5"))
+@configured
 @_FILTERS
 @click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="Maximum number of events.")
-def show(file: Path, intake: str | None, source: str | None, containing: str | None, limit: int) -> None:
+def show(config: Config, intake: str | None, source: str | None, containing: str | None, limit: int) -> None:
     """Print the oldest waiting events: intake, event time, text."""
-    config = load_config(file, secrets=False)
-    for number, (name, ms, event) in enumerate(_events(config, "spool show", intake, EventFilter(containing, source))):
+    for number, (name, ms, event) in enumerate(_events(config, intake, EventFilter(containing, source))):
         if number == limit:
             break
         text = escaped(event).decode("utf-8", "backslashreplace")
         click.echo(f"{name:<16} {rfc3339(ms) if ms else 'no event time':<24}  {text}")
 
 
-@spool.command(epilog="\b\nExample:\n  syslog-bridge spool export --intake firewalls --output events.jsonl")
-@configuration_option
+@spool.command(epilog=example("syslog-bridge spool export --intake firewalls --output events.jsonl"))
+@configured
 @_FILTERS
 @click.option(
     "--output", type=click.Path(path_type=Path), help="New file, readable by its owner only.  [default: stdout]"
 )
-def export(file: Path, intake: str | None, source: str | None, containing: str | None, output: Path | None) -> None:
+def export(config: Config, intake: str | None, source: str | None, containing: str | None, output: Path | None) -> None:
     """Write the waiting events as JSON lines with intake, event_timestamp and event. Removes nothing."""
-    config = load_config(file, secrets=False)
     count = 0
     try:
         out = sys.stdout if output is None else output.open("x", encoding="utf-8")
@@ -91,7 +82,7 @@ def export(file: Path, intake: str | None, source: str | None, containing: str |
     try:
         if output is not None:
             output.chmod(0o600)
-        for name, ms, event in _events(config, "spool export", intake, EventFilter(containing, source)):
+        for name, ms, event in _events(config, intake, EventFilter(containing, source)):
             row = {
                 "intake": name, "event_timestamp": rfc3339(ms) if ms else None,
                 "event": event.decode("utf-8", "backslashreplace"),
@@ -105,17 +96,16 @@ def export(file: Path, intake: str | None, source: str | None, containing: str |
     click.echo(f"{count:,} events", err=True)
 
 
-@spool.command(epilog="\b\nExample:\n  syslog-bridge spool move --intake old --to firewalls")
-@configuration_option
+@spool.command(epilog=example("syslog-bridge spool move --intake old --to firewalls"))
+@configured
 @_FILTERS
 @click.option("--to", required=True, metavar="NAME", help="Intake to move the events to.")
 @yes_option
-def move(file: Path, intake: str | None, source: str | None, containing: str | None, to: str, yes: bool) -> None:
+def move(config: Config, intake: str | None, source: str | None, containing: str | None, to: str, yes: bool) -> None:
     """Move waiting events to another intake. Events keep their text and time.
 
     The command waits until no requests are in flight. Events of those requests are not moved.
     """
-    config = load_config(file, secrets=False)
     if intake is None and not (source or containing):
         raise click.UsageError("specify the events: --intake, --source or --containing")
     if intake is None:
@@ -126,13 +116,12 @@ def move(file: Path, intake: str | None, source: str | None, containing: str | N
     _end(result)
 
 
-@spool.command(epilog="\b\nExample:\n  syslog-bridge spool purge --intake lab --containing 'debug:'")
-@configuration_option
+@spool.command(epilog=example("syslog-bridge spool purge --intake lab --containing 'debug:'"))
+@configured
 @_FILTERS
 @yes_option
-def purge(file: Path, intake: str | None, source: str | None, containing: str | None, yes: bool) -> None:
+def purge(config: Config, intake: str | None, source: str | None, containing: str | None, yes: bool) -> None:
     """Delete waiting events. They are lost, and are counted as dropped (reason purged)."""
-    config = load_config(file, secrets=False)
     owner = "ALL intakes" if intake is None else f"intake {intake}"
     which = "matching" if source or containing else "waiting"
     confirm(f"Delete the {which} events of {owner}? They will never be delivered.", yes=yes)
@@ -147,18 +136,11 @@ def _end(result: dict[str, object]) -> None:
         fail("interrupted. The remaining events were not changed")
 
 
-def _events(
-    config: Config, command: str, intake: str | None, event_filter: EventFilter
-) -> Iterator[tuple[str, int, bytes]]:
+def _events(config: Config, intake: str | None, event_filter: EventFilter) -> Iterator[tuple[str, int, bytes]]:
     matcher = event_filter.matcher()
-    try:
-        directory = existing_spool(config.spool.directory)
-        for name in [intake] if intake is not None else inspect.intakes(directory):
-            for _, events in inspect.queued_batches(directory / name):
-                for ms, event in events:
-                    if matcher.matches(event):
-                        yield name, ms, event
-    except ControlError as error:
-        fail(f"{command}: {error}")
-    except OSError as error:
-        fail_unreadable(command, error)
+    directory = existing_spool(config.spool.directory)
+    for name in [intake] if intake is not None else inspect.intakes(directory):
+        for _, events in inspect.queued_batches(directory / name):
+            for ms, event in events:
+                if matcher.matches(event):
+                    yield name, ms, event

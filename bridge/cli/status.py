@@ -7,36 +7,31 @@ from typing import Any
 import click
 
 from bridge.cli import status_text
-from bridge.cli.options import configuration_option, fail, load_config
+from bridge.cli.options import CliCommand, configured, example, fail
+from bridge.config import Config
 from bridge.operations import control_client, spool_summary
 
 MAX_SOURCES = 100
 "Sources requested from the bridge. The output shows as many as fit."
 
 
-@click.command(epilog="\b\nExample:\n  syslog-bridge status -c /etc/syslog-bridge/bridge.yaml")
-@configuration_option
+@click.command(cls=CliCommand, epilog=example("syslog-bridge status -c /etc/syslog-bridge/bridge.yaml"))
+@configured
 @click.option(
     "--json", "as_json", is_flag=True, help="Print the JSON of /api/status; running is false if no bridge runs."
 )
 @click.option("--watch", "watched", is_flag=True, help="Update the status every two seconds until Ctrl-C.")
-def status(file: Path, as_json: bool, watched: bool) -> None:
+def status(config: Config, as_json: bool, watched: bool) -> None:
     """Show the health of the bridge, or of its spool if none runs.
 
     The first line says whether the bridge is healthy and, if not, what to do. If no bridge runs, shows the contents of
     the spool.
     """
-    directory = load_config(file, secrets=False).spool.directory
+    directory = config.spool.directory
     if watched and not as_json:
         _watch(directory)
         return
-    try:
-        report, running = _read_status(directory, "" if as_json else f"?sources={MAX_SOURCES}")
-    except control_client.ControlError as error:
-        fail(f"status: {error}")
-    except OSError as error:
-        remedy = ". Run the command as root or as the bridge's user" if isinstance(error, PermissionError) else ""
-        fail(f"status: {error.filename or directory}: {error.strerror}{remedy}")
+    report, running = _read_status(directory, "" if as_json else f"?sources={MAX_SOURCES}")
     if as_json:
         click.echo(json.dumps(report, indent=2))
     else:

@@ -82,7 +82,7 @@ def _listeners(status: dict[str, Any]) -> list[str]:
     return _table("listeners", ("name", "port", "dropped by the kernel", "rejected connections"), rows)
 
 
-def _value(table: Any, name: str) -> Any:
+def _value(table: object, name: str) -> object:
     return table.get(name, 0) if isinstance(table, dict) else 0
 
 
@@ -97,7 +97,7 @@ def _intakes(intakes: Sequence[dict[str, Any]]) -> list[str]:
     return _table("intakes", ("name", "state", "events", "bytes", "oldest", "last error"), rows)
 
 
-def _cluster_node(cluster_node: Any) -> list[str]:
+def _cluster_node(cluster_node: object) -> list[str]:
     if not isinstance(cluster_node, dict):
         return []
     rows = (
@@ -118,7 +118,7 @@ def _cluster_node(cluster_node: Any) -> list[str]:
     return [*table, *local, f"  role {cluster_node.get('role')}; {shares}"]
 
 
-def _source(row: dict[str, Any]) -> tuple[Any, ...]:
+def _source(row: dict[str, Any]) -> tuple[object, ...]:
     offset, clock = row.get("clock_offset_seconds"), row.get("clock")
     name = f" ({row['name']})" if row.get("name") else ""
     return (
@@ -142,7 +142,7 @@ def _counts(table: dict[str, int]) -> str:
     return ", ".join(f"{name} {count:,}" for name, count in table.items() if count)
 
 
-def _table(title: str, heads: Sequence[str], rows: Iterable[Sequence[Any]], total: int | None = None) -> list[str]:
+def _table(title: str, heads: Sequence[str], rows: Iterable[Sequence[object]], total: int | None = None) -> list[str]:
     """Returns the lines of a table, none if it has no rows. ``total``: number of rows, if ``rows`` has not all."""
     cells = [[_cell(value) for value in row] for row in rows]
     if not cells:
@@ -155,7 +155,7 @@ def _table(title: str, heads: Sequence[str], rows: Iterable[Sequence[Any]], tota
     return ["", title, *(f"  {line.rstrip()}" for line in lines), *more]
 
 
-def _cell(value: Any) -> str:
+def _cell(value: object) -> str:
     # Error texts and names come from other hosts. Control characters in them must not reach the terminal.
     return "-" if value is None else f"{value:,}" if isinstance(value, int) else printable(str(value))
 

@@ -12,7 +12,8 @@ from urllib.parse import urlencode
 
 import click
 
-from bridge.cli.options import configuration_option, fail, load_config
+from bridge.cli.options import CliCommand, configured, example
+from bridge.config import Config
 from bridge.config.faults import printable
 from bridge.operations import control_client
 
@@ -20,17 +21,17 @@ POLL_INTERVAL = 0.4
 "Seconds between two requests to the bridge."
 
 
-@click.command(epilog="\b\nExample:\n  syslog-bridge tail --source 192.0.2.7 --sent")
-@configuration_option
+@click.command(cls=CliCommand, epilog=example("syslog-bridge tail --source 192.0.2.7 --sent"))
+@configured
 @click.option("--source", metavar="ADDRESS", help="Only messages from this address.")
 @click.option("--raw", "form", flag_value="raw", help="Show complete frames as received.")
 @click.option(
     "--sent", "form", flag_value="sent", help="Show only events as sent; nothing for messages that a route drops."
 )
 @click.option("-n", "--count", type=click.IntRange(1), help="Stop after this number of messages.")
-def tail(file: Path, source: str | None, form: str | None, count: int | None) -> None:
+def tail(config: Config, source: str | None, form: str | None, count: int | None) -> None:
     """Show messages as they arrive: time, source, intake, event. At high rates, only a sample is shown."""
-    directory = load_config(file, secrets=False).spool.directory
+    directory = config.spool.directory
     left = count
     try:
         for message in _messages(directory, source, form or ""):
@@ -40,13 +41,6 @@ def tail(file: Path, source: str | None, form: str | None, count: int | None) ->
             click.echo(line)
             if left is not None and (left := left - 1) <= 0:
                 return
-    except control_client.ControlError as error:
-        fail(f"tail: {error}")
-    except OSError as error:
-        fail(
-            f"tail: {error.filename or directory}: {error.strerror}. Check that the bridge is running, and run the"
-            " command as root or as the bridge's user"
-        )
     except KeyboardInterrupt:
         return
 

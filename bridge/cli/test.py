@@ -18,32 +18,30 @@ A file of samples is YAML, with a list of::
 
 import base64
 import binascii
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from ipaddress import IPv4Address
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 import yaml
 
 from bridge.cli import options
-from bridge.cli.options import WRONG_USAGE, configuration_option, load_config
-from bridge.config import Config, Listener
+from bridge.cli.options import WRONG_USAGE, CliCommand, configuration_option, example, fail
+from bridge.config import Config, Listener, load
 from bridge.explain.explanation import Explainer, Origin, as_json
 from bridge.explain.frames import Cut
 from bridge.ingest import from_config as ingest_config
 from bridge.routing import Router
 
 KEYS = {"name", "from", "listener", "client_name", "received", "frame", "base64", "expect"}
+T = TypeVar("T")
+
 EXPECTED = {"intake", "route", "payload", "event", "event_timestamp"}
 
 
-class SampleError(Exception):
-    """Raised when a file of samples is invalid; the text names its line."""
-
-
-@click.command(epilog="\b\nExample:\n  syslog-bridge test -c bridge.yaml samples.yaml")
+@click.command(cls=CliCommand, epilog=example("syslog-bridge test -c bridge.yaml samples.yaml"))
 @configuration_option
 @click.argument("samples", type=click.Path(path_type=Path), nargs=-1, required=True)
 def test(file: Path, samples: tuple[Path, ...]) -> None:
@@ -55,20 +53,16 @@ def test(file: Path, samples: tuple[Path, ...]) -> None:
     \b
     - {from: 10.1.8.4, frame: '<30>Nov 23 07:24:00 gw sshd[7]: hello', expect: {intake: linux, event: 'hello'}}
     """
-    config = load_config(file, secrets=False)
+    config = load(file, secrets=False)
     router = ingest_config.router(config)
     failures = count = 0
     for path in samples:
-        try:
-            for place, sample in _read(path):
-                count += 1
-                differences = list(_differences(config, router, sample))
-                failures += bool(differences)
-                for text in differences:
-                    click.echo(f"{place}: {sample.get('name', f'sample {count}')}: {text}")
-        except (SampleError, click.UsageError) as error:
-            click.echo(str(error), err=True)
-            raise SystemExit(WRONG_USAGE) from None
+        for place, sample in _read(path):
+            count += 1
+            differences = list(_differences(config, router, sample))
+            failures += bool(differences)
+            for text in differences:
+                click.echo(f"{place}: {sample.get('name', f'sample {count}')}: {text}")
     click.echo(f"{count - failures} of {count} samples match their expectations")
     if failures:
         raise SystemExit(1)
@@ -79,20 +73,20 @@ def _read(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     try:
         node = yaml.compose(path.read_bytes(), Loader=yaml.BaseLoader)
     except OSError as error:
-        raise SampleError(f"{path}: {error.strerror}") from None
+        fail(f"{path}: {error.strerror}", WRONG_USAGE)
     except yaml.YAMLError as error:
-        raise SampleError(f"{path}: {error}") from None
+        fail(f"{path}: {error}", WRONG_USAGE)
     if not isinstance(node, yaml.SequenceNode):
-        raise SampleError(f"{path}:1: must be a list of samples, each starting with '- '")
+        fail(f"{path}:1: must be a list of samples, each starting with '- '", WRONG_USAGE)
     for item in node.value:
         place = f"{path}:{item.start_mark.line + 1}"
         sample = _convert(item)
         if not isinstance(sample, dict) or not isinstance(sample.get("expect"), dict):
-            raise SampleError(f"{place}: a sample needs frame: and expect:. See syslog-bridge test --help")
+            fail(f"{place}: a sample needs frame: and expect:. See syslog-bridge test --help", WRONG_USAGE)
         _check_keys(place, sample, KEYS)
         _check_keys(place, sample["expect"], EXPECTED)
         if ("frame" in sample) == ("base64" in sample):
-            raise SampleError(f"{place}: a sample needs either frame: or base64:")
+            fail(f"{place}: a sample needs either frame: or base64:", WRONG_USAGE)
         yield place, {**sample, "place": place}
 
 
@@ -109,7 +103,7 @@ def _convert(node: yaml.Node) -> Any:
 def _check_keys(place: str, given: dict[str, Any], keys: set[str]) -> None:
     for key in given:
         if key not in keys:
-            raise SampleError(f"{place}: unknown key {key}. Valid keys are {', '.join(sorted(keys))}")
+            fail(f"{place}: unknown key {key}. Valid keys are {', '.join(sorted(keys))}", WRONG_USAGE)
 
 
 def _differences(config: Config, router: Router, sample: dict[str, Any]) -> Iterator[str]:
@@ -142,7 +136,7 @@ def _listener(config: Config, sample: dict[str, Any]) -> Listener:
         if name in (None, listener.name):
             return listener
     names = ", ".join(listener.name for listener in config.listeners)
-    raise SampleError(f"{sample['place']}: there is no listener {name}. The listeners are {names}")
+    fail(f"{sample['place']}: there is no listener {name}. The listeners are {names}", WRONG_USAGE)
 
 
 def _frame(sample: dict[str, Any]) -> bytes:
@@ -151,16 +145,16 @@ def _frame(sample: dict[str, Any]) -> bytes:
     try:
         return base64.b64decode(str(sample["base64"]), validate=True)
     except binascii.Error:
-        raise SampleError(f"{sample['place']}: base64: not valid base64") from None
+        fail(f"{sample['place']}: base64: not valid base64", WRONG_USAGE)
 
 
-def _parsed(place: str, parse: Any, text: str | None) -> Any:
+def _parsed(place: str, parse: Callable[[str], T], text: str | None) -> T | None:
     if text is None:
         return None
     try:
         return parse(text)
     except click.BadParameter as error:
-        raise SampleError(f"{place}: {error.message}") from None
+        fail(f"{place}: {error.message}", WRONG_USAGE)
 
 
 def _shown(value: object) -> str:

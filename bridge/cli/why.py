@@ -4,13 +4,12 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import ip_address
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 import click
 
-from bridge.cli.options import configuration_option, fail, load_config
+from bridge.cli.options import CliCommand, configured, example
 from bridge.cli.status_text import age
 from bridge.config import Config, Listener
 from bridge.config.faults import printable
@@ -29,32 +28,26 @@ class Step:
     text: str
 
 
-@click.command(epilog="\b\nExample:\n  syslog-bridge why 192.0.2.7 -c /etc/syslog-bridge/bridge.yaml")
-@configuration_option
+@click.command(cls=CliCommand, epilog=example("syslog-bridge why 192.0.2.7 -c /etc/syslog-bridge/bridge.yaml"))
+@configured
 @click.argument("address")
 @click.option("--json", "as_json", is_flag=True, help="Print what the bridge knows about the address as JSON.")
-def why(file: Path, address: str, as_json: bool) -> None:
+def why(config: Config, address: str, as_json: bool) -> None:
     """Show where the messages of a sender go or stop.
 
     The steps are received, listener, parsed, clock, route, intake and response. Each step has a
     mark: ok, NO (the messages stop here) or -- (a hint).
     """
-    config = load_config(file, secrets=False)
     directory = config.spool.directory
-    try:
-        if not directory.is_dir() or spool_summary.owner(directory) is None:
-            steps = [
-                Step(WRONG, "running", "the bridge is not running, so it receives nothing"),
-                *unseen_source_steps(config, address, {}),
-            ]
-            click.echo(_text(address, steps))
-            raise SystemExit(1)
-        known = control_client.get(directory, f"/api/source?{urlencode({'address': address})}")
-        status = control_client.get(directory, "/api/status?sources=0")
-    except control_client.ControlError as error:
-        fail(f"why: {error}")
-    except OSError as error:
-        fail(f"why: {error.filename or directory}: {error.strerror}. Run the command as root or as the bridge's user")
+    if not directory.is_dir() or spool_summary.owner(directory) is None:
+        steps = [
+            Step(WRONG, "running", "the bridge is not running, so it receives nothing"),
+            *unseen_source_steps(config, address, {}),
+        ]
+        click.echo(_text(address, steps))
+        raise SystemExit(1)
+    known = control_client.get(directory, f"/api/source?{urlencode({'address': address})}")
+    status = control_client.get(directory, "/api/status?sources=0")
     if as_json:
         click.echo(json.dumps(known, indent=2))
         return
@@ -198,8 +191,5 @@ def _text(title: str, steps: list[Step]) -> str:
     clock_wrong = any(step.name == "clock" and step.mark == NOTE for step in steps)
     verdict = f"stops at: {failed.name}" if failed else "healthy, but its clock is off" if clock_wrong else "healthy"
     return "\n".join(
-        [
-            printable(f"{title}: {verdict}"),
-            *(f"  {step.mark}  {step.name:<9} {printable(step.text)}" for step in steps),
-        ]
+        [printable(f"{title}: {verdict}"), *(f"  {step.mark}  {step.name:<9} {printable(step.text)}" for step in steps)]
     )

@@ -13,11 +13,12 @@ from twisted.web.server import Site
 
 from bridge.tls.pem import PemError
 from bridge.tls.server import ServerContext
+from bridge.util.errors import BridgeError
 
 _BACKLOG = 1024
 
 
-class CollectorError(Exception):
+class CollectorError(BridgeError):
     """Raised when the collector cannot start; the text is for its operator."""
 
 

@@ -13,13 +13,12 @@ from importlib.util import find_spec
 from bridge.config.collector_section import DeliverySettings
 from bridge.config.document import Document
 from bridge.config.faults import FaultReport, Place, nearest, shown_word
+from bridge.config.fields import Section
 from bridge.config.gateway_sections import SharedBacklog
-from bridge.config.listener_checks import check_listeners
+from bridge.config.listener_checks import check_identity, check_listeners
 from bridge.config.listener_sections import KINDS, SourceFacts
 from bridge.config.routes import Route, RouteConditions
-from bridge.config.section import Section
 from bridge.config.yaml_tree import Entries, Items, Node
-from bridge.tls.pem import PemError, read_identity
 
 
 @dataclass(frozen=True)
@@ -35,11 +34,6 @@ class Checked:
         node = self.root.get(name)
         return node if isinstance(node, Entries) else Entries(self.root.key_places.get(name, self.root.place))
 
-    def items(self, name: str) -> list[Entries]:
-        """Returns the nodes of a top-level list, one for each of its entries in the document."""
-        node = self.root.get(name)
-        return [item for item in node if isinstance(item, Entries)] if isinstance(node, Items) else []
-
 
 def check(document: Document, root: Entries, report: FaultReport, *, files: bool) -> None:
     """Reports every conflict between the keys of a document; with ``files``, also every unusable certificate file."""
@@ -47,7 +41,7 @@ def check(document: Document, root: Entries, report: FaultReport, *, files: bool
     _required(checked)
     _collector(checked, files=files)
     _intakes(checked, files=files)
-    check_listeners(document.listeners, checked.items("listeners"), document.admin.listen, report, files=files)
+    check_listeners(document.listeners, checked.root.items_of("listeners"), document.admin.listen, report, files=files)
     _routes(checked)
     _unique_names(checked)
     _references(checked)
@@ -70,11 +64,11 @@ def _required(checked: Checked) -> None:
             # A courier needs no listeners: it may deliver only what other gateways receive.
             continue
         if key not in root.pruned and not node and not (isinstance(node, Entries | Items) and node.pruned):
-            report.at(root.place_of(key), f"{key}: at least one is required. Write {key}: {example}.")
+            root.fault(report, key, f"at least one is required. Write {key}: {example}.")
     if not checked.section("spool").wrote("directory") and "spool" not in root.pruned:
         place = checked.section("spool").place_of("directory") if "spool" in root else root.place
         report.at(place, "spool: directory is missing. Write spool: {directory: /var/lib/syslog-bridge/spool}.")
-    for item in checked.items("sources"):
+    for item in checked.root.items_of("sources"):
         if not item.wrote("source"):
             report.at(item.place, "source is missing. Name the senders of this entry, for example source: 192.0.2.7.")
 
@@ -83,18 +77,15 @@ def _collector(checked: Checked, *, files: bool) -> None:
     node, collector, report = checked.section("collector"), checked.document.collector, checked.report
     _delivery_settings(collector, node, report, files=files)
     if node.wrote("connections_per_intake") and collector.connections_per_intake > collector.connections:
-        report.at(
-            node.place_of("connections_per_intake"),
-            f"connections_per_intake: must not exceed connections, which is {collector.connections}.",
-        )
+        node.fault(report, "connections_per_intake", f"must not exceed connections, which is {collector.connections}.")
 
 
 def _delivery_settings(settings: DeliverySettings, node: Entries, report: FaultReport, *, files: bool) -> None:
     """Checks the keys that the collector and an intake have in common."""
     if settings.url is not None and len(set(settings.url)) < len(settings.url):
-        report.at(node.place_of("url"), "url: the same URL is given twice. Remove one.")
+        node.fault(report, "url", "the same URL is given twice. Remove one.")
     if node.wrote("region") and node.wrote("url"):
-        report.at(node.place_of("url"), "url: region and url exclude each other. Remove one.")
+        node.fault(report, "url", "region and url exclude each other. Remove one.")
     _client(settings, node, report, files=files)
     proxy = node.get("proxy")
     if isinstance(proxy, Entries):
@@ -106,21 +97,17 @@ def _delivery_settings(settings: DeliverySettings, node: Entries, report: FaultR
 def _client(section: DeliverySettings | SharedBacklog, node: Entries, report: FaultReport, *, files: bool) -> None:
     """Checks the trusted authorities and the client certificate of outgoing TLS connections."""
     if node.wrote("ca_file") and node.wrote("extra_ca_file"):
-        text = "ca_file: ca_file replaces the system's authorities, extra_ca_file adds to them. Remove one of the two."
-        report.at(node.place_of("ca_file"), text)
+        text = "ca_file replaces the system's authorities, extra_ca_file adds to them. Remove one of the two."
+        node.fault(report, "ca_file", text)
     _pair(node, "client_certificate", "client_key", report)
-    if files and section.client_certificate is not None and section.client_key is not None:
-        try:
-            read_identity(section.client_certificate, section.client_key)
-        except PemError as error:
-            key = "client_certificate" if error.path == section.client_certificate else "client_key"
-            report.at(node.place_of(key), f"{key}: {error}")
+    if files:
+        check_identity(section, "client_certificate", "client_key", node, report)
 
 
 def _pair(node: Entries, first: str, second: str, report: FaultReport) -> None:
     for one, other in ((first, second), (second, first)):
         if node.wrote(one) and not node.wrote(other):
-            report.at(node.place_of(one), f"{one}: {other} is missing. Give both keys, or none.")
+            node.fault(report, one, f"{other} is missing. Give both keys, or none.")
 
 
 def _intakes(checked: Checked, *, files: bool) -> None:
@@ -151,30 +138,29 @@ def _has_url(node: Entries) -> bool:
 
 def _routes(checked: Checked) -> None:
     report = checked.report
-    for route, node in zip(checked.document.routes, checked.items("routes"), strict=True):
+    for route, node in zip(checked.document.routes, checked.root.items_of("routes"), strict=True):
         if node.wrote("intake") and route.drop:
-            report.at(node.place_of("drop"), "drop: intake and drop exclude each other. Remove one.")
+            node.fault(report, "drop", "intake and drop exclude each other. Remove one.")
         elif not node.wrote("intake") and not route.drop and "drop" not in node.pruned:
             report.at(node.place, "the route has neither intake nor drop. Write intake: NAME or drop: true.")
         if route.drop:
             for key in ("payload", "timestamp", "timezone"):
                 if node.wrote(key):
-                    report.at(node.place_of(key), f"{key}: has no effect in a route that drops messages. Remove it.")
+                    node.fault(report, key, "has no effect in a route that drops messages. Remove it.")
         _message_condition(route, node, report)
         if route.except_ is not None:
             except_node = node["except"]
             assert isinstance(except_node, Entries)
             if not except_node and not except_node.pruned:
-                text = "except: has no condition, so the route would never match. Add a condition, or remove except."
-                report.at(node.place_of("except"), text)
+                text = "has no condition, so the route would never match. Add a condition, or remove except."
+                node.fault(report, "except", text)
             _message_condition(route.except_, except_node, report)
 
 
 def _message_condition(conditions: RouteConditions, node: Entries, report: FaultReport) -> None:
     message = node.get("message")
     if conditions.message is not None and isinstance(message, Entries) and not message and not message.pruned:
-        text = "message: has no condition. Write {contains: [TEXT]} or {starts_with: [TEXT]}."
-        report.at(node.place_of("message"), text)
+        node.fault(report, "message", "has no condition. Write {contains: [TEXT]} or {starts_with: [TEXT]}.")
 
 
 def _unique_names(checked: Checked) -> None:
@@ -186,7 +172,9 @@ def _unique_names(checked: Checked) -> None:
     )
     for what, sections in lists:
         seen: dict[str, Place] = {}
-        for position, (section, node) in enumerate(zip(sections, checked.items(f"{what}s"), strict=True), start=1):
+        for position, (section, node) in enumerate(
+            zip(sections, checked.root.items_of(f"{what}s"), strict=True), start=1
+        ):
             default = f"route-{position}" if what == "route" and not node.wrote("name") else None
             name = section.name or default
             if not name:
@@ -205,7 +193,7 @@ def _references(checked: Checked) -> None:
     written = checked.root.get("listeners")
     if "listeners" in checked.root.pruned or (isinstance(written, Items) and written.pruned):
         return
-    nodes = checked.items("listeners")
+    nodes = checked.root.items_of("listeners")
     for listener, node in zip(checked.document.listeners, nodes, strict=True):
         if not listener.name and any(getattr(listener, kind) is not None for kind in KINDS):
             listeners.add(f"{listener.kind}:{listener.address}")
@@ -220,11 +208,13 @@ def _references(checked: Checked) -> None:
 
 
 def _client_names(checked: Checked) -> None:
-    verified = any(node.wrote("client_ca") or node.wrote("client_fingerprints") for node in checked.items("listeners"))
+    verified = any(
+        node.wrote("client_ca") or node.wrote("client_fingerprints") for node in checked.root.items_of("listeners")
+    )
     for conditions, node in _all_conditions(checked):
         if conditions.client_name and not verified:
-            text = "client_name: no listener requires client certificates. Add client_ca to a tls listener."
-            checked.report.at(node.place_of("client_name"), text)
+            text = "no listener requires client certificates. Add client_ca to a tls listener."
+            node.fault(checked.report, "client_name", text)
 
 
 def _intake_exists(checked: Checked, node: Entries, key: str, name: str | None) -> None:
@@ -234,7 +224,7 @@ def _intake_exists(checked: Checked, node: Entries, key: str, name: str | None) 
         return
     meant = nearest(name, known)
     hint = f": did you mean {meant}?" if meant else f". Known intakes: {_listed(known)}."
-    checked.report.at(node.place_of(key), f"{key}: unknown intake{shown_word(name)}{hint}")
+    node.fault(checked.report, key, f"unknown intake{shown_word(name)}{hint}")
 
 
 def _listed(names: Iterable[str]) -> str:
@@ -242,13 +232,13 @@ def _listed(names: Iterable[str]) -> str:
 
 
 def _all_intake_references(checked: Checked) -> Iterator[tuple[Entries, Section]]:
-    yield from zip(checked.items("listeners"), checked.document.listeners, strict=True)
-    yield from zip(checked.items("routes"), checked.document.routes, strict=True)
+    yield from zip(checked.root.items_of("listeners"), checked.document.listeners, strict=True)
+    yield from zip(checked.root.items_of("routes"), checked.document.routes, strict=True)
     yield checked.section("unrouted"), checked.document.unrouted
 
 
 def _all_conditions(checked: Checked) -> Iterator[tuple[RouteConditions, Entries]]:
-    for route, node in zip(checked.document.routes, checked.items("routes"), strict=True):
+    for route, node in zip(checked.document.routes, checked.root.items_of("routes"), strict=True):
         yield route, node
         excepted = node.get("except")
         if route.except_ is not None and isinstance(excepted, Entries):
@@ -262,7 +252,7 @@ def _item_place(node: Entries, key: str, index: int) -> Place:
 
 def _any_delivery(checked: Checked) -> None:
     """Reports a configuration in which no listener, route or `unrouted` names an intake; an invalid one counts."""
-    nodes = [*checked.items("listeners"), *checked.items("routes"), checked.section("unrouted")]
+    nodes = [*checked.root.items_of("listeners"), *checked.root.items_of("routes"), checked.section("unrouted")]
     lists = [checked.root.get(key) for key in ("listeners", "intakes")]
     if any(node.wrote("intake") for node in nodes) or not all(lists):
         return
@@ -275,8 +265,8 @@ def _any_delivery(checked: Checked) -> None:
 def _batch(checked: Checked) -> None:
     node, batch = checked.section("batch"), checked.document.batch
     if node.wrote("catch_up_resolution") and batch.catch_up_resolution < batch.timestamp_resolution:
-        text = "catch_up_resolution: must not be less than timestamp_resolution, or no batches are joined to catch up."
-        checked.report.at(node.place_of("catch_up_resolution"), text)
+        text = "must not be less than timestamp_resolution, or no batches are joined to catch up."
+        node.fault(checked.report, "catch_up_resolution", text)
 
 
 def _share(checked: Checked, *, files: bool) -> None:
@@ -287,7 +277,7 @@ def _share(checked: Checked, *, files: bool) -> None:
     if not node.wrote("amqp"):
         report.at(node.place, "share: amqp is missing. Write amqp: [amqps://HOST, amqps://HOST].")
     elif len(set(share.amqp)) < len(share.amqp):
-        report.at(node.place_of("amqp"), "amqp: the same URL is given twice. Remove one.")
+        node.fault(report, "amqp", "the same URL is given twice. Remove one.")
     _pair(node, "username", "password", report)
     _client(share, node, report, files=files)
     if files and find_spec("pika") is None:
@@ -301,11 +291,7 @@ def _admin(checked: Checked, *, files: bool) -> None:
     if not admin.listen.is_loopback:
         missing = [key for key in ("certificate", "private_key", "token") if not node.wrote(key)]
         if missing:
-            text = f"listen: an address other than loopback requires {', '.join(missing)}. Add the missing keys."
-            checked.report.at(node.place_of("listen"), text)
-    if files and admin.certificate is not None and admin.private_key is not None:
-        try:
-            read_identity(admin.certificate, admin.private_key)
-        except PemError as error:
-            key = "certificate" if error.path == admin.certificate else "private_key"
-            checked.report.at(node.place_of(key), f"{key}: {error}")
+            text = f"an address other than loopback requires {', '.join(missing)}. Add the missing keys."
+            node.fault(checked.report, "listen", text)
+    if files:
+        check_identity(admin, "certificate", "private_key", node, checked.report)

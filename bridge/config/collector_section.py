@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 
 from bridge.config import fields, units
 from bridge.config.addresses import ENDPOINTS, REGIONS
+from bridge.config.fields import Section
 from bridge.config.secret import Secret
-from bridge.config.section import Section
 
 Endpoint = Annotated[str, fields.of_choice(*ENDPOINTS)]
 Region = Annotated[str, fields.of_choice(*REGIONS)]

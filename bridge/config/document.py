@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import types
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Literal, Union, get_args, get_origin
 from zoneinfo import ZoneInfo
 
 from bridge.config import fields, units
 from bridge.config.collector_section import CollectorSection, IntakeSection
+from bridge.config.fields import Section
 from bridge.config.gateway_sections import AdminSection, BatchSection, LedgerSection, SpoolSection, TimestampsSection
 from bridge.config.listener_sections import Listener, SourceFacts
 from bridge.config.routes import Hold, Route, Unrouted, UnroutedChoice
-from bridge.config.section import Section
 
 # Lists that an included file may append to.
 APPENDED = ("listeners", "sources", "routes")
@@ -40,7 +40,7 @@ class Document(Section):
 
 def section_at(path: Sequence[str | int]) -> type[Section] | None:
     """Returns the section model at a path of keys and indices, or None if the path leads to no section."""
-    found: Any = Document
+    found: object = Document
     for step in path:
         if isinstance(found, type) and issubclass(found, Section):
             found = next((_bare(annotation) for key, annotation in _fields(found) if key == step), None)
@@ -58,28 +58,19 @@ def keys_of(section: type[Section]) -> list[str]:
 def sections_with_key(key: str) -> list[str]:
     """Returns the names of the sections that have a key; "" stands for the top level."""
     sections: dict[str, type[Section]] = {
-        "": Document,
-        "intakes": IntakeSection,
-        "listeners": Listener,
-        "sources": SourceFacts,
-        "routes": Route,
-    }
-    sections |= {
-        "collector": CollectorSection,
-        "batch": BatchSection,
-        "timestamps": TimestampsSection,
-        "spool": SpoolSection,
+        "": Document, "intakes": IntakeSection, "listeners": Listener, "sources": SourceFacts, "routes": Route,
+        "collector": CollectorSection, "batch": BatchSection, "timestamps": TimestampsSection, "spool": SpoolSection,
         "admin": AdminSection,
-    }
+    }  # fmt: skip
     return [name for name, section in sections.items() if key in keys_of(section)]
 
 
-def _fields(section: type[Section]) -> Iterator[tuple[str, Any]]:
+def _fields(section: type[Section]) -> Iterator[tuple[str, object]]:
     for name, field in section.model_fields.items():
         yield field.alias or name, _bare(field.annotation)
 
 
-def _bare(annotation: Any) -> Any:
+def _bare(annotation: object) -> object:
     """Strips Annotated and Optional from an annotation."""
     origin = get_origin(annotation)
     if origin is Annotated:

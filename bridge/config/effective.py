@@ -13,17 +13,17 @@ from zoneinfo import ZoneInfo
 import yaml
 
 from bridge.config.addresses import Address
+from bridge.config.fields import Section
 from bridge.config.model import Config
 from bridge.config.secret import Secret
-from bridge.config.section import Section
-from bridge.config.units import Share
+from bridge.config.units import Share, as_written
 
 MASK = "****"
 
 
 def effective(config: Config) -> str:
     """Returns the configuration as YAML: durations and shares as written in files, sizes in bytes, secrets ``****``."""
-    plain = _plain(config)
+    plain: Any = _plain(config)
     for name in ("sha256", "files"):
         del plain[name]
     for intake in plain["intakes"].values():
@@ -39,11 +39,11 @@ def effective(config: Config) -> str:
     return head + yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=120)
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     if isinstance(value, Secret):
         return MASK
     if isinstance(value, timedelta):
-        return _duration(value)
+        return as_written(value)
     if isinstance(value, Share):
         return f"{value.percent}%"
     if isinstance(value, Path | ZoneInfo | Address | IPv4Network | IPv6Network):
@@ -62,11 +62,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple | frozenset | set):
         return [_plain(each) for each in value]
     return value
-
-
-def _duration(value: timedelta) -> str:
-    ms = round(value.total_seconds() * 1000)
-    for unit, size in (("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000)):
-        if ms and ms % size == 0:
-            return f"{ms // size}{unit}"
-    return f"{ms}ms"

@@ -12,6 +12,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from bridge.util.errors import BridgeError
+
 # The shape of the configuration's own words. Intake keys do not match, so one in the wrong line is never quoted.
 _A_WORD = re.compile(r"[A-Za-z][a-z]*(?:[_-][a-z]+)*")
 
@@ -40,7 +42,7 @@ class Fault:
         return f"{self.file}:{self.line}:{self.column}: {self.message}"
 
 
-class ConfigurationError(Exception):
+class ConfigurationError(BridgeError):
     """Raised when a configuration cannot be used; `faults` holds all its faults in reading order."""
 
     def __init__(self, faults: list[Fault]) -> None:

@@ -1,4 +1,4 @@
-"""Defines the types of configuration fields: each one parses and validates a written value.
+"""Defines the base of all sections and the types of their fields: each one parses and validates a written value.
 
 The validators receive nodes of the tree. A function of this package parses every value from its text, except mappings
 and lists of sections, so pydantic converts nothing.
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BeforeValidator, PlainValidator, ValidationInfo
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, PlainValidator, ValidationInfo
 
 from bridge import formats
 from bridge.config import addresses, networks, secret, units
@@ -44,6 +44,14 @@ SEVERITIES = {
     for name in names
 }
 _INTAKE_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
+
+
+class Section(BaseModel):
+    """An immutable mapping of the configuration: its keys are the fields; unknown keys are rejected."""
+
+    model_config = ConfigDict(
+        strict=True, frozen=True, extra="forbid", arbitrary_types_allowed=True, hide_input_in_errors=True
+    )
 
 
 def of_text(parse: Callable[[Scalar], Any]) -> PlainValidator:
@@ -242,18 +250,6 @@ def _sections(value: object) -> tuple[Any, ...]:
     return tuple(value)
 
 
-def _networks(value: object, info: ValidationInfo) -> tuple[addresses.Network, ...]:
-    return networks.networks(value, ValidationContext.of(info))
-
-
-def _secret(value: object, info: ValidationInfo) -> Secret:
-    return secret.secret(value, ValidationContext.of(info))
-
-
-def _header_secret(value: object, info: ValidationInfo) -> Secret:
-    return secret.header_secret(value, ValidationContext.of(info))
-
-
 PayloadName = Literal["message", "content", "device", "line", "structured", "raw", "rfc5424", "json"]
 TimestampName = Literal["event", "received", "none"]
 
@@ -291,8 +287,8 @@ BrokerUrl = Annotated[str, of_text(addresses.amqp_url)]
 BrokerUrls = Annotated[tuple[BrokerUrl, ...], BeforeValidator(_one_or_list)]
 QueuePrefix = Annotated[str, of_text(_queue_prefix)]
 ProxyUrl = Annotated[str, of_text(addresses.proxy_url)]
-Networks = Annotated[tuple[addresses.Network, ...], PlainValidator(_networks)]
-AnySecret = Annotated[Secret, PlainValidator(_secret)]
-HeaderSecret = Annotated[Secret, PlainValidator(_header_secret)]
+Networks = Annotated[tuple[addresses.Network, ...], PlainValidator(networks.networks)]
+AnySecret = Annotated[Secret, PlainValidator(secret.secret)]
+HeaderSecret = Annotated[Secret, PlainValidator(secret.header_secret)]
 Payload = Annotated[PayloadName, of_choice(*get_args(PayloadName))]
 Timestamp = Annotated[TimestampName, of_choice(*get_args(TimestampName))]

@@ -8,11 +8,10 @@ from typing import Annotated, Literal
 
 from bridge.config import fields, units
 from bridge.config.addresses import Address
-from bridge.config.section import Section
+from bridge.config.fields import Section
 from bridge.config.units import Share
 
 GB = 1000**3
-LARGEST_BODY = 10 << 20  # bytes; the vendor's own library respects this limit of a request body
 
 Resolution = Annotated[fields.Duration, fields.within("1ms", "1h", units.duration)]
 
@@ -32,6 +31,7 @@ class BatchSection(Section):
 
     max_age: Annotated[fields.Duration, fields.within("10ms", "1h", units.duration)] = timedelta(seconds=2)
     max_events: Annotated[fields.Integer, fields.within("1", "1000000", int)] = 20_000
+    # The vendor's own library respects this upper limit of a request body.
     max_bytes: Annotated[fields.Size, fields.within("1KiB", "10MiB", units.size)] = 5_000_000
     timestamp_resolution: Resolution = timedelta(seconds=1)
     catch_up_resolution: Resolution = timedelta(seconds=60)

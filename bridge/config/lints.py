@@ -20,7 +20,7 @@ CLOCKS = 2
 
 def lint(config: Config, root: Entries, *, secrets: bool) -> list[Fault]:
     """Returns all warnings, each with its place. Without ``secrets``, the checks of intake keys are skipped."""
-    found = [*lint_routes(config, _items(root, "routes"))]
+    found = [*lint_routes(config, root.items_of("routes"))]
     found += _unused_intakes(config, root)
     found += _plain_http(root)
     found += _request_rate(config, root)
@@ -29,11 +29,6 @@ def lint(config: Config, root: Entries, *, secrets: bool) -> list[Fault]:
         found += _keys(config, root)
         found += _key_files(root)
     return [Fault(place.file, place.line, place.column, text) for place, text in found]
-
-
-def _items(root: Entries, name: str) -> list[Entries]:
-    node = root.get(name)
-    return [item for item in node if isinstance(item, Entries)] if isinstance(node, Items) else []
 
 
 def _intakes(root: Entries) -> dict[str, Entries]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bridge.config.addresses import Address, UnixAddress
 from bridge.config.faults import FaultReport, Place
+from bridge.config.fields import Section
 from bridge.config.listener_sections import KINDS, ONLY_FOR, Listener
 from bridge.config.yaml_tree import Entries
 from bridge.tls.pem import PemError, read_identity
@@ -51,7 +52,7 @@ def _transport_keys(kind: str, node: Entries, report: FaultReport) -> None:
     for key, other in (("certificate", "private_key"), ("private_key", "certificate")):
         # RELP works with or without TLS.
         if not node.wrote(key) and (kind in ("tls", "https") or (kind == "relp" and node.wrote(other))):
-            report.at(node.place_of(kind), f"{kind}: {key} is missing. Write {key}: PATH of a PEM file.")
+            node.fault(report, kind, f"{key} is missing. Write {key}: PATH of a PEM file.")
     if kind == "relp" and not node.wrote("certificate"):
         for key in ("client_ca", "client_names", "client_fingerprints"):
             if node.wrote(key):
@@ -61,15 +62,20 @@ def _transport_keys(kind: str, node: Entries, report: FaultReport) -> None:
 
 def _certificate(listener: Listener, node: Entries, report: FaultReport, *, files: bool) -> None:
     if listener.client_names and not node.wrote("client_ca"):
-        text = "client_names: without client_ca, a client can claim any name. Add client_ca."
-        report.at(node.place_of("client_names"), text)
-    if not files or listener.certificate is None or listener.private_key is None:
+        node.fault(report, "client_names", "without client_ca, a client can claim any name. Add client_ca.")
+    if files:
+        check_identity(listener, "certificate", "private_key", node, report)
+
+
+def check_identity(section: Section, certificate: str, private_key: str, node: Entries, report: FaultReport) -> None:
+    """Reports unusable files of a certificate and its private key, which are values of two keys of a section."""
+    files = {key: getattr(section, key) for key in (certificate, private_key)}
+    if None in files.values():
         return
     try:
-        read_identity(listener.certificate, listener.private_key)
+        read_identity(files[certificate], files[private_key])
     except PemError as error:
-        key = "certificate" if error.path == listener.certificate else "private_key"
-        report.at(node.place_of(key), f"{key}: {error}")
+        node.fault(report, certificate if error.path == files[certificate] else private_key, str(error))
 
 
 def _name(listener: Listener, node: Entries, names: dict[str, Place], report: FaultReport) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, get_args
 
 from bridge.config import fields, units
 from bridge.config.addresses import Address, UnixAddress
-from bridge.config.section import Section
+from bridge.config.fields import Section
 
 Kind = Literal["udp", "tcp", "tls", "relp", "https", "unix_datagram", "unix_stream"]
 KINDS: tuple[Kind, ...] = get_args(Kind)

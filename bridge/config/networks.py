@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pydantic import ValidationInfo
+
 from bridge.config.addresses import Network, network
 from bridge.config.faults import Place
 from bridge.config.validation_context import Reported, ValidationContext
@@ -10,11 +12,12 @@ from bridge.config.yaml_tree import Entries, Items, Node, Scalar
 _LARGEST = 4 << 20  # maximum bytes of a list file
 
 
-def networks(value: object, reading: ValidationContext) -> tuple[Network, ...]:
+def networks(value: object, info: ValidationInfo) -> tuple[Network, ...]:
     """Parses an address, a network, `{file: PATH}` or a list of these. Each fault is reported at its own place.
 
     Raises Reported after such faults, ValueError if the value as a whole is invalid.
     """
+    reading = ValidationContext.of(info)
     if isinstance(value, Items):
         if not value:
             raise ValueError("an empty list matches no sender. Remove the key, or list addresses.")

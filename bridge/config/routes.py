@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field
 
 from bridge.config import fields
 from bridge.config.faults import shown
-from bridge.config.section import Section
+from bridge.config.fields import Section
 from bridge.config.yaml_tree import Entries, Scalar
 
 MB = 1000**2

@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import inspect
 import types
-from collections.abc import Callable
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import PlainValidator
 from pydantic.fields import FieldInfo
 
-from bridge.config import addresses, fields, secret, units
+from bridge.config import addresses, fields, networks, secret, units
 from bridge.config.document import Document
+from bridge.config.fields import Section
 from bridge.config.routes import Unrouted
-from bridge.config.section import Section
 
 JSON = dict[str, Any]
 
@@ -46,80 +45,79 @@ _FILE_OF = {
 _NETWORK = {"oneOf": [{"type": "string"}, _FILE_OF]}
 
 
-def _schemas_by_parser() -> dict[Callable[..., Any], JSON]:
-    """Returns the schema of each value parser, by the parser function."""
-    return {
-        units.duration: {"type": "string", "pattern": _DURATION},
-        units.duration_or_never: {"anyOf": [{"type": "string", "pattern": _DURATION}, {"const": "never"}]},
-        units.size: {"type": "string", "pattern": _SIZE},
-        units.size_or_share: {
-            "anyOf": [{"type": "string", "pattern": _SIZE}, {"type": "string", "pattern": "^[0-9]{1,3}%$"}]
-        },
-        fields._integer: {"type": "integer"},
-        fields._number: {"type": "number"},
-        fields._flag: {"type": "boolean"},
-        fields._severity: {"anyOf": [{"enum": sorted(fields.SEVERITIES)}, {"type": "integer", "maximum": 7}]},
-        fields._format: _TEXT,
-        fields._mode: {"type": ["string", "integer"]},
-        fields.intake_name: {"type": "string", "pattern": f"^{fields._INTAKE_NAME.pattern}$"},
-        addresses.base_url: {"type": "string", "pattern": "^https?://"},
-        addresses.amqp_url: {"type": "string", "pattern": "^amqps?://"},
-        fields._queue_prefix: _TEXT,
-        addresses.proxy_url: {"type": "string", "pattern": "^http://"},
-    }  # fmt: skip
+_PARSERS: dict[object, JSON] = {
+    units.duration: {"type": "string", "pattern": _DURATION},
+    units.duration_or_never: {"anyOf": [{"type": "string", "pattern": _DURATION}, {"const": "never"}]},
+    units.size: {"type": "string", "pattern": _SIZE},
+    units.size_or_share: {
+        "anyOf": [{"type": "string", "pattern": _SIZE}, {"type": "string", "pattern": "^[0-9]{1,3}%$"}]
+    },
+    fields._integer: {"type": "integer"},
+    fields._number: {"type": "number"},
+    fields._flag: {"type": "boolean"},
+    fields._severity: {"anyOf": [{"enum": sorted(fields.SEVERITIES)}, {"type": "integer", "maximum": 7}]},
+    fields._format: _TEXT,
+    fields._mode: {"type": ["string", "integer"]},
+    fields.intake_name: {"type": "string", "pattern": f"^{fields._INTAKE_NAME.pattern}$"},
+    addresses.base_url: {"type": "string", "pattern": "^https?://"},
+    addresses.amqp_url: {"type": "string", "pattern": "^amqps?://"},
+    fields._queue_prefix: _TEXT,
+    addresses.proxy_url: {"type": "string", "pattern": "^http://"},
+}  # fmt: skip
+"The schema of each value parser, by the parser function."
 
 
 def schema() -> JSON:
     """Returns the complete JSON Schema."""
-    document = _section(Document, _schemas_by_parser())
+    document = _section(Document)
     document["properties"]["include"] = _one_or_many(_TEXT)
-    unrouted = _section(Unrouted, _schemas_by_parser())
+    unrouted = _section(Unrouted)
     document["properties"]["unrouted"] = {"anyOf": [{"enum": ["hold", "drop"]}, unrouted]}
     return {"$schema": DIALECT, "title": "syslog-bridge configuration", **document}
 
 
-def _section(section: type[Section], parsers: dict[Callable[..., Any], JSON]) -> JSON:
+def _section(section: type[Section]) -> JSON:
     schema: JSON = {"type": "object", "additionalProperties": False, "properties": {}}
     if section.__doc__:
         schema["description"] = " ".join(section.__doc__.split())
     for name, field in section.model_fields.items():
-        schema["properties"][field.alias or name] = _field(field, parsers)
+        schema["properties"][field.alias or name] = _field(field)
     return schema
 
 
-def _field(field: FieldInfo, parsers: dict[Callable[..., Any], JSON]) -> JSON:
-    return _value(field.annotation, list(field.metadata), parsers)
+def _field(field: FieldInfo) -> JSON:
+    return _value(field.annotation, list(field.metadata))
 
 
-def _value(annotation: Any, metadata: list[Any], parsers: dict[Callable[..., Any], JSON]) -> JSON:
+def _value(annotation: object, metadata: list[object]) -> JSON:
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
-        return _value(arguments[0], [*arguments[1:], *metadata], parsers)
+        return _value(arguments[0], [*arguments[1:], *metadata])
     for each in metadata:
-        if isinstance(each, PlainValidator) and (known := _validator_schema(each.func, parsers)) is not None:
+        if isinstance(each, PlainValidator) and (known := _validator_schema(each.func)) is not None:
             return known
     if origin in (Union, types.UnionType):
-        given = [_value(one, metadata, parsers) for one in arguments if one is not type(None)]
+        given = [_value(one, metadata) for one in arguments if one is not type(None)]
         return {"anyOf": [*given, {"type": "null"}]} if type(None) in arguments else {"anyOf": given}
     if origin is tuple:
-        item = _value(arguments[0], [], parsers)
+        item = _value(arguments[0], [])
         return {"type": "array", "items": item} if fields.SECTIONS in metadata else _one_or_many(item)
     if origin is dict:
         key, value = arguments
-        names, values = _value(key, [], parsers), _value(value, [], parsers)
+        names, values = _value(key, []), _value(value, [])
         return {"type": "object", "propertyNames": names, "additionalProperties": values}
     if isinstance(annotation, type) and issubclass(annotation, Section):
-        return _section(annotation, parsers)
+        return _section(annotation)
     return dict(_SCALAR)
 
 
-def _validator_schema(function: Any, parsers: dict[Callable[..., Any], JSON]) -> JSON | None:
+def _validator_schema(function: object) -> JSON | None:
     """Returns the schema of a validator of this package, found through the parser in its closure; None if unknown."""
-    if function in parsers:
-        return dict(parsers[function])
-    if function is fields._networks:
+    if function in _PARSERS:
+        return dict(_PARSERS[function])
+    if function is networks.networks:
         return _one_or_many(_NETWORK)
-    if function in (fields._secret, fields._header_secret, secret.secret):
+    if function in (secret.secret, secret.header_secret):
         return _SECRET
     if not inspect.isfunction(function):
         return None
@@ -127,7 +125,7 @@ def _validator_schema(function: Any, parsers: dict[Callable[..., Any], JSON]) ->
     if "choices" in closure:
         return {"enum": list(closure["choices"])}
     if "parse" in closure:
-        return _validator_schema(closure["parse"], parsers) or dict(_SCALAR)
+        return _validator_schema(closure["parse"]) or dict(_SCALAR)
     return None
 
 

@@ -11,6 +11,8 @@ import os
 import re
 from pathlib import Path
 
+from pydantic import ValidationInfo
+
 from bridge.config.validation_context import FaultAtKey, ValidationContext
 from bridge.config.yaml_tree import Entries, Scalar
 
@@ -47,9 +49,9 @@ def looks_like_a_key(text: str) -> bool:
     return re.match("[a-zA-Z0-9]{16}", text) is not None
 
 
-def secret(value: object, reading: ValidationContext) -> Secret:
+def secret(value: object, info: ValidationInfo) -> Secret:
     """Reads a secret in any of its forms. Raises FaultAtKey if it is empty, unreadable or not printable."""
-    text = _given(value, reading)
+    text = _given(value, ValidationContext.of(info))
     if text is None:
         return Secret("")
     text = text.removesuffix("\n").removesuffix("\r")
@@ -60,9 +62,9 @@ def secret(value: object, reading: ValidationContext) -> Secret:
     return Secret(text)
 
 
-def header_secret(value: object, reading: ValidationContext) -> Secret:
+def header_secret(value: object, info: ValidationInfo) -> Secret:
     """Reads a secret for an HTTP header: ASCII without spaces (RFC 9110 section 5.5). Raises FaultAtKey."""
-    found = secret(value, reading)
+    found = secret(value, info)
     if not re.fullmatch("[!-~]*", found.reveal()):
         raise FaultAtKey("the secret contains spaces or non-ASCII characters, which an HTTP header cannot carry.")
     return found

@@ -145,6 +145,13 @@ def _unknown_size(number: int, unit: str) -> str:
     return f"unknown unit of size {shown(unit)}. Use B, KB, KiB, MB, MiB, GB, GiB, TB or TiB."
 
 
+def as_written(value: timedelta) -> str:
+    """Returns a duration in its largest whole unit, as it is written in a configuration: `90s`, `2h`."""
+    whole = (name for name, length in reversed(DURATIONS.items()) if value and not value % length)
+    unit = next(whole, "ms")
+    return f"{value // DURATIONS[unit]}{unit}"
+
+
 def milliseconds(delta: timedelta) -> int:
     """Returns a duration in whole milliseconds."""
     return round(delta.total_seconds() * 1000)

@@ -77,9 +77,18 @@ class Entries(dict[str, "Node"]):
         del self[key]
         self.pruned.add(key)
 
+    def items_of(self, key: str) -> list[Entries]:
+        """Returns the mappings in the list at a key; empty if there is no list."""
+        node = self.get(key)
+        return [item for item in node if isinstance(item, Entries)] if isinstance(node, Items) else []
+
     def wrote(self, key: str) -> bool:
         """Returns True if the key was written with a value, valid or not."""
         return key in self.pruned or self.get(key) is not None
+
+    def fault(self, report: FaultReport, key: str, message: str) -> None:
+        """Reports a fault of a key's value; the message begins with the key."""
+        report.at(self.place_of(key), f"{key}: {message}")
 
     def place_of(self, key: str) -> Place:
         """Returns the place for faults of a key's value.

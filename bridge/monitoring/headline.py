@@ -96,10 +96,7 @@ def _remedy(error: str) -> str:
         ("answered 403", "put the right intake key into its file"),
         ("answered 404", "check url: and endpoint: of the intake"),
         ("proxy", "allow this gateway to reach the collector through the proxy"),
-        (
-            "not from the collector",
-            "something else answers instead of the collector: allow this gateway to reach it",
-        ),
+        ("not from the collector", "something else answers instead of the collector: allow this gateway to reach it"),
         ("resolve", 'run "syslog-bridge check --connect" and check the DNS settings of this gateway'),
         ("certificate", 'run "syslog-bridge check --connect"; if a proxy inspects TLS, add its CA as extra_ca_file'),
         ("connect", 'run "syslog-bridge check --connect": it names the step that fails (DNS, firewall, proxy)'),

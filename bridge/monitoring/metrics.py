@@ -5,7 +5,8 @@ because a forged address must not become a time series.
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import TypeVar
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -13,6 +14,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from bridge import __version__
 from bridge.accounting import UNROUTED
 from bridge.monitoring.status import JSON, STATES, Status
+
+L = TypeVar("L", str, tuple[str, str])
 
 PREFIX = "syslog_bridge_"
 
@@ -30,95 +33,79 @@ class MetricsCollector:
         """Yields all metric families with their current values."""
         yield from self._events()
         yield from self._intakes()
+        yield from self._listeners()
         yield from self._bridge()
+        if self._status.cluster_node is not None:
+            yield from self._cluster_node(self._status.cluster_node())
+        yield from self._additional()
 
     def _events(self) -> Iterable[Metric]:
         status = self._status
         read_counts = status.pipeline.read_counts
         received = dict.fromkeys(status.listener_set.ports(), 0) | read_counts.by_listener
         yield _counter("events_received", "Frames received.", "listener", received)
-        accounts = status.ledger.accounts
-        yield _counter(
-            "events_delivered", "Events that the collector has accepted.", "intake",
-            {name: account.delivered for name, account in accounts.items() if name != UNROUTED},
-        )  # fmt: skip
+        yield self._account("events_delivered", "Events that the collector has accepted.", "delivered")
         dropped = dict.fromkeys(REASONS_AT_ZERO, 0) | status.ledger.total().dropped
         yield _counter("events_dropped", "Events dropped, by reason.", "reason", dropped)
-        yield _counter(
-            "events_filtered", "Frames that matched a route with drop.", "route", read_counts.filtered_by_route
-        )
+        filtered = read_counts.filtered_by_route
+        yield _counter("events_filtered", "Frames that matched a route with drop.", "route", filtered)
         yield _counter("route_events", "Frames that matched a route.", "route", read_counts.by_route)
-        yield _counter(
-            "format_sampled",
-            "Events checked against their intake's format.",
-            "intake",
-            read_counts.format_sampled,
-        )
+        sampled = read_counts.format_sampled
+        yield _counter("format_sampled", "Events checked against their intake's format.", "intake", sampled)
         yield _counter(
             "format_mismatch", "Checked events that do not match the format; their parser probably cannot read them.",
-            "intake",
-            {name: read_counts.format_mismatches[name] for name in read_counts.format_sampled},
+            "intake", {name: read_counts.format_mismatches[name] for name in sampled},
         )  # fmt: skip
-        held = _gauge("events_quarantined", "Frames held in quarantine.", ("intake", "reason"))
-        for (intake, reason), count in status.spool.quarantine.by_intake.items():
-            held.add_metric((intake, reason), count)
-        yield held
-        yield _counter(
-            "possible_duplicates", "Events that the collector may have received twice.", "intake",
-            {name: account.possible_duplicates for name, account in accounts.items() if name != UNROUTED},
-        )  # fmt: skip
+        held = status.spool.quarantine.by_intake
+        yield _gauge("events_quarantined", "Frames held in quarantine.", ("intake", "reason"), held)
+        yield self._account(
+            "possible_duplicates", "Events that the collector may have received twice.", "possible_duplicates"
+        )
+
+    def _account(self, name: str, help_text: str, figure: str) -> Metric:
+        """Returns a counter with one figure of the ledger for each intake."""
+        accounts = self._status.ledger.accounts.items()
+        figures = {intake: getattr(account, figure) for intake, account in accounts if intake != UNROUTED}
+        return _counter(name, help_text, "intake", figures)
 
     def _intakes(self) -> Iterable[Metric]:
-        intakes = self._status.intakes()
-        families = {
-            key: _gauge(name, help_text, ("intake",))
-            for key, name, help_text in (
-                ("backlog_bytes", "spool_bytes", "Bytes of waiting events."),
-                ("backlog_events", "spool_events", "Waiting events."),
-                ("oldest_seconds", "spool_oldest_seconds", "Age of the oldest waiting event."),
-            )
-        }
-        states = _gauge("intake_state", "1 for the current state of an intake, 0 for the others.", ("intake", "state"))
-        requests = CounterMetricFamily(
-            PREFIX + "requests", "Requests to the collector, by outcome.", labels=("intake", "outcome")
-        )
-        for intake in intakes:
-            name = str(intake["name"])
-            for key, family in families.items():
-                family.add_metric((name,), _number(intake[key]))
-            for state in STATES:
-                states.add_metric((name, state), float(state == intake["state"]))
-            by_outcome = intake["requests"]
-            for outcome, count in by_outcome.items() if isinstance(by_outcome, dict) else ():
-                requests.add_metric((name, outcome), count)
-        yield from families.values()
-        yield states
-        yield requests
+        intakes = {str(intake["name"]): intake for intake in self._status.intakes()}
+        for key, name, help_text in (
+            ("backlog_bytes", "spool_bytes", "Bytes of waiting events."),
+            ("backlog_events", "spool_events", "Waiting events."),
+            ("oldest_seconds", "spool_oldest_seconds", "Age of the oldest waiting event."),
+        ):
+            yield _gauge(name, help_text, "intake", {name: _number(row[key]) for name, row in intakes.items()})
+        yield _gauge(
+            "intake_state", "1 for the current state of an intake, 0 for the others.", ("intake", "state"),
+            {(name, state): state == row["state"] for name, row in intakes.items() for state in STATES},
+        )  # fmt: skip
+        requests = {name: row["requests"] for name, row in intakes.items()}
+        yield _counter("requests", "Requests to the collector, by outcome.", ("intake", "outcome"), _flat(requests))
+
+    def _listeners(self) -> Iterable[Metric]:
+        listener_set = self._status.listener_set
+        yield _counter(
+            "udp_receive_buffer_drops", "Datagrams dropped by the kernel because the buffer was full.", "listener",
+            listener_set.kernel_drops(),
+        )  # fmt: skip
+        yield _counter(
+            "connections_refused", "Connections and datagrams that were rejected, by reason.", ("listener", "reason"),
+            _flat(listener_set.rejections()),
+        )  # fmt: skip
+        refused = listener_set.refused()
+        yield _counter("listener_refused", "Connections and datagrams that were rejected.", "listener", refused)
 
     def _bridge(self) -> Iterable[Metric]:
         status = self._status
-        yield _counter(
-            "udp_receive_buffer_drops", "Datagrams dropped by the kernel because the buffer was full.", "listener",
-            status.listener_set.kernel_drops(),
-        )  # fmt: skip
-        refused = CounterMetricFamily(
-            PREFIX + "connections_refused", "Connections and datagrams that were rejected, by reason.",
-            labels=("listener", "reason"),
-        )  # fmt: skip
-        for listener, reasons in status.listener_set.rejections().items():
-            for reason, count in reasons.items():
-                refused.add_metric((listener, reason), count)
-        yield refused
         mirror = status.mirror
         yield _counter("copies_sent", "Frames that were also sent to another forwarder.", "target", mirror.sent)
         yield _counter("copies_dropped", "Copies that could not be sent at once.", "target", mirror.dropped)
         yield _one("sources_silent", "Sources that are silent for longer than their expect.", len(status.silent()))
         gaps = sum(peer.gaps.missing for peer in status.peers.all() if peer.gaps is not None)
         yield _one("sequence_missing_events", "Message numbers that were never received, over all sources.", gaps)
-        expiry = _gauge("certificate_expiry_seconds", "Seconds until a certificate of this gateway expires.", ("name",))
-        for name, left in status.certificates().items():
-            expiry.add_metric((name,), left)
-        yield expiry
+        expiry_help = "Seconds until a certificate of this gateway expires."
+        yield _gauge("certificate_expiry_seconds", expiry_help, "name", status.certificates())
         for name, help_text, histogram in (
             ("delivery_seconds", "Seconds from sealing a batch to its acceptance.", status.runtime_metrics.delivery),
             (
@@ -129,28 +116,12 @@ class MetricsCollector:
             family = HistogramMetricFamily(PREFIX + name, help_text)
             family.add_metric((), histogram.buckets(), histogram.total)
             yield family
-        yield _one(
-            "ledger_imbalance_events",
-            "Imbalance of the ledger; not 0 means a defect.",
-            status.ledger.imbalance,
-        )
+        imbalance = status.ledger.imbalance
+        yield _one("ledger_imbalance_events", "Imbalance of the ledger; not 0 means a defect.", imbalance)
         yield _one("reactor_stall_seconds", "Longest reactor stall in the last minutes.", status.runtime_metrics.stall)
-        yield _counter(
-            "listener_refused",
-            "Connections and datagrams that were rejected.",
-            "listener",
-            status.listener_set.refused(),
-        )
-        yield from self._additional()
-        if status.cluster_node is not None:
-            yield from self._cluster_node(status.cluster_node())
         yield _one("config_last_reload_success", "1 if the last reload was applied.", status.reloaded)
-        info = _gauge("config_info", "The configuration in use.", ("sha256",))
-        info.add_metric((status.config_sha256,), 1)
-        yield info
-        build = _gauge("build_info", "The running version.", ("version",))
-        build.add_metric((__version__,), 1)
-        yield build
+        yield _gauge("config_info", "The configuration in use.", "sha256", {status.config_sha256: 1})
+        yield _gauge("build_info", "The running version.", "version", {__version__: 1})
 
     def _cluster_node(self, cluster_node: JSON) -> Iterable[Metric]:
         """Yields the metrics of a shared backlog."""
@@ -161,40 +132,28 @@ class MetricsCollector:
         yield _one("fleet_held_bytes", "Bytes in memory of batches taken over.", _number(cluster_node["held_bytes"]))
         alone = cluster_node["alone"]
         yield _one("fleet_alone", "Intakes delivered without a broker.", len(alone) if isinstance(alone, list) else 0)
-        depths = _gauge("fleet_queue_batches", "Batches in the shared queue.", ("intake",))
-        consumers = _gauge("fleet_queue_couriers", "Couriers that consume from the shared queue.", ("intake",))
         queues = cluster_node["queues"]
-        for row in queues if isinstance(queues, list) else ():
-            if row["batches"] is not None:
-                depths.add_metric((row["intake"],), row["batches"])
-                consumers.add_metric((row["intake"],), row["couriers"])
-        yield from (depths, consumers)
-        accounts = {name: each for name, each in self._status.ledger.accounts.items() if name != UNROUTED}
-        yield _counter(
-            "fleet_handed_over", "Events handed over to the shared queues, or returned to them.", "intake",
-            {name: account.handed_over for name, account in accounts.items()},
-        )  # fmt: skip
-        yield _counter(
-            "fleet_taken_over", "Events taken over from the shared queues.", "intake",
-            {name: account.taken_over for name, account in accounts.items()},
-        )  # fmt: skip
+        rows = [row for row in queues if row["batches"] is not None] if isinstance(queues, list) else []
+        for key, name, help_text in (
+            ("batches", "fleet_queue_batches", "Batches in the shared queue."),
+            ("couriers", "fleet_queue_couriers", "Couriers that consume from the shared queue."),
+        ):
+            yield _gauge(name, help_text, "intake", {row["intake"]: row[key] for row in rows})
+        yield self._account(
+            "fleet_handed_over", "Events handed over to the shared queues, or returned to them.", "handed_over"
+        )
+        yield self._account("fleet_taken_over", "Events taken over from the shared queues.", "taken_over")
 
     def _additional(self) -> Iterable[Metric]:
         """Yields the metrics that are not part of the stable interface."""
         status = self._status
-        sources = _gauge("sources", "Sources, in total and by kind.", ("kind",))
-        for kind, count in status.senders.counts().items():
-            sources.add_metric((kind,), _number(count))
-        yield sources
-        alarms = _gauge("alarms", "Active alarms, by kind.", ("kind",))
-        for kind, count in Counter(kind for kind, _ in status.alarms.active).items():
-            alarms.add_metric((kind,), count)
-        yield alarms
+        counts = {kind: _number(count) for kind, count in status.senders.counts().items()}
+        yield _gauge("sources", "Sources, in total and by kind.", "kind", counts)
+        active = Counter(kind for kind, _ in status.alarms.active)
+        yield _gauge("alarms", "Active alarms, by kind.", "kind", active)
+        outside_help = "Events sent with the time of reception: timestamp out of range."
         outside = status.pipeline.read_counts.outside
-        yield CounterMetricFamily(
-            PREFIX + "times_not_believed", "Events sent with the time of reception: timestamp out of range.",
-            value=outside,
-        )  # fmt: skip
+        yield CounterMetricFamily(PREFIX + "times_not_believed", outside_help, value=outside)
         budget = status.disk_budget.report()
         yield _one("spool_used_bytes", "Allocated bytes of the spool.", _number(budget.get("bytes")))
         yield _one("spool_limit_bytes", "Limit of the spool's allocated bytes.", _number(budget.get("limit_bytes")))
@@ -210,15 +169,34 @@ def text(status: Status) -> bytes:
     return generate_latest(registry)
 
 
-def _counter(name: str, help_text: str, label: str, values: "dict[str, int] | Iterable[tuple[str, int]]") -> Metric:
-    family = CounterMetricFamily(PREFIX + name, help_text, labels=(label,))
-    for value, count in dict(values).items():
-        family.add_metric((value,), count)
+Label = str | tuple[str, ...]
+"A label's name or value, or those of several labels."
+
+
+def _counter(name: str, help_text: str, label: Label, values: Mapping[L, float]) -> Metric:
+    return _filled(CounterMetricFamily(PREFIX + name, help_text, labels=_tuple(label)), values)
+
+
+def _gauge(name: str, help_text: str, label: Label, values: Mapping[L, float]) -> Metric:
+    return _filled(GaugeMetricFamily(PREFIX + name, help_text, labels=_tuple(label)), values)
+
+
+def _filled(family: CounterMetricFamily | GaugeMetricFamily, values: Mapping[L, float]) -> Metric:
+    for label, value in values.items():
+        family.add_metric(_tuple(label), value)
     return family
 
 
-def _gauge(name: str, help_text: str, labels: tuple[str, ...]) -> GaugeMetricFamily:
-    return GaugeMetricFamily(PREFIX + name, help_text, labels=labels)
+def _tuple(label: Label) -> tuple[str, ...]:
+    return (label,) if isinstance(label, str) else label
+
+
+def _flat(nested: Mapping[str, object]) -> dict[tuple[str, str], float]:
+    return {
+        (outer, inner): value
+        for outer, values in nested.items() if isinstance(values, dict)
+        for inner, value in values.items()
+    }  # fmt: skip
 
 
 def _one(name: str, help_text: str, value: float) -> Metric:

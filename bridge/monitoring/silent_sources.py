@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import timedelta
 
+from bridge.config.units import as_written
 from bridge.ingest.peers import Peers
 from bridge.monitoring.alarms import Alarms
 
@@ -47,7 +48,8 @@ class SilentSources:
             last = max(heard.get(address, 0), self._since_ms)
             if now - last > expect.total_seconds() * 1000:
                 silent[address] = last
-                text = f"source {_labelled(address, name)} has been silent for longer than its expect: {_span(expect)}"
+                about = f"{name} ({address})" if name else address
+                text = f"source {about} has been silent for longer than its expect: {as_written(expect)}"
                 self._alarms.on("silence", address, text)
         for address in self.silent:
             if address not in silent:
@@ -58,15 +60,3 @@ class SilentSources:
         """Returns address or host name of each silent source -> seconds since its last message or the process start."""
         now = int(self._wall() * 1000)
         return {address: (now - last) // 1000 for address, last in self.silent.items()}
-
-
-def _labelled(address: str, name: str | None) -> str:
-    return f"{name} ({address})" if name else address
-
-
-def _span(span: timedelta) -> str:
-    seconds = span.total_seconds()
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
-        if seconds >= size and seconds % size == 0:
-            return f"{seconds / size:.0f}{unit}"
-    return f"{seconds:g}s"

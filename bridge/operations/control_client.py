@@ -9,12 +9,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from bridge.util.errors import BridgeError
+
 _PAGE_TIMEOUT_SECONDS = 10.0
 _COMMAND_TIMEOUT_SECONDS = 60.0
 "Maximum time between two lines of a command's response. A running command sends its progress every two seconds."
 
 
-class ControlError(Exception):
+class ControlError(BridgeError):
     """Raised when a request to the bridge fails; the text says why and what to do."""
 
 

@@ -20,7 +20,7 @@ from bridge.util.errors import BridgeError
 
 
 class DraftError(BridgeError):
-    """Raised when the draft cannot be written."""
+    """Raised when the draft cannot be written; the text says why and what to do."""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ _CLOSE_SECONDS = 2.0
 
 
 class SendError(BridgeError):
-    """Raised when nothing more can be sent."""
+    """Raised when nothing more can be sent; the text says why."""
 
 
 class SendTarget(NamedTuple):

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from bridge.cli.check import make_check
+from bridge.cli.check import check
 from bridge.cli.explain import explain
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
@@ -20,7 +20,7 @@ def file(tmp_path):
 
 
 def test_the_configuration_in_the_readme_is_valid(file):
-    result = CliRunner().invoke(make_check(lambda *_: []), ["-c", str(file), "--no-secrets"])
+    result = CliRunner().invoke(check, ["-c", str(file), "--no-secrets"], obj=lambda *_: [])
     assert result.exit_code == 0, result.output
 
 

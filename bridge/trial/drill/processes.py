@@ -21,7 +21,7 @@ _STOP_WITHIN = 20.0
 
 
 class DrillError(BridgeError):
-    """Raised when the drill cannot continue."""
+    """Raised when the drill cannot continue; the text says why."""
 
 
 def free_port() -> int:

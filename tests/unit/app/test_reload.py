@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 from unittest.mock import Mock
 
@@ -57,7 +56,6 @@ class ReloadFixture:
         self.targets.make_archive.return_value = None
         self.targets.listener_set.wait_closed.side_effect = lambda: defer.succeed(None)
         self.targets.listener_set.apply.side_effect = lambda change: defer.succeed(None)
-        self.targets.status = SimpleNamespace(reloaded=None, config_sha256=None)
         self.reload = Reload(
             self.config(), self.targets, reactor=Reactor(), load=self.load, applied=self.applied.append
         )
@@ -102,8 +100,8 @@ def test_new_configuration_reaches_all_parts(fixture: ReloadFixture) -> None:
     assert "intake linux" in result.text
     assert fixture.applied == [config]
     assert fixture.reload.config is config
-    assert fixture.targets.status.config_sha256 == config.sha256
-    assert fixture.targets.status.reloaded is True
+    fixture.targets.status.change.assert_called_once_with(config.sha256)
+    fixture.targets.self_events.change.assert_called_once_with(config)
     for change in (fixture.targets.peers.change, fixture.targets.pipeline.change, fixture.targets.disk_budget.change):
         change.assert_called_once()
     assert fixture.alarms == {}
@@ -114,7 +112,8 @@ def test_faulty_configuration_changes_nothing_and_raises_an_alarm(fixture: Reloa
     with pytest.raises(ReloadError, match=r"bridge\.yaml:3:5: unknown key"):
         fixture.run()
     assert fixture.unchanged()
-    assert fixture.targets.status.reloaded is False
+    fixture.targets.status.note_failed_reload.assert_called_once_with()
+    fixture.targets.status.change.assert_not_called()
 
 
 def test_unreadable_file_changes_nothing(fixture: ReloadFixture) -> None:
@@ -145,7 +144,7 @@ def test_alarm_is_cleared_by_the_next_good_reload(fixture: ReloadFixture) -> Non
     fixture.on_disk = fixture.config()
     fixture.run()
     assert fixture.alarms == {}
-    assert fixture.targets.status.reloaded is True
+    fixture.targets.status.change.assert_called_once_with(fixture.reload.config.sha256)
 
 
 def test_open_batches_are_sealed_if_the_timestamp_resolution_changes(fixture: ReloadFixture) -> None:

@@ -12,11 +12,11 @@ import pytest
 import trustme
 from click.testing import CliRunner
 
-from bridge.cli.check import make_check
+from bridge.cli.check import check
 from bridge.setup.check_result import StepResult
 
 COLLECTOR = "from bridge.cli.collector import collector; collector()"
-CHECK = "from bridge.cli.check import make_check; from bridge.setup.connection_check import probe; make_check(probe)()"
+CHECK = "from bridge.cli.check import check; check()"
 KEY = "verysecretkey000"
 DEADLINE = 60
 
@@ -40,7 +40,7 @@ def run(*options, results=()):
         calls.append((connecting, sending))
         return list(results)
 
-    return CliRunner().invoke(make_check(connect), options), calls
+    return CliRunner().invoke(check, options, obj=connect), calls
 
 
 # --- the configuration ------------------------------------------------------------------------------------------------

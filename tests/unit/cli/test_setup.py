@@ -5,7 +5,7 @@ import stat
 import pytest
 from click.testing import CliRunner
 
-from bridge.cli.setup import make_setup
+from bridge.cli.setup import setup
 from bridge.config import load
 from bridge.setup.check_result import StepResult
 
@@ -28,7 +28,7 @@ class FakeConnectionCheck:
 def run(tmp_path, *options, connection_check=None, stdin_text=None, key=KEY):
     (tmp_path / "key.txt").write_text(f"{key}\n")
     argv = ["-c", str(tmp_path / "etc/bridge.yaml"), *options]
-    return CliRunner().invoke(make_setup(connection_check or FakeConnectionCheck(GOOD)), argv, input=stdin_text)
+    return CliRunner().invoke(setup, argv, input=stdin_text, obj=connection_check or FakeConnectionCheck(GOOD))
 
 
 def run_non_interactive(tmp_path, *options, **more):
