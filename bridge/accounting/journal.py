@@ -68,9 +68,9 @@ from bridge.accounting.ledger import COLUMNS
 from bridge.spool import unconfirmed
 from bridge.spool.batch import Batch
 from bridge.spool.pack import Pack
-from bridge.spool.quarantine import write_whole
 from bridge.spool.recovery import RecoveredSpool
 from bridge.syslog.timestamps import rfc3339
+from bridge.util.files import fsync_path, write_whole
 
 MOST_SENDING = 20_000
 MOST_REASON = 300
@@ -275,7 +275,7 @@ class Journal:
                     os.ftruncate(descriptor, self._size)
                 self._size = size if self._size is None else min(size, self._size)
                 if not size:
-                    journal_lines.sync_directory(self._directory)
+                    fsync_path(self._directory)
             except OSError:
                 os.close(descriptor)
                 raise

@@ -7,7 +7,6 @@
 """
 
 import json
-import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -18,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from isal import igzip
+
+from bridge.util.files import fsync_path
 
 PLAIN, PACKED = ".jsonl", ".jsonl.gz"
 "File name suffixes of the current day and of finished days."
@@ -94,20 +95,10 @@ def compress(path: Path) -> None:
     temporary = path.with_suffix(PACKED + ".part")
     with path.open("rb") as plain, igzip.open(temporary, "wb", compresslevel=2) as out:
         shutil.copyfileobj(plain, out, 1024 * 1024)
-    with temporary.open("rb") as written:
-        os.fsync(written.fileno())
+    fsync_path(temporary)
     temporary.rename(target)
-    sync_directory(path.parent)
+    fsync_path(path.parent)
     path.unlink()
-
-
-def sync_directory(directory: Path) -> None:
-    """Syncs a directory, so that new and renamed files survive a power cut. Raises OSError."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @dataclass(frozen=True, slots=True)

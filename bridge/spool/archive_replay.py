@@ -17,12 +17,13 @@ from bridge.spool.archive import Archive
 from bridge.spool.batch import Batch
 from bridge.spool.store import Spool
 from bridge.spool.transaction import Transaction
+from bridge.util.errors import BridgeError
 
 STEP_SECONDS = 0.05
 "Seconds that one step may take before other jobs of the spool thread run."
 
 
-class ArchiveChanged(Exception):
+class ArchiveChanged(BridgeError):
     """Raised when the archive has grown since its batches were counted."""
 
 
@@ -111,7 +112,7 @@ class Replay:
         assert self._transaction is not None
         number = next(self._numbers, None)
         if number is None:
-            raise ArchiveChanged("the archive has grown since it was counted. Nothing was replayed; try again")
+            raise ArchiveChanged("the archive has grown since it was counted", "Nothing was replayed; try again")
         made = replace(
             batch, sequence=number, directory=self.spool.directory / self.intake, sealed=float("-inf"),
             sending=False, doubtful=False, synced=True, pack=None, position=0, held=None, disk=0,

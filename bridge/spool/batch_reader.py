@@ -12,6 +12,7 @@ from operator import itemgetter
 from bridge.batching.encoding import JSON, escaped, from_json_line
 from bridge.spool.batch import Batch, Piece
 from bridge.spool.pack import Pack
+from bridge.util.errors import BridgeError
 
 CHUNK = 1 << 16
 "Bytes of a timed batch that are split at once."
@@ -19,7 +20,7 @@ SAMPLE = 1000
 "Approximate number of events sampled from a timed batch. If they share times, its events are grouped by time."
 
 
-class Damaged(Exception):
+class Damaged(BridgeError):
     """Raised when the contents of a batch file do not match its name."""
 
     def __init__(self, batch: Batch, what: str) -> None:

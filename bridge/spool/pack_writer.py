@@ -12,6 +12,7 @@ from pathlib import Path
 from bridge.spool import batch_reader, pack_blocks
 from bridge.spool.batch import Batch
 from bridge.spool.pack import PARTIAL, Pack
+from bridge.util.files import fsync_path, write_new
 
 BLOCK = 64 * 1024
 "Approximate bytes of lines in a block. One damaged byte costs one block."
@@ -29,15 +30,8 @@ def write(path: Path, parts: Iterable[bytes], *, temporary: Path) -> None:
     Raises OSError, also if ``path`` exists already.
     """
     try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640)
-        try:
-            for part in parts:
-                view = memoryview(part)
-                while view:
-                    view = view[os.write(descriptor, view) :]
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        temporary.unlink(missing_ok=True)
+        write_new(temporary, parts)
         # No other code creates names in this folder, so there is no race between this test and the rename.
         if path.exists():
             raise FileExistsError(17, "File exists", str(path))
@@ -46,20 +40,11 @@ def write(path: Path, parts: Iterable[bytes], *, temporary: Path) -> None:
         temporary.unlink(missing_ok=True)
         raise
     try:
-        sync(path.parent)
+        fsync_path(path.parent)
     except OSError:
         # The old files are complete and remain, so remove the new copy.
         path.unlink()
         raise
-
-
-def sync(directory: Path) -> None:
-    """Syncs a directory, so that its names survive a power cut. Raises OSError."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def allocated_bytes(path: Path) -> int:

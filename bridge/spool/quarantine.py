@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bridge.util.files import fsync_path, write_whole
+
 REASONS = ("refused", "oversize", "damaged", "unrouted")
 ROLL_BYTES = 8 * 1024 * 1024
 EVIDENCE = 16
@@ -333,11 +335,7 @@ class QuarantineFile:
         """Syncs the file and its folder, so that its frames survive a power cut. Raises OSError."""
         if self._descriptor is not None:
             os.fsync(self._descriptor)
-            folder = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+            fsync_path(self.path.parent)
 
     def close(self) -> None:
         """Closes the file and renames it to include its number of frames. Raises OSError."""
@@ -365,17 +363,3 @@ def _keys_of(path: Path) -> set[tuple[int, int]]:
         except (ValueError, KeyError, TypeError):
             continue
     return keys
-
-
-def write_whole(descriptor: int, data: bytes, size: int) -> None:
-    """Appends all of ``data`` to a file of ``size`` bytes, or nothing: truncates the file after a short write.
-
-    Raises OSError.
-    """
-    try:
-        written = os.write(descriptor, data)
-        while written < len(data):
-            written += os.write(descriptor, data[written:])
-    except OSError:
-        os.ftruncate(descriptor, size)
-        raise

@@ -22,8 +22,9 @@ from bridge.spool.batch import Batch, OpenBatch
 from bridge.spool.budget import on_disk
 from bridge.spool.lock import SpoolError
 from bridge.spool.pack import Pack
-from bridge.spool.quarantine import Quarantine, write_whole
+from bridge.spool.quarantine import Quarantine
 from bridge.spool.write_cache import WriteCache
+from bridge.util.files import write_whole
 from bridge.util.jobs import Work
 
 __all__ = ["BatchLimits", "Spool", "SpoolError"]

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from bridge.spool import batch_reader, pack_writer
+from bridge.util.files import fsync_path
 from tests.harness.examples import examples
 from tests.unit.spool.conftest import SpoolFixture
 from tests.unit.spool.power import PowerCutSimulator
@@ -251,7 +252,7 @@ def test_power_cut_simulator_keeps_what_was_synced(tmp_path):
                 os.write(descriptor, b"contents")
                 if name == "synced":
                     os.fsync(descriptor)
-                    pack_writer.sync(tmp_path)
+                    fsync_path(tmp_path)
                 os.close(descriptor)
             disk_simulator.cut_power(random.Random(seed))
             assert (tmp_path / "synced").read_bytes() == b"contents"

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.spool import Batch, Piece, Spool, SpoolError, batch_names, batch_reader
-from bridge.spool.quarantine import write_whole
+from bridge.util.files import write_whole
 
 # --- names ----------------------------------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from bridge.batching import Group
 from bridge.monitoring.alarms import Alarms
 from bridge.spool import BatchLimits, pack_writer
 from bridge.spool.budget import BudgetTerms
-from bridge.spool.quarantine import write_whole
+from bridge.util.files import write_whole
 from tests.harness.builders import build_disk_budget, build_spool
 
 NOON = 1_795_435_200
