@@ -115,14 +115,21 @@ class Opened:
 class Journal:
     """Writes the journal of one spool. ``wall`` is in seconds since the epoch. No method raises OSError."""
 
-    def __init__(self, directory: Path, *, keep: timedelta | None, wall: Callable[[], float]) -> None:
-        self.on_error: Callable[[str], None] = lambda text: None
-        "Called on the writing thread, once for each series of consecutive failures."
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        keep: timedelta | None,
+        wall: Callable[[], float],
+        on_error: Callable[[str], object],
+    ) -> None:
+        """``on_error`` is called on the writing thread, once for each series of consecutive failures."""
         self.lost = 0
         "Lines that could not be written since the last successful write."
         self._directory = directory
-        self.keep = keep
+        self._keep = keep
         self._wall = wall
+        self._on_error = on_error
         self._opened = Opened()
         self._chain = journal_lines.BEGINNING
         self._day = date.min
@@ -132,6 +139,10 @@ class Journal:
         "Bytes of the complete lines in the newest file. None: not determined yet."
         self._last_written: dict[str, Figures] = {}
         self._whole_on: date | None = None
+
+    def change(self, keep: timedelta | None) -> None:
+        """Keeps days for another time, from the next new day on. None: all days."""
+        self._keep = keep
 
     # --- start and stop ----------------------------------------------------------------------------------------------
 
@@ -248,7 +259,7 @@ class Journal:
             # The next write cuts off the rest of a short write first.
             self.close()
             if not self.lost:
-                self.on_error(f"journal {self._directory}: {error.strerror}; journal lines are lost, events are not")
+                self._on_error(f"journal {self._directory}: {error.strerror}; journal lines are lost, events are not")
             self.lost += len(rows)
             return False
         self._size += len(block)
@@ -291,7 +302,7 @@ class Journal:
         try:
             os.fsync(self._descriptor)
         except OSError as error:
-            self.on_error(f"journal {self._directory}: {error.strerror}; the last minute may not be on disk")
+            self._on_error(f"journal {self._directory}: {error.strerror}; the last minute may not be on disk")
 
     def _expire_and_compress(self) -> None:
         """Deletes days more than ``keep`` before the newest existing day, and compresses other finished days."""
@@ -302,12 +313,12 @@ class Journal:
             return
         try:
             for path, day in days:
-                if self.keep is not None and days[-1][1] - day > self.keep:
+                if self._keep is not None and days[-1][1] - day > self._keep:
                     path.unlink(missing_ok=True)
                 elif path.suffix == journal_lines.PLAIN and day < self._day:
                     journal_lines.compress(path)
         except OSError as error:
-            self.on_error(f"journal {self._directory}: {error.strerror}; cannot compress or delete old days")
+            self._on_error(f"journal {self._directory}: {error.strerror}; cannot compress or delete old days")
 
     # --- reading -----------------------------------------------------------------------------------------------------
 

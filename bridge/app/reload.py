@@ -229,15 +229,10 @@ class Reload:
     def _swap(self, generation: Generation) -> None:
         """Assigns the new configuration to all parts, in one reactor turn."""
         parts, config = self._parts, generation.config
-        limits = storage_config.batch_limits(config)
-        if limits.resolution_ms != parts.spool.limits.resolution_ms:
-            # With another resolution the same slot number means another time.
-            parts.spool.seal_all()
-        parts.spool.limits = limits
-        parts.spool.quarantine.bounds.update(storage_config.quarantine_bounds(config))
+        parts.spool.change(limits=storage_config.batch_limits(config), bounds=storage_config.quarantine_bounds(config))
         self._swap_archive(generation)
-        parts.fsync_policy.policy = config.spool.fsync
-        parts.journal.keep = config.ledger.keep
+        parts.fsync_policy.change(config.spool.fsync)
+        parts.journal.change(config.ledger.keep)
         parts.expiry.config = parts.self_events.config = config
         parts.quotas.limits = {name: intake.quota for name, intake in config.intakes.items()}
         parts.status.config_sha256 = config.sha256
@@ -249,12 +244,14 @@ class Reload:
     def _swap_archive(self, generation: Generation) -> None:
         spool, disk_budget, terms = self._parts.spool, self._parts.disk_budget, generation.config.spool.archive
         if terms is None:
-            spool.archive, disk_budget.archive = None, NoArchive()
+            spool.use_archive(None)
+            disk_budget.archive = NoArchive()
         elif generation.archive is not None:
-            spool.archive, disk_budget.archive = generation.archive, KeptArchive(generation.archive)
+            spool.use_archive(generation.archive)
+            disk_budget.archive = KeptArchive(generation.archive)
         elif spool.archive is not None:
-            spool.archive.max_size = terms.max_size
-            spool.archive.max_age = None if terms.max_age is None else terms.max_age.total_seconds()
+            age = None if terms.max_age is None else terms.max_age.total_seconds()
+            spool.archive.change(max_size=terms.max_size, max_age=age)
 
 
 def _summary(old: Config, new: Config) -> str:

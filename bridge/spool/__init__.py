@@ -24,6 +24,6 @@ append that never returned.
 
 from bridge.spool.batch import Batch, Piece
 from bridge.spool.pack import Loss, Pack
-from bridge.spool.store import BatchLimits, Spool, SpoolError
+from bridge.spool.store import BatchLimits, Spool, SpoolError, SpoolTerms
 
-__all__ = ["Batch", "BatchLimits", "Loss", "Pack", "Piece", "Spool", "SpoolError"]
+__all__ = ["Batch", "BatchLimits", "Loss", "Pack", "Piece", "Spool", "SpoolError", "SpoolTerms"]

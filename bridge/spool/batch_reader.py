@@ -62,17 +62,10 @@ def by_pack(batches: Iterable[Batch]) -> tuple[list[Batch], dict[Pack, list[Batc
 
 def begin_sending(batch: Batch) -> None:
     """Marks a loose batch's file as possibly accepted. Raises Missing, OSError."""
-    if not batch.sending:
-        source = batch.path
-        batch.sending = True
-        try:
-            source.rename(batch.path)
-        except FileNotFoundError:
-            batch.sending = False
-            raise _missing(batch) from None
-        except OSError:
-            batch.sending = False
-            raise
+    try:
+        batch.begin_sending()
+    except FileNotFoundError:
+        raise _missing(batch) from None
 
 
 def content(batch: Batch) -> bytes:
@@ -87,8 +80,7 @@ def _contents(batch: Batch, *, counted: bool = True) -> Sequence[bytes]:
     """
     if batch.held is not None:
         return (batch.held,)
-    if fresh := batch.fresh:
-        batch.fresh = None
+    if fresh := batch.take_fresh():
         return fresh
     return (_of_file(batch, counted=counted),)
 

@@ -40,7 +40,7 @@ class FsyncPolicy:
         wall: Callable[[], float],
         on_error: Callable[[str], None],
     ) -> None:
-        self.policy = policy
+        self._policy = policy
         self.synced = 0
         "Number of files synced since start."
         self._directory = directory
@@ -51,9 +51,13 @@ class FsyncPolicy:
         self._folders: set[Path] = set()
         "Folders whose own names are on disk."
 
+    def change(self, policy: Policy) -> None:
+        """Applies another policy, to batches in the queue only when they are sent."""
+        self._policy = policy
+
     def add(self, batch: Batch) -> None:
         """Queues a batch that was sealed, or found at start."""
-        if self.policy != "never" and self._wall() - batch.sequence / 1_000_000 < WRITTEN_BACK:
+        if self._policy != "never" and self._wall() - batch.sequence / 1_000_000 < WRITTEN_BACK:
             self._waiting.append(batch)
 
     def due(self) -> list[Batch]:
@@ -105,7 +109,7 @@ class FsyncPolicy:
 
         Runs on the spool thread. Raises OSError.
         """
-        if self.policy != "always":
+        if self._policy != "always":
             return
         batches = list(batches)
         if all(batch.synced for batch in batches):

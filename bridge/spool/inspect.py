@@ -9,8 +9,8 @@ from pathlib import Path
 
 from bridge.batching.encoding import JSON, from_json_line
 from bridge.spool import batch_names, pack_blocks
-from bridge.spool import pack as packs
 from bridge.spool.pack import Pack
+from bridge.spool.pack_name import SUFFIX
 
 Event = tuple[int, bytes]
 "Time in milliseconds since the epoch (0: none), and the event."
@@ -35,7 +35,7 @@ def queued_batches(folder: Path) -> Iterator[tuple[int, list[Event]]]:
         for sequence, path in found:
             if sequence > newest:
                 continue
-            if path.name.endswith(packs.SUFFIX):
+            if path.name.endswith(SUFFIX):
                 for member, events in _of_pack(folder, path):
                     if member not in seen:
                         seen.add(member)
@@ -74,10 +74,9 @@ def _of_file(path: Path) -> list[Event] | None:
 def _of_pack(folder: Path, path: Path) -> Iterator[tuple[int, list[Event]]]:
     pack = Pack.of_name(folder.name, folder, path.name)
     assert pack is not None
-    settled = packs.settled_of(path.name)
     try:
         for place, entry in enumerate(pack.entries()):
-            if place not in settled:
+            if place not in pack.settled:
                 yield entry.sequence, _of_entry(entry)
     except FileNotFoundError:
         return

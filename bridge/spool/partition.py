@@ -14,6 +14,7 @@ from pathlib import Path
 from bridge.spool import batch_reader, pack_blocks, pack_writer
 from bridge.spool.batch import Batch
 from bridge.spool.pack import Pack
+from bridge.spool.pack_name import PackName
 from bridge.spool.transaction import Transaction
 
 
@@ -112,7 +113,7 @@ def divide(item: Batch | Pack, matcher: EventMatcher, spool: Path, numbers: rang
         raise
     transaction.finish()
     for each in (*result.kept, *result.taken):
-        each.disk = pack_writer.allocated_bytes(each.path)
+        each.measure()
     return result
 
 
@@ -169,13 +170,7 @@ def _staged(
     if not entries:
         return []
     if isinstance(item, Pack):
-        made = Pack(
-            intake, folder, first=entries[0].sequence, last=entries[-1].sequence,
-            earliest=min(entry.earliest for entry in entries), latest=max(entry.latest for entry in entries),
-            batches=len(entries), count=sum(entry.events for entry in entries),
-            size=sum(entry.size for entry in entries),
-            doubtful=sum(entry.events for entry in entries if entry.sending),
-        )  # fmt: skip
+        made = Pack(intake, folder, PackName.of(entries))
         transaction.write(made.path, b"".join(pack_writer.encode_blocks(entries)))
         return [made]
     (entry,) = entries

@@ -10,7 +10,7 @@ import os
 import re
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,7 +69,7 @@ class QuarantineEntry:
 class Quarantine:
     """The quarantine of one spool. ``wall`` is in seconds since the epoch, ``bounds`` are size limits by reason."""
 
-    def __init__(self, directory: Path, *, wall: Callable[[], float], bounds: dict[str, int]) -> None:
+    def __init__(self, directory: Path, *, wall: Callable[[], float], bounds: Mapping[str, int]) -> None:
         self.directory = directory
         self.counts: Counter[str] = Counter()
         "Quarantined frames by reason."
@@ -77,16 +77,19 @@ class Quarantine:
         "Quarantined frames by intake and reason. ``-``: frames without an intake, or from before the start."
         self._wall = wall
         self._last = 0
-        self.bounds = bounds
+        self._bounds = bounds
         self._open: dict[str, QuarantineFile] = {}
         self._full: dict[str, list[QuarantineFile]] = {reason: [] for reason in REASONS}
-        self.tracks_unsynced = False
-        "True if a group commit syncs the quarantine, so unsynced files must be tracked."
+        self._tracks_unsynced = False
         self._closed: list[tuple[int, Path]] = []
         "Descriptors and folders of files that were closed before they were synced."
         self._keys: set[tuple[int, int]] = set()
         self._moved: dict[Path, tuple[str, int]] = {}
         "Damaged files moved here since start: their intake, and the events counted as quarantined for them."
+
+    def change(self, bounds: Mapping[str, int]) -> None:
+        """Applies other size limits, when the next frame of a reason is added."""
+        self._bounds = bounds
 
     def recover(self) -> int:
         """Counts the frames in quarantine at start. Returns their number. Raises OSError."""
@@ -124,16 +127,20 @@ class Quarantine:
             file.intakes[entry.intake or "-"] += 1
             self.by_intake[entry.intake or "-", reason] += 1
         self.counts[reason] += len(lines)
-        if file.size >= min(ROLL_BYTES, self.bounds[reason] // 4):
+        if file.size >= min(ROLL_BYTES, self._bounds[reason] // 4):
             self._close(reason, file)
         return self._bound(reason)
 
     def _close(self, reason: str, file: "QuarantineFile") -> None:
         """Closes an open file and renames it to include its number of frames."""
-        if self.tracks_unsynced and reason != "refused" and (descriptor := file.unsynced()) is not None:
+        if self._tracks_unsynced and reason != "refused" and (descriptor := file.unsynced()) is not None:
             self._closed.append((descriptor, file.path.parent))
         file.close()
         self._full[reason].append(self._open.pop(reason))
+
+    def track_unsynced(self) -> None:
+        """Remembers files that are closed before they were synced, because a group commit syncs the quarantine."""
+        self._tracks_unsynced = True
 
     def unsynced(self) -> list[tuple[int, Path]]:
         """Returns descriptors of files with unsynced frames, and their folders. The caller syncs and closes them.
@@ -224,7 +231,7 @@ class Quarantine:
         size = sum(path.lstat().st_size for path in found)
         for path in found:
             old = max_age is not None and self._wall() - _number_of(path) / 1_000_000 > max_age
-            if not old and size <= self.bounds["damaged"]:
+            if not old and size <= self._bounds["damaged"]:
                 break
             size -= path.lstat().st_size
             path.unlink()
@@ -284,7 +291,7 @@ class Quarantine:
     def _bound(self, reason: str) -> int:
         dropped = 0
         files = self._full[reason]
-        while files and sum(file.size for file in files) > self.bounds[reason]:
+        while files and sum(file.size for file in files) > self._bounds[reason]:
             try:
                 files[0].path.unlink(missing_ok=True)
             except OSError:

@@ -11,7 +11,7 @@ import os
 from typing import NamedTuple
 
 from bridge.spool import pack_blocks
-from bridge.spool.pack import Pack, begun_of, settled_of
+from bridge.spool.pack import Pack
 from bridge.spool.recovery import RecoveredSpool
 
 
@@ -38,7 +38,7 @@ def carried(found: RecoveredSpool) -> tuple[list[UnconfirmedBatch], int]:
 
 def _packed(pack: Pack, batches: list[UnconfirmedBatch]) -> int:
     """Adds the batches of a pack to the list. Returns the number of batches in damaged blocks. Raises OSError."""
-    settled, begun = settled_of(pack.name), begun_of(pack.name)
+    settled, begun = pack.settled, pack.begun
     if not pack.doubtful and begun.within(settled):
         return 0
     unreadable = 0

@@ -181,7 +181,7 @@ class DiskBudget:
         # Open batches cannot be dropped, so a batch must be a small part of the limit of its intake.
         max_bytes = min(self._max_bytes, max(SOME, shares.share // 8))
         if self._spool.limits.max_bytes != max_bytes:
-            self._spool.limits = replace(self._spool.limits, max_bytes=max_bytes)
+            self._spool.change(limits=replace(self._spool.limits, max_bytes=max_bytes))
         names = sorted(shares.uses, key=shares.borrowed, reverse=True)
         full = {name for name in names if shares.room(name) < granule}
         # Require some more room, or the intake would be full again with the next read.

@@ -14,6 +14,14 @@ def fsync_path(path: Path) -> None:
         os.close(descriptor)
 
 
+def allocated_bytes(path: Path) -> int:
+    """Returns the allocated bytes of a file, or 0 if they cannot be read."""
+    try:
+        return path.stat().st_blocks * 512
+    except OSError:
+        return 0
+
+
 def write_new(
     path: Path, parts: Iterable[bytes], *, mode: int = 0o640, finish: Callable[[int], None] = lambda descriptor: None
 ) -> None:

@@ -44,8 +44,7 @@ class JournalFixture:
         self.errors = []
 
     def open_journal(self):
-        new_journal = Journal(self.directory, keep=self.keep, wall=self.wall)
-        new_journal.on_error = self.errors.append
+        new_journal = Journal(self.directory, keep=self.keep, wall=self.wall, on_error=self.errors.append)
         self.found = new_journal.open()
         return new_journal
 

@@ -28,7 +28,7 @@ def build_policy(spool_fixture, policy, errors=None):
         spool_fixture.directory, policy, clock=lambda: spool_fixture.clocks.monotonic,
         wall=lambda: spool_fixture.clocks.wall, on_error=(errors if errors is not None else []).append,
     )  # fmt: skip
-    spool_fixture.spool.on_sealed = lambda batch: (spool_fixture.sealed.append(batch), policy_under_test.add(batch))
+    spool_fixture.spool.subscribe(policy_under_test.add)
     return policy_under_test
 
 

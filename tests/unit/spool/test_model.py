@@ -44,7 +44,7 @@ class SpoolMachine(RuleBasedStateMachine):
     def open(self):
         recovered = self.fixture.open()
         self.disk_simulator.record_all()
-        self.fixture.spool.on_sealed = self.waiting.append
+        self.fixture.sealed = self.waiting
         self.waiting[:] = recovered.batches
         self.packs = recovered.packs
         self.in_flight = []
@@ -123,7 +123,7 @@ class SpoolMachine(RuleBasedStateMachine):
 
     def accept(self, at):
         request = self.in_flight.pop(at)
-        self.fixture.spool.archive = None
+        self.fixture.spool.use_archive(None)
         for batch in request:
             numbers = numbers_of(batch)
             repeated = {n for n in numbers if self.delivered[n]}
@@ -153,7 +153,7 @@ class SpoolMachine(RuleBasedStateMachine):
             return
         assert not damaged
         self.waiting = [batch for batch in self.waiting if batch not in chosen]
-        self.fixture.spool.on_sealed = self.waiting.append
+        self.fixture.sealed = self.waiting
         self.packs.append(new_pack)
         self.packed.update(self.undelivered & set(numbers))
 

@@ -78,7 +78,7 @@ def spool_with_frames(directory: Path) -> Spool:
 def spool_with_batches(directory: Path, *, packed: bool, count: int = 3) -> Spool:
     spool = spool_at(directory)
     sealed = []
-    spool.on_sealed = sealed.append
+    spool.subscribe(sealed.append)
     for n in range(count):
         at = (NOON + n) * 1000
         spool.append(Group("a", "lines", NOON + n, at, at, 2, b"from one %d\nfrom two %d\n" % (n, n)))

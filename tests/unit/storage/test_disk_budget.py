@@ -48,7 +48,7 @@ class BudgetFixture:
             directory, limits=BatchLimits(max_bytes=16 * 1024), wall=lambda: NOON + self.monotonic,
             clock=lambda: self.monotonic, bounds=dict.fromkeys(("refused", "oversize", "damaged", "unrouted"), MB),
         )  # fmt: skip
-        self.spool.on_sealed = self.add_sealed_batch
+        self.spool.subscribe(self.add_sealed_batch)
         self.disk_budget = build_disk_budget(
             self.spool, BudgetTerms(max_size, min_free, pause=pause),
             members=self.members, ledger=self.ledger, alarms=self.alarms,
