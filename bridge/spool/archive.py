@@ -288,10 +288,10 @@ def _latest(batch: Batch) -> int:
     if not batch.timed or batch.latest > batch.earliest:
         return batch.latest
     try:
-        times = [line.partition(b"\t")[0] for line in batch_reader.content(batch).split(b"\n")]
+        lines = batch_reader.content(batch).split(b"\n")[:-1]
     except (OSError, batch_reader.Damaged):
         return batch.latest
-    return max((int(time) for time in times if time.lstrip(b"-").isdigit()), default=batch.latest)
+    return max((batch_reader.time_of(line, batch.latest) for line in lines), default=batch.latest)
 
 
 def _allocated(size: int) -> int:

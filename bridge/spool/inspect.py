@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bridge.batching.encoding import JSON, from_json_line
-from bridge.spool import batch_names, pack_blocks
+from bridge.spool import batch_names
+from bridge.spool.batch_reader import timed_events
 from bridge.spool.pack import Pack
 from bridge.spool.pack_name import SUFFIX
 
@@ -67,8 +68,7 @@ def _of_file(path: Path) -> list[Event] | None:
     except FileNotFoundError:
         return None
     # An open file may end in the middle of a line.
-    lines = data[: data.rfind(b"\n") + 1].split(b"\n")[:-1]
-    return _events(lines, name.earliest, name.encoding, timed=name.timed)
+    return _events(data[: data.rfind(b"\n") + 1], name.earliest, name.encoding, timed=name.timed)
 
 
 def _of_pack(folder: Path, path: Path) -> Iterator[tuple[int, list[Event]]]:
@@ -77,26 +77,19 @@ def _of_pack(folder: Path, path: Path) -> Iterator[tuple[int, list[Event]]]:
     try:
         for place, entry in enumerate(pack.entries()):
             if place not in pack.settled:
-                yield entry.sequence, _of_entry(entry)
+                yield entry.sequence, _events(entry.lines, entry.earliest, entry.encoding, timed=entry.timed)
     except FileNotFoundError:
         return
 
 
-def _of_entry(entry: pack_blocks.BlockEntry) -> list[Event]:
-    return _events(entry.lines.split(b"\n")[:-1], entry.earliest, entry.encoding, timed=entry.timed)
+def _events(data: bytes, earliest: int, encoding: str, *, timed: bool) -> list[Event]:
+    return [(ms, _decoded(event, encoding)) for ms, event in timed_events(data, earliest, timed=timed)]
 
 
-def _events(lines: list[bytes], earliest: int, encoding: str, *, timed: bool) -> list[Event]:
-    found: list[Event] = []
-    for line in lines:
-        ms, event = earliest, line
-        if timed:
-            time, _, event = line.partition(b"\t")
-            ms = int(time) if time.lstrip(b"-").isdigit() else earliest
-        if encoding == JSON:
-            try:
-                event = from_json_line(event)
-            except ValueError:
-                pass
-        found.append((ms, event))
-    return found
+def _decoded(event: bytes, encoding: str) -> bytes:
+    if encoding != JSON:
+        return event
+    try:
+        return from_json_line(event)
+    except ValueError:
+        return event

@@ -123,12 +123,7 @@ def events_of(item: Batch | Pack) -> Iterator[tuple[int, bytes]]:
     Raises OSError, Damaged.
     """
     for batch in _batches(item):
-        for line in batch_reader.content(batch).split(b"\n")[:-1]:
-            ms, event = batch.earliest, line
-            if batch.timed:
-                time, _, event = line.partition(b"\t")
-                ms = int(time) if time.lstrip(b"-").isdigit() else batch.earliest
-            yield ms, event
+        yield from batch_reader.timed_events(batch_reader.content(batch), batch.earliest, timed=batch.timed)
 
 
 def _batches(item: Batch | Pack) -> Iterator[Batch]:

@@ -10,7 +10,6 @@ import resource
 from bisect import bisect_right
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from bridge.spool import batch_names, batch_reader, lock, recovery, transaction
 from bridge.spool.archive import Archive
 from bridge.spool.batch import Batch, OpenBatch
 from bridge.spool.budget import on_disk
+from bridge.spool.limits import BatchLimits, SpoolTerms
 from bridge.spool.lock import SpoolError
 from bridge.spool.pack import Pack
 from bridge.spool.quarantine import Quarantine
@@ -28,35 +28,9 @@ from bridge.spool.write_cache import WriteCache
 from bridge.util.files import write_whole
 from bridge.util.jobs import Work
 
-__all__ = ["BatchLimits", "Spool", "SpoolError", "SpoolTerms"]
-
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
 TRY_AGAIN = 1.0
 "Seconds between attempts to rename or remove a file after a failure."
-
-
-@dataclass(frozen=True, slots=True)
-class BatchLimits:
-    """The limits at which a batch is sealed."""
-
-    max_age: float = 2.0
-    "Seconds."
-    max_events: int = 20_000
-    max_bytes: int = 5_000_000
-    resolution_ms: int = 1000
-    max_slots: int = 64
-    "Maximum open slots of one intake; further events go to one file whose lines carry their own time (*timed*)."
-
-
-@dataclass(frozen=True, slots=True)
-class SpoolTerms:
-    """The limits of a spool."""
-
-    batches: BatchLimits
-    quarantine: Mapping[str, int]
-    "Bytes by reason."
-    cache: int = 0
-    "Bytes of appended lines that are cached until they are first read."
 
 
 class Spool:

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.accounting import Account, journal
+from bridge.accounting import Account, journal, journal_lines
 from bridge.accounting.journal import Journal, Receipt
 from bridge.accounting.journal_lines import BEGINNING, JournalReader, encode_line, split_line
 from bridge.spool import Batch
@@ -221,7 +221,7 @@ def test_chain_continues_from_the_previous_file_after_a_torn_first_line(fixture)
 
 
 def test_last_line_longer_than_one_tail_read_is_found(fixture, monkeypatch):
-    monkeypatch.setattr(journal, "_TAIL", 64)
+    monkeypatch.setattr(journal_lines, "_TAIL", 64)
     journal_under_test = fixture.start_journal()
     journal_under_test.receipt(
         Receipt("fw", [(n, 1, 1) for n in range(1000)], 1000, "", 200, None, None, confirmed=True)
