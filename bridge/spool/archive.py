@@ -19,6 +19,7 @@ import errno
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -91,13 +92,8 @@ class Archive:
             pack.measure()
             self._add_pack(_hour_of(hour), pack)
         elif (name := batch_names.read(entry.name)) is not None:
-            batch = Batch(
-                intake=folder.name, sequence=name.sequence, encoding=name.encoding, timed=name.timed,
-                earliest=name.earliest, latest=name.earliest, count=name.events, size=name.size, directory=folder,
-                sealed=0.0,
-            )  # fmt: skip
-            batch.latest = _latest(batch)
-            self._add(batch)
+            found = Batch.of_name(folder.name, folder, name, latest=name.earliest, sealed=0.0)
+            self._add(replace(found, latest=_latest(found)))
 
     def _add(self, batch: Batch) -> None:
         self._loose.setdefault((batch.sequence // _HOUR_US, batch.intake), []).append(batch)
@@ -148,11 +144,8 @@ class Archive:
         latest = _latest(batch)
         folder = self.directory / batch.intake
         folder.mkdir(mode=0o750, parents=True, exist_ok=True)
-        return Batch(
-            intake=batch.intake, sequence=batch.sequence, encoding=batch.encoding, timed=batch.timed,
-            earliest=batch.earliest, latest=latest, count=batch.count, size=batch.size, directory=folder,
-            sealed=batch.sealed,
-        )  # fmt: skip
+        name = batch.name._replace(state="sealed")
+        return Batch.of_name(batch.intake, folder, name, latest=latest, sealed=batch.sealed)
 
     def _cannot_keep(self, batch: Batch, error: OSError) -> None:
         self._on_error(f"archive: cannot keep a delivered batch of intake {batch.intake}: {error.strerror}")

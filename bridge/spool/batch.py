@@ -131,6 +131,18 @@ class Batch:
             self.disk, self.synced = 0, True
         self.doubtful = self.doubtful or self.sending
 
+    @classmethod
+    def of_name(
+        cls, intake: str, directory: Path, name: BatchName, *, latest: int, sealed: float, disk: int = 0,
+        synced: bool = False,
+    ) -> "Batch":  # fmt: skip
+        """Returns the batch that the name of a sealed file describes."""
+        return cls(
+            intake=intake, sequence=name.sequence, encoding=name.encoding, timed=name.timed, earliest=name.earliest,
+            latest=latest, count=name.events, size=name.size, directory=directory, sealed=sealed,
+            sending=name.state == "sending", disk=disk, synced=synced,
+        )  # fmt: skip
+
     @property
     def path(self) -> Path:
         """Returns the current path of the batch file, or of the pack that contains the batch."""

@@ -254,12 +254,6 @@ def time_of(line: bytes, default: int = 0) -> int:
     return int(text) if text.lstrip(b"-").isdigit() else default
 
 
-def timed_events(data: bytes, earliest: int, *, timed: bool) -> Iterator[tuple[int, bytes]]:
-    """Yields each event of a batch's whole lines with its time in milliseconds, ``earliest`` unless it has its own."""
-    for line in data.split(b"\n")[:-1]:
-        yield (time_of(line, earliest), line.partition(b"\t")[2]) if timed else (earliest, line)
-
-
 def timed_lines(data: bytes, ms: int) -> bytes:
     """Returns the lines, each prefixed with the time of their group and a TAB."""
     prefix = b"%d\t" % ms

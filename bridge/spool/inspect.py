@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bridge.batching.encoding import JSON, from_json_line
 from bridge.spool import batch_names
-from bridge.spool.batch_reader import timed_events
+from bridge.spool.batch_reader import time_of
 from bridge.spool.pack import Pack
 from bridge.spool.pack_name import SUFFIX
 
@@ -83,7 +83,10 @@ def _of_pack(folder: Path, path: Path) -> Iterator[tuple[int, list[Event]]]:
 
 
 def _events(data: bytes, earliest: int, encoding: str, *, timed: bool) -> list[Event]:
-    return [(ms, _decoded(event, encoding)) for ms, event in timed_events(data, earliest, timed=timed)]
+    lines = data.split(b"\n")[:-1]
+    if timed:
+        return [(time_of(line, earliest), _decoded(line.partition(b"\t")[2], encoding)) for line in lines]
+    return [(earliest, _decoded(line, encoding)) for line in lines]
 
 
 def _decoded(event: bytes, encoding: str) -> bytes:

@@ -177,28 +177,23 @@ class Pack:
             # All remaining batches have been returned. They may be settled already and the file removed.
             fed.exhausted = True
             return fed
-        descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            while not fed.exhausted and len(fed.batches) < most_batches and size < most_bytes:
-                found = pack_blocks.find(descriptor, self._offset)
-                if found is None:
-                    fed.exhausted = True
-                    break
-                header = found.header
-                if header is None or not self.settled.covers(header.position, header.position + header.batches - 1):
-                    entries = pack_blocks.decode(descriptor, found)
-                    if entries is None:
-                        fed.losses.append(self._lost(descriptor, found))
-                    else:
-                        assert header is not None
-                        new = list(self._batches(header.position, entries, sealed))
-                        size += sum(batch.size for batch in new)
-                        fed.batches += new
-                self._offset = found.end
-                if header is not None:
-                    fed.next = header.last + 1
-        finally:
-            os.close(descriptor)
+        for descriptor, found in pack_blocks.blocks(self.path, self._offset):
+            header = found.header
+            if header is None or not self.settled.covers(header.position, header.position + header.batches - 1):
+                entries = pack_blocks.decode(descriptor, found)
+                if header is None or entries is None:
+                    fed.losses.append(self._lost(descriptor, found))
+                else:
+                    new = list(self._batches(header.position, entries, sealed))
+                    size += sum(batch.size for batch in new)
+                    fed.batches += new
+            self._offset = found.end
+            if header is not None:
+                fed.next = header.last + 1
+            if len(fed.batches) >= most_batches or size >= most_bytes:
+                break
+        else:
+            fed.exhausted = True
         self._unread -= sum(batch.count for batch in fed.batches)
         self._unread_size -= sum(batch.size for batch in fed.batches)
         if fed.exhausted and self._unread > 0:
@@ -245,14 +240,8 @@ class Pack:
 
     def entries(self) -> Iterator[pack_blocks.BlockEntry]:
         """Yields all readable batches, settled or not. Raises OSError."""
-        descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            offset = 0
-            while found := pack_blocks.find(descriptor, offset):
-                yield from pack_blocks.decode(descriptor, found) or ()
-                offset = found.end
-        finally:
-            os.close(descriptor)
+        for descriptor, found in pack_blocks.blocks(self.path):
+            yield from pack_blocks.decode(descriptor, found) or ()
 
     def sequences(self) -> set[int]:
         """Returns the sequences of all readable batches. Raises OSError."""

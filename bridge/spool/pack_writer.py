@@ -139,17 +139,12 @@ def moved_blocks(paths: Iterable[Path]) -> Iterator[bytes]:
     """Yields the blocks of all packs, with new positions. Raises OSError, also if a block is damaged."""
     position = 0
     for path in paths:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            offset = 0
-            while found := pack_blocks.find(descriptor, offset):
-                if found.header is None or pack_blocks.decode(descriptor, found) is None:
-                    raise OSError(errno.EIO, "a block is damaged", str(path))
-                yield pack_blocks.moved(os.pread(descriptor, found.end - offset, offset), found.header, position)
-                position += found.header.batches
-                offset = found.end
-        finally:
-            os.close(descriptor)
+        for descriptor, found in pack_blocks.blocks(path):
+            if found.header is None or pack_blocks.decode(descriptor, found) is None:
+                raise OSError(errno.EIO, "a block is damaged", str(path))
+            data = os.pread(descriptor, found.end - found.offset, found.offset)
+            yield pack_blocks.moved(data, found.header, position)
+            position += found.header.batches
 
 
 def mergeable(packs: list[Pack], *, after: int = 0) -> tuple[int, int] | None:

@@ -117,15 +117,6 @@ def divide(item: Batch | Pack, matcher: EventMatcher, spool: Path, numbers: rang
     return result
 
 
-def events_of(item: Batch | Pack) -> Iterator[tuple[int, bytes]]:
-    """Yields every queued event with its time in milliseconds (0: none). The event is in its batch's encoding.
-
-    Raises OSError, Damaged.
-    """
-    for batch in _batches(item):
-        yield from batch_reader.timed_events(batch_reader.content(batch), batch.earliest, timed=batch.timed)
-
-
 def _batches(item: Batch | Pack) -> Iterator[Batch]:
     if isinstance(item, Batch):
         yield item

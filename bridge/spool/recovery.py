@@ -153,12 +153,7 @@ def _recover_batch(
         path.rename(target)
         name = repaired
     latest = name.earliest if name.timed else (name.earliest // resolution_ms + 1) * resolution_ms - 1
-    batch = Batch(
-        intake=folder.name, sequence=name.sequence, encoding=name.encoding, timed=name.timed, earliest=name.earliest,
-        latest=latest, count=name.events, size=name.size, directory=folder, sealed=sealed,
-        sending=name.state == "sending", disk=stat.st_blocks * 512,
-    )  # fmt: skip
-    found.add_batch(batch)
+    found.add_batch(Batch.of_name(folder.name, folder, name, latest=latest, sealed=sealed, disk=stat.st_blocks * 512))
 
 
 def _cut_torn_tail(path: Path) -> tuple[int, int]:

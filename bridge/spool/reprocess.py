@@ -234,11 +234,8 @@ def batch_of(group: Group, sequence: int, spool: Spool, resolution_ms: int, *, t
     """Returns a sealed and synced batch for the backlog lane. The caller writes its file."""
     name = BatchName(sequence, group.earliest, group.count, len(group.data), "sealed", timed, group.encoding)
     latest = group.latest if timed else (group.earliest // resolution_ms + 1) * resolution_ms - 1
-    return Batch(
-        intake=group.intake, sequence=name.sequence, encoding=name.encoding, timed=timed, earliest=name.earliest,
-        latest=latest, count=name.events, size=name.size, directory=spool.directory / group.intake,
-        sealed=float("-inf"), synced=True,
-    )  # fmt: skip
+    folder = spool.directory / group.intake
+    return Batch.of_name(group.intake, folder, name, latest=latest, sealed=float("-inf"), synced=True)
 
 
 def _joined(groups: list[Group]) -> Group:
