@@ -26,11 +26,10 @@ from pathlib import Path
 from bridge.batching.groups import NO_TIME
 from bridge.spool import batch_names, batch_reader, pack_writer
 from bridge.spool.batch import Batch
+from bridge.spool.budget import on_disk
 from bridge.spool.pack import PARTIAL, Pack
 
 MANY = 256
-BLOCK = 4096
-"Block size in bytes, for estimates of allocated space."
 _HOUR_US = 3_600_000_000
 _REPLAYED = re.compile("replayed-([0-9]{1,19})-([0-9]{1,19})")
 
@@ -97,7 +96,7 @@ class Archive:
 
     def _add(self, batch: Batch) -> None:
         self._loose.setdefault((batch.sequence // _HOUR_US, batch.intake), []).append(batch)
-        self.size += _allocated(batch.size)
+        self.size += on_disk(batch.size)
 
     # --- adding ------------------------------------------------------------------------------------------------------
 
@@ -177,7 +176,7 @@ class Archive:
         for batch in (*packed, *damaged):
             # A damaged batch cannot be replayed, so it is deleted too.
             batch.path.unlink(missing_ok=True)
-            self.size -= _allocated(batch.size)
+            self.size -= on_disk(batch.size)
         del self._loose[hour, intake]
 
     def _merge(self, hour: int, intake: str, packs: list[Pack]) -> None:
@@ -227,7 +226,7 @@ class Archive:
         for key in [key for key in self._loose if key[0] == hour]:
             for batch in self._loose.pop(key):
                 self._unlink(batch.path)
-                self.size -= _allocated(batch.size)
+                self.size -= on_disk(batch.size)
         for key in [key for key in self._packs if key[0] == hour]:
             self._drop_packs(*key)
 
@@ -285,10 +284,6 @@ def _latest(batch: Batch) -> int:
     except (OSError, batch_reader.Damaged):
         return batch.latest
     return max((batch_reader.time_of(line, batch.latest) for line in lines), default=batch.latest)
-
-
-def _allocated(size: int) -> int:
-    return -(-size // BLOCK) * BLOCK
 
 
 def _prefix(hour: int) -> str:
