@@ -335,6 +335,19 @@ def test_days_beyond_keep_are_deleted_at_start_and_at_a_new_day(tmp_path):
     assert not fixture.faults()
 
 
+def test_changed_time_to_keep_applies_on_the_next_day(tmp_path):
+    fixture = JournalFixture(tmp_path, keep=None)
+    journal_under_test = fixture.start_journal()
+    for day in range(5):
+        fixture.wall.now = MARCH + day * DAY
+        journal_under_test.receipt(RECEIPT)
+    journal_under_test.change(timedelta(days=1))
+    fixture.wall.now += DAY
+    journal_under_test.receipt(RECEIPT)
+    journal_under_test.close()
+    assert fixture.files() == ["2026-03-04.jsonl.gz", "2026-03-05.jsonl.gz", "2026-03-06.jsonl"]
+
+
 def test_journal_survives_keep_never_and_a_clock_years_ahead(tmp_path):
     fixture = JournalFixture(tmp_path, keep=None)
     fixture.start_journal().close()

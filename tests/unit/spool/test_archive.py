@@ -105,6 +105,18 @@ def test_oldest_events_are_deleted_above_max_size(spool_fixture):
     assert sum(path.stat().st_blocks * 512 for path in (archive.directory / "a").iterdir()) == archive.size
 
 
+def test_changed_limits_apply_to_the_archived_events(spool_fixture, archive):
+    events, _ = deliver(spool_fixture, 150, seconds=60)
+    archive.change(max_size=10**9, max_age=HOUR)
+    archive.enforce_limits()
+    remaining = archived_events(archive)
+    assert 60 <= len(remaining) < 150
+    assert remaining == events[-len(remaining) :]
+    archive.change(max_size=0, max_age=None)
+    archive.enforce_limits()
+    assert archived_events(archive) == []
+
+
 def test_shrink_releases_space(spool_fixture, archive):
     deliver(spool_fixture, 10)
     assert archive.shrink(0) == 10 * 4096

@@ -70,6 +70,17 @@ def test_never_syncs_nothing(spool_fixture):
     assert fsync_policy.synced == 0
 
 
+def test_changed_policy_applies_to_the_next_batch(spool_fixture):
+    fsync_policy = build_policy(spool_fixture, "never")
+    spool_fixture.append(b"x")
+    spool_fixture.seal()
+    fsync_policy.change("backlog")
+    spool_fixture.append(b"y")
+    spool_fixture.seal()
+    spool_fixture.clocks.advance(60)
+    assert fsync_policy.due() == spool_fixture.sealed[1:]
+
+
 def test_always_syncs_all_waiting_batches_before_the_first_post(spool_fixture, synced):
     fsync_policy = build_policy(spool_fixture, "always")
     spool_fixture.append(b"x")
