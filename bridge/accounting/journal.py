@@ -2,41 +2,7 @@
 
 Blocking calls; runs on the spool thread (``open`` and ``start`` run before the thread has other work).
 
-Format
-    ``SPOOL/.ledger/YYYY-MM-DD.jsonl``, one file per UTC day, compressed to ``.jsonl.gz`` once the day is over: a
-    receipt takes about 400 bytes, and a third of that compressed. Each line is one JSON object, ASCII, ended by an LF.
-    Each object begins with ``t`` (wall time, RFC 3339, UTC, milliseconds) and ``kind``, and ends with ``chain``: the
-    SHA-256, in hex, of the chain of the previous line (as 64 hex digits) and of the line's own bytes without
-    ``,"chain":"..."`` and without its LF. The chain continues across the files in the order of their names; the very
-    first line follows 64 zeros. After the clock is set back, lines still go to the newest file, so that the order of
-    names is the order of writing. ``lost``, if present, is the number of lines before this one that could not be
-    written.
-
-=========  ===============================================================================================
-start      a process started. ``recovered`` {intake: events found in the spool}; ``damaged`` {intake:
-           events lost in files that are shorter than their name says}; ``quarantined``: frames found in
-           quarantine; ``unclean``: the previous process did not write ``stop``; ``possible_duplicates``
-           {intake: events}; ``sending`` {intake: [[sequence, events], ...]}: the batches of these events,
-           the newest 20,000 (the earliest versions did not list batches in packs); ``sending_more``:
-           number of further batches that may be among them; ``torn``: incomplete lines that were cut off
-           (below); ``version``, ``config_sha256``
-minute     ``intake`` and the columns of ``bridge.accounting.Account`` (*transferred*, *taken_over*,
-           *handed_over*, *borrowed* only if they are not 0); *spooled*, *buffered*, *quarantined*,
-           *borrowed* are current amounts, all others count since ``start``. Intake ``-``: events without
-           an intake. Intakes with unchanged columns and no current events are left out
-minute     with ``intake: null`` ends each minute's group: ``kernel_drops`` {listener: datagrams since
-           start}; ``whole``: no intake was left out (the first group of a day). A group also follows each
-           operator's command that moved events
-receipt    an accepted request: ``intake``; ``batches`` [[sequence, its events settled by this request,
-           all its events], ...]; ``count`` accepted; ``sha256`` of the body before compression;
-           ``status``; ``first``, ``last`` event id or null; ``confirmed``: the response named the events
-refused    events that the collector refused went to quarantine: ``intake``, ``sequence``, ``count``,
-           ``reason`` (at most 300 characters), ``batch_events``
-handed     events of a batch went to the shared backlog queue of a cluster: ``intake``, ``sequence``,
-           ``count``, ``batch_events``. Receipts and refusals of events from this queue have
-           ``taken: true``: their sequences are those of other nodes
-stop       the last line of a clean stop: ``accounts`` {intake: columns}, ``kernel_drops``
-=========  ===============================================================================================
+``bridge.accounting.journal_lines`` specifies the format.
 
 Invariants
     A receipt is written before the files of its batches are removed, a refusal before the file of its batch. The lines
@@ -57,26 +23,22 @@ clock that jumps years ahead does not delete the journal.
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
-from isal import igzip
-
-from bridge.accounting import UNROUTED, Account, journal_lines
+from bridge.accounting import Account, journal_lines
 from bridge.accounting.ledger import COLUMNS
 from bridge.spool import unconfirmed
 from bridge.spool.batch import Batch
 from bridge.spool.pack import Pack
-from bridge.spool.quarantine import write_whole
 from bridge.spool.recovery import RecoveredSpool
 from bridge.syslog.timestamps import rfc3339
+from bridge.util.files import fsync_path, write_whole
 
 MOST_SENDING = 20_000
 MOST_REASON = 300
 _MOST_ID = 200
-_TAIL = 1024 * 1024
-"Bytes at the end of the journal whose chain is verified at start."
 
 Figures = dict[str, object]
 
@@ -101,7 +63,7 @@ class Receipt:
     "True if the batches came from the shared backlog queue: their sequences are those of other nodes."
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Opened:
     """The state in which ``open`` found the journal."""
 
@@ -109,20 +71,27 @@ class Opened:
     "The last process did not write ``stop``."
     torn: int = 0
     "Incomplete lines that were cut off."
-    notes: list[str] = field(default_factory=list)
+    notes: Sequence[str] = ()
 
 
 class Journal:
     """Writes the journal of one spool. ``wall`` is in seconds since the epoch. No method raises OSError."""
 
-    def __init__(self, directory: Path, *, keep: timedelta | None, wall: Callable[[], float]) -> None:
-        self.on_error: Callable[[str], None] = lambda text: None
-        "Called on the writing thread, once for each series of consecutive failures."
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        keep: timedelta | None,
+        wall: Callable[[], float],
+        on_error: Callable[[str], object],
+    ) -> None:
+        """``on_error`` is called on the writing thread, once for each series of consecutive failures."""
         self.lost = 0
         "Lines that could not be written since the last successful write."
         self._directory = directory
-        self.keep = keep
+        self._keep = keep
         self._wall = wall
+        self._on_error = on_error
         self._opened = Opened()
         self._chain = journal_lines.BEGINNING
         self._day = date.min
@@ -133,22 +102,35 @@ class Journal:
         self._last_written: dict[str, Figures] = {}
         self._whole_on: date | None = None
 
+    def change(self, keep: timedelta | None) -> None:
+        """Keeps days for another time, from the next new day on. None: all days."""
+        self._keep = keep
+
     # --- start and stop ----------------------------------------------------------------------------------------------
 
     def open(self) -> Opened:
         """Finds the end of the journal, cuts off an incomplete last line, and deletes files older than ``keep``."""
-        found = self._opened = Opened()
+        unclean, torn, notes = False, 0, list[str]()
         try:
             self._directory.mkdir(mode=0o750, parents=True, exist_ok=True)
             days = journal_lines.day_files(self._directory)
             self._day = days[-1][1] if days else date.min
             for path, _ in reversed(days):
-                if self._resume_from(path, found):
+                end = journal_lines.read_end(path)
+                if end.torn:
+                    os.truncate(path, end.size)
+                    torn += 1
+                    notes.append(f"{path}: the last line was incomplete and was cut off")
+                if end.wrong:
+                    notes.append(f'{path}: chain errors in {end.wrong} lines. Run "syslog-bridge report" for details')
+                if end.chain is not None:
+                    self._chain, unclean = end.chain, end.kind != "stop"
                     break
             self._expire_and_compress()
         except OSError as error:
-            found.notes.append(f"{error.filename or self._directory}: {error.strerror}; the journal may not be written")
-        return found
+            notes.append(f"{error.filename or self._directory}: {error.strerror}; the journal may not be written")
+        self._opened = Opened(unclean, torn, notes)
+        return self._opened
 
     def start(self, found: RecoveredSpool, *, quarantined: int, version: str, config_sha256: str) -> None:
         """Writes the ``start`` line of a process, from the result of recovery and the frames in quarantine."""
@@ -248,7 +230,7 @@ class Journal:
             # The next write cuts off the rest of a short write first.
             self.close()
             if not self.lost:
-                self.on_error(f"journal {self._directory}: {error.strerror}; journal lines are lost, events are not")
+                self._on_error(f"journal {self._directory}: {error.strerror}; journal lines are lost, events are not")
             self.lost += len(rows)
             return False
         self._size += len(block)
@@ -275,7 +257,7 @@ class Journal:
                     os.ftruncate(descriptor, self._size)
                 self._size = size if self._size is None else min(size, self._size)
                 if not size:
-                    journal_lines.sync_directory(self._directory)
+                    fsync_path(self._directory)
             except OSError:
                 os.close(descriptor)
                 raise
@@ -291,7 +273,7 @@ class Journal:
         try:
             os.fsync(self._descriptor)
         except OSError as error:
-            self.on_error(f"journal {self._directory}: {error.strerror}; the last minute may not be on disk")
+            self._on_error(f"journal {self._directory}: {error.strerror}; the last minute may not be on disk")
 
     def _expire_and_compress(self) -> None:
         """Deletes days more than ``keep`` before the newest existing day, and compresses other finished days."""
@@ -302,41 +284,12 @@ class Journal:
             return
         try:
             for path, day in days:
-                if self.keep is not None and days[-1][1] - day > self.keep:
+                if self._keep is not None and days[-1][1] - day > self._keep:
                     path.unlink(missing_ok=True)
                 elif path.suffix == journal_lines.PLAIN and day < self._day:
                     journal_lines.compress(path)
         except OSError as error:
-            self.on_error(f"journal {self._directory}: {error.strerror}; cannot compress or delete old days")
-
-    # --- reading -----------------------------------------------------------------------------------------------------
-
-    def _resume_from(self, path: Path, found: Opened) -> bool:
-        """Resumes the chain after the last line of a file. Returns False if the file has no line. Raises OSError."""
-        at, tail = _tail(path)
-        whole = tail.rfind(b"\n") + 1
-        if whole != len(tail) and path.suffix == journal_lines.PLAIN:
-            os.truncate(path, at + whole)
-            found.torn += 1
-            found.notes.append(f"{path}: the last line was incomplete and was cut off")
-        chain = kind = None
-        wrong = 0
-        for line in tail[:whole].split(b"\n")[:-1]:
-            parts = journal_lines.split_line(line)
-            fields = None if parts is None else journal_lines.decode_fields(parts[0])
-            if parts is None or fields is None:
-                wrong += 1
-                continue
-            body, link = parts
-            wrong += chain is not None and journal_lines.chain_hash(chain, body) != link
-            chain, kind = link, fields["kind"]
-        if wrong:
-            found.notes.append(f'{path}: chain errors in {wrong} lines. Run "syslog-bridge report" for details')
-        if chain is None:
-            return False
-        self._chain = chain
-        found.unclean = kind != "stop"
-        return True
+            self._on_error(f"journal {self._directory}: {error.strerror}; cannot compress or delete old days")
 
 
 def _figures(account: Account) -> Figures:
@@ -355,26 +308,3 @@ def _figures(account: Account) -> Figures:
 
 def _bounded(text: str | None) -> str | None:
     return None if text is None else text[:_MOST_ID]
-
-
-def _tail(path: Path) -> tuple[int, bytes]:
-    """Reads the end of a file, from the start of a line. Returns its offset and its bytes.
-
-    The bytes contain at least one complete line if the file has one.
-    """
-    if path.suffix != journal_lines.PLAIN:
-        with igzip.open(path, "rb") as packed:
-            return 0, packed.read()
-    with path.open("rb") as file:
-        size, wanted = file.seek(0, os.SEEK_END), _TAIL
-        while True:
-            at = max(0, size - wanted)
-            file.seek(at)
-            data = file.read()
-            start_of_line = 0 if not at else data.find(b"\n") + 1
-            if not at or (start_of_line and b"\n" in data[start_of_line:]):
-                return at + start_of_line, data[start_of_line:]
-            wanted *= 2
-
-
-__all__ = ["UNROUTED", "Journal", "Opened", "Receipt"]

@@ -1,7 +1,42 @@
 """Encodes, reads and verifies journal lines, and the hash chain that links them.
 
-``bridge.accounting.journal`` specifies the format. To check a line with a shell, set ``$previous`` to the 64 digits of
-``chain`` of the line before it::
+Format
+    ``SPOOL/.ledger/YYYY-MM-DD.jsonl``, one file per UTC day, compressed to ``.jsonl.gz`` once the day is over: a
+    receipt takes about 400 bytes, and a third of that compressed. Each line is one JSON object, ASCII, ended by an LF.
+    Each object begins with ``t`` (wall time, RFC 3339, UTC, milliseconds) and ``kind``, and ends with ``chain``: the
+    SHA-256, in hex, of the chain of the previous line (as 64 hex digits) and of the line's own bytes without
+    ``,"chain":"..."`` and without its LF. The chain continues across the files in the order of their names; the very
+    first line follows 64 zeros. After the clock is set back, lines still go to the newest file, so that the order of
+    names is the order of writing. ``lost``, if present, is the number of lines before this one that could not be
+    written.
+
+=========  ===============================================================================================
+start      a process started. ``recovered`` {intake: events found in the spool}; ``damaged`` {intake:
+           events lost in files that are shorter than their name says}; ``quarantined``: frames found in
+           quarantine; ``unclean``: the previous process did not write ``stop``; ``possible_duplicates``
+           {intake: events}; ``sending`` {intake: [[sequence, events], ...]}: the batches of these events,
+           the newest 20,000 (the earliest versions did not list batches in packs); ``sending_more``:
+           number of further batches that may be among them; ``torn``: incomplete lines that were cut off
+           (below); ``version``, ``config_sha256``
+minute     ``intake`` and the columns of ``bridge.accounting.Account`` (*transferred*, *taken_over*,
+           *handed_over*, *borrowed* only if they are not 0); *spooled*, *buffered*, *quarantined*,
+           *borrowed* are current amounts, all others count since ``start``. Intake ``-``: events without
+           an intake. Intakes with unchanged columns and no current events are left out
+minute     with ``intake: null`` ends each minute's group: ``kernel_drops`` {listener: datagrams since
+           start}; ``whole``: no intake was left out (the first group of a day). A group also follows each
+           operator's command that moved events
+receipt    an accepted request: ``intake``; ``batches`` [[sequence, its events settled by this request,
+           all its events], ...]; ``count`` accepted; ``sha256`` of the body before compression;
+           ``status``; ``first``, ``last`` event id or null; ``confirmed``: the response named the events
+refused    events that the collector refused went to quarantine: ``intake``, ``sequence``, ``count``,
+           ``reason`` (at most 300 characters), ``batch_events``
+handed     events of a batch went to the shared backlog queue of a cluster: ``intake``, ``sequence``,
+           ``count``, ``batch_events``. Receipts and refusals of events from this queue have
+           ``taken: true``: their sequences are those of other nodes
+stop       the last line of a clean stop: ``accounts`` {intake: columns}, ``kernel_drops``
+=========  ===============================================================================================
+
+To check a line with a shell, set ``$previous`` to the 64 digits of ``chain`` of the line before it::
 
     printf %s "$previous$(sed -n 2p 2026-03-01.jsonl | sed 's/,"chain":"[0-9a-f]*"}$/}/')" | sha256sum
 """
@@ -19,11 +54,16 @@ from typing import Any
 
 from isal import igzip
 
+from bridge.util.files import fsync_path
+
 PLAIN, PACKED = ".jsonl", ".jsonl.gz"
 "File name suffixes of the current day and of finished days."
 
 BEGINNING = "0" * 64
 "Chain value before the first line of a journal."
+
+_TAIL = 1024 * 1024
+"Bytes at the end of the journal whose chain is verified at start."
 
 MOST_FAULTS = 20
 "Most faults whose text is kept; further faults are only counted."
@@ -94,20 +134,62 @@ def compress(path: Path) -> None:
     temporary = path.with_suffix(PACKED + ".part")
     with path.open("rb") as plain, igzip.open(temporary, "wb", compresslevel=2) as out:
         shutil.copyfileobj(plain, out, 1024 * 1024)
-    with temporary.open("rb") as written:
-        os.fsync(written.fileno())
+    fsync_path(temporary)
     temporary.rename(target)
-    sync_directory(path.parent)
+    fsync_path(path.parent)
     path.unlink()
 
 
-def sync_directory(directory: Path) -> None:
-    """Syncs a directory, so that new and renamed files survive a power cut. Raises OSError."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+@dataclass(frozen=True, slots=True)
+class JournalEnd:
+    """The end of a day file. ``chain`` and ``kind`` are those of its last readable line, if any."""
+
+    size: int
+    "Bytes up to the end of the last complete line."
+    torn: bool
+    "True if an incomplete line follows."
+    chain: str | None
+    kind: str | None
+    wrong: int
+    "Complete lines that cannot be read or whose chain does not match."
+
+
+def read_end(path: Path) -> JournalEnd:
+    """Reads the end of a day file, and verifies the chain of its last lines. Raises OSError."""
+    at, tail = _tail(path)
+    whole = tail.rfind(b"\n") + 1
+    chain = kind = None
+    wrong = 0
+    for line in tail[:whole].split(b"\n")[:-1]:
+        parts = split_line(line)
+        fields = None if parts is None else decode_fields(parts[0])
+        if parts is None or fields is None:
+            wrong += 1
+            continue
+        body, link = parts
+        wrong += chain is not None and chain_hash(chain, body) != link
+        chain, kind = link, fields["kind"]
+    return JournalEnd(at + whole, whole != len(tail) and path.suffix == PLAIN, chain, kind, wrong)
+
+
+def _tail(path: Path) -> tuple[int, bytes]:
+    """Reads the end of a file, from the start of a line. Returns its offset and its bytes.
+
+    The bytes contain at least one complete line if the file has one.
+    """
+    if path.suffix != PLAIN:
+        with igzip.open(path, "rb") as packed:
+            return 0, packed.read()
+    with path.open("rb") as file:
+        size, wanted = file.seek(0, os.SEEK_END), _TAIL
+        while True:
+            at = max(0, size - wanted)
+            file.seek(at)
+            data = file.read()
+            start_of_line = 0 if not at else data.find(b"\n") + 1
+            if not at or (start_of_line and b"\n" in data[start_of_line:]):
+                return at + start_of_line, data[start_of_line:]
+            wanted *= 2
 
 
 @dataclass(frozen=True, slots=True)

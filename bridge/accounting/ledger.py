@@ -63,6 +63,12 @@ class Ledger:
             account = self.accounts[name] = Account()
         return account
 
+    def _spool(self, intake: str, change: int) -> Account:
+        """Changes the spooled events by a delivery, refusal, drop, or move to or from the shared backlog queue."""
+        account = self.of(intake)
+        account.spooled += change
+        return account
+
     # --- in ----------------------------------------------------------------------------------------------------------
 
     def receive_spooled(self, intake: str, count: int) -> None:
@@ -117,21 +123,15 @@ class Ledger:
 
     def deliver(self, intake: str, count: int) -> None:
         """Moves spooled events to *delivered*: the collector accepted them."""
-        account = self.of(intake)
-        account.spooled -= count
-        account.delivered += count
+        self._spool(intake, -count).delivered += count
 
     def quarantine(self, intake: str, count: int) -> None:
         """Moves spooled events to quarantine."""
-        account = self.of(intake)
-        account.spooled -= count
-        account.quarantined += count
+        self._spool(intake, -count).quarantined += count
 
     def drop_spooled(self, intake: str, count: int, reason: str) -> None:
         """Drops spooled events for a reason."""
-        account = self.of(intake)
-        account.spooled -= count
-        account.dropped[reason] += count
+        self._spool(intake, -count).dropped[reason] += count
 
     def drop_buffered(self, intake: str, count: int, reason: str) -> None:
         """Drops buffered frames for a reason."""
@@ -149,15 +149,11 @@ class Ledger:
 
     def hand_over(self, intake: str, count: int) -> None:
         """Moves spooled events to the shared backlog queue, or back to it."""
-        account = self.of(intake)
-        account.spooled -= count
-        account.handed_over += count
+        self._spool(intake, -count).handed_over += count
 
     def take_over(self, intake: str, count: int) -> None:
         """Moves events from the shared backlog queue to the spool; this gateway delivers them."""
-        account = self.of(intake)
-        account.taken_over += count
-        account.spooled += count
+        self._spool(intake, count).taken_over += count
 
     def borrowing(self) -> "Borrowing":
         """Returns a view of the same accounts for code that delivers events taken over from the shared queue."""
@@ -239,30 +235,10 @@ class Borrowing(Ledger):
         super().__init__()
         self.accounts = ledger.accounts
 
-    def take_over(self, intake: str, count: int) -> None:
-        """Moves events from the shared backlog queue to the spool, as borrowed."""
-        super().take_over(intake, count)
-        self.of(intake).borrowed += count
-
-    def hand_over(self, intake: str, count: int) -> None:
-        """Moves borrowed events back to the shared backlog queue."""
-        super().hand_over(intake, count)
-        self.of(intake).borrowed -= count
-
-    def deliver(self, intake: str, count: int) -> None:
-        """Moves borrowed events to *delivered*."""
-        super().deliver(intake, count)
-        self.of(intake).borrowed -= count
-
-    def quarantine(self, intake: str, count: int) -> None:
-        """Moves borrowed events to quarantine."""
-        super().quarantine(intake, count)
-        self.of(intake).borrowed -= count
-
-    def drop_spooled(self, intake: str, count: int, reason: str) -> None:
-        """Drops borrowed events for a reason."""
-        super().drop_spooled(intake, count, reason)
-        self.of(intake).borrowed -= count
+    def _spool(self, intake: str, change: int) -> Account:
+        account = super()._spool(intake, change)
+        account.borrowed += change
+        return account
 
 
 IN = ("received", "recovered", "replayed", "taken_over")

@@ -34,6 +34,7 @@ from bridge.host.interfaces import Reactor
 from bridge.host.log_throttle import LogThrottle
 from bridge.host.periodic import PeriodicTasks
 from bridge.host.systemd import ServiceManager
+from bridge.host.waiting import within
 from bridge.ingest import from_config as ingest_config
 from bridge.ingest.message_samples import MessageSamples
 from bridge.ingest.mirror import Mirror
@@ -59,7 +60,7 @@ from bridge.monitoring.sources import SourceList
 from bridge.monitoring.status import Status
 from bridge.operations.drain import Drain
 from bridge.operations.running_session import RunningSession
-from bridge.spool import Batch, Pack, Spool, write_cache
+from bridge.spool import Batch, Pack, Spool, SpoolTerms, write_cache
 from bridge.spool.archive import Archive
 from bridge.spool.fsync_policy import FsyncPolicy
 from bridge.spool.group_commit import GroupCommit
@@ -130,8 +131,8 @@ class Bridge:
             on_error=self._log_throttle.log_error_from_thread,
         )  # fmt: skip
         self._group_commit = GroupCommit(self.spool, self._fsync_policy, work=work)
-        self.courier_set.batch_sealed = self._on_sealed
-        self.spool.on_sealed = self.courier_set.add
+        self.spool.subscribe(self._fsync_policy.add)
+        self.spool.subscribe(self.courier_set.add)
         # Set below, once the delivery context exists. Nothing uses it before.
         self.cluster_node: ClusterNode | None = None
         backlogs: Mapping[str, Courier | BacklogView] = self.couriers
@@ -174,8 +175,10 @@ class Bridge:
                 )
             },
         )
-        journal = Journal(config.spool.directory / ".ledger", keep=config.ledger.keep, wall=wall)
-        journal.on_error = self._log_throttle.log_error_from_thread
+        journal = Journal(
+            config.spool.directory / ".ledger", keep=config.ledger.keep, wall=wall,
+            on_error=self._log_throttle.log_error_from_thread,
+        )  # fmt: skip
         self.journal_writer = JournalWriter(
             journal, self.ledger, self._spool_thread.run, reactor, self.listener_set.kernel_drops, wall
         )
@@ -343,14 +346,15 @@ class Bridge:
 
     def _make_spool(self) -> Spool:
         spool = self.config.spool
-        store = Spool(
-            spool.directory, limits=storage_config.batch_limits(self.config), wall=self._wall,
-            clock=self._reactor.seconds, work=self._spool_thread.work,
-            bounds=storage_config.quarantine_bounds(self.config), keep=write_cache.MAX_BYTES,
+        terms = SpoolTerms(
+            storage_config.batch_limits(self.config),
+            storage_config.quarantine_bounds(self.config),
+            write_cache.MAX_BYTES,
+        )
+        return Spool(
+            spool.directory, terms, wall=self._wall, clock=self._reactor.seconds, work=self._spool_thread.work,
+            on_error=self._log_throttle.log_error_from_thread, archive=self._make_archive(self.config),
         )  # fmt: skip
-        store.on_error = self._log_throttle.log_error_from_thread
-        store.archive = self._make_archive(self.config)
-        return store
 
     def _make_archive(self, config: Config) -> Archive | None:
         archive = config.spool.archive
@@ -401,7 +405,7 @@ class Bridge:
             self.courier_set.add_pack(pack)
         for batch in found.batches:
             self.ledger.recover_spooled(batch.intake, batch.count)
-            self.courier_set.add(batch)
+            self.spool.announce(batch)
         held: list[Batch | Pack] = [*found.batches, *found.packs]
         if held:
             log.info(
@@ -438,10 +442,6 @@ class Bridge:
         if self._sealer.running and self._sealer.interval != every:
             self._sealer.stop()
             self._sealer.start(every, now=False)
-
-    def _on_sealed(self, batch: Batch) -> None:
-        self._fsync_policy.add(batch)
-        self._group_commit.sealed(batch)
 
     def _sync_due(self) -> None:
         if due := self._fsync_policy.due():
@@ -499,7 +499,7 @@ class Bridge:
         self.pipeline.spool_writer.finish()
         self._periodic_tasks.stop()
         self.spool.seal_all()
-        await self._until(lambda: self.spool.idle, SEAL_TIMEOUT)
+        await within(self._reactor, SEAL_TIMEOUT, self.spool.when_idle)
         if (cluster_node := self.cluster_node) is not None:
             # Other nodes can deliver from the shared queues while this node is down, but not from its spool.
             await self._until(lambda: not cluster_node.is_publishing, HAND_OVER_TIMEOUT)

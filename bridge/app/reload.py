@@ -227,15 +227,10 @@ class Reload:
     def _swap(self, generation: Generation) -> None:
         """Assigns the new configuration to all parts, in one reactor turn."""
         parts, config = self._parts, generation.config
-        limits = storage_config.batch_limits(config)
-        if limits.resolution_ms != parts.spool.limits.resolution_ms:
-            # With another resolution the same slot number means another time.
-            parts.spool.seal_all()
-        parts.spool.limits = limits
-        parts.spool.quarantine.bounds.update(storage_config.quarantine_bounds(config))
+        parts.spool.change(limits=storage_config.batch_limits(config), bounds=storage_config.quarantine_bounds(config))
         self._swap_archive(generation)
-        parts.fsync_policy.policy = config.spool.fsync
-        parts.journal.keep = config.ledger.keep
+        parts.fsync_policy.change(config.spool.fsync)
+        parts.journal.change(config.ledger.keep)
         parts.expiry.config = config
         parts.self_events.change(config)
         parts.quotas.change({name: intake.quota for name, intake in config.intakes.items()})
@@ -248,12 +243,12 @@ class Reload:
     def _swap_archive(self, generation: Generation) -> None:
         spool, terms = self._parts.spool, generation.config.spool.archive
         if terms is None:
-            spool.archive = None
+            spool.use_archive(None)
         elif generation.archive is not None:
-            spool.archive = generation.archive
+            spool.use_archive(generation.archive)
         elif spool.archive is not None:
-            spool.archive.max_size = terms.max_size
-            spool.archive.max_age = None if terms.max_age is None else terms.max_age.total_seconds()
+            age = None if terms.max_age is None else terms.max_age.total_seconds()
+            spool.archive.change(max_size=terms.max_size, max_age=age)
 
 
 def _summary(old: Config, new: Config) -> str:

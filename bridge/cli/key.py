@@ -10,6 +10,7 @@ from bridge.cli.execute import bridge_runs, run_command
 from bridge.cli.options import WRONG_USAGE, CliGroup, configuration_option, example, fail
 from bridge.config import Fault, key_file, load
 from bridge.config.secret import looks_like_a_key
+from bridge.util.files import write_new
 
 
 @click.group(cls=CliGroup, epilog=example("syslog-bridge key set firewalls < new-key"))
@@ -70,19 +71,18 @@ def _write(path: Path, text: str) -> None:
         path = path.resolve()
     except FileNotFoundError:
         before = None
-    temporary = path.with_name(f".{path.name}.new")
-    temporary.unlink(missing_ok=True)
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    try:
+
+    def keep_rights(descriptor: int) -> None:
         if before is not None:
             if (before.st_uid, before.st_gid) != (os.geteuid(), os.getegid()):
                 os.fchown(descriptor, before.st_uid, before.st_gid)
             os.fchmod(descriptor, before.st_mode & 0o660)
-        os.write(descriptor, f"{text}\n".encode())
-        os.fsync(descriptor)
+
+    temporary = path.with_name(f".{path.name}.new")
+    temporary.unlink(missing_ok=True)
+    try:
+        write_new(temporary, (f"{text}\n".encode(),), mode=0o600, finish=keep_rights)
     except OSError:
         temporary.unlink(missing_ok=True)
         raise
-    finally:
-        os.close(descriptor)
     temporary.replace(path)

@@ -11,7 +11,7 @@ from bridge.accounting import Ledger
 from bridge.accounting.journal import Journal
 from bridge.config import Config
 from bridge.operations.session import Backlog
-from bridge.spool import Batch, Pack, Spool
+from bridge.spool import Batch, Pack, Spool, SpoolTerms
 from bridge.spool.archive import Archive
 from bridge.storage import from_config as storage_config
 
@@ -28,23 +28,25 @@ class OfflineSession:
         self.ledger = Ledger()
         self.notes: list[str] = []
         "Messages for the operator about the state of the spool."
-        self.spool = Spool(
-            config.spool.directory, limits=storage_config.batch_limits(config), wall=wall, clock=time.monotonic,
-            work=lambda job, done: done(job()), bounds=storage_config.quarantine_bounds(config),
-        )  # fmt: skip
-        self.spool.on_error = self.notes.append
         # Open the archive even if it is not configured: an archive of an earlier configuration can still be replayed.
         max_age = config.spool.archive.max_age if config.spool.archive else None
         age = None if max_age is None else max_age.total_seconds()
-        self.spool.archive = Archive(
+        archive = Archive(
             config.spool.directory / ".archive", max_size=1 << 62, max_age=age, wall=wall,
             on_error=self.notes.append,
+        )  # fmt: skip
+        self.spool = Spool(
+            config.spool.directory,
+            SpoolTerms(storage_config.batch_limits(config), storage_config.quarantine_bounds(config)),
+            wall=wall, clock=time.monotonic, work=lambda job, done: done(job()), on_error=self.notes.append,
+            archive=archive,
         )  # fmt: skip
         found = self.spool.recover()
         self.notes += found.notes
         self.ledger.recover_quarantined(None, self.spool.quarantine.counts.total())
-        self._journal = Journal(config.spool.directory / ".ledger", keep=config.ledger.keep, wall=wall)
-        self._journal.on_error = self.notes.append
+        self._journal = Journal(
+            config.spool.directory / ".ledger", keep=config.ledger.keep, wall=wall, on_error=self.notes.append
+        )
         self._journal.open()
         self._journal.start(
             found, quarantined=self.spool.quarantine.counts.total(), version=__version__, config_sha256=config.sha256

@@ -7,7 +7,7 @@ from typing import Any
 
 from bridge.operations.command import Progress
 from bridge.operations.session import Session, make_reprocessor
-from bridge.spool.quarantine import QuarantineFile
+from bridge.spool.quarantine_file import QuarantineFile
 from bridge.spool.reprocess import SEQUENCES, ReprocessResult, Selection
 from bridge.spool.transaction import UnfinishedTransaction
 

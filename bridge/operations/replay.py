@@ -45,7 +45,7 @@ async def replay(
                     raise CommandError("interrupted. Nothing was replayed")
                 _check_free_space(session)
             if operation.amount.batches != batches:
-                raise ArchiveChanged("the archive has less than was counted. Nothing was replayed; try again")
+                raise ArchiveChanged("the archive has less than was counted", "Nothing was replayed; try again")
         except BaseException:
             await session.run(operation.discard)
             raise

@@ -4,6 +4,7 @@ The couriers own the waiting batches. A courier releases its batches once it has
 """
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 from twisted.internet import task
@@ -12,6 +13,7 @@ from bridge.accounting import Ledger
 from bridge.config import Config
 from bridge.deliver.couriers import CourierSet
 from bridge.host.interfaces import Reactor
+from bridge.host.waiting import within
 from bridge.operations.session import Backlog
 from bridge.spool import Batch, Pack, Spool
 from bridge.storage.journal_writer import JournalWriter
@@ -61,17 +63,16 @@ class RunningSession:
         if isinstance(stored, Pack):
             self._courier_set.add_pack(stored)
         else:
-            self._courier_set.add(stored)
+            self.spool.announce(stored)
 
     async def release(self, intake: str) -> Backlog:
         """Takes the waiting batches from the courier of an intake once it has no request in flight.
 
         Returns an empty list if requests are still in flight after ``QUIESCE_TIMEOUT``.
         """
-        self.spool.seal_of(intake)
         ends_at = self._reactor.seconds() + QUIESCE_TIMEOUT
-        while self.spool.is_sealing(intake) and self._reactor.seconds() < ends_at:
-            await task.deferLater(self._reactor, 0.02)
+        self.spool.seal_of(intake)
+        await within(self._reactor, QUIESCE_TIMEOUT, partial(self.spool.when_sealed, intake))
         courier = self._courier_set.couriers.get(intake)
         if courier is None:
             return []

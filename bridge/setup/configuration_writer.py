@@ -17,6 +17,7 @@ from pathlib import Path
 
 from bridge.config import Config, ConfigurationError, load
 from bridge.util.errors import BridgeError
+from bridge.util.files import write_new
 
 
 class DraftError(BridgeError):
@@ -80,20 +81,13 @@ def write(draft: Draft, *, secrets: bool = True, agree: Agree = lambda config: T
 def _checked(draft: Draft, work: Path, *, secrets: bool) -> Config:
     (work / "keys").mkdir()
     for name, key in draft.keys.items():
-        _create(work / "keys" / name, key + "\n", 0o600)
+        write_new(work / "keys" / name, (f"{key}\n".encode(),), mode=0o600)
     file = work / draft.file.name
-    _create(file, draft.text, 0o644)
+    write_new(file, (draft.text.encode(),), mode=0o644)
     try:
         return load(file, secrets=secrets)
     except ConfigurationError as error:
         raise DraftError(str(error).replace(f"{work}/", f"{draft.file.parent}/")) from None
-
-
-def _create(path: Path, text: str, mode: int) -> None:
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode), "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _move(draft: Draft, work: Path) -> None:

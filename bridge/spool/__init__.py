@@ -23,7 +23,9 @@ append that never returned.
 """
 
 from bridge.spool.batch import Batch, Piece
+from bridge.spool.limits import BatchLimits, SpoolTerms
+from bridge.spool.lock import SpoolError
 from bridge.spool.pack import Loss, Pack
-from bridge.spool.store import BatchLimits, Spool, SpoolError
+from bridge.spool.store import Spool
 
-__all__ = ["Batch", "BatchLimits", "Loss", "Pack", "Piece", "Spool", "SpoolError"]
+__all__ = ["Batch", "BatchLimits", "Loss", "Pack", "Piece", "Spool", "SpoolError", "SpoolTerms"]

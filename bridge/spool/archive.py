@@ -15,20 +15,21 @@ full, it is deleted and an error is reported.
 Blocking calls; runs on the spool thread.
 """
 
+import errno
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from bridge.batching.groups import NO_TIME
 from bridge.spool import batch_names, batch_reader, pack_writer
 from bridge.spool.batch import Batch
+from bridge.spool.budget import on_disk
 from bridge.spool.pack import PARTIAL, Pack
 
 MANY = 256
-BLOCK = 4096
-"Block size in bytes, for estimates of allocated space."
 _HOUR_US = 3_600_000_000
 _REPLAYED = re.compile("replayed-([0-9]{1,19})-([0-9]{1,19})")
 
@@ -50,8 +51,8 @@ class Archive:
         on_error: Callable[[str], None],
     ) -> None:
         self.directory = directory
-        self.max_size = max_size
-        self.max_age = max_age
+        self._max_size = max_size
+        self._max_age = max_age
         self.size = 0
         "Allocated bytes."
         self.busy = False
@@ -60,7 +61,13 @@ class Archive:
         self._wall = wall
         self._on_error = on_error
         self._loose: dict[tuple[int, str], list[Batch]] = {}
-        self._packs: dict[tuple[int, str], list[tuple[Pack, int]]] = {}
+        self._packs: dict[tuple[int, str], list[Pack]] = {}
+        self._unmergeable: set[tuple[int, str]] = set()
+        "Hours and intakes with a damaged pack."
+
+    def change(self, *, max_size: int, max_age: float | None) -> None:
+        """Applies other limits, at the next ``tidy``."""
+        self._max_size, self._max_age = max_size, max_age
 
     def recover(self) -> None:
         """Reads the file names of the archive. Raises OSError."""
@@ -78,25 +85,18 @@ class Archive:
         if entry.name.endswith(PARTIAL):
             (folder / entry.name).unlink()
             return
-        hour, _, rest = entry.name.partition(".")
-        pack = Pack.of_name(folder.name, folder, rest)
+        hour = entry.name.partition(".")[0]
+        pack = Pack.of_name(folder.name, folder, entry.name, prefix=f"{hour}.")
         if pack is not None:
-            pack.name = entry.name
-            taken = entry.stat().st_blocks * 512
-            self._packs.setdefault((_hour_of(hour), folder.name), []).append((pack, taken))
-            self.size += taken
+            pack.measure()
+            self._add_pack(_hour_of(hour), pack)
         elif (name := batch_names.read(entry.name)) is not None:
-            batch = Batch(
-                intake=folder.name, sequence=name.sequence, encoding=name.encoding, timed=name.timed,
-                earliest=name.earliest, latest=name.earliest, count=name.events, size=name.size, directory=folder,
-                sealed=0.0,
-            )  # fmt: skip
-            batch.latest = _latest(batch)
-            self._add(batch)
+            found = Batch.of_name(folder.name, folder, name, latest=name.earliest, sealed=0.0)
+            self._add(replace(found, latest=_latest(found)))
 
     def _add(self, batch: Batch) -> None:
         self._loose.setdefault((batch.sequence // _HOUR_US, batch.intake), []).append(batch)
-        self.size += _allocated(batch.size)
+        self.size += on_disk(batch.size)
 
     # --- adding ------------------------------------------------------------------------------------------------------
 
@@ -124,7 +124,7 @@ class Archive:
                 except OSError as error:
                     self._cannot_keep(batch, error)
             batch_reader.remove(members, on_error)
-        if self.size > self.max_size and not self.busy:
+        if self.size > self._max_size and not self.busy:
             self.enforce_limits()
 
     def _is_replayed(self, batch: Batch) -> bool:
@@ -143,11 +143,8 @@ class Archive:
         latest = _latest(batch)
         folder = self.directory / batch.intake
         folder.mkdir(mode=0o750, parents=True, exist_ok=True)
-        return Batch(
-            intake=batch.intake, sequence=batch.sequence, encoding=batch.encoding, timed=batch.timed,
-            earliest=batch.earliest, latest=latest, count=batch.count, size=batch.size, directory=folder,
-            sealed=batch.sealed,
-        )  # fmt: skip
+        name = batch.name._replace(state="sealed")
+        return Batch.of_name(batch.intake, folder, name, latest=latest, sealed=batch.sealed)
 
     def _cannot_keep(self, batch: Batch, error: OSError) -> None:
         self._on_error(f"archive: cannot keep a delivered batch of intake {batch.intake}: {error.strerror}")
@@ -163,55 +160,57 @@ class Archive:
             if len(batches) >= MANY or hour < now:
                 self._pack(hour, intake, batches)
         for (hour, intake), packs in list(self._packs.items()):
-            if hour < now and len(packs) > 1:
+            if hour < now and len(packs) > 1 and (hour, intake) not in self._unmergeable:
                 self._merge(hour, intake, packs)
         self.enforce_limits()
 
     def _pack(self, hour: int, intake: str, batches: list[Batch]) -> None:
         try:
-            made, packed, taken, damaged = pack_writer.build(batches)
+            made, blocks, packed, damaged = pack_writer.build(batches, prefix=_prefix(hour))
             if made is not None:
-                self._write(hour, made, packed)
+                pack_writer.write(made, blocks)
+                self._add_pack(hour, made)
         except OSError as error:
             self._on_error(f"archive: cannot pack {self.directory / intake}: {error.strerror}")
             return
-        for batch in (*taken, *damaged):
+        for batch in (*packed, *damaged):
             # A damaged batch cannot be replayed, so it is deleted too.
             batch.path.unlink(missing_ok=True)
-            self.size -= _allocated(batch.size)
+            self.size -= on_disk(batch.size)
         del self._loose[hour, intake]
 
-    def _merge(self, hour: int, intake: str, packs: list[tuple[Pack, int]]) -> None:
-        packs = sorted(packs, key=lambda each: each[0].first)
+    def _merge(self, hour: int, intake: str, packs: list[Pack]) -> None:
+        packs.sort(key=lambda pack: pack.first)
         try:
-            made = pack_writer.merged([pack for pack, _ in packs])
-            self._packs[hour, intake] = []
-            self._write(hour, made, pack_writer.moved_blocks([pack.path for pack, _ in packs]))
-        except OSError:
-            # One pack is damaged or the write failed. Keep the packs as they are.
-            self._packs[hour, intake] = packs
+            made = pack_writer.merged(packs, prefix=_prefix(hour))
+            pack_writer.write(made, pack_writer.moved_blocks([pack.path for pack in packs]))
+        except OSError as error:
+            # The packs stay as they are. A damaged one will not become readable again.
+            if error.errno == errno.EIO:
+                self._unmergeable.add((hour, intake))
+            self._on_error(f"archive: cannot merge {error.filename or self.directory / intake}: {error.strerror}")
             return
-        for pack, taken in packs:
-            pack.path.unlink(missing_ok=True)
-            self.size -= taken
+        self._drop_packs(hour, intake)
+        self._add_pack(hour, made)
 
-    def _write(self, hour: int, made: Pack, parts: Iterable[bytes]) -> None:
-        temporary = made.directory / f"{made.first}{PARTIAL}"
-        made.name = f"{_text_of(hour)}.{made.name}"
-        pack_writer.write(made.path, parts, temporary=temporary)
-        taken = made.path.stat().st_blocks * 512
-        self._packs.setdefault((hour, made.intake), []).append((made, taken))
-        self.size += taken
+    def _drop_packs(self, hour: int, intake: str) -> None:
+        for pack in self._packs.pop((hour, intake), ()):
+            self._unlink(pack.path)
+            self.size -= pack.disk
+
+    def _add_pack(self, hour: int, pack: Pack) -> None:
+        self._packs.setdefault((hour, pack.intake), []).append(pack)
+        self.size += pack.disk
 
     # --- removal and reading -----------------------------------------------------------------------------------------
 
     def enforce_limits(self) -> None:
         """Deletes hours that exceed the age or size limit."""
-        if self.max_age is not None:
-            oldest = int((self._wall() - self.max_age) * 1_000_000) // _HOUR_US
+        if self._max_age is not None:
+            oldest = int((self._wall() - self._max_age) * 1_000_000) // _HOUR_US
             while (hour := self._oldest()) is not None and hour < oldest:
                 self._drop(hour)
-        self.shrink(self.max_size)
+        self.shrink(self._max_size)
 
     def shrink(self, size: int) -> int:
         """Deletes the oldest hours until at most ``size`` allocated bytes remain. Returns the freed bytes."""
@@ -227,11 +226,9 @@ class Archive:
         for key in [key for key in self._loose if key[0] == hour]:
             for batch in self._loose.pop(key):
                 self._unlink(batch.path)
-                self.size -= _allocated(batch.size)
+                self.size -= on_disk(batch.size)
         for key in [key for key in self._packs if key[0] == hour]:
-            for pack, taken in self._packs.pop(key):
-                self._unlink(pack.path)
-                self.size -= taken
+            self._drop_packs(*key)
 
     def _unlink(self, path: Path) -> None:
         try:
@@ -247,7 +244,7 @@ class Archive:
         """
         seen: set[int] = set()
         for hour, _ in sorted({key for key in (*self._loose, *self._packs) if key[1] == intake}):
-            for pack, _ in sorted(self._packs.get((hour, intake), ()), key=lambda each: each[0].first):
+            for pack in sorted(self._packs.get((hour, intake), ()), key=lambda pack: pack.first):
                 if pack.earliest >= to_ms or (pack.latest < from_ms and pack.earliest != NO_TIME):
                     continue
                 yield from self._batches(pack, from_ms, to_ms, seen)
@@ -264,10 +261,7 @@ class Archive:
                 batch.held = None
 
     def _batches(self, pack: Pack, from_ms: int, to_ms: int, seen: set[int]) -> Iterator[Batch]:
-        name = pack.name.partition(".")[2]
-        reader = Pack.of_name(pack.intake, pack.directory, name)
-        assert reader is not None
-        reader.name = pack.name
+        reader = pack.rewound()
         exhausted = False
         while not exhausted:
             fed = reader.read(most_batches=1, most_bytes=1, sealed=0.0)
@@ -286,18 +280,14 @@ def _latest(batch: Batch) -> int:
     if not batch.timed or batch.latest > batch.earliest:
         return batch.latest
     try:
-        times = [line.partition(b"\t")[0] for line in batch_reader.content(batch).split(b"\n")]
+        lines = batch_reader.content(batch).split(b"\n")[:-1]
     except (OSError, batch_reader.Damaged):
         return batch.latest
-    return max((int(time) for time in times if time.lstrip(b"-").isdigit()), default=batch.latest)
+    return max((batch_reader.time_of(line, batch.latest) for line in lines), default=batch.latest)
 
 
-def _allocated(size: int) -> int:
-    return -(-size // BLOCK) * BLOCK
-
-
-def _text_of(hour: int) -> str:
-    return datetime.fromtimestamp(hour * 3600, UTC).strftime("%Y%m%dT%H")
+def _prefix(hour: int) -> str:
+    return datetime.fromtimestamp(hour * 3600, UTC).strftime("%Y%m%dT%H.")
 
 
 def _hour_of(text: str) -> int:

@@ -15,14 +15,16 @@ from dataclasses import dataclass, field, replace
 
 from bridge.spool.archive import Archive
 from bridge.spool.batch import Batch
+from bridge.spool.batch_reader import time_of
 from bridge.spool.store import Spool
 from bridge.spool.transaction import Transaction
+from bridge.util.errors import BridgeError
 
 STEP_SECONDS = 0.05
 "Seconds that one step may take before other jobs of the spool thread run."
 
 
-class ArchiveChanged(Exception):
+class ArchiveChanged(BridgeError):
     """Raised when the archive has grown since its batches were counted."""
 
 
@@ -111,7 +113,7 @@ class Replay:
         assert self._transaction is not None
         number = next(self._numbers, None)
         if number is None:
-            raise ArchiveChanged("the archive has grown since it was counted. Nothing was replayed; try again")
+            raise ArchiveChanged("the archive has grown since it was counted", "Nothing was replayed; try again")
         made = replace(
             batch, sequence=number, directory=self.spool.directory / self.intake, sealed=float("-inf"),
             sending=False, doubtful=False, synced=True, pack=None, position=0, held=None, disk=0,
@@ -122,10 +124,10 @@ class Replay:
     def _select(self) -> Iterator[Batch]:
         for batch in self.archive.read(self.intake, self.from_ms, self.to_ms):
             if batch.timed:
-                lines = [line for line in (batch.held or b"").split(b"\n")[:-1] if self._in_period(_time_of(line))]
+                lines = [line for line in (batch.held or b"").split(b"\n")[:-1] if self._in_period(time_of(line))]
                 if lines:
                     data = b"\n".join((*lines, b""))
-                    times = [_time_of(line) for line in lines]
+                    times = [time_of(line) for line in lines]
                     yield replace(
                         batch, count=len(lines), size=len(data), held=data, earliest=min(times), latest=max(times)
                     )
@@ -134,8 +136,3 @@ class Replay:
 
     def _in_period(self, ms: int) -> bool:
         return self.from_ms <= ms < self.to_ms
-
-
-def _time_of(line: bytes) -> int:
-    text = line.partition(b"\t")[0]
-    return int(text) if text.lstrip(b"-").isdigit() else 0

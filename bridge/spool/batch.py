@@ -1,12 +1,15 @@
 """Defines batches: one file of events of one intake whose times lie within the timestamp resolution."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bridge.batching import Group
 from bridge.spool.batch_names import BatchName
 from bridge.spool.budget import on_disk
+from bridge.util.files import allocated_bytes
 
 if TYPE_CHECKING:
     from bridge.spool.pack import Pack
@@ -35,6 +38,54 @@ class OpenBatch:
     "Bytes that were synced to disk, together with the file's name."
     sealed: "Batch | None" = field(default=None, repr=False)
     "The sealed batch that this file became."
+
+    @property
+    def key(self) -> tuple[str, int]:
+        """Returns the key of the batch among the open batches of its intake. All timed events go to one file."""
+        return (f"timed {self.encoding}", 0) if self.timed else (self.encoding, self.slot)
+
+    def appended(self, group: Group, size: int) -> None:
+        """Counts a group that was appended as ``size`` bytes."""
+        self.size += size
+        self.count += group.count
+        self.earliest = min(self.earliest, group.earliest)
+        self.latest = max(self.latest, group.latest)
+
+    def drop_fresh(self) -> None:
+        """Drops the cached lines, which did not fit the write cache."""
+        self.fresh = None
+
+    def sync(self, size: int) -> None:
+        """Syncs the first ``size`` bytes to disk; the caller syncs the folder of a new file. Raises OSError."""
+        os.fsync(self.descriptor)
+        self.synced = size
+
+    def seal(self, now: float) -> "Batch | None":
+        """Closes and renames the file. Returns the sealed batch, or None if it was empty.
+
+        Raises OSError; then the events are still in the file with the open name, and a further call tries again, or the
+        next start.
+        """
+        self.sealed = sealed = Batch(
+            intake=self.intake, sequence=self.sequence, encoding=self.encoding, timed=self.timed,
+            earliest=self.earliest, latest=self.latest, count=self.count, size=self.size,
+            directory=self.path.parent, sealed=now, fresh=self.fresh,
+        )  # fmt: skip
+        if self.descriptor >= 0:
+            if os.fstat(self.descriptor).st_size != self.size:
+                os.ftruncate(self.descriptor, self.size)
+            os.close(self.descriptor)
+            self.descriptor = -1
+        if not self.count:
+            self.path.unlink(missing_ok=True)
+            return None
+        try:
+            self.path.rename(sealed.path)
+        except FileNotFoundError:
+            # The courier detects that the file is missing, and counts its events.
+            return sealed
+        sealed.measure()
+        return sealed
 
 
 @dataclass(slots=True, eq=False)
@@ -80,10 +131,42 @@ class Batch:
             self.disk, self.synced = 0, True
         self.doubtful = self.doubtful or self.sending
 
+    @classmethod
+    def of_name(
+        cls, intake: str, directory: Path, name: BatchName, *, latest: int, sealed: float, disk: int = 0,
+        synced: bool = False,
+    ) -> "Batch":  # fmt: skip
+        """Returns the batch that the name of a sealed file describes."""
+        return cls(
+            intake=intake, sequence=name.sequence, encoding=name.encoding, timed=name.timed, earliest=name.earliest,
+            latest=latest, count=name.events, size=name.size, directory=directory, sealed=sealed,
+            sending=name.state == "sending", disk=disk, synced=synced,
+        )  # fmt: skip
+
     @property
     def path(self) -> Path:
         """Returns the current path of the batch file, or of the pack that contains the batch."""
         return self.directory / str(self.name) if self.pack is None else self.pack.path
+
+    def measure(self) -> None:
+        """Reads the allocated bytes of the file; keeps the estimate if they cannot be read."""
+        self.disk = allocated_bytes(self.path) or self.disk
+
+    def take_fresh(self) -> list[bytes] | None:
+        """Returns the cached lines to the first caller, and None to all others."""
+        lines, self.fresh = self.fresh, None
+        return lines
+
+    def begin_sending(self) -> None:
+        """Marks the file as possibly accepted. Raises OSError; then it is not marked."""
+        if not self.sending:
+            source = self.path
+            self.sending = True
+            try:
+                source.rename(self.path)
+            except OSError:
+                self.sending = False
+                raise
 
     @property
     def identity(self) -> int:

@@ -12,6 +12,7 @@ from operator import itemgetter
 from bridge.batching.encoding import JSON, escaped, from_json_line
 from bridge.spool.batch import Batch, Piece
 from bridge.spool.pack import Pack
+from bridge.util.errors import BridgeError
 
 CHUNK = 1 << 16
 "Bytes of a timed batch that are split at once."
@@ -19,7 +20,7 @@ SAMPLE = 1000
 "Approximate number of events sampled from a timed batch. If they share times, its events are grouped by time."
 
 
-class Damaged(Exception):
+class Damaged(BridgeError):
     """Raised when the contents of a batch file do not match its name."""
 
     def __init__(self, batch: Batch, what: str) -> None:
@@ -61,17 +62,10 @@ def by_pack(batches: Iterable[Batch]) -> tuple[list[Batch], dict[Pack, list[Batc
 
 def begin_sending(batch: Batch) -> None:
     """Marks a loose batch's file as possibly accepted. Raises Missing, OSError."""
-    if not batch.sending:
-        source = batch.path
-        batch.sending = True
-        try:
-            source.rename(batch.path)
-        except FileNotFoundError:
-            batch.sending = False
-            raise _missing(batch) from None
-        except OSError:
-            batch.sending = False
-            raise
+    try:
+        batch.begin_sending()
+    except FileNotFoundError:
+        raise _missing(batch) from None
 
 
 def content(batch: Batch) -> bytes:
@@ -86,8 +80,7 @@ def _contents(batch: Batch, *, counted: bool = True) -> Sequence[bytes]:
     """
     if batch.held is not None:
         return (batch.held,)
-    if fresh := batch.fresh:
-        batch.fresh = None
+    if fresh := batch.take_fresh():
         return fresh
     return (_of_file(batch, counted=counted),)
 
@@ -253,6 +246,12 @@ def part_of(piece: Piece, lines: Sequence[bytes], times: Sequence[int] | None, p
         times_of_part[-1] if times_of_part else piece.latest, len(lines_of_part), len(data), data,
         start=piece.start + (part.start or 0), doubtful=piece.doubtful, suspected=piece.suspected, times=times_of_part,
     )  # fmt: skip
+
+
+def time_of(line: bytes, default: int = 0) -> int:
+    """Returns the time at the begin of a line of a timed batch, in milliseconds."""
+    text = line.partition(b"\t")[0]
+    return int(text) if text.lstrip(b"-").isdigit() else default
 
 
 def timed_lines(data: bytes, ms: int) -> bytes:

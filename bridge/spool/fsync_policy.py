@@ -10,13 +10,13 @@ A sync covers the file and its directory; without the directory the name may be 
 without any sync. The queue is used on the reactor only; the spool thread does the syncing.
 """
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Literal
 
 from bridge.spool.batch import Batch
+from bridge.util.files import fsync_path
 
 Policy = Literal["never", "backlog", "always"]
 
@@ -40,7 +40,7 @@ class FsyncPolicy:
         wall: Callable[[], float],
         on_error: Callable[[str], None],
     ) -> None:
-        self.policy = policy
+        self._policy = policy
         self.synced = 0
         "Number of files synced since start."
         self._directory = directory
@@ -51,9 +51,13 @@ class FsyncPolicy:
         self._folders: set[Path] = set()
         "Folders whose own names are on disk."
 
+    def change(self, policy: Policy) -> None:
+        """Applies another policy, to batches in the queue only when they are sent."""
+        self._policy = policy
+
     def add(self, batch: Batch) -> None:
         """Queues a batch that was sealed, or found at start."""
-        if self.policy != "never" and self._wall() - batch.sequence / 1_000_000 < WRITTEN_BACK:
+        if self._policy != "never" and self._wall() - batch.sequence / 1_000_000 < WRITTEN_BACK:
             self._waiting.append(batch)
 
     def due(self) -> list[Batch]:
@@ -74,13 +78,9 @@ class FsyncPolicy:
             if batch.synced:
                 continue
             try:
-                descriptor = os.open(batch.path, os.O_RDONLY | os.O_CLOEXEC)
+                fsync_path(batch.path)
             except FileNotFoundError:
                 continue
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
             folders.add(batch.directory)
             synced.append(batch)
         self.sync_names(folders)
@@ -91,10 +91,10 @@ class FsyncPolicy:
     def sync_names(self, folders: set[Path]) -> None:
         """Syncs folders, and the parents of folders that are new. Runs on the spool thread. Raises OSError."""
         for folder in folders:
-            sync_folder(folder)
+            fsync_path(folder)
         if not folders <= self._folders:
             for parent in {folder.parent for folder in folders} | {self._directory}:
-                sync_folder(parent)
+                fsync_path(parent)
             self._folders |= folders
 
     def try_sync(self, batches: Iterable[Batch]) -> None:
@@ -109,7 +109,7 @@ class FsyncPolicy:
 
         Runs on the spool thread. Raises OSError.
         """
-        if self.policy != "always":
+        if self._policy != "always":
             return
         batches = list(batches)
         if all(batch.synced for batch in batches):
@@ -117,12 +117,3 @@ class FsyncPolicy:
         # Batches sealed meanwhile share the commit. Copy the queue, because the reactor changes it concurrently.
         others = [batch for batch in self._waiting.copy() if not batch.synced and batch.unacknowledged > 0]
         self.sync([*batches, *others[:GROUP]])
-
-
-def sync_folder(folder: Path) -> None:
-    """Syncs the names in a directory. Raises OSError."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -23,10 +23,7 @@ Done = Callable[[OSError | None], None]
 
 
 class GroupCommit:
-    """Runs the group commits of one spool.
-
-    ``work`` runs a job on the spool thread, then passes its result to a callback on the reactor.
-    """
+    """Runs the group commits of one spool."""
 
     def __init__(self, spool: Spool, fsync_policy: FsyncPolicy, *, work: Work) -> None:
         self.count = 0
@@ -38,7 +35,8 @@ class GroupCommit:
         self._sealed: list[Batch] = []
         "Batches sealed while a caller waits: they may contain the data that it waits for."
         self._running = False
-        spool.quarantine.tracks_unsynced = True
+        spool.quarantine.track_unsynced()
+        spool.subscribe(self._add_sealed)
 
     def after(self, done: Done) -> None:
         """Calls ``done`` once everything received so far is on disk."""
@@ -46,8 +44,7 @@ class GroupCommit:
         if not self._running:
             self._begin()
 
-    def sealed(self, batch: Batch) -> None:
-        """Records that a batch was sealed."""
+    def _add_sealed(self, batch: Batch) -> None:
         if self._waiting:
             self._sealed.append(batch)
 
@@ -59,8 +56,7 @@ class GroupCommit:
         self._running = True
         self.count += 1
 
-        def committed(error: object) -> None:
-            assert error is None or isinstance(error, OSError)
+        def committed(error: OSError | None) -> None:
             self._running = False
             for done in waiting:
                 done(error)
@@ -82,10 +78,9 @@ class GroupCommit:
         try:
             for batch, size in open_batches:
                 if batch.descriptor >= 0:
-                    os.fsync(batch.descriptor)
                     if not batch.synced:
                         folders.add(batch.path.parent)
-                    batch.synced = size
+                    batch.sync(size)
                 elif batch.sealed is not None:
                     closed.append(batch.sealed)
             self._fsync_policy.sync(closed)

@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bridge.batching.encoding import JSON, from_json_line
-from bridge.spool import batch_names, pack_blocks
-from bridge.spool import pack as packs
+from bridge.spool import batch_names
+from bridge.spool.batch_reader import time_of
 from bridge.spool.pack import Pack
+from bridge.spool.pack_name import SUFFIX
 
 Event = tuple[int, bytes]
 "Time in milliseconds since the epoch (0: none), and the event."
@@ -35,7 +36,7 @@ def queued_batches(folder: Path) -> Iterator[tuple[int, list[Event]]]:
         for sequence, path in found:
             if sequence > newest:
                 continue
-            if path.name.endswith(packs.SUFFIX):
+            if path.name.endswith(SUFFIX):
                 for member, events in _of_pack(folder, path):
                     if member not in seen:
                         seen.add(member)
@@ -67,37 +68,31 @@ def _of_file(path: Path) -> list[Event] | None:
     except FileNotFoundError:
         return None
     # An open file may end in the middle of a line.
-    lines = data[: data.rfind(b"\n") + 1].split(b"\n")[:-1]
-    return _events(lines, name.earliest, name.encoding, timed=name.timed)
+    return _events(data[: data.rfind(b"\n") + 1], name.earliest, name.encoding, timed=name.timed)
 
 
 def _of_pack(folder: Path, path: Path) -> Iterator[tuple[int, list[Event]]]:
     pack = Pack.of_name(folder.name, folder, path.name)
     assert pack is not None
-    settled = packs.settled_of(path.name)
     try:
         for place, entry in enumerate(pack.entries()):
-            if place not in settled:
-                yield entry.sequence, _of_entry(entry)
+            if place not in pack.settled:
+                yield entry.sequence, _events(entry.lines, entry.earliest, entry.encoding, timed=entry.timed)
     except FileNotFoundError:
         return
 
 
-def _of_entry(entry: pack_blocks.BlockEntry) -> list[Event]:
-    return _events(entry.lines.split(b"\n")[:-1], entry.earliest, entry.encoding, timed=entry.timed)
+def _events(data: bytes, earliest: int, encoding: str, *, timed: bool) -> list[Event]:
+    lines = data.split(b"\n")[:-1]
+    if timed:
+        return [(time_of(line, earliest), _decoded(line.partition(b"\t")[2], encoding)) for line in lines]
+    return [(earliest, _decoded(line, encoding)) for line in lines]
 
 
-def _events(lines: list[bytes], earliest: int, encoding: str, *, timed: bool) -> list[Event]:
-    found: list[Event] = []
-    for line in lines:
-        ms, event = earliest, line
-        if timed:
-            time, _, event = line.partition(b"\t")
-            ms = int(time) if time.lstrip(b"-").isdigit() else earliest
-        if encoding == JSON:
-            try:
-                event = from_json_line(event)
-            except ValueError:
-                pass
-        found.append((ms, event))
-    return found
+def _decoded(event: bytes, encoding: str) -> bytes:
+    if encoding != JSON:
+        return event
+    try:
+        return from_json_line(event)
+    except ValueError:
+        return event

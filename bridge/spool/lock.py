@@ -4,11 +4,13 @@ import fcntl
 import os
 from pathlib import Path
 
+from bridge.util.errors import BridgeError
+
 FORMAT = "1"
 
 
-class SpoolError(Exception):
-    """Raised when the spool cannot be used; the text says where, why and what to do."""
+class SpoolError(BridgeError):
+    """Raised when the spool cannot be used."""
 
 
 def take(directory: Path) -> int:
@@ -22,7 +24,7 @@ def take(directory: Path) -> int:
         descriptor = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
     except OSError as error:
         raise SpoolError(
-            f"spool {directory}: {error.strerror}. Make the directory writable for this user, or set spool.directory"
+            f"spool {directory}: {error.strerror}", "Make the directory writable for this user, or set spool.directory"
         ) from None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -30,7 +32,7 @@ def take(directory: Path) -> int:
         owner = os.read(descriptor, 32).decode("ascii", "replace").strip()
         os.close(descriptor)
         raise SpoolError(
-            f"spool {directory}: in use by process {owner or 'unknown'}. Stop it, or set another spool.directory"
+            f"spool {directory}: in use by process {owner or 'unknown'}", "Stop it, or set another spool.directory"
         ) from None
     try:
         os.ftruncate(descriptor, 0)
@@ -45,7 +47,7 @@ def take(directory: Path) -> int:
     if found_version != FORMAT:
         os.close(descriptor)
         raise SpoolError(
-            f"spool {directory}: its layout version is {found_version!r}, this bridge supports {FORMAT}."
-            " Run the version of syslog-bridge that wrote it"
+            f"spool {directory}: its layout version is {found_version!r}, this bridge supports {FORMAT}",
+            "Run the version of syslog-bridge that wrote it",
         )
     return descriptor

@@ -1,11 +1,9 @@
 """Reads the newest quarantine entries from the ends of its files, for display. Changes nothing."""
 
-import base64
-import json
 import os
 from pathlib import Path
 
-from bridge.spool.quarantine import REASONS
+from bridge.spool.quarantine import REASONS, QuarantineEntry
 
 PER_REASON = 20
 "Entries returned for each reason."
@@ -46,21 +44,21 @@ def _of_file(path: Path, reason: str) -> list[dict[str, object]]:
 
 
 def _entry(line: bytes, reason: str) -> dict[str, object] | None:
-    try:
-        fields = json.loads(line)
-        frame = base64.b64decode(fields["frame"])
-        return {
+    entry = QuarantineEntry.read(line)
+    return (
+        None
+        if entry is None
+        else {
             "reason": reason,
-            "received_ms": int(fields["received_ms"]),
-            "listener": str(fields["listener"]),
-            "address": str(fields["peer"]),
-            "intake": fields["intake"],
-            "why": str(fields["reason"]),
-            "sample": frame[:SAMPLE_BYTES].decode("utf-8", "backslashreplace"),
-            "bytes": len(frame),
+            "received_ms": entry.received_ms,
+            "listener": entry.listener,
+            "address": entry.peer,
+            "intake": entry.intake,
+            "why": entry.detail,
+            "sample": entry.frame[:SAMPLE_BYTES].decode("utf-8", "backslashreplace"),
+            "bytes": len(entry.frame),
         }
-    except (ValueError, KeyError, TypeError):
-        return None
+    )
 
 
 def _number(value: object) -> int:

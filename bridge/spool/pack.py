@@ -32,36 +32,18 @@ A pack is used on the spool thread only, except for its identity.
 """
 
 import os
-import re
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bridge.spool import pack_blocks
 from bridge.spool.batch import Batch
-from bridge.spool.pack_ranges import Ranges
+from bridge.spool.pack_name import PackName, Ranges
+from bridge.util.files import allocated_bytes
 
-SUFFIX, PARTIAL = ".pack", ".packing"
+PARTIAL = ".packing"
 LONGEST_NAME = 250
-
-_RANGES = r"[0-9]{1,9}(?:-[0-9]{1,9})?(?:_[0-9]{1,9}(?:-[0-9]{1,9})?)*"
-_NAME = re.compile(
-    r"([0-9]{1,19})-([0-9]{1,19})-(-?[0-9]{1,16})-(-?[0-9]{1,16})-([0-9]{1,9})-([0-9]{1,12})-([0-9]{1,15})-([0-9]{1,12})"
-    rf"(?:\.s(?P<settled>{_RANGES}))?(?:\.b(?P<begun>{_RANGES}))?\.pack"
-)
-
-
-def settled_of(name: str) -> Ranges:
-    """Returns the settled positions that a pack's file name lists."""
-    match = _NAME.fullmatch(name)
-    return Ranges.read(match["settled"] if match else None)
-
-
-def begun_of(name: str) -> Ranges:
-    """Returns the positions that a request has carried, settled or not, from a pack's file name."""
-    match = _NAME.fullmatch(name)
-    return Ranges.read(match["begun"] if match else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,71 +78,67 @@ class Pack:
         self,
         intake: str,
         directory: Path,
+        name: PackName,
         *,
-        first: int,
-        last: int,
-        earliest: int,
-        latest: int,
-        batches: int,
-        count: int,
-        size: int,
-        doubtful: int = 0,
-        settled: Ranges | None = None,
-        begun: Ranges | None = None,
+        file: str | None = None,
+        disk: int = 0,
+        unwritten: Iterable[Batch] = (),
     ) -> None:
+        """``file``: the name of the file, if it is not exactly ``name``; ``unwritten``: batches that are settled
+        although ``name`` counts their events."""
         self.intake = intake
         self.directory = directory
-        self.first, self.last = first, last
-        self.earliest, self.latest = earliest, latest
-        self.batches = batches
-        self.count = count
-        "Unsettled events when the pack was found or made. Other threads than the spool thread may read it."
-        self.size = size
-        self.doubtful = doubtful
-        self.disk = 0
+        self.first, self.last = name.first, name.last
+        self.earliest, self.latest = name.earliest, name.latest
+        self.batches = name.batches
+        self.name = file or str(name)
+        "The current name of the file."
+        self.disk = disk
         "Allocated bytes of the file when it was made or found."
-        self._settled = settled or Ranges()
-        self._begun = begun or Ranges()
-        self._unwritten: list[Batch] = []
+        self._progress = name
+        self._unwritten = list(unwritten)
         "Settled batches that the file name does not list yet."
-        self._unsettled, self._unsettled_size = count, size
-        self._unread, self._unread_size = count, size
+        self.count = name.events - sum(batch.count for batch in self._unwritten)
+        "Unsettled events when the pack was found or made. Other threads than the spool thread may read it."
+        self.size = name.size - sum(batch.size for batch in self._unwritten)
+        self._unread, self._unread_size = self.count, self.size
         self._offset = 0
-        self.name = self._name(self._settled, self._begun)
 
     @classmethod
-    def of_name(cls, intake: str, directory: Path, text: str) -> "Pack | None":
-        """Returns the pack that a file name describes, or None if it is not the name of a pack."""
-        match = _NAME.fullmatch(text)
-        if match is None:
-            return None
-        first, last, earliest, latest, batches, count, size, doubtful = map(int, match.groups()[:8])
-        pack = cls(
-            intake, directory, first=first, last=last, earliest=earliest, latest=latest, batches=batches, count=count,
-            size=size, doubtful=doubtful, settled=Ranges.read(match["settled"]), begun=Ranges.read(match["begun"]),
-        )  # fmt: skip
-        pack.name = text
-        return pack
+    def of_name(cls, intake: str, directory: Path, text: str, *, prefix: str = "", disk: int = 0) -> "Pack | None":
+        """Returns the pack that a file name describes, or None if it is not the name of a pack after a prefix."""
+        name = PackName.read(text.removeprefix(prefix))
+        return None if name is None else cls(intake, directory, name, file=text, disk=disk)
 
     def rewound(self, intake: str | None = None, directory: Path | None = None) -> "Pack":
         """Returns a copy of the pack that is read from the beginning.
 
         With ``intake`` and ``directory`` the copy belongs to another intake, whose folder already contains the file.
         """
-        unwritten = sum(batch.count for batch in self._unwritten)
-        unwritten_size = sum(batch.size for batch in self._unwritten)
-        copy = Pack(
-            intake or self.intake, directory or self.directory, first=self.first, last=self.last,
-            earliest=self.earliest, latest=self.latest, batches=self.batches, count=self._unsettled - unwritten,
-            size=self._unsettled_size - unwritten_size, doubtful=self.doubtful, settled=self._settled.copy(),
-            begun=self._begun.copy(),
+        settled = self.settled.plus((batch.position, batch.position) for batch in self._unwritten)
+        return Pack(
+            intake or self.intake, directory or self.directory, replace(self._progress, settled=settled),
+            file=self.name, disk=self.disk, unwritten=self._unwritten,
         )  # fmt: skip
-        for batch in self._unwritten:
-            copy._settled.add(batch.position, batch.position)
-        copy._unwritten = list(self._unwritten)
-        copy._unsettled, copy._unsettled_size = self._unsettled, self._unsettled_size
-        copy.name, copy.disk = self.name, self.disk
-        return copy
+
+    def measure(self) -> None:
+        """Reads the allocated bytes of the file."""
+        self.disk = allocated_bytes(self.path)
+
+    @property
+    def settled(self) -> Ranges:
+        """Returns the settled positions."""
+        return self._progress.settled
+
+    @property
+    def begun(self) -> Ranges:
+        """Returns the positions that a request has carried, settled or not."""
+        return self._progress.begun
+
+    @property
+    def doubtful(self) -> int:
+        """Returns the number of unsettled events that may have been accepted already."""
+        return self._progress.doubtful
 
     @property
     def sequence(self) -> int:
@@ -185,14 +163,7 @@ class Pack:
     @property
     def untouched(self) -> bool:
         """Returns True if no batch of the pack has been read, begun or settled."""
-        return not (self._offset or self._settled or self._begun)
-
-    def _name(self, settled: Ranges, begun: Ranges) -> str:
-        events, size, doubtful = max(0, self._unsettled), max(0, self._unsettled_size), max(0, self.doubtful)
-        parts = (self.first, self.last, self.earliest, self.latest, self.batches, events, size, doubtful)
-        name = "-".join(map(str, parts))
-        name += f".s{settled}" if settled else ""
-        return name + (f".b{begun}" if begun else "") + SUFFIX
+        return not (self._offset or self.settled or self.begun)
 
     # --- reading -----------------------------------------------------------------------------------------------------
 
@@ -206,28 +177,23 @@ class Pack:
             # All remaining batches have been returned. They may be settled already and the file removed.
             fed.exhausted = True
             return fed
-        descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            while not fed.exhausted and len(fed.batches) < most_batches and size < most_bytes:
-                found = pack_blocks.find(descriptor, self._offset)
-                if found is None:
-                    fed.exhausted = True
-                    break
-                header = found.header
-                if header is None or not self._settled.covers(header.position, header.position + header.batches - 1):
-                    entries = pack_blocks.decode(descriptor, found)
-                    if entries is None:
-                        fed.losses.append(self._lost(descriptor, found))
-                    else:
-                        assert header is not None
-                        new = list(self._batches(header.position, entries, sealed))
-                        size += sum(batch.size for batch in new)
-                        fed.batches += new
-                self._offset = found.end
-                if header is not None:
-                    fed.next = header.last + 1
-        finally:
-            os.close(descriptor)
+        for descriptor, found in pack_blocks.blocks(self.path, self._offset):
+            header = found.header
+            if header is None or not self.settled.covers(header.position, header.position + header.batches - 1):
+                entries = pack_blocks.decode(descriptor, found)
+                if header is None or entries is None:
+                    fed.losses.append(self._lost(descriptor, found))
+                else:
+                    new = list(self._batches(header.position, entries, sealed))
+                    size += sum(batch.size for batch in new)
+                    fed.batches += new
+            self._offset = found.end
+            if header is not None:
+                fed.next = header.last + 1
+            if len(fed.batches) >= most_batches or size >= most_bytes:
+                break
+        else:
+            fed.exhausted = True
         self._unread -= sum(batch.count for batch in fed.batches)
         self._unread_size -= sum(batch.size for batch in fed.batches)
         if fed.exhausted and self._unread > 0:
@@ -243,12 +209,12 @@ class Pack:
 
     def _batches(self, position: int, entries: list[pack_blocks.BlockEntry], sealed: float) -> Iterator[Batch]:
         for place, entry in enumerate(entries, position):
-            if place in self._settled:
+            if place in self.settled:
                 continue
             yield Batch(
                 intake=self.intake, sequence=entry.sequence, encoding=entry.encoding, timed=entry.timed,
                 earliest=entry.earliest, latest=entry.latest, count=entry.events, size=entry.size,
-                directory=self.directory, sealed=sealed, sending=entry.sending or place in self._begun,
+                directory=self.directory, sealed=sealed, sending=entry.sending or place in self.begun,
                 pack=self, position=place, held=entry.lines,
             )  # fmt: skip
 
@@ -265,7 +231,7 @@ class Pack:
             return Loss(what, 0, 0, data)
         last = header.position + header.batches - 1
         what += f", batches {header.first} to {header.last}"
-        if self._settled.touches(header.position, last):
+        if self.settled.touches(header.position, last):
             return Loss(what, 0, 0, data)
         events, size = min(header.events, self._unread), min(header.size, self._unread_size)
         self._unread -= events
@@ -274,14 +240,8 @@ class Pack:
 
     def entries(self) -> Iterator[pack_blocks.BlockEntry]:
         """Yields all readable batches, settled or not. Raises OSError."""
-        descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            offset = 0
-            while found := pack_blocks.find(descriptor, offset):
-                yield from pack_blocks.decode(descriptor, found) or ()
-                offset = found.end
-        finally:
-            os.close(descriptor)
+        for descriptor, found in pack_blocks.blocks(self.path):
+            yield from pack_blocks.decode(descriptor, found) or ()
 
     def sequences(self) -> set[int]:
         """Returns the sequences of all readable batches. Raises OSError."""
@@ -294,62 +254,56 @@ class Pack:
         new = [batch for batch in batches if not batch.sending]
         if not new:
             return
-        begun, doubtful = self._begun.copy(), self.doubtful
-        for batch in new:
-            begun.add(batch.position, batch.position)
-        self.doubtful += sum(batch.count for batch in new)
-        try:
-            if len(self._name(self._settled, begun)) > LONGEST_NAME:
-                begun = begun.hull()
-            self._rename(self._name(self._settled, begun))
-        except OSError:
-            self.doubtful = doubtful
-            raise
-        self._begun = begun
+        progress = replace(
+            self._progress,
+            begun=self.begun.plus((batch.position, batch.position) for batch in new),
+            doubtful=self.doubtful + sum(batch.count for batch in new),
+        )
+        if len(str(progress)) > LONGEST_NAME:
+            progress = replace(progress, begun=progress.begun.hull())
+        self._rename(str(progress))
+        self._progress = progress
         for batch in new:
             batch.sending = True
 
     def settle(self, batches: Iterable[Batch]) -> None:
         """Records settled batches in the file name, and removes the file with the last of them. Raises OSError."""
         self._unwritten += batches
-        before = self._unsettled, self._unsettled_size, self.doubtful
-        settled = self._settled.copy()
-        for batch in self._unwritten:
-            settled.add(batch.position, batch.position)
-            self._unsettled -= batch.count
-            self._unsettled_size -= batch.size
-            self.doubtful -= batch.count if batch.sending else 0
-        name = self._name(settled, self._begun)
+        settled = self._unwritten
+        progress = replace(
+            self._progress,
+            settled=self.settled.plus((batch.position, batch.position) for batch in settled),
+            events=self._progress.events - sum(batch.count for batch in settled),
+            size=self._progress.size - sum(batch.size for batch in settled),
+            doubtful=self.doubtful - sum(batch.count for batch in settled if batch.sending),
+        )
+        name = str(progress)
         if len(name) > LONGEST_NAME:
-            name = self._name(settled, self._begun.hull())
-        recorded = False
-        try:
-            if self._unsettled <= 0:
-                self.path.unlink(missing_ok=True)
-                recorded = True
-            elif len(name) <= LONGEST_NAME:
-                self._rename(name)
-                recorded = True
-        finally:
-            if recorded:
-                self._settled = settled
-                self._unwritten.clear()
-            else:
-                self._unsettled, self._unsettled_size, self.doubtful = before
+            name = str(replace(progress, begun=progress.begun.hull()))
+        if progress.events <= 0:
+            self.path.unlink(missing_ok=True)
+        elif len(name) <= LONGEST_NAME:
+            self._rename(name)
+        else:
+            return
+        self._progress = progress
+        self._unwritten.clear()
 
     def record_loss(self, loss: Loss) -> None:
         """Records that the events of a damaged part are lost, so that a restart does not find them either.
 
         Removes the file if it has no other unsettled events. Raises OSError.
         """
-        self._unsettled -= loss.events
-        self._unsettled_size -= loss.size
-        if loss.positions is not None:
-            self._settled.add(*loss.positions)
-        if self._unsettled <= sum(batch.count for batch in self._unwritten):
+        self._progress = replace(
+            self._progress,
+            events=self._progress.events - loss.events,
+            size=self._progress.size - loss.size,
+            settled=self.settled.plus([loss.positions] if loss.positions else ()),
+        )
+        if self._progress.events <= sum(batch.count for batch in self._unwritten):
             self.path.unlink(missing_ok=True)
             return
-        name = self._name(self._settled, self._begun)
+        name = str(self._progress)
         if len(name) <= LONGEST_NAME:
             # If this rename fails, the next one records the loss. The batches that were read must not wait for it.
             with suppress(OSError):

@@ -16,6 +16,7 @@ import os
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 from isal import isal_zlib
@@ -122,6 +123,17 @@ def find(descriptor: int, offset: int) -> FoundBlock | None:
             break
         at += max(1, len(chunk) - HEADER)
     return FoundBlock(offset, os.fstat(descriptor).st_size, None)
+
+
+def blocks(path: Path, offset: int = 0) -> Iterator[tuple[int, FoundBlock]]:
+    """Yields the blocks and damaged ranges of a pack from an offset on, each with the open file. Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        while found := find(descriptor, offset):
+            yield descriptor, found
+            offset = found.end
+    finally:
+        os.close(descriptor)
 
 
 def _header(data: bytes) -> BlockHeader | None:

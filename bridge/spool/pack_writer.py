@@ -5,6 +5,7 @@ written to a temporary file and synced, then renamed, then its directory is sync
 replaces removed.
 """
 
+import errno
 import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -12,6 +13,8 @@ from pathlib import Path
 from bridge.spool import batch_reader, pack_blocks
 from bridge.spool.batch import Batch
 from bridge.spool.pack import PARTIAL, Pack
+from bridge.spool.pack_name import PackName
+from bridge.util.files import fsync_path, write_new
 
 BLOCK = 64 * 1024
 "Approximate bytes of lines in a block. One damaged byte costs one block."
@@ -23,21 +26,15 @@ MAX_BYTES = 64 << 20
 "Largest total bytes of lines in packs that are merged."
 
 
-def write(path: Path, parts: Iterable[bytes], *, temporary: Path) -> None:
-    """Writes and syncs a file completely or not at all, through the file ``temporary``.
+def write(made: Pack, parts: Iterable[bytes]) -> None:
+    """Writes and syncs the file of a new pack completely or not at all, through a temporary file.
 
-    Raises OSError, also if ``path`` exists already.
+    Raises OSError, also if the file exists already.
     """
+    path, temporary = made.path, made.directory / f"{made.first}{PARTIAL}"
     try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640)
-        try:
-            for part in parts:
-                view = memoryview(part)
-                while view:
-                    view = view[os.write(descriptor, view) :]
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        temporary.unlink(missing_ok=True)
+        write_new(temporary, parts)
         # No other code creates names in this folder, so there is no race between this test and the rename.
         if path.exists():
             raise FileExistsError(17, "File exists", str(path))
@@ -46,28 +43,12 @@ def write(path: Path, parts: Iterable[bytes], *, temporary: Path) -> None:
         temporary.unlink(missing_ok=True)
         raise
     try:
-        sync(path.parent)
+        fsync_path(path.parent)
     except OSError:
         # The old files are complete and remain, so remove the new copy.
         path.unlink()
         raise
-
-
-def sync(directory: Path) -> None:
-    """Syncs a directory, so that its names survive a power cut. Raises OSError."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def allocated_bytes(path: Path) -> int:
-    """Returns the allocated bytes of a file, or 0 if they cannot be read."""
-    try:
-        return path.stat().st_blocks * 512
-    except OSError:
-        return 0
+    made.measure()
 
 
 def encode_blocks(entries: Iterable[pack_blocks.BlockEntry]) -> Iterator[bytes]:
@@ -92,8 +73,12 @@ def entry_of(batch: Batch) -> pack_blocks.BlockEntry:
     )  # fmt: skip
 
 
-def build(batches: list[Batch]) -> tuple[Pack | None, list[bytes], list[Batch], list[Batch]]:
-    """Builds a pack from batches of one intake, in sequence order, without writing it.
+def _new_pack(intake: str, directory: Path, name: PackName, prefix: str) -> Pack:
+    return Pack(intake, directory, name, file=f"{prefix}{name}")
+
+
+def build(batches: list[Batch], *, prefix: str = "") -> tuple[Pack | None, list[bytes], list[Batch], list[Batch]]:
+    """Builds a pack from batches of one intake, in sequence order, without writing it. ``prefix``: of the file name.
 
     Returns the pack (None: no batch was readable), its blocks, the batches in it, and the damaged batches, which are
     left out. Raises OSError.
@@ -109,12 +94,7 @@ def build(batches: list[Batch]) -> tuple[Pack | None, list[bytes], list[Batch], 
             damaged.append(batch)
     if not packed:
         return None, [], [], damaged
-    made = Pack(
-        packed[0].intake, packed[0].directory, first=packed[0].sequence, last=packed[-1].sequence,
-        earliest=min(batch.earliest for batch in packed), latest=max(batch.latest for batch in packed),
-        batches=len(packed), count=sum(batch.count for batch in packed), size=sum(batch.size for batch in packed),
-        doubtful=sum(batch.count for batch in packed if batch.sending),
-    )  # fmt: skip
+    made = _new_pack(packed[0].intake, packed[0].directory, PackName.of(entries), prefix)
     return made, list(encode_blocks(entries)), packed, damaged
 
 
@@ -125,20 +105,18 @@ def pack(batches: list[Batch], on_error: Callable[[Batch, OSError], None]) -> tu
     """
     made, blocks, packed, damaged = build(batches)
     if made is not None:
-        write(made.path, blocks, temporary=made.directory / f"{made.first}{PARTIAL}")
-        made.disk = allocated_bytes(made.path)
+        write(made, blocks)
         batch_reader.remove(packed, on_error)
     return made, damaged
 
 
-def merge(packs: list[Pack], on_error: Callable[[str], None]) -> Pack:
+def merge(packs: list[Pack], on_error: Callable[[str], object]) -> Pack:
     """Merges several untouched packs, in order, into one pack. Copies their blocks without recompressing them.
 
     Raises OSError, also if a block is damaged; then all packs are unchanged.
     """
     made = merged(packs)
-    write(made.path, moved_blocks([pack.path for pack in packs]), temporary=made.directory / f"{made.first}{PARTIAL}")
-    made.disk = allocated_bytes(made.path)
+    write(made, moved_blocks([pack.path for pack in packs]))
     for old in packs:
         try:
             old.path.unlink(missing_ok=True)
@@ -147,32 +125,26 @@ def merge(packs: list[Pack], on_error: Callable[[str], None]) -> Pack:
     return made
 
 
-def merged(packs: list[Pack]) -> Pack:
+def merged(packs: list[Pack], *, prefix: str = "") -> Pack:
     """Returns the merged pack that several packs will become. Writes no file."""
-    return Pack(
-        packs[0].intake, packs[0].directory, first=min(pack.first for pack in packs),
-        last=max(pack.last for pack in packs), earliest=min(pack.earliest for pack in packs),
-        latest=max(pack.latest for pack in packs), batches=sum(pack.batches for pack in packs),
-        count=sum(pack.count for pack in packs), size=sum(pack.size for pack in packs),
-        doubtful=sum(pack.doubtful for pack in packs),
+    name = PackName(
+        min(pack.first for pack in packs), max(pack.last for pack in packs), min(pack.earliest for pack in packs),
+        max(pack.latest for pack in packs), sum(pack.batches for pack in packs), sum(pack.count for pack in packs),
+        sum(pack.size for pack in packs), sum(pack.doubtful for pack in packs),
     )  # fmt: skip
+    return _new_pack(packs[0].intake, packs[0].directory, name, prefix)
 
 
 def moved_blocks(paths: Iterable[Path]) -> Iterator[bytes]:
     """Yields the blocks of all packs, with new positions. Raises OSError, also if a block is damaged."""
     position = 0
     for path in paths:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            offset = 0
-            while found := pack_blocks.find(descriptor, offset):
-                if found.header is None or pack_blocks.decode(descriptor, found) is None:
-                    raise OSError(5, "damaged", str(path))
-                yield pack_blocks.moved(os.pread(descriptor, found.end - offset, offset), found.header, position)
-                position += found.header.batches
-                offset = found.end
-        finally:
-            os.close(descriptor)
+        for descriptor, found in pack_blocks.blocks(path):
+            if found.header is None or pack_blocks.decode(descriptor, found) is None:
+                raise OSError(errno.EIO, "a block is damaged", str(path))
+            data = os.pread(descriptor, found.end - found.offset, found.offset)
+            yield pack_blocks.moved(data, found.header, position)
+            position += found.header.batches
 
 
 def mergeable(packs: list[Pack], *, after: int = 0) -> tuple[int, int] | None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from bridge.spool import batch_reader, pack_blocks, pack_writer
 from bridge.spool.batch import Batch
 from bridge.spool.pack import Pack
+from bridge.spool.pack_name import PackName
 from bridge.spool.transaction import Transaction
 
 
@@ -112,22 +113,8 @@ def divide(item: Batch | Pack, matcher: EventMatcher, spool: Path, numbers: rang
         raise
     transaction.finish()
     for each in (*result.kept, *result.taken):
-        each.disk = pack_writer.allocated_bytes(each.path)
+        each.measure()
     return result
-
-
-def events_of(item: Batch | Pack) -> Iterator[tuple[int, bytes]]:
-    """Yields every queued event with its time in milliseconds (0: none). The event is in its batch's encoding.
-
-    Raises OSError, Damaged.
-    """
-    for batch in _batches(item):
-        for line in batch_reader.content(batch).split(b"\n")[:-1]:
-            ms, event = batch.earliest, line
-            if batch.timed:
-                time, _, event = line.partition(b"\t")
-                ms = int(time) if time.lstrip(b"-").isdigit() else batch.earliest
-            yield ms, event
 
 
 def _batches(item: Batch | Pack) -> Iterator[Batch]:
@@ -169,13 +156,7 @@ def _staged(
     if not entries:
         return []
     if isinstance(item, Pack):
-        made = Pack(
-            intake, folder, first=entries[0].sequence, last=entries[-1].sequence,
-            earliest=min(entry.earliest for entry in entries), latest=max(entry.latest for entry in entries),
-            batches=len(entries), count=sum(entry.events for entry in entries),
-            size=sum(entry.size for entry in entries),
-            doubtful=sum(entry.events for entry in entries if entry.sending),
-        )  # fmt: skip
+        made = Pack(intake, folder, PackName.of(entries))
         transaction.write(made.path, b"".join(pack_writer.encode_blocks(entries)))
         return [made]
     (entry,) = entries

@@ -6,13 +6,14 @@ their number of frames. When a folder exceeds its size limit, its oldest file is
 
 import base64
 import json
-import os
 import re
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from bridge.spool.quarantine_file import QuarantineFile
 
 REASONS = ("refused", "oversize", "damaged", "unrouted")
 ROLL_BYTES = 8 * 1024 * 1024
@@ -67,7 +68,7 @@ class QuarantineEntry:
 class Quarantine:
     """The quarantine of one spool. ``wall`` is in seconds since the epoch, ``bounds`` are size limits by reason."""
 
-    def __init__(self, directory: Path, *, wall: Callable[[], float], bounds: dict[str, int]) -> None:
+    def __init__(self, directory: Path, *, wall: Callable[[], float], bounds: Mapping[str, int]) -> None:
         self.directory = directory
         self.counts: Counter[str] = Counter()
         "Quarantined frames by reason."
@@ -75,16 +76,20 @@ class Quarantine:
         "Quarantined frames by intake and reason. ``-``: frames without an intake, or from before the start."
         self._wall = wall
         self._last = 0
-        self.bounds = bounds
+        self._bounds = bounds
         self._open: dict[str, QuarantineFile] = {}
         self._full: dict[str, list[QuarantineFile]] = {reason: [] for reason in REASONS}
-        self.tracks_unsynced = False
-        "True if a group commit syncs the quarantine, so unsynced files must be tracked."
+        self._tracks_unsynced = False
         self._closed: list[tuple[int, Path]] = []
         "Descriptors and folders of files that were closed before they were synced."
         self._keys: set[tuple[int, int]] = set()
+        self._damaged = directory / "damaged" / "files"
         self._moved: dict[Path, tuple[str, int]] = {}
         "Damaged files moved here since start: their intake, and the events counted as quarantined for them."
+
+    def change(self, bounds: Mapping[str, int]) -> None:
+        """Applies other size limits, when the next frame of a reason is added."""
+        self._bounds = bounds
 
     def recover(self) -> int:
         """Counts the frames in quarantine at start. Returns their number. Raises OSError."""
@@ -97,11 +102,10 @@ class Quarantine:
                     continue
                 size = path.stat().st_size
                 count = int(match[2]) if match[2] else path.read_bytes().count(b"\n")
-                file = QuarantineFile(path, int(match[1]), count=count, size=size)
+                file = QuarantineFile(path, int(match[1]), count=count, size=size, intakes={"-": count})
                 if not match[2]:
                     file.close()
                 self._full[reason].append(file)
-                file.intakes["-"] = count
                 self._count(reason, file, 1)
                 if reason == "refused":
                     self._keys.update(_keys_of(path if match[2] else file.path))
@@ -122,16 +126,20 @@ class Quarantine:
             file.intakes[entry.intake or "-"] += 1
             self.by_intake[entry.intake or "-", reason] += 1
         self.counts[reason] += len(lines)
-        if file.size >= min(ROLL_BYTES, self.bounds[reason] // 4):
+        if file.size >= min(ROLL_BYTES, self._bounds[reason] // 4):
             self._close(reason, file)
         return self._bound(reason)
 
-    def _close(self, reason: str, file: "QuarantineFile") -> None:
+    def _close(self, reason: str, file: QuarantineFile) -> None:
         """Closes an open file and renames it to include its number of frames."""
-        if self.tracks_unsynced and reason != "refused" and (descriptor := file.unsynced()) is not None:
+        if self._tracks_unsynced and reason != "refused" and (descriptor := file.unsynced()) is not None:
             self._closed.append((descriptor, file.path.parent))
         file.close()
         self._full[reason].append(self._open.pop(reason))
+
+    def track_unsynced(self) -> None:
+        """Remembers files that are closed before they were synced, because a group commit syncs the quarantine."""
+        self._tracks_unsynced = True
 
     def unsynced(self) -> list[tuple[int, Path]]:
         """Returns descriptors of files with unsynced frames, and their folders. The caller syncs and closes them.
@@ -159,7 +167,7 @@ class Quarantine:
 
     # --- for an operator's command -----------------------------------------------------------------------------------
 
-    def claim(self, reason: str) -> "list[QuarantineFile]":
+    def claim(self, reason: str) -> list[QuarantineFile]:
         """Reserves all files of a reason for an operator's command.
 
         Size limits and expiry do not apply to claimed files, and no other command reads them. Their frames are still
@@ -170,11 +178,11 @@ class Quarantine:
         claimed, self._full[reason] = self._full[reason], []
         return claimed
 
-    def give_back(self, reason: str, files: "Sequence[QuarantineFile]") -> None:
+    def give_back(self, reason: str, files: Sequence[QuarantineFile]) -> None:
         """Returns unchanged claimed files to the quarantine."""
         self._full[reason] = sorted([*self._full[reason], *files], key=lambda file: file.sequence)
 
-    def replace(self, reason: str, file: "QuarantineFile", left: "QuarantineFile | None") -> None:
+    def replace(self, reason: str, file: QuarantineFile, left: QuarantineFile | None) -> None:
         """Records that a claimed file was removed. ``left`` is the new file with the frames that stay, if any."""
         self._count(reason, file, -1)
         if left is not None:
@@ -193,36 +201,23 @@ class Quarantine:
         file = self._open.get(reason)
         if file is not None and now - file.sequence / 1_000_000 > max_age / 10:
             self._close(reason, file)
-        dropped = 0
-        for old in list(self._full[reason]):
-            try:
-                if now - old.path.stat().st_mtime <= max_age:
-                    continue
-                old.path.unlink()
-            except FileNotFoundError:
-                pass
-            except OSError:
-                # The file still exists, so its frames are still in quarantine.
-                continue
-            self._full[reason].remove(old)
-            dropped += old.count
-        self.counts[reason] -= dropped
-        return dropped
+        return sum(
+            old.count for old in list(self._full[reason]) if old.is_older(now - max_age) and self._delete(reason, old)
+        )
 
     def trim_damaged(self, max_age: float | None) -> Iterator[tuple[Path, str, int]]:
         """Deletes damaged files that are older than ``max_age`` seconds, and the oldest beyond the limit of *damaged*.
 
         Yields each deleted file with its intake and the events counted as quarantined for it. Raises OSError.
         """
-        folder = self.directory / "damaged" / "files"
-        if not folder.is_dir():
+        if not self._damaged.is_dir():
             return
         # Sort by the time of quarantine in the name; the modification time of the file is older.
-        found = sorted((path for path in folder.iterdir() if path.is_file()), key=_number_of)
+        found = sorted((path for path in self._damaged.iterdir() if path.is_file()), key=_number_of)
         size = sum(path.lstat().st_size for path in found)
         for path in found:
             old = max_age is not None and self._wall() - _number_of(path) / 1_000_000 > max_age
-            if not old and size <= self.bounds["damaged"]:
+            if not old and size <= self._bounds["damaged"]:
                 break
             size -= path.lstat().st_size
             path.unlink()
@@ -243,9 +238,7 @@ class Quarantine:
 
         Returns its new path. Raises OSError.
         """
-        folder = self.directory / "damaged" / "files"
-        folder.mkdir(mode=0o750, parents=True, exist_ok=True)
-        target = folder / f"{self._number()}-{path.parent.name}-{path.name}"
+        target = self._new_damaged(path.parent.name, path.name)
         shutil.move(path, target)
         self._moved[target] = path.parent.name, events
         return target
@@ -255,12 +248,14 @@ class Quarantine:
 
         Returns the path of the copy. Raises OSError.
         """
-        folder = self.directory / "damaged" / "files"
-        folder.mkdir(mode=0o750, parents=True, exist_ok=True)
-        target = folder / f"{self._number()}-{intake}-{name}"
+        target = self._new_damaged(intake, name)
         target.write_bytes(data)
         self._moved[target] = intake, events
         return target
+
+    def _new_damaged(self, intake: str, name: str) -> Path:
+        self._damaged.mkdir(mode=0o750, parents=True, exist_ok=True)
+        return self._damaged / f"{self._number()}-{intake}-{name}"
 
     def close(self) -> None:
         """Closes the open files and renames them to include their number of frames."""
@@ -272,7 +267,7 @@ class Quarantine:
         self._last = max(int(self._wall() * 1_000_000), self._last + 1)
         return self._last
 
-    def _open_file(self, reason: str) -> "QuarantineFile":
+    def _open_file(self, reason: str) -> QuarantineFile:
         file = self._open.get(reason)
         if file is None:
             number = self._number()
@@ -282,73 +277,28 @@ class Quarantine:
     def _bound(self, reason: str) -> int:
         dropped = 0
         files = self._full[reason]
-        while files and sum(file.size for file in files) > self.bounds[reason]:
-            try:
-                files[0].path.unlink(missing_ok=True)
-            except OSError:
-                # The file still exists, so its frames are still in quarantine.
+        while files and sum(file.size for file in files) > self._bounds[reason]:
+            oldest = files[0]
+            if not self._delete(reason, oldest):
                 break
-            deleted = files.pop(0)
-            dropped += deleted.count
-            self._count(reason, deleted, -1)
+            dropped += oldest.count
         return dropped
 
-    def _count(self, reason: str, file: "QuarantineFile", sign: int) -> None:
+    def _delete(self, reason: str, file: QuarantineFile) -> bool:
+        """Deletes a closed file. Returns False if it still exists, so that its frames are still in quarantine."""
+        try:
+            file.path.unlink(missing_ok=True)
+        except OSError:
+            return False
+        self._full[reason].remove(file)
+        self._count(reason, file, -1)
+        return True
+
+    def _count(self, reason: str, file: QuarantineFile, sign: int) -> None:
         """Adds (``sign`` 1) or subtracts (-1) the frames of a whole file."""
         self.counts[reason] += sign * file.count
         for intake, count in file.intakes.items():
             self.by_intake[intake, reason] += sign * count
-
-
-class QuarantineFile:
-    """A quarantine file."""
-
-    def __init__(self, path: Path, sequence: int, *, count: int = 0, size: int = 0) -> None:
-        self.path = path
-        self.sequence = sequence
-        self.count = count
-        self.size = size
-        self.intakes: Counter[str] = Counter()
-        "Frames by intake. ``-``: frames without an intake."
-        self._descriptor: int | None = None
-        self._sync_requested = 0
-        "Bytes that a caller of ``unsynced`` has taken over to sync."
-
-    def unsynced(self) -> int | None:
-        """Returns a duplicated descriptor if there are bytes that no earlier call covered, else None."""
-        if self._descriptor is None or self.size <= self._sync_requested:
-            return None
-        self._sync_requested = self.size
-        return os.dup(self._descriptor)
-
-    def append(self, data: bytes, count: int) -> None:
-        """Appends the lines of ``count`` frames. Raises OSError; then nothing was appended."""
-        if self._descriptor is None:
-            self._descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
-        write_whole(self._descriptor, data, self.size)
-        self.size += len(data)
-        self.count += count
-
-    def sync(self) -> None:
-        """Syncs the file and its folder, so that its frames survive a power cut. Raises OSError."""
-        if self._descriptor is not None:
-            os.fsync(self._descriptor)
-            folder = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
-
-    def close(self) -> None:
-        """Closes the file and renames it to include its number of frames. Raises OSError."""
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
-        target = self.path.with_name(f"{self.sequence}-{self.count}.jsonl")
-        # If the first append failed, the file may never have been created.
-        if self.path.exists() and not target.exists():
-            self.path.rename(target)
-            self.path = target
 
 
 def _number_of(path: Path) -> int:
@@ -357,25 +307,5 @@ def _number_of(path: Path) -> int:
 
 
 def _keys_of(path: Path) -> set[tuple[int, int]]:
-    keys = set()
-    for line in path.read_bytes().splitlines():
-        try:
-            fields = json.loads(line)
-            keys.add((int(fields["sequence"]), int(fields["position"])))
-        except (ValueError, KeyError, TypeError):
-            continue
-    return keys
-
-
-def write_whole(descriptor: int, data: bytes, size: int) -> None:
-    """Appends all of ``data`` to a file of ``size`` bytes, or nothing: truncates the file after a short write.
-
-    Raises OSError.
-    """
-    try:
-        written = os.write(descriptor, data)
-        while written < len(data):
-            written += os.write(descriptor, data[written:])
-    except OSError:
-        os.ftruncate(descriptor, size)
-        raise
+    entries = map(QuarantineEntry.read, path.read_bytes().splitlines())
+    return {entry.key for entry in entries if entry is not None and entry.key is not None}

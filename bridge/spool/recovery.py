@@ -8,7 +8,8 @@ name says keeps its whole lines. Damaged and foreign files move to quarantine an
 """
 
 import os
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,9 +24,9 @@ class RecoveredSpool:
 
     batches: list[Batch] = field(default_factory=list)
     "Loose batches in sequence order."
-    sending: dict[str, int] = field(default_factory=dict)
+    sending: Counter[str] = field(default_factory=Counter)
     "Possible duplicates by intake: events of requests that had been started."
-    damaged: dict[str, int] = field(default_factory=dict)
+    damaged: Counter[str] = field(default_factory=Counter)
     "Lost events by intake: named by damaged files, but not in them."
     notes: list[str] = field(default_factory=list)
     "One line for each damaged, foreign or duplicate file."
@@ -33,6 +34,23 @@ class RecoveredSpool:
     "The highest sequence in use."
     packs: list[Pack] = field(default_factory=list)
     "Packs in sequence order; ``batches`` does not contain their batches."
+
+    def see(self, sequence: int) -> None:
+        """Records that a sequence is in use."""
+        self.sequence = max(self.sequence, sequence)
+
+    def add_batch(self, batch: Batch) -> None:
+        """Adds a loose batch."""
+        self.batches.append(batch)
+        if batch.sending:
+            self.sending[batch.intake] += batch.count
+
+    def add_pack(self, pack: Pack) -> None:
+        """Adds a pack."""
+        self.packs.append(pack)
+        self.see(pack.last)
+        if pack.doubtful:
+            self.sending[pack.intake] += pack.doubtful
 
 
 def recover(spool: Path, *, resolution_ms: int, sealed: float, move_aside: Callable[[Path], Path]) -> RecoveredSpool:
@@ -58,11 +76,11 @@ def recover(spool: Path, *, resolution_ms: int, sealed: float, move_aside: Calla
             if name is None or not path.is_file():
                 found.notes.append(f"{path}: not a batch file, moved to {move_aside(path)}")
                 continue
-            found.sequence = max(found.sequence, name.sequence)
+            found.see(name.sequence)
             if any(_holds(pack, name.sequence, known) for pack in packs):
                 path.unlink()
                 continue
-            found.batches.extend(_recovered(folder, path, name, resolution_ms, sealed, move_aside, found))
+            _recover_batch(folder, path, name, resolution_ms, sealed, move_aside, found)
     found.batches.sort(key=lambda batch: batch.sequence)
     found.packs.sort(key=lambda pack: pack.sequence)
     return found
@@ -74,7 +92,7 @@ def _packs(folder: Path, found: RecoveredSpool) -> list[Pack]:
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.is_file() and (pack := Pack.of_name(folder.name, folder, entry.name)) is not None:
-                pack.disk = entry.stat().st_blocks * 512
+                pack.measure()
                 packs.append(pack)
     packs.sort(key=lambda pack: (pack.first, -pack.batches))
     known: dict[Pack, set[int]] = {}
@@ -86,10 +104,7 @@ def _packs(folder: Path, found: RecoveredSpool) -> list[Pack]:
                 packs.remove(pack)
                 break
     for pack in packs:
-        found.sequence = max(found.sequence, pack.last)
-        if pack.doubtful:
-            found.sending[pack.intake] = found.sending.get(pack.intake, 0) + pack.doubtful
-    found.packs += packs
+        found.add_pack(pack)
     return packs
 
 
@@ -107,7 +122,7 @@ def _sequences(pack: Pack, known: dict[Pack, set[int]]) -> set[int]:
     return known[pack]
 
 
-def _recovered(
+def _recover_batch(
     folder: Path,
     path: Path,
     name: batch_names.BatchName,
@@ -115,7 +130,7 @@ def _recovered(
     sealed: float,
     move_aside: Callable[[Path], Path],
     found: RecoveredSpool,
-) -> Iterator[Batch]:
+) -> None:
     stat = path.stat()
     size = stat.st_size
     if name.state == "open" or size != name.size:
@@ -123,7 +138,7 @@ def _recovered(
         if name.state != "open":
             lost = max(0, name.events - lines)
             found.notes.append(f"{path}: has {size} bytes, its name says {name.size}; {lost} events are lost")
-            found.damaged[folder.name] = found.damaged.get(folder.name, 0) + lost
+            found.damaged[folder.name] += lost
             if lines > name.events:
                 move_aside(path)
                 return
@@ -138,14 +153,7 @@ def _recovered(
         path.rename(target)
         name = repaired
     latest = name.earliest if name.timed else (name.earliest // resolution_ms + 1) * resolution_ms - 1
-    batch = Batch(
-        intake=folder.name, sequence=name.sequence, encoding=name.encoding, timed=name.timed, earliest=name.earliest,
-        latest=latest, count=name.events, size=name.size, directory=folder, sealed=sealed,
-        sending=name.state == "sending", disk=stat.st_blocks * 512,
-    )  # fmt: skip
-    if batch.sending:
-        found.sending[batch.intake] = found.sending.get(batch.intake, 0) + batch.count
-    yield batch
+    found.add_batch(Batch.of_name(folder.name, folder, name, latest=latest, sealed=sealed, disk=stat.st_blocks * 512))
 
 
 def _cut_torn_tail(path: Path) -> tuple[int, int]:

@@ -21,8 +21,10 @@ from bridge.routing.conditions import Address, Network
 from bridge.spool.batch import Batch
 from bridge.spool.batch_names import BatchName
 from bridge.spool.batch_reader import timed_lines
-from bridge.spool.quarantine import QuarantineEntry, QuarantineFile
-from bridge.spool.store import BatchLimits, Spool
+from bridge.spool.limits import BatchLimits
+from bridge.spool.quarantine import QuarantineEntry
+from bridge.spool.quarantine_file import QuarantineFile
+from bridge.spool.store import Spool
 from bridge.spool.transaction import Transaction
 from bridge.syslog.frames import list_of
 from bridge.syslog.framing import datagrams
@@ -178,10 +180,9 @@ class Reprocessor:
         outcome: ReprocessResult,
         numbers: Iterator[int],
     ) -> ReprocessResult:
-        outcome.stayed = len(kept)
         if not (outcome.moves or outcome.filtered or outcome.purged):
-            outcome.remaining = file
-            return outcome
+            return replace(outcome, stayed=len(kept), remaining=file)
+        remaining = None
         staged = Transaction(spool.directory, next(numbers))
         try:
             for intake_groups in groups.values():
@@ -193,15 +194,16 @@ class Reprocessor:
                 path = file.path.with_name(f"{file.sequence}-{len(kept)}.jsonl")
                 data = b"".join(kept)
                 staged.write(path, data, like=file.path)
-                outcome.remaining = QuarantineFile(path, file.sequence, count=len(kept), size=len(data))
-                outcome.remaining.intakes = _intakes(kept, file)
+                remaining = QuarantineFile(
+                    path, file.sequence, count=len(kept), size=len(data), intakes=_intakes(kept, file)
+                )
             staged.remove(file.path)
             staged.commit()
         except BaseException:
             staged.discard()
             raise
         staged.finish()
-        return outcome
+        return replace(outcome, stayed=len(kept), remaining=remaining)
 
     def _batches(self, groups: list[Group]) -> Iterator[tuple[Group, bool]]:
         """Joins the groups of one intake into batches: one per slot, or one timed batch. Yields (group, timed)."""
@@ -232,11 +234,8 @@ def batch_of(group: Group, sequence: int, spool: Spool, resolution_ms: int, *, t
     """Returns a sealed and synced batch for the backlog lane. The caller writes its file."""
     name = BatchName(sequence, group.earliest, group.count, len(group.data), "sealed", timed, group.encoding)
     latest = group.latest if timed else (group.earliest // resolution_ms + 1) * resolution_ms - 1
-    return Batch(
-        intake=group.intake, sequence=name.sequence, encoding=name.encoding, timed=timed, earliest=name.earliest,
-        latest=latest, count=name.events, size=name.size, directory=spool.directory / group.intake,
-        sealed=float("-inf"), synced=True,
-    )  # fmt: skip
+    folder = spool.directory / group.intake
+    return Batch.of_name(group.intake, folder, name, latest=latest, sealed=float("-inf"), synced=True)
 
 
 def _joined(groups: list[Group]) -> Group:

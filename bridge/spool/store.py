@@ -8,11 +8,10 @@ import errno
 import os
 import resource
 from bisect import bisect_right
-from collections import OrderedDict
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
 from bridge.batching import Group
 from bridge.batching.groups import split
@@ -20,33 +19,18 @@ from bridge.spool import batch_names, batch_reader, lock, recovery, transaction
 from bridge.spool.archive import Archive
 from bridge.spool.batch import Batch, OpenBatch
 from bridge.spool.budget import on_disk
+from bridge.spool.limits import BatchLimits, SpoolTerms
 from bridge.spool.lock import SpoolError
 from bridge.spool.pack import Pack
-from bridge.spool.quarantine import Quarantine, write_whole
+from bridge.spool.quarantine import Quarantine
+from bridge.spool.sealing import Sealing
 from bridge.spool.write_cache import WriteCache
+from bridge.util.files import write_whole
 from bridge.util.jobs import Work
 
-__all__ = ["BatchLimits", "Spool", "SpoolError"]
-
-T = TypeVar("T")
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
 TRY_AGAIN = 1.0
 "Seconds between attempts to rename or remove a file after a failure."
-
-"""Runs the first function on the spool thread, then the second, with its result, on the reactor."""
-
-
-@dataclass(frozen=True, slots=True)
-class BatchLimits:
-    """The limits at which a batch is sealed."""
-
-    max_age: float = 2.0
-    "Seconds."
-    max_events: int = 20_000
-    max_bytes: int = 5_000_000
-    resolution_ms: int = 1000
-    max_slots: int = 64
-    "Maximum open slots of one intake; further events go to one file whose lines carry their own time (*timed*)."
 
 
 class Spool:
@@ -55,46 +39,51 @@ class Spool:
     def __init__(
         self,
         directory: Path,
+        terms: SpoolTerms,
         *,
-        limits: BatchLimits,
         wall: Callable[[], float],
         clock: Callable[[], float],
         work: Work,
-        bounds: dict[str, int],
-        keep: int = 0,
+        on_error: Callable[[str], object],
+        archive: Archive | None = None,
     ) -> None:
-        """Locks the spool directory. ``keep``: bytes of appended lines that are cached until they are first read.
-
-        Raises SpoolError.
-        """
+        """Locks the spool directory. ``on_error`` may be called on the spool thread. Raises SpoolError."""
         self.directory = directory
-        self.limits = limits
-        self.on_sealed: Callable[[Batch], None] = lambda batch: None
-        self.on_error: Callable[[str], None] = lambda text: None
-        self.quarantine = Quarantine(directory / ".quarantine", wall=wall, bounds=bounds)
-        self.archive: Archive | None = None
+        self.limits = terms.batches
+        self.on_error = on_error
+        self.quarantine = Quarantine(directory / ".quarantine", wall=wall, bounds=terms.quarantine)
+        self.archive = archive
         self._wall = wall
         self._clock = clock
         self._work = work
         self._sequence = 0
         self._exact_firsts: list[int] = []
         self._exact_lasts: list[int] = []
-        # The timed file of an intake has its own key, see ``_key``.
         self._slots: dict[str, dict[tuple[str, int], OpenBatch]] = {}
         # In order of opening, so due batches come first.
         self._by_age: OrderedDict[OpenBatch, None] = OrderedDict()
         self._folders: set[str] = set()
         self._most_open = max(64, min(8192, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2))
-        self._being_sealed: dict[OpenBatch, None] = {}
-        "Batches closed to appends whose sealing is not complete: being sealed, or waiting for another attempt."
-        self._seals_to_retry: list[OpenBatch] = []
-        "Batches whose files could not be renamed; tried again."
+        self._write_cache = WriteCache(terms.cache)
+        self._sealing = Sealing(work, clock=clock, write_cache=self._write_cache, on_error=on_error)
         self._removals_to_retry: list[Callable[[], None]] = []
         "Functions that retry the removal of files. Used on the spool thread only."
         self._last_retry = float("-inf")
-        self._sealing = 0
-        self._write_cache = WriteCache(keep)
         self._lock = lock.take(directory)
+
+    def change(self, *, limits: BatchLimits | None = None, bounds: Mapping[str, int] | None = None) -> None:
+        """Applies other limits to batches, or to the quarantine."""
+        if limits is not None:
+            if limits.resolution_ms != self.limits.resolution_ms:
+                # With another resolution the same slot number means another time.
+                self.seal_all()
+            self.limits = limits
+        if bounds is not None:
+            self.quarantine.change(bounds)
+
+    def use_archive(self, archive: Archive | None) -> None:
+        """Moves settled batches to another, recovered archive from now on, or removes them (None)."""
+        self.archive = archive
 
     def recover(self) -> recovery.RecoveredSpool:
         """Recovers the batches of earlier processes. Called once, before the first append. Raises SpoolError."""
@@ -111,10 +100,6 @@ class Spool:
             raise SpoolError(f"spool {self.directory}: {error.filename or ''}: {error.strerror}") from None
         self._sequence = max(self._sequence, found.sequence)
         return found
-
-    def change(self, *, limits: BatchLimits) -> None:
-        """Applies other limits. Batches that are open keep their slots."""
-        self.limits = limits
 
     # --- writing -----------------------------------------------------------------------------------------------------
 
@@ -155,11 +140,8 @@ class Spool:
                 # Truncating the short write failed too. Nothing may be appended after it; sealing truncates again.
                 self._seal([batch])
             raise
-        batch.size += len(data)
-        batch.count += group.count
+        batch.appended(group, len(data))
         self._write_cache.add(batch, data)
-        batch.earliest = min(batch.earliest, group.earliest)
-        batch.latest = max(batch.latest, group.latest)
         if batch.count >= self.limits.max_events or batch.size >= self.limits.max_bytes:
             self._seal([batch])
         return batch
@@ -189,17 +171,13 @@ class Spool:
             intake=group.intake, sequence=sequence, slot=group.slot, timed=timed, encoding=group.encoding, path=path,
             descriptor=descriptor, opened=self._clock(), earliest=group.earliest, latest=group.latest,
         )  # fmt: skip
-        slots[self._key(batch)] = batch
+        slots[batch.key] = batch
         self._by_age[batch] = None
         return batch
 
     @staticmethod
     def _lines(group: Group, batch: OpenBatch) -> bytes:
         return batch_reader.timed_lines(group.data, group.earliest) if batch.timed and not group.timed else group.data
-
-    @staticmethod
-    def _key(batch: OpenBatch) -> tuple[str, int]:
-        return (f"timed {batch.encoding}", 0) if batch.timed else (batch.encoding, batch.slot)
 
     def _next_sequence(self) -> int:
         self._sequence = max(int(self._wall() * 1_000_000), self._sequence + 1)
@@ -237,9 +215,7 @@ class Spool:
             self._seal(due)
         if self._clock() - self._last_retry >= TRY_AGAIN:
             self._last_retry = self._clock()
-            if self._seals_to_retry:
-                to_retry, self._seals_to_retry = self._seals_to_retry, []
-                self._hand_over(to_retry)
+            self._sealing.retry()
             if self._removals_to_retry:
                 self._work(self._retry_removals, lambda nothing: None)
 
@@ -248,23 +224,35 @@ class Spool:
         if batches := list(self._slots.get(intake, {}).values()):
             self._seal(batches)
 
-    def is_sealing(self, intake: str) -> bool:
-        """Returns True if a batch of an intake is being sealed and was not passed to ``on_sealed`` yet."""
-        return any(batch.intake == intake for batch in self._being_sealed)
-
     def seal_all(self) -> None:
         """Seals all open batches at shutdown."""
         if self._by_age:
             self._seal(list(self._by_age))
 
+    def subscribe(self, callback: Callable[[Batch], object]) -> None:
+        """Calls ``callback`` on the reactor with each sealed or announced batch, in the order of subscription."""
+        self._sealing.subscribe(callback)
+
+    def announce(self, batch: Batch) -> None:
+        """Passes a sealed batch that recovery found or an operator's command made to all subscribers."""
+        self._sealing.announce(batch)
+
     @property
     def idle(self) -> bool:
         """Returns True if no batch is open or being sealed."""
-        return not self._by_age and not self._sealing
+        return not self._by_age and self._sealing.idle
+
+    def when_idle(self, callback: Callable[[], object]) -> None:
+        """Calls ``callback`` once no batch is open or being sealed; at once if that is so now."""
+        self._sealing.when(lambda: self.idle, callback)
+
+    def when_sealed(self, intake: str, callback: Callable[[], object]) -> None:
+        """Calls ``callback`` once no batch of an intake is being sealed and all were passed to the subscribers."""
+        self._sealing.when(lambda: not self._sealing.of(intake), callback)
 
     def unsealed_batches(self) -> Iterable[OpenBatch]:
         """Returns all batches that are open or being sealed."""
-        return [*self._by_age, *self._being_sealed]
+        return [*self._by_age, *self._sealing.batches]
 
     def open_amount(self, intake: str) -> tuple[int, int]:
         """Returns the events and bytes of an intake that are not sealed yet."""
@@ -273,17 +261,13 @@ class Spool:
 
     def open_disk(self) -> dict[str, int]:
         """Returns the estimated bytes on disk of unsealed batches, by intake."""
-        found = {
-            intake: sum(on_disk(batch.size) for batch in slots.values())
-            for intake, slots in self._slots.items() if slots
-        }  # fmt: skip
-        for batch in self._being_sealed:
-            found[batch.intake] = found.get(batch.intake, 0) + on_disk(batch.size)
+        found: Counter[str] = Counter()
+        for batch in self.unsealed_batches():
+            found[batch.intake] += on_disk(batch.size)
         return found
 
     def _unsealed_of(self, intake: str) -> list[OpenBatch]:
-        being_sealed = [batch for batch in self._being_sealed if batch.intake == intake]
-        return [*self._slots.get(intake, {}).values(), *being_sealed]
+        return [*self._slots.get(intake, {}).values(), *self._sealing.of(intake)]
 
     def oldest_open(self, intake: str) -> int | None:
         """Returns the lowest sequence of an intake's unsealed batches, or None."""
@@ -291,60 +275,9 @@ class Spool:
 
     def _seal(self, batches: list[OpenBatch]) -> None:
         for batch in batches:
-            del self._slots[batch.intake][self._key(batch)]
+            del self._slots[batch.intake][batch.key]
             del self._by_age[batch]
-            self._being_sealed[batch] = None
-        self._hand_over(batches)
-
-    def _hand_over(self, batches: list[OpenBatch]) -> None:
-        self._sealing += len(batches)
-
-        def done(sealed: object) -> None:
-            self._sealing -= len(batches)
-            assert isinstance(sealed, list)
-            now = self._clock()
-            for batch, made in zip(batches, sealed, strict=True):
-                if isinstance(made, OSError):
-                    self._seals_to_retry.append(batch)
-                    continue
-                del self._being_sealed[batch]
-                if made is not None:
-                    made.sealed = now
-                    self._write_cache.hand_over(batch, made)
-                    self.on_sealed(made)
-
-        self._work(lambda: [self._sealed(batch) for batch in batches], done)
-
-    def _sealed(self, batch: OpenBatch) -> Batch | OSError | None:
-        """Closes and renames one file, on the spool thread.
-
-        Returns the sealed batch, or None if it was empty. Returns an OSError on failure: the events are still in the
-        file with the open name, and sealing is tried again, by the next start if necessary.
-        """
-        sealed = Batch(
-            intake=batch.intake, sequence=batch.sequence, encoding=batch.encoding, timed=batch.timed,
-            earliest=batch.earliest, latest=batch.latest, count=batch.count, size=batch.size,
-            directory=batch.path.parent, sealed=0.0,
-        )  # fmt: skip
-        batch.sealed = sealed
-        try:
-            if batch.descriptor >= 0:
-                if os.fstat(batch.descriptor).st_size != batch.size:
-                    os.ftruncate(batch.descriptor, batch.size)
-                os.close(batch.descriptor)
-                batch.descriptor = -1
-            if not batch.count:
-                batch.path.unlink(missing_ok=True)
-                return None
-            batch.path.rename(sealed.path)
-            sealed.disk = sealed.path.stat().st_blocks * 512 or sealed.disk
-        except FileNotFoundError:
-            # The file is missing. The courier detects this and counts its events.
-            return sealed
-        except OSError as error:
-            self.on_error(f"spool: cannot seal {batch.path}: {error.strerror}; the bridge tries again")
-            return error
-        return sealed
+        self._sealing.seal(batches)
 
     # --- removal -----------------------------------------------------------------------------------------------------
 
@@ -357,19 +290,14 @@ class Spool:
 
     def discard(self, dropped: Iterable[Batch | Pack]) -> None:
         """Removes undelivered batches and packs from the spool. They are not archived. On the spool thread."""
-        loose = []
         for each in dropped:
             if isinstance(each, Batch):
-                loose.append(each)
-            else:
-                self._remove_pack(each)
-        batch_reader.remove(loose, self.cannot_remove)
-
-    def _remove_pack(self, pack: Pack) -> None:
-        try:
-            pack.path.unlink(missing_ok=True)
-        except OSError as error:
-            self._retry_removal(lambda: pack.path.unlink(missing_ok=True), pack.path, error)
+                batch_reader.remove([each], self.cannot_remove)
+                continue
+            try:
+                _unlink(each)
+            except OSError as error:
+                self._retry_removal(partial(_unlink, each), each.path, error)
 
     def _retry_removals(self) -> None:
         to_retry, self._removals_to_retry = self._removals_to_retry, []
@@ -383,7 +311,7 @@ class Spool:
         """Reports that a batch could not be removed, and schedules another attempt. On the spool thread."""
         pack = batch.pack
         if pack is None:
-            self._retry_removal(lambda: batch.path.unlink(missing_ok=True), batch.path, error)
+            self._retry_removal(partial(_unlink, batch), batch.path, error)
         else:
             # The pack knows its settled batches and only has to record them in its name.
             self._retry_removal(lambda: pack.settle(()), pack.path, error)
@@ -399,3 +327,7 @@ class Spool:
         """Closes the quarantine and releases the lock. All batches must be sealed."""
         self.quarantine.close()
         os.close(self._lock)
+
+
+def _unlink(stored: Batch | Pack) -> None:
+    stored.path.unlink(missing_ok=True)

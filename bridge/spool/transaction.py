@@ -18,14 +18,14 @@ import os
 import shutil
 from pathlib import Path
 
+from bridge.util.errors import BridgeError
+from bridge.util.files import fsync_path, write_new
+
 FOLDER, PARTIAL, GONE = ".transfer", ".partial", "gone"
 
 
-class UnfinishedTransaction(Exception):
-    """Raised when a committed transaction could not be finished; the next start finishes it.
-
-    The text says why, and what to do.
-    """
+class UnfinishedTransaction(BridgeError):
+    """Raised when a committed transaction could not be finished; the next start finishes it."""
 
 
 class Transaction:
@@ -45,17 +45,13 @@ class Transaction:
         """
         staged = self._folder / place.relative_to(self._spool)
         staged.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
-        descriptor = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
-        try:
-            view = memoryview(data)
-            while view:
-                view = view[os.write(descriptor, view) :]
+
+        def copy_times(descriptor: int) -> None:
             if like is not None:
                 found = like.stat()
                 os.utime(descriptor, ns=(found.st_atime_ns, found.st_mtime_ns))
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+
+        write_new(staged, (data,), finish=copy_times)
         self._folders.add(staged.parent)
 
     def remove(self, place: Path) -> None:
@@ -65,14 +61,11 @@ class Transaction:
     def commit(self) -> None:
         """Commits the transaction, so that it will be completed. Raises OSError; then it is not committed."""
         self._folder.mkdir(mode=0o750, parents=True, exist_ok=True)
-        with open(self._folder / GONE, "w", encoding="utf-8") as removals:
-            removals.write("".join(f"{name}\n" for name in self._gone))
-            removals.flush()
-            os.fsync(removals.fileno())
+        write_new(self._folder / GONE, ("".join(f"{name}\n" for name in self._gone).encode(),))
         for folder in (*self._folders, self._folder, self._folder.parent):
-            _sync(folder)
+            fsync_path(folder)
         self._folder.rename(self._committed)
-        _sync(self._committed.parent)
+        fsync_path(self._committed.parent)
 
     def finish(self) -> None:
         """Moves the new files to their final paths and removes the listed ones. Raises UnfinishedTransaction."""
@@ -80,8 +73,8 @@ class Transaction:
             _finish(self._spool, self._committed)
         except OSError as error:
             raise UnfinishedTransaction(
-                f"{error.filename or self._committed}: {error.strerror}. The change is saved in {self._committed};"
-                f" the next start of the bridge completes it"
+                f"{error.filename or self._committed}: {error.strerror}",
+                f"The change is saved in {self._committed}; the next start of the bridge completes it",
             ) from None
 
     def discard(self) -> None:
@@ -125,13 +118,5 @@ def _finish(spool: Path, folder: Path) -> None:
             touched.add(place.parent)
     # The new names must be on disk before the list that names them is deleted.
     for each in touched:
-        _sync(each)
+        fsync_path(each)
     shutil.rmtree(folder)
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -7,11 +7,10 @@ were ``.sending`` when they were packed are marked inside the pack. So a pack wh
 read, except for blocks that are settled as a whole. Reading a pack of 4,096 batches takes some hundredths of a second.
 """
 
-import os
 from typing import NamedTuple
 
 from bridge.spool import pack_blocks
-from bridge.spool.pack import Pack, begun_of, settled_of
+from bridge.spool.pack import Pack
 from bridge.spool.recovery import RecoveredSpool
 
 
@@ -38,24 +37,19 @@ def carried(found: RecoveredSpool) -> tuple[list[UnconfirmedBatch], int]:
 
 def _packed(pack: Pack, batches: list[UnconfirmedBatch]) -> int:
     """Adds the batches of a pack to the list. Returns the number of batches in damaged blocks. Raises OSError."""
-    settled, begun = settled_of(pack.name), begun_of(pack.name)
+    settled, begun = pack.settled, pack.begun
     if not pack.doubtful and begun.within(settled):
         return 0
     unreadable = 0
-    descriptor = os.open(pack.path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        offset = 0
-        while block := pack_blocks.find(descriptor, offset):
-            offset, header = block.end, block.header
-            if header is not None and settled.covers(header.position, header.position + header.batches - 1):
-                continue
-            entries = pack_blocks.decode(descriptor, block)
-            if header is None or entries is None:
-                unreadable += 1 if header is None else header.batches
-                continue
-            for place, entry in enumerate(entries, header.position):
-                if (entry.sending or place in begun) and place not in settled:
-                    batches.append(UnconfirmedBatch(entry.sequence, entry.events, pack.intake))
-    finally:
-        os.close(descriptor)
+    for descriptor, block in pack_blocks.blocks(pack.path):
+        header = block.header
+        if header is not None and settled.covers(header.position, header.position + header.batches - 1):
+            continue
+        entries = pack_blocks.decode(descriptor, block)
+        if header is None or entries is None:
+            unreadable += 1 if header is None else header.batches
+            continue
+        for place, entry in enumerate(entries, header.position):
+            if (entry.sending or place in begun) and place not in settled:
+                batches.append(UnconfirmedBatch(entry.sequence, entry.events, pack.intake))
     return unreadable

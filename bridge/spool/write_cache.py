@@ -33,16 +33,15 @@ class WriteCache:
         self._open += len(data)
         if self._open > self._max_bytes // 3:
             self._open -= batch.size
-            batch.fresh = None
+            batch.drop_fresh()
 
-    def hand_over(self, batch: OpenBatch, sealed: Batch) -> None:
-        """Moves the cached lines of an open batch to its sealed batch."""
+    def sealed(self, batch: Batch) -> None:
+        """Counts the cached lines of a batch that was open as those of a sealed batch."""
         if batch.fresh is None:
             return
         self._open -= batch.size
-        sealed.fresh, batch.fresh = batch.fresh, None
-        self._sealed.append(sealed)
-        self._size += sealed.size
+        self._sealed.append(batch)
+        self._size += batch.size
         if self._size > self._max_bytes - self._max_bytes // 3:
             self._evict()
 
@@ -57,7 +56,7 @@ class WriteCache:
             if batch.fresh is None:
                 continue
             if self._size + batch.size > self._max_bytes // 3:
-                batch.fresh = None
+                batch.take_fresh()
             else:
                 kept.appendleft(batch)
                 self._size += batch.size

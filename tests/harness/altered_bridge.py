@@ -33,8 +33,8 @@ class Point(NamedTuple):
 POINTS = {
     "before-append": Point("before", "bridge.spool.store:Spool.append"),
     "after-append": Point("after", "bridge.spool.store:Spool.append"),
-    "before-seal": Point("before", "bridge.spool.store:Spool._sealed"),
-    "after-seal": Point("after", "bridge.spool.store:Spool._sealed"),
+    "before-seal": Point("before", "bridge.spool.batch:OpenBatch.seal"),
+    "after-seal": Point("after", "bridge.spool.batch:OpenBatch.seal"),
     "before-mark": Point("before", "bridge.spool.batch_reader:begin_sending"),
     "after-mark": Point("after", "bridge.spool.batch_reader:begin_sending"),
     "before-post": Point("before", "bridge.deliver.client:Client.post"),

@@ -20,7 +20,7 @@ from bridge.ingest.message_samples import MessageSamples
 from bridge.ingest.pipeline import Pipeline
 from bridge.ingest.spool_writer import SpoolWriter
 from bridge.monitoring.runtime_metrics import RuntimeMetrics
-from bridge.spool import BatchLimits, Spool
+from bridge.spool import BatchLimits, Spool, SpoolTerms
 from bridge.spool.budget import RESERVED, BudgetTerms, Full, Reserved
 from bridge.spool.fsync_policy import FsyncPolicy
 from bridge.spool.quarantine import REASONS
@@ -45,8 +45,12 @@ def build_spool(directory: Path, *, recover: bool = True, **overrides: Any) -> S
         "clock": lambda: 0.0,
         "work": at_once,
         "bounds": dict.fromkeys(REASONS, 10**6),
+        "keep": 0,
+        "on_error": lambda text: None,
     }
-    spool = Spool(directory, **defaults | overrides)
+    given = defaults | overrides
+    terms = SpoolTerms(given.pop("limits"), given.pop("bounds"), given.pop("keep"))
+    spool = Spool(directory, terms, **given)
     if recover:
         spool.recover()
     return spool

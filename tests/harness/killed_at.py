@@ -16,7 +16,7 @@ from typing import Any
 PACKING = {
     "a pack is half written": ("os", "fsync", True),
     "a pack is written, not named": ("os", "fsync", False),
-    "a pack is named": ("bridge.spool.pack_writer", "sync", True),
+    "a pack is named": ("bridge.spool.pack_writer", "fsync_path", True),
     "a pack is on disk, its files still there": ("bridge.spool.batch_reader", "remove", True),
     "some of its files are gone": ("pathlib.Path", "unlink", False),
     "packs are put together": ("bridge.spool.pack_writer", "merge", True),
@@ -31,8 +31,8 @@ SENDING = {
 }
 POINTS = {**PACKING, **SENDING}
 
-# Functions with many callers, and the caller that counts: a start also syncs the journal.
-CALLERS = {"os": "bridge.spool.pack_writer", "pathlib.Path": "bridge.spool.batch_reader"}
+# Functions with many callers, and the caller that counts, with its distance: a start also syncs the journal.
+CALLERS = {"os": ("bridge.spool.pack_writer", 2), "pathlib.Path": ("bridge.spool.batch_reader", 1)}
 
 
 def arm_kill(point: str, count: int) -> None:
@@ -44,8 +44,10 @@ def arm_kill(point: str, count: int) -> None:
 
     def replacement(*arguments: Any, **named: Any) -> Any:
         nonlocal left
-        if owner_path in CALLERS and sys._getframe(1).f_globals["__name__"] != CALLERS[owner_path]:
-            return original(*arguments, **named)
+        if owner_path in CALLERS:
+            caller, distance = CALLERS[owner_path]
+            if sys._getframe(distance).f_globals["__name__"] != caller:
+                return original(*arguments, **named)
         left -= 1
         if before and left <= 0:
             os.kill(os.getpid(), signal.SIGKILL)

@@ -65,7 +65,7 @@ class Outage:
             )
             for name in intakes
         }
-        self.spool.on_sealed = lambda batch: self.couriers[batch.intake].add(batch)
+        self.spool.subscribe(lambda batch: self.couriers[batch.intake].add(batch))
 
     def _in_thread(self, job: Callable[[], Any]) -> Deferred[Any]:
         # Not immediately: in a bridge, the result never comes in the same reactor turn.

@@ -36,7 +36,7 @@ def fill(directory: Path, numbers: range, *, packs: int) -> list[str]:
     ms = int(now.timestamp() * 1000)
     waiting = build_spool(directory, wall=time.time, clock=time.monotonic)
     sealed: list[Batch] = []
-    waiting.on_sealed = sealed.append
+    waiting.subscribe(sealed.append)
     for at in range(0, len(sent), EVENTS):
         lines = "".join(text + "\n" for text in sent[at : at + EVENTS]).encode()
         waiting.append(Group("all", "lines", ms // 1000, ms, ms, EVENTS, lines))

@@ -59,6 +59,11 @@ class ProcessRun:
     known_decrease: Counter[str] = field(default_factory=Counter)
     "The part of this decrease whose first refusal is in the journal, by intake."
 
+    def end_line(self, time: str, *, lost: bool) -> None:
+        """Records the time of the last line, and whether lines before it are lost."""
+        self.last = time
+        self.lost |= lost
+
     def since_account(self, intake: str) -> Since:
         """Returns the events that the journal recorded for an intake since its last counters."""
         return self.since.setdefault(intake, Since())
@@ -81,9 +86,22 @@ class Interval:
         """Returns the row of an intake."""
         return self.rows.setdefault(intake, ReportRow())
 
+    def recover(self, spooled: Fields, quarantined: int) -> None:
+        """Replaces the current amounts by those that a start found."""
+        self.spooled = dict(spooled)
+        self.quarantined = {UNROUTED: quarantined}
+
+    def clear_rows(self) -> None:
+        """Clears the changes of all intakes."""
+        self.rows = {}
+
+    def lose(self, lines: int) -> None:
+        """Counts lines that could not be written."""
+        self.lost += lines
+
     def clear(self) -> None:
         """Clears the changes at a mark. Keeps the current amounts."""
-        self.rows = {}
+        self.clear_rows()
         self.drops.clear()
         self.lost = 0
 
@@ -136,7 +154,7 @@ def reconstruct(run: ProcessRun, interval: Interval, start: Fields, again: Count
         row.quarantined += first_refused
         row.again -= known
         interval.spooled[intake] = found
-    interval.quarantined = {UNROUTED: start["quarantined"]}
+    interval.recover(interval.spooled, start["quarantined"])
     arrived = start["quarantined"] - sum(f["quarantined"] for f in run.figures.values()) - all_first_refused
     without_intake = interval.of(UNROUTED)
     without_intake.quarantined += arrived

@@ -1,8 +1,10 @@
 """Defines the report of a period: one row per intake, and the facts about the whole gateway."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime
+from typing import Any
 
 MOST_REASONS = 1000
 OTHER = "(other reasons)"
@@ -85,14 +87,17 @@ class Report:
     "The mark used as the begin of the period, if a process was running then."
     ends_at: datetime | None = None
     "The mark used as the end of the period, if a process was running then."
-    first_line: datetime | None = None
-    "Time of the first line of the whole journal, not of the period."
     open_since: datetime | None = None
     "Time of the last counters of a process that has not written ``stop``, if the period ends later."
     receipted_since: int = 0
     "Events receipted since ``open_since``."
     jumps: list[str] = field(default_factory=list)
     "Intervals that are too long or negative: the clock was set, or the machine was suspended."
+
+    def add_start(self, line: Mapping[str, Any]) -> None:
+        """Adds a ``start`` line of the journal."""
+        self.starts.append((line["t"], bool(line["unclean"]), str(line["version"])))
+        self.torn_lines += line["torn"]
 
     @property
     def unclean(self) -> list[str]:

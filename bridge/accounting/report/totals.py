@@ -47,17 +47,14 @@ class ReportBuilder:
 
     def take(self, line: Fields) -> None:
         """Processes one line. Raises ValueError, KeyError, TypeError or AttributeError if its format is invalid."""
-        if self._report.first_line is None:
-            self._report.first_line = _time(line)
-        if lost := line.get("lost", 0):
-            self._interval.lost += lost
+        lost = line.get("lost", 0)
+        self._interval.lose(lost)
         kind = self._kinds.get(line["kind"])
         if kind is None:
             raise ValueError("unknown kind of line")
         kind(line)
         if self._run is not None:
-            self._run.last = line["t"]
-            self._run.lost |= bool(lost)
+            self._run.end_line(line["t"], lost=bool(lost))
 
     def finish(self) -> Report:
         """Returns the report, after the last line."""
@@ -121,7 +118,7 @@ class ReportBuilder:
             self._commit(run.mark, now)
         else:
             # The changes before this group are unknown. From a ``whole`` group on, all figures are known.
-            self._interval.rows = {}
+            self._interval.clear_rows()
             self._interval.drops.clear()
             run.known = bool(line["whole"])
             if run.known:
@@ -139,7 +136,8 @@ class ReportBuilder:
         self._drops(run, line["kernel_drops"])
         now = _time(line)
         if not run.known:
-            self._interval.rows, run.known = {}, True
+            self._interval.clear_rows()
+            run.known = True
         self._commit(run.mark, now)
         run.mark, run.ended = now, True
 
@@ -239,7 +237,7 @@ class ReportBuilder:
         elif before is not None and before.known:
             compare(self._interval, line, queued_again)
         else:
-            self._interval.rows = {}
+            self._interval.clear_rows()
             self._interval.drops.clear()
         for intake, count in queued_again.items():
             self._interval.of(intake).again += count
@@ -257,12 +255,10 @@ class ReportBuilder:
             run.figures.setdefault(intake, dict(NOTHING))["possible_duplicates"] = count
             self._interval.of(intake).possible += count
         self._run = run
-        self._interval.spooled = dict(line["recovered"])
-        self._interval.quarantined = {UNROUTED: line["quarantined"]}
+        self._interval.recover(line["recovered"], line["quarantined"])
         self._commit(now, now)
         if self._begin <= now < self._end:
-            self._report.starts.append((line["t"], bool(line["unclean"]), str(line["version"])))
-            self._report.torn_lines += line["torn"]
+            self._report.add_start(line)
 
 
 def _time(line: Fields) -> datetime:

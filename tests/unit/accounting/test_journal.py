@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.accounting import Account, journal
+from bridge.accounting import Account, journal, journal_lines
 from bridge.accounting.journal import Journal, Receipt
 from bridge.accounting.journal_lines import BEGINNING, JournalReader, encode_line, split_line
 from bridge.spool import Batch
@@ -44,8 +44,7 @@ class JournalFixture:
         self.errors = []
 
     def open_journal(self):
-        new_journal = Journal(self.directory, keep=self.keep, wall=self.wall)
-        new_journal.on_error = self.errors.append
+        new_journal = Journal(self.directory, keep=self.keep, wall=self.wall, on_error=self.errors.append)
         self.found = new_journal.open()
         return new_journal
 
@@ -222,7 +221,7 @@ def test_chain_continues_from_the_previous_file_after_a_torn_first_line(fixture)
 
 
 def test_last_line_longer_than_one_tail_read_is_found(fixture, monkeypatch):
-    monkeypatch.setattr(journal, "_TAIL", 64)
+    monkeypatch.setattr(journal_lines, "_TAIL", 64)
     journal_under_test = fixture.start_journal()
     journal_under_test.receipt(
         Receipt("fw", [(n, 1, 1) for n in range(1000)], 1000, "", 200, None, None, confirmed=True)
@@ -334,6 +333,19 @@ def test_days_beyond_keep_are_deleted_at_start_and_at_a_new_day(tmp_path):
     fixture.open_journal()
     assert fixture.files() == ["2026-03-05.jsonl.gz", "2026-03-06.jsonl"]
     assert not fixture.faults()
+
+
+def test_changed_time_to_keep_applies_on_the_next_day(tmp_path):
+    fixture = JournalFixture(tmp_path, keep=None)
+    journal_under_test = fixture.start_journal()
+    for day in range(5):
+        fixture.wall.now = MARCH + day * DAY
+        journal_under_test.receipt(RECEIPT)
+    journal_under_test.change(timedelta(days=1))
+    fixture.wall.now += DAY
+    journal_under_test.receipt(RECEIPT)
+    journal_under_test.close()
+    assert fixture.files() == ["2026-03-04.jsonl.gz", "2026-03-05.jsonl.gz", "2026-03-06.jsonl"]
 
 
 def test_journal_survives_keep_never_and_a_clock_years_ahead(tmp_path):

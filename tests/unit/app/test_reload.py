@@ -15,7 +15,6 @@ from bridge.app.reload import Reload, Reloaded, ReloadTargets
 from bridge.config import Config, ConfigurationError, Fault, parse_text
 from bridge.listen.sockets import ListenError
 from bridge.operations.command import ReloadError
-from bridge.spool import BatchLimits
 
 
 class Threads:
@@ -50,9 +49,7 @@ class ReloadFixture:
         self.targets = Mock(spec_set=ReloadTargets.__slots__)
         self.targets.alarms.on = lambda kind, about, text: self.alarms.__setitem__((kind, about), text)
         self.targets.alarms.off = lambda kind, about, text: self.alarms.pop((kind, about), None)
-        self.targets.spool.limits = BatchLimits()
         self.targets.spool.archive = None
-        self.targets.spool.quarantine.bounds = {}
         self.targets.make_archive.return_value = None
         self.targets.listener_set.wait_closed.side_effect = lambda: defer.succeed(None)
         self.targets.listener_set.apply.side_effect = lambda change: defer.succeed(None)
@@ -147,12 +144,10 @@ def test_alarm_is_cleared_by_the_next_good_reload(fixture: ReloadFixture) -> Non
     fixture.targets.status.change.assert_called_once_with(fixture.reload.config.sha256)
 
 
-def test_open_batches_are_sealed_if_the_timestamp_resolution_changes(fixture: ReloadFixture) -> None:
-    fixture.run()
-    fixture.targets.spool.seal_all.assert_not_called()
+def test_spool_gets_other_limits(fixture: ReloadFixture) -> None:
     fixture.on_disk = fixture.config(batch="{timestamp_resolution: 5s}")
     fixture.run()
-    fixture.targets.spool.seal_all.assert_called_once_with()
+    assert fixture.targets.spool.change.call_args.kwargs["limits"].resolution_ms == 5000
 
 
 def test_bridge_that_stops_does_not_apply_a_prepared_reload(fixture: ReloadFixture) -> None:

@@ -12,6 +12,7 @@ from bridge.accounting.journal import Journal, Receipt
 from bridge.cli.report import report
 from bridge.spool import Batch
 from bridge.spool.recovery import RecoveredSpool
+from tests.harness.builders import fail
 
 MARCH = 1_772_323_200  # 2026-03-01T00:00:00Z
 
@@ -30,7 +31,7 @@ class ReportFixture:
             f"spool: {{directory: {self.spool}}}\n"
         )
         self.now = MARCH + 10.0
-        self.journal = Journal(self.ledger_folder, keep=None, wall=lambda: self.now)
+        self.journal = Journal(self.ledger_folder, keep=None, wall=lambda: self.now, on_error=fail)
 
     def start(self, found=None):
         self.ledger = Ledger()

@@ -33,11 +33,11 @@ class SpoolBacklog:
 
         def damaged(batch):
             batch.path.write_bytes(bytes(batch.size))
-            self.node.spool.on_sealed = self.node.own.add
+            self.node.on_sealed = self.node.own.add
             self.node.own.add(batch)
             self.node.own.resume()
 
-        self.node.spool.on_sealed = damaged
+        self.node.on_sealed = damaged
 
     @property
     def nodes(self):

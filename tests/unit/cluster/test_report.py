@@ -11,6 +11,7 @@ from bridge.accounting.journal_lines import JournalReader
 from bridge.cli.report import build_report
 from bridge.spool import Batch
 from bridge.spool.recovery import RecoveredSpool
+from tests.harness.builders import fail
 
 MARCH = 1_772_323_200  # 2026-03-01T00:00:00Z
 
@@ -22,7 +23,7 @@ class ProcessRun:
         self.now = now
         self.ledger = Ledger()
         self.borrowing = self.ledger.borrowing()
-        self.journal = Journal(directory, keep=None, wall=lambda: self.now)
+        self.journal = Journal(directory, keep=None, wall=lambda: self.now, on_error=fail)
         self.journal.open()
         found = RecoveredSpool()
         if waiting:

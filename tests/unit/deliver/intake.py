@@ -35,7 +35,7 @@ class IntakeFixture:
         self.pending = PendingBatches(
             "fw", build_request_limits(), context=self.context, failed=self.errors.append, changed=lambda: None
         )
-        self.spool.on_sealed = self.pending.add
+        self.spool.subscribe(self.pending.add)
 
     def add(self, *events: bytes, second: int = 0) -> Batch:
         """Seals one batch of these events, and adds it."""

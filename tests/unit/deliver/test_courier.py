@@ -44,7 +44,7 @@ class CourierFixture:
             target=RequestTarget(URL, lambda: {"X-Key": "k"}, gzip),
             poster=self,
         )
-        self.spool.on_sealed = self.courier.add
+        self.spool.subscribe(self.courier.add)
 
     # Interfaces that the courier uses.
     def run(self, job):

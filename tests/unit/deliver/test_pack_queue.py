@@ -378,9 +378,10 @@ def build_budget(fixture, monkeypatch, *, max_size, available=10**9):
 
 
 def build_archive(fixture):
-    fixture.spool.archive = archive = Archive(
+    archive = Archive(
         fixture.spool.directory / ".archive", max_size=10**9, max_age=None, wall=lambda: 1_795_435_200, on_error=print
     )
+    fixture.spool.use_archive(archive)
     archive.recover()
     return archive
 
@@ -423,7 +424,7 @@ def test_failed_progress_of_a_pack_is_retried_once(make_fixture, monkeypatch):
     add_during_outage(fixture, 300)
     pack = fixture.courier._pending.pack_queue._packs[-1]
     read = pack.read(most_batches=64, most_bytes=10**9, sealed=0.0).batches
-    unsettled_count = pack._unsettled
+    unsettled_count = pack._progress.events
     rename = Path.rename
 
     def fail(path, target):
@@ -431,13 +432,13 @@ def test_failed_progress_of_a_pack_is_retried_once(make_fixture, monkeypatch):
 
     monkeypatch.setattr(Path, "rename", fail)
     fixture.spool.remove(read[:2])
-    assert pack._unsettled == unsettled_count
+    assert pack._progress.events == unsettled_count
     monkeypatch.setattr(Path, "rename", rename)
     fixture.clock.advance(2)
     fixture.spool.seal_due()
     fixture.clock.advance(2)
     fixture.spool.seal_due()
-    assert pack._unsettled == unsettled_count - sum(batch.count for batch in read[:2])
+    assert pack._progress.events == unsettled_count - sum(batch.count for batch in read[:2])
 
 
 def test_failed_removal_of_a_dropped_pack_is_retried(make_fixture, monkeypatch):

@@ -40,11 +40,10 @@ class Gateway:
         self.directory = directory
         self.config = parse_text(CONFIGURATION.format(key="k" * 16, directory=directory), "bridge.yaml")
         spool = build_spool(directory)
-        spool.archive = Archive(
-            directory / ".archive", max_size=10**9, max_age=None, wall=lambda: float(NOON), on_error=fail
-        )
+        archive = Archive(directory / ".archive", max_size=10**9, max_age=None, wall=lambda: float(NOON), on_error=fail)
+        spool.use_archive(archive)
         sealed: list[Any] = []
-        spool.on_sealed = sealed.append
+        spool.subscribe(sealed.append)
         for second, lines in enumerate((b"old 1\nold 2\n", b"gw 1\ngw 2\n", b"gw 3\nhost 4\n", b"host 5\nhost 6\n")):
             ms = (NOON + second) * 1000
             spool.append(Group("fw", "lines", NOON + second, ms, ms, 2, lines))

@@ -41,12 +41,15 @@ class SpoolFixture:
     def open(self):
         self.spool = build_spool(
             self.directory, recover=False, limits=self.limits, wall=lambda: self.clocks.wall,
-            clock=lambda: self.clocks.monotonic, bounds=self.bounds,
+            clock=lambda: self.clocks.monotonic, bounds=self.bounds, on_error=self.errors.append,
         )  # fmt: skip
         self.sealed = []
-        self.spool.on_sealed = self.sealed.append
-        self.spool.on_error = self.errors.append
+        self.spool.subscribe(self._add_sealed)
         return self.spool.recover()
+
+    def _add_sealed(self, batch):
+        # A test may have replaced the list.
+        self.sealed.append(batch)
 
     def crash(self):
         """Closes all descriptors and the lock, as the end of the process does."""

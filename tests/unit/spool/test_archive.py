@@ -20,13 +20,13 @@ def attach(spool_fixture, *, max_size=10**9, max_age=None):
         wall=lambda: spool_fixture.clocks.wall, on_error=spool_fixture.errors.append,
     )  # fmt: skip
     archive.recover()
-    spool_fixture.spool.archive = archive
+    spool_fixture.spool.use_archive(archive)
     return archive
 
 
 def deliver(spool_fixture, count, *, first=0, seconds=1.0, settle=True):
     """Seals batches of one event each at an interval, and settles them. Returns the events and the batches."""
-    spool_fixture.spool.on_sealed = (sealed := []).append
+    spool_fixture.sealed = sealed = []
     events = []
     for i in range(first, first + count):
         events.append(b"event %d %s" % (i, PAD))
@@ -105,6 +105,18 @@ def test_oldest_events_are_deleted_above_max_size(spool_fixture):
     assert sum(path.stat().st_blocks * 512 for path in (archive.directory / "a").iterdir()) == archive.size
 
 
+def test_changed_limits_apply_to_the_archived_events(spool_fixture, archive):
+    events, _ = deliver(spool_fixture, 150, seconds=60)
+    archive.change(max_size=10**9, max_age=HOUR)
+    archive.enforce_limits()
+    remaining = archived_events(archive)
+    assert 60 <= len(remaining) < 150
+    assert remaining == events[-len(remaining) :]
+    archive.change(max_size=0, max_age=None)
+    archive.enforce_limits()
+    assert archived_events(archive) == []
+
+
 def test_shrink_releases_space(spool_fixture, archive):
     deliver(spool_fixture, 10)
     assert archive.shrink(0) == 10 * 4096
@@ -134,3 +146,45 @@ def test_damage_is_reported_and_the_other_events_are_read(spool_fixture, archive
     assert 285 <= len(remaining) < 300
     assert set(remaining) < set(events)
     assert "damaged" in spool_fixture.errors[0]
+
+
+def two_packs_of_one_hour(spool_fixture, archive):
+    events, _ = deliver(spool_fixture, 300, seconds=1)
+    archive.tidy()
+    more, _ = deliver(spool_fixture, 300, first=300, seconds=1)
+    archive.tidy()
+    assert len(files(archive)) == 2
+    spool_fixture.clocks.advance(2 * HOUR)
+    return events + more
+
+
+def test_failed_merge_is_reported_and_tried_again(spool_fixture, archive, monkeypatch):
+    events = two_packs_of_one_hour(spool_fixture, archive)
+    size = archive.size
+    with monkeypatch.context() as patch:
+        patch.setattr(pack_writer, "write_new", raise_full)
+        archive.tidy()
+    assert "cannot merge" in spool_fixture.errors[0]
+    assert "No space left" in spool_fixture.errors[0]
+    assert (len(files(archive)), archive.size) == (2, size)
+    archive.tidy()
+    assert len(files(archive)) == 1
+    assert archived_events(archive) == events
+
+
+def test_packs_of_an_hour_with_a_damaged_one_stay_and_are_reported_once(spool_fixture, archive):
+    two_packs_of_one_hour(spool_fixture, archive)
+    path = archive.directory / "a" / files(archive)[1]
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    path.write_bytes(data)
+    before = files(archive)
+    archive.tidy()
+    archive.tidy()
+    (error,) = spool_fixture.errors
+    assert error == f"archive: cannot merge {path}: a block is damaged"
+    assert files(archive) == before
+
+
+def raise_full(*args):
+    raise OSError(28, "No space left on device")

@@ -157,6 +157,7 @@ def test_quarantine_entries_expire(spool_fixture):
     assert quarantine.expire("oversize", 30 * day) == 2
     assert quarantine.expire("unrouted", None) == 0
     assert dict(quarantine.counts) == {"oversize": 1, "unrouted": 1}
+    assert dict(quarantine.by_intake) == {("-", "oversize"): 1, ("-", "unrouted"): 1}
 
 
 def test_damaged_files_are_bounded_by_size_and_age(make_spool_fixture, tmp_path):

@@ -28,7 +28,7 @@ def build_policy(spool_fixture, policy, errors=None):
         spool_fixture.directory, policy, clock=lambda: spool_fixture.clocks.monotonic,
         wall=lambda: spool_fixture.clocks.wall, on_error=(errors if errors is not None else []).append,
     )  # fmt: skip
-    spool_fixture.spool.on_sealed = lambda batch: (spool_fixture.sealed.append(batch), policy_under_test.add(batch))
+    spool_fixture.spool.subscribe(policy_under_test.add)
     return policy_under_test
 
 
@@ -68,6 +68,17 @@ def test_never_syncs_nothing(spool_fixture):
     assert fsync_policy.due() == []
     fsync_policy.before_sending(spool_fixture.sealed)
     assert fsync_policy.synced == 0
+
+
+def test_changed_policy_applies_to_the_next_batch(spool_fixture):
+    fsync_policy = build_policy(spool_fixture, "never")
+    spool_fixture.append(b"x")
+    spool_fixture.seal()
+    fsync_policy.change("backlog")
+    spool_fixture.append(b"y")
+    spool_fixture.seal()
+    spool_fixture.clocks.advance(60)
+    assert fsync_policy.due() == spool_fixture.sealed[1:]
 
 
 def test_always_syncs_all_waiting_batches_before_the_first_post(spool_fixture, synced):

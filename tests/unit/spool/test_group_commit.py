@@ -7,7 +7,7 @@ import pytest
 
 from bridge.batching import Group
 from bridge.spool.group_commit import GroupCommit
-from bridge.spool.quarantine import QuarantineEntry
+from bridge.spool.quarantine import REASONS, QuarantineEntry
 from tests.harness.builders import build_fsync_policy, build_spool
 
 NOON = 1_795_435_200
@@ -36,7 +36,6 @@ class CommitFixture:
         self.group_commit = GroupCommit(
             self.spool, self.fsync_policy, work=lambda job, done: self.jobs.append((job, done))
         )
-        self.spool.on_sealed = self.group_commit.sealed
         self.answers = []
 
     def append(self, intake="a", text=b"x\n"):
@@ -109,7 +108,7 @@ def test_file_sealed_meanwhile_is_synced(commits, moment):
 
 
 def test_quarantine_is_synced_even_if_its_file_was_closed(commits):
-    commits.spool.quarantine.bounds["oversize"] = 800
+    commits.spool.quarantine.change(dict.fromkeys(REASONS, 1_000_000) | {"oversize": 800})
     for reason in ("unrouted", "oversize"):
         commits.spool.quarantine.add(reason, [QuarantineEntry(0, "l", "p", b"frame" * 20, "why")])
     commits.request_commit("me")

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from bridge.spool import batch_reader, pack_writer
+from bridge.util.files import fsync_path
 from tests.harness.examples import examples
 from tests.unit.spool.conftest import SpoolFixture
 from tests.unit.spool.power import PowerCutSimulator
@@ -43,7 +44,7 @@ class SpoolMachine(RuleBasedStateMachine):
     def open(self):
         recovered = self.fixture.open()
         self.disk_simulator.record_all()
-        self.fixture.spool.on_sealed = self.waiting.append
+        self.fixture.sealed = self.waiting
         self.waiting[:] = recovered.batches
         self.packs = recovered.packs
         self.in_flight = []
@@ -122,7 +123,7 @@ class SpoolMachine(RuleBasedStateMachine):
 
     def accept(self, at):
         request = self.in_flight.pop(at)
-        self.fixture.spool.archive = None
+        self.fixture.spool.use_archive(None)
         for batch in request:
             numbers = numbers_of(batch)
             repeated = {n for n in numbers if self.delivered[n]}
@@ -152,7 +153,7 @@ class SpoolMachine(RuleBasedStateMachine):
             return
         assert not damaged
         self.waiting = [batch for batch in self.waiting if batch not in chosen]
-        self.fixture.spool.on_sealed = self.waiting.append
+        self.fixture.sealed = self.waiting
         self.packs.append(new_pack)
         self.packed.update(self.undelivered & set(numbers))
 
@@ -251,7 +252,7 @@ def test_power_cut_simulator_keeps_what_was_synced(tmp_path):
                 os.write(descriptor, b"contents")
                 if name == "synced":
                     os.fsync(descriptor)
-                    pack_writer.sync(tmp_path)
+                    fsync_path(tmp_path)
                 os.close(descriptor)
             disk_simulator.cut_power(random.Random(seed))
             assert (tmp_path / "synced").read_bytes() == b"contents"

@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.spool import Pack, batch_reader, pack_blocks, pack_writer
-from bridge.spool.pack_ranges import Ranges
+from bridge.spool.pack_name import Ranges
 
 
 def fill(spool_fixture, count, *, events=3, first=0, size=20):
     """Seals this number of batches, whose events contain the batch number. Returns the batches."""
-    spool_fixture.spool.on_sealed = (sealed := []).append
+    spool_fixture.sealed = sealed = []
     for i in range(first, first + count):
         spool_fixture.append(*(b"%d.%d " % (i, k) + b"x" * size for k in range(events)), slot=i)
         spool_fixture.clocks.advance(0.001)
@@ -175,7 +175,7 @@ def test_name_at_its_length_limit_settles_less_but_nothing_else(spool_fixture):
 def test_ranges_behave_like_sets(parts, probe):
     ranges, expected = Ranges(), set()
     for first, length in parts:
-        ranges.add(first, first + length)
+        ranges = ranges.plus([(first, first + length)])
         expected |= set(range(first, first + length + 1))
     reread = Ranges.read(str(ranges))
     assert str(reread) == str(ranges)

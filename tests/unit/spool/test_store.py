@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -12,8 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.spool import Batch, Piece, Spool, SpoolError, batch_names, batch_reader
-from bridge.spool.quarantine import write_whole
+from bridge.batching import Group
+from bridge.spool import Batch, BatchLimits, Piece, Spool, SpoolError, SpoolTerms, batch_names, batch_reader
+from bridge.util.files import write_whole
+from tests.harness.builders import build_spool
 
 # --- names ----------------------------------------------------------------------------------------------------------
 
@@ -117,6 +120,37 @@ def test_batch_is_sealed_at_max_bytes(make_spool_fixture):
     spool_fixture.append(b"x" * 30, b"y")
     spool_fixture.seal()
     assert [batch.size for batch in spool_fixture.sealed] == [5, 8, 31, 2]
+
+
+def test_open_batches_are_sealed_if_the_timestamp_resolution_changes(spool_fixture):
+    spool = spool_fixture.spool
+    spool_fixture.append(b"1")
+    spool.change(limits=replace(spool.limits, max_events=5))
+    assert not spool.idle
+    spool.change(limits=replace(spool.limits, resolution_ms=5000))
+    assert spool.idle
+    assert spool.limits.resolution_ms == 5000
+
+
+def test_callers_learn_when_batches_are_sealed(tmp_path):
+    jobs = []
+    spool = build_spool(tmp_path / "spool", work=lambda job, done: jobs.append((job, done)))
+    calls, sealed = [], []
+    spool.subscribe(sealed.append)
+    spool.subscribe(lambda batch: calls.append(batch.intake))
+    spool.when_idle(lambda: calls.append("idle at once"))
+    for intake in "ab":
+        spool.append(Group(intake, "lines", 0, 1, 1, 1, b"x\n"))
+    spool.when_sealed("a", lambda: calls.append("nothing of a is being sealed"))
+    spool.when_idle(lambda: calls.append("idle"))
+    spool.seal_of("a")
+    spool.when_sealed("a", lambda: calls.append("a is sealed"))
+    spool.seal_of("b")
+    for job, done in jobs:
+        done(job())
+    assert calls == ["idle at once", "nothing of a is being sealed", "a", "a is sealed", "b", "idle"]
+    assert [batch.intake for batch in sealed] == ["a", "b"]
+    spool.close()
 
 
 def test_each_intake_slot_and_encoding_has_its_own_file(spool_fixture):
@@ -471,4 +505,6 @@ def test_other_layout_version_is_refused(spool_fixture):
 def test_directory_that_cannot_be_created_is_named_in_the_error(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(SpoolError, match=r"spool .*/file/spool: Not a directory\. Make the directory writable"):
-        Spool(tmp_path / "file" / "spool", limits=None, wall=None, clock=None, work=None, bounds={})
+        Spool(
+            tmp_path / "file" / "spool", SpoolTerms(BatchLimits(), {}), wall=None, clock=None, work=None, on_error=None
+        )

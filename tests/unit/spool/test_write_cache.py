@@ -20,7 +20,7 @@ def open_spool(directory: Path, *, keep: int) -> tuple[Spool, list[Batch]]:
         directory, recover=False, limits=BatchLimits(max_events=4), clock=lambda: float(next(clock)), bounds={},
         keep=keep,
     )  # fmt: skip
-    store.on_sealed = sealed.append
+    store.subscribe(sealed.append)
     store.recover()
     return store, sealed
 

@@ -12,7 +12,7 @@ from bridge.batching import Group
 from bridge.monitoring.alarms import Alarms
 from bridge.spool import BatchLimits, pack_writer
 from bridge.spool.budget import RESERVED, BudgetTerms, Full
-from bridge.spool.quarantine import write_whole
+from bridge.util.files import write_whole
 from tests.harness.builders import build_disk_budget, build_spool
 
 NOON = 1_795_435_200
@@ -48,7 +48,7 @@ class BudgetFixture:
             directory, limits=BatchLimits(max_bytes=16 * 1024), wall=lambda: NOON + self.monotonic,
             clock=lambda: self.monotonic, bounds=dict.fromkeys(("refused", "oversize", "damaged", "unrouted"), MB),
         )  # fmt: skip
-        self.spool.on_sealed = self.add_sealed_batch
+        self.spool.subscribe(self.add_sealed_batch)
         self.disk_budget = build_disk_budget(
             self.spool, BudgetTerms(max_size, min_free, pause=pause),
             members=self.members, ledger=self.ledger, alarms=self.alarms,

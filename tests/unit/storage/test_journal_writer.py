@@ -7,6 +7,7 @@ from bridge.accounting.journal import Journal, Receipt
 from bridge.accounting.journal_lines import JournalReader
 from bridge.spool.recovery import RecoveredSpool
 from bridge.storage.journal_writer import JournalWriter
+from tests.harness.builders import fail
 
 START = 1_772_323_200 + 12.5  # 2026-03-01T00:00:12.5Z
 
@@ -21,7 +22,7 @@ class JournalWriterFixture:
         self.ledger = Ledger()
         self.drops = {"udp": 0}
         self.jobs = []
-        journal = Journal(self.directory, keep=None, wall=self.wall)
+        journal = Journal(self.directory, keep=None, wall=self.wall, on_error=fail)
         self.journal_writer = JournalWriter(
             journal, self.ledger, self.run, self.clock, lambda: dict(self.drops), wall=self.wall
         )
@@ -146,7 +147,7 @@ def test_second_stop_and_stop_without_start_do_nothing(tmp_path):
     fixture.stop()
     fixture.stop()
     assert [row["kind"] for row in fixture.rows()] == ["start", "stop"]
-    unused = Journal(tmp_path / "x", keep=None, wall=fixture.wall)
+    unused = Journal(tmp_path / "x", keep=None, wall=fixture.wall, on_error=fail)
     never = JournalWriter(unused, Ledger(), fixture.run, fixture.clock, dict, fixture.wall)
     assert defer.ensureDeferred(never.stop()).called
     assert not (tmp_path / "x").exists()

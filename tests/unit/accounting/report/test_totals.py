@@ -19,7 +19,7 @@ from bridge.accounting.journal_lines import JournalReader
 from bridge.accounting.report.process_runs import UNKNOWN
 from bridge.cli.report import build_report
 from bridge.spool import Batch, Pack, pack_blocks, pack_writer
-from bridge.spool.pack_ranges import Ranges
+from bridge.spool.pack_name import PackName, Ranges
 from bridge.spool.recovery import RecoveredSpool
 from tests.harness.examples import examples
 
@@ -52,22 +52,22 @@ class SpooledPack:
     def as_recovered(self, folder, left):
         """Writes the pack and returns it as a start finds it. ``left``: the batches that are not settled."""
         unsettled = [file for file in self.files if file in left]
-        settled, begun = Ranges(), Ranges()
-        for position, file in enumerate(self.files):
-            if file not in left:
-                settled.add(position, position)
-            elif file.sending and not file.sent_before:
-                begun.add(position, position)
+        places = list(enumerate(self.files))
+        settled = Ranges((place, place) for place, file in places if file not in left)
+        begun = Ranges(
+            (place, place) for place, file in places if file in left and file.sending and not file.sent_before
+        )
         entries = [
             pack_blocks.BlockEntry(file.sequence, 0, 0, len(file.poisoned), 2 * len(file.poisoned), "lines", False,
                          file.sent_before, b"x\n" * len(file.poisoned))
             for file in self.files
         ]  # fmt: skip
-        made = Pack(
-            self.intake, folder, first=self.files[0].sequence, last=self.files[-1].sequence, earliest=0, latest=0,
-            batches=len(self.files), count=sum(len(file.poisoned) for file in unsettled), size=1,
+        name = PackName(
+            first=self.files[0].sequence, last=self.files[-1].sequence, earliest=0, latest=0,
+            batches=len(self.files), events=sum(len(file.poisoned) for file in unsettled), size=1,
             doubtful=sum(len(file.poisoned) for file in unsettled if file.sending), settled=settled, begun=begun,
         )  # fmt: skip
+        made = Pack(self.intake, folder, name)
         folder.mkdir(exist_ok=True)
         made.path.write_bytes(b"".join(pack_writer.encode_blocks(entries)))
         return made
@@ -107,7 +107,7 @@ class GatewaySimulation:
 
     def start(self):
         self.ledger, self.kernel = Ledger(), 0
-        self.journal = Journal(self.directory, keep=None, wall=lambda: self.now)
+        self.journal = Journal(self.directory, keep=None, wall=lambda: self.now, on_error=print)
         self.unclean += self.journal.open().unclean
         self.starts += 1
         found = RecoveredSpool()
@@ -469,7 +469,7 @@ def test_changes_to_a_stopped_spool_are_reported():
         gateway.receive("linux", [False] * 4)
         gateway.stop()
         gateway.journal.close()
-        gateway.journal = Journal(folder, keep=None, wall=lambda: gateway.now)
+        gateway.journal = Journal(folder, keep=None, wall=lambda: gateway.now, on_error=print)
         gateway.journal.open()
         batch = Batch("fw", 1, "lines", False, 0, 0, 2, 1, Path(), 0.0)
         found = RecoveredSpool(batches=[batch], damaged={"fw": 3})

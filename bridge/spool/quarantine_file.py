@@ -1,0 +1,64 @@
+"""Writes one file of the quarantine."""
+
+import os
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+
+from bridge.util.files import fsync_path, write_whole
+
+
+class QuarantineFile:
+    """A quarantine file."""
+
+    def __init__(
+        self, path: Path, sequence: int, *, count: int = 0, size: int = 0, intakes: Mapping[str, int] | None = None
+    ) -> None:
+        self.path = path
+        self.sequence = sequence
+        self.count = count
+        self.size = size
+        self.intakes = Counter(intakes)
+        "Frames by intake. ``-``: frames without an intake."
+        self._descriptor: int | None = None
+        self._sync_requested = 0
+        "Bytes that a caller of ``unsynced`` has taken over to sync."
+
+    def unsynced(self) -> int | None:
+        """Returns a duplicated descriptor if there are bytes that no earlier call covered, else None."""
+        if self._descriptor is None or self.size <= self._sync_requested:
+            return None
+        self._sync_requested = self.size
+        return os.dup(self._descriptor)
+
+    def is_older(self, time: float) -> bool:
+        """Returns True if the newest frame was written before a time, or the file cannot be read."""
+        try:
+            return self.path.stat().st_mtime < time
+        except OSError:
+            return True
+
+    def append(self, data: bytes, count: int) -> None:
+        """Appends the lines of ``count`` frames. Raises OSError; then nothing was appended."""
+        if self._descriptor is None:
+            self._descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
+        write_whole(self._descriptor, data, self.size)
+        self.size += len(data)
+        self.count += count
+
+    def sync(self) -> None:
+        """Syncs the file and its folder, so that its frames survive a power cut. Raises OSError."""
+        if self._descriptor is not None:
+            os.fsync(self._descriptor)
+            fsync_path(self.path.parent)
+
+    def close(self) -> None:
+        """Closes the file and renames it to include its number of frames. Raises OSError."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+        target = self.path.with_name(f"{self.sequence}-{self.count}.jsonl")
+        # If the first append failed, the file may never have been created.
+        if self.path.exists() and not target.exists():
+            self.path.rename(target)
+            self.path = target
