@@ -1,60 +1,65 @@
-"""Limits the bytes per second of all request bodies together (``max_bandwidth``) by a token bucket.
-
-A body is sent as soon as the bucket is not in debt, and may leave it in debt. Bodies larger than the bucket are
-therefore sent too, and the average rate is exact. Bodies wait in order of arrival.
-"""
+"""Limits the bytes per second of all request bodies together (``max_bandwidth``). Bodies wait in order of arrival."""
 
 from collections import deque
 
 from twisted.internet import defer
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
+from bridge.util.token_bucket import TokenBucket
+
+BURST = 0.25
+"Size of the buckets of bytes and of requests in seconds: the burst that is allowed after a pause."
+
 
 class Bandwidth:
-    """Token bucket of ``rate`` bytes per second."""
+    """Bodies that wait to be sent. ``rate`` is in bytes per second; None means no limit."""
 
-    BURST = 0.25
-    "Size of the bucket in seconds: the burst that is allowed after a pause."
-
-    def __init__(self, clock: IReactorTime, rate: float) -> None:
+    def __init__(self, clock: IReactorTime, rate: float | None) -> None:
+        self.rate = rate
         self._clock = clock
-        self._rate = rate
-        self._tokens = self._max_tokens = rate * self.BURST
-        self._filled_at = clock.seconds()
+        self._bucket = self._bucket_of(rate)
         self._waiting: deque[tuple[int, defer.Deferred[None]]] = deque()
         self._call: IDelayedCall | None = None
 
-    @property
-    def free(self) -> bool:
-        """Returns True if a body could be sent at once."""
-        self._fill()
-        return not self._waiting and self._tokens >= 0
+    def change(self, rate: float | None) -> None:
+        """Applies another limit, also to the bodies that wait."""
+        if rate != self.rate:
+            self.rate, self._bucket = rate, self._bucket_of(rate)
+            self._cancel_timer()
+            self._release_waiting()
 
     def acquire(self, size: int) -> "defer.Deferred[None]":
-        """Returns a Deferred that fires when a body of ``size`` bytes may be sent. A body whose Deferred was
-        cancelled still uses its tokens."""
-        allowed: defer.Deferred[None] = defer.Deferred()
+        """Returns a Deferred that fires when a body of ``size`` bytes may be sent. If it is cancelled first, the body
+        takes no tokens."""
+
+        def forget(cancelled: "defer.Deferred[None]") -> None:
+            self._waiting = deque(each for each in self._waiting if each[1] is not cancelled)
+
+        allowed: defer.Deferred[None] = defer.Deferred(forget)
         self._waiting.append((size, allowed))
         self._release_waiting()
         return allowed
 
     def stop(self) -> None:
-        """Stops the bucket. Waiting bodies are not sent."""
-        if self._call is not None and self._call.active():
-            self._call.cancel()
+        """Sends none of the waiting bodies."""
+        self._cancel_timer()
         self._waiting.clear()
 
-    def _fill(self) -> None:
-        now = self._clock.seconds()
-        self._tokens = min(self._max_tokens, self._tokens + (now - self._filled_at) * self._rate)
-        self._filled_at = now
+    @staticmethod
+    def _bucket_of(rate: float | None) -> TokenBucket | None:
+        return None if rate is None else TokenBucket(rate, max(1.0, rate * BURST))
+
+    def _cancel_timer(self) -> None:
+        if self._call is not None and self._call.active():
+            self._call.cancel()
 
     def _release_waiting(self) -> None:
-        self._fill()
-        # The timer may fire a rounding error early. Without the tolerance, it would be set again for the same moment.
-        while self._waiting and self._tokens >= -1e-6:
-            size, allowed = self._waiting.popleft()
-            self._tokens -= size
+        while self._waiting:
+            size, allowed = self._waiting[0]
+            wait = self._bucket.borrow(size, self._clock.seconds() * 1000) if self._bucket is not None else 0.0
+            if wait:
+                if self._call is None or not self._call.active():
+                    self._call = self._clock.callLater(wait, self._release_waiting)
+                return
+            self._waiting.popleft()
             allowed.callback(None)
-        if self._waiting and (self._call is None or not self._call.active()):
-            self._call = self._clock.callLater(-self._tokens / self._rate, self._release_waiting)
