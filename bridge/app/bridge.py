@@ -26,9 +26,12 @@ from bridge.cluster.node import ClusterNode
 from bridge.cluster.node_name import node_name
 from bridge.config import Config, Secret, SharedBacklog, load
 from bridge.config.subprocess_load import is_large, load_in_subprocess
+from bridge.deliver import from_config as deliver_config
 from bridge.deliver.context import DeliveryContext
 from bridge.deliver.courier import Courier
 from bridge.deliver.couriers import CourierSet
+from bridge.deliver.dispatcher import Dispatcher
+from bridge.deliver.waiters import within
 from bridge.host import logs
 from bridge.host.interfaces import Reactor
 from bridge.host.log_throttle import LogThrottle
@@ -122,16 +125,24 @@ class Bridge:
         self.self_events = SelfEvents(config, self.spool, self.ledger, wall)
         self.alarms = Alarms(self.self_events.emit)
         self.runtime_metrics = RuntimeMetrics(reactor.seconds)
-        self.courier_set = CourierSet(config, reactor)
-        self.couriers = self.courier_set.couriers
-        self.dispatcher = self.courier_set.dispatcher
         self._fsync_policy = FsyncPolicy(
             config.spool.fsync, directory=config.spool.directory, clock=reactor.seconds, wall=wall,
             on_error=self._log_throttle.log_error_from_thread,
         )  # fmt: skip
         self._group_commit = GroupCommit(self.spool, self._fsync_policy, work=work)
-        self.courier_set.batch_sealed = self._on_sealed
-        self.spool.on_sealed = self.courier_set.add
+        journal = Journal(config.spool.directory / ".ledger", keep=config.ledger.keep, wall=wall)
+        journal.on_error = self._log_throttle.log_error_from_thread
+        self.journal_writer = JournalWriter(
+            journal, self.ledger, self._spool_thread.run, reactor, self._kernel_drops, wall
+        )
+        self.gateway_clock = GatewayClock(self.alarms, wall=wall)
+        self.dispatcher = Dispatcher(
+            reactor, connections=config.collector.connections, rate=config.collector.max_request_rate,
+            bandwidth=deliver_config.bandwidth(config),
+        )  # fmt: skip
+        self.courier_set = CourierSet(config, reactor, context=self._make_delivery_context())
+        self.couriers = self.courier_set.couriers
+        self.spool.on_sealed = self._on_sealed
         # Set below, once the delivery context exists. Nothing uses it before.
         self.cluster_node: ClusterNode | None = None
         backlogs: Mapping[str, Courier | BacklogView] = self.couriers
@@ -176,35 +187,9 @@ class Bridge:
                 )
             },
         )
-        journal = Journal(config.spool.directory / ".ledger", keep=config.ledger.keep, wall=wall)
-        journal.on_error = self._log_throttle.log_error_from_thread
-        self.journal_writer = JournalWriter(
-            journal, self.ledger, self._spool_thread.run, reactor, self.listener_set.kernel_drops, wall
-        )
-        self.gateway_clock = GatewayClock(self.alarms, wall=wall)
-        self.courier_set.context = DeliveryContext(
-            clock=reactor,
-            wall=wall,
-            store=DeliveryStore(
-                self.spool,
-                self.ledger,
-                work=work,
-                receipt=self.journal_writer.receipt,
-                refused=self.journal_writer.refused,
-                handed=self.journal_writer.handed,
-            ),
-            ledger=self.ledger,
-            dispatcher=self.dispatcher,
-            alarms=self.alarms,
-            runtime_metrics=self.runtime_metrics,
-            run=self._spool_thread.run,
-            before_sending=self._fsync_policy.before_sending,
-            date_seen=self.gateway_clock.answered,
-            exact=self.spool.is_exact,
-        )
         if config.spool.share is not None:
             self.cluster_node = self._make_cluster_node(config.spool.share)
-            self.courier_set.delivery_path_changed = self.cluster_node.configure_intake
+            self.courier_set.subscribe(self.cluster_node.configure_intake)
         self._loss_monitor = LossMonitor(
             self.alarms, ledger=self.ledger, peers=self.peers, kernel_drops=self.listener_set.kernel_drops,
             clock=reactor.seconds,
@@ -338,6 +323,27 @@ class Bridge:
             quarantine=lambda *message: run(lambda: self.spool.quarantine.save_damaged(*message)),
         )  # fmt: skip
 
+    def _kernel_drops(self) -> dict[str, int]:
+        return self.listener_set.kernel_drops()
+
+    def _make_delivery_context(self) -> DeliveryContext:
+        return DeliveryContext(
+            clock=self._reactor,
+            wall=self._wall,
+            store=DeliveryStore(
+                self.spool, self.ledger, work=self._spool_thread.work, receipt=self.journal_writer.receipt,
+                refused=self.journal_writer.refused, handed=self.journal_writer.handed,
+            ),
+            ledger=self.ledger,
+            dispatcher=self.dispatcher,
+            alarms=self.alarms,
+            runtime_metrics=self.runtime_metrics,
+            run=self._spool_thread.run,
+            before_sending=self._fsync_policy.before_sending,
+            date_seen=self.gateway_clock.answered,
+            exact=self.spool.is_exact,
+        )  # fmt: skip
+
     def _existing_node(self) -> ClusterNode:
         assert self.cluster_node is not None, "the cluster node was used before it was built"
         return self.cluster_node
@@ -369,7 +375,7 @@ class Bridge:
         """Starts all parts. Raises SpoolError or ListenError; then everything is stopped again."""
         self._spool_thread.start()
         try:
-            self.courier_set.open()
+            self.courier_set.apply(self.config, self.courier_set.prepare(self.config))
             self._recover()
             self.quotas.recover()
             self.disk_budget.begin()
@@ -402,7 +408,7 @@ class Bridge:
             self.courier_set.add_pack(pack)
         for batch in found.batches:
             self.ledger.recover_spooled(batch.intake, batch.count)
-            self.courier_set.add(batch)
+            self._on_sealed(batch)
         held: list[Batch | Pack] = [*found.batches, *found.packs]
         if held:
             log.info(
@@ -443,6 +449,7 @@ class Bridge:
     def _on_sealed(self, batch: Batch) -> None:
         self._fsync_policy.add(batch)
         self._group_commit.sealed(batch)
+        self.courier_set.add(batch)
 
     def _seal_due(self) -> None:
         if len(self.pipeline.spool_writer.backpressure):
@@ -490,7 +497,7 @@ class Bridge:
         self.dispatcher.stop()
         if self.cluster_node is not None:
             self.cluster_node.stop_consuming()
-        await self._until(lambda: not self.dispatcher.in_flight, RESPONSE_TIMEOUT)
+        await within(self._reactor, RESPONSE_TIMEOUT, self.dispatcher.when_idle())
         await self.listener_set.close()
         self.mirror.stop()
         self.pipeline.spool_writer.finish()

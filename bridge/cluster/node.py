@@ -176,14 +176,7 @@ class ClusterNode:
         elif found is not None:
             found[0].change(delivery_path, limits)
         else:
-            courier = Courier(
-                name,
-                delivery_path.target,
-                limits,
-                context=self._context,
-                poster=delivery_path.poster,
-                base_urls=delivery_path.base_urls,
-            )
+            courier = Courier(name, delivery_path, limits, context=self._context)
             self._consumers[name] = courier, Consumer(courier, self._consumer_context)
             self._dispatcher.add(courier)
         self.consumer_memory.consumers = sum(not courier.retired for courier, _ in self._consumers.values())

@@ -77,7 +77,7 @@ class Body:
 
     def startProducing(self, consumer: IConsumer) -> "defer.Deferred[None]":
         self._consumer = consumer
-        self._progress.begun = True
+        self._progress.begin()
         self.resumeProducing()
         return self._done
 
@@ -116,6 +116,10 @@ class Progress:
         """Starts to watch a request, until ``done`` is called."""
         self._request = request
         self._call = self._clock.callLater(self._timeout, self._check)
+
+    def begin(self) -> None:
+        """Records that sending the body begins."""
+        self.begun = True
 
     def record(self) -> None:
         """Records progress."""

@@ -14,6 +14,7 @@ from twisted.internet import defer
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from bridge.deliver.bandwidth import BURST, Bandwidth
+from bridge.deliver.waiters import Waiters
 from bridge.util.token_bucket import TokenBucket
 
 
@@ -72,7 +73,7 @@ class Dispatcher:
         self._stopped = False
         self._slots: dict[Slot, None] = {}
         self._stalled = 0
-        self._waiters: list[defer.Deferred[None]] = []
+        self._idle_waiters = Waiters(lambda: not self._slots)
 
     def change(self, *, connections: int, rate: float | None, bandwidth: float | None) -> None:
         """Applies other limits."""
@@ -109,11 +110,7 @@ class Dispatcher:
 
     def when_idle(self) -> "defer.Deferred[None]":
         """Returns a Deferred that fires once no request is in flight."""
-        if not self._slots:
-            return defer.succeed(None)
-        idle: defer.Deferred[None] = defer.Deferred(self._waiters.remove)
-        self._waiters.append(idle)
-        return idle
+        return self._idle_waiters.wait()
 
     def stop(self) -> None:
         """Stops starting requests."""
@@ -150,10 +147,7 @@ class Dispatcher:
         self._stalled -= slot.stalled
         del self._slots[slot]
         self.wake()
-        if not self._slots:
-            waiters, self._waiters = self._waiters, []
-            for idle in waiters:
-                idle.callback(None)
+        self._idle_waiters.check()
 
     def offer(self, sender: Sender) -> None:
         """Starts requests if ``sender`` has more to send. Use this if nothing has changed for the other couriers.

@@ -6,13 +6,14 @@ other batch, with their lines in memory: up to 64 batches, or the intake's share
 """
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import TypeVar
 
+from twisted.internet import defer
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from bridge.deliver.context import DeliveryContext
 from bridge.deliver.send_queue import ENOUGH, SendQueue
-from bridge.host.interfaces import Run
 from bridge.spool import Batch, Loss, Pack
 from bridge.spool.pack import Fed
 from bridge.spool.pack_writer import mergeable
@@ -23,21 +24,14 @@ LEAST_BYTES = 128 * 1024
 TRY_AGAIN = 30.0
 "Seconds to wait after a pack could not be written."
 
+T = TypeVar("T")
+
 log = Logger(namespace="deliver")
 
 
-class Packer(Protocol):
-    """Declares what writes packs. All methods block and are called in the spool thread."""
-
-    def pack(self, batches: list[Batch]) -> tuple[Pack | None, list[Batch]]:
-        """Writes one pack of these batches. Returns it, and the batches that could not be read. Raises OSError; all
-        files are then unchanged."""
-
-    def merge(self, packs: list[Pack]) -> Pack:
-        """Merges several packs into one. Raises OSError; all files are then unchanged."""
-
-    def keep_damaged(self, pack: Pack, loss: Loss) -> None:
-        """Stores the bytes of a part of a pack that cannot be read. Raises OSError."""
+def packed_limit(context: DeliveryContext) -> int:
+    """Returns the bytes that one intake may hold in memory after reading packs."""
+    return max(LEAST_BYTES, context.share_of(FEED_BYTES))
 
 
 def _sequence(pack: Pack) -> int:
@@ -53,8 +47,7 @@ class PackQueue:
         name: str,
         send_queue: SendQueue,
         *,
-        packer: Packer,
-        run: Run,
+        context: DeliveryContext,
         on_read: Callable[[list[Batch]], None],
         on_loss: Callable[[Pack, Loss], None],
         changed: Callable[[], None],
@@ -62,8 +55,7 @@ class PackQueue:
     ) -> None:
         self._name = name
         self._send_queue = send_queue
-        self._packer = packer
-        self._in_thread = run
+        self._context = context
         self._on_read = on_read
         self._on_loss = on_loss
         self._changed = changed
@@ -98,7 +90,7 @@ class PackQueue:
         self._next[pack] = pack.sequence
         self._unsettled[pack] = pack.count
         self.disk += pack.disk
-        self._send_queue.boundary = self.oldest
+        self._send_queue.unread_begin_at(self.oldest)
 
     def settled(self, batch: Batch) -> None:
         """Records that a batch is settled. The file of a pack is removed with its last batch."""
@@ -128,7 +120,7 @@ class PackQueue:
         which are taken out, and the bytes of its waiting lines. The caller removes the file."""
         in_lanes, size = self._waiting(pack) or ([], 0)
         self._send_queue.forget(in_lanes)
-        pack.count = self.forget(pack)
+        pack.withdrawn(self.forget(pack))
         return in_lanes, size
 
     def _waiting(self, pack: Pack) -> tuple[list[Batch], int] | None:
@@ -160,17 +152,16 @@ class PackQueue:
             self._unmergeable.discard(pack)
             del self._next[pack]
         self._forget_file(pack)
-        self._send_queue.boundary = self.oldest
+        self._send_queue.unread_begin_at(self.oldest)
         return events
 
     # --- reading -----------------------------------------------------------------------------------------------------
 
-    def read_ahead(self, *, share: int) -> None:
-        """Reads more batches if the lanes need them. ``share`` is the number of intakes that share the memory."""
+    def read_ahead(self) -> None:
+        """Reads more batches if the lanes need them."""
         if self._busy or not self._send_queue.needs_packs:
             return
-        self._send_queue.enough_bytes = most_bytes = max(LEAST_BYTES, FEED_BYTES // share)
-        pack = min(self._packs, key=lambda pack: self._next[pack])
+        pack, most_bytes = min(self._packs, key=lambda pack: self._next[pack]), packed_limit(self._context)
         self._run(lambda: self._read(pack, most_bytes), lambda result: self._add_read(pack, result), self._cannot_read)
 
     def _read(self, pack: Pack, most_bytes: int) -> Fed:
@@ -180,7 +171,7 @@ class PackQueue:
         except FileNotFoundError:
             result = pack.file_missing()
         for loss in result.losses:
-            self._packer.keep_damaged(pack, loss)
+            self._context.store.keep_damaged(pack, loss)
             pack.record_loss(loss)
         return result
 
@@ -192,7 +183,8 @@ class PackQueue:
         else:
             self._next[pack] = max(self._next[pack], result.next)
         self._on_read(result.batches)
-        self._send_queue.add_from_packs(result.batches, self.oldest)
+        self._send_queue.unread_begin_at(self.oldest)
+        self._send_queue.add_from_packs(result.batches)
         for loss in result.losses:
             self._subtract(pack, loss.events)
             self._on_loss(pack, loss)
@@ -229,7 +221,7 @@ class PackQueue:
             self._not_before = now + TRY_AGAIN
             log.error("intake {intake}: cannot pack its backlog: {why}", intake=self._name, why=str(error))
 
-        self._run(lambda: self._packer.pack(batches), done, failed)
+        self._run(lambda: self._context.store.pack(batches), done, failed)
 
     def _merge(self, packs: list[Pack]) -> None:
         def done(merged: Pack) -> None:
@@ -243,25 +235,25 @@ class PackQueue:
             # One of the packs may be damaged. Reading it will show that.
             self._unmergeable.update(packs)
 
-        self._run(lambda: self._packer.merge(packs), done, failed)
+        self._run(lambda: self._context.store.merge(packs), done, failed)
 
-    def _run(self, job: Callable[[], Any], done: Callable[[Any], None], failed: Callable[[OSError], None]) -> None:
-        self._busy = True
+    def _run(self, job: Callable[[], T], done: Callable[[T], None], failed: Callable[[OSError], None]) -> None:
+        """Runs a job in the spool thread."""
 
-        def ended(result: Any) -> Any:
-            self._busy = False
-            return result
-
-        def os_error(failure: Failure) -> None:
-            failure.trap(OSError)
-            assert isinstance(failure.value, OSError)
-            failed(failure.value)
+        async def run() -> None:
+            self._busy = True
+            try:
+                result = await self._context.run(job)
+            except OSError as error:
+                self._busy = False
+                failed(error)
+            else:
+                self._busy = False
+                done(result)
 
         def defect(failure: Failure) -> None:
+            self._busy = False
             log.failure("intake {intake}: defect while packing", failure, intake=self._name)
             self._failed(f"defect: {failure.value!r}")
 
-        def report(nothing: None) -> None:
-            self._changed()
-
-        self._in_thread(job).addBoth(ended).addCallbacks(done, os_error).addErrback(defect).addCallback(report)
+        defer.ensureDeferred(run()).addErrback(defect).addCallback(lambda nothing: self._changed())

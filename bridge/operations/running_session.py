@@ -11,6 +11,7 @@ from twisted.internet import task
 from bridge.accounting import Ledger
 from bridge.config import Config
 from bridge.deliver.couriers import CourierSet
+from bridge.deliver.waiters import within
 from bridge.host.interfaces import Reactor
 from bridge.operations.session import Backlog
 from bridge.spool import Batch, Pack, Spool
@@ -61,7 +62,7 @@ class RunningSession:
         if isinstance(stored, Pack):
             self._courier_set.add_pack(stored)
         else:
-            self._courier_set.add(stored)
+            self.spool.on_sealed(stored)
 
     async def release(self, intake: str) -> Backlog:
         """Takes the waiting batches from the courier of an intake once it has no request in flight.
@@ -77,9 +78,10 @@ class RunningSession:
             return []
         courier.pause()
         try:
-            while not courier.is_quiescent and self._reactor.seconds() < ends_at:
-                await task.deferLater(self._reactor, 0.02)
-            return courier.release() if courier.is_quiescent else []
+            is_quiescent = await within(
+                self._reactor, max(0.0, ends_at - self._reactor.seconds()), courier.when_quiescent()
+            )
+            return courier.release() if is_quiescent else []
         finally:
             courier.resume()
 

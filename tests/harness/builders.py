@@ -11,7 +11,7 @@ from twisted.internet.defer import maybeDeferred
 from bridge.accounting import Ledger
 from bridge.batching import GroupLimits
 from bridge.deliver.circuit_breaker import CircuitBreaker
-from bridge.deliver.context import DeliveryContext, RequestLimits
+from bridge.deliver.context import DeliveryContext, DeliveryPath, Poster, RequestLimits
 from bridge.deliver.courier import Courier
 from bridge.deliver.dispatcher import Dispatcher
 from bridge.deliver.failover import BaseUrls
@@ -112,12 +112,20 @@ def build_base_urls(clock: Any, dispatcher: Dispatcher) -> BaseUrls:
 
 
 def build_courier(
-    name: str, limits: RequestLimits, *, context: DeliveryContext, target: RequestTarget | None = None, **overrides: Any
+    name: str,
+    limits: RequestLimits,
+    *,
+    context: DeliveryContext,
+    poster: Poster,
+    target: RequestTarget | None = None,
+    base_urls: BaseUrls | None = None,
 ) -> Courier:
-    """Builds a courier and adds it to its dispatcher; `poster` is the test's."""
-    base_urls = overrides.pop("base_urls", None) or build_base_urls(context.clock, context.dispatcher)
-    target = target or RequestTarget(URL, dict, gzip=False)
-    courier = Courier(name, target, limits, context=context, base_urls=base_urls, **overrides)
+    """Builds a courier and adds it to its dispatcher."""
+    delivery_path = DeliveryPath(
+        target or RequestTarget(URL, dict, gzip=False), poster,
+        base_urls or build_base_urls(context.clock, context.dispatcher),
+    )  # fmt: skip
+    courier = Courier(name, delivery_path, limits, context=context)
     context.dispatcher.add(courier)
     return courier
 

@@ -5,7 +5,7 @@ from twisted.internet.task import Clock
 
 from bridge.deliver.bandwidth import Bandwidth
 from bridge.deliver.dispatcher import Dispatcher
-from bridge.deliver.join_window import JoinWidth
+from bridge.deliver.next_request import JoinWidth
 
 
 def test_bodies_are_sent_in_order_at_the_rate():
