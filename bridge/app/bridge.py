@@ -31,12 +31,12 @@ from bridge.deliver.context import DeliveryContext
 from bridge.deliver.courier import Courier
 from bridge.deliver.couriers import CourierSet
 from bridge.deliver.dispatcher import Dispatcher
-from bridge.deliver.waiters import within
 from bridge.host import logs
 from bridge.host.interfaces import Reactor
 from bridge.host.log_throttle import LogThrottle
 from bridge.host.periodic import PeriodicTasks
 from bridge.host.systemd import ServiceManager
+from bridge.host.waiting import with_timeout
 from bridge.ingest import from_config as ingest_config
 from bridge.ingest.message_samples import MessageSamples
 from bridge.ingest.mirror import Mirror
@@ -497,7 +497,7 @@ class Bridge:
         self.dispatcher.stop()
         if self.cluster_node is not None:
             self.cluster_node.stop_consuming()
-        await within(self._reactor, RESPONSE_TIMEOUT, self.dispatcher.when_idle())
+        await with_timeout(self.dispatcher.when_idle(), RESPONSE_TIMEOUT, self._reactor)
         await self.listener_set.close()
         self.mirror.stop()
         self.pipeline.spool_writer.finish()

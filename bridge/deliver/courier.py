@@ -104,6 +104,8 @@ class Courier(CourierStatus):
 
     def tidy(self) -> None:
         """Packs the backlog if it consists of many files. Called several times a second."""
+        if self._paused:
+            return
         if self._delegate is not None:
             blocked = self._delegate.stuck
         else:

@@ -22,6 +22,8 @@ from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from bridge.util.errors import BridgeError
+
 LONGEST_HEAD = 64 * 1024
 "Limit of the header of a proxy's response, in bytes."
 _STATUS = re.compile(rb"HTTP/1\.[01] ([0-9]{3})(?: ([^\r\n]*))?\r?\n")
@@ -47,7 +49,7 @@ class HttpProxy:
         return b"Basic " + b64encode(":".join(self.credentials).encode())
 
 
-class ProxyError(Exception):
+class ProxyError(BridgeError):
     """Raised when the proxy opens no tunnel. The text is for the operator. ``status`` is the proxy's HTTP status."""
 
     def __init__(self, text: str, status: int | None = None) -> None:

@@ -5,7 +5,7 @@ written, so no job finds a file that the previous job has replaced. Batches read
 other batch, with their lines in memory: up to 64 batches, or the intake's share of ``FEED_BYTES``.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from twisted.internet import defer
@@ -107,21 +107,28 @@ class PackQueue:
         if self._unsettled.pop(pack, None) is not None:
             self.disk -= pack.disk
 
-    @property
-    def oldest_idle(self) -> Pack | None:
-        """Returns the oldest pack of which nothing is in flight or split. Returns None if no pack qualifies, or while a
-        job on packs is running."""
-        if self._busy:
-            return None
-        return next((pack for pack in sorted(self._unsettled, key=_sequence) if self._waiting(pack) is not None), None)
+    def idle(self) -> Iterator[Pack]:
+        """Returns the packs of which nothing is in flight or split, the oldest first. Empty while a job on packs is
+        running."""
+        packs = [] if self._busy else sorted(self._unsettled, key=_sequence)
+        return (pack for pack in packs if self._waiting(pack) is not None)
 
-    def forget_idle(self, pack: Pack) -> tuple[list[Batch], int]:
-        """Forgets an idle pack and sets its ``count`` to its unsettled events. Returns its batches in the lanes,
-        which are taken out, and the bytes of its waiting lines. The caller removes the file."""
+    def give_up(self, pack: Pack) -> tuple[list[Batch], int, int]:
+        """Forgets an idle pack. Returns its batches in the lanes, which are taken out, its unsettled events, and the
+        bytes of its waiting lines. The caller removes the file."""
         in_lanes, size = self._waiting(pack) or ([], 0)
         self._send_queue.forget(in_lanes)
-        pack.withdrawn(self.forget(pack))
-        return in_lanes, size
+        events = self._unsettled.get(pack, 0)
+        if pack in self._next:
+            self._drop(pack)
+        self._forget_file(pack)
+        self._send_queue.unread_begin_at(self.oldest)
+        return in_lanes, events, size
+
+    def _drop(self, pack: Pack) -> None:
+        self._packs.remove(pack)
+        self._unmergeable.discard(pack)
+        del self._next[pack]
 
     def _waiting(self, pack: Pack) -> tuple[list[Batch], int] | None:
         """Returns the batches of a pack in the lanes, and the bytes of their lines and of the unread lines. Returns
@@ -131,29 +138,6 @@ class PackQueue:
         if sum(batch.count for batch in in_lanes) + events != self._unsettled[pack]:
             return None
         return in_lanes, sum(batch.size for batch in in_lanes) + size
-
-    def release(self) -> list[tuple[Pack, list[Batch], int]]:
-        """Returns the packs of which nothing is in flight or split, each with its batches in the lanes and the bytes
-        of its waiting lines. The batches are taken out of the lanes. Requires that no job on packs is running. The
-        caller must call ``forget`` for each pack."""
-        found = []
-        for pack in self._unsettled:
-            if (waiting := self._waiting(pack)) is not None:
-                in_lanes, size = waiting
-                self._send_queue.forget(in_lanes)
-                found.append((pack, in_lanes, size))
-        return found
-
-    def forget(self, pack: Pack) -> int:
-        """Forgets a pack that is no longer this queue's. Returns the number of its unsettled events."""
-        events = self._unsettled.get(pack, 0)
-        if pack in self._next:
-            self._packs.remove(pack)
-            self._unmergeable.discard(pack)
-            del self._next[pack]
-        self._forget_file(pack)
-        self._send_queue.unread_begin_at(self.oldest)
-        return events
 
     # --- reading -----------------------------------------------------------------------------------------------------
 
@@ -177,9 +161,7 @@ class PackQueue:
 
     def _add_read(self, pack: Pack, result: Fed) -> None:
         if result.exhausted:
-            self._packs.remove(pack)
-            self._unmergeable.discard(pack)
-            del self._next[pack]
+            self._drop(pack)
         else:
             self._next[pack] = max(self._next[pack], result.next)
         self._on_read(result.batches)
@@ -226,8 +208,7 @@ class PackQueue:
     def _merge(self, packs: list[Pack]) -> None:
         def done(merged: Pack) -> None:
             for pack in packs:
-                self._packs.remove(pack)
-                del self._next[pack]
+                self._drop(pack)
                 self._forget_file(pack)
             self.add(merged)
 

@@ -117,35 +117,33 @@ class PendingBatches:
 
         The caller removes the file and updates the ledger for the unsettled events.
         """
-        pack = self.pack_queue.oldest_idle
+        pack = next(self.pack_queue.idle(), None)
         batch = self.send_queue.drop_oldest(before=None if pack is None else pack.sequence, parts=True)
         if batch is not None:
             self._forget_loose(batch)
             self.split_queue.forget(batch)
             return batch
         if pack is not None:
-            batches, size = self.pack_queue.forget_idle(pack)
-            for batch in batches:
-                del self.batches[batch]
-            self.events -= pack.count
-            self.size -= size
+            pack.withdrawn(self._give_up(pack))
         return pack
 
     def release(self) -> list[tuple[Batch | Pack, int]]:
         """Forgets all batches and packs that wait whole. Returns each with the number of its unsettled events.
         Requires that nothing is in flight or being packed. The caller removes the files and updates the ledger."""
-        released: list[tuple[Batch | Pack, int]] = []
-        for pack, batches, size in self.pack_queue.release():
-            events = self.pack_queue.forget(pack)
-            for batch in batches:
-                del self.batches[batch]
-            self.events -= events
-            self.size -= size
-            released.append((pack, events))
+        released: list[tuple[Batch | Pack, int]] = [(pack, self._give_up(pack)) for pack in self.pack_queue.idle()]
         while (loose := self.send_queue.drop_oldest()) is not None:
             self._forget_loose(loose)
             released.append((loose, loose.count))
         return released
+
+    def _give_up(self, pack: Pack) -> int:
+        """Forgets an idle pack. Returns the number of its unsettled events."""
+        batches, events, size = self.pack_queue.give_up(pack)
+        for batch in batches:
+            del self.batches[batch]
+        self.events -= events
+        self.size -= size
+        return events
 
     def forget(self, batches: Collection[Batch]) -> None:
         """Forgets batches of which nothing is in flight, wherever they wait. The caller removes the files and

@@ -1,9 +1,8 @@
-"""Waits for conditions without polling."""
+"""Lets callers wait for a condition without polling."""
 
 from collections.abc import Callable
 
 from twisted.internet import defer
-from twisted.internet.interfaces import IReactorTime
 
 
 class Waiters:
@@ -25,12 +24,3 @@ class Waiters:
         """Fires the Deferreds if the condition holds."""
         while self._waiting and self._condition():
             self._waiting.pop(0).callback(None)
-
-
-async def within(clock: IReactorTime, seconds: float, waiting: "defer.Deferred[None]") -> bool:
-    """Waits until a Deferred fires. Returns False, and cancels it, if that takes longer than ``seconds``."""
-    try:
-        await waiting.addTimeout(seconds, clock)
-    except defer.TimeoutError:
-        return False
-    return True

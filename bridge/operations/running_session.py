@@ -11,8 +11,8 @@ from twisted.internet import task
 from bridge.accounting import Ledger
 from bridge.config import Config
 from bridge.deliver.couriers import CourierSet
-from bridge.deliver.waiters import within
 from bridge.host.interfaces import Reactor
+from bridge.host.waiting import with_timeout
 from bridge.operations.session import Backlog
 from bridge.spool import Batch, Pack, Spool
 from bridge.storage.journal_writer import JournalWriter
@@ -78,9 +78,8 @@ class RunningSession:
             return []
         courier.pause()
         try:
-            is_quiescent = await within(
-                self._reactor, max(0.0, ends_at - self._reactor.seconds()), courier.when_quiescent()
-            )
+            left = max(0.0, ends_at - self._reactor.seconds())
+            is_quiescent = await with_timeout(courier.when_quiescent(), left, self._reactor)
             return courier.release() if is_quiescent else []
         finally:
             courier.resume()
