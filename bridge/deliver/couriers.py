@@ -22,7 +22,7 @@ from bridge.deliver.request import RequestTarget
 from bridge.host.interfaces import Reactor
 from bridge.spool import Batch, Pack
 
-Trust = tuple[object, ...]
+ClientKey = tuple[object, ...]
 PathChanged = Callable[[str, DeliveryPath | None, RequestLimits], None]
 
 
@@ -38,9 +38,9 @@ class NoDestination:
 class PreparedCouriers:
     """HTTP clients of the couriers of one configuration."""
 
-    trusts: dict[str, Trust]
+    trusts: dict[str, ClientKey]
     "Client key by intake."
-    clients: dict[Trust, Client]
+    clients: dict[ClientKey, Client]
 
 
 class CourierSet:
@@ -53,8 +53,8 @@ class CourierSet:
         self._sharers = 1
         self._config = config
         self._reactor = reactor
-        self._clients: dict[Trust, Client] = {}
-        self._trusts: dict[str, Trust] = {}
+        self._clients: dict[ClientKey, Client] = {}
+        self._trusts: dict[str, ClientKey] = {}
         self._breakers: dict[str, CircuitBreaker] = {}
         self._unused_breaker = CircuitBreaker(reactor, wake=context.dispatcher.wake)
 
@@ -67,8 +67,8 @@ class CourierSet:
     def prepare(self, config: Config) -> PreparedCouriers:
         """Prepares the HTTP clients of a configuration. Existing clients are reused. Reads files, so it may block.
         Raises OSError or PemError."""
-        trusts: dict[str, Trust] = {}
-        clients: dict[Trust, Client] = {}
+        trusts: dict[str, ClientKey] = {}
+        clients: dict[ClientKey, Client] = {}
         for name, intake in config.intakes.items():
             trust = trusts[name] = self._client_key(config, intake.destination)
             if trust not in clients:
@@ -141,7 +141,7 @@ class CourierSet:
         return courier
 
     @staticmethod
-    def _client_key(config: Config, destination: Destination) -> Trust:
+    def _client_key(config: Config, destination: Destination) -> ClientKey:
         """Returns the settings that destinations must share to use the same client. It includes the state of the
         certificate files, so a changed file leads to a new client."""
         trust = deliver_config.trust(destination)
