@@ -13,9 +13,15 @@ from typing import Protocol
 from twisted.internet import defer
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from bridge.deliver.bandwidth import BURST, Bandwidth
 from bridge.deliver.waiters import Waiters
 from bridge.util.token_bucket import TokenBucket
+
+BURST = 0.25
+"Size of the buckets of requests and of bytes in seconds: the burst that is allowed after a pause."
+
+
+def _bucket_of(rate: float | None, *, tokens: float | None = None, now_ms: float | None = None) -> TokenBucket | None:
+    return None if rate is None else TokenBucket(rate, max(1.0, rate * BURST), tokens=tokens, now_ms=now_ms)
 
 
 class Sender(Protocol):
@@ -55,6 +61,56 @@ class Slot:
         self._on_stall()
 
 
+class Bandwidth:
+    """Bodies that wait to be sent, in order of arrival. ``rate`` is in bytes per second; None means no limit."""
+
+    def __init__(self, clock: IReactorTime, rate: float | None) -> None:
+        self.rate = rate
+        self._clock = clock
+        self._bucket = _bucket_of(rate)
+        self._waiting: deque[tuple[int, defer.Deferred[None]]] = deque()
+        self._call: IDelayedCall | None = None
+
+    def change(self, rate: float | None) -> None:
+        """Applies another limit, also to the bodies that wait."""
+        if rate != self.rate:
+            self.rate, self._bucket = rate, _bucket_of(rate)
+            self._cancel_timer()
+            self._release_waiting()
+
+    def acquire(self, size: int) -> "defer.Deferred[None]":
+        """Returns a Deferred that fires when a body of ``size`` bytes may be sent. If it is cancelled first, the body
+        takes no tokens."""
+
+        def forget(cancelled: "defer.Deferred[None]") -> None:
+            self._waiting = deque(each for each in self._waiting if each[1] is not cancelled)
+
+        allowed: defer.Deferred[None] = defer.Deferred(forget)
+        self._waiting.append((size, allowed))
+        self._release_waiting()
+        return allowed
+
+    def stop(self) -> None:
+        """Sends none of the waiting bodies."""
+        self._cancel_timer()
+        self._waiting.clear()
+
+    def _cancel_timer(self) -> None:
+        if self._call is not None and self._call.active():
+            self._call.cancel()
+
+    def _release_waiting(self) -> None:
+        while self._waiting:
+            size, allowed = self._waiting[0]
+            wait = self._bucket.borrow(size, self._clock.seconds() * 1000) if self._bucket is not None else 0.0
+            if wait:
+                if self._call is None or not self._call.active():
+                    self._call = self._clock.callLater(wait, self._release_waiting)
+                return
+            self._waiting.popleft()
+            allowed.callback(None)
+
+
 class Dispatcher:
     """Allows ``connections`` requests in flight, ``rate`` starts per second and ``bandwidth`` bytes per second. None
     means no limit."""
@@ -65,7 +121,7 @@ class Dispatcher:
         self.connections = connections
         self._clock = clock
         self._rate = rate
-        self._bucket = self._bucket_of(rate)
+        self._bucket = self._rate_bucket(rate)
         self._bandwidth = Bandwidth(clock, bandwidth)
         self._senders: deque[Sender] = deque()
         self._call: IDelayedCall | None = None
@@ -79,7 +135,7 @@ class Dispatcher:
         """Applies other limits."""
         self.connections = connections
         if rate != self._rate:
-            self._rate, self._bucket = rate, self._bucket_of(rate)
+            self._rate, self._bucket = rate, self._rate_bucket(rate)
         self._bandwidth.change(bandwidth)
 
     def add(self, sender: Sender) -> None:
@@ -183,10 +239,9 @@ class Dispatcher:
         self._stalled += 1
         self.wake()
 
-    def _bucket_of(self, rate: float | None) -> TokenBucket | None:
-        """Returns a bucket that allows one request now, not a burst."""
-        now_ms = self._clock.seconds() * 1000
-        return None if rate is None else TokenBucket(rate, max(1.0, rate * BURST), tokens=1, now_ms=now_ms)
+    def _rate_bucket(self, rate: float | None) -> TokenBucket | None:
+        # It allows one request now, not a burst.
+        return _bucket_of(rate, tokens=1, now_ms=self._clock.seconds() * 1000)
 
     def _take_token(self) -> bool:
         if self._bucket is None:

@@ -3,8 +3,7 @@
 from twisted.internet.defer import CancelledError, ensureDeferred
 from twisted.internet.task import Clock
 
-from bridge.deliver.bandwidth import Bandwidth
-from bridge.deliver.dispatcher import Dispatcher
+from bridge.deliver.dispatcher import Bandwidth, Dispatcher
 from bridge.deliver.next_request import JoinWidth
 
 

@@ -5,8 +5,7 @@ from collections import Counter
 import pytest
 from twisted.internet.task import Clock
 
-from bridge.deliver.bandwidth import BURST
-from bridge.deliver.dispatcher import Dispatcher
+from bridge.deliver.dispatcher import BURST, Dispatcher
 
 
 class Sender:
