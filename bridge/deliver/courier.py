@@ -95,26 +95,16 @@ class Courier(CourierStatus):
         self._quiescent_waiters.check()
 
     def drop_oldest(self) -> Batch | Pack | None:
-        """Forgets the oldest batch or pack of which nothing is in flight or settled. Returns it, or None if no
-        batch or pack qualifies.
-
-        The caller removes the file and updates the ledger.
-        """
+        """Forgets the oldest batch or pack of which nothing is in flight. Returns it; None if none qualifies. The
+        caller removes the file and updates the ledger."""
         return self._pending.drop_oldest()
 
     def tidy(self) -> None:
         """Packs the backlog if it consists of many files. Called several times a second."""
         if self._paused:
             return
-        if self._delegate is not None:
-            blocked = self._delegate.stuck
-        else:
-            blocked = (
-                bool(self._retry_state.failures)
-                or self.parked is not None
-                or self._delivery_path.base_urls.state != "closed"
-            )
-        self._pending.tidy(blocked=blocked)
+        stuck = self.state in ("parked", "backing-off") if self._delegate is None else self._delegate.stuck
+        self._pending.tidy(blocked=stuck)
 
     def stop(self) -> None:
         """Stops further attempts."""
@@ -251,20 +241,18 @@ class Courier(CourierStatus):
             self._pending.pack_queue.read_ahead()
             if not self._may_start():
                 return False
-        if not len(self._send_queue) or self._delegate is not None:
-            if not len(self._split_queue):
-                return False
-            if wait := self._split_queue.ready_in(self._context.clock.seconds()):
-                self._retry_state.wait(wait)
-                return False
-        return True
+        if self._delegate is None and len(self._send_queue):
+            return True
+        wait = self._split_queue.ready_in(self._context.clock.seconds())
+        if wait:
+            self._retry_state.wait(wait)
+        return wait == 0
 
     def _may_start(self) -> bool:
         if self._paused or self.retired or self._retry_state.waiting:
             return False
-        if not len(self._split_queue) and (
-            self._delegate is not None or not (len(self._send_queue) or self._send_queue.needs_packs)
-        ):
+        has_fresh = self._delegate is None and bool(len(self._send_queue) or self._send_queue.needs_packs)
+        if not has_fresh and not len(self._split_queue):
             return False
         if (breaker := self._next_breaker()) is None:
             return False
