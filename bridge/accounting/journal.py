@@ -115,8 +115,15 @@ class Opened:
 class Journal:
     """Writes the journal of one spool. ``wall`` is in seconds since the epoch. No method raises OSError."""
 
-    def __init__(self, directory: Path, *, keep: timedelta | None, wall: Callable[[], float]) -> None:
-        self.on_error: Callable[[str], None] = lambda text: None
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        keep: timedelta | None,
+        wall: Callable[[], float],
+        on_error: Callable[[str], object] = lambda text: None,
+    ) -> None:
+        self.on_error = on_error
         "Called on the writing thread, once for each series of consecutive failures."
         self.lost = 0
         "Lines that could not be written since the last successful write."
@@ -132,6 +139,10 @@ class Journal:
         "Bytes of the complete lines in the newest file. None: not determined yet."
         self._last_written: dict[str, Figures] = {}
         self._whole_on: date | None = None
+
+    def change(self, keep: timedelta | None) -> None:
+        """Applies another age, at the next day."""
+        self.keep = keep
 
     # --- start and stop ----------------------------------------------------------------------------------------------
 

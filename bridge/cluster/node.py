@@ -16,7 +16,7 @@ reachable. A full queue is no reason to do so: then the couriers, including this
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from twisted.internet import defer
+from twisted.internet import defer, task
 from twisted.logger import Logger
 
 from bridge.cluster.backlog_view import BacklogView
@@ -268,6 +268,12 @@ class ClusterNode:
             publisher.in_flight or (self._own[name].can_hand_over and not publisher.stuck)
             for name, publisher in self._publishers.items() if name in self._own
         )  # fmt: skip
+
+    def when_published(self) -> "defer.Deferred[task.LoopingCall]":
+        """Waits until no batch waits for its confirm or will be published in a moment."""
+        check = task.LoopingCall(lambda: None if self.is_publishing else check.stop())
+        check.clock = self._clock
+        return check.start(0.02)
 
     async def stop(self) -> None:
         """Closes the connections. Unconfirmed batches stay in the spool, unacknowledged ones in their queue."""

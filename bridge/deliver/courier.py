@@ -22,7 +22,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 
-from twisted.internet import defer
+from twisted.internet import defer, task
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -253,6 +253,12 @@ class Courier:
     def is_quiescent(self) -> bool:
         """Returns True if nothing is in flight, handed over or being packed."""
         return not self._slots and not self._handed_over and not self._pending.pack_queue.busy
+
+    def when_quiescent(self) -> "defer.Deferred[task.LoopingCall]":
+        """Waits until nothing is in flight, handed over or being packed."""
+        check = task.LoopingCall(lambda: check.stop() if self.is_quiescent else None)
+        check.clock = self._clock
+        return check.start(0.02)
 
     def pause(self) -> None:
         """Starts no further requests until ``resume`` is called."""

@@ -17,7 +17,6 @@ from bridge.deliver.circuit_breaker import CircuitBreaker
 from bridge.deliver.client import Client, Response
 from bridge.deliver.context import DeliveryContext, DeliveryPath, RequestLimits
 from bridge.deliver.courier import Courier
-from bridge.deliver.dispatcher import Dispatcher
 from bridge.deliver.failover import BaseUrls
 from bridge.deliver.request import RequestTarget
 from bridge.host.interfaces import Reactor
@@ -44,20 +43,12 @@ class PreparedCouriers:
 
 
 class CourierSet:
-    """Couriers of one bridge. ``context`` must be set before the first batch is added."""
+    """Couriers of one bridge."""
 
-    context: DeliveryContext
-
-    def __init__(self, config: Config, reactor: Reactor) -> None:
+    def __init__(self, config: Config, reactor: Reactor, *, context: DeliveryContext) -> None:
+        self.context = context
         self.couriers: dict[str, Courier] = {}
-        self.dispatcher = Dispatcher(
-            reactor,
-            connections=config.collector.connections,
-            rate=config.collector.max_request_rate,
-            bandwidth=deliver_config.bandwidth(config),
-        )
-        self.batch_sealed: Callable[[Batch], None] = lambda batch: None
-        "Called with every batch that is added."
+        self.dispatcher = context.dispatcher
         self.delivery_path_changed: Callable[[str, DeliveryPath | None, RequestLimits], None] = (
             lambda name, delivery_path, limits: None
         )
@@ -117,6 +108,10 @@ class CourierSet:
         for client in unused:
             # Connections that carry a request close later, when they have been idle for a while.
             defer.ensureDeferred(client.close())
+
+    def subscribe(self, callback: Callable[[str, DeliveryPath | None, RequestLimits], None]) -> None:
+        """Calls ``callback`` with the delivery path of an intake when it changes; None when the intake is retired."""
+        self.delivery_path_changed = callback
 
     def set_key(self, intake: Intake) -> None:
         """Applies a new key of one intake. Nothing else has changed."""
@@ -191,7 +186,6 @@ class CourierSet:
 
     def add(self, batch: Batch) -> None:
         """Adds a batch that was sealed or found at start."""
-        self.batch_sealed(batch)
         self.get_or_add(batch.intake).add(batch)
 
     def add_pack(self, pack: Pack) -> None:

@@ -9,6 +9,7 @@ no longer counts against ``connections``, so that an unresponsive URL does not s
 from collections import deque
 from typing import Protocol
 
+from twisted.internet import defer
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from bridge.deliver.bandwidth import Bandwidth
@@ -55,6 +56,7 @@ class Dispatcher:
         self._bytes_per_second: float | None = None
         self._slots: dict[Slot, None] = {}
         self._stalled = 0
+        self._idle: list[defer.Deferred[None]] = []
         self.change(connections=connections, rate=rate, bandwidth=bandwidth)
 
     def change(self, *, connections: int, rate: float | None, bandwidth: float | None) -> None:
@@ -86,6 +88,13 @@ class Dispatcher:
     def in_flight(self) -> int:
         """Returns the number of requests without a response."""
         return len(self._slots)
+
+    def when_idle(self) -> "defer.Deferred[None]":
+        """Waits until no request is in flight."""
+        if not self._slots:
+            return defer.succeed(None)
+        self._idle.append(defer.Deferred())
+        return self._idle[-1]
 
     @property
     def limited(self) -> bool:
@@ -130,6 +139,10 @@ class Dispatcher:
         self._stalled -= slot.stalled
         del self._slots[slot]
         self.wake()
+        if not self._slots:
+            waiting, self._idle = self._idle, []
+            for each in waiting:
+                each.callback(None)
 
     def offer(self, sender: Sender) -> None:
         """Starts requests if ``sender`` has more to send. Use this if nothing has changed for the other couriers.

@@ -84,10 +84,11 @@ class Pipeline:
         on_error: Callable[[str], None],
         room: Room | None = None,
         message_samples: MessageSamples | None = None,
+        mirror: FrameMirror | None = None,
     ) -> None:
         self.spool_writer = SpoolWriter(spool=spool, ledger=ledger, room=room or UnlimitedRoom(), on_error=on_error)
         self.message_samples = message_samples or MessageSamples()
-        self.mirror: FrameMirror | None = None
+        self.mirror = mirror
         self.read_counts = ReadCounts()
         self._ledger = ledger
         self._wall = wall

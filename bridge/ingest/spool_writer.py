@@ -24,6 +24,9 @@ class Room(Protocol):
     def refuses(self, intake: str, size: int) -> str | None:
         """Returns the reason why ``size`` bytes of an intake may not be written now, or None if they may."""
 
+    def subscribe(self, on_room: Callable[[], None]) -> None:
+        """Calls ``on_room`` whenever an intake or the disk was full and may have room again."""
+
     def failed(self, intake: str, error: OSError) -> str:
         """Called after a failed write; returns the reason under which its events are counted as dropped."""
 
@@ -32,6 +35,9 @@ class UnlimitedRoom:
     """Accepts every write, for a spool without a budget."""
 
     pauses = False
+
+    def subscribe(self, on_room: Callable[[], None]) -> None:
+        """Does nothing: there is always room."""
 
     def refuses(self, intake: str, size: int) -> str | None:
         """Returns None: every write is accepted."""
@@ -56,6 +62,7 @@ class SpoolWriter:
         self._room = room
         self._on_error = on_error
         self._resuming = False
+        room.subscribe(self.resume)
 
     @property
     def pauses(self) -> bool:

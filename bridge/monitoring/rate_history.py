@@ -79,18 +79,18 @@ class RateHistory:
         "Intake -> events per second received and delivered, over the last interval."
         self.received = self.delivered = 0.0
         "Events per second of all intakes, over the last interval."
-        self.waiting: Callable[[], tuple[int, float]] = lambda: (0, 0.0)
-        "Returns the number of waiting events and the age of the oldest in seconds."
         self._ledger = ledger
         self._delays = delays
         self._clock = clock
         self._wall = wall
         self._last = self._minute = self._totals()
 
-    def beat(self) -> None:
-        """Takes one reading; called every ``EVERY`` seconds."""
+    def beat(self, waiting: int, oldest: float) -> None:
+        """Takes one reading; called every ``EVERY`` seconds.
+
+        ``waiting`` is the number of waiting events, ``oldest`` the age of the oldest in seconds.
+        """
         totals = self._totals()
-        waiting, oldest = self.waiting()
         reading = _between(self._last, totals, waiting, oldest)
         passed = max(totals.at - self._last.at, 0.001)
         self.received, self.delivered = reading["received"], reading["delivered"]

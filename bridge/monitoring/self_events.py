@@ -20,6 +20,10 @@ class SelfEvents:
         self._ledger = ledger
         self._wall = wall
 
+    def change(self, config: Config) -> None:
+        """Applies another configuration."""
+        self.config = config
+
     def emit(self, text: str) -> None:
         """Writes one event to the spool. Does nothing if no intake is configured for self events."""
         intake = self.config.admin.self_events

@@ -122,6 +122,14 @@ class Status:
     reloaded: bool = True
     "True if the last reload was applied, or if there was none."
 
+    def change(self, config_sha256: str) -> None:
+        """Shows another configuration, which was applied."""
+        self.config_sha256, self.reloaded = config_sha256, True
+
+    def note_failed_reload(self) -> None:
+        """Shows that the configuration on disk is not in use."""
+        self.reloaded = False
+
     def report(self, *, sources: int = MAX_ROWS) -> JSON:
         """Returns the content of ``/api/status``, with at most ``sources`` source rows."""
         now = self.wall()

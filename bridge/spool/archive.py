@@ -47,7 +47,7 @@ class Archive:
         max_size: int,
         max_age: float | None,
         wall: Callable[[], float],
-        on_error: Callable[[str], None],
+        on_error: Callable[[str], object],
     ) -> None:
         self.directory = directory
         self.max_size = max_size
@@ -61,6 +61,10 @@ class Archive:
         self._on_error = on_error
         self._loose: dict[tuple[int, str], list[Batch]] = {}
         self._packs: dict[tuple[int, str], list[tuple[Pack, int]]] = {}
+
+    def change(self, *, max_size: int, max_age: float | None) -> None:
+        """Applies other limits, at the next ``tidy``."""
+        self.max_size, self.max_age = max_size, max_age
 
     def recover(self) -> None:
         """Reads the file names of the archive. Raises OSError."""

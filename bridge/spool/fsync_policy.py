@@ -51,6 +51,10 @@ class FsyncPolicy:
         self._folders: set[Path] = set()
         "Folders whose own names are on disk."
 
+    def change(self, policy: Policy) -> None:
+        """Applies another policy, to batches in the queue only when they are sent."""
+        self.policy = policy
+
     def add(self, batch: Batch) -> None:
         """Queues a batch that was sealed, or found at start."""
         if self.policy != "never" and self._wall() - batch.sequence / 1_000_000 < WRITTEN_BACK:

@@ -131,7 +131,7 @@ def pack(batches: list[Batch], on_error: Callable[[Batch, OSError], None]) -> tu
     return made, damaged
 
 
-def merge(packs: list[Pack], on_error: Callable[[str], None]) -> Pack:
+def merge(packs: list[Pack], on_error: Callable[[str], object]) -> Pack:
     """Merges several untouched packs, in order, into one pack. Copies their blocks without recompressing them.
 
     Raises OSError, also if a block is damaged; then all packs are unchanged.

@@ -62,6 +62,8 @@ class Spool:
         work: Work,
         bounds: dict[str, int],
         keep: int = 0,
+        on_error: Callable[[str], object] = lambda text: None,
+        archive: Archive | None = None,
     ) -> None:
         """Locks the spool directory. ``keep``: bytes of appended lines that are cached until they are first read.
 
@@ -70,9 +72,11 @@ class Spool:
         self.directory = directory
         self.limits = limits
         self.on_sealed: Callable[[Batch], None] = lambda batch: None
-        self.on_error: Callable[[str], None] = lambda text: None
+        self.on_error = on_error
+        self._subscribers: list[Callable[[Batch], object]] = []
+        self._watches: list[tuple[Callable[[], bool], Callable[[], object]]] = []
         self.quarantine = Quarantine(directory / ".quarantine", wall=wall, bounds=bounds)
-        self.archive: Archive | None = None
+        self.archive = archive
         self._wall = wall
         self._clock = clock
         self._work = work
@@ -95,6 +99,20 @@ class Spool:
         self._sealing = 0
         self._write_cache = WriteCache(keep)
         self._lock = lock.take(directory)
+
+    def change(self, *, limits: BatchLimits | None = None, bounds: dict[str, int] | None = None) -> None:
+        """Applies other limits to batches, or to the quarantine."""
+        if limits is not None:
+            if limits.resolution_ms != self.limits.resolution_ms:
+                # With another resolution the same slot number means another time.
+                self.seal_all()
+            self.limits = limits
+        if bounds is not None:
+            self.quarantine.bounds.update(bounds)
+
+    def use_archive(self, archive: Archive | None) -> None:
+        """Moves settled batches to another, recovered archive from now on, or removes them (None)."""
+        self.archive = archive
 
     def recover(self) -> recovery.RecoveredSpool:
         """Recovers the batches of earlier processes. Called once, before the first append. Raises SpoolError."""
@@ -252,6 +270,34 @@ class Spool:
         if self._by_age:
             self._seal(list(self._by_age))
 
+    def subscribe(self, callback: Callable[[Batch], object]) -> None:
+        """Calls ``callback`` on the reactor with each sealed or announced batch, in the order of subscription."""
+        self._subscribers.append(callback)
+
+    def announce(self, batch: Batch) -> None:
+        """Passes a sealed batch that recovery found or an operator's command made to all subscribers."""
+        self.on_sealed(batch)
+        for callback in self._subscribers:
+            callback(batch)
+
+    def when_idle(self, callback: Callable[[], object]) -> None:
+        """Calls ``callback`` once no batch is open or being sealed; at once if that is so now."""
+        self._watches.append((lambda: self.idle, callback))
+        self._call_watches()
+
+    def when_sealed(self, intake: str, callback: Callable[[], object]) -> None:
+        """Calls ``callback`` once no batch of an intake is being sealed and all were passed to the subscribers."""
+        self._watches.append((lambda: not self.is_sealing(intake), callback))
+        self._call_watches()
+
+    def _call_watches(self) -> None:
+        watches, self._watches = self._watches, []
+        for watch in watches:
+            if watch[0]():
+                watch[1]()
+            else:
+                self._watches.append(watch)
+
     @property
     def idle(self) -> bool:
         """Returns True if no batch is open or being sealed."""
@@ -306,7 +352,8 @@ class Spool:
                 if made is not None:
                     made.sealed = now
                     self._write_cache.hand_over(batch, made)
-                    self.on_sealed(made)
+                    self.announce(made)
+            self._call_watches()
 
         self._work(lambda: [self._sealed(batch) for batch in batches], done)
 

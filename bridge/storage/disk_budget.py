@@ -21,7 +21,7 @@ from bridge.spool.budget import MOST_GRANULE, BudgetTerms, DiskState, Forecast, 
 from bridge.spool.fsync_policy import FsyncPolicy
 from bridge.spool.reserve import Reserve
 from bridge.storage import disk_usage
-from bridge.storage.budget_members import ArchiveUsage, BudgetMember, NoArchive
+from bridge.storage.budget_members import ArchiveUsage, BudgetMember, KeptArchive, NoArchive
 from bridge.storage.disk_usage import FULL, SOME, DiskUsage
 from bridge.util.alarms import AlarmSink
 from bridge.util.jobs import Work
@@ -56,7 +56,6 @@ class DiskBudget:
         "Intakes without room in the spool."
         self.on_room: Callable[[], None] = lambda: None
         "Called when an intake or the disk was full and may have room again."
-        self.archive: ArchiveUsage = NoArchive()
         self.reserve = Reserve(spool.directory)
         self.evicted: Counter[str] = Counter()
         "Events dropped to make room for newer ones, by intake."
@@ -94,6 +93,15 @@ class DiskBudget:
         self._querying = False
         self._enforcing = False
         self._shrinking = False
+
+    def subscribe(self, on_room: Callable[[], None]) -> None:
+        """Calls ``on_room`` whenever an intake or the disk was full and may have room again."""
+        self.on_room = on_room
+
+    @property
+    def archive(self) -> ArchiveUsage:
+        """The archive, which is deleted first on a full disk."""
+        return NoArchive() if self._spool.archive is None else KeptArchive(self._spool.archive)
 
     # --- called for each append --------------------------------------------------------------------------------------
 

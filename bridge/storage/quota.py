@@ -43,7 +43,7 @@ class Quotas:
         self.today: dict[str, int] = {}
         "Bytes delivered on the current day by intake."
         self._file = file
-        self.limits = limits
+        self.change(limits)
         self._deliverers = deliverers
         self._alarms = alarms
         self._wall = wall
@@ -51,6 +51,10 @@ class Quotas:
         self._day = self._date()
         self._counted: dict[str, int] = {}
         self._saved: dict[str, int] = {}
+
+    def change(self, limits: Mapping[str, int | None]) -> None:
+        """Applies other limits."""
+        self.limits = limits
 
     def recover(self) -> None:
         """Loads the counts of the current day."""

@@ -1,9 +1,12 @@
 """Tests that couriers of one exit share ``max_request_rate``."""
 
+from types import SimpleNamespace
+
 from twisted.internet.task import Clock
 
 from bridge.config import parse_text
 from bridge.deliver.couriers import CourierSet
+from bridge.deliver.dispatcher import Dispatcher
 
 CONFIGURATION = """
 collector: {region: FRA1, max_request_rate: 12}
@@ -40,7 +43,8 @@ def requests_in_ten_seconds(clock, sender):
 
 def test_rate_is_divided_by_the_couriers_that_share_it():
     clock, config = Clock(), parse_text(CONFIGURATION, "bridge.yaml")
-    courier_set = CourierSet(config, clock)
+    dispatcher = Dispatcher(clock, connections=8, rate=config.collector.max_request_rate)
+    courier_set = CourierSet(config, clock, context=SimpleNamespace(dispatcher=dispatcher))
     sender = BusySender(courier_set.dispatcher)
     courier_set.dispatcher.add(sender)
     assert requests_in_ten_seconds(clock, sender) in range(118, 126)

@@ -15,7 +15,6 @@ from bridge.monitoring.alarms import Alarms
 from bridge.spool import BatchLimits, Pack, pack_writer
 from bridge.spool.archive import Archive
 from bridge.spool.budget import BudgetTerms
-from bridge.storage.budget_members import KeptArchive
 from tests.harness.builders import build_disk_budget
 from tests.unit.deliver.test_courier import CourierFixture
 
@@ -410,11 +409,9 @@ def test_archive_is_deleted_before_waiting_batches_are_dropped(make_fixture, mon
     assert archive.size >= 40 * 4096
     add_during_outage(fixture, 40, first=100)
     disk_budget = build_budget(fixture, monkeypatch, max_size=10 * 2**20)
-    disk_budget.archive = KeptArchive(archive)
     disk_budget.look()
     assert disk_budget.archive.disk == archive.size >= 40 * 4096
     disk_budget = build_budget(fixture, monkeypatch, max_size=2**20 + fixture.courier.waiting_disk)
-    disk_budget.archive = KeptArchive(archive)
     disk_budget.look()
     assert archive.size == 0
     assert not disk_budget.evicted

@@ -280,13 +280,13 @@ def test_archive_is_deleted_before_batches_are_dropped(make_fixture, monkeypatch
     shrunk = []
 
     class Archive:
-        disk = 40 * MB
+        size = 40 * MB
 
         def shrink(self, size):
             shrunk.append(size)
             return size
 
-    fixture.disk_budget.archive = Archive()
+    fixture.spool.archive = Archive()
     fixture.available = 0
     fixture.look()
     assert shrunk
