@@ -1,45 +1,34 @@
 """Delivers the events in the spool while no bridge runs (``syslog-bridge drain``), with a bridge without listeners."""
 
-from typing import Any
-
-from twisted.internet import defer, task
+from twisted.internet import defer
 from twisted.python.failure import Failure
 
 from bridge.app.bridge import Bridge
+from bridge.app.process import Process
 from bridge.config import Config
 from bridge.host import logs
 from bridge.host.reactor import install_reactor
-from bridge.listen.sockets import ListenError
-from bridge.operations.command import CommandError
+from bridge.operations.command import JSON, CommandError
+from bridge.operations.drain import deliver_all
 from bridge.spool import SpoolError
 
-POLL_INTERVAL = 0.25
-"Seconds between two checks whether the spool is empty."
 
-
-def drain_spool(config: Config, timeout: float) -> dict[str, Any]:
+def drain_spool(config: Config, timeout: float) -> JSON:
     """Delivers for at most ``timeout`` seconds and returns the number of events left, in total and by intake.
 
     Raises CommandError if the bridge cannot start.
     """
     reactor = install_reactor()
     logs.begin()
-    ended: list[dict[str, Any] | Failure] = []
+    ended: list[JSON | Failure] = []
 
-    async def deliver() -> dict[str, Any]:
-        bridge = Bridge(config, reactor, listening=False)
+    async def deliver() -> JSON:
+        bridge = Bridge(config, Process.of(reactor), listening=False)
         await bridge.start()
         try:
-            ends_at = reactor.seconds() + timeout
-            while bridge.ledger.total().spooled and reactor.seconds() < ends_at:
-                await task.deferLater(reactor, POLL_INTERVAL)
+            return await deliver_all(bridge.ledger, reactor, timeout, lambda progress: True)
         finally:
             await bridge.stop()
-        accounts = bridge.ledger.accounts.items()
-        return {
-            "left": bridge.ledger.total().spooled,
-            "by_intake": {name: account.spooled for name, account in accounts if account.spooled},
-        }
 
     def begin() -> None:
         defer.ensureDeferred(deliver()).addBoth(ended.append).addBoth(lambda nothing: reactor.stop())
@@ -48,8 +37,7 @@ def drain_spool(config: Config, timeout: float) -> dict[str, Any]:
     reactor.run()
     (result,) = ended
     if isinstance(result, Failure):
-        if result.check(SpoolError, ListenError):
+        if result.check(SpoolError):
             raise CommandError(result.getErrorMessage())
         result.raiseException()
-    assert isinstance(result, dict)
     return result

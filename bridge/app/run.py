@@ -11,6 +11,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from bridge.app.bridge import Bridge
+from bridge.app.process import Process
 from bridge.config import Config, ConfigurationError, load
 from bridge.host import logs
 from bridge.host.reactor import install_reactor
@@ -71,7 +72,8 @@ def run(path: Path, *, log_format: str = "auto", log_level: str = "info") -> int
 
     async def start() -> None:
         try:
-            bridge = Bridge(config, reactor, recent=recent, manager=ServiceManager(first_environment()))
+            process = Process.of(reactor, recent=recent, manager=ServiceManager(first_environment()))
+            bridge = Bridge(config, process)
             await bridge.start()
         except (SpoolError, ListenError) as error:
             print(f"syslog-bridge: {error}", file=sys.stderr)  # noqa: T201

@@ -8,14 +8,11 @@ from typing import Any, NoReturn
 import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
-from twisted.internet import defer
 
-from bridge.admin.control_commands import OPERATOR_ERRORS, on_spool
 from bridge.cli.options import fail
 from bridge.config import Config
 from bridge.operations import control_client, spool_summary
-from bridge.operations.command import WrongRequest
-from bridge.operations.offline_session import OfflineSession
+from bridge.operations.commands import OPERATOR_ERRORS, run_on_files
 from bridge.spool import SpoolError
 
 JSON = dict[str, Any]
@@ -31,10 +28,13 @@ def run_command(config: Config, command: str, given: Mapping[str, object], *, de
             directory = existing_spool(config.spool.directory)
             if spool_summary.owner(directory) is not None:
                 return control_client.execute(directory, command, given, on_progress)
-            return _run_offline(config, command, given, on_progress)
-        except control_client.ControlError as error:
-            fail(f"{command}: {error}")
-        except (*OPERATOR_ERRORS, SpoolError, WrongRequest) as error:
+
+            def progress(report: JSON) -> bool:
+                on_progress(report)
+                return True
+
+            return run_on_files(config, command, dict(given), progress, lambda note: click.echo(note, err=True))
+        except (*OPERATOR_ERRORS, SpoolError, control_client.ControlError) as error:
             fail(f"{command}: {error}")
         except OSError as error:
             fail(f"{command}: {error.filename or config.spool.directory}: {error.strerror}{_remedy(error)}")
@@ -64,29 +64,6 @@ def fail_unreadable(command: str, error: OSError) -> NoReturn:
 
 def _remedy(error: OSError) -> str:
     return ". Run the command as root or as the bridge's user" if isinstance(error, PermissionError) else ""
-
-
-def _run_offline(
-    config: Config, command: str, given: Mapping[str, object], on_progress: control_client.ProgressCallback
-) -> JSON:
-    session = OfflineSession(config)
-    try:
-
-        def progress(report: dict[str, object]) -> bool:
-            on_progress(report)
-            return True
-
-        results: list[Any] = []
-        defer.ensureDeferred(on_spool(session)[command](dict(given), progress)).addBoth(results.append)
-        (outcome,) = results
-        if hasattr(outcome, "raiseException"):
-            outcome.raiseException()
-        result: JSON = outcome
-        return result
-    finally:
-        session.close()
-        for text in session.notes:
-            click.echo(text, err=True)
 
 
 class _ProgressBar:

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import click
 
-from bridge.admin.control_commands import networks
 from bridge.cli.execute import confirm, existing_spool, fail_unreadable, run_command, yes_option
 from bridge.cli.options import Bundle, configuration_option, fail, load_config
 from bridge.config import Config
 from bridge.config.faults import printable
 from bridge.operations.command import WrongRequest
+from bridge.operations.commands import networks
 from bridge.operations.control_client import ControlError
 from bridge.spool.quarantine import REASONS, QuarantineEntry
 from bridge.spool.reprocess import Selection

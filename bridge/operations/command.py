@@ -1,6 +1,7 @@
 """Defines an operator's command, the progress it reports, and the errors whose text is for the operator."""
 
 from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
 from typing import Any
 
 JSON = dict[str, object]
@@ -16,6 +17,16 @@ class WrongRequest(Exception):
 
 class CommandError(Exception):
     """Raised when a command cannot be carried out; the text tells the operator why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reloaded:
+    """The result of a successful reload."""
+
+    text: str
+    "The result in one sentence."
+    pause: float
+    "Seconds for which the reactor was blocked."
 
 
 class ReloadError(Exception):

@@ -3,13 +3,16 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import TypeVar
 
 from bridge.operations.command import Progress
 from bridge.operations.session import Session, make_reprocessor
+from bridge.spool import Spool
 from bridge.spool.quarantine import QuarantineFile
 from bridge.spool.reprocess import SEQUENCES, ReprocessResult, Selection
 from bridge.spool.transaction import UnfinishedTransaction
+
+T = TypeVar("T")
 
 
 async def retry(
@@ -32,15 +35,12 @@ async def purge(
     return await _process_files(session, reasons, selection, progress, reprocessor.purge)
 
 
-Work = Callable[..., ReprocessResult]
-
-
 async def _process_files(
     session: Session,
     reasons: Sequence[str],
     selection: Selection,
     progress: Progress,
-    work: Work,
+    process: Callable[[Spool, str, QuarantineFile, Selection, range], ReprocessResult],
 ) -> dict[str, object]:
     moved: Counter[str] = Counter()
     filtered = purged = stayed = done = 0
@@ -52,7 +52,7 @@ async def _process_files(
             reason, file = waiting[0]
             sequences = session.spool.sequences(SEQUENCES)
             try:
-                result = await session.run(partial(work, session.spool, reason, file, selection, sequences))
+                result = await session.run(partial(process, session.spool, reason, file, selection, sequences))
             except UnfinishedTransaction:
                 # The next start finishes the transaction. Until then, the ledger counts its frames as quarantined.
                 waiting.pop(0)
@@ -75,11 +75,10 @@ async def _process_files(
 
 
 async def _claim(session: Session, reason: str) -> list[QuarantineFile]:
-    found: list[QuarantineFile] = await _run_job(session, reason, partial(session.spool.quarantine.claim, reason))
-    return found
+    return await _run_job(session, reason, partial(session.spool.quarantine.claim, reason))
 
 
-async def _run_job(session: Session, reason: str, job: Callable[[], Any]) -> Any:
+async def _run_job(session: Session, reason: str, job: Callable[[], T]) -> T:
     """Runs a job on quarantine files: on the spool thread for reason *refused*, on the reactor for the others."""
     return await session.run(job) if reason == "refused" else job()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from twisted.internet.defer import maybeDeferred
@@ -24,6 +25,7 @@ from bridge.spool.fsync_policy import FsyncPolicy
 from bridge.spool.quarantine import REASONS
 from bridge.storage.delivery_store import DeliveryStore
 from bridge.storage.disk_budget import DiskBudget
+from bridge.storage.open import Storage
 
 NOON = 1_795_435_200
 "2026-11-23 12:00:00 UTC, in seconds since the epoch."
@@ -78,10 +80,22 @@ def build_disk_budget(spool: Spool, terms: BudgetTerms, **overrides: Any) -> Dis
     return DiskBudget(spool, terms=terms, **defaults | overrides)
 
 
-def build_delivery_store(spool: Spool, ledger: Ledger, **overrides: Any) -> DeliveryStore:
-    """Builds the store of what couriers have settled; receipts are dropped unless the test takes them."""
-    defaults: dict[str, Any] = {"work": at_once, "receipt": lambda receipt: None, "refused": lambda *line: None}
-    return DeliveryStore(spool, ledger, **defaults | overrides)
+def build_delivery_store(
+    spool: Spool,
+    ledger: Ledger,
+    *,
+    work: Any = at_once,
+    receipt: Any = lambda receipt: None,
+    refused: Any = lambda *line: None,
+    remove: Any = None,
+) -> DeliveryStore:
+    """Builds the store of what couriers have settled; journal lines are dropped unless the test takes them."""
+
+    def note_refused(*line: object, taken: bool) -> None:
+        refused(*line)
+
+    journal: Any = SimpleNamespace(receipt=receipt, refused=note_refused, handed=lambda *line: None)
+    return DeliveryStore(Storage(spool, ledger, journal), work, acknowledge_taken=remove)
 
 
 def build_delivery_context(clock: Any, **overrides: Any) -> DeliveryContext:

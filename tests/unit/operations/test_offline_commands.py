@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from twisted.internet import defer
 
-from bridge.admin.control_commands import on_spool
 from bridge.batching import Group
 from bridge.config import parse_text
 from bridge.operations.command import CommandError, WrongRequest
-from bridge.operations.offline_session import OfflineSession
+from bridge.operations.commands import on_spool
+from bridge.operations.session import OfflineSession
 from bridge.spool import inspect
 from bridge.spool.archive import Archive
 from bridge.spool.quarantine import QuarantineEntry
@@ -59,6 +59,7 @@ class Gateway:
         )
         spool.quarantine.close()
         spool.close()
+        self.notes: list[str] = []
         self.progress: list[dict[str, object]] = []
         self.max_reports = 1000
         "Number of progress reports after which the operator no longer waits."
@@ -70,7 +71,7 @@ class Gateway:
             self.progress.append(report)
             return len(self.progress) < self.max_reports
 
-        session = OfflineSession(self.config, wall=lambda: float(NOON + 60))
+        session = OfflineSession(self.config, self.notes.append, wall=lambda: float(NOON + 60))
         try:
             results: list[Any] = []
             defer.ensureDeferred(on_spool(session)[command](given, progress)).addBoth(results.append)

@@ -1,12 +1,20 @@
-"""Maps the commands of the control socket to operations and checks their parameters."""
+"""Maps the names of commands to operations and checks their parameters.
 
-from collections.abc import Awaitable, Mapping
+The control socket of a running bridge offers them (``on_bridge``). Without one, ``run_on_files`` runs those that need
+only a spool.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
 from ipaddress import ip_network
 from typing import Protocol
 
+from twisted.internet import defer
+from twisted.python.failure import Failure
+
+from bridge.config import Config
 from bridge.operations import drain, quarantine, replay, spool
-from bridge.operations.command import JSON, Command, CommandError, Progress, ReloadError, WrongRequest
-from bridge.operations.session import Session
+from bridge.operations.command import JSON, Command, CommandError, Progress, Reloaded, ReloadError, WrongRequest
+from bridge.operations.session import OfflineSession, Session
 from bridge.routing.conditions import Network
 from bridge.spool.archive_replay import ArchiveChanged
 from bridge.spool.partition import EventFilter
@@ -15,29 +23,17 @@ from bridge.spool.reprocess import Selection
 from bridge.spool.transaction import UnfinishedTransaction
 
 
-class ReloadResult(Protocol):
-    """Declares what the control socket needs of a reload's result."""
-
-    @property
-    def text(self) -> str:
-        """The result in one sentence."""
-
-    @property
-    def pause(self) -> float:
-        """Seconds for which the reactor was blocked."""
-
-
 class Reloader(Protocol):
-    """Declares what the control socket needs to change the configuration of a running bridge."""
+    """Declares what commands need to change the configuration of a running bridge."""
 
-    def run(self) -> Awaitable[ReloadResult]:
+    def run(self) -> Awaitable[Reloaded]:
         """Reads and applies the configuration file. Raises ReloadError."""
 
     def set_key(self, intake: str, key: str) -> None:
         """Uses another key for an intake. Raises ReloadError."""
 
 
-OPERATOR_ERRORS = (CommandError, ReloadError, UnfinishedTransaction, ArchiveChanged)
+OPERATOR_ERRORS = (CommandError, ReloadError, UnfinishedTransaction, ArchiveChanged, WrongRequest)
 "Errors whose text is sent to the operator."
 
 
@@ -104,6 +100,27 @@ def on_bridge(session: Session, reload: Reloader, draining: drain.Drain) -> Mapp
         return await draining.run(_number(given, "timeout_seconds"), progress)
 
     return {**on_spool(session), "reload": run_reload, "key": set_key, "drain": run_drain}
+
+
+def run_on_files(
+    config: Config, command: str, given: JSON, progress: Progress, on_note: Callable[[str], object]
+) -> JSON:
+    """Runs a command on the spool of a configuration, with the spool's lock, and returns its result.
+
+    ``on_note`` receives messages for the operator about the state of the spool. Raises SpoolError, OPERATOR_ERRORS or
+    OSError.
+    """
+    session = OfflineSession(config, on_note)
+    try:
+        outcomes: list[JSON | Failure] = []
+        defer.ensureDeferred(on_spool(session)[command](given, progress)).addBoth(outcomes.append)
+        # All jobs of this session run at once.
+        (outcome,) = outcomes
+        if isinstance(outcome, Failure):
+            outcome.raiseException()
+        return outcome
+    finally:
+        session.close()
 
 
 # --- parameters -------------------------------------------------------------------------------------------------------
