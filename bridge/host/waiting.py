@@ -25,7 +25,7 @@ async def with_timeout(waiting: "defer.Deferred[T]", seconds: float, clock: IRea
     waiting.addTimeout(seconds, clock)
     try:
         await waiting
-    except TimeoutError:
+    except defer.TimeoutError:
         return False
     await task.deferLater(clock, 0)
     return True

@@ -1,0 +1,37 @@
+"""Tests waiting for a limited time: what fires in time, late, or twice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from twisted.internet import defer
+from twisted.internet.task import Clock
+
+from bridge.host.waiting import called_back, with_timeout
+
+
+def test_waiting_ends_in_the_turn_after_the_deferred_has_fired() -> None:
+    clock, fires = Clock(), defer.Deferred[None]()
+    waited = defer.ensureDeferred(with_timeout(fires, 5, clock))
+    clock.advance(4)
+    fires.callback(None)
+    assert not waited.called
+    clock.advance(0)
+    assert waited.result is True
+
+
+def test_waiting_ends_after_the_timeout() -> None:
+    clock, fires = Clock(), defer.Deferred[None]()
+    waited = defer.ensureDeferred(with_timeout(fires, 5, clock))
+    clock.advance(5)
+    assert waited.result is False
+    fires.callback(None)
+
+
+def test_callback_fires_once_even_after_the_timeout() -> None:
+    clock, registered = Clock(), list[Callable[[], object]]()
+    waited = defer.ensureDeferred(with_timeout(called_back(registered.append), 5, clock))
+    clock.advance(5)
+    assert waited.result is False
+    registered[0]()
+    registered[0]()
