@@ -12,7 +12,7 @@ from bridge.monitoring import metrics
 from bridge.monitoring.message_preview import MessagePreview
 from bridge.operations.commands import on_bridge
 from bridge.operations.drain import Drain
-from bridge.operations.session import RunningSession
+from bridge.operations.session import CourierBacklogs, Session
 
 
 def build_admin(config: Config, process: Process, parts: Subsystems, reload: Reload) -> AdminServer:
@@ -27,15 +27,17 @@ def build_admin(config: Config, process: Process, parts: Subsystems, reload: Rel
         status, rate_history=parts.monitoring.rate_history, recent=process.recent, metrics=lambda: metrics.text(status),
         showing=preview, run=run, pause=lambda: task.deferLater(reactor, 0),
     )  # fmt: skip
-    session = RunningSession(
-        lambda: reload.config, opened, parts.delivery.courier_set, parts.monitoring.journal_writer, run, reactor
-    )
+    session = Session(
+        opened, CourierBacklogs(opened.spool, parts.delivery.courier_set, reactor), run,
+        next_turn=lambda: task.deferLater(reactor, 0), write_accounts=parts.monitoring.journal_writer.write_accounts,
+        current=lambda: reload.config,
+    )  # fmt: skip
     drain = Drain(
         reactor, ingest.listener_set, opened.ledger, parts.storage.alarms, ingest.pipeline.spool_writer.finish
     )
     server = AdminServer(
         config, reactor, pages=routes.pages(), control_pages=routes.control_pages(),
-        control=Control(on_bridge(session, reload, drain), reactor),
+        control=Control(on_bridge(session, reload.run, reload.set_key, drain.run), reactor),
     )  # fmt: skip
     reload.subscribe(server.change)
     return server

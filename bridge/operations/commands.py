@@ -6,32 +6,20 @@ only a spool.
 
 from collections.abc import Awaitable, Callable, Mapping
 from ipaddress import ip_network
-from typing import Protocol
 
 from twisted.internet import defer
 from twisted.python.failure import Failure
 
 from bridge.config import Config
-from bridge.operations import drain, quarantine, replay, spool
+from bridge.operations import quarantine, replay, spool
 from bridge.operations.command import JSON, Command, CommandError, Progress, Reloaded, ReloadError, WrongRequest
-from bridge.operations.session import OfflineSession, Session
+from bridge.operations.session import Session, offline_session
 from bridge.routing.conditions import Network
 from bridge.spool.archive_replay import ArchiveChanged
 from bridge.spool.partition import EventFilter
 from bridge.spool.quarantine import REASONS
 from bridge.spool.reprocess import Selection
 from bridge.spool.transaction import UnfinishedTransaction
-
-
-class Reloader(Protocol):
-    """Declares what commands need to change the configuration of a running bridge."""
-
-    def run(self) -> Awaitable[Reloaded]:
-        """Reads and applies the configuration file. Raises ReloadError."""
-
-    def set_key(self, intake: str, key: str) -> None:
-        """Uses another key for an intake. Raises ReloadError."""
-
 
 OPERATOR_ERRORS = (CommandError, ReloadError, UnfinishedTransaction, ArchiveChanged, WrongRequest)
 "Errors whose text is sent to the operator."
@@ -85,21 +73,29 @@ def _with_accounting(session: Session, command: Command) -> Command:
     return run
 
 
-def on_bridge(session: Session, reload: Reloader, draining: drain.Drain) -> Mapping[str, Command]:
-    """Returns all commands of a running bridge."""
+def on_bridge(
+    session: Session,
+    reload: Callable[[], Awaitable[Reloaded]],
+    set_key: Callable[[str, str], None],
+    drain: Callable[[float, Progress], Awaitable[JSON]],
+) -> Mapping[str, Command]:
+    """Returns all commands of a running bridge.
+
+    ``reload`` applies the configuration file; ``set_key`` uses another key for an intake. Both raise ReloadError.
+    """
 
     async def run_reload(given: JSON, progress: Progress) -> JSON:
-        result = await reload.run()
+        result = await reload()
         return {"text": result.text, "pause_seconds": result.pause}
 
-    async def set_key(given: JSON, progress: Progress) -> JSON:
-        reload.set_key(_text(given, "intake"), _text(given, "key"))
+    async def run_set_key(given: JSON, progress: Progress) -> JSON:
+        set_key(_text(given, "intake"), _text(given, "key"))
         return {}
 
     async def run_drain(given: JSON, progress: Progress) -> JSON:
-        return await draining.run(_number(given, "timeout_seconds"), progress)
+        return await drain(_number(given, "timeout_seconds"), progress)
 
-    return {**on_spool(session), "reload": run_reload, "key": set_key, "drain": run_drain}
+    return {**on_spool(session), "reload": run_reload, "key": run_set_key, "drain": run_drain}
 
 
 def run_on_files(
@@ -110,8 +106,7 @@ def run_on_files(
     ``on_note`` receives messages for the operator about the state of the spool. Raises SpoolError, OPERATOR_ERRORS or
     OSError.
     """
-    session = OfflineSession(config, on_note)
-    try:
+    with offline_session(config, on_note) as session:
         outcomes: list[JSON | Failure] = []
         defer.ensureDeferred(on_spool(session)[command](given, progress)).addBoth(outcomes.append)
         # All jobs of this session run at once.
@@ -119,8 +114,6 @@ def run_on_files(
         if isinstance(outcome, Failure):
             outcome.raiseException()
         return outcome
-    finally:
-        session.close()
 
 
 # --- parameters -------------------------------------------------------------------------------------------------------
@@ -171,7 +164,7 @@ def _event_filter(given: JSON) -> EventFilter:
 
 def _intakes(given: JSON, session: Session, *, but: str | None = None) -> list[str]:
     intake = _optional_text(given, "intake")
-    return [name for name in (session.intakes() if intake is None else [intake]) if name != but]
+    return [name for name in (session.backlogs.intakes() if intake is None else [intake]) if name != but]
 
 
 def _target(given: JSON, session: Session) -> str:

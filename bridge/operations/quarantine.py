@@ -5,34 +5,40 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TypeVar
 
-from bridge.operations.command import Progress
-from bridge.operations.session import Session, make_reprocessor
+from bridge.config import Config
+from bridge.ingest import from_config as ingest_config
+from bridge.operations.command import JSON, Progress
+from bridge.operations.session import Session
 from bridge.spool import Spool
 from bridge.spool.quarantine import QuarantineFile
-from bridge.spool.reprocess import SEQUENCES, ReprocessResult, Selection
+from bridge.spool.reprocess import SEQUENCES, Reprocessor, ReprocessResult, Selection
 from bridge.spool.transaction import UnfinishedTransaction
+from bridge.storage import from_config as storage_config
 
 T = TypeVar("T")
 
 
-async def retry(
-    session: Session, reasons: Sequence[str], selection: Selection, progress: Progress
-) -> dict[str, object]:
+async def retry(session: Session, reasons: Sequence[str], selection: Selection, progress: Progress) -> JSON:
     """Queues quarantined frames for delivery: refused events to their intake, others by the current routes.
 
     Returns the number of frames queued for each intake, dropped by a route, and left in quarantine. Raises OSError,
     UnfinishedTransaction.
     """
-    reprocessor = await session.run(lambda: make_reprocessor(session.config))
+    reprocessor = await session.run(partial(_make_reprocessor, session.config))
     return await _process_files(session, reasons, selection, progress, reprocessor.retry)
 
 
-async def purge(
-    session: Session, reasons: Sequence[str], selection: Selection, progress: Progress
-) -> dict[str, object]:
+async def purge(session: Session, reasons: Sequence[str], selection: Selection, progress: Progress) -> JSON:
     """Removes quarantined frames; the ledger counts them as dropped. Raises OSError, UnfinishedTransaction."""
-    reprocessor = await session.run(lambda: make_reprocessor(session.config))
+    reprocessor = await session.run(partial(_make_reprocessor, session.config))
     return await _process_files(session, reasons, selection, progress, reprocessor.purge)
+
+
+def _make_reprocessor(config: Config) -> Reprocessor:
+    """Compiles the routes, which takes a while if there are many."""
+    return Reprocessor(
+        ingest_config.router(config), ingest_config.group_limits(config), storage_config.batch_limits(config)
+    )
 
 
 async def _process_files(
@@ -41,7 +47,7 @@ async def _process_files(
     selection: Selection,
     progress: Progress,
     process: Callable[[Spool, str, QuarantineFile, Selection, range], ReprocessResult],
-) -> dict[str, object]:
+) -> JSON:
     moved: Counter[str] = Counter()
     filtered = purged = stayed = done = 0
     waiting = [(reason, file) for reason in reasons for file in await _claim(session, reason)]
@@ -97,4 +103,4 @@ async def _apply(session: Session, reason: str, file: QuarantineFile, result: Re
     for origin, count in result.purged.items():
         ledger.drop_quarantined(origin, count, "purged")
     for batch in result.batches:
-        session.enqueue(batch)
+        session.backlogs.enqueue(batch)

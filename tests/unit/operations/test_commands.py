@@ -20,6 +20,10 @@ class FakeSession:
     def spool(self):
         return self
 
+    @property
+    def backlogs(self):
+        return self
+
     def discard(self, batches):
         pass
 

@@ -13,7 +13,7 @@ from bridge.batching import Group
 from bridge.config import parse_text
 from bridge.operations.command import CommandError, WrongRequest
 from bridge.operations.commands import on_spool
-from bridge.operations.session import OfflineSession
+from bridge.operations.session import offline_session
 from bridge.spool import inspect
 from bridge.spool.archive import Archive
 from bridge.spool.quarantine import QuarantineEntry
@@ -71,8 +71,7 @@ class Gateway:
             self.progress.append(report)
             return len(self.progress) < self.max_reports
 
-        session = OfflineSession(self.config, self.notes.append, wall=lambda: float(NOON + 60))
-        try:
+        with offline_session(self.config, self.notes.append, wall=lambda: float(NOON + 60)) as session:
             results: list[Any] = []
             defer.ensureDeferred(on_spool(session)[command](given, progress)).addBoth(results.append)
             (result,) = results
@@ -82,8 +81,6 @@ class Gateway:
             assert session.ledger.imbalance == 0
             found: dict[str, object] = result
             return found
-        finally:
-            session.close()
 
     def events(self, intake: str) -> list[bytes]:
         """Returns the events of an intake in the spool, in order."""
