@@ -9,35 +9,33 @@ from bridge.config import Config
 from bridge.host import logs
 from bridge.host.reactor import install_reactor
 from bridge.operations.command import JSON, CommandError
-from bridge.operations.drain import deliver_all
+from bridge.operations.drain import deliver_all, events_left
 from bridge.spool import SpoolError
 
 
 def drain_spool(config: Config, timeout: float) -> JSON:
-    """Delivers for at most ``timeout`` seconds and returns the number of events left, in total and by intake.
+    """Delivers for at most ``timeout`` seconds, or until a signal. Returns the events left as ``events_left`` does.
 
     Raises CommandError if the bridge cannot start.
     """
     reactor = install_reactor()
     logs.begin()
-    ended: list[JSON | Failure] = []
+    failures: list[Failure] = []
 
-    async def deliver() -> JSON:
-        bridge = Bridge(config, Process.of(reactor), listening=False)
+    async def deliver(bridge: Bridge) -> None:
         await bridge.start()
-        try:
-            return await deliver_all(bridge.ledger, reactor, timeout, lambda progress: True)
-        finally:
-            await bridge.stop()
+        reactor.addSystemEventTrigger("before", "shutdown", lambda: defer.ensureDeferred(bridge.stop()))
+        await deliver_all(bridge.ledger, reactor, timeout, lambda progress: True)
 
-    def begin() -> None:
-        defer.ensureDeferred(deliver()).addBoth(ended.append).addBoth(lambda nothing: reactor.stop())
+    def begin(bridge: Bridge) -> None:
+        defer.ensureDeferred(deliver(bridge)).addErrback(failures.append).addBoth(lambda nothing: reactor.stop())
 
-    reactor.callWhenRunning(begin)
-    reactor.run()
-    (result,) = ended
-    if isinstance(result, Failure):
-        if result.check(SpoolError):
-            raise CommandError(result.getErrorMessage())
-        result.raiseException()
-    return result
+    try:
+        bridge = Bridge(config, Process.of(reactor), listening=False)
+        reactor.callWhenRunning(begin, bridge)
+        reactor.run()
+        for failure in failures:
+            failure.raiseException()
+    except SpoolError as error:
+        raise CommandError(str(error)) from None
+    return events_left(bridge.ledger)

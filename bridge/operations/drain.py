@@ -40,23 +40,25 @@ class Drain:
 
 
 async def deliver_all(ledger: Ledger, clock: IReactorTime, timeout: float, progress: Progress) -> JSON:
-    """Waits until no events are left. The couriers deliver them.
+    """Waits until the couriers have delivered all events.
 
-    Stops after ``timeout`` seconds, or once ``progress`` returns False. Returns the number of events left, in total and
-    by intake.
+    Stops after ``timeout`` seconds, or once ``progress`` returns False. Returns the events left as ``events_left`` does.
     """
     ends_at = clock.seconds() + timeout
 
-    def left() -> int:
-        total = ledger.total()
-        return total.spooled + total.buffered
-
     def report() -> None:
-        if not left() or clock.seconds() >= ends_at or not progress({"left": left()}):
+        left = events_left(ledger)["left"]
+        if not left or clock.seconds() >= ends_at or not progress({"left": left}):
             reports.stop()
 
     reports = task.LoopingCall(report)
     reports.clock = clock
     await reports.start(PROGRESS_INTERVAL)
+    return events_left(ledger)
+
+
+def events_left(ledger: Ledger) -> JSON:
+    """Returns the number of events that are not delivered, in total and by intake."""
+    total = ledger.total()
     by_intake = {name: account.spooled for name, account in ledger.accounts.items() if account.spooled}
-    return {"left": left(), "by_intake": by_intake}
+    return {"left": total.spooled + total.buffered, "by_intake": by_intake}
