@@ -14,7 +14,7 @@ from bridge.spool import SpoolError
 
 
 def drain_spool(config: Config, timeout: float) -> JSON:
-    """Delivers for at most ``timeout`` seconds, or until a signal. Returns the events left as ``events_left`` does.
+    """Delivers for at most ``timeout`` seconds, or until a signal. Returns what ``events_left`` returns.
 
     Raises CommandError if the bridge cannot start.
     """

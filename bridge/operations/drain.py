@@ -42,7 +42,7 @@ class Drain:
 async def deliver_all(ledger: Ledger, clock: IReactorTime, timeout: float, progress: Progress) -> JSON:
     """Waits until the couriers have delivered all events.
 
-    Stops after ``timeout`` seconds, or once ``progress`` returns False. Returns the events left as ``events_left`` does.
+    Stops after ``timeout`` seconds, or once ``progress`` returns False. Returns what ``events_left`` returns.
     """
     ends_at = clock.seconds() + timeout
 

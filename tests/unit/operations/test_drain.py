@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 from unittest.mock import Mock
 
@@ -24,9 +25,8 @@ class Draining:
         self.waits = True
         listener_set: Any = Mock()
         listener_set.close.side_effect = lambda: defer.succeed(None)
-        drain = Drain(
-            self.clock, listener_set, self.ledger, self.alarms, lambda: self.ledger.spool_buffered("linux", 1)
-        )
+        finish = partial(self.ledger.spool_buffered, "linux", 1)
+        drain = Drain(self.clock, listener_set, self.ledger, self.alarms, finish)
         self.result = defer.ensureDeferred(drain.run(timeout, self.report))
         assert listener_set.close.called
 
