@@ -26,6 +26,9 @@ class FakeDiskBudget:
         self.pauses = True
         self.full = {}
 
+    def subscribe(self, on_room):
+        pass
+
     def refuses(self, intake, size):
         return self.full.get(intake)
 
