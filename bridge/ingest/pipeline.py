@@ -49,7 +49,6 @@ class ReadCounts:
     outside: int = 0
     "Events with a timestamp out of range, sent with the time of reception."
     truncated: int = 0
-    resyncs: int = 0
     format_sampled: Counter[str] = field(default_factory=Counter)
     "Events that were checked against the text format of their intake, by intake."
     format_mismatches: Counter[str] = field(default_factory=Counter)

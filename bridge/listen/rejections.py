@@ -21,12 +21,20 @@ class Rejections:
     def __init__(self, listener: str, clock: Callable[[], float]) -> None:
         self.counts: Counter[str] = Counter()
         "Rejections by reason code."
-        self.listener = listener
+        self._listener = listener
         self._clock = clock
         self._since = float("-inf")
         self._logged: set[tuple[str, str]] = set()
-        self.hosts: dict[str, str] = {}
+        self._hosts: dict[str, str] = {}
         "The latest explanation for each rejected sender; the most recent sender is last."
+
+    def rename(self, listener: str) -> None:
+        """Uses another name of the listener in log lines."""
+        self._listener = listener
+
+    def latest(self, hosts: Callable[[str], bool]) -> str | None:
+        """Returns the latest explanation for a sender whose address ``hosts`` accepts, or None."""
+        return next((text for host, text in reversed(self._hosts.items()) if hosts(host)), None)
 
     def note(self, reason: str, host: str, text: str, *, what: str = "connection", count: int = 1) -> None:
         """Records a rejection.
@@ -35,10 +43,10 @@ class Rejections:
         rejected.
         """
         self.counts[reason] += count
-        self.hosts.pop(host, None)
-        self.hosts[host] = text
-        if len(self.hosts) > MAX_HOSTS:
-            del self.hosts[next(iter(self.hosts))]
+        self._hosts.pop(host, None)
+        self._hosts[host] = text
+        if len(self._hosts) > MAX_HOSTS:
+            del self._hosts[next(iter(self._hosts))]
         now = self._clock()
         if now - self._since > WINDOW:
             self._since, self._logged = now, set()
@@ -47,5 +55,5 @@ class Rejections:
         self._logged.add((reason, host))
         log.warn(
             "listener {name}: {what} from {host} closed: {why}",
-            name=self.listener, what=what, host=host or "this machine", why=text,
+            name=self._listener, what=what, host=host or "this machine", why=text,
         )  # fmt: skip

@@ -24,16 +24,13 @@ from bridge.syslog.framing import Oversize, datagrams
 _SOFTWARE = b"syslog-bridge,%b" % __version__.encode()
 
 
-class RelpSession:
-    """Adds RELP commands and acknowledgements to a syslog connection."""
+class RelpConnection(SyslogConnection):
+    """Reads the RELP connection of one sender."""
 
-    _factory: SyslogFactory
-    _peer: Peer
-    _paused: bool
     acknowledges = True
 
-    def __init__(self, factory: SyslogFactory, *rest: object) -> None:
-        super().__init__(factory, *rest)  # type: ignore[call-arg]
+    def __init__(self, factory: SyslogFactory, peer: Peer) -> None:
+        super().__init__(factory, peer)
         self._relp = relp.RelpFramer(factory.listener_context.max_frame_size)
         self._answers: list[bytes] = []
         "Responses that are sent after the next commit."
@@ -45,7 +42,7 @@ class RelpSession:
         try:
             commands = self._relp.feed(data)
         except relp.RelpError as error:
-            self._refuse("relp_protocol", f"{error}: is it a RELP client (rsyslog: omrelp)?")  # type: ignore[attr-defined]
+            self._refuse("relp_protocol", f"{error}: is it a RELP client (rsyslog: omrelp)?")
             return
         frames: list[bytes] = []
         oversize: list[Oversize] = []
@@ -60,13 +57,13 @@ class RelpSession:
             else:
                 self._answers.append(self._control(number, name, message))
         if frames:
-            pipeline.take(self._peer, datagrams(frames), sender=self)  # type: ignore[arg-type]
+            pipeline.take(self._peer, datagrams(frames), sender=self)
         if oversize:
-            pipeline.take_oversize(self._peer, oversize, self)  # type: ignore[arg-type]
+            pipeline.take_oversize(self._peer, oversize, self)
         if pipeline.spool_writer.losses != lost:
             text = "its messages could not be stored, so they are not acknowledged; the sender will repeat them"
             self._answers.clear()
-            self._refuse("not_kept", text)  # type: ignore[attr-defined]
+            self._refuse("not_kept", text)
         elif self._answers and not self._paused:
             self._acknowledge()
 
@@ -91,32 +88,32 @@ class RelpSession:
                 return
             if error is not None:
                 text = f"the spool cannot be synced to disk ({error.strerror}), so nothing is acknowledged"
-                self._refuse("not_kept", text)  # type: ignore[attr-defined]
+                self._refuse("not_kept", text)
                 return
-            transport = self.transport  # type: ignore[attr-defined]
-            transport.write(b"".join(answers))
+            assert self.transport is not None
+            self.transport.write(b"".join(answers))
             if self._close_requested and not self._committing:
-                transport.loseConnection()
+                self.transport.loseConnection()
 
         self._factory.listener_context.commit(done)
 
     def resume(self) -> None:
         """Reads again after held events have been appended, and acknowledges them."""
-        super().resume()  # type: ignore[misc]
+        super().resume()
         if self._answers and not self._disconnected:
             self._acknowledge()
 
     def end(self) -> None:
         """Closes the connection after the running commits have been acknowledged."""
         self._close_requested = True
-        if self._disconnected or self.transport is None:  # type: ignore[attr-defined]
+        if self._disconnected or self.transport is None:
             return
         if self._committing:
             self._answers.append(relp.GOODBYE)
             self._acknowledge()
         else:
-            self.transport.write(relp.GOODBYE)  # type: ignore[attr-defined]
-            self.transport.loseConnection()  # type: ignore[attr-defined]
+            self.transport.write(relp.GOODBYE)
+            self.transport.loseConnection()
 
     def check_idle(self) -> None:
         """Does nothing: a RELP frame carries its length."""
@@ -126,32 +123,12 @@ class RelpSession:
         self._disconnected = True
 
 
-class RelpConnection(RelpSession, SyslogConnection):
-    """Reads the RELP connection of one sender."""
-
-
-class RelpTlsConnection(RelpSession, TlsConnection):
+class RelpTlsConnection(RelpConnection, TlsConnection):
     """Reads the RELP connection of one sender over TLS."""
-
-
-class RelpFactory(SyslogFactory):
-    """Builds the connections of one RELP listener."""
-
-    def connection(self, peer: Peer, host: str) -> SyslogConnection:
-        """Creates the protocol of an accepted connection."""
-        return RelpConnection(self, peer)
-
-
-class RelpTlsFactory(TlsFactory):
-    """Builds the connections of one RELP listener with TLS."""
-
-    def connection(self, peer: Peer, host: str) -> SyslogConnection:
-        """Creates the protocol of an accepted connection, which starts with the TLS handshake."""
-        return RelpTlsConnection(self, peer, host)
 
 
 def relp_listener(listener: Listener, bound: socket.socket, listener_context: ListenerContext) -> TcpListener:
     """Creates a RELP listener, with TLS if it has a certificate. Raises ListenError."""
     if listener.certificate is not None:
-        return TlsListener(listener, bound, listener_context, RelpTlsFactory(listener, listener_context))
-    return TcpListener(listener, bound, listener_context, RelpFactory(listener, listener_context))
+        return TlsListener(listener, bound, listener_context, TlsFactory(listener, listener_context, RelpTlsConnection))
+    return TcpListener(listener, bound, listener_context, SyslogFactory(listener, listener_context, RelpConnection))

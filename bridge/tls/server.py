@@ -57,6 +57,10 @@ class _Connection(SSL.Connection):
     fault: tuple[int, tuple[str, ...]] | None = None
     "OpenSSL's number of the error, and the names of the certificate."
 
+    def note_fault(self, number: int, certificate: x509.Certificate) -> None:
+        """Stores the first error, because OpenSSL itself only reports that verification failed."""
+        self.fault = self.fault or (number, names_of(certificate))
+
 
 @implementer(IOpenSSLServerConnectionCreator)
 class ServerContext:
@@ -153,9 +157,8 @@ def _protocol(connection: SSL.Connection, offered: list[bytes]) -> Any:
 
 
 def _verify(connection: SSL.Connection, certificate: crypto.X509, number: int, depth: int, ok: int) -> bool:
-    if not ok and isinstance(connection, _Connection) and connection.fault is None:
-        # Store the first error, because OpenSSL itself only reports that verification failed.
-        connection.fault = number, names_of(certificate.to_cryptography())
+    if not ok and isinstance(connection, _Connection):
+        connection.note_fault(number, certificate.to_cryptography())
     return bool(ok)
 
 
