@@ -55,7 +55,7 @@ class AdminServer:
             try:
                 self._context = ServerContext(admin.certificate, admin.private_key)
             except PemError as error:
-                raise ListenError(f"admin.listen: {error}") from None
+                raise ListenError(f"admin.listen: {error.text}", error.hint) from None
             factory = TLSMemoryBIOFactory(self._context, False, self._site)
         elif not admin.listen.is_loopback:
             raise ListenError("admin.listen: an address beyond loopback needs certificate, private_key and token")

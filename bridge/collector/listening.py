@@ -13,12 +13,13 @@ from twisted.web.server import Site
 
 from bridge.tls.pem import PemError
 from bridge.tls.server import ServerContext
+from bridge.util.errors import BridgeError
 
 _BACKLOG = 1024
 
 
-class CollectorError(Exception):
-    """Raised when the collector cannot start; the text is for its operator."""
+class CollectorError(BridgeError):
+    """Raised when the collector cannot start."""
 
 
 class ListenAddress(NamedTuple):
@@ -75,7 +76,7 @@ async def _listen(
         try:
             endpoint = wrapServerTLS(ServerContext(certificate, private_key), endpoint)
         except PemError as error:
-            raise CollectorError(str(error)) from None
+            raise CollectorError(error.text, error.hint) from None
     try:
         return await endpoint.listen(site)
     except CannotListenError as error:

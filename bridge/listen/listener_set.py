@@ -92,24 +92,7 @@ class ListenerSet:
 
     def open(self) -> None:
         """Binds all sockets and starts reading; opens all listeners or none. Raises ListenError."""
-        made = self.make(self._config.listeners)
-        self.begin(made)
-        self._inherited.close_unused()
-        self._store_sockets()
-        self.open_ = True
-
-    def make(self, listeners: Collection[Listener]) -> list[OpenListener]:
-        """Creates listeners with bound sockets, all or none, without starting them. Raises ListenError."""
-        made: list[OpenListener] = []
-        try:
-            for listener in listeners:
-                bound = self._bind(listener, self._config.listeners)
-                made.append(self._make_listener(listener, bound, self.listener_context))
-        except BaseException:
-            for open_listener in made:
-                open_listener.close(shared=True)  # no data is read before start
-            raise
-        return made
+        self.apply(self.prepare(self._config))
 
     def prepare(self, config: Config) -> "ListenerChange":
         """Prepares the listeners of another configuration. Raises ListenError.
@@ -148,20 +131,15 @@ class ListenerSet:
         self._config, self.listener_context = change.config, change.listener_context
         for apply in change.applies:
             apply()
-        self.listeners = dict(change.kept)
-        self.begin(change.opened)
-        order = {listener.name: place for place, listener in enumerate(change.config.listeners)}
-        self.listeners = dict(sorted(self.listeners.items(), key=lambda item: order[item[0]]))
+        by_name = change.kept | {open_listener.listener.name: open_listener for open_listener in change.opened}
+        self.listeners = {listener.name: by_name[listener.name] for listener in change.config.listeners}
+        for open_listener in change.opened:
+            open_listener.start()
         taken = {(open_listener.listener.transport, open_listener.listener.address) for open_listener in change.opened}
         self.open_ = True
-        self._store_sockets()
+        self._inherited.close_unused()
+        self._inherited.store_sockets({name: listener.bound for name, listener in self.listeners.items()})
         return defer.ensureDeferred(self._close(closing, taken))
-
-    def begin(self, made: Collection[OpenListener]) -> None:
-        """Starts listeners."""
-        for open_listener in made:
-            self.listeners[open_listener.listener.name] = open_listener
-            open_listener.start()
 
     def names(self) -> list[str]:
         """Returns each listener's name with its port or path, for the log."""
@@ -236,9 +214,6 @@ class ListenerSet:
     async def wait_closed(self) -> None:
         """Waits for listeners that are being closed, so that a reload does not keep one of them."""
         await self._closings.run(lambda: None)
-
-    def _store_sockets(self) -> None:
-        self._inherited.store_sockets({name: open_listener.bound for name, open_listener in self.listeners.items()})
 
     async def _close(self, closing: list[OpenListener], taken: Collection[Place] = (), *, held: bool = False) -> None:
         """Drains and closes listeners.

@@ -28,7 +28,7 @@ def load_context(listener: Listener) -> ServerContext:
     try:
         return ServerContext(listener.certificate, listener.private_key, terms)
     except PemError as error:
-        raise ListenError(f"listener {listener.name}: {error}") from None
+        raise ListenError(f"listener {listener.name}: {error.text}", error.hint) from None
 
 
 @implementer(IHandshakeListener)

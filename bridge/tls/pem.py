@@ -8,12 +8,14 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from bridge.util.errors import BridgeError
 
-class PemError(ValueError):
-    """Raised when a PEM file cannot be used. The text names the file."""
 
-    def __init__(self, path: Path, text: str) -> None:
-        super().__init__(text)
+class PemError(BridgeError, ValueError):
+    """Raised when a PEM file cannot be used. The text names the file. Pydantic's validators expect a ValueError."""
+
+    def __init__(self, path: Path, text: str, hint: str = "") -> None:
+        super().__init__(text, hint)
         self.path = path
 
 
@@ -80,7 +82,7 @@ def _read_key(path: Path) -> PrivateKeyTypes:
     try:
         return load_pem_private_key(_read(path), password=None)
     except TypeError:
-        raise PemError(path, f"{path}: the private key is encrypted. Use a key without a passphrase.") from None
+        raise PemError(path, f"{path}: the private key is encrypted", "Use a key without a passphrase.") from None
     except PemError:
         raise
     except ValueError:
