@@ -84,6 +84,12 @@ class Connections(Generic[C]):
             return connection
         return None
 
+    def refused(self, connection: C, reason: str, text: str) -> None:
+        """Counts an open connection that is closed at once, and frees its slot: it ends in a later reactor turn."""
+        if (sender := self._open.get(connection)) is not None:
+            self.rejections.note(reason, sender, text)
+            self.closed(connection)
+
     def closed(self, connection: C) -> None:
         """Removes a connection that has ended."""
         sender = self._open.pop(connection, None)

@@ -49,9 +49,9 @@ class Handshake:
         if data[0] == _HANDSHAKE:
             return True
         if proxy_protocol_header.begins(data):
-            self._refuse(*proxy_protocol_header.UNEXPECTED)
+            self._reject(*proxy_protocol_header.UNEXPECTED)
         else:
-            self._refuse("plain_text", f"it does not speak TLS{self._plain_text_hint}")
+            self._reject("plain_text", f"it does not speak TLS{self._plain_text_hint}")
         return False
 
     def complete(self) -> None:
@@ -67,8 +67,7 @@ class Handshake:
 
     def close_for_new_client(self) -> None:
         """Closes the connection, because a new client needs the slot."""
-        self.stop()
-        self._refuse("handshake_timeout", "max_connections is reached, and it has the oldest unfinished TLS handshake")
+        self._reject("handshake_timeout", "max_connections is reached, and it has the oldest unfinished TLS handshake")
 
     def note_failure(self, connection: SSL.Connection, error: BaseException | None) -> None:
         """Counts a connection that ended during the handshake, or that a TLS error ended afterwards."""
@@ -82,7 +81,11 @@ class Handshake:
 
     def _timed_out(self) -> None:
         what = "the TLS handshake was not completed" if self.received_data else "it sent nothing"
-        self._refuse("handshake_timeout", f"{what} within handshake_timeout")
+        self._reject("handshake_timeout", f"{what} within handshake_timeout")
+
+    def _reject(self, reason: str, text: str) -> None:
+        self.stop()
+        self._refuse(reason, text)
 
 
 class TlsReceiver(Protocol):

@@ -69,7 +69,6 @@ class RequestSink:
         self._wall = wall
 
     def change(self, listener: Listener, listener_context: ListenerContext) -> None:
-        """Applies another configuration."""
         self.listener, self.listener_context = listener, listener_context
 
     def accept(self, delivery: Delivery) -> "defer.Deferred[None]":
@@ -136,7 +135,6 @@ class _HttpsConnection(ProtocolWrapper):
         )
 
     def handshakeCompleted(self) -> None:
-        """Called when the TLS handshake is complete."""
         self.handshake.complete()
 
     def dataReceived(self, data: bytes) -> None:
@@ -154,13 +152,12 @@ class _HttpsConnection(ProtocolWrapper):
         super().connectionLost(reason)
 
     def end(self) -> None:
-        """Closes the connection from the gateway's side."""
         if self.transport is not None:
             self.transport.loseConnection()
 
     def _refuse(self, reason: str, text: str) -> None:
         self._closed = True
-        self._connections.rejections.note(reason, self._sender, text)
+        self._connections.refused(self, reason, text)
         self.transport.abortConnection()  # type: ignore[union-attr]
 
 
@@ -187,12 +184,10 @@ class HttpsFactory(WrappingFactory):
         self.connections: Connections[_HttpsConnection] = Connections(listener, listener_context.reactor.seconds)
 
     def change(self, listener: Listener, listener_context: ListenerContext) -> None:
-        """Applies another configuration."""
         self.request_sink.change(listener, listener_context)
         self.connections.change(listener)
 
     def buildProtocol(self, addr: IAddress | None) -> _HttpsConnection | None:  # type: ignore[override]
-        """Builds a connection, or returns None to close it."""
         host = str(getattr(addr, "host", ""))
         sender = str(address_of(host) or host)
         return self.connections.build(

@@ -39,15 +39,12 @@ class ProxyProtocolFactory(Factory):
         self.reactor = reactor
 
     def doStart(self) -> None:
-        """Called when the port is opened."""
         self.inner.doStart()
 
     def doStop(self) -> None:
-        """Called when the port is closed."""
         self.inner.doStop()
 
     def buildProtocol(self, addr: IAddress) -> IProtocol | None:  # type: ignore[override]
-        """Builds a connection, or returns None to close it."""
         host = str(getattr(addr, "host", ""))
         if not is_within(host, self.connections.listener.proxy_protocol or ()):
             return self.inner.buildProtocol(addr)

@@ -42,7 +42,6 @@ class SyslogConnection(Protocol, TimeoutMixin):
         self._paused = False
 
     def callLater(self, period: float, func: Callable[..., object]) -> IDelayedCall:
-        """Schedules a call on the listener's reactor; used by TimeoutMixin."""
         return self._factory.listener_context.reactor.callLater(period, func)
 
     def connectionMade(self) -> None:
@@ -99,7 +98,7 @@ class SyslogConnection(Protocol, TimeoutMixin):
 
     def _refuse(self, reason: str, text: str) -> None:
         self._closed = True
-        self._factory.connections.rejections.note(reason, self._peer.address, text)
+        self._factory.connections.refused(self, reason, text)
         if self.transport is not None:
             self.transport.abortConnection()  # type: ignore[attr-defined]
 
@@ -218,7 +217,6 @@ class SyslogFactory(Factory):
                 connection.rename()
 
     def buildProtocol(self, addr: IAddress | None) -> SyslogConnection | None:
-        """Builds a connection, or returns None to close it."""
         host = str(getattr(addr, "host", self._local))
         return self.connections.build(
             host, lambda: self._connection(self, self.listener_context.peer(self.listener.name, host))

@@ -138,11 +138,9 @@ class UdpListener(OpenListener):
     # --- IReadDescriptor ---------------------------------------------------------------------------------------------
 
     def fileno(self) -> int:
-        """Returns the socket's descriptor."""
         return self.bound.fileno()
 
     def logPrefix(self) -> str:
-        """Returns the prefix for Twisted's log."""
         return self._name
 
     def connectionLost(self, reason: Failure) -> None:

@@ -29,11 +29,9 @@ class UnixPort:
         reactor.addReader(self)
 
     def fileno(self) -> int:
-        """Returns the socket's descriptor."""
         return self._bound.fileno()
 
     def logPrefix(self) -> str:
-        """Returns the prefix for Twisted's log."""
         return "unix"
 
     def connectionLost(self, reason: Failure) -> None:

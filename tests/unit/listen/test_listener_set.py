@@ -117,7 +117,7 @@ def test_all_listeners_are_started_with_bound_sockets(fixture: ListenerSetFixtur
 def test_no_listener_stays_open_if_one_port_is_taken(fixture: ListenerSetFixture) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         config = fixture.config("a: udp", "b: tcp", b=taken.getsockname()[1])
-        with pytest.raises(ListenError, match="listener b: tcp port .* is in use by ") as failed:
+        with pytest.raises(ListenError, match=r"listener b: tcp port .* is in use by ") as failed:
             fixture.listeners.prepare(config)
     assert failed.value.hint == "Stop that process, or use another port."
     assert [made.closed for made in FakeListener.made] == [True]

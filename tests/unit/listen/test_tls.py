@@ -240,3 +240,6 @@ def test_unfinished_handshakes_time_out(fixture):
     assert factory.connections.rejections.counts == {"handshake_timeout": 2}
     assert silent.transport.disconnecting
     assert partial.transport.disconnecting
+    # Their slots are free at once, although the sockets close in a later reactor turn.
+    assert [connect(host).protocol is not None for host in ("192.0.2.9", "192.0.2.10")] == [True, True]
+    assert factory.connections.rejections.counts == {"handshake_timeout": 2}
