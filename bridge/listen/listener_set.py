@@ -240,7 +240,8 @@ class ListenerSet:
                 listener.unix_path.unlink(missing_ok=True)
             if listener.kind == "udp":
                 self._drops[listener.name] = self._drops.get(listener.name, 0) + open_listener.kernel_drops
-        await _within(ends_at + _END_WITHIN - self._reactor.seconds(), defer.gatherResults(ended), self._reactor)
+        all_ended = defer.gatherResults(ended, consumeErrors=True)
+        await _within(ends_at + _END_WITHIN - self._reactor.seconds(), all_ended, self._reactor)
         for open_listener in closing:
             if self.listeners.get(open_listener.listener.name) is open_listener:
                 del self.listeners[open_listener.listener.name]

@@ -58,6 +58,7 @@ class RecordsTransport(BufferingTLSTransport):
     """Extends Twisted's TLS transport: delivers the decrypted data of one socket read at once."""
 
     factory: "RecordsFactory"
+    "Any factory with ``records``."
 
     def _flushReceiveBIO(self) -> None:
         # Twisted calls this when decrypted bytes may be available. Twisted's own method handles the end and errors.
