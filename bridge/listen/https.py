@@ -148,8 +148,8 @@ class _HttpsConnection(ProtocolWrapper):
         self.handshake.stop()
         if not self._closed:
             self.handshake.note_failure(self.transport.getHandle(), reason.value)  # type: ignore[union-attr]
-        self._connections.closed(self)
         super().connectionLost(reason)
+        self._connections.closed(self)
 
     def end(self) -> None:
         if self.transport is not None:

@@ -125,10 +125,13 @@ class SyslogConnection(Protocol, TimeoutMixin):
         self._data_since_check = False
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self._factory.connections.closed(self)
-        self._finish()
-        self._factory.listener_context.pipeline.spool_writer.backpressure.forget(self)
         self.setTimeout(None)
+        try:
+            self._finish()
+            self._factory.listener_context.pipeline.spool_writer.backpressure.forget(self)
+        finally:
+            # Last, as the process may stop once the last connection has ended.
+            self._factory.connections.closed(self)
 
     def _finish(self) -> None:
         """Takes the last frames of a connection that has ended."""

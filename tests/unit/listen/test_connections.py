@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
 from bridge.config import Listener
 from bridge.listen.connections import Connections
+from tests.unit.ingest.test_pipeline import Tcp, lost, make_bridge  # noqa: F401
 
 
 class Connection:
@@ -104,3 +108,15 @@ def test_renamed_listener_and_new_limits_apply_to_new_connections(connections: C
     assert len(connections) == 1
     assert connections.build("192.0.2.2", Connection) is None
     assert connections.rejections.counts == {"max_connections": 1}
+
+
+def test_last_frames_are_taken_before_the_last_connection_has_ended(make_bridge: Callable[[], Any]) -> None:  # noqa: F811
+    bridge = make_bridge()
+    tcp = Tcp(bridge)
+    connection = tcp.connect()
+    connection.dataReceived(b"<13>without a line end")
+    received: list[int] = []
+    tcp.factory.connections.end().addCallback(lambda nothing: received.append(bridge.ledger.columns()["received"]))
+    assert received == []
+    lost(connection)
+    assert received == [1]
