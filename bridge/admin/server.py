@@ -16,7 +16,7 @@ from bridge.admin.auth import Authentication
 from bridge.admin.resource import Page, site
 from bridge.config import Config
 from bridge.host.interfaces import Reactor
-from bridge.listen.sockets import ListenError, bind, port_of
+from bridge.listen.sockets import ListenError, bind
 from bridge.listen.unix_port import UnixPort
 from bridge.tls.pem import PemError
 from bridge.tls.server import ServerContext
@@ -88,7 +88,7 @@ class AdminServer:
     @property
     def port(self) -> int:
         """The port of the admin endpoint; 0 if it is not open."""
-        return port_of(self._port) if self._port is not None else 0
+        return 0 if self._port is None else int(getattr(self._port.getHost(), "port", 0))
 
     async def close(self) -> None:
         """Closes both."""

@@ -9,11 +9,20 @@ from collections.abc import Callable, Iterator
 from typing import Generic, Protocol, TypeVar
 
 from twisted.internet.defer import Deferred, succeed
+from twisted.logger import Logger
 
 from bridge.config import Listener
 from bridge.ingest.peers import address_of
 from bridge.listen.listener import address_filter
-from bridge.listen.rejections import Rejections
+
+log = Logger(namespace="listen")
+
+WINDOW = 10.0
+"Seconds in which the same (reason, sender) is logged at most once."
+MAX_LOGGED = 20
+"Log lines per window, at most."
+MAX_HOSTS = 1000
+"Rejected senders that are remembered, at most."
 
 
 class Closable(Protocol):
@@ -23,11 +32,44 @@ class Closable(Protocol):
         """Closes the connection from the gateway's side."""
 
 
-class Unfinished(Protocol):
-    """Declares what the limits need of a TLS handshake that is not complete."""
+class Rejections:
+    """Counts the rejections of one listener, and logs them at a limited rate."""
 
-    def close_for_new_client(self) -> None:
-        """Closes the connection, because a new client needs the slot."""
+    def __init__(self, listener: str, clock: Callable[[], float]) -> None:
+        self.counts: Counter[str] = Counter()
+        "Rejections by reason code."
+        self._listener = listener
+        self._clock = clock
+        self._since = float("-inf")
+        self._logged: set[tuple[str, str]] = set()
+        self._hosts: dict[str, str] = {}
+        "The latest explanation for each rejected sender; the most recent sender is last."
+
+    def rename(self, listener: str) -> None:
+        """Uses another name of the listener in log lines."""
+        self._listener = listener
+
+    def latest(self, hosts: Callable[[str], bool]) -> str | None:
+        """Returns the latest explanation for a sender whose address ``hosts`` accepts, or None."""
+        return next((text for host, text in reversed(self._hosts.items()) if hosts(host)), None)
+
+    def note(self, reason: str, host: str, text: str) -> None:
+        """Records a rejection: ``reason`` is the code for metrics, ``text`` is the explanation for the operator."""
+        self.counts[reason] += 1
+        self._hosts.pop(host, None)
+        self._hosts[host] = text
+        if len(self._hosts) > MAX_HOSTS:
+            del self._hosts[next(iter(self._hosts))]
+        now = self._clock()
+        if now - self._since > WINDOW:
+            self._since, self._logged = now, set()
+        if (reason, host) in self._logged or len(self._logged) >= MAX_LOGGED:
+            return
+        self._logged.add((reason, host))
+        log.warn(
+            "listener {name}: connection from {host} closed: {why}",
+            name=self._listener, host=host or "this machine", why=text,
+        )  # fmt: skip
 
 
 C = TypeVar("C", bound=Closable)
@@ -44,8 +86,8 @@ class Connections(Generic[C]):
         self._open: dict[C, str] = {}
         "Connection -> address of its sender."
         self._per_sender: Counter[str] = Counter()
-        self._handshaking: dict[Unfinished, None] = {}
-        "Unfinished handshakes, the oldest first."
+        self._handshaking: dict[Callable[[], None], None] = {}
+        "Functions that close unfinished TLS handshakes for a new client, the oldest first."
         self._awaiting_header: dict[Closable, None] = {}
         "Connections of load balancers whose PROXY header has not arrived."
         self._when_empty: list[Deferred[None]] = []
@@ -77,7 +119,7 @@ class Connections(Generic[C]):
             self.rejections.note("max_connections", host, f"max_connections ({most}) reached")
         else:
             if len(self._open) >= most:
-                next(iter(self._handshaking)).close_for_new_client()
+                next(iter(self._handshaking))()
             connection = make()
             self._open[connection] = sender
             self._per_sender[sender] += 1
@@ -103,13 +145,13 @@ class Connections(Generic[C]):
             for deferred in waiting:
                 deferred.callback(None)
 
-    def handshake_began(self, handshake: Unfinished) -> None:
-        """Adds an unfinished TLS handshake."""
-        self._handshaking[handshake] = None
+    def handshake_began(self, close: Callable[[], None]) -> None:
+        """Adds an unfinished TLS handshake, which ``close`` closes for a new client."""
+        self._handshaking[close] = None
 
-    def handshake_ended(self, handshake: Unfinished) -> None:
+    def handshake_ended(self, close: Callable[[], None]) -> None:
         """Removes a handshake that is complete or has failed."""
-        self._handshaking.pop(handshake, None)
+        self._handshaking.pop(close, None)
 
     def build_awaiting_header(self, host: str, make: Callable[[], W]) -> W | None:
         """Returns the connection that ``make`` creates for a load balancer, or None if too many await their header."""

@@ -41,7 +41,7 @@ class Handshake:
         self._refuse = refuse
         self._plain_text_hint = plain_text_hint
         self._timeout = reactor.callLater(connections.listener.handshake_timeout.total_seconds(), self._timed_out)
-        connections.handshake_began(self)
+        connections.handshake_began(self._close_for_new_client)
 
     def begins(self, data: bytes) -> bool:
         """Checks the client's first data. Rejects the client and returns False if it does not begin a handshake."""
@@ -61,13 +61,9 @@ class Handshake:
 
     def stop(self) -> None:
         """Ends the supervision, because the handshake is complete or the connection has ended."""
-        self._connections.handshake_ended(self)
+        self._connections.handshake_ended(self._close_for_new_client)
         if self._timeout.active():
             self._timeout.cancel()
-
-    def close_for_new_client(self) -> None:
-        """Closes the connection, because a new client needs the slot."""
-        self._reject("handshake_timeout", "max_connections is reached, and it has the oldest unfinished TLS handshake")
 
     def note_failure(self, connection: SSL.Connection, error: BaseException | None) -> None:
         """Counts a connection that ended during the handshake, or that a TLS error ended afterwards."""
@@ -78,6 +74,9 @@ class Handshake:
         if not self.done:
             fault, text = handshake_fault(connection, error)
         self._connections.rejections.note(fault, self._sender, text)
+
+    def _close_for_new_client(self) -> None:
+        self._reject("handshake_timeout", "max_connections is reached, and it has the oldest unfinished TLS handshake")
 
     def _timed_out(self) -> None:
         what = "the TLS handshake was not completed" if self.received_data else "it sent nothing"

@@ -12,8 +12,8 @@ from typing import Any
 
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.interfaces import IAddress, IDelayedCall, IProtocol, IProtocolFactory, IReactorTime, ITransport
-from twisted.internet.protocol import Factory, connectionDone
-from twisted.protocols.policies import ProtocolWrapper
+from twisted.internet.protocol import connectionDone
+from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.python.failure import Failure
 from zope.interface import directlyProvides, providedBy
 
@@ -25,29 +25,24 @@ HEADER_TIMEOUT = 10.0
 "Seconds within which the header must arrive."
 
 
-class ProxyProtocolFactory(Factory):
-    """Builds the connections of a listener: those of load balancers await a PROXY header before ``inner`` builds them.
+class ProxyProtocolFactory(WrappingFactory):
+    """Lets connections of load balancers await a PROXY header before the wrapped factory builds them.
 
     ``connections`` limits them.
     """
 
     noisy = False
+    wrappedFactory: IProtocolFactory
 
-    def __init__(self, inner: IProtocolFactory, connections: Connections[Any], reactor: IReactorTime) -> None:
-        self.inner = inner
+    def __init__(self, wrapped: IProtocolFactory, connections: Connections[Any], reactor: IReactorTime) -> None:
+        super().__init__(wrapped)
         self.connections = connections
         self.reactor = reactor
-
-    def doStart(self) -> None:
-        self.inner.doStart()
-
-    def doStop(self) -> None:
-        self.inner.doStop()
 
     def buildProtocol(self, addr: IAddress) -> IProtocol | None:  # type: ignore[override]
         host = str(getattr(addr, "host", ""))
         if not is_within(host, self.connections.listener.proxy_protocol or ()):
-            return self.inner.buildProtocol(addr)
+            return self.wrappedFactory.buildProtocol(addr)
         return self.connections.build_awaiting_header(host, lambda: _Connection(self, host))
 
 
@@ -91,7 +86,7 @@ class _Connection(ProtocolWrapper):
             host, port = header.source
             peer = (IPv6Address if ":" in host else IPv4Address)("TCP", host, port)
         self._source = peer
-        inner = self.factory.inner.buildProtocol(peer)
+        inner = self.factory.wrappedFactory.buildProtocol(peer)
         if inner is None:
             self.end()
             return

@@ -7,8 +7,6 @@ import stat
 import struct
 from pathlib import Path
 
-from twisted.internet.interfaces import IListeningPort
-
 from bridge.util.errors import BridgeError
 
 SO_RCVBUFFORCE = 33
@@ -124,11 +122,6 @@ def grow_receive_buffer(bound: socket.socket, size: int) -> int:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
     # The kernel doubles the requested size for its own bookkeeping, and reports the doubled size.
     return bound.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 2
-
-
-def port_of(port: IListeningPort) -> int:
-    """Returns the TCP port of a listening port."""
-    return int(getattr(port.getHost(), "port", 0))
 
 
 def kernel_drops(bound: socket.socket) -> int:

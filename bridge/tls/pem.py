@@ -47,10 +47,9 @@ def read_identity(certificate: Path, private_key: Path | None = None) -> Identit
 
 def read_certificates(path: Path) -> tuple[x509.Certificate, ...]:
     """Reads all certificates of a file. Raises PemError if the file has none or cannot be read."""
+    data = _read(path)
     try:
-        return tuple(x509.load_pem_x509_certificates(_read(path)))
-    except PemError:
-        raise
+        return tuple(x509.load_pem_x509_certificates(data))
     except ValueError:
         raise PemError(path, f"{path}: holds no readable PEM certificate") from None
 
@@ -79,12 +78,11 @@ def fingerprint_of(certificate: x509.Certificate) -> str:
 
 
 def _read_key(path: Path) -> PrivateKeyTypes:
+    data = _read(path)
     try:
-        return load_pem_private_key(_read(path), password=None)
+        return load_pem_private_key(data, password=None)
     except TypeError:
         raise PemError(path, f"{path}: the private key is encrypted", "Use a key without a passphrase.") from None
-    except PemError:
-        raise
     except ValueError:
         raise PemError(path, f"{path}: holds no readable PEM private key") from None
 

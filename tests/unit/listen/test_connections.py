@@ -25,10 +25,10 @@ class Handshake:
 
     def __init__(self, connections: Connections[Connection], connection: Connection) -> None:
         self.connections, self.connection = connections, connection
-        connections.handshake_began(self)
+        connections.handshake_began(self.close)
 
-    def close_for_new_client(self) -> None:
-        self.connections.handshake_ended(self)
+    def close(self) -> None:
+        self.connections.handshake_ended(self.close)
         self.connections.refused(self.connection, "handshake_timeout", "closed for a new client")
 
 
@@ -51,7 +51,7 @@ def test_oldest_unfinished_handshake_is_closed_for_a_new_client(connections: Con
     new = build(connections, "192.0.2.3")
     assert list(connections) == [other, new]
     assert connections.rejections.counts == {"handshake_timeout": 1}
-    connections.handshake_ended(handshake)
+    connections.handshake_ended(handshake.close)
     newest = build(connections, "192.0.2.4")
     assert list(connections) == [new, newest]
     assert connections.build("192.0.2.5", Connection) is None
