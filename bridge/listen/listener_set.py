@@ -51,11 +51,6 @@ class ListenerChange:
     opened: list[OpenListener]
     applies: list[Callable[[], None]]
 
-    def discard(self) -> None:
-        """Closes the newly opened listeners. The change is not applied."""
-        for open_listener in self.opened:
-            open_listener.close(shared=True)
-
 
 class ListenerSet:
     """Holds the open listeners of one configuration."""

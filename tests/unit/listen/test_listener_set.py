@@ -160,14 +160,6 @@ def test_listener_of_another_kind_at_the_same_address_takes_over_the_socket(fixt
     assert (b.closed, b.shared) == (True, True)
 
 
-def test_change_that_is_discarded_leaves_the_open_listeners(fixture: ListenerSetFixture) -> None:
-    fixture.listeners.open()
-    change = fixture.listeners.prepare(fixture.config("a: udp", "b: tcp", "c: relp"))
-    change.discard()
-    assert FakeListener.made[-1].closed
-    assert set(fixture.listeners.ports()) == {"a", "b"}
-
-
 def test_failed_preparation_leaves_the_open_listeners(fixture: ListenerSetFixture) -> None:
     fixture.listeners.open()
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(ListenError):
