@@ -14,6 +14,7 @@ from twisted.python.failure import Failure
 from bridge.config import Listener
 from bridge.listen.handshake import TlsTransportFactory
 from bridge.listen.listener import ListenerContext
+from bridge.listen.relp import RelpTlsConnection
 from bridge.listen.tls import TlsFactory
 from tests.harness.pki import Authority
 from tests.unit.ingest.test_pipeline import Bridge, Route
@@ -74,7 +75,7 @@ def fixture(tmp_path, request, monkeypatch):
         listener, ListenerContext(bridge.clock, bridge.pipeline, bridge.peers.get, max_frame_size=250 * 1024)
     )
     wrapping = TlsTransportFactory(factory.context, factory, bridge.clock)
-    return bridge, factory, lambda host="192.0.2.7": Client(wrapping, pki.ca, host)
+    return bridge, factory, lambda host="192.0.2.7", wrapping=wrapping: Client(wrapping, pki.ca, host)
 
 
 def counted_reads(factory):
@@ -243,3 +244,20 @@ def test_unfinished_handshakes_time_out(fixture):
     # Their slots are free at once, although the sockets close in a later reactor turn.
     assert [connect(host).protocol is not None for host in ("192.0.2.9", "192.0.2.10")] == [True, True]
     assert factory.connections.rejections.counts == {"handshake_timeout": 2}
+
+
+def test_relp_over_tls_is_acknowledged(fixture):
+    bridge, factory, connect = fixture
+    relp = TlsFactory(factory.listener, factory.listener_context, RelpTlsConnection)
+    client = connect(wrapping=TlsTransportFactory(relp.context, relp, bridge.clock)).handshake()
+    frame = b"<13>Nov 23 12:00:00 gw app: one"
+    client.tls.write(b"1 syslog %d %b\n" % (len(frame), frame))
+    client.exchange()
+    bridge.clock.advance(0)  # TLS joins the writes of one reactor turn
+    client.exchange()
+    assert client.tls.read(100) == b"1 rsp 6 200 OK\n"
+    assert bridge.events("a") == [b"one"]
+    relp.connections.end()
+    bridge.clock.advance(0)
+    client.exchange()
+    assert client.tls.read(100) == b"0 serverclose 0\n"
