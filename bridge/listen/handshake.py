@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from OpenSSL import SSL
-from twisted.internet.interfaces import IReactorTime, ITransport
+from twisted.internet.interfaces import IDelayedCall, IReactorTime, ITransport
 
 from bridge.listen import proxy_protocol_header
 from bridge.listen.connections import Connections
@@ -38,9 +38,10 @@ class Handshake:
         "True once the client has sent anything."
         self._connections = connections
         self._sender = sender
-        self._refuse = refuse
+        self._refuse: Callable[[str, str], None] | None = refuse
         self._plain_text_hint = plain_text_hint
-        self._timeout = reactor.callLater(connections.listener.handshake_timeout.total_seconds(), self._timed_out)
+        timeout = connections.listener.handshake_timeout.total_seconds()
+        self._timeout: IDelayedCall | None = reactor.callLater(timeout, self._timed_out)
         connections.handshake_began(self._close_for_new_client)
 
     def begins(self, data: bytes) -> bool:
@@ -62,8 +63,10 @@ class Handshake:
     def stop(self) -> None:
         """Ends the supervision, because the handshake is complete or the connection has ended."""
         self._connections.handshake_ended(self._close_for_new_client)
-        if self._timeout.active():
+        if self._timeout is not None and self._timeout.active():
             self._timeout.cancel()
+        # These refer to the connection: without the cycle it is freed at once when it ends.
+        self._timeout = self._refuse = None
 
     def note_failure(self, connection: SSL.Connection, error: BaseException | None) -> None:
         """Counts a connection that ended during the handshake, or that a TLS error ended afterwards."""
@@ -83,8 +86,10 @@ class Handshake:
         self._reject("handshake_timeout", f"{what} within handshake_timeout")
 
     def _reject(self, reason: str, text: str) -> None:
+        refuse = self._refuse
         self.stop()
-        self._refuse(reason, text)
+        if refuse is not None:
+            refuse(reason, text)
 
 
 class TlsReceiver(Protocol):

@@ -1,7 +1,9 @@
 """Tests TLS connections: one socket read is one pipeline read, and unfinished handshakes are closed for new clients."""
 
+import gc
 import ssl
 import sys
+import weakref
 from types import ModuleType
 
 import pytest
@@ -261,3 +263,18 @@ def test_relp_over_tls_is_acknowledged(fixture):
     bridge.clock.advance(0)
     client.exchange()
     assert client.tls.read(100) == b"0 serverclose 0\n"
+
+
+@pytest.mark.parametrize("finishes", [True, False])
+def test_ended_connection_is_freed_without_garbage_collection(fixture, finishes):
+    _, _, connect = fixture
+    client = connect()
+    connection = weakref.ref(client.protocol.wrappedProtocol)
+    if finishes:
+        client.handshake()
+    gc.disable()
+    try:
+        client.end()
+        assert connection() is None
+    finally:
+        gc.enable()
