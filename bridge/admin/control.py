@@ -16,7 +16,8 @@ from twisted.python.failure import Failure
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
-from bridge.operations.command import JSON, Command, WrongRequest
+from bridge.operations.command import JSON, Command
+from bridge.operations.commands import OPERATOR_ERRORS
 
 PROGRESS_INTERVAL = 2.0
 "Seconds after which the last progress is sent again."
@@ -28,28 +29,23 @@ log = Logger(namespace="admin")
 class Control(Resource):
     """Serves ``/control`` with one child per command.
 
-    ``operator_errors`` are exceptions whose text is sent to the operator. Any other exception is a defect.
+    The text of OPERATOR_ERRORS and OSError is sent to the operator. Any other exception is a defect.
     """
 
-    def __init__(
-        self, commands: Mapping[str, Command], clock: IReactorTime, *, operator_errors: tuple[type[Exception], ...] = ()
-    ) -> None:
+    def __init__(self, commands: Mapping[str, Command], clock: IReactorTime) -> None:
         super().__init__()
         for name, command in commands.items():
-            self.putChild(name.encode(), _Command(name, command, clock, (*operator_errors, WrongRequest)))
+            self.putChild(name.encode(), _Command(name, command, clock))
 
 
 class _Command(Resource):
     isLeaf = True
 
-    def __init__(
-        self, name: str, command: Command, clock: IReactorTime, operator_errors: tuple[type[Exception], ...]
-    ) -> None:
+    def __init__(self, name: str, command: Command, clock: IReactorTime) -> None:
         super().__init__()
         self._name = name
         self._command = command
         self._clock = clock
-        self._operator_errors = operator_errors
 
     def render_POST(self, request: Request) -> bytes | int:
         """Starts the command; its response is written as it runs."""
@@ -74,7 +70,7 @@ class _Command(Resource):
         repeat.start(PROGRESS_INTERVAL, now=False)
         try:
             answer.finish({"result": await self._command(given, answer.progress)})
-        except self._operator_errors as error:
+        except OPERATOR_ERRORS as error:
             answer.finish({"error": str(error)})
         except OSError as error:
             answer.finish({"error": f"{error.filename or 'spool'}: {error.strerror}"})

@@ -4,10 +4,10 @@
 import os
 import socket
 from collections.abc import Mapping
-from typing import Any
+from pathlib import Path
 
 from twisted.internet import defer
-from twisted.internet.interfaces import IListeningPort
+from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.web.resource import Resource
@@ -16,7 +16,7 @@ from bridge.admin.auth import Authentication
 from bridge.admin.resource import Page, site
 from bridge.config import Config
 from bridge.host.interfaces import Reactor
-from bridge.listen.sockets import ListenError, bind, port_of
+from bridge.listen.sockets import ListenError, bind
 from bridge.listen.unix_port import UnixPort
 from bridge.tls.pem import PemError
 from bridge.tls.server import ServerContext
@@ -50,17 +50,17 @@ class AdminServer:
     async def open(self) -> None:
         """Binds both. Raises ListenError."""
         admin = self._config.admin
-        factory: Any = self._site
+        factory: IProtocolFactory = self._site
         if admin.certificate is not None:
             try:
                 self._context = ServerContext(admin.certificate, admin.private_key)
             except PemError as error:
-                raise ListenError(f"admin.listen: {error}") from None
+                raise ListenError(f"admin.listen: {error.text}", error.hint) from None
             factory = TLSMemoryBIOFactory(self._context, False, self._site)
         elif not admin.listen.is_loopback:
             raise ListenError("admin.listen: an address beyond loopback needs certificate, private_key and token")
         with bind("tcp", admin.listen.host, admin.listen.port, name="admin.listen", v6only=False) as bound:
-            self._port = self._reactor.adoptStreamPort(bound.fileno(), bound.family, factory)
+            self._port = self._reactor.adoptStreamPort(bound.fileno(), bound.family, factory)  # type: ignore[arg-type]
         try:
             self._socket = UnixPort(control_socket(self._control), self._reactor, self._control_site)
         except OSError as error:
@@ -88,7 +88,7 @@ class AdminServer:
     @property
     def port(self) -> int:
         """The port of the admin endpoint; 0 if it is not open."""
-        return port_of(self._port) if self._port is not None else 0
+        return 0 if self._port is None else int(getattr(self._port.getHost(), "port", 0))
 
     async def close(self) -> None:
         """Closes both."""
@@ -96,12 +96,12 @@ class AdminServer:
             await defer.maybeDeferred(self._port.stopListening)
             self._port = None
         if self._socket is not None:
-            self._socket.close()
+            self._socket.stopListening()
             self._control.unlink(missing_ok=True)
             self._socket = None
 
 
-def control_socket(path: Any) -> socket.socket:
+def control_socket(path: Path) -> socket.socket:
     """Returns a listening Unix socket that only its owner may use.
 
     An old socket file is removed: the spool's lock guarantees that no other process uses it.

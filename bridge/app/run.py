@@ -8,9 +8,9 @@ from pathlib import Path
 
 from twisted.internet import defer
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from bridge.app.bridge import Bridge
+from bridge.app.process import Process
 from bridge.config import Config, ConfigurationError, load
 from bridge.host import logs
 from bridge.host.reactor import install_reactor
@@ -70,41 +70,36 @@ def run(path: Path, *, log_format: str = "auto", log_level: str = "info") -> int
     code = 0
 
     async def start() -> None:
+        nonlocal code
+        # SIGHUP is ignored until the bridge runs; its default action would end the process.
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
         try:
-            bridge = Bridge(config, reactor, recent=recent, manager=ServiceManager(first_environment()))
+            process = Process.of(reactor, recent=recent, manager=ServiceManager(first_environment()))
+            bridge = Bridge(config, process)
             await bridge.start()
         except (SpoolError, ListenError) as error:
             print(f"syslog-bridge: {error}", file=sys.stderr)  # noqa: T201
-            nonlocal code
             code = 2
             reactor.stop()
-            return
-        _tune_garbage_collector()
-        reactor.addSystemEventTrigger("before", "shutdown", lambda: stop(bridge))
-        signal.signal(signal.SIGHUP, lambda number, frame: reactor.callFromThread(bridge.reload.run_on_signal))
-        bridge.report_ready()
-
-    def stop(bridge: Bridge) -> "defer.Deferred[None]":
-        log.info("stopping")
-        stopped = defer.ensureDeferred(bridge.stop())
-        stopped.addErrback(lambda failure: log.failure("defect while stopping", failure))
-        stopped.addCallback(
-            lambda nothing: log.info("stopped; {n} events wait in the spool", n=bridge.ledger.total().spooled)
-        )
-        return stopped
-
-    def begin() -> None:
-        # SIGHUP is ignored until the bridge runs; its default action would end the process.
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
-
-        def defect(failure: Failure) -> None:
-            nonlocal code
-            log.failure("defect while starting", failure)
+        except Exception:
+            log.failure("defect while starting")
             code = 1
             reactor.stop()
+        else:
+            _tune_garbage_collector()
+            reactor.addSystemEventTrigger("before", "shutdown", lambda: defer.ensureDeferred(_stop(bridge)))
+            signal.signal(signal.SIGHUP, lambda number, frame: reactor.callFromThread(bridge.reload.run_on_signal))
+            bridge.report_ready()
 
-        defer.ensureDeferred(start()).addErrback(defect)
-
-    reactor.callWhenRunning(begin)
+    reactor.callWhenRunning(lambda: defer.ensureDeferred(start()))
     reactor.run()
     return code
+
+
+async def _stop(bridge: Bridge) -> None:
+    log.info("stopping")
+    try:
+        await bridge.stop()
+    except Exception:
+        log.failure("defect while stopping")
+    log.info("stopped; {n} events wait in the spool", n=bridge.ledger.total().spooled)

@@ -8,14 +8,11 @@ from typing import Any
 import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
-from twisted.internet import defer
 
-from bridge.admin.control_commands import OPERATOR_ERRORS, on_spool
 from bridge.cli.options import fail, os_error_text
 from bridge.config import Config
 from bridge.operations import control_client, spool_summary
-from bridge.operations.offline_session import OfflineSession
-from bridge.spool import SpoolError
+from bridge.operations.commands import run_on_files
 from bridge.util.errors import BridgeError
 
 JSON = dict[str, Any]
@@ -31,8 +28,13 @@ def run_command(config: Config, command: str, given: Mapping[str, object], *, de
             directory = existing_spool(config.spool.directory)
             if spool_summary.owner(directory) is not None:
                 return control_client.execute(directory, command, given, on_progress)
-            return _run_offline(config, command, given, on_progress)
-        except (BridgeError, *OPERATOR_ERRORS, SpoolError) as error:
+
+            def progress(report: JSON) -> bool:
+                on_progress(report)
+                return True
+
+            return run_on_files(config, command, dict(given), progress, lambda note: click.echo(note, err=True))
+        except BridgeError as error:
             fail(f"{command}: {error}")
         except OSError as error:
             fail(f"{command}: {os_error_text(error, config.spool.directory)}")
@@ -48,29 +50,6 @@ def existing_spool(directory: Path) -> Path:
 def bridge_runs(config: Config) -> bool:
     """Returns True if a bridge has the lock of the spool. Raises ControlError if there is no spool."""
     return spool_summary.owner(existing_spool(config.spool.directory)) is not None
-
-
-def _run_offline(
-    config: Config, command: str, given: Mapping[str, object], on_progress: control_client.ProgressCallback
-) -> JSON:
-    session = OfflineSession(config)
-    try:
-
-        def progress(report: dict[str, object]) -> bool:
-            on_progress(report)
-            return True
-
-        results: list[Any] = []
-        defer.ensureDeferred(on_spool(session)[command](dict(given), progress)).addBoth(results.append)
-        (outcome,) = results
-        if hasattr(outcome, "raiseException"):
-            outcome.raiseException()
-        result: JSON = outcome
-        return result
-    finally:
-        session.close()
-        for text in session.notes:
-            click.echo(text, err=True)
 
 
 class _ProgressBar:

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import click
 
-from bridge.admin.control_commands import networks
 from bridge.cli.execute import confirm, existing_spool, run_command, yes_option
 from bridge.cli.options import CliGroup, bundle, configured, example, fail
 from bridge.config import Config
 from bridge.config.faults import printable
+from bridge.operations.commands import networks
 from bridge.spool.quarantine import REASONS, QuarantineEntry
 from bridge.spool.reprocess import Selection
 from bridge.syslog.timestamps import rfc3339

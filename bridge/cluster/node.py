@@ -16,7 +16,7 @@ reachable. A full queue is no reason to do so: then the couriers, including this
 from collections.abc import Callable
 from dataclasses import replace
 
-from twisted.internet import defer
+from twisted.internet import defer, task
 from twisted.logger import Logger
 
 from bridge.cluster.backlog_view import BacklogView
@@ -117,14 +117,7 @@ class ClusterNode:
         elif found is not None:
             found[0].change(delivery_path, limits)
         else:
-            courier = Courier(
-                name,
-                delivery_path.target,
-                limits,
-                context=self._taken_context,
-                poster=delivery_path.poster,
-                base_urls=delivery_path.base_urls,
-            )
+            courier = Courier(name, delivery_path, limits, context=self._taken_context)
             consumer = Consumer(
                 courier, self._taken_context, self.terms, connection=self.consumer_connection,
                 memory=self.consumer_memory, quarantine=self._quarantine,
@@ -213,6 +206,12 @@ class ClusterNode:
             publisher.in_flight or (self._own[name].can_hand_over and not publisher.stuck)
             for name, publisher in self._publishers.items() if name in self._own
         )  # fmt: skip
+
+    def when_published(self) -> "defer.Deferred[task.LoopingCall]":
+        """Waits until no batch waits for its confirm or will be published in a moment."""
+        check = task.LoopingCall(lambda: None if self.is_publishing else check.stop())
+        check.clock = self._own_context.clock
+        return check.start(0.02)
 
     async def stop(self) -> None:
         """Closes the connections. Unconfirmed batches stay in the spool, unacknowledged ones in their queue."""

@@ -19,7 +19,7 @@ _BACKLOG = 1024
 
 
 class CollectorError(BridgeError):
-    """Raised when the collector cannot start; the text is for its operator."""
+    """Raised when the collector cannot start."""
 
 
 class ListenAddress(NamedTuple):
@@ -76,7 +76,7 @@ async def _listen(
         try:
             endpoint = wrapServerTLS(ServerContext(certificate, private_key), endpoint)
         except PemError as error:
-            raise CollectorError(str(error)) from None
+            raise CollectorError(error.text, error.hint) from None
     try:
         return await endpoint.listen(site)
     except CannotListenError as error:

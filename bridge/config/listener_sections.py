@@ -108,6 +108,6 @@ ONLY_FOR: dict[str, tuple[Kind, ...]] = {
     "client_ca": ("tls", "relp"),
     "client_names": ("tls", "relp"),
     "client_fingerprints": ("tls", "relp"),
-    "handshake_timeout": ("tls", "relp"),
+    "handshake_timeout": ("tls", "relp", "https"),
     "proxy_protocol": NETWORK,
 }

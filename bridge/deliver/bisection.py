@@ -49,6 +49,10 @@ class Bisection:
             piece.suspected = None
         return False
 
+    def end_refusals(self) -> None:
+        """Records that the next refusal does not follow on the previous ones."""
+        self.consecutive_refusals = 0
+
     def add_refused(self, *refused: tuple[Piece, str]) -> None:
         """Adds single events that were refused, each with the collector's text."""
         self._refused_events += refused

@@ -35,7 +35,7 @@ class CircuitBreaker:
         self.state = "closed"
         self.in_flight = 0
         self.retry_at = 0.0
-        self.opens_after = OPENS_AFTER
+        self._opens_after = OPENS_AFTER
         self._clock = clock
         self._wake = wake
         self._shuffle = shuffle
@@ -50,6 +50,10 @@ class CircuitBreaker:
     def add(self, name: str) -> None:
         """Adds an intake that posts to this URL."""
         self._names.append(name)
+
+    def has_alternative(self) -> None:
+        """Records that an intake has another URL, so that one error opens the breaker."""
+        self._opens_after = 1
 
     def remove(self, name: str) -> None:
         """Removes an intake that no longer posts to this URL."""
@@ -108,7 +112,7 @@ class CircuitBreaker:
         self.in_flight -= 1
         self._faults += 1
         self._answered = False
-        if self.state == "probing" or (self.state == "closed" and self._faults >= self.opens_after):
+        if self.state == "probing" or (self.state == "closed" and self._faults >= self._opens_after):
             self.state = "open"
             self._probes += 1
             wait = doubling(self._probes, first=FIRST_WAIT, longest=LONGEST_WAIT)

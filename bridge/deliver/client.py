@@ -29,6 +29,7 @@ from bridge.deliver.http_connect import HttpProxy, ProxyEndpoint, ProxyError
 from bridge.deliver.tls import CachedPolicy, Trust
 from bridge.deliver.tls_endpoint import TlsEndpoint
 from bridge.tls.records import Records
+from bridge.util.errors import BridgeError
 
 MAX_ANSWER = 8 * 1024 * 1024
 "Limit of a stored response body in bytes. The ids of 20,000 events are 800 kB."
@@ -38,7 +39,7 @@ _IDLE_CONNECTION = 20
 "Seconds. The value is below the idle timeout of common load balancers, so that this side closes first."
 
 
-class NoProgress(Exception):
+class NoProgress(BridgeError):
     """Raised when nothing was sent or received within the timeout. ``begun`` is True if sending the body had begun."""
 
     def __init__(self, text: str, *, begun: bool = True) -> None:
@@ -46,7 +47,7 @@ class NoProgress(Exception):
         self.begun = begun
 
 
-class CertificateError(Exception):
+class CertificateError(BridgeError):
     """Raised when the server certificate was rejected. The text names its issuer and the reason."""
 
 
@@ -77,7 +78,7 @@ class Body:
 
     def startProducing(self, consumer: IConsumer) -> "defer.Deferred[None]":
         self._consumer = consumer
-        self._progress.begun = True
+        self._progress.begin()
         self.resumeProducing()
         return self._done
 
@@ -116,6 +117,10 @@ class Progress:
         """Starts to watch a request, until ``done`` is called."""
         self._request = request
         self._call = self._clock.callLater(self._timeout, self._check)
+
+    def begin(self) -> None:
+        """Records that sending the body begins."""
+        self.begun = True
 
     def record(self) -> None:
         """Records progress."""

@@ -12,16 +12,15 @@ from bridge.accounting.journal import Receipt
 from bridge.deliver.client import Response
 from bridge.deliver.dispatcher import Dispatcher
 from bridge.deliver.failover import BaseUrls
-from bridge.deliver.pack_queue import Packer
 from bridge.deliver.request import RequestTarget
 from bridge.host.interfaces import Run
-from bridge.spool import Batch, Piece
+from bridge.spool import Batch, Loss, Pack, Piece
 from bridge.util.alarms import AlarmSink
 
 
-class OutcomeStore(Packer, Protocol):
+class OutcomeStore(Protocol):
     """Declares what couriers need of the store that keeps sealed batches until they are acknowledged. All methods
-    return at once, except those of Packer."""
+    return at once, except those on packs, which block and are called in the spool thread."""
 
     def acknowledge(self, batches: list[Batch], receipt: Receipt | None) -> None:
         """Records an accepted request. ``batches`` are completely settled and are removed after the receipt is
@@ -40,6 +39,16 @@ class OutcomeStore(Packer, Protocol):
 
     def quarantine_batch(self, batch: Batch, why: str) -> None:
         """Moves a batch that cannot be read to quarantine."""
+
+    def pack(self, batches: list[Batch]) -> tuple[Pack | None, list[Batch]]:
+        """Writes one pack of these batches. Returns it, and the batches that could not be read. Raises OSError; all
+        files are then unchanged."""
+
+    def merge(self, packs: list[Pack]) -> Pack:
+        """Merges several packs into one. Raises OSError; all files are then unchanged."""
+
+    def keep_damaged(self, pack: Pack, loss: Loss) -> None:
+        """Stores the bytes of a part of a pack that cannot be read. Raises OSError."""
 
 
 class HandOver(Protocol):
@@ -111,3 +120,7 @@ class DeliveryContext:
     "Called with the ``Date`` header of an accepted response, and the seconds that the request took."
     exact: Callable[[int], bool] = lambda sequence: False
     "Returns True if the batch with this sequence may be joined only with batches within the timestamp resolution."
+
+    def share_of(self, total: int) -> int:
+        """Returns the share of one intake in an amount that all intakes hold together."""
+        return total // (self.dispatcher.senders or 1)

@@ -17,13 +17,13 @@ from bridge.deliver.circuit_breaker import CircuitBreaker
 from bridge.deliver.client import Client, Response
 from bridge.deliver.context import DeliveryContext, DeliveryPath, RequestLimits
 from bridge.deliver.courier import Courier
-from bridge.deliver.dispatcher import Dispatcher
 from bridge.deliver.failover import BaseUrls
 from bridge.deliver.request import RequestTarget
 from bridge.host.interfaces import Reactor
 from bridge.spool import Batch, Pack
 
-Trust = tuple[object, ...]
+ClientKey = tuple[object, ...]
+PathChanged = Callable[[str, DeliveryPath | None, RequestLimits], None]
 
 
 class NoDestination:
@@ -38,49 +38,37 @@ class NoDestination:
 class PreparedCouriers:
     """HTTP clients of the couriers of one configuration."""
 
-    trusts: dict[str, Trust]
+    trusts: dict[str, ClientKey]
     "Client key by intake."
-    clients: dict[Trust, Client]
+    clients: dict[ClientKey, Client]
 
 
 class CourierSet:
-    """Couriers of one bridge. ``context`` must be set before the first batch is added."""
+    """Couriers of one bridge. There are none before a configuration is applied or a batch is added."""
 
-    context: DeliveryContext
-
-    def __init__(self, config: Config, reactor: Reactor) -> None:
+    def __init__(self, config: Config, reactor: Reactor, *, context: DeliveryContext) -> None:
         self.couriers: dict[str, Courier] = {}
-        self.dispatcher = Dispatcher(
-            reactor,
-            connections=config.collector.connections,
-            rate=config.collector.max_request_rate,
-            bandwidth=deliver_config.bandwidth(config),
-        )
-        self.batch_sealed: Callable[[Batch], None] = lambda batch: None
-        "Called with every batch that is added."
-        self.delivery_path_changed: Callable[[str, DeliveryPath | None, RequestLimits], None] = (
-            lambda name, delivery_path, limits: None
-        )
-        "Called with the delivery path of an intake when it changes; None when the intake is retired."
+        self.context = context
+        self._subscribers: list[PathChanged] = []
         self._sharers = 1
         self._config = config
         self._reactor = reactor
-        self._clients: dict[Trust, Client] = {}
-        self._trusts: dict[str, Trust] = {}
+        self._clients: dict[ClientKey, Client] = {}
+        self._trusts: dict[str, ClientKey] = {}
         self._breakers: dict[str, CircuitBreaker] = {}
-        self._unused_breaker = CircuitBreaker(reactor, wake=self.dispatcher.wake)
+        self._unused_breaker = CircuitBreaker(reactor, wake=context.dispatcher.wake)
+
+    def subscribe(self, callback: PathChanged) -> None:
+        """Calls ``callback`` with the delivery path of an intake when it changes; None when the intake is retired."""
+        self._subscribers.append(callback)
 
     # --- configurations ----------------------------------------------------------------------------------------------
-
-    def open(self) -> None:
-        """Creates a courier for each intake of the configuration."""
-        self.apply(self._config, self.prepare(self._config))
 
     def prepare(self, config: Config) -> PreparedCouriers:
         """Prepares the HTTP clients of a configuration. Existing clients are reused. Reads files, so it may block.
         Raises OSError or PemError."""
-        trusts: dict[str, Trust] = {}
-        clients: dict[Trust, Client] = {}
+        trusts: dict[str, ClientKey] = {}
+        clients: dict[ClientKey, Client] = {}
         for name, intake in config.intakes.items():
             trust = trusts[name] = self._client_key(config, intake.destination)
             if trust not in clients:
@@ -100,19 +88,12 @@ class CourierSet:
         unused = [client for trust, client in self._clients.items() if trust not in clients]
         self._config, self._clients, self._trusts = config, clients, prepared.trusts
         self._apply_limits()
-        limits = deliver_config.request_limits(config)
-        for name, intake in config.intakes.items():
-            client = clients[prepared.trusts[name]]
-            delivery_path = DeliveryPath(deliver_config.target(intake), client, self._base_urls_of(intake.destination))
-            if name in self.couriers:
-                self.couriers[name].change(delivery_path, limits)
-            else:
-                self._add(name, delivery_path)
-            self.delivery_path_changed(name, delivery_path, limits)
+        for intake in config.intakes.values():
+            self._configure(intake)
         for name, courier in self.couriers.items():
             if name not in config.intakes and not courier.retired:
                 courier.retire()
-                self.delivery_path_changed(name, None, limits)
+                self._announce(name, None)
         self._breakers = {url: breaker for url, breaker in self._breakers.items() if breaker.used}
         for client in unused:
             # Connections that carry a request close later, when they have been idle for a while.
@@ -120,44 +101,47 @@ class CourierSet:
 
     def set_key(self, intake: Intake) -> None:
         """Applies a new key of one intake. Nothing else has changed."""
-        name = intake.name
-        self._config = replace(self._config, intakes={**self._config.intakes, name: intake})
+        self._config = replace(self._config, intakes={**self._config.intakes, intake.name: intake})
+        self._configure(intake)
+
+    def _configure(self, intake: Intake) -> None:
         delivery_path = DeliveryPath(
-            deliver_config.target(intake), self._clients[self._trusts[name]], self._base_urls_of(intake.destination)
-        )
-        limits = deliver_config.request_limits(self._config)
-        self.couriers[name].change(delivery_path, limits)
-        self.delivery_path_changed(name, delivery_path, limits)
+            deliver_config.target(intake), self._clients[self._trusts[intake.name]],
+            self._base_urls_of(intake.destination),
+        )  # fmt: skip
+        if (courier := self.couriers.get(intake.name)) is not None:
+            courier.change(delivery_path, deliver_config.request_limits(self._config))
+        else:
+            self._add(intake.name, delivery_path)
+        self._announce(intake.name, delivery_path)
+
+    def _announce(self, name: str, delivery_path: DeliveryPath | None) -> None:
+        for callback in self._subscribers:
+            callback(name, delivery_path, deliver_config.request_limits(self._config))
 
     def share_rate(self, sharers: int) -> None:
         """Divides ``max_request_rate`` by the number of gateways, including this one, that share our address."""
         self._sharers = sharers
         self._apply_limits()
-        self.dispatcher.wake()
+        self.context.dispatcher.wake()
 
     def _apply_limits(self) -> None:
         collector = self._config.collector
-        self.dispatcher.change(
+        self.context.dispatcher.change(
             connections=collector.connections,
             rate=collector.max_request_rate / self._sharers,
             bandwidth=deliver_config.bandwidth(self._config),
         )
 
     def _add(self, name: str, delivery_path: DeliveryPath) -> Courier:
-        courier = Courier(
-            name,
-            delivery_path.target,
-            deliver_config.request_limits(self._config),
-            context=self.context,
-            poster=delivery_path.poster,
-            base_urls=delivery_path.base_urls,
-        )
+        limits = deliver_config.request_limits(self._config)
+        courier = Courier(name, delivery_path, limits, context=self.context)
         self.couriers[name] = courier
-        self.dispatcher.add(courier)
+        self.context.dispatcher.add(courier)
         return courier
 
     @staticmethod
-    def _client_key(config: Config, destination: Destination) -> Trust:
+    def _client_key(config: Config, destination: Destination) -> ClientKey:
         """Returns the settings that destinations must share to use the same client. It includes the state of the
         certificate files, so a changed file leads to a new client."""
         trust = deliver_config.trust(destination)
@@ -171,10 +155,10 @@ class CourierSet:
         for url in destination.urls:
             key = f"{url} {deliver_config.proxy(destination) or ''}"
             if key not in self._breakers:
-                self._breakers[key] = CircuitBreaker(self._reactor, wake=self.dispatcher.wake)
-            breaker = self._breakers[key]
-            breaker.opens_after = 1 if len(destination.urls) > 1 else breaker.opens_after
-            found.append(breaker)
+                self._breakers[key] = CircuitBreaker(self._reactor, wake=self.context.dispatcher.wake)
+            if len(destination.urls) > 1:
+                self._breakers[key].has_alternative()
+            found.append(self._breakers[key])
         return BaseUrls(*found)
 
     # --- input -------------------------------------------------------------------------------------------------------
@@ -191,7 +175,6 @@ class CourierSet:
 
     def add(self, batch: Batch) -> None:
         """Adds a batch that was sealed or found at start."""
-        self.batch_sealed(batch)
         self.get_or_add(batch.intake).add(batch)
 
     def add_pack(self, pack: Pack) -> None:
@@ -205,7 +188,7 @@ class CourierSet:
             courier.tidy()
             if courier.retired and not courier.waiting_events and courier.is_quiescent and not writes(name):
                 courier.leave()
-                self.dispatcher.remove(courier)
+                self.context.dispatcher.remove(courier)
                 del self.couriers[name]
 
     # --- stop --------------------------------------------------------------------------------------------------------

@@ -7,11 +7,21 @@ no longer counts against ``connections``, so that an unresponsive URL does not s
 """
 
 from collections import deque
+from collections.abc import Callable
 from typing import Protocol
 
+from twisted.internet import defer
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from bridge.deliver.bandwidth import Bandwidth
+from bridge.deliver.waiters import Waiters
+from bridge.util.token_bucket import TokenBucket
+
+BURST = 0.25
+"Size of the buckets of requests and of bytes in seconds: the burst that is allowed after a pause."
+
+
+def _bucket_of(rate: float | None, *, tokens: float | None = None, now_ms: float | None = None) -> TokenBucket | None:
+    return None if rate is None else TokenBucket(rate, max(1.0, rate * BURST), tokens=tokens, now_ms=now_ms)
 
 
 class Sender(Protocol):
@@ -25,48 +35,108 @@ class Sender(Protocol):
 
 
 class Slot:
-    """A request in flight."""
+    """A request in flight. ``on_stall`` is called once it is stalled."""
 
-    __slots__ = ("call", "stalled")
+    __slots__ = ("_call", "_clock", "_on_stall", "stalled")
 
-    def __init__(self) -> None:
+    def __init__(self, clock: IReactorTime, stall_timeout: float, on_stall: Callable[[], None]) -> None:
         self.stalled = False
-        self.call: IDelayedCall | None = None
+        self._clock = clock
+        self._on_stall = on_stall
+        self._call = clock.callLater(stall_timeout, self._stall)
+
+    def stop_timer(self) -> bool:
+        """Stops the time towards stalling. Returns False if it was not running."""
+        running = bool(self._call.active())
+        if running:
+            self._call.cancel()
+        return running
+
+    def restart_timer(self, stall_timeout: float) -> None:
+        """Starts the time towards stalling again."""
+        self._call = self._clock.callLater(stall_timeout, self._stall)
+
+    def _stall(self) -> None:
+        self.stalled = True
+        self._on_stall()
+
+
+class Bandwidth:
+    """Bodies that wait to be sent, in order of arrival. ``rate`` is in bytes per second; None means no limit."""
+
+    def __init__(self, clock: IReactorTime, rate: float | None) -> None:
+        self.rate = rate
+        self._clock = clock
+        self._bucket = _bucket_of(rate)
+        self._waiting: deque[tuple[int, defer.Deferred[None]]] = deque()
+        self._call: IDelayedCall | None = None
+
+    def change(self, rate: float | None) -> None:
+        """Applies another limit, also to the bodies that wait."""
+        if rate != self.rate:
+            self.rate, self._bucket = rate, _bucket_of(rate)
+            self._cancel_timer()
+            self._release_waiting()
+
+    def acquire(self, size: int) -> "defer.Deferred[None]":
+        """Returns a Deferred that fires when a body of ``size`` bytes may be sent. If it is cancelled first, the body
+        takes no tokens."""
+
+        def forget(cancelled: "defer.Deferred[None]") -> None:
+            self._waiting = deque(each for each in self._waiting if each[1] is not cancelled)
+
+        allowed: defer.Deferred[None] = defer.Deferred(forget)
+        self._waiting.append((size, allowed))
+        self._release_waiting()
+        return allowed
+
+    def stop(self) -> None:
+        """Sends none of the waiting bodies."""
+        self._cancel_timer()
+        self._waiting.clear()
+
+    def _cancel_timer(self) -> None:
+        if self._call is not None and self._call.active():
+            self._call.cancel()
+
+    def _release_waiting(self) -> None:
+        while self._waiting:
+            size, allowed = self._waiting[0]
+            wait = self._bucket.borrow(size, self._clock.seconds() * 1000) if self._bucket is not None else 0.0
+            if wait:
+                if self._call is None or not self._call.active():
+                    self._call = self._clock.callLater(wait, self._release_waiting)
+                return
+            self._waiting.popleft()
+            allowed.callback(None)
 
 
 class Dispatcher:
     """Allows ``connections`` requests in flight, ``rate`` starts per second and ``bandwidth`` bytes per second. None
     means no limit."""
 
-    BURST = 0.25
-    "Size of the token bucket in seconds: the burst of requests that is allowed after a pause."
-
     def __init__(
         self, clock: IReactorTime, *, connections: int, rate: float | None, bandwidth: float | None = None
     ) -> None:
+        self.connections = connections
         self._clock = clock
-        self._tokens = 1.0
-        self._filled_at = clock.seconds()
+        self._rate = rate
+        self._bucket = self._rate_bucket(rate)
+        self._bandwidth = Bandwidth(clock, bandwidth)
         self._senders: deque[Sender] = deque()
         self._call: IDelayedCall | None = None
         self._limited_at = float("-inf")
         self._stopped = False
-        self._bandwidth: Bandwidth | None = None
-        self._bytes_per_second: float | None = None
         self._slots: dict[Slot, None] = {}
         self._stalled = 0
-        self.change(connections=connections, rate=rate, bandwidth=bandwidth)
+        self._idle_waiters = Waiters(lambda: not self._slots)
 
     def change(self, *, connections: int, rate: float | None, bandwidth: float | None) -> None:
-        """Applies other limits. Bodies that already wait for bandwidth keep their old limit."""
+        """Applies other limits."""
         self.connections = connections
-        self._rate = rate
-        self._max_tokens = max(1.0, rate * self.BURST) if rate else 1.0
-        # This time is longer than the longest wait for a token.
-        self._limited_for = max(1.0, 2 / rate) if rate else 1.0
-        if bandwidth != self._bytes_per_second:
-            self._bytes_per_second = bandwidth
-            self._bandwidth = Bandwidth(self._clock, bandwidth) if bandwidth else None
+        if rate != self._rate:
+            self._rate, self._bucket = rate, self._rate_bucket(rate)
+        self._bandwidth.change(bandwidth)
 
     def add(self, sender: Sender) -> None:
         """Adds a courier at the end of the round."""
@@ -90,46 +160,50 @@ class Dispatcher:
     @property
     def limited(self) -> bool:
         """Returns True if the request rate has delayed a request within the last seconds."""
-        return self._clock.seconds() - self._limited_at < self._limited_for
+        # This time is longer than the longest wait for a token.
+        limited_for = max(1.0, 2 / self._rate) if self._rate else 1.0
+        return self._clock.seconds() - self._limited_at < limited_for
+
+    def when_idle(self) -> "defer.Deferred[None]":
+        """Returns a Deferred that fires once no request is in flight."""
+        return self._idle_waiters.wait()
 
     def stop(self) -> None:
         """Stops starting requests."""
         self._stopped = True
-        if self._bandwidth is not None:
-            self._bandwidth.stop()
-        for call in (self._call, *(slot.call for slot in self._slots)):
-            if call is not None and call.active():
-                call.cancel()
+        self._bandwidth.stop()
+        if self._call is not None and self._call.active():
+            self._call.cancel()
+        for slot in self._slots:
+            slot.stop_timer()
 
     def begin(self, stall_timeout: float) -> Slot:
         """Registers a request in flight. The slot must be passed to ``end``."""
-        slot = Slot()
+        slot = Slot(self._clock, stall_timeout, self._slot_stalled)
         self._slots[slot] = None
-        slot.call = self._clock.callLater(stall_timeout, self._stall, slot)
         return slot
 
     def refund_token(self) -> None:
         """Returns the token of a job that sends no request, such as cutting batches."""
-        self._tokens += 1
+        if self._bucket is not None:
+            self._bucket.give_back(1)
 
     async def send(self, slot: Slot, size: int, stall_timeout: float) -> None:
         """Waits until a body of ``size`` bytes may be sent. This wait does not count towards stalling."""
-        if self._bandwidth is None or slot.call is None:
+        if self._bandwidth.rate is None:
             return
-        waiting = slot.call.active()
-        if waiting:
-            slot.call.cancel()
+        was_running = slot.stop_timer()
         await self._bandwidth.acquire(size)
-        if waiting and not self._stopped:
-            slot.call = self._clock.callLater(stall_timeout, self._stall, slot)
+        if was_running and not self._stopped:
+            slot.restart_timer(stall_timeout)
 
     def end(self, slot: Slot) -> None:
         """Releases the slot of a request that has ended."""
-        if slot.call is not None and slot.call.active():
-            slot.call.cancel()
+        slot.stop_timer()
         self._stalled -= slot.stalled
         del self._slots[slot]
         self.wake()
+        self._idle_waiters.check()
 
     def offer(self, sender: Sender) -> None:
         """Starts requests if ``sender`` has more to send. Use this if nothing has changed for the other couriers.
@@ -155,28 +229,28 @@ class Dispatcher:
             if sender.start():
                 idle = 0
             else:
-                self._tokens += 1
+                self.refund_token()
                 idle += 1
 
     def _has_free_slot(self) -> bool:
         return len(self._slots) - min(self._stalled, self.connections) < self.connections
 
-    def _stall(self, slot: Slot) -> None:
-        slot.stalled = True
+    def _slot_stalled(self) -> None:
         self._stalled += 1
         self.wake()
 
+    def _rate_bucket(self, rate: float | None) -> TokenBucket | None:
+        # It allows one request now, not a burst.
+        return _bucket_of(rate, tokens=1, now_ms=self._clock.seconds() * 1000)
+
     def _take_token(self) -> bool:
-        if self._rate is None:
+        if self._bucket is None:
             return True
         now = self._clock.seconds()
-        self._tokens = min(self._max_tokens, self._tokens + (now - self._filled_at) * self._rate)
-        self._filled_at = now
-        # The timer may fire a rounding error early. Without the tolerance, it would be set again for the same moment.
-        if self._tokens >= 1 - 1e-9:
-            self._tokens -= 1
+        wait = self._bucket.borrow(1, now * 1000)
+        if not wait:
             return True
         self._limited_at = now
         if self._call is None or not self._call.active():
-            self._call = self._clock.callLater((1 - self._tokens) / self._rate, self.wake)
+            self._call = self._clock.callLater(wait, self.wake)
         return False

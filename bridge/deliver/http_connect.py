@@ -10,17 +10,12 @@ from base64 import b64encode
 from dataclasses import dataclass, field
 
 from twisted.internet import defer
-from twisted.internet.interfaces import (
-    IAddress,
-    IDelayedCall,
-    IProtocol,
-    IProtocolFactory,
-    IReactorTime,
-    IStreamClientEndpoint,
-)  # fmt: skip
+from twisted.internet.interfaces import IAddress, IProtocol, IProtocolFactory, IReactorTime, IStreamClientEndpoint
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
+
+from bridge.util.errors import BridgeError
 
 LONGEST_HEAD = 64 * 1024
 "Limit of the header of a proxy's response, in bytes."
@@ -47,7 +42,7 @@ class HttpProxy:
         return b"Basic " + b64encode(":".join(self.credentials).encode())
 
 
-class ProxyError(Exception):
+class ProxyError(BridgeError):
     """Raised when the proxy opens no tunnel. The text is for the operator. ``status`` is the proxy's HTTP status."""
 
     def __init__(self, text: str, status: int | None = None) -> None:
@@ -187,19 +182,8 @@ class ProxyEndpoint:
     async def _connect(self, factory: IProtocolFactory) -> IProtocol:
         tunnel = await self._endpoint.connect(_TunnelFactory(self._proxy, self._authority, factory))
         assert isinstance(tunnel, _Tunnel)
-        timed_out: list[bool] = []
-
-        def expire() -> None:
-            timed_out.append(True)
-            tunnel.open.cancel()
-
-        call: IDelayedCall = self._clock.callLater(self._timeout, expire)
+        tunnel.open.addTimeout(self._timeout, self._clock)
         try:
             return await tunnel.open
-        except defer.CancelledError:
-            if timed_out:
-                raise ProxyError(f"the proxy {self._proxy} did not answer within {self._timeout:g} s") from None
-            raise
-        finally:
-            if call.active():
-                call.cancel()
+        except defer.TimeoutError:
+            raise ProxyError(f"the proxy {self._proxy} did not answer within {self._timeout:g} s") from None

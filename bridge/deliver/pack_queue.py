@@ -5,14 +5,15 @@ written, so no job finds a file that the previous job has replaced. Batches read
 other batch, with their lines in memory: up to 64 batches, or the intake's share of ``FEED_BYTES``.
 """
 
-from collections.abc import Callable
-from typing import Any, Protocol
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 
+from twisted.internet import defer
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from bridge.deliver.context import DeliveryContext
 from bridge.deliver.send_queue import ENOUGH, SendQueue
-from bridge.host.interfaces import Run
 from bridge.spool import Batch, Loss, Pack
 from bridge.spool.pack import Fed
 from bridge.spool.pack_writer import mergeable
@@ -23,21 +24,14 @@ LEAST_BYTES = 128 * 1024
 TRY_AGAIN = 30.0
 "Seconds to wait after a pack could not be written."
 
+T = TypeVar("T")
+
 log = Logger(namespace="deliver")
 
 
-class Packer(Protocol):
-    """Declares what writes packs. All methods block and are called in the spool thread."""
-
-    def pack(self, batches: list[Batch]) -> tuple[Pack | None, list[Batch]]:
-        """Writes one pack of these batches. Returns it, and the batches that could not be read. Raises OSError; all
-        files are then unchanged."""
-
-    def merge(self, packs: list[Pack]) -> Pack:
-        """Merges several packs into one. Raises OSError; all files are then unchanged."""
-
-    def keep_damaged(self, pack: Pack, loss: Loss) -> None:
-        """Stores the bytes of a part of a pack that cannot be read. Raises OSError."""
+def packed_limit(context: DeliveryContext) -> int:
+    """Returns the bytes that one intake may hold in memory after reading packs."""
+    return max(LEAST_BYTES, context.share_of(FEED_BYTES))
 
 
 def _sequence(pack: Pack) -> int:
@@ -53,8 +47,7 @@ class PackQueue:
         name: str,
         send_queue: SendQueue,
         *,
-        packer: Packer,
-        run: Run,
+        context: DeliveryContext,
         on_read: Callable[[list[Batch]], None],
         on_loss: Callable[[Pack, Loss], None],
         changed: Callable[[], None],
@@ -62,8 +55,7 @@ class PackQueue:
     ) -> None:
         self._name = name
         self._send_queue = send_queue
-        self._packer = packer
-        self._in_thread = run
+        self._context = context
         self._on_read = on_read
         self._on_loss = on_loss
         self._changed = changed
@@ -98,7 +90,7 @@ class PackQueue:
         self._next[pack] = pack.sequence
         self._unsettled[pack] = pack.count
         self.disk += pack.disk
-        self._send_queue.boundary = self.oldest
+        self._send_queue.unread_begin_at(self.oldest)
 
     def settled(self, batch: Batch) -> None:
         """Records that a batch is settled. The file of a pack is removed with its last batch."""
@@ -115,21 +107,28 @@ class PackQueue:
         if self._unsettled.pop(pack, None) is not None:
             self.disk -= pack.disk
 
-    @property
-    def oldest_idle(self) -> Pack | None:
-        """Returns the oldest pack of which nothing is in flight or split. Returns None if no pack qualifies, or while a
-        job on packs is running."""
-        if self._busy:
-            return None
-        return next((pack for pack in sorted(self._unsettled, key=_sequence) if self._waiting(pack) is not None), None)
+    def idle(self) -> Iterator[Pack]:
+        """Returns the packs of which nothing is in flight or split, the oldest first. Empty while a job on packs is
+        running."""
+        packs = [] if self._busy else sorted(self._unsettled, key=_sequence)
+        return (pack for pack in packs if self._waiting(pack) is not None)
 
-    def forget_idle(self, pack: Pack) -> tuple[list[Batch], int]:
-        """Forgets an idle pack and sets its ``count`` to its unsettled events. Returns its batches in the lanes,
-        which are taken out, and the bytes of its waiting lines. The caller removes the file."""
+    def give_up(self, pack: Pack) -> tuple[list[Batch], int, int]:
+        """Forgets an idle pack. Returns its batches in the lanes, which are taken out, its unsettled events, and the
+        bytes of its waiting lines. The caller removes the file."""
         in_lanes, size = self._waiting(pack) or ([], 0)
         self._send_queue.forget(in_lanes)
-        pack.count = self.forget(pack)
-        return in_lanes, size
+        events = self._unsettled.get(pack, 0)
+        if pack in self._next:
+            self._drop(pack)
+        self._forget_file(pack)
+        self._send_queue.unread_begin_at(self.oldest)
+        return in_lanes, events, size
+
+    def _drop(self, pack: Pack) -> None:
+        self._packs.remove(pack)
+        self._unmergeable.discard(pack)
+        del self._next[pack]
 
     def _waiting(self, pack: Pack) -> tuple[list[Batch], int] | None:
         """Returns the batches of a pack in the lanes, and the bytes of their lines and of the unread lines. Returns
@@ -140,37 +139,13 @@ class PackQueue:
             return None
         return in_lanes, sum(batch.size for batch in in_lanes) + size
 
-    def release(self) -> list[tuple[Pack, list[Batch], int]]:
-        """Returns the packs of which nothing is in flight or split, each with its batches in the lanes and the bytes
-        of its waiting lines. The batches are taken out of the lanes. Requires that no job on packs is running. The
-        caller must call ``forget`` for each pack."""
-        found = []
-        for pack in self._unsettled:
-            if (waiting := self._waiting(pack)) is not None:
-                in_lanes, size = waiting
-                self._send_queue.forget(in_lanes)
-                found.append((pack, in_lanes, size))
-        return found
-
-    def forget(self, pack: Pack) -> int:
-        """Forgets a pack that is no longer this queue's. Returns the number of its unsettled events."""
-        events = self._unsettled.get(pack, 0)
-        if pack in self._next:
-            self._packs.remove(pack)
-            self._unmergeable.discard(pack)
-            del self._next[pack]
-        self._forget_file(pack)
-        self._send_queue.boundary = self.oldest
-        return events
-
     # --- reading -----------------------------------------------------------------------------------------------------
 
-    def read_ahead(self, *, share: int) -> None:
-        """Reads more batches if the lanes need them. ``share`` is the number of intakes that share the memory."""
+    def read_ahead(self) -> None:
+        """Reads more batches if the lanes need them."""
         if self._busy or not self._send_queue.needs_packs:
             return
-        self._send_queue.enough_bytes = most_bytes = max(LEAST_BYTES, FEED_BYTES // share)
-        pack = min(self._packs, key=lambda pack: self._next[pack])
+        pack, most_bytes = min(self._packs, key=lambda pack: self._next[pack]), packed_limit(self._context)
         self._run(lambda: self._read(pack, most_bytes), lambda result: self._add_read(pack, result), self._cannot_read)
 
     def _read(self, pack: Pack, most_bytes: int) -> Fed:
@@ -180,19 +155,18 @@ class PackQueue:
         except FileNotFoundError:
             result = pack.file_missing()
         for loss in result.losses:
-            self._packer.keep_damaged(pack, loss)
+            self._context.store.keep_damaged(pack, loss)
             pack.record_loss(loss)
         return result
 
     def _add_read(self, pack: Pack, result: Fed) -> None:
         if result.exhausted:
-            self._packs.remove(pack)
-            self._unmergeable.discard(pack)
-            del self._next[pack]
+            self._drop(pack)
         else:
             self._next[pack] = max(self._next[pack], result.next)
         self._on_read(result.batches)
-        self._send_queue.add_from_packs(result.batches, self.oldest)
+        self._send_queue.unread_begin_at(self.oldest)
+        self._send_queue.add_from_packs(result.batches)
         for loss in result.losses:
             self._subtract(pack, loss.events)
             self._on_loss(pack, loss)
@@ -229,13 +203,12 @@ class PackQueue:
             self._not_before = now + TRY_AGAIN
             log.error("intake {intake}: cannot pack its backlog: {why}", intake=self._name, why=str(error))
 
-        self._run(lambda: self._packer.pack(batches), done, failed)
+        self._run(lambda: self._context.store.pack(batches), done, failed)
 
     def _merge(self, packs: list[Pack]) -> None:
         def done(merged: Pack) -> None:
             for pack in packs:
-                self._packs.remove(pack)
-                del self._next[pack]
+                self._drop(pack)
                 self._forget_file(pack)
             self.add(merged)
 
@@ -243,25 +216,25 @@ class PackQueue:
             # One of the packs may be damaged. Reading it will show that.
             self._unmergeable.update(packs)
 
-        self._run(lambda: self._packer.merge(packs), done, failed)
+        self._run(lambda: self._context.store.merge(packs), done, failed)
 
-    def _run(self, job: Callable[[], Any], done: Callable[[Any], None], failed: Callable[[OSError], None]) -> None:
-        self._busy = True
+    def _run(self, job: Callable[[], T], done: Callable[[T], None], failed: Callable[[OSError], None]) -> None:
+        """Runs a job in the spool thread."""
 
-        def ended(result: Any) -> Any:
-            self._busy = False
-            return result
-
-        def os_error(failure: Failure) -> None:
-            failure.trap(OSError)
-            assert isinstance(failure.value, OSError)
-            failed(failure.value)
+        async def run() -> None:
+            self._busy = True
+            try:
+                result = await self._context.run(job)
+            except OSError as error:
+                self._busy = False
+                failed(error)
+            else:
+                self._busy = False
+                done(result)
 
         def defect(failure: Failure) -> None:
+            self._busy = False
             log.failure("intake {intake}: defect while packing", failure, intake=self._name)
             self._failed(f"defect: {failure.value!r}")
 
-        def report(nothing: None) -> None:
-            self._changed()
-
-        self._in_thread(job).addBoth(ended).addCallbacks(done, os_error).addErrback(defect).addCallback(report)
+        defer.ensureDeferred(run()).addErrback(defect).addCallback(lambda nothing: self._changed())

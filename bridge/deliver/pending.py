@@ -7,9 +7,9 @@ thread.
 from collections.abc import Callable, Collection
 
 from bridge.deliver.context import DeliveryContext, RequestLimits
-from bridge.deliver.pack_queue import PackQueue
+from bridge.deliver.pack_queue import PackQueue, packed_limit
 from bridge.deliver.send_queue import SendQueue
-from bridge.deliver.split_queue import SplitQueue
+from bridge.deliver.split_queue import SplitQueue, halves
 from bridge.spool import Batch, Loss, Pack, Piece, batch_reader
 
 
@@ -30,17 +30,20 @@ class PendingBatches:
         "Sealed events that are not settled."
         self.size = 0
         "Bytes of these events, as lines."
-        self.send_queue = SendQueue(live_for=limits.live_for, live_first=limits.live_first, exact=context.exact)
+        self.send_queue = SendQueue(
+            live_for=limits.live_for, live_first=limits.live_first, exact=context.exact,
+            packed_limit=lambda: packed_limit(context),
+        )  # fmt: skip
         self.pack_queue = PackQueue(
-            name, self.send_queue, packer=context.store, run=context.run,
-            on_read=lambda batches: self.batches.update(dict.fromkeys(batches)), on_loss=self._lost_packed,
-            changed=changed, failed=failed,
+            name, self.send_queue, context=context, on_read=lambda batches: self.batches.update(dict.fromkeys(batches)),
+            on_loss=self._lost_packed, changed=changed, failed=failed,
         )  # fmt: skip
         self.split_queue = SplitQueue()
         self.batches: dict[Batch, None] = {}
         "Sealed batches in memory that are not settled, in order of arrival."
         self._name = name
         self._context = context
+        self._failed = failed
         self._loose_disk = 0
         "Allocated bytes of the batches outside packs."
 
@@ -53,15 +56,12 @@ class PendingBatches:
         return self._loose_disk + self.pack_queue.disk
 
     @property
-    def oldest(self) -> Batch | None:
-        """Returns the sealed batch that has waited longest."""
-        return min(self.batches, key=lambda batch: batch.sequence, default=None)
-
-    @property
     def oldest_sequence(self) -> int | None:
         """Returns the sequence of the sealed batch that has waited longest, in a pack or not."""
-        batch, packed = self.oldest, self.pack_queue.oldest
-        return packed if batch is None or (packed is not None and packed < batch.sequence) else batch.sequence
+        sequences = [batch.sequence for batch in self.batches]
+        if (packed := self.pack_queue.oldest) is not None:
+            sequences.append(packed)
+        return min(sequences, default=None)
 
     # --- in ----------------------------------------------------------------------------------------------------------
 
@@ -117,35 +117,33 @@ class PendingBatches:
 
         The caller removes the file and updates the ledger for the unsettled events.
         """
-        pack = self.pack_queue.oldest_idle
+        pack = next(self.pack_queue.idle(), None)
         batch = self.send_queue.drop_oldest(before=None if pack is None else pack.sequence, parts=True)
         if batch is not None:
             self._forget_loose(batch)
             self.split_queue.forget(batch)
             return batch
         if pack is not None:
-            batches, size = self.pack_queue.forget_idle(pack)
-            for batch in batches:
-                del self.batches[batch]
-            self.events -= pack.count
-            self.size -= size
+            pack.withdrawn(self._give_up(pack))
         return pack
 
     def release(self) -> list[tuple[Batch | Pack, int]]:
         """Forgets all batches and packs that wait whole. Returns each with the number of its unsettled events.
         Requires that nothing is in flight or being packed. The caller removes the files and updates the ledger."""
-        released: list[tuple[Batch | Pack, int]] = []
-        for pack, batches, size in self.pack_queue.release():
-            events = self.pack_queue.forget(pack)
-            for batch in batches:
-                del self.batches[batch]
-            self.events -= events
-            self.size -= size
-            released.append((pack, events))
+        released: list[tuple[Batch | Pack, int]] = [(pack, self._give_up(pack)) for pack in self.pack_queue.idle()]
         while (loose := self.send_queue.drop_oldest()) is not None:
             self._forget_loose(loose)
             released.append((loose, loose.count))
         return released
+
+    def _give_up(self, pack: Pack) -> int:
+        """Forgets an idle pack. Returns the number of its unsettled events."""
+        batches, events, size = self.pack_queue.give_up(pack)
+        for batch in batches:
+            del self.batches[batch]
+        self.events -= events
+        self.size -= size
+        return events
 
     def forget(self, batches: Collection[Batch]) -> None:
         """Forgets batches of which nothing is in flight, wherever they wait. The caller removes the files and
@@ -162,7 +160,37 @@ class PendingBatches:
         self._loose_disk -= batch.disk
         del self.batches[batch]
 
-    def quarantine_batch(self, batch: Batch, damage: Exception) -> None:
+    # --- what cannot be one request ----------------------------------------------------------------------------------
+
+    async def cut(self, pieces: list[Piece], width_ms: int, max_events: int, max_bytes: int) -> None:
+        """Cuts pieces that cannot share one request into pieces that can be sent."""
+        try:
+            cut = await self._context.run(lambda: batch_reader.cut_together(pieces, width_ms, max_events, max_bytes))
+        except (batch_reader.Damaged, OSError) as error:
+            self.cannot_read(pieces, error, split=False)
+        else:
+            self.put_back(cut, split=False)
+
+    async def halve(self, pieces: list[Piece]) -> None:
+        """Splits the pieces of one request into two requests."""
+        try:
+            both = await self._context.run(lambda: halves(pieces))
+        except (batch_reader.Damaged, OSError) as error:
+            self.cannot_read(pieces, error, split=True)
+        else:
+            self.split_queue.add(*both)
+
+    def cannot_read(self, pieces: list[Piece], error: Exception, *, split: bool) -> None:
+        """Handles a spool file that cannot be read. All pieces wait again, except those of a batch whose file does
+        not match its name: that batch is removed from the queue."""
+        damaged = error.batch if isinstance(error, batch_reader.Damaged) else None
+        self.put_back([piece for piece in pieces if piece.batch is not damaged], split=split)
+        if damaged is None:
+            self._failed(f"cannot read the spool: {error}")
+        elif damaged in self.batches:
+            self._quarantine_batch(damaged, error)
+
+    def _quarantine_batch(self, batch: Batch, damage: Exception) -> None:
         """Quarantines a batch whose file does not match its name. If the file is missing, its events are counted as
         lost."""
         self.events -= batch.unacknowledged

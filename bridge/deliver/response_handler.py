@@ -2,13 +2,12 @@
 events."""
 
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from twisted.logger import Logger
 
 from bridge.accounting.journal import Receipt
-from bridge.deliver import split_pieces
 from bridge.deliver.bisection import Bisection
 from bridge.deliver.body_limit import BodyLimit
 from bridge.deliver.context import DeliveryContext
@@ -16,6 +15,7 @@ from bridge.deliver.outcome import Outcome, Verdict
 from bridge.deliver.pending import PendingBatches
 from bridge.deliver.request import Request
 from bridge.deliver.retry_state import RetryState
+from bridge.deliver.split_queue import single_out
 from bridge.spool import Piece
 
 MAX_FOREIGN_RESPONSES = 3
@@ -33,8 +33,8 @@ class Answered:
 
 
 class ResponseHandler:
-    """Response handling of one intake. ``halve`` splits one request into two. ``is_last`` returns True if nothing
-    else is left to send."""
+    """Response handling of one intake. ``max_bytes`` limits its bodies. ``is_last`` returns True if nothing else is
+    left to send."""
 
     def __init__(
         self,
@@ -43,8 +43,7 @@ class ResponseHandler:
         context: DeliveryContext,
         pending: PendingBatches,
         retry_state: RetryState,
-        body_limit: BodyLimit,
-        halve: Callable[[list[Piece]], Awaitable[None]],
+        max_bytes: int,
         is_last: Callable[[], bool],
     ) -> None:
         self.delivered = self.delivered_bytes = 0
@@ -53,15 +52,18 @@ class ResponseHandler:
         self.requests: dict[str, int] = {verdict.value: 0 for verdict in Verdict}
         self.last_answer: Answered | None = None
         self.last_acceptance: Answered | None = None
+        self.body_limit = BodyLimit(max_bytes)
         self.bisection = Bisection(name, pending=pending, context=context)
         self._name = name
         self._context = context
         self._pending = pending
         self._retry_state = retry_state
-        self._body_limit = body_limit
-        self._halve = halve
         self._is_last = is_last
         self._foreign_responses = 0
+
+    def ignore(self, result: Outcome) -> None:
+        """Counts the outcome of a request that says nothing about the current configuration."""
+        self.requests[result.verdict.value] += 1
 
     async def settle(self, pieces: list[Piece], split: bool, result: Outcome, request: Request) -> None:
         """Applies the outcome of a request. ``split`` is True if its pieces come from the split queue."""
@@ -69,7 +71,7 @@ class ResponseHandler:
         self.last_answer = Answered(self._context.wall(), result)
         if result.verdict is Verdict.ACCEPTED:
             self.last_acceptance = self.last_answer
-        self._body_limit.answered(request.size, timeout=result.timeout)
+        self.body_limit.answered(request.size, timeout=result.timeout)
         self._foreign_responses = self._foreign_responses + 1 if result.foreign else 0
         single_event = sum(piece.count for piece in pieces) == 1
         if result.verdict is Verdict.ACCEPTED:
@@ -83,12 +85,12 @@ class ResponseHandler:
             else:
                 self._retry_state.fail(result.reason, at_least=result.retry_after, network=result.network)
         elif result.verdict is Verdict.SPLIT and not single_event:
-            self._retry_state.last_error = result.reason
+            self._retry_state.note_error(result.reason)
             log.warn(
                 "intake {intake}: {why}; from now on at most {size} bytes a request",
-                intake=self._name, why=result.reason, size=self._body_limit.too_large(request.size),
+                intake=self._name, why=result.reason, size=self.body_limit.too_large(request.size),
             )  # fmt: skip
-            await self._halve(pieces)
+            await self._pending.halve(pieces)
         elif result.verdict is Verdict.PARKED:
             self._pending.put_back(pieces, split=split)
             self._retry_state.park(result.reason)
@@ -103,13 +105,13 @@ class ResponseHandler:
         self.delivered_bytes += request.plain_size
         self.unconfirmed += 0 if result.confirmed else result.accepted
         if result.rejected:
-            chosen, others = await self._context.run(lambda: split_pieces.single_out(pieces, set(result.rejected)))
+            chosen, others = await self._context.run(lambda: single_out(pieces, set(result.rejected)))
             self.bisection.add_refused(*((piece, result.rejected[position]) for position, piece in chosen))
             pieces = others
         elif missing := count - result.accepted:
             self._context.ledger.drop_spooled(self._name, missing, "collector_shortfall")
             text = f"the collector confirmed {result.accepted} of {count} events; {missing} may be lost there"
-            self._retry_state.last_error = text
+            self._retry_state.note_error(text)
             self._context.alarms.on("loss", self._name, f"intake {self._name}: {text}")
             self._context.store.keep_evidence(self._name, pieces[0].batch.sequence, request.evidence())
         receipt = Receipt(
@@ -131,7 +133,7 @@ class ResponseHandler:
             self._context.runtime_metrics.accepted(delay=delay, error=error)
 
     async def _refused(self, pieces: list[Piece], split: bool, single_event: bool, result: Outcome) -> None:
-        self._retry_state.last_error = result.reason
+        self._retry_state.note_error(result.reason)
         if not self.bisection.record_refusal(pieces):
             self._pending.put_back(pieces, split=split)
             self.bisection.undo_splits()
@@ -143,11 +145,11 @@ class ResponseHandler:
                 # No other event is left that could be accepted later, so acceptances during the search must count.
                 self.bisection.quarantine_refused(since_suspected=True)
         else:
-            await self._halve(pieces)
+            await self._pending.halve(pieces)
 
     def _recovered(self) -> None:
         if self._retry_state.failures or self.bisection.consecutive_refusals or self._retry_state.parked is not None:
             log.info("intake {intake}: delivering again", intake=self._name)
         self._retry_state.succeeded()
-        self.bisection.consecutive_refusals = 0
-        self._body_limit.accepted()
+        self.bisection.end_refusals()
+        self.body_limit.accepted()

@@ -80,6 +80,10 @@ class RetryState:
         if at_least or not network or self._base_urls.state == "closed":
             self.wait(wait)
 
+    def note_error(self, why: str) -> None:
+        """Records an error after which no wait is needed."""
+        self.last_error = why
+
     def park(self, why: str) -> None:
         """Parks the intake, because the collector accepts none of its events."""
         if self.parked != why:

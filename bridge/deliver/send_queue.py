@@ -33,20 +33,26 @@ PACK_BYTES = 16 << 20
 
 
 class SendQueue:
-    """Waiting pieces of one intake. Times are monotonic seconds."""
+    """Waiting pieces of one intake. Times are monotonic seconds. ``packed_limit`` returns the bytes from packs that
+    may be in memory."""
 
     def __init__(
-        self, *, live_for: float, live_first: bool, exact: Callable[[int], bool] = lambda sequence: False
+        self,
+        *,
+        live_for: float,
+        live_first: bool,
+        exact: Callable[[int], bool] = lambda sequence: False,
+        packed_limit: Callable[[], int] = lambda: 1 << 20,
     ) -> None:
         self._exact = exact
+        self._packed_limit = packed_limit
         self._live_for = live_for
         self._live_first = live_first
         self._live: deque[Piece] = deque()
         self._backlog: deque[Piece] = deque()
         self._turn = 0
-        self.boundary: int | None = None
+        self._boundary: int | None = None
         "Lowest sequence that is not yet read from a pack; None if all packs are read."
-        self.enough_bytes = 1 << 20
         self._packed = self._packed_bytes = 0
         "Number and bytes of the pieces in the lanes that come from packs."
         self._packable = 0
@@ -55,7 +61,7 @@ class SendQueue:
 
     def __len__(self) -> int:
         """Returns the number of pieces in the lanes that may be sent now."""
-        if self.boundary is None:
+        if self._boundary is None:
             return len(self._live) + len(self._backlog)
         return sum(len(lane) for lane in (self._live, self._backlog) if not self._held_back(lane))
 
@@ -94,16 +100,19 @@ class SendQueue:
     @property
     def has_backlog(self) -> bool:
         """Returns True if batches have waited longer than ``live_for`` or are in packs."""
-        return bool(self._backlog) or self.boundary is not None
+        return bool(self._backlog) or self._boundary is not None
 
     @property
     def needs_packs(self) -> bool:
         """Returns True if packs should be read."""
-        return self.boundary is not None and self._packed < ENOUGH and self._packed_bytes < self.enough_bytes
+        return self._boundary is not None and self._packed < ENOUGH and self._packed_bytes < self._packed_limit()
 
-    def add_from_packs(self, batches: list[Batch], boundary: int | None) -> None:
-        """Adds batches that were read from packs. Unread batches begin at ``boundary``."""
-        self.boundary = boundary
+    def unread_begin_at(self, sequence: int | None) -> None:
+        """Records the lowest sequence that is not yet read from a pack; None if all packs are read."""
+        self._boundary = sequence
+
+    def add_from_packs(self, batches: list[Batch]) -> None:
+        """Adds batches that were read from packs."""
         self.put_back([Piece.whole(batch) for batch in batches], float("inf"))
 
     def take_packable(self, now: float, *, blocked: bool) -> list[Batch]:
@@ -137,9 +146,9 @@ class SendQueue:
         return self._backlog if self._live_first else self._live
 
     def _held_back(self, lane: "deque[Piece]") -> bool:
-        if self.boundary is None or lane is not self._pack_lane:
+        if self._boundary is None or lane is not self._pack_lane:
             return False
-        return self.needs_packs or not lane or lane[0].order[0] >= self.boundary
+        return self.needs_packs or not lane or lane[0].order[0] >= self._boundary
 
     def add(self, batch: Batch, now: float) -> None:
         """Adds a batch that was sealed or found at start."""
@@ -176,7 +185,7 @@ class SendQueue:
             return []
         first = self._pop(lane)
         taken = [first]
-        end = self.boundary if lane is self._pack_lane else None
+        end = self._boundary if lane is self._pack_lane else None
         narrow = width_ms if narrow_ms is None else narrow_ms
         if _is_uncut(first) and not timed:
             size, exact = self._cut_bytes + first.size, self._exact(first.order[0])

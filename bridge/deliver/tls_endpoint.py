@@ -30,10 +30,6 @@ class WideTransport(RecordsTransport):
 
     _corked = False
 
-    def __init__(self, factory: "_Factory", wrapped: IProtocol) -> None:
-        super().__init__(factory, wrapped)
-        self.records = factory.records
-
     def _write(self, bytes: bytes) -> None:
         self._corked = True
         try:

@@ -22,7 +22,8 @@ from typing import NamedTuple, TextIO
 from twisted.logger import ILogObserver, LogEvent, LogLevel, eventAsText, globalLogBeginner
 from zope.interface import implementer
 
-NAMESPACES = ("app", "listen", "deliver", "fleet", "spool", "admin", "collector")
+NAMESPACES = frozenset({"admin", "app", "deliver", "fleet", "ledger", "listen", "reactor", "spool"})
+"Namespaces of this program's loggers. Events of all others are Twisted's."
 
 # Severities of syslog(3) by level. journald reads them from the prefix of a line.
 _PRIORITIES = {"debug": 7, "info": 6, "warn": 4, "error": 3, "critical": 2}

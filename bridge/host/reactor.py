@@ -32,6 +32,11 @@ class SteadyReactor(EPollReactor):  # type: ignore[override]
         """Returns the time of the monotonic clock in seconds."""
         return time.monotonic()
 
+    def stop(self) -> None:
+        """Stops the reactor. Does nothing if it is stopping already, as a signal may arrive twice."""
+        if not (self._stopped and self._startedBefore):
+            super().stop()
+
     def doPoll(self, timeout: float | None) -> None:
         """Reads and writes all ready sockets once.
 

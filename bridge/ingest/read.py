@@ -51,7 +51,6 @@ class ReadCounts:
     outside: int = 0
     "Events with a timestamp out of range, sent with the time of reception."
     truncated: int = 0
-    resyncs: int = 0
     format_sampled: Counter[str] = field(default_factory=Counter)
     "Events that were checked against the text format of their intake, by intake."
     format_mismatches: Counter[str] = field(default_factory=Counter)
@@ -69,7 +68,3 @@ class ReadCounts:
     def note_truncated(self, count: int) -> None:
         """Counts frames that were truncated to ``max_frame_size``."""
         self.truncated += count
-
-    def note_resyncs(self, count: int) -> None:
-        """Counts resynchronisations of an octet-counted stream."""
-        self.resyncs += count

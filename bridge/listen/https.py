@@ -9,17 +9,15 @@ with ``Retry-After``, at once; a request is never held.
 
 import math
 import socket
-from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
-from OpenSSL import SSL
 from twisted.internet import defer
-from twisted.internet.interfaces import IAddress
-from twisted.internet.protocol import Protocol, connectionDone
+from twisted.internet.interfaces import IAddress, IHandshakeListener, IProtocol
+from twisted.internet.protocol import connectionDone
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
-from twisted.protocols.tls import BufferingTLSTransport, TLSMemoryBIOFactory
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
 from bridge.collector.api import IntakeResource
 from bridge.collector.credentials import Keys
@@ -28,17 +26,13 @@ from bridge.collector.refusal import Refusal
 from bridge.collector.site import IDLE_TIMEOUT_SECONDS, IntakeSite
 from bridge.config import Config, Listener
 from bridge.ingest.peers import Peer, address_of
-from bridge.listen import proxy_protocol_header
-from bridge.listen.listener import ListenerContext, address_filter
-from bridge.listen.rejections import Rejections
-from bridge.listen.tcp import TcpListener
-from bridge.listen.tls import load_context
+from bridge.listen.connections import Connections
+from bridge.listen.handshake import Handshake
+from bridge.listen.listener import ListenerContext
+from bridge.listen.tls import TlsListener, TlsStreamFactory, load_context
 from bridge.spool.budget import Full
 from bridge.syslog.timestamps import milliseconds
-from bridge.tls.server import handshake_fault
 
-_HANDSHAKE = 0x16
-"The first byte of a TLS handshake (RFC 8446, content type 22)."
 RETRY_AFTER = "10"
 "Value of the ``Retry-After`` header, in seconds."
 
@@ -74,6 +68,9 @@ class RequestSink:
         self.requests = 0
         self._keys = keys
         self._wall = wall
+
+    def change(self, listener: Listener, listener_context: ListenerContext) -> None:
+        self.listener, self.listener_context = listener, listener_context
 
     def accept(self, delivery: Delivery) -> "defer.Deferred[None]":
         """Takes a request's events; the result fires when they are on disk.
@@ -123,59 +120,60 @@ def _milliseconds(text: str | None) -> int | None:
     return milliseconds(datetime.fromisoformat(text.upper().replace(":60", ":59").replace(" ", "T")))
 
 
+@implementer(IHandshakeListener)
 class _HttpsConnection(ProtocolWrapper):
-    """Wraps a connection to count its reads and to record a failed TLS handshake."""
+    """Wraps the HTTP connection of one client."""
 
-    def __init__(self, factory: "HttpsFactory", wrapped: Protocol, host: str) -> None:
+    def __init__(self, factory: "HttpsFactory", wrapped: IProtocol, sender: str) -> None:
         super().__init__(factory, wrapped)  # type: ignore[arg-type]
-        self.host = host
+        self._connections = factory.connections
+        self._sender = sender
+        self._closed = False
+        self.handshake = Handshake(
+            factory.connections,
+            factory.request_sink.listener_context.reactor,
+            sender=sender,
+            refuse=self._refuse,
+            plain_text_hint=". Does the client use an http:// URL?",
+        )
+
+    def handshakeCompleted(self) -> None:
+        self.handshake.complete()
 
     def dataReceived(self, data: bytes) -> None:
-        self.factory.reads += 1
+        self._connections.note_read()
         super().dataReceived(data)
 
+    def read_done(self) -> None:
+        """Does nothing: the HTTP parser takes a read in any number of parts."""
+
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        if isinstance(reason.value, SSL.Error):
-            fault, text = handshake_fault(self.transport.getHandle(), reason.value)  # type: ignore[union-attr]
-            self.factory.rejections.note(fault, self.host, text)
-        self.factory.connection_closed(self)
+        self.handshake.stop()
+        if not self._closed:
+            self.handshake.note_failure(self.transport.getHandle(), reason.value)  # type: ignore[union-attr]
         super().connectionLost(reason)
+        self._connections.closed(self)
 
     def end(self) -> None:
-        """Closes the connection from the gateway's side."""
         if self.transport is not None:
             self.transport.loseConnection()
 
-
-class _FirstByteCheck(BufferingTLSTransport):
-    """Runs Twisted's TLS, and rejects clients whose first byte does not begin a TLS handshake."""
-
-    _first_byte_checked = False
-
-    def dataReceived(self, data: bytes) -> None:
-        """Checks the first byte, then passes the socket's data to TLS."""
-        connection = self.wrappedProtocol
-        if not self._first_byte_checked and isinstance(connection, _HttpsConnection):
-            self._first_byte_checked = True
-            if data[0] != _HANDSHAKE:
-                reason, text = "plain_text", "it does not speak TLS. Does the client use an http:// URL?"
-                if proxy_protocol_header.begins(data):
-                    reason = "proxy_header_from_stranger"
-                    text = "it begins with a PROXY header, and its sender is not in the listener's proxy_protocol"
-                connection.factory.rejections.note(reason, connection.host, text)
-                self.transport.abortConnection()  # type: ignore[union-attr]
-                return
-        super().dataReceived(data)
+    def _refuse(self, reason: str, text: str) -> None:
+        self._closed = True
+        self._connections.refused(self, reason, text)
+        self.transport.abortConnection()  # type: ignore[union-attr]
 
 
+@implementer(TlsStreamFactory)
 class HttpsFactory(WrappingFactory):
-    """Builds the connections of one HTTPS listener."""
+    """Builds the connections of one HTTPS listener. The constructor raises ListenError."""
 
     noisy = False
 
     def __init__(
         self, listener: Listener, listener_context: ListenerContext, keys: IntakeKeys, wall: Callable[[], float]
     ) -> None:
+        self.context = load_context(listener)
         self.request_sink = RequestSink(listener, listener_context, keys, wall)
         resource = IntakeResource(self.request_sink, keys=keys, now=lambda: datetime.fromtimestamp(wall(), UTC))
         idle = listener.idle_timeout
@@ -186,51 +184,24 @@ class HttpsFactory(WrappingFactory):
                 idle_timeout=IDLE_TIMEOUT_SECONDS if idle is None else idle.total_seconds(),
             )
         )
-        self.connections: dict[_HttpsConnection, None] = {}
-        self.rejections = Rejections(listener.name, listener_context.reactor.seconds)
-        self.reads = 0
-        self.closing = False
-        self._per_peer: Counter[str] = Counter()
+        self.connections: Connections[_HttpsConnection] = Connections(listener, listener_context.reactor.seconds)
 
     def change(self, listener: Listener, listener_context: ListenerContext) -> None:
-        """Applies another configuration."""
-        self.request_sink.listener, self.request_sink.listener_context, self.rejections.listener = (
-            listener,
-            listener_context,
-            listener.name,
-        )
+        self.request_sink.change(listener, listener_context)
+        self.connections.change(listener)
 
-    def buildProtocol(self, addr: IAddress | None) -> ProtocolWrapper | None:  # type: ignore[override]
-        """Builds a connection, or returns None to close it."""
-        listener = self.request_sink.listener
+    def buildProtocol(self, addr: IAddress | None) -> _HttpsConnection | None:  # type: ignore[override]
         host = str(getattr(addr, "host", ""))
         sender = str(address_of(host) or host)
-        if not address_filter(listener)(host):
-            self.rejections.note("not_in_allow", host, "not in allow")
-        elif self._per_peer[sender] >= listener.max_connections_per_peer:
-            text = f"max_connections_per_peer ({listener.max_connections_per_peer}) reached"
-            self.rejections.note("max_connections_per_peer", host, text)
-        elif len(self.connections) >= listener.max_connections:
-            self.rejections.note("max_connections", host, f"max_connections ({listener.max_connections}) reached")
-        else:
-            connection = _HttpsConnection(self, self.wrappedFactory.buildProtocol(addr), sender)
-            self.connections[connection] = None
-            self._per_peer[sender] += 1
-            return connection
-        return None
-
-    def connection_closed(self, connection: _HttpsConnection) -> None:
-        """Removes a connection that has ended."""
-        if self.connections.pop(connection, self) is not self:
-            self._per_peer[connection.host] -= 1
-            if self._per_peer[connection.host] <= 0:
-                del self._per_peer[connection.host]
+        return self.connections.build(
+            host, lambda: _HttpsConnection(self, self.wrappedFactory.buildProtocol(addr), sender)
+        )
 
     def check_idle(self) -> None:
         """Does nothing: a request is complete or it is not."""
 
 
-class HttpsListener(TcpListener):
+class HttpsListener(TlsListener):
     """Serves HTTPS on one listening socket. The constructor raises ListenError."""
 
     def __init__(
@@ -241,23 +212,4 @@ class HttpsListener(TcpListener):
         keys: IntakeKeys,
         wall: Callable[[], float],
     ) -> None:
-        factory = HttpsFactory(listener, listener_context, keys, wall)
-        super().__init__(listener, bound, listener_context, factory)  # type: ignore[arg-type]
-        self._context = load_context(listener)
-        self._protocol_factory = TLSMemoryBIOFactory(self._context, False, factory, listener_context.reactor)
-        self._protocol_factory.protocol = _FirstByteCheck
-
-    def prepare_change(self, listener: Listener, listener_context: ListenerContext) -> Callable[[], None]:
-        """Returns the function that applies a reload, with the certificate files read again for new handshakes."""
-        apply, context = super().prepare_change(listener, listener_context), load_context(listener)
-
-        def apply_both() -> None:
-            apply()
-            self._context.replace_with(context)
-
-        return apply_both
-
-    @property
-    def certificate_expires(self) -> float:
-        """Returns when the certificate expires, in seconds since the epoch."""
-        return self._context.expires
+        super().__init__(listener, bound, listener_context, HttpsFactory(listener, listener_context, keys, wall))

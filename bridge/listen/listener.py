@@ -5,15 +5,18 @@ module: ``udp``, ``tcp``, ``tls``, ``relp``, ``https``, ``unix``. To add a kind,
 ``listener_set.KINDS``.
 
 Lifecycle: created with its socket (nothing is read yet) -> ``start`` -> ``stop_accepting`` (no new connections; the
-open ones continue) -> ``close`` -> ``connected`` becomes False. A reload calls ``prepare_change`` at any time between
-``start`` and ``close``.
+open ones continue) -> ``close``. A reload calls ``prepare_change`` at any time between ``start`` and ``close``.
 """
 
 import socket
+from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network
 from typing import Protocol
+
+from twisted.internet.defer import Deferred
 
 from bridge.config import Listener
 from bridge.host.interfaces import Reactor
@@ -41,46 +44,41 @@ class ListenerContext:
     "Calls back with None once everything received so far is synced to disk, or with the error if that failed."
     coalescer: Coalescer | None = None
     "Coalesces small reads of connections; None if each read is passed on by itself."
+    drops_before: Callable[[socket.socket], int] = lambda bound: 0
+    "Returns the datagrams that the kernel dropped while an earlier process of the gateway had the socket."
 
 
-class OpenListener(Protocol):
-    """Declares what the listener set needs of a listener with a bound socket."""
+class OpenListener(ABC):
+    """Represents a listener with a bound socket, for the listener set."""
 
-    listener: Listener
+    port: int
+    "The bound port; 0 for a Unix socket or once the socket is closed."
+    kernel_drops: int = 0
+    "Number of datagrams that the kernel dropped since the socket was opened."
+    certificate_expires: float | None = None
+    "Time at which the certificate expires, in seconds since the epoch; None without a certificate."
+
+    def __init__(self, listener: Listener, bound: socket.socket) -> None:
+        self.listener = listener
+        self.bound = bound
 
     @property
+    @abstractmethod
     def refused(self) -> Counter[str]:
         """Returns the number of rejected connections and datagrams, by reason."""
 
+    @abstractmethod
     def last_rejection(self, hosts: Callable[[str], bool]) -> str | None:
         """Returns the reason of a sender's latest rejection, or None.
 
         ``hosts`` returns True for the sender's address. Only a limited number of senders is remembered.
         """
 
-    @property
-    def port(self) -> int:
-        """Returns the bound port; 0 for a Unix socket."""
-
-    @property
-    def kernel_drops(self) -> int:
-        """Returns the number of datagrams that the kernel dropped since the socket was opened."""
-
-    @property
-    def activity(self) -> int:
-        """Returns a number that increases while data arrives."""
-
-    @property
-    def connected(self) -> bool:
-        """True while connections are open."""
-
-    @property
-    def bound(self) -> socket.socket:
-        """Returns the bound socket."""
-
+    @abstractmethod
     def start(self) -> None:
         """Starts to read or to accept connections."""
 
+    @abstractmethod
     def prepare_change(self, listener: Listener, listener_context: ListenerContext) -> Callable[[], None]:
         """Prepares a reload and returns the function that applies it; raises ListenError.
 
@@ -88,17 +86,19 @@ class OpenListener(Protocol):
         can fail fails here. The returned functions of all listeners are called in one reactor turn.
         """
 
-    def duplicate(self) -> socket.socket:
-        """Returns a duplicate of the socket, for a listener of another kind at the same address."""
-
-    def check_idle(self) -> None:
+    def check_idle(self) -> None:  # noqa: B027  # datagrams are always complete
         """Completes frames that no further data will complete. Called several times per second."""
 
-    async def stop_accepting(self) -> None:
+    async def stop_accepting(self) -> None:  # noqa: B027  # datagrams are read until the socket is closed
         """Stops accepting connections."""
 
-    def close(self, *, shared: bool) -> None:
-        """Stops reading and closes the socket.
+    @abstractmethod
+    def watch(self, on_read: Callable[[], None]) -> None:
+        """Calls ``on_read`` after each read from now on: the listener is being drained."""
+
+    @abstractmethod
+    def close(self, *, shared: bool) -> Deferred[None]:
+        """Stops reading and closes the socket. The result fires when all connections have ended.
 
         ``shared`` is True if another listener or the service manager also holds the socket. What is queued in it is
         then left to them.
@@ -108,11 +108,10 @@ class OpenListener(Protocol):
 def address_filter(listener: Listener) -> Callable[[str], bool]:
     """Returns a function that is True for addresses that the listener's ``allow`` accepts."""
     networks = listener.allow
-    if networks is None:
-        return lambda host: True
+    return (lambda host: True) if networks is None else lambda host: is_within(host, networks)
 
-    def allowed(host: str) -> bool:
-        address = address_of(host)
-        return address is not None and any(address.version == n.version and address in n for n in networks)
 
-    return allowed
+def is_within(host: str, networks: Collection[IPv4Network | IPv6Network]) -> bool:
+    """Returns True if an address, as a socket gives it, is in one of the networks."""
+    address = address_of(host)
+    return address is not None and any(address.version == each.version and address in each for each in networks)

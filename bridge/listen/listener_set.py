@@ -3,17 +3,19 @@
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from socket import SOCK_DGRAM, SOCK_STREAM, socket
+from typing import Any
 
-from twisted.internet import defer, task
+from twisted.internet import defer
 
 from bridge.config import Address, Config, Listener, UnixAddress
 from bridge.host.interfaces import Reactor
+from bridge.host.systemd import ServiceManager
 from bridge.ingest.coalescing import Coalescer
 from bridge.ingest.peers import Peers, address_of
 from bridge.ingest.pipeline import Pipeline
 from bridge.listen.listener import ListenerContext, OpenListener
 from bridge.listen.relp import relp_listener
-from bridge.listen.socket_activation import DescriptorStore, InheritedSockets
+from bridge.listen.socket_activation import InheritedSockets
 from bridge.listen.sockets import ListenError, bind, bind_unix
 from bridge.listen.tcp import TcpListener
 from bridge.listen.tls import TlsListener
@@ -23,6 +25,9 @@ from bridge.listen.unix import UnixDatagramListener, UnixStreamListener
 DRAIN_WITHIN = 2.0
 "Seconds after which draining stops although data still arrives."
 _QUIET = 0.1
+"Seconds without data after which a socket counts as drained."
+_END_WITHIN = 0.5
+"Seconds that connections get to end after draining, in addition to the rest of ``DRAIN_WITHIN``."
 
 Maker = Callable[[Listener, socket, ListenerContext], OpenListener]
 
@@ -46,11 +51,6 @@ class ListenerChange:
     opened: list[OpenListener]
     applies: list[Callable[[], None]]
 
-    def discard(self) -> None:
-        """Closes the newly opened listeners. The change is not applied."""
-        for open_listener in self.opened:
-            open_listener.close(shared=True)
-
 
 class ListenerSet:
     """Holds the open listeners of one configuration."""
@@ -63,7 +63,7 @@ class ListenerSet:
         pipeline: Pipeline,
         peers: Peers,
         commit: Callable[[Callable[[OSError | None], None]], None],
-        store: DescriptorStore | None = None,
+        store: ServiceManager | None = None,
         kinds: Mapping[str, Maker] | None = None,
     ) -> None:
         """Creates the set without opening sockets.
@@ -74,36 +74,20 @@ class ListenerSet:
         self._config = config
         self._reactor = reactor
         self._kinds = {**KINDS, **(kinds or {})}
+        self._inherited = InheritedSockets(store, config.spool.directory / ".sockets.json")
         self.listener_context = ListenerContext(
-            reactor, pipeline, peers.get, config.max_frame_size, commit, Coalescer.for_reactor(reactor, pipeline)
+            reactor, pipeline, peers.get, config.max_frame_size, commit, Coalescer.for_reactor(reactor, pipeline),
+            self._inherited.drops_before,
         )  # fmt: skip
         self.listeners: dict[str, OpenListener] = {}
         "Open listeners by name."
         self._drops: dict[str, int] = {}
         self.open_ = False
         self._closings = defer.DeferredLock()
-        self._inherited = InheritedSockets(store, config.spool.directory / ".sockets.json")
 
     def open(self) -> None:
         """Binds all sockets and starts reading; opens all listeners or none. Raises ListenError."""
-        made = self.make(self._config.listeners)
-        self.begin(made)
-        self._inherited.close_unused()
-        self._store_sockets()
-        self.open_ = True
-
-    def make(self, listeners: Collection[Listener]) -> list[OpenListener]:
-        """Creates listeners with bound sockets, all or none, without starting them. Raises ListenError."""
-        made: list[OpenListener] = []
-        try:
-            for listener in listeners:
-                bound = self._bind(listener, self._config.listeners)
-                made.append(self._make_listener(listener, bound, self.listener_context))
-        except BaseException:
-            for open_listener in made:
-                open_listener.close(shared=True)  # no data is read before start
-            raise
-        return made
+        self.apply(self.prepare(self._config))
 
     def prepare(self, config: Config) -> "ListenerChange":
         """Prepares the listeners of another configuration. Raises ListenError.
@@ -126,7 +110,7 @@ class ListenerSet:
                     continue
                 if open_listener is None:
                     self._check_overlap(listener)
-                bound = self._bind(listener, config.listeners) if open_listener is None else open_listener.duplicate()
+                bound = self._bind(listener, config.listeners) if open_listener is None else open_listener.bound.dup()
                 opened.append(self._make_listener(listener, bound, listener_context))
         except BaseException:
             for made in opened:
@@ -142,20 +126,15 @@ class ListenerSet:
         self._config, self.listener_context = change.config, change.listener_context
         for apply in change.applies:
             apply()
-        self.listeners = dict(change.kept)
-        self.begin(change.opened)
-        order = {listener.name: place for place, listener in enumerate(change.config.listeners)}
-        self.listeners = dict(sorted(self.listeners.items(), key=lambda item: order[item[0]]))
+        by_name = change.kept | {open_listener.listener.name: open_listener for open_listener in change.opened}
+        self.listeners = {listener.name: by_name[listener.name] for listener in change.config.listeners}
+        for open_listener in change.opened:
+            open_listener.start()
         taken = {(open_listener.listener.transport, open_listener.listener.address) for open_listener in change.opened}
         self.open_ = True
-        self._store_sockets()
+        self._inherited.close_unused()
+        self._inherited.store_sockets({name: listener.bound for name, listener in self.listeners.items()})
         return defer.ensureDeferred(self._close(closing, taken))
-
-    def begin(self, made: Collection[OpenListener]) -> None:
-        """Starts listeners."""
-        for open_listener in made:
-            self.listeners[open_listener.listener.name] = open_listener
-            open_listener.start()
 
     def names(self) -> list[str]:
         """Returns each listener's name with its port or path, for the log."""
@@ -198,10 +177,11 @@ class ListenerSet:
 
     def certificates(self) -> dict[str, float]:
         """Returns when each TLS listener's certificate expires, in seconds since the epoch."""
-        found = {
-            name: getattr(open_listener, "certificate_expires", None) for name, open_listener in self.listeners.items()
+        return {
+            name: expires
+            for name, open_listener in self.listeners.items()
+            if (expires := open_listener.certificate_expires) is not None
         }
-        return {name: expires for name, expires in found.items() if expires is not None}
 
     def check_idle(self) -> None:
         """Completes frames that no further data will complete. Called several times per second."""
@@ -230,48 +210,55 @@ class ListenerSet:
         """Waits for listeners that are being closed, so that a reload does not keep one of them."""
         await self._closings.run(lambda: None)
 
-    def _store_sockets(self) -> None:
-        self._inherited.store_sockets({name: open_listener.bound for name, open_listener in self.listeners.items()})
-
     async def _close(self, closing: list[OpenListener], taken: Collection[Place] = (), *, held: bool = False) -> None:
         """Drains and closes listeners.
 
         ``taken`` lists the addresses whose sockets new listeners use. ``held`` is True if the service manager stores
         the sockets.
         """
+        if not closing:
+            return
         for open_listener in closing:
             await open_listener.stop_accepting()
         ends_at = self._reactor.seconds() + DRAIN_WITHIN
-        seen = -1
-        while (
-            now := sum(open_listener.activity for open_listener in closing)
-        ) != seen and self._reactor.seconds() < ends_at:
-            seen = now
-            await task.deferLater(self._reactor, _QUIET)
+        await self._drain(closing)
         if held:
             self._inherited.save_drops(
                 [open_listener.bound for open_listener in closing if isinstance(open_listener, UdpListener)]
             )
+        ended = []
         for open_listener in closing:
-            shared = (open_listener.listener.transport, open_listener.listener.address) in taken
-            open_listener.close(shared=shared)
-            name, path = open_listener.listener.name, open_listener.listener.unix_path
-            if path is not None and not shared and not held:
-                path.unlink(missing_ok=True)
-            if open_listener.listener.kind == "udp":
-                self._drops[name] = self._drops.get(name, 0) + open_listener.kernel_drops
-        while any(open_listener.connected for open_listener in closing) and self._reactor.seconds() < ends_at + 0.5:
-            await task.deferLater(self._reactor, 0.01)
+            listener = open_listener.listener
+            shared = (listener.transport, listener.address) in taken
+            ended.append(open_listener.close(shared=shared))
+            if listener.unix_path is not None and not shared and not held:
+                listener.unix_path.unlink(missing_ok=True)
+            if listener.kind == "udp":
+                self._drops[listener.name] = self._drops.get(listener.name, 0) + open_listener.kernel_drops
+        all_ended = defer.gatherResults(ended, consumeErrors=True)
+        await _within(ends_at + _END_WITHIN - self._reactor.seconds(), all_ended, self._reactor)
         for open_listener in closing:
             if self.listeners.get(open_listener.listener.name) is open_listener:
                 del self.listeners[open_listener.listener.name]
 
+    async def _drain(self, closing: Collection[OpenListener]) -> None:
+        """Reads until no data has arrived for ``_QUIET`` seconds."""
+        quiet: defer.Deferred[None] = defer.Deferred()
+        timer = self._reactor.callLater(_QUIET, quiet.callback, None)
+
+        def note_read() -> None:
+            if timer.active():
+                timer.reset(_QUIET)
+
+        for open_listener in closing:
+            open_listener.watch(note_read)
+        await _within(DRAIN_WITHIN, quiet, self._reactor)
+        if timer.active():
+            timer.cancel()
+
     def _make_listener(self, listener: Listener, bound: socket, listener_context: ListenerContext) -> OpenListener:
         try:
-            open_listener = self._kinds[listener.kind](listener, bound, listener_context)
-            if isinstance(open_listener, UdpListener):
-                open_listener.drops_before = self._inherited.drops_before(bound)
-            return open_listener
+            return self._kinds[listener.kind](listener, bound, listener_context)
         except BaseException:
             bound.close()
             raise
@@ -313,3 +300,9 @@ def _find_listener(listener: Listener, listener_set: Collection[OpenListener]) -
         (open_listener for open_listener in found if open_listener.listener.name == listener.name),
         found[0] if found else None,
     )
+
+
+async def _within(seconds: float, result: defer.Deferred[Any], reactor: Reactor) -> None:
+    """Waits for a result, or ``seconds`` at most."""
+    result.addTimeout(seconds, reactor, onTimeoutCancel=lambda *_: None)
+    await result

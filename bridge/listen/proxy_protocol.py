@@ -8,90 +8,62 @@ could write any source into it. It may arrive in pieces.
 """
 # mypy: disallow-untyped-calls=False
 
-from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.address import IPv4Address, IPv6Address
-from twisted.internet.interfaces import IAddress, IDelayedCall
-from twisted.internet.protocol import Factory, connectionDone
-from twisted.protocols.policies import ProtocolWrapper
+from twisted.internet.interfaces import IAddress, IDelayedCall, IProtocol, IProtocolFactory, IReactorTime, ITransport
+from twisted.internet.protocol import connectionDone
+from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.python.failure import Failure
 from zope.interface import directlyProvides, providedBy
 
-from bridge.config import Listener
-from bridge.host.interfaces import Reactor
-from bridge.ingest.peers import address_of
 from bridge.listen import proxy_protocol_header
-from bridge.listen.rejections import Rejections
+from bridge.listen.connections import Connections
+from bridge.listen.listener import is_within
 
 HEADER_TIMEOUT = 10.0
 "Seconds within which the header must arrive."
 
 
-class ProxyProtocolFactory(Factory):
-    """Builds a listener's connections. ``listener`` returns the current configuration of the listener."""
+class ProxyProtocolFactory(WrappingFactory):
+    """Lets connections of load balancers await a PROXY header before the wrapped factory builds them.
+
+    ``connections`` limits them.
+    """
 
     noisy = False
+    wrappedFactory: IProtocolFactory
 
-    def __init__(
-        self, inner: Any, *, listener: Callable[[], Listener], rejections: Rejections, reactor: Reactor
-    ) -> None:
-        self.inner = inner
-        self.rejections = rejections
+    def __init__(self, wrapped: IProtocolFactory, connections: Connections[Any], reactor: IReactorTime) -> None:
+        super().__init__(wrapped)
+        self.connections = connections
         self.reactor = reactor
-        self.waiting: dict[_Connection, None] = {}
-        "Connections whose header has not arrived yet."
-        self._listener = listener
 
-    def doStart(self) -> None:
-        """Called when the port is opened."""
-        self.inner.doStart()
-
-    def doStop(self) -> None:
-        """Called when the port is closed."""
-        self.inner.doStop()
-
-    def buildProtocol(self, addr: IAddress | None) -> Any:
-        """Builds a connection, or returns None to close it."""
+    def buildProtocol(self, addr: IAddress) -> IProtocol | None:  # type: ignore[override]
         host = str(getattr(addr, "host", ""))
-        balancers = self._listener().proxy_protocol
-        address = address_of(host) if balancers else None
-        if (
-            not balancers
-            or address is None
-            or not any(address.version == network.version and address in network for network in balancers)
-        ):
-            return self.inner.buildProtocol(addr)
-        if len(self.waiting) >= self._listener().max_connections:
-            self.rejections.note("max_connections", host, "max_connections reached while PROXY headers are awaited")
-            return None
-        return _Connection(self, host)
-
-    def end(self) -> None:
-        """Closes the connections whose header has not arrived."""
-        for connection in list(self.waiting):
-            connection.abort()
+        if not is_within(host, self.connections.listener.proxy_protocol or ()):
+            return self.wrappedFactory.buildProtocol(addr)
+        return self.connections.build_awaiting_header(host, lambda: _Connection(self, host))
 
 
 class _Connection(ProtocolWrapper):
     """Reads the PROXY header of a balancer's connection, then acts as the transport of the inner connection."""
 
-    factory: Any
+    factory: ProxyProtocolFactory
 
     def __init__(self, factory: ProxyProtocolFactory, host: str) -> None:
         super().__init__(factory, None)  # type: ignore[arg-type]
         self._host = host
-        self._inner: Any = None
+        self._inner: IProtocol | None = None
         self._data = b""
         self._source: IAddress | None = None
         self._timeout_call: IDelayedCall | None = None
 
-    def makeConnection(self, transport: Any) -> None:
+    def makeConnection(self, transport: ITransport) -> None:
         """Called by the reactor. Provides the same interfaces as the transport."""
         directlyProvides(self, providedBy(transport))
         self.transport = transport
         self.connected = 1
-        self.factory.waiting[self] = None
         self._timeout_call = self.factory.reactor.callLater(HEADER_TIMEOUT, self._header_timed_out)
 
     def dataReceived(self, data: bytes) -> None:
@@ -108,21 +80,22 @@ class _Connection(ProtocolWrapper):
             return
         self._stop_waiting()
         rest, self._data = self._data[header.size :], b""
-        peer: Any = self.transport.getPeer()  # type: ignore[union-attr]
+        assert self.transport is not None
+        peer: IAddress = self.transport.getPeer()
         if header.source is not None:
             host, port = header.source
             peer = (IPv6Address if ":" in host else IPv4Address)("TCP", host, port)
         self._source = peer
-        inner = self.factory.inner.buildProtocol(peer)
+        inner = self.factory.wrappedFactory.buildProtocol(peer)
         if inner is None:
-            self.abort()
+            self.end()
             return
         self._inner = self.wrappedProtocol = inner
-        inner.makeConnection(self)
+        inner.makeConnection(self)  # type: ignore[arg-type]  # ProtocolWrapper is a transport
         if rest:
             inner.dataReceived(rest)
 
-    def getPeer(self) -> Any:
+    def getPeer(self) -> IAddress | None:
         """Returns the real peer, as the header names it."""
         return self._source
 
@@ -131,7 +104,7 @@ class _Connection(ProtocolWrapper):
         if self._inner is not None:
             self._inner.connectionLost(reason)
 
-    def abort(self) -> None:
+    def end(self) -> None:
         """Closes the connection at once."""
         self._stop_waiting()
         if self.transport is not None:
@@ -143,14 +116,14 @@ class _Connection(ProtocolWrapper):
         if self._data:
             self._refuse("no_proxy_header", f"its PROXY header did not arrive within {HEADER_TIMEOUT:g} s")
         else:
-            self.abort()
+            self.end()
 
     def _refuse(self, reason: str, text: str) -> None:
-        self.factory.rejections.note(reason, self._host, text)
-        self.abort()
+        self.factory.connections.rejections.note(reason, self._host, text)
+        self.end()
 
     def _stop_waiting(self) -> None:
-        self.factory.waiting.pop(self, None)
+        self.factory.connections.header_ended(self)
         if self._timeout_call is not None and self._timeout_call.active():
             self._timeout_call.cancel()
         self._timeout_call = None

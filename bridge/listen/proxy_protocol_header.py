@@ -16,6 +16,12 @@ _V2_LONGEST = 4096
 "Bytes of addresses and extensions, at most; usual headers have less than 200."
 _LINE = re.compile(rb"PROXY (?:UNKNOWN(?: [^\r\n]*)?|(TCP4|TCP6) (\S+) (\S+) ([0-9]{1,5}) ([0-9]{1,5}))\r\n")
 
+UNEXPECTED = (
+    "proxy_header_from_stranger",
+    "it begins with a PROXY header, and its sender is not in the listener's proxy_protocol",
+)
+"Reason code and text of a connection that begins with a header although its sender is no configured balancer."
+
 
 class ProxyHeaderError(ValueError):
     """Raised when the bytes begin with no PROXY header or with a damaged one; the text says which."""

@@ -29,8 +29,8 @@ class RelpConnection(SyslogConnection):
 
     acknowledges = True
 
-    def __init__(self, factory: SyslogFactory, peer: Peer, *host: str) -> None:
-        super().__init__(factory, peer, *host)  # ``RelpTlsConnection`` passes the host on to ``TlsConnection``
+    def __init__(self, factory: SyslogFactory, peer: Peer) -> None:
+        super().__init__(factory, peer)
         self._relp = relp.RelpFramer(factory.listener_context.max_frame_size)
         self._answers: list[bytes] = []
         "Responses that are sent after the next commit."
@@ -91,9 +91,10 @@ class RelpConnection(SyslogConnection):
                 text = f"the spool cannot be synced to disk ({error.strerror}), so nothing is acknowledged"
                 self._refuse("not_kept", text)
                 return
-            transport.write(b"".join(answers))
+            assert self.transport is not None
+            self.transport.write(b"".join(answers))
             if self._close_requested and not self._committing:
-                transport.loseConnection()
+                self.transport.loseConnection()
 
         self._factory.listener_context.commit(done)
 
@@ -127,24 +128,8 @@ class RelpTlsConnection(RelpConnection, TlsConnection):
     """Reads the RELP connection of one sender over TLS."""
 
 
-class RelpFactory(SyslogFactory):
-    """Builds the connections of one RELP listener."""
-
-    def connection(self, peer: Peer, host: str) -> SyslogConnection:
-        """Creates the protocol of an accepted connection."""
-        return RelpConnection(self, peer)
-
-
-class RelpTlsFactory(TlsFactory):
-    """Builds the connections of one RELP listener with TLS."""
-
-    def connection(self, peer: Peer, host: str) -> SyslogConnection:
-        """Creates the protocol of an accepted connection, which starts with the TLS handshake."""
-        return RelpTlsConnection(self, peer, host)
-
-
 def relp_listener(listener: Listener, bound: socket.socket, listener_context: ListenerContext) -> TcpListener:
     """Creates a RELP listener, with TLS if it has a certificate. Raises ListenError."""
     if listener.certificate is not None:
-        return TlsListener(listener, bound, listener_context, RelpTlsFactory(listener, listener_context))
-    return TcpListener(listener, bound, listener_context, RelpFactory(listener, listener_context))
+        return TlsListener(listener, bound, listener_context, TlsFactory(listener, listener_context, RelpTlsConnection))
+    return TcpListener(listener, bound, listener_context, SyslogFactory(listener, listener_context, RelpConnection))

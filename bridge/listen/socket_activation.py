@@ -10,32 +10,15 @@ import socket
 import stat
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Protocol
 from urllib.parse import quote
 
 from twisted.logger import Logger
 
 from bridge.config import Listener
+from bridge.host.systemd import ServiceManager
 from bridge.listen.sockets import family_of, kernel_drops
 
 log = Logger(namespace="listen")
-
-
-class DescriptorStore(Protocol):
-    """Declares what listeners need of the service manager that stores sockets across restarts."""
-
-    @property
-    def listens(self) -> bool:
-        """True if a service manager is present."""
-
-    def inherited(self) -> list[tuple[str, socket.socket]]:
-        """Returns the sockets that the manager passes to this process, with their names."""
-
-    def keep(self, name: str, sock: socket.socket) -> None:
-        """Stores a socket."""
-
-    def forget(self, name: str) -> None:
-        """Removes a stored socket."""
 
 
 def fd_name(listener: str) -> str:
@@ -46,7 +29,7 @@ def fd_name(listener: str) -> str:
 class InheritedSockets:
     """Manages the sockets that one process inherits, and the sockets that it stores for the next one."""
 
-    def __init__(self, store: DescriptorStore | None, drops_file: Path) -> None:
+    def __init__(self, store: ServiceManager | None, drops_file: Path) -> None:
         self._store = store
         self._drops_file = drops_file
         "File that passes the kernel's drop counters to the next process: a stored socket counts from its creation."

@@ -7,7 +7,7 @@ import stat
 import struct
 from pathlib import Path
 
-from twisted.internet.interfaces import IListeningPort
+from bridge.util.errors import BridgeError
 
 SO_RCVBUFFORCE = 33
 SO_MEMINFO = 55
@@ -17,8 +17,8 @@ BACKLOG = 1024
 "Connections that may wait to be accepted: after a restart, all devices of a switch stack reconnect at once."
 
 
-class ListenError(Exception):
-    """Raised when a listener cannot be opened; the text says which one, why, and what to do."""
+class ListenError(BridgeError):
+    """Raised when a listener cannot be opened; the text says which one and why."""
 
 
 def bind(kind: str, host: str, port: int, *, name: str, v6only: bool, backlog: int = BACKLOG) -> socket.socket:
@@ -39,7 +39,8 @@ def bind(kind: str, host: str, port: int, *, name: str, v6only: bool, backlog: i
     except OSError as error:
         if bound is not None:
             bound.close()
-        raise ListenError(f"listener {name}: {_bind_error_text(error, kind, host, port)}") from None
+        text, hint = _bind_error_text(error, kind, host, port)
+        raise ListenError(f"listener {name}: {text}", hint) from None
     return bound
 
 
@@ -65,7 +66,7 @@ def bind_unix(path: Path, type_: socket.SocketKind, *, name: str, mode: int, bac
         raise ListenError(f"listener {name}: {path}: {what}") from None
     except ListenError as error:
         bound.close()
-        raise ListenError(f"listener {name}: {error}") from None
+        raise ListenError(f"listener {name}: {error.text}", error.hint) from None
     finally:
         os.umask(mask)
     return bound
@@ -75,7 +76,7 @@ def _remove_stale_socket(path: Path, type_: socket.SocketKind) -> None:
     """Removes the socket file of a process that no longer listens. Raises ListenError if the path is in use."""
     try:
         if not stat.S_ISSOCK(path.lstat().st_mode):
-            raise ListenError(f"{path} exists and is not a socket. Remove it, or choose another path.")
+            raise ListenError(f"{path} exists and is not a socket", "Remove it, or choose another path.")
     except FileNotFoundError:
         return
     with socket.socket(socket.AF_UNIX, type_ | socket.SOCK_NONBLOCK) as probe:
@@ -89,19 +90,20 @@ def _remove_stale_socket(path: Path, type_: socket.SocketKind) -> None:
         except OSError as error:
             if error.errno != errno.EPROTOTYPE:
                 raise
-    raise ListenError(f"{path} is in use. Stop the process that listens there, or choose another path.")
+    raise ListenError(f"{path} is in use", "Stop the process that listens there, or choose another path.")
 
 
-def _bind_error_text(error: OSError, kind: str, host: str, port: int) -> str:
+def _bind_error_text(error: OSError, kind: str, host: str, port: int) -> tuple[str, str]:
+    """Returns why a socket cannot be bound, and what to do."""
     where = f"{kind} port {port}"
-    if error.errno == 98:
+    if error.errno == errno.EADDRINUSE:
         holder = holder_of(kind, port)
-        return f"{where} is in use{f' by {holder}' if holder else ''}. Stop that process, or use another port."
-    if error.errno == 13:
-        return f"{where} needs the right to bind ports below 1024 (CAP_NET_BIND_SERVICE, or root)."
-    if error.errno == 99:
-        return f"this machine has no address {host}. Listen on one of its addresses, or on *."
-    return f"{where}: {error.strerror}"
+        return f"{where} is in use{f' by {holder}' if holder else ''}", "Stop that process, or use another port."
+    if error.errno == errno.EACCES:
+        return f"{where} needs the right to bind ports below 1024", "Grant CAP_NET_BIND_SERVICE, or use another port."
+    if error.errno == errno.EADDRNOTAVAIL:
+        return f"this machine has no address {host}", "Listen on one of its addresses, or on *."
+    return f"{where}: {error.strerror}", ""
 
 
 def grow_receive_buffer(bound: socket.socket, size: int) -> int:
@@ -120,11 +122,6 @@ def grow_receive_buffer(bound: socket.socket, size: int) -> int:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
     # The kernel doubles the requested size for its own bookkeeping, and reports the doubled size.
     return bound.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 2
-
-
-def port_of(port: IListeningPort) -> int:
-    """Returns the TCP port of a listening port."""
-    return int(getattr(port.getHost(), "port", 0))
 
 
 def kernel_drops(bound: socket.socket) -> int:

@@ -2,27 +2,24 @@
 # mypy: disallow-untyped-calls=False
 
 import socket
-from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.interfaces import IAddress, ITCPTransport
+from twisted.internet.interfaces import IAddress, IDelayedCall, IProtocolFactory, ITCPTransport, ITransport
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.protocols.policies import TimeoutMixin
 from twisted.python.failure import Failure
+from zope.interface import Attribute, implementer
 
 from bridge.config import Listener
-from bridge.ingest.peers import Peer, address_of
+from bridge.ingest.peers import Peer
 from bridge.listen import proxy_protocol_header
-from bridge.listen.listener import ListenerContext, address_filter
-from bridge.listen.rejections import Rejections
+from bridge.listen.connections import Connections
+from bridge.listen.handshake import READ
+from bridge.listen.listener import ListenerContext
 from bridge.syslog.frames import list_of
 from bridge.syslog.framing import StreamFramer
 from bridge.syslog.reader import Reader
-
-READ = 128 * 1024
-"""Bytes of one read, at most: twice Twisted's own limit. A sender at full speed has that much in the socket, and half
-as many reads halve the fixed cost per read.
-"""
 
 KEEPALIVE_PROBES = 4
 "Unanswered probes after which a peer counts as dead. They are sent at a quarter of the initial interval."
@@ -44,12 +41,10 @@ class SyslogConnection(Protocol, TimeoutMixin):
         self._data_since_check = True
         self._paused = False
 
-    def callLater(self, period: float, func: Any) -> Any:
-        """Schedules a call on the listener's reactor; used by TimeoutMixin."""
+    def callLater(self, period: float, func: Callable[..., object]) -> IDelayedCall:
         return self._factory.listener_context.reactor.callLater(period, func)
 
     def connectionMade(self) -> None:
-        self._factory.connections[self] = None
         transport = self.transport
         if self._factory.speaks_plain:
             transport.bufferSize = READ  # type: ignore[union-attr]  # of Twisted's FileDescriptor
@@ -67,7 +62,7 @@ class SyslogConnection(Protocol, TimeoutMixin):
             return
         self._data_since_check = True
         factory = self._factory
-        factory.reads += 1
+        factory.connections.note_read()
         if self.timeOut is not None:
             self.resetTimeout()
         if self._first_read:
@@ -77,7 +72,7 @@ class SyslogConnection(Protocol, TimeoutMixin):
                 self._refuse("tls_on_plain_port", text)
                 return
             if proxy_protocol_header.begins(data):
-                self.refuse_proxy_header()
+                self._refuse(*proxy_protocol_header.UNEXPECTED)
                 return
         self._read(data)
 
@@ -95,11 +90,6 @@ class SyslogConnection(Protocol, TimeoutMixin):
         if self.transport is not None:
             self.transport.loseConnection()
 
-    def refuse_proxy_header(self) -> None:
-        """Rejects a connection that starts with a PROXY header although its sender is no configured balancer."""
-        text = "it begins with a PROXY header, and its sender is not in the listener's proxy_protocol"
-        self._refuse("proxy_header_from_stranger", text)
-
     def rename(self) -> None:
         """Looks up the peer again after a reload has renamed the listener."""
         self._peer = self._factory.listener_context.peer(
@@ -108,7 +98,7 @@ class SyslogConnection(Protocol, TimeoutMixin):
 
     def _refuse(self, reason: str, text: str) -> None:
         self._closed = True
-        self._factory.rejections.note(reason, self._peer.address, text)
+        self._factory.connections.refused(self, reason, text)
         if self.transport is not None:
             self.transport.abortConnection()  # type: ignore[attr-defined]
 
@@ -123,7 +113,7 @@ class SyslogConnection(Protocol, TimeoutMixin):
         """Reads again after held events have been appended."""
         self._paused = False
         self._start_timeout()
-        if self.transport is not None and not self._factory.closing:
+        if self.transport is not None and not self._factory.connections.closing:
             self.transport.resumeProducing()  # type: ignore[attr-defined]
 
     def check_idle(self) -> None:
@@ -135,10 +125,13 @@ class SyslogConnection(Protocol, TimeoutMixin):
         self._data_since_check = False
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self._factory.connection_closed(self, self._peer)
-        self._finish()
-        self._factory.listener_context.pipeline.spool_writer.backpressure.forget(self)
         self.setTimeout(None)
+        try:
+            self._finish()
+            self._factory.listener_context.pipeline.spool_writer.backpressure.forget(self)
+        finally:
+            # Last, as the process may stop once the last connection has ended.
+            self._factory.connections.closed(self)
 
     def _finish(self) -> None:
         """Takes the last frames of a connection that has ended."""
@@ -146,7 +139,7 @@ class SyslogConnection(Protocol, TimeoutMixin):
         if self._factory.listener_context.coalescer is not None:
             self._factory.listener_context.coalescer.flush()
         frames, unfinished = self._framer.close()
-        if frames and not self._factory.closing:
+        if frames and not self._factory.connections.closing:
             pipeline.take(self._peer, frames, sender=self)
         elif frames:
             # The gateway ends the connection while the sender may still be writing: half a line could pass for a whole.
@@ -157,7 +150,6 @@ class SyslogConnection(Protocol, TimeoutMixin):
             pipeline.take_unfinished(self._peer, unfinished, what)
         if self._framer.oversize:
             self._take_oversize()
-        pipeline.read_counts.note_resyncs(self._framer.resyncs)
 
     def _take_oversize(self) -> None:
         frames = self._framer.oversize.copy()
@@ -165,12 +157,13 @@ class SyslogConnection(Protocol, TimeoutMixin):
         self._factory.listener_context.pipeline.take_oversize(self._peer, frames, self)
 
 
-def _enable_keepalive(transport: Any, after: float) -> None:
+def _enable_keepalive(transport: ITransport, after: float) -> None:
     """Enables TCP keepalive after ``after`` silent seconds.
 
     Linux's default of two hours is longer than NAT devices keep a connection in their tables.
     """
-    connection = getattr(transport, "transport", transport).getHandle()  # TLS wraps the transport that has the socket
+    wrapped: Any = getattr(transport, "transport", transport)  # TLS wraps the transport that has the socket
+    connection = wrapped.getHandle()
     if not isinstance(connection, socket.socket) or connection.family not in (socket.AF_INET, socket.AF_INET6):
         return
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -179,65 +172,60 @@ def _enable_keepalive(transport: Any, after: float) -> None:
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, KEEPALIVE_PROBES)
 
 
+class StreamFactory(IProtocolFactory):
+    """Builds the connections of a stream listener."""
+
+    connections: Connections[Any] = Attribute("The open connections.")
+
+    def change(listener: Listener, listener_context: ListenerContext) -> None:
+        """Applies another configuration. Framing, limits and timeouts apply to new connections."""
+
+    def check_idle() -> None:
+        """Completes frames that no further data will complete. Called several times per second."""
+
+
+@implementer(StreamFactory)
 class SyslogFactory(Factory):
     """Builds the connections of one listener. A reload may replace ``listener`` by one with other options."""
 
     noisy = False
     speaks_plain = True
 
-    def __init__(self, listener: Listener, listener_context: ListenerContext, *, local: str = "") -> None:
+    def __init__(
+        self,
+        listener: Listener,
+        listener_context: ListenerContext,
+        connection: Callable[["SyslogFactory", Peer], SyslogConnection] = SyslogConnection,
+        *,
+        local: str = "",
+    ) -> None:
         self._local = local
         "Source name of connections without a peer address."
-        self.listener = listener
+        self._connection = connection
         self.listener_context = listener_context
-        self.connections: dict[SyslogConnection, None] = {}
-        self.rejections = Rejections(listener.name, listener_context.reactor.seconds)
-        self.reads = 0
-        self.closing = False
-        "True while the gateway, not the sender, ends the connections."
-        self._per_peer: Counter[str] = Counter()
+        self.connections: Connections[SyslogConnection] = Connections(listener, listener_context.reactor.seconds)
+
+    @property
+    def listener(self) -> Listener:
+        """Returns the current configuration of the listener."""
+        return self.connections.listener
 
     def change(self, listener: Listener, listener_context: ListenerContext) -> None:
         """Applies another configuration. Framing, limits and timeouts apply to new connections."""
         renamed = listener.name != self.listener.name
-        self.listener, self.listener_context, self.rejections.listener = listener, listener_context, listener.name
+        self.listener_context = listener_context
+        self.connections.change(listener)
         if renamed:
             for connection in self.connections:
                 connection.rename()
 
     def buildProtocol(self, addr: IAddress | None) -> SyslogConnection | None:
-        """Builds a connection, or returns None to close it."""
         host = str(getattr(addr, "host", self._local))
-        most, most_per_peer = self.listener.max_connections, self.listener.max_connections_per_peer
-        if not address_filter(self.listener)(host):
-            self.rejections.note("not_in_allow", host, "not in allow")
-        elif self._per_peer[str(address_of(host) or host)] >= most_per_peer:
-            text = f"max_connections_per_peer ({most_per_peer}) reached"
-            self.rejections.note("max_connections_per_peer", host, text)
-        elif len(self.connections) >= most and not self.free_slot():
-            self.rejections.note("max_connections", host, f"max_connections ({most}) reached")
-        else:
-            peer = self.listener_context.peer(self.listener.name, host)
-            self._per_peer[peer.address] += 1
-            return self.connection(peer, host)
-        return None
-
-    def connection(self, peer: Peer, host: str) -> SyslogConnection:
-        """Creates the protocol of an accepted connection."""
-        return SyslogConnection(self, peer)
-
-    def free_slot(self) -> bool:
-        """Closes a connection to make room for a new one; returns False if none may be closed."""
-        return False
-
-    def connection_closed(self, connection: SyslogConnection, peer: Peer) -> None:
-        """Removes a connection that has ended."""
-        self.connections.pop(connection, None)
-        self._per_peer[peer.address] -= 1
-        if self._per_peer[peer.address] <= 0:
-            del self._per_peer[peer.address]
+        return self.connections.build(
+            host, lambda: self._connection(self, self.listener_context.peer(self.listener.name, host))
+        )
 
     def check_idle(self) -> None:
         """Checks every connection for complete frames. Called several times per second."""
-        for connection in list(self.connections):
+        for connection in self.connections:
             connection.check_idle()

@@ -1,23 +1,48 @@
-"""Listens on UDP: owns the socket and its reader."""
+"""Receives syslog over UDP (RFC 5426), one drain of the socket per wake-up.
+
+Twisted's datagram port makes one Python call per datagram and silently truncates at 8 KiB. Here one wake-up is one
+read of at most 1,024 datagrams or 1 MiB, so a flood cannot occupy the reactor.
+"""
 
 import socket
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable
+from typing import Any
 
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IDelayedCall, IReadDescriptor
 from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
 
 from bridge.config import Listener
-from bridge.listen.listener import ListenerContext, address_filter
-from bridge.listen.sockets import grow_receive_buffer
-from bridge.listen.udp_reader import LONGEST, UdpReader
+from bridge.ingest.peers import Peer
+from bridge.listen.listener import ListenerContext, OpenListener, address_filter
+from bridge.listen.sockets import grow_receive_buffer, kernel_drops
+from bridge.syslog.framing import Oversize, datagrams
 
 log = Logger(namespace="listen")
 
+MOST_DATAGRAMS = 1024
+MOST_BYTES = 1024 * 1024
+DRAIN_PAUSE = 0.002
+"""Seconds between two drains, so that each drain reads many datagrams: its fixed cost equals that of dozens of them.
+The listener pauses only if the socket's buffer can hold all that arrives meanwhile, at any rate that it can process.
+"""
 
-class UdpListener:
-    """Receives syslog on one UDP socket. It has no connections, so ``connected`` is always False."""
+LARGE_BUFFER = 1024 * 1024
+"Bytes of a receive buffer that is large enough for pauses."
 
-    connected = False
+LONGEST = 65_535
+"Bytes of the longest datagram. A datagram that fills more than this was truncated by the read."
+
+
+@implementer(IReadDescriptor)
+class UdpListener(OpenListener):
+    """Receives on one UDP socket.
+
+    ``local`` is the source name of datagrams without a peer address, ``longest`` the size of the longest datagram.
+    """
 
     def __init__(
         self,
@@ -28,77 +53,41 @@ class UdpListener:
         local: str | None = None,
         longest: int = LONGEST,
     ) -> None:
-        self.listener = listener
-        self._listener_context = listener_context
-        self._bound = bound
-        self._set_receive_buffer(listener)
-        self._reader = UdpReader(
-            bound,
-            reactor=listener_context.reactor,
-            name=listener.name,
-            pipeline=listener_context.pipeline,
-            peer=listener_context.peer,
-            allowed=address_filter(listener),
-            max_frame_size=listener_context.max_frame_size,
-            local=local,
-            longest=longest,
-        )
+        super().__init__(listener, bound)
+        self._reactor = listener_context.reactor
+        self._pipeline = listener_context.pipeline
+        self._peer = listener_context.peer
+        self._longest = longest
+        self._local = local
+        self._rejected = 0
+        self._pause_timer: IDelayedCall | None = None
         self._drops = 0
-        self.drops_before = 0
-        "Datagrams that the kernel dropped while an earlier process of the gateway had the socket."
-
-    @property
-    def refused(self) -> Counter[str]:
-        """Returns the number of datagrams that ``allow`` rejects."""
-        return Counter(not_in_allow=self._reader.refused) if self._reader.refused else Counter()
-
-    def last_rejection(self, hosts: Callable[[str], bool]) -> str | None:
-        """Returns the reason if ``allow`` rejected the sender's datagrams, else None."""
-        return "not in allow" if any(map(hosts, self._reader.refused_hosts())) else None
-
-    @property
-    def port(self) -> int:
-        """Returns the bound port."""
-        return self._reader.port
-
-    @property
-    def kernel_drops(self) -> int:
-        """Returns the number of datagrams that the kernel dropped."""
-        return max(self._drops, self._reader.kernel_drops - self.drops_before)
-
-    @property
-    def activity(self) -> int:
-        """Returns the number of frames received."""
-        return self._listener_context.pipeline.read_counts.by_listener[self.listener.name]
-
-    @property
-    def bound(self) -> socket.socket:
-        """Returns the socket."""
-        return self._bound
-
-    def start(self) -> None:
-        """Starts to read."""
-        self._reader.start()
+        self._drops_before = listener_context.drops_before(bound)
+        self._on_read: Callable[[], None] | None = None
+        self._set_receive_buffer(listener)
+        self._change(listener, listener_context)
 
     def prepare_change(self, listener: Listener, listener_context: ListenerContext) -> Callable[[], None]:
-        """Returns the function that applies a reload. The socket and the datagrams queued in it are kept."""
-
         def apply() -> None:
             if listener.receive_buffer != self.listener.receive_buffer:
                 self._set_receive_buffer(listener)
-            self.listener, self._listener_context = listener, listener_context
-            self._reader.change(
-                name=listener.name, allowed=address_filter(listener), max_frame_size=listener_context.max_frame_size
-            )
+            self._change(listener, listener_context)
 
         return apply
 
-    def duplicate(self) -> socket.socket:
-        """Returns a duplicate of the socket."""
-        return self._bound.dup()
+    def _change(self, listener: Listener, listener_context: ListenerContext) -> None:
+        self.listener = listener
+        self._name = listener.name
+        self._allowed = address_filter(listener)
+        self._allowed_hosts: dict[str, bool] = {}
+        self._max_frame_size = min(listener_context.max_frame_size, self._longest)
+        self._size_limited = listener_context.max_frame_size < self._longest
+        granted = self.bound.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 2
+        # A sender to a local socket blocks while its buffer is full, and should not have to wait.
+        self._pauses_between_drains = self._local is None and granted >= LARGE_BUFFER
 
     def _set_receive_buffer(self, listener: Listener) -> None:
-        granted = grow_receive_buffer(self._bound, listener.receive_buffer)
+        granted = grow_receive_buffer(self.bound, listener.receive_buffer)
         if granted < listener.receive_buffer:
             log.warn(
                 "listener {name}: the kernel grants a receive buffer of {granted} bytes, not {asked}; bursts may"
@@ -106,13 +95,110 @@ class UdpListener:
                 name=listener.name, granted=granted, asked=listener.receive_buffer,
             )  # fmt: skip
 
-    def check_idle(self) -> None:
-        """Does nothing: a datagram is always complete."""
+    @property
+    def refused(self) -> Counter[str]:
+        return Counter(not_in_allow=self._rejected) if self._rejected else Counter()
 
-    async def stop_accepting(self) -> None:
-        """Does nothing: datagrams are read until the socket is closed."""
+    def last_rejection(self, hosts: Callable[[str], bool]) -> str | None:
+        rejected = any(not allowed and hosts(host) for host, allowed in self._allowed_hosts.items())
+        return "not in allow" if rejected else None
 
-    def close(self, *, shared: bool) -> None:
+    @property
+    def port(self) -> int:  # type: ignore[override]
+        return int(self.bound.getsockname()[1])
+
+    @property
+    def kernel_drops(self) -> int:  # type: ignore[override]
+        now = kernel_drops(self.bound) if self.bound.fileno() >= 0 else 0
+        return max(self._drops, now - self._drops_before)
+
+    def start(self) -> None:
+        self._pause_timer = None
+        if self.bound.fileno() >= 0:
+            self._reactor.addReader(self)
+
+    def watch(self, on_read: Callable[[], None]) -> None:
+        self._on_read = on_read
+
+    def close(self, *, shared: bool) -> Deferred[None]:
         """Reads the datagrams that the kernel has queued, unless the socket is shared, and closes the socket."""
+        if self.bound.fileno() < 0:
+            return succeed(None)
         self._drops = self.kernel_drops
-        self._reader.stop(drain=not shared)
+        if self._pause_timer is not None:
+            self._pause_timer.cancel()
+            self._pause_timer = None
+        self._reactor.removeReader(self)
+        for _ in range(0 if shared else 64):
+            if not self.drain_once():
+                break
+        self.bound.close()
+        return succeed(None)
+
+    # --- IReadDescriptor ---------------------------------------------------------------------------------------------
+
+    def fileno(self) -> int:
+        return self.bound.fileno()
+
+    def logPrefix(self) -> str:
+        return self._name
+
+    def connectionLost(self, reason: Failure) -> None:
+        """Called when the reactor has removed the listener."""
+
+    def doRead(self) -> None:
+        """Called when the socket is readable: drains it and pauses before the next drain."""
+        # After a full drain, datagrams are left in the socket: continue at once.
+        if self.drain_once() < MOST_DATAGRAMS and self._pauses_between_drains:
+            self._reactor.removeReader(self)
+            self._pause_timer = self._reactor.callLater(DRAIN_PAUSE, self.start)
+
+    def drain_once(self) -> int:
+        """Reads and processes one drain; returns the number of datagrams."""
+        by_host: defaultdict[str, list[bytes]] = defaultdict(list)
+        size, limit = 0, self._longest + 1
+        receive: Callable[[int], tuple[bytes, Any]] = self.bound.recvfrom
+        if (local := self._local) is not None:
+            receive = lambda limit: (self.bound.recv(limit), (local,))  # noqa: E731
+        count = 0
+        try:
+            while count < MOST_DATAGRAMS and size < MOST_BYTES:
+                data, address = receive(limit)
+                by_host[address[0]].append(data)
+                size += len(data)
+                count += 1
+        except BlockingIOError:
+            pass
+        except OSError:
+            # An ICMP error of an earlier datagram: the socket can still be read.
+            pass
+        if not count:
+            return 0
+        taken = []
+        for host, frames in by_host.items():
+            if not self._is_allowed(host):
+                self._rejected += len(frames)
+                continue
+            peer = self._peer(self._name, host)
+            kept = self._within_size(peer, frames) if self._size_limited or size > self._longest else frames
+            taken.append((peer, kept))
+        self._pipeline.take_many(taken, datagrams)
+        if self._on_read is not None and taken:
+            self._on_read()
+        return count
+
+    def _is_allowed(self, host: str) -> bool:
+        allowed = self._allowed_hosts.get(host)
+        if allowed is None:
+            if len(self._allowed_hosts) > 50_000:
+                self._allowed_hosts.clear()
+            allowed = self._allowed_hosts[host] = self._allowed(host)
+        return allowed
+
+    def _within_size(self, peer: Peer, frames: list[bytes]) -> list[bytes]:
+        """Returns the frames within the size limit, and passes the others on as oversize."""
+        if max(map(len, frames)) <= self._max_frame_size:
+            return frames
+        long = [frame for frame in frames if len(frame) > self._max_frame_size]
+        self._pipeline.take_oversize(peer, [Oversize(frame[: self._max_frame_size], len(frame)) for frame in long])
+        return [frame for frame in frames if len(frame) <= self._max_frame_size]

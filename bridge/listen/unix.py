@@ -35,15 +35,6 @@ class UnixStreamListener(TcpListener):
         super().__init__(
             listener, bound, listener_context, SyslogFactory(listener, listener_context, local=socket.gethostname())
         )
-        self._accepting: UnixPort | None = None
 
     def start(self) -> None:
-        """Starts to accept connections."""
-        self._accepting = UnixPort(self._bound.dup(), self._listener_context.reactor, self.factory)
-
-    async def stop_accepting(self) -> None:
-        """Stops accepting connections and closes the listening socket."""
-        if self._accepting is not None:
-            self._accepting.close()
-            self._accepting = None
-        self._bound.close()
+        self._listening = UnixPort(self.bound.dup(), self._reactor, self._factory)

@@ -19,7 +19,7 @@ _AT_ONCE = 100
 
 @implementer(IReadDescriptor)
 class UnixPort:
-    """Accepts connections on one listening socket, which ``close`` closes."""
+    """Accepts connections on one listening socket, which ``stopListening`` closes."""
 
     def __init__(self, bound: socket.socket, reactor: Reactor, factory: IProtocolFactory) -> None:
         self._bound = bound
@@ -29,11 +29,9 @@ class UnixPort:
         reactor.addReader(self)
 
     def fileno(self) -> int:
-        """Returns the socket's descriptor."""
         return self._bound.fileno()
 
     def logPrefix(self) -> str:
-        """Returns the prefix for Twisted's log."""
         return "unix"
 
     def connectionLost(self, reason: Failure) -> None:
@@ -51,7 +49,7 @@ class UnixPort:
                 # The reactor takes a duplicate of the descriptor.
                 self._reactor.adoptStreamConnection(connection.fileno(), socket.AF_UNIX, self._factory)  # type: ignore[arg-type]
 
-    def close(self) -> None:
+    def stopListening(self) -> None:
         """Stops accepting connections and closes the socket."""
         self._reactor.removeReader(self)
         self._bound.close()

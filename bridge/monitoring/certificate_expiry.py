@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 from bridge.monitoring.alarms import Alarms
 
-WARN_BEFORE = 14 * 86400.0
+WARN_BEFORE = 30 * 86400.0
 "Seconds before expiry at which the alarm starts."
 EVERY = 60.0
 "Seconds between two checks."

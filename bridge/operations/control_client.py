@@ -40,10 +40,12 @@ class _Connection(http.client.HTTPConnection):
 
 
 @contextmanager
-def _control_errors(path: Path, timeout: float) -> Iterator[None]:
-    """Converts connection errors to ControlError. ``path`` is the socket; ``timeout`` is in seconds."""
+def _connected(directory: Path, timeout: float) -> Iterator[_Connection]:
+    """Connects to the bridge that owns a spool, and converts errors to ControlError. ``timeout`` is in seconds."""
+    path = directory / "control.sock"
+    connection = _Connection(directory, timeout)
     try:
-        yield
+        yield connection
     except PermissionError:
         raise ControlError(f"{path}: permission denied. Run the command as root or as the bridge's user") from None
     except FileNotFoundError:
@@ -52,6 +54,10 @@ def _control_errors(path: Path, timeout: float) -> Iterator[None]:
         raise ControlError(f"{path}: no response within {timeout:g} s. See the log of the bridge") from None
     except (OSError, http.client.HTTPException) as error:
         raise ControlError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
+    except ValueError:
+        raise ControlError(f"{path} did not return a JSON object. Restart the bridge if it was upgraded") from None
+    finally:
+        connection.close()
 
 
 ProgressCallback = Callable[[dict[str, Any]], None]
@@ -64,51 +70,35 @@ def execute(
 
     ``on_progress`` receives each progress report. Raises ControlError, with the bridge's text if the command failed.
     """
-    path = directory / "control.sock"
-    connection = _Connection(directory, _COMMAND_TIMEOUT_SECONDS)
-    try:
-        with _control_errors(path, _COMMAND_TIMEOUT_SECONDS):
-            connection.request("POST", f"/control/{command}", body=json.dumps(parameters).encode())
-            response = connection.getresponse()
-            if response.status == http.client.NOT_FOUND:
-                raise ControlError(
-                    f"{path}: the running bridge has no command {command}. Restart it if it was upgraded"
-                )
-            for line in response:
-                message = json.loads(line)
-                if "progress" in message:
-                    on_progress(message["progress"])
-                elif "error" in message:
-                    raise ControlError(str(message["error"]))
-                else:
-                    result: dict[str, Any] = message["result"]
-                    return result
-    except ValueError:
-        raise ControlError(f"{path}: invalid response to {command}. Restart the bridge if it was upgraded") from None
-    finally:
-        connection.close()
-    raise ControlError(f"{path}: the bridge closed the connection before the command ended. See its log")
+    with _connected(directory, _COMMAND_TIMEOUT_SECONDS) as connection:
+        connection.request("POST", f"/control/{command}", body=json.dumps(parameters).encode())
+        response = connection.getresponse()
+        if response.status == http.client.NOT_FOUND:
+            raise ControlError(
+                f"{directory}: the running bridge has no command {command}. Restart it if it was upgraded"
+            )
+        for line in response:
+            message = json.loads(line)
+            if "progress" in message:
+                on_progress(message["progress"])
+            elif "error" in message:
+                raise ControlError(str(message["error"]))
+            else:
+                result: dict[str, Any] = message["result"]
+                return result
+    raise ControlError(f"{directory}: the bridge closed the connection before the command ended. See its log")
 
 
 def get(directory: Path, path: str) -> dict[str, Any]:
     """Requests a JSON page of the bridge that owns a spool, and returns the object. Raises ControlError."""
-    socket_path = directory / "control.sock"
-    connection = _Connection(directory, _PAGE_TIMEOUT_SECONDS)
-    try:
-        with _control_errors(socket_path, _PAGE_TIMEOUT_SECONDS):
-            connection.request("GET", path)
-            response = connection.getresponse()
-            body = response.read()
-    finally:
-        connection.close()
-    if response.status != http.client.OK:
-        raise ControlError(
-            f"{socket_path}: {path} returned HTTP status {response.status}. Restart the bridge if it was upgraded"
-        )
-    try:
-        page = json.loads(body)
-    except ValueError:
-        page = None
-    if not isinstance(page, dict):
-        raise ControlError(f"{socket_path}: {path} did not return a JSON object. Restart the bridge if it was upgraded")
-    return page
+    with _connected(directory, _PAGE_TIMEOUT_SECONDS) as connection:
+        connection.request("GET", path)
+        response = connection.getresponse()
+        if response.status != http.client.OK:
+            raise ControlError(
+                f"{directory}: {path} returned HTTP status {response.status}. Restart the bridge if it was upgraded"
+            )
+        page = json.loads(response.read())
+        if not isinstance(page, dict):
+            raise ValueError("not an object")
+        return page

@@ -1,54 +1,64 @@
 """Drains a gateway: closes the listeners and delivers all events. A reload opens the listeners again."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from twisted.internet import task
+from twisted.internet.interfaces import IReactorTime
 
 from bridge.accounting import Ledger
-from bridge.host.interfaces import Reactor
 from bridge.listen.listener_set import ListenerSet
-from bridge.monitoring.alarms import Alarms
-from bridge.operations.command import Progress
+from bridge.operations.command import JSON, Progress
+from bridge.util.alarms import AlarmSink
 
-POLL_INTERVAL = 0.25
-"Seconds between two checks of the number of events left."
+PROGRESS_INTERVAL = 0.25
+"Seconds between two reports of the number of events left. The last one ends the wait."
 
 
+@dataclass(frozen=True, slots=True)
 class Drain:
     """Drains one running bridge.
 
     ``finish`` appends to the spool the socket reads that were held back because the spool was full.
     """
 
-    def __init__(
-        self, reactor: Reactor, *, listener_set: ListenerSet, ledger: Ledger, alarms: Alarms, finish: Callable[[], None]
-    ) -> None:
-        self._reactor = reactor
-        self._listener_set = listener_set
-        self._ledger = ledger
-        self._alarms = alarms
-        self._finish = finish
+    clock: IReactorTime
+    listener_set: ListenerSet
+    ledger: Ledger
+    alarms: AlarmSink
+    finish: Callable[[], None]
 
-    async def run(self, timeout: float, progress: Progress) -> dict[str, object]:
-        """Closes the listeners and waits until no events are left.
-
-        Stops after ``timeout`` seconds, or once ``progress`` returns False. Returns the number of events left, in total
-        and by intake.
-        """
-        ends_at = self._reactor.seconds() + timeout
-        self._alarms.on(
+    async def run(self, timeout: float, progress: Progress) -> JSON:
+        """Closes the listeners, and delivers all events as ``deliver_all`` does."""
+        ends_at = self.clock.seconds() + timeout
+        self.alarms.on(
             "drain", "listeners", "drained by command: the listeners are closed. A reload or a restart opens them"
         )
-        await self._listener_set.close()
-        self._finish()
-        while self._left():
-            if self._reactor.seconds() >= ends_at or not progress({"left": self._left()}):
-                break
-            await task.deferLater(self._reactor, POLL_INTERVAL)
-        return {"left": self._left(), "by_intake": {
-            name: account.spooled for name, account in self._ledger.accounts.items() if account.spooled
-        }}  # fmt: skip
+        await self.listener_set.close()
+        self.finish()
+        return await deliver_all(self.ledger, self.clock, ends_at - self.clock.seconds(), progress)
 
-    def _left(self) -> int:
-        total = self._ledger.total()
-        return total.spooled + total.buffered
+
+async def deliver_all(ledger: Ledger, clock: IReactorTime, timeout: float, progress: Progress) -> JSON:
+    """Waits until the couriers have delivered all events.
+
+    Stops after ``timeout`` seconds, or once ``progress`` returns False. Returns what ``events_left`` returns.
+    """
+    ends_at = clock.seconds() + timeout
+
+    def report() -> None:
+        left = events_left(ledger)["left"]
+        if not left or clock.seconds() >= ends_at or not progress({"left": left}):
+            reports.stop()
+
+    reports = task.LoopingCall(report)
+    reports.clock = clock
+    await reports.start(PROGRESS_INTERVAL)
+    return events_left(ledger)
+
+
+def events_left(ledger: Ledger) -> JSON:
+    """Returns the number of events that are not delivered, in total and by intake."""
+    total = ledger.total()
+    by_intake = {name: account.spooled for name, account in ledger.accounts.items() if account.spooled}
+    return {"left": total.spooled + total.buffered, "by_intake": by_intake}

@@ -3,36 +3,42 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import TypeVar
 
-from bridge.operations.command import Progress
-from bridge.operations.session import Session, make_reprocessor
+from bridge.config import Config
+from bridge.ingest import from_config as ingest_config
+from bridge.operations.command import JSON, Progress
+from bridge.operations.session import Session
+from bridge.spool import Spool
 from bridge.spool.quarantine_file import QuarantineFile
-from bridge.spool.reprocess import SEQUENCES, ReprocessResult, Selection
+from bridge.spool.reprocess import SEQUENCES, Reprocessor, ReprocessResult, Selection
 from bridge.spool.transaction import UnfinishedTransaction
+from bridge.storage import from_config as storage_config
+
+T = TypeVar("T")
 
 
-async def retry(
-    session: Session, reasons: Sequence[str], selection: Selection, progress: Progress
-) -> dict[str, object]:
+async def retry(session: Session, reasons: Sequence[str], selection: Selection, progress: Progress) -> JSON:
     """Queues quarantined frames for delivery: refused events to their intake, others by the current routes.
 
     Returns the number of frames queued for each intake, dropped by a route, and left in quarantine. Raises OSError,
     UnfinishedTransaction.
     """
-    reprocessor = await session.run(lambda: make_reprocessor(session.config))
+    reprocessor = await session.run(partial(_make_reprocessor, session.config))
     return await _process_files(session, reasons, selection, progress, reprocessor.retry)
 
 
-async def purge(
-    session: Session, reasons: Sequence[str], selection: Selection, progress: Progress
-) -> dict[str, object]:
+async def purge(session: Session, reasons: Sequence[str], selection: Selection, progress: Progress) -> JSON:
     """Removes quarantined frames; the ledger counts them as dropped. Raises OSError, UnfinishedTransaction."""
-    reprocessor = await session.run(lambda: make_reprocessor(session.config))
+    reprocessor = await session.run(partial(_make_reprocessor, session.config))
     return await _process_files(session, reasons, selection, progress, reprocessor.purge)
 
 
-Work = Callable[..., ReprocessResult]
+def _make_reprocessor(config: Config) -> Reprocessor:
+    """Compiles the routes, which takes a while if there are many."""
+    return Reprocessor(
+        ingest_config.router(config), ingest_config.group_limits(config), storage_config.batch_limits(config)
+    )
 
 
 async def _process_files(
@@ -40,8 +46,8 @@ async def _process_files(
     reasons: Sequence[str],
     selection: Selection,
     progress: Progress,
-    work: Work,
-) -> dict[str, object]:
+    process: Callable[[Spool, str, QuarantineFile, Selection, range], ReprocessResult],
+) -> JSON:
     moved: Counter[str] = Counter()
     filtered = purged = stayed = done = 0
     waiting = [(reason, file) for reason in reasons for file in await _claim(session, reason)]
@@ -52,7 +58,7 @@ async def _process_files(
             reason, file = waiting[0]
             sequences = session.spool.sequences(SEQUENCES)
             try:
-                result = await session.run(partial(work, session.spool, reason, file, selection, sequences))
+                result = await session.run(partial(process, session.spool, reason, file, selection, sequences))
             except UnfinishedTransaction:
                 # The next start finishes the transaction. Until then, the ledger counts its frames as quarantined.
                 waiting.pop(0)
@@ -75,11 +81,10 @@ async def _process_files(
 
 
 async def _claim(session: Session, reason: str) -> list[QuarantineFile]:
-    found: list[QuarantineFile] = await _run_job(session, reason, partial(session.spool.quarantine.claim, reason))
-    return found
+    return await _run_job(session, reason, partial(session.spool.quarantine.claim, reason))
 
 
-async def _run_job(session: Session, reason: str, job: Callable[[], Any]) -> Any:
+async def _run_job(session: Session, reason: str, job: Callable[[], T]) -> T:
     """Runs a job on quarantine files: on the spool thread for reason *refused*, on the reactor for the others."""
     return await session.run(job) if reason == "refused" else job()
 
@@ -98,4 +103,4 @@ async def _apply(session: Session, reason: str, file: QuarantineFile, result: Re
     for origin, count in result.purged.items():
         ledger.drop_quarantined(origin, count, "purged")
     for batch in result.batches:
-        session.enqueue(batch)
+        session.backlogs.enqueue(batch)

@@ -4,7 +4,7 @@ import os
 from functools import partial
 
 from bridge.config.units import milliseconds
-from bridge.operations.command import CommandError, Progress
+from bridge.operations.command import JSON, CommandError, Progress
 from bridge.operations.session import Session
 from bridge.spool.archive_replay import ArchiveChanged, Replay
 
@@ -14,7 +14,7 @@ BATCHES_PER_TURN = 500
 "Maximum number of batches that are queued for delivery in one reactor turn."
 
 
-async def count(session: Session, intake: str, from_ms: int, to_ms: int, progress: Progress) -> dict[str, object]:
+async def count(session: Session, intake: str, from_ms: int, to_ms: int, progress: Progress) -> JSON:
     """Counts the events, bytes and batches that a replay would queue. Raises CommandError, OSError."""
     operation = _replay(session, intake, from_ms, to_ms)
     operation.archive.busy = True
@@ -27,9 +27,7 @@ async def count(session: Session, intake: str, from_ms: int, to_ms: int, progres
     return {"events": operation.amount.events, "bytes": operation.amount.size, "batches": operation.amount.batches}
 
 
-async def replay(
-    session: Session, intake: str, from_ms: int, to_ms: int, batches: int, progress: Progress
-) -> dict[str, object]:
+async def replay(session: Session, intake: str, from_ms: int, to_ms: int, batches: int, progress: Progress) -> JSON:
     """Copies the events of a period from the archive to the spool, all or none.
 
     ``batches`` is the number that `count` returned. If CommandError, ArchiveChanged or OSError is raised, no events are
@@ -56,7 +54,7 @@ async def replay(
         if position % BATCHES_PER_TURN == 0:
             await session.next_turn()
         session.ledger.replay(intake, batch.count)
-        session.enqueue(batch)
+        session.backlogs.enqueue(batch)
     return {"replayed": operation.amount.events, "bytes": operation.amount.size, "batches": operation.amount.batches}
 
 

@@ -1,39 +1,35 @@
 """Gives an operator's commands access to a spool and its ledger, with or without a running bridge.
 
-The commands have the same effect in both cases. In a running bridge (``running_session``), blocking jobs run on the
-spool thread, and the couriers own the waiting batches. Without one (``offline_session``), this process takes the lock
-of the spool and runs all jobs at once, and the waiting batches are the files found in the spool.
+The commands have the same effect in both cases. In a running bridge, blocking jobs run on the spool thread, and the
+couriers own the waiting batches. Without one, this process takes the lock of the spool and runs all jobs at once, and
+the waiting batches are the files found in the spool.
 """
 
-from collections.abc import Awaitable, Callable
-from typing import Any, Protocol
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+from twisted.internet import defer
 
 from bridge.accounting import Ledger
 from bridge.config import Config
-from bridge.ingest import from_config as ingest_config
+from bridge.deliver.couriers import CourierSet
+from bridge.host.interfaces import Reactor, Run
+from bridge.host.waiting import called_back, with_timeout
 from bridge.spool import Batch, Pack, Spool
-from bridge.spool.reprocess import Reprocessor
-from bridge.storage import from_config as storage_config
+from bridge.storage.open import Storage, make_archive, open_storage
 
 Backlog = list[tuple[Batch | Pack, int]]
 "Waiting batches and packs, each with the number of its events that are not settled."
 
+QUIESCE_TIMEOUT = 45.0
+"Maximum seconds to wait until a courier has no request in flight. Requests in flight are not cancelled."
 
-class Session(Protocol):
-    """Declares what commands need of a spool, with or without a running bridge."""
 
-    spool: Spool
-    ledger: Ledger
-
-    @property
-    def config(self) -> Config:
-        """Returns the current configuration."""
-
-    def run(self, job: Callable[[], Any]) -> Awaitable[Any]:
-        """Runs a blocking job off the reactor, if a reactor runs."""
-
-    def next_turn(self) -> Awaitable[None]:
-        """Waits for the next reactor turn, so that the reactor can do other work."""
+class Backlogs(Protocol):
+    """Declares what commands need of the waiting batches of all intakes."""
 
     def enqueue(self, stored: Batch | Pack) -> None:
         """Queues a batch or pack for delivery. Its file must exist, and the ledger must count its events as spooled."""
@@ -47,12 +43,120 @@ class Session(Protocol):
     def intakes(self) -> list[str]:
         """Returns the intakes that may have waiting batches."""
 
-    def write_accounts(self) -> Awaitable[None]:
-        """Writes the current totals to the journal. Call after a command has moved events."""
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What commands work on."""
+
+    storage: Storage
+    backlogs: Backlogs
+    run: Run
+    "Runs a blocking job off the reactor, if a reactor runs."
+    next_turn: Callable[[], Awaitable[None]]
+    "Waits for the next reactor turn, so that the reactor can do other work."
+    write_accounts: Callable[[], Awaitable[None]]
+    "Writes the current totals to the journal. Called after a command has moved events."
+    current: Callable[[], Config]
+    "Returns the current configuration."
+
+    @property
+    def config(self) -> Config:
+        """The current configuration."""
+        return self.current()
+
+    @property
+    def spool(self) -> Spool:
+        """The spool, whose lock this process has."""
+        return self.storage.spool
+
+    @property
+    def ledger(self) -> Ledger:
+        """The ledger of the spool's events."""
+        return self.storage.ledger
 
 
-def make_reprocessor(config: Config) -> Reprocessor:
-    """Returns a Reprocessor with newly compiled routes. Blocks for a while if there are many routes."""
-    return Reprocessor(
-        ingest_config.router(config), ingest_config.group_limits(config), storage_config.batch_limits(config)
+@dataclass(frozen=True, slots=True)
+class CourierBacklogs:
+    """Implements Backlogs for the couriers of a running bridge."""
+
+    spool: Spool
+    courier_set: CourierSet
+    reactor: Reactor
+
+    def enqueue(self, stored: Batch | Pack) -> None:
+        """Adds a batch or pack to the courier of its intake."""
+        if isinstance(stored, Pack):
+            self.courier_set.add_pack(stored)
+        else:
+            self.spool.announce(stored)
+
+    async def release(self, intake: str) -> Backlog:
+        """Takes the waiting batches from the courier of an intake once it has no request in flight.
+
+        Returns an empty list if requests are still in flight after ``QUIESCE_TIMEOUT``.
+        """
+        ends_at = self.reactor.seconds() + QUIESCE_TIMEOUT
+        self.spool.seal_of(intake)
+        sealed = called_back(lambda callback: self.spool.when_sealed(intake, callback))
+        await with_timeout(sealed, QUIESCE_TIMEOUT, self.reactor)
+        courier = self.courier_set.couriers.get(intake)
+        if courier is None:
+            return []
+        courier.pause()
+        try:
+            await with_timeout(courier.when_quiescent(), max(0.0, ends_at - self.reactor.seconds()), self.reactor)
+            return courier.release() if courier.is_quiescent else []
+        finally:
+            courier.resume()
+
+    def intakes(self) -> list[str]:
+        """Returns the intakes that have a courier."""
+        return sorted(self.courier_set.couriers)
+
+
+class FileBacklogs:
+    """Implements Backlogs for the files that were found in a spool."""
+
+    def __init__(self) -> None:
+        self._backlogs: dict[str, Backlog] = {}
+
+    def enqueue(self, stored: Batch | Pack) -> None:
+        """Adds a batch or pack to the backlog of its intake."""
+        self._backlogs.setdefault(stored.intake, []).append((stored, stored.count))
+
+    def release(self, intake: str) -> Awaitable[Backlog]:
+        """Removes the backlog of an intake and returns it."""
+        return defer.succeed(self._backlogs.pop(intake, []))
+
+    def intakes(self) -> list[str]:
+        """Returns the intakes that have a backlog."""
+        return sorted(name for name, backlog in self._backlogs.items() if backlog)
+
+
+@contextmanager
+def offline_session(
+    config: Config, on_note: Callable[[str], object], wall: Callable[[], float] = time.time
+) -> Iterator[Session]:
+    """Locks the spool of a configuration for commands; no bridge may run. Raises SpoolError.
+
+    The journal records the session as a process run that ends cleanly. ``on_note`` receives messages for the operator
+    about the state of the spool.
+    """
+    archive = make_archive(config, wall=wall, on_error=on_note, earlier=True)
+    storage = open_storage(
+        config, clock=time.monotonic, wall=wall, work=lambda job, done: done(job()), on_error=on_note, archive=archive
     )
+    try:
+        found, backlogs = storage.recover(config.sha256, on_note), FileBacklogs()
+        for batch in found.batches:
+            backlogs.enqueue(batch)
+        for pack in found.packs:
+            backlogs.enqueue(pack)
+        try:
+            at_once = defer.succeed(None)
+            yield Session(storage, backlogs, defer.execute, lambda: at_once, lambda: at_once, lambda: config)
+        finally:
+            storage.journal.stop(storage.ledger.accounts, {})
+            storage.journal.close()
+    finally:
+        storage.spool.close()

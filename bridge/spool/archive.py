@@ -48,7 +48,7 @@ class Archive:
         max_size: int,
         max_age: float | None,
         wall: Callable[[], float],
-        on_error: Callable[[str], None],
+        on_error: Callable[[str], object],
     ) -> None:
         self.directory = directory
         self._max_size = max_size

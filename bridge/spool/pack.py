@@ -155,6 +155,10 @@ class Pack:
         """Returns the current path of the file."""
         return self.directory / self.name
 
+    def withdrawn(self, unsettled: int) -> None:
+        """Records that the pack is given up while this many of its events are unsettled."""
+        self.count = unsettled
+
     @property
     def unread(self) -> tuple[int, int]:
         """Returns the events and bytes of lines that ``read`` has not returned yet. Do not call it during a read."""

@@ -6,14 +6,15 @@ sent again. Its refused events are recognised by (sequence, position).
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from twisted.logger import Logger
 
-from bridge.accounting import Ledger
 from bridge.accounting.journal import Receipt
 from bridge.batching.encoding import JSON, from_json_line
-from bridge.spool import Batch, Loss, Pack, Piece, Spool, batch_reader, pack_writer
+from bridge.spool import Batch, Loss, Pack, Piece, batch_reader, pack_writer
 from bridge.spool.quarantine import QuarantineEntry
+from bridge.storage.open import Storage
 from bridge.util.jobs import Work
 
 log = Logger(namespace="spool")
@@ -22,36 +23,29 @@ log = Logger(namespace="spool")
 class DeliveryStore:
     """Stores the outcomes of the couriers of one spool.
 
-    ``work`` runs a job in the spool thread, then passes its result to a callback on the reactor. ``receipt``,
-    ``refused`` and ``handed`` write to the journal in the spool thread. ``remove`` removes settled batches, also in the
-    spool thread: from the spool by default, or from another backlog.
+    ``work`` runs a job in the spool thread, then passes its result to a callback on the reactor. ``acknowledge_taken``
+    is given for batches that were taken over from the shared queue: it removes settled batches from the queue, while
+    others are removed from the spool. It is called in the spool thread.
     """
 
     def __init__(
         self,
-        spool: Spool,
-        ledger: Ledger,
-        *,
+        storage: Storage,
         work: Work,
-        receipt: Callable[[Receipt], None],
-        refused: Callable[[str, int, int, str, int], None],
-        remove: Callable[[list[Batch]], None] | None = None,
-        handed: Callable[[str, int, int, int], None] = lambda intake, sequence, count, batch_events: None,
+        *,
+        acknowledge_taken: Callable[[list[Batch]], None] | None = None,
     ) -> None:
-        self._spool = spool
-        self._ledger = ledger
+        self._spool, self._ledger, self._journal = storage.spool, storage.ledger, storage.journal
         self._work = work
-        self._receipt = receipt
-        self._refused = refused
-        self._remove = remove or spool.remove
-        self._handed = handed
+        self._taken = acknowledge_taken is not None
+        self._remove = acknowledge_taken or storage.spool.remove
 
     def acknowledge(self, batches: list[Batch], receipt: Receipt | None) -> None:
         """Records an accepted request and removes the batches that it completes."""
 
         def settle() -> None:
             if receipt is not None:
-                self._receipt(receipt)
+                self._journal.receipt(replace(receipt, taken=self._taken))
             self._remove(batches)
 
         self._work(settle, lambda nothing: None)
@@ -61,7 +55,7 @@ class DeliveryStore:
 
         def settle() -> None:
             for sequence, count, batch_events in handed:
-                self._handed(intake, sequence, count, batch_events)
+                self._journal.handed(intake, sequence, count, batch_events)
             self._remove(settled)
 
         self._work(settle, lambda nothing: None)
@@ -85,12 +79,11 @@ class DeliveryStore:
                     continue
                 duplicates += dropped is None
                 evicted += dropped or 0
-                self._refused(intake, batch.sequence, 1, reason, batch.count)
+                self._journal.refused(intake, batch.sequence, 1, reason, batch.count, taken=self._taken)
             self._remove(settled)
             return duplicates, lost, evicted
 
-        def counted(result: object) -> None:
-            assert isinstance(result, tuple)
+        def counted(result: tuple[int, int, int]) -> None:
             duplicates, lost, evicted = result
             self._ledger.remove_recovered_duplicates(intake, duplicates)
             if lost:

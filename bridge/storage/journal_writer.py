@@ -14,11 +14,9 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from bridge import __version__
 from bridge.accounting import Account, Ledger
-from bridge.accounting.journal import Journal, Receipt
+from bridge.accounting.journal import Journal
 from bridge.host.interfaces import Run
-from bridge.spool.recovery import RecoveredSpool
 
 MINUTE = 60.0
 
@@ -48,13 +46,8 @@ class JournalWriter:
         self._started = False
         self._writing: defer.Deferred[None] = defer.succeed(None)
 
-    # --- on the reactor ----------------------------------------------------------------------------------------------
-
-    def start(self, found: RecoveredSpool, *, quarantined: int, config_sha256: str) -> None:
-        """Opens the journal and schedules the minutes. Blocking. Call once, after recovery, before any thread job."""
-        for note in self._journal.open().notes:
-            log.warn("journal: {note}", note=note)
-        self._journal.start(found, quarantined=quarantined, version=__version__, config_sha256=config_sha256)
+    def start(self) -> None:
+        """Schedules the minutes. Call once, after the journal has been started."""
         self._started = True
         self._schedule()
 
@@ -82,30 +75,6 @@ class JournalWriter:
             self._journal.close()
 
         await self._in_thread(write_last)
-
-    # --- in the spool thread -----------------------------------------------------------------------------------------
-
-    def receipt(self, receipt: Receipt) -> None:
-        """Records an accepted request, before its files are deleted."""
-        self._journal.receipt(receipt)
-
-    def refused(self, intake: str, sequence: int, count: int, reason: str, batch_events: int) -> None:
-        """Records quarantined events, before their batch file is deleted."""
-        self._journal.refused(intake, sequence, count, reason, batch_events)
-
-    def taken_receipt(self, receipt: Receipt) -> None:
-        """Records an accepted request with events that were taken over from a shared queue."""
-        self._journal.receipt(replace(receipt, taken=True))
-
-    def taken_refused(self, intake: str, sequence: int, count: int, reason: str, batch_events: int) -> None:
-        """Records quarantined events that were taken over from a shared queue."""
-        self._journal.refused(intake, sequence, count, reason, batch_events, taken=True)
-
-    def handed(self, intake: str, sequence: int, count: int, batch_events: int) -> None:
-        """Records events published to a shared queue, before their batch file is deleted."""
-        self._journal.handed(intake, sequence, count, batch_events)
-
-    # --- the minute --------------------------------------------------------------------------------------------------
 
     def _schedule(self) -> None:
         """Schedules the next full minute, or the one after it if it is less than a second away."""

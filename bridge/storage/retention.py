@@ -1,6 +1,7 @@
 """Deletes quarantined frames that are older than the configured age, and counts them as dropped."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from twisted.logger import Logger
@@ -21,35 +22,31 @@ log = Logger(namespace="app")
 class Retention:
     """Deletes expired quarantine files. ``work`` runs a job in the spool thread, then its callback on the reactor."""
 
-    def __init__(
-        self,
-        config: Config,
-        spool: Spool,
-        ledger: Ledger,
-        work: Work,
-    ) -> None:
-        self.config = config
+    def __init__(self, config: Config, spool: Spool, ledger: Ledger, work: Work) -> None:
+        self._config = config
         self._spool = spool
         self._ledger = ledger
         self._work = work
+
+    def change(self, config: Config) -> None:
+        """Applies another configuration at the next run."""
+        self._config = config
 
     def look(self) -> None:
         """Deletes expired files. Each reason is deleted where it is written: *refused* in the spool thread, the others
         on the reactor."""
         quarantine = self._spool.quarantine
         for reason in REASONS:
-            age = storage_config.quarantine_age(self.config, reason)
+            age = storage_config.quarantine_age(self._config, reason)
             if reason == "refused":
-                count = self._count_expired("refused")
-                self._work(lambda age=age: quarantine.expire("refused", age), count)  # type: ignore[misc]
+                self._work(partial(quarantine.expire, reason, age), self._count_expired(reason))
             else:
                 self._count_expired(reason)(quarantine.expire(reason, age))
-        age = storage_config.quarantine_age(self.config, "damaged")
-        self._work(lambda: self._trim_damaged(age), self._count_trimmed)
+        age = storage_config.quarantine_age(self._config, "damaged")
+        self._work(partial(self._trim_damaged, age), self._count_trimmed)
 
-    def _count_expired(self, reason: str) -> Callable[[object], None]:
-        def count(expired: object) -> None:
-            assert isinstance(expired, int)
+    def _count_expired(self, reason: str) -> Callable[[int], None]:
+        def count(expired: int) -> None:
             if expired:
                 self._ledger.drop_quarantined(None, expired, f"{reason}_expired")
                 log.info("quarantine: deleted {n} expired frames ({reason})", n=expired, reason=reason)
@@ -65,8 +62,7 @@ class Retention:
             log.warn("quarantine: cannot remove {file}: {why}", file=error.filename, why=error.strerror)
         return removed
 
-    def _count_trimmed(self, removed: object) -> None:
-        assert isinstance(removed, list)
+    def _count_trimmed(self, removed: list[tuple[Path, str, int]]) -> None:
         for path, intake, events in removed:
             log.warn("quarantine: deleted {file}, which was expired or exceeded the limit", file=path)
             if events:

@@ -8,12 +8,14 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from bridge.util.errors import BridgeError
 
-class PemError(ValueError):
-    """Raised when a PEM file cannot be used. The text names the file."""
 
-    def __init__(self, path: Path, text: str) -> None:
-        super().__init__(text)
+class PemError(BridgeError, ValueError):
+    """Raised when a PEM file cannot be used. The text names the file. Pydantic's validators expect a ValueError."""
+
+    def __init__(self, path: Path, text: str, hint: str = "") -> None:
+        super().__init__(text, hint)
         self.path = path
 
 
@@ -45,10 +47,9 @@ def read_identity(certificate: Path, private_key: Path | None = None) -> Identit
 
 def read_certificates(path: Path) -> tuple[x509.Certificate, ...]:
     """Reads all certificates of a file. Raises PemError if the file has none or cannot be read."""
+    data = _read(path)
     try:
-        return tuple(x509.load_pem_x509_certificates(_read(path)))
-    except PemError:
-        raise
+        return tuple(x509.load_pem_x509_certificates(data))
     except ValueError:
         raise PemError(path, f"{path}: holds no readable PEM certificate") from None
 
@@ -77,12 +78,11 @@ def fingerprint_of(certificate: x509.Certificate) -> str:
 
 
 def _read_key(path: Path) -> PrivateKeyTypes:
+    data = _read(path)
     try:
-        return load_pem_private_key(_read(path), password=None)
+        return load_pem_private_key(data, password=None)
     except TypeError:
-        raise PemError(path, f"{path}: the private key is encrypted. Use a key without a passphrase.") from None
-    except PemError:
-        raise
+        raise PemError(path, f"{path}: the private key is encrypted", "Use a key without a passphrase.") from None
     except ValueError:
         raise PemError(path, f"{path}: holds no readable PEM private key") from None
 

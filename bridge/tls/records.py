@@ -11,8 +11,11 @@ from collections.abc import Callable
 from typing import Any
 
 from OpenSSL import SSL
+from twisted.internet.interfaces import IProtocolFactory, IReactorTime
 from twisted.protocols.policies import ProtocolWrapper
-from twisted.protocols.tls import BufferingTLSTransport
+from twisted.protocols.tls import BufferingTLSTransport, TLSMemoryBIOFactory
+
+from bridge.tls.server import ServerContext
 
 
 class Records:
@@ -54,12 +57,13 @@ class Records:
 class RecordsTransport(BufferingTLSTransport):
     """Extends Twisted's TLS transport: delivers the decrypted data of one socket read at once."""
 
-    records: Records
+    factory: "RecordsFactory"
+    "Any factory with ``records``."
 
     def _flushReceiveBIO(self) -> None:
         # Twisted calls this when decrypted bytes may be available. Twisted's own method handles the end and errors.
         while not (self._lostTLSConnection or self._aborted):
-            data, more = self.records.decrypt(self._tlsConnection)
+            data, more = self.factory.records.decrypt(self._tlsConnection)
             if data:
                 ProtocolWrapper.dataReceived(self, data)
             if not more:
@@ -68,3 +72,13 @@ class RecordsTransport(BufferingTLSTransport):
             if not data:
                 break
         super()._flushReceiveBIO()
+
+
+class RecordsFactory(TLSMemoryBIOFactory):
+    """Adds TLS to the connections of a server's factory."""
+
+    protocol = RecordsTransport
+
+    def __init__(self, context: ServerContext, wrapped: IProtocolFactory, clock: IReactorTime) -> None:
+        super().__init__(context, False, wrapped, clock)
+        self.records = Records()

@@ -1,7 +1,7 @@
 """Serves TLS 1.2 and 1.3 to the clients of a listener, with renewable certificates and optional client certificates.
 
-Twisted asks a ``ServerContext`` for the TLS state of each new connection. ``reload`` reads the files again: later
-connections use the new certificate, open connections keep the old one. A failed reload changes nothing.
+Twisted asks a ``ServerContext`` for the TLS state of each new connection. After ``replace_with``, later connections use
+the new certificate, open connections keep the old one.
 
 Session resumption is enabled, because all senders reconnect at once when a gateway reboots. After a reload, each client
 makes a full handshake, so that no client resumes a session that was authenticated by another authority.
@@ -57,6 +57,10 @@ class _Connection(SSL.Connection):
     fault: tuple[int, tuple[str, ...]] | None = None
     "OpenSSL's number of the error, and the names of the certificate."
 
+    def note_fault(self, number: int, certificate: x509.Certificate) -> None:
+        """Stores the first error, because OpenSSL itself only reports that verification failed."""
+        self.fault = self.fault or (number, names_of(certificate))
+
 
 @implementer(IOpenSSLServerConnectionCreator)
 class ServerContext:
@@ -66,15 +70,9 @@ class ServerContext:
     """
 
     def __init__(self, certificate: Path, private_key: Path | None = None, clients: ClientTerms | None = None) -> None:
-        self._certificate = certificate
-        self._private_key = private_key
         self._clients = clients or ClientTerms()
         self._names = _globs(self._clients.names)
-        self.reload()
-
-    def reload(self) -> None:
-        """Reads the files again. Raises PemError and keeps the current certificates if a file cannot be used."""
-        identity = read_identity(self._certificate, self._private_key)
+        identity = read_identity(certificate, private_key)
         authority = self._clients.authority
         authorities = read_certificates(authority) if authority is not None else ()
         self._context = _context(identity, authorities, requires_certificate=self._clients.requires_certificate)
@@ -84,11 +82,6 @@ class ServerContext:
     def replace_with(self, other: "ServerContext") -> None:
         """Takes over all settings of another context for later connections."""
         vars(self).update(vars(other))
-
-    @property
-    def requires_certificate(self) -> bool:
-        """True if clients must send a certificate."""
-        return self._clients.requires_certificate
 
     def serverConnectionForTLS(self, protocol: TLSMemoryBIOProtocol) -> SSL.Connection:
         """Returns the TLS state of a new connection. Called by Twisted."""
@@ -153,9 +146,8 @@ def _protocol(connection: SSL.Connection, offered: list[bytes]) -> Any:
 
 
 def _verify(connection: SSL.Connection, certificate: crypto.X509, number: int, depth: int, ok: int) -> bool:
-    if not ok and isinstance(connection, _Connection) and connection.fault is None:
-        # Store the first error, because OpenSSL itself only reports that verification failed.
-        connection.fault = number, names_of(certificate.to_cryptography())
+    if not ok and isinstance(connection, _Connection):
+        connection.note_fault(number, certificate.to_cryptography())
     return bool(ok)
 
 

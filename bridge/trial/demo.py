@@ -18,6 +18,7 @@ from twisted.internet.interfaces import IListeningPort
 from twisted.internet.threads import deferToThreadPool
 
 from bridge.app.bridge import Bridge
+from bridge.app.process import Process
 from bridge.collector.api import IntakeResource
 from bridge.collector.delivery import Delivery, Event
 from bridge.collector.listening import ListenAddress, listen
@@ -133,8 +134,8 @@ class Demo:
         """Starts the collector and the bridge, then sends the messages of the devices."""
         site = IntakeSite(IntakeResource(self.arrivals, keys=frozenset(_KEYS.values())), self._reactor)
         self._collector = await listen(self._reactor, ListenAddress("127.0.0.1", 0), site)
-        port = cast(IPv4Address, self._collector.getHost()).port
-        bridge = Bridge(self._configuration(port), self._reactor, recent=self._recent)
+        config = self._configuration(cast(IPv4Address, self._collector.getHost()).port)
+        bridge = Bridge(config, Process.of(self._reactor, recent=self._recent))
         await bridge.start()
         self._bridge = bridge
         ports = bridge.listener_set.ports()

@@ -12,10 +12,12 @@ from typing import Any
 class Agent:
     """Posts to the gateway over one HTTPS connection."""
 
-    def __init__(self, port: int, ca: Path) -> None:
+    def __init__(self, port: int, ca: Path, *, source: str | None = None) -> None:
         context = ssl.create_default_context(cafile=str(ca))
         context.set_alpn_protocols(["h2", "http/1.1"])  # as curl, and every browser
-        self._connection = http.client.HTTPSConnection("localhost", port, context=context, timeout=180)
+        self._connection = http.client.HTTPSConnection(
+            "localhost", port, context=context, timeout=180, source_address=None if source is None else (source, 0)
+        )
 
     def post(self, path: str, body: bytes | object, **headers: str) -> tuple[int, dict[str, str], Any]:
         data = body if isinstance(body, bytes) else json.dumps(body).encode()

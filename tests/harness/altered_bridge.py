@@ -42,7 +42,7 @@ POINTS = {
     "after-post": Point("before", "bridge.deliver.response_handler:ResponseHandler.settle"),
     # Accepted, in the ledger, receipt written; the batch files still exist.
     "after-receipt": Point("before", "bridge.spool.store:Spool.remove"),
-    "during-split": Point("after", "bridge.deliver.split_pieces:halves"),
+    "during-split": Point("after", "bridge.deliver.split_queue:halves"),
     "before-quarantine": Point("before", "bridge.spool.quarantine:Quarantine.add_once"),
     "after-quarantine": Point("after", "bridge.spool.quarantine:Quarantine.add_once"),
 }

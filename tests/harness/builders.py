@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from twisted.internet.defer import maybeDeferred
@@ -11,7 +12,7 @@ from twisted.internet.defer import maybeDeferred
 from bridge.accounting import Ledger
 from bridge.batching import GroupLimits
 from bridge.deliver.circuit_breaker import CircuitBreaker
-from bridge.deliver.context import DeliveryContext, RequestLimits
+from bridge.deliver.context import DeliveryContext, DeliveryPath, Poster, RequestLimits
 from bridge.deliver.courier import Courier
 from bridge.deliver.dispatcher import Dispatcher
 from bridge.deliver.failover import BaseUrls
@@ -26,6 +27,7 @@ from bridge.spool.fsync_policy import FsyncPolicy
 from bridge.spool.quarantine import REASONS
 from bridge.storage.delivery_store import DeliveryStore
 from bridge.storage.disk_budget import DiskBudget
+from bridge.storage.open import Storage
 
 NOON = 1_795_435_200
 "2026-11-23 12:00:00 UTC, in seconds since the epoch."
@@ -105,10 +107,22 @@ def build_disk_budget(spool: Spool, terms: BudgetTerms, **overrides: Any) -> Dis
     return DiskBudget(spool, terms=terms, **{"work": at_once} | overrides)
 
 
-def build_delivery_store(spool: Spool, ledger: Ledger, **overrides: Any) -> DeliveryStore:
-    """Builds the store of what couriers have settled; receipts are dropped unless the test takes them."""
-    defaults: dict[str, Any] = {"work": at_once, "receipt": lambda receipt: None, "refused": lambda *line: None}
-    return DeliveryStore(spool, ledger, **defaults | overrides)
+def build_delivery_store(
+    spool: Spool,
+    ledger: Ledger,
+    *,
+    work: Any = at_once,
+    receipt: Any = lambda receipt: None,
+    refused: Any = lambda *line: None,
+    remove: Any = None,
+) -> DeliveryStore:
+    """Builds the store of what couriers have settled; journal lines are dropped unless the test takes them."""
+
+    def note_refused(*line: object, taken: bool) -> None:
+        refused(*line)
+
+    journal: Any = SimpleNamespace(receipt=receipt, refused=note_refused, handed=lambda *line: None)
+    return DeliveryStore(Storage(spool, ledger, journal), work, acknowledge_taken=remove)
 
 
 def build_delivery_context(clock: Any, **overrides: Any) -> DeliveryContext:
@@ -139,12 +153,20 @@ def build_base_urls(clock: Any, dispatcher: Dispatcher) -> BaseUrls:
 
 
 def build_courier(
-    name: str, limits: RequestLimits, *, context: DeliveryContext, target: RequestTarget | None = None, **overrides: Any
+    name: str,
+    limits: RequestLimits,
+    *,
+    context: DeliveryContext,
+    poster: Poster,
+    target: RequestTarget | None = None,
+    base_urls: BaseUrls | None = None,
 ) -> Courier:
-    """Builds a courier and adds it to its dispatcher; `poster` is the test's."""
-    base_urls = overrides.pop("base_urls", None) or build_base_urls(context.clock, context.dispatcher)
-    target = target or RequestTarget(URL, dict, gzip=False)
-    courier = Courier(name, target, limits, context=context, base_urls=base_urls, **overrides)
+    """Builds a courier and adds it to its dispatcher."""
+    delivery_path = DeliveryPath(
+        target or RequestTarget(URL, dict, gzip=False), poster,
+        base_urls or build_base_urls(context.clock, context.dispatcher),
+    )  # fmt: skip
+    courier = Courier(name, delivery_path, limits, context=context)
     context.dispatcher.add(courier)
     return courier
 

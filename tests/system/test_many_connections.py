@@ -8,11 +8,12 @@ import re
 import resource
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.harness.agent import Agent
 from tests.harness.bridge import Bridge
 from tests.harness.pki import Authority
 from tests.harness.polling import until
@@ -113,13 +114,14 @@ def _connected(port: int, source: str) -> Iterator[socket.socket]:
 HANDSHAKE_COUNTS = [pytest.param(60, id="small"), pytest.param(1_000, id="full", marks=pytest.mark.long)]
 
 
+@pytest.mark.parametrize("kind", ["tls", "https"])
 @pytest.mark.parametrize("count", HANDSHAKE_COUNTS)
-def test_unfinished_handshakes_give_way_to_finished_ones(tmp_path: Path, count: int) -> None:
+def test_unfinished_handshakes_give_way_to_finished_ones(tmp_path: Path, count: int, kind: str) -> None:
     """At the limit, a client that finishes its handshake is accepted; the others are closed by the timeout."""
     pki, port = Authority(tmp_path / "pki"), free_port()
-    server = pki.issue("127.0.0.1", file="server")
+    server = pki.issue("127.0.0.1", "localhost", file="server")
     listener = {
-        "name": "tls", "tls": f"127.0.0.1:{port}", "certificate": str(server.certificate),
+        "name": "limited", kind: f"127.0.0.1:{port}", "certificate": str(server.certificate),
         "private_key": str(server.private_key), "max_connections": count,
         "handshake_timeout": "5s" if count < 1000 else "30s",
     }  # fmt: skip
@@ -128,14 +130,29 @@ def test_unfinished_handshakes_give_way_to_finished_ones(tmp_path: Path, count: 
             half = connections.enter_context(_connected(port, source))
             # Half of them are silent, half begin a handshake and stop.
             half.sendall(b"" if number % 2 else b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")
-        with tls(port, pki.ca) as first, tls(port, pki.ca, source="127.0.0.9") as second:
-            for connection in (first, second):
-                connection.sendall(b"<13>Nov 24 00:00:00 gw app: served\n")
-            collector.wait_for(2)
-            counts = lambda: bridge.status()["refusals"]["tls"]  # noqa: E731
-            until(lambda: counts() == {"handshake_timeout": count}, lambda: str(bridge.status()["refusals"]))
-            second.sendall(b"<13>Nov 24 00:00:00 gw app: and still in\n")
-            collector.wait_for(3)
+        clients = [connections.enter_context(_client(kind, port, pki, source)) for source in ("127.0.0.8", "127.0.0.9")]
+        for send in clients:
+            send("served")
+        collector.wait_for(2)
+        counts = lambda: bridge.status()["refusals"]["limited"]  # noqa: E731
+        until(lambda: counts() == {"handshake_timeout": count}, lambda: str(bridge.status()["refusals"]))
+        clients[1]("and still in")
+        collector.wait_for(3)
+
+
+@contextlib.contextmanager
+def _client(kind: str, port: int, pki: Authority, source: str) -> Iterator[Callable[[str], None]]:
+    """Connects a client and yields a function that sends one message."""
+    if kind == "https":
+        agent = Agent(port, pki.ca, source=source)
+        yield lambda text: _assert_taken(agent.post("/plain", f"<13>Nov 24 00:00:00 gw app: {text}".encode())[0])
+        return
+    with tls(port, pki.ca, source=source) as connection:
+        yield lambda text: connection.sendall(f"<13>Nov 24 00:00:00 gw app: {text}\n".encode())
+
+
+def _assert_taken(status: int) -> None:
+    assert status == 200
 
 
 def test_peer_that_sends_single_bytes_does_not_delay_others(tmp_path: Path) -> None:

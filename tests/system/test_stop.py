@@ -43,3 +43,27 @@ def test_stop_under_load_delivers_received_events_once(tmp_path: Path, number: i
     assert_same(texts, (text for text in sent if number_of(text) in arrived))
     gaps = [number for number in arrived if number and number - 1 not in arrived]
     assert len(gaps) < runs, f"more gaps than restarts: {gaps}"
+
+
+def test_second_signal_while_stopping_is_ignored(tmp_path: Path) -> None:
+    with collecting(tmp_path) as collector, bridging(tmp_path, collector.url) as bridge:
+        bridge.start()
+        device = Traffic(bridge.tcp, first=0, per_write=20, pause_seconds=0.002)
+        device.start()
+        bridge.wait_received(1000)
+        process = bridge.process
+        assert process is not None
+        # The bridge takes at least a tenth of a second to drain its sockets.
+        for number in (signal.SIGTERM, signal.SIGTERM, signal.SIGINT, signal.SIGINT):
+            process.signal(number)
+        assert process.wait() == 0
+        device.stop()
+        log = process.stderr
+        assert "stopping" in log
+        assert log.count("events wait in the spool") == 1
+        assert "ReactorNotRunning" not in log
+        assert "Traceback" not in log
+        bridge.start()
+        bridge.wait_drained()
+        arrived = {number_of(event.text) for event in collector.refresh()}
+        assert_same((number for number in arrived if number is not None), range(max(filter(None, arrived)) + 1))

@@ -11,10 +11,11 @@ from twisted.internet import defer
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
-from bridge.app.reload import Reload, Reloaded, ReloadTargets
+from bridge.app.process import Process
+from bridge.app.reload import Reload, Subsystems
 from bridge.config import Config, ConfigurationError, Fault, parse_text
 from bridge.listen.sockets import ListenError
-from bridge.operations.command import ReloadError
+from bridge.operations.command import Reloaded, ReloadError
 
 
 class Threads:
@@ -46,16 +47,22 @@ class ReloadFixture:
         self.on_disk: Config | Exception = self.config()
         self.alarms: dict[tuple[str, str], str] = {}
         self.applied: list[Config] = []
-        self.targets = Mock(spec_set=ReloadTargets.__slots__)
-        self.targets.alarms.on = lambda kind, about, text: self.alarms.__setitem__((kind, about), text)
-        self.targets.alarms.off = lambda kind, about, text: self.alarms.pop((kind, about), None)
-        self.targets.spool.archive = None
-        self.targets.make_archive.return_value = None
-        self.targets.listener_set.wait_closed.side_effect = lambda: defer.succeed(None)
-        self.targets.listener_set.apply.side_effect = lambda change: defer.succeed(None)
-        self.reload = Reload(
-            self.config(), self.targets, reactor=Reactor(), load=self.load, applied=self.applied.append
-        )
+        self.part_changes = 0
+        self.parts = Mock(spec_set=Subsystems(*[Mock() for _ in range(4)]))
+        self.parts.prepare.return_value = [self.apply]
+        alarms = self.parts.storage.alarms
+        alarms.on = lambda kind, about, text: self.alarms.__setitem__((kind, about), text)
+        alarms.off = lambda kind, about, text: self.alarms.pop((kind, about), None)
+        self.listener_set, self.status = self.parts.ingest.listener_set, self.parts.monitoring.status
+        self.listener_set.wait_closed.side_effect = lambda: defer.succeed(None)
+        self.listener_set.apply.side_effect = lambda change: defer.succeed(None)
+        self.process = Process.of(Reactor(), manager=Mock())
+        self.reload = Reload(self.config(), self.parts, self.process, load=lambda config: self.load())
+        self.reload.subscribe(self.applied.append)
+
+    def apply(self) -> None:
+        assert not self.listener_set.apply.called, "the listeners must be changed last"
+        self.part_changes += 1
 
     def config(self, *, intakes: str = "fw", spool: str = "spool", batch: str = "{}") -> Config:
         rows = ", ".join(f"{name}: {{intake_key: {'k' * 16}}}" for name in intakes.split())
@@ -82,8 +89,8 @@ class ReloadFixture:
 
     def unchanged(self) -> bool:
         """Returns True if no target was changed and the reload alarm is active."""
-        changed = self.targets.peers.change.called or self.targets.courier_set.apply.called
-        return not changed and not self.applied and ("reload", "configuration") in self.alarms
+        changed = self.part_changes or self.listener_set.apply.called or self.applied
+        return not changed and ("reload", "configuration") in self.alarms and self.status.note_failed_reload.called
 
 
 @pytest.fixture
@@ -97,11 +104,20 @@ def test_new_configuration_reaches_all_parts(fixture: ReloadFixture) -> None:
     assert "intake linux" in result.text
     assert fixture.applied == [config]
     assert fixture.reload.config is config
-    fixture.targets.status.change.assert_called_once_with(config.sha256)
-    fixture.targets.self_events.change.assert_called_once_with(config)
-    for change in (fixture.targets.peers.change, fixture.targets.pipeline.change, fixture.targets.disk_budget.change):
-        change.assert_called_once()
+    fixture.parts.prepare.assert_called_once_with(config)
+    assert fixture.part_changes == 1
+    fixture.listener_set.apply.assert_called_once()
     assert fixture.alarms == {}
+
+
+def test_service_manager_is_told_when_a_reload_begins_and_ends(fixture: ReloadFixture) -> None:
+    manager = fixture.process.manager
+    fixture.run()
+    assert [call[0] for call in manager.method_calls] == ["reloading", "ready"]  # type: ignore[attr-defined]
+    fixture.on_disk = OSError(5, "Input/output error", "bridge.yaml")
+    with pytest.raises(ReloadError):
+        fixture.run()
+    assert [call[0] for call in manager.method_calls] == ["reloading", "ready"] * 2  # type: ignore[attr-defined]
 
 
 def test_faulty_configuration_changes_nothing_and_raises_an_alarm(fixture: ReloadFixture) -> None:
@@ -109,8 +125,6 @@ def test_faulty_configuration_changes_nothing_and_raises_an_alarm(fixture: Reloa
     with pytest.raises(ReloadError, match=r"bridge\.yaml:3:5: unknown key"):
         fixture.run()
     assert fixture.unchanged()
-    fixture.targets.status.note_failed_reload.assert_called_once_with()
-    fixture.targets.status.change.assert_not_called()
 
 
 def test_unreadable_file_changes_nothing(fixture: ReloadFixture) -> None:
@@ -121,7 +135,7 @@ def test_unreadable_file_changes_nothing(fixture: ReloadFixture) -> None:
 
 
 def test_taken_port_changes_nothing(fixture: ReloadFixture) -> None:
-    fixture.targets.listener_set.prepare.side_effect = ListenError("listener udp: port 514 is in use")
+    fixture.listener_set.prepare.side_effect = ListenError("listener udp: port 514 is in use")
     with pytest.raises(ReloadError, match="port 514 is in use"):
         fixture.run()
     assert fixture.unchanged()
@@ -141,13 +155,6 @@ def test_alarm_is_cleared_by_the_next_good_reload(fixture: ReloadFixture) -> Non
     fixture.on_disk = fixture.config()
     fixture.run()
     assert fixture.alarms == {}
-    fixture.targets.status.change.assert_called_once_with(fixture.reload.config.sha256)
-
-
-def test_spool_gets_other_limits(fixture: ReloadFixture) -> None:
-    fixture.on_disk = fixture.config(batch="{timestamp_resolution: 5s}")
-    fixture.run()
-    assert fixture.targets.spool.change.call_args.kwargs["limits"].resolution_ms == 5000
 
 
 def test_bridge_that_stops_does_not_apply_a_prepared_reload(fixture: ReloadFixture) -> None:
@@ -161,11 +168,11 @@ def test_key_of_an_intake_is_replaced_without_reading_the_file(fixture: ReloadFi
     fixture.on_disk = OSError("must not be read")
     fixture.reload.set_key("fw", "n" * 16)
     assert fixture.reload.config.intakes["fw"].intake_key.reveal() == "n" * 16
-    fixture.targets.courier_set.set_key.assert_called_once()
-    assert len(fixture.applied) == 1
+    fixture.parts.delivery.courier_set.set_key.assert_called_once()
+    fixture.parts.ingest.keys.change.assert_called_once_with(fixture.reload.config)
 
 
 def test_key_of_an_unknown_intake_is_refused(fixture: ReloadFixture) -> None:
     with pytest.raises(ReloadError, match="intake other is not in the running configuration"):
         fixture.reload.set_key("other", "n" * 16)
-    assert fixture.applied == []
+    assert not fixture.parts.delivery.courier_set.set_key.called

@@ -40,14 +40,7 @@ class Node:
         self.delivery_path = DeliveryPath(
             RequestTarget("http://collector.test/plain/batch", dict, False), self, self.base_urls
         )
-        self.own = Courier(
-            "a",
-            self.delivery_path.target,
-            LIMITS,
-            context=self.context,
-            poster=self,
-            base_urls=self.base_urls,
-        )
+        self.own = Courier("a", self.delivery_path, LIMITS, context=self.context)
         self.dispatcher.add(self.own)
         self.cluster_node = None
         if role is not None:

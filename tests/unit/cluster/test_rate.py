@@ -2,8 +2,11 @@
 
 from twisted.internet.task import Clock
 
+from bridge.accounting import Ledger
 from bridge.config import parse_text
 from bridge.deliver.couriers import CourierSet
+from bridge.deliver.dispatcher import Dispatcher
+from tests.harness.builders import build_delivery_context
 
 CONFIGURATION = """
 collector: {region: FRA1, max_request_rate: 12}
@@ -40,9 +43,11 @@ def requests_in_ten_seconds(clock, sender):
 
 def test_rate_is_divided_by_the_couriers_that_share_it():
     clock, config = Clock(), parse_text(CONFIGURATION, "bridge.yaml")
-    courier_set = CourierSet(config, clock)
-    sender = BusySender(courier_set.dispatcher)
-    courier_set.dispatcher.add(sender)
+    dispatcher = Dispatcher(clock, connections=8, rate=config.collector.max_request_rate)
+    context = build_delivery_context(clock, store=None, ledger=Ledger(), dispatcher=dispatcher, alarms=None)
+    courier_set = CourierSet(config, clock, context=context)
+    sender = BusySender(dispatcher)
+    dispatcher.add(sender)
     assert requests_in_ten_seconds(clock, sender) in range(118, 126)
     courier_set.share_rate(3)
     assert requests_in_ten_seconds(clock, sender) in range(38, 46)

@@ -1,11 +1,10 @@
 """Tests the token bucket for request bodies, and the join width."""
 
-from twisted.internet.defer import ensureDeferred
+from twisted.internet.defer import CancelledError, ensureDeferred
 from twisted.internet.task import Clock
 
-from bridge.deliver.bandwidth import Bandwidth
-from bridge.deliver.dispatcher import Dispatcher
-from bridge.deliver.join_window import JoinWidth
+from bridge.deliver.dispatcher import Bandwidth, Dispatcher
+from bridge.deliver.next_request import JoinWidth
 
 
 def test_bodies_are_sent_in_order_at_the_rate():
@@ -15,7 +14,7 @@ def test_bodies_are_sent_in_order_at_the_rate():
     for i, size in enumerate((500, 1000, 100)):
         bandwidth.acquire(size).addCallback(lambda nothing, i=i: sent.append((i, clock.seconds())))
     assert sent == [(0, 0)]
-    clock.pump([0.05] * 40)
+    clock.pump([0.001] * 2000)
     assert [i for i, _ in sent] == [0, 1, 2]
     assert [round(when, 2) for _, when in sent] == [0, 0.25, 1.25]
 
@@ -41,6 +40,28 @@ def test_body_larger_than_the_bucket_is_sent():
     assert len(sent) == 1
     clock.advance(1)
     assert len(sent) == 2
+
+
+def test_cancelled_body_takes_no_tokens():
+    clock = Clock()
+    bandwidth = Bandwidth(clock, 1000)
+    sent = []
+    bandwidth.acquire(1250)
+    bandwidth.acquire(100_000).addErrback(lambda failure: failure.trap(CancelledError)).cancel()
+    bandwidth.acquire(100).addCallback(lambda nothing: sent.append(clock.seconds()))
+    assert sent == []
+    clock.pump([0.1] * 20)
+    assert [round(when, 1) for when in sent] == [1.1]
+
+
+def test_bodies_that_wait_follow_a_changed_limit():
+    clock = Clock()
+    bandwidth = Bandwidth(clock, 10)
+    sent = []
+    for size in (1000, 1, 1):
+        bandwidth.acquire(size).addCallback(sent.append)
+    bandwidth.change(None)
+    assert (len(sent), clock.getDelayedCalls()) == (3, [])
 
 
 def test_request_waiting_for_bandwidth_is_not_stalled():

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bridge.deliver.bisection import MOST_REFUSALS, Bisection
-from bridge.deliver.split_pieces import halves
+from bridge.deliver.split_queue import halves
 from bridge.spool import Piece
 from tests.unit.deliver.intake import IntakeFixture
 

@@ -20,6 +20,15 @@ from tests.harness.builders import URL, build_courier, build_delivery_context, b
 NOON = 1_795_435_200
 
 
+class Publisher:
+    """Hands nothing over by itself."""
+
+    stuck = False
+
+    def wake(self):
+        pass
+
+
 class CourierFixture:
     """Provides a courier over a real spool, and a collector whose responses the test sends."""
 
@@ -153,7 +162,8 @@ def test_accepted_batch_is_posted_and_removed(fixture):
     assert fixture.courier.state == "delivering"
     fixture.accept()
     assert (fixture.files, fixture.courier.state, fixture.ledger.of("a").delivered) == ([], "idle", 2)
-    assert (fixture.courier.waiting_events, fixture.courier.waiting_bytes, fixture.courier.oldest) == (0, 0, None)
+    assert (fixture.courier.waiting_events, fixture.courier.waiting_bytes) == (0, 0)
+    assert fixture.courier.oldest_sequence is None
 
 
 def test_batch_without_time_is_posted_without_timestamp_header(fixture):
@@ -466,12 +476,39 @@ def test_join_width_grows_while_the_backlog_grows_and_is_restored(make_fixture):
         while fixture.posted:
             fixture.accept()
     assert fixture.alarms["width"] >= 1
-    assert fixture.courier._width.grown
+    assert fixture.courier._selector._width.ms > 60_000
     for _ in range(3000):
         fixture.clock.advance(1)
         while fixture.posted:
             fixture.accept()
     fixture.seal(b"news", ms=10**9)
     fixture.next_request()
-    assert not fixture.courier._width.grown
+    assert fixture.courier._selector._width.ms == 60_000
     assert fixture.ledger.of("a").delivered == 240
+
+
+def test_when_quiescent_fires_once_nothing_is_in_flight(make_fixture):
+    fixture = make_fixture(in_flight=2)
+    assert fixture.courier.when_quiescent().called
+    fixture.seal(b"one")
+    fixture.courier.pause()
+    quiescent, cancelled = fixture.courier.when_quiescent(), fixture.courier.when_quiescent()
+    cancelled.addErrback(lambda failure: None).cancel()
+    fixture.seal(b"two")
+    assert not quiescent.called
+    fixture.accept()
+    assert quiescent.called
+    assert fixture.posted == []
+
+
+def test_when_quiescent_waits_for_a_piece_that_is_handed_over(make_fixture):
+    fixture = make_fixture()
+    fixture.courier.pause()
+    fixture.seal(b"one")
+    fixture.courier.delegate_to(Publisher())
+    fixture.courier.resume()
+    piece = fixture.courier.take_for_handover()
+    quiescent = fixture.courier.when_quiescent()
+    assert not quiescent.called
+    fixture.courier.put_back_handover([piece])
+    assert quiescent.called

@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 from twisted.internet.task import Clock
 
-from bridge.deliver.dispatcher import Dispatcher
+from bridge.deliver.dispatcher import BURST, Dispatcher
 
 
 class Sender:
@@ -106,7 +106,7 @@ def test_request_rate_is_respected(rate):
     assert len(log) == 1
     for _ in range(1000):
         clock.advance(0.02)
-    assert rate * 20 - 1 <= len(log) <= rate * 20 + 1 + rate * dispatcher.BURST
+    assert rate * 20 - 1 <= len(log) <= rate * 20 + 1 + rate * BURST
     assert abs(log.count("a") - log.count("b")) <= 1
 
 
@@ -159,3 +159,23 @@ def test_stop_cancels_timers_and_starts_no_request():
     clock.advance(10)
     a.end()
     assert (log, clock.getDelayedCalls()) == (["a"], [])
+
+
+def test_when_idle_fires_once_the_last_request_ends():
+    _, dispatcher, (a,), _ = make_dispatcher(2)
+    assert dispatcher.when_idle().called
+    dispatcher.wake()
+    idle, cancelled = dispatcher.when_idle(), dispatcher.when_idle()
+    cancelled.addErrback(lambda failure: None).cancel()
+    a.end()
+    assert not idle.called
+    a.end()
+    assert idle.called
+
+
+def test_when_idle_waits_for_a_request_that_the_ended_one_makes_room_for():
+    _, dispatcher, (a,), log = make_dispatcher(2, connections=1)
+    dispatcher.wake()
+    idle = dispatcher.when_idle()
+    a.end()
+    assert (log, idle.called) == (["a", "a"], False)

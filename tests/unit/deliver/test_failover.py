@@ -19,7 +19,7 @@ class TwoUrlFixture(CourierFixture):
         self.urls = []
         self.breakers = [CircuitBreaker(self.clock, wake=self.dispatcher.wake) for _ in range(2)]
         for breaker in self.breakers:
-            breaker.opens_after = 1
+            breaker.has_alternative()
         target = RequestTarget(FIRST, dict, False, fallback_urls=(SECOND,))
         self.courier.change(DeliveryPath(target, self, BaseUrls(*self.breakers)), self.courier._limits)
 

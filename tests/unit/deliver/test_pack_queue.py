@@ -221,6 +221,22 @@ def test_many_waiting_batches_are_packed_before_they_are_old(make_fixture):
     assert len(drain(fixture)) == send_queue.MANY + 50
 
 
+def test_paused_courier_packs_nothing_so_it_stays_quiescent(make_fixture):
+    fixture = make_fixture()
+    fixture.courier.pause()
+    for i in range(send_queue.MANY + 50):
+        fixture.seal(b"%d" % i, ms=i)
+    fixture.clock.advance(3600)
+    fixture.courier.tidy()
+    assert not pack_names(fixture)
+    assert fixture.courier.is_quiescent
+    fixture.courier.resume()
+    while fixture.posted:
+        fixture.fail()
+    fixture.courier.tidy()
+    assert pack_names(fixture)
+
+
 # --- the budget ------------------------------------------------------------------------------------------------------
 
 

@@ -25,11 +25,9 @@ def test_sealed_batches_are_counted_with_events_and_bytes(intake: IntakeFixture)
 
 
 def test_oldest_is_the_batch_with_the_lowest_sequence(intake: IntakeFixture) -> None:
-    assert intake.pending.oldest is None
     assert intake.pending.oldest_sequence is None
     first = intake.add(b"one")
     intake.add(b"two", second=1)
-    assert intake.pending.oldest is first
     assert intake.pending.oldest_sequence == first.sequence
 
 
@@ -51,7 +49,7 @@ def test_drop_oldest_forgets_the_oldest_batch_only(intake: IntakeFixture) -> Non
     first = intake.add(b"one", b"two")
     second = intake.add(b"three", second=1)
     assert intake.pending.drop_oldest() is first
-    assert (intake.pending.events, intake.pending.oldest) == (1, second)
+    assert (intake.pending.events, intake.pending.oldest_sequence) == (1, second.sequence)
     assert intake.pending.drop_oldest() is second
     assert intake.pending.drop_oldest() is None
     assert (intake.pending.events, intake.pending.size, intake.pending.disk) == (0, 0, 0)
@@ -88,7 +86,7 @@ def test_pack_found_at_start_is_counted_and_released_whole(intake: IntakeFixture
 
 def test_missing_file_is_a_counted_loss_with_an_alarm(intake: IntakeFixture) -> None:
     batch = intake.add(b"one", b"two")
-    intake.pending.quarantine_batch(batch, batch_reader.Missing(batch, "the file is missing"))
+    intake.pending.cannot_read([Piece.whole(batch)], batch_reader.Missing(batch, "the file is missing"), split=False)
     assert intake.ledger.total().dropped == {"spool_file_missing": 2}
     assert "2 events" in intake.alarms["damaged", "fw"]
     assert intake.quarantined == []
@@ -97,7 +95,7 @@ def test_missing_file_is_a_counted_loss_with_an_alarm(intake: IntakeFixture) -> 
 
 def test_damaged_file_is_quarantined_with_an_alarm(intake: IntakeFixture) -> None:
     batch = intake.add(b"one", b"two")
-    intake.pending.quarantine_batch(batch, batch_reader.Damaged(batch, "3 events instead of 2"))
+    intake.pending.cannot_read([Piece.whole(batch)], batch_reader.Damaged(batch, "3 events instead of 2"), split=False)
     assert intake.ledger.total().quarantined == 2
     assert intake.quarantined == [batch]
     assert "3 events instead of 2" in intake.alarms["damaged", "fw"]

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from twisted.internet import defer
 
-from bridge.deliver.body_limit import BodyLimit
 from bridge.deliver.outcome import Outcome, Verdict
 from bridge.deliver.request import Request
 from bridge.deliver.response_handler import MAX_FOREIGN_RESPONSES, ResponseHandler
@@ -22,18 +21,17 @@ class HandlerFixture:
 
     def __init__(self, directory: Path) -> None:
         self.intake = intake = IntakeFixture(directory)
-        self.halved: list[list[Piece]] = []
         self.nothing_left = False
         base_urls = build_base_urls(intake.clock, intake.context.dispatcher)
         self.retry_state = RetryState("fw", max_in_flight=4, context=intake.context, base_urls=base_urls)
-        self.body_limit = BodyLimit(10_000)
         self.handler = ResponseHandler(
             "fw", context=intake.context, pending=intake.pending, retry_state=self.retry_state,
-            body_limit=self.body_limit, halve=self.halve, is_last=lambda: self.nothing_left,
+            max_bytes=10_000, is_last=lambda: self.nothing_left,
         )  # fmt: skip
 
-    async def halve(self, pieces: list[Piece]) -> None:
-        self.halved.append(pieces)
+    def halved(self) -> list[int]:
+        """Returns the events of each request in the split queue."""
+        return [sum(piece.count for piece in unit) for unit in self.intake.pending.split_queue.clear()]
 
     def request(self, *events: bytes) -> list[Piece]:
         """Takes a batch of these events for a request."""
@@ -95,8 +93,8 @@ def test_responses_that_are_not_the_collectors_park_the_intake(courier: HandlerF
 def test_413_halves_the_request_and_lowers_the_body_limit(courier: HandlerFixture) -> None:
     pieces = courier.request(b"x" * 100, b"y" * 100)
     courier.settle(pieces, Outcome(Verdict.SPLIT, "HTTP 413", 413))
-    assert courier.halved == [pieces]
-    assert courier.body_limit.limit < sum(piece.size for piece in pieces)
+    assert courier.halved() == [1, 1]
+    assert courier.handler.body_limit.limit < sum(piece.size for piece in pieces)
 
 
 def test_401_parks_the_intake_and_keeps_its_events(courier: HandlerFixture) -> None:
@@ -109,7 +107,7 @@ def test_401_parks_the_intake_and_keeps_its_events(courier: HandlerFixture) -> N
 def test_refused_request_of_several_events_is_halved(courier: HandlerFixture) -> None:
     pieces = courier.request(b"one", b"two")
     courier.settle(pieces, Outcome(Verdict.REFUSED, "HTTP 400", 400))
-    assert courier.halved == [pieces]
+    assert courier.halved() == [1, 1]
     assert courier.handler.bisection.consecutive_refusals == 1
 
 

@@ -3,6 +3,8 @@
 import io
 import json
 import os
+import re
+from pathlib import Path
 
 import pytest
 from twisted.logger import Logger, LogLevel, LogPublisher
@@ -90,3 +92,10 @@ def test_every_log_format_and_level_of_the_command_line_exists():
         assert log_events(logs.choose_style(style, io.StringIO()), events=[(LogLevel.info, "x")])[0]
     for level in main.LOG_LEVELS:
         LogObserver(Written(io.StringIO()), level=level)
+
+
+def test_every_logger_of_the_program_is_known():
+    """Events below ``warn`` of an unknown namespace are dropped, as Twisted's are."""
+    sources = Path(logs.__file__).parents[1].rglob("*.py")
+    used = {name for path in sources for name in re.findall(r'Logger\(namespace="([^"]*)"', path.read_text())}
+    assert used == logs.NAMESPACES

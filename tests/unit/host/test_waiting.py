@@ -1,29 +1,37 @@
-"""Tests waiting for an event that is reported to a callback."""
+"""Tests waiting for a limited time: what fires in time, late, or twice."""
+
+from __future__ import annotations
 
 from collections.abc import Callable
 
-from twisted.internet.defer import ensureDeferred
+from twisted.internet import defer
 from twisted.internet.task import Clock
 
-from bridge.host.waiting import within
+from bridge.host.waiting import called_back, with_timeout
 
 
-def test_wait_ends_with_the_event_or_after_the_time() -> None:
-    clock, callbacks, results = Clock(), list[Callable[[], None]](), list[bool]()
-
-    def begin(register: Callable[[Callable[[], None]], object]) -> None:
-        ensureDeferred(within(clock, 5.0, register)).addCallback(results.append)
-
-    begin(lambda callback: callback())
-    assert results == [True]
-    begin(callbacks.append)
-    callbacks[0]()
-    assert results == [True, True]
-    begin(callbacks.append)
+def test_waiting_ends_in_the_turn_after_the_deferred_has_fired() -> None:
+    clock, fires = Clock(), defer.Deferred[None]()
+    waited = defer.ensureDeferred(with_timeout(fires, 5, clock))
     clock.advance(4)
-    assert results == [True, True]
-    clock.advance(1)
-    assert results == [True, True, False]
-    # The event that came too late has no effect.
-    callbacks[1]()
-    assert not clock.getDelayedCalls()
+    fires.callback(None)
+    assert not waited.called
+    clock.advance(0)
+    assert waited.result is True
+
+
+def test_waiting_ends_after_the_timeout() -> None:
+    clock, fires = Clock(), defer.Deferred[None]()
+    waited = defer.ensureDeferred(with_timeout(fires, 5, clock))
+    clock.advance(5)
+    assert waited.result is False
+    fires.callback(None)
+
+
+def test_callback_fires_once_even_after_the_timeout() -> None:
+    clock, registered = Clock(), list[Callable[[], object]]()
+    waited = defer.ensureDeferred(with_timeout(called_back(registered.append), 5, clock))
+    clock.advance(5)
+    assert waited.result is False
+    registered[0]()
+    registered[0]()

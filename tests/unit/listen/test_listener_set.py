@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from twisted.internet.defer import ensureDeferred
+from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.internet.task import Clock
 
 from bridge.config import Config, Listener, parse_text
-from bridge.listen.listener_set import ListenerSet
+from bridge.listen.listener_set import DRAIN_WITHIN, ListenerSet
 from bridge.listen.sockets import ListenError
 
 
@@ -24,9 +24,9 @@ class FakeListener:
 
     def __init__(self, listener: Listener, bound: socket.socket, listener_context: Any) -> None:
         self.listener, self.bound, self.context = listener, bound, listener_context
-        self.started = self.accepting = self.closed = self.shared = False
+        self.started = self.accepting = self.closed = self.shared = self.connected = False
         self.refused: Counter[str] = Counter()
-        self.activity, self.connected, self.kernel_drops = 0, False, 0
+        self.kernel_drops = 0
         FakeListener.made.append(self)
 
     @property
@@ -43,9 +43,6 @@ class FakeListener:
 
         return apply
 
-    def duplicate(self) -> socket.socket:
-        return self.bound.dup()
-
     def last_rejection(self, hosts: Callable[[str], bool]) -> str | None:
         return "plain text on a TLS port" if hosts("192.0.2.7") else None
 
@@ -55,9 +52,16 @@ class FakeListener:
     async def stop_accepting(self) -> None:
         self.accepting = False
 
-    def close(self, *, shared: bool) -> None:
+    def watch(self, on_read: Callable[[], None]) -> None:
+        self.on_read = on_read
+
+    def close(self, *, shared: bool) -> Deferred[None]:
         self.closed, self.shared = True, shared
         self.bound.close()
+        self.ended: Deferred[None] = Deferred()
+        if not self.connected:
+            self.ended.callback(None)
+        return self.ended
 
 
 class ListenerSetFixture:
@@ -113,8 +117,9 @@ def test_all_listeners_are_started_with_bound_sockets(fixture: ListenerSetFixtur
 def test_no_listener_stays_open_if_one_port_is_taken(fixture: ListenerSetFixture) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         config = fixture.config("a: udp", "b: tcp", b=taken.getsockname()[1])
-        with pytest.raises(ListenError, match="b"):
-            fixture.listeners.make(config.listeners)
+        with pytest.raises(ListenError, match=r"listener b: tcp port .* is in use by ") as failed:
+            fixture.listeners.prepare(config)
+    assert failed.value.hint == "Stop that process, or use another port."
     assert [made.closed for made in FakeListener.made] == [True]
 
 
@@ -138,7 +143,6 @@ def test_reload_opens_new_listeners_and_closes_removed_ones(fixture: ListenerSet
 def test_removed_listener_stops_accepting_before_it_is_closed(fixture: ListenerSetFixture) -> None:
     fixture.listeners.open()
     _, b = FakeListener.made
-    b.activity = 1
     fixture.listeners.apply(fixture.listeners.prepare(fixture.config("a: udp")))
     assert not b.accepting
     assert not b.closed
@@ -154,14 +158,6 @@ def test_listener_of_another_kind_at_the_same_address_takes_over_the_socket(fixt
     assert fixture.apply(fixture.config("a: udp", "b: relp")) == [None]
     assert fixture.listeners.ports()["b"] == port
     assert (b.closed, b.shared) == (True, True)
-
-
-def test_change_that_is_discarded_leaves_the_open_listeners(fixture: ListenerSetFixture) -> None:
-    fixture.listeners.open()
-    change = fixture.listeners.prepare(fixture.config("a: udp", "b: tcp", "c: relp"))
-    change.discard()
-    assert FakeListener.made[-1].closed
-    assert set(fixture.listeners.ports()) == {"a", "b"}
 
 
 def test_failed_preparation_leaves_the_open_listeners(fixture: ListenerSetFixture) -> None:
@@ -196,9 +192,38 @@ def test_close_drains_until_no_data_arrives(fixture: ListenerSetFixture) -> None
     results: list[object] = []
     ensureDeferred(fixture.listeners.close()).addBoth(results.append)
     for _ in range(3):
-        FakeListener.made[0].activity += 1
-        fixture.clock.advance(0.1)
+        fixture.clock.advance(0.09)
+        FakeListener.made[0].on_read()
         assert not FakeListener.made[0].closed
-    fixture.clock.pump([0.1] * 5)
+    fixture.clock.advance(0.1)
     assert results == [None]
     assert fixture.listeners.ports() == {}
+
+
+def test_close_stops_draining_although_data_still_arrives(fixture: ListenerSetFixture) -> None:
+    fixture.listeners.open()
+    results: list[object] = []
+    ensureDeferred(fixture.listeners.close()).addBoth(results.append)
+    while not FakeListener.made[0].closed:
+        fixture.clock.advance(0.05)
+        FakeListener.made[1].on_read()
+    assert fixture.clock.seconds() == pytest.approx(DRAIN_WITHIN)
+    assert results == [None]
+    assert fixture.clock.getDelayedCalls() == []
+
+
+@pytest.mark.parametrize("ends", [True, False])
+def test_close_waits_for_connections_to_end(fixture: ListenerSetFixture, ends: bool) -> None:
+    """Connections that do not end delay the close for a limited time only."""
+    fixture.listeners.open()
+    FakeListener.made[1].connected = True
+    results: list[object] = []
+    ensureDeferred(fixture.listeners.close()).addBoth(results.append)
+    fixture.clock.advance(0.2)
+    assert (FakeListener.made[1].closed, results) == (True, [])
+    if ends:
+        FakeListener.made[1].ended.callback(None)
+    else:
+        fixture.clock.advance(DRAIN_WITHIN + 0.5)
+    assert results == [None]
+    assert fixture.clock.getDelayedCalls() == []

@@ -6,7 +6,8 @@ from twisted.internet.testing import StringTransport
 
 from bridge.config import Listener
 from bridge.listen.listener import ListenerContext
-from bridge.listen.relp import RelpFactory
+from bridge.listen.relp import RelpConnection
+from bridge.listen.tcp_connection import SyslogFactory
 from tests.unit.ingest.test_backpressure import BackpressureFixture
 
 
@@ -17,9 +18,8 @@ class RelpFixture(BackpressureFixture):
         super().__init__(directory)
         self.group_commit = []
         listener = Listener.model_construct(name="tcp", max_connections=10, max_connections_per_peer=10)
-        self.factory = RelpFactory(
-            listener, ListenerContext(self.clock, self.pipeline, self.peers.get, 1000, self.group_commit.append)
-        )
+        listener_context = ListenerContext(self.clock, self.pipeline, self.peers.get, 1000, self.group_commit.append)
+        self.factory = SyslogFactory(listener, listener_context, RelpConnection)
 
     def connect(self):
         connection = self.factory.buildProtocol(IPv4Address("TCP", "192.0.2.7", 4000))
@@ -55,7 +55,7 @@ def test_failed_sync_acknowledges_nothing(fixture):
     fixture.group_commit[0](OSError(5, "Input/output error"))
     assert connection.transport.value() == b""
     assert connection.transport.disconnected
-    assert fixture.factory.rejections.counts == {"not_kept": 1}
+    assert fixture.factory.connections.rejections.counts == {"not_kept": 1}
 
 
 @pytest.mark.parametrize("pauses", [True, False])

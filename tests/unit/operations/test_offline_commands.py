@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from twisted.internet import defer
 
-from bridge.admin.control_commands import on_spool
 from bridge.batching import Group
 from bridge.config import parse_text
 from bridge.operations.command import CommandError, WrongRequest
-from bridge.operations.offline_session import OfflineSession
+from bridge.operations.commands import on_spool
+from bridge.operations.session import offline_session
 from bridge.spool import inspect
 from bridge.spool.archive import Archive
 from bridge.spool.quarantine import QuarantineEntry
@@ -58,6 +58,7 @@ class Gateway:
         )
         spool.quarantine.close()
         spool.close()
+        self.notes: list[str] = []
         self.progress: list[dict[str, object]] = []
         self.max_reports = 1000
         "Number of progress reports after which the operator no longer waits."
@@ -69,8 +70,7 @@ class Gateway:
             self.progress.append(report)
             return len(self.progress) < self.max_reports
 
-        session = OfflineSession(self.config, wall=lambda: float(NOON + 60))
-        try:
+        with offline_session(self.config, self.notes.append, wall=lambda: float(NOON + 60)) as session:
             results: list[Any] = []
             defer.ensureDeferred(on_spool(session)[command](given, progress)).addBoth(results.append)
             (result,) = results
@@ -80,8 +80,6 @@ class Gateway:
             assert session.ledger.imbalance == 0
             found: dict[str, object] = result
             return found
-        finally:
-            session.close()
 
     def events(self, intake: str) -> list[bytes]:
         """Returns the events of an intake in the spool, in order."""

@@ -3,7 +3,7 @@
 from twisted.internet import defer, task
 
 from bridge.accounting import Ledger
-from bridge.accounting.journal import Journal, Receipt
+from bridge.accounting.journal import Journal
 from bridge.accounting.journal_lines import JournalReader
 from bridge.spool.recovery import RecoveredSpool
 from bridge.storage.journal_writer import JournalWriter
@@ -26,7 +26,9 @@ class JournalWriterFixture:
         self.journal_writer = JournalWriter(
             journal, self.ledger, self.run, self.clock, lambda: dict(self.drops), wall=self.wall
         )
-        self.journal_writer.start(RecoveredSpool(), quarantined=0, config_sha256="c")
+        journal.open()
+        journal.start(RecoveredSpool(), quarantined=0, version="1", config_sha256="c")
+        self.journal_writer.start()
 
     def wall(self):
         return START + self.clock.seconds() + self.offset
@@ -167,10 +169,3 @@ def test_exception_while_writing_does_not_end_the_minutes(tmp_path, monkeypatch)
     fixture.clock.advance(60)
     fixture.run_jobs()
     assert len(calls) == 2
-
-
-def test_receipts_and_refusals_are_written_in_the_calling_thread(tmp_path):
-    fixture = JournalWriterFixture(tmp_path)
-    fixture.journal_writer.receipt(Receipt("fw", [(1, 1, 2)], 1, "", 200, None, None, confirmed=True))
-    fixture.journal_writer.refused("fw", 1, 1, "no", 2)
-    assert [row["kind"] for row in fixture.rows()] == ["start", "receipt", "refused"]

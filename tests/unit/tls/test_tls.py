@@ -186,7 +186,7 @@ def test_new_connections_use_a_renewed_certificate(pki, other_authority, tmp_pat
     old, client_end, incoming = make_handshake(context, client(pki))
     expiry_before = context.expires
     pki.issue("127.0.0.1", file="renewed", not_after=datetime.now(UTC) + timedelta(days=90))
-    context.reload()
+    context.replace_with(ServerContext(first.certificate, first.private_key))
     assert 80 * 86400 < context.expires - expiry_before < 90 * 86400
     presented = make_handshake(context, client(pki)).client.getpeercert()
     assert ssl.cert_time_to_seconds(presented["notAfter"]) == context.expires
@@ -195,7 +195,7 @@ def test_new_connections_use_a_renewed_certificate(pki, other_authority, tmp_pat
     assert client_end.read(100) == b"still there"
     first.private_key.write_bytes(other_authority.issue("127.0.0.1").private_key.read_bytes())
     with pytest.raises(PemError, match="does not belong to the certificate"):
-        context.reload()
+        context.replace_with(ServerContext(first.certificate, first.private_key))
     assert (
         ssl.cert_time_to_seconds(make_handshake(context, client(pki)).client.getpeercert()["notAfter"])
         == context.expires

@@ -1,12 +1,19 @@
-"""Maps the commands of the control socket to operations and checks their parameters."""
+"""Maps the names of commands to operations and checks their parameters.
 
-from collections.abc import Awaitable, Mapping
+The control socket of a running bridge offers them (``on_bridge``). Without one, ``run_on_files`` runs those that need
+only a spool.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
 from ipaddress import ip_network
-from typing import Protocol
 
-from bridge.operations import drain, quarantine, replay, spool
-from bridge.operations.command import JSON, Command, CommandError, Progress, ReloadError, WrongRequest
-from bridge.operations.session import Session
+from twisted.internet import defer
+from twisted.python.failure import Failure
+
+from bridge.config import Config
+from bridge.operations import quarantine, replay, spool
+from bridge.operations.command import JSON, Command, CommandError, Progress, Reloaded, ReloadError, WrongRequest
+from bridge.operations.session import Session, offline_session
 from bridge.routing.conditions import Network
 from bridge.spool.archive_replay import ArchiveChanged
 from bridge.spool.partition import EventFilter
@@ -14,30 +21,7 @@ from bridge.spool.quarantine import REASONS
 from bridge.spool.reprocess import Selection
 from bridge.spool.transaction import UnfinishedTransaction
 
-
-class ReloadResult(Protocol):
-    """Declares what the control socket needs of a reload's result."""
-
-    @property
-    def text(self) -> str:
-        """The result in one sentence."""
-
-    @property
-    def pause(self) -> float:
-        """Seconds for which the reactor was blocked."""
-
-
-class Reloader(Protocol):
-    """Declares what the control socket needs to change the configuration of a running bridge."""
-
-    def run(self) -> Awaitable[ReloadResult]:
-        """Reads and applies the configuration file. Raises ReloadError."""
-
-    def set_key(self, intake: str, key: str) -> None:
-        """Uses another key for an intake. Raises ReloadError."""
-
-
-OPERATOR_ERRORS = (CommandError, ReloadError, UnfinishedTransaction, ArchiveChanged)
+OPERATOR_ERRORS = (CommandError, ReloadError, UnfinishedTransaction, ArchiveChanged, WrongRequest)
 "Errors whose text is sent to the operator."
 
 
@@ -89,21 +73,47 @@ def _with_accounting(session: Session, command: Command) -> Command:
     return run
 
 
-def on_bridge(session: Session, reload: Reloader, draining: drain.Drain) -> Mapping[str, Command]:
-    """Returns all commands of a running bridge."""
+def on_bridge(
+    session: Session,
+    reload: Callable[[], Awaitable[Reloaded]],
+    set_key: Callable[[str, str], None],
+    drain: Callable[[float, Progress], Awaitable[JSON]],
+) -> Mapping[str, Command]:
+    """Returns all commands of a running bridge.
+
+    ``reload`` applies the configuration file; ``set_key`` uses another key for an intake. Both raise ReloadError.
+    """
 
     async def run_reload(given: JSON, progress: Progress) -> JSON:
-        result = await reload.run()
+        result = await reload()
         return {"text": result.text, "pause_seconds": result.pause}
 
-    async def set_key(given: JSON, progress: Progress) -> JSON:
-        reload.set_key(_text(given, "intake"), _text(given, "key"))
+    async def run_set_key(given: JSON, progress: Progress) -> JSON:
+        set_key(_text(given, "intake"), _text(given, "key"))
         return {}
 
     async def run_drain(given: JSON, progress: Progress) -> JSON:
-        return await draining.run(_number(given, "timeout_seconds"), progress)
+        return await drain(_number(given, "timeout_seconds"), progress)
 
-    return {**on_spool(session), "reload": run_reload, "key": set_key, "drain": run_drain}
+    return {**on_spool(session), "reload": run_reload, "key": run_set_key, "drain": run_drain}
+
+
+def run_on_files(
+    config: Config, command: str, given: JSON, progress: Progress, on_note: Callable[[str], object]
+) -> JSON:
+    """Runs a command on the spool of a configuration, with the spool's lock, and returns its result.
+
+    ``on_note`` receives messages for the operator about the state of the spool. Raises SpoolError, OPERATOR_ERRORS or
+    OSError.
+    """
+    with offline_session(config, on_note) as session:
+        outcomes: list[JSON | Failure] = []
+        defer.ensureDeferred(on_spool(session)[command](given, progress)).addBoth(outcomes.append)
+        # All jobs of this session run at once.
+        (outcome,) = outcomes
+        if isinstance(outcome, Failure):
+            outcome.raiseException()
+        return outcome
 
 
 # --- parameters -------------------------------------------------------------------------------------------------------
@@ -154,7 +164,7 @@ def _event_filter(given: JSON) -> EventFilter:
 
 def _intakes(given: JSON, session: Session, *, but: str | None = None) -> list[str]:
     intake = _optional_text(given, "intake")
-    return [name for name in (session.intakes() if intake is None else [intake]) if name != but]
+    return [name for name in (session.backlogs.intakes() if intake is None else [intake]) if name != but]
 
 
 def _target(given: JSON, session: Session) -> str:

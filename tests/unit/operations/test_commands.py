@@ -1,11 +1,11 @@
-"""Tests the commands of the control socket: what each one writes to the journal."""
+"""Tests the table of commands: what each one writes to the journal."""
 
 import pytest
 from twisted.internet import defer
 
 from bridge.accounting import Ledger
-from bridge.admin.control_commands import on_spool
 from bridge.operations.command import CommandError
+from bridge.operations.commands import on_spool
 
 
 class FakeSession:
@@ -18,6 +18,10 @@ class FakeSession:
 
     @property
     def spool(self):
+        return self
+
+    @property
+    def backlogs(self):
         return self
 
     def discard(self, batches):

@@ -1,43 +1,42 @@
-"""Raises an alarm for an archive that is no longer configured, as nothing limits or deletes its files."""
+"""Tidies the archive. If it is no longer configured, raises an alarm, as nothing limits or deletes its files."""
 
 import os
 from pathlib import Path
 
+from bridge.spool import Spool
+from bridge.storage.open import ARCHIVE
 from bridge.util.alarms import AlarmSink
 from bridge.util.jobs import Work
 
+EVERY = 30.0
+"Seconds between two calls of ``look``."
 BLOCK = 512
 "Bytes of one block of ``st_blocks`` in stat(2)."
 
 
-class OrphanedArchive:
-    """Checks for files of an archive that is not configured. ``work`` runs a job in the spool thread and passes its
-    result to the reactor."""
+class ArchiveUpkeep:
+    """Looks after the archive of a spool. ``work`` runs a job in the spool thread and passes its result to the
+    reactor."""
 
-    def __init__(
-        self,
-        directory: Path,
-        alarms: AlarmSink,
-        work: Work,
-    ) -> None:
-        self._directory = directory
+    def __init__(self, spool: Spool, alarms: AlarmSink, work: Work) -> None:
+        self._spool = spool
+        self._directory = spool.directory / ARCHIVE
         self._alarms = alarms
         self._work = work
 
     def look(self) -> None:
-        """Checks the disk for files while no archive is configured.
+        """Tidies the archive, or checks the disk for files while none is configured.
 
-        Measures the size only once. While the alarm is active, it only checks that files remain, as there may be tens
+        Measures their size only once. While the alarm is active, it only checks that files remain, as there may be tens
         of thousands of them.
         """
-        if ("archive", "spool") in self._alarms.active:
+        if self._spool.archive is not None:
+            self._work(self._spool.archive.tidy, lambda nothing: None)
+            self._alarms.off("archive", "spool", f"archive {self._directory} is configured again")
+        elif ("archive", "spool") in self._alarms.active:
             self._work(lambda: any(names for _, _, names in os.walk(self._directory)), self._clear_alarm)
         else:
             self._work(self._measure, self._raise_alarm)
-
-    def in_use(self) -> None:
-        """Clears the alarm, as the archive is configured."""
-        self._alarms.off("archive", "spool", f"archive {self._directory} is configured again")
 
     def _measure(self) -> tuple[int, int]:
         """Returns the number and allocated bytes of the archive's files. Skips files that cannot be read."""
@@ -51,8 +50,7 @@ class OrphanedArchive:
                     continue
         return files, size
 
-    def _raise_alarm(self, found: object) -> None:
-        assert isinstance(found, tuple)
+    def _raise_alarm(self, found: tuple[int, int]) -> None:
         files, size = found
         if files:
             self._alarms.on(
@@ -61,6 +59,6 @@ class OrphanedArchive:
                 " spool.archive is not configured. Remove the folder, or configure spool.archive again.",
             )  # fmt: skip
 
-    def _clear_alarm(self, has_files: object) -> None:
+    def _clear_alarm(self, has_files: bool) -> None:
         if not has_files:
             self._alarms.off("archive", "spool", f"archive {self._directory} is empty")

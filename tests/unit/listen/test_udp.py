@@ -5,8 +5,10 @@ import socket
 import pytest
 from twisted.internet.task import Clock
 
-from bridge.listen import udp_reader
-from bridge.listen.udp_reader import DRAIN_PAUSE, UdpReader
+from bridge.config import Listener
+from bridge.listen import udp
+from bridge.listen.listener import ListenerContext
+from bridge.listen.udp import DRAIN_PAUSE, UdpListener
 from tests.unit.ingest.test_pipeline import make_bridge  # noqa: F401
 
 
@@ -25,7 +27,7 @@ class Reactor(Clock):
             self.readers.remove(reader)
 
 
-class UdpReaderFixture:
+class UdpFixture:
     def __init__(self, bridge):
         self.bridge = bridge
         self.reactor = Reactor()
@@ -33,9 +35,9 @@ class UdpReaderFixture:
         self.socket.bind(("127.0.0.1", 0))
         self.socket.setblocking(False)
         self.to = self.socket.getsockname()
-        self.reader = UdpReader(
-            self.socket, reactor=self.reactor, name="udp", pipeline=bridge.pipeline, peer=bridge.peers.get,
-            allowed=lambda host: True, max_frame_size=250 * 1024,
+        self.reader = UdpListener(
+            Listener.model_construct(name="udp", receive_buffer=4096), self.socket,
+            ListenerContext(self.reactor, bridge.pipeline, bridge.peers.get, max_frame_size=250 * 1024),
         )  # fmt: skip
         self.reader.start()
 
@@ -47,10 +49,10 @@ class UdpReaderFixture:
 
 @pytest.fixture
 def fixture(make_bridge, monkeypatch):  # noqa: F811
-    monkeypatch.setattr(udp_reader, "LARGE_BUFFER", 1)
-    built = UdpReaderFixture(make_bridge())
+    monkeypatch.setattr(udp, "LARGE_BUFFER", 1)
+    built = UdpFixture(make_bridge())
     yield built
-    built.reader.stop()
+    built.reader.close(shared=False)
 
 
 def test_reader_pauses_after_a_drain(fixture):
@@ -66,23 +68,23 @@ def test_stop_reads_datagrams_that_arrived_during_a_pause(fixture):
     fixture.send(b"1")
     fixture.reader.doRead()
     fixture.send(b"2")
-    fixture.reader.stop()
+    fixture.reader.close(shared=False)
     fixture.bridge.check(received=2, spooled=2)
     fixture.reactor.advance(DRAIN_PAUSE)
     assert fixture.reactor.readers == []
 
 
 def test_reader_continues_at_once_after_a_full_drain(fixture, monkeypatch):
-    monkeypatch.setattr(udp_reader, "MOST_DATAGRAMS", 2)
+    monkeypatch.setattr(udp, "MOST_DATAGRAMS", 2)
     fixture.send(b"1", b"2", b"3")
     fixture.reader.doRead()
     assert fixture.reactor.readers == [fixture.reader]
 
 
 def test_reader_does_not_pause_with_a_small_buffer(make_bridge, monkeypatch):  # noqa: F811
-    monkeypatch.setattr(udp_reader, "LARGE_BUFFER", 1 << 30)
-    fixture = UdpReaderFixture(make_bridge())
+    monkeypatch.setattr(udp, "LARGE_BUFFER", 1 << 30)
+    fixture = UdpFixture(make_bridge())
     fixture.send(b"1")
     fixture.reader.doRead()
     assert fixture.reactor.readers == [fixture.reader]
-    fixture.reader.stop()
+    fixture.reader.close(shared=False)

@@ -1,0 +1,43 @@
+"""Builds the admin server: pages, and the commands of the control socket."""
+
+from twisted.internet import task
+
+from bridge.admin.control import Control
+from bridge.admin.routes import Routes
+from bridge.admin.server import AdminServer
+from bridge.app.process import Process
+from bridge.app.reload import Reload, Subsystems
+from bridge.config import Config
+from bridge.monitoring import metrics
+from bridge.monitoring.message_preview import MessagePreview
+from bridge.operations.commands import on_bridge
+from bridge.operations.drain import Drain
+from bridge.operations.session import CourierBacklogs, Session
+
+
+def build_admin(config: Config, process: Process, parts: Subsystems, reload: Reload) -> AdminServer:
+    """Builds the server without opening its sockets."""
+    reactor, run, status = process.reactor, process.spool_thread.run, parts.monitoring.status
+    ingest, opened = parts.ingest, parts.storage.opened
+    preview = MessagePreview(
+        lambda: reload.config, ingest.peers, ingest.pipeline.message_samples, status.senders, reactor.seconds,
+        ingest.listener_set.last_rejections,
+    )  # fmt: skip
+    routes = Routes(
+        status, rate_history=parts.monitoring.rate_history, recent=process.recent, metrics=lambda: metrics.text(status),
+        showing=preview, run=run, pause=lambda: task.deferLater(reactor, 0),
+    )  # fmt: skip
+    session = Session(
+        opened, CourierBacklogs(opened.spool, parts.delivery.courier_set, reactor), run,
+        next_turn=lambda: task.deferLater(reactor, 0), write_accounts=parts.monitoring.journal_writer.write_accounts,
+        current=lambda: reload.config,
+    )  # fmt: skip
+    drain = Drain(
+        reactor, ingest.listener_set, opened.ledger, parts.storage.alarms, ingest.pipeline.spool_writer.finish
+    )
+    server = AdminServer(
+        config, reactor, pages=routes.pages(), control_pages=routes.control_pages(),
+        control=Control(on_bridge(session, reload.run, reload.set_key, drain.run), reactor),
+    )  # fmt: skip
+    reload.subscribe(server.change)
+    return server

@@ -1,0 +1,82 @@
+"""Builds the path of messages into the spool: listeners, pipeline and disk budget."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from bridge.app.cluster import ClusterParts
+from bridge.app.process import Process
+from bridge.app.storage import StorageParts
+from bridge.config import Config
+from bridge.ingest import from_config as ingest_config
+from bridge.ingest.message_samples import MessageSamples
+from bridge.ingest.mirror import Mirror
+from bridge.ingest.peers import Peers
+from bridge.ingest.pipeline import Pipeline
+from bridge.ingest.spool_writer import SpoolWriter
+from bridge.listen.https import HttpsListener, IntakeKeys
+from bridge.listen.listener_set import ListenerSet
+from bridge.storage import from_config as storage_config
+from bridge.storage.disk_budget import DiskBudget
+from bridge.storage.quota import Quotas
+
+
+@dataclass(frozen=True, slots=True)
+class IngestParts:
+    """The way of messages from the listeners to the spool."""
+
+    peers: Peers
+    disk_budget: DiskBudget
+    quotas: Quotas
+    mirror: Mirror
+    pipeline: Pipeline
+    keys: IntakeKeys
+    "Keys that HTTPS listeners accept."
+    listener_set: ListenerSet
+
+    def prepare(self, config: Config) -> Callable[[], None]:
+        """Compiles the routes. Returns a function that applies the configuration, except the listeners. Blocking."""
+        router = ingest_config.router(config)
+
+        def apply() -> None:
+            self.peers.change(router)
+            self.pipeline.change(limits=ingest_config.group_limits(config), truncate=config.oversize == "truncate")
+            self.pipeline.message_samples.allow(config.admin.show_messages)
+            self.mirror.change(ingest_config.mirror_targets(config))
+            self.keys.change(config)
+            self.quotas.change(_quotas(config))
+            # After the limits of the spool and the couriers.
+            self.disk_budget.change(storage_config.budget_terms(config))
+
+        return apply
+
+
+def build_ingest(config: Config, process: Process, storage: StorageParts, cluster: ClusterParts) -> IngestParts:
+    """Builds the listeners, without opening sockets, and what takes their messages to the spool."""
+    reactor, wall, work = process.reactor, process.wall, process.spool_thread.work
+    spool, ledger = storage.opened.spool, storage.opened.ledger
+    disk_budget = DiskBudget(
+        spool, terms=storage_config.budget_terms(config), members=cluster.backlogs, ledger=ledger,
+        alarms=storage.alarms, work=work, clock=reactor.seconds,
+    )  # fmt: skip
+    quotas = Quotas(
+        config.spool.directory / ".quota.json", _quotas(config), deliverers=cluster.backlogs, alarms=storage.alarms,
+        wall=wall, work=work,
+    )  # fmt: skip
+    peers, mirror, keys = Peers(ingest_config.router(config)), Mirror(reactor), IntakeKeys(config)
+    pipeline = Pipeline(
+        spool_writer=SpoolWriter(
+            spool=spool, ledger=ledger, room=disk_budget, on_error=process.log_throttle.log_error
+        ),
+        ledger=ledger, wall=wall, limits=ingest_config.group_limits(config), truncate=config.oversize == "truncate",
+        message_samples=MessageSamples(on=config.admin.show_messages), mirror=mirror,
+    )  # fmt: skip
+    listener_set = ListenerSet(
+        config, reactor=reactor, pipeline=pipeline, peers=peers, commit=storage.group_commit.after,
+        store=process.manager,
+        kinds={"https": lambda listener, bound, context: HttpsListener(listener, bound, context, keys, wall)},
+    )  # fmt: skip
+    return IngestParts(peers, disk_budget, quotas, mirror, pipeline, keys, listener_set)
+
+
+def _quotas(config: Config) -> dict[str, int | None]:
+    return {name: intake.quota for name, intake in config.intakes.items()}

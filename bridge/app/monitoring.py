@@ -1,0 +1,71 @@
+"""Builds what observes a running bridge: status, alarms' causes, rates and the journal's minutes."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from bridge.app.cluster import ClusterParts
+from bridge.app.delivery import DeliveryParts
+from bridge.app.ingest import IngestParts
+from bridge.app.process import Process
+from bridge.app.storage import StorageParts
+from bridge.config import Config
+from bridge.monitoring.certificate_expiry import CertificateExpiry
+from bridge.monitoring.loss_monitor import LossMonitor
+from bridge.monitoring.rate_history import RateHistory
+from bridge.monitoring.silent_sources import SilentSources
+from bridge.monitoring.sources import SourceList
+from bridge.monitoring.status import Status
+from bridge.storage.journal_writer import JournalWriter
+
+
+@dataclass(frozen=True, slots=True)
+class MonitoringParts:
+    """The observers of a running bridge."""
+
+    journal_writer: JournalWriter
+    loss_monitor: LossMonitor
+    silent_sources: SilentSources
+    certificate_expiry: CertificateExpiry
+    rate_history: RateHistory
+    status: Status
+
+    def prepare(self, config: Config) -> Callable[[], None]:
+        """Returns a function that applies the configuration."""
+        return lambda: self.status.change(config.sha256)
+
+    def record_rates(self) -> None:
+        """Adds a reading to the history of rates."""
+        self.rate_history.beat(*self.status.waiting())
+
+
+def build_monitoring(
+    config: Config,
+    process: Process,
+    storage: StorageParts,
+    delivery: DeliveryParts,
+    cluster: ClusterParts,
+    ingest: IngestParts,
+    admin_certificates: Callable[[], dict[str, float]],
+) -> MonitoringParts:
+    """Builds the observers. ``admin_certificates`` returns when the certificate of the admin server expires."""
+    clock, wall, alarms, ledger = process.reactor.seconds, process.wall, storage.alarms, storage.opened.ledger
+    peers, listener_set = ingest.peers, ingest.listener_set
+    certificate_expiry = CertificateExpiry(alarms, lambda: listener_set.certificates() | admin_certificates(), wall)
+    silent_sources = SilentSources(alarms, peers, wall)
+    rate_history = RateHistory(ledger, delivery.runtime_metrics.delivery, clock=clock, wall=wall)
+    status = Status(
+        ledger=ledger, couriers=cluster.backlogs, spool=storage.opened.spool, pipeline=ingest.pipeline, peers=peers,
+        listener_set=listener_set, alarms=alarms, runtime_metrics=delivery.runtime_metrics, config_sha256=config.sha256,
+        wall=wall, disk_budget=ingest.disk_budget, fsync_policy=storage.fsync_policy, quota=ingest.quotas.report,
+        certificates=certificate_expiry.left,
+        senders=SourceList(peers, wall), silent=silent_sources.silent_now, mirror=ingest.mirror,
+        rate_history=rate_history, gateway_clock=delivery.gateway_clock, started=wall(),
+        cluster_node=None if cluster.node is None else cluster.node.report,
+    )  # fmt: skip
+    return MonitoringParts(
+        JournalWriter(
+            storage.opened.journal, ledger, process.spool_thread.run, process.reactor, listener_set.kernel_drops, wall
+        ),
+        LossMonitor(alarms, ledger=ledger, peers=peers, kernel_drops=listener_set.kernel_drops, clock=clock),
+        silent_sources, certificate_expiry, rate_history, status,
+    )  # fmt: skip

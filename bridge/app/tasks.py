@@ -1,0 +1,90 @@
+"""Runs the periodic tasks of a bridge."""
+
+from bridge.app.process import Process
+from bridge.app.reload import Subsystems
+from bridge.cluster.node import EVERY as CLUSTER_EVERY
+from bridge.cluster.node import ClusterNode
+from bridge.config import Config
+from bridge.host.periodic import PeriodicTasks
+from bridge.monitoring.certificate_expiry import EVERY as CERTIFICATES_EVERY
+from bridge.monitoring.loss_monitor import EVERY
+from bridge.monitoring.rate_history import EVERY as RATES_EVERY
+from bridge.monitoring.silent_sources import EVERY as SILENCE_EVERY
+from bridge.storage import from_config as storage_config
+from bridge.storage.archive_upkeep import EVERY as ARCHIVE_EVERY
+from bridge.storage.disk_budget import EVERY as BUDGET_EVERY
+from bridge.storage.retention import EVERY as EXPIRE_EVERY
+
+MANAGER_INTERVAL = 10.0
+"Seconds between two notifications of the service manager, unless its watchdog needs them more often."
+
+
+class Tasks:
+    """Periodic tasks of one bridge. ``node`` is its node of the cluster, if the backlog is shared."""
+
+    def __init__(self, config: Config, process: Process, parts: Subsystems, node: ClusterNode | None) -> None:
+        self._process = process
+        self._parts = parts
+        storage, ingest, monitoring = parts.storage, parts.ingest, parts.monitoring
+        metrics, manager = parts.delivery.runtime_metrics, process.manager
+        self._tasks = PeriodicTasks(process.reactor)
+        self._sealer = self._tasks.add(self._seal_due, storage_config.seal_every(config))
+        for job, every in (
+            (ingest.disk_budget.look, BUDGET_EVERY),
+            (self._sync_due, BUDGET_EVERY),
+            (monitoring.loss_monitor.look, EVERY),
+            (ingest.quotas.look, EVERY),
+            (storage.retention.look, EXPIRE_EVERY),
+            (storage.archive_upkeep.look, ARCHIVE_EVERY),
+            (metrics.tick, metrics.TICK),
+            (monitoring.certificate_expiry.look, CERTIFICATES_EVERY),
+            (monitoring.record_rates, RATES_EVERY),
+            (self._end_watches, EVERY),
+            (monitoring.silent_sources.look, SILENCE_EVERY),
+            (self.notify_manager, min(MANAGER_INTERVAL, (manager.watchdog or MANAGER_INTERVAL) / 3)),
+        ):
+            self._tasks.add(job, every)
+        if node is not None:
+            self._tasks.add(node.look, CLUSTER_EVERY)
+
+    def start(self) -> None:
+        """Starts all tasks."""
+        self._tasks.start()
+
+    def stop(self) -> None:
+        """Stops all tasks."""
+        self._tasks.stop()
+
+    def change(self, config: Config) -> None:
+        """Applies another configuration, and checks its certificates."""
+        self._parts.monitoring.certificate_expiry.look()
+        every = storage_config.seal_every(config)
+        if self._sealer.running and self._sealer.interval != every:
+            self._sealer.stop()
+            self._sealer.start(every, now=False)
+
+    def notify_manager(self) -> None:
+        """Sends the watchdog's signal and a status line to the service manager."""
+        total = self._parts.storage.opened.ledger.total()
+        self._process.manager.notify_watchdog()
+        self._process.manager.status(
+            f"{total.received:,} received, {total.delivered:,} delivered, {total.spooled:,} waiting;"
+            f" {len(self._parts.storage.alarms.active) or 'no'} alarms"
+        )
+
+    def _seal_due(self) -> None:
+        spool, ingest = self._parts.storage.opened.spool, self._parts.ingest
+        if len(ingest.pipeline.spool_writer.backpressure):
+            # Acknowledged inputs are paused for room even with `drop-oldest`, so they must be resumed here.
+            ingest.pipeline.spool_writer.resume()
+        spool.seal_due()
+        self._parts.delivery.courier_set.tidy(writes=lambda intake: spool.oldest_open(intake) is not None)
+        ingest.listener_set.check_idle()
+
+    def _sync_due(self) -> None:
+        fsync_policy = self._parts.storage.fsync_policy
+        if due := fsync_policy.due():
+            self._process.spool_thread.work(lambda: fsync_policy.try_sync(due), lambda nothing: None)
+
+    def _end_watches(self) -> None:
+        self._parts.ingest.pipeline.message_samples.forget_watches(self._process.reactor.seconds())

@@ -1,0 +1,84 @@
+"""Makes one attempt to deliver a request: composes the body, posts it and classifies the response."""
+
+from dataclasses import dataclass, replace
+
+from twisted.python.failure import Failure
+
+from bridge.deliver import outcome
+from bridge.deliver.circuit_breaker import CircuitBreaker
+from bridge.deliver.context import DeliveryContext, DeliveryPath
+from bridge.deliver.dispatcher import Slot
+from bridge.deliver.outcome import Outcome, Verdict
+from bridge.deliver.request import Request, compose
+from bridge.spool import Piece, batch_reader
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One request of intake ``name`` to the base URL of ``breaker``."""
+
+    name: str
+    pieces: list[Piece]
+    delivery_path: DeliveryPath
+    breaker: CircuitBreaker
+    slot: Slot
+    context: DeliveryContext
+
+    async def run(self) -> tuple[Request, Outcome]:
+        """Makes the attempt. Raises Damaged or OSError if the spool cannot be read; then nothing was sent."""
+        context, target, breaker = self.context, self.delivery_path.target, self.breaker
+        breaker.started()
+        try:
+            request = await context.run(self._compose)
+        except (batch_reader.Damaged, OSError):
+            breaker.withdrawn()
+            raise
+        await context.dispatcher.send(self.slot, len(request.data), breaker.stall_timeout)
+        began = context.clock.seconds()
+        try:
+            url = target.urls[self.delivery_path.base_urls.position(breaker)]
+            answer = await self.delivery_path.poster.post(url, request.data, request.headers | target.headers())
+        except Exception:
+            result = outcome.of_failure(Failure())
+            doubtful = result.uncertain
+        else:
+            result = outcome.read(answer, sum(piece.count for piece in self.pieces), now=context.wall())
+            doubtful = result.uncertain or answer.repeated
+            if result.verdict is Verdict.ACCEPTED:
+                context.date_seen(answer.headers.get("date"), context.clock.seconds() - began)
+        if key := target.key():
+            # A response may repeat what was sent, including the key.
+            rejected = {i: text.replace(key, "****") for i, text in result.rejected.items()}
+            result = replace(result, reason=result.reason.replace(key, "****"), rejected=rejected)
+        if doubtful:
+            self._mark_possible_duplicates()
+        if result.network:
+            breaker.fault()
+        else:
+            breaker.answered(self.name, context.clock.seconds() - began)
+        return request, result
+
+    def _compose(self) -> Request:
+        """Builds the request and marks its batches as started. Runs in the spool thread."""
+        request = compose(self.pieces, self.delivery_path.target)
+        self.context.before_sending([piece.batch for piece in self.pieces])
+        batch_reader.begin_all(piece.batch for piece in self.pieces)
+        return request
+
+    def _mark_possible_duplicates(self) -> None:
+        """Marks pieces that the collector may have accepted and that will be sent again. Each is counted once."""
+        for piece in self.pieces:
+            if not piece.doubtful:
+                piece.doubtful = True
+                self.context.ledger.add_possible_duplicates(self.name, piece.count)
+
+    def report_failover(self) -> None:
+        """Raises or clears the failover alarm after a response, if the intake has several base URLs."""
+        urls = self.delivery_path.target.urls
+        if len(self.delivery_path.base_urls) < 2:
+            return
+        if position := self.delivery_path.base_urls.position(self.breaker):
+            text = f"intake {self.name}: {urls[0]} does not answer; its events go to {urls[position]}"
+            self.context.alarms.on("failover", self.name, text)
+        else:
+            self.context.alarms.off("failover", self.name, f"intake {self.name}: {urls[0]} answers again")

@@ -1,0 +1,103 @@
+"""Shows the state of one intake's delivery to the status page, metrics, quotas and the cluster."""
+
+from bridge.deliver.context import DeliveryContext, DeliveryPath
+from bridge.deliver.pending import PendingBatches
+from bridge.deliver.response_handler import Answered, ResponseHandler
+from bridge.deliver.retry_state import RetryState
+
+
+class CourierStatus:
+    """State and counters of one courier."""
+
+    def __init__(
+        self,
+        name: str,
+        delivery_path: DeliveryPath,
+        context: DeliveryContext,
+        pending: PendingBatches,
+        retry_state: RetryState,
+        response_handler: ResponseHandler,
+    ) -> None:
+        self.name = name
+        self._delivery_path = delivery_path
+        self._context = context
+        self._pending = pending
+        self._retry_state = retry_state
+        self._response_handler = response_handler
+
+    @property
+    def state(self) -> str:
+        """Returns idle, delivering, backing-off or parked."""
+        if self.parked is not None:
+            return "parked"
+        if self._retry_state.failures or (self._pending and self._delivery_path.base_urls.state != "closed"):
+            return "backing-off"
+        return "delivering" if self._pending else "idle"
+
+    @property
+    def parked(self) -> str | None:
+        """Returns why the intake is parked; None if it is not parked."""
+        return self._retry_state.parked
+
+    @property
+    def last_error(self) -> str | None:
+        """Returns the latest error; None since a request was accepted."""
+        return self._retry_state.last_error
+
+    @property
+    def next_attempt_in(self) -> float | None:
+        """Returns the seconds until the next attempt; None if no wait is set."""
+        own = self._retry_state.next_in
+        if own is None and self._pending and self._delivery_path.base_urls.state == "open":
+            return max(0.0, round(self._delivery_path.base_urls.retry_at - self._context.clock.seconds(), 1))
+        return own
+
+    @property
+    def waiting_events(self) -> int:
+        """Returns the number of sealed events that are not settled."""
+        return self._pending.events
+
+    @property
+    def waiting_bytes(self) -> int:
+        """Returns the bytes of the sealed events that are not settled, as lines."""
+        return self._pending.size
+
+    @property
+    def waiting_disk(self) -> int:
+        """Returns the allocated bytes of the waiting batches on disk."""
+        return self._pending.disk
+
+    @property
+    def oldest_sequence(self) -> int | None:
+        """Returns the sequence of the sealed batch that has waited longest, in a pack or not."""
+        return self._pending.oldest_sequence
+
+    @property
+    def delivered(self) -> int:
+        """Returns the number of events that the collector has accepted."""
+        return self._response_handler.delivered
+
+    @property
+    def delivered_bytes(self) -> int:
+        """Returns the bytes of accepted request bodies, before compression."""
+        return self._response_handler.delivered_bytes
+
+    @property
+    def unconfirmed(self) -> int:
+        """Returns the number of delivered events for which the collector returned no ids."""
+        return self._response_handler.unconfirmed
+
+    @property
+    def last_answer(self) -> Answered | None:
+        """Returns the latest response of the collector."""
+        return self._response_handler.last_answer
+
+    @property
+    def last_acceptance(self) -> Answered | None:
+        """Returns the latest accepted request: its time and its events."""
+        return self._response_handler.last_acceptance
+
+    @property
+    def requests(self) -> dict[str, int]:
+        """Returns the number of requests per outcome."""
+        return self._response_handler.requests

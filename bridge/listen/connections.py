@@ -1,0 +1,189 @@
+"""Limits and holds the open connections of one stream listener.
+
+A connection counts from its first byte, so a client that never finishes its TLS handshake takes up a slot. When
+``max_connections`` is reached, the oldest unfinished handshake is closed for a new client.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Generic, Protocol, TypeVar
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.logger import Logger
+
+from bridge.config import Listener
+from bridge.ingest.peers import address_of
+from bridge.listen.listener import address_filter
+
+log = Logger(namespace="listen")
+
+WINDOW = 10.0
+"Seconds in which the same (reason, sender) is logged at most once."
+MAX_LOGGED = 20
+"Log lines per window, at most."
+MAX_HOSTS = 1000
+"Rejected senders that are remembered, at most."
+
+
+class Closable(Protocol):
+    """Declares what the limits need of a connection."""
+
+    def end(self) -> None:
+        """Closes the connection from the gateway's side."""
+
+
+class Rejections:
+    """Counts the rejections of one listener, and logs them at a limited rate."""
+
+    def __init__(self, listener: str, clock: Callable[[], float]) -> None:
+        self.counts: Counter[str] = Counter()
+        "Rejections by reason code."
+        self._listener = listener
+        self._clock = clock
+        self._since = float("-inf")
+        self._logged: set[tuple[str, str]] = set()
+        self._hosts: dict[str, str] = {}
+        "The latest explanation for each rejected sender; the most recent sender is last."
+
+    def rename(self, listener: str) -> None:
+        """Uses another name of the listener in log lines."""
+        self._listener = listener
+
+    def latest(self, hosts: Callable[[str], bool]) -> str | None:
+        """Returns the latest explanation for a sender whose address ``hosts`` accepts, or None."""
+        return next((text for host, text in reversed(self._hosts.items()) if hosts(host)), None)
+
+    def note(self, reason: str, host: str, text: str) -> None:
+        """Records a rejection: ``reason`` is the code for metrics, ``text`` is the explanation for the operator."""
+        self.counts[reason] += 1
+        self._hosts.pop(host, None)
+        self._hosts[host] = text
+        if len(self._hosts) > MAX_HOSTS:
+            del self._hosts[next(iter(self._hosts))]
+        now = self._clock()
+        if now - self._since > WINDOW:
+            self._since, self._logged = now, set()
+        if (reason, host) in self._logged or len(self._logged) >= MAX_LOGGED:
+            return
+        self._logged.add((reason, host))
+        log.warn(
+            "listener {name}: connection from {host} closed: {why}",
+            name=self._listener, host=host or "this machine", why=text,
+        )  # fmt: skip
+
+
+C = TypeVar("C", bound=Closable)
+W = TypeVar("W", bound=Closable)
+
+
+class Connections(Generic[C]):
+    """Accepts or rejects the clients of one listener. ``clock`` returns monotonic seconds."""
+
+    def __init__(self, listener: Listener, clock: Callable[[], float]) -> None:
+        self.rejections = Rejections(listener.name, clock)
+        self.closing = False
+        "True while the gateway, not the senders, ends the connections."
+        self._open: dict[C, str] = {}
+        "Connection -> address of its sender."
+        self._per_sender: Counter[str] = Counter()
+        self._handshaking: dict[Callable[[], None], None] = {}
+        "Functions that close unfinished TLS handshakes for a new client, the oldest first."
+        self._awaiting_header: dict[Closable, None] = {}
+        "Connections of load balancers whose PROXY header has not arrived."
+        self._when_empty: list[Deferred[None]] = []
+        self._on_read: Callable[[], None] | None = None
+        self.change(listener)
+
+    def change(self, listener: Listener) -> None:
+        """Applies another configuration. Its limits apply to new connections."""
+        self.listener = listener
+        self.rejections.rename(listener.name)
+        self._allowed = address_filter(listener)
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def __iter__(self) -> Iterator[C]:
+        return iter(list(self._open))
+
+    def build(self, host: str, make: Callable[[], C]) -> C | None:
+        """Returns the connection that ``make`` creates for a new client, or None if the client is rejected."""
+        most, most_per_peer = self.listener.max_connections, self.listener.max_connections_per_peer
+        sender = str(address_of(host) or host)
+        if not self._allowed(host):
+            self.rejections.note("not_in_allow", host, "not in allow")
+        elif self._per_sender[sender] >= most_per_peer:
+            text = f"max_connections_per_peer ({most_per_peer}) reached"
+            self.rejections.note("max_connections_per_peer", host, text)
+        elif len(self._open) >= most and not self._handshaking:
+            self.rejections.note("max_connections", host, f"max_connections ({most}) reached")
+        else:
+            if len(self._open) >= most:
+                next(iter(self._handshaking))()
+            connection = make()
+            self._open[connection] = sender
+            self._per_sender[sender] += 1
+            return connection
+        return None
+
+    def refused(self, connection: C, reason: str, text: str) -> None:
+        """Counts an open connection that is closed at once, and frees its slot: it ends in a later reactor turn."""
+        if (sender := self._open.get(connection)) is not None:
+            self.rejections.note(reason, sender, text)
+            self.closed(connection)
+
+    def closed(self, connection: C) -> None:
+        """Removes a connection that has ended."""
+        sender = self._open.pop(connection, None)
+        if sender is None:
+            return
+        self._per_sender[sender] -= 1
+        if not self._per_sender[sender]:
+            del self._per_sender[sender]
+        if not self._open:
+            waiting, self._when_empty = self._when_empty, []
+            for deferred in waiting:
+                deferred.callback(None)
+
+    def handshake_began(self, close: Callable[[], None]) -> None:
+        """Adds an unfinished TLS handshake, which ``close`` closes for a new client."""
+        self._handshaking[close] = None
+
+    def handshake_ended(self, close: Callable[[], None]) -> None:
+        """Removes a handshake that is complete or has failed."""
+        self._handshaking.pop(close, None)
+
+    def build_awaiting_header(self, host: str, make: Callable[[], W]) -> W | None:
+        """Returns the connection that ``make`` creates for a load balancer, or None if too many await their header."""
+        if len(self._awaiting_header) >= self.listener.max_connections:
+            self.rejections.note("max_connections", host, "max_connections reached while PROXY headers are awaited")
+            return None
+        connection = make()
+        self._awaiting_header[connection] = None
+        return connection
+
+    def header_ended(self, connection: Closable) -> None:
+        """Removes a connection whose PROXY header has arrived or is no longer awaited."""
+        self._awaiting_header.pop(connection, None)
+
+    def note_read(self) -> None:
+        """Called for each read of a connection."""
+        if self._on_read is not None:
+            self._on_read()
+
+    def watch(self, on_read: Callable[[], None]) -> None:
+        """Calls ``on_read`` for each read from now on."""
+        self._on_read = on_read
+
+    def end(self) -> Deferred[None]:
+        """Closes all connections. The result fires when the last one has ended."""
+        self.closing = True
+        for waiting in list(self._awaiting_header):
+            waiting.end()
+        for connection in self:
+            connection.end()
+        if not self._open:
+            return succeed(None)
+        ended: Deferred[None] = Deferred()
+        self._when_empty.append(ended)
+        return ended
