@@ -260,8 +260,9 @@ def test_page_shows_ten_thousand_sources(browser: Browser, tmp_path: Path) -> No
                 bridge.udp, [(source, bsd("app: x")) for source in sources[start : start + 500]],
                 wait_received=lambda n, start=start: bridge.wait_received(start + n),
             )  # fmt: skip
-        status = bridge.status()
-        assert len(status["sources"]) == many == status["sources_count"]["total"]
+        # The totals are counted every three seconds.
+        until(lambda: bridge.status()["sources_count"]["total"] == many, f"{many} sources are counted")
+        assert len(bridge.status()["sources"]) == many
         with page_opened(browser, bridge):
             browser.wait(f"return document.querySelectorAll('{ROWS}').length === 50", "a page of sources")
             browser.wait(f"return document.querySelector('#page').textContent === '1–50 of {many:,}'", "how many")
