@@ -2,7 +2,7 @@
 
 Start order: spool (lock, recovery), admin server, cluster, periodic tasks, listeners. The listeners are last, so that
 no message is received before it can be stored. Stop order: accept nothing more, wait for responses, close the
-listeners, seal all batches, hand them over to the cluster, and so on in reverse.
+listeners, seal all batches, hand them over to the cluster, stop the couriers, and so on in reverse.
 """
 # mypy: disallow-untyped-calls=False
 
@@ -15,7 +15,7 @@ from bridge.app.ingest import build_ingest
 from bridge.app.monitoring import build_monitoring
 from bridge.app.process import Process
 from bridge.app.reload import Reload, Subsystems
-from bridge.app.services import AwaitedService, OrderedServices
+from bridge.app.services import OrderedServices, Service, no_step
 from bridge.app.storage import build_storage
 from bridge.app.tasks import Tasks
 from bridge.config import Config, load
@@ -56,23 +56,25 @@ class Bridge:
         self.admin_server = build_admin(config, process, self.parts, self.reload)
         self._tasks = Tasks(config, process, self.parts, self._cluster.node)
         self.reload.subscribe(self._tasks.change)
-        self._services = OrderedServices()
-        for service in (
-            AwaitedService("storage", start=self._start_storage, stop=self._stop_storage),
-            *([AwaitedService("admin", start=self.admin_server.open, stop=self.admin_server.close)] * listening),
-            AwaitedService("cluster", start=self._start_cluster, stop=self._stop_cluster),
-            AwaitedService("tasks", start=self._start_tasks, stop=self._stop_tasks),
-            *([AwaitedService("listeners", start=self._open_listeners, stop=self._close_listeners)] * listening),
-            AwaitedService("requests", stop=self._end_requests),
-        ):
-            service.setServiceParent(self._services)
+        self._services = OrderedServices(
+            [
+                Service("storage", start=self._start_storage, stop=self._stop_storage),
+                Service("admin", start=self.admin_server.open if listening else no_step, stop=self.admin_server.close),
+                Service("couriers", stop=self._stop_couriers),
+                Service("cluster", start=self._start_cluster, stop=self._stop_cluster),
+                Service("tasks", start=self._start_tasks, stop=self._stop_tasks),
+                Service("listeners", start=self._open_listeners if listening else no_step, stop=self._close_listeners),
+                Service("requests", stop=self._end_requests),
+                Service("reload", stop=self._stop_reloads),
+            ]
+        )
 
     def _admin_certificates(self) -> dict[str, float]:
         return self.admin_server.certificates()
 
     async def start(self) -> None:
         """Starts all services. Raises SpoolError or ListenError; then everything is stopped again."""
-        await self._services.startService()
+        await self._services.start()
         log.info("ready: {listeners}", listeners=", ".join(self.listener_set.names()))
 
     def report_ready(self) -> None:
@@ -82,9 +84,7 @@ class Bridge:
 
     async def stop(self) -> None:
         """Stops within ten seconds, with every received event on disk. Further calls do nothing."""
-        self._process.manager.stopping()
-        self.reload.stop()
-        await self._services.stopService()
+        await self._services.stop()
 
     # --- services, in start order ------------------------------------------------------------------------------------
 
@@ -107,12 +107,14 @@ class Bridge:
 
     async def _stop_storage(self) -> None:
         parts = self.parts
-        parts.delivery.courier_set.stop()
-        parts.ingest.quotas.look()
         await parts.delivery.courier_set.close()
         await parts.monitoring.journal_writer.stop()
         self._process.spool_thread.stop()
         parts.storage.opened.spool.close()
+
+    async def _stop_couriers(self) -> None:
+        self.parts.delivery.courier_set.stop()
+        self.parts.ingest.quotas.look()
 
     async def _start_cluster(self) -> None:
         if self._cluster.node is not None:
@@ -152,6 +154,11 @@ class Bridge:
         if self._cluster.node is not None:
             self._cluster.node.stop_consuming()
         await with_timeout(dispatcher.when_idle(), RESPONSE_TIMEOUT, self._process.reactor)
+
+    async def _stop_reloads(self) -> None:
+        # First in every stop, also after a failed start: the service manager must not wait for readiness.
+        self._process.manager.stopping()
+        self.reload.stop()
 
 
 def _read_again(config: Config) -> Config:

@@ -1,74 +1,55 @@
 """Starts and stops the services of a bridge in order."""
-# mypy: disallow-untyped-calls=False
 
-from collections.abc import Callable, Coroutine
-from typing import Any
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 
-from twisted.application.service import MultiService, Service
-from twisted.internet import defer
 from twisted.logger import Logger
 
 log = Logger(namespace="app")
 
-Step = Callable[[], Coroutine[Any, Any, None]]
+Step = Callable[[], Awaitable[None]]
 
 
 async def no_step() -> None:
     """Does nothing, for a service that needs no start or no stop."""
 
 
-class AwaitedService(Service):
-    """Starts and stops one part of a bridge with a coroutine each."""
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One part of a bridge. ``stop`` is also called if the part was not started."""
 
-    def __init__(self, name: str, *, start: Step = no_step, stop: Step = no_step) -> None:
-        self.name = name
-        self._start = start
-        self._stop = stop
-
-    def startService(self) -> "defer.Deferred[None]":
-        """Starts the part."""
-        super().startService()
-        return defer.ensureDeferred(self._start())
-
-    def stopService(self) -> "defer.Deferred[None]":
-        """Stops the part. Also possible if it was not started."""
-        super().stopService()
-        return defer.ensureDeferred(self._stop())
+    name: str
+    start: Step = no_step
+    stop: Step = no_step
 
 
-class OrderedServices(MultiService):
-    """Starts its services one after the other, and stops them in reverse order.
+class OrderedServices:
+    """Starts services one after the other, and stops them in reverse order. Each waits until the one before is done."""
 
-    Each waits until the one before it is done. Twisted's MultiService stops all at once: then the spool would be
-    closed while the listeners are still being drained. It also does not wait for a service that starts.
-    """
+    def __init__(self, services: Sequence[Service]) -> None:
+        self._services = services
+        self._running = False
 
-    def startService(self) -> "defer.Deferred[None]":
-        """Starts all services. If one fails, stops all of them and fails with its error."""
-        Service.startService(self)
-        return defer.ensureDeferred(self._start())
-
-    def stopService(self) -> "defer.Deferred[None]":
-        """Stops all services. Further calls do nothing."""
-        if not self.running:
-            return defer.succeed(None)
-        Service.stopService(self)
-        return defer.ensureDeferred(self._stop())
-
-    async def _start(self) -> None:
+    async def start(self) -> None:
+        """Starts all services. If one fails, stops all of them and raises its error."""
+        self._running = True
         try:
-            for service in self:
-                if not self.running:
+            for service in self._services:
+                if not self._running:
                     return
-                await defer.maybeDeferred(service.startService)
+                await service.start()
         except BaseException:
-            await self.stopService()
+            await self.stop()
             raise
 
-    async def _stop(self) -> None:
-        for service in reversed(list(self)):
+    async def stop(self) -> None:
+        """Stops all services. Further calls do nothing."""
+        if not self._running:
+            return
+        self._running = False
+        for service in reversed(self._services):
             try:
-                await defer.maybeDeferred(service.stopService)
+                await service.stop()
             except Exception:
                 # The later steps must seal what was received, whatever happened.
                 log.failure("defect while stopping: {name}", name=service.name)

@@ -6,12 +6,13 @@ import os
 import re
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.harness.bridge import Bridge
+from tests.harness.manager import ServiceManager
 from tests.harness.polling import DEADLINE_SECONDS
 from tests.harness.ports import free_port
 from tests.harness.process import SYSLOG_BRIDGE, Process
@@ -61,6 +62,16 @@ def test_port_in_use_is_reported_with_its_process(bridge: Bridge, name: str) -> 
     assert str(port) in line
     # Both processes have the same user, so /proc shows the owner of the port.
     assert str(os.getpid()) in line, f"does not name process {os.getpid()}: {line}"
+
+
+def test_failed_start_tells_the_service_manager_that_the_process_stops(bridge: Bridge, tmp_path: Path) -> None:
+    manager = ServiceManager(tmp_path / "manager")
+    with closing(manager), occupied(socket.SOCK_STREAM, bridge.tcp):
+        argv = [SYSLOG_BRIDGE, "run", "-c", str(bridge.write_configuration())]
+        error_line(manager.launch(argv, directory=bridge.directory))
+        notifications = manager.receive()
+    assert "STOPPING=1" in notifications
+    assert "READY=1" not in notifications
 
 
 def test_unwritable_spool_directory_is_reported(bridge: Bridge, tmp_path: Path) -> None:

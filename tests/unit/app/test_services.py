@@ -8,7 +8,7 @@ import pytest
 from twisted.internet import defer
 from twisted.logger import capturedLogs
 
-from bridge.app.services import AwaitedService, OrderedServices
+from bridge.app.services import OrderedServices, Service
 
 
 class Recorder:
@@ -17,10 +17,18 @@ class Recorder:
     def __init__(self) -> None:
         self.steps: list[str] = []
         self.waiting: dict[str, defer.Deferred[None]] = {}
-        self.services = OrderedServices()
-        for name in "abc":
-            start, stop = partial(self.step, f"start {name}"), partial(self.step, f"stop {name}")
-            self.services.addService(AwaitedService(name, start=start, stop=stop))
+        self.services = OrderedServices(
+            [
+                Service(name, partial(self.step, f"start {name}"), partial(self.step, f"stop {name}"))
+                for name in ("a", "b", "c")
+            ]
+        )
+
+    def start(self) -> defer.Deferred[None]:
+        return defer.ensureDeferred(self.services.start())
+
+    def stop(self) -> defer.Deferred[None]:
+        return defer.ensureDeferred(self.services.stop())
 
     async def step(self, name: str) -> None:
         self.steps.append(name)
@@ -31,11 +39,11 @@ class Recorder:
 def test_services_stop_in_reverse_order_and_wait_for_each_other() -> None:
     recorder = Recorder()
     recorder.waiting = {"start b": defer.Deferred(), "stop c": defer.Deferred()}
-    started = recorder.services.startService()
+    started = recorder.start()
     assert recorder.steps == ["start a", "start b"]
     recorder.waiting["start b"].callback(None)
     assert started.called
-    stopped = recorder.services.stopService()
+    stopped = recorder.stop()
     assert recorder.steps[3:] == ["stop c"]
     assert not stopped.called
     recorder.waiting["stop c"].callback(None)
@@ -46,7 +54,7 @@ def test_services_stop_in_reverse_order_and_wait_for_each_other() -> None:
 def test_failed_start_stops_everything_and_reports_the_error() -> None:
     recorder = Recorder()
     recorder.waiting = {"start b": defer.fail(ValueError("port in use"))}
-    started = recorder.services.startService()
+    started = recorder.start()
     with pytest.raises(ValueError, match="port in use"):
         started.result.raiseException()
     started.addErrback(lambda failure: None)
@@ -56,9 +64,9 @@ def test_failed_start_stops_everything_and_reports_the_error() -> None:
 def test_failed_stop_is_logged_and_the_other_services_are_stopped() -> None:
     recorder = Recorder()
     recorder.waiting = {"stop b": defer.fail(ValueError("defect"))}
-    recorder.services.startService()
+    recorder.start()
     with capturedLogs() as events:
-        stopped = recorder.services.stopService()
+        stopped = recorder.stop()
     assert stopped.called
     assert recorder.steps[-1] == "stop a"
     assert [event["name"] for event in events if "log_failure" in event] == ["b"]
@@ -66,7 +74,7 @@ def test_failed_stop_is_logged_and_the_other_services_are_stopped() -> None:
 
 def test_second_stop_does_nothing() -> None:
     recorder = Recorder()
-    recorder.services.startService()
-    recorder.services.stopService()
-    recorder.services.stopService()
+    recorder.start()
+    recorder.stop()
+    recorder.stop()
     assert recorder.steps.count("stop a") == 1
