@@ -36,8 +36,7 @@ def spool() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
 def list_(config: Config, as_json: bool) -> None:
     """Show the waiting events of each intake: number, bytes, age of the oldest."""
-    found = spool_summary.read(existing_spool(config.spool.directory))
-    rows = spool_summary.as_json(config.spool.directory, found)["intakes"]
+    rows = spool_summary.read_status(existing_spool(config.spool.directory))["intakes"]
     assert isinstance(rows, list)
     for row in rows:
         row["configured"] = row["name"] in config.intakes

@@ -44,7 +44,7 @@ def _read_status(directory: Path, query: str) -> tuple[dict[str, Any], bool]:
         raise control_client.ControlError(f"the bridge has never run: there is no spool {directory}")
     process = spool_summary.owner(directory)
     if process is None:
-        return spool_summary.as_json(directory, spool_summary.read(directory)), False
+        return spool_summary.read_status(directory), False
     try:
         return control_client.get(directory, f"/api/status{query}"), True
     except control_client.ControlError as error:

@@ -5,7 +5,7 @@ import os
 import re
 import stat
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from bridge.spool import Pack, batch_names
@@ -15,27 +15,24 @@ _QUARANTINED = re.compile(r"[0-9]+-([0-9]+)\.jsonl")
 
 
 @dataclass(slots=True)
-class IntakeBacklog:
+class _Backlog:
     """The events in the spool for one intake."""
 
     events: int = 0
     size: int = 0
-    "Bytes."
     oldest: int | None = None
     "Time of reception of the oldest batch, in microseconds since the epoch."
-
-
-@dataclass(slots=True)
-class SpoolContents:
-    """The contents of a spool."""
-
-    intakes: dict[str, IntakeBacklog] = field(default_factory=dict)
-    quarantine: dict[str, int] = field(default_factory=dict)
-    "Number of frames by reason."
     sending: int = 0
     "Events of requests that had started: possible duplicates, as the collector may have accepted them."
     foreign: int = 0
     "Number of files that are not batches."
+
+    def add(self, events: int, size: int, sequence: int, *, sending: int) -> None:
+        """Adds a batch or pack."""
+        self.events += events
+        self.size += size
+        self.sending += sending
+        self.oldest = sequence if self.oldest is None else min(self.oldest, sequence)
 
 
 def owner(directory: Path) -> str | None:
@@ -57,66 +54,18 @@ def owner(directory: Path) -> str | None:
     return None
 
 
-def read(directory: Path) -> SpoolContents:
+def read_status(directory: Path) -> dict[str, object]:
     """Reads the contents of a spool from its file names. Raises OSError.
 
-    Opens only the files that were still open when their process died, because their names have no counts.
+    Returns them in the form of ``/api/status``, with ``running`` false. Opens only the files that were still open when
+    their process died, because their names have no counts.
     """
-    found = SpoolContents()
-    for folder in sorted(directory.iterdir()):
-        if folder.is_dir() and not folder.name.startswith("."):
-            found.intakes[folder.name] = _backlog(folder, found)
-    for reason in sorted(_entries(directory / ".quarantine")):
-        found.quarantine[reason.name] = sum(map(_frames, _entries(reason)))
-    return found
-
-
-def _backlog(folder: Path, found: SpoolContents) -> IntakeBacklog:
-    backlog = IntakeBacklog()
-    for path in folder.iterdir():
-        name = batch_names.read(path.name)
-        if name is None:
-            _add_pack(folder, path.name, backlog, found)
-            continue
-        if name.state == "open":
-            data = path.read_bytes()
-            backlog.events += data.count(b"\n")
-            backlog.size += len(data)
-        else:
-            backlog.events += name.events
-            backlog.size += name.size
-        if name.state == "sending":
-            found.sending += name.events
-        backlog.oldest = name.sequence if backlog.oldest is None else min(backlog.oldest, name.sequence)
-    return backlog
-
-
-def _add_pack(folder: Path, name: str, backlog: IntakeBacklog, found: SpoolContents) -> None:
-    pack = Pack.of_name(folder.name, folder, name)
-    if pack is None:
-        found.foreign += not name.endswith(PARTIAL)
-        return
-    backlog.events += pack.count
-    backlog.size += pack.size
-    backlog.oldest = pack.sequence if backlog.oldest is None else min(backlog.oldest, pack.sequence)
-    found.sending += pack.doubtful
-
-
-def _entries(folder: Path) -> list[Path]:
-    return list(folder.iterdir()) if folder.is_dir() else []
-
-
-def _frames(path: Path) -> int:
-    if match := _QUARANTINED.fullmatch(path.name):
-        return int(match[1])
-    if path.name.endswith(".open.jsonl") and stat.S_ISREG(path.stat().st_mode):
-        return path.read_bytes().count(b"\n")
-    return 0
-
-
-def as_json(directory: Path, files: SpoolContents) -> dict[str, object]:
-    """Returns the contents in the form of ``/api/status``, with ``running`` false."""
     now = time.time()
+    backlogs = {
+        folder.name: _read_backlog(folder)
+        for folder in sorted(directory.iterdir())
+        if folder.is_dir() and not folder.name.startswith(".")
+    }
     return {
         "running": False,
         "spool": str(directory),
@@ -131,9 +80,40 @@ def as_json(directory: Path, files: SpoolContents) -> dict[str, object]:
                 else max(0.0, round(now - backlog.oldest / 1_000_000, 3)),
                 "last_error": None,
             }
-            for name, backlog in files.intakes.items()
+            for name, backlog in backlogs.items()
         ],
-        "quarantine": files.quarantine,
-        "possible_duplicates": files.sending,
-        "foreign_files": files.foreign,
+        "quarantine": {
+            reason.name: sum(map(_count_frames, _entries(reason)))
+            for reason in sorted(_entries(directory / ".quarantine"))
+        },
+        "possible_duplicates": sum(backlog.sending for backlog in backlogs.values()),
+        "foreign_files": sum(backlog.foreign for backlog in backlogs.values()),
     }
+
+
+def _read_backlog(folder: Path) -> _Backlog:
+    backlog = _Backlog()
+    for path in folder.iterdir():
+        if (name := batch_names.read(path.name)) is not None:
+            events, size = name.events, name.size
+            if name.state == "open":
+                data = path.read_bytes()
+                events, size = data.count(b"\n"), len(data)
+            backlog.add(events, size, name.sequence, sending=events if name.state == "sending" else 0)
+        elif (pack := Pack.of_name(folder.name, folder, path.name)) is not None:
+            backlog.add(pack.count, pack.size, pack.sequence, sending=pack.doubtful)
+        else:
+            backlog.foreign += not path.name.endswith(PARTIAL)
+    return backlog
+
+
+def _entries(folder: Path) -> list[Path]:
+    return list(folder.iterdir()) if folder.is_dir() else []
+
+
+def _count_frames(path: Path) -> int:
+    if match := _QUARANTINED.fullmatch(path.name):
+        return int(match[1])
+    if path.name.endswith(".open.jsonl") and stat.S_ISREG(path.stat().st_mode):
+        return path.read_bytes().count(b"\n")
+    return 0
