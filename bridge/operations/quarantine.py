@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TypeVar
 
-from bridge.config import Config
 from bridge.ingest import from_config as ingest_config
 from bridge.operations.command import JSON, Progress
 from bridge.operations.session import Session
@@ -24,21 +23,12 @@ async def retry(session: Session, reasons: Sequence[str], selection: Selection, 
     Returns the number of frames queued for each intake, dropped by a route, and left in quarantine. Raises OSError,
     UnfinishedTransaction.
     """
-    reprocessor = await session.run(partial(_make_reprocessor, session.config))
-    return await _process_files(session, reasons, selection, progress, reprocessor.retry)
+    return await _process_files(session, reasons, selection, progress, Reprocessor.retry)
 
 
 async def purge(session: Session, reasons: Sequence[str], selection: Selection, progress: Progress) -> JSON:
     """Removes quarantined frames; the ledger counts them as dropped. Raises OSError, UnfinishedTransaction."""
-    reprocessor = await session.run(partial(_make_reprocessor, session.config))
-    return await _process_files(session, reasons, selection, progress, reprocessor.purge)
-
-
-def _make_reprocessor(config: Config) -> Reprocessor:
-    """Compiles the routes, which takes a while if there are many."""
-    return Reprocessor(
-        ingest_config.router(config), ingest_config.group_limits(config), storage_config.batch_limits(config)
-    )
+    return await _process_files(session, reasons, selection, progress, Reprocessor.purge)
 
 
 async def _process_files(
@@ -46,11 +36,19 @@ async def _process_files(
     reasons: Sequence[str],
     selection: Selection,
     progress: Progress,
-    process: Callable[[Spool, str, QuarantineFile, Selection, range], ReprocessResult],
+    process: Callable[[Reprocessor, Spool, str, QuarantineFile, Selection, range], ReprocessResult],
 ) -> JSON:
+    config = session.config
+    # Compiling many routes takes a while.
+    reprocessor = await session.run(
+        lambda: Reprocessor(
+            ingest_config.router(config), ingest_config.group_limits(config), storage_config.batch_limits(config)
+        )
+    )
     moved: Counter[str] = Counter()
     filtered = purged = stayed = done = 0
-    waiting = [(reason, file) for reason in reasons for file in await _claim(session, reason)]
+    claim = session.spool.quarantine.claim
+    waiting = [(reason, file) for reason in reasons for file in await _run_job(session, reason, partial(claim, reason))]
     total = sum(file.count for _, file in waiting)
     interrupted = not progress({"done": 0, "total": total})
     try:
@@ -58,7 +56,8 @@ async def _process_files(
             reason, file = waiting[0]
             sequences = session.spool.sequences(SEQUENCES)
             try:
-                result = await session.run(partial(process, session.spool, reason, file, selection, sequences))
+                job = partial(process, reprocessor, session.spool, reason, file, selection, sequences)
+                result = await session.run(job)
             except UnfinishedTransaction:
                 # The next start finishes the transaction. Until then, the ledger counts its frames as quarantined.
                 waiting.pop(0)
@@ -78,10 +77,6 @@ async def _process_files(
     return {
         "moved": dict(moved), "filtered": filtered, "purged": purged, "stayed": stayed, "interrupted": interrupted,
     }  # fmt: skip
-
-
-async def _claim(session: Session, reason: str) -> list[QuarantineFile]:
-    return await _run_job(session, reason, partial(session.spool.quarantine.claim, reason))
 
 
 async def _run_job(session: Session, reason: str, job: Callable[[], T]) -> T:

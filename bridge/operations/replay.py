@@ -17,13 +17,10 @@ BATCHES_PER_TURN = 500
 async def count(session: Session, intake: str, from_ms: int, to_ms: int, progress: Progress) -> JSON:
     """Counts the events, bytes and batches that a replay would queue. Raises CommandError, OSError."""
     operation = _replay(session, intake, from_ms, to_ms)
-    operation.archive.busy = True
-    try:
+    with operation.archive.in_use():
         while not await session.run(operation.count):
             if not progress({"events": operation.amount.events}):
                 break
-    finally:
-        operation.archive.busy = False
     return {"events": operation.amount.events, "bytes": operation.amount.size, "batches": operation.amount.batches}
 
 
@@ -35,8 +32,7 @@ async def replay(session: Session, intake: str, from_ms: int, to_ms: int, batche
     """
     operation = _replay(session, intake, from_ms, to_ms)
     sequences = session.spool.sequences(batches + 2)
-    operation.archive.busy = True
-    try:
+    with operation.archive.in_use():
         try:
             while not await session.run(partial(operation.stage, sequences)):
                 if not progress({"events": operation.amount.events}):
@@ -48,8 +44,6 @@ async def replay(session: Session, intake: str, from_ms: int, to_ms: int, batche
             await session.run(operation.discard)
             raise
         await session.run(operation.commit)
-    finally:
-        operation.archive.busy = False
     for position, batch in enumerate(operation.made):
         if position % BATCHES_PER_TURN == 0:
             await session.next_turn()

@@ -19,6 +19,7 @@ import errno
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -64,6 +65,15 @@ class Archive:
         self._packs: dict[tuple[int, str], list[Pack]] = {}
         self._unmergeable: set[tuple[int, str]] = set()
         "Hours and intakes with a damaged pack."
+
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Sets ``busy`` within the context."""
+        self.busy = True
+        try:
+            yield
+        finally:
+            self.busy = False
 
     def change(self, *, max_size: int, max_age: float | None) -> None:
         """Applies other limits, at the next ``tidy``."""
