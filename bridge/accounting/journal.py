@@ -30,8 +30,6 @@ from pathlib import Path
 from bridge.accounting import Account, journal_lines
 from bridge.accounting.ledger import COLUMNS
 from bridge.spool import unconfirmed
-from bridge.spool.batch import Batch
-from bridge.spool.pack import Pack
 from bridge.spool.recovery import RecoveredSpool
 from bridge.syslog.timestamps import rfc3339
 from bridge.util.files import fsync_path, write_whole
@@ -136,8 +134,7 @@ class Journal:
         """Writes the ``start`` line of a process, from the result of recovery and the frames in quarantine."""
         recovered: dict[str, int] = {}
         sending: dict[str, list[list[int]]] = {}
-        everything: list[Batch | Pack] = [*found.batches, *found.packs]
-        for held in everything:
+        for held in found.stored:
             recovered[held.intake] = recovered.get(held.intake, 0) + held.count
         carried, unreadable = unconfirmed.carried(found)
         for batch in carried[-MOST_SENDING:]:

@@ -28,7 +28,7 @@ def build_admin(config: Config, process: Process, parts: Subsystems, reload: Rel
         showing=preview, run=run, pause=lambda: task.deferLater(reactor, 0),
     )  # fmt: skip
     session = Session(
-        opened, CourierBacklogs(opened.spool, parts.delivery.courier_set, reactor), run,
+        opened.spool, opened.ledger, CourierBacklogs(opened.spool, parts.delivery.courier_set, reactor), run,
         next_turn=lambda: task.deferLater(reactor, 0), write_accounts=parts.monitoring.journal_writer.write_accounts,
         current=lambda: reload.config,
     )  # fmt: skip

@@ -22,7 +22,6 @@ from bridge.config import Config, load
 from bridge.config.subprocess_load import is_large, load_in_subprocess
 from bridge.host.waiting import called_back, with_timeout
 from bridge.ingest import from_config as ingest_config
-from bridge.spool import Batch, Pack
 from bridge.spool.recovery import RecoveredSpool
 
 log = Logger(namespace="app")
@@ -167,12 +166,11 @@ def _read_again(config: Config) -> Config:
 
 
 def _log_recovered(parts: Subsystems, found: RecoveredSpool) -> None:
-    held: list[Batch | Pack] = [*found.batches, *found.packs]
-    if held:
+    if found.stored:
         log.info(
             "spool: found {batches} batches and {packs} packs with {events} events of an earlier run;"
             " {doubled} of them are possible duplicates",
-            batches=len(found.batches), packs=len(found.packs), events=sum(each.count for each in held),
+            batches=len(found.batches), packs=len(found.packs), events=sum(each.count for each in found.stored),
             doubled=sum(found.sending.values()),
         )  # fmt: skip
     for courier in parts.delivery.courier_set.couriers.values():

@@ -16,7 +16,6 @@ from dataclasses import dataclass, replace
 from twisted.internet import defer
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from bridge.app.delivery import DeliveryParts
 from bridge.app.ingest import IngestParts
@@ -86,11 +85,8 @@ class Reload:
 
     def run_on_signal(self) -> None:
         """Reloads on SIGHUP; the result is only logged."""
-
-        def ignore(failure: Failure) -> None:
-            failure.trap(ReloadError)
-
-        self.run().addErrback(ignore).addErrback(lambda failure: log.failure("defect while reloading", failure))
+        done = self.run().addErrback(lambda failure: failure.trap(ReloadError))
+        done.addErrback(lambda failure: log.failure("defect while reloading", failure))
 
     def run(self) -> "defer.Deferred[Reloaded]":
         """Reloads. Fails with ReloadError; then nothing has changed. Concurrent calls run one after the other."""

@@ -27,37 +27,23 @@ OPERATOR_ERRORS = (CommandError, ReloadError, UnfinishedTransaction, ArchiveChan
 
 def on_spool(session: Session) -> Mapping[str, Command]:
     """Returns the commands that need only a spool."""
+
+    async def move(given: JSON, progress: Progress) -> JSON:
+        to = _target(given, session)
+        return await spool.move(session, _intakes(given, session, but=to), to, _event_filter(given), progress)
+
     moving: dict[str, Command] = {
-        "quarantine-retry": lambda given, progress: quarantine.retry(
-            session, _reasons(given), _selection(given), progress
-        ),
-        "quarantine-purge": lambda given, progress: quarantine.purge(
-            session, _reasons(given), _selection(given), progress
-        ),
+        "quarantine-retry": lambda given, progress: quarantine.retry(session, *_frames(given), progress),
+        "quarantine-purge": lambda given, progress: quarantine.purge(session, *_frames(given), progress),
         "spool-purge": lambda given, progress: spool.purge(
             session, _intakes(given, session), _event_filter(given), progress
         ),
-        "spool-move": lambda given, progress: spool.move(
-            session,
-            _intakes(given, session, but=_target(given, session)),
-            _target(given, session),
-            _event_filter(given),
-            progress,
-        ),
-        "replay": lambda given, progress: replay.replay(
-            session,
-            _text(given, "intake"),
-            _number(given, "from_ms"),
-            _number(given, "to_ms"),
-            _number(given, "batches"),
-            progress,
-        ),
+        "spool-move": move,
+        "replay": lambda given, progress: replay.replay(session, *_period(given), _number(given, "batches"), progress),
     }
     return {
         **{name: _with_accounting(session, command) for name, command in moving.items()},
-        "replay-count": lambda given, progress: replay.count(
-            session, _text(given, "intake"), _number(given, "from_ms"), _number(given, "to_ms"), progress
-        ),
+        "replay-count": lambda given, progress: replay.count(session, *_period(given), progress),
     }
 
 
@@ -137,15 +123,15 @@ def _optional_text(given: JSON, name: str) -> str | None:
     return None if given.get(name) is None else _text(given, name)
 
 
-def _reasons(given: JSON) -> list[str]:
-    value = given.get("reasons")
-    if not isinstance(value, list) or not value or not all(each in REASONS for each in value):
+def _frames(given: JSON) -> tuple[list[str], Selection]:
+    reasons = given.get("reasons")
+    if not isinstance(reasons, list) or not reasons or not all(each in REASONS for each in reasons):
         raise WrongRequest(f"reasons: must be a non-empty list of {', '.join(REASONS)}")
-    return value
+    return reasons, Selection(_optional_text(given, "intake"), networks(_optional_text(given, "source")))
 
 
-def _selection(given: JSON) -> Selection:
-    return Selection(_optional_text(given, "intake"), networks(_optional_text(given, "source")))
+def _period(given: JSON) -> tuple[str, int, int]:
+    return _text(given, "intake"), _number(given, "from_ms"), _number(given, "to_ms")
 
 
 def networks(text: str | None) -> tuple[Network, ...]:

@@ -26,14 +26,13 @@ class _Connection(http.client.HTTPConnection):
     def __init__(self, directory: Path, timeout: float) -> None:
         super().__init__("localhost", timeout=timeout)
         self._directory = directory
-        self._timeout_seconds = timeout
 
     def connect(self) -> None:
         # The path of a Unix socket has at most 107 bytes. The path through the open directory is always short enough.
         descriptor = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            self.sock.settimeout(self._timeout_seconds)
+            self.sock.settimeout(self.timeout)
             self.sock.connect(f"/proc/self/fd/{descriptor}/control.sock")
         finally:
             os.close(descriptor)

@@ -19,7 +19,7 @@ from bridge.deliver.couriers import CourierSet
 from bridge.host.interfaces import Reactor, Run
 from bridge.host.waiting import called_back, with_timeout
 from bridge.spool import Batch, Pack, Spool
-from bridge.storage.open import Storage, make_archive, open_storage
+from bridge.storage.open import make_archive, open_storage
 
 Backlog = list[tuple[Batch | Pack, int]]
 "Waiting batches and packs, each with the number of its events that are not settled."
@@ -48,7 +48,10 @@ class Backlogs(Protocol):
 class Session:
     """What commands work on."""
 
-    storage: Storage
+    spool: Spool
+    "The spool, whose lock this process has."
+    ledger: Ledger
+    "The ledger of the spool's events."
     backlogs: Backlogs
     run: Run
     "Runs a blocking job off the reactor, if a reactor runs."
@@ -63,16 +66,6 @@ class Session:
     def config(self) -> Config:
         """The current configuration."""
         return self.current()
-
-    @property
-    def spool(self) -> Spool:
-        """The spool, whose lock this process has."""
-        return self.storage.spool
-
-    @property
-    def ledger(self) -> Ledger:
-        """The ledger of the spool's events."""
-        return self.storage.ledger
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,13 +141,13 @@ def offline_session(
     )
     try:
         found, backlogs = storage.recover(config.sha256, on_note), FileBacklogs()
-        for batch in found.batches:
-            backlogs.enqueue(batch)
-        for pack in found.packs:
-            backlogs.enqueue(pack)
+        for stored in found.stored:
+            backlogs.enqueue(stored)
         try:
             at_once = defer.succeed(None)
-            yield Session(storage, backlogs, defer.execute, lambda: at_once, lambda: at_once, lambda: config)
+            yield Session(
+                storage.spool, storage.ledger, backlogs, defer.execute, lambda: at_once, lambda: at_once, lambda: config
+            )
         finally:
             storage.journal.stop(storage.ledger.accounts, {})
             storage.journal.close()

@@ -35,6 +35,11 @@ class RecoveredSpool:
     packs: list[Pack] = field(default_factory=list)
     "Packs in sequence order; ``batches`` does not contain their batches."
 
+    @property
+    def stored(self) -> list[Batch | Pack]:
+        """All batches and packs."""
+        return [*self.batches, *self.packs]
+
     def see(self, sequence: int) -> None:
         """Records that a sequence is in use."""
         self.sequence = max(self.sequence, sequence)

@@ -6,12 +6,11 @@ from pathlib import Path
 from bridge.spool import Spool
 from bridge.storage.open import ARCHIVE
 from bridge.util.alarms import AlarmSink
+from bridge.util.files import allocated_bytes
 from bridge.util.jobs import Work
 
 EVERY = 30.0
 "Seconds between two calls of ``look``."
-BLOCK = 512
-"Bytes of one block of ``st_blocks`` in stat(2)."
 
 
 class ArchiveUpkeep:
@@ -39,16 +38,9 @@ class ArchiveUpkeep:
             self._work(self._measure, self._raise_alarm)
 
     def _measure(self) -> tuple[int, int]:
-        """Returns the number and allocated bytes of the archive's files. Skips files that cannot be read."""
-        files = size = 0
-        for folder, _, names in os.walk(self._directory):
-            for name in names:
-                try:
-                    size += Path(folder, name).lstat().st_blocks * BLOCK
-                    files += 1
-                except OSError:
-                    continue
-        return files, size
+        """Returns the number and allocated bytes of the archive's files."""
+        files = [Path(folder, name) for folder, _, names in os.walk(self._directory) for name in names]
+        return len(files), sum(map(allocated_bytes, files))
 
     def _raise_alarm(self, found: tuple[int, int]) -> None:
         files, size = found

@@ -12,7 +12,6 @@ from dataclasses import replace
 from twisted.internet import defer
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from bridge.accounting import Account, Ledger
 from bridge.accounting.journal import Journal
@@ -83,20 +82,12 @@ class JournalWriter:
 
     def _minute(self) -> None:
         self._next = None
-
-        def written(nothing: object) -> None:
-            if self._started:
-                self._schedule()
-
-        self._write().addCallback(written)
+        self._write().addCallback(lambda nothing: self._schedule() if self._started else None)
 
     def _write(self) -> "defer.Deferred[None]":
         accounts, drops = self._accounts(), self._kernel_drops()
-
-        def defect(failure: Failure) -> None:
-            log.failure("defect while writing the journal", failure)
-
-        self._writing = self._in_thread(lambda: self._journal.minute(accounts, drops)).addErrback(defect)
+        writing = self._in_thread(lambda: self._journal.minute(accounts, drops))
+        self._writing = writing.addErrback(lambda failure: log.failure("defect while writing the journal", failure))
         return self._writing
 
     def _accounts(self) -> dict[str, Account]:

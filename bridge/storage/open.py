@@ -7,7 +7,7 @@ from bridge import __version__
 from bridge.accounting import Ledger
 from bridge.accounting.journal import Journal
 from bridge.config import Config
-from bridge.spool import Batch, Pack, Spool, SpoolTerms
+from bridge.spool import Spool, SpoolTerms
 from bridge.spool.archive import Archive
 from bridge.spool.recovery import RecoveredSpool
 from bridge.storage import from_config as storage_config
@@ -33,8 +33,7 @@ class Storage:
         found, ledger, journal = self.spool.recover(), self.ledger, self.journal
         quarantined = self.spool.quarantine.counts.total()
         ledger.recover_quarantined(None, quarantined)
-        stored: list[Batch | Pack] = [*found.batches, *found.packs]
-        for each in stored:
+        for each in found.stored:
             ledger.recover_spooled(each.intake, each.count)
         for intake, count in found.sending.items():
             ledger.add_possible_duplicates(intake, count)

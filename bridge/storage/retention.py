@@ -1,6 +1,5 @@
 """Deletes quarantined frames that are older than the configured age, and counts them as dropped."""
 
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -39,19 +38,16 @@ class Retention:
         for reason in REASONS:
             age = storage_config.quarantine_age(self._config, reason)
             if reason == "refused":
-                self._work(partial(quarantine.expire, reason, age), self._count_expired(reason))
+                self._work(partial(quarantine.expire, reason, age), partial(self._count_expired, reason))
             else:
-                self._count_expired(reason)(quarantine.expire(reason, age))
+                self._count_expired(reason, quarantine.expire(reason, age))
         age = storage_config.quarantine_age(self._config, "damaged")
         self._work(partial(self._trim_damaged, age), self._count_trimmed)
 
-    def _count_expired(self, reason: str) -> Callable[[int], None]:
-        def count(expired: int) -> None:
-            if expired:
-                self._ledger.drop_quarantined(None, expired, f"{reason}_expired")
-                log.info("quarantine: deleted {n} expired frames ({reason})", n=expired, reason=reason)
-
-        return count
+    def _count_expired(self, reason: str, expired: int) -> None:
+        if expired:
+            self._ledger.drop_quarantined(None, expired, f"{reason}_expired")
+            log.info("quarantine: deleted {n} expired frames ({reason})", n=expired, reason=reason)
 
     def _trim_damaged(self, age: float | None) -> list[tuple[Path, str, int]]:
         removed = []

@@ -6,7 +6,6 @@ from typing import TypeVar
 from twisted.internet import defer
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 
 from bridge.host.interfaces import Reactor
@@ -37,8 +36,5 @@ class SpoolThread:
 
     def work(self, job: Callable[[], T], done: Callable[[T], object]) -> None:
         """Runs a job that is not expected to fail, then calls ``done`` with its result on the reactor."""
-
-        def defect(failure: Failure) -> None:
-            log.failure("spool: defect in the spool thread", failure)
-
-        self.run(job).addCallback(done).addErrback(defect)
+        finished = self.run(job).addCallback(done)
+        finished.addErrback(lambda failure: log.failure("spool: defect in the spool thread", failure))
