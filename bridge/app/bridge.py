@@ -9,8 +9,7 @@ listeners, seal all batches, hand them over to the cluster, stop the couriers, a
 from twisted.logger import Logger
 
 from bridge.app.admin import build_admin
-from bridge.app.cluster import build_cluster
-from bridge.app.delivery import build_delivery
+from bridge.app.delivery import build_cluster, build_delivery
 from bridge.app.ingest import build_ingest
 from bridge.app.monitoring import build_monitoring
 from bridge.app.process import Process

@@ -1,13 +1,19 @@
-"""Builds the couriers, which deliver what the spool holds."""
+"""Builds the couriers, which deliver what the spool holds, and the cluster node if the backlog is shared."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from bridge.app.process import Process
 from bridge.app.storage import StorageParts
-from bridge.config import Config
+from bridge.cluster import from_config as cluster_config
+from bridge.cluster.backlog_view import BacklogView, BacklogViews
+from bridge.cluster.consumer import acknowledge_all
+from bridge.cluster.node import ClusterNode
+from bridge.cluster.node_name import node_name
+from bridge.config import Config, Secret
 from bridge.deliver import from_config as deliver_config
 from bridge.deliver.context import DeliveryContext
+from bridge.deliver.courier import Courier
 from bridge.deliver.couriers import CourierSet
 from bridge.deliver.dispatcher import Dispatcher
 from bridge.monitoring.gateway_clock import GatewayClock
@@ -42,18 +48,48 @@ def build_delivery(config: Config, process: Process, storage: StorageParts) -> D
         bandwidth=deliver_config.bandwidth(config),
     )  # fmt: skip
     context = DeliveryContext(
-        clock=reactor,
-        wall=process.wall,
-        store=DeliveryStore(storage.opened, spool_thread.work),
-        ledger=storage.opened.ledger,
-        dispatcher=dispatcher,
-        alarms=storage.alarms,
-        runtime_metrics=runtime_metrics,
-        run=spool_thread.run,
-        before_sending=storage.fsync_policy.before_sending,
-        date_seen=gateway_clock.answered,
-        exact=storage.opened.spool.is_exact,
-    )
+        clock=reactor, wall=process.wall, store=DeliveryStore(storage.opened, spool_thread.work),
+        ledger=storage.opened.ledger, dispatcher=dispatcher, alarms=storage.alarms, runtime_metrics=runtime_metrics,
+        run=spool_thread.run, before_sending=storage.fsync_policy.before_sending,
+        date_seen=gateway_clock.answered, exact=storage.opened.spool.is_exact,
+    )  # fmt: skip
     courier_set = CourierSet(config, reactor, context=context)
     storage.opened.spool.subscribe(courier_set.add)
     return DeliveryParts(context, dispatcher, courier_set, gateway_clock, runtime_metrics)
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterParts:
+    """The delivery of each intake as the rest of the gateway sees it, and the node if the backlog is shared."""
+
+    backlogs: Mapping[str, Courier | BacklogView]
+    node: ClusterNode | None = None
+
+
+def build_cluster(
+    config: Config, process: Process, storage: StorageParts, delivery: DeliveryParts, current: Callable[[], Config]
+) -> ClusterParts:
+    """Builds the node. ``current`` returns the configuration in use. Raises SpoolError."""
+    share, couriers = config.spool.share, delivery.courier_set.couriers
+    if share is None:
+        return ClusterParts(couriers)
+    # Imported only if the backlog is shared: nothing else needs pika.
+    from bridge.cluster.amqp import Rabbit  # noqa: PLC0415
+
+    def password() -> Secret | None:
+        current_share = current().spool.share
+        return None if current_share is None else current_share.password
+
+    reactor, run, quarantine = process.reactor, process.spool_thread.run, storage.opened.spool.quarantine
+    name = node_name(config.spool.directory)
+    node = ClusterNode(
+        cluster_config.cluster_terms(share, node=name), connect=Rabbit(reactor, share, password, name=name).connect,
+        own=couriers, context=delivery.context, on_courier_count=delivery.courier_set.share_rate,
+        shared=DeliveryStore(
+            storage.opened, process.spool_thread.work,
+            acknowledge_taken=lambda batches: reactor.callFromThread(acknowledge_all, batches),
+        ),
+        quarantine=lambda *message: run(lambda: quarantine.save_damaged(*message)),
+    )  # fmt: skip
+    delivery.courier_set.subscribe(node.configure_intake)
+    return ClusterParts(BacklogViews(lambda: iter(list(couriers)), node.view), node)

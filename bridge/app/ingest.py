@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bridge.app.cluster import ClusterParts
+from bridge.app.delivery import ClusterParts
 from bridge.app.process import Process
 from bridge.app.storage import StorageParts
 from bridge.config import Config

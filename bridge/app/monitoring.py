@@ -3,8 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bridge.app.cluster import ClusterParts
-from bridge.app.delivery import DeliveryParts
+from bridge.app.delivery import ClusterParts, DeliveryParts
 from bridge.app.ingest import IngestParts
 from bridge.app.process import Process
 from bridge.app.storage import StorageParts
@@ -39,14 +38,9 @@ class MonitoringParts:
 
 
 def build_monitoring(
-    config: Config,
-    process: Process,
-    storage: StorageParts,
-    delivery: DeliveryParts,
-    cluster: ClusterParts,
-    ingest: IngestParts,
-    admin_certificates: Callable[[], dict[str, float]],
-) -> MonitoringParts:
+    config: Config, process: Process, storage: StorageParts, delivery: DeliveryParts, cluster: ClusterParts,
+    ingest: IngestParts, admin_certificates: Callable[[], dict[str, float]],
+) -> MonitoringParts:  # fmt: skip
     """Builds the observers. ``admin_certificates`` returns when the certificate of the admin server expires."""
     clock, wall, alarms, ledger = process.reactor.seconds, process.wall, storage.alarms, storage.opened.ledger
     peers, listener_set = ingest.peers, ingest.listener_set

@@ -31,7 +31,7 @@ def drain_spool(config: Config, timeout: float) -> JSON:
         defer.ensureDeferred(deliver(bridge)).addErrback(failures.append).addBoth(lambda nothing: reactor.stop())
 
     try:
-        bridge = Bridge(config, Process.of(reactor), listening=False)
+        bridge = Bridge(config, Process(reactor), listening=False)
         reactor.callWhenRunning(begin, bridge)
         reactor.run()
         for failure in failures:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bridge.host.interfaces import Reactor
 from bridge.host.log_throttle import LogThrottle
@@ -11,28 +11,17 @@ from bridge.host.systemd import ServiceManager
 from bridge.storage.spool_thread import SpoolThread
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass
 class Process:
-    """The process of one bridge."""
+    """The process of one bridge; without a service manager unless one is given."""
 
     reactor: Reactor
-    wall: Callable[[], float]
+    wall: Callable[[], float] = time.time
     "The only source of wall time, in seconds since the epoch."
-    recent: Recent
+    recent: Recent = field(default_factory=Recent)
     "The last lines of the log."
-    manager: ServiceManager
-    log_throttle: LogThrottle
-    spool_thread: SpoolThread
+    manager: ServiceManager = field(default_factory=ServiceManager)
 
-    @classmethod
-    def of(
-        cls,
-        reactor: Reactor,
-        *,
-        wall: Callable[[], float] = time.time,
-        recent: Recent | None = None,
-        manager: ServiceManager | None = None,
-    ) -> "Process":
-        """Returns the process of a reactor; without a service manager unless one is given."""
-        throttle, thread = LogThrottle(reactor), SpoolThread(reactor)
-        return cls(reactor, wall, recent or Recent(), manager or ServiceManager(), throttle, thread)
+    def __post_init__(self) -> None:
+        self.log_throttle = LogThrottle(self.reactor)
+        self.spool_thread = SpoolThread(self.reactor)

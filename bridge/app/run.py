@@ -74,7 +74,7 @@ def run(path: Path, *, log_format: str = "auto", log_level: str = "info") -> int
         # SIGHUP is ignored until the bridge runs; its default action would end the process.
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         try:
-            process = Process.of(reactor, recent=recent, manager=ServiceManager(first_environment()))
+            process = Process(reactor, recent=recent, manager=ServiceManager(first_environment()))
             bridge = Bridge(config, process)
             await bridge.start()
         except (SpoolError, ListenError) as error:

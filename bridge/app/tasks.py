@@ -19,16 +19,16 @@ MANAGER_INTERVAL = 10.0
 "Seconds between two notifications of the service manager, unless its watchdog needs them more often."
 
 
-class Tasks:
+class Tasks(PeriodicTasks):
     """Periodic tasks of one bridge. ``node`` is its node of the cluster, if the backlog is shared."""
 
     def __init__(self, config: Config, process: Process, parts: Subsystems, node: ClusterNode | None) -> None:
+        super().__init__(process.reactor)
         self._process = process
         self._parts = parts
         storage, ingest, monitoring = parts.storage, parts.ingest, parts.monitoring
         metrics, manager = parts.delivery.runtime_metrics, process.manager
-        self._tasks = PeriodicTasks(process.reactor)
-        self._sealer = self._tasks.add(self._seal_due, storage_config.seal_every(config))
+        self._sealer = self.add(self._seal_due, storage_config.seal_every(config))
         for job, every in (
             (ingest.disk_budget.look, BUDGET_EVERY),
             (self._sync_due, BUDGET_EVERY),
@@ -43,17 +43,9 @@ class Tasks:
             (monitoring.silent_sources.look, SILENCE_EVERY),
             (self.notify_manager, min(MANAGER_INTERVAL, (manager.watchdog or MANAGER_INTERVAL) / 3)),
         ):
-            self._tasks.add(job, every)
+            self.add(job, every)
         if node is not None:
-            self._tasks.add(node.look, CLUSTER_EVERY)
-
-    def start(self) -> None:
-        """Starts all tasks."""
-        self._tasks.start()
-
-    def stop(self) -> None:
-        """Stops all tasks."""
-        self._tasks.stop()
+            self.add(node.look, CLUSTER_EVERY)
 
     def change(self, config: Config) -> None:
         """Applies another configuration, and checks its certificates."""

@@ -4,8 +4,9 @@ The control socket of a running bridge offers them (``on_bridge``). Without one,
 only a spool.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from ipaddress import ip_network
+from typing import Any
 
 from twisted.internet import defer
 from twisted.python.failure import Failure
@@ -63,7 +64,7 @@ def on_bridge(
     session: Session,
     reload: Callable[[], Awaitable[Reloaded]],
     set_key: Callable[[str, str], None],
-    drain: Callable[[float, Progress], Awaitable[JSON]],
+    drain: Callable[[float, Progress], Coroutine[Any, Any, JSON]],
 ) -> Mapping[str, Command]:
     """Returns all commands of a running bridge.
 
@@ -78,10 +79,12 @@ def on_bridge(
         set_key(_text(given, "intake"), _text(given, "key"))
         return {}
 
-    async def run_drain(given: JSON, progress: Progress) -> JSON:
-        return await drain(_number(given, "timeout_seconds"), progress)
-
-    return {**on_spool(session), "reload": run_reload, "key": run_set_key, "drain": run_drain}
+    return {
+        **on_spool(session),
+        "reload": run_reload,
+        "key": run_set_key,
+        "drain": lambda given, progress: drain(_number(given, "timeout_seconds"), progress),
+    }
 
 
 def run_on_files(

@@ -29,11 +29,7 @@ class DeliveryStore:
     """
 
     def __init__(
-        self,
-        storage: Storage,
-        work: Work,
-        *,
-        acknowledge_taken: Callable[[list[Batch]], None] | None = None,
+        self, storage: Storage, work: Work, *, acknowledge_taken: Callable[[list[Batch]], None] | None = None
     ) -> None:
         self._spool, self._ledger, self._journal = storage.spool, storage.ledger, storage.journal
         self._work = work

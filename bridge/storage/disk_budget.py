@@ -11,6 +11,7 @@ there is room for the reserve and a little more. The size at which the write fai
 any other error, each later write is tried again. The alarm ends when a file can be created again in the folder.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
@@ -39,16 +40,9 @@ class DiskBudget:
     then its callback on the reactor, and ``clock`` is in monotonic seconds."""
 
     def __init__(
-        self,
-        spool: Spool,
-        *,
-        terms: BudgetTerms,
-        members: Mapping[str, BudgetMember],
-        ledger: Ledger,
-        alarms: AlarmSink,
-        work: Work,
-        clock: Callable[[], float],
-    ) -> None:
+        self, spool: Spool, *, terms: BudgetTerms, members: Mapping[str, BudgetMember], ledger: Ledger,
+        alarms: AlarmSink, work: Work, clock: Callable[[], float],
+    ) -> None:  # fmt: skip
         self.full: set[str] = set()
         "Intakes without room in the spool."
         self.reserve_file = Reserve(spool.directory)
@@ -248,9 +242,8 @@ class DiskBudget:
         self._shrinking = False
 
     def _uses(self) -> dict[str, int]:
-        uses = {name: member.waiting_disk for name, member in self._members.items()}
-        for name, size in self._spool.open_disk().items():
-            uses[name] = uses.get(name, 0) + size
+        uses = Counter({name: member.waiting_disk for name, member in self._members.items()})
+        uses.update(self._spool.open_disk())
         return uses
 
     def _measure(self, broken: tuple[str, ...]) -> DiskUsage:

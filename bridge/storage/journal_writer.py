@@ -27,14 +27,9 @@ class JournalWriter:
     on the reactor, ``wall`` is in seconds since the epoch."""
 
     def __init__(
-        self,
-        journal: Journal,
-        ledger: Ledger,
-        run: Run,
-        reactor: IReactorTime,
-        kernel_drops: Callable[[], dict[str, int]],
-        wall: Callable[[], float],
-    ) -> None:
+        self, journal: Journal, ledger: Ledger, run: Run, reactor: IReactorTime,
+        kernel_drops: Callable[[], dict[str, int]], wall: Callable[[], float],
+    ) -> None:  # fmt: skip
         self._journal = journal
         self._ledger = ledger
         self._in_thread = run

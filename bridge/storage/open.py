@@ -46,15 +46,9 @@ class Storage:
 
 
 def open_storage(
-    config: Config,
-    *,
-    clock: Callable[[], float],
-    wall: Callable[[], float],
-    work: Work,
-    on_error: Callable[[str], object],
-    archive: Archive | None,
-    cache: int = 0,
-) -> Storage:
+    config: Config, *, clock: Callable[[], float], wall: Callable[[], float], work: Work,
+    on_error: Callable[[str], object], archive: Archive | None, cache: int = 0,
+) -> Storage:  # fmt: skip
     """Locks the spool of a configuration. ``cache``: bytes of appended lines to cache. Raises SpoolError."""
     terms = SpoolTerms(storage_config.batch_limits(config), storage_config.quarantine_bounds(config), cache)
     spool = Spool(config.spool.directory, terms, wall=wall, clock=clock, work=work, on_error=on_error, archive=archive)

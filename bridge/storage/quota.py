@@ -31,15 +31,9 @@ class Quotas:
     job in the spool thread."""
 
     def __init__(
-        self,
-        file: Path,
-        limits: Mapping[str, int | None],
-        *,
-        deliverers: Mapping[str, DeliveredBytes],
-        alarms: AlarmSink,
-        wall: Callable[[], float],
-        work: Work,
-    ) -> None:
+        self, file: Path, limits: Mapping[str, int | None], *, deliverers: Mapping[str, DeliveredBytes],
+        alarms: AlarmSink, wall: Callable[[], float], work: Work,
+    ) -> None:  # fmt: skip
         self.today: dict[str, int] = {}
         "Bytes delivered on the current day by intake."
         self._file = file

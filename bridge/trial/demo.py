@@ -135,7 +135,7 @@ class Demo:
         site = IntakeSite(IntakeResource(self.arrivals, keys=frozenset(_KEYS.values())), self._reactor)
         self._collector = await listen(self._reactor, ListenAddress("127.0.0.1", 0), site)
         config = self._configuration(cast(IPv4Address, self._collector.getHost()).port)
-        bridge = Bridge(config, Process.of(self._reactor, recent=self._recent))
+        bridge = Bridge(config, Process(self._reactor, recent=self._recent or logs.Recent()))
         await bridge.start()
         self._bridge = bridge
         ports = bridge.listener_set.ports()

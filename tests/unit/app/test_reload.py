@@ -56,7 +56,7 @@ class ReloadFixture:
         self.listener_set, self.status = self.parts.ingest.listener_set, self.parts.monitoring.status
         self.listener_set.wait_closed.side_effect = lambda: defer.succeed(None)
         self.listener_set.apply.side_effect = lambda change: defer.succeed(None)
-        self.process = Process.of(Reactor(), manager=Mock())
+        self.process = Process(Reactor(), manager=Mock())
         self.reload = Reload(self.config(), self.parts, self.process, load=lambda config: self.load())
         self.reload.subscribe(self.applied.append)
 

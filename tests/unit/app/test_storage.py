@@ -28,7 +28,7 @@ def config(directory: Path, *, batch: str = "{}", archive: str = "") -> Config:
 @pytest.fixture
 def storage(tmp_path: Path) -> Iterator[StorageParts]:
     reactor = Clock()
-    parts = build_storage(config(tmp_path), Process.of(reactor, wall=lambda: NOON + reactor.seconds()))
+    parts = build_storage(config(tmp_path), Process(reactor, wall=lambda: NOON + reactor.seconds()))
     yield parts
     parts.opened.spool.close()
 
