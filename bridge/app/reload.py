@@ -24,7 +24,7 @@ from bridge.app.process import Process
 from bridge.app.storage import StorageParts
 from bridge.config import Config, ConfigurationError, Secret, SharedBacklog
 from bridge.listen.sockets import ListenError
-from bridge.operations.command import Reloaded, ReloadError
+from bridge.operations.command import JSON, ReloadError
 from bridge.tls.pem import PemError
 
 SWITCH_INTERVAL = 0.0002
@@ -88,11 +88,14 @@ class Reload:
         done = self.run().addErrback(lambda failure: failure.trap(ReloadError))
         done.addErrback(lambda failure: log.failure("defect while reloading", failure))
 
-    def run(self) -> "defer.Deferred[Reloaded]":
-        """Reloads. Fails with ReloadError; then nothing has changed. Concurrent calls run one after the other."""
+    def run(self) -> "defer.Deferred[JSON]":
+        """Reloads. Returns the result in one sentence, and the seconds for which the reactor was blocked.
+
+        Fails with ReloadError; then nothing has changed. Concurrent calls run one after the other.
+        """
         return self._one_at_a_time.run(lambda: defer.ensureDeferred(self._reload()))
 
-    async def _reload(self) -> Reloaded:
+    async def _reload(self) -> JSON:
         log.info("reload: reading the configuration")
         alarms = self._parts.storage.alarms
         self._manager.reloading()
@@ -111,10 +114,10 @@ class Reload:
             self._manager.ready()
         alarms.off("drain", "listeners", "the listeners are open again")
         alarms.off("reload", "configuration", "the configuration on disk is in use again")
-        log.info("reload: {text}", text=done.text)
+        log.info("reload: {text}", text=done["text"])
         return done
 
-    async def _try(self) -> Reloaded:
+    async def _try(self) -> JSON:
         listener_set = self._parts.ingest.listener_set
         try:
             config, applies = await deferToThreadPool(self._reactor, self._reactor.getThreadPool(), self._prepare)
@@ -143,7 +146,7 @@ class Reload:
             callback(config)
         pause = self._reactor.seconds() - began
         closed.addErrback(lambda failure: log.failure("defect while closing listeners", failure))
-        return Reloaded(f"{text}; the pause was {pause * 1000:.1f} ms", pause)
+        return {"text": f"{text}; the pause was {pause * 1000:.1f} ms", "pause_seconds": pause}
 
     def _prepare(self) -> tuple[Config, list[Callable[[], None]]]:
         """Reads and prepares the configuration on disk; runs in a thread.

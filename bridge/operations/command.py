@@ -1,7 +1,6 @@
 """Defines an operator's command, the progress it reports, and the errors whose text is for the operator."""
 
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
 from typing import Any
 
 from bridge.util.errors import BridgeError
@@ -19,16 +18,6 @@ class WrongRequest(BridgeError):
 
 class CommandError(BridgeError):
     """Raised when a command cannot be carried out; the text tells the operator why."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reloaded:
-    """The result of a successful reload."""
-
-    text: str
-    "The result in one sentence."
-    pause: float
-    "Seconds for which the reactor was blocked."
 
 
 class ReloadError(BridgeError):

@@ -13,7 +13,7 @@ from twisted.python.failure import Failure
 
 from bridge.config import Config
 from bridge.operations import quarantine, replay, spool
-from bridge.operations.command import JSON, Command, CommandError, Progress, Reloaded, ReloadError, WrongRequest
+from bridge.operations.command import JSON, Command, CommandError, Progress, ReloadError, WrongRequest
 from bridge.operations.session import Session, offline_session
 from bridge.routing.conditions import Network
 from bridge.spool.archive_replay import ArchiveChanged
@@ -62,7 +62,7 @@ def _with_accounting(session: Session, command: Command) -> Command:
 
 def on_bridge(
     session: Session,
-    reload: Callable[[], Awaitable[Reloaded]],
+    reload: Callable[[], Awaitable[JSON]],
     set_key: Callable[[str, str], None],
     drain: Callable[[float, Progress], Coroutine[Any, Any, JSON]],
 ) -> Mapping[str, Command]:
@@ -72,8 +72,7 @@ def on_bridge(
     """
 
     async def run_reload(given: JSON, progress: Progress) -> JSON:
-        result = await reload()
-        return {"text": result.text, "pause_seconds": result.pause}
+        return await reload()
 
     async def run_set_key(given: JSON, progress: Progress) -> JSON:
         set_key(_text(given, "intake"), _text(given, "key"))

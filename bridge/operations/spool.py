@@ -21,16 +21,16 @@ async def purge(session: Session, intakes: Sequence[str], event_filter: EventFil
     if event_filter:
         done, interrupted = await _for_each(session, intakes, _divider(session, event_filter, None), progress)
         return {"purged": done, "interrupted": interrupted}
-    done = 0
+    done, interrupted = 0, False
     for intake in intakes:
         backlog = await session.backlogs.release(intake)
         count = sum(events for _, events in backlog)
         session.ledger.drop_spooled(intake, count, "purged")
         await session.run(partial(session.spool.discard, [stored for stored, _ in backlog]))
         done += count
-        if not progress({"done": done}):
-            return {"purged": done, "interrupted": True}
-    return {"purged": done, "interrupted": False}
+        if interrupted := not progress({"done": done}):
+            break
+    return {"purged": done, "interrupted": interrupted}
 
 
 async def move(

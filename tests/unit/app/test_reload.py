@@ -15,7 +15,7 @@ from bridge.app.process import Process
 from bridge.app.reload import Reload, Subsystems
 from bridge.config import Config, ConfigurationError, Fault, parse_text
 from bridge.listen.sockets import ListenError
-from bridge.operations.command import Reloaded, ReloadError
+from bridge.operations.command import JSON, ReloadError
 
 
 class Threads:
@@ -77,15 +77,15 @@ class ReloadFixture:
             raise self.on_disk
         return self.on_disk
 
-    def run(self) -> Reloaded:
+    def run(self) -> JSON:
         """Reloads the configuration. Raises ReloadError."""
         results: list[Any] = []
         self.reload.run().addBoth(results.append)
         (result,) = results
         if hasattr(result, "raiseException"):
             result.raiseException()
-        assert isinstance(result, Reloaded)
-        return result
+        reloaded: JSON = result
+        return reloaded
 
     def unchanged(self) -> bool:
         """Returns True if no target was changed and the reload alarm is active."""
@@ -101,7 +101,7 @@ def fixture(tmp_path: Path) -> ReloadFixture:
 def test_new_configuration_reaches_all_parts(fixture: ReloadFixture) -> None:
     fixture.on_disk = config = fixture.config(intakes="fw linux")
     result = fixture.run()
-    assert "intake linux" in result.text
+    assert "intake linux" in str(result["text"])
     assert fixture.applied == [config]
     assert fixture.reload.config is config
     fixture.parts.prepare.assert_called_once_with(config)
