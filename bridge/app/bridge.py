@@ -14,7 +14,7 @@ from bridge.app.ingest import build_ingest
 from bridge.app.monitoring import build_monitoring
 from bridge.app.process import Process
 from bridge.app.reload import Reload, Subsystems
-from bridge.app.services import OrderedServices, Service, no_step
+from bridge.app.services import AsyncService, OrderedServices, Step, no_step
 from bridge.app.storage import build_storage
 from bridge.app.tasks import Tasks
 from bridge.config import Config, load
@@ -54,16 +54,24 @@ class Bridge:
         self.admin_server = build_admin(config, process, self.parts, self.reload)
         self._tasks = Tasks(config, process, self.parts, self._cluster.node)
         self.reload.subscribe(self._tasks.change)
+
+        def opening(step: Step) -> Step:
+            return step if listening else no_step
+
         self._services = OrderedServices(
             [
-                Service("storage", start=self._start_storage, stop=self._stop_storage),
-                Service("admin", start=self.admin_server.open if listening else no_step, stop=self.admin_server.close),
-                Service("couriers", stop=self._stop_couriers),
-                Service("cluster", start=self._start_cluster, stop=self._stop_cluster),
-                Service("tasks", start=self._start_tasks, stop=self._stop_tasks),
-                Service("listeners", start=self._open_listeners if listening else no_step, stop=self._close_listeners),
-                Service("requests", stop=self._end_requests),
-                Service("reload", stop=self._stop_reloads),
+                AsyncService("storage", start=self._start_storage, stop=self._stop_storage),
+                AsyncService(
+                    "admin", start=self.admin_server.open if listening else no_step, stop=self.admin_server.close
+                ),
+                AsyncService("couriers", stop=self._stop_couriers),
+                AsyncService("cluster", start=self._start_cluster, stop=self._stop_cluster),
+                AsyncService("tasks", start=self._start_tasks, stop=self._stop_tasks),
+                AsyncService(
+                    "listeners", start=self._open_listeners if listening else no_step, stop=self._close_listeners
+                ),
+                AsyncService("requests", stop=self._end_requests),
+                AsyncService("reload", stop=self._stop_reloads),
             ]
         )
 
@@ -72,7 +80,7 @@ class Bridge:
 
     async def start(self) -> None:
         """Starts all services. Raises SpoolError or ListenError; then everything is stopped again."""
-        await self._services.start()
+        await self._services.startService()
         log.info("ready: {listeners}", listeners=", ".join(self.listener_set.names()))
 
     def report_ready(self) -> None:
@@ -82,7 +90,7 @@ class Bridge:
 
     async def stop(self) -> None:
         """Stops within ten seconds, with every received event on disk. Further calls do nothing."""
-        await self._services.stop()
+        await self._services.stopService()
 
     # --- services, in start order ------------------------------------------------------------------------------------
 

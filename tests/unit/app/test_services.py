@@ -8,7 +8,7 @@ import pytest
 from twisted.internet import defer
 from twisted.logger import capturedLogs
 
-from bridge.app.services import OrderedServices, Service
+from bridge.app.services import AsyncService, OrderedServices
 
 
 class Recorder:
@@ -19,16 +19,16 @@ class Recorder:
         self.waiting: dict[str, defer.Deferred[None]] = {}
         self.services = OrderedServices(
             [
-                Service(name, partial(self.step, f"start {name}"), partial(self.step, f"stop {name}"))
+                AsyncService(name, start=partial(self.step, f"start {name}"), stop=partial(self.step, f"stop {name}"))
                 for name in ("a", "b", "c")
             ]
         )
 
     def start(self) -> defer.Deferred[None]:
-        return defer.ensureDeferred(self.services.start())
+        return self.services.startService()
 
     def stop(self) -> defer.Deferred[None]:
-        return defer.ensureDeferred(self.services.stop())
+        return self.services.stopService()
 
     async def step(self, name: str) -> None:
         self.steps.append(name)
