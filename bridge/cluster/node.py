@@ -16,7 +16,7 @@ reachable. A full queue is no reason to do so: then the couriers, including this
 from collections.abc import Callable
 from dataclasses import replace
 
-from twisted.internet import defer, task
+from twisted.internet import defer
 from twisted.logger import Logger
 
 from bridge.cluster.backlog_view import BacklogView
@@ -29,6 +29,7 @@ from bridge.cluster.queue_monitor import QueueMonitor
 from bridge.cluster.terms import ClusterTerms
 from bridge.deliver.context import DeliveryContext, DeliveryPath, OutcomeStore, RequestLimits
 from bridge.deliver.courier import Courier
+from bridge.deliver.waiters import Waiters
 
 JSON = dict[str, object]
 
@@ -74,6 +75,7 @@ class ClusterNode:
         self._publishers: dict[str, Publisher] = {}
         self._consumers: dict[str, tuple[Courier, Consumer]] = {}
         self._alarmed: set[tuple[str, str]] = set()
+        self._published_waiters = Waiters(lambda: not self.is_publishing)
         self._stopped = False
         self.publisher_connection = BrokerConnection(
             "publishing", terms.urls, connect=connect, clock=context.clock, on_connected=self._publisher_session_opened,
@@ -105,8 +107,9 @@ class ClusterNode:
         own = self._own[name]
         if self.terms.publishes and name not in self._publishers:
             self._publishers[name] = Publisher(
-                own, self._own_context, self.terms, connection=self.publisher_connection, outbox=self._outbox
-            )
+                own, self._own_context, self.terms, connection=self.publisher_connection, outbox=self._outbox,
+                on_change=self._published_waiters.check,
+            )  # fmt: skip
             own.delegate_to(self._publishers[name])
         if not self.terms.consumes:
             return
@@ -207,11 +210,9 @@ class ClusterNode:
             for name, publisher in self._publishers.items() if name in self._own
         )  # fmt: skip
 
-    def when_published(self) -> "defer.Deferred[task.LoopingCall]":
-        """Waits until no batch waits for its confirm or will be published in a moment."""
-        check = task.LoopingCall(lambda: None if self.is_publishing else check.stop())
-        check.clock = self._own_context.clock
-        return check.start(0.02)
+    def when_published(self) -> "defer.Deferred[None]":
+        """Fires when no batch waits for its confirm or will be published in a moment, or when the broker is lost."""
+        return self._published_waiters.wait()
 
     async def stop(self) -> None:
         """Closes the connections. Unconfirmed batches stay in the spool, unacknowledged ones in their queue."""

@@ -15,6 +15,8 @@ spool thread. A batch whose channel is lost before the confirm waits again at it
 possible duplicates. Its file is renamed to ``.sending`` before it is published, so that a restart counts them too.
 """
 
+from collections.abc import Callable
+
 from twisted.internet import defer
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
@@ -77,17 +79,13 @@ class Outbox:
 
 
 class Publisher:
-    """Publishes the batches of one intake. ``courier`` owns the batches and lends them to this publisher."""
+    """Publishes the batches of one intake. ``courier`` owns the batches and lends them to this publisher. ``on_change``
+    is called when a batch was confirmed or returned, or when there may be no batch left to publish."""
 
     def __init__(
-        self,
-        courier: Courier,
-        context: DeliveryContext,
-        terms: ClusterTerms,
-        *,
-        connection: BrokerConnection,
-        outbox: Outbox,
-    ) -> None:
+        self, courier: Courier, context: DeliveryContext, terms: ClusterTerms, *,
+        connection: BrokerConnection, outbox: Outbox, on_change: Callable[[], None],
+    ) -> None:  # fmt: skip
         self.last_error: str | None = None
         "Error of the last attempt; None after a confirm."
         self.full = False
@@ -96,6 +94,7 @@ class Publisher:
         self._context = context
         self._connection = connection
         self._outbox = outbox
+        self._on_change = on_change
         self._node = terms.node
         self._queue = terms.queue_of(courier.name)
         self._terms = QueueTerms(terms.max_bytes)
@@ -150,13 +149,11 @@ class Publisher:
 
     def wake(self) -> None:
         """Publishes waiting batches up to the limits. Called whenever there may be something to publish."""
-        if (
-            self._stopped
-            or self._retry is not None
-            or self._connection.state != "up"
-            or not self._courier.can_hand_over
-        ):
-            return
+        if self._retry is None and not self._stopped and self._connection.state == "up" and self._courier.can_hand_over:
+            self._publish_waiting()
+        self._on_change()
+
+    def _publish_waiting(self) -> None:
         if self._must_reopen and self._channel is not None:
             if any(since < float("inf") for since in self._lent.values()):
                 # Messages published on the old channel may still be confirmed.
@@ -245,6 +242,7 @@ class Publisher:
             sent = channel.publish(self._queue, message)
             sent.addCallbacks(self._confirmed, self._failed, callbackArgs=(piece,), errbackArgs=(piece,))
             sent.addErrback(self._defect, [piece])
+        self._on_change()
 
     def _confirmed(self, nothing: None, piece: Piece) -> None:
         if piece not in self._lent:
@@ -307,12 +305,12 @@ class Publisher:
 
     def _fail(self, why: str) -> None:
         self.last_error = why
-        if self._retry is not None or self._stopped:
-            # Messages that were in flight together fail together: count one failure.
-            return
-        self._failures += 1
-        wait = doubling(self._failures, first=FIRST_WAIT, longest=LONGEST_WAIT)
-        self._retry = self._context.clock.callLater(wait, self._try_again)
+        # Messages that were in flight together fail together: count one failure.
+        if self._retry is None and not self._stopped:
+            self._failures += 1
+            wait = doubling(self._failures, first=FIRST_WAIT, longest=LONGEST_WAIT)
+            self._retry = self._context.clock.callLater(wait, self._try_again)
+        self._on_change()
 
     def _try_again(self) -> None:
         self._retry = None

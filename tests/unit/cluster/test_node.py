@@ -74,6 +74,46 @@ def test_connection_lost_before_confirm_counts_possible_duplicates_once(tmp_path
     assert len(broker.texts("q.a")) == 2 * 5
 
 
+def test_node_is_published_when_the_last_confirm_arrives(tmp_path, clock, broker):
+    gateway = start_node(tmp_path, clock, broker, role="gateway")
+    assert gateway.cluster_node.when_published().called
+    gateway.receive(b"one")
+    clock.advance(0)
+    broker.hold_confirms = True
+    gateway.receive(b"two", ms=5000)
+    gateway.receive(b"three", ms=10_000)
+    published = gateway.cluster_node.when_published()
+    for channel in (channel for session in broker.sessions for channel in session.channels if channel.unconfirmed):
+        channel.unconfirmed.pop(0).callback(None)
+    assert not published.called
+    broker.confirm()
+    assert published.called and gateway.account.handed_over == 3
+
+
+@pytest.mark.parametrize("why", ["lost", "blocked"])
+def test_node_does_not_wait_for_confirms_of_an_unavailable_broker(tmp_path, clock, broker, why):
+    gateway = start_node(tmp_path, clock, broker, role="gateway")
+    broker.hold_confirms = True
+    gateway.receive(b"one")
+    published = gateway.cluster_node.when_published()
+    if why == "lost":
+        broker.down = "no"
+        broker.lose()
+    else:
+        broker.block("low on disk")
+    assert published.called and gateway.account.spooled == 1
+
+
+def test_node_does_not_wait_for_a_full_queue(tmp_path, clock, broker):
+    gateway = start_node(tmp_path, clock, broker, role="gateway", max_bytes=5)
+    gateway.receive(b"one")
+    clock.advance(0)
+    gateway.receive(b"two", ms=5000)
+    published = gateway.cluster_node.when_published()
+    clock.advance(0)
+    assert published.called and gateway.account.spooled == 1
+
+
 def test_full_queue_leaves_batches_in_the_spool_until_it_has_room(tmp_path, clock, broker):
     gateway = start_node(tmp_path, clock, broker, role="gateway", max_bytes=20)
     gateway.receive(b"0123456789")
