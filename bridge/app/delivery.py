@@ -5,11 +5,10 @@ from dataclasses import dataclass
 
 from bridge.app.process import Process
 from bridge.app.storage import StorageParts
-from bridge.cluster import from_config as cluster_config
 from bridge.cluster.backlog_view import BacklogView, BacklogViews
 from bridge.cluster.consumer import acknowledge_all
 from bridge.cluster.node import ClusterNode
-from bridge.cluster.node_name import node_name
+from bridge.cluster.terms import ClusterTerms, node_name
 from bridge.config import Config, Secret
 from bridge.deliver import from_config as deliver_config
 from bridge.deliver.context import DeliveryContext
@@ -83,7 +82,7 @@ def build_cluster(
     reactor, run, quarantine = process.reactor, process.spool_thread.run, storage.opened.spool.quarantine
     name = node_name(config.spool.directory)
     node = ClusterNode(
-        cluster_config.cluster_terms(share, node=name), connect=Rabbit(reactor, share, password, name=name).connect,
+        ClusterTerms.of(share, node=name), connect=Rabbit(reactor, share, password, name=name).connect,
         own=couriers, context=delivery.context, on_courier_count=delivery.courier_set.share_rate,
         shared=DeliveryStore(
             storage.opened, process.spool_thread.work,

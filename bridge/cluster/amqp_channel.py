@@ -20,15 +20,7 @@ from pika.frame import Method
 from twisted.internet import defer
 from twisted.python.failure import Failure
 
-from bridge.cluster.broker import (
-    BrokerError,
-    BrokerLost,
-    QueueDepth,
-    QueueFull,
-    QueueMismatch,
-    QueueMissing,
-    QueueTerms,
-)
+from bridge.cluster.broker import BrokerError, BrokerLost, QueueDepth, QueueFull, QueueMismatch, QueueMissing
 from bridge.cluster.message import BatchMessage, ReceivedBatch
 from bridge.deliver import error_text
 
@@ -84,12 +76,10 @@ class AmqpChannel:
     def open(self) -> bool:
         return self._end.reason is None and bool(self._channel.is_open)
 
-    def declare(self, queue: str, terms: QueueTerms) -> "defer.Deferred[QueueDepth]":
+    def declare(self, queue: str, max_bytes: int) -> "defer.Deferred[QueueDepth]":
         arguments: dict[str, object] = {
-            "x-queue-type": "quorum",
-            "x-max-length-bytes": terms.max_bytes,
-            "x-overflow": "reject-publish",
-        }
+            "x-queue-type": "quorum", "x-max-length-bytes": max_bytes, "x-overflow": "reject-publish",
+        }  # fmt: skip
         if self._version() >= UNLIMITED_SINCE:
             arguments["x-delivery-limit"] = -1
         return _translate(self._channel.queue_declare(queue=queue, durable=True, arguments=arguments), _depth)

@@ -44,13 +44,6 @@ class QueueDepth:
     consumers: int
 
 
-@dataclass(frozen=True, slots=True)
-class QueueTerms:
-    """Limits with which a missing queue is declared."""
-
-    max_bytes: int
-
-
 class Channel(Protocol):
     """Declares what a node needs of one AMQP channel."""
 
@@ -61,8 +54,8 @@ class Channel(Protocol):
     def on_closed(self, callback: Callable[[str], None]) -> None:
         """Calls ``callback`` with the reason once either side has closed the channel."""
 
-    def declare(self, queue: str, terms: QueueTerms) -> "defer.Deferred[QueueDepth]":
-        """Declares a queue with these terms. Fails with QueueMismatch or BrokerLost; then the channel is closed."""
+    def declare(self, queue: str, max_bytes: int) -> "defer.Deferred[QueueDepth]":
+        """Declares a queue with this size limit. Fails with QueueMismatch or BrokerLost; then the channel is closed."""
 
     def inspect(self, queue: str) -> "defer.Deferred[QueueDepth]":
         """Returns the depth of an existing queue. Fails with QueueMissing or BrokerLost; then the channel is closed."""

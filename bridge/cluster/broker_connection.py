@@ -19,7 +19,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from bridge.cluster.broker import BrokerError, BrokerLost, BrokerSession, Channel, Connect, QueueMismatch, QueueTerms
+from bridge.cluster.broker import BrokerError, BrokerLost, BrokerSession, Channel, Connect, QueueMismatch
 from bridge.deliver.backoff import doubling
 
 FIRST_WAIT, LONGEST_WAIT = 0.5, 5.0
@@ -33,15 +33,9 @@ class BrokerConnection:
     called for each new session, ``on_change`` when state or error change."""
 
     def __init__(
-        self,
-        purpose: str,
-        urls: Sequence[str],
-        *,
-        connect: Connect,
-        clock: IReactorTime,
-        on_connected: Callable[[], None] = lambda: None,
-        on_change: Callable[[], None] = lambda: None,
-    ) -> None:
+        self, purpose: str, urls: Sequence[str], *, connect: Connect, clock: IReactorTime,
+        on_connected: Callable[[], None] = lambda: None, on_change: Callable[[], None] = lambda: None,
+    ) -> None:  # fmt: skip
         self.state = "stopped"
         self.since = clock.seconds()
         "Monotonic time of the last change of state, in seconds."
@@ -107,10 +101,7 @@ class BrokerConnection:
         session = self._session
         if session is not None:
             self.last_error = why
-            log.warn(
-                "{purpose}: closing the connection to {broker}: {why}",
-                purpose=self._purpose, broker=self.broker, why=why,
-            )  # fmt: skip
+            self._warn("{purpose}: closing the connection to {broker}: {why}", why)
             session.abort()
 
     def channel(self) -> "defer.Deferred[Channel]":
@@ -119,12 +110,12 @@ class BrokerConnection:
             return defer.fail(BrokerLost(self.description))
         return self._session.channel()
 
-    async def open_queue(self, queue: str, terms: QueueTerms) -> tuple[Channel, QueueMismatch | None]:
+    async def open_queue(self, queue: str, max_bytes: int) -> tuple[Channel, QueueMismatch | None]:
         """Opens a channel and declares a queue. A queue with other arguments is used as it is; then the mismatch is
         returned as well. Raises BrokerError."""
         channel = await self.channel()
         try:
-            await channel.declare(queue, terms)
+            await channel.declare(queue, max_bytes)
         except QueueMismatch as mismatch:
             channel = await self.channel()
             await channel.inspect(queue)
@@ -156,7 +147,7 @@ class BrokerConnection:
         if self.state == "stopped":
             return
         if self.last_error != (why := str(failure.value)):
-            log.warn("{purpose}: {broker}: {why}", purpose=self._purpose, broker=self.broker, why=why)
+            self._warn("{purpose}: {broker}: {why}", why)
         self.last_error = why
         self._failed_attempts += 1
         if self._failed_attempts % len(self._urls):
@@ -181,10 +172,7 @@ class BrokerConnection:
             return
         self._session = None
         self.last_error = self.last_error or reason
-        log.warn(
-            "{purpose}: the connection to {broker} is lost: {why}",
-            purpose=self._purpose, broker=self.broker, why=self.last_error,
-        )  # fmt: skip
+        self._warn("{purpose}: the connection to {broker} is lost: {why}", self.last_error)
         # If the broker blocked publishers before, the connection has been unavailable since then.
         since = self.since if self.state == "blocked" else self._clock.seconds()
         self._set_state("connecting")
@@ -192,6 +180,9 @@ class BrokerConnection:
         # Try the next broker after a short pause only: a broker may accept connections just to close them.
         self._failed_rounds = 1
         self._call = self._clock.callLater(0.1, self._try)
+
+    def _warn(self, text: str, why: str) -> None:
+        log.warn(text, purpose=self._purpose, broker=self.broker, why=why)
 
     def _set_state(self, state: str) -> None:
         if state != self.state:

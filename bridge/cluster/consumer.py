@@ -22,7 +22,7 @@ from twisted.internet import defer
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from bridge.cluster.broker import BrokerError, Channel, QueueTerms
+from bridge.cluster.broker import BrokerError, Channel
 from bridge.cluster.broker_connection import BrokerConnection
 from bridge.cluster.consumer_memory import ConsumerMemory
 from bridge.cluster.message import ForeignMessage, ReceivedBatch, TakenBatch, batch_from_message
@@ -58,15 +58,9 @@ class Consumer:
     """Consumes the batches of one intake. ``courier`` delivers them."""
 
     def __init__(
-        self,
-        courier: Courier,
-        context: DeliveryContext,
-        terms: ClusterTerms,
-        *,
-        connection: BrokerConnection,
-        memory: ConsumerMemory,
-        quarantine: Quarantine,
-    ) -> None:
+        self, courier: Courier, context: DeliveryContext, terms: ClusterTerms, *,
+        connection: BrokerConnection, memory: ConsumerMemory, quarantine: Quarantine,
+    ) -> None:  # fmt: skip
         self.last_error: str | None = None
         self._courier = courier
         self._context = context
@@ -74,7 +68,7 @@ class Consumer:
         self._memory = memory
         self._write_to_quarantine = quarantine
         self._queue = terms.queue_of(courier.name)
-        self._terms = QueueTerms(terms.max_bytes)
+        self._max_bytes = terms.max_bytes
         self._channel: Channel | None = None
         self._tag: str | None = None
         self._prefetch = 0
@@ -167,7 +161,7 @@ class Consumer:
             if self._channel is not None and self._channel.open:
                 channel = self._channel
             else:
-                channel, mismatch = await self._connection.open_queue(self._queue, self._terms)
+                channel, mismatch = await self._connection.open_queue(self._queue, self._max_bytes)
                 if mismatch is not None:
                     # The publisher of this node, if it has one, raises an alarm.
                     log.warn("queue {queue} has other arguments, used as it is: {why}", queue=self._queue, why=mismatch)

@@ -22,7 +22,7 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from bridge.cluster.broker import BrokerError, Channel, QueueFull, QueueMissing, QueueTerms
+from bridge.cluster.broker import BrokerError, Channel, QueueFull, QueueMissing
 from bridge.cluster.broker_connection import BrokerConnection
 from bridge.cluster.message import read_messages
 from bridge.cluster.single_job import SingleJob
@@ -97,7 +97,7 @@ class Publisher:
         self._on_change = on_change
         self._node = terms.node
         self._queue = terms.queue_of(courier.name)
-        self._terms = QueueTerms(terms.max_bytes)
+        self._max_bytes = terms.max_bytes
         self._channel: Channel | None = None
         self._opening = SingleJob("opening a queue")
         self._lent: dict[Piece, float] = {}
@@ -210,7 +210,7 @@ class Publisher:
     async def _prepare(self) -> None:
         """Opens a channel and declares the queue."""
         try:
-            channel, mismatch = await self._connection.open_queue(self._queue, self._terms)
+            channel, mismatch = await self._connection.open_queue(self._queue, self._max_bytes)
         except BrokerError as error:
             self._fail(str(error))
             return

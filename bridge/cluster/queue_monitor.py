@@ -12,9 +12,8 @@ from twisted.internet import defer
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from bridge.cluster.broker import BrokerError, Channel, QueueDepth, QueueMissing, QueueTerms
+from bridge.cluster.broker import BrokerError, Channel, QueueDepth, QueueMissing
 from bridge.cluster.broker_connection import BrokerConnection
-from bridge.cluster.message import ReceivedBatch
 from bridge.cluster.single_job import SingleJob
 from bridge.cluster.terms import ClusterTerms
 
@@ -33,14 +32,9 @@ class QueueMonitor:
     number of couriers changes."""
 
     def __init__(
-        self,
-        connection: BrokerConnection,
-        terms: ClusterTerms,
-        *,
-        clock: IReactorTime,
-        queues: Callable[[], list[str]],
-        on_courier_count: Callable[[int], None],
-    ) -> None:
+        self, connection: BrokerConnection, terms: ClusterTerms, *,
+        clock: IReactorTime, queues: Callable[[], list[str]], on_courier_count: Callable[[int], None],
+    ) -> None:  # fmt: skip
         self.couriers = 1
         "Couriers of this exit, including this one; at least 1."
         self.depths: dict[str, QueueDepth] = {}
@@ -92,13 +86,12 @@ class QueueMonitor:
 
     async def _announce(self) -> Channel:
         channel = await self._with_timeout(self._connection.channel())
-        await self._with_timeout(channel.declare(self._terms.presence, QueueTerms(max_bytes=1)))
+        await self._with_timeout(channel.declare(self._terms.presence, max_bytes=1))
         if self._terms.consumes:
-
-            def got(received: ReceivedBatch) -> None:
-                channel.requeue(received.delivery_tag)
-
-            await self._with_timeout(channel.consume(self._terms.presence, prefetch=1, got=got))
+            presence = channel.consume(
+                self._terms.presence, prefetch=1, got=lambda received: channel.requeue(received.delivery_tag)
+            )
+            await self._with_timeout(presence)
         return channel
 
     async def _depth(self, queue: str) -> QueueDepth:

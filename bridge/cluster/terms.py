@@ -1,6 +1,16 @@
-"""Defines the settings of a node that shares its backlog."""
+"""Defines the settings and the name of a node that shares its backlog."""
 
+import secrets
+import socket
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from bridge.config import SharedBacklog
+from bridge.spool import SpoolError
+
+NAME_FILE = ".node"
+"File in the spool that holds the random part of the name. Batch sequences are unique only within one spool."
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +30,15 @@ class ClusterTerms:
     node: str = ""
     "Name of this node among all nodes; empty if it publishes nothing."
 
+    @classmethod
+    def of(cls, share: SharedBacklog, *, node: str = "") -> Self:
+        """Returns the settings from the configuration of a shared backlog, for the node with this name."""
+        after = share.alone_after
+        return cls(
+            urls=share.amqp, prefix=share.queue_prefix, role=share.role, exit=share.exit, max_bytes=share.max_bytes,
+            prefetch=share.prefetch, alone_after=None if after is None else after.total_seconds(), node=node,
+        )  # fmt: skip
+
     @property
     def publishes(self) -> bool:
         """True if this node publishes the events that it receives to the queues."""
@@ -38,3 +57,16 @@ class ClusterTerms:
     def presence(self) -> str:
         """Name of the queue by which the couriers of this exit are counted."""
         return f"{self.prefix}:couriers:{self.exit}"
+
+
+def node_name(spool: Path) -> str:
+    """Returns ``HOST-XXXXXXXX``, as several hosts may have the same name. Creates the random part at the first call.
+    Raises SpoolError."""
+    file = spool / NAME_FILE
+    try:
+        if not file.exists():
+            file.write_text(secrets.token_hex(4) + "\n")
+        mark = file.read_text().strip()
+    except OSError as error:
+        raise SpoolError(f"{file}: {error.strerror}") from None
+    return f"{socket.gethostname()}-{mark}"

@@ -22,8 +22,8 @@ from zope.interface import implementer
 
 from bridge.batching.encoding import LINES
 from bridge.batching.endpoints import ENDPOINTS
-from bridge.cluster import from_config as cluster_config
 from bridge.cluster.broker import BrokerError, BrokerSession, QueueDepth, QueueMissing
+from bridge.cluster.terms import ClusterTerms
 from bridge.config import Config, Destination, Intake, SharedBacklog
 from bridge.config.faults import printable
 from bridge.deliver import from_config as deliver_config
@@ -205,7 +205,7 @@ async def _check_brokers(reactor: Reactor, config: Config, share: SharedBacklog)
 async def _check_queues(
     session: BrokerSession, url: str, share: SharedBacklog, names: Sequence[str]
 ) -> list[StepResult]:
-    terms = cluster_config.cluster_terms(share)
+    terms = ClusterTerms.of(share)
     found: dict[str, QueueDepth | None] = {}
     for name in names:
         try:

@@ -13,15 +13,7 @@ from dataclasses import dataclass, field
 from twisted.internet import defer
 from twisted.internet.task import Clock
 
-from bridge.cluster.broker import (
-    BrokerError,
-    BrokerLost,
-    QueueDepth,
-    QueueFull,
-    QueueMismatch,
-    QueueMissing,
-    QueueTerms,
-)
+from bridge.cluster.broker import BrokerError, BrokerLost, QueueDepth, QueueFull, QueueMismatch, QueueMissing
 from bridge.cluster.message import BatchMessage, ReceivedBatch
 
 
@@ -41,7 +33,7 @@ class _Consumer:
 
 @dataclass
 class _Queue:
-    terms: QueueTerms
+    max_bytes: int
     messages: deque[_Message] = field(default_factory=deque)
     consumers: list[_Consumer] = field(default_factory=list)
 
@@ -197,11 +189,11 @@ class MemoryChannel:
     def close(self) -> None:
         self.end("closed")
 
-    def declare(self, queue: str, terms: QueueTerms) -> defer.Deferred[QueueDepth]:
+    def declare(self, queue: str, max_bytes: int) -> defer.Deferred[QueueDepth]:
         if self._closed is not None:
             return defer.fail(BrokerLost(self._closed))
-        found = self.broker.queues.setdefault(queue, _Queue(terms))
-        if found.terms != terms:
+        found = self.broker.queues.setdefault(queue, _Queue(max_bytes))
+        if found.max_bytes != max_bytes:
             self.end("inequivalent")
             return defer.fail(QueueMismatch("inequivalent arg"))
         return self.inspect(queue)
@@ -221,7 +213,7 @@ class MemoryChannel:
         found = self.broker.queues.get(queue)
         if found is None:
             return defer.fail(QueueMissing(f"no queue {queue}"))
-        if self._refuses or found.size + len(message.body) > found.terms.max_bytes:
+        if self._refuses or found.size + len(message.body) > found.max_bytes:
             # A channel that has refused once may keep refusing, as in RabbitMQ 3.10.
             self._refuses = True
             return defer.fail(QueueFull(f"queue {queue} is full"))

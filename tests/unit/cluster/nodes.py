@@ -8,8 +8,7 @@ from bridge.accounting import Ledger
 from bridge.batching import Group
 from bridge.cluster.consumer import acknowledge_all
 from bridge.cluster.node import ClusterNode
-from bridge.cluster.node_name import node_name
-from bridge.cluster.terms import ClusterTerms
+from bridge.cluster.terms import ClusterTerms, node_name
 from bridge.deliver.client import Response
 from bridge.deliver.context import DeliveryPath, RequestLimits
 from bridge.deliver.courier import Courier

@@ -5,7 +5,6 @@ from twisted.internet.defer import ensureDeferred
 from twisted.internet.task import Clock
 
 from bridge.cluster import consumer_memory, publisher
-from bridge.cluster.broker import QueueTerms
 from bridge.cluster.message import BatchMessage
 from tests.harness.memory_broker import MemoryBroker
 from tests.unit.cluster.nodes import Node, drain, pass_time
@@ -144,7 +143,7 @@ def test_deleted_queue_is_declared_again(tmp_path, clock, broker):
 
 def test_queue_with_other_arguments_is_used_and_raises_an_alarm(tmp_path, clock, broker):
     other = broker.connect("").result.channel().result
-    other.declare("q.a", QueueTerms(5_000))
+    other.declare("q.a", 5_000)
     gateway = start_node(tmp_path, clock, broker, role="gateway")
     gateway.receive(b"one")
     pass_time(clock, gateway)
