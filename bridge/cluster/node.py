@@ -48,23 +48,15 @@ class ClusterNode:
     """
 
     def __init__(
-        self,
-        terms: ClusterTerms,
-        *,
-        connect: Connect,
-        own: dict[str, Courier],
-        context: DeliveryContext,
-        shared: OutcomeStore,
-        quarantine: Quarantine,
-        on_courier_count: Callable[[int], None],
-    ) -> None:
+        self, terms: ClusterTerms, *, connect: Connect, own: dict[str, Courier], context: DeliveryContext,
+        shared: OutcomeStore, quarantine: Quarantine, on_courier_count: Callable[[int], None],
+    ) -> None:  # fmt: skip
         self.terms = terms
         self.alone: set[str] = set()
         "Intakes whose events this node delivers directly, as no broker accepts them."
         self._own = own
         self._own_context = context
         self._quarantine = quarantine
-        self._alarms = context.alarms
         self._outbox = Outbox()
         self.consumer_memory = ConsumerMemory(terms.prefetch)
         # Batches that were taken over have no file that must be synced before they are sent.
@@ -74,7 +66,6 @@ class ClusterNode:
         )  # fmt: skip
         self._publishers: dict[str, Publisher] = {}
         self._consumers: dict[str, tuple[Courier, Consumer]] = {}
-        self._alarmed: set[tuple[str, str]] = set()
         self._published_waiters = Waiters(lambda: not self.is_publishing)
         self._stopped = False
         self.publisher_connection = BrokerConnection(
@@ -89,6 +80,11 @@ class ClusterNode:
             self.consumer_connection, terms, clock=context.clock,
             queues=lambda: list(map(terms.queue_of, self._names())), on_courier_count=on_courier_count,
         )  # fmt: skip
+
+    @property
+    def _main_connection(self) -> BrokerConnection:
+        """Connection whose state is that of the node."""
+        return self.publisher_connection if self.terms.publishes else self.consumer_connection
 
     def _names(self) -> list[str]:
         """Returns the intakes that have a queue on this node."""
@@ -113,12 +109,12 @@ class ClusterNode:
             own.delegate_to(self._publishers[name])
         if not self.terms.consumes:
             return
-        found = self._consumers.get(name)
+        taken = self._taken(name)
         if delivery_path is None:
-            if found is not None:
-                found[0].retire()
-        elif found is not None:
-            found[0].change(delivery_path, limits)
+            if taken is not None:
+                taken.retire()
+        elif taken is not None:
+            taken.change(delivery_path, limits)
         else:
             courier = Courier(name, delivery_path, limits, context=self._taken_context)
             consumer = Consumer(
@@ -157,35 +153,37 @@ class ClusterNode:
             self._own[name].delegate_to(None if alone else publisher)
 
     def _update_alarms(self) -> None:
-        alarms = self._alarms
-        connection = self.publisher_connection if self.terms.publishes else self.consumer_connection
+        alarms = self._own_context.alarms
+        connection = self._main_connection
         if connection.unavailable_for > EVERY * 8:
-            effect = "this node delivers directly" if self.alone else "batches wait in this node's spool"
             if not self.terms.publishes:
                 effect = "this node takes no batches over"
+            else:
+                effect = "this node delivers directly" if self.alone else "batches wait in this node's spool"
             alarms.on("fleet", "broker", f"shared backlog: {connection.description}; {effect}")
         elif connection.state == "up":
             alarms.off("fleet", "broker", f"shared backlog: {connection.description}")
 
         for name in self._names():
-            depth = self.queue_monitor.depths.get(self.terms.queue_of(name))
-            if depth is not None and depth.batches and not depth.consumers and not self._is_parked(name):
+            queue, about = self.terms.queue_of(name), f"nobody {name}"
+            depth = self.queue_monitor.depths.get(queue)
+            if depth is None or not depth.batches or depth.consumers or self._is_parked(name):
+                alarms.off("fleet", about, f"queue {queue} no longer waits for a courier")
+            # Keep the text while the alarm lasts, or each new number would raise it again.
+            elif ("fleet", about) not in alarms.active:
                 text = (
-                    f"queue {self.terms.queue_of(name)} holds {depth.batches} batches and no courier consumes them."
+                    f"queue {queue} holds {depth.batches} batches and no courier consumes them."
                     f" Add the intake {name} to the configuration of a courier."
                 )
-                # Keep the text while the alarm lasts, or each new number would raise it again.
-                if ("nobody", name) not in self._alarmed:
-                    self._alarmed.add(("nobody", name))
-                    alarms.on("fleet", f"nobody {name}", text)
-            elif ("nobody", name) in self._alarmed:
-                self._alarmed.discard(("nobody", name))
-                text = f"queue {self.terms.queue_of(name)} no longer waits for a courier"
-                alarms.off("fleet", f"nobody {name}", text)
+                alarms.on("fleet", about, text)
+
+    def _taken(self, name: str) -> Courier | None:
+        """Returns the courier of the batches taken over from an intake's queue."""
+        return self._consumers[name][0] if name in self._consumers else None
 
     def _is_parked(self, name: str) -> bool:
-        found = self._consumers.get(name)
-        return found is not None and found[0].parked is not None
+        taken = self._taken(name)
+        return taken is not None and taken.parked is not None
 
     def _publisher_session_opened(self) -> None:
         for publisher in self._publishers.values():
@@ -234,35 +232,11 @@ class ClusterNode:
 
     def view(self, name: str) -> BacklogView:
         """Returns the combined state of an intake on this node."""
-        taken = self._consumers.get(name)
-        return BacklogView(
-            self._own[name], taken[0] if taken else None, self._publishers.get(name), alone=name in self.alone
-        )  # fmt: skip
+        return BacklogView(self._own[name], self._taken(name), self._publishers.get(name), alone=name in self.alone)
 
     def report(self) -> JSON:
         """Returns the state of the shared backlog for ``/api/status``."""
-        terms = self.terms
-        connection = self.publisher_connection if terms.publishes else self.consumer_connection
-        queues: list[JSON] = []
-        for name in self._names():
-            queue = terms.queue_of(name)
-            depth = self.queue_monitor.depths.get(queue)
-            publisher, taken = self._publishers.get(name), self._consumers.get(name)
-            account = self._own_context.ledger.of(name)
-            queues.append(
-                {
-                    "intake": name,
-                    "queue": queue,
-                    "batches": None if depth is None else depth.batches,
-                    "couriers": None if depth is None else depth.consumers,
-                    "handed_over": account.handed_over,
-                    "taken_over": account.taken_over,
-                    "handing_over": 0 if publisher is None else publisher.in_flight,
-                    "held": 0 if taken is None else taken[1].held,
-                    "full": publisher is not None and publisher.full,
-                    "trouble": (publisher and publisher.last_error) or (taken and taken[1].last_error) or None,
-                }
-            )
+        terms, connection = self.terms, self._main_connection
         return {
             "role": terms.role,
             "node": terms.node,
@@ -275,5 +249,23 @@ class ClusterNode:
             "exit": terms.exit,
             "held_bytes": self.consumer_memory.held,
             "held_limit_bytes": self.consumer_memory.limit,
-            "queues": queues,
+            "queues": [self._report_queue(name) for name in self._names()],
+        }
+
+    def _report_queue(self, name: str) -> JSON:
+        queue = self.terms.queue_of(name)
+        depth = self.queue_monitor.depths.get(queue)
+        publisher, (_, consumer) = self._publishers.get(name), self._consumers.get(name, (None, None))
+        account = self._own_context.ledger.of(name)
+        return {
+            "intake": name,
+            "queue": queue,
+            "batches": depth.batches if depth else None,
+            "couriers": depth.consumers if depth else None,
+            "handed_over": account.handed_over,
+            "taken_over": account.taken_over,
+            "handing_over": publisher.in_flight if publisher else 0,
+            "held": consumer.held if consumer else 0,
+            "full": publisher is not None and publisher.full,
+            "trouble": (publisher and publisher.last_error) or (consumer and consumer.last_error) or None,
         }

@@ -95,6 +95,10 @@ class Node:
         self.posted.append((body, headers, answer))
         return answer
 
+    @property
+    def active(self):
+        return self.alarms
+
     def on(self, kind, about, text):
         self.alarms[kind, about] = text
 
