@@ -3,10 +3,11 @@
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
 
 from bridge import __version__
 from bridge.accounting import Ledger
+from bridge.cluster.backlog_view import BacklogView
+from bridge.deliver.courier import Courier
 from bridge.deliver.response_handler import Answered
 from bridge.ingest.mirror import Mirror
 from bridge.ingest.peers import Peers
@@ -20,6 +21,7 @@ from bridge.monitoring.runtime_metrics import RuntimeMetrics
 from bridge.monitoring.sources import MAX_ROWS, SourceList, Wanted
 from bridge.spool import Spool
 from bridge.spool.fsync_policy import FsyncPolicy
+from bridge.storage.disk_budget import DiskBudget
 from bridge.syslog.timestamps import rfc3339
 
 MAX_UNROUTED = 1000
@@ -31,74 +33,12 @@ STATES = ("idle", "delivering", "backing-off", "parked", "full")
 JSON = dict[str, object]
 
 
-class SpoolHealth(Protocol):
-    """Declares what the status needs of the disk budget."""
-
-    full: set[str]
-
-    def report(self) -> JSON:
-        """Returns the figures of the budget."""
-
-    def unready(self) -> list[str]:
-        """Returns the reasons why the spool has no room; empty if it has."""
-
-
-class IntakeDelivery(Protocol):
-    """Declares what the status needs of an intake's delivery: a courier, or the view of a shared backlog."""
-
-    name: str
-
-    @property
-    def state(self) -> str:
-        """The state: idle, delivering, backing-off or parked."""
-
-    @property
-    def waiting_events(self) -> int:
-        """Sealed events without a final outcome."""
-
-    @property
-    def waiting_bytes(self) -> int:
-        """Bytes of the waiting events, as lines."""
-
-    @property
-    def oldest_sequence(self) -> int | None:
-        """Sequence of the batch that has waited longest."""
-
-    @property
-    def last_error(self) -> str | None:
-        """The last error; None since a request was accepted."""
-
-    @property
-    def next_attempt_in(self) -> float | None:
-        """Seconds until the next attempt; None if no attempt is scheduled."""
-
-    @property
-    def last_answer(self) -> Answered | None:
-        """The last response of the collector."""
-
-    @property
-    def last_acceptance(self) -> Answered | None:
-        """The last response that accepted events."""
-
-    @property
-    def delivered(self) -> int:
-        """Events that the collector has accepted."""
-
-    @property
-    def unconfirmed(self) -> int:
-        """Accepted events that the response did not name."""
-
-    @property
-    def requests(self) -> dict[str, int]:
-        """Number of requests by outcome."""
-
-
 @dataclass(slots=True)
 class Status:
     """Reads the figures of a running bridge's parts on request."""
 
     ledger: Ledger
-    couriers: Mapping[str, IntakeDelivery]
+    couriers: Mapping[str, Courier | BacklogView]
     spool: Spool
     pipeline: Pipeline
     peers: Peers
@@ -107,7 +47,7 @@ class Status:
     runtime_metrics: RuntimeMetrics
     config_sha256: str
     wall: Callable[[], float]
-    disk_budget: SpoolHealth
+    disk_budget: DiskBudget
     fsync_policy: FsyncPolicy
     quota: Callable[[str], JSON]
     certificates: Callable[[], dict[str, float]]
@@ -141,10 +81,7 @@ class Status:
             "gateway": socket.gethostname(),
             "started": rfc3339(int(self.started * 1000)),
             "uptime_seconds": round(now - self.started),
-            "rates": {
-                "received": round(self.rate_history.received, 1),
-                "delivered": round(self.rate_history.delivered, 1),
-            },
+            "rates": {"received": round(self.rate_history.received, 1), "delivered": round(self.rate_history.delivered, 1)},
             "ledger": self.ledger.columns(),
             "intakes": self.intakes(),
             "sources": self.senders.page(Wanted(limit=sources))["sources"] if sources else [],
@@ -221,14 +158,10 @@ class Status:
     def unrouted(self) -> list[JSON]:
         """Returns the sources of frames that matched no route."""
         return [
-            {
-                "address": peer.address,
-                "listener": peer.listener,
-                "events": peer.unrouted,
-                "last_seen": rfc3339(peer.last_seen_ms),
-            }
+            {"address": peer.address, "listener": peer.listener, "events": peer.unrouted,
+             "last_seen": rfc3339(peer.last_seen_ms)}
             for peer in self.senders.unrouted(MAX_UNROUTED)
-        ]
+        ]  # fmt: skip
 
     def unready(self) -> list[str]:
         """Returns the reasons why the gateway cannot receive messages; empty if it can."""
@@ -237,9 +170,8 @@ class Status:
     def waiting(self) -> tuple[int, float]:
         """Returns the number of waiting events and the age of the oldest in seconds."""
         rows = self.intakes()
-        return sum(int(str(row["backlog_events"])) for row in rows), max(
-            (float(str(row["oldest_seconds"] or 0)) for row in rows), default=0.0
-        )
+        ages = [float(str(row["oldest_seconds"] or 0)) for row in rows]
+        return sum(int(str(row["backlog_events"])) for row in rows), max(ages, default=0.0)
 
     def problems(self) -> list[str]:
         """Returns the texts of current delivery errors and alarms. The gateway can still receive messages."""
