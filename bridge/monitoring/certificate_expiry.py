@@ -32,12 +32,9 @@ class CertificateExpiry:
         for name, left in self.left().items():
             if left >= WARN_BEFORE:
                 self._alarms.off("certificate", name, f"listener {name}: its certificate is valid for {_days(left)}")
-            elif left > 0:
-                text = f"listener {name}: its certificate expires in {_days(left)}. Renew it, then reload"
-                self._alarms.on("certificate", name, text)
-            else:
-                text = f"listener {name}: its certificate has expired and clients reject it. Renew it, then reload"
-                self._alarms.on("certificate", name, text)
+                continue
+            state = f"expires in {_days(left)}" if left > 0 else "has expired and clients reject it"
+            self._alarms.on("certificate", name, f"listener {name}: its certificate {state}. Renew it, then reload")
 
 
 def _days(seconds: float) -> str:

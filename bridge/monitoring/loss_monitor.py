@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from bridge.accounting import Ledger
 from bridge.ingest.peers import Peer, Peers
 from bridge.monitoring.alarms import Alarms
+from bridge.monitoring.sources import diagnosis
 
 EVERY = 5.0
 "Seconds between two checks."
@@ -21,14 +22,9 @@ class LossMonitor:
     """Raises an alarm while a loss counter increases. ``clock`` returns monotonic seconds."""
 
     def __init__(
-        self,
-        alarms: Alarms,
-        *,
-        ledger: Ledger,
-        peers: Peers,
-        kernel_drops: Callable[[], Mapping[str, int]],
+        self, alarms: Alarms, *, ledger: Ledger, peers: Peers, kernel_drops: Callable[[], Mapping[str, int]],
         clock: Callable[[], float],
-    ) -> None:
+    ) -> None:  # fmt: skip
         self._alarms = alarms
         self._ledger = ledger
         self._peers = peers
@@ -51,17 +47,22 @@ class LossMonitor:
             if peer.outside:
                 self._watch("clock", peer.address, peer.outside, _clock_text(peer))
             if peer.gaps is not None:
-                self._watch("loss", f"source {peer.address}", peer.gaps.missing, _gap_text(peer.address))
+                about = f"source {peer.address}"
+                text = f"{about}: its message numbers have gaps. Messages are lost before they reach the bridge"
+                self._watch("loss", about, peer.gaps.missing, text)
         if self._ledger.imbalance:
             self._alarms.on("defect", "ledger", "the ledger does not balance. Please report this as a defect")
         if len(self._figures) > MAX_FIGURES:
             known = {peer.address for peer in self._peers.all()}
             self._figures = {
-                (kind, about): figure
-                for (kind, about), figure in self._figures.items()
+                (kind, about): figure for (kind, about), figure in self._figures.items()
                 if kind != "clock" or about in known
-            }
-        self._end()
+            }  # fmt: skip
+        for (kind, about), seen in list(self._seen.items()):
+            if self._clock() - seen >= ENDS_AFTER:
+                del self._seen[kind, about]
+                what = "loss" if kind == "loss" else "timestamps out of range"
+                self._alarms.off(kind, about, f"{about}: no {what} for a minute")
 
     def _watch(self, kind: str, about: str, figure: int, text: str) -> None:
         key = (kind, about)
@@ -72,22 +73,9 @@ class LossMonitor:
                 self._alarms.on(kind, about, text)
         self._figures[key] = figure
 
-    def _end(self) -> None:
-        for key, seen in list(self._seen.items()):
-            if self._clock() - seen >= ENDS_AFTER:
-                del self._seen[key]
-                kind, about = key
-                self._alarms.off(
-                    kind, about, f"{about}: no {'loss' if kind == 'loss' else 'timestamps out of range'} for a minute"
-                )
-
-
-def _gap_text(address: str) -> str:
-    return f"source {address}: its message numbers have gaps. Messages are lost before they reach the bridge"
-
 
 def _clock_text(peer: Peer) -> str:
-    found = None if peer.clock is None else peer.clock.diagnosis()
+    found = diagnosis(peer)
     where = f" ({found.words}: {found.remedy})" if found and found.needs_action else ""
     return (
         f"source {peer.address}: timestamps out of range{where}. Its events get the time of reception. If its"

@@ -13,7 +13,7 @@ from bridge.explain import payloads
 from bridge.explain.explanation import Explainer, Origin, as_json
 from bridge.explain.frames import Cut
 from bridge.formats import Format
-from bridge.ingest.message_samples import MessageSample, MessageSamples, SampleWatch
+from bridge.ingest.message_samples import MessageSample, MessageSamples
 from bridge.ingest.peers import Peer, Peers, address_of
 from bridge.monitoring.sources import SourceList
 from bridge.syslog.frames import list_of
@@ -74,10 +74,8 @@ class MessagePreview:
         }
 
     def _messages(self, peer: Peer) -> list[JSON]:
-        latest_first = list(reversed(self._message_samples.of(peer)))
-        return [
-            self.describe(sample, reasons=0 if position else REASONS) for position, sample in enumerate(latest_first)
-        ]
+        latest_first = reversed(self._message_samples.of(peer))
+        return [self.describe(sample, reasons=0 if n else REASONS) for n, sample in enumerate(latest_first)]
 
     def describe(self, sample: MessageSample, *, explained: bool = True, reasons: int = 0) -> JSON:
         """Returns one message: ``received``, ``raw`` and its origin. With ``explained`` also its fields, its route and
@@ -97,12 +95,9 @@ class MessagePreview:
         listener = next((one for one in config.listeners if one.name == peer.listener), None)
         if listener is None:
             return {}
+        sender = address_of(peer.relay_address or peer.address)
         explainer = Explainer(
-            config,
-            Origin(
-                listener, address_of(peer.relay_address or peer.address), peer.names,
-                peer.address if peer.relay_address else None,
-            ),
+            config, Origin(listener, sender, peer.names, peer.address if peer.relay_address else None),
             received=datetime.fromtimestamp(sample.received_ms / 1000, UTC), strict=False, router=self._peers.router,
             max_reasons=reasons,
         )  # fmt: skip
@@ -125,15 +120,12 @@ class MessagePreview:
         parsed = address_of(source) if source else None
         watch = self._message_samples.watch(name, str(parsed) if parsed else source, self._clock())
         if watch is None:
-            return {
-                "error": "messages are not shown (admin.show_messages)"
-                if not self._message_samples.on
-                else "too many watches are active: end another syslog-bridge tail"
-            }
-        return {
-            "messages": [self.describe(sample, explained=form != "raw") for sample in _take_waiting(watch)],
-            "missed": _take_missed(watch),
-        }
+            if not self._message_samples.on:
+                return {"error": "messages are not shown (admin.show_messages)"}
+            return {"error": "too many watches are active: end another syslog-bridge tail"}
+        samples = [watch.waiting.popleft() for _ in range(min(MAX_TAIL_MESSAGES, len(watch.waiting)))]
+        missed, watch.missed = watch.missed, 0
+        return {"messages": [self.describe(sample, explained=form != "raw") for sample in samples], "missed": missed}
 
     # --- unrouted messages -------------------------------------------------------------------------------------------
 
@@ -175,19 +167,12 @@ class MessagePreview:
     def _route(self, peer: Peer, guessed: list[Format]) -> str:
         """Returns a route for the source, as YAML to paste into the configuration."""
         intakes = self._config().intakes
-        chosen = next(
-            (
-                name
-                for guess in guessed
-                for name, intake_config in intakes.items()
-                if intake_config.format and formats.find(intake_config.format) is guess
-            ),
-            None,
-        )
-        if chosen is not None:
-            intake = f"intake: {chosen}"
-        elif len(intakes) == 1:
-            intake = f"intake: {next(iter(intakes))}"
+        suitable = [
+            name for guess in guessed for name, intake_config in intakes.items()
+            if intake_config.format and formats.find(intake_config.format) is guess
+        ]  # fmt: skip
+        if suitable or len(intakes) == 1:
+            intake = f"intake: {(suitable or list(intakes))[0]}"
         else:
             hint = f"an intake with format: {guessed[0].name}" if guessed else f"one of {', '.join(list(intakes)[:6])}"
             intake = f"intake: NAME  # {hint}"
@@ -197,15 +182,6 @@ class MessagePreview:
 def _slug(address: str) -> str:
     # Behind a relay the address is a host name, which is text from the sender. So other characters are removed.
     return "".join(c for c in address if c.isalnum() or c in ".:-_")[:60]
-
-
-def _take_waiting(watch: SampleWatch) -> list[MessageSample]:
-    return [watch.waiting.popleft() for _ in range(min(MAX_TAIL_MESSAGES, len(watch.waiting)))]
-
-
-def _take_missed(watch: SampleWatch) -> int:
-    missed, watch.missed = watch.missed, 0
-    return missed
 
 
 def bounded_number(query: Mapping[str, str], name: str, low: int, high: int, default: int) -> int:

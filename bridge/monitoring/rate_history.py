@@ -61,6 +61,9 @@ class _Totals:
     delay: float
     by_intake: dict[str, tuple[int, int]]
 
+    def seconds_since(self, then: "_Totals") -> float:
+        return max(self.at - then.at, 0.001)
+
 
 class RateHistory:
     """Measures the rates of one bridge. ``clock`` returns monotonic seconds, ``wall`` seconds since the epoch."""
@@ -85,20 +88,19 @@ class RateHistory:
 
         ``waiting`` is the number of waiting events, ``oldest`` the age of the oldest in seconds.
         """
-        totals = self._totals()
-        reading = _between(self._last, totals, waiting, oldest)
-        passed = max(totals.at - self._last.at, 0.001)
-        self.received, self.delivered = reading["received"], reading["delivered"]
-        before = self._last.by_intake
+        then, now = self._last, self._totals()
+        self._last = now
+        passed = now.seconds_since(then)
         self.rates = {}
-        for name, (received, delivered) in totals.by_intake.items():
-            received_then, delivered_then = before.get(name, (0, 0))
+        for name, (received, delivered) in now.by_intake.items():
+            received_then, delivered_then = then.by_intake.get(name, (0, 0))
             self.rates[name] = ((received - received_then) / passed, (delivered - delivered_then) / passed)
-        self._last = totals
+        reading = _between(then, now, waiting, oldest)
+        self.received, self.delivered = reading["received"], reading["delivered"]
         self.hour.add(self._wall(), reading)
-        if totals.at - self._minute.at >= self.day.step:
-            self.day.add(self._wall(), _between(self._minute, totals, waiting, oldest))
-            self._minute = totals
+        if now.at - self._minute.at >= self.day.step:
+            self.day.add(self._wall(), _between(self._minute, now, waiting, oldest))
+            self._minute = now
 
     def _totals(self) -> _Totals:
         total = self._ledger.total()
@@ -110,8 +112,7 @@ class RateHistory:
 
 
 def _between(then: _Totals, now: _Totals, waiting: int, oldest: float) -> dict[str, float]:
-    passed = max(now.at - then.at, 0.001)
-    batches = now.batches - then.batches
+    passed, batches = now.seconds_since(then), now.batches - then.batches
     return {
         "received": (now.received - then.received) / passed,
         "delivered": (now.delivered - then.delivered) / passed,

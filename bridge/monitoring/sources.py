@@ -1,7 +1,7 @@
 """Lists the sources for the status: sorted, filtered and in pages, so that ten thousand sources stay usable."""
 
 import heapq
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,13 +69,12 @@ class SourceList:
     def page(self, wanted: Wanted) -> JSON:
         """Returns one page of rows in ``sources``, the number of all sources in ``total`` and of those that match the
         request in ``matching``."""
-        now = self._now()
-        peers = self._peers.all()
-        found = peers
-        if wanted.only:
-            found = [peer for peer in found if self._is(wanted.only, peer, now)]
-        if wanted.find:
-            found = [peer for peer in found if wanted.find in _searchable_text(peer)]
+        now, peers = self._now(), self._peers.all()
+        found = [
+            peer for peer in peers
+            if (not wanted.only or self._is(wanted.only, peer, now))
+            and (not wanted.find or wanted.find in _searchable_text(peer))
+        ]  # fmt: skip
         return {
             "total": len(peers),
             "matching": len(found),
@@ -131,13 +130,9 @@ class SourceList:
         one; ``near``, up to five addresses of the same network."""
         addresses = {peer.address for peer in self._peers.all()}
         prefix = address[: address.rfind(":" if ":" in address else ".") + 1]
-        return {
-            "addresses": len(addresses),
-            "only": next(iter(addresses)) if len(addresses) == 1 else None,
-            "near": sorted(other for other in addresses if prefix and other.startswith(prefix) and other != address)[
-                :5
-            ],
-        }
+        near = sorted(other for other in addresses if prefix and other.startswith(prefix) and other != address)
+        only = next(iter(addresses)) if len(addresses) == 1 else None
+        return {"addresses": len(addresses), "only": only, "near": near[:5]}
 
     def unrouted(self, limit: int) -> list[Peer]:
         """Returns up to ``limit`` sources of frames that matched no route, the busiest first."""
@@ -152,27 +147,22 @@ class SourceList:
         """Returns the number of sources in total and of each kind; counted again after ``SURVEY_MS``."""
         return self._survey().counts
 
-    def _survey(self) -> "_Survey":
+    def _survey(self) -> _Survey:
         now = self._now()
-        if self._surveyed is None or not 0 <= now - self._surveyed.at < SURVEY_MS:
-            self._surveyed = self._make_survey(now)
-        return self._surveyed
-
-    def _make_survey(self, now: int) -> "_Survey":
+        if self._surveyed is not None and 0 <= now - self._surveyed.at < SURVEY_MS:
+            return self._surveyed
         peers = self._peers.all()
-        wrong_clocks = [peer for peer in peers if peer.clock is not None and peer.clock.needs_action]
-        return _Survey(
-            now,
-            {
-                "total": len(peers),
-                "sending": sum(now - peer.last_seen_ms < 60_000 for peer in peers),
-                "unrouted": sum(peer.unrouted > 0 for peer in peers),
-                "clock": len(wrong_clocks),
-                "silent": sum(self._is("silent", peer, now) for peer in peers),
-                "forgotten": self._peers.forgotten,
-            },
-            wrong_clocks[:MAX_WRONG_CLOCKS],
-        )
+        wrong_clocks = [peer for peer in peers if self._is("clock", peer, now)]
+        counts: JSON = {
+            "total": len(peers),
+            "sending": sum(now - peer.last_seen_ms < 60_000 for peer in peers),
+            "unrouted": sum(peer.unrouted > 0 for peer in peers),
+            "clock": len(wrong_clocks),
+            "silent": sum(self._is("silent", peer, now) for peer in peers),
+            "forgotten": self._peers.forgotten,
+        }
+        self._surveyed = _Survey(now, counts, wrong_clocks[:MAX_WRONG_CLOCKS])
+        return self._surveyed
 
     def _now(self) -> int:
         return int(self._wall() * 1000)
@@ -193,13 +183,5 @@ def diagnosis(peer: Peer) -> Diagnosis | None:
 
 
 def _searchable_text(peer: Peer) -> str:
-    parts: Iterable[str | None] = (
-        peer.address,
-        peer.relay_address,
-        peer.name,
-        peer.listener,
-        peer.route,
-        peer.intake,
-        peer.shape,
-    )
+    parts = (peer.address, peer.relay_address, peer.name, peer.listener, peer.route, peer.intake, peer.shape)
     return "\n".join(part for part in parts if part).lower()

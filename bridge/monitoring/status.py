@@ -74,14 +74,14 @@ class Status:
 
     def report(self, *, sources: int = MAX_ROWS) -> JSON:
         """Returns the content of ``/api/status``, with at most ``sources`` source rows."""
-        now = self.wall()
+        now, rates = self.wall(), self.rate_history
         status: JSON = {
             "taken": rfc3339(int(now * 1000)),
             "version": __version__,
             "gateway": socket.gethostname(),
             "started": rfc3339(int(self.started * 1000)),
             "uptime_seconds": round(now - self.started),
-            "rates": {"received": round(self.rate_history.received, 1), "delivered": round(self.rate_history.delivered, 1)},
+            "rates": {"received": round(rates.received, 1), "delivered": round(rates.delivered, 1)},
             "ledger": self.ledger.columns(),
             "intakes": self.intakes(),
             "sources": self.senders.page(Wanted(limit=sources))["sources"] if sources else [],
@@ -128,10 +128,10 @@ class Status:
         now = self.wall()
         found: list[JSON] = []
         for name, courier in self.couriers.items():
-            oldest = self.spool.oldest_open(name)
-            if (sealed := courier.oldest_sequence) is not None and (oldest is None or sealed < oldest):
-                oldest = sealed
+            sequences = (self.spool.oldest_open(name), courier.oldest_sequence)
+            oldest = min((sequence for sequence in sequences if sequence is not None), default=None)
             events, size = self.spool.open_amount(name)
+            received, delivered = self.rate_history.rates.get(name, (0.0, 0.0))
             found.append(
                 {
                     "name": name,
@@ -140,8 +140,8 @@ class Status:
                     "backlog_bytes": courier.waiting_bytes + size,
                     "oldest_seconds": None if oldest is None else max(0.0, round(now - oldest / 1_000_000, 3)),
                     "last_error": courier.last_error,
-                    "received_per_second": round(self.rate_history.rates.get(name, (0.0, 0.0))[0], 2),
-                    "delivered_per_second": round(self.rate_history.rates.get(name, (0.0, 0.0))[1], 2),
+                    "received_per_second": round(received, 2),
+                    "delivered_per_second": round(delivered, 2),
                     "last_answer": _answer(courier.last_answer),
                     "last_acceptance": _answer(courier.last_acceptance),
                     "delivered": courier.delivered,
