@@ -28,17 +28,17 @@ def of(status: JSON) -> JSON:
         since_start = f" Since start: {losses}." if losses else ""
         return {"state": HEALTHY, "text": f"Healthy: {_figures(status)}.{since_start}", "problems": []}
     first, others = problems[0], len(problems) - 1
-    more = f" And {others} more problem{'s' * (others != 1)} below." if others else ""
-    return {"state": first["state"], "text": f"{_sentence(first['text'])}{more}", "problems": problems}
+    more = f" And {_number(others, 'more problem')} below." if others else ""
+    end = "" if first["text"].endswith((".", "!", "?")) else "."
+    return {"state": first["state"], "text": f"{first['text']}{end}{more}", "problems": problems}
 
 
 def _figures(status: JSON) -> str:
     intakes = status.get("intakes", [])
     sources = status.get("sources_count", {}).get("total", len(status.get("sources", [])))
     rates = status.get("rates", {})
-    waiting = sum(
-        row.get("backlog_events") or 0 for row in intakes if (row.get("oldest_seconds") or 0) > MAX_TRANSIT_SECONDS
-    )
+    late = [row for row in intakes if (row.get("oldest_seconds") or 0) > MAX_TRANSIT_SECONDS]
+    waiting = sum(row.get("backlog_events") or 0 for row in late)
     parts = [_number(sources, "source"), _number(len(intakes), "intake")]
     if "received" in rates:
         parts.append(f"{rates['received']:,.0f} events/s")
@@ -48,8 +48,7 @@ def _figures(status: JSON) -> str:
 
 def _losses(status: JSON) -> str:
     """Returns all losses since the start, for a status without problems; the log has the time of each."""
-    drops = status.get("kernel_drops")
-    kernel_dropped = sum(drops.values()) if isinstance(drops, dict) else 0
+    kernel_dropped = sum((status.get("kernel_drops") or {}).values())
     dropped = sum(status.get("ledger", {}).get("dropped", {}).values())
     parts = [f"{_number(dropped, 'event')} dropped"] * bool(dropped)
     parts += [f"{_number(kernel_dropped, 'datagram')} dropped by the kernel"] * bool(kernel_dropped)
@@ -79,7 +78,7 @@ def _intake_problems(status: JSON) -> Iterator[JSON]:
         elif error and state == "backing-off":
             yield _problem(CRITICAL, f"Intake {name} cannot deliver: {error}; {waiting}", _remedy(error))
         elif error:
-            yield _problem(DEGRADED, f"Intake {name}: {error}", "")
+            yield _problem(DEGRADED, f"Intake {name}: {error}")
         sampled, mismatches = row.get("format_sampled") or 0, row.get("format_mismatches") or 0
         if mismatches > sampled * MAX_MISMATCH_SHARE:
             yield _problem(
@@ -116,13 +115,13 @@ def _alarm_problems(status: JSON) -> Iterator[JSON]:
         # The problems of intakes and sources cover parked and full intakes and source clocks, with more detail.
         if kind in ("parked", "full") or (kind == "clock" and alarm.get("about") != "gateway"):
             continue
-        by_kind.setdefault(kind, []).append(_capital(str(alarm.get("text"))))
+        text = str(alarm.get("text"))
+        by_kind.setdefault(kind, []).append(text[:1].upper() + text[1:])
     for kind, texts in by_kind.items():
-        for text in texts[:MAX_ALARMS_PER_KIND]:
-            yield _problem(_ALARM_STATES.get(kind, DEGRADED), text, "")
         if (more := len(texts) - MAX_ALARMS_PER_KIND) > 0:
-            text = f"{_number(more, 'further alarm')} of this kind: {kind}"
-            yield _problem(_ALARM_STATES.get(kind, DEGRADED), text, "")
+            texts[MAX_ALARMS_PER_KIND:] = [f"{_number(more, 'further alarm')} of this kind: {kind}"]
+        for text in texts:
+            yield _problem(_ALARM_STATES.get(kind, DEGRADED), text)
 
 
 def _source_problems(status: JSON) -> Iterator[JSON]:
@@ -143,17 +142,9 @@ def _source_problems(status: JSON) -> Iterator[JSON]:
             yield _problem(DEGRADED, f"The clocks of {count:,} sources are off", "see the remedy of each source below")
 
 
-def _problem(state: str, text: str, remedy: str) -> JSON:
+def _problem(state: str, text: str, remedy: str = "") -> JSON:
     return {"state": state, "text": text, "remedy": remedy}
 
 
 def _number(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'s' * (count != 1)}"
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
-
-
-def _sentence(text: str) -> str:
-    return text if text.endswith((".", "!", "?")) else f"{text}."
