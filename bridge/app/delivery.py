@@ -91,4 +91,4 @@ def build_cluster(
         quarantine=lambda *message: run(lambda: quarantine.save_damaged(*message)),
     )  # fmt: skip
     delivery.courier_set.subscribe(node.configure_intake)
-    return ClusterParts(BacklogViews(lambda: iter(list(couriers)), node.view), node)
+    return ClusterParts(BacklogViews(couriers, node.view), node)

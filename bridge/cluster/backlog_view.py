@@ -115,18 +115,18 @@ class BacklogView:
 class BacklogViews(Mapping[str, BacklogView]):
     """Views of all intakes by name. Each access builds a new view."""
 
-    def __init__(self, names: Callable[[], Iterator[str]], view: Callable[[str], BacklogView]) -> None:
-        self._names = names
+    def __init__(self, couriers: Mapping[str, Courier], view: Callable[[str], BacklogView]) -> None:
+        self._couriers = couriers
         self._view = view
 
     def __getitem__(self, name: str) -> BacklogView:
         return self._view(name)
 
     def __iter__(self) -> Iterator[str]:
-        return self._names()
+        return iter(list(self._couriers))
 
     def __len__(self) -> int:
-        return sum(1 for name in self._names())
+        return len(self._couriers)
 
 
 def _latest(answers: Iterator[Answered | None]) -> Answered | None:
