@@ -5,8 +5,8 @@ from pathlib import Path
 import click
 
 from bridge.cli.options import WRONG_USAGE, CliCommand, example, fail
-from bridge.collector.listening import CollectorError
-from bridge.collector.server import Options, run
+from bridge.collector.listening import CollectorError, parse_address
+from bridge.collector.server import run
 
 _FILE = click.Path(path_type=Path)
 
@@ -42,6 +42,9 @@ def collector(  # click passes the options by name
     if "" in keys:
         raise click.UsageError("--key must not be empty")
     try:
-        run(Options(listen, keys, certificate, private_key, output, count))
+        run(
+            parse_address(listen), keys=keys, certificate=certificate, private_key=private_key, output=output,
+            count=count,
+        )  # fmt: skip
     except CollectorError as error:
         fail(f"collector: {error}", WRONG_USAGE)

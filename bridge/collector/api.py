@@ -34,8 +34,6 @@ from bridge.collector.credentials import Keys
 from bridge.collector.delivery import Delivery, EventIds, Sink
 from bridge.collector.refusal import Refusal
 
-__all__ = ["TIMESTAMP_HEADER", "ApiAnswer", "IntakeResource", "Sink"]
-
 TIMESTAMP_HEADER = "X-SEKOIAIO-EVENT-TIMESTAMP"
 
 REGION_PATH = (b"api", b"v1", b"intake-http")
@@ -72,13 +70,9 @@ class IntakeResource(Resource):
     _log = Logger()
 
     def __init__(
-        self,
-        sink: Sink,
-        *,
-        keys: Set[str] | Keys | None = None,
-        body_limit: int = BODY_LIMIT,
+        self, sink: Sink, *, keys: Set[str] | Keys | None = None, body_limit: int = BODY_LIMIT,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
-    ) -> None:
+    ) -> None:  # fmt: skip
         super().__init__()
         self._sink = sink
         self._keys = keys if isinstance(keys, Keys) else Keys(keys)
@@ -98,10 +92,10 @@ class IntakeResource(Resource):
         try:
             return await self._process(request)
         except Refusal as refusal:
-            return _error(refusal.status, refusal.text, refusal.headers, refusal.errors)
+            return _error(refusal)
         except Exception:
             self._log.failure("cannot process a request")
-            return _error(500, "internal error: see the collector's log")
+            return _error(Refusal(500, "internal error: see the collector's log"))
 
     async def _process(self, request: Request) -> ApiAnswer:
         received = self._now()
@@ -117,9 +111,8 @@ class IntakeResource(Resource):
             raise
         except Exception:
             self._log.failure("the sink cannot store the events of a request")
-            raise Refusal(
-                503, "the events could not be stored; send them again", headers={"Retry-After": "5"}
-            ) from None
+            text = "the events could not be stored; send them again"
+            raise Refusal(503, text, headers={"Retry-After": "5"}) from None
         if parser in _SINGLE:
             return _json(status, f'{{"received":true,"event_id":"{ids.as_list()[0]}"}}')
         errors = f',"errors":{json.dumps(parsed.errors)}' if parsed.errors else ""
@@ -192,10 +185,6 @@ def _json(status: int, text: str, headers: dict[str, str] | None = None) -> ApiA
     return ApiAnswer(status, (("Content-Type", "application/json"), *(headers or {}).items()), text.encode())
 
 
-def _error(
-    status: int, text: str, headers: dict[str, str] | None = None, errors: list[dict[str, object]] | None = None
-) -> ApiAnswer:
-    content: dict[str, object] = {"error": text}
-    if errors:
-        content["errors"] = errors
-    return _json(status, json.dumps(content), headers)
+def _error(refusal: Refusal) -> ApiAnswer:
+    content = {"error": refusal.text} | ({"errors": refusal.errors} if refusal.errors else {})
+    return _json(refusal.status, json.dumps(content), refusal.headers)

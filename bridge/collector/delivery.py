@@ -117,11 +117,6 @@ class Delivery:
     """Address of the client."""
 
     @property
-    def count(self) -> int:
-        """Number of events, without splitting the batch."""
-        return self.content.count
-
-    @property
     def counts(self) -> Mapping[str, int]:
         """Number of events per intake key (``/array`` may mix keys), without splitting a line batch."""
         return self.content.counts

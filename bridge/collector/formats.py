@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from bridge.collector.credentials import Keys, missing_key
 from bridge.collector.delivery import EventLines, EventRow, EventRows
@@ -23,6 +23,9 @@ from bridge.collector.refusal import Refusal
 EVENT_LIMIT = 250 * 1024
 """Maximum bytes of one event (`intake.md`: 250 KiB)."""
 
+_NO_EVENT = "the body contains no event"
+
+T = TypeVar("T")
 
 # RFC 3339 section 5.6: date-time = full-date "T" full-time; T and Z may be lower case, and its note allows a space.
 _DATE_TIME = re.compile(
@@ -106,7 +109,7 @@ def plain_batch(body: bytes, envelope: Envelope) -> Parsed:
     if b"\n\n" in text:
         text = re.sub(rb"\n{2,}", b"\n", text)
     if not text:
-        raise _no_event()
+        raise Refusal(400, _NO_EVENT)
     errors: list[dict[str, object]] = []
     if _has_long_line(text):
         kept, errors = _sift(enumerate(EventRow(key, None, line) for line in text.split(b"\n")))
@@ -124,7 +127,7 @@ def jsons(body: bytes, envelope: Envelope) -> Parsed:
 def structured(body: bytes, envelope: Envelope) -> Parsed:
     """Parses ``/``: ``{"intake_key", "json", "@timestamp"?}``."""
     record = _object(_loads(body))
-    row = EventRow(envelope.key_in(record), envelope.timestamp_in(record), _utf8(_string(record.get("json"), "json")))
+    row = EventRow(envelope.key_in(record), envelope.timestamp_in(record), _event(record.get("json"), "json"))
     return _parsed([(0, row)])
 
 
@@ -134,8 +137,7 @@ def structured_batch(body: bytes, envelope: Envelope) -> Parsed:
     key, timestamp = envelope.key_in(record), envelope.timestamp_in(record)
     members = _list(record.get("jsons"), "jsons")
     return _parsed(
-        (index, EventRow(key, timestamp, _utf8(_string(member, f"jsons[{index}]"))))
-        for index, member in enumerate(members)
+        (index, EventRow(key, timestamp, _event(member, f"jsons[{index}]"))) for index, member in enumerate(members)
     )
 
 
@@ -146,7 +148,7 @@ def array(body: bytes, envelope: Envelope) -> Parsed:
         for index, member in enumerate(_list(_loads(body), "the body")):
             where = f"event {index}: "
             record = _object(member, where)
-            event = _utf8(_string(record.get("json"), where + "json"))
+            event = _event(record.get("json"), where + "json")
             yield index, EventRow(envelope.key_in(record, where), envelope.timestamp_in(record, where), event)
 
     return _parsed(rows())
@@ -172,7 +174,7 @@ def _sift(rows: Iterable[tuple[int, EventRow]]) -> tuple[list[EventRow], list[di
         return kept, errors
     if errors:
         raise Refusal(413, message if len(errors) == 1 else "every event is too large", errors=errors)
-    raise _no_event()
+    raise Refusal(400, _NO_EVENT)
 
 
 def _has_long_line(text: bytes) -> bool:
@@ -242,20 +244,18 @@ def _utf8(text: str) -> bytes:
 
 
 def _object(value: object, where: str = "") -> dict[str, Any]:
-    return value if isinstance(value, dict) else _raise(Refusal(400, f"{where or 'the body '}must be a JSON object"))
+    return _checked(value, dict, f"{where or 'the body '}must be a JSON object")
 
 
 def _list(value: object, name: str) -> list[Any]:
-    return value if isinstance(value, list) else _raise(Refusal(400, f"{name} must be a JSON array"))
+    return _checked(value, list, f"{name} must be a JSON array")
 
 
-def _string(value: object, name: str) -> str:
-    return value if isinstance(value, str) else _raise(Refusal(400, f"{name} must be a string"))
+def _event(value: object, name: str) -> bytes:
+    return _utf8(_checked(value, str, f"{name} must be a string"))
 
 
-def _no_event() -> Refusal:
-    return Refusal(400, "the body contains no event")
-
-
-def _raise(refusal: Refusal) -> NoReturn:
-    raise refusal
+def _checked(value: object, kind: type[T], error: str) -> T:
+    if not isinstance(value, kind):
+        raise Refusal(400, error)
+    return value

@@ -5,7 +5,6 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import NamedTuple
 
-from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ServerEndpoint, TCP6ServerEndpoint, wrapServerTLS
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IReactorCore, IStreamServerEndpoint
@@ -51,25 +50,16 @@ def parse_address(text: str) -> ListenAddress:
         raise CollectorError(f"'{text}': HOST must be an IP address, localhost or *") from None
 
 
-def listen(
-    reactor: IReactorCore,
-    address: ListenAddress,
-    site: Site,
-    certificate: Path | None = None,
-    private_key: Path | None = None,
-) -> Deferred[IListeningPort]:
+async def listen(
+    reactor: IReactorCore, address: ListenAddress, site: Site,
+    certificate: Path | None = None, private_key: Path | None = None,
+) -> IListeningPort:  # fmt: skip
     """Listens on ``address``, with TLS 1.2 or newer if a certificate is given.
 
     ``certificate``: PEM file, the server certificate first, then its chain. ``private_key``: PEM file, unencrypted;
-    None if the key is in the certificate's file. The Deferred fails with CollectorError if the port is in use, a PEM
-    file cannot be read or the key belongs to another certificate.
+    None if the key is in the certificate's file. Raises CollectorError if the port is in use, a PEM file cannot be
+    read or the key belongs to another certificate.
     """
-    return Deferred.fromCoroutine(_listen(reactor, address, site, certificate, private_key))
-
-
-async def _listen(
-    reactor: IReactorCore, address: ListenAddress, site: Site, certificate: Path | None, private_key: Path | None
-) -> IListeningPort:
     kind = TCP6ServerEndpoint if ":" in address.host else TCP4ServerEndpoint
     endpoint: IStreamServerEndpoint = kind(reactor, address.port, backlog=_BACKLOG, interface=address.host)
     if certificate is not None:

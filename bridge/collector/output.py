@@ -2,24 +2,16 @@
 
 import json
 from collections import Counter
+from collections.abc import Callable
 from datetime import datetime
-from typing import Protocol
 
 from bridge.collector.delivery import Delivery
 
 _ENCODE = json.JSONEncoder(ensure_ascii=False).encode
 
 
-class Writable(Protocol):
-    """Declares what `JsonLines` needs of a binary file."""
-
-    def write(self, data: bytes, /) -> object: ...
-
-    def flush(self) -> None: ...
-
-
 class JsonLines:
-    """Writes each event as a line, in order of arrival, with one write and flush per request.
+    """Writes each event as a line, in order of arrival, with one call of ``write`` per request.
 
     A line is ``{"event_id", "intake_key", "event_timestamp", "received", "event"}``; ``received`` is RFC 3339, UTC,
     milliseconds. A byte of an event that is not UTF-8 becomes the escape ``\\udc80`` to ``\\udcff`` (Python's
@@ -27,33 +19,20 @@ class JsonLines:
     exact bytes again.
     """
 
-    def __init__(self, file: Writable) -> None:
-        self._file = file
+    def __init__(self, write: Callable[[bytes], object]) -> None:
+        self._write = write
 
     def accept(self, delivery: Delivery) -> None:
         """Writes the events. Raises OSError if they cannot be written."""
-        self._file.write(as_json_lines(delivery))
-        self._file.flush()
-
-
-def as_json_lines(delivery: Delivery) -> bytes:
-    """Returns the delivery's events in the form that `JsonLines` writes."""
-    received = delivery.received.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    text = "".join(
-        _ENCODE(
-            {
-                "event_id": event.event_id,
-                "intake_key": event.intake_key,
-                "event_timestamp": event.event_timestamp,
-                "received": received,
-                "event": event.event.decode("utf-8", "surrogateescape"),
-            }
-        )
-        + "\n"
-        for event in delivery.events
-    )
-    # UTF-8 cannot encode a lone surrogate; Python's backslash form is the same as the JSON escape.
-    return text.encode("utf-8", "backslashreplace")
+        received = _rfc3339(delivery.received)
+        lines = [
+            _line({
+                "event_id": event.event_id, "intake_key": event.intake_key, "event_timestamp": event.event_timestamp,
+                "received": received, "event": event.event.decode("utf-8", "surrogateescape"),
+            })
+            for event in delivery.events
+        ]  # fmt: skip
+        self._write(b"".join(lines))
 
 
 class Counting:
@@ -69,10 +48,14 @@ class Counting:
 
     def as_json(self, now: datetime) -> bytes:
         """Returns the totals so far as a line ``{"time", "requests", "events", "by_intake_key"}``."""
-        totals = {
-            "time": now.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-            "requests": self.requests,
-            "events": self.counts.total(),
-            "by_intake_key": self.counts,
-        }
-        return (_ENCODE(totals) + "\n").encode("utf-8", "backslashreplace")
+        events = self.counts.total()
+        return _line({"time": _rfc3339(now), "requests": self.requests, "events": events, "by_intake_key": self.counts})
+
+
+def _line(values: dict[str, object]) -> bytes:
+    # UTF-8 cannot encode a lone surrogate; Python's backslash form is the same as the JSON escape.
+    return (_ENCODE(values) + "\n").encode("utf-8", "backslashreplace")
+
+
+def _rfc3339(time: datetime) -> str:
+    return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -10,13 +10,9 @@ class Refusal(Exception):
     """
 
     def __init__(
-        self,
-        status: int,
-        text: str,
-        *,
-        headers: Mapping[str, str] | None = None,
-        errors: list[dict[str, object]] | None = None,
-    ) -> None:
+        self, status: int, text: str, *,
+        headers: Mapping[str, str] | None = None, errors: list[dict[str, object]] | None = None,
+    ) -> None:  # fmt: skip
         super().__init__(text)
         self.status = status
         self.text = text

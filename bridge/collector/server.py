@@ -3,12 +3,10 @@
 import sys
 from collections.abc import Collection
 from contextlib import ExitStack, closing, suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import cast
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.task import LoopingCall
 from twisted.logger import FilteringLogObserver, LogLevel, LogLevelFilterPredicate, globalLogBeginner
@@ -17,10 +15,11 @@ from twisted.python.failure import Failure
 
 from bridge.collector.api import IntakeResource
 from bridge.collector.delivery import Sink
-from bridge.collector.listening import CollectorError, ListenAddress, listen, parse_address
+from bridge.collector.listening import CollectorError, ListenAddress, listen
 from bridge.collector.output import Counting, JsonLines
 from bridge.collector.site import IntakeSite
 from bridge.host.interfaces import Reactor
+from bridge.host.reactor import install_reactor
 from bridge.util.errors import BridgeError
 
 _COUNT_INTERVAL_SECONDS = 1.0
@@ -31,41 +30,26 @@ class OutputError(BridgeError):
     """Raised when the collector has ended because its output could not be written."""
 
 
-@dataclass(frozen=True)
-class Options:
-    """Options of the command line; see `bridge.cli.collector`."""
-
-    listen: str
-    keys: Collection[str] = ()
-    certificate: Path | None = None
-    private_key: Path | None = None
-    output: Path | None = None
-    """File to which the events are appended; None: stdout."""
-    count: bool = False
-    """Count the events (a JSON line with totals per second) instead of writing them."""
-
-
-def run(options: Options, reactor: Reactor | None = None) -> None:
+def run(
+    address: ListenAddress, *, keys: Collection[str], certificate: Path | None, private_key: Path | None,
+    output: Path | None, count: bool,
+) -> None:  # fmt: skip
     """Serves until the reactor stops. Prints the URL in one line on stderr once the port is bound.
 
-    ``reactor``: the reactor to run, None for Twisted's default. Raises CollectorError if it cannot start. Raises
-    OutputError if the output failed (full disk, closed pipe); the events not written were not acknowledged.
+    ``output``: file to which the events are appended, None for stdout. ``count``: count the events (a JSON line with
+    totals per second) instead of writing them. Raises CollectorError if it cannot start. Raises OutputError if the
+    output failed (full disk, closed pipe); the events not written were not acknowledged.
     """
-    if reactor is None:
-        # The import installs Twisted's default reactor, so it must not run before the collector does.
-        from twisted.internet import reactor as default  # noqa: PLC0415
-
-        reactor = cast(Reactor, default)
-    address = parse_address(options.listen)
+    reactor = install_reactor()
     observer = FilteringLogObserver(text_log(sys.stderr), [LogLevelFilterPredicate(LogLevel.warn)])
     globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False, discardBuffer=True)
     with ExitStack() as ending:
-        output = ending.enter_context(closing(_Output(options.output, reactor)))
-        sink = _counting_sink(output, reactor, ending) if options.count else JsonLines(output)
-        site = IntakeSite(IntakeResource(sink, keys=frozenset(options.keys) or None), reactor)
-        port = _fired_result(listen(reactor, address, site, options.certificate, options.private_key))
+        file = ending.enter_context(closing(_Output(output, reactor)))
+        sink = _counting_sink(file, reactor, ending) if count else JsonLines(file.write)
+        site = IntakeSite(IntakeResource(sink, keys=frozenset(keys) or None), reactor)
+        port = _fired_result(ensureDeferred(listen(reactor, address, site, certificate, private_key)))
         bound = ListenAddress(address.host, port.getHost().port)  # type: ignore[attr-defined]  # an IPv4Address or IPv6Address
-        scheme = "http" if options.certificate is None else "https"
+        scheme = "http" if certificate is None else "https"
         line = f"collector: listening on {scheme}://{bound}/"
         # Printed after the reactor has installed its signal handlers: from then on a signal ends the program cleanly.
         reactor.callWhenRunning(print, line, file=sys.stderr, flush=True)
@@ -97,9 +81,6 @@ class _Output:
             # Stop a little later, so that the current request still gets its 503.
             self._reactor.callLater(_LAST_ANSWER_SECONDS, self._reactor.stop)
             raise
-
-    def flush(self) -> None:
-        """Does nothing: each write is flushed already."""
 
     def close(self) -> None:
         """Closes the file. Raises OutputError if a write has failed."""

@@ -70,8 +70,8 @@ class BoundedRequest(Request):
         self.channel.persistent = False
         self.requestHeaders.removeHeader("Expect")
         self.setResponseCode(refusal.status)
-        for name, value in (("Content-Type", "application/json"), ("Connection", "close")):
-            self.setHeader(name, value)
+        self.setHeader("Content-Type", "application/json")
+        self.setHeader("Connection", "close")
         self.setHeader("Content-Length", str(len(body)))
         self.write(body)
 
@@ -85,20 +85,13 @@ class IntakeSite(Site):
     noisy = False
 
     def __init__(
-        self,
-        resource: IResource,
-        reactor: IReactorTime,
-        *,
-        body_limit: int = BODY_LIMIT,
-        idle_timeout: float = IDLE_TIMEOUT_SECONDS,
-    ) -> None:
+        self, resource: IResource, reactor: IReactorTime, *,
+        body_limit: int = BODY_LIMIT, idle_timeout: float = IDLE_TIMEOUT_SECONDS,
+    ) -> None:  # fmt: skip
         super().__init__(
-            resource,
-            requestFactory=BoundedRequest,
-            parsePOSTFormSubmission=False,
-            reactor=reactor,
+            resource, requestFactory=BoundedRequest, parsePOSTFormSubmission=False, reactor=reactor,
             timeout=idle_timeout,
-        )
+        )  # fmt: skip
         self.body_limit = body_limit
 
     def log(self, request: object) -> None:

@@ -254,12 +254,12 @@ class Collector(FaultyResource):
 
 def main(port: int, output: Path, plan: dict[str, Any]) -> None:
     from twisted.internet import reactor
-    from twisted.internet.defer import gatherResults
+    from twisted.internet.defer import ensureDeferred, gatherResults
 
     resource = Collector(FaultPlan(plan, output), reactor)
     listening = gatherResults(
         [
-            listen(reactor, ListenAddress(host, port), IntakeSite(resource, reactor))
+            ensureDeferred(listen(reactor, ListenAddress(host, port), IntakeSite(resource, reactor)))
             for host in plan.get("hosts", ["127.0.0.1"])
         ]
     )

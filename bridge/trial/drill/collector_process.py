@@ -14,7 +14,7 @@ import sys
 from collections import Counter
 from typing import cast
 
-from twisted.internet.defer import succeed
+from twisted.internet.defer import ensureDeferred, succeed
 from twisted.internet.interfaces import ITCPTransport
 from twisted.internet.protocol import connectionDone
 from twisted.internet.stdio import StandardIO
@@ -36,17 +36,12 @@ LARGEST = 100_000
 """Maximum bytes of a request body in mode ``413``."""
 
 
-class DrillCollector:
-    """Counts received events by number, and selects the fault of each request."""
+class DrillSink:
+    """Counts received events by number."""
 
     def __init__(self) -> None:
-        self._mode = "ok"
         self._seen: Counter[int] = Counter()
         self._events = 0
-
-    def enter(self, mode: str) -> None:
-        """Handles the following requests as this mode says."""
-        self._mode = mode
 
     def accept(self, delivery: Delivery) -> None:
         """Counts the events of one accepted request."""
@@ -56,8 +51,35 @@ class DrillCollector:
             if number.isdigit():
                 self._seen[int(number)] += 1
 
-    def refusal(self, request: Request) -> ApiAnswer | None:
-        """Returns the answer that refuses a request in the current mode; None if it is accepted."""
+    def count(self, first: int, last: int) -> dict[str, int]:
+        """Counts distinct and duplicate events of a range of numbers, both ends included."""
+        counts = [self._seen[number] for number in range(first, last + 1)]
+        distinct = sum(1 for count in counts if count)
+        return {"distinct": distinct, "doubles": sum(counts) - distinct, "events": self._events}
+
+
+class _FailingResource(IntakeResource):
+    """Serves the intake API and fails as its mode says."""
+
+    def __init__(self, sink: DrillSink) -> None:
+        super().__init__(sink)
+        self._mode = "ok"
+
+    def enter(self, mode: str) -> None:
+        """Handles the following requests as this mode says."""
+        self._mode = mode
+
+    def render(self, request: Request) -> int:
+        if self._mode == "refuse":
+            request.notifyFinish().addErrback(lambda disconnected: None)
+            cast(ITCPTransport, request.transport).abortConnection()
+        elif (refusal := self._refusal(request)) is not None:
+            send_when_ready(request, succeed(refusal))
+        else:
+            return super().render(request)
+        return NOT_DONE_YET
+
+    def _refusal(self, request: Request) -> ApiAnswer | None:
         if self._mode == "429":
             return ApiAnswer(429, (("Retry-After", "1"),), b"")
         if self._mode == "500":
@@ -69,52 +91,22 @@ class DrillCollector:
             return ApiAnswer(400, (), b'{"error": "this event cannot be read"}')
         return None
 
-    @property
-    def resets(self) -> bool:
-        """True if connections are reset instead of answered."""
-        return self._mode == "refuse"
-
-    def count(self, first: int, last: int) -> dict[str, int]:
-        """Counts distinct and duplicate events of a range of numbers, both ends included."""
-        counts = [self._seen[number] for number in range(first, last + 1)]
-        distinct = sum(1 for count in counts if count)
-        return {"distinct": distinct, "doubles": sum(counts) - distinct, "events": self._events}
-
-
-class _FailingResource(IntakeResource):
-    """Serves the intake API and fails as the drill's collector says."""
-
-    def __init__(self, drill_collector: DrillCollector) -> None:
-        super().__init__(drill_collector)
-        self._drill_collector = drill_collector
-
-    def render(self, request: Request) -> int:
-        if self._drill_collector.resets:
-            request.notifyFinish().addErrback(lambda disconnected: None)
-            cast(ITCPTransport, request.transport).abortConnection()
-        elif (refusal := self._drill_collector.refusal(request)) is not None:
-            send_when_ready(request, succeed(refusal))
-        else:
-            return super().render(request)
-        return NOT_DONE_YET
-
 
 class _Commands(LineReceiver):
     delimiter = b"\n"
     MAX_LENGTH = 65536
 
-    def __init__(self, drill_collector: DrillCollector, reactor: Reactor) -> None:
-        self._drill_collector = drill_collector
-        self._reactor = reactor
+    def __init__(self, sink: DrillSink, resource: _FailingResource, reactor: Reactor) -> None:
+        self._sink, self._resource, self._reactor = sink, resource, reactor
 
     def lineReceived(self, line: bytes) -> None:
         command = json.loads(line)
         if "mode" in command:
-            self._drill_collector.enter(command["mode"])
+            self._resource.enter(command["mode"])
             self.sendLine(b"{}")
         else:
             first, last = command["ask"]
-            self.sendLine(json.dumps(self._drill_collector.count(first, last)).encode())
+            self.sendLine(json.dumps(self._sink.count(first, last)).encode())
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._reactor.stop()
@@ -123,10 +115,10 @@ class _Commands(LineReceiver):
 def main(port: int) -> None:
     """Serves until stdin is closed."""
     reactor = install_reactor()
-    drill_collector = DrillCollector()
-    site = IntakeSite(_FailingResource(drill_collector), reactor)
-    listen(reactor, ListenAddress("127.0.0.1", port), site).addCallbacks(
-        lambda bound: StandardIO(_Commands(drill_collector, reactor)),
+    sink = DrillSink()
+    resource = _FailingResource(sink)
+    ensureDeferred(listen(reactor, ListenAddress("127.0.0.1", port), IntakeSite(resource, reactor))).addCallbacks(
+        lambda bound: StandardIO(_Commands(sink, resource, reactor)),
         lambda failure: sys.exit(f"drill collector: {failure.value}"),
     )
     reactor.run()
