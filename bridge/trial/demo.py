@@ -23,11 +23,11 @@ from bridge.collector.api import IntakeResource
 from bridge.collector.delivery import Delivery, Event
 from bridge.collector.listening import ListenAddress, listen
 from bridge.collector.site import IntakeSite
-from bridge.config import Config, parse_text
+from bridge.config import parse_text
 from bridge.config.faults import printable
 from bridge.host import logs
 from bridge.host.interfaces import Reactor
-from bridge.trial.sample_devices import SAMPLES, Sample
+from bridge.trial.sample_devices import SAMPLES
 from bridge.trial.send_target import SendConnection, SendTarget
 
 WITHIN_SECONDS = 30.0
@@ -59,10 +59,11 @@ spool: {{directory: {spool}}}
 admin: {{listen: "127.0.0.1:0"}}
 """
 
-_COLORS = ("cyan", "green", "yellow", "magenta", "blue", "white")
-_INTAKES = ("firewalls", "switches", "linux", "dns", "servers", "other")
-_KEYS = {intake: f"demo{intake:0<12}" for intake in _INTAKES}
-
+_COLORS = {
+    "firewalls": "cyan", "switches": "green", "linux": "yellow", "dns": "magenta", "servers": "blue", "other": "white",
+}  # fmt: skip
+"Colour of each intake."
+_KEYS = {intake: f"demo{intake:0<12}" for intake in _COLORS}
 
 Write = Callable[[str, str | None, bool], None]
 "Prints a line: text, colour or None, and True for bold."
@@ -71,9 +72,9 @@ Write = Callable[[str, str | None, bool], None]
 class DemoSink:
     """Prints each event that the collector accepts, and tracks which samples are still missing."""
 
-    def __init__(self, samples: tuple[Sample, ...], write: Write) -> None:
+    def __init__(self, write: Write) -> None:
         self._write = write
-        self.missing = list(samples)
+        self.missing = list(SAMPLES)
         self.complete: defer.Deferred[None] = defer.Deferred()
         self.broken: defer.Deferred[OSError] = defer.Deferred()
         "Fires when stdout can no longer be written to."
@@ -91,7 +92,7 @@ class DemoSink:
 
     def _arrived(self, intake: str, event: Event) -> None:
         text = event.event.decode("utf-8", "backslashreplace")
-        show(self._write, intake, event.event_timestamp or "no event time", text)
+        self._show(intake, event.event_timestamp or "no event time", text)
         for sample in self.missing:
             if sample.intake == intake and sample.text in text:
                 self.missing.remove(sample)
@@ -99,34 +100,24 @@ class DemoSink:
         if not self.missing and not self.complete.called:
             self.complete.callback(None)
 
-
-def show(write: Write, intake: str, time: str, text: str) -> None:
-    """Prints one event; on a terminal, the line is cut to the width and has the colour of its intake."""
-    line = f"{intake:<10} {time:<24}  {printable(text)}"
-    if sys.stdout.isatty():
-        width = shutil.get_terminal_size().columns
-        line = line if len(line) <= width else f"{line[: width - 1]}…"
-    color = _COLORS[_INTAKES.index(intake)] if intake in _INTAKES else None
-    write(line, color, False)
+    def _show(self, intake: str, time: str, text: str) -> None:
+        """Prints one event; on a terminal, the line is cut to the width and has the colour of its intake."""
+        line = f"{intake:<10} {time:<24}  {printable(text)}"
+        if sys.stdout.isatty():
+            width = shutil.get_terminal_size().columns
+            line = line if len(line) <= width else f"{line[: width - 1]}…"
+        self._write(line, _COLORS.get(intake), False)
 
 
 class Demo:
     """The complete demo system; ``spool`` is an empty directory."""
 
-    def __init__(
-        self,
-        reactor: Reactor,
-        spool: Path,
-        write: Write,
-        samples: tuple[Sample, ...] = SAMPLES,
-        recent: logs.Recent | None = None,
-    ) -> None:
+    def __init__(self, reactor: Reactor, spool: Path, write: Write, recent: logs.Recent | None = None) -> None:
         self._recent = recent
-        self.arrivals = DemoSink(samples, write)
+        self.arrivals = DemoSink(write)
         self._write = write
         self._reactor = reactor
         self._spool = spool
-        self._samples = samples
         self._bridge: Bridge | None = None
         self._collector: IListeningPort | None = None
 
@@ -134,23 +125,18 @@ class Demo:
         """Starts the collector and the bridge, then sends the messages of the devices."""
         site = IntakeSite(IntakeResource(self.arrivals, keys=frozenset(_KEYS.values())), self._reactor)
         self._collector = await listen(self._reactor, ListenAddress("127.0.0.1", 0), site)
-        config = self._configuration(cast(IPv4Address, self._collector.getHost()).port)
-        bridge = Bridge(config, Process(self._reactor, recent=self._recent or logs.Recent()))
+        port = cast(IPv4Address, self._collector.getHost()).port
+        config = parse_text(_CONFIGURATION.format(port=port, keys=_KEYS, spool=self._spool), "demo.yaml")
+        bridge = Bridge(config, Process(self._reactor, recent=self._recent))
         await bridge.start()
         self._bridge = bridge
         ports = bridge.listener_set.ports()
-        devices = len({sample.device for sample in self._samples})
+        devices = len({sample.device for sample in SAMPLES})
         self._echo(f"The bridge listens on 127.0.0.1, UDP port {ports['udp']} and TCP port {ports['tcp']}.")
         self._echo(
-            f"{devices} devices send {len(self._samples)} messages. The collector receives (intake, event time,"
-            " event):\n"
+            f"{devices} devices send {len(SAMPLES)} messages. The collector receives (intake, event time, event):\n"
         )
-        await deferToThreadPool(
-            self._reactor, self._reactor.getThreadPool(), lambda: _send_samples(self._samples, ports)
-        )
-
-    def _configuration(self, port: int) -> Config:
-        return parse_text(_CONFIGURATION.format(port=port, keys=_KEYS, spool=self._spool), "demo.yaml")
+        await deferToThreadPool(self._reactor, self._reactor.getThreadPool(), lambda: _send_samples(ports))
 
     def print_next_steps(self) -> None:
         """Prints what the user can try next."""
@@ -173,9 +159,9 @@ class Demo:
             await defer.maybeDeferred(self._collector.stopListening)
 
 
-def _send_samples(samples: tuple[Sample, ...], ports: dict[str, int]) -> None:
+def _send_samples(ports: dict[str, int]) -> None:
     """Sends every sample from the address of its device. Blocks, so call it in a thread. Raises SendError."""
-    for sample in samples:
+    for sample in SAMPLES:
         kind = "udp" if sample.transport == "udp" else "tcp"
         frame = sample.write(datetime.now(UTC)).encode()
         connection = SendConnection(SendTarget(kind, "127.0.0.1", ports[kind]), sample.address)

@@ -6,7 +6,7 @@ import os
 import socket
 import ssl
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -76,10 +76,8 @@ def _size_of(folder: Path) -> int:
     total = 0
     for place, _, files in os.walk(folder):
         for name in files:
-            try:
+            with suppress(OSError):
                 total += os.lstat(os.path.join(place, name)).st_blocks * 512
-            except OSError:
-                continue
     return total
 
 
@@ -107,28 +105,22 @@ def clock(collector_date: str | None, now: float, *, synchronised: bool | None =
     """
     synchronised = _kernel_is_synchronised() if synchronised is None else synchronised
     remedy = "Set up time synchronisation (chrony or systemd-timesyncd); `timedatectl` shows its state"
-    offset = None
-    if collector_date is not None:
-        try:
-            offset = now - parsedate_to_datetime(collector_date).timestamp()
-        except ValueError:
-            offset = None
-    if offset is not None and abs(offset) > CLOCK_TOLERANCE:
+    try:
+        offset = now - parsedate_to_datetime(collector_date or "").timestamp()
+    except ValueError:
+        if synchronised:
+            return Finding("clock", True, "the clock is synchronised; the collector's time is unknown")
+        text = "the kernel reports the clock as not synchronised, and the collector's time is unknown"
+        return Finding("clock", False, f"{text}. {remedy}")
+    if abs(offset) > CLOCK_TOLERANCE:
         direction = "ahead of" if offset > 0 else "behind"
         return Finding(
             "clock", False,
             f"this machine's clock is {_span(abs(offset))} {direction} the collector's. Timestamps without zone or year"
             f" are read wrongly, and correct device clocks are reported as wrong. {remedy}",
         )  # fmt: skip
-    if offset is not None:
-        warning = "" if synchronised else f", but the kernel reports it as not synchronised. {remedy}"
-        return Finding("clock", True, f"the clock agrees with the collector's{warning}")
-    if not synchronised:
-        return Finding(
-            "clock", False,
-            f"the kernel reports the clock as not synchronised, and the collector's time is unknown. {remedy}",
-        )  # fmt: skip
-    return Finding("clock", True, "the clock is synchronised; the collector's time is unknown")
+    warning = "" if synchronised else f", but the kernel reports it as not synchronised. {remedy}"
+    return Finding("clock", True, f"the clock agrees with the collector's{warning}")
 
 
 def _kernel_is_synchronised() -> bool:

@@ -16,9 +16,6 @@ _ARRIVES_WITHIN = 90.0
 "Seconds from the end of a fault, including back-off and the probes of the circuit breaker."
 
 
-_NOTHING: Mapping[str, object] = {}
-
-
 @dataclass(frozen=True)
 class ScenarioResult:
     """The result of one scenario; ``caught_up`` is in seconds, None if the events did not all arrive."""
@@ -65,7 +62,7 @@ class Drill:
 
     def outcome(
         self, name: str, numbers: range, caught_up: float | None, *, expected: int, text: str = "", ok: bool = True,
-        more: Mapping[str, object] = _NOTHING,
+        more: Mapping[str, object] | None = None,
     ) -> ScenarioResult:  # fmt: skip
         """Returns the result of a scenario that sent ``numbers`` and expects ``expected`` of them to arrive. ``ok`` is
         False if it failed for another reason."""
@@ -77,7 +74,7 @@ class Drill:
         if text:
             parts.append(text)
         return ScenarioResult(
-            name, ok and not lost, "; ".join(parts), len(numbers), lost, found["doubles"], caught_up, more
+            name, ok and not lost, "; ".join(parts), len(numbers), lost, found["doubles"], caught_up, more or {}
         )
 
 
