@@ -99,15 +99,14 @@ class Consumer:
         if self._job.busy or self._stopped:
             return
         prefetch = self._wanted_prefetch()
-        if self._tag is not None:
-            if not prefetch or self._excess or self._differs_much(prefetch):
-                self._cancel()
-            else:
-                self._requeue_unwanted(now)
-        else:
-            self._requeue_unwanted(now)
-            if prefetch and self._connection.is_connected and now >= self._not_before:
-                self._job.start(self._consume(prefetch))
+        # A restart of the consumer for a small change of the prefetch is not worth it.
+        differs_much = prefetch * 2 <= self._prefetch or prefetch >= self._prefetch * 2
+        if self._tag is not None and (not prefetch or self._excess or differs_much):
+            self._cancel()
+            return
+        self._requeue_unwanted(now)
+        if self._tag is None and prefetch and self._connection.is_connected and now >= self._not_before:
+            self._job.start(self._consume(prefetch))
 
     def acknowledge(self, batch: TakenBatch) -> None:
         """Acknowledges a settled batch to the broker."""
@@ -149,10 +148,6 @@ class Consumer:
         """True if the courier sends nothing for now: its intake is not configured, or parked until the next attempt."""
         courier = self._courier
         return courier.retired or (courier.parked is not None and courier.next_attempt_in is not None)
-
-    def _differs_much(self, prefetch: int) -> bool:
-        """Returns True if the prefetch differs enough from the current one to restart the consumer."""
-        return prefetch * 2 <= self._prefetch or prefetch >= self._prefetch * 2
 
     # --- the consumer ------------------------------------------------------------------------------------------------
 
@@ -264,29 +259,29 @@ class Consumer:
     def _requeue(self, batches: list[TakenBatch]) -> None:
         if batches:
             self._courier.undo_splits()
-        for batch in self._courier.withdraw(batches):
-            assert isinstance(batch, TakenBatch)
-            delivery = self._deliveries.pop(batch)
-            self._memory.release(batch)
-            self._context.ledger.hand_over(self._courier.name, batch.unacknowledged)
+        for batch, delivery in self._withdraw(batches):
             if not batch.doubtful:
-                self._remember_requeued(batch.origin)
+                # It was not delivered, so its redelivery is no possible duplicate.
+                self._requeued[batch.origin] = None
+                if len(self._requeued) > MAX_REQUEUED:
+                    del self._requeued[next(iter(self._requeued))]
             delivery.channel.requeue(delivery.tag)
-
-    def _remember_requeued(self, origin: str) -> None:
-        """Remembers a requeued batch that was not delivered, so that its redelivery is no possible duplicate."""
-        self._requeued[origin] = None
-        if len(self._requeued) > MAX_REQUEUED:
-            del self._requeued[next(iter(self._requeued))]
 
     def _forget_lost(self) -> None:
         """Forgets waiting batches of a closed channel, as the broker gives them to another consumer."""
         lost = [batch for batch, delivery in self._deliveries.items() if not delivery.channel.open]
-        for batch in self._courier.withdraw(lost) if lost else ():
+        if lost:
+            self._withdraw(lost)
+
+    def _withdraw(self, batches: list[TakenBatch]) -> list[tuple[TakenBatch, HeldDelivery]]:
+        """Takes the batches that are not in flight out of courier, memory and ledger. Returns them."""
+        withdrawn = []
+        for batch in self._courier.withdraw(batches):
             assert isinstance(batch, TakenBatch)
-            del self._deliveries[batch]
             self._memory.release(batch)
             self._context.ledger.hand_over(self._courier.name, batch.unacknowledged)
+            withdrawn.append((batch, self._deliveries.pop(batch)))
+        return withdrawn
 
 
 def acknowledge_all(batches: list[Batch]) -> None:

@@ -153,11 +153,11 @@ def batch_from_message(
         raise ForeignMessage('the header "intake" names another intake')
     sequence, earliest, latest, count = (headers.get(name) for name in ("sequence", "time", "latest", "count"))
     encoding, origin = headers.get("encoding"), headers.get("batch")
-    numbers = all(isinstance(value, int) for value in (sequence, earliest, latest, count))
-    if not numbers or encoding not in ENCODINGS or not isinstance(origin, str):
+    if not (
+        isinstance(sequence, int) and isinstance(earliest, int) and isinstance(latest, int) and isinstance(count, int)
+        and isinstance(encoding, str) and encoding in ENCODINGS and isinstance(origin, str)
+    ):  # fmt: skip
         raise ForeignMessage("headers of a batch are missing or have a wrong type")
-    assert isinstance(sequence, int) and isinstance(earliest, int)
-    assert isinstance(latest, int) and isinstance(count, int) and isinstance(encoding, str)
     if count < 1 or b"\0" in body or len(body) - len(body.replace(b"\n", b"")) != count or body[-1:] != b"\n":
         raise ForeignMessage(f'the body is not {count} lines, as the header "count" says')
     now, wall = seconds

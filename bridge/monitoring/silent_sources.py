@@ -42,8 +42,7 @@ class SilentSources:
             if peer.expect is not None:
                 expected.setdefault(peer.address, (peer.expect, peer.name))
                 heard[peer.address] = max(heard.get(peer.address, 0), peer.last_seen_ms)
-        now = int(self._wall() * 1000)
-        silent = {}
+        now, silent = int(self._wall() * 1000), {}
         for address, (expect, name) in expected.items():
             last = max(heard.get(address, 0), self._since_ms)
             if now - last > expect.total_seconds() * 1000:
