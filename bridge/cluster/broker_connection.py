@@ -43,8 +43,6 @@ class BrokerConnection:
         "Address of the broker that was tried or connected last."
         self.last_error: str | None = None
         "Error of the last attempt or session; None while the connection is up."
-        self.sessions = 0
-        "Sessions opened since start."
         self._on_connected = on_connected
         self._on_change = on_change
         self._purpose = purpose
@@ -133,7 +131,6 @@ class BrokerConnection:
             return
         self._session = session
         self._failed_attempts = self._failed_rounds = 0
-        self.sessions += 1
         self.last_error = None
         self._set_state("up")
         log.info("{purpose}: connected to {broker}", purpose=self._purpose, broker=self.broker)

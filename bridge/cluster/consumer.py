@@ -24,7 +24,6 @@ from twisted.python.failure import Failure
 
 from bridge.cluster.broker import BrokerError, Channel
 from bridge.cluster.broker_connection import BrokerConnection
-from bridge.cluster.consumer_memory import ConsumerMemory
 from bridge.cluster.message import ForeignMessage, ReceivedBatch, TakenBatch, batch_from_message
 from bridge.cluster.single_job import SingleJob
 from bridge.cluster.terms import ClusterTerms
@@ -34,6 +33,8 @@ from bridge.spool import Batch
 
 MAX_HOLD = 600.0
 "Seconds for which a batch may wait here. A broker ends a consumer that acknowledges nothing for 30 minutes."
+MIN_BATCHES, MAX_BATCHES = 2, 256
+"Limits of the number of batches that an intake may hold."
 MAX_REQUEUED = 4096
 "Requeued batches whose identity is remembered."
 RETRY_AFTER = 2.0
@@ -52,6 +53,44 @@ class HeldDelivery:
     channel: Channel
     tag: object
     since: float
+
+
+class ConsumerMemory:
+    """Limits the bytes of the batches that all consumers of this node hold in memory."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.held = 0
+        "Bytes of the held batches."
+        self._consumers = 1
+        self._exact: set[int] = set()
+
+    def divide_among(self, consumers: int) -> None:
+        """Divides the limit among this number of consumers."""
+        self._consumers = max(1, consumers)
+
+    def prefetch(self, typical_size: float) -> int:
+        """Returns how many batches of a typical size one intake may hold."""
+        return max(MIN_BATCHES, min(MAX_BATCHES, int(self.limit / self._consumers / typical_size)))
+
+    def has_room(self, size: int) -> bool:
+        """Returns True if ``size`` more bytes may be held."""
+        return self.held + size <= self.limit
+
+    def hold(self, batch: TakenBatch, *, exact: bool) -> None:
+        """Counts a batch that was taken over. ``exact``: it is joined only within the timestamp resolution."""
+        self.held += batch.size
+        if exact:
+            self._exact.add(batch.sequence)
+
+    def release(self, batch: TakenBatch) -> None:
+        """Counts a batch as settled or requeued."""
+        self.held -= batch.size
+        self._exact.discard(batch.sequence)
+
+    def is_exact(self, sequence: int) -> bool:
+        """Returns True if the held batch with this sequence is joined only within the timestamp resolution."""
+        return sequence in self._exact
 
 
 class Consumer:

@@ -22,8 +22,7 @@ from twisted.logger import Logger
 from bridge.cluster.backlog_view import BacklogView
 from bridge.cluster.broker import Connect
 from bridge.cluster.broker_connection import BrokerConnection
-from bridge.cluster.consumer import Consumer, Quarantine
-from bridge.cluster.consumer_memory import ConsumerMemory
+from bridge.cluster.consumer import Consumer, ConsumerMemory, Quarantine
 from bridge.cluster.publisher import Outbox, Publisher
 from bridge.cluster.queue_monitor import QueueMonitor
 from bridge.cluster.terms import ClusterTerms

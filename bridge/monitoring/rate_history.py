@@ -15,10 +15,8 @@ EVERY = 5.0
 "Seconds between two readings."
 
 FIGURES = ("received", "delivered", "dropped", "waiting", "oldest", "delay")
-"Events per second received, delivered and dropped; waiting events; age of the oldest; mean delay of delivered batches."
-
-NO_DELAY = nan
-"The delay of an interval in which nothing was delivered."
+"""Events per second received, delivered and dropped; waiting events; age of the oldest; mean delay of delivered batches
+(NaN if none was delivered)."""
 
 
 class Ring:
@@ -119,5 +117,5 @@ def _between(then: _Totals, now: _Totals, waiting: int, oldest: float) -> dict[s
         "dropped": (now.dropped - then.dropped) / passed,
         "waiting": float(waiting),
         "oldest": oldest,
-        "delay": (now.delay - then.delay) / batches if batches else NO_DELAY,
+        "delay": (now.delay - then.delay) / batches if batches else nan,
     }

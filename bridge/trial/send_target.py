@@ -3,6 +3,7 @@
 import errno
 import os
 import socket
+from contextlib import suppress
 from typing import NamedTuple, Self
 from urllib.parse import urlsplit
 
@@ -84,19 +85,15 @@ class SendConnection:
     def close(self) -> None:
         """Closes the connection; raises an error that the receiver has reported by now."""
         try:
-            with self._socket:
-                if self._udp:
-                    # If no process listens on the port, the host may report it by ICMP after the datagram was sent.
-                    code = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-                    if code:
-                        raise OSError(code, os.strerror(code))
-                    return
-                self._socket.shutdown(socket.SHUT_WR)
-                self._socket.settimeout(_CLOSE_SECONDS)
-                while self._socket.recv(4096):
-                    pass
-        except TimeoutError:
-            pass
+            with self._socket, suppress(TimeoutError):
+                if not self._udp:
+                    self._socket.shutdown(socket.SHUT_WR)
+                    self._socket.settimeout(_CLOSE_SECONDS)
+                    while self._socket.recv(4096):
+                        pass
+                # If no process listens on the port, the host may report it by ICMP after the datagram was sent.
+                elif code := self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+                    raise OSError(code, os.strerror(code))
         except OSError as error:
             raise self._error(error) from None
 
