@@ -131,12 +131,8 @@ class AmqpChannel:
 
             def received(message: ReceivedMessage) -> None:
                 wait()
-                got(
-                    ReceivedBatch(
-                        message.properties.headers or {}, message.body, bool(message.method.redelivered),
-                        message.method.delivery_tag,
-                    )
-                )  # fmt: skip
+                headers, method = message.properties.headers or {}, message.method
+                got(ReceivedBatch(headers, message.body, bool(method.redelivered), method.delivery_tag))
 
             def ended(failure: Failure) -> None:
                 if tag not in self._cancelled:

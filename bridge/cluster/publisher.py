@@ -167,14 +167,8 @@ class Publisher:
         # Only one batch after a failure, and on a channel that has not confirmed anything yet.
         limit = MAX_BATCHES if self._has_confirmed and not self._failures else 1
         pieces: list[Piece] = []
-        while (
-            len(self._lent) < limit
-            and self._lent_bytes < MAX_BYTES
-            and len(pieces) < MAX_READ_BATCHES
-            and self._outbox.has_room(self)
-        ):
-            piece = self._courier.take_for_handover()
-            if piece is None:
+        while len(self._lent) < limit and self._lent_bytes < MAX_BYTES and len(pieces) < MAX_READ_BATCHES:
+            if not self._outbox.has_room(self) or (piece := self._courier.take_for_handover()) is None:
                 break
             self._lent[piece] = float("inf")
             self._lent_bytes += piece.size

@@ -13,6 +13,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 
 from bridge import __version__
 from bridge.accounting import UNROUTED
+from bridge.monitoring.runtime_metrics import Histogram
 from bridge.monitoring.status import JSON, STATES, Status
 
 L = TypeVar("L", str, tuple[str, str])
@@ -58,9 +59,8 @@ class MetricsCollector:
         )  # fmt: skip
         held = status.spool.quarantine.by_intake
         yield _gauge("events_quarantined", "Frames held in quarantine.", ("intake", "reason"), held)
-        yield self._account(
-            "possible_duplicates", "Events that the collector may have received twice.", "possible_duplicates"
-        )
+        duplicates_help = "Events that the collector may have received twice."
+        yield self._account("possible_duplicates", duplicates_help, "possible_duplicates")
 
     def _account(self, name: str, help_text: str, figure: str) -> Metric:
         """Returns a counter with one figure of the ledger for each intake."""
@@ -85,15 +85,11 @@ class MetricsCollector:
 
     def _listeners(self) -> Iterable[Metric]:
         listener_set = self._status.listener_set
-        yield _counter(
-            "udp_receive_buffer_drops", "Datagrams dropped by the kernel because the buffer was full.", "listener",
-            listener_set.kernel_drops(),
-        )  # fmt: skip
-        yield _counter(
-            "connections_refused", "Connections and datagrams that were rejected, by reason.", ("listener", "reason"),
-            _flat(listener_set.rejections()),
-        )  # fmt: skip
-        refused = listener_set.refused()
+        drops_help = "Datagrams dropped by the kernel because the buffer was full."
+        yield _counter("udp_receive_buffer_drops", drops_help, "listener", listener_set.kernel_drops())
+        refused, rejections = listener_set.refused(), _flat(listener_set.rejections())
+        reasons_help = "Connections and datagrams that were rejected, by reason."
+        yield _counter("connections_refused", reasons_help, ("listener", "reason"), rejections)
         yield _counter("listener_refused", "Connections and datagrams that were rejected.", "listener", refused)
 
     def _bridge(self) -> Iterable[Metric]:
@@ -106,28 +102,21 @@ class MetricsCollector:
         yield _one("sequence_missing_events", "Message numbers that were never received, over all sources.", gaps)
         expiry_help = "Seconds until a certificate of this gateway expires."
         yield _gauge("certificate_expiry_seconds", expiry_help, "name", status.certificates())
-        for name, help_text, histogram in (
-            ("delivery_seconds", "Seconds from sealing a batch to its acceptance.", status.runtime_metrics.delivery),
-            (
-                "timestamp_error_seconds", "Largest difference between the timestamps of a request and of its events.",
-                status.runtime_metrics.error,
-            ),
-        ):  # fmt: skip
-            family = HistogramMetricFamily(PREFIX + name, help_text)
-            family.add_metric((), histogram.buckets(), histogram.total)
-            yield family
+        measured = status.runtime_metrics
+        yield _histogram("delivery_seconds", "Seconds from sealing a batch to its acceptance.", measured.delivery)
+        error_help = "Largest difference between the timestamps of a request and of its events."
+        yield _histogram("timestamp_error_seconds", error_help, measured.error)
         imbalance = status.ledger.imbalance
         yield _one("ledger_imbalance_events", "Imbalance of the ledger; not 0 means a defect.", imbalance)
-        yield _one("reactor_stall_seconds", "Longest reactor stall in the last minutes.", status.runtime_metrics.stall)
+        yield _one("reactor_stall_seconds", "Longest reactor stall in the last minutes.", measured.stall)
         yield _one("config_last_reload_success", "1 if the last reload was applied.", status.reloaded)
         yield _gauge("config_info", "The configuration in use.", "sha256", {status.config_sha256: 1})
         yield _gauge("build_info", "The running version.", "version", {__version__: 1})
 
     def _cluster_node(self, cluster_node: JSON) -> Iterable[Metric]:
         """Yields the metrics of a shared backlog."""
-        yield _one(
-            "fleet_broker_up", "1 while a broker accepts this node's batches.", _number(cluster_node["broker_up"])
-        )
+        broker_up = _number(cluster_node["broker_up"])
+        yield _one("fleet_broker_up", "1 while a broker accepts this node's batches.", broker_up)
         yield _one("fleet_couriers", "Nodes that share the request rate.", _number(cluster_node["couriers"]))
         yield _one("fleet_held_bytes", "Bytes in memory of batches taken over.", _number(cluster_node["held_bytes"]))
         alone = cluster_node["alone"]
@@ -139,9 +128,8 @@ class MetricsCollector:
             ("couriers", "fleet_queue_couriers", "Couriers that consume from the shared queue."),
         ):
             yield _gauge(name, help_text, "intake", {row["intake"]: row[key] for row in rows})
-        yield self._account(
-            "fleet_handed_over", "Events handed over to the shared queues, or returned to them.", "handed_over"
-        )
+        handed_over_help = "Events handed over to the shared queues, or returned to them."
+        yield self._account("fleet_handed_over", handed_over_help, "handed_over")
         yield self._account("fleet_taken_over", "Events taken over from the shared queues.", "taken_over")
 
     def _additional(self) -> Iterable[Metric]:
@@ -179,6 +167,12 @@ def _counter(name: str, help_text: str, label: Label, values: Mapping[L, float])
 
 def _gauge(name: str, help_text: str, label: Label, values: Mapping[L, float]) -> Metric:
     return _filled(GaugeMetricFamily(PREFIX + name, help_text, labels=_tuple(label)), values)
+
+
+def _histogram(name: str, help_text: str, histogram: Histogram) -> Metric:
+    family = HistogramMetricFamily(PREFIX + name, help_text)
+    family.add_metric((), histogram.buckets(), histogram.total)
+    return family
 
 
 def _filled(family: CounterMetricFamily | GaugeMetricFamily, values: Mapping[L, float]) -> Metric:
