@@ -127,7 +127,7 @@ class Demo:
         self._collector = await listen(self._reactor, ListenAddress("127.0.0.1", 0), site)
         port = cast(IPv4Address, self._collector.getHost()).port
         config = parse_text(_CONFIGURATION.format(port=port, keys=_KEYS, spool=self._spool), "demo.yaml")
-        bridge = Bridge(config, Process(self._reactor, recent=self._recent))
+        bridge = Bridge(config, Process(self._reactor, recent=self._recent or logs.Recent()))
         await bridge.start()
         self._bridge = bridge
         ports = bridge.listener_set.ports()
