@@ -8,7 +8,7 @@ reads all frames.
 The expression accepts less than the reference parser, with the same meaning. Property tests assert that both give the
 same result. As in the reference parser, the first rule that matches decides:
 
-- after ``1 ``: RFC 5424, and headers that begin like it (``shapes.timed.AFTER_VERSION``)
+- after ``1 ``: RFC 5424, and headers that begin like it (``shapes.timed.VERSIONED``)
 - two times, of a relay and of a device, or a time of any format followed by the patterns of ``after_timestamp``
 - Cisco's headers before the time (``shapes.cisco``)
 - headers without a leading time (``shapes.untimed``), and text without any header

@@ -56,38 +56,23 @@ _DROPS = (
 )
 
 SHAPES = (
-    Shape(
-        "cisco-ios",
-        b"",
+    Shape("cisco-ios", b"",
         b"<189>4711: core-1: 004690: *Nov 23 07:24:00.250 UTC: %SYS-5-CONFIG_I: Configured from console by vty0",
-        drops=_DROPS,
-    ),
-    Shape(
-        "cisco-relayed",
-        b"",
+        drops=_DROPS),
+    Shape("cisco-relayed", b"",
         b"<189>Nov 23 07:24:01 192.0.2.100 4711: *Nov 23 2026 07:24:00.250 UTC: %LINK-3-UPDOWN: Interface Vlan7 is up",
-        drops=_DROPS + rb"|[A-Z][a-z]{2} [ 0-9][0-9] [0-9:]{8}|\S++",
-    ),
-    Shape(
-        "cisco-cucm",
-        b"",
+        drops=_DROPS + rb"|[A-Z][a-z]{2} [ 0-9][0-9] [0-9:]{8}|\S++"),
+    Shape("cisco-cucm", b"",
         b"<189>8103: Nov 23 2026 07:24:00 AM.535 UTC : %UC_AUDITLOG-5-AdministrativeEvent: %[ UserID =anna]"
         b"[ EventStatus =Success][Cluster ID=][Node ID=cucm-pub]: Audit Event",
-        drops=_DROPS,
-    ),
-    Shape(
-        "counted",
-        b"",
+        drops=_DROPS),
+    Shape("counted", b"",
         b"<34>123: Nov 23 07:24:00 gw-4 su: 'su root' failed for anna on /dev/pts/8",
-        drops=rb"[0-9]*+: ",
-    ),
-    Shape(
-        "relayed",
-        b"",
+        drops=rb"[0-9]*+: "),
+    Shape("relayed", b"",
         b"<165>Nov 23 07:24:01 relay-1 Nov 23 07:24:00 ise-2 CISE_Failed_Attempts 0000012345 1 0 Authentication failed",
-        drops=rb"[A-Z][a-z]{2} [ 0-9][0-9] [0-9:]{8}|\S++",
-    ),
-)
+        drops=rb"[A-Z][a-z]{2} [ 0-9][0-9] [0-9:]{8}|\S++"),
+)  # fmt: skip
 
 
 class Second(NamedTuple):

@@ -40,42 +40,25 @@ _HOST_KEYS = (b"devname", b"device_name", b"hostname", b"host_name", b"fw")
 
 
 SHAPES = (
-    Shape(
-        "fortinet",
-        b"",
+    Shape("fortinet", b"",
         b'<189>date=2026-11-23 time=08:24:00 devname="fgt-lyon" devid="FGT60F0000000001" tz="+0100" '
-        b'logid="0000000013" type="traffic" srcip=192.0.2.7 action="deny"',
-    ),
-    Shape(
-        "sonicwall",
-        b"",
+        b'logid="0000000013" type="traffic" srcip=192.0.2.7 action="deny"'),
+    Shape("sonicwall", b"",
         b'<134>id=firewall sn=18B1690000AA time="2026-11-23 07:24:00 UTC" fw=198.51.100.2 pri=6 c=262144 m=98 '
-        b'msg="Connection Opened" src=192.0.2.5:50110',
-    ),
-    Shape(
-        "stormshield",
-        b"",
+        b'msg="Connection Opened" src=192.0.2.5:50110'),
+    Shape("stormshield", b"",
         b'<14>id=firewall time="2026-11-23 08:24:00" fw="sns-west" tz=+0100 startime="2026-11-23 08:23:59" pri=5 '
-        b'srcif="Ethernet1" logtype="filter"',
-    ),
-    Shape(
-        "sophos",
-        b"",
+        b'srcif="Ethernet1" logtype="filter"'),
+    Shape("sophos", b"",
         b'<30>device="SFW" date=2026-11-23 time=08:24:00 timezone="CET" device_name="xgs-1" device_id=C00000000000001 '
-        b'log_type="Firewall"',
-    ),
-    Shape(
-        "checkpoint-splunk",
-        b"",
-        b"time=1795418640|hostname=cp-mgmt|severity=Medium|product=IPS|action=Prevent|ifdir=inbound",
-    ),
-    Shape("json", b"", b'{"LogTimestamp": "Mon Nov 23 07:24:00 2026","Customer": "Example","Connector": "lyon-1"}'),
-    Shape(
-        "key-value",
-        b"",
-        b'<134>action="session opened" user="anna" client="192.0.2.6" time="2026-11-23T07:24:00Z"',
-    ),
-)
+        b'log_type="Firewall"'),
+    Shape("checkpoint-splunk", b"",
+        b"time=1795418640|hostname=cp-mgmt|severity=Medium|product=IPS|action=Prevent|ifdir=inbound"),
+    Shape("json", b"",
+        b'{"LogTimestamp": "Mon Nov 23 07:24:00 2026","Customer": "Example","Connector": "lyon-1"}'),
+    Shape("key-value", b"",
+        b'<134>action="session opened" user="anna" client="192.0.2.6" time="2026-11-23T07:24:00Z"'),
+)  # fmt: skip
 
 # Keys that only one product sends.
 _IDENTIFYING_KEYS = (

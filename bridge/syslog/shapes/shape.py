@@ -1,7 +1,7 @@
 """Defines a shape, and the table that tries many shapes with one expression.
 
-The pattern of a shape matches at the beginning of the text (``untimed.WITHOUT_TIME``) or directly after a time
-(``timed.AFTER_TIME``). Its groups:
+The pattern of a shape matches at the beginning of the text (``untimed.UNTIMED``) or directly after a time
+(``timed.TIMED``). Its groups:
 
 ``host`` ``pid`` ``msgid`` ``sd``
     fields
@@ -17,7 +17,6 @@ patterns in an expression for PCRE2, so a pattern must mean the same to ``re`` a
 """
 
 import re
-from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from bridge.syslog.grammar import TAG, Header, content_5424
@@ -46,14 +45,12 @@ class Shape(NamedTuple):
 class ShapeTable:
     """Matches many shapes with one expression."""
 
-    def __init__(self, rows: Iterable[Shape]) -> None:
-        self.rows: Sequence[Shape] = tuple(rows)
-        numbered = [_GROUP.sub(rb"(?P<\1_%d>" % i, row.pattern) + b"(?P<_%d>)" % i for i, row in enumerate(self.rows)]
+    def __init__(self, *rows: Shape) -> None:
+        self.rows = rows
+        numbered = [_GROUP.sub(rb"(?P<\1_%d>" % i, row.pattern) + b"(?P<_%d>)" % i for i, row in enumerate(rows)]
         self._expression = re.compile(b"|".join(numbered))
         index = self._expression.groupindex
-        self._groups = {
-            f"_{i}": (row, [index.get(f"{name}_{i}", 0) for name in _GROUPS]) for i, row in enumerate(self.rows)
-        }
+        self._groups = {f"_{i}": (row, [index.get(f"{name}_{i}", 0) for name in _GROUPS]) for i, row in enumerate(rows)}
 
     def read(self, priority: bytes, text: bytes, start: int, at: int, stamp: Stamp) -> Header | None:
         """Parses ``text`` at ``at`` with the first row that matches. Returns None if no row matches.

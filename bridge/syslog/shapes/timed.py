@@ -12,205 +12,113 @@ _BLANKS = rb"[ ]++"
 _HOST = rb"(?P<host>" + HOST + rb")" + _BLANKS
 _ASA = rb"%(?:ASA|FTD|PIX|FWSM|ACE|NGIPS)-"
 
-AFTER_TIME = (
+TIMED = ShapeTable(
     # --- Cisco: the mnemonic is in the place of the tag. It is APP-NAME and also stays in MSG ---
     # Viptela puts the host into the mnemonic. The host may contain dashes, so the process is the word before `-n-`.
-    Shape(
-        "cisco-viptela",
-        rb"(?P<content>)(?:" + _WORD + rb"\[(?P<pid>[0-9]++)\]: )?(?P<msg>)(?=(?P<app>%Viptela-"
+    Shape("cisco-viptela", rb"(?P<content>)(?:" + _WORD + rb"\[(?P<pid>[0-9]++)\]: )?(?P<msg>)(?=(?P<app>%Viptela-"
         rb"(?P<host>[A-Za-z0-9_.]++(?:-[A-Za-z0-9_.]++){0,6}?)-[A-Za-z_]++-[0-7]-[A-Z]++-[0-9]++)[ ]?:)",
         b"<189>Nov 23 07:24:00 SYSMGR[812]: %Viptela-edge-paris-2-sysmgrd-6-INFO-1400002: Notification: config change",
-        drops=_WORD,
-    ),
+        drops=_WORD),
     # ASA writes ` : ` or `: ` after the host.
-    Shape(
-        "cisco",
-        rb"(?:(?P<host>"
-        + HOST
-        + rb")(?::(?=[ ]++"
-        + _ASA
-        + rb")|[ ]:)?"
-        + _BLANKS
-        + rb")?(?:[A-Z]{2,5} ?:"
-        + _BLANKS
-        + rb")?(?P<msg>)(?=(?P<app>"
-        + MNEMONIC
-        + rb"))",
+    Shape("cisco", rb"(?:(?P<host>" + HOST + rb")(?::(?=[ ]++" + _ASA + rb")|[ ]:)?" + _BLANKS + rb")?(?:[A-Z]{2,5} ?:"
+        + _BLANKS + rb")?(?P<msg>)(?=(?P<app>" + MNEMONIC + rb"))",
         b"<166>Nov 23 2026 07:24:00 fw-edge : %ASA-6-302013: Built inbound TCP connection 471 for outside:198.51.100.7",
-        drops=rb"[A-Z]{2,5} ?:",
-    ),
+        drops=rb"[A-Z]{2,5} ?:"),
     # After an ISO time, the word of `WORD: %` is an agent of Arista EOS: a tag.
-    Shape(
-        "cisco-colon",
-        rb"(?P<host>" + HOST + rb"):" + _BLANKS + rb"(?P<msg>)(?=(?P<app>" + MNEMONIC + rb"))",
+    Shape("cisco-colon", rb"(?P<host>" + HOST + rb"):" + _BLANKS + rb"(?P<msg>)(?=(?P<app>" + MNEMONIC + rb"))",
         b"<189>Nov 23 07:24:00 access-sw-07: %LINK-3-UPDOWN: Interface GigabitEthernet1/0/7, changed state to up",
-        needs="bsd",
-    ),
+        needs="bsd"),
     # H3C, HPE Comware and Huawei
-    Shape(
-        "comware",
-        rb"(?:" + _HOST + rb"(?:\([A-Za-z]++\) )?)?(?P<msg>)(?=(?P<app>%%[0-9]{2}[A-Za-z0-9_]++/[0-7]/[A-Za-z0-9_]++))",
+    Shape("comware", rb"(?:" + _HOST
+        + rb"(?:\([A-Za-z]++\) )?)?(?P<msg>)(?=(?P<app>%%[0-9]{2}[A-Za-z0-9_]++/[0-7]/[A-Za-z0-9_]++))",
         b"<189>Nov 23 07:24:00 2026 core-hp %%10IFNET/3/LINK_UPDOWN: GigabitEthernet1/0/3 link status is UP.",
-        drops=rb"\([A-Za-z]++\) ",
-    ),
+        drops=rb"\([A-Za-z]++\) "),
     # --- CEF, LEEF, Snare: MSG begins with their first word (decision 12) ---
-    Shape(
-        "cef",
-        rb"(?:" + _HOST + rb")?(?:(?P<app>" + _WORD + rb") (?:-: ?)?)?(?P<msg>)(?=" + CEF + rb")",
+    Shape("cef", rb"(?:" + _HOST + rb")?(?:(?P<app>" + _WORD + rb") (?:-: ?)?)?(?P<msg>)(?=" + CEF + rb")",
         b"<134>Nov 23 07:24:00 dam-01 CEF:0|Example|Database Guard|4.1|101|Login failed|5|suser=anna src=192.0.2.9",
-        drops=rb"-:",
-    ),
-    Shape(
-        "snare",
-        rb"(?:(?P<host>" + HOST + rb")[ \t]++)?(?P<msg>)(?=MSWinEventLog[ \t#,])",
-        b"<14>Nov 23 07:24:00 dc1.example.org MSWinEventLog\t1\tSecurity\t4711\tMon Nov 23 07:24:00 2026\t4624\tok",
-    ),
+        drops=rb"-:"),
+    Shape("snare", rb"(?:(?P<host>" + HOST + rb")[ \t]++)?(?P<msg>)(?=MSWinEventLog[ \t#,])",
+        b"<14>Nov 23 07:24:00 dc1.example.org MSWinEventLog\t1\tSecurity\t4711\tMon Nov 23 07:24:00 2026\t4624\tok"),
     # --- Others ---
     # F5 writes the blade before the host and the level before the tag.
-    Shape(
-        "f5",
-        rb"(?:slot[0-9]++/)?"
-        + _HOST
-        + LEVEL
-        + _BLANKS
+    Shape("f5", rb"(?:slot[0-9]++/)?" + _HOST + LEVEL + _BLANKS
         + rb"(?P<app>[^\s:\[\]<>]++)(?:\[(?P<pid>[^\]\s]*+)\])?: ?(?P<msg>)",
         b"<133>Nov 23 07:24:00 slot1/ltm-a notice mcpd[6760]: 01070638:5: Pool /Common/web member 192.0.2.4:443 up",
-        drops=rb"slot[0-9]++/|" + LEVEL,
-    ),
-    Shape(
-        "f5-slot",
-        rb"slot[0-9]++/" + _HOST,
+        drops=rb"slot[0-9]++/|" + LEVEL),
+    Shape("f5-slot", rb"slot[0-9]++/" + _HOST,
         b"<134>Nov 23 07:24:00 slot2/ltm-a logger: [ssl_acc] 192.0.2.8 - admin /mgmt 200 17",
-        drops=rb"slot[0-9]++/",
-    ),
-    Shape(
-        "f5-irule",
-        rb"(?P<msg>)(?P<host>" + _NAME + rb"),f5_irule=",
-        b"<190>Nov 23 07:24:00 ltm-a,f5_irule=hsl-http,src_ip=198.51.100.3,vip=192.0.2.10,http_method=GET",
-    ),
+        drops=rb"slot[0-9]++/"),
+    Shape("f5-irule", rb"(?P<msg>)(?P<host>" + _NAME + rb"),f5_irule=",
+        b"<190>Nov 23 07:24:00 ltm-a,f5_irule=hsl-http,src_ip=198.51.100.3,vip=192.0.2.10,http_method=GET"),
     # FACILITY.LEVEL before the host: Cisco Meeting Server, Synology, DD-WRT
-    Shape(
-        "facility-and-level",
-        rb"(?:kern|user|mail|daemon|auth|syslog|lpr|news|uucp|cron|authpriv|ftp|local[0-7])\."
-        + LEVEL
-        + _BLANKS
-        + _HOST,
+    Shape("facility-and-level", rb"(?:kern|user|mail|daemon|auth|syslog|lpr|news|uucp|cron|authpriv|ftp|local[0-7])\."
+        + LEVEL + _BLANKS + _HOST,
         b"<14>Nov 23 07:24:00 user.info meeting-1 authp: connection to directory 192.0.2.20 is up",
-        drops=rb"[a-z]++[0-7]?\." + LEVEL,
-    ),
+        drops=rb"[a-z]++[0-7]?\." + LEVEL),
     # NAME,MAC,FIRMWARE or NAME MAC,FIRMWARE. An access point without a name sends MAC,FIRMWARE alone
-    Shape(
-        "unifi",
-        rb"(?:(?P<host>" + _NAME + rb")[, ])?[0-9a-f]{12},[A-Za-z0-9_.+-]++:?" + _BLANKS,
+    Shape("unifi", rb"(?:(?P<host>" + _NAME + rb")[, ])?[0-9a-f]{12},[A-Za-z0-9_.+-]++:?" + _BLANKS,
         b"<30>Nov 23 07:24:00 U6LR,78452c0a1b2c,v6.2.44.14098: hostapd[2212]: ath0: STA 02:00:5e:10:00:07 associated",
-        drops=rb",?[0-9a-f]{12},[A-Za-z0-9_.+-]++",
-    ),
-    Shape(
-        "netscaler",
-        rb"(?:" + _HOST + rb")?(?P<msg>)(?=[0-9]++-PPE-[0-9]++ :)",
-        b"<134> 23/11/2026:07:24:00 GMT adc-1 0-PPE-0 : default TCP CONN_TERMINATE 1087 0 :  Source 192.0.2.3:44010",
-    ),
-    Shape(
-        "netapp",
-        rb"(?P<msg>)\[(?P<host>" + _NAME + rb"):[A-Za-z0-9_.]++:[a-z]++\]: ",
-        b"<13>Nov 23 07:24:00 [filer-a:secd.ldap.noServers:alert]: None of the LDAP servers is reachable",
-    ),
-    Shape(
-        "aix-forwarded",
-        rb"[Mm]essage forwarded from (?P<host>" + HOST + rb"):" + _BLANKS,
+        drops=rb",?[0-9a-f]{12},[A-Za-z0-9_.+-]++"),
+    Shape("netscaler", rb"(?:" + _HOST + rb")?(?P<msg>)(?=[0-9]++-PPE-[0-9]++ :)",
+        b"<134> 23/11/2026:07:24:00 GMT adc-1 0-PPE-0 : default TCP CONN_TERMINATE 1087 0 :  Source 192.0.2.3:44010"),
+    Shape("netapp", rb"(?P<msg>)\[(?P<host>" + _NAME + rb"):[A-Za-z0-9_.]++:[a-z]++\]: ",
+        b"<13>Nov 23 07:24:00 [filer-a:secd.ldap.noServers:alert]: None of the LDAP servers is reachable"),
+    Shape("aix-forwarded", rb"[Mm]essage forwarded from (?P<host>" + HOST + rb"):" + _BLANKS,
         b"<38>Nov 23 07:24:00 Message forwarded from lpar12: sshd[5767398]: Accepted publickey for oper",
-        drops=rb"[Mm]essage forwarded from",
-    ),
-    Shape(
-        "repeated",
-        rb"(?:(?![Ll]ast |[Mm]essage )" + _HOST + rb")?(?P<msg>)(?=(?:[Ll]ast m|[Mm])essage repeated [0-9]++ time)",
-        b"<38>Nov 23 07:24:00 last message repeated 7 times",
-    ),
-    Shape(
-        "vectra",
-        _HOST + rb"(?P<app>vectra\w*+) (?P<msg>)(?=-: )",
-        b'<13>Nov 23 07:24:00 brain-1 vectra_json_v2 -: {"category": "HOST SCORING", "threat": 12}',
-    ),
-    Shape(
-        "pan-os",
-        rb"(?:" + _HOST + rb")?(?P<msg>)(?=[0-9A-Fx]*+,20[0-9]{2}/[0-9]{2}/[0-9]{2} )",
-        b"<14>Nov 23 07:24:00 PA-850 1,2026/11/23 07:24:00,013201000001,TRAFFIC,end,2560,2026/11/23 07:24:00,192.0.2.5",
-    ),
+        drops=rb"[Mm]essage forwarded from"),
+    Shape("repeated", rb"(?:(?![Ll]ast |[Mm]essage )" + _HOST
+        + rb")?(?P<msg>)(?=(?:[Ll]ast m|[Mm])essage repeated [0-9]++ time)",
+        b"<38>Nov 23 07:24:00 last message repeated 7 times"),
+    Shape("vectra", _HOST + rb"(?P<app>vectra\w*+) (?P<msg>)(?=-: )",
+        b'<13>Nov 23 07:24:00 brain-1 vectra_json_v2 -: {"category": "HOST SCORING", "threat": 12}'),
+    Shape("pan-os", rb"(?:" + _HOST + rb")?(?P<msg>)(?=[0-9A-Fx]*+,20[0-9]{2}/[0-9]{2}/[0-9]{2} )",
+        b"<14>Nov 23 07:24:00 PA-850 1,2026/11/23 07:24:00,013201000001,TRAFFIC,end,2560,"
+        b"2026/11/23 07:24:00,192.0.2.5"),
     # ProCurve writes an event number before the tag
-    Shape(
-        "procurve",
-        _HOST + rb"(?P<content>)[0-9]{5} (?P<app>[A-Za-z0-9_-]++): ?(?P<msg>)",
+    Shape("procurve", _HOST + rb"(?P<content>)[0-9]{5} (?P<app>[A-Za-z0-9_-]++): ?(?P<msg>)",
         b"<14>Nov 23 07:24:00 192.0.2.30 00076 ports:  port 12 is now on-line",
-        drops=rb"[0-9]{5}",
-    ),
+        drops=rb"[0-9]{5}"),
     # sysklogd adds its version to the tag of its own messages
-    Shape(
-        "sysklogd",
-        _HOST + rb"(?P<app>syslogd [0-9][0-9.]*+(?:#[0-9]++)?): ?(?P<msg>)",
-        b"<46>Nov 23 07:24:00 print-2 syslogd 1.5.0: restart.",
-    ),
+    Shape("sysklogd", _HOST + rb"(?P<app>syslogd [0-9][0-9.]*+(?:#[0-9]++)?): ?(?P<msg>)",
+        b"<46>Nov 23 07:24:00 print-2 syslogd 1.5.0: restart."),
     # macOS: application names may contain blanks
-    Shape(
-        "macos",
-        _HOST + rb"(?P<app>[A-Z][A-Za-z]*+(?: [A-Z0-9][A-Za-z0-9.]*+){1,3})\[(?P<pid>[0-9]++)\]: ?(?P<msg>)",
-        b"<13>Nov 23 07:24:00 mac-anna Activity Monitor[731]: sampling has ended",
-    ),
+    Shape("macos", _HOST
+        + rb"(?P<app>[A-Z][A-Za-z]*+(?: [A-Z0-9][A-Za-z0-9.]*+){1,3})\[(?P<pid>[0-9]++)\]: ?(?P<msg>)",
+        b"<13>Nov 23 07:24:00 mac-anna Activity Monitor[731]: sampling has ended"),
     # RFC 5424 without its version: Juniper, VMware. The fields are restricted, so that plain text does not match.
-    Shape(
-        "rfc5424-without-version",
+    Shape("rfc5424-without-version",
         rb"(?P<host>[^\s:]++|-) (?P<app>[^\s:]++) (?P<pid>-|[0-9]++) (?P<msgid>-|[A-Z][A-Z0-9_]*+) "
         rb"(?P<sd>-|(?:" + SD_ELEMENT + rb")++)(?: |\Z)(?P<msg>)",
         b'<165>2026-11-23T07:24:00.003Z srx-1 RT_FLOW - RT_FLOW_SESSION_DENY [junos@2636.1.1.1.2.129 reason="policy"]',
-        format="rfc5424",
-        needs="iso",
-    ),
-    Shape(
-        "bracketed-host",
-        rb"\[(?P<host>[0-9A-Fa-f.:]*+(?<=[0-9A-Fa-f]))\]" + _BLANKS,
-        b"<134>Nov 23 07:24:00 [192.0.2.143] FeedServer: connection to the cloud is up again",
-    ),
-)
+        format="rfc5424", needs="iso"),
+    Shape("bracketed-host", rb"\[(?P<host>[0-9A-Fa-f.:]*+(?<=[0-9A-Fa-f]))\]" + _BLANKS,
+        b"<134>Nov 23 07:24:00 [192.0.2.143] FeedServer: connection to the cloud is up again"),
+)  # fmt: skip
 
 _FIELDS = rb"(?P<host>[^\s:]++|-) (?P<app>[^\s:]++) (?P<pid>-|[0-9]++) (?P<msgid>-|[A-Za-z][A-Za-z0-9_]*+)"
 
 # After `1 `, if the header is not valid RFC 5424: fields are missing, or the time has a blank instead of the T.
-AFTER_VERSION = (
-    Shape(
-        "rfc5424-other-time",
-        _FIELDS + rb" (?P<sd>-|(?:" + SD_ELEMENT + rb")++)(?: |\Z)(?P<msg>)",
+VERSIONED = ShapeTable(
+    Shape("rfc5424-other-time", _FIELDS + rb" (?P<sd>-|(?:" + SD_ELEMENT + rb")++)(?: |\Z)(?P<msg>)",
         b"<166>1 2026-11-23 07:24:00 leaf-3 bgp#zebra 292 - -  message repeated 3 times: [ route withdrawn ]",
-        format="rfc5424",
-    ),
+        format="rfc5424"),
     # Check Point: the text in brackets is not valid structured data
-    Shape(
-        "rfc5424-foreign-data",
-        _FIELDS + rb" (?P<msg>)(?=\[)",
+    Shape("rfc5424-foreign-data", _FIELDS + rb" (?P<msg>)(?=\[)",
         b'<134>1 2026-11-23 07:24:00 MDS-7 CheckPoint 13752 - [action:"Drop"; flags:"150784"; ifname:"eth1"]',
-        format="rfc5424",
-    ),
+        format="rfc5424"),
     # The pid is part of the app name, so one field is missing: BIND through some relays
-    Shape(
-        "rfc5424-pid-in-app",
+    Shape("rfc5424-pid-in-app",
         rb"(?P<host>[^\s:]++|-) (?P<app>[^\s:\[\]]++)\[(?P<pid>[0-9]++)\] (?P<msgid>-|[A-Z][A-Z0-9_]*+) "
         rb"(?P<sd>-|(?:" + SD_ELEMENT + rb")++)(?: |\Z)(?P<msg>)",
         b"<174>1 2026-11-23T07:24:00Z resolver-2 named[4711] - -  info: client 192.0.2.77#53110: query: example.org IN",
-        format="rfc5424",
-    ),
-    Shape(
-        "rfc5424-without-data",
+        format="rfc5424"),
+    Shape("rfc5424-without-data",
         rb"(?P<host>[^\s:]++|-) (?P<app>[^\s:]++) (?P<pid>-|[0-9]++) (?P<msgid>-|[A-Z][A-Z0-9_]*+)(?: |\Z)"
         rb"(?P<msg>)(?!- |-\Z|\[)",
         b"<34>1 2026-11-23T07:24:00.003Z gw-2 su - ID47 last message repeated 5 times",
-        format="rfc5424",
-    ),
+        format="rfc5424"),
     # Meraki's dashboard: the word after the host is the event type, not a tag
-    Shape(
-        "meraki",
-        rb"(?P<host>(?![0-9]++ )[A-Za-z0-9_.-]++) (?P<msg>)(?=[a-z][a-z_-]++ )",
+    Shape("meraki", rb"(?P<host>(?![0-9]++ )[A-Za-z0-9_.-]++) (?P<msg>)(?=[a-z][a-z_-]++ )",
         b"<134>1 1795418640.795119971 MX_lyon flows src=192.0.2.8 dst=198.51.100.5 protocol=udp sport=53 pattern: all",
-        needs="epoch",
-    ),
-)
-
-TIMED = ShapeTable(AFTER_TIME)
-VERSIONED = ShapeTable(AFTER_VERSION)
+        needs="epoch"),
+)  # fmt: skip
