@@ -4,6 +4,7 @@
 the same call as the append, so it is exact in every reactor turn.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC
 
@@ -58,7 +59,7 @@ class Pipeline:
         )
         self.read_counts = self._writer.read_counts
         self._contexts: dict[Profile, ReadContext] = {}
-        self._merged_readers: dict[Profile, Reader] = {}
+        self._merged_readers: defaultdict[Profile, Reader] = defaultdict(Reader)
         "Readers for datagrams, by profile, because the datagrams of many peers are read together."
 
     def take(
@@ -229,9 +230,8 @@ class Pipeline:
             merged.setdefault(peer.profile, []).append((peer, pieces, count))
         for profile, group in merged.items():
             peer = group[0][0]
-            reader = self._merged_readers.setdefault(profile, Reader())
             together = group[0][1] if len(group) == 1 else [piece for _, pieces, _ in group for piece in pieces]
-            parsed = self._parse(profile, to_frames(together), reader, now)
+            parsed = self._parse(profile, to_frames(together), self._merged_readers[profile], now)
             if parsed.count != sum(count for _, _, count in group):
                 for member, pieces, _ in group:
                     blank = sum(not frame.strip(_BLANK) for frame in list_of(to_frames(pieces)))
