@@ -85,9 +85,8 @@ class DispositionWriter:
             self._ledger.receive_filtered(rows.count)
         else:
             _count_unrouted(read.peer, rows)
-            self._spool_writer.quarantine(
-                "unrouted", read, [(frame, "no route matches") for frame in rows.rows()["raw"]]
-            )
+            details = [(frame, "no route matches") for frame in rows.rows()["raw"]]
+            self._spool_writer.quarantine("unrouted", read, details)
 
     def count_out_of_range(self, columns: Columns, disposition: Disposition, now: int) -> int:
         """Returns the number of events whose timestamp is out of range."""
