@@ -154,18 +154,18 @@ def group(
     timed = target.endpoint.exact or _scattered(sent, limits.resolution_ms)
     if isinstance(read, TextBlock) and (whole := _whole(read, target, sent, timed=timed)):
         return whole
-    columns = read.rows()
-    extra_fields = {"listener": listener, "route": disposition.route, "intake": disposition.intake}
-    context = payload.EventContext(shown.each() if shows_time else (), peer, zone, received_ms, extra_fields)
-    if rule is None:
-        events = payload.events(disposition.payload, columns, context)
-    else:
-        events = payload.refined_events(rule, disposition.payload, columns, context)
     result = Grouped(outside=shown.outside)
-    if columns.blank and disposition.payload in ("message", "content", "device", "structured"):
-        events = result.replace_empty(events, columns.blank)
+    if isinstance(read, TextBlock) and rule is None and disposition.payload == "message":
+        events, holds_lf = read.texts(), False
+    else:
+        columns = read.rows()
+        extra_fields = {"listener": listener, "route": disposition.route, "intake": disposition.intake}
+        context = payload.EventContext(shown.each() if shows_time else (), peer, zone, received_ms, extra_fields)
+        events, holds_lf = payload.refined_events(rule, disposition.payload, columns, context), columns.holds_lf
+        if columns.blank and disposition.payload in ("message", "content", "device", "structured"):
+            events = result.replace_empty(events, columns.blank)
     parts = [(events, sent)] if timed else _slots(events, sent, limits.resolution_ms)
-    _add_parts(result, parts, target, timed=timed, holds_lf=columns.holds_lf)
+    _add_parts(result, parts, target, timed=timed, holds_lf=holds_lf)
     return result
 
 

@@ -51,9 +51,11 @@ class EventContext(NamedTuple):
     "Fields that are added to the ``json`` form."
 
 
-def refined_events(rule: FormatRule, form: str, columns: Columns, context: EventContext) -> Sequence[bytes]:
+def refined_events(rule: FormatRule | None, form: str, columns: Columns, context: EventContext) -> Sequence[bytes]:
     """Builds one event per row: in the form that the rule selects for the row, or else in ``form``. The rule then
     edits the text."""
+    if rule is None:
+        return events(form, columns, context)
     forms = rule.forms(form, columns)
     if forms.count(forms[0]) == len(forms):
         return rule.edited(events(forms[0], columns, context), columns.holds_lf)

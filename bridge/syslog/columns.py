@@ -75,9 +75,7 @@ class TextBlock:
     def rows(self) -> Columns:
         """Returns the columns ``TEXT``."""
         seconds, fractions, offsets = self.times()
-        return Columns(
-            self.count, {"second": seconds, "fraction": fractions, "offset": offsets, "text": self.texts()}
-        )  # fmt: skip
+        return Columns(self.count, {"second": seconds, "fraction": fractions, "offset": offsets, "text": self.texts()})
 
 
 class SameSecond(TextBlock):
@@ -120,8 +118,9 @@ class Stamped(TextBlock):
         return self.interleaved[2::2]
 
     def rows(self) -> Columns:
-        columns = super().rows()
-        return Columns(self.count, columns.fields | {"second": list(map(_SECOND_OF_STAMP, columns["second"]))})
+        stamps, fractions, offsets = self.times()
+        seconds = list(map(_SECOND_OF_STAMP, stamps))
+        return Columns(self.count, {"second": seconds, "fraction": fractions, "offset": offsets, "text": self.texts()})
 
 
 class Timed(TextBlock):
