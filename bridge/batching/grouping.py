@@ -5,7 +5,7 @@ group and are handled as a block, without a loop over rows. No slots are used if
 with each event, or if the times of a read are scattered. Each line then carries its own time.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC
 from itertools import repeat
@@ -95,17 +95,8 @@ class _Target(NamedTuple):
 
     def group(self, times: EventTimes, count: int, data: bytes, *, timed: bool) -> Group:
         """Makes a group of encoded events."""
-        slot = times.earliest // self.limits.resolution_ms
-        return Group(
-            self.disposition.intake or "",
-            self.endpoint.encoding,
-            slot,
-            times.earliest,
-            times.latest,
-            count,
-            data,
-            timed,
-        )
+        intake, slot = self.disposition.intake or "", times.earliest // self.limits.resolution_ms
+        return Group(intake, self.endpoint.encoding, slot, times.earliest, times.latest, count, data, timed)
 
     def fits(self, lines: bytes) -> bool:
         """Returns True if all lines are valid text and within the size limit. Both are checked on the block first."""
@@ -116,16 +107,9 @@ class _Target(NamedTuple):
 
 
 def group(
-    read: Columns | TextBlock,
-    disposition: Disposition,
-    *,
-    reader: TimeReader,
-    received_ms: int,
-    peer: bytes = b"-",
-    listener: str = "",
-    limits: GroupLimits,
-    sender_times: Sequence[int] | None = None,
-) -> Grouped:
+    read: Columns | TextBlock, disposition: Disposition, *, reader: TimeReader, received_ms: int, limits: GroupLimits,
+    peer: bytes = b"-", listener: str = "", sender_times: Sequence[int] | None = None,
+) -> Grouped:  # fmt: skip
     """Groups rows that share one disposition of kind ``deliver``. ``read`` must not be empty. ``sender_times``
     are event times that the sender gave outside the event text, in milliseconds, one per row."""
     format_ = formats.find(disposition.format) if disposition.format else None
@@ -191,20 +175,13 @@ def _whole(read: TextBlock, target: _Target, times: EventTimes, *, timed: bool) 
         return None
     result = Grouped([target.group(times, read.count, data, timed=timed)], outside=times.outside)
     if target.format is not None:
-        lines_compared = _three_lines(data)
-        result.compare(
-            [line.partition(b"\t")[2] for line in lines_compared] if timed else lines_compared, target.format
-        )
+        sample = _three_lines(data)
+        result.compare([line.partition(b"\t")[2] for line in sample] if timed else sample, target.format)
     return result
 
 
 def _add_parts(
-    result: Grouped,
-    parts: Iterable[tuple[Sequence[bytes], EventTimes]],
-    target: _Target,
-    *,
-    timed: bool,
-    holds_lf: bool,
+    result: Grouped, parts: list[tuple[Sequence[bytes], EventTimes]], target: _Target, *, timed: bool, holds_lf: bool
 ) -> None:
     """Encodes the events of each group as lines, as a block if possible."""
     for events, times in parts:
@@ -245,9 +222,7 @@ def _scattered(times: EventTimes, resolution_ms: int) -> bool:
     return False
 
 
-def _slots(
-    events: Sequence[bytes], times: EventTimes, resolution_ms: int
-) -> Iterable[tuple[Sequence[bytes], EventTimes]]:
+def _slots(events: Sequence[bytes], times: EventTimes, resolution_ms: int) -> list[tuple[Sequence[bytes], EventTimes]]:
     """Splits events by slot."""
     if times.earliest // resolution_ms == times.latest // resolution_ms:
         return [(events, times)]

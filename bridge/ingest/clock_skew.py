@@ -45,9 +45,7 @@ class SourceClock:
     estimate of the clock.
     """
 
-    __slots__ = (
-        "_current_best", "_previous_best", "_start_ms", "has_year", "has_zone", "offset", "seen_ms", "zone"
-    )  # fmt: skip
+    __slots__ = ("_current_best", "_previous_best", "_start_ms", "has_year", "has_zone", "offset", "seen_ms", "zone")
 
     WINDOW_MS = 60_000
 

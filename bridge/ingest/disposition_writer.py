@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from datetime import UTC
 
 from bridge import batching
 from bridge.accounting import Ledger
@@ -21,14 +22,9 @@ class DispositionWriter:
     """Groups rows and passes them to the spool writer, once per read and disposition."""
 
     def __init__(
-        self,
-        *,
-        spool_writer: SpoolWriter,
-        ledger: Ledger,
-        reader: TimeReader,
-        limits: GroupLimits,
+        self, *, spool_writer: SpoolWriter, ledger: Ledger, reader: TimeReader, limits: GroupLimits,
         mirror: Mirror | None,
-    ) -> None:
+    ) -> None:  # fmt: skip
         self.read_counts = ReadCounts()
         self._spool_writer = spool_writer
         self._ledger = ledger
@@ -52,13 +48,9 @@ class DispositionWriter:
         return outside
 
     def group(
-        self,
-        peer: Peer,
-        now: int,
-        disposition: Disposition,
-        rows: Columns | TextBlock,
+        self, peer: Peer, now: int, disposition: Disposition, rows: Columns | TextBlock,
         sender_times: Sequence[int] | None = None,
-    ) -> Grouped | None:
+    ) -> Grouped | None:  # fmt: skip
         """Encodes and groups the rows; returns None if they are not to be delivered. Writes nothing."""
         if disposition.kind != "deliver":
             return None
@@ -87,6 +79,14 @@ class DispositionWriter:
             _count_unrouted(read.peer, rows)
             details = [(frame, "no route matches") for frame in rows.rows()["raw"]]
             self._spool_writer.quarantine("unrouted", read, details)
+
+    def conversion(self, disposition: Disposition | None) -> TimeConversion | None:
+        """Returns how times are converted if event timestamps are only passed on, else None."""
+        if disposition is None or disposition.kind != "deliver" or disposition.timestamp != "event":
+            return None
+        if disposition.payload != "message" or self._limits.resolution_ms > 1000:
+            return None
+        return TimeConversion(self._reader, disposition.zone or UTC, self._limits.window)
 
     def count_out_of_range(self, columns: Columns, disposition: Disposition, now: int) -> int:
         """Returns the number of events whose timestamp is out of range."""

@@ -10,7 +10,8 @@ from bridge.routing import Disposition, Profile, Router
 from bridge.routing.conditions import Address
 from bridge.syslog import parser
 from bridge.syslog.sequence_numbers import Gaps
-from bridge.syslog.timestamps import TimeReader, fraction_ms, zone_of
+from bridge.syslog.time_zones import zone_of
+from bridge.syslog.timestamps import TimeReader, fraction_ms
 from bridge.util.token_bucket import TokenBucket
 
 _UNDECIDED = Profile(())

@@ -6,7 +6,6 @@ the same call as the append, so it is exact in every reactor turn.
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import UTC
 
 from bridge.accounting import Ledger
 from bridge.batching import GroupLimits
@@ -19,13 +18,13 @@ from bridge.ingest.peers import Peer
 from bridge.ingest.read import Read
 from bridge.ingest.requests import RequestPart, TimedEvent
 from bridge.ingest.spool_writer import SpoolWriter
-from bridge.routing import Disposition, Profile
+from bridge.routing import Profile
 from bridge.spool.budget import Full
 from bridge.syslog.columns import Columns, TextBlock
 from bridge.syslog.frames import Frames, block_of, list_of
 from bridge.syslog.framing import Oversize
 from bridge.syslog.reader import ReadContext, Reader, read_columns
-from bridge.syslog.timestamps import TimeConversion, TimeReader
+from bridge.syslog.timestamps import TimeReader
 from bridge.util.token_bucket import TokenBucket
 
 _HOSTNAME = frozenset(("hostname",))
@@ -37,21 +36,13 @@ class Pipeline:
     """Takes frames to the spool. ``wall`` returns the time in seconds since the epoch."""
 
     def __init__(
-        self,
-        *,
-        spool_writer: SpoolWriter,
-        ledger: Ledger,
-        wall: Callable[[], float],
-        limits: GroupLimits,
-        truncate: bool,
-        message_samples: MessageSamples,
-        mirror: Mirror | None = None,
-    ) -> None:
+        self, *, spool_writer: SpoolWriter, ledger: Ledger, wall: Callable[[], float], limits: GroupLimits,
+        truncate: bool, message_samples: MessageSamples, mirror: Mirror | None = None,
+    ) -> None:  # fmt: skip
         self.spool_writer = spool_writer
         self.message_samples = message_samples
         self._ledger = ledger
         self._wall = wall
-        self._limits = limits
         self._truncate = truncate
         self._reader = TimeReader()
         self._writer = DispositionWriter(
@@ -63,11 +54,7 @@ class Pipeline:
         "Readers for datagrams, by profile, because the datagrams of many peers are read together."
 
     def take(
-        self,
-        peer: Peer,
-        frames: Frames,
-        reader: Reader | None = None,
-        sender: PausableSender | None = None,
+        self, peer: Peer, frames: Frames, reader: Reader | None = None, sender: PausableSender | None = None
     ) -> Read:
         """Takes all frames that one read brought from one peer.
 
@@ -153,7 +140,6 @@ class Pipeline:
 
     def change(self, *, limits: GroupLimits, truncate: bool) -> None:
         """Applies the limits of another configuration."""
-        self._limits = limits
         self._writer.change(limits)
         self._truncate = truncate
         # The keys are profiles, and the old profiles are no longer used.
@@ -283,13 +269,5 @@ class Pipeline:
         try:
             context = self._contexts[profile]
         except KeyError:
-            context = self._contexts[profile] = ReadContext(profile.needs, self._conversion(profile.constant))
+            context = self._contexts[profile] = ReadContext(profile.needs, self._writer.conversion(profile.constant))
         return reader.read(frames, context, now)
-
-    def _conversion(self, disposition: Disposition | None) -> TimeConversion | None:
-        """Returns how times are converted if event timestamps are only passed on, else None."""
-        if disposition is None or disposition.kind != "deliver" or disposition.timestamp != "event":
-            return None
-        if disposition.payload != "message" or self._limits.resolution_ms > 1000:
-            return None
-        return TimeConversion(self._reader, disposition.zone or UTC, self._limits.window)

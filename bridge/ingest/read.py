@@ -11,7 +11,7 @@ from bridge.spool.budget import Reserved
 
 @dataclass(slots=True)
 class Read:
-    """One read of a peer, or one request: what is known of it, and what happened to the events that had to be stored."""
+    """One read of a peer, or one request, and what happened to its events that had to be stored."""
 
     peer: Peer
     now: int

@@ -38,9 +38,7 @@ _MAY_BECOME_NUL_BEFORE_PRI = re.compile(rb"\0(?:<[0-9]{0,3})?\Z")
 _RESYNC = re.compile(rb"\n|(?=<[0-9]{1,3}>)")
 # The ends of a frame that is being discarded.
 _LF_OR_NUL = EndPatterns(re.compile(rb"[\n\0]"), re.compile(rb"\Z"))
-_LF_OR_NUL_BEFORE_PRI = EndPatterns(
-    re.compile(rb"\n|\0(?=<[0-9]{1,3}>)"), re.compile(rb"(?:\0(?:<[0-9]{0,3})?)?\Z")
-)  # fmt: skip
+_LF_OR_NUL_BEFORE_PRI = EndPatterns(re.compile(rb"\n|\0(?=<[0-9]{1,3}>)"), re.compile(rb"(?:\0(?:<[0-9]{0,3})?)?\Z"))
 _LF_OR_PRI = EndPatterns(_RESYNC, re.compile(rb"(?:<[0-9]{0,3})?\Z"))
 _SEPARATORS = b"\n\r\0 "
 _NO_FRAMES: Frames = []

@@ -63,9 +63,8 @@ RFC5424 = re.compile(
 )
 # A header before malformed structured data. The text of the data stays at the beginning of MSG (decision 5).
 RFC5424_LOOSE = re.compile(
-    rb"1 (?:-|(%b)(%b)?(%b)) (\S++) (\S++) (\S++) (\S++) (\[[\x00-\xff]*+)"
-    % (ISO_SECOND, FRACTION, ISO_OFFSET)
-)  # fmt: skip
+    rb"1 (?:-|(%b)(%b)?(%b)) (\S++) (\S++) (\S++) (\S++) (\[[\x00-\xff]*+)" % (ISO_SECOND, FRACTION, ISO_OFFSET)
+)
 
 
 def content_5424(app_name: bytes, procid: bytes, msg: bytes) -> bytes:

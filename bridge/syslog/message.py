@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 
 from bridge.syslog import parser
-from bridge.syslog.grammar import SD_ELEMENT
+from bridge.syslog.grammar import SD_ELEMENT, Header
 from bridge.syslog.timestamps import moment
 
 _ELEMENT = re.compile(SD_ELEMENT)
@@ -46,7 +46,7 @@ def parse(frame: bytes, *, received: datetime, timezone: tzinfo = UTC) -> Messag
     return of_header(parser.read(frame.rstrip(b"\r\n\0")), received=received, timezone=timezone)
 
 
-def of_header(parts: parser.Header, *, received: datetime, timezone: tzinfo) -> Message:
+def of_header(parts: Header, *, received: datetime, timezone: tzinfo) -> Message:
     """Converts a parsed header to a ``Message``."""
     priority = int(parts.priority) if parts.priority else None
     return Message(

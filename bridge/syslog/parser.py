@@ -21,8 +21,6 @@ from bridge.syslog.shapes import KIWI, LAST, NO_TIME, TIMED, UNTIMED, VERSIONED,
 from bridge.syslog.time_formats import Stamp, scan
 from bridge.syslog.timestamps import is_time
 
-__all__ = ["Header", "read"]
-
 _PRI = re.compile(rb"(?:[1-9][0-9]{0,5} (?=<))?\s*+" + PRI % PRIVAL + rb" ?")
 # The separator after a time: blanks, a colon, both, or a TAB. A few devices write the host directly after the time.
 _AFTER_TIME = re.compile(rb" ++(?!:)|( ?: ++)|:?\t|:?\Z|(?=[A-Za-z])")

@@ -155,9 +155,7 @@ _BETWEEN = rb"(?P<f%b>" + FRACTION + rb")?(?P<z%b>" + ZONE + rb")?"
 _BEFORE_YEAR = rb"(?P<f%b>" + FRACTION + rb")?(?P<z%b> (?:[A-Z]{1,5}|" + OFFSET + rb"))?"
 _NAMED = re.compile(rb"\(\?P<\w+>")
 # A blank, followed by nothing that could belong to the time.
-_NO_TIME_FOLLOWS = (
-    rb" (?!(?:GMT|UTC)-|[AP]M|[A-Z]{1,5}(?![A-Za-z0-9_/.-])|[0-9]{4}|[ +-]|[A-Za-z]{3,5} ?:)"
-)  # fmt: skip
+_NO_TIME_FOLLOWS = rb" (?!(?:GMT|UTC)-|[AP]M|[A-Z]{1,5}(?![A-Za-z0-9_/.-])|[0-9]{4}|[ +-]|[A-Za-z]{3,5} ?:)"
 BLANK_ENDS_TIME = b"(?=" + _NO_TIME_FOLLOWS + b")"
 # The most common format. It is in the table as well; this expression is only faster.
 PLAIN = rb"[A-Z][a-z]{2} [ 0-3][0-9] [0-9]{2}:[0-9]{2}:[0-9]{2}(?=" + _NO_TIME_FOLLOWS + rb"|: )"
@@ -197,9 +195,7 @@ LETTER_FIRST = [row for row in FORMATS if not row.example[:1].isdigit() or row.n
 DIGIT_FIRST = [row for row in FORMATS if row.example[:1].isdigit()]
 _LETTER_FIRST = _scanner(list(enumerate(LETTER_FIRST)))
 _DIGIT_FIRST = _scanner(list(enumerate(DIGIT_FIRST)))
-_CONVERSIONS = [
-    (re.compile(row.core + (b" " + row.tail if row.tail else b"")), row.convert) for row in FORMATS
-]  # fmt: skip
+_CONVERSIONS = [(re.compile(row.core + (b" " + row.tail if row.tail else b"")), row.convert) for row in FORMATS]
 
 
 def scan(text: bytes, at: int = 0) -> Stamp | None:

@@ -20,20 +20,8 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
 from typing import NamedTuple
 
-from bridge.syslog.time_formats import MONTHS, Civil, civil
+from bridge.syslog.time_formats import Civil, civil
 from bridge.syslog.time_zones import zone_of
-
-__all__ = [
-    "MONTHS",
-    "TimeConversion",
-    "TimeReader",
-    "fraction_ms",
-    "is_time",
-    "milliseconds",
-    "moment",
-    "rfc3339",
-    "zone_of",
-]
 
 MANY_SECONDS, FEW_A_SECOND = 16, 8
 "The times of a read are scattered if it has more than 16 distinct seconds, and on average fewer than 8 events each."

@@ -14,8 +14,6 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any, NamedTuple
 
-__all__ = ["Cut", "Rewriter", "cutter", "rewriter", "shortener"]
-
 # Constants of pcre2.h, version 10.30. Later versions keep them.
 _NEWLINE_LF = 2
 _JIT_COMPLETE = 1

@@ -5,7 +5,7 @@ They accept less than the reference parser (``parser``). What they accept has th
 
 from bridge.syslog.grammar import ISO_SECOND
 from bridge.syslog.shapes import cisco
-from bridge.syslog.timestamps import MONTHS
+from bridge.syslog.time_formats import MONTHS
 
 # HOSTNAME: not a zone name and not a year (both may follow a time), and no colon. If the first letter rules these out,
 # there is no lookahead, because a lookahead costs as much as the rest of the name.

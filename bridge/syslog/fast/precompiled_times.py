@@ -17,7 +17,8 @@ from bridge.syslog.columns import Timed
 from bridge.syslog.fast import pcre2
 from bridge.syslog.fast.plain_patterns import AFTER_BSD, PRI
 from bridge.syslog.fast.retry_pause import RetryPause
-from bridge.syslog.timestamps import MONTHS, TimeConversion, TimeReader, is_scattered
+from bridge.syslog.time_formats import MONTHS
+from bridge.syslog.timestamps import TimeConversion, TimeReader, is_scattered
 
 STEP_MINUTES = 4
 "Expressions begin and end at multiples of this, so that connections share them and each is used for some minutes."

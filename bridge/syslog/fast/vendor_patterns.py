@@ -7,8 +7,8 @@ the frames that do not match. ``fields`` uses an expression if the first frame o
 import re
 from collections.abc import Callable
 
+from bridge.syslog.time_formats import MONTHS
 from bridge.syslog.time_zones import ABBREVIATIONS
-from bridge.syslog.timestamps import MONTHS
 
 Group = Callable[[str, bytes], bytes]
 "Makes a group from a column's name and pattern. The group captures only if the column is requested."
@@ -17,12 +17,11 @@ Opening = Callable[[str], bytes]
 
 _HOST = rb"(?![A-Z]{1,5}[ :]|[0-9]++[ :]|[0-9]{4}-[0-9]{2}-)[A-Za-z0-9][A-Za-z0-9._-]*+"
 _CLOCK = rb" (?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
-_SECOND = (
-    b"(?:" + b"|".join(MONTHS) + rb") (?: [1-9]|0[1-9]|[12][0-9]|3[01])(?: (?:19|20)[0-9]{2})?" + _CLOCK
-)  # fmt: skip
+_SECOND = b"(?:" + b"|".join(MONTHS) + rb") (?: [1-9]|0[1-9]|[12][0-9]|3[01])(?: (?:19|20)[0-9]{2})?" + _CLOCK
 _MNEMONIC = rb"(?!%(?:UC_|CCM_|Viptela))%[A-Za-z0-9_]++(?:-[A-Za-z0-9_]++){2,9}"
 _ASA = rb"(?=%(?:ASA|FTD|PIX|FWSM)-)"
 _COUNTER = rb"[0-9]*+: "
+_ZONE = b"|".join(sorted(ABBREVIATIONS, reverse=True))
 _OFFSET = rb"[+-](?:0[0-9]|1[0-4])[0-5][0-9]"
 
 _KINDS = (
@@ -81,6 +80,3 @@ def _fortinet(group: Group, opening: Opening) -> bytes:
         + rb'(?:"[^"=\n]*+"|[^" \n=,;|]*+)(?: (?!tz=|timezone=)[A-Za-z0-9_]++=(?:"[^"=\n]*+"|[^" \n=,;|]*+))*+ tz="'
         + group("offset", _OFFSET) + rb'"(?![^ \n]).*+))))'
     )  # fmt: skip
-
-
-_ZONE = b"|".join(sorted(ABBREVIATIONS, reverse=True))

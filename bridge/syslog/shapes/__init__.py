@@ -19,16 +19,4 @@ SHAPES: dict[str, Shape] = {
 }  # fmt: skip
 "All shapes by name."
 
-__all__ = [
-    "KIWI",
-    "LAST",
-    "NO_TIME",
-    "SHAPES",
-    "TIMED",
-    "UNTIMED",
-    "VERSIONED",
-    "Shape",
-    "cisco",
-    "keyvalue",
-    "tagged",
-]
+__all__ = ["KIWI", "LAST", "NO_TIME", "SHAPES", "TIMED", "UNTIMED", "VERSIONED", "Shape", "cisco", "keyvalue", "tagged"]

@@ -25,9 +25,7 @@ _NODE = rb"(?:[A-Z0-9]{1,4}/[A-Z0-9/]++:)?"
 _TASK = rb"(?:\*[A-Za-z0-9_.-]++: )?"
 _MARK = rb"[*.]?"
 
-HEAD = re.compile(
-    rb"(?P<counter>[0-9]*+: )?" + _ORIGIN + _COUNTER + _NODE + _TASK + _MARK + rb"(?=[0-9A-Z%])"
-)  # fmt: skip
+HEAD = re.compile(rb"(?P<counter>[0-9]*+: )?" + _ORIGIN + _COUNTER + _NODE + _TASK + _MARK + rb"(?=[0-9A-Z%])")
 UPTIME = re.compile(rb"(?:(?:[0-9]++[ywdhms]){1,5}|[0-9]{1,3}:[0-9]{2}:[0-9]{2})(?=: )")
 # The text between time and mnemonic: a zone with an unknown name, and the process of IOS-XR.
 TAIL = re.compile(
@@ -35,14 +33,10 @@ TAIL = re.compile(
     + MNEMONIC + rb"))"
 )  # fmt: skip
 _TAIL_REPEATED = re.compile(rb" ?: (?P<content>)(?P<msg>)(?=last message repeated )")
-_SECOND = re.compile(
-    rb"(?P<relay>" + HOST + rb")(?: ?:)? ++" + _ORIGIN + _COUNTER + _TASK + _MARK + rb"(?=[0-9A-Z])"
-)  # fmt: skip
+_SECOND = re.compile(rb"(?P<relay>" + HOST + rb")(?: ?:)? ++" + _ORIGIN + _COUNTER + _TASK + _MARK + rb"(?=[0-9A-Z])")
 # A quick check for a second time, without named groups: it rejects most messages. The fast readers apply
 # MAY_BE_SECOND after a tag.
-MAY_BE_SECOND = (
-    rb"(?:[0-9]++: )?(?:\*[A-Za-z0-9_.-]++: )?[*.]?(?:[A-Z][a-z]{2} [ 0-3][0-9] |(?:19|20)[0-9]{2}[- ])"
-)  # fmt: skip
+MAY_BE_SECOND = rb"(?:[0-9]++: )?(?:\*[A-Za-z0-9_.-]++: )?[*.]?(?:[A-Z][a-z]{2} [ 0-3][0-9] |(?:19|20)[0-9]{2}[- ])"
 MAY_BE_RELAYED = rb"\S++ (?:: ?)?(?:\S++ )?" + MAY_BE_SECOND
 _MAY_BE_RELAYED = re.compile(MAY_BE_RELAYED)
 # CUCM names its node in the text if the header has no host.

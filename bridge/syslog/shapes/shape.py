@@ -90,9 +90,7 @@ def _given(field: bytes | None) -> bytes:
     return field or b""
 
 
-def tagged(
-    priority: bytes, text: bytes, start: int, stamp: Stamp, shape: str, hostname: bytes, at: int
-) -> Header:  # fmt: skip
+def tagged(priority: bytes, text: bytes, start: int, stamp: Stamp, shape: str, hostname: bytes, at: int) -> Header:
     """Builds a header from ``TAG[PID]: MSG`` at ``at``. Without a tag, the whole rest is MSG."""
     app_name = procid = b""
     msg = at

@@ -9,7 +9,8 @@ import re
 
 from bridge.syslog.columns import FIELDS
 from bridge.syslog.frames import block_of
-from bridge.syslog.parser import Header, read
+from bridge.syslog.grammar import Header
+from bridge.syslog.parser import read
 from bridge.syslog.reader import read_columns
 from bridge.syslog.shapes import SHAPES
 from bridge.syslog.time_formats import scan

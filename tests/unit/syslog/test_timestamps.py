@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.syslog import timestamps
-from bridge.syslog.timestamps import TimeReader, fraction_ms, milliseconds, moment, rfc3339, zone_of
+from bridge.syslog.time_zones import zone_of
+from bridge.syslog.timestamps import TimeReader, fraction_ms, milliseconds, moment, rfc3339
 
 PARIS = ZoneInfo("Europe/Paris")
 NEW_YORK = ZoneInfo("America/New_York")

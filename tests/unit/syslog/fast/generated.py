@@ -5,6 +5,7 @@ from __future__ import annotations
 from hypothesis import strategies as st
 
 from bridge.syslog import parser
+from bridge.syslog.grammar import Header
 
 
 class HitRate:
@@ -32,7 +33,7 @@ class CountedReference:
         self.calls = 0
         self._read = parser.read
 
-    def __call__(self, frame: bytes) -> parser.Header:
+    def __call__(self, frame: bytes) -> Header:
         self.calls += 1
         return self._read(frame)
 
