@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from bridge.batching import GroupLimits, Window
 from bridge.collector.delivery import Delivery, EventIds, EventRow, EventRows
 from bridge.collector.refusal import Refusal
 from bridge.config import Listener
@@ -150,10 +151,7 @@ def test_requests_without_key_are_routed_and_blank_events_are_ignored(fixture):
 
 
 def test_time_out_of_range_becomes_reception_time_and_leap_second_is_accepted(fixture):
-    fixture.request_sink.listener_context.pipeline.change(
-        limits=fixture.pipeline._limits.__class__(window=fixture.pipeline._limits.window.__class__(3_600_000, 60_000)),
-        truncate=False,
-    )
+    fixture.pipeline.change(limits=GroupLimits(window=Window(3_600_000, 60_000)), truncate=False)
     fixture.post(("a", "1999-12-31T23:59:60Z", b"old"), ("a", "2026-11-23T12:00:00.5z", b"now"))
     fixture.spool.seal_all()
     (path,) = (fixture.spool.directory / "a").iterdir()
