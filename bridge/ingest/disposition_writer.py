@@ -77,8 +77,9 @@ class DispositionWriter:
             self._ledger.receive_filtered(rows.count)
         else:
             _count_unrouted(read.peer, rows)
-            details = [(frame, "no route matches") for frame in rows.rows()["raw"]]
-            self._spool_writer.quarantine("unrouted", read, details)
+            self._spool_writer.quarantine(
+                "unrouted", read, [(frame, "no route matches") for frame in rows.rows()["raw"]]
+            )
 
     def conversion(self, disposition: Disposition | None) -> TimeConversion | None:
         """Returns how times are converted if event timestamps are only passed on, else None."""

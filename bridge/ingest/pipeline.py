@@ -15,7 +15,7 @@ from bridge.ingest.disposition_writer import DispositionWriter
 from bridge.ingest.message_samples import MessageSamples
 from bridge.ingest.mirror import Mirror
 from bridge.ingest.peers import Peer
-from bridge.ingest.read import Read
+from bridge.ingest.read import Read, Taken
 from bridge.ingest.requests import RequestPart, TimedEvent
 from bridge.ingest.spool_writer import SpoolWriter
 from bridge.routing import Profile
@@ -55,7 +55,7 @@ class Pipeline:
 
     def take(
         self, peer: Peer, frames: Frames, reader: Reader | None = None, sender: PausableSender | None = None
-    ) -> Read:
+    ) -> Taken:
         """Takes all frames that one read brought from one peer.
 
         ``reader`` is that of the connection; ``sender`` can be paused.
@@ -68,10 +68,10 @@ class Pipeline:
             frames = self._within_limit(peer, peer.bucket, frames, now)
         if peer.relay:
             self._take_relayed(read, frames)
-            return read
+            return read.taken
         parsed = self._parse(peer.profile, frames, reader, now)
         if not parsed.count:
-            return read
+            return read.taken
         if peer.gaps is not None:
             peer.gaps.note(list_of(frames))
         if peer.note_read(parsed.count, now):
@@ -80,7 +80,7 @@ class Pipeline:
             self.message_samples.add_read(peer, frames, now)
         if outside := self._writer.route(read, peer.profile, parsed):
             peer.note_outside(outside)
-        return read
+        return read.taken
 
     def _within_limit(self, peer: Peer, bucket: TokenBucket, frames: Frames, now: int) -> Frames:
         """Returns the frames within the peer's rate limit. The others are dropped unparsed."""
@@ -146,7 +146,7 @@ class Pipeline:
         self._contexts.clear()
         self._merged_readers.clear()
 
-    def take_request(self, peer: Peer, events: Mapping[str | None, list[TimedEvent]]) -> Read | Full:
+    def take_request(self, peer: Peer, events: Mapping[str | None, list[TimedEvent]]) -> Taken | Full:
         """Takes the events of one HTTPS request, or none if there is no room for some of them (``Full``).
 
         ``events``: ready-made events by intake, and under None frames for the routes.
@@ -236,7 +236,7 @@ class Pipeline:
                 peer.note_outside(outside)
                 peer.read_alone()
 
-    def take_oversize(self, peer: Peer, frames: list[Oversize], sender: PausableSender | None = None) -> Read:
+    def take_oversize(self, peer: Peer, frames: list[Oversize], sender: PausableSender | None = None) -> Taken:
         """Takes frames longer than ``max_frame_size``: truncates and delivers them, or writes them to quarantine."""
         if self._truncate:
             self.read_counts.note_truncated(len(frames))
@@ -244,17 +244,17 @@ class Pipeline:
         details = [(frame.kept, f"frame of {frame.length} bytes is longer than max_frame_size") for frame in frames]
         return self._quarantine("oversize", peer, details)
 
-    def take_unfinished(self, peer: Peer, rest: bytes, detail: str) -> Read:
+    def take_unfinished(self, peer: Peer, rest: bytes, detail: str) -> Taken:
         """Quarantines the beginning of a frame whose end did not arrive; ``detail`` says why."""
         return self._quarantine("damaged", peer, [(rest, detail)])
 
-    def _quarantine(self, reason: str, peer: Peer, frames: list[tuple[bytes, str]]) -> Read:
+    def _quarantine(self, reason: str, peer: Peer, frames: list[tuple[bytes, str]]) -> Taken:
         """Counts frames as received and writes them to quarantine instead of parsing them."""
         read = Read(peer, int(self._wall() * 1000))
         peer.note_read(len(frames), read.now)
         self.read_counts.by_listener[peer.listener] += len(frames)
         self.spool_writer.quarantine(reason, read, frames)
-        return read
+        return read.taken
 
     def _sample(self, peer: Peer, frames: Frames, now: int) -> None:
         """Samples the last frame of a read."""

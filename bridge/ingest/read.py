@@ -6,12 +6,26 @@ from dataclasses import dataclass, field
 from bridge.batching.grouping import Grouped
 from bridge.ingest.backpressure import PausableSender
 from bridge.ingest.peers import Peer
+from bridge.spool.batch import OpenBatch
 from bridge.spool.budget import Reserved
 
 
 @dataclass(slots=True)
+class Taken:
+    """Result of one ingest call: what happened to the events that had to be stored."""
+
+    spooled: int = 0
+    held: int = 0
+    "Events that wait for room. Their sender is paused."
+    lost: int = 0
+    "Events that could not be stored. If there are any, the sender must not get an acknowledgement."
+    files: list[OpenBatch] = field(default_factory=list)
+    "The batch files that the spooled events were appended to."
+
+
+@dataclass(slots=True)
 class Read:
-    """One read of a peer, or one request, and what happened to its events that had to be stored."""
+    """One read of a peer, or one request, while it is taken."""
 
     peer: Peer
     now: int
@@ -20,17 +34,7 @@ class Read:
     "The connection, if it can be paused."
     reserved: Reserved | None = None
     "The room that was reserved for a request, which is taken as a whole."
-    spooled: int = 0
-    lost: int = 0
-    "Events that could not be stored. If there are any, the sender must not get an acknowledgement."
-
-    def note_spooled(self, count: int) -> None:
-        """Counts events that were appended to the spool."""
-        self.spooled += count
-
-    def note_lost(self, count: int) -> None:
-        """Counts events that could not be stored."""
-        self.lost += count
+    taken: Taken = field(default_factory=Taken)
 
 
 @dataclass(slots=True)

@@ -18,7 +18,7 @@ from typing import NamedTuple
 from bridge.accounting import Ledger
 from bridge.ingest.disposition_writer import DispositionWriter
 from bridge.ingest.peers import Peer
-from bridge.ingest.read import Read
+from bridge.ingest.read import Read, Taken
 from bridge.ingest.spool_writer import RequestFailed, SpoolWriter
 from bridge.routing import Disposition
 from bridge.spool.budget import Full
@@ -39,7 +39,7 @@ class RequestPart(NamedTuple):
 def store(
     peer: Peer, now: int, parts: Sequence[RequestPart], *, writer: DispositionWriter, spool_writer: SpoolWriter,
     ledger: Ledger,
-) -> Read | Full:  # fmt: skip
+) -> Taken | Full:  # fmt: skip
     """Stores the parts of a request. ``Full`` means that nothing was stored or counted."""
     grouped = [(part, writer.group(peer, now, *part)) for part in parts]
     sizes: Counter[str] = Counter()
@@ -50,25 +50,26 @@ def store(
     if isinstance(room, Full):
         return room
     read = Read(peer, now, reserved=room)
+    taken = read.taken
     stored: Counter[str] = Counter()
     received = 0
     # Parts that are not spooled come first: if quarantine cannot be written, no event has been spooled yet.
     for part, found in sorted(grouped, key=lambda each: each[1] is not None):
-        spooled_before = read.spooled
+        spooled_before = taken.spooled
         try:
             writer.write(read, part.disposition, part.rows, found)
         except RequestFailed:
-            received += read.spooled - spooled_before
+            received += taken.spooled - spooled_before
             break
         finally:
-            stored[part.disposition.intake or ""] += read.spooled - spooled_before
+            stored[part.disposition.intake or ""] += taken.spooled - spooled_before
         received += part.rows.count
         peer.note_outside(0 if found is None else found.outside)
-    read.lost = sum(part.rows.count for part in parts) - received
-    if read.lost:
+    taken.lost = sum(part.rows.count for part in parts) - received
+    if taken.lost:
         for intake, count in stored.items():
             if count:
                 ledger.add_possible_duplicates(intake, count)
     peer.note_read(received, now)
     writer.read_counts.by_listener[peer.listener] += received
-    return read
+    return taken

@@ -40,27 +40,28 @@ class SpoolWriter:
             self._append_part(part, read)
 
     def _append_part(self, part: Group, read: Read) -> None:
-        intake, sender = part.intake, read.sender
+        intake, taken, sender = part.intake, read.taken, read.sender
         room = read.reserved or self.room.reserve(intake, len(part.data))
         if isinstance(room, Full):
             reason = room.reason
         else:
             try:
-                self._spool.append(part)
+                taken.files.append(self._spool.append(part))
             except OSError as error:
                 reason = self._failed(intake, error)
                 if read.reserved is not None:
                     raise RequestFailed from error
             else:
                 self._ledger.receive_spooled(intake, part.count)
-                read.note_spooled(part.count)
+                taken.spooled += part.count
                 return
-        waits_for_room = reason in ("spool_full", "disk_full")
-        if waits_for_room and sender is not None and (sender.acknowledges or self.room.pauses):
+        waits = sender is not None and (sender.acknowledges or self.room.pauses)
+        if sender is not None and waits and reason in ("spool_full", "disk_full"):
             self._ledger.receive_buffered(intake, part.count)
+            taken.held += part.count
             self.backpressure.hold(part, sender)
         else:
-            read.note_lost(part.count)
+            taken.lost += part.count
             self._ledger.receive_dropped(intake, part.count, reason)
 
     def _failed(self, intake: str, error: OSError) -> str:
@@ -73,15 +74,17 @@ class SpoolWriter:
         ``intake`` is given if the events belong to an intake. Raises RequestFailed if those of a request cannot be
         written.
         """
-        now, listener, address = read.now, read.peer.listener, read.peer.address
-        entries = [QuarantineEntry(now, listener, address, frame, detail, intake) for frame, detail in frames]
+        peer, taken = read.peer, read.taken
+        entries = [
+            QuarantineEntry(read.now, peer.listener, peer.address, frame, detail, intake) for frame, detail in frames
+        ]
         try:
             dropped = self._spool.quarantine.add(reason, entries)
         except OSError as error:
             self._on_error(f"quarantine: cannot write {len(entries)} frames: {error.strerror}")
             if read.reserved is not None:
                 raise RequestFailed from error
-            read.note_lost(len(entries))
+            taken.lost += len(entries)
             self._ledger.receive_dropped(None, len(entries), "quarantine_write_failed")
             return
         self._ledger.receive_quarantined(None, len(entries))

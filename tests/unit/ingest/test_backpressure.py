@@ -134,9 +134,10 @@ def test_take_returns_what_happened_to_the_events(fixture):
     peer, connection = fixture.peers.get("tcp", "192.0.2.7"), fixture.connect()
     read = block_of([b"<13>Nov 24 00:00:00 %s t: x" % host for host in (b"a", b"a", b"b")])
     taken = fixture.pipeline.take(peer, read, sender=connection)
-    assert (taken.spooled, taken.lost) == (2, 0)
+    assert (taken.spooled, taken.held, taken.lost) == (2, 1, 0)
+    assert [(batch.intake, batch.count) for batch in taken.files] == [("a", 2)]
     taken = fixture.pipeline.take(peer, read)
-    assert (taken.spooled, taken.lost) == (2, 1)
+    assert (taken.spooled, taken.held, taken.lost) == (2, 0, 1)
     fixture.spool.quarantine.add = lambda reason, entries: (_ for _ in ()).throw(OSError(28, "No space"))
     assert fixture.pipeline.take_unfinished(peer, b"rest", "cut").lost == 1
     assert fixture.ledger_columns() == {
