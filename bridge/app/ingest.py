@@ -13,7 +13,7 @@ from bridge.ingest.mirror import Mirror
 from bridge.ingest.peers import Peers
 from bridge.ingest.pipeline import Pipeline
 from bridge.ingest.spool_writer import SpoolWriter
-from bridge.listen.https import HttpsListener, IntakeKeys
+from bridge.listen.https import IntakeKeys, https_listener
 from bridge.listen.listener_set import ListenerSet
 from bridge.storage import from_config as storage_config
 from bridge.storage.disk_budget import DiskBudget
@@ -73,7 +73,7 @@ def build_ingest(config: Config, process: Process, storage: StorageParts, cluste
     listener_set = ListenerSet(
         config, reactor=reactor, pipeline=pipeline, peers=peers, commit=storage.group_commit.after,
         store=process.manager,
-        kinds={"https": lambda listener, bound, context: HttpsListener(listener, bound, context, keys, wall)},
+        kinds={"https": lambda listener, bound, context: https_listener(listener, bound, context, keys, wall)},
     )  # fmt: skip
     return IngestParts(peers, disk_budget, quotas, mirror, pipeline, keys, listener_set)
 

@@ -29,7 +29,8 @@ from bridge.ingest.peers import Peer, address_of
 from bridge.listen.connections import Connections
 from bridge.listen.handshake import Handshake
 from bridge.listen.listener import ListenerContext
-from bridge.listen.tls import TlsListener, TlsStreamFactory, load_context
+from bridge.listen.tcp_connection import StreamFactory
+from bridge.listen.tls import TlsListener
 from bridge.spool.budget import Full
 from bridge.syslog.timestamps import milliseconds
 
@@ -164,16 +165,15 @@ class _HttpsConnection(ProtocolWrapper):
         self.transport.abortConnection()  # type: ignore[union-attr]
 
 
-@implementer(TlsStreamFactory)
+@implementer(StreamFactory)
 class HttpsFactory(WrappingFactory):
-    """Builds the connections of one HTTPS listener. The constructor raises ListenError."""
+    """Builds the connections of one HTTPS listener."""
 
     noisy = False
 
     def __init__(
         self, listener: Listener, listener_context: ListenerContext, keys: IntakeKeys, wall: Callable[[], float]
     ) -> None:
-        self.context = load_context(listener)
         self.request_sink = RequestSink(listener, listener_context, keys, wall)
         resource = IntakeResource(self.request_sink, keys=keys, now=lambda: datetime.fromtimestamp(wall(), UTC))
         idle = listener.idle_timeout
@@ -201,15 +201,9 @@ class HttpsFactory(WrappingFactory):
         """Does nothing: a request is complete or it is not."""
 
 
-class HttpsListener(TlsListener):
-    """Serves HTTPS on one listening socket. The constructor raises ListenError."""
-
-    def __init__(
-        self,
-        listener: Listener,
-        bound: socket.socket,
-        listener_context: ListenerContext,
-        keys: IntakeKeys,
-        wall: Callable[[], float],
-    ) -> None:
-        super().__init__(listener, bound, listener_context, HttpsFactory(listener, listener_context, keys, wall))
+def https_listener(
+    listener: Listener, bound: socket.socket, listener_context: ListenerContext,
+    keys: IntakeKeys, wall: Callable[[], float],
+) -> TlsListener:  # fmt: skip
+    """Creates an HTTPS listener. Raises ListenError."""
+    return TlsListener(listener, bound, listener_context, HttpsFactory(listener, listener_context, keys, wall))

@@ -17,7 +17,7 @@ from bridge.ingest.peers import Peer
 from bridge.listen.listener import ListenerContext
 from bridge.listen.tcp import TcpListener
 from bridge.listen.tcp_connection import SyslogConnection, SyslogFactory
-from bridge.listen.tls import TlsConnection, TlsFactory, TlsListener
+from bridge.listen.tls import TlsConnection, TlsListener
 from bridge.syslog import relp
 from bridge.syslog.framing import Oversize, datagrams
 
@@ -84,14 +84,12 @@ class RelpConnection(SyslogConnection):
 
         def done(error: OSError | None) -> None:
             self._committing -= 1
-            transport = self.transport
-            if self._disconnected or transport is None:
+            if self._disconnected or self.transport is None:
                 return
             if error is not None:
                 text = f"the spool cannot be synced to disk ({error.strerror}), so nothing is acknowledged"
                 self._refuse("not_kept", text)
                 return
-            assert self.transport is not None
             self.transport.write(b"".join(answers))
             if self._close_requested and not self._committing:
                 self.transport.loseConnection()
@@ -130,6 +128,7 @@ class RelpTlsConnection(RelpConnection, TlsConnection):
 
 def relp_listener(listener: Listener, bound: socket.socket, listener_context: ListenerContext) -> TcpListener:
     """Creates a RELP listener, with TLS if it has a certificate. Raises ListenError."""
-    if listener.certificate is not None:
-        return TlsListener(listener, bound, listener_context, TlsFactory(listener, listener_context, RelpTlsConnection))
-    return TcpListener(listener, bound, listener_context, SyslogFactory(listener, listener_context, RelpConnection))
+    if listener.certificate is None:
+        return TcpListener(listener, bound, listener_context, SyslogFactory(listener, listener_context, RelpConnection))
+    factory = SyslogFactory(listener, listener_context, RelpTlsConnection)
+    return TlsListener(listener, bound, listener_context, factory)

@@ -29,6 +29,7 @@ class SyslogConnection(Protocol, TimeoutMixin):
     """Reads the connection of one sender."""
 
     acknowledges = False
+    speaks_plain = True
 
     def __init__(self, factory: "SyslogFactory", peer: Peer) -> None:
         self._factory = factory
@@ -46,7 +47,7 @@ class SyslogConnection(Protocol, TimeoutMixin):
 
     def connectionMade(self) -> None:
         transport = self.transport
-        if self._factory.speaks_plain:
+        if self.speaks_plain:
             transport.bufferSize = READ  # type: ignore[union-attr]  # of Twisted's FileDescriptor
         keepalive = self._factory.listener.keepalive
         if keepalive is not None and ITCPTransport.providedBy(transport):
@@ -67,7 +68,7 @@ class SyslogConnection(Protocol, TimeoutMixin):
             self.resetTimeout()
         if self._first_read:
             self._first_read = False
-            if factory.speaks_plain and data.startswith(b"\x16\x03"):
+            if self.speaks_plain and data.startswith(b"\x16\x03"):
                 text = "it begins a TLS handshake, but this listener is plain TCP. Send it to a tls: listener."
                 self._refuse("tls_on_plain_port", text)
                 return
@@ -189,7 +190,6 @@ class SyslogFactory(Factory):
     """Builds the connections of one listener. A reload may replace ``listener`` by one with other options."""
 
     noisy = False
-    speaks_plain = True
 
     def __init__(
         self,

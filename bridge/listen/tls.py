@@ -4,11 +4,10 @@
 import socket
 from collections.abc import Callable
 
-from OpenSSL import SSL
 from twisted.internet.interfaces import IHandshakeListener
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
-from zope.interface import Attribute, implementer
+from zope.interface import implementer
 
 from bridge.config import Listener
 from bridge.ingest.peers import Peer
@@ -18,7 +17,7 @@ from bridge.listen.sockets import ListenError
 from bridge.listen.tcp import TcpListener
 from bridge.listen.tcp_connection import StreamFactory, SyslogConnection, SyslogFactory
 from bridge.tls.pem import PemError
-from bridge.tls.server import ClientRefused, ClientTerms, ServerContext
+from bridge.tls.server import ClientRefused, ClientTerms, ServerConnection, ServerContext
 
 
 def load_context(listener: Listener) -> ServerContext:
@@ -39,9 +38,10 @@ class TlsConnection(SyslogConnection):
     read are therefore joined and processed as one read.
     """
 
-    def __init__(self, factory: "TlsFactory", peer: Peer) -> None:
+    speaks_plain = False
+
+    def __init__(self, factory: SyslogFactory, peer: Peer) -> None:
         super().__init__(factory, peer)
-        self._context = factory.context
         self._records: list[bytes] = []
         self.handshake = Handshake(
             factory.connections,
@@ -59,7 +59,7 @@ class TlsConnection(SyslogConnection):
         """Called when the handshake is complete: accepts or rejects the client by its certificate."""
         self.handshake.complete()
         try:
-            names = self._context.authorize(self._handle())
+            names = self._handle().authorize()
         except ClientRefused as refused:
             self._refuse(refused.reason, str(refused))
             return
@@ -83,47 +83,28 @@ class TlsConnection(SyslogConnection):
             self.handshake.note_failure(self._handle(), reason.value)
         super().connectionLost(reason)
 
-    def _handle(self) -> SSL.Connection:
+    def _handle(self) -> ServerConnection:
         handle = self.transport.getHandle()  # type: ignore[union-attr]
-        assert isinstance(handle, SSL.Connection)
+        assert isinstance(handle, ServerConnection)
         return handle
 
 
-class TlsStreamFactory(StreamFactory):
-    """Builds the connections of a TLS listener, each of which is a ``TlsReceiver``."""
-
-    context: ServerContext = Attribute("The certificate and the client requirements.")
-
-
-@implementer(TlsStreamFactory)
-class TlsFactory(SyslogFactory):
-    """Builds the connections of one TLS listener. The constructor raises ListenError."""
-
-    speaks_plain = False
-
-    def __init__(
-        self,
-        listener: Listener,
-        listener_context: ListenerContext,
-        connection: Callable[["TlsFactory", Peer], TlsConnection] = TlsConnection,
-    ) -> None:
-        super().__init__(listener, listener_context, lambda _, peer: connection(self, peer))
-        self.context = load_context(listener)
-
-
 class TlsListener(TcpListener):
-    """Accepts TLS connections on one listening socket; syslog connections unless ``factory`` builds others."""
+    """Accepts TLS connections on one listening socket; syslog connections unless ``factory`` builds others.
+
+    Each connection of ``factory`` is a ``TlsReceiver``. The constructor raises ListenError.
+    """
 
     def __init__(
         self,
         listener: Listener,
         bound: socket.socket,
         listener_context: ListenerContext,
-        factory: TlsStreamFactory | None = None,
+        factory: StreamFactory | None = None,
     ) -> None:
-        factory = factory or TlsFactory(listener, listener_context)
-        self._context = factory.context
-        transport_factory = TlsTransportFactory(factory.context, factory, listener_context.reactor)
+        self._context = load_context(listener)
+        factory = factory or SyslogFactory(listener, listener_context, TlsConnection)
+        transport_factory = TlsTransportFactory(self._context, factory, listener_context.reactor)
         super().__init__(listener, bound, listener_context, factory, transport_factory)
 
     def prepare_change(self, listener: Listener, listener_context: ListenerContext) -> Callable[[], None]:

@@ -51,11 +51,19 @@ class ClientRefused(Exception):
         self.reason = reason
 
 
-class _Connection(SSL.Connection):
+class ServerConnection(SSL.Connection):
     """Extends the OpenSSL connection: stores the verification error of the client's certificate."""
 
     fault: tuple[int, tuple[str, ...]] | None = None
     "OpenSSL's number of the error, and the names of the certificate."
+
+    def __init__(self, server: "ServerContext", context: SSL.Context) -> None:
+        super().__init__(context)
+        self._server = server
+
+    def authorize(self) -> tuple[str, ...]:
+        """Checks the client as ``ServerContext.authorize`` does. Raises ClientRefused."""
+        return self._server.authorize(self)
 
     def note_fault(self, number: int, certificate: x509.Certificate) -> None:
         """Stores the first error, because OpenSSL itself only reports that verification failed."""
@@ -85,7 +93,7 @@ class ServerContext:
 
     def serverConnectionForTLS(self, protocol: TLSMemoryBIOProtocol) -> SSL.Connection:
         """Returns the TLS state of a new connection. Called by Twisted."""
-        return _Connection(self._context)
+        return ServerConnection(self, self._context)
 
     def authorize(self, connection: SSL.Connection) -> tuple[str, ...]:
         """Checks a client after the handshake and returns the names of its certificate. Raises ClientRefused.
@@ -146,7 +154,7 @@ def _protocol(connection: SSL.Connection, offered: list[bytes]) -> Any:
 
 
 def _verify(connection: SSL.Connection, certificate: crypto.X509, number: int, depth: int, ok: int) -> bool:
-    if not ok and isinstance(connection, _Connection):
+    if not ok and isinstance(connection, ServerConnection):
         connection.note_fault(number, certificate.to_cryptography())
     return bool(ok)
 
@@ -180,7 +188,7 @@ _VERIFICATION = {
 
 def handshake_fault(connection: SSL.Connection | None, error: BaseException | None) -> tuple[str, str]:
     """Returns the reason code for metrics and the text for the operator of a failed handshake."""
-    if isinstance(connection, _Connection) and connection.fault is not None:
+    if isinstance(connection, ServerConnection) and connection.fault is not None:
         number, names = connection.fault
         reason, problem = _VERIFICATION.get(number, ("client_certificate", f"is not accepted (OpenSSL error {number})"))
         return reason, f"the client's certificate ({_join(names)}) {problem}"

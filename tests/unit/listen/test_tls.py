@@ -17,7 +17,8 @@ from bridge.config import Listener
 from bridge.listen.handshake import TlsTransportFactory
 from bridge.listen.listener import ListenerContext
 from bridge.listen.relp import RelpTlsConnection
-from bridge.listen.tls import TlsFactory
+from bridge.listen.tcp_connection import SyslogFactory
+from bridge.listen.tls import TlsConnection, load_context
 from tests.harness.pki import Authority
 from tests.unit.ingest.test_pipeline import Bridge, Route
 
@@ -73,10 +74,9 @@ def fixture(tmp_path, request, monkeypatch):
     listener = Listener.model_construct(
         name="tcp", certificate=issued.certificate, private_key=issued.private_key, max_connections=2,
     )  # fmt: skip
-    factory = TlsFactory(
-        listener, ListenerContext(bridge.clock, bridge.pipeline, bridge.peers.get, max_frame_size=250 * 1024)
-    )
-    wrapping = TlsTransportFactory(factory.context, factory, bridge.clock)
+    listener_context = ListenerContext(bridge.clock, bridge.pipeline, bridge.peers.get, max_frame_size=250 * 1024)
+    factory = SyslogFactory(listener, listener_context, TlsConnection)
+    wrapping = TlsTransportFactory(load_context(listener), factory, bridge.clock)
     return bridge, factory, lambda host="192.0.2.7", wrapping=wrapping: Client(wrapping, pki.ca, host)
 
 
@@ -250,8 +250,8 @@ def test_unfinished_handshakes_time_out(fixture):
 
 def test_relp_over_tls_is_acknowledged(fixture):
     bridge, factory, connect = fixture
-    relp = TlsFactory(factory.listener, factory.listener_context, RelpTlsConnection)
-    client = connect(wrapping=TlsTransportFactory(relp.context, relp, bridge.clock)).handshake()
+    relp = SyslogFactory(factory.listener, factory.listener_context, RelpTlsConnection)
+    client = connect(wrapping=TlsTransportFactory(load_context(relp.listener), relp, bridge.clock)).handshake()
     frame = b"<13>Nov 23 12:00:00 gw app: one"
     client.tls.write(b"1 syslog %d %b\n" % (len(frame), frame))
     client.exchange()
