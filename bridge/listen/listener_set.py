@@ -46,10 +46,11 @@ class ListenerChange:
 
     config: Config
     listener_context: ListenerContext
-    kept: dict[str, OpenListener]
-    "Listeners that are kept, by their new names."
+    listeners: dict[str, OpenListener]
+    "All listeners by their new names, in the order of the configuration."
     opened: list[OpenListener]
     applies: list[Callable[[], None]]
+    "Functions that change the listeners that are kept."
 
 
 class ListenerSet:
@@ -96,41 +97,40 @@ class ListenerSet:
         """
         listener_context = replace(self.listener_context, max_frame_size=config.max_frame_size)
         before = list(self.listeners.values())
-        kept: dict[str, OpenListener] = {}
+        listeners: dict[str, OpenListener] = {}
         opened: list[OpenListener] = []
         applies: list[Callable[[], None]] = []
         try:
             for listener in config.listeners:
-                open_listener = _find_listener(listener, before)
-                if open_listener is not None:
-                    before.remove(open_listener)
-                if open_listener is not None and open_listener.listener.kind == listener.kind:
-                    applies.append(open_listener.prepare_change(listener, listener_context))
-                    kept[listener.name] = open_listener
-                    continue
-                if open_listener is None:
+                current = _find_listener(listener, before)
+                if current is None:
                     self._check_overlap(listener)
-                bound = self._bind(listener, config.listeners) if open_listener is None else open_listener.bound.dup()
+                    bound = self._bind(listener, config.listeners)
+                else:
+                    before.remove(current)
+                    if current.listener.kind == listener.kind:
+                        applies.append(current.prepare_change(listener, listener_context))
+                        listeners[listener.name] = current
+                        continue
+                    bound = current.bound.dup()
                 opened.append(self._make_listener(listener, bound, listener_context))
+                listeners[listener.name] = opened[-1]
         except BaseException:
             for made in opened:
                 made.close(shared=True)
             raise
-        return ListenerChange(config, listener_context, kept, opened, applies)
+        return ListenerChange(config, listener_context, listeners, opened, applies)
 
     def apply(self, change: "ListenerChange") -> "defer.Deferred[None]":
         """Applies a prepared change at once. The result fires when the listeners that were removed are closed."""
-        closing = [
-            open_listener for open_listener in self.listeners.values() if open_listener not in change.kept.values()
-        ]
+        closing = [each for each in self.listeners.values() if each not in change.listeners.values()]
         self._config, self.listener_context = change.config, change.listener_context
         for apply in change.applies:
             apply()
-        by_name = change.kept | {open_listener.listener.name: open_listener for open_listener in change.opened}
-        self.listeners = {listener.name: by_name[listener.name] for listener in change.config.listeners}
+        self.listeners = dict(change.listeners)
         for open_listener in change.opened:
             open_listener.start()
-        taken = {(open_listener.listener.transport, open_listener.listener.address) for open_listener in change.opened}
+        taken = {(each.listener.transport, each.listener.address) for each in change.opened}
         self.open_ = True
         self._inherited.close_unused()
         self._inherited.store_sockets({name: listener.bound for name, listener in self.listeners.items()})
@@ -139,32 +139,26 @@ class ListenerSet:
     def names(self) -> list[str]:
         """Returns each listener's name with its port or path, for the log."""
         return [
-            f"{name} ({open_listener.listener.unix_path or f'{open_listener.listener.kind} port {open_listener.port}'})"
-            for name, open_listener in self.listeners.items()
+            f"{name} ({each.listener.unix_path or f'{each.listener.kind} port {each.port}'})"
+            for name, each in self.listeners.items()
         ]
 
     def ports(self) -> dict[str, int]:
         """Returns the bound port of each listener."""
-        return {name: open_listener.port for name, open_listener in self.listeners.items()}
+        return {name: each.port for name, each in self.listeners.items()}
 
     def kernel_drops(self) -> dict[str, int]:
         """Returns the datagrams that the kernel dropped since start, for each UDP listener."""
-        now = {
-            name: open_listener.kernel_drops
-            for name, open_listener in self.listeners.items()
-            if open_listener.listener.kind == "udp"
-        }
+        now = {name: each.kernel_drops for name, each in self.listeners.items() if each.listener.kind == "udp"}
         return {name: self._drops.get(name, 0) + now.get(name, 0) for name in {**self._drops, **now}}
 
     def refused(self) -> dict[str, int]:
         """Returns the number of rejected connections and datagrams, for each listener."""
-        return {name: open_listener.refused.total() for name, open_listener in self.listeners.items()}
+        return {name: each.refused.total() for name, each in self.listeners.items()}
 
     def rejections(self) -> dict[str, dict[str, int]]:
         """Returns the rejected connections and datagrams by reason, for each listener that has any."""
-        return {
-            name: dict(open_listener.refused) for name, open_listener in self.listeners.items() if open_listener.refused
-        }
+        return {name: dict(each.refused) for name, each in self.listeners.items() if each.refused}
 
     def last_rejections(self, address: str) -> dict[str, str]:
         """Returns the reason of an address's latest rejection, for each listener that rejected it."""
@@ -172,16 +166,13 @@ class ListenerSet:
         def hosts(host: str) -> bool:
             return host == address or str(address_of(host)) == address
 
-        found = {name: open_listener.last_rejection(hosts) for name, open_listener in self.listeners.items()}
+        found = {name: each.last_rejection(hosts) for name, each in self.listeners.items()}
         return {name: why for name, why in found.items() if why is not None}
 
     def certificates(self) -> dict[str, float]:
         """Returns when each TLS listener's certificate expires, in seconds since the epoch."""
-        return {
-            name: expires
-            for name, open_listener in self.listeners.items()
-            if (expires := open_listener.certificate_expires) is not None
-        }
+        found = {name: each.certificate_expires for name, each in self.listeners.items()}
+        return {name: expires for name, expires in found.items() if expires is not None}
 
     def check_idle(self) -> None:
         """Completes frames that no further data will complete. Called several times per second."""
@@ -223,9 +214,7 @@ class ListenerSet:
         ends_at = self._reactor.seconds() + DRAIN_WITHIN
         await self._drain(closing)
         if held:
-            self._inherited.save_drops(
-                [open_listener.bound for open_listener in closing if isinstance(open_listener, UdpListener)]
-            )
+            self._inherited.save_drops([each.bound for each in closing if isinstance(each, UdpListener)])
         ended = []
         for open_listener in closing:
             listener = open_listener.listener
@@ -292,14 +281,9 @@ def _find_listener(listener: Listener, listener_set: Collection[OpenListener]) -
 
     If several match, because the kernel chose their ports, the listener with the same name is preferred.
     """
-    found = [
-        open_listener for open_listener in listener_set
-        if (open_listener.listener.transport, open_listener.listener.address) == (listener.transport, listener.address)
-    ]  # fmt: skip
-    return next(
-        (open_listener for open_listener in found if open_listener.listener.name == listener.name),
-        found[0] if found else None,
-    )
+    place = listener.transport, listener.address
+    found = [each for each in listener_set if (each.listener.transport, each.listener.address) == place]
+    return next((each for each in found if each.listener.name == listener.name), found[0] if found else None)
 
 
 async def _within(seconds: float, result: defer.Deferred[Any], reactor: Reactor) -> None:
