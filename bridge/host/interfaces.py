@@ -3,30 +3,21 @@
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
+from twisted.internet import interfaces
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import (
-    IReactorCore,
-    IReactorFDSet,
-    IReactorPluggableNameResolver,
-    IReactorSocket,
-    IReactorTCP,
-    IReactorThreads,
-    IReactorTime,
-    IReactorUNIX,
-)
 
 T = TypeVar("T")
 
 
 class Reactor(
-    IReactorCore,
-    IReactorFDSet,
-    IReactorPluggableNameResolver,
-    IReactorSocket,
-    IReactorTCP,
-    IReactorThreads,
-    IReactorTime,
-    IReactorUNIX,
+    interfaces.IReactorCore,
+    interfaces.IReactorFDSet,
+    interfaces.IReactorPluggableNameResolver,
+    interfaces.IReactorSocket,
+    interfaces.IReactorTCP,
+    interfaces.IReactorThreads,
+    interfaces.IReactorTime,
+    interfaces.IReactorUNIX,
 ):
     """The reactor of the process. Where only timers are needed, use Twisted's ``IReactorTime`` instead."""
 
