@@ -19,6 +19,7 @@ from zope.interface import directlyProvides, providedBy
 
 from bridge.listen import proxy_protocol_header
 from bridge.listen.connections import Connections
+from bridge.listen.handshake import READ
 from bridge.listen.listener import is_within
 
 HEADER_TIMEOUT = 10.0
@@ -60,7 +61,8 @@ class _Connection(ProtocolWrapper):
         self._timeout_call: IDelayedCall | None = None
 
     def makeConnection(self, transport: ITransport) -> None:
-        """Called by the reactor. Provides the same interfaces as the transport."""
+        """Called by the reactor. Provides the same interfaces as the transport, whose read size it sets."""
+        transport.bufferSize = READ  # type: ignore[attr-defined]  # of Twisted's FileDescriptor
         directlyProvides(self, providedBy(transport))
         self.transport = transport
         self.connected = 1
