@@ -66,7 +66,7 @@ class Written:
 
     def __init__(self, stream: TextIO, style: str = "text") -> None:
         self._stream = stream
-        self._format: Callable[[LogLine], str] = {"text": as_text, "journal": as_journal, "json": as_json}[style]
+        self._format = _STYLES[style]
 
     def __call__(self, line: LogLine) -> None:
         """Writes a line. Ignores errors of the stream."""
@@ -78,19 +78,13 @@ class Written:
             pass
 
 
-def as_text(line: LogLine) -> str:
-    """Returns a line in the style text."""
-    return f"{stamp(line.time)} {line.level} {line.logger}: {line.text}"
-
-
-def as_journal(line: LogLine) -> str:
-    """Returns a line in the style journal."""
-    return f"<{_PRIORITIES.get(line.level, 6)}>{line.logger}: {line.text}"
-
-
-def as_json(line: LogLine) -> str:
-    """Returns a line in the style json."""
-    return json.dumps({"time": stamp(line.time), "level": line.level, "logger": line.logger, "message": line.text})
+_STYLES: dict[str, Callable[[LogLine], str]] = {
+    "text": lambda line: f"{stamp(line.time)} {line.level} {line.logger}: {line.text}",
+    "journal": lambda line: f"<{_PRIORITIES.get(line.level, 6)}>{line.logger}: {line.text}",
+    "json": lambda line: json.dumps(
+        {"time": stamp(line.time), "level": line.level, "logger": line.logger, "message": line.text}
+    ),
+}
 
 
 def stamp(seconds: float) -> str:

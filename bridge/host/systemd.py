@@ -84,12 +84,10 @@ class ServiceManager:
                 notify_socket.connect(self._address)
                 socket.send_fds(notify_socket, [text.encode()], [] if stored is None else [stored.fileno()])
         except OSError as error:
-            notification = text.partition("\n")[0]
             log.warn(
                 "cannot send {notification} to the service manager: {reason}",
-                notification=notification,
-                reason=error.strerror or error,
-            )
+                notification=text.partition("\n")[0], reason=error.strerror or error,
+            )  # fmt: skip
 
 
 def first_environment() -> dict[str, str]:

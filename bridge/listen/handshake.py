@@ -25,14 +25,9 @@ class Handshake:
     """Supervises the handshake of one connection, which ``refuse(reason, text)`` rejects."""
 
     def __init__(
-        self,
-        connections: Connections[Any],
-        reactor: IReactorTime,
-        *,
-        sender: str,
-        refuse: Callable[[str, str], None],
-        plain_text_hint: str,
-    ) -> None:
+        self, connections: Connections[Any], reactor: IReactorTime, *,
+        sender: str, refuse: Callable[[str, str], None], plain_text_hint: str,
+    ) -> None:  # fmt: skip
         self.done = False
         self.received_data = False
         "True once the client has sent anything."

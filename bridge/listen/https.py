@@ -131,12 +131,9 @@ class _HttpsConnection(ProtocolWrapper):
         self._sender = sender
         self._closed = False
         self.handshake = Handshake(
-            factory.connections,
-            factory.request_sink.listener_context.reactor,
-            sender=sender,
-            refuse=self._refuse,
+            factory.connections, factory.request_sink.listener_context.reactor, sender=sender, refuse=self._refuse,
             plain_text_hint=". Does the client use an http:// URL?",
-        )
+        )  # fmt: skip
 
     def handshakeCompleted(self) -> None:
         self.handshake.complete()
@@ -176,14 +173,8 @@ class HttpsFactory(WrappingFactory):
     ) -> None:
         self.request_sink = RequestSink(listener, listener_context, keys, wall)
         resource = IntakeResource(self.request_sink, keys=keys, now=lambda: datetime.fromtimestamp(wall(), UTC))
-        idle = listener.idle_timeout
-        super().__init__(
-            IntakeSite(
-                resource,
-                listener_context.reactor,
-                idle_timeout=IDLE_TIMEOUT_SECONDS if idle is None else idle.total_seconds(),
-            )
-        )
+        idle = IDLE_TIMEOUT_SECONDS if listener.idle_timeout is None else listener.idle_timeout.total_seconds()
+        super().__init__(IntakeSite(resource, listener_context.reactor, idle_timeout=idle))
         self.connections: Connections[_HttpsConnection] = Connections(listener, listener_context.reactor.seconds)
 
     def change(self, listener: Listener, listener_context: ListenerContext) -> None:

@@ -51,11 +51,11 @@ class _Connection(ProtocolWrapper):
     """Reads the PROXY header of a balancer's connection, then acts as the transport of the inner connection."""
 
     factory: ProxyProtocolFactory
+    wrappedProtocol: IProtocol | None  # type: ignore[assignment]
 
     def __init__(self, factory: ProxyProtocolFactory, host: str) -> None:
-        super().__init__(factory, None)  # type: ignore[arg-type]
+        super().__init__(factory, None)  # type: ignore[arg-type]  # set once the header has arrived
         self._host = host
-        self._inner: IProtocol | None = None
         self._data = b""
         self._source: IAddress | None = None
         self._timeout_call: IDelayedCall | None = None
@@ -69,8 +69,8 @@ class _Connection(ProtocolWrapper):
         self._timeout_call = self.factory.reactor.callLater(HEADER_TIMEOUT, self._header_timed_out)
 
     def dataReceived(self, data: bytes) -> None:
-        if self._inner is not None:
-            self._inner.dataReceived(data)
+        if self.wrappedProtocol is not None:
+            self.wrappedProtocol.dataReceived(data)
             return
         self._data += data
         try:
@@ -92,7 +92,7 @@ class _Connection(ProtocolWrapper):
         if inner is None:
             self.end()
             return
-        self._inner = self.wrappedProtocol = inner
+        self.wrappedProtocol = inner
         inner.makeConnection(self)  # type: ignore[arg-type]  # ProtocolWrapper is a transport
         if rest:
             inner.dataReceived(rest)
@@ -103,8 +103,8 @@ class _Connection(ProtocolWrapper):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._stop_waiting()
-        if self._inner is not None:
-            self._inner.connectionLost(reason)
+        if self.wrappedProtocol is not None:
+            self.wrappedProtocol.connectionLost(reason)
 
     def end(self) -> None:
         """Closes the connection at once."""

@@ -54,12 +54,9 @@ class TcpListener(OpenListener):
         return int(self.bound.getsockname()[1]) if self.bound.fileno() >= 0 else 0
 
     def start(self) -> None:
+        descriptor, family = self.bound.fileno(), self.bound.family
         # The reactor takes a duplicate of the descriptor.
-        self._listening = self._reactor.adoptStreamPort(
-            self.bound.fileno(),
-            self.bound.family,
-            self._proxy_factory,  # type: ignore[arg-type]
-        )
+        self._listening = self._reactor.adoptStreamPort(descriptor, family, self._proxy_factory)  # type: ignore[arg-type]
 
     def check_idle(self) -> None:
         self._factory.check_idle()

@@ -93,9 +93,8 @@ class SyslogConnection(Protocol, TimeoutMixin):
 
     def rename(self) -> None:
         """Looks up the peer again after a reload has renamed the listener."""
-        self._peer = self._factory.listener_context.peer(
-            self._factory.listener.name, self._peer.address, self._peer.names
-        )
+        factory = self._factory
+        self._peer = factory.listener_context.peer(factory.listener.name, self._peer.address, self._peer.names)
 
     def _refuse(self, reason: str, text: str) -> None:
         self._closed = True

@@ -44,12 +44,9 @@ class TlsConnection(SyslogConnection):
         super().__init__(factory, peer)
         self._records: list[bytes] = []
         self.handshake = Handshake(
-            factory.connections,
-            factory.listener_context.reactor,
-            sender=peer.address,
-            refuse=self._refuse,
+            factory.connections, factory.listener_context.reactor, sender=peer.address, refuse=self._refuse,
             plain_text_hint=": the client sends plain text to a tls: listener",
-        )
+        )  # fmt: skip
 
     def _start_timeout(self) -> None:
         if self.handshake.done:

@@ -167,11 +167,8 @@ class UdpListener(OpenListener):
                 by_host[address[0]].append(data)
                 size += len(data)
                 count += 1
-        except BlockingIOError:
-            pass
         except OSError:
-            # An ICMP error of an earlier datagram: the socket can still be read.
-            pass
+            pass  # the socket is empty, or it reports an ICMP error of an earlier datagram and can still be read
         if not count:
             return 0
         taken = []

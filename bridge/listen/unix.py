@@ -32,9 +32,8 @@ class UnixStreamListener(TcpListener):
     port = 0
 
     def __init__(self, listener: Listener, bound: socket.socket, listener_context: ListenerContext) -> None:
-        super().__init__(
-            listener, bound, listener_context, SyslogFactory(listener, listener_context, local=socket.gethostname())
-        )
+        factory = SyslogFactory(listener, listener_context, local=socket.gethostname())
+        super().__init__(listener, bound, listener_context, factory)
 
     def start(self) -> None:
         self._listening = UnixPort(self.bound.dup(), self._reactor, self._factory)

@@ -101,20 +101,18 @@ class ServerContext:
         Returns () if no certificate is required. OpenSSL's verification cannot make these checks, because OpenSSL does
         not repeat it for a resumed session.
         """
-        sent = connection.get_peer_certificate() if self._clients.requires_certificate else None
-        if sent is None:
-            if self._clients.requires_certificate:
-                raise ClientRefused("client_certificate", "the client sent no certificate")
+        terms = self._clients
+        if not terms.requires_certificate:
             return ()
+        sent = connection.get_peer_certificate()
+        if sent is None:
+            raise ClientRefused("client_certificate", "the client sent no certificate")
         certificate = sent.to_cryptography()
         names = names_of(certificate)
         if self._names is not None and not any(self._names.fullmatch(name) for name in names):
             text = f"no name of the client's certificate ({_join(names)}) is in client_names"
             raise ClientRefused("client_name", text)
-        if (
-            self._clients.fingerprints
-            and (fingerprint := fingerprint_of(certificate)) not in self._clients.fingerprints
-        ):
+        if terms.fingerprints and (fingerprint := fingerprint_of(certificate)) not in terms.fingerprints:
             text = (
                 f"the client's certificate ({_join(names)}) has the fingerprint {fingerprint},"
                 " which is not in client_fingerprints"
@@ -196,10 +194,8 @@ def handshake_fault(connection: SSL.Connection | None, error: BaseException | No
         return "handshake_broken", "the client closed the connection during the TLS handshake"
     reason = _reason(error)
     if "did not return a certificate" in reason:
-        return (
-            "client_certificate",
-            "the client sent no certificate, but client_ca or client_fingerprints requires one",
-        )
+        text = "the client sent no certificate, but client_ca or client_fingerprints requires one"
+        return "client_certificate", text
     if "alert" in reason:
         alert = reason.partition("alert ")[2]
         if "certificate" in alert or "unknown ca" in alert:
