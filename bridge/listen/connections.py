@@ -140,10 +140,8 @@ class Connections(Generic[C]):
         self._per_sender[sender] -= 1
         if not self._per_sender[sender]:
             del self._per_sender[sender]
-        if not self._open:
-            waiting, self._when_empty = self._when_empty, []
-            for deferred in waiting:
-                deferred.callback(None)
+        while self._when_empty and not self._open:
+            self._when_empty.pop(0).callback(None)
 
     def handshake_began(self, close: Callable[[], None]) -> None:
         """Adds an unfinished TLS handshake, which ``close`` closes for a new client."""

@@ -90,7 +90,7 @@ class ListenerSet:
         """Binds all sockets and starts reading; opens all listeners or none. Raises ListenError."""
         self.apply(self.prepare(self._config))
 
-    def prepare(self, config: Config) -> "ListenerChange":
+    def prepare(self, config: Config) -> ListenerChange:
         """Prepares the listeners of another configuration. Raises ListenError.
 
         Everything that can fail fails here, and then nothing has changed.
@@ -121,7 +121,7 @@ class ListenerSet:
             raise
         return ListenerChange(config, listener_context, listeners, opened, applies)
 
-    def apply(self, change: "ListenerChange") -> "defer.Deferred[None]":
+    def apply(self, change: ListenerChange) -> "defer.Deferred[None]":
         """Applies a prepared change at once. The result fires when the listeners that were removed are closed."""
         closing = [each for each in self.listeners.values() if each not in change.listeners.values()]
         self._config, self.listener_context = change.config, change.listener_context
@@ -191,11 +191,11 @@ class ListenerSet:
         Sockets that the service manager stores stay open. They queue what arrives until the next process reads them.
         """
         self.open_ = False
-        await self._closings.run(
-            lambda: defer.ensureDeferred(
-                self._close(list(self.listeners.values()), held=self._inherited.stores_sockets)
-            )
-        )
+
+        async def close_all() -> None:
+            await self._close(list(self.listeners.values()), held=self._inherited.stores_sockets)
+
+        await self._closings.run(lambda: defer.ensureDeferred(close_all()))
 
     async def wait_closed(self) -> None:
         """Waits for listeners that are being closed, so that a reload does not keep one of them."""
@@ -226,9 +226,7 @@ class ListenerSet:
                 self._drops[listener.name] = self._drops.get(listener.name, 0) + open_listener.kernel_drops
         all_ended = defer.gatherResults(ended, consumeErrors=True)
         await _within(ends_at + _END_WITHIN - self._reactor.seconds(), all_ended, self._reactor)
-        for open_listener in closing:
-            if self.listeners.get(open_listener.listener.name) is open_listener:
-                del self.listeners[open_listener.listener.name]
+        self.listeners = {name: each for name, each in self.listeners.items() if each not in closing}
 
     async def _drain(self, closing: Collection[OpenListener]) -> None:
         """Reads until no data has arrived for ``_QUIET`` seconds."""

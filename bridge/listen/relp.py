@@ -46,7 +46,6 @@ class RelpConnection(SyslogConnection):
             return
         frames: list[bytes] = []
         oversize: list[Oversize] = []
-        lost = 0
         for number, name, message, cut in commands:
             if name == b"syslog":
                 if cut is not None:
@@ -56,8 +55,7 @@ class RelpConnection(SyslogConnection):
                 self._answers.append(relp.answer(number))
             else:
                 self._answers.append(self._control(number, name, message))
-        if frames:
-            lost = pipeline.take(self._peer, datagrams(frames), sender=self).lost
+        lost = pipeline.take(self._peer, datagrams(frames), sender=self).lost if frames else 0
         if oversize:
             lost += pipeline.take_oversize(self._peer, oversize, self).lost
         if lost:

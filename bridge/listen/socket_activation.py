@@ -66,9 +66,7 @@ class InheritedSockets:
         none count.
         """
         inode = _inode(sock)
-        if inode not in self._stored.values():
-            return 0
-        return self._drops.get(inode, kernel_drops(sock))
+        return self._drops.get(inode, kernel_drops(sock)) if inode in self._stored.values() else 0
 
     def save_drops(self, sockets: Collection[socket.socket]) -> None:
         """Saves the drop counters of the sockets at shutdown, if the manager stores them."""

@@ -78,8 +78,7 @@ class SyslogConnection(Protocol, TimeoutMixin):
         self._read(data)
 
     def _read(self, data: bytes) -> None:
-        frames = self._framer.feed(data)
-        if frames:
+        if frames := self._framer.feed(data):
             listener_context = self._factory.listener_context
             if listener_context.coalescer is None or not listener_context.coalescer.try_add(self._peer, frames):
                 listener_context.pipeline.take(self._peer, frames, self._reader, self)

@@ -136,7 +136,9 @@ def _context(identity: Identity, authorities: Sequence[x509.Certificate], *, req
     context = options.getContext()
     context.set_alpn_select_callback(_protocol)
     if requires_certificate:
-        context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, _verify if trusted else _accept)
+        # Without authorities, ``authorize`` checks the fingerprint after the handshake.
+        verify = _verify if trusted else lambda *_: True
+        context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, verify)
     if trusted:
         # Accept an intermediate authority as trust anchor. Send the authorities' names, so that clients with several
         # certificates know which one to send.
@@ -155,10 +157,6 @@ def _verify(connection: SSL.Connection, certificate: crypto.X509, number: int, d
     if not ok and isinstance(connection, ServerConnection):
         connection.note_fault(number, certificate.to_cryptography())
     return bool(ok)
-
-
-def _accept(connection: SSL.Connection, certificate: crypto.X509, number: int, depth: int, ok: int) -> bool:
-    return True  # ``authorize`` checks the fingerprint after the handshake
 
 
 def _globs(patterns: Sequence[str]) -> re.Pattern[str] | None:
