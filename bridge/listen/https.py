@@ -128,7 +128,6 @@ class _HttpsConnection(ProtocolWrapper):
     def __init__(self, factory: "HttpsFactory", wrapped: IProtocol, sender: str) -> None:
         super().__init__(factory, wrapped)  # type: ignore[arg-type]
         self._connections = factory.connections
-        self._sender = sender
         self._closed = False
         self.handshake = Handshake(
             factory.connections, factory.request_sink.listener_context.reactor, sender=sender, refuse=self._refuse,

@@ -152,7 +152,7 @@ class SyslogConnection(Protocol, TimeoutMixin):
 
     def _take_oversize(self) -> None:
         frames = self._framer.oversize.copy()
-        self._framer.oversize.clear()
+        self._framer.oversize.clear()  # the framer's cutter shares this list
         self._factory.listener_context.pipeline.take_oversize(self._peer, frames, self)
 
 
@@ -209,7 +209,6 @@ class SyslogFactory(Factory):
         return self.connections.listener
 
     def change(self, listener: Listener, listener_context: ListenerContext) -> None:
-        """Applies another configuration. Framing, limits and timeouts apply to new connections."""
         renamed = listener.name != self.listener.name
         self.listener_context = listener_context
         self.connections.change(listener)
@@ -224,6 +223,5 @@ class SyslogFactory(Factory):
         )
 
     def check_idle(self) -> None:
-        """Checks every connection for complete frames. Called several times per second."""
         for connection in self.connections:
             connection.check_idle()

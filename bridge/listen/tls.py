@@ -1,8 +1,8 @@
 """Listens for syslog over TLS (RFC 5425): a TCP listener whose connections start with a handshake."""
 # mypy: disallow-untyped-calls=False
 
-import socket
 from collections.abc import Callable
+from socket import socket
 
 from twisted.internet.interfaces import IHandshakeListener
 from twisted.internet.protocol import connectionDone
@@ -68,7 +68,6 @@ class TlsConnection(SyslogConnection):
         self._records.append(data)
 
     def read_done(self) -> None:
-        """Called after all records of one socket read: processes them as one read."""
         if records := self._records:
             self._records = []
             super().dataReceived(records[0] if len(records) == 1 else b"".join(records))
@@ -93,11 +92,7 @@ class TlsListener(TcpListener):
     """
 
     def __init__(
-        self,
-        listener: Listener,
-        bound: socket.socket,
-        listener_context: ListenerContext,
-        factory: StreamFactory | None = None,
+        self, listener: Listener, bound: socket, listener_context: ListenerContext, factory: StreamFactory | None = None
     ) -> None:
         self._context = load_context(listener)
         factory = factory or SyslogFactory(listener, listener_context, TlsConnection)
