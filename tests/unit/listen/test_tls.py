@@ -293,3 +293,12 @@ def test_socket_is_read_in_large_blocks(fixture, balanced):
         client.protocol.dataReceived(b"PROXY TCP4 198.51.100.1 192.0.2.1 40000 6514\r\n")
     client.handshake()
     assert client.transport.bufferSize == READ
+
+
+def test_oversize_frames_of_several_reads_are_quarantined(fixture):
+    bridge, _, connect = fixture
+    client = connect().handshake()
+    for _ in range(2):
+        client.tls.write(b"x" * 260 * 1024 + b"\n")
+        client.exchange()
+    bridge.check(received=2, quarantined=2)
