@@ -26,9 +26,10 @@ from bridge.cluster.consumer import Consumer, ConsumerMemory, Quarantine
 from bridge.cluster.publisher import Outbox, Publisher
 from bridge.cluster.queue_monitor import QueueMonitor
 from bridge.cluster.terms import ClusterTerms
-from bridge.deliver.context import DeliveryContext, DeliveryPath, OutcomeStore, RequestLimits
+from bridge.deliver.context import DeliveryContext, DeliveryPath, RequestLimits
 from bridge.deliver.courier import Courier
 from bridge.deliver.waiters import Waiters
+from bridge.storage.delivery_store import DeliveryStore
 
 JSON = dict[str, object]
 
@@ -47,9 +48,16 @@ class ClusterNode:
     """
 
     def __init__(
-        self, terms: ClusterTerms, *, connect: Connect, own: dict[str, Courier], context: DeliveryContext,
-        shared: OutcomeStore, quarantine: Quarantine, on_courier_count: Callable[[int], None],
-    ) -> None:  # fmt: skip
+        self,
+        terms: ClusterTerms,
+        *,
+        connect: Connect,
+        own: dict[str, Courier],
+        context: DeliveryContext,
+        shared: DeliveryStore,
+        quarantine: Quarantine,
+        on_courier_count: Callable[[int], None],
+    ) -> None:
         self.terms = terms
         self.alone: set[str] = set()
         "Intakes whose events this node delivers directly, as no broker accepts them."

@@ -37,7 +37,7 @@ class Attempt:
         began = context.clock.seconds()
         try:
             url = target.urls[self.delivery_path.base_urls.position(breaker)]
-            answer = await self.delivery_path.poster.post(url, request.data, request.headers | target.headers())
+            answer = await self.delivery_path.post(url, request.data, request.headers | target.headers())
         except Exception:
             result = outcome.of_failure(Failure())
             doubtful = result.uncertain

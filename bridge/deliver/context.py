@@ -8,47 +8,14 @@ from twisted.internet import defer
 from twisted.internet.interfaces import IReactorTime
 
 from bridge.accounting import Ledger
-from bridge.accounting.journal import Receipt
 from bridge.deliver.client import Response
 from bridge.deliver.dispatcher import Dispatcher
 from bridge.deliver.failover import BaseUrls
 from bridge.deliver.request import RequestTarget
 from bridge.host.interfaces import Run
-from bridge.spool import Batch, Loss, Pack, Piece
+from bridge.spool import Batch
+from bridge.storage.delivery_store import DeliveryStore
 from bridge.util.alarms import AlarmSink
-
-
-class OutcomeStore(Protocol):
-    """Declares what couriers need of the store that keeps sealed batches until they are acknowledged. All methods
-    return at once, except those on packs, which block and are called in the spool thread."""
-
-    def acknowledge(self, batches: list[Batch], receipt: Receipt | None) -> None:
-        """Records an accepted request. ``batches`` are completely settled and are removed after the receipt is
-        written."""
-
-    def hand_over(self, intake: str, handed: list[tuple[int, int, int]], settled: list[Batch]) -> None:
-        """Records events that were handed over to the cluster: per batch its sequence, the events handed over, and
-        its total events. ``settled`` batches are removed after the record is written."""
-
-    def refuse(self, intake: str, refused: list[tuple[Piece, str]], settled: list[Batch]) -> None:
-        """Quarantines single events with the collector's text. They are on disk before the ``settled`` batches are
-        removed."""
-
-    def keep_evidence(self, intake: str, sequence: int, body: bytes) -> None:
-        """Stores a copy of a request of which the collector accepted only a part without naming the events."""
-
-    def quarantine_batch(self, batch: Batch, why: str) -> None:
-        """Moves a batch that cannot be read to quarantine."""
-
-    def pack(self, batches: list[Batch]) -> tuple[Pack | None, list[Batch]]:
-        """Writes one pack of these batches. Returns it, and the batches that could not be read. Raises OSError; all
-        files are then unchanged."""
-
-    def merge(self, packs: list[Pack]) -> Pack:
-        """Merges several packs into one. Raises OSError; all files are then unchanged."""
-
-    def keep_damaged(self, pack: Pack, loss: Loss) -> None:
-        """Stores the bytes of a part of a pack that cannot be read. Raises OSError."""
 
 
 class HandOver(Protocol):
@@ -60,13 +27,6 @@ class HandOver(Protocol):
 
     def wake(self) -> None:
         """Announces that there may be more batches."""
-
-
-class Poster(Protocol):
-    """Declares what couriers need of the HTTP client."""
-
-    def post(self, url: str, body: bytes, headers: dict[str, str]) -> "defer.Deferred[Response]":
-        """Posts a body. Any HTTP status returns a Response."""
 
 
 class DeliveryMetrics(Protocol):
@@ -83,7 +43,8 @@ class DeliveryPath:
     started with."""
 
     target: RequestTarget
-    poster: Poster
+    post: Callable[[str, bytes, dict[str, str]], "defer.Deferred[Response]"]
+    "Posts a body to a URL with additional headers. Any HTTP status returns a Response."
     base_urls: BaseUrls
 
 
@@ -107,7 +68,7 @@ class DeliveryContext:
 
     clock: IReactorTime
     wall: Callable[[], float]
-    store: OutcomeStore
+    store: DeliveryStore
     ledger: Ledger
     dispatcher: Dispatcher
     alarms: AlarmSink

@@ -6,7 +6,7 @@ An intake that is not in the configuration still has a courier while the spool h
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from twisted.internet import defer
@@ -23,24 +23,9 @@ from bridge.host.interfaces import Reactor
 from bridge.spool import Batch, Pack
 
 ClientKey = tuple[object, ...]
+Clients = dict[str, tuple[ClientKey, Client]]
+"HTTP client of each intake. Intakes with equal keys share one."
 PathChanged = Callable[[str, DeliveryPath | None, RequestLimits], None]
-
-
-class NoDestination:
-    """Refuses to post. Retired couriers use it as their HTTP client."""
-
-    def post(self, url: str, body: bytes, headers: dict[str, str]) -> "defer.Deferred[Response]":
-        """Raises RuntimeError, because a retired courier must not start a request."""
-        raise RuntimeError("a retired courier has sent a request")
-
-
-@dataclass(frozen=True, slots=True)
-class PreparedCouriers:
-    """HTTP clients of the couriers of one configuration."""
-
-    trusts: dict[str, ClientKey]
-    "Client key by intake."
-    clients: dict[ClientKey, Client]
 
 
 class CourierSet:
@@ -53,8 +38,7 @@ class CourierSet:
         self._sharers = 1
         self._config = config
         self._reactor = reactor
-        self._clients: dict[ClientKey, Client] = {}
-        self._trusts: dict[str, ClientKey] = {}
+        self._clients: Clients = {}
         self._breakers: dict[str, CircuitBreaker] = {}
         self._unused_breaker = CircuitBreaker(reactor, wake=context.dispatcher.wake)
 
@@ -64,29 +48,27 @@ class CourierSet:
 
     # --- configurations ----------------------------------------------------------------------------------------------
 
-    def prepare(self, config: Config) -> PreparedCouriers:
+    def prepare(self, config: Config) -> Clients:
         """Prepares the HTTP clients of a configuration. Existing clients are reused. Reads files, so it may block.
         Raises OSError or PemError."""
-        trusts: dict[str, ClientKey] = {}
-        clients: dict[ClientKey, Client] = {}
+        by_key, prepared = dict(self._clients.values()), {}
         for name, intake in config.intakes.items():
-            trust = trusts[name] = self._client_key(config, intake.destination)
-            if trust not in clients:
-                clients[trust] = self._clients.get(trust) or Client(
-                    self._reactor,
-                    connections=config.collector.connections,
-                    timeout=intake.destination.timeout.total_seconds(),
-                    trust=deliver_config.trust(intake.destination),
-                    proxy=deliver_config.proxy(intake.destination),
-                )
-        return PreparedCouriers(trusts, clients)
+            destination = intake.destination
+            key = self._client_key(config, destination)
+            if key not in by_key:
+                by_key[key] = Client(
+                    self._reactor, connections=config.collector.connections,
+                    timeout=destination.timeout.total_seconds(), trust=deliver_config.trust(destination),
+                    proxy=deliver_config.proxy(destination),
+                )  # fmt: skip
+            prepared[name] = key, by_key[key]
+        return prepared
 
-    def apply(self, config: Config, prepared: PreparedCouriers) -> None:
+    def apply(self, config: Config, prepared: Clients) -> None:
         """Applies a configuration: creates, changes and retires couriers. Requests in flight end under the old
         configuration."""
-        clients = prepared.clients
-        unused = [client for trust, client in self._clients.items() if trust not in clients]
-        self._config, self._clients, self._trusts = config, clients, prepared.trusts
+        unused = dict(self._clients.values()).items() - dict(prepared.values()).items()
+        self._config, self._clients = config, prepared
         self._apply_limits()
         for intake in config.intakes.values():
             self._configure(intake)
@@ -95,7 +77,7 @@ class CourierSet:
                 courier.retire()
                 self._announce(name, None)
         self._breakers = {url: breaker for url, breaker in self._breakers.items() if breaker.used}
-        for client in unused:
+        for _, client in unused:
             # Connections that carry a request close later, when they have been idle for a while.
             defer.ensureDeferred(client.close())
 
@@ -105,10 +87,8 @@ class CourierSet:
         self._configure(intake)
 
     def _configure(self, intake: Intake) -> None:
-        delivery_path = DeliveryPath(
-            deliver_config.target(intake), self._clients[self._trusts[intake.name]],
-            self._base_urls_of(intake.destination),
-        )  # fmt: skip
+        _, client = self._clients[intake.name]
+        delivery_path = DeliveryPath(deliver_config.target(intake), client.post, self._base_urls_of(intake.destination))
         if (courier := self.couriers.get(intake.name)) is not None:
             courier.change(delivery_path, deliver_config.request_limits(self._config))
         else:
@@ -168,7 +148,7 @@ class CourierSet:
         courier = self.couriers.get(intake)
         if courier is None:
             courier = self._add(
-                intake, DeliveryPath(RequestTarget("", dict, False), NoDestination(), BaseUrls(self._unused_breaker))
+                intake, DeliveryPath(RequestTarget("", dict, False), _refuse_to_post, BaseUrls(self._unused_breaker))
             )
             courier.retire()
         return courier
@@ -202,8 +182,12 @@ class CourierSet:
 
     async def close(self) -> None:
         """Closes the idle connections."""
-        for client in self._clients.values():
+        for client in dict(self._clients.values()).values():
             await client.close()
+
+
+def _refuse_to_post(url: str, body: bytes, headers: dict[str, str]) -> "defer.Deferred[Response]":
+    raise RuntimeError("a retired courier has sent a request")
 
 
 def _file_state(path: Path) -> tuple[int, int]:

@@ -47,7 +47,8 @@ class DeliveryStore:
         self._work(settle, lambda nothing: None)
 
     def hand_over(self, intake: str, handed: list[tuple[int, int, int]], settled: list[Batch]) -> None:
-        """Records events that were published to a shared queue, and removes the ``settled`` batches."""
+        """Records events that were published to a shared queue (per batch its sequence, the events published, and all
+        its events), and removes the ``settled`` batches."""
 
         def settle() -> None:
             for sequence, count, batch_events in handed:
@@ -109,15 +110,16 @@ class DeliveryStore:
     # --- packs: in the spool thread -----------------------------------------------------------------------------------
 
     def pack(self, batches: list[Batch]) -> tuple[Pack | None, list[Batch]]:
-        """Writes batches to one pack. Returns the pack, and the batches that could not be read."""
+        """Writes batches to one pack. Returns the pack, and the batches that could not be read. Raises OSError; all
+        files are then unchanged."""
         return pack_writer.pack(batches, self._spool.cannot_remove)
 
     def merge(self, packs: list[Pack]) -> Pack:
-        """Merges several packs into one."""
+        """Merges several packs into one. Raises OSError; all files are then unchanged."""
         return pack_writer.merge(packs, self._spool.on_error)
 
     def keep_damaged(self, pack: Pack, loss: Loss) -> None:
-        """Writes the bytes of a damaged part of a pack to quarantine."""
+        """Writes the bytes of a damaged part of a pack to quarantine. Raises OSError."""
         if loss.data:
             self._spool.quarantine.save_damaged(pack.intake, f"{pack.first}.pack-part", loss.data, loss.events)
 

@@ -12,7 +12,7 @@ from twisted.internet.defer import maybeDeferred
 from bridge.accounting import Ledger
 from bridge.batching import GroupLimits
 from bridge.deliver.circuit_breaker import CircuitBreaker
-from bridge.deliver.context import DeliveryContext, DeliveryPath, Poster, RequestLimits
+from bridge.deliver.context import DeliveryContext, DeliveryPath, RequestLimits
 from bridge.deliver.courier import Courier
 from bridge.deliver.dispatcher import Dispatcher
 from bridge.deliver.failover import BaseUrls
@@ -157,13 +157,13 @@ def build_courier(
     limits: RequestLimits,
     *,
     context: DeliveryContext,
-    poster: Poster,
+    poster: Any,
     target: RequestTarget | None = None,
     base_urls: BaseUrls | None = None,
 ) -> Courier:
     """Builds a courier and adds it to its dispatcher."""
     delivery_path = DeliveryPath(
-        target or RequestTarget(URL, dict, gzip=False), poster,
+        target or RequestTarget(URL, dict, gzip=False), poster.post,
         base_urls or build_base_urls(context.clock, context.dispatcher),
     )  # fmt: skip
     courier = Courier(name, delivery_path, limits, context=context)

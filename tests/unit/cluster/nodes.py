@@ -37,7 +37,7 @@ class Node:
             alarms=self,
         )  # fmt: skip
         self.delivery_path = DeliveryPath(
-            RequestTarget("http://collector.test/plain/batch", dict, False), self, self.base_urls
+            RequestTarget("http://collector.test/plain/batch", dict, False), self.post, self.base_urls
         )
         self.own = Courier("a", self.delivery_path, LIMITS, context=self.context)
         self.dispatcher.add(self.own)

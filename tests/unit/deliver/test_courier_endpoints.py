@@ -41,7 +41,7 @@ class EndpointFixture(CourierFixture):
 
     def change(self, new):
         delivery_path = self.courier._delivery_path
-        self.courier.change(DeliveryPath(new, self, delivery_path.base_urls), self.courier._limits)
+        self.courier.change(DeliveryPath(new, self.post, delivery_path.base_urls), self.courier._limits)
 
     def post(self, url, body, headers):
         self.urls.append(url)
