@@ -14,8 +14,9 @@ from treq.client import HTTPClient
 from twisted.internet import defer
 from twisted.internet.endpoints import HostnameEndpoint
 from twisted.internet.error import ConnectError, DNSLookupError
-from twisted.internet.interfaces import IConsumer, IDelayedCall, IReactorTime, IStreamClientEndpoint
+from twisted.internet.interfaces import IConsumer, IReactorTime, IStreamClientEndpoint
 from twisted.internet.protocol import Protocol, connectionDone
+from twisted.protocols.policies import TimeoutMixin
 from twisted.python.failure import Failure
 from twisted.web.client import URI, Agent, HTTPConnectionPool, ResponseDone, ResponseNeverReceived
 from twisted.web.http import PotentialDataLoss
@@ -27,7 +28,7 @@ from bridge import __version__
 from bridge.deliver.error_text import describe_failure
 from bridge.deliver.http_connect import HttpProxy, ProxyEndpoint, ProxyError
 from bridge.deliver.tls import CachedPolicy, Trust
-from bridge.deliver.tls_endpoint import TlsEndpoint
+from bridge.deliver.tls_endpoint import wrap_in_tls
 from bridge.tls.records import Records
 from bridge.util.errors import BridgeError
 
@@ -85,7 +86,7 @@ class Body:
     def resumeProducing(self) -> None:
         self._paused = False
         while not self._paused and self._consumer is not None and self._offset < self.length:
-            self._progress.record()
+            self._progress.resetTimeout()
             chunk = bytes(self._data[self._offset : self._offset + _CHUNK])
             self._offset += len(chunk)
             self._consumer.write(chunk)
@@ -100,44 +101,29 @@ class Body:
         self._consumer = None
 
 
-class Progress:
-    """Cancels a request that makes no progress within ``timeout`` seconds."""
+class Progress(TimeoutMixin):
+    """Cancels a request that makes no progress within a timeout. ``resetTimeout`` records progress."""
 
-    def __init__(self, clock: IReactorTime, timeout: float) -> None:
-        self._clock = clock
-        self._timeout = timeout
-        self._last = clock.seconds()
-        self._call: IDelayedCall | None = None
-        self._request: defer.Deferred[Response] | None = None
+    def __init__(self, clock: IReactorTime) -> None:
+        self.callLater = clock.callLater  # type: ignore[assignment, method-assign]
         self.expired = False
         self.begun = False
         "True once a connection was open and sending the body began."
+        self._request: defer.Deferred[Response] | None = None
 
-    def watch(self, request: "defer.Deferred[Response]") -> None:
-        """Starts to watch a request, until ``done`` is called."""
+    def watch(self, request: "defer.Deferred[Response]", timeout: float) -> None:
+        """Starts to watch a request, until ``setTimeout(None)`` is called. ``timeout`` is in seconds."""
         self._request = request
-        self._call = self._clock.callLater(self._timeout, self._check)
+        self.setTimeout(timeout)
 
     def begin(self) -> None:
         """Records that sending the body begins."""
         self.begun = True
 
-    def record(self) -> None:
-        """Records progress."""
-        self._last = self._clock.seconds()
-
-    def done(self) -> None:
-        """Stops watching. The request has ended."""
-        if self._call is not None and self._call.active():
-            self._call.cancel()
-
-    def _check(self) -> None:
-        left = self._last + self._timeout - self._clock.seconds()
-        if left > 0:
-            self._call = self._clock.callLater(left, self._check)
-        elif self._request is not None:
-            self.expired = True
-            self._request.cancel()
+    def timeoutConnection(self) -> None:
+        self.expired = True
+        assert self._request is not None
+        self._request.cancel()
 
 
 class _Reader(Protocol):
@@ -155,7 +141,7 @@ class _Reader(Protocol):
             getattr(self.transport, "abortConnection", self.transport.loseConnection)()
 
     def dataReceived(self, data: bytes) -> None:
-        self._progress.record()
+        self._progress.resetTimeout()
         if self._size < MAX_ANSWER:
             self._parts.append(data)
             self._size += len(data)
@@ -193,11 +179,9 @@ class CollectorEndpoints:
         """Returns the endpoint for a URI. The Agent calls this for each request, even if it reuses a connection."""
         host, secure = uri.host.decode("ascii"), uri.scheme == b"https"
         endpoint = self.endpoint(host, uri.port)
-        return (
-            TlsEndpoint(self._policy.creatorForNetloc(uri.host, uri.port), endpoint, self._records)
-            if secure
-            else endpoint
-        )
+        if not secure:
+            return endpoint
+        return wrap_in_tls(self._policy.creatorForNetloc(uri.host, uri.port), endpoint, self._records)
 
     def endpoint(self, host: str, port: int) -> IStreamClientEndpoint:
         """Returns the endpoint of a host without TLS, through the proxy if one is configured."""
@@ -213,14 +197,9 @@ class Client:
     connections that are kept open. Raises PemError."""
 
     def __init__(
-        self,
-        reactor: IReactorTime,
-        *,
-        connections: int,
-        timeout: float,
-        trust: Trust | None = None,
-        proxy: HttpProxy | None = None,
-    ) -> None:
+        self, reactor: IReactorTime,
+        *, connections: int, timeout: float, trust: Trust | None = None, proxy: HttpProxy | None = None,
+    ) -> None:  # fmt: skip
         self.repeated = 0
         "Requests that were sent twice, because their first connection was closed without a response."
         self._reactor = reactor
@@ -238,12 +217,12 @@ class Client:
     def post(self, url: str, body: bytes, headers: dict[str, str]) -> "defer.Deferred[Response]":
         """Posts a body. Any HTTP status returns a Response. Fails with Twisted's network errors, ProxyError,
         CertificateError or NoProgress."""
-        progress = Progress(self._reactor, self._timeout)
+        progress = Progress(self._reactor)
         request = defer.ensureDeferred(self._post(url, body, headers, progress))
-        progress.watch(request)
+        progress.watch(request, self._timeout)
 
         def ended(result: "Response | Failure") -> "Response | Failure":
-            progress.done()
+            progress.setTimeout(None)
             if not isinstance(result, Failure):
                 return result
             if progress.expired:
@@ -280,9 +259,9 @@ class Client:
             except (ConnectError, DNSLookupError):
                 # The second attempt sent nothing, but the first one may have.
                 raise first_failure from None
-        progress.record()
+        progress.resetTimeout()
         reader = _Reader(progress)
-        response.original.deliverBody(reader) if hasattr(response, "original") else response.deliverBody(reader)
+        response.deliverBody(reader)
         return Response(
             status=response.code,
             body=await reader.done,

@@ -8,6 +8,7 @@ response is never taken for the collector's. No event has been sent at that poin
 import re
 from base64 import b64encode
 from dataclasses import dataclass, field
+from functools import partial
 
 from twisted.internet import defer
 from twisted.internet.interfaces import IAddress, IProtocol, IProtocolFactory, IReactorTime, IStreamClientEndpoint
@@ -144,31 +145,15 @@ def _page_text(page: bytes) -> str:
     return "".join(c if c.isprintable() else "?" for c in text)[:120]
 
 
-class _TunnelFactory(Factory):
-    noisy = False
-
-    def __init__(self, proxy: HttpProxy, authority: str, factory: IProtocolFactory) -> None:
-        self._arguments = (proxy, authority, factory)
-
-    def buildProtocol(self, addr: IAddress | None) -> _Tunnel:
-        return _Tunnel(*self._arguments)
-
-
 @implementer(IStreamClientEndpoint)
 class ProxyEndpoint:
     """Endpoint of a server behind the proxy at ``endpoint``. ``timeout`` is in seconds and applies to the proxy's
     response."""
 
     def __init__(
-        self,
-        clock: IReactorTime,
-        endpoint: IStreamClientEndpoint,
-        proxy: HttpProxy,
-        *,
-        host: str,
-        port: int,
-        timeout: float,
-    ) -> None:
+        self, clock: IReactorTime, endpoint: IStreamClientEndpoint, proxy: HttpProxy,
+        *, host: str, port: int, timeout: float,
+    ) -> None:  # fmt: skip
         self._clock = clock
         self._endpoint = endpoint
         self._proxy = proxy
@@ -180,7 +165,9 @@ class ProxyEndpoint:
         return defer.ensureDeferred(self._connect(protocolFactory))
 
     async def _connect(self, factory: IProtocolFactory) -> IProtocol:
-        tunnel = await self._endpoint.connect(_TunnelFactory(self._proxy, self._authority, factory))
+        outer = Factory.forProtocol(partial(_Tunnel, self._proxy, self._authority, factory))
+        outer.noisy = False
+        tunnel = await self._endpoint.connect(outer)
         assert isinstance(tunnel, _Tunnel)
         tunnel.open.addTimeout(self._timeout, self._clock)
         try:

@@ -5,19 +5,11 @@ is 250 records. Here the output is passed on once per write, and a response is r
 """
 # mypy: disallow-untyped-calls=False
 
-from typing import Any
-
 from OpenSSL import SSL
-from twisted.internet import defer
-from twisted.internet.interfaces import (
-    IOpenSSLClientConnectionCreator,
-    IProtocol,
-    IProtocolFactory,
-    IStreamClientEndpoint,
-)
+from twisted.internet.endpoints import _WrapperEndpoint
+from twisted.internet.interfaces import IOpenSSLClientConnectionCreator, IProtocolFactory, IStreamClientEndpoint
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
-from zope.interface import implementer
 
 from bridge.tls.records import Records, RecordsTransport
 
@@ -63,21 +55,10 @@ class _Factory(TLSMemoryBIOFactory):
         self.records = records
 
 
-@implementer(IStreamClientEndpoint)
-class TlsEndpoint:
-    """Wraps an endpoint in TLS, like ``twisted.internet.endpoints.wrapClientTLS``. ``records`` may be shared by all
-    connections."""
-
-    def __init__(
-        self, creator: IOpenSSLClientConnectionCreator, endpoint: IStreamClientEndpoint, records: Records
-    ) -> None:
-        self._creator = creator
-        self._endpoint = endpoint
-        self._records = records
-
-    def connect(self, protocolFactory: IProtocolFactory) -> "defer.Deferred[IProtocol]":
-        """Connects. The TLS handshake follows later."""
-        connecting: defer.Deferred[Any] = self._endpoint.connect(
-            _Factory(self._creator, protocolFactory, self._records)
-        )
-        return connecting.addCallback(lambda protocol: protocol.wrappedProtocol)
+def wrap_in_tls(
+    creator: IOpenSSLClientConnectionCreator, endpoint: IStreamClientEndpoint, records: Records
+) -> IStreamClientEndpoint:
+    """Wraps an endpoint in TLS, like ``twisted.internet.endpoints.wrapClientTLS``. The TLS handshake follows after
+    the connection. ``records`` may be shared by all connections."""
+    wrapped: IStreamClientEndpoint = _WrapperEndpoint(endpoint, lambda inner: _Factory(creator, inner, records))
+    return wrapped
