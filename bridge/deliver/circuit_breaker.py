@@ -1,4 +1,6 @@
-"""Stops requests to a base URL after network errors and 502-504 responses. All intakes of the URL share one breaker.
+"""Stops requests to a base URL after network errors and 502-504 responses, and chooses between base URLs.
+
+All intakes of a URL share one breaker.
 
 =========  ==========================================================================
 closed     requests are sent; at most a quarter of all connections until one is answered
@@ -8,6 +10,10 @@ probing    one request is in flight; its response closes the breaker, its error 
 
 When the breaker closes, the intakes resume one after the other within ``RETURN_SPREAD`` seconds. If all resumed at
 once, they could overload the collector again.
+
+An intake uses its first URL whose breaker allows a request. If the breaker of the first URL is open, requests go to the
+next URL at once. The breaker occasionally lets a probe through to the first URL. As soon as a probe gets a response,
+all requests use the first URL again.
 """
 
 import random
@@ -143,3 +149,49 @@ class CircuitBreaker:
             self._wake()
 
         self._call = self._clock.callLater(delay, wake_up)
+
+
+class BaseUrls:
+    """Base URLs of one intake in order of preference, usually one."""
+
+    def __init__(self, *breakers: CircuitBreaker) -> None:
+        self._breakers = breakers
+
+    def __len__(self) -> int:
+        return len(self._breakers)
+
+    def __contains__(self, breaker: CircuitBreaker) -> bool:
+        return breaker in self._breakers
+
+    @property
+    def state(self) -> str:
+        """Returns closed if any breaker is closed; otherwise probing or open."""
+        states = {breaker.state for breaker in self._breakers}
+        return "closed" if "closed" in states else "probing" if "probing" in states else "open"
+
+    @property
+    def retry_at(self) -> float:
+        """Returns the monotonic time in seconds at which the next URL with an open breaker is tried again."""
+        return min((each.retry_at for each in self._breakers if each.state != "closed"), default=0.0)
+
+    def choose(self, name: str, connections: int) -> CircuitBreaker | None:
+        """Returns the breaker of the URL for an intake's next request; None if no request is allowed now."""
+        return next((breaker for breaker in self._breakers if breaker.allows(name, connections)), None)
+
+    def position(self, breaker: CircuitBreaker) -> int:
+        """Returns the index of the breaker's URL."""
+        return self._breakers.index(breaker)
+
+    def change(self, name: str, previous: "BaseUrls | None") -> None:
+        """Registers an intake at these URLs and removes it from the previous ones."""
+        for old in previous._breakers if previous else ():
+            if old not in self:
+                old.remove(name)
+        for new in self._breakers:
+            if previous is None or new not in previous:
+                new.add(name)
+
+    def leave(self, name: str) -> None:
+        """Removes an intake from all URLs."""
+        for breaker in self._breakers:
+            breaker.remove(name)

@@ -13,11 +13,10 @@ from twisted.internet import defer
 
 from bridge.config import Config, Destination, Intake
 from bridge.deliver import from_config as deliver_config
-from bridge.deliver.circuit_breaker import CircuitBreaker
+from bridge.deliver.circuit_breaker import BaseUrls, CircuitBreaker
 from bridge.deliver.client import Client, Response
 from bridge.deliver.context import DeliveryContext, DeliveryPath, RequestLimits
 from bridge.deliver.courier import Courier
-from bridge.deliver.failover import BaseUrls
 from bridge.deliver.request import RequestTarget
 from bridge.host.interfaces import Reactor
 from bridge.spool import Batch, Pack
@@ -123,9 +122,9 @@ class CourierSet:
     @staticmethod
     def _client_key(config: Config, destination: Destination) -> ClientKey:
         """Returns the settings that destinations must share to use the same client. It includes the state of the
-        certificate files, so a changed file leads to a new client."""
+        certificate files (modification time and size), so a changed file leads to a new client."""
         trust = deliver_config.trust(destination)
-        files = tuple(map(_file_state, trust.files))
+        files = tuple((found.st_mtime_ns, found.st_size) for found in map(Path.stat, trust.files))
         return (trust, files, deliver_config.proxy(destination), destination.timeout, config.collector.connections)
 
     def _base_urls_of(self, destination: Destination) -> BaseUrls:
@@ -188,9 +187,3 @@ class CourierSet:
 
 def _refuse_to_post(url: str, body: bytes, headers: dict[str, str]) -> "defer.Deferred[Response]":
     raise RuntimeError("a retired courier has sent a request")
-
-
-def _file_state(path: Path) -> tuple[int, int]:
-    """Returns modification time and size of a file, which differ after a change."""
-    found = path.stat()
-    return found.st_mtime_ns, found.st_size

@@ -10,8 +10,8 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
 from bridge.deliver.backoff import doubling
+from bridge.deliver.circuit_breaker import BaseUrls
 from bridge.deliver.context import DeliveryContext
-from bridge.deliver.failover import BaseUrls
 
 FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0
 "Minimum and maximum seconds between two attempts."
@@ -38,7 +38,6 @@ class RetryState:
         self._base_urls = base_urls
         self._retired = False
         self._retry: IDelayedCall | None = None
-        self._next: float | None = None
 
     @property
     def waiting(self) -> bool:
@@ -48,7 +47,8 @@ class RetryState:
     @property
     def next_in(self) -> float | None:
         """Returns the seconds until the next attempt; None if no wait is set."""
-        return None if self._next is None else max(0.0, round(self._next - self._context.clock.seconds(), 1))
+        now = self._context.clock.seconds()
+        return None if self._retry is None else max(0.0, round(self._retry.getTime() - now, 1))
 
     def fail(self, why: str, *, at_least: float | None = None, network: bool = False) -> None:
         """Records that a request must be retried, and sets a wait. If the base URL is unavailable, its circuit
@@ -127,14 +127,13 @@ class RetryState:
         """Cancels the wait."""
         if self._retry is not None:
             self._retry.cancel()
-            self._retry = self._next = None
+            self._retry = None
 
     def wait(self, seconds: float) -> None:
         """Lets no request start for this many seconds. A wait that is already running stays unchanged."""
         if self._retry is None:
             self._retry = self._context.clock.callLater(seconds, self._try_again)
-            self._next = self._context.clock.seconds() + seconds
 
     def _try_again(self) -> None:
-        self._retry = self._next = None
+        self._retry = None
         self._context.dispatcher.wake()

@@ -11,11 +11,10 @@ from twisted.internet.defer import maybeDeferred
 
 from bridge.accounting import Ledger
 from bridge.batching import GroupLimits
-from bridge.deliver.circuit_breaker import CircuitBreaker
+from bridge.deliver.circuit_breaker import BaseUrls, CircuitBreaker
 from bridge.deliver.context import DeliveryContext, DeliveryPath, RequestLimits
 from bridge.deliver.courier import Courier
 from bridge.deliver.dispatcher import Dispatcher
-from bridge.deliver.failover import BaseUrls
 from bridge.deliver.request import RequestTarget
 from bridge.ingest.message_samples import MessageSamples
 from bridge.ingest.pipeline import Pipeline
