@@ -11,7 +11,9 @@ with the search only while its requests are accepted. After ``MOST_REFUSALS`` co
 acceptance, the intake is parked and its batches are made whole again.
 """
 
+from collections import Counter
 from collections.abc import Collection, Iterator
+from itertools import chain
 
 from twisted.logger import Logger
 
@@ -88,13 +90,12 @@ class Bisection:
     def undo_splits(self) -> None:
         """Makes all split batches whole again if no event of them is settled. Ranges of other batches stay ranges."""
         split_queue = self._pending.split_queue
-        ranges = [piece for unit in split_queue.clear() for piece in unit]
-        ranges += [piece for piece, _ in self._refused_events]
+        ranges = [*chain.from_iterable(split_queue.clear()), *self.refused_pieces()]
         self._refused_events.clear()
-        held: dict[Batch, int] = {}
+        held: Counter[Batch] = Counter()
         certain: set[Batch] = set()
         for piece in ranges:
-            held[piece.batch] = held.get(piece.batch, 0) + piece.count
+            held[piece.batch] += piece.count
             if not piece.doubtful:
                 certain.add(piece.batch)
         whole: dict[Batch, Piece] = {}

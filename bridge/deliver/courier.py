@@ -10,9 +10,7 @@ parked         the collector accepts no events of this intake: one attempt every
 
 Whatever the response, an event stays in the spool until it is accepted or in quarantine. Only a full spool or an
 operator's purge drops it. The ledger changes on the reactor, in the turn in which the response is read. The file is
-removed later, in the spool thread. ``pending`` keeps the waiting batches, ``retry_state`` decides when the next
-request may start, ``next_request`` selects its events, ``attempt`` posts it, ``response_handler`` processes the
-response, and ``bisection`` handles refused events.
+removed later, in the spool thread.
 
 A courier can delegate its batches to the cluster (``bridge.cluster``). It then posts only what it has already split.
 Courier and publisher take batches from the same send queue, so no batch is taken by both.
@@ -95,8 +93,8 @@ class Courier(CourierStatus):
         self._quiescent_waiters.check()
 
     def drop_oldest(self) -> Batch | Pack | None:
-        """Forgets the oldest batch or pack of which nothing is in flight. Returns it; None if none qualifies. The
-        caller removes the file and updates the ledger."""
+        """Forgets and returns the oldest batch or pack of which nothing is in flight or settled; None if none
+        qualifies. The caller removes the file and updates the ledger."""
         return self._pending.drop_oldest()
 
     def tidy(self) -> None:
@@ -121,9 +119,8 @@ class Courier(CourierStatus):
             self._response_handler.body_limit.forget()
         self._limits = limits
         self._selector.change(delivery_path.target.endpoint, limits)
-        self._send_queue.change(
-            live_for=limits.live_for, live_first=limits.live_first, now=self._context.clock.seconds()
-        )
+        now = self._context.clock.seconds()
+        self._send_queue.change(live_for=limits.live_for, live_first=limits.live_first, now=now)
         self.retired = False
         self._bisection.end_refusals()
         self._retry_state.change(delivery_path.base_urls, max_in_flight=limits.in_flight)
@@ -265,7 +262,6 @@ class Courier(CourierStatus):
         return len(slots) < (1 if cautious else min(self._retry_state.window, self._limits.in_flight))
 
     def _next_breaker(self) -> CircuitBreaker | None:
-        """Returns the breaker of the base URL for the next request; None if no request is allowed now."""
         return self._delivery_path.base_urls.choose(self.name, self._context.dispatcher.connections)
 
     def start(self) -> bool:

@@ -10,14 +10,9 @@ class CourierStatus:
     """State and counters of one courier."""
 
     def __init__(
-        self,
-        name: str,
-        delivery_path: DeliveryPath,
-        context: DeliveryContext,
-        pending: PendingBatches,
-        retry_state: RetryState,
-        response_handler: ResponseHandler,
-    ) -> None:
+        self, name: str, delivery_path: DeliveryPath, context: DeliveryContext, pending: PendingBatches,
+        retry_state: RetryState, response_handler: ResponseHandler,
+    ) -> None:  # fmt: skip
         self.name = name
         self._delivery_path = delivery_path
         self._context = context

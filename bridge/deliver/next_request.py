@@ -75,16 +75,9 @@ class RequestSelector:
     """Selects the requests of one intake."""
 
     def __init__(
-        self,
-        name: str,
-        endpoint: Endpoint,
-        limits: RequestLimits,
-        *,
-        context: DeliveryContext,
-        pending: PendingBatches,
-        retry_state: RetryState,
-        response_handler: ResponseHandler,
-    ) -> None:
+        self, name: str, endpoint: Endpoint, limits: RequestLimits, *, context: DeliveryContext,
+        pending: PendingBatches, retry_state: RetryState, response_handler: ResponseHandler,
+    ) -> None:  # fmt: skip
         self._name = name
         self._endpoint = endpoint
         self._limits = limits
@@ -148,7 +141,6 @@ class RequestSelector:
 
     def _from_lanes(self, now: float, width_ms: int) -> list[Piece]:
         endpoint = self._endpoint
-        limited = self._context.dispatcher.limited
         max_bytes = min(self._limits.max_bytes, self._body_limit.limit)
         pieces = self._pending.send_queue.take(
             now,
@@ -165,7 +157,7 @@ class RequestSelector:
             return pieces
         size, count = sum(p.size for p in pieces), sum(p.count for p in pieces)
         small = size * 2 < max_bytes and count * 2 < self._limits.max_events
-        self._widen(now, limited=limited and small)
+        self._widen(now, limited=self._context.dispatcher.limited and small)
         return pieces
 
     def _widen(self, now: float, *, limited: bool) -> None:

@@ -6,6 +6,8 @@ other batch, with their lines in memory: up to 64 batches, or the intake's share
 """
 
 from collections.abc import Callable, Iterator
+from functools import partial
+from operator import attrgetter
 from typing import TypeVar
 
 from twisted.internet import defer
@@ -34,8 +36,7 @@ def packed_limit(context: DeliveryContext) -> int:
     return max(LEAST_BYTES, context.share_of(FEED_BYTES))
 
 
-def _sequence(pack: Pack) -> int:
-    return pack.sequence
+_sequence = attrgetter("sequence")
 
 
 class PackQueue:
@@ -43,16 +44,9 @@ class PackQueue:
     be read. ``changed`` is called when there is more to send, ``failed`` when work on packs cannot continue."""
 
     def __init__(
-        self,
-        name: str,
-        send_queue: SendQueue,
-        *,
-        context: DeliveryContext,
-        on_read: Callable[[list[Batch]], None],
-        on_loss: Callable[[Pack, Loss], None],
-        changed: Callable[[], None],
-        failed: Callable[[str], None],
-    ) -> None:
+        self, name: str, send_queue: SendQueue, *, context: DeliveryContext, on_read: Callable[[list[Batch]], None],
+        on_loss: Callable[[Pack, Loss], None], changed: Callable[[], None], failed: Callable[[str], None],
+    ) -> None:  # fmt: skip
         self._name = name
         self._send_queue = send_queue
         self._context = context
@@ -60,23 +54,19 @@ class PackQueue:
         self._on_loss = on_loss
         self._changed = changed
         self._failed = failed
-        self._packs: list[Pack] = []
         self._next: dict[Pack, int] = {}
-        self._busy = False
+        "Lowest sequence that is not read yet, of each pack that is not completely read."
         self._unmergeable: set[Pack] = set()
         self._unsettled: dict[Pack, int] = {}
         "Unsettled events of each pack whose file exists, read or not."
         self._not_before = float("-inf")
+        self.busy = False
+        "True if a job on packs is running."
         self.disk = 0
         "Allocated bytes of the packs whose files exist."
 
     def __len__(self) -> int:
-        return len(self._packs)
-
-    @property
-    def busy(self) -> bool:
-        """Returns True if a job on packs is running."""
-        return self._busy
+        return len(self._next)
 
     @property
     def oldest(self) -> int | None:
@@ -85,8 +75,6 @@ class PackQueue:
 
     def add(self, pack: Pack) -> None:
         """Adds a pack that was found or written."""
-        self._packs.append(pack)
-        self._packs.sort(key=_sequence)
         self._next[pack] = pack.sequence
         self._unsettled[pack] = pack.count
         self.disk += pack.disk
@@ -110,7 +98,7 @@ class PackQueue:
     def idle(self) -> Iterator[Pack]:
         """Returns the packs of which nothing is in flight or split, the oldest first. Empty while a job on packs is
         running."""
-        packs = [] if self._busy else sorted(self._unsettled, key=_sequence)
+        packs = [] if self.busy else sorted(self._unsettled, key=_sequence)
         return (pack for pack in packs if self._waiting(pack) is not None)
 
     def give_up(self, pack: Pack) -> tuple[list[Batch], int, int]:
@@ -119,16 +107,14 @@ class PackQueue:
         in_lanes, size = self._waiting(pack) or ([], 0)
         self._send_queue.forget(in_lanes)
         events = self._unsettled.get(pack, 0)
-        if pack in self._next:
-            self._drop(pack)
+        self._drop(pack)
         self._forget_file(pack)
         self._send_queue.unread_begin_at(self.oldest)
         return in_lanes, events, size
 
     def _drop(self, pack: Pack) -> None:
-        self._packs.remove(pack)
         self._unmergeable.discard(pack)
-        del self._next[pack]
+        self._next.pop(pack, None)
 
     def _waiting(self, pack: Pack) -> tuple[list[Batch], int] | None:
         """Returns the batches of a pack in the lanes, and the bytes of their lines and of the unread lines. Returns
@@ -143,9 +129,9 @@ class PackQueue:
 
     def read_ahead(self) -> None:
         """Reads more batches if the lanes need them."""
-        if self._busy or not self._send_queue.needs_packs:
+        if self.busy or not self._send_queue.needs_packs:
             return
-        pack, most_bytes = min(self._packs, key=lambda pack: self._next[pack]), packed_limit(self._context)
+        pack, most_bytes = min(self._next, key=self._next.__getitem__), packed_limit(self._context)
         self._run(lambda: self._read(pack, most_bytes), lambda result: self._add_read(pack, result), self._cannot_read)
 
     def _read(self, pack: Pack, most_bytes: int) -> Fed:
@@ -179,12 +165,13 @@ class PackQueue:
     def tidy(self, now: float, *, blocked: bool, packed: Callable[[list[Batch]], None]) -> None:
         """Packs waiting batches if that is worthwhile, otherwise merges small packs. ``packed`` receives the batches
         that were packed. ``blocked`` is True if the collector accepts nothing at the moment."""
-        if self._busy or now < self._not_before:
+        if self.busy or now < self._not_before:
             return
+        packs = sorted((pack for pack in self._next if pack not in self._unmergeable), key=_sequence)
         if batches := self._send_queue.take_packable(now, blocked=blocked):
             self._pack(batches, now, packed)
-        elif mergeable_range := mergeable([pack for pack in self._packs if pack not in self._unmergeable]):
-            self._merge([pack for pack in self._packs if pack not in self._unmergeable][slice(*mergeable_range)])
+        elif mergeable_range := mergeable(packs):
+            self._merge(packs[slice(*mergeable_range)])
 
     def _pack(self, batches: list[Batch], now: float, packed: Callable[[list[Batch]], None]) -> None:
         def done(result: tuple[Pack | None, list[Batch]]) -> None:
@@ -222,18 +209,18 @@ class PackQueue:
         """Runs a job in the spool thread."""
 
         async def run() -> None:
-            self._busy = True
+            self.busy = True
             try:
                 result = await self._context.run(job)
             except OSError as error:
-                self._busy = False
-                failed(error)
+                handle: Callable[[], None] = partial(failed, error)
             else:
-                self._busy = False
-                done(result)
+                handle = partial(done, result)
+            finally:
+                self.busy = False
+            handle()
 
         def defect(failure: Failure) -> None:
-            self._busy = False
             log.failure("intake {intake}: defect while packing", failure, intake=self._name)
             self._failed(f"defect: {failure.value!r}")
 

@@ -18,14 +18,9 @@ class PendingBatches:
     called when there is more to send."""
 
     def __init__(
-        self,
-        name: str,
-        limits: RequestLimits,
-        *,
-        context: DeliveryContext,
-        failed: Callable[[str], None],
-        changed: Callable[[], None],
-    ) -> None:
+        self, name: str, limits: RequestLimits,
+        *, context: DeliveryContext, failed: Callable[[str], None], changed: Callable[[], None],
+    ) -> None:  # fmt: skip
         self.events = 0
         "Sealed events that are not settled."
         self.size = 0
@@ -89,9 +84,10 @@ class PendingBatches:
     def tidy(self, *, blocked: bool) -> None:
         """Packs the backlog if it consists of many files. ``blocked`` is True if the collector accepts nothing at
         the moment."""
-        self.pack_queue.tidy(self._context.clock.seconds(), blocked=blocked, packed=self._were_packed)
+        self.pack_queue.tidy(self._context.clock.seconds(), blocked=blocked, packed=self._remove)
 
-    def _were_packed(self, batches: list[Batch]) -> None:
+    def _remove(self, batches: list[Batch]) -> None:
+        """Removes batches that are settled, dropped or packed from memory."""
         for batch in batches:
             self._loose_disk -= batch.disk
             del self.batches[batch]
@@ -108,7 +104,6 @@ class PendingBatches:
             self.events -= piece.count
             if batch.unacknowledged <= 0:
                 self._forget(batch)
-                self.split_queue.forget(batch)
                 settled.append(batch)
         return settled
 
@@ -121,7 +116,6 @@ class PendingBatches:
         batch = self.send_queue.drop_oldest(before=None if pack is None else pack.sequence, parts=True)
         if batch is not None:
             self._forget_loose(batch)
-            self.split_queue.forget(batch)
             return batch
         if pack is not None:
             pack.withdrawn(self._give_up(pack))
@@ -152,13 +146,11 @@ class PendingBatches:
         self.split_queue.remove(batches)
         for batch in batches:
             self._forget_loose(batch)
-            self.split_queue.forget(batch)
 
     def _forget_loose(self, batch: Batch) -> None:
         self.events -= batch.unacknowledged
         self.size -= batch.size
-        self._loose_disk -= batch.disk
-        del self.batches[batch]
+        self._remove([batch])
 
     # --- what cannot be one request ----------------------------------------------------------------------------------
 
@@ -206,9 +198,8 @@ class PendingBatches:
 
     def _forget(self, batch: Batch) -> None:
         self.size -= batch.size
-        self._loose_disk -= batch.disk
         self.pack_queue.settled(batch)
-        del self.batches[batch]
+        self._remove([batch])
 
     def _lost_packed(self, pack: Pack, loss: Loss) -> None:
         """Records a part of a pack that cannot be read."""

@@ -37,15 +37,9 @@ class ResponseHandler:
     left to send."""
 
     def __init__(
-        self,
-        name: str,
-        *,
-        context: DeliveryContext,
-        pending: PendingBatches,
-        retry_state: RetryState,
-        max_bytes: int,
-        is_last: Callable[[], bool],
-    ) -> None:
+        self, name: str, *, context: DeliveryContext, pending: PendingBatches, retry_state: RetryState,
+        max_bytes: int, is_last: Callable[[], bool],
+    ) -> None:  # fmt: skip
         self.delivered = self.delivered_bytes = 0
         self.unconfirmed = 0
         "Delivered events for which the collector returned no ids."
@@ -69,19 +63,17 @@ class ResponseHandler:
         """Applies the outcome of a request. ``split`` is True if its pieces come from the split queue."""
         self.requests[result.verdict.value] += 1
         self.last_answer = Answered(self._context.wall(), result)
-        if result.verdict is Verdict.ACCEPTED:
-            self.last_acceptance = self.last_answer
         self.body_limit.answered(request.size, timeout=result.timeout)
         self._foreign_responses = self._foreign_responses + 1 if result.foreign else 0
         single_event = sum(piece.count for piece in pieces) == 1
         if result.verdict is Verdict.ACCEPTED:
+            self.last_acceptance = self.last_answer
             await self._accepted(pieces, result, request)
         elif result.verdict is Verdict.RETRY:
             self._pending.put_back(pieces, split=split)
             if self._foreign_responses >= MAX_FOREIGN_RESPONSES:
-                self._retry_state.park(
-                    f"{MAX_FOREIGN_RESPONSES} responses were not from the collector: {result.reason}"
-                )
+                why = f"{MAX_FOREIGN_RESPONSES} responses were not from the collector: {result.reason}"
+                self._retry_state.park(why)
             else:
                 self._retry_state.fail(result.reason, at_least=result.retry_after, network=result.network)
         elif result.verdict is Verdict.SPLIT and not single_event:

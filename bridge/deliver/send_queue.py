@@ -15,6 +15,7 @@ for full requests have been read. A batch is never sent before an older batch th
 
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable, Iterator
+from operator import attrgetter
 
 from bridge.spool import Batch, Pack, Piece
 from bridge.spool.pack_writer import LARGEST_BATCH, MAX_BATCHES, MIN_BATCHES
@@ -32,18 +33,17 @@ PACK_BYTES = 16 << 20
 "Bytes of lines that are packed at once."
 
 
+_order = attrgetter("order")
+
+
 class SendQueue:
     """Waiting pieces of one intake. Times are monotonic seconds. ``packed_limit`` returns the bytes from packs that
     may be in memory."""
 
     def __init__(
-        self,
-        *,
-        live_for: float,
-        live_first: bool,
-        exact: Callable[[int], bool] = lambda sequence: False,
+        self, *, live_for: float, live_first: bool, exact: Callable[[int], bool] = lambda sequence: False,
         packed_limit: Callable[[], int] = lambda: 1 << 20,
-    ) -> None:
+    ) -> None:  # fmt: skip
         self._exact = exact
         self._packed_limit = packed_limit
         self._live_for = live_for
@@ -87,15 +87,14 @@ class SendQueue:
 
     def forget(self, batches: Collection[Batch]) -> None:
         """Takes these batches out of the lanes."""
-        removed = set(batches)
-        for lane in (self._live, self._backlog):
-            kept = [piece for piece in lane if piece.batch not in removed]
-            if len(kept) != len(lane):
-                for piece in lane:
-                    if piece.batch in removed:
-                        self._count(piece, -1)
-                lane.clear()
-                lane.extend(kept)
+        forgotten = set(batches)
+        self._remove({piece for piece in self.pieces() if piece.batch in forgotten})
+
+    def _remove(self, pieces: Collection[Piece]) -> None:
+        for piece in pieces:
+            self._count(piece, -1)
+        self._live = deque(piece for piece in self._live if piece not in pieces)
+        self._backlog = deque(piece for piece in self._backlog if piece not in pieces)
 
     @property
     def has_backlog(self) -> bool:
@@ -136,9 +135,7 @@ class SendQueue:
                 break
         if len(chosen) < (MIN_BATCHES if blocked else MANY):
             return []
-        self._live = deque(piece for piece in self._live if piece not in chosen)
-        self._backlog = deque(piece for piece in self._backlog if piece not in chosen)
-        self._packable -= len(chosen)
+        self._remove(chosen)
         return [piece.batch for piece in chosen]
 
     @property
@@ -165,16 +162,9 @@ class SendQueue:
         _insert_run(self._backlog, backlog)
 
     def take(
-        self,
-        now: float,
-        *,
-        width_ms: int,
-        narrow_ms: int | None = None,
-        max_events: int,
-        max_bytes: int,
-        timed: bool = False,
-        max_uncut_bytes: int = 0,
-    ) -> list[Piece]:
+        self, now: float, *, width_ms: int, narrow_ms: int | None = None, max_events: int, max_bytes: int,
+        timed: bool = False, max_uncut_bytes: int = 0,
+    ) -> list[Piece]:  # fmt: skip
         """Returns the pieces of the next request; empty if nothing may be sent. Timed batches that are not cut yet
         come only with others of their kind, to be cut together: several while their bytes and those cut before are
         within ``max_uncut_bytes``. For an endpoint that takes a time with each event (``timed``), they are treated
@@ -283,10 +273,6 @@ def _is_whole(piece: Piece) -> bool:
 def _is_packable(piece: Piece) -> bool:
     """Returns True for a small batch in its own file of which nothing is settled."""
     return _is_droppable(piece) and piece.batch.size <= LARGEST_BATCH
-
-
-def _order(piece: Piece) -> tuple[int, ...]:
-    return piece.order
 
 
 def _insert_run(lane: "deque[Piece]", run: list[Piece]) -> None:

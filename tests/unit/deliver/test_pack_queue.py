@@ -438,7 +438,7 @@ def test_archive_is_deleted_before_waiting_batches_are_dropped(make_fixture, mon
 def test_failed_progress_of_a_pack_is_retried_once(make_fixture, monkeypatch):
     fixture = make_fixture(in_flight=1)
     add_during_outage(fixture, 300)
-    pack = fixture.courier._pending.pack_queue._packs[-1]
+    pack = list(fixture.courier._pending.pack_queue._next)[-1]
     read = pack.read(most_batches=64, most_bytes=10**9, sealed=0.0).batches
     unsettled_count = pack._progress.events
     rename = Path.rename
