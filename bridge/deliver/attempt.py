@@ -36,7 +36,7 @@ class Attempt:
         await context.dispatcher.send(self.slot, len(request.data), breaker.stall_timeout)
         began = context.clock.seconds()
         try:
-            url = target.urls[self.delivery_path.base_urls.position(breaker)]
+            url = target.urls[self.delivery_path.base_urls.index(breaker)]
             answer = await self.delivery_path.post(url, request.data, request.headers | target.headers())
         except Exception:
             result = outcome.of_failure(Failure())
@@ -77,7 +77,7 @@ class Attempt:
         urls = self.delivery_path.target.urls
         if len(self.delivery_path.base_urls) < 2:
             return
-        if position := self.delivery_path.base_urls.position(self.breaker):
+        if position := self.delivery_path.base_urls.index(self.breaker):
             text = f"intake {self.name}: {urls[0]} does not answer; its events go to {urls[position]}"
             self.context.alarms.on("failover", self.name, text)
         else:

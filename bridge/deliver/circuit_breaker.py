@@ -17,7 +17,7 @@ all requests use the first URL again.
 """
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
@@ -35,16 +35,13 @@ apply if that is longer."""
 class CircuitBreaker:
     """Circuit breaker of one base URL. ``wake`` is called when a request may be sent again."""
 
-    def __init__(
-        self, clock: IReactorTime, *, wake: Callable[[], None], shuffle: Callable[[list[str]], None] = random.shuffle
-    ) -> None:
+    def __init__(self, clock: IReactorTime, *, wake: Callable[[], None]) -> None:
         self.state = "closed"
         self.in_flight = 0
         self.retry_at = 0.0
         self._opens_after = OPENS_AFTER
         self._clock = clock
         self._wake = wake
-        self._shuffle = shuffle
         self._faults = 0
         self._probes = 0
         self._answered = False
@@ -132,7 +129,7 @@ class CircuitBreaker:
 
     def _schedule_returns(self, answered_by: str) -> None:
         remaining = [name for name in self._names if name != answered_by]
-        self._shuffle(remaining)
+        random.shuffle(remaining)
         now, step = self._clock.seconds(), RETURN_SPREAD / max(1, len(remaining))
         self._returns_at = {name: now + step * (i + 1) for i, name in enumerate(remaining)}
         if remaining:
@@ -151,47 +148,36 @@ class CircuitBreaker:
         self._call = self._clock.callLater(delay, wake_up)
 
 
-class BaseUrls:
-    """Base URLs of one intake in order of preference, usually one."""
+class BaseUrls(tuple[CircuitBreaker, ...]):
+    """Breakers of one intake's base URLs in order of preference, usually one."""
 
-    def __init__(self, *breakers: CircuitBreaker) -> None:
-        self._breakers = breakers
-
-    def __len__(self) -> int:
-        return len(self._breakers)
-
-    def __contains__(self, breaker: CircuitBreaker) -> bool:
-        return breaker in self._breakers
+    __slots__ = ()
 
     @property
     def state(self) -> str:
         """Returns closed if any breaker is closed; otherwise probing or open."""
-        states = {breaker.state for breaker in self._breakers}
+        states = {breaker.state for breaker in self}
         return "closed" if "closed" in states else "probing" if "probing" in states else "open"
 
     @property
     def retry_at(self) -> float:
         """Returns the monotonic time in seconds at which the next URL with an open breaker is tried again."""
-        return min((each.retry_at for each in self._breakers if each.state != "closed"), default=0.0)
+        return min((each.retry_at for each in self if each.state != "closed"), default=0.0)
 
     def choose(self, name: str, connections: int) -> CircuitBreaker | None:
         """Returns the breaker of the URL for an intake's next request; None if no request is allowed now."""
-        return next((breaker for breaker in self._breakers if breaker.allows(name, connections)), None)
+        return next((breaker for breaker in self if breaker.allows(name, connections)), None)
 
-    def position(self, breaker: CircuitBreaker) -> int:
-        """Returns the index of the breaker's URL."""
-        return self._breakers.index(breaker)
-
-    def change(self, name: str, previous: "BaseUrls | None") -> None:
+    def change(self, name: str, previous: Collection[CircuitBreaker]) -> None:
         """Registers an intake at these URLs and removes it from the previous ones."""
-        for old in previous._breakers if previous else ():
+        for old in previous:
             if old not in self:
                 old.remove(name)
-        for new in self._breakers:
-            if previous is None or new not in previous:
+        for new in self:
+            if new not in previous:
                 new.add(name)
 
     def leave(self, name: str) -> None:
         """Removes an intake from all URLs."""
-        for breaker in self._breakers:
+        for breaker in self:
             breaker.remove(name)

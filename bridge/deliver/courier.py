@@ -71,7 +71,7 @@ class Courier(CourierStatus):
         self._delegate: HandOver | None = None
         self._handed_over = 0
         self._quiescent_waiters = Waiters(lambda: self.is_quiescent)
-        delivery_path.base_urls.change(name, None)
+        delivery_path.base_urls.change(name, previous=())
 
     # --- input -------------------------------------------------------------------------------------------------------
 
@@ -86,7 +86,6 @@ class Courier(CourierStatus):
         self._changed()
 
     def _changed(self) -> None:
-        """Announces that there is more to send."""
         if self._delegate is not None:
             self._delegate.wake()
         self._context.dispatcher.offer(self)

@@ -138,7 +138,7 @@ class CourierSet:
             if len(destination.urls) > 1:
                 self._breakers[key].has_alternative()
             found.append(self._breakers[key])
-        return BaseUrls(*found)
+        return BaseUrls(found)
 
     # --- input -------------------------------------------------------------------------------------------------------
 
@@ -147,7 +147,7 @@ class CourierSet:
         courier = self.couriers.get(intake)
         if courier is None:
             courier = self._add(
-                intake, DeliveryPath(RequestTarget("", dict, False), _refuse_to_post, BaseUrls(self._unused_breaker))
+                intake, DeliveryPath(RequestTarget("", dict, False), _refuse_to_post, BaseUrls((self._unused_breaker,)))
             )
             courier.retire()
         return courier

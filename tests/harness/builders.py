@@ -148,7 +148,7 @@ def build_request_limits(**overrides: Any) -> RequestLimits:
 
 def build_base_urls(clock: Any, dispatcher: Dispatcher) -> BaseUrls:
     """Builds one base URL with a closed circuit breaker."""
-    return BaseUrls(CircuitBreaker(clock, wake=dispatcher.wake))
+    return BaseUrls((CircuitBreaker(clock, wake=dispatcher.wake),))
 
 
 def build_courier(

@@ -20,7 +20,7 @@ class TwoUrlFixture(CourierFixture):
         for breaker in self.breakers:
             breaker.has_alternative()
         target = RequestTarget(FIRST, dict, False, fallback_urls=(SECOND,))
-        self.courier.change(DeliveryPath(target, self.post, BaseUrls(*self.breakers)), self.courier._limits)
+        self.courier.change(DeliveryPath(target, self.post, BaseUrls(self.breakers)), self.courier._limits)
 
     def post(self, url, body, headers):
         self.urls.append(url)
