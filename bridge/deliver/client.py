@@ -200,8 +200,6 @@ class Client:
         self, reactor: IReactorTime,
         *, connections: int, timeout: float, trust: Trust | None = None, proxy: HttpProxy | None = None,
     ) -> None:  # fmt: skip
-        self.repeated = 0
-        "Requests that were sent twice, because their first connection was closed without a response."
         self._reactor = reactor
         self._timeout = timeout
         self._proxy = proxy
@@ -252,7 +250,6 @@ class Client:
             if progress.expired:
                 raise
             await self._pool.closeCachedConnections()
-            self.repeated += 1
             repeated = True
             try:
                 response = await self._request(url, body, headers, progress)

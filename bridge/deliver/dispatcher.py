@@ -153,11 +153,6 @@ class Dispatcher:
         return len(self._senders)
 
     @property
-    def in_flight(self) -> int:
-        """Returns the number of requests without a response."""
-        return len(self._slots)
-
-    @property
     def limited(self) -> bool:
         """Returns True if the request rate has delayed a request within the last seconds."""
         # This time is longer than the longest wait for a token.

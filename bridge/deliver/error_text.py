@@ -9,6 +9,11 @@ from twisted.python.failure import Failure
 from twisted.web._newclient import ParseError
 
 
+def one_line(text: str, most: int) -> str:
+    """Returns the beginning of a text on one line, with ``?`` for characters that cannot be printed."""
+    return "".join(c if c.isprintable() else "?" for c in " ".join(text.split()))[:most]
+
+
 def describe_failure(failure: Failure) -> str:
     """Describes a failed request or connection."""
     error = failure.value

@@ -16,6 +16,7 @@ from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from bridge.deliver.error_text import one_line
 from bridge.util.errors import BridgeError
 
 LONGEST_HEAD = 64 * 1024
@@ -141,8 +142,7 @@ class _Tunnel(Protocol):
 
 def _page_text(page: bytes) -> str:
     """Returns the beginning of a page's text on one line."""
-    text = " ".join(_TAGS.sub(b" ", page[:4000]).decode("utf-8", "replace").split())
-    return "".join(c if c.isprintable() else "?" for c in text)[:120]
+    return one_line(_TAGS.sub(b" ", page[:4000]).decode("utf-8", "replace"), 120)
 
 
 @implementer(IStreamClientEndpoint)

@@ -143,14 +143,10 @@ class RequestSelector:
         endpoint = self._endpoint
         max_bytes = min(self._limits.max_bytes, self._body_limit.limit)
         pieces = self._pending.send_queue.take(
-            now,
-            width_ms=width_ms,
-            narrow_ms=UNLIMITED_WIDTH_MS if endpoint.exact else self._limits.resolution_ms,
-            max_events=self._max_events,
-            max_bytes=max_bytes,
-            timed=endpoint.exact,
+            now, width_ms=width_ms, narrow_ms=UNLIMITED_WIDTH_MS if endpoint.exact else self._limits.resolution_ms,
+            max_events=self._max_events, max_bytes=max_bytes, timed=endpoint.exact,
             max_uncut_bytes=0 if endpoint.single else self._context.share_of(CUT_BYTES),
-        )
+        )  # fmt: skip
         if endpoint.exact or endpoint.single or any(self._needs_cut(piece, width_ms) for piece in pieces):
             # A wider window would not reduce the number of requests. If batches must be cut first, this is not a
             # request yet.

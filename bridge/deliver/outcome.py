@@ -32,7 +32,7 @@ from twisted.internet.error import ConnectError, DNSLookupError
 from twisted.python.failure import Failure
 
 from bridge.deliver.client import CertificateError, NoProgress, Response
-from bridge.deliver.error_text import describe_failure
+from bridge.deliver.error_text import describe_failure, one_line
 from bridge.deliver.http_connect import ProxyError
 
 LONGEST_RETRY_AFTER = 3600.0
@@ -212,5 +212,4 @@ def _body_text(answer: Response) -> str:
 
 def shown(body: bytes) -> str:
     """Returns the beginning of a body on one line, for the log."""
-    text = " ".join(body[:400].decode("utf-8", "replace").split())
-    return "".join(c if c.isprintable() else "?" for c in text)[:200]
+    return one_line(body[:400].decode("utf-8", "replace"), 200)

@@ -132,7 +132,10 @@ class PackQueue:
         if self.busy or not self._send_queue.needs_packs:
             return
         pack, most_bytes = min(self._next, key=self._next.__getitem__), packed_limit(self._context)
-        self._run(lambda: self._read(pack, most_bytes), lambda result: self._add_read(pack, result), self._cannot_read)
+        self._run(
+            lambda: self._read(pack, most_bytes), lambda result: self._add_read(pack, result),
+            lambda error: self._failed(f"cannot read the spool: {error}"),
+        )  # fmt: skip
 
     def _read(self, pack: Pack, most_bytes: int) -> Fed:
         """Reads batches of a pack and stores damaged parts. Runs in the spool thread."""
@@ -152,13 +155,10 @@ class PackQueue:
             self._next[pack] = max(self._next[pack], result.next)
         self._on_read(result.batches)
         self._send_queue.unread_begin_at(self.oldest)
-        self._send_queue.add_from_packs(result.batches)
+        self._send_queue.add(*result.batches, now=self._context.clock.seconds())
         for loss in result.losses:
             self._subtract(pack, loss.events)
             self._on_loss(pack, loss)
-
-    def _cannot_read(self, error: OSError) -> None:
-        self._failed(f"cannot read the spool: {error}")
 
     # --- packing -----------------------------------------------------------------------------------------------------
 
@@ -180,12 +180,10 @@ class PackQueue:
                 left_out = set(unreadable)
                 packed([batch for batch in batches if batch not in left_out])
                 self.add(pack)
-            for batch in unreadable:
-                self._send_queue.add(batch, now)
+            self._send_queue.add(*unreadable, now=now)
 
         def failed(error: OSError) -> None:
-            for batch in batches:
-                self._send_queue.add(batch, now)
+            self._send_queue.add(*batches, now=now)
             # The usual cause is a full disk. Dropping and delivering batches frees space; an immediate retry does not.
             self._not_before = now + TRY_AGAIN
             log.error("intake {intake}: cannot pack its backlog: {why}", intake=self._name, why=str(error))

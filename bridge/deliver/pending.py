@@ -66,7 +66,7 @@ class PendingBatches:
         self.events += batch.count
         self.size += batch.size
         self._loose_disk += batch.disk
-        self.send_queue.add(batch, self._context.clock.seconds())
+        self.send_queue.add(batch, now=self._context.clock.seconds())
 
     def add_pack(self, pack: Pack) -> None:
         """Adds a pack that was found at start."""
@@ -202,7 +202,6 @@ class PendingBatches:
         self._remove([batch])
 
     def _lost_packed(self, pack: Pack, loss: Loss) -> None:
-        """Records a part of a pack that cannot be read."""
         self.events -= loss.events
         self.size -= loss.size
         if loss.data:

@@ -110,10 +110,6 @@ class SendQueue:
         """Records the lowest sequence that is not yet read from a pack; None if all packs are read."""
         self._boundary = sequence
 
-    def add_from_packs(self, batches: list[Batch]) -> None:
-        """Adds batches that were read from packs."""
-        self.put_back([Piece.whole(batch) for batch in batches], float("inf"))
-
     def take_packable(self, now: float, *, blocked: bool) -> list[Batch]:
         """Takes out batches that are worth packing; empty if there are too few. ``blocked`` is True if the collector
         accepts nothing at the moment."""
@@ -147,9 +143,9 @@ class SendQueue:
             return False
         return self.needs_packs or not lane or lane[0].order[0] >= self._boundary
 
-    def add(self, batch: Batch, now: float) -> None:
-        """Adds a batch that was sealed or found at start."""
-        self.put_back((Piece.whole(batch),), now)
+    def add(self, *batches: Batch, now: float) -> None:
+        """Adds whole batches: sealed, found at start or read from packs."""
+        self.put_back(map(Piece.whole, batches), now)
 
     def put_back(self, pieces: Iterable[Piece], now: float) -> None:
         """Puts pieces of a failed request, or of cut batches, back in their old order."""

@@ -128,7 +128,7 @@ class CourierFixture:
     def check(self):
         assert self.ledger.imbalance == 0
         assert self.ledger.of("a").spooled == self.courier.waiting_events + self.spool.open_amount("a")[0]
-        assert self.dispatcher.in_flight == len(self.posted)
+        assert len(self.dispatcher._slots) == len(self.posted)
 
     @property
     def bodies(self):

@@ -28,9 +28,9 @@ def take_sequences(send_queue, now, **limits):
 def test_backlog_gets_every_fifth_turn_while_live_events_wait():
     send_queue = SendQueue(live_for=10, live_first=True)
     for i in range(40):
-        send_queue.add(batch(i, sealed=0), 100)
+        send_queue.add(batch(i, sealed=0), now=100)
     for i in range(100, 180):
-        send_queue.add(batch(i, sealed=100), 100)
+        send_queue.add(batch(i, sealed=100), now=100)
     order = [take_sequences(send_queue, 100)[0] for _ in range(50)]
     assert [i for i in order if i < 100] == list(range(10))
     assert [i for i in order if i >= 100] == list(range(100, 140))
@@ -40,16 +40,16 @@ def test_backlog_gets_every_fifth_turn_while_live_events_wait():
 def test_single_lane_gets_every_turn():
     send_queue = SendQueue(live_for=10, live_first=True)
     for i in (3, 1, 2):
-        send_queue.add(batch(i), 100)
+        send_queue.add(batch(i), now=100)
     assert send_queue.has_backlog
     assert [take_sequences(send_queue, 100) for _ in range(4)] == [[1], [2], [3], []]
 
 
 def test_batch_that_has_waited_becomes_backlog():
     send_queue = SendQueue(live_for=10, live_first=True)
-    send_queue.add(batch(1, sealed=0), 0)
+    send_queue.add(batch(1, sealed=0), now=0)
     assert not send_queue.has_backlog
-    send_queue.add(batch(2, sealed=11), 11)
+    send_queue.add(batch(2, sealed=11), now=11)
     assert take_sequences(send_queue, 11) == [2]
     assert send_queue.has_backlog
 
@@ -57,35 +57,35 @@ def test_batch_that_has_waited_becomes_backlog():
 def test_oldest_first_uses_one_lane():
     send_queue = SendQueue(live_for=10, live_first=False)
     for i in range(5):
-        send_queue.add(batch(i, sealed=0 if i < 3 else 100), 100)
+        send_queue.add(batch(i, sealed=0 if i < 3 else 100), now=100)
     assert [take_sequences(send_queue, 100)[0] for _ in range(5)] == [0, 1, 2, 3, 4]
 
 
 def test_neighbouring_batches_within_the_width_are_joined():
     send_queue = SendQueue(live_for=10, live_first=True)
     for i, (earliest, latest) in enumerate([(0, 400), (500, 999), (900, 950), (1000, 1000), (100, 200)]):
-        send_queue.add(batch(i, earliest=earliest, latest=latest), 0)
+        send_queue.add(batch(i, earliest=earliest, latest=latest), now=0)
     assert [take_sequences(send_queue, 0, **WIDE) for _ in range(4)] == [[0, 1, 2], [3, 4], [], []]
 
 
 def test_limits_apply_to_joined_batches_but_not_to_a_single_one():
     send_queue = SendQueue(live_for=10, live_first=True)
     for i, (count, size) in enumerate([(60, 10), (41, 10), (59, 10), (1, 9_970), (1, 11), (500, 99_999), (1, 1)]):
-        send_queue.add(batch(i, count=count, size=size), 0)
+        send_queue.add(batch(i, count=count, size=size), now=0)
     assert [take_sequences(send_queue, 0, **WIDE) for _ in range(6)] == [[0], [1, 2], [3, 4], [5], [6], []]
 
 
 def test_timed_batch_is_taken_alone():
     send_queue = SendQueue(live_for=10, live_first=True)
     for i in range(3):
-        send_queue.add(batch(i, timed=i == 1), 0)
+        send_queue.add(batch(i, timed=i == 1), now=0)
     assert [take_sequences(send_queue, 0, **WIDE) for _ in range(3)] == [[0], [1], [2]]
 
 
 def test_adjacent_timed_batches_are_taken_together():
     send_queue = SendQueue(live_for=10, live_first=True, exact=lambda sequence: sequence >= 6)
     for i in range(9):
-        send_queue.add(batch(i, timed=i != 3, size=10), 0)
+        send_queue.add(batch(i, timed=i != 3, size=10), now=0)
     most = WIDE | {"max_uncut_bytes": 25}
     assert [take_sequences(send_queue, 0, **most) for _ in range(7)] == [[0, 1], [2], [3], [4, 5], [6, 7], [8], []]
 
@@ -93,7 +93,7 @@ def test_adjacent_timed_batches_are_taken_together():
 def test_cut_pieces_count_towards_the_limit_of_uncut_bytes():
     send_queue = SendQueue(live_for=10, live_first=True)
     for i in range(5):
-        send_queue.add(batch(i, timed=True, size=10), 0)
+        send_queue.add(batch(i, timed=True, size=10), now=0)
     cut = Piece(batch(9, timed=True), 0, 0, 1, 15, b"x" * 15)
     send_queue.put_back([cut], 0)
     most = WIDE | {"max_uncut_bytes": 30}
@@ -110,14 +110,14 @@ def test_pieces_cut_together_are_taken_by_time_window():
         for whole in (one, two) for at, ms in enumerate((0, 1000))
     ]  # fmt: skip
     send_queue.put_back(pieces, 0)
-    send_queue.add(batch(3), 0)
+    send_queue.add(batch(3), now=0)
     assert [take_sequences(send_queue, 0, **WIDE) for _ in range(3)] == [[1, 2], [1, 2], [3]]
 
 
 def test_put_back_restores_the_position():
     send_queue = SendQueue(live_for=10, live_first=True)
     for i in range(6):
-        send_queue.add(batch(i), 0)
+        send_queue.add(batch(i), now=0)
     first = send_queue.take(0, width_ms=1000, max_events=2, max_bytes=1000)
     second = send_queue.take(0, width_ms=1000, max_events=2, max_bytes=1000)
     send_queue.put_back(second, 0)
@@ -136,7 +136,9 @@ def test_any_batches_are_taken_once_in_order_within_the_limits(rows, random, wid
     random.shuffle(order)
     for i in order:
         earliest, long, count, old = rows[i]
-        send_queue.add(batch(i, earliest=earliest, latest=earliest + long, count=count, sealed=0 if old else 100), 105)
+        send_queue.add(
+            batch(i, earliest=earliest, latest=earliest + long, count=count, sealed=0 if old else 100), now=105
+        )
     seen = []
     while pieces := send_queue.take(105, width_ms=width, max_events=100, max_bytes=200):
         if random.random() < 0.2:
