@@ -51,19 +51,19 @@ class Courier(CourierStatus):
             name, max_in_flight=limits.in_flight, context=context, base_urls=delivery_path.base_urls
         )
         pending = PendingBatches(name, limits, context=context, failed=retry_state.fail, changed=self._changed)
-        response_handler = ResponseHandler(
-            name, context=context, pending=pending, retry_state=retry_state, max_bytes=limits.max_bytes,
-            is_last=self._is_last_request,
+        super().__init__(name, delivery_path, context, pending, retry_state)
+        self._response_handler = ResponseHandler(
+            name, context=context, pending=pending, retry_state=retry_state, counters=self,
+            max_bytes=limits.max_bytes, is_last=self._is_last_request,
         )  # fmt: skip
-        super().__init__(name, delivery_path, context, pending, retry_state, response_handler)
         self.retired = False
         "True if the intake is not in the configuration. Waiting events are kept and nothing is sent."
         self._paused = False
         self._limits = limits
-        self._bisection = response_handler.bisection
+        self._bisection = self._response_handler.bisection
         self._selector = RequestSelector(
             name, delivery_path.target.endpoint, limits, context=context, pending=pending, retry_state=retry_state,
-            response_handler=response_handler,
+            response_handler=self._response_handler,
         )  # fmt: skip
         self._send_queue, self._split_queue = pending.send_queue, pending.split_queue
         self._slots: dict[Slot, CircuitBreaker | None] = {}
@@ -305,7 +305,7 @@ class Courier(CourierStatus):
             attempt.report_failover()
         if result.verdict is not Verdict.ACCEPTED and (not is_current or self.retired):
             # A response to another key, or from another collector, says nothing about the current one.
-            self._response_handler.ignore(result)
+            self.count_request(result)
             self._pending.put_back(pieces, split=split)
         else:
             await self._response_handler.settle(pieces, split, result, request)

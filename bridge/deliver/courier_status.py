@@ -2,23 +2,23 @@
 
 from bridge.deliver.context import DeliveryContext, DeliveryPath
 from bridge.deliver.pending import PendingBatches
-from bridge.deliver.response_handler import Answered, ResponseHandler
+from bridge.deliver.response_handler import DeliveryCounters
 from bridge.deliver.retry_state import RetryState
 
 
-class CourierStatus:
+class CourierStatus(DeliveryCounters):
     """State and counters of one courier."""
 
     def __init__(
         self, name: str, delivery_path: DeliveryPath, context: DeliveryContext, pending: PendingBatches,
-        retry_state: RetryState, response_handler: ResponseHandler,
+        retry_state: RetryState,
     ) -> None:  # fmt: skip
+        super().__init__()
         self.name = name
         self._delivery_path = delivery_path
         self._context = context
         self._pending = pending
         self._retry_state = retry_state
-        self._response_handler = response_handler
 
     @property
     def state(self) -> str:
@@ -66,33 +66,3 @@ class CourierStatus:
     def oldest_sequence(self) -> int | None:
         """Returns the sequence of the sealed batch that has waited longest, in a pack or not."""
         return self._pending.oldest_sequence
-
-    @property
-    def delivered(self) -> int:
-        """Returns the number of events that the collector has accepted."""
-        return self._response_handler.delivered
-
-    @property
-    def delivered_bytes(self) -> int:
-        """Returns the bytes of accepted request bodies, before compression."""
-        return self._response_handler.delivered_bytes
-
-    @property
-    def unconfirmed(self) -> int:
-        """Returns the number of delivered events for which the collector returned no ids."""
-        return self._response_handler.unconfirmed
-
-    @property
-    def last_answer(self) -> Answered | None:
-        """Returns the latest response of the collector."""
-        return self._response_handler.last_answer
-
-    @property
-    def last_acceptance(self) -> Answered | None:
-        """Returns the latest accepted request: its time and its events."""
-        return self._response_handler.last_acceptance
-
-    @property
-    def requests(self) -> dict[str, int]:
-        """Returns the number of requests per outcome."""
-        return self._response_handler.requests

@@ -144,13 +144,10 @@ class CourierSet:
 
     def get_or_add(self, intake: str) -> Courier:
         """Returns the courier of an intake. Creates a retired one if the intake is not in the configuration."""
-        courier = self.couriers.get(intake)
-        if courier is None:
-            courier = self._add(
-                intake, DeliveryPath(RequestTarget("", dict, False), _refuse_to_post, BaseUrls((self._unused_breaker,)))
-            )
-            courier.retire()
-        return courier
+        if intake not in self.couriers:
+            base_urls = BaseUrls((self._unused_breaker,))
+            self._add(intake, DeliveryPath(RequestTarget("", dict, False), _refuse_to_post, base_urls)).retire()
+        return self.couriers[intake]
 
     def add(self, batch: Batch) -> None:
         """Adds a batch that was sealed or found at start."""

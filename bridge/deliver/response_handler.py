@@ -32,42 +32,61 @@ class Answered:
     outcome: Outcome
 
 
+class DeliveryCounters:
+    """Counters of one intake's requests and accepted events."""
+
+    def __init__(self) -> None:
+        self.delivered = 0
+        self.delivered_bytes = 0
+        "Bytes of accepted request bodies, before compression."
+        self.unconfirmed = 0
+        "Delivered events for which the collector returned no ids."
+        self.requests: dict[str, int] = {verdict.value: 0 for verdict in Verdict}
+        "Requests per outcome."
+        self.last_answer: Answered | None = None
+        self.last_acceptance: Answered | None = None
+
+    def count_request(self, result: Outcome) -> None:
+        """Counts the outcome of a request."""
+        self.requests[result.verdict.value] += 1
+
+    def count_response(self, result: Outcome, plain_size: int, *, now: float) -> None:
+        """Counts the outcome of a request, and its events if they were accepted. ``plain_size`` is the size of its body
+        before compression, ``now`` is in seconds since the epoch."""
+        self.count_request(result)
+        self.last_answer = Answered(now, result)
+        if result.verdict is Verdict.ACCEPTED:
+            self.last_acceptance = self.last_answer
+            self.delivered += result.accepted
+            self.delivered_bytes += plain_size
+            self.unconfirmed += 0 if result.confirmed else result.accepted
+
+
 class ResponseHandler:
     """Response handling of one intake. ``max_bytes`` limits its bodies. ``is_last`` returns True if nothing else is
     left to send."""
 
     def __init__(
         self, name: str, *, context: DeliveryContext, pending: PendingBatches, retry_state: RetryState,
-        max_bytes: int, is_last: Callable[[], bool],
+        counters: DeliveryCounters, max_bytes: int, is_last: Callable[[], bool],
     ) -> None:  # fmt: skip
-        self.delivered = self.delivered_bytes = 0
-        self.unconfirmed = 0
-        "Delivered events for which the collector returned no ids."
-        self.requests: dict[str, int] = {verdict.value: 0 for verdict in Verdict}
-        self.last_answer: Answered | None = None
-        self.last_acceptance: Answered | None = None
         self.body_limit = BodyLimit(max_bytes)
         self.bisection = Bisection(name, pending=pending, context=context)
         self._name = name
         self._context = context
         self._pending = pending
         self._retry_state = retry_state
+        self._counters = counters
         self._is_last = is_last
         self._foreign_responses = 0
 
-    def ignore(self, result: Outcome) -> None:
-        """Counts the outcome of a request that says nothing about the current configuration."""
-        self.requests[result.verdict.value] += 1
-
     async def settle(self, pieces: list[Piece], split: bool, result: Outcome, request: Request) -> None:
         """Applies the outcome of a request. ``split`` is True if its pieces come from the split queue."""
-        self.requests[result.verdict.value] += 1
-        self.last_answer = Answered(self._context.wall(), result)
+        self._counters.count_response(result, request.plain_size, now=self._context.wall())
         self.body_limit.answered(request.size, timeout=result.timeout)
         self._foreign_responses = self._foreign_responses + 1 if result.foreign else 0
         single_event = sum(piece.count for piece in pieces) == 1
         if result.verdict is Verdict.ACCEPTED:
-            self.last_acceptance = self.last_answer
             await self._accepted(pieces, result, request)
         elif result.verdict is Verdict.RETRY:
             self._pending.put_back(pieces, split=split)
@@ -93,9 +112,6 @@ class ResponseHandler:
         count = sum(piece.count for piece in pieces)
         self._recovered()
         self._context.ledger.deliver(self._name, result.accepted)
-        self.delivered += result.accepted
-        self.delivered_bytes += request.plain_size
-        self.unconfirmed += 0 if result.confirmed else result.accepted
         if result.rejected:
             chosen, others = await self._context.run(lambda: single_out(pieces, set(result.rejected)))
             self.bisection.add_refused(*((piece, result.rejected[position]) for position, piece in chosen))

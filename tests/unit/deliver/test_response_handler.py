@@ -9,7 +9,7 @@ from twisted.internet import defer
 
 from bridge.deliver.outcome import Outcome, Verdict
 from bridge.deliver.request import Request
-from bridge.deliver.response_handler import MAX_FOREIGN_RESPONSES, ResponseHandler
+from bridge.deliver.response_handler import MAX_FOREIGN_RESPONSES, DeliveryCounters, ResponseHandler
 from bridge.deliver.retry_state import RetryState
 from bridge.spool import Piece
 from tests.harness.builders import build_base_urls
@@ -24,9 +24,10 @@ class HandlerFixture:
         self.nothing_left = False
         base_urls = build_base_urls(intake.clock, intake.context.dispatcher)
         self.retry_state = RetryState("fw", max_in_flight=4, context=intake.context, base_urls=base_urls)
+        self.counters = DeliveryCounters()
         self.handler = ResponseHandler(
             "fw", context=intake.context, pending=intake.pending, retry_state=self.retry_state,
-            max_bytes=10_000, is_last=lambda: self.nothing_left,
+            counters=self.counters, max_bytes=10_000, is_last=lambda: self.nothing_left,
         )  # fmt: skip
 
     def halved(self) -> list[int]:
@@ -64,8 +65,8 @@ def test_accepted_events_are_delivered_with_a_receipt(courier: HandlerFixture) -
     assert courier.intake.acknowledged == [pieces[0].batch]
     (receipt,) = courier.intake.receipts
     assert (receipt.count, receipt.status, receipt.first_id, receipt.last_id) == (2, 200, "a", "b")
-    assert courier.handler.requests["accepted"] == 1
-    assert courier.handler.last_acceptance is courier.handler.last_answer
+    assert courier.counters.requests["accepted"] == 1
+    assert courier.counters.last_acceptance is courier.counters.last_answer
 
 
 def test_retry_puts_the_events_back_and_waits(courier: HandlerFixture) -> None:
@@ -139,7 +140,7 @@ def test_unnamed_shortfall_is_a_counted_loss_with_evidence_and_alarm(courier: Ha
 
 def test_acceptance_without_ids_is_counted_as_unconfirmed(courier: HandlerFixture) -> None:
     courier.settle(courier.request(b"one", b"two"), Outcome(Verdict.ACCEPTED, status=200, accepted=2, confirmed=False))
-    assert courier.handler.unconfirmed == 2
+    assert courier.counters.unconfirmed == 2
 
 
 def test_acceptance_ends_the_wait_after_failures(courier: HandlerFixture) -> None:
