@@ -45,11 +45,7 @@ class HttpProxy:
 
 
 class ProxyError(BridgeError):
-    """Raised when the proxy opens no tunnel. The text is for the operator. ``status`` is the proxy's HTTP status."""
-
-    def __init__(self, text: str, status: int | None = None) -> None:
-        super().__init__(text)
-        self.status = status
+    """Raised when the proxy opens no tunnel. The text is for the operator."""
 
 
 class _Tunnel(Protocol):
@@ -86,8 +82,8 @@ class _Tunnel(Protocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         if self._inner is not None:
             self._inner.connectionLost(reason)
-        elif not self.open.called:
-            self._fail(f"the proxy {self._proxy} closed the connection without opening a tunnel", None)
+        else:
+            self._refuse(f"the proxy {self._proxy} closed the connection without opening a tunnel")
 
     def _answered(self, head: bytes, rest: bytes) -> None:
         found = _STATUS.match(head)
@@ -102,38 +98,33 @@ class _Tunnel(Protocol):
                 407: "; check proxy.username and proxy.password",
                 403: "; allow the gateway to reach the collector",
             }.get(status, "")  # fmt: skip
-            self._refuse(
-                f"the proxy {self._proxy} refused a tunnel to {self._authority}: {status} {proxy_text}{remedy}", status
-            )
+            why = f"refused a tunnel to {self._authority}: {status} {proxy_text}{remedy}"
+            self._refuse(f"the proxy {self._proxy} {why}")
         elif rest or re.search(rb"\r\n(?:content-length:[ \t]*0*[1-9]|transfer-encoding:)", head, re.IGNORECASE):
             # The server sends nothing before the client does, so these bytes are from the proxy itself.
             shown = f": {_page_text(rest)}" if _page_text(rest) else ""
             self._refuse(
                 f"the proxy {self._proxy} answered {status} with its own page instead of a tunnel to"
-                f" {self._authority}{shown}; allow the gateway to reach the collector", status,
-            )  # fmt: skip
+                f" {self._authority}{shown}; allow the gateway to reach the collector"
+            )
         else:
             self._start_inner()
 
     def _start_inner(self) -> None:
-        transport = self.transport
-        assert transport is not None
-        address: IAddress = transport.getPeer()
+        assert self.transport is not None
+        address: IAddress = self.transport.getPeer()
         inner = self._factory.buildProtocol(address)
         if inner is None:
             self._refuse("the connection is no longer needed")
             return
         self._inner, self._head = inner, b""
-        inner.makeConnection(transport)
+        inner.makeConnection(self.transport)
         self.open.callback(inner)
 
-    def _refuse(self, text: str, status: int | None = None) -> None:
-        self._fail(text, status)
-        self._abort()
-
-    def _fail(self, text: str, status: int | None) -> None:
+    def _refuse(self, text: str) -> None:
         if not self.open.called:
-            self.open.errback(ProxyError(text, status))
+            self.open.errback(ProxyError(text))
+        self._abort()
 
     def _abort(self) -> None:
         if self.transport is not None:

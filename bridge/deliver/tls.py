@@ -77,17 +77,6 @@ class _Watched(SSL.Connection):
         super().set_verify(mode, verified)
 
 
-class _Creator:
-    """Creates the connections to one host and records why its certificate was rejected."""
-
-    def __init__(self, options: CertificateOptions, hostname: str) -> None:
-        self.refused: str | None = None
-        self.creator = ClientTLSOptions(lambda protocol: _Watched(options.getContext(), self._on_verified), hostname)
-
-    def _on_verified(self, certificate: crypto.X509, error: int, ok: bool) -> None:
-        self.refused = None if ok else _describe_refusal(certificate, error)
-
-
 def _describe_refusal(certificate: crypto.X509, error: int) -> str:
     found = certificate.to_cryptography()
     try:
@@ -126,16 +115,21 @@ class CachedPolicy:
         self._options = CertificateOptions(
             trustRoot=Authorities(trust), raiseMinimumTo=TLSVersion.TLSv1_2, acceptableProtocols=None, **client_options
         )
-        self._creators: dict[bytes, _Creator] = {}
+        self._creators: dict[bytes, IOpenSSLClientConnectionCreator] = {}
+        self._refused: dict[bytes, str | None] = {}
 
     def creatorForNetloc(self, hostname: bytes, port: int) -> IOpenSSLClientConnectionCreator:
         """Returns the connection creator of a host. It is created once per host."""
-        found = self._creators.get(hostname)
-        if found is None:
-            found = self._creators[hostname] = _Creator(self._options, hostname.decode("ascii"))
-        return found.creator
+
+        def on_verified(certificate: crypto.X509, error: int, ok: bool) -> None:
+            self._refused[hostname] = None if ok else _describe_refusal(certificate, error)
+
+        if hostname not in self._creators:
+            self._creators[hostname] = ClientTLSOptions(
+                lambda protocol: _Watched(self._options.getContext(), on_verified), hostname.decode("ascii")
+            )
+        return self._creators[hostname]
 
     def refused(self, hostname: str) -> str | None:
         """Returns why the latest certificate of a host was rejected; None if it was accepted."""
-        creator = self._creators.get(hostname.encode())
-        return None if creator is None else creator.refused
+        return self._refused.get(hostname.encode())
