@@ -45,8 +45,6 @@ class CourierSet:
         """Calls ``callback`` with the delivery path of an intake when it changes; None when the intake is retired."""
         self._subscribers.append(callback)
 
-    # --- configurations ----------------------------------------------------------------------------------------------
-
     def prepare(self, config: Config) -> Clients:
         """Prepares the HTTP clients of a configuration. Existing clients are reused. Reads files, so it may block.
         Raises OSError or PemError."""
@@ -140,8 +138,6 @@ class CourierSet:
             found.append(self._breakers[key])
         return BaseUrls(found)
 
-    # --- input -------------------------------------------------------------------------------------------------------
-
     def get_or_add(self, intake: str) -> Courier:
         """Returns the courier of an intake. Creates a retired one if the intake is not in the configuration."""
         if intake not in self.couriers:
@@ -166,8 +162,6 @@ class CourierSet:
                 courier.leave()
                 self.context.dispatcher.remove(courier)
                 del self.couriers[name]
-
-    # --- stop --------------------------------------------------------------------------------------------------------
 
     def stop(self) -> None:
         """Stops further attempts."""

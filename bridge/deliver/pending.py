@@ -58,8 +58,6 @@ class PendingBatches:
             sequences.append(packed)
         return min(sequences, default=None)
 
-    # --- in ----------------------------------------------------------------------------------------------------------
-
     def add(self, batch: Batch) -> None:
         """Adds a sealed batch."""
         self.batches[batch] = None
@@ -92,8 +90,6 @@ class PendingBatches:
             self._loose_disk -= batch.disk
             del self.batches[batch]
             self.split_queue.forget(batch)
-
-    # --- out ---------------------------------------------------------------------------------------------------------
 
     def settle(self, pieces: list[Piece]) -> list[Batch]:
         """Settles the events of these pieces. Returns the batches that are completely settled by it."""
@@ -151,8 +147,6 @@ class PendingBatches:
         self.events -= batch.unacknowledged
         self.size -= batch.size
         self._remove([batch])
-
-    # --- what cannot be one request ----------------------------------------------------------------------------------
 
     async def cut(self, pieces: list[Piece], width_ms: int, max_events: int, max_bytes: int) -> None:
         """Cuts pieces that cannot share one request into pieces that can be sent."""

@@ -5,8 +5,10 @@ in about thirty requests. Each batch may send 64 of them per minute, so that a b
 the request rate.
 """
 
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Collection, Iterator
+from itertools import accumulate
 
 from bridge.spool import Batch, Piece, batch_reader
 
@@ -85,10 +87,8 @@ def halves(pieces: list[Piece]) -> tuple[list[Piece], list[Piece]]:
     """
     if len(pieces) > 1:
         # Splits where both halves hold about the same number of events, as far as whole batches allow.
-        total, position, counted = sum(piece.count for piece in pieces), 1, pieces[0].count
-        while position < len(pieces) - 1 and counted + pieces[position].count <= total // 2:
-            counted += pieces[position].count
-            position += 1
+        totals = list(accumulate(piece.count for piece in pieces))
+        position = max(1, bisect_right(totals, totals[-1] // 2))
         return pieces[:position], pieces[position:]
     (piece,) = pieces
     lines, times = batch_reader.rows_of(piece)
