@@ -87,20 +87,21 @@ def encode_line(fields: dict[str, object], chain: str) -> tuple[bytes, str]:
     return b'%b,"chain":"%b"}\n' % (body[:-1], link.encode("ascii")), link
 
 
-def split_line(line: bytes) -> tuple[bytes, str] | None:
-    """Splits a line into its bytes without ``chain`` and its chain value. Returns None if it is not a journal line."""
+def decode_line(line: bytes) -> tuple[dict[str, Any], bytes, str] | None:
+    """Returns the fields of a line, its bytes without ``chain``, and its chain value.
+
+    Returns None if it is not a journal line, or lacks a time or a kind.
+    """
     match = _LINK.fullmatch(line, max(0, len(line) - _LINK_SIZE))
-    return None if match is None else (line[:-_LINK_SIZE] + b"}", match[1].decode("ascii"))
-
-
-def decode_fields(body: bytes) -> dict[str, Any] | None:
-    """Decodes the fields of a line. Returns None if they are not valid or lack a time or a kind."""
+    if match is None:
+        return None
+    body = line[:-_LINK_SIZE] + b"}"
     try:
         fields = json.loads(body)
     except ValueError:
         return None
     whole = isinstance(fields, dict) and isinstance(fields.get("t"), str) and isinstance(fields.get("kind"), str)
-    return fields if whole else None
+    return (fields, body, match[1].decode("ascii")) if whole else None
 
 
 def day_files(directory: Path) -> list[tuple[Path, date]]:
@@ -109,14 +110,13 @@ def day_files(directory: Path) -> list[tuple[Path, date]]:
     If compression was interrupted, a day has both a plain and a compressed file; the plain file is returned.
     """
     try:
-        names = sorted(entry.name for entry in directory.iterdir())
+        paths = sorted(directory.iterdir())
     except FileNotFoundError:
         return []
     days: dict[date, Path] = {}
-    for name in names:
-        day = _day_of(name)
-        if day is not None:
-            days.setdefault(day, directory / name)
+    for path in paths:
+        if (day := _day_of(path.name)) is not None:
+            days.setdefault(day, path)
     return [(path, day) for day, path in sorted(days.items())]
 
 
@@ -161,12 +161,10 @@ def read_end(path: Path) -> JournalEnd:
     chain = kind = None
     wrong = 0
     for line in tail[:whole].split(b"\n")[:-1]:
-        parts = split_line(line)
-        fields = None if parts is None else decode_fields(parts[0])
-        if parts is None or fields is None:
+        if (decoded := decode_line(line)) is None:
             wrong += 1
             continue
-        body, link = parts
+        fields, body, link = decoded
         wrong += chain is not None and chain_hash(chain, body) != link
         chain, kind = link, fields["kind"]
     return JournalEnd(at + whole, whole != len(tail) and path.suffix == PLAIN, chain, kind, wrong)
@@ -250,12 +248,10 @@ class JournalReader:
                     if not last:
                         self.fault(f"{place}: the line is incomplete")
                     continue
-                parts = split_line(raw[:-1])
-                fields = None if parts is None else decode_fields(parts[0])
-                if parts is None or fields is None:
+                if (decoded := decode_line(raw[:-1])) is None:
                     self.fault(f"{place}: this is not a journal line")
                     continue
-                body, link = parts
+                fields, body, link = decoded
                 if self.last_chain is None:
                     self.first = place
                     self.from_beginning = chain_hash(BEGINNING, body) == link

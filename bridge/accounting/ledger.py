@@ -6,7 +6,7 @@ received + recovered + replayed + taken_over (+ transferred)
 ``monitoring.loss_monitor`` checks it and raises an alarm.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
 UNROUTED = "-"
@@ -53,15 +53,11 @@ class Ledger:
     """Keeps one account per intake. Changed on the reactor thread only; each method is one complete move."""
 
     def __init__(self) -> None:
-        self.accounts: dict[str, Account] = {}
+        self.accounts: dict[str, Account] = defaultdict(Account)
 
     def of(self, intake: str | None) -> Account:
         """Returns the account of an intake, or of events without an intake for None."""
-        name = intake or UNROUTED
-        account = self.accounts.get(name)
-        if account is None:
-            account = self.accounts[name] = Account()
-        return account
+        return self.accounts[intake or UNROUTED]
 
     def _spool(self, intake: str, change: int) -> Account:
         """Changes the spooled events by a delivery, refusal, drop, or move to or from the shared backlog queue."""
@@ -207,12 +203,9 @@ class Ledger:
         """Returns the sum of all accounts."""
         total = Account()
         for account in self.accounts.values():
-            for name in COLUMNS:
+            for name in (*COLUMNS, "transferred", "borrowed", "possible_duplicates"):
                 setattr(total, name, getattr(total, name) + getattr(account, name))
             total.dropped.update(account.dropped)
-            total.transferred += account.transferred
-            total.borrowed += account.borrowed
-            total.possible_duplicates += account.possible_duplicates
         return total
 
     @property

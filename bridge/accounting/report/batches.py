@@ -5,7 +5,7 @@ largest number that one process receipted were delivered twice. Each ``start`` n
 so the report knows which earlier batches can be sent again.
 """
 
-from collections import Counter, OrderedDict
+from collections import Counter, OrderedDict, defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,19 +36,12 @@ class _BatchRecord:
 
     intake: str
     total: int
-    accepted: _Settled = field(default_factory=_Settled)
-    refused: _Settled = field(default_factory=_Settled)
-    handed: _Settled = field(default_factory=_Settled)
-
-    @property
-    def outcomes(self) -> tuple[_Settled, ...]:
-        """Returns the counters of all outcomes."""
-        return self.accepted, self.refused, self.handed
+    outcomes: defaultdict[str, _Settled] = field(default_factory=lambda: defaultdict(_Settled))
 
     @property
     def settled_now(self) -> int:
         """Returns the events settled by the current process, over all outcomes."""
-        return sum(outcome.now for outcome in self.outcomes)
+        return sum(outcome.now for outcome in self.outcomes.values())
 
 
 class BatchReceipts:
@@ -58,20 +51,22 @@ class BatchReceipts:
         self._records: dict[int, _BatchRecord] = {}
         self._complete: OrderedDict[int, None] = OrderedDict()
 
-    def accept(self, sequence: int, intake: str, events: int, total: int) -> int:
-        """Records accepted events of a batch. Returns how many were accepted for the first time."""
-        record = self._of(sequence, intake, total)
-        return self._settle(sequence, record, record.accepted, events)
+    def settle(self, outcome: str, sequence: int, intake: str, events: int, total: int) -> int:
+        """Records events of a batch that were accepted, refused or handed over, as ``outcome`` says.
 
-    def refuse(self, sequence: int, intake: str, events: int, total: int) -> int:
-        """Records refused events of a batch. Returns how many were refused for the first time."""
-        record = self._of(sequence, intake, total)
-        return self._settle(sequence, record, record.refused, events)
-
-    def hand_over(self, sequence: int, intake: str, events: int, total: int) -> None:
-        """Records events of a batch that went to the shared backlog queue."""
-        record = self._of(sequence, intake, total)
-        self._settle(sequence, record, record.handed, events)
+        Returns how many were settled with this outcome for the first time.
+        """
+        record = self._records.get(sequence)
+        if record is None:
+            record = self._records[sequence] = _BatchRecord(intake, total)
+        # An operator may have moved the batch, or a part of it, to another intake.
+        record.intake, record.total = intake, total
+        first_time = record.outcomes[outcome].add(events)
+        if record.settled_now >= record.total:
+            self._complete[sequence] = None
+            if len(self._complete) > _MOST_COMPLETE:
+                self._records.pop(self._complete.popitem(last=False)[0], None)
+        return first_time
 
     def queued_again(self, start: dict[str, Any]) -> Counter[str]:
         """Starts a new process from its ``start`` line.
@@ -93,25 +88,9 @@ class BatchReceipts:
                     continue
                 unnamed[record.intake] -= record.total
             queued_again[record.intake] += record.settled_now
-            for outcome in record.outcomes:
+            for outcome in record.outcomes.values():
                 outcome.now = 0
             kept[sequence] = record
         self._records = kept
         self._complete.clear()
         return queued_again
-
-    def _of(self, sequence: int, intake: str, total: int) -> _BatchRecord:
-        record = self._records.get(sequence)
-        if record is None:
-            record = self._records[sequence] = _BatchRecord(intake, total)
-        # An operator may have moved the batch, or a part of it, to another intake.
-        record.intake, record.total = intake, total
-        return record
-
-    def _settle(self, sequence: int, record: _BatchRecord, outcome: _Settled, events: int) -> int:
-        first_time = outcome.add(events)
-        if record.settled_now >= record.total:
-            self._complete[sequence] = None
-            if len(self._complete) > _MOST_COMPLETE:
-                self._records.pop(self._complete.popitem(last=False)[0], None)
-        return first_time

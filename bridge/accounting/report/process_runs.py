@@ -91,17 +91,13 @@ class Interval:
         self.spooled = dict(spooled)
         self.quarantined = {UNROUTED: quarantined}
 
-    def clear_rows(self) -> None:
-        """Clears the changes of all intakes."""
-        self.rows = {}
-
     def lose(self, lines: int) -> None:
         """Counts lines that could not be written."""
         self.lost += lines
 
     def clear(self) -> None:
         """Clears the changes at a mark. Keeps the current amounts."""
-        self.clear_rows()
+        self.rows.clear()
         self.drops.clear()
         self.lost = 0
 

@@ -37,13 +37,9 @@ class ReportBuilder:
         self._held_at_end: tuple[dict[str, int], int] = ({}, 0)
         self._any_inside = False
         self._kinds: dict[str, Callable[[Fields], None]] = {
-            "start": self._start,
-            "minute": self._minute,
-            "receipt": self._receipt,
-            "refused": self._refused,
-            "handed": self._handed,
-            "stop": self._stop,
-        }
+            "start": self._start, "minute": self._minute, "receipt": self._receipt, "refused": self._refused,
+            "handed": self._handed, "stop": self._stop,
+        }  # fmt: skip
 
     def take(self, line: Fields) -> None:
         """Processes one line. Raises ValueError, KeyError, TypeError or AttributeError if its format is invalid."""
@@ -69,8 +65,9 @@ class ReportBuilder:
         report.quarantine_begin = report.quarantine_end
         for row in report.rows.values():
             row.delivered -= row.twice
-            out = row.delivered + row.twice + row.quarantined + row.filtered + row.dropped.total() + row.held
-            out += row.handed
+            out = (
+                row.delivered + row.twice + row.quarantined + row.filtered + row.handed + row.dropped.total() + row.held
+            )
             row.carried = out - row.received - row.replayed - row.taken - row.moved - row.again - row.unexplained
             report.quarantine_begin -= row.quarantined
         report.rows = dict(sorted(report.rows.items()))
@@ -118,7 +115,7 @@ class ReportBuilder:
             self._commit(run.mark, now)
         else:
             # The changes before this group are unknown. From a ``whole`` group on, all figures are known.
-            self._interval.clear_rows()
+            self._interval.rows.clear()
             self._interval.drops.clear()
             run.known = bool(line["whole"])
             if run.known:
@@ -136,7 +133,7 @@ class ReportBuilder:
         self._drops(run, line["kernel_drops"])
         now = _time(line)
         if not run.known:
-            self._interval.clear_rows()
+            self._interval.rows.clear()
             run.known = True
         self._commit(run.mark, now)
         run.mark, run.ended = now, True
@@ -188,13 +185,12 @@ class ReportBuilder:
         run, intake, count = self._current_run(), line["intake"], line["count"]
         run.ended = False
         row, since = self._interval.of(intake), run.since_account(intake)
-        settled = unique = 0
+        settled = unique = sum(events for _, events, _ in line["batches"])
         if line.get("taken"):
-            settled = unique = sum(events for _, events, _ in line["batches"])
             since.taken += settled
-        for sequence, events, total in () if line.get("taken") else line["batches"]:
-            unique += self._batch_receipts.accept(sequence, intake, events, total)
-            settled += events
+        else:
+            settle = self._batch_receipts.settle
+            unique = sum(settle("accepted", sequence, intake, *counts) for sequence, *counts in line["batches"])
         row.receipts += 1
         row.receipted += count
         row.twice += min(count, settled - unique)
@@ -208,7 +204,9 @@ class ReportBuilder:
         run, intake, count = self._current_run(), line["intake"], line["count"]
         run.ended = False
         taken = bool(line.get("taken"))
-        unique = count if taken else self._batch_receipts.refuse(line["sequence"], intake, count, line["batch_events"])
+        unique = count
+        if not taken:
+            unique = self._batch_receipts.settle("refused", line["sequence"], intake, count, line["batch_events"])
         row, since = self._interval.of(intake), run.since_account(intake)
         row.refused += unique
         if unique:
@@ -221,7 +219,7 @@ class ReportBuilder:
     def _handed(self, line: Fields) -> None:
         run, intake, count = self._current_run(), line["intake"], line["count"]
         run.ended = False
-        self._batch_receipts.hand_over(line["sequence"], intake, count, line["batch_events"])
+        self._batch_receipts.settle("handed", line["sequence"], intake, count, line["batch_events"])
         run.since_account(intake).handed += count
 
     # --- start of a process ------------------------------------------------------------------------------------------
@@ -237,7 +235,7 @@ class ReportBuilder:
         elif before is not None and before.known:
             compare(self._interval, line, queued_again)
         else:
-            self._interval.clear_rows()
+            self._interval.rows.clear()
             self._interval.drops.clear()
         for intake, count in queued_again.items():
             self._interval.of(intake).again += count
