@@ -7,8 +7,8 @@ cannot be delivered, because no route matches it or because it is too long, stay
 Blocking calls; runs on the spool thread, with its own router.
 """
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 
@@ -51,15 +51,19 @@ class Selection:
         """Returns True if a frame is selected."""
         if self.intake is not None and entry.intake != self.intake:
             return False
-        return not self.source or _in(entry.peer, self.source)
+        if not self.source:
+            return True
+        address = _address(entry.peer)
+        return address is not None and any(
+            address.version == network.version and address in network for network in self.source
+        )
 
 
-def _in(peer: str, networks: Iterable[Network]) -> bool:
+def _address(peer: str) -> Address | None:
     try:
-        address: Address = ip_address(peer)
+        return ip_address(peer)
     except ValueError:
-        return False
-    return any(address.version == network.version and address in network for network in networks)
+        return None
 
 
 @dataclass(slots=True)
@@ -75,6 +79,38 @@ class ReprocessResult:
     remaining: QuarantineFile | None = None
 
 
+class _FileChange:
+    """The change of one quarantine file, until it is committed."""
+
+    def __init__(self, reason: str, file: QuarantineFile, selection: Selection) -> None:
+        self.file = file
+        self.result = ReprocessResult()
+        self.selected: list[QuarantineEntry] = []
+        self.kept: list[bytes] = []
+        "The lines that stay in quarantine, including lines that are not entries."
+        self.groups: defaultdict[str, list[Group]] = defaultdict(list)
+        "The new events of each intake."
+        self._in_account_of_intake = reason == "refused" and "-" not in file.intakes
+        for line in file.path.read_bytes().splitlines(keepends=True):
+            entry = QuarantineEntry.read(line)
+            if entry is not None and selection.matches(entry):
+                self.selected.append(entry)
+            else:
+                self.kept.append(line)
+
+    def account_of(self, entry: QuarantineEntry) -> AccountName:
+        """Returns the ledger account that counts an entry.
+
+        Refused events of the current process are in the account of their intake. All other frames are in the account
+        of events without an intake.
+        """
+        return entry.intake if self._in_account_of_intake else None
+
+    def keep(self, entries: Iterable[QuarantineEntry]) -> None:
+        """Leaves selected entries in quarantine."""
+        self.kept += [entry.line() for entry in entries]
+
+
 class Reprocessor:
     """Processes quarantined frames as the ingest pipeline does. ``limits`` apply to the new events and batches."""
 
@@ -88,56 +124,49 @@ class Reprocessor:
         self, spool: Spool, reason: str, file: QuarantineFile, selection: Selection, numbers: range
     ) -> ReprocessResult:
         """Moves the selected frames of a claimed file into the spool. Raises OSError; then nothing has changed."""
-        outcome = ReprocessResult()
-        groups: dict[str, list[Group]] = {}
-        entries, kept = _select_entries(file, selection)
-        account_of = _account_lookup(reason, file)
-        for run in _runs(entry for entry in entries if entry.intake is None):
-            kept += self._route(run, groups, outcome, account_of)
-        for entry in entries:
+        change = _FileChange(reason, file, selection)
+        runs: defaultdict[tuple[int, str, str], list[QuarantineEntry]] = defaultdict(list)
+        for entry in change.selected:
+            if entry.intake is None:
+                runs[entry.received_ms, entry.listener, entry.peer].append(entry)
+        for run in runs.values():
+            self._route(run, change)
+        for entry in change.selected:
             if entry.intake is not None:
-                kept += self._return_unchanged(entry, groups, outcome, account_of)
-        return self._commit(spool, reason, file, kept, groups, outcome, iter(numbers))
+                self._return_unchanged(entry, entry.intake, change)
+        return self._commit(spool, change, iter(numbers))
 
     def purge(
         self, spool: Spool, reason: str, file: QuarantineFile, selection: Selection, numbers: range
     ) -> ReprocessResult:
         """Deletes the selected frames of a claimed file. Raises OSError; then nothing has changed."""
-        outcome = ReprocessResult()
-        entries, kept = _select_entries(file, selection)
-        account_of = _account_lookup(reason, file)
-        for entry in entries:
-            outcome.purged[account_of(entry)] += 1
-        if not kept and file.count > len(entries):
-            outcome.purged[account_of(None)] += file.count - len(entries)
-        return self._commit(spool, reason, file, kept, {}, outcome, iter(numbers))
+        change = _FileChange(reason, file, selection)
+        purged = change.result.purged
+        purged.update(map(change.account_of, change.selected))
+        if not change.kept and file.count > len(change.selected):
+            purged[None] += file.count - len(change.selected)
+        return self._commit(spool, change, iter(numbers))
 
-    def _route(
-        self,
-        run: list[QuarantineEntry],
-        groups: dict[str, list[Group]],
-        outcome: ReprocessResult,
-        account_of: "Callable[[QuarantineEntry], AccountName]",
-    ) -> list[bytes]:
-        """Routes entries with the same reception time, listener and peer. Returns the lines that stay in quarantine."""
+    def _route(self, run: list[QuarantineEntry], change: _FileChange) -> None:
+        """Routes entries with the same reception time, listener and peer."""
         first = run[0]
-        stay: list[bytes] = []
         profile = self._router.profile(first.listener, _address(first.peer))
         frames = datagrams([entry.frame for entry in run])
         columns = read_columns(frames, profile.needs | {"raw"})
         if columns.count != len(list_of(frames)):
             # At least one frame is blank and contains no event.
-            return [entry.line() for entry in run]
-        by_frame: dict[bytes, list[QuarantineEntry]] = {}
+            change.keep(run)
+            return
+        by_frame: defaultdict[bytes, list[QuarantineEntry]] = defaultdict(list)
         for raw, entry in zip(columns["raw"], run, strict=True):
-            by_frame.setdefault(raw, []).append(entry)
+            by_frame[raw].append(entry)
         for disposition, part in profile.assign(columns):
             entries = [by_frame[raw].pop() for raw in part["raw"]]
             if disposition.kind == "drop":
-                outcome.filtered.update(account_of(entry) for entry in entries)
+                change.result.filtered.update(map(change.account_of, entries))
                 continue
             if disposition.kind != "deliver":
-                stay += [entry.line() for entry in entries]
+                change.keep(entries)
                 continue
             assert disposition.intake is not None
             grouped = batching.group(
@@ -145,51 +174,34 @@ class Reprocessor:
                 peer=first.peer.encode("ascii", "replace") or b"-", listener=first.listener, limits=self._limits,
             )  # fmt: skip
             if grouped.oversize:
-                stay += [entry.line() for entry in entries]
+                change.keep(entries)
                 continue
-            groups.setdefault(disposition.intake, []).extend(grouped.groups)
-            outcome.moves.update((account_of(entry), disposition.intake) for entry in entries)
-        return stay
+            change.groups[disposition.intake] += grouped.groups
+            change.result.moves.update((change.account_of(entry), disposition.intake) for entry in entries)
 
-    def _return_unchanged(
-        self,
-        entry: QuarantineEntry,
-        groups: dict[str, list[Group]],
-        outcome: ReprocessResult,
-        account_of: "Callable[[QuarantineEntry], AccountName]",
-    ) -> list[bytes]:
-        assert entry.intake is not None
+    def _return_unchanged(self, entry: QuarantineEntry, intake: str, change: _FileChange) -> None:
         line = escaped(entry.frame) + b"\n"
         if len(line) > self._limits.event_bytes:
-            return [entry.line()]
+            change.keep([entry])
+            return
         ms = entry.received_ms if entry.time_ms is None else entry.time_ms
-        group = Group(entry.intake, LINES, ms // self._limits.resolution_ms, ms, ms, 1, line)
-        groups.setdefault(entry.intake, []).append(group)
-        outcome.moves[account_of(entry), entry.intake] += 1
-        return []
+        change.groups[intake].append(Group(intake, LINES, ms // self._limits.resolution_ms, ms, ms, 1, line))
+        change.result.moves[change.account_of(entry), intake] += 1
 
     # --- writing the result ------------------------------------------------------------------------------------------
 
-    def _commit(
-        self,
-        spool: Spool,
-        reason: str,
-        file: QuarantineFile,
-        kept: list[bytes],
-        groups: dict[str, list[Group]],
-        outcome: ReprocessResult,
-        numbers: Iterator[int],
-    ) -> ReprocessResult:
-        if not (outcome.moves or outcome.filtered or outcome.purged):
-            return replace(outcome, stayed=len(kept), remaining=file)
+    def _commit(self, spool: Spool, change: _FileChange, numbers: Iterator[int]) -> ReprocessResult:
+        file, kept, result = change.file, change.kept, change.result
+        if not (result.moves or result.filtered or result.purged):
+            return replace(result, stayed=len(kept), remaining=file)
         remaining = None
         staged = Transaction(spool.directory, next(numbers))
         try:
-            for intake_groups in groups.values():
+            for intake_groups in change.groups.values():
                 for group, timed in self._batches(intake_groups):
                     batch = batch_of(group, next(numbers), spool, self._limits.resolution_ms, timed=timed)
                     staged.write(batch.path, group.data)
-                    outcome.batches.append(batch)
+                    result.batches.append(batch)
             if kept:
                 path = file.path.with_name(f"{file.sequence}-{len(kept)}.jsonl")
                 data = b"".join(kept)
@@ -203,7 +215,7 @@ class Reprocessor:
             staged.discard()
             raise
         staged.finish()
-        return replace(outcome, stayed=len(kept), remaining=remaining)
+        return replace(result, stayed=len(kept), remaining=remaining)
 
     def _batches(self, groups: list[Group]) -> Iterator[tuple[Group, bool]]:
         """Joins the groups of one intake into batches: one per slot, or one timed batch. Yields (group, timed)."""
@@ -246,47 +258,8 @@ def _joined(groups: list[Group]) -> Group:
     )  # fmt: skip
 
 
-def _select_entries(file: QuarantineFile, selection: Selection) -> tuple[list[QuarantineEntry], list[bytes]]:
-    """Returns the selected entries, and the other lines unchanged, including lines that are not entries."""
-    selected: list[QuarantineEntry] = []
-    other_lines: list[bytes] = []
-    for line in file.path.read_bytes().splitlines(keepends=True):
-        entry = QuarantineEntry.read(line)
-        if entry is not None and selection.matches(entry):
-            selected.append(entry)
-        else:
-            other_lines.append(line)
-    return selected, other_lines
-
-
-def _runs(entries: Iterable[QuarantineEntry]) -> Iterator[list[QuarantineEntry]]:
-    """Groups entries by listener, peer and reception time."""
-    runs: dict[tuple[int, str, str], list[QuarantineEntry]] = {}
-    for entry in entries:
-        runs.setdefault((entry.received_ms, entry.listener, entry.peer), []).append(entry)
-    return iter(runs.values())
-
-
-def _account_lookup(reason: str, file: QuarantineFile) -> "Callable[[QuarantineEntry | None], AccountName]":
-    """Returns a function that maps an entry to the ledger account that counts it.
-
-    Refused events of the current process are in the account of their intake. All other frames are in the account of
-    events without an intake.
-    """
-    if reason != "refused" or "-" in file.intakes:
-        return lambda entry: None
-    return lambda entry: None if entry is None else entry.intake
-
-
 def _intakes(lines: list[bytes], file: QuarantineFile) -> Counter[str]:
     if "-" in file.intakes and len(file.intakes) == 1:
         return Counter({"-": len(lines)})
     entries = map(QuarantineEntry.read, lines)
     return Counter((entry.intake if entry else None) or "-" for entry in entries)
-
-
-def _address(peer: str) -> Address | None:
-    try:
-        return ip_address(peer)
-    except ValueError:
-        return None
