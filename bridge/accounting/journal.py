@@ -29,7 +29,6 @@ from pathlib import Path
 
 from bridge.accounting import Account, journal_lines
 from bridge.accounting.ledger import COLUMNS
-from bridge.spool import unconfirmed
 from bridge.spool.recovery import RecoveredSpool
 from bridge.syslog.timestamps import rfc3339
 from bridge.util.files import fsync_path, write_whole
@@ -76,12 +75,7 @@ class Journal:
     """Writes the journal of one spool. ``wall`` is in seconds since the epoch. No method raises OSError."""
 
     def __init__(
-        self,
-        directory: Path,
-        *,
-        keep: timedelta | None,
-        wall: Callable[[], float],
-        on_error: Callable[[str], object],
+        self, directory: Path, *, keep: timedelta | None, wall: Callable[[], float], on_error: Callable[[str], object]
     ) -> None:
         """``on_error`` is called on the writing thread, once for each series of consecutive failures."""
         self.lost = 0
@@ -136,7 +130,7 @@ class Journal:
         sending: dict[str, list[list[int]]] = {}
         for held in found.stored:
             recovered[held.intake] = recovered.get(held.intake, 0) + held.count
-        carried, unreadable = unconfirmed.carried(found)
+        carried, unreadable = found.unconfirmed()
         for batch in carried[-MOST_SENDING:]:
             sending.setdefault(batch.intake, []).append([batch.sequence, batch.events])
         row: Figures = {

@@ -22,10 +22,9 @@ Events survive a killed process once their append has returned. Recovery cuts of
 append that never returned.
 """
 
-from bridge.spool.batch import Batch, Piece
-from bridge.spool.limits import BatchLimits, SpoolTerms
+from bridge.spool.batch import Batch, BatchLimits, Piece
 from bridge.spool.lock import SpoolError
 from bridge.spool.pack import Loss, Pack
-from bridge.spool.store import Spool
+from bridge.spool.store import Spool, SpoolTerms
 
 __all__ = ["Batch", "BatchLimits", "Loss", "Pack", "Piece", "Spool", "SpoolError", "SpoolTerms"]

@@ -15,6 +15,19 @@ if TYPE_CHECKING:
     from bridge.spool.pack import Pack
 
 
+@dataclass(frozen=True, slots=True)
+class BatchLimits:
+    """The limits at which a batch is sealed."""
+
+    max_age: float = 2.0
+    "Seconds."
+    max_events: int = 20_000
+    max_bytes: int = 5_000_000
+    resolution_ms: int = 1000
+    max_slots: int = 64
+    "Maximum open slots of one intake; further events go to one file whose lines carry their own time (*timed*)."
+
+
 @dataclass(slots=True, eq=False)
 class OpenBatch:
     """A batch file that is still open for appends."""

@@ -5,6 +5,12 @@ be in a pack.
 
 A file that was open when its process died is cut after its last line end and sealed. A file that is shorter than its
 name says keeps its whole lines. Damaged and foreign files move to quarantine and are counted, and recovery continues.
+
+A batch that a request already carried before the restart, without a settled outcome, is *unconfirmed*: it may have been
+accepted, and the journal may have receipts for it. A loose one is named ``.sending``. The name of a pack lists the
+positions that a request carried, and the pack marks batches that were ``.sending`` when they were packed. So a pack
+whose name shows possible duplicates is read, except for blocks that are settled as a whole. Reading a pack of 4,096
+batches takes some hundredths of a second.
 """
 
 import os
@@ -12,10 +18,19 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
-from bridge.spool import batch_names
+from bridge.spool import batch_names, pack_blocks
 from bridge.spool.batch import Batch
 from bridge.spool.pack import PARTIAL, Pack
+
+
+class UnconfirmedBatch(NamedTuple):
+    """A batch that a request carried, without a settled outcome."""
+
+    sequence: int
+    events: int
+    intake: str
 
 
 @dataclass(slots=True)
@@ -56,6 +71,17 @@ class RecoveredSpool:
         self.see(pack.last)
         if pack.doubtful:
             self.sending[pack.intake] += pack.doubtful
+
+    def unconfirmed(self) -> tuple[list[UnconfirmedBatch], int]:
+        """Returns the unconfirmed batches in sequence order, and the number of unreadable batches."""
+        found = [UnconfirmedBatch(batch.sequence, batch.count, batch.intake) for batch in self.batches if batch.sending]
+        unreadable = 0
+        for pack in self.packs:
+            try:
+                unreadable += _add_unconfirmed(pack, found)
+            except OSError:
+                unreadable += pack.batches
+        return sorted(found), unreadable
 
 
 def recover(spool: Path, *, resolution_ms: int, sealed: float, move_aside: Callable[[Path], Path]) -> RecoveredSpool:
@@ -168,3 +194,23 @@ def _cut_torn_tail(path: Path) -> tuple[int, int]:
     if whole != len(data):
         os.truncate(path, whole)
     return data.count(b"\n", 0, whole), whole
+
+
+def _add_unconfirmed(pack: Pack, found: list[UnconfirmedBatch]) -> int:
+    """Adds the unconfirmed batches of a pack. Returns the number of batches in damaged blocks. Raises OSError."""
+    settled, begun = pack.settled, pack.begun
+    if not pack.doubtful and begun.within(settled):
+        return 0
+    unreadable = 0
+    for descriptor, block in pack_blocks.blocks(pack.path):
+        header = block.header
+        if header is not None and settled.covers(header.position, header.position + header.batches - 1):
+            continue
+        entries = pack_blocks.decode(descriptor, block)
+        if header is None or entries is None:
+            unreadable += 1 if header is None else header.batches
+            continue
+        for place, entry in enumerate(entries, header.position):
+            if (entry.sending or place in begun) and place not in settled:
+                found.append(UnconfirmedBatch(entry.sequence, entry.events, pack.intake))
+    return unreadable

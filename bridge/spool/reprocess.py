@@ -18,10 +18,9 @@ from bridge.batching.encoding import LINES, escaped
 from bridge.batching.groups import NO_TIME, split
 from bridge.routing import Router
 from bridge.routing.conditions import Address, Network
-from bridge.spool.batch import Batch
+from bridge.spool.batch import Batch, BatchLimits
 from bridge.spool.batch_names import BatchName
 from bridge.spool.batch_reader import timed_lines
-from bridge.spool.limits import BatchLimits
 from bridge.spool.quarantine import QuarantineEntry
 from bridge.spool.quarantine_file import QuarantineFile
 from bridge.spool.store import Spool

@@ -10,16 +10,17 @@ import resource
 from bisect import bisect_right
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from functools import partial
+from itertools import takewhile
 from pathlib import Path
 
 from bridge.batching import Group
 from bridge.batching.groups import split
 from bridge.spool import batch_names, batch_reader, lock, recovery, transaction
 from bridge.spool.archive import Archive
-from bridge.spool.batch import Batch, OpenBatch
+from bridge.spool.batch import Batch, BatchLimits, OpenBatch
 from bridge.spool.budget import on_disk
-from bridge.spool.limits import BatchLimits, SpoolTerms
 from bridge.spool.lock import SpoolError
 from bridge.spool.pack import Pack
 from bridge.spool.quarantine import Quarantine
@@ -33,20 +34,24 @@ TRY_AGAIN = 1.0
 "Seconds between attempts to rename or remove a file after a failure."
 
 
+@dataclass(frozen=True, slots=True)
+class SpoolTerms:
+    """The limits of a spool."""
+
+    batches: BatchLimits
+    quarantine: Mapping[str, int]
+    "Bytes by reason."
+    cache: int = 0
+    "Bytes of appended lines that are cached until they are first read."
+
+
 class Spool:
     """Manages all batch files of one bridge. ``wall`` is in seconds since the epoch, ``clock`` is monotonic."""
 
     def __init__(
-        self,
-        directory: Path,
-        terms: SpoolTerms,
-        *,
-        wall: Callable[[], float],
-        clock: Callable[[], float],
-        work: Work,
-        on_error: Callable[[str], object],
-        archive: Archive | None = None,
-    ) -> None:
+        self, directory: Path, terms: SpoolTerms, *, wall: Callable[[], float], clock: Callable[[], float], work: Work,
+        on_error: Callable[[str], object], archive: Archive | None = None,
+    ) -> None:  # fmt: skip
         """Locks the spool directory. ``on_error`` may be called on the spool thread. Raises SpoolError."""
         self.directory = directory
         self.limits = terms.batches
@@ -206,12 +211,7 @@ class Spool:
     def seal_due(self) -> None:
         """Seals batches older than ``max_age`` and retries failed operations. Called several times a second."""
         latest = self._clock() - self.limits.max_age
-        due = []
-        for batch in self._by_age:
-            if batch.opened > latest:
-                break
-            due.append(batch)
-        if due:
+        if due := list(takewhile(lambda batch: batch.opened <= latest, self._by_age)):
             self._seal(due)
         if self._clock() - self._last_retry >= TRY_AGAIN:
             self._last_retry = self._clock()

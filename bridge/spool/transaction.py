@@ -82,22 +82,14 @@ class Transaction:
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
-def recover(spool: Path) -> int:
-    """Finishes committed transactions and deletes uncommitted ones. Returns the number of finished ones.
-
-    Called once, before any other use of the spool. Raises OSError.
-    """
+def recover(spool: Path) -> None:
+    """Finishes committed transactions and deletes uncommitted ones, before the spool is used. Raises OSError."""
     folder = spool / FOLDER
-    if not folder.is_dir():
-        return 0
-    finished = 0
-    for found in sorted(folder.iterdir()):
+    for found in sorted(folder.iterdir()) if folder.is_dir() else ():
         if found.name.endswith(PARTIAL):
             shutil.rmtree(found)
         else:
             _finish(spool, found)
-            finished += 1
-    return finished
 
 
 def _finish(spool: Path, folder: Path) -> None:

@@ -65,10 +65,9 @@ class ReportBuilder:
         report.quarantine_begin = report.quarantine_end
         for row in report.rows.values():
             row.delivered -= row.twice
-            out = (
-                row.delivered + row.twice + row.quarantined + row.filtered + row.handed + row.dropped.total() + row.held
-            )
-            row.carried = out - row.received - row.replayed - row.taken - row.moved - row.again - row.unexplained
+            out = row.delivered + row.twice + row.quarantined + row.filtered + row.handed + row.dropped.total()
+            into = row.received + row.replayed + row.taken + row.moved + row.again + row.unexplained
+            row.carried = out + row.held - into
             report.quarantine_begin -= row.quarantined
         report.rows = dict(sorted(report.rows.items()))
         return report

@@ -4,7 +4,7 @@ import pytest
 
 from bridge.spool import batch_reader, pack_blocks, pack_writer
 from bridge.spool import pack as packs
-from bridge.spool.unconfirmed import UnconfirmedBatch, carried
+from bridge.spool.recovery import UnconfirmedBatch
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def test_packed_and_loose_batches_of_a_request_are_unconfirmed(spool_fixture):
     batches = read(pack(spool_fixture, packed))
     batch_reader.begin_all([batches[1], batches[2], loose[1], others[0]])
     batches[1].pack.settle([batches[1]])
-    assert carried(spool_fixture.restart()) == (unconfirmed(packed[2], packed[4], loose[1], others[0]), 0)
+    assert spool_fixture.restart().unconfirmed() == (unconfirmed(packed[2], packed[4], loose[1], others[0]), 0)
 
 
 @pytest.mark.usefixtures("small_blocks")
@@ -54,12 +54,12 @@ def test_packed_batch_is_unconfirmed_until_the_pack_records_it_as_settled(spool_
     batch_reader.begin_sending(packed[0])
     pack(spool_fixture, packed)
     found = spool_fixture.restart()
-    assert carried(found) == (unconfirmed(packed[0]), 0)
+    assert found.unconfirmed() == (unconfirmed(packed[0]), 0)
     batches = read(found.packs[0])
     batch_reader.begin_all(batches)
-    assert carried(spool_fixture.restart()) == (unconfirmed(*packed), 0)
+    assert spool_fixture.restart().unconfirmed() == (unconfirmed(*packed), 0)
     found.packs[0].settle(batches[:3])
-    assert carried(spool_fixture.restart()) == (unconfirmed(packed[3]), 0)
+    assert spool_fixture.restart().unconfirmed() == (unconfirmed(packed[3]), 0)
 
 
 def test_more_batches_are_unconfirmed_if_the_ranges_exceed_the_name_length(spool_fixture, monkeypatch):
@@ -67,7 +67,7 @@ def test_more_batches_are_unconfirmed_if_the_ranges_exceed_the_name_length(spool
     batches = read(pack(spool_fixture, packed))
     monkeypatch.setattr(packs, "LONGEST_NAME", len(batches[0].pack.name) + len(".b0-8"))
     batch_reader.begin_all([batches[0], batches[4], batches[6]])
-    assert carried(spool_fixture.restart()) == (unconfirmed(*packed[:7]), 0)
+    assert spool_fixture.restart().unconfirmed() == (unconfirmed(*packed[:7]), 0)
 
 
 def test_pack_without_possible_duplicates_is_not_read(spool_fixture):
@@ -77,7 +77,7 @@ def test_pack_without_possible_duplicates_is_not_read(spool_fixture):
     batches[0].pack.settle(batches[:2])
     found = spool_fixture.restart()
     found.packs[0].path.unlink()
-    assert carried(found) == ([], 0)
+    assert found.unconfirmed() == ([], 0)
 
 
 @pytest.mark.usefixtures("small_blocks")
@@ -93,6 +93,6 @@ def test_unreadable_batches_are_counted(spool_fixture):
         data[damaged] ^= 0xFF
     new_pack.path.write_bytes(data)
     found = spool_fixture.restart()
-    assert carried(found) == (unconfirmed(batches[3]), 2)
+    assert found.unconfirmed() == (unconfirmed(batches[3]), 2)
     found.packs[0].path.unlink()
-    assert carried(found) == ([], 4)
+    assert found.unconfirmed() == ([], 4)

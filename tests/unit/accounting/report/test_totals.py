@@ -504,7 +504,7 @@ def test_batch_returned_from_a_shared_queue_is_received_once():
 def test_older_journal_without_packed_batches_gives_correct_totals():
     @in_temporary_folder
     def check(folder):
-        with mock.patch("bridge.spool.unconfirmed.carried", return_value=([], 0)):
+        with mock.patch("bridge.spool.recovery.RecoveredSpool.unconfirmed", return_value=([], 0)):
             gateway = run_gateway(folder, [*PACKED, ("send", [3], None, False, False), KILL])
             gateway.drain()
             gateway.stop()
