@@ -136,10 +136,9 @@ def _end(result: dict[str, object]) -> None:
 
 
 def _events(config: Config, intake: str | None, event_filter: EventFilter) -> Iterator[tuple[str, int, bytes]]:
-    matcher = event_filter.matcher()
     directory = existing_spool(config.spool.directory)
     for name in [intake] if intake is not None else inspect.intakes(directory):
         for _, events in inspect.queued_batches(directory / name):
             for ms, event in events:
-                if matcher.matches(event):
+                if event_filter.matches(event):
                     yield name, ms, event

@@ -51,11 +51,10 @@ async def move(
 
 def _divider(session: Session, event_filter: EventFilter, to: str | None) -> Step:
     """Returns a step that moves the matching events of a batch to another intake, or purges them (None)."""
-    matcher = event_filter.matcher()
 
     async def divide_one(intake: str, stored: Batch | Pack, events: int) -> int:
         sequences = session.spool.sequences(sequences_needed(stored), exact=False)
-        divided = await session.run(partial(divide, stored, matcher, session.spool.directory, sequences, to=to))
+        divided = await session.run(partial(divide, stored, event_filter, session.spool.directory, sequences, to=to))
         if to is None:
             session.ledger.drop_spooled(intake, divided.events, "purged")
         else:

@@ -43,14 +43,9 @@ class Archive:
     """
 
     def __init__(
-        self,
-        directory: Path,
-        *,
-        max_size: int,
-        max_age: float | None,
-        wall: Callable[[], float],
+        self, directory: Path, *, max_size: int, max_age: float | None, wall: Callable[[], float],
         on_error: Callable[[str], object],
-    ) -> None:
+    ) -> None:  # fmt: skip
         self.directory = directory
         self._max_size = max_size
         self._max_age = max_age
@@ -85,22 +80,20 @@ class Archive:
         for folder in self.directory.iterdir():
             if match := _REPLAYED.fullmatch(folder.name):
                 self._replayed.append(range(int(match[1]), int(match[2]) + 1))
-            if not (folder.is_dir() and batch_names.is_intake(folder.name)):
-                continue
-            with os.scandir(folder) as found:
-                for entry in found:
-                    self._recover(folder, entry)
+            if folder.is_dir() and batch_names.is_intake(folder.name):
+                with os.scandir(folder) as found:
+                    for entry in found:
+                        self._recover(folder, entry.name)
 
-    def _recover(self, folder: Path, entry: "os.DirEntry[str]") -> None:
-        if entry.name.endswith(PARTIAL):
-            (folder / entry.name).unlink()
+    def _recover(self, folder: Path, text: str) -> None:
+        if text.endswith(PARTIAL):
+            (folder / text).unlink()
             return
-        hour = entry.name.partition(".")[0]
-        pack = Pack.of_name(folder.name, folder, entry.name, prefix=f"{hour}.")
-        if pack is not None:
+        hour = text.partition(".")[0]
+        if (pack := Pack.of_name(folder.name, folder, text, prefix=f"{hour}.")) is not None:
             pack.measure()
             self._add_pack(_hour_of(hour), pack)
-        elif (name := batch_names.read(entry.name)) is not None:
+        elif (name := batch_names.read(text)) is not None:
             found = Batch.of_name(folder.name, folder, name, latest=name.earliest, sealed=0.0)
             self._add(replace(found, latest=_latest(found)))
 
@@ -113,26 +106,14 @@ class Archive:
     def keep(self, batches: Iterable[Batch], on_error: Callable[[Batch, OSError], None]) -> None:
         """Moves settled batches from the spool to the archive. ``on_error`` receives batches that cannot be removed."""
         batches = list(batches)
-        if replayed := [batch for batch in batches if self._is_replayed(batch)]:
-            batch_reader.remove(replayed, on_error)
-            batches = [batch for batch in batches if not self._is_replayed(batch)]
-        loose, packed = batch_reader.by_pack(batches)
+        batch_reader.remove([batch for batch in batches if self._is_replayed(batch)], on_error)
+        loose, packed = batch_reader.by_pack(batch for batch in batches if not self._is_replayed(batch))
         for batch in loose:
-            try:
-                kept = self._place(batch)
-                batch.path.rename(kept.path)
-                self._add(kept)
-            except OSError as error:
-                self._cannot_keep(batch, error)
+            if not self._keep(batch):
                 batch_reader.remove([batch], on_error)
         for members in packed.values():
             for batch in members:
-                try:
-                    kept = self._place(batch)
-                    kept.path.write_bytes(batch.held or b"")
-                    self._add(kept)
-                except OSError as error:
-                    self._cannot_keep(batch, error)
+                self._keep(batch)
             batch_reader.remove(members, on_error)
         if self.size > self._max_size and not self.busy:
             self.enforce_limits()
@@ -149,15 +130,22 @@ class Archive:
         self._replayed.append(numbers)
         return self.directory / f"replayed-{numbers[0]}-{numbers[-1]}"
 
-    def _place(self, batch: Batch) -> Batch:
-        latest = _latest(batch)
+    def _keep(self, batch: Batch) -> bool:
+        """Moves a loose batch to the archive, or copies a batch of a pack. Returns False after an error."""
         folder = self.directory / batch.intake
-        folder.mkdir(mode=0o750, parents=True, exist_ok=True)
         name = batch.name._replace(state="sealed")
-        return Batch.of_name(batch.intake, folder, name, latest=latest, sealed=batch.sealed)
-
-    def _cannot_keep(self, batch: Batch, error: OSError) -> None:
-        self._on_error(f"archive: cannot keep a delivered batch of intake {batch.intake}: {error.strerror}")
+        try:
+            kept = Batch.of_name(batch.intake, folder, name, latest=_latest(batch), sealed=batch.sealed)
+            folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+            if batch.pack is None:
+                batch.path.rename(kept.path)
+            else:
+                kept.path.write_bytes(batch.held or b"")
+        except OSError as error:
+            self._on_error(f"archive: cannot keep a delivered batch of intake {batch.intake}: {error.strerror}")
+            return False
+        self._add(kept)
+        return True
 
     # --- packs -------------------------------------------------------------------------------------------------------
 
@@ -176,9 +164,8 @@ class Archive:
 
     def _pack(self, hour: int, intake: str, batches: list[Batch]) -> None:
         try:
-            made, blocks, packed, damaged = pack_writer.build(batches, prefix=_prefix(hour))
+            made, packed, damaged = pack_writer.build(batches, prefix=_prefix(hour))
             if made is not None:
-                pack_writer.write(made, blocks)
                 self._add_pack(hour, made)
         except OSError as error:
             self._on_error(f"archive: cannot pack {self.directory / intake}: {error.strerror}")
@@ -193,7 +180,6 @@ class Archive:
         packs.sort(key=lambda pack: pack.first)
         try:
             made = pack_writer.merged(packs, prefix=_prefix(hour))
-            pack_writer.write(made, pack_writer.moved_blocks([pack.path for pack in packs]))
         except OSError as error:
             # The packs stay as they are. A damaged one will not become readable again.
             if error.errno == errno.EIO:

@@ -8,7 +8,6 @@ replaces removed.
 import errno
 import os
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
 
 from bridge.spool import batch_reader, pack_blocks
 from bridge.spool.batch import Batch
@@ -65,37 +64,35 @@ def encode_blocks(entries: Iterable[pack_blocks.BlockEntry]) -> Iterator[bytes]:
         yield pack_blocks.encode(position, group)
 
 
-def entry_of(batch: Batch) -> pack_blocks.BlockEntry:
-    """Returns the pack entry of a batch, with its lines. Raises Damaged, OSError."""
+def entry_of(batch: Batch, lines: bytes) -> pack_blocks.BlockEntry:
+    """Returns the pack entry of a batch with these lines."""
     return pack_blocks.BlockEntry(
         batch.sequence, batch.earliest, batch.latest, batch.count, batch.size, batch.encoding, batch.timed,
-        batch.sending, batch_reader.content(batch),
+        batch.sending, lines,
     )  # fmt: skip
 
 
-def _new_pack(intake: str, directory: Path, name: PackName, prefix: str) -> Pack:
-    return Pack(intake, directory, name, file=f"{prefix}{name}")
+def build(batches: list[Batch], *, prefix: str = "") -> tuple[Pack | None, list[Batch], list[Batch]]:
+    """Writes a pack of batches of one intake, in sequence order. ``prefix``: of the file name.
 
-
-def build(batches: list[Batch], *, prefix: str = "") -> tuple[Pack | None, list[bytes], list[Batch], list[Batch]]:
-    """Builds a pack from batches of one intake, in sequence order, without writing it. ``prefix``: of the file name.
-
-    Returns the pack (None: no batch was readable), its blocks, the batches in it, and the damaged batches, which are
-    left out. Raises OSError.
+    Returns the pack (None: no batch was readable), the batches in it, and the damaged batches, which are left out.
+    Raises OSError.
     """
     damaged: list[Batch] = []
     packed: list[Batch] = []
     entries: list[pack_blocks.BlockEntry] = []
     for batch in sorted(batches, key=lambda batch: batch.sequence):
         try:
-            entries.append(entry_of(batch))
+            entries.append(entry_of(batch, batch_reader.content(batch)))
             packed.append(batch)
         except batch_reader.Damaged:
             damaged.append(batch)
     if not packed:
-        return None, [], [], damaged
-    made = _new_pack(packed[0].intake, packed[0].directory, PackName.of(entries), prefix)
-    return made, list(encode_blocks(entries)), packed, damaged
+        return None, [], damaged
+    name = PackName.of(entries)
+    made = Pack(packed[0].intake, packed[0].directory, name, file=f"{prefix}{name}")
+    write(made, list(encode_blocks(entries)))
+    return made, packed, damaged
 
 
 def pack(batches: list[Batch], on_error: Callable[[Batch, OSError], None]) -> tuple[Pack | None, list[Batch]]:
@@ -103,10 +100,8 @@ def pack(batches: list[Batch], on_error: Callable[[Batch, OSError], None]) -> tu
 
     Raises OSError; then all files are unchanged.
     """
-    made, blocks, packed, damaged = build(batches)
-    if made is not None:
-        write(made, blocks)
-        batch_reader.remove(packed, on_error)
+    made, packed, damaged = build(batches)
+    batch_reader.remove(packed, on_error)
     return made, damaged
 
 
@@ -116,7 +111,6 @@ def merge(packs: list[Pack], on_error: Callable[[str], object]) -> Pack:
     Raises OSError, also if a block is damaged; then all packs are unchanged.
     """
     made = merged(packs)
-    write(made, moved_blocks([pack.path for pack in packs]))
     for old in packs:
         try:
             old.path.unlink(missing_ok=True)
@@ -126,22 +120,24 @@ def merge(packs: list[Pack], on_error: Callable[[str], object]) -> Pack:
 
 
 def merged(packs: list[Pack], *, prefix: str = "") -> Pack:
-    """Returns the merged pack that several packs will become. Writes no file."""
+    """Writes a pack with the blocks of several packs, which remain. Raises OSError, also if a block is damaged."""
     name = PackName(
         min(pack.first for pack in packs), max(pack.last for pack in packs), min(pack.earliest for pack in packs),
         max(pack.latest for pack in packs), sum(pack.batches for pack in packs), sum(pack.count for pack in packs),
         sum(pack.size for pack in packs), sum(pack.doubtful for pack in packs),
     )  # fmt: skip
-    return _new_pack(packs[0].intake, packs[0].directory, name, prefix)
+    made = Pack(packs[0].intake, packs[0].directory, name, file=f"{prefix}{name}")
+    write(made, _moved_blocks(packs))
+    return made
 
 
-def moved_blocks(paths: Iterable[Path]) -> Iterator[bytes]:
+def _moved_blocks(packs: Iterable[Pack]) -> Iterator[bytes]:
     """Yields the blocks of all packs, with new positions. Raises OSError, also if a block is damaged."""
     position = 0
-    for path in paths:
-        for descriptor, found in pack_blocks.blocks(path):
+    for pack in packs:
+        for descriptor, found in pack_blocks.blocks(pack.path):
             if found.header is None or pack_blocks.decode(descriptor, found) is None:
-                raise OSError(errno.EIO, "a block is damaged", str(path))
+                raise OSError(errno.EIO, "a block is damaged", str(pack.path))
             data = os.pread(descriptor, found.end - found.offset, found.offset)
             yield pack_blocks.moved(data, found.header, position)
             position += found.header.batches

@@ -9,6 +9,7 @@ Blocking calls; runs on the spool thread. A split happens completely or not at a
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 from bridge.spool import batch_reader, pack_blocks, pack_writer
@@ -18,7 +19,7 @@ from bridge.spool.pack_name import PackName
 from bridge.spool.transaction import Transaction
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class EventFilter:
     """A selection of events by their text. If both conditions are set, an event must meet both."""
 
@@ -29,28 +30,22 @@ class EventFilter:
     def __bool__(self) -> bool:
         return bool(self.containing or self.source)
 
-    def matcher(self) -> "EventMatcher":
-        """Returns a compiled matcher for many events."""
-        return EventMatcher(self)
+    @cached_property
+    def _text(self) -> bytes:
+        return (self.containing or "").encode("utf-8", "surrogateescape")
 
-
-class EventMatcher:
-    """Matches events against a compiled ``EventFilter``."""
-
-    def __init__(self, event_filter: EventFilter) -> None:
-        self._containing = (event_filter.containing or "").encode("utf-8", "surrogateescape")
-        named = re.escape((event_filter.source or "").encode("utf-8", "surrogateescape"))
+    @cached_property
+    def _word(self) -> re.Pattern[bytes] | None:
+        named = re.escape((self.source or "").encode("utf-8", "surrogateescape"))
         # 10.0.0.1 must match neither 110.0.0.1 nor 10.0.0.12. A full stop may follow, as the end of a sentence. A colon
         # belongs to the name only in an IPv6 address.
         colon = rb":" if b":" in named else rb""
         pattern = rb"(?<![\w.%b-])%b(?![\w-]|[.%b]\w)" % (colon, named, colon)
-        self._source = re.compile(pattern, re.IGNORECASE) if named else None
+        return re.compile(pattern, re.IGNORECASE) if named else None
 
     def matches(self, event: bytes) -> bool:
         """Returns True if an event matches the filter."""
-        if self._containing not in event:
-            return False
-        return self._source is None or self._source.search(event) is not None
+        return self._text in event and (self._word is None or self._word.search(event) is not None)
 
 
 @dataclass(slots=True)
@@ -79,7 +74,7 @@ def sequences_needed(item: Batch | Pack) -> int:
     return 1 + (item.batches if isinstance(item, Pack) else 1)
 
 
-def divide(item: Batch | Pack, matcher: EventMatcher, spool: Path, numbers: range, *, to: str | None) -> Partition:
+def divide(item: Batch | Pack, event_filter: EventFilter, spool: Path, numbers: range, *, to: str | None) -> Partition:
     """Moves the events that match to another intake, or removes them if ``to`` is None.
 
     Moved batches get new sequences from ``numbers``. They may later return to the intake of the remaining events, and
@@ -93,7 +88,7 @@ def divide(item: Batch | Pack, matcher: EventMatcher, spool: Path, numbers: rang
     kept: list[pack_blocks.BlockEntry] = []
     taken: list[pack_blocks.BlockEntry] = []
     for batch in _batches(item):
-        matching, remaining = _lines(batch, matcher)
+        matching, remaining = _lines(batch, event_filter)
         if matching:
             result.events += len(matching)
             taken.append(_entry(batch, matching, next(new_sequences)))
@@ -131,21 +126,18 @@ def _batches(item: Batch | Pack) -> Iterator[Batch]:
         yield from fed.batches
 
 
-def _lines(batch: Batch, matcher: EventMatcher) -> tuple[list[bytes], list[bytes]]:
+def _lines(batch: Batch, event_filter: EventFilter) -> tuple[list[bytes], list[bytes]]:
     matching: list[bytes] = []
     remaining: list[bytes] = []
     for line in batch_reader.content(batch).split(b"\n")[:-1]:
         event = line.partition(b"\t")[2] if batch.timed else line
-        (matching if matcher.matches(event) else remaining).append(line)
+        (matching if event_filter.matches(event) else remaining).append(line)
     return matching, remaining
 
 
 def _entry(batch: Batch, lines: list[bytes], sequence: int) -> pack_blocks.BlockEntry:
     data = b"\n".join((*lines, b""))
-    return pack_blocks.BlockEntry(
-        sequence, batch.earliest, batch.latest, len(lines), len(data), batch.encoding, batch.timed,
-        batch.sending, data,
-    )  # fmt: skip
+    return pack_writer.entry_of(batch, data)._replace(sequence=sequence, events=len(lines), size=len(data))
 
 
 def _staged(

@@ -103,7 +103,7 @@ def move_matching_events(spool: Spool) -> None:
     for recovered in recovered_files(spool):
         divided = divide(
             recovered,
-            EventFilter(source="two").matcher(),
+            EventFilter(source="two"),
             spool.directory,
             spool.sequences(sequences_needed(recovered)),
             to="b",
@@ -246,7 +246,7 @@ def test_unfinished_transaction_is_completed_by_the_next_start(tmp_path, monkeyp
     ],
 )
 def test_source_filter_matches_whole_words(host, text, matches):
-    assert EventFilter(source=host).matcher().matches(text) is matches
+    assert EventFilter(source=host).matches(text) is matches
 
 
 def test_rewound_pack_is_read_again_from_its_beginning(tmp_path):
@@ -276,7 +276,7 @@ def test_moving_events_back_and_forth_keeps_each_once(tmp_path, packed):
             if recovered.intake == origin:
                 event_filter = EventFilter(containing=str(turn))
                 numbers = spool.sequences(sequences_needed(recovered), exact=False)
-                divide(recovered, event_filter.matcher(), tmp_path, numbers, to=target)
+                divide(recovered, event_filter, tmp_path, numbers, to=target)
         spool.close()
         assert count_all_events(tmp_path) == expected
     spool = spool_at(tmp_path)
