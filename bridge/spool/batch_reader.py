@@ -31,9 +31,8 @@ class Damaged(BridgeError):
 class Missing(Damaged):
     """Raised when a batch file is missing."""
 
-
-def _missing(batch: Batch) -> Missing:
-    return Missing(batch, "the file is missing, and syslog-bridge did not remove it")
+    def __init__(self, batch: Batch) -> None:
+        super().__init__(batch, "the file is missing, and syslog-bridge did not remove it")
 
 
 def begin_all(batches: Iterable[Batch]) -> None:
@@ -51,12 +50,9 @@ def begin_all(batches: Iterable[Batch]) -> None:
 def by_pack(batches: Iterable[Batch]) -> tuple[list[Batch], dict[Pack, list[Batch]]]:
     """Splits batches into loose ones, which have their own files, and packed ones, by their pack."""
     loose: list[Batch] = []
-    packed: dict[Pack, list[Batch]] = {}
+    packed: defaultdict[Pack, list[Batch]] = defaultdict(list)
     for batch in batches:
-        if batch.pack is None:
-            loose.append(batch)
-        else:
-            packed.setdefault(batch.pack, []).append(batch)
+        (loose if batch.pack is None else packed[batch.pack]).append(batch)
     return loose, packed
 
 
@@ -65,7 +61,7 @@ def begin_sending(batch: Batch) -> None:
     try:
         batch.begin_sending()
     except FileNotFoundError:
-        raise _missing(batch) from None
+        raise Missing(batch) from None
 
 
 def content(batch: Batch) -> bytes:
@@ -82,21 +78,17 @@ def _contents(batch: Batch, *, counted: bool = True) -> Sequence[bytes]:
         return (batch.held,)
     if fresh := batch.take_fresh():
         return fresh
-    return (_of_file(batch, counted=counted),)
-
-
-def _of_file(batch: Batch, *, counted: bool) -> bytes:
     try:
         data = batch.path.read_bytes()
     except FileNotFoundError:
-        raise _missing(batch) from None
+        raise Missing(batch) from None
     if len(data) != batch.size:
         raise Damaged(batch, f"has {len(data)} bytes, its name says {batch.size}")
     # After a power cut a file may have its length but not its contents. No event contains a NUL: both encodings escape
     # it. Deleting the LFs is much faster than counting them.
     if b"\0" in data or (counted and len(data) - len(data.replace(b"\n", b"")) != batch.count):
         raise _wrong_line_count(batch)
-    return data
+    return (data,)
 
 
 def _wrong_line_count(batch: Batch) -> Damaged:

@@ -65,14 +65,9 @@ class Full(NamedTuple):
 
 
 def limit(
-    terms: BudgetTerms,
-    disk: DiskState,
-    *,
-    used: int,
-    before: int | None = None,
-    kept_free: int = 0,
+    terms: BudgetTerms, disk: DiskState, *, used: int, before: int | None = None, kept_free: int = 0,
     most: int | None = None,
-) -> int:
+) -> int:  # fmt: skip
     """Returns the bytes that the spool may use, given its current use ``used`` and the previous result ``before``.
 
     ``kept_free``: available bytes that must stay unused, for a reserve that is to be allocated again. ``most``: an

@@ -12,6 +12,7 @@ without any sync. The queue is used on the reactor only; the spool thread does t
 
 from collections import deque
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
@@ -32,14 +33,9 @@ class FsyncPolicy:
     """The sync policy of one spool. ``clock`` is monotonic, ``wall`` is since the epoch, both in seconds."""
 
     def __init__(
-        self,
-        policy: Policy,
-        *,
-        directory: Path,
-        clock: Callable[[], float],
-        wall: Callable[[], float],
+        self, policy: Policy, *, directory: Path, clock: Callable[[], float], wall: Callable[[], float],
         on_error: Callable[[str], None],
-    ) -> None:
+    ) -> None:  # fmt: skip
         self._policy = policy
         self.synced = 0
         "Number of files synced since start."
@@ -77,12 +73,10 @@ class FsyncPolicy:
         for batch in batches:
             if batch.synced:
                 continue
-            try:
+            with suppress(FileNotFoundError):
                 fsync_path(batch.path)
-            except FileNotFoundError:
-                continue
-            folders.add(batch.directory)
-            synced.append(batch)
+                folders.add(batch.directory)
+                synced.append(batch)
         self.sync_names(folders)
         for batch in synced:
             batch.synced = True

@@ -10,7 +10,7 @@ meanwhile is found through its batch. A file that is missing was delivered, or i
 """
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 
 from bridge.spool.batch import Batch, OpenBatch
@@ -66,13 +66,9 @@ class GroupCommit:
         self._work(lambda: self._commit(open_batches, sealed, quarantined), committed)
 
     def _commit(
-        self,
-        open_batches: Iterable[tuple[OpenBatch, int]],
-        sealed: Iterable[Batch],
-        quarantined: Iterable[tuple[int, Path]],
+        self, open_batches: list[tuple[OpenBatch, int]], closed: list[Batch], quarantined: list[tuple[int, Path]]
     ) -> OSError | None:
         """Syncs files, quarantine descriptors and directories. Returns the first error. Runs on the spool thread."""
-        closed = list(sealed)
         folders: set[Path] = set()
         error: OSError | None = None
         try:

@@ -5,13 +5,15 @@ nothing new. It returns each event once. Events that it misses were delivered wh
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from bridge.batching.encoding import JSON, from_json_line
 from bridge.spool import batch_names
+from bridge.spool.batch_names import BatchName
 from bridge.spool.batch_reader import time_of
 from bridge.spool.pack import Pack
-from bridge.spool.pack_name import SUFFIX
+from bridge.spool.pack_blocks import BlockEntry
 
 Event = tuple[int, bytes]
 "Time in milliseconds since the epoch (0: none), and the event."
@@ -29,64 +31,47 @@ def queued_batches(folder: Path) -> Iterator[tuple[int, list[Event]]]:
     again = True
     while again:
         again = False
-        found = sorted(_listed(folder), key=lambda each: each[0])
+        found = sorted(_listed(folder), key=lambda row: row[1].sequence)
         if newest is None:
             # Ignore batches that arrive during this read.
-            newest = max((each[0] for each in found), default=0)
-        for sequence, path in found:
-            if sequence > newest:
+            newest = max((each.sequence for _, each in found), default=0)
+        for path, each in found:
+            if each.sequence > newest or (each.sequence in seen and isinstance(each, BatchName)):
                 continue
-            if path.name.endswith(SUFFIX):
-                for member, events in _of_pack(folder, path):
-                    if member not in seen:
-                        seen.add(member)
-                        yield member, events
-            elif sequence not in seen:
-                again = True
-                if (found_here := _of_file(path)) is not None:
-                    seen.add(sequence)
-                    yield sequence, found_here
+            again |= isinstance(each, BatchName)
+            # A file that is missing was delivered, renamed or packed meanwhile.
+            with suppress(FileNotFoundError):
+                for sequence, events in _of_pack(each) if isinstance(each, Pack) else _of_file(path, each):
+                    if sequence not in seen:
+                        seen.add(sequence)
+                        yield sequence, events
 
 
-def _listed(folder: Path) -> Iterator[tuple[int, Path]]:
-    try:
-        entries = list(folder.iterdir())
-    except FileNotFoundError:
-        return
-    for path in entries:
-        if (name := batch_names.read(path.name)) is not None:
-            yield name.sequence, path
-        elif (pack := Pack.of_name(folder.name, folder, path.name)) is not None:
-            yield pack.first, path
+def _listed(folder: Path) -> Iterator[tuple[Path, BatchName | Pack]]:
+    with suppress(FileNotFoundError):
+        for path in list(folder.iterdir()):
+            found = batch_names.read(path.name) or Pack.of_name(folder.name, folder, path.name)
+            if found is not None:
+                yield path, found
 
 
-def _of_file(path: Path) -> list[Event] | None:
-    name = batch_names.read(path.name)
-    assert name is not None
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        return None
+def _of_file(path: Path, name: BatchName) -> Iterator[tuple[int, list[Event]]]:
+    data = path.read_bytes()
     # An open file may end in the middle of a line.
-    return _events(data[: data.rfind(b"\n") + 1], name.earliest, name.encoding, timed=name.timed)
+    yield name.sequence, _events(data[: data.rfind(b"\n") + 1], name)
 
 
-def _of_pack(folder: Path, path: Path) -> Iterator[tuple[int, list[Event]]]:
-    pack = Pack.of_name(folder.name, folder, path.name)
-    assert pack is not None
-    try:
-        for place, entry in enumerate(pack.entries()):
-            if place not in pack.settled:
-                yield entry.sequence, _events(entry.lines, entry.earliest, entry.encoding, timed=entry.timed)
-    except FileNotFoundError:
-        return
+def _of_pack(pack: Pack) -> Iterator[tuple[int, list[Event]]]:
+    for place, entry in enumerate(pack.entries()):
+        if place not in pack.settled:
+            yield entry.sequence, _events(entry.lines, entry)
 
 
-def _events(data: bytes, earliest: int, encoding: str, *, timed: bool) -> list[Event]:
+def _events(data: bytes, batch: BatchName | BlockEntry) -> list[Event]:
     lines = data.split(b"\n")[:-1]
-    if timed:
-        return [(time_of(line, earliest), _decoded(line.partition(b"\t")[2], encoding)) for line in lines]
-    return [(earliest, _decoded(line, encoding)) for line in lines]
+    if batch.timed:
+        return [(time_of(line, batch.earliest), _decoded(line.partition(b"\t")[2], batch.encoding)) for line in lines]
+    return [(batch.earliest, _decoded(line, batch.encoding)) for line in lines]
 
 
 def _decoded(event: bytes, encoding: str) -> bytes:

@@ -1,6 +1,7 @@
 """Reads the newest quarantine entries from the ends of its files, for display. Changes nothing."""
 
 import os
+from itertools import chain, islice
 from pathlib import Path
 
 from bridge.spool.quarantine import REASONS, QuarantineEntry
@@ -15,22 +16,27 @@ SAMPLE_BYTES = 500
 
 def last_entries(directory: Path) -> list[dict[str, object]]:
     """Returns up to ``PER_REASON`` entries of each reason, newest first. Skips files and lines that cannot be read."""
-    found: list[dict[str, object]] = []
+    found: list[tuple[QuarantineEntry, str]] = []
     for reason in REASONS:
         try:
             names = sorted((entry.name for entry in os.scandir(directory / reason)), reverse=True)
         except OSError:
             continue
-        rows: list[dict[str, object]] = []
-        for name in (one for one in names if one.endswith(".jsonl")):
-            rows += _of_file(directory / reason / name, reason)[: PER_REASON - len(rows)]
-            if len(rows) >= PER_REASON:
-                break
-        found += rows
-    return sorted(found, key=lambda row: -_number(row["received_ms"]))
+        files = (directory / reason / name for name in names if name.endswith(".jsonl"))
+        newest = islice(chain.from_iterable(map(_of_file, files)), PER_REASON)
+        found += [(entry, reason) for entry in newest]
+    found.sort(key=lambda each: -each[0].received_ms)
+    return [
+        {
+            "reason": reason, "received_ms": entry.received_ms, "listener": entry.listener, "address": entry.peer,
+            "intake": entry.intake, "why": entry.detail,
+            "sample": entry.frame[:SAMPLE_BYTES].decode("utf-8", "backslashreplace"), "bytes": len(entry.frame),
+        }
+        for entry, reason in found
+    ]  # fmt: skip
 
 
-def _of_file(path: Path, reason: str) -> list[dict[str, object]]:
+def _of_file(path: Path) -> list[QuarantineEntry]:
     try:
         with path.open("rb") as file:
             size = file.seek(0, os.SEEK_END)
@@ -40,26 +46,4 @@ def _of_file(path: Path, reason: str) -> list[dict[str, object]]:
         return []
     # Drop the last part, which may still be being written, and the first if it was cut by the read limit.
     whole = lines[1:-1] if size > TAIL_BYTES else lines[:-1]
-    return [row for line in reversed(whole[-PER_REASON:]) if (row := _entry(line, reason)) is not None]
-
-
-def _entry(line: bytes, reason: str) -> dict[str, object] | None:
-    entry = QuarantineEntry.read(line)
-    return (
-        None
-        if entry is None
-        else {
-            "reason": reason,
-            "received_ms": entry.received_ms,
-            "listener": entry.listener,
-            "address": entry.peer,
-            "intake": entry.intake,
-            "why": entry.detail,
-            "sample": entry.frame[:SAMPLE_BYTES].decode("utf-8", "backslashreplace"),
-            "bytes": len(entry.frame),
-        }
-    )
-
-
-def _number(value: object) -> int:
-    return value if isinstance(value, int) else 0
+    return [entry for entry in map(QuarantineEntry.read, reversed(whole[-PER_REASON:])) if entry is not None]

@@ -75,20 +75,16 @@ class Pack:
     """A pack of undelivered batches."""
 
     def __init__(
-        self,
-        intake: str,
-        directory: Path,
-        name: PackName,
-        *,
-        file: str | None = None,
-        disk: int = 0,
+        self, intake: str, directory: Path, name: PackName, *, file: str | None = None, disk: int = 0,
         unwritten: Iterable[Batch] = (),
-    ) -> None:
+    ) -> None:  # fmt: skip
         """``file``: the name of the file, if it is not exactly ``name``; ``unwritten``: batches that are settled
         although ``name`` counts their events."""
         self.intake = intake
         self.directory = directory
-        self.first, self.last = name.first, name.last
+        self.sequence = self.first = name.first
+        "The lowest sequence, which orders the pack among batches."
+        self.last = name.last
         self.earliest, self.latest = name.earliest, name.latest
         self.batches = name.batches
         self.name = file or str(name)
@@ -141,11 +137,6 @@ class Pack:
         return self._progress.doubtful
 
     @property
-    def sequence(self) -> int:
-        """Returns the sequence that orders the pack among batches."""
-        return self.first
-
-    @property
     def unacknowledged(self) -> int:
         """Returns the number of queued events in a pack that has not been read from."""
         return self.count
@@ -176,11 +167,10 @@ class Pack:
 
         The batches get ``sealed`` as their sealing time. Raises OSError; then the next read starts at the same place.
         """
-        fed, size = Fed(next=self.first), 0
         if self._unread <= 0:
             # All remaining batches have been returned. They may be settled already and the file removed.
-            fed.exhausted = True
-            return fed
+            return Fed(next=self.first, exhausted=True)
+        fed, size = Fed(next=self.first), 0
         for descriptor, found in pack_blocks.blocks(self.path, self._offset):
             header = found.header
             if header is None or not self.settled.covers(header.position, header.position + header.batches - 1):

@@ -108,10 +108,11 @@ def recover(spool: Path, *, resolution_ms: int, sealed: float, move_aside: Calla
                 found.notes.append(f"{path}: not a batch file, moved to {move_aside(path)}")
                 continue
             found.see(name.sequence)
-            if any(_holds(pack, name.sequence, known) for pack in packs):
+            around = (pack for pack in packs if pack.first <= name.sequence <= pack.last)
+            if any(name.sequence in _sequences(pack, known) for pack in around):
                 path.unlink()
                 continue
-            _recover_batch(folder, path, name, resolution_ms, sealed, move_aside, found)
+            _recover_batch(path, name, resolution_ms, sealed, move_aside, found)
     found.batches.sort(key=lambda batch: batch.sequence)
     found.packs.sort(key=lambda pack: pack.sequence)
     return found
@@ -139,10 +140,6 @@ def _packs(folder: Path, found: RecoveredSpool) -> list[Pack]:
     return packs
 
 
-def _holds(pack: Pack, sequence: int, known: dict[Pack, set[int]]) -> bool:
-    return pack.first <= sequence <= pack.last and sequence in _sequences(pack, known)
-
-
 def _sequences(pack: Pack, known: dict[Pack, set[int]]) -> set[int]:
     if pack not in known:
         try:
@@ -154,15 +151,10 @@ def _sequences(pack: Pack, known: dict[Pack, set[int]]) -> set[int]:
 
 
 def _recover_batch(
-    folder: Path,
-    path: Path,
-    name: batch_names.BatchName,
-    resolution_ms: int,
-    sealed: float,
-    move_aside: Callable[[Path], Path],
+    path: Path, name: batch_names.BatchName, resolution_ms: int, sealed: float, move_aside: Callable[[Path], Path],
     found: RecoveredSpool,
-) -> None:
-    stat = path.stat()
+) -> None:  # fmt: skip
+    folder, stat = path.parent, path.stat()
     size = stat.st_size
     if name.state == "open" or size != name.size:
         lines, whole = _cut_torn_tail(path)

@@ -5,6 +5,7 @@ when a write finds the disk full, and allocated again before other uses once the
 """
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 MAX_SIZE = 4 << 20
@@ -40,8 +41,6 @@ class Reserve:
         try:
             self.path.unlink(missing_ok=True)
         except OSError:
-            try:
+            # If neither is permitted, the reserve cannot be released. It does no other harm.
+            with suppress(OSError):
                 os.truncate(self.path, 0)
-            except OSError:
-                # If neither is permitted, the reserve cannot be released. It does no other harm.
-                return

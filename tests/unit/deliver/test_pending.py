@@ -86,7 +86,7 @@ def test_pack_found_at_start_is_counted_and_released_whole(intake: IntakeFixture
 
 def test_missing_file_is_a_counted_loss_with_an_alarm(intake: IntakeFixture) -> None:
     batch = intake.add(b"one", b"two")
-    intake.pending.cannot_read([Piece.whole(batch)], batch_reader.Missing(batch, "the file is missing"), split=False)
+    intake.pending.cannot_read([Piece.whole(batch)], batch_reader.Missing(batch), split=False)
     assert intake.ledger.total().dropped == {"spool_file_missing": 2}
     assert "2 events" in intake.alarms["damaged", "fw"]
     assert intake.quarantined == []
