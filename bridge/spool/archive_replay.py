@@ -56,7 +56,7 @@ class Replay:
     resolution_ms: int
     amount: Amount = field(default_factory=Amount)
     made: list[Batch] = field(default_factory=list)
-    _batches: Iterator[Batch] | None = None
+    _batches: Iterator[Batch] = field(init=False)
     _transaction: Transaction | None = None
     _numbers: Iterator[int] = field(default_factory=lambda: iter(()))
 
@@ -100,7 +100,6 @@ class Replay:
             self._transaction.discard()
 
     def _step(self, process: Callable[[Batch], None]) -> bool:
-        assert self._batches is not None
         deadline = time.monotonic() + STEP_SECONDS
         for batch in self._batches:
             self.amount.add(batch)

@@ -63,7 +63,7 @@ def _of_file(path: Path, name: BatchName) -> Iterator[tuple[int, list[Event]]]:
 
 def _of_pack(pack: Pack) -> Iterator[tuple[int, list[Event]]]:
     for place, entry in enumerate(pack.entries()):
-        if place not in pack.settled:
+        if place not in pack.progress.settled:
             yield entry.sequence, _events(entry.lines, entry)
 
 

@@ -39,7 +39,7 @@ from pathlib import Path
 
 from bridge.spool import pack_blocks
 from bridge.spool.batch import Batch
-from bridge.spool.pack_name import PackName, Ranges
+from bridge.spool.pack_name import PackName
 from bridge.util.files import allocated_bytes
 
 PARTIAL = ".packing"
@@ -91,7 +91,8 @@ class Pack:
         "The current name of the file."
         self.disk = disk
         "Allocated bytes of the file when it was made or found."
-        self._progress = name
+        self.progress = name
+        "The batches of the pack, and which of them are begun and settled, as the file name records it."
         self._unwritten = list(unwritten)
         "Settled batches that the file name does not list yet."
         self.count = name.events - sum(batch.count for batch in self._unwritten)
@@ -111,30 +112,15 @@ class Pack:
 
         With ``intake`` and ``directory`` the copy belongs to another intake, whose folder already contains the file.
         """
-        settled = self.settled.plus((batch.position, batch.position) for batch in self._unwritten)
+        settled = self.progress.settled.plus((batch.position, batch.position) for batch in self._unwritten)
         return Pack(
-            intake or self.intake, directory or self.directory, replace(self._progress, settled=settled),
+            intake or self.intake, directory or self.directory, replace(self.progress, settled=settled),
             file=self.name, disk=self.disk, unwritten=self._unwritten,
         )  # fmt: skip
 
     def measure(self) -> None:
         """Reads the allocated bytes of the file."""
         self.disk = allocated_bytes(self.path)
-
-    @property
-    def settled(self) -> Ranges:
-        """Returns the settled positions."""
-        return self._progress.settled
-
-    @property
-    def begun(self) -> Ranges:
-        """Returns the positions that a request has carried, settled or not."""
-        return self._progress.begun
-
-    @property
-    def doubtful(self) -> int:
-        """Returns the number of unsettled events that may have been accepted already."""
-        return self._progress.doubtful
 
     @property
     def unacknowledged(self) -> int:
@@ -158,7 +144,7 @@ class Pack:
     @property
     def untouched(self) -> bool:
         """Returns True if no batch of the pack has been read, begun or settled."""
-        return not (self._offset or self.settled or self.begun)
+        return not (self._offset or self.progress.settled or self.progress.begun)
 
     # --- reading -----------------------------------------------------------------------------------------------------
 
@@ -173,7 +159,7 @@ class Pack:
         fed, size = Fed(next=self.first), 0
         for descriptor, found in pack_blocks.blocks(self.path, self._offset):
             header = found.header
-            if header is None or not self.settled.covers(header.position, header.position + header.batches - 1):
+            if header is None or not self.progress.settled.covers(*header.positions):
                 entries = pack_blocks.decode(descriptor, found)
                 if header is None or entries is None:
                     fed.losses.append(self._lost(descriptor, found))
@@ -203,12 +189,12 @@ class Pack:
 
     def _batches(self, position: int, entries: list[pack_blocks.BlockEntry], sealed: float) -> Iterator[Batch]:
         for place, entry in enumerate(entries, position):
-            if place in self.settled:
+            if place in self.progress.settled:
                 continue
             yield Batch(
                 intake=self.intake, sequence=entry.sequence, encoding=entry.encoding, timed=entry.timed,
                 earliest=entry.earliest, latest=entry.latest, count=entry.events, size=entry.size,
-                directory=self.directory, sealed=sealed, sending=entry.sending or place in self.begun,
+                directory=self.directory, sealed=sealed, sending=entry.sending or place in self.progress.begun,
                 pack=self, position=place, held=entry.lines,
             )  # fmt: skip
 
@@ -223,23 +209,18 @@ class Pack:
         header = found.header
         if header is None:
             return Loss(what, 0, 0, data)
-        last = header.position + header.batches - 1
         what += f", batches {header.first} to {header.last}"
-        if self.settled.touches(header.position, last):
+        if self.progress.settled.touches(*header.positions):
             return Loss(what, 0, 0, data)
         events, size = min(header.events, self._unread), min(header.size, self._unread_size)
         self._unread -= events
         self._unread_size -= size
-        return Loss(what, events, size, data, (header.position, last))
+        return Loss(what, events, size, data, header.positions)
 
     def entries(self) -> Iterator[pack_blocks.BlockEntry]:
         """Yields all readable batches, settled or not. Raises OSError."""
         for descriptor, found in pack_blocks.blocks(self.path):
             yield from pack_blocks.decode(descriptor, found) or ()
-
-    def sequences(self) -> set[int]:
-        """Returns the sequences of all readable batches. Raises OSError."""
-        return {entry.sequence for entry in self.entries()}
 
     # --- progress ----------------------------------------------------------------------------------------------------
 
@@ -249,14 +230,14 @@ class Pack:
         if not new:
             return
         progress = replace(
-            self._progress,
-            begun=self.begun.plus((batch.position, batch.position) for batch in new),
-            doubtful=self.doubtful + sum(batch.count for batch in new),
+            self.progress,
+            begun=self.progress.begun.plus((batch.position, batch.position) for batch in new),
+            doubtful=self.progress.doubtful + sum(batch.count for batch in new),
         )
         if len(str(progress)) > LONGEST_NAME:
             progress = replace(progress, begun=progress.begun.hull())
         self._rename(str(progress))
-        self._progress = progress
+        self.progress = progress
         for batch in new:
             batch.sending = True
 
@@ -265,11 +246,11 @@ class Pack:
         self._unwritten += batches
         settled = self._unwritten
         progress = replace(
-            self._progress,
-            settled=self.settled.plus((batch.position, batch.position) for batch in settled),
-            events=self._progress.events - sum(batch.count for batch in settled),
-            size=self._progress.size - sum(batch.size for batch in settled),
-            doubtful=self.doubtful - sum(batch.count for batch in settled if batch.sending),
+            self.progress,
+            settled=self.progress.settled.plus((batch.position, batch.position) for batch in settled),
+            events=self.progress.events - sum(batch.count for batch in settled),
+            size=self.progress.size - sum(batch.size for batch in settled),
+            doubtful=self.progress.doubtful - sum(batch.count for batch in settled if batch.sending),
         )
         name = str(progress)
         if len(name) > LONGEST_NAME:
@@ -280,7 +261,7 @@ class Pack:
             self._rename(name)
         else:
             return
-        self._progress = progress
+        self.progress = progress
         self._unwritten.clear()
 
     def record_loss(self, loss: Loss) -> None:
@@ -288,16 +269,16 @@ class Pack:
 
         Removes the file if it has no other unsettled events. Raises OSError.
         """
-        self._progress = replace(
-            self._progress,
-            events=self._progress.events - loss.events,
-            size=self._progress.size - loss.size,
-            settled=self.settled.plus([loss.positions] if loss.positions else ()),
+        self.progress = replace(
+            self.progress,
+            events=self.progress.events - loss.events,
+            size=self.progress.size - loss.size,
+            settled=self.progress.settled.plus([loss.positions] if loss.positions else ()),
         )
-        if self._progress.events <= sum(batch.count for batch in self._unwritten):
+        if self.progress.events <= sum(batch.count for batch in self._unwritten):
             self.path.unlink(missing_ok=True)
             return
-        name = str(self._progress)
+        name = str(self.progress)
         if len(name) <= LONGEST_NAME:
             # If this rename fails, the next one records the loss. The batches that were read must not wait for it.
             with suppress(OSError):

@@ -51,6 +51,11 @@ class BlockHeader(NamedTuple):
     "The highest sequence."
 
     @property
+    def positions(self) -> tuple[int, int]:
+        """Returns the first and the last position."""
+        return self.position, self.position + self.batches - 1
+
+    @property
     def length(self) -> int:
         """Returns the length of the whole gzip member in bytes."""
         return HEADER + self.deflated + _TRAILER.size
@@ -157,13 +162,10 @@ def decode(descriptor: int, found: FoundBlock) -> list[BlockEntry] | None:
     crc, length = _TRAILER.unpack(data[-_TRAILER.size :])
     try:
         plain = isal_zlib.decompress(data[HEADER : -_TRAILER.size], -15, max(1, header.plain))
-    except (isal_zlib.error, ValueError, EOFError):  # type: ignore[misc]
-        return None
-    if len(plain) != length or len(plain) != header.plain or isal_zlib.crc32(plain) != crc:
-        return None
-    try:
+        if len(plain) != length or len(plain) != header.plain or isal_zlib.crc32(plain) != crc:
+            return None
         entries = list(_entries(plain))
-    except ValueError:
+    except (isal_zlib.error, ValueError, EOFError):  # type: ignore[misc]
         return None
     return entries if len(entries) == header.batches else None
 

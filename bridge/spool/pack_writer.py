@@ -7,6 +7,7 @@ replaces removed.
 
 import errno
 import os
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
 
 from bridge.spool import batch_reader, pack_blocks
@@ -21,6 +22,8 @@ LARGEST_BATCH = 512 * 1024
 "Largest batch that is packed, in bytes. A larger one stays a file: its partly filled last disk block matters little."
 MIN_BATCHES, MERGE_FACTOR, MAX_BATCHES = 16, 4, 4096
 "Fewest batches in a new pack; number of packs that merge into one; batches of the largest merged pack."
+_TIERS = (64, 256, 1024, 4096)
+"Size classes of packs that are merged: fewer batches than each of these numbers."
 MAX_BYTES = 64 << 20
 "Largest total bytes of lines in packs that are merged."
 
@@ -124,7 +127,7 @@ def merged(packs: list[Pack], *, prefix: str = "") -> Pack:
     name = PackName(
         min(pack.first for pack in packs), max(pack.last for pack in packs), min(pack.earliest for pack in packs),
         max(pack.latest for pack in packs), sum(pack.batches for pack in packs), sum(pack.count for pack in packs),
-        sum(pack.size for pack in packs), sum(pack.doubtful for pack in packs),
+        sum(pack.size for pack in packs), sum(pack.progress.doubtful for pack in packs),
     )  # fmt: skip
     made = Pack(packs[0].intake, packs[0].directory, name, file=f"{prefix}{name}")
     write(made, _moved_blocks(packs))
@@ -160,9 +163,5 @@ def mergeable(packs: list[Pack], *, after: int = 0) -> tuple[int, int] | None:
 
 def _tier(pack: Pack) -> int | None:
     """Returns the size class of a pack, 0 for the smallest. None: the pack is large enough."""
-    tier, size = 0, MIN_BATCHES * MERGE_FACTOR
-    while size <= MAX_BATCHES:
-        if pack.batches < size:
-            return tier
-        tier, size = tier + 1, size * MERGE_FACTOR
-    return None
+    tier = bisect_right(_TIERS, pack.batches)
+    return tier if tier < len(_TIERS) else None

@@ -80,7 +80,7 @@ class Quarantine:
         self._open: dict[str, QuarantineFile] = {}
         self._full: dict[str, list[QuarantineFile]] = {reason: [] for reason in REASONS}
         self._tracks_unsynced = False
-        self._closed: list[tuple[int, Path]] = []
+        self._unsynced: list[tuple[int, Path]] = []
         "Descriptors and folders of files that were closed before they were synced."
         self._keys: set[tuple[int, int]] = set()
         self._damaged = directory / "damaged" / "files"
@@ -108,7 +108,7 @@ class Quarantine:
                 self._full[reason].append(file)
                 self._count(reason, file, 1)
                 if reason == "refused":
-                    self._keys.update(_keys_of(path if match[2] else file.path))
+                    self._keys.update(_keys_of(file.path))
             self._full[reason].sort(key=lambda file: file.sequence)
         return self.counts.total()
 
@@ -132,8 +132,8 @@ class Quarantine:
 
     def _close(self, reason: str, file: QuarantineFile) -> None:
         """Closes an open file and renames it to include its number of frames."""
-        if self._tracks_unsynced and reason != "refused" and (descriptor := file.unsynced()) is not None:
-            self._closed.append((descriptor, file.path.parent))
+        if self._tracks_unsynced:
+            self._add_unsynced(reason, file)
         file.close()
         self._full[reason].append(self._open.pop(reason))
 
@@ -146,11 +146,14 @@ class Quarantine:
 
         Leaves out *refused*, which the spool thread writes and syncs.
         """
-        found, self._closed = self._closed, []
         for reason, file in self._open.items():
-            if reason != "refused" and (descriptor := file.unsynced()) is not None:
-                found.append((descriptor, file.path.parent))
+            self._add_unsynced(reason, file)
+        found, self._unsynced = self._unsynced, []
         return found
+
+    def _add_unsynced(self, reason: str, file: QuarantineFile) -> None:
+        if reason != "refused" and (descriptor := file.unsynced()) is not None:
+            self._unsynced.append((descriptor, file.path.parent))
 
     def add_once(self, reason: str, entry: QuarantineEntry) -> int | None:
         """Quarantines an event that was spooled, and syncs it to disk.

@@ -17,6 +17,7 @@ import os
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -69,8 +70,8 @@ class RecoveredSpool:
         """Adds a pack."""
         self.packs.append(pack)
         self.see(pack.last)
-        if pack.doubtful:
-            self.sending[pack.intake] += pack.doubtful
+        if pack.progress.doubtful:
+            self.sending[pack.intake] += pack.progress.doubtful
 
     def unconfirmed(self) -> tuple[list[UnconfirmedBatch], int]:
         """Returns the unconfirmed batches in sequence order, and the number of unreadable batches."""
@@ -93,9 +94,9 @@ def recover(spool: Path, *, resolution_ms: int, sealed: float, move_aside: Calla
     found = RecoveredSpool()
     # Skip other folders: a spool on its own filesystem has a lost+found that only root may read.
     for folder in sorted(entry for entry in spool.iterdir() if entry.is_dir() and batch_names.is_intake(entry.name)):
-        packs = _packs(folder, found)
+        sequences = cache(_sequences)
+        packs = _packs(folder, found, sequences)
         pack_names = {pack.name for pack in packs}
-        known: dict[Pack, set[int]] = {}
         for path in sorted(folder.iterdir()):
             name = batch_names.read(path.name)
             if name is None and path.name.endswith(PARTIAL):
@@ -109,7 +110,7 @@ def recover(spool: Path, *, resolution_ms: int, sealed: float, move_aside: Calla
                 continue
             found.see(name.sequence)
             around = (pack for pack in packs if pack.first <= name.sequence <= pack.last)
-            if any(name.sequence in _sequences(pack, known) for pack in around):
+            if any(name.sequence in sequences(pack) for pack in around):
                 path.unlink()
                 continue
             _recover_batch(path, name, resolution_ms, sealed, move_aside, found)
@@ -118,7 +119,7 @@ def recover(spool: Path, *, resolution_ms: int, sealed: float, move_aside: Calla
     return found
 
 
-def _packs(folder: Path, found: RecoveredSpool) -> list[Pack]:
+def _packs(folder: Path, found: RecoveredSpool, sequences: Callable[[Pack], set[int]]) -> list[Pack]:
     """Returns the packs of an intake. Deletes packs whose batches are all in a larger, merged pack."""
     packs: list[Pack] = []
     with os.scandir(folder) as entries:
@@ -127,11 +128,10 @@ def _packs(folder: Path, found: RecoveredSpool) -> list[Pack]:
                 pack.measure()
                 packs.append(pack)
     packs.sort(key=lambda pack: (pack.first, -pack.batches))
-    known: dict[Pack, set[int]] = {}
     for pack in list(packs):
         for larger in packs:
             inside = larger.first <= pack.first and pack.last <= larger.last and larger.batches > pack.batches
-            if inside and len(own := _sequences(pack, known)) == pack.batches and own <= _sequences(larger, known):
+            if inside and len(own := sequences(pack)) == pack.batches and own <= sequences(larger):
                 pack.path.unlink()
                 packs.remove(pack)
                 break
@@ -140,14 +140,12 @@ def _packs(folder: Path, found: RecoveredSpool) -> list[Pack]:
     return packs
 
 
-def _sequences(pack: Pack, known: dict[Pack, set[int]]) -> set[int]:
-    if pack not in known:
-        try:
-            known[pack] = pack.sequences()
-        except OSError:
-            # Sending a batch twice is better than losing it.
-            known[pack] = set()
-    return known[pack]
+def _sequences(pack: Pack) -> set[int]:
+    try:
+        return {entry.sequence for entry in pack.entries()}
+    except OSError:
+        # Sending a batch twice is better than losing it.
+        return set()
 
 
 def _recover_batch(
@@ -190,13 +188,13 @@ def _cut_torn_tail(path: Path) -> tuple[int, int]:
 
 def _add_unconfirmed(pack: Pack, found: list[UnconfirmedBatch]) -> int:
     """Adds the unconfirmed batches of a pack. Returns the number of batches in damaged blocks. Raises OSError."""
-    settled, begun = pack.settled, pack.begun
-    if not pack.doubtful and begun.within(settled):
+    settled, begun = pack.progress.settled, pack.progress.begun
+    if not pack.progress.doubtful and begun.within(settled):
         return 0
     unreadable = 0
     for descriptor, block in pack_blocks.blocks(pack.path):
         header = block.header
-        if header is not None and settled.covers(header.position, header.position + header.batches - 1):
+        if header is not None and settled.covers(*header.positions):
             continue
         entries = pack_blocks.decode(descriptor, block)
         if header is None or entries is None:

@@ -309,12 +309,9 @@ class Spool:
 
     def cannot_remove(self, batch: Batch, error: OSError) -> None:
         """Reports that a batch could not be removed, and schedules another attempt. On the spool thread."""
-        pack = batch.pack
-        if pack is None:
-            self._retry_removal(partial(_unlink, batch), batch.path, error)
-        else:
-            # The pack knows its settled batches and only has to record them in its name.
-            self._retry_removal(lambda: pack.settle(()), pack.path, error)
+        # A pack knows its settled batches and only has to record them in its name.
+        remove = partial(_unlink, batch) if batch.pack is None else partial(batch.pack.settle, ())
+        self._retry_removal(remove, batch.path, error)
 
     def _retry_removal(self, remove: Callable[[], None], path: Path, error: OSError) -> None:
         self._removals_to_retry.append(remove)

@@ -440,7 +440,7 @@ def test_failed_progress_of_a_pack_is_retried_once(make_fixture, monkeypatch):
     add_during_outage(fixture, 300)
     pack = list(fixture.courier._pending.pack_queue._next)[-1]
     read = pack.read(most_batches=64, most_bytes=10**9, sealed=0.0).batches
-    unsettled_count = pack._progress.events
+    unsettled_count = pack.progress.events
     rename = Path.rename
 
     def fail(path, target):
@@ -448,13 +448,13 @@ def test_failed_progress_of_a_pack_is_retried_once(make_fixture, monkeypatch):
 
     monkeypatch.setattr(Path, "rename", fail)
     fixture.spool.remove(read[:2])
-    assert pack._progress.events == unsettled_count
+    assert pack.progress.events == unsettled_count
     monkeypatch.setattr(Path, "rename", rename)
     fixture.clock.advance(2)
     fixture.spool.seal_due()
     fixture.clock.advance(2)
     fixture.spool.seal_due()
-    assert pack._progress.events == unsettled_count - sum(batch.count for batch in read[:2])
+    assert pack.progress.events == unsettled_count - sum(batch.count for batch in read[:2])
 
 
 def test_failed_removal_of_a_dropped_pack_is_retried(make_fixture, monkeypatch):

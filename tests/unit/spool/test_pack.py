@@ -132,7 +132,7 @@ def test_pack_name_records_begun_and_settled_batches(spool_fixture, many_blocks)
     assert spool_fixture.restart().sending == {"a": 60}
     new_pack.settle(batches[5:15])
     (after,) = spool_fixture.restart().packs
-    assert (after.count, after.doubtful) == (90, 30)
+    assert (after.count, after.progress.doubtful) == (90, 30)
     found, losses = read_all(after)
     assert [batch.position for batch in found] == [*range(5), *range(15, 40)]
     assert [batch.position for batch in found if batch.doubtful] == [*range(5), *range(15, 20)]
