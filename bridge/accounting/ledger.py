@@ -1,9 +1,6 @@
 """Counts events per intake, and moves them between the columns of the ledger.
 
-The identity, in every reactor turn:
-received + recovered + replayed + taken_over (+ transferred)
-= delivered + spooled + buffered + quarantined + filtered + handed_over + dropped.
-``monitoring.loss_monitor`` checks it and raises an alarm.
+``bridge.accounting`` states their identity. ``monitoring.loss_monitor`` checks it and raises an alarm.
 """
 
 from collections import Counter, defaultdict

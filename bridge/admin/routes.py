@@ -12,7 +12,7 @@ from bridge.monitoring.message_preview import MessagePreview, bounded_number
 from bridge.monitoring.rate_history import RateHistory
 from bridge.monitoring.sources import MAX_ROWS, SORTS, Wanted
 from bridge.monitoring.status import Status
-from bridge.spool.newest_entries import last_entries
+from bridge.spool.inspect import last_entries
 
 ROWS_PER_TURN = 500
 "Source rows that are built in one reactor turn."

@@ -70,9 +70,7 @@ class FsyncPolicy:
         """Syncs batch files and their directories; skips missing files. Runs on the spool thread. Raises OSError."""
         folders: set[Path] = set()
         synced: list[Batch] = []
-        for batch in batches:
-            if batch.synced:
-                continue
+        for batch in (each for each in batches if not each.synced):
             with suppress(FileNotFoundError):
                 fsync_path(batch.path)
                 folders.add(batch.directory)

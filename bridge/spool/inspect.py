@@ -1,11 +1,14 @@
-"""Reads the queued events of a spool from its files, also from another process. Changes nothing.
+"""Reads the queue and the newest quarantine entries of a spool from its files. Changes nothing.
 
-A running bridge renames, packs and removes files meanwhile. So the reader lists a folder again until a listing contains
-nothing new. It returns each event once. Events that it misses were delivered while it was reading.
+The queue can be read from another process. A running bridge renames, packs and removes files meanwhile. So the reader
+lists a folder again until a listing contains nothing new. It returns each event once. Events that it misses were
+delivered while it was reading.
 """
 
+import os
 from collections.abc import Iterator
 from contextlib import suppress
+from itertools import chain, islice
 from pathlib import Path
 
 from bridge.batching.encoding import JSON, from_json_line
@@ -14,6 +17,14 @@ from bridge.spool.batch_names import BatchName
 from bridge.spool.batch_reader import time_of
 from bridge.spool.pack import Pack
 from bridge.spool.pack_blocks import BlockEntry
+from bridge.spool.quarantine import REASONS, QuarantineEntry
+
+PER_REASON = 20
+"Entries returned for each reason."
+TAIL_BYTES = 1 << 20
+"Bytes read from the end of a file."
+SAMPLE_BYTES = 500
+"Bytes of a frame in the sample."
 
 Event = tuple[int, bytes]
 "Time in milliseconds since the epoch (0: none), and the event."
@@ -81,3 +92,38 @@ def _decoded(event: bytes, encoding: str) -> bytes:
         return from_json_line(event)
     except ValueError:
         return event
+
+
+def last_entries(directory: Path) -> list[dict[str, object]]:
+    """Returns up to ``PER_REASON`` entries of each reason, newest first. Skips files and lines that cannot be read."""
+    found: list[tuple[QuarantineEntry, str]] = []
+    for reason in REASONS:
+        try:
+            names = sorted((entry.name for entry in os.scandir(directory / reason)), reverse=True)
+        except OSError:
+            continue
+        files = (directory / reason / name for name in names if name.endswith(".jsonl"))
+        newest = islice(chain.from_iterable(map(_newest_of, files)), PER_REASON)
+        found += [(entry, reason) for entry in newest]
+    found.sort(key=lambda each: -each[0].received_ms)
+    return [
+        {
+            "reason": reason, "received_ms": entry.received_ms, "listener": entry.listener, "address": entry.peer,
+            "intake": entry.intake, "why": entry.detail,
+            "sample": entry.frame[:SAMPLE_BYTES].decode("utf-8", "backslashreplace"), "bytes": len(entry.frame),
+        }
+        for entry, reason in found
+    ]  # fmt: skip
+
+
+def _newest_of(path: Path) -> list[QuarantineEntry]:
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - TAIL_BYTES))
+            lines = file.read(TAIL_BYTES).split(b"\n")
+    except OSError:
+        return []
+    # Drop the last part, which may still be being written, and the first if it was cut by the read limit.
+    whole = lines[1:-1] if size > TAIL_BYTES else lines[:-1]
+    return [entry for entry in map(QuarantineEntry.read, reversed(whole[-PER_REASON:])) if entry is not None]

@@ -14,8 +14,7 @@ already. ``settled`` lists the positions that are settled, ``begun`` the positio
 ranges such as ``0-41_57``. A position in both is settled. ``doubtful`` also counts batches that were ``.sending`` when
 they were packed; their entries in the pack record this.
 
-The contents are blocks (``bridge.spool.pack_blocks``): independent gzip members, so ``zcat`` reads a pack and damage
-costs one block.
+The contents are independent gzip members (``bridge.spool.pack_blocks``).
 
 One atomic rename records progress. Before a request starts, its batches are added to *begun*. When they are settled,
 they are added to *settled*. With the last batch the file is removed. So after a crash only the batches that were in

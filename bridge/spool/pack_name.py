@@ -40,9 +40,6 @@ class Ranges:
     def __str__(self) -> str:
         return "_".join(str(first) if first == last else f"{first}-{last}" for first, last in self._parts)
 
-    def __len__(self) -> int:
-        return sum(last - first + 1 for first, last in self._parts)
-
     def plus(self, parts: Iterable[tuple[int, int]]) -> "Ranges":
         """Returns a set that also contains ranges of positions, each from its first to its last, inclusive."""
         return Ranges((*self._parts, *parts))

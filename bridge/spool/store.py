@@ -62,12 +62,11 @@ class Spool:
         self._clock = clock
         self._work = work
         self._sequence = 0
-        self._exact_firsts: list[int] = []
-        self._exact_lasts: list[int] = []
+        self._exact: list[range] = []
+        "Sequences reserved with ``exact``, in order."
         self._slots: dict[str, dict[tuple[str, int], OpenBatch]] = {}
         # In order of opening, so due batches come first.
         self._by_age: OrderedDict[OpenBatch, None] = OrderedDict()
-        self._folders: set[str] = set()
         self._most_open = max(64, min(8192, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2))
         self._write_cache = WriteCache(terms.cache)
         self._sealing = Sealing(work, clock=clock, write_cache=self._write_cache, on_error=on_error)
@@ -162,14 +161,11 @@ class Spool:
             return batch
         sequence = self._next_sequence()
         folder = self.directory / group.intake
-        if group.intake not in self._folders:
-            folder.mkdir(mode=0o750, exist_ok=True)
-            self._folders.add(group.intake)
         path = folder / str(batch_names.BatchName(sequence, group.earliest, 0, 0, "open", timed, group.encoding))
         try:
             descriptor = os.open(path, _NEW, 0o640)
         except FileNotFoundError:
-            # Another program has removed the folder.
+            # This is the first batch of the intake, or another program has removed the folder.
             folder.mkdir(mode=0o750, parents=True, exist_ok=True)
             descriptor = os.open(path, _NEW, 0o640)
         batch = OpenBatch(
@@ -196,15 +192,15 @@ class Spool:
         """
         first = self._next_sequence()
         self._sequence += count - 1
+        reserved = range(first, first + count)
         if exact:
-            self._exact_firsts.append(first)
-            self._exact_lasts.append(first + count - 1)
-        return range(first, first + count)
+            self._exact.append(reserved)
+        return reserved
 
     def is_exact(self, sequence: int) -> bool:
         """Returns True if this process reserved the sequence with ``exact``."""
-        place = bisect_right(self._exact_firsts, sequence) - 1
-        return place >= 0 and sequence <= self._exact_lasts[place]
+        place = bisect_right(self._exact, sequence, key=lambda reserved: reserved.start) - 1
+        return place >= 0 and sequence in self._exact[place]
 
     # --- sealing -----------------------------------------------------------------------------------------------------
 

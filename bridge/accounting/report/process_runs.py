@@ -1,6 +1,6 @@
 """Tracks process runs for the report: the last counters of a run, and the receipts since then."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -52,7 +52,8 @@ class ProcessRun:
     lost: bool = False
     settled: Counter[str] = field(default_factory=Counter)
     counted: Counter[str] = field(default_factory=Counter)
-    since: dict[str, Since] = field(default_factory=dict)
+    since: defaultdict[str, Since] = field(default_factory=lambda: defaultdict(Since))
+    "Events that the journal recorded for an intake since its last counters."
     refused: int = 0
     recovered_decrease: Counter[str] = field(default_factory=Counter)
     "Decrease of *recovered* by intake: refused events that were in quarantine already."
@@ -64,16 +65,12 @@ class ProcessRun:
         self.last = time
         self.lost |= lost
 
-    def since_account(self, intake: str) -> Since:
-        """Returns the events that the journal recorded for an intake since its last counters."""
-        return self.since.setdefault(intake, Since())
-
 
 @dataclass(slots=True)
 class Interval:
     """The changes since the last mark, and the current amounts."""
 
-    rows: dict[str, ReportRow] = field(default_factory=dict)
+    rows: defaultdict[str, ReportRow] = field(default_factory=lambda: defaultdict(ReportRow))
     drops: Counter[str] = field(default_factory=Counter)
     lost: int = 0
     "Lines that could not be written."
@@ -81,10 +78,6 @@ class Interval:
     "Events in spool and memory, by intake."
     quarantined: dict[str, int] = field(default_factory=dict)
     "Events in quarantine, by intake."
-
-    def of(self, intake: str) -> ReportRow:
-        """Returns the row of an intake."""
-        return self.rows.setdefault(intake, ReportRow())
 
     def recover(self, spooled: Fields, quarantined: int) -> None:
         """Replaces the current amounts by those that a start found."""
@@ -110,10 +103,10 @@ def compare(interval: Interval, start: Fields, again: Counter[str]) -> None:
     for intake in sorted({*interval.spooled, *start["recovered"]}):
         expected = interval.spooled.get(intake, 0) + again[intake] - start["damaged"].get(intake, 0)
         if difference := start["recovered"].get(intake, 0) - expected:
-            interval.of(intake).unexplained += difference
+            interval.rows[intake].unexplained += difference
     if difference := start["quarantined"] - sum(interval.quarantined.values()):
-        interval.of(UNROUTED).unexplained += difference
-        interval.of(UNROUTED).quarantined += difference
+        interval.rows[UNROUTED].unexplained += difference
+        interval.rows[UNROUTED].quarantined += difference
 
 
 def reconstruct(run: ProcessRun, interval: Interval, start: Fields, again: Counter[str]) -> None:
@@ -125,7 +118,7 @@ def reconstruct(run: ProcessRun, interval: Interval, start: Fields, again: Count
     """
     all_first_refused = 0
     for intake in sorted({*run.figures, *run.since, *start["recovered"], *start["damaged"]}):
-        last, since, row = run.figures.get(intake, NOTHING), run.since_account(intake), interval.of(intake)
+        last, since, row = run.figures.get(intake, NOTHING), run.since[intake], interval.rows[intake]
         settled, counted = since.settled, since.counted
         if run.from_start and not run.lost:
             # Compare the totals of the whole run: the counters may be some requests ahead of the receipts or behind.
@@ -152,7 +145,7 @@ def reconstruct(run: ProcessRun, interval: Interval, start: Fields, again: Count
         interval.spooled[intake] = found
     interval.recover(interval.spooled, start["quarantined"])
     arrived = start["quarantined"] - sum(f["quarantined"] for f in run.figures.values()) - all_first_refused
-    without_intake = interval.of(UNROUTED)
+    without_intake = interval.rows[UNROUTED]
     without_intake.quarantined += arrived
     if arrived >= 0 or (run.after_kill and -arrived <= run.refused):
         # Below 0: some refused events were in quarantine already without a line (see ``ReportBuilder._account``).

@@ -127,7 +127,7 @@ class ReportBuilder:
             self._account(run, intake, figures)
             if left := figures.get("borrowed", 0):
                 # Events in flight at the stop are in the shared queue again.
-                self._interval.of(intake).handed += left
+                self._interval.rows[intake].handed += left
                 self._interval.spooled[intake] -= left
         self._drops(run, line["kernel_drops"])
         now = _time(line)
@@ -147,7 +147,7 @@ class ReportBuilder:
         if not run.known:
             return
         before = before or NOTHING
-        row = self._interval.of(intake)
+        row = self._interval.rows[intake]
         row.received += now["received"] - before["received"]
         row.replayed += now["replayed"] - before["replayed"]
         row.taken += now.get("taken_over", 0) - before.get("taken_over", 0)
@@ -169,8 +169,8 @@ class ReportBuilder:
                 run.known_decrease[intake] += unrecorded
                 row.again += unrecorded
                 row.quarantined += unrecorded
-                self._interval.of(UNROUTED).received -= unrecorded
-                self._interval.of(UNROUTED).quarantined -= unrecorded
+                self._interval.rows[UNROUTED].received -= unrecorded
+                self._interval.rows[UNROUTED].quarantined -= unrecorded
 
     def _drops(self, run: ProcessRun, now: dict[str, int]) -> None:
         for listener, count in now.items():
@@ -183,7 +183,7 @@ class ReportBuilder:
     def _receipt(self, line: Fields) -> None:
         run, intake, count = self._current_run(), line["intake"], line["count"]
         run.ended = False
-        row, since = self._interval.of(intake), run.since_account(intake)
+        row, since = self._interval.rows[intake], run.since[intake]
         settled = unique = sum(events for _, events, _ in line["batches"])
         if line.get("taken"):
             since.taken += settled
@@ -206,7 +206,7 @@ class ReportBuilder:
         unique = count
         if not taken:
             unique = self._batch_receipts.settle("refused", line["sequence"], intake, count, line["batch_events"])
-        row, since = self._interval.of(intake), run.since_account(intake)
+        row, since = self._interval.rows[intake], run.since[intake]
         row.refused += unique
         if unique:
             row.refuse(line["reason"], unique)
@@ -219,7 +219,7 @@ class ReportBuilder:
         run, intake, count = self._current_run(), line["intake"], line["count"]
         run.ended = False
         self._batch_receipts.settle("handed", line["sequence"], intake, count, line["batch_events"])
-        run.since_account(intake).handed += count
+        run.since[intake].handed += count
 
     # --- start of a process ------------------------------------------------------------------------------------------
 
@@ -237,9 +237,9 @@ class ReportBuilder:
             self._interval.rows.clear()
             self._interval.drops.clear()
         for intake, count in queued_again.items():
-            self._interval.of(intake).again += count
+            self._interval.rows[intake].again += count
         for intake, count in line["damaged"].items():
-            self._interval.of(intake).dropped[DAMAGED] += count
+            self._interval.rows[intake].dropped[DAMAGED] += count
         after_kill = killed or (before is not None and before.after_kill)
         run = ProcessRun(known=True, from_start=True, after_kill=after_kill, mark=now)
         for intake, count in line["recovered"].items():
@@ -250,7 +250,7 @@ class ReportBuilder:
             without_intake["quarantined"] = line["quarantined"]
         for intake, count in line["possible_duplicates"].items():
             run.figures.setdefault(intake, dict(NOTHING))["possible_duplicates"] = count
-            self._interval.of(intake).possible += count
+            self._interval.rows[intake].possible += count
         self._run = run
         self._interval.recover(line["recovered"], line["quarantined"])
         self._commit(now, now)

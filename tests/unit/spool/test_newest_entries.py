@@ -1,6 +1,6 @@
 """Tests which quarantine entries are listed as the newest."""
 
-from bridge.spool import newest_entries
+from bridge.spool import inspect
 from bridge.spool.quarantine import Quarantine, QuarantineEntry
 
 
@@ -18,8 +18,8 @@ def quarantine_with(directory, count, reason="unrouted"):
 def test_newest_entries_of_each_reason_come_first(tmp_path):
     quarantine_with(tmp_path, 50)
     quarantine_with(tmp_path, 3, "refused")
-    found = newest_entries.last_entries(tmp_path)
-    assert len(found) == newest_entries.PER_REASON + 3
+    found = inspect.last_entries(tmp_path)
+    assert len(found) == inspect.PER_REASON + 3
     assert found[0]["sample"] == "<13>frame 49"
     assert {row["reason"] for row in found} == {"unrouted", "refused"}
     assert found[0]["why"] == "no route matches"
@@ -30,13 +30,13 @@ def test_unreadable_lines_are_skipped(tmp_path):
     (file,) = (tmp_path / "unrouted").iterdir()
     original = file.read_bytes()
     file.write_bytes(b"garbage\n{}\n" + original + b'{"received_ms": 1, "frame": "AAAA')
-    assert [row["sample"] for row in newest_entries.last_entries(tmp_path)] == ["<13>frame 1", "<13>frame 0"]
-    assert newest_entries.last_entries(tmp_path / "nowhere") == []
+    assert [row["sample"] for row in inspect.last_entries(tmp_path)] == ["<13>frame 1", "<13>frame 0"]
+    assert inspect.last_entries(tmp_path / "nowhere") == []
 
 
 def test_only_the_tail_of_a_long_file_is_read(tmp_path, monkeypatch):
-    monkeypatch.setattr(newest_entries, "TAIL_BYTES", 2000)
+    monkeypatch.setattr(inspect, "TAIL_BYTES", 2000)
     quarantine_with(tmp_path, 1000)
-    found = newest_entries.last_entries(tmp_path)
+    found = inspect.last_entries(tmp_path)
     assert found[0]["sample"] == "<13>frame 999"
-    assert 0 < len(found) <= newest_entries.PER_REASON
+    assert 0 < len(found) <= inspect.PER_REASON

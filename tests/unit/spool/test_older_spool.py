@@ -15,7 +15,7 @@ from bridge.accounting.journal_lines import JournalReader
 from bridge.accounting.report.totals import ReportBuilder
 from bridge.spool import Spool, batch_reader
 from bridge.spool.archive import Archive
-from bridge.spool.newest_entries import last_entries
+from bridge.spool.inspect import last_entries
 from tests.harness.builders import NOON, build_spool, fail
 
 WRITTEN = Path(__file__).with_name("written_by_0_1")
