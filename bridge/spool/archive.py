@@ -257,11 +257,7 @@ class Archive:
                 batch.held = None
 
     def _batches(self, pack: Pack, from_ms: int, to_ms: int, seen: set[int]) -> Iterator[Batch]:
-        reader = pack.rewound()
-        exhausted = False
-        while not exhausted:
-            fed = reader.read(most_batches=1, most_bytes=1, sealed=0.0)
-            exhausted = fed.exhausted
+        for fed in pack.read_all(sealed=0.0):
             for loss in fed.losses:
                 self._on_error(f"archive: {pack.path}: {loss.what}")
             for batch in fed.batches:

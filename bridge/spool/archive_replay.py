@@ -87,12 +87,9 @@ class Replay:
         Raises OSError; then nothing has changed. Raises UnfinishedTransaction.
         """
         assert self._transaction is not None
-        try:
-            self._transaction.commit()
-        except BaseException:
-            self.discard()
-            raise
-        self._transaction.finish()
+        with self._transaction.completion():
+            # All copies are staged already.
+            pass
 
     def discard(self) -> None:
         """Cancels the replay and deletes the staged copies."""

@@ -9,8 +9,6 @@ _NAME = re.compile(
     r"(?P<sequence>[0-9]{1,19})-(?P<ms>-?[0-9]{1,16})(?:-(?P<events>[0-9]{1,10})-(?P<bytes>[0-9]{1,12}))?"
     r"(?:\.(?P<state>open|sending))?(?P<timed>\.timed)?\.(?P<encoding>lines|json)"
 )
-
-
 _INTAKE = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 
 
@@ -47,11 +45,6 @@ def read(text: str) -> BatchName | None:
     if match is None or (match["events"] is None) != (match["state"] == "open"):
         return None
     return BatchName(
-        sequence=int(match["sequence"]),
-        earliest=int(match["ms"]),
-        events=int(match["events"] or 0),
-        size=int(match["bytes"] or 0),
-        state=match["state"] or "sealed",
-        timed=match["timed"] is not None,
-        encoding=match["encoding"],
-    )
+        int(match["sequence"]), int(match["ms"]), int(match["events"] or 0), int(match["bytes"] or 0),
+        match["state"] or "sealed", match["timed"] is not None, match["encoding"],
+    )  # fmt: skip

@@ -180,6 +180,13 @@ class Pack:
             self._unread = self._unread_size = 0
         return fed
 
+    def read_all(self, *, sealed: float) -> Iterator[Fed]:
+        """Reads a copy of the pack from its beginning to its end, block by block. Raises OSError."""
+        copy, fed = self.rewound(), Fed()
+        while not fed.exhausted:
+            fed = copy.read(most_batches=1, most_bytes=1, sealed=sealed)
+            yield fed
+
     def file_missing(self) -> Fed:
         """Returns the loss of all unread events, for a pack whose file is missing."""
         loss = Loss("the file is missing, and syslog-bridge did not remove it", self._unread, self._unread_size, b"")

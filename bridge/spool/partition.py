@@ -97,16 +97,11 @@ def divide(item: Batch | Pack, event_filter: EventFilter, spool: Path, numbers: 
     if not taken:
         result.kept.append(item.rewound() if isinstance(item, Pack) else item)
         return result
-    try:
+    with transaction.completion():
         result.kept = _staged(kept, item, item.intake, spool, transaction)
         if to is not None:
             result.taken = _staged(taken, item, to, spool, transaction)
         transaction.remove(item.path)
-        transaction.commit()
-    except BaseException:
-        transaction.discard()
-        raise
-    transaction.finish()
     for each in (*result.kept, *result.taken):
         each.measure()
     return result
@@ -116,13 +111,9 @@ def _batches(item: Batch | Pack) -> Iterator[Batch]:
     if isinstance(item, Batch):
         yield item
         return
-    reader = item.rewound()
-    exhausted = False
-    while not exhausted:
-        fed = reader.read(most_batches=1, most_bytes=1, sealed=float("-inf"))
+    for fed in item.read_all(sealed=float("-inf")):
         if fed.losses:
             raise OSError(5, "damaged", str(item.path))
-        exhausted = fed.exhausted
         yield from fed.batches
 
 

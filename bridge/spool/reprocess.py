@@ -195,7 +195,7 @@ class Reprocessor:
             return replace(result, stayed=len(kept), remaining=file)
         remaining = None
         staged = Transaction(spool.directory, next(numbers))
-        try:
+        with staged.completion():
             for intake_groups in change.groups.values():
                 for group, timed in self._batches(intake_groups):
                     batch = batch_of(group, next(numbers), spool, self._limits.resolution_ms, timed=timed)
@@ -209,11 +209,6 @@ class Reprocessor:
                     path, file.sequence, count=len(kept), size=len(data), intakes=_intakes(kept, file)
                 )
             staged.remove(file.path)
-            staged.commit()
-        except BaseException:
-            staged.discard()
-            raise
-        staged.finish()
         return replace(result, stayed=len(kept), remaining=remaining)
 
     def _batches(self, groups: list[Group]) -> Iterator[tuple[Group, bool]]:

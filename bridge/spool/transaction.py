@@ -16,6 +16,8 @@ Blocking calls; runs on the spool thread.
 
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from bridge.util.errors import BridgeError
@@ -76,6 +78,17 @@ class Transaction:
                 f"{error.filename or self._committed}: {error.strerror}",
                 f"The change is saved in {self._committed}; the next start of the bridge completes it",
             ) from None
+
+    @contextmanager
+    def completion(self) -> Iterator[None]:
+        """Commits and finishes the transaction after its block. Discards it if the block or the commit fails."""
+        try:
+            yield
+            self.commit()
+        except BaseException:
+            self.discard()
+            raise
+        self.finish()
 
     def discard(self) -> None:
         """Deletes the staged files of a transaction that is not committed."""
