@@ -131,8 +131,8 @@ class Journal:
         for held in found.stored:
             recovered[held.intake] = recovered.get(held.intake, 0) + held.count
         carried, unreadable = found.unconfirmed()
-        for batch in carried[-MOST_SENDING:]:
-            sending.setdefault(batch.intake, []).append([batch.sequence, batch.events])
+        for sequence, events, intake in carried[-MOST_SENDING:]:
+            sending.setdefault(intake, []).append([sequence, events])
         row: Figures = {
             "kind": "start", "recovered": recovered, "damaged": dict(found.damaged), "quarantined": quarantined,
             "unclean": self._opened.unclean, "possible_duplicates": dict(found.sending), "sending": sending,

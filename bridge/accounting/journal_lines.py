@@ -190,18 +190,10 @@ def _tail(path: Path) -> tuple[int, bytes]:
             wanted *= 2
 
 
-@dataclass(frozen=True, slots=True)
-class JournalLine:
-    """A line read from the journal."""
-
-    place: str
-    "Position as ``file:line``."
-    fields: dict[str, Any]
-
-
 class JournalReader:
     """Reads a journal once, from its oldest line, and verifies its chain. Changes nothing.
 
+    Yields the position of each line, as ``file:line``, and its fields.
     A line that cannot be read, or whose chain does not match the previous line, is a fault; reading continues after it.
     The very last line may be incomplete, because it may be being written.
     """
@@ -219,7 +211,7 @@ class JournalReader:
         self.last_chain: str | None = None
         self._directory = directory
 
-    def __iter__(self) -> Iterator[JournalLine]:
+    def __iter__(self) -> Iterator[tuple[str, dict[str, Any]]]:
         try:
             paths = [path for path, _ in day_files(self._directory)]
         except OSError as error:
@@ -240,7 +232,7 @@ class JournalReader:
         if len(self.faults) < MOST_FAULTS:
             self.faults.append(text)
 
-    def _file(self, path: Path, *, last: bool) -> Iterator[JournalLine]:
+    def _file(self, path: Path, *, last: bool) -> Iterator[tuple[str, dict[str, Any]]]:
         with igzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
             for number, raw in enumerate(file, 1):
                 place = f"{path}:{number}"
@@ -259,4 +251,4 @@ class JournalReader:
                     self.fault(f"{place}: the chain does not match the previous line")
                 self.last_chain = link
                 self.lines += 1
-                yield JournalLine(place, fields)
+                yield place, fields

@@ -79,11 +79,11 @@ def report(config: Config, begin: datetime | None, end: datetime | None, intake:
 def build_report(journal: JournalReader, begin: datetime | None, end: datetime | None) -> Report:
     """Builds the report of a period. Adds a fault to the reader for each line with an unknown format."""
     builder = ReportBuilder(begin, end)
-    for line in journal:
+    for place, fields in journal:
         try:
-            builder.take(line.fields)
+            builder.take(fields)
         except (ValueError, KeyError, TypeError, AttributeError):
-            journal.fault(f"{line.place}: invalid line of kind {line.fields['kind']!r}")
+            journal.fault(f"{place}: invalid line of kind {fields['kind']!r}")
     return builder.finish()
 
 

@@ -19,19 +19,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
 
 from bridge.spool import batch_names, pack_blocks
 from bridge.spool.batch import Batch
 from bridge.spool.pack import PARTIAL, Pack
-
-
-class UnconfirmedBatch(NamedTuple):
-    """A batch that a request carried, without a settled outcome."""
-
-    sequence: int
-    events: int
-    intake: str
 
 
 @dataclass(slots=True)
@@ -73,9 +64,9 @@ class RecoveredSpool:
         if pack.progress.doubtful:
             self.sending[pack.intake] += pack.progress.doubtful
 
-    def unconfirmed(self) -> tuple[list[UnconfirmedBatch], int]:
-        """Returns the unconfirmed batches in sequence order, and the number of unreadable batches."""
-        found = [UnconfirmedBatch(batch.sequence, batch.count, batch.intake) for batch in self.batches if batch.sending]
+    def unconfirmed(self) -> tuple[list[tuple[int, int, str]], int]:
+        """Returns the unconfirmed batches as (sequence, events, intake), and the number of unreadable batches."""
+        found = [(batch.sequence, batch.count, batch.intake) for batch in self.batches if batch.sending]
         unreadable = 0
         for pack in self.packs:
             try:
@@ -186,7 +177,7 @@ def _cut_torn_tail(path: Path) -> tuple[int, int]:
     return data.count(b"\n", 0, whole), whole
 
 
-def _add_unconfirmed(pack: Pack, found: list[UnconfirmedBatch]) -> int:
+def _add_unconfirmed(pack: Pack, found: list[tuple[int, int, str]]) -> int:
     """Adds the unconfirmed batches of a pack. Returns the number of batches in damaged blocks. Raises OSError."""
     settled, begun = pack.progress.settled, pack.progress.begun
     if not pack.progress.doubtful and begun.within(settled):
@@ -202,5 +193,5 @@ def _add_unconfirmed(pack: Pack, found: list[UnconfirmedBatch]) -> int:
             continue
         for place, entry in enumerate(entries, header.position):
             if (entry.sending or place in begun) and place not in settled:
-                found.append(UnconfirmedBatch(entry.sequence, entry.events, pack.intake))
+                found.append((entry.sequence, entry.events, pack.intake))
     return unreadable

@@ -58,7 +58,7 @@ class JournalFixture:
 
     def rows(self):
         reader = JournalReader(self.directory)
-        rows = [line.fields for line in reader]
+        rows = [fields for _, fields in reader]
         assert not reader.faults, reader.faults
         return rows
 

@@ -67,8 +67,8 @@ def test_archive_is_recovered(spool: Spool) -> None:
 def test_journal_is_read_and_its_chain_is_complete(spool: Spool) -> None:
     reader = JournalReader(spool.directory / ".ledger")
     builder = ReportBuilder(None, None)
-    for line in reader:
-        builder.take(line.fields)
+    for _, fields in reader:
+        builder.take(fields)
     assert reader.fault_count == 0
     rows = builder.finish().rows
     assert (rows["kept"].delivered, rows["plain"].received, rows["plain"].quarantined) == (1, 4, 1)

@@ -4,7 +4,6 @@ import pytest
 
 from bridge.spool import batch_reader, pack_blocks, pack_writer
 from bridge.spool import pack as packs
-from bridge.spool.recovery import UnconfirmedBatch
 
 
 @pytest.fixture
@@ -34,7 +33,7 @@ def read(pack_to_read):
 
 
 def unconfirmed(*batches):
-    return [UnconfirmedBatch(batch.sequence, 2, batch.intake) for batch in batches]
+    return [(batch.sequence, 2, batch.intake) for batch in batches]
 
 
 @pytest.mark.usefixtures("small_blocks")

@@ -57,7 +57,7 @@ class JournalWriterFixture:
 
     def rows(self):
         reader = JournalReader(self.directory)
-        rows = [line.fields for line in reader]
+        rows = [fields for _, fields in reader]
         assert not reader.faults
         return rows
 

@@ -43,7 +43,7 @@ def test_recovery_counts_events_and_possible_duplicates_and_reports_damage(tmp_p
     assert storage.ledger.imbalance == 0
     assert len(found.batches) == 1
     assert any(note.startswith("journal: ") and "incomplete" in note for note in notes)
-    assert [line.fields["kind"] for line in JournalReader(tmp_path / ".ledger")] == ["start", "start"]
+    assert [fields["kind"] for _, fields in JournalReader(tmp_path / ".ledger")] == ["start", "start"]
     storage.spool.close()
 
 
