@@ -108,7 +108,8 @@ class Quarantine:
                 self._full[reason].append(file)
                 self._count(reason, file, 1)
                 if reason == "refused":
-                    self._keys.update(_keys_of(file.path))
+                    entries = map(QuarantineEntry.read, file.path.read_bytes().splitlines())
+                    self._keys.update(entry.key for entry in entries if entry is not None and entry.key is not None)
             self._full[reason].sort(key=lambda file: file.sequence)
         return self.counts.total()
 
@@ -307,8 +308,3 @@ class Quarantine:
 def _number_of(path: Path) -> int:
     number = path.name.partition("-")[0]
     return int(number) if number.isdecimal() else 0
-
-
-def _keys_of(path: Path) -> set[tuple[int, int]]:
-    entries = map(QuarantineEntry.read, path.read_bytes().splitlines())
-    return {entry.key for entry in entries if entry is not None and entry.key is not None}
