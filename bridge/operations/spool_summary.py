@@ -101,7 +101,7 @@ def _read_backlog(folder: Path) -> _Backlog:
                 events, size = data.count(b"\n"), len(data)
             backlog.add(events, size, name.sequence, sending=events if name.state == "sending" else 0)
         elif (pack := Pack.of_name(folder.name, folder, path.name)) is not None:
-            backlog.add(pack.count, pack.size, pack.sequence, sending=pack.doubtful)
+            backlog.add(pack.count, pack.size, pack.sequence, sending=pack.progress.doubtful)
         else:
             backlog.foreign += not path.name.endswith(PARTIAL)
     return backlog
