@@ -24,8 +24,8 @@ def build_admin(config: Config, process: Process, parts: Subsystems, reload: Rel
         ingest.listener_set.last_rejections,
     )  # fmt: skip
     routes = Routes(
-        status, rate_history=parts.monitoring.rate_history, recent=process.recent, metrics=lambda: metrics.text(status),
-        showing=preview, run=run, pause=lambda: task.deferLater(reactor, 0),
+        status=status, rate_history=parts.monitoring.rate_history, message_preview=preview, recent=process.recent,
+        metrics=lambda: metrics.text(status), run=run, pause=lambda: task.deferLater(reactor, 0),
     )  # fmt: skip
     session = Session(
         opened.spool, opened.ledger, CourierBacklogs(opened.spool, parts.delivery.courier_set, reactor), run,
