@@ -1,7 +1,8 @@
 """Runs a command on the running bridge or, if none runs, in this process with the lock of the spool."""
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ def run_command(config: Config, command: str, given: Mapping[str, object], *, de
 
     With ``description``, shows the progress on stderr if that is a terminal.
     """
-    with _ProgressBar(description) as on_progress:
+    with _progress_bar(description) as on_progress:
         try:
             directory = existing_spool(config.spool.directory)
             if spool_summary.owner(directory) is not None:
@@ -52,34 +53,21 @@ def bridge_runs(config: Config) -> bool:
     return spool_summary.owner(existing_spool(config.spool.directory)) is not None
 
 
-class _ProgressBar:
-    """Shows a progress bar on stderr if that is a terminal, else nothing."""
-
-    def __init__(self, description: str) -> None:
-        self._description = description
-        self._progress: Progress | None = None
-
-    def __enter__(self) -> Callable[[JSON], None]:
-        if not self._description or not sys.stderr.isatty():
-            return lambda report: None
-        self._progress = Progress(
-            TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[count]}"),
-            TimeElapsedColumn(), console=Console(stderr=True),
-        )  # fmt: skip
-        self._progress.start()
-        task = self._progress.add_task(self._description, total=None, count="")
+@contextmanager
+def _progress_bar(description: str) -> Iterator[Callable[[JSON], None]]:
+    """Shows a progress bar on stderr if that is a terminal, else nothing. Yields a function that takes each report."""
+    if not description or not sys.stderr.isatty():
+        yield lambda report: None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[count]}"))
+    with Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True)) as progress:
+        task = progress.add_task(description, total=None, count="")
 
         def update(report: JSON) -> None:
-            assert self._progress is not None
-            done = report.get("done", report.get("events"))
-            total = report.get("total")
-            self._progress.update(task, completed=done or 0, total=total, count="" if done is None else f"{done:,}")
+            done, total = report.get("done", report.get("events")), report.get("total")
+            progress.update(task, completed=done or 0, total=total, count="" if done is None else f"{done:,}")
 
-        return update
-
-    def __exit__(self, *exc: object) -> None:
-        if self._progress is not None:
-            self._progress.stop()
+        yield update
 
 
 def confirm(question: str, *, yes: bool) -> None:
