@@ -1,9 +1,12 @@
-"""Implements ``syslog-bridge config``: prints a configuration with every default filled in."""
+"""Implements ``syslog-bridge config`` and ``schema``: print a configuration with all defaults, and the JSON Schema."""
+
+import json
 
 import click
 
-from bridge.cli.options import CliGroup, configured, example
+from bridge.cli.options import CliCommand, CliGroup, configured, example
 from bridge.config import Config, effective
+from bridge.config.schema import schema as configuration_schema
 
 
 @click.group("config", cls=CliGroup, epilog=example("syslog-bridge config show --effective"))
@@ -22,3 +25,15 @@ def show(config: Config, whole: bool) -> None:
     """
     del whole
     click.echo(effective(config), nl=False)
+
+
+@click.command(cls=CliCommand, epilog=example("syslog-bridge schema > bridge.schema.json"))
+def schema() -> None:
+    """Print the JSON Schema of the configuration file.
+
+    It is for editors and CI pipelines. For an editor, make this the first line of the configuration:
+
+    \b
+    # yaml-language-server: $schema=bridge.schema.json
+    """
+    click.echo(json.dumps(configuration_schema(), indent=2))

@@ -17,32 +17,17 @@ from bridge import __version__
 LOG_FORMATS = ("auto", "text", "journal", "json")
 LOG_LEVELS = ("debug", "info", "warn", "error")
 
-# Command name -> its module below `bridge`, and the name of the click command in that module.
+# Command name -> its module in `bridge.cli`, and the name of the click command in that module.
 _COMMANDS = {
-    "check": ("cli.check", "check"),
-    "collector": ("cli.collector", "collector"),
-    "config": ("cli.config", "config_group"),
-    "demo": ("cli.demo", "demo"),
-    "drain": ("cli.drain", "drain"),
-    "drill": ("cli.drill", "drill"),
-    "explain": ("cli.explain", "explain"),
-    "formats": ("cli.formats", "formats"),
-    "import": ("cli.import_forwarder", "import_forwarder"),
-    "key": ("cli.key", "key"),
-    "quarantine": ("cli.quarantine", "quarantine"),
-    "reload": ("cli.reload", "reload"),
-    "replay": ("cli.replay", "replay"),
-    "report": ("cli.report", "report"),
-    "schema": ("cli.schema", "schema"),
-    "send": ("cli.send", "send"),
-    "setup": ("cli.setup", "setup"),
-    "spool": ("cli.spool", "spool"),
-    "status": ("cli.status", "status"),
-    "tail": ("cli.tail", "tail"),
-    "test": ("cli.test", "test"),
-    "unrouted": ("cli.quarantine", "unrouted"),
-    "why": ("cli.why", "why"),
-}
+    name: (name, name)
+    for name in ("check", "collector", "demo", "drain", "drill", "explain", "formats", "key", "quarantine", "reload",
+                 "replay", "report", "send", "setup", "spool", "status", "tail", "test", "why")
+} | {
+    "config": ("config", "config_group"),
+    "import": ("import_forwarder", "import_forwarder"),
+    "schema": ("config", "schema"),
+    "unrouted": ("quarantine", "unrouted"),
+}  # fmt: skip
 
 
 def _module(name: str) -> ModuleType:
@@ -66,13 +51,9 @@ def _run() -> click.Command:
 
     @click.command(epilog="\b\nExample:\n  syslog-bridge run -c /etc/syslog-bridge/bridge.yaml")
     @configuration_option
-    @click.option(
-        "--log-format",
-        type=click.Choice(LOG_FORMATS),
-        default="auto",
-        show_default=True,
-        help="text; journal: with journald priorities; json: one object per line; auto: journal or text.",
-    )
+    @click.option("--log-format", type=click.Choice(LOG_FORMATS), default="auto", show_default=True,
+                  help="text; journal: with journald priorities; json: one object per line; auto: journal or text."
+                  )  # fmt: skip
     @click.option(
         "--log-level", type=click.Choice(LOG_LEVELS), default="info", show_default=True, help="Lowest level to log."
     )
@@ -98,7 +79,7 @@ class _Lazy(click.Group):
                 self.add_command(_run(), cmd_name)
             elif cmd_name in _COMMANDS:
                 module, name = _COMMANDS[cmd_name]
-                self.add_command(getattr(_module(module), name), cmd_name)
+                self.add_command(getattr(_module(f"cli.{module}"), name), cmd_name)
         return self.commands.get(cmd_name)
 
 
