@@ -62,7 +62,6 @@ class _PageResource(Resource):
         self._page = page
 
     def render_GET(self, request: Request) -> bytes | int:
-        """Answers GET and HEAD."""
         query = parse_qs(request.uri.partition(b"?")[2].decode("ascii", "replace"), max_num_fields=20)
         result = self._page({name: values[-1] for name, values in query.items()})
         if not isinstance(result, Deferred):
@@ -120,7 +119,6 @@ class _Asset(Resource):
         self._tag = f'"{hashlib.sha256(data).hexdigest()[:20]}"'
 
     def render_GET(self, request: Request) -> bytes:
-        """Answers GET and HEAD."""
         _set_security_headers(request)
         request.setHeader("Content-Type", self._content_type)
         request.setHeader("Cache-Control", "no-cache")
@@ -133,20 +131,18 @@ def site(pages: Mapping[str, Page], authentication: Authentication | None = None
     """Builds the site: pages by path, such as ``api/status``, and the status page with its files."""
     root = _Folder()
     for path, page in pages.items():
-        *folders, name = path.split("/")
+        *folders, name = path.encode().split(b"/")
         parent: Resource = root
         for folder in folders:
-            child = parent.children.get(folder.encode())
-            if child is None:
-                child = _Folder()
-                parent.putChild(folder.encode(), child)
-            parent = child
-        parent.putChild(name.encode(), _PageResource(page))
+            if folder not in parent.children:
+                parent.putChild(folder, _Folder())
+            parent = parent.children[folder]
+        parent.putChild(name, _PageResource(page))
     for file in (files("bridge.admin") / "static").iterdir():
         content_type = _TYPES.get(f".{file.name.rpartition('.')[2]}")
         if content_type is not None:
-            name = "" if file.name == "index.html" else file.name
-            root.putChild(name.encode(), _Asset(file.read_bytes(), content_type))
+            path = "" if file.name == "index.html" else file.name
+            root.putChild(path.encode(), _Asset(file.read_bytes(), content_type))
     return GuardedSite(root, authentication)
 
 
@@ -159,22 +155,21 @@ class _Folder(Resource):
         return NoResource()
 
 
-class QuietSite(Site):
-    """Serves without an access log: a probe every second would hide the lines that matter."""
+class GuardedSite(Site):
+    """Authenticates each request before it is answered.
+
+    Has no access log: a probe every second would hide the lines that matter.
+    """
 
     noisy = False
     displayTracebacks = False
 
-    def log(self, request: object) -> None:
-        """Logs nothing."""
-
-
-class GuardedSite(QuietSite):
-    """Authenticates each request before it is answered."""
-
     def __init__(self, root: Resource, authentication: Authentication | None) -> None:
         super().__init__(root, parsePOSTFormSubmission=False)
         self._authentication = authentication
+
+    def log(self, request: object) -> None:
+        """Logs nothing."""
 
     def getResourceFor(self, request: Request) -> Resource:
         """Returns the resource that answers a request: the page, or the rejection."""
@@ -197,6 +192,5 @@ class _OneWordStatus(Resource):
         self._other = other
 
     def render_GET(self, request: Request) -> bytes:
-        """Answers GET and HEAD."""
         self._other.render(request)
         return b"ready\n" if request.code == 200 else b"not ready\n"

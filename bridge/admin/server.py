@@ -28,14 +28,9 @@ class AdminServer:
     """Owns the admin port and the control socket of one bridge."""
 
     def __init__(
-        self,
-        config: Config,
-        reactor: Reactor,
-        *,
-        pages: Mapping[str, Page],
-        control_pages: Mapping[str, Page],
+        self, config: Config, reactor: Reactor, *, pages: Mapping[str, Page], control_pages: Mapping[str, Page],
         control: Resource,
-    ) -> None:
+    ) -> None:  # fmt: skip
         """``pages`` are served on both. ``control_pages`` and ``control`` are served on the control socket only."""
         self._config = config
         self._reactor = reactor
