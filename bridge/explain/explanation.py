@@ -96,16 +96,9 @@ class Explainer:
     """
 
     def __init__(
-        self,
-        config: Config,
-        origin: Origin,
-        *,
-        received: datetime,
-        strict: bool,
-        payloads: bool = False,
-        router: Router | None = None,
-        max_reasons: int | None = None,
-    ) -> None:
+        self, config: Config, origin: Origin, *, received: datetime, strict: bool, payloads: bool = False,
+        router: Router | None = None, max_reasons: int | None = None,
+    ) -> None:  # fmt: skip
         self._config = config
         self._origin = origin
         self._received = received
@@ -192,27 +185,19 @@ def as_json(explanation: Explanation, *, routed: bool = True) -> dict[str, objec
     """
     disposition = explanation.disposition
     delivered = disposition is not None and disposition.kind == "deliver"
-    return (
-        explanation.fields
-        | {
-            "listener": explanation.origin.listener.name,
-            "route": disposition.route if disposition and routed else None,
-            "intake": disposition.intake if disposition and routed else None,
-            "payload": disposition.payload if disposition and delivered else None,
-            "event": None if explanation.event is None else explanation.event.decode("utf-8", "surrogateescape"),
-            "event_timestamp": explanation.event_timestamp,
-        }
-        | _forms_as_json(explanation)
-    )
-
-
-def _forms_as_json(explanation: Explanation) -> dict[str, object]:
-    forms, disposition = explanation.forms, explanation.disposition
-    if forms is None:
-        return {}
-    return {
-        "intake_format": disposition.format if disposition else None,
-        "payloads": {form: event.decode("utf-8", "surrogateescape") for form, event in forms.events.items()},
-        "fitting": forms.matching,
-        "look_alikes": forms.look_alikes,
+    result = explanation.fields | {
+        "listener": explanation.origin.listener.name,
+        "route": disposition.route if disposition and routed else None,
+        "intake": disposition.intake if disposition and routed else None,
+        "payload": disposition.payload if disposition and delivered else None,
+        "event": None if explanation.event is None else explanation.event.decode("utf-8", "surrogateescape"),
+        "event_timestamp": explanation.event_timestamp,
     }
+    if (forms := explanation.forms) is not None:
+        result |= {
+            "intake_format": disposition.format if disposition else None,
+            "payloads": {form: event.decode("utf-8", "surrogateescape") for form, event in forms.events.items()},
+            "fitting": forms.matching,
+            "look_alikes": forms.look_alikes,
+        }
+    return result

@@ -1,7 +1,6 @@
 """Encodes one frame in every payload form and for every text format. Uses the grouping of the pipeline."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, tzinfo
 
 from bridge import batching
@@ -30,33 +29,24 @@ class FrameContext:
     "Limits of the pipeline. A timestamp outside their time window is replaced by the time of reception."
 
 
-def event_in(form: str, frame: bytes, context: FrameContext) -> bytes:
-    """Returns the event of a frame in a payload form, as sent to ``/plain/batch``; ``b""`` if it is too long."""
-    return _event(Disposition("deliver", context.route, context.intake, form, zone=context.zone), frame, context)
-
-
 def event_for(text_format: Format, frame: bytes, context: FrameContext) -> bytes:
     """Returns the event of a frame for an intake with a text format. Applies the format's payload form and rule."""
-    return _event(
-        Disposition(
-            "deliver", context.route, context.intake, text_format.payload, timestamp=text_format.timestamp,
-            zone=context.zone, format=text_format.name, refined=True,
-        ),
-        frame,
-        context,
+    disposition = Disposition(
+        "deliver", context.route, context.intake, text_format.payload, timestamp=text_format.timestamp,
+        zone=context.zone, format=text_format.name, refined=True,
     )  # fmt: skip
+    return _event(disposition, frame, context)
 
 
 def every_form(frame: bytes, context: FrameContext) -> dict[str, bytes]:
-    """Returns the event of a frame in each payload form."""
-    return {form: event_in(form, frame, context) for form in FORMS}
+    """Returns the event of a frame in each payload form, as sent to ``/plain/batch``; ``b""`` if it is too long."""
+    base = Disposition("deliver", context.route, context.intake, zone=context.zone)
+    return {form: _event(replace(base, payload=form), frame, context) for form in FORMS}
 
 
 def look_alikes(frame: bytes, context: FrameContext) -> list[Format]:
     """Returns the formats that the frame's event would match, the most specific first. The result is only a hint."""
-    found: Iterable[Format] = (
-        candidate for candidate in FORMATS.values() if candidate.fits(event_for(candidate, frame, context))
-    )
+    found = [candidate for candidate in FORMATS.values() if candidate.fits(event_for(candidate, frame, context))]
     return sorted(found, key=lambda candidate: (candidate.foreign, candidate.name))
 
 
