@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 
 from bridge.cli.options import WRONG_USAGE, CliCommand, configuration_option, example, probe
-from bridge.setup.check_result import Connect, faults_of, lines_of, verdict
+from bridge.config import ConfigurationError, linted
+from bridge.setup.check_result import Connect, lines_of, verdict
 
 
 @click.command(cls=CliCommand, epilog=example("syslog-bridge check -c bridge.yaml --connect"))
@@ -17,12 +18,7 @@ from bridge.setup.check_result import Connect, faults_of, lines_of, verdict
 @click.option("--send-test", "sending", is_flag=True, help="Send one test event to each intake.")
 @click.option("--no-secrets", is_flag=True, help="Do not read keys and passwords; for a review on another machine.")
 @click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="Output format.",
+    "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Output format."
 )
 @click.pass_obj
 def check(connect: Connect | None, file: Path, connecting: bool, sending: bool, no_secrets: bool, form: str) -> None:
@@ -37,11 +33,12 @@ def check(connect: Connect | None, file: Path, connecting: bool, sending: bool, 
     """
     if sending and no_secrets:
         raise click.UsageError("--send-test needs the intake keys, which --no-secrets does not read")
-    config, faults = faults_of(file, secrets=not no_secrets)
-    if config is None:
-        rows = [{**asdict(fault), "severity": "error"} for fault in faults]
-        _write(form, rows, [str(fault) for fault in faults])
-        raise SystemExit(WRONG_USAGE)
+    try:
+        config, faults = linted(file, secrets=not no_secrets)
+    except ConfigurationError as error:
+        rows = [{**asdict(fault), "severity": "error"} for fault in error.faults]
+        _write(form, rows, [str(fault) for fault in error.faults])
+        raise SystemExit(WRONG_USAGE) from None
     testing = connecting or sending
     if form == "text":
         for fault in faults:

@@ -16,14 +16,13 @@ def config_group() -> None:
 
 @config_group.command(epilog=example("syslog-bridge config show --effective -c bridge.yaml"))
 @configured
-@click.option("--effective", "whole", is_flag=True, help="Fill in every default. Always on.")
-def show(config: Config, whole: bool) -> None:
+@click.option("--effective", is_flag=True, help="Fill in every default. Always on.", expose_value=False)
+def show(config: Config) -> None:
     """Print the effective configuration: all included files merged, every default filled in, each intake with its
     complete destination. Secrets are not read and are shown as ****.
 
     The output is for reading only: paths are absolute, and comments are not kept.
     """
-    del whole
     click.echo(effective(config), nl=False)
 
 

@@ -20,11 +20,13 @@ LOG_LEVELS = ("debug", "info", "warn", "error")
 # Command name -> its module in `bridge.cli`, and the name of the click command in that module.
 _COMMANDS = {
     name: (name, name)
-    for name in ("check", "collector", "demo", "drain", "drill", "explain", "formats", "key", "quarantine", "reload",
-                 "replay", "report", "send", "setup", "spool", "status", "tail", "test", "why")
+    for name in ("check", "collector", "demo", "drill", "explain", "formats", "key", "quarantine", "replay", "report",
+                 "send", "setup", "spool", "status", "tail", "test", "why")
 } | {
     "config": ("config", "config_group"),
+    "drain": ("running", "drain"),
     "import": ("import_forwarder", "import_forwarder"),
+    "reload": ("running", "reload"),
     "schema": ("config", "schema"),
     "unrouted": ("quarantine", "unrouted"),
 }  # fmt: skip

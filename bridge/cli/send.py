@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
+from itertools import repeat
 
 import click
 
@@ -39,24 +40,12 @@ def _word(text: str) -> str:
     cls=CliCommand,
     epilog=example("syslog-bridge send --to tcp://127.0.0.1:514 --count 1000 --rate 100/s 'message {n}'"),
 )
-@click.option(
-    "--to",
-    "target",
-    metavar="URL",
-    type=parsed(SendTarget.parse),
-    required=True,
-    help="Destination: udp://HOST:PORT or tcp://HOST:PORT.",
-)
+@click.option("--to", "target", metavar="URL", type=parsed(SendTarget.parse), required=True,
+              help="Destination: udp://HOST:PORT or tcp://HOST:PORT.")  # fmt: skip
 @click.option("--count", metavar="N", type=click.IntRange(1), help="Number of times to send MESSAGE.  [default: 1]")
 @click.option("--rate", metavar="N/s", type=_rate, help="Messages per second.  [default: no limit]")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["rfc3164", "rfc5424"]),
-    default="rfc3164",
-    show_default=True,
-    help="Header format.",
-)
+@click.option("--format", "form", type=click.Choice(["rfc3164", "rfc5424"]), default="rfc3164", show_default=True,
+              help="Header format.")  # fmt: skip
 @click.option("--octet-counted", is_flag=True, help="TCP only: send the length before each message (RFC 6587).")
 @click.option("--hostname", metavar="H", type=_word, help="HOSTNAME in the header.  [default: this machine's]")
 @click.option(
@@ -65,34 +54,17 @@ def _word(text: str) -> str:
 @click.option("--facility", metavar="NAME", type=parsed(_facility), help="Name or number.  [default: user]")
 @click.option("--severity", metavar="NAME", type=parsed(_severity), help="Name or number.  [default: notice]")
 @click.option("--priority", metavar="N", type=click.IntRange(0, 191), help="PRI, instead of facility and severity.")
-@click.option(
-    "--timestamp",
-    "when",
-    metavar="TIME",
-    type=options.clock_time,
-    help="Time in the header, RFC 3339.  [default: local time]",
-)
+@click.option("--timestamp", "when", metavar="TIME", type=options.clock_time,
+              help="Time in the header, RFC 3339.  [default: local time]")  # fmt: skip
 @click.option("--from", "source", metavar="ADDRESS", type=options.address, help="Local address to send from.")
 @click.option("--stdin", "from_stdin", is_flag=True, help="Send each line of stdin as a message.")
 @click.option("--raw", is_flag=True, help="Send MESSAGE, or each line, without adding a header.")
 @click.argument("message", required=False)
 def send(
-    target: SendTarget,
-    count: int | None,
-    rate: float | None,
-    form: str,
-    octet_counted: bool,
-    hostname: str | None,
-    app_name: str,
-    facility: int | None,
-    severity: int | None,
-    priority: int | None,
-    when: datetime | None,
-    source: Address | None,
-    from_stdin: bool,
-    raw: bool,
-    message: str | None,
-) -> None:
+    target: SendTarget, count: int | None, rate: float | None, form: str, octet_counted: bool, hostname: str | None,
+    app_name: str, facility: int | None, severity: int | None, priority: int | None, when: datetime | None,
+    source: Address | None, from_stdin: bool, raw: bool, message: str | None,
+) -> None:  # fmt: skip
     """Send one or more test messages. {n} in MESSAGE is replaced by the number of the message."""
     if from_stdin and (message is not None or count is not None):
         raise click.UsageError("--stdin sends each line once: omit MESSAGE and --count")
@@ -110,7 +82,8 @@ def send(
         rfc5424=form == "rfc5424", priority=priority, hostname=hostname or socket.gethostname().partition(".")[0],
         app_name=app_name, time=when, raw=raw, octet_counted=octet_counted,
     )  # fmt: skip
-    texts: Iterable[bytes] = _lines() if from_stdin else _repeated(message, count or 1)
+    text = ("test message {n}" if message is None else message).encode("utf-8", "surrogateescape")
+    texts = _lines() if from_stdin else repeat(text, count or 1)
     frames = (composer.compose(text, number) for number, text in enumerate(texts, start=1))
     end = b"" if target.kind == "udp" or octet_counted else b"\n"
     with _progress(target, None if from_stdin else count or 1) as sent:
@@ -130,11 +103,6 @@ def _progress(target: SendTarget, total: int | None) -> Iterator[Callable[[], No
         yield lambda: progress.advance(bar)
 
 
-def _repeated(message: str | None, count: int) -> Iterator[bytes]:
-    text = "test message {n}" if message is None else message
-    yield from (text.encode("utf-8", "surrogateescape") for _ in range(count))
-
-
 def _lines() -> Iterator[bytes]:
     for line in sys.stdin.buffer:
         if stripped := line.rstrip(b"\r\n"):
@@ -146,7 +114,6 @@ def _send(
 ) -> None:
     count = size = 0
     began = time.monotonic()
-    failure: SendError | None = None
     try:
         connection = SendConnection(target, source)
         for frame in frames:
@@ -158,12 +125,10 @@ def _send(
             sent()
         connection.close()
     except SendError as error:
-        failure = error
+        fail(f"send: {error}" + (f"; {count:,} messages were sent before" if count > 1 else ""))
     except KeyboardInterrupt:
         click.echo(err=True)
     seconds = time.monotonic() - began
-    if failure is not None:
-        fail(f"send: {failure}" + (f"; {count:,} messages were sent before" if count > 1 else ""))
     speed = f" ({count / seconds:,.0f}/s)" if count > 1 and seconds > 0 else ""
     messages = "1 message" if count == 1 else f"{count:,} messages"
     click.echo(f"send: {messages}, {size:,} bytes, to {target} in {seconds:.2f} s{speed}", err=True)

@@ -1,10 +1,9 @@
 """Defines the results of a configuration check and of a connection check, as data and as text."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 
-from bridge.config import Config, ConfigurationError, Fault, linted
+from bridge.config import Config
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,19 +19,11 @@ class StepResult:
     ok: bool
     text: str
     "For the operator: the finding, or the fault and its remedy. Never contains a key."
-    event_ids: tuple[str, ...] = field(default=())
+    event_ids: tuple[str, ...] = ()
 
 
 Connect = Callable[[Config, bool, bool], Sequence[StepResult]]
 """Tests the connection to every collector (first flag) and sends one event for each intake (second flag)."""
-
-
-def faults_of(file: Path, *, secrets: bool) -> tuple[Config | None, list[Fault]]:
-    """Loads a configuration; returns it with its warnings, or None with all its errors."""
-    try:
-        return linted(file, secrets=secrets)
-    except ConfigurationError as error:
-        return None, error.faults
 
 
 def verdict(config: Config) -> str:

@@ -1,4 +1,4 @@
-"""Implements ``syslog-bridge drain``: delivers all waiting events before a gateway is decommissioned."""
+"""Implements ``syslog-bridge reload`` and ``drain``: operations of the running bridge as a whole."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -6,9 +6,21 @@ from pathlib import Path
 import click
 
 from bridge.cli.execute import bridge_runs, run_command
-from bridge.cli.options import CliCommand, configuration_option, example, fail, parsed
-from bridge.config import load
+from bridge.cli.options import CliCommand, configuration_option, configured, example, fail, parsed
+from bridge.config import Config, load
 from bridge.config.units import duration
+
+
+@click.command(cls=CliCommand, epilog=example("syslog-bridge reload -c /etc/syslog-bridge/bridge.yaml"))
+@configured
+def reload(config: Config) -> None:
+    """Reload the configuration of the running bridge.
+
+    Does the same as systemctl reload, and prints the result.
+    """
+    if not bridge_runs(config):
+        fail("reload: no bridge is running")
+    click.echo(run_command(config, "reload", {})["text"])
 
 
 @click.command(cls=CliCommand, epilog=example("syslog-bridge drain --timeout 30m && systemctl stop syslog-bridge"))
