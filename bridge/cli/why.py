@@ -11,9 +11,11 @@ import click
 
 from bridge.cli.options import CliCommand, configured, example
 from bridge.cli.status_text import age
-from bridge.config import Config, Listener
+from bridge.config import Config
 from bridge.config.faults import printable
+from bridge.explain.explanation import Origin
 from bridge.operations import control_client, spool_summary
+from bridge.routing.conditions import Address
 
 OK, WRONG, NOTE = "ok", "NO", "--"
 "Marks of a step: it is fine; the messages stop here; a hint."
@@ -40,11 +42,8 @@ def why(config: Config, address: str, as_json: bool) -> None:
     """
     directory = config.spool.directory
     if not directory.is_dir() or spool_summary.owner(directory) is None:
-        steps = [
-            Step(WRONG, "running", "the bridge is not running, so it receives nothing"),
-            *unseen_source_steps(config, address, {}),
-        ]
-        click.echo(_text(address, steps))
+        stopped = Step(WRONG, "running", "the bridge is not running, so it receives nothing")
+        click.echo(_text(address, [stopped, *unseen_source_steps(config, address, {})]))
         raise SystemExit(1)
     known = control_client.get(directory, f"/api/source?{urlencode({'address': address})}")
     status = control_client.get(directory, "/api/status?sources=0")
@@ -61,26 +60,21 @@ def source_steps(
     for row in known.get("seen", []):
         name = f" ({row['name']})" if row.get("name") else ""
         yield f"{row['address']}{name} at listener {row['listener']}", list(_pipeline(config, row, status))
-    rejected = known.get("turned_away", {})
     seen_at = {row["listener"] for row in known.get("seen", [])}
     if not seen_at:
         yield address, list(unseen_source_steps(config, address, known, status))
-    elif others := {name: reason for name, reason in rejected.items() if name not in seen_at}:
-        yield (
-            f"{address} at other listeners",
-            [Step(WRONG, "rejected", f"{name}: {reason}") for name, reason in others.items()],
-        )
+    elif others := {name: reason for name, reason in known.get("turned_away", {}).items() if name not in seen_at}:
+        steps = [Step(WRONG, "rejected", f"{name}: {reason}") for name, reason in others.items()]
+        yield f"{address} at other listeners", steps
 
 
 def _pipeline(config: Config, row: dict[str, Any], status: dict[str, Any]) -> Iterator[Step]:
     last = (row.get("messages") or [{}])[0]
     listener = row["listener"]
     yield Step(
-        OK,
-        "received",
-        f"{row['events']:,} message{'s' * (row['events'] != 1)}, {row['events_per_second']:g}/s now,"
+        OK, "received", f"{row['events']:,} message{'s' * (row['events'] != 1)}, {row['events_per_second']:g}/s now,"
         f" the last {age(row['silent_seconds'])} ago",
-    )
+    )  # fmt: skip
     drops = status.get("kernel_drops", {}).get(listener, 0)
     yield Step(
         WRONG if drops else OK, "listener",
@@ -139,8 +133,9 @@ def unseen_source_steps(
         yield Step(WRONG, "received", f"nothing received from it since the start, {age(status['uptime_seconds'])} ago")
     for name, reason in known.get("turned_away", {}).items():
         yield Step(WRONG, "rejected", f"listener {name} rejected it: {reason}")
+    parsed = _parsed(address)
     for listener in config.listeners:
-        if not _allows(listener, address):
+        if parsed is not None and not Origin(listener, parsed).allowed:
             yield Step(WRONG, "allow", f"listener {listener.name} rejects it. Add it to allow:")
     others = known.get("others", {})
     if (only := others.get("only")) and only != address:
@@ -152,7 +147,7 @@ def unseen_source_steps(
         yield Step(
             NOTE, "nearby", f"messages come from {', '.join(near)}. Check whether the device uses another interface"
         )
-    if not _is_address(address):
+    if parsed is None:
         yield Step(
             NOTE, "address", "not an IP address. Only hosts behind a relay (sources: relay: true) are known by name"
         )
@@ -171,19 +166,11 @@ def tcpdump(config: Config, address: str) -> str:
     return f"tcpdump -ni any 'host {printable(address)}{f' and ({condition})' if condition else ''}'"
 
 
-def _is_address(text: str) -> bool:
+def _parsed(address: str) -> Address | None:
     try:
-        ip_address(text)
+        return ip_address(address)
     except ValueError:
-        return False
-    return True
-
-
-def _allows(listener: Listener, address: str) -> bool:
-    if not _is_address(address):
-        return True
-    parsed = ip_address(address)
-    return listener.allow is None or any(parsed.version == net.version and parsed in net for net in listener.allow)
+        return None
 
 
 def _text(title: str, steps: list[Step]) -> str:
