@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Iterator
+from heapq import nlargest
 
 import click
 
@@ -16,15 +17,11 @@ from bridge.spool.reprocess import Selection
 from bridge.syslog.timestamps import rfc3339
 
 _WHICH = bundle(
-    click.option(
-        "--reason",
-        multiple=True,
-        type=click.Choice(REASONS),
-        help="Only frames with this reason; repeatable.  [default: all]",
-    ),
+    click.option("--reason", multiple=True, type=click.Choice(REASONS),
+                 help="Only frames with this reason; repeatable.  [default: all]"),
     click.option("--intake", metavar="NAME", help="Only events that this intake refused or that were too long for it."),
     click.option("--source", metavar="ADDRESS", help="Only frames from this address or network."),
-)
+)  # fmt: skip
 _SHOWN = 160
 "Bytes of a frame that a list shows."
 
@@ -55,14 +52,14 @@ def list_(
 
     Shows time of reception, reason, sender or intake, details and the beginning of each frame.
     """
-    found: list[tuple[str, QuarantineEntry]] = []
     total: Counter[str] = Counter()
-    for why, entry in _entries(config, reason or REASONS, intake, source):
-        total[why] += 1
-        found.append((why, entry))
-        if len(found) > 2 * limit:
-            found = sorted(found, key=lambda each: -each[1].received_ms)[:limit]
-    for why, entry in sorted(found, key=lambda each: -each[1].received_ms)[:limit]:
+
+    def counted() -> Iterator[tuple[str, QuarantineEntry]]:
+        for why, entry in _entries(config, reason or REASONS, intake, source):
+            total[why] += 1
+            yield why, entry
+
+    for why, entry in nlargest(limit, counted(), key=lambda each: each[1].received_ms):
         if as_json:
             click.echo(json.dumps({"kind": why, **json.loads(entry.line())}))
         else:
@@ -119,15 +116,15 @@ def list_unrouted(config: Config, as_json: bool) -> None:
         counts[sender] += 1
         first, last = senders.get(sender, [entry, entry])
         senders[sender] = [min(first, entry, key=_received), max(last, entry, key=_received)]
-    rows = [
-        {
-            "address": peer, "listener": listener, "frames": count,
-            "first": rfc3339(senders[peer, listener][0].received_ms),
-            "last": rfc3339(senders[peer, listener][1].received_ms),
-            "sample": senders[peer, listener][1].frame[:_SHOWN].decode("utf-8", "backslashreplace"),
-        }
-        for (peer, listener), count in counts.most_common()
-    ]  # fmt: skip
+    rows = []
+    for (peer, listener), count in counts.most_common():
+        first, last = senders[peer, listener]
+        rows.append(
+            {
+                "address": peer, "listener": listener, "frames": count, "first": rfc3339(first.received_ms),
+                "last": rfc3339(last.received_ms), "sample": last.frame[:_SHOWN].decode("utf-8", "backslashreplace"),
+            }
+        )  # fmt: skip
     if as_json:
         click.echo(json.dumps(rows, indent=2))
         return
