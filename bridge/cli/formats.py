@@ -6,12 +6,17 @@ from datetime import UTC, datetime
 
 import click
 
-from bridge.cli.options import CliCommand, example
+from bridge.cli.options import CliCommand, aligned, example
 from bridge.config.faults import printable
 from bridge.explain.payloads import FrameContext, event_for
 from bridge.formats import FORMATS, Format, UnknownFormat, find
 
 # The examples were received one second after they were sent.
+_LEGEND = """\
+time: `text` means that the parser reads the time from the event text; `request` means that it uses the
+syslog time that is sent with each request.
+A + after the payload: the format has its own rule. `syslog-bridge formats NAME` shows it."""
+
 _CONTEXT = FrameContext(received=datetime(2026, 11, 23, 7, 24, 1, tzinfo=UTC))
 
 
@@ -62,24 +67,11 @@ def _text(data: bytes) -> str:
 
 def _table(chosen: list[Format]) -> str:
     rows = [("format", "payload", "time", "product")]
-    rows += [(one.name, _payload(one), "text" if one.own_time else "request", one.product) for one in chosen]
-    widths = [max(len(row[column]) for row in rows) for column in range(3)]
-    lines = [
-        "  ".join((*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[3])) for row in rows
+    rows += [
+        (one.name, one.payload + "+" * bool(one.rule), "text" if one.own_time else "request", one.product)
+        for one in chosen
     ]
-    return "\n".join(
-        [
-            *lines,
-            "",
-            "time: `text` means that the parser reads the time from the event text; `request` means that it uses the",
-            "syslog time that is sent with each request.",
-            "A + after the payload: the format has its own rule. `syslog-bridge formats NAME` shows it.",
-        ]
-    )
-
-
-def _payload(one: Format) -> str:
-    return f"{one.payload}+" if one.rule else one.payload
+    return "\n".join([*aligned(rows), "", _LEGEND])
 
 
 def _rows(one: Format) -> Iterator[tuple[str, str]]:

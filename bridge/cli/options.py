@@ -107,6 +107,13 @@ def os_error_text(error: OSError, path: Path | None = None) -> str:
     return f"{f'{place}: ' if place else ''}{error.strerror or error}{remedy}"
 
 
+def aligned(rows: Sequence[Sequence[str]], *, numbers: bool = False) -> list[str]:
+    """Returns the lines of a table. ``numbers``: align all columns but the first to the right."""
+    first, *others = (max(map(len, column)) for column in zip(*rows, strict=True))
+    align = str.rjust if numbers else str.ljust
+    return ["  ".join((row[0].ljust(first), *map(align, row[1:], others))).rstrip() for row in rows]
+
+
 # Option types. click calls them with the text of the option; they raise BadParameter if the text is invalid.
 
 

@@ -14,6 +14,7 @@ from rich.text import Text
 from bridge.accounting import UNROUTED
 from bridge.accounting.journal_lines import JournalReader
 from bridge.accounting.report.rows import Report, ReportRow
+from bridge.cli.options import aligned
 from bridge.config.faults import printable
 
 NO_INTAKE = "(no intake)"
@@ -23,10 +24,9 @@ _MAX_LISTED = 10
 
 _COLUMNS = (
     ("carried over", "carried"), ("received", "received"), ("replayed", "replayed"), ("taken over", "taken"),
-    ("moved here", "moved"),
-    ("queued again", "again"),
-    ("delivered", "delivered"), ("sent twice", "twice"), ("quarantined", "quarantined"), ("filtered", "filtered"),
-    ("handed over", "handed"), ("dropped", "dropped"), ("held", "held"),
+    ("moved here", "moved"), ("queued again", "again"), ("delivered", "delivered"), ("sent twice", "twice"),
+    ("quarantined", "quarantined"), ("filtered", "filtered"), ("handed over", "handed"), ("dropped", "dropped"),
+    ("held", "held"),
 )  # fmt: skip
 _ALWAYS = {"received", "delivered", "dropped", "held"}
 "Columns that are shown even if all their values are 0."
@@ -92,10 +92,7 @@ def table(report: Report, *, whole: bool, terminal: bool) -> str:
     cells = [[printable(intake), *(f"{_figure(row, name):,}" for _, name in columns)] for intake, row in rows]
     if terminal:
         return _rich(heads, cells, whole=whole)
-    widths = [max(map(len, column)) for column in zip(heads, *cells, strict=True)]
-    return "\n".join(
-        "  ".join((row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:]))).rstrip() for row in (heads, *cells)
-    )
+    return "\n".join(aligned((heads, *cells), numbers=True))
 
 
 def _rich(heads: Sequence[str], cells: Sequence[Sequence[str]], *, whole: bool) -> str:

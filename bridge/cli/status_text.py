@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from bridge.accounting.ledger import IN, OUT
+from bridge.cli.options import aligned
 from bridge.config.faults import printable
 from bridge.monitoring import headline
 
@@ -12,31 +13,19 @@ _MAX_ROWS = 30
 
 def of_running(status: dict[str, Any]) -> str:
     """Formats the status of a running bridge (``/api/status``)."""
-    ledger, intakes = status.get("ledger", {}), status.get("intakes", [])
-    lines = list(_headline(headline.of(status)))
-    lines += _listeners(status)
-    lines += _intakes(intakes)
+    lines = [*_headline(headline.of(status)), *_listeners(status), *_intakes(status.get("intakes", []))]
     lines += _cluster_node(status.get("fleet"))
-    sources = status.get("sources", [])
-    lines += _table(
-        "sources",
-        ("address", "listener", "route", "intake", "events", "last seen", "clock"),
-        map(_source, sources),
-        status.get("sources_count", {}).get("total"),
+    counts = status.get("sources_count", {})
+    heads = ("address", "listener", "route", "intake", "events", "last seen", "clock")
+    lines += _table("sources", heads, map(_source, status.get("sources", [])), counts.get("total"))
+    clocks = (
+        (row.get("name") or row.get("address"), row.get("text"), row.get("remedy")) for row in status.get("clocks", [])
     )
-    clocks = status.get("clocks", [])
-    lines += _table(
-        "wrong clocks", ("source", "offset", "remedy"),
-        ((row.get("name") or row.get("address"), row.get("text"), row.get("remedy")) for row in clocks),
-        status.get("sources_count", {}).get("clock"),
-    )  # fmt: skip
-    unrouted = status.get("unrouted", [])
-    lines += _table(
-        "unrouted",
-        ("address", "listener", "events", "last seen"),
-        ([row.get(key) for key in ("address", "listener", "events", "last_seen")] for row in unrouted),
-    )
-    lines += ["", *_ledger(ledger)]
+    lines += _table("wrong clocks", ("source", "offset", "remedy"), clocks, counts.get("clock"))
+    keys = ("address", "listener", "events", "last_seen")
+    unrouted = (map(row.get, keys) for row in status.get("unrouted", []))
+    lines += _table("unrouted", ("address", "listener", "events", "last seen"), unrouted)
+    lines += ["", *_ledger(status.get("ledger", {}))]
     for name, title in (("quarantine", "quarantined: "), ("possible_duplicates", "possible duplicates: ")):
         table = status.get(name)
         if isinstance(table, dict) and any(table.values()):
@@ -76,9 +65,7 @@ def _listeners(status: dict[str, Any]) -> list[str]:
     if not isinstance(listeners, dict):
         return []
     drops, rejected = status.get("kernel_drops"), status.get("refused_connections")
-    rows = [
-        (name, str(port), _value(drops, name), _value(rejected, name)) for name, port in listeners.items()
-    ]  # fmt: skip
+    rows = [(name, str(port), _value(drops, name), _value(rejected, name)) for name, port in listeners.items()]
     return _table("listeners", ("name", "port", "dropped by the kernel", "rejected connections"), rows)
 
 
@@ -142,17 +129,15 @@ def _counts(table: dict[str, int]) -> str:
     return ", ".join(f"{name} {count:,}" for name, count in table.items() if count)
 
 
-def _table(title: str, heads: Sequence[str], rows: Iterable[Sequence[object]], total: int | None = None) -> list[str]:
+def _table(title: str, heads: Sequence[str], rows: Iterable[Iterable[object]], total: int | None = None) -> list[str]:
     """Returns the lines of a table, none if it has no rows. ``total``: number of rows, if ``rows`` has not all."""
     cells = [[_cell(value) for value in row] for row in rows]
     if not cells:
         return []
     left_out = (total or len(cells)) - _MAX_ROWS
     cells = cells[:_MAX_ROWS]
-    widths = [max(map(len, column)) for column in zip(heads, *cells, strict=True)]
-    lines = ["  ".join(map(str.ljust, row, widths)) for row in (heads, *cells)]
     more = [f"  ... and {left_out:,} more; use --json to see all"] if left_out > 0 else []
-    return ["", title, *(f"  {line.rstrip()}" for line in lines), *more]
+    return ["", title, *(f"  {line}" for line in aligned((heads, *cells))), *more]
 
 
 def _cell(value: object) -> str:

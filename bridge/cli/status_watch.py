@@ -1,7 +1,7 @@
 """Shows the status in a terminal, updated every two seconds and limited to its height (``status --watch``)."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
@@ -37,11 +37,11 @@ def watch(read_status: Callable[[], dict[str, Any]], console: Console) -> None:
 def screen(status: dict[str, Any], height: int) -> RenderableType:
     """Draws one screen. Text of the status is not read as markup, and control characters are escaped."""
     summary = headline.of(status)
-    color = _COLORS[summary["state"]]
     # The problems come first, because rich cuts off the bottom of what does not fit the terminal.
-    parts: list[RenderableType] = [
-        Panel(_problems(summary), border_style=color, title=_plain(_title(status)), subtitle="Ctrl-C to quit")
-    ]
+    title = f"syslog-bridge on {status.get('gateway', '?')}, {str(status.get('taken', ''))[11:19]} UTC"
+    panel = Panel(
+        _problems(summary), border_style=_COLORS[summary["state"]], title=_plain(title), subtitle="Ctrl-C to quit"
+    )
     intakes = _table("Intake", "State", "In/s", "Out/s", "Waiting", "Oldest", "Last error")
     for row in status.get("intakes", []):
         state = str(row.get("state"))
@@ -51,7 +51,6 @@ def screen(status: dict[str, Any], height: int) -> RenderableType:
             f"{row.get('backlog_events', 0):,} ({size(row.get('backlog_bytes') or 0)})",
             age(row.get("oldest_seconds")), _plain(row.get("last_error") or ""),
         )  # fmt: skip
-    parts.append(intakes)
     left = height - 8 - len(summary["problems"]) - len(status.get("intakes", [])) - 6
     sources = _table("Source", "Listener", "Intake", "Events", "Events/s", "Last seen", "Clock")
     for row in status.get("sources", [])[: max(3, left)]:
@@ -62,25 +61,17 @@ def screen(status: dict[str, Any], height: int) -> RenderableType:
             _rate(row.get("events_per_second")), f"{age(row.get('silent_seconds'))} ago",
             Text(printable(str(row.get("clock") or "-")), style="yellow" if remedy else ""),
         )  # fmt: skip
-    parts.append(sources)
-    return Group(*parts)
-
-
-def _title(status: dict[str, Any]) -> str:
-    return f"syslog-bridge on {status.get('gateway', '?')}, {str(status.get('taken', ''))[11:19]} UTC"
+    return Group(panel, intakes, sources)
 
 
 def _problems(summary: dict[str, Any]) -> Text:
-    return Text("\n").join(_lines(summary))
-
-
-def _lines(summary: dict[str, Any]) -> Iterator[Text]:
-    yield Text(printable(summary["text"]), style="bold")
+    lines = [Text(printable(summary["text"]), style="bold")]
     for number, problem in enumerate(summary["problems"][:6]):
         if number:
-            yield Text(printable(problem["text"]))
+            lines.append(Text(printable(problem["text"])))
         if problem["remedy"]:
-            yield Text(f"  remedy: {printable(problem['remedy'])}", style="dim")
+            lines.append(Text(f"  remedy: {printable(problem['remedy'])}", style="dim"))
+    return Text("\n").join(lines)
 
 
 def _table(*heads: str) -> Table:
