@@ -40,37 +40,23 @@ spool: {directory: unused}
 @click.option(
     "--from", "source", metavar="ADDRESS", type=options.address, help="Address of the sender.  [default: 127.0.0.1]"
 )
-@click.option(
-    "--listener",
-    metavar="NAME",
-    help="Listener that received it.  [default: the first; with --stream the first that takes streams]",
-)
+@click.option("--listener", metavar="NAME",
+              help="Listener that received it.  [default: the first; with --stream the first that takes streams]",
+              )  # fmt: skip
 @click.option("--client-name", metavar="NAME", default="", help="Name in the certificate of a TLS client.")
 @click.option("--received", metavar="TIME", type=options.time, help="Time of reception, RFC 3339.  [default: now]")
 @click.option("--stream", is_flag=True, help="Read stdin as one TCP connection instead of one message per line.")
-@click.option(
-    "--payloads",
-    is_flag=True,
-    help="Show the event in every payload form, and mark those that match the intake's format.",
-)
+@click.option("--payloads", is_flag=True,
+              help="Show the event in every payload form, and mark those that match the intake's format.")  # fmt: skip
 @click.option("--json", "as_lines", is_flag=True, help="Print one JSON object per line.")
 @click.pass_context
 def explain(
-    context: click.Context,
-    file: Path,
-    source: Address | None,
-    listener: str | None,
-    client_name: str,
-    received: datetime | None,
-    stream: bool,
-    payloads: bool,
-    as_lines: bool,
-) -> None:
+    context: click.Context, file: Path, source: Address | None, listener: str | None, client_name: str,
+    received: datetime | None, stream: bool, payloads: bool, as_lines: bool,
+) -> None:  # fmt: skip
     """Show how messages from stdin are framed, parsed, routed and sent. Sends nothing and reads no keys."""
-    config = _built_in(context, file)
-    routed = config is None
-    if config is None:
-        config = load(file, secrets=False)
+    routed = file.exists() or context.get_parameter_source("file") is not ParameterSource.DEFAULT
+    config = load(file, secrets=False) if routed else _built_in(file)
     chosen = _listener(config, listener, stream=stream)
     explainer = Explainer(
         config, Origin(chosen, source or IPv4Address("127.0.0.1"), (client_name,) if client_name else ()),
@@ -78,19 +64,14 @@ def explain(
     )  # fmt: skip
     cutter = Cutter(chosen, max_frame_size=config.max_frame_size, truncate=config.oversize == "truncate")
     cuts = cutter.stream(_chunks()) if stream else cutter.lines(sys.stdin.buffer)
-    number = 0
-    for cut in cuts:
-        if (explanation := explainer.explain(cut)) is None:
-            continue
-        number += 1
+    explanations = filter(None, map(explainer.explain, cuts))
+    for number, explanation in enumerate(explanations, start=1):
         _write(number, explanation, routed=routed, as_lines=as_lines)
     if cutter.resyncs:
         click.echo(f"explain: {cutter.resyncs} octet counts did not lead to the next frame", err=True)
 
 
-def _built_in(context: click.Context, file: Path) -> Config | None:
-    if context.get_parameter_source("file") is not ParameterSource.DEFAULT or file.exists():
-        return None
+def _built_in(file: Path) -> Config:
     click.echo(
         f"explain: {file} does not exist. Explaining without routes, with payload message and time zone UTC. Use -c to"
         " name another file",
@@ -100,7 +81,6 @@ def _built_in(context: click.Context, file: Path) -> Config | None:
 
 
 def _listener(config: Config, name: str | None, *, stream: bool) -> Listener:
-    """Returns the listener whose settings apply."""
     if name is None:
         streams = [known for known in config.listeners if not known.takes_datagrams] if stream else config.listeners
         if not streams:
