@@ -6,21 +6,22 @@ option, because every user of a machine can see command lines, and shells save t
 
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TypeVar
 
 import click
 
-from bridge.cli.options import DEFAULT_FILE, CliCommand, bundle, configuration_option, example, fail, parsed, probe
+from bridge.cli.options import DEFAULT_FILE, CliCommand, configuration_option, example, fail, parsed, probe
 from bridge.config import Config
 from bridge.config import addresses as read
 from bridge.config.addresses import REGIONS
 from bridge.config.faults import printable
 from bridge.config.fields import intake_name, time_zone
 from bridge.formats import find
-from bridge.setup.check_result import Connect, StepResult, lines_of, verdict
+from bridge.setup.check_result import Connect, lines_of, verdict
 from bridge.setup.configuration_writer import Draft, write
 
 T = TypeVar("T")
@@ -49,6 +50,7 @@ class SetupAnswers:
         """Returns the configuration, with comments for editing it later."""
         key = "region" if self.collector in REGIONS else "url"
         format_option = f", format: {self.format}" if self.format else ""
+        hint = "    # If the text of a message does not name its host, add payload: line inside the braces."
         lines = [
             "# Written by `syslog-bridge setup`. After a change, run `syslog-bridge check` to find errors.",
             f"timezone: {self.timezone}    # for device times without a time zone; set another per sender in sources:",
@@ -60,11 +62,7 @@ class SetupAnswers:
             "",
             "intakes:",
             f"  {self.intake}: {{intake_key: {{file: keys/{self.intake}}}{format_option}}}",
-            *(
-                []
-                if self.format
-                else ["    # If the text of a message does not name its host, add payload: line inside the braces."]
-            ),
+            *(() if self.format else (hint,)),
             "",
         ]
         if self.sources:
@@ -79,15 +77,12 @@ class SetupAnswers:
         return "\n".join([*lines, "", f"spool: {{directory: {json.dumps(str(self.spool))}}}", ""])
 
 
-def _named(listeners: tuple[tuple[str, str], ...]) -> list[tuple[str, str, str]]:
-    """Returns each listener with a unique name: udp, tcp, udp-2."""
-    kinds: list[str] = []
-    named = []
+def _named(listeners: tuple[tuple[str, str], ...]) -> Iterator[tuple[str, str, str]]:
+    """Yields each listener with a unique name: udp, tcp, udp-2."""
+    counts: Counter[str] = Counter()
     for kind, at in listeners:
-        kinds.append(kind)
-        count = kinds.count(kind)
-        named.append((kind if count == 1 else f"{kind}-{count}", kind, at))
-    return named
+        counts[kind] += 1
+        yield kind if counts[kind] == 1 else f"{kind}-{counts[kind]}", kind, at
 
 
 # --- parsers: convert the user's text to a value, or raise ValueError with what is expected -------------------------
@@ -141,41 +136,6 @@ def _key(text: str) -> str:
 
 
 # --- the command ------------------------------------------------------------------------------------------------------
-
-
-_OPTIONS = bundle(
-    click.option(
-        "--region", metavar="NAME|URL", help=f"{' '.join(REGIONS)}, or a base URL of the collector.  [default: FRA1]"
-    ),
-    click.option("--intake", metavar="NAME", help="Name for the intake.  [default: its format, or all]"),
-    click.option("--key-file", metavar="FILE", type=click.File(), help="File with the intake key; - for stdin."),
-    click.option(
-        "--format", "form", metavar="NAME", help="Text format of the intake's parser; see syslog-bridge formats."
-    ),
-    click.option(
-        "--source", metavar="NETWORKS", help="Senders, such as '10.1.0.1, 10.2.0.0/16', or all.  [default: all]"
-    ),
-    click.option("--listen", metavar="URLS", help="Listeners.  [default: udp://*:514 tcp://*:514]"),
-    click.option("--timezone", metavar="ZONE", help="Time zone of device times without one.  [default: UTC]"),
-    click.option(
-        "--spool",
-        metavar="DIRECTORY",
-        type=click.Path(path_type=Path),
-        default=_SPOOL,
-        show_default=True,
-        help="Directory of the spool.",
-    ),
-    click.option(
-        "--non-interactive", is_flag=True, help="Do not ask; use the default of each option that is not given."
-    ),
-    click.option(
-        "--send-test", "sending", is_flag=True, help="Send one test event: the only way to detect a wrong key."
-    ),
-    click.option("--no-connect", is_flag=True, help="Do not test the connection to the collector."),
-    click.option("--force", is_flag=True, help="Replace an existing configuration."),
-)
-
-
 @click.command(
     cls=CliCommand,
     epilog=example(
@@ -185,7 +145,21 @@ _OPTIONS = bundle(
     ),
 )
 @configuration_option
-@_OPTIONS
+@click.option(
+    "--region", metavar="NAME|URL", help=f"{' '.join(REGIONS)}, or a base URL of the collector.  [default: FRA1]"
+)
+@click.option("--intake", metavar="NAME", help="Name for the intake.  [default: its format, or all]")
+@click.option("--key-file", metavar="FILE", type=click.File(), help="File with the intake key; - for stdin.")
+@click.option("--format", "form", metavar="NAME", help="Text format of the intake's parser; see syslog-bridge formats.")
+@click.option("--source", metavar="NETWORKS", help="Senders, such as '10.1.0.1, 10.2.0.0/16', or all.  [default: all]")
+@click.option("--listen", metavar="URLS", help="Listeners.  [default: udp://*:514 tcp://*:514]")
+@click.option("--timezone", metavar="ZONE", help="Time zone of device times without one.  [default: UTC]")
+@click.option("--spool", metavar="DIRECTORY", type=click.Path(path_type=Path), default=_SPOOL, show_default=True,
+              help="Directory of the spool.")  # fmt: skip
+@click.option("--non-interactive", is_flag=True, help="Do not ask; use the default of each option that is not given.")
+@click.option("--send-test", "sending", is_flag=True, help="Send one test event: the only way to detect a wrong key.")
+@click.option("--no-connect", is_flag=True, help="Do not test the connection to the collector.")
+@click.option("--force", is_flag=True, help="Replace an existing configuration.")
 @click.pass_obj
 def setup(
     connect: Connect | None, /, file: Path, key_file: IO[str] | None, spool: Path, non_interactive: bool,
@@ -258,8 +232,7 @@ class _Asker:
         return answer
 
     def secret(self, question: str, parse: Callable[[str], str]) -> str:
-        found: str = click.prompt(f"{question} (not shown)", hide_input=True, value_proc=parsed(parse))
-        return found
+        return str(click.prompt(f"{question} (not shown)", hide_input=True, value_proc=parsed(parse)))
 
     def write_anyway(self) -> bool:
         return self._interactive and click.confirm("Write the configuration anyway?", default=False)
@@ -273,7 +246,7 @@ def _read_key(file: IO[str]) -> str:
 
 
 def _test_connection(connect: Connect, config: Config, sending: bool, ask: _Asker) -> bool:
-    results: list[StepResult] = list(connect(config, True, sending))
+    results = connect(config, True, sending)
     click.echo("\n".join(lines_of(results)))
     return all(result.ok for result in results) or ask.write_anyway()
 
@@ -284,15 +257,13 @@ def _next_steps(file: Path, answers: SetupAnswers) -> list[str]:
     host, _, port = at.rpartition(":")
     if host in ("*", "0.0.0.0", "[::]"):
         host = "127.0.0.1"
-    steps = ["", "Next steps:"]
-    if file == DEFAULT_FILE and _SYSTEMD.is_dir():
-        steps.append("  sudo systemctl enable --now syslog-bridge")
-    else:
-        steps.append(f"  syslog-bridge run{option}")
-    steps.append(f"  syslog-bridge send --to {kind}://{host}:{port} 'a first message'")
-    steps.append(f"  sudo syslog-bridge status{option}")
-    if answers.sources:
-        steps.append(
-            "(The message is delivered only if this machine is one of the senders. Else status shows it as unrouted.)"
-        )
-    return steps
+    service = file == DEFAULT_FILE and _SYSTEMD.is_dir()
+    note = "(The message is delivered only if this machine is one of the senders. Else status shows it as unrouted.)"
+    return [
+        "",
+        "Next steps:",
+        "  sudo systemctl enable --now syslog-bridge" if service else f"  syslog-bridge run{option}",
+        f"  syslog-bridge send --to {kind}://{host}:{port} 'a first message'",
+        f"  sudo syslog-bridge status{option}",
+        *((note,) if answers.sources else ()),
+    ]
