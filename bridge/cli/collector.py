@@ -23,14 +23,10 @@ _FILE = click.Path(path_type=Path)
 @click.option("--private-key", type=_FILE, metavar="PEM", help="Private key, if it is not in the certificate file.")
 @click.option("--output", type=_FILE, metavar="FILE", help="Append events to FILE instead of stdout.")
 @click.option("--count", is_flag=True, help="Write totals as one JSON line per second instead of events.")
-def collector(  # click passes the options by name
-    listen: str,
-    keys: tuple[str, ...],
-    certificate: Path | None,
-    private_key: Path | None,
-    output: Path | None,
+def collector(
+    listen: str, keys: tuple[str, ...], certificate: Path | None, private_key: Path | None, output: Path | None,
     count: bool,
-) -> None:
+) -> None:  # fmt: skip
     """Run a stand-in for SEKOIA.IO's HTTPS log collector.
 
     Serves /plain, /plain/batch, /jsons, /, /batch and /array. Each event is written as a JSON line with event_id,

@@ -69,15 +69,8 @@ def _rate(text: str) -> int:
 @click.command(cls=CliCommand, epilog=example("syslog-bridge drill", "syslog-bridge drill --only outage,kill --quick"))
 @click.option("-c", "--config", "file", metavar="FILE", type=click.Path(path_type=Path), default=DEFAULT_FILE,
               show_default=True, help="Its spool, buffers and URL are checked; may be missing.")  # fmt: skip
-@click.option(
-    "--rate",
-    "expected",
-    metavar="N/s",
-    type=parsed(_rate),
-    default="500/s",
-    show_default=True,
-    help="Expected event rate.",
-)
+@click.option("--rate", "expected", metavar="N/s", type=parsed(_rate), default="500/s", show_default=True,
+              help="Expected event rate.")  # fmt: skip
 @click.option("--outage", metavar="TIME", type=parsed(duration), default="8h", show_default=True,
               help="Duration of a collector outage that the spool must hold.")  # fmt: skip
 @click.option("--directory", metavar="DIR", type=click.Path(path_type=Path, file_okay=False, exists=True),

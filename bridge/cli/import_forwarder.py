@@ -19,17 +19,10 @@ _FILE = click.Path(path_type=Path)
 )
 @click.argument("file", metavar="INTAKES.YAML", type=_FILE)
 @click.option("--output", metavar="DIR", type=_FILE, required=True, help="Directory to write bridge.yaml and keys/ to.")
-@click.option(
-    "--region",
-    type=click.Choice(list(REGIONS), case_sensitive=False),
-    help="Region of the collector.  [default: from docker-compose.yml]",
-)
-@click.option(
-    "--compose",
-    metavar="FILE",
-    type=_FILE,
-    help="Compose file of the forwarder.  [default: docker-compose.yml beside INTAKES.YAML]",
-)
+@click.option("--region", type=click.Choice(list(REGIONS), case_sensitive=False),
+              help="Region of the collector.  [default: from docker-compose.yml]")  # fmt: skip
+@click.option("--compose", metavar="FILE", type=_FILE,
+              help="Compose file of the forwarder.  [default: docker-compose.yml beside INTAKES.YAML]")  # fmt: skip
 @click.option("--force", is_flag=True, help="Replace an existing configuration.")
 def import_forwarder(file: Path, output: Path, region: str | None, compose: Path | None, force: bool) -> None:
     """Convert the configuration of SEKOIA.IO's forwarder, and list what changes.

@@ -28,21 +28,12 @@ def day_or_time(text: str) -> datetime:
 
 @click.command(cls=CliCommand, epilog=example("syslog-bridge report --from 2026-03-01 --to 2026-04-01"))
 @configured
-@click.option(
-    "--from",
-    "begin",
-    metavar="TIME",
-    type=day_or_time,
-    help="Start of the period: a day or an RFC 3339 time.  [default: start of the journal]",
-)
+@click.option("--from", "begin", metavar="TIME", type=day_or_time,
+              help="Start of the period: a day or an RFC 3339 time.  [default: start of the journal]")  # fmt: skip
 @click.option("--to", "end", metavar="TIME", type=day_or_time, help="End of the period, not included.  [default: now]")
 @click.option("--intake", metavar="NAME", help="Only this intake; - for events without an intake.")
-@click.option(
-    "--csv",
-    "as_csv",
-    is_flag=True,
-    help="Print CSV with one row per intake. The state of the hash chain goes to stderr.",
-)
+@click.option("--csv", "as_csv", is_flag=True,
+              help="Print CSV with one row per intake. The state of the hash chain goes to stderr.")  # fmt: skip
 def report(config: Config, begin: datetime | None, end: datetime | None, intake: str | None, as_csv: bool) -> None:
     """Account for every event of a period.
 
@@ -61,12 +52,12 @@ def report(config: Config, begin: datetime | None, end: datetime | None, intake:
     result = build_report(journal, begin, end)
     if intake is not None:
         result = _only(result, intake, config)
-    period = _period(begin, end)
     whole = intake is None
     if as_csv:
         click.echo(report_text.as_csv(result), nl=False)
         click.echo(report_text.chain_verdict(journal), err=True)
     else:
+        period = _period(begin, end)
         click.echo(f"{period[:1].upper()}{period[1:]}\n")
         click.echo(report_text.table(result, whole=whole, terminal=sys.stdout.isatty()))
         click.echo("\n".join(report_text.as_text(result, journal, period=period, whole=whole)))
