@@ -34,7 +34,7 @@ Result = JSON | Encoded | bytes | tuple[int, str]
 "JSON, a scrape of metrics, or an HTTP status and text."
 Page = Callable[[Query], "Result | Deferred[Result]"]
 
-POLICY = (
+_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none';"
     " form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
 )
@@ -44,7 +44,7 @@ _HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
-    "Content-Security-Policy": POLICY,
+    "Content-Security-Policy": _POLICY,
 }
 _TYPES = {
     ".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8",
@@ -85,8 +85,7 @@ class _PageResource(Resource):
 
 
 def _encode(request: Request, result: Result) -> bytes:
-    """Sets the response headers for a result and returns the body."""
-    _set_security_headers(request)
+    """Sets status and headers for a result and returns the body."""
     request.setHeader("Cache-Control", "no-store")
     if isinstance(result, Encoded):
         request.setHeader("Content-Type", "application/json")
@@ -102,11 +101,6 @@ def _encode(request: Request, result: Result) -> bytes:
     return json.dumps(result).encode() + b"\n"
 
 
-def _set_security_headers(request: Request) -> None:
-    for name, value in _HEADERS.items():
-        request.setHeader(name, value)
-
-
 class _Asset(Resource):
     """Serves a file of the status page. The browser revalidates it with its ETag on each use."""
 
@@ -119,7 +113,6 @@ class _Asset(Resource):
         self._tag = f'"{hashlib.sha256(data).hexdigest()[:20]}"'
 
     def render_GET(self, request: Request) -> bytes:
-        _set_security_headers(request)
         request.setHeader("Content-Type", self._content_type)
         request.setHeader("Cache-Control", "no-cache")
         if request.setETag(self._tag.encode()):
@@ -147,16 +140,14 @@ def site(pages: Mapping[str, Page], authentication: Authentication | None = None
 
 
 class _Folder(Resource):
-    """Answers unknown paths with 404 and the same headers as every other response."""
+    """Answers unknown paths with 404."""
 
     def getChild(self, path: bytes, request: Request) -> Resource:
-        """Returns the 404 page."""
-        _set_security_headers(request)
         return NoResource()
 
 
 class GuardedSite(Site):
-    """Authenticates each request before it is answered.
+    """Sets the headers of every response, and authenticates each request before it is answered.
 
     Has no access log: a probe every second would hide the lines that matter.
     """
@@ -173,6 +164,8 @@ class GuardedSite(Site):
 
     def getResourceFor(self, request: Request) -> Resource:
         """Returns the resource that answers a request: the page, or the rejection."""
+        for name, value in _HEADERS.items():
+            request.setHeader(name, value)
         if self._authentication is not None:
             if (refusal := self._authentication.refusal(request)) is not None:
                 return _PageResource(lambda query: (refusal[0], refusal[1] + "\n"))
