@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import click
@@ -58,9 +59,7 @@ def list_(config: Config, as_json: bool) -> None:
 @click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="Maximum number of events.")
 def show(config: Config, intake: str | None, source: str | None, containing: str | None, limit: int) -> None:
     """Print the oldest waiting events: intake, event time, text."""
-    for number, (name, ms, event) in enumerate(_events(config, intake, EventFilter(containing, source))):
-        if number == limit:
-            break
+    for name, ms, event in islice(_events(config, intake, EventFilter(containing, source)), limit):
         text = escaped(event).decode("utf-8", "backslashreplace")
         click.echo(f"{name:<16} {rfc3339(ms) if ms else 'no event time':<24}  {text}")
 

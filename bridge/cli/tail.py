@@ -6,6 +6,8 @@ The bridge keeps messages for the command only while it runs.
 import os
 import time
 from collections.abc import Iterator
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -32,17 +34,10 @@ POLL_INTERVAL = 0.4
 def tail(config: Config, source: str | None, form: str | None, count: int | None) -> None:
     """Show messages as they arrive: time, source, intake, event. At high rates, only a sample is shown."""
     directory = config.spool.directory
-    left = count
-    try:
-        for message in _messages(directory, source, form or ""):
-            line = _format(message, form)
-            if line is None:
-                continue
+    lines = (_format(message, form) for message in _messages(directory, source, form or ""))
+    with suppress(KeyboardInterrupt):
+        for line in islice((line for line in lines if line is not None), count):
             click.echo(line)
-            if left is not None and (left := left - 1) <= 0:
-                return
-    except KeyboardInterrupt:
-        return
 
 
 def _messages(directory: Path, source: str | None, form: str) -> Iterator[dict[str, Any]]:
