@@ -63,12 +63,9 @@ def _run(reactor: Reactor, system: Demo, *, once: bool) -> int:
         elif not failure.check(defer.CancelledError):
             fail(f"unexpected error. Please report this as a defect: {failure.getTraceback()}")
 
-    def begin() -> None:
-        defer.ensureDeferred(run_demo()).addErrback(failed)
-
     system.arrivals.broken.addCallback(lambda error: fail(f"cannot write to stdout: {error.strerror}"))
     reactor.addSystemEventTrigger("before", "shutdown", lambda: defer.ensureDeferred(system.stop()))
-    reactor.callWhenRunning(begin)
+    reactor.callWhenRunning(lambda: defer.ensureDeferred(run_demo()).addErrback(failed))
     reactor.run()
     return code
 

@@ -56,8 +56,7 @@ class DrillResults:
                 f"{sent:,} events were sent in {len(self.outcomes)} fault scenarios: {lost:,} were lost and not"
                 f" counted, {twice:,} were delivered twice.{slowest}"
             )
-        for ramp in self.ramps:
-            lines.append(f"Over {ramp.kind.upper()} this machine sustains {ramp.rate:,} events/s.")
+        lines += [f"Over {ramp.kind.upper()} this machine sustains {ramp.rate:,} events/s." for ramp in self.ramps]
         failed = f"Failed: {', '.join(self.failed_checks)}. The lines marked NO say why and what to do."
         return [*lines, failed if self.failed_checks else "Passed: this machine is ready for the bridge."]
 
@@ -90,7 +89,7 @@ def drill(
     at the end. Exit code 1 if a check or scenario failed.
     """
     parts = _chosen(only)
-    config = _configuration(file)
+    config = None if file == DEFAULT_FILE and not file.exists() else load(file, secrets=False)
     need = Need(expected, outage.total_seconds(), _TYPICAL_EVENT)
     results = DrillResults()
 
@@ -129,12 +128,6 @@ def _chosen(only: str | None) -> set[str]:
     if unknown := chosen - set(_PARTS):
         raise click.UsageError(f"--only: unknown part {', '.join(sorted(unknown))}. The parts are {', '.join(_PARTS)}")
     return chosen
-
-
-def _configuration(file: Path) -> Config | None:
-    if file == DEFAULT_FILE and not file.exists():
-        return None
-    return load(file, secrets=False)
 
 
 def _machine_findings(config: Config | None, need: Need, no_connect: bool) -> Iterator[Finding]:

@@ -76,6 +76,4 @@ def confirm(question: str, *, yes: bool) -> None:
         raise SystemExit(1)
 
 
-def yes_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds the option ``--yes``."""
-    return click.option("--yes", is_flag=True, help="Do not ask for confirmation.")(command)
+yes_option = click.option("--yes", is_flag=True, help="Do not ask for confirmation.")

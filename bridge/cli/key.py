@@ -82,7 +82,6 @@ def _write(path: Path, text: str) -> None:
     temporary.unlink(missing_ok=True)
     try:
         write_new(temporary, (f"{text}\n".encode(),), mode=0o600, finish=keep_rights)
-    except OSError:
+        temporary.replace(path)
+    finally:
         temporary.unlink(missing_ok=True)
-        raise
-    temporary.replace(path)

@@ -71,11 +71,9 @@ class _Lazy(click.Group):
     """Imports the module of a command when the command is used or its help is shown."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Returns the names of all commands."""
         return sorted([*_COMMANDS, "run"])
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Returns a command, None if it does not exist."""
         if cmd_name not in self.commands:
             if cmd_name == "run":
                 self.add_command(_run(), cmd_name)

@@ -27,12 +27,11 @@ WRONG_USAGE = 2
 """Exit code of wrong usage and of a configuration with errors."""
 
 
-def configuration_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds the option ``-c FILE``, which the command gets as ``file``."""
-    return click.option(
-        "-c", "--config", "file", metavar="FILE", type=click.Path(path_type=Path), default=DEFAULT_FILE,
-        show_default=True, help="Configuration file.",
-    )(command)  # fmt: skip
+configuration_option = click.option(
+    "-c", "--config", "file", metavar="FILE", type=click.Path(path_type=Path), default=DEFAULT_FILE, show_default=True,
+    help="Configuration file.",
+)  # fmt: skip
+"""Adds the option ``-c FILE``, which the command gets as ``file``."""
 
 
 def configured(command: Callable[..., Any]) -> Callable[..., Any]:

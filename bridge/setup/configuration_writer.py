@@ -46,11 +46,9 @@ class Draft:
             )
 
 
-Agree = Callable[[Config], bool]
-"""Returns True if a valid configuration is to be written."""
-
-
-def write(draft: Draft, *, secrets: bool = True, agree: Agree = lambda config: True) -> Config | None:
+def write(
+    draft: Draft, *, secrets: bool = True, agree: Callable[[Config], bool] = lambda config: True
+) -> Config | None:
     """Writes a draft if it is valid and ``agree`` returns True; returns None if ``agree`` returns False.
 
     With ``secrets=False``, no file that the draft names is read, because some may not exist yet. Raises DraftError.
