@@ -175,21 +175,33 @@ def setup(
         raise click.UsageError("--non-interactive needs --key-file FILE, or --key-file - with the key on stdin")
     if not non_interactive and not sys.stdin.isatty() and key_file is not None and key_file.name == "<stdin>":
         raise click.UsageError("the key is read from stdin, so questions cannot be answered: add --non-interactive")
-    ask = _Asker(interactive=not non_interactive)
-    ask.say("Create a first configuration. Enter accepts the value in [brackets]. Ctrl-C cancels.\n")
+    if not non_interactive:
+        click.echo("Create a first configuration. Enter accepts the value in [brackets]. Ctrl-C cancels.\n")
     if not force:
         # Before the first question. The name of the key file is known only later.
         Draft(file.absolute(), "", {}).refuse_existing()
-    answers = _answers(ask, spool.absolute(), given)
+    answers = _answers(_Asker(interactive=not non_interactive), spool.absolute(), given)
     name = answers.intake
-    key = _read_key(key_file) if key_file is not None else ask.secret(f"Intake key of {name}", _key)
+    if key_file is not None:
+        key = _read_key(key_file)
+    else:
+        key = click.prompt(f"Intake key of {name} (not shown)", hide_input=True, value_proc=parsed(_key))
     draft = Draft(file.absolute(), answers.as_yaml(), {name: key})
     if not force:
         draft.refuse_existing()
     if not non_interactive and not no_connect and not sending:
         sending = click.confirm("Send a test event to the intake? Only this detects a wrong key", default=True)
-    written = write(draft, agree=lambda config: no_connect or _test_connection(connect or probe, config, sending, ask))
-    if written is None:
+
+    def agree(config: Config) -> bool:
+        if no_connect:
+            return True
+        results = (connect or probe)(config, True, sending)
+        click.echo("\n".join(lines_of(results)))
+        return all(result.ok for result in results) or (
+            not non_interactive and click.confirm("Write the configuration anyway?", default=False)
+        )
+
+    if (written := write(draft, agree=agree)) is None:
         fail(
             "setup: the connection test failed, and nothing was written. Fix the steps marked NO"
             + (", or use --no-connect to write the configuration without a test" if non_interactive else "")
@@ -217,10 +229,6 @@ class _Asker:
     def __init__(self, *, interactive: bool) -> None:
         self._interactive = interactive
 
-    def say(self, text: str) -> None:
-        if self._interactive:
-            click.echo(text)
-
     def __call__(self, question: str, given: str | None, default: str, parse: Callable[[str], T]) -> T:
         convert = parsed(parse)
         if given is not None:
@@ -231,24 +239,12 @@ class _Asker:
         answer: T = click.prompt(question, default=default, value_proc=convert)
         return answer
 
-    def secret(self, question: str, parse: Callable[[str], str]) -> str:
-        return str(click.prompt(f"{question} (not shown)", hide_input=True, value_proc=parsed(parse)))
-
-    def write_anyway(self) -> bool:
-        return self._interactive and click.confirm("Write the configuration anyway?", default=False)
-
 
 def _read_key(file: IO[str]) -> str:
     try:
         return parsed(_key)(file.read(4096))
     except (OSError, UnicodeDecodeError):
         raise click.BadParameter("the key file cannot be read as text", param_hint="--key-file") from None
-
-
-def _test_connection(connect: Connect, config: Config, sending: bool, ask: _Asker) -> bool:
-    results = connect(config, True, sending)
-    click.echo("\n".join(lines_of(results)))
-    return all(result.ok for result in results) or ask.write_anyway()
 
 
 def _next_steps(file: Path, answers: SetupAnswers) -> list[str]:
