@@ -21,6 +21,7 @@ import binascii
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from ipaddress import IPv4Address
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -56,20 +57,18 @@ def test(file: Path, samples: tuple[Path, ...]) -> None:
     config = load(file, secrets=False)
     router = ingest_config.router(config)
     failures = count = 0
-    for path in samples:
-        for place, sample in _read(path):
-            count += 1
-            differences = list(_differences(config, router, sample))
-            failures += bool(differences)
-            for text in differences:
-                click.echo(f"{place}: {sample.get('name', f'sample {count}')}: {text}")
+    for count, sample in enumerate(chain.from_iterable(map(_read, samples)), start=1):
+        differences = list(_differences(config, router, sample))
+        failures += bool(differences)
+        for text in differences:
+            click.echo(f"{sample['place']}: {sample.get('name', f'sample {count}')}: {text}")
     click.echo(f"{count - failures} of {count} samples match their expectations")
     if failures:
         raise SystemExit(1)
 
 
-def _read(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yields the samples of a file, each with its file and line."""
+def _read(path: Path) -> Iterator[dict[str, Any]]:
+    """Yields the samples of a file, each with its file and line as ``place``."""
     try:
         node = yaml.compose(path.read_bytes(), Loader=yaml.BaseLoader)
     except OSError as error:
@@ -87,7 +86,7 @@ def _read(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         _check_keys(place, sample["expect"], EXPECTED)
         if ("frame" in sample) == ("base64" in sample):
             fail(f"{place}: a sample needs either frame: or base64:", WRONG_USAGE)
-        yield place, {**sample, "place": place}
+        yield {**sample, "place": place}
 
 
 def _convert(node: yaml.Node) -> Any:
