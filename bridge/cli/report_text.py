@@ -61,17 +61,14 @@ def as_text(report: Report, journal: JournalReader, *, period: str, whole: bool)
     yield from _reasons(report)
     yield ""
     if whole:
-        change = total.quarantined
         yield (
-            f"quarantine: {report.quarantine_begin:,} frames at the beginning, {change:+,}, {report.quarantine_end:,}"
-            " at the end"
+            f"quarantine: {report.quarantine_begin:,} frames at the beginning, {total.quarantined:+,},"
+            f" {report.quarantine_end:,} at the end"
         )
     drops = {name: count for name, count in report.kernel_drops.items() if count}
     yield "dropped by the kernel: " + (_listed(Counter(drops), most=None) if drops else "none")
-    unclean = report.unclean
-    yield f"starts: {len(report.starts)}" + (
-        f", {len(unclean)} after an unclean stop: {_some(unclean)}" if unclean else ""
-    )
+    unclean = f", {len(report.unclean)} after an unclean stop: {_some(report.unclean)}" if report.unclean else ""
+    yield f"starts: {len(report.starts)}{unclean}"
     yield f"receipts: {total.receipts:,} accepted requests with {total.receipted:,} events" + (
         f"; the response did not name {total.unconfirmed:,} of them" if total.unconfirmed else ""
     )
@@ -166,9 +163,8 @@ def limitations(report: Report, period: str) -> Iterator[str]:
         )
     for intake, row in report.rows.items():
         if row.unexplained:
-            change = (
-                "more events than the stop before had left" if row.unexplained > 0 else "fewer events than were left"
-            )
+            more = row.unexplained > 0
+            change = "more events than the stop before had left" if more else "fewer events than were left"
             where = "in quarantine" if intake == UNROUTED else f"of intake {printable(intake)}"
             yield f"A start found {abs(row.unexplained):,} {change} {where}: the files of the spool were changed."
     if report.jumps:

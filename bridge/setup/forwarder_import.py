@@ -54,9 +54,7 @@ class Imported:
 
     def as_yaml(self, source: str) -> str:
         """Returns the configuration as YAML; ``source`` is the imported file."""
-        spool = '{directory: "/var/lib/syslog-bridge/spool"' + (
-            f", max_size: {self.max_size}}}" if self.max_size else "}"
-        )
+        max_size = f", max_size: {self.max_size}" if self.max_size else ""
         return "\n".join(
             [
                 f"# Generated from {printable(source)} by `syslog-bridge import`."
@@ -71,7 +69,7 @@ class Imported:
                 "intakes:",
                 *(line for name in self.keys for line in self._intake(name)),
                 "",
-                f"spool: {spool}",
+                f'spool: {{directory: "/var/lib/syslog-bridge/spool"{max_size}}}',
                 "",
             ]
         )
@@ -168,8 +166,8 @@ class _Reader:
         if kind == "tls":
             certificate = _safe(_text(entry, "tls_cert_name") or "server")
             files = (f"tls/{certificate}.crt", f"tls/{_safe(_text(entry, 'tls_key_name') or 'server')}.key")
-        listener = " ".join(printable(title).split())[:60] or "listener"
-        listener = _free_name(listener, " ", {port.name for port in self._ports})
+        base = " ".join(printable(title).split())[:60] or "listener"
+        listener = _free_name(base, " ", {port.name for port in self._ports})
         self._ports.append(Port(listener, kind, host_port, intake, *files))
         if _is_true(entry, "debug"):
             self._note(title, "debug is not imported; use `syslog-bridge explain` or `syslog-bridge tail`")
