@@ -76,4 +76,10 @@ def confirm(question: str, *, yes: bool) -> None:
         raise SystemExit(1)
 
 
+def fail_if_interrupted(result: JSON, items: str) -> None:
+    """Exits with 1 if a command was interrupted; ``items`` says what it has not changed."""
+    if result["interrupted"]:
+        fail(f"interrupted. The remaining {items} were not changed")
+
+
 yes_option = click.option("--yes", is_flag=True, help="Do not ask for confirmation.")

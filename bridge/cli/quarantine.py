@@ -7,8 +7,8 @@ from heapq import nlargest
 
 import click
 
-from bridge.cli.execute import confirm, existing_spool, run_command, yes_option
-from bridge.cli.options import CliGroup, bundle, configured, example, fail
+from bridge.cli.execute import confirm, existing_spool, fail_if_interrupted, run_command, yes_option
+from bridge.cli.options import CliGroup, bundle, configured, example
 from bridge.config import Config
 from bridge.config.faults import printable
 from bridge.operations.commands import networks
@@ -93,7 +93,7 @@ def purge(config: Config, reason: tuple[str, ...], intake: str | None, source: s
     given = {"reasons": list(reason or REASONS), "intake": intake, "source": source}
     result = run_command(config, "quarantine-purge", given, description="purging")
     click.echo(f"{result['purged']:,} frames deleted")
-    _end(result)
+    fail_if_interrupted(result, "frames")
 
 
 @click.group(cls=CliGroup, epilog=example("syslog-bridge unrouted list"))
@@ -160,12 +160,7 @@ def _retry(config: Config, reasons: tuple[str, ...], intake: str | None, source:
     if result["filtered"]:
         click.echo(f"{result['filtered']:,} dropped by routes")
     click.echo(f"{result['stayed']:,} still held")
-    _end(result)
-
-
-def _end(result: dict[str, object]) -> None:
-    if result["interrupted"]:
-        fail("interrupted. The remaining frames were not changed")
+    fail_if_interrupted(result, "frames")
 
 
 def _entries(

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from bridge.batching.encoding import escaped
-from bridge.cli.execute import confirm, existing_spool, run_command, yes_option
+from bridge.cli.execute import confirm, existing_spool, fail_if_interrupted, run_command, yes_option
 from bridge.cli.options import CliGroup, bundle, configured, example, fail
 from bridge.config import Config
 from bridge.operations import spool_summary
@@ -111,7 +111,7 @@ def move(config: Config, intake: str | None, source: str | None, containing: str
     given = {"intake": intake, "source": source, "containing": containing, "to": to}
     result = run_command(config, "spool-move", given, description="moving")
     click.echo(f"{result['moved']:,} events moved to {to}")
-    _end(result)
+    fail_if_interrupted(result, "events")
 
 
 @spool.command(epilog=example("syslog-bridge spool purge --intake lab --containing 'debug:'"))
@@ -126,12 +126,7 @@ def purge(config: Config, intake: str | None, source: str | None, containing: st
     given = {"intake": intake, "source": source, "containing": containing}
     result = run_command(config, "spool-purge", given, description="purging")
     click.echo(f"{result['purged']:,} events deleted")
-    _end(result)
-
-
-def _end(result: dict[str, object]) -> None:
-    if result["interrupted"]:
-        fail("interrupted. The remaining events were not changed")
+    fail_if_interrupted(result, "events")
 
 
 def _events(config: Config, intake: str | None, event_filter: EventFilter) -> Iterator[tuple[str, int, bytes]]:
