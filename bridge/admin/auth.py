@@ -11,6 +11,7 @@ web site could point its own name to 127.0.0.1 and read this server through the 
 import base64
 import hmac
 from collections.abc import Callable
+from contextlib import suppress
 from ipaddress import ip_address
 
 from twisted.logger import Logger
@@ -59,10 +60,8 @@ def _sent_token(header: bytes) -> bytes | None:
     if scheme.lower() == b"bearer":
         return rest.strip()
     if scheme.lower() == b"basic":
-        try:
+        with suppress(ValueError):
             return base64.b64decode(rest.strip(), validate=True).partition(b":")[2]
-        except ValueError:
-            return None
     return None
 
 

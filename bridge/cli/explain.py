@@ -2,8 +2,8 @@
 
 import json
 import sys
-from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import partial
 from io import BufferedReader
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -63,7 +63,9 @@ def explain(
         received=received or datetime.now(UTC), strict=source is not None, payloads=payloads,
     )  # fmt: skip
     cutter = Cutter(chosen, max_frame_size=config.max_frame_size, truncate=config.oversize == "truncate")
-    cuts = cutter.stream(_chunks()) if stream else cutter.lines(sys.stdin.buffer)
+    # read1 returns the available bytes at once, so a frame from a pipe that stays open is explained immediately.
+    chunks = iter(partial(cast(BufferedReader, sys.stdin.buffer).read1, _READ_SIZE), b"")
+    cuts = cutter.stream(chunks) if stream else cutter.lines(sys.stdin.buffer)
     explanations = filter(None, map(explainer.explain, cuts))
     for number, explanation in enumerate(explanations, start=1):
         _write(number, explanation, routed=routed, as_lines=as_lines)
@@ -93,12 +95,6 @@ def _listener(config: Config, name: str | None, *, stream: bool) -> Listener:
             return known
     names = ", ".join(known.name for known in config.listeners)
     raise click.UsageError(f"there is no listener '{name}'. The listeners are {names}")
-
-
-def _chunks() -> Iterator[bytes]:
-    # read1 returns the available bytes at once, so a frame from a pipe that stays open is explained immediately.
-    while chunk := cast(BufferedReader, sys.stdin.buffer).read1(_READ_SIZE):
-        yield chunk
 
 
 def _write(number: int, explanation: Explanation, *, routed: bool, as_lines: bool) -> None:

@@ -83,7 +83,8 @@ def send(
         app_name=app_name, time=when, raw=raw, octet_counted=octet_counted,
     )  # fmt: skip
     text = ("test message {n}" if message is None else message).encode("utf-8", "surrogateescape")
-    texts = _lines() if from_stdin else repeat(text, count or 1)
+    lines = filter(None, (line.rstrip(b"\r\n") for line in sys.stdin.buffer))
+    texts = lines if from_stdin else repeat(text, count or 1)
     frames = (composer.compose(text, number) for number, text in enumerate(texts, start=1))
     end = b"" if target.kind == "udp" or octet_counted else b"\n"
     with _progress(target, None if from_stdin else count or 1) as sent:
@@ -101,12 +102,6 @@ def _progress(target: SendTarget, total: int | None) -> Iterator[Callable[[], No
     with Progress() as progress:
         bar = progress.add_task(f"to {target}", total=total)
         yield lambda: progress.advance(bar)
-
-
-def _lines() -> Iterator[bytes]:
-    for line in sys.stdin.buffer:
-        if stripped := line.rstrip(b"\r\n"):
-            yield stripped
 
 
 def _send(

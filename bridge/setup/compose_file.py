@@ -1,7 +1,7 @@
 """Reads environment variables and published ports from a forwarder's ``docker-compose.yml``."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from bridge.config.faults import FaultReport
 from bridge.config.yaml_tree import Entries, Items, Scalar, read
@@ -28,14 +28,9 @@ def environment(compose: Entries | None) -> dict[str, str]:
         if isinstance(given, Entries):
             found |= {name: str(value) for name, value in given.items() if isinstance(value, Scalar)}
         elif isinstance(given, Items):
-            found |= dict(_pairs(item for item in given if isinstance(item, Scalar)))
+            pairs = (item.partition("=") for item in given if isinstance(item, Scalar))
+            found |= {name.strip(): value.strip().strip("\"'") for name, _, value in pairs}
     return found
-
-
-def _pairs(items: Iterable[str]) -> Iterator[tuple[str, str]]:
-    for item in items:
-        name, _, value = item.partition("=")
-        yield name.strip(), value.strip().strip("\"'")
 
 
 def published(compose: Entries | None) -> dict[tuple[str, int], int]:
