@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from bridge.config import Config
 
@@ -45,11 +46,8 @@ def _counted(count: int, one: str, many: str | None = None) -> str:
 def lines_of(results: Sequence[StepResult]) -> list[str]:
     """Formats results as text lines, with a heading for each target."""
     lines: list[str] = []
-    last_heading = None
-    for result in results:
-        if (heading := (result.target, result.intakes)) != last_heading:
-            last_heading = heading
-            names = ", ".join(result.intakes[:5]) + (", ..." if len(result.intakes) > 5 else "")
-            lines.append(f"{result.target} (intake {names})")
-        lines.append(f"  {'ok' if result.ok else 'NO':<3} {result.step:<5} {result.text}")
+    for (target, intakes), steps in groupby(results, key=lambda result: (result.target, result.intakes)):
+        names = ", ".join(intakes[:5]) + (", ..." if len(intakes) > 5 else "")
+        lines.append(f"{target} (intake {names})")
+        lines += [f"  {'ok' if step.ok else 'NO':<3} {step.step:<5} {step.text}" for step in steps]
     return lines
