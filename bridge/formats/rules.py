@@ -16,9 +16,7 @@ _TO_LEEF = Beginning(rb"(?!LEEF:)[^\n]{1,200}?(?=LEEF:[12]\.0\|)", required_text
 _BLANKS = Ends(((b"\r\n", b" "), (b"\n", b" "), (b"\r", b" ")))
 
 FROM_CEF = FormatRule(
-    "from-cef",
-    "removes text before CEF: and replaces line ends in the event by blanks",
-    edits=(_BLANKS, _TO_CEF),
+    "from-cef", "removes text before CEF: and replaces line ends in the event by blanks", edits=(_BLANKS, _TO_CEF)
 )
 FROM_LEEF = FormatRule("from-leef", "removes text before LEEF:", edits=(_TO_LEEF,))
 FROM_CEF_OR_LEEF = FormatRule("from-cef-or-leef", "removes text before CEF: or LEEF:", edits=(_TO_CEF, _TO_LEEF))
@@ -80,9 +78,7 @@ ARUBA = FormatRule(
 )
 
 EDGE_SWG = FormatRule(
-    "edge-version",
-    "removes the false version 1",
-    edits=(Beginning(rb"1 (?=[0-9]{4}-[0-9]{2}-[0-9]{2}T)"),),
+    "edge-version", "removes the false version 1", edits=(Beginning(rb"1 (?=[0-9]{4}-[0-9]{2}-[0-9]{2}T)"),)
 )
 
 # Native syslog is `[action:"..."; ...]`. The parser expects the word `syslog` before the bracket.
