@@ -18,7 +18,7 @@ from bridge.batching.endpoints import ENDPOINTS, Endpoint
 from bridge.batching.event_times import EventTimes, times_from_headers, times_from_sender
 from bridge.batching.groups import NO_TIME, Group, GroupLimits
 from bridge.formats import MAX_EXAMINED, Format, FormatRule
-from bridge.routing.disposition import Disposition
+from bridge.routing.profile import Disposition
 from bridge.syslog.columns import Columns, SameSecond, Stamped, TextBlock, Timed
 from bridge.syslog.timestamps import MANY_SECONDS, TimeConversion, TimeReader, is_scattered
 

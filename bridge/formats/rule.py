@@ -43,16 +43,6 @@ class Choice:
         return list(map(self._expression.match, columns[self.column]))
 
 
-class Edit(Protocol):
-    """Declares what a rule needs of an edit."""
-
-    def on_block(self, block: bytes) -> bytes:
-        """Edits a block of rows, which has an LF before each row and none inside."""
-
-    def on_event(self, event: bytes) -> bytes:
-        """Edits one event, which may contain LFs."""
-
-
 @dataclass(frozen=True, slots=True)
 class Beginning:
     """Replaces the beginning of an event by ``replacement`` (a template). ``begins`` must never match an LF."""
@@ -70,11 +60,13 @@ class Beginning:
         object.__setattr__(self, "_all", re.compile(rb"\n(?:" + self.begins + rb")"))
 
     def on_block(self, block: bytes) -> bytes:
+        """Edits a block of rows, which has an LF before each row and none inside."""
         if self.required_text not in block:
             return block
         return self._all.sub(rb"\n" + self.replacement, block)
 
     def on_event(self, event: bytes) -> bytes:
+        """Edits one event, which may contain LFs."""
         if self.required_text not in event:
             return event
         match = self._one.match(event)
@@ -88,12 +80,13 @@ class Ends:
     pairs: tuple[tuple[bytes, bytes], ...]
 
     def on_block(self, block: bytes) -> bytes:
-        # LFs only separate the rows here.
+        """Edits a block of rows, in which LFs only separate the rows."""
         for old, new in self.pairs:
             block = block if b"\n" in old else block.replace(old, new)
         return block
 
     def on_event(self, event: bytes) -> bytes:
+        """Edits one event, which may contain LFs."""
         for old, new in self.pairs:
             event = event.replace(old, new)
         return event
@@ -107,7 +100,7 @@ class FormatRule:
     description: str
     "Description for users."
     choices: tuple[Choice, ...] = ()
-    edits: tuple[Edit, ...] = ()
+    edits: tuple[Beginning | Ends, ...] = ()
 
     @property
     def needs(self) -> frozenset[str]:

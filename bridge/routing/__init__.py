@@ -1,8 +1,7 @@
 """Assigns frames to intakes: routes are compiled once, and what depends on the peer alone is decided once per peer."""
 
 from bridge.routing.conditions import Facts
-from bridge.routing.disposition import Disposition
-from bridge.routing.profile import Profile
+from bridge.routing.profile import Disposition, Profile
 from bridge.routing.router import Router
 
 __all__ = ["Disposition", "Facts", "Profile", "Router"]

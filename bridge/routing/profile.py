@@ -6,11 +6,12 @@ as the routes require. Most profiles are *constant*: no rule looks at the frame.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import tzinfo
 from typing import NamedTuple, TypeVar
 
 from bridge import formats
 from bridge.routing.conditions import Conditions, Facts
-from bridge.routing.disposition import Disposition
 from bridge.syslog.columns import Columns, TextBlock
 
 _Read = TypeVar("_Read", Columns, Columns | TextBlock)
@@ -26,6 +27,31 @@ PAYLOAD_NEEDS: Mapping[str, frozenset[str]] = {
     "rfc5424": frozenset(("priority", "hostname", "app_name", "procid", "msgid", "structured_data", "msg")),
     "json": frozenset(("raw",)),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Disposition:
+    """The outcome of a route for a source: the intake, the payload form and the timestamp of its events."""
+
+    kind: str
+    "deliver | drop | hold (unrouted: held until a route matches)"
+    route: str
+    "The route's name; ``listener NAME`` or ``unrouted`` if no route was needed or found."
+    intake: str | None = None
+    payload: str = "message"
+    encoding: str = "auto"
+    timestamp: str = "event"
+    "event | received | none"
+    zone: tzinfo | None = None
+    "Time zone of RFC 3164 timestamps."
+    format: str | None = None
+    "The text format of the intake. A sample of its events is checked against it."
+    endpoint: str = "/plain/batch"
+    "Endpoint of the intake's requests. It decides which time and text of an event the spool keeps."
+    copy_to: tuple[object, ...] = ()
+    "Targets that the frames are mirrored to unchanged. Only the mirror knows their type."
+    refined: bool = False
+    "True if the format chooses the payload, so the format's rule is applied."
 
 
 def needs_of(disposition: Disposition) -> frozenset[str]:

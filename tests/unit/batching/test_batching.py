@@ -12,8 +12,7 @@ from bridge.batching import GroupLimits, Window, encoding, group
 from bridge.batching.event_times import times_from_headers
 from bridge.batching.groups import NO_TIME, split
 from bridge.batching.payload import FORMS
-from bridge.routing.disposition import Disposition
-from bridge.routing.profile import PAYLOAD_NEEDS
+from bridge.routing.profile import PAYLOAD_NEEDS, Disposition
 from bridge.syslog.frames import block_of
 from bridge.syslog.reader import read_columns
 from bridge.syslog.timestamps import TimeConversion, TimeReader, milliseconds

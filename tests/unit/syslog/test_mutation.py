@@ -6,7 +6,7 @@ from multiprocessing import get_context
 import pytest
 
 from bridge.batching import GroupLimits, group
-from bridge.routing.disposition import Disposition
+from bridge.routing.profile import Disposition
 from bridge.syslog.columns import FIELDS
 from bridge.syslog.frames import block_of, list_of
 from bridge.syslog.parser import read
